@@ -1,0 +1,1 @@
+//! The fault decisions, sans-IO: which packet is dropped, delayed, doubled, cut.

@@ -1,0 +1,1 @@
+//! The generator: which client does what next, from a seed.

@@ -1,0 +1,1 @@
+//! The history: what each client invoked, and how it ended.

@@ -1,0 +1,1 @@
+//! Real processes: spawning, breaking, healing, and the proxies between them.

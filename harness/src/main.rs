@@ -1,0 +1,3 @@
+//! The `synod-harness` command.
+
+fn main() {}

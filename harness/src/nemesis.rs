@@ -1,0 +1,1 @@
+//! The nemesis: which fault comes when.

@@ -1,0 +1,1 @@
+//! The schedule: the faults of a plan, and those that really happened.

@@ -1,0 +1,240 @@
+//! What a run amounts to: the verdict, its reasons, what was exercised and what was seen.
+//!
+//! This is the content of `report.json`. The live runner fills it, the report page renders it, and
+//! nothing here decides anything. Every number in it was measured during the run that it describes.
+
+use serde::{Deserialize, Serialize};
+
+/// The outcome of a run, with the exit code that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The history is correct and enough was exercised. Exit code 0.
+    Pass,
+    /// The history, or the state after healing, breaks a promise. Exit code 1.
+    Violation,
+    /// The checker ran out of its budget. Exit code 2.
+    Unknown,
+    /// Too little was exercised for the run to mean anything. Exit code 2.
+    Void,
+    /// The user ended the run. Exit code 130.
+    Interrupted,
+}
+
+impl Verdict {
+    /// Returns the exit code of the harness for this verdict.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Violation => 1,
+            Self::Unknown | Self::Void => 2,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Returns the word that the last lines of a run and the report page show.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Violation => "VIOLATION",
+            Self::Unknown => "UNKNOWN",
+            Self::Void => "VOID",
+            Self::Interrupted => "INTERRUPTED",
+        }
+    }
+}
+
+/// One run, whole: the content of `report.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The outcome.
+    pub verdict: Verdict,
+    /// Why the verdict is what it is, one sentence each.
+    pub reasons: Vec<String>,
+    /// The seed from which plan, operations and packet decisions follow.
+    pub seed: u64,
+    /// The version of the harness.
+    pub version: String,
+    /// The name of the system under test.
+    pub system: String,
+    /// When the run began, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// How long the run took, heal and judgement included, in milliseconds.
+    pub duration_ms: u64,
+    /// The command that runs the same plan again.
+    pub reproduce: String,
+    /// What was planned.
+    pub plan: PlanSummary,
+    /// How the clients' operations ended.
+    pub counts: OperationCounts,
+    /// The minimal core of the violation, where there is one.
+    pub violation: Option<ViolationCore>,
+    /// The faults, in order of their start.
+    pub faults: Vec<FaultSpan>,
+    /// Who led when, as far as it was observed.
+    pub leaders: Vec<LeaderSpan>,
+    /// What each directed link did to its packets.
+    pub links: Vec<LinkCounts>,
+    /// What was found after the faults were healed.
+    pub after_heal: Option<AfterHeal>,
+    /// The nodes: how they ended, what they logged last.
+    pub nodes: Vec<NodeSummary>,
+    /// What the checker did.
+    pub checker: Option<CheckerSummary>,
+}
+
+/// What was planned for a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanSummary {
+    /// How many nodes.
+    pub nodes: u16,
+    /// How many logical clients.
+    pub clients: u32,
+    /// How long the faults last, in seconds.
+    pub time_s: u64,
+    /// The workload's name.
+    pub workload: String,
+    /// The nemesis' name.
+    pub nemesis: String,
+}
+
+/// How the clients' operations ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationCounts {
+    /// Operations that certainly took effect.
+    pub ok: u64,
+    /// Operations that certainly did not.
+    pub fail: u64,
+    /// Operations whose outcome is unknown.
+    pub info: u64,
+}
+
+/// The few operations that no order explains.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ViolationCore {
+    /// The key whose history is wrong.
+    pub key: String,
+    /// One sentence that says what is wrong.
+    pub sentence: String,
+    /// The operations, in order of their call.
+    pub operations: Vec<CoreOperation>,
+}
+
+/// One operation of a violation's core.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CoreOperation {
+    /// The client.
+    pub process: u32,
+    /// The operation's name, as in the history.
+    pub f: String,
+    /// The key.
+    pub key: String,
+    /// The argument, printed.
+    pub argument: String,
+    /// The result, printed; `unknown` where the operation never returned.
+    pub result: String,
+    /// When it was called, in nanoseconds since the start of the run.
+    pub call_ns: u64,
+    /// When it returned, where it did.
+    pub return_ns: Option<u64>,
+}
+
+/// One fault, from its start to its end, with the effect that was measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FaultSpan {
+    /// The kind, such as `isolate-leader` or `kill-one`.
+    pub kind: String,
+    /// What exactly, such as `node 2` or `1 | 2 3`.
+    pub detail: String,
+    /// When it began, in nanoseconds since the start of the run.
+    pub start_ns: u64,
+    /// When it ended.
+    pub end_ns: u64,
+    /// What was measured, such as `412 packets dropped`.
+    pub effect: String,
+    /// Whether the fault had any effect at all.
+    pub effective: bool,
+}
+
+/// One leader, as long as it was seen to lead.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeaderSpan {
+    /// The node.
+    pub node: u16,
+    /// Its ballot, printed as `round.node`.
+    pub ballot: String,
+    /// When it was first seen to lead, in nanoseconds since the start of the run.
+    pub start_ns: u64,
+    /// When it was last seen to lead.
+    pub end_ns: u64,
+}
+
+/// What one directed link did to its packets.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct LinkCounts {
+    /// The sending node.
+    pub from: u16,
+    /// The receiving node.
+    pub to: u16,
+    /// Packets handed on, duplicates included.
+    pub delivered: u64,
+    /// Packets dropped at random.
+    pub lost: u64,
+    /// Packets dropped because the link was cut.
+    pub cut: u64,
+    /// Packets held back for a while.
+    pub delayed: u64,
+    /// Packets sent twice.
+    pub duplicated: u64,
+    /// Packets let through after a later one.
+    pub reordered: u64,
+    /// Packets with a flipped bit.
+    pub corrupted: u64,
+    /// Packets dropped because the rate limit's queue was full.
+    pub overflowed: u64,
+}
+
+/// What was found after the faults were healed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AfterHeal {
+    /// Milliseconds until every node served again; none if one did not in time.
+    pub served_within_ms: Option<u64>,
+    /// Whether all nodes had equal digests at an equal slot.
+    pub digests_equal: bool,
+    /// Whether every acknowledged write was there.
+    pub acknowledged_present: bool,
+    /// What was wrong, one sentence each.
+    pub findings: Vec<String>,
+}
+
+/// One node at the end of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeSummary {
+    /// The node.
+    pub id: u16,
+    /// How often it was started.
+    pub starts: u32,
+    /// How its processes ended, in order, such as `killed by the nemesis`.
+    pub exits: Vec<String>,
+    /// The last lines of its log.
+    pub log_tail: Vec<String>,
+    /// Resident memory at the end of the run, in bytes, where it was seen.
+    pub resident_bytes: Option<u64>,
+}
+
+/// What the checker did.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckerSummary {
+    /// The algorithm.
+    pub algorithm: String,
+    /// Operations checked.
+    pub operations: u64,
+    /// Keys checked apart.
+    pub keys: u64,
+    /// Configurations visited.
+    pub configurations: u64,
+    /// Time taken, in milliseconds.
+    pub millis: u64,
+}

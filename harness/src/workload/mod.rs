@@ -1,0 +1,1 @@
+//! The workloads: what the clients do, and the model that their history must follow.

@@ -1,0 +1,1 @@
+//! A crash-safe write-ahead log with group commit over a small disk seam.

@@ -1,0 +1,1 @@
+//! A replicated key-value service: server, client, command line.

@@ -1,0 +1,3 @@
+//! The `synod-kv` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Single-decree and multi-decree Paxos as pure state machines: no IO, no clock, no randomness.

@@ -1,0 +1,1 @@
+//! State machine replication over Paxos: elections, sessions, linearizable reads, catch-up; sans-IO.
