@@ -10,6 +10,7 @@ pub mod generator;
 pub mod history;
 pub mod live;
 pub mod nemesis;
+pub mod random;
 pub mod report;
 pub mod schedule;
 pub mod summary;
