@@ -1,1 +1,83 @@
-//! The fault decisions, sans-IO: which packet is dropped, delayed, doubled, cut.
+//! The fault decisions, sans-IO: which packet is dropped, delayed, doubled, damaged, cut.
+//!
+//! Nothing here opens a socket or reads a clock. A [`Link`] is asked about each packet and answers
+//! with a [`Verdict`]; a [`Shape`] says which links a partition cuts. Whoever carries packets (the
+//! proxies of `live`, a simulator) obeys. The claim kept true: what chance decides about a packet
+//! follows from the seed, the link and the packet's number alone, never from timing.
+
+mod link;
+mod rules;
+mod shape;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use link::{Copies, DropReason, Link, Verdict};
+pub use rules::{LinkRules, PartsPerMillion, RateLimit};
+pub use shape::{Shape, all_links};
+
+/// A node of the system under test, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u16);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// One direction between two nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LinkId {
+    /// The sending node.
+    pub from: NodeId,
+    /// The receiving node.
+    pub to: NodeId,
+}
+
+impl LinkId {
+    /// Names the link that carries packets from one node to another.
+    #[must_use]
+    pub fn new(from: NodeId, to: NodeId) -> Self {
+        Self { from, to }
+    }
+
+    /// Returns the opposite direction.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self::new(self.to, self.from)
+    }
+}
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}->{}", self.from, self.to)
+    }
+}
+
+/// A length of time in whole milliseconds, as plans write it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// Returns the same length as the standard library writes it.
+    #[must_use]
+    pub fn duration(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            short if short < 1_000 => write!(formatter, "{short} ms"),
+            long => write!(formatter, "{}.{} s", long / 1_000, long % 1_000 / 100),
+        }
+    }
+}
