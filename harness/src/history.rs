@@ -1,1 +1,0 @@
-//! The history: what each client invoked, and how it ended.

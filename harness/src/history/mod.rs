@@ -1,0 +1,148 @@
+//! What the clients did and saw: events as they are written, operations as they are judged.
+//!
+//! An [`Event`] is one line of a recorded history; [`jsonl`] writes and reads them while a run goes
+//! on. A [`History`] is the compact form that the checker works on: calls paired with returns,
+//! texts replaced by numbers. The other modules read histories that foreign tools recorded. Nothing
+//! here judges; what is kept true is that no outcome is ever made up: what did not return, and what
+//! returned without a certain answer, stays unknown.
+
+pub mod edn;
+pub mod foreign;
+pub mod jsonl;
+mod operation;
+mod pairing;
+mod request;
+mod text;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use operation::{Action, Answer, History, Operation};
+pub use pairing::HistoryBuilder;
+pub use request::Request;
+pub use text::{Text, Texts};
+
+/// One event of a history: a call, or the end of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The position in the history, from 0, without gaps.
+    pub index: u64,
+    /// Nanoseconds since the start of the run, on a clock that never goes back.
+    pub time_ns: u64,
+    /// Who did it.
+    pub process: Process,
+    /// Whether this is a call, or how the call ended.
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// The name of the operation, such as `cas`, or of the fault.
+    pub f: String,
+    /// The key, where the operation has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The argument of a call; the result of an operation that ended well.
+    #[serde(default)]
+    pub value: Value,
+    /// Why the operation failed, or why its outcome is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The node that was asked, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<u16>,
+}
+
+/// Who causes an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "WrittenProcess", into = "WrittenProcess")]
+pub enum Process {
+    /// A logical client, which has at most one operation open.
+    Client(u32),
+    /// The part of the harness that breaks things.
+    Nemesis,
+}
+
+/// Whether an event is a call, or how the call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// The operation was called.
+    Invoke,
+    /// It took effect, and its result is known.
+    Ok,
+    /// It certainly did not take effect.
+    Fail,
+    /// Whether it took effect, or will, is unknown.
+    Info,
+}
+
+/// An argument or a result.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// Nothing: no argument, no result, or an absent key.
+    #[default]
+    Null,
+    /// Whether a compare-and-set found what it expected.
+    Flag(bool),
+    /// A text; numbers are written as texts.
+    Text(String),
+    /// What a compare-and-set expects, where none stands for an absent key, and what it writes.
+    Pair(Option<String>, String),
+}
+
+/// Why a history cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The file system refused.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line is not what the format asks for. The file is to blame.
+    #[error("{place}:{line}: {problem}; {remedy}")]
+    Malformed {
+        /// The file, or the name of the source.
+        place: String,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong.
+        problem: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+}
+
+/// The written form of a process: a number, or the word `nemesis`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WrittenProcess {
+    Client(u32),
+    Nemesis(NemesisWord),
+}
+
+#[derive(Serialize, Deserialize)]
+enum NemesisWord {
+    #[serde(rename = "nemesis")]
+    Nemesis,
+}
+
+impl From<WrittenProcess> for Process {
+    fn from(written: WrittenProcess) -> Self {
+        match written {
+            WrittenProcess::Client(number) => Self::Client(number),
+            WrittenProcess::Nemesis(NemesisWord::Nemesis) => Self::Nemesis,
+        }
+    }
+}
+
+impl From<Process> for WrittenProcess {
+    fn from(process: Process) -> Self {
+        match process {
+            Process::Client(number) => Self::Client(number),
+            Process::Nemesis => Self::Nemesis(NemesisWord::Nemesis),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Operations as the checker sees them: a call, perhaps a return, and what was answered.
+//!
+//! Order is by position, not by clock: the position of an event in the recorded history is the
+//! only thing that decides which operation ended before another began. Times are kept for people.
+
+use super::{Text, Texts};
+use crate::summary::OperationCounts;
+
+/// What was asked, with texts by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Reads the value.
+    Read,
+    /// Replaces the value.
+    Write(Text),
+    /// Replaces the value `from`, or absence, by `to`.
+    Cas {
+        /// What is expected; none expects absence.
+        from: Option<Text>,
+        /// What is written.
+        to: Text,
+    },
+    /// Removes the value.
+    Delete,
+    /// Adds a text at the end of the value.
+    Append(Text),
+    /// Adds a number to the value.
+    Add(i64),
+}
+
+/// What was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Answer {
+    /// Nothing certain: the operation may have taken effect, may yet, or never will.
+    Unknown,
+    /// It took effect, and there is no more to say.
+    Done,
+    /// A read saw this value, or absence.
+    Seen(Option<Text>),
+    /// A compare-and-set swapped, or saw another value than it expected.
+    Swapped(bool),
+    /// An addition made this sum.
+    Sum(i64),
+}
+
+/// One operation of one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The client.
+    pub process: u32,
+    /// The key.
+    pub key: Text,
+    /// What was asked.
+    pub action: Action,
+    /// What was answered; [`Answer::Unknown`] exactly where there is no return.
+    pub answer: Answer,
+    /// The position of the call among all events.
+    pub called: u32,
+    /// The position of the return among all events, where it returned with an answer.
+    pub returned: Option<u32>,
+    /// The time of the call, in nanoseconds since the start of the run.
+    pub call_ns: u64,
+    /// The time of the return; meaningless where there is none.
+    pub return_ns: u64,
+}
+
+/// A history, paired and compact. Operations that certainly did not happen are left out.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The operations, in order of their calls.
+    pub operations: Vec<Operation>,
+    /// The keys and values they name.
+    pub texts: Texts,
+    /// How all operations ended, the failed ones included.
+    pub counts: OperationCounts,
+}
+
+impl Operation {
+    /// Returns whether the outcome is unknown.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.returned.is_none()
+    }
+
+    /// Returns whether this operation certainly ended before the other began.
+    #[must_use]
+    pub fn precedes(&self, other: &Self) -> bool {
+        self.returned
+            .is_some_and(|returned| returned < other.called)
+    }
+}
