@@ -1,1 +1,87 @@
-//! Single-decree and multi-decree Paxos as pure state machines: no IO, no clock, no randomness.
+//! Paxos as pure state machines: the single-decree Synod protocol, and Multi-Paxos on its roles.
+//!
+//! A node takes one [`Input`] at a time to completion with `step`, and says in [`Effects`] what must
+//! be written and what may be sent. There is no IO here, no clock, no randomness, no async. The
+//! same code is explored exhaustively (`tests/model.rs`), told as stories (`tests/transcripts.rs`),
+//! held against the paper (`tests/paper.rs`), and run in production.
+//!
+//! # Words
+//!
+//! | here | Lamport's | in `spec/` | file |
+//! |---|---|---|---|
+//! | ballot | ballot, proposal number | `Ballot` | `ballot.rs` |
+//! | slot | instance | `Slot` | `multi/slot.rs` |
+//! | decree | decree, value | `Value`, `Noop` | `multi/decree.rs` |
+//! | promised | nextBal, maxBal | `maxBal` | `acceptor.rs` |
+//! | vote | vote, accepted proposal | `votes` | `message.rs` |
+//! | elect | proposer in phase 1 | | `multi/leader.rs` |
+//! | leader | distinguished proposer | | `multi/leader.rs` |
+//! | chosen, learned | chosen, learned | `chosen`, `known` | `learner.rs`, `multi/chosen.rs` |
+//!
+//! # A driver, whole
+//!
+//! ```
+//! use std::collections::VecDeque;
+//! use synod_paxos::{Brand, Configuration, Decree, Effects, Input, MultiPaxos, NodeId, Slot, To};
+//!
+//! let ids = [1, 2, 3].map(NodeId::new);
+//! let configuration = Configuration::majority(ids)?;
+//! let mut nodes: Vec<_> = ids
+//!     .iter()
+//!     .map(|node| {
+//!         let brand = Brand { node: *node, incarnation: 1 };
+//!         (MultiPaxos::new(brand, configuration.clone(), 256), Effects::new(brand))
+//!     })
+//!     .collect();
+//! let mut inputs = VecDeque::from([(0, Input::Campaign)]);
+//! let mut proposed = false;
+//! loop {
+//!     while let Some((at, input)) = inputs.pop_front() {
+//!         let (node, effects) = &mut nodes[at];
+//!         node.step(input, effects);
+//!         // The journal: write and sync `batch.records()`, and only then vouch for it.
+//!         if let Some(batch) = effects.take_batch() {
+//!             inputs.push_back((at, Input::Synced(batch.vouch_synced())));
+//!         }
+//!         // The network: all that is in the outbox may leave.
+//!         for (to, message) in effects.outbox() {
+//!             for (place, id) in ids.iter().enumerate() {
+//!                 if to == To::Node(*id) || to == To::Peers && place != at {
+//!                     let (from, message) = (ids[at], message.clone());
+//!                     inputs.push_back((place, Input::Message { from, message }));
+//!                 }
+//!             }
+//!         }
+//!     }
+//!     if proposed {
+//!         break;
+//!     }
+//!     proposed = true;
+//!     assert!(nodes[0].0.can_propose());
+//!     inputs.push_back((0, Input::Propose('x')));
+//! }
+//! for (node, _) in &nodes {
+//!     assert_eq!(node.chosen(), Slot::new(1));
+//!     assert_eq!(node.log().decree(Slot::FIRST), Some(&Decree::Value('x')));
+//! }
+//! # Ok::<(), synod_paxos::ConfigurationError>(())
+//! ```
+
+pub mod acceptor;
+pub mod ballot;
+pub mod effects;
+pub mod learner;
+pub mod message;
+pub mod multi;
+pub mod proposer;
+pub mod quorum;
+pub mod synod;
+
+pub use ballot::{Ballot, NodeId};
+pub use effects::{Batch, Brand, Effects, Record, Synced};
+pub use message::{Bound, Free, Message, Report, To, Vote};
+pub use multi::decree::{Decree, Value};
+pub use multi::recovery::Recovery;
+pub use multi::slot::Slot;
+pub use multi::{Input, MultiPaxos};
+pub use quorum::{Configuration, ConfigurationError, Tally};

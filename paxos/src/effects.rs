@@ -1,0 +1,453 @@
+//! What a step brings about, and the gate that keeps claims back until they are true of the disk.
+//!
+//! A role says three things to an [`Effects`]: `record` this, `claim` that (it needs the disk), and
+//! `send` that (it does not). A driver takes the records as a [`Batch`], writes and syncs them, and
+//! gives the batch up for a [`Synced`], which it hands to the core as an input. Only then does the
+//! gate put the claims into the outbox; so all that a driver ever sees in the outbox may leave.
+//!
+//! The claim kept true: no message says "durable" before EVERY record written up to the step that
+//! made it is durable, the step's own or not. A repeated Accept writes nothing, and its answer must
+//! still wait for the first one's record. This node's own votes come the same way: they count
+//! after their sync.
+//!
+//! What the types cannot hold: a role that forgets to record before it claims (the crash model in
+//! `tests/model.rs` finds that), and a driver that vouches for a sync that it did not do.
+
+use crate::ballot::{Ballot, NodeId};
+use crate::message::{Bound, Free, Message, To};
+use crate::multi::decree::{Decree, Value};
+use crate::multi::slot::Slot;
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
+
+/// The most claims that wait for a sync; further ones are lost, as any message may be.
+pub const HELD_MAX: usize = 65_536;
+
+/// The most decrees that one Accept carries after merging.
+pub const ACCEPT_RUN_MAX: usize = 64;
+
+/// The most bytes of decrees that merging gathers in one Accept; a single decree may be larger.
+pub const ACCEPT_BYTES_MAX: usize = 1 << 20;
+
+/// Something that an acceptor must still know after a restart, in the order of writing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Record<V> {
+    /// The acceptor promised this ballot.
+    Promised(Ballot),
+    /// The acceptor voted; this promises the ballot, too.
+    Accepted {
+        /// The ballot.
+        ballot: Ballot,
+        /// The slot.
+        slot: Slot,
+        /// The decree.
+        decree: Decree<V>,
+    },
+    /// The node copied a decree known to be chosen. It is no vote.
+    Learned {
+        /// The slot.
+        slot: Slot,
+        /// The decree.
+        decree: Decree<V>,
+    },
+    /// A hint: the node knows all slots below this one to be chosen, and has their decrees.
+    Chosen(Slot),
+}
+
+/// Tells the effects of one core, in one life of it, from those of all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Brand {
+    /// The node.
+    pub node: NodeId,
+    /// Which start of the node this is.
+    pub incarnation: u64,
+}
+
+/// The buffer that a core fills and its driver empties. One serves one core for its whole life.
+#[derive(Clone, Debug)]
+pub struct Effects<V> {
+    brand: Brand,
+    /// How many records of this life batches have taken.
+    taken: u64,
+    records: Vec<Record<V>>,
+    sealed: Vec<(To, Bound<V>)>,
+    outbox: Vec<(To, Message<V>)>,
+}
+
+impl<V: Value> Effects<V> {
+    /// Makes the empty buffer of the core of that brand.
+    #[must_use]
+    pub const fn new(brand: Brand) -> Self {
+        Self { brand, taken: 0, records: Vec::new(), sealed: Vec::new(), outbox: Vec::new() }
+    }
+
+    /// Takes the records gathered since the last batch; none if there are none.
+    pub fn take_batch(&mut self) -> Option<Batch<V>> {
+        if self.records.is_empty() {
+            return None;
+        }
+        let records = std::mem::take(&mut self.records);
+        let first = self.taken;
+        self.taken += records.len() as u64;
+        Some(Batch { brand: self.brand, first, records })
+    }
+
+    /// Empties the outbox. All of it may leave at once, or be lost.
+    pub fn outbox(&mut self) -> std::vec::Drain<'_, (To, Message<V>)> {
+        self.outbox.drain(..)
+    }
+
+    /// Tells whether records wait to be taken.
+    #[must_use]
+    pub fn has_records(&self) -> bool {
+        !self.records.is_empty()
+    }
+
+    pub(crate) fn record(&mut self, record: Record<V>) {
+        self.records.push(record);
+    }
+
+    /// Says something that needs all records so far to be durable.
+    pub(crate) fn claim(&mut self, to: To, message: Bound<V>) {
+        self.sealed.push((to, message));
+    }
+
+    /// Says something that needs nothing. Consecutive runs of one ballot to one receiver merge.
+    pub(crate) fn send(&mut self, to: To, message: Free<V>) {
+        if let Some((last_to, Message::Free(last))) = self.outbox.last_mut()
+            && *last_to == to
+            && merged(last, &message)
+        {
+            return;
+        }
+        self.outbox.push((to, Message::Free(message)));
+    }
+
+    /// Counts the records of this life so far.
+    const fn written(&self) -> u64 {
+        self.taken + self.records.len() as u64
+    }
+}
+
+/// Adds `next` to `last` where one message can say both, and tells whether it did.
+fn merged<V: Value>(last: &mut Free<V>, next: &Free<V>) -> bool {
+    match (last, next) {
+        (
+            Free::Accept { ballot, first, decrees, chosen },
+            Free::Accept { ballot: same, first: behind, decrees: more, chosen: later },
+        ) if ballot == same
+            && first.plus(decrees.len() as u64) == *behind
+            && has_room(decrees, more) =>
+        {
+            decrees.extend_from_slice(more);
+            *chosen = (*chosen).max(*later);
+            true
+        }
+        (
+            Free::Accept { ballot, chosen, .. } | Free::Chosen { ballot, chosen },
+            Free::Chosen { ballot: same, chosen: later },
+        ) if ballot == same => {
+            *chosen = (*chosen).max(*later);
+            true
+        }
+        (last @ Free::Chosen { .. }, Free::Accept { ballot, .. }) if is_of(last, *ballot) => {
+            *last = next.clone();
+            true
+        }
+        (Free::Accept { .. } | Free::Chosen { .. } | Free::Nack { .. }, _) => false,
+    }
+}
+
+/// Tells whether one message can carry both runs.
+fn has_room<V: Value>(decrees: &[Decree<V>], more: &[Decree<V>]) -> bool {
+    let weight = |run: &[Decree<V>]| run.iter().map(Decree::weight).sum::<usize>();
+    decrees.len() + more.len() <= ACCEPT_RUN_MAX
+        && weight(decrees) + weight(more) <= ACCEPT_BYTES_MAX
+}
+
+fn is_of<V>(message: &Free<V>, wanted: Ballot) -> bool {
+    match message {
+        Free::Accept { ballot, .. } | Free::Chosen { ballot, .. } | Free::Nack { ballot, .. } => {
+            *ballot == wanted
+        }
+    }
+}
+
+/// Records to be written and synced, in order, after those of all earlier batches.
+#[derive(Clone, Debug)]
+#[must_use = "claims wait until the batch is synced and vouched for"]
+pub struct Batch<V> {
+    brand: Brand,
+    first: u64,
+    records: Vec<Record<V>>,
+}
+
+impl<V> Batch<V> {
+    /// Returns the records.
+    #[must_use]
+    pub fn records(&self) -> &[Record<V>] {
+        &self.records
+    }
+
+    /// Gives the batch up for the proof that it is durable.
+    ///
+    /// A driver calls this after the sync, never before: nothing else releases a claim.
+    #[must_use]
+    pub fn vouch_synced(self) -> Synced {
+        let end = self.first + self.records.len() as u64;
+        Synced { brand: self.brand, first: self.first, end }
+    }
+}
+
+/// The proof that a batch is durable. It comes from [`Batch::vouch_synced`] alone.
+///
+/// ```compile_fail
+/// # use synod_paxos::{Brand, NodeId, Synced};
+/// let brand = Brand { node: NodeId::new(1), incarnation: 1 };
+/// let forged = Synced { brand, first: 0, end: 1 };
+/// ```
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Synced {
+    brand: Brand,
+    first: u64,
+    end: u64,
+}
+
+/// Holds claims until the proof of a sync covers them.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate<V> {
+    brand: Brand,
+    synced: u64,
+    written: u64,
+    held: VecDeque<Held<V>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held<V> {
+    /// The claim is true once this many records are durable.
+    mark: u64,
+    to: To,
+    claim: Bound<V>,
+}
+
+impl<V: Value> Gate<V> {
+    pub(crate) const fn new(brand: Brand) -> Self {
+        Self { brand, synced: 0, written: 0, held: VecDeque::new() }
+    }
+
+    /// Takes the claims of a step in. They wait for every record so far.
+    ///
+    /// A claim that is held already is dropped where the step wrote nothing: the earlier copy is
+    /// true earlier, and receivers bear loss and repetition.
+    pub(crate) fn close(&mut self, effects: &mut Effects<V>) {
+        assert_eq!(self.brand, effects.brand, "effects of another core, or of another life");
+        let wrote = effects.written() > self.written;
+        self.written = effects.written();
+        for (to, claim) in effects.sealed.drain(..) {
+            let repeated = !wrote && self.held.iter().any(|held| held.says(to, &claim));
+            if !repeated && self.held.len() < HELD_MAX {
+                self.held.push_back(Held { mark: self.written, to, claim });
+            }
+        }
+    }
+
+    /// Moves what became true into the outbox, and returns the first such claim to this node.
+    pub(crate) fn open(&mut self, effects: &mut Effects<V>) -> Option<Bound<V>> {
+        while self.held.front().is_some_and(|held| held.mark <= self.synced) {
+            let Held { to, claim, .. } = self.held.pop_front()?;
+            if to == To::Node(self.brand.node) {
+                return Some(claim);
+            }
+            release(effects, to, claim);
+        }
+        None
+    }
+
+    /// Takes note of a sync.
+    ///
+    /// # Panics
+    ///
+    /// Panics on a proof of another core or life, or out of order: the driver mixed batches up.
+    pub(crate) fn on_synced(&mut self, proof: &Synced) {
+        assert_eq!(self.brand, proof.brand, "a proof of another core, or of another life");
+        assert_eq!(self.synced, proof.first, "proofs come in the order of their batches");
+        assert!(proof.end <= self.written, "a proof covers records that were written");
+        self.synced = proof.end;
+    }
+
+    /// Counts the records written so far; a fact recorded up to here is durable once
+    /// [`Self::synced`] reaches the count.
+    pub(crate) const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Counts the records known to be durable.
+    pub(crate) const fn synced(&self) -> u64 {
+        self.synced
+    }
+}
+
+impl<V: Eq> Held<V> {
+    fn says(&self, to: To, claim: &Bound<V>) -> bool {
+        self.to == to && self.claim == *claim
+    }
+}
+
+/// Puts a claim into the outbox; adjoining votes for one leader become one message.
+fn release<V>(effects: &mut Effects<V>, to: To, claim: Bound<V>) {
+    if let Some((last_to, Message::Bound(Bound::Accepted { ballot, end, .. }))) =
+        effects.outbox.last_mut()
+        && let Bound::Accepted { ballot: same, first, end: later } = &claim
+        && *last_to == to
+        && ballot == same
+        && end == first
+    {
+        *end = *later;
+        return;
+    }
+    effects.outbox.push((to, Message::Bound(claim)));
+}
+
+// Counters grow for ever, so two gates are the same when they hold the same back: counters are
+// compared and hashed from the last sync on. Effects and batches follow suit.
+
+impl<V: Eq> PartialEq for Gate<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.written - self.synced == other.written - other.synced
+            && self.held.len() == other.held.len()
+            && self.held.iter().zip(&other.held).all(|(mine, theirs)| {
+                mine.mark.saturating_sub(self.synced) == theirs.mark.saturating_sub(other.synced)
+                    && theirs.says(mine.to, &mine.claim)
+            })
+    }
+}
+
+impl<V: Eq> Eq for Gate<V> {}
+
+impl<V: Hash> Hash for Gate<V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.written - self.synced).hash(state);
+        for held in &self.held {
+            held.mark.saturating_sub(self.synced).hash(state);
+            held.to.hash(state);
+            held.claim.hash(state);
+        }
+    }
+}
+
+impl<V: PartialEq> PartialEq for Effects<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.records == other.records && self.sealed == other.sealed && self.outbox == other.outbox
+    }
+}
+
+impl<V: Eq> Eq for Effects<V> {}
+
+impl<V: Hash> Hash for Effects<V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.records.hash(state);
+        self.sealed.hash(state);
+        self.outbox.hash(state);
+    }
+}
+
+impl<V: PartialEq> PartialEq for Batch<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.records == other.records
+    }
+}
+
+impl<V: Eq> Eq for Batch<V> {}
+
+impl<V: Hash> Hash for Batch<V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.records.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    const ME: NodeId = NodeId::new(1);
+    const YOU: To = To::Node(NodeId::new(2));
+    const BRAND: Brand = Brand { node: ME, incarnation: 1 };
+    const BALLOT: Ballot = Ballot::new(1, NodeId::new(2));
+
+    fn accepted(first: u64, end: u64) -> Bound<u8> {
+        Bound::Accepted { ballot: BALLOT, first: Slot::new(first), end: Slot::new(end) }
+    }
+
+    fn settle(gate: &mut Gate<u8>, effects: &mut Effects<u8>) -> Vec<(To, Message<u8>)> {
+        gate.close(effects);
+        assert_eq!(gate.open(effects), None);
+        effects.outbox().collect()
+    }
+
+    #[test]
+    fn a_claim_leaves_with_the_sync_of_its_record() {
+        let (mut gate, mut effects) = (Gate::new(BRAND), Effects::new(BRAND));
+        effects.record(Record::Promised(BALLOT));
+        effects.claim(YOU, accepted(0, 1));
+        assert!(settle(&mut gate, &mut effects).is_empty());
+        let proof = effects.take_batch().unwrap().vouch_synced();
+        gate.on_synced(&proof);
+        assert_eq!(settle(&mut gate, &mut effects), [(YOU, Message::Bound(accepted(0, 1)))]);
+    }
+
+    #[test]
+    fn a_claim_without_a_record_waits_for_the_records_before_it() {
+        let (mut gate, mut effects) = (Gate::new(BRAND), Effects::new(BRAND));
+        effects.record(Record::Promised(BALLOT));
+        assert!(settle(&mut gate, &mut effects).is_empty());
+        effects.claim(YOU, accepted(3, 4));
+        assert!(settle(&mut gate, &mut effects).is_empty());
+        let proof = effects.take_batch().unwrap().vouch_synced();
+        gate.on_synced(&proof);
+        assert_eq!(settle(&mut gate, &mut effects).len(), 1);
+    }
+
+    #[test]
+    fn a_claim_to_this_node_is_handed_back_and_not_sent() {
+        let (mut gate, mut effects) = (Gate::new(BRAND), Effects::new(BRAND));
+        effects.claim(To::Node(ME), accepted(0, 1));
+        gate.close(&mut effects);
+        assert_eq!(gate.open(&mut effects), Some(accepted(0, 1)));
+        assert_eq!(effects.outbox().count(), 0);
+    }
+
+    #[test]
+    fn adjoining_votes_leave_as_one_message() {
+        let (mut gate, mut effects) = (Gate::new(BRAND), Effects::new(BRAND));
+        effects.claim(YOU, accepted(0, 2));
+        effects.claim(YOU, accepted(2, 3));
+        effects.claim(YOU, accepted(4, 5));
+        let sent = settle(&mut gate, &mut effects);
+        assert_eq!(sent[0].1, Message::Bound(accepted(0, 3)));
+        assert_eq!(sent[1].1, Message::Bound(accepted(4, 5)), "a gap is never bridged");
+    }
+
+    #[test]
+    #[should_panic(expected = "of another life")]
+    fn a_proof_of_an_earlier_life_is_refused() {
+        let (mut gate, mut effects) = (Gate::<u8>::new(BRAND), Effects::new(BRAND));
+        effects.record(Record::Promised(BALLOT));
+        gate.close(&mut effects);
+        let mut old = Effects::<u8>::new(Brand { incarnation: 0, ..BRAND });
+        old.record(Record::Promised(BALLOT));
+        gate.on_synced(&old.take_batch().unwrap().vouch_synced());
+    }
+
+    #[test]
+    #[should_panic(expected = "in the order of their batches")]
+    fn a_proof_out_of_order_is_refused() {
+        let (mut gate, mut effects) = (Gate::<u8>::new(BRAND), Effects::new(BRAND));
+        effects.record(Record::Promised(BALLOT));
+        let _first = effects.take_batch().unwrap();
+        effects.record(Record::Promised(BALLOT.next(ME)));
+        gate.close(&mut effects);
+        gate.on_synced(&effects.take_batch().unwrap().vouch_synced());
+    }
+}

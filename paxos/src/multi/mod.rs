@@ -1,0 +1,482 @@
+//! Multi-Paxos: one Synod instance a slot, one ballot for all of them, behind one `step`.
+//!
+//! This is "Paxos Made Simple" (2001), section 3. The node has an acceptor (`accepted.rs`), knows
+//! a chosen prefix (`chosen.rs`), and may be a leader (`leader.rs`); here the three are joined. It
+//! leaves to others when to campaign, what to propose, how to fetch decrees, and what they mean.
+//! The claim kept true: the chosen prefixes of all nodes are prefixes of one another.
+
+pub mod accepted;
+pub mod chosen;
+pub mod decree;
+pub mod leader;
+pub mod recovery;
+pub mod slot;
+
+use crate::ballot::{Ballot, NodeId, ROUND_STEP_MAX};
+use crate::effects::{Brand, Effects, Gate, Record, Synced};
+use crate::message::{Bound, Free, Message, To};
+use crate::quorum::Configuration;
+use accepted::AcceptedLog;
+use chosen::ChosenPrefix;
+use decree::{Decree, Value};
+use leader::{Leader, Leading, Preparing, Promised};
+use slot::Slot;
+use std::collections::VecDeque;
+
+/// The slots that may be open past the chosen prefix, unless the caller says otherwise.
+pub const ALPHA_DEFAULT: u64 = 256;
+
+/// What can happen to a node of the log.
+#[derive(Debug)]
+pub enum Input<V> {
+    /// A message came.
+    Message {
+        /// The sender, as the transport proved it.
+        from: NodeId,
+        /// The message.
+        message: Message<V>,
+    },
+    /// This node shall try to lead, in a ballot above all that it has seen.
+    Campaign,
+    /// The leader shall propose this value in the next slot; see [`MultiPaxos::can_propose`].
+    Propose(V),
+    /// These decrees of consecutive slots, from `first` on, are known to be chosen.
+    Decrees {
+        /// The slot of the first decree.
+        first: Slot,
+        /// The decrees.
+        decrees: Vec<Decree<V>>,
+    },
+    /// Time passed without an answer: what waits for one is sent again.
+    ResendTimer,
+    /// This node shall not lead.
+    Resign,
+    /// The decrees below this slot are applied and held elsewhere.
+    ForgetBelow(Slot),
+    /// A batch is durable.
+    Synced(Synced),
+}
+
+/// One node of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MultiPaxos<V: Value> {
+    me: NodeId,
+    configuration: Configuration,
+    alpha: u64,
+    log: AcceptedLog<V>,
+    chosen: ChosenPrefix,
+    leader: Leader<V>,
+    /// The highest ballot heard of.
+    seen: Ballot,
+    /// The chosen prefix that the last hint in the journal tells.
+    hinted: Slot,
+    durable: DurablePromise,
+    gate: Gate<V>,
+}
+
+impl<V: Value> MultiPaxos<V> {
+    /// Makes a node that has never run, with `alpha` slots open at most.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `alpha` is zero: no slot could ever be proposed.
+    #[must_use]
+    pub fn new(brand: Brand, configuration: Configuration, alpha: u64) -> Self {
+        Self::restore(brand, configuration, alpha, AcceptedLog::new(), Slot::FIRST)
+    }
+
+    fn restore(
+        brand: Brand,
+        configuration: Configuration,
+        alpha: u64,
+        log: AcceptedLog<V>,
+        chosen: Slot,
+    ) -> Self {
+        assert!(alpha > 0, "a window of no slots lets nobody propose");
+        let mut node = Self {
+            me: brand.node,
+            configuration,
+            alpha,
+            chosen: ChosenPrefix::new(chosen),
+            leader: Leader::Idle,
+            seen: log.promised(),
+            hinted: chosen,
+            durable: DurablePromise::new(log.promised()),
+            log,
+            gate: Gate::new(brand),
+        };
+        node.chosen.advance(&node.log, |_| false);
+        node
+    }
+
+    /// Takes one input to completion.
+    ///
+    /// # Panics
+    ///
+    /// Panics where agreement is broken already: two decrees in one slot and ballot, or two that
+    /// are said to be chosen in one slot.
+    pub fn step(&mut self, input: Input<V>, effects: &mut Effects<V>) {
+        match input {
+            Input::Message { from, message } => self.on_message(from, message, effects),
+            Input::Campaign => self.on_campaign(effects),
+            Input::Propose(value) => self.propose(value, effects),
+            Input::Decrees { first, decrees } => self.on_decrees(first, decrees, effects),
+            Input::ResendTimer => self.on_resend_timer(effects),
+            Input::Resign => self.leader = Leader::Idle,
+            Input::ForgetBelow(slot) => self.log.forget_below(slot.min(self.chosen.end())),
+            Input::Synced(proof) => self.gate.on_synced(&proof),
+        }
+        self.settle(effects);
+    }
+
+    fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>) {
+        if !self.is_plausible(from, &message) {
+            return;
+        }
+        match message {
+            Message::Bound(bound) => self.on_bound(from, bound, effects),
+            Message::Free(Free::Accept { ballot, first, decrees, chosen }) => {
+                self.log.on_accept(ballot, first, decrees, self.chosen.end(), effects);
+                self.chosen.on_chosen(ballot, chosen);
+            }
+            Message::Free(Free::Chosen { ballot, chosen }) => {
+                self.chosen.on_chosen(ballot, chosen);
+            }
+            Message::Free(Free::Nack { promised, .. }) => self.seen = self.seen.max(promised),
+        }
+    }
+
+    fn on_bound(&mut self, from: NodeId, bound: Bound<V>, effects: &mut Effects<V>) {
+        match bound {
+            Bound::Prepare { ballot, first } => {
+                self.log.on_prepare(ballot, first, self.chosen.end(), effects);
+            }
+            Bound::Promise { ballot, first, end, chosen, reports } => {
+                let Leader::Preparing(preparing) = &mut self.leader else {
+                    return;
+                };
+                // A promise of an earlier ballot says nothing about this one.
+                if ballot != preparing.ballot() {
+                    return;
+                }
+                let range = (first, end, chosen);
+                match preparing.on_promise(from, range, reports, &self.configuration) {
+                    Promised::Waiting => {}
+                    Promised::Cut(first) => {
+                        let to = To::Node(from);
+                        if from == self.me {
+                            self.log.on_prepare(ballot, first, self.chosen.end(), effects);
+                        } else {
+                            effects.claim(to, Bound::Prepare { ballot, first });
+                        }
+                    }
+                    Promised::Elected => self.leader = Leader::Leading(preparing.lead()),
+                }
+            }
+            Bound::Accepted { ballot, first, end } => {
+                if let Leader::Leading(leading) = &mut self.leader {
+                    leading.on_accepted(from, ballot, (first, end), &self.configuration);
+                }
+            }
+        }
+    }
+
+    /// Checks what only a broken or foreign sender gets wrong; such a message counts as lost.
+    fn is_plausible(&mut self, from: NodeId, message: &Message<V>) -> bool {
+        let (ballot, owner) = match message {
+            Message::Bound(Bound::Prepare { ballot, .. }) => (*ballot, Some(ballot.node())),
+            Message::Bound(Bound::Promise { ballot, .. } | Bound::Accepted { ballot, .. }) => {
+                (*ballot, None)
+            }
+            Message::Free(Free::Accept { ballot, .. } | Free::Chosen { ballot, .. }) => {
+                (*ballot, Some(ballot.node()))
+            }
+            Message::Free(Free::Nack { promised, .. }) => (*promised, None),
+        };
+        if ballot.round() > self.seen.round().saturating_add(ROUND_STEP_MAX) {
+            return false;
+        }
+        self.seen = self.seen.max(ballot);
+        owner.is_none_or(|owner| owner == from)
+    }
+
+    /// Begins phase 1 in a ballot that this node never used, and promises it to itself first.
+    ///
+    /// spec: MultiPaxos!Phase1a
+    fn on_campaign(&mut self, effects: &mut Effects<V>) {
+        if !self.configuration.contains(self.me) {
+            return;
+        }
+        let ballot = self.seen.max(self.log.promised()).next(self.me);
+        self.seen = ballot;
+        let first = self.chosen.end();
+        self.leader = Leader::Preparing(Preparing::new(ballot, first));
+        self.log.on_prepare(ballot, first, first, effects);
+        effects.claim(To::Peers, Bound::Prepare { ballot, first });
+    }
+
+    /// Proposes a value of its own; dropped where [`Self::can_propose`] says no.
+    fn propose(&mut self, value: V, effects: &mut Effects<V>) {
+        if self.can_propose() {
+            self.propose_decree(Decree::Value(value), effects);
+        }
+    }
+
+    fn propose_decree(&mut self, decree: Decree<V>, effects: &mut Effects<V>) {
+        let Leader::Leading(leading) = &mut self.leader else {
+            return;
+        };
+        let (ballot, chosen) = (leading.ballot(), self.chosen.end());
+        let first = leading.open(decree.clone());
+        let decrees = vec![decree.clone()];
+        effects.send(To::Peers, Free::Accept { ballot, first, decrees, chosen });
+        self.log.on_accept(ballot, first, vec![decree], chosen, effects);
+    }
+
+    /// Copies decrees that are known to be chosen.
+    ///
+    /// A leader that proposed something else in such a slot has been superseded: it resigns, as
+    /// what it would announce from here on would not be true of its own proposals.
+    ///
+    /// spec: MultiPaxos!Copy
+    fn on_decrees(&mut self, first: Slot, decrees: Vec<Decree<V>>, effects: &mut Effects<V>) {
+        let mut slot = first;
+        for decree in decrees {
+            if slot == self.chosen.end() {
+                let mine =
+                    self.log.voted_in(slot).filter(|voted| self.leader.leads() == Some(*voted));
+                if mine.is_some() && self.log.decree(slot) != Some(&decree) {
+                    self.leader = Leader::Idle;
+                }
+                self.log.on_decree(slot, decree, effects);
+                self.chosen.extend_to(slot.next());
+            } else if slot < self.chosen.end() {
+                let known = self.log.decree(slot);
+                let agrees = known.is_none_or(|known| *known == decree);
+                assert!(agrees, "agreement is broken: two decrees are chosen in slot {slot}");
+            }
+            slot = slot.next();
+        }
+    }
+
+    fn on_resend_timer(&mut self, effects: &mut Effects<V>) {
+        match &mut self.leader {
+            Leader::Idle => {}
+            Leader::Preparing(preparing) => {
+                let ballot = preparing.ballot();
+                for node in self.configuration.voters() {
+                    if let Some(first) = preparing.asks_from(*node)
+                        && *node != self.me
+                    {
+                        effects.claim(To::Node(*node), Bound::Prepare { ballot, first });
+                    }
+                }
+            }
+            Leader::Leading(leading) => {
+                let (ballot, chosen) = (leading.ballot(), self.chosen.end());
+                for overdue in leading.overdue(&self.configuration) {
+                    for node in overdue.missing.into_iter().filter(|node| *node != self.me) {
+                        let (first, decrees) = (overdue.slot, vec![overdue.decree.clone()]);
+                        let accept = Free::Accept { ballot, first, decrees, chosen };
+                        effects.send(To::Node(node), accept);
+                    }
+                }
+                effects.send(To::Peers, Free::Chosen { ballot, chosen });
+            }
+        }
+    }
+
+    /// Draws the conclusions: the prefix grows, gaps are filled, claims wait or leave.
+    fn settle(&mut self, effects: &mut Effects<V>) {
+        loop {
+            self.conclude(effects);
+            if effects.has_records() && self.chosen.end() > self.hinted {
+                self.hinted = self.chosen.end();
+                effects.record(Record::Chosen(self.hinted));
+            }
+            self.gate.close(effects);
+            self.durable.on_step(self.log.promised(), &self.gate);
+            let Some(own) = self.gate.open(effects) else {
+                return;
+            };
+            self.on_bound(self.me, own, effects);
+        }
+    }
+
+    fn conclude(&mut self, effects: &mut Effects<V>) {
+        // Its own acceptor follows a higher ballot: this node's votes are no longer its leader's.
+        if self.leader.ballot().is_some_and(|ballot| ballot < self.log.promised()) {
+            self.leader = Leader::Idle;
+        }
+        let before = self.chosen.end();
+        self.advance();
+        let Leader::Leading(leading) = &mut self.leader else {
+            return;
+        };
+        leading.on_prefix(self.chosen.end());
+        if self.chosen.end() > before {
+            let (ballot, chosen) = (leading.ballot(), self.chosen.end());
+            effects.send(To::Peers, Free::Chosen { ballot, chosen });
+        }
+        self.propose_bound(effects);
+    }
+
+    fn advance(&mut self) {
+        let (leader, configuration) = (&self.leader, &self.configuration);
+        self.chosen.advance(&self.log, |slot| match leader {
+            Leader::Leading(leading) => leading.counted(slot, configuration),
+            Leader::Idle | Leader::Preparing(_) => false,
+        });
+    }
+
+    /// Proposes what phase 1 found, as far as the window reaches.
+    fn propose_bound(&mut self, effects: &mut Effects<V>) {
+        while let Leader::Leading(leading) = &self.leader
+            && self.is_in_window(leading.next())
+            && let Some(decree) = leading.bound_decree()
+        {
+            self.propose_decree(decree, effects);
+        }
+    }
+
+    fn is_in_window(&self, slot: Slot) -> bool {
+        slot < self.chosen.end().plus(self.alpha)
+    }
+
+    const fn leading(&self) -> Option<&Leading<V>> {
+        match &self.leader {
+            Leader::Leading(leading) => Some(leading),
+            Leader::Idle | Leader::Preparing(_) => None,
+        }
+    }
+}
+
+/// What the layer above asks.
+impl<V: Value> MultiPaxos<V> {
+    /// Returns this node.
+    #[must_use]
+    pub const fn me(&self) -> NodeId {
+        self.me
+    }
+
+    /// Returns the voters.
+    #[must_use]
+    pub const fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// Returns the acceptor's log.
+    #[must_use]
+    pub const fn log(&self) -> &AcceptedLog<V> {
+        &self.log
+    }
+
+    /// Returns the leader's role.
+    #[must_use]
+    pub const fn leader(&self) -> &Leader<V> {
+        &self.leader
+    }
+
+    /// Returns the first slot not known to be chosen; all below it are.
+    #[must_use]
+    pub const fn chosen(&self) -> Slot {
+        self.chosen.end()
+    }
+
+    /// Returns the highest ballot that this node heard of.
+    #[must_use]
+    pub const fn seen(&self) -> Ballot {
+        self.seen
+    }
+
+    /// Returns the promise that would survive a crash.
+    #[must_use]
+    pub const fn durable_promised(&self) -> Ballot {
+        self.durable.ballot
+    }
+
+    /// Tells whether this node leads and has all decrees that were chosen before it was elected.
+    ///
+    /// Its chosen prefix is then at or past every prefix and every vote that its promises reported.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.leading().is_some_and(|leading| self.chosen.end() >= leading.found())
+    }
+
+    /// Tells whether [`Input::Propose`] would be taken: this node leads, what phase 1 found is
+    /// proposed, and the window has room.
+    #[must_use]
+    pub fn can_propose(&self) -> bool {
+        self.leading().is_some_and(|leading| {
+            leading.next() >= leading.found() && self.is_in_window(leading.next())
+        })
+    }
+
+    /// Tells whether the last proposal is durable here, or chosen: the pulse of natural batching.
+    #[must_use]
+    pub fn last_is_durable(&self) -> bool {
+        self.leading().is_some_and(|leading| leading.last_is_durable(self.me))
+    }
+
+    /// Returns the slot of the next proposal of the leader.
+    #[must_use]
+    pub fn next_slot(&self) -> Option<Slot> {
+        self.leading().map(Leading::next)
+    }
+
+    /// Tells whether something waits for other nodes: a phase 1, open slots, decrees to be copied.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        match &self.leader {
+            Leader::Idle => false,
+            Leader::Preparing(_) => true,
+            Leader::Leading(leading) => leading.has_open() || !self.is_settled(),
+        }
+    }
+}
+
+/// The highest promise that the disk holds.
+///
+/// Heartbeats carry it in place of the present one, which a crash may lose.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct DurablePromise {
+    ballot: Ballot,
+    /// Promises on their way to the disk, and how many records must be durable for each, counted
+    /// from the records that are durable already.
+    waiting: VecDeque<(Mark, Ballot)>,
+}
+
+/// A count of records; equal to all others, as it grows for ever and adds nothing to the order.
+#[derive(Clone, Copy, Debug)]
+struct Mark(u64);
+
+impl PartialEq for Mark {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Mark {}
+
+impl std::hash::Hash for Mark {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+}
+
+impl DurablePromise {
+    const fn new(ballot: Ballot) -> Self {
+        Self { ballot, waiting: VecDeque::new() }
+    }
+
+    fn on_step<V: Value>(&mut self, promised: Ballot, gate: &Gate<V>) {
+        let last = self.waiting.back().map_or(self.ballot, |(_, ballot)| *ballot);
+        if promised > last {
+            self.waiting.push_back((Mark(gate.written()), promised));
+        }
+        while let Some((mark, ballot)) = self.waiting.front()
+            && mark.0 <= gate.synced()
+        {
+            self.ballot = *ballot;
+            self.waiting.pop_front();
+        }
+    }
+}

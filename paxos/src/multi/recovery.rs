@@ -1,0 +1,81 @@
+//! Recovery: a node's records, read again in the order of writing, make the node again.
+//!
+//! The caller may apply and forget decrees as their hints come, so that memory holds a window of
+//! the log and not all of it. The claim kept true: the recovered node promised at least what it
+//! promised durably, has every vote that it told of, and leads nothing.
+
+use super::MultiPaxos;
+use super::accepted::AcceptedLog;
+use super::decree::{Decree, Value};
+use super::slot::Slot;
+use crate::ballot::Ballot;
+use crate::effects::{Brand, Record};
+use crate::quorum::Configuration;
+
+/// A node on its way back.
+#[derive(Debug)]
+pub struct Recovery<V: Value> {
+    log: AcceptedLog<V>,
+    chosen: Slot,
+}
+
+impl<V: Value> Recovery<V> {
+    /// Begins before the first record.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { log: AcceptedLog::new(), chosen: Slot::FIRST }
+    }
+
+    /// Takes the next record in.
+    pub fn on_record(&mut self, record: Record<V>) {
+        if let Record::Chosen(chosen) = record {
+            self.chosen = self.chosen.max(chosen);
+        }
+        self.log.on_record(record);
+    }
+
+    /// Returns the end of the prefix that is known to be chosen.
+    #[must_use]
+    pub const fn chosen(&self) -> Slot {
+        self.chosen
+    }
+
+    /// Returns the promise read so far.
+    #[must_use]
+    pub const fn promised(&self) -> Ballot {
+        self.log.promised()
+    }
+
+    /// Returns the decree in `slot`; it is the chosen one if `slot` is below [`Self::chosen`].
+    #[must_use]
+    pub fn decree(&self, slot: Slot) -> Option<&Decree<V>> {
+        self.log.decree(slot)
+    }
+
+    /// Counts the slots and the bytes held here.
+    #[must_use]
+    pub fn held(&self) -> (usize, usize) {
+        (self.log.len(), self.log.weight())
+    }
+
+    /// Forgets slots below `base` that are chosen and were applied.
+    pub fn forget_below(&mut self, base: Slot) {
+        self.log.forget_below(base.min(self.chosen));
+    }
+
+    /// Makes the node, in its next life.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `alpha` is zero.
+    #[must_use]
+    pub fn finish(self, brand: Brand, configuration: Configuration, alpha: u64) -> MultiPaxos<V> {
+        MultiPaxos::restore(brand, configuration, alpha, self.log, self.chosen)
+    }
+}
+
+impl<V: Value> Default for Recovery<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
