@@ -187,9 +187,7 @@ impl<'a> Command<'a> {
         match command {
             Self::Delete { .. } | Self::Increment { .. } => Ok(()),
             Self::Put { value, .. } | Self::Append { suffix: value, .. } => check_value(value),
-            Self::CompareAndSet {
-                expected, value, ..
-            } => {
+            Self::CompareAndSet { expected, value, .. } => {
                 check_value(expected.unwrap_or(Blob(b"")))?;
                 check_value(value)
             }
@@ -226,12 +224,7 @@ impl<'a> Query<'a> {
         let query = decode(QUERY_V1, bytes)?;
         match query {
             Self::Get { key } => check_key(key)?,
-            Self::Range {
-                first,
-                end,
-                entries_max,
-                bytes_max,
-            } => {
+            Self::Range { first, end, entries_max, bytes_max } => {
                 // An empty bound is meaningful here: it is the least of all byte strings.
                 if first.0.len() > KEY_BYTES_MAX || end.is_some_and(|e| e.0.len() > KEY_BYTES_MAX) {
                     return Err(Malformed::Key);
@@ -282,11 +275,7 @@ fn decode<'a, T: Deserialize<'a>>(version: u8, bytes: &'a [u8]) -> Result<T, Mal
         return Err(Malformed::Version);
     }
     let (message, rest) = postcard::take_from_bytes(body).map_err(|_| Malformed::Form)?;
-    if rest.is_empty() {
-        Ok(message)
-    } else {
-        Err(Malformed::Trailing)
-    }
+    if rest.is_empty() { Ok(message) } else { Err(Malformed::Trailing) }
 }
 
 const COMMAND_V1: u8 = 0x11;
@@ -307,38 +296,15 @@ mod tests {
     fn commands_keep_their_bytes() {
         let (x, four, five) = (Blob(b"x"), Blob(b"4"), Blob(b"5"));
         let golden = [
-            (
-                Command::Put {
-                    key: x,
-                    value: five,
-                },
-                "110001780135",
-            ),
+            (Command::Put { key: x, value: five }, "110001780135"),
             (Command::Delete { key: x }, "11010178"),
+            (Command::CompareAndSet { key: x, expected: None, value: five }, "11020178000135"),
             (
-                Command::CompareAndSet {
-                    key: x,
-                    expected: None,
-                    value: five,
-                },
-                "11020178000135",
-            ),
-            (
-                Command::CompareAndSet {
-                    key: x,
-                    expected: Some(four),
-                    value: five,
-                },
+                Command::CompareAndSet { key: x, expected: Some(four), value: five },
                 "110201780101340135",
             ),
             (Command::Increment { key: x, delta: -2 }, "1103017803"),
-            (
-                Command::Append {
-                    key: x,
-                    suffix: Blob(b"yz"),
-                },
-                "1104017802797a",
-            ),
+            (Command::Append { key: x, suffix: Blob(b"yz") }, "1104017802797a"),
         ];
         for (command, bytes) in golden {
             assert_eq!(hex(&command.encode()), bytes, "{command:?}");
@@ -352,21 +318,11 @@ mod tests {
         let golden = [
             (Query::Get { key: a }, "21000161"),
             (
-                Query::Range {
-                    first: a,
-                    end: b,
-                    entries_max: 300,
-                    bytes_max: 0,
-                },
+                Query::Range { first: a, end: b, entries_max: 300, bytes_max: 0 },
                 "2101016101 0162ac0200",
             ),
             (
-                Query::Range {
-                    first: Blob(b""),
-                    end: None,
-                    entries_max: 1,
-                    bytes_max: 1 << 20,
-                },
+                Query::Range { first: Blob(b""), end: None, entries_max: 1, bytes_max: 1 << 20 },
                 "2101000001808040",
             ),
         ];
@@ -387,13 +343,7 @@ mod tests {
             (Reply::Length(300), "3104ac02"),
             (Reply::Value(None), "310500"),
             (Reply::Value(Some(Blob(b"7"))), "3105010137"),
-            (
-                Reply::Entries {
-                    entries,
-                    more: true,
-                },
-                "31060201610131016200 01",
-            ),
+            (Reply::Entries { entries, more: true }, "31060201610131016200 01"),
             (Reply::Rejected(Rejection::NotANumber), "310700"),
             (Reply::Rejected(Rejection::Overflow), "310701"),
             (Reply::Rejected(Rejection::ValueTooLarge), "310702"),
@@ -409,10 +359,7 @@ mod tests {
     fn limits_are_exact() {
         let (long_key, long_value) = (vec![b'k'; KEY_BYTES_MAX + 1], vec![0; VALUE_BYTES_MAX + 1]);
         let put = |key, value| {
-            let command = Command::Put {
-                key: Blob(key),
-                value: Blob(value),
-            };
+            let command = Command::Put { key: Blob(key), value: Blob(value) };
             Command::decode(&command.encode()).map(drop)
         };
         assert_eq!(put(&long_key[1..], &long_value[1..]), Ok(()));
@@ -433,12 +380,7 @@ mod tests {
     #[test]
     fn a_range_has_bounds() {
         let range = |entries_max, bytes_max| {
-            let query = Query::Range {
-                first: Blob(b""),
-                end: None,
-                entries_max,
-                bytes_max,
-            };
+            let query = Query::Range { first: Blob(b""), end: None, entries_max, bytes_max };
             Query::decode(&query.encode()).map(drop)
         };
         assert_eq!(range(RANGE_ENTRIES_MAX, RANGE_BYTES_MAX), Ok(()));

@@ -35,10 +35,7 @@ impl Digest {
     }
 
     pub(crate) fn remove(&mut self, entry: EntryHash) {
-        assert!(
-            self.count > 0,
-            "an entry is removed only after it was added"
-        );
+        assert!(self.count > 0, "an entry is removed only after it was added");
         self.sum = self.sum.wrapping_sub(entry.0);
         self.count -= 1;
     }
@@ -66,15 +63,11 @@ impl SipHash {
             low ^ 0x6c79_6765_6e65_7261,
             high ^ 0x7465_6462_7974_6573,
         ];
-        Self {
-            state,
-            tail: 0,
-            length: 0,
-        }
+        Self { state, tail: 0, length: 0 }
     }
 
     fn write(&mut self, mut bytes: &[u8]) {
-        while self.length % WORD as u64 != 0
+        while !self.length.is_multiple_of(WORD as u64)
             && let Some((&first, rest)) = bytes.split_first()
         {
             self.push(first);

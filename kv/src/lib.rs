@@ -1,6 +1,9 @@
 //! A replicated key-value service: server, client, command line.
 
 mod blob;
+pub mod cli;
 pub mod command;
+pub mod config;
 mod digest;
+pub mod init;
 pub mod machine;

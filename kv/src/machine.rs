@@ -46,14 +46,8 @@ impl Machine {
                 self.write(key, value.0.to_vec());
                 Reply::Written
             }
-            Command::Delete { key } => Reply::Deleted {
-                existed: self.remove(key),
-            },
-            Command::CompareAndSet {
-                key,
-                expected,
-                value,
-            } => {
+            Command::Delete { key } => Reply::Deleted { existed: self.remove(key) },
+            Command::CompareAndSet { key, expected, value } => {
                 let swapped = self.value(key) == expected;
                 if swapped {
                     self.write(key, value.0.to_vec());
@@ -73,12 +67,9 @@ impl Machine {
     pub fn answer(&self, query: Query<'_>) -> Reply<'_> {
         match query {
             Query::Get { key } => Reply::Value(self.value(key)),
-            Query::Range {
-                first,
-                end,
-                entries_max,
-                bytes_max,
-            } => self.range(first, end, entries_max as usize, bytes_max as usize),
+            Query::Range { first, end, entries_max, bytes_max } => {
+                self.range(first, end, entries_max as usize, bytes_max as usize)
+            }
         }
     }
 
@@ -158,31 +149,19 @@ impl Machine {
         let mut bytes = 0;
         // An end at or before the first key is an empty range; the map would panic on it.
         if end.is_some_and(|end| end <= first) {
-            return Reply::Entries {
-                entries,
-                more: false,
-            };
+            return Reply::Entries { entries, more: false };
         }
         let upper = end.map_or(Bound::Unbounded, |end| Bound::Excluded(end.0));
-        for (key, entry) in self
-            .entries
-            .range::<[u8], _>((Bound::Included(first.0), upper))
-        {
+        for (key, entry) in self.entries.range::<[u8], _>((Bound::Included(first.0), upper)) {
             bytes += key.len() + entry.value.len();
             let full = entries.len() == entries_max || bytes > bytes_max;
             // The first entry is always returned, or a large one could never be walked past.
             if full && !entries.is_empty() {
-                return Reply::Entries {
-                    entries,
-                    more: true,
-                };
+                return Reply::Entries { entries, more: true };
             }
             entries.push((Blob(key), Blob(&entry.value)));
         }
-        Reply::Entries {
-            entries,
-            more: false,
-        }
+        Reply::Entries { entries, more: false }
     }
 
     fn write(&mut self, key: Blob<'_>, value: Vec<u8>) {
@@ -253,10 +232,7 @@ mod tests {
 
     impl Naive {
         fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-            self.0
-                .iter()
-                .find(|(k, _)| k == key)
-                .map(|(_, v)| v.clone())
+            self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone())
         }
 
         fn set(&mut self, key: &[u8], value: &[u8]) {
@@ -311,79 +287,40 @@ mod tests {
             self.0.sort();
             let inside = |key: &[u8]| key >= &[first][..] && end.is_none_or(|end| key < &[end][..]);
             let all: Vec<_> = self.0.iter().filter(|(key, _)| inside(key)).collect();
-            let size = |n: usize| {
-                all[..n]
-                    .iter()
-                    .map(|(k, v)| k.len() + v.len())
-                    .sum::<usize>()
-            };
+            let size = |n: usize| all[..n].iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
             let fits = |n: &usize| *n <= count as usize && size(*n) <= bytes as usize;
             let most = (0..=all.len()).filter(fits).max().unwrap_or(0);
             let taken = most.max(1).min(all.len());
-            let entries = all[..taken]
-                .iter()
-                .map(|(k, v)| (Blob(k), Blob(v)))
-                .collect();
-            Reply::Entries {
-                entries,
-                more: taken < all.len(),
-            }
-            .encode()
+            let entries = all[..taken].iter().map(|(k, v)| (Blob(k), Blob(v))).collect();
+            Reply::Entries { entries, more: taken < all.len() }.encode()
         }
     }
 
     fn run(machine: &mut Machine, op: &Op) -> Bytes {
         let command = |machine: &mut Machine, command: Command<'_>| {
-            Machine::validate(&command.encode()).unwrap();
+            assert_eq!(Machine::validate(&command.encode()), Ok(()));
             machine.apply(&command.encode())
         };
         match op {
-            Op::Put(key, value) => command(
-                machine,
-                Command::Put {
-                    key: Blob(&[*key]),
-                    value: Blob(value),
-                },
-            ),
+            Op::Put(key, value) => {
+                command(machine, Command::Put { key: Blob(&[*key]), value: Blob(value) })
+            }
             Op::Delete(key) => command(machine, Command::Delete { key: Blob(&[*key]) }),
             Op::Swap(key, expected, value) => {
                 let expected = expected.as_deref().map(Blob);
                 let (key, value) = (Blob(std::slice::from_ref(key)), Blob(value));
-                command(
-                    machine,
-                    Command::CompareAndSet {
-                        key,
-                        expected,
-                        value,
-                    },
-                )
+                command(machine, Command::CompareAndSet { key, expected, value })
             }
-            Op::Increment(key, delta) => command(
-                machine,
-                Command::Increment {
-                    key: Blob(&[*key]),
-                    delta: *delta,
-                },
-            ),
-            Op::Append(key, suffix) => command(
-                machine,
-                Command::Append {
-                    key: Blob(&[*key]),
-                    suffix: Blob(suffix),
-                },
-            ),
+            Op::Increment(key, delta) => {
+                command(machine, Command::Increment { key: Blob(&[*key]), delta: *delta })
+            }
+            Op::Append(key, suffix) => {
+                command(machine, Command::Append { key: Blob(&[*key]), suffix: Blob(suffix) })
+            }
             Op::Range(first, end, entries_max, bytes_max) => {
                 let end = end.as_ref().map(|end| Blob(std::slice::from_ref(end)));
                 let (first, entries_max, bytes_max) = (Blob(&[*first]), *entries_max, *bytes_max);
-                machine.query(
-                    &Query::Range {
-                        first,
-                        end,
-                        entries_max,
-                        bytes_max,
-                    }
-                    .encode(),
-                )
+                machine.query(&Query::Range { first, end, entries_max, bytes_max }.encode())
             }
         }
     }
@@ -419,10 +356,7 @@ mod tests {
     fn the_digest_of_a_known_state_keeps_its_value() {
         let mut machine = Machine::default();
         assert_eq!(machine.digest(), 0x8d54_c848_6f7b_ca17);
-        machine.execute(Command::Put {
-            key: Blob(b"x"),
-            value: Blob(b"7"),
-        });
+        machine.execute(Command::Put { key: Blob(b"x"), value: Blob(b"7") });
         assert_eq!(machine.digest(), 0x3c1d_4ed5_e3a1_bb61);
     }
 
@@ -430,24 +364,12 @@ mod tests {
     fn a_value_grows_up_to_its_limit_and_not_past_it() {
         let mut machine = Machine::default();
         let (key, half) = (Blob(b"k"), vec![b'v'; VALUE_BYTES_MAX / 2]);
-        let append = Command::Append {
-            key,
-            suffix: Blob(&half),
-        };
+        let append = Command::Append { key, suffix: Blob(&half) };
         machine.execute(append);
-        assert_eq!(
-            machine.execute(append),
-            Reply::Length(VALUE_BYTES_MAX as u64)
-        );
+        assert_eq!(machine.execute(append), Reply::Length(VALUE_BYTES_MAX as u64));
         let digest = machine.digest();
-        let one_more = Command::Append {
-            key,
-            suffix: Blob(b"v"),
-        };
-        assert_eq!(
-            machine.execute(one_more),
-            Reply::Rejected(Rejection::ValueTooLarge)
-        );
+        let one_more = Command::Append { key, suffix: Blob(b"v") };
+        assert_eq!(machine.execute(one_more), Reply::Rejected(Rejection::ValueTooLarge));
         assert_eq!(machine.digest(), digest);
     }
 
@@ -455,24 +377,10 @@ mod tests {
     fn the_largest_entry_can_be_read_in_a_range() {
         let mut machine = Machine::default();
         let (key, value) = (vec![b'k'; KEY_BYTES_MAX], vec![b'v'; VALUE_BYTES_MAX]);
-        machine.execute(Command::Put {
-            key: Blob(&key),
-            value: Blob(&value),
-        });
+        machine.execute(Command::Put { key: Blob(&key), value: Blob(&value) });
         let (entries_max, bytes_max) = (RANGE_ENTRIES_MAX, RANGE_BYTES_MAX);
-        let range = Query::Range {
-            first: Blob(b""),
-            end: None,
-            entries_max,
-            bytes_max,
-        };
+        let range = Query::Range { first: Blob(b""), end: None, entries_max, bytes_max };
         let entries = vec![(Blob(&key[..]), Blob(&value[..]))];
-        assert_eq!(
-            machine.answer(range),
-            Reply::Entries {
-                entries,
-                more: false
-            }
-        );
+        assert_eq!(machine.answer(range), Reply::Entries { entries, more: false });
     }
 }

@@ -1,0 +1,242 @@
+//! The command line: what can be said, not what it does.
+//!
+//! Values that a configuration file can hold too stay text here, so that the configuration judges
+//! them by one rule and names their origin. The exit codes are part of the interface.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A replicated key-value service over Paxos.
+#[derive(Debug, Parser)]
+#[command(name = "synod-kv", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a folder with a development CA, certificates and configurations.
+    Init(InitArgs),
+    /// Run one node of the cluster until SIGTERM.
+    Serve(ServeArgs),
+    /// Print the value of a key; exit 1 if it is absent.
+    Get(KeyArgs),
+    /// Bind a key to a value.
+    Put(PutArgs),
+    /// Bind a key to a value if it holds another at that moment; exit 1 if it does not.
+    Cas(CasArgs),
+    /// Remove a key; exit 1 if it was absent.
+    Delete(KeyArgs),
+    /// Add to the decimal number that a key holds, and print the sum.
+    Add(AddArgs),
+    /// Append to the value of a key, and print its length.
+    Append(PutArgs),
+    /// Print the entries of a range of keys, one a line.
+    Range(RangeArgs),
+    /// Print what each node knows about itself; exit 1 unless all nodes answer.
+    Status(StatusArgs),
+    /// Measure throughput and latency in a closed loop.
+    Bench(BenchArgs),
+    /// Speak line-JSON on stdin and stdout for many logical clients.
+    Bridge(TargetArgs),
+}
+
+/// Flags of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder to make; it must not exist.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// How many nodes the cluster has.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    pub nodes: u16,
+    /// Node i listens to peers on this port plus i, and to clients 100 above that.
+    #[arg(long, default_value_t = 7000, value_parser = clap::value_parser!(u16).range(1..=65000))]
+    pub base_port: u16,
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration of this node, in TOML; SYNOD_* variables and flags override it.
+    #[arg(long, env = "SYNOD_CONFIG")]
+    pub config: PathBuf,
+    /// The folder of the journal.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Where to listen to peers.
+    #[arg(long, value_name = "IP:PORT")]
+    pub peer_listen: Option<String>,
+    /// Where to listen to clients.
+    #[arg(long, value_name = "IP:PORT")]
+    pub client_listen: Option<String>,
+    /// Where to reach a peer.
+    #[arg(long, value_name = "ID=IP:PORT")]
+    pub peer: Vec<String>,
+    /// Set any key of the configuration.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print every value and where it comes from, and exit.
+    #[arg(long)]
+    pub print_config: bool,
+    /// Check the configuration, and exit.
+    #[arg(long)]
+    pub check_config: bool,
+}
+
+/// How to reach the cluster.
+#[derive(Clone, Debug, Args)]
+pub struct TargetArgs {
+    /// The configuration of the client, in TOML; SYNOD_* variables and flags override it.
+    #[arg(long, env = "SYNOD_CONFIG")]
+    pub config: PathBuf,
+    /// Where to reach a node.
+    #[arg(long, value_name = "ID=IP:PORT")]
+    pub node: Vec<String>,
+    /// How long one operation may take.
+    #[arg(long, value_name = "MS")]
+    pub timeout_ms: Option<u64>,
+    /// Set any key of the configuration.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// A key.
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The key.
+    pub key: String,
+}
+
+/// A key and a value.
+#[derive(Debug, Args)]
+pub struct PutArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The key.
+    pub key: String,
+    /// The value.
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
+}
+
+/// A comparison and what follows if it holds.
+#[derive(Debug, Args)]
+pub struct CasArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The key.
+    pub key: String,
+    /// What the key must hold.
+    #[arg(long, required_unless_present = "absent", allow_hyphen_values = true)]
+    pub expected: Option<String>,
+    /// The key must be absent.
+    #[arg(long, conflicts_with = "expected")]
+    pub absent: bool,
+    /// The value to write.
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
+}
+
+/// A key and what to add to it.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The key.
+    pub key: String,
+    /// What to add.
+    #[arg(allow_negative_numbers = true, default_value_t = 1)]
+    pub delta: i64,
+}
+
+/// A range of keys.
+#[derive(Debug, Args)]
+pub struct RangeArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Where the range begins.
+    #[arg(default_value = "")]
+    pub first: String,
+    /// Where it ends; this key is no part of it.
+    pub end: Option<String>,
+    /// How many entries to print at most.
+    #[arg(long, default_value_t = 100)]
+    pub limit: u32,
+}
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Print JSON, one object a node.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How many logical clients to run, one measurement for each number.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256],
+          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub clients: Vec<u32>,
+    /// How many connections they share at most.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub connections: u32,
+    /// How long each measurement takes.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+    /// How long a value is, in bytes.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
+    pub value_bytes: u32,
+    /// How many keys are written.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub keys: u64,
+    /// What to measure.
+    #[arg(long, value_enum, default_value_t = BenchOperation::Put)]
+    pub operation: BenchOperation,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchOperation {
+    /// Durable writes.
+    Put,
+    /// Linearizable reads.
+    Get,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the answer is no (key absent, comparison unequal, a node silent);
+2 the outcome is unknown; 64 wrong usage; 69 certainly not done: cluster unavailable or refused;
+70 internal error; 73 cannot make a file or folder; 74 data folder or port unusable;
+78 wrong configuration.";

@@ -1,0 +1,308 @@
+//! The layers of a configuration: defaults, then the TOML file, the environment, the flags.
+//!
+//! A table of settings says which keys exist. The layers keep every value as text beside its
+//! origin, so the printed configuration and every complaint can say where a value came from.
+//! What the values mean is said by the typed configurations above; a relative path of the file is
+//! taken from the folder of the file, so that a directory of configurations can be moved.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{ConfigError, Origin};
+
+/// What the values of a key look like in TOML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Path,
+    Number,
+}
+
+/// One key that may be set. A key that ends in `.*` stands for a table of numbered entries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    pub(crate) key: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) default: Option<&'static str>,
+    /// A line of TOML, for the one who forgot it.
+    pub(crate) example: &'static str,
+}
+
+/// The values that are set, each with its origin.
+#[derive(Clone, Debug)]
+pub(crate) struct Layers {
+    settings: &'static [Setting],
+    values: BTreeMap<String, Value>,
+}
+
+#[derive(Clone, Debug)]
+struct Value {
+    text: String,
+    origin: Origin,
+}
+
+impl Layers {
+    /// Begins with the defaults.
+    pub(crate) fn defaults(settings: &'static [Setting]) -> Self {
+        let preset = |setting: &Setting| {
+            let text = setting.default?.to_owned();
+            Some((setting.key.to_owned(), Value { text, origin: Origin::Default }))
+        };
+        Self { settings, values: settings.iter().filter_map(preset).collect() }
+    }
+
+    /// Lays the TOML file over what is set.
+    pub(crate) fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
+        let length = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+        if length > FILE_BYTES_MAX {
+            return Err(unreadable(format!("it has more than {FILE_BYTES_MAX} bytes")));
+        }
+        let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        self.read_toml(&text, path)
+    }
+
+    /// Lays TOML text over what is set; `path` is where it stands.
+    pub(crate) fn read_toml(&mut self, text: &str, path: &Path) -> Result<(), ConfigError> {
+        let file = File { text, path };
+        let table = DeTable::parse(text).map_err(|error| ConfigError::NotToml {
+            origin: file.origin(error.span().map_or(0, |span| span.start)),
+            reason: error.message().replace('\n', ", "),
+        })?;
+        for (name, item) in table.get_ref() {
+            match item.get_ref() {
+                DeValue::Table(section) => {
+                    for (entry, item) in section {
+                        let key = format!("{}.{}", name.get_ref(), entry.get_ref());
+                        self.set_from_file(&file, key, entry.span().start, item)?;
+                    }
+                }
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_) => {
+                    let key = name.get_ref().to_string();
+                    self.set_from_file(&file, key, name.span().start, item)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lays the environment over what is set: `SYNOD_LOG_FORMAT` sets `log.format`, and
+    /// `SYNOD_PEERS="1=host:port,2=host:port"` sets the entries of the table `peers`.
+    pub(crate) fn read_environment(
+        &mut self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), ConfigError> {
+        for setting in self.settings {
+            let name = environment_name(setting.key);
+            let Some(text) = variable(&name) else {
+                continue;
+            };
+            let origin = Origin::Environment(name);
+            match setting.key.strip_suffix(".*") {
+                None => self.put(setting.key.to_owned(), text, origin),
+                Some(table) => {
+                    for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
+                        self.put_pair(table, pair.trim(), origin.clone())?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lays one flag over what is set.
+    pub(crate) fn flag(
+        &mut self,
+        flag: &str,
+        key: &str,
+        text: impl Into<String>,
+    ) -> Result<(), ConfigError> {
+        let origin = Origin::Flag(flag.to_owned());
+        self.setting(key, &origin)?;
+        self.put(key.to_owned(), text.into(), origin);
+        Ok(())
+    }
+
+    /// Lays one flag of the form `number=value` over the entries of `table`.
+    pub(crate) fn pair_flag(
+        &mut self,
+        flag: &str,
+        table: &str,
+        pairs: &[String],
+    ) -> Result<(), ConfigError> {
+        for (index, pair) in pairs.iter().enumerate() {
+            let entry = |pair: &str| pair.split_once('=').map(|(id, _)| id.to_owned());
+            if pairs[..index].iter().any(|earlier| entry(earlier) == entry(pair)) {
+                return Err(ConfigError::Wrong {
+                    origin: Origin::Flag(flag.to_owned()),
+                    key: table.to_owned(),
+                    value: pair.clone(),
+                    wanted: "this node id is given twice; name each node once".to_owned(),
+                });
+            }
+            self.put_pair(table, pair, Origin::Flag(flag.to_owned()))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the value of a key, parsed.
+    pub(crate) fn parse<T: FromStr<Err: Display>>(
+        &self,
+        key: &str,
+        wanted: &str,
+    ) -> Result<T, ConfigError> {
+        let text = self.text(key)?;
+        text.parse().map_err(|error: T::Err| self.wrong(key, format!("{error}; {wanted}")))
+    }
+
+    /// Returns the value of a key as it was written, with the folder of the file before a path.
+    pub(crate) fn text(&self, key: &str) -> Result<&str, ConfigError> {
+        let value = self.values.get(key).ok_or_else(|| self.missing(key))?;
+        Ok(&value.text)
+    }
+
+    /// Returns the entries of a table: the part of the key behind the dot.
+    pub(crate) fn entries(&self, table: &str) -> Vec<&str> {
+        let prefix = |key: &'_ String| key.split_once('.').is_some_and(|(name, _)| name == table);
+        let keys = self.values.keys().filter(|key| prefix(key));
+        keys.filter_map(|key| key.split_once('.').map(|(_, entry)| entry)).collect()
+    }
+
+    /// Complains about the value of a key.
+    pub(crate) fn wrong(&self, key: &str, wanted: impl Into<String>) -> ConfigError {
+        match self.values.get(key) {
+            None => self.missing(key),
+            Some(value) => ConfigError::Wrong {
+                origin: value.origin.clone(),
+                key: key.to_owned(),
+                value: value.text.clone(),
+                wanted: wanted.into(),
+            },
+        }
+    }
+
+    /// Prints every value with its origin, one a line; the values are no secrets, as keys are
+    /// named by their files only.
+    pub(crate) fn print(&self) -> String {
+        let width = self.values.iter().map(|(key, value)| key.len() + value.text.len()).max();
+        let mut out = String::new();
+        for (key, Value { text, origin }) in &self.values {
+            let pad = width.unwrap_or(0) - key.len() - text.len();
+            writeln!(out, "{key} = {text:?}{:pad$}  # {origin}", "").expect("memory takes it");
+        }
+        out
+    }
+
+    fn set_from_file(
+        &mut self,
+        file: &File<'_>,
+        key: String,
+        at: usize,
+        item: &Spanned<DeValue<'_>>,
+    ) -> Result<(), ConfigError> {
+        let origin = file.origin(at);
+        let kind = self.setting(&key, &origin)?.kind;
+        let text = match (kind, item.get_ref()) {
+            (Kind::Text, DeValue::String(text)) => text.to_string(),
+            (Kind::Path, DeValue::String(text)) => {
+                let folder = file.path.parent().unwrap_or_else(|| Path::new(""));
+                folder.join(text.as_ref()).to_string_lossy().into_owned()
+            }
+            (Kind::Number, DeValue::Integer(number)) if number.radix() == 10 => {
+                number.as_str().replace('_', "")
+            }
+            (wanted, found) => {
+                let wanted = match wanted {
+                    Kind::Text | Kind::Path => "a string in quotes",
+                    Kind::Number => "a whole decimal number without quotes",
+                };
+                return Err(ConfigError::Wrong {
+                    origin,
+                    key,
+                    value: file.text[item.span()].lines().next().unwrap_or("").to_owned(),
+                    wanted: format!("found {}, wanted {wanted}", found.type_str()),
+                });
+            }
+        };
+        self.put(key, text, origin);
+        Ok(())
+    }
+
+    fn put_pair(&mut self, table: &str, pair: &str, origin: Origin) -> Result<(), ConfigError> {
+        let Some((entry, text)) = pair.split_once('=') else {
+            return Err(ConfigError::Wrong {
+                origin,
+                key: table.to_owned(),
+                value: pair.to_owned(),
+                wanted: "wanted <node id>=<host>:<port>, such as 2=127.0.0.1:7002".to_owned(),
+            });
+        };
+        self.put(format!("{table}.{entry}"), text.to_owned(), origin);
+        Ok(())
+    }
+
+    fn put(&mut self, key: String, text: String, origin: Origin) {
+        self.values.insert(key, Value { text, origin });
+    }
+
+    fn setting(&self, key: &str, origin: &Origin) -> Result<&'static Setting, ConfigError> {
+        let matches = |setting: &&Setting| match setting.key.strip_suffix(".*") {
+            None => setting.key == key,
+            Some(table) => key.split_once('.').is_some_and(|(name, _)| name == table),
+        };
+        self.settings.iter().find(matches).ok_or_else(|| {
+            let names: Vec<&str> = self.settings.iter().map(|setting| setting.key).collect();
+            ConfigError::UnknownKey {
+                origin: origin.clone(),
+                key: key.to_owned(),
+                remedy: format!("known keys are {}", names.join(", ")),
+            }
+        })
+    }
+
+    fn missing(&self, key: &str) -> ConfigError {
+        let table = key.split_once('.').map_or(key, |(table, _)| table);
+        let owner = self.settings.iter().find(|setting| {
+            setting.key == key || setting.key.strip_suffix(".*").is_some_and(|name| name == table)
+        });
+        let (example, name) = owner.map_or(("", key), |setting| (setting.example, setting.key));
+        ConfigError::Missing {
+            key: key.to_owned(),
+            example: example.to_owned(),
+            environment: environment_name(name),
+        }
+    }
+}
+
+/// The text of a file and the name it goes by.
+struct File<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl File<'_> {
+    fn origin(&self, offset: usize) -> Origin {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Origin::File { path: self.path.to_owned(), line }
+    }
+}
+
+fn environment_name(key: &str) -> String {
+    let plain = key.trim_end_matches(".*");
+    format!("SYNOD_{}", plain.replace('.', "_").to_uppercase())
+}
+
+/// A configuration has some dozens of lines; more is another kind of file.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;

@@ -1,0 +1,289 @@
+//! What an operator reads when a configuration is wrong: one line with the key and the remedy.
+
+#![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Parser as _;
+use synod_kv::cli::{Cli, Command, InitArgs, ServeArgs, TargetArgs};
+use synod_kv::config::{ClientConfig, ServerConfig};
+use synod_kv::init::{InitError, init};
+
+/// A folder that is gone when the test ends, however it ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let folder = format!("synod-kv-config-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(folder);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn cluster(name: &str) -> Self {
+        let scratch = Self::new(name);
+        init(&scratch.init_args(3)).unwrap();
+        scratch
+    }
+
+    fn init_args(&self, nodes: u16) -> InitArgs {
+        InitArgs { dir: self.0.join("c"), nodes, base_port: 7000 }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join("c").join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn serve_args(config: &Path, flags: &[&str]) -> ServeArgs {
+    let start = ["synod-kv", "serve", "--config", config.to_str().unwrap()];
+    let cli = Cli::try_parse_from(start.iter().chain(flags)).unwrap();
+    let Command::Serve(args) = cli.command else { panic!("not parsed as serve") };
+    args
+}
+
+/// Checks the complaint of a server's configuration, with the lines of the file edited first.
+#[track_caller]
+fn check(name: &str, edit: (&str, &str), environment: &[(&str, &str)], flags: &[&str], want: &str) {
+    let scratch = Scratch::cluster(name);
+    let file = scratch.file("node-1.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains(edit.0), "the edit of {name} changes nothing");
+    fs::write(&file, text.replacen(edit.0, edit.1, 1)).unwrap();
+    let variable = |name: &str| {
+        let found = environment.iter().find(|(key, _)| *key == name)?;
+        Some(found.1.to_owned())
+    };
+    let error = ServerConfig::read(&serve_args(&file, flags), variable).unwrap_err().to_string();
+    let folder = format!("{}/", file.parent().unwrap().display());
+    assert_eq!(error.replace(&folder, ""), want, "{name}");
+    assert!(!error.contains('\n'), "{name}: more than one line");
+}
+
+#[test]
+fn a_wrong_file_is_named_by_line_key_and_remedy() {
+    check(
+        "unknown",
+        ("node = 1\n", "node = 1\nnodee = 1\n"),
+        &[],
+        &[],
+        "node-1.toml:5: unknown key `nodee`; known keys are cluster, node, data, peer_listen, \
+         client_listen, peers.*, tls.authority, tls.certificate, tls.key, timing.heartbeat_ms, \
+         timing.suspicion_ms, timing.stagger_ms, log.filter, log.format",
+    );
+    check(
+        "type",
+        ("node = 1\n", "node = \"1\"\n"),
+        &[],
+        &[],
+        "node-1.toml:4: `node = \"1\"`: found string, \
+         wanted a whole decimal number without quotes",
+    );
+    check(
+        "address",
+        ("peer_listen = \"127.0.0.1:7001\"", "peer_listen = \"localhost\""),
+        &[],
+        &[],
+        "node-1.toml:6: `peer_listen = localhost`: invalid socket address syntax; \
+         wanted <ip>:<port>, such as 127.0.0.1:7001",
+    );
+    check(
+        "certificate",
+        ("\"node-1.pem\"", "\"gone.pem\""),
+        &[],
+        &[],
+        "node-1.toml:16: `tls.certificate = gone.pem`: No such file or directory (os error 2); \
+         `synod-kv init` makes this file",
+    );
+    check(
+        "missing",
+        ("node = 1\n", ""),
+        &[],
+        &[],
+        "`node` is not set; write node = 1 in the file, or set SYNOD_NODE",
+    );
+    check(
+        "member",
+        ("node = 1\n", "node = 7\n"),
+        &[],
+        &[],
+        "node-1.toml:4: `node = 7`: [peers] lists only 1, 2, 3; add peers.7",
+    );
+}
+
+#[test]
+fn wrong_settings_are_named_with_their_origin() {
+    let none = ("node = 1\n", "node = 1\n");
+    check(
+        "suspicion",
+        none,
+        &[("SYNOD_TIMING_SUSPICION_MS", "100")],
+        &[],
+        "environment SYNOD_TIMING_SUSPICION_MS: `timing.suspicion_ms = 100`: less than 5 \
+         heartbeats of 40 ms suspects the living; write 200 or more",
+    );
+    check(
+        "zero",
+        none,
+        &[],
+        &["--set", "timing.heartbeat_ms=0"],
+        "flag --set: `timing.heartbeat_ms = 0`: wanted milliseconds from 1 to 3600000",
+    );
+    check(
+        "twice",
+        none,
+        &[],
+        &["--peer", "2=127.0.0.1:1", "--peer", "2=127.0.0.1:2"],
+        "flag --peer: `peers = 2=127.0.0.1:2`: this node id is given twice; name each node once",
+    );
+    check(
+        "same",
+        none,
+        &[],
+        &["--peer", "2=127.0.0.1:7001"],
+        "flag --peer: `peers.2 = 127.0.0.1:7001`: peers.1 has this address too; \
+         each node has its own",
+    );
+    check(
+        "id",
+        none,
+        &[("SYNOD_PEERS", "02=127.0.0.1:9")],
+        &[],
+        "environment SYNOD_PEERS: `peers.02 = 127.0.0.1:9`: a node id is a number from 1 to 65535",
+    );
+    check(
+        "one-port",
+        none,
+        &[],
+        &["--client-listen", "127.0.0.1:7001"],
+        "flag --client-listen: `client_listen = 127.0.0.1:7001`: peers listen there already; \
+         choose another port",
+    );
+    check(
+        "log",
+        none,
+        &[("SYNOD_LOG_FORMAT", "xml")],
+        &[],
+        "environment SYNOD_LOG_FORMAT: `log.format = xml`: wanted text or json",
+    );
+    check(
+        "set",
+        none,
+        &[],
+        &["--set", "data"],
+        "flag --set: `--set = data`: wanted <key>=<value>, such as timing.heartbeat_ms=40",
+    );
+    check(
+        "uuid",
+        none,
+        &[("SYNOD_CLUSTER", "0B0E3A52")],
+        &[],
+        "environment SYNOD_CLUSTER: `cluster = 0B0E3A52`: \
+         wanted the UUID that `synod-kv init` wrote, in lower case",
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_not_there_is_one_line_too() {
+    check(
+        "toml",
+        ("node = 1\n", "node = 1\nnode = 2\n"),
+        &[],
+        &[],
+        "node-1.toml:5: not TOML: duplicate key",
+    );
+    let gone = ServerConfig::read(&serve_args(Path::new("/nowhere/n.toml"), &[]), |_| None);
+    assert_eq!(
+        gone.unwrap_err().to_string(),
+        "cannot read the configuration /nowhere/n.toml: No such file or directory (os error 2); \
+         `synod-kv init` makes one"
+    );
+}
+
+#[test]
+fn later_layers_win_and_the_page_says_so() {
+    let scratch = Scratch::cluster("layers");
+    let file = scratch.file("node-2.toml");
+    let environment = |name: &str| match name {
+        "SYNOD_CLIENT_LISTEN" => Some("127.0.0.1:1".to_owned()),
+        "SYNOD_DATA" => Some("/from/environment".to_owned()),
+        "SYNOD_PEERS" => Some("3=127.0.0.1:3003".to_owned()),
+        _ => None,
+    };
+    let args = serve_args(&file, &["--client-listen", "127.0.0.1:2"]);
+    let printed = ServerConfig::read(&args, environment).unwrap();
+    let config = printed.config;
+    assert_eq!(config.node, 2);
+    assert_eq!(config.peer_listen.to_string(), "127.0.0.1:7002");
+    assert_eq!(config.client_listen.to_string(), "127.0.0.1:2");
+    assert_eq!(config.data, Path::new("/from/environment"));
+    assert_eq!(config.peers[&1].to_string(), "127.0.0.1:7001");
+    assert_eq!(config.peers[&3].to_string(), "127.0.0.1:3003");
+    assert_eq!(config.tls.key, scratch.file("node-2.key"));
+    let line = |key: &str| {
+        let found = printed.page.lines().find(|line| line.starts_with(&format!("{key} = ")));
+        found.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("client_listen"), "client_listen = \"127.0.0.1:2\" # flag --client-listen");
+    assert_eq!(line("data"), "data = \"/from/environment\" # environment SYNOD_DATA");
+    assert_eq!(line("node"), format!("node = \"2\" # {}:4", file.display()));
+    assert_eq!(line("log.format"), "log.format = \"text\" # default");
+}
+
+#[test]
+fn the_client_configuration_of_init_is_complete() {
+    let scratch = Scratch::cluster("client");
+    let config = scratch.file("client.toml");
+    let node = vec!["2=127.0.0.1:9".to_owned()];
+    let args = TargetArgs { config, node, timeout_ms: Some(700), set: Vec::new() };
+    let config = ClientConfig::read(&args, |_| None).unwrap().config;
+    assert_eq!(config.nodes[&1].to_string(), "127.0.0.1:7101");
+    assert_eq!(config.nodes[&2].to_string(), "127.0.0.1:9");
+    assert_eq!(config.timeout.as_millis(), 700);
+}
+
+#[test]
+fn init_makes_private_keys_private_and_overwrites_nothing() {
+    let scratch = Scratch::cluster("init");
+    for key in ["ca/ca.key", "node-1.key", "node-3.key", "client.key"] {
+        let mode = fs::metadata(scratch.file(key)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{key}");
+    }
+    let before = fs::read(scratch.file("ca/ca.key")).unwrap();
+    let again = init(&scratch.init_args(3)).unwrap_err();
+    assert!(matches!(again, InitError::Exists(_)), "{again}");
+    assert!(again.to_string().contains("is not overwritten"), "{again}");
+    assert_eq!(fs::read(scratch.file("ca/ca.key")).unwrap(), before);
+}
+
+#[test]
+fn two_clusters_have_two_identities() {
+    let (one, two) = (Scratch::cluster("one"), Scratch::cluster("two"));
+    let cluster = |scratch: &Scratch| {
+        let args = serve_args(&scratch.file("node-1.toml"), &[]);
+        ServerConfig::read(&args, |_| None).unwrap().config.cluster
+    };
+    assert_ne!(cluster(&one), cluster(&two));
+}
+
+#[test]
+fn a_failed_init_leaves_nothing_behind() {
+    let scratch = Scratch::new("failed");
+    let mut args = scratch.init_args(3);
+    args.base_port = 65_500;
+    let error = init(&args).unwrap_err();
+    assert!(matches!(error, InitError::Ports(65_500)), "{error}");
+    assert!(!args.dir.exists());
+    args.base_port = 7000;
+    args.dir = scratch.0.join("no/such/parent");
+    let error = init(&args).unwrap_err();
+    assert!(error.to_string().starts_with("cannot make "), "{error}");
+}
