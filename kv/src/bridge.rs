@@ -1,0 +1,3 @@
+//! Speaks line-JSON for many logical clients of the cluster.
+
+mod protocol;
