@@ -1,1 +1,185 @@
 //! The schedule: the faults of a plan, and those that really happened.
+//!
+//! A plan is data made from a seed before anything runs; the same seed and options give the same
+//! bytes. What really happened depends on the machine, so it is recorded apart, with the effect
+//! that was measured. Making plans is for `nemesis`, obeying them for `live`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{LinkRules, Millis, NodeId, Shape};
+use crate::nemesis::FaultKind;
+use crate::random::Seed;
+use crate::summary::FaultSpan;
+
+/// Everything that is decided before a run: the content of `plan.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The version of this form.
+    pub format: u32,
+    /// The seed from which faults, operations and packet decisions follow.
+    pub seed: Seed,
+    /// The name of the system under test.
+    pub system: String,
+    /// How many nodes.
+    pub nodes: u16,
+    /// How many logical clients.
+    pub clients: u32,
+    /// The name of the workload.
+    pub workload: String,
+    /// The name of the nemesis.
+    pub nemesis: String,
+    /// How long the clients are watched while faults come and go.
+    pub time_ms: Millis,
+    /// How long an operation may take before its outcome counts as unknown.
+    pub timeout_ms: Millis,
+    /// How long a client rests at most between two operations.
+    pub rest_ms: Millis,
+    /// The faults, in order of their start; none overlaps the next.
+    pub faults: Vec<PlannedFault>,
+}
+
+/// A fault of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedFault {
+    /// What kind of fault, for people.
+    pub kind: FaultKind,
+    /// When it starts at the earliest, from the start of the run.
+    pub at_ms: Millis,
+    /// How long it lasts.
+    pub lasts_ms: Millis,
+    /// What must be seen before it starts.
+    pub trigger: Trigger,
+    /// What is done.
+    pub action: Action,
+}
+
+/// What a fault waits for, once its time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// Nothing.
+    Time,
+    /// A node that is seen to lead.
+    LeaderSeen,
+}
+
+/// What a fault does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Cuts links between nodes.
+    Partition(Tear),
+    /// Cuts links and mends them again and again.
+    Flap {
+        /// What is cut.
+        tear: Tear,
+        /// How long each cut lasts, and each time between two.
+        period_ms: Millis,
+    },
+    /// Lets links misbehave.
+    Disturb {
+        /// Which links.
+        wires: Wires,
+        /// How.
+        rules: LinkRules,
+    },
+    /// Kills nodes by SIGKILL and starts them again when the fault ends.
+    Kill(Victim),
+    /// Kills nodes one after the other and starts each again at once.
+    Storm {
+        /// The victims, in order; a node may come again.
+        victims: Vec<NodeId>,
+    },
+    /// Stops a node by SIGSTOP and lets it go on when the fault ends.
+    Pause(Victim),
+}
+
+/// How a partition tears the nodes apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tear {
+    /// As planned.
+    Fixed(Shape),
+    /// The leader from all others.
+    IsolateLeader,
+}
+
+/// Whom a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Victim {
+    /// Whoever leads when the fault starts.
+    Leader,
+    /// This node.
+    Node(NodeId),
+    /// Every node.
+    All,
+}
+
+/// Which links a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wires {
+    /// Those between nodes.
+    Nodes,
+    /// Those between the clients and the nodes.
+    Clients,
+}
+
+/// A planned fault as it really happened: one entry of `schedule.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HappenedFault {
+    /// The fault's position in the plan.
+    pub planned: usize,
+    /// When it came and went, and what it did.
+    pub span: FaultSpan,
+}
+
+impl Plan {
+    /// The version of the form that this harness writes and reads.
+    pub const FORMAT: u32 = 1;
+
+    /// Returns the nodes, counted from 1.
+    #[must_use]
+    pub fn node_ids(&self) -> Vec<NodeId> {
+        (1..=self.nodes).map(NodeId).collect()
+    }
+
+    /// Returns whether some fault of the plan must make another node lead.
+    ///
+    /// A leader that is away for a shorter time than [`LEADER_GONE_MS_MIN`] may be back before the
+    /// others miss it.
+    #[must_use]
+    pub fn changes_leader(&self) -> bool {
+        self.faults.iter().any(|fault| {
+            let long = fault.lasts_ms >= LEADER_GONE_MS_MIN;
+            match &fault.action {
+                Action::Kill(Victim::Leader | Victim::All) => true,
+                Action::Partition(Tear::IsolateLeader) | Action::Pause(Victim::Leader) => long,
+                Action::Partition(Tear::Fixed(_))
+                | Action::Flap { .. }
+                | Action::Disturb { .. }
+                | Action::Kill(Victim::Node(_))
+                | Action::Storm { .. }
+                | Action::Pause(Victim::Node(_) | Victim::All) => false,
+            }
+        })
+    }
+
+    /// Returns the written form, which ends in a line feed and is the same for equal plans.
+    ///
+    /// # Panics
+    ///
+    /// Never: a plan has no part that cannot be written.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("plain data");
+        text.push('\n');
+        text
+    }
+}
+
+/// How long a leader must be away before another one is expected.
+pub const LEADER_GONE_MS_MIN: Millis = Millis(2_000);

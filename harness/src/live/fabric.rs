@@ -40,16 +40,9 @@ impl Fabric {
         let wire = |id: LinkId| Wire {
             id,
             link: Link::new(seed, id),
-            counts: LinkCounts {
-                from: id.from.0,
-                to: id.to.0,
-                ..LinkCounts::default()
-            },
+            counts: LinkCounts { from: id.from.0, to: id.to.0, ..LinkCounts::default() },
         };
-        Self {
-            links: links.into_iter().map(wire).collect(),
-            faults: BTreeMap::new(),
-        }
+        Self { links: links.into_iter().map(wire).collect(), faults: BTreeMap::new() }
     }
 
     /// Puts a fault in force; one of the same name is replaced.
@@ -92,10 +85,7 @@ impl Fabric {
 
     /// Finds a link by its name.
     pub(crate) fn index(&self, id: LinkId) -> Option<LinkIndex> {
-        self.links
-            .iter()
-            .position(|wire| wire.id == id)
-            .map(LinkIndex)
+        self.links.iter().position(|wire| wire.id == id).map(LinkIndex)
     }
 
     /// Returns the counters of all links.
@@ -106,10 +96,7 @@ impl Fabric {
     /// Returns the nodes that some link touches.
     #[cfg(test)]
     fn nodes(&self) -> std::collections::BTreeSet<NodeId> {
-        self.links
-            .iter()
-            .flat_map(|wire| [wire.id.from, wire.id.to])
-            .collect()
+        self.links.iter().flat_map(|wire| [wire.id.from, wire.id.to]).collect()
     }
 
     fn apply(&mut self) {
@@ -143,21 +130,12 @@ mod tests {
     }
 
     fn cut(shape: &Shape) -> BTreeMap<LinkId, LinkRules> {
-        shape
-            .cuts()
-            .into_iter()
-            .map(|link| (link, LinkRules::CUT))
-            .collect()
+        shape.cuts().into_iter().map(|link| (link, LinkRules::CUT)).collect()
     }
 
     fn passes(fabric: &mut Fabric, from: u16, to: u16) -> bool {
-        let index = fabric
-            .index(LinkId::new(NodeId(from), NodeId(to)))
-            .expect("a link");
-        matches!(
-            fabric.decide(index, 100, Duration::ZERO),
-            Verdict::Deliver(_)
-        )
+        let index = fabric.index(LinkId::new(NodeId(from), NodeId(to))).expect("a link");
+        matches!(fabric.decide(index, 100, Duration::ZERO), Verdict::Deliver(_))
     }
 
     #[test]
@@ -169,18 +147,12 @@ mod tests {
         assert!(!passes(&mut fabric, 1, 2) && !passes(&mut fabric, 2, 1));
         assert!(passes(&mut fabric, 2, 3));
         fabric.end(FaultId(1));
-        assert!(
-            !passes(&mut fabric, 1, 2),
-            "the second fault is still in force"
-        );
+        assert!(!passes(&mut fabric, 1, 2), "the second fault is still in force");
         assert!(passes(&mut fabric, 2, 1));
         fabric.heal();
         assert!(passes(&mut fabric, 1, 2));
         let counts = fabric.counts();
-        let link = counts
-            .iter()
-            .find(|c| (c.from, c.to) == (1, 2))
-            .expect("a link");
+        let link = counts.iter().find(|c| (c.from, c.to) == (1, 2)).expect("a link");
         assert_eq!((link.cut, link.delivered), (2, 1));
     }
 
@@ -199,10 +171,7 @@ mod tests {
             fabric.decide(index, 100, Duration::ZERO);
         }
         fabric.overflowed(index);
-        let counts = fabric
-            .counts()
-            .into_iter()
-            .find(|c| (c.from, c.to) == (1, 2));
+        let counts = fabric.counts().into_iter().find(|c| (c.from, c.to) == (1, 2));
         let counts = counts.expect("a link");
         assert!(counts.lost > 0 && counts.duplicated > 0);
         let once = counts.delivered + counts.lost + counts.overflowed - counts.duplicated;

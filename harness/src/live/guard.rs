@@ -42,9 +42,7 @@ impl Guard {
     /// Uses the harness binary at this path.
     #[must_use]
     pub fn at(harness: impl Into<PathBuf>) -> Self {
-        Self {
-            harness: harness.into(),
-        }
+        Self { harness: harness.into() }
     }
 
     /// Returns a command that runs `program` with `arguments` under the guard.
@@ -101,25 +99,15 @@ pub fn become_guarded(parent: u32, limits: Limits, command: &[OsString]) -> Guar
     }
     let Some((program, arguments)) = command.split_first() else {
         let source = io::ErrorKind::InvalidInput.into();
-        return GuardError::Refused {
-            what: "execute nothing",
-            source,
-        };
+        return GuardError::Refused { what: "execute nothing", source };
     };
     let source = Command::new(program).args(arguments).exec();
-    GuardError::Exec {
-        program: program.into(),
-        source,
-    }
+    GuardError::Exec { program: program.into(), source }
 }
 
 fn tie(parent: u32, limits: Limits) -> Result<(), GuardError> {
-    let refused = |what| {
-        move |error: rustix::io::Errno| GuardError::Refused {
-            what,
-            source: error.into(),
-        }
-    };
+    let refused =
+        |what| move |error: rustix::io::Errno| GuardError::Refused { what, source: error.into() };
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(refused("tie this process to its parent"))?;
     // A parent that died before the call above sends no signal any more; then another process has
@@ -131,21 +119,14 @@ fn tie(parent: u32, limits: Limits) -> Result<(), GuardError> {
     rustix::process::setpgid(None, None).map_err(refused("take a process group"))?;
     let wanted = [
         (Resource::Nofile, limits.files, "limit open files"),
-        (
-            Resource::Fsize,
-            limits.file_bytes,
-            "limit the size of files",
-        ),
+        (Resource::Fsize, limits.file_bytes, "limit the size of files"),
         (Resource::As, limits.memory_bytes, "limit memory"),
         // A process that aborts must not litter the working directory with its core.
         (Resource::Core, Some(0), "switch off core files"),
     ];
     for (resource, limit, what) in wanted {
         let Some(limit) = limit else { continue };
-        let limit = Rlimit {
-            current: Some(limit),
-            maximum: Some(limit),
-        };
+        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
         rustix::process::setrlimit(resource, limit).map_err(refused(what))?;
     }
     Ok(())
@@ -157,20 +138,13 @@ mod tests {
 
     #[test]
     fn the_command_line_names_parent_limits_and_command() {
-        let limits = Limits {
-            files: Some(64),
-            ..Limits::default()
-        };
+        let limits = Limits { files: Some(64), ..Limits::default() };
         let guard = Guard::at("/bin/harness");
         let command = guard.command(Path::new("/bin/kv"), &["serve".into()], limits);
-        let words: Vec<String> = command
-            .get_args()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
+        let words: Vec<String> =
+            command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         let parent = std::process::id().to_string();
-        let expected = [
-            "guard", "--parent", &parent, "--nofile", "64", "--", "/bin/kv", "serve",
-        ];
+        let expected = ["guard", "--parent", &parent, "--nofile", "64", "--", "/bin/kv", "serve"];
         assert_eq!(words, expected);
     }
 

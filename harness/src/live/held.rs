@@ -18,11 +18,7 @@ pub(crate) struct Held<P> {
 impl<P> Held<P> {
     /// Makes an empty queue.
     pub(crate) fn new() -> Self {
-        Self {
-            heap: BinaryHeap::new(),
-            bytes: 0,
-            arrivals: 0,
-        }
+        Self { heap: BinaryHeap::new(), bytes: 0, arrivals: 0 }
     }
 
     /// Keeps a packet of `size` bytes until `due`. Returns whether there was room for it.
@@ -32,12 +28,7 @@ impl<P> Held<P> {
         }
         self.bytes += size;
         self.arrivals += 1;
-        self.heap.push(Reverse(Entry {
-            due,
-            arrival: self.arrivals,
-            size,
-            packet,
-        }));
+        self.heap.push(Reverse(Entry { due, arrival: self.arrivals, size, packet }));
         true
     }
 

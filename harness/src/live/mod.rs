@@ -9,6 +9,13 @@ mod fabric;
 mod held;
 mod relay;
 
+pub mod bridge;
+pub mod guard;
+pub mod logs;
+
 pub mod network;
+pub mod ports;
+pub mod process;
+pub mod system;
 
 pub use fabric::{CLIENTS, FaultId};

@@ -62,19 +62,12 @@ impl Network {
             relays.push(relay);
         }
         let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::clone(&fabric);
         let thread = std::thread::Builder::new()
             .name("network".to_owned())
             .spawn(move || relay::run(&runtime, shared, relays, stopped))?;
-        Ok(Self {
-            fabric,
-            addresses,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { fabric, addresses, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Returns the address that `dialer` is to be given for `listener`.
@@ -122,19 +115,12 @@ pub(crate) fn lock(fabric: &Mutex<Fabric>) -> MutexGuard<'_, Fabric> {
 
 fn relay_of(route: &Route, fabric: &Fabric) -> io::Result<Relay> {
     let there = LinkId::new(route.dialer, route.listener);
-    let index = |link| {
-        fabric
-            .index(link)
-            .expect("the fabric was made of these routes")
-    };
+    let index = |link| fabric.index(link).expect("the fabric was made of these routes");
     Ok(Relay {
         public: socket()?,
         upstream: socket()?,
         listener: route.upstream,
-        ends: Ends {
-            there: index(there),
-            back: index(there.reversed()),
-        },
+        ends: Ends { there: index(there), back: index(there.reversed()) },
     })
 }
 

@@ -82,9 +82,7 @@ mod tests {
         let one = PortBlock::claim().expect("a free block");
         let two = PortBlock::claim().expect("another one");
         let ports = |block: &PortBlock| -> Vec<u16> {
-            (0..PortBlock::LEN)
-                .map(|n| block.address(n).port())
-                .collect()
+            (0..PortBlock::LEN).map(|n| block.address(n).port()).collect()
         };
         assert!(ports(&one).iter().all(|port| !ports(&two).contains(port)));
         assert_ne!(one.claimed().expect("bound"), two.claimed().expect("bound"));

@@ -152,11 +152,7 @@ impl Direction {
             self.dialer.set(Some(source));
             return Some(self.listener);
         }
-        if source == self.listener {
-            self.dialer.get()
-        } else {
-            None
-        }
+        if source == self.listener { self.dialer.get() } else { None }
     }
 
     fn deliver(
@@ -184,12 +180,7 @@ impl Direction {
     }
 
     fn packet(&self, bytes: &[u8], to: SocketAddr) -> Packet {
-        Packet {
-            link: self.link,
-            out: Rc::clone(&self.out),
-            to,
-            bytes: Box::from(bytes),
-        }
+        Packet { link: self.link, out: Rc::clone(&self.out), to, bytes: Box::from(bytes) }
     }
 }
 
@@ -227,10 +218,7 @@ async fn release(carrier: Rc<Carrier>) {
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the relay thread has no one to return an error to"
-)]
+#[expect(clippy::print_stderr, reason = "the relay thread has no one to return an error to")]
 fn complain(error: &io::Error) {
     eprintln!("synod-harness: a relay ended: {error}");
 }

@@ -1,0 +1,285 @@
+//! What the harness knows of a system under test: three command lines with gaps in them.
+//!
+//! A description is data, so that another system needs a file and no code. `init` prepares a
+//! directory, `serve` runs one node, `bridge` runs the process that speaks line-JSON for all
+//! clients. Each command is a list of words; `{...}` in a word is replaced, and a list inside the
+//! list is repeated for every peer or node. A description that names an unknown gap is refused
+//! when a command is made from it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::NodeId;
+
+/// A system under test.
+///
+/// # Examples
+///
+/// ```
+/// use synod_harness::live::system::System;
+///
+/// let mine: System = serde_json::from_str(r#"{
+///     "name": "mine",
+///     "serve": ["{binary}", "run", "{node}", {"per_peer": ["--peer", "{peer}={address}"]}],
+///     "bridge": ["{binary}", "clients", {"per_node": ["{address}"]}]
+/// }"#)?;
+/// assert_eq!(mine.name, "mine");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// The name that reports show.
+    pub name: String,
+    /// Prepares `{dir}`: configuration, certificates. Runs once, before all nodes.
+    #[serde(default)]
+    pub init: Option<Vec<Word>>,
+    /// Runs one node until it is told to end.
+    pub serve: Vec<Word>,
+    /// Runs the clients' bridge until its input ends.
+    pub bridge: Vec<Word>,
+}
+
+/// A word of a command, or words that are repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Word {
+    /// One word. Gaps: binary, dir, nodes, node, data, peer-listen, client-listen.
+    One(String),
+    /// Words for each other node. Further gaps: peer, address.
+    PerPeer {
+        /// The words.
+        per_peer: Vec<String>,
+    },
+    /// Words for each node. Further gaps: peer, address.
+    PerNode {
+        /// The words.
+        per_node: Vec<String>,
+    },
+}
+
+/// What fills the gaps of a command.
+#[derive(Clone, Debug, Default)]
+pub struct Gaps {
+    /// The values of single gaps.
+    values: BTreeMap<&'static str, OsString>,
+    /// The addresses that stand for other nodes.
+    addresses: BTreeMap<NodeId, SocketAddr>,
+}
+
+/// A program with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+/// Why a description makes no command. The description is to blame.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SystemError {
+    /// A word names a gap that nothing fills.
+    #[error("`{word}` names `{gap}`, which this command does not have; it has {known}")]
+    UnknownGap {
+        /// The word.
+        word: String,
+        /// The name in it.
+        gap: String,
+        /// What there is.
+        known: String,
+    },
+    /// A word opens a gap and does not close it.
+    #[error("`{word}` opens a gap with `{{` and does not close it")]
+    OpenGap {
+        /// The word.
+        word: String,
+    },
+    /// The command has no words.
+    #[error("a command needs at least the program's name")]
+    Empty,
+}
+
+impl System {
+    /// Describes the key-value server of this project.
+    #[must_use]
+    pub fn synod_kv() -> Self {
+        let words = |text: &str| -> Vec<Word> {
+            text.split_whitespace().map(|word| Word::One(word.to_owned())).collect()
+        };
+        let repeated =
+            |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+        let mut serve = words(
+            "{binary} serve --config {dir}/node-{node}.toml --data {data} \
+             --peer-listen {peer-listen} --client-listen {client-listen}",
+        );
+        serve.push(Word::PerPeer { per_peer: repeated("--peer {peer}={address}") });
+        let mut bridge = words("{binary} bridge --config {dir}/client.toml");
+        bridge.push(Word::PerNode { per_node: repeated("--node {peer}={address}") });
+        Self {
+            name: SYNOD_KV.to_owned(),
+            init: Some(words("{binary} init --dir {dir} --nodes {nodes}")),
+            serve,
+            bridge,
+        }
+    }
+}
+
+impl Gaps {
+    /// Fills a gap with text or a path.
+    #[must_use]
+    pub fn with(mut self, gap: &'static str, value: impl Into<OsString>) -> Self {
+        self.values.insert(gap, value.into());
+        self
+    }
+
+    /// Gives the address that stands for a node.
+    #[must_use]
+    pub fn node(mut self, node: NodeId, address: SocketAddr) -> Self {
+        self.addresses.insert(node, address);
+        self
+    }
+
+    /// Makes a command.
+    ///
+    /// # Errors
+    ///
+    /// [`SystemError`] if a word has a gap that is not filled.
+    pub fn fill(&self, words: &[Word]) -> Result<Launch, SystemError> {
+        let mut filled = Vec::new();
+        for word in words {
+            match word {
+                Word::One(word) => filled.push(self.fill_word(word)?),
+                Word::PerPeer { per_peer: words } | Word::PerNode { per_node: words } => {
+                    filled.extend(self.fill_repeated(words)?);
+                }
+            }
+        }
+        let mut filled = filled.into_iter();
+        let program = filled.next().map(PathBuf::from).ok_or(SystemError::Empty)?;
+        Ok(Launch { program, arguments: filled.collect() })
+    }
+
+    fn fill_repeated(&self, words: &[String]) -> Result<Vec<OsString>, SystemError> {
+        let mut filled = Vec::new();
+        for (node, address) in &self.addresses {
+            let gaps =
+                self.clone().with("peer", node.to_string()).with("address", address.to_string());
+            for word in words {
+                filled.push(gaps.fill_word(word)?);
+            }
+        }
+        Ok(filled)
+    }
+
+    fn fill_word(&self, word: &str) -> Result<OsString, SystemError> {
+        let mut filled = OsString::new();
+        let mut rest = word;
+        while let Some((before, after)) = rest.split_once('{') {
+            let open = || SystemError::OpenGap { word: word.to_owned() };
+            let (gap, after) = after.split_once('}').ok_or_else(open)?;
+            filled.push(before);
+            filled.push(self.values.get(gap).ok_or_else(|| self.unknown(word, gap))?);
+            rest = after;
+        }
+        filled.push(rest);
+        Ok(filled)
+    }
+
+    fn unknown(&self, word: &str, gap: &str) -> SystemError {
+        let known: Vec<&str> = self.values.keys().copied().collect();
+        SystemError::UnknownGap {
+            word: word.to_owned(),
+            gap: gap.to_owned(),
+            known: known.join(", "),
+        }
+    }
+}
+
+/// Returns whether a program can be found: as a path, or by name in the search path.
+#[must_use]
+pub fn is_executable(program: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let executable = |path: &Path| {
+        path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    };
+    if program.components().count() > 1 {
+        return executable(program);
+    }
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&search).any(|dir| executable(&dir.join(program)))
+}
+
+/// The name of the system that is built in.
+pub const SYNOD_KV: &str = "synod-kv";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gaps() -> Gaps {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Gaps::default()
+            .with("binary", "/bin/synod-kv")
+            .with("dir", "/run/config")
+            .with("node", "1")
+            .with("data", "/run/data")
+            .with("peer-listen", "127.0.0.1:17001")
+            .with("client-listen", "127.0.0.1:17002")
+            .node(NodeId(2), address(4002))
+            .node(NodeId(3), address(4003))
+    }
+
+    fn line(launch: &Launch) -> String {
+        let words: Vec<_> = launch.arguments.iter().map(|word| word.to_string_lossy()).collect();
+        format!("{} {}", launch.program.display(), words.join(" "))
+    }
+
+    #[test]
+    fn the_key_value_server_is_served_as_it_wants() {
+        let system = System::synod_kv();
+        let serve = gaps().fill(&system.serve).expect("all gaps are filled");
+        assert_eq!(
+            line(&serve),
+            "/bin/synod-kv serve --config /run/config/node-1.toml --data /run/data \
+             --peer-listen 127.0.0.1:17001 --client-listen 127.0.0.1:17002 \
+             --peer 2=127.0.0.1:4002 --peer 3=127.0.0.1:4003"
+        );
+        let bridge = gaps().fill(&system.bridge).expect("all gaps are filled");
+        assert_eq!(
+            line(&bridge),
+            "/bin/synod-kv bridge --config /run/config/client.toml \
+             --node 2=127.0.0.1:4002 --node 3=127.0.0.1:4003"
+        );
+    }
+
+    #[test]
+    fn a_description_survives_being_written() {
+        let text = serde_json::to_string(&System::synod_kv()).expect("plain data");
+        let back: System = serde_json::from_str(&text).expect("what was written");
+        assert_eq!(back, System::synod_kv());
+    }
+
+    #[test]
+    fn bad_words_are_refused_by_name() {
+        let fill = |word: &str| gaps().fill(&[Word::One(word.to_owned())]);
+        let error = fill("{colour}").expect_err("there is no such gap");
+        assert!(error.to_string().contains("`colour`"), "{error}");
+        assert!(error.to_string().contains("peer-listen"), "{error}");
+        let error = fill("{dir").expect_err("it is open");
+        assert_eq!(error, SystemError::OpenGap { word: "{dir".to_owned() });
+        assert_eq!(gaps().fill(&[]), Err(SystemError::Empty));
+    }
+
+    #[test]
+    fn programs_are_found_by_path_and_by_name() {
+        assert!(is_executable(Path::new("/bin/sh")));
+        assert!(is_executable(Path::new("sh")));
+        assert!(!is_executable(Path::new("/bin")));
+        assert!(!is_executable(Path::new("no-such-program-anywhere")));
+    }
+}
