@@ -1,0 +1,196 @@
+//! The data that the page's script reads: lanes, single operations, errors, keys.
+//!
+//! Times are microseconds since the start of the run. Claim kept true: the data is bounded by the
+//! room of the page, and says whether the single operations are all there are.
+
+use serde::Serialize;
+
+use super::context::Context;
+use super::html::json_for_script;
+use super::names::REST;
+use super::ops::{End, Op};
+use super::spans::extent;
+
+/// Returns the data as JSON that may stand in a `<script>` element.
+pub(super) fn json(context: &Context<'_>) -> String {
+    let kept = &context.digest.kept;
+    let all = kept.all().map(|ops| Columns::of(&ops));
+    let fitting = all.filter(|columns| columns.estimate() <= context.room.op_bytes);
+    let complete = fitting.is_some();
+    let ops = fitting.unwrap_or_else(|| {
+        let some = kept.some();
+        let count = (context.room.op_bytes / BYTES_PER_OP).min(some.len());
+        Columns::of(&some[..count])
+    });
+    let data = Data {
+        end: context.axis.end_ns / 1000,
+        bin: context.digest.lanes.rows()[0].width() as f64 / 1000.0,
+        group: context.digest.lanes.group(),
+        total: kept.total(),
+        complete,
+        fs: names(context.digest.functions.as_slice()),
+        keys: names(context.digest.keys.as_slice()),
+        order: busiest_keys(context),
+        lanes: lane_cells(context),
+        by_key: if complete { Vec::new() } else { key_cells(context) },
+        errors: errors(context),
+        core: context
+            .summary
+            .violation
+            .as_ref()
+            .and_then(extent)
+            .map(|(from, to)| [from / 1000, to / 1000]),
+        ops,
+    };
+    let json = serde_json::to_string(&data).expect("plain data serializes");
+    json_for_script(&json)
+}
+
+/// What the script reads.
+#[derive(Debug, Serialize)]
+struct Data {
+    end: u64,
+    bin: f64,
+    group: u32,
+    total: u64,
+    complete: bool,
+    fs: Vec<String>,
+    keys: Vec<String>,
+    order: Vec<u32>,
+    /// For each lane its bins in use: number, ok, fail, info, waiting.
+    lanes: Vec<Vec<[u64; 5]>>,
+    by_key: Vec<KeyCells>,
+    errors: Vec<u64>,
+    core: Option<[u64; 2]>,
+    ops: Columns,
+}
+
+/// One key over time.
+#[derive(Debug, Serialize)]
+struct KeyCells {
+    key: u32,
+    bin: f64,
+    /// Bins in use: number, ok, fail, info.
+    cells: Vec<[u64; 4]>,
+}
+
+/// Single operations, column by column.
+#[derive(Debug, Default, Serialize)]
+struct Columns {
+    /// Calls, each as the distance from the one before.
+    t: Vec<u64>,
+    /// Durations.
+    d: Vec<u64>,
+    /// Clients.
+    c: Vec<u32>,
+    /// Numbers of operations' names.
+    f: Vec<u32>,
+    /// Numbers of keys; -1 for a key without a number.
+    k: Vec<i64>,
+    /// Ends: o for ok, f for fail, i for info, p for open.
+    e: String,
+    /// Arguments.
+    a: Vec<String>,
+    /// Results.
+    r: Vec<String>,
+}
+
+impl Columns {
+    fn of(ops: &[&Op]) -> Self {
+        let mut columns = Self::default();
+        let mut before = 0;
+        for op in ops {
+            let call = op.call_ns / 1000;
+            columns.t.push(call - before);
+            before = call;
+            columns.d.push((op.return_ns - op.call_ns) / 1000);
+            columns.c.push(op.client);
+            columns.f.push(op.f);
+            columns.k.push(if op.key == REST { -1 } else { i64::from(op.key) });
+            columns.e.push(match op.end {
+                End::Ok => 'o',
+                End::Fail => 'f',
+                End::Info => 'i',
+                End::Open => 'p',
+            });
+            columns.a.push(op.argument.clone());
+            columns.r.push(op.result.clone());
+        }
+        columns
+    }
+
+    /// Returns about how many bytes the columns take, rather too many than too few.
+    fn estimate(&self) -> usize {
+        let texts = self.a.iter().chain(&self.r).map(|text| text.len() + 3);
+        self.t.len() * 20 + texts.sum::<usize>()
+    }
+}
+
+fn names<T>(records: &[(String, T)]) -> Vec<String> {
+    let named = records.iter().take(NAMED);
+    named.map(|(name, _)| name.chars().take(NAME_LETTERS).collect()).collect()
+}
+
+/// Returns the numbers of the keys with most operations, the key of a violation first.
+fn busiest_keys(context: &Context<'_>) -> Vec<u32> {
+    let keys = context.digest.keys.as_slice();
+    let mut order: Vec<u32> = (0..keys.len().min(NAMED) as u32).collect();
+    let watched = context.summary.violation.is_some();
+    order.sort_by_key(|number| {
+        let ended = keys[*number as usize].1.tally.ended();
+        (!(watched && *number == 0), std::cmp::Reverse(ended), *number)
+    });
+    order.truncate(OFFERED);
+    order
+}
+
+fn lane_cells(context: &Context<'_>) -> Vec<Vec<[u64; 5]>> {
+    let rows = context.digest.lanes.rows().iter();
+    rows.map(|row| {
+        let cells = row.as_slice().iter().enumerate();
+        let used = cells.filter(|(_, bin)| bin.ended() + bin.waiting > 0);
+        used.map(|(at, bin)| [at as u64, bin.ok, bin.fail, bin.info, bin.waiting]).collect()
+    })
+    .collect()
+}
+
+fn key_cells(context: &Context<'_>) -> Vec<KeyCells> {
+    let keys = context.digest.keys.as_slice().iter().enumerate();
+    let over_time = keys
+        .filter_map(|(key, (_, record))| record.over_time.as_ref().map(|bins| (key as u32, bins)));
+    over_time
+        .map(|(key, bins)| {
+            let cells = bins.as_slice().iter().enumerate();
+            let used = cells.filter(|(_, bin)| bin.ended() > 0);
+            KeyCells {
+                key,
+                bin: bins.width() as f64 / 1000.0,
+                cells: used.map(|(at, bin)| [at as u64, bin.ok, bin.fail, bin.info]).collect(),
+            }
+        })
+        .collect()
+}
+
+/// Returns when things went wrong: the counterexample first in time order with all that was not
+/// ok, moments close together joined.
+fn errors(context: &Context<'_>) -> Vec<u64> {
+    let kept = &context.digest.kept;
+    let ops = kept.all().unwrap_or_else(|| kept.some());
+    let bad = ops.iter().filter(|op| op.end != End::Ok);
+    let mut moments: Vec<u64> = bad.map(|op| op.return_ns / 1000).collect();
+    moments.sort_unstable();
+    let apart = context.axis.end_ns / 1000 / 400;
+    moments.dedup_by(|later, earlier| *later - *earlier <= apart);
+    moments.truncate(ERRORS);
+    moments
+}
+
+/// About the most bytes that one operation takes.
+const BYTES_PER_OP: usize = 90;
+/// Names of keys and operations sent at most.
+const NAMED: usize = 2000;
+const NAME_LETTERS: usize = 40;
+/// Keys offered in the filter at most.
+const OFFERED: usize = 200;
+/// Moments sent at most.
+const ERRORS: usize = 400;

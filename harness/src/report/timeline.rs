@@ -1,0 +1,172 @@
+//! The time line: faults, leaders and the lanes of the clients, on one true time axis.
+//!
+//! Without script it is a finished picture. With script it can be zoomed and filtered, and shows
+//! single operations where they are embedded (`embedded`). Claim kept true: every operation is in a
+//! cell, and what the lanes say adds up to the totals.
+
+use super::cells::{Cells, shade};
+use super::context::Context;
+use super::frame::{bands, data_table, head, left_out, legend};
+use super::html::{Html, put};
+use super::show::{grouped, span};
+use super::spans::{core_row, extent, fault_rows, leader_rows};
+
+/// Writes the section.
+pub(super) fn write(html: &mut Html, context: &Context<'_>) {
+    html.raw("<section id=\"timeline\" aria-labelledby=\"timeline-h\"><h2 id=\"timeline-h\">Time line</h2>");
+    put!(
+        html,
+        "<p>Each lane is a client; each column is {} wide. Operations that are certain to have \
+         happened are in the middle of a lane, failed ones above, unknown ones below. Grey bands \
+         behind the lanes are faults.</p>",
+        span(context.digest.lanes.rows()[0].width())
+    );
+    toolbar(html);
+    html.raw(
+        "<div class=\"plot lines\" id=\"view\" role=\"group\" \
+         aria-label=\"Time line of faults, leaders and clients\">",
+    );
+    core_row(html, context.axis, context.summary.violation.as_ref());
+    fault_rows(html, context);
+    leader_rows(html, context);
+    lanes(html, context);
+    context.axis.labels(html);
+    html.raw("</div><p id=\"readout\" class=\"js\" role=\"status\" hidden></p>");
+    legend(
+        html,
+        &[
+            ("t-ok", "ok; darker is more"),
+            ("t-fail", "failed: certainly not done"),
+            ("t-info", "unknown: timed out or lost"),
+            ("waiting", "waiting for an answer"),
+            ("f-cut", "fault: links cut"),
+            ("f-degrade", "links degraded"),
+            ("f-kill", "processes killed"),
+            ("f-pause", "processes paused"),
+        ],
+    );
+    table(html, context);
+    html.raw("</section>");
+}
+
+/// Writes the controls, which the script shows: without it they would do nothing.
+fn toolbar(html: &mut Html) {
+    html.raw(
+        "<div class=\"toolbar js\" id=\"tools\" role=\"toolbar\" aria-label=\"Time line controls\" \
+         aria-controls=\"view\" hidden>\
+         <span class=\"set\">\
+         <button type=\"button\" data-do=\"in\" title=\"Zoom in (+)\">Zoom in</button>\
+         <button type=\"button\" data-do=\"out\" title=\"Zoom out (-)\">Zoom out</button>\
+         <button type=\"button\" data-do=\"left\" title=\"Earlier (left arrow)\">Earlier</button>\
+         <button type=\"button\" data-do=\"right\" title=\"Later (right arrow)\">Later</button>\
+         <button type=\"button\" data-do=\"all\" title=\"Whole run (Home)\">Whole run</button></span>\
+         <span class=\"set\">\
+         <button type=\"button\" data-do=\"first\">First error</button>\
+         <button type=\"button\" data-do=\"next\">Next error</button></span>\
+         <label class=\"set\">Key <select id=\"key\"><option value=\"-1\">all keys</option></select></label>\
+         <output id=\"window\" class=\"window\"></output></div>",
+    );
+}
+
+fn lanes(html: &mut Html, context: &Context<'_>) {
+    let lanes = &context.digest.lanes;
+    let count = lanes.rows().len();
+    html.raw("<div class=\"gutter rows\" id=\"lane-names\">");
+    for row in 0..count {
+        put!(html, "<span>{}</span>", lanes.label(row));
+    }
+    put!(
+        html,
+        "</div><div id=\"lanes\" class=\"lanes\"><svg class=\"area\" role=\"img\" \
+         aria-label=\"{} lanes of operations; the data table below has the figures\" \
+         width=\"100%\" height=\"{}\">",
+        count,
+        count * LANE
+    );
+    for row in 1..count {
+        let y = row * LANE;
+        put!(html, "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{y}\" y2=\"{y}\"/>");
+    }
+    html.raw("<svg class=\"z\" x=\"0\" width=\"100%\" height=\"100%\" overflow=\"visible\">");
+    bands(html, context.axis, &context.summary.faults);
+    context.axis.grid(html);
+    cells(html, context);
+    if let Some((from, to)) = context.summary.violation.as_ref().and_then(extent) {
+        let (x, width) = context.axis.stretch(from, to);
+        put!(
+            html,
+            "<rect class=\"core-mark\" x=\"{x:.3}%\" width=\"{width:.3}%\" y=\"0\" height=\"100%\"/>"
+        );
+    }
+    html.raw("</svg></svg></div>");
+}
+
+/// Writes the cells of all lanes: one path for each shade and end.
+fn cells(html: &mut Html, context: &Context<'_>) {
+    let rows = context.digest.lanes.rows();
+    let busiest = rows.iter().flat_map(|row| row.as_slice()).map(|bin| bin.ok);
+    let most = busiest.max().unwrap_or(0);
+    let mut ok: [Cells; SHADES] = Default::default();
+    let (mut fail, mut info, mut waiting) = (Cells::default(), Cells::default(), Cells::default());
+    for (lane, row) in rows.iter().enumerate() {
+        let top = (lane * UNITS) as f64;
+        for (column, bin) in row.as_slice().iter().enumerate() {
+            if bin.ok > 0 {
+                ok[shade(bin.ok, most, SHADES)].add(column, top + 3.5, 3.0);
+            } else if bin.waiting > 0 {
+                waiting.add(column, top + 4.7, 0.6);
+            }
+            if bin.fail > 0 {
+                fail.add(column, top + 0.8, 2.2);
+            }
+            if bin.info > 0 {
+                info.add(column, top + 7.0, 2.2);
+            }
+        }
+    }
+    put!(
+        html,
+        "<svg id=\"bins\" viewBox=\"0 0 {:.4} {}\" preserveAspectRatio=\"none\" width=\"100%\" \
+         height=\"100%\" overflow=\"visible\">",
+        context.axis.end_ns as f64 / rows[0].width() as f64,
+        rows.len() * UNITS
+    );
+    put!(html, "<path class=\"waiting\" d=\"{}\"/>", waiting.finish());
+    for (level, cells) in ok.into_iter().enumerate() {
+        put!(html, "<path class=\"ok s{level}\" d=\"{}\"/>", cells.finish());
+    }
+    put!(html, "<path class=\"fail\" d=\"{}\"/>", fail.finish());
+    put!(html, "<path class=\"info\" d=\"{}\"/></svg>", info.finish());
+}
+
+fn table(html: &mut Html, context: &Context<'_>) {
+    let clients = &context.digest.clients;
+    data_table(html, "the time line, by client", |html| {
+        head(html, &["Client", "#Ok", "#Failed", "#Unknown", "#Longest operation"]);
+        html.raw("<tbody>");
+        for (client, record) in clients.iter().take(context.room.rows) {
+            let name = match *client {
+                u32::MAX => "all others".to_owned(),
+                client => client.to_string(),
+            };
+            put!(
+                html,
+                "<tr><th scope=\"row\">{name}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+                grouped(record.tally.ok),
+                grouped(record.tally.fail),
+                grouped(record.tally.info),
+                span(record.longest_ns)
+            );
+        }
+        left_out(html, clients.len(), context.room.rows, 5, "history.jsonl");
+        html.raw("</tbody>");
+    });
+}
+
+/// The height of a lane, in pixels; the style sheet and the script know it too.
+const LANE: usize = 22;
+/// The height of a lane in its own units.
+const UNITS: usize = 10;
+/// Shades of ok.
+const SHADES: usize = 4;
