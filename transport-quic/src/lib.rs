@@ -1,1 +1,33 @@
-//! Peers and clients over QUIC with mutual TLS: lanes, frames, limits, reconnection; knows no Paxos.
+//! Peers and clients over QUIC with mutual TLS: lanes, frames, limits, reconnection.
+//!
+//! What it leaves to others: what the bytes mean; this crate knows no Paxos. The claim it keeps
+//! true: who is at the other end is read from its certificate alone, each connection is judged
+//! afresh, and nothing in here grows without a bound or makes its owner wait.
+
+mod accept;
+mod counters;
+mod endpoint;
+mod frame;
+mod identity;
+mod inbox;
+mod lanes;
+pub mod limits;
+mod link;
+mod peer;
+mod preface;
+mod refusal;
+mod setup;
+mod stream;
+mod tls;
+mod verify;
+
+pub use counters::{Count, CountersSnapshot};
+pub use endpoint::{DownReason, PeerConfig, PeerEndpoint, PeerEvent, PeerHandle};
+pub use identity::{ClientName, ClusterId, Identity, IdentityError, PeerId, Role};
+pub use inbox::Inbox;
+pub use lanes::{DropReason, Epoch, Lane, Sent};
+pub use preface::Incarnation;
+pub use refusal::{CloseCode, Refusal, Refused, RefusedBy};
+pub use setup::BindError;
+pub use tls::{Credentials, TlsError};
+pub use verify::ClientNames;

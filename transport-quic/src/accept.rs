@@ -1,0 +1,126 @@
+//! The door of a port: takes incoming connections in, a bounded number at a time.
+//!
+//! What it leaves to others: what is said after the handshake. The claim it keeps true: strangers
+//! cost a bounded number of handshakes, must prove their address when there are many, and each
+//! refusal is logged and counted.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use quinn::{Connection, ConnectionError, Endpoint, Incoming};
+use rustls_pki_types::CertificateDer;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::counters::{Count, Counters};
+use crate::identity::Identity;
+use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::refusal::{CloseCode, Refusal, Refused};
+
+/// Bounds what a port spends on connections that have not said their hello.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Door {
+    pub(crate) handshakes_max: usize,
+    pub(crate) handshakes_free: usize,
+}
+
+impl Door {
+    /// Accepts until told to stop. `greet` runs for each connection within the handshake's time.
+    pub(crate) async fn keep<G, F>(
+        self,
+        endpoint: Endpoint,
+        counters: Arc<Counters>,
+        mut stop: watch::Receiver<bool>,
+        greet: G,
+    ) where
+        G: Fn(Connection, Identity) -> F + Clone + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut greetings = JoinSet::new();
+        loop {
+            tokio::select! {
+                _ = stop.changed() => return,
+                Some(_) = greetings.join_next() => {}
+                incoming = endpoint.accept() => {
+                    let Some(incoming) = incoming else { return };
+                    let Some(incoming) = self.admit(incoming, greetings.len(), &counters) else {
+                        continue;
+                    };
+                    let (greet, counters) = (greet.clone(), Arc::clone(&counters));
+                    greetings.spawn(async move {
+                        let from = incoming.remote_address();
+                        let greeting = shake_hands(incoming, &counters, greet);
+                        if tokio::time::timeout(HANDSHAKE_TIMEOUT, greeting).await.is_err() {
+                            tracing::debug!(%from, "no hello in time");
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    fn admit(self, incoming: Incoming, under_way: usize, counters: &Counters) -> Option<Incoming> {
+        if under_way >= self.handshakes_max {
+            let text = format!("{under_way} handshakes are under way");
+            note(&Refused::here(Refusal::Overloaded, text), incoming.remote_address(), counters);
+            incoming.refuse();
+            return None;
+        }
+        if under_way >= self.handshakes_free && incoming.may_retry() {
+            counters.add(Count::Retries);
+            // The only error is that no retry is possible, which was asked above.
+            let _ = incoming.retry();
+            return None;
+        }
+        Some(incoming)
+    }
+}
+
+async fn shake_hands<G, F>(incoming: Incoming, counters: &Counters, greet: G)
+where
+    G: Fn(Connection, Identity) -> F,
+    F: Future<Output = ()>,
+{
+    let from = incoming.remote_address();
+    let connected = match incoming.accept() {
+        Ok(connecting) => connecting.await,
+        Err(error) => Err(error),
+    };
+    let connection = match connected {
+        Ok(connection) => connection,
+        Err(error) => return note_error(&error, from, counters),
+    };
+    match identity_of(&connection) {
+        Ok(identity) => greet(connection, identity).await,
+        Err(refused) => {
+            note(&refused, from, counters);
+            connection.close(CloseCode::Identity.varint(), refused.text.as_bytes());
+        }
+    }
+}
+
+/// The identity in the certificate that this connection's handshake verified.
+pub(crate) fn identity_of(connection: &Connection) -> Result<Identity, Refused> {
+    let refuse = |text: String| Refused::here(Refusal::Profile, text);
+    let shown = connection.peer_identity().and_then(|any| any.downcast::<Chain>().ok());
+    let chain = shown.ok_or_else(|| refuse("no certificate was kept".to_owned()))?;
+    let leaf = chain.first().ok_or_else(|| refuse("the chain is empty".to_owned()))?;
+    Identity::from_certificate(leaf).map_err(|error| refuse(error.to_string()))
+}
+
+/// Logs and counts a refusal by either end.
+pub(crate) fn note(refused: &Refused, at: SocketAddr, counters: &Counters) {
+    counters.refuse(refused);
+    let (by, reason, text) = (refused.by, refused.reason, refused.text.as_str());
+    tracing::warn!(%at, %by, %reason, text, "connection refused");
+}
+
+/// Logs the way an attempt ended, and counts it if it was refused.
+pub(crate) fn note_error(error: &ConnectionError, at: SocketAddr, counters: &Counters) {
+    match Refused::from_error(error) {
+        Some(refused) => note(&refused, at, counters),
+        None => tracing::debug!(%at, %error, "connection attempt ended"),
+    }
+}
+
+type Chain = Vec<CertificateDer<'static>>;

@@ -1,0 +1,150 @@
+//! What an endpoint counts: drops, refusals, links, dials, verifications.
+//!
+//! What it leaves to others: exporting the figures. The claim it keeps true: every frame that is
+//! dropped and every connection that is refused is in exactly one of these counts.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::refusal::{Refusal, Refused, RefusedBy};
+
+/// Names one count. The variants say what is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Count {
+    /// Frames dropped because their lane's queue was full.
+    DroppedFull,
+    /// Frames and datagrams dropped because there was no link.
+    DroppedNoLink,
+    /// Log frames dropped because a larger epoch had begun, queued ones included.
+    DroppedStale,
+    /// Frames and datagrams dropped because they exceed the limit of their lane.
+    DroppedTooLong,
+    /// Datagrams that arrived while the inbox was full.
+    DroppedDatagramsIn,
+    /// Frames delivered to the inbox.
+    FramesIn,
+    /// Frames taken into a queue.
+    FramesOut,
+    /// Certificates of the other end that were verified, well or badly.
+    Verifications,
+    /// Connections begun from here.
+    Dials,
+    /// Links that came up.
+    LinksUp,
+    /// Links that went down.
+    LinksDown,
+    /// Links dropped because nothing was heard.
+    LinksSilent,
+    /// Connections closed because the other end broke a rule.
+    Violations,
+    /// Incoming connections sent back to prove their address.
+    Retries,
+    /// Client connections closed because they did not read.
+    SlowReaders,
+}
+
+/// Holds the counts of one endpoint; shared by its tasks.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    counts: [AtomicU64; COUNTS],
+    refused_here: [AtomicU64; Refusal::ALL.len()],
+    refused_there: [AtomicU64; Refusal::ALL.len()],
+}
+
+/// Shows the counts of an endpoint at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CountersSnapshot {
+    counts: BTreeMap<Count, u64>,
+    refused: BTreeMap<(RefusedBy, Refusal), u64>,
+}
+
+impl Counters {
+    pub(crate) fn add(&self, count: Count) {
+        self.add_many(count, 1);
+    }
+
+    pub(crate) fn add_many(&self, count: Count, by: u64) {
+        self.counts[count as usize].fetch_add(by, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refuse(&self, refused: &Refused) {
+        let side = match refused.by {
+            RefusedBy::Here => &self.refused_here,
+            RefusedBy::There => &self.refused_there,
+        };
+        side[refused.reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> CountersSnapshot {
+        let read = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+        let counts = ALL.into_iter().map(|count| (count, read(&self.counts[count as usize])));
+        let refused = Refusal::ALL.into_iter().flat_map(|reason| {
+            [
+                ((RefusedBy::Here, reason), read(&self.refused_here[reason as usize])),
+                ((RefusedBy::There, reason), read(&self.refused_there[reason as usize])),
+            ]
+        });
+        CountersSnapshot { counts: counts.collect(), refused: refused.collect() }
+    }
+}
+
+impl CountersSnapshot {
+    /// One count.
+    #[must_use]
+    pub fn count(&self, count: Count) -> u64 {
+        self.counts.get(&count).copied().unwrap_or(0)
+    }
+
+    /// Connections that one end refused for one reason.
+    #[must_use]
+    pub fn refused(&self, by: RefusedBy, reason: Refusal) -> u64 {
+        self.refused.get(&(by, reason)).copied().unwrap_or(0)
+    }
+
+    /// Connections that one end refused, for whatever reason.
+    #[must_use]
+    pub fn refused_total(&self, by: RefusedBy) -> u64 {
+        self.refused.iter().filter(|((side, _), _)| *side == by).map(|(_, count)| count).sum()
+    }
+
+    /// Every count with its name, in order.
+    pub fn counts(&self) -> impl Iterator<Item = (Count, u64)> + '_ {
+        self.counts.iter().map(|(count, value)| (*count, *value))
+    }
+}
+
+const ALL: [Count; COUNTS] = [
+    Count::DroppedFull,
+    Count::DroppedNoLink,
+    Count::DroppedStale,
+    Count::DroppedTooLong,
+    Count::DroppedDatagramsIn,
+    Count::FramesIn,
+    Count::FramesOut,
+    Count::Verifications,
+    Count::Dials,
+    Count::LinksUp,
+    Count::LinksDown,
+    Count::LinksSilent,
+    Count::Violations,
+    Count::Retries,
+    Count::SlowReaders,
+];
+
+const COUNTS: usize = 15;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_count_has_its_own_cell() {
+        for (index, count) in ALL.into_iter().enumerate() {
+            assert_eq!(count as usize, index);
+        }
+        for (index, reason) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Lanes and the bounded queues in front of them.
+//!
+//! What it leaves to others: streams (`stream`) and links (`link`). The claim it keeps true:
+//! putting a frame into a lane never waits, holds no more than the lane's bytes, and a log frame
+//! of an older epoch is never sent after one of a newer epoch was taken.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::counters::Count;
+use crate::limits;
+
+/// Names a lane: a kind of traffic with a stream of its own in either direction. Complete by
+/// definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Short and urgent: goes before the others.
+    Control,
+    /// The log of one epoch: vanishes when a larger epoch begins.
+    Log,
+    /// Long and patient: catch-up and snapshots, goes after the others.
+    Bulk,
+}
+
+/// Orders the lives of the log lane; a larger epoch ends the smaller ones. The owner gives it
+/// meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+/// Says what became of a frame. Complete by definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It waits for its turn; it may still be lost with the link.
+    Queued,
+    /// It was dropped and counted; the owner's protocol sends again what matters.
+    Dropped(DropReason),
+}
+
+/// Says why a frame was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// There is no link to that peer, or no such peer.
+    NoLink,
+    /// The lane holds as many bytes as it may.
+    Full,
+    /// The frame is longer than its lane allows, or the datagram than a packet.
+    TooLong,
+    /// A larger epoch has begun.
+    Stale,
+}
+
+impl Lane {
+    pub(crate) const fn frame_bytes_max(self) -> usize {
+        match self {
+            Self::Control => limits::CONTROL_FRAME_BYTES_MAX,
+            Self::Log => limits::LOG_FRAME_BYTES_MAX,
+            Self::Bulk => limits::BULK_FRAME_BYTES_MAX,
+        }
+    }
+
+    /// The stream's priority; QUIC sends what is higher first.
+    pub(crate) const fn priority(self) -> i32 {
+        match self {
+            Self::Control => 2,
+            Self::Log => 1,
+            Self::Bulk => 0,
+        }
+    }
+
+    const fn queue_bytes_max(self) -> usize {
+        match self {
+            Self::Control => limits::CONTROL_QUEUE_BYTES_MAX,
+            Self::Log => limits::LOG_QUEUE_BYTES_MAX,
+            Self::Bulk => limits::BULK_QUEUE_BYTES_MAX,
+        }
+    }
+}
+
+impl DropReason {
+    pub(crate) const fn count(self) -> Count {
+        match self {
+            Self::NoLink => Count::DroppedNoLink,
+            Self::Full => Count::DroppedFull,
+            Self::TooLong => Count::DroppedTooLong,
+            Self::Stale => Count::DroppedStale,
+        }
+    }
+}
+
+/// Bounds the bytes that several queues hold together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: AtomicUsize,
+    max: usize,
+}
+
+/// Holds the frames that wait for one stream, in order. One task takes them.
+#[derive(Debug)]
+pub(crate) struct LaneQueue {
+    waiting: Mutex<Waiting>,
+    ready: Notify,
+    bytes_max: usize,
+    frame_bytes_max: usize,
+    budget: Option<Arc<Budget>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+/// Holds the log lane: the queue of the largest epoch.
+#[derive(Debug)]
+pub(crate) struct LogLane {
+    current: Mutex<(Epoch, Arc<LaneQueue>)>,
+    changed: Notify,
+}
+
+impl Budget {
+    pub(crate) const fn new(max: usize) -> Self {
+        Self { used: AtomicUsize::new(0), max }
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.max);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl LaneQueue {
+    pub(crate) fn new(lane: Lane) -> Self {
+        Self::with_bounds(lane.queue_bytes_max(), lane.frame_bytes_max(), None)
+    }
+
+    pub(crate) fn with_bounds(
+        bytes_max: usize,
+        frame_bytes_max: usize,
+        budget: Option<Arc<Budget>>,
+    ) -> Self {
+        let waiting = Mutex::default();
+        Self { waiting, ready: Notify::new(), bytes_max, frame_bytes_max, budget }
+    }
+
+    /// Puts a frame at the end of the queue, or says why not. Never waits.
+    pub(crate) fn push(&self, frame: Bytes) -> Result<(), DropReason> {
+        if frame.len() > self.frame_bytes_max {
+            return Err(DropReason::TooLong);
+        }
+        let cost = cost(&frame);
+        let mut waiting = lock(&self.waiting);
+        if waiting.bytes + cost > self.bytes_max {
+            return Err(DropReason::Full);
+        }
+        if self.budget.as_ref().is_some_and(|budget| !budget.take(cost)) {
+            return Err(DropReason::Full);
+        }
+        waiting.bytes += cost;
+        waiting.frames.push_back(frame);
+        let first = waiting.frames.len() == 1;
+        drop(waiting);
+        if first {
+            self.ready.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for frames and moves one write's worth of them to `frames`. Cancel-safe.
+    pub(crate) async fn next_batch(&self, frames: &mut Vec<Bytes>) {
+        while !self.take(frames) {
+            self.ready.notified().await;
+        }
+    }
+
+    /// Waits until a frame waits. Cancel-safe.
+    pub(crate) async fn ready(&self) {
+        while self.bytes() == 0 {
+            self.ready.notified().await;
+        }
+        // The wake-up belongs to the writer that is about to take the frames.
+        self.ready.notify_one();
+    }
+
+    /// Drops what waits and says how many frames that were.
+    pub(crate) fn clear(&self) -> usize {
+        let mut waiting = lock(&self.waiting);
+        let dropped = std::mem::take(&mut *waiting);
+        drop(waiting);
+        self.refund(dropped.bytes);
+        dropped.frames.len()
+    }
+
+    /// Bytes that wait, overhead included.
+    pub(crate) fn bytes(&self) -> usize {
+        lock(&self.waiting).bytes
+    }
+
+    fn take(&self, frames: &mut Vec<Bytes>) -> bool {
+        let mut waiting = lock(&self.waiting);
+        let mut taken = 0;
+        while taken < limits::WRITE_BATCH_BYTES {
+            let Some(frame) = waiting.frames.pop_front() else { break };
+            taken += cost(&frame);
+            frames.push(frame);
+        }
+        waiting.bytes -= taken;
+        drop(waiting);
+        self.refund(taken);
+        taken > 0
+    }
+
+    fn refund(&self, bytes: usize) {
+        if let Some(budget) = &self.budget {
+            budget.give_back(bytes);
+        }
+    }
+}
+
+impl Drop for LaneQueue {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl LogLane {
+    pub(crate) fn new() -> Self {
+        let first = (Epoch(0), Arc::new(LaneQueue::new(Lane::Log)));
+        Self { current: Mutex::new(first), changed: Notify::new() }
+    }
+
+    /// Puts a frame into its epoch. A larger epoch drops what waits in the smaller one; the second
+    /// part of the answer says how many frames that were.
+    pub(crate) fn push(&self, epoch: Epoch, frame: Bytes) -> (Result<(), DropReason>, usize) {
+        let mut current = lock(&self.current);
+        if epoch < current.0 {
+            return (Err(DropReason::Stale), 0);
+        }
+        let mut stale = 0;
+        if epoch > current.0 {
+            stale = current.1.clear();
+            *current = (epoch, Arc::new(LaneQueue::new(Lane::Log)));
+            self.changed.notify_one();
+        }
+        (current.1.push(frame), stale)
+    }
+
+    /// The largest epoch and its queue.
+    pub(crate) fn current(&self) -> (Epoch, Arc<LaneQueue>) {
+        lock(&self.current).clone()
+    }
+
+    /// Waits until the epoch is another than `known`. For one task. Cancel-safe.
+    pub(crate) async fn changed_from(&self, known: Epoch) -> (Epoch, Arc<LaneQueue>) {
+        loop {
+            let current = self.current();
+            if current.0 != known {
+                return current;
+            }
+            self.changed.notified().await;
+        }
+    }
+}
+
+/// Locks a mutex whose holders cannot leave its content half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn cost(frame: &Bytes) -> usize {
+    frame.len() + limits::FRAME_OVERHEAD_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_test::{assert_pending, assert_ready, task};
+
+    fn take_all(queue: &LaneQueue) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        while queue.take(&mut frames) {}
+        frames
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_newest_and_keeps_the_order_of_the_rest() {
+        let queue = LaneQueue::with_bounds(3 * (1 + limits::FRAME_OVERHEAD_BYTES), 1, None);
+        for tag in 0..3u8 {
+            assert_eq!(queue.push(Bytes::from(vec![tag])), Ok(()));
+        }
+        assert_eq!(queue.push(Bytes::from_static(b"x")), Err(DropReason::Full));
+        assert_eq!(queue.push(Bytes::from_static(b"xy")), Err(DropReason::TooLong));
+        assert_eq!(take_all(&queue), [vec![0], vec![1], vec![2]]);
+        assert_eq!(queue.bytes(), 0);
+        assert_eq!(queue.push(Bytes::from_static(b"x")), Ok(()));
+    }
+
+    #[test]
+    fn empty_frames_are_bounded_too() {
+        let queue = LaneQueue::with_bounds(1024, 1, None);
+        let taken = (0..10_000).filter(|_| queue.push(Bytes::new()).is_ok()).count();
+        assert_eq!(taken, 1024 / limits::FRAME_OVERHEAD_BYTES);
+    }
+
+    #[test]
+    fn a_push_wakes_the_one_who_waits() {
+        let queue = LaneQueue::new(Lane::Control);
+        let mut frames = Vec::new();
+        let mut waiting = task::spawn(queue.next_batch(&mut frames));
+        assert_pending!(waiting.poll());
+        assert_eq!(queue.push(Bytes::from_static(b"x")), Ok(()));
+        assert!(waiting.is_woken());
+        assert_ready!(waiting.poll());
+        drop(waiting);
+        assert_eq!(frames, [&b"x"[..]]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded() {
+        let queue = LaneQueue::new(Lane::Bulk);
+        for _ in 0..8 {
+            assert_eq!(queue.push(Bytes::from(vec![0; limits::WRITE_BATCH_BYTES / 2])), Ok(()));
+        }
+        let mut frames = Vec::new();
+        assert!(queue.take(&mut frames));
+        assert_eq!(frames.len(), 2);
+    }
+
+    #[test]
+    fn a_budget_is_shared_and_comes_back() {
+        let budget = Arc::new(Budget::new(2 * limits::FRAME_OVERHEAD_BYTES));
+        let make = || LaneQueue::with_bounds(usize::MAX, 1, Some(Arc::clone(&budget)));
+        let (one, two) = (make(), make());
+        assert_eq!(one.push(Bytes::new()), Ok(()));
+        assert_eq!(two.push(Bytes::new()), Ok(()));
+        assert_eq!(two.push(Bytes::new()), Err(DropReason::Full));
+        assert_eq!(take_all(&one).len(), 1);
+        assert_eq!(two.push(Bytes::new()), Ok(()));
+        drop(two);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_larger_epoch_drops_the_frames_of_the_smaller() {
+        let lane = LogLane::new();
+        let (first, _) = lane.current();
+        assert_eq!(lane.push(Epoch(3), Bytes::from_static(b"a")), (Ok(()), 0));
+        assert_eq!(lane.push(Epoch(3), Bytes::from_static(b"b")), (Ok(()), 0));
+        let (_, queue) = lane.current();
+        assert_eq!(lane.push(Epoch(5), Bytes::from_static(b"c")), (Ok(()), 2));
+        assert_eq!(lane.push(Epoch(4), Bytes::from_static(b"d")), (Err(DropReason::Stale), 0));
+        assert_eq!(take_all(&queue).len(), 0, "nothing of epoch 3 is left to be sent");
+        let (epoch, queue) = assert_ready!(task::spawn(lane.changed_from(first)).poll());
+        assert_eq!((epoch, take_all(&queue)), (Epoch(5), vec![Bytes::from_static(b"c")]));
+    }
+}
