@@ -1,8 +1,9 @@
 ---- MODULE MCMultiPaxos ----
 \* Bounds for MultiPaxos, and its projection to one slot: what slot Watched does is a behaviour
-\* of Voting. `votes` is a history variable, a function of the messages.
+\* of Voting. `votes` is a history variable, a function of `cast`.
 EXTENDS MultiPaxos
-CONSTANTS a1, a2, a3, v1, v2, noop, Watched
+CONSTANTS a1, a2, a3, v1, v2, noop, Watched,
+          Led     \* start where everyone has promised ballot 0 and the other ballots are asked for
 VARIABLE votes
 Acceptors == {a1, a2, a3}
 One == {v1}
@@ -10,19 +11,40 @@ Pair == {v1, v2}
 Majorities == {{a1, a2}, {a1, a3}, {a2, a3}}
 Singles == {{a1}, {a2}, {a3}}
 Owners == [b \in Ballot |-> IF b = 0 THEN a1 ELSE IF b = 1 THEN a2 ELSE a3]
+OddOwners == [b \in Ballot |-> IF b = 1 THEN a2 ELSE a1]
 Nobody == {}
 First == {a1}
+Follower == {a1, a3}
 Leaders == {a1, a2}
 Slots1 == 1..1
 Slots2 == 1..2
 Two == 0..1
 Three == 0..2
 
-Cast(M, a) == {<<m.bal, m.val>> :
-  m \in {n \in M : n.type = "accepted" /\ n.acc = a /\ n.slot = Watched}}
-MCInit == Init /\ votes = [a \in Acceptor |-> {}]
-MCNext == Next /\ votes' = [a \in Acceptor |-> Cast(msgs', a)]
+Start ==
+  IF ~ Led THEN Init
+  ELSE /\ promised = [a \in Acceptor |-> 0]
+       /\ accepted = [a \in Acceptor |-> [s \in Slot |-> NoVote]]
+       /\ learned = [a \in Acceptor |-> [s \in Slot |-> Unknown]]
+       /\ prepares = Ballot /\ accepts = {} /\ announced = {}
+       /\ promises = {[acc |-> a, bal |-> 0, chosen |-> 1, votes |-> [s \in Slot |-> NoVote]] :
+                        a \in Acceptor}
+       /\ cast = [a \in Acceptor |-> {}]
+
+Seen(c) == [a \in Acceptor |-> {<<w[2], w[3]>> : w \in {x \in c[a] : x[1] = Watched}}]
+MCInit == Start /\ votes = [a \in Acceptor |-> {}]
+MCNext == Next /\ votes' = Seen(cast')
 MCSpec == MCInit /\ [][MCNext]_<<vars, votes>>
 
 V == INSTANCE Voting WITH Value <- Decree
+
+\* Narrows a must-fail run to the behaviours in which ballot 0 proposes nothing.
+Silent0 == \A w \in accepts : w[2] # 0
+
+\* Reached, hence violated: behind a slot with a vote, an elect fills a gap with a Noop.
+NoNoop == \A w \in accepts : w[3] # noop
+\* Reached, hence violated: a promise calls slots chosen.
+NoPrefix == \A m \in promises : m.chosen = 1
+\* Reached, hence violated: a node that leads nothing learns by announcement.
+NoFollowerLearns == learned[a3][1] = Unknown \/ announced = {}
 ====

@@ -15,8 +15,16 @@ CONSTANTS Value, Acceptor, Quorum1, Quorum2, Ballot, Slot,
 VARIABLES promised,   \* promised[a]: no answer below this ballot, in any slot
           accepted,   \* accepted[a][s]: a's latest vote in slot s
           learned,    \* learned[a][s]: the decree that a knows to be chosen in s, or Unknown
-          msgs
-vars == <<promised, accepted, learned, msgs>>
+          prepares,   \* Prepare messages: ballots
+          promises,   \* Promise messages
+          accepts,    \* Accept messages: <<slot, ballot, decree>>
+          cast,       \* cast[a]: a's Accepted messages, <<slot, ballot, decree>>
+          announced   \* announcements: <<ballot, the slot up to which all is chosen>>
+msgs == <<prepares, promises, accepts, cast, announced>>
+vars == <<promised, accepted, learned, prepares, promises, accepts, cast, announced>>
+
+QuorumIntersection == \A p \in Quorum1, q \in Quorum2 : p \cap q # {}
+ASSUME Broken = "minority" \/ QuorumIntersection
 
 NoVote == <<-1, "none">>
 Unknown == "unknown"
@@ -26,9 +34,8 @@ Last == CHOOSE s \in Slot : \A t \in Slot : t <= s
 Init == /\ promised = [a \in Acceptor |-> -1]
         /\ accepted = [a \in Acceptor |-> [s \in Slot |-> NoVote]]
         /\ learned = [a \in Acceptor |-> [s \in Slot |-> Unknown]]
-        /\ msgs = {}
-
-Send(m) == msgs' = msgs \cup {m}
+        /\ prepares = {} /\ promises = {} /\ accepts = {} /\ announced = {}
+        /\ cast = [a \in Acceptor |-> {}]
 
 \* The first slot that a does not know to be chosen: a's chosen prefix is all below it.
 ChosenUpTo(a) ==
@@ -39,137 +46,136 @@ ChosenUpTo(a) ==
 -------------------------------------------------------------------------------
 \* A candidate asks for promises in all slots at once.
 Phase1a(b) ==
-  /\ Send([type |-> "prepare", bal |-> b])
-  /\ UNCHANGED <<promised, accepted, learned>>
+  /\ prepares' = prepares \cup {b}
+  /\ UNCHANGED <<promised, accepted, learned, promises, accepts, cast, announced>>
 
 \* The promise covers every slot: those below `chosen` with the word chosen, the others with
 \* their latest votes. Below `chosen` it reports no vote: the elect copies what is chosen there.
-Report(a) ==
-  [s \in Slot |-> IF s < ChosenUpTo(a) THEN NoVote ELSE accepted[a][s]]
-Phase1b(a) ==
-  \E m \in msgs :
-    /\ m.type = "prepare"
-    /\ m.bal > promised[a] \/ (Late /\ m.bal = promised[a])
-    /\ promised' = [promised EXCEPT ![a] = m.bal]
-    /\ Send([type |-> "promise", acc |-> a, bal |-> m.bal, votes |-> Report(a),
-             chosen |-> IF Broken = "silentprefix" THEN 1 ELSE ChosenUpTo(a)])
-    /\ UNCHANGED <<accepted, learned>>
+Phase1b(a, b) ==
+  LET c == IF a \in Learner THEN ChosenUpTo(a) ELSE 1 IN
+  /\ b \in prepares
+  /\ promised[a] < b \/ (Late /\ promised[a] = b)
+  /\ promised' = [promised EXCEPT ![a] = b]
+  /\ promises' = promises \cup
+       {[acc |-> a, bal |-> b, chosen |-> IF Broken = "silentprefix" THEN 1 ELSE c,
+         votes |-> [s \in Slot |-> IF s < c THEN NoVote ELSE accepted[a][s]]]}
+  /\ UNCHANGED <<accepted, learned, prepares, accepts, cast, announced>>
 
-\* A choice of one promise of ballot b from each acceptor of p (a late one may differ).
-PromisesOf(p, b) == {m \in msgs : m.type = "promise" /\ m.acc \in p /\ m.bal = b}
-Complete(P, p) == /\ Cardinality(P) = Cardinality(p)
-                  /\ \A a \in p : \E m \in P : m.acc = a
+\* The choices of one promise of ballot b from each acceptor of p: one choice, unless promises
+\* are also given late.
 PromiseSets(p, b) ==
-  IF Late THEN {P \in SUBSET PromisesOf(p, b) : Complete(P, p)}
-  ELSE {P \in {PromisesOf(p, b)} : Complete(P, p)}
+  LET P == {m \in promises : m.bal = b /\ m.acc \in p} IN
+  {Q \in IF Late THEN SUBSET P ELSE {P} :
+     {m.acc : m \in Q} = p /\ Cardinality(Q) = Cardinality(p)}
 
-Votes(P, s) == {m.votes[s] : m \in {n \in P : n.votes[s] # NoVote}}
-Highest(P, s) == CHOOSE w \in Votes(P, s) : \A x \in Votes(P, s) : x[1] <= w[1]
-\* Slot s is a gap when it is free but some promise reports a vote or a choice above it.
-Gap(P, s) == \E m \in P : \E t \in Slot : t > s /\ m.votes[t] # NoVote
+\* What the promises P allow in slot s: the decree of the highest vote that they report; where
+\* they report none, a Noop if s is a gap below a reported vote, else whatever clients ask for.
 Proposals(P, s) ==
-  CASE Votes(P, s) = {} /\ Gap(P, s) /\ Noop # Unknown -> {Noop}
-    [] Votes(P, s) = {} \/ Broken = "anydecree" -> Value
-    [] OTHER -> IF Broken = "anyvote" THEN {w[2] : w \in Votes(P, s)} ELSE {Highest(P, s)[2]}
+  LET R == {m.votes[s] : m \in P} \ {NoVote}
+      Gap == \E m \in P, t \in Slot : t > s /\ m.votes[t] # NoVote
+  IN CASE R = {} /\ Gap -> {Noop}
+       [] R = {} /\ ~ Gap -> Value
+       [] R # {} /\ Broken = "anydecree" -> Value
+       [] R # {} /\ Broken = "anyvote" -> {w[2] : w \in R}
+       [] OTHER -> {w[2] : w \in {x \in R : \A y \in R : y[1] <= x[1]}}
 
 \* The elect proposes in s what the promises allow, once, and nothing below what they call
 \* chosen. It need not wait for anything else: slots are independent.
 Phase2a(b, s) ==
-  /\ ~ \E m \in msgs : m.type = "accept" /\ m.bal = b /\ m.slot = s
+  /\ \A w \in accepts : w[1] # s \/ w[2] # b
   /\ \E p \in Quorum1 : \E P \in PromiseSets(p, b) :
        /\ Broken = "belowchosen" \/ \A m \in P : m.chosen <= s
-       /\ \E d \in Proposals(P, s) :
-            Send([type |-> "accept", bal |-> b, slot |-> s, val |-> d])
-  /\ UNCHANGED <<promised, accepted, learned>>
+       /\ \E d \in Proposals(P, s) : accepts' = accepts \cup {<<s, b, d>>}
+  /\ UNCHANGED <<promised, accepted, learned, prepares, promises, cast, announced>>
 
-Phase2b(a) ==
-  \E m \in msgs :
-    /\ m.type = "accept"
-    /\ m.bal >= promised[a] \/ Broken = "belowpromise"
-    /\ promised' = [promised EXCEPT ![a] = m.bal]
-    /\ accepted' = [accepted EXCEPT ![a][m.slot] = <<m.bal, m.val>>]
-    /\ Send([type |-> "accepted", acc |-> a, bal |-> m.bal, slot |-> m.slot, val |-> m.val])
-    /\ UNCHANGED learned
+\* An acceptor votes in w's slot unless it has promised a higher ballot.
+Phase2b(a, w) ==
+  /\ w \in accepts
+  /\ promised[a] <= w[2] \/ Broken = "belowpromise"
+  /\ promised' = [promised EXCEPT ![a] = w[2]]
+  /\ accepted' = [accepted EXCEPT ![a][w[1]] = <<w[2], w[3]>>]
+  /\ cast' = [cast EXCEPT ![a] = @ \cup {w}]
+  /\ UNCHANGED <<learned, prepares, promises, accepts, announced>>
 
 -------------------------------------------------------------------------------
-AcceptedBy(q, b, s, d) ==
-  \A a \in q : [type |-> "accepted", acc |-> a, bal |-> b, slot |-> s, val |-> d] \in msgs
-
 Know(a, s, d) == learned' = [learned EXCEPT ![a][s] = d]
 
-\* The leader counts votes, by identity and ballot.
-Choose(b, s) ==
-  LET a == Owner[b] IN
-  /\ a \in Learner /\ learned[a][s] = Unknown
-  /\ \E d \in Decree :
-       /\ IF Broken = "mixedballots"
-          THEN \E q \in Quorum2 : \A c \in q : \E e \in Ballot : AcceptedBy({c}, e, s, d)
-          ELSE \E q \in Quorum2 : AcceptedBy(q, b, s, d)
-       /\ Know(a, s, d)
+\* The leader counts the votes of its own ballot, by identity.
+Counted(w) ==
+  IF Broken = "mixedballots"
+  THEN \E q \in Quorum2 : \A a \in q : \E x \in cast[a] : x[1] = w[1] /\ x[3] = w[3]
+  ELSE \E q \in Quorum2 : \A a \in q : w \in cast[a]
+Choose(a, w) ==
+  /\ a \in Learner /\ a = Owner[w[2]] /\ w \in accepts
+  /\ learned[a][w[1]] = Unknown
+  /\ Counted(w)
+  /\ Know(a, w[1], w[3])
   /\ UNCHANGED <<promised, accepted, msgs>>
 
 \* What ballot b's leader may announce: every slot below c is known to it, and in each of them
 \* either b proposed nothing or what b proposed is the decree that was chosen.
-Proposed(b, s) == {m.val : m \in {n \in msgs : n.type = "accept" /\ n.bal = b /\ n.slot = s}}
-MayAnnounce(b, c) ==
-  /\ c > 1 /\ c <= ChosenUpTo(Owner[b])
+Announce(a, b, c) ==
+  /\ a \in Learner /\ a = Owner[b]
+  /\ c > 1 /\ c <= ChosenUpTo(a)
   /\ \/ Broken = "copiedslots"
-     \/ \A s \in 1..(c - 1) : Proposed(b, s) \subseteq {learned[Owner[b]][s]}
-Announce(b) ==
-  /\ Owner[b] \in Learner
-  /\ \E c \in Slot \cup {Last + 1} :
-       /\ MayAnnounce(b, c)
-       /\ Send([type |-> "chosen", bal |-> b, upto |-> c])
-  /\ UNCHANGED <<promised, accepted, learned>>
+     \/ \A w \in accepts : w[2] = b /\ w[1] < c => w[3] = learned[a][w[1]]
+  /\ announced' = announced \cup {<<b, c>>}
+  /\ UNCHANGED <<promised, accepted, learned, prepares, promises, accepts, cast>>
 
-\* A follower takes the announcement for those of its votes that were cast in exactly ballot b.
-Learnt(a, m, s) ==
-  /\ s < m.upto /\ learned[a][s] = Unknown
+\* A follower takes the announcement for those of its votes that were cast in exactly that
+\* ballot. Anything else below the announced slot it has to copy.
+Concerns(a, m, s) ==
+  /\ s < m[2] /\ learned[a][s] = Unknown
   /\ CASE Broken = "learnany" -> accepted[a][s] # NoVote
-       [] Broken = "learnabove" -> accepted[a][s][1] >= m.bal
-       [] OTHER -> accepted[a][s][1] = m.bal
-Learn(a) ==
-  /\ a \in Learner
-  /\ \E m \in msgs :
-       /\ m.type = "chosen"
-       /\ \E s \in Slot : Learnt(a, m, s)
-       /\ learned' = [learned EXCEPT ![a] =
-            [s \in Slot |-> IF Learnt(a, m, s) THEN accepted[a][s][2] ELSE learned[a][s]]]
+       [] Broken = "learnabove" -> accepted[a][s][1] >= m[1]
+       [] OTHER -> accepted[a][s][1] = m[1]
+Learn(a, m) ==
+  /\ a \in Learner /\ m \in announced
+  /\ \E s \in Slot : Concerns(a, m, s)
+  /\ learned' = [learned EXCEPT ![a] =
+       [s \in Slot |-> IF Concerns(a, m, s) THEN accepted[a][s][2] ELSE learned[a][s]]]
   /\ UNCHANGED <<promised, accepted, msgs>>
 
 \* Learned decrees may be copied from anyone who has them; what others know only grows, so
-\* reading it now stands for a message of any age.
-Copy(a, c) ==
-  /\ a \in Learner /\ a # c
-  /\ \E s \in Slot : /\ learned[a][s] = Unknown /\ learned[c][s] # Unknown
-                     /\ Know(a, s, learned[c][s])
+\* reading it directly stands for a message of any age.
+Copy(a, c, s) ==
+  /\ a \in Learner /\ c \in Learner
+  /\ learned[a][s] = Unknown /\ learned[c][s] # Unknown
+  /\ Know(a, s, learned[c][s])
   /\ UNCHANGED <<promised, accepted, msgs>>
 
-Next == \/ \E b \in Ballot : \/ Phase1a(b) \/ Announce(b)
-                             \/ \E s \in Slot : Phase2a(b, s) \/ Choose(b, s)
-        \/ \E a \in Acceptor : \/ Phase1b(a) \/ Phase2b(a) \/ Learn(a)
-                               \/ \E c \in Acceptor : Copy(a, c)
+Next == \/ \E b \in Ballot : Phase1a(b) \/ \E s \in Slot : Phase2a(b, s)
+        \/ \E a \in Acceptor : \/ \E b \in prepares : Phase1b(a, b)
+                               \/ \E w \in accepts : Phase2b(a, w)
+        \/ \E a \in Learner : \/ \E w \in accepts : Choose(a, w)
+                              \/ \E b \in Ballot, c \in 2..(Last + 1) : Announce(a, b, c)
+                              \/ \E m \in announced : Learn(a, m)
+                              \/ \E c \in Learner, s \in Slot : Copy(a, c, s)
 Spec == Init /\ [][Next]_vars
 
 -------------------------------------------------------------------------------
-ChosenAt(s) == {d \in Decree : \E b \in Ballot, q \in Quorum2 : AcceptedBy(q, b, s, d)}
+\* The proposals that a phase-2 quorum voted for, in one slot and ballot.
+Chosen == {w \in accepts : \E q \in Quorum2 : \A a \in q : w \in cast[a]}
 
 TypeOK == /\ promised \in [Acceptor -> Ballot \cup {-1}]
           /\ accepted \in [Acceptor -> [Slot -> (Ballot \X Decree) \cup {NoVote}]]
           /\ learned \in [Acceptor -> [Slot -> Decree \cup {Unknown}]]
 
-Agreement == \A s \in Slot : Cardinality(ChosenAt(s)) <= 1
+Agreement == \A w, x \in Chosen : w[1] = x[1] => w[3] = x[3]
 
-\* Only what is chosen is learned, by whatever road.
+OneValuePerBallot == \A w, x \in accepts : w[1] = x[1] /\ w[2] = x[2] => w = x
+
+\* What is proposed at b is safe there: in that slot no lower ballot chose, or still can choose,
+\* another decree.
+SafeAt == \A w \in accepts : \A c \in 0..(w[2] - 1) : \E p \in Quorum1 : \A a \in p :
+  \/ <<w[1], c, w[3]>> \in cast[a]
+  \/ promised[a] > c /\ \A x \in cast[a] : x[1] # w[1] \/ x[2] # c
+
+\* Only what is chosen is learned, by whatever road; so learned prefixes agree.
 LearnedIsChosen == \A a \in Acceptor, s \in Slot :
-  learned[a][s] # Unknown => learned[a][s] \in ChosenAt(s)
+  learned[a][s] # Unknown => \E w \in Chosen : w[1] = s /\ w[3] = learned[a][s]
 
-OneValuePerBallot == \A m, n \in msgs :
-  (m.type = "accept" /\ n.type = "accept" /\ m.bal = n.bal /\ m.slot = n.slot) => m.val = n.val
-
-\* A Noop is proposed only where some lower ballot left a gap.
 PromiseMonotonic == [][\A a \in Acceptor : promised'[a] >= promised[a]]_vars
-ChosenNeverChanges == [][\A s \in Slot : ChosenAt(s) \subseteq ChosenAt(s)']_vars
 LearnedNeverChanges == [][\A a \in Acceptor, s \in Slot :
                             learned[a][s] # Unknown => learned'[a][s] = learned[a][s]]_vars
 =============================================================================

@@ -16,8 +16,8 @@ vars == <<promised, accepted, prepares, promises, accepts, votes>>
 
 NoVote == <<-1, "none">>
 
-ASSUME QuorumIntersection ==
-  Broken = "minority" \/ \A p \in Quorum1, q \in Quorum2 : p \cap q # {}
+QuorumIntersection == \A p \in Quorum1, q \in Quorum2 : p \cap q # {}
+ASSUME Broken = "minority" \/ QuorumIntersection
 
 Init == /\ promised = [a \in Acceptor |-> -1]
         /\ accepted = [a \in Acceptor |-> NoVote]

@@ -10,10 +10,11 @@ VARIABLES votes,      \* votes[a]: the pairs <<ballot, value>> that a ever voted
           promised    \* promised[a]: a votes in no ballot below this one
 vars == <<votes, promised>>
 
-ASSUME QuorumIntersection ==
+QuorumIntersection ==
   /\ Quorum1 \subseteq SUBSET Acceptor
   /\ Quorum2 \subseteq SUBSET Acceptor
   /\ \A p \in Quorum1, q \in Quorum2 : p \cap q # {}
+ASSUME QuorumIntersection
 
 Init == /\ votes = [a \in Acceptor |-> {}]
         /\ promised = [a \in Acceptor |-> -1]
