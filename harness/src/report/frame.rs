@@ -92,6 +92,10 @@ pub(super) fn legend(html: &mut Html, entries: &[(&str, &str)]) {
     }
     html.raw("<ul class=\"legend\">");
     for (class, words) in entries {
+        if class.starts_with("f-") {
+            put!(html, "<li><i class=\"swatch {class}\"></i>{}</li>", esc(words));
+            continue;
+        }
         put!(
             html,
             "<li><svg width=\"22\" height=\"14\" aria-hidden=\"true\">{}</svg>{}</li>",

@@ -58,7 +58,10 @@ fn part(html: &mut Html, context: &Context<'_>, name: &str) {
             esc(&super::html::clip(&summary.system, 60))
         ),
         "verdict" => html.raw(banner::class(summary.verdict)),
-        "style" => html.raw(STYLE),
+        "style" => {
+            html.raw(STYLE);
+            html.raw(STYLE_CHART);
+        }
         "banner" => banner::write(html, context),
         "body" => body(html, context),
         "version" => put!(html, "{}", esc(&super::html::clip(&summary.version, 60))),
@@ -93,6 +96,7 @@ pub(super) const SIZE_LIMIT: usize = 2_000_000;
 
 const TEMPLATE: &str = include_str!("assets/page.html");
 const STYLE: &str = include_str!("assets/page.css");
+const STYLE_CHART: &str = include_str!("assets/chart.css");
 const SCRIPT_BASE: &str = include_str!("assets/base.js");
 const SCRIPT_VIEW: &str = include_str!("assets/view.js");
 const SCRIPT_DETAIL: &str = include_str!("assets/detail.js");

@@ -1,0 +1,39 @@
+// What every part of the script needs: errors made visible, buttons shown, the copy button.
+"use strict";
+const report = { parts: [] };
+
+report.fail = (text) => {
+  const place = document.getElementById("script-errors");
+  if (!place) return;
+  place.hidden = false;
+  place.textContent += "The page's script failed: " + text + "\n";
+};
+window.addEventListener("error", (event) => report.fail(event.message || "unknown error"));
+window.addEventListener("unhandledrejection", (event) => report.fail(String(event.reason)));
+document.addEventListener("securitypolicyviolation", (event) => {
+  report.fail("blocked by the page's policy: " + event.violatedDirective + " " + event.blockedURI);
+});
+
+report.element = (id) => document.getElementById(id);
+report.data = JSON.parse(report.element("run").textContent);
+report.seconds = (micros) => (micros / 1e6).toFixed(3) + " s";
+report.count = (number) => number.toLocaleString("en-US");
+
+// Controls are in the page but hidden, because without this script they would do nothing.
+for (const control of document.querySelectorAll(".js")) control.hidden = false;
+
+report.element("copy").addEventListener("click", async () => {
+  const command = report.element("command");
+  const said = report.element("copied");
+  try {
+    await navigator.clipboard.writeText(command.textContent);
+    said.textContent = "Copied.";
+  } catch {
+    const range = document.createRange();
+    range.selectNodeContents(command);
+    const selection = window.getSelection();
+    selection.removeAllRanges();
+    selection.addRange(range);
+    said.textContent = document.execCommand("copy") ? "Copied." : "Selected; copy it with the keyboard.";
+  }
+});

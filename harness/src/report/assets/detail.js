@@ -1,0 +1,211 @@
+// Single operations in the lanes, the filter by key, and what lies under the pointer.
+
+(() => {
+  const { data, view, element, seconds, count } = report;
+  const LANE = 22;
+  const MOST_DRAWN = 3000;
+  const ENDS = { o: "ok", f: "failed", i: "unknown", p: "never returned" };
+  const lanes = element("lanes");
+  const bins = element("bins");
+  const select = element("key");
+  const operations = unpack(data.ops);
+  let chosen = -1;
+  let layer = null;
+  let drawn = [];
+
+  function unpack(columns) {
+    let call = 0;
+    return columns.t.map((step, index) => {
+      call += step;
+      return {
+        call,
+        end: call + columns.d[index],
+        client: columns.c[index],
+        f: columns.f[index],
+        key: columns.k[index],
+        how: columns.e[index],
+        argument: columns.a[index],
+        result: columns.r[index],
+      };
+    });
+  }
+
+  function laneOf(client) {
+    return Math.min(Math.floor(client / data.group), data.lanes.length - 1);
+  }
+
+  for (const key of data.order) {
+    const option = document.createElement("option");
+    option.value = key;
+    option.textContent = data.keys[key];
+    select.append(option);
+  }
+  if (data.keys.length > data.order.length) {
+    const option = document.createElement("option");
+    option.disabled = true;
+    option.textContent = "and " + count(data.keys.length - data.order.length) + " more keys, not offered";
+    select.append(option);
+  }
+  select.addEventListener("change", () => {
+    chosen = Number(select.value);
+    draw();
+    describe();
+  });
+
+  function visible() {
+    const shown = [];
+    for (const operation of operations) {
+      if (operation.call > view.to) break;
+      if (operation.end < view.from) continue;
+      if (chosen >= 0 && operation.key !== chosen) continue;
+      shown.push(operation);
+    }
+    return shown;
+  }
+
+  // Draws single operations where there are few enough of them, else leaves the cells.
+  function draw() {
+    if (layer) layer.remove();
+    layer = null;
+    drawn = [];
+    const shown = visible();
+    const single = shown.length <= MOST_DRAWN || (data.complete && chosen >= 0);
+    const all = data.complete && single;
+    bins.style.display = all || chosen >= 0 ? "none" : "";
+    if (all) {
+      drawn = shown;
+      layer = bars(shown);
+    } else if (!data.complete && chosen >= 0) {
+      layer = keyCells() || bars(shown);
+    } else if (!data.complete && single && view.to - view.from < report.whole / 4) {
+      drawn = shown;
+      layer = bars(shown);
+    }
+    if (layer) lanes.append(layer);
+  }
+
+  function empty() {
+    const svg = document.createElementNS("http" + "://www.w3.org/2000/svg", "svg");
+    const box = lanes.getBoundingClientRect();
+    svg.setAttribute("width", box.width);
+    svg.setAttribute("height", data.lanes.length * LANE);
+    svg.setAttribute("class", "over");
+    svg.style.cssText = "position:absolute;left:0;top:0;pointer-events:none";
+    svg.setAttribute("aria-hidden", "true");
+    return [svg, box.width];
+  }
+
+  function add(svg, name, attributes, text) {
+    const node = document.createElementNS(svg.namespaceURI, name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    if (text) node.textContent = text;
+    svg.append(node);
+  }
+
+  function bars(shown) {
+    const [svg, width] = empty();
+    const scale = width / (view.to - view.from);
+    const paths = { o: "", f: "", i: "", p: "" };
+    const top = { o: 7.5, f: 2, i: 15, p: 15 };
+    const high = { o: 7, f: 4.5, i: 4.5, p: 4.5 };
+    for (const one of shown) {
+      const x = Math.max((one.call - view.from) * scale, -4);
+      const end = Math.min((one.end - view.from) * scale, width + 4);
+      const wide = Math.max(end - x - 0.6, 1.4);
+      const y = laneOf(one.client) * LANE + top[one.how];
+      paths[one.how] += "M" + x.toFixed(1) + " " + y + "h" + wide.toFixed(1) + "v" + high[one.how] +
+        "h-" + wide.toFixed(1) + "z";
+      if (wide > 70) {
+        const words = data.fs[one.f] + " " + (data.keys[one.key] || "") + " " + one.argument;
+        const room = Math.floor(wide / 6.5);
+        if (words.length <= room && one.how === "o") {
+          add(svg, "text", { x: x + 3, y: y - 1, "font-size": 9, fill: "currentColor" }, words);
+        }
+      }
+    }
+    add(svg, "path", { class: "ok s3", d: paths.o });
+    add(svg, "path", { class: "fail", d: paths.f });
+    add(svg, "path", { class: "info", d: paths.i + paths.p });
+    return svg;
+  }
+
+  // In long runs a key has counts over time but no lanes: one wide lane shows them.
+  function keyCells() {
+    const counts = data.by_key.find((one) => one.key === chosen);
+    if (!counts) return null;
+    const [svg, width] = empty();
+    const scale = width / (view.to - view.from);
+    const height = data.lanes.length * LANE - 4;
+    const most = Math.max(1, ...counts.cells.map((cell) => cell[1] + cell[2] + cell[3]));
+    for (const [bin, ok, fail, info] of counts.cells) {
+      const x = (bin * counts.bin - view.from) * scale;
+      const wide = Math.max(counts.bin * scale - 0.5, 1);
+      if (x > width || x + wide < 0) continue;
+      let foot = height + 2;
+      for (const [kind, number] of [["ok", ok], ["fail", fail], ["info", info]]) {
+        const tall = (number / most) * height;
+        foot -= tall;
+        if (number) add(svg, "rect", { class: kind, x, y: foot, width: wide, height: tall });
+      }
+    }
+    return svg;
+  }
+
+  function describe() {
+    if (chosen < 0) return report.say("All keys.");
+    const name = data.keys[chosen];
+    if (data.complete) {
+      const shown = operations.filter((one) => one.key === chosen).length;
+      return report.say("Key " + name + ": " + count(shown) + " operations, each drawn.");
+    }
+    report.say("Key " + name + ": counts over time of all clients together; the run is too long to draw each operation.");
+  }
+
+  function under(event) {
+    const box = lanes.getBoundingClientRect();
+    const at = view.from + ((event.clientX - box.left) / box.width) * (view.to - view.from);
+    const lane = Math.floor((event.clientY - box.top) / LANE);
+    const slack = ((view.to - view.from) / box.width) * 3;
+    const hit = drawn.filter((one) =>
+      laneOf(one.client) === lane && one.call - slack <= at && one.end + slack >= at);
+    if (hit.length > 0) {
+      hit.sort((one, other) => (one.how === "o") - (other.how === "o"));
+      return words(hit[0]) + (hit.length > 1 ? " (and " + (hit.length - 1) + " more here)" : "");
+    }
+    if (bins.style.display !== "none" && data.lanes[lane]) {
+      const bin = Math.floor(at / data.bin);
+      const cell = data.lanes[lane].find((one) => one[0] === bin);
+      const where = element("lane-names").children[lane].textContent + " at " + seconds(bin * data.bin) + ": ";
+      if (!cell) return where + "nothing.";
+      return where + count(cell[1]) + " ok, " + count(cell[2]) + " failed, " + count(cell[3]) + " unknown" +
+        (cell[4] ? ", waiting" : "") + ".";
+    }
+    return seconds(at);
+  }
+
+  function words(one) {
+    return "Client " + one.client + ": " + data.fs[one.f] + " " + (data.keys[one.key] || "") + " " +
+      (one.argument === "null" ? "" : one.argument) + " \u2192 " + ENDS[one.how] +
+      (one.result && one.result !== "null" ? " " + one.result : "") + ", " + seconds(one.call) + " to " +
+      seconds(one.end) + " (" + ((one.end - one.call) / 1000).toFixed(2) + " ms)";
+  }
+
+  const readout = element("readout");
+  lanes.addEventListener("pointermove", (event) => {
+    readout.setAttribute("aria-live", "off");
+    report.say(under(event));
+  });
+  lanes.addEventListener("pointerleave", () => {
+    readout.removeAttribute("aria-live");
+    report.say(hint);
+  });
+  const hint = data.complete
+    ? "Point at a lane to read it. With the time line in focus: + and - zoom, arrows move, Home shows the whole run."
+    : "Point at a lane to read it. " + count(operations.length) + " of " + count(data.total) +
+      " operations can be shown one by one when zoomed in: those that went wrong and those near a counterexample.";
+
+  report.parts.push(draw);
+  new ResizeObserver(draw).observe(lanes);
+  report.draw();
+  report.say(hint);
+})();
