@@ -9,13 +9,18 @@ mod fabric;
 mod held;
 mod relay;
 
+pub mod breaker;
 pub mod bridge;
+pub mod cluster;
+pub mod folder;
 pub mod guard;
+pub mod leaders;
 pub mod logs;
 
 pub mod network;
 pub mod ports;
 pub mod process;
+pub mod record;
 pub mod system;
 
 pub use fabric::{CLIENTS, FaultId};

@@ -1,0 +1,343 @@
+//! The breaker: does to the cluster what the plan says, and measures that it had an effect.
+//!
+//! One fault after the other. A fault whose time has come waits for its trigger; each is ended
+//! before the next begins, and what it really did is recorded: packets that were cut, processes
+//! that ended by our signal, nodes that the kernel held stopped. A fault without effect is recorded
+//! as such, never left out.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::cluster::{Cluster, ClusterError};
+use super::fabric::{CLIENTS, FaultId};
+use super::leaders::Leaders;
+use super::network::Network;
+use super::record::Recorder;
+use crate::fault::{LinkId, LinkRules, Millis, NodeId, Shape, all_links};
+use crate::schedule::{Action, HappenedFault, PlannedFault, Tear, Trigger, Victim, Wires};
+use crate::summary::{FaultSpan, LinkCounts};
+
+/// What the breaker works with.
+#[derive(Debug)]
+pub struct Breaker<'a> {
+    /// The nodes.
+    pub cluster: &'a Cluster,
+    /// The links.
+    pub network: &'a Network,
+    /// Who leads.
+    pub leaders: &'a Mutex<Leaders>,
+    /// The history, which the faults are noted in.
+    pub record: &'a Recorder,
+    /// What happened, so far.
+    pub happened: &'a Happened,
+}
+
+/// What happened to the cluster, shared with whoever shows it.
+#[derive(Debug, Default)]
+pub struct Happened {
+    faults: Mutex<Vec<HappenedFault>>,
+    current: Mutex<Option<String>>,
+}
+
+impl Happened {
+    /// Returns the fault that is in force, as the status line names it.
+    #[must_use]
+    pub fn current(&self) -> Option<String> {
+        lock(&self.current).clone()
+    }
+
+    /// Returns the faults that came and went.
+    #[must_use]
+    pub fn faults(&self) -> Vec<HappenedFault> {
+        lock(&self.faults).clone()
+    }
+}
+
+/// What a fault did, in words, and whether that is anything.
+struct Effect {
+    words: String,
+    effective: bool,
+}
+
+/// What a fault hits, once that is known.
+struct Aim {
+    detail: String,
+    nodes: Vec<NodeId>,
+    rules: BTreeMap<LinkId, LinkRules>,
+}
+
+impl Breaker<'_> {
+    /// Runs all faults of a plan whose time 0 was `start`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`] if a node cannot be started again.
+    pub async fn run(&self, faults: &[PlannedFault], start: Instant) -> Result<(), ClusterError> {
+        for (planned, fault) in faults.iter().enumerate() {
+            tokio::time::sleep_until(start + fault.at_ms.duration()).await;
+            let leader = match fault.trigger {
+                Trigger::Time => None,
+                Trigger::LeaderSeen => self.wait_for_leader().await,
+            };
+            let aim = self.aim(fault, leader);
+            let begin_ns = self.begin(fault, &aim);
+            let effect = self.act(planned, fault, &aim).await?;
+            self.end(planned, fault, &aim, begin_ns, effect);
+        }
+        Ok(())
+    }
+
+    async fn wait_for_leader(&self) -> Option<NodeId> {
+        let deadline = Instant::now() + LEADER_PATIENCE;
+        loop {
+            let leader = lock(self.leaders).leader(self.record.now());
+            if leader.is_some() || Instant::now() >= deadline {
+                return leader.map(|leader| leader.node);
+            }
+            tokio::time::sleep(LEADER_STEP).await;
+        }
+    }
+
+    /// Finds out whom and what a fault hits.
+    fn aim(&self, fault: &PlannedFault, leader: Option<NodeId>) -> Aim {
+        let all = self.cluster.ids();
+        match &fault.action {
+            Action::Partition(tear) | Action::Flap { tear, .. } => torn(tear, leader, &all),
+            Action::Disturb { wires, rules } => disturbed(*wires, *rules, &all),
+            Action::Kill(victim) | Action::Pause(victim) => {
+                let nodes = match victim {
+                    Victim::Leader => leader.into_iter().collect(),
+                    Victim::Node(node) => vec![*node],
+                    Victim::All => all,
+                };
+                Aim { detail: named(&nodes), nodes, rules: BTreeMap::new() }
+            }
+            Action::Storm { victims } => Aim {
+                detail: format!("nodes {} in turn", listed(victims)),
+                nodes: victims.clone(),
+                rules: BTreeMap::new(),
+            },
+        }
+    }
+
+    async fn act(
+        &self,
+        planned: usize,
+        fault: &PlannedFault,
+        aim: &Aim,
+    ) -> Result<Effect, ClusterError> {
+        let lasts = fault.lasts_ms.duration();
+        match &fault.action {
+            Action::Partition(_) => Ok(self.cut(planned, aim, lasts, None).await),
+            Action::Flap { period_ms, .. } => {
+                Ok(self.cut(planned, aim, lasts, Some(*period_ms)).await)
+            }
+            Action::Disturb { rules, .. } => Ok(self.disturb(planned, aim, rules, lasts).await),
+            Action::Kill(_) => self.kill(&aim.nodes, lasts).await,
+            Action::Storm { .. } => self.storm(&aim.nodes, lasts).await,
+            Action::Pause(_) => self.pause(&aim.nodes, lasts).await,
+        }
+    }
+
+    async fn cut(
+        &self,
+        planned: usize,
+        aim: &Aim,
+        lasts: Duration,
+        period: Option<Millis>,
+    ) -> Effect {
+        let (id, end) = (FaultId(planned as u32), Instant::now() + lasts);
+        let before = self.sum(aim);
+        let step = period.map_or(lasts, Millis::duration);
+        let mut cuts = 0_u32;
+        while Instant::now() < end {
+            self.network.begin(id, aim.rules.clone());
+            cuts += 1;
+            tokio::time::sleep_until(end.min(Instant::now() + step)).await;
+            self.network.end(id);
+            tokio::time::sleep_until(end.min(Instant::now() + step)).await;
+        }
+        let cut = self.sum(aim).cut - before.cut;
+        let often = if cuts > 1 { format!(" in {cuts} cuts") } else { String::new() };
+        Effect { words: format!("{cut} packets cut{often}"), effective: cut > 0 }
+    }
+
+    async fn disturb(
+        &self,
+        planned: usize,
+        aim: &Aim,
+        rules: &LinkRules,
+        lasts: Duration,
+    ) -> Effect {
+        let id = FaultId(planned as u32);
+        let before = self.sum(aim);
+        self.network.begin(id, aim.rules.clone());
+        tokio::time::sleep(lasts).await;
+        self.network.end(id);
+        disturbance(rules, &before, &self.sum(aim))
+    }
+
+    async fn kill(&self, nodes: &[NodeId], lasts: Duration) -> Result<Effect, ClusterError> {
+        let mut killed = 0;
+        for node in nodes {
+            killed += usize::from(self.cluster.kill(*node, KILLED).await?);
+        }
+        tokio::time::sleep(lasts).await;
+        for node in nodes {
+            self.cluster.start(*node)?;
+        }
+        let words = format!("{killed} of {} processes killed, started again", nodes.len());
+        Ok(Effect { words, effective: killed > 0 && killed == nodes.len() })
+    }
+
+    async fn storm(&self, nodes: &[NodeId], lasts: Duration) -> Result<Effect, ClusterError> {
+        let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX).max(1);
+        let mut killed = 0;
+        for node in nodes {
+            killed += u32::from(self.cluster.kill(*node, KILLED).await?);
+            self.cluster.start(*node)?;
+            tokio::time::sleep(lasts / count).await;
+        }
+        Ok(Effect {
+            words: format!("{killed} processes killed, each started again at once"),
+            effective: killed > 0,
+        })
+    }
+
+    async fn pause(&self, nodes: &[NodeId], lasts: Duration) -> Result<Effect, ClusterError> {
+        for node in nodes {
+            self.cluster.pause(*node)?;
+        }
+        tokio::time::sleep(lasts).await;
+        let stopped = nodes.iter().filter(|node| self.cluster.is_stopped(**node)).count();
+        for node in nodes {
+            self.cluster.resume(*node)?;
+        }
+        let words = format!("{stopped} of {} processes stopped, then went on", nodes.len());
+        Ok(Effect { words, effective: stopped > 0 && stopped == nodes.len() })
+    }
+
+    /// Adds up what the links that a fault hits did so far.
+    fn sum(&self, aim: &Aim) -> LinkCounts {
+        let hit = |counts: &&LinkCounts| {
+            let link = LinkId::new(NodeId(counts.from), NodeId(counts.to));
+            aim.rules.contains_key(&link)
+        };
+        self.network.counts().iter().filter(hit).fold(LinkCounts::default(), |sum, counts| {
+            LinkCounts {
+                from: 0,
+                to: 0,
+                delivered: sum.delivered + counts.delivered,
+                lost: sum.lost + counts.lost,
+                cut: sum.cut + counts.cut,
+                delayed: sum.delayed + counts.delayed,
+                duplicated: sum.duplicated + counts.duplicated,
+                reordered: sum.reordered + counts.reordered,
+                corrupted: sum.corrupted + counts.corrupted,
+                overflowed: sum.overflowed + counts.overflowed,
+            }
+        })
+    }
+
+    fn begin(&self, fault: &PlannedFault, aim: &Aim) -> u64 {
+        *lock(&self.happened.current) = Some(format!("{} {}", fault.kind, aim.detail));
+        self.record.nemesis(fault.kind.name(), format!("begin {}", aim.detail));
+        self.record.now().as_nanos() as u64
+    }
+
+    fn end(&self, planned: usize, fault: &PlannedFault, aim: &Aim, start_ns: u64, effect: Effect) {
+        *lock(&self.happened.current) = None;
+        self.record.nemesis(fault.kind.name(), format!("end {}: {}", aim.detail, effect.words));
+        let span = FaultSpan {
+            kind: fault.kind.name().to_owned(),
+            detail: aim.detail.clone(),
+            start_ns,
+            end_ns: self.record.now().as_nanos() as u64,
+            effect: effect.words,
+            effective: effect.effective,
+        };
+        lock(&self.happened.faults).push(HappenedFault { planned, span });
+    }
+}
+
+fn torn(tear: &Tear, leader: Option<NodeId>, all: &[NodeId]) -> Aim {
+    let shape = match (tear, leader) {
+        (Tear::Fixed(shape), _) => shape.clone(),
+        (Tear::IsolateLeader, Some(leader)) => Shape::isolate(leader, all),
+        (Tear::IsolateLeader, None) => return nobody(),
+    };
+    let rules = shape.cuts().into_iter().map(|link| (link, LinkRules::CUT)).collect();
+    Aim { detail: shape.to_string(), nodes: Vec::new(), rules }
+}
+
+fn disturbed(wires: Wires, rules: LinkRules, all: &[NodeId]) -> Aim {
+    let (links, place) = match wires {
+        Wires::Nodes => (all_links(all), "between nodes"),
+        Wires::Clients => {
+            let mut ends = all.to_vec();
+            ends.push(CLIENTS);
+            let mut links = all_links(&ends);
+            links.retain(|link| link.from == CLIENTS || link.to == CLIENTS);
+            (links, "between clients and nodes")
+        }
+    };
+    Aim {
+        detail: format!("{rules} {place}"),
+        nodes: Vec::new(),
+        rules: links.into_iter().map(|link| (link, rules)).collect(),
+    }
+}
+
+fn nobody() -> Aim {
+    Aim { detail: "no leader was seen".to_owned(), nodes: Vec::new(), rules: BTreeMap::new() }
+}
+
+/// Says what a disturbance did, by the counters that its rules move.
+fn disturbance(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> Effect {
+    let wanted = [
+        (rules.loss.0 > 0, after.lost - before.lost, "lost"),
+        (rules.duplicate.0 > 0, after.duplicated - before.duplicated, "doubled"),
+        (rules.reorder.0 > 0, after.reordered - before.reordered, "held back"),
+        (rules.corrupt.0 > 0, after.corrupted - before.corrupted, "damaged"),
+        (rules.delay_ms.0 > 0 || rules.rate.is_some(), after.delayed - before.delayed, "delayed"),
+        (rules.rate.is_some(), after.overflowed - before.overflowed, "over the rate"),
+    ];
+    let moved: Vec<(u64, &str)> = wanted
+        .iter()
+        .filter(|(asked, ..)| *asked)
+        .map(|(_, count, word)| (*count, *word))
+        .collect();
+    let words: Vec<String> = moved.iter().map(|(count, word)| format!("{count} {word}")).collect();
+    Effect {
+        words: format!("packets: {}", words.join(", ")),
+        effective: moved.iter().any(|(count, _)| *count > 0),
+    }
+}
+
+fn named(nodes: &[NodeId]) -> String {
+    match nodes {
+        [] => "no leader was seen".to_owned(),
+        [node] => format!("node {node}"),
+        nodes => format!("nodes {}", listed(nodes)),
+    }
+}
+
+fn listed(nodes: &[NodeId]) -> String {
+    let words: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    words.join(" ")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How the end of a process is explained that a fault killed.
+const KILLED: &str = "killed by the nemesis";
+
+/// How long a fault waits for a leader to hit.
+const LEADER_PATIENCE: Duration = Duration::from_secs(5);
+
+const LEADER_STEP: Duration = Duration::from_millis(20);
