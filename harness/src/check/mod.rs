@@ -1,1 +1,124 @@
-//! The checkers: one file each; all judge a history and explain what they find.
+//! Judges histories: was what the clients saw linearizable?
+//!
+//! [`check_history`] is the one entry point. It splits the history by key, takes the cheapest exact
+//! model for what was done to each key, and searches an order of the operations that respects real
+//! time and that the model accepts. A legal verdict carries that order as its witness; an illegal
+//! one carries the few operations that no order explains; `Unknown` says which budget ran out.
+//! No verdict is a guess: see [`search`] for the one place where chance enters, and how it is
+//! taken out again.
+
+pub mod budget;
+pub mod command;
+mod core;
+pub mod exact;
+#[cfg(test)]
+mod fuzz;
+mod judge;
+pub mod model;
+mod models;
+mod plan;
+pub mod search;
+mod sentence;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::summary::{CheckerSummary, ViolationCore};
+
+pub use budget::{Budget, Cause};
+pub use judge::check_history;
+
+/// What a history is judged by.
+///
+/// Every model knows every operation; the names differ in what a key holds that was never written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelName {
+    /// A key is absent until it is written; reads of it see null.
+    Register,
+    /// As [`ModelName::Register`]; the name for histories of appends.
+    Append,
+    /// As [`ModelName::Register`]; the name for histories of additions.
+    Counter,
+    /// As [`ModelName::Register`]; the name for histories of everything.
+    Mixed,
+    /// A key holds the empty text until it is written, and again after it is deleted.
+    Kv,
+}
+
+/// What the checker found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The verdict.
+    pub judgement: Judgement,
+    /// What it took to reach it.
+    pub checker: CheckerSummary,
+}
+
+/// The verdict on a history.
+#[derive(Clone, Debug)]
+pub enum Judgement {
+    /// The history is linearizable.
+    Legal {
+        /// Indexes of operations of the history. Those of one key stand in the order that explains
+        /// what the clients saw; unknown ones that took no effect are left out.
+        witness: Vec<u32>,
+    },
+    /// No order explains the history.
+    Illegal {
+        /// The few operations that no order explains.
+        core: ViolationCore,
+    },
+    /// A budget ran out before there was a verdict.
+    Unknown {
+        /// Which budget, and where.
+        cause: Cause,
+    },
+}
+
+impl Report {
+    /// Returns the core of the violation, where there is one.
+    #[must_use]
+    pub fn violation(&self) -> Option<&ViolationCore> {
+        match &self.judgement {
+            Judgement::Illegal { core } => Some(core),
+            Judgement::Legal { .. } | Judgement::Unknown { .. } => None,
+        }
+    }
+}
+
+impl ModelName {
+    /// Every model.
+    pub const ALL: [Self; 5] = [Self::Register, Self::Append, Self::Counter, Self::Mixed, Self::Kv];
+
+    /// Returns the name, as the command line spells it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Append => "append",
+            Self::Counter => "counter",
+            Self::Mixed => "mixed",
+            Self::Kv => "kv",
+        }
+    }
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for ModelName {
+    type Err = UnknownModel;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|model| model.name() == name);
+        found.ok_or_else(|| UnknownModel(name.to_owned()))
+    }
+}
+
+/// The user named a model that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no model `{0}`; use register, append, counter, mixed or kv")]
+pub struct UnknownModel(pub String);

@@ -1,0 +1,1 @@
+//! `synod-harness check`: judges a recorded history.

@@ -1,0 +1,110 @@
+//! From an illegal key to the few operations that show it.
+//!
+//! Delta debugging (Zeller and Hildebrandt, 2002): leave out as much as possible while the rest
+//! still has no order. The [plan](super::plan) sees to it that the rest is only ever judged in a
+//! way that holds for the whole, so that the core explains the whole history and not only itself.
+//! Before a core is shown, the exact search judges it again.
+
+use super::budget::{Cause, Meter};
+use super::plan::Part;
+use super::search::Found;
+use super::sentence::{self, printed};
+use crate::summary::ViolationCore;
+
+/// Finds the core of an illegal key whose history after position `until` plays no part.
+///
+/// # Errors
+///
+/// [`Cause::Collision`] if the exact search finds an order. A budget that runs out while the core
+/// is made smaller ends that, and what is left is the core.
+pub(super) fn core(part: &Part<'_>, until: u32, meter: &mut Meter) -> Result<ViolationCore, Cause> {
+    let kept = Shrink { part, meter }.run(until);
+    let problem = part.problem(&kept);
+    let indexes: Vec<u32> = (0..problem.len()).map(|place| problem.index(place)).collect();
+    if indexes.len() <= EXACT_MAX && problem.is_legal_exactly(meter) == Ok(true) {
+        return Err(Cause::Collision);
+    }
+    let history = part.history();
+    Ok(ViolationCore {
+        key: history.texts.text(part.operation(part.indexes()[0]).key).to_owned(),
+        sentence: sentence::explain(part, &problem, &indexes),
+        operations: indexes.iter().map(|index| printed(history, *index)).collect(),
+    })
+}
+
+struct Shrink<'a, 'm> {
+    part: &'a Part<'a>,
+    meter: &'m mut Meter,
+}
+
+impl Shrink<'_, '_> {
+    fn run(mut self, until: u32) -> Vec<u32> {
+        let all = self.part.indexes();
+        let end = all.partition_point(|index| self.part.operation(*index).called <= until);
+        let start = if self.is_illegal(&all[..end]) { &all[..end] } else { all };
+        let kept = self.window(start);
+        let kept = self.chunks(kept);
+        self.effective(&kept)
+    }
+
+    /// Finds a short stretch of time before the end that has no order.
+    fn window(&mut self, all: &[u32]) -> Vec<u32> {
+        let mut length = WINDOW_MIN;
+        while length < all.len() {
+            let kept = self.part.with_support(&all[all.len() - length..]);
+            let kept: Vec<u32> =
+                kept.into_iter().filter(|i| all.binary_search(i).is_ok()).collect();
+            if self.is_illegal(&kept) {
+                return kept;
+            }
+            length *= WINDOW_FACTOR;
+        }
+        all.to_vec()
+    }
+
+    /// Leaves out chunks, ever smaller ones, until no single operation can be left out.
+    fn chunks(&mut self, mut kept: Vec<u32>) -> Vec<u32> {
+        let mut size = kept.len().div_ceil(2).max(1);
+        loop {
+            let before = kept.len();
+            let mut start = 0;
+            while start < kept.len() {
+                if self.meter.look(0).is_err() {
+                    return kept;
+                }
+                let end = (start + size).min(kept.len());
+                let rest = [&kept[..start], &kept[end..]].concat();
+                if !rest.is_empty() && self.is_illegal(&rest) {
+                    kept = self.effective(&rest);
+                } else {
+                    start = end;
+                }
+            }
+            if size > 1 {
+                size = size.div_ceil(2);
+            } else if kept.len() == before {
+                return kept;
+            }
+        }
+    }
+
+    /// Returns whether some operations have no order; no if the budget does not last to tell.
+    fn is_illegal(&mut self, kept: &[u32]) -> bool {
+        let problem = self.part.problem(kept);
+        matches!(problem.search(self.meter), Ok(Found::None { .. }))
+    }
+
+    /// Leaves those of the operations that the plan makes use of.
+    fn effective(&self, kept: &[u32]) -> Vec<u32> {
+        let problem = self.part.problem(kept);
+        let used: Vec<u32> = (0..problem.len()).map(|place| problem.index(place)).collect();
+        kept.iter().copied().filter(|index| used.binary_search(index).is_ok()).collect()
+    }
+}
+
+/// How many operations at most the exact search is given; larger cores come only from a budget that
+/// ran out, or from keys on which every operation depends on every other.
+const EXACT_MAX: usize = 256;
+
+const WINDOW_MIN: usize = 4;
+const WINDOW_FACTOR: usize = 4;

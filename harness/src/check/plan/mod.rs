@@ -1,0 +1,189 @@
+//! From the operations of one key to the problem that the search solves.
+//!
+//! The plan takes the narrowest model that fits what was done to the key, because a narrow model
+//! has a small state. It also states what may be left out: [`Part::problem`] takes any subset of
+//! the operations and gives a problem that is solvable whenever the whole is. So a subset without
+//! a solution proves the whole to have none; that is what makes a core an explanation. An operation
+//! that cannot be judged without one that was left out is left out too, or keeps only its effect.
+
+mod counter;
+mod list;
+mod machine;
+mod register;
+
+use super::ModelName;
+use super::budget::{Cause, Meter};
+use super::exact;
+#[cfg(test)]
+use super::model::Model;
+use super::model::Timed;
+use super::models::{
+    Counter, CounterOperation, List, ListOperation, Machine, MachineOperation, Register,
+    RegisterOperation,
+};
+use super::search::{Found, search};
+use crate::history::{Action, History, Operation};
+
+/// The operations of one key, with the model that fits them.
+pub(super) struct Part<'a> {
+    history: &'a History,
+    /// Indexes into the history, in order of calls.
+    indexes: Vec<u32>,
+    kind: Kind,
+    absent_is_empty: bool,
+}
+
+/// The narrowest model that knows everything that was done to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Register,
+    List,
+    Counter,
+    Machine,
+}
+
+/// What the search is given.
+pub(super) enum Problem<'a> {
+    Register(Register, Vec<Timed<RegisterOperation>>),
+    List(List, Vec<Timed<ListOperation>>),
+    Counter(Counter, Vec<Timed<CounterOperation>>),
+    Machine(Machine<'a>, Vec<Timed<MachineOperation>>),
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn new(history: &'a History, indexes: Vec<u32>, model: ModelName) -> Self {
+        let absent_is_empty = match model {
+            ModelName::Kv => true,
+            ModelName::Register | ModelName::Append | ModelName::Counter | ModelName::Mixed => {
+                false
+            }
+        };
+        let mut part = Self { history, indexes, kind: Kind::Machine, absent_is_empty };
+        part.kind = part.narrowest();
+        part
+    }
+
+    /// Returns the problem of the whole part.
+    pub(super) fn whole(&self) -> Problem<'a> {
+        self.problem(&self.indexes)
+    }
+
+    /// Returns the problem of some of the operations, in order of calls.
+    pub(super) fn problem(&self, kept: &[u32]) -> Problem<'a> {
+        match self.kind {
+            Kind::Register => register::problem(self, kept),
+            Kind::List => list::problem(self, kept),
+            Kind::Counter => counter::problem(self, kept),
+            Kind::Machine => machine::problem(self, kept),
+        }
+    }
+
+    /// Adds the operations to some others that these others cannot be judged without.
+    pub(super) fn with_support(&self, kept: &[u32]) -> Vec<u32> {
+        match self.kind {
+            Kind::Register => register::with_writers(self, kept),
+            Kind::List | Kind::Counter | Kind::Machine => kept.to_vec(),
+        }
+    }
+
+    pub(super) fn indexes(&self) -> &[u32] {
+        &self.indexes
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn history(&self) -> &'a History {
+        self.history
+    }
+
+    pub(super) fn operation(&self, index: u32) -> &'a Operation {
+        &self.history.operations[index as usize]
+    }
+
+    fn is_whole(&self, kept: &[u32]) -> bool {
+        kept.len() == self.indexes.len()
+    }
+
+    fn timed<O>(&self, index: u32, operation: O) -> Timed<O> {
+        let Operation { called, returned, .. } = *self.operation(index);
+        Timed { index, operation, called, returned }
+    }
+
+    fn narrowest(&self) -> Kind {
+        let only = |allowed: fn(Action) -> bool| {
+            self.indexes.iter().all(|index| allowed(self.operation(*index).action))
+        };
+        if only(|action| !matches!(action, Action::Append(_) | Action::Add(_))) {
+            Kind::Register
+        } else if only(|action| matches!(action, Action::Read | Action::Add(_))) {
+            Kind::Counter
+        } else if only(|action| matches!(action, Action::Read | Action::Append(_)))
+            && list::elements_are_told_apart(self)
+        {
+            Kind::List
+        } else {
+            Kind::Machine
+        }
+    }
+}
+
+impl Problem<'_> {
+    pub(super) fn search(&self, meter: &mut Meter) -> Result<Found, Cause> {
+        match self {
+            Self::Register(model, operations) => search(model, operations, meter),
+            Self::List(model, operations) => search(model, operations, meter),
+            Self::Counter(model, operations) => search(model, operations, meter),
+            Self::Machine(model, operations) => search(model, operations, meter),
+        }
+    }
+
+    /// Judges without any hash: returns whether there is an order.
+    pub(super) fn is_legal_exactly(&self, meter: &mut Meter) -> Result<bool, Cause> {
+        match self {
+            Self::Register(model, operations) => exact::is_legal(model, operations, meter),
+            Self::List(model, operations) => exact::is_legal(model, operations, meter),
+            Self::Counter(model, operations) => exact::is_legal(model, operations, meter),
+            Self::Machine(model, operations) => exact::is_legal(model, operations, meter),
+        }
+    }
+
+    /// Returns the index in the history of the operation at a place of the problem.
+    pub(super) fn index(&self, place: u32) -> u32 {
+        fn at<O>(operations: &[Timed<O>], place: u32) -> u32 {
+            operations[place as usize].index
+        }
+        match self {
+            Self::Register(_, operations) => at(operations, place),
+            Self::List(_, operations) => at(operations, place),
+            Self::Counter(_, operations) => at(operations, place),
+            Self::Machine(_, operations) => at(operations, place),
+        }
+    }
+
+    /// Returns how many operations the problem has.
+    pub(super) fn len(&self) -> u32 {
+        let len = match self {
+            Self::Register(_, operations) => operations.len(),
+            Self::List(_, operations) => operations.len(),
+            Self::Counter(_, operations) => operations.len(),
+            Self::Machine(_, operations) => operations.len(),
+        };
+        u32::try_from(len).expect("fewer than 2^32 operations")
+    }
+
+    /// Returns whether the model accepts the operations at these places, one after the other.
+    #[cfg(test)]
+    pub(super) fn accepts(&self, order: &[u32]) -> bool {
+        fn replay<M: Model>(model: &M, all: &[Timed<M::Operation>], order: &[u32]) -> bool {
+            super::model::accepts(model, order.iter().map(|place| &all[*place as usize].operation))
+        }
+        match self {
+            Self::Register(model, operations) => replay(model, operations, order),
+            Self::List(model, operations) => replay(model, operations, order),
+            Self::Counter(model, operations) => replay(model, operations, order),
+            Self::Machine(model, operations) => replay(model, operations, order),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Registers. A write can be left out together with what saw it.
+//!
+//! Why that is sound: take an order of all operations that the model accepts, and strike out what
+//! is left out. A read that stays still follows a write of its value, as long as every write of
+//! that value stayed, because nothing else stood between them. So a read stays only if all writes
+//! of its value do; a swap that does not have all writes of what it found keeps its write alone; a
+//! miss stays only if no operation was struck out that it may have seen.
+//!
+//! Values that no operation can tell from each other are made one. Unknown writes of it are left
+//! out where not even a miss could notice them.
+
+use super::{Part, Problem};
+use crate::check::model::Timed;
+use crate::check::models::{Register, RegisterOperation, Value};
+use crate::history::{Action, Answer, Operation, Text};
+
+type Step = Timed<RegisterOperation>;
+
+pub(super) fn problem<'a>(part: &Part<'a>, kept: &[u32]) -> Problem<'a> {
+    let model = Register { initial: ABSENT };
+    let mut steps = translate_all(part, kept);
+    if !part.is_whole(kept) {
+        let all = translate_all(part, &part.indexes);
+        steps = weakened(&all, steps);
+    }
+    merge_unobserved(&mut steps);
+    Problem::Register(model, steps)
+}
+
+/// Adds the writes of every value that some of the operations observe.
+pub(super) fn with_writers(part: &Part<'_>, kept: &[u32]) -> Vec<u32> {
+    let observed = sorted(translate_all(part, kept).iter().filter_map(observed));
+    let mut all: Vec<u32> = kept.to_vec();
+    for step in translate_all(part, &part.indexes) {
+        if written(&step).is_some_and(|value| observed.binary_search(&value).is_ok()) {
+            all.push(step.index);
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn translate_all(part: &Part<'_>, indexes: &[u32]) -> Vec<Step> {
+    let step = |index: &u32| {
+        let step = translate(part, part.operation(*index))?;
+        Some(part.timed(*index, step))
+    };
+    indexes.iter().filter_map(step).collect()
+}
+
+fn translate(part: &Part<'_>, operation: &Operation) -> Option<RegisterOperation> {
+    let number = |text: Text| {
+        let empty = part.absent_is_empty && part.history.texts.text(text).is_empty();
+        if empty { ABSENT } else { text.0 + TEXTS_FROM }
+    };
+    let optional = |text: Option<Text>| text.map_or(ABSENT, number);
+    let step = match (operation.action, operation.answer) {
+        (Action::Read, Answer::Seen(seen)) => RegisterOperation::Read(optional(seen)),
+        (Action::Write(text), _) => RegisterOperation::Write(number(text)),
+        (Action::Delete, _) => RegisterOperation::Write(ABSENT),
+        (Action::Cas { from, to }, answer) => {
+            let (from, to) = (optional(from), number(to));
+            match answer {
+                Answer::Swapped(true) => RegisterOperation::Swap(from, to),
+                Answer::Swapped(false) => RegisterOperation::Miss(from),
+                Answer::Unknown | Answer::Done | Answer::Seen(_) | Answer::Sum(_) => {
+                    RegisterOperation::MaybeSwap(from, to)
+                }
+            }
+        }
+        (Action::Read | Action::Append(_) | Action::Add(_), _) => return None,
+    };
+    Some(step)
+}
+
+/// Leaves what can be said of some steps without the others.
+fn weakened(all: &[Step], kept: Vec<Step>) -> Vec<Step> {
+    let writes_of_all = sorted(all.iter().filter_map(written));
+    let writes_of_kept = sorted(kept.iter().filter_map(written));
+    let complete = |value| count(&writes_of_all, value) == count(&writes_of_kept, value);
+    let misses = Misses::new(all, &kept);
+    let weaken = |step: Step| {
+        let operation = match step.operation {
+            RegisterOperation::Read(value) if !complete(value) => return None,
+            RegisterOperation::Swap(from, to) | RegisterOperation::MaybeSwap(from, to)
+                if !complete(from) =>
+            {
+                // A swap to the value it found only observes.
+                if from == to {
+                    return None;
+                }
+                RegisterOperation::Write(to)
+            }
+            RegisterOperation::Miss(value) if !misses.stays(&step, value) => return None,
+            RegisterOperation::Read(_)
+            | RegisterOperation::Write(_)
+            | RegisterOperation::Swap(..)
+            | RegisterOperation::MaybeSwap(..)
+            | RegisterOperation::Miss(_) => step.operation,
+        };
+        Some(Step { operation, ..step })
+    };
+    kept.into_iter().filter_map(weaken).collect()
+}
+
+/// Tells which misses can be judged although some writes were left out.
+struct Misses {
+    /// The writes that were left out, in order of their calls.
+    dropped: Vec<Step>,
+    /// Returns and calls of the completed writes that stay, sorted by return; the call is the
+    /// latest so far.
+    ended: Vec<(u32, u32)>,
+    /// The longest time that a completed dropped write was open, in positions.
+    open_max: u32,
+}
+
+impl Misses {
+    fn new(all: &[Step], kept: &[Step]) -> Self {
+        let stays = |step: &Step| kept.binary_search_by_key(&step.index, |kept| kept.index).is_ok();
+        let writes = all.iter().filter(|step| written(step).is_some());
+        let dropped: Vec<Step> = writes.filter(|step| !stays(step)).copied().collect();
+        let mut ended: Vec<(u32, u32)> = kept
+            .iter()
+            .filter(|step| written(step).is_some())
+            .filter_map(|step| Some((step.returned?, step.called)))
+            .collect();
+        ended.sort_unstable();
+        let mut latest = 0;
+        for (_, called) in &mut ended {
+            latest = latest.max(*called);
+            *called = latest;
+        }
+        let open = |step: &Step| step.returned.map_or(0, |returned| returned - step.called);
+        let open_max = dropped.iter().map(open).max().unwrap_or(0);
+        Self { dropped, ended, open_max }
+    }
+
+    /// Returns whether no dropped write of another value can have been what the miss found.
+    fn stays(&self, miss: &Step, expected: Value) -> bool {
+        let before = self.ended.partition_point(|(returned, _)| *returned < miss.called);
+        let overwritten_before = before.checked_sub(1).map_or(0, |last| self.ended[last].1);
+        let end = miss.returned.unwrap_or(u32::MAX);
+        let called_before = self.dropped.partition_point(|write| write.called < end);
+        let unknown = |write: &&Step| write.returned.is_none();
+        let candidates = &self.dropped[..called_before];
+        let differs = |write: &Step| written(write) != Some(expected);
+        if candidates.iter().filter(unknown).any(differs) {
+            return false;
+        }
+        let recent = candidates.iter().rev();
+        let recent =
+            recent.take_while(|w| w.called.saturating_add(self.open_max) >= overwritten_before);
+        !recent
+            .filter(|write| write.returned.is_some_and(|returned| returned >= overwritten_before))
+            .any(differs)
+    }
+}
+
+/// Makes all values one that no operation can tell from each other, and drops what then has no
+/// effect that anyone could notice.
+fn merge_unobserved(steps: &mut Vec<Step>) {
+    for _ in 0..MERGE_ROUNDS_MAX {
+        let before = steps.len();
+        let known = sorted(steps.iter().filter_map(observed));
+        let merge = |value: &mut Value| {
+            if known.binary_search(value).is_err() {
+                *value = UNOBSERVED;
+            }
+        };
+        for step in steps.iter_mut() {
+            match &mut step.operation {
+                RegisterOperation::Write(value) => merge(value),
+                RegisterOperation::Swap(_, to) | RegisterOperation::MaybeSwap(_, to) => merge(to),
+                RegisterOperation::Read(_) | RegisterOperation::Miss(_) => {}
+            }
+        }
+        let missed = steps.iter().any(|s| matches!(s.operation, RegisterOperation::Miss(_)));
+        steps.retain(|step| step.returned.is_some() || !is_idle(&step.operation, missed));
+        if steps.len() == before {
+            return;
+        }
+    }
+}
+
+/// Returns whether an unknown step has no effect that anyone could notice.
+fn is_idle(operation: &RegisterOperation, missed: bool) -> bool {
+    match *operation {
+        RegisterOperation::Read(_) | RegisterOperation::Miss(_) => true,
+        RegisterOperation::Write(value) => value == UNOBSERVED && !missed,
+        RegisterOperation::Swap(from, to) | RegisterOperation::MaybeSwap(from, to) => {
+            from == to || (to == UNOBSERVED && !missed)
+        }
+    }
+}
+
+/// Returns the value that a step can tell from others.
+fn observed(step: &Step) -> Option<Value> {
+    match step.operation {
+        RegisterOperation::Read(value)
+        | RegisterOperation::Swap(value, _)
+        | RegisterOperation::Miss(value)
+        | RegisterOperation::MaybeSwap(value, _) => Some(value),
+        RegisterOperation::Write(_) => None,
+    }
+}
+
+/// Returns the value that a step writes, or may write.
+fn written(step: &Step) -> Option<Value> {
+    match step.operation {
+        RegisterOperation::Write(value)
+        | RegisterOperation::Swap(_, value)
+        | RegisterOperation::MaybeSwap(_, value) => Some(value),
+        RegisterOperation::Read(_) | RegisterOperation::Miss(_) => None,
+    }
+}
+
+fn sorted(values: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut values: Vec<Value> = values.collect();
+    values.sort_unstable();
+    values
+}
+
+fn count(sorted: &[Value], value: Value) -> usize {
+    let from = sorted.partition_point(|other| *other < value);
+    sorted[from..].partition_point(|other| *other == value)
+}
+
+/// Absence.
+const ABSENT: Value = 0;
+
+/// Any value that no operation observes.
+const UNOBSERVED: Value = 1;
+
+/// Where the numbers of texts begin.
+const TEXTS_FROM: Value = 2;
+
+/// How often merging is repeated; each round can only make the problem smaller.
+const MERGE_ROUNDS_MAX: usize = 4;

@@ -1,0 +1,280 @@
+//! The search for an order: depth first, after Wing and Gong (1993) and Lowe (2017).
+//!
+//! The search walks through time. At each point it may take any operation whose turn it can be, that
+//! is, one that was called before the first return still ahead; it backs up when that return's
+//! own operation cannot be taken. What makes it fast:
+//!
+//! - A configuration (which operations were taken, and the state) is visited once. It is known by
+//!   128 bits: a random word per taken operation, all combined by exclusive or, with a hash of the
+//!   state. Two configurations share a word with a chance of about n^2 / 2^129, that is 2^-82 for
+//!   ten million; then a legal history could be called illegal. So an illegal verdict is not given
+//!   on this search alone: the core is judged again by the exact search. A legal verdict carries a
+//!   witness and needs no trust.
+//! - A completed operation that only observes is taken at once when it fits, without an
+//!   alternative: any order that takes it later stays right if it is taken here.
+//! - An operation with an unknown outcome has no return, and may stay out. Equal ones are taken in
+//!   the order of their calls. One that would leave the state as it is stays out.
+//! - Where no completed operation is open, the past is only a state and the unknown operations that
+//!   took effect. There the visited configurations are forgotten, save those at such places, so
+//!   memory follows the longest stretch without a pause rather than the history.
+
+mod links;
+mod unknowns;
+mod visited;
+
+use std::hash::Hash;
+
+use links::Links;
+use unknowns::Unknowns;
+use visited::{Key, StateHasher, Visited, operation_key};
+
+use super::budget::{Cause, Meter};
+use super::model::{Model, Timed};
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// An order that the model accepts: positions in the slice of operations.
+    Order(Vec<u32>),
+    /// There is none.
+    None {
+        /// The position of the last return that some order reached and none got past: what was
+        /// called later plays no part.
+        until: u32,
+    },
+}
+
+/// Searches an order of the operations, which are sorted by their calls.
+///
+/// # Errors
+///
+/// The cause, if the meter's budget ran out.
+pub fn search<M: Model>(
+    model: &M,
+    operations: &[Timed<M::Operation>],
+    meter: &mut Meter,
+) -> Result<Found, Cause> {
+    Search::new(model, operations).run(meter)
+}
+
+struct Search<'a, M: Model> {
+    model: &'a M,
+    operations: &'a [Timed<M::Operation>],
+    links: Links,
+    unknowns: Unknowns,
+    state: M::State,
+    /// The exclusive or of the keys of all operations taken.
+    taken: Key,
+    stack: Vec<Taken>,
+    /// The states before the choices on the stack.
+    states: Vec<M::State>,
+    visited: Visited,
+    /// The configurations visited at pauses, which are kept.
+    at_pauses: Visited,
+    furthest: u32,
+}
+
+/// One operation that was taken.
+#[derive(Clone, Copy)]
+enum Taken {
+    /// An observer, taken because it fitted; there is no alternative.
+    Forced(u32),
+    /// A completed operation, by choice.
+    Chosen(u32),
+    /// The next unknown operation of a class, by choice.
+    Unknown(u32),
+}
+
+/// Where to look for the next choice.
+#[derive(Clone, Copy)]
+enum Cursor {
+    /// At this link of the list of calls and returns.
+    Call(u32),
+    /// At this class of unknown operations.
+    Class(u32),
+}
+
+impl<'a, M: Model> Search<'a, M> {
+    fn new(model: &'a M, operations: &'a [Timed<M::Operation>]) -> Self {
+        Self {
+            model,
+            operations,
+            links: Links::new(operations),
+            unknowns: Unknowns::new(operations),
+            state: model.initial(),
+            taken: Key::default(),
+            stack: Vec::with_capacity(operations.len()),
+            states: Vec::new(),
+            visited: Visited::default(),
+            at_pauses: Visited::default(),
+            furthest: 0,
+        }
+    }
+
+    fn run(mut self, meter: &mut Meter) -> Result<Found, Cause> {
+        self.force_observers();
+        let mut cursor = Cursor::Call(self.links.first());
+        while !self.links.is_empty() {
+            meter.step(|| self.bytes())?;
+            if self.descend(cursor) {
+                cursor = Cursor::Call(self.links.first());
+                continue;
+            }
+            match self.back_up() {
+                Some(next) => cursor = next,
+                None => return Ok(Found::None { until: self.furthest }),
+            }
+        }
+        Ok(Found::Order(self.order()))
+    }
+
+    /// Takes the first operation from the cursor on that leads to a configuration not yet visited.
+    fn descend(&mut self, cursor: Cursor) -> bool {
+        let class = match cursor {
+            Cursor::Call(link) => {
+                if self.descend_completed(link) {
+                    return true;
+                }
+                self.unknowns.first()
+            }
+            Cursor::Class(class) => class,
+        };
+        self.descend_unknown(class)
+    }
+
+    fn descend_completed(&mut self, mut link: u32) -> bool {
+        while let Some(index) = self.links.call_at(link) {
+            let operation = &self.operations[index as usize].operation;
+            if let Some(after) = self.model.step(&self.state, operation) {
+                self.links.take(index);
+                if self.enter(Taken::Chosen(index), index, after) {
+                    return true;
+                }
+            }
+            link = self.links.after(link);
+        }
+        self.furthest = self.furthest.max(self.links.position(link));
+        false
+    }
+
+    fn descend_unknown(&mut self, mut class: u32) -> bool {
+        if class == Unknowns::END {
+            return false;
+        }
+        let barrier = self.links.first_return();
+        while let Some(index) = self.unknowns.next_of(class, barrier) {
+            if let Some(index) = index {
+                let operation = &self.operations[index as usize].operation;
+                let after = self.model.step(&self.state, operation);
+                if let Some(after) = after.filter(|after| *after != self.state) {
+                    self.unknowns.take(class);
+                    if self.enter(Taken::Unknown(class), index, after) {
+                        return true;
+                    }
+                }
+            }
+            class = self.unknowns.after(class);
+        }
+        false
+    }
+
+    /// Enters the configuration after an operation that was taken by choice; leaves it again and
+    /// returns false if it was visited before.
+    fn enter(&mut self, taken: Taken, index: u32, after: M::State) -> bool {
+        let before = std::mem::replace(&mut self.state, after);
+        self.stack.push(taken);
+        self.states.push(before);
+        self.taken ^= operation_key(index);
+        self.force_observers();
+        let fresh = self.visit();
+        if !fresh {
+            self.back_up();
+        }
+        fresh
+    }
+
+    /// Notes the configuration and returns whether it is a fresh one.
+    fn visit(&mut self) -> bool {
+        let mut hasher = StateHasher::default();
+        self.state.hash(&mut hasher);
+        let key = self.taken ^ hasher.key();
+        if !self.links.at_pause() {
+            return self.visited.insert(key);
+        }
+        self.visited.forget_if_large();
+        self.at_pauses.insert(key)
+    }
+
+    /// Takes every completed observer whose turn it can be and that fits the state.
+    fn force_observers(&mut self) {
+        let mut link = self.links.first();
+        while let Some(index) = self.links.call_at(link) {
+            let operation = &self.operations[index as usize].operation;
+            let next = self.links.after(link);
+            let fits = self.model.only_observes(operation)
+                && self.model.step(&self.state, operation).is_some();
+            if !fits {
+                link = next;
+                continue;
+            }
+            // The return that is unlinked may be the very next link.
+            let next =
+                if self.links.is_return_of(next, index) { self.links.after(next) } else { next };
+            self.links.take(index);
+            self.taken ^= operation_key(index);
+            self.stack.push(Taken::Forced(index));
+            link = next;
+        }
+    }
+
+    /// Gives back operations up to the last choice, and returns where to look on; none if there
+    /// is no choice left.
+    fn back_up(&mut self) -> Option<Cursor> {
+        while let Some(taken) = self.stack.pop() {
+            match taken {
+                Taken::Forced(index) => {
+                    self.links.give_back(index);
+                    self.taken ^= operation_key(index);
+                }
+                Taken::Chosen(index) => {
+                    self.links.give_back(index);
+                    self.taken ^= operation_key(index);
+                    self.restore_state();
+                    return Some(Cursor::Call(self.links.after(self.links.call_of(index))));
+                }
+                Taken::Unknown(class) => {
+                    let index = self.unknowns.give_back(class);
+                    self.taken ^= operation_key(index);
+                    self.restore_state();
+                    return Some(Cursor::Class(self.unknowns.after(class)));
+                }
+            }
+        }
+        None
+    }
+
+    fn restore_state(&mut self) {
+        self.state = self.states.pop().expect("every choice on the stack has the state before it");
+    }
+
+    fn order(mut self) -> Vec<u32> {
+        let mut order = Vec::with_capacity(self.stack.len());
+        while let Some(taken) = self.stack.pop() {
+            order.push(match taken {
+                Taken::Forced(index) | Taken::Chosen(index) => index,
+                Taken::Unknown(class) => self.unknowns.give_back(class),
+            });
+        }
+        order.reverse();
+        order
+    }
+
+    fn bytes(&self) -> usize {
+        self.visited.bytes()
+            + self.at_pauses.bytes()
+            + self.links.bytes()
+            + self.unknowns.bytes()
+            + self.stack.capacity() * size_of::<Taken>()
+            + self.states.capacity() * size_of::<M::State>()
+    }
+}

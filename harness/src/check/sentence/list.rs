@@ -1,0 +1,117 @@
+//! What goes wrong with lists: lost, foreign and doubled elements, and reads that disagree.
+
+use super::{Core, at};
+use crate::history::{Action, Answer, Operation};
+
+pub(super) fn explain(core: &Core<'_>) -> Option<String> {
+    let reads: Vec<(&Operation, &str)> =
+        core.operations.iter().filter_map(|read| Some((*read, seen(core, read)?))).collect();
+    let first = |explain: fn(&Core<'_>, &Operation, &str) -> Option<String>| {
+        reads.iter().rev().find_map(|(read, seen)| explain(core, read, seen))
+    };
+    first(lost)
+        .or_else(|| first(early))
+        .or_else(|| first(doubled))
+        .or_else(|| disagreeing(core, &reads))
+        .or_else(|| first(foreign))
+}
+
+fn lost(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
+    let (append, element) =
+        appends(core).find(|(append, element)| append.precedes(read) && !seen.contains(element))?;
+    Some(format!(
+        "client {}'s read of {} began at {} and lacks {element}, which client {} had appended with \
+         acknowledgement at {}",
+        read.process,
+        core.text(read.key),
+        at(read.call_ns),
+        append.process,
+        at(append.return_ns)
+    ))
+}
+
+fn early(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
+    let (append, element) =
+        appends(core).find(|(append, element)| read.precedes(append) && seen.contains(element))?;
+    Some(format!(
+        "client {}'s read of {} returned at {} with {element}, which client {} began to append \
+         only at {}",
+        read.process,
+        core.text(read.key),
+        at(read.return_ns),
+        append.process,
+        at(append.call_ns)
+    ))
+}
+
+fn doubled(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
+    let (append, element) = appends(core).find(|(_, element)| seen.matches(element).count() > 1)?;
+    Some(format!(
+        "client {}'s read of {} at {} holds {element} {} times, but client {} appended it once",
+        read.process,
+        core.text(read.key),
+        at(read.return_ns),
+        seen.matches(element).count(),
+        append.process
+    ))
+}
+
+fn disagreeing(core: &Core<'_>, reads: &[(&Operation, &str)]) -> Option<String> {
+    let agree = |one: &str, other: &str| one.starts_with(other) || other.starts_with(one);
+    for (place, (read, seen)) in reads.iter().enumerate() {
+        let other = reads[place + 1..].iter().find(|(_, other)| !agree(seen, other));
+        if let Some((other, _)) = other {
+            return Some(format!(
+                "client {} at {} and client {} at {} read {} with its elements in two different \
+                 orders",
+                read.process,
+                at(read.return_ns),
+                other.process,
+                at(other.return_ns),
+                core.text(read.key)
+            ));
+        }
+    }
+    let (later, earlier) = reads.iter().find_map(|(later, less)| {
+        let earlier = reads
+            .iter()
+            .find(|(earlier, more)| earlier.precedes(later) && more.len() > less.len())?;
+        Some((*later, earlier.0))
+    })?;
+    Some(format!(
+        "client {}'s read of {} began at {} and lacks elements that client {} had read by {}",
+        later.process,
+        core.text(later.key),
+        at(later.call_ns),
+        earlier.process,
+        at(earlier.return_ns)
+    ))
+}
+
+/// Speaks of a read alone: nothing else in the core explains what is wrong.
+fn foreign(core: &Core<'_>, read: &Operation, _seen: &str) -> Option<String> {
+    (core.operations.len() == 1).then(|| {
+        format!(
+            "client {}'s read of {} at {} is impossible: no appends make up what it saw",
+            read.process,
+            core.text(read.key),
+            at(read.return_ns)
+        )
+    })
+}
+
+fn appends<'c>(core: &'c Core<'_>) -> impl Iterator<Item = (&'c Operation, &'c str)> {
+    core.operations.iter().filter_map(|operation| match operation.action {
+        Action::Append(text) => Some((*operation, core.text(text))),
+        Action::Read | Action::Write(_) | Action::Cas { .. } | Action::Delete | Action::Add(_) => {
+            None
+        }
+    })
+}
+
+fn seen<'c>(core: &Core<'c>, operation: &Operation) -> Option<&'c str> {
+    match operation.answer {
+        Answer::Seen(text) => Some(text.map_or("", |text| core.text(text))),
+        Answer::Unknown | Answer::Done | Answer::Swapped(_) | Answer::Sum(_) => None,
+    }
+}

@@ -1,0 +1,164 @@
+//! What goes wrong with registers: stale and foreign values, lost updates, time that runs back.
+
+use super::{Core, at};
+use crate::history::{Action, Answer, Operation, Text};
+
+/// What an operation found in the register; the outer none if it does not say.
+type Found = Option<Option<Text>>;
+
+pub(super) fn explain(core: &Core<'_>) -> Option<String> {
+    let mut observers: Vec<&Operation> =
+        core.operations.iter().copied().filter(|operation| found(operation).is_some()).collect();
+    observers.sort_by_key(|operation| std::cmp::Reverse(operation.returned));
+    let first = |explain: fn(&Core<'_>, &Operation) -> Option<String>| {
+        observers.iter().find_map(|observer| explain(core, observer))
+    };
+    first(never_written)
+        .or_else(|| first(written_later))
+        .or_else(|| first(stale))
+        .or_else(|| first(backwards))
+        .or_else(|| twice_swapped(core, &observers))
+        .or_else(|| first(missed))
+}
+
+fn never_written(core: &Core<'_>, observer: &Operation) -> Option<String> {
+    let value = found(observer)??;
+    let written = writers(core, Some(value)).next().is_some();
+    (!written).then(|| {
+        let value = core.text(value);
+        format!("{} is impossible: nobody ever wrote {value}", subject(core, observer))
+    })
+}
+
+fn written_later(core: &Core<'_>, observer: &Operation) -> Option<String> {
+    let value = found(observer)??;
+    let mut all = writers(core, Some(value));
+    let earliest = writers(core, Some(value)).min_by_key(|writer| writer.called)?;
+    all.all(|writer| observer.precedes(writer)).then(|| {
+        format!(
+            "{} returned at {}, but {} began only at {}",
+            subject(core, observer),
+            at(observer.return_ns),
+            core.deed(earliest),
+            at(earliest.call_ns)
+        )
+    })
+}
+
+/// The value had been overwritten, and the overwriting acknowledged, before the observer began.
+fn stale(core: &Core<'_>, observer: &Operation) -> Option<String> {
+    let value = found(observer)?;
+    let overwriter = core
+        .operations
+        .iter()
+        .filter(|other| written(other).is_some_and(|other| other != value))
+        .filter(|other| other.precedes(observer))
+        .find(|other| writers(core, value).all(|writer| writer.precedes(other)))?;
+    Some(format!(
+        "{} began at {} and found {}, although {} had been acknowledged at {}",
+        subject_short(core, observer),
+        at(observer.call_ns),
+        core.optional(value),
+        core.deed(overwriter),
+        at(overwriter.return_ns)
+    ))
+}
+
+/// An earlier observer had already found what replaced the value.
+fn backwards(core: &Core<'_>, observer: &Operation) -> Option<String> {
+    let value = found(observer)?;
+    let earlier = core.operations.iter().find(|earlier| {
+        earlier.precedes(observer)
+            && found(earlier).is_some_and(|found| {
+                found != value && replaces(core, found, value) && !replaces(core, value, found)
+            })
+    })?;
+    Some(format!(
+        "{} began at {} and found {}, after {} had returned at {}: the older value came back",
+        subject_short(core, observer),
+        at(observer.call_ns),
+        core.optional(value),
+        core.deed(earlier),
+        at(earlier.return_ns)
+    ))
+}
+
+/// Two swaps started from a value that was there once.
+fn twice_swapped(core: &Core<'_>, observers: &[&Operation]) -> Option<String> {
+    let swap = |operation: &Operation| match (operation.action, operation.answer) {
+        (Action::Cas { from, to }, Answer::Swapped(true)) if from != Some(to) => Some(from),
+        _ => None,
+    };
+    for (place, one) in observers.iter().enumerate() {
+        let Some(from) = swap(one) else { continue };
+        let writes = writers(core, from).count() + usize::from(from.is_none());
+        let other = observers[place + 1..].iter().find(|other| swap(other) == Some(from));
+        if let Some(other) = other.filter(|_| writes == 1) {
+            return Some(format!(
+                "{} and {} both found {}, which was there only once: one of them is lost",
+                core.deed(other),
+                core.deed(one),
+                core.optional(from)
+            ));
+        }
+    }
+    None
+}
+
+/// A compare-and-set that says the value was another one.
+fn missed(core: &Core<'_>, observer: &Operation) -> Option<String> {
+    let (Action::Cas { from, .. }, Answer::Swapped(false)) = (observer.action, observer.answer)
+    else {
+        return None;
+    };
+    Some(format!(
+        "{} returned at {}, but no order of the {} operations lets it find anything else than {}",
+        core.deed(observer),
+        at(observer.return_ns),
+        core.operations.len(),
+        core.optional(from)
+    ))
+}
+
+/// Returns whether every write of `after` began after a write of `before` had ended, so that it
+/// certainly came later.
+fn replaces(core: &Core<'_>, after: Option<Text>, before: Option<Text>) -> bool {
+    let mut later = writers(core, after).peekable();
+    later.peek().is_some()
+        && later.all(|later| writers(core, before).all(|earlier| earlier.precedes(later)))
+}
+
+fn subject(core: &Core<'_>, observer: &Operation) -> String {
+    core.deed(observer)
+}
+
+fn subject_short(core: &Core<'_>, observer: &Operation) -> String {
+    let (client, key) = (observer.process, core.text(observer.key));
+    format!("client {client}'s {} of {key}", observer.action.f())
+}
+
+fn writers<'c>(
+    core: &'c Core<'_>,
+    value: Option<Text>,
+) -> impl Iterator<Item = &'c Operation> + use<'c> {
+    core.operations.iter().copied().filter(move |operation| written(operation) == Some(value))
+}
+
+/// Returns what a completed operation found.
+fn found(operation: &Operation) -> Found {
+    match (operation.action, operation.answer) {
+        (Action::Read, Answer::Seen(seen)) => Some(seen),
+        (Action::Cas { from, .. }, Answer::Swapped(true)) => Some(from),
+        _ => None,
+    }
+}
+
+/// Returns what an operation wrote or may have written.
+fn written(operation: &Operation) -> Found {
+    match (operation.action, operation.answer) {
+        (Action::Cas { .. }, Answer::Swapped(false)) => None,
+        (Action::Write(text) | Action::Cas { to: text, .. }, _) => Some(Some(text)),
+        (Action::Delete, _) => Some(None),
+        (Action::Read | Action::Append(_) | Action::Add(_), _) => None,
+    }
+}
