@@ -1,0 +1,92 @@
+//! The verb `ci`: everything that CI runs, in the same order, with the time of each step.
+//!
+//! Each step is a verb of its own, so a failing one is repeated by the line that is printed.
+
+use std::env;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use crate::outcome::{Failure, Outcome};
+use crate::shell::Step;
+use crate::suite::seconds;
+
+/// Runs the steps one after another, stops at the first that fails, and prints the times.
+pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
+    if let Some(argument) = arguments.next()? {
+        return Err(argument.unexpected().into());
+    }
+    let mut times: Vec<(String, Duration)> = Vec::new();
+    let mut ended = Ok(());
+    for step in STEPS {
+        let line = format!("cargo xtask {}", step.join(" "));
+        println!("ci: {line}");
+        let start = Instant::now();
+        let status = this_program()?.args(*step).status()?;
+        times.push((line, start.elapsed()));
+        if !status.success() {
+            ended = Err(failure_of(step, status));
+            break;
+        }
+    }
+    print!("{}", table(&times));
+    ended
+}
+
+/// Gives the command that runs this very program again.
+pub(crate) fn this_program() -> Result<Step, Failure> {
+    let path = env::current_exe();
+    path.map(Step::new).map_err(|error| Failure::Internal(format!("no own path: {error}")))
+}
+
+fn failure_of(step: &[&str], status: ExitStatus) -> Failure {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Failure::Command {
+        line: format!("cargo xtask {}", step.join(" ")),
+        ended: status.to_string(),
+        code: code.unwrap_or(crate::outcome::INTERNAL),
+        detail: String::new(),
+    }
+}
+
+fn table(times: &[(String, Duration)]) -> String {
+    let total: Duration = times.iter().map(|(_, time)| *time).sum();
+    let share = |time: &Duration| 100.0 * time.as_secs_f64() / total.as_secs_f64().max(1e-9);
+    let row = |(line, time): &(String, Duration)| {
+        format!("ci: {:>12} {:>3.0} %  {line}\n", seconds(*time), share(time))
+    };
+    let rows: String = times.iter().map(row).collect();
+    format!("\n{rows}ci: {:>12} in all\n", seconds(total))
+}
+
+/// What CI runs: the cheap first, and what needs the most building last.
+const STEPS: &[&[&str]] = &[
+    &["tidy"],
+    &["lint"],
+    &["test"],
+    &["loom"],
+    &["spec"],
+    &["model"],
+    &["mutants", "--quick"],
+    &["chaos", "--time", "20", "--seed", "1"],
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_a_verb() {
+        for step in STEPS {
+            assert!(crate::verbs::find(step[0]).is_some(), "{step:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_tells_shares() {
+        let times = [("a", 30), ("b", 90)].map(|(l, s)| (l.into(), Duration::from_secs(s)));
+        let table = table(&times);
+        assert!(table.contains("30.0 s  25 %  a\n"), "{table}");
+        assert!(table.contains("1 min 30 s  75 %  b\n"), "{table}");
+        assert!(table.contains("2 min 00 s in all"), "{table}");
+    }
+}

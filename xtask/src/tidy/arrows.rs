@@ -1,0 +1,174 @@
+//! The rule of the floors: an arrow between crates goes down, and the cores stand on little.
+//!
+//! The table is the picture of ARCHITECTURE.md in a form that can be checked.
+
+use super::Finding;
+use crate::workspace::{Dependency, Package};
+
+/// Checks the arrows that `cargo metadata` tells of.
+pub(crate) fn check(packages: &[Package]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for package in packages {
+        let Some(floor) = FLOORS.iter().find(|floor| floor.name == package.name) else {
+            let what = format!("`{}` has no floor; add it to the table of arrows", package.name);
+            findings.push(Finding::new(MANIFEST, 0, what));
+            continue;
+        };
+        let wrong = package.dependencies.iter().filter(|arrow| !floor.allows(arrow));
+        findings.extend(wrong.map(|arrow| {
+            let what = format!("`{}` may not depend on `{}`", package.name, arrow.name);
+            Finding::new(MANIFEST, 0, format!("{what}: {}", floor.because))
+        }));
+    }
+    findings
+}
+
+/// What a crate may stand on.
+struct Floor {
+    name: &'static str,
+    /// Crates of this workspace, for tests too.
+    ours: &'static [&'static str],
+    /// Crates of others, tests aside; `None` for no bound.
+    others: Option<&'static [&'static str]>,
+    because: &'static str,
+}
+
+impl Floor {
+    fn allows(&self, arrow: &Dependency) -> bool {
+        let name = arrow.name.as_str();
+        if FLOORS.iter().any(|floor| floor.name == name) {
+            return self.ours.contains(&name);
+        }
+        // Loom comes in under its cfg alone, and is then a test's dependency.
+        let for_tests = arrow.for_tests || (arrow.conditional && name == "loom");
+        for_tests || self.others.is_none_or(|others| others.contains(&name))
+    }
+}
+
+const MANIFEST: &str = "Cargo.toml";
+
+const FLOORS: &[Floor] = &[
+    Floor { name: "synod-clock", ours: &[], others: Some(&["serde"]), because: "it stands alone" },
+    Floor {
+        name: "synod-paxos",
+        ours: &[],
+        others: Some(&[]),
+        because: "the safety core stands on the standard library alone",
+    },
+    Floor {
+        name: "synod-journal",
+        ours: &[],
+        others: None,
+        because: "the log can be used without the rest",
+    },
+    Floor {
+        name: "synod-smr",
+        ours: &["synod-clock", "synod-paxos"],
+        others: Some(&["bytes", "postcard", "serde", "thiserror"]),
+        because: "the replica does no IO: no runtime, no socket, no file",
+    },
+    Floor {
+        name: "synod-transport-quic",
+        ours: &["synod-clock"],
+        others: None,
+        because: "the transport knows no Paxos",
+    },
+    Floor {
+        name: "synod-node",
+        ours: &["synod-clock", "synod-journal", "synod-paxos", "synod-smr", "synod-transport-quic"],
+        others: None,
+        because: "arrows go down",
+    },
+    Floor {
+        name: "synod-kv",
+        ours: &[
+            "synod-clock",
+            "synod-journal",
+            "synod-node",
+            "synod-paxos",
+            "synod-smr",
+            "synod-transport-quic",
+        ],
+        others: None,
+        because: "a server does not live inside its tester",
+    },
+    Floor {
+        name: "synod-harness",
+        ours: &["synod-clock"],
+        others: None,
+        because: "it judges any system, and so links none",
+    },
+    Floor {
+        name: "synod-proof",
+        ours: &[
+            "synod-clock",
+            "synod-harness",
+            "synod-journal",
+            "synod-kv",
+            "synod-node",
+            "synod-paxos",
+            "synod-smr",
+            "synod-transport-quic",
+        ],
+        others: None,
+        because: "arrows go down",
+    },
+    Floor {
+        name: "xtask",
+        ours: &[],
+        others: Some(&["lexopt", "serde_json", "toml"]),
+        because: "it must compile in seconds",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, arrows: &[(&str, bool, bool)]) -> Package {
+        let dependencies = arrows.iter().map(|(name, for_tests, conditional)| Dependency {
+            name: (*name).into(),
+            for_tests: *for_tests,
+            conditional: *conditional,
+        });
+        Package { name: name.into(), dependencies: dependencies.collect(), tests: Vec::new() }
+    }
+
+    fn texts(package: Package) -> Vec<String> {
+        check(&[package]).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn arrows_go_down_for_tests_too() {
+        assert_eq!(texts(package("synod-smr", &[("synod-paxos", false, false)])), [""; 0]);
+        for for_tests in [false, true] {
+            let up = texts(package("synod-paxos", &[("synod-smr", for_tests, false)]));
+            assert!(up[0].contains("`synod-paxos` may not depend on `synod-smr`"), "{up:?}");
+        }
+        assert_eq!(texts(package("synod-harness", &[("synod-kv", true, false)])).len(), 1);
+    }
+
+    #[test]
+    fn the_cores_stand_on_little_but_their_tests_may_use_more() {
+        assert_eq!(texts(package("synod-paxos", &[("serde", false, false)])).len(), 1);
+        assert_eq!(texts(package("synod-paxos", &[("stateright", true, false)])), [""; 0]);
+        assert_eq!(texts(package("synod-smr", &[("tokio", false, false)])).len(), 1);
+        assert_eq!(texts(package("synod-clock", &[("loom", false, true)])), [""; 0]);
+        assert_eq!(texts(package("synod-clock", &[("loom", false, false)])).len(), 1);
+    }
+
+    #[test]
+    fn a_crate_without_a_floor_is_found() {
+        assert!(texts(package("synod-attic", &[]))[0].contains("has no floor"));
+    }
+
+    #[test]
+    fn the_table_itself_has_no_circle() {
+        for floor in FLOORS {
+            for below in floor.ours {
+                let lower = FLOORS.iter().find(|other| other.name == *below);
+                assert!(lower.is_some_and(|lower| !lower.ours.contains(&floor.name)));
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The verb `tidy`: the house rules that no compiler knows.
+//!
+//! Each rule is a function from texts to findings, so each has its own tests; this file reads
+//! the tree and puts them together. What the rules are for is told in CONTRIBUTING.md.
+
+mod arrows;
+mod links;
+mod manifests;
+mod names;
+mod rust;
+mod source;
+mod specs;
+mod words;
+mod workflows;
+
+use std::fmt;
+use std::fs;
+
+use crate::outcome::{Failure, Outcome};
+use crate::workspace::{files, packages, root};
+
+/// Runs every rule over every file that git knows, and prints what they find.
+pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
+    if let Some(argument) = arguments.next()? {
+        return Err(argument.unexpected().into());
+    }
+    let tree = Tree::read()?;
+    let mut findings = check_tree(&tree);
+    findings.extend(arrows::check(&packages()?));
+    findings.sort();
+    findings.dedup();
+    if findings.is_empty() {
+        println!("tidy: {} files are in order", tree.files.len());
+        return Ok(());
+    }
+    let text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    Err(Failure::Found(format!("{text}tidy: {} findings", findings.len())))
+}
+
+fn check_tree(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in &tree.files {
+        findings.extend(names::check(&file.path));
+        findings.extend(words::check(file));
+        findings.extend(manifests::check(file));
+        findings.extend(workflows::check(file));
+        if file.is_rust() {
+            findings.extend(rust::check(file));
+        }
+    }
+    findings.extend(rust::check_atomics(tree));
+    findings.extend(specs::check(tree));
+    findings.extend(links::check(tree));
+    findings
+}
+
+/// The texts of the repository, as far as they are text.
+pub(crate) struct Tree {
+    /// All files that are text.
+    files: Vec<File>,
+    /// The paths of all files, pictures included.
+    paths: Vec<String>,
+}
+
+/// One text, with its path relative to the root.
+pub(crate) struct File {
+    path: String,
+    text: String,
+}
+
+impl Tree {
+    fn read() -> Result<Self, Failure> {
+        let mut read = Vec::new();
+        let paths = files()?;
+        for path in &paths {
+            let full = root().join(path);
+            let bytes = fs::read(&full).map_err(|error| Failure::io("read", &full, &error))?;
+            if let Ok(text) = String::from_utf8(bytes) {
+                read.push(File { path: path.clone(), text });
+            }
+        }
+        Ok(Self { files: read, paths })
+    }
+
+    #[cfg(test)]
+    fn of(files: &[(&str, &str)]) -> Self {
+        let paths = files.iter().map(|(path, _)| (*path).to_owned()).collect();
+        Self { files: files.iter().map(|(path, text)| File::of(path, text)).collect(), paths }
+    }
+
+    fn get(&self, path: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.path == path)
+    }
+}
+
+impl File {
+    #[cfg(test)]
+    fn of(path: &str, text: &str) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+
+    fn is_rust(&self) -> bool {
+        self.path.ends_with(".rs")
+    }
+
+    /// Gives the part of the path behind the last slash.
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+
+    /// Gives the part of the path before the last slash.
+    fn folder(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+}
+
+/// One thing that is out of order, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Finding {
+    path: String,
+    line: usize,
+    what: String,
+}
+
+impl Finding {
+    /// Names a line, counted from 1, or the file as a whole with 0.
+    fn new(path: &str, line: usize, what: impl Into<String>) -> Self {
+        Self { path: path.into(), line, what: what.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(out, "{}: {}", self.path, self.what),
+            line => write!(out, "{}:{line}: {}", self.path, self.what),
+        }
+    }
+}

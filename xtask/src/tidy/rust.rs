@@ -1,0 +1,130 @@
+//! The rules for Rust files: a first word, sizes, and one door to atomics.
+
+use super::source::Source;
+use super::{File, Finding, Tree};
+
+/// Checks one file.
+pub(crate) fn check(file: &File) -> Vec<Finding> {
+    let source = Source::parse(&file.text);
+    let mut findings = first_words(file, &source);
+    findings.extend(columns(file, &source));
+    if !is_test(file) {
+        findings.extend(sizes(file, &source));
+    }
+    findings
+}
+
+/// Checks that a crate with `sync.rs` names atomics and loom in that file alone, so that what
+/// loom explores is what ships.
+pub(crate) fn check_atomics(tree: &Tree) -> Vec<Finding> {
+    let facades = tree.files.iter().filter(|file| file.name() == "sync.rs");
+    let mut findings = Vec::new();
+    for facade in facades {
+        let folder = format!("{}/", facade.folder());
+        let inside = |file: &&File| file.is_rust() && file.path.starts_with(&folder);
+        for file in tree.files.iter().filter(inside).filter(|file| file.path != facade.path) {
+            findings.extend(atomics(file, &facade.path));
+        }
+    }
+    findings
+}
+
+fn atomics(file: &File, facade: &str) -> Vec<Finding> {
+    let source = Source::parse(&file.text);
+    let lines = source.shipped().iter().enumerate();
+    let named = lines.filter(|(_, line)| DOORS.iter().any(|door| line.code.contains(door)));
+    let what = format!("atomics and loom are named in {facade} alone; import them from there");
+    named.map(|(at, _)| Finding::new(&file.path, at + 1, what.clone())).collect()
+}
+
+fn first_words(file: &File, source: &Source) -> Vec<Finding> {
+    let opens = source.lines.first().is_some_and(|line| line.text.starts_with("//! "));
+    let what = "a file opens with `//!`: what it is, what it leaves to others";
+    if opens { Vec::new() } else { vec![Finding::new(&file.path, 1, what)] }
+}
+
+fn columns(file: &File, source: &Source) -> Vec<Finding> {
+    let wide = |text: &str| text.chars().count() > COLUMNS_MAX;
+    let lines = source.lines.iter().enumerate().filter(|(_, line)| wide(&line.text));
+    let what = format!("a line has at most {COLUMNS_MAX} columns");
+    lines.map(|(at, _)| Finding::new(&file.path, at + 1, what.clone())).collect()
+}
+
+fn sizes(file: &File, source: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let lines = source.shipped().len();
+    if lines > FILE_LINES_MAX {
+        let what = format!("{lines} lines without tests, at most {FILE_LINES_MAX}: split by role");
+        findings.push(Finding::new(&file.path, 0, what));
+    }
+    for function in source.functions() {
+        if function.length > FUNCTION_LINES_MAX {
+            let (name, length) = (function.name, function.length);
+            let what = format!("`{name}` has {length} lines, at most {FUNCTION_LINES_MAX}");
+            findings.push(Finding::new(&file.path, function.line, what));
+        }
+    }
+    findings
+}
+
+/// Integration tests tell long stories; they are held to columns and first words alone.
+fn is_test(file: &File) -> bool {
+    file.path.split('/').any(|part| part == "tests" || part == "tests.rs")
+}
+
+const FILE_LINES_MAX: usize = 500;
+const FUNCTION_LINES_MAX: usize = 70;
+const COLUMNS_MAX: usize = 100;
+const DOORS: &[&str] = &["sync::atomic", "loom::"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(path: &str, text: &str) -> Vec<String> {
+        check(&File::of(path, text)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_file_must_open_with_what_it_is() {
+        assert_eq!(findings("a.rs", "//! What.\n"), [""; 0]);
+        assert!(findings("a.rs", "// What.\n")[0].starts_with("a.rs:1: a file opens with"));
+        assert_eq!(findings("a.rs", "").len(), 1);
+    }
+
+    #[test]
+    fn sizes_are_those_without_tests() {
+        let body = "    x();\n".repeat(69);
+        let function = format!("//! A.\nfn long() {{\n{body}}}\n");
+        assert!(findings("a.rs", &function)[0].starts_with("a.rs:2: `long` has 71 lines"));
+        let fits = format!("//! A.\nfn long() {{\n{}}}\n", "    x();\n".repeat(68));
+        assert_eq!(findings("a.rs", &fits), [""; 0]);
+        assert_eq!(findings("c/tests/a.rs", &function), [""; 0]);
+
+        let long = format!("//! A.\n{}", "x\n".repeat(500));
+        assert!(findings("a.rs", &long)[0].starts_with("a.rs: 501 lines without tests"));
+        let tests = format!("//! A.\n#[cfg(test)]\nmod tests {{\n{}}}\n", "x\n".repeat(900));
+        assert_eq!(findings("a.rs", &tests), [""; 0]);
+    }
+
+    #[test]
+    fn columns_are_counted_in_characters_and_everywhere() {
+        let fits = format!("//! {}\n", "a".repeat(96));
+        assert_eq!(findings("c/tests/a.rs", &fits), [""; 0]);
+        let wide = format!("//! {}\n", "a".repeat(97));
+        assert_eq!(
+            findings("c/tests/a.rs", &wide),
+            ["c/tests/a.rs:1: a line has at most 100 columns"]
+        );
+    }
+
+    #[test]
+    fn atomics_go_through_the_facade_where_there_is_one() {
+        let named = "//! A.\nuse std::sync::atomic::AtomicU64;\n";
+        let tree =
+            Tree::of(&[("c/src/sync.rs", named), ("c/src/a.rs", named), ("d/src/a.rs", named)]);
+        let findings = check_atomics(&tree);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].to_string().starts_with("c/src/a.rs:2: atomics and loom"));
+    }
+}

@@ -1,0 +1,138 @@
+//! The table of verbs: the one place that knows them all.
+
+use std::fmt::Write as _;
+
+use crate::outcome::Outcome;
+use crate::{chaos, ci, demo, doctor, lint, mutants, spec, suite, tidy};
+
+/// A task that can be asked for.
+pub(crate) struct Verb {
+    /// What one types.
+    pub(crate) name: &'static str,
+    /// What it takes.
+    pub(crate) takes: &'static str,
+    /// What it does, in a line.
+    pub(crate) about: &'static str,
+    /// Runs it on the arguments behind its name.
+    pub(crate) run: fn(&mut lexopt::Parser) -> Outcome,
+}
+
+/// All verbs, the ones that a visitor wants first.
+pub(crate) const VERBS: &[Verb] = &[
+    Verb {
+        name: "chaos",
+        takes: "[--seed N] [--time S] [--nodes N] [--clients N] [--nemesis NAME] [--keep N]",
+        about: "break a real cluster for a while, and judge what its clients saw",
+        run: chaos::chaos,
+    },
+    Verb {
+        name: "replay",
+        takes: "[RUN]",
+        about: "run the plan of an earlier chaos run again (default: the latest)",
+        run: chaos::replay,
+    },
+    Verb {
+        name: "demo",
+        takes: "",
+        about: "build Synod with a seeded bug, and watch the harness catch it",
+        run: demo::run,
+    },
+    Verb {
+        name: "test",
+        takes: "[-p CRATE] [--lib] [--test NAME] [--portable] [FILTER] [-- ...]",
+        about: "all tests of the workspace, doc tests included, and a summary",
+        run: suite::test,
+    },
+    Verb {
+        name: "lint",
+        takes: "",
+        about: "formatting, clippy and rustdoc, warnings denied",
+        run: lint::run,
+    },
+    Verb {
+        name: "tidy",
+        takes: "",
+        about: "the house rules that no compiler knows: arrows, sizes, names, spec marks, links",
+        run: tidy::run,
+    },
+    Verb {
+        name: "loom",
+        takes: "[-p CRATE] [FILTER]",
+        about: "every interleaving of the concurrent parts, within a bound",
+        run: suite::loom,
+    },
+    Verb {
+        name: "model",
+        takes: "[-p CRATE] [FILTER]",
+        about: "every run of the real protocol code in small worlds",
+        run: suite::model,
+    },
+    Verb {
+        name: "spec",
+        takes: "[...]",
+        about: "check the TLA+ specifications, their refinements, and that wrong variants fail",
+        run: spec::run,
+    },
+    Verb {
+        name: "mutants",
+        takes: "[--list] [--quick] [--only ID]",
+        about: "seed each known bug in a scratch copy, and see which level catches it",
+        run: mutants::run,
+    },
+    Verb {
+        name: "bench",
+        takes: "[...]",
+        about: "throughput and latency of three processes, durable and encrypted",
+        run: chaos::bench,
+    },
+    Verb {
+        name: "ci",
+        takes: "",
+        about: "all that CI runs, in the same order, with the time of each step",
+        run: ci::run,
+    },
+    Verb {
+        name: "doctor",
+        takes: "",
+        about: "what this machine has and lacks for the above",
+        run: doctor::run,
+    },
+];
+
+/// Finds a verb by its name.
+pub(crate) fn find(name: &str) -> Option<&'static Verb> {
+    VERBS.iter().find(|verb| verb.name == name)
+}
+
+/// Gives the list that is printed when no verb is named.
+pub(crate) fn list() -> String {
+    let mut text = String::from("usage: cargo xtask <verb> [flags]\n\n");
+    for Verb { name, takes, about, .. } in VERBS {
+        let _ = writeln!(text, "  {name:<8} {about}");
+        if !takes.is_empty() {
+            let _ = writeln!(text, "           {takes}");
+        }
+    }
+    text.push_str(EXIT_CODES);
+    text
+}
+
+const EXIT_CODES: &str = "
+exit codes: 0 good, 1 violation or failed check, 2 unknown or void, 64 usage, 70 internal,
+            130 interrupted
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_names_every_verb_and_each_is_found() {
+        let list = list();
+        for verb in VERBS {
+            assert!(list.contains(&format!("\n  {:<8} ", verb.name)), "{}", verb.name);
+            assert!(find(verb.name).is_some_and(|found| found.about == verb.about));
+        }
+        assert!(find("no-such-verb").is_none());
+    }
+}
