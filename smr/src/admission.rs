@@ -1,0 +1,150 @@
+//! Admission: what the replica does with a request, and with a peer that lags.
+//!
+//! The second half of the replica's dispatch. The claim kept true: a refusal given here is definite
+//! for its attempt, as nothing has been proposed for it.
+
+use crate::catch_up::{FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
+use crate::command::{Command, PAYLOAD_BYTES_MAX, Principal, Sequence, SessionId};
+use crate::effects::{Disk, Effects, LogRead};
+use crate::executor::{Awaited, answer};
+use crate::message::Message;
+use crate::proposals::Waiter;
+use crate::read::Read;
+use crate::replica::Replica;
+use crate::request::{Connection, Refusal, Request, RequestBody, Response};
+use crate::session::Standing;
+use crate::state_machine::StateMachine;
+use bytes::Bytes;
+use synod_paxos::{NodeId, Slot, To};
+
+/// After how many milliseconds a client that met too much load tries again.
+const RETRY_AFTER_MS: u32 = 50;
+
+impl<M: StateMachine> Replica<M> {
+    pub(crate) fn on_request(
+        &mut self,
+        connection: Connection,
+        principal: Principal,
+        request: Request,
+        effects: &mut Effects,
+    ) {
+        let waiter = Waiter { connection, id: request.id };
+        let answer = match request.body {
+            RequestBody::Status => Some(Response::Status(self.status())),
+            body if self.admits() => self.on_body(body, principal, waiter),
+            RequestBody::Open { .. } | RequestBody::Command { .. } | RequestBody::Query(_) => {
+                Some(Response::Refused(Refusal::NotLeader { leader: self.leader_elsewhere() }))
+            }
+        };
+        if let Some(response) = answer {
+            effects.reply(connection, request.id, response);
+        }
+    }
+
+    /// Takes in what a leader is asked, or returns the answer at once.
+    fn on_body(
+        &mut self,
+        body: RequestBody,
+        principal: Principal,
+        waiter: Waiter,
+    ) -> Option<Response> {
+        match body {
+            RequestBody::Status => Some(Response::Status(self.status())),
+            RequestBody::Open { nonce } => {
+                let awaited = Awaited::Open(principal, nonce);
+                self.admit(awaited, Command::Open { principal, nonce }, waiter)
+            }
+            RequestBody::Command { session, sequence, unanswered, payload } => {
+                self.on_command(principal, (session, sequence, unanswered), payload, waiter)
+            }
+            RequestBody::Query(query) => {
+                let read = Read { connection: waiter.connection, id: waiter.id, query };
+                (!self.reads.ask(read)).then(overloaded)
+            }
+        }
+    }
+
+    /// Tells whether requests are taken in: this node leads, or is raising its ballot as a leader.
+    fn admits(&self) -> bool {
+        self.draining.is_none() && self.claims().is_some()
+    }
+
+    /// Takes a command in, or returns what it is refused with.
+    fn on_command(
+        &mut self,
+        principal: Principal,
+        (session, sequence, unanswered): (SessionId, Sequence, Sequence),
+        payload: Bytes,
+        waiter: Waiter,
+    ) -> Option<Response> {
+        let sessions = self.executor.sessions();
+        match sessions.standing(session, principal, sequence, &payload) {
+            // The session's window is moved by `unanswered` when the command is applied; and a
+            // session that is not known yet may be opened by a decree that is on its way.
+            Standing::Fresh | Standing::TooFar => {}
+            Standing::Expired if !self.paxos.is_settled() => {}
+            standing @ (Standing::Applied(_)
+            | Standing::AppliedReplyLost
+            | Standing::Expired
+            | Standing::Stale
+            | Standing::Reused) => return answer(standing),
+        }
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            let reason = format!("{} bytes are more than {PAYLOAD_BYTES_MAX}", payload.len());
+            return Some(Response::Refused(Refusal::Invalid(reason)));
+        }
+        if let Err(invalid) = self.executor.machine().validate(&payload) {
+            return Some(Response::Refused(Refusal::Invalid(invalid.reason().to_owned())));
+        }
+        let command = Command::Apply { principal, session, sequence, unanswered, payload };
+        self.admit(Awaited::Apply(session, sequence), command, waiter)
+    }
+
+    fn admit(&mut self, awaited: Awaited, command: Command, waiter: Waiter) -> Option<Response> {
+        if self.disk == Disk::Full {
+            return Some(Response::Refused(Refusal::DiskFull));
+        }
+        (!self.proposals.admit(awaited, command, waiter)).then_some(overloaded())
+    }
+
+    /// Answers a peer that lags with what memory holds, or asks the driver to.
+    pub(crate) fn on_fetch(&self, from: NodeId, first: Slot, effects: &mut Effects) {
+        let (log, chosen) = (self.paxos.log(), self.paxos.chosen());
+        if first >= chosen {
+            return;
+        }
+        let end = chosen.min(first.plus(FETCH_SLOTS_MAX));
+        if first < log.base() {
+            let end = end.min(log.base());
+            return effects.read_log(LogRead { to: from, first, end, chosen });
+        }
+        let mut decrees = Vec::new();
+        let mut bytes = 0;
+        let mut slot = first;
+        while slot < end
+            && let Some(decree) = log.decree(slot)
+        {
+            bytes += decree.weight();
+            if bytes > FETCH_BYTES_MAX && !decrees.is_empty() {
+                break;
+            }
+            decrees.push(decree.clone());
+            slot = slot.next();
+        }
+        effects.send(To::Node(from), Message::Decrees { first, decrees, chosen });
+    }
+
+    /// Asks for decrees that somebody knows and this node does not.
+    pub(crate) fn fetch_missing(&mut self, effects: &mut Effects) {
+        let chosen = self.paxos.chosen();
+        let leader = self.leader_elsewhere();
+        let peers = self.election.beats().map(|(node, beat)| (node, beat.chosen));
+        if let Some(peer) = self.catch_up.on_tick(chosen, leader, peers) {
+            effects.send(To::Node(peer), Message::Fetch { first: chosen });
+        }
+    }
+}
+
+const fn overloaded() -> Response {
+    Response::Refused(Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS })
+}

@@ -1,0 +1,543 @@
+//! The client, sans-IO: it finds the leader, tries again, and says truly how each operation ended.
+//!
+//! It leaves to its driver the connections and the clock. The claim kept true is about the three
+//! outcomes: `Ok` if an answer came; `NotApplied` only if EVERY attempt of the operation was refused
+//! definitely; `Unknown` in all other cases. An attempt that was sent and never answered keeps an
+//! operation's fate open, whatever other attempts were told.
+
+use crate::command::{Sequence, SessionId};
+use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
+use crate::session::PIPELINE_MAX;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use synod_paxos::NodeId;
+
+/// The first attempt of an operation waits this long for its answer; each further one twice as
+/// long as the one before, up to [`ATTEMPT_MS_MAX`].
+pub const ATTEMPT_MS: u64 = 250;
+
+/// The longest time that an attempt waits for its answer, in milliseconds.
+pub const ATTEMPT_MS_MAX: u64 = 2000;
+
+/// How long to wait where no leader is known, in milliseconds.
+pub const NO_LEADER_MS: u64 = 15;
+
+/// The most operations that may be submitted and not ended.
+pub const OPERATIONS_MAX: usize = 4096;
+
+/// An instant of the driver's clock, in milliseconds from any beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    const fn plus(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+/// Names an operation to its submitter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What shall be done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// A change, once.
+    Command(Bytes),
+    /// A question.
+    Query(Bytes),
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It took effect once, and this is the reply.
+    Ok(Bytes),
+    /// It did not take effect and never will.
+    NotApplied(Reason),
+    /// It may have taken effect, may still, or may never.
+    Unknown(Reason),
+}
+
+/// Why an operation has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The deadline came; the last refusal, if there was one.
+    Deadline(Option<Refusal>),
+    /// It cannot be done.
+    Refused(Refusal),
+    /// Too many operations were submitted at once.
+    TooMany,
+}
+
+/// What can happen to a client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ClientInput {
+    /// Somebody wants something done.
+    Submit {
+        /// The name of the operation.
+        ticket: Ticket,
+        /// The operation.
+        operation: Operation,
+        /// When to give up.
+        deadline: Millis,
+    },
+    /// A response came.
+    Response {
+        /// The node that sent it.
+        from: NodeId,
+        /// The number of the request.
+        id: RequestId,
+        /// The response.
+        response: Response,
+    },
+    /// The connection to a node is gone, or could not be made: its answers will not come.
+    Lost(NodeId),
+    /// The instant that [`ClientEffects::wake_at`] named has come.
+    Timer,
+}
+
+/// What a step of the client brings about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ClientEffects {
+    /// Requests to be sent.
+    pub requests: Vec<(NodeId, Request)>,
+    /// Operations that ended.
+    pub outcomes: Vec<(Ticket, Outcome)>,
+    /// When to call with [`ClientInput::Timer`]; it replaces the earlier wish.
+    pub wake_at: Option<Millis>,
+}
+
+/// One client with one session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    nodes: Vec<NodeId>,
+    /// Which of the nodes is thought to lead.
+    guess: usize,
+    session: Session,
+    next_request: u64,
+    operations: BTreeMap<Ticket, Pending>,
+    /// Commands in the order of their submission that have no sequence number yet.
+    waiting: VecDeque<Ticket>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Session {
+    /// None yet; the opening that is out, and when it was or may be asked for.
+    Closed { nonce: u64, attempt: Attempt },
+    /// Open.
+    Open { id: SessionId, next: Sequence, nonce: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Pending {
+    operation: Operation,
+    deadline: Millis,
+    sequence: Option<Sequence>,
+    /// Whether an attempt may have taken effect, or still may.
+    uncertain: bool,
+    attempt: Attempt,
+    attempts: u32,
+    refusal: Option<Refusal>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Attempt {
+    /// None is out; the next may begin at this instant.
+    Due(Millis),
+    /// One is out.
+    Out { id: RequestId, to: NodeId, until: Millis },
+}
+
+impl Attempt {
+    const fn instant(self) -> Millis {
+        match self {
+            Self::Due(at) => at,
+            Self::Out { until, .. } => until,
+        }
+    }
+}
+
+impl Client {
+    /// Makes a client of these nodes.
+    ///
+    /// Request numbers count from `first_request` on; `nonce` should differ between the clients of
+    /// one certificate.
+    ///
+    /// # Panics
+    ///
+    /// Panics without nodes.
+    #[must_use]
+    pub fn new(nodes: Vec<NodeId>, nonce: u64, first_request: u64) -> Self {
+        assert!(!nodes.is_empty(), "a client needs a node to talk to");
+        let guess = usize::try_from(nonce % nodes.len() as u64).unwrap_or(0);
+        let attempt = Attempt::Due(Millis(0));
+        Self {
+            nodes,
+            guess,
+            session: Session::Closed { nonce, attempt },
+            next_request: first_request,
+            operations: BTreeMap::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Takes one input to completion, at the instant `now`.
+    pub fn step(&mut self, now: Millis, input: ClientInput, effects: &mut ClientEffects) {
+        match input {
+            ClientInput::Submit { ticket, operation, deadline } => {
+                self.on_submit(now, ticket, operation, deadline, effects);
+            }
+            ClientInput::Response { from, id, response } => {
+                self.on_response(now, from, id, response, effects);
+            }
+            ClientInput::Lost(node) => self.on_lost(now, node),
+            ClientInput::Timer => {}
+        }
+        self.expire(now, effects);
+        self.attempt_all(now, effects);
+        effects.wake_at = self.next_instant();
+    }
+
+    /// Returns the node that is thought to lead.
+    #[must_use]
+    pub fn leader(&self) -> NodeId {
+        self.nodes[self.guess]
+    }
+
+    fn on_submit(
+        &mut self,
+        now: Millis,
+        ticket: Ticket,
+        operation: Operation,
+        deadline: Millis,
+        effects: &mut ClientEffects,
+    ) {
+        if self.operations.len() >= OPERATIONS_MAX {
+            return effects.outcomes.push((ticket, Outcome::NotApplied(Reason::TooMany)));
+        }
+        if matches!(operation, Operation::Command(_)) {
+            self.waiting.push_back(ticket);
+        }
+        let pending = Pending {
+            operation,
+            deadline,
+            sequence: None,
+            uncertain: false,
+            attempt: Attempt::Due(now),
+            attempts: 0,
+            refusal: None,
+        };
+        self.operations.insert(ticket, pending);
+    }
+
+    fn on_response(
+        &mut self,
+        now: Millis,
+        from: NodeId,
+        id: RequestId,
+        response: Response,
+        effects: &mut ClientEffects,
+    ) {
+        if let Session::Closed { nonce, attempt: Attempt::Out { id: asked, .. } } = self.session
+            && asked == id
+        {
+            return self.on_opening(now, from, nonce, response);
+        }
+        let asked = self.operations.iter().find(|(_, pending)| pending.is_out(id));
+        // An answer to an attempt that was given up changes nothing: it stays uncertain.
+        let Some(ticket) = asked.map(|(ticket, _)| *ticket) else { return };
+        match response {
+            Response::Reply(reply) => self.end(ticket, Outcome::Ok(reply), effects),
+            Response::Refused(refusal) => self.on_refused(now, from, ticket, refusal, effects),
+            Response::Uncertain { leader } => {
+                self.follow(from, leader);
+                if let Some(pending) = self.operations.get_mut(&ticket) {
+                    pending.uncertain |= pending.sequence.is_some();
+                    pending.attempt = Attempt::Due(now);
+                }
+            }
+            Response::Opened(_) | Response::Status(_) => {}
+        }
+    }
+
+    fn on_opening(&mut self, now: Millis, from: NodeId, nonce: u64, response: Response) {
+        let due = match response {
+            Response::Opened(id) => {
+                self.session = Session::Open { id, next: Sequence::FIRST, nonce };
+                return;
+            }
+            Response::Refused(refusal) => self.delay_after(now, from, &refusal),
+            Response::Uncertain { leader } => {
+                self.follow(from, leader);
+                now
+            }
+            Response::Reply(_) | Response::Status(_) => now.plus(NO_LEADER_MS),
+        };
+        self.session = Session::Closed { nonce, attempt: Attempt::Due(due) };
+    }
+
+    fn on_refused(
+        &mut self,
+        now: Millis,
+        from: NodeId,
+        ticket: Ticket,
+        refusal: Refusal,
+        effects: &mut ClientEffects,
+    ) {
+        let is_final = match &refusal {
+            Refusal::NotLeader { .. }
+            | Refusal::Overloaded { .. }
+            | Refusal::DiskFull
+            | Refusal::PipelineFull => false,
+            Refusal::SessionExpired => return self.on_expired(now, ticket, effects),
+            Refusal::SequenceStale
+            | Refusal::SequenceReused
+            | Refusal::ReplyLost
+            | Refusal::Invalid(_) => true,
+        };
+        let due = self.delay_after(now, from, &refusal);
+        let Some(pending) = self.operations.get_mut(&ticket) else { return };
+        if is_final {
+            // An answer that is lost means that an earlier attempt took effect.
+            let applied = refusal == Refusal::ReplyLost;
+            let outcome = pending.without_reply(Reason::Refused(refusal), applied);
+            return self.end(ticket, outcome, effects);
+        }
+        pending.refusal = Some(refusal);
+        pending.attempt = Attempt::Due(due);
+    }
+
+    /// Begins another session. What was surely not applied moves over; the rest is uncertain.
+    fn on_expired(&mut self, now: Millis, ticket: Ticket, effects: &mut ClientEffects) {
+        if let Session::Open { nonce, .. } = self.session {
+            let attempt = Attempt::Due(now);
+            self.session = Session::Closed { nonce: nonce.wrapping_add(1), attempt };
+        }
+        if let Some(pending) = self.operations.get_mut(&ticket) {
+            pending.attempt = Attempt::Due(now);
+        }
+        let numbered = self.operations.iter_mut().filter(|(_, held)| held.sequence.is_some());
+        let mut uncertain = Vec::new();
+        for (ticket, pending) in numbered {
+            match pending.attempt {
+                Attempt::Due(_) if !pending.uncertain => {
+                    pending.sequence = None;
+                    self.waiting.push_back(*ticket);
+                }
+                Attempt::Due(_) | Attempt::Out { .. } => uncertain.push(*ticket),
+            }
+        }
+        for ticket in uncertain {
+            let reason = Reason::Refused(Refusal::SessionExpired);
+            self.end(ticket, Outcome::Unknown(reason), effects);
+        }
+    }
+
+    /// Returns when to try again after a refusal, and goes where it points.
+    fn delay_after(&mut self, now: Millis, from: NodeId, refusal: &Refusal) -> Millis {
+        match refusal {
+            Refusal::NotLeader { leader } => {
+                let known = self.follow(from, *leader);
+                if known { now } else { now.plus(NO_LEADER_MS) }
+            }
+            Refusal::Overloaded { retry_after_ms } => now.plus(u64::from(*retry_after_ms)),
+            Refusal::DiskFull
+            | Refusal::SessionExpired
+            | Refusal::SequenceStale
+            | Refusal::SequenceReused
+            | Refusal::PipelineFull
+            | Refusal::ReplyLost
+            | Refusal::Invalid(_) => now.plus(NO_LEADER_MS),
+        }
+    }
+
+    /// Goes to the leader that `from` named, or to the next node; tells whether one was named.
+    fn follow(&mut self, from: NodeId, leader: Option<NodeId>) -> bool {
+        let named = leader.and_then(|leader| self.nodes.iter().position(|node| *node == leader));
+        match named {
+            Some(place) => self.guess = place,
+            None => self.turn_from(from),
+        }
+        named.is_some()
+    }
+
+    /// Goes to the next node, if this one is the guess.
+    fn turn_from(&mut self, node: NodeId) {
+        if self.leader() == node {
+            self.guess = (self.guess + 1) % self.nodes.len();
+        }
+    }
+
+    fn on_lost(&mut self, now: Millis, lost: NodeId) {
+        self.turn_from(lost);
+        let due = now.plus(NO_LEADER_MS);
+        if let Session::Closed { attempt, .. } = &mut self.session
+            && matches!(attempt, Attempt::Out { to, .. } if *to == lost)
+        {
+            *attempt = Attempt::Due(due);
+        }
+        for pending in self.operations.values_mut() {
+            if matches!(pending.attempt, Attempt::Out { to, .. } if to == lost) {
+                pending.give_attempt_up(due);
+            }
+        }
+    }
+
+    /// Ends what is past its deadline, and gives up attempts that were not answered in time.
+    fn expire(&mut self, now: Millis, effects: &mut ClientEffects) {
+        let late = self.operations.iter().filter(|(_, pending)| pending.deadline <= now);
+        let late: Vec<_> = late.map(|(ticket, _)| *ticket).collect();
+        for ticket in late {
+            if let Some(pending) = self.operations.get(&ticket) {
+                let reason = Reason::Deadline(pending.refusal.clone());
+                let outcome = pending.without_reply(reason, pending.is_in_flight());
+                self.end(ticket, outcome, effects);
+            }
+        }
+        let mut silent = Vec::new();
+        for pending in self.operations.values_mut() {
+            if let Attempt::Out { to, until, .. } = pending.attempt
+                && until <= now
+            {
+                silent.push(to);
+                pending.give_attempt_up(now);
+            }
+        }
+        if let Session::Closed { attempt, .. } = &mut self.session
+            && let Attempt::Out { to, until, .. } = *attempt
+            && until <= now
+        {
+            silent.push(to);
+            *attempt = Attempt::Due(now);
+        }
+        for node in silent {
+            self.turn_from(node);
+        }
+    }
+
+    fn attempt_all(&mut self, now: Millis, effects: &mut ClientEffects) {
+        self.number_waiting();
+        self.open_session(now, effects);
+        let unanswered = self.unanswered();
+        let to = self.leader();
+        for pending in self.operations.values_mut() {
+            let Attempt::Due(due) = pending.attempt else { continue };
+            let Some(body) = pending.body(&self.session, unanswered) else { continue };
+            if due > now {
+                continue;
+            }
+            let id = RequestId(self.next_request);
+            self.next_request += 1;
+            let patience = (ATTEMPT_MS << pending.attempts.min(8)).min(ATTEMPT_MS_MAX);
+            pending.attempts += 1;
+            pending.attempt = Attempt::Out { id, to, until: now.plus(patience) };
+            effects.requests.push((to, Request { id, body }));
+        }
+    }
+
+    /// Gives the next numbers to the commands that wait, as far as the session's window reaches.
+    fn number_waiting(&mut self) {
+        let unanswered = self.unanswered();
+        let Session::Open { next, .. } = &mut self.session else { return };
+        while *next < unanswered.plus(PIPELINE_MAX)
+            && let Some(ticket) = self.waiting.pop_front()
+        {
+            if let Some(pending) = self.operations.get_mut(&ticket) {
+                pending.sequence = Some(*next);
+                *next = next.plus(1);
+            }
+        }
+    }
+
+    fn open_session(&mut self, now: Millis, effects: &mut ClientEffects) {
+        let (wanted, to) = (!self.waiting.is_empty(), self.leader());
+        if let Session::Closed { nonce, attempt } = &mut self.session
+            && let Attempt::Due(due) = *attempt
+            && wanted
+            && due <= now
+        {
+            let id = RequestId(self.next_request);
+            self.next_request += 1;
+            *attempt = Attempt::Out { id, to, until: now.plus(ATTEMPT_MS) };
+            let body = RequestBody::Open { nonce: *nonce };
+            effects.requests.push((to, Request { id, body }));
+        }
+    }
+
+    /// Returns the first number that has no answer. Numbers that were given up count as answered:
+    /// nobody waits for them, and refusing them from here on keeps their fate from staying open.
+    fn unanswered(&self) -> Sequence {
+        let numbers = self.operations.values().filter_map(|pending| pending.sequence);
+        match (numbers.min(), &self.session) {
+            (Some(number), _) => number,
+            (None, Session::Open { next, .. }) => *next,
+            (None, Session::Closed { .. }) => Sequence::FIRST,
+        }
+    }
+
+    fn end(&mut self, ticket: Ticket, outcome: Outcome, effects: &mut ClientEffects) {
+        if self.operations.remove(&ticket).is_some() {
+            self.waiting.retain(|waiting| *waiting != ticket);
+            effects.outcomes.push((ticket, outcome));
+        }
+    }
+
+    fn next_instant(&self) -> Option<Millis> {
+        let operations = self.operations.values().flat_map(|pending| {
+            let can_go = pending.can_go(&self.session).then(|| pending.attempt.instant());
+            [Some(pending.deadline), can_go]
+        });
+        let opening = match &self.session {
+            Session::Closed { attempt, .. } if !self.waiting.is_empty() => Some(attempt.instant()),
+            Session::Closed { .. } | Session::Open { .. } => None,
+        };
+        operations.chain([opening]).flatten().min()
+    }
+}
+
+impl Pending {
+    const fn is_in_flight(&self) -> bool {
+        matches!(self.attempt, Attempt::Out { .. })
+    }
+
+    fn is_out(&self, asked: RequestId) -> bool {
+        matches!(self.attempt, Attempt::Out { id, .. } if id == asked)
+    }
+
+    /// Tells whether an attempt is out or may be made as soon as it is due.
+    const fn can_go(&self, session: &Session) -> bool {
+        match (&self.operation, session) {
+            (Operation::Query(_), _) => true,
+            (Operation::Command(_), Session::Open { .. }) => self.sequence.is_some(),
+            (Operation::Command(_), Session::Closed { .. }) => false,
+        }
+    }
+
+    /// Stops waiting for the answer of an attempt, whose fate stays open.
+    const fn give_attempt_up(&mut self, due: Millis) {
+        self.uncertain |= self.sequence.is_some();
+        self.attempt = Attempt::Due(due);
+    }
+
+    /// Returns the outcome of an operation that ends without a reply.
+    fn without_reply(&self, reason: Reason, may_apply: bool) -> Outcome {
+        match self.operation {
+            Operation::Command(_) if self.uncertain || may_apply => Outcome::Unknown(reason),
+            Operation::Command(_) | Operation::Query(_) => Outcome::NotApplied(reason),
+        }
+    }
+
+    fn body(&self, session: &Session, unanswered: Sequence) -> Option<RequestBody> {
+        match (&self.operation, session) {
+            (Operation::Query(query), _) => Some(RequestBody::Query(query.clone())),
+            (Operation::Command(payload), Session::Open { id, .. }) => Some(RequestBody::Command {
+                session: *id,
+                sequence: self.sequence?,
+                unanswered,
+                payload: payload.clone(),
+            }),
+            (Operation::Command(_), Session::Closed { .. }) => None,
+        }
+    }
+}

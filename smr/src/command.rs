@@ -1,0 +1,320 @@
+//! Commands and batches: what a slot of the replicated log holds.
+//!
+//! A batch is one shared piece of bytes from the leader's queue to the journal, the peers and the
+//! executor; it is encoded once and never copied. The claim kept true: a [`CommandBatch`] that
+//! exists is well formed, so applying it cannot fail; bytes from outside pass
+//! [`CommandBatch::parse`] first.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use std::fmt;
+use synod_paxos::{Slot, Value};
+
+/// The most bytes of commands that one batch gathers; one larger command goes alone.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// The most commands that one batch gathers.
+pub const BATCH_COMMANDS_MAX: usize = 4096;
+
+/// The largest payload of one command: a value of 1 MiB, a key of 4 KiB, and their framing.
+pub const PAYLOAD_BYTES_MAX: usize = (1 << 20) + (8 << 10);
+
+/// Names a session for ever: where in the log it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId {
+    /// The slot of the batch that opened it.
+    pub slot: Slot,
+    /// The position in the batch.
+    pub position: u32,
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.slot, self.position)
+    }
+}
+
+/// Numbers the commands of a session, from one on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// The number of the first command.
+    pub const FIRST: Self = Self(1);
+
+    /// Returns the number `count` commands later.
+    #[must_use]
+    pub const fn plus(self, count: u64) -> Self {
+        Self(self.0.saturating_add(count))
+    }
+}
+
+/// Stands for who a client is, as its certificate says; a session serves its opener alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Principal(u64);
+
+impl Principal {
+    /// Makes the principal of the certificate with this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        Self(fingerprint(name.as_bytes()))
+    }
+
+    /// Returns the number that stands for the name.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// One entry of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// Opens a session.
+    Open {
+        /// Who opens it.
+        principal: Principal,
+        /// Tells apart the openings that one client asks for.
+        nonce: u64,
+    },
+    /// Changes the state machine, once.
+    Apply {
+        /// Who asks.
+        principal: Principal,
+        /// The session.
+        session: SessionId,
+        /// The number in the session.
+        sequence: Sequence,
+        /// The first number that the client still has no answer for.
+        unanswered: Sequence,
+        /// What the state machine is told.
+        payload: Bytes,
+    },
+}
+
+impl Command {
+    /// Returns the size of the command in a batch.
+    #[must_use]
+    pub const fn encoded_len(&self) -> usize {
+        match self {
+            Self::Open { .. } => 1 + 8 + 8,
+            Self::Apply { payload, .. } => APPLY_HEADER + payload.len(),
+        }
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Self::Open { principal, nonce } => {
+                out.put_u8(TAG_OPEN);
+                out.put_u64_le(principal.0);
+                out.put_u64_le(*nonce);
+            }
+            Self::Apply { principal, session, sequence, unanswered, payload } => {
+                out.put_u8(TAG_APPLY);
+                out.put_u64_le(principal.0);
+                out.put_u64_le(session.slot.number());
+                out.put_u32_le(session.position);
+                out.put_u64_le(sequence.0);
+                out.put_u64_le(unanswered.0);
+                let len = u32::try_from(payload.len());
+                out.put_u32_le(len.expect("admission bounds payloads"));
+                out.extend_from_slice(payload);
+            }
+        }
+    }
+}
+
+const TAG_OPEN: u8 = 1;
+const TAG_APPLY: u8 = 2;
+const APPLY_HEADER: usize = 1 + 8 + 8 + 4 + 8 + 8 + 4;
+
+/// Commands that are chosen together, encoded.
+///
+/// ```
+/// use synod_smr::command::{Command, CommandBatch, Principal};
+///
+/// let open = Command::Open { principal: Principal::of_name("alice"), nonce: 7 };
+/// let batch = CommandBatch::encode(&[open.clone()]);
+/// let parsed = CommandBatch::parse(batch.bytes().clone())?;
+/// assert_eq!(parsed.commands().collect::<Vec<_>>(), [open]);
+/// # Ok::<(), synod_smr::command::MalformedBatch>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CommandBatch(Bytes);
+
+/// Says that bytes are no batch; the sender's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedBatch {
+    /// How many bytes from the end the first command that is none begins.
+    pub bytes_left: usize,
+}
+
+impl fmt::Display for MalformedBatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "no command {} bytes before the end of a batch", self.bytes_left)
+    }
+}
+
+impl std::error::Error for MalformedBatch {}
+
+impl CommandBatch {
+    /// Encodes `commands`, whose payloads are at most [`PAYLOAD_BYTES_MAX`] long.
+    #[must_use]
+    pub fn encode(commands: &[Command]) -> Self {
+        let len = commands.iter().map(Command::encoded_len).sum();
+        let mut out = BytesMut::with_capacity(len);
+        for command in commands {
+            command.encode(&mut out);
+        }
+        Self(out.freeze())
+    }
+
+    /// Takes bytes from outside for a batch.
+    ///
+    /// # Errors
+    ///
+    /// Fails if they are not a sequence of commands to the last byte, or hold too many.
+    pub fn parse(bytes: Bytes) -> Result<Self, MalformedBatch> {
+        let mut rest = bytes.clone();
+        let mut count = 0;
+        while !rest.is_empty() {
+            let bytes_left = rest.len();
+            let command = split_command(&mut rest);
+            count += 1;
+            if command.is_none() || count > BATCH_COMMANDS_MAX {
+                return Err(MalformedBatch { bytes_left });
+            }
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Returns the commands. Payloads share the batch's bytes.
+    pub fn commands(&self) -> impl Iterator<Item = Command> + use<> {
+        let mut rest = self.0.clone();
+        std::iter::from_fn(move || split_command(&mut rest))
+    }
+
+    /// Returns the encoded form.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl Value for CommandBatch {
+    fn weight(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Splits the first command off; none if there is no whole one.
+fn split_command(rest: &mut Bytes) -> Option<Command> {
+    use bytes::Buf;
+    match *rest.first()? {
+        TAG_OPEN if rest.len() > 16 => {
+            rest.advance(1);
+            let principal = Principal(rest.get_u64_le());
+            Some(Command::Open { principal, nonce: rest.get_u64_le() })
+        }
+        TAG_APPLY if rest.len() >= APPLY_HEADER => {
+            rest.advance(1);
+            let principal = Principal(rest.get_u64_le());
+            let slot = rest.get_u64_le();
+            let session = SessionId { slot: Slot::new(slot), position: rest.get_u32_le() };
+            let sequence = Sequence(rest.get_u64_le());
+            let unanswered = Sequence(rest.get_u64_le());
+            let len = rest.get_u32_le() as usize;
+            let fits = len <= rest.len() && len <= PAYLOAD_BYTES_MAX;
+            fits.then(|| rest.split_to(len)).map(|payload| Command::Apply {
+                principal,
+                session,
+                sequence,
+                unanswered,
+                payload,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Returns a number that stands for `bytes` on every machine and in every version.
+///
+/// It mixes eight bytes at a time with the finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
+/// It is no defence against somebody who looks for collisions.
+#[must_use]
+pub fn fingerprint(bytes: &[u8]) -> u64 {
+    let mut state = mix(bytes.len() as u64);
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        state = mix(state ^ u64::from_le_bytes(word));
+    }
+    state
+}
+
+/// Scrambles a number; a bijection.
+#[must_use]
+pub const fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn commands() -> impl Strategy<Value = Vec<Command>> {
+        let payload = prop::collection::vec(any::<u8>(), 0..40);
+        let one = (any::<u64>(), any::<u64>(), any::<u32>(), payload, any::<bool>()).prop_map(
+            |(a, b, position, payload, open)| {
+                if open {
+                    return Command::Open { principal: Principal(a), nonce: b };
+                }
+                Command::Apply {
+                    principal: Principal(b),
+                    session: SessionId { slot: Slot::new(a), position },
+                    sequence: Sequence(b),
+                    unanswered: Sequence(a),
+                    payload: Bytes::from(payload),
+                }
+            },
+        );
+        prop::collection::vec(one, 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_reads_back_as_it_was_written(commands in commands()) {
+            let batch = CommandBatch::encode(&commands);
+            let parsed = CommandBatch::parse(batch.bytes().clone()).unwrap();
+            prop_assert_eq!(parsed.commands().collect::<Vec<_>>(), commands);
+        }
+
+        #[test]
+        fn a_batch_cut_short_is_none(commands in commands(), cut in any::<prop::sample::Index>()) {
+            let batch = CommandBatch::encode(&commands);
+            prop_assume!(!batch.bytes().is_empty());
+            let kept = batch.bytes().slice(..cut.index(batch.bytes().len()));
+            // A cut between two commands leaves a shorter batch; any other leaves none.
+            if let Ok(parsed) = CommandBatch::parse(kept) {
+                let parsed: Vec<_> = parsed.commands().collect();
+                prop_assert_eq!(&parsed[..], &commands[..parsed.len()]);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_parsed_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..99)) {
+            let _ = CommandBatch::parse(Bytes::from(bytes));
+        }
+    }
+
+    #[test]
+    fn fingerprints_are_the_same_everywhere() {
+        assert_eq!(fingerprint(b""), 0xE220_A839_7B1D_CDAF);
+        assert_ne!(fingerprint(b"a"), fingerprint(b"a\0"), "the length counts");
+    }
+}

@@ -1,0 +1,89 @@
+//! The settings of a replica, checked once.
+//!
+//! Time is counted in heartbeats: a tick is one heartbeat period, and a core that was held up for
+//! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
+
+use std::fmt;
+use synod_paxos::{Brand, Configuration, multi::ALPHA_DEFAULT};
+
+/// The fewest heartbeats that a suspicion time must hold.
+pub const SUSPICION_TICKS_MIN: u32 = 5;
+
+/// The settings of one replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// Who it is, and which start of it this is.
+    pub brand: Brand,
+    /// The voters.
+    pub voters: Configuration,
+    /// The heartbeat period, in milliseconds.
+    pub heartbeat_ms: u32,
+    /// A peer that was silent for this many heartbeats is suspected.
+    pub suspicion_ticks: u32,
+    /// The delay before a campaign, in milliseconds, times the node's rank.
+    pub stagger_ms: u32,
+    /// The slots that may be open past the chosen prefix; equal on all nodes.
+    pub alpha: u64,
+    /// Nodes of higher priority campaign first.
+    pub priority: u8,
+}
+
+/// Says which setting makes no sense; the caller's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The heartbeat period is zero.
+    NoHeartbeat,
+    /// The suspicion time holds fewer than [`SUSPICION_TICKS_MIN`] heartbeats.
+    HastySuspicion(u32),
+    /// The window is empty.
+    NoWindow,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHeartbeat => formatter.write_str("the heartbeat period must not be zero"),
+            Self::HastySuspicion(ticks) => write!(
+                formatter,
+                "a suspicion time of {ticks} heartbeats is too short: it needs {SUSPICION_TICKS_MIN}"
+            ),
+            Self::NoWindow => formatter.write_str("the window alpha must not be zero"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Returns the settings for a local network: 40 ms heartbeats, suspicion after 200 ms.
+    #[must_use]
+    pub const fn lan(brand: Brand, voters: Configuration) -> Self {
+        Self {
+            brand,
+            voters,
+            heartbeat_ms: 40,
+            suspicion_ticks: 5,
+            stagger_ms: 20,
+            alpha: ALPHA_DEFAULT,
+            priority: 0,
+        }
+    }
+
+    /// Checks the settings against each other.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the first setting that makes no sense.
+    pub const fn check(&self) -> Result<(), ConfigError> {
+        if self.heartbeat_ms == 0 {
+            return Err(ConfigError::NoHeartbeat);
+        }
+        if self.suspicion_ticks < SUSPICION_TICKS_MIN {
+            return Err(ConfigError::HastySuspicion(self.suspicion_ticks));
+        }
+        if self.alpha == 0 {
+            return Err(ConfigError::NoWindow);
+        }
+        Ok(())
+    }
+}

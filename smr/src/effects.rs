@@ -1,0 +1,171 @@
+//! The inputs of a replica and what its steps bring about.
+//!
+//! The three verbs of every driver are the same: `step` the replica with an input, `take_batch` and
+//! vouch for it once it is synced, and send all of the `outbox`. The types keep claims back until
+//! then (`synod_paxos::effects`). Beside these a replica answers clients, sets timers, asks for
+//! decrees that only the journal still holds, and may say that the process must stop.
+
+use crate::command::{CommandBatch, Principal};
+use crate::message::Message;
+use crate::request::{Connection, Request, RequestId, Response};
+use synod_paxos::{Brand, NodeId, Slot, Synced, To};
+
+/// Records of a replica, to be synced.
+pub type Batch = synod_paxos::Batch<CommandBatch>;
+
+/// A record of a replica.
+pub type Record = synod_paxos::Record<CommandBatch>;
+
+/// What can happen to a replica.
+#[derive(Debug)]
+pub enum Input {
+    /// A message of a peer came; the transport proved who sent it.
+    Message {
+        /// The sender.
+        from: NodeId,
+        /// The message.
+        message: Message,
+    },
+    /// A request of a client came.
+    Request {
+        /// Where the response goes.
+        connection: Connection,
+        /// Who asks, as the certificate says.
+        principal: Principal,
+        /// What is asked.
+        request: Request,
+    },
+    /// A timer fired. A driver that was held up takes in all messages that wait before that.
+    Timer(Timer),
+    /// The link to a peer broke, or the peer began another life.
+    LinkDown(NodeId),
+    /// A batch is durable.
+    Synced(Synced),
+    /// How the disk is doing.
+    Disk(Disk),
+    /// This node shall hand over and take no more commands: it will be stopped.
+    Drain,
+}
+
+/// How the disk of a replica is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Disk {
+    /// It has room.
+    Fine,
+    /// It is full but for the reserve: promises are kept, votes and commands refused.
+    Full,
+}
+
+/// The timers of a replica; setting one replaces its earlier setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// The pulse: heartbeats, suspicion, resending. It counts as time in the core.
+    Heartbeat,
+    /// The delay before a campaign.
+    Campaign,
+}
+
+/// Asks for a timer; the driver draws the instant between the bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SetTimer {
+    /// The timer.
+    pub timer: Timer,
+    /// The soonest that it fires, in milliseconds from the step.
+    pub earliest_ms: u32,
+    /// The latest.
+    pub latest_ms: u32,
+}
+
+/// Asks the driver for decrees that left the core's memory.
+///
+/// The driver reads the last record of each slot of `[first, end)` from its journal and sends them
+/// to the peer as [`Message::Decrees`], with the chosen prefix given here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LogRead {
+    /// The peer.
+    pub to: NodeId,
+    /// The first slot.
+    pub first: Slot,
+    /// The slot after the last.
+    pub end: Slot,
+    /// The chosen prefix to be told.
+    pub chosen: Slot,
+}
+
+/// The buffer that a replica fills and its driver empties. One serves one replica for its life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Effects {
+    pub(crate) paxos: synod_paxos::Effects<CommandBatch>,
+    messages: Vec<(To, Message)>,
+    replies: Vec<(Connection, RequestId, Response)>,
+    timers: Vec<SetTimer>,
+    log_reads: Vec<LogRead>,
+    halt: Option<String>,
+}
+
+impl Effects {
+    /// Makes the empty buffer of the replica of that brand.
+    #[must_use]
+    pub const fn new(brand: Brand) -> Self {
+        Self {
+            paxos: synod_paxos::Effects::new(brand),
+            messages: Vec::new(),
+            replies: Vec::new(),
+            timers: Vec::new(),
+            log_reads: Vec::new(),
+            halt: None,
+        }
+    }
+
+    /// Takes the records gathered since the last batch.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        self.paxos.take_batch()
+    }
+
+    /// Empties the outbox. All of it may leave at once.
+    pub fn outbox(&mut self) -> impl Iterator<Item = (To, Message)> + '_ {
+        let paxos = self.paxos.outbox().map(|(to, message)| (to, Message::Paxos(message)));
+        paxos.chain(self.messages.drain(..))
+    }
+
+    /// Empties the responses to clients.
+    pub fn replies(&mut self) -> std::vec::Drain<'_, (Connection, RequestId, Response)> {
+        self.replies.drain(..)
+    }
+
+    /// Empties the timers to be set.
+    pub fn timers(&mut self) -> std::vec::Drain<'_, SetTimer> {
+        self.timers.drain(..)
+    }
+
+    /// Empties the wishes for decrees from the journal.
+    pub fn log_reads(&mut self) -> std::vec::Drain<'_, LogRead> {
+        self.log_reads.drain(..)
+    }
+
+    /// Returns why the process must stop, if it must. It must stop before it sends anything more.
+    #[must_use]
+    pub fn halt(&self) -> Option<&str> {
+        self.halt.as_deref()
+    }
+
+    pub(crate) fn send(&mut self, to: To, message: Message) {
+        self.messages.push((to, message));
+    }
+
+    pub(crate) fn reply(&mut self, connection: Connection, id: RequestId, response: Response) {
+        self.replies.push((connection, id, response));
+    }
+
+    pub(crate) fn set_timer(&mut self, timer: Timer, earliest_ms: u32, latest_ms: u32) {
+        self.timers.push(SetTimer { timer, earliest_ms, latest_ms });
+    }
+
+    pub(crate) fn read_log(&mut self, wish: LogRead) {
+        self.log_reads.push(wish);
+    }
+
+    pub(crate) fn stop(&mut self, reason: String) {
+        self.halt.get_or_insert(reason);
+    }
+}

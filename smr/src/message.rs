@@ -1,0 +1,116 @@
+//! The messages between replicas: those of Paxos, heartbeats, read confirmations, catch-up.
+//!
+//! All that is added to Paxos here claims nothing durable that is not durable: a heartbeat carries
+//! the DURABLE promise, and a read's echo the present one, which is never lower.
+
+use crate::command::CommandBatch;
+use synod_paxos::{Ballot, Bound, Decree, Free, NodeId, Slot};
+
+/// A message from one replica to another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Message {
+    /// One of the protocol below.
+    Paxos(synod_paxos::Message<CommandBatch>),
+    /// How the sender is doing.
+    Heartbeat(Heartbeat),
+    /// Asks whether the leader of `ballot` is still the last one that the receiver promised.
+    Confirm {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// The number of the round; no later question has it again.
+        round: u64,
+    },
+    /// Answers [`Message::Confirm`].
+    Confirmed {
+        /// The ballot asked about.
+        ballot: Ballot,
+        /// The number of the round.
+        round: u64,
+        /// The highest ballot that the sender promised.
+        promised: Ballot,
+    },
+    /// Asks for the decrees of chosen slots.
+    Fetch {
+        /// The first slot.
+        first: Slot,
+    },
+    /// Answers [`Message::Fetch`] with the decrees of consecutive chosen slots.
+    Decrees {
+        /// The slot of the first decree.
+        first: Slot,
+        /// The decrees.
+        decrees: Vec<Decree<CommandBatch>>,
+        /// The end of the sender's chosen prefix.
+        chosen: Slot,
+    },
+}
+
+/// How a replica is doing, told to all others several times in a suspicion time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Heartbeat {
+    /// Which start of the node this is.
+    pub incarnation: u64,
+    /// The highest ballot that the sender promised durably.
+    pub promised: Ballot,
+    /// The ballot in which the sender leads.
+    pub leads: Option<Ballot>,
+    /// The ballot that the sender follows.
+    pub follows: Option<Ballot>,
+    /// Whether the sender sees no need for another leader.
+    pub content: bool,
+    /// The end of the sender's chosen prefix. It is no announcement: a receiver fetches, but does
+    /// not learn from it.
+    pub chosen: Slot,
+    /// Whom the sender hears.
+    pub hears: Vec<NodeId>,
+    /// Nodes of higher priority campaign first.
+    pub priority: u8,
+    /// The digest of the sender's state at a slot.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// The digest of a replicated state after all slots below `slot`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Checkpoint {
+    /// The slot.
+    pub slot: Slot,
+    /// The digest.
+    pub digest: u64,
+}
+
+/// How a message travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Small and urgent: elections and votes.
+    Control,
+    /// The proposals of one ballot. Those of an earlier epoch are stale.
+    Log {
+        /// Grows with each ballot of the sender.
+        epoch: u64,
+    },
+    /// Large and patient: catch-up.
+    Bulk,
+    /// A datagram: worth nothing once it is late.
+    Datagram,
+}
+
+impl Message {
+    /// Returns how the message travels.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Paxos(synod_paxos::Message::Free(
+                Free::Accept { ballot, .. } | Free::Chosen { ballot, .. },
+            )) => Lane::Log { epoch: ballot.round() },
+            Self::Paxos(
+                synod_paxos::Message::Free(Free::Nack { .. })
+                | synod_paxos::Message::Bound(
+                    Bound::Prepare { .. } | Bound::Promise { .. } | Bound::Accepted { .. },
+                ),
+            )
+            | Self::Fetch { .. } => Lane::Control,
+            Self::Decrees { .. } => Lane::Bulk,
+            Self::Heartbeat(_) | Self::Confirm { .. } | Self::Confirmed { .. } => Lane::Datagram,
+        }
+    }
+}

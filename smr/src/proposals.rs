@@ -1,0 +1,118 @@
+//! Proposals: the commands that wait for a slot, and the clients that wait for commands.
+//!
+//! Commands gather until the last batch is durable here or chosen, whichever is first; the next
+//! batch takes all that waits. There is no linger timer: an idle leader proposes one command at
+//! once. The claims kept true: a command that was never proposed is refused definitely when this
+//! node stops leading; one that was proposed is answered as uncertain, never as refused.
+
+use crate::command::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Command, CommandBatch};
+use crate::executor::Awaited;
+use crate::request::{Connection, Refusal, RequestId, Response};
+use std::collections::{BTreeMap, VecDeque};
+use synod_paxos::{NodeId, Slot};
+
+/// The most requests that wait for an answer.
+pub const WAITERS_MAX: usize = 16_384;
+
+/// The most requests that wait for the same command.
+pub const WAITERS_PER_COMMAND_MAX: usize = 8;
+
+/// The most bytes of commands that wait for a slot, and that are open in slots.
+pub const WAITING_BYTES_MAX: usize = 64 << 20;
+
+/// The commands and requests that wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Proposals {
+    queue: VecDeque<(Awaited, Command)>,
+    queued_bytes: usize,
+    /// The bytes of each open slot that this node proposed.
+    open: BTreeMap<Slot, usize>,
+    waiters: BTreeMap<Awaited, Vec<Waiter>>,
+    waiting: usize,
+}
+
+/// A request that waits for a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Waiter {
+    /// Where the response goes.
+    pub connection: Connection,
+    /// The number of the request.
+    pub id: RequestId,
+}
+
+impl Proposals {
+    /// Takes a command in; false if too much waits.
+    ///
+    /// A command that is on its way already is not queued again: its requests wait together.
+    pub fn admit(&mut self, awaited: Awaited, command: Command, waiter: Waiter) -> bool {
+        let known = self.waiters.get(&awaited).map_or(0, Vec::len);
+        let bytes = self.queued_bytes + self.open.values().sum::<usize>();
+        if self.waiting >= WAITERS_MAX
+            || known >= WAITERS_PER_COMMAND_MAX
+            || bytes + command.encoded_len() > WAITING_BYTES_MAX
+        {
+            return false;
+        }
+        self.waiting += 1;
+        self.waiters.entry(awaited).or_default().push(waiter);
+        if known == 0 {
+            self.queued_bytes += command.encoded_len();
+            self.queue.push_back((awaited, command));
+        }
+        true
+    }
+
+    /// Tells whether a command waits for a slot.
+    #[must_use]
+    pub fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Takes the next batch, to be proposed in `slot`.
+    pub fn take(&mut self, slot: Slot) -> Option<CommandBatch> {
+        let mut commands = Vec::new();
+        let mut bytes = 0;
+        while let Some((_, command)) = self.queue.front() {
+            let len = command.encoded_len();
+            let full = bytes + len > BATCH_BYTES_MAX || commands.len() >= BATCH_COMMANDS_MAX;
+            if full && !commands.is_empty() {
+                break;
+            }
+            bytes += len;
+            commands.extend(self.queue.pop_front().map(|(_, command)| command));
+        }
+        if commands.is_empty() {
+            return None;
+        }
+        self.queued_bytes -= bytes;
+        self.open.insert(slot, bytes);
+        Some(CommandBatch::encode(&commands))
+    }
+
+    /// Takes note that all slots below `chosen` are chosen.
+    pub fn on_chosen(&mut self, chosen: Slot) {
+        self.open = self.open.split_off(&chosen);
+    }
+
+    /// Takes out who waits for a command that was applied.
+    pub fn settle(&mut self, awaited: Awaited) -> Vec<Waiter> {
+        let waiters = self.waiters.remove(&awaited).unwrap_or_default();
+        self.waiting -= waiters.len();
+        waiters
+    }
+
+    /// Takes everything out: this node no longer leads. What was proposed is uncertain.
+    pub fn give_up(&mut self, leader: Option<NodeId>) -> Vec<(Waiter, Response)> {
+        let mut answers = Vec::new();
+        for (awaited, _) in std::mem::take(&mut self.queue) {
+            for waiter in self.settle(awaited) {
+                answers.push((waiter, Response::Refused(Refusal::NotLeader { leader })));
+            }
+        }
+        for waiter in std::mem::take(&mut self.waiters).into_values().flatten() {
+            answers.push((waiter, Response::Uncertain { leader }));
+        }
+        *self = Self::default();
+        answers
+    }
+}

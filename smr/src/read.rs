@@ -1,0 +1,132 @@
+//! Linearizable reads: a question is answered from a state that is not older than the question.
+//!
+//! The rule (ARCHITECTURE.md, "Reads"): let c be the leader's chosen prefix, noted after the question
+//! came. The leader of b may answer from the state at c if it is settled, and if a phase-2 quorum
+//! says, in a round begun after the question came, that it promised nothing above b. Then no later
+//! leader can have chosen anything before the round began that c lacks. Questions that come while
+//! a round runs wait for the next one: an answer to an earlier round proves nothing for them.
+
+use crate::request::{Connection, RequestId};
+use bytes::Bytes;
+use synod_paxos::{Ballot, Configuration, NodeId, Slot, Tally};
+
+/// The most questions that wait.
+pub const READS_MAX: usize = 16_384;
+
+/// A question of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Read {
+    /// Where the answer goes.
+    pub connection: Connection,
+    /// The number of the request.
+    pub id: RequestId,
+    /// The question.
+    pub query: Bytes,
+}
+
+/// The questions that wait for a round, and the round that runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Reads {
+    waiting: Vec<Read>,
+    round: Option<Round>,
+    /// The number of the last round.
+    number: u64,
+    /// How many rounds were confirmed.
+    confirmed: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Round {
+    number: u64,
+    /// The chosen prefix when the round began.
+    at: Slot,
+    echoes: Tally,
+    reads: Vec<Read>,
+}
+
+/// Questions that may be answered once the state has reached a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The slot.
+    pub at: Slot,
+    /// The questions.
+    pub reads: Vec<Read>,
+}
+
+impl Reads {
+    /// Takes a question in; false if too many wait.
+    pub fn ask(&mut self, read: Read) -> bool {
+        let room = self.len() < READS_MAX;
+        if room {
+            self.waiting.push(read);
+        }
+        room
+    }
+
+    /// Counts the questions that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len() + self.round.as_ref().map_or(0, |round| round.reads.len())
+    }
+
+    /// Tells whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Counts the rounds that were confirmed.
+    #[must_use]
+    pub const fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
+    /// Begins a round for all that wait, unless one runs; returns its number.
+    ///
+    /// The caller is settled, and `at` is its chosen prefix at this moment.
+    ///
+    /// spec: Reads!Ask
+    pub fn begin(&mut self, me: NodeId, at: Slot) -> Option<u64> {
+        if self.round.is_some() || self.waiting.is_empty() {
+            return None;
+        }
+        self.number += 1;
+        let reads = std::mem::take(&mut self.waiting);
+        let echoes = [me].into_iter().collect();
+        self.round = Some(Round { number: self.number, at, echoes, reads });
+        Some(self.number)
+    }
+
+    /// Returns the number of the round that runs, so that it can be asked for again.
+    #[must_use]
+    pub fn running(&self) -> Option<u64> {
+        self.round.as_ref().map(|round| round.number)
+    }
+
+    /// Counts an echo for the leader of `ballot`.
+    ///
+    /// spec: Reads!Echo
+    pub fn on_confirmed(&mut self, from: NodeId, number: u64, promised: Ballot, ballot: Ballot) {
+        if let Some(round) = &mut self.round
+            && round.number == number
+            && promised <= ballot
+        {
+            round.echoes.add(from);
+        }
+    }
+
+    /// Ends the round once a quorum has echoed.
+    ///
+    /// spec: Reads!Serve
+    pub fn finish(&mut self, configuration: &Configuration) -> Option<Confirmed> {
+        let round = self.round.take_if(|round| configuration.is_phase2_quorum(&round.echoes))?;
+        self.confirmed += 1;
+        Some(Confirmed { at: round.at, reads: round.reads })
+    }
+
+    /// Takes all questions out: this node no longer leads.
+    pub fn give_up(&mut self) -> Vec<Read> {
+        let running = self.round.take().map(|round| round.reads);
+        running.into_iter().flatten().chain(self.waiting.drain(..)).collect()
+    }
+}

@@ -1,0 +1,65 @@
+//! Recovery: a replica is made again from its journal, record by record.
+//!
+//! Decrees are applied as their hints come and let go of soon after, so that memory holds a window
+//! of the log. The claim kept true: the recovered replica is one that the journal's writer could
+//! have been, and it has told nobody anything that it does not know any more.
+
+use crate::command::CommandBatch;
+use crate::config::Config;
+use crate::effects::{Effects, Record};
+use crate::executor::Executor;
+use crate::replica::{CACHE_BYTES, CACHE_SLOTS, Replica};
+use crate::state_machine::StateMachine;
+use synod_paxos::{Ballot, Slot};
+
+/// A replica on its way back.
+///
+/// A replica that never ran is recovered from no record at all.
+#[derive(Debug)]
+pub struct Recovering<M> {
+    paxos: synod_paxos::Recovery<CommandBatch>,
+    executor: Executor<M>,
+}
+
+impl<M: StateMachine> Recovering<M> {
+    /// Begins with the machine before any command.
+    pub fn new(machine: M) -> Self {
+        Self { paxos: synod_paxos::Recovery::new(), executor: Executor::new(machine) }
+    }
+
+    /// Takes the next record in.
+    pub fn on_record(&mut self, record: Record) {
+        self.paxos.on_record(record);
+        while self.executor.applied() < self.paxos.chosen() {
+            let decree = self.paxos.decree(self.executor.applied());
+            let decree = decree.expect("a hint follows the records that it speaks of").clone();
+            self.executor.apply(&decree, |_, _| {});
+        }
+        let (slots, bytes) = self.paxos.held();
+        if bytes > CACHE_BYTES {
+            self.paxos.forget_below(self.executor.applied());
+        } else if slots as u64 > CACHE_SLOTS + CACHE_SLOTS / 4 {
+            let applied = self.executor.applied().number();
+            self.paxos.forget_below(Slot::new(applied.saturating_sub(CACHE_SLOTS)));
+        }
+    }
+
+    /// Returns the promise read so far.
+    pub const fn promised(&self) -> Ballot {
+        self.paxos.promised()
+    }
+
+    /// Returns the first slot that is not applied yet.
+    pub const fn applied(&self) -> Slot {
+        self.executor.applied()
+    }
+
+    /// Makes the replica, in the life that `config` names.
+    ///
+    /// The incarnation in `config` must be durable and larger than in all earlier lives.
+    pub fn finish(self, config: Config, effects: &mut Effects) -> Replica<M> {
+        let (brand, voters) = (config.brand, config.voters.clone());
+        let paxos = self.paxos.finish(brand, voters, config.alpha);
+        Replica::assemble(config, paxos, self.executor, effects)
+    }
+}

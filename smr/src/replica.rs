@@ -1,0 +1,421 @@
+//! The replica: it dispatches inputs to its roles, and draws the conclusions after each.
+//!
+//! It has a Paxos node, an executor, a view of elections, reads, proposals and catch-up, and holds
+//! no rule of its own but the order in which they are asked. The claim kept true: one input is
+//! taken to completion, and afterwards everything chosen is applied, everything that may be
+//! proposed is proposed, and everybody whose answer is known has it.
+
+use crate::catch_up::CatchUp;
+use crate::checkpoint::Checkpoints;
+use crate::command::CommandBatch;
+use crate::config::Config;
+use crate::effects::{Disk, Effects, Input, Timer};
+use crate::election::{Election, Progress, Situation, Wish};
+use crate::executor::Executor;
+use crate::message::{Heartbeat, Message};
+use crate::proposals::Proposals;
+use crate::read::Reads;
+use crate::request::{Refusal, Response};
+use crate::state_machine::StateMachine;
+use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, MultiPaxos, NodeId, Slot, To};
+
+/// The chosen slots that stay in memory for peers that lag; older ones are read from the journal.
+pub const CACHE_SLOTS: u64 = 4096;
+
+/// The bytes of decrees that stay in memory beyond those not yet chosen.
+pub const CACHE_BYTES: usize = 32 << 20;
+
+/// Every how many heartbeats messages without an answer are sent again.
+const RESEND_TICKS: u32 = 2;
+
+/// How many heartbeats a draining leader waits for its open slots.
+const DRAIN_TICKS: u32 = 25;
+
+/// One replica of the state machine `M`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Replica<M> {
+    pub(crate) config: Config,
+    pub(crate) paxos: MultiPaxos<CommandBatch>,
+    pub(crate) executor: Executor<M>,
+    pub(crate) election: Election,
+    pub(crate) reads: Reads,
+    pub(crate) proposals: Proposals,
+    pub(crate) catch_up: CatchUp,
+    checkpoints: Checkpoints,
+    pub(crate) disk: Disk,
+    /// How many ticks this node has been draining.
+    pub(crate) draining: Option<u32>,
+    ticks: u32,
+    /// The ballot in which this node led after the last step.
+    led: Option<Ballot>,
+    /// What the peers were last told at once: the ballot led, and whether this node is content.
+    told: (Option<Ballot>, bool),
+}
+
+/// How a replica is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Status {
+    /// The node.
+    pub node: NodeId,
+    /// Which start of it this is.
+    pub incarnation: u64,
+    /// The highest ballot promised.
+    pub promised: Ballot,
+    /// The ballot in which it leads.
+    pub leads: Option<Ballot>,
+    /// The ballot that it follows.
+    pub follows: Option<Ballot>,
+    /// Whether it sees no need for another leader.
+    pub content: bool,
+    /// The end of its chosen prefix.
+    pub chosen: Slot,
+    /// The first slot that is not applied.
+    pub applied: Slot,
+    /// The digest of the state at `applied`.
+    pub digest: u64,
+    /// How many sessions there are.
+    pub sessions: u64,
+}
+
+impl<M: StateMachine> Replica<M> {
+    pub(crate) fn assemble(
+        config: Config,
+        paxos: MultiPaxos<CommandBatch>,
+        executor: Executor<M>,
+        effects: &mut Effects,
+    ) -> Self {
+        let mut replica = Self {
+            election: Election::new(config.clone()),
+            config,
+            paxos,
+            executor,
+            reads: Reads::default(),
+            proposals: Proposals::default(),
+            catch_up: CatchUp::default(),
+            checkpoints: Checkpoints::default(),
+            disk: Disk::Fine,
+            draining: None,
+            ticks: 0,
+            led: None,
+            told: (None, false),
+        };
+        let period = replica.config.heartbeat_ms;
+        effects.set_timer(Timer::Heartbeat, 0, period);
+        replica.conclude(effects);
+        replica
+    }
+
+    /// Takes one input to completion.
+    pub fn step(&mut self, input: Input, effects: &mut Effects) {
+        match input {
+            Input::Message { from, message } => self.on_message(from, message, effects),
+            Input::Request { connection, principal, request } => {
+                self.on_request(connection, principal, request, effects);
+            }
+            Input::Timer(Timer::Heartbeat) => self.on_heartbeat_timer(effects),
+            Input::Timer(Timer::Campaign) => self.on_campaign_timer(effects),
+            Input::LinkDown(peer) => self.election.on_link_down(peer),
+            Input::Synced(proof) => self.drive(synod_paxos::Input::Synced(proof), effects),
+            Input::Disk(disk) => self.disk = disk,
+            Input::Drain => self.draining = self.draining.or(Some(0)),
+        }
+        self.conclude(effects);
+    }
+
+    fn on_message(&mut self, from: NodeId, message: Message, effects: &mut Effects) {
+        match message {
+            Message::Paxos(message) => self.on_paxos(from, message, effects),
+            Message::Heartbeat(beat) => self.on_heartbeat(from, beat),
+            Message::Confirm { ballot, round } => {
+                let promised = self.paxos.log().promised();
+                let echo = Message::Confirmed { ballot, round, promised };
+                effects.send(To::Node(from), echo);
+            }
+            Message::Confirmed { ballot, round, promised } => {
+                if self.paxos.leader().leads() == Some(ballot) {
+                    self.reads.on_confirmed(from, round, promised, ballot);
+                }
+            }
+            Message::Fetch { first } => self.on_fetch(from, first, effects),
+            Message::Decrees { first, decrees, chosen } => {
+                self.on_decrees(from, first, decrees, chosen, effects);
+            }
+        }
+    }
+
+    fn on_paxos(&mut self, from: NodeId, message: Paxos<CommandBatch>, effects: &mut Effects) {
+        let before = self.paxos.log().promised();
+        match &message {
+            Paxos::Bound(Bound::Prepare { .. }) => {
+                if !self.election.admits_prepare(from, &self.situation()) {
+                    return;
+                }
+            }
+            // A full disk has room for promises alone; the proposer sends again.
+            Paxos::Free(Free::Accept { .. }) if self.disk == Disk::Full => return,
+            Paxos::Bound(Bound::Promise { .. } | Bound::Accepted { .. })
+            | Paxos::Free(Free::Accept { .. } | Free::Chosen { .. } | Free::Nack { .. }) => {}
+        }
+        self.drive(synod_paxos::Input::Message { from, message }, effects);
+        if self.paxos.log().promised() > before && from != self.paxos.me() {
+            self.election.on_promised();
+        }
+    }
+
+    fn on_heartbeat(&mut self, from: NodeId, beat: Heartbeat) {
+        if let Some(checkpoint) = beat.checkpoint {
+            self.checkpoints.on_checkpoint(from, checkpoint);
+        }
+        self.election.on_heartbeat(from, beat);
+    }
+
+    fn on_heartbeat_timer(&mut self, effects: &mut Effects) {
+        let period = self.config.heartbeat_ms;
+        effects.set_timer(Timer::Heartbeat, period, period);
+        self.ticks = self.ticks.wrapping_add(1);
+        self.election.on_tick(&self.situation());
+        if self.ticks.is_multiple_of(RESEND_TICKS) {
+            self.drive(synod_paxos::Input::ResendTimer, effects);
+            if let (Some(ballot), Some(round)) = (self.paxos.leader().leads(), self.reads.running())
+            {
+                effects.send(To::Peers, Message::Confirm { ballot, round });
+            }
+        }
+        self.fetch_missing(effects);
+        self.drain(effects);
+        self.send_heartbeat(effects);
+    }
+
+    fn on_campaign_timer(&mut self, effects: &mut Effects) {
+        let situation = self.situation();
+        if self.election.on_campaign_timer(&situation) {
+            self.campaign(&situation, effects);
+        }
+    }
+
+    fn campaign(&mut self, situation: &Situation, effects: &mut Effects) {
+        self.election.on_campaign(situation);
+        self.drive(synod_paxos::Input::Campaign, effects);
+    }
+
+    /// Steps the Paxos node.
+    pub(crate) fn drive(&mut self, input: synod_paxos::Input<CommandBatch>, effects: &mut Effects) {
+        self.paxos.step(input, &mut effects.paxos);
+    }
+
+    /// Draws the conclusions of a step, until nothing follows any more.
+    fn conclude(&mut self, effects: &mut Effects) {
+        self.apply(effects);
+        self.on_leadership(effects);
+        self.propose(effects);
+        self.apply(effects);
+        self.read(effects);
+        match self.election.assess(&self.situation()) {
+            Wish::Nothing => {}
+            Wish::Arm(earliest, latest) => effects.set_timer(Timer::Campaign, earliest, latest),
+            Wish::Raise => self.campaign(&self.situation(), effects),
+            Wish::Resign => self.drive(synod_paxos::Input::Resign, effects),
+        }
+        self.on_leadership(effects);
+        self.forget(effects);
+        self.tell_change(effects);
+        if let Some(reason) = self.checkpoints.verdict(self.paxos.me(), &self.config.voters) {
+            effects.stop(reason);
+        }
+    }
+
+    /// Tells the peers at once when this node's leadership or content changed.
+    fn tell_change(&mut self, effects: &mut Effects) {
+        let stance = (self.claims(), self.election.is_content());
+        if std::mem::replace(&mut self.told, stance) != stance {
+            self.send_heartbeat(effects);
+        }
+    }
+
+    /// Applies what is chosen, and answers who waited for it.
+    fn apply(&mut self, effects: &mut Effects) {
+        while self.executor.applied() < self.paxos.chosen() {
+            let decree = self.paxos.log().decree(self.executor.applied());
+            let decree = decree.expect("slots are forgotten only after they are applied").clone();
+            let proposals = &mut self.proposals;
+            self.executor.apply(&decree, |awaited, response| {
+                for waiter in proposals.settle(awaited) {
+                    effects.reply(waiter.connection, waiter.id, response.clone());
+                }
+            });
+            let (me, applied) = (self.paxos.me(), self.executor.applied());
+            self.checkpoints.on_applied(me, applied, || self.executor.digest());
+        }
+        self.proposals.on_chosen(self.paxos.chosen());
+    }
+
+    /// Takes note of a change of this node's leadership.
+    fn on_leadership(&mut self, effects: &mut Effects) {
+        let claims = self.claims();
+        if std::mem::replace(&mut self.led, claims) == claims {
+            return;
+        }
+        if claims.is_none() {
+            self.give_up(effects);
+        } else {
+            self.fetch_missing(effects);
+        }
+    }
+
+    /// Returns the ballot in which this node leads, or still claims to while it raises it.
+    pub(crate) fn claims(&self) -> Option<Ballot> {
+        self.election.claims(&self.situation())
+    }
+
+    fn give_up(&mut self, effects: &mut Effects) {
+        let leader = self.leader_elsewhere();
+        for (waiter, response) in self.proposals.give_up(leader) {
+            effects.reply(waiter.connection, waiter.id, response);
+        }
+        for read in self.reads.give_up() {
+            let refusal = Refusal::NotLeader { leader };
+            effects.reply(read.connection, read.id, Response::Refused(refusal));
+        }
+    }
+
+    /// Proposes what waits, in natural batches.
+    fn propose(&mut self, effects: &mut Effects) {
+        while self.proposals.has_queued()
+            && self.paxos.can_propose()
+            && self.paxos.last_is_durable()
+            && let Some(slot) = self.paxos.next_slot()
+            && let Some(batch) = self.proposals.take(slot)
+        {
+            self.drive(synod_paxos::Input::Propose(batch), effects);
+        }
+    }
+
+    /// Begins and ends rounds of reads.
+    fn read(&mut self, effects: &mut Effects) {
+        let Some(ballot) = self.paxos.leader().leads() else { return };
+        if self.paxos.is_settled()
+            && let Some(round) = self.reads.begin(self.paxos.me(), self.paxos.chosen())
+        {
+            effects.send(To::Peers, Message::Confirm { ballot, round });
+        }
+        if let Some(confirmed) = self.reads.finish(&self.config.voters) {
+            assert!(self.executor.applied() >= confirmed.at, "what is chosen is applied at once");
+            for read in confirmed.reads {
+                let answer = self.executor.machine().query(&read.query);
+                effects.reply(read.connection, read.id, Response::Reply(answer));
+            }
+            self.read(effects);
+        }
+    }
+
+    /// Hands over when this node is about to be stopped.
+    fn drain(&mut self, effects: &mut Effects) {
+        let Some(ticks) = &mut self.draining else { return };
+        *ticks += 1;
+        let overdue = *ticks > DRAIN_TICKS;
+        if self.paxos.leader().ballot().is_some() && (overdue || !self.is_busy()) {
+            self.drive(synod_paxos::Input::Resign, effects);
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.paxos.is_pending() || self.proposals.has_queued() || !self.reads.is_empty()
+    }
+
+    /// Lets go of decrees that are applied and beyond the cache; the journal has them.
+    fn forget(&mut self, effects: &mut Effects) {
+        let log = self.paxos.log();
+        let (base, chosen) = (log.base(), self.paxos.chosen());
+        let mut keep_from = base;
+        if chosen.past(base) > CACHE_SLOTS + CACHE_SLOTS / 4 {
+            keep_from = base.plus(chosen.past(base) - CACHE_SLOTS);
+        } else if log.weight() > CACHE_BYTES {
+            keep_from = base.plus(1 + chosen.past(base) / 8).min(chosen);
+        }
+        if keep_from > base {
+            self.drive(synod_paxos::Input::ForgetBelow(keep_from), effects);
+        }
+    }
+
+    fn send_heartbeat(&self, effects: &mut Effects) {
+        let situation = self.situation();
+        let beat = Heartbeat {
+            incarnation: self.config.brand.incarnation,
+            promised: self.paxos.durable_promised(),
+            leads: self.election.claims(&situation),
+            follows: self.election.follows(&situation),
+            content: self.election.is_content(),
+            chosen: self.paxos.chosen(),
+            hears: self.election.hears(),
+            priority: self.config.priority,
+            checkpoint: self.checkpoints.last(),
+        };
+        effects.send(To::Peers, Message::Heartbeat(beat));
+    }
+
+    pub(crate) fn situation(&self) -> Situation {
+        let (leads, ballot) = (self.paxos.leader().leads(), self.paxos.leader().ballot());
+        Situation {
+            leads,
+            preparing: leads.is_none() && ballot.is_some(),
+            seen: self.paxos.seen(),
+            pending: self.paxos.is_pending() || !self.reads.is_empty(),
+            progress: Progress { chosen: self.paxos.chosen(), reads: self.reads.confirmed() },
+            fit: self.draining.is_none() && self.disk == Disk::Fine,
+        }
+    }
+
+    pub(crate) fn leader_elsewhere(&self) -> Option<NodeId> {
+        let follows = self.election.follows(&self.situation());
+        follows.map(Ballot::node).filter(|node| *node != self.paxos.me())
+    }
+
+    fn on_decrees(
+        &mut self,
+        from: NodeId,
+        first: Slot,
+        decrees: Vec<Decree<CommandBatch>>,
+        chosen: Slot,
+        effects: &mut Effects,
+    ) {
+        let before = self.paxos.chosen();
+        self.drive(synod_paxos::Input::Decrees { first, decrees }, effects);
+        let now = self.paxos.chosen();
+        if let Some(peer) = self.catch_up.on_decrees(from, now > before, chosen > now) {
+            effects.send(To::Node(peer), Message::Fetch { first: now });
+        }
+    }
+}
+
+impl<M: StateMachine> Replica<M> {
+    /// Returns how the replica is doing.
+    pub fn status(&self) -> Status {
+        Status {
+            node: self.paxos.me(),
+            incarnation: self.config.brand.incarnation,
+            promised: self.paxos.log().promised(),
+            leads: self.paxos.leader().leads(),
+            follows: self.election.follows(&self.situation()),
+            content: self.election.is_content(),
+            chosen: self.paxos.chosen(),
+            applied: self.executor.applied(),
+            digest: self.executor.digest(),
+            sessions: self.executor.sessions().len() as u64,
+        }
+    }
+
+    /// Returns the Paxos node.
+    pub const fn paxos(&self) -> &MultiPaxos<CommandBatch> {
+        &self.paxos
+    }
+
+    /// Returns the replicated state.
+    pub const fn executor(&self) -> &Executor<M> {
+        &self.executor
+    }
+
+    /// Tells whether a draining replica has nothing left to hand over.
+    pub fn is_drained(&self) -> bool {
+        self.draining.is_some() && self.paxos.leader().ballot().is_none()
+    }
+}

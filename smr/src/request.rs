@@ -1,0 +1,123 @@
+//! What clients ask and what they are told.
+//!
+//! The claim kept true is about refusals: a [`Response::Refused`] says that the attempt it answers
+//! has not changed anything and will not. It says nothing of other attempts of the same command;
+//! that sum is the client's to draw (`client.rs`).
+
+use crate::command::{Sequence, SessionId};
+use crate::replica::Status;
+use bytes::Bytes;
+use std::fmt;
+use synod_paxos::NodeId;
+
+/// Names a client's connection to this node, as long as it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Connection(pub u64);
+
+/// Numbers the requests of a connection; the client chooses, the response repeats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// A request of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Request {
+    /// Its number.
+    pub id: RequestId,
+    /// What is asked.
+    pub body: RequestBody,
+}
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RequestBody {
+    /// To open a session.
+    Open {
+        /// Tells apart the openings that one client asks for.
+        nonce: u64,
+    },
+    /// To change the state, once.
+    Command {
+        /// The session.
+        session: SessionId,
+        /// The number in the session.
+        sequence: Sequence,
+        /// The first number that the client still has no answer for.
+        unanswered: Sequence,
+        /// What the state machine is told.
+        payload: Bytes,
+    },
+    /// To answer a question from a state that is not older than the question.
+    Query(Bytes),
+    /// How this node is doing.
+    Status,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Response {
+    /// The session is open.
+    Opened(SessionId),
+    /// The command is applied, or the question answered.
+    Reply(Bytes),
+    /// This attempt has not changed anything and will not.
+    Refused(Refusal),
+    /// This attempt may still take effect, or not; the node can no longer tell.
+    Uncertain {
+        /// Who may know more.
+        leader: Option<NodeId>,
+    },
+    /// How the node is doing.
+    Status(Status),
+}
+
+/// Why an attempt was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// This node does not lead.
+    NotLeader {
+        /// Who seems to.
+        leader: Option<NodeId>,
+    },
+    /// Too much waits here already.
+    Overloaded {
+        /// When to try again.
+        retry_after_ms: u32,
+    },
+    /// The disk of the leader is full; reads are served on.
+    DiskFull,
+    /// The session does not exist (any more), or belongs to somebody else.
+    SessionExpired,
+    /// The client had said that it has the answer to this number.
+    SequenceStale,
+    /// The number was used for another command.
+    SequenceReused,
+    /// The number is too far past the first unanswered one.
+    PipelineFull,
+    /// The command was applied by an earlier attempt, whose reply was too long to keep.
+    ReplyLost,
+    /// The state machine cannot take the command, and says why.
+    Invalid(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotLeader { leader: Some(leader) } => {
+                write!(formatter, "this node does not lead; node {leader} may")
+            }
+            Self::NotLeader { leader: None } => formatter.write_str("no leader is known"),
+            Self::Overloaded { retry_after_ms } => {
+                write!(formatter, "overloaded; try again in {retry_after_ms} ms")
+            }
+            Self::DiskFull => formatter.write_str("the leader's disk is full"),
+            Self::SessionExpired => formatter.write_str("the session expired"),
+            Self::SequenceStale => formatter.write_str("the sequence number was answered before"),
+            Self::SequenceReused => {
+                formatter.write_str("the sequence number was used for another command")
+            }
+            Self::PipelineFull => formatter.write_str("too many commands wait for an answer"),
+            Self::ReplyLost => formatter.write_str("applied, but the reply was too long to keep"),
+            Self::Invalid(reason) => write!(formatter, "invalid command: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Messages between replicas, as bytes.
+
+use super::{
+    Values, WireBallot, WireDecree, WireError, decode, decree_bytes, decree_out, encode, run_in,
+    slot_in,
+};
+use crate::command::CommandBatch;
+use crate::message::{Checkpoint, Heartbeat, Message};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Report, Slot, Vote};
+
+#[derive(Serialize, Deserialize)]
+enum Header {
+    Prepare { ballot: WireBallot, first: u64 },
+    Promise { ballot: WireBallot, first: u64, end: Option<u64>, chosen: u64, reports: Vec<Row> },
+    Accepted { ballot: WireBallot, first: u64, end: u64 },
+    Accept { ballot: WireBallot, first: u64, decrees: Vec<WireDecree>, chosen: u64 },
+    Chosen { ballot: WireBallot, chosen: u64 },
+    Nack { ballot: WireBallot, promised: WireBallot },
+    Heartbeat(Beat),
+    Confirm { ballot: WireBallot, round: u64 },
+    Confirmed { ballot: WireBallot, round: u64, promised: WireBallot },
+    Fetch { first: u64 },
+    Decrees { first: u64, decrees: Vec<WireDecree>, chosen: u64 },
+}
+
+/// A report: without a ballot, the decree was copied as chosen.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    slot: u64,
+    ballot: Option<WireBallot>,
+    decree: WireDecree,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Beat {
+    incarnation: u64,
+    promised: WireBallot,
+    leads: Option<WireBallot>,
+    follows: Option<WireBallot>,
+    content: bool,
+    chosen: u64,
+    hears: Vec<u16>,
+    priority: u8,
+    checkpoint: Option<(u64, u64)>,
+}
+
+/// Encodes a message.
+#[must_use]
+pub fn encode_message(message: &Message) -> Bytes {
+    match message {
+        Message::Paxos(Paxos::Bound(bound)) => encode_bound(bound),
+        Message::Paxos(Paxos::Free(free)) => encode_free(free),
+        Message::Heartbeat(beat) => encode(&Header::Heartbeat(beat_out(beat)), [].iter()),
+        Message::Confirm { ballot, round } => {
+            let header = Header::Confirm { ballot: (*ballot).into(), round: *round };
+            encode(&header, [].iter())
+        }
+        Message::Confirmed { ballot, round, promised } => {
+            let (ballot, promised) = ((*ballot).into(), (*promised).into());
+            encode(&Header::Confirmed { ballot, round: *round, promised }, [].iter())
+        }
+        Message::Fetch { first } => encode(&Header::Fetch { first: first.number() }, [].iter()),
+        Message::Decrees { first, decrees, chosen } => {
+            let header = Header::Decrees {
+                first: first.number(),
+                decrees: decrees.iter().map(decree_out).collect(),
+                chosen: chosen.number(),
+            };
+            encode(&header, decrees.iter().filter_map(decree_bytes))
+        }
+    }
+}
+
+fn encode_bound(bound: &Bound<CommandBatch>) -> Bytes {
+    match bound {
+        Bound::Prepare { ballot, first } => {
+            let header = Header::Prepare { ballot: (*ballot).into(), first: first.number() };
+            encode(&header, [].iter())
+        }
+        Bound::Promise { ballot, first, end, chosen, reports } => {
+            let header = Header::Promise {
+                ballot: (*ballot).into(),
+                first: first.number(),
+                end: end.map(Slot::number),
+                chosen: chosen.number(),
+                reports: reports.iter().map(row_out).collect(),
+            };
+            encode(&header, reports.iter().filter_map(|(_, report)| decree_bytes(said(report))))
+        }
+        Bound::Accepted { ballot, first, end } => {
+            let (first, end) = (first.number(), end.number());
+            encode(&Header::Accepted { ballot: (*ballot).into(), first, end }, [].iter())
+        }
+    }
+}
+
+fn encode_free(free: &Free<CommandBatch>) -> Bytes {
+    match free {
+        Free::Accept { ballot, first, decrees, chosen } => {
+            let header = Header::Accept {
+                ballot: (*ballot).into(),
+                first: first.number(),
+                decrees: decrees.iter().map(decree_out).collect(),
+                chosen: chosen.number(),
+            };
+            encode(&header, decrees.iter().filter_map(decree_bytes))
+        }
+        Free::Chosen { ballot, chosen } => {
+            let header = Header::Chosen { ballot: (*ballot).into(), chosen: chosen.number() };
+            encode(&header, [].iter())
+        }
+        Free::Nack { ballot, promised } => {
+            let (ballot, promised) = ((*ballot).into(), (*promised).into());
+            encode(&Header::Nack { ballot, promised }, [].iter())
+        }
+    }
+}
+
+/// Decodes a message.
+///
+/// # Errors
+///
+/// Fails on bytes that no version of this node has sent.
+pub fn decode_message(frame: &Bytes) -> Result<Message, WireError> {
+    let (header, mut values) = decode(frame)?;
+    let message = match header {
+        Header::Prepare { ballot, first } => {
+            bound(Bound::Prepare { ballot: ballot.into(), first: slot_in(first)? })
+        }
+        Header::Promise { ballot, first, end, chosen, reports } => bound(Bound::Promise {
+            ballot: ballot.into(),
+            first: slot_in(first)?,
+            end: end.map(slot_in).transpose()?,
+            chosen: slot_in(chosen)?,
+            reports: rows_in(reports, &mut values)?,
+        }),
+        Header::Accepted { ballot, first, end } => {
+            if first >= end {
+                return Err(WireError::Bounds("range of votes"));
+            }
+            let (first, end) = (slot_in(first)?, slot_in(end)?);
+            bound(Bound::Accepted { ballot: ballot.into(), first, end })
+        }
+        Header::Accept { ballot, first, decrees, chosen } => free(Free::Accept {
+            ballot: ballot.into(),
+            first: run_in(first, decrees.len())?,
+            decrees: decrees_in(decrees, &mut values)?,
+            chosen: slot_in(chosen)?,
+        }),
+        Header::Chosen { ballot, chosen } => {
+            free(Free::Chosen { ballot: ballot.into(), chosen: slot_in(chosen)? })
+        }
+        Header::Nack { ballot, promised } => {
+            free(Free::Nack { ballot: ballot.into(), promised: promised.into() })
+        }
+        Header::Heartbeat(beat) => Message::Heartbeat(beat_in(beat)?),
+        Header::Confirm { ballot, round } => Message::Confirm { ballot: ballot.into(), round },
+        Header::Confirmed { ballot, round, promised } => {
+            let (ballot, promised) = (Ballot::from(ballot), Ballot::from(promised));
+            Message::Confirmed { ballot, round, promised }
+        }
+        Header::Fetch { first } => Message::Fetch { first: slot_in(first)? },
+        Header::Decrees { first, decrees, chosen } => Message::Decrees {
+            first: run_in(first, decrees.len())?,
+            decrees: decrees_in(decrees, &mut values)?,
+            chosen: slot_in(chosen)?,
+        },
+    };
+    values.finish(message)
+}
+
+const fn bound(bound: Bound<CommandBatch>) -> Message {
+    Message::Paxos(Paxos::Bound(bound))
+}
+
+const fn free(free: Free<CommandBatch>) -> Message {
+    Message::Paxos(Paxos::Free(free))
+}
+
+fn decrees_in(
+    decrees: Vec<WireDecree>,
+    values: &mut Values,
+) -> Result<Vec<Decree<CommandBatch>>, WireError> {
+    decrees.into_iter().map(|decree| values.decree(decree)).collect()
+}
+
+fn row_out((slot, report): &(Slot, Report<CommandBatch>)) -> Row {
+    let ballot = match report {
+        Report::Voted(vote) => Some(vote.ballot.into()),
+        Report::Chosen(_) => None,
+    };
+    Row { slot: slot.number(), ballot, decree: decree_out(said(report)) }
+}
+
+const fn said(report: &Report<CommandBatch>) -> &Decree<CommandBatch> {
+    match report {
+        Report::Voted(vote) => &vote.decree,
+        Report::Chosen(decree) => decree,
+    }
+}
+
+fn rows_in(
+    rows: Vec<Row>,
+    values: &mut Values,
+) -> Result<Vec<(Slot, Report<CommandBatch>)>, WireError> {
+    let mut after = None;
+    let mut reports = Vec::new();
+    for row in rows {
+        let slot = slot_in(row.slot)?;
+        if after.replace(slot) >= Some(slot) {
+            return Err(WireError::Bounds("order of reports"));
+        }
+        let decree = values.decree(row.decree)?;
+        let report = match row.ballot {
+            Some(ballot) => Report::Voted(Vote { ballot: ballot.into(), decree }),
+            None => Report::Chosen(decree),
+        };
+        reports.push((slot, report));
+    }
+    Ok(reports)
+}
+
+fn beat_out(beat: &Heartbeat) -> Beat {
+    Beat {
+        incarnation: beat.incarnation,
+        promised: beat.promised.into(),
+        leads: beat.leads.map(WireBallot::from),
+        follows: beat.follows.map(WireBallot::from),
+        content: beat.content,
+        chosen: beat.chosen.number(),
+        hears: beat.hears.iter().map(|node| node.number()).collect(),
+        priority: beat.priority,
+        checkpoint: beat.checkpoint.map(|held| (held.slot.number(), held.digest)),
+    }
+}
+
+fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
+    let checkpoint = match beat.checkpoint {
+        Some((slot, digest)) => Some(Checkpoint { slot: slot_in(slot)?, digest }),
+        None => None,
+    };
+    Ok(Heartbeat {
+        incarnation: beat.incarnation,
+        promised: beat.promised.into(),
+        leads: beat.leads.map(Ballot::from),
+        follows: beat.follows.map(Ballot::from),
+        content: beat.content,
+        chosen: slot_in(beat.chosen)?,
+        hears: beat.hears.into_iter().map(NodeId::new).collect(),
+        priority: beat.priority,
+        checkpoint,
+    })
+}
