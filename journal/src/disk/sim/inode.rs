@@ -1,0 +1,160 @@
+//! One simulated file: what is on the disk, what a process reads, and what lies between.
+//!
+//! Names are left to `names`. Claim kept: a sector is on the disk as it was after some write since
+//! its last sync, each sector by itself; and a failed sync forgets what it should have written, as
+//! Linux does, so that the next sync succeeds and writes none of it.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::{Effect, SECTOR_BYTES};
+
+/// The number of a file on a simulated disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct InodeId(pub(super) u64);
+
+/// One file.
+#[derive(Clone, Default)]
+pub(super) struct Inode {
+    cached: Vec<u8>,
+    durable: Vec<u8>,
+    /// The contents that each sector had since its last sync, in order.
+    sectors: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// The lengths that the file had since its last sync, in order.
+    lengths: Vec<usize>,
+    reserved: u64,
+}
+
+impl Inode {
+    pub(super) fn new(reserved: u64) -> Self {
+        Self { reserved, ..Self::default() }
+    }
+
+    pub(super) fn cached(&self) -> &[u8] {
+        &self.cached
+    }
+
+    /// The room that the file takes.
+    pub(super) fn footprint(&self) -> u64 {
+        self.reserved.max(self.cached.len() as u64)
+    }
+
+    /// The room that the file would take with a write of so many bytes at `offset`.
+    pub(super) fn footprint_with(&self, bytes: usize, offset: u64) -> u64 {
+        self.footprint().max(offset + bytes as u64)
+    }
+
+    pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> usize {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.cached.len());
+        let bytes = buffer.len().min(self.cached.len() - start);
+        buffer[..bytes].copy_from_slice(&self.cached[start..start + bytes]);
+        bytes
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        if end > self.cached.len() {
+            self.cached.resize(end, 0);
+            self.lengths.push(end);
+        }
+        self.cached[offset..end].copy_from_slice(bytes);
+        for sector in offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES) {
+            let start = sector * SECTOR_BYTES;
+            let stop = self.cached.len().min(start + SECTOR_BYTES);
+            let contents = self.cached[start..stop].to_vec();
+            self.sectors.entry(sector).or_default().push(contents);
+        }
+    }
+
+    /// Writes back everything owed, or forgets it when the sync fails.
+    pub(super) fn sync(&mut self, passed: io::Result<()>) -> io::Result<()> {
+        let sectors = std::mem::take(&mut self.sectors);
+        let lengths = std::mem::take(&mut self.lengths);
+        passed?;
+        if let Some(&bytes) = lengths.last() {
+            self.durable.resize(bytes, 0);
+        }
+        for (sector, mut versions) in sectors {
+            let youngest = versions.pop().expect("a listed sector was written");
+            place(&mut self.durable, sector, &youngest);
+        }
+        Ok(())
+    }
+
+    /// Returns the file as a power loss leaves it.
+    pub(super) fn crashed(&self, choose: &mut dyn FnMut(Effect, usize) -> usize) -> Self {
+        let mut durable = self.durable.clone();
+        if !self.lengths.is_empty() {
+            let chosen = choose(Effect::Length, self.lengths.len() + 1);
+            if let Some(version) = chosen.checked_sub(1) {
+                durable.resize(self.lengths[version], 0);
+            }
+        }
+        for (&sector, versions) in &self.sectors {
+            let chosen = choose(Effect::Sector, versions.len() + 1);
+            if let Some(version) = chosen.checked_sub(1) {
+                place(&mut durable, sector, &versions[version]);
+            }
+        }
+        Self { cached: durable.clone(), durable, ..Self::default() }
+    }
+
+    pub(super) fn tamper(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        change(&mut self.cached);
+        self.durable.clone_from(&self.cached);
+        self.sectors.clear();
+        self.lengths.clear();
+    }
+}
+
+/// Puts a sector where it belongs, as far as the file reaches.
+fn place(file: &mut [u8], sector: usize, contents: &[u8]) {
+    let start = (sector * SECTOR_BYTES).min(file.len());
+    let stop = (start + contents.len()).min(file.len());
+    file[start..stop].copy_from_slice(&contents[..stop - start]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written() -> Inode {
+        let mut inode = Inode::new(0);
+        inode.write(&[1; SECTOR_BYTES * 2], 0);
+        inode.sync(Ok(())).expect("no fault");
+        inode.write(&[2; SECTOR_BYTES * 2], 0);
+        inode
+    }
+
+    #[test]
+    fn a_crash_keeps_each_sector_by_itself() {
+        let mut first = true;
+        let torn = written().crashed(&mut |effect, _| {
+            assert_eq!(effect, Effect::Sector);
+            usize::from(!std::mem::take(&mut first))
+        });
+        assert_eq!(torn.cached()[..SECTOR_BYTES], [1; SECTOR_BYTES]);
+        assert_eq!(torn.cached()[SECTOR_BYTES..], [2; SECTOR_BYTES]);
+    }
+
+    #[test]
+    fn a_failed_sync_forgets_and_the_next_one_succeeds() {
+        let mut inode = written();
+        assert!(inode.sync(Err(io::ErrorKind::Other.into())).is_err());
+        assert!(inode.sync(Ok(())).is_ok());
+        assert_eq!(inode.cached()[0], 2, "the page cache shows the bytes");
+        let after = inode.crashed(&mut |_, options| options - 1);
+        assert_eq!(after.cached()[0], 1, "the disk never had them");
+    }
+
+    #[test]
+    fn a_lost_length_takes_the_bytes_with_it() {
+        let mut inode = Inode::new(0);
+        inode.write(b"abc", 0);
+        let after = inode.crashed(&mut |effect, options| match effect {
+            Effect::Length => 0,
+            Effect::Sector | Effect::DirectoryEntry => options - 1,
+        });
+        assert_eq!(after.cached(), b"");
+    }
+}

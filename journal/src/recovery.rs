@@ -1,0 +1,271 @@
+//! Opening a journal: judge what is there, rewrite the live segment, stream the records.
+//!
+//! Walking over frames is left to `scan`, the names of the directory to `identity`. Claim kept: a
+//! torn tail is cut, damage never is; nothing is changed before everything was judged; and a
+//! record is streamed only from bytes that are durable, since after a kill the page cache may show
+//! what the disk never had.
+
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::error::{DamageReason, Fatal, OpenError};
+use crate::identity::{self, Condition};
+use crate::index::{IndexBuilder, SharedIndex};
+use crate::options::{Create, Options};
+use crate::position::{HardState, Lsn, SegmentId};
+use crate::reader::Record;
+use crate::records::RecordsIter;
+use crate::rewrite;
+use crate::scan::Walk;
+use crate::segment::{self, Directory};
+use crate::sync::Arc;
+use crate::tail::{self, SegmentFile, Tail};
+use crate::writer::{Active, Ahead, Journal, Parts, Tally};
+
+/// What was found when a journal was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// The journal was made by this call.
+    pub created: bool,
+    /// The first record that is kept, or `next_lsn` when there is none.
+    pub first_lsn: Lsn,
+    /// The number of the next record.
+    pub next_lsn: Lsn,
+    /// The hard state of the last commit, all zeros before the first one.
+    pub hard_state: HardState,
+    /// Bytes of a torn tail that were cut: never of a commit whose sync had returned, except by
+    /// the exposure that the documentation of the crate describes.
+    pub cut_bytes: u64,
+}
+
+impl<D: Disk> Journal<D> {
+    /// Opens the journal in a directory, or makes one, and streams its records in order.
+    ///
+    /// Memory is bounded by one segment. What `on_record` builds counts only when this returns
+    /// without an error. Opening twice gives the same records, whatever interrupted the first.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; after any of them the directory holds what it held.
+    pub fn open(
+        disk: D,
+        path: &Path,
+        options: &Options,
+        mut on_record: impl FnMut(Record<'_>),
+    ) -> Result<(Self, Recovered), OpenError> {
+        options.check()?;
+        let lock = enter(&disk, path, options)?;
+        let identity_crc = crc32c::crc32c(&options.identity);
+        let directory = Directory { disk, path: path.to_owned(), identity_crc };
+        let created = settle(&directory, options)?;
+        let names = list(&directory.disk, path)?;
+        for draft in names.iter().filter(|name| segment::is_draft(name)) {
+            directory.remove(&path.join(draft))?;
+        }
+        let mut segments: Vec<SegmentId> =
+            names.iter().filter_map(|name| segment::segment_of(name)).collect();
+        segments.sort_unstable();
+        let recovery = Recovery::new(directory, options, segments);
+        let (journal, recovered) = recovery.run(lock, &mut on_record)?;
+        Ok((journal, Recovered { created, ..recovered }))
+    }
+}
+
+/// Finds or makes the directory and locks it.
+fn enter<D: Disk>(disk: &D, path: &Path, options: &Options) -> Result<D::Lock, OpenError> {
+    if options.create == Create::IfMissing {
+        match disk.create_dir(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Fatal::new("cannot create the directory", path, error).into()),
+        }
+    }
+    let lock = match disk.lock_dir(path) {
+        Ok(lock) => lock.ok_or_else(|| OpenError::Locked { path: path.to_owned() })?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(OpenError::Missing { path: path.to_owned() });
+        }
+        Err(error) => return Err(Fatal::new("cannot lock the directory", path, error).into()),
+    };
+    // An earlier process may have made the directory and died before it synced the name.
+    let parent = path.parent().unwrap_or(path);
+    let synced = disk.sync_dir(parent);
+    synced.map_err(|error| Fatal::new("cannot sync the directory", parent, error))?;
+    Ok(lock)
+}
+
+/// Leaves the directory with an identity that is the owner's; tells whether it was made here.
+fn settle<D: Disk>(directory: &Directory<D>, options: &Options) -> Result<bool, OpenError> {
+    let Directory { disk, path, .. } = directory;
+    let names = list(disk, path)?;
+    match identity::condition(&names) {
+        Condition::Journal => identity::check(disk, path, &options.identity).map(|()| false),
+        Condition::Foreign(found) => Err(OpenError::Foreign { path: path.clone(), found }),
+        Condition::Unused if options.create == Create::Never => {
+            Err(OpenError::Missing { path: path.clone() })
+        }
+        Condition::Unused => {
+            for leftover in identity::leftovers(path, &names) {
+                // Each removal is durable before the next, so that the draft goes last.
+                directory.remove(&leftover)?;
+                directory.sync()?;
+            }
+            identity::draft(disk, path, &options.identity)?;
+            rewrite::first_segment(directory, options)?;
+            identity::publish(disk, path)?;
+            Ok(true)
+        }
+    }
+}
+
+fn list<D: Disk>(disk: &D, path: &Path) -> Result<Vec<String>, OpenError> {
+    let names = disk.list(path);
+    Ok(names.map_err(|error| Fatal::new("cannot list", path, error))?)
+}
+
+/// One recovery under way.
+struct Recovery<'o, D: Disk> {
+    directory: Directory<D>,
+    options: &'o Options,
+    segments: Vec<SegmentId>,
+    index: SharedIndex,
+    builder: IndexBuilder,
+    /// The number that the next frame must carry, where it is known.
+    expected: Option<Lsn>,
+    /// The number that the first frame carried.
+    first: Option<Lsn>,
+    /// What the frames walked over so far have come to.
+    tally: Option<Tally>,
+}
+
+impl<'o, D: Disk> Recovery<'o, D> {
+    fn new(directory: Directory<D>, options: &'o Options, segments: Vec<SegmentId>) -> Self {
+        Self {
+            directory,
+            options,
+            segments,
+            index: SharedIndex::new(),
+            builder: IndexBuilder::default(),
+            expected: None,
+            first: None,
+            tally: None,
+        }
+    }
+
+    /// Judges everything, rewrites the tail, and streams the records.
+    fn run(
+        mut self,
+        lock: D::Lock,
+        on_record: &mut impl FnMut(Record<'_>),
+    ) -> Result<(Journal<D>, Recovered), OpenError> {
+        let mut tail = tail::find(&self.directory, &self.segments)?;
+        let oldest = tail.oldest(&self.directory)?;
+        // Only the very first segment is known to start with the very first record.
+        self.expected = (oldest == SegmentId::FIRST).then_some(Lsn::FIRST);
+        for number in oldest.get()..tail.file.header.segment.get() {
+            let segment = SegmentId::new(number).expect("segments are numbered from 1");
+            let file = SegmentFile::open(&self.directory, segment)?;
+            let stop = self.walk(&file, on_record)?;
+            if !stop.finished {
+                return Err(file.damaged(stop.position, DamageReason::FinishedSegment).into());
+            }
+        }
+        if let (Some(expected), Some(first)) = (self.expected, tail.first)
+            && expected != first
+        {
+            let start = u64::from(segment::FRAMES_START);
+            return Err(tail.file.damaged(start, DamageReason::Order).into());
+        }
+        let active = rewrite::tail(&self.directory, self.options, &mut tail, self.tally)?;
+        let fresh = SegmentFile::open(&self.directory, active.header.segment)?;
+        let stop = self.walk(&fresh, on_record)?;
+        if stop.position != active.end {
+            // What was written a moment ago cannot be read back.
+            return Err(fresh.damaged(stop.position, DamageReason::SyncedFrame).into());
+        }
+        self.discard(oldest)?;
+        self.conclude(tail, active, lock)
+    }
+
+    /// Streams a segment; tells where its good frames end.
+    fn walk(
+        &mut self,
+        file: &SegmentFile<D>,
+        on_record: &mut impl FnMut(Record<'_>),
+    ) -> Result<Stop, OpenError> {
+        let mut walk = Walk::new(&file.file, &file.header);
+        loop {
+            let step = walk.step();
+            let step = step.map_err(|error| Fatal::new("cannot read", &file.path, error))?;
+            let Some((header, body)) = step else { break };
+            if self.expected.is_some_and(|expected| expected != header.first) {
+                let at = u64::from(header.offset);
+                return Err(file.damaged(at, DamageReason::Order).into());
+            }
+            self.expected = Some(header.next());
+            self.first.get_or_insert(header.first);
+            self.tally = Some(tail::tally(&header));
+            self.builder.note(&header);
+            let mut lsn = header.first;
+            for bytes in RecordsIter::over(body) {
+                on_record(Record { lsn, bytes });
+                lsn = lsn.advanced(1);
+            }
+        }
+        Ok(Stop { position: walk.position(), finished: walk.finished() })
+    }
+
+    /// Removes the segments that were released and not yet removed.
+    fn discard(&self, oldest: SegmentId) -> Result<(), Fatal> {
+        for segment in self.segments.iter().filter(|segment| **segment < oldest) {
+            self.directory.remove(&self.directory.segment_path(*segment))?;
+        }
+        Ok(())
+    }
+
+    fn conclude(
+        mut self,
+        tail: Tail<D>,
+        active: Active<D::File>,
+        lock: D::Lock,
+    ) -> Result<(Journal<D>, Recovered), OpenError> {
+        let tally = self.tally.expect("the rewritten tail ends with a seal");
+        let first_lsn = self.first.unwrap_or(tally.next);
+        self.index.start_at(first_lsn);
+        self.index.publish(&mut self.builder.pending, tally.next);
+        let mut ahead = Ahead::Missing;
+        if let Some(next) = tail.ahead {
+            if u64::from(next.header.capacity) == self.options.segment_bytes {
+                ahead = Ahead::Ready(next.header, next.file);
+            } else {
+                // It was made for other options, and a commit might not fit.
+                self.directory.remove(&next.path)?;
+            }
+        }
+        let journal = Journal::assemble(Parts {
+            directory: self.directory,
+            segment_bytes: self.options.segment_bytes,
+            reserve_bytes: self.options.reserve_bytes(),
+            active,
+            ahead,
+            tally,
+            builder: self.builder,
+            index: Arc::new(self.index),
+            lock,
+        });
+        let recovered = Recovered {
+            created: false,
+            first_lsn,
+            next_lsn: tally.next,
+            hard_state: tally.hard_state,
+            cut_bytes: tail.cut_bytes,
+        };
+        Ok((journal, recovered))
+    }
+}
+
+/// Where the walk over a segment stopped.
+struct Stop {
+    position: u64,
+    finished: bool,
+}

@@ -1,0 +1,165 @@
+//! Writing the live segment anew: the good frames under a fresh salt, and a seal.
+//!
+//! Judging what is good is left to `tail`. Claim kept: the old segment stays as it is until the
+//! fresh one, synced to its last byte, takes its name; so an interrupted rewriting changes nothing
+//! and a repeated one comes to the same.
+
+use crate::disk::Disk;
+use crate::error::{Fatal, OpenError};
+use crate::frame::{FRAME_ALIGN, FrameHeader, FrameKind, PAGE_BYTES};
+use crate::options::Options;
+use crate::position::{HardState, Lsn, SegmentId};
+use crate::scan::Walk;
+use crate::segment::{self, Directory, Draft, DraftError, SegmentHeader};
+use crate::tail::{self, Tail};
+use crate::writer::{Active, Tally};
+
+/// Bytes that are gathered before they are written.
+const GATHER_BYTES: usize = 1 << 20;
+
+/// Makes the first segment of a journal, which holds a seal alone.
+pub(crate) fn first_segment<D: Disk>(
+    directory: &Directory<D>,
+    options: &Options,
+) -> Result<(), OpenError> {
+    let tally =
+        Tally { next: Lsn::FIRST, hard_state: HardState::default(), oldest: SegmentId::FIRST };
+    let capacity = options.segment_bytes;
+    match attempt(directory, SegmentId::FIRST, capacity, tally, None) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(refusal(directory, capacity, error)),
+    }
+}
+
+/// Writes the tail anew and returns it ready to be written to.
+///
+/// `before` is what the segments before the tail come to, for a tail without a good frame.
+pub(crate) fn tail<D: Disk>(
+    directory: &Directory<D>,
+    options: &Options,
+    tail: &mut Tail<D>,
+    before: Option<Tally>,
+) -> Result<Active<D::File>, OpenError> {
+    let tally = tail.last.or(before).expect("a log without any frame was refused before");
+    let segment = tail.file.header.segment;
+    let least = segment::capacity_for(tail.data_bytes);
+    let full = options.segment_bytes.max(least);
+    let mut written = attempt(directory, segment, full, tally, Some(tail));
+    if matches!(written, Err(DraftError::Full)) {
+        // What is there must be readable on a full disk too, and needs no room to spare.
+        written = attempt(directory, segment, least, tally, Some(tail));
+    }
+    // A finished tail needs the segment ahead as its witness; any other can do without.
+    if matches!(written, Err(DraftError::Full))
+        && !tail.finished
+        && let Some(ahead) = tail.ahead.take()
+    {
+        directory.remove(&ahead.path)?;
+        directory.sync()?;
+        written = attempt(directory, segment, least, tally, Some(tail));
+    }
+    written.map_err(|error| refusal(directory, least, error))
+}
+
+fn refusal<D: Disk>(directory: &Directory<D>, needed: u64, error: DraftError) -> OpenError {
+    match error {
+        DraftError::Full => OpenError::Full { path: directory.path.clone(), needed },
+        DraftError::Fatal(fatal) => fatal.into(),
+    }
+}
+
+/// Makes one segment of so many bytes, whole and under its final name.
+fn attempt<D: Disk>(
+    directory: &Directory<D>,
+    segment: SegmentId,
+    capacity: u64,
+    tally: Tally,
+    source: Option<&Tail<D>>,
+) -> Result<Active<D::File>, DraftError> {
+    let capacity = u32::try_from(capacity).expect("a capacity has 32 bits");
+    let draft = Draft::begin(directory, segment, capacity)?;
+    let header = draft.header();
+    let mut composer = Composer { end: draft.offset(), draft, header, gathered: Vec::new() };
+    match composer.compose(tally, source) {
+        Ok(end) => {
+            let file = composer.draft.publish(directory)?;
+            Ok(Active { file, header, end, synced: end })
+        }
+        Err(fatal) => Err(composer.draft.take_back(directory, fatal)),
+    }
+}
+
+/// Gathers frames for a draft.
+struct Composer<D: Disk> {
+    draft: Draft<D>,
+    header: SegmentHeader,
+    gathered: Vec<u8>,
+    /// Where the last gathered frame ends.
+    end: u64,
+}
+
+impl<D: Disk> Composer<D> {
+    /// Writes frames, seal and zeros, and syncs; tells where the seal ends.
+    fn compose(&mut self, tally: Tally, source: Option<&Tail<D>>) -> Result<u64, Fatal> {
+        if let Some(source) = source {
+            let file = &source.file;
+            let mut walk = Walk::new(&file.file, &file.header);
+            loop {
+                let step = walk.step();
+                let step = step.map_err(|error| Fatal::new("cannot read", &file.path, error))?;
+                let Some((header, body)) = step else { break };
+                if tail::is_copied(&header) {
+                    self.add(header, body)?;
+                }
+            }
+        }
+        self.seal(tally);
+        let end = self.end;
+        self.draft.append(&self.gathered)?;
+        self.draft.fill(u64::MAX)?;
+        Ok(end)
+    }
+
+    /// Adds a frame at the end. It may say that all before it was synced, since nobody sees any of
+    /// it before the whole segment is.
+    fn add(&mut self, header: FrameHeader, body: &[u8]) -> Result<(), Fatal> {
+        self.place(header, self.end, body);
+        if self.gathered.len() >= GATHER_BYTES {
+            self.draft.append(&self.gathered)?;
+            self.gathered.clear();
+        }
+        Ok(())
+    }
+
+    /// Adds the seal, on a page of its own.
+    fn seal(&mut self, tally: Tally) {
+        let header = FrameHeader {
+            kind: FrameKind::Seal,
+            segment: self.header.segment,
+            offset: 0,
+            follows: 0,
+            synced: 0,
+            body_bytes: 0,
+            body_crc: crc32c::crc32c(&[]),
+            count: 0,
+            first: tally.next,
+            oldest: tally.oldest,
+            hard_state: tally.hard_state,
+        };
+        self.place(header, self.end.next_multiple_of(PAGE_BYTES), &[]);
+    }
+
+    /// Gathers a frame that starts at `start`, at the end of the frames so far or past it.
+    fn place(&mut self, header: FrameHeader, start: u64, body: &[u8]) {
+        let within = |at: u64| u32::try_from(at).expect("a segment has 32-bit offsets");
+        let (offset, end) = (within(start), within(self.end));
+        let header = FrameHeader { offset, follows: end, synced: end, ..header };
+        let skipped = usize::try_from(start - self.end).expect("a seal is a page away at most");
+        self.gathered.resize(self.gathered.len() + skipped, 0);
+        self.gathered.extend_from_slice(&header.encode(self.header.salt));
+        self.gathered.extend_from_slice(body);
+        let padded = self.gathered.len().next_multiple_of(FRAME_ALIGN as usize);
+        self.gathered.resize(padded, 0);
+        self.end = header.end();
+    }
+}

@@ -1,0 +1,430 @@
+//! The journal as its one owner writes it: append, sync, seal, and the next segment made ahead.
+//!
+//! Opening is left to `recovery`, threads to `group_commit`. Claim kept: a record is durable when
+//! the sync that covers it has returned, frames go out in order, the first frame of a segment
+//! leaves only after the whole segment before it was synced, and an error is final.
+
+use std::io;
+use std::ops::Range;
+
+use crate::disk::{self, Disk, DiskFile};
+use crate::error::{AppendError, Fatal, SyncError};
+use crate::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES, PAGE_BYTES};
+use crate::frame::{FrameHeader, FrameKind};
+use crate::index::{IndexBuilder, SharedIndex};
+use crate::position::{HardState, Lsn, SegmentId};
+use crate::reader::Reader;
+use crate::records::{self, Records};
+use crate::segment::{Directory, Draft, DraftError, FRAMES_START, SegmentHeader, data_bytes};
+use crate::sync::Arc;
+
+/// Bytes of the next segment that one call of [`Journal::prepare`] writes, at least.
+pub const PREPARE_STEP_BYTES: u64 = 1 << 20;
+/// What a seal takes on its page.
+const SEAL_BYTES: u64 = FRAME_HEADER_BYTES as u64;
+
+/// What the log has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) next: Lsn,
+    pub(crate) hard_state: HardState,
+    /// The oldest segment that is kept.
+    pub(crate) oldest: SegmentId,
+}
+
+/// A segment that is written to.
+pub(crate) struct Active<F> {
+    pub(crate) file: F,
+    pub(crate) header: SegmentHeader,
+    /// Where the last frame ends.
+    pub(crate) end: u64,
+    /// Where the last frame that was synced ends.
+    pub(crate) synced: u64,
+}
+
+/// The segment after the active one.
+pub(crate) enum Ahead<D: Disk> {
+    Missing,
+    Filling(Draft<D>),
+    Ready(SegmentHeader, D::File),
+}
+
+/// What is known about the segment after the active one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// It is there.
+    Ready,
+    /// There is more to do: call [`Journal::prepare`] again.
+    Unfinished,
+    /// It is made once the active segment holds a synced commit.
+    NotDue,
+    /// The disk is full: call again when space may have returned.
+    Full,
+}
+
+/// A write-ahead log with one owner.
+///
+/// See the documentation of the crate for the promises and for an example.
+pub struct Journal<D: Disk> {
+    directory: Directory<D>,
+    segment_bytes: u64,
+    reserve_bytes: u64,
+    active: Active<D::File>,
+    ahead: Ahead<D>,
+    tally: Tally,
+    /// The last frame is a seal.
+    sealed: bool,
+    poisoned: bool,
+    /// Bytes appended since the next segment was last worked on.
+    appended: u64,
+    builder: IndexBuilder,
+    index: Arc<SharedIndex>,
+    /// Segments that a written frame says are not kept: they go when that frame is synced.
+    removable: Range<u32>,
+    _lock: D::Lock,
+}
+
+/// What recovery hands over.
+pub(crate) struct Parts<D: Disk> {
+    pub(crate) directory: Directory<D>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) reserve_bytes: u64,
+    pub(crate) active: Active<D::File>,
+    pub(crate) ahead: Ahead<D>,
+    pub(crate) tally: Tally,
+    pub(crate) builder: IndexBuilder,
+    pub(crate) index: Arc<SharedIndex>,
+    pub(crate) lock: D::Lock,
+}
+
+impl<D: Disk> Journal<D> {
+    /// Takes over a recovered log whose last frame is a synced seal.
+    pub(crate) fn assemble(parts: Parts<D>) -> Self {
+        let oldest = parts.tally.oldest.get();
+        Self {
+            directory: parts.directory,
+            segment_bytes: parts.segment_bytes,
+            reserve_bytes: parts.reserve_bytes,
+            active: parts.active,
+            ahead: parts.ahead,
+            tally: parts.tally,
+            sealed: true,
+            poisoned: false,
+            appended: 0,
+            builder: parts.builder,
+            index: parts.index,
+            removable: oldest..oldest,
+            _lock: parts.lock,
+        }
+    }
+
+    /// Writes one commit, which [`Journal::sync`] makes durable; returns the numbers of its records.
+    ///
+    /// A commit without records stores its hard state alone. `records` is unchanged afterwards.
+    ///
+    /// # Errors
+    /// When the commit is too large or the disk is full, nothing was written and the journal goes
+    /// on; any other error is final.
+    pub fn append(
+        &mut self,
+        hard_state: &HardState,
+        records: &mut Records,
+    ) -> Result<Range<Lsn>, AppendError> {
+        if self.poisoned {
+            return Err(AppendError::Poisoned);
+        }
+        let (bytes, max) = (records.frame_bytes(), data_bytes(self.segment_bytes));
+        if bytes > max {
+            return Err(AppendError::TooLarge { bytes, max });
+        }
+        if bytes > self.room_in_active() {
+            self.turn(bytes)?;
+        }
+        let first = self.tally.next;
+        let next = first.advanced(records.len() as u64);
+        self.tally.hard_state = *hard_state;
+        let body = records.body();
+        let header = FrameHeader {
+            body_bytes: u32::try_from(body.len()).expect("a frame is smaller than a segment"),
+            body_crc: crc32c::crc32c(body),
+            count: u32::try_from(records.len()).expect("the count of records has 32 bits"),
+            ..self.blank(FrameKind::Data, self.active.end)
+        };
+        self.write(&header, records)?;
+        self.tally.next = next;
+        self.sealed = false;
+        Ok(first..next)
+    }
+
+    /// Makes every appended commit durable; returns the first number that no durable record has.
+    ///
+    /// # Errors
+    /// An error is final: the process should end, and the sync is never tried again.
+    pub fn sync(&mut self) -> Result<Lsn, SyncError> {
+        if self.poisoned {
+            return Err(SyncError::Poisoned);
+        }
+        if self.active.synced < self.active.end {
+            self.sync_active()?;
+            self.remove_released()?;
+        }
+        Ok(self.tally.next)
+    }
+
+    /// Writes and syncs a frame that says that everything before it was synced: rot of the last
+    /// commit is told from a torn write only after it.
+    ///
+    /// Does nothing when the last frame is a seal already, or when a full disk leaves no more than
+    /// the reserve.
+    ///
+    /// # Errors
+    /// As [`Journal::sync`] does.
+    pub fn seal(&mut self) -> Result<(), SyncError> {
+        self.sync()?;
+        let scarce = match self.ahead {
+            Ahead::Ready(..) => false,
+            Ahead::Missing | Ahead::Filling(_) => {
+                self.room_in_active() < self.reserve_bytes + PAGE_BYTES + SEAL_BYTES
+            }
+        };
+        if self.sealed || scarce {
+            return Ok(());
+        }
+        Ok(self.write_seal(FrameKind::Seal)?)
+    }
+
+    /// Seals and gives the directory back.
+    ///
+    /// # Errors
+    /// As [`Journal::sync`] does; the directory is given back all the same.
+    pub fn close(mut self) -> Result<(), SyncError> {
+        self.sync()?;
+        if !self.sealed {
+            self.write_seal(FrameKind::Seal)?;
+        }
+        Ok(())
+    }
+
+    /// Works on the segment after the active one, by a bounded step: call it after each sync and
+    /// while idle, so that no commit waits for a segment.
+    ///
+    /// A step writes [`PREPARE_STEP_BYTES`], or twice what was appended since the last step.
+    ///
+    /// # Errors
+    /// As [`Journal::sync`] does. A full disk is no error.
+    pub fn prepare(&mut self) -> Result<Prepared, SyncError> {
+        if self.poisoned {
+            return Err(SyncError::Poisoned);
+        }
+        // Two unused segments in a row would look like one whose frames are gone, so the next one
+        // is made only when the active one holds something that a crash cannot take.
+        if self.active.synced <= u64::from(FRAMES_START) {
+            return Ok(Prepared::NotDue);
+        }
+        let bytes = PREPARE_STEP_BYTES.max(self.appended.saturating_mul(2));
+        self.appended = 0;
+        match self.advance(bytes) {
+            Ok(prepared) => Ok(prepared),
+            Err(fatal) => Err(self.poison(fatal).into()),
+        }
+    }
+
+    /// Deletes the segments that hold no record from `keep` on, once a later commit has made that
+    /// durable. Whoever keeps promises in records must have them again in the records kept.
+    ///
+    /// The active segment is always kept, and so is every segment after the first one kept.
+    pub fn release(&mut self, keep: Lsn) {
+        let segment = self.index.lock().segment_of(keep);
+        let oldest = segment.unwrap_or(self.active.header.segment);
+        if oldest <= self.tally.oldest {
+            return;
+        }
+        self.index.release(oldest);
+        self.tally.oldest = oldest;
+    }
+
+    /// Returns how many bytes of commits ([`Records::frame_bytes`]) can be appended for certain,
+    /// however they are cut, without asking the disk for space.
+    #[must_use]
+    pub fn room(&self) -> u64 {
+        let ahead = match &self.ahead {
+            Ahead::Ready(header, _) => header.data_limit() - u64::from(FRAMES_START),
+            Ahead::Missing | Ahead::Filling(_) => 0,
+        };
+        // A seal may come between the question and the commit.
+        let end = if self.sealed { self.active.end } else { self.seal_offset() + SEAL_BYTES };
+        self.active.header.data_limit().saturating_sub(end).max(ahead)
+    }
+
+    /// Returns the part of [`Journal::room`] that is not kept back for promises: refuse work that
+    /// needs more.
+    #[must_use]
+    pub fn room_for_work(&self) -> u64 {
+        self.room().saturating_sub(self.reserve_bytes)
+    }
+
+    /// Returns the first number that no record has, durable or not.
+    #[must_use]
+    pub fn next_lsn(&self) -> Lsn {
+        self.tally.next
+    }
+
+    /// Returns the hard state of the last commit, durable or not.
+    #[must_use]
+    pub fn hard_state(&self) -> HardState {
+        self.tally.hard_state
+    }
+
+    /// Makes a handle that reads what was synced, from any thread.
+    #[must_use]
+    pub fn reader(&self) -> Reader<D> {
+        Reader::new(self.directory.clone(), Arc::clone(&self.index))
+    }
+
+    fn room_in_active(&self) -> u64 {
+        self.active.header.data_limit().saturating_sub(self.active.end)
+    }
+
+    /// Ends the active segment and goes on in the next one.
+    fn turn(&mut self, bytes: u64) -> Result<(), AppendError> {
+        // The end frame, and a segment after this one, say that all of this one was synced.
+        if self.active.synced < self.active.end {
+            self.sync_active()?;
+        }
+        match self.advance(u64::MAX).map_err(|fatal| self.poison(fatal))? {
+            Prepared::Ready => {}
+            Prepared::Full | Prepared::Unfinished | Prepared::NotDue => {
+                return Err(AppendError::Full { bytes, room: self.room() });
+            }
+        }
+        self.write_seal(FrameKind::End)?;
+        let Ahead::Ready(header, file) = std::mem::replace(&mut self.ahead, Ahead::Missing) else {
+            unreachable!("the next segment was ready and is taken here alone");
+        };
+        let start = u64::from(FRAMES_START);
+        self.active = Active { file, header, end: start, synced: start };
+        Ok(())
+    }
+
+    /// Brings the next segment forward by so many bytes.
+    fn advance(&mut self, bytes: u64) -> Result<Prepared, Fatal> {
+        let advanced = match std::mem::replace(&mut self.ahead, Ahead::Missing) {
+            Ahead::Ready(header, file) => {
+                self.ahead = Ahead::Ready(header, file);
+                return Ok(Prepared::Ready);
+            }
+            Ahead::Missing => {
+                let segment = self.active.header.segment.next();
+                let capacity = u32::try_from(self.segment_bytes).expect("checked when opened");
+                Draft::begin(&self.directory, segment, capacity)
+            }
+            Ahead::Filling(draft) => Ok(draft),
+        };
+        match advanced.and_then(|draft| self.fill(draft, bytes)) {
+            Ok(prepared) => Ok(prepared),
+            Err(DraftError::Full) => Ok(Prepared::Full),
+            Err(DraftError::Fatal(fatal)) => Err(fatal),
+        }
+    }
+
+    fn fill(&mut self, mut draft: Draft<D>, bytes: u64) -> Result<Prepared, DraftError> {
+        match draft.fill(bytes) {
+            Ok(true) => {
+                let header = draft.header();
+                self.ahead = Ahead::Ready(header, draft.publish(&self.directory)?);
+                Ok(Prepared::Ready)
+            }
+            Ok(false) => {
+                self.ahead = Ahead::Filling(draft);
+                Ok(Prepared::Unfinished)
+            }
+            Err(fatal) => Err(draft.take_back(&self.directory, fatal)),
+        }
+    }
+
+    /// A header without a body, for the end of the log.
+    fn blank(&self, kind: FrameKind, offset: u64) -> FrameHeader {
+        let place = |at: u64| u32::try_from(at).expect("a segment has 32-bit offsets");
+        FrameHeader {
+            kind,
+            segment: self.active.header.segment,
+            offset: place(offset),
+            follows: place(self.active.end),
+            synced: place(self.active.synced),
+            body_bytes: 0,
+            body_crc: crc32c::crc32c(&[]),
+            count: 0,
+            first: self.tally.next,
+            oldest: self.tally.oldest,
+            hard_state: self.tally.hard_state,
+        }
+    }
+
+    /// Writes and syncs an empty frame on a page of its own.
+    fn write_seal(&mut self, kind: FrameKind) -> Result<(), Fatal> {
+        let header = self.blank(kind, self.seal_offset());
+        self.write(&header, &mut Records::new())?;
+        self.sync_active()?;
+        self.sealed = true;
+        Ok(())
+    }
+
+    /// Where a seal goes: on the next page.
+    fn seal_offset(&self) -> u64 {
+        self.active.end.next_multiple_of(PAGE_BYTES)
+    }
+
+    fn write(&mut self, header: &FrameHeader, records: &mut Records) -> Result<(), Fatal> {
+        let bytes = records.frame_mut();
+        bytes[..BODY_START].copy_from_slice(&header.encode(self.active.header.salt));
+        bytes.resize(bytes.len().next_multiple_of(FRAME_ALIGN as usize), 0);
+        let written = disk::write_all_at(&self.active.file, bytes, u64::from(header.offset));
+        records.unpad(header.body_bytes as usize);
+        written.map_err(|error| self.fail("cannot write", error))?;
+        self.appended += records::frame_bytes(header.body_bytes as usize);
+        self.active.end = header.end();
+        self.removable.end = header.oldest.get();
+        self.builder.note(header);
+        Ok(())
+    }
+
+    fn sync_active(&mut self) -> Result<(), Fatal> {
+        let synced = self.active.file.sync();
+        synced.map_err(|error| self.fail("cannot sync", error))?;
+        self.active.synced = self.active.end;
+        self.index.publish(&mut self.builder.pending, self.tally.next);
+        Ok(())
+    }
+
+    /// Removes released segments; the sync before has made durable that they are not needed.
+    fn remove_released(&mut self) -> Result<(), Fatal> {
+        if self.removable.is_empty() {
+            return Ok(());
+        }
+        let kept = self.removable.end;
+        for number in std::mem::replace(&mut self.removable, kept..kept) {
+            let segment = SegmentId::new(number).expect("segments are numbered from 1");
+            let removed = self.directory.remove(&self.directory.segment_path(segment));
+            removed.map_err(|fatal| self.poison(fatal))?;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, action: &'static str, error: io::Error) -> Fatal {
+        let path = self.directory.segment_path(self.active.header.segment);
+        self.poison(Fatal::new(action, &path, error))
+    }
+
+    fn poison(&mut self, fatal: Fatal) -> Fatal {
+        self.poisoned = true;
+        fatal
+    }
+}
+
+impl<D: Disk> std::fmt::Debug for Journal<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Journal");
+        debug.field("path", &self.directory.path).field("tally", &self.tally);
+        debug.field("poisoned", &self.poisoned).finish_non_exhaustive()
+    }
+}
