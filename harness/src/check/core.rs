@@ -43,8 +43,7 @@ impl Shrink<'_, '_> {
         let end = all.partition_point(|index| self.part.operation(*index).called <= until);
         let start = if self.is_illegal(&all[..end]) { &all[..end] } else { all };
         let kept = self.window(start);
-        let kept = self.chunks(kept);
-        self.effective(&kept)
+        self.chunks(kept)
     }
 
     /// Finds a short stretch of time before the end that has no order.
@@ -75,7 +74,7 @@ impl Shrink<'_, '_> {
                 let end = (start + size).min(kept.len());
                 let rest = [&kept[..start], &kept[end..]].concat();
                 if !rest.is_empty() && self.is_illegal(&rest) {
-                    kept = self.effective(&rest);
+                    kept = rest;
                 } else {
                     start = end;
                 }
@@ -92,13 +91,6 @@ impl Shrink<'_, '_> {
     fn is_illegal(&mut self, kept: &[u32]) -> bool {
         let problem = self.part.problem(kept);
         matches!(problem.search(self.meter), Ok(Found::None { .. }))
-    }
-
-    /// Leaves those of the operations that the plan makes use of.
-    fn effective(&self, kept: &[u32]) -> Vec<u32> {
-        let problem = self.part.problem(kept);
-        let used: Vec<u32> = (0..problem.len()).map(|place| problem.index(place)).collect();
-        kept.iter().copied().filter(|index| used.binary_search(index).is_ok()).collect()
     }
 }
 

@@ -208,9 +208,10 @@ fn observed(step: &Step) -> Option<Value> {
 /// Returns the value that a step writes, or may write.
 fn written(step: &Step) -> Option<Value> {
     match step.operation {
-        RegisterOperation::Write(value)
-        | RegisterOperation::Swap(_, value)
-        | RegisterOperation::MaybeSwap(_, value) => Some(value),
+        RegisterOperation::Write(value) => Some(value),
+        RegisterOperation::Swap(from, to) | RegisterOperation::MaybeSwap(from, to) => {
+            (from != to).then_some(to)
+        }
         RegisterOperation::Read(_) | RegisterOperation::Miss(_) => None,
     }
 }
