@@ -1,0 +1,435 @@
+//! A driver of replicas and clients in virtual time.
+
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use synod_paxos::{Brand, Configuration, NodeId, To};
+use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
+use synod_smr::command::{fingerprint, mix};
+use synod_smr::wire::peer::{decode_message, encode_message};
+use synod_smr::{
+    Batch, Config, Connection, Effects, Input, Invalid, Message, Principal, Record, Recovering,
+    Replica, Request, Response, StateMachine, Timer,
+};
+
+/// Appends numbers to a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Appender {
+    pub(crate) list: Vec<u64>,
+    digest: u64,
+}
+
+impl StateMachine for Appender {
+    fn validate(&self, command: &[u8]) -> Result<(), Invalid> {
+        let number = <[u8; 8]>::try_from(command);
+        number.map(|_| ()).map_err(|_| Invalid::new("eight bytes, please"))
+    }
+
+    fn apply(&mut self, command: &[u8]) -> Bytes {
+        self.list.push(u64::from_le_bytes(command.try_into().unwrap()));
+        self.digest = mix(self.digest ^ fingerprint(command));
+        self.query(&[])
+    }
+
+    fn query(&self, _: &[u8]) -> Bytes {
+        Bytes::copy_from_slice(&(self.list.len() as u64).to_le_bytes())
+    }
+
+    fn digest(&self) -> u64 {
+        self.digest
+    }
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy)]
+pub(crate) struct Faults {
+    pub(crate) loss_percent: u64,
+    pub(crate) double_percent: u64,
+    pub(crate) delay_ms_max: u64,
+    pub(crate) crashes: bool,
+    pub(crate) cuts: bool,
+}
+
+impl Faults {
+    pub(crate) const NONE: Self =
+        Self { loss_percent: 0, double_percent: 0, delay_ms_max: 1, crashes: false, cuts: false };
+    pub(crate) const ALL: Self =
+        Self { loss_percent: 5, double_percent: 5, delay_ms_max: 15, crashes: true, cuts: true };
+}
+
+struct Node {
+    replica: Option<Replica<Appender>>,
+    effects: Effects,
+    incarnation: u64,
+    /// Records on disk.
+    disk: Vec<Record>,
+    in_flight: Vec<Batch>,
+    timers: BTreeMap<Timer, u64>,
+}
+
+enum Event {
+    Peer { from: NodeId, to: NodeId, bytes: Bytes },
+    Request { client: usize, to: NodeId, request: Request },
+    Response { client: usize, from: NodeId, id: synod_smr::RequestId, response: Response },
+    Synced { node: usize, life: u64 },
+    Restart { node: usize },
+    Heal,
+}
+
+struct TestClient {
+    client: Client,
+    wake: Option<u64>,
+    /// The number being appended, or none for a read, and how many appends were acknowledged when
+    /// the operation began.
+    open: Option<(Option<u64>, usize)>,
+    next: u64,
+}
+
+pub(crate) struct Cluster {
+    ids: Vec<NodeId>,
+    nodes: Vec<Node>,
+    clients: Vec<TestClient>,
+    events: BTreeMap<(u64, u64), Event>,
+    now: u64,
+    count: u64,
+    chance: u64,
+    faults: Faults,
+    cut: BTreeSet<(NodeId, NodeId)>,
+    acknowledged: Vec<u64>,
+    stopped: bool,
+    trace: u64,
+}
+
+impl Cluster {
+    pub(crate) fn new(count: u16, seed: u64, faults: Faults) -> Self {
+        let ids: Vec<_> = (1..=count).map(NodeId::new).collect();
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            clients: Vec::new(),
+            events: BTreeMap::new(),
+            now: 0,
+            count: 0,
+            chance: mix(seed),
+            faults,
+            cut: BTreeSet::new(),
+            acknowledged: Vec::new(),
+            stopped: false,
+            trace: 0,
+            ids,
+        };
+        for place in 0..cluster.ids.len() {
+            let effects = Effects::new(cluster.brand(place, 0));
+            let node = Node {
+                replica: None,
+                effects,
+                incarnation: 0,
+                disk: Vec::new(),
+                in_flight: Vec::new(),
+                timers: BTreeMap::new(),
+            };
+            cluster.nodes.push(node);
+            cluster.start(place);
+        }
+        for number in 0..4 {
+            let client = Client::new(cluster.ids.clone(), number, number << 40);
+            let client = TestClient { client, wake: None, open: None, next: number << 32 };
+            cluster.clients.push(client);
+        }
+        cluster
+    }
+
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.acknowledged.len()
+    }
+
+    pub(crate) fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    pub(crate) fn stop_clients(&mut self) {
+        self.stopped = true;
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.cut.clear();
+        self.faults = Faults::NONE;
+        for place in 0..self.nodes.len() {
+            if self.nodes[place].replica.is_none() {
+                self.start(place);
+            }
+        }
+    }
+
+    /// Runs for some virtual milliseconds.
+    pub(crate) fn run_ms(&mut self, millis: u64) {
+        let end = self.now + millis;
+        while self.now < end {
+            self.now += 1;
+            self.break_something();
+            self.fire_timers();
+            while let Some(entry) = self.events.first_entry()
+                && entry.key().0 <= self.now
+            {
+                let event = entry.remove();
+                self.on_event(event);
+            }
+            self.run_clients();
+            self.assert_agreement();
+        }
+    }
+
+    /// Checks all that was acknowledged against the most advanced state.
+    pub(crate) fn check(&self) {
+        let list = self.longest();
+        let distinct: BTreeSet<_> = list.iter().collect();
+        assert_eq!(distinct.len(), list.len(), "a command was applied twice");
+        for number in &self.acknowledged {
+            assert!(distinct.contains(number), "acknowledged append {number} is lost");
+        }
+    }
+
+    pub(crate) fn assert_converged(&self) {
+        let statuses: Vec<_> =
+            self.nodes.iter().flat_map(|node| &node.replica).map(Replica::status).collect();
+        assert_eq!(statuses.len(), self.nodes.len());
+        for status in &statuses {
+            assert_eq!(status.applied, statuses[0].applied, "{statuses:#?}");
+            assert_eq!(status.digest, statuses[0].digest, "{statuses:#?}");
+        }
+    }
+
+    fn longest(&self) -> Vec<u64> {
+        let lists = self.nodes.iter().flat_map(|node| &node.replica);
+        let lists = lists.map(|replica| replica.executor().machine().list.clone());
+        lists.max_by_key(Vec::len).unwrap_or_default()
+    }
+
+    fn assert_agreement(&self) {
+        let running: Vec<_> = self.nodes.iter().flat_map(|node| &node.replica).collect();
+        for pair in running.windows(2) {
+            let lists = [pair[0], pair[1]].map(|node| &node.executor().machine().list);
+            let len = lists[0].len().min(lists[1].len());
+            assert_eq!(lists[0][..len], lists[1][..len], "prefixes differ at {}", self.now);
+        }
+    }
+
+    fn draw(&mut self, bound: u64) -> u64 {
+        self.chance = self.chance.wrapping_add(1);
+        mix(self.chance) % bound.max(1)
+    }
+
+    fn brand(&self, place: usize, incarnation: u64) -> Brand {
+        Brand { node: self.ids[place], incarnation }
+    }
+
+    fn start(&mut self, place: usize) {
+        let incarnation = self.nodes[place].incarnation + 1;
+        let brand = self.brand(place, incarnation);
+        let voters = Configuration::majority(self.ids.iter().copied()).unwrap();
+        let node = &mut self.nodes[place];
+        node.incarnation = incarnation;
+        node.effects = Effects::new(brand);
+        let mut recovering = Recovering::new(Appender::default());
+        for record in node.disk.clone() {
+            recovering.on_record(record);
+        }
+        let config = Config::lan(brand, voters);
+        node.replica = Some(recovering.finish(config, &mut node.effects));
+        self.flush(place);
+    }
+
+    fn crash(&mut self, place: usize) {
+        let survivors = self.draw(4);
+        let node = &mut self.nodes[place];
+        if node.replica.take().is_none() {
+            return;
+        }
+        // Some of the un-synced records reached the disk all the same, in order.
+        let pending: Vec<_> =
+            node.in_flight.drain(..).flat_map(|batch| batch.records().to_vec()).collect();
+        let kept = pending.len() * usize::try_from(survivors).unwrap() / 3;
+        node.disk.extend_from_slice(&pending[..kept.min(pending.len())]);
+        node.timers.clear();
+        let back = self.now + 50 + self.draw(800);
+        self.schedule(back, Event::Restart { node: place });
+        for client in 0..self.clients.len() {
+            let lost = ClientInput::Lost(self.ids[place]);
+            self.step_client(client, lost);
+        }
+    }
+
+    fn break_something(&mut self) {
+        if self.faults.crashes && self.draw(700) == 0 {
+            let place = self.draw(self.ids.len() as u64);
+            self.crash(usize::try_from(place).unwrap());
+        }
+        if self.faults.cuts && self.cut.is_empty() && self.draw(900) == 0 {
+            let lonely = self.draw(self.ids.len() as u64);
+            let lonely = self.ids[usize::try_from(lonely).unwrap()];
+            let ways = self.draw(3);
+            for other in self.ids.clone() {
+                if ways != 1 {
+                    self.cut.insert((lonely, other));
+                }
+                if ways != 0 {
+                    self.cut.insert((other, lonely));
+                }
+            }
+            let heal = self.now + 200 + self.draw(1500);
+            self.schedule(heal, Event::Heal);
+        }
+    }
+
+    fn schedule(&mut self, at: u64, event: Event) {
+        self.count += 1;
+        self.events.insert((at, self.count), event);
+    }
+
+    fn fire_timers(&mut self) {
+        for place in 0..self.nodes.len() {
+            let due = self.nodes[place].timers.iter().find(|(_, at)| **at <= self.now);
+            if let Some(timer) = due.map(|(timer, _)| *timer) {
+                self.nodes[place].timers.remove(&timer);
+                self.step(place, Input::Timer(timer));
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Peer { from, to, bytes } => {
+                self.trace = mix(self.trace ^ fingerprint(&bytes));
+                let place = usize::from(to.number()) - 1;
+                let message = decode_message(&bytes).unwrap();
+                self.step(place, Input::Message { from, message });
+            }
+            Event::Request { client, to, request } => {
+                let connection = Connection(client as u64);
+                let principal = Principal::of_name("tester");
+                let place = usize::from(to.number()) - 1;
+                self.step(place, Input::Request { connection, principal, request });
+            }
+            Event::Response { client, from, id, response } => {
+                self.step_client(client, ClientInput::Response { from, id, response });
+            }
+            Event::Synced { node: place, life } => {
+                let node = &mut self.nodes[place];
+                if node.incarnation == life && node.replica.is_some() {
+                    let batch = node.in_flight.remove(0);
+                    node.disk.extend_from_slice(batch.records());
+                    self.step(place, Input::Synced(batch.vouch_synced()));
+                }
+            }
+            Event::Restart { node } => {
+                if self.nodes[node].replica.is_none() {
+                    self.start(node);
+                }
+            }
+            Event::Heal => self.cut.clear(),
+        }
+    }
+
+    fn step(&mut self, place: usize, input: Input) {
+        let node = &mut self.nodes[place];
+        if let Some(replica) = &mut node.replica {
+            replica.step(input, &mut node.effects);
+            self.flush(place);
+        }
+    }
+
+    /// What a driver does after a step: batch, timers, outbox, replies.
+    fn flush(&mut self, place: usize) {
+        assert_eq!(self.nodes[place].effects.halt(), None);
+        if self.nodes[place].in_flight.len() < 2
+            && let Some(batch) = self.nodes[place].effects.take_batch()
+        {
+            self.nodes[place].in_flight.push(batch);
+            let last = self.nodes[place].in_flight.len() as u64;
+            let (at, life) = (self.now + last + self.draw(3), self.nodes[place].incarnation);
+            self.schedule(at, Event::Synced { node: place, life });
+        }
+        let timers: Vec<_> = self.nodes[place].effects.timers().collect();
+        for set in timers {
+            let spread = u64::from(set.latest_ms - set.earliest_ms) + 1;
+            let at = self.now + u64::from(set.earliest_ms) + self.draw(spread);
+            self.nodes[place].timers.insert(set.timer, at);
+        }
+        let outbox: Vec<_> = self.nodes[place].effects.outbox().collect();
+        for (to, message) in outbox {
+            self.send(place, to, &message);
+        }
+        let replies: Vec<_> = self.nodes[place].effects.replies().collect();
+        for (connection, id, response) in replies {
+            let (client, from) = (usize::try_from(connection.0).unwrap(), self.ids[place]);
+            let at = self.now + 1 + self.draw(2);
+            self.schedule(at, Event::Response { client, from, id, response });
+        }
+        assert_eq!(self.nodes[place].effects.log_reads().count(), 0, "all is in the cache");
+    }
+
+    fn send(&mut self, place: usize, to: To, message: &Message) {
+        let from = self.ids[place];
+        let bytes = encode_message(message);
+        for receiver in self.ids.clone() {
+            let wanted = to == To::Node(receiver) || (to == To::Peers && receiver != from);
+            if !wanted || self.cut.contains(&(from, receiver)) {
+                continue;
+            }
+            if self.draw(100) < self.faults.loss_percent {
+                continue;
+            }
+            let copies = if self.draw(100) < self.faults.double_percent { 2 } else { 1 };
+            for _ in 0..copies {
+                let at = self.now + 1 + self.draw(self.faults.delay_ms_max);
+                let bytes = bytes.clone();
+                self.schedule(at, Event::Peer { from, to: receiver, bytes });
+            }
+        }
+    }
+
+    fn run_clients(&mut self) {
+        for place in 0..self.clients.len() {
+            if self.clients[place].wake.is_some_and(|at| at <= self.now) {
+                self.step_client(place, ClientInput::Timer);
+            }
+            if self.clients[place].open.is_none() && !self.stopped {
+                self.submit(place);
+            }
+        }
+    }
+
+    fn submit(&mut self, place: usize) {
+        let is_read = self.draw(4) == 0;
+        let acknowledged = self.acknowledged.len();
+        let client = &mut self.clients[place];
+        let (open, operation) = if is_read {
+            (None, Operation::Query(Bytes::new()))
+        } else {
+            client.next += 1;
+            let payload = Bytes::copy_from_slice(&client.next.to_le_bytes());
+            (Some(client.next), Operation::Command(payload))
+        };
+        client.open = Some((open, acknowledged));
+        let (ticket, deadline) = (Ticket(self.now), Millis(self.now + 3000));
+        self.step_client(place, ClientInput::Submit { ticket, operation, deadline });
+    }
+
+    fn step_client(&mut self, place: usize, input: ClientInput) {
+        let mut effects = ClientEffects::default();
+        let client = &mut self.clients[place];
+        client.client.step(Millis(self.now), input, &mut effects);
+        client.wake = effects.wake_at.map(|at| at.0);
+        for (_, outcome) in effects.outcomes {
+            let (number, before) = self.clients[place].open.take().unwrap();
+            self.trace = mix(self.trace ^ before as u64);
+            if let Outcome::Ok(reply) = outcome {
+                let seen = u64::from_le_bytes(reply[..].try_into().unwrap());
+                assert!(seen >= before as u64, "a stale answer at {}: {seen} < {before}", self.now);
+                self.acknowledged.extend(number);
+            }
+        }
+        for (to, request) in effects.requests {
+            let at = self.now + 1 + self.draw(2);
+            self.schedule(at, Event::Request { client: place, to, request });
+        }
+    }
+}
