@@ -241,6 +241,8 @@ impl Drop for Shared {
     }
 }
 
+impl std::error::Error for DownReason {}
+
 impl fmt::Display for DownReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -360,12 +362,7 @@ async fn greet(
         Err(ReadFailure::Lost(error)) => note_error(&error, at, &counters),
         Err(ReadFailure::Breach(breach)) => {
             breach.close(&connection);
-            if breach.code == CloseCode::WrongVersion {
-                note(&Refused::here(Refusal::WrongVersion, breach.text), at, &counters);
-            } else {
-                counters.add(Count::Violations);
-                tracing::warn!(%identity, %at, text = breach.text, "hello refused");
-            }
+            breach.note(at, &counters);
         }
     }
 }

@@ -43,7 +43,8 @@ pub(crate) fn inbox<E>(events: usize, bytes: usize) -> (Outlet<E>, Inbox<E>) {
 }
 
 impl<E> Inbox<E> {
-    /// Waits for the next event; `None` after the endpoint has closed. Cancel-safe.
+    /// Waits for the next event; `None` once the endpoint is closed and its handles are dropped.
+    /// Cancel-safe.
     pub async fn recv(&mut self) -> Option<E> {
         let (event, weight) = self.events.recv().await?;
         self.bytes.add_permits(weight as usize);

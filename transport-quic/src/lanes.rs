@@ -104,6 +104,7 @@ pub(crate) struct Budget {
 pub(crate) struct LaneQueue {
     waiting: Mutex<Waiting>,
     ready: Notify,
+    drained: Notify,
     bytes_max: usize,
     frame_bytes_max: usize,
     budget: Option<Arc<Budget>>,
@@ -148,7 +149,8 @@ impl LaneQueue {
         budget: Option<Arc<Budget>>,
     ) -> Self {
         let waiting = Mutex::default();
-        Self { waiting, ready: Notify::new(), bytes_max, frame_bytes_max, budget }
+        let (ready, drained) = (Notify::new(), Notify::new());
+        Self { waiting, ready, drained, bytes_max, frame_bytes_max, budget }
     }
 
     /// Puts a frame at the end of the queue, or says why not. Never waits.
@@ -190,6 +192,13 @@ impl LaneQueue {
         self.ready.notify_one();
     }
 
+    /// Waits until fewer than `bytes` wait. For one task. Cancel-safe.
+    pub(crate) async fn below(&self, bytes: usize) {
+        while self.bytes() >= bytes {
+            self.drained.notified().await;
+        }
+    }
+
     /// Drops what waits and says how many frames that were.
     pub(crate) fn clear(&self) -> usize {
         let mut waiting = lock(&self.waiting);
@@ -214,6 +223,7 @@ impl LaneQueue {
         }
         waiting.bytes -= taken;
         drop(waiting);
+        self.drained.notify_one();
         self.refund(taken);
         taken > 0
     }

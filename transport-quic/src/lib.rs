@@ -4,7 +4,13 @@
 //! true: who is at the other end is read from its certificate alone, each connection is judged
 //! afresh, and nothing in here grows without a bound or makes its owner wait.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 mod accept;
+mod client;
+mod clients;
 mod counters;
 mod endpoint;
 mod frame;
@@ -21,6 +27,8 @@ mod stream;
 mod tls;
 mod verify;
 
+pub use client::{ClientConnection, ClientDialer, ClientReceiver, ClientSender, ConnectError};
+pub use clients::{ClientEvent, ClientPort, ClientPortConfig, ClientPortHandle, ConnectionId};
 pub use counters::{Count, CountersSnapshot};
 pub use endpoint::{DownReason, PeerConfig, PeerEndpoint, PeerEvent, PeerHandle};
 pub use identity::{ClientName, ClusterId, Identity, IdentityError, PeerId, Role};

@@ -199,8 +199,8 @@ impl Link {
                     break DownReason::Silent;
                 }
                 Some(done) = tasks.join_next() => if let Ok(Err(breach)) = done {
-                    deliveries.counters.add(Count::Violations);
                     breach.close(&connection);
+                    breach.note(connection.remote_address(), &deliveries.counters);
                     break DownReason::Violation(breach.text);
                 },
             }
@@ -238,9 +238,7 @@ async fn write_lanes(
     let control = match start {
         ControlStart::Opened(writer) => writer,
         ControlStart::Answer(hello) => {
-            let priority = Lane::Control.priority();
-            let opened =
-                FrameWriter::open(&connection, StreamKind::Control, priority, Some(hello)).await;
+            let opened = FrameWriter::open_control(&connection, hello).await;
             // A connection that is lost meanwhile is reported by the watch over it.
             let Ok(writer) = opened else { return Ok(()) };
             writer
@@ -264,7 +262,7 @@ async fn write_lanes(
 async fn write_lane(connection: Connection, kind: StreamKind, queue: Arc<LaneQueue>) {
     let lane = if kind == StreamKind::Bulk { Lane::Bulk } else { Lane::Log };
     queue.ready().await;
-    if let Ok(writer) = FrameWriter::open(&connection, kind, lane.priority(), None).await {
+    if let Ok(writer) = FrameWriter::open(&connection, kind, lane.priority()).await {
         writer.run(queue).await;
     }
 }

@@ -14,16 +14,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::accept::{note, note_error};
+use crate::accept::note_error;
 use crate::counters::{Count, Counters};
 use crate::endpoint::{DownReason, PeerEvent};
 use crate::identity::PeerId;
 use crate::inbox::{Closed, Outlet};
-use crate::lanes::{Lane, lock};
+use crate::lanes::lock;
 use crate::limits::{DIAL_TIMEOUT, DIALS_MAX, REDIAL_MAX, REDIAL_MIN, SILENCE_SUSPICIONS};
 use crate::link::{ControlStart, Deliveries, Link, Outbound};
 use crate::preface::{Hello, Incarnation, StreamKind};
-use crate::refusal::{CloseCode, Refusal, Refused};
+use crate::refusal::CloseCode;
 use crate::setup::SERVER_NAME;
 use crate::stream::{Breach, FrameReader, FrameWriter, ReadFailure};
 
@@ -197,13 +197,7 @@ impl Keeper {
         let (peer, at, counters) = (self.config.peer, self.config.address, &self.config.counters);
         match failure {
             GreetingFailure::Lost(error) => note_error(error, at, counters),
-            GreetingFailure::Breach(breach) if breach.code == CloseCode::WrongVersion => {
-                note(&Refused::here(Refusal::WrongVersion, breach.text.clone()), at, counters);
-            }
-            GreetingFailure::Breach(_) => {
-                counters.add(Count::Violations);
-                tracing::warn!(%peer, %at, %failure, "greeting failed");
-            }
+            GreetingFailure::Breach(breach) => breach.note(at, counters),
             GreetingFailure::Silent => tracing::debug!(%peer, %at, "greeting failed: {failure}"),
         }
     }
@@ -279,7 +273,7 @@ impl Keeper {
         self.report_down(reason).await
     }
 
-    async fn report_down(&mut self, reason: DownReason) -> Result<(), Closed> {
+    async fn report_down(&self, reason: DownReason) -> Result<(), Closed> {
         let peer = self.config.peer;
         *lock(&self.config.slot) = None;
         self.config.counters.add(Count::LinksDown);
@@ -308,8 +302,7 @@ async fn greet(connection: Connection, own: Hello) -> Result<Greeted, GreetingFa
 }
 
 async fn exchange_hellos(connection: Connection, own: Hello) -> Result<Greeted, GreetingFailure> {
-    let priority = Lane::Control.priority();
-    let opened = FrameWriter::open(&connection, StreamKind::Control, priority, Some(own)).await;
+    let opened = FrameWriter::open_control(&connection, own).await;
     let Ok(writer) = opened else { return Err(connection.closed().await.into()) };
     let mut reader = FrameReader::new(connection.accept_uni().await?);
     match read_hello(&mut reader).await {

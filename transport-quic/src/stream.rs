@@ -4,16 +4,21 @@
 //! end of each write or not at all. It is never one arm of a `select!`; who ends it early aborts
 //! its task, and then the stream is reset, so that no half frame and no stale one is delivered.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
+use tokio::time::{Instant, timeout_at};
 
+use crate::accept::note;
+use crate::counters::{Count, Counters};
 use crate::frame::{FrameDecoder, FrameEncoder, FrameTooLong, encode_one};
-use crate::lanes::LaneQueue;
+use crate::lanes::{Lane, LaneQueue};
 use crate::limits::{PREFACE_FRAME_BYTES_MAX, READ_STEP_BYTES};
 use crate::preface::{Hello, PrefaceError, StreamKind};
-use crate::refusal::CloseCode;
+use crate::refusal::{CloseCode, Refusal, Refused};
 
 /// Reads frames from one stream.
 #[derive(Debug)]
@@ -68,21 +73,53 @@ impl FrameReader {
             if let Some(frame) = self.decoder.next_frame().map_err(Breach::from)? {
                 return Ok(Some(frame));
             }
-            match self.stream.read_chunk(READ_STEP_BYTES, true).await {
-                Ok(Some(chunk)) => self.decoder.push(&chunk.bytes),
-                Ok(None) if self.decoder.has_part() => {
-                    return Err(Breach::violation("a stream ended within a frame").into());
-                }
-                Ok(None) => return Ok(None),
-                Err(ReadError::ConnectionLost(error)) => return Err(error.into()),
-                Err(ReadError::Reset(_) | ReadError::ClosedStream) => {
-                    return Err(ReadFailure::Reset);
-                }
-                // Neither early data nor unordered reads are in use.
-                Err(ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected) => {
-                    return Err(ReadFailure::Reset);
-                }
+            if !self.read_more().await? {
+                return Ok(None);
             }
+        }
+    }
+
+    /// Waits for the next frame as long as it takes to begin, and then `limit` for its end.
+    pub(crate) async fn next_timely(
+        &mut self,
+        limit: Duration,
+    ) -> Result<Option<Bytes>, ReadFailure> {
+        let mut end: Option<Instant> = None;
+        loop {
+            if let Some(frame) = self.decoder.next_frame().map_err(Breach::from)? {
+                return Ok(Some(frame));
+            }
+            let more = if self.decoder.has_part() {
+                let end = *end.get_or_insert_with(|| Instant::now() + limit);
+                timeout_at(end, self.read_more()).await.map_err(|_| Breach::stalled())??
+            } else {
+                self.read_more().await?
+            };
+            if !more {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes in what has arrived; `false` at the end of the stream. Cancel-safe.
+    async fn read_more(&mut self) -> Result<bool, ReadFailure> {
+        match self.stream.read_chunk(READ_STEP_BYTES, true).await {
+            Ok(Some(chunk)) => {
+                self.decoder.push(&chunk.bytes);
+                Ok(true)
+            }
+            Ok(None) if self.decoder.has_part() => {
+                Err(Breach::violation("a stream ended within a frame").into())
+            }
+            Ok(None) => Ok(false),
+            Err(ReadError::ConnectionLost(error)) => Err(error.into()),
+            // Neither early data nor unordered reads are in use.
+            Err(
+                ReadError::Reset(_)
+                | ReadError::ClosedStream
+                | ReadError::IllegalOrderedRead
+                | ReadError::ZeroRttRejected,
+            ) => Err(ReadFailure::Reset),
         }
     }
 
@@ -98,11 +135,6 @@ impl FrameReader {
         Ok(Hello::decode(&frame).map_err(Breach::from)?)
     }
 
-    /// Whether a frame was begun and not ended.
-    pub(crate) fn has_part(&self) -> bool {
-        self.decoder.has_part()
-    }
-
     async fn preface(&mut self) -> Result<Bytes, ReadFailure> {
         let ended = || Breach::violation("a stream ended before it began");
         Ok(self.next().await?.ok_or_else(ended)?)
@@ -115,12 +147,12 @@ impl FrameWriter {
         connection: &Connection,
         kind: StreamKind,
         priority: i32,
-        hello: Option<Hello>,
     ) -> Result<Self, WriteError> {
         let mut writer = Self::on(connection.open_uni().await?);
         // The stream was opened a line above, so it cannot be closed yet.
         let _ = writer.stream.set_priority(priority);
-        writer.preface(Some(kind), hello).await?;
+        writer.chunks.push(encode_one(&kind.encode()));
+        writer.flush().await?;
         Ok(writer)
     }
 
@@ -129,14 +161,32 @@ impl FrameWriter {
         Self { stream, encoder: FrameEncoder::default(), chunks: Vec::new() }
     }
 
-    /// Writes the first frames of the stream.
-    pub(crate) async fn preface(
-        &mut self,
-        kind: Option<StreamKind>,
-        hello: Option<Hello>,
-    ) -> Result<(), WriteError> {
-        self.chunks.extend(kind.map(|kind| encode_one(&kind.encode())));
-        self.chunks.extend(hello.map(|hello| encode_one(&hello.encode())));
+    /// Opens the control stream of this end, which begins with a hello.
+    pub(crate) async fn open_control(
+        connection: &Connection,
+        hello: Hello,
+    ) -> Result<Self, WriteError> {
+        let priority = Lane::Control.priority();
+        let mut writer = Self::open(connection, StreamKind::Control, priority).await?;
+        writer.hello(hello).await?;
+        Ok(writer)
+    }
+
+    /// Opens a client's one stream, which begins with a hello in either direction.
+    pub(crate) async fn open_client(
+        connection: &Connection,
+        hello: Hello,
+    ) -> Result<(Self, FrameReader), WriteError> {
+        let (send, receive) = connection.open_bi().await?;
+        let mut writer = Self::on(send);
+        writer.chunks.push(encode_one(&StreamKind::Client.encode()));
+        writer.hello(hello).await?;
+        Ok((writer, FrameReader::new(receive)))
+    }
+
+    /// Says hello.
+    pub(crate) async fn hello(&mut self, hello: Hello) -> Result<(), WriteError> {
+        self.chunks.push(encode_one(&hello.encode()));
         self.flush().await
     }
 
@@ -172,6 +222,21 @@ impl Drop for FrameWriter {
 impl Breach {
     pub(crate) fn violation(text: impl Into<String>) -> Self {
         Self { code: CloseCode::Violation, text: text.into() }
+    }
+
+    fn stalled() -> Self {
+        let code = CloseCode::Stalled;
+        Self { code, text: code.text().to_owned() }
+    }
+
+    /// Logs and counts the breach: another version as a refusal, all else as a violation.
+    pub(crate) fn note(&self, at: SocketAddr, counters: &Counters) {
+        if self.code == CloseCode::WrongVersion {
+            note(&Refused::here(Refusal::WrongVersion, self.text.clone()), at, counters);
+        } else {
+            counters.add(Count::Violations);
+            tracing::warn!(%at, code = ?self.code, text = self.text, "connection closed");
+        }
     }
 
     /// Closes the connection for this reason.

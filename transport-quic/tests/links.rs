@@ -19,7 +19,7 @@ fn numbered(index: u32, length: usize) -> Bytes {
 async fn frames_of_each_lane_arrive_in_order_and_unchanged() {
     let authority = Authority::new("a");
     let (one, mut two) = pair(&authority).await;
-    let length = |index: u32| if index % 50 == 0 { 40_000 } else { index as usize % 700 };
+    let length = |index: u32| if index.is_multiple_of(50) { 40_000 } else { index as usize % 700 };
     for index in 0..500 {
         let frame = || numbered(index, length(index));
         assert_eq!(one.handle.send_control(PeerId(2), frame()), Sent::Queued);

@@ -2,9 +2,14 @@
 //!
 //! What it leaves to others: the claims. It keeps true that each test has an authority of its own
 //! and waits for events, never for time.
-#![allow(dead_code, reason = "each test binary uses its own part of the shared support")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part of the shared support"
+)]
 #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
 
+pub mod raw;
 pub mod relay;
 
 use std::collections::BTreeMap;
@@ -16,7 +21,8 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use synod_transport_quic::{
-    Credentials, Inbox, Incarnation, PeerConfig, PeerEndpoint, PeerEvent, PeerHandle, PeerId,
+    ClientEvent, ClientNames, ClientPort, ClientPortConfig, ClientPortHandle, Credentials, Inbox,
+    Incarnation, PeerConfig, PeerEndpoint, PeerEvent, PeerHandle, PeerId,
 };
 
 /// Longest wait for something that must happen; far beyond what it takes.
@@ -196,4 +202,27 @@ pub async fn pair(authority: &Authority) -> (Node, Node) {
     one.up(2).await;
     two.up(1).await;
     (one, two)
+}
+
+/// An address that swallows everything; the socket must be kept.
+pub fn black_hole() -> (std::net::UdpSocket, SocketAddr) {
+    let socket = std::net::UdpSocket::bind(any()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// A client port with its inbox.
+pub fn client_port(
+    authority: &Authority,
+    id: u16,
+    admitted: ClientNames,
+) -> (ClientPortHandle, Inbox<ClientEvent>) {
+    ClientPort::bind(ClientPortConfig {
+        listen: any(),
+        credentials: authority.node(id),
+        incarnation: Incarnation(7),
+        admitted,
+        connections_max: 4,
+    })
+    .unwrap()
 }

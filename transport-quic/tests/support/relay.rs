@@ -4,6 +4,7 @@
 //! either direction, and that it changes no byte.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -59,20 +60,19 @@ async fn forward(
         if cut.load(Ordering::SeqCst) {
             continue;
         }
-        if !backs.contains_key(&from) {
-            let back = Arc::new(UdpSocket::bind(any()).await.unwrap());
-            returns.spawn(give_back(
-                Arc::clone(&back),
-                Arc::clone(&front),
-                from,
-                Arc::clone(&cut),
-                Arc::clone(&passed),
-            ));
-            backs.insert(from, back);
-        }
+        let back = match backs.entry(from) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(place) => {
+                let back = Arc::new(UdpSocket::bind(any()).await.unwrap());
+                let (cut, passed) = (Arc::clone(&cut), Arc::clone(&passed));
+                let returning = give_back(Arc::clone(&back), Arc::clone(&front), from, cut, passed);
+                returns.spawn(returning);
+                Arc::clone(place.insert(back))
+            }
+        };
         passed.fetch_add(1, Ordering::SeqCst);
         // A datagram that the target does not take is a lost one, as on any network.
-        let _ = backs[&from].send_to(&buffer[..length], target).await;
+        let _ = back.send_to(&buffer[..length], target).await;
     }
 }
 
