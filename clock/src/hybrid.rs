@@ -1,10 +1,10 @@
 //! The hybrid logical clock: times that respect causality and read like wall time.
 //!
 //! The layout of a time is left to `hybrid_time`; reading the machine's clock to `time`, and to
-//! whoever implements [`PhysicalClock`]. The claims kept here: times of one clock strictly grow, also over a restart; an observed time
-//! is exceeded; no time is behind the physical clock that was read for it; and a peer's clock
-//! can pull this one ahead by a stated bound at most ("Logical Physical Clocks", Kulkarni,
-//! Demirbas, Madappa, Avva and Leone, 2014).
+//! whoever implements [`PhysicalClock`]. The claims kept here: times of one clock strictly grow,
+//! also over a restart; an observed time is exceeded; no time is behind the physical clock that
+//! was read for it; and a peer's clock can pull this one ahead by a stated bound at most
+//! ("Logical Physical Clocks", Kulkarni, Demirbas, Madappa, Avva and Leone, 2014).
 
 use std::error::Error;
 use std::fmt;

@@ -161,9 +161,12 @@ fn configured(tree: &Tree, module: &Module<'_>) -> Vec<Finding> {
         };
         (beside().find(uses).is_none()).then_some("no MC module extends it")
     } else {
-        let config =
+        let own =
             |file: &&File| file.name().ends_with(".cfg") && file.name().starts_with(module.name);
-        (beside().find(config).is_none()).then_some("it has no .cfg beside it")
+        let below = format!("{}/cfg", module.file.folder());
+        let mut below = tree.files.iter().filter(|file| file.folder() == below);
+        let found = beside().find(own).or_else(|| below.find(own));
+        found.is_none().then_some("it has no .cfg beside it")
     };
     missing.into_iter().map(|what| Finding::new(&module.file.path, 0, what)).collect()
 }
@@ -252,7 +255,7 @@ mod tests {
 
     fn findings(files: &[(&str, &str)]) -> Vec<String> {
         let always =
-            [("p/spec/Toy.tla", SPEC), ("p/spec/MCToy.tla", MODEL), ("p/spec/MCToy.cfg", "")];
+            [("p/spec/Toy.tla", SPEC), ("p/spec/MCToy.tla", MODEL), ("p/spec/cfg/MCToy.cfg", "")];
         let files: Vec<_> = always.iter().chain(files).copied().collect();
         check(&Tree::of(&files)).iter().map(ToString::to_string).collect()
     }
