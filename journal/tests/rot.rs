@@ -1,0 +1,286 @@
+//! Rot: every byte and every header bit of a sealed journal, frames that stand where they do not
+//! belong, and files that are cut, zeroed or gone.
+//!
+//! Claim kept: the outcome is the identical state, a report of damage, or a refusal; never a loss
+//! in silence and never another value. The one exception that the README names is pinned here too.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod script;
+
+use std::path::PathBuf;
+
+use script::Step::{Append, Prepare, Release, Seal, Sync};
+use script::{Found, Ledger, Step, open, path, run_into};
+use synod_journal::{DamageReason, Disk, OpenError, SECTOR_BYTES, SimDisk};
+
+/// What came of a disk that was tampered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Identical,
+    Damaged(DamageReason),
+    Refused,
+}
+
+fn judge(disk: &SimDisk, expected: &Found) -> Verdict {
+    match open(disk) {
+        Ok((_, _, found)) => {
+            assert_eq!(&found, expected, "a loss or a change in silence");
+            Verdict::Identical
+        }
+        Err(OpenError::Damaged(damaged)) => {
+            assert!(damaged.path.starts_with(path()), "the report names the file");
+            Verdict::Damaged(damaged.reason)
+        }
+        Err(OpenError::DamagedIdentity { .. } | OpenError::Foreign { .. }) => Verdict::Refused,
+        Err(other) => panic!("an outcome that rot does not explain: {other}"),
+    }
+}
+
+/// A journal of three segments, sealed, with the next one made ahead.
+fn sealed() -> (SimDisk, Found) {
+    let script = [
+        Append(vec![1500]),
+        Sync,
+        Append(vec![30, 0, 7]),
+        Append(vec![2000]),
+        Sync,
+        Append(vec![2500]),
+        Sync,
+        Append(vec![900]),
+        Seal,
+        Append(vec![]),
+        Sync,
+        Append(vec![1200]),
+        Sync,
+        Append(vec![900, 1]),
+        Sync,
+        Prepare,
+        Seal,
+    ];
+    whole(&script)
+}
+
+fn whole(script: &[Step]) -> (SimDisk, Found) {
+    let disk = SimDisk::new(3);
+    let mut ledger = Ledger::default();
+    run_into(&disk, script, &mut ledger).unwrap();
+    // The process is gone without a clean close: a copy is recovered to learn what is expected.
+    let disk = disk.crash(|_| 0);
+    let (_, _, found) = open(&disk.kill()).unwrap();
+    script::assert_allowed(&ledger, &found);
+    (disk, found)
+}
+
+fn files(disk: &SimDisk) -> Vec<PathBuf> {
+    disk.list(path()).unwrap().iter().map(|name| path().join(name)).collect()
+}
+
+fn tampered(disk: &SimDisk, file: &PathBuf, change: impl FnOnce(&mut Vec<u8>)) -> SimDisk {
+    let copy = disk.kill();
+    copy.tamper(file, change);
+    copy
+}
+
+#[test]
+fn every_flipped_byte_of_a_sealed_journal() {
+    let (disk, expected) = sealed();
+    let mut seen = Vec::new();
+    for file in files(&disk) {
+        let bytes = disk.contents(&file).unwrap();
+        for at in 0..bytes.len() {
+            // Zeros beyond the data are many and alike: each 16th stands for its neighbours.
+            if bytes[at] == 0 && at % 16 != 0 {
+                continue;
+            }
+            let flipped = tampered(&disk, &file, |bytes| bytes[at] ^= 0xff);
+            let verdict = judge(&flipped, &expected);
+            if !seen.contains(&verdict) {
+                seen.push(verdict);
+            }
+        }
+    }
+    for wanted in [
+        Verdict::Identical,
+        Verdict::Refused,
+        Verdict::Damaged(DamageReason::SyncedFrame),
+        Verdict::Damaged(DamageReason::FinishedSegment),
+        Verdict::Damaged(DamageReason::SegmentHeader),
+    ] {
+        assert!(seen.contains(&wanted), "{wanted:?} is among {seen:?}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_every_header() {
+    let (disk, expected) = sealed();
+    for file in files(&disk) {
+        let bytes = disk.contents(&file).unwrap();
+        let headers: Vec<usize> = (0..bytes.len())
+            .step_by(8)
+            .filter(|at| bytes[*at..].starts_with(b"SYNF") || *at == 0)
+            .collect();
+        for header in headers {
+            for bit in 0..96 * 8 {
+                let at = header + bit / 8;
+                if at < bytes.len() {
+                    let flip = |bytes: &mut Vec<u8>| bytes[at] ^= 1 << (bit % 8);
+                    judge(&tampered(&disk, &file, flip), &expected);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_zeroed_sector_page_and_cut_file() {
+    let (disk, expected) = sealed();
+    for file in files(&disk) {
+        let length = disk.contents(&file).unwrap().len();
+        for unit in [SECTOR_BYTES, 4096] {
+            for start in (0..length).step_by(unit) {
+                let stop = length.min(start + unit);
+                judge(&tampered(&disk, &file, |bytes| bytes[start..stop].fill(0)), &expected);
+                judge(&tampered(&disk, &file, |bytes| bytes[start..stop].fill(0xa5)), &expected);
+            }
+        }
+        for length in (0..length).step_by(SECTOR_BYTES) {
+            let verdict = judge(&tampered(&disk, &file, |bytes| bytes.truncate(length)), &expected);
+            assert_ne!(verdict, Verdict::Identical, "{} cut to {length}", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_missing_file() {
+    let (disk, expected) = sealed();
+    let files = files(&disk);
+    let segments = files.iter().filter(|file| file.extension().is_some());
+    assert_eq!(segments.count(), 4);
+    for file in &files {
+        let copy = disk.kill();
+        copy.remove(file).unwrap();
+        let verdict = judge(&copy, &expected);
+        let ahead = file.ends_with("segment-00000004.log");
+        assert_eq!(verdict == Verdict::Identical, ahead, "without {}", file.display());
+    }
+}
+
+#[test]
+fn swapped_and_copied_files_are_not_believed() {
+    let (disk, expected) = sealed();
+    let files = files(&disk);
+    for from in &files {
+        for to in files.iter().filter(|to| *to != from) {
+            let bytes = disk.contents(from).unwrap();
+            let verdict = judge(&tampered(&disk, to, |old| *old = bytes), &expected);
+            assert_ne!(verdict, Verdict::Identical);
+        }
+    }
+}
+
+#[test]
+fn an_older_copy_of_a_file_is_not_believed() {
+    let first = [Append(vec![700]), Sync, Append(vec![700]), Sync, Append(vec![600]), Seal];
+    let (disk, expected) = whole(&first);
+    let file = path().join("segment-00000001.log");
+    let old = disk.contents(&file).unwrap();
+    // Recovery has written the segment anew, under another salt; no frame of before counts.
+    let (journal, _, _) = open(&disk).unwrap();
+    drop(journal);
+    let fresh = disk.contents(&file).unwrap();
+    assert_ne!(old, fresh);
+    let data = 4096..4096 + 3 * 704;
+    assert_ne!(old[data.clone()], fresh[data], "the same records under another salt");
+    // Every frame of the old file, laid over the fresh one where it stood, is recognised as alien.
+    for start in (4096..16384).step_by(8).filter(|at| old[*at..].starts_with(b"SYNF")) {
+        let overlaid = tampered(&disk, &file, |bytes| {
+            bytes[start..start + 96].copy_from_slice(&old[start..start + 96]);
+        });
+        let verdict = judge(&overlaid, &expected);
+        let last = !fresh[start + 96..].windows(4).any(|magic| magic == b"SYNF");
+        if !last {
+            assert_eq!(verdict, Verdict::Damaged(DamageReason::SyncedFrame), "at {start}");
+        }
+    }
+}
+
+#[test]
+fn frames_of_an_earlier_salt_past_the_end_are_not_believed() {
+    // A long history, of which the disk keeps the bytes where the file system has reused them.
+    let long = [Append(vec![500]), Sync, Append(vec![500]), Sync, Append(vec![500]), Seal];
+    let (old, _) = whole(&long);
+    let file = path().join("segment-00000001.log");
+    let ghosts = old.contents(&file).unwrap();
+    let (disk, expected) = whole(&[Append(vec![500]), Sync]);
+    let end = 4096 + 96 + 96 + 504;
+    for keep in [end, end + 8, 8192] {
+        let haunted = tampered(&disk, &file, |bytes| {
+            bytes[keep..].copy_from_slice(&ghosts[keep..]);
+        });
+        assert_eq!(judge(&haunted, &expected), Verdict::Identical, "ghosts from {keep} on");
+    }
+}
+
+#[test]
+fn rot_of_the_last_commit_after_the_last_seal_is_the_exposed_window() {
+    let exposed = [Append(vec![100]), Sync, Append(vec![200]), Sync];
+    let (disk, expected) = whole(&exposed);
+    let file = path().join("segment-00000001.log");
+    // The seal of the making, then the first commit, then the body of the second.
+    let at = 4096 + 96 + (96 + 104) + 96 + 50;
+    let rotten = tampered(&disk, &file, |bytes| bytes[at] ^= 1);
+    let (_, recovered, found) = open(&rotten).unwrap();
+    assert_eq!(found.records, expected.records[..1], "it looks like a torn write");
+    // All but the padding of the frame, whose record ends with a byte that is not zero.
+    assert_eq!(recovered.cut_bytes, 96 + 4 + 200);
+    // With a seal behind it, the same rot is reported.
+    let sealed = [Append(vec![100]), Sync, Append(vec![200]), Sync, Seal];
+    let (disk, expected) = whole(&sealed);
+    let rotten = tampered(&disk, &file, |bytes| bytes[at] ^= 1);
+    let verdict = judge(&rotten, &expected);
+    assert_eq!(verdict, Verdict::Damaged(DamageReason::SyncedFrame));
+}
+
+#[test]
+fn damage_is_reported_each_time_and_nothing_is_changed() {
+    let (disk, expected) = sealed();
+    let file = path().join("segment-00000002.log");
+    let rotten = tampered(&disk, &file, |bytes| bytes[5000] ^= 1);
+    let before = rotten.contents(&file).unwrap();
+    for _ in 0..3 {
+        assert_ne!(judge(&rotten, &expected), Verdict::Identical);
+        assert_eq!(rotten.contents(&file).unwrap(), before);
+    }
+    let error = open(&rotten).unwrap_err().to_string();
+    assert!(error.contains("segment-00000002.log"), "{error}");
+    assert!(error.contains("at byte"), "{error}");
+}
+
+#[test]
+fn released_segments_are_not_missed_but_kept_ones_are() {
+    let script = [
+        Append(vec![3000]),
+        Sync,
+        Append(vec![3000]),
+        Sync,
+        Append(vec![3000]),
+        Sync,
+        Append(vec![3000]),
+        Sync,
+        Release,
+        Append(vec![10]),
+        Sync,
+        Append(vec![20]),
+        Seal,
+    ];
+    let (disk, expected) = whole(&script);
+    assert_eq!(expected.first.get(), 3, "two segments are gone");
+    for file in files(&disk) {
+        let copy = disk.kill();
+        copy.remove(&file).unwrap();
+        let missed = judge(&copy, &expected) != Verdict::Identical;
+        let released = ["segment-00000001.log", "segment-00000002.log"];
+        let kept = !released.iter().any(|name| file.ends_with(name));
+        assert_eq!(missed, kept, "without {}", file.display());
+    }
+}
