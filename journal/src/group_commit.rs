@@ -220,7 +220,7 @@ impl<D: Disk, T, F: FnMut(Result<Completion<T>, AppendError>)> Worker<D, T, F> {
         loop {
             let outcome = match self.queue.0.take(rest.patience(), &mut batch) {
                 Taken::Commits => self.commit(&mut batch),
-                Taken::Idle => self.idle(rest),
+                Taken::Idle => self.idle(),
                 Taken::Closed => return self.close(),
             };
             rest = match outcome {
@@ -272,11 +272,11 @@ impl<D: Disk, T, F: FnMut(Result<Completion<T>, AppendError>)> Worker<D, T, F> {
     }
 
     /// Does what can wait.
-    fn idle(&mut self, rest: Rest) -> Result<Rest, AppendError> {
-        if rest == Rest::Seal {
-            self.journal.seal()?;
-        }
+    fn idle(&mut self) -> Result<Rest, AppendError> {
+        self.journal.seal()?;
         let prepared = self.journal.prepare()?;
+        // A seal that would have eaten the reserve has room once the next segment is there.
+        self.journal.seal()?;
         self.queue.0.set_room(room_of(&self.journal));
         self.batches_until_retry = 0;
         Ok(match prepared {

@@ -61,7 +61,10 @@ fn sealed() -> (SimDisk, Found) {
 }
 
 fn whole(script: &[Step]) -> (SimDisk, Found) {
-    let disk = SimDisk::new(3);
+    whole_of(SimDisk::new(3), script)
+}
+
+fn whole_of(disk: SimDisk, script: &[Step]) -> (SimDisk, Found) {
     let mut ledger = Ledger::default();
     run_into(&disk, script, &mut ledger).unwrap();
     // The process is gone without a clean close: a copy is recovered to learn what is expected.
@@ -208,7 +211,7 @@ fn an_older_copy_of_a_file_is_not_believed() {
 fn frames_of_an_earlier_salt_past_the_end_are_not_believed() {
     // A long history, of which the disk keeps the bytes where the file system has reused them.
     let long = [Append(vec![500]), Sync, Append(vec![500]), Sync, Append(vec![500]), Seal];
-    let (old, _) = whole(&long);
+    let (old, _) = whole_of(SimDisk::new(4), &long);
     let file = path().join("segment-00000001.log");
     let ghosts = old.contents(&file).unwrap();
     let (disk, expected) = whole(&[Append(vec![500]), Sync]);
@@ -234,7 +237,7 @@ fn rot_of_the_last_commit_after_the_last_seal_is_the_exposed_window() {
     // All but the padding of the frame, whose record ends with a byte that is not zero.
     assert_eq!(recovered.cut_bytes, 96 + 4 + 200);
     // With a seal behind it, the same rot is reported.
-    let sealed = [Append(vec![100]), Sync, Append(vec![200]), Sync, Seal];
+    let sealed = [Append(vec![100]), Sync, Append(vec![200]), Sync, Prepare, Seal];
     let (disk, expected) = whole(&sealed);
     let rotten = tampered(&disk, &file, |bytes| bytes[at] ^= 1);
     let verdict = judge(&rotten, &expected);

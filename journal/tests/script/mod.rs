@@ -49,12 +49,20 @@ pub(crate) struct Ledger {
 }
 
 /// What a recovery found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) first: Lsn,
     pub(crate) next: Lsn,
     pub(crate) hard_state: HardState,
     pub(crate) records: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lengths: Vec<usize> = self.records.iter().map(Vec::len).collect();
+        let state = self.hard_state.0[0];
+        write!(f, "{}..{} state {state} lengths {lengths:?}", self.first, self.next)
+    }
 }
 
 pub(crate) fn path() -> &'static Path {
@@ -204,14 +212,15 @@ pub(crate) fn assert_allowed(ledger: &Ledger, found: &Found) {
     let first = usize::try_from(found.first.get() - 1).unwrap();
     assert!(count <= ledger.records.len(), "a record was invented");
     assert!(first <= ledger.released, "a record is gone that was not released");
-    assert_eq!(found.records, ledger.records[first..count], "a record was changed");
+    assert!(found.records == ledger.records[first..count], "a record was changed: {found:?}");
     let state = |commits: usize| match commits.checked_sub(1) {
         Some(last) => ledger.commits[last],
         None => (0, HardState::default()),
     };
     let fits = (ledger.acknowledged..=ledger.commits.len())
         .any(|commits| state(commits) == (count, found.hard_state));
-    assert!(fits, "{count} records and {:?} after {ledger:?}", found.hard_state);
+    let acknowledged = ledger.acknowledged;
+    assert!(fits, "{found:?} after {acknowledged} acknowledged of {:?}", ledger.commits);
 }
 
 /// A small deterministic source of choices.

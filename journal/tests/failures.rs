@@ -1,0 +1,355 @@
+//! A disk that fails, fills, takes a few bytes at a time, or belongs to somebody else.
+//!
+//! Claim kept: an error of the disk is reported once and is final; a full disk is refused before
+//! anything is written and leaves the journal usable; a directory that is not the owner's is
+//! refused with a line that names it and the remedy.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod script;
+
+use std::path::Path;
+
+use script::Step::{Append, Prepare, Reopen, Seal, Sync};
+use script::{Ledger, append, assert_allowed, check, open, open_with, options, path, run, sync};
+use synod_journal::{
+    AppendError, Create, Disk, DiskFile, Failure, Fault, HardState, Journal, OpenError, Operation,
+    Options, OptionsError, Prepared, Records, SimDisk, SyncError, Times,
+};
+
+fn fault(operation: Operation, failure: Failure, times: Times) -> Fault {
+    Fault { operation, after: 0, times, failure }
+}
+
+fn one(bytes: usize) -> Records {
+    [vec![7; bytes]].into_iter().collect()
+}
+
+#[test]
+fn a_failed_sync_is_reported_once_and_never_tried_again() {
+    let disk = SimDisk::new(1);
+    let mut ledger = Ledger::default();
+    let (mut journal, _, _) = open(&disk).unwrap();
+    append(&mut journal, &mut ledger, &[100]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    append(&mut journal, &mut ledger, &[200]).unwrap();
+    disk.inject(fault(Operation::Sync, Failure::Io, Times::Once));
+    let error = journal.sync().unwrap_err();
+    assert!(matches!(error, SyncError::Fatal(_)), "{error}");
+    assert!(error.to_string().contains("segment-00000001.log"), "{error}");
+    // The disk would accept everything from here on, and lie: nothing reaches it.
+    let operations = disk.operations();
+    assert!(matches!(journal.sync(), Err(SyncError::Poisoned)));
+    assert!(matches!(journal.seal(), Err(SyncError::Poisoned)));
+    assert!(matches!(journal.prepare(), Err(SyncError::Poisoned)));
+    let more = journal.append(&HardState::default(), &mut one(1));
+    assert!(matches!(more, Err(AppendError::Poisoned)));
+    assert!(matches!(journal.close(), Err(SyncError::Poisoned)));
+    assert_eq!(disk.operations(), operations);
+    // A restart before any power loss reads the lost frame in the page cache. It may count only
+    // once it was written anew.
+    let (journal, _, found) = open(&disk).unwrap();
+    assert_eq!(found.records.len(), 2);
+    drop(journal);
+    let (_, _, after) = open(&disk.crash(|_| 0)).unwrap();
+    assert_eq!(after, found);
+}
+
+#[test]
+fn every_failing_operation_ends_the_journal_without_a_loss() {
+    let script =
+        [Append(vec![3000]), Sync, Append(vec![3000]), Sync, Prepare, Append(vec![50]), Seal];
+    let mutating = [
+        Operation::CreateDir,
+        Operation::Create,
+        Operation::Write,
+        Operation::Sync,
+        Operation::Rename,
+        Operation::SyncDir,
+    ];
+    let reading = [Operation::Lock, Operation::List, Operation::Open, Operation::Read];
+    for operation in mutating.into_iter().chain(reading) {
+        for after in 0..40 {
+            let disk = SimDisk::new(1);
+            let failure = Failure::Io;
+            disk.inject(Fault { operation, after, times: Times::Once, failure });
+            let ledger = run(&disk, &script);
+            disk.clear_faults();
+            check(&disk.crash(|_| 0), &ledger);
+            check(&disk.crash(|choice| choice.options - 1), &ledger);
+            check(&disk.kill(), &ledger);
+        }
+    }
+}
+
+#[test]
+fn an_error_of_a_write_ends_the_journal() {
+    let disk = SimDisk::new(1);
+    let (mut journal, _, _) = open(&disk).unwrap();
+    disk.inject(fault(Operation::Write, Failure::Io, Times::Once));
+    let error = journal.append(&HardState::default(), &mut one(10)).unwrap_err();
+    assert!(matches!(error, AppendError::Fatal(_)), "{error}");
+    assert!(matches!(journal.sync(), Err(SyncError::Poisoned)));
+}
+
+#[test]
+fn an_error_of_a_read_refuses_to_open_and_changes_nothing() {
+    let disk = SimDisk::new(1);
+    let ledger = run(&disk, &[Append(vec![3000]), Sync, Append(vec![3000]), Sync]);
+    let before = disk.operations();
+    for after in 0..8 {
+        let copy = disk.kill();
+        copy.inject(Fault {
+            operation: Operation::Read,
+            after,
+            times: Times::Always,
+            failure: Failure::Io,
+        });
+        assert!(matches!(open(&copy), Err(OpenError::Fatal(_))));
+        copy.clear_faults();
+        assert_allowed(&ledger, &open(&copy).unwrap().2);
+    }
+    assert_eq!(disk.operations(), before);
+}
+
+#[test]
+fn writes_of_a_few_bytes_at_a_time_are_gone_on_with() {
+    let disk = SimDisk::new(1);
+    disk.limit_writes(Some(7));
+    let script = [Append(vec![300]), Sync, Append(vec![3500, 1]), Sync, Reopen, Append(vec![9])];
+    let ledger = run(&disk, &script);
+    assert_eq!(ledger.commits.len(), 3, "the script ran to its end");
+    check(&disk.kill(), &ledger);
+}
+
+#[test]
+fn a_full_disk_is_refused_before_anything_is_written_and_recovers() {
+    let disk = SimDisk::new(1);
+    let mut ledger = Ledger::default();
+    let (mut journal, _, _) = open_with(&disk, &roomy()).unwrap();
+    disk.set_capacity(Some(roomy().segment_bytes + 4096));
+    assert_eq!(journal.prepare().unwrap(), Prepared::Full);
+    let room = journal.room();
+    assert!(room > journal.room_for_work(), "something is kept back");
+    while one(200).frame_bytes() <= journal.room() {
+        append(&mut journal, &mut ledger, &[200]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+    }
+    let operations = disk.operations();
+    let refused = journal.append(&HardState([8; 32]), &mut one(9000)).unwrap_err();
+    let AppendError::Full { bytes, room } = refused else { panic!("{refused}") };
+    assert_eq!((bytes, room), (one(9000).frame_bytes(), journal.room()));
+    assert!(disk.operations() - operations <= 2, "a creation and its taking back");
+    assert_ne!(journal.hard_state(), HardState([8; 32]), "nothing of the commit counts");
+    // What was acknowledged is safe, and a restart on the full disk serves it.
+    check_full(&disk, &ledger);
+    // Space returns, and so does the journal, without a restart.
+    disk.set_capacity(None);
+    append(&mut journal, &mut ledger, &[9000]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    check(&disk.crash(|_| 0), &ledger);
+}
+
+/// Segments of 16 pages.
+fn roomy() -> Options {
+    let mut options = options();
+    options.segment_bytes = 64 << 10;
+    options
+}
+
+/// A restart with just the room for the rewriting, and none for a segment ahead.
+fn check_full(disk: &SimDisk, ledger: &Ledger) {
+    let disk = disk.crash(|_| 0);
+    disk.set_capacity(Some(2 * roomy().segment_bytes + 4096));
+    let (mut journal, _, found) = open_with(&disk, &roomy()).unwrap();
+    assert_allowed(ledger, &found);
+    disk.set_capacity(Some(roomy().segment_bytes + 4096));
+    assert_eq!(journal.prepare().unwrap(), Prepared::Full);
+}
+
+#[test]
+fn room_is_what_can_be_appended_however_it_is_cut() {
+    for ahead in [false, true] {
+        for cut in [1_usize, 5, 900, 2000, 3900] {
+            let disk = SimDisk::new(1);
+            let (mut journal, _, _) = open(&disk).unwrap();
+            if ahead {
+                assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
+            }
+            disk.inject(fault(Operation::Create, Failure::Full, Times::Always));
+            let mut left = journal.room();
+            loop {
+                let commit = one(cut.min(usize::try_from(left).unwrap().saturating_sub(104)));
+                if commit.frame_bytes() > left {
+                    break;
+                }
+                left -= commit.frame_bytes();
+                journal.append(&HardState::default(), &mut commit.clone()).unwrap();
+                journal.sync().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_lets_recovery_through_with_a_smaller_segment() {
+    let disk = SimDisk::new(1);
+    let script = [Append(vec![50]), Sync, Prepare, Append(vec![60]), Sync];
+    let options = roomy();
+    let (mut journal, _, _) = open_with(&disk, &options).unwrap();
+    let mut ledger = Ledger::default();
+    for step in &script {
+        match step {
+            Append(lengths) => append(&mut journal, &mut ledger, lengths).unwrap(),
+            Sync => sync(&mut journal, &mut ledger).unwrap(),
+            _ => assert_eq!(journal.prepare().unwrap(), Prepared::Ready),
+        }
+    }
+    drop(journal);
+    // Two segments and an identity are there; a third full one does not fit, a small one does.
+    disk.set_capacity(Some(2 * options.segment_bytes + 20480));
+    let (mut journal, _, found) = open_with(&disk, &options).unwrap();
+    assert_allowed(&ledger, &found);
+    append(&mut journal, &mut ledger, &[3000]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    drop(journal);
+    // With no room at all, the unused segment gives way.
+    let copy = disk.kill();
+    copy.set_capacity(Some(0));
+    assert!(matches!(open_with(&copy, &options), Err(OpenError::Full { .. })));
+    copy.set_capacity(None);
+    assert_allowed(&ledger, &open_with(&copy, &options).unwrap().2);
+}
+
+#[test]
+fn a_commit_that_no_segment_takes_is_refused_for_good() {
+    let disk = SimDisk::new(1);
+    let (mut journal, _, _) = open(&disk).unwrap();
+    let error = journal.append(&HardState::default(), &mut one(4000)).unwrap_err();
+    assert!(matches!(error, AppendError::TooLarge { bytes: 4104, max: 4096 }), "{error}");
+    journal.append(&HardState::default(), &mut one(3996)).unwrap();
+    journal.sync().unwrap();
+}
+
+#[test]
+fn a_second_opener_is_told_which_directory_is_locked() {
+    let disk = SimDisk::new(1);
+    let (journal, _, _) = open(&disk).unwrap();
+    let error = open(&disk).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }));
+    assert!(error.to_string().starts_with("/log is locked"), "{error}");
+    drop(journal);
+    open(&disk).unwrap();
+}
+
+#[test]
+fn another_identity_is_refused_by_name() {
+    let disk = SimDisk::new(1);
+    drop(open(&disk).unwrap());
+    let mut other = options();
+    other.identity = b"cluster 1, node 3".to_vec();
+    let error = open_with(&disk, &other).unwrap_err();
+    assert!(matches!(error, OpenError::OtherIdentity { .. }));
+    let line = error.to_string();
+    assert!(line.contains("\"cluster 1, node 2\", not to \"cluster 1, node 3\""), "{line}");
+}
+
+#[test]
+fn a_foreign_directory_is_refused_and_left_alone() {
+    let disk = SimDisk::new(1);
+    disk.create_dir(path()).unwrap();
+    disk.create(&path().join("photos"), 0).unwrap();
+    let error = open(&disk).unwrap_err();
+    assert!(matches!(&error, OpenError::Foreign { found, .. } if found == "photos"), "{error}");
+    assert_eq!(disk.list(path()).unwrap(), ["photos"]);
+}
+
+#[test]
+fn a_journal_that_must_exist_is_not_made() {
+    let disk = SimDisk::new(1);
+    let mut existing = options();
+    existing.create = Create::Never;
+    assert!(matches!(open_with(&disk, &existing), Err(OpenError::Missing { .. })));
+    assert!(disk.list(path()).is_err(), "not even the directory is made");
+    disk.create_dir(path()).unwrap();
+    assert!(matches!(open_with(&disk, &existing), Err(OpenError::Missing { .. })));
+    drop(open(&disk).unwrap());
+    open_with(&disk, &existing).unwrap();
+}
+
+#[test]
+fn another_format_is_refused_with_both_numbers() {
+    let disk = SimDisk::new(1);
+    drop(open(&disk).unwrap());
+    let file = path().join("IDENTITY");
+    disk.tamper(&file, |bytes| {
+        bytes[12] = 9;
+        let crc = crc32c::crc32c(&bytes[12..]);
+        bytes[8..12].copy_from_slice(&crc.to_le_bytes());
+    });
+    let error = open(&disk).unwrap_err();
+    let line = error.to_string();
+    assert!(matches!(error, OpenError::OtherVersion { found: 9, supported: 1, .. }), "{line}");
+    assert!(line.contains("IDENTITY has format 9"), "{line}");
+}
+
+#[test]
+fn a_directory_without_permission_is_refused_with_the_remedy() {
+    for failure in [Failure::Permission, Failure::ReadOnly] {
+        for operation in [Operation::Lock, Operation::Open, Operation::Create] {
+            let disk = SimDisk::new(1);
+            drop(open(&disk).unwrap());
+            disk.inject(fault(operation, failure, Times::Always));
+            let error = open(&disk).unwrap_err();
+            assert!(matches!(error, OpenError::Permission { .. }), "{error}");
+            assert!(error.to_string().contains("/log"), "{error}");
+            assert!(error.to_string().contains("mode 0700"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn options_out_of_bounds_are_refused() {
+    let disk = SimDisk::new(1);
+    for bytes in [0, 4096, 12288, 16385, 4 << 30] {
+        let mut options = options();
+        options.segment_bytes = bytes;
+        let error = open_with(&disk, &options).unwrap_err();
+        let expected = OptionsError::SegmentBytes(bytes);
+        assert!(matches!(error, OpenError::Options(found) if found == expected));
+    }
+    let mut options = options();
+    options.identity = vec![0; 1025];
+    assert!(matches!(open_with(&disk, &options), Err(OpenError::Options(_))));
+}
+
+#[test]
+fn segments_of_other_options_are_gone_on_with() {
+    let disk = SimDisk::new(1);
+    let mut ledger = run(&disk, &[Append(vec![300]), Sync, Prepare]);
+    let mut larger = options();
+    larger.segment_bytes = 32 << 10;
+    let (mut journal, _, found) = open_with(&disk, &larger).unwrap();
+    assert_allowed(&ledger, &found);
+    // Larger than any segment of before takes, and more than the rewritten one has left.
+    for _ in 0..4 {
+        append(&mut journal, &mut ledger, &[15000]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+    }
+    drop(journal);
+    let (mut journal, _, found) = open(&disk).unwrap();
+    assert_allowed(&ledger, &found);
+    append(&mut journal, &mut ledger, &[3000]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    check(&disk.crash(|_| 0), &ledger);
+}
+
+#[test]
+fn a_file_in_place_of_the_directory_is_refused() {
+    let disk = SimDisk::new(1);
+    let file = disk.create(path(), 0).unwrap();
+    file.write_at(b"x", 0).unwrap();
+    assert!(matches!(open(&disk), Err(OpenError::Fatal(_))));
+    let nested = Path::new("/none/log");
+    let error = Journal::open(disk, nested, &options(), |_| {}).unwrap_err();
+    assert!(error.to_string().contains("/none/log"), "{error}");
+}
