@@ -93,7 +93,7 @@ fn reproduction(html: &mut Html, context: &Context<'_>) {
 fn glance(html: &mut Html, context: &Context<'_>) {
     let (summary, digest) = (context.summary, context.digest);
     let counts = summary.counts;
-    let ended = counts.ok + counts.fail + counts.info;
+    let ended = counts.ok.saturating_add(counts.fail).saturating_add(counts.info);
     let effective = summary.faults.iter().filter(|fault| fault.effective).count() as u64;
     html.raw("<dl class=\"tiles\">");
     let mut tile = |name: &str, value: String, note: String| {

@@ -25,6 +25,8 @@ pub(super) struct Context<'a> {
 pub(super) struct Room {
     /// Rows of a table.
     pub(super) rows: usize,
+    /// Bars of faults or leaders in the time line.
+    pub(super) bars: usize,
     /// Letters of a text.
     pub(super) letters: usize,
     /// Lines of a node's log.
@@ -38,8 +40,22 @@ pub(super) struct Room {
 impl Room {
     /// The rooms that are tried in turn until the page is small enough.
     pub(super) const TRIED: [Self; 3] = [
-        Self { rows: 400, letters: 2000, log_lines: 200, log_letters: 500, op_bytes: 900_000 },
-        Self { rows: 150, letters: 500, log_lines: 60, log_letters: 240, op_bytes: 300_000 },
-        Self { rows: 40, letters: 160, log_lines: 20, log_letters: 120, op_bytes: 0 },
+        Self {
+            rows: 400,
+            bars: 600,
+            letters: 2000,
+            log_lines: 200,
+            log_letters: 500,
+            op_bytes: 900_000,
+        },
+        Self {
+            rows: 150,
+            bars: 300,
+            letters: 500,
+            log_lines: 60,
+            log_letters: 240,
+            op_bytes: 300_000,
+        },
+        Self { rows: 40, bars: 100, letters: 160, log_lines: 20, log_letters: 120, op_bytes: 0 },
     ];
 }

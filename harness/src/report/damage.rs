@@ -75,7 +75,9 @@ fn fault_row(html: &mut Html, context: &Context<'_>, fault: &FaultSpan) {
 fn after_heal(html: &mut Html, context: &Context<'_>, heal: &AfterHeal) {
     html.raw("<ul class=\"checks\">");
     let served = match heal.served_within_ms {
-        Some(millis) => format!("Every node served again within {}.", span(millis * 1_000_000)),
+        Some(millis) => {
+            format!("Every node served again within {}.", span(millis.saturating_mul(1_000_000)))
+        }
         None => "Not every node served again in time.".to_owned(),
     };
     check(html, heal.served_within_ms.is_some(), &served);

@@ -192,6 +192,8 @@ const VALUE_LETTERS: usize = 24;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a broken setup should fail the test")]
+
     use super::*;
 
     fn check(text: &str, expected: &[&str]) -> Reading {

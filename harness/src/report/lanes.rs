@@ -40,8 +40,8 @@ impl Lanes {
 
     /// Returns the label of a row.
     pub(super) fn label(&self, row: usize) -> String {
-        let first = row as u32 * self.group;
-        let last = (first + self.group - 1).min(self.clients - 1);
+        let first = (row as u32).saturating_mul(self.group);
+        let last = first.saturating_add(self.group - 1).min(self.clients - 1);
         if first == last { format!("client {first}") } else { format!("clients {first} to {last}") }
     }
 

@@ -116,6 +116,8 @@ const SUB: u64 = 16;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a broken setup should fail the test")]
+
     use super::*;
 
     #[test]

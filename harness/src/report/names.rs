@@ -73,6 +73,8 @@ const NAME_LETTERS: usize = 80;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a broken setup should fail the test")]
+
     use super::*;
     use crate::report::bins::Tally;
 

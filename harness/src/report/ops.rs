@@ -109,6 +109,8 @@ const AROUND_NS: u64 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a broken setup should fail the test")]
+
     use super::*;
     use crate::summary::CoreOperation;
 

@@ -14,9 +14,9 @@ pub(super) fn core_row(html: &mut Html, axis: Axis, core: Option<&ViolationCore>
     let Some((from, to)) = core.and_then(extent) else {
         return;
     };
-    open(html, &["counterexample".to_owned()]);
-    let place = Place { from, to, row: 0 };
-    bar(html, axis, &place, "core-bar", "counterexample", "the operations of the counterexample");
+    open(html, &["counterexample".to_owned()], ROW);
+    let place = Place { from, to, until: to, row: 0 };
+    bar(html, axis, &place, "core-bar", "", "the operations of the counterexample");
     html.raw("</div></div>");
 }
 
@@ -31,23 +31,32 @@ pub(super) fn extent(core: &ViolationCore) -> Option<(u64, u64)> {
 pub(super) fn fault_rows(html: &mut Html, context: &Context<'_>) {
     let faults = &context.summary.faults;
     if faults.is_empty() {
-        open(html, &["faults".to_owned()]);
+        open(html, &["faults".to_owned()], ROW);
         html.raw("<span class=\"nothing\">no fault was injected</span></div></div>");
         return;
     }
-    let (rows, used) = pack(faults);
+    let (rows, used) = pack(faults, context.axis.end_ns / WORDS_SHARE);
     let mut labels = vec![String::new(); used];
     labels[0] = "faults".to_owned();
-    open(html, &labels);
-    for (fault, row) in faults.iter().zip(rows).take(DRAWN) {
+    open(html, &labels, FAULT_ROW);
+    for (index, fault) in faults.iter().enumerate().take(context.room.bars) {
         let said = said(fault, context.room.letters.min(TITLE_LETTERS));
-        let place = Place { from: fault.start_ns, to: fault.end_ns, row };
+        let row = rows[index];
+        let following = faults.iter().zip(&rows).skip(index + 1);
+        let next = following.filter(|(_, other)| **other == row).map(|(next, _)| next.start_ns);
+        let until = next.min().unwrap_or(context.axis.end_ns);
+        let place = Place { from: fault.start_ns, to: fault.end_ns, until, row };
         let kind = clip(&fault.kind, KIND_LETTERS);
         bar(html, context.axis, &place, family(&fault.kind).class(), &kind, &said);
     }
     html.raw("</div></div>");
-    if faults.len() > DRAWN {
-        put!(html, "<p class=\"note\">The first {DRAWN} of {} faults are drawn.</p>", faults.len());
+    more(html, "faults", faults.len(), context.room.bars);
+}
+
+/// Says how many bars are not drawn, if any are not.
+fn more(html: &mut Html, what: &str, total: usize, drawn: usize) {
+    if total > drawn {
+        put!(html, "<p class=\"note\">The first {drawn} of {total} {what} are drawn.</p>");
     }
 }
 
@@ -56,11 +65,11 @@ pub(super) fn leader_rows(html: &mut Html, context: &Context<'_>) {
     let leaders = &context.summary.leaders;
     let nodes = nodes(context.summary.plan.nodes, leaders);
     let labels: Vec<String> = nodes.iter().map(|node| format!("node {node} leads")).collect();
-    open(html, &labels);
+    open(html, &labels, ROW);
     if leaders.is_empty() {
         html.raw("<span class=\"nothing\">no leader was observed</span>");
     }
-    for leader in leaders.iter().take(DRAWN) {
+    for leader in leaders.iter().take(context.room.bars) {
         let row = nodes.iter().position(|node| *node == leader.node).unwrap_or(0);
         let said = format!(
             "node {} leads with ballot {}, {} to {}",
@@ -69,11 +78,13 @@ pub(super) fn leader_rows(html: &mut Html, context: &Context<'_>) {
             moment(leader.start_ns),
             moment(leader.end_ns)
         );
-        let place = Place { from: leader.start_ns, to: leader.end_ns, row };
+        let (from, to) = (leader.start_ns, leader.end_ns);
+        let place = Place { from, to, until: to, row };
         let ballot = clip(&leader.ballot, KIND_LETTERS);
         bar(html, context.axis, &place, "leader", &ballot, &said);
     }
     html.raw("</div></div>");
+    more(html, "leaders", leaders.len(), context.room.bars);
 }
 
 /// Returns the planned nodes and whoever else led, at most [`NODE_ROWS`].
@@ -89,10 +100,10 @@ fn nodes(planned: u16, leaders: &[LeaderSpan]) -> Vec<u16> {
     nodes
 }
 
-/// Gives each fault a row in which it overlaps no other, as long as rows last.
+/// Gives each fault a row in which it and its words overlap no other, as long as rows last.
 ///
-/// Returns the rows and how many are in use.
-fn pack(faults: &[FaultSpan]) -> (Vec<usize>, usize) {
+/// The words of a fault take about `words_ns` of the axis. Returns the rows and how many are in use.
+fn pack(faults: &[FaultSpan], words_ns: u64) -> (Vec<usize>, usize) {
     let mut free_at: Vec<u64> = Vec::new();
     let mut rows = Vec::with_capacity(faults.len());
     for fault in faults {
@@ -101,7 +112,8 @@ fn pack(faults: &[FaultSpan]) -> (Vec<usize>, usize) {
         if row == free_at.len() {
             free_at.push(0);
         }
-        free_at[row] = free_at[row].max(fault.end_ns);
+        let taken = fault.end_ns.max(fault.start_ns.saturating_add(words_ns));
+        free_at[row] = free_at[row].max(taken);
         rows.push(row);
     }
     (rows, free_at.len().max(1))
@@ -111,30 +123,39 @@ fn pack(faults: &[FaultSpan]) -> (Vec<usize>, usize) {
 struct Place {
     from: u64,
     to: u64,
+    /// Up to where its words may reach.
+    until: u64,
     row: usize,
 }
 
 /// Opens the labels and the frame of some rows; the caller closes two elements.
-fn open(html: &mut Html, labels: &[String]) {
-    html.raw("<div class=\"gutter rows\">");
+fn open(html: &mut Html, labels: &[String], row: usize) {
+    put!(html, "<div class=\"gutter rows\" style=\"--lane:{row}px\">");
     for label in labels {
         put!(html, "<span>{}</span>", esc(label));
     }
     put!(
         html,
         "</div><div class=\"bars\" style=\"height:{}px\"><div class=\"z\">",
-        labels.len() * ROW
+        labels.len() * row
     );
 }
 
 fn bar(html: &mut Html, axis: Axis, place: &Place, class: &str, words: &str, said: &str) {
     let (left, width) = axis.stretch(place.from, place.to);
+    let (_, room) = axis.stretch(place.from, place.until);
+    let above = class.starts_with("f-");
+    let top = place.row * if above { FAULT_ROW } else { ROW };
+    let sunk = if above { top + WORDS } else { top };
     put!(
         html,
-        "<div class=\"bar {class}\" style=\"left:{left:.3}%;width:{width:.3}%;top:{}px\" \
-         title=\"{}\"><span>{}</span></div>",
-        place.row * ROW,
-        esc(said),
+        "<div class=\"bar {class}\" style=\"left:{left:.3}%;width:{width:.3}%;top:{sunk}px\" \
+         title=\"{}\"></div>",
+        esc(said)
+    );
+    put!(
+        html,
+        "<div class=\"words\" style=\"left:{left:.3}%;width:{room:.3}%;top:{top}px\"><span>{}</span></div>",
         esc(words)
     );
 }
@@ -196,11 +217,14 @@ pub(super) fn family(kind: &str) -> Family {
 
 /// The height of a row of bars, in pixels; the style sheet knows it too.
 const ROW: usize = 22;
+/// The height of a row of faults, whose words stand above the bars, and of those words.
+const FAULT_ROW: usize = 28;
+const WORDS: usize = 14;
+/// The words of a fault are given this part of the axis.
+const WORDS_SHARE: u64 = 10;
 /// Rows of faults at most; what overlaps beyond them shares the last.
 const FAULT_ROWS: usize = 6;
 const NODE_ROWS: u16 = 9;
-/// Bars drawn at most in one set of rows.
-const DRAWN: usize = 600;
 const TITLE_LETTERS: usize = 160;
 const KIND_LETTERS: usize = 40;
 
@@ -221,14 +245,15 @@ mod tests {
 
     #[test]
     fn overlapping_faults_get_rows_of_their_own() {
-        let (rows, used) = pack(&[fault(0, 10), fault(5, 15), fault(10, 20), fault(16, 18)]);
-        assert_eq!((rows, used), (vec![0, 1, 0, 1], 2));
+        let faults = [fault(0, 10), fault(5, 15), fault(10, 20), fault(16, 18)];
+        assert_eq!(pack(&faults, 1), (vec![0, 1, 0, 1], 2));
+        assert_eq!(pack(&faults, 11), (vec![0, 1, 2, 0], 3));
     }
 
     #[test]
     fn rows_are_bounded() {
         let faults: Vec<FaultSpan> = (0..50).map(|start| fault(start, 100)).collect();
-        let (rows, used) = pack(&faults);
+        let (rows, used) = pack(&faults, 1);
         assert_eq!(used, FAULT_ROWS);
         assert_eq!(rows.len(), 50);
     }

@@ -16,12 +16,11 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     let strip = &context.digest.strip;
     let cells = strip.as_slice();
     html.raw("<figure class=\"chart\" id=\"strip\"><figcaption><h3>Every operation</h3>");
-    put!(
-        html,
-        "<p>In order of their end, read like text; each cell stands for {} and shows the worst of \
-         them.</p></figcaption>",
-        counted(strip.width(), "operation")
-    );
+    let cell = match strip.width() {
+        1 => "each cell is one operation".to_owned(),
+        many => format!("each cell is {} and shows the worst of them", counted(many, "operation")),
+    };
+    put!(html, "<p>In order of their end, read like text; {cell}.</p></figcaption>");
     if cells.is_empty() {
         html.raw("<p>No operation ended in this history.</p></figure>");
         return;

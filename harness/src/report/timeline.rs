@@ -14,12 +14,17 @@ use super::spans::{core_row, extent, fault_rows, leader_rows};
 /// Writes the section.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     html.raw("<section id=\"timeline\" aria-labelledby=\"timeline-h\"><h2 id=\"timeline-h\">Time line</h2>");
+    let lanes = &context.digest.lanes;
+    let lane = match lanes.group() {
+        1 => "a client".to_owned(),
+        many => format!("{many} clients"),
+    };
     put!(
         html,
-        "<p>Each lane is a client; each column is {} wide. Operations that are certain to have \
+        "<p>Each lane is {lane}; each column is {} wide. Operations that are certain to have \
          happened are in the middle of a lane, failed ones above, unknown ones below. Grey bands \
          behind the lanes are faults.</p>",
-        span(context.digest.lanes.rows()[0].width())
+        span(lanes.rows()[0].width())
     );
     toolbar(html);
     html.raw(
@@ -29,7 +34,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     core_row(html, context.axis, context.summary.violation.as_ref());
     fault_rows(html, context);
     leader_rows(html, context);
-    lanes(html, context);
+    lane_rows(html, context);
     context.axis.labels(html);
     html.raw("</div><p id=\"readout\" class=\"js\" role=\"status\" hidden></p>");
     legend(
@@ -68,7 +73,7 @@ fn toolbar(html: &mut Html) {
     );
 }
 
-fn lanes(html: &mut Html, context: &Context<'_>) {
+fn lane_rows(html: &mut Html, context: &Context<'_>) {
     let lanes = &context.digest.lanes;
     let count = lanes.rows().len();
     html.raw("<div class=\"gutter rows\" id=\"lane-names\">");
@@ -112,15 +117,15 @@ fn cells(html: &mut Html, context: &Context<'_>) {
         let top = (lane * UNITS) as f64;
         for (column, bin) in row.as_slice().iter().enumerate() {
             if bin.ok > 0 {
-                ok[shade(bin.ok, most, SHADES)].add(column, top + 3.5, 3.0);
+                ok[shade(bin.ok, most, SHADES)].add(column, top + 3.0, 4.0);
             } else if bin.waiting > 0 {
                 waiting.add(column, top + 4.7, 0.6);
             }
             if bin.fail > 0 {
-                fail.add(column, top + 0.8, 2.2);
+                fail.add(column, top + 0.8, 1.6);
             }
             if bin.info > 0 {
-                info.add(column, top + 7.0, 2.2);
+                info.add(column, top + 7.6, 1.6);
             }
         }
     }
@@ -135,8 +140,8 @@ fn cells(html: &mut Html, context: &Context<'_>) {
     for (level, cells) in ok.into_iter().enumerate() {
         put!(html, "<path class=\"ok s{level}\" d=\"{}\"/>", cells.finish());
     }
-    put!(html, "<path class=\"fail\" d=\"{}\"/>", fail.finish());
-    put!(html, "<path class=\"info\" d=\"{}\"/></svg>", info.finish());
+    put!(html, "<path class=\"fail tick\" d=\"{}\"/>", fail.finish());
+    put!(html, "<path class=\"info tick\" d=\"{}\"/></svg>", info.finish());
 }
 
 fn table(html: &mut Html, context: &Context<'_>) {

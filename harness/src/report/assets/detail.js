@@ -85,7 +85,7 @@
   }
 
   function empty() {
-    const svg = document.createElementNS("http" + "://www.w3.org/2000/svg", "svg");
+    const svg = document.createElementNS(bins.namespaceURI, "svg");
     const box = lanes.getBoundingClientRect();
     svg.setAttribute("width", box.width);
     svg.setAttribute("height", data.lanes.length * LANE);
@@ -106,8 +106,8 @@
     const [svg, width] = empty();
     const scale = width / (view.to - view.from);
     const paths = { o: "", f: "", i: "", p: "" };
-    const top = { o: 7.5, f: 2, i: 15, p: 15 };
-    const high = { o: 7, f: 4.5, i: 4.5, p: 4.5 };
+    const top = { o: 6.6, f: 1.6, i: 16.4, p: 16.4 };
+    const high = { o: 8.8, f: 3.8, i: 3.8, p: 3.8 };
     for (const one of shown) {
       const x = Math.max((one.call - view.from) * scale, -4);
       const end = Math.min((one.end - view.from) * scale, width + 4);

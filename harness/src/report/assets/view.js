@@ -87,19 +87,24 @@
     report.show(from - room, to + room);
   };
 
+  // Where "next error" stands in the list; -1 is before its start.
   let error = -1;
-  function toError(index) {
-    if (index === 0 && data.core) {
+  function firstError() {
+    if (!data.core) {
       error = -1;
-      around(data.core[0], data.core[1]);
-      report.say("The counterexample, " + seconds(data.core[0]) + " to " + seconds(data.core[1]) + ".");
-      return;
+      return nextError();
     }
+    error = -1;
+    around(data.core[0], data.core[1]);
+    report.say("The counterexample, " + seconds(data.core[0]) + " to " + seconds(data.core[1]) + ".");
+  }
+
+  function nextError() {
     if (data.errors.length === 0) {
       report.say("Nothing failed and nothing is unknown.");
       return;
     }
-    error = index % data.errors.length;
+    error = (error + 1) % data.errors.length;
     const at = data.errors[error];
     around(at - whole / 100, at + whole / 200);
     report.say("Error " + (error + 1) + " of " + data.errors.length + ", at " + seconds(at) + ".");
@@ -115,8 +120,8 @@
     left: () => move(-0.25),
     right: () => move(0.25),
     all: () => report.show(0, whole),
-    first: () => toError(0),
-    next: () => toError(error + 1),
+    first: firstError,
+    next: nextError,
   };
   element("tools").addEventListener("click", (event) => {
     const action = event.target.closest("[data-do]");
