@@ -26,19 +26,14 @@ impl EventWriter<File> {
     ///
     /// [`HistoryError::Io`] if the file exists or cannot be created.
     pub fn create(path: &Path) -> Result<Self, HistoryError> {
-        File::create_new(path)
-            .map(Self::new)
-            .map_err(|source| io(path, source))
+        File::create_new(path).map(Self::new).map_err(|source| io(path, source))
     }
 }
 
 impl<W: Write> EventWriter<W> {
     /// Starts a history in a sink.
     pub fn new(sink: W) -> Self {
-        Self {
-            sink: BufWriter::with_capacity(BUFFER_BYTES, sink),
-            written: 0,
-        }
+        Self { sink: BufWriter::with_capacity(BUFFER_BYTES, sink), written: 0 }
     }
 
     /// Writes the next event and returns its index, which replaces the one in the event.
@@ -105,11 +100,7 @@ pub fn each_event(
     let mut line = 0;
     loop {
         text.clear();
-        if source
-            .read_line(&mut text)
-            .map_err(|source| io(path, source))?
-            == 0
-        {
+        if source.read_line(&mut text).map_err(|source| io(path, source))? == 0 {
             return Ok(());
         }
         line += 1;
@@ -128,19 +119,12 @@ fn parse(text: &str, line: u64) -> Result<Event, String> {
     if event.index + 1 == line {
         Ok(event)
     } else {
-        Err(format!(
-            "event {} stands where event {} belongs",
-            event.index,
-            line - 1
-        ))
+        Err(format!("event {} stands where event {} belongs", event.index, line - 1))
     }
 }
 
 fn io(path: &Path, source: std::io::Error) -> HistoryError {
-    HistoryError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    HistoryError::Io { path: path.to_owned(), source }
 }
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -203,9 +187,7 @@ mod tests {
         }
         let bytes = writer.sink.into_inner().unwrap();
         let history = read(bytes.as_slice(), Path::new("h")).unwrap();
-        let [cas, read] = history.operations.as_slice() else {
-            panic!("two operations")
-        };
+        let [cas, read] = history.operations.as_slice() else { panic!("two operations") };
         assert_eq!(cas.answer, Answer::Swapped(true));
         assert_eq!((cas.called, cas.returned), (0, Some(1)));
         assert!(matches!(read.action, Action::Read) && read.is_unknown());
@@ -219,31 +201,18 @@ mod tests {
             \"key\":\"k\",\"value\":null}";
         let cases = [
             (format!("{good}\n{{\"index\":1,"), "2", "torn last line"),
-            (
-                format!("{good}\n{good}\n"),
-                "2",
-                "event 0 stands where event 1 belongs",
-            ),
-            (
-                good.replace("read", "dance"),
-                "1",
-                "`dance` cannot be called",
-            ),
+            (format!("{good}\n{good}\n"), "2", "event 0 stands where event 1 belongs"),
+            (good.replace("read", "dance"), "1", "`dance` cannot be called"),
             (good.replace("invoke", "ok"), "1", "without a call"),
             (good.replace(",\"key\":\"k\"", ""), "1", "add a `key`"),
         ];
         for (text, line, wanted) in cases {
             let error = read(text.as_bytes(), Path::new("runs/history.jsonl")).unwrap_err();
             let error = error.to_string();
-            assert!(
-                error.starts_with(&format!("runs/history.jsonl:{line}: ")),
-                "{error}"
-            );
+            assert!(error.starts_with(&format!("runs/history.jsonl:{line}: ")), "{error}");
             assert!(error.contains(wanted), "{error}");
         }
-        let missing = read_file(Path::new("no/such/history.jsonl"))
-            .unwrap_err()
-            .to_string();
+        let missing = read_file(Path::new("no/such/history.jsonl")).unwrap_err().to_string();
         assert!(missing.starts_with("no/such/history.jsonl: "), "{missing}");
     }
 
@@ -264,21 +233,9 @@ mod tests {
         let mut events = vec![
             event(0, three, EventKind::Invoke, "cas", five),
             event(1, three, EventKind::Ok, "cas", Value::Flag(true)),
-            event(
-                2,
-                four,
-                EventKind::Invoke,
-                "write",
-                Value::Text("9".to_owned()),
-            ),
+            event(2, four, EventKind::Invoke, "write", Value::Text("9".to_owned())),
             event(3, four, EventKind::Fail, "write", Value::Null),
-            event(
-                4,
-                Process::Nemesis,
-                EventKind::Info,
-                "kill-one",
-                Value::Text("node 2".into()),
-            ),
+            event(4, Process::Nemesis, EventKind::Info, "kill-one", Value::Text("node 2".into())),
             event(5, three, EventKind::Invoke, "read", Value::Null),
         ];
         events[1].node = Some(2);

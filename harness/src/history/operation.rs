@@ -85,7 +85,6 @@ impl Operation {
     /// Returns whether this operation certainly ended before the other began.
     #[must_use]
     pub fn precedes(&self, other: &Self) -> bool {
-        self.returned
-            .is_some_and(|returned| returned < other.called)
+        self.returned.is_some_and(|returned| returned < other.called)
     }
 }

@@ -154,10 +154,7 @@ impl HistoryBuilder {
     /// Finds the call that an event ends.
     fn close(&mut self, process: u32, event: &Event) -> Result<usize, HistoryError> {
         let Some(index) = self.open.remove(&process) else {
-            let problem = format!(
-                "process {process} returns from `{}` without a call",
-                event.f
-            );
+            let problem = format!("process {process} returns from `{}` without a call", event.f);
             return Err(self.malformed(problem, "put the `invoke` event before"));
         };
         let operation = &self.history.operations[index];
@@ -218,12 +215,7 @@ impl HistoryBuilder {
     }
 
     fn malformed(&self, problem: String, remedy: &'static str) -> HistoryError {
-        HistoryError::Malformed {
-            place: self.place.clone(),
-            line: self.line,
-            problem,
-            remedy,
-        }
+        HistoryError::Malformed { place: self.place.clone(), line: self.line, problem, remedy }
     }
 }
 

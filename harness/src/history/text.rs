@@ -48,8 +48,7 @@ impl Texts {
         }
         let number = u32::try_from(self.ends.len()).expect("fewer than 2^32 texts");
         self.letters.push_str(text);
-        self.ends
-            .push(u32::try_from(self.letters.len()).expect("texts of at most 4 GiB"));
+        self.ends.push(u32::try_from(self.letters.len()).expect("texts of at most 4 GiB"));
         self.slots[slot] = number;
         Text(number)
     }
@@ -72,9 +71,7 @@ impl Texts {
     #[must_use]
     pub fn text(&self, text: Text) -> &str {
         let index = text.0 as usize;
-        let start = index
-            .checked_sub(1)
-            .map_or(0, |before| self.ends[before] as usize);
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
         &self.letters[start..self.ends[index] as usize]
     }
 

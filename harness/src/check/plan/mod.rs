@@ -14,8 +14,6 @@ mod register;
 use super::ModelName;
 use super::budget::{Cause, Meter};
 use super::exact;
-#[cfg(test)]
-use super::model::Model;
 use super::model::Timed;
 use super::models::{
     Counter, CounterOperation, List, ListOperation, Machine, MachineOperation, Register,
@@ -171,19 +169,5 @@ impl Problem<'_> {
             Self::Machine(_, operations) => operations.len(),
         };
         u32::try_from(len).expect("fewer than 2^32 operations")
-    }
-
-    /// Returns whether the model accepts the operations at these places, one after the other.
-    #[cfg(test)]
-    pub(super) fn accepts(&self, order: &[u32]) -> bool {
-        fn replay<M: Model>(model: &M, all: &[Timed<M::Operation>], order: &[u32]) -> bool {
-            super::model::accepts(model, order.iter().map(|place| &all[*place as usize].operation))
-        }
-        match self {
-            Self::Register(model, operations) => replay(model, operations, order),
-            Self::List(model, operations) => replay(model, operations, order),
-            Self::Counter(model, operations) => replay(model, operations, order),
-            Self::Machine(model, operations) => replay(model, operations, order),
-        }
     }
 }

@@ -1,0 +1,44 @@
+//! Verdicts on histories that others recorded, held against their manifest.
+//!
+//! The histories are read in place and are no part of the project; where they are absent, the test
+//! says so and passes.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail by panic and speak")]
+
+use std::path::{Path, PathBuf};
+
+use synod_harness::check::{Budget, Judgement, ModelName, check_history};
+use synod_harness::history::foreign::Format;
+
+#[test]
+fn every_verdict_is_that_of_the_manifest() {
+    let Some(root) = corpora() else {
+        eprintln!("skipped: ../shared/corpora is not beside the workspace");
+        return;
+    };
+    let manifest = std::fs::read_to_string(root.join("manifest.tsv")).unwrap();
+    let mut judged = 0;
+    for line in manifest.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [file, .., expected] = fields.as_slice() else { panic!("{line:?} has no fields") };
+        let (format, model) = match file.split('/').next() {
+            Some("kv") => (Format::PorcupineKv, ModelName::Kv),
+            _ => (Format::JepsenLog, ModelName::Register),
+        };
+        let history = format.read_file(&root.join(file)).unwrap();
+        let report = check_history(&history, model, Budget::default());
+        let verdict = match &report.judgement {
+            Judgement::Legal { .. } => "linearizable",
+            Judgement::Illegal { .. } => "illegal",
+            Judgement::Unknown { cause } => panic!("{file}: {cause}"),
+        };
+        assert_eq!(verdict, *expected, "{file}");
+        judged += 1;
+    }
+    assert!(judged > 0, "the manifest names no history");
+}
+
+fn corpora() -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
+    let root = workspace.parent()?.join("shared/corpora");
+    root.join("manifest.tsv").exists().then_some(root)
+}
