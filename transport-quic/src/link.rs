@@ -340,8 +340,8 @@ fn breach_of(failure: ReadFailure) -> Result<(), Breach> {
 /// that arrived meanwhile are still to be read, and the other end is not to blame.
 async fn silence(connection: &Connection, suspicion: Duration) {
     let look = suspicion / WATCH_PER_SUSPICION;
-    // One look less, so that the report comes within the limit and not a look after it.
-    let limit = suspicion * SILENCE_SUSPICIONS - look;
+    // Two looks less, so that the report comes within the limit and not a look after it.
+    let limit = suspicion * SILENCE_SUSPICIONS - look * 2;
     let mut looks = tokio::time::interval(look);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut heard, mut silent, mut last) = (0, Duration::ZERO, Instant::now());
