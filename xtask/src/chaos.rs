@@ -1,5 +1,5 @@
-//! The verbs that build the reference system and its harness, and hand over to them: chaos,
-//! replay and bench.
+//! The verbs that build the reference system and its harness, and hand over to them: chaos and
+//! replay.
 //!
 //! What happens in a run is left to the harness. Once both are built, this process becomes it:
 //! Ctrl-C and the exit code are the harness's own. Flags are checked before the build, so that a
@@ -35,16 +35,8 @@ pub(crate) fn replay(arguments: &mut lexopt::Parser) -> Outcome {
     let run = resolve_run(run)?;
     build()?;
     let harness = target_dir().join("debug").join(executable("synod-harness"));
-    Step::new(harness).arg("replay").arg(run).become_it()
-}
-
-/// The verb `bench`: the release build measures itself.
-pub(crate) fn bench(arguments: &mut lexopt::Parser) -> Outcome {
-    let flags: Vec<OsString> = arguments.raw_args()?.collect();
-    println!("bench: building synod-kv (release profile)");
-    Step::cargo().args(["build", "--locked", "--release", "-p", "synod-kv"]).run()?;
-    let server = target_dir().join("release").join(executable("synod-kv"));
-    Step::new(server).arg("bench").args(flags).become_it()
+    let replay = Step::new(harness).arg("replay").arg(run);
+    replay.arg("--runs-dir").arg(runs_dir()).become_it()
 }
 
 /// Builds what a campaign needs, after a word on what is going on.
@@ -128,6 +120,10 @@ const CHAOS_FLAGS: &[(&str, Value)] = &[
     ("nodes", Value::Number),
     ("clients", Value::Number),
     ("nemesis", Value::Word),
+    ("workload", Value::Word),
+    ("timeout-ms", Value::Number),
+    ("rest-ms", Value::Number),
+    ("bridges", Value::Number),
     ("keep", Value::Number),
     ("format", Value::Word),
 ];

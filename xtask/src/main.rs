@@ -11,6 +11,7 @@
     reason = "a command line tool speaks on its standard streams"
 )]
 
+mod bench;
 mod chaos;
 mod ci;
 mod demo;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
-use crate::{chaos, ci, demo, doctor, lint, mutants, spec, suite, tidy};
+use crate::{bench, chaos, ci, demo, doctor, lint, mutants, spec, suite, tidy};
 
 /// A task that can be asked for.
 pub(crate) struct Verb {
@@ -21,7 +21,7 @@ pub(crate) struct Verb {
 pub(crate) const VERBS: &[Verb] = &[
     Verb {
         name: "chaos",
-        takes: "[--seed N] [--time S] [--nodes N] [--clients N] [--nemesis NAME] [--keep N]",
+        takes: "[--seed N] [--time S] [--nodes N] [--clients N] [--nemesis NAME] [...]",
         about: "break a real cluster for a while, and judge what its clients saw",
         run: chaos::chaos,
     },
@@ -69,7 +69,7 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "spec",
-        takes: "[...]",
+        takes: "[--full] [--jobs N] [NAME]",
         about: "check the TLA+ specifications, their refinements, and that wrong variants fail",
         run: spec::run,
     },
@@ -83,7 +83,7 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "bench",
         takes: "[...]",
         about: "throughput and latency of three processes, durable and encrypted",
-        run: chaos::bench,
+        run: bench::run,
     },
     Verb {
         name: "ci",
