@@ -157,22 +157,20 @@ async fn requests_wait_while_replies_are_not_read() {
     .await;
     let served = port.counters().count(Count::FramesIn);
     assert!(served < 60, "all {served} requests were read");
+    // Once the client reads, every request is served in the end.
     for _ in 0..asked {
-        while let Some(event) = inbox.try_recv() {
-            assert!(matches!(event, ClientEvent::Request { .. }), "{event:?}");
-            assert_eq!(port.reply(id, Bytes::from(vec![0; REPLY])), Sent::Queued);
-        }
-        let received = async {
-            tokio::select! {
-                reply = client.recv() => reply.unwrap().len(),
-                event = inbox.recv() => {
-                    assert!(matches!(event, Some(ClientEvent::Request { .. })), "{event:?}");
-                    assert_eq!(port.reply(id, Bytes::from(vec![0; REPLY])), Sent::Queued);
-                    0
+        let reply = async {
+            loop {
+                tokio::select! {
+                    reply = client.recv() => return reply,
+                    event = inbox.recv() => {
+                        assert!(matches!(event, Some(ClientEvent::Request { .. })), "{event:?}");
+                        assert_eq!(port.reply(id, Bytes::from(vec![0; REPLY])), Sent::Queued);
+                    }
                 }
             }
         };
-        soon(received).await;
+        assert_eq!(soon(reply).await.unwrap().len(), REPLY);
     }
     assert_eq!(port.counters().count(Count::SlowReaders), 0);
 }

@@ -1,0 +1,137 @@
+//! Credentials out of files: what is accepted, what is refused and how that is said.
+//!
+//! What it leaves to others: what the certificates say (`refusals.rs`).
+#![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use support::{Authority, CLUSTER, Profile, any, config};
+use synod_transport_quic::{BindError, ClientDialer, Credentials, PeerEndpoint, TlsError};
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("synod-credentials-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn load(folder: &Folder, key_mode: u32) -> (Result<Credentials, TlsError>, PathBuf) {
+    let authority = Authority::new("a");
+    let (certificate, key) = authority.issue(&Profile::node(CLUSTER, 1));
+    let ca = folder.file("ca.pem", &authority.pem(), 0o644);
+    let chain = folder.file("node.pem", &certificate, 0o644);
+    let key = folder.file("node.key", &key, key_mode);
+    (Credentials::load(&ca, &chain, &key), key)
+}
+
+#[test]
+fn a_key_of_its_owner_alone_is_read() {
+    let folder = Folder::new();
+    for mode in [0o600, 0o400] {
+        let credentials = load(&folder, mode).0.unwrap();
+        assert_eq!(credentials.identity().to_string(), format!("synod://{CLUSTER}/node/1"));
+        std::fs::remove_file(folder.0.join("node.key")).unwrap();
+    }
+}
+
+#[test]
+fn a_key_that_others_may_touch_is_refused_with_the_way_out() {
+    for mode in [0o640, 0o604, 0o660, 0o644, 0o601, 0o777] {
+        let folder = Folder::new();
+        let (loaded, path) = load(&folder, mode);
+        let error = loaded.unwrap_err();
+        assert!(matches!(error, TlsError::KeyMode { mode: found, .. } if found == mode));
+        let text = error.to_string();
+        assert!(text.contains(&format!("{mode:04o}")) && text.contains("chmod 600"), "{text}");
+        assert!(text.contains(path.to_str().unwrap()), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_or_empty_file_is_named() {
+    let authority = Authority::new("a");
+    let (certificate, key) = authority.issue(&Profile::node(CLUSTER, 1));
+    let pem = authority.pem();
+    let missing = Path::new("/nonexistent/ca.pem");
+    let error = Credentials::load(missing, missing, missing).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/ca.pem"), "{error}");
+    let parts = [pem.as_bytes(), certificate.as_bytes(), key.as_bytes()];
+    for (lacking, name) in
+        ["authority certificate", "own certificate", "private key"].into_iter().enumerate()
+    {
+        let mut some = parts;
+        some[lacking] = b"";
+        let error = Credentials::from_pem(some[0], some[1], some[2]).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn credentials_print_no_key() {
+    let authority = Authority::new("a");
+    let (certificate, key) = authority.issue(&Profile::node(CLUSTER, 1));
+    let credentials =
+        Credentials::from_pem(authority.pem().as_bytes(), certificate.as_bytes(), key.as_bytes())
+            .unwrap();
+    let printed = format!("{:?}", config(credentials, any(), &[]));
+    assert!(
+        printed.contains("node: PeerId(1)") || printed.contains("Node(PeerId(1))"),
+        "{printed}"
+    );
+    let secret: String = key.lines().filter(|line| !line.starts_with('-')).collect();
+    assert!(!printed.contains(&secret[..16]) && !printed.to_lowercase().contains("key"));
+}
+
+#[tokio::test]
+async fn a_foreign_key_and_a_wrong_role_are_refused_when_binding() {
+    let authority = Authority::new("a");
+    let (certificate, _) = authority.issue(&Profile::node(CLUSTER, 1));
+    let (_, key) = authority.issue(&Profile::node(CLUSTER, 1));
+    let mixed =
+        Credentials::from_pem(authority.pem().as_bytes(), certificate.as_bytes(), key.as_bytes())
+            .unwrap();
+    let bound = PeerEndpoint::bind(config(mixed, any(), &[]));
+    assert!(matches!(bound, Err(BindError::Tls(TlsError::Config(_)))), "{bound:?}");
+    let client = authority.credentials(&Profile::client(CLUSTER, "app"));
+    let bound = PeerEndpoint::bind(config(client, any(), &[]));
+    assert!(matches!(bound, Err(BindError::Role { wanted: "node", .. })), "{bound:?}");
+    let bound = ClientDialer::bind(any(), authority.node(1));
+    assert!(matches!(bound, Err(BindError::Role { wanted: "client", .. })), "{bound:?}");
+}
+
+#[tokio::test]
+async fn settings_out_of_range_are_refused() {
+    let authority = Authority::new("a");
+    let listed = config(authority.node(1), any(), &[(1, any())]);
+    assert!(matches!(PeerEndpoint::bind(listed), Err(BindError::Setting(_))));
+    let mut hasty = config(authority.node(1), any(), &[]);
+    hasty.suspicion = std::time::Duration::from_millis(1);
+    assert!(matches!(PeerEndpoint::bind(hasty), Err(BindError::Setting(_))));
+    let taken = PeerEndpoint::bind(config(authority.node(1), any(), &[])).unwrap();
+    let again = config(authority.node(1), taken.0.local_addr(), &[]);
+    assert!(matches!(PeerEndpoint::bind(again), Err(BindError::Socket { .. })));
+}
