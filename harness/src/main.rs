@@ -1,3 +1,13 @@
 //! The `synod-harness` command.
+//!
+//! It reads the command line and hands over to the library; what it adds is the exit code. The
+//! runtime is single-threaded on purpose: processes are started from the main thread, because the
+//! kernel ends them with the thread that started them.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -132,21 +132,6 @@ impl Bridge {
         }
     }
 
-    /// Ends all bridges: closes their input, waits a little, kills what is left.
-    pub async fn close(self, patience: Duration) {
-        let processes: Vec<Process> = self.lines.into_iter().map(|line| line.process).collect();
-        for process in processes {
-            // Dropping a process that is still there kills it.
-            drop(tokio::time::timeout(patience, process.ended()).await);
-        }
-    }
-
-    /// Returns the error of the first bridge that is gone.
-    #[must_use]
-    pub fn broken(&self) -> Option<BridgeError> {
-        self.lines.iter().find_map(Line::broken)
-    }
-
     async fn ask(
         &self,
         client: u32,

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::time::Instant;
 
 use super::guard::{Guard, Limits};
 use super::logs;
@@ -135,20 +136,23 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Ends a node by SIGTERM, and by SIGKILL if it takes longer than `patience`.
-    ///
-    /// # Errors
-    ///
-    /// [`ClusterError::NoSuchNode`].
-    pub async fn stop(&self, id: NodeId, patience: Duration) -> Result<(), ClusterError> {
-        let node = self.node(id)?;
-        self.resume(id)?;
-        let Some(ended) = self.ask(node, Signal::TERM, "asked to end") else { return Ok(()) };
-        if tokio::time::timeout(patience, ended).await.is_err() {
-            self.kill(id, "did not end when asked, killed").await?;
+    /// Ends all nodes by SIGTERM, and by SIGKILL those that take longer than `patience`.
+    pub async fn stop_all(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut waits = Vec::new();
+        for node in &self.nodes {
+            node.signal(Signal::CONT);
+            waits.extend(self.ask(node, Signal::TERM, "asked to end").map(|ended| (node, ended)));
         }
-        self.note_end(node);
-        Ok(())
+        for (node, ended) in waits {
+            if tokio::time::timeout_at(deadline, ended).await.is_err() {
+                let late = self.ask(node, Signal::KILL, "did not end when asked, killed");
+                if let Some(ended) = late {
+                    ended.await;
+                }
+            }
+            self.note_end(node);
+        }
     }
 
     /// Stops a node's clock by SIGSTOP. Returns whether it ran.
@@ -157,8 +161,7 @@ impl Cluster {
     ///
     /// [`ClusterError::NoSuchNode`].
     pub fn pause(&self, id: NodeId) -> Result<bool, ClusterError> {
-        let state = self.node(id)?.lock();
-        Ok(state.process.as_ref().is_some_and(|process| process.signal(Signal::STOP)))
+        Ok(self.node(id)?.signal(Signal::STOP))
     }
 
     /// Lets a paused node go on.
@@ -167,10 +170,7 @@ impl Cluster {
     ///
     /// [`ClusterError::NoSuchNode`].
     pub fn resume(&self, id: NodeId) -> Result<(), ClusterError> {
-        let state = self.node(id)?.lock();
-        if let Some(process) = &state.process {
-            process.signal(Signal::CONT);
-        }
+        self.node(id)?.signal(Signal::CONT);
         Ok(())
     }
 
@@ -295,6 +295,11 @@ impl Cluster {
 }
 
 impl Node {
+    /// Sends a signal; returns whether a process was there to get it.
+    fn signal(&self, signal: Signal) -> bool {
+        self.lock().process.as_ref().is_some_and(|process| process.signal(signal))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -83,6 +83,8 @@ pub fn prune(runs: &Path, keep: usize) -> io::Result<()> {
 
 /// The plan: what was to be done.
 pub const PLAN: &str = "plan.json";
+/// The system under test and its binary.
+pub const CAST: &str = "system.json";
 /// The history: what the clients did and saw.
 pub const HISTORY: &str = "history.jsonl";
 /// The schedule: what was really done.

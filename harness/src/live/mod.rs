@@ -6,21 +6,30 @@
 //! is correct.
 
 mod fabric;
+mod finish;
 mod held;
 mod relay;
 
 pub mod breaker;
 pub mod bridge;
+pub mod clients;
 pub mod cluster;
+pub mod console;
 pub mod folder;
 pub mod guard;
+pub mod heal;
+pub mod interrupt;
+pub mod judge;
 pub mod leaders;
 pub mod logs;
 
 pub mod network;
+pub mod poll;
 pub mod ports;
 pub mod process;
 pub mod record;
+pub mod run;
+pub mod setup;
 pub mod system;
 
 pub use fabric::{CLIENTS, FaultId};

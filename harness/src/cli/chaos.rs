@@ -1,0 +1,280 @@
+//! `synod-harness chaos` and `replay`: from flags, or from a run folder, to a run.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+use synod_harness::fault::{Millis, NodeId};
+use synod_harness::live::console::{Console, Format};
+use synod_harness::live::folder;
+use synod_harness::live::guard::{Guard, Limits};
+use synod_harness::live::interrupt::Interrupt;
+use synod_harness::live::run::{Order, RunError, run};
+use synod_harness::live::setup::{Cast, NODES_MAX, SetupError, WrittenCast};
+use synod_harness::live::system::{SYNOD_KV, System};
+use synod_harness::nemesis::Nemesis;
+use synod_harness::random::{Seed, mix};
+use synod_harness::schedule::Plan;
+use synod_harness::workload::Workload;
+
+use super::{INTERNAL, USAGE, fail};
+
+#[derive(Debug, Args)]
+pub(super) struct ChaosArguments {
+    #[command(flatten)]
+    system: SystemArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+    /// The seed from which faults, operations and decisions about packets follow; drawn if absent.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long faults come and go, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    time: u64,
+    /// How many nodes.
+    #[arg(long, default_value_t = 3,
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
+    nodes: u16,
+    /// How many logical clients.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    clients: u32,
+    /// What the cluster suffers from: mix, calm, or one kind of fault.
+    #[arg(long, value_name = "NAME", default_value = "mix")]
+    nemesis: String,
+    /// What the clients do: mix, registers, append or counter.
+    #[arg(long, value_name = "NAME", default_value = "mix")]
+    workload: String,
+    /// How long an operation may take before its outcome counts as unknown, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 2_000,
+        value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    timeout_ms: u64,
+    /// How long a client rests at most between two operations, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 4,
+        value_parser = clap::value_parser!(u64).range(0..=600_000))]
+    rest_ms: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArguments {
+    /// The folder of the run.
+    run: PathBuf,
+    #[command(flatten)]
+    output: OutputArguments,
+    /// Another binary than the run had.
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct SystemArguments {
+    /// The system under test: synod-kv, or a JSON file that describes another one.
+    #[arg(long, value_name = "NAME|FILE", default_value = SYNOD_KV)]
+    system: String,
+    /// The system's binary.
+    #[arg(long, value_name = "PATH", default_value = "target/debug/synod-kv")]
+    binary: PathBuf,
+    /// How many bridge processes share the clients.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    bridges: u32,
+}
+
+#[derive(Debug, Args)]
+struct OutputArguments {
+    /// Where run folders are made.
+    #[arg(long, value_name = "DIR", default_value = "target/chaos")]
+    runs_dir: PathBuf,
+    /// How many runs are kept; those that found a violation are kept beyond that.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    keep: usize,
+    /// What is printed: lines for people, or one JSON object at the end.
+    #[arg(long, value_enum, default_value_t = FormatArgument::Text)]
+    format: FormatArgument,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArgument {
+    Text,
+    Json,
+}
+
+/// A failure with the exit code that stands for it.
+struct Refusal(u8, String);
+
+pub(super) fn chaos(arguments: &ChaosArguments) -> ExitCode {
+    match order_of(arguments) {
+        Ok(order) => perform(&order, arguments.output.format),
+        Err(Refusal(code, error)) => fail(code, &error),
+    }
+}
+
+pub(super) fn replay(arguments: &ReplayArguments) -> ExitCode {
+    match recorded_order(arguments) {
+        Ok(order) => perform(&order, arguments.output.format),
+        Err(Refusal(code, error)) => fail(code, &error),
+    }
+}
+
+fn perform(order: &Order, format: FormatArgument) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(INTERNAL, &error),
+    };
+    let mut console = Console::new(match format {
+        FormatArgument::Text => Format::Text,
+        FormatArgument::Json => Format::Json,
+    });
+    let outcome = runtime.block_on(async {
+        let interrupt =
+            Interrupt::listen().map_err(|error| Refusal(INTERNAL, error.to_string()))?;
+        run(order, &interrupt, &mut console).await.map_err(|error| refusal(&error))
+    });
+    match outcome {
+        Ok(finished) => ExitCode::from(finished.summary.verdict.exit_code()),
+        Err(Refusal(code, error)) => fail(code, &error),
+    }
+}
+
+fn order_of(arguments: &ChaosArguments) -> Result<Order, Refusal> {
+    let nemesis: Nemesis = parsed(&arguments.nemesis)?;
+    let workload: Workload = parsed(&arguments.workload)?;
+    let system = system_of(&arguments.system.system)?;
+    let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));
+    let nodes: Vec<NodeId> = (1..=arguments.nodes).map(NodeId).collect();
+    let time_ms = Millis(arguments.time * 1_000);
+    let plan = Plan {
+        format: Plan::FORMAT,
+        seed,
+        system: system.name.clone(),
+        nodes: arguments.nodes,
+        clients: arguments.clients,
+        workload: workload.name().to_owned(),
+        nemesis: nemesis.name().to_owned(),
+        time_ms,
+        timeout_ms: Millis(arguments.timeout_ms),
+        rest_ms: Millis(arguments.rest_ms),
+        faults: nemesis.plan(seed, &nodes, time_ms),
+    };
+    let cast = Cast {
+        system,
+        binary: absolute(&arguments.system.binary),
+        guard: Guard::of_this_process(),
+        limits: Limits::default(),
+        bridges: arguments.system.bridges,
+    };
+    let reproduce = reproduction(arguments, &plan);
+    Ok(order(plan, workload, cast, &arguments.output, reproduce))
+}
+
+fn recorded_order(arguments: &ReplayArguments) -> Result<Order, Refusal> {
+    let plan: Plan = recorded(&arguments.run.join(folder::PLAN))?;
+    let written: WrittenCast = recorded(&arguments.run.join(folder::CAST))?;
+    if plan.format != Plan::FORMAT {
+        let words = "the plan was written by another version of the harness";
+        return Err(Refusal(USAGE, format!("{words} (form {})", plan.format)));
+    }
+    let workload: Workload = parsed(&plan.workload)?;
+    let cast = Cast {
+        system: written.system,
+        binary: arguments.binary.as_deref().map_or(written.binary, absolute),
+        guard: Guard::of_this_process(),
+        limits: Limits::default(),
+        bridges: written.bridges,
+    };
+    let run = arguments.run.canonicalize().unwrap_or_else(|_| arguments.run.clone());
+    let reproduce = format!("synod-harness replay {}", run.display());
+    Ok(order(plan, workload, cast, &arguments.output, reproduce))
+}
+
+fn order(
+    plan: Plan,
+    workload: Workload,
+    cast: Cast,
+    output: &OutputArguments,
+    reproduce: String,
+) -> Order {
+    Order { plan, workload, cast, runs: output.runs_dir.clone(), keep: output.keep, reproduce }
+}
+
+/// Spells the command that makes the same plan again.
+fn reproduction(arguments: &ChaosArguments, plan: &Plan) -> String {
+    let ChaosArguments { time, nodes, clients, nemesis, workload, .. } = arguments;
+    let (program, system) = if arguments.system.system == SYNOD_KV {
+        ("cargo xtask chaos", String::new())
+    } else {
+        let SystemArguments { system, binary, .. } = &arguments.system;
+        let flags = format!(" --system {system} --binary {}", binary.display());
+        ("synod-harness chaos", flags)
+    };
+    let mut command = format!(
+        "{program}{system} --seed {} --time {time} --nodes {nodes} --clients {clients} \
+         --nemesis {nemesis}",
+        plan.seed
+    );
+    for (flag, value, default) in [
+        ("--workload", workload.clone(), "mix"),
+        ("--timeout-ms", arguments.timeout_ms.to_string(), "2000"),
+        ("--rest-ms", arguments.rest_ms.to_string(), "4"),
+    ] {
+        if value != default {
+            command.push_str(&format!(" {flag} {value}"));
+        }
+    }
+    command
+}
+
+fn system_of(name: &str) -> Result<System, Refusal> {
+    if name == SYNOD_KV {
+        return Ok(System::synod_kv());
+    }
+    if !name.ends_with(".json") {
+        let words = format!("there is no system `{name}`; use {SYNOD_KV}, or name a .json file");
+        return Err(Refusal(USAGE, words));
+    }
+    recorded(Path::new(name))
+}
+
+fn recorded<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Refusal> {
+    let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", path.display()));
+    let text = std::fs::read(path).map_err(|error| refused(&error))?;
+    serde_json::from_slice(&text).map_err(|error| refused(&error))
+}
+
+fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<T, Refusal> {
+    name.parse().map_err(|error: T::Err| Refusal(USAGE, error.to_string()))
+}
+
+/// A program that is not there is the caller's to build or to name; all else is the environment.
+fn refusal(error: &RunError) -> Refusal {
+    let code = match error {
+        RunError::Setup(
+            SetupError::NoProgram { .. } | SetupError::System(_) | SetupError::TooManyNodes { .. },
+        ) => USAGE,
+        RunError::Setup(
+            SetupError::Cluster(_)
+            | SetupError::Bridge(_)
+            | SetupError::Io { .. }
+            | SetupError::Failed { .. }
+            | SetupError::NotReady { .. },
+        )
+        | RunError::Cluster(_)
+        | RunError::Bridge(_)
+        | RunError::History(_)
+        | RunError::Report(_)
+        | RunError::Write { .. } => INTERNAL,
+    };
+    Refusal(code, error.to_string())
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Draws a seed that is easy to type.
+fn drawn_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    mix(now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000_000
+}

@@ -1,0 +1,76 @@
+//! The command line: its words, its help, its exit codes.
+
+mod chaos;
+mod guard;
+mod judge;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Breaks real processes without root and judges the histories of their clients.
+#[derive(Debug, Parser)]
+#[command(name = "synod-harness", version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts a cluster, breaks it by a plan, heals it, and judges what its clients saw.
+    #[command(after_help = EXIT_CODES)]
+    Chaos(chaos::ChaosArguments),
+    /// Runs the plan of an earlier run again.
+    ///
+    /// The plan, the operations and the decisions about packets are the same; real processes do
+    /// not repeat the timing of their threads, so the outcome may differ.
+    #[command(after_help = EXIT_CODES)]
+    Replay(chaos::ReplayArguments),
+    /// Renders the report page of a run again.
+    #[command(after_help = EXIT_CODES)]
+    Report(judge::ReportArguments),
+    /// Becomes a command that cannot outlive the harness.
+    #[command(hide = true)]
+    Guard(guard::GuardArguments),
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing can be done about a closed standard error.
+            drop(error.print());
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    match arguments.command {
+        Command::Chaos(arguments) => chaos::chaos(&arguments),
+        Command::Replay(arguments) => chaos::replay(&arguments),
+        Command::Report(arguments) => judge::report(&arguments),
+        Command::Guard(arguments) => guard::guard(&arguments),
+    }
+}
+
+/// Says on standard error what went wrong, and returns the exit code for it.
+fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    drop(writeln!(std::io::stderr(), "synod-harness: {error}"));
+    ExitCode::from(code)
+}
+
+/// The exit code for a command line that makes no sense.
+const USAGE: u8 = 64;
+
+/// The exit code for a failure of the harness or of its environment.
+const INTERNAL: u8 = 70;
+
+const EXIT_CODES: &str = "Exit codes:
+  0    PASS: the history is correct, and enough was exercised
+  1    VIOLATION: the history, or the state after healing, breaks a promise
+  2    UNKNOWN or VOID: no verdict within the budget, or too little was exercised
+  64   the command line makes no sense
+  70   the harness or its environment failed
+  130  interrupted; a report was still written";
