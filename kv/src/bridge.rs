@@ -1,3 +1,168 @@
-//! Speaks line-JSON for many logical clients of the cluster.
+//! `synod-kv bridge`: line-JSON on stdin and stdout for many logical clients of the cluster.
+//!
+//! Each logical client has a session of its own; all share one connection to each node. Lines are
+//! read as they come and answered as their operations end, in any order. What the lines mean is
+//! said by `protocol`. The claims kept true: every line that carries an id is answered exactly
+//! once; nothing but answers is written to stdout; and what may have happened is never `fail`.
 
 mod protocol;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use synod_node::{Ballot, Client, NodeId, Status};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+
+use crate::client::{Answer as KvAnswer, KvError, KvSession};
+use protocol::{Answer, Encoded, LINE_BYTES_MAX, Operation, Request, Verdict};
+
+/// Serves the lines of `input` until its end, and answers on `output`.
+///
+/// # Errors
+///
+/// When reading or writing fails; a line of more than 8 MiB counts as such.
+pub async fn bridge(
+    client: Client,
+    timeout: Duration,
+    input: impl AsyncBufRead + Unpin,
+    output: impl AsyncWrite + Send + Unpin + 'static,
+) -> std::io::Result<()> {
+    let (answers, lines) = mpsc::channel(ANSWERS_MAX);
+    let writer = tokio::spawn(write_answers(lines, output));
+    let read = read_requests(client, timeout, input, answers).await;
+    // All senders of answers are gone here, so the writer ends.
+    let written = writer.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    read.and(written)
+}
+
+async fn read_requests(
+    client: Client,
+    timeout: Duration,
+    mut input: impl AsyncBufRead + Unpin,
+    answers: mpsc::Sender<Answer>,
+) -> std::io::Result<()> {
+    let mut sessions: BTreeMap<u64, Arc<Mutex<KvSession>>> = BTreeMap::new();
+    let mut running = JoinSet::new();
+    let mut line = Vec::new();
+    while read_line(&mut input, &mut line).await? {
+        let request = match Request::parse(&line) {
+            Ok(request) => request,
+            Err(answer) => {
+                // A writer that is gone ends the loop with its own error.
+                let _ = answers.send(answer).await;
+                continue;
+            }
+        };
+        while running.try_join_next().is_some() {}
+        if running.len() >= OPERATIONS_MAX {
+            running.join_next().await;
+        }
+        let timeout = request.timeout_ms.map_or(timeout, Duration::from_millis);
+        let session = sessions
+            .entry(request.client)
+            .or_insert_with(|| Arc::new(Mutex::new(KvSession::new(&client, timeout))));
+        let (session, client, answers) = (Arc::clone(session), client.clone(), answers.clone());
+        running.spawn(async move {
+            let id = Some(request.id);
+            let verdict = run(request.operation, timeout, &session, &client).await;
+            let _ = answers.send(Answer { id, verdict }).await;
+        });
+    }
+    while running.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn run(
+    operation: Operation,
+    timeout: Duration,
+    session: &Mutex<KvSession>,
+    client: &Client,
+) -> Verdict {
+    if let Operation::Status { node } = operation {
+        return match client.status(NodeId::new(node), timeout).await {
+            Some(status) => Verdict::Ok { value: status_value(&status) },
+            None => Verdict::fail(format!("node {node} does not answer")),
+        };
+    }
+    // One logical client has one operation open: a second one waits for the first.
+    let mut session = session.lock().await;
+    session.set_timeout(timeout);
+    let outcome = match operation.encode() {
+        Some(Encoded::Command(command)) => session.encoded_command(command).await,
+        Some(Encoded::Query(query)) => session.encoded_query(query).await,
+        None => return Verdict::fail("not an operation of the machine"),
+    };
+    match outcome {
+        Ok(KvAnswer(reply)) => Verdict::of_reply(&reply),
+        Err(KvError::NotApplied(error)) => Verdict::Fail { error },
+        Err(KvError::Unknown(error)) => Verdict::Info { error },
+    }
+}
+
+/// What a node says about itself, as the harness reads it.
+pub(crate) fn status_value(status: &Status) -> serde_json::Value {
+    let ballot = |ballot: Ballot| format!("{}.{}", ballot.round(), ballot.node().number());
+    json!({
+        "node": status.node.number(),
+        "incarnation": status.incarnation,
+        "leads": status.leads.map(ballot),
+        "follows": status.follows.map(ballot),
+        "chosen": status.chosen.number(),
+        "applied": status.applied.number(),
+        "digest": format!("{:016x}", status.digest),
+        "promised": ballot(status.promised),
+    })
+}
+
+/// Reads one line without its end; false at the end of the input.
+async fn read_line(
+    input: &mut (impl AsyncBufRead + Unpin),
+    line: &mut Vec<u8>,
+) -> std::io::Result<bool> {
+    line.clear();
+    loop {
+        let (taken, ended) = {
+            let ready = input.fill_buf().await?;
+            if ready.is_empty() {
+                return Ok(!line.is_empty());
+            }
+            let end = ready.iter().position(|byte| *byte == b'\n');
+            let taken = end.unwrap_or(ready.len());
+            line.extend_from_slice(&ready[..taken]);
+            (taken + usize::from(end.is_some()), end.is_some())
+        };
+        input.consume(taken);
+        if line.len() > LINE_BYTES_MAX {
+            let reason = format!("a line of more than {LINE_BYTES_MAX} bytes");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason));
+        }
+        if ended {
+            return Ok(true);
+        }
+    }
+}
+
+async fn write_answers(
+    mut answers: mpsc::Receiver<Answer>,
+    mut output: impl AsyncWrite + Unpin,
+) -> std::io::Result<()> {
+    while let Some(answer) = answers.recv().await {
+        let mut lines = answer.line();
+        while let Ok(answer) = answers.try_recv() {
+            lines.extend(answer.line());
+        }
+        output.write_all(&lines).await?;
+        output.flush().await?;
+    }
+    Ok(())
+}
+
+/// How many operations may be open at once over all logical clients.
+const OPERATIONS_MAX: usize = 4096;
+
+/// How many answers may wait for stdout.
+const ANSWERS_MAX: usize = 256;

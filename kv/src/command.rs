@@ -40,7 +40,8 @@ pub enum Command<'a> {
         /// The key.
         key: Blob<'a>,
     },
-    /// Binds the key to `value` if it is bound to `expected` at that moment.
+    /// Binds the key to `value` if it is bound to `expected` at that moment. Both values together
+    /// have at most [`VALUE_BYTES_MAX`] bytes, as they travel in one command.
     CompareAndSet {
         /// The key.
         key: Blob<'a>,
@@ -153,7 +154,7 @@ pub enum Malformed {
     #[error("a key must have 1 to {KEY_BYTES_MAX} bytes")]
     Key,
     /// A value is too long.
-    #[error("a value must have at most {VALUE_BYTES_MAX} bytes")]
+    #[error("a value, or the two of a comparison, must have at most {VALUE_BYTES_MAX} bytes")]
     Value,
     /// The bounds of a range query are zero or too large.
     #[error("a range must ask for 1 to {RANGE_ENTRIES_MAX} entries, {RANGE_BYTES_MAX} bytes")]
@@ -188,8 +189,8 @@ impl<'a> Command<'a> {
             Self::Delete { .. } | Self::Increment { .. } => Ok(()),
             Self::Put { value, .. } | Self::Append { suffix: value, .. } => check_value(value),
             Self::CompareAndSet { expected, value, .. } => {
-                check_value(expected.unwrap_or(Blob(b"")))?;
-                check_value(value)
+                let both = expected.map_or(0, |expected| expected.0.len()) + value.0.len();
+                if both <= VALUE_BYTES_MAX { Ok(()) } else { Err(Malformed::Value) }
             }
         }?;
         Ok(command)
@@ -366,6 +367,12 @@ mod tests {
         assert_eq!(put(&long_key, b""), Err(Malformed::Key));
         assert_eq!(put(b"", b""), Err(Malformed::Key));
         assert_eq!(put(b"k", &long_value), Err(Malformed::Value));
+        let (half, key) = (Blob(&long_value[..VALUE_BYTES_MAX / 2]), Blob(b"k"));
+        let both = Command::CompareAndSet { key, expected: Some(half), value: half };
+        assert_eq!(Command::decode(&both.encode()), Ok(both));
+        let more = Blob(&long_value[..=VALUE_BYTES_MAX / 2]);
+        let both = Command::CompareAndSet { key, expected: Some(half), value: more };
+        assert_eq!(Command::decode(&both.encode()), Err(Malformed::Value));
     }
 
     #[test]

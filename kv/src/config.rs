@@ -29,6 +29,8 @@ pub struct ServerConfig {
     pub node: u16,
     /// The folder of the journal.
     pub data: PathBuf,
+    /// Whether a missing journal is made.
+    pub create_data: bool,
     /// Where this node listens to its peers.
     pub peer_listen: SocketAddr,
     /// Where this node listens to clients.
@@ -130,6 +132,7 @@ impl ServerConfig {
             cluster: cluster(layers)?,
             node,
             data: layers.text("data")?.into(),
+            create_data: create_data(layers)?,
             peer_listen,
             client_listen,
             peers,
@@ -231,6 +234,14 @@ fn set_flags(layers: &mut Layers, pairs: &[String]) -> Result<(), ConfigError> {
         layers.flag("--set", key, text)?;
     }
     Ok(())
+}
+
+fn create_data(layers: &Layers) -> Result<bool, ConfigError> {
+    match layers.text("create_data")? {
+        "if-missing" => Ok(true),
+        "never" => Ok(false),
+        _ => Err(layers.wrong("create_data", "wanted if-missing or never")),
+    }
 }
 
 fn cluster(layers: &Layers) -> Result<String, ConfigError> {
@@ -340,6 +351,7 @@ const SERVER: &[Setting] = &[
     CLUSTER,
     setting("node", Kind::Number, None, "node = 1"),
     setting("data", Kind::Path, None, "data = \"node-1\""),
+    setting("create_data", Kind::Text, Some("if-missing"), "create_data = \"never\""),
     setting("peer_listen", Kind::Text, None, "peer_listen = \"127.0.0.1:7001\""),
     setting("client_listen", Kind::Text, None, "client_listen = \"127.0.0.1:7101\""),
     setting("peers.*", Kind::Text, None, "[peers] 1 = \"127.0.0.1:7001\""),

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
+use synod_node::{Invalid, StateMachine};
 
-use crate::command::{Blob, Command, Malformed, Query, Rejection, Reply, VALUE_BYTES_MAX};
+use crate::command::{Blob, Command, Query, Rejection, Reply, VALUE_BYTES_MAX};
 use crate::digest::{Digest, EntryHash};
 
 /// The replicated map.
@@ -71,40 +72,6 @@ impl Machine {
                 self.range(first, end, entries_max as usize, bytes_max as usize)
             }
         }
-    }
-
-    /// Checks that bytes are a command that [`Machine::apply`] understands.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the bytes.
-    pub fn validate(command: &[u8]) -> Result<(), Malformed> {
-        Command::decode(command).map(drop)
-    }
-
-    /// Executes an encoded command and returns the encoded reply.
-    pub fn apply(&mut self, command: &[u8]) -> Bytes {
-        let reply = match Command::decode(command) {
-            Ok(command) => self.execute(command),
-            Err(_) => Reply::Rejected(Rejection::Malformed),
-        };
-        reply.encode().into()
-    }
-
-    /// Answers an encoded query with an encoded reply.
-    #[must_use]
-    pub fn query(&self, query: &[u8]) -> Bytes {
-        let reply = match Query::decode(query) {
-            Ok(query) => self.answer(query),
-            Err(_) => Reply::Rejected(Rejection::Malformed),
-        };
-        reply.encode().into()
-    }
-
-    /// Returns the fingerprint of the state; equal states have equal ones.
-    #[must_use]
-    pub fn digest(&self) -> u64 {
-        self.digest.value()
     }
 
     fn value(&self, key: Blob<'_>) -> Option<Blob<'_>> {
@@ -181,6 +148,32 @@ impl Machine {
             self.digest.remove(entry.hash);
         }
         removed.is_some()
+    }
+}
+
+impl StateMachine for Machine {
+    fn validate(&self, command: &[u8]) -> Result<(), Invalid> {
+        Command::decode(command).map(drop).map_err(|malformed| Invalid::new(malformed.to_string()))
+    }
+
+    fn apply(&mut self, command: &[u8]) -> Bytes {
+        let reply = match Command::decode(command) {
+            Ok(command) => self.execute(command),
+            Err(_) => Reply::Rejected(Rejection::Malformed),
+        };
+        reply.encode().into()
+    }
+
+    fn query(&self, query: &[u8]) -> Bytes {
+        let reply = match Query::decode(query) {
+            Ok(query) => self.answer(query),
+            Err(_) => Reply::Rejected(Rejection::Malformed),
+        };
+        reply.encode().into()
+    }
+
+    fn digest(&self) -> u64 {
+        self.digest.value()
     }
 }
 
@@ -298,7 +291,7 @@ mod tests {
 
     fn run(machine: &mut Machine, op: &Op) -> Bytes {
         let command = |machine: &mut Machine, command: Command<'_>| {
-            assert_eq!(Machine::validate(&command.encode()), Ok(()));
+            assert_eq!(machine.validate(&command.encode()), Ok(()));
             machine.apply(&command.encode())
         };
         match op {
@@ -346,7 +339,7 @@ mod tests {
             let digest = machine.digest();
             prop_assert!(Reply::decode(&machine.apply(&bytes)).is_ok());
             prop_assert!(Reply::decode(&machine.query(&bytes)).is_ok());
-            if Machine::validate(&bytes).is_err() {
+            if machine.validate(&bytes).is_err() {
                 prop_assert_eq!(machine.digest(), digest);
             }
         }

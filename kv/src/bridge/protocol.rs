@@ -201,6 +201,8 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use synod_node::StateMachine as _;
+
     use super::*;
     use crate::machine::Machine;
 

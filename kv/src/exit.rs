@@ -1,0 +1,85 @@
+//! How the program ends: an exit code that is part of the interface, and one line that says why.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use crate::client::KvError;
+
+/// The end of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    code: u8,
+    reason: Option<String>,
+}
+
+impl Exit {
+    /// Everything was done.
+    #[must_use]
+    pub fn done() -> Self {
+        Self { code: 0, reason: None }
+    }
+
+    /// The answer is no, which the caller asked to hear as a code.
+    #[must_use]
+    pub fn no() -> Self {
+        Self { code: 1, reason: None }
+    }
+
+    /// The command line or a value on it is wrong.
+    #[must_use]
+    pub fn usage(reason: impl Display) -> Self {
+        Self::with(64, reason)
+    }
+
+    /// An operation has no answer: its fate is unknown, or it certainly did not happen.
+    #[must_use]
+    pub fn operation(error: &KvError, troubles: &str) -> Self {
+        let code = match error {
+            KvError::Unknown(_) => 2,
+            KvError::NotApplied(_) => 69,
+        };
+        if troubles.is_empty() {
+            return Self::with(code, error);
+        }
+        Self::with(code, format!("{error} ({troubles})"))
+    }
+
+    /// Something went wrong inside.
+    #[must_use]
+    pub fn internal(reason: impl Display) -> Self {
+        Self::with(70, reason)
+    }
+
+    /// A file or folder cannot be made.
+    #[must_use]
+    pub fn cannot_make(reason: impl Display) -> Self {
+        Self::with(73, reason)
+    }
+
+    /// The data folder or a port cannot be used.
+    #[must_use]
+    pub fn unusable(reason: impl Display) -> Self {
+        Self::with(74, reason)
+    }
+
+    /// The configuration is wrong.
+    #[must_use]
+    pub fn config(reason: impl Display) -> Self {
+        Self::with(78, reason)
+    }
+
+    /// Prints the reason as one line on stderr and returns the code.
+    #[must_use]
+    pub fn report(self) -> ExitCode {
+        if let Some(reason) = &self.reason {
+            // A closed stderr leaves the code, which says the same.
+            let _ = writeln!(io::stderr(), "synod-kv: {reason}");
+        }
+        ExitCode::from(self.code)
+    }
+
+    fn with(code: u8, reason: impl Display) -> Self {
+        Self { code, reason: Some(reason.to_string().replace('\n', " ")) }
+    }
+}

@@ -1,0 +1,292 @@
+//! What each command of the command line does, from its arguments to its exit code.
+//!
+//! Values are printed as they are, without quotes and with one line end; everything else that is
+//! worth saying goes to stderr. The server has a file of its own (`serve`).
+
+use std::io::{self, Write};
+
+use synod_node::{Client, NodeId, Status};
+use tokio::io::{BufReader, stdin, stdout};
+
+use crate::bench::{BenchError, Measurement, measure};
+use crate::bridge::{bridge, status_value};
+use crate::cli::{
+    BenchArgs, Cli, Command as Verb, InitArgs, LogFormat, RangeArgs, ServeArgs, StatusArgs,
+    TargetArgs,
+};
+use crate::client::{Answer, KvError, KvSession, client_config};
+use crate::command::{Blob, Command, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply};
+use crate::config::{ClientConfig, LogConfig, ServerConfig};
+use crate::exit::Exit;
+use crate::init::{InitError, init};
+use crate::serve::serve;
+
+/// Runs the program.
+pub fn run(cli: Cli) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return Exit::internal(format!("no runtime: {error}")),
+    };
+    let exit = runtime.block_on(dispatch(cli.command));
+    // A read of stdin may hang in a thread of the runtime; nobody waits for it.
+    runtime.shutdown_background();
+    exit.unwrap_or_else(|exit| exit)
+}
+
+async fn dispatch(verb: Verb) -> Result<Exit, Exit> {
+    match verb {
+        Verb::Init(args) => run_init(&args),
+        Verb::Serve(args) => run_serve(&args).await,
+        Verb::Bench(args) => run_bench(&args).await,
+        Verb::Status(args) => run_status(&args).await,
+        Verb::Bridge(target) => run_bridge(&target).await,
+        Verb::Range(args) => run_range(&args).await,
+        Verb::Get(args) => {
+            let query = Query::Get { key: Blob(args.key.as_bytes()) };
+            Target::open(&args.target)?.query(&query).await
+        }
+        Verb::Put(args) => {
+            let (key, value) = (Blob(args.key.as_bytes()), Blob(args.value.as_bytes()));
+            Target::open(&args.target)?.command(&Command::Put { key, value }).await
+        }
+        Verb::Append(args) => {
+            let (key, suffix) = (Blob(args.key.as_bytes()), Blob(args.value.as_bytes()));
+            Target::open(&args.target)?.command(&Command::Append { key, suffix }).await
+        }
+        Verb::Cas(args) => {
+            let (key, value) = (Blob(args.key.as_bytes()), Blob(args.value.as_bytes()));
+            let expected = args.expected.as_ref().map(|text| Blob(text.as_bytes()));
+            let command = Command::CompareAndSet { key, expected, value };
+            Target::open(&args.target)?.command(&command).await
+        }
+        Verb::Delete(args) => {
+            let command = Command::Delete { key: Blob(args.key.as_bytes()) };
+            Target::open(&args.target)?.command(&command).await
+        }
+        Verb::Add(args) => {
+            let (key, delta) = (Blob(args.key.as_bytes()), args.delta);
+            Target::open(&args.target)?.command(&Command::Increment { key, delta }).await
+        }
+    }
+}
+
+fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
+    let cluster = init(args).map_err(|error| match error {
+        InitError::Ports(_) => Exit::usage(error),
+        InitError::Exists(_)
+        | InitError::File { .. }
+        | InitError::Random(_)
+        | InitError::Certificate { .. } => Exit::cannot_make(error),
+    })?;
+    let dir = args.dir.display();
+    let line = format!("cluster {cluster}: {dir}/node-1.toml to node-{}.toml\n", args.nodes);
+    say(line.as_bytes())
+}
+
+async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
+    let printed = ServerConfig::read(args, variable).map_err(Exit::config)?;
+    if args.print_config {
+        return say(printed.page.as_bytes());
+    }
+    if args.check_config {
+        return say(b"the configuration is sound\n");
+    }
+    log_to_stderr(&printed.config.log);
+    Ok(serve(&printed.config).await)
+}
+
+async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {
+    let config = read_client(&args.target)?;
+    for clients in &args.clients {
+        let measurement = measure(&config, args, *clients).await.map_err(|error| match error {
+            BenchError::Client(error) => Exit::config(error),
+            BenchError::Kv(error) => Exit::operation(&error, ""),
+        })?;
+        let line = if args.json {
+            serde_json::to_string(&measurement).map_err(Exit::internal)? + "\n"
+        } else {
+            bench_line(&measurement)
+        };
+        say(line.as_bytes())?;
+    }
+    Ok(Exit::done())
+}
+
+fn bench_line(m: &Measurement) -> String {
+    format!(
+        "{} {:>4} clients, {:>2} connections, {} B: {:>9.0} ops/s  p50 {:>8.3} ms  \
+         p99 {:>8.3} ms  max {:>8.1} ms  {} failed\n",
+        m.operation,
+        m.clients,
+        m.connections,
+        m.value_bytes,
+        m.operations_per_second,
+        m.p50_ms,
+        m.p99_ms,
+        m.max_ms,
+        m.failures
+    )
+}
+
+async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
+    let target = Target::open(&args.target)?;
+    let mut exit = Exit::done();
+    for node in target.config.nodes.keys() {
+        let status = target.status(NodeId::new(*node)).await;
+        if status.is_none() {
+            exit = Exit::no();
+        }
+        let line = match (&status, args.json) {
+            (Some(status), true) => status_value(status).to_string() + "\n",
+            (Some(status), false) => status_line(status),
+            (None, true) => {
+                serde_json::json!({ "node": node, "error": "no answer" }).to_string() + "\n"
+            }
+            (None, false) => format!("node {node}: no answer\n"),
+        };
+        say(line.as_bytes())?;
+    }
+    Ok(exit)
+}
+
+fn status_line(status: &Status) -> String {
+    let role = match (status.leads, status.follows) {
+        (Some(ballot), _) => format!("leads {ballot}"),
+        (None, Some(ballot)) => format!("follows {ballot}"),
+        (None, None) => "knows no leader".to_owned(),
+    };
+    format!(
+        "node {}: {role}, chosen {}, applied {}, digest {:016x}, promised {}, start {}\n",
+        status.node,
+        status.chosen,
+        status.applied,
+        status.digest,
+        status.promised,
+        status.incarnation
+    )
+}
+
+async fn run_bridge(target: &TargetArgs) -> Result<Exit, Exit> {
+    let target = Target::open(target)?;
+    let input = BufReader::with_capacity(64 * 1024, stdin());
+    let served = bridge(target.client, target.config.timeout, input, stdout()).await;
+    served.map(|()| Exit::done()).map_err(Exit::internal)
+}
+
+async fn run_range(args: &RangeArgs) -> Result<Exit, Exit> {
+    let target = Target::open(&args.target)?;
+    let end = args.end.as_ref().map(|end| Blob(end.as_bytes()));
+    let (mut first, mut left) = (args.first.clone().into_bytes(), args.limit);
+    while left > 0 {
+        let entries_max = left.min(RANGE_ENTRIES_MAX);
+        let bytes_max = RANGE_BYTES_MAX;
+        let query = Query::Range { first: Blob(&first), end, entries_max, bytes_max };
+        let answer = target.session.query(&query).await.map_err(|error| target.failed(&error))?;
+        let reply = answer.reply().map_err(|error| target.failed(&error))?;
+        let Reply::Entries { entries, more } = reply else { return target.print(&answer) };
+        for (key, value) in &entries {
+            say(&[key.0, b"\t", value.0, b"\n"].concat())?;
+        }
+        left -= u32::try_from(entries.len()).unwrap_or(left).min(left);
+        let Some((Blob(last), _)) = entries.last().filter(|_| more) else { break };
+        // The next range begins with the least key behind the last one.
+        first = [last, &b"\0"[..]].concat();
+    }
+    Ok(Exit::done())
+}
+
+/// The cluster that a command talks to.
+struct Target {
+    config: ClientConfig,
+    client: Client,
+    session: KvSession,
+}
+
+impl Target {
+    fn open(args: &TargetArgs) -> Result<Self, Exit> {
+        let config = read_client(args)?;
+        let client = Client::connect(&client_config(&config)).map_err(Exit::config)?;
+        let session = KvSession::new(&client, config.timeout);
+        Ok(Self { config, client, session })
+    }
+
+    async fn command(&self, command: &Command<'_>) -> Result<Exit, Exit> {
+        Command::decode(&command.encode()).map_err(Exit::usage)?;
+        self.print(&self.session.command(command).await.map_err(|error| self.failed(&error))?)
+    }
+
+    async fn query(&self, query: &Query<'_>) -> Result<Exit, Exit> {
+        Query::decode(&query.encode()).map_err(Exit::usage)?;
+        self.print(&self.session.query(query).await.map_err(|error| self.failed(&error))?)
+    }
+
+    /// Asks a node until its connection stands, or time is up.
+    async fn status(&self, node: NodeId) -> Option<Status> {
+        let asked = async {
+            loop {
+                let status = self.client.status(node, STATUS_PATIENCE).await;
+                if status.is_some() {
+                    return status;
+                }
+                tokio::time::sleep(STATUS_PAUSE).await;
+            }
+        };
+        tokio::time::timeout(self.config.timeout, asked).await.ok().flatten()
+    }
+
+    fn print(&self, answer: &Answer) -> Result<Exit, Exit> {
+        match answer.reply().map_err(|error| self.failed(&error))? {
+            Reply::Written | Reply::Entries { .. } => Ok(Exit::done()),
+            Reply::Deleted { existed: true } | Reply::Compared { swapped: true } => {
+                Ok(Exit::done())
+            }
+            Reply::Deleted { existed: false } | Reply::Compared { swapped: false } => {
+                Ok(Exit::no())
+            }
+            Reply::Number(number) => say(format!("{number}\n").as_bytes()),
+            Reply::Length(length) => say(format!("{length}\n").as_bytes()),
+            Reply::Value(Some(Blob(value))) => say(&[value, b"\n"].concat()),
+            Reply::Value(None) => Ok(Exit::no()),
+            Reply::Rejected(rejection) => {
+                Err(self.failed(&KvError::NotApplied(rejection.to_string())))
+            }
+        }
+    }
+
+    fn failed(&self, error: &KvError) -> Exit {
+        Exit::operation(error, &self.client.troubles())
+    }
+}
+
+fn read_client(args: &TargetArgs) -> Result<ClientConfig, Exit> {
+    let config = ClientConfig::read(args, variable).map_err(Exit::config)?.config;
+    log_to_stderr(&config.log);
+    Ok(config)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn say(bytes: &[u8]) -> Result<Exit, Exit> {
+    let mut out = io::stdout().lock();
+    let said = out.write_all(bytes).and_then(|()| out.flush());
+    said.map(|()| Exit::done()).map_err(|error| Exit::internal(format!("cannot print: {error}")))
+}
+
+fn log_to_stderr(log: &LogConfig) {
+    let filter = tracing_subscriber::EnvFilter::new(&log.filter);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Only a second call in one process fails, and the first one holds.
+    let _ = match log.format {
+        LogFormat::Text => builder.with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+/// How long one question for the status of a node may wait.
+const STATUS_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// The wait before it is asked again.
+const STATUS_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);

@@ -1,0 +1,137 @@
+//! `synod-kv serve`: one node of the service, from its configuration to its exit code.
+//!
+//! It installs what belongs to a process and not to a library: the log, the signals, and the rule
+//! that a panic anywhere ends the process, so that no half of a node goes on. SIGTERM and SIGINT
+//! hand over and end in order, within ten seconds; a second one ends at once.
+
+use std::io::{self, Write as _};
+use std::process;
+
+use synod_node::{Config, Node, NodeId, StartError, Timing};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::client::tls_files;
+use crate::config::ServerConfig;
+use crate::exit::Exit;
+use crate::machine::Machine;
+
+/// Runs a node until it is told to end, and returns how it went.
+pub async fn serve(config: &ServerConfig) -> Exit {
+    abort_on_panic();
+    let mut signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => return Exit::internal(format!("cannot listen to signals: {error}")),
+    };
+    let mut node = match Node::start(node_config(config), Machine::default()) {
+        Ok(node) => node,
+        Err(error) => return Exit::start(&error),
+    };
+    if let Err(error) = say_ready(config, &node) {
+        tracing::warn!(%error, "nobody reads what this process prints");
+    }
+    let mut told = 0;
+    loop {
+        tokio::select! {
+            ended = node.ended() => return match ended {
+                Ok(()) => Exit::done(),
+                Err(error) => Exit::node(&error),
+            },
+            () = signals.stop() => {
+                told += 1;
+                if told > 1 {
+                    return Exit::internal("stopped by a second signal, without handing over");
+                }
+                node.drain();
+            }
+        }
+    }
+}
+
+fn node_config(config: &ServerConfig) -> Config {
+    Config {
+        node: NodeId::new(config.node),
+        cluster: config.cluster.clone(),
+        members: config.peers.iter().map(|(id, at)| (NodeId::new(*id), *at)).collect(),
+        peer_listen: config.peer_listen,
+        client_listen: config.client_listen,
+        data: config.data.clone(),
+        create_data: config.create_data,
+        tls: tls_files(&config.tls),
+        timing: Timing {
+            heartbeat: config.heartbeat,
+            suspicion: config.suspicion,
+            stagger: config.stagger,
+        },
+    }
+}
+
+/// Prints the one line that a supervisor waits for.
+fn say_ready(config: &ServerConfig, node: &Node) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "ready node={} incarnation={} peers={} clients={}",
+        config.node,
+        node.incarnation(),
+        node.peer_address(),
+        node.client_address()
+    )?;
+    out.flush()
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    _size: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            // Listened to, a limit on the size of files is an error of the write that meets it,
+            // and the journal treats it as a full disk; otherwise it would kill the process.
+            _size: signal(SignalKind::from_raw(SIGXFSZ))?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Makes a panic in any thread the end of the process, after its message.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        process::abort();
+    }));
+}
+
+impl Exit {
+    fn start(error: &StartError) -> Self {
+        match error {
+            StartError::Config(_) | StartError::Tls(_) | StartError::Identity { .. } => {
+                Self::config(error)
+            }
+            StartError::Folder { .. } => Self::cannot_make(error),
+            StartError::Journal(_)
+            | StartError::FirstWrite(_)
+            | StartError::ForeignRecord { .. }
+            | StartError::PeerPort(_)
+            | StartError::ClientPort(_) => Self::unusable(error),
+            StartError::System { .. } | _ => Self::internal(error),
+        }
+    }
+
+    fn node(error: &synod_node::NodeError) -> Self {
+        Self::unusable(error)
+    }
+}
+
+const SIGXFSZ: i32 = 25;

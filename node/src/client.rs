@@ -1,0 +1,202 @@
+//! A client of the cluster: many logical sessions over one connection to each node.
+//!
+//! The core's sans-IO client finds the leader, repeats attempts inside its session and says truly
+//! how an operation ended; here it gets connections and a clock. One task (`hub`) owns all of the
+//! sessions, and one task for each node (`link`) keeps the connection. The claim kept true: an
+//! attempt that never left this process is reported as refused, so that its fate is not left open
+//! without need; one that may have left is never reported so.
+
+mod hub;
+mod link;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use synod_paxos::NodeId;
+use synod_smr::Status;
+use synod_smr::client::{Operation, Outcome, Reason};
+use synod_transport_quic::{BindError, Credentials, TlsError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::chance::Chance;
+use crate::config::TlsFiles;
+use hub::{Hub, Order};
+
+/// Where the nodes are, and who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// Where the nodes listen to clients.
+    pub nodes: BTreeMap<NodeId, SocketAddr>,
+    /// The certificates.
+    pub tls: TlsFiles,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No node is named: the caller's fault.
+    #[error("a client needs at least one node to talk to")]
+    NoNodes,
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no socket, or the certificate is not a client's.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system has no randomness.
+    #[error("the system refused random bytes: {0}")]
+    Random(std::io::Error),
+}
+
+/// Talks to a cluster. Cloned freely; the connections close with the last clone and session.
+///
+/// # Examples
+///
+/// See `examples/counter.rs`.
+#[derive(Clone, Debug)]
+pub struct Client {
+    orders: mpsc::Sender<Order>,
+    last_session: Arc<AtomicU32>,
+    troubles: Troubles,
+}
+
+/// One logical client: its commands are applied once each, however often they are sent.
+///
+/// Commands that are under way at the same time may be applied in any order.
+#[derive(Debug)]
+pub struct Session {
+    key: SessionKey,
+    orders: mpsc::Sender<Order>,
+}
+
+/// Tells the sessions of one hub apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SessionKey(u32);
+
+/// What each node was last heard to fail with; empty for those that are connected.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Troubles(Arc<Mutex<BTreeMap<NodeId, String>>>);
+
+impl Client {
+    /// Begins to connect to all nodes. Spawns its tasks on the runtime it is called in.
+    ///
+    /// # Errors
+    ///
+    /// When the certificates, the socket or the list of nodes cannot be used. A node that does
+    /// not answer is no error: operations wait for it, up to their time.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and network.
+    pub fn connect(config: &ClientConfig) -> Result<Self, ClientError> {
+        let TlsFiles { authority, certificate, key } = &config.tls;
+        Self::with_credentials(&config.nodes, &Credentials::load(authority, certificate, key)?)
+    }
+
+    /// Begins to connect, with credentials that are at hand.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`] does.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and network.
+    pub fn with_credentials(
+        nodes: &BTreeMap<NodeId, SocketAddr>,
+        credentials: &Credentials,
+    ) -> Result<Self, ClientError> {
+        if nodes.is_empty() {
+            return Err(ClientError::NoNodes);
+        }
+        let chance = Chance::from_system().map_err(ClientError::Random)?;
+        let troubles = Troubles::default();
+        let links = link::open(nodes, credentials, &troubles)?;
+        let (orders, events) = mpsc::channel(ORDERS_MAX);
+        tokio::spawn(Hub::new(nodes.keys().copied().collect(), links, chance).run(events));
+        Ok(Self { orders, last_session: Arc::default(), troubles })
+    }
+
+    /// Opens a logical client; the cluster hears of it with its first command.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        let key = SessionKey(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
+        Session { key, orders: self.orders.clone() }
+    }
+
+    /// Asks one node how it is doing; none if it does not answer in time, or is not known.
+    pub async fn status(&self, node: NodeId, timeout: Duration) -> Option<Status> {
+        let (answer, answered) = oneshot::channel();
+        let asked = async {
+            self.orders.send(Order::Status { node, answer }).await.ok()?;
+            answered.await.ok()
+        };
+        tokio::time::timeout(timeout, asked).await.ok().flatten()
+    }
+
+    /// Says in one line which nodes could not be talked to and why; empty if all can.
+    #[must_use]
+    pub fn troubles(&self) -> String {
+        self.troubles.line()
+    }
+}
+
+impl Session {
+    /// Has a command applied.
+    ///
+    /// After `timeout` the outcome is what is known then. At most 32 commands of a session are
+    /// sent at once; further ones wait.
+    pub async fn command(&self, command: impl Into<Bytes>, timeout: Duration) -> Outcome {
+        self.submit(Operation::Command(command.into()), timeout).await
+    }
+
+    /// Has a question answered from a state that is not older than the question.
+    pub async fn query(&self, query: impl Into<Bytes>, timeout: Duration) -> Outcome {
+        self.submit(Operation::Query(query.into()), timeout).await
+    }
+
+    async fn submit(&self, operation: Operation, timeout: Duration) -> Outcome {
+        let (answer, answered) = oneshot::channel();
+        let order = Order::Submit { key: self.key, operation, timeout, answer };
+        if self.orders.send(order).await.is_err() {
+            return Outcome::NotApplied(Reason::Deadline(None));
+        }
+        // The hub answers everything it has taken, unless its runtime ends under it.
+        answered.await.unwrap_or(Outcome::Unknown(Reason::Deadline(None)))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A full channel leaves the session to the end of the hub; it holds no more than a client.
+        let _ = self.orders.try_send(Order::Close { key: self.key });
+    }
+}
+
+impl Troubles {
+    pub(crate) fn note(&self, node: NodeId, trouble: impl Into<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node, trouble.into());
+    }
+
+    pub(crate) fn clear(&self, node: NodeId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
+    }
+
+    fn line(&self) -> String {
+        let mut line = String::new();
+        for (node, trouble) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            let comma = if line.is_empty() { "" } else { "; " };
+            write!(line, "{comma}node {node}: {trouble}").expect("memory takes it");
+        }
+        line
+    }
+}
+
+/// How many orders of sessions may wait for the hub.
+const ORDERS_MAX: usize = 1024;

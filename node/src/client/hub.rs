@@ -1,0 +1,271 @@
+//! The one task that owns the sessions of a client and steps their sans-IO cores.
+//!
+//! Orders of the sessions, events of the connections and the clock come in; requests go out over
+//! whichever connection stands. The number of a request says whose it is, so one connection
+//! carries many sessions without a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use synod_paxos::NodeId;
+use synod_smr::client::{
+    Client as Core, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket,
+};
+use synod_smr::wire::client::{decode_response, encode_request};
+use synod_smr::{Refusal, Request, RequestBody, RequestId, Response, Status};
+use synod_transport_quic::{ClientSender, DropReason, Sent};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::SessionKey;
+use super::link::{LinkEvent, Links};
+use crate::chance::Chance;
+
+/// What sessions ask of the hub.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// To have something done.
+    Submit {
+        /// The session.
+        key: SessionKey,
+        /// What.
+        operation: Operation,
+        /// How long it may take.
+        timeout: Duration,
+        /// Where the outcome goes.
+        answer: oneshot::Sender<Outcome>,
+    },
+    /// To ask a node how it is doing.
+    Status {
+        /// The node.
+        node: NodeId,
+        /// Where the answer goes; dropped if there is none.
+        answer: oneshot::Sender<Status>,
+    },
+    /// To forget a session.
+    Close {
+        /// The session.
+        key: SessionKey,
+    },
+}
+
+/// The sessions, their connections and their clock.
+pub(crate) struct Hub {
+    nodes: Vec<NodeId>,
+    links: Links,
+    up: BTreeMap<NodeId, ClientSender>,
+    chance: Chance,
+    origin: Instant,
+    sessions: BTreeMap<SessionKey, Held>,
+    /// When each session wants to be woken.
+    wakes: BTreeSet<(Millis, SessionKey)>,
+    answers: BTreeMap<Ticket, oneshot::Sender<Outcome>>,
+    last_ticket: u64,
+    statuses: BTreeMap<RequestId, (NodeId, oneshot::Sender<Status>)>,
+    last_status: u64,
+}
+
+struct Held {
+    core: Core,
+    wake: Option<Millis>,
+}
+
+impl Hub {
+    pub(crate) fn new(nodes: Vec<NodeId>, links: Links, chance: Chance) -> Self {
+        Self {
+            nodes,
+            links,
+            up: BTreeMap::new(),
+            chance,
+            origin: Instant::now(),
+            sessions: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            answers: BTreeMap::new(),
+            last_ticket: 0,
+            statuses: BTreeMap::new(),
+            last_status: 0,
+        }
+    }
+
+    /// Runs until the last handle is gone.
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        loop {
+            let wake = self.wakes.first().map(|(at, _)| self.instant(*at));
+            let idle = Instant::now() + IDLE;
+            tokio::select! {
+                biased;
+                Some(event) = self.links.events.recv() => self.on_link(event),
+                order = orders.recv() => match order {
+                    Some(order) => self.on_order(order),
+                    None => return,
+                },
+                () = sleep_until(wake.unwrap_or(idle)) => {}
+            }
+            for _ in 0..EVENTS_PER_TURN {
+                let Ok(event) = self.links.events.try_recv() else { break };
+                self.on_link(event);
+            }
+            for _ in 0..EVENTS_PER_TURN {
+                let Ok(order) = orders.try_recv() else { break };
+                self.on_order(order);
+            }
+            self.wake_due();
+            // The writers of the connections share this thread with the hub.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn on_order(&mut self, order: Order) {
+        match order {
+            Order::Submit { key, operation, timeout, answer } => {
+                self.last_ticket += 1;
+                let ticket = Ticket(self.last_ticket);
+                self.answers.insert(ticket, answer);
+                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                let deadline = Millis(self.present().0.saturating_add(timeout_ms));
+                let (nodes, chance) = (&self.nodes, &mut self.chance);
+                self.sessions.entry(key).or_insert_with(|| Held {
+                    core: Core::new(nodes.clone(), chance.next(), first_request(key)),
+                    wake: None,
+                });
+                self.step(key, ClientInput::Submit { ticket, operation, deadline });
+            }
+            Order::Status { node, answer } => self.ask_status(node, answer),
+            Order::Close { key } => {
+                if let Some(wake) = self.sessions.remove(&key).and_then(|held| held.wake) {
+                    self.wakes.remove(&(wake, key));
+                }
+            }
+        }
+    }
+
+    fn on_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(node, sender) => {
+                self.up.insert(node, sender);
+            }
+            LinkEvent::Down(node) => {
+                self.up.remove(&node);
+                self.statuses.retain(|_, (asked, _)| *asked != node);
+                let keys: Vec<_> = self.sessions.keys().copied().collect();
+                for key in keys {
+                    self.step(key, ClientInput::Lost(node));
+                }
+            }
+            LinkEvent::Reply(from, bytes) => match decode_response(&bytes) {
+                Ok((id, Response::Status(status))) => {
+                    if let Some((_, answer)) = self.statuses.remove(&id) {
+                        // Whoever asked may have lost patience.
+                        let _ = answer.send(status);
+                    }
+                }
+                Ok((id, response)) => {
+                    self.step(owner(id), ClientInput::Response { from, id, response });
+                }
+                Err(error) => tracing::warn!(node = %from, %error, "a reply that is none"),
+            },
+        }
+    }
+
+    fn ask_status(&mut self, node: NodeId, answer: oneshot::Sender<Status>) {
+        let Some(link) = self.up.get(&node) else { return };
+        self.statuses.retain(|_, (_, answer)| !answer.is_closed());
+        self.last_status += 1;
+        let id = RequestId(self.last_status);
+        let request = Request { id, body: RequestBody::Status };
+        if link.send(encode_request(&request)) == Sent::Queued {
+            self.statuses.insert(id, (node, answer));
+        }
+    }
+
+    fn wake_due(&mut self) {
+        let present = self.present();
+        while let Some(&(at, key)) = self.wakes.first().filter(|(at, _)| *at <= present) {
+            self.wakes.remove(&(at, key));
+            if let Some(held) = self.sessions.get_mut(&key) {
+                held.wake = None;
+            }
+            self.step(key, ClientInput::Timer);
+        }
+    }
+
+    /// Steps a session until no request of it was refused by this very process.
+    fn step(&mut self, key: SessionKey, input: ClientInput) {
+        let present = self.present();
+        let Some(held) = self.sessions.get_mut(&key) else { return };
+        let mut inputs = vec![input];
+        let mut effects = ClientEffects::default();
+        while let Some(input) = inputs.pop() {
+            held.core.step(present, input, &mut effects);
+            for (node, request) in effects.requests.drain(..) {
+                let id = request.id;
+                if let Err(refusal) = send(&self.up, node, &request) {
+                    let response = Response::Refused(refusal);
+                    inputs.push(ClientInput::Response { from: node, id, response });
+                }
+            }
+        }
+        if held.wake != effects.wake_at {
+            if let Some(earlier) = held.wake {
+                self.wakes.remove(&(earlier, key));
+            }
+            held.wake = effects.wake_at;
+            self.wakes.extend(held.wake.map(|at| (at, key)));
+        }
+        for (ticket, outcome) in effects.outcomes {
+            if let Some(answer) = self.answers.remove(&ticket) {
+                // Whoever asked may have gone away.
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+
+    fn present(&self) -> Millis {
+        Millis(u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn instant(&self, at: Millis) -> Instant {
+        self.origin + Duration::from_millis(at.0)
+    }
+}
+
+/// Sends a request, or says why it certainly did not leave.
+fn send(
+    up: &BTreeMap<NodeId, ClientSender>,
+    node: NodeId,
+    request: &Request,
+) -> Result<(), Refusal> {
+    let unreachable = Refusal::NotLeader { leader: None };
+    let link = up.get(&node).ok_or_else(|| unreachable.clone())?;
+    match link.send(encode_request(request)) {
+        Sent::Queued => Ok(()),
+        Sent::Dropped(DropReason::Full) => {
+            Err(Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS })
+        }
+        Sent::Dropped(DropReason::TooLong) => {
+            Err(Refusal::Invalid("the request is longer than a frame may be".to_owned()))
+        }
+        Sent::Dropped(_) => Err(unreachable),
+    }
+}
+
+/// The first request number of a session; numbers below those of the first session are statuses.
+fn first_request(key: SessionKey) -> u64 {
+    u64::from(key.0) << REQUEST_BITS
+}
+
+fn owner(id: RequestId) -> SessionKey {
+    SessionKey(u32::try_from(id.0 >> REQUEST_BITS).unwrap_or(u32::MAX))
+}
+
+/// A session has numbers for this many bits of requests: three months at a million a second.
+const REQUEST_BITS: u32 = 40;
+
+/// How many events and orders a turn takes before the writers get their turn.
+const EVENTS_PER_TURN: usize = 256;
+
+/// When to try again after this end's own queue was full.
+const RETRY_AFTER_MS: u32 = 10;
+
+/// How long a hub without any timer sleeps.
+const IDLE: Duration = Duration::from_secs(3600);

@@ -1,0 +1,123 @@
+//! What a node needs to know before it starts.
+//!
+//! A plain value that the program fills in, from a file or by hand. Whoever reads it from a file
+//! says in his own words what is wrong there; the checks here are those that hold for any source.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use synod_paxos::NodeId;
+
+/// The configuration of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Who this node is; its certificate says the same.
+    pub node: NodeId,
+    /// The UUID of the cluster; the certificate says the same.
+    pub cluster: String,
+    /// Every node of the cluster, this one included, and where the others reach it.
+    pub members: BTreeMap<NodeId, SocketAddr>,
+    /// Where to listen to the other nodes; port 0 takes a free one.
+    pub peer_listen: SocketAddr,
+    /// Where to listen to clients; port 0 takes a free one.
+    pub client_listen: SocketAddr,
+    /// The folder of the journal.
+    pub data: PathBuf,
+    /// Whether a missing journal is made. A node that has voted before must not go on without
+    /// its journal, so an operator sets this to false after the first start.
+    pub create_data: bool,
+    /// The certificates.
+    pub tls: TlsFiles,
+    /// How fast failures are noticed.
+    pub timing: Timing,
+}
+
+/// The files of a TLS identity, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate of the cluster's authority.
+    pub authority: PathBuf,
+    /// The own certificate.
+    pub certificate: PathBuf,
+    /// Its private key, readable by its owner alone.
+    pub key: PathBuf,
+}
+
+/// How fast failures are noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How often a node says that it is alive.
+    pub heartbeat: Duration,
+    /// How long a silent node is trusted: at least [`HEARTBEATS_PER_SUSPICION_MIN`] heartbeats.
+    pub suspicion: Duration,
+    /// The step between the candidacies of two nodes.
+    pub stagger: Duration,
+}
+
+impl Default for Timing {
+    /// Returns what suits a local network.
+    fn default() -> Self {
+        let [heartbeat, suspicion, stagger] = [40, 200, 20].map(Duration::from_millis);
+        Self { heartbeat, suspicion, stagger }
+    }
+}
+
+/// Fewer heartbeats than this within a suspicion time, and one late packet makes an election.
+pub const HEARTBEATS_PER_SUSPICION_MIN: u32 = 5;
+
+/// Past this many voters every write waits for a majority that is hardly more reliable.
+pub const MEMBERS_MAX: usize = 9;
+
+/// Why a configuration is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The node is not in its own list.
+    #[error("node {0} is not among the members")]
+    NoMember(NodeId),
+    /// There are too many members.
+    #[error("a cluster has at most {MEMBERS_MAX} members, and here are {0}")]
+    TooMany(usize),
+    /// The suspicion time is too short.
+    #[error(
+        "a suspicion time of {suspicion:?} is less than {HEARTBEATS_PER_SUSPICION_MIN} \
+         heartbeats of {heartbeat:?}"
+    )]
+    Hasty {
+        /// The suspicion time.
+        suspicion: Duration,
+        /// The heartbeat.
+        heartbeat: Duration,
+    },
+    /// A time is zero.
+    #[error("heartbeat and stagger must be longer than nothing")]
+    Zero,
+    /// The core refuses the settings that follow from these.
+    #[error("{0}")]
+    Core(synod_smr::ConfigError),
+}
+
+impl Config {
+    /// Checks what holds for any source of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Timing { heartbeat, suspicion, stagger } = self.timing;
+        if !self.members.contains_key(&self.node) {
+            return Err(ConfigError::NoMember(self.node));
+        }
+        if self.members.len() > MEMBERS_MAX {
+            return Err(ConfigError::TooMany(self.members.len()));
+        }
+        if heartbeat.is_zero() || stagger.is_zero() {
+            return Err(ConfigError::Zero);
+        }
+        if suspicion < heartbeat * HEARTBEATS_PER_SUSPICION_MIN {
+            return Err(ConfigError::Hasty { suspicion, heartbeat });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! A running node, as the program that started it sees it.
+//!
+//! The node runs on a thread of its own; this handle asks it to end and waits for that. What the
+//! node does is the driver's business. Dropping the handle ends the node at once, as a crash
+//! would, but not before its thread has given the data folder back.
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+
+use synod_journal::AppendError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::Config;
+use crate::start::{StartError, start};
+use synod_smr::StateMachine;
+
+/// A replica of a state machine, with its journal and its network.
+///
+/// # Examples
+///
+/// `examples/counter.rs` is a replicated counter in one page.
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) peer_address: SocketAddr,
+    pub(crate) client_address: SocketAddr,
+    pub(crate) incarnation: u64,
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) ended: Option<oneshot::Receiver<Result<(), NodeError>>>,
+    pub(crate) thread: Option<JoinHandle<()>>,
+}
+
+/// What the handle asks of the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Hand over, and end in order.
+    Drain,
+    /// End at once.
+    Stop,
+}
+
+/// Why a node ended that was not asked to, or could not end in order.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The journal failed: the environment's fault. Nothing that was promised is lost.
+    #[error("the journal failed, and this node must not go on: {0}")]
+    Journal(#[from] AppendError),
+    /// The core found that it must not go on.
+    #[error("this replica must stop: {0}")]
+    Halted(String),
+    /// The handle was dropped.
+    #[error("the node was stopped without handing over")]
+    Stopped,
+    /// The thread of the node panicked: a fault of this program.
+    #[error("the node's thread panicked; its message says where")]
+    Panicked,
+}
+
+impl Node {
+    /// Recovers the replica from its journal and starts it; returns when both ports are open.
+    ///
+    /// `machine` is the state machine before any command.
+    ///
+    /// # Errors
+    ///
+    /// Why the node cannot run; nothing is left running then.
+    pub fn start<M>(config: Config, machine: M) -> Result<Self, StartError>
+    where
+        M: StateMachine + Send + 'static,
+    {
+        start(config, machine)
+    }
+
+    /// Returns where the node listens to its peers.
+    #[must_use]
+    pub fn peer_address(&self) -> SocketAddr {
+        self.peer_address
+    }
+
+    /// Returns where the node listens to clients.
+    #[must_use]
+    pub fn client_address(&self) -> SocketAddr {
+        self.client_address
+    }
+
+    /// Returns which start of the node this is, counted from 1.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Asks the node to hand over and to end; [`Node::ended`] tells when it has.
+    pub fn drain(&self) {
+        // A full channel holds an earlier order, and a closed one means that the node has ended.
+        let _ = self.orders.try_send(Order::Drain);
+    }
+
+    /// Waits until the node has ended; cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// Why it ended, unless it was asked to.
+    pub async fn ended(&mut self) -> Result<(), NodeError> {
+        let Some(ended) = &mut self.ended else { return Err(NodeError::Stopped) };
+        let outcome = ended.await.unwrap_or(Err(NodeError::Panicked));
+        self.ended = None;
+        self.join();
+        outcome
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported by the closed channel.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.orders.try_send(Order::Stop);
+        self.join();
+    }
+}

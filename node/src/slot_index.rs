@@ -1,0 +1,64 @@
+//! Where the journal holds the latest decree of each slot.
+//!
+//! A node that lags asks for slots that left the leader's memory; they are read back from the
+//! journal by the place kept here. The index costs [`BYTES_PER_SLOT`] for each slot of the log,
+//! and is rebuilt at boot. What a place means is the journal's business.
+
+use std::collections::BTreeMap;
+
+use synod_journal::Lsn;
+use synod_paxos::Slot;
+
+/// The places of the slots, in chunks, as a node that lags may hear of far slots first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SlotIndex {
+    /// The number of the record of each slot of a chunk, or zero where there is none.
+    chunks: BTreeMap<u64, Box<[u64]>>,
+}
+
+impl SlotIndex {
+    /// Notes that the record at `place` holds the decree of `slot`; a later record replaces it.
+    pub(crate) fn note(&mut self, slot: Slot, place: Lsn) {
+        let empty = || vec![0; CHUNK_SLOTS].into_boxed_slice();
+        let (chunk, index) = split(slot);
+        self.chunks.entry(chunk).or_insert_with(empty)[index] = place.get();
+    }
+
+    /// Returns the place of the decree of `slot`.
+    pub(crate) fn place(&self, slot: Slot) -> Option<Lsn> {
+        let (chunk, index) = split(slot);
+        Lsn::new(self.chunks.get(&chunk)?[index])
+    }
+}
+
+fn split(slot: Slot) -> (u64, usize) {
+    let slots = CHUNK_SLOTS as u64;
+    let index = usize::try_from(slot.number() % slots).expect("a chunk fits into memory");
+    (slot.number() / slots, index)
+}
+
+/// What one slot costs in memory for as long as its record is kept in the journal.
+pub const BYTES_PER_SLOT: usize = size_of::<u64>();
+
+const CHUNK_SLOTS: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+    use super::*;
+
+    #[test]
+    fn the_latest_place_of_a_slot_is_found_and_no_other() {
+        let mut index = SlotIndex::default();
+        let slots = [0, 1, CHUNK_SLOTS as u64 - 1, CHUNK_SLOTS as u64, 1 << 40];
+        for (place, slot) in (1..).zip(slots) {
+            index.note(Slot::new(slot), Lsn::new(place).unwrap());
+        }
+        index.note(Slot::new(1), Lsn::new(9).unwrap());
+        let places = slots.map(|slot| index.place(Slot::new(slot)).map(Lsn::get));
+        assert_eq!(places, [Some(1), Some(9), Some(3), Some(4), Some(5)]);
+        assert_eq!(index.place(Slot::new(2)), None);
+        assert_eq!(index.place(Slot::new(1 << 30)), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! The start of a node: check, recover, make the incarnation durable, open the ports, run.
+//!
+//! The order is the claim: nothing leaves this node before the journal says, durably, that it has
+//! begun another life. What can fail fails here, with a reason for the operator, before the loop
+//! begins.
+
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use synod_paxos::{Brand, Configuration, NodeId};
+use synod_smr::{Effects, StateMachine};
+use synod_transport_quic::{
+    BindError, ClientNames, ClientPort, ClientPortConfig, Credentials, Incarnation, PeerConfig,
+    PeerEndpoint, PeerId, Role, TlsError, limits,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::chance::Chance;
+use crate::clock::LoopTime;
+use crate::config::{Config, ConfigError};
+use crate::driver::Driver;
+use crate::journal::{self, Recovered};
+use crate::log_reader::LogReader;
+use crate::metrics::{Metrics, Reporter};
+use crate::node::{Node, Order};
+use crate::timers::Timers;
+use crate::watch::Watch;
+
+/// Why a node cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration makes no sense: the caller's fault.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The certificate belongs to somebody else.
+    #[error("the certificate is that of {found}, and the configuration says {wanted}")]
+    Identity {
+        /// Who the certificate names.
+        found: String,
+        /// Who the configuration names.
+        wanted: String,
+    },
+    /// The folder of the journal cannot be made.
+    #[error("cannot make the data folder {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The journal cannot be opened.
+    #[error("the data folder cannot be used: {0}")]
+    Journal(#[from] synod_journal::OpenError),
+    /// The journal was opened, and failed with the first write.
+    #[error("the data folder cannot be written: {0}")]
+    FirstWrite(String),
+    /// The journal holds what no version of this program wrote.
+    #[error("the journal in {} holds what this program cannot read: {reason}", path.display())]
+    ForeignRecord {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The port for peers cannot be opened.
+    #[error("peer_listen: {0}")]
+    PeerPort(#[source] BindError),
+    /// The port for clients cannot be opened.
+    #[error("client_listen: {0}")]
+    ClientPort(#[source] BindError),
+    /// The system has no thread, no runtime or no randomness for the node.
+    #[error("the system refused {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// Starts a node; see [`Node::start`].
+pub(crate) fn start<M>(config: Config, machine: M) -> Result<Node, StartError>
+where
+    M: StateMachine + Send + 'static,
+{
+    config.check()?;
+    let credentials =
+        Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?;
+    check_identity(&config, &credentials)?;
+    make_parents(&config)?;
+    let recovered = journal::recover(&config, machine)?;
+    let incarnation = recovered.incarnation;
+    let (orders, order_events) = mpsc::channel(ORDERS_MAX);
+    let (ended, end) = oneshot::channel();
+    let (started, start) = sync_channel(1);
+    let run = move || {
+        let outcome = runtime().and_then(|runtime| {
+            runtime.block_on(async {
+                let driver = assemble(&config, credentials, recovered, order_events)?;
+                let at = (driver.peers.local_addr(), driver.clients.local_addr());
+                // The starter waits for nothing else, so the channel is open.
+                let _ = started.send(Ok(at));
+                let span = tracing::info_span!("node", id = config.node.number());
+                Ok(tracing::Instrument::instrument(driver.run(), span).await)
+            })
+        });
+        match outcome {
+            Ok(outcome) => {
+                // Nobody may be waiting for the end.
+                let _ = ended.send(outcome);
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("synod-node".to_owned()).spawn(run);
+    let thread = thread.map_err(|source| StartError::System { what: "a thread", source })?;
+    let began: Result<(SocketAddr, SocketAddr), StartError> = start.recv().unwrap_or_else(|_| {
+        let source = io::Error::other("the thread of the node panicked");
+        Err(StartError::System { what: "the start", source })
+    });
+    match began {
+        Ok((peer_address, client_address)) => Ok(Node {
+            peer_address,
+            client_address,
+            incarnation,
+            orders,
+            ended: Some(end),
+            thread: Some(thread),
+        }),
+        Err(error) => {
+            // The data folder is given back before the error is told.
+            let _ = thread.join();
+            Err(error)
+        }
+    }
+}
+
+/// Opens the ports and puts everything together.
+fn assemble<M: StateMachine>(
+    config: &Config,
+    credentials: Credentials,
+    recovered: Recovered<M>,
+    orders: mpsc::Receiver<Order>,
+) -> Result<Driver<M>, StartError> {
+    let incarnation = Incarnation(recovered.incarnation);
+    let others = config.members.iter().filter(|(node, _)| **node != config.node);
+    let (peers, peer_events) = PeerEndpoint::bind(PeerConfig {
+        listen: config.peer_listen,
+        credentials: credentials.clone(),
+        peers: others.map(|(node, at)| (PeerId(node.number()), *at)).collect(),
+        incarnation,
+        suspicion: config.timing.suspicion,
+    })
+    .map_err(StartError::PeerPort)?;
+    let (clients, client_events) = ClientPort::bind(ClientPortConfig {
+        listen: config.client_listen,
+        credentials,
+        incarnation,
+        admitted: ClientNames::AnyCertified,
+        connections_max: limits::CLIENT_CONNECTIONS_MAX,
+    })
+    .map_err(StartError::ClientPort)?;
+    let brand = Brand { node: config.node, incarnation: recovered.incarnation };
+    let mut effects = Effects::new(brand);
+    let settings = settings(config, brand)?;
+    let running = recovered.finish(settings, &mut effects)?;
+    let (log_reader, log_events) = LogReader::new(running.reader);
+    let chance = Chance::from_system()
+        .map_err(|source| StartError::System { what: "random bytes", source })?;
+    let time = LoopTime::start();
+    Ok(Driver {
+        me: config.node,
+        replica: running.replica,
+        effects,
+        members: config.members.keys().copied().collect(),
+        peers,
+        peer_events,
+        clients,
+        client_events,
+        principals: BTreeMap::new(),
+        journal: running.journal,
+        journal_events: running.events,
+        log_reader,
+        log_events,
+        orders,
+        timers: Timers::new(),
+        chance,
+        reporter: Reporter::new(synod_clock::TimeSource::now(&time)),
+        time,
+        metrics: Metrics::default(),
+        watch: Watch::default(),
+        drain_by: None,
+    })
+}
+
+fn settings(config: &Config, brand: Brand) -> Result<synod_smr::Config, ConfigError> {
+    let voters: Vec<NodeId> = config.members.keys().copied().collect();
+    let voters = Configuration::majority(voters).expect("the members were counted and are a map");
+    let ms = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    let ticks = config.timing.suspicion.as_nanos().div_ceil(config.timing.heartbeat.as_nanos());
+    let settings = synod_smr::Config {
+        heartbeat_ms: ms(config.timing.heartbeat),
+        suspicion_ticks: u32::try_from(ticks).unwrap_or(u32::MAX),
+        stagger_ms: ms(config.timing.stagger),
+        ..synod_smr::Config::lan(brand, voters)
+    };
+    settings.check().map_err(ConfigError::Core)?;
+    Ok(settings)
+}
+
+fn check_identity(config: &Config, credentials: &Credentials) -> Result<(), StartError> {
+    let identity = credentials.identity();
+    let wanted = format!("synod://{}/node/{}", config.cluster, config.node.number());
+    let fits = identity.role == Role::Node(PeerId(config.node.number()))
+        && identity.cluster.to_string() == config.cluster;
+    if fits {
+        return Ok(());
+    }
+    Err(StartError::Identity { found: identity.to_string(), wanted })
+}
+
+/// Makes the folders above the journal's, which makes its own.
+fn make_parents(config: &Config) -> Result<(), StartError> {
+    let Some(parent) = config.data.parent().filter(|_| config.create_data) else { return Ok(()) };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
+    made.map_err(|source| StartError::Folder { path: parent.to_owned(), source })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|source| StartError::System { what: "a runtime", source })
+}
+
+/// How many orders may wait for the loop: the second one is as good as the first.
+const ORDERS_MAX: usize = 4;
