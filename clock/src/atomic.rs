@@ -33,26 +33,20 @@ impl AtomicLamport {
     #[cfg(not(synod_loom))]
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            time: AtomicU64::new(0),
-        }
+        Self { time: AtomicU64::new(0) }
     }
 
     /// Makes the clock of a node that has seen no event. Loom's atomics have no `const` form.
     #[cfg(synod_loom)]
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            time: AtomicU64::new(0),
-        }
+        Self { time: AtomicU64::new(0) }
     }
 
     /// Makes the clock of a node that had got as far as `time`, so that no time repeats.
     #[must_use]
     pub fn resume(time: LamportTime) -> Self {
-        Self {
-            time: AtomicU64::new(time.get()),
-        }
+        Self { time: AtomicU64::new(time.get()) }
     }
 
     /// Gives the time of a local event, or of the sending of a message.
@@ -123,10 +117,7 @@ mod tests {
         assert!(issued.iter().all(|times| times.is_sorted_by(|a, b| a < b)));
         let distinct: BTreeSet<_> = issued.into_iter().flatten().collect();
         assert_eq!(distinct.len() as u64, THREADS as u64 * TICKS);
-        assert_eq!(
-            distinct.last().map(|time| time.get()),
-            Some(THREADS as u64 * TICKS)
-        );
+        assert_eq!(distinct.last().map(|time| time.get()), Some(THREADS as u64 * TICKS));
     }
 
     #[test]

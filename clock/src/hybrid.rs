@@ -86,10 +86,7 @@ impl<C: PhysicalClock> Hlc<C> {
     /// the part below a millisecond is dropped.
     #[must_use]
     pub fn new(physical: C, max_ahead: Duration) -> Self {
-        Self {
-            ceiling: HlcTime::MAX,
-            ..Self::resume_from(physical, max_ahead, HlcTime::ZERO)
-        }
+        Self { ceiling: HlcTime::MAX, ..Self::resume_from(physical, max_ahead, HlcTime::ZERO) }
     }
 
     /// Makes a clock of which all times are above `ceiling`, the highest that an earlier life
@@ -187,11 +184,7 @@ impl<C: PhysicalClock> Hlc<C> {
     /// Takes the physical time when it is above all that is known, and else the next counter.
     fn issue(&mut self, shown: HlcTime, remote: HlcTime) -> Result<HlcTime, HlcError> {
         let known = self.last.max(remote);
-        let issued = if shown > known {
-            shown
-        } else {
-            self.next_after(known)?
-        };
+        let issued = if shown > known { shown } else { self.next_after(known)? };
         if issued > self.ceiling {
             return Err(HlcError::CeilingReached { needed: issued });
         }
@@ -244,10 +237,7 @@ impl fmt::Display for HlcError {
                 out.write_str("the hybrid clock has no time left before its physical clock moves")
             }
             Self::CeilingReached { needed } => {
-                write!(
-                    out,
-                    "the time {needed} is above the ceiling that was made durable"
-                )
+                write!(out, "the time {needed} is above the ceiling that was made durable")
             }
         }
     }
@@ -285,14 +275,9 @@ mod tests {
     #[test]
     fn skew_is_judged_by_the_physical_part_alone() {
         let mut clock = Hlc::new(|| 1_000, MAX_AHEAD);
-        assert_eq!(
-            clock.observe(time(1_500, u16::MAX - 1)),
-            Ok(time(1_500, u16::MAX))
-        );
-        let refusal = HlcError::SkewExceeded {
-            ahead_by: Duration::from_millis(501),
-            limit: MAX_AHEAD,
-        };
+        assert_eq!(clock.observe(time(1_500, u16::MAX - 1)), Ok(time(1_500, u16::MAX)));
+        let refusal =
+            HlcError::SkewExceeded { ahead_by: Duration::from_millis(501), limit: MAX_AHEAD };
         assert_eq!(clock.observe(time(1_501, 0)), Err(refusal));
         assert_eq!(clock.last(), time(1_500, u16::MAX));
         assert_eq!(clock.ahead_by(), MAX_AHEAD);

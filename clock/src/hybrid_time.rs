@@ -88,11 +88,7 @@ impl HlcTime {
 
     /// Gives the first time of a millisecond, or of the last one that fits.
     pub(crate) const fn start_of(unix_ms: u64) -> Self {
-        let fitting = if unix_ms > Self::MS_MAX {
-            Self::MS_MAX
-        } else {
-            unix_ms
-        };
+        let fitting = if unix_ms > Self::MS_MAX { Self::MS_MAX } else { unix_ms };
         Self(fitting << COUNTER_BITS)
     }
 
@@ -128,11 +124,7 @@ const fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
     (year, month, day)
 }
@@ -160,30 +152,10 @@ mod tests {
         let vectors = [
             (0, 0, 0x0000_0000_0000_0000, "1970-01-01T00:00:00.000Z/0"),
             (1, 0, 0x0000_0000_0001_0000, "1970-01-01T00:00:00.001Z/0"),
-            (
-                951_782_399_999,
-                1,
-                0x00dd_9aa6_dfff_0001,
-                "2000-02-28T23:59:59.999Z/1",
-            ),
-            (
-                951_782_400_000,
-                2,
-                0x00dd_9aa6_e000_0002,
-                "2000-02-29T00:00:00.000Z/2",
-            ),
-            (
-                4_107_542_400_000,
-                3,
-                0x03bc_5c9b_0c00_0003,
-                "2100-03-01T00:00:00.000Z/3",
-            ),
-            (
-                HlcTime::MS_MAX,
-                u16::MAX,
-                u64::MAX,
-                "10889-08-02T05:31:50.655Z/65535",
-            ),
+            (951_782_399_999, 1, 0x00dd_9aa6_dfff_0001, "2000-02-28T23:59:59.999Z/1"),
+            (951_782_400_000, 2, 0x00dd_9aa6_e000_0002, "2000-02-29T00:00:00.000Z/2"),
+            (4_107_542_400_000, 3, 0x03bc_5c9b_0c00_0003, "2100-03-01T00:00:00.000Z/3"),
+            (HlcTime::MS_MAX, u16::MAX, u64::MAX, "10889-08-02T05:31:50.655Z/65535"),
         ];
         for (ms, counter, bits, text) in vectors {
             let made = time(ms, counter);

@@ -140,10 +140,7 @@ impl<N: NodeId> Lamport<N> {
     /// [`Exhausted`] when no time is later than both; the clock is unchanged.
     pub fn observe(&mut self, remote: LamportTime) -> Result<Stamp<N>, Exhausted> {
         self.time = self.time.max(remote).next()?;
-        Ok(Stamp {
-            time: self.time,
-            node: self.node.clone(),
-        })
+        Ok(Stamp { time: self.time, node: self.node.clone() })
     }
 
     /// Gives the time of the last event.
@@ -167,10 +164,7 @@ mod tests {
 
     #[test]
     fn stamps_order_by_time_and_then_by_node() {
-        let stamp = |time, node| Stamp {
-            time: LamportTime::new(time),
-            node,
-        };
+        let stamp = |time, node| Stamp { time: LamportTime::new(time), node };
         assert!(stamp(1, "z") < stamp(2, "a"));
         assert!(stamp(2, "a") < stamp(2, "b"));
         assert_eq!(stamp(7, "n").to_string(), "7@n");

@@ -4,10 +4,7 @@
 //! here: this is the only file of the crate that reads the machine's clock, and a [`TimeSource`]
 //! never goes back.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the machine's clock is read here or nowhere"
-)]
+#![expect(clippy::disallowed_methods, reason = "the machine's clock is read here or nowhere")]
 
 use std::fmt;
 use std::ops::Add;
@@ -58,12 +55,7 @@ impl Add<Duration> for Moment {
 /// Prints seconds since the origin, as `12.345678901s`.
 impl fmt::Display for Moment {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{}.{:09}s",
-            self.0 / NANOS_PER_SECOND,
-            self.0 % NANOS_PER_SECOND
-        )
+        write!(out, "{}.{:09}s", self.0 / NANOS_PER_SECOND, self.0 % NANOS_PER_SECOND)
     }
 }
 
@@ -117,9 +109,7 @@ impl MonotonicTime {
     /// Makes a source whose origin is this instant.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
+        Self { origin: Instant::now() }
     }
 }
 
@@ -156,9 +146,7 @@ impl ManualTime {
     /// Makes a source that stands at its origin.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            nanos: Arc::new(AtomicU64::new(0)),
-        }
+        Self { nanos: Arc::new(AtomicU64::new(0)) }
     }
 
     /// Moves on by `span`, and gives the point reached; saturates at the end of the line.
@@ -179,8 +167,7 @@ impl ManualTime {
         loop {
             let moved = change(seen);
             let swap =
-                self.nanos
-                    .compare_exchange_weak(seen, moved, Ordering::AcqRel, Ordering::Acquire);
+                self.nanos.compare_exchange_weak(seen, moved, Ordering::AcqRel, Ordering::Acquire);
             match swap {
                 Ok(_) => return Moment(moved),
                 Err(other) => seen = other,
@@ -210,9 +197,7 @@ pub struct WallTime;
 impl PhysicalClock for WallTime {
     fn unix_ms(&self) -> u64 {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since_1970.map_or(0, |span| {
-            u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-        })
+        since_1970.map_or(0, |span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -232,10 +217,7 @@ mod tests {
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(late + Duration::MAX, late);
         assert_eq!(early + Duration::from_nanos(3), Moment::from_nanos(8));
-        assert_eq!(
-            Moment::from_nanos(12_000_000_034).to_string(),
-            "12.000000034s"
-        );
+        assert_eq!(Moment::from_nanos(12_000_000_034).to_string(), "12.000000034s");
     }
 
     #[test]
@@ -243,10 +225,7 @@ mod tests {
         let time = ManualTime::default();
         assert_eq!(time.now(), Moment::ORIGIN);
         assert_eq!(time.advance(Duration::from_nanos(9)), Moment::from_nanos(9));
-        assert_eq!(
-            time.advance_to(Moment::from_nanos(4)),
-            Moment::from_nanos(9)
-        );
+        assert_eq!(time.advance_to(Moment::from_nanos(4)), Moment::from_nanos(9));
         assert_eq!(time.advance(Duration::MAX).as_nanos(), u64::MAX);
         assert_eq!(time.advance(Duration::from_secs(1)).as_nanos(), u64::MAX);
     }

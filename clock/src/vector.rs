@@ -83,9 +83,7 @@ impl<N> VectorClock<N> {
     /// Makes the clock that has seen nothing. It allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-        }
+        Self { entries: Vec::new() }
     }
 }
 
@@ -176,9 +174,7 @@ impl<N: NodeId> VectorClock<N> {
     #[must_use]
     pub fn delta_since(&self, base: &Self) -> Self {
         let ahead = |entry: &&(N, u64)| entry.1 > base.get(&entry.0);
-        Self {
-            entries: self.entries.iter().filter(ahead).cloned().collect(),
-        }
+        Self { entries: self.entries.iter().filter(ahead).cloned().collect() }
     }
 
     /// Walks the entries in the order of the nodes. No count is zero.
@@ -277,10 +273,7 @@ impl<N: NodeId + fmt::Display> fmt::Display for VectorClock<N> {
 /// Takes entries in any order; of two for one node the greater counts, and zeros fall away.
 impl<N: NodeId> FromIterator<(N, u64)> for VectorClock<N> {
     fn from_iter<I: IntoIterator<Item = (N, u64)>>(entries: I) -> Self {
-        let mut entries: Vec<_> = entries
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .collect();
+        let mut entries: Vec<_> = entries.into_iter().filter(|(_, count)| *count > 0).collect();
         // Greater counts come first within a node, and dedup keeps the first.
         entries.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
         entries.dedup_by(|later, kept| later.0 == kept.0);
@@ -369,19 +362,10 @@ mod tests {
     #[test]
     fn entries_of_a_peer_are_checked() {
         assert_eq!(Clock::try_from(vec![(1, 0)]), Err(InvalidEntries::Zero));
-        assert_eq!(
-            Clock::try_from(vec![(2, 1), (1, 1)]),
-            Err(InvalidEntries::Unsorted)
-        );
-        assert_eq!(
-            Clock::try_from(vec![(1, 1), (1, 1)]),
-            Err(InvalidEntries::Unsorted)
-        );
+        assert_eq!(Clock::try_from(vec![(2, 1), (1, 1)]), Err(InvalidEntries::Unsorted));
+        assert_eq!(Clock::try_from(vec![(1, 1), (1, 1)]), Err(InvalidEntries::Unsorted));
         let entries = vec![(1, 4), (9, 1)];
-        assert_eq!(
-            Vec::from(Clock::try_from(entries.clone()).unwrap()),
-            entries
-        );
+        assert_eq!(Vec::from(Clock::try_from(entries.clone()).unwrap()), entries);
     }
 
     #[cfg(feature = "serde")]

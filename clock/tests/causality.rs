@@ -77,30 +77,16 @@ impl Node {
         let remote = cause.map_or(HlcTime::ZERO, |event| event.hybrid);
         let refused = remote.unix_ms() > self.wall_ms.get() + MAX_AHEAD_MS;
         let hybrid = self.hybrid.observe(remote).ok();
-        assert_eq!(
-            hybrid.is_none(),
-            refused,
-            "refusal is by the physical part alone"
-        );
+        assert_eq!(hybrid.is_none(), refused, "refusal is by the physical part alone");
         let hybrid = hybrid?;
         let sent = cause.map_or(LamportTime::ZERO, |event| event.lamport.time);
         let lamport = self.lamport.observe(sent).unwrap();
         let nothing = VectorClock::new();
         let vector = cause.map_or(&nothing, |event| &event.vector);
         self.vector.observe(&node, vector).unwrap();
-        self.past.extend(
-            cause
-                .into_iter()
-                .flat_map(|event| event.past.iter().copied()),
-        );
+        self.past.extend(cause.into_iter().flat_map(|event| event.past.iter().copied()));
         self.past.insert(id);
-        Some(Event {
-            node,
-            past: self.past.clone(),
-            lamport,
-            vector: self.vector.clone(),
-            hybrid,
-        })
+        Some(Event { node, past: self.past.clone(), lamport, vector: self.vector.clone(), hybrid })
     }
 }
 
@@ -148,10 +134,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 /// Happened-before by definition: the first is in the past of the second.
 fn relation(first: (usize, &Event), second: (usize, &Event)) -> Causality {
-    match (
-        second.1.past.contains(&first.0),
-        first.1.past.contains(&second.0),
-    ) {
+    match (second.1.past.contains(&first.0), first.1.past.contains(&second.0)) {
         (true, true) => Causality::Equal,
         (true, false) => Causality::Before,
         (false, true) => Causality::After,
@@ -192,15 +175,8 @@ proptest! {
 /// The converse of the clock condition does not hold: a smaller time is no proof of a cause.
 #[test]
 fn a_smaller_lamport_time_does_not_mean_happened_before() {
-    let acts = [
-        Act::Local { node: 0 },
-        Act::Local { node: 1 },
-        Act::Local { node: 1 },
-    ];
+    let acts = [Act::Local { node: 0 }, Act::Local { node: 1 }, Act::Local { node: 1 }];
     let events = run(&acts);
     assert!(events[0].lamport < events[2].lamport);
-    assert_eq!(
-        events[0].vector.compare(&events[2].vector),
-        Causality::Concurrent
-    );
+    assert_eq!(events[0].vector.compare(&events[2].vector), Causality::Concurrent);
 }
