@@ -22,8 +22,9 @@ Two == 0..1
 Three == 0..2
 
 Start ==
-  IF ~ Led THEN Init
-  ELSE /\ promised = [a \in Acceptor |-> 0]
+  \/ ~ Led /\ Init
+  \/  /\ Led
+       /\ promised = [a \in Acceptor |-> 0]
        /\ accepted = [a \in Acceptor |-> [s \in Slot |-> NoVote]]
        /\ learned = [a \in Acceptor |-> [s \in Slot |-> Unknown]]
        /\ prepares = Ballot /\ accepts = {} /\ announced = {}
