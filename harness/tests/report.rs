@@ -173,6 +173,7 @@ fn the_figures_of_the_page_add_up() {
         cells.map(|cell| cell[column].as_u64().unwrap()).sum()
     };
     assert_eq!((sum(1), sum(2), sum(3)), (counts.ok, counts.fail, counts.info));
+    assert!(!page.contains("The summary counts"), "summary and history agree");
     assert_eq!(data["complete"], true);
     let ends = data["ops"]["e"].as_str().unwrap();
     assert_eq!(ends.matches('o').count() as u64, counts.ok);
@@ -286,12 +287,14 @@ fn a_run_with_too_much_of_everything_fits() {
 #[test]
 fn odd_histories_still_give_a_page() {
     type Change = fn(&str) -> Option<String>;
-    let cases: [(&str, Change, &str); 5] = [
+    let cases: [(&str, Change, &str); 7] = [
         ("missing", |_| None, "The history could not be read"),
         ("empty", |_| Some(String::new()), "The history has 0 lines"),
         ("cut", |all| Some(all[..all.len() - 40].to_owned()), "1 could not be read"),
         ("binary", |_| Some("\u{0}\u{1}\n\u{2}".to_owned()), "2 could not be read"),
         ("calls", |all| Some(only(all, "invoke")), "operations had not returned"),
+        ("answers", |all| Some(only(all, "ok")), "events out of turn"),
+        ("half", |all| Some(all[..all.len() / 2].to_owned()), "The summary counts"),
     ];
     for (name, change, expected) in cases {
         let shape = Shape { operations: 200, length_ms: 1000, ..Shape::default() };

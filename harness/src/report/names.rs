@@ -30,7 +30,13 @@ impl<T: Join> Names<T> {
     }
 
     /// Returns the number of a name; [`REST`] if the table is full.
+    ///
+    /// Names that agree in their first [`KNOWN_LETTERS`] letters are one.
     pub(super) fn number(&mut self, name: &str) -> u32 {
+        let name = match name.char_indices().nth(KNOWN_LETTERS) {
+            Some((cut, _)) => &name[..cut],
+            None => name,
+        };
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
@@ -68,6 +74,8 @@ impl<T: Join> Names<T> {
 pub(super) const REST: u32 = u32::MAX;
 /// How many names any table holds.
 const NAME_LIMIT: usize = 4096;
+/// Letters by which a name is known; it bounds what a table of error texts can hold.
+const KNOWN_LETTERS: usize = 256;
 /// Letters of a name that are shown.
 const NAME_LETTERS: usize = 80;
 
@@ -89,6 +97,15 @@ mod tests {
             names.as_slice().iter().map(|(name, tally)| (name.as_str(), tally.ok)).collect();
         assert_eq!(shown, [("a", 2), ("b", 1)]);
         assert_eq!(names.rest().unwrap().ok, 2);
+    }
+
+    #[test]
+    fn endless_names_do_not_fill_memory() {
+        let mut names: Names<Tally> = Names::new(10);
+        let long = "x".repeat(100_000);
+        let number = names.number(&long);
+        assert_eq!(names.number(&long[1..]), number);
+        assert!(names.numbers.keys().all(|name| name.len() <= KNOWN_LETTERS));
     }
 
     #[test]

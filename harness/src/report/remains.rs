@@ -156,6 +156,26 @@ fn files(html: &mut Html, context: &Context<'_>) {
         put!(html, "; {} out of turn", counted(digest.out_of_turn, "event"));
     }
     html.raw(".</p>");
+    disagreement(html, context);
+}
+
+/// Says so if the summary counted other operations than the history has.
+fn disagreement(html: &mut Html, context: &Context<'_>) {
+    let (said, seen) = (context.summary.counts, context.digest.total);
+    let unknown = [seen.info, seen.info + context.digest.open_at_end];
+    if (said.ok, said.fail) != (seen.ok, seen.fail) || !unknown.contains(&said.info) {
+        put!(
+            html,
+            "<p><strong>The summary counts {} ok, {} failed and {} unknown operations; the history \
+             has {}, {} and {}.</strong> The charts show the history.</p>",
+            grouped(said.ok),
+            grouped(said.fail),
+            grouped(said.info),
+            grouped(seen.ok),
+            grouped(seen.fail),
+            grouped(unknown[1])
+        );
+    }
 }
 
 /// Nodes shown at most.

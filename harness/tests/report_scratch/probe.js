@@ -48,7 +48,7 @@
   const faint = new Set();
   for (const node of all("body *")) {
     const words = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
-    if (!words || node.closest("script, .unseen, .skip, option")) continue;
+    if (!words || node.closest("script, .in-bar, .unseen, .skip, option")) continue;
     const box = node.getBoundingClientRect();
     const style = getComputedStyle(node);
     if (box.width === 0 || style.visibility === "hidden") continue;

@@ -108,25 +108,34 @@
     const paths = { o: "", f: "", i: "", p: "" };
     const top = { o: 6.6, f: 1.6, i: 16.4, p: 16.4 };
     const high = { o: 8.8, f: 3.8, i: 3.8, p: 3.8 };
+    const texts = [];
     for (const one of shown) {
       const x = Math.max((one.call - view.from) * scale, -4);
       const end = Math.min((one.end - view.from) * scale, width + 4);
       const wide = Math.max(end - x - 0.6, 1.4);
-      const y = laneOf(one.client) * LANE + top[one.how];
-      paths[one.how] += "M" + x.toFixed(1) + " " + y + "h" + wide.toFixed(1) + "v" + high[one.how] +
-        "h-" + wide.toFixed(1) + "z";
-      if (wide > 70) {
-        const words = data.fs[one.f] + " " + (data.keys[one.key] || "") + " " + one.argument;
-        const room = Math.floor(wide / 6.5);
-        if (words.length <= room && one.how === "o") {
-          add(svg, "text", { x: x + 3, y: y - 1, "font-size": 9, fill: "currentColor" }, words);
-        }
-      }
+      const lane = laneOf(one.client) * LANE;
+      const words = wide > 44 && data.group === 1 ? fitting(one, wide - 8) : "";
+      const y = lane + (words ? 3.5 : top[one.how]);
+      const tall = words ? 15 : high[one.how];
+      paths[one.how] += "M" + x.toFixed(1) + " " + y + "h" + wide.toFixed(1) + "v" + tall + "h-" + wide.toFixed(1) + "z";
+      if (words) texts.push([{ x: Math.max(x, 0) + 4, y: y + 11, class: "in-bar" }, words]);
     }
     add(svg, "path", { class: "ok s3", d: paths.o });
     add(svg, "path", { class: "fail", d: paths.f });
     add(svg, "path", { class: "info", d: paths.i + paths.p });
+    for (const [place, words] of texts) add(svg, "text", place, words);
     return svg;
+  }
+
+  // Returns what an operation did in words that fit into so many pixels, or nothing.
+  function fitting(one, room) {
+    const key = one.key < 0 ? "" : data.keys[one.key];
+    const argument = one.argument === "null" ? "" : one.argument;
+    const mark = { o: "", f: "\u2717 ", i: "? ", p: "? " }[one.how];
+    const short = mark + data.fs[one.f] + " " + key;
+    const long = short + " " + argument;
+    const answer = one.how === "o" && one.result !== "null" ? long + " \u2192 " + one.result : long;
+    return [answer, long, short].find((words) => words.length * 6.3 <= room) || "";
   }
 
   // In long runs a key has counts over time but no lanes: one wide lane shows them.
@@ -184,7 +193,7 @@
   }
 
   function words(one) {
-    return "Client " + one.client + ": " + data.fs[one.f] + " " + (data.keys[one.key] || "") + " " +
+    return "Client " + one.client + ": " + data.fs[one.f] + " " + (one.key < 0 ? "" : data.keys[one.key]) + " " +
       (one.argument === "null" ? "" : one.argument) + " \u2192 " + ENDS[one.how] +
       (one.result && one.result !== "null" ? " " + one.result : "") + ", " + seconds(one.call) + " to " +
       seconds(one.end) + " (" + ((one.end - one.call) / 1000).toFixed(2) + " ms)";

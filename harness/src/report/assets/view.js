@@ -12,6 +12,11 @@
   report.whole = whole;
 
   const layers = [...document.querySelectorAll(".z")];
+  const labels = [...document.querySelectorAll(".words")].map((words) => ({
+    span: words.firstChild,
+    left: parseFloat(words.style.left),
+    width: parseFloat(words.style.width),
+  }));
   const axes = [...document.querySelectorAll(".axis")];
 
   report.show = (from, to) => {
@@ -35,6 +40,7 @@
       }
     }
     for (const axis of axes) label(axis);
+    for (const words of labels) keepInSight(words);
     const zoomed = scale > 1.0001;
     element("window").textContent = zoomed
       ? seconds(view.from) + " to " + seconds(view.to) + ", " + scale.toFixed(scale < 10 ? 1 : 0) + " times"
@@ -44,6 +50,13 @@
     button("left").disabled = !zoomed || view.from <= 0;
     button("right").disabled = !zoomed || view.to >= whole;
     for (const part of report.parts) part();
+  }
+
+  // Words of a bar that begins before the window stand at the window's edge.
+  function keepInSight({ span, left, width }) {
+    const from = (view.from / whole) * 100;
+    const hidden = from > left && from < left + width ? (from - left) / width : 0;
+    span.style.marginLeft = hidden * 100 + "%";
   }
 
   function button(name) {
