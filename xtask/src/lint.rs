@@ -29,7 +29,7 @@ fn steps() -> Vec<Step> {
         Step::cargo().args(clippy).arg("--workspace").args(deny),
         Step::cargo().args(clippy).args(["-p", "synod-clock", "--all-features"]).args(deny),
         Step::cargo()
-            .args(["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"])
+            .args(["doc", "--locked", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     ]
 }

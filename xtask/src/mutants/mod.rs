@@ -10,6 +10,7 @@ mod catalogue;
 mod scratch;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,9 @@ pub(crate) use scratch::Scratch;
 
 use crate::ci::this_program;
 use crate::outcome::{Failure, Outcome};
+use crate::shell::Step;
 use crate::suite::seconds;
+use crate::workspace::{files, root};
 use attempt::Verdict;
 use catalogue::{Level, level_of};
 
@@ -53,6 +56,27 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         (true, None) => Err(Failure::Found("mutants: the catalogue has none of these".into())),
         (false, _) => hunt(&mutants),
     }
+}
+
+/// Finds entries whose patch the sources have moved away from, and patches without an entry.
+pub(crate) fn stale() -> Result<Vec<String>, Failure> {
+    let mutants = read_catalogue()?;
+    let mut stale = Vec::new();
+    for mutant in &mutants {
+        let check = Step::new("git").args(["apply", "--check"]).arg(&mutant.patch).output()?;
+        if !check.status.success() {
+            let why = String::from_utf8_lossy(&check.stderr);
+            let why = why.lines().next().unwrap_or_default();
+            stale.push(format!("the patch of {} does not apply: {why}", mutant.id));
+        }
+    }
+    let listed = |path: &PathBuf| mutants.iter().any(|mutant| mutant.patch == *path);
+    let patches = files()?
+        .into_iter()
+        .filter(|path| path.starts_with("harness/mutants/") && path.ends_with(".patch"));
+    let unlisted = patches.filter(|path| !listed(&root().join(path)));
+    stale.extend(unlisted.map(|path| format!("{path} is in no entry of the catalogue")));
+    Ok(stale)
 }
 
 /// Tries them one after another: two builds at once would only slow each other down.

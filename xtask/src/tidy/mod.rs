@@ -16,6 +16,7 @@ mod workflows;
 use std::fmt;
 use std::fs;
 
+use crate::mutants;
 use crate::outcome::{Failure, Outcome};
 use crate::workspace::{files, packages, root};
 
@@ -27,6 +28,8 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let tree = Tree::read()?;
     let mut findings = check_tree(&tree);
     findings.extend(arrows::check(&packages()?));
+    let stale = mutants::stale()?.into_iter();
+    findings.extend(stale.map(|what| Finding::new("harness/mutants/catalogue.toml", 0, what)));
     findings.sort();
     findings.dedup();
     if findings.is_empty() {
