@@ -57,7 +57,9 @@ impl<D: Disk> Journal<D> {
         let lock = enter(&disk, path, options)?;
         let identity_crc = crc32c::crc32c(&options.identity);
         let directory = Directory { disk, path: path.to_owned(), identity_crc };
-        let created = settle(&directory, options)?;
+        if let Some((active, tally)) = settle(&directory, options)? {
+            return Ok(begin(directory, options, active, tally, lock));
+        }
         let names = list(&directory.disk, path)?;
         for draft in names.iter().filter(|name| segment::is_draft(name)) {
             directory.remove(&path.join(draft))?;
@@ -66,8 +68,7 @@ impl<D: Disk> Journal<D> {
             names.iter().filter_map(|name| segment::segment_of(name)).collect();
         segments.sort_unstable();
         let recovery = Recovery::new(directory, options, segments);
-        let (journal, recovered) = recovery.run(lock, &mut on_record)?;
-        Ok((journal, Recovered { created, ..recovered }))
+        recovery.run(lock, &mut on_record)
     }
 }
 
@@ -94,12 +95,16 @@ fn enter<D: Disk>(disk: &D, path: &Path, options: &Options) -> Result<D::Lock, O
     Ok(lock)
 }
 
-/// Leaves the directory with an identity that is the owner's; tells whether it was made here.
-fn settle<D: Disk>(directory: &Directory<D>, options: &Options) -> Result<bool, OpenError> {
+/// Leaves the directory with an identity that is the owner's; returns the first segment where the
+/// journal was made here.
+fn settle<D: Disk>(
+    directory: &Directory<D>,
+    options: &Options,
+) -> Result<Option<(Active<D::File>, Tally)>, OpenError> {
     let Directory { disk, path, .. } = directory;
     let names = list(disk, path)?;
     match identity::condition(&names) {
-        Condition::Journal => identity::check(disk, path, &options.identity).map(|()| false),
+        Condition::Journal => identity::check(disk, path, &options.identity).map(|()| None),
         Condition::Foreign(found) => Err(OpenError::Foreign { path: path.clone(), found }),
         Condition::Unused if options.create == Create::Never => {
             Err(OpenError::Missing { path: path.clone() })
@@ -111,11 +116,40 @@ fn settle<D: Disk>(directory: &Directory<D>, options: &Options) -> Result<bool, 
                 directory.sync()?;
             }
             identity::draft(disk, path, &options.identity)?;
-            rewrite::first_segment(directory, options)?;
+            let made = rewrite::first_segment(directory, options)?;
             identity::publish(disk, path)?;
-            Ok(true)
+            Ok(Some(made))
         }
     }
+}
+
+/// Starts a journal that was made a moment ago, whose every byte is known to be durable.
+fn begin<D: Disk>(
+    directory: Directory<D>,
+    options: &Options,
+    active: Active<D::File>,
+    tally: Tally,
+    lock: D::Lock,
+) -> (Journal<D>, Recovered) {
+    let journal = Journal::assemble(Parts {
+        directory,
+        segment_bytes: options.segment_bytes,
+        reserve_bytes: options.reserve_bytes(),
+        active,
+        ahead: Ahead::Missing,
+        tally,
+        builder: IndexBuilder::default(),
+        index: Arc::new(SharedIndex::new()),
+        lock,
+    });
+    let recovered = Recovered {
+        created: true,
+        first_lsn: tally.next,
+        next_lsn: tally.next,
+        hard_state: tally.hard_state,
+        cut_bytes: 0,
+    };
+    (journal, recovered)
 }
 
 fn list<D: Disk>(disk: &D, path: &Path) -> Result<Vec<String>, OpenError> {

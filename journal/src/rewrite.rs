@@ -21,12 +21,12 @@ const GATHER_BYTES: usize = 1 << 20;
 pub(crate) fn first_segment<D: Disk>(
     directory: &Directory<D>,
     options: &Options,
-) -> Result<(), OpenError> {
+) -> Result<(Active<D::File>, Tally), OpenError> {
     let tally =
         Tally { next: Lsn::FIRST, hard_state: HardState::default(), oldest: SegmentId::FIRST };
     let capacity = options.segment_bytes;
     match attempt(directory, SegmentId::FIRST, capacity, tally, None) {
-        Ok(_) => Ok(()),
+        Ok(active) => Ok((active, tally)),
         Err(error) => Err(refusal(directory, capacity, error)),
     }
 }

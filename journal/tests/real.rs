@@ -1,0 +1,174 @@
+//! The same journal on the files of the operating system.
+//!
+//! Crashes and failures are left to the simulated disk. Claim kept: the real disk keeps the
+//! contract that the simulated one models: names, permissions, locks, and bytes.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use synod_journal::{
+    DamageReason, HardState, Journal, Lsn, OpenError, Options, Prepared, RealDisk, Records,
+    Recovered,
+};
+
+/// A directory of its own for each test, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(test: &str) -> Self {
+        let name = format!("journal-{test}-{}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn options() -> Options {
+    let mut options = Options::new(b"real 1");
+    options.segment_bytes = 64 << 10;
+    options
+}
+
+type Opened = (Journal<RealDisk>, Recovered, Vec<Vec<u8>>);
+
+fn open(path: &Path) -> Result<Opened, OpenError> {
+    let mut records = Vec::new();
+    let (journal, recovered) = Journal::open(RealDisk, path, &options(), |record| {
+        records.push(record.bytes.to_vec());
+    })?;
+    Ok((journal, recovered, records))
+}
+
+fn fill(journal: &mut Journal<RealDisk>, from: usize, to: usize) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for number in from..to {
+        let record = vec![u8::try_from(number % 251).unwrap(); number * 31 % 3000];
+        let mut records: Records = [&record].into_iter().collect();
+        journal.append(&HardState([3; 32]), &mut records).unwrap();
+        journal.sync().unwrap();
+        journal.prepare().unwrap();
+        all.push(record);
+    }
+    all
+}
+
+#[test]
+fn records_survive_a_clean_and_an_unclean_end() {
+    let scratch = Scratch::new("survive");
+    let (mut journal, recovered, _) = open(&scratch.log()).unwrap();
+    assert!(recovered.created);
+    let mut expected = fill(&mut journal, 0, 150);
+    journal.close().unwrap();
+    let (mut journal, recovered, records) = open(&scratch.log()).unwrap();
+    assert!(records == expected);
+    assert_eq!((recovered.created, recovered.cut_bytes), (false, 0));
+    assert_eq!(recovered.hard_state, HardState([3; 32]));
+    expected.extend(fill(&mut journal, 150, 180));
+    drop(journal);
+    let (journal, _, records) = open(&scratch.log()).unwrap();
+    assert!(records == expected);
+    let mut reader = journal.reader();
+    assert!(reader.read_range(Lsn::FIRST..journal.next_lsn(), usize::MAX).unwrap() == expected);
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_rot_is_refused() {
+    let scratch = Scratch::new("torn");
+    let (mut journal, _, _) = open(&scratch.log()).unwrap();
+    let expected = fill(&mut journal, 20, 24);
+    drop(journal);
+    let file = scratch.log().join("segment-00000001.log");
+    let bytes = fs::read(&file).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut torn = bytes.clone();
+    torn[last] ^= 1;
+    fs::write(&file, &torn).unwrap();
+    let (journal, recovered, records) = open(&scratch.log()).unwrap();
+    assert!(records == expected[..3]);
+    assert!(recovered.cut_bytes > 700);
+    journal.close().unwrap();
+    let mut rotten = fs::read(&file).unwrap();
+    let inside = rotten.windows(8).position(|window| window == [21; 8]).unwrap();
+    rotten[inside] ^= 1;
+    fs::write(&file, &rotten).unwrap();
+    let error = open(&scratch.log()).unwrap_err();
+    let OpenError::Damaged(damaged) = &error else { panic!("{error}") };
+    assert_eq!(damaged.reason, DamageReason::SyncedFrame);
+    assert_eq!(damaged.path, file);
+    assert_eq!(fs::read(&file).unwrap(), rotten, "nothing was changed");
+}
+
+#[test]
+fn only_the_owner_may_enter() {
+    let scratch = Scratch::new("modes");
+    let (mut journal, _, _) = open(&scratch.log()).unwrap();
+    fill(&mut journal, 0, 3);
+    assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&scratch.log()), 0o700);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(scratch.log()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(mode(&entry.path()), 0o600, "{}", entry.path().display());
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    names.sort_unstable();
+    assert_eq!(names, ["IDENTITY", "segment-00000001.log", "segment-00000002.log"]);
+    // Room is set aside and filled: no write of a commit allocates.
+    let segment = fs::metadata(scratch.log().join("segment-00000002.log")).unwrap();
+    assert_eq!(segment.len(), 64 << 10);
+    assert!(std::os::unix::fs::MetadataExt::blocks(&segment) * 512 >= 64 << 10);
+}
+
+#[test]
+fn a_second_opener_is_refused_while_the_first_lives() {
+    let scratch = Scratch::new("lock");
+    let (journal, _, _) = open(&scratch.log()).unwrap();
+    let error = open(&scratch.log()).unwrap_err();
+    assert!(matches!(&error, OpenError::Locked { path } if *path == scratch.log()), "{error}");
+    drop(journal);
+    open(&scratch.log()).unwrap();
+}
+
+#[test]
+fn foreign_places_are_refused_and_left_alone() {
+    let scratch = Scratch::new("foreign");
+    fs::write(scratch.0.join("file"), b"mine").unwrap();
+    let error = open(&scratch.0).unwrap_err();
+    assert!(matches!(&error, OpenError::Foreign { found, .. } if found == "file"), "{error}");
+    let error = open(&scratch.0.join("file")).unwrap_err();
+    assert!(error.to_string().contains("file"), "{error}");
+    let error = open(&scratch.0.join("none").join("log")).unwrap_err();
+    assert!(error.to_string().contains("none/log"), "{error}");
+    let names: Vec<_> = fs::read_dir(&scratch.0).unwrap().collect();
+    assert_eq!(names.len(), 1);
+}
+
+#[test]
+fn a_directory_without_permission_is_refused() {
+    let scratch = Scratch::new("denied");
+    drop(open(&scratch.log()).unwrap());
+    let set = |mode| fs::set_permissions(scratch.log(), fs::Permissions::from_mode(mode)).unwrap();
+    set(0o000);
+    let outcome = open(&scratch.log());
+    set(0o700);
+    match outcome {
+        Err(OpenError::Permission { path, .. }) => assert_eq!(path, scratch.log()),
+        Err(other) => panic!("{other}"),
+        // The superuser is let in everywhere; there is nothing to refuse.
+        Ok(_) => assert!(rustix::process::geteuid().is_root()),
+    }
+}
