@@ -143,6 +143,11 @@ impl FrameKind {
     }
 }
 
+/// Takes a number inside one segment, an offset, a length or a count, to its 32 bits.
+pub(crate) fn narrow(number: u64) -> u32 {
+    u32::try_from(number).expect("a segment is smaller than 4 GiB")
+}
+
 /// Reads a little-endian number inside a header of fixed size.
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("the range has four bytes"))

@@ -85,6 +85,11 @@ impl Records {
         RecordsIter { body: self.body() }
     }
 
+    /// The number of records as a header has it.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
     /// The encoded records without the room for the header.
     pub(crate) fn body(&self) -> &[u8] {
         &self.buffer[BODY_START..]

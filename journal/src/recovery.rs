@@ -15,7 +15,7 @@ use crate::options::{Create, Options};
 use crate::position::{HardState, Lsn, SegmentId};
 use crate::reader::Record;
 use crate::records::RecordsIter;
-use crate::rewrite;
+use crate::rewrite::{self, Made};
 use crate::scan::Walk;
 use crate::segment::{self, Directory};
 use crate::sync::Arc;
@@ -57,8 +57,8 @@ impl<D: Disk> Journal<D> {
         let lock = enter(&disk, path, options)?;
         let identity_crc = crc32c::crc32c(&options.identity);
         let directory = Directory { disk, path: path.to_owned(), identity_crc };
-        if let Some((active, tally)) = settle(&directory, options)? {
-            return Ok(begin(directory, options, active, tally, lock));
+        if let Some(made) = settle(&directory, options)? {
+            return Ok(begin(directory, options, made, lock));
         }
         let names = list(&directory.disk, path)?;
         for draft in names.iter().filter(|name| segment::is_draft(name)) {
@@ -100,7 +100,7 @@ fn enter<D: Disk>(disk: &D, path: &Path, options: &Options) -> Result<D::Lock, O
 fn settle<D: Disk>(
     directory: &Directory<D>,
     options: &Options,
-) -> Result<Option<(Active<D::File>, Tally)>, OpenError> {
+) -> Result<Option<Made<D::File>>, OpenError> {
     let Directory { disk, path, .. } = directory;
     let names = list(disk, path)?;
     match identity::condition(&names) {
@@ -127,10 +127,10 @@ fn settle<D: Disk>(
 fn begin<D: Disk>(
     directory: Directory<D>,
     options: &Options,
-    active: Active<D::File>,
-    tally: Tally,
+    made: Made<D::File>,
     lock: D::Lock,
 ) -> (Journal<D>, Recovered) {
+    let Made { active, tally } = made;
     let journal = Journal::assemble(Parts {
         directory,
         segment_bytes: options.segment_bytes,

@@ -6,7 +6,7 @@
 
 use crate::disk::Disk;
 use crate::error::{Fatal, OpenError};
-use crate::frame::{FRAME_ALIGN, FrameHeader, FrameKind, PAGE_BYTES};
+use crate::frame::{FRAME_ALIGN, FrameHeader, FrameKind, PAGE_BYTES, narrow};
 use crate::options::Options;
 use crate::position::{HardState, Lsn, SegmentId};
 use crate::scan::Walk;
@@ -17,16 +17,22 @@ use crate::writer::{Active, Tally};
 /// Bytes that are gathered before they are written.
 const GATHER_BYTES: usize = 1 << 20;
 
+/// A first segment.
+pub(crate) struct Made<F> {
+    pub(crate) active: Active<F>,
+    pub(crate) tally: Tally,
+}
+
 /// Makes the first segment of a journal, which holds a seal alone.
 pub(crate) fn first_segment<D: Disk>(
     directory: &Directory<D>,
     options: &Options,
-) -> Result<(Active<D::File>, Tally), OpenError> {
+) -> Result<Made<D::File>, OpenError> {
     let tally =
         Tally { next: Lsn::FIRST, hard_state: HardState::default(), oldest: SegmentId::FIRST };
     let capacity = options.segment_bytes;
     match attempt(directory, SegmentId::FIRST, capacity, tally, None) {
-        Ok(active) => Ok((active, tally)),
+        Ok(active) => Ok(Made { active, tally }),
         Err(error) => Err(refusal(directory, capacity, error)),
     }
 }
@@ -76,8 +82,7 @@ fn attempt<D: Disk>(
     tally: Tally,
     source: Option<&Tail<D>>,
 ) -> Result<Active<D::File>, DraftError> {
-    let capacity = u32::try_from(capacity).expect("a capacity has 32 bits");
-    let draft = Draft::begin(directory, segment, capacity)?;
+    let draft = Draft::begin(directory, segment, narrow(capacity))?;
     let header = draft.header();
     let mut composer = Composer { end: draft.offset(), draft, header, gathered: Vec::new() };
     match composer.compose(tally, source) {
@@ -151,8 +156,7 @@ impl<D: Disk> Composer<D> {
 
     /// Gathers a frame that starts at `start`, at the end of the frames so far or past it.
     fn place(&mut self, header: FrameHeader, start: u64, body: &[u8]) {
-        let within = |at: u64| u32::try_from(at).expect("a segment has 32-bit offsets");
-        let (offset, end) = (within(start), within(self.end));
+        let (offset, end) = (narrow(start), narrow(self.end));
         let header = FrameHeader { offset, follows: end, synced: end, ..header };
         let skipped = usize::try_from(start - self.end).expect("a seal is a page away at most");
         self.gathered.resize(self.gathered.len() + skipped, 0);

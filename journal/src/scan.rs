@@ -9,7 +9,7 @@ use std::io;
 
 use crate::disk::{self, DiskFile};
 use crate::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, PAGE_BYTES};
-use crate::frame::{FrameHeader, FrameHome, FrameKind};
+use crate::frame::{FrameHeader, FrameHome, FrameKind, narrow};
 use crate::segment::{FRAMES_START, SegmentHeader};
 
 /// Bytes that recovery reads at a time.
@@ -39,7 +39,7 @@ impl<'f, F: DiskFile> Window<'f, F> {
             let read = read.inspect_err(|_| self.buffer.clear())?;
             self.buffer.truncate(read);
         }
-        let from = usize::try_from(offset - self.start).expect("the window holds the offset");
+        let from = narrow(offset - self.start) as usize;
         let to = self.buffer.len().min(from + bytes);
         Ok(&self.buffer[from..to])
     }
@@ -121,9 +121,8 @@ impl<'f, F: DiskFile> Walk<'f, F> {
         if offset + FRAME_HEADER_BYTES as u64 > self.capacity {
             return Ok(None);
         }
-        let at = u32::try_from(offset).expect("a capacity has 32 bits");
         let bytes = self.window.get(offset, FRAME_HEADER_BYTES)?;
-        let header = FrameHeader::decode(bytes, self.home, at);
+        let header = FrameHeader::decode(bytes, self.home, narrow(offset));
         Ok(header.filter(|header| {
             let chained = self.midway || u64::from(header.follows) == self.position;
             chained && header.end() <= self.capacity

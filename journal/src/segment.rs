@@ -21,7 +21,7 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
 pub(crate) const FORMAT: u32 = 1;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"SYNODSEG";
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The header of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

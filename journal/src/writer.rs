@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{AppendError, Fatal, SyncError};
 use crate::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES, PAGE_BYTES};
-use crate::frame::{FrameHeader, FrameKind};
+use crate::frame::{FrameHeader, FrameKind, narrow};
 use crate::index::{IndexBuilder, SharedIndex};
 use crate::position::{HardState, Lsn, SegmentId};
 use crate::reader::Reader;
@@ -145,9 +145,9 @@ impl<D: Disk> Journal<D> {
         self.tally.hard_state = *hard_state;
         let body = records.body();
         let header = FrameHeader {
-            body_bytes: u32::try_from(body.len()).expect("a frame is smaller than a segment"),
+            body_bytes: narrow(body.len() as u64),
             body_crc: crc32c::crc32c(body),
-            count: u32::try_from(records.len()).expect("the count of records has 32 bits"),
+            count: records.count(),
             ..self.blank(FrameKind::Data, self.active.end)
         };
         self.write(&header, records)?;
@@ -315,8 +315,7 @@ impl<D: Disk> Journal<D> {
             }
             Ahead::Missing => {
                 let segment = self.active.header.segment.next();
-                let capacity = u32::try_from(self.segment_bytes).expect("checked when opened");
-                Draft::begin(&self.directory, segment, capacity)
+                Draft::begin(&self.directory, segment, narrow(self.segment_bytes))
             }
             Ahead::Filling(draft) => Ok(draft),
         };
@@ -344,13 +343,12 @@ impl<D: Disk> Journal<D> {
 
     /// A header without a body, for the end of the log.
     fn blank(&self, kind: FrameKind, offset: u64) -> FrameHeader {
-        let place = |at: u64| u32::try_from(at).expect("a segment has 32-bit offsets");
         FrameHeader {
             kind,
             segment: self.active.header.segment,
-            offset: place(offset),
-            follows: place(self.active.end),
-            synced: place(self.active.synced),
+            offset: narrow(offset),
+            follows: narrow(self.active.end),
+            synced: narrow(self.active.synced),
             body_bytes: 0,
             body_crc: crc32c::crc32c(&[]),
             count: 0,

@@ -193,17 +193,14 @@ fn room_is_what_can_be_appended_however_it_is_cut() {
 #[test]
 fn a_full_disk_lets_recovery_through_with_a_smaller_segment() {
     let disk = SimDisk::new(1);
-    let script = [Append(vec![50]), Sync, Prepare, Append(vec![60]), Sync];
     let options = roomy();
     let (mut journal, _, _) = open_with(&disk, &options).unwrap();
     let mut ledger = Ledger::default();
-    for step in &script {
-        match step {
-            Append(lengths) => append(&mut journal, &mut ledger, lengths).unwrap(),
-            Sync => sync(&mut journal, &mut ledger).unwrap(),
-            _ => assert_eq!(journal.prepare().unwrap(), Prepared::Ready),
-        }
-    }
+    append(&mut journal, &mut ledger, &[50]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
+    append(&mut journal, &mut ledger, &[60]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
     drop(journal);
     // Two segments and an identity are there; a third full one does not fit, a small one does.
     disk.set_capacity(Some(2 * options.segment_bytes + 20480));

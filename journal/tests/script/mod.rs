@@ -152,6 +152,11 @@ fn reopen(disk: &SimDisk, ledger: &mut Ledger) -> Result<Journal<SimDisk>, OpenE
     Ok(journal)
 }
 
+/// A byte that tells neighbours apart.
+fn byte_of(number: usize) -> u8 {
+    u8::try_from(number % 251).unwrap()
+}
+
 pub(crate) fn append(
     journal: &mut Journal<SimDisk>,
     ledger: &mut Ledger,
@@ -160,10 +165,9 @@ pub(crate) fn append(
     let mut records = Records::new();
     let first = ledger.records.len();
     for (index, length) in lengths.iter().enumerate() {
-        let seed = u8::try_from((first + index) % 251).unwrap();
-        records.push(&vec![seed; *length]);
+        records.push(&vec![byte_of(first + index); *length]);
     }
-    let hard_state = HardState([u8::try_from(ledger.commits.len() % 256).unwrap() + 1; 32]);
+    let hard_state = HardState([byte_of(ledger.commits.len()) + 1; 32]);
     // The commit counts as tried even when the append fails half way.
     ledger.records.extend(records.iter().map(<[u8]>::to_vec));
     ledger.commits.push((ledger.records.len(), hard_state));
