@@ -30,7 +30,7 @@ pub enum To {
 }
 
 /// A message that claims something durable.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bound<V> {
     /// Asks to take part in `ballot`, for all slots from `first` on. It claims that the sender
     /// itself promised the ballot, so that it cannot use it a second time after a restart.
@@ -66,7 +66,7 @@ pub enum Bound<V> {
 }
 
 /// A message that claims nothing durable.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Free<V> {
     /// Asks for votes in `ballot` for consecutive slots, and announces the chosen prefix.
     Accept {
@@ -97,7 +97,7 @@ pub enum Free<V> {
 }
 
 /// A message of the protocol.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Message<V> {
     /// One that claims something durable.
     Bound(Bound<V>),
@@ -106,7 +106,7 @@ pub enum Message<V> {
 }
 
 /// What a promise says of one slot.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Report<V> {
     /// The acceptor voted, last in this ballot, for this decree.
     Voted(Vote<V>),
@@ -115,7 +115,7 @@ pub enum Report<V> {
 }
 
 /// One vote of an acceptor in one slot.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Vote<V> {
     /// The ballot in which it was cast.
     pub ballot: Ballot,

@@ -1,0 +1,151 @@
+//! Multi-Paxos, as a model: campaigns, proposals and copies at any moment.
+
+use super::world::{Act, Core, V, World};
+use stateright::{Model, Property};
+use synod_paxos::{
+    Brand, Configuration, Decree, Effects, Input, Message, MultiPaxos, NodeId, Record, Recovery,
+    Slot, Synced,
+};
+
+/// The window of the modelled log.
+const ALPHA: u64 = 2;
+
+impl Core for MultiPaxos<V> {
+    fn recover(brand: Brand, configuration: Configuration, records: &[Record<V>]) -> Self {
+        let mut recovery = Recovery::new();
+        for record in records {
+            recovery.on_record(record.clone());
+        }
+        recovery.finish(brand, configuration, ALPHA)
+    }
+
+    fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>) {
+        self.step(Input::Message { from, message }, effects);
+    }
+
+    fn on_synced(&mut self, proof: Synced, effects: &mut Effects<V>) {
+        self.step(Input::Synced(proof), effects);
+    }
+}
+
+/// The first two nodes campaign and propose, up to so many times; all nodes copy.
+pub(crate) struct Log {
+    pub(crate) campaigns: [u8; 2],
+    pub(crate) values: [u8; 2],
+    pub(crate) crashes: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    world: World<MultiPaxos<V>>,
+    campaigns: [u8; 2],
+    values: [u8; 2],
+    /// What any node ever knew to be chosen, slot by slot, crashes included.
+    known: Vec<Decree<V>>,
+    /// Whether two nodes knew different decrees to be chosen in one slot.
+    broken: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    Environment(Act),
+    Campaign(usize),
+    Propose(usize),
+    Copy { from: usize, to: usize },
+}
+
+impl State {
+    /// Compares what the nodes know with what was known before.
+    fn observe(&mut self) {
+        for node in &self.world.nodes {
+            for number in 0..node.core.chosen().number() {
+                let decree = node.core.log().decree(Slot::new(number)).unwrap();
+                let place = usize::try_from(number).unwrap();
+                match self.known.get(place) {
+                    Some(known) => self.broken |= known != decree,
+                    None => self.known.push(decree.clone()),
+                }
+            }
+        }
+    }
+
+    /// Returns the next decree that one node could copy from another.
+    fn to_copy(&self, from: usize, to: usize) -> Option<(Slot, Decree<V>)> {
+        let first = self.world.nodes[to].core.chosen();
+        let source = &self.world.nodes[from].core;
+        let decree = (first < source.chosen()).then(|| source.log().decree(first))?;
+        decree.map(|decree| (first, decree.clone()))
+    }
+}
+
+impl Model for Log {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let (campaigns, values) = (self.campaigns, self.values);
+        let world = World::new(self.crashes);
+        vec![State { world, campaigns, values, known: Vec::new(), broken: false }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        actions.extend(state.world.acts().into_iter().map(Action::Environment));
+        for place in 0..2 {
+            if state.campaigns[place] > 0 {
+                actions.push(Action::Campaign(place));
+            }
+            if state.values[place] > 0 && state.world.nodes[place].core.can_propose() {
+                actions.push(Action::Propose(place));
+            }
+        }
+        for (from, to) in (0..3).flat_map(|from| (0..3).map(move |to| (from, to))) {
+            if from != to && state.to_copy(from, to).is_some() {
+                actions.push(Action::Copy { from, to });
+            }
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Environment(act) => state.world.act(act),
+            Action::Campaign(place) => {
+                state.campaigns[place] -= 1;
+                state.world.step(place, |core, effects| core.step(Input::Campaign, effects));
+            }
+            Action::Propose(place) => {
+                state.values[place] -= 1;
+                let value = u8::try_from(place).unwrap() * 10 + state.values[place];
+                state.world.step(place, |core, effects| {
+                    core.step(Input::Propose(value), effects);
+                });
+            }
+            Action::Copy { from, to } => {
+                let (first, decree) = state.to_copy(from, to)?;
+                state.world.step(to, |core, effects| {
+                    core.step(Input::Decrees { first, decrees: vec![decree] }, effects);
+                });
+            }
+        }
+        state.observe();
+        (state != *last).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("agreement", |_: &Self, state: &State| !state.broken),
+            Property::always("nontriviality", |model: &Self, state: &State| {
+                state.known.iter().all(|decree| match decree {
+                    Decree::Noop => true,
+                    Decree::Value(value) => {
+                        let (place, number) = (usize::from(value / 10), value % 10);
+                        model.values[place] > number && state.values[place] <= number
+                    }
+                })
+            }),
+            Property::sometimes("something is chosen", |_: &Self, state: &State| {
+                !state.known.is_empty()
+            }),
+        ]
+    }
+}

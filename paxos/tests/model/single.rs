@@ -1,0 +1,94 @@
+//! The Synod protocol for one decree, as a model.
+
+use super::world::{Act, Core, V, World};
+use stateright::{Model, Property};
+use synod_paxos::synod::{Input, Synod};
+use synod_paxos::{Brand, Configuration, Decree, Effects, Message, NodeId, Record, Synced};
+
+impl Core for Synod<V> {
+    fn recover(brand: Brand, configuration: Configuration, records: &[Record<V>]) -> Self {
+        Self::recover(brand, configuration, records.iter().cloned())
+    }
+
+    fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>) {
+        self.step(Input::Message { from, message }, effects);
+    }
+
+    fn on_synced(&mut self, proof: Synced, effects: &mut Effects<V>) {
+        self.step(Input::Synced(proof), effects);
+    }
+}
+
+/// The first two nodes propose, each its own value, up to so many times.
+pub(crate) struct Single {
+    pub(crate) rounds: [u8; 2],
+    pub(crate) crashes: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    world: World<Synod<V>>,
+    rounds: [u8; 2],
+    /// What any node ever learned, crashes included.
+    learned: Vec<Decree<V>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    Environment(Act),
+    Propose(usize),
+}
+
+impl Model for Single {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let world = World::new(self.crashes);
+        vec![State { world, rounds: self.rounds, learned: Vec::new() }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        actions.extend(state.world.acts().into_iter().map(Action::Environment));
+        let left = (0..2).filter(|place| state.rounds[*place] > 0);
+        actions.extend(left.map(Action::Propose));
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Environment(act) => state.world.act(act),
+            Action::Propose(place) => {
+                state.rounds[place] -= 1;
+                let value = u8::try_from(place).unwrap();
+                state.world.step(place, |core, effects| {
+                    core.step(Input::Propose(value), effects);
+                });
+            }
+        }
+        for node in &state.world.nodes {
+            if let Some(decree) = node.core.learned()
+                && !state.learned.contains(decree)
+            {
+                state.learned.push(decree.clone());
+            }
+        }
+        (state != *last).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            Property::always("agreement", |_: &Self, state: &State| state.learned.len() <= 1),
+            Property::sometimes("the first value can be chosen", |_: &Self, state: &State| {
+                state.learned.contains(&Decree::Value(0))
+            }),
+        ];
+        if self.rounds[1] > 0 {
+            properties.push(Property::sometimes(
+                "the second value can be chosen",
+                |_: &Self, state: &State| state.learned.contains(&Decree::Value(1)),
+            ));
+        }
+        properties
+    }
+}

@@ -1,0 +1,141 @@
+//! What all models share: nodes with disks, and a network that forgets nothing.
+
+use std::collections::BTreeSet;
+use synod_paxos::{Batch, Brand, Configuration, Effects, Message, NodeId, Record, Synced, To};
+
+/// The values are small numbers.
+pub(crate) type V = u8;
+
+/// Three nodes.
+pub(crate) const NODES: u16 = 3;
+
+/// A core that a model can drive.
+pub(crate) trait Core: Clone + std::fmt::Debug + Eq + std::hash::Hash {
+    /// Makes the core of a life from what its disk holds.
+    fn recover(brand: Brand, configuration: Configuration, records: &[Record<V>]) -> Self;
+    /// Hands it a message.
+    fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>);
+    /// Hands it a proof.
+    fn on_synced(&mut self, proof: Synced, effects: &mut Effects<V>);
+}
+
+/// One node: its core, its disk, and what is on its way to the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Node<C> {
+    pub(crate) core: C,
+    effects: Effects<V>,
+    disk: Vec<Record<V>>,
+    in_flight: Vec<Batch<V>>,
+    /// How often it crashed.
+    life: u8,
+}
+
+/// All nodes, and all messages ever sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct World<C> {
+    pub(crate) nodes: Vec<Node<C>>,
+    pub(crate) network: BTreeSet<Packet>,
+    pub(crate) crashes: u8,
+}
+
+/// A message on the network.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Packet {
+    pub(crate) from: NodeId,
+    pub(crate) to: NodeId,
+    pub(crate) message: Message<V>,
+}
+
+/// What the environment can do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Act {
+    Deliver(Packet),
+    Sync(usize),
+    Crash { node: usize, kept: usize },
+}
+
+pub(crate) fn ids() -> impl Iterator<Item = NodeId> {
+    (1..=NODES).map(NodeId::new)
+}
+
+fn configuration() -> Configuration {
+    Configuration::majority(ids()).unwrap()
+}
+
+impl<C: Core> World<C> {
+    pub(crate) fn new(crashes: u8) -> Self {
+        let node = |id| {
+            let brand = Brand { node: id, incarnation: 0 };
+            Node {
+                core: C::recover(brand, configuration(), &[]),
+                effects: Effects::new(brand),
+                disk: Vec::new(),
+                in_flight: Vec::new(),
+                life: 0,
+            }
+        };
+        Self { nodes: ids().map(node).collect(), network: BTreeSet::new(), crashes }
+    }
+
+    /// Lists what the environment may do next.
+    pub(crate) fn acts(&self) -> Vec<Act> {
+        let mut acts: Vec<_> = self.network.iter().cloned().map(Act::Deliver).collect();
+        for (place, node) in self.nodes.iter().enumerate() {
+            if !node.in_flight.is_empty() {
+                acts.push(Act::Sync(place));
+            }
+            if self.crashes > 0 {
+                let pending: usize = node.in_flight.iter().map(|b| b.records().len()).sum();
+                acts.extend((0..=pending).map(|kept| Act::Crash { node: place, kept }));
+            }
+        }
+        acts
+    }
+
+    pub(crate) fn act(&mut self, act: Act) {
+        match act {
+            Act::Deliver(Packet { from, to, message }) => {
+                let place = usize::from(to.number()) - 1;
+                self.step(place, |core, effects| core.on_message(from, message, effects));
+            }
+            Act::Sync(place) => {
+                let batch = self.nodes[place].in_flight.remove(0);
+                self.nodes[place].disk.extend_from_slice(batch.records());
+                let proof = batch.vouch_synced();
+                self.step(place, |core, effects| core.on_synced(proof, effects));
+            }
+            Act::Crash { node, kept } => self.crash(node, kept),
+        }
+    }
+
+    fn crash(&mut self, place: usize, kept: usize) {
+        self.crashes -= 1;
+        let node = &mut self.nodes[place];
+        let pending: Vec<_> =
+            node.in_flight.drain(..).flat_map(|batch| batch.records().to_vec()).collect();
+        node.disk.extend_from_slice(&pending[..kept]);
+        node.life += 1;
+        let id = NodeId::new(u16::try_from(place).unwrap() + 1);
+        let brand = Brand { node: id, incarnation: u64::from(node.life) };
+        node.effects = Effects::new(brand);
+        node.core = C::recover(brand, configuration(), &node.disk);
+    }
+
+    /// Steps a core and flushes at once, so that a crash may come between any two steps.
+    pub(crate) fn step(&mut self, place: usize, step: impl FnOnce(&mut C, &mut Effects<V>)) {
+        let node = &mut self.nodes[place];
+        step(&mut node.core, &mut node.effects);
+        if let Some(batch) = node.effects.take_batch() {
+            node.in_flight.push(batch);
+        }
+        let from = NodeId::new(u16::try_from(place).unwrap() + 1);
+        for (to, message) in node.effects.outbox() {
+            for receiver in ids() {
+                if to == To::Node(receiver) || (to == To::Peers && receiver != from) {
+                    let message = message.clone();
+                    self.network.insert(Packet { from, to: receiver, message });
+                }
+            }
+        }
+    }
+}
