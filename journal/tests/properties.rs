@@ -102,7 +102,7 @@ fn live(disk: &SimDisk, script: &[Step], found: &mut script::Found) -> Result<()
     for (number, step) in script.iter().enumerate() {
         match step {
             Step::Append(lengths) => {
-                let fill = u8::try_from(number).unwrap();
+                let fill = script::byte_of(number);
                 let records: Vec<Vec<u8>> = lengths.iter().map(|len| vec![fill; *len]).collect();
                 found.records.extend(records.iter().cloned());
                 let mut records = records.iter().collect();

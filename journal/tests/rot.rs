@@ -7,7 +7,7 @@
 
 mod script;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use script::Step::{Append, Prepare, Release, Seal, Sync};
 use script::{Found, Ledger, Step, open, path, run_into};
@@ -78,7 +78,7 @@ fn files(disk: &SimDisk) -> Vec<PathBuf> {
     disk.list(path()).unwrap().iter().map(|name| path().join(name)).collect()
 }
 
-fn tampered(disk: &SimDisk, file: &PathBuf, change: impl FnOnce(&mut Vec<u8>)) -> SimDisk {
+fn tampered(disk: &SimDisk, file: &Path, change: impl FnOnce(&mut Vec<u8>)) -> SimDisk {
     let copy = disk.kill();
     copy.tamper(file, change);
     copy

@@ -153,7 +153,7 @@ fn reopen(disk: &SimDisk, ledger: &mut Ledger) -> Result<Journal<SimDisk>, OpenE
 }
 
 /// A byte that tells neighbours apart.
-fn byte_of(number: usize) -> u8 {
+pub(crate) fn byte_of(number: usize) -> u8 {
     u8::try_from(number % 251).unwrap()
 }
 
