@@ -93,7 +93,7 @@ fn a_torn_tail_is_cut_and_rot_is_refused() {
     let file = scratch.log().join("segment-00000001.log");
     let bytes = fs::read(&file).unwrap();
     let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-    let mut torn = bytes.clone();
+    let mut torn = bytes;
     torn[last] ^= 1;
     fs::write(&file, &torn).unwrap();
     let (journal, recovered, records) = open(&scratch.log()).unwrap();
