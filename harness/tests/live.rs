@@ -1,0 +1,296 @@
+//! The whole runner against real processes: what it prints, how it exits, what it leaves behind.
+//!
+//! The system under test is `synod-fake`, so that these tests need no consensus; what they show is
+//! that the harness finds what is wrong, calls nothing a pass that tried too little, and leaves no
+//! process behind however it ends.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+use serde_json::Value;
+
+const HARNESS: &str = env!("CARGO_BIN_EXE_synod-harness");
+const FAKE: &str = env!("CARGO_BIN_EXE_synod-fake");
+
+/// A folder of its own for a test, gone when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("synod-live-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Writes the description of the stand-in with this bug.
+    fn system(&self, bug: &str) -> PathBuf {
+        let path = self.0.join("fake.json");
+        let text = r#"{"name": "fake",
+            "serve": ["{binary}", "serve", "--id", "{node}", "--bug", "BUG",
+                "--peer-listen", "{peer-listen}", "--client-listen", "{client-listen}",
+                {"per_peer": ["--other", "{peer}={address}"]}],
+            "bridge": ["{binary}", "bridge", "--bug", "BUG",
+                {"per_node": ["--other", "{peer}={address}"]}]}"#;
+        std::fs::write(&path, text.replace("BUG", bug)).unwrap();
+        path
+    }
+
+    fn chaos(&self, bug: &str, flags: &[&str]) -> Command {
+        let mut command = Command::new(HARNESS);
+        command.arg("chaos").arg("--system").arg(self.system(bug));
+        command.args(["--binary", FAKE, "--seed", "7", "--runs-dir"]).arg(self.runs());
+        command.args(flags);
+        command
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.0.join("runs")
+    }
+
+    fn latest(&self, name: &str) -> PathBuf {
+        self.runs().join("latest").join(name)
+    }
+
+    fn report(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.latest("report.json")).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Runs a command and asserts its exit code; returns what it printed.
+fn check(mut command: Command, code: i32) -> (String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let stdout = String::from_utf8(stdout).unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(code), "stdout:\n{stdout}\nstderr:\n{stderr}");
+    (stdout, stderr)
+}
+
+/// The processes whose command line names this folder or was started by this harness.
+fn processes_of(scratch: &Scratch) -> Vec<String> {
+    let needle = scratch.0.to_string_lossy().into_owned();
+    let lines = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let environment = std::fs::read(entry.path().join("environ")).ok()?;
+        let ours = String::from_utf8_lossy(&environment).contains(&needle);
+        ours.then(|| entry.file_name().to_string_lossy().into_owned())
+    });
+    lines.collect()
+}
+
+fn wait_for(what: &str, patience: Duration, mut happened: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < patience, "{what} did not happen within {patience:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// Starts a long run and waits until its clients are at work.
+fn start_long_run(scratch: &Scratch) -> (Child, BufReader<impl Read + use<>>) {
+    let mut command = scratch.chaos("none", &["--time", "60", "--nemesis", "calm"]);
+    // The mark by which the processes of this run are found again.
+    command.env("SYNOD_TEST_SCRATCH", &scratch.0);
+    let mut harness = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(harness.stdout.take().unwrap());
+    let mut first = String::new();
+    lines.read_line(&mut first).unwrap();
+    assert!(first.contains("seed 7"), "{first}");
+    let mut status = String::new();
+    lines.read_line(&mut status).unwrap();
+    assert!(status.contains(" ok "), "{status}");
+    assert!(processes_of(scratch).len() >= 5, "three nodes, a bridge and the harness");
+    (harness, lines)
+}
+
+fn signal(process: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+#[test]
+fn a_sound_system_passes_a_leader_kill_and_leaves_a_whole_run_folder() {
+    let scratch = Scratch::new("pass");
+    let flags = ["--nemesis", "kill-leader", "--time", "6", "--format", "text"];
+    let (out, _) = check(scratch.chaos("none", &flags), 0);
+    let first = out.lines().next().unwrap();
+    assert!(first.contains("kill-leader") && first.contains("seed 7"), "{first}");
+    assert!(out.contains("PASS  what the clients saw is linearizable"), "{out}");
+    assert!(out.contains("report: file://"), "{out}");
+    assert!(out.contains("reproduce: synod-harness chaos --system"), "{out}");
+    for name in ["plan.json", "history.jsonl", "schedule.json", "report.json", "report.html"] {
+        assert!(scratch.latest(name).metadata().unwrap().len() > 0, "{name}");
+    }
+    let report = scratch.report();
+    assert_eq!(report["verdict"], "pass");
+    assert!(report["counts"]["ok"].as_u64().unwrap() >= 1_000);
+    assert!(report["leaders"].as_array().unwrap().len() >= 2, "another leader was seen");
+    assert!(report["faults"][0]["effect"].as_str().unwrap().contains("1 of 1 processes killed"));
+    assert!(report["after_heal"]["served_within_ms"].as_u64().unwrap() < 10_000);
+    let exits = report["nodes"].as_array().unwrap().iter().map(|node| node["exits"].to_string());
+    assert!(exits.collect::<String>().contains("killed by the nemesis: signal 9"));
+    let links = report["links"].as_array().unwrap();
+    assert!(links.iter().all(|link| link["delivered"].as_u64().unwrap() > 0), "{links:?}");
+}
+
+#[test]
+fn every_kind_of_network_fault_and_a_pause_have_an_effect() {
+    let scratch = Scratch::new("effects");
+    let flags = ["--time", "30", "--nemesis", "mix", "--seed", "11", "--format", "json"];
+    let mut command = scratch.chaos("none", &[]);
+    command.args(flags.iter().filter(|flag| **flag != "--seed" && **flag != "11"));
+    let (out, err) = check(command, 0);
+    assert_eq!(out.lines().count(), 1, "one object on standard output: {out}");
+    let summary: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(summary["verdict"], "pass");
+    assert!(err.contains("run folder"), "people read standard error: {err}");
+    let faults = summary["faults"].as_array().unwrap();
+    assert!(faults.len() >= 5, "{faults:?}");
+    assert!(faults.iter().all(|fault| fault["effective"] == true), "{faults:?}");
+}
+
+#[test]
+fn a_stale_read_is_a_violation_with_its_core() {
+    let scratch = Scratch::new("stale");
+    let flags = ["--nemesis", "calm", "--time", "2", "--workload", "registers"];
+    let (out, _) = check(scratch.chaos("stale-read", &flags), 1);
+    assert!(out.contains("VIOLATION"), "{out}");
+    let report = scratch.report();
+    assert_eq!(report["verdict"], "violation");
+    let core = report["violation"]["operations"].as_array().unwrap();
+    assert!((2..=10).contains(&core.len()), "{core:?}");
+    assert!(out.contains(report["violation"]["sentence"].as_str().unwrap()), "{out}");
+}
+
+#[test]
+fn a_node_that_panics_is_a_violation_though_the_history_is_sound() {
+    let scratch = Scratch::new("panic");
+    let (out, _) = check(scratch.chaos("panic", &["--nemesis", "calm", "--time", "4"]), 1);
+    assert!(out.contains("node 1 ended by itself: exit code 101"), "{out}");
+    let report = scratch.report();
+    assert!(report["violation"].is_null());
+    assert!(report["reasons"].to_string().contains("tells of a panic"), "{report}");
+    let tail = report["nodes"][0]["log_tail"].to_string();
+    assert!(tail.contains("this bug was asked for"), "{tail}");
+}
+
+#[test]
+fn a_run_that_did_too_little_is_void() {
+    let scratch = Scratch::new("void");
+    let flags = ["--nemesis", "calm", "--time", "1", "--clients", "1", "--rest-ms", "50"];
+    let (out, _) = check(scratch.chaos("none", &flags), 2);
+    assert!(out.contains("VOID  only"), "{out}");
+    assert_eq!(scratch.report()["verdict"], "void");
+}
+
+#[test]
+fn equal_seeds_make_equal_plans_and_a_replay_takes_the_recorded_one() {
+    let scratch = Scratch::new("replay");
+    let flags = ["--nemesis", "kill-one", "--time", "1", "--clients", "1"];
+    check(scratch.chaos("none", &flags), 2);
+    let first = std::fs::read(scratch.latest("plan.json")).unwrap();
+    let recorded = std::fs::canonicalize(scratch.runs().join("latest")).unwrap();
+    check(scratch.chaos("none", &flags), 2);
+    assert_eq!(first, std::fs::read(scratch.latest("plan.json")).unwrap());
+    let mut replay = Command::new(HARNESS);
+    replay.arg("replay").arg(&recorded).arg("--runs-dir").arg(scratch.runs());
+    let (out, _) = check(replay, 2);
+    assert!(out.contains("seed 7"), "{out}");
+    assert_ne!(std::fs::canonicalize(scratch.runs().join("latest")).unwrap(), recorded);
+    assert_eq!(first, std::fs::read(scratch.latest("plan.json")).unwrap());
+}
+
+#[test]
+fn an_interrupt_ends_the_run_within_two_seconds_with_a_report() {
+    let scratch = Scratch::new("interrupt");
+    let (mut harness, mut lines) = start_long_run(&scratch);
+    signal(&harness, Signal::INT);
+    let start = Instant::now();
+    let status = harness.wait().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
+    assert_eq!(status.code(), Some(130));
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("INTERRUPTED"), "{rest}");
+    let report = scratch.report();
+    assert_eq!(report["verdict"], "interrupted");
+    assert!(report["checker"]["operations"].as_u64().unwrap() > 0, "it was judged nevertheless");
+    assert!(scratch.latest("report.html").exists());
+    wait_for("the end of all processes", Duration::from_secs(2), || {
+        processes_of(&scratch).is_empty()
+    });
+}
+
+#[test]
+fn no_process_outlives_a_harness_that_is_killed() {
+    let scratch = Scratch::new("orphans");
+    let (mut harness, _lines) = start_long_run(&scratch);
+    signal(&harness, Signal::KILL);
+    harness.wait().unwrap();
+    wait_for("the end of all processes", Duration::from_secs(5), || {
+        processes_of(&scratch).is_empty()
+    });
+    let history = std::fs::read_to_string(scratch.latest("history.jsonl")).unwrap();
+    assert!(history.lines().count() > 100, "what was seen is on disk");
+}
+
+#[test]
+fn wrong_words_get_exit_code_64_and_say_what_is_right() {
+    let scratch = Scratch::new("usage");
+    let (_, err) = check(scratch.chaos("none", &["--nemesis", "gremlins"]), 64);
+    assert!(err.contains("no nemesis `gremlins`") && err.contains("isolate-leader"), "{err}");
+    let (_, err) = check(scratch.chaos("none", &["--frobnicate"]), 64);
+    assert!(err.contains("--frobnicate"), "{err}");
+    let (_, err) = check(scratch.chaos("none", &["--workload", "poetry"]), 64);
+    assert!(err.contains("registers"), "{err}");
+    let mut missing = Command::new(HARNESS);
+    missing.args(["chaos", "--binary", "/nonexistent/synod-kv", "--runs-dir"]).arg(scratch.runs());
+    let (_, err) = check(missing, 64);
+    assert!(err.contains("/nonexistent/synod-kv") && err.contains("cargo build"), "{err}");
+    assert!(!scratch.runs().exists(), "nothing was made");
+    let (out, _) = check(help(), 0);
+    assert!(out.contains("130") && out.contains("VOID"), "{out}");
+}
+
+#[test]
+fn a_node_that_cannot_start_is_told_with_its_log() {
+    let scratch = Scratch::new("broken");
+    let path = scratch.system("none");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("--client-listen", "--colour")).unwrap();
+    let mut command = Command::new(HARNESS);
+    command.arg("chaos").arg("--system").arg(&path).args(["--binary", FAKE, "--runs-dir"]);
+    command.arg(scratch.runs());
+    let (_, err) = check(command, 70);
+    assert!(err.contains("there is no flag `--colour`"), "{err}");
+}
+
+fn help() -> Command {
+    let mut command = Command::new(HARNESS);
+    command.args(["chaos", "--help"]);
+    command
+}
+
+#[test]
+fn a_run_folder_beyond_the_limit_is_removed() {
+    let scratch = Scratch::new("keep");
+    let flags = ["--nemesis", "calm", "--time", "1", "--clients", "1", "--keep", "1"];
+    check(scratch.chaos("none", &[&flags[..], &["--rest-ms", "100"]].concat()), 2);
+    check(scratch.chaos("none", &[&flags[..], &["--rest-ms", "100"]].concat()), 2);
+    let runs = std::fs::read_dir(scratch.runs()).unwrap();
+    let folders = runs.filter(|entry| is_folder(&entry.as_ref().unwrap().path())).count();
+    assert_eq!(folders, 1);
+}
+
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().unwrap().is_dir()
+}
