@@ -108,11 +108,14 @@ pub(crate) fn identity_of(connection: &Connection) -> Result<Identity, Refused> 
     Identity::from_certificate(leaf).map_err(|error| refuse(error.to_string()))
 }
 
-/// Logs and counts a refusal by either end.
+/// Counts a refusal by either end, and logs it unless its like was logged a moment ago.
 pub(crate) fn note(refused: &Refused, at: SocketAddr, counters: &Counters) {
-    counters.refuse(refused);
     let (by, reason, text) = (refused.by, refused.reason, refused.text.as_str());
-    tracing::warn!(%at, %by, %reason, text, "connection refused");
+    if counters.refuse(refused) {
+        tracing::warn!(%at, %by, %reason, text, "connection refused");
+    } else {
+        tracing::debug!(%at, %by, %reason, text, "connection refused");
+    }
 }
 
 /// Logs the way an attempt ended, and counts it if it was refused.

@@ -4,8 +4,12 @@
 //! dropped and every connection that is refused is in exactly one of these counts.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
+use crate::lanes::lock;
+use crate::limits::REFUSAL_LOG_INTERVAL;
 use crate::refusal::{Refusal, Refused, RefusedBy};
 
 /// Names one count. The variants say what is counted.
@@ -50,6 +54,7 @@ pub(crate) struct Counters {
     counts: [AtomicU64; COUNTS],
     refused_here: [AtomicU64; Refusal::ALL.len()],
     refused_there: [AtomicU64; Refusal::ALL.len()],
+    logged: Mutex<BTreeMap<(RefusedBy, Refusal), Instant>>,
 }
 
 /// Shows the counts of an endpoint at one moment.
@@ -68,12 +73,21 @@ impl Counters {
         self.counts[count as usize].fetch_add(by, Ordering::Relaxed);
     }
 
-    pub(crate) fn refuse(&self, refused: &Refused) {
+    /// Counts a refusal; says whether it is due for the log, which strangers must not fill.
+    pub(crate) fn refuse(&self, refused: &Refused) -> bool {
         let side = match refused.by {
             RefusedBy::Here => &self.refused_here,
             RefusedBy::There => &self.refused_there,
         };
         side[refused.reason as usize].fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        let mut logged = lock(&self.logged);
+        let last = logged.get(&(refused.by, refused.reason));
+        let due = last.is_none_or(|last| now.duration_since(*last) >= REFUSAL_LOG_INTERVAL);
+        if due {
+            logged.insert((refused.by, refused.reason), now);
+        }
+        due
     }
 
     pub(crate) fn snapshot(&self) -> CountersSnapshot {
@@ -137,6 +151,19 @@ const COUNTS: usize = 15;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_refusal_is_counted_and_the_first_of_a_kind_is_logged() {
+        let counters = Counters::default();
+        let refused = |reason| Refused::here(reason, "a text");
+        assert!(counters.refuse(&refused(Refusal::Expired)));
+        assert!(!counters.refuse(&refused(Refusal::Expired)));
+        assert!(counters.refuse(&refused(Refusal::WrongRole)));
+        let snapshot = counters.snapshot();
+        assert_eq!(snapshot.refused(RefusedBy::Here, Refusal::Expired), 2);
+        assert_eq!(snapshot.refused_total(RefusedBy::Here), 3);
+        assert_eq!(snapshot.refused_total(RefusedBy::There), 0);
+    }
 
     #[test]
     fn each_count_has_its_own_cell() {

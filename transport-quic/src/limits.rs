@@ -16,8 +16,9 @@ pub const ALPN_CLIENT: &[u8] = b"synod-client/1";
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Largest frame on the control lane: control messages are short, and their lane must stay quick.
-pub const CONTROL_FRAME_BYTES_MAX: usize = 256 * KIB;
+/// Largest frame on the control lane. Its messages are short as a rule, but an answer that lists
+/// many slots is lawful.
+pub const CONTROL_FRAME_BYTES_MAX: usize = 4 * MIB;
 /// Largest frame on the log lane.
 pub const LOG_FRAME_BYTES_MAX: usize = 4 * MIB;
 /// Largest frame on the bulk lane.
@@ -28,7 +29,7 @@ pub const CLIENT_FRAME_BYTES_MAX: usize = MIB + 64 * KIB;
 pub(crate) const PREFACE_FRAME_BYTES_MAX: usize = 64;
 
 /// Bytes that may wait for one peer on the control lane.
-pub const CONTROL_QUEUE_BYTES_MAX: usize = MIB;
+pub const CONTROL_QUEUE_BYTES_MAX: usize = 8 * MIB;
 /// Bytes that may wait for one peer on the log lane.
 pub const LOG_QUEUE_BYTES_MAX: usize = 16 * MIB;
 /// Bytes that may wait for one peer on the bulk lane.
@@ -139,6 +140,8 @@ pub(crate) const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * MIB;
 /// Longest wait for goodbyes to leave when an endpoint closes.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Refusals by one end for one reason are logged once in this time, and counted always.
+pub(crate) const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest reason text taken over from the other end into a log line or an event.
 pub(crate) const REASON_CHARS_MAX: usize = 200;
 /// Longest client name.

@@ -202,8 +202,15 @@ fn size_buffers(socket: &UdpSocket) {
     use rustix::net::sockopt;
     let asked = limits::SOCKET_BUFFER_BYTES;
     // An answer of the kernel that is an error leaves the size it was, which is read back below.
+    // The second way goes beyond the system's limit and is open to privileged processes only.
     let _ = sockopt::set_socket_recv_buffer_size(socket, asked);
+    if sockopt::socket_recv_buffer_size(socket).is_ok_and(|got| got < asked) {
+        let _ = sockopt::set_socket_recv_buffer_size_force(socket, asked);
+    }
     let _ = sockopt::set_socket_send_buffer_size(socket, asked);
+    if sockopt::socket_send_buffer_size(socket).is_ok_and(|got| got < asked) {
+        let _ = sockopt::set_socket_send_buffer_size_force(socket, asked);
+    }
     let receive = sockopt::socket_recv_buffer_size(socket).unwrap_or(0);
     let send = sockopt::socket_send_buffer_size(socket).unwrap_or(0);
     if receive.min(send) < asked {
