@@ -55,18 +55,16 @@ Persist(a, e) == /\ promised' = [promised EXCEPT ![a] = e.promised]
 
 \* A claim that repeats what memory says already has no record of its own, and still has to wait.
 Recordless(a, e) == e.promised = Promised(a) /\ e.accepted = Accepted(a)
-LeavesEarly(a, e) == \/ Broken = "early" \o e.kind
-                     \/ Broken = "recordless" /\ Recordless(a, e)
+Enqueue(a, e, kind) ==
+  /\ \A i \in 1..Len(queue[a]) : queue[a][i] \notin {e, [e EXCEPT !.kind = "left"]}
+  /\ queue' = [queue EXCEPT ![a] = Append(@, [e EXCEPT !.kind = kind])]
 Write(a, e) ==
-  IF a \notin Fragile
-  THEN Persist(a, e) /\ Release(a, e) /\ UNCHANGED queue
-  ELSE /\ \A i \in 1..Len(queue[a]) : queue[a][i] \notin {e, [e EXCEPT !.kind = "left"]}
-       /\ IF LeavesEarly(a, e)
-          THEN /\ Release(a, e)
-               /\ queue' = [queue EXCEPT ![a] = Append(@, [e EXCEPT !.kind = "left"])]
-          ELSE /\ UNCHANGED <<prepares, promises, votes>>
-               /\ queue' = [queue EXCEPT ![a] = Append(@, e)]
-       /\ UNCHANGED durable
+  CASE a \notin Fragile -> Persist(a, e) /\ Release(a, e) /\ UNCHANGED queue
+    [] a \in Fragile /\ Broken = "recordless" /\ Recordless(a, e) ->
+         Release(a, e) /\ UNCHANGED <<queue, durable>>
+    [] a \in Fragile /\ Broken = "early" \o e.kind ->
+         Release(a, e) /\ Enqueue(a, e, "left") /\ UNCHANGED durable
+    [] OTHER -> Enqueue(a, e, e.kind) /\ UNCHANGED <<durable, prepares, promises, votes>>
 
 \* A candidate takes a ballot above all that it promised, before this crash or after, and writes
 \* so before anybody hears of it: a ballot is led once.

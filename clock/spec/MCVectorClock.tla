@@ -1,0 +1,5 @@
+---- MODULE MCVectorClock ----
+\* Three processes.
+EXTENDS VectorClock
+Processes == 1..3
+====
