@@ -170,7 +170,7 @@ fn other_verdicts_show() {
         (Verdict::Void, LIGHT),
         (Verdict::Interrupted, DARK),
     ] {
-        let shape = Shape { verdict, operations: 400, length_ms: 2000, ..Shape::default() };
+        let shape = Shape { verdict, operations: 1500, length_ms: 6000, ..Shape::default() };
         check(&format!("{}-{}", verdict.word(), scheme == DARK), &shape, Size::Wide, scheme);
     }
 }

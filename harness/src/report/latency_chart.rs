@@ -246,6 +246,9 @@ fn cell(html: &mut Html, nanos: Option<u64>) {
 /// Writes counts and latencies by kind of operation.
 fn by_function(html: &mut Html, context: &Context<'_>) {
     let functions = &context.digest.functions;
+    if functions.as_slice().is_empty() {
+        return;
+    }
     html.raw("<h3>By operation</h3>");
     scroll(html, "latency by operation", |html| {
         head(

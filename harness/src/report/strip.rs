@@ -35,7 +35,9 @@ fn draw(html: &mut Html, context: &Context<'_>, cells: &[StripCell]) {
     let rows = cells.len().div_ceil(COLUMNS);
     let total = context.digest.total;
     html.raw("<div class=\"plot\"><div class=\"gutter\" aria-hidden=\"true\">");
-    for row in (0..rows).step_by(rows.div_ceil(6).max(1)) {
+    let height = (rows * CELL).max(LEAST);
+    let labels = (height / LABEL).clamp(1, 6);
+    for row in (0..rows).step_by(rows.div_ceil(labels)) {
         if let Some(first_ns) = cells[row * COLUMNS].first_ns {
             let top = row as f64 * 100.0 / rows as f64;
             put!(html, "<span style=\"top:{top:.2}%\" class=\"top\">{}</span>", moment(first_ns));
@@ -49,7 +51,7 @@ fn draw(html: &mut Html, context: &Context<'_>, cells: &[StripCell]) {
         grouped(total.ok),
         grouped(total.fail),
         grouped(total.info),
-        (rows * 3).max(24)
+        height
     );
     let (mut ok, mut fail, mut info) = (Cells::default(), Cells::default(), Cells::default());
     for (index, cell) in cells.iter().enumerate() {
@@ -87,5 +89,9 @@ fn table(html: &mut Html, cells: &[StripCell]) {
     html.raw("</tbody>");
 }
 
+/// The height of a cell, of the smallest strip and of a label beside it, in pixels.
+const CELL: usize = 3;
+const LEAST: usize = 24;
+const LABEL: usize = 16;
 /// Cells in a row.
 const COLUMNS: usize = 192;
