@@ -2,9 +2,10 @@
 
 use super::world::{Act, Core, V, World};
 use stateright::{Model, Property};
+use synod_paxos::multi::leader::Leader;
 use synod_paxos::{
-    Brand, Configuration, Decree, Effects, Input, Message, MultiPaxos, NodeId, Record, Recovery,
-    Slot, Synced,
+    Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId, Record,
+    Recovery, Slot, Synced,
 };
 
 /// The window of the modelled log.
@@ -25,6 +26,22 @@ impl Core for MultiPaxos<V> {
 
     fn on_synced(&mut self, proof: Synced, effects: &mut Effects<V>) {
         self.step(Input::Synced(proof), effects);
+    }
+
+    fn is_live(&self, _: NodeId, message: &Message<V>) -> bool {
+        match message {
+            Message::Bound(Bound::Promise { ballot, .. }) => {
+                matches!(self.leader(), Leader::Preparing(_))
+                    && self.leader().ballot() == Some(*ballot)
+            }
+            Message::Bound(Bound::Accepted { ballot, end, .. }) => {
+                self.leader().leads() == Some(*ballot) && *end > self.chosen()
+            }
+            // It tells of a ballot that Prepare and Accept tell of, too.
+            Message::Free(Free::Nack { .. }) => false,
+            Message::Bound(Bound::Prepare { .. })
+            | Message::Free(Free::Accept { .. } | Free::Chosen { .. }) => true,
+        }
     }
 }
 

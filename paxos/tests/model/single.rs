@@ -2,8 +2,11 @@
 
 use super::world::{Act, Core, V, World};
 use stateright::{Model, Property};
+use synod_paxos::proposer::Proposer;
 use synod_paxos::synod::{Input, Synod};
-use synod_paxos::{Brand, Configuration, Decree, Effects, Message, NodeId, Record, Synced};
+use synod_paxos::{
+    Bound, Brand, Configuration, Decree, Effects, Free, Message, NodeId, Record, Synced,
+};
 
 impl Core for Synod<V> {
     fn recover(brand: Brand, configuration: Configuration, records: &[Record<V>]) -> Self {
@@ -16,6 +19,25 @@ impl Core for Synod<V> {
 
     fn on_synced(&mut self, proof: Synced, effects: &mut Effects<V>) {
         self.step(Input::Synced(proof), effects);
+    }
+
+    fn is_live(&self, from: NodeId, message: &Message<V>) -> bool {
+        match message {
+            Message::Bound(Bound::Promise { ballot: of, .. }) => match self.proposer() {
+                Proposer::Preparing { ballot, promises, .. } => {
+                    ballot == of && !promises.contains(from)
+                }
+                Proposer::Idle | Proposer::Accepting(_) => false,
+            },
+            Message::Bound(Bound::Accepted { ballot, .. }) => {
+                let counting = self.learner().filter(|_| self.learned().is_none());
+                counting.is_some_and(|held| held.ballot() == *ballot && !held.has_vote_of(from))
+            }
+            // It tells of a ballot that Prepare and Accept tell of, too.
+            Message::Free(Free::Nack { .. }) => false,
+            Message::Bound(Bound::Prepare { .. })
+            | Message::Free(Free::Accept { .. } | Free::Chosen { .. }) => true,
+        }
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) trait Core: Clone + std::fmt::Debug + Eq + std::hash::Hash {
     fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>);
     /// Hands it a proof.
     fn on_synced(&mut self, proof: Synced, effects: &mut Effects<V>);
+    /// Tells whether a message can still change anything, in this life or a later one. Answers to
+    /// ballots that are over cannot; leaving them out leaves the reachable behaviour as it is.
+    fn is_live(&self, from: NodeId, message: &Message<V>) -> bool;
 }
 
 /// One node: its core, its disk, and what is on its way to the disk.
@@ -119,6 +122,7 @@ impl<C: Core> World<C> {
         let brand = Brand { node: id, incarnation: u64::from(node.life) };
         node.effects = Effects::new(brand);
         node.core = C::recover(brand, configuration(), &node.disk);
+        self.bury_the_dead();
     }
 
     /// Steps a core and flushes at once, so that a crash may come between any two steps.
@@ -137,5 +141,14 @@ impl<C: Core> World<C> {
                 }
             }
         }
+        self.bury_the_dead();
+    }
+
+    fn bury_the_dead(&mut self) {
+        let nodes = &self.nodes;
+        self.network.retain(|packet| {
+            let receiver = &nodes[usize::from(packet.to.number()) - 1].core;
+            receiver.is_live(packet.from, &packet.message)
+        });
     }
 }
