@@ -1,0 +1,209 @@
+//! The bytes of each message, request, response and record, held fast.
+//!
+//! A wire format changes silently when a variant is inserted in the middle or a field moves. These
+//! files hold the bytes of version 1 in hexadecimal, a line a value; a released line is never
+//! changed, only added to. `SYNOD_REWRITE=1` writes them anew.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use bytes::Bytes;
+use std::fmt::Write as _;
+use synod_paxos::{
+    Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Record, Report, Slot, Vote,
+};
+use synod_smr::command::{Command, Sequence, SessionId};
+use synod_smr::message::{Checkpoint, Heartbeat};
+use synod_smr::wire::WireError;
+use synod_smr::wire::client::{decode_request, decode_response, encode_request, encode_response};
+use synod_smr::wire::peer::{decode_message, encode_message};
+use synod_smr::wire::record::{JournalRecord, decode_record, encode_record};
+use synod_smr::{
+    CommandBatch, Message, Principal, Refusal, Request, RequestBody, RequestId, Response, Status,
+};
+
+const BALLOT: Ballot = Ballot::new(300, NodeId::new(2));
+const LOWER: Ballot = Ballot::new(299, NodeId::new(1));
+const SESSION: SessionId = SessionId { slot: Slot::new(70_000), position: 3 };
+
+fn decree() -> Decree<CommandBatch> {
+    let principal = Principal::of_name("alice");
+    let open = Command::Open { principal, nonce: 5 };
+    let apply = Command::Apply {
+        principal,
+        session: SESSION,
+        sequence: Sequence(9),
+        unanswered: Sequence(8),
+        payload: Bytes::from_static(b"put x 7"),
+    };
+    Decree::Value(CommandBatch::encode(&[open, apply]))
+}
+
+fn messages() -> Vec<Message> {
+    let (first, end, chosen) = (Slot::new(7), Slot::new(9), Slot::new(6));
+    let reports = vec![
+        (Slot::new(7), Report::Voted(Vote { ballot: LOWER, decree: decree() })),
+        (Slot::new(8), Report::Chosen(Decree::Noop)),
+    ];
+    let decrees = vec![decree(), Decree::Noop];
+    let beat = Heartbeat {
+        incarnation: 4,
+        promised: BALLOT,
+        leads: Some(BALLOT),
+        follows: Some(LOWER),
+        content: true,
+        chosen,
+        hears: vec![NodeId::new(1), NodeId::new(3)],
+        priority: 1,
+        checkpoint: Some(Checkpoint { slot: Slot::new(1024), digest: u64::MAX }),
+    };
+    vec![
+        Message::Paxos(Paxos::Bound(Bound::Prepare { ballot: BALLOT, first })),
+        Message::Paxos(Paxos::Bound(Bound::Promise {
+            ballot: BALLOT,
+            first,
+            end: Some(end),
+            chosen,
+            reports,
+        })),
+        Message::Paxos(Paxos::Bound(Bound::Accepted { ballot: BALLOT, first, end })),
+        Message::Paxos(Paxos::Free(Free::Accept {
+            ballot: BALLOT,
+            first,
+            decrees: decrees.clone(),
+            chosen,
+        })),
+        Message::Paxos(Paxos::Free(Free::Chosen { ballot: BALLOT, chosen })),
+        Message::Paxos(Paxos::Free(Free::Nack { ballot: LOWER, promised: BALLOT })),
+        Message::Heartbeat(beat),
+        Message::Confirm { ballot: BALLOT, round: 77 },
+        Message::Confirmed { ballot: BALLOT, round: 77, promised: BALLOT },
+        Message::Fetch { first },
+        Message::Decrees { first, decrees, chosen: Slot::new(12) },
+    ]
+}
+
+fn records() -> Vec<JournalRecord> {
+    let slot = Slot::new(7);
+    vec![
+        JournalRecord::Incarnation(4),
+        JournalRecord::Replica(Record::Promised(BALLOT)),
+        JournalRecord::Replica(Record::Accepted { ballot: BALLOT, slot, decree: decree() }),
+        JournalRecord::Replica(Record::Learned { slot, decree: Decree::Noop }),
+        JournalRecord::Replica(Record::Chosen(slot)),
+    ]
+}
+
+fn requests() -> Vec<Request> {
+    let command = RequestBody::Command {
+        session: SESSION,
+        sequence: Sequence(9),
+        unanswered: Sequence(8),
+        payload: Bytes::from_static(b"put x 7"),
+    };
+    let query = RequestBody::Query(Bytes::from_static(b"get x"));
+    let bodies = [RequestBody::Open { nonce: 5 }, command, query, RequestBody::Status];
+    bodies.into_iter().map(|body| Request { id: RequestId(1000), body }).collect()
+}
+
+fn responses() -> Vec<Response> {
+    let status = Status {
+        node: NodeId::new(2),
+        incarnation: 4,
+        promised: BALLOT,
+        leads: Some(BALLOT),
+        follows: None,
+        content: true,
+        chosen: Slot::new(8),
+        applied: Slot::new(8),
+        digest: 0x0123_4567_89AB_CDEF,
+        sessions: 3,
+    };
+    let leader = Some(NodeId::new(3));
+    let mut responses = vec![
+        Response::Opened(SESSION),
+        Response::Reply(Bytes::from_static(b"7")),
+        Response::Uncertain { leader },
+        Response::Status(status),
+    ];
+    let refusals = [
+        Refusal::NotLeader { leader },
+        Refusal::Overloaded { retry_after_ms: 50 },
+        Refusal::DiskFull,
+        Refusal::SessionExpired,
+        Refusal::SequenceStale,
+        Refusal::SequenceReused,
+        Refusal::PipelineFull,
+        Refusal::ReplyLost,
+        Refusal::Invalid("no such command".to_owned()),
+    ];
+    responses.extend(refusals.map(Response::Refused));
+    responses
+}
+
+/// Compares frames with the file of that name, and each frame with its decoding.
+fn check<T: std::fmt::Debug>(
+    name: &str,
+    values: &[T],
+    encode: impl Fn(&T) -> Bytes,
+    decode: impl Fn(&Bytes) -> Result<T, WireError>,
+) {
+    let mut text = String::new();
+    for value in values {
+        let frame = encode(value);
+        let again = decode(&frame).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{value:?}"));
+        for byte in &frame {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        text.push('\n');
+        assert_damage_is_harmless(&frame, &decode);
+    }
+    let path = format!("{}/tests/golden/{name}.hex", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("SYNOD_REWRITE").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "the bytes of {name} changed");
+}
+
+/// Cuts, extends and flips a frame everywhere: an error or another value, never a panic.
+fn assert_damage_is_harmless<T>(frame: &Bytes, decode: impl Fn(&Bytes) -> Result<T, WireError>) {
+    for len in 0..frame.len() {
+        assert!(decode(&frame.slice(..len)).is_err(), "a frame cut to {len} bytes decodes");
+    }
+    let mut longer = frame.to_vec();
+    longer.push(0);
+    assert!(decode(&Bytes::from(longer)).is_err(), "a byte too many is taken");
+    for place in 0..frame.len() * 8 {
+        let mut flipped = frame.to_vec();
+        flipped[place / 8] ^= 1 << (place % 8);
+        let _ = decode(&Bytes::from(flipped));
+    }
+}
+
+#[test]
+fn messages_keep_their_bytes() {
+    check("messages", &messages(), encode_message, decode_message);
+}
+
+#[test]
+fn records_keep_their_bytes() {
+    check("records", &records(), encode_record, decode_record);
+}
+
+#[test]
+fn requests_keep_their_bytes() {
+    check("requests", &requests(), encode_request, decode_request);
+}
+
+#[test]
+fn responses_keep_their_bytes() {
+    let id = RequestId(1000);
+    let encode = |response: &Response| encode_response(id, response);
+    check("responses", &responses(), encode, |frame| decode_response(frame).map(|(_, held)| held));
+}
+
+#[test]
+fn other_versions_are_refused_by_name() {
+    let mut frame = encode_record(&JournalRecord::Incarnation(1)).to_vec();
+    frame[0] = 2;
+    assert_eq!(decode_record(&Bytes::from(frame)), Err(WireError::Version(2)));
+}
