@@ -102,6 +102,8 @@ impl FrameHeader {
             oldest: SegmentId::new(u32_at(bytes, 56))?,
             hard_state,
         };
+        // The sum is checked here, so that no later one can overflow.
+        header.first.get().checked_add(u64::from(header.count))?;
         let at_home = u64_at(bytes, 8) == home.salt
             && header.segment == home.segment
             && header.offset == offset;

@@ -7,13 +7,14 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::ahead::Prepared;
 use crate::disk::Disk;
 use crate::error::{AppendError, SyncError};
 use crate::position::{HardState, Lsn};
 use crate::queue::{Queue, Taken};
 use crate::records::Records;
 use crate::sync::{Arc, thread};
-use crate::writer::{Journal, Prepared};
+use crate::writer::Journal;
 
 /// Commits between submission and completion, at most.
 pub const IN_FLIGHT_MAX: usize = 2;

@@ -5,6 +5,7 @@
 //! reported and never cut away in silence.
 #![doc = include_str!("../README.md")]
 
+mod ahead;
 mod disk;
 mod error;
 mod frame;
@@ -24,6 +25,7 @@ mod sync;
 mod tail;
 mod writer;
 
+pub use ahead::Prepared;
 pub use disk::real::{RealDisk, RealLock};
 pub use disk::sim::{
     CrashChoice, Effect, Failure, Fault, Operation, SECTOR_BYTES, SimDisk, SimFile, SimLock, Times,
@@ -43,4 +45,4 @@ pub use position::{HARD_STATE_BYTES, HardState, Lsn, SegmentId};
 pub use reader::{Reader, Record};
 pub use records::{Records, RecordsIter};
 pub use recovery::Recovered;
-pub use writer::{Journal, PREPARE_STEP_BYTES, Prepared};
+pub use writer::{Journal, PREPARE_STEP_BYTES};

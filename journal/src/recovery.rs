@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use crate::ahead::Ahead;
 use crate::disk::Disk;
 use crate::error::{DamageReason, Fatal, OpenError};
 use crate::identity::{self, Condition};
@@ -20,7 +21,7 @@ use crate::scan::Walk;
 use crate::segment::{self, Directory};
 use crate::sync::Arc;
 use crate::tail::{self, SegmentFile, Tail};
-use crate::writer::{Active, Ahead, Journal, Parts, Tally};
+use crate::writer::{Active, Journal, Parts, Tally};
 
 /// What was found when a journal was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

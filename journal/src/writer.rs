@@ -7,6 +7,7 @@
 use std::io;
 use std::ops::Range;
 
+use crate::ahead::{Ahead, Prepared};
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{AppendError, Fatal, SyncError};
 use crate::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES, PAGE_BYTES};
@@ -15,7 +16,7 @@ use crate::index::{IndexBuilder, SharedIndex};
 use crate::position::{HardState, Lsn, SegmentId};
 use crate::reader::Reader;
 use crate::records::{self, Records};
-use crate::segment::{Directory, Draft, DraftError, FRAMES_START, SegmentHeader, data_bytes};
+use crate::segment::{Directory, FRAMES_START, SegmentHeader, data_bytes};
 use crate::sync::Arc;
 
 /// Bytes of the next segment that one call of [`Journal::prepare`] writes, at least.
@@ -40,26 +41,6 @@ pub(crate) struct Active<F> {
     pub(crate) end: u64,
     /// Where the last frame that was synced ends.
     pub(crate) synced: u64,
-}
-
-/// The segment after the active one.
-pub(crate) enum Ahead<D: Disk> {
-    Missing,
-    Filling(Draft<D>),
-    Ready(SegmentHeader, D::File),
-}
-
-/// What is known about the segment after the active one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prepared {
-    /// It is there.
-    Ready,
-    /// There is more to do: call [`Journal::prepare`] again.
-    Unfinished,
-    /// It is made once the active segment holds a synced commit.
-    NotDue,
-    /// The disk is full: call again when space may have returned.
-    Full,
 }
 
 /// A write-ahead log with one owner.
@@ -181,12 +162,8 @@ impl<D: Disk> Journal<D> {
     /// As [`Journal::sync`] does.
     pub fn seal(&mut self) -> Result<(), SyncError> {
         self.sync()?;
-        let scarce = match self.ahead {
-            Ahead::Ready(..) => false,
-            Ahead::Missing | Ahead::Filling(_) => {
-                self.room_in_active() < self.reserve_bytes + PAGE_BYTES + SEAL_BYTES
-            }
-        };
+        let scarce = !self.ahead.is_ready()
+            && self.room_in_active() < self.reserve_bytes + PAGE_BYTES + SEAL_BYTES;
         if self.sealed || scarce {
             return Ok(());
         }
@@ -223,10 +200,7 @@ impl<D: Disk> Journal<D> {
         }
         let bytes = PREPARE_STEP_BYTES.max(self.appended.saturating_mul(2));
         self.appended = 0;
-        match self.advance(bytes) {
-            Ok(prepared) => Ok(prepared),
-            Err(fatal) => Err(self.poison(fatal).into()),
-        }
+        Ok(self.advance(bytes)?)
     }
 
     /// Deletes the segments that hold no record from `keep` on, once a later commit has made that
@@ -247,13 +221,9 @@ impl<D: Disk> Journal<D> {
     /// however they are cut, without asking the disk for space.
     #[must_use]
     pub fn room(&self) -> u64 {
-        let ahead = match &self.ahead {
-            Ahead::Ready(header, _) => header.data_limit() - u64::from(FRAMES_START),
-            Ahead::Missing | Ahead::Filling(_) => 0,
-        };
         // A seal may come between the question and the commit.
         let end = if self.sealed { self.active.end } else { self.seal_offset() + SEAL_BYTES };
-        self.active.header.data_limit().saturating_sub(end).max(ahead)
+        self.active.header.data_limit().saturating_sub(end).max(self.ahead.room())
     }
 
     /// Returns the part of [`Journal::room`] that is not kept back for promises: refuse work that
@@ -291,16 +261,12 @@ impl<D: Disk> Journal<D> {
         if self.active.synced < self.active.end {
             self.sync_active()?;
         }
-        match self.advance(u64::MAX).map_err(|fatal| self.poison(fatal))? {
-            Prepared::Ready => {}
-            Prepared::Full | Prepared::Unfinished | Prepared::NotDue => {
-                return Err(AppendError::Full { bytes, room: self.room() });
-            }
+        self.advance(u64::MAX)?;
+        if !self.ahead.is_ready() {
+            return Err(AppendError::Full { bytes, room: self.room() });
         }
         self.write_seal(FrameKind::End)?;
-        let Ahead::Ready(header, file) = std::mem::replace(&mut self.ahead, Ahead::Missing) else {
-            unreachable!("the next segment was ready and is taken here alone");
-        };
+        let (header, file) = self.ahead.take().expect("the next segment is ready");
         let start = u64::from(FRAMES_START);
         self.active = Active { file, header, end: start, synced: start };
         Ok(())
@@ -308,37 +274,9 @@ impl<D: Disk> Journal<D> {
 
     /// Brings the next segment forward by so many bytes.
     fn advance(&mut self, bytes: u64) -> Result<Prepared, Fatal> {
-        let advanced = match std::mem::replace(&mut self.ahead, Ahead::Missing) {
-            Ahead::Ready(header, file) => {
-                self.ahead = Ahead::Ready(header, file);
-                return Ok(Prepared::Ready);
-            }
-            Ahead::Missing => {
-                let segment = self.active.header.segment.next();
-                Draft::begin(&self.directory, segment, narrow(self.segment_bytes))
-            }
-            Ahead::Filling(draft) => Ok(draft),
-        };
-        match advanced.and_then(|draft| self.fill(draft, bytes)) {
-            Ok(prepared) => Ok(prepared),
-            Err(DraftError::Full) => Ok(Prepared::Full),
-            Err(DraftError::Fatal(fatal)) => Err(fatal),
-        }
-    }
-
-    fn fill(&mut self, mut draft: Draft<D>, bytes: u64) -> Result<Prepared, DraftError> {
-        match draft.fill(bytes) {
-            Ok(true) => {
-                let header = draft.header();
-                self.ahead = Ahead::Ready(header, draft.publish(&self.directory)?);
-                Ok(Prepared::Ready)
-            }
-            Ok(false) => {
-                self.ahead = Ahead::Filling(draft);
-                Ok(Prepared::Unfinished)
-            }
-            Err(fatal) => Err(draft.take_back(&self.directory, fatal)),
-        }
+        let (segment, capacity) = (self.active.header.segment.next(), narrow(self.segment_bytes));
+        let advanced = self.ahead.advance(&self.directory, segment, capacity, bytes);
+        advanced.map_err(|fatal| self.poison(fatal))
     }
 
     /// A header without a body, for the end of the log.

@@ -93,6 +93,41 @@ proptest! {
             Err(other) => panic!("{other}"),
         }
     }
+
+    #[test]
+    fn no_garbage_makes_a_panic_or_a_record(
+        script in scripts(),
+        pieces in prop::collection::vec((any::<u64>(), 0_usize..6000, any::<u64>()), 1..6),
+        seed: u64,
+    ) {
+        let disk = SimDisk::new(seed);
+        let mut ledger = script::Ledger::default();
+        run_into(&disk, &script, &mut ledger).unwrap();
+        for (place, length, fill) in pieces {
+            let names = disk.list(script::path()).unwrap();
+            let mut dice = Dice::new(place);
+            let file = script::path().join(&names[dice.roll(names.len())]);
+            let mut noise = Dice::new(fill);
+            disk.tamper(&file, |bytes| {
+                let start = dice.roll(bytes.len());
+                let stop = bytes.len().min(start + length);
+                // Zeros, copies of the journal's own frames, and noise.
+                match dice.roll(3) {
+                    0 => bytes[start..stop].fill(0),
+                    1 => {
+                        let from = dice.roll(bytes.len() - (stop - start) + 1) / 8 * 8;
+                        bytes.copy_within(from..from + (stop - start), start);
+                    }
+                    _ => bytes[start..stop].fill_with(|| u8::try_from(noise.roll(256)).unwrap()),
+                }
+            });
+        }
+        // So much rot may take records with their witnesses, but it makes none up.
+        if let Ok((_, _, found)) = open(&disk) {
+            let first = usize::try_from(found.first.get() - 1).unwrap();
+            prop_assert!(ledger.records[first..].starts_with(&found.records));
+        }
+    }
 }
 
 /// Appends and syncs what a script says; `found` grows by every record that was tried.

@@ -172,3 +172,68 @@ fn a_directory_without_permission_is_refused() {
         Ok(_) => assert!(rustix::process::geteuid().is_root()),
     }
 }
+
+/// Names the directory of [`on_a_small_file_system`].
+const SMALL: &str = "SYNOD_JOURNAL_SMALL_FILE_SYSTEM";
+
+#[test]
+fn a_small_file_system_is_full_before_the_commit() {
+    let scratch = Scratch::new("small");
+    // In a user namespace anybody may mount; where there is none, the simulated disk has to do.
+    let inside = "mount -t tmpfs -o size=1m none \"$1\" && echo mounted && exec \"$2\" \
+                  --exact on_a_small_file_system --include-ignored";
+    let output = std::process::Command::new("unshare")
+        .args(["-Urm", "sh", "-c", inside, "sh"])
+        .arg(&scratch.0)
+        .arg(std::env::current_exe().unwrap())
+        .env(SMALL, &scratch.0)
+        .output();
+    let Ok(output) = output else { return };
+    let text = String::from_utf8_lossy(&output.stdout);
+    if text.starts_with("mounted") {
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("1 passed"), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "runs inside the namespace that another test makes"]
+fn on_a_small_file_system() {
+    let Some(directory) = std::env::var_os(SMALL) else { return };
+    let log = Path::new(&directory).join("log");
+    let mut options = Options::new(b"small");
+    options.segment_bytes = 384 << 10;
+    let (mut journal, _) = Journal::open(RealDisk, &log, &options, |_| {}).unwrap();
+    let mut records: Records = [vec![5; 10_000]].into_iter().collect();
+    let mut acknowledged = 0;
+    let refused = loop {
+        match journal.append(&HardState::default(), &mut records) {
+            Ok(_) => {
+                journal.sync().unwrap();
+                acknowledged += 1;
+                journal.prepare().unwrap();
+            }
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, synod_journal::AppendError::Full { .. }), "{refused}");
+    assert_eq!(journal.prepare().unwrap(), Prepared::Full);
+    assert!(acknowledged > 60, "two segments were filled: {acknowledged}");
+    let names: Vec<_> = fs::read_dir(&log).unwrap().collect();
+    assert_eq!(names.len(), 3, "no draft is left behind");
+    // Space comes back, and with it the journal.
+    journal.release(journal.next_lsn());
+    let mut promise = Records::new();
+    journal.append(&HardState([1; 32]), &mut promise).unwrap();
+    journal.sync().unwrap();
+    assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
+    journal.append(&HardState([2; 32]), &mut records).unwrap();
+    journal.sync().unwrap();
+    drop(journal);
+    let mut found = 0;
+    let opened = Journal::open(RealDisk, &log, &options, |_| found += 1);
+    let (_, recovered) = opened.unwrap();
+    assert_eq!(recovered.hard_state, HardState([2; 32]));
+    assert_eq!(recovered.next_lsn.get(), acknowledged + 2);
+    assert!(found > 0);
+}
