@@ -17,6 +17,7 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 use layers::{Kind, Layers, Setting};
 pub use problem::{ConfigError, Origin};
+use synod_node::config::{HEARTBEATS_PER_SUSPICION_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN};
 
 use crate::cli::{LogFormat, ServeArgs, TargetArgs};
 
@@ -31,6 +32,8 @@ pub struct ServerConfig {
     pub data: PathBuf,
     /// Whether a missing journal is made.
     pub create_data: bool,
+    /// How large the files of the journal are.
+    pub segment_bytes: u64,
     /// Where this node listens to its peers.
     pub peer_listen: SocketAddr,
     /// Where this node listens to clients.
@@ -133,6 +136,7 @@ impl ServerConfig {
             node,
             data: layers.text("data")?.into(),
             create_data: create_data(layers)?,
+            segment_bytes: segment_bytes(layers)?,
             peer_listen,
             client_listen,
             peers,
@@ -244,6 +248,15 @@ fn create_data(layers: &Layers) -> Result<bool, ConfigError> {
     }
 }
 
+fn segment_bytes(layers: &Layers) -> Result<u64, ConfigError> {
+    let wanted =
+        format!("wanted a multiple of 4096 from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}");
+    let bytes: u64 = layers.parse("segment_bytes", &wanted)?;
+    let fits =
+        (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) && bytes.is_multiple_of(4096);
+    if fits { Ok(bytes) } else { Err(layers.wrong("segment_bytes", wanted)) }
+}
+
 fn cluster(layers: &Layers) -> Result<String, ConfigError> {
     let text = layers.text("cluster")?;
     let groups: Vec<usize> = text.split('-').map(str::len).collect();
@@ -280,9 +293,9 @@ fn addresses(layers: &Layers, table: &str) -> Result<BTreeMap<u16, SocketAddr>, 
     if nodes.is_empty() {
         return Err(layers.wrong(&format!("{table}.1"), "at least one node must be listed"));
     }
-    if nodes.len() > NODES_MAX {
+    if nodes.len() > MEMBERS_MAX {
         let last = format!("{table}.{}", nodes.keys().next_back().copied().unwrap_or_default());
-        return Err(layers.wrong(&last, format!("a cluster has at most {NODES_MAX} nodes")));
+        return Err(layers.wrong(&last, format!("a cluster has at most {MEMBERS_MAX} nodes")));
     }
     Ok(nodes)
 }
@@ -319,11 +332,8 @@ fn readable(layers: &Layers, key: &str) -> Result<PathBuf, ConfigError> {
     Ok(path.to_owned())
 }
 
-/// Past this many voters every write waits for a majority that is hardly more reliable.
-pub(crate) const NODES_MAX: usize = 9;
-
-/// Fewer heartbeats than this within a suspicion time, and one late packet makes an election.
-const HEARTBEATS_PER_SUSPICION_MIN: u32 = 5;
+/// Offsets in a file of the journal have 32 bits, and half of them are left unused.
+const SEGMENT_BYTES_MAX: u64 = 2 << 30;
 
 /// One hour: more is a mistake of unit.
 const MILLISECONDS_MAX: u64 = 3_600_000;
@@ -352,6 +362,7 @@ const SERVER: &[Setting] = &[
     setting("node", Kind::Number, None, "node = 1"),
     setting("data", Kind::Path, None, "data = \"node-1\""),
     setting("create_data", Kind::Text, Some("if-missing"), "create_data = \"never\""),
+    setting("segment_bytes", Kind::Number, Some("67108864"), "segment_bytes = 67108864"),
     setting("peer_listen", Kind::Text, None, "peer_listen = \"127.0.0.1:7001\""),
     setting("client_listen", Kind::Text, None, "client_listen = \"127.0.0.1:7101\""),
     setting("peers.*", Kind::Text, None, "[peers] 1 = \"127.0.0.1:7001\""),

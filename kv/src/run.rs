@@ -133,7 +133,7 @@ async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
     let target = Target::open(&args.target)?;
     let mut exit = Exit::done();
     for node in target.config.nodes.keys() {
-        let status = target.status(NodeId::new(*node)).await;
+        let status = target.client.status(NodeId::new(*node), target.config.timeout).await;
         if status.is_none() {
             exit = Exit::no();
         }
@@ -221,20 +221,6 @@ impl Target {
         self.print(&self.session.query(query).await.map_err(|error| self.failed(&error))?)
     }
 
-    /// Asks a node until its connection stands, or time is up.
-    async fn status(&self, node: NodeId) -> Option<Status> {
-        let asked = async {
-            loop {
-                let status = self.client.status(node, STATUS_PATIENCE).await;
-                if status.is_some() {
-                    return status;
-                }
-                tokio::time::sleep(STATUS_PAUSE).await;
-            }
-        };
-        tokio::time::timeout(self.config.timeout, asked).await.ok().flatten()
-    }
-
     fn print(&self, answer: &Answer) -> Result<Exit, Exit> {
         match answer.reply().map_err(|error| self.failed(&error))? {
             Reply::Written | Reply::Entries { .. } => Ok(Exit::done()),
@@ -284,9 +270,3 @@ fn log_to_stderr(log: &LogConfig) {
         LogFormat::Json => builder.json().try_init(),
     };
 }
-
-/// How long one question for the status of a node may wait.
-const STATUS_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
-
-/// The wait before it is asked again.
-const STATUS_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);

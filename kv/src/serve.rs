@@ -56,6 +56,7 @@ fn node_config(config: &ServerConfig) -> Config {
         client_listen: config.client_listen,
         data: config.data.clone(),
         create_data: config.create_data,
+        segment_bytes: config.segment_bytes,
         tls: tls_files(&config.tls),
         timing: Timing {
             heartbeat: config.heartbeat,

@@ -28,6 +28,9 @@ pub struct Config {
     /// Whether a missing journal is made. A node that has voted before must not go on without
     /// its journal, so an operator sets this to false after the first start.
     pub create_data: bool,
+    /// How large the files of the journal are: a multiple of 4096 from [`SEGMENT_BYTES_MIN`] to
+    /// 2 GiB. Two of them are set aside at the start.
+    pub segment_bytes: u64,
     /// The certificates.
     pub tls: TlsFiles,
     /// How fast failures are noticed.
@@ -70,6 +73,12 @@ pub const HEARTBEATS_PER_SUSPICION_MIN: u32 = 5;
 /// Past this many voters every write waits for a majority that is hardly more reliable.
 pub const MEMBERS_MAX: usize = 9;
 
+/// The smallest files that hold what the node writes at once, with room to notice a full disk.
+pub const SEGMENT_BYTES_MIN: u64 = 16 << 20;
+
+/// The size of the journal's files where nothing else is asked for.
+pub const SEGMENT_BYTES: u64 = synod_journal::SEGMENT_BYTES;
+
 /// Why a configuration is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -90,6 +99,9 @@ pub enum ConfigError {
         /// The heartbeat.
         heartbeat: Duration,
     },
+    /// The files of the journal would be too small.
+    #[error("segment_bytes is {0}, and the journal needs at least {SEGMENT_BYTES_MIN}")]
+    SmallSegments(u64),
     /// A time is zero.
     #[error("heartbeat and stagger must be longer than nothing")]
     Zero,
@@ -111,6 +123,9 @@ impl Config {
         }
         if self.members.len() > MEMBERS_MAX {
             return Err(ConfigError::TooMany(self.members.len()));
+        }
+        if self.segment_bytes < SEGMENT_BYTES_MIN {
+            return Err(ConfigError::SmallSegments(self.segment_bytes));
         }
         if heartbeat.is_zero() || stagger.is_zero() {
             return Err(ConfigError::Zero);

@@ -233,7 +233,7 @@ impl<M: StateMachine> Driver<M> {
         match order {
             Order::Drain => {
                 tracing::info!("draining: handing over before the end");
-                self.drain_by.get_or_insert(Instant::now() + DRAIN_MAX);
+                self.drain_by = self.drain_by.or_else(|| Some(Instant::now() + DRAIN_MAX));
                 self.step(Input::Drain);
                 Ok(())
             }
@@ -247,7 +247,11 @@ impl<M: StateMachine> Driver<M> {
         loop {
             match self.timers.fire(present) {
                 Fired::None => break,
-                Fired::Timer(timer) => self.step(Input::Timer(timer)),
+                Fired::Timer(timer) => {
+                    // An idle node, too, notices that there is room again.
+                    self.look_at_disk(0);
+                    self.step(Input::Timer(timer));
+                }
                 Fired::Paused(pause) => {
                     self.metrics.pauses += 1;
                     let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);

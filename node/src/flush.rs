@@ -43,10 +43,13 @@ impl<M: StateMachine> Driver<M> {
         if !self.journal.has_place() {
             return;
         }
-        if let Some(batch) = self.effects.take_batch() {
-            self.metrics.batches += 1;
-            self.metrics.records += batch.records().len() as u64;
-            self.journal.write(batch);
+        match self.effects.take_batch() {
+            Some(batch) => {
+                self.metrics.batches += 1;
+                self.metrics.records += batch.records().len() as u64;
+                self.journal.write(batch);
+            }
+            None => self.journal.nothing_to_write(),
         }
     }
 

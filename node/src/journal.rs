@@ -61,6 +61,7 @@ pub(crate) fn recover<M: StateMachine>(
     let identity = format!("synod/{}/node/{}", config.cluster, config.node.number());
     let mut options = Options::new(identity.as_bytes());
     options.create = if config.create_data { Create::IfMissing } else { Create::Never };
+    options.segment_bytes = config.segment_bytes;
     let mut reading = Reading {
         recovering: Recovering::new(machine),
         slots: SlotIndex::default(),
@@ -196,6 +197,11 @@ impl JournalWriter {
         }
         self.waiting.push_back((records, Some(batch)));
         self.submit();
+    }
+
+    /// Takes note that the inputs so far have left no record behind.
+    pub(crate) fn nothing_to_write(&mut self) {
+        self.taken = 0;
     }
 
     /// Takes a completion in, and returns the proof if a batch is durable with it.

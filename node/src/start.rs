@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use synod_paxos::{Brand, Configuration, NodeId};
@@ -20,6 +20,7 @@ use synod_transport_quic::{
     PeerEndpoint, PeerId, Role, TlsError, limits,
 };
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
 use crate::chance::Chance;
 use crate::clock::LoopTime;
@@ -28,7 +29,7 @@ use crate::driver::Driver;
 use crate::journal::{self, Recovered};
 use crate::log_reader::LogReader;
 use crate::metrics::{Metrics, Reporter};
-use crate::node::{Node, Order};
+use crate::node::{Node, NodeError, Order};
 use crate::timers::Timers;
 use crate::watch::Watch;
 
@@ -103,27 +104,7 @@ where
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
     let (started, start) = sync_channel(1);
-    let run = move || {
-        let outcome = runtime().and_then(|runtime| {
-            runtime.block_on(async {
-                let driver = assemble(&config, credentials, recovered, order_events)?;
-                let at = (driver.peers.local_addr(), driver.clients.local_addr());
-                // The starter waits for nothing else, so the channel is open.
-                let _ = started.send(Ok(at));
-                let span = tracing::info_span!("node", id = config.node.number());
-                Ok(tracing::Instrument::instrument(driver.run(), span).await)
-            })
-        });
-        match outcome {
-            Ok(outcome) => {
-                // Nobody may be waiting for the end.
-                let _ = ended.send(outcome);
-            }
-            Err(error) => {
-                let _ = started.send(Err(error));
-            }
-        }
-    };
+    let run = move || run_thread(&config, credentials, recovered, order_events, &started, ended);
     let thread = thread::Builder::new().name("synod-node".to_owned()).spawn(run);
     let thread = thread.map_err(|source| StartError::System { what: "a thread", source })?;
     let began: Result<(SocketAddr, SocketAddr), StartError> = start.recv().unwrap_or_else(|_| {
@@ -145,6 +126,38 @@ where
             Err(error)
         }
     }
+}
+
+/// The life of the node's thread: says through `started` where it listens or why it does not, and
+/// through `ended` how it ended.
+fn run_thread<M: StateMachine>(
+    config: &Config,
+    credentials: Credentials,
+    recovered: Recovered<M>,
+    orders: mpsc::Receiver<Order>,
+    started: &SyncSender<Result<(SocketAddr, SocketAddr), StartError>>,
+    ended: oneshot::Sender<Result<(), NodeError>>,
+) {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return tell(started, Err(error)),
+    };
+    let outcome = runtime.block_on(async {
+        let driver = assemble(config, credentials, recovered, orders)?;
+        tell(started, Ok((driver.peers.local_addr(), driver.clients.local_addr())));
+        let span = tracing::info_span!("node", id = config.node.number());
+        Ok(driver.run().instrument(span).await)
+    });
+    match outcome {
+        // Nobody may be waiting for the end.
+        Ok(outcome) => drop(ended.send(outcome)),
+        Err(error) => tell(started, Err(error)),
+    }
+}
+
+fn tell<T>(started: &SyncSender<T>, news: T) {
+    // The starter waits for exactly one piece of news, and there is room for it.
+    let _ = started.try_send(news);
 }
 
 /// Opens the ports and puts everything together.
@@ -206,8 +219,7 @@ fn assemble<M: StateMachine>(
 }
 
 fn settings(config: &Config, brand: Brand) -> Result<synod_smr::Config, ConfigError> {
-    let voters: Vec<NodeId> = config.members.keys().copied().collect();
-    let voters = Configuration::majority(voters).expect("the members were counted and are a map");
+    let voters = voters(config);
     let ms = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     let ticks = config.timing.suspicion.as_nanos().div_ceil(config.timing.heartbeat.as_nanos());
     let settings = synod_smr::Config {
@@ -218,6 +230,11 @@ fn settings(config: &Config, brand: Brand) -> Result<synod_smr::Config, ConfigEr
     };
     settings.check().map_err(ConfigError::Core)?;
     Ok(settings)
+}
+
+fn voters(config: &Config) -> Configuration {
+    let members: Vec<NodeId> = config.members.keys().copied().collect();
+    Configuration::majority(members).expect("the members were counted, and a map names each once")
 }
 
 fn check_identity(config: &Config, credentials: &Credentials) -> Result<(), StartError> {

@@ -62,6 +62,8 @@ pub(crate) struct Hub {
     answers: BTreeMap<Ticket, oneshot::Sender<Outcome>>,
     last_ticket: u64,
     statuses: BTreeMap<RequestId, (NodeId, oneshot::Sender<Status>)>,
+    /// Questions to nodes that are not connected; they are asked as soon as they are.
+    unasked: Vec<(NodeId, oneshot::Sender<Status>)>,
     last_status: u64,
 }
 
@@ -83,6 +85,7 @@ impl Hub {
             answers: BTreeMap::new(),
             last_ticket: 0,
             statuses: BTreeMap::new(),
+            unasked: Vec::new(),
             last_status: 0,
         }
     }
@@ -143,6 +146,9 @@ impl Hub {
         match event {
             LinkEvent::Up(node, sender) => {
                 self.up.insert(node, sender);
+                for (node, answer) in std::mem::take(&mut self.unasked) {
+                    self.ask_status(node, answer);
+                }
             }
             LinkEvent::Down(node) => {
                 self.up.remove(&node);
@@ -168,8 +174,14 @@ impl Hub {
     }
 
     fn ask_status(&mut self, node: NodeId, answer: oneshot::Sender<Status>) {
-        let Some(link) = self.up.get(&node) else { return };
         self.statuses.retain(|_, (_, answer)| !answer.is_closed());
+        self.unasked.retain(|(_, answer)| !answer.is_closed());
+        let Some(link) = self.up.get(&node) else {
+            if self.unasked.len() < UNASKED_MAX {
+                self.unasked.push((node, answer));
+            }
+            return;
+        };
         self.last_status += 1;
         let id = RequestId(self.last_status);
         let request = Request { id, body: RequestBody::Status };
@@ -263,6 +275,9 @@ const REQUEST_BITS: u32 = 40;
 
 /// How many events and orders a turn takes before the writers get their turn.
 const EVENTS_PER_TURN: usize = 256;
+
+/// How many questions may wait for nodes that are not connected.
+const UNASKED_MAX: usize = 256;
 
 /// When to try again after this end's own queue was full.
 const RETRY_AFTER_MS: u32 = 10;

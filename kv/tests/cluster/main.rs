@@ -1,0 +1,11 @@
+//! The service as its users and operators meet it: real processes, real sockets, real files.
+//!
+//! Each test has a cluster of its own on free ports, and kills what it started however it ends.
+
+#![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+#![allow(clippy::print_stderr, reason = "a failed test shows what the nodes said")]
+
+mod life;
+mod processes;
+mod refusals;
+mod service;

@@ -1,0 +1,154 @@
+//! What an operator reads when a node cannot start: one line, with the cause and the remedy.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Output;
+
+use crate::processes::{Cluster, PATIENCE, is_root, program, run, text};
+
+/// Checks the exit code and the last line of a program that must not have panicked.
+#[track_caller]
+fn check(output: &Output, code: i32, parts: &[&str]) {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    let last = stderr.lines().last().unwrap_or_default();
+    for part in parts {
+        assert!(last.contains(part), "{part:?} is not in {last:?}");
+    }
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+fn serve(cluster: &Cluster, id: u16, more: &[&str]) -> Output {
+    program().args(cluster.serve_arguments(id)).args(more).output().unwrap()
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    check(&run(&["serve", "--nonsense"]), 64, &[]);
+    check(&run(&["serve", "--nonsense"]), 64, &[]);
+    let output = run(&["frobnicate"]);
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(stderr.contains("unrecognized subcommand 'frobnicate'"), "{stderr}");
+    check(&output, 64, &[]);
+    let help = run(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8(help.stdout).unwrap().contains("78 wrong configuration"));
+}
+
+#[test]
+fn a_wrong_configuration_is_one_line_and_its_own_code() {
+    let cluster = Cluster::new(3);
+    check(
+        &serve(&cluster, 1, &["--set", "timing.suspicion_ms=50"]),
+        78,
+        &["flag --set", "timing.suspicion_ms = 50", "write 200 or more"],
+    );
+    let output = serve(&cluster, 1, &["--check-config"]);
+    assert_eq!(output.status.code(), Some(0));
+    let output = serve(&cluster, 1, &["--print-config"]);
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert!(page.contains("# flag --peer-listen"), "{page}");
+    assert!(page.contains("# default"), "{page}");
+}
+
+#[test]
+fn a_second_init_changes_nothing() {
+    let cluster = Cluster::new(1);
+    let before = fs::read(cluster.path("node-1.pem")).unwrap();
+    let folder = text(cluster.path("node-1.pem").parent().unwrap());
+    check(&run(&["init", "--dir", &folder]), 73, &["exists already", "not overwritten"]);
+    assert_eq!(fs::read(cluster.path("node-1.pem")).unwrap(), before);
+}
+
+#[test]
+fn another_nodes_certificate_is_refused() {
+    let cluster = Cluster::new(3);
+    let (certificate, key) = (cluster.file("node-2.pem"), cluster.file("node-2.key"));
+    let set = [
+        "--set".to_owned(),
+        format!("tls.certificate={certificate}"),
+        "--set".to_owned(),
+        format!("tls.key={key}"),
+    ];
+    let set: Vec<&str> = set.iter().map(String::as_str).collect();
+    check(&serve(&cluster, 1, &set), 78, &["/node/2", "the configuration says", "/node/1"]);
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let cluster = Cluster::new(3);
+    let key = cluster.path("node-1.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    check(&serve(&cluster, 1, &[]), 78, &["chmod 600"]);
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_key() {
+    let cluster = Cluster::new(3);
+    let taken = UdpSocket::bind(cluster.clients[&1]).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    check(&serve(&cluster, 1, &[]), 74, &["client_listen", &address, "in use"]);
+    drop(taken);
+    let taken = UdpSocket::bind(cluster.peers[&1]).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    check(&serve(&cluster, 1, &[]), 74, &["peer_listen", &address, "in use"]);
+}
+
+#[test]
+fn two_processes_cannot_share_a_data_folder() {
+    let cluster = Cluster::new(3);
+    let _first = cluster.start(1);
+    let second =
+        serve(&cluster, 1, &["--peer-listen", "127.0.0.1:0", "--client-listen", "127.0.0.1:0"]);
+    // Flags given twice are a usage error of the parser, so the second node has its own address.
+    if second.status.code() == Some(64) {
+        let config = cluster.file("node-1.toml");
+        let flags = ["--peer-listen", "127.0.0.1:0", "--client-listen", "127.0.0.1:0"];
+        let second = program().args(["serve", "--config", &config]).args(flags).output().unwrap();
+        return check(&second, 74, &["locked by another process"]);
+    }
+    check(&second, 74, &["locked by another process"]);
+}
+
+#[test]
+fn a_folder_that_is_no_journal_or_anothers_is_refused() {
+    let cluster = Cluster::new(3);
+    let foreign = cluster.path("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("holiday.jpg"), b"sun").unwrap();
+    check(&serve(&cluster, 1, &["--data", &text(&foreign)]), 74, &["holiday.jpg", "no journal"]);
+    assert_eq!(fs::read(foreign.join("holiday.jpg")).unwrap(), b"sun");
+    drop(cluster.start(1));
+    let data = cluster.file("data/node-1");
+    check(&serve(&cluster, 2, &["--data", &data]), 74, &["belongs to", "/node/1", "/node/2"]);
+    let file = cluster.file("client.pem");
+    check(&serve(&cluster, 2, &["--data", &file]), 74, &["client.pem"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_refused() {
+    if is_root() {
+        // Permissions do not bind root; the rest of this file runs for root, too.
+        eprintln!("skipped: a root user may read everything");
+        return;
+    }
+    let cluster = Cluster::new(3);
+    let shut = cluster.path("shut");
+    fs::create_dir(&shut).unwrap();
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).unwrap();
+    check(&serve(&cluster, 1, &["--data", &text(&shut)]), 74, &["shut", "Permission denied"]);
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_lost_folder_is_not_replaced_by_an_empty_one_when_told_so() {
+    let cluster = Cluster::new(3);
+    let never = ["--set", "create_data=never"];
+    check(&serve(&cluster, 1, &never), 74, &["holds no journal"]);
+    let mut server = cluster.start(1);
+    server.terminate();
+    assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.stderr());
+    let mut server = cluster.spawn(1, &never);
+    server.wait_until_ready();
+}
