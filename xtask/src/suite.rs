@@ -7,7 +7,6 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -39,16 +38,14 @@ pub(crate) struct TestRun {
     build: Vec<OsString>,
     /// What the test binaries are given.
     pub(crate) binary: Vec<OsString>,
-    /// The flag for the compiler, when there is one.
-    rust_flags: Option<&'static str>,
-    /// Where it is built, when not in the usual folder.
-    target_dir: Option<PathBuf>,
+    /// What differs in the environment.
+    variables: Vec<(&'static str, OsString)>,
 }
 
 impl TestRun {
     fn new<A: Into<OsString>>(build: impl IntoIterator<Item = A>) -> Self {
         let build = build.into_iter().map(Into::into).collect();
-        Self { build, binary: Vec::new(), rust_flags: None, target_dir: None }
+        Self { build, binary: Vec::new(), variables: Vec::new() }
     }
 
     /// Gives the whole command.
@@ -63,14 +60,8 @@ impl TestRun {
     }
 
     fn cargo_test(&self) -> Step {
-        let mut step = Step::cargo().args(["test", "--locked"]).args(&self.build);
-        if let Some(flags) = self.rust_flags {
-            step = step.env("RUSTFLAGS", flags);
-        }
-        match &self.target_dir {
-            Some(folder) => step.env("CARGO_TARGET_DIR", folder),
-            None => step,
-        }
+        let step = Step::cargo().args(["test", "--locked"]).args(&self.build);
+        self.variables.iter().fold(step, |step, (name, value)| step.env(name, value))
     }
 }
 
@@ -117,8 +108,8 @@ fn plan_portable() -> Vec<TestRun> {
 pub(crate) fn plan_loom(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, Failure> {
     let mut runs = plan_named("loom", arguments)?;
     for run in &mut runs {
-        run.rust_flags = Some("--cfg synod_loom");
-        run.target_dir = Some(target_dir().join("loom"));
+        run.variables.push(("RUSTFLAGS", "--cfg synod_loom".into()));
+        run.variables.push(("CARGO_TARGET_DIR", target_dir().join("loom").into()));
     }
     Ok(runs)
 }
@@ -126,7 +117,12 @@ pub(crate) fn plan_loom(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, 
 /// Reads the flags of `model`. Its tests print how much they explored, and that is shown.
 pub(crate) fn plan_model(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, Failure> {
     let mut runs = plan_named("model", arguments)?;
-    runs.iter_mut().for_each(|run| run.binary.push("--nocapture".into()));
+    for run in &mut runs {
+        run.binary.push("--nocapture".into());
+        // The bounds that plain `cargo test` leaves out. The mutants, which start the binaries
+        // without these variables, leave them out too: small worlds catch them, or nothing does.
+        run.variables.push(("SYNOD_MODEL", "large".into()));
+    }
     Ok(runs)
 }
 
