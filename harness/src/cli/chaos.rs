@@ -19,6 +19,7 @@ use synod_harness::nemesis::Nemesis;
 use synod_harness::random::{Seed, mix};
 use synod_harness::schedule::Plan;
 use synod_harness::workload::Workload;
+use tokio::runtime::Runtime;
 
 use super::{INTERNAL, USAGE, fail};
 
@@ -70,20 +71,29 @@ pub(super) struct ReplayArguments {
 }
 
 #[derive(Debug, Args)]
-struct SystemArguments {
+pub(super) struct SystemArguments {
     /// The system under test: synod-kv, or a JSON file that describes another one.
     #[arg(long, value_name = "NAME|FILE", default_value = SYNOD_KV)]
-    system: String,
+    pub(super) system: String,
     /// The system's binary.
     #[arg(long, value_name = "PATH", default_value = "target/debug/synod-kv")]
     binary: PathBuf,
     /// How many bridge processes share the clients.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     bridges: u32,
+    /// How many files a node may have open.
+    #[arg(long, value_name = "N")]
+    node_files: Option<u64>,
+    /// To how many bytes a node may grow a file.
+    #[arg(long, value_name = "BYTES")]
+    node_file_bytes: Option<u64>,
+    /// How many bytes of address space a node may take.
+    #[arg(long, value_name = "BYTES")]
+    node_memory_bytes: Option<u64>,
 }
 
 #[derive(Debug, Args)]
-struct OutputArguments {
+pub(super) struct OutputArguments {
     /// Where run folders are made.
     #[arg(long, value_name = "DIR", default_value = "target/chaos")]
     runs_dir: PathBuf,
@@ -92,17 +102,17 @@ struct OutputArguments {
     keep: usize,
     /// What is printed: lines for people, or one JSON object at the end.
     #[arg(long, value_enum, default_value_t = FormatArgument::Text)]
-    format: FormatArgument,
+    pub(super) format: FormatArgument,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatArgument {
+pub(super) enum FormatArgument {
     Text,
     Json,
 }
 
 /// A failure with the exit code that stands for it.
-struct Refusal(u8, String);
+pub(super) struct Refusal(pub(super) u8, pub(super) String);
 
 pub(super) fn chaos(arguments: &ChaosArguments) -> ExitCode {
     match order_of(arguments) {
@@ -119,7 +129,7 @@ pub(super) fn replay(arguments: &ReplayArguments) -> ExitCode {
 }
 
 fn perform(order: &Order, format: FormatArgument) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match single_thread() {
         Ok(runtime) => runtime,
         Err(error) => return fail(INTERNAL, &error),
     };
@@ -158,13 +168,7 @@ fn order_of(arguments: &ChaosArguments) -> Result<Order, Refusal> {
         rest_ms: Millis(arguments.rest_ms),
         faults: nemesis.plan(seed, &nodes, time_ms),
     };
-    let cast = Cast {
-        system,
-        binary: absolute(&arguments.system.binary),
-        guard: Guard::of_this_process(),
-        limits: Limits::default(),
-        bridges: arguments.system.bridges,
-    };
+    let cast = cast_of(system, &arguments.system);
     let reproduce = reproduction(arguments, &plan);
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
@@ -189,7 +193,7 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<Order, Refusal> {
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
 
-fn order(
+pub(super) fn order(
     plan: Plan,
     workload: Workload,
     cast: Cast,
@@ -197,6 +201,25 @@ fn order(
     reproduce: String,
 ) -> Order {
     Order { plan, workload, cast, runs: output.runs_dir.clone(), keep: output.keep, reproduce }
+}
+
+pub(super) fn cast_of(system: System, arguments: &SystemArguments) -> Cast {
+    Cast {
+        system,
+        binary: absolute(&arguments.binary),
+        guard: Guard::of_this_process(),
+        limits: Limits {
+            files: arguments.node_files,
+            file_bytes: arguments.node_file_bytes,
+            memory_bytes: arguments.node_memory_bytes,
+        },
+        bridges: arguments.bridges,
+    }
+}
+
+/// Makes the runtime: of one thread, see the crate's `main`.
+pub(super) fn single_thread() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Spells the command that makes the same plan again.
@@ -226,7 +249,7 @@ fn reproduction(arguments: &ChaosArguments, plan: &Plan) -> String {
     command
 }
 
-fn system_of(name: &str) -> Result<System, Refusal> {
+pub(super) fn system_of(name: &str) -> Result<System, Refusal> {
     if name == SYNOD_KV {
         return Ok(System::synod_kv());
     }
@@ -248,7 +271,7 @@ fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<T, Refusal> {
 }
 
 /// A program that is not there is the caller's to build or to name; all else is the environment.
-fn refusal(error: &RunError) -> Refusal {
+pub(super) fn refusal(error: &RunError) -> Refusal {
     let code = match error {
         RunError::Setup(
             SetupError::NoProgram { .. } | SetupError::System(_) | SetupError::TooManyNodes { .. },
@@ -262,6 +285,7 @@ fn refusal(error: &RunError) -> Refusal {
         )
         | RunError::Cluster(_)
         | RunError::Bridge(_)
+        | RunError::NoLeader
         | RunError::History(_)
         | RunError::Report(_)
         | RunError::Write { .. } => INTERNAL,
@@ -274,7 +298,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Draws a seed that is easy to type.
-fn drawn_seed() -> u64 {
+pub(super) fn drawn_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     mix(now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000_000
 }

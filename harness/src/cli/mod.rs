@@ -1,6 +1,7 @@
 //! The command line: its words, its help, its exit codes.
 
 mod chaos;
+mod failover;
 mod guard;
 mod judge;
 
@@ -29,6 +30,12 @@ enum Command {
     /// not repeat the timing of their threads, so the outcome may differ.
     #[command(after_help = EXIT_CODES)]
     Replay(chaos::ReplayArguments),
+    /// Kills the leader again and again and measures how long writes wait.
+    ///
+    /// The time runs from SIGKILL to the first write that is done and was sent after it; writes are
+    /// offered every 5 ms by clients that are free.
+    #[command(after_help = EXIT_CODES)]
+    Failover(failover::FailoverArguments),
     /// Renders the report page of a run again.
     #[command(after_help = EXIT_CODES)]
     Report(judge::ReportArguments),
@@ -50,6 +57,7 @@ pub(crate) fn main() -> ExitCode {
     match arguments.command {
         Command::Chaos(arguments) => chaos::chaos(&arguments),
         Command::Replay(arguments) => chaos::replay(&arguments),
+        Command::Failover(arguments) => failover::failover(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Guard(arguments) => guard::guard(&arguments),
     }
@@ -60,6 +68,12 @@ fn fail(code: u8, error: &dyn Display) -> ExitCode {
     drop(writeln!(std::io::stderr(), "synod-harness: {error}"));
     ExitCode::from(code)
 }
+
+/// The exit code for a promise that was broken.
+const VIOLATION: u8 = 1;
+
+/// The exit code for a run that the user ended.
+const INTERRUPTED: u8 = 130;
 
 /// The exit code for a command line that makes no sense.
 const USAGE: u8 = 64;

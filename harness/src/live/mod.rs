@@ -15,6 +15,7 @@ pub mod bridge;
 pub mod clients;
 pub mod cluster;
 pub mod console;
+pub mod failover;
 pub mod folder;
 pub mod guard;
 pub mod heal;

@@ -69,6 +69,9 @@ pub enum RunError {
     /// The bridge failed.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
+    /// No node has led for long enough to be worth killing.
+    #[error("no node leads, or none for long; see the logs in the run folder")]
+    NoLeader,
     /// The history could not be written, or read back.
     #[error(transparent)]
     History(#[from] HistoryError),

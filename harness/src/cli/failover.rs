@@ -1,0 +1,110 @@
+//! `synod-harness failover`: the figure of how long writes wait when the leader is killed.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use synod_harness::fault::Millis;
+use synod_harness::live::failover::{Failovers, measure};
+use synod_harness::live::interrupt::Interrupt;
+use synod_harness::live::run::Order;
+use synod_harness::live::setup::NODES_MAX;
+use synod_harness::random::Seed;
+use synod_harness::schedule::Plan;
+use synod_harness::workload::Workload;
+
+use super::chaos::{
+    FormatArgument, OutputArguments, Refusal, SystemArguments, cast_of, drawn_seed, order, refusal,
+    single_thread, system_of,
+};
+use super::{INTERNAL, INTERRUPTED, VIOLATION, fail};
+
+#[derive(Debug, Args)]
+pub(super) struct FailoverArguments {
+    #[command(flatten)]
+    system: SystemArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+    /// How often the leader is killed.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    kills: u32,
+    /// How many nodes.
+    #[arg(long, default_value_t = 3,
+        value_parser = clap::value_parser!(u16).range(2..=i64::from(NODES_MAX)))]
+    nodes: u16,
+    /// How many clients write.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    clients: u32,
+    /// The median, in milliseconds, above which the exit code is 1.
+    #[arg(long, value_name = "MS")]
+    median_max_ms: Option<u64>,
+}
+
+pub(super) fn failover(arguments: &FailoverArguments) -> ExitCode {
+    let text = matches!(arguments.output.format, FormatArgument::Text);
+    let outcome = order_of(arguments).and_then(|order| {
+        let runtime = single_thread().map_err(|error| Refusal(INTERNAL, error.to_string()))?;
+        runtime.block_on(watched(&order, arguments.kills, text))
+    });
+    match outcome {
+        Ok(failovers) => show(&failovers, text, arguments.median_max_ms),
+        Err(Refusal(code, error)) => fail(code, &error),
+    }
+}
+
+/// Measures until it is done or the user has enough.
+async fn watched(order: &Order, kills: u32, text: bool) -> Result<Failovers, Refusal> {
+    let interrupt = Interrupt::listen().map_err(|error| Refusal(INTERNAL, error.to_string()))?;
+    let progress = |line: &str| {
+        if text {
+            say(line);
+        }
+    };
+    tokio::select! {
+        failovers = measure(order, kills, progress) => failovers.map_err(|error| refusal(&error)),
+        () = interrupt.raised() => Err(Refusal(INTERRUPTED, "interrupted".to_owned())),
+    }
+}
+
+fn order_of(arguments: &FailoverArguments) -> Result<Order, Refusal> {
+    let system = system_of(&arguments.system.system)?;
+    let plan = Plan {
+        format: Plan::FORMAT,
+        seed: Seed(drawn_seed()),
+        system: system.name.clone(),
+        nodes: arguments.nodes,
+        clients: arguments.clients,
+        workload: Workload::Registers.name().to_owned(),
+        nemesis: "failover".to_owned(),
+        time_ms: Millis(0),
+        timeout_ms: Millis(5_000),
+        rest_ms: Millis(0),
+        faults: Vec::new(),
+    };
+    let cast = cast_of(system, &arguments.system);
+    Ok(order(plan, Workload::Registers, cast, &arguments.output, String::new()))
+}
+
+fn show(failovers: &Failovers, text: bool, median_max_ms: Option<u64>) -> ExitCode {
+    if text {
+        let ms = |micros: u64| micros as f64 / 1_000.0;
+        say(&format!(
+            "leader killed {} times: first ok write after median {:.1} ms, p90 {:.1} ms, max {:.1} \
+             ms; {} without an answer",
+            failovers.micros.len() + failovers.unanswered as usize,
+            ms(failovers.median_micros),
+            ms(failovers.p90_micros),
+            ms(failovers.max_micros),
+            failovers.unanswered
+        ));
+    } else {
+        say(&serde_json::to_string(failovers).expect("plain data has a written form"));
+    }
+    let slow = median_max_ms.is_some_and(|most| failovers.median_micros > most * 1_000);
+    ExitCode::from(if slow || failovers.unanswered > 0 { VIOLATION } else { 0 })
+}
+
+fn say(line: &str) {
+    // Nothing can be done about a closed standard output.
+    drop(writeln!(std::io::stdout(), "{line}"));
+}
