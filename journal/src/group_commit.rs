@@ -20,6 +20,8 @@ use crate::writer::Journal;
 pub const IN_FLIGHT_MAX: usize = 2;
 /// How long the journal is idle before it is sealed.
 pub const IDLE_SEAL: Duration = Duration::from_millis(50);
+/// How long the journal is idle before it works on the next segment, where that is not urgent.
+const IDLE_PREPARE: Duration = Duration::from_millis(1);
 /// How often an idle journal asks a full disk for space.
 pub const FULL_RETRY: Duration = Duration::from_millis(500);
 /// How often a busy journal asks a full disk for space, in batches.
@@ -195,10 +197,12 @@ struct Written<T> {
 /// What the thread does when no commit is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rest {
-    /// Wait, then seal.
-    Seal,
+    /// Wait a moment, then work on the next segment.
+    PrepareSoon,
     /// Go on with the next segment at once.
     Prepare,
+    /// Wait, then seal.
+    Seal,
     /// Wait, then ask for space again.
     AskForSpace,
     /// Wait for a commit.
@@ -221,7 +225,7 @@ impl<D: Disk, T, F: FnMut(Result<Completion<T>, AppendError>)> Worker<D, T, F> {
         loop {
             let outcome = match self.queue.0.take(rest.patience(), &mut batch) {
                 Taken::Commits => self.commit(&mut batch),
-                Taken::Idle => self.idle(),
+                Taken::Idle => self.idle(rest),
                 Taken::Closed => return self.close(),
             };
             rest = match outcome {
@@ -252,11 +256,11 @@ impl<D: Disk, T, F: FnMut(Result<Completion<T>, AppendError>)> Worker<D, T, F> {
         }
         if self.batches_until_retry > 0 {
             self.batches_until_retry -= 1;
-        } else if self.journal.prepare()? == Prepared::Full {
+        } else if self.journal.needs_segment() && self.journal.prepare()? == Prepared::Full {
             self.batches_until_retry = FULL_RETRY_BATCHES;
         }
         self.queue.0.set_room(room_of(&self.journal));
-        Ok(Rest::Seal)
+        Ok(Rest::PrepareSoon)
     }
 
     /// Reports what the sync has covered, in order.
@@ -273,18 +277,25 @@ impl<D: Disk, T, F: FnMut(Result<Completion<T>, AppendError>)> Worker<D, T, F> {
     }
 
     /// Does what can wait.
-    fn idle(&mut self) -> Result<Rest, AppendError> {
-        self.journal.seal()?;
-        let prepared = self.journal.prepare()?;
-        // A seal that would have eaten the reserve has room once the next segment is there.
-        self.journal.seal()?;
+    fn idle(&mut self, rest: Rest) -> Result<Rest, AppendError> {
+        let next = match rest {
+            Rest::PrepareSoon | Rest::Prepare | Rest::AskForSpace => {
+                match self.journal.prepare()? {
+                    Prepared::Unfinished => Rest::Prepare,
+                    // A seal that was put off for want of room is made up for.
+                    Prepared::Ready | Prepared::NotDue => Rest::Seal,
+                    Prepared::Full if rest == Rest::AskForSpace => Rest::AskForSpace,
+                    Prepared::Full => Rest::Seal,
+                }
+            }
+            Rest::Seal => {
+                self.journal.seal()?;
+                if self.journal.has_segment_ahead() { Rest::Nothing } else { Rest::AskForSpace }
+            }
+            Rest::Nothing => Rest::Nothing,
+        };
         self.queue.0.set_room(room_of(&self.journal));
-        self.batches_until_retry = 0;
-        Ok(match prepared {
-            Prepared::Unfinished => Rest::Prepare,
-            Prepared::Full => Rest::AskForSpace,
-            Prepared::Ready | Prepared::NotDue => Rest::Nothing,
-        })
+        Ok(next)
     }
 
     fn close(self) -> Result<(), SyncError> {
@@ -301,8 +312,9 @@ impl<D: Disk, T, F: FnMut(Result<Completion<T>, AppendError>)> Worker<D, T, F> {
 impl Rest {
     fn patience(self) -> Option<Duration> {
         match self {
-            Self::Seal => Some(IDLE_SEAL),
+            Self::PrepareSoon => Some(IDLE_PREPARE),
             Self::Prepare => Some(Duration::ZERO),
+            Self::Seal => Some(IDLE_SEAL),
             Self::AskForSpace => Some(FULL_RETRY),
             Self::Nothing => None,
         }

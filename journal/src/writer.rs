@@ -251,6 +251,17 @@ impl<D: Disk> Journal<D> {
         Reader::new(self.directory.clone(), Arc::clone(&self.index))
     }
 
+    /// Tells whether the next segment should be worked on though commits are waiting.
+    pub(crate) fn needs_segment(&self) -> bool {
+        let half = data_bytes(u64::from(self.active.header.capacity)) / 2;
+        !self.ahead.is_ready() && self.room_in_active() < half
+    }
+
+    /// Tells whether the next segment is there.
+    pub(crate) fn has_segment_ahead(&self) -> bool {
+        self.ahead.is_ready()
+    }
+
     fn room_in_active(&self) -> u64 {
         self.active.header.data_limit().saturating_sub(self.active.end)
     }
