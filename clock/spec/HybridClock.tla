@@ -81,6 +81,7 @@ Spec == Init /\ [][Next]_vars
 ClockCondition == \A e, f \in history : HappenedBefore(e, f) => Less(e.time, f.time)
 
 \* Never behind the clock that was read for it, and ahead of it only as far as allowed.
-NotBehind == [][\A p \in Process : last'[p] # last[p] => last'[p][1] >= physical[p]]_vars
+NotBehind == [][history' # history =>
+                 \A p \in Process : last'[p] # last[p] => last'[p][1] >= physical[p]]_vars
 Bounded == \A p \in Process : last[p][1] <= shown[p] + MaxAhead
 =============================================================================

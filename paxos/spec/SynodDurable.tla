@@ -47,8 +47,8 @@ Report(a, e) == [acc |-> a, bal |-> e.promised, vote |-> e.report]
 
 \* What entry e of node a says to the others.
 Release(a, e) ==
-  /\ prepares' = IF e.kind = "prepare" THEN prepares \cup {e.promised} ELSE prepares
-  /\ promises' = IF e.kind = "promise" THEN promises \cup {Report(a, e)} ELSE promises
+  /\ prepares' = IF e.kind = "campaign" THEN prepares \cup {e.promised} ELSE prepares
+  /\ promises' = IF e.kind \in {"campaign", "promise"} THEN promises \cup {Report(a, e)} ELSE promises
   /\ votes' = IF e.kind = "accepted" THEN [votes EXCEPT ![a] = @ \cup {e.accepted}] ELSE votes
 Persist(a, e) == /\ promised' = [promised EXCEPT ![a] = e.promised]
                  /\ accepted' = [accepted EXCEPT ![a] = e.accepted]
@@ -66,22 +66,24 @@ Write(a, e) ==
          Release(a, e) /\ Enqueue(a, e, "left") /\ UNCHANGED durable
     [] OTHER -> Enqueue(a, e, e.kind) /\ UNCHANGED <<durable, prepares, promises, votes>>
 
+\* What a promise reports: the latest vote in memory, synced or not.
+Unsynced(a) == IF Broken = "syncedreport" THEN accepted[a] ELSE Accepted(a)
+
 \* A candidate takes a ballot above all that it promised, before this crash or after, and writes
-\* so before anybody hears of it: a ballot is led once.
+\* so before anybody hears of it: a ballot is led once. Its own promise is part of it.
 Phase1a(a, b) ==
   /\ a = Owner[b]
   /\ IF Broken = "reuse" THEN b >= Promised(a) ELSE b > Promised(a)
   /\ b \notin prepares \/ lead[a] # b
   /\ lead' = [lead EXCEPT ![a] = b]
-  /\ Write(a, Entry(b, Accepted(a), "prepare", NoVote))
+  /\ Write(a, Entry(b, Accepted(a), "campaign", Unsynced(a)))
   /\ UNCHANGED <<accepts, crashed>>
 
-\* A Prepare that was answered, or that is a node's own, is answered again. The report tells un-synced votes, too.
+\* A Prepare that a node has answered may be answered again: that claim has no record.
 Phase1b(a, b) ==
   /\ b \in prepares
-  /\ b > Promised(a) \/ (b = Promised(a) /\ (a \in Fragile \/ a = Owner[b]))
-  /\ LET report == IF Broken = "syncedreport" THEN accepted[a] ELSE Accepted(a)
-     IN Write(a, Entry(b, Accepted(a), "promise", report))
+  /\ b > Promised(a) \/ (b = Promised(a) /\ a \in Fragile /\ Accepted(a)[1] < b)
+  /\ Write(a, Entry(b, Accepted(a), "promise", Unsynced(a)))
   /\ UNCHANGED <<lead, accepts, crashed>>
 
 Phase2a(a, b) ==

@@ -41,8 +41,13 @@ Grant(g, h) ==
   /\ bound[g][1] = "boot" => now - bound[g][2] >= Shortest
   /\ bound' = [bound EXCEPT ![g] = <<h, now>>]
   /\ granted' = [granted EXCEPT ![h] = @ \cup {g}]
-  /\ counts' = IF Broken = "fromreceipt" THEN [counts EXCEPT ![h] = now] ELSE counts
-  /\ UNCHANGED <<now, sent, restarted>>
+  /\ UNCHANGED <<now, sent, counts, restarted>>
+
+\* Wrong: the grant has been on its way, and the holder counts from when it comes.
+CountFromReceipt(h) ==
+  /\ Broken = "fromreceipt" /\ granted[h] # {}
+  /\ counts' = [counts EXCEPT ![h] = now]
+  /\ UNCHANGED <<now, sent, granted, bound, restarted>>
 
 \* After a boot a granter waits as if it had just granted a lease to it knows not whom.
 Restart(g) ==
@@ -52,7 +57,7 @@ Restart(g) ==
   /\ UNCHANGED <<now, sent, counts, granted>>
 
 Next == \/ Pass
-        \/ \E h \in Holder : Ask(h) \/ \E g \in Granter : Grant(g, h)
+        \/ \E h \in Holder : Ask(h) \/ CountFromReceipt(h) \/ \E g \in Granter : Grant(g, h)
         \/ \E g \in Granter : Restart(g)
 Spec == Init /\ [][Next]_vars
 

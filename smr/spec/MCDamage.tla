@@ -1,0 +1,13 @@
+---- MODULE MCDamage ----
+\* Three acceptors.
+EXTENDS Damage
+CONSTANTS a1, a2, a3
+Acceptors == {a1, a2, a3}
+\* Only a3 is damaged: with three acceptors that are alike it does not matter which.
+OnlyA3 == health[a1] = "sound" /\ health[a2] = "sound"
+\* Narrows a must-fail run: besides, a1 stays in the first ballot.
+Behind == OnlyA3 /\ promised[a1] = 1
+\* Reached, hence violated: a damaged acceptor promises again.
+NeverHealed == \A a \in Acceptor : health[a] # "healed"
+NoPartPromise == \A a \in Acceptor, b \in Ballot : promise[a][b] # "part"
+====
