@@ -32,33 +32,49 @@ pub(super) fn core(part: &Part<'_>, until: u32, meter: &mut Meter) -> Result<Vio
     })
 }
 
+/// Returns whether a short stretch of time before position `until` has no order by itself, which
+/// proves that the whole has none.
+pub(super) fn is_refuted(part: &Part<'_>, until: u32, meter: &mut Meter) -> bool {
+    let mut shrink = Shrink { part, meter };
+    let all = shrink.called_until(until);
+    shrink.window(all, REFUTED_MAX).is_some()
+}
+
 struct Shrink<'a, 'm> {
     part: &'a Part<'a>,
     meter: &'m mut Meter,
 }
 
-impl Shrink<'_, '_> {
+impl<'a> Shrink<'a, '_> {
     fn run(mut self, until: u32) -> Vec<u32> {
-        let all = self.part.indexes();
-        let end = all.partition_point(|index| self.part.operation(*index).called <= until);
-        let start = if self.is_illegal(&all[..end]) { &all[..end] } else { all };
-        let kept = self.window(start);
-        self.chunks(kept)
+        let early = self.called_until(until);
+        if let Some(kept) = self.window(early, early.len()) {
+            return self.chunks(kept);
+        }
+        let all = if self.is_illegal(early) { early } else { self.part.indexes() };
+        self.chunks(all.to_vec())
     }
 
-    /// Finds a short stretch of time before the end that has no order.
-    fn window(&mut self, all: &[u32]) -> Vec<u32> {
+    fn called_until(&self, until: u32) -> &'a [u32] {
+        let all = self.part.indexes();
+        let end = all.partition_point(|index| self.part.operation(*index).called <= until);
+        &all[..end]
+    }
+
+    /// Finds a short stretch of time before the end that has no order, of less than `length_max`
+    /// operations and those that they depend on.
+    fn window(&mut self, all: &[u32], length_max: usize) -> Option<Vec<u32>> {
         let mut length = WINDOW_MIN;
-        while length < all.len() {
+        while length < length_max.min(all.len()) {
             let kept = self.part.with_support(&all[all.len() - length..]);
             let kept: Vec<u32> =
                 kept.into_iter().filter(|i| all.binary_search(i).is_ok()).collect();
             if self.is_illegal(&kept) {
-                return kept;
+                return Some(kept);
             }
             length *= WINDOW_FACTOR;
         }
-        all.to_vec()
+        None
     }
 
     /// Leaves out chunks, ever smaller ones, until no single operation can be left out.
@@ -90,13 +106,16 @@ impl Shrink<'_, '_> {
     /// Returns whether some operations have no order; no if the budget does not last to tell.
     fn is_illegal(&mut self, kept: &[u32]) -> bool {
         let problem = self.part.problem(kept);
-        matches!(problem.search(self.meter), Ok(Found::None { .. }))
+        matches!(problem.search(self.meter, &mut |_, _| false), Ok(Found::None { .. }))
     }
 }
 
 /// How many operations at most the exact search is given; larger cores come only from a budget that
 /// ran out, or from keys on which every operation depends on every other.
 const EXACT_MAX: usize = 256;
+
+/// The longest stretch that is tried while a search is stuck.
+const REFUTED_MAX: usize = 2000;
 
 const WINDOW_MIN: usize = 4;
 const WINDOW_FACTOR: usize = 4;

@@ -76,7 +76,8 @@ fn judge(
     meter: &mut Meter,
 ) -> Result<Result<Vec<u32>, Box<ViolationCore>>, Cause> {
     let problem = part.whole();
-    match problem.search(meter)? {
+    let mut refute = |until: u32, meter: &mut Meter| core::is_refuted(part, until, meter);
+    match problem.search(meter, &mut refute)? {
         Found::Order(order) => Ok(Ok(in_history(&problem, &order))),
         Found::None { until } => core::core(part, until, meter).map(|core| Err(Box::new(core))),
     }

@@ -19,7 +19,7 @@ use super::models::{
     Counter, CounterOperation, List, ListOperation, Machine, MachineOperation, Register,
     RegisterOperation,
 };
-use super::search::{Found, search};
+use super::search::{Found, Refute, search};
 use crate::history::{Action, History, Operation};
 
 /// The operations of one key, with the model that fits them.
@@ -128,12 +128,12 @@ impl<'a> Part<'a> {
 }
 
 impl Problem<'_> {
-    pub(super) fn search(&self, meter: &mut Meter) -> Result<Found, Cause> {
+    pub(super) fn search(&self, meter: &mut Meter, refute: Refute<'_>) -> Result<Found, Cause> {
         match self {
-            Self::Register(model, operations) => search(model, operations, meter),
-            Self::List(model, operations) => search(model, operations, meter),
-            Self::Counter(model, operations) => search(model, operations, meter),
-            Self::Machine(model, operations) => search(model, operations, meter),
+            Self::Register(model, operations) => search(model, operations, meter, refute),
+            Self::List(model, operations) => search(model, operations, meter, refute),
+            Self::Counter(model, operations) => search(model, operations, meter, refute),
+            Self::Machine(model, operations) => search(model, operations, meter, refute),
         }
     }
 

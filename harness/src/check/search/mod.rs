@@ -15,8 +15,11 @@
 //! - An operation with an unknown outcome has no return, and may stay out. Equal ones are taken in
 //!   the order of their calls. One that would leave the state as it is stays out.
 //! - Where no completed operation is open, the past is only a state and the unknown operations that
-//!   took effect. There the visited configurations are forgotten, save those at such places, so
+//!   took effect. There old visited configurations are forgotten, save those at such places, so
 //!   memory follows the longest stretch without a pause rather than the history.
+//! - When it backs up for long without getting further, it asks its caller whether the place where
+//!   it is stuck has no solution by itself. Else it would have to try everything that happened
+//!   before, back to the beginning, to know that none of it helps.
 
 mod links;
 mod unknowns;
@@ -26,7 +29,7 @@ use std::hash::Hash;
 
 use links::Links;
 use unknowns::Unknowns;
-use visited::{Key, StateHasher, Visited, operation_key};
+use visited::{Key, Recent, StateHasher, Visited, operation_key};
 
 use super::budget::{Cause, Meter};
 use super::model::{Model, Timed};
@@ -44,7 +47,12 @@ pub enum Found {
     },
 }
 
+/// Says whether what was called up to a position has certainly no order; `false` if it cannot tell.
+pub type Refute<'a> = &'a mut dyn FnMut(u32, &mut Meter) -> bool;
+
 /// Searches an order of the operations, which are sorted by their calls.
+///
+/// `refute` is asked now and then about the furthest position, when the search is stuck there.
 ///
 /// # Errors
 ///
@@ -53,8 +61,9 @@ pub fn search<M: Model>(
     model: &M,
     operations: &[Timed<M::Operation>],
     meter: &mut Meter,
+    refute: Refute<'_>,
 ) -> Result<Found, Cause> {
-    Search::new(model, operations).run(meter)
+    Search::new(model, operations).run(meter, refute)
 }
 
 struct Search<'a, M: Model> {
@@ -68,10 +77,14 @@ struct Search<'a, M: Model> {
     stack: Vec<Taken>,
     /// The states before the choices on the stack.
     states: Vec<M::State>,
-    visited: Visited,
+    visited: Recent,
     /// The configurations visited at pauses, which are kept.
     at_pauses: Visited,
+    /// The position of the furthest return that was waited for.
     furthest: u32,
+    /// How many steps were made since that got further, and how many are made before asking.
+    stuck: u64,
+    patience: u64,
 }
 
 /// One operation that was taken.
@@ -105,13 +118,15 @@ impl<'a, M: Model> Search<'a, M> {
             taken: Key::default(),
             stack: Vec::with_capacity(operations.len()),
             states: Vec::new(),
-            visited: Visited::default(),
+            visited: Recent::default(),
             at_pauses: Visited::default(),
             furthest: 0,
+            stuck: 0,
+            patience: PATIENCE,
         }
     }
 
-    fn run(mut self, meter: &mut Meter) -> Result<Found, Cause> {
+    fn run(mut self, meter: &mut Meter, refute: Refute<'_>) -> Result<Found, Cause> {
         self.force_observers();
         let mut cursor = Cursor::Call(self.links.first());
         while !self.links.is_empty() {
@@ -120,9 +135,13 @@ impl<'a, M: Model> Search<'a, M> {
                 cursor = Cursor::Call(self.links.first());
                 continue;
             }
+            let until = self.furthest;
+            if self.loses_patience() && refute(until, meter) {
+                return Ok(Found::None { until });
+            }
             match self.back_up() {
                 Some(next) => cursor = next,
-                None => return Ok(Found::None { until: self.furthest }),
+                None => return Ok(Found::None { until }),
             }
         }
         Ok(Found::Order(self.order()))
@@ -153,7 +172,11 @@ impl<'a, M: Model> Search<'a, M> {
             }
             link = self.links.after(link);
         }
-        self.furthest = self.furthest.max(self.links.position(link));
+        let waits_for = self.links.position(link);
+        if waits_for > self.furthest {
+            self.furthest = waits_for;
+            self.stuck = 0;
+        }
         false
     }
 
@@ -201,8 +224,11 @@ impl<'a, M: Model> Search<'a, M> {
         if !self.links.at_pause() {
             return self.visited.insert(key);
         }
-        self.visited.forget_if_large();
-        self.at_pauses.insert(key)
+        let fresh = self.at_pauses.insert(key);
+        if fresh {
+            self.visited.age();
+        }
+        fresh
     }
 
     /// Takes every completed observer whose turn it can be and that fits the state.
@@ -257,6 +283,17 @@ impl<'a, M: Model> Search<'a, M> {
         self.state = self.states.pop().expect("every choice on the stack has the state before it");
     }
 
+    /// Counts a step back and returns whether there were many since the search got further.
+    fn loses_patience(&mut self) -> bool {
+        self.stuck += 1;
+        let lost = self.stuck >= self.patience;
+        if lost {
+            self.stuck = 0;
+            self.patience *= 2;
+        }
+        lost
+    }
+
     fn order(mut self) -> Vec<u32> {
         let mut order = Vec::with_capacity(self.stack.len());
         while let Some(taken) = self.stack.pop() {
@@ -278,3 +315,7 @@ impl<'a, M: Model> Search<'a, M> {
             + self.states.capacity() * size_of::<M::State>()
     }
 }
+
+/// How many steps back the search makes before it asks for the first time; each time it asks, it
+/// waits twice as long, so that asking never takes most of the time.
+const PATIENCE: u64 = 20_000;

@@ -36,12 +36,13 @@ impl Visited {
         fresh
     }
 
-    /// Forgets all keys if there are enough of them for this to pay.
-    pub(super) fn forget_if_large(&mut self) {
-        if self.len > KEPT_MAX && self.len * 4 > self.slots.len() {
-            self.slots.fill(VACANT);
-            self.len = 0;
-        }
+    pub(super) fn contains(&self, key: Key) -> bool {
+        let key = key.max(VACANT + 1);
+        !self.slots.is_empty() && self.slots[self.slot_of(key)] == key
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -64,6 +65,31 @@ impl Visited {
             slot = (slot + 1) & mask;
         }
         slot
+    }
+}
+
+/// The visited configurations of the recent past: what is older may be forgotten at a pause.
+#[derive(Default)]
+pub(super) struct Recent {
+    young: Visited,
+    old: Visited,
+}
+
+impl Recent {
+    /// Adds a key and returns whether it is not known.
+    pub(super) fn insert(&mut self, key: Key) -> bool {
+        self.young.insert(key) && !self.old.contains(key)
+    }
+
+    /// Forgets the older half, if there is enough of the younger one.
+    pub(super) fn age(&mut self) {
+        if self.young.len() > GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.young.bytes() + self.old.bytes()
     }
 }
 
@@ -116,8 +142,9 @@ impl Hasher for StateHasher {
 const VACANT: Key = 0;
 const SLOTS_MIN: usize = 16;
 
-/// How many configurations are kept over a pause because forgetting them would not pay.
-const KEPT_MAX: usize = 4096;
+/// How many configurations make a generation: two of them take some 16 MiB, and backing up over
+/// fewer operations than have led to them repeats no work.
+const GENERATION: usize = 1 << 18;
 
 const OPERATION_SALT: u64 = 0xd1b5_4a32_d192_ed03;
 const STATE_SALT: u64 = 0x8cb9_2ba7_2f3d_8dd7;
