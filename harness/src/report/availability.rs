@@ -120,7 +120,7 @@ fn gaps(html: &mut Html, context: &Context<'_>) {
     html.raw("<h3 id=\"gaps\">Longest times without a success</h3>");
     let gaps = context.digest.gaps.longest();
     if gaps.is_empty() {
-        html.raw("<p>No operation ended in this history.</p>");
+        html.raw("<p>No client waited for an answer in this history.</p>");
         return;
     }
     scroll(html, "longest times without a success", |html| {
@@ -200,11 +200,11 @@ fn error_row(html: &mut Html, text: &str, tally: &Tally) {
     );
 }
 
-/// Returns the least even 1, 2 or 5 times a power of ten that is not below `most`.
+/// Returns a round number that is not below `most` and whose half is round too.
 fn ceiling(most: u64) -> u64 {
     let mut power: u64 = 1;
     loop {
-        for factor in [2, 4, 6, 10] {
+        for factor in [2, 4, 6, 8, 10, 12, 16, 20, 24, 30] {
             let step = factor * power;
             if step >= most || power >= u64::MAX / 100 {
                 return step;
@@ -225,8 +225,8 @@ mod tests {
 
     #[test]
     fn the_ceiling_is_round_and_high_enough() {
-        let shown: Vec<u64> = [0, 3, 11, 399, 401, 1000].map(ceiling).into();
-        assert_eq!(shown, [2, 4, 20, 400, 600, 1000]);
+        let shown: Vec<u64> = [0, 3, 11, 399, 401, 1000, 2200].map(ceiling).into();
+        assert_eq!(shown, [2, 4, 12, 400, 600, 1000, 2400]);
     }
 
     #[test]

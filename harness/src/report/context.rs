@@ -46,7 +46,7 @@ impl Room {
             letters: 2000,
             log_lines: 200,
             log_letters: 500,
-            op_bytes: 900_000,
+            op_bytes: 1_300_000,
         },
         Self {
             rows: 150,
@@ -54,7 +54,7 @@ impl Room {
             letters: 500,
             log_lines: 60,
             log_letters: 240,
-            op_bytes: 300_000,
+            op_bytes: 700_000,
         },
         Self { rows: 40, bars: 100, letters: 160, log_lines: 20, log_letters: 120, op_bytes: 0 },
     ];

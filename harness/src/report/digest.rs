@@ -48,6 +48,7 @@ pub(super) struct Digest {
     pub(super) clients: BTreeMap<u32, ClientRecord>,
     /// Single operations.
     pub(super) kept: Kept,
+    last_end_ns: u64,
     open: BTreeMap<u32, Call>,
 }
 
@@ -135,6 +136,7 @@ impl Digest {
             errors: Names::new(ERROR_LIMIT),
             clients: BTreeMap::new(),
             kept: Kept::default(),
+            last_end_ns: 0,
             open: BTreeMap::new(),
         };
         if let Some(core) = &summary.violation {
@@ -173,11 +175,9 @@ impl Digest {
 
     /// Closes what is open once the whole history was read.
     pub(super) fn finish(&mut self) {
+        self.gaps.close(if self.open.is_empty() { self.last_end_ns } else { self.last_ns });
         for (client, call) in std::mem::take(&mut self.open) {
             self.abandon(client, call);
-        }
-        if self.total.ended() > 0 {
-            self.gaps.close(self.last_ns);
         }
     }
 
@@ -190,6 +190,9 @@ impl Digest {
             && let Some((oldest, lost)) = self.open.pop_first()
         {
             self.abandon(oldest, lost);
+        }
+        if self.open.is_empty() {
+            self.gaps.called_at(event.time_ns);
         }
         let call = Call {
             time_ns: event.time_ns,
@@ -211,6 +214,7 @@ impl Digest {
 
     fn end(&mut self, client: u32, call: Call, time_ns: u64, end: End, result: String) {
         let took_ns = time_ns.saturating_sub(call.time_ns);
+        self.last_end_ns = self.last_end_ns.max(time_ns);
         let row = self.lanes.of(client);
         wait(row, call.time_ns, time_ns);
         count(row.at(time_ns), end);
@@ -312,3 +316,72 @@ const ERROR_LIMIT: usize = 200;
 const CLIENT_LIMIT: usize = 4096;
 /// Calls that may be open at once.
 const OPEN_LIMIT: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a broken setup should fail the test")]
+
+    use super::*;
+    use crate::report::gaps::Gap;
+    use crate::report::intake::read_events;
+
+    /// Digests events written as `time client type`, all writes on one key.
+    fn check(events: &[(u64, &str, &str)]) -> Digest {
+        let lines = events.iter().map(|(time_ns, process, kind)| {
+            format!(
+                r#"{{"time_ns":{time_ns},"process":{process},"type":"{kind}","f":"write","key":"k"}}"#
+            )
+        });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let json = r#"{"verdict":"pass","reasons":[],"seed":1,"version":"","system":"",
+            "started_unix_ms":0,"duration_ms":0,"reproduce":"","plan":{"nodes":3,"clients":2,
+            "time_s":1,"workload":"","nemesis":""},"counts":{"ok":0,"fail":0,"info":0},
+            "violation":null,"faults":[],"leaders":[],"links":[],"after_heal":null,"nodes":[],
+            "checker":null}"#;
+        let mut digest = Digest::new(&serde_json::from_str(json).unwrap());
+        read_events(text.as_bytes(), |event| digest.take(event)).unwrap();
+        digest.finish();
+        digest
+    }
+
+    #[test]
+    fn every_operation_is_counted_once() {
+        let digest = check(&[
+            (10, "0", "invoke"),
+            (12, "1", "invoke"),
+            (20, "0", "ok"),
+            (25, "1", "info"),
+            (30, "1", "invoke"),
+            (31, "0", "invoke"),
+            (35, "1", "fail"),
+            (36, "\"nemesis\"", "info"),
+        ]);
+        assert_eq!(digest.total, Tally { ok: 1, fail: 1, info: 1, waiting: 0 });
+        assert_eq!((digest.open_at_end, digest.nemesis_events, digest.out_of_turn), (1, 1, 0));
+        assert_eq!(digest.kept.total(), 4);
+    }
+
+    #[test]
+    fn events_out_of_turn_are_counted_not_believed() {
+        let digest =
+            check(&[(1, "0", "ok"), (2, "0", "invoke"), (3, "0", "invoke"), (4, "0", "ok")]);
+        assert_eq!((digest.total.ok, digest.open_at_end, digest.out_of_turn), (1, 1, 2));
+    }
+
+    #[test]
+    fn a_run_that_ends_in_failures_ends_in_a_gap() {
+        let digest = check(&[
+            (100, "0", "invoke"),
+            (110, "0", "ok"),
+            (900, "0", "invoke"),
+            (990, "0", "fail"),
+        ]);
+        assert_eq!(digest.gaps.longest()[0], Gap { start_ns: 900, end_ns: 990 });
+    }
+
+    #[test]
+    fn an_operation_that_never_returns_keeps_the_gap_open() {
+        let digest = check(&[(100, "0", "invoke"), (700, "\"nemesis\"", "info")]);
+        assert_eq!(digest.gaps.longest()[0], Gap { start_ns: 100, end_ns: 700 });
+    }
+}

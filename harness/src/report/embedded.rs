@@ -14,14 +14,7 @@ use super::spans::extent;
 /// Returns the data as JSON that may stand in a `<script>` element.
 pub(super) fn json(context: &Context<'_>) -> String {
     let kept = &context.digest.kept;
-    let all = kept.all().map(|ops| Columns::of(&ops));
-    let fitting = all.filter(|columns| columns.estimate() <= context.room.op_bytes);
-    let complete = fitting.is_some();
-    let ops = fitting.unwrap_or_else(|| {
-        let some = kept.some();
-        let count = (context.room.op_bytes / BYTES_PER_OP).min(some.len());
-        Columns::of(&some[..count])
-    });
+    let (ops, complete) = single(context);
     let data = Data {
         end: context.axis.end_ns / 1000,
         bin: context.digest.lanes.rows()[0].width() as f64 / 1000.0,
@@ -44,6 +37,28 @@ pub(super) fn json(context: &Context<'_>) -> String {
     };
     let json = serde_json::to_string(&data).expect("plain data serializes");
     json_for_script(&json)
+}
+
+/// Returns as many single operations as there is room for, and whether they are all.
+///
+/// Without room for all their values, those of unremarkable operations are left out first.
+fn single(context: &Context<'_>) -> (Columns, bool) {
+    let kept = &context.digest.kept;
+    let room = context.room.op_bytes;
+    if let Some(all) = kept.all() {
+        let telling = |op: &Op| op.end != End::Ok || kept.is_near(op);
+        let whole = Columns::of(&all, |_| true);
+        if whole.estimate() <= room {
+            return (whole, true);
+        }
+        let bare = Columns::of(&all, telling);
+        if bare.estimate() <= room {
+            return (bare, true);
+        }
+    }
+    let some = kept.some();
+    let count = (room / BYTES_PER_OP).min(some.len());
+    (Columns::of(&some[..count], |_| true), false)
 }
 
 /// What the script reads.
@@ -89,17 +104,19 @@ struct Columns {
     k: Vec<i64>,
     /// Ends: o for ok, f for fail, i for info, p for open.
     e: String,
-    /// Arguments.
+    /// Which operations have their values here; all if none is named.
+    v: Vec<usize>,
+    /// Arguments of those.
     a: Vec<String>,
-    /// Results.
+    /// Results of those.
     r: Vec<String>,
 }
 
 impl Columns {
-    fn of(ops: &[&Op]) -> Self {
+    fn of(ops: &[&Op], with_values: impl Fn(&Op) -> bool) -> Self {
         let mut columns = Self::default();
         let mut before = 0;
-        for op in ops {
+        for (index, op) in ops.iter().enumerate() {
             let call = op.call_ns / 1000;
             columns.t.push(call - before);
             before = call;
@@ -113,8 +130,14 @@ impl Columns {
                 End::Info => 'i',
                 End::Open => 'p',
             });
-            columns.a.push(op.argument.clone());
-            columns.r.push(op.result.clone());
+            if with_values(op) {
+                columns.v.push(index);
+                columns.a.push(op.argument.clone());
+                columns.r.push(op.result.clone());
+            }
+        }
+        if columns.v.len() == ops.len() {
+            columns.v.clear();
         }
         columns
     }
@@ -122,7 +145,7 @@ impl Columns {
     /// Returns about how many bytes the columns take, rather too many than too few.
     fn estimate(&self) -> usize {
         let texts = self.a.iter().chain(&self.r).map(|text| text.len() + 3);
-        self.t.len() * 20 + texts.sum::<usize>()
+        self.t.len() * 18 + self.v.len() * 6 + texts.sum::<usize>()
     }
 }
 

@@ -1,18 +1,20 @@
 //! Gaps in availability: the longest times without a single operation that certainly happened.
 //!
+//! Time in which no client waits for an answer is no gap: nobody missed anything.
 //! What a gap overlaps is decided from the faults by `availability`; here is only the search.
 
 /// The longest gaps of a run, found in one pass.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gaps {
-    last_ok_ns: u64,
+    /// The last ok, or the call that ended a time without any call.
+    since_ns: u64,
     longest: Vec<Gap>,
 }
 
 /// A stretch of time without an ok.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gap {
-    /// The ok before it, or the start of the run.
+    /// The ok before it, or the first call after it if nobody waited in between.
     pub(super) start_ns: u64,
     /// The ok after it, or the end of the clients' operations.
     pub(super) end_ns: u64,
@@ -26,15 +28,20 @@ impl Gap {
 }
 
 impl Gaps {
+    /// Notes that a client calls while no other waits.
+    pub(super) fn called_at(&mut self, time_ns: u64) {
+        self.since_ns = self.since_ns.max(time_ns);
+    }
+
     /// Notes that an operation was acknowledged; times that run backwards are ignored.
     pub(super) fn ok_at(&mut self, time_ns: u64) {
-        if time_ns > self.last_ok_ns {
-            self.note(Gap { start_ns: self.last_ok_ns, end_ns: time_ns });
-            self.last_ok_ns = time_ns;
+        if time_ns > self.since_ns {
+            self.note(Gap { start_ns: self.since_ns, end_ns: time_ns });
+            self.since_ns = time_ns;
         }
     }
 
-    /// Notes that the last operation ended at `time_ns`, which closes the last gap.
+    /// Notes that clients waited until `time_ns` at most, which ends the last gap.
     pub(super) fn close(&mut self, time_ns: u64) {
         self.ok_at(time_ns);
     }
@@ -70,6 +77,17 @@ mod tests {
         let lengths: Vec<u64> = gaps.longest().iter().map(Gap::length_ns).collect();
         assert_eq!(lengths, [49, 28, 10, 5, 2, 1]);
         assert_eq!(gaps.longest()[0], Gap { start_ns: 41, end_ns: 90 });
+    }
+
+    #[test]
+    fn idle_time_is_no_gap() {
+        let mut gaps = Gaps::default();
+        gaps.called_at(100);
+        gaps.ok_at(110);
+        gaps.called_at(500);
+        gaps.ok_at(520);
+        assert_eq!(gaps.longest()[0], Gap { start_ns: 500, end_ns: 520 });
+        assert_eq!(gaps.longest()[1], Gap { start_ns: 100, end_ns: 110 });
     }
 
     #[test]

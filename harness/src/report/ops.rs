@@ -63,9 +63,7 @@ impl Kept {
     /// Keeps an operation if there is room.
     pub(super) fn take(&mut self, op: Op) {
         self.total += 1;
-        let near = self.window.is_some_and(|(key, from, to)| {
-            op.key == key && op.call_ns <= to && op.return_ns >= from
-        });
+        let near = self.is_near(&op);
         if near && self.near.len() < SOME_LIMIT {
             self.near.push(op.clone());
         } else if op.end != End::Ok && self.bad.len() < SOME_LIMIT {
@@ -77,6 +75,13 @@ impl Kept {
             self.overflowed = true;
             self.all = Vec::new();
         }
+    }
+
+    /// Tells whether an operation is on the key of a violation and near its core.
+    pub(super) fn is_near(&self, op: &Op) -> bool {
+        self.window.is_some_and(|(key, from, to)| {
+            op.key == key && op.call_ns <= to && op.return_ns >= from
+        })
     }
 
     /// Returns how many operations there were.
@@ -101,7 +106,7 @@ fn by_call(mut ops: Vec<&Op>) -> Vec<&Op> {
 }
 
 /// How many operations are kept when all are.
-const ALL_LIMIT: usize = 30_000;
+const ALL_LIMIT: usize = 80_000;
 /// How many operations near the core, and how many that did not end well, are kept else.
 const SOME_LIMIT: usize = 4_000;
 /// How far around the core operations count as near.

@@ -65,6 +65,10 @@ fn ends(node: &NodeSummary) -> String {
 fn log(html: &mut Html, context: &Context<'_>, node: &NodeSummary) {
     let lines = &node.log_tail;
     let shown = lines.len().min(context.room.log_lines);
+    if shown == 0 {
+        put!(html, "<p class=\"note\">No log of node {} was kept here.</p>", node.id);
+        return;
+    }
     put!(
         html,
         "<details class=\"log\"><summary>Log of node {}: last {}</summary>",

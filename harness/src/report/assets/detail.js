@@ -14,9 +14,11 @@
   let drawn = [];
 
   function unpack(columns) {
+    const places = columns.v.length > 0 ? new Map(columns.v.map((index, place) => [index, place])) : null;
     let call = 0;
     return columns.t.map((step, index) => {
       call += step;
+      const place = places ? places.get(index) : index;
       return {
         call,
         end: call + columns.d[index],
@@ -24,8 +26,9 @@
         f: columns.f[index],
         key: columns.k[index],
         how: columns.e[index],
-        argument: columns.a[index],
-        result: columns.r[index],
+        argument: place === undefined ? "" : columns.a[place],
+        result: place === undefined ? "" : columns.r[place],
+        known: place !== undefined,
       };
     });
   }
@@ -134,7 +137,7 @@
     const mark = { o: "", f: "\u2717 ", i: "? ", p: "? " }[one.how];
     const short = mark + data.fs[one.f] + " " + key;
     const long = short + " " + argument;
-    const answer = one.how === "o" && one.result !== "null" ? long + " \u2192 " + one.result : long;
+    const answer = one.known && one.how === "o" && one.result !== "null" ? long + " \u2192 " + one.result : long;
     return [answer, long, short].find((words) => words.length * 6.3 <= room) || "";
   }
 
@@ -196,7 +199,8 @@
     return "Client " + one.client + ": " + data.fs[one.f] + " " + (one.key < 0 ? "" : data.keys[one.key]) + " " +
       (one.argument === "null" ? "" : one.argument) + " \u2192 " + ENDS[one.how] +
       (one.result && one.result !== "null" ? " " + one.result : "") + ", " + seconds(one.call) + " to " +
-      seconds(one.end) + " (" + ((one.end - one.call) / 1000).toFixed(2) + " ms)";
+      seconds(one.end) + " (" + ((one.end - one.call) / 1000).toFixed(2) + " ms)" +
+      (one.known ? "" : "; its values are in history.jsonl");
   }
 
   const readout = element("readout");
