@@ -22,7 +22,7 @@
 //!
 //! ```
 //! use std::collections::VecDeque;
-//! use synod_paxos::{Brand, Configuration, Decree, Effects, Input, MultiPaxos, NodeId, Slot, To};
+//! use synod_paxos::{Ballot, Brand, Configuration, Decree, Effects, Input, MultiPaxos, NodeId, Slot, To};
 //!
 //! let ids = [1, 2, 3].map(NodeId::new);
 //! let configuration = Configuration::majority(ids)?;
@@ -33,7 +33,7 @@
 //!         (MultiPaxos::new(brand, configuration.clone(), 256), Effects::new(brand))
 //!     })
 //!     .collect();
-//! let mut inputs = VecDeque::from([(0, Input::Campaign)]);
+//! let mut inputs = VecDeque::from([(0, Input::Campaign { above: Ballot::ZERO })]);
 //! let mut proposed = false;
 //! loop {
 //!     while let Some((at, input)) = inputs.pop_front() {

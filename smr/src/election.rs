@@ -194,6 +194,12 @@ impl Election {
         led.chain(self.claims(situation)).max()
     }
 
+    /// Returns the highest ballot that a peer on a working link promised.
+    #[must_use]
+    pub fn highest_promise(&self) -> Ballot {
+        self.beats().map(|(_, beat)| beat.promised).max().unwrap_or(Ballot::ZERO)
+    }
+
     /// Tells whether this node sees no need for another leader.
     #[must_use]
     pub const fn is_content(&self) -> bool {

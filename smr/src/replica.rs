@@ -195,7 +195,8 @@ impl<M: StateMachine> Replica<M> {
 
     fn campaign(&mut self, situation: &Situation, effects: &mut Effects) {
         self.election.on_campaign(situation);
-        self.drive(synod_paxos::Input::Campaign, effects);
+        let above = self.election.highest_promise();
+        self.drive(synod_paxos::Input::Campaign { above }, effects);
     }
 
     /// Steps the Paxos node.

@@ -37,7 +37,10 @@ pub enum Input<V> {
         message: Message<V>,
     },
     /// This node shall try to lead, in a ballot above all that it has seen.
-    Campaign,
+    Campaign {
+        /// A ballot that somebody is known to have promised; zero if none is known.
+        above: Ballot,
+    },
     /// The leader shall propose this value in the next slot; see [`MultiPaxos::can_propose`].
     Propose(V),
     /// These decrees of consecutive slots, from `first` on, are known to be chosen.
@@ -118,7 +121,7 @@ impl<V: Value> MultiPaxos<V> {
     pub fn step(&mut self, input: Input<V>, effects: &mut Effects<V>) {
         match input {
             Input::Message { from, message } => self.on_message(from, message, effects),
-            Input::Campaign => self.on_campaign(effects),
+            Input::Campaign { above } => self.on_campaign(above, effects),
             Input::Propose(value) => self.propose(value, effects),
             Input::Decrees { first, decrees } => self.on_decrees(first, decrees, effects),
             Input::ResendTimer => self.on_resend_timer(effects),
@@ -193,20 +196,26 @@ impl<V: Value> MultiPaxos<V> {
             }
             Message::Free(Free::Nack { promised, .. }) => (*promised, None),
         };
-        if ballot.round() > self.seen.round().saturating_add(ROUND_STEP_MAX) {
-            return false;
+        self.see(ballot) && owner.is_none_or(|owner| owner == from)
+    }
+
+    /// Takes note of a ballot, unless its round jumps so far that it must be corrupt.
+    fn see(&mut self, ballot: Ballot) -> bool {
+        let sane = ballot.round() <= self.seen.round().saturating_add(ROUND_STEP_MAX);
+        if sane {
+            self.seen = self.seen.max(ballot);
         }
-        self.seen = self.seen.max(ballot);
-        owner.is_none_or(|owner| owner == from)
+        sane
     }
 
     /// Begins phase 1 in a ballot that this node never used, and promises it to itself first.
     ///
     /// spec: MultiPaxos!Phase1a
-    fn on_campaign(&mut self, effects: &mut Effects<V>) {
+    fn on_campaign(&mut self, above: Ballot, effects: &mut Effects<V>) {
         if !self.configuration.contains(self.me) {
             return;
         }
+        self.see(above);
         let ballot = self.seen.max(self.log.promised()).next(self.me);
         self.seen = ballot;
         let first = self.chosen.end();

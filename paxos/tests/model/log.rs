@@ -4,8 +4,8 @@ use super::world::{Act, Core, V, World};
 use stateright::{Model, Property};
 use synod_paxos::multi::leader::Leader;
 use synod_paxos::{
-    Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId, Record,
-    Recovery, Slot, Synced,
+    Ballot, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId,
+    Record, Recovery, Slot, Synced,
 };
 
 /// The window of the modelled log.
@@ -128,7 +128,9 @@ impl Model for Log {
             Action::Environment(act) => state.world.act(act),
             Action::Campaign(place) => {
                 state.campaigns[place] -= 1;
-                state.world.step(place, |core, effects| core.step(Input::Campaign, effects));
+                state.world.step(place, |core, effects| {
+                    core.step(Input::Campaign { above: Ballot::ZERO }, effects)
+                });
             }
             Action::Propose(place) => {
                 state.values[place] -= 1;

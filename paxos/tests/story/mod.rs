@@ -44,7 +44,7 @@ impl Story {
     pub(crate) fn tell(&mut self, command: &str) -> String {
         let words: Vec<_> = command.split_whitespace().collect();
         match words[..] {
-            ["campaign", node] => self.step(id(node), Input::Campaign),
+            ["campaign", node] => self.step(id(node), Input::Campaign { above: Ballot::ZERO }),
             ["propose", node, value] => {
                 self.step(id(node), Input::Propose(value.chars().next().unwrap()));
             }

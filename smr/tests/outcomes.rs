@@ -1,0 +1,208 @@
+//! The client's three outcomes, attempt by attempt.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use bytes::Bytes;
+use synod_paxos::{NodeId, Slot};
+use synod_smr::client::{
+    ATTEMPT_MS, Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Reason, Ticket,
+};
+use synod_smr::command::{Sequence, SessionId};
+use synod_smr::{Refusal, Request, RequestBody, Response};
+
+const SESSION: SessionId = SessionId { slot: Slot::FIRST, position: 0 };
+const DEADLINE: u64 = 3000;
+
+struct World {
+    client: Client,
+    now: u64,
+    requests: Vec<(NodeId, Request)>,
+    outcomes: Vec<Outcome>,
+    wake: Option<Millis>,
+}
+
+impl World {
+    fn new() -> Self {
+        let client = Client::new([1, 2, 3].map(NodeId::new).to_vec(), 0, 0);
+        Self { client, now: 0, requests: Vec::new(), outcomes: Vec::new(), wake: None }
+    }
+
+    /// A world whose client has a session with node 1 and one command out.
+    fn with_command() -> Self {
+        let mut world = Self::new();
+        world.submit(Operation::Command(Bytes::from_static(b"c")));
+        assert!(matches!(world.last().1.body, RequestBody::Open { .. }));
+        world.answer(Response::Opened(SESSION));
+        world
+    }
+
+    fn step(&mut self, input: ClientInput) {
+        let mut effects = ClientEffects::default();
+        self.client.step(Millis(self.now), input, &mut effects);
+        self.requests.extend(effects.requests);
+        self.outcomes.extend(effects.outcomes.into_iter().map(|(_, outcome)| outcome));
+        self.wake = effects.wake_at;
+    }
+
+    fn submit(&mut self, operation: Operation) {
+        let deadline = Millis(self.now + DEADLINE);
+        self.step(ClientInput::Submit { ticket: Ticket(self.now), operation, deadline });
+    }
+
+    fn last(&self) -> &(NodeId, Request) {
+        self.requests.last().unwrap()
+    }
+
+    /// Answers the last request.
+    fn answer(&mut self, response: Response) {
+        let (from, id) = (self.last().0, self.last().1.id);
+        self.step(ClientInput::Response { from, id, response });
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.answer(Response::Refused(refusal));
+    }
+
+    /// Lets time pass to the instant that the client asked to be woken at.
+    fn wait(&mut self) {
+        self.now = self.wake.unwrap().0;
+        self.step(ClientInput::Timer);
+    }
+
+    fn wait_for_the_end(&mut self) -> Outcome {
+        while self.outcomes.is_empty() {
+            self.wait();
+        }
+        self.outcomes.remove(0)
+    }
+}
+
+#[test]
+fn a_reply_is_ok() {
+    let mut world = World::with_command();
+    world.answer(Response::Reply(Bytes::from_static(b"r")));
+    assert_eq!(world.outcomes, [Outcome::Ok(Bytes::from_static(b"r"))]);
+    assert_eq!(world.wake, None, "nothing is left to wait for");
+}
+
+#[test]
+fn refused_by_all_until_the_deadline_is_not_applied() {
+    let mut world = World::with_command();
+    while world.outcomes.is_empty() {
+        world.refuse(Refusal::NotLeader { leader: None });
+        world.wait();
+    }
+    let refusal = Refusal::NotLeader { leader: None };
+    assert_eq!(world.outcomes, [Outcome::NotApplied(Reason::Deadline(Some(refusal)))]);
+}
+
+#[test]
+fn never_answered_is_unknown() {
+    let mut world = World::with_command();
+    assert_eq!(world.wait_for_the_end(), Outcome::Unknown(Reason::Deadline(None)));
+}
+
+#[test]
+fn a_refusal_after_an_attempt_without_answer_leaves_it_unknown() {
+    let mut world = World::with_command();
+    world.wait();
+    assert_eq!(world.last().0, NodeId::new(2), "the silent node is left");
+    while world.outcomes.is_empty() {
+        world.refuse(Refusal::Overloaded { retry_after_ms: 50 });
+        world.wait();
+    }
+    assert!(matches!(world.outcomes[..], [Outcome::Unknown(_)]), "{:?}", world.outcomes);
+}
+
+#[test]
+fn an_uncertain_answer_is_tried_again_under_the_same_number() {
+    let mut world = World::with_command();
+    let before = world.last().1.body.clone();
+    world.answer(Response::Uncertain { leader: Some(NodeId::new(3)) });
+    assert_eq!(world.last().0, NodeId::new(3));
+    assert_eq!(world.last().1.body, before, "the same session, number and payload");
+    world.answer(Response::Reply(Bytes::new()));
+    assert_eq!(world.outcomes, [Outcome::Ok(Bytes::new())]);
+}
+
+#[test]
+fn a_lost_connection_leaves_the_attempt_open() {
+    let mut world = World::with_command();
+    world.step(ClientInput::Lost(NodeId::new(1)));
+    world.wait();
+    assert_ne!(world.last().0, NodeId::new(1));
+    world.refuse(Refusal::Invalid("no".to_owned()));
+    assert!(matches!(world.outcomes[..], [Outcome::Unknown(_)]), "{:?}", world.outcomes);
+}
+
+#[test]
+fn an_invalid_command_is_not_applied_and_not_tried_again() {
+    let mut world = World::with_command();
+    let refusal = Refusal::Invalid("no".to_owned());
+    world.refuse(refusal.clone());
+    assert_eq!(world.outcomes, [Outcome::NotApplied(Reason::Refused(refusal))]);
+}
+
+#[test]
+fn an_expired_session_moves_a_command_that_was_never_sent_twice() {
+    let mut world = World::with_command();
+    world.refuse(Refusal::SessionExpired);
+    assert!(matches!(world.last().1.body, RequestBody::Open { .. }), "another session");
+    world.answer(Response::Opened(SessionId { position: 7, ..SESSION }));
+    assert!(matches!(
+        world.last().1.body,
+        RequestBody::Command { session: SessionId { position: 7, .. }, .. }
+    ));
+}
+
+#[test]
+fn an_expired_session_with_an_attempt_out_is_unknown() {
+    let mut world = World::with_command();
+    world.wait();
+    world.refuse(Refusal::SessionExpired);
+    let refused = Reason::Refused(Refusal::SessionExpired);
+    assert_eq!(world.outcomes, [Outcome::Unknown(refused)]);
+}
+
+#[test]
+fn a_reply_that_was_not_kept_is_unknown() {
+    let mut world = World::with_command();
+    world.refuse(Refusal::ReplyLost);
+    assert_eq!(world.outcomes, [Outcome::Unknown(Reason::Refused(Refusal::ReplyLost))]);
+}
+
+#[test]
+fn a_question_is_never_unknown() {
+    let mut world = World::new();
+    world.submit(Operation::Query(Bytes::new()));
+    assert_eq!(world.wait_for_the_end(), Outcome::NotApplied(Reason::Deadline(None)));
+}
+
+#[test]
+fn a_hint_is_followed_at_once() {
+    let mut world = World::with_command();
+    world.refuse(Refusal::NotLeader { leader: Some(NodeId::new(3)) });
+    assert_eq!((world.last().0, world.now), (NodeId::new(3), 0));
+}
+
+#[test]
+fn the_first_unanswered_number_travels_with_each_command() {
+    let mut world = World::with_command();
+    world.answer(Response::Reply(Bytes::new()));
+    world.submit(Operation::Command(Bytes::from_static(b"d")));
+    let RequestBody::Command { sequence, unanswered, .. } = world.last().1.body.clone() else {
+        panic!("{:?}", world.last());
+    };
+    assert_eq!((sequence, unanswered), (Sequence(2), Sequence(2)));
+}
+
+#[test]
+fn attempts_wait_longer_each_time() {
+    let mut world = World::with_command();
+    let mut instants = Vec::new();
+    while world.outcomes.is_empty() {
+        instants.push(world.now);
+        world.wait();
+    }
+    assert_eq!(instants[1] - instants[0], ATTEMPT_MS);
+    assert_eq!(instants[2] - instants[1], 2 * ATTEMPT_MS);
+}

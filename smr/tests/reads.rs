@@ -1,0 +1,71 @@
+//! Reads: when a leader may answer, and when it may not although it seems to.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use bytes::Bytes;
+use synod_paxos::{Ballot, Configuration, NodeId, Slot};
+use synod_smr::read::{Read, Reads};
+use synod_smr::{Connection, RequestId};
+
+const ME: NodeId = NodeId::new(1);
+const PEER: NodeId = NodeId::new(2);
+const BALLOT: Ballot = Ballot::new(5, ME);
+
+fn voters() -> Configuration {
+    Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap()
+}
+
+fn question(number: u64) -> Read {
+    Read { connection: Connection(1), id: RequestId(number), query: Bytes::new() }
+}
+
+fn answered(reads: &mut Reads) -> Vec<u64> {
+    let confirmed = reads.finish(&voters());
+    confirmed.map(|done| done.reads.iter().map(|read| read.id.0).collect()).unwrap_or_default()
+}
+
+#[test]
+fn an_echo_of_a_quorum_answers_all_that_waited() {
+    let mut reads = Reads::default();
+    reads.ask(question(1));
+    reads.ask(question(2));
+    let round = reads.begin(ME, Slot::new(9)).unwrap();
+    assert_eq!(answered(&mut reads), [0; 0], "the leader alone is no quorum");
+    reads.on_confirmed(PEER, round, BALLOT, BALLOT);
+    assert_eq!(answered(&mut reads), [1, 2]);
+}
+
+#[test]
+fn a_higher_promise_confirms_nothing() {
+    let mut reads = Reads::default();
+    reads.ask(question(1));
+    let round = reads.begin(ME, Slot::FIRST).unwrap();
+    reads.on_confirmed(PEER, round, BALLOT.next(PEER), BALLOT);
+    assert_eq!(answered(&mut reads), [0; 0]);
+}
+
+#[test]
+fn a_question_that_came_during_a_round_waits_for_the_next() {
+    let mut reads = Reads::default();
+    reads.ask(question(1));
+    let first = reads.begin(ME, Slot::FIRST).unwrap();
+    reads.ask(question(2));
+    assert_eq!(reads.begin(ME, Slot::FIRST), None, "one round at a time");
+    reads.on_confirmed(PEER, first, BALLOT, BALLOT);
+    assert_eq!(answered(&mut reads), [1]);
+    let second = reads.begin(ME, Slot::FIRST).unwrap();
+    reads.on_confirmed(PEER, first, BALLOT, BALLOT);
+    assert_eq!(answered(&mut reads), [0; 0], "a late echo of an earlier round");
+    reads.on_confirmed(PEER, second, BALLOT, BALLOT);
+    assert_eq!(answered(&mut reads), [2]);
+}
+
+#[test]
+fn a_leader_that_gives_up_hands_all_questions_back() {
+    let mut reads = Reads::default();
+    reads.ask(question(1));
+    reads.begin(ME, Slot::FIRST).unwrap();
+    reads.ask(question(2));
+    let ids: Vec<_> = reads.give_up().iter().map(|read| read.id.0).collect();
+    assert_eq!(ids, [1, 2]);
+    assert!(reads.is_empty());
+}

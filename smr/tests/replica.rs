@@ -1,0 +1,258 @@
+//! One replica, fed by hand: what it does between the lines of the protocol.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use bytes::Bytes;
+use synod_paxos::{
+    Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot, To,
+    Vote,
+};
+use synod_smr::message::Heartbeat;
+use synod_smr::{
+    Config, Connection, Effects, Input, Invalid, Message, Principal, Recovering, Refusal, Replica,
+    Request, RequestBody, RequestId, Response, StateMachine, Timer,
+};
+
+const ME: NodeId = NodeId::new(1);
+const PEER: NodeId = NodeId::new(2);
+const OLD: Ballot = Ballot::new(1, PEER);
+
+#[derive(Clone, Debug, Default)]
+struct Nothing;
+
+impl StateMachine for Nothing {
+    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    fn apply(&mut self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+
+    fn query(&self, _: &[u8]) -> Bytes {
+        Bytes::from_static(b"answer")
+    }
+
+    fn digest(&self) -> u64 {
+        0
+    }
+}
+
+struct World {
+    replica: Replica<Nothing>,
+    effects: Effects,
+    sent: Vec<(To, Message)>,
+    replies: Vec<Response>,
+}
+
+impl World {
+    fn new() -> Self {
+        let brand = Brand { node: ME, incarnation: 1 };
+        let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
+        let mut effects = Effects::new(brand);
+        let config = Config::lan(brand, voters);
+        let replica = Recovering::new(Nothing).finish(config, &mut effects);
+        Self { replica, effects, sent: Vec::new(), replies: Vec::new() }
+    }
+
+    /// Steps and syncs until nothing is left to sync.
+    fn step(&mut self, input: Input) {
+        self.replica.step(input, &mut self.effects);
+        while let Some(batch) = self.effects.take_batch() {
+            self.replica.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+        }
+        self.sent.extend(self.effects.outbox());
+        self.replies.extend(self.effects.replies().map(|(_, _, response)| response));
+    }
+
+    fn hear(&mut self, message: Message) {
+        self.step(Input::Message { from: PEER, message });
+    }
+
+    fn hear_beat(&mut self, beat: Heartbeat) {
+        self.hear(Message::Heartbeat(beat));
+    }
+
+    fn ask(&mut self, body: RequestBody) {
+        let request = Request { id: RequestId(1), body };
+        let (connection, principal) = (Connection(1), Principal::of_name("alice"));
+        self.step(Input::Request { connection, principal, request });
+    }
+
+    /// Brings this node into phase 1, and returns its ballot.
+    fn campaign(&mut self) -> Ballot {
+        self.hear_beat(beat());
+        self.step(Input::Timer(Timer::Campaign));
+        let prepare = self.sent.iter().find_map(|(_, message)| match message {
+            Message::Paxos(Paxos::Bound(Bound::Prepare { ballot, .. })) => Some(*ballot),
+            _ => None,
+        });
+        prepare.expect("a discontent quorum campaigns")
+    }
+
+    fn promise(&mut self, ballot: Ballot, chosen: u64, reports: Vec<(Slot, u64)>) {
+        let reports = reports
+            .into_iter()
+            .map(|(slot, _)| (slot, Report::Voted(Vote { ballot: OLD, decree: Decree::Noop })));
+        self.hear(Message::Paxos(Paxos::Bound(Bound::Promise {
+            ballot,
+            first: Slot::FIRST,
+            end: None,
+            chosen: Slot::new(chosen),
+            reports: reports.collect(),
+        })));
+    }
+
+    /// Echoes the running round of reads, if one runs.
+    fn echo(&mut self, ballot: Ballot) {
+        let round = self.sent.iter().rev().find_map(|(_, message)| match message {
+            Message::Confirm { round, .. } => Some(*round),
+            _ => None,
+        });
+        if let Some(round) = round {
+            self.hear(Message::Confirmed { ballot, round, promised: ballot });
+        }
+    }
+
+    fn accept_all(&mut self, ballot: Ballot, end: u64) {
+        let (first, end) = (Slot::FIRST, Slot::new(end));
+        self.hear(Message::Paxos(Paxos::Bound(Bound::Accepted { ballot, first, end })));
+    }
+}
+
+/// The heartbeat of a peer that hears this node and follows nobody.
+fn beat() -> Heartbeat {
+    Heartbeat {
+        incarnation: 1,
+        promised: Ballot::ZERO,
+        leads: None,
+        follows: None,
+        content: false,
+        chosen: Slot::FIRST,
+        hears: vec![ME],
+        priority: 0,
+        checkpoint: None,
+    }
+}
+
+#[test]
+fn a_leader_that_is_not_settled_answers_no_read() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, vec![(Slot::FIRST, 1)]);
+    world.ask(RequestBody::Query(Bytes::new()));
+    world.echo(ballot);
+    assert_eq!(world.replies, [], "slot 0 may hold a write that was acknowledged");
+    world.accept_all(ballot, 1);
+    world.echo(ballot);
+    assert_eq!(world.replies, [Response::Reply(Bytes::from_static(b"answer"))]);
+}
+
+#[test]
+fn a_leader_whose_peer_knows_more_answers_no_read() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 1, Vec::new());
+    world.ask(RequestBody::Query(Bytes::new()));
+    world.echo(ballot);
+    assert_eq!(world.replies, [], "slot 0 is chosen and not known here");
+    let (first, decrees, chosen) = (Slot::FIRST, vec![Decree::Noop], Slot::new(1));
+    world.hear(Message::Decrees { first, decrees, chosen });
+    world.echo(ballot);
+    assert_eq!(world.replies, [Response::Reply(Bytes::from_static(b"answer"))]);
+}
+
+#[test]
+fn a_leader_that_copies_over_its_own_proposal_resigns() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    world.ask(RequestBody::Open { nonce: 1 });
+    assert_eq!(world.replica.status().leads, Some(ballot));
+    let (first, decrees, chosen) = (Slot::FIRST, vec![Decree::Noop], Slot::new(1));
+    world.hear(Message::Decrees { first, decrees, chosen });
+    assert_eq!(world.replica.status().leads, None, "its proposal in slot 0 was not chosen");
+    assert!(matches!(world.replies[..], [Response::Uncertain { .. }]), "{:?}", world.replies);
+}
+
+#[test]
+fn a_leader_resigns_to_a_higher_one() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    let higher = ballot.next(PEER);
+    let leads = Some(higher);
+    world.hear_beat(Heartbeat { leads, follows: leads, content: true, ..beat() });
+    assert_eq!(world.replica.status().leads, None);
+    world.ask(RequestBody::Query(Bytes::new()));
+    let refusal = Refusal::NotLeader { leader: Some(PEER) };
+    assert_eq!(world.replies, [Response::Refused(refusal)]);
+}
+
+#[test]
+fn the_content_hear_no_strangers_prepare() {
+    let mut world = World::new();
+    let (mine, other) = (Ballot::new(7, PEER), NodeId::new(3));
+    let leads = Some(mine);
+    world.hear_beat(Heartbeat { leads, follows: leads, content: true, ..beat() });
+    assert!(world.replica.status().content);
+    let prepare =
+        |ballot| Message::Paxos(Paxos::Bound(Bound::Prepare { ballot, first: Slot::FIRST }));
+    let message = prepare(Ballot::new(9, other));
+    world.step(Input::Message { from: other, message });
+    assert_eq!(world.replica.status().promised, Ballot::ZERO, "it follows node 2");
+    world.hear(prepare(Ballot::new(8, PEER)));
+    assert_eq!(world.replica.status().promised, Ballot::new(8, PEER), "its own leader may");
+}
+
+#[test]
+fn silence_of_the_leader_ends_content_and_one_late_tick_does_not() {
+    let mut world = World::new();
+    let leads = Some(OLD);
+    world.hear_beat(Heartbeat { leads, follows: leads, content: true, ..beat() });
+    // However long the process was held up, it counts one tick.
+    world.step(Input::Timer(Timer::Heartbeat));
+    assert!(world.replica.status().content);
+    for _ in 0..5 {
+        world.step(Input::Timer(Timer::Heartbeat));
+    }
+    assert!(!world.replica.status().content);
+}
+
+#[test]
+fn a_content_leader_raises_its_ballot_for_a_stranded_voter() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    let stranded = ballot.next(NodeId::new(3));
+    for _ in 0..6 {
+        world.step(Input::Timer(Timer::Heartbeat));
+        world.hear_beat(Heartbeat { promised: stranded, content: true, ..beat() });
+    }
+    let raised = world.sent.iter().any(|(_, message)| {
+        matches!(message, Message::Paxos(Paxos::Bound(Bound::Prepare { ballot: of, .. }))
+            if *of > stranded)
+    });
+    assert!(raised, "the voter would refuse this leader for ever");
+    let last = world.sent.iter().rev().find_map(|(_, message)| match message {
+        Message::Heartbeat(beat) => Some(beat.leads),
+        _ => None,
+    });
+    assert_eq!(last, Some(Some(ballot)), "followers stay content while the ballot rises");
+}
+
+#[test]
+fn a_drained_leader_hands_over_and_takes_nothing_in() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    world.step(Input::Drain);
+    world.step(Input::Timer(Timer::Heartbeat));
+    assert!(world.replica.is_drained());
+    world.ask(RequestBody::Query(Bytes::new()));
+    assert!(matches!(world.replies[..], [Response::Refused(Refusal::NotLeader { .. })]));
+    let accepts = world
+        .sent
+        .iter()
+        .filter(|(_, message)| matches!(message, Message::Paxos(Paxos::Free(Free::Accept { .. }))));
+    assert_eq!(accepts.count(), 0);
+}

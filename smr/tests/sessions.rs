@@ -1,0 +1,166 @@
+//! Sessions: exactly once, whatever is sent twice, late, or never answered.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use bytes::Bytes;
+use synod_paxos::{Decree, Slot};
+use synod_smr::command::{Command, Sequence, SessionId};
+use synod_smr::executor::Executor;
+use synod_smr::session::{PIPELINE_MAX, REPLY_BYTES_MAX, SESSIONS_MAX, Sessions};
+use synod_smr::{CommandBatch, Invalid, Principal, Refusal, Response, StateMachine};
+
+/// Adds the first byte of a command to a sum; a command of two bytes gets a long reply.
+#[derive(Clone, Debug, Default)]
+struct Sum(u64);
+
+impl StateMachine for Sum {
+    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    fn apply(&mut self, command: &[u8]) -> Bytes {
+        self.0 += u64::from(command[0]);
+        let len = if command.len() > 1 { REPLY_BYTES_MAX + 1 } else { 1 };
+        Bytes::from(vec![u8::try_from(self.0).unwrap(); len])
+    }
+
+    fn query(&self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+
+    fn digest(&self) -> u64 {
+        self.0
+    }
+}
+
+struct World {
+    executor: Executor<Sum>,
+    session: SessionId,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut executor = Executor::new(Sum::default());
+        let mut session = None;
+        let open = Command::Open { principal: alice(), nonce: 1 };
+        executor.apply(&decree(open), |_, response| match response {
+            Response::Opened(id) => session = Some(id),
+            other => panic!("{other:?}"),
+        });
+        Self { executor, session: session.unwrap() }
+    }
+
+    /// Applies a command as the log would, and returns what its client is told.
+    fn apply(&mut self, sequence: u64, unanswered: u64, payload: &'static [u8]) -> Response {
+        self.apply_as(alice(), sequence, unanswered, payload)
+    }
+
+    fn apply_as(
+        &mut self,
+        principal: Principal,
+        sequence: u64,
+        unanswered: u64,
+        payload: &'static [u8],
+    ) -> Response {
+        let command = Command::Apply {
+            principal,
+            session: self.session,
+            sequence: Sequence(sequence),
+            unanswered: Sequence(unanswered),
+            payload: Bytes::from_static(payload),
+        };
+        let mut told = None;
+        self.executor.apply(&decree(command), |_, response| told = Some(response));
+        told.unwrap()
+    }
+
+    fn sum(&self) -> u64 {
+        self.executor.machine().0
+    }
+}
+
+fn alice() -> Principal {
+    Principal::of_name("alice")
+}
+
+fn decree(command: Command) -> Decree<CommandBatch> {
+    Decree::Value(CommandBatch::encode(&[command]))
+}
+
+fn reply(number: u8) -> Response {
+    Response::Reply(Bytes::from(vec![number]))
+}
+
+#[test]
+fn a_repeated_command_is_applied_once_and_answered_twice() {
+    let mut world = World::new();
+    assert_eq!(world.apply(1, 1, b"\x05"), reply(5));
+    assert_eq!(world.apply(1, 1, b"\x05"), reply(5));
+    assert_eq!(world.sum(), 5);
+}
+
+#[test]
+fn another_command_under_the_same_number_is_refused() {
+    let mut world = World::new();
+    world.apply(1, 1, b"\x05");
+    assert_eq!(world.apply(1, 1, b"\x06"), Response::Refused(Refusal::SequenceReused));
+    assert_eq!(world.sum(), 5);
+}
+
+#[test]
+fn a_number_that_was_answered_is_refused_for_ever() {
+    let mut world = World::new();
+    world.apply(1, 1, b"\x05");
+    world.apply(2, 2, b"\x01");
+    assert_eq!(world.apply(1, 1, b"\x05"), Response::Refused(Refusal::SequenceStale));
+    assert_eq!(world.sum(), 6);
+}
+
+#[test]
+fn pipelined_commands_apply_in_any_order() {
+    let mut world = World::new();
+    assert_eq!(world.apply(3, 1, b"\x03"), reply(3));
+    assert_eq!(world.apply(1, 1, b"\x01"), reply(4));
+    assert_eq!(world.apply(2, 1, b"\x02"), reply(6));
+    assert_eq!(world.apply(3, 1, b"\x03"), reply(3), "kept while it may be asked for");
+}
+
+#[test]
+fn the_window_follows_what_the_client_has() {
+    let mut world = World::new();
+    let far = 1 + PIPELINE_MAX;
+    assert_eq!(world.apply(far, 1, b"\x01"), Response::Refused(Refusal::PipelineFull));
+    assert_eq!(world.apply(far, far, b"\x01"), reply(1), "nothing in between is waited for");
+}
+
+#[test]
+fn somebody_else_has_no_part_in_a_session() {
+    let mut world = World::new();
+    let mallory = Principal::of_name("mallory");
+    let told = world.apply_as(mallory, 1, 1, b"\x05");
+    assert_eq!(told, Response::Refused(Refusal::SessionExpired));
+    world.apply_as(mallory, 9, 9, b"\x05");
+    assert_eq!(world.apply(1, 1, b"\x05"), reply(5), "nor can they move its window");
+}
+
+#[test]
+fn a_reply_that_is_too_long_is_not_kept_and_the_command_not_repeated() {
+    let mut world = World::new();
+    assert!(matches!(world.apply(1, 1, b"\x05-"), Response::Reply(_)));
+    assert_eq!(world.apply(1, 1, b"\x05-"), Response::Refused(Refusal::ReplyLost));
+    assert_eq!(world.sum(), 5);
+}
+
+#[test]
+fn the_session_that_is_idle_longest_is_evicted() {
+    let mut sessions = Sessions::default();
+    let first = sessions.open(Slot::new(0), 0, alice());
+    let second = sessions.open(Slot::new(1), 0, alice());
+    sessions.touch(first, alice(), Sequence::FIRST, Slot::new(2));
+    for number in 2..=SESSIONS_MAX as u64 {
+        sessions.open(Slot::new(10 + number), 0, alice());
+    }
+    assert_eq!(sessions.len(), SESSIONS_MAX);
+    let stands = |id| sessions.standing(id, alice(), Sequence::FIRST, b"");
+    assert_eq!(stands(second), synod_smr::session::Standing::Expired);
+    assert_eq!(stands(first), synod_smr::session::Standing::Fresh);
+}
