@@ -6,9 +6,10 @@
 
 mod checker;
 mod table;
+mod traces;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,9 +21,14 @@ use crate::workspace::{root, target_dir};
 use checker::Answer;
 use table::{Expected, Row};
 
-/// Runs the verb: `[--full] [--jobs N] [NAME]`, where NAME picks the configurations that contain it.
+/// Runs the verb: `[--full] [--jobs N] [NAME]`, where NAME picks the configurations that contain
+/// it, or `--traces FOLDER` for recorded runs of the code.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let asked = Asked::parse(arguments)?;
+    if let Some(folder) = &asked.traces {
+        let target = target_dir();
+        return traces::check(&checker::install(&target)?, &root(), &target, folder);
+    }
     let mut rows = table::read(&root())?;
     rows.retain(|row| asked.wants(row));
     if rows.is_empty() {
@@ -42,15 +48,17 @@ struct Asked {
     full: bool,
     jobs: usize,
     only: Option<String>,
+    traces: Option<PathBuf>,
 }
 
 impl Asked {
     fn parse(arguments: &mut lexopt::Parser) -> Result<Self, Failure> {
-        let mut asked = Self { full: false, jobs: cores(), only: None };
+        let mut asked = Self { full: false, jobs: cores(), only: None, traces: None };
         while let Some(argument) = arguments.next()? {
             match argument {
                 Arg::Long("full") => asked.full = true,
                 Arg::Long("jobs") => asked.jobs = arguments.value()?.parse::<NonZeroUsize>()?.get(),
+                Arg::Long("traces") => asked.traces = Some(arguments.value()?.into()),
                 Arg::Value(name) if asked.only.is_none() => asked.only = Some(name.string()?),
                 Arg::Value(_) | Arg::Short(_) | Arg::Long(_) => {
                     return Err(argument.unexpected().into());

@@ -1,0 +1,38 @@
+----------------------------- MODULE TraceData -----------------------------
+(* A recorded run, as the code's trace writer prints it. Ballots are numbered from 1 in their    *)
+(* order, slots from 1, nodes and decrees by name; TraceOwners[b] leads ballot b. This one was   *)
+(* written by hand: an elect finds a vote above a gap, fills the gap, and others learn.          *)
+EXTENDS Naturals, Sequences
+TraceNodes == {"n1", "n2", "n3"}
+TraceOwners == <<"n1", "n2", "n1">>
+TraceBallots == 1..3
+TraceSlots == 1..3
+TraceValues == {"v1", "v2"}
+Trace == <<
+  [act |-> "Phase1a", node |-> "n1", bal |-> 1],
+  [act |-> "Phase1b", node |-> "n1", bal |-> 1, chosen |-> 1, votes |-> << >>],
+  [act |-> "Phase1b", node |-> "n3", bal |-> 1, chosen |-> 1, votes |-> << >>],
+  [act |-> "Phase2a", node |-> "n1", bal |-> 1, slot |-> 1, val |-> "v1"],
+  [act |-> "Phase2a", node |-> "n1", bal |-> 1, slot |-> 2, val |-> "v2"],
+  [act |-> "Phase2b", node |-> "n3", bal |-> 1, slot |-> 2, val |-> "v2"],
+  [act |-> "Phase1a", node |-> "n2", bal |-> 2],
+  [act |-> "Phase1b", node |-> "n2", bal |-> 2, chosen |-> 1, votes |-> << >>],
+  [act |-> "Phase1b", node |-> "n3", bal |-> 2, chosen |-> 1, votes |-> << <<2, 1, "v2">> >>],
+  [act |-> "Phase2a", node |-> "n2", bal |-> 2, slot |-> 1, val |-> "noop"],
+  [act |-> "Phase2a", node |-> "n2", bal |-> 2, slot |-> 2, val |-> "v2"],
+  [act |-> "Phase2b", node |-> "n2", bal |-> 2, slot |-> 1, val |-> "noop"],
+  [act |-> "Phase2b", node |-> "n3", bal |-> 2, slot |-> 1, val |-> "noop"],
+  [act |-> "Phase2b", node |-> "n3", bal |-> 2, slot |-> 2, val |-> "v2"],
+  [act |-> "Choose", node |-> "n2", bal |-> 2, slot |-> 1, val |-> "noop"],
+  [act |-> "Announce", node |-> "n2", bal |-> 2, upto |-> 2],
+  [act |-> "Learn", node |-> "n3", bal |-> 2, slot |-> 1, val |-> "noop"],
+  [act |-> "Copy", node |-> "n1", slot |-> 1, val |-> "noop"],
+  [act |-> "Phase2b", node |-> "n2", bal |-> 2, slot |-> 2, val |-> "v2"],
+  [act |-> "Choose", node |-> "n2", bal |-> 2, slot |-> 2, val |-> "v2"],
+  [act |-> "Phase1a", node |-> "n1", bal |-> 3],
+  [act |-> "Phase1b", node |-> "n2", bal |-> 3, chosen |-> 3, votes |-> << >>],
+  [act |-> "Phase1b", node |-> "n1", bal |-> 3, chosen |-> 2, votes |-> << >>],
+  [act |-> "Copy", node |-> "n1", slot |-> 2, val |-> "v2"],
+  [act |-> "Phase2a", node |-> "n1", bal |-> 3, slot |-> 3, val |-> "v1"]
+>>
+=============================================================================
