@@ -2,8 +2,8 @@
 //! through the journal.
 //!
 //! Usage: `sync_latency [directory [seconds [record bytes]]]`. Figures are left to the reader: they
-//! are those of the disk under the directory. Claim kept: the three cases take turns, so that a busy
-//! moment of the machine strikes all of them.
+//! are those of the disk under the directory. Claim kept: the three cases take turns, so that a
+//! busy moment of the machine strikes all of them.
 
 use std::error::Error;
 use std::fs::{self, File, OpenOptions};

@@ -83,7 +83,8 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Another process has the journal open.
-    #[error("{} is locked by another process: stop it, or choose another directory", path.display())]
+    #[error("{} is locked by another process: stop it, or choose another directory",
+            path.display())]
     Locked {
         /// The directory.
         path: PathBuf,

@@ -99,7 +99,8 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Writes one commit, which [`Journal::sync`] makes durable; returns the numbers of its records.
+    /// Writes one commit, which [`Journal::sync`] makes durable; returns the numbers of its
+    /// records.
     ///
     /// A commit without records stores its hard state alone. `records` is unchanged afterwards.
     ///
