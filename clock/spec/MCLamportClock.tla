@@ -1,5 +1,5 @@
 ---- MODULE MCLamportClock ----
-\* Three processes, numbered for the tie-break.
+\* Three processes, numbered for the tie-break; Causality is the measure.
 EXTENDS LamportClock
 Processes == 1..3
 ====

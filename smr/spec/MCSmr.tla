@@ -1,5 +1,5 @@
 ---- MODULE MCSmr ----
-\* Two clients, two replicas, three or four slots.
+\* Two clients, two replicas, three or four slots; refines StateMachine.
 EXTENDS Smr
 CONSTANTS c1, c2, r1, r2
 Clients == {c1, c2}

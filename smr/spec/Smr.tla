@@ -53,11 +53,11 @@ Fill(s) ==
   /\ log' = [log EXCEPT ![s] = "noop"]
   /\ UNCHANGED <<applied, machine, sessions, answer, seen>>
 
-Next1(r) == IF Broken = "overgap" /\ applied[r] + 2 \in Slot /\ log[applied[r] + 1] = "open"
+Following(r) == IF Broken = "overgap" /\ applied[r] + 2 \in Slot /\ log[applied[r] + 1] = "open"
             THEN applied[r] + 2 ELSE applied[r] + 1
 Fresh(r, c) == sessions[r][c] = None \/ Broken = "nodedup"
 Apply(r) ==
-  LET s == Next1(r) IN
+  LET s == Following(r) IN
   /\ s \in Slot /\ log[s] # "open"
   /\ applied' = [applied EXCEPT ![r] = s]
   /\ IF log[s] = "noop"
