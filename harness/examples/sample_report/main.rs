@@ -1,7 +1,7 @@
 //! Makes up a run folder and writes its report page, to look at the page without a run.
 //!
-//! `cargo run -p synod-harness --example sample_report -- DIR [VERDICT] [OPERATIONS] [KEYS] [CLIENTS]`
-//! The data is invented by `run.rs` and says so.
+//! `cargo run -p synod-harness --example sample_report -- DIR [VERDICT] [OPERATIONS] [KEYS]
+//! [CLIENTS]` The data is invented by `run.rs` and says so.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
 #[allow(unreachable_pub, reason = "the tests include this module too")]

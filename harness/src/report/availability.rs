@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::bins::Tally;
 use super::context::Context;
 use super::digest::RATE_BIN_NS;
-use super::frame::{Chart, head, left_out, scroll};
+use super::frame::{Chart, figures, head, left_out, scroll, tally_row};
 use super::gaps::Gap;
 use super::html::{Html, clip, esc, put};
 use super::names::Names;
@@ -73,8 +73,8 @@ fn bars(html: &mut Html, context: &Context<'_>, top: u64) {
                 let y = 100.0 - (foot + count) as f64 * 100.0 / top as f64;
                 put!(
                     html,
-                    "<rect class=\"{class} step\" x=\"{x:.3}%\" width=\"{width:.3}%\" y=\"{y:.2}%\" \
-                     height=\"{height:.2}%\"/>"
+                    "<rect class=\"{class} step\" x=\"{x:.3}%\" width=\"{width:.3}%\" \
+                     y=\"{y:.2}%\" height=\"{height:.2}%\"/>"
                 );
             }
             foot += count;
@@ -103,15 +103,7 @@ fn rate_table(html: &mut Html, context: &Context<'_>) {
     head(html, &["#From", "#Ok", "#Failed", "#Unknown"]);
     html.raw("<tbody>");
     for (index, bin) in rate.as_slice().iter().enumerate() {
-        put!(
-            html,
-            "<tr><th scope=\"row\" class=\"n\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td></tr>",
-            moment(index as u64 * rate.width()),
-            grouped(bin.ok),
-            grouped(bin.fail),
-            grouped(bin.info)
-        );
+        tally_row(html, "n", &moment(index as u64 * rate.width()), bin);
     }
     html.raw("</tbody>");
 }
@@ -127,15 +119,10 @@ fn gaps(html: &mut Html, context: &Context<'_>) {
         head(html, &["#Length", "#From", "#To", "During", ""]);
         html.raw("<tbody>");
         for gap in gaps {
-            put!(
-                html,
-                "<tr><th scope=\"row\" class=\"n\">{}</th><td class=\"n\">{}</td>\
-                 <td class=\"n\">{}</td><td>{}</td><td>",
-                span(gap.length_ns()),
-                moment(gap.start_ns),
-                moment(gap.end_ns),
-                esc(&during(gap, &context.summary.faults))
-            );
+            let length = span(gap.length_ns());
+            put!(html, "<tr><th scope=\"row\" class=\"n\">{length}</th>");
+            figures(html, &[moment(gap.start_ns), moment(gap.end_ns)]);
+            put!(html, "<td>{}</td><td>", esc(&during(gap, &context.summary.faults)));
             go(html, context.axis, gap.start_ns, gap.end_ns);
             html.raw("</td></tr>");
         }

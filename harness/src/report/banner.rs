@@ -173,7 +173,8 @@ fn icon(verdict: Verdict) -> &'static str {
             "<rect x=\"3\" y=\"3\" width=\"42\" height=\"42\" rx=\"6\"/><path d=\"M14 24h20\"/>"
         }
         Verdict::Interrupted => {
-            "<rect x=\"3\" y=\"3\" width=\"42\" height=\"42\" rx=\"21\"/><path d=\"M18 15v18M30 15v18\"/>"
+            "<rect x=\"3\" y=\"3\" width=\"42\" height=\"42\" rx=\"21\"/>\
+             <path d=\"M18 15v18M30 15v18\"/>"
         }
     }
 }

@@ -70,7 +70,8 @@ fn explain(html: &mut Html, context: &Context<'_>, core: &ViolationCore) {
     });
     put!(
         html,
-        "<p><button type=\"button\" class=\"js\" data-go=\"core\" hidden>Show in the time line</button></p>"
+        "<p><button type=\"button\" class=\"js\" data-go=\"core\" hidden>\
+         Show in the time line</button></p>"
     );
 }
 
@@ -109,8 +110,8 @@ fn picture(html: &mut Html, all: &[CoreOperation], letters: usize) {
     put!(
         html,
         "<figure class=\"order\"><div class=\"scroll\" role=\"region\" tabindex=\"0\" \
-         aria-label=\"Picture of the operations\"><svg role=\"img\" aria-label=\"{}\" width=\"100%\" \
-         height=\"{height}\" style=\"min-width:{}px\">",
+         aria-label=\"Picture of the operations\"><svg role=\"img\" aria-label=\"{}\" \
+         width=\"100%\" height=\"{height}\" style=\"min-width:{}px\">",
         esc(&spoken(ops, letters)),
         (moments.len() * LABEL).max(NARROWEST)
     );
@@ -168,7 +169,8 @@ fn bar(html: &mut Html, index: usize, op: &CoreOperation, (from, to): (f64, f64)
     );
     put!(
         html,
-        "<rect class=\"{class}\" x=\"{from:.2}%\" width=\"{:.2}%\" y=\"{}\" height=\"14\" rx=\"3\"/>",
+        "<rect class=\"{class}\" x=\"{from:.2}%\" width=\"{:.2}%\" y=\"{}\" height=\"14\" \
+         rx=\"3\"/>",
         (to - from).max(0.4),
         top + 24
     );

@@ -1,8 +1,9 @@
-//! What was done to the cluster and how it came out: faults, leaders, links, the state after healing.
+//! What was done to the cluster and how it came out: faults, leaders, links, the state after
+//! healing.
 
 use super::availability::go;
 use super::context::Context;
-use super::frame::{head, left_out, scroll};
+use super::frame::{figures, head, left_out, scroll};
 use super::html::{Html, clip, esc, put};
 use super::show::{counted, grouped, moment, span};
 use super::spans::family;
@@ -59,15 +60,10 @@ fn fault_row(html: &mut Html, context: &Context<'_>, fault: &FaultSpan) {
         esc(&clip(&fault.kind, letters)),
         esc(&clip(&fault.detail, letters))
     );
-    put!(
-        html,
-        "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td><td>",
-        moment(fault.start_ns),
-        moment(fault.end_ns),
-        span(fault.end_ns.saturating_sub(fault.start_ns)),
-        if fault.effective { "&#10003; yes" } else { "&#8211; none" },
-        esc(&clip(&fault.effect, letters))
-    );
+    let length = span(fault.end_ns.saturating_sub(fault.start_ns));
+    figures(html, &[moment(fault.start_ns), moment(fault.end_ns), length]);
+    let effective = if fault.effective { "&#10003; yes" } else { "&#8211; none" };
+    put!(html, "<td>{effective}</td><td>{}</td><td>", esc(&clip(&fault.effect, letters)));
     go(html, context.axis, fault.start_ns, fault.end_ns);
     html.raw("</td></tr>");
 }
@@ -118,16 +114,11 @@ fn leaders(html: &mut Html, context: &Context<'_>) {
         head(html, &["Node", "Ballot", "#First seen", "#Last seen", "#For", ""]);
         html.raw("<tbody>");
         for leader in leaders.iter().take(context.room.rows) {
-            put!(
-                html,
-                "<tr><th scope=\"row\">node {}</th><td>{}</td><td class=\"n\">{}</td>\
-                 <td class=\"n\">{}</td><td class=\"n\">{}</td><td>",
-                leader.node,
-                esc(&clip(&leader.ballot, context.room.letters)),
-                moment(leader.start_ns),
-                moment(leader.end_ns),
-                span(leader.end_ns.saturating_sub(leader.start_ns))
-            );
+            let ballot = clip(&leader.ballot, context.room.letters);
+            put!(html, "<tr><th scope=\"row\">node {}</th><td>{}</td>", leader.node, esc(&ballot));
+            let length = span(leader.end_ns.saturating_sub(leader.start_ns));
+            figures(html, &[moment(leader.start_ns), moment(leader.end_ns), length]);
+            html.raw("<td>");
             go(html, context.axis, leader.start_ns, leader.end_ns);
             html.raw("</td></tr>");
         }

@@ -328,9 +328,8 @@ mod tests {
     /// Digests events written as `time client type`, all writes on one key.
     fn check(events: &[(u64, &str, &str)]) -> Digest {
         let lines = events.iter().map(|(time_ns, process, kind)| {
-            format!(
-                r#"{{"time_ns":{time_ns},"process":{process},"type":"{kind}","f":"write","key":"k"}}"#
-            )
+            let who = format!(r#""process":{process},"type":"{kind}""#);
+            format!(r#"{{"time_ns":{time_ns},{who},"f":"write","key":"k"}}"#)
         });
         let text = lines.collect::<Vec<_>>().join("\n");
         let json = r#"{"verdict":"pass","reasons":[],"seed":1,"version":"","system":"",

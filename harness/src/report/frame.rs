@@ -4,6 +4,7 @@
 //! figures it was drawn from, and no table is cut without saying how much was left out.
 
 use super::axis::Axis;
+use super::bins::Tally;
 use super::html::{Html, esc, put};
 use super::show::grouped;
 use crate::summary::FaultSpan;
@@ -46,7 +47,8 @@ impl Chart<'_> {
         }
         put!(
             html,
-            "</div><svg class=\"area\" role=\"img\" aria-label=\"{}\" width=\"100%\" height=\"{}\">",
+            "</div><svg class=\"area\" role=\"img\" aria-label=\"{}\" width=\"100%\" \
+             height=\"{}\">",
             esc(self.spoken),
             self.height
         );
@@ -163,6 +165,27 @@ pub(super) fn head(html: &mut Html, names: &[&str]) {
         }
     }
     html.raw("</tr></thead>");
+}
+
+/// Writes a cell for each count.
+pub(super) fn counts(html: &mut Html, counts: &[u64]) {
+    for count in counts {
+        put!(html, "<td class=\"n\">{}</td>", grouped(*count));
+    }
+}
+
+/// Writes a cell for each figure that is already in words.
+pub(super) fn figures(html: &mut Html, figures: &[String]) {
+    for figure in figures {
+        put!(html, "<td class=\"n\">{}</td>", esc(figure));
+    }
+}
+
+/// Writes a row of a name and how operations ended; `class` is that of the name's cell.
+pub(super) fn tally_row(html: &mut Html, class: &str, name: &str, tally: &Tally) {
+    put!(html, "<tr><th scope=\"row\" class=\"{class}\">{}</th>", esc(name));
+    counts(html, &[tally.ok, tally.fail, tally.info]);
+    html.raw("</tr>");
 }
 
 /// Writes a row that says how many rows were left out, if any were.

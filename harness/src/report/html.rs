@@ -65,8 +65,9 @@ impl Display for Escaped<'_> {
 
 /// Tells letters that change how other letters show: controls and bidirectional overrides.
 fn is_hostile(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    let marks = matches!(letter, '\u{200e}' | '\u{200f}');
+    let overrides = matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    letter.is_control() || marks || overrides
 }
 
 /// Cuts text to at most `limit` letters and says how many it left out.

@@ -213,9 +213,11 @@ mod tests {
     fn values_print_whatever_they_are() {
         check(
             concat!(
-                r#"{"index":0,"time_ns":1,"process":3,"type":"invoke","f":"cas","key":"k","value":["4",null]}"#,
+                r#"{"index":0,"time_ns":1,"process":3,"type":"invoke","f":"cas","key":"k","#,
+                r#""value":["4",null]}"#,
                 "\n",
-                r#"{"index":1,"time_ns":2,"process":3,"type":"ok","f":"cas","key":"k","value":true,"node":2}"#,
+                r#"{"index":1,"time_ns":2,"process":3,"type":"ok","f":"cas","key":"k","#,
+                r#""value":true,"node":2}"#,
                 "\n",
                 r#"{"time_ns":3,"process":"nemesis","type":"info","f":"cut","value":-7}"#,
             ),

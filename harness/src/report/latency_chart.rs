@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use super::cells::{Cells, shade};
 use super::context::Context;
 use super::digest::FunctionRecord;
-use super::frame::{Chart, head, scroll};
+use super::frame::{Chart, counts, head, scroll};
 use super::html::{Html, esc, put};
 use super::latency::{Histogram, Latencies};
-use super::show::{grouped, moment, span};
+use super::show::{moment, span};
 
 /// Writes the chart and the table by kind of operation.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
@@ -230,12 +230,6 @@ fn quantiles(html: &mut Html, ok: &Histogram) {
         cell(html, ok.quantile_ns(permille));
     }
     cell(html, ok.largest_ns());
-}
-
-fn counts(html: &mut Html, counts: &[u64]) {
-    for count in counts {
-        put!(html, "<td class=\"n\">{}</td>", grouped(*count));
-    }
 }
 
 fn cell(html: &mut Html, nanos: Option<u64>) {

@@ -1,8 +1,8 @@
 //! The report page: one self-contained HTML file made from a run summary and its history.
 //!
 //! [`write()`] is the whole interface. It leaves measuring to the runner and judging to the
-//! checkers: what the page says was in `report.json` or is counted from `history.jsonl`. Claims kept
-//! true: the page needs no network, no script and no other file to be read; it stays below two
+//! checkers: what the page says was in `report.json` or is counted from `history.jsonl`. Claims
+//! kept true: the page needs no network, no script and no other file to be read; it stays below two
 //! megabytes however long the history is; and nothing that a run produced can become markup or
 //! script.
 
@@ -74,8 +74,8 @@ pub enum ReportError {
 /// Writes `report.html` into a run folder and returns its path.
 ///
 /// Reads `report.json` and `history.jsonl` in that folder, the history once and line by line, so
-/// that memory does not grow with it. A history that is missing, cut off or damaged does not prevent
-/// a page; the page says so. An older page is replaced at once or not at all.
+/// that memory does not grow with it. A history that is missing, cut off or damaged does not
+/// prevent a page; the page says so. An older page is replaced at once or not at all.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! What is left of a run: the nodes and their logs, the checker's figures, the keys, the raw files.
 
 use super::context::Context;
-use super::frame::{data_table, head, left_out, scroll};
+use super::frame::{counts, data_table, figures, head, left_out, scroll, tally_row};
 use super::html::{Html, clip, esc, put, without_colours};
 use super::show::{counted, grouped, size, span};
 use crate::summary::{CheckerSummary, NodeSummary};
@@ -13,7 +13,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     html.raw("</section><section id=\"checker\" aria-labelledby=\"checker-h\">");
     html.raw("<h2 id=\"checker-h\">Checker</h2>");
     match &context.summary.checker {
-        Some(checker) => figures(html, context, checker),
+        Some(checker) => checked(html, context, checker),
         None => html.raw("<p>No checker judged this run.</p>"),
     }
     keys(html, context);
@@ -33,14 +33,11 @@ fn nodes(html: &mut Html, context: &Context<'_>) {
         head(html, &["Node", "#Starts", "Ends", "#Memory at the end"]);
         html.raw("<tbody>");
         for node in nodes.iter().take(NODE_LIMIT) {
-            put!(
-                html,
-                "<tr><th scope=\"row\">node {}</th><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td></tr>",
-                node.id,
-                node.starts,
-                esc(&clip(&ends(node), context.room.letters)),
-                node.resident_bytes.map_or_else(|| "-".to_owned(), size)
-            );
+            put!(html, "<tr><th scope=\"row\">node {}</th>", node.id);
+            counts(html, &[node.starts.into()]);
+            put!(html, "<td>{}</td>", esc(&clip(&ends(node), context.room.letters)));
+            figures(html, &[node.resident_bytes.map_or_else(|| "-".to_owned(), size)]);
+            html.raw("</tr>");
         }
         left_out(html, nodes.len(), NODE_LIMIT, 4, "report.json");
         html.raw("</tbody>");
@@ -87,7 +84,7 @@ fn log(html: &mut Html, context: &Context<'_>, node: &NodeSummary) {
     html.raw("</pre></details>");
 }
 
-fn figures(html: &mut Html, context: &Context<'_>, checker: &CheckerSummary) {
+fn checked(html: &mut Html, context: &Context<'_>, checker: &CheckerSummary) {
     put!(
         html,
         "<dl class=\"identity\"><div><dt>Algorithm</dt><dd>{}</dd></div>\
@@ -113,15 +110,7 @@ fn keys(html: &mut Html, context: &Context<'_>) {
         let named = sorted.iter().take(shown).map(|(name, record)| (name.as_str(), record));
         let rest = keys.rest().map(|rest| ("keys beyond the first 4,096", rest));
         for (name, record) in named.chain(rest) {
-            put!(
-                html,
-                "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-                 <td class=\"n\">{}</td></tr>",
-                esc(name),
-                grouped(record.tally.ok),
-                grouped(record.tally.fail),
-                grouped(record.tally.info)
-            );
+            tally_row(html, "", name, &record.tally);
         }
         left_out(html, sorted.len(), shown, 4, "history.jsonl");
         html.raw("</tbody>");
@@ -131,7 +120,7 @@ fn keys(html: &mut Html, context: &Context<'_>) {
 fn files(html: &mut Html, context: &Context<'_>) {
     html.raw(
         "<ul><li><a href=\"history.jsonl\">history.jsonl</a>: every call and return</li>\
-         <li><a href=\"schedule.json\">schedule.json</a>: what was done to the cluster, and when</li>\
+         <li><a href=\"schedule.json\">schedule.json</a>: what was done to the cluster</li>\
          <li><a href=\"plan.json\">plan.json</a>: what was planned</li>\
          <li><a href=\"report.json\">report.json</a>: the content of this page for programs</li>\
          <li><a href=\"nodes/\">nodes/</a>: logs and data of the nodes</li></ul>",

@@ -102,7 +102,8 @@ fn nodes(planned: u16, leaders: &[LeaderSpan]) -> Vec<u16> {
 
 /// Gives each fault a row in which it and its words overlap no other, as long as rows last.
 ///
-/// The words of a fault take about `words_ns` of the axis. Returns the rows and how many are in use.
+/// The words of a fault take about `words_ns` of the axis. Returns the rows and how many are in
+/// use.
 fn pack(faults: &[FaultSpan], words_ns: u64) -> (Vec<usize>, usize) {
     let mut free_at: Vec<u64> = Vec::new();
     let mut rows = Vec::with_capacity(faults.len());
@@ -155,7 +156,8 @@ fn bar(html: &mut Html, axis: Axis, place: &Place, class: &str, words: &str, sai
     );
     put!(
         html,
-        "<div class=\"words\" style=\"left:{left:.3}%;width:{room:.3}%;top:{top}px\"><span>{}</span></div>",
+        "<div class=\"words\" \
+         style=\"left:{left:.3}%;width:{room:.3}%;top:{top}px\"><span>{}</span></div>",
         esc(words)
     );
 }

@@ -7,7 +7,7 @@ use super::bins::Tally;
 use super::cells::Cells;
 use super::context::Context;
 use super::digest::StripCell;
-use super::frame::{data_table, head, legend};
+use super::frame::{data_table, head, legend, tally_row};
 use super::html::{Html, put};
 use super::show::{counted, grouped, moment};
 
@@ -76,15 +76,7 @@ fn table(html: &mut Html, cells: &[StripCell]) {
             super::bins::Join::join(&mut sum, cell.tally);
             sum
         });
-        put!(
-            html,
-            "<tr><th scope=\"row\" class=\"n\">{}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td></tr>",
-            moment(part[0].first_ns.unwrap_or(0)),
-            grouped(sum.ok),
-            grouped(sum.fail),
-            grouped(sum.info)
-        );
+        tally_row(html, "n", &moment(part[0].first_ns.unwrap_or(0)), &sum);
     }
     html.raw("</tbody>");
 }

@@ -4,16 +4,20 @@
 //! single operations where they are embedded (`embedded`). Claim kept true: every operation is in a
 //! cell, and what the lanes say adds up to the totals.
 
+use super::bins::Tally;
 use super::cells::{Cells, shade};
 use super::context::Context;
-use super::frame::{bands, data_table, head, left_out, legend};
+use super::frame::{bands, counts, data_table, figures, head, left_out, legend};
 use super::html::{Html, put};
-use super::show::{grouped, span};
+use super::show::span;
 use super::spans::{core_row, extent, fault_rows, leader_rows};
 
 /// Writes the section.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
-    html.raw("<section id=\"timeline\" aria-labelledby=\"timeline-h\"><h2 id=\"timeline-h\">Time line</h2>");
+    html.raw(
+        "<section id=\"timeline\" aria-labelledby=\"timeline-h\">\
+         <h2 id=\"timeline-h\">Time line</h2>",
+    );
     let lanes = &context.digest.lanes;
     let lane = match lanes.group() {
         1 => "a client".to_owned(),
@@ -64,11 +68,13 @@ fn toolbar(html: &mut Html) {
          <button type=\"button\" data-do=\"out\" title=\"Zoom out (-)\">Zoom out</button>\
          <button type=\"button\" data-do=\"left\" title=\"Earlier (left arrow)\">Earlier</button>\
          <button type=\"button\" data-do=\"right\" title=\"Later (right arrow)\">Later</button>\
-         <button type=\"button\" data-do=\"all\" title=\"Whole run (Home)\">Whole run</button></span>\
+         <button type=\"button\" data-do=\"all\" title=\"Whole run (Home)\">\
+         Whole run</button></span>\
          <span class=\"set\">\
          <button type=\"button\" data-do=\"first\">First error</button>\
          <button type=\"button\" data-do=\"next\">Next error</button></span>\
-         <label class=\"set\">Key <select id=\"key\"><option value=\"-1\">all keys</option></select></label>\
+         <label class=\"set\">Key <select id=\"key\">\
+         <option value=\"-1\">all keys</option></select></label>\
          <output id=\"window\" class=\"window\"></output></div>",
     );
 }
@@ -100,7 +106,8 @@ fn lane_rows(html: &mut Html, context: &Context<'_>) {
         let (x, width) = context.axis.stretch(from, to);
         put!(
             html,
-            "<rect class=\"core-mark\" x=\"{x:.3}%\" width=\"{width:.3}%\" y=\"0\" height=\"100%\"/>"
+            "<rect class=\"core-mark\" x=\"{x:.3}%\" width=\"{width:.3}%\" y=\"0\" \
+             height=\"100%\"/>"
         );
     }
     html.raw("</svg></svg></div>");
@@ -154,15 +161,11 @@ fn table(html: &mut Html, context: &Context<'_>) {
                 u32::MAX => "all others".to_owned(),
                 client => client.to_string(),
             };
-            put!(
-                html,
-                "<tr><th scope=\"row\">{name}</th><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-                 <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-                grouped(record.tally.ok),
-                grouped(record.tally.fail),
-                grouped(record.tally.info),
-                span(record.longest_ns)
-            );
+            let Tally { ok, fail, info, .. } = record.tally;
+            put!(html, "<tr><th scope=\"row\">{name}</th>");
+            counts(html, &[ok, fail, info]);
+            figures(html, &[span(record.longest_ns)]);
+            html.raw("</tr>");
         }
         left_out(html, clients.len(), context.room.rows, 5, "history.jsonl");
         html.raw("</tbody>");
