@@ -40,6 +40,6 @@ TotalOrder == \A e, f \in history : e # f => (Before(e, f) \/ Before(f, e))
 \* Not true, and a run shows it: a lower number does not mean that it happened before.
 Converse == \A e, f \in history : e.time < f.time => HappenedBefore(e, f)
 
-Monotone == [][\A p \in Process : clock'[p] >= clock[p] /\
-                 (Cardinality({e \in history' : e.proc = p}) > Count(p) => clock'[p] > clock[p])]_vars
+Monotone == [][\A p \in Process : LET n == Cardinality({e \in history' : e.proc = p}) IN
+                 IF n > Count(p) THEN clock'[p] > clock[p] ELSE clock'[p] = clock[p]]_vars
 =============================================================================

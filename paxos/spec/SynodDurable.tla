@@ -48,7 +48,8 @@ Report(a, e) == [acc |-> a, bal |-> e.promised, vote |-> e.report]
 \* What entry e of node a says to the others.
 Release(a, e) ==
   /\ prepares' = IF e.kind = "campaign" THEN prepares \cup {e.promised} ELSE prepares
-  /\ promises' = IF e.kind \in {"campaign", "promise"} THEN promises \cup {Report(a, e)} ELSE promises
+  /\ promises' = IF e.kind \in {"campaign", "promise"}
+                 THEN promises \cup {Report(a, e)} ELSE promises
   /\ votes' = IF e.kind = "accepted" THEN [votes EXCEPT ![a] = @ \cup {e.accepted}] ELSE votes
 Persist(a, e) == /\ promised' = [promised EXCEPT ![a] = e.promised]
                  /\ accepted' = [accepted EXCEPT ![a] = e.accepted]

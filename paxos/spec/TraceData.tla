@@ -35,4 +35,12 @@ Trace == <<
   [act |-> "Copy", node |-> "n1", slot |-> 2, val |-> "v2"],
   [act |-> "Phase2a", node |-> "n1", bal |-> 3, slot |-> 3, val |-> "v1"]
 >>
+
+\* Corruptions that must be refused: an elect that ignores a reported vote, an acceptor that
+\* votes below its promise, a follower that learns in another ballot than its own, and a leader
+\* that counts one vote too few.
+OtherValue == [Trace EXCEPT ![11].val = "v1"]
+BelowPromise == [Trace EXCEPT ![14] = Trace[6]]
+WrongBallot == [Trace EXCEPT ![17].bal = 1]
+OneVoteShort == [Trace EXCEPT ![19] = Trace[1]]
 =============================================================================

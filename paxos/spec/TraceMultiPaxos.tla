@@ -10,10 +10,12 @@
 (* again; the other messages leave at once. Hence three actions are looser than MultiPaxos's:    *)
 (* a promise may tell of a shorter prefix than its node has known, a node that learns something  *)
 (* again does nothing, and it may learn before its own vote is durable.                          *)
-EXTENDS MultiPaxos, Sequences
-CONSTANT Events
+EXTENDS MultiPaxos, TraceData
+CONSTANT Events       \* the run: Trace of TraceData, or a corruption of it
 VARIABLE at           \* the number of the next event
 all == <<vars, at>>
+
+Majorities == {q \in SUBSET TraceNodes : 2 * Cardinality(q) > Cardinality(TraceNodes)}
 
 TraceInit == Init /\ at = 1
 

@@ -58,7 +58,7 @@ TypeOK == /\ votes \in [Acceptor -> SUBSET (Ballot \X Value)]
 OneValuePerBallot == \A a, c \in Acceptor, b \in Ballot, v, w \in Value :
                        VotedFor(a, b, v) /\ VotedFor(c, b, w) => v = w
 
-\* A value is safe at b when every lower ballot can no longer choose another one.
+\* A value is safe at b when no lower ballot chose another one, or still can.
 NoneOtherChoosableAt(c, v) ==
   \E q \in Quorum1 : \A a \in q : VotedFor(a, c, v) \/ (promised[a] > c /\ DidNotVoteAt(a, c))
 SafeAt(b, v) == \A c \in 0..(b - 1) : NoneOtherChoosableAt(c, v)

@@ -110,7 +110,8 @@ Next == \/ Arrive \/ Serve
                              \/ \E c \in Ballot : Copy(b, c)
                              \/ \E s \in Slot : Phase2a(b, s)
         \/ \E a \in Acceptor : \/ Echo(a)
-                               \/ \E b \in Ballot : Phase1b(a, b) \/ \E s \in Slot : Phase2b(a, b, s)
+                               \/ \E b \in Ballot : \/ Phase1b(a, b)
+                                                    \/ \E s \in Slot : Phase2b(a, b, s)
 Spec == Init /\ [][Next]_vars
 
 TypeOK == /\ promised \in [Acceptor -> Ballot]

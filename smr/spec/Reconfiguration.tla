@@ -52,7 +52,7 @@ Reported(a, b, s) ==
   IF Broken = "cut" /\ s > Alpha THEN {} ELSE {c \in 1..(b - 1) : <<s, c>> \in cast[a]}
 \* Acceptors that have a snapshot say "chosen"; a wrong elect takes their silence for no vote.
 MaySkip(q, s) == IF Broken = "truncated" /\ s <= Longest THEN SUBSET q ELSE {{}}
-\* A change that could no longer take effect below the last slot would only add states.
+\* A change that takes effect past the last slot would only add states.
 Free(b, s) == {Mark[b]} \cup (IF s + 1 <= Slots THEN {Change} ELSE {})
 Window == IF Broken = "window" THEN Alpha + 1 ELSE Alpha
 

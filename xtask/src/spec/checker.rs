@@ -186,26 +186,15 @@ mod tests {
     #[test]
     fn a_wrong_variant_must_break_what_it_is_said_to_break() {
         let violated = row(Expected::Violated("P".into()), 7);
-        for (line, good) in [
-            (
-                r#"{"status":"invariant_violation","invariant_name":"P","stats":{"states_explored":7}}"#,
-                true,
-            ),
-            (
-                r#"{"status":"liveness_violation","property":"P","stats":{"states_explored":7}}"#,
-                true,
-            ),
-            (
-                r#"{"status":"refinement_violation","alias":"P","stats":{"states_explored":7}}"#,
-                true,
-            ),
-            (
-                r#"{"status":"invariant_violation","invariant_name":"Q","stats":{"states_explored":7}}"#,
-                false,
-            ),
-            (r#"{"status":"ok","stats":{"states_explored":7}}"#, false),
+        for (what, good) in [
+            (r#""status":"invariant_violation","invariant_name":"P""#, true),
+            (r#""status":"liveness_violation","property":"P""#, true),
+            (r#""status":"refinement_violation","alias":"P""#, true),
+            (r#""status":"invariant_violation","invariant_name":"Q""#, false),
+            (r#""status":"ok""#, false),
         ] {
-            assert_eq!(complaint(line, &violated).is_none(), good, "{line}");
+            let line = format!(r#"{{{what},"stats":{{"states_explored":7}}}}"#);
+            assert_eq!(complaint(&line, &violated).is_none(), good, "{line}");
         }
     }
 

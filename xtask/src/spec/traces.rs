@@ -88,7 +88,7 @@ fn lay_out(specification: &Path, run: &Path, folder: &Path) -> Outcome {
     let copy = |from: &Path, to: &Path| {
         fs::copy(from, to).map(drop).map_err(|error| Failure::io("copy", from, &error))
     };
-    for module in ["MultiPaxos.tla", "TraceMultiPaxos.tla", "MCTraceMultiPaxos.tla"] {
+    for module in ["MultiPaxos.tla", "TraceMultiPaxos.tla"] {
         copy(&specification.join(module), &folder.join(module))?;
     }
     let file = format!("{MODEL}.cfg");
@@ -109,7 +109,7 @@ fn row(folder: PathBuf) -> Row {
 }
 
 const SPECIFICATION: &str = "paxos/spec";
-const MODEL: &str = "MCTraceMultiPaxos";
+const MODEL: &str = "TraceMultiPaxos";
 /// The invariant whose violation means that the run was followed to its end.
 const NOT_ACCEPTED: &str = "NotAccepted";
 const CORRUPT: &str = "bad-";
