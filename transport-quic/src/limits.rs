@@ -16,9 +16,9 @@ pub const ALPN_CLIENT: &[u8] = b"synod-client/1";
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Largest frame on the control lane. Its messages are short as a rule, but an answer that lists
-/// many slots is lawful.
-pub const CONTROL_FRAME_BYTES_MAX: usize = 4 * MIB;
+/// Largest frame on the control lane: its messages are short, and it must stay quick. What is
+/// longer belongs on the bulk lane.
+pub const CONTROL_FRAME_BYTES_MAX: usize = 256 * KIB;
 /// Largest frame on the log lane.
 pub const LOG_FRAME_BYTES_MAX: usize = 4 * MIB;
 /// Largest frame on the bulk lane.
@@ -29,7 +29,7 @@ pub const CLIENT_FRAME_BYTES_MAX: usize = MIB + 64 * KIB;
 pub(crate) const PREFACE_FRAME_BYTES_MAX: usize = 64;
 
 /// Bytes that may wait for one peer on the control lane.
-pub const CONTROL_QUEUE_BYTES_MAX: usize = 8 * MIB;
+pub const CONTROL_QUEUE_BYTES_MAX: usize = MIB;
 /// Bytes that may wait for one peer on the log lane.
 pub const LOG_QUEUE_BYTES_MAX: usize = 16 * MIB;
 /// Bytes that may wait for one peer on the bulk lane.

@@ -239,6 +239,51 @@ async fn a_larger_epoch_lets_no_stale_frame_through() {
     }
 }
 
+/// The same with many small frames: the reader of the old stream has some of them in its hands
+/// while it waits for a place in the inbox.
+#[tokio::test]
+async fn a_larger_epoch_lets_no_small_stale_frame_through() {
+    const OLD: u32 = 50_000;
+    const FRESH: u32 = 500;
+    let inbox_max = synod_transport_quic::limits::INBOX_EVENTS_MAX;
+    let authority = Authority::new("a");
+    let (one, mut two) = pair(&authority).await;
+    for _ in 0..OLD {
+        assert_eq!(one.handle.send_log(PeerId(2), Epoch(1), numbered(0, 60)), Sent::Queued);
+    }
+    until("the inbox is full", || two.inbox.len() == inbox_max).await;
+    for tag in 1..=FRESH {
+        assert_eq!(one.handle.send_log(PeerId(2), Epoch(2), numbered(tag, 60)), Sent::Queued);
+    }
+    // The fresh stream has to arrive while the old reader still waits; a datagram sent after it
+    // would be dropped, so the other direction tells.
+    until("the fresh frames are at the other end's door", || {
+        two.handle.send_datagram(PeerId(1), numbered(0, 8));
+        one.inbox.len() > 50
+    })
+    .await;
+    let (mut old, mut last) = (0, 0);
+    while last < FRESH {
+        // One place at a time, so that the readers of both streams take turns.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+        if let PeerEvent::Frame { bytes, .. } = two.next().await {
+            match number(&bytes) {
+                0 => {
+                    assert_eq!(last, 0, "a stale frame after a fresh one");
+                    old += 1;
+                }
+                tag => {
+                    assert_eq!(tag, last + 1);
+                    last = tag;
+                }
+            }
+        }
+    }
+    assert!((inbox_max as u32..OLD).contains(&old), "{old} stale frames");
+}
+
 #[tokio::test]
 async fn a_cut_is_reported_in_time_and_a_healed_link_comes_back_soon() {
     let authority = Authority::new("a");
