@@ -50,7 +50,7 @@ pub async fn serve(config: &ServerConfig) -> Exit {
 fn node_config(config: &ServerConfig) -> Config {
     Config {
         node: NodeId::new(config.node),
-        cluster: config.cluster.clone(),
+        cluster: Some(config.cluster.clone()),
         members: config.peers.iter().map(|(id, at)| (NodeId::new(*id), *at)).collect(),
         peer_listen: config.peer_listen,
         client_listen: config.client_listen,

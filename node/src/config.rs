@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use synod_paxos::NodeId;
@@ -15,8 +15,8 @@ use synod_paxos::NodeId;
 pub struct Config {
     /// Who this node is; its certificate says the same.
     pub node: NodeId,
-    /// The UUID of the cluster; the certificate says the same.
-    pub cluster: String,
+    /// The UUID of the cluster; if it is given, the certificate must say the same.
+    pub cluster: Option<String>,
     /// Every node of the cluster, this one included, and where the others reach it.
     pub members: BTreeMap<NodeId, SocketAddr>,
     /// Where to listen to the other nodes; port 0 takes a free one.
@@ -46,6 +46,18 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its private key, readable by its owner alone.
     pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Names the files that `synod-kv init` made in `folder` for `node-1`, `client` and so on.
+    #[must_use]
+    pub fn in_folder(folder: &Path, name: &str) -> Self {
+        Self {
+            authority: folder.join("ca/ca.pem"),
+            certificate: folder.join(format!("{name}.pem")),
+            key: folder.join(format!("{name}.key")),
+        }
+    }
 }
 
 /// How fast failures are noticed.
@@ -111,6 +123,39 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Makes the configuration of a node whose certificates `synod-kv init` put into `folder`, and
+    /// whose journal is to be there, too. Its clients are served on a free port of the same host.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use synod_node::{Config, NodeId};
+    ///
+    /// let members = [(NodeId::new(1), ([127, 0, 0, 1], 7001).into())].into();
+    /// let config = Config::in_folder(Path::new("cluster"), NodeId::new(1), members);
+    /// assert_eq!(config.data, Path::new("cluster/data/node-1"));
+    /// assert_eq!(config.check(), Ok(()));
+    /// ```
+    #[must_use]
+    pub fn in_folder(folder: &Path, node: NodeId, members: BTreeMap<NodeId, SocketAddr>) -> Self {
+        let name = format!("node-{node}");
+        let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
+        let peer_listen = members.get(&node).copied().unwrap_or(localhost);
+        Self {
+            node,
+            cluster: None,
+            members,
+            peer_listen,
+            client_listen: SocketAddr::new(peer_listen.ip(), 0),
+            data: folder.join("data").join(&name),
+            create_data: true,
+            segment_bytes: SEGMENT_BYTES,
+            tls: TlsFiles::in_folder(folder, &name),
+            timing: Timing::default(),
+        }
+    }
+
     /// Checks what holds for any source of the configuration.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use synod_journal::{
 use synod_paxos::{Ballot, Synced};
 use synod_smr::wire::record::{JournalRecord, decode_record, encode_record, encode_replica_record};
 use synod_smr::{Batch, Disk, Effects, Record, Recovering, Replica, StateMachine};
+use synod_transport_quic::ClusterId;
 use tokio::sync::mpsc;
 
 use crate::config::Config;
@@ -56,9 +57,10 @@ pub(crate) struct JournalWriter {
 /// Reads the journal and makes this start durable.
 pub(crate) fn recover<M: StateMachine>(
     config: &Config,
+    cluster: ClusterId,
     machine: M,
 ) -> Result<Recovered<M>, StartError> {
-    let identity = format!("synod/{}/node/{}", config.cluster, config.node.number());
+    let identity = format!("synod/{cluster}/node/{}", config.node.number());
     let mut options = Options::new(identity.as_bytes());
     options.create = if config.create_data { Create::IfMissing } else { Create::Never };
     options.segment_bytes = config.segment_bytes;

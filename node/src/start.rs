@@ -16,8 +16,8 @@ use std::thread;
 use synod_paxos::{Brand, Configuration, NodeId};
 use synod_smr::{Effects, StateMachine};
 use synod_transport_quic::{
-    BindError, ClientNames, ClientPort, ClientPortConfig, Credentials, Incarnation, PeerConfig,
-    PeerEndpoint, PeerId, Role, TlsError, limits,
+    BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
+    PeerConfig, PeerEndpoint, PeerId, Role, TlsError, limits,
 };
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
@@ -97,9 +97,9 @@ where
     config.check()?;
     let credentials =
         Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?;
-    check_identity(&config, &credentials)?;
+    let cluster = check_identity(&config, &credentials)?;
     make_parents(&config)?;
-    let recovered = journal::recover(&config, machine)?;
+    let recovered = journal::recover(&config, cluster, machine)?;
     let incarnation = recovered.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
@@ -237,14 +237,16 @@ fn voters(config: &Config) -> Configuration {
     Configuration::majority(members).expect("the members were counted, and a map names each once")
 }
 
-fn check_identity(config: &Config, credentials: &Credentials) -> Result<(), StartError> {
+/// Checks that the certificate is this node's, and returns the cluster that it names.
+fn check_identity(config: &Config, credentials: &Credentials) -> Result<ClusterId, StartError> {
     let identity = credentials.identity();
-    let wanted = format!("synod://{}/node/{}", config.cluster, config.node.number());
-    let fits = identity.role == Role::Node(PeerId(config.node.number()))
-        && identity.cluster.to_string() == config.cluster;
-    if fits {
-        return Ok(());
+    let found = identity.cluster.to_string();
+    let cluster = config.cluster.as_ref().unwrap_or(&found);
+    let (mine, node) = (PeerId(config.node.number()), config.node.number());
+    if identity.role == Role::Node(mine) && *cluster == found {
+        return Ok(identity.cluster);
     }
+    let wanted = format!("synod://{cluster}/node/{node}");
     Err(StartError::Identity { found: identity.to_string(), wanted })
 }
 

@@ -190,11 +190,7 @@ impl Cluster {
 
     /// Connects from this process; must be called inside a runtime.
     pub(crate) fn client(&self) -> Client {
-        let tls = TlsFiles {
-            authority: self.path("ca/ca.pem"),
-            certificate: self.path("client.pem"),
-            key: self.path("client.key"),
-        };
+        let tls = TlsFiles::in_folder(&self.folder, "client");
         let nodes = self.clients.iter().map(|(id, at)| (NodeId::new(*id), *at)).collect();
         Client::connect(&ClientConfig { nodes, tls }).unwrap()
     }
