@@ -107,6 +107,8 @@ impl<C: PhysicalClock> Hlc<C> {
 
     /// Gives the time of a local event, or of the sending of a message.
     ///
+    /// spec: HybridClock!Now
+    ///
     /// A physical clock that jumped back is no error: the counter goes on.
     ///
     /// # Errors
@@ -118,6 +120,8 @@ impl<C: PhysicalClock> Hlc<C> {
     }
 
     /// Gives the time of the receipt of a message that was sent at `remote`, above it.
+    ///
+    /// spec: HybridClock!Observe
     ///
     /// Old times are always welcome. Call it before anything of the message is made durable: a
     /// time that was refused here and kept anyway poisons the clocks of all who read it.
@@ -139,6 +143,8 @@ impl<C: PhysicalClock> Hlc<C> {
     }
 
     /// Allows times up to `durable`, which the caller has made durable before.
+    ///
+    /// spec: HybridClock!RaiseCeiling
     ///
     /// A value below the present ceiling changes nothing.
     pub fn raise_ceiling(&mut self, durable: HlcTime) {

@@ -125,6 +125,8 @@ impl<N: NodeId> Lamport<N> {
 
     /// Stamps a local event, or the sending of a message.
     ///
+    /// spec: LamportClock!Tick
+    ///
     /// # Errors
     ///
     /// [`Exhausted`] after the last time; the clock is unchanged.
@@ -134,6 +136,8 @@ impl<N: NodeId> Lamport<N> {
 
     /// Stamps the receipt of a message that was sent at `remote`: later than that, and later
     /// than all that this node has stamped.
+    ///
+    /// spec: LamportClock!Observe
     ///
     /// # Errors
     ///

@@ -90,6 +90,8 @@ impl<N> VectorClock<N> {
 impl<N: NodeId> VectorClock<N> {
     /// Counts one event of `node`, and gives the count, from 1 on.
     ///
+    /// spec: VectorClock!Tick
+    ///
     /// # Errors
     ///
     /// [`Exhausted`] when the count is at `u64::MAX`; the clock is unchanged.
@@ -118,6 +120,8 @@ impl<N: NodeId> VectorClock<N> {
     }
 
     /// Receives a message at `node` that was sent with `remote`: merges, then ticks.
+    ///
+    /// spec: VectorClock!Observe
     ///
     /// # Errors
     ///

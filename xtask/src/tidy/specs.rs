@@ -50,21 +50,9 @@ impl<'a> Module<'a> {
             return names.split_whitespace().map(String::from).collect();
         }
         let definitions = definitions(&self.text);
-        let mut found = BTreeSet::new();
-        let mut open = vec!["Next"];
-        let mut seen = BTreeSet::new();
-        while let Some(name) = open.pop() {
-            let Some(body) = definitions.get(name) else { continue };
-            if !seen.insert(name) {
-                continue;
-            }
-            if changes_state(body) {
-                found.insert(name.to_owned());
-            } else {
-                open.extend(identifiers(body));
-            }
-        }
-        found
+        let next = definitions.get("Next").map_or("", String::as_str);
+        let named = identifiers(next).filter(|name| leads_to_change(&definitions, name));
+        named.map(String::from).collect()
     }
 }
 
@@ -151,22 +139,23 @@ fn excused(tree: &Tree, module: &Module<'_>) -> BTreeSet<String> {
     names
 }
 
-/// Finds a module without a model, and a model without a configuration.
+/// Finds a module that no model uses, and a model without a configuration.
 fn configured(tree: &Tree, module: &Module<'_>) -> Vec<Finding> {
     let beside = || tree.files.iter().filter(|file| file.folder() == module.file.folder());
-    let missing = if module.is_protocol() {
-        let uses = |file: &&File| {
-            let model = file.name().starts_with("MC") && file.name().ends_with(".tla");
-            model && identifiers(&file.text).any(|name| name == module.name)
-        };
-        (beside().find(uses).is_none()).then_some("no MC module extends it")
-    } else {
+    let missing = if module.is_model() {
         let own =
             |file: &&File| file.name().ends_with(".cfg") && file.name().starts_with(module.name);
         let below = format!("{}/cfg", module.file.folder());
         let mut below = tree.files.iter().filter(|file| file.folder() == below);
         let found = beside().find(own).or_else(|| below.find(own));
         found.is_none().then_some("it has no .cfg beside it")
+    } else {
+        let uses = |file: &&File| {
+            let other = Module::read(file).filter(|other| other.name != module.name);
+            let checks = other.is_some_and(|other| !other.is_protocol());
+            checks && identifiers(&file.text).any(|name| name == module.name)
+        };
+        beside().find(uses).is_none().then_some("no MC module extends it")
     };
     missing.into_iter().map(|what| Finding::new(&module.file.path, 0, what)).collect()
 }
@@ -222,7 +211,21 @@ fn definitions(text: &str) -> BTreeMap<&str, String> {
     found
 }
 
-/// Says whether a definition speaks of the next state itself.
+/// Says whether a definition changes the state, itself or through what it names.
+fn leads_to_change(definitions: &BTreeMap<&str, String>, name: &str) -> bool {
+    let mut open = vec![name];
+    let mut seen = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        let Some(body) = definitions.get(name).filter(|_| seen.insert(name)) else { continue };
+        if changes_state(body) {
+            return true;
+        }
+        open.extend(identifiers(body));
+    }
+    false
+}
+
+/// Says whether a text speaks of the next state.
 fn changes_state(body: &str) -> bool {
     let primed = body.match_indices('\'').any(|(at, _)| {
         let before = body[..at].chars().next_back();
@@ -243,12 +246,12 @@ mod tests {
     use super::*;
 
     const SPEC: &str = "---- MODULE Toy ----\n\
-        Vote(a) == votes' = votes \\cup {a} \\* Lose\n\
+        Send(a) == votes' = votes \\cup {a} \\* Lose\n\
+        Vote(a) == a > 1 /\\ Send(a)\n\
         Lose == UNCHANGED votes\n\
         Quorum == 2\n\
-        Group == \\E a \\in Quorum : Vote(a)\n\
         Other == x' = 1\n\
-        Next == Group \\/ Lose\n\
+        Next == \\/ \\E a \\in Quorum : Vote(a)\n     \\/ Lose\n\
         ====\n";
 
     const MODEL: &str = "---- MODULE MCToy ----\nEXTENDS Toy\n====\n";
@@ -264,7 +267,7 @@ mod tests {
     const MARKED: &str = "//! A.\n/// Votes.\n///\n/// spec: Toy!Vote\nfn on_vote() {}\n";
 
     #[test]
-    fn next_is_followed_through_groups_to_what_changes_state() {
+    fn actions_are_what_next_names_and_what_changes_the_state() {
         let file = File::of("p/spec/Toy.tla", SPEC);
         let actions = Module::read(&file).map(|module| module.actions());
         let wanted = ["Lose", "Vote"].map(String::from);
@@ -297,14 +300,14 @@ mod tests {
 
     #[test]
     fn a_second_carrier_and_an_orphan_are_found() {
-        let more = "//! B.\n// spec: Toy!Vote, Toy!Group, Nowhere!At\n";
+        let more = "//! B.\n// spec: Toy!Vote, Toy!Send, Nowhere!At\n";
         let found =
             findings(&[("p/spec/README.md", README), ("p/src/a.rs", MARKED), ("p/src/b.rs", more)]);
         assert_eq!(
             found,
             [
                 "p/src/b.rs:2: a second handler is marked `spec: Toy!Vote`",
-                "p/src/b.rs:2: `Toy!Group` is no action of a spec",
+                "p/src/b.rs:2: `Toy!Send` is no action of a spec",
                 "p/src/b.rs:2: `Nowhere!At` is no action of a spec",
             ]
         );
