@@ -49,8 +49,9 @@ pub fn check_history(history: &History, model: ModelName, budget: Budget) -> Rep
 fn judge_all(parts: &[Part<'_>], meter: &mut Meter) -> Judgement {
     let mut witness = Vec::new();
     let mut hard = Vec::new();
+    let share = if parts.len() == 1 { 1 } else { SHARE };
     for part in parts {
-        match meter.with_share(SHARE, |meter| judge(part, meter)) {
+        match meter.with_share(share, |meter| judge(part, meter)) {
             Ok(Ok(order)) => witness.extend(order),
             Ok(Err(core)) => return Judgement::Illegal { core: *core },
             Err(_) => hard.push(part),
