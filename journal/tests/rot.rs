@@ -22,7 +22,11 @@ enum Verdict {
 }
 
 fn judge(disk: &SimDisk, expected: &Found) -> Verdict {
-    match open(disk) {
+    let contents = || files(disk).iter().map(|file| disk.contents(file)).collect::<Vec<_>>();
+    let before = contents();
+    let opened = open(disk);
+    assert!(opened.is_ok() || contents() == before, "a refusal changes nothing");
+    match opened {
         Ok((_, _, found)) => {
             assert_eq!(&found, expected, "a loss or a change in silence");
             Verdict::Identical
