@@ -16,7 +16,7 @@ use crate::accept::note;
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::endpoint::DownReason;
 use crate::identity::{ClusterId, PeerId, Role};
-use crate::lanes::{LaneQueue, Sent};
+use crate::lanes::{DropReason, LaneQueue, Sent};
 use crate::limits;
 use crate::preface::{Hello, Incarnation};
 use crate::refusal::{CloseCode, Refusal, Refused, shorten};
@@ -52,7 +52,7 @@ pub struct ClientDialer {
     counters: Arc<Counters>,
 }
 
-/// Talks to one node.
+/// Talks to one node. Dropping it, or both its halves, closes the connection.
 #[derive(Debug)]
 pub struct ClientConnection {
     sender: ClientSender,
@@ -65,7 +65,7 @@ pub struct ClientSender {
     connection: Connection,
     requests: Arc<LaneQueue>,
     counters: Arc<Counters>,
-    _writer: Arc<Mutex<JoinSet<()>>>,
+    shared: Arc<Shared>,
 }
 
 /// The receiving half of a connection.
@@ -75,6 +75,15 @@ pub struct ClientReceiver {
     reader: FrameReader,
     incarnation: Incarnation,
     counters: Arc<Counters>,
+    _shared: Arc<Shared>,
+}
+
+/// What both halves hold: the last of them says goodbye.
+#[derive(Debug)]
+struct Shared {
+    connection: Connection,
+    /// The writer's task, which ends with the last half.
+    _writer: Mutex<JoinSet<()>>,
 }
 
 impl ClientDialer {
@@ -218,15 +227,22 @@ impl ClientConnection {
         ));
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run(Arc::clone(&requests)));
+        let shared =
+            Arc::new(Shared { connection: connection.clone(), _writer: Mutex::new(tasks) });
         let sender = ClientSender {
             connection: connection.clone(),
             requests,
             counters: Arc::clone(counters),
-            _writer: Arc::new(Mutex::new(tasks)),
+            shared: Arc::clone(&shared),
         };
-        let counters = Arc::clone(counters);
-        let incarnation = hello.incarnation;
-        Self { sender, receiver: ClientReceiver { connection, reader, incarnation, counters } }
+        let receiver = ClientReceiver {
+            connection,
+            reader,
+            incarnation: hello.incarnation,
+            counters: Arc::clone(counters),
+            _shared: shared,
+        };
+        Self { sender, receiver }
     }
 }
 
@@ -236,7 +252,7 @@ impl ClientSender {
     pub fn send(&self, request: Bytes) -> Sent {
         if self.connection.close_reason().is_some() {
             self.counters.add(Count::DroppedNoLink);
-            return Sent::Dropped(crate::lanes::DropReason::NoLink);
+            return Sent::Dropped(DropReason::NoLink);
         }
         match self.requests.push(request) {
             Ok(()) => {
@@ -257,8 +273,20 @@ impl ClientSender {
 
     /// Closes the connection; requests that wait are lost.
     pub fn close(&self) {
+        self.shared.say_goodbye();
+    }
+}
+
+impl Shared {
+    fn say_goodbye(&self) {
         let code = CloseCode::ClosedByOwner;
         self.connection.close(code.varint(), code.text().as_bytes());
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.say_goodbye();
     }
 }
 

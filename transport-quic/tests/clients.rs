@@ -190,7 +190,10 @@ async fn connections_are_bounded_and_a_place_is_free_again_after_a_goodbye() {
         other => panic!("a fifth connection: {other:?}"),
     }
     drop(kept.pop());
-    assert!(matches!(soon(inbox.recv()).await, Some(ClientEvent::Closed { .. })));
+    let Some(ClientEvent::Closed { reason, .. }) = soon(inbox.recv()).await else { panic!() };
+    let told = matches!(&reason, DownReason::ClosedByPeer { code, .. }
+        if *code == CloseCode::ClosedByOwner as u64);
+    assert!(told, "{reason:?}");
     until("a place is free", || port.connections() == 3).await;
     let _again = connect(&dialer, &port).await;
     connected(&mut inbox).await;

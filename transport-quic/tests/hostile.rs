@@ -132,6 +132,58 @@ async fn an_oversized_control_frame_ends_the_link_after_the_lawful_ones() {
     assert!(matches!(node.next().await, PeerEvent::Down { .. }));
 }
 
+/// Members that connect and say nothing: there are at most 64 such, and above 16 of them callers
+/// prove their address first.
+#[tokio::test]
+async fn silent_callers_are_bounded_and_outlived() {
+    let authority = Authority::new("a");
+    let (mut node, _hole) = lone_node(&authority);
+    let at = node.handle.local_addr();
+    let caller = posing_as_node(&authority, 1);
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(soon(caller.call(at)).await.unwrap());
+    }
+    let retries = node.handle.counters().count(Count::Retries);
+    assert!((16..=48).contains(&retries), "{retries} of 64 proved their address");
+    let error = soon(caller.call(at)).await.map(|_| ()).unwrap_err();
+    assert!(matches!(error, quinn::ConnectionError::ConnectionClosed(_)), "{error}");
+    let refused =
+        |node: &Node| node.handle.counters().refused(RefusedBy::Here, Refusal::Overloaded);
+    assert_eq!(refused(&node), 1);
+    assert_eq!(node.inbox.try_recv(), None);
+    // Their time ends after three seconds, and a caller with manners is heard.
+    soon(silent[0].closed()).await;
+    let mut met = None;
+    while met.is_none() {
+        met = caller.call(at).await.ok();
+    }
+    let connection = met.unwrap();
+    let _control = open(&connection, &[preface(1, 0), hello(1, 9)].concat()).await;
+    assert_eq!(node.up(1).await, Incarnation(9));
+}
+
+/// Half a frame, and then only keep-alives: after ten seconds the connection is closed.
+#[tokio::test]
+async fn a_client_that_stops_within_a_frame_is_closed() {
+    let authority = Authority::new("a");
+    let (port, mut inbox) = support::client_port(&authority, 1, ClientNames::AnyCertified);
+    let proof = authority.issue(&Profile::client(CLUSTER, "app"));
+    let caller = Caller::new(Some(proof), ALPN_CLIENT);
+    let connection = soon(caller.call(port.local_addr())).await.unwrap();
+    let (mut send, _receive) = soon(connection.open_bi()).await.unwrap();
+    let half = [&frame(b"whole")[..], &10u32.to_le_bytes(), b"half"].concat();
+    send.write_all(&[preface(4, 0), hello(1, 0), half].concat()).await.unwrap();
+    let (code, _) = application_close(&soon(connection.closed()).await);
+    assert_eq!(code, CloseCode::Stalled as u64);
+    let mut events = Vec::new();
+    while !matches!(events.last(), Some(ClientEvent::Closed { .. })) {
+        events.push(soon(inbox.recv()).await.unwrap());
+    }
+    let whole = |event: &&ClientEvent| matches!(event, ClientEvent::Request { bytes, .. } if bytes == "whole");
+    assert_eq!((events.len(), events.iter().filter(whole).count()), (3, 1));
+}
+
 #[tokio::test]
 async fn another_wire_version_is_refused_by_name() {
     let authority = Authority::new("a");
