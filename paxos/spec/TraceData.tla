@@ -1,7 +1,8 @@
 ----------------------------- MODULE TraceData -----------------------------
-(* A recorded run, as the code's trace writer prints it. Ballots are numbered from 1 in their    *)
-(* order, slots from 1, nodes and decrees by name; TraceOwners[b] leads ballot b. This one was   *)
-(* written by hand: an elect finds a vote above a gap, fills the gap, and others learn.          *)
+(* A recorded run, as the code's trace writer prints it for TraceMultiPaxos to follow. Ballots   *)
+(* are numbered from 1 in their order, slots from 1, nodes and decrees by name; TraceOwners[b]   *)
+(* leads ballot b. This one was written by hand: an elect finds a vote above a gap, fills the    *)
+(* gap, and others learn.                                                                        *)
 EXTENDS Naturals, Sequences
 TraceNodes == {"n1", "n2", "n3"}
 TraceOwners == <<"n1", "n2", "n1">>
