@@ -1,5 +1,5 @@
 //! Measures how long an append and its sync take: into a growing file, into preallocated zeros, and
-//! through the journal.
+//! through the journal; and how long the journal then takes to open.
 //!
 //! Usage: `sync_latency [directory [seconds [record bytes]]]`. Figures are left to the reader: they
 //! are those of the disk under the directory. Claim kept: the three cases take turns, so that a
@@ -18,6 +18,8 @@ use synod_journal::{HardState, Journal, Options, RealDisk, Records};
 const ROUNDS: u32 = 6;
 /// Bytes of the preallocated file.
 const PREALLOCATED: u64 = 64 << 20;
+/// Whose journal it is.
+const IDENTITY: &[u8] = b"sync latency";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -58,6 +60,11 @@ fn measure(directory: &Path, time: Duration, bytes: usize) -> Result<(), Box<dyn
         writeln!(out, "\n{name}")?;
         write_histogram(&mut out, latencies)?;
     }
+    drop(journal);
+    let (begun, mut records) = (Instant::now(), 0_u64);
+    let path = directory.join("journal");
+    Journal::open(RealDisk, &path, &Options::new(IDENTITY), |_| records += 1)?;
+    writeln!(out, "\nopening a journal of {records} records: {:?}", begun.elapsed())?;
     Ok(())
 }
 
@@ -124,7 +131,7 @@ struct Through {
 
 impl Through {
     fn new(directory: &Path, bytes: usize) -> Result<Self, Box<dyn Error>> {
-        let options = Options::new(b"sync latency");
+        let options = Options::new(IDENTITY);
         let path = directory.join("journal");
         let (journal, _) = Journal::open(RealDisk, &path, &options, |_| {})?;
         let records = [vec![7; bytes]].into_iter().collect();
