@@ -261,7 +261,13 @@ impl<M: StateMachine> Driver<M> {
             // The timers that a step sets are drawn at once, or they would miss this turn.
             self.set_timers(present);
         }
-        self.reporter.report(present, &self.metrics);
+        if self.reporter.is_due(present, &self.metrics) {
+            self.log_metrics();
+        }
+    }
+
+    fn log_metrics(&self) {
+        self.metrics.log(&self.peers.counters(), &self.clients.counters());
     }
 
     fn is_done(&self) -> bool {
@@ -271,7 +277,7 @@ impl<M: StateMachine> Driver<M> {
     }
 
     async fn close(self) -> Result<(), NodeError> {
-        self.metrics.log();
+        self.log_metrics();
         // The inboxes go first: the ports wait for nobody to read the last events.
         drop((self.peer_events, self.client_events));
         tokio::join!(self.clients.close(), self.peers.close());

@@ -1,11 +1,12 @@
 //! What the node has counted since it started, and the line that says so from time to time.
 //!
 //! Counting is a plain addition on the one thread of the loop. The transport counts its own drops
-//! and refusals, and adds them to the line.
+//! and refusals, which the line shows beside.
 
 use std::time::Duration;
 
 use synod_clock::Moment;
+use synod_transport_quic::CountersSnapshot;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,23 +51,21 @@ impl Reporter {
         Self { due: present + REPORT_PERIOD, last: Metrics::default() }
     }
 
-    /// Logs the counts if it is time, and something has happened.
-    pub(crate) fn report(&mut self, present: Moment, metrics: &Metrics) {
+    /// Tells whether it is time to log the counts, and something has happened since.
+    pub(crate) fn is_due(&mut self, present: Moment, metrics: &Metrics) -> bool {
         if present < self.due {
-            return;
+            return false;
         }
         self.due = present + REPORT_PERIOD;
         let busy = metrics.requests != self.last.requests || metrics.records != self.last.records;
         self.last = *metrics;
-        if busy {
-            metrics.log();
-        }
+        busy
     }
 }
 
 impl Metrics {
-    /// Logs the counts since the start.
-    pub(crate) fn log(&self) {
+    /// Logs the counts since the start, with what the transport counted at either port.
+    pub(crate) fn log(&self, peers: &CountersSnapshot, clients: &CountersSnapshot) {
         tracing::info!(
             turns = self.turns,
             steps = self.steps,
@@ -81,9 +80,18 @@ impl Metrics {
             log_reads = self.log_reads,
             log_reads_dropped = self.log_reads_dropped,
             pauses = self.pauses,
+            peer_port = counted(peers),
+            client_port = counted(clients),
             "counts since the start"
         );
     }
+}
+
+/// Writes what a port has counted at all.
+fn counted(counters: &CountersSnapshot) -> String {
+    let counted = counters.counts().filter(|(_, number)| *number > 0);
+    let words: Vec<String> = counted.map(|(count, number)| format!("{count:?}={number}")).collect();
+    words.join(" ")
 }
 
 /// How often the counts are logged while there is work.

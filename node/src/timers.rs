@@ -14,6 +14,9 @@ use synod_clock::Moment;
 #[derive(Clone, Debug)]
 pub(crate) struct Timers<K> {
     due: BTreeMap<K, Moment>,
+    /// A grace was given, and no timer was in time since: a process that is always late would
+    /// otherwise get one after the other and never fire.
+    graced: bool,
 }
 
 /// What the timers ask of the driver.
@@ -29,7 +32,7 @@ pub(crate) enum Fired<K> {
 
 impl<K: Copy + Ord> Timers<K> {
     pub(crate) const fn new() -> Self {
-        Self { due: BTreeMap::new() }
+        Self { due: BTreeMap::new(), graced: false }
     }
 
     /// Sets a timer, in place of the earlier one of that name.
@@ -51,7 +54,10 @@ impl<K: Copy + Ord> Timers<K> {
             return Fired::None;
         }
         let late = present.since(at);
-        if late > PAUSE_MIN {
+        if late <= PAUSE_MIN {
+            self.graced = false;
+        } else if !self.graced {
+            self.graced = true;
             for due in self.due.values_mut().filter(|due| **due <= present) {
                 *due = present + PAUSE_GRACE;
             }
@@ -104,5 +110,23 @@ mod tests {
         assert_eq!(timers.fire(after), Fired::Timer('b'));
         assert_eq!(timers.fire(after), Fired::None);
         assert_eq!(timers.next(), Some(ms(2000)));
+    }
+
+    #[test]
+    fn a_process_that_is_always_late_fires_all_the_same() {
+        let mut timers = Timers::new();
+        timers.set('a', ms(10));
+        assert_eq!(timers.fire(ms(210)), Fired::Paused(Duration::from_millis(200)));
+        assert_eq!(timers.fire(ms(410)), Fired::Timer('a'));
+        timers.set('a', ms(450));
+        assert_eq!(timers.fire(ms(650)), Fired::Timer('a'), "one grace is enough");
+        timers.set('a', ms(700));
+        assert_eq!(timers.fire(ms(701)), Fired::Timer('a'));
+        timers.set('a', ms(710));
+        assert_eq!(
+            timers.fire(ms(999)),
+            Fired::Paused(Duration::from_millis(289)),
+            "another pause"
+        );
     }
 }

@@ -106,6 +106,41 @@ async fn values_of_the_largest_size_are_kept_and_larger_ones_refused() {
     assert!(error.contains("must have at most 1048576 bytes"), "{error}");
 }
 
+/// The core keeps some megabytes of old slots in memory; what is older must be read back.
+#[tokio::test]
+async fn a_node_that_missed_much_is_brought_up_from_the_journals_of_the_others() {
+    let cluster = Cluster::new(3);
+    let mut servers = cluster.start_all();
+    let client = cluster.client();
+    let session = cluster.session(&client);
+    let value = vec![b'x'; 1 << 20];
+    for number in 0..48 {
+        let key = format!("key-{number}");
+        let put = Command::Put { key: Blob(key.as_bytes()), value: Blob(&value) };
+        session.command(&put).await.unwrap();
+        if number == 0 {
+            // The others are a quorum without it.
+            let leader = cluster.leader(&client, &[1, 2, 3]).await;
+            let away = if leader == 3 { 2 } else { 3 };
+            servers.remove(&away).unwrap().kill();
+        }
+    }
+    let away = (1..=3).find(|id| !servers.contains_key(id)).unwrap();
+    servers.insert(away, cluster.start(away));
+    let level = |all: &[Status]| all.iter().all(|status| status.applied == all[0].applied);
+    let found = cluster.statuses_that(&client, &[1, 2, 3], level).await;
+    assert!(found.iter().all(|status| status.digest == found[0].digest), "{found:?}");
+    let read_back = servers.values_mut().any(|server| {
+        server.terminate();
+        assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.stderr());
+        server
+            .stderr()
+            .lines()
+            .any(|line| line.contains("counts since the start") && !line.contains(" log_reads=0 "))
+    });
+    assert!(read_back, "nothing was read back, so this test has shown nothing");
+}
+
 #[test]
 fn the_bridge_speaks_line_json() {
     let cluster = Cluster::new(3);
