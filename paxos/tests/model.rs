@@ -51,42 +51,59 @@ fn is_large() -> bool {
 
 #[test]
 fn two_rivals_and_no_crash() {
-    explore("single, 2 rivals", Single { rounds: [1, 1], crashes: 0 }, 0);
+    explore("single, 2 rivals", Single { rounds: [1, 1], crashes: 0 }, 4_025);
 }
 
 #[test]
 fn two_rivals_and_a_crash() {
-    explore("single, 2 rivals, 1 crash", Single { rounds: [1, 1], crashes: 1 }, 0);
+    explore("single, 2 rivals, 1 crash", Single { rounds: [1, 1], crashes: 1 }, 75_991);
 }
 
 #[test]
 fn a_candidate_that_comes_back() {
-    explore("single, 1 candidate twice, 1 crash", Single { rounds: [2, 0], crashes: 1 }, 0);
+    let model = Single { rounds: [2, 0], crashes: 1 };
+    explore("single, 1 candidate twice, 1 crash", model, 24_487);
 }
 
 #[test]
-fn a_log_of_one_slot_and_two_leaders() {
-    explore("log, 2 leaders, 1 slot", Log { campaigns: [1, 1], values: [1, 1], crashes: 0 }, 0);
+fn a_log_and_two_leaders() {
+    let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 0, copies: false };
+    explore("log, 2 leaders", model, 120_431);
 }
 
 #[test]
-fn a_log_of_one_slot_two_leaders_and_a_crash() {
-    let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 1 };
-    explore("log, 2 leaders, 1 slot, 1 crash", model, 0);
+fn a_log_with_copies() {
+    let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 0, copies: true };
+    explore("log, 2 leaders, copies", model, 0);
 }
 
 #[test]
-fn a_log_of_two_slots_and_a_leader_that_comes_back() {
-    let model = Log { campaigns: [2, 0], values: [2, 0], crashes: 1 };
-    explore("log, 1 leader twice, 2 slots, 1 crash", model, 0);
+fn a_log_of_two_slots() {
+    let model = Log { campaigns: [1, 1], values: [2, 0], crashes: 0, copies: false };
+    explore("log, 2 leaders, 2 slots", model, 0);
 }
 
 #[test]
-fn large_bounds_when_asked_for() {
+fn a_log_whose_leader_crashes() {
+    let model = Log { campaigns: [2, 0], values: [1, 0], crashes: 1, copies: false };
+    explore("log, 1 leader twice, 1 crash", model, 28_428);
+}
+
+#[test]
+fn a_log_with_two_leaders_and_a_crash() {
+    let model = Log { campaigns: [1, 1], values: [1, 0], crashes: 1, copies: false };
+    explore("log, 2 leaders, 1 crash", model, 0);
+}
+
+#[test]
+fn larger_bounds_where_asked_for() {
     if !is_large() {
-        println!("skipped: set SYNOD_MODEL=large to explore the larger bounds");
+        println!("skipped: SYNOD_MODEL=large explores the larger bounds");
         return;
     }
     explore("single, 2 rivals, 2 crashes", Single { rounds: [1, 1], crashes: 2 }, 0);
-    explore("log, 2 slots", Log { campaigns: [1, 1], values: [2, 1], crashes: 0 }, 0);
+    let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 1, copies: true };
+    explore("log, 2 leaders, copies, 1 crash", model, 0);
+    let model = Log { campaigns: [1, 1], values: [2, 1], crashes: 0, copies: true };
+    explore("log, 2 leaders, copies, 2 slots", model, 0);
 }

@@ -28,7 +28,8 @@ impl Core for MultiPaxos<V> {
         self.step(Input::Synced(proof), effects);
     }
 
-    fn is_live(&self, _: NodeId, message: &Message<V>) -> bool {
+    fn is_live(&self, _: NodeId, message: &Message<V>, may_crash: bool) -> bool {
+        let promised = self.log().promised();
         match message {
             Message::Bound(Bound::Promise { ballot, .. }) => {
                 matches!(self.leader(), Leader::Preparing(_))
@@ -39,8 +40,16 @@ impl Core for MultiPaxos<V> {
             }
             // It tells of a ballot that Prepare and Accept tell of, too.
             Message::Free(Free::Nack { .. }) => false,
-            Message::Bound(Bound::Prepare { .. })
-            | Message::Free(Free::Accept { .. } | Free::Chosen { .. }) => true,
+            Message::Bound(Bound::Prepare { ballot, .. }) => may_crash || *ballot >= promised,
+            Message::Free(Free::Accept { ballot, first, decrees, chosen }) => {
+                let end = first.number() + decrees.len() as u64;
+                let mut slots = (first.number()..end).map(Slot::new);
+                may_crash
+                    || *ballot >= promised
+                        && (*chosen > self.chosen()
+                            || slots.any(|slot| self.log().voted_in(slot) != Some(*ballot)))
+            }
+            Message::Free(Free::Chosen { chosen, .. }) => may_crash || *chosen > self.chosen(),
         }
     }
 }
@@ -50,6 +59,8 @@ pub(crate) struct Log {
     pub(crate) campaigns: [u8; 2],
     pub(crate) values: [u8; 2],
     pub(crate) crashes: u8,
+    /// Whether decrees are copied, beside being announced.
+    pub(crate) copies: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -116,7 +127,7 @@ impl Model for Log {
             }
         }
         for (from, to) in (0..3).flat_map(|from| (0..3).map(move |to| (from, to))) {
-            if from != to && state.to_copy(from, to).is_some() {
+            if self.copies && from != to && state.to_copy(from, to).is_some() {
                 actions.push(Action::Copy { from, to });
             }
         }

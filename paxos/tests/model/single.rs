@@ -21,7 +21,7 @@ impl Core for Synod<V> {
         self.step(Input::Synced(proof), effects);
     }
 
-    fn is_live(&self, from: NodeId, message: &Message<V>) -> bool {
+    fn is_live(&self, from: NodeId, message: &Message<V>, _: bool) -> bool {
         match message {
             Message::Bound(Bound::Promise { ballot: of, .. }) => match self.proposer() {
                 Proposer::Preparing { ballot, promises, .. } => {

@@ -17,9 +17,10 @@ pub(crate) trait Core: Clone + std::fmt::Debug + Eq + std::hash::Hash {
     fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>);
     /// Hands it a proof.
     fn on_synced(&mut self, proof: Synced, effects: &mut Effects<V>);
-    /// Tells whether a message can still change anything, in this life or a later one. Answers to
-    /// ballots that are over cannot; leaving them out leaves the reachable behaviour as it is.
-    fn is_live(&self, from: NodeId, message: &Message<V>) -> bool;
+    /// Tells whether a message can still change anything: answers to ballots that are over cannot,
+    /// and where no crash can come any more, nor can what was heard already. Leaving such messages
+    /// out leaves the reachable behaviour as it is.
+    fn is_live(&self, from: NodeId, message: &Message<V>, may_crash: bool) -> bool;
 }
 
 /// One node: its core, its disk, and what is on its way to the disk.
@@ -122,6 +123,7 @@ impl<C: Core> World<C> {
         let brand = Brand { node: id, incarnation: u64::from(node.life) };
         node.effects = Effects::new(brand);
         node.core = C::recover(brand, configuration(), &node.disk);
+        self.sync_if_nothing_can_crash();
         self.bury_the_dead();
     }
 
@@ -141,14 +143,26 @@ impl<C: Core> World<C> {
                 }
             }
         }
+        self.sync_if_nothing_can_crash();
         self.bury_the_dead();
     }
 
+    /// Where no crash can come any more, a sync delays messages and nothing else, and the network
+    /// delays them in all ways already: nodes sync at once.
+    fn sync_if_nothing_can_crash(&mut self) {
+        if self.crashes > 0 {
+            return;
+        }
+        while let Some(place) = self.nodes.iter().position(|node| !node.in_flight.is_empty()) {
+            self.act(Act::Sync(place));
+        }
+    }
+
     fn bury_the_dead(&mut self) {
-        let nodes = &self.nodes;
+        let (nodes, may_crash) = (&self.nodes, self.crashes > 0);
         self.network.retain(|packet| {
             let receiver = &nodes[usize::from(packet.to.number()) - 1].core;
-            receiver.is_live(packet.from, &packet.message)
+            receiver.is_live(packet.from, &packet.message, may_crash)
         });
     }
 }
