@@ -48,11 +48,12 @@ pub(crate) fn tail<D: Disk>(
 ) -> Result<Active<D::File>, OpenError> {
     let tally = tail.last.or(before).expect("a log without any frame was refused before");
     let segment = tail.file.header.segment;
-    let least = segment::capacity_for(tail.data_bytes);
-    let full = options.segment_bytes.max(least);
+    let full = options.segment_bytes.max(segment::capacity_for(tail.data_bytes));
+    // A node that starts on a full disk has promises to write before it can do anything.
+    let least = segment::capacity_for(tail.data_bytes + options.reserve_bytes()).min(full);
     let mut written = attempt(directory, segment, full, tally, Some(tail));
     if matches!(written, Err(DraftError::Full)) {
-        // What is there must be readable on a full disk too, and needs no room to spare.
+        // What is there must be readable on a full disk too.
         written = attempt(directory, segment, least, tally, Some(tail));
     }
     // A finished tail needs the segment ahead as its witness; any other can do without.

@@ -203,13 +203,26 @@ fn a_full_disk_lets_recovery_through_with_a_smaller_segment() {
     sync(&mut journal, &mut ledger).unwrap();
     drop(journal);
     // Two segments and an identity are there; a third full one does not fit, a small one does.
-    disk.set_capacity(Some(2 * options.segment_bytes + 20480));
+    disk.set_capacity(Some(2 * options.segment_bytes + (24 << 10)));
     let (mut journal, _, found) = open_with(&disk, &options).unwrap();
     assert_allowed(&ledger, &found);
     append(&mut journal, &mut ledger, &[3000]).unwrap();
     sync(&mut journal, &mut ledger).unwrap();
     drop(journal);
-    // With no room at all, the unused segment gives way.
+    // With less, the segment ahead gives way, and there is room for promises all the same.
+    let copy = disk.kill();
+    copy.set_capacity(Some((24 << 10) + options.segment_bytes + (16 << 10)));
+    let (mut promising, _, found) = open_with(&copy, &options).unwrap();
+    assert_allowed(&ledger, &found);
+    assert!(copy.contents(&path().join("segment-00000002.log")).is_none());
+    copy.set_capacity(Some(0));
+    assert_eq!(promising.prepare().unwrap(), Prepared::Full);
+    for _ in 0..20 {
+        promising.append(&HardState([4; 32]), &mut Records::new()).unwrap();
+        promising.sync().unwrap();
+    }
+    drop(promising);
+    // With no room at all, nothing is lost.
     let copy = disk.kill();
     copy.set_capacity(Some(0));
     assert!(matches!(open_with(&copy, &options), Err(OpenError::Full { .. })));
