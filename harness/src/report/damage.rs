@@ -151,7 +151,7 @@ fn links(html: &mut Html, context: &Context<'_>) {
         );
         html.raw("<tbody>");
         for link in links.iter().take(context.room.rows) {
-            let name = format!("{} &#8594; {}", link.from, link.to);
+            let name = format!("{} &#8594; {}", end(link.from), end(link.to));
             link_row(html, &name, &counts(link));
         }
         left_out(html, links.len(), context.room.rows, 9, "report.json");
@@ -165,6 +165,14 @@ fn links(html: &mut Html, context: &Context<'_>) {
         link_row(html, "all", &sums);
         html.raw("</tfoot>");
     });
+}
+
+/// Returns who is at the end of a link; by its number 0 stands for all clients.
+fn end(number: u16) -> String {
+    match number {
+        0 => "clients".to_owned(),
+        node => node.to_string(),
+    }
 }
 
 fn link_row(html: &mut Html, name: &str, counts: &[u64; 8]) {

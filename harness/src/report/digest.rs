@@ -224,8 +224,9 @@ impl Digest {
         count(&mut self.total, end);
         count(self.rate.at(time_ns), end);
         record(self.latency.at(time_ns), end, took_ns);
-        if end == End::Ok {
-            self.gaps.ok_at(time_ns);
+        match end {
+            End::Ok => self.gaps.ok_at(time_ns),
+            End::Fail | End::Info | End::Open => self.gaps.refused(),
         }
         let function = self.functions.record(call.f);
         count(&mut function.tally, end);
@@ -376,6 +377,19 @@ mod tests {
             (990, "0", "fail"),
         ]);
         assert_eq!(digest.gaps.longest()[0], Gap { start_ns: 900, end_ns: 990 });
+    }
+
+    #[test]
+    fn a_gap_outlives_the_timeouts_within_it() {
+        let digest = check(&[
+            (100, "0", "invoke"),
+            (110, "0", "ok"),
+            (120, "0", "invoke"),
+            (2_000, "0", "info"),
+            (2_001, "0", "invoke"),
+            (2_500, "0", "ok"),
+        ]);
+        assert_eq!(digest.gaps.longest()[0], Gap { start_ns: 120, end_ns: 2_500 });
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Gaps in availability: the longest times without a single operation that certainly happened.
 //!
-//! Time in which no client waits for an answer is no gap: nobody missed anything.
+//! Time in which no client wants anything is no gap: nobody missed anything. A moment in which all
+//! clients have just been refused, and none has called again, is not such a time.
 //! What a gap overlaps is decided from the faults by `availability`; here is only the search.
 
 /// The longest gaps of a run, found in one pass.
@@ -8,6 +9,8 @@
 pub(super) struct Gaps {
     /// The last ok, or the call that ended a time without any call.
     since_ns: u64,
+    /// Whether an operation ended since then otherwise than ok.
+    refused: bool,
     longest: Vec<Gap>,
 }
 
@@ -30,11 +33,19 @@ impl Gap {
 impl Gaps {
     /// Notes that a client calls while no other waits.
     pub(super) fn called_at(&mut self, time_ns: u64) {
-        self.since_ns = self.since_ns.max(time_ns);
+        if !self.refused {
+            self.since_ns = self.since_ns.max(time_ns);
+        }
+    }
+
+    /// Notes that an operation ended otherwise than ok.
+    pub(super) fn refused(&mut self) {
+        self.refused = true;
     }
 
     /// Notes that an operation was acknowledged; times that run backwards are ignored.
     pub(super) fn ok_at(&mut self, time_ns: u64) {
+        self.refused = false;
         if time_ns > self.since_ns {
             self.note(Gap { start_ns: self.since_ns, end_ns: time_ns });
             self.since_ns = time_ns;
@@ -88,6 +99,17 @@ mod tests {
         gaps.ok_at(520);
         assert_eq!(gaps.longest()[0], Gap { start_ns: 500, end_ns: 520 });
         assert_eq!(gaps.longest()[1], Gap { start_ns: 100, end_ns: 110 });
+    }
+
+    #[test]
+    fn a_moment_between_refusals_does_not_end_a_gap() {
+        let mut gaps = Gaps::default();
+        gaps.called_at(100);
+        gaps.ok_at(110);
+        gaps.refused();
+        gaps.called_at(2_000);
+        gaps.ok_at(2_500);
+        assert_eq!(gaps.longest()[0], Gap { start_ns: 110, end_ns: 2_500 });
     }
 
     #[test]

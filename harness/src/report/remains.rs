@@ -144,7 +144,10 @@ fn files(html: &mut Html, context: &Context<'_>) {
             put!(html, "<p><strong>The history could not be read: {}</strong>.", esc(reason))
         }
     }
-    put!(html, " {} had not returned when it ended", counted(digest.open_at_end, "operation"));
+    match digest.open_at_end {
+        0 => html.raw(" Every operation had ended before it did"),
+        open => put!(html, " {} had not returned when it ended", counted(open, "operation")),
+    }
     if digest.out_of_turn > 0 {
         put!(html, "; {} out of turn", counted(digest.out_of_turn, "event"));
     }
