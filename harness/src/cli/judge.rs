@@ -3,11 +3,34 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+use synod_harness::check::command::command;
+use synod_harness::check::{Budget, ModelName};
+use synod_harness::history::foreign::Format;
 use synod_harness::report;
 
 use super::{USAGE, fail};
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// The history.
+    file: PathBuf,
+    /// What it is judged by: register, append, counter, mixed or kv.
+    #[arg(long, value_name = "NAME", default_value = "mixed")]
+    model: ModelName,
+    /// How it is written: jsonl, jepsen-log, porcupine-kv or edn.
+    #[arg(long, value_name = "NAME", default_value = "jsonl")]
+    format: Format,
+    /// How long the search may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    budget: u64,
+    /// How much memory the search may take, in mebibytes.
+    #[arg(long, value_name = "MIB", default_value_t = 1_024,
+        value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    memory_mib: u64,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArguments {
@@ -15,13 +38,31 @@ pub(super) struct ReportArguments {
     run: PathBuf,
 }
 
+pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
+    let budget = Budget {
+        time: Duration::from_secs(arguments.budget),
+        bytes: usize::try_from(arguments.memory_mib << 20).unwrap_or(usize::MAX),
+    };
+    match command(&arguments.file, arguments.format, arguments.model, budget) {
+        Ok(output) => {
+            say(&output.text);
+            ExitCode::from(output.exit_code)
+        }
+        Err(error) => fail(USAGE, &error),
+    }
+}
+
 pub(super) fn report(arguments: &ReportArguments) -> ExitCode {
     match report::write(&arguments.run) {
         Ok(page) => {
-            // Nothing can be done about a closed standard output.
-            drop(writeln!(std::io::stdout(), "{}", page.display()));
+            say(&format!("{}\n", page.display()));
             ExitCode::SUCCESS
         }
         Err(error) => fail(USAGE, &error),
     }
+}
+
+fn say(text: &str) {
+    // Nothing can be done about a closed standard output.
+    drop(std::io::stdout().write_all(text.as_bytes()));
 }

@@ -30,6 +30,9 @@ enum Command {
     /// not repeat the timing of their threads, so the outcome may differ.
     #[command(after_help = EXIT_CODES)]
     Replay(chaos::ReplayArguments),
+    /// Judges a recorded history.
+    #[command(after_help = EXIT_CODES)]
+    Check(judge::CheckArguments),
     /// Kills the leader again and again and measures how long writes wait.
     ///
     /// The time runs from SIGKILL to the first write that is done and was sent after it; writes are
@@ -57,6 +60,7 @@ pub(crate) fn main() -> ExitCode {
     match arguments.command {
         Command::Chaos(arguments) => chaos::chaos(&arguments),
         Command::Replay(arguments) => chaos::replay(&arguments),
+        Command::Check(arguments) => judge::check(&arguments),
         Command::Failover(arguments) => failover::failover(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Guard(arguments) => guard::guard(&arguments),

@@ -5,19 +5,19 @@
 //! that ended by our signal, nodes that the kernel held stopped. A fault without effect is recorded
 //! as such, never left out.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::aim::{Aim, Effect, disturbance};
 use super::cluster::{Cluster, ClusterError};
-use super::fabric::{CLIENTS, FaultId};
+use super::fabric::FaultId;
 use super::leaders::Leaders;
 use super::network::Network;
 use super::record::Recorder;
-use crate::fault::{LinkId, LinkRules, Millis, NodeId, Shape, all_links};
-use crate::schedule::{Action, HappenedFault, PlannedFault, Tear, Trigger, Victim, Wires};
+use crate::fault::{LinkRules, Millis, NodeId};
+use crate::schedule::{Action, HappenedFault, PlannedFault, Trigger};
 use crate::summary::{FaultSpan, LinkCounts};
 
 /// What the breaker works with.
@@ -56,19 +56,6 @@ impl Happened {
     }
 }
 
-/// What a fault did, in words, and whether that is anything.
-struct Effect {
-    words: String,
-    effective: bool,
-}
-
-/// What a fault hits, once that is known.
-struct Aim {
-    detail: String,
-    nodes: Vec<NodeId>,
-    rules: BTreeMap<LinkId, LinkRules>,
-}
-
 impl Breaker<'_> {
     /// Runs all faults of a plan whose time 0 was `start`.
     ///
@@ -76,16 +63,19 @@ impl Breaker<'_> {
     ///
     /// [`ClusterError`] if a node cannot be started again.
     pub async fn run(&self, faults: &[PlannedFault], start: Instant) -> Result<(), ClusterError> {
+        let mut quiet_until = start;
         for (planned, fault) in faults.iter().enumerate() {
-            tokio::time::sleep_until(start + fault.at_ms.duration()).await;
+            let at = start + fault.at_ms.duration();
+            tokio::time::sleep_until(at.max(quiet_until)).await;
             let leader = match fault.trigger {
                 Trigger::Time => None,
                 Trigger::LeaderSeen => self.wait_for_leader().await,
             };
-            let aim = self.aim(fault, leader);
+            let aim = Aim::take(&fault.action, leader, &self.cluster.ids());
             let begin_ns = self.begin(fault, &aim);
             let effect = self.act(planned, fault, &aim).await?;
             self.end(planned, fault, &aim, begin_ns, effect);
+            quiet_until = Instant::now() + GAP_MIN;
         }
         Ok(())
     }
@@ -98,28 +88,6 @@ impl Breaker<'_> {
                 return leader.map(|leader| leader.node);
             }
             tokio::time::sleep(LEADER_STEP).await;
-        }
-    }
-
-    /// Finds out whom and what a fault hits.
-    fn aim(&self, fault: &PlannedFault, leader: Option<NodeId>) -> Aim {
-        let all = self.cluster.ids();
-        match &fault.action {
-            Action::Partition(tear) | Action::Flap { tear, .. } => torn(tear, leader, &all),
-            Action::Disturb { wires, rules } => disturbed(*wires, *rules, &all),
-            Action::Kill(victim) | Action::Pause(victim) => {
-                let nodes = match victim {
-                    Victim::Leader => leader.into_iter().collect(),
-                    Victim::Node(node) => vec![*node],
-                    Victim::All => all,
-                };
-                Aim { detail: named(&nodes), nodes, rules: BTreeMap::new() }
-            }
-            Action::Storm { victims } => Aim {
-                detail: format!("nodes {} in turn", listed(victims)),
-                nodes: victims.clone(),
-                rules: BTreeMap::new(),
-            },
         }
     }
 
@@ -181,10 +149,7 @@ impl Breaker<'_> {
     }
 
     async fn kill(&self, nodes: &[NodeId], lasts: Duration) -> Result<Effect, ClusterError> {
-        let mut killed = 0;
-        for node in nodes {
-            killed += usize::from(self.cluster.kill(*node, KILLED).await?);
-        }
+        let killed = self.cluster.kill(nodes, KILLED).await?;
         tokio::time::sleep(lasts).await;
         for node in nodes {
             self.cluster.start(*node)?;
@@ -197,14 +162,12 @@ impl Breaker<'_> {
         let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX).max(1);
         let mut killed = 0;
         for node in nodes {
-            killed += u32::from(self.cluster.kill(*node, KILLED).await?);
+            killed += self.cluster.kill(&[*node], KILLED).await?;
             self.cluster.start(*node)?;
             tokio::time::sleep(lasts / count).await;
         }
-        Ok(Effect {
-            words: format!("{killed} processes killed, each started again at once"),
-            effective: killed > 0,
-        })
+        let words = format!("{killed} processes killed, each started again at once");
+        Ok(Effect { words, effective: killed > 0 })
     }
 
     async fn pause(&self, nodes: &[NodeId], lasts: Duration) -> Result<Effect, ClusterError> {
@@ -222,24 +185,7 @@ impl Breaker<'_> {
 
     /// Adds up what the links that a fault hits did so far.
     fn sum(&self, aim: &Aim) -> LinkCounts {
-        let hit = |counts: &&LinkCounts| {
-            let link = LinkId::new(NodeId(counts.from), NodeId(counts.to));
-            aim.rules.contains_key(&link)
-        };
-        self.network.counts().iter().filter(hit).fold(LinkCounts::default(), |sum, counts| {
-            LinkCounts {
-                from: 0,
-                to: 0,
-                delivered: sum.delivered + counts.delivered,
-                lost: sum.lost + counts.lost,
-                cut: sum.cut + counts.cut,
-                delayed: sum.delayed + counts.delayed,
-                duplicated: sum.duplicated + counts.duplicated,
-                reordered: sum.reordered + counts.reordered,
-                corrupted: sum.corrupted + counts.corrupted,
-                overflowed: sum.overflowed + counts.overflowed,
-            }
-        })
+        aim.sum(&self.network.counts())
     }
 
     fn begin(&self, fault: &PlannedFault, aim: &Aim) -> u64 {
@@ -263,73 +209,6 @@ impl Breaker<'_> {
     }
 }
 
-fn torn(tear: &Tear, leader: Option<NodeId>, all: &[NodeId]) -> Aim {
-    let shape = match (tear, leader) {
-        (Tear::Fixed(shape), _) => shape.clone(),
-        (Tear::IsolateLeader, Some(leader)) => Shape::isolate(leader, all),
-        (Tear::IsolateLeader, None) => return nobody(),
-    };
-    let rules = shape.cuts().into_iter().map(|link| (link, LinkRules::CUT)).collect();
-    Aim { detail: shape.to_string(), nodes: Vec::new(), rules }
-}
-
-fn disturbed(wires: Wires, rules: LinkRules, all: &[NodeId]) -> Aim {
-    let (links, place) = match wires {
-        Wires::Nodes => (all_links(all), "between nodes"),
-        Wires::Clients => {
-            let mut ends = all.to_vec();
-            ends.push(CLIENTS);
-            let mut links = all_links(&ends);
-            links.retain(|link| link.from == CLIENTS || link.to == CLIENTS);
-            (links, "between clients and nodes")
-        }
-    };
-    Aim {
-        detail: format!("{rules} {place}"),
-        nodes: Vec::new(),
-        rules: links.into_iter().map(|link| (link, rules)).collect(),
-    }
-}
-
-fn nobody() -> Aim {
-    Aim { detail: "no leader was seen".to_owned(), nodes: Vec::new(), rules: BTreeMap::new() }
-}
-
-/// Says what a disturbance did, by the counters that its rules move.
-fn disturbance(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> Effect {
-    let wanted = [
-        (rules.loss.0 > 0, after.lost - before.lost, "lost"),
-        (rules.duplicate.0 > 0, after.duplicated - before.duplicated, "doubled"),
-        (rules.reorder.0 > 0, after.reordered - before.reordered, "held back"),
-        (rules.corrupt.0 > 0, after.corrupted - before.corrupted, "damaged"),
-        (rules.delay_ms.0 > 0 || rules.rate.is_some(), after.delayed - before.delayed, "delayed"),
-        (rules.rate.is_some(), after.overflowed - before.overflowed, "over the rate"),
-    ];
-    let moved: Vec<(u64, &str)> = wanted
-        .iter()
-        .filter(|(asked, ..)| *asked)
-        .map(|(_, count, word)| (*count, *word))
-        .collect();
-    let words: Vec<String> = moved.iter().map(|(count, word)| format!("{count} {word}")).collect();
-    Effect {
-        words: format!("packets: {}", words.join(", ")),
-        effective: moved.iter().any(|(count, _)| *count > 0),
-    }
-}
-
-fn named(nodes: &[NodeId]) -> String {
-    match nodes {
-        [] => "no leader was seen".to_owned(),
-        [node] => format!("node {node}"),
-        nodes => format!("nodes {}", listed(nodes)),
-    }
-}
-
-fn listed(nodes: &[NodeId]) -> String {
-    let words: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-    words.join(" ")
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -339,5 +218,8 @@ const KILLED: &str = "killed by the nemesis";
 
 /// How long a fault waits for a leader to hit.
 const LEADER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The quiet time after a fault that took longer than planned.
+const GAP_MIN: Duration = Duration::from_secs(1);
 
 const LEADER_STEP: Duration = Duration::from_millis(20);

@@ -123,17 +123,23 @@ impl Cluster {
         Ok(())
     }
 
-    /// Kills a node by SIGKILL and waits for its end. Returns whether it ran.
+    /// Kills nodes by SIGKILL, all before it waits for their ends. Returns how many ran.
     ///
     /// # Errors
     ///
     /// [`ClusterError::NoSuchNode`].
-    pub async fn kill(&self, id: NodeId, why: &'static str) -> Result<bool, ClusterError> {
-        let node = self.node(id)?;
-        let Some(ended) = self.ask(node, Signal::KILL, why) else { return Ok(false) };
-        ended.await;
-        self.note_end(node);
-        Ok(true)
+    pub async fn kill(&self, ids: &[NodeId], why: &'static str) -> Result<usize, ClusterError> {
+        let mut waits = Vec::new();
+        for id in ids {
+            let node = self.node(*id)?;
+            waits.extend(self.ask(node, Signal::KILL, why).map(|ended| (node, ended)));
+        }
+        let killed = waits.len();
+        for (node, ended) in waits {
+            ended.await;
+            self.note_end(node);
+        }
+        Ok(killed)
     }
 
     /// Ends all nodes by SIGTERM, and by SIGKILL those that take longer than `patience`.

@@ -115,7 +115,7 @@ impl Scene {
     async fn kill_leader(&self, probes: &Probes) -> Result<(NodeId, Option<Duration>), RunError> {
         let victim = self.settled_leader().await?;
         let killed = Instant::now();
-        self.stage.cluster.kill(victim, "killed to measure the failover").await?;
+        self.stage.cluster.kill(&[victim], "killed to measure the failover").await?;
         let time = probes.first_done(killed).await?;
         let (healed, since) = (Instant::now(), self.record.now());
         mend(&self.stage.cluster, &self.stage.network)?;

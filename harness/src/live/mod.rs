@@ -5,6 +5,7 @@
 //! practice with them and hands history and summary to whoever judges. Nothing here decides what
 //! is correct.
 
+mod aim;
 mod fabric;
 mod finish;
 mod held;

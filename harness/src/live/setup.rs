@@ -164,8 +164,8 @@ impl Cast {
         let nodes = plan.node_ids();
         let network =
             Network::start(plan.seed, &routes(&nodes, &ports)).map_err(io("start the relays"))?;
-        let config = folder.inner("config").map_err(io("make a folder"))?;
-        self.init(plan, &config).await?;
+        let config = folder.file("config");
+        self.init(plan, folder, &config).await?;
         let specs = self.specs(&nodes, folder, &config, &ports, &network)?;
         let cluster = Cluster::new(self.guard.clone(), self.limits, specs);
         for node in &nodes {
@@ -177,20 +177,24 @@ impl Cast {
         Ok(stage)
     }
 
-    async fn init(&self, plan: &Plan, config: &Path) -> Result<(), SetupError> {
-        let Some(words) = &self.system.init else { return Ok(()) };
+    /// Lets the system make its configuration; its folder is left for it to make.
+    async fn init(&self, plan: &Plan, folder: &RunFolder, config: &Path) -> Result<(), SetupError> {
+        let what = "prepare the system";
+        let io = |source| SetupError::Io { what, source };
+        let Some(words) = &self.system.init else {
+            return std::fs::create_dir(config).map_err(io);
+        };
+        let home = folder.inner("init").map_err(io)?;
         let gaps = self.gaps(config).with("nodes", plan.nodes.to_string());
         let launch = gaps.fill(words)?;
         let command = self.command(&launch, Limits::default());
-        let what = "prepare the system";
-        let process =
-            Process::start(command, config).map_err(|source| SetupError::Io { what, source })?;
+        let process = Process::start(command, &home).map_err(io)?;
         let ended = tokio::time::timeout(INIT_LIMIT, process.ended()).await;
         if ended.is_ok_and(|status| status.success()) {
             return Ok(());
         }
         let how = process.end().map_or_else(|| "it takes too long".to_owned(), describe_end);
-        let tail = logs::tail(&config.join(STDERR_LOG), 20).join("\n");
+        let tail = logs::tail(&home.join(STDERR_LOG), 20).join("\n");
         Err(SetupError::Failed { what: launch.program.display().to_string(), how, tail })
     }
 

@@ -1,0 +1,188 @@
+//! The aim of a fault: whom it hits once the leader is known, and how its effect is told.
+//!
+//! A plan says "the leader"; an aim says "node 2". Nothing here touches a process or a link: the
+//! breaker acts, this counts and finds the words.
+
+use std::collections::BTreeMap;
+
+use super::fabric::CLIENTS;
+use crate::fault::{LinkId, LinkRules, NodeId, Shape, all_links};
+use crate::schedule::{Action, Tear, Victim, Wires};
+use crate::summary::LinkCounts;
+
+/// What a fault did, in words, and whether that is anything.
+pub(crate) struct Effect {
+    pub(crate) words: String,
+    pub(crate) effective: bool,
+}
+
+/// What a fault hits, once that is known.
+pub(crate) struct Aim {
+    pub(crate) detail: String,
+    pub(crate) nodes: Vec<NodeId>,
+    pub(crate) rules: BTreeMap<LinkId, LinkRules>,
+}
+
+impl Aim {
+    /// Finds out whom and what an action hits, when `leader` leads.
+    pub(crate) fn take(action: &Action, leader: Option<NodeId>, all: &[NodeId]) -> Self {
+        match action {
+            Action::Partition(tear) | Action::Flap { tear, .. } => torn(tear, leader, all),
+            Action::Disturb { wires, rules } => disturbed(*wires, *rules, all),
+            Action::Kill(victim) | Action::Pause(victim) => {
+                let nodes = match victim {
+                    Victim::Leader => leader.into_iter().collect(),
+                    Victim::Node(node) => vec![*node],
+                    Victim::All => all.to_vec(),
+                };
+                Self { detail: named(&nodes), nodes, rules: BTreeMap::new() }
+            }
+            Action::Storm { victims } => Self {
+                detail: format!("nodes {} in turn", listed(victims)),
+                nodes: victims.clone(),
+                rules: BTreeMap::new(),
+            },
+        }
+    }
+
+    /// Adds up what the links that the fault hits did so far.
+    pub(crate) fn sum(&self, counts: &[LinkCounts]) -> LinkCounts {
+        let hit = |counts: &&LinkCounts| {
+            let link = LinkId::new(NodeId(counts.from), NodeId(counts.to));
+            self.rules.contains_key(&link)
+        };
+        counts.iter().filter(hit).fold(LinkCounts::default(), |sum, counts| LinkCounts {
+            from: 0,
+            to: 0,
+            delivered: sum.delivered + counts.delivered,
+            lost: sum.lost + counts.lost,
+            cut: sum.cut + counts.cut,
+            delayed: sum.delayed + counts.delayed,
+            duplicated: sum.duplicated + counts.duplicated,
+            reordered: sum.reordered + counts.reordered,
+            corrupted: sum.corrupted + counts.corrupted,
+            overflowed: sum.overflowed + counts.overflowed,
+        })
+    }
+}
+
+fn torn(tear: &Tear, leader: Option<NodeId>, all: &[NodeId]) -> Aim {
+    let shape = match (tear, leader) {
+        (Tear::Fixed(shape), _) => shape.clone(),
+        (Tear::IsolateLeader, Some(leader)) => Shape::isolate(leader, all),
+        (Tear::IsolateLeader, None) => return nobody(),
+    };
+    let rules = shape.cuts().into_iter().map(|link| (link, LinkRules::CUT)).collect();
+    Aim { detail: shape.to_string(), nodes: Vec::new(), rules }
+}
+
+fn disturbed(wires: Wires, rules: LinkRules, all: &[NodeId]) -> Aim {
+    let (links, place) = match wires {
+        Wires::Nodes => (all_links(all), "between nodes"),
+        Wires::Clients => {
+            let mut ends = all.to_vec();
+            ends.push(CLIENTS);
+            let mut links = all_links(&ends);
+            links.retain(|link| link.from == CLIENTS || link.to == CLIENTS);
+            (links, "between clients and nodes")
+        }
+    };
+    Aim {
+        detail: format!("{rules} {place}"),
+        nodes: Vec::new(),
+        rules: links.into_iter().map(|link| (link, rules)).collect(),
+    }
+}
+
+fn nobody() -> Aim {
+    Aim { detail: "no leader was seen".to_owned(), nodes: Vec::new(), rules: BTreeMap::new() }
+}
+
+/// Says what a disturbance did, by the counters that its rules move.
+pub(crate) fn disturbance(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> Effect {
+    let wanted = [
+        (rules.loss.0 > 0, after.lost - before.lost, "lost"),
+        (rules.duplicate.0 > 0, after.duplicated - before.duplicated, "doubled"),
+        (rules.reorder.0 > 0, after.reordered - before.reordered, "held back"),
+        (rules.corrupt.0 > 0, after.corrupted - before.corrupted, "damaged"),
+        (rules.delay_ms.0 > 0 || rules.rate.is_some(), after.delayed - before.delayed, "delayed"),
+        (rules.rate.is_some(), after.overflowed - before.overflowed, "over the rate"),
+    ];
+    let moved: Vec<(u64, &str)> = wanted
+        .iter()
+        .filter(|(asked, ..)| *asked)
+        .map(|(_, count, word)| (*count, *word))
+        .collect();
+    let words: Vec<String> = moved.iter().map(|(count, word)| format!("{count} {word}")).collect();
+    Effect {
+        words: format!("packets: {}", words.join(", ")),
+        effective: moved.iter().any(|(count, _)| *count > 0),
+    }
+}
+
+fn named(nodes: &[NodeId]) -> String {
+    match nodes {
+        [] => "no leader was seen".to_owned(),
+        [node] => format!("node {node}"),
+        nodes => format!("nodes {}", listed(nodes)),
+    }
+}
+
+fn listed(nodes: &[NodeId]) -> String {
+    let words: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::PartsPerMillion;
+
+    fn nodes() -> Vec<NodeId> {
+        (1..=3).map(NodeId).collect()
+    }
+
+    #[test]
+    fn the_leader_is_whoever_leads_when_the_fault_comes() {
+        let isolate = Action::Partition(Tear::IsolateLeader);
+        let aim = Aim::take(&isolate, Some(NodeId(2)), &nodes());
+        assert_eq!((aim.detail.as_str(), aim.rules.len()), ("2 | 1 3", 4));
+        let kill = Action::Kill(Victim::Leader);
+        assert_eq!(Aim::take(&kill, Some(NodeId(3)), &nodes()).nodes, [NodeId(3)]);
+        for action in [isolate, kill] {
+            let aim = Aim::take(&action, None, &nodes());
+            assert_eq!(aim.detail, "no leader was seen");
+            assert!(aim.nodes.is_empty() && aim.rules.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_clients_links_are_those_that_end_at_the_clients() {
+        let rules = LinkRules { loss: PartsPerMillion::percent(10), ..LinkRules::default() };
+        let action = Action::Disturb { wires: Wires::Clients, rules };
+        let aim = Aim::take(&action, None, &nodes());
+        assert_eq!(aim.rules.len(), 6);
+        assert!(aim.rules.keys().all(|link| link.from == CLIENTS || link.to == CLIENTS));
+        assert_eq!(aim.detail, "10 % lost between clients and nodes");
+    }
+
+    #[test]
+    fn an_effect_counts_only_what_the_rules_ask_for() {
+        let rules = LinkRules { loss: PartsPerMillion::percent(10), ..LinkRules::default() };
+        let before = LinkCounts { lost: 5, delayed: 5, ..LinkCounts::default() };
+        let idle = LinkCounts { lost: 5, delayed: 9, ..LinkCounts::default() };
+        assert!(!disturbance(&rules, &before, &idle).effective);
+        let busy = LinkCounts { lost: 12, ..before };
+        let effect = disturbance(&rules, &before, &busy);
+        assert!(effect.effective);
+        assert_eq!(effect.words, "packets: 7 lost");
+    }
+
+    #[test]
+    fn only_the_links_that_a_fault_hits_count() {
+        let aim = Aim::take(&Action::Partition(Tear::IsolateLeader), Some(NodeId(1)), &nodes());
+        let counts = |from, to, cut| LinkCounts { from, to, cut, ..LinkCounts::default() };
+        let sum = aim.sum(&[counts(1, 2, 10), counts(2, 3, 100), counts(3, 1, 1)]);
+        assert_eq!(sum.cut, 11);
+    }
+}

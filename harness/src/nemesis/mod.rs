@@ -1,0 +1,182 @@
+//! The nemesis: which fault comes when, made from a seed before the run.
+//!
+//! One fault at a time, each followed by a quiet gap in which the system must recover; what is
+//! broken, how badly and how long follows from the seed. The mix always holds a fault that takes
+//! the leader away, a pause, a disturbed network and a partition before it repeats itself. Nothing
+//! here touches a process: `live` obeys the plan.
+
+mod draw;
+mod kind;
+
+use std::str::FromStr;
+
+use crate::fault::{Millis, NodeId};
+use crate::random::{Random, Seed, Stream};
+use crate::schedule::PlannedFault;
+use draw::Planner;
+
+pub use kind::FaultKind;
+
+/// What a run suffers from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nemesis {
+    /// Nothing: the run that all others are compared with.
+    Calm,
+    /// Many kinds.
+    Mix,
+    /// One kind, again and again.
+    Only(FaultKind),
+}
+
+/// A name that no nemesis has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no nemesis `{name}`; there are {known}")]
+pub struct UnknownNemesis {
+    /// The name.
+    pub name: String,
+    /// The names that there are.
+    pub known: String,
+}
+
+impl Nemesis {
+    /// Returns every name, in the order in which help lists them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ["mix", "calm"].into_iter().chain(FaultKind::ALL.map(FaultKind::name))
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Calm => "calm",
+            Self::Mix => "mix",
+            Self::Only(kind) => kind.name(),
+        }
+    }
+
+    /// Plans the faults of a run of `time` on `nodes`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use synod_harness::fault::{Millis, NodeId};
+    /// use synod_harness::nemesis::Nemesis;
+    /// use synod_harness::random::Seed;
+    ///
+    /// let nodes = [NodeId(1), NodeId(2), NodeId(3)];
+    /// let faults = Nemesis::Mix.plan(Seed(42), &nodes, Millis(30_000));
+    /// assert!(faults.len() >= 5);
+    /// assert_eq!(faults, Nemesis::Mix.plan(Seed(42), &nodes, Millis(30_000)));
+    /// ```
+    #[must_use]
+    pub fn plan(self, seed: Seed, nodes: &[NodeId], time: Millis) -> Vec<PlannedFault> {
+        let mut planner =
+            Planner { random: Random::new(seed, Stream::named("nemesis")), nodes, short: false };
+        match self {
+            Self::Calm => Vec::new(),
+            Self::Mix => {
+                planner.short = true;
+                planner.fill(time, Planner::round)
+            }
+            Self::Only(kind) => planner.fill(time, |_, _| vec![kind]),
+        }
+    }
+}
+
+impl FromStr for Nemesis {
+    type Err = UnknownNemesis;
+
+    fn from_str(name: &str) -> Result<Self, UnknownNemesis> {
+        let all = [Self::Mix, Self::Calm];
+        let all = all.into_iter().chain(FaultKind::ALL.map(Self::Only));
+        let unknown = || UnknownNemesis {
+            name: name.to_owned(),
+            known: Self::names().collect::<Vec<_>>().join(", "),
+        };
+        all.into_iter().find(|nemesis| nemesis.name() == name).ok_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::draw::{DISTURBANCES, GAP_MS, PARTITIONS};
+    use super::*;
+
+    fn nodes() -> Vec<NodeId> {
+        (1..=3).map(NodeId).collect()
+    }
+
+    fn mix(seed: u64, seconds: u64) -> Vec<PlannedFault> {
+        Nemesis::Mix.plan(Seed(seed), &nodes(), Millis(seconds * 1_000))
+    }
+
+    fn has(faults: &[PlannedFault], kinds: &[FaultKind]) -> bool {
+        faults.iter().any(|fault| kinds.contains(&fault.kind))
+    }
+
+    #[test]
+    fn every_mix_of_30_s_has_what_it_must_have() {
+        for seed in 0..500 {
+            let faults = mix(seed, 30);
+            assert!(faults.len() >= 5, "seed {seed}: {}", faults.len());
+            assert!(has(&faults, &[FaultKind::KillLeader, FaultKind::IsolateLeader]));
+            assert!(has(&faults, &[FaultKind::PauseLeader, FaultKind::PauseOne]));
+            assert!(has(&faults, &DISTURBANCES) && has(&faults, &PARTITIONS));
+        }
+    }
+
+    #[test]
+    fn faults_do_not_overlap_and_leave_quiet_gaps() {
+        for seed in 0..100 {
+            let faults = mix(seed, 60);
+            for pair in faults.windows(2) {
+                let end = pair[0].at_ms.0 + pair[0].lasts_ms.0;
+                assert!(pair[1].at_ms.0 >= end + GAP_MS.0);
+            }
+            let last = faults.last().expect("a minute has faults");
+            assert!(last.at_ms.0 + last.lasts_ms.0 < 60_000);
+        }
+    }
+
+    #[test]
+    fn long_mixes_use_every_kind() {
+        let kinds: BTreeSet<FaultKind> = mix(1, 3_600).iter().map(|fault| fault.kind).collect();
+        assert_eq!(kinds.len(), FaultKind::ALL.len());
+    }
+
+    #[test]
+    fn a_short_mix_takes_the_leader_away_first() {
+        let faults = mix(3, 12);
+        assert!(has(&faults[..1], &[FaultKind::KillLeader, FaultKind::IsolateLeader]));
+        assert!(faults.len() >= 2);
+    }
+
+    #[test]
+    fn equal_seeds_plan_equal_faults_and_others_do_not() {
+        assert_eq!(mix(5, 30), mix(5, 30));
+        assert_ne!(mix(5, 30), mix(6, 30));
+    }
+
+    #[test]
+    fn each_kind_alone_fills_a_run_on_any_number_of_nodes() {
+        for kind in FaultKind::ALL {
+            for count in [2, 3, 5, 7] {
+                let nodes: Vec<NodeId> = (1..=count).map(NodeId).collect();
+                let faults = Nemesis::Only(kind).plan(Seed(9), &nodes, Millis(20_000));
+                assert!(faults.len() >= 2, "{kind} on {count} nodes");
+                assert!(faults.iter().all(|fault| fault.kind == kind));
+            }
+        }
+    }
+
+    #[test]
+    fn every_name_is_read_back_and_others_are_refused_with_the_list() {
+        for name in Nemesis::names() {
+            assert_eq!(name.parse::<Nemesis>().expect("a listed name").name(), name);
+        }
+        let error = "gremlins".parse::<Nemesis>().expect_err("there are none");
+        assert!(error.to_string().contains("isolate-leader"), "{error}");
+    }
+}
