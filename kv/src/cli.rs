@@ -48,7 +48,7 @@ pub enum Command {
 /// Flags of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The folder to make; it must not exist.
+    /// The folder to make; one that exists must be empty.
     #[arg(long)]
     pub dir: PathBuf,
     /// How many nodes the cluster has.

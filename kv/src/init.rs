@@ -2,7 +2,8 @@
 //!
 //! Each cluster has an authority and a UUID of its own, so that no two clusters can meet by
 //! mistake. Whoever can read the authority's key can join the cluster: for more than development,
-//! keep it elsewhere. The folder is made whole or not at all, and one that exists is not touched.
+//! keep it elsewhere. The folder is made whole or not at all, and one that holds anything is not
+//! touched.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write as _};
@@ -21,8 +22,9 @@ use crate::cli::InitArgs;
 /// Why the folder was not made.
 #[derive(Debug, Error)]
 pub enum InitError {
-    /// The caller named a folder that exists.
-    #[error("{} exists already; name a new folder, as this one is not overwritten", .0.display())]
+    /// The caller named a folder that holds something.
+    #[error("{} exists already and is not empty; name another folder, as this one is not overwritten",
+            .0.display())]
     Exists(PathBuf),
     /// The caller's ports do not fit.
     #[error("--base-port {0} leaves no room for the ports of all nodes; 65000 is the highest")]
@@ -56,13 +58,20 @@ pub enum InitError {
 pub fn init(args: &InitArgs) -> Result<String, InitError> {
     let highest = args.base_port.checked_add(CLIENT_PORT_STEP + args.nodes);
     highest.ok_or(InitError::Ports(args.base_port))?;
-    make_folder(&args.dir)?;
+    enter_folder(&args.dir)?;
     let made = Cluster::random().and_then(|cluster| cluster.fill(args));
     if made.is_err() {
-        // The folder was made above, so everything in it is ours to take away.
+        // The folder was made above or was empty, so everything in it is ours to take away.
         fs::remove_dir_all(&args.dir).ok();
     }
     made
+}
+
+/// Makes the folder, or takes one that is empty.
+fn enter_folder(path: &Path) -> Result<(), InitError> {
+    let Err(error) = make_folder(path) else { return Ok(()) };
+    let is_empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if is_empty { Ok(()) } else { Err(error) }
 }
 
 struct Cluster {

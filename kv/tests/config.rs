@@ -287,3 +287,19 @@ fn a_failed_init_leaves_nothing_behind() {
     let error = init(&args).unwrap_err();
     assert!(error.to_string().starts_with("cannot make "), "{error}");
 }
+
+#[test]
+fn init_takes_an_empty_folder_and_leaves_a_full_one_alone() {
+    let scratch = Scratch::new("empty");
+    let args = scratch.init_args(1);
+    fs::create_dir(&args.dir).unwrap();
+    init(&args).unwrap();
+    assert!(scratch.file("node-1.toml").exists());
+    let full = Scratch::new("full");
+    let args = full.init_args(1);
+    fs::create_dir(&args.dir).unwrap();
+    fs::write(full.file("diary.txt"), b"dear").unwrap();
+    let error = init(&args).unwrap_err();
+    assert!(matches!(error, InitError::Exists(_)), "{error}");
+    assert_eq!(fs::read_dir(&args.dir).unwrap().count(), 1);
+}
