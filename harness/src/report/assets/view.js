@@ -16,6 +16,7 @@
     span: words.firstChild,
     left: parseFloat(words.style.left),
     width: parseFloat(words.style.width),
+    bar: parseFloat(words.previousElementSibling.style.width),
   }));
   const axes = [...document.querySelectorAll(".axis")];
 
@@ -53,9 +54,9 @@
   }
 
   // Words of a bar that begins before the window stand at the window's edge.
-  function keepInSight({ span, left, width }) {
+  function keepInSight({ span, left, width, bar }) {
     const from = (view.from / whole) * 100;
-    const hidden = from > left && from < left + width ? (from - left) / width : 0;
+    const hidden = from > left && from < left + bar ? (from - left) / width : 0;
     span.style.marginLeft = hidden * 100 + "%";
   }
 
