@@ -186,6 +186,22 @@ fn swapped_and_copied_files_are_not_believed() {
 }
 
 #[test]
+fn a_segment_of_another_owner_is_not_believed() {
+    let (disk, expected) = whole(&[Append(vec![100]), Sync]);
+    let mut other = script::options();
+    other.identity = b"cluster 1, node 3".to_vec();
+    let elsewhere = SimDisk::new(4);
+    let (mut journal, _, _) = script::open_with(&elsewhere, &other).unwrap();
+    let mut records = [b"alien"].into_iter().collect();
+    journal.append(&expected.hard_state, &mut records).unwrap();
+    journal.close().unwrap();
+    let file = path().join("segment-00000001.log");
+    let alien = elsewhere.contents(&file).unwrap();
+    let verdict = judge(&tampered(&disk, &file, |bytes| *bytes = alien), &expected);
+    assert_eq!(verdict, Verdict::Damaged(DamageReason::SegmentHeader));
+}
+
+#[test]
 fn an_older_copy_of_a_file_is_not_believed() {
     let first = [Append(vec![700]), Sync, Append(vec![700]), Sync, Append(vec![600]), Seal];
     let (disk, expected) = whole(&first);
