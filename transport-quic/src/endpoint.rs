@@ -183,7 +183,7 @@ impl PeerHandle {
     }
 
     /// Sends a datagram, which may be lost or overtaken; about 1100 bytes always fit. Never waits.
-    /// Waiting datagrams beyond the buffer are dropped, the oldest first.
+    /// A datagram that finds the buffer of 64 KiB full is dropped and counted.
     pub fn send_datagram(&self, peer: PeerId, datagram: Bytes) -> Sent {
         self.send(peer, |link| link.send_datagram(datagram))
     }

@@ -75,8 +75,8 @@ pub const SUSPICION_MIN: Duration = Duration::from_millis(20);
 /// Suspicion times without a word after which a link is dropped, and after which the higher id
 /// dials a peer that has not called.
 pub(crate) const SILENCE_SUSPICIONS: u32 = 2;
-/// Looks at a link per suspicion time.
-pub(crate) const WATCH_PER_SUSPICION: u32 = 16;
+/// Looks at a link per suspicion time; each wakes the processor.
+pub(crate) const WATCH_PER_SUSPICION: u32 = 8;
 /// QUIC gives a peer connection up after this long, whatever the watch says.
 pub(crate) const PEER_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Shortest wait between two dials of one peer.

@@ -87,6 +87,13 @@ impl Outbound {
     }
 
     pub(crate) fn send_datagram(&self, datagram: Bytes) -> Result<(), DropReason> {
+        if self.connection.max_datagram_size().is_some_and(|most| datagram.len() > most) {
+            return Err(DropReason::TooLong);
+        }
+        // quinn would drop an older one instead, uncounted.
+        if self.connection.datagram_send_buffer_space() < datagram.len() {
+            return Err(DropReason::Full);
+        }
         self.connection.send_datagram(datagram).map_err(|error| match error {
             SendDatagramError::TooLarge => DropReason::TooLong,
             SendDatagramError::UnsupportedByPeer
@@ -340,8 +347,8 @@ fn breach_of(failure: ReadFailure) -> Result<(), Breach> {
 /// that arrived meanwhile are still to be read, and the other end is not to blame.
 async fn silence(connection: &Connection, suspicion: Duration) {
     let look = suspicion / WATCH_PER_SUSPICION;
-    // Two looks less, so that the report comes within the limit and not a look after it.
-    let limit = suspicion * SILENCE_SUSPICIONS - look * 2;
+    // A look and a half less, so that the report comes within the limit and not a look after it.
+    let limit = suspicion * SILENCE_SUSPICIONS - look * 3 / 2;
     let mut looks = tokio::time::interval(look);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut heard, mut silent, mut last) = (0, Duration::ZERO, Instant::now());

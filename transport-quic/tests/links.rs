@@ -117,6 +117,14 @@ async fn datagrams_pass_and_are_dropped_rather_than_waited_for() {
     assert_eq!(one.handle.send_datagram(PeerId(2), numbered(5, 1100)), Sent::Queued);
     let expected = PeerEvent::Datagram { peer: PeerId(1), bytes: numbered(5, 1100) };
     assert_eq!(two.next().await, expected);
+    // Within one turn of the owner nothing leaves, so the buffer fills and the next is dropped.
+    let taken = (0..10_000)
+        .take_while(|index| {
+            one.handle.send_datagram(PeerId(2), numbered(*index, 1000)) == Sent::Queued
+        })
+        .count();
+    assert!((50..=66).contains(&taken), "{taken} datagrams of 1000 bytes in 64 KiB");
+    assert_eq!(one.handle.counters().count(Count::DroppedFull), 1);
     // With an owner that takes nothing, the inbox fills; what does not fit is dropped and counted.
     let inbox_max = synod_transport_quic::limits::INBOX_EVENTS_MAX;
     until("datagrams are dropped", || {
