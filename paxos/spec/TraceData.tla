@@ -11,14 +11,14 @@ TraceSlots == 1..3
 TraceValues == {"v1", "v2"}
 Trace == <<
   [act |-> "Phase1a", node |-> "n1", bal |-> 1],
-  [act |-> "Phase1b", node |-> "n1", bal |-> 1, chosen |-> 1, votes |-> << >>],
-  [act |-> "Phase1b", node |-> "n3", bal |-> 1, chosen |-> 1, votes |-> << >>],
+  [act |-> "Phase1b", node |-> "n1", bal |-> 1, first |-> 1, chosen |-> 1, votes |-> << >>],
+  [act |-> "Phase1b", node |-> "n3", bal |-> 1, first |-> 1, chosen |-> 1, votes |-> << >>],
   [act |-> "Phase2a", node |-> "n1", bal |-> 1, slot |-> 1, val |-> "v1"],
   [act |-> "Phase2a", node |-> "n1", bal |-> 1, slot |-> 2, val |-> "v2"],
   [act |-> "Phase2b", node |-> "n3", bal |-> 1, slot |-> 2, val |-> "v2"],
   [act |-> "Phase1a", node |-> "n2", bal |-> 2],
-  [act |-> "Phase1b", node |-> "n2", bal |-> 2, chosen |-> 1, votes |-> << >>],
-  [act |-> "Phase1b", node |-> "n3", bal |-> 2, chosen |-> 1, votes |-> << <<2, 1, "v2">> >>],
+  [act |-> "Phase1b", node |-> "n2", bal |-> 2, first |-> 1, chosen |-> 1, votes |-> << >>],
+  [act |-> "Phase1b", node |-> "n3", bal |-> 2, first |-> 1, chosen |-> 1, votes |-> << <<2, 1, "v2">> >>],
   [act |-> "Phase2a", node |-> "n2", bal |-> 2, slot |-> 1, val |-> "noop"],
   [act |-> "Phase2a", node |-> "n2", bal |-> 2, slot |-> 2, val |-> "v2"],
   [act |-> "Phase2b", node |-> "n2", bal |-> 2, slot |-> 1, val |-> "noop"],
@@ -31,8 +31,8 @@ Trace == <<
   [act |-> "Phase2b", node |-> "n2", bal |-> 2, slot |-> 2, val |-> "v2"],
   [act |-> "Choose", node |-> "n2", bal |-> 2, slot |-> 2, val |-> "v2"],
   [act |-> "Phase1a", node |-> "n1", bal |-> 3],
-  [act |-> "Phase1b", node |-> "n2", bal |-> 3, chosen |-> 3, votes |-> << >>],
-  [act |-> "Phase1b", node |-> "n1", bal |-> 3, chosen |-> 2, votes |-> << >>],
+  [act |-> "Phase1b", node |-> "n2", bal |-> 3, first |-> 1, chosen |-> 3, votes |-> << >>],
+  [act |-> "Phase1b", node |-> "n1", bal |-> 3, first |-> 1, chosen |-> 2, votes |-> << >>],
   [act |-> "Copy", node |-> "n1", slot |-> 2, val |-> "v2"],
   [act |-> "Phase2a", node |-> "n1", bal |-> 3, slot |-> 3, val |-> "v1"]
 >>

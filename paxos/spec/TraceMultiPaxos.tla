@@ -25,13 +25,16 @@ Told(e) == [s \in Slot |->
   THEN LET i == CHOOSE i \in 1..Len(e.votes) : e.votes[i][1] = s
        IN <<e.votes[i][2], e.votes[i][3]>>
   ELSE NoVote]
+\* The elect need not ask for slots below `first`, and then proposes nothing there.
 PromiseLeaves(e) ==
   /\ e.bal \in prepares /\ promised[e.node] <= e.bal
   /\ e.chosen <= ChosenUpTo(e.node)
-  /\ \A s \in Slot : Told(e)[s] = IF s < e.chosen THEN NoVote ELSE accepted[e.node][s]
+  /\ \A s \in Slot : s >= e.first =>
+       Told(e)[s] = IF s < e.chosen THEN NoVote ELSE accepted[e.node][s]
   /\ promised' = [promised EXCEPT ![e.node] = e.bal]
   /\ promises' = promises \cup
-       {[acc |-> e.node, bal |-> e.bal, chosen |-> e.chosen, votes |-> Told(e)]}
+       {[acc |-> e.node, bal |-> e.bal, votes |-> Told(e),
+         chosen |-> IF e.chosen < e.first THEN e.first ELSE e.chosen]}
   /\ UNCHANGED <<accepted, learned, prepares, accepts, cast, announced>>
 
 Again(e) == learned[e.node][e.slot] = e.val /\ UNCHANGED vars
