@@ -1,9 +1,9 @@
 //! Paxos as pure state machines: the single-decree Synod protocol, and Multi-Paxos on its roles.
 //!
-//! A node takes one [`Input`] at a time to completion with `step`, and says in [`Effects`] what must
-//! be written and what may be sent. There is no IO here, no clock, no randomness, no async. The
-//! same code is explored exhaustively (`tests/model.rs`), told as stories (`tests/transcripts.rs`),
-//! held against the paper (`tests/paper.rs`), and run in production.
+//! A node takes one [`Input`] at a time to completion with `step`, and says in [`Effects`] what
+//! must be written and what may be sent. There is no IO here, no clock, no randomness, no async.
+//! The same code is explored exhaustively (`tests/model.rs`), told as stories
+//! (`tests/transcripts.rs`), held against the paper (`tests/paper.rs`), and run in production.
 //!
 //! # Words
 //!
@@ -22,7 +22,8 @@
 //!
 //! ```
 //! use std::collections::VecDeque;
-//! use synod_paxos::{Ballot, Brand, Configuration, Decree, Effects, Input, MultiPaxos, NodeId, Slot, To};
+//! use synod_paxos::{Ballot, Brand, Configuration, Decree, Effects};
+//! use synod_paxos::{Input, MultiPaxos, NodeId, Slot, To};
 //!
 //! let ids = [1, 2, 3].map(NodeId::new);
 //! let configuration = Configuration::majority(ids)?;

@@ -1,11 +1,11 @@
 //! The messages of the protocol, and whether they claim something durable.
 //!
 //! A `Bound` message says that its sender's disk holds something: it may leave only after a sync,
-//! which `effects.rs` sees to. A `Free` message claims nothing durable and leaves at once. Accept is
-//! free although the leader's own record is still in flight: acceptors vote for what the leader of
-//! the ballot proposed, and that it proposed it is true whether or not the leader survives; only
-//! its own vote claims something, and that one is an ordinary `Accepted` to itself.
-//! The last column of the table is the action of `spec/MultiPaxos.tla` that sends the message.
+//! which `effects.rs` sees to. A `Free` message claims nothing durable and leaves at once. Accept
+//! is free although the leader's own record is still in flight: acceptors vote for what the leader
+//! of the ballot proposed, and that it proposed it is true whether or not the leader survives; only
+//! its own vote claims something, and that one is an ordinary `Accepted` to itself. The last column
+//! of the table is the action of `spec/MultiPaxos.tla` that sends the message.
 //!
 //! | message | from, to | answers | sent by |
 //! |---|---|---|---|
@@ -110,7 +110,7 @@ pub enum Message<V> {
 pub enum Report<V> {
     /// The acceptor voted, last in this ballot, for this decree.
     Voted(Vote<V>),
-    /// The acceptor copied this decree as chosen, over a vote that it no longer has.
+    /// The acceptor copied this decree as chosen, and it replaced a vote of its own.
     Chosen(Decree<V>),
 }
 

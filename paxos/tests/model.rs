@@ -6,6 +6,12 @@
 //! states is pinned: a change of the protocol's reach shows as a change of a number.
 //! `cargo xtask model` runs the larger bounds, too (`SYNOD_MODEL=large`).
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    reason = "a test reads clocks and says what it explored; the core that it drives does not"
+)]
 
 #[path = "model/log.rs"]
 mod log;
@@ -73,14 +79,14 @@ fn a_log_and_two_leaders() {
 
 #[test]
 fn a_log_with_copies() {
-    let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 0, copies: true };
-    explore("log, 2 leaders, copies", model, 0);
+    let model = Log { campaigns: [1, 1], values: [1, 0], crashes: 0, copies: true };
+    explore("log, 2 leaders, copies", model, 6_832);
 }
 
 #[test]
 fn a_log_of_two_slots() {
     let model = Log { campaigns: [1, 1], values: [2, 0], crashes: 0, copies: false };
-    explore("log, 2 leaders, 2 slots", model, 0);
+    explore("log, 2 leaders, 2 slots", model, 163_706);
 }
 
 #[test]
@@ -92,7 +98,7 @@ fn a_log_whose_leader_crashes() {
 #[test]
 fn a_log_with_two_leaders_and_a_crash() {
     let model = Log { campaigns: [1, 1], values: [1, 0], crashes: 1, copies: false };
-    explore("log, 2 leaders, 1 crash", model, 0);
+    explore("log, 2 leaders, 1 crash", model, 45_748);
 }
 
 #[test]
@@ -101,9 +107,7 @@ fn larger_bounds_where_asked_for() {
         println!("skipped: SYNOD_MODEL=large explores the larger bounds");
         return;
     }
+    let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 0, copies: true };
+    explore("log, 2 leaders, 2 values, copies", model, 888_640);
     explore("single, 2 rivals, 2 crashes", Single { rounds: [1, 1], crashes: 2 }, 0);
-    let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 1, copies: true };
-    explore("log, 2 leaders, copies, 1 crash", model, 0);
-    let model = Log { campaigns: [1, 1], values: [2, 1], crashes: 0, copies: true };
-    explore("log, 2 leaders, copies, 2 slots", model, 0);
 }

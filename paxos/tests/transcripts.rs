@@ -4,6 +4,11 @@
 //! what the nodes did. `SYNOD_REWRITE=1` writes the stories anew from what the nodes do; read the
 //! difference before it is committed.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test reads files and clocks; the core that it drives does not"
+)]
 
 mod story;
 

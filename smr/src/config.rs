@@ -45,7 +45,8 @@ impl fmt::Display for ConfigError {
             Self::NoHeartbeat => formatter.write_str("the heartbeat period must not be zero"),
             Self::HastySuspicion(ticks) => write!(
                 formatter,
-                "a suspicion time of {ticks} heartbeats is too short: it needs {SUSPICION_TICKS_MIN}"
+                "a suspicion time of {ticks} heartbeats is too short: \
+                 it needs {SUSPICION_TICKS_MIN}"
             ),
             Self::NoWindow => formatter.write_str("the window alpha must not be zero"),
         }

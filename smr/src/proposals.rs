@@ -101,7 +101,8 @@ impl Proposals {
         waiters
     }
 
-    /// Takes everything out: this node no longer leads. What was proposed is uncertain.
+    /// Takes everything out: this node does not lead any more. What was proposed is
+    /// uncertain.
     pub fn give_up(&mut self, leader: Option<NodeId>) -> Vec<(Waiter, Response)> {
         let mut answers = Vec::new();
         for (awaited, _) in std::mem::take(&mut self.queue) {

@@ -1,10 +1,10 @@
 //! Linearizable reads: a question is answered from a state that is not older than the question.
 //!
-//! The rule (ARCHITECTURE.md, "Reads"): let c be the leader's chosen prefix, noted after the question
-//! came. The leader of b may answer from the state at c if it is settled, and if a phase-2 quorum
-//! says, in a round begun after the question came, that it promised nothing above b. Then no later
-//! leader can have chosen anything before the round began that c lacks. Questions that come while
-//! a round runs wait for the next one: an answer to an earlier round proves nothing for them.
+//! The rule (ARCHITECTURE.md, "Reads"): let c be the leader's chosen prefix, noted after the
+//! question came. The leader of b may answer from the state at c if it is settled, and if a phase-2
+//! quorum says, in a round begun after the question came, that it promised nothing above b. Then no
+//! later leader can have chosen anything before the round began that c lacks. Questions that come
+//! while a round runs wait for the next one: an answer to an earlier round proves nothing for them.
 
 use crate::request::{Connection, RequestId};
 use bytes::Bytes;
@@ -124,7 +124,7 @@ impl Reads {
         Some(Confirmed { at: round.at, reads: round.reads })
     }
 
-    /// Takes all questions out: this node no longer leads.
+    /// Takes all questions out: this node does not lead any more.
     pub fn give_up(&mut self) -> Vec<Read> {
         let running = self.round.take().map(|round| round.reads);
         running.into_iter().flatten().chain(self.waiting.drain(..)).collect()

@@ -61,7 +61,7 @@ pub enum Response {
     Reply(Bytes),
     /// This attempt has not changed anything and will not.
     Refused(Refusal),
-    /// This attempt may still take effect, or not; the node can no longer tell.
+    /// This attempt may still take effect, or not; the node cannot tell.
     Uncertain {
         /// Who may know more.
         leader: Option<NodeId>,

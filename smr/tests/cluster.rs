@@ -1,10 +1,9 @@
 //! Whole clusters of real replicas and real clients in one thread, with chance from a seed.
 //!
 //! Links delay, lose, double and reorder; nodes crash and lose what was not synced; leaders are cut
-//! off. It is a small driver for the tests of this crate: the judged simulator with disks, clocks and
-//! shrinking lives above. The claims checked: acknowledged appends are there exactly once and in the
-//! order of their acknowledgement, reads are never older than what was acknowledged before them,
-//! and a healed cluster converges.
+//! off. It is a small driver for the tests of this crate. The claims checked: acknowledged appends
+//! are there exactly once, reads are never older than what was acknowledged before them, and a
+//! healed cluster converges.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod driver;

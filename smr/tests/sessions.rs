@@ -1,5 +1,6 @@
 //! Sessions: exactly once, whatever is sent twice, late, or never answered.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
 use bytes::Bytes;
 use synod_paxos::{Decree, Slot};

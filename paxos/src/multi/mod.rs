@@ -313,7 +313,7 @@ impl<V: Value> MultiPaxos<V> {
     }
 
     fn conclude(&mut self, effects: &mut Effects<V>) {
-        // Its own acceptor follows a higher ballot: this node's votes are no longer its leader's.
+        // Its own acceptor follows a higher ballot, so this node votes for another leader.
         if self.leader.ballot().is_some_and(|ballot| ballot < self.log.promised()) {
             self.leader = Leader::Idle;
         }

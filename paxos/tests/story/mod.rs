@@ -210,12 +210,6 @@ impl Teller {
     }
 }
 
-/// Returns the ballot that is printed as `round.node`.
-pub(crate) fn ballot(text: &str) -> Ballot {
-    let (round, node) = text.split_once('.').unwrap();
-    Ballot::new(round.parse().unwrap(), id(node))
-}
-
 fn id(text: &str) -> NodeId {
     NodeId::new(text.parse().unwrap())
 }

@@ -1,16 +1,21 @@
 //! The client, sans-IO: it finds the leader, tries again, and says truly how each operation ended.
 //!
 //! It leaves to its driver the connections and the clock. The claim kept true is about the three
-//! outcomes: `Ok` if an answer came; `NotApplied` only if EVERY attempt of the operation was refused
-//! definitely; `Unknown` in all other cases. An attempt that was sent and never answered keeps an
-//! operation's fate open, whatever other attempts were told.
+//! outcomes: `Ok` if an answer came; `NotApplied` only if EVERY attempt of the operation was
+//! refused definitely; `Unknown` in all other cases. An attempt that was sent and never answered
+//! keeps an operation's fate open, whatever other attempts were told.
+
+mod operation;
+mod pending;
 
 use crate::command::{Sequence, SessionId};
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
 use crate::session::PIPELINE_MAX;
-use bytes::Bytes;
+use pending::{Attempt, Pending};
 use std::collections::{BTreeMap, VecDeque};
 use synod_paxos::NodeId;
+
+pub use operation::{ClientEffects, ClientInput, Millis, Operation, Outcome, Reason, Ticket};
 
 /// The first attempt of an operation waits this long for its answer; each further one twice as
 /// long as the one before, up to [`ATTEMPT_MS_MAX`].
@@ -24,89 +29,6 @@ pub const NO_LEADER_MS: u64 = 15;
 
 /// The most operations that may be submitted and not ended.
 pub const OPERATIONS_MAX: usize = 4096;
-
-/// An instant of the driver's clock, in milliseconds from any beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Millis(pub u64);
-
-impl Millis {
-    const fn plus(self, millis: u64) -> Self {
-        Self(self.0.saturating_add(millis))
-    }
-}
-
-/// Names an operation to its submitter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// What shall be done.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// A change, once.
-    Command(Bytes),
-    /// A question.
-    Query(Bytes),
-}
-
-/// How an operation ended.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It took effect once, and this is the reply.
-    Ok(Bytes),
-    /// It did not take effect and never will.
-    NotApplied(Reason),
-    /// It may have taken effect, may still, or may never.
-    Unknown(Reason),
-}
-
-/// Why an operation has no reply.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// The deadline came; the last refusal, if there was one.
-    Deadline(Option<Refusal>),
-    /// It cannot be done.
-    Refused(Refusal),
-    /// Too many operations were submitted at once.
-    TooMany,
-}
-
-/// What can happen to a client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ClientInput {
-    /// Somebody wants something done.
-    Submit {
-        /// The name of the operation.
-        ticket: Ticket,
-        /// The operation.
-        operation: Operation,
-        /// When to give up.
-        deadline: Millis,
-    },
-    /// A response came.
-    Response {
-        /// The node that sent it.
-        from: NodeId,
-        /// The number of the request.
-        id: RequestId,
-        /// The response.
-        response: Response,
-    },
-    /// The connection to a node is gone, or could not be made: its answers will not come.
-    Lost(NodeId),
-    /// The instant that [`ClientEffects::wake_at`] named has come.
-    Timer,
-}
-
-/// What a step of the client brings about.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ClientEffects {
-    /// Requests to be sent.
-    pub requests: Vec<(NodeId, Request)>,
-    /// Operations that ended.
-    pub outcomes: Vec<(Ticket, Outcome)>,
-    /// When to call with [`ClientInput::Timer`]; it replaces the earlier wish.
-    pub wake_at: Option<Millis>,
-}
 
 /// One client with one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,41 +49,6 @@ enum Session {
     Closed { nonce: u64, attempt: Attempt },
     /// Open.
     Open { id: SessionId, next: Sequence, nonce: u64 },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Pending {
-    operation: Operation,
-    deadline: Millis,
-    sequence: Option<Sequence>,
-    /// Whether an attempt may have taken effect, or still may.
-    uncertain: bool,
-    attempt: Attempt,
-    attempts: u32,
-    refusal: Option<Refusal>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Attempt {
-    /// None is out; the next may begin at this instant.
-    Due(Millis),
-    /// One is out.
-    Out { id: RequestId, to: NodeId, until: Millis },
-}
-
-impl Attempt {
-    /// Returns when the attempt is due, or when its answer is.
-    ///
-    /// Never inlined: rustc 1.95 merges both arms into one load at an offset made from the tag, and
-    /// does it before the caller has looked whether there is an attempt at all. In an open session
-    /// the tag is other bytes, and the client crashed on the address made from them.
-    #[inline(never)]
-    const fn instant(self) -> Millis {
-        match self {
-            Self::Due(at) => at,
-            Self::Out { until, .. } => until,
-        }
-    }
 }
 
 impl Client {
@@ -499,51 +386,5 @@ impl Client {
             Session::Closed { .. } | Session::Open { .. } => None,
         };
         operations.chain([opening]).flatten().min()
-    }
-}
-
-impl Pending {
-    const fn is_in_flight(&self) -> bool {
-        matches!(self.attempt, Attempt::Out { .. })
-    }
-
-    fn is_out(&self, asked: RequestId) -> bool {
-        matches!(self.attempt, Attempt::Out { id, .. } if id == asked)
-    }
-
-    /// Tells whether an attempt is out or may be made as soon as it is due.
-    const fn can_go(&self, session: &Session) -> bool {
-        match (&self.operation, session) {
-            (Operation::Query(_), _) => true,
-            (Operation::Command(_), Session::Open { .. }) => self.sequence.is_some(),
-            (Operation::Command(_), Session::Closed { .. }) => false,
-        }
-    }
-
-    /// Stops waiting for the answer of an attempt, whose fate stays open.
-    const fn give_attempt_up(&mut self, due: Millis) {
-        self.uncertain |= self.sequence.is_some();
-        self.attempt = Attempt::Due(due);
-    }
-
-    /// Returns the outcome of an operation that ends without a reply.
-    fn without_reply(&self, reason: Reason, may_apply: bool) -> Outcome {
-        match self.operation {
-            Operation::Command(_) if self.uncertain || may_apply => Outcome::Unknown(reason),
-            Operation::Command(_) | Operation::Query(_) => Outcome::NotApplied(reason),
-        }
-    }
-
-    fn body(&self, session: &Session, unanswered: Sequence) -> Option<RequestBody> {
-        match (&self.operation, session) {
-            (Operation::Query(query), _) => Some(RequestBody::Query(query.clone())),
-            (Operation::Command(payload), Session::Open { id, .. }) => Some(RequestBody::Command {
-                session: *id,
-                sequence: self.sequence?,
-                unanswered,
-                payload: payload.clone(),
-            }),
-            (Operation::Command(_), Session::Closed { .. }) => None,
-        }
     }
 }

@@ -1,0 +1,90 @@
+//! Operations: what a client is asked to do, how that can end, and what a step of it says.
+//!
+//! Plain types; the rules are in `mod.rs` and `pending.rs`.
+
+use crate::request::{Refusal, Request, RequestId, Response};
+use bytes::Bytes;
+use synod_paxos::NodeId;
+
+/// An instant of the driver's clock, in milliseconds from any beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    pub(super) const fn plus(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+/// Names an operation to its submitter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What shall be done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// A change, once.
+    Command(Bytes),
+    /// A question.
+    Query(Bytes),
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It took effect once, and this is the reply.
+    Ok(Bytes),
+    /// It did not take effect and never will.
+    NotApplied(Reason),
+    /// It may have taken effect, may still, or may never.
+    Unknown(Reason),
+}
+
+/// Why an operation has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The deadline came; the last refusal, if there was one.
+    Deadline(Option<Refusal>),
+    /// It cannot be done.
+    Refused(Refusal),
+    /// Too many operations were submitted at once.
+    TooMany,
+}
+
+/// What can happen to a client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ClientInput {
+    /// Somebody wants something done.
+    Submit {
+        /// The name of the operation.
+        ticket: Ticket,
+        /// The operation.
+        operation: Operation,
+        /// When to give up.
+        deadline: Millis,
+    },
+    /// A response came.
+    Response {
+        /// The node that sent it.
+        from: NodeId,
+        /// The number of the request.
+        id: RequestId,
+        /// The response.
+        response: Response,
+    },
+    /// The connection to a node is gone, or could not be made: its answers will not come.
+    Lost(NodeId),
+    /// The instant that [`ClientEffects::wake_at`] named has come.
+    Timer,
+}
+
+/// What a step of the client brings about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ClientEffects {
+    /// Requests to be sent.
+    pub requests: Vec<(NodeId, Request)>,
+    /// Operations that ended.
+    pub outcomes: Vec<(Ticket, Outcome)>,
+    /// When to call with [`ClientInput::Timer`]; it replaces the earlier wish.
+    pub wake_at: Option<Millis>,
+}
