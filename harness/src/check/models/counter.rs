@@ -1,19 +1,21 @@
-//! A counter: add and read. An absent counter is 0.
+//! A counter: add and read. An absent counter reads as nothing and counts as 0.
 
 use crate::check::model::Model;
 
-/// A counter that begins with the given number.
+/// A counter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counter {
-    /// What it holds before the first operation.
-    pub(crate) initial: i64,
+    /// What it holds before the first operation; none where it is absent.
+    pub(crate) initial: Option<i64>,
 }
 
 /// One operation on a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum CounterOperation {
-    /// Saw this number; none stands for something that is no number, which no counter holds.
+    /// Saw this number, or absence.
     Read(Option<i64>),
+    /// Saw what no counter holds.
+    Contradiction,
     /// Added the first number and made the second.
     Add(i64, i64),
     /// Adds this number; what it makes is not known.
@@ -21,27 +23,24 @@ pub(crate) enum CounterOperation {
 }
 
 impl Model for Counter {
-    type State = i64;
+    type State = Option<i64>;
     type Operation = CounterOperation;
 
-    fn initial(&self) -> i64 {
+    fn initial(&self) -> Option<i64> {
         self.initial
     }
 
-    fn step(&self, state: &i64, operation: &CounterOperation) -> Option<i64> {
+    fn step(&self, state: &Option<i64>, operation: &CounterOperation) -> Option<Option<i64>> {
+        let add = |delta| state.unwrap_or(0).checked_add(delta);
         match *operation {
-            CounterOperation::Read(seen) => (seen == Some(*state)).then_some(*state),
-            CounterOperation::Add(delta, sum) => {
-                state.checked_add(delta).filter(|after| *after == sum)
-            }
-            CounterOperation::MaybeAdd(delta) => state.checked_add(delta),
+            CounterOperation::Read(seen) => (seen == *state).then_some(seen),
+            CounterOperation::Contradiction => None,
+            CounterOperation::Add(delta, sum) => (add(delta)? == sum).then_some(Some(sum)),
+            CounterOperation::MaybeAdd(delta) => Some(Some(add(delta)?)),
         }
     }
 
     fn only_observes(&self, operation: &CounterOperation) -> bool {
-        match *operation {
-            CounterOperation::Read(_) => true,
-            CounterOperation::Add(delta, _) | CounterOperation::MaybeAdd(delta) => delta == 0,
-        }
+        matches!(operation, CounterOperation::Read(_))
     }
 }

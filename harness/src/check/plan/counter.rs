@@ -9,7 +9,7 @@ use crate::history::{Action, Answer, Operation};
 
 pub(super) fn problem<'a>(part: &Part<'a>, kept: &[u32]) -> Problem<'a> {
     let (start, end) = span(part, kept);
-    let mut model = Counter { initial: 0 };
+    let mut model = Counter { initial: None };
     let mut kept = kept.iter().copied().peekable();
     let mut operations = Vec::new();
     for index in &part.indexes {
@@ -21,8 +21,8 @@ pub(super) fn problem<'a>(part: &Part<'a>, kept: &[u32]) -> Problem<'a> {
         }
         let Action::Add(delta) = operation.action else { continue };
         let folded = operation.returned.filter(|returned| *returned < start);
-        match folded.and_then(|_| model.initial.checked_add(delta)) {
-            Some(sum) => model.initial = sum,
+        match folded.and_then(|_| model.initial.unwrap_or(0).checked_add(delta)) {
+            Some(sum) => model.initial = Some(sum),
             None if operation.called < end => {
                 operations.push(part.timed(*index, CounterOperation::MaybeAdd(delta)));
             }
@@ -43,12 +43,16 @@ fn translate(part: &Part<'_>, operation: &Operation) -> Option<CounterOperation>
     match (operation.action, operation.answer) {
         (Action::Add(delta), Answer::Sum(sum)) => Some(CounterOperation::Add(delta, sum)),
         (Action::Add(delta), _) => Some(CounterOperation::MaybeAdd(delta)),
-        (_, Answer::Seen(None)) => Some(CounterOperation::Read(Some(0))),
-        (_, Answer::Seen(Some(text))) => {
-            let text = part.history.texts.text(text);
-            let number = if text.is_empty() && part.absent_is_empty { "0" } else { text };
-            Some(CounterOperation::Read(number.parse().ok()))
-        }
+        (_, Answer::Seen(None)) => Some(CounterOperation::Read(None)),
+        (_, Answer::Seen(Some(text))) => Some(seen(part, part.history.texts.text(text))),
         (_, Answer::Unknown | Answer::Done | Answer::Swapped(_) | Answer::Sum(_)) => None,
+    }
+}
+
+fn seen(part: &Part<'_>, text: &str) -> CounterOperation {
+    match text.parse::<i64>() {
+        Ok(number) if number.to_string() == text => CounterOperation::Read(Some(number)),
+        Err(_) if text.is_empty() && part.absent_is_empty => CounterOperation::Read(None),
+        Ok(_) | Err(_) => CounterOperation::Contradiction,
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn problem<'a>(part: &Part<'a>, kept: &[u32]) -> Problem<'a> {
     }
     let stays = |append: &u32| kept.binary_search(append).is_ok();
     let list = |index: &u32| {
-        let list = split(&elements, seen(part, *index)?)?;
+        let list = split(&elements, seen(part, *index).filter(|_| !is_impossible(part, *index))?)?;
         Some(list.into_iter().filter(stays).collect())
     };
     let reads: Vec<Option<Vec<u32>>> = kept.iter().map(list).collect();
@@ -66,7 +66,9 @@ fn whole<'a>(part: &Part<'a>, elements: &Elements<'_>) -> Problem<'a> {
             append(part, *index, &places)
         } else {
             seen(part, *index).map(|seen| match ends.binary_search(&seen.len()) {
-                Ok(length) if text.starts_with(seen) => read(length),
+                Ok(length) if text.starts_with(seen) && !is_impossible(part, *index) => {
+                    read(length)
+                }
                 Ok(_) | Err(_) => ListOperation::Contradiction,
             })
         };
@@ -112,6 +114,13 @@ fn seen<'a>(part: &Part<'a>, index: u32) -> Option<&'a str> {
         Answer::Seen(text) => Some(text.map_or("", |text| part.history.texts.text(text))),
         Answer::Unknown | Answer::Done | Answer::Swapped(_) | Answer::Sum(_) => None,
     }
+}
+
+/// Returns whether a read saw an empty text where an empty list is absent.
+fn is_impossible(part: &Part<'_>, index: u32) -> bool {
+    let empty = |text| part.history.texts.text(text).is_empty();
+    let answer = part.operation(index).answer;
+    !part.absent_is_empty && matches!(answer, Answer::Seen(Some(text)) if empty(text))
 }
 
 fn is_append(part: &Part<'_>, index: u32) -> bool {

@@ -19,7 +19,9 @@ pub(super) fn explain(part: &Part<'_>, problem: &Problem<'_>, core: &[u32]) -> S
         operations: core.iter().map(|index| part.operation(*index)).collect(),
     };
     let special = match (part.kind(), problem) {
-        (Kind::Counter, Problem::Counter(model, _)) => counter::explain(&core, model.initial),
+        (Kind::Counter, Problem::Counter(model, _)) => {
+            counter::explain(&core, model.initial.unwrap_or(0))
+        }
         (Kind::List, _) => list::explain(&core),
         (Kind::Register | Kind::Counter | Kind::Machine, _) => register::explain(&core),
     };

@@ -1,129 +1,20 @@
-//! The checker against the exact reference, on random small histories.
-//!
-//! `SYNOD_FUZZ` sets how many histories are tried; each is a function of its number, so a failure
-//! names the number that brings it back.
+//! Random small histories: what a correct object answers, and what goes wrong with it.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
-
-use super::budget::{Budget, Meter};
-use super::exact;
-use super::model::Timed;
-use super::models::{Machine, MachineOperation};
-use super::{Judgement, ModelName, check_history};
 use crate::history::{Action, Answer, History, Operation};
-use crate::random::{Random, Seed, Stream};
-
-#[test]
-fn registers_agree_with_the_exact_reference() {
-    fuzz("registers", |random| random_history(random, Family::Register));
-}
-
-#[test]
-fn lists_agree_with_the_exact_reference() {
-    fuzz("lists", |random| random_history(random, Family::List));
-}
-
-#[test]
-fn counters_agree_with_the_exact_reference() {
-    fuzz("counters", |random| random_history(random, Family::Counter));
-}
-
-#[test]
-fn keys_with_every_operation_agree_with_the_exact_reference() {
-    fuzz("everything", |random| random_history(random, Family::Everything));
-}
+use crate::random::Random;
 
 /// What is done in a random history.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Family {
+pub(super) enum Family {
     Register,
     List,
     Counter,
     Everything,
 }
 
-fn fuzz(name: &str, history: impl Fn(&mut Random) -> History) {
-    let count = std::env::var("SYNOD_FUZZ").ok().and_then(|n| n.parse().ok());
-    let (mut legal, mut illegal) = (0_u64, 0_u64);
-    for number in 0..count.unwrap_or(HISTORIES) {
-        let mut random = Random::new(Seed(number), Stream::named(name));
-        let history = history(&mut random);
-        let wanted = reference(&history, None);
-        let report = check_history(&history, ModelName::Register, Budget::default());
-        match report.judgement {
-            Judgement::Legal { witness } => {
-                assert!(wanted, "{name} {number} is illegal: {history:#?}");
-                assert_witness(&history, &witness, number);
-                legal += 1;
-            }
-            Judgement::Illegal { core } => {
-                assert!(!wanted, "{name} {number} is legal: {history:#?}");
-                assert!(!core.operations.is_empty() && !core.sentence.is_empty());
-                illegal += 1;
-            }
-            Judgement::Unknown { cause } => panic!("{name} {number}: {cause}: {history:?}"),
-        }
-    }
-    let least = count.unwrap_or(HISTORIES) / 20;
-    assert!(legal >= least && illegal >= least, "{name}: {legal} legal, {illegal} illegal");
-}
-
-/// Judges by the general model and the exact search alone.
-fn reference(history: &History, order: Option<&[u32]>) -> bool {
-    let model = Machine { texts: &history.texts, absent_is_empty: false };
-    let translated = |index: &u32| {
-        let operation = &history.operations[*index as usize];
-        let Operation { called, returned, .. } = *operation;
-        let operation = translate(operation)?;
-        Some(Timed { index: *index, operation, called, returned })
-    };
-    if let Some(order) = order {
-        let steps: Vec<_> = order.iter().filter_map(translated).collect();
-        return super::model::accepts(&model, steps.iter().map(|step| &step.operation));
-    }
-    let all: Vec<u32> = (0..u32::try_from(history.operations.len()).unwrap()).collect();
-    let steps: Vec<_> = all.iter().filter_map(translated).collect();
-    exact::is_legal(&model, &steps, &mut Meter::start(Budget::default())).unwrap()
-}
-
-/// Translates without any of the plan's simplifications; an unknown read has no effect.
-fn translate(operation: &Operation) -> Option<MachineOperation> {
-    Some(match (operation.action, operation.answer) {
-        (Action::Read, Answer::Seen(seen)) => MachineOperation::Read(seen),
-        (Action::Read, _) => return None,
-        (Action::Write(text), _) => MachineOperation::Write(text),
-        (Action::Delete, _) => MachineOperation::Delete,
-        (Action::Append(text), _) => MachineOperation::Append(text),
-        (Action::Cas { from, to }, Answer::Swapped(true)) => MachineOperation::Swap(from, to),
-        (Action::Cas { from, .. }, Answer::Swapped(false)) => MachineOperation::Miss(from),
-        (Action::Cas { from, to }, _) => MachineOperation::MaybeSwap(from, to),
-        (Action::Add(delta), Answer::Sum(sum)) => MachineOperation::Add(delta, sum),
-        (Action::Add(delta), _) => MachineOperation::MaybeAdd(delta),
-    })
-}
-
-/// Asserts that a witness is an order that real time and the general model allow.
-fn assert_witness(history: &History, witness: &[u32], number: u64) {
-    let operations = &history.operations;
-    let of = |index: &u32| &operations[*index as usize];
-    for (place, later) in witness.iter().enumerate() {
-        let late = witness[..place].iter().find(|earlier| of(later).precedes(of(earlier)));
-        assert!(late.is_none(), "{number}: {witness:?} goes back in time");
-    }
-    let mut taken = witness.to_vec();
-    taken.sort_unstable();
-    taken.dedup();
-    assert_eq!(taken.len(), witness.len(), "{number}: an operation is taken twice");
-    let certain = (0_u32..).zip(operations).filter(|(_, operation)| !operation.is_unknown());
-    for (index, _) in certain {
-        assert!(taken.contains(&index), "{number}: operation {index} is not in the witness");
-    }
-    assert!(reference(history, Some(witness)), "{number}: {witness:?} is no order");
-}
-
 /// Makes a history of a few clients. Results follow a real object that answers at a random moment
 /// of each operation, and some are then changed.
-fn random_history(random: &mut Random, family: Family) -> History {
+pub(super) fn random_history(random: &mut Random, family: Family) -> History {
     let mut history = History::default();
     let key = history.texts.intern("k");
     let clients = random.between(1, 4);
@@ -147,7 +38,7 @@ fn random_history(random: &mut Random, family: Family) -> History {
                     call_ns: u64::from(position),
                     return_ns: 0,
                 });
-                position += 1;
+                position += STRIDE;
             }
             Some((index, false)) => {
                 answer(&mut history, index, &mut object);
@@ -156,7 +47,7 @@ fn random_history(random: &mut Random, family: Family) -> History {
             Some((index, true)) => {
                 finish(random, &mut history, index, position);
                 open[client] = None;
-                position += 1;
+                position += STRIDE;
             }
         }
     }
@@ -269,9 +160,78 @@ fn without_one_element(random: &mut Random, history: &mut History, index: u32) -
     Some(Answer::Seen((!text.is_empty()).then(|| history.texts.intern(&text))))
 }
 
-/// How many histories of each family are tried where nothing else is asked for.
-const HISTORIES: u64 = 25_000;
+/// Corrupts a history in one of four ways.
+pub(super) fn corrupt(random: &mut Random, history: &mut History) {
+    match random.below(4) {
+        0 => swap_two_reads(random, history),
+        1 => drop_a_write(random, history),
+        2 => make_certain(random, history),
+        _ => shift(random, history),
+    }
+    history.operations.sort_by_key(|operation| operation.called);
+}
 
+fn swap_two_reads(random: &mut Random, history: &mut History) {
+    let seen = |operation: &Operation| matches!(operation.answer, Answer::Seen(_));
+    let (Some(one), Some(other)) = (some(random, history, seen), some(random, history, seen))
+    else {
+        return;
+    };
+    let answer = history.operations[one].answer;
+    history.operations[one].answer = history.operations[other].answer;
+    history.operations[other].answer = answer;
+}
+
+fn drop_a_write(random: &mut Random, history: &mut History) {
+    let write = |operation: &Operation| operation.answer == Answer::Done;
+    if let Some(index) = some(random, history, write) {
+        history.operations.remove(index);
+    }
+}
+
+/// Pretends that an unknown write was acknowledged at the end.
+fn make_certain(random: &mut Random, history: &mut History) {
+    let unknown = |operation: &Operation| {
+        operation.is_unknown()
+            && matches!(operation.action, Action::Write(_) | Action::Append(_) | Action::Delete)
+    };
+    if let Some(index) = some(random, history, unknown) {
+        history.operations[index].answer = Answer::Done;
+        history.operations[index].returned = Some(u32::MAX - 1);
+    }
+}
+
+/// Moves a call later or a return earlier.
+fn shift(random: &mut Random, history: &mut History) {
+    let Some(index) = some(random, history, |operation| !operation.is_unknown()) else { return };
+    let operation = &mut history.operations[index];
+    let (called, returned) = (operation.called, operation.returned.unwrap());
+    if returned - called < 2 * STRIDE {
+        return;
+    }
+    // Positions between those of events are free.
+    let between = u64::from(called / STRIDE + 1)..=u64::from(returned / STRIDE - 1);
+    let free = random.between(*between.start(), *between.end()) * u64::from(STRIDE) + 1;
+    let free = u32::try_from(free).unwrap();
+    if random.chance(500_000) {
+        operation.called = free;
+    } else {
+        operation.returned = Some(free);
+    }
+}
+
+fn some(
+    random: &mut Random,
+    history: &History,
+    wanted: impl Fn(&Operation) -> bool,
+) -> Option<usize> {
+    let found: Vec<usize> =
+        (0..history.operations.len()).filter(|i| wanted(&history.operations[*i])).collect();
+    random.pick(&found).copied()
+}
+
+/// How far apart the positions of events are, so that an event can be moved between two others.
+const STRIDE: u32 = 4;
 const OPERATIONS_MAX: u64 = 9;
 const VALUES: u64 = 3;
 const LOST_PPM: u32 = 500_000;
