@@ -38,9 +38,9 @@ pub struct Measurement {
     pub failures: u64,
     /// Operations answered in a second.
     pub operations_per_second: f64,
-    /// Half of the operations took no longer, in milliseconds.
+    /// Half of the operations took at most this long, in milliseconds.
     pub p50_ms: f64,
-    /// All but one in a hundred took no longer, in milliseconds.
+    /// All but one in a hundred took at most this long, in milliseconds.
     pub p99_ms: f64,
     /// The longest took this long, in milliseconds.
     pub max_ms: f64,

@@ -62,6 +62,11 @@ async fn read_requests(
             running.join_next().await;
         }
         let timeout = request.timeout_ms.map_or(timeout, Duration::from_millis);
+        if sessions.len() >= SESSIONS_MAX && !sessions.contains_key(&request.client) {
+            let verdict = Verdict::fail(format!("more than {SESSIONS_MAX} logical clients"));
+            let _ = answers.send(Answer { id: Some(request.id), verdict }).await;
+            continue;
+        }
         let session = sessions
             .entry(request.client)
             .or_insert_with(|| Arc::new(Mutex::new(KvSession::new(&client, timeout))));
@@ -163,6 +168,9 @@ async fn write_answers(
 
 /// How many operations may be open at once over all logical clients.
 const OPERATIONS_MAX: usize = 4096;
+
+/// How many logical clients a bridge serves: as many as the cluster keeps sessions.
+const SESSIONS_MAX: usize = 100_000;
 
 /// How many answers may wait for stdout.
 const ANSWERS_MAX: usize = 256;

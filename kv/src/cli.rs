@@ -204,7 +204,8 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub seconds: u64,
     /// How long a value is, in bytes.
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
+    #[arg(long, default_value_t = 128,
+          value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
     pub value_bytes: u32,
     /// How many keys are written.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]

@@ -23,7 +23,7 @@ use crate::cli::InitArgs;
 #[derive(Debug, Error)]
 pub enum InitError {
     /// The caller named a folder that holds something.
-    #[error("{} exists already and is not empty; name another folder, as this one is not overwritten",
+    #[error("{} exists already and is not empty; name another folder, as it is not overwritten",
             .0.display())]
     Exists(PathBuf),
     /// The caller's ports do not fit.

@@ -7,7 +7,7 @@
 use std::io::{self, Write as _};
 use std::process;
 
-use synod_node::{Config, Node, NodeId, StartError, Timing};
+use synod_node::{Config, Node, NodeError, NodeId, StartError, Timing};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::tls_files;
@@ -130,8 +130,13 @@ impl Exit {
         }
     }
 
-    fn node(error: &synod_node::NodeError) -> Self {
-        Self::unusable(error)
+    fn node(error: &NodeError) -> Self {
+        match error {
+            NodeError::Journal(_) => Self::unusable(error),
+            NodeError::Halted(_) | NodeError::Stopped | NodeError::Panicked | _ => {
+                Self::internal(error)
+            }
+        }
     }
 }
 

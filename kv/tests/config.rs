@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 use synod_kv::cli::{Cli, Command, InitArgs, ServeArgs, TargetArgs};
-use synod_kv::config::{ClientConfig, ServerConfig};
+use synod_kv::config::{ClientConfig, ServerConfig, client_keys, server_keys};
 use synod_kv::init::{InitError, init};
 
 /// A folder that is gone when the test ends, however it ends.
@@ -75,9 +75,10 @@ fn a_wrong_file_is_named_by_line_key_and_remedy() {
         ("node = 1\n", "node = 1\nnodee = 1\n"),
         &[],
         &[],
-        "node-1.toml:5: unknown key `nodee`; known keys are cluster, node, data, create_data, segment_bytes, \
-         peer_listen, client_listen, peers.*, tls.authority, tls.certificate, tls.key, timing.heartbeat_ms, \
-         timing.suspicion_ms, timing.stagger_ms, log.filter, log.format",
+        "node-1.toml:5: unknown key `nodee`; known keys are cluster, node, data, create_data, \
+         segment_bytes, peer_listen, client_listen, peers.*, tls.authority, tls.certificate, \
+         tls.key, timing.heartbeat_ms, timing.suspicion_ms, timing.stagger_ms, log.filter, \
+         log.format",
     );
     check(
         "type",
@@ -302,4 +303,17 @@ fn init_takes_an_empty_folder_and_leaves_a_full_one_alone() {
     let error = init(&args).unwrap_err();
     assert!(matches!(error, InitError::Exists(_)), "{error}");
     assert_eq!(fs::read_dir(&args.dir).unwrap().count(), 1);
+}
+
+#[test]
+fn the_readme_lists_every_key_with_its_default() {
+    let readme = include_str!("../README.md");
+    for (key, default) in server_keys().chain(client_keys()) {
+        let key = key.replace(".*", ".<id>");
+        let default = default.map_or_else(|| "required".to_owned(), |text| format!("`{text}`"));
+        // Without a value of its own it is the node's entry among the peers.
+        let default = if key == "peer_listen" { "`peers.<node>`".to_owned() } else { default };
+        let row = format!("| `{key}` | {default} |");
+        assert!(readme.contains(&row), "the README lacks a row that begins with {row}");
+    }
 }

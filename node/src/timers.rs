@@ -24,7 +24,7 @@ pub(crate) struct Timers<K> {
 pub(crate) enum Fired<K> {
     /// Nothing is due.
     None,
-    /// This timer is due, and is no longer set.
+    /// This timer is due; it is not set any more.
     Timer(K),
     /// The process was paused for this long; every due timer was moved behind the grace.
     Paused(Duration),

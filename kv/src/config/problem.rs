@@ -41,7 +41,8 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// The file itself cannot be read.
-    #[error("cannot read the configuration {}: {reason}; `synod-kv init` makes one", path.display())]
+    #[error("cannot read the configuration {}: {reason}; `synod-kv init` makes one",
+            path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

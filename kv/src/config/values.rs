@@ -1,0 +1,116 @@
+//! From the text of a value to what it means, with a complaint that names the key and the remedy.
+//!
+//! Where the text comes from is the business of `layers`. The claim kept true: what is returned
+//! here is within its bounds.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use synod_node::config::{HEARTBEATS_PER_SUSPICION_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN};
+
+use super::layers::Layers;
+use super::problem::ConfigError;
+
+pub(super) fn create_data(layers: &Layers) -> Result<bool, ConfigError> {
+    match layers.text("create_data")? {
+        "if-missing" => Ok(true),
+        "never" => Ok(false),
+        _ => Err(layers.wrong("create_data", "wanted if-missing or never")),
+    }
+}
+
+pub(super) fn segment_bytes(layers: &Layers) -> Result<u64, ConfigError> {
+    let wanted =
+        format!("wanted a multiple of 4096 from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}");
+    let bytes: u64 = layers.parse("segment_bytes", &wanted)?;
+    let fits =
+        (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) && bytes.is_multiple_of(4096);
+    if fits { Ok(bytes) } else { Err(layers.wrong("segment_bytes", wanted)) }
+}
+
+pub(super) fn cluster(layers: &Layers) -> Result<String, ConfigError> {
+    let text = layers.text("cluster")?;
+    let groups: Vec<usize> = text.split('-').map(str::len).collect();
+    let plain = |byte: u8| byte == b'-' || byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if groups == [8, 4, 4, 4, 12] && text.bytes().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err(layers.wrong("cluster", "wanted the UUID that `synod-kv init` wrote, in lower case"))
+}
+
+pub(super) fn node_id(layers: &Layers, key: &str, text: &str) -> Result<u16, ConfigError> {
+    let id = text.parse::<u16>().ok().filter(|id| *id > 0 && id.to_string() == text);
+    id.ok_or_else(|| layers.wrong(key, "a node id is a number from 1 to 65535"))
+}
+
+pub(super) fn address(layers: &Layers, key: &str) -> Result<SocketAddr, ConfigError> {
+    layers.parse(key, "wanted <ip>:<port>, such as 127.0.0.1:7001")
+}
+
+pub(super) fn addresses(
+    layers: &Layers,
+    table: &str,
+) -> Result<BTreeMap<u16, SocketAddr>, ConfigError> {
+    let mut nodes = BTreeMap::new();
+    for entry in layers.entries(table) {
+        let key = format!("{table}.{entry}");
+        let (id, at) = (node_id(layers, &key, entry)?, address(layers, &key)?);
+        if at.port() == 0 {
+            return Err(layers.wrong(&key, "port 0 cannot be reached; name the port"));
+        }
+        if let Some((other, _)) = nodes.iter().find(|(_, taken)| **taken == at) {
+            let wanted = format!("{table}.{other} has this address too; each node has its own");
+            return Err(layers.wrong(&key, wanted));
+        }
+        nodes.insert(id, at);
+    }
+    if nodes.is_empty() {
+        return Err(layers.wrong(&format!("{table}.1"), "at least one node must be listed"));
+    }
+    if nodes.len() > MEMBERS_MAX {
+        let last = format!("{table}.{}", nodes.keys().next_back().copied().unwrap_or_default());
+        return Err(layers.wrong(&last, format!("a cluster has at most {MEMBERS_MAX} nodes")));
+    }
+    Ok(nodes)
+}
+
+pub(super) fn timing(layers: &Layers) -> Result<(Duration, Duration), ConfigError> {
+    let heartbeat = milliseconds(layers, "timing.heartbeat_ms")?;
+    let suspicion = milliseconds(layers, "timing.suspicion_ms")?;
+    let least = heartbeat * HEARTBEATS_PER_SUSPICION_MIN;
+    if suspicion < least {
+        let wanted = format!(
+            "less than {HEARTBEATS_PER_SUSPICION_MIN} heartbeats of {} ms suspects the living; \
+             write {} or more",
+            heartbeat.as_millis(),
+            least.as_millis(),
+        );
+        return Err(layers.wrong("timing.suspicion_ms", wanted));
+    }
+    Ok((heartbeat, suspicion))
+}
+
+pub(super) fn milliseconds(layers: &Layers, key: &str) -> Result<Duration, ConfigError> {
+    let wanted = format!("wanted milliseconds from 1 to {MILLISECONDS_MAX}");
+    let number: u64 = layers.parse(key, &wanted)?;
+    if !(1..=MILLISECONDS_MAX).contains(&number) {
+        return Err(layers.wrong(key, wanted));
+    }
+    Ok(Duration::from_millis(number))
+}
+
+pub(super) fn readable(layers: &Layers, key: &str) -> Result<PathBuf, ConfigError> {
+    let path = Path::new(layers.text(key)?);
+    File::open(path)
+        .map_err(|error| layers.wrong(key, format!("{error}; `synod-kv init` makes this file")))?;
+    Ok(path.to_owned())
+}
+
+/// Offsets in a file of the journal have 32 bits, and half of them are left unused.
+const SEGMENT_BYTES_MAX: u64 = 2 << 30;
+
+/// One hour: more is a mistake of unit.
+const MILLISECONDS_MAX: u64 = 3_600_000;
