@@ -202,6 +202,40 @@ fn a_segment_of_another_owner_is_not_believed() {
 }
 
 #[test]
+fn a_segment_without_its_frames_is_missed() {
+    let (disk, expected) = sealed();
+    for number in 1..=4 {
+        let file = path().join(format!("segment-0000000{number}.log"));
+        let emptied = tampered(&disk, &file, |bytes| bytes[4096..].fill(0));
+        let wanted = match number {
+            4 => Verdict::Identical,
+            _ => Verdict::Damaged(DamageReason::FinishedSegment),
+        };
+        assert_eq!(judge(&emptied, &expected), wanted, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_segment_of_another_history_is_not_believed() {
+    let histories = [&[3000, 3000, 10][..], &[3000, 0, 3000, 0]];
+    let [one, other] = histories.map(|lengths| {
+        let mut script = Vec::new();
+        for length in lengths {
+            script.extend([Append(vec![*length]), Sync]);
+        }
+        script.extend([Append(vec![3500]), Seal]);
+        whole_of(SimDisk::new(lengths.len() as u64), &script)
+    });
+    // The same owner, whole files, honest checksums: only the numbers of the records tell.
+    for number in 2..=3 {
+        let file = path().join(format!("segment-0000000{number}.log"));
+        let alien = other.0.contents(&file).unwrap();
+        let verdict = judge(&tampered(&one.0, &file, |bytes| *bytes = alien), &one.1);
+        assert_eq!(verdict, Verdict::Damaged(DamageReason::Order), "segment {number}");
+    }
+}
+
+#[test]
 fn an_older_copy_of_a_file_is_not_believed() {
     let first = [Append(vec![700]), Sync, Append(vec![700]), Sync, Append(vec![600]), Seal];
     let (disk, expected) = whole(&first);
