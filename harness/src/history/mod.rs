@@ -12,6 +12,7 @@ pub mod jsonl;
 mod operation;
 mod pairing;
 mod request;
+pub mod simulated;
 mod text;
 
 use std::path::PathBuf;
