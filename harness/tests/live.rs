@@ -274,6 +274,53 @@ fn a_node_that_cannot_start_is_told_with_its_log() {
     assert!(err.contains("there is no flag `--colour`"), "{err}");
 }
 
+#[test]
+fn a_bridge_that_ends_is_no_verdict_on_the_system() {
+    let scratch = Scratch::new("bridge");
+    let path = scratch.system("none");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (serve, _) = text.split_once("\"bridge\"").unwrap();
+    std::fs::write(&path, format!("{serve} \"bridge\": [\"sh\", \"-c\", \"exit 3\"]}}")).unwrap();
+    let mut command = Command::new(HARNESS);
+    command.arg("chaos").arg("--system").arg(&path).args(["--binary", FAKE, "--runs-dir"]);
+    command.arg(scratch.runs());
+    let (_, err) = check(command, 70);
+    assert!(err.contains("a bridge ended"), "{err}");
+}
+
+#[test]
+fn a_recorded_history_is_judged_again_and_its_page_rendered_again() {
+    let scratch = Scratch::new("again");
+    check(scratch.chaos("none", &["--nemesis", "calm", "--time", "2"]), 0);
+    let mut judge = Command::new(HARNESS);
+    judge.arg("check").arg(scratch.latest("history.jsonl")).args(["--model", "mixed"]);
+    let (out, _) = check(judge, 0);
+    assert!(out.contains("PASS"), "{out}");
+    let page = scratch.latest("report.html");
+    std::fs::remove_file(&page).unwrap();
+    let mut report = Command::new(HARNESS);
+    report.arg("report").arg(scratch.runs().join("latest"));
+    check(report, 0);
+    assert!(page.exists());
+    let mut nothing = Command::new(HARNESS);
+    nothing.arg("check").arg(scratch.0.join("absent.jsonl"));
+    check(nothing, 64);
+}
+
+#[test]
+fn failovers_are_measured_one_by_one() {
+    let scratch = Scratch::new("failover");
+    let mut command = Command::new(HARNESS);
+    command.arg("failover").arg("--system").arg(scratch.system("none"));
+    command.args(["--binary", FAKE, "--kills", "2", "--format", "json", "--runs-dir"]);
+    command.arg(scratch.runs());
+    let (out, _) = check(command, 0);
+    let figures: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(figures["micros"].as_array().unwrap().len(), 2);
+    assert_eq!(figures["unanswered"], 0);
+    assert!(figures["max_micros"].as_u64().unwrap() > 0);
+}
+
 fn help() -> Command {
     let mut command = Command::new(HARNESS);
     command.args(["chaos", "--help"]);

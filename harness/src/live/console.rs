@@ -88,6 +88,8 @@ impl Console {
         if !self.terminal {
             return self.line(&text);
         }
+        // A line that wraps could not be written over.
+        let text: String = text.chars().take(STATUS_CHARS_MAX).collect();
         write_out(&format!("\r\x1b[K{text}"));
         self.line_open = true;
     }
@@ -185,6 +187,9 @@ fn write_err(text: &str) {
 
 /// Reasons beyond the first that are printed; all are in the report.
 const REASONS_MAX: usize = 4;
+
+/// Characters of the status on a terminal; narrower ones are rare.
+const STATUS_CHARS_MAX: usize = 79;
 
 const HEADLINE_CHARS_MAX: usize = 400;
 
