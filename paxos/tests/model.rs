@@ -109,5 +109,5 @@ fn larger_bounds_where_asked_for() {
     }
     let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 0, copies: true };
     explore("log, 2 leaders, 2 values, copies", model, 888_640);
-    explore("single, 2 rivals, 2 crashes", Single { rounds: [1, 1], crashes: 2 }, 0);
+    explore("single, 2 rivals, 2 crashes", Single { rounds: [1, 1], crashes: 2 }, 375_228);
 }

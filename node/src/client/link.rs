@@ -1,7 +1,9 @@
 //! The connections of a client: one to each node, made again whenever it is lost.
 //!
-//! A task for each node dials, reads replies until the connection ends, and dials again. Which
-//! node to ask and what the replies mean is the hub's business.
+//! A task for each node dials, reads replies until the connection ends, and dials again. A node
+//! that says nothing for a while is asked how it is doing; if it stays silent, the connection is
+//! made anew, as a process that was killed and restarted knows nothing of the old one. Which node
+//! to ask and what the replies mean is the hub's business.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,6 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_paxos::NodeId;
+use synod_smr::wire::client::encode_request;
+use synod_smr::{Request, RequestBody, RequestId};
 use synod_transport_quic::{ClientConnection, ClientDialer, ClientSender, Credentials, PeerId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -96,17 +100,40 @@ impl Link {
     async fn serve(&self, connection: ClientConnection) -> Option<String> {
         let (sender, mut receiver) = connection.split();
         self.troubles.clear(self.node);
-        self.events.send(LinkEvent::Up(self.node, sender)).await.ok()?;
+        self.events.send(LinkEvent::Up(self.node, sender.clone())).await.ok()?;
+        let mut unanswered = 0;
         let reason = loop {
-            match receiver.recv().await {
-                Ok(reply) => self.events.send(LinkEvent::Reply(self.node, reply)).await.ok()?,
-                Err(reason) => break reason.to_string(),
+            match timeout(PROBE, receiver.recv()).await {
+                Ok(Ok(reply)) => {
+                    unanswered = 0;
+                    self.events.send(LinkEvent::Reply(self.node, reply)).await.ok()?;
+                }
+                Ok(Err(reason)) => break reason.to_string(),
+                Err(_) if unanswered == PROBES_MAX => {
+                    break format!("{} fell silent", self.address);
+                }
+                Err(_) => {
+                    unanswered += 1;
+                    sender.send(probe());
+                }
             }
         };
         self.events.send(LinkEvent::Down(self.node)).await.ok()?;
         Some(reason)
     }
 }
+
+/// Returns the question that keeps a silent connection honest. Every node answers it by itself, and
+/// no session has its number.
+fn probe() -> Bytes {
+    encode_request(&Request { id: RequestId(0), body: RequestBody::Status })
+}
+
+/// A connection that was silent for this long is probed.
+const PROBE: Duration = Duration::from_millis(150);
+
+/// This many probes without any answer end a connection.
+const PROBES_MAX: u32 = 3;
 
 /// How many events may wait for the hub; past it replies wait in their streams.
 const EVENTS_MAX: usize = 1024;

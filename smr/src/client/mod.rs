@@ -17,8 +17,8 @@ use synod_paxos::NodeId;
 
 pub use operation::{ClientEffects, ClientInput, Millis, Operation, Outcome, Reason, Ticket};
 
-/// The first attempt of an operation waits this long for its answer; each further one twice as
-/// long as the one before, up to [`ATTEMPT_MS_MAX`].
+/// How long an attempt waits for its answer, in milliseconds. The time doubles with every round
+/// of attempts that went to all nodes, up to [`ATTEMPT_MS_MAX`].
 pub const ATTEMPT_MS: u64 = 250;
 
 /// The longest time that an attempt waits for its answer, in milliseconds.
@@ -118,7 +118,7 @@ impl Client {
             sequence: None,
             uncertain: false,
             attempt: Attempt::Due(now),
-            attempts: 0,
+            silences: 0,
             refusal: None,
         };
         self.operations.insert(ticket, pending);
@@ -314,6 +314,7 @@ impl Client {
         self.open_session(now, effects);
         let unanswered = self.unanswered();
         let to = self.leader();
+        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         for pending in self.operations.values_mut() {
             let Attempt::Due(due) = pending.attempt else { continue };
             let Some(body) = pending.body(&self.session, unanswered) else { continue };
@@ -322,8 +323,8 @@ impl Client {
             }
             let id = RequestId(self.next_request);
             self.next_request += 1;
-            let patience = (ATTEMPT_MS << pending.attempts.min(8)).min(ATTEMPT_MS_MAX);
-            pending.attempts += 1;
+            let rounds = (pending.silences / nodes).min(8);
+            let patience = (ATTEMPT_MS << rounds).min(ATTEMPT_MS_MAX);
             pending.attempt = Attempt::Out { id, to, until: now.plus(patience) };
             effects.requests.push((to, Request { id, body }));
         }

@@ -17,7 +17,8 @@ pub(super) struct Pending {
     /// Whether an attempt may have taken effect, or still may.
     pub(super) uncertain: bool,
     pub(super) attempt: Attempt,
-    pub(super) attempts: u32,
+    /// How many attempts were given up without an answer.
+    pub(super) silences: u32,
     pub(super) refusal: Option<Refusal>,
 }
 
@@ -65,6 +66,7 @@ impl Pending {
     /// Stops waiting for the answer of an attempt, whose fate stays open.
     pub(super) const fn give_attempt_up(&mut self, due: Millis) {
         self.uncertain |= self.sequence.is_some();
+        self.silences = self.silences.saturating_add(1);
         self.attempt = Attempt::Due(due);
     }
 
