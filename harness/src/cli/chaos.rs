@@ -150,6 +150,7 @@ fn perform(order: &Order, format: FormatArgument) -> ExitCode {
 
 fn order_of(arguments: &ChaosArguments) -> Result<Order, Refusal> {
     let nemesis: Nemesis = parsed(&arguments.nemesis)?;
+    nemesis.check(arguments.nodes).map_err(|error| Refusal(USAGE, error.to_string()))?;
     let workload: Workload = parsed(&arguments.workload)?;
     let system = system_of(&arguments.system.system)?;
     let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));

@@ -55,8 +55,11 @@ impl Planner<'_> {
         kinds
     }
 
+    /// Picks one of the kinds that can have an effect; of none, one that always can.
     fn one_of(&mut self, kinds: &[FaultKind]) -> FaultKind {
-        *self.random.pick(kinds).expect("the lists are not empty")
+        let fits = |kind: &FaultKind| kind.nodes_min() <= self.nodes.len();
+        let kinds: Vec<FaultKind> = kinds.iter().copied().filter(fits).collect();
+        self.random.pick(&kinds).copied().unwrap_or(FaultKind::KillOne)
     }
 
     fn draw(&mut self, kind: FaultKind, at_ms: Millis) -> PlannedFault {

@@ -78,6 +78,33 @@ impl FaultKind {
         Self::LossyClients,
     ];
 
+    /// Returns how many nodes there must be for the fault to have an effect.
+    #[must_use]
+    pub fn nodes_min(self) -> usize {
+        match self {
+            Self::Bridge | Self::Ring => 3,
+            Self::PartitionHalves
+            | Self::Minority
+            | Self::IsolateOne
+            | Self::IsolateLeader
+            | Self::OneWay
+            | Self::Flapping
+            | Self::Slow
+            | Self::Lossy
+            | Self::Duplicating
+            | Self::Reordering
+            | Self::Corrupting
+            | Self::Rate => 2,
+            Self::KillOne
+            | Self::KillLeader
+            | Self::KillAll
+            | Self::PauseLeader
+            | Self::PauseOne
+            | Self::RestartStorm
+            | Self::LossyClients => 1,
+        }
+    }
+
     /// Returns the name that the command line and reports use.
     #[must_use]
     pub fn name(self) -> &'static str {

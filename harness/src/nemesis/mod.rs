@@ -38,6 +38,16 @@ pub struct UnknownNemesis {
     pub known: String,
 }
 
+/// A fault that so few nodes would not notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} needs at least {nodes_min} nodes to have an effect")]
+pub struct TooFewNodes {
+    /// The fault.
+    pub kind: FaultKind,
+    /// How many nodes it needs.
+    pub nodes_min: usize,
+}
+
 impl Nemesis {
     /// Returns every name, in the order in which help lists them.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -51,6 +61,20 @@ impl Nemesis {
             Self::Calm => "calm",
             Self::Mix => "mix",
             Self::Only(kind) => kind.name(),
+        }
+    }
+
+    /// Says whether its faults can have an effect on so many nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`TooFewNodes`] if they cannot.
+    pub fn check(self, nodes: u16) -> Result<(), TooFewNodes> {
+        match self {
+            Self::Only(kind) if kind.nodes_min() > usize::from(nodes) => {
+                Err(TooFewNodes { kind, nodes_min: kind.nodes_min() })
+            }
+            Self::Calm | Self::Mix | Self::Only(_) => Ok(()),
         }
     }
 
@@ -162,13 +186,26 @@ mod tests {
     #[test]
     fn each_kind_alone_fills_a_run_on_any_number_of_nodes() {
         for kind in FaultKind::ALL {
-            for count in [2, 3, 5, 7] {
+            for count in [1, 2, 3, 5, 7] {
                 let nodes: Vec<NodeId> = (1..=count).map(NodeId).collect();
                 let faults = Nemesis::Only(kind).plan(Seed(9), &nodes, Millis(20_000));
                 assert!(faults.len() >= 2, "{kind} on {count} nodes");
                 assert!(faults.iter().all(|fault| fault.kind == kind));
             }
         }
+    }
+
+    #[test]
+    fn a_mix_has_no_fault_that_its_nodes_would_not_notice() {
+        for count in 1..=3 {
+            let nodes: Vec<NodeId> = (1..=count).map(NodeId).collect();
+            let faults = Nemesis::Mix.plan(Seed(2), &nodes, Millis(600_000));
+            assert!(faults.iter().all(|fault| fault.kind.nodes_min() <= nodes.len()));
+        }
+        let bridge = Nemesis::Only(FaultKind::Bridge);
+        assert_eq!(bridge.check(3), Ok(()));
+        let error = bridge.check(2).expect_err("two nodes have no bridge");
+        assert_eq!(error.to_string(), "bridge needs at least 3 nodes to have an effect");
     }
 
     #[test]
