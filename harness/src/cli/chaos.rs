@@ -190,7 +190,8 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<Order, Refusal> {
         bridges: written.bridges,
     };
     let run = arguments.run.canonicalize().unwrap_or_else(|_| arguments.run.clone());
-    let reproduce = format!("synod-harness replay {}", run.display());
+    let program = if plan.system == SYNOD_KV { "cargo xtask" } else { "synod-harness" };
+    let reproduce = format!("{program} replay {}", run.display());
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
 
@@ -242,6 +243,7 @@ fn reproduction(arguments: &ChaosArguments, plan: &Plan) -> String {
         ("--workload", workload.clone(), "mix"),
         ("--timeout-ms", arguments.timeout_ms.to_string(), "2000"),
         ("--rest-ms", arguments.rest_ms.to_string(), "4"),
+        ("--bridges", arguments.system.bridges.to_string(), "1"),
     ] {
         if value != default {
             command.push_str(&format!(" {flag} {value}"));

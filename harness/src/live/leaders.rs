@@ -118,7 +118,7 @@ impl Leaders {
         };
         if *digest != status.digest && self.splits.len() < SPLITS_MAX {
             self.splits.push(format!(
-                "at slot {} the state of node {node} has digest {}, but that of node {other} {digest}",
+                "at slot {} node {node} has a state with digest {}, but node {other} {digest}",
                 status.applied, status.digest
             ));
         }
