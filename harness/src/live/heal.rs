@@ -89,7 +89,7 @@ pub async fn read_all(
         let (count, key) = (refused.len(), first.key());
         let limit = READ_LIMIT.as_secs();
         after.findings.push(format!(
-            "{count} of {asked} keys were not readable within {limit} s after healing, such as {key}"
+            "{count} of {asked} keys were not readable {limit} s after healing, such as {key}"
         ));
     }
     Ok(())
