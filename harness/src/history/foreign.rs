@@ -166,10 +166,12 @@ impl Translator {
         };
         let kind = self.kind(line, kind)?;
         let key = form.field("key").map(printed).unwrap_or_default();
+        let value = form.field("value").unwrap_or(&Edn::Nil);
         let swapped = Edn::Flag(true);
-        let value = match (f.as_str(), kind) {
-            ("cas", EventKind::Ok) => &swapped,
-            _ => form.field("value").unwrap_or(&Edn::Nil),
+        // Jepsen repeats the pair on success; a compare-and-set may also say what it found.
+        let value = match (f.as_str(), kind, value) {
+            ("cas", EventKind::Ok, Edn::Sequence(_) | Edn::Nil) => &swapped,
+            _ => value,
         };
         let time_ns = match form.field("time") {
             Some(Edn::Whole(time)) => u64::try_from(*time).unwrap_or(0),

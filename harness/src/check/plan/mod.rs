@@ -160,6 +160,21 @@ impl Problem<'_> {
         }
     }
 
+    /// Returns whether the operation at a place counts for its effect alone, because what its
+    /// result depends on was left out.
+    pub(super) fn forgets_result(&self, place: u32) -> bool {
+        let place = place as usize;
+        match self {
+            Self::Register(_, steps) => {
+                matches!(steps[place].operation, RegisterOperation::Write(_))
+            }
+            Self::Counter(_, steps) => {
+                matches!(steps[place].operation, CounterOperation::MaybeAdd(_))
+            }
+            Self::List(..) | Self::Machine(..) => false,
+        }
+    }
+
     /// Returns how many operations the problem has.
     pub(super) fn len(&self) -> u32 {
         let len = match self {

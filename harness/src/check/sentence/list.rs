@@ -2,6 +2,7 @@
 
 use super::{Core, at};
 use crate::history::{Action, Answer, Operation};
+use crate::workload::ELEMENT_END;
 
 pub(super) fn explain(core: &Core<'_>) -> Option<String> {
     let reads: Vec<(&Operation, &str)> =
@@ -20,11 +21,12 @@ fn lost(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
     let (append, element) =
         appends(core).find(|(append, element)| append.precedes(read) && !seen.contains(element))?;
     Some(format!(
-        "client {}'s read of {} began at {} and lacks {element}, which client {} had appended with \
+        "client {}'s read of {} began at {} and lacks {}, which client {} had appended with \
          acknowledgement at {}",
         read.process,
         core.text(read.key),
         at(read.call_ns),
+        bare(element),
         append.process,
         at(append.return_ns)
     ))
@@ -34,11 +36,12 @@ fn early(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
     let (append, element) =
         appends(core).find(|(append, element)| read.precedes(append) && seen.contains(element))?;
     Some(format!(
-        "client {}'s read of {} returned at {} with {element}, which client {} began to append \
-         only at {}",
+        "client {}'s read of {} returned at {} with {}, which client {} began to append only \
+         at {}",
         read.process,
         core.text(read.key),
         at(read.return_ns),
+        bare(element),
         append.process,
         at(append.call_ns)
     ))
@@ -47,10 +50,11 @@ fn early(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
 fn doubled(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
     let (append, element) = appends(core).find(|(_, element)| seen.matches(element).count() > 1)?;
     Some(format!(
-        "client {}'s read of {} at {} holds {element} {} times, but client {} appended it once",
+        "client {}'s read of {} at {} holds {} {} times, but client {} appended it once",
         read.process,
         core.text(read.key),
         at(read.return_ns),
+        bare(element),
         seen.matches(element).count(),
         append.process
     ))
@@ -98,6 +102,11 @@ fn foreign(core: &Core<'_>, read: &Operation, _seen: &str) -> Option<String> {
             at(read.return_ns)
         )
     })
+}
+
+/// Prints an element without what ends it.
+fn bare(element: &str) -> &str {
+    element.trim_end_matches(ELEMENT_END)
 }
 
 fn appends<'c>(core: &'c Core<'_>) -> impl Iterator<Item = (&'c Operation, &'c str)> {

@@ -7,6 +7,8 @@
 mod counter;
 mod list;
 mod register;
+#[cfg(test)]
+mod tests;
 
 use super::plan::{Kind, Part, Problem};
 use crate::history::{Action, Answer, History, Operation, Text};
@@ -14,9 +16,14 @@ use crate::summary::CoreOperation;
 
 /// Explains why the operations of a core have no order.
 pub(super) fn explain(part: &Part<'_>, problem: &Problem<'_>, core: &[u32]) -> String {
+    let operations: Vec<&Operation> = core.iter().map(|index| part.operation(*index)).collect();
+    let keeps_result = |place: &u32| !problem.forgets_result(*place);
+    let observers = (0..problem.len()).filter(keeps_result);
     let core = Core {
+        part,
         history: part.history(),
-        operations: core.iter().map(|index| part.operation(*index)).collect(),
+        observers: observers.map(|place| part.operation(problem.index(place))).collect(),
+        operations,
     };
     let special = match (part.kind(), problem) {
         (Kind::Counter, Problem::Counter(model, _)) => {
@@ -44,8 +51,12 @@ pub(super) fn printed(history: &History, index: u32) -> CoreOperation {
 
 /// A core, with what the sentences need to name its operations.
 struct Core<'a> {
+    part: &'a Part<'a>,
     history: &'a History,
+    /// All operations, in order of their calls.
     operations: Vec<&'a Operation>,
+    /// Those of them whose results the core holds against them.
+    observers: Vec<&'a Operation>,
 }
 
 impl<'a> Core<'a> {

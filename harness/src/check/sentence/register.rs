@@ -7,8 +7,7 @@ use crate::history::{Action, Answer, Operation, Text};
 type Found = Option<Option<Text>>;
 
 pub(super) fn explain(core: &Core<'_>) -> Option<String> {
-    let mut observers: Vec<&Operation> =
-        core.operations.iter().copied().filter(|operation| found(operation).is_some()).collect();
+    let mut observers = core.observers.clone();
     observers.sort_by_key(|operation| std::cmp::Reverse(operation.returned));
     let first = |explain: fn(&Core<'_>, &Operation) -> Option<String>| {
         observers.iter().find_map(|observer| explain(core, observer))
@@ -23,7 +22,8 @@ pub(super) fn explain(core: &Core<'_>) -> Option<String> {
 
 fn never_written(core: &Core<'_>, observer: &Operation) -> Option<String> {
     let value = found(observer)??;
-    let written = writers(core, Some(value)).next().is_some();
+    let mut everything = core.part.indexes().iter().map(|index| core.part.operation(*index));
+    let written = everything.any(|operation| written(operation) == Some(Some(value)));
     (!written).then(|| {
         let value = core.text(value);
         format!("{} is impossible: nobody ever wrote {value}", subject(core, observer))
@@ -67,7 +67,7 @@ fn stale(core: &Core<'_>, observer: &Operation) -> Option<String> {
 /// An earlier observer had already found what replaced the value.
 fn backwards(core: &Core<'_>, observer: &Operation) -> Option<String> {
     let value = found(observer)?;
-    let earlier = core.operations.iter().find(|earlier| {
+    let earlier = core.observers.iter().find(|earlier| {
         earlier.precedes(observer)
             && found(earlier).is_some_and(|found| {
                 found != value && replaces(core, found, value) && !replaces(core, value, found)
