@@ -45,11 +45,7 @@ fn rate() -> Result<f64, Box<dyn Error>> {
 
 fn round_trip(relayed: bool) -> Result<Duration, Box<dyn Error>> {
     let (listener, network, address) = setup()?;
-    let target = if relayed {
-        address
-    } else {
-        listener.local_addr()?
-    };
+    let target = if relayed { address } else { listener.local_addr()? };
     let echo = std::thread::spawn(move || {
         let mut buffer = [0; 2_048];
         while let Ok((size, from)) = listener.recv_from(&mut buffer) {
@@ -77,11 +73,7 @@ fn round_trip(relayed: bool) -> Result<Duration, Box<dyn Error>> {
 fn setup() -> Result<(UdpSocket, Network, SocketAddr), Box<dyn Error>> {
     let listener = UdpSocket::bind("127.0.0.1:0")?;
     let upstream = listener.local_addr()?;
-    let route = Route {
-        dialer: NodeId(1),
-        listener: NodeId(2),
-        upstream,
-    };
+    let route = Route { dialer: NodeId(1), listener: NodeId(2), upstream };
     let network = Network::start(Seed(1), &[route])?;
     let address = network.address(NodeId(1), NodeId(2)).ok_or("no relay")?;
     Ok((listener, network, address))

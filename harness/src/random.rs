@@ -64,10 +64,7 @@ impl Random {
     /// Opens the stream at its first draw.
     #[must_use]
     pub fn new(seed: Seed, stream: Stream) -> Self {
-        Self {
-            key: mix(seed.0.wrapping_add(GOLDEN) ^ stream.0),
-            index: 0,
-        }
+        Self { key: mix(seed.0.wrapping_add(GOLDEN) ^ stream.0), index: 0 }
     }
 
     /// Returns the next draw.
@@ -119,9 +116,7 @@ impl Random {
     /// Returns the draw at `index`, wherever the sequence stands.
     #[must_use]
     pub fn at(&self, index: u64) -> u64 {
-        mix(self
-            .key
-            .wrapping_add(index.wrapping_add(1).wrapping_mul(GOLDEN)))
+        mix(self.key.wrapping_add(index.wrapping_add(1).wrapping_mul(GOLDEN)))
     }
 }
 
@@ -206,10 +201,7 @@ mod tests {
         for _ in 0..60_000 {
             seen[usize::try_from(random.below(6)).expect("below six")] += 1;
         }
-        assert!(
-            seen.iter().all(|count| (9_500..10_500).contains(count)),
-            "{seen:?}"
-        );
+        assert!(seen.iter().all(|count| (9_500..10_500).contains(count)), "{seen:?}");
         assert_eq!(random.below(0), 0);
         assert_eq!(random.between(5, 5), 5);
         assert!((0..1000).all(|_| (10..=12).contains(&random.between(10, 12))));
@@ -234,9 +226,6 @@ mod tests {
         assert_eq!(items, (0..50).collect::<Vec<_>>());
     }
 
-    const FROZEN: [u64; 3] = [
-        7_822_532_015_159_804_989,
-        5_460_815_817_766_189_930,
-        1_083_912_502_476_355_058,
-    ];
+    const FROZEN: [u64; 3] =
+        [7_822_532_015_159_804_989, 5_460_815_817_766_189_930, 1_083_912_502_476_355_058];
 }

@@ -15,10 +15,7 @@ use synod_harness::live::network::{Network, Route};
 use synod_harness::random::Seed;
 use synod_harness::summary::LinkCounts;
 
-const THERE: LinkId = LinkId {
-    from: NodeId(1),
-    to: NodeId(2),
-};
+const THERE: LinkId = LinkId { from: NodeId(1), to: NodeId(2) };
 
 /// A dialer, a listener, and the relay between them.
 struct Pair {
@@ -37,25 +34,15 @@ impl Pair {
         };
         let listener = socket();
         let upstream = listener.local_addr().unwrap();
-        let route = Route {
-            dialer: NodeId(1),
-            listener: NodeId(2),
-            upstream,
-        };
+        let route = Route { dialer: NodeId(1), listener: NodeId(2), upstream };
         let network = Network::start(Seed(11), &[route]).unwrap();
         let relay = network.address(NodeId(1), NodeId(2)).unwrap();
-        Self {
-            dialer: socket(),
-            listener,
-            relay,
-            network,
-        }
+        Self { dialer: socket(), listener, relay, network }
     }
 
     fn with(rules: LinkRules) -> Self {
         let pair = Self::new();
-        pair.network
-            .begin(FaultId(1), BTreeMap::from([(THERE, rules)]));
+        pair.network.begin(FaultId(1), BTreeMap::from([(THERE, rules)]));
         pair
     }
 
@@ -79,11 +66,7 @@ impl Pair {
     fn wait_for_packets(&self, count: u64) {
         let start = Instant::now();
         while seen(&self.there()) < count {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "the relay stands still: {:?}",
-                self.there()
-            );
+            assert!(start.elapsed() < PATIENCE, "the relay stands still: {:?}", self.there());
             std::thread::yield_now();
         }
     }
@@ -120,11 +103,7 @@ fn both_directions_pass_and_the_listener_answers_the_dialer() {
     let mut buffer = [0; 64];
     let (size, from) = pair.listener.recv_from(&mut buffer).unwrap();
     assert_eq!(&buffer[..size], b"ping");
-    assert_ne!(
-        from,
-        pair.dialer.local_addr().unwrap(),
-        "the listener sees the relay"
-    );
+    assert_ne!(from, pair.dialer.local_addr().unwrap(), "the listener sees the relay");
     pair.listener.send_to(b"pong", from).unwrap();
     let (size, from) = pair.dialer.recv_from(&mut buffer).unwrap();
     assert_eq!((&buffer[..size], from), (&b"pong"[..], pair.relay));
@@ -149,8 +128,7 @@ fn a_cut_leaks_nothing_one_way_and_the_other_way_stays_open() {
     pair.send(b"hello");
     let mut buffer = [0; 64];
     let (_, upstream) = pair.listener.recv_from(&mut buffer).unwrap();
-    pair.network
-        .begin(FaultId(1), BTreeMap::from([(THERE, LinkRules::CUT)]));
+    pair.network.begin(FaultId(1), BTreeMap::from([(THERE, LinkRules::CUT)]));
     for n in 0..2_000_u32 {
         pair.send(&n.to_le_bytes());
         pair.wait_for_packets(u64::from(n) + 2);
@@ -160,19 +138,12 @@ fn a_cut_leaks_nothing_one_way_and_the_other_way_stays_open() {
     assert_eq!(pair.dialer.recv(&mut buffer).unwrap(), 4);
     pair.network.heal();
     pair.send(b"after");
-    assert_eq!(
-        pair.receive(),
-        b"after",
-        "nothing of the cut time was kept back"
-    );
+    assert_eq!(pair.receive(), b"after", "nothing of the cut time was kept back");
 }
 
 #[test]
 fn loss_of_20_percent_is_20_percent_over_100_000_datagrams() {
-    let pair = Pair::with(LinkRules {
-        loss: PartsPerMillion::percent(20),
-        ..LinkRules::default()
-    });
+    let pair = Pair::with(LinkRules { loss: PartsPerMillion::percent(20), ..LinkRules::default() });
     pair.send_all(100_000);
     let counts = pair.there();
     assert!(counts.lost.abs_diff(20_000) <= 1_000, "{counts:?}");
@@ -182,11 +153,7 @@ fn loss_of_20_percent_is_20_percent_over_100_000_datagrams() {
 #[test]
 fn every_datagram_is_doubled_and_damaged_in_one_bit_when_asked_always() {
     let always = PartsPerMillion::percent(100);
-    let pair = Pair::with(LinkRules {
-        duplicate: always,
-        corrupt: always,
-        ..LinkRules::default()
-    });
+    let pair = Pair::with(LinkRules { duplicate: always, corrupt: always, ..LinkRules::default() });
     for _ in 0..100 {
         pair.send(&[0; 100]);
         let (first, second) = (pair.receive(), pair.receive());
@@ -194,18 +161,12 @@ fn every_datagram_is_doubled_and_damaged_in_one_bit_when_asked_always() {
         assert_eq!(first.iter().map(|byte| byte.count_ones()).sum::<u32>(), 1);
     }
     let counts = pair.there();
-    assert_eq!(
-        (counts.duplicated, counts.corrupted, counts.delivered),
-        (100, 100, 200)
-    );
+    assert_eq!((counts.duplicated, counts.corrupted, counts.delivered), (100, 100, 200));
 }
 
 #[test]
 fn a_delay_is_kept_and_not_exceeded_by_much() {
-    let delayed = LinkRules {
-        delay_ms: Millis(50),
-        ..LinkRules::default()
-    };
+    let delayed = LinkRules { delay_ms: Millis(50), ..LinkRules::default() };
     let pair = Pair::with(delayed);
     let mut trips: Vec<Duration> = (0..40)
         .map(|_| {
@@ -216,17 +177,9 @@ fn a_delay_is_kept_and_not_exceeded_by_much() {
         })
         .collect();
     trips.sort();
-    assert!(
-        trips[0] >= Duration::from_millis(50),
-        "too early: {:?}",
-        trips[0]
-    );
+    assert!(trips[0] >= Duration::from_millis(50), "too early: {:?}", trips[0]);
     // The machine may be busy, so the bound is on the best, not on the median.
-    assert!(
-        trips[0] <= Duration::from_millis(54),
-        "always too late: {:?}",
-        trips[0]
-    );
+    assert!(trips[0] <= Duration::from_millis(54), "always too late: {:?}", trips[0]);
     assert_eq!(pair.there().delayed, 40);
 }
 
@@ -252,14 +205,8 @@ fn packets_held_back_are_overtaken() {
 
 #[test]
 fn a_narrow_link_takes_its_time_and_drops_the_rest() {
-    let rate = RateLimit {
-        bytes_per_s: 100_000,
-        queue_bytes: 5_000,
-    };
-    let pair = Pair::with(LinkRules {
-        rate: Some(rate),
-        ..LinkRules::default()
-    });
+    let rate = RateLimit { bytes_per_s: 100_000, queue_bytes: 5_000 };
+    let pair = Pair::with(LinkRules { rate: Some(rate), ..LinkRules::default() });
     let start = Instant::now();
     for _ in 0..50 {
         pair.send(&[0; 1_000]);
@@ -271,11 +218,7 @@ fn a_narrow_link_takes_its_time_and_drops_the_rest() {
         pair.receive();
     }
     let least = Duration::from_millis(10 * counts.delivered) - Duration::from_millis(10);
-    assert!(
-        start.elapsed() >= least,
-        "{:?} for {counts:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() >= least, "{:?} for {counts:?}", start.elapsed());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How much time and memory a verdict may take.
 //!
 //! A search that may be exponential ends here, with a cause that names the budget and the key. The
-//! clock is read once in [`STEPS_PER_LOOK`] steps, and memory is counted where it is taken, before
+//! clock is read once in `STEPS_PER_LOOK` steps, and memory is counted where it is taken, before
 //! it is taken: the process is never the one to find out.
 
 use std::fmt;

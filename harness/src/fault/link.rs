@@ -70,9 +70,7 @@ impl Link {
     /// Makes a link that passes everything at once.
     #[must_use]
     pub fn new(seed: Seed, id: LinkId) -> Self {
-        let stream = Stream::named("link")
-            .part(u64::from(id.from.0))
-            .part(u64::from(id.to.0));
+        let stream = Stream::named("link").part(u64::from(id.from.0)).part(u64::from(id.to.0));
         Self {
             random: Random::new(seed, stream),
             packets: 0,
@@ -91,10 +89,7 @@ impl Link {
 
     /// Decides about the next packet of `size` bytes at `now`, a time that never goes back.
     pub fn verdict(&mut self, size: usize, now: Duration) -> Verdict {
-        let dice = Dice {
-            random: &self.random,
-            base: self.packets.wrapping_mul(DRAWS),
-        };
+        let dice = Dice { random: &self.random, base: self.packets.wrapping_mul(DRAWS) };
         self.packets = self.packets.wrapping_add(1);
         if self.rules.cut {
             return Verdict::Drop(DropReason::Cut);
@@ -103,9 +98,11 @@ impl Link {
             return Verdict::Drop(DropReason::Lost);
         }
         let size = size as u64;
-        let Some(queued) = self.rules.rate.map_or(Some(Duration::ZERO), |rate| {
-            enqueue(&mut self.free_at, rate, size, now)
-        }) else {
+        let Some(queued) = self
+            .rules
+            .rate
+            .map_or(Some(Duration::ZERO), |rate| enqueue(&mut self.free_at, rate, size, now))
+        else {
             return Verdict::Drop(DropReason::Overflow);
         };
         Verdict::Deliver(dice.copies(&self.rules, queued, size))
@@ -133,11 +130,7 @@ struct Dice<'a> {
 impl Dice<'_> {
     fn copies(&self, rules: &LinkRules, queued: Duration, size: u64) -> Copies {
         let reordered = self.says(Question::Reorder, rules.reorder);
-        let late = if reordered {
-            rules.reorder_late_ms.duration()
-        } else {
-            Duration::ZERO
-        };
+        let late = if reordered { rules.reorder_late_ms.duration() } else { Duration::ZERO };
         let jitter = self.up_to(Question::Jitter, rules.jitter_ms);
         let first = queued + rules.delay_ms.duration() + jitter + late;
         let second = self
@@ -145,12 +138,7 @@ impl Dice<'_> {
             .then(|| first + self.up_to(Question::DuplicateLate, rules.duplicate_late_ms));
         let damaged = size > 0 && self.says(Question::Corrupt, rules.corrupt);
         let corrupt_bit = damaged.then(|| scale(self.draw(Question::Bit), size * 8));
-        Copies {
-            first,
-            second,
-            corrupt_bit,
-            reordered,
-        }
+        Copies { first, second, corrupt_bit, reordered }
     }
 
     fn says(&self, question: Question, often: PartsPerMillion) -> bool {
@@ -212,9 +200,7 @@ mod tests {
 
     fn verdicts(rules: LinkRules) -> Vec<Verdict> {
         let mut link = link(7, rules);
-        (0..PACKETS)
-            .map(|n| link.verdict(1_200, Duration::from_micros(n)))
-            .collect()
+        (0..PACKETS).map(|n| link.verdict(1_200, Duration::from_micros(n))).collect()
     }
 
     fn delivered(verdicts: &[Verdict]) -> Vec<Copies> {
@@ -228,61 +214,36 @@ mod tests {
     /// Asserts that `part` is `percent` of the packets, to a percent point.
     fn check_share(part: usize, percent: f64) {
         let share = part as f64 * 100.0 / PACKETS as f64;
-        assert!(
-            (share - percent).abs() <= 1.0,
-            "{share} % instead of {percent} %"
-        );
+        assert!((share - percent).abs() <= 1.0, "{share} % instead of {percent} %");
     }
 
     #[test]
     fn no_rules_let_everything_through_untouched() {
-        let plain = Copies {
-            first: Duration::ZERO,
-            second: None,
-            corrupt_bit: None,
-            reordered: false,
-        };
-        assert!(
-            verdicts(LinkRules::default())
-                .iter()
-                .all(|v| *v == Verdict::Deliver(plain))
-        );
+        let plain =
+            Copies { first: Duration::ZERO, second: None, corrupt_bit: None, reordered: false };
+        assert!(verdicts(LinkRules::default()).iter().all(|v| *v == Verdict::Deliver(plain)));
     }
 
     #[test]
     fn a_cut_leaks_nothing() {
         let seen = verdicts(LinkRules::CUT);
-        assert!(
-            seen.iter()
-                .all(|verdict| *verdict == Verdict::Drop(DropReason::Cut))
-        );
+        assert!(seen.iter().all(|verdict| *verdict == Verdict::Drop(DropReason::Cut)));
     }
 
     #[test]
     fn loss_of_20_percent_is_20_percent() {
-        let rules = LinkRules {
-            loss: PartsPerMillion::percent(20),
-            ..LinkRules::default()
-        };
+        let rules = LinkRules { loss: PartsPerMillion::percent(20), ..LinkRules::default() };
         let lost = verdicts(rules);
-        let lost = lost
-            .iter()
-            .filter(|v| **v == Verdict::Drop(DropReason::Lost))
-            .count();
+        let lost = lost.iter().filter(|v| **v == Verdict::Drop(DropReason::Lost)).count();
         check_share(lost, 20.0);
     }
 
     #[test]
     fn delay_and_jitter_spread_evenly_over_their_range() {
-        let rules = LinkRules {
-            delay_ms: Millis(50),
-            jitter_ms: Millis(20),
-            ..LinkRules::default()
-        };
-        let mut delays: Vec<Duration> = delivered(&verdicts(rules))
-            .iter()
-            .map(|copies| copies.first)
-            .collect();
+        let rules =
+            LinkRules { delay_ms: Millis(50), jitter_ms: Millis(20), ..LinkRules::default() };
+        let mut delays: Vec<Duration> =
+            delivered(&verdicts(rules)).iter().map(|copies| copies.first).collect();
         delays.sort();
         assert!(delays[0] >= Duration::from_millis(50));
         assert!(delays[delays.len() - 1] <= Duration::from_millis(70));
@@ -301,36 +262,19 @@ mod tests {
             ..LinkRules::default()
         };
         let seen = delivered(&verdicts(rules));
-        check_share(
-            seen.iter().filter(|copies| copies.second.is_some()).count(),
-            10.0,
-        );
-        check_share(
-            seen.iter()
-                .filter(|copies| copies.corrupt_bit.is_some())
-                .count(),
-            10.0,
-        );
+        check_share(seen.iter().filter(|copies| copies.second.is_some()).count(), 10.0);
+        check_share(seen.iter().filter(|copies| copies.corrupt_bit.is_some()).count(), 10.0);
         let both = |copies: &&Copies| copies.second.is_some() && copies.corrupt_bit.is_some();
         check_share(seen.iter().filter(both).count(), 1.0);
-        let late = |copies: &Copies| {
-            copies
-                .second
-                .is_none_or(|at| at <= Duration::from_millis(5))
-        };
+        let late = |copies: &Copies| copies.second.is_none_or(|at| at <= Duration::from_millis(5));
         assert!(seen.iter().all(late));
     }
 
     #[test]
     fn damage_hits_every_byte_and_no_bit_outside() {
-        let rules = LinkRules {
-            corrupt: PartsPerMillion::percent(100),
-            ..LinkRules::default()
-        };
-        let bits: Vec<u64> = delivered(&verdicts(rules))
-            .iter()
-            .filter_map(|copies| copies.corrupt_bit)
-            .collect();
+        let rules = LinkRules { corrupt: PartsPerMillion::percent(100), ..LinkRules::default() };
+        let bits: Vec<u64> =
+            delivered(&verdicts(rules)).iter().filter_map(|copies| copies.corrupt_bit).collect();
         assert_eq!(bits.len() as u64, PACKETS);
         assert!(bits.iter().all(|bit| *bit < 1_200 * 8));
         let bytes: std::collections::BTreeSet<u64> = bits.iter().map(|bit| bit / 8).collect();
@@ -352,30 +296,14 @@ mod tests {
         let seen = delivered(&verdicts(rules));
         let held: Vec<_> = seen.iter().filter(|copies| copies.reordered).collect();
         check_share(held.len(), 25.0);
-        assert!(
-            held.iter()
-                .all(|copies| copies.first == Duration::from_millis(3))
-        );
-        assert!(
-            seen.iter()
-                .filter(|c| !c.reordered)
-                .all(|c| c.first == Duration::ZERO)
-        );
+        assert!(held.iter().all(|copies| copies.first == Duration::from_millis(3)));
+        assert!(seen.iter().filter(|c| !c.reordered).all(|c| c.first == Duration::ZERO));
     }
 
     #[test]
     fn a_rate_limit_passes_its_rate_and_drops_what_the_queue_cannot_hold() {
-        let rate = RateLimit {
-            bytes_per_s: 120_000,
-            queue_bytes: 12_000,
-        };
-        let mut link = link(
-            7,
-            LinkRules {
-                rate: Some(rate),
-                ..LinkRules::default()
-            },
-        );
+        let rate = RateLimit { bytes_per_s: 120_000, queue_bytes: 12_000 };
+        let mut link = link(7, LinkRules { rate: Some(rate), ..LinkRules::default() });
         let mut passed_bytes = 0_u64;
         let mut last_ms = 0.0_f64;
         // 1,000 packets a second are offered for 10 s; 100 a second fit.
@@ -384,10 +312,7 @@ mod tests {
             match link.verdict(1_200, now) {
                 Verdict::Deliver(copies) => {
                     passed_bytes += 1_200;
-                    assert!(
-                        copies.first <= Duration::from_millis(100),
-                        "the queue is bounded"
-                    );
+                    assert!(copies.first <= Duration::from_millis(100), "the queue is bounded");
                     let at = (now + copies.first).as_secs_f64() * 1_000.0;
                     assert!(at - last_ms >= 9.99, "two packets within one packet's time");
                     last_ms = at;
@@ -396,10 +321,7 @@ mod tests {
             }
         }
         let rate = passed_bytes as f64 / 10.0;
-        assert!(
-            (rate - 120_000.0).abs() / 120_000.0 < 0.02,
-            "{rate} bytes/s"
-        );
+        assert!((rate - 120_000.0).abs() / 120_000.0 < 0.02, "{rate} bytes/s");
     }
 
     #[test]
@@ -423,19 +345,10 @@ mod tests {
 
     #[test]
     fn one_rule_does_not_disturb_the_dice_of_another() {
-        let loss = LinkRules {
-            loss: PartsPerMillion::percent(20),
-            ..LinkRules::default()
-        };
-        let more = LinkRules {
-            duplicate: PartsPerMillion::percent(50),
-            ..loss
-        };
+        let loss = LinkRules { loss: PartsPerMillion::percent(20), ..LinkRules::default() };
+        let more = LinkRules { duplicate: PartsPerMillion::percent(50), ..loss };
         let lost = |verdicts: Vec<Verdict>| -> Vec<bool> {
-            verdicts
-                .iter()
-                .map(|v| *v == Verdict::Drop(DropReason::Lost))
-                .collect()
+            verdicts.iter().map(|v| *v == Verdict::Drop(DropReason::Lost)).collect()
         };
         assert_eq!(lost(verdicts(loss)), lost(verdicts(more)));
     }

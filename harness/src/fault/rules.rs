@@ -139,10 +139,7 @@ impl fmt::Display for LinkRules {
             parts.push(format!("{} doubled", self.duplicate));
         }
         if self.reorder > PartsPerMillion(0) {
-            parts.push(format!(
-                "{} held back {}",
-                self.reorder, self.reorder_late_ms
-            ));
+            parts.push(format!("{} held back {}", self.reorder, self.reorder_late_ms));
         }
         if self.corrupt > PartsPerMillion(0) {
             parts.push(format!("{} damaged", self.corrupt));
@@ -176,19 +173,13 @@ mod tests {
     fn joining_keeps_the_harsher_value_of_each() {
         let slow = LinkRules {
             delay_ms: Millis(50),
-            rate: Some(RateLimit {
-                bytes_per_s: 1_000,
-                queue_bytes: 9_000,
-            }),
+            rate: Some(RateLimit { bytes_per_s: 1_000, queue_bytes: 9_000 }),
             ..LinkRules::default()
         };
         let lossy = LinkRules {
             loss: PartsPerMillion::percent(5),
             delay_ms: Millis(10),
-            rate: Some(RateLimit {
-                bytes_per_s: 2_000,
-                queue_bytes: 4_000,
-            }),
+            rate: Some(RateLimit { bytes_per_s: 2_000, queue_bytes: 4_000 }),
             ..LinkRules::default()
         };
         let both = slow.joined(lossy);
@@ -202,19 +193,13 @@ mod tests {
 
     #[test]
     fn joining_with_no_rules_changes_nothing() {
-        let rules = LinkRules {
-            corrupt: PartsPerMillion(7),
-            ..LinkRules::default()
-        };
+        let rules = LinkRules { corrupt: PartsPerMillion(7), ..LinkRules::default() };
         assert_eq!(rules.joined(LinkRules::default()), rules);
     }
 
     #[test]
     fn a_plan_shows_only_the_rules_that_are_set() {
-        let rules = LinkRules {
-            loss: PartsPerMillion::percent(20),
-            ..LinkRules::default()
-        };
+        let rules = LinkRules { loss: PartsPerMillion::percent(20), ..LinkRules::default() };
         let text = serde_json::to_string(&rules).expect("plain data");
         assert_eq!(text, r#"{"loss":200000}"#);
         let back: LinkRules = serde_json::from_str(&text).expect("what was written");

@@ -68,19 +68,13 @@ impl Shape {
         let most = nodes.len().saturating_sub(1) / 2;
         let size = random.between(1, most.max(1) as u64);
         let shuffled = shuffled(nodes, random);
-        split_at(
-            &shuffled,
-            usize::try_from(size).expect("no more than there are nodes"),
-        )
+        split_at(&shuffled, usize::try_from(size).expect("no more than there are nodes"))
     }
 
     /// Splits one node from all others.
     #[must_use]
     pub fn isolate(node: NodeId, nodes: &[NodeId]) -> Self {
-        Self::Split {
-            one: BTreeSet::from([node]),
-            other: all_but(node, nodes),
-        }
+        Self::Split { one: BTreeSet::from([node]), other: all_but(node, nodes) }
     }
 
     /// Leaves two random sides that only one random node connects.
@@ -105,27 +99,19 @@ impl Shape {
     /// Lays the nodes around a ring in random order.
     #[must_use]
     pub fn ring(nodes: &[NodeId], random: &mut Random) -> Self {
-        Self::Ring {
-            order: shuffled(nodes, random),
-        }
+        Self::Ring { order: shuffled(nodes, random) }
     }
 
     /// Takes one node's voice.
     #[must_use]
     pub fn mute(node: NodeId, nodes: &[NodeId]) -> Self {
-        Self::Mute {
-            node,
-            others: all_but(node, nodes),
-        }
+        Self::Mute { node, others: all_but(node, nodes) }
     }
 
     /// Takes one node's hearing.
     #[must_use]
     pub fn deaf(node: NodeId, nodes: &[NodeId]) -> Self {
-        Self::Deaf {
-            node,
-            others: all_but(node, nodes),
-        }
+        Self::Deaf { node, others: all_but(node, nodes) }
     }
 
     /// Returns the directed links that the shape cuts.
@@ -172,9 +158,7 @@ impl fmt::Display for Shape {
 #[must_use]
 pub fn all_links(nodes: &[NodeId]) -> BTreeSet<LinkId> {
     let set: BTreeSet<NodeId> = nodes.iter().copied().collect();
-    between(&set, &set)
-        .filter(|link| link.from != link.to)
-        .collect()
+    between(&set, &set).filter(|link| link.from != link.to).collect()
 }
 
 /// Cuts what each node hears from outside its window of the ring: a majority around itself.
@@ -184,9 +168,8 @@ fn ring_cuts(order: &[NodeId]) -> BTreeSet<LinkId> {
     let mut cuts = BTreeSet::new();
     for (position, listener) in order.iter().enumerate() {
         let first = position + count - majority / 2;
-        let heard: BTreeSet<NodeId> = (first..first + majority)
-            .map(|at| order[at % count])
-            .collect();
+        let heard: BTreeSet<NodeId> =
+            (first..first + majority).map(|at| order[at % count]).collect();
         let unheard = order.iter().filter(|speaker| !heard.contains(speaker));
         cuts.extend(unheard.map(|speaker| LinkId::new(*speaker, *listener)));
     }
@@ -197,16 +180,12 @@ fn between<'a>(
     from: &'a BTreeSet<NodeId>,
     to: &'a BTreeSet<NodeId>,
 ) -> impl Iterator<Item = LinkId> + 'a {
-    from.iter()
-        .flat_map(|from| to.iter().map(|to| LinkId::new(*from, *to)))
+    from.iter().flat_map(|from| to.iter().map(|to| LinkId::new(*from, *to)))
 }
 
 fn split_at(nodes: &[NodeId], at: usize) -> Shape {
     let (one, other) = nodes.split_at(at.min(nodes.len()));
-    Shape::Split {
-        one: one.iter().copied().collect(),
-        other: other.iter().copied().collect(),
-    }
+    Shape::Split { one: one.iter().copied().collect(), other: other.iter().copied().collect() }
 }
 
 fn shuffled(nodes: &[NodeId], random: &mut Random) -> Vec<NodeId> {
@@ -216,11 +195,7 @@ fn shuffled(nodes: &[NodeId], random: &mut Random) -> Vec<NodeId> {
 }
 
 fn all_but(node: NodeId, nodes: &[NodeId]) -> BTreeSet<NodeId> {
-    nodes
-        .iter()
-        .copied()
-        .filter(|other| *other != node)
-        .collect()
+    nodes.iter().copied().filter(|other| *other != node).collect()
 }
 
 fn spaced<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
@@ -251,9 +226,7 @@ mod tests {
         for count in 2..8 {
             let nodes = nodes(count);
             let shape = Shape::halves(&nodes, &mut random(u64::from(count)));
-            let Shape::Split { one, other } = &shape else {
-                panic!("{shape:?}")
-            };
+            let Shape::Split { one, other } = &shape else { panic!("{shape:?}") };
             assert_eq!(one.len(), nodes.len() / 2);
             assert_eq!(one.len() + other.len(), nodes.len());
             assert_eq!(shape.cuts().len(), 2 * one.len() * other.len());
@@ -266,9 +239,7 @@ mod tests {
         let mut seen = BTreeSet::new();
         for seed in 0..50 {
             let shape = Shape::minority(&nodes, &mut random(seed));
-            let Shape::Split { one, .. } = &shape else {
-                panic!("{shape:?}")
-            };
+            let Shape::Split { one, .. } = &shape else { panic!("{shape:?}") };
             assert!(one.len() == 1 || one.len() == 2);
             seen.extend(one.iter().copied());
         }
@@ -290,9 +261,7 @@ mod tests {
         for count in [3, 5, 7] {
             let nodes = nodes(count);
             let shape = Shape::bridge(&nodes, &mut random(9));
-            let Shape::Bridge { middle, .. } = &shape else {
-                panic!("{shape:?}")
-            };
+            let Shape::Bridge { middle, .. } = &shape else { panic!("{shape:?}") };
             let cuts = shape.cuts();
             for node in &nodes {
                 let all = hears(&cuts, *node, &nodes).len() == nodes.len();
@@ -306,10 +275,8 @@ mod tests {
         for count in 3..8 {
             let nodes = nodes(count);
             let cuts = Shape::ring(&nodes, &mut random(1)).cuts();
-            let views: BTreeSet<BTreeSet<NodeId>> = nodes
-                .iter()
-                .map(|node| hears(&cuts, *node, &nodes))
-                .collect();
+            let views: BTreeSet<BTreeSet<NodeId>> =
+                nodes.iter().map(|node| hears(&cuts, *node, &nodes)).collect();
             assert_eq!(views.len(), nodes.len(), "no two hear the same");
             for (node, view) in nodes.iter().map(|node| (node, hears(&cuts, *node, &nodes))) {
                 assert_eq!(view.len(), nodes.len() / 2 + 1);
