@@ -21,13 +21,14 @@ use crate::summary::{CheckerSummary, ViolationCore};
 /// use synod_harness::check::{Budget, Judgement, ModelName, check_history};
 /// use synod_harness::history::jsonl;
 ///
-/// let lines = r#"{"index":0,"time_ns":1,"process":1,"type":"invoke","f":"write","key":"x","value":"1"}
-/// {"index":1,"time_ns":2,"process":1,"type":"ok","f":"write","key":"x","value":null}
-/// {"index":2,"time_ns":3,"process":2,"type":"invoke","f":"read","key":"x","value":null}
+/// let lines =
+/// r#"{"index":0,"time_ns":1,"process":1,"type":"invoke","f":"add","key":"x","value":"1"}
+/// {"index":1,"time_ns":2,"process":1,"type":"ok","f":"add","key":"x","value":"1"}
+/// {"index":2,"time_ns":3,"process":2,"type":"invoke","f":"read","key":"x"}
 /// {"index":3,"time_ns":4,"process":2,"type":"ok","f":"read","key":"x","value":null}
 /// "#;
 /// let history = jsonl::read(lines.as_bytes(), Path::new("example"))?;
-/// let report = check_history(&history, ModelName::Register, Budget::default());
+/// let report = check_history(&history, ModelName::Counter, Budget::default());
 /// assert!(matches!(report.judgement, Judgement::Illegal { .. }));
 /// # Ok::<(), synod_harness::history::HistoryError>(())
 /// ```
