@@ -105,3 +105,29 @@ async fn a_full_disk_refuses_work_and_takes_it_again_when_there_is_room() {
     session.command(&put).await.unwrap();
     assert!(!servers[&1].stderr().contains("panicked"), "{}", servers[&1].stderr());
 }
+
+#[tokio::test]
+async fn an_error_of_the_disk_ends_the_process_and_loses_nothing() {
+    let cluster = Cluster::new(1);
+    let mut server = cluster.start(1);
+    let client = cluster.client();
+    let mut session = cluster.session(&client);
+    let kept = vec![b'k'; 1 << 20];
+    session.command(&Command::Put { key: Blob(b"x"), value: Blob(&kept) }).await.unwrap();
+    // The journal is longer than this, so every write to it fails; the log may still be written.
+    let limit = Rlimit { current: Some(1 << 20), maximum: None };
+    prlimit(Some(server.pid()), Resource::Fsize, limit).unwrap();
+    session.set_timeout(Duration::from_secs(2));
+    let lost = Command::Put { key: Blob(b"x"), value: Blob(b"lost") };
+    let error = session.command(&lost).await.unwrap_err();
+    assert!(matches!(error, KvError::Unknown(_)), "{error:?}");
+    assert_eq!(server.wait(PATIENCE).code(), Some(74), "{}", server.stderr());
+    let stderr = server.stderr();
+    let last = stderr.lines().last().unwrap();
+    assert!(last.contains("the journal failed") && last.contains("cannot write"), "{last}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    let _server = cluster.start(1);
+    session.set_timeout(PATIENCE);
+    let answer = session.query(&Query::Get { key: Blob(b"x") }).await.unwrap();
+    assert_eq!(answer.reply(), Ok(Reply::Value(Some(Blob(&kept)))));
+}
