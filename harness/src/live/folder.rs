@@ -60,7 +60,11 @@ impl RunFolder {
     }
 }
 
-/// Removes the oldest runs beyond the `keep` latest; those that found a violation stay.
+/// Removes the oldest runs beyond the `keep` latest, and the nodes' data of all but the latest.
+///
+/// Runs that found a violation stay whole. Data is what takes the room: journals are laid out in
+/// advance, so a run of seconds may hold hundreds of megabytes, while its logs, its history and its
+/// report say all that a run without a violation has to say.
 ///
 /// # Errors
 ///
@@ -72,10 +76,16 @@ pub fn prune(runs: &Path, keep: usize) -> io::Result<()> {
         .collect();
     names.sort_unstable();
     let old = names.len().saturating_sub(keep.max(1));
-    for name in &names[..old] {
-        let path = runs.join(name);
-        if !found_violation(&path) {
-            drop(std::fs::remove_dir_all(path));
+    let latest = names.len().saturating_sub(1);
+    for (age, name) in names[..latest].iter().enumerate() {
+        let run = runs.join(name);
+        if found_violation(&run) {
+            continue;
+        }
+        if age < old {
+            drop(std::fs::remove_dir_all(run));
+        } else {
+            remove_data(&run);
         }
     }
     Ok(())
@@ -93,6 +103,10 @@ pub const SCHEDULE: &str = "schedule.json";
 pub const REPORT: &str = "report.json";
 /// The page that shows it.
 pub const PAGE: &str = "report.html";
+/// The folder that holds a folder for each node.
+pub const NODES: &str = "nodes";
+/// The folder, within a node's, that holds what the node stores.
+pub const DATA: &str = "data";
 /// The link to the latest run.
 pub const LATEST: &str = "latest";
 
@@ -130,6 +144,14 @@ fn found_violation(run: &Path) -> bool {
     let report = std::fs::read(run.join(REPORT)).unwrap_or_default();
     let outcome: Option<Outcome> = serde_json::from_slice(&report).ok();
     outcome.is_some_and(|outcome| outcome.verdict == Verdict::Violation)
+}
+
+/// Removes what the nodes of a run stored; what cannot be removed is left.
+fn remove_data(run: &Path) {
+    let nodes = std::fs::read_dir(run.join(NODES)).into_iter().flatten();
+    for node in nodes.filter_map(Result::ok) {
+        drop(std::fs::remove_dir_all(node.path().join(DATA)));
+    }
 }
 
 /// Writes a time since 1970 as `20261122T100312Z`.
@@ -184,6 +206,9 @@ mod tests {
         let folders: Vec<RunFolder> = (0..5)
             .map(|n| RunFolder::create(&runs, Seed(n), at(n)).expect("a temporary folder"))
             .collect();
+        for folder in &folders {
+            folder.inner("nodes/1/data").expect("a folder");
+        }
         let violation = r#"{"verdict":"violation"}"#;
         std::fs::write(folders[1].file(REPORT), violation).expect("a file");
         std::fs::write(folders[2].file(REPORT), r#"{"verdict":"pass"}"#).expect("a file");
@@ -193,6 +218,9 @@ mod tests {
         prune(&runs, 2).expect("it can be read");
         let left: Vec<bool> = folders.iter().map(|folder| folder.path().exists()).collect();
         assert_eq!(left, [false, true, false, false, true]);
+        let data = |folder: &RunFolder| folder.file("nodes/1/data").exists();
+        assert!(data(&folders[1]), "a violation stays whole");
+        assert!(folders[4].file("nodes/1").exists() && !data(&folders[4]), "logs stay");
         assert!(again.path().exists() && runs.join("notes").exists());
         let latest = std::fs::read_link(runs.join(LATEST)).expect("a link");
         assert_eq!(latest, Path::new("19700101T000004Z-4.2"));

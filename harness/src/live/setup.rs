@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::bridge::{Bridge, BridgeError};
 use super::cluster::{Cluster, ClusterError, NodeSpec};
 use super::fabric::CLIENTS;
-use super::folder::RunFolder;
+use super::folder::{DATA, NODES, RunFolder};
 use super::guard::{Guard, Limits};
 use super::logs;
 use super::network::{Network, Route};
@@ -210,13 +210,13 @@ impl Cast {
         for id in nodes {
             let what = "make a node's folder";
             let io = |source| SetupError::Io { what, source };
-            let home = folder.inner(&format!("nodes/{id}")).map_err(io)?;
+            let home = folder.inner(&format!("{NODES}/{id}")).map_err(io)?;
             let (peer, client) = listeners(*id, ports);
             let mut gaps = self
                 .gaps(config)
                 .with("node", id.to_string())
                 .with("nodes", nodes.len().to_string())
-                .with("data", home.join("data"))
+                .with("data", home.join(DATA))
                 .with("peer-listen", peer.to_string())
                 .with("client-listen", client.to_string());
             for other in nodes.iter().filter(|other| *other != id) {
@@ -273,7 +273,7 @@ impl Stage {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             if let Some(exit) = self.cluster.lone_exits().first() {
-                let log = folder.file(&format!("nodes/{}/{STDERR_LOG}", exit.node));
+                let log = folder.file(&format!("{NODES}/{}/{STDERR_LOG}", exit.node));
                 return Err(SetupError::Failed {
                     what: format!("node {}", exit.node),
                     how: exit.how.clone(),
