@@ -251,7 +251,8 @@ mod tests {
     #[test]
     fn reads_what_histories_are_written_in() {
         let text = "; a comment\n#jepsen.history.Op{:process 0, :type :invoke :f :cas\n\
-            :value [nil 3N], :time #inst \"x\\n\\u0041\" #_ [ignored {}] :nemesis? false}\n(1 -2 a/b \\[ 1.5)";
+            :value [nil 3N], :time #inst \"x\\n\\u0041\" #_ [ignored {}] :nemesis? false}\n\
+            (1 -2 a/b \\[ 1.5)";
         let read = forms(text).unwrap();
         assert_eq!(read[0].0, 2);
         let map = &read[0].1;

@@ -142,8 +142,8 @@ struct Translator {
     place: String,
     builder: HistoryBuilder,
     index: u64,
-    /// Per process the name of its open operation, as translated.
-    open: BTreeMap<u32, &'static str>,
+    /// Per process its open operation: the name, as translated, and the key.
+    open: BTreeMap<u32, (&'static str, String)>,
 }
 
 impl Translator {
@@ -167,12 +167,6 @@ impl Translator {
         let kind = self.kind(line, kind)?;
         let key = form.field("key").map(printed).unwrap_or_default();
         let value = form.field("value").unwrap_or(&Edn::Nil);
-        let swapped = Edn::Flag(true);
-        // Jepsen repeats the pair on success; a compare-and-set may also say what it found.
-        let value = match (f.as_str(), kind, value) {
-            ("cas", EventKind::Ok, Edn::Sequence(_) | Edn::Nil) => &swapped,
-            _ => value,
-        };
         let time_ns = match form.field("time") {
             Some(Edn::Whole(time)) => u64::try_from(*time).unwrap_or(0),
             _ => 0,
@@ -182,33 +176,27 @@ impl Translator {
 
     fn push(&mut self, entry: &Entry<'_>) -> Result<(), HistoryError> {
         let Entry { line, process, kind, time_ns, .. } = *entry;
-        let f = match (kind, entry.f) {
-            (EventKind::Invoke, "read" | "get") => "read",
-            // A write of nil leaves nothing to read.
-            (EventKind::Invoke, "write" | "put") if *entry.value == Edn::Nil => "delete",
-            (EventKind::Invoke, "write" | "put") => "write",
-            (EventKind::Invoke, "cas") => "cas",
-            (EventKind::Invoke, "append") => "append",
-            (EventKind::Invoke, "delete") => "delete",
-            (EventKind::Invoke, "add") => "add",
-            (EventKind::Invoke, f) => {
-                return Err(self.malformed(line, format!("`{f}` is no operation on a key")));
-            }
-            (EventKind::Ok | EventKind::Fail | EventKind::Info, _) => {
-                self.open.remove(&process).unwrap_or("return")
+        let (key, value) = keyed(entry);
+        let (f, key) = if kind == EventKind::Invoke {
+            let f = self.operation(entry, value)?;
+            self.open.insert(process, (f, key.clone()));
+            (f, key)
+        } else {
+            match self.open.remove(&process) {
+                Some(open) => open,
+                // Some tools let a client say things that belong to no operation.
+                None if kind == EventKind::Info => return Ok(()),
+                None => ("return", key),
             }
         };
-        if kind == EventKind::Invoke {
-            self.open.insert(process, f);
-        }
         let event = Event {
             index: self.index,
             time_ns,
             process: Process::Client(process),
             kind,
             f: f.to_owned(),
-            key: Some(entry.key.clone()),
-            value: self.value(entry)?,
+            key: Some(key),
+            value: self.value(entry, value)?,
             error: None,
             node: None,
         };
@@ -216,9 +204,26 @@ impl Translator {
         self.builder.push_at(line, &event)
     }
 
-    fn value(&self, entry: &Entry<'_>) -> Result<Value, HistoryError> {
-        Ok(match (entry.kind, entry.value) {
+    /// Returns our name of an operation.
+    fn operation(&self, entry: &Entry<'_>, value: &Edn) -> Result<&'static str, HistoryError> {
+        Ok(match entry.f {
+            "read" | "get" => "read",
+            // A write of nil leaves nothing to read.
+            "write" | "put" if *value == Edn::Nil => "delete",
+            "write" | "put" => "write",
+            "cas" => "cas",
+            "append" => "append",
+            "delete" => "delete",
+            "add" => "add",
+            f => return Err(self.malformed(entry.line, format!("`{f}` is no operation on a key"))),
+        })
+    }
+
+    fn value(&self, entry: &Entry<'_>, value: &Edn) -> Result<Value, HistoryError> {
+        Ok(match (entry.kind, value) {
             (EventKind::Fail | EventKind::Info, _) | (_, Edn::Nil) => Value::Null,
+            // Jepsen repeats the pair on success; a compare-and-set may also say what it found.
+            (EventKind::Ok, Edn::Sequence(_)) if entry.f == "cas" => Value::Flag(true),
             (_, Edn::Flag(flag)) => Value::Flag(*flag),
             (_, Edn::Sequence(items)) => match items.as_slice() {
                 [from, to] if entry.f == "cas" => {
@@ -252,6 +257,19 @@ impl Translator {
     fn malformed(&self, line: u64, problem: String) -> HistoryError {
         HistoryError::Malformed { place: self.place.clone(), line, problem, remedy: REMEDY }
     }
+}
+
+/// Returns key and value of an entry. Jepsen's independent keys stand in the value: `[key value]`
+/// for reads and writes, `[key [from to]]` for compare-and-sets.
+fn keyed<'a>(entry: &Entry<'a>) -> (String, &'a Edn) {
+    if let Edn::Sequence(items) = entry.value {
+        match items.as_slice() {
+            [key, value @ Edn::Sequence(_)] if entry.f == "cas" => return (printed(key), value),
+            [key, value] if entry.f != "cas" => return (printed(key), value),
+            _ => {}
+        }
+    }
+    (entry.key.clone(), entry.value)
 }
 
 /// Prints an atom as a text of a history.
@@ -311,6 +329,22 @@ mod tests {
             assert_eq!(cas.answer, Answer::Swapped(true));
             assert_eq!(history.counts.fail, 1);
         }
+    }
+
+    #[test]
+    fn edn_finds_independent_keys_in_the_values() {
+        let text = "{:process 0 :type :invoke :f :write :value [7 3]}\n\
+            {:process 1 :type :invoke :f :cas :value [8 [nil 1]]}\n\
+            {:process 0 :type :ok :f :write :value [7 3]}\n\
+            {:process 1 :type :ok :f :cas :value [8 [nil 1]]}\n\
+            {:process 1 :type :invoke :f :read :value [8 nil]}\n\
+            {:process 1 :type :ok :f :read :value [8 1]}\n\
+            {:process 1 :type :info :f :log :value \"bye\"}";
+        let history = Format::Edn.read(text, "edn").unwrap();
+        let keys: Vec<&str> =
+            history.operations.iter().map(|o| history.texts.text(o.key)).collect();
+        assert_eq!(keys, ["7", "8", "8"]);
+        assert_eq!(history.operations[1].answer, Answer::Swapped(true));
     }
 
     #[test]

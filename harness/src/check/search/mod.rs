@@ -1,7 +1,7 @@
 //! The search for an order: depth first, after Wing and Gong (1993) and Lowe (2017).
 //!
-//! The search walks through time. At each point it may take any operation whose turn it can be, that
-//! is, one that was called before the first return still ahead; it backs up when that return's
+//! The search walks through time. At each point it may take any operation whose turn it can be,
+//! that is, one that was called before the first return still ahead; it backs up when that return's
 //! own operation cannot be taken. What makes it fast:
 //!
 //! - A configuration (which operations were taken, and the state) is visited once. It is known by
@@ -52,7 +52,7 @@ pub type Refute<'a> = &'a mut dyn FnMut(u32, &mut Meter) -> bool;
 
 /// Searches an order of the operations, which are sorted by their calls.
 ///
-/// `refute` is asked now and then about the furthest position, when the search is stuck there.
+/// `refute` is asked at times about the furthest position, when the search is stuck there.
 ///
 /// # Errors
 ///
