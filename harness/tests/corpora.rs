@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use synod_harness::check::{Budget, Judgement, ModelName, check_history};
+use synod_harness::check::{Budget, Judgement, ModelName, check_history, is_linearizable};
 use synod_harness::history::foreign::Format;
 
 #[test]
@@ -32,6 +32,8 @@ fn every_verdict_is_that_of_the_manifest() {
             Judgement::Unknown { cause } => panic!("{file}: {cause}"),
         };
         assert_eq!(verdict, *expected, "{file}");
+        let alone = is_linearizable(&history, model, Budget::default());
+        assert_eq!(alone, Ok(*expected == "linearizable"), "{file}");
         judged += 1;
     }
     assert!(judged > 0, "the manifest names no history");

@@ -47,6 +47,24 @@ pub fn check_history(history: &History, model: ModelName, budget: Budget) -> Rep
     Report { judgement, checker }
 }
 
+/// Returns whether a history is linearizable, and looks for no core if it is not.
+///
+/// # Errors
+///
+/// The cause, if the budget ran out.
+pub fn is_linearizable(history: &History, model: ModelName, budget: Budget) -> Result<bool, Cause> {
+    let mut meter = Meter::start(budget);
+    let mut unknown = None;
+    for part in parts(history, model) {
+        match search(&part, &part.whole(), &mut meter) {
+            Ok(Found::Order(_)) => {}
+            Ok(Found::None { .. }) => return Ok(false),
+            Err(cause) => unknown = Some(cause),
+        }
+    }
+    unknown.map_or(Ok(true), Err)
+}
+
 fn judge_all(parts: &[Part<'_>], meter: &mut Meter) -> Judgement {
     let mut witness = Vec::new();
     let mut hard = Vec::new();
@@ -78,11 +96,15 @@ fn judge(
     meter: &mut Meter,
 ) -> Result<Result<Vec<u32>, Box<ViolationCore>>, Cause> {
     let problem = part.whole();
-    let mut refute = |until: u32, meter: &mut Meter| core::is_refuted(part, until, meter);
-    match problem.search(meter, &mut refute)? {
+    match search(part, &problem, meter)? {
         Found::Order(order) => Ok(Ok(in_history(&problem, &order))),
         Found::None { until } => core::core(part, until, meter).map(|core| Err(Box::new(core))),
     }
+}
+
+fn search(part: &Part<'_>, problem: &Problem<'_>, meter: &mut Meter) -> Result<Found, Cause> {
+    let mut refute = |until: u32, meter: &mut Meter| core::is_refuted(part, until, meter);
+    problem.search(meter, &mut refute)
 }
 
 fn in_history(problem: &Problem<'_>, order: &[u32]) -> Vec<u32> {

@@ -26,7 +26,7 @@ use std::str::FromStr;
 use crate::summary::{CheckerSummary, ViolationCore};
 
 pub use budget::{Budget, Cause};
-pub use judge::check_history;
+pub use judge::{check_history, is_linearizable};
 
 /// What a history is judged by.
 ///

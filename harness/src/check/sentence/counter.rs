@@ -1,6 +1,6 @@
 //! What goes wrong with counters: a number that the additions cannot have made.
 
-use super::{Core, at};
+use super::Core;
 use crate::history::{Action, Answer, Operation};
 
 pub(super) fn explain(core: &Core<'_>, before: i64) -> Option<String> {
@@ -38,11 +38,11 @@ fn out_of_bounds(
         return None;
     };
     Some(format!(
-        "client {}'s {} of {} returned {number} at {}, but the additions before it {bound}",
+        "client {}'s {} of {} returned {number} {}, but the additions before it {bound}",
         observer.process,
         observer.action.f(),
-        core.text(observer.key),
-        at(observer.return_ns)
+        core.key(observer),
+        core.ended(observer)
     ))
 }
 

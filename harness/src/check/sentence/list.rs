@@ -1,6 +1,6 @@
 //! What goes wrong with lists: lost, foreign and doubled elements, and reads that disagree.
 
-use super::{Core, at};
+use super::Core;
 use crate::history::{Action, Answer, Operation};
 use crate::workload::ELEMENT_END;
 
@@ -21,14 +21,14 @@ fn lost(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
     let (append, element) =
         appends(core).find(|(append, element)| append.precedes(read) && !seen.contains(element))?;
     Some(format!(
-        "client {}'s read of {} began at {} and lacks {}, which client {} had appended with \
-         acknowledgement at {}",
+        "client {}'s read of {} began {} and lacks {}, which client {} had appended with \
+         acknowledgement {}",
         read.process,
-        core.text(read.key),
-        at(read.call_ns),
+        core.key(read),
+        core.began(read),
         bare(element),
         append.process,
-        at(append.return_ns)
+        core.ended(append)
     ))
 }
 
@@ -36,24 +36,23 @@ fn early(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
     let (append, element) =
         appends(core).find(|(append, element)| read.precedes(append) && seen.contains(element))?;
     Some(format!(
-        "client {}'s read of {} returned at {} with {}, which client {} began to append only \
-         at {}",
+        "client {}'s read of {} returned {} with {}, which client {} began to append only {}",
         read.process,
-        core.text(read.key),
-        at(read.return_ns),
+        core.key(read),
+        core.ended(read),
         bare(element),
         append.process,
-        at(append.call_ns)
+        core.began(append)
     ))
 }
 
 fn doubled(core: &Core<'_>, read: &Operation, seen: &str) -> Option<String> {
     let (append, element) = appends(core).find(|(_, element)| seen.matches(element).count() > 1)?;
     Some(format!(
-        "client {}'s read of {} at {} holds {} {} times, but client {} appended it once",
+        "client {}'s read of {}, returned {}, holds {} {} times, but client {} appended it once",
         read.process,
-        core.text(read.key),
-        at(read.return_ns),
+        core.key(read),
+        core.ended(read),
         bare(element),
         seen.matches(element).count(),
         append.process
@@ -66,13 +65,13 @@ fn disagreeing(core: &Core<'_>, reads: &[(&Operation, &str)]) -> Option<String> 
         let other = reads[place + 1..].iter().find(|(_, other)| !agree(seen, other));
         if let Some((other, _)) = other {
             return Some(format!(
-                "client {} at {} and client {} at {} read {} with its elements in two different \
+                "client {} {} and client {} {} read {} with its elements in two different \
                  orders",
                 read.process,
-                at(read.return_ns),
+                core.ended(read),
                 other.process,
-                at(other.return_ns),
-                core.text(read.key)
+                core.ended(other),
+                core.key(read)
             ));
         }
     }
@@ -83,12 +82,12 @@ fn disagreeing(core: &Core<'_>, reads: &[(&Operation, &str)]) -> Option<String> 
         Some((*later, earlier.0))
     })?;
     Some(format!(
-        "client {}'s read of {} began at {} and lacks elements that client {} had read by {}",
+        "client {}'s read of {} began {} and lacks elements of the read that client {} ended {}",
         later.process,
-        core.text(later.key),
-        at(later.call_ns),
+        core.key(later),
+        core.began(later),
         earlier.process,
-        at(earlier.return_ns)
+        core.ended(earlier)
     ))
 }
 
@@ -96,10 +95,10 @@ fn disagreeing(core: &Core<'_>, reads: &[(&Operation, &str)]) -> Option<String> 
 fn foreign(core: &Core<'_>, read: &Operation, _seen: &str) -> Option<String> {
     (core.operations.len() == 1).then(|| {
         format!(
-            "client {}'s read of {} at {} is impossible: no appends make up what it saw",
+            "client {}'s read of {}, returned {}, is impossible: no appends make up what it saw",
             read.process,
-            core.text(read.key),
-            at(read.return_ns)
+            core.key(read),
+            core.ended(read)
         )
     })
 }

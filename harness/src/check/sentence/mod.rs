@@ -63,18 +63,45 @@ impl<'a> Core<'a> {
     /// Says only what the core is.
     fn general(&self) -> String {
         let count = self.operations.len();
-        let key = self.operations.first().map_or("", |first| self.text(first.key));
-        let returned = self.operations.iter().filter(|operation| !operation.is_unknown());
-        let last = returned.max_by_key(|operation| operation.returned);
+        let key = self.operations.first().map_or("", |first| self.key(first));
+        let tells =
+            |operation: &&&Operation| !operation.is_unknown() && operation.answer != Answer::Done;
+        let last = self.observers.iter().filter(tells).max_by_key(|operation| operation.returned);
         let last = last.map_or_else(String::new, |last| {
-            format!("; the last of them, {}, returned at {}", self.deed(last), at(last.return_ns))
+            format!("; the last to see anything was {}, {}", self.deed(last), self.ended(last))
         });
         format!("no order of these {count} operations on {key} explains what the clients saw{last}")
     }
 
+    /// Says when an operation began.
+    fn began(&self, operation: &Operation) -> String {
+        self.at(operation.call_ns, operation.called)
+    }
+
+    /// Says when an operation ended.
+    fn ended(&self, operation: &Operation) -> String {
+        self.at(operation.return_ns, operation.returned.unwrap_or(operation.called))
+    }
+
+    /// Prints a time since the start of the run, or the place in a history without times.
+    fn at(&self, time_ns: u64, position: u32) -> String {
+        if self.operations.iter().all(|operation| operation.call_ns == 0) {
+            return format!("at event {position}");
+        }
+        let micros = time_ns / 1000;
+        format!("at {}.{:06} s", micros / 1_000_000, micros % 1_000_000)
+    }
+
+    fn key(&self, operation: &Operation) -> &'a str {
+        match self.text(operation.key) {
+            "" => "the register",
+            key => key,
+        }
+    }
+
     /// Names what an operation did, such as `client 3's write of x = 1`.
     fn deed(&self, operation: &Operation) -> String {
-        let (client, key) = (operation.process, self.text(operation.key));
+        let (client, key) = (operation.process, self.key(operation));
         match (operation.action, operation.answer) {
             (Action::Read, Answer::Seen(seen)) => {
                 format!("client {client}'s read of {key} = {}", self.optional(seen))
@@ -109,12 +136,6 @@ impl<'a> Core<'a> {
     fn optional(&self, text: Option<Text>) -> &'a str {
         text.map_or(NOTHING, |text| self.text(text))
     }
-}
-
-/// Prints a time since the start of the run.
-fn at(time_ns: u64) -> String {
-    let micros = time_ns / 1000;
-    format!("{}.{:06} s", micros / 1_000_000, micros % 1_000_000)
 }
 
 fn argument(history: &History, action: Action) -> String {

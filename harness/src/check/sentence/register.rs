@@ -1,6 +1,6 @@
 //! What goes wrong with registers: stale and foreign values, lost updates, time that runs back.
 
-use super::{Core, at};
+use super::Core;
 use crate::history::{Action, Answer, Operation, Text};
 
 /// What an operation found in the register; the outer none if it does not say.
@@ -36,11 +36,11 @@ fn written_later(core: &Core<'_>, observer: &Operation) -> Option<String> {
     let earliest = writers(core, Some(value)).min_by_key(|writer| writer.called)?;
     all.all(|writer| observer.precedes(writer)).then(|| {
         format!(
-            "{} returned at {}, but {} began only at {}",
+            "{} returned {}, but {} began only {}",
             subject(core, observer),
-            at(observer.return_ns),
+            core.ended(observer),
             core.deed(earliest),
-            at(earliest.call_ns)
+            core.began(earliest)
         )
     })
 }
@@ -55,12 +55,12 @@ fn stale(core: &Core<'_>, observer: &Operation) -> Option<String> {
         .filter(|other| other.precedes(observer))
         .find(|other| writers(core, value).all(|writer| writer.precedes(other)))?;
     Some(format!(
-        "{} began at {} and found {}, although {} had been acknowledged at {}",
+        "{} began {} and found {}, although {} had been acknowledged {}",
         subject_short(core, observer),
-        at(observer.call_ns),
+        core.began(observer),
         core.optional(value),
         core.deed(overwriter),
-        at(overwriter.return_ns)
+        core.ended(overwriter)
     ))
 }
 
@@ -74,12 +74,12 @@ fn backwards(core: &Core<'_>, observer: &Operation) -> Option<String> {
             })
     })?;
     Some(format!(
-        "{} began at {} and found {}, after {} had returned at {}: the older value came back",
+        "{} began {} and found {}, after {} had returned {}: the older value came back",
         subject_short(core, observer),
-        at(observer.call_ns),
+        core.began(observer),
         core.optional(value),
         core.deed(earlier),
-        at(earlier.return_ns)
+        core.ended(earlier)
     ))
 }
 
@@ -112,9 +112,9 @@ fn missed(core: &Core<'_>, observer: &Operation) -> Option<String> {
         return None;
     };
     Some(format!(
-        "{} returned at {}, but no order of the {} operations lets it find anything else than {}",
+        "{} returned {}, but no order of the {} operations lets it find anything else than {}",
         core.deed(observer),
-        at(observer.return_ns),
+        core.ended(observer),
         core.operations.len(),
         core.optional(from)
     ))
@@ -133,7 +133,7 @@ fn subject(core: &Core<'_>, observer: &Operation) -> String {
 }
 
 fn subject_short(core: &Core<'_>, observer: &Operation) -> String {
-    let (client, key) = (observer.process, core.text(observer.key));
+    let (client, key) = (observer.process, core.key(observer));
     format!("client {client}'s {} of {key}", observer.action.f())
 }
 
