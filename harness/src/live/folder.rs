@@ -4,19 +4,24 @@
 //! with such names are ever removed, and never one whose run found a violation: that is the one
 //! somebody will want to look at.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 
 use crate::random::Seed;
 use crate::summary::Verdict;
 
 /// The folder of one run.
-#[derive(Clone, Debug)]
+///
+/// While this lives, the folder is locked, so that another harness does not take it for an old one.
+#[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    _lock: File,
 }
 
 impl RunFolder {
@@ -32,8 +37,9 @@ impl RunFolder {
         let name = first_free(&runs, &name)?;
         let path = runs.join(&name);
         std::fs::create_dir(&path)?;
+        let lock = lock(&path)?;
         point_latest(&runs, &name)?;
-        Ok(Self { path })
+        Ok(Self { path, _lock: lock })
     }
 
     /// Returns the folder.
@@ -79,6 +85,8 @@ pub fn prune(runs: &Path, keep: usize) -> io::Result<()> {
     let latest = names.len().saturating_sub(1);
     for (age, name) in names[..latest].iter().enumerate() {
         let run = runs.join(name);
+        // A run that goes on holds its lock; it is neither old nor without a violation yet.
+        let Ok(_lock) = lock(&run) else { continue };
         if found_violation(&run) {
             continue;
         }
@@ -144,6 +152,13 @@ fn found_violation(run: &Path) -> bool {
     let report = std::fs::read(run.join(REPORT)).unwrap_or_default();
     let outcome: Option<Outcome> = serde_json::from_slice(&report).ok();
     outcome.is_some_and(|outcome| outcome.verdict == Verdict::Violation)
+}
+
+/// Locks a folder, unless somebody else holds it. The lock ends with the file, or the process.
+fn lock(folder: &Path) -> io::Result<File> {
+    let folder = File::open(folder)?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(folder)
 }
 
 /// Removes what the nodes of a run stored; what cannot be removed is left.
@@ -216,11 +231,14 @@ mod tests {
         let again = RunFolder::create(&runs, Seed(4), at(4)).expect("another name");
         assert!(again.path().ends_with("19700101T000004Z-4.2"));
         prune(&runs, 2).expect("it can be read");
-        let left: Vec<bool> = folders.iter().map(|folder| folder.path().exists()).collect();
+        assert!(folders.iter().all(|folder| folder.path().exists()), "all of them go on");
+        let folders: Vec<PathBuf> = folders.into_iter().map(|folder| folder.path).collect();
+        prune(&runs, 2).expect("it can be read");
+        let left: Vec<bool> = folders.iter().map(|folder| folder.exists()).collect();
         assert_eq!(left, [false, true, false, false, true]);
-        let data = |folder: &RunFolder| folder.file("nodes/1/data").exists();
+        let data = |folder: &Path| folder.join("nodes/1/data").exists();
         assert!(data(&folders[1]), "a violation stays whole");
-        assert!(folders[4].file("nodes/1").exists() && !data(&folders[4]), "logs stay");
+        assert!(folders[4].join("nodes/1").exists() && !data(&folders[4]), "logs stay");
         assert!(again.path().exists() && runs.join("notes").exists());
         let latest = std::fs::read_link(runs.join(LATEST)).expect("a link");
         assert_eq!(latest, Path::new("19700101T000004Z-4.2"));
