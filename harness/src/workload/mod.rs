@@ -98,7 +98,7 @@ impl Workload {
     pub fn shares(self) -> Vec<Share> {
         match self {
             Self::Registers => registers(REGISTER_KEYS, 100),
-            Self::Append => lists(LIST_KEYS, 100),
+            Self::Append => lists(LIST_KEYS_ALONE, 100),
             Self::Counter => counters(COUNTER_KEYS, 100),
             Self::Mix => {
                 let mut shares = registers(REGISTER_KEYS, 60);
@@ -167,4 +167,8 @@ pub const ELEMENT_END: char = ',';
 
 const REGISTER_KEYS: u32 = 5;
 const LIST_KEYS: u32 = 3;
+
+/// More lists where nothing else is done, so that reads of whole lists stay short.
+const LIST_KEYS_ALONE: u32 = 8;
+
 const COUNTER_KEYS: u32 = 2;
