@@ -203,5 +203,5 @@ fn append_read(history: &mut History, read: &Request, seen: Option<&str>, positi
     });
 }
 
-/// How many operations a core may have: a counter's core holds the additions around the loss.
-const CORE_MAX: usize = 24;
+/// How many operations a core may have.
+const CORE_MAX: usize = 12;

@@ -63,13 +63,15 @@ pub struct Meter {
     budget: Budget,
     started: Instant,
     steps: u64,
+    /// The step at which an attempt is given up.
+    steps_max: u64,
 }
 
 impl Meter {
     /// Starts the clock.
     #[must_use]
     pub fn start(budget: Budget) -> Self {
-        Self { budget, started: Instant::now(), steps: 0 }
+        Self { budget, started: Instant::now(), steps: 0, steps_max: u64::MAX }
     }
 
     /// Runs a search with one part in `parts` of the time that is left.
@@ -83,6 +85,19 @@ impl Meter {
         self.budget.time = elapsed + whole.saturating_sub(elapsed) / parts;
         let found = search(self);
         self.budget.time = whole;
+        found
+    }
+
+    /// Runs a search that may take so many steps: an attempt, which may as well fail.
+    pub(crate) fn with_steps<T>(
+        &mut self,
+        steps: u64,
+        search: impl FnOnce(&mut Self) -> Result<T, Cause>,
+    ) -> Result<T, Cause> {
+        let whole = self.steps_max;
+        self.steps_max = whole.min(self.steps.saturating_add(steps));
+        let found = search(self);
+        self.steps_max = whole;
         found
     }
 
@@ -104,7 +119,7 @@ impl Meter {
     pub fn look(&self, bytes: usize) -> Result<(), Cause> {
         if bytes > self.budget.bytes {
             Err(Cause::Memory(self.budget.bytes))
-        } else if self.started.elapsed() > self.budget.time {
+        } else if self.steps > self.steps_max || self.started.elapsed() > self.budget.time {
             Err(Cause::Time(self.budget.time))
         } else {
             Ok(())

@@ -18,7 +18,11 @@ use crate::summary::ViolationCore;
 /// [`Cause::Collision`] if the exact search finds an order. A budget that runs out while the core
 /// is made smaller ends that, and what is left is the core.
 pub(super) fn core(part: &Part<'_>, until: u32, meter: &mut Meter) -> Result<ViolationCore, Cause> {
-    let kept = Shrink { part, meter }.run(until);
+    let relaxed = part.relaxed();
+    let (part, kept) = match &relaxed {
+        Some((relaxed, conflict)) => (relaxed, conflict.clone()),
+        None => (part, Shrink { part, meter }.run(until)),
+    };
     let problem = part.problem(&kept);
     let indexes: Vec<u32> = (0..problem.len()).map(|place| problem.index(place)).collect();
     if indexes.len() <= EXACT_MAX && problem.is_legal_exactly(meter) == Ok(true) {
@@ -106,13 +110,22 @@ impl<'a> Shrink<'a, '_> {
     /// Returns whether some operations have no order; no if the budget does not last to tell.
     fn is_illegal(&mut self, kept: &[u32]) -> bool {
         let problem = self.part.problem(kept);
-        matches!(problem.search(self.meter, &mut |_, _| false), Ok(Found::None { .. }))
+        let steps = STEPS_PER_ATTEMPT.max(kept.len() as u64 * STEPS_PER_OPERATION);
+        let search = |meter: &mut Meter| problem.search(meter, &mut |_, _| false);
+        matches!(self.meter.with_steps(steps, search), Ok(Found::None { .. }))
     }
 }
 
 /// How many operations at most the exact search is given; larger cores come only from a budget that
 /// ran out, or from keys on which every operation depends on every other.
 const EXACT_MAX: usize = 256;
+
+/// How many steps an attempt to leave something out may take: one that would take longer is likely
+/// to have lost what kept the search narrow, and tells a person less.
+const STEPS_PER_ATTEMPT: u64 = 50_000;
+
+/// How many steps it may take at least for each operation.
+const STEPS_PER_OPERATION: u64 = 16;
 
 /// The longest stretch that is tried while a search is stuck.
 const REFUTED_MAX: usize = 2000;

@@ -138,6 +138,7 @@ fn assert_parts_are_legal(history: &History, random: &mut Random, number: u64) {
             let found = part.problem(&kept).search(&mut meter, &mut |_, _| false);
             assert!(matches!(found, Ok(Found::Order(_))), "{number}: {kept:?} of {history:?}");
         }
+        assert!(part.relaxed().is_none(), "{number}: {history:?}");
     }
 }
 

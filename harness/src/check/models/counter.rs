@@ -7,6 +7,8 @@ use crate::check::model::Model;
 pub(crate) struct Counter {
     /// What it holds before the first operation; none where it is absent.
     pub(crate) initial: Option<i64>,
+    /// Whether additions that are left out may count it up at any time.
+    pub(crate) rises: bool,
 }
 
 /// One operation on a counter.
@@ -33,14 +35,19 @@ impl Model for Counter {
     fn step(&self, state: &Option<i64>, operation: &CounterOperation) -> Option<Option<i64>> {
         let add = |delta| state.unwrap_or(0).checked_add(delta);
         match *operation {
+            // Absence is less than any number.
+            CounterOperation::Read(seen) if self.rises => (seen >= *state).then_some(seen),
             CounterOperation::Read(seen) => (seen == *state).then_some(seen),
             CounterOperation::Contradiction => None,
+            CounterOperation::Add(delta, sum) if self.rises => {
+                (add(delta)? <= sum).then_some(Some(sum))
+            }
             CounterOperation::Add(delta, sum) => (add(delta)? == sum).then_some(Some(sum)),
             CounterOperation::MaybeAdd(delta) => Some(Some(add(delta)?)),
         }
     }
 
     fn only_observes(&self, operation: &CounterOperation) -> bool {
-        matches!(operation, CounterOperation::Read(_))
+        !self.rises && matches!(operation, CounterOperation::Read(_))
     }
 }

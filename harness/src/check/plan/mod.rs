@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Register,
     List,
     Counter,
+    /// A counter that others, who are not looked at, count up.
+    RisingCounter,
     Machine,
 }
 
@@ -61,6 +63,22 @@ impl<'a> Part<'a> {
         part
     }
 
+    /// Returns the same part with a weaker model, of which anything can be left out, and a few of
+    /// its operations that even this model does not accept, if there are any.
+    ///
+    /// What the weaker model does not accept, the part's own does not accept either.
+    pub(super) fn relaxed(&self) -> Option<(Self, Vec<u32>)> {
+        let relaxes = self.kind == Kind::Counter && counter::only_rises(self);
+        let conflict = relaxes.then(|| counter::conflict(self)).flatten()?;
+        let relaxed = Self {
+            history: self.history,
+            indexes: self.indexes.clone(),
+            kind: Kind::RisingCounter,
+            absent_is_empty: self.absent_is_empty,
+        };
+        Some((relaxed, conflict))
+    }
+
     /// Returns the problem of the whole part.
     pub(super) fn whole(&self) -> Problem<'a> {
         self.problem(&self.indexes)
@@ -72,6 +90,7 @@ impl<'a> Part<'a> {
             Kind::Register => register::problem(self, kept),
             Kind::List => list::problem(self, kept),
             Kind::Counter => counter::problem(self, kept),
+            Kind::RisingCounter => counter::rising_problem(self, kept),
             Kind::Machine => machine::problem(self, kept),
         }
     }
@@ -80,7 +99,7 @@ impl<'a> Part<'a> {
     pub(super) fn with_support(&self, kept: &[u32]) -> Vec<u32> {
         match self.kind {
             Kind::Register => register::with_writers(self, kept),
-            Kind::List | Kind::Counter | Kind::Machine => kept.to_vec(),
+            Kind::List | Kind::Counter | Kind::RisingCounter | Kind::Machine => kept.to_vec(),
         }
     }
 

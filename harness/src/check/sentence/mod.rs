@@ -26,6 +26,7 @@ pub(super) fn explain(part: &Part<'_>, problem: &Problem<'_>, core: &[u32]) -> S
         operations,
     };
     let special = match (part.kind(), problem) {
+        (Kind::RisingCounter, _) => counter::explain_rising(&core),
         (Kind::Counter, Problem::Counter(model, _)) => {
             counter::explain(&core, model.initial.unwrap_or(0))
         }
