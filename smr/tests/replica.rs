@@ -7,10 +7,11 @@ use synod_paxos::{
     Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot, To,
     Vote,
 };
+use synod_smr::election::STALL_TICKS;
 use synod_smr::message::Heartbeat;
 use synod_smr::{
-    Config, Connection, Effects, Input, Invalid, Message, Principal, Recovering, Refusal, Replica,
-    Request, RequestBody, RequestId, Response, StateMachine, Timer,
+    Config, Connection, Disk, Effects, Input, Invalid, Message, Principal, Recovering, Refusal,
+    Replica, Request, RequestBody, RequestId, Response, StateMachine, Timer,
 };
 
 const ME: NodeId = NodeId::new(1);
@@ -239,6 +240,47 @@ fn a_content_leader_raises_its_ballot_for_a_stranded_voter() {
         _ => None,
     });
     assert_eq!(last, Some(Some(ballot)), "followers stay content while the ballot rises");
+}
+
+#[test]
+fn a_link_that_works_one_way_is_no_link() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.step(Input::Timer(Timer::Heartbeat));
+        world.hear_beat(Heartbeat { hears: Vec::new(), ..beat() });
+        world.step(Input::Timer(Timer::Campaign));
+    }
+    assert_eq!(world.replica.status().promised, Ballot::ZERO, "nobody would hear its Prepare");
+    let leads = Some(OLD);
+    let deaf = Heartbeat { leads, follows: leads, content: true, hears: Vec::new(), ..beat() };
+    world.hear_beat(deaf);
+    assert!(!world.replica.status().content, "its leader does not hear it");
+}
+
+#[test]
+fn a_leader_that_gets_nothing_done_is_discontent() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    world.hear_beat(Heartbeat { content: true, ..beat() });
+    assert!(world.replica.status().content);
+    world.ask(RequestBody::Open { nonce: 1 });
+    for _ in 0..=STALL_TICKS {
+        world.step(Input::Timer(Timer::Heartbeat));
+        world.hear_beat(Heartbeat { content: true, ..beat() });
+    }
+    assert!(!world.replica.status().content, "slot 0 is open and nobody votes");
+}
+
+#[test]
+fn a_leader_with_a_full_disk_is_discontent_and_refuses_commands() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    world.step(Input::Disk(Disk::Full));
+    assert!(!world.replica.status().content);
+    world.ask(RequestBody::Open { nonce: 1 });
+    assert_eq!(world.replies, [Response::Refused(Refusal::DiskFull)]);
 }
 
 #[test]

@@ -3,12 +3,16 @@
 //! Each step is a verb of its own, so a failing one is repeated by the line that is printed.
 
 use std::env;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::outcome::{Failure, Outcome};
 use crate::shell::Step;
 use crate::suite::seconds;
+use crate::workspace::target_dir;
 
 /// Runs the steps one after another, stops at the first that fails, and prints the times.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
@@ -24,7 +28,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         }
     }
     if ended.is_ok() {
-        ended = break_a_cluster(&mut times);
+        ended = judge_recorded_runs(&mut times).and_then(|()| break_a_cluster(&mut times));
     }
     print!("{}", table(&times));
     ended
@@ -38,6 +42,12 @@ fn take(step: &[&str], times: &mut Vec<(String, Duration)>) -> Outcome {
     let status = this_program()?.args(step).status()?;
     times.push((line, start.elapsed()));
     if status.success() { Ok(()) } else { Err(failure_of(step, status)) }
+}
+
+/// Holds the runs that `paxos/tests/record.rs` recorded against the specification.
+fn judge_recorded_runs(times: &mut Vec<(String, Duration)>) -> Outcome {
+    let traces = target_dir().join("tmp/traces");
+    take(&["spec", "--traces", &traces.to_string_lossy(), "MCConsensus"], times)
 }
 
 /// Runs chaos with one seed after another until a run says something: a run that is void, as a
@@ -55,9 +65,15 @@ fn break_a_cluster(times: &mut Vec<(String, Duration)>) -> Outcome {
 }
 
 /// Gives the command that runs this very program again.
+///
+/// The path is asked for once: a step that builds this program puts another file in its place, and
+/// the system then calls the running one deleted.
 pub(crate) fn this_program() -> Result<Step, Failure> {
-    let path = env::current_exe();
-    path.map(Step::new).map_err(|error| Failure::Internal(format!("no own path: {error}")))
+    static PATH: OnceLock<io::Result<PathBuf>> = OnceLock::new();
+    match PATH.get_or_init(env::current_exe) {
+        Ok(path) => Ok(Step::new(path)),
+        Err(error) => Err(Failure::Internal(format!("no own path: {error}"))),
+    }
 }
 
 fn failure_of(step: &[&str], status: ExitStatus) -> Failure {
@@ -80,7 +96,8 @@ fn table(times: &[(String, Duration)]) -> String {
     format!("\n{rows}ci: {:>12} in all\n", seconds(total))
 }
 
-/// What CI runs: the cheap first, and what needs the most building last.
+/// What CI runs: the cheap first, and what needs the most building last. Behind them come the
+/// recorded runs of the real nodes that the tests left, for the specification to judge, and chaos.
 const STEPS: &[&[&str]] =
     &[&["tidy"], &["lint"], &["test"], &["loom"], &["spec"], &["model"], &["mutants", "--quick"]];
 

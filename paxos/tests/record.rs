@@ -1,0 +1,494 @@
+//! Recorded runs: real nodes in a seeded world, their steps written down for the specification.
+//!
+//! Each run becomes a module `TraceData`, which `cargo xtask spec --traces FOLDER` holds against
+//! `spec/TraceMultiPaxos.tla`. What a run shall look like is said there; what makes its steps is
+//! chance, by a seed. The claim kept true: events are told as messages leave, in one order.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test writes files; the core does not")]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use synod_paxos::{
+    Ballot, Batch, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos,
+    NodeId, Record, Recovery, Report, Slot, To,
+};
+
+type Value = char;
+
+/// A step of the specification that a node took.
+#[derive(Clone, Debug)]
+enum Event {
+    Phase1a {
+        node: NodeId,
+        ballot: Ballot,
+    },
+    Phase1b {
+        node: NodeId,
+        ballot: Ballot,
+        first: Slot,
+        chosen: Slot,
+        votes: Vec<Voted>,
+    },
+    /// One that is about a decree in a slot and ballot.
+    Decreed {
+        act: &'static str,
+        node: NodeId,
+        ballot: Ballot,
+        slot: Slot,
+        decree: Decree<Value>,
+    },
+    Announce {
+        node: NodeId,
+        ballot: Ballot,
+        upto: Slot,
+    },
+    Copy {
+        node: NodeId,
+        slot: Slot,
+        decree: Decree<Value>,
+    },
+}
+
+type Voted = (Slot, Ballot, Decree<Value>);
+
+struct Node {
+    core: MultiPaxos<Value>,
+    effects: Effects<Value>,
+    disk: Vec<Record<Value>>,
+    in_flight: VecDeque<Batch<Value>>,
+    incarnation: u64,
+    /// What this node's own promise of a ballot reports, as of its campaign.
+    own_promises: BTreeMap<Ballot, Event>,
+}
+
+struct World {
+    nodes: BTreeMap<NodeId, Node>,
+    network: Vec<(NodeId, NodeId, Message<Value>)>,
+    events: Vec<Event>,
+    asked: BTreeSet<Ballot>,
+    proposed: BTreeMap<(Ballot, Slot), Decree<Value>>,
+    announced: BTreeSet<(Ballot, Slot)>,
+    random: u64,
+    values: u8,
+    crashes: u32,
+}
+
+const NODES: u16 = 3;
+const RUNS: u64 = 20;
+const STEPS: u64 = 600;
+const VALUES_MAX: u8 = 20;
+const WINDOW: u64 = 4;
+
+#[test]
+fn runs_are_recorded_for_the_specification() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("traces");
+    std::fs::create_dir_all(&folder).unwrap();
+    let worlds: Vec<_> = (1..=RUNS).map(World::run).collect();
+    for (world, seed) in worlds.iter().zip(1_u64..) {
+        write(&folder, &format!("run-{seed:04}"), &world.module(&world.events));
+        for (what, events) in corruptions(world) {
+            write(&folder, &format!("bad-{seed:04}-{what}"), &world.module(&events));
+        }
+    }
+    // Recorded runs prove something only if something happens in them.
+    assert!(worlds.iter().filter(|world| world.chosen() > 2).count() > RUNS as usize / 2);
+    assert!(worlds.iter().filter(|world| world.crashes > 0).count() > RUNS as usize / 2);
+    assert!(worlds.iter().any(|world| world.has("Learn") && world.has("Choose")));
+    assert!(worlds.iter().any(|world| world.proposed.values().any(|d| *d == Decree::Noop)));
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    std::fs::write(folder.join(format!("{name}.tla")), text).unwrap();
+}
+
+impl World {
+    fn run(seed: u64) -> Self {
+        let ids = (1..=NODES).map(NodeId::new);
+        let voters = Configuration::majority(ids.clone()).unwrap();
+        let mut world = Self {
+            nodes: ids.map(|id| (id, Node::start(id, &voters, Vec::new(), 1))).collect(),
+            network: Vec::new(),
+            events: Vec::new(),
+            asked: BTreeSet::new(),
+            proposed: BTreeMap::new(),
+            announced: BTreeSet::new(),
+            random: seed.wrapping_mul(0xD6E8_FEB8_6659_FD93),
+            values: 0,
+            crashes: 0,
+        };
+        for _ in 0..STEPS {
+            world.happen();
+        }
+        world
+    }
+
+    /// Draws a number below `bound` (SplitMix64).
+    fn draw(&mut self, bound: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+
+    fn draw_node(&mut self) -> NodeId {
+        NodeId::new(1 + u16::try_from(self.draw(NODES.into())).unwrap())
+    }
+
+    fn happen(&mut self) {
+        let node = self.draw_node();
+        match self.draw(100) {
+            0..55 => self.deliver(),
+            55..80 => self.sync(node),
+            80..82 => self.step(node, Input::Campaign { above: Ballot::ZERO }),
+            82..92 => self.propose(node),
+            92..96 => self.step(node, Input::ResendTimer),
+            96..98 => self.copy(node),
+            _ => self.crash(node),
+        }
+    }
+
+    /// Delivers any message; one in eight stays to be delivered again, one in twelve is lost.
+    fn deliver(&mut self) {
+        let Some(count) = u64::try_from(self.network.len()).ok().filter(|count| *count > 0) else {
+            return;
+        };
+        let at = usize::try_from(self.draw(count)).unwrap();
+        let (from, to, message) = match self.draw(8) {
+            0 => self.network[at].clone(),
+            _ => self.network.swap_remove(at),
+        };
+        if self.draw(12) > 0 {
+            self.step(to, Input::Message { from, message });
+        }
+    }
+
+    fn propose(&mut self, node: NodeId) {
+        if self.nodes[&node].core.can_propose() && self.values < VALUES_MAX {
+            let value = char::from(b'a' + self.values);
+            self.values += 1;
+            self.step(node, Input::Propose(value));
+        }
+    }
+
+    fn copy(&mut self, to: NodeId) {
+        let from = self.draw_node();
+        let first = self.nodes[&to].core.chosen();
+        let source = &self.nodes[&from].core;
+        let slots = (first.number()..source.chosen().number()).map(Slot::new);
+        let decrees: Vec<_> =
+            slots.map(|slot| source.log().decree(slot).unwrap().clone()).collect();
+        if !decrees.is_empty() {
+            self.step(to, Input::Decrees { first, decrees });
+        }
+    }
+
+    fn crash(&mut self, id: NodeId) {
+        self.crashes += 1;
+        let node = &self.nodes[&id];
+        let voters = node.core.configuration().clone();
+        let back = Node::start(id, &voters, node.disk.clone(), node.incarnation + 1);
+        self.nodes.insert(id, back);
+    }
+
+    /// Makes the oldest batch durable. The claims on the node itself do not pass the network, so
+    /// they are told here: each has a record of its own in the batch of its step.
+    fn sync(&mut self, id: NodeId) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        let Some(batch) = node.in_flight.pop_front() else { return };
+        node.disk.extend_from_slice(batch.records());
+        let own = node.own_promises.clone();
+        for record in batch.records() {
+            match record {
+                Record::Promised(ballot) if own.contains_key(ballot) => {
+                    self.tell_asked(id, *ballot);
+                    self.events.push(own[ballot].clone());
+                }
+                Record::Accepted { ballot, slot, decree } if ballot.node() == id => {
+                    self.tell_decreed("Phase2b", id, *ballot, *slot, decree.clone());
+                }
+                Record::Promised(_)
+                | Record::Accepted { .. }
+                | Record::Learned { .. }
+                | Record::Chosen(_) => {}
+            }
+        }
+        self.step(id, Input::Synced(batch.vouch_synced()));
+    }
+
+    fn step(&mut self, id: NodeId, input: Input<Value>) {
+        let mut copied = Slot::FIRST;
+        if let Input::Decrees { first, decrees } = &input {
+            copied = first.plus(u64::try_from(decrees.len()).unwrap());
+        }
+        let campaigns = matches!(input, Input::Campaign { .. });
+        let node = self.nodes.get_mut(&id).unwrap();
+        let (before, own) = (node.core.chosen(), node.votes());
+        node.core.step(input, &mut node.effects);
+        if campaigns {
+            let ballot = node.core.log().promised();
+            let own =
+                Event::Phase1b { node: id, ballot, first: before, chosen: before, votes: own };
+            node.own_promises.insert(ballot, own);
+        }
+        // A batch a step: what a sync releases is then what one step claimed.
+        node.in_flight.extend(node.effects.take_batch());
+        let sent: Vec<_> = node.effects.outbox().collect();
+        self.tell_learned(id, before, copied);
+        for (to, message) in sent {
+            self.tell_sent(id, &message);
+            let all = (1..=NODES).map(NodeId::new);
+            let heard = |node: &NodeId| match to {
+                To::Node(one) => one == *node,
+                To::Peers => *node != id,
+            };
+            self.network.extend(all.filter(heard).map(|node| (id, node, message.clone())));
+        }
+    }
+
+    fn tell_learned(&mut self, id: NodeId, before: Slot, copied: Slot) {
+        let core = &self.nodes[&id].core;
+        let leads = core.leader().leads();
+        let mut news = Vec::new();
+        for slot in (before.number()..core.chosen().number()).map(Slot::new) {
+            let decree = core.log().decree(slot).unwrap().clone();
+            news.push(match core.log().voted_in(slot) {
+                Some(ballot) if slot >= copied => {
+                    let act = if leads == Some(ballot) { "Choose" } else { "Learn" };
+                    Event::Decreed { act, node: id, ballot, slot, decree }
+                }
+                Some(_) | None => Event::Copy { node: id, slot, decree },
+            });
+        }
+        self.events.extend(news);
+    }
+
+    fn tell_sent(&mut self, id: NodeId, message: &Message<Value>) {
+        match message {
+            Message::Bound(Bound::Prepare { ballot, .. }) => self.tell_asked(id, *ballot),
+            Message::Bound(Bound::Promise { ballot, first, end: _, chosen, reports }) => {
+                let votes = reports.iter().map(voted).collect();
+                let (ballot, first, chosen) = (*ballot, *first, *chosen);
+                self.events.push(Event::Phase1b { node: id, ballot, first, chosen, votes });
+            }
+            Message::Bound(Bound::Accepted { ballot, first, end }) => {
+                for slot in (first.number()..end.number()).map(Slot::new) {
+                    let decree = self.proposed[&(*ballot, slot)].clone();
+                    self.tell_decreed("Phase2b", id, *ballot, slot, decree);
+                }
+            }
+            Message::Free(Free::Accept { ballot, first, decrees, chosen }) => {
+                for (slot, decree) in (first.number()..).map(Slot::new).zip(decrees) {
+                    if self.proposed.insert((*ballot, slot), decree.clone()).is_none() {
+                        self.tell_decreed("Phase2a", id, *ballot, slot, decree.clone());
+                    }
+                }
+                self.tell_announced(id, *ballot, *chosen);
+            }
+            Message::Free(Free::Chosen { ballot, chosen }) => {
+                self.tell_announced(id, *ballot, *chosen);
+            }
+            Message::Free(Free::Nack { .. }) => {}
+        }
+    }
+
+    fn tell_asked(&mut self, node: NodeId, ballot: Ballot) {
+        if self.asked.insert(ballot) {
+            self.events.push(Event::Phase1a { node, ballot });
+        }
+    }
+
+    fn tell_decreed(
+        &mut self,
+        act: &'static str,
+        node: NodeId,
+        ballot: Ballot,
+        slot: Slot,
+        decree: Decree<Value>,
+    ) {
+        self.events.push(Event::Decreed { act, node, ballot, slot, decree });
+    }
+
+    fn tell_announced(&mut self, node: NodeId, ballot: Ballot, upto: Slot) {
+        if upto > Slot::FIRST && self.announced.insert((ballot, upto)) {
+            self.events.push(Event::Announce { node, ballot, upto });
+        }
+    }
+
+    fn chosen(&self) -> u64 {
+        self.nodes.values().map(|node| node.core.chosen().number()).max().unwrap()
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        let is = |event: &Event| matches!(event, Event::Decreed { act, .. } if *act == wanted);
+        self.events.iter().any(is)
+    }
+
+    /// Prints events as the module that the specification reads.
+    fn module(&self, events: &[Event]) -> String {
+        let number: BTreeMap<Ballot, usize> = self.asked.iter().copied().zip(1..).collect();
+        let owners: Vec<_> =
+            self.asked.iter().map(|ballot| format!("\"n{}\"", ballot.node())).collect();
+        let values: Vec<_> =
+            (0..VALUES_MAX).map(|value| format!("\"{}\"", char::from(b'a' + value))).collect();
+        let nodes: Vec<_> = (1..=NODES).map(|node| format!("\"n{node}\"")).collect();
+        let slots = self.proposed.keys().map(|(_, slot)| slot.number() + 1).max().unwrap_or(1);
+        let lines: Vec<_> = events.iter().map(|event| line(event, &number)).collect();
+        let mut text = String::from("---- MODULE TraceData ----\nEXTENDS Naturals, Sequences\n");
+        writeln!(text, "TraceNodes == {{{}}}", nodes.join(", ")).unwrap();
+        writeln!(text, "TraceOwners == <<{}>>", owners.join(", ")).unwrap();
+        writeln!(text, "TraceBallots == 1..{}", owners.len()).unwrap();
+        writeln!(text, "TraceSlots == 1..{slots}").unwrap();
+        writeln!(text, "TraceValues == {{{}}}", values.join(", ")).unwrap();
+        writeln!(text, "Trace == <<\n{}\n>>\n====", lines.join(",\n")).unwrap();
+        text
+    }
+}
+
+impl Node {
+    fn start(
+        id: NodeId,
+        voters: &Configuration,
+        disk: Vec<Record<Value>>,
+        incarnation: u64,
+    ) -> Self {
+        let brand = Brand { node: id, incarnation };
+        let mut recovery = Recovery::new();
+        for record in &disk {
+            recovery.on_record(record.clone());
+        }
+        Self {
+            core: recovery.finish(brand, voters.clone(), WINDOW),
+            effects: Effects::new(brand),
+            disk,
+            in_flight: VecDeque::new(),
+            incarnation,
+            own_promises: BTreeMap::new(),
+        }
+    }
+
+    /// Lists the votes from the chosen prefix on.
+    fn votes(&self) -> Vec<Voted> {
+        let from = self.core.chosen().number();
+        let slots = (from..from + 2 * WINDOW * u64::from(NODES)).map(Slot::new);
+        let log = self.core.log();
+        let vote = |slot| Some((slot, log.voted_in(slot)?, log.decree(slot)?.clone()));
+        slots.filter_map(vote).collect()
+    }
+}
+
+fn voted((slot, report): &(Slot, Report<Value>)) -> Voted {
+    match report {
+        Report::Voted(vote) => (*slot, vote.ballot, vote.decree.clone()),
+        Report::Chosen(_) => panic!("slot {slot} is copied and above the chosen prefix"),
+    }
+}
+
+fn line(event: &Event, number: &BTreeMap<Ballot, usize>) -> String {
+    let one = |slot: &Slot| slot.number() + 1;
+    match event {
+        Event::Phase1a { node, ballot } => {
+            format!(r#"  [act |-> "Phase1a", node |-> "n{node}", bal |-> {}]"#, number[ballot])
+        }
+        Event::Phase1b { node, ballot, first, chosen, votes } => {
+            let votes: Vec<_> = votes
+                .iter()
+                .map(|(slot, ballot, decree)| {
+                    format!("<<{}, {}, \"{}\">>", one(slot), number[ballot], name(decree))
+                })
+                .collect();
+            format!(
+                "  [act |-> \"Phase1b\", node |-> \"n{node}\", bal |-> {}, first |-> {}, \
+                 chosen |-> {}, votes |-> << {} >>]",
+                number[ballot],
+                one(first),
+                one(chosen),
+                votes.join(", ")
+            )
+        }
+        Event::Decreed { act, node, ballot, slot, decree } => format!(
+            r#"  [act |-> "{act}", node |-> "n{node}", bal |-> {}, slot |-> {}, val |-> "{}"]"#,
+            number[ballot],
+            one(slot),
+            name(decree)
+        ),
+        Event::Announce { node, ballot, upto } => format!(
+            r#"  [act |-> "Announce", node |-> "n{node}", bal |-> {}, upto |-> {}]"#,
+            number[ballot],
+            one(upto)
+        ),
+        Event::Copy { node, slot, decree } => format!(
+            r#"  [act |-> "Copy", node |-> "n{node}", slot |-> {}, val |-> "{}"]"#,
+            one(slot),
+            name(decree)
+        ),
+    }
+}
+
+fn name(decree: &Decree<Value>) -> String {
+    match decree {
+        Decree::Noop => "noop".into(),
+        Decree::Value(value) => value.to_string(),
+    }
+}
+
+/// Corrupts a run in ways that no behaviour of the specification can follow.
+fn corruptions(world: &World) -> Vec<(&'static str, Vec<Event>)> {
+    let events = &world.events;
+    let mut bad = Vec::new();
+    bad.extend(vote_for_another(events).map(|events| ("another-decree", events)));
+    bad.extend(votes_too_few(events).map(|events| ("votes-too-few", events)));
+    bad.extend(promise_without_votes(events).map(|events| ("promise-without-votes", events)));
+    bad
+}
+
+fn is_vote(event: &Event) -> bool {
+    matches!(event, Event::Decreed { act: "Phase2b", .. })
+}
+
+/// A vote for what its leader did not propose.
+fn vote_for_another(events: &[Event]) -> Option<Vec<Event>> {
+    let mut events = events.to_vec();
+    let at = events.iter().rposition(is_vote)?;
+    if let Event::Decreed { decree, .. } = &mut events[at] {
+        *decree = if *decree == Decree::Noop { Decree::Value('a') } else { Decree::Noop };
+    }
+    Some(events)
+}
+
+/// A leader that counts a vote that nobody cast.
+fn votes_too_few(events: &[Event]) -> Option<Vec<Event>> {
+    let is_choice = |event: &Event| matches!(event, Event::Decreed { act: "Choose", .. });
+    let Event::Decreed { node: leader, ballot, slot, .. } = events.iter().find(|e| is_choice(e))?
+    else {
+        return None;
+    };
+    let cast = |event: &Event| match event {
+        Event::Decreed { node, ballot: in_ballot, slot: in_slot, .. } => {
+            is_vote(event) && in_ballot == ballot && in_slot == slot && node != leader
+        }
+        Event::Phase1a { .. }
+        | Event::Phase1b { .. }
+        | Event::Announce { .. }
+        | Event::Copy { .. } => false,
+    };
+    Some(events.iter().filter(|event| !cast(event)).cloned().collect())
+}
+
+/// An acceptor that keeps a vote to itself.
+fn promise_without_votes(events: &[Event]) -> Option<Vec<Event>> {
+    let mut events = events.to_vec();
+    let tells = |event: &Event| match event {
+        Event::Phase1b { votes, .. } => !votes.is_empty(),
+        Event::Phase1a { .. }
+        | Event::Decreed { .. }
+        | Event::Announce { .. }
+        | Event::Copy { .. } => false,
+    };
+    let at = events.iter().position(tells)?;
+    if let Event::Phase1b { votes, .. } = &mut events[at] {
+        votes.pop();
+    }
+    Some(events)
+}
