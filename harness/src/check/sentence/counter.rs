@@ -16,7 +16,8 @@ pub(super) fn explain_rising(core: &Core<'_>) -> Option<String> {
             let (from, to) = (number_before(core, later)?, number(core, earlier)?);
             if earlier.precedes(later) && from < to {
                 return Some(format!(
-                    "{} returned {} although {} had returned {to} before it began, {}: the counter ran back",
+                    "{} returned {} although {} had returned {to} before it began, {}: \
+                     the counter ran back",
                     told(core, later),
                     number(core, later)?,
                     told(core, earlier),
