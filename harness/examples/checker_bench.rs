@@ -67,11 +67,13 @@ fn bench_files(title: &str, files: &[PathBuf], format: Format, model: ModelName,
     println!("{title:<44} {:>9} {verdict:>10.3} {core:>10.3} {peer:>10}", files.len());
 }
 
-const SIMULATIONS: [(&str, Simulation); 8] = [
+const SIMULATIONS: [(&str, Simulation); 10] = [
     ("1 register, 10 clients", simulation(1, 10, 0, false)),
     ("1 register, 10 clients, stale read", simulation(1, 10, 0, true)),
     ("1 register, 10 clients, 1 % unknown", simulation(1, 10, 10_000, false)),
     ("1 register, 10 clients, 1 % unknown, stale", simulation(1, 10, 10_000, true)),
+    ("1 register, 50 clients", simulation(1, 50, 0, false)),
+    ("1 register, 50 clients, stale read", simulation(1, 50, 0, true)),
     ("100 keys, 50 clients", simulation(100, 50, 0, false)),
     ("100 keys, 50 clients, stale read", simulation(100, 50, 0, true)),
     ("100 keys, 50 clients, 1 % unknown", simulation(100, 50, 10_000, false)),

@@ -54,6 +54,24 @@ pub trait Model {
 
     /// Returns whether the operation leaves every state that accepts it as it was.
     fn only_observes(&self, operation: &Self::Operation) -> bool;
+
+    /// Returns the number of a state, where states are numbered, from 0 without large gaps.
+    ///
+    /// Together with [`Model::needs`] and [`Model::leaves`] this lets a search see that it leaves a
+    /// state for good that some operation still has to find.
+    fn number(&self, _state: &Self::State) -> Option<u32> {
+        None
+    }
+
+    /// Returns the number of the only state that accepts the operation, if there is only one.
+    fn needs(&self, _operation: &Self::Operation) -> Option<u32> {
+        None
+    }
+
+    /// Returns the number of the state that the operation may change others to.
+    fn leaves(&self, _operation: &Self::Operation) -> Option<u32> {
+        None
+    }
 }
 
 /// One operation with its place in time.

@@ -56,4 +56,26 @@ impl Model for Register {
             }
         }
     }
+    fn number(&self, state: &Value) -> Option<u32> {
+        Some(*state)
+    }
+
+    fn needs(&self, operation: &RegisterOperation) -> Option<u32> {
+        match *operation {
+            RegisterOperation::Read(value) | RegisterOperation::Swap(value, _) => Some(value),
+            RegisterOperation::Write(_)
+            | RegisterOperation::Miss(_)
+            | RegisterOperation::MaybeSwap(..) => None,
+        }
+    }
+
+    fn leaves(&self, operation: &RegisterOperation) -> Option<u32> {
+        match *operation {
+            RegisterOperation::Write(value) => Some(value),
+            RegisterOperation::Swap(from, to) | RegisterOperation::MaybeSwap(from, to) => {
+                (from != to).then_some(to)
+            }
+            RegisterOperation::Read(_) | RegisterOperation::Miss(_) => None,
+        }
+    }
 }

@@ -24,6 +24,7 @@ pub(super) fn problem<'a>(part: &Part<'a>, kept: &[u32]) -> Problem<'a> {
         steps = weakened(&all, steps);
     }
     merge_unobserved(&mut steps);
+    number(&mut steps);
     Problem::Register(model, steps)
 }
 
@@ -179,6 +180,30 @@ fn merge_unobserved(steps: &mut Vec<Step>) {
         steps.retain(|step| step.returned.is_some() || !is_idle(&step.operation, missed));
         if steps.len() == before {
             return;
+        }
+    }
+}
+
+/// Numbers the values without gaps: absence, what nobody observes, and then the others.
+fn number(steps: &mut [Step]) {
+    let mut known = sorted(steps.iter().filter_map(observed));
+    known.dedup();
+    let number = |value: &mut Value| {
+        if *value != ABSENT && *value != UNOBSERVED {
+            *value = known.binary_search(value).map_or(UNOBSERVED, |place| {
+                TEXTS_FROM + Value::try_from(place).expect("fewer than 2^32 values")
+            });
+        }
+    };
+    for step in steps {
+        match &mut step.operation {
+            RegisterOperation::Read(value)
+            | RegisterOperation::Write(value)
+            | RegisterOperation::Miss(value) => number(value),
+            RegisterOperation::Swap(from, to) | RegisterOperation::MaybeSwap(from, to) => {
+                number(from);
+                number(to);
+            }
         }
     }
 }

@@ -14,6 +14,7 @@
 //!   alternative: any order that takes it later stays right if it is taken here.
 //! - An operation with an unknown outcome has no return, and may stay out. Equal ones are taken in
 //!   the order of their calls. One that would leave the state as it is stays out.
+//! - A state that a completed operation has yet to find is not left when nothing can bring it back.
 //! - Where no completed operation is open, the past is only a state and the unknown operations that
 //!   took effect. There old visited configurations are forgotten, save those at such places, so
 //!   memory follows the longest stretch without a pause rather than the history.
@@ -22,12 +23,14 @@
 //!   before, back to the beginning, to know that none of it helps.
 
 mod links;
+mod needs;
 mod unknowns;
 mod visited;
 
 use std::hash::Hash;
 
 use links::Links;
+use needs::Needs;
 use unknowns::Unknowns;
 use visited::{Key, Recent, StateHasher, Visited, operation_key};
 
@@ -41,8 +44,8 @@ pub enum Found {
     Order(Vec<u32>),
     /// There is none.
     None {
-        /// The position of the last return that some order reached and none got past: what was
-        /// called later plays no part.
+        /// The position of the last return that some order reached and none got past, or of a later
+        /// call that kept all orders from it: what was called after that is likely to play no part.
         until: u32,
     },
 }
@@ -71,6 +74,7 @@ struct Search<'a, M: Model> {
     operations: &'a [Timed<M::Operation>],
     links: Links,
     unknowns: Unknowns,
+    needs: Needs,
     state: M::State,
     /// The exclusive or of the keys of all operations taken.
     taken: Key,
@@ -82,6 +86,8 @@ struct Search<'a, M: Model> {
     at_pauses: Visited,
     /// The position of the furthest return that was waited for.
     furthest: u32,
+    /// The position of the last call that stood in the way of getting further.
+    blamed: u32,
     /// How many steps were made since that got further, and how many are made before asking.
     stuck: u64,
     patience: u64,
@@ -114,6 +120,7 @@ impl<'a, M: Model> Search<'a, M> {
             operations,
             links: Links::new(operations),
             unknowns: Unknowns::new(operations),
+            needs: Needs::new(model, operations),
             state: model.initial(),
             taken: Key::default(),
             stack: Vec::with_capacity(operations.len()),
@@ -121,6 +128,7 @@ impl<'a, M: Model> Search<'a, M> {
             visited: Recent::default(),
             at_pauses: Visited::default(),
             furthest: 0,
+            blamed: 0,
             stuck: 0,
             patience: PATIENCE,
         }
@@ -135,7 +143,7 @@ impl<'a, M: Model> Search<'a, M> {
                 cursor = Cursor::Call(self.links.first());
                 continue;
             }
-            let until = self.furthest;
+            let until = self.furthest.max(self.blamed);
             if self.loses_patience() && refute(until, meter) {
                 return Ok(Found::None { until });
             }
@@ -175,6 +183,7 @@ impl<'a, M: Model> Search<'a, M> {
         let waits_for = self.links.position(link);
         if waits_for > self.furthest {
             self.furthest = waits_for;
+            self.blamed = 0;
             self.stuck = 0;
         }
         false
@@ -202,14 +211,23 @@ impl<'a, M: Model> Search<'a, M> {
     }
 
     /// Enters the configuration after an operation that was taken by choice; leaves it again and
-    /// returns false if it was visited before.
+    /// returns false if it was visited before, or loses a state that is still needed.
     fn enter(&mut self, taken: Taken, index: u32, after: M::State) -> bool {
+        let left = self.model.number(&self.state).filter(|_| after != self.state);
         let before = std::mem::replace(&mut self.state, after);
         self.stack.push(taken);
         self.states.push(before);
-        self.taken ^= operation_key(index);
-        self.force_observers();
-        let fresh = self.visit();
+        self.account(index);
+        let fresh = match left.and_then(|left| self.needs.lost(left)) {
+            Some(blamed) => {
+                self.blamed = self.blamed.max(blamed);
+                false
+            }
+            None => {
+                self.force_observers();
+                self.visit()
+            }
+        };
         if !fresh {
             self.back_up();
         }
@@ -247,7 +265,7 @@ impl<'a, M: Model> Search<'a, M> {
             let next =
                 if self.links.is_return_of(next, index) { self.links.after(next) } else { next };
             self.links.take(index);
-            self.taken ^= operation_key(index);
+            self.account(index);
             self.stack.push(Taken::Forced(index));
             link = next;
         }
@@ -260,23 +278,35 @@ impl<'a, M: Model> Search<'a, M> {
             match taken {
                 Taken::Forced(index) => {
                     self.links.give_back(index);
-                    self.taken ^= operation_key(index);
+                    self.discount(index);
                 }
                 Taken::Chosen(index) => {
                     self.links.give_back(index);
-                    self.taken ^= operation_key(index);
+                    self.discount(index);
                     self.restore_state();
                     return Some(Cursor::Call(self.links.after(self.links.call_of(index))));
                 }
                 Taken::Unknown(class) => {
                     let index = self.unknowns.give_back(class);
-                    self.taken ^= operation_key(index);
+                    self.discount(index);
                     self.restore_state();
                     return Some(Cursor::Class(self.unknowns.after(class)));
                 }
             }
         }
         None
+    }
+
+    /// Counts an operation as taken.
+    fn account(&mut self, index: u32) {
+        self.taken ^= operation_key(index);
+        self.needs.take(self.model, &self.operations[index as usize]);
+    }
+
+    /// Counts an operation as not taken.
+    fn discount(&mut self, index: u32) {
+        self.taken ^= operation_key(index);
+        self.needs.give_back(self.model, &self.operations[index as usize]);
     }
 
     fn restore_state(&mut self) {
@@ -311,6 +341,7 @@ impl<'a, M: Model> Search<'a, M> {
             + self.at_pauses.bytes()
             + self.links.bytes()
             + self.unknowns.bytes()
+            + self.needs.bytes()
             + self.stack.capacity() * size_of::<Taken>()
             + self.states.capacity() * size_of::<M::State>()
     }
