@@ -28,34 +28,25 @@ fn one_node_alone_serves() {
 
 #[test]
 fn a_cluster_survives_chaos_and_converges() {
-    for seed in 0..40 {
-        let mut cluster = Cluster::new(3, seed, Faults::ALL);
-        cluster.run_ms(8_000);
-        cluster.heal();
-        let before = cluster.acknowledged();
-        cluster.run_ms(3_000);
-        cluster.check();
-        assert!(cluster.acknowledged() > before, "seed {seed}: no progress after healing");
-        cluster.stop_clients();
-        cluster.run_ms(2_000);
-        cluster.assert_converged();
-    }
+    (0..40).for_each(|seed| survive_and_converge(3, seed));
 }
 
 #[test]
 fn five_nodes_survive_chaos_and_converge() {
-    for seed in 100..110 {
-        let mut cluster = Cluster::new(5, seed, Faults::ALL);
-        cluster.run_ms(8_000);
-        cluster.heal();
-        let before = cluster.acknowledged();
-        cluster.run_ms(3_000);
-        cluster.check();
-        assert!(cluster.acknowledged() > before, "seed {seed}: no progress after healing");
-        cluster.stop_clients();
-        cluster.run_ms(2_000);
-        cluster.assert_converged();
-    }
+    (100..110).for_each(|seed| survive_and_converge(5, seed));
+}
+
+fn survive_and_converge(nodes: u16, seed: u64) {
+    let mut cluster = Cluster::new(nodes, seed, Faults::ALL);
+    cluster.run_ms(8_000);
+    cluster.heal();
+    let before = cluster.acknowledged();
+    cluster.run_ms(3_000);
+    cluster.check();
+    assert!(cluster.acknowledged() > before, "seed {seed}: no progress after healing");
+    cluster.stop_clients();
+    cluster.run_ms(2_000);
+    cluster.assert_converged();
 }
 
 #[test]
