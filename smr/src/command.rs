@@ -1,7 +1,7 @@
 //! Commands and batches: what a slot of the replicated log holds.
 //!
-//! A batch is one shared piece of bytes from the leader's queue to the journal, the peers and the
-//! executor; it is encoded once and never copied. The claim kept true: a [`CommandBatch`] that
+//! A batch is one shared piece of bytes, encoded once in the leader's queue; commands and payloads
+//! that are taken out of it share it. The claim kept true: a [`CommandBatch`] that
 //! exists is well formed, so applying it cannot fail; bytes from outside pass
 //! [`CommandBatch::parse`] first.
 

@@ -450,12 +450,12 @@ impl<V: Value> MultiPaxos<V> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct DurablePromise {
     ballot: Ballot,
-    /// Promises on their way to the disk, and how many records must be durable for each, counted
-    /// from the records that are durable already.
+    /// Promises on their way to the disk, and how many records must be durable for each.
     waiting: VecDeque<(Mark, Ballot)>,
 }
 
-/// A count of records; equal to all others, as it grows for ever and adds nothing to the order.
+/// A count of records; equal to all others, as it grows for ever, and says no more than when
+/// heartbeats learn of a promise, which no rule of safety reads.
 #[derive(Clone, Copy, Debug)]
 struct Mark(u64);
 

@@ -1,7 +1,8 @@
 //! The wire: bytes of messages, requests, responses and journal records, and back.
 //!
 //! A frame is a version byte, a postcard header of explicit wire types, and the raw bytes of the
-//! values that the header names by their lengths; so values are shared, never copied. The claims
+//! values that the header names by their lengths: encoding copies a value once into its frame, and
+//! what is decoded shares the frame's bytes. The claims
 //! kept true: what decodes is valid (ballots, slots, ranges, batches); a decoder refuses unknown
 //! versions, bytes left over and values cut short; nothing recursive and no element of no size is
 //! in a header, so that a short frame cannot ask for much memory or stack. Variants are only ever
