@@ -1,0 +1,7 @@
+//! Synod under its own harness: the replica as a simulated system, judged step by step.
+//!
+//! The simulator of `synod-harness` knows nothing of Paxos; here are the real replica, the real
+//! journal and the real client as a system for it, one file for each invariant, and the
+//! specification as a transition relation in Rust that every simulated step is held against.
+
+pub mod spec;

@@ -1,0 +1,1 @@
+//! The specification in Rust: the transition relations that the real code is held against.
