@@ -5,6 +5,7 @@
 //! quorum says, in a round begun after the question came, that it promised nothing above b. Then no
 //! later leader can have chosen anything before the round began that c lacks. Questions that come
 //! while a round runs wait for the next one: an answer to an earlier round proves nothing for them.
+//! A round belongs to one ballot, and ends with it.
 
 use crate::request::{Connection, RequestId};
 use bytes::Bytes;
@@ -124,9 +125,18 @@ impl Reads {
         Some(Confirmed { at: round.at, reads: round.reads })
     }
 
+    /// Lets the questions of the running round wait for the next one: the ballot that it asks about
+    /// is over. What was counted says nothing of a later ballot, in which this node, although it
+    /// leads again, may lack what a rival has chosen in between.
+    pub fn break_off(&mut self) {
+        if let Some(round) = self.round.take() {
+            self.waiting.splice(..0, round.reads);
+        }
+    }
+
     /// Takes all questions out: this node does not lead any more.
     pub fn give_up(&mut self) -> Vec<Read> {
-        let running = self.round.take().map(|round| round.reads);
-        running.into_iter().flatten().chain(self.waiting.drain(..)).collect()
+        self.break_off();
+        std::mem::take(&mut self.waiting)
     }
 }

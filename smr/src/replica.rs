@@ -259,6 +259,7 @@ impl<M: StateMachine> Replica<M> {
         if claims.is_none() {
             self.give_up(effects);
         } else {
+            self.reads.break_off();
             self.fetch_missing(effects);
         }
     }

@@ -243,6 +243,31 @@ fn a_content_leader_raises_its_ballot_for_a_stranded_voter() {
 }
 
 #[test]
+fn a_round_of_reads_ends_with_its_leaders_ballot() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    // A rival was elected meanwhile, had a write chosen in slot 0, answered it, and died.
+    world.ask(RequestBody::Query(Bytes::new()));
+    let stranded = ballot.next(NodeId::new(3));
+    for _ in 0..6 {
+        world.step(Input::Timer(Timer::Heartbeat));
+        world.hear_beat(Heartbeat { promised: stranded, content: true, ..beat() });
+    }
+    let raised = stranded.next(ME);
+    world.promise(raised, 1, Vec::new());
+    assert_eq!(world.replica.status().leads, Some(raised));
+    world.step(Input::Timer(Timer::Heartbeat));
+    world.step(Input::Timer(Timer::Heartbeat));
+    world.echo(raised);
+    assert_eq!(world.replies, [], "slot 0 is chosen and not known here");
+    let (first, decrees, chosen) = (Slot::FIRST, vec![Decree::Noop], Slot::new(1));
+    world.hear(Message::Decrees { first, decrees, chosen });
+    world.echo(raised);
+    assert_eq!(world.replies, [Response::Reply(Bytes::from_static(b"answer"))]);
+}
+
+#[test]
 fn a_link_that_works_one_way_is_no_link() {
     let mut world = World::new();
     for _ in 0..3 {
