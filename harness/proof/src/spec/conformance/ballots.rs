@@ -1,0 +1,161 @@
+//! One ballot of the specification's state: its promises, and what its leader announced.
+//!
+//! A promise is kept as what it covers. Its votes are not kept twice: the votes that an acceptor
+//! cast below a ballot are final once it promised the ballot, and a promise is let in only if it
+//! tells them truly, so they are read from the slots. The claim kept true: `allows` is the guard of
+//! `MultiPaxos!Phase2a`, decided without trying every quorum.
+
+use super::breach::{Action, Failed, fails};
+use super::slots::{Number, Place, SlotState, show};
+use synod_paxos::{Ballot, Decree, Slot};
+use synod_smr::CommandBatch;
+
+/// The slots that one Promise message tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The first slot asked for; the message says nothing of those below.
+    pub(super) first: Slot,
+    /// Where a report that was cut goes on.
+    pub(super) end: Option<Slot>,
+    /// The sender called all slots below this one chosen.
+    pub(super) chosen: Slot,
+}
+
+impl Part {
+    /// Tells whether an elect that holds this may propose in `slot`.
+    fn covers(&self, slot: Slot) -> bool {
+        self.first.max(self.chosen) <= slot && self.end.is_none_or(|end| slot < end)
+    }
+}
+
+/// The promises of one acceptor in one ballot.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Promises {
+    pub(super) parts: Vec<Part>,
+    /// The end of the slots in which votes below the ballot were reported.
+    pub(super) reported: Slot,
+    /// Slots that were reported as chosen, above the prefix that was called chosen.
+    pub(super) known: Vec<Slot>,
+}
+
+/// The state of one ballot; that there is one says that it is among `prepares`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct BallotState {
+    /// By acceptor.
+    pub(super) promises: Vec<Promises>,
+    /// The end of the prefix that the leader announced.
+    pub(super) announced: Slot,
+    /// Below this, what the ballot proposed was held against what is chosen.
+    pub(super) checked: Slot,
+}
+
+impl BallotState {
+    pub(super) fn new(acceptors: usize) -> Self {
+        let promises = vec![Promises::default(); acceptors];
+        Self { promises, announced: Slot::FIRST, checked: Slot::FIRST }
+    }
+
+    /// Decides the guard of `Phase2a`: some phase-1 quorum promised, and allows the decree.
+    ///
+    /// Every quorum is a set of promisers, and a larger quorum allows no more of a decree that is
+    /// reported, so it is enough to count: those whose votes are not above the best vote for the
+    /// decree; or, for a decree that nobody reported, those that report nothing.
+    pub(super) fn allows(
+        &self,
+        quorum: usize,
+        (ballot, slot): (Ballot, Slot),
+        decree: &Decree<CommandBatch>,
+        state: Option<&SlotState>,
+    ) -> Result<(), Failed> {
+        let promised = self.promises.iter().filter(|promise| !promise.parts.is_empty()).count();
+        if promised < quorum {
+            let found = format!("ballot {ballot}, slot {slot}: {promised} of {quorum} promised");
+            return fails(Action::Phase2a, "{m.acc : m \\in P} = p", found);
+        }
+        let reports = self.reports((ballot, slot), state);
+        if reports.len() < quorum {
+            let found = format!(
+                "ballot {ballot}, slot {slot}: {promised} promised, {} of them for this slot \
+                 and without calling it chosen, of {quorum}",
+                reports.len()
+            );
+            return fails(Action::Phase2a, "\\A m \\in P : m.chosen <= s", found);
+        }
+        let number = state.and_then(|state| state.known(decree));
+        if is_proposal(&reports, quorum, decree, number) {
+            return Ok(());
+        }
+        let told: Vec<_> = reports.iter().map(|report| report.show(state)).collect();
+        let found = format!(
+            "ballot {ballot}, slot {slot}: {}, but the promises say: {}",
+            show(decree),
+            told.join("; ")
+        );
+        fails(Action::Phase2a, "d \\in Proposals(P, s)", found)
+    }
+
+    /// Lists what the promises that cover a slot report there.
+    fn reports(&self, (ballot, slot): (Ballot, Slot), state: Option<&SlotState>) -> Vec<Report> {
+        let covering = |promises: &Promises| promises.parts.iter().any(|part| part.covers(slot));
+        let report = |(place, promises): (Place, &Promises)| {
+            covering(promises).then(|| Report {
+                vote: state
+                    .and_then(|state| state.vote_below(place, ballot))
+                    .map(|cast| (cast.ballot, cast.decree)),
+                known: state.filter(|_| promises.known.contains(&slot)).and_then(SlotState::chosen),
+                later: promises.reported > slot.next(),
+            })
+        };
+        self.promises.iter().enumerate().filter_map(report).collect()
+    }
+}
+
+/// What one acceptor's promise says of a slot.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    /// `m.votes[s]`.
+    vote: Option<(Ballot, Number)>,
+    /// The decree, where the acceptor says that it is chosen.
+    known: Option<Number>,
+    /// Whether a later slot is reported.
+    later: bool,
+}
+
+/// Tells whether some quorum of these makes the decree one of `Proposals(P, s)`.
+fn is_proposal(
+    reports: &[Report],
+    quorum: usize,
+    decree: &Decree<CommandBatch>,
+    number: Option<Number>,
+) -> bool {
+    // A decree that is chosen may be proposed in any ballot: it is safe in all of them.
+    let is_known = number.is_some() && reports.iter().any(|report| report.known == number);
+    let best = reports.iter().filter_map(|report| report.vote);
+    let best = best.filter(|(_, voted)| Some(*voted) == number).map(|(ballot, _)| ballot).max();
+    let is_highest = best.is_some_and(|best| {
+        let below = |report: &&Report| report.vote.is_none_or(|(ballot, _)| ballot <= best);
+        reports.iter().filter(below).count() >= quorum
+    });
+    is_known || is_highest || is_free(reports, quorum, decree)
+}
+
+/// Tells whether some quorum reports nothing, and a gap for a Noop, or none for a value.
+fn is_free(reports: &[Report], quorum: usize, decree: &Decree<CommandBatch>) -> bool {
+    let silent = || reports.iter().filter(|report| report.vote.is_none());
+    match decree {
+        Decree::Noop => silent().count() >= quorum && silent().any(|report| report.later),
+        Decree::Value(_) => silent().filter(|report| !report.later).count() >= quorum,
+    }
+}
+
+impl Report {
+    fn show(&self, state: Option<&SlotState>) -> String {
+        let later = if self.later { ", votes later on" } else { "" };
+        match self.vote.zip(state) {
+            Some(((ballot, decree), state)) => {
+                format!("{} in {ballot}{later}", show(state.decree(decree)))
+            }
+            None => format!("no vote{later}"),
+        }
+    }
+}

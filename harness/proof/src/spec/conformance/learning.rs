@@ -1,0 +1,185 @@
+//! How nodes come to know what is chosen: by counting, by announcement, by copying.
+//!
+//! A node that says that all below some slot is chosen must have learned it, each slot by an action
+//! that was enabled; which one, memory knows and messages do not, so any that is enabled will do.
+//! The claim kept true is `LearnedIsChosen`, and that nobody learns from nowhere.
+
+use super::Conformance;
+use super::breach::{Action, Failed, fails};
+use super::slots::{Place, SlotState, show};
+use synod_paxos::{Ballot, Decree, Slot};
+use synod_smr::CommandBatch;
+use synod_smr::message::Heartbeat;
+
+const CHOSEN: &str = "LearnedIsChosen";
+
+impl Conformance {
+    /// Checks that `decree` is chosen in `slot`.
+    pub(super) fn is_chosen(
+        &self,
+        action: Action,
+        slot: Slot,
+        decree: &Decree<CommandBatch>,
+    ) -> Result<(), Failed> {
+        match self.chosen(slot) {
+            Some(chosen) if chosen == decree => Ok(()),
+            Some(chosen) => {
+                let found = format!("slot {slot}: {}, chosen is {}", show(decree), show(chosen));
+                fails(action, CHOSEN, found)
+            }
+            None => fails(action, CHOSEN, format!("slot {slot}: nothing is chosen")),
+        }
+    }
+
+    /// Takes the action by which an acceptor learns what is chosen in `slot`.
+    pub(super) fn learn(&mut self, place: Place, slot: Slot) -> Result<(), Failed> {
+        let Some(state) = self.slots.get(&slot).filter(|state| state.chosen().is_some()) else {
+            return fails(Action::Learn, CHOSEN, format!("slot {slot}: nothing is chosen"));
+        };
+        if state.has_learned(place) {
+            return Ok(());
+        }
+        let Some(action) = self.road(place, slot, state) else {
+            let found = format!("slot {slot}: no vote counted, no announcement, nobody to ask");
+            return fails(Action::Learn, "Choose \\/ Learn \\/ Copy", found);
+        };
+        self.take(action);
+        if let Some(state) = self.slots.get_mut(&slot) {
+            state.learn(place);
+        }
+        let end = &mut self.acceptors[place].learned_end;
+        while self.slots.get(end).is_some_and(|state| state.has_learned(place)) {
+            *end = end.next();
+        }
+        Ok(())
+    }
+
+    /// Finds the action by which an acceptor can come to know what is chosen in `slot`.
+    fn road(&self, place: Place, slot: Slot, state: &SlotState) -> Option<Action> {
+        let me = self.voters[place];
+        let counted = |(ballot, _): &&(Ballot, _)| {
+            ballot.node() == me && state.votes_in(*ballot) >= self.quorums.1
+        };
+        let announced = |(ballot, _): &&(Ballot, _)| {
+            state.accepted(place).is_some_and(|vote| vote.ballot == *ballot)
+                && self.ballots.get(ballot).is_some_and(|of| slot < of.announced)
+        };
+        if state.accepts().iter().any(|accept| counted(&accept)) {
+            Some(Action::Choose)
+        } else if state.accepts().iter().any(|accept| announced(&accept)) {
+            Some(Action::Learn)
+        } else {
+            state.is_learned().then_some(Action::Copy)
+        }
+    }
+
+    /// Checks that a node may say that all slots below `end` are chosen, and learns them.
+    pub(super) fn knows(&mut self, action: Action, place: Place, end: Slot) -> Result<(), Failed> {
+        if end > self.chosen_end {
+            let found = format!("it calls all below slot {end} chosen, {} is not", self.chosen_end);
+            return fails(action, "c <= ChosenUpTo(a)", found);
+        }
+        while self.acceptors[place].learned_end < end {
+            self.learn(place, self.acceptors[place].learned_end)?;
+        }
+        Ok(())
+    }
+
+    /// A leader says up to where all is chosen: `Announce`.
+    pub(super) fn announced(
+        &mut self,
+        place: Place,
+        ballot: Ballot,
+        end: Slot,
+    ) -> Result<(), Failed> {
+        self.owns(Action::Announce, place, ballot)?;
+        if end == Slot::FIRST {
+            return Ok(());
+        }
+        self.knows(Action::Announce, place, end)?;
+        let Some(of) = self.ballots.get_mut(&ballot) else {
+            let found = format!("ballot {ballot} was never asked for");
+            return fails(Action::Announce, "b \\in Ballot", found);
+        };
+        if end <= of.checked {
+            return Ok(());
+        }
+        for (slot, state) in self.slots.range(of.checked..end) {
+            let mine = state.proposed(ballot);
+            if mine.is_some() && mine != state.chosen() {
+                let found = format!("ballot {ballot}, slot {slot}: it proposed something else");
+                return fails(Action::Announce, "w[3] = learned[a][w[1]]", found);
+            }
+        }
+        (of.announced, of.checked) = (end, end);
+        self.take(Action::Announce);
+        Ok(())
+    }
+
+    /// The record of a copied decree: `Copy`.
+    pub(super) fn copied(
+        &mut self,
+        place: Place,
+        slot: Slot,
+        decree: &Decree<CommandBatch>,
+    ) -> Result<(), Failed> {
+        self.is_chosen(Action::Copy, slot, decree)?;
+        self.learn(place, slot)?;
+        if let Some(state) = self.slots.get_mut(&slot) {
+            state.copy(place);
+        }
+        Ok(())
+    }
+
+    /// The record of a chosen prefix: all of it is chosen, and on this disk.
+    pub(super) fn hinted(&mut self, place: Place, end: Slot) -> Result<(), Failed> {
+        self.knows(Action::Learn, place, end)?;
+        let hinted = self.acceptors[place].hinted;
+        if end <= hinted {
+            return Ok(());
+        }
+        if let Some((slot, _)) =
+            self.slots.range(hinted..end).find(|(_, state)| !state.holds_chosen(place))
+        {
+            let found = format!("slot {slot}: this disk does not hold what is chosen there");
+            return fails(Action::Learn, "accepted[a][s][1] = m[1]", found);
+        }
+        self.acceptors[place].hinted = end;
+        Ok(())
+    }
+
+    /// A heartbeat leaves: its promise is durable, and its prefix is chosen.
+    pub(super) fn beat(&mut self, place: Place, beat: &Heartbeat) -> Result<(), Failed> {
+        let promised = self.acceptors[place].promised;
+        if beat.promised > promised {
+            let found = format!("a heartbeat tells of {}, durable is {promised}", beat.promised);
+            return fails(Action::Phase1b, "PersistBeforeSend", found);
+        }
+        self.knows(Action::Learn, place, beat.chosen)
+    }
+
+    /// Decrees leave for a node that asked for them: all are chosen, and known to the sender.
+    pub(super) fn handed_on(
+        &mut self,
+        place: Place,
+        first: Slot,
+        decrees: &[Decree<CommandBatch>],
+        end: Slot,
+    ) -> Result<(), Failed> {
+        self.knows(Action::Copy, place, end)?;
+        let mut slot = first;
+        for decree in decrees {
+            self.is_chosen(Action::Copy, slot, decree)?;
+            self.learn(place, slot)?;
+            slot = slot.next();
+        }
+        Ok(())
+    }
+
+    /// Extends the prefix of slots in which something is chosen.
+    pub(super) fn extend_chosen(&mut self) {
+        while self.chosen(self.chosen_end).is_some() {
+            self.chosen_end = self.chosen_end.next();
+        }
+    }
+}

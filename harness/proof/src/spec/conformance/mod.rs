@@ -1,0 +1,284 @@
+//! Tier (a) of trace validation: every event of a run is an action of `MultiPaxos!Next`.
+//!
+//! A [`Conformance`] holds the state of `paxos/spec/MultiPaxos.tla` for a whole cluster of real
+//! replicas. It is told what becomes durable, what leaves a node, and what a node treats as
+//! chosen; it finds the action that this is, checks its guards in the state so far, and takes it.
+//! An event that is no enabled action is a [`Breach`], and is not taken.
+//!
+//! # When an event counts
+//!
+//! The acceptors' state in the specification is what is DURABLE (`SynodDurable` says why), so
+//! records speak and memory does not: a promise or a vote happens when its record is synced, or is
+//! found by the recovery. A message happens when it leaves the outbox. So the driver calls
+//! [`Conformance::on_durable`] before it steps the replica with the proof of the sync, and
+//! [`Conformance::on_sent`] for all of the outbox before it gives the records of a later step to
+//! the disk. In detail:
+//!
+//! | event | action | whose guards |
+//! |---|---|---|
+//! | `Record::Promised(b)` at b's owner | `Phase1a`, `Phase1b` | b is fresh; this promise goes by no message |
+//! | `Record::Promised(b)` elsewhere | `Phase1b` | b was asked for, the promise grows |
+//! | `Record::Accepted` | `Phase2b` | what is voted for was proposed, and not below the promise |
+//! | `Record::Learned` | `Copy` | it is chosen |
+//! | `Record::Chosen` | those that learn | all below is chosen, and on this disk |
+//! | `Prepare` leaves | none: it says that `Phase1a` was | b is the sender's, and on its disk |
+//! | `Promise` leaves | none, or a late `Phase1b` | it tells the votes on the sender's disk |
+//! | `Accept` leaves | `Phase2a`, `Announce` | a quorum of promises, and what they allow |
+//! | `Accepted` leaves | none: it says that `Phase2b` was | the votes are on the sender's disk |
+//! | `Chosen` leaves | `Announce` | what the ballot proposed below is what was chosen |
+//! | `Heartbeat`, `Decrees` leave | those that learn | the promise is durable, the decrees chosen |
+//!
+//! Where a leader crashed and its own vote is all that is left of a proposal, the vote's record is
+//! `Phase2a`, too. A repetition of what was taken already is a step that changes nothing: messages are sent again,
+//! and a recovery reads all records since a node's birth.
+//!
+//! # What is no action
+//!
+//! Loss, delay, repetition and reordering: the network of the specification is a set that only
+//! grows. A crash: it takes away what was not durable, and that was never taken in here. So a node
+//! forgets what it knew to be chosen, and learns it again; a promise may tell of a shorter prefix
+//! than its sender once knew; and a node may learn before its own vote is durable.
+//! `TraceMultiPaxos` loosens the same three actions in the same way. Two more are needed here: a
+//! promise that is cut is as good as its parts, since votes below a promised ballot are final; and
+//! where a copied decree is durable and the hint behind it is not, a promise tells that one slot
+//! is chosen, and the elect may propose that decree there, which is safe in every ballot.
+//!
+//! # Costs
+//!
+//! An event costs a look-up in a tree of slots, and comes to well under a microsecond; memory
+//! grows by a few hundred bytes a slot, and is given back with the whole.
+
+mod ballots;
+mod breach;
+mod learning;
+mod phases;
+mod promise;
+mod slots;
+
+pub use breach::{Action, Breach};
+
+use ballots::BallotState;
+use breach::{Failed, fails};
+use slots::{Place, SlotState};
+use std::collections::{BTreeMap, BTreeSet};
+use synod_paxos::{Ballot, Bound, Configuration, Decree, Free, NodeId, Slot, Tally, To};
+use synod_smr::{CommandBatch, Message, Record};
+
+/// The state of the specification for one cluster, and how often each action was taken.
+///
+/// ```
+/// use synod_paxos::{Ballot, Configuration, NodeId};
+/// use synod_proof::spec::conformance::Conformance;
+/// use synod_smr::Record;
+///
+/// let nodes = [1, 2, 3].map(NodeId::new);
+/// let mut conformance = Conformance::new(&Configuration::majority(nodes)?);
+/// let ballot = Ballot::new(1, nodes[0]);
+/// let promise = [Record::Promised(ballot)];
+/// let breach = conformance.on_durable(nodes[1], &promise).unwrap_err();
+/// assert_eq!(breach.guard, "b \\in prepares", "nobody asked for it");
+/// conformance.on_durable(nodes[0], &promise)?;
+/// conformance.on_durable(nodes[1], &promise)?;
+/// assert_eq!(conformance.actions()["Phase1b"], 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conformance {
+    voters: Vec<NodeId>,
+    /// How many voters are a quorum of phase 1, and of phase 2.
+    quorums: (usize, usize),
+    acceptors: Vec<Acceptor>,
+    ballots: BTreeMap<Ballot, BallotState>,
+    slots: BTreeMap<Slot, SlotState>,
+    /// The first slot in which nothing is chosen.
+    chosen_end: Slot,
+    votes: u64,
+    taken: [u64; Action::ALL.len()],
+}
+
+/// What the specification holds of one acceptor besides its votes.
+#[derive(Clone, Debug)]
+struct Acceptor {
+    /// `promised[a]`; the ballot zero stands for none.
+    promised: Ballot,
+    /// All that `promised[a]` ever was.
+    promises: BTreeSet<Ballot>,
+    /// All slots below are learned.
+    learned_end: Slot,
+    /// The chosen prefix that its disk tells of.
+    hinted: Slot,
+    /// Its own ballots up to here were of lives that are over.
+    retired: Ballot,
+}
+
+impl Conformance {
+    /// Begins where `MultiPaxos!Init` does: nobody promised, proposed or voted anything.
+    #[must_use]
+    pub fn new(voters: &Configuration) -> Self {
+        let nodes = voters.voters().to_vec();
+        let smallest = |is_quorum: &dyn Fn(&Tally) -> bool| {
+            let tally = |count| nodes.iter().copied().take(count).collect::<Tally>();
+            let sizes = 1..=nodes.len();
+            sizes.into_iter().find(|count| is_quorum(&tally(*count))).unwrap_or(nodes.len())
+        };
+        let phase1 = smallest(&|tally| voters.is_phase1_quorum(tally));
+        let phase2 = smallest(&|tally| voters.is_phase2_quorum(tally));
+        let acceptor = Acceptor {
+            promised: Ballot::ZERO,
+            promises: BTreeSet::new(),
+            learned_end: Slot::FIRST,
+            hinted: Slot::FIRST,
+            retired: Ballot::ZERO,
+        };
+        Self {
+            quorums: (phase1, phase2),
+            acceptors: vec![acceptor; nodes.len()],
+            voters: nodes,
+            ballots: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            chosen_end: Slot::FIRST,
+            votes: 0,
+            taken: [0; Action::ALL.len()],
+        }
+    }
+
+    /// Takes in records of a node that are durable: just synced, or found by a recovery.
+    ///
+    /// Records that were told before change nothing, so a recovery may present all of them again.
+    ///
+    /// # Errors
+    ///
+    /// Fails at the first record that is no enabled action; those before it are taken.
+    pub fn on_durable(&mut self, node: NodeId, records: &[Record]) -> Result<(), Breach> {
+        let place = self.place(node)?;
+        for record in records {
+            let done = match record {
+                Record::Promised(ballot) => self.promised(place, *ballot),
+                Record::Accepted { ballot, slot, decree } => {
+                    self.voted(place, (*ballot, *slot), decree)
+                }
+                Record::Learned { slot, decree } => self.copied(place, *slot, decree),
+                Record::Chosen(end) => self.hinted(place, *end),
+            };
+            done.map_err(|failed| breach(node, failed))?;
+        }
+        Ok(())
+    }
+
+    /// Takes in all records that the recovery of a node found, and that its life before is over.
+    ///
+    /// Beyond what [`Self::on_durable`] does with them it checks that nothing durable is missing,
+    /// and from then on that the node leads no ballot of a life that is over.
+    ///
+    /// # Errors
+    ///
+    /// Fails as `on_durable` does, and where a promise or a vote that was durable is lost.
+    pub fn on_recovered(&mut self, node: NodeId, records: &[Record]) -> Result<(), Breach> {
+        let place = self.place(node)?;
+        self.kept(place, records).map_err(|failed| breach(node, failed))?;
+        self.on_durable(node, records)?;
+        let acceptor = &mut self.acceptors[place];
+        let own = acceptor.promises.iter().rev().find(|ballot| ballot.node() == node);
+        acceptor.retired = own.copied().unwrap_or(Ballot::ZERO);
+        Ok(())
+    }
+
+    /// Takes in that a message left the outbox of a node, whether or not it arrives anywhere.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the message is no enabled action, or says something that is not true.
+    pub fn on_sent(&mut self, from: NodeId, _to: &To, message: &Message) -> Result<(), Breach> {
+        let place = self.place(from)?;
+        let done = match message {
+            Message::Paxos(synod_paxos::Message::Bound(bound)) => self.claimed(place, bound),
+            Message::Paxos(synod_paxos::Message::Free(free)) => self.sent(place, free),
+            Message::Heartbeat(beat) => self.beat(place, beat),
+            Message::Decrees { first, decrees, chosen } => {
+                self.handed_on(place, *first, decrees, *chosen)
+            }
+            Message::Confirm { .. } | Message::Confirmed { .. } | Message::Fetch { .. } => Ok(()),
+        };
+        done.map_err(|failed| breach(from, failed))
+    }
+
+    /// Takes in that a node treats `decree` as the one that is chosen in `slot`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it is not, or if the node cannot have come to know it.
+    pub fn on_learned(
+        &mut self,
+        node: NodeId,
+        slot: Slot,
+        decree: &Decree<CommandBatch>,
+    ) -> Result<(), Breach> {
+        let place = self.place(node)?;
+        let done =
+            self.is_chosen(Action::Choose, slot, decree).and_then(|()| self.learn(place, slot));
+        done.map_err(|failed| breach(node, failed))
+    }
+
+    /// Returns the decree that a quorum durably voted for in one ballot.
+    #[must_use]
+    pub fn chosen(&self, slot: Slot) -> Option<&Decree<CommandBatch>> {
+        self.slots.get(&slot)?.chosen_decree()
+    }
+
+    /// Counts the actions taken, by name; those that were never taken count zero.
+    #[must_use]
+    pub fn actions(&self) -> BTreeMap<&'static str, u64> {
+        Action::ALL.iter().map(|action| (action.name(), self.taken[*action as usize])).collect()
+    }
+
+    fn claimed(&mut self, place: Place, bound: &Bound<CommandBatch>) -> Result<(), Failed> {
+        match bound {
+            Bound::Prepare { ballot, first: _ } => self.asked(place, *ballot),
+            Bound::Promise { ballot, first, end, chosen, reports } => {
+                let part = ballots::Part { first: *first, end: *end, chosen: *chosen };
+                self.told(place, *ballot, part, reports)
+            }
+            Bound::Accepted { ballot, first, end } => self.answered(place, *ballot, *first..*end),
+        }
+    }
+
+    fn sent(&mut self, place: Place, free: &Free<CommandBatch>) -> Result<(), Failed> {
+        match free {
+            Free::Accept { ballot, first, decrees, chosen } => {
+                let mut slot = *first;
+                for decree in decrees {
+                    self.proposed(place, (*ballot, slot), decree)?;
+                    slot = slot.next();
+                }
+                self.announced(place, *ballot, *chosen)
+            }
+            Free::Chosen { ballot, chosen } => self.announced(place, *ballot, *chosen),
+            Free::Nack { .. } => Ok(()),
+        }
+    }
+
+    /// Finds a node among the voters; others take no part.
+    fn place(&self, node: NodeId) -> Result<Place, Breach> {
+        let place = self.voters.binary_search(&node);
+        place.map_err(|_| {
+            let found = format!("node {node} is none of {:?}", self.voters);
+            breach(node, (Action::Phase1b, "a \\in Acceptor", found))
+        })
+    }
+
+    /// Checks that a ballot is the node's own.
+    fn owns(&self, action: Action, place: Place, ballot: Ballot) -> Result<(), Failed> {
+        if ballot.node() == self.voters[place] {
+            return Ok(());
+        }
+        fails(action, "a = Owner[b]", format!("ballot {ballot} belongs to node {}", ballot.node()))
+    }
+
+    const fn take(&mut self, action: Action) {
+        self.taken[action as usize] += 1;
+    }
+}
+
+fn breach(node: NodeId, (action, guard, found): Failed) -> Breach {
+    Breach { node, action, guard, found }
+}

@@ -1,0 +1,223 @@
+//! The two phases: the actions by which something comes to be chosen.
+//!
+//! Each function is the translation of the action that it names, guard by guard. It leaves what
+//! follows from a choice to `learning.rs`, and what a Promise says to `promise.rs`.
+
+use super::Conformance;
+use super::ballots::{BallotState, Part};
+use super::breach::{Action, Failed, fails};
+use super::slots::{Cast, Number, Place, SlotState, show};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use synod_paxos::{Ballot, Decree, Slot};
+use synod_smr::{CommandBatch, Record};
+
+impl Conformance {
+    /// The record of a promise: `Phase1b`, and before it `Phase1a` if the ballot is the node's own.
+    pub(super) fn promised(&mut self, place: Place, ballot: Ballot) -> Result<(), Failed> {
+        let (acceptor, action) = (&self.acceptors[place], Action::Phase1b);
+        if acceptor.promises.contains(&ballot) {
+            return Ok(());
+        }
+        let is_own = ballot.node() == self.voters[place];
+        if !is_own && !self.ballots.contains_key(&ballot) {
+            return fails(action, "b \\in prepares", format!("nobody asked for ballot {ballot}"));
+        }
+        if acceptor.promised >= ballot {
+            let found = format!("ballot {ballot}, promised {}", acceptor.promised);
+            return fails(action, "promised[a] < b", found);
+        }
+        if is_own {
+            self.ballots.insert(ballot, BallotState::new(self.voters.len()));
+            self.take(Action::Phase1a);
+        }
+        self.raise(place, ballot);
+        self.take(action);
+        if is_own {
+            self.promise_itself(place, ballot);
+        }
+        Ok(())
+    }
+
+    /// Makes `ballot` what an acceptor promised.
+    fn raise(&mut self, place: Place, ballot: Ballot) {
+        let acceptor = &mut self.acceptors[place];
+        if acceptor.promised < ballot {
+            acceptor.promised = ballot;
+            acceptor.promises.insert(ballot);
+        }
+    }
+
+    /// Adds the promise that an elect gives itself: all votes that are durable behind the record.
+    fn promise_itself(&mut self, place: Place, ballot: Ballot) {
+        let hinted = self.acceptors[place].hinted;
+        let told = self.slots.iter().rev();
+        let mut told = told.filter(|(_, state)| state.accepted(place).is_some());
+        let reported = told.next().map_or(Slot::FIRST, |(slot, _)| slot.next());
+        let known = self.slots.range(hinted..).filter(|(_, state)| state.has_copy(place));
+        let known: Vec<_> = known.map(|(slot, _)| *slot).collect();
+        if let Some(state) = self.ballots.get_mut(&ballot) {
+            let own = &mut state.promises[place];
+            own.parts.push(Part { first: Slot::FIRST, end: None, chosen: Slot::FIRST });
+            own.reported = known.last().map_or(reported, |slot| reported.max(slot.next()));
+            own.known = known;
+        }
+    }
+
+    /// A Prepare leaves. `Phase1a` was when its sender's own promise became durable.
+    pub(super) fn asked(&self, place: Place, ballot: Ballot) -> Result<(), Failed> {
+        self.owns(Action::Phase1a, place, ballot)?;
+        self.is_of_this_life(Action::Phase1a, place, ballot)?;
+        if !self.acceptors[place].promises.contains(&ballot) {
+            let found = format!(
+                "ballot {ballot} left before it was durable: promised {}",
+                self.acceptors[place].promised
+            );
+            return fails(Action::Phase1a, "PersistBeforeSend", found);
+        }
+        Ok(())
+    }
+
+    /// An Accept leaves, or all that is left of it is its leader's own vote: `Phase2a`.
+    pub(super) fn proposed(
+        &mut self,
+        place: Place,
+        (ballot, slot): (Ballot, Slot),
+        decree: &Decree<CommandBatch>,
+    ) -> Result<(), Failed> {
+        self.owns(Action::Phase2a, place, ballot)?;
+        let state = self.slots.get(&slot);
+        if let Some(before) = state.and_then(|state| state.proposed(ballot)) {
+            if state.and_then(|state| state.known(decree)) == Some(before) {
+                return Ok(());
+            }
+            let before = state.map_or_else(String::new, |state| show(state.decree(before)));
+            let found = format!(
+                "ballot {ballot}, slot {slot}: {}, but it proposed {before} before",
+                show(decree)
+            );
+            return fails(Action::Phase2a, "\\A w \\in accepts : w[1] # s \\/ w[2] # b", found);
+        }
+        self.is_of_this_life(Action::Phase2a, place, ballot)?;
+        let Some(of) = self.ballots.get_mut(&ballot) else {
+            let found = format!("ballot {ballot}, slot {slot}: nobody was asked to promise");
+            return fails(Action::Phase2a, "{m.acc : m \\in P} = p", found);
+        };
+        of.allows(self.quorums.0, (ballot, slot), decree, state)?;
+        // What was announced is held against this proposal when it is announced again.
+        of.checked = of.checked.min(slot);
+        self.slots.entry(slot).or_default().propose(ballot, decree);
+        self.take(Action::Phase2a);
+        Ok(())
+    }
+
+    /// The record of a vote: `Phase2b`.
+    pub(super) fn voted(
+        &mut self,
+        place: Place,
+        (ballot, slot): (Ballot, Slot),
+        decree: &Decree<CommandBatch>,
+    ) -> Result<(), Failed> {
+        if ballot.node() == self.voters[place] {
+            self.proposed(place, (ballot, slot), decree)?;
+        }
+        let state = self.slots.get_mut(&slot);
+        let asked = state.as_ref().and_then(|state| Some((state.proposed(ballot)?, state)));
+        let Some((number, _)) = asked.filter(|(number, state)| state.decree(*number) == decree)
+        else {
+            let found = format!("slot {slot}: ballot {ballot} did not propose {}", show(decree));
+            return fails(Action::Phase2b, "w \\in accepts", found);
+        };
+        let Some(state) = state.filter(|state| state.vote_in(place, ballot).is_none()) else {
+            return Ok(());
+        };
+        let promised = self.acceptors[place].promised;
+        if promised > ballot {
+            let found = format!("slot {slot}, ballot {ballot}, promised {promised}");
+            return fails(Action::Phase2b, "promised[a] <= w[2]", found);
+        }
+        self.votes += 1;
+        let votes = state.vote(Cast { place, ballot, decree: number, when: self.votes });
+        if votes >= self.quorums.1 {
+            agree(state, number, slot)?;
+        }
+        self.raise(place, ballot);
+        self.extend_chosen();
+        self.take(Action::Phase2b);
+        Ok(())
+    }
+
+    /// An Accepted leaves. `Phase2b` was when the vote became durable.
+    pub(super) fn answered(
+        &self,
+        place: Place,
+        ballot: Ballot,
+        slots: Range<Slot>,
+    ) -> Result<(), Failed> {
+        let mut slot = slots.start;
+        while slot < slots.end {
+            let state = self.slots.get(&slot);
+            if state.and_then(|state| state.vote_in(place, ballot)).is_none() {
+                let found = format!("slot {slot}: no vote in ballot {ballot} is durable");
+                return fails(Action::Phase2b, "w \\in cast[a]", found);
+            }
+            slot = slot.next();
+        }
+        Ok(())
+    }
+
+    /// Checks that a ballot was not begun in a life of its leader that is over.
+    fn is_of_this_life(&self, action: Action, place: Place, ballot: Ballot) -> Result<(), Failed> {
+        let retired = self.acceptors[place].retired;
+        if ballot > retired {
+            return Ok(());
+        }
+        let found = format!("ballot {ballot} was led before a crash: retired up to {retired}");
+        fails(action, "no ballot is led twice", found)
+    }
+
+    /// Checks that what a recovery found holds every promise and vote that was durable.
+    pub(super) fn kept(&self, place: Place, records: &[Record]) -> Result<(), Failed> {
+        let mut promised = Ballot::ZERO;
+        let mut votes = BTreeMap::new();
+        for record in records {
+            match record {
+                Record::Promised(ballot) => promised = promised.max(*ballot),
+                Record::Accepted { ballot, slot, decree: _ } => {
+                    promised = promised.max(*ballot);
+                    votes.insert(*slot, *ballot);
+                }
+                Record::Learned { .. } | Record::Chosen(_) => {}
+            }
+        }
+        let durable = self.acceptors[place].promised;
+        if promised < durable {
+            let found = format!("recovered with {promised}, promised {durable} durably");
+            return fails(Action::Phase1b, "promised'[a] >= promised[a]", found);
+        }
+        for (slot, state) in &self.slots {
+            let Some(vote) = state.accepted(place) else { continue };
+            if votes.get(slot).is_none_or(|found| *found < vote.ballot) {
+                let found = format!("slot {slot}: the vote in ballot {} is lost", vote.ballot);
+                return fails(Action::Phase2b, "w \\in cast[a]", found);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes note that a quorum voted for a decree.
+fn agree(state: &mut SlotState, decree: Number, slot: Slot) -> Result<(), Failed> {
+    match state.chosen() {
+        Some(chosen) if chosen != decree => {
+            let (one, other) = (show(state.decree(chosen)), show(state.decree(decree)));
+            let found = format!("slot {slot}: {one} and {other} are chosen");
+            fails(Action::Phase2b, "Agreement", found)
+        }
+        Some(_) => Ok(()),
+        None => {
+            state.choose(decree);
+            Ok(())
+        }
+    }
+}

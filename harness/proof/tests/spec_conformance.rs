@@ -1,0 +1,246 @@
+//! Runs of real nodes conform to the specification, and corruptions of them do not.
+//!
+//! A corruption changes one event of a recorded run in a way that no behaviour of the
+//! specification can follow. The first run that it can be applied to must be refused, at the guard
+//! that is named, and all others that it can be applied to must be refused as well.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "a test says what it followed")]
+
+#[path = "spec/corruptions.rs"]
+mod corruptions;
+#[path = "spec/world.rs"]
+mod world;
+
+use corruptions::CORRUPTIONS;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Slot, To};
+use synod_proof::spec::conformance::{Action, Conformance};
+use synod_smr::{CommandBatch, Message, Record};
+use world::{Event, Rough, World, follow, tell, value};
+
+const CALM: Rough = Rough { nodes: 3, steps: 1500, values: 200, crashes: false };
+const ROUGH: Rough = Rough { crashes: true, ..CALM };
+const FIVE: Rough = Rough { nodes: 5, ..ROUGH };
+
+/// What happened in runs that conform.
+#[derive(Default)]
+struct Followed {
+    events: usize,
+    crashes: u32,
+    chosen: u64,
+    actions: BTreeMap<&'static str, u64>,
+    time: Duration,
+}
+
+impl Followed {
+    fn follow(&mut self, seed: u64, rough: Rough) {
+        let world = World::run(seed, rough);
+        let begun = Instant::now();
+        let conformance = follow(&world.voters, &world.events).unwrap_or_else(|(at, breach)| {
+            panic!("seed {seed}, event {at}: {breach}\n{:?}", world.events[at])
+        });
+        self.time += begun.elapsed();
+        self.events += world.events.len();
+        self.crashes += world.crashes;
+        self.chosen += world.chosen();
+        for (name, count) in conformance.actions() {
+            *self.actions.entry(name).or_default() += count;
+        }
+    }
+}
+
+#[test]
+fn runs_of_real_nodes_conform() {
+    let mut all = Followed::default();
+    for (seeds, rough) in [(0..40, CALM), (40..240, ROUGH), (240..300, FIVE)] {
+        for seed in seeds {
+            all.follow(seed, rough);
+        }
+    }
+    let Followed { events, crashes, chosen, actions, time } = all;
+    let each = time.as_nanos() / events as u128;
+    println!("{events} events, {each} ns each; {crashes} crashes, {chosen} slots; {actions:?}");
+    // Runs prove something only if something happens in them.
+    assert!(actions.values().all(|count| *count > 1000), "{actions:?}");
+    assert!(chosen > 3000 && crashes > 1000);
+}
+
+#[test]
+fn corrupted_runs_are_refused() {
+    let worlds: Vec<_> = (0..60).map(|seed| World::run(seed, ROUGH)).collect();
+    for (what, guard, corrupt) in CORRUPTIONS {
+        let mut refused = 0;
+        for world in &worlds {
+            let mut events = world.events.clone();
+            if corrupt(&mut events).is_none() {
+                continue;
+            }
+            let Err((_, breach)) = follow(&world.voters, &events) else {
+                panic!("{what}: followed");
+            };
+            assert_eq!(breach.guard, *guard, "{what}: {breach}");
+            assert!(!breach.to_string().contains('\n'));
+            refused += 1;
+        }
+        println!("{what}: {refused} runs refused");
+        assert!(refused > 0, "{what}: no run is suited");
+    }
+}
+
+/// A cluster of three with nothing said yet, and its nodes.
+fn three() -> (Conformance, [NodeId; 3]) {
+    let nodes = [1, 2, 3].map(NodeId::new);
+    (Conformance::new(&synod_paxos::Configuration::majority(nodes).unwrap()), nodes)
+}
+
+fn promise(ballot: Ballot, chosen: u64, votes: &[(u64, Ballot, Decree<CommandBatch>)]) -> Message {
+    let line = |(slot, ballot, decree): &(u64, Ballot, Decree<CommandBatch>)| {
+        let vote = synod_paxos::Vote { ballot: *ballot, decree: decree.clone() };
+        (Slot::new(*slot), synod_paxos::Report::Voted(vote))
+    };
+    let reports = votes.iter().map(line).collect();
+    let (first, chosen) = (Slot::FIRST, Slot::new(chosen));
+    Message::Paxos(Paxos::Bound(Bound::Promise { ballot, first, end: None, chosen, reports }))
+}
+
+fn accept(ballot: Ballot, first: u64, decree: Decree<CommandBatch>) -> Message {
+    let (first, decrees, chosen) = (Slot::new(first), vec![decree], Slot::FIRST);
+    Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, chosen }))
+}
+
+fn vote(ballot: Ballot, slot: u64, decree: Decree<CommandBatch>) -> Record {
+    Record::Accepted { ballot, slot: Slot::new(slot), decree }
+}
+
+/// Node 1 leads ballot 1.1, and everybody has promised it.
+fn led() -> (Conformance, [NodeId; 3], Ballot) {
+    let (mut conformance, nodes) = three();
+    let ballot = Ballot::new(1, nodes[0]);
+    for node in nodes {
+        tell(&mut conformance, &Event::Durable(node, vec![Record::Promised(ballot)])).unwrap();
+    }
+    conformance.on_sent(nodes[1], &To::Node(nodes[0]), &promise(ballot, 0, &[])).unwrap();
+    (conformance, nodes, ballot)
+}
+
+#[test]
+fn a_decree_is_chosen_by_the_actions_of_the_paper() {
+    let (mut conformance, nodes, ballot) = led();
+    conformance.on_sent(nodes[0], &To::Peers, &accept(ballot, 0, value(1))).unwrap();
+    conformance.on_durable(nodes[1], &[vote(ballot, 0, value(1))]).unwrap();
+    assert_eq!(conformance.chosen(Slot::FIRST), None, "one vote is no quorum");
+    conformance.on_durable(nodes[0], &[vote(ballot, 0, value(1))]).unwrap();
+    assert_eq!(conformance.chosen(Slot::FIRST), Some(&value(1)));
+    let breach = conformance.on_learned(nodes[2], Slot::FIRST, &value(1)).unwrap_err();
+    assert_eq!(breach.guard, "Choose \\/ Learn \\/ Copy", "nobody told it");
+    conformance.on_learned(nodes[0], Slot::FIRST, &value(1)).unwrap();
+    let announcement = Free::Chosen { ballot, chosen: Slot::new(1) };
+    let announcement = Message::Paxos(Paxos::Free(announcement));
+    conformance.on_sent(nodes[0], &To::Peers, &announcement).unwrap();
+    conformance.on_learned(nodes[1], Slot::FIRST, &value(1)).unwrap();
+    conformance.on_learned(nodes[2], Slot::FIRST, &value(1)).unwrap();
+    let expected = [
+        ("Announce", 1),
+        ("Choose", 1),
+        ("Copy", 1),
+        ("Learn", 1),
+        ("Phase1a", 1),
+        ("Phase1b", 3),
+        ("Phase2a", 1),
+        ("Phase2b", 2),
+    ];
+    assert_eq!(conformance.actions(), BTreeMap::from(expected));
+}
+
+#[test]
+fn a_leaders_vote_found_after_a_crash_is_its_proposal() {
+    let (mut conformance, nodes, ballot) = led();
+    let found = [Record::Promised(ballot), vote(ballot, 0, value(1))];
+    conformance.on_recovered(nodes[0], &found).unwrap();
+    conformance.on_recovered(nodes[0], &found).unwrap();
+    assert_eq!((conformance.actions()["Phase2a"], conformance.actions()["Phase2b"]), (1, 1));
+    let breach =
+        conformance.on_sent(nodes[0], &To::Peers, &accept(ballot, 1, value(2))).unwrap_err();
+    assert_eq!(breach.guard, "no ballot is led twice");
+}
+
+/// Ballot 1.1 proposed value 1 in slot 0, and node 1 alone voted for it; 2.2 is on its way.
+fn outbid() -> (Conformance, [NodeId; 3], [Ballot; 2]) {
+    let (mut conformance, nodes, low) = led();
+    let high = Ballot::new(2, nodes[1]);
+    conformance.on_sent(nodes[0], &To::Peers, &accept(low, 0, value(1))).unwrap();
+    conformance.on_durable(nodes[0], &[vote(low, 0, value(1))]).unwrap();
+    conformance.on_durable(nodes[1], &[Record::Promised(high)]).unwrap();
+    (conformance, nodes, [low, high])
+}
+
+#[test]
+fn a_vote_binds_the_elects_whose_quorum_must_hear_of_it() {
+    let (mut conformance, nodes, [low, high]) = outbid();
+    conformance.on_durable(nodes[0], &[Record::Promised(high)]).unwrap();
+    let told = promise(high, 0, &[(0, low, value(1))]);
+    conformance.on_sent(nodes[0], &To::Node(nodes[1]), &told).unwrap();
+    let mut other = conformance.clone();
+    let breach = other.on_sent(nodes[1], &To::Peers, &accept(high, 0, value(2))).unwrap_err();
+    assert_eq!((breach.node, breach.action), (nodes[1], Action::Phase2a));
+    // A third promise makes a quorum that is free.
+    other.on_durable(nodes[2], &[Record::Promised(high)]).unwrap();
+    other.on_sent(nodes[2], &To::Node(nodes[1]), &promise(high, 0, &[])).unwrap();
+    other.on_sent(nodes[1], &To::Peers, &accept(high, 0, value(2))).unwrap();
+    conformance.on_sent(nodes[1], &To::Peers, &accept(high, 0, value(1))).unwrap();
+}
+
+#[test]
+fn a_gap_takes_a_noop_and_nothing_else() {
+    let (mut conformance, nodes, low) = led();
+    let high = Ballot::new(2, nodes[1]);
+    conformance.on_sent(nodes[0], &To::Peers, &accept(low, 3, value(1))).unwrap();
+    conformance.on_durable(nodes[0], &[vote(low, 3, value(1))]).unwrap();
+    conformance.on_durable(nodes[1], &[Record::Promised(high)]).unwrap();
+    conformance.on_durable(nodes[0], &[Record::Promised(high)]).unwrap();
+    let told = promise(high, 0, &[(3, low, value(1))]);
+    conformance.on_sent(nodes[0], &To::Node(nodes[1]), &told).unwrap();
+    let breach = conformance.on_sent(nodes[1], &To::Peers, &accept(high, 2, value(2))).unwrap_err();
+    assert_eq!(breach.guard, "d \\in Proposals(P, s)");
+    conformance.on_sent(nodes[1], &To::Peers, &accept(high, 2, Decree::Noop)).unwrap();
+    let breach =
+        conformance.on_sent(nodes[1], &To::Peers, &accept(high, 4, Decree::Noop)).unwrap_err();
+    assert_eq!(breach.guard, "d \\in Proposals(P, s)", "behind the last vote there is no gap");
+}
+
+#[test]
+fn what_a_promise_calls_chosen_is_not_proposed_in() {
+    let (mut conformance, nodes, [low, high]) = outbid();
+    conformance.on_durable(nodes[2], &[vote(low, 0, value(1))]).unwrap();
+    conformance.on_learned(nodes[0], Slot::FIRST, &value(1)).unwrap();
+    conformance.on_durable(nodes[0], &[Record::Promised(high)]).unwrap();
+    conformance.on_sent(nodes[0], &To::Node(nodes[1]), &promise(high, 1, &[])).unwrap();
+    let breach = conformance.on_sent(nodes[1], &To::Peers, &accept(high, 0, value(1))).unwrap_err();
+    assert_eq!(breach.guard, "\\A m \\in P : m.chosen <= s");
+    conformance.on_sent(nodes[1], &To::Peers, &accept(high, 1, value(2))).unwrap();
+}
+
+#[test]
+fn a_leader_does_not_announce_over_a_slot_where_another_decree_won() {
+    let (mut conformance, nodes, [_, high]) = outbid();
+    conformance.on_durable(nodes[2], &[Record::Promised(high)]).unwrap();
+    conformance.on_sent(nodes[2], &To::Node(nodes[1]), &promise(high, 0, &[])).unwrap();
+    conformance.on_sent(nodes[1], &To::Peers, &accept(high, 0, value(2))).unwrap();
+    conformance
+        .on_durable(nodes[2], &[vote(high, 0, value(2))])
+        .and_then(|()| conformance.on_durable(nodes[1], &[vote(high, 0, value(2))]))
+        .unwrap();
+    conformance.on_learned(nodes[1], Slot::FIRST, &value(2)).unwrap();
+    let copied = Record::Learned { slot: Slot::FIRST, decree: value(2) };
+    conformance.on_durable(nodes[0], &[copied]).unwrap();
+    let announcement = Free::Chosen { ballot: Ballot::new(1, nodes[0]), chosen: Slot::new(1) };
+    let announcement = Message::Paxos(Paxos::Free(announcement));
+    let breach = conformance.on_sent(nodes[0], &To::Peers, &announcement).unwrap_err();
+    assert_eq!(breach.guard, "w[3] = learned[a][w[1]]");
+    assert_eq!(
+        breach.to_string(),
+        "node 1 cannot take Announce: the guard `w[3] = learned[a][w[1]]` fails: \
+         ballot 1.1, slot 0: it proposed something else"
+    );
+}
