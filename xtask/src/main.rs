@@ -18,6 +18,7 @@ mod demo;
 mod doctor;
 mod lint;
 mod mutants;
+mod mutation;
 mod outcome;
 mod shell;
 mod spec;

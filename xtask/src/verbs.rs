@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
-use crate::{bench, chaos, ci, demo, doctor, lint, mutants, spec, suite, tidy};
+use crate::{bench, chaos, ci, demo, doctor, lint, mutants, mutation, spec, suite, tidy};
 
 /// A task that can be asked for.
 pub(crate) struct Verb {
@@ -78,6 +78,12 @@ pub(crate) const VERBS: &[Verb] = &[
         takes: "[--list] [--quick] [--only ID]",
         about: "seed each known bug in a scratch copy, and see which level catches it",
         run: mutants::run,
+    },
+    Verb {
+        name: "mutation",
+        takes: "[--sample N] [--seed S] [--jobs J] [--only TEXT]",
+        about: "change the safety code in small ways, and see whether its tests notice",
+        run: mutation::run,
     },
     Verb {
         name: "bench",

@@ -1,0 +1,301 @@
+//! The tool that makes the mutants: installed at one exact version, asked for its list, run on a
+//! sample.
+//!
+//! Each mutant meets the tests of its own crate that end in seconds, and only those that survive
+//! meet the slow ones: a build and a run cost little then, and hundreds of mutants fit in an hour.
+//! The tool works in the scratch copy, so that the sources are never broken in place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::report::Fate;
+use super::sample::Mutant;
+use crate::mutants::Scratch;
+use crate::outcome::{Failure, Outcome};
+use crate::shell::Step;
+use crate::workspace::{Package, packages};
+
+/// The tool, ready to run.
+#[derive(Debug)]
+pub(super) struct Tool {
+    program: PathBuf,
+    results: PathBuf,
+}
+
+impl Tool {
+    /// Gives the pinned tool, and installs it under the target folder if it is not there.
+    pub(super) fn install(target: &Path) -> Result<Self, Failure> {
+        let tools = target.join("tools");
+        let program = tools.join("bin").join(format!("{NAME}{}", std::env::consts::EXE_SUFFIX));
+        let tool = Self { program, results: target.join("mutation") };
+        if tool.version().as_deref() == Some(VERSION) {
+            return Ok(tool);
+        }
+        Step::cargo()
+            .args(["install", NAME, "--locked", "--force", "--version", VERSION, "--root"])
+            .arg(&tools)
+            .arg("--target-dir")
+            .arg(tools.join("build"))
+            .run()?;
+        match tool.version() {
+            Some(found) if found == VERSION => Ok(tool),
+            found => Err(Failure::Internal(format!("{NAME} calls itself {found:?}"))),
+        }
+    }
+
+    fn version(&self) -> Option<String> {
+        if !self.program.is_file() {
+            return None;
+        }
+        let said = self.step().arg("--version").capture().ok()?;
+        said.split_whitespace().last().map(String::from)
+    }
+
+    fn step(&self) -> Step {
+        Step::new(&self.program).arg("mutants")
+    }
+
+    /// Lists the mutants of the safety code.
+    pub(super) fn list(&self, scratch: &Scratch) -> Result<Vec<Mutant>, Failure> {
+        let mut step = self.step().args(["--list", "--json", "--exclude-re", NOT_TESTED]);
+        for (package, folder, files) in CODE {
+            step = step.args(["--package", package]);
+            for file in files.split(' ') {
+                step = step.args(["--file", &format!("{folder}/src/{file}.rs")]);
+            }
+        }
+        let listed = scratch.inside(step).capture()?;
+        let listed: Option<Vec<Value>> = serde_json::from_str(&listed).ok();
+        let mutants = listed.and_then(|listed| listed.iter().map(Mutant::parse).collect());
+        mutants.ok_or_else(|| Failure::Internal(format!("the list of {NAME} has an unknown form")))
+    }
+
+    /// Runs the mutants against the fast tests, and what survives against the slow ones.
+    pub(super) fn run(
+        &self,
+        scratch: &Scratch,
+        mutants: &[Mutant],
+        jobs: usize,
+    ) -> Result<Vec<(Mutant, Fate)>, Failure> {
+        let mut results = Vec::new();
+        for package in packages()? {
+            let of_it = |mutant: &&Mutant| mutant.package == package.name;
+            let mut left: Vec<Mutant> = mutants.iter().filter(of_it).cloned().collect();
+            for speed in [Speed::Fast, Speed::Slow] {
+                let tests = tests_of(&package, speed);
+                if left.is_empty() || tests.is_empty() {
+                    continue;
+                }
+                let found = self.run_against(scratch, &package.name, &left, jobs, &tests, speed)?;
+                let survived = |(_, fate): &(Mutant, Fate)| *fate == Fate::Survived;
+                left = found.iter().filter(|it| survived(it)).map(|it| it.0.clone()).collect();
+                results.extend(found.into_iter().filter(|it| !survived(it)));
+            }
+            results.extend(left.into_iter().map(|mutant| (mutant, Fate::Survived)));
+        }
+        Ok(results)
+    }
+
+    fn run_against(
+        &self,
+        scratch: &Scratch,
+        package: &str,
+        mutants: &[Mutant],
+        jobs: usize,
+        tests: &[String],
+        speed: Speed,
+    ) -> Result<Vec<(Mutant, Fate)>, Failure> {
+        let folder = self.results.join(format!("{package}-{}", speed.name()));
+        fs::create_dir_all(&folder).map_err(|error| Failure::io("make", &folder, &error))?;
+        let mut step = self.step().args(["--no-shuffle", "--package", package, "--output"]);
+        step = step.arg(&folder).args(["--timeout", speed.limit_s()]);
+        // A copy is what the tool itself makes for each of several jobs; one job needs no other
+        // than the scratch copy, and keeps what it built between the calls.
+        step = match jobs {
+            1 => step.arg("--in-place"),
+            _ => step.args(["--jobs", &jobs.to_string()]),
+        };
+        step = tests.iter().fold(step, |step, test| step.arg(format!("--cargo-arg={test}")));
+        step =
+            mutants.iter().fold(step, |step, it| step.arg(format!("--re={}", exactly(&it.name))));
+        step =
+            scratch.inside(step).env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "1");
+        if jobs > 1 {
+            step = step.env("CARGO_TARGET_DIR", "target");
+        }
+        // The line that repeats it would be thousands of characters long: hence no `run`.
+        println!("mutation: {} mutants of {package}, {} tests", mutants.len(), speed.name());
+        self.judge(step.status()?.code())?;
+        let path = folder.join("mutants.out").join("outcomes.json");
+        let text = fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
+        let fates = parse_outcomes(&text, mutants);
+        fates.map_err(|why| Failure::Internal(format!("{}: {why}", path.display())))
+    }
+
+    /// Lets the codes pass that only say how many mutants survived.
+    fn judge(&self, code: Option<i32>) -> Outcome {
+        match code {
+            Some(0 | SOME_SURVIVED | SOME_TIMED_OUT) => Ok(()),
+            Some(BASELINE_FAILED) => {
+                Err(Failure::Found("mutation: the tests fail without any mutant".into()))
+            }
+            Some(_) | None => Err(Failure::Internal(format!("{NAME} ended with {code:?}"))),
+        }
+    }
+}
+
+/// Which of a crate's tests are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speed {
+    Fast,
+    Slow,
+}
+
+impl Speed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Slow => "slow",
+        }
+    }
+
+    /// The longest that one mutant's tests may take; good ones take a tenth of it.
+    fn limit_s(self) -> &'static str {
+        match self {
+            Self::Fast => "60",
+            Self::Slow => "300",
+        }
+    }
+}
+
+/// Gives the flags of cargo that select the tests of a speed.
+fn tests_of(package: &Package, speed: Speed) -> Vec<String> {
+    let speed_of = |test: &str| match test.starts_with("model") || SLOW.contains(&test) {
+        true => Speed::Slow,
+        false => Speed::Fast,
+    };
+    let named = package.tests.iter().filter(|test| speed_of(test) == speed && *test != "loom");
+    let mut flags: Vec<String> = named.map(|test| format!("--test={test}")).collect();
+    if speed == Speed::Fast {
+        flags.push("--lib".into());
+    }
+    flags
+}
+
+/// Gives the expression that matches this name and nothing else.
+fn exactly(name: &str) -> String {
+    let mut text = String::from("^");
+    for letter in name.chars() {
+        if r"\.+*?()|[]{}^$#&-~".contains(letter) {
+            text.push('\\');
+        }
+        text.push(letter);
+    }
+    text + "$"
+}
+
+/// Reads what came of each mutant; one that was asked for and not run is an error.
+fn parse_outcomes(text: &str, mutants: &[Mutant]) -> Result<Vec<(Mutant, Fate)>, String> {
+    let all: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    let all = all["outcomes"].as_array().ok_or("it has no outcomes")?;
+    let of = |mutant: &Mutant| {
+        let name = |outcome: &&Value| outcome["scenario"]["Mutant"]["name"] == *mutant.name;
+        let outcome = all.iter().find(name).ok_or_else(|| format!("{}: not run", mutant.name))?;
+        let fate = match outcome["summary"].as_str() {
+            Some("CaughtMutant") => Fate::Killed,
+            Some("MissedMutant") => Fate::Survived,
+            Some("Timeout") => Fate::TimedOut,
+            Some("Unviable") => Fate::Unviable,
+            other => return Err(format!("{}: {other:?} is unknown", mutant.name)),
+        };
+        Ok((mutant.clone(), fate))
+    };
+    mutants.iter().map(of).collect()
+}
+
+const NAME: &str = "cargo-mutants";
+/// The one version whose mutants the list of survivors names.
+const VERSION: &str = "27.1.0";
+
+/// What safety rests on: crate, folder, files. The elections of the replica, which only decide
+/// when something happens, are left out, and so is the simulated disk, which is itself a test.
+const CODE: &[(&str, &str, &str)] = &[
+    ("synod-paxos", "paxos", "**/*"),
+    (
+        "synod-smr",
+        "smr",
+        "replica read proposals executor session admission recovery catch_up checkpoint command \
+         client/*",
+    ),
+    (
+        "synod-journal",
+        "journal",
+        "writer tail scan frame recovery rewrite records group_commit identity segment",
+    ),
+];
+/// What people read is nothing that safety rests on.
+const NOT_TESTED: &str = "impl (std::)?fmt::(Debug|Display)";
+/// The tests that take more than a second or two, beside the models.
+const SLOW: &[&str] = &["cluster", "crash", "properties", "record", "rot"];
+
+/// The exit codes of the tool, as its manual gives them.
+const SOME_SURVIVED: i32 = 2;
+const SOME_TIMED_OUT: i32 = 3;
+const BASELINE_FAILED: i32 = 4;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::super::sample::tests::mutant;
+    use super::*;
+
+    #[test]
+    fn an_expression_matches_the_very_name() {
+        let name = exactly("a.rs:1:2: replace + with - in <T>::f(x)");
+        assert_eq!(name, r"^a\.rs:1:2: replace \+ with \- in <T>::f\(x\)$");
+    }
+
+    #[test]
+    fn every_test_of_a_crate_has_one_speed_and_loom_none() {
+        let names = ["cluster", "golden", "loom", "model", "model_reads"];
+        let package = Package {
+            name: "x".into(),
+            dependencies: Vec::new(),
+            tests: names.map(String::from).into(),
+        };
+        assert_eq!(tests_of(&package, Speed::Fast), ["--test=golden", "--lib"]);
+        let slow = ["--test=cluster", "--test=model", "--test=model_reads"];
+        assert_eq!(tests_of(&package, Speed::Slow), slow);
+    }
+
+    #[test]
+    fn the_files_are_there() {
+        for (_, folder, files) in CODE {
+            for file in files.split(' ').filter(|file| !file.contains('*')) {
+                let path = crate::workspace::root().join(folder).join("src");
+                assert!(path.join(format!("{file}.rs")).is_file(), "{folder} {file}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_mutant_has_its_fate_and_one_that_was_not_run_is_an_error() {
+        let mutants = [mutant(1, "a"), mutant(2, "b"), mutant(3, "c"), mutant(4, "d")];
+        let fates = ["CaughtMutant", "MissedMutant", "Timeout", "Unviable"];
+        let outcome = |(mutant, fate): (&Mutant, &str)| {
+            let scenario = serde_json::json!({"Mutant": {"name": mutant.name}});
+            serde_json::json!({"scenario": scenario, "summary": fate})
+        };
+        let mut outcomes: Vec<Value> = mutants.iter().zip(fates).map(outcome).collect();
+        outcomes.insert(0, serde_json::json!({"scenario": "Baseline", "summary": "Success"}));
+        let text = |outcomes: &[Value]| serde_json::json!({"outcomes": outcomes}).to_string();
+        let parsed = parse_outcomes(&text(&outcomes), &mutants).unwrap();
+        let fates: Vec<Fate> = parsed.iter().map(|(_, fate)| *fate).collect();
+        assert_eq!(fates, [Fate::Killed, Fate::Survived, Fate::TimedOut, Fate::Unviable]);
+        assert!(parse_outcomes(&text(&outcomes[..3]), &mutants).is_err());
+        assert!(parse_outcomes("{}", &mutants).is_err());
+    }
+}
