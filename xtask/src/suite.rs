@@ -106,7 +106,7 @@ fn plan_portable() -> Vec<TestRun> {
 /// Reads the flags of `loom`. The cfg name is our own: `--cfg loom` would switch tokio's net
 /// off in every crate that is built along.
 pub(crate) fn plan_loom(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, Failure> {
-    let mut runs = plan_named("loom", arguments)?;
+    let mut runs = plan_named(&[("loom", &["--release"])], arguments)?;
     for run in &mut runs {
         run.variables.push(("RUSTFLAGS", "--cfg synod_loom".into()));
         // Without a bound the journal's tests did not end within minutes; three forced switches
@@ -117,9 +117,12 @@ pub(crate) fn plan_loom(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, 
     Ok(runs)
 }
 
-/// Reads the flags of `model`. Its tests print how much they explored, and that is shown.
+/// Reads the flags of `model`: the real code explored, and the specifications in Rust. Its tests
+/// print how much they explored, and that is shown.
 pub(crate) fn plan_model(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, Failure> {
-    let mut runs = plan_named("model", arguments)?;
+    // The specifications take seconds as plain `cargo test` builds them, and minutes to build anew.
+    let tests: [Test<'_>; 2] = [("model", &["--release"]), ("spec_counts", &[])];
+    let mut runs = plan_named(&tests, arguments)?;
     for run in &mut runs {
         run.binary.push("--nocapture".into());
         // The bounds that plain `cargo test` leaves out. The mutants, which start the binaries
@@ -129,8 +132,11 @@ pub(crate) fn plan_model(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>,
     Ok(runs)
 }
 
-/// Plans the integration test of one name, in every crate that has it or in those asked for.
-fn plan_named(test: &str, arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, Failure> {
+/// An integration test by its name, and how it is built.
+type Test<'t> = (&'t str, &'t [&'t str]);
+
+/// Plans integration tests by their names, in every crate that has one or in those asked for.
+fn plan_named(tests: &[Test<'_>], arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, Failure> {
     let mut asked: Vec<String> = Vec::new();
     let mut filters: Vec<OsString> = Vec::new();
     while let Some(argument) = arguments.next()? {
@@ -142,15 +148,21 @@ fn plan_named(test: &str, arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>
             other @ (Arg::Short(_) | Arg::Long(_)) => return Err(other.unexpected().into()),
         }
     }
-    let have = packages_with_test(test)?;
-    if let Some(name) = asked.iter().find(|name| have.iter().all(|crate_| crate_.name != **name)) {
-        let names: Vec<&str> = have.iter().map(|package| package.name.as_str()).collect();
-        let names = names.join(", ");
-        return Err(Failure::Usage(format!("{name} has no tests/{test}.rs; these have: {names}")));
+    let mut have = Vec::new();
+    for (test, profile) in tests {
+        let packages = packages_with_test(test)?.into_iter();
+        have.extend(packages.map(|package| (package.name, *test, *profile)));
     }
-    let wanted = have.iter().filter(|package| asked.is_empty() || asked.contains(&package.name));
-    let runs = wanted.map(|package| {
-        let build = ["-p", package.name.as_str(), "--test", test, "--release"];
+    if let Some(name) = asked.iter().find(|name| have.iter().all(|(has, ..)| has != *name)) {
+        let files: Vec<_> = tests.iter().map(|(test, _)| format!("tests/{test}.rs")).collect();
+        let names: Vec<&str> = have.iter().map(|(has, ..)| has.as_str()).collect();
+        let (files, names) = (files.join(" or "), names.join(", "));
+        return Err(Failure::Usage(format!("{name} has no {files}; these have: {names}")));
+    }
+    let wanted = have.iter().filter(|(name, ..)| asked.is_empty() || asked.contains(name));
+    let runs = wanted.map(|(name, test, profile)| {
+        let build =
+            ["-p", name.as_str(), "--test", test].into_iter().chain(profile.iter().copied());
         TestRun { binary: filters.clone(), ..TestRun::new(build) }
     });
     Ok(runs.collect())
@@ -291,6 +303,17 @@ mod tests {
         assert!(line.ends_with(
             "loom cargo test --locked -p synod-clock --test loom --release --no-fail-fast"
         ));
+    }
+
+    #[test]
+    fn model_explores_the_real_code_and_the_specifications_at_the_larger_bounds() {
+        let runs = plan_model(&mut parser(&[])).unwrap();
+        let lines: Vec<_> = runs.iter().map(|run| run.step().to_string()).collect();
+        assert!(lines.iter().all(|line| line.starts_with("SYNOD_MODEL=large ")), "{lines:?}");
+        let tests = ["-p synod-paxos --test model --release", "-p synod-proof --test spec_counts"];
+        for test in tests {
+            assert!(lines.iter().any(|line| line.contains(test)), "{test}: {lines:?}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //!
 //! | event | action | whose guards |
 //! |---|---|---|
-//! | `Record::Promised(b)` at b's owner | `Phase1a`, `Phase1b` | b is fresh; this promise goes by no message |
+//! | `Record::Promised(b)` at b's owner | `Phase1a`, `Phase1b` | b is fresh; no message says so |
 //! | `Record::Promised(b)` elsewhere | `Phase1b` | b was asked for, the promise grows |
 //! | `Record::Accepted` | `Phase2b` | what is voted for was proposed, and not below the promise |
 //! | `Record::Learned` | `Copy` | it is chosen |
@@ -26,7 +26,7 @@
 //! | `Accept` leaves | `Phase2a`, `Announce` | a quorum of promises, and what they allow |
 //! | `Accepted` leaves | none: it says that `Phase2b` was | the votes are on the sender's disk |
 //! | `Chosen` leaves | `Announce` | what the ballot proposed below is what was chosen |
-//! | `Heartbeat`, `Decrees` leave | those that learn | the promise is durable, the decrees chosen |
+//! | `Heartbeat`, `Decrees` leave | those that learn | promises durable, decrees chosen |
 //!
 //! Where a leader crashed and its own vote is all that is left of a proposal, the vote's record is
 //! `Phase2a`, too. A repetition of what was taken already is a step that changes nothing: messages are sent again,
