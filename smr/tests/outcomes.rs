@@ -206,3 +206,23 @@ fn attempts_wait_longer_once_all_nodes_were_silent() {
     let waits: Vec<_> = instants.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert_eq!(waits[..4], [ATTEMPT_MS, ATTEMPT_MS, ATTEMPT_MS, 2 * ATTEMPT_MS]);
 }
+
+#[test]
+fn a_command_that_ends_unsent_takes_no_other_with_it() {
+    let mut world = World::new();
+    let submit = |world: &mut World, payload, deadline| {
+        let operation = Operation::Command(Bytes::from_static(payload));
+        let (ticket, deadline) = (Ticket(deadline), Millis(deadline));
+        world.step(ClientInput::Submit { ticket, operation, deadline });
+    };
+    submit(&mut world, b"brief", 100);
+    submit(&mut world, b"long", DEADLINE);
+    world.wait();
+    assert_eq!(world.outcomes, [Outcome::NotApplied(Reason::Deadline(None))]);
+    world.answer(Response::Opened(SESSION));
+    let sent = world.requests.iter().filter_map(|(_, request)| match &request.body {
+        RequestBody::Command { payload, .. } => Some(payload.clone()),
+        RequestBody::Open { .. } | RequestBody::Query(_) | RequestBody::Status => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), [Bytes::from_static(b"long")]);
+}

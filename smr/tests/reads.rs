@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use synod_paxos::{Ballot, Configuration, NodeId, Slot};
-use synod_smr::read::{Read, Reads};
+use synod_smr::read::{READS_MAX, Read, Reads};
 use synod_smr::{Connection, RequestId};
 
 const ME: NodeId = NodeId::new(1);
@@ -68,4 +68,30 @@ fn a_leader_that_gives_up_hands_all_questions_back() {
     let ids: Vec<_> = reads.give_up().iter().map(|read| read.id.0).collect();
     assert_eq!(ids, [1, 2]);
     assert!(reads.is_empty());
+}
+
+#[test]
+fn confirmed_rounds_are_counted() {
+    let mut reads = Reads::default();
+    assert_eq!(reads.confirmed(), 0);
+    for count in 1..=2 {
+        reads.ask(question(count));
+        let round = reads.begin(ME, Slot::FIRST).unwrap();
+        reads.on_confirmed(PEER, round, BALLOT, BALLOT);
+        assert_eq!(answered(&mut reads), [count]);
+        assert_eq!(reads.confirmed(), count);
+    }
+}
+
+#[test]
+fn questions_have_a_bound_with_those_of_the_running_round() {
+    let mut reads = Reads::default();
+    let max = READS_MAX as u64;
+    assert!(reads.is_empty());
+    (1..max).for_each(|number| assert!(reads.ask(question(number))));
+    reads.begin(ME, Slot::FIRST).unwrap();
+    assert!(!reads.is_empty(), "what a round asks for waits still");
+    assert!(reads.ask(question(max)));
+    assert_eq!(reads.len(), READS_MAX);
+    assert!(!reads.ask(question(max + 1)));
 }

@@ -7,6 +7,7 @@ use synod_paxos::{
     Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot, To,
     Vote,
 };
+use synod_smr::command::Sequence;
 use synod_smr::election::STALL_TICKS;
 use synod_smr::message::Heartbeat;
 use synod_smr::{
@@ -120,6 +121,9 @@ impl World {
         self.hear(Message::Paxos(Paxos::Bound(Bound::Accepted { ballot, first, end })));
     }
 }
+
+/// How many heartbeats a draining leader waits for what is open.
+const DRAIN_TICKS: u32 = 25;
 
 /// The heartbeat of a peer that hears this node and follows nobody.
 fn beat() -> Heartbeat {
@@ -298,6 +302,34 @@ fn a_leader_that_gets_nothing_done_is_discontent() {
 }
 
 #[test]
+fn a_leader_whose_reads_wait_in_vain_is_discontent_and_an_idle_one_is_not() {
+    for asks in [true, false] {
+        let mut world = World::new();
+        let ballot = world.campaign();
+        world.promise(ballot, 0, Vec::new());
+        if asks {
+            world.ask(RequestBody::Query(Bytes::new()));
+        }
+        for _ in 0..=STALL_TICKS {
+            world.hear_beat(Heartbeat { content: true, ..beat() });
+            world.step(Input::Timer(Timer::Heartbeat));
+        }
+        assert_eq!(world.replica.status().content, !asks);
+    }
+}
+
+#[test]
+fn who_promised_a_ballot_gives_it_time() {
+    let mut world = World::new();
+    world.hear_beat(beat());
+    let (ballot, first) = (Ballot::new(8, PEER), Slot::FIRST);
+    world.hear(Message::Paxos(Paxos::Bound(Bound::Prepare { ballot, first })));
+    assert_eq!(world.replica.status().promised, ballot);
+    world.step(Input::Timer(Timer::Campaign));
+    assert_eq!(world.replica.status().promised, ballot, "it would have campaigned above it");
+}
+
+#[test]
 fn a_leader_with_a_full_disk_is_discontent_and_refuses_commands() {
     let mut world = World::new();
     let ballot = world.campaign();
@@ -323,4 +355,68 @@ fn a_drained_leader_hands_over_and_takes_nothing_in() {
         .iter()
         .filter(|(_, message)| matches!(message, Message::Paxos(Paxos::Free(Free::Accept { .. }))));
     assert_eq!(accepts.count(), 0);
+}
+
+#[test]
+fn a_draining_leader_waits_for_what_is_open_but_not_for_ever() {
+    for voted in [true, false] {
+        let mut world = World::new();
+        let ballot = world.campaign();
+        world.promise(ballot, 0, Vec::new());
+        world.ask(RequestBody::Open { nonce: 1 });
+        world.step(Input::Drain);
+        for _ in 0..DRAIN_TICKS {
+            world.step(Input::Timer(Timer::Heartbeat));
+        }
+        assert!(!world.replica.is_drained(), "slot 0 is open");
+        if voted {
+            world.accept_all(ballot, 1);
+        }
+        world.step(Input::Timer(Timer::Heartbeat));
+        assert!(world.replica.is_drained());
+        let told = match voted {
+            true => matches!(world.replies[..], [Response::Opened(_)]),
+            false => matches!(world.replies[..], [Response::Uncertain { .. }]),
+        };
+        assert!(told, "{:?}", world.replies);
+    }
+}
+
+#[test]
+fn a_draining_leader_hands_over_as_soon_as_nothing_is_open() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    world.ask(RequestBody::Query(Bytes::new()));
+    world.step(Input::Drain);
+    world.step(Input::Timer(Timer::Heartbeat));
+    assert!(!world.replica.is_drained(), "a read waits");
+    world.echo(ballot);
+    assert_eq!(world.replies, [Response::Reply(Bytes::from_static(b"answer"))]);
+    world.step(Input::Timer(Timer::Heartbeat));
+    assert!(world.replica.is_drained());
+}
+
+#[test]
+fn a_payload_has_a_bound() {
+    // A value of one mebibyte, a key of four kibibytes, and their framing.
+    let max = (1 << 20) + (8 << 10);
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    world.ask(RequestBody::Open { nonce: 1 });
+    world.accept_all(ballot, 1);
+    let Some(Response::Opened(session)) = world.replies.pop() else { panic!("no session") };
+    let command = |bytes| RequestBody::Command {
+        session,
+        sequence: Sequence::FIRST,
+        unanswered: Sequence::FIRST,
+        payload: Bytes::from(vec![0; bytes]),
+    };
+    world.ask(command(max + 1));
+    assert!(matches!(world.replies[..], [Response::Refused(Refusal::Invalid(_))]));
+    world.replies.clear();
+    world.ask(command(max));
+    world.accept_all(ballot, 2);
+    assert_eq!(world.replies, [Response::Reply(Bytes::new())]);
 }
