@@ -1,0 +1,424 @@
+//! Whatever can grow has a bound: what becomes of promises, messages, slots and rounds at theirs.
+//!
+//! One node is fed by hand. The claims of the papers are left to `paper.rs`, where bounds play no
+//! part, and all orders of events to the model, whose worlds are too small to reach them.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use synod_paxos::ballot::ROUND_STEP_MAX;
+use synod_paxos::effects::{ACCEPT_BYTES_MAX, ACCEPT_RUN_MAX};
+use synod_paxos::multi::accepted::PROMISE_BYTES_MAX;
+use synod_paxos::{
+    Ballot, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId,
+    Record, Recovery, Report, Slot, To, Value, Vote,
+};
+
+const ME: NodeId = NodeId::new(1);
+const PEER: NodeId = NodeId::new(2);
+const OTHER: NodeId = NodeId::new(3);
+const BRAND: Brand = Brand { node: ME, incarnation: 1 };
+/// A ballot of the peer's.
+const THEIRS: Ballot = Ballot::new(1, PEER);
+const ALPHA: u64 = 256;
+const MIB: usize = 1 << 20;
+
+/// A value with a name that weighs so many bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Block(char, usize);
+
+impl Value for Block {
+    fn weight(&self) -> usize {
+        self.1
+    }
+}
+
+struct World {
+    node: MultiPaxos<Block>,
+    effects: Effects<Block>,
+    sent: Vec<(To, Message<Block>)>,
+    records: Vec<Record<Block>>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::of(Configuration::majority([ME, PEER, OTHER]).unwrap())
+    }
+
+    fn of(configuration: Configuration) -> Self {
+        let (node, effects) = (MultiPaxos::new(BRAND, configuration, ALPHA), Effects::new(BRAND));
+        Self { node, effects, sent: Vec::new(), records: Vec::new() }
+    }
+
+    /// A world whose node leads, with nothing in the way.
+    fn leading(configuration: Configuration) -> Self {
+        let mut world = Self::of(configuration);
+        world.step(Input::Campaign { above: Ballot::ZERO });
+        for node in [PEER, OTHER] {
+            let ballot = world.ballot();
+            world.hear(node, promise(ballot, 0, None, Vec::new()));
+        }
+        assert!(world.node.leader().leads().is_some());
+        world.sent.clear();
+        world
+    }
+
+    /// Steps, and syncs all that was recorded.
+    fn step(&mut self, input: Input<Block>) {
+        self.node.step(input, &mut self.effects);
+        while let Some(batch) = self.effects.take_batch() {
+            self.records.extend_from_slice(batch.records());
+            self.node.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+        }
+        self.sent.extend(self.effects.outbox());
+    }
+
+    fn hear(&mut self, from: NodeId, message: Message<Block>) {
+        self.step(Input::Message { from, message });
+    }
+
+    /// Proposes without emptying the outbox, and then returns what is in it.
+    fn propose_all(
+        &mut self,
+        blocks: impl IntoIterator<Item = Block>,
+    ) -> Vec<(To, Message<Block>)> {
+        for block in blocks {
+            self.node.step(Input::Propose(block), &mut self.effects);
+        }
+        self.effects.outbox().collect()
+    }
+
+    fn vote(&mut self, from: NodeId, first: u64, end: u64) {
+        let (ballot, first, end) = (self.ballot(), Slot::new(first), Slot::new(end));
+        self.hear(from, Message::Bound(Bound::Accepted { ballot, first, end }));
+    }
+
+    /// Votes for these blocks, from slot 0 on, in the peer's ballot.
+    fn accept(&mut self, blocks: impl IntoIterator<Item = Block>) {
+        let decrees = blocks.into_iter().map(Decree::Value).collect();
+        let (ballot, first, chosen) = (THEIRS, Slot::FIRST, Slot::FIRST);
+        self.hear(PEER, Message::Free(Free::Accept { ballot, first, decrees, chosen }));
+    }
+
+    /// Asks for a promise, and returns the slots that it reports and where it was cut.
+    fn prepare(&mut self, ballot: Ballot, first: u64) -> Option<(Vec<u64>, Option<Slot>)> {
+        self.sent.clear();
+        let first = Slot::new(first);
+        self.hear(ballot.node(), Message::Bound(Bound::Prepare { ballot, first }));
+        self.sent.iter().find_map(|(to, message)| match message {
+            Message::Bound(Bound::Promise { end, reports, .. }) => {
+                assert_eq!(*to, To::Node(ballot.node()));
+                Some((reports.iter().map(|(slot, _)| slot.number()).collect(), *end))
+            }
+            _ => None,
+        })
+    }
+
+    /// Lists whom this node asks for a promise, from which slot on, since the last call.
+    fn asked(&mut self) -> Vec<(To, u64)> {
+        let prepares = self.sent.drain(..).filter_map(|(to, message)| match message {
+            Message::Bound(Bound::Prepare { first, .. }) => Some((to, first.number())),
+            _ => None,
+        });
+        prepares.collect()
+    }
+
+    fn ballot(&self) -> Ballot {
+        self.node.leader().ballot().unwrap()
+    }
+}
+
+fn promise(
+    ballot: Ballot,
+    first: u64,
+    end: Option<u64>,
+    reports: Vec<(u64, char)>,
+) -> Message<Block> {
+    let voted = |(slot, name)| {
+        let vote = Vote { ballot: THEIRS, decree: Decree::Value(Block(name, 1)) };
+        (Slot::new(slot), Report::Voted(vote))
+    };
+    Message::Bound(Bound::Promise {
+        ballot,
+        first: Slot::new(first),
+        end: end.map(Slot::new),
+        chosen: Slot::FIRST,
+        reports: reports.into_iter().map(voted).collect(),
+    })
+}
+
+fn all_of_three() -> Configuration {
+    Configuration::flexible([ME, PEER, OTHER], 1, 3).unwrap()
+}
+
+/// Lists the runs of the Accepts in `sent`: receiver, first slot, how many decrees.
+fn runs(sent: &[(To, Message<Block>)]) -> Vec<(To, u64, usize)> {
+    let accepts = sent.iter().filter_map(|(to, message)| match message {
+        Message::Free(Free::Accept { first, decrees, .. }) => {
+            Some((*to, first.number(), decrees.len()))
+        }
+        _ => None,
+    });
+    accepts.collect()
+}
+
+fn small(count: usize) -> impl Iterator<Item = Block> {
+    (0..count).map(|_| Block('s', 1))
+}
+
+#[test]
+fn a_promise_is_cut_where_it_grows_too_long() {
+    let mut world = World::new();
+    let half = PROMISE_BYTES_MAX / 2;
+    world.accept([half, half, 1, PROMISE_BYTES_MAX + 1, 1].map(|bytes| Block('b', bytes)));
+    let ballot = Ballot::new(2, OTHER);
+    assert_eq!(world.prepare(ballot, 0), Some((vec![0, 1], Some(Slot::new(2)))));
+    assert_eq!(world.prepare(ballot, 2), Some((vec![2], Some(Slot::new(3)))));
+    assert_eq!(world.prepare(ballot, 3), Some((vec![3], Some(Slot::new(4)))), "alone");
+    assert_eq!(world.prepare(ballot, 4), Some((vec![4], None)));
+    assert_eq!(world.prepare(ballot, 9), Some((vec![], None)));
+}
+
+#[test]
+fn an_elect_asks_for_the_rest_of_a_promise_that_was_cut() {
+    let mut world = World::new();
+    world.step(Input::Campaign { above: Ballot::ZERO });
+    let ballot = world.ballot();
+    assert_eq!(world.asked(), [(To::Peers, 0)]);
+    world.hear(PEER, promise(ballot, 0, Some(2), vec![(0, 'x'), (1, 'y')]));
+    assert_eq!(world.asked(), [(To::Node(PEER), 2)]);
+    assert_eq!(world.node.leader().leads(), None, "slots from 2 on are not covered");
+    world.hear(PEER, promise(ballot, 0, None, Vec::new()));
+    assert_eq!(world.node.leader().leads(), None, "a repetition covers nothing more");
+    world.step(Input::ResendTimer);
+    assert_eq!(world.asked(), [(To::Node(PEER), 2), (To::Node(OTHER), 0)]);
+    world.hear(PEER, promise(ballot, 2, None, vec![(2, 'z')]));
+    assert_eq!(world.node.leader().leads(), Some(ballot));
+    let names: Vec<_> = (0..3).map(|slot| world.node.log().decree(Slot::new(slot))).collect();
+    let expected = ['x', 'y', 'z'].map(|name| Decree::Value(Block(name, 1)));
+    assert_eq!(names, expected.iter().map(Some).collect::<Vec<_>>());
+}
+
+#[test]
+fn proposals_of_one_moment_travel_together_up_to_a_count() {
+    let mut world = World::leading(all_of_three());
+    let sent = world.propose_all(small(ACCEPT_RUN_MAX + 1));
+    let max = ACCEPT_RUN_MAX;
+    assert_eq!(runs(&sent), [(To::Peers, 0, max), (To::Peers, max as u64, 1)]);
+    assert_eq!(runs(&world.propose_all(small(2))), [(To::Peers, max as u64 + 1, 2)]);
+}
+
+#[test]
+fn proposals_of_one_moment_travel_together_up_to_a_size() {
+    let mut world = World::leading(all_of_three());
+    let half = ACCEPT_BYTES_MAX / 2;
+    let sent = world.propose_all([half, half, 1, 2 * MIB].map(|bytes| Block('b', bytes)));
+    assert_eq!(runs(&sent), [(To::Peers, 0, 2), (To::Peers, 2, 1), (To::Peers, 3, 1)]);
+}
+
+#[test]
+fn only_adjoining_slots_travel_together() {
+    let mut world = World::leading(all_of_three());
+    world.propose_all(small(3));
+    while let Some(batch) = world.effects.take_batch() {
+        world.step(Input::Synced(batch.vouch_synced()));
+    }
+    world.vote(PEER, 0, 3);
+    world.vote(OTHER, 1, 2);
+    assert_eq!(world.node.chosen(), Slot::FIRST, "slot 0 has two votes of three");
+    world.step(Input::ResendTimer);
+    world.sent.clear();
+    world.step(Input::ResendTimer);
+    let other = To::Node(OTHER);
+    assert_eq!(runs(&world.sent), [(other, 0, 1), (other, 2, 1)], "who voted is not asked again");
+}
+
+#[test]
+fn an_announcement_travels_with_a_proposal_of_its_ballot() {
+    let mut world = World::leading(Configuration::majority([ME, PEER, OTHER]).unwrap());
+    let ballot = world.ballot();
+    world.step(Input::Propose(Block('x', 1)));
+    let (first, end) = (Slot::FIRST, Slot::new(1));
+    let message = Message::Bound(Bound::Accepted { ballot, first, end });
+    world.node.step(Input::Message { from: PEER, message }, &mut world.effects);
+    // The announcement of slot 0 waits in the outbox while slot 1 is proposed.
+    let sent = world.propose_all([Block('y', 1)]);
+    let [(To::Peers, Message::Free(Free::Accept { first, chosen, .. }))] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!((*first, *chosen), (Slot::new(1), Slot::new(1)));
+    // And the other way round: what is announced after a proposal joins it.
+    let proof = world.effects.take_batch().unwrap().vouch_synced();
+    world.step(Input::Synced(proof));
+    world.node.step(Input::Propose(Block('z', 1)), &mut world.effects);
+    let message = Message::Bound(Bound::Accepted { ballot, first: *first, end: first.next() });
+    world.node.step(Input::Message { from: PEER, message }, &mut world.effects);
+    let sent: Vec<_> = world.effects.outbox().collect();
+    let [(To::Peers, Message::Free(Free::Accept { first, chosen, .. }))] = &sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!((*first, *chosen), (Slot::new(2), Slot::new(2)));
+}
+
+#[test]
+fn forgotten_slots_weigh_nothing_and_are_closed() {
+    let mut world = World::new();
+    let learned = |first, names: &[char]| Input::Decrees {
+        first: Slot::new(first),
+        decrees: names.iter().map(|name| Decree::Value(Block(*name, 10))).collect(),
+    };
+    world.step(learned(0, &['a', 'b', 'c']));
+    assert_eq!((world.node.log().len(), world.node.log().weight()), (3, 30));
+    world.step(Input::ForgetBelow(Slot::new(2)));
+    let log = world.node.log();
+    assert_eq!((log.len(), log.weight(), log.base()), (1, 10, Slot::new(2)));
+    world.records.clear();
+    world.sent.clear();
+    world.accept(['x', 'y', 'c'].map(|name| Block(name, 10)));
+    let votes = world.sent.iter().filter_map(|(_, message)| match message {
+        Message::Bound(Bound::Accepted { first, end, .. }) => Some((first.number(), end.number())),
+        _ => None,
+    });
+    assert_eq!(votes.collect::<Vec<_>>(), [(2, 3)], "what was forgotten cannot be voted for");
+    world.step(Input::ForgetBelow(Slot::new(9)));
+    let log = world.node.log();
+    assert_eq!((log.len(), log.weight(), log.base()), (0, 0, Slot::new(3)), "only what is chosen");
+    world.step(learned(3, &['d']));
+    assert_eq!(world.node.log().decree(Slot::new(3)), Some(&Decree::Value(Block('d', 10))));
+}
+
+#[test]
+fn a_vote_that_replaces_another_takes_its_place() {
+    let mut world = World::new();
+    world.accept([Block('a', 10), Block('b', 10)]);
+    let later = Ballot::new(2, PEER);
+    let (first, decrees) = (Slot::FIRST, vec![Decree::Value(Block('c', 3)), Decree::Noop]);
+    let accept = Free::Accept { ballot: later, first, decrees, chosen: Slot::FIRST };
+    world.hear(PEER, Message::Free(accept));
+    assert_eq!((world.node.log().len(), world.node.log().weight()), (2, 4), "a no-op weighs one");
+}
+
+#[test]
+fn the_ballot_of_a_broken_sender_is_not_heard() {
+    let mut world = World::new();
+    let far = Ballot::new(ROUND_STEP_MAX + 1, PEER);
+    assert_eq!(world.prepare(far, 0), None, "no cluster has come so far in one step");
+    let just = Ballot::new(ROUND_STEP_MAX, PEER);
+    assert_eq!(world.prepare(just, 0), Some((vec![], None)));
+    assert_eq!(world.node.seen(), just);
+    let message = Message::Bound(Bound::Prepare { ballot: just.next(OTHER), first: Slot::FIRST });
+    world.hear(PEER, message);
+    assert_eq!(world.node.log().promised(), just, "the ballot is not the sender's");
+    let (ballot, decrees) = (just.next(OTHER), vec![Decree::Noop]);
+    let (first, chosen) = (Slot::FIRST, Slot::FIRST);
+    world.hear(PEER, Message::Free(Free::Accept { ballot, first, decrees, chosen }));
+    assert!(world.node.log().is_empty());
+}
+
+#[test]
+fn a_node_says_what_it_waits_for() {
+    let mut world = World::new();
+    assert!(!world.node.is_pending());
+    world.step(Input::Campaign { above: Ballot::ZERO });
+    assert!(world.node.is_pending(), "for promises");
+    world.hear(PEER, promise(world.ballot(), 0, None, Vec::new()));
+    assert!(!world.node.is_pending() && world.node.is_settled());
+    assert!(world.node.last_is_durable(), "there is none");
+    world.node.step(Input::Propose(Block('x', 1)), &mut world.effects);
+    assert!(world.node.is_pending(), "for votes");
+    assert!(!world.node.last_is_durable());
+    assert_eq!(world.node.next_slot(), Some(Slot::new(1)));
+    let proof = world.effects.take_batch().unwrap().vouch_synced();
+    world.step(Input::Synced(proof));
+    assert!(world.node.last_is_durable());
+    world.vote(PEER, 0, 1);
+    assert!(!world.node.is_pending());
+    assert_eq!(world.node.chosen(), Slot::new(1));
+}
+
+#[test]
+fn a_window_of_slots_is_open_at_most() {
+    let mut world = World::leading(all_of_three());
+    let alpha = usize::try_from(ALPHA).unwrap();
+    world.propose_all(small(alpha - 1));
+    assert!(world.node.can_propose());
+    world.propose_all(small(2));
+    assert!(!world.node.can_propose());
+    assert_eq!(world.node.next_slot(), Some(Slot::new(ALPHA)), "the last was one too many");
+}
+
+#[test]
+fn a_promise_is_durable_once_it_was_synced() {
+    let mut world = World::new();
+    let message = Message::Bound(Bound::Prepare { ballot: THEIRS, first: Slot::FIRST });
+    world.node.step(Input::Message { from: PEER, message }, &mut world.effects);
+    assert_eq!(world.node.log().promised(), THEIRS);
+    assert_eq!(world.node.durable_promised(), Ballot::ZERO);
+    let proof = world.effects.take_batch().unwrap().vouch_synced();
+    world.step(Input::Synced(proof));
+    assert_eq!(world.node.durable_promised(), THEIRS);
+}
+
+#[test]
+fn recovery_holds_a_window_of_what_is_chosen() {
+    let mut recovery = Recovery::new();
+    let decree = |name| Decree::Value(Block(name, 10));
+    for (slot, name) in (0..).zip(['a', 'b', 'c']) {
+        let (slot, decree) = (Slot::new(slot), decree(name));
+        recovery.on_record(Record::Accepted { ballot: THEIRS, slot, decree });
+    }
+    assert_eq!((recovery.held(), recovery.chosen()), ((3, 30), Slot::FIRST));
+    recovery.forget_below(Slot::new(3));
+    assert_eq!(recovery.held(), (3, 30), "nothing is known to be chosen");
+    recovery.on_record(Record::Chosen(Slot::new(2)));
+    assert_eq!(recovery.decree(Slot::new(1)), Some(&decree('b')));
+    recovery.forget_below(Slot::new(3));
+    assert_eq!((recovery.held(), recovery.chosen()), ((1, 10), Slot::new(2)));
+    assert_eq!(recovery.decree(Slot::new(1)), None);
+    assert_eq!(recovery.promised(), THEIRS, "a vote promises its ballot, too");
+    let voters = Configuration::majority([ME, PEER, OTHER]).unwrap();
+    let node = recovery.finish(BRAND, voters, ALPHA);
+    assert_eq!((node.chosen(), node.log().base()), (Slot::new(2), Slot::new(2)));
+}
+
+#[test]
+fn what_holds_the_same_back_is_equal_and_hashes_alike() {
+    let hash = |node: &MultiPaxos<Block>| {
+        let mut hasher = DefaultHasher::new();
+        node.hash(&mut hasher);
+        hasher.finish()
+    };
+    let prepared = |ballot| {
+        let mut world = World::new();
+        let message = Message::Bound(Bound::Prepare { ballot, first: Slot::FIRST });
+        world.node.step(Input::Message { from: PEER, message }, &mut world.effects);
+        let batch = world.effects.take_batch().unwrap();
+        (world.node, batch)
+    };
+    let (node, batch) = prepared(THEIRS);
+    let (same, same_batch) = prepared(THEIRS);
+    let (other, other_batch) = prepared(THEIRS.next(PEER));
+    assert_eq!((&node, &batch), (&same, &same_batch));
+    assert_eq!(hash(&node), hash(&same));
+    assert_ne!(node, other);
+    assert_ne!(batch, other_batch);
+    assert_ne!(hash(&node), hash(&other));
+}
+
+#[test]
+fn values_weigh_what_they_hold() {
+    assert_eq!(("four".weight(), 'x'.weight(), 7_u16.weight()), (4, 4, 2));
+    assert_eq!((Decree::Value("four").weight(), Decree::<u8>::Noop.weight()), (4, 1));
+}
+
+#[test]
+fn quorums_of_two_sizes_meet_and_fit_in_the_voters() {
+    let of_four =
+        |phase1, phase2| Configuration::flexible((1..=4).map(NodeId::new), phase1, phase2).is_ok();
+    assert!(of_four(4, 1) && of_four(1, 4) && of_four(2, 3));
+    assert!(!of_four(2, 2), "they need not meet");
+    assert!(!of_four(5, 1) && !of_four(1, 5), "nobody has so many votes");
+    let voters = |count| Configuration::majority((0..count).map(NodeId::new));
+    assert_eq!(voters(31).unwrap().voters().len(), 31);
+    assert!(voters(32).is_err());
+}
