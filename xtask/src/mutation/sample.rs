@@ -5,7 +5,8 @@ use serde_json::Value;
 /// One small change that the tool would make.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mutant {
-    file: String,
+    /// Where it stands, from the root of the workspace.
+    pub(super) file: String,
     line: u64,
     column: u64,
     /// What the tool calls it: `file:line:column: change in function`.

@@ -5,6 +5,7 @@
 //! meet the slow ones: a build and a run cost little then, and hundreds of mutants fit in an hour.
 //! The tool works in the scratch copy, so that the sources are never broken in place.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,7 +89,12 @@ impl Tool {
                 if left.is_empty() || tests.is_empty() {
                     continue;
                 }
-                let found = self.run_against(scratch, &package.name, &left, jobs, &tests, speed)?;
+                println!("mutation: {} of {}, {} tests", left.len(), package.name, speed.name());
+                let step = self.command(&package.name, speed, jobs, &left);
+                let step =
+                    tests.iter().fold(step, |step, it| step.arg(format!("--cargo-arg={it}")));
+                let found =
+                    self.follow(&inside(scratch, step, jobs), &package.name, speed, &left)?;
                 let survived = |(_, fate): &(Mutant, Fate)| *fate == Fate::Survived;
                 left = found.iter().filter(|it| survived(it)).map(|it| it.0.clone()).collect();
                 results.extend(found.into_iter().filter(|it| !survived(it)));
@@ -98,51 +104,63 @@ impl Tool {
         Ok(results)
     }
 
-    fn run_against(
-        &self,
-        scratch: &Scratch,
-        package: &str,
-        mutants: &[Mutant],
-        jobs: usize,
-        tests: &[String],
-        speed: Speed,
-    ) -> Result<Vec<(Mutant, Fate)>, Failure> {
-        let folder = self.results.join(format!("{package}-{}", speed.name()));
-        fs::create_dir_all(&folder).map_err(|error| Failure::io("make", &folder, &error))?;
-        let mut step = self.step().args(["--no-shuffle", "--package", package, "--output"]);
-        step = step.arg(&folder).args(["--timeout", speed.limit_s()]);
+    /// Gives the command that runs these mutants, without the tests that it shall run.
+    fn command(&self, package: &str, speed: Speed, jobs: usize, mutants: &[Mutant]) -> Step {
+        let mut step = self.step().args(["--no-shuffle", "--package", package]);
+        step = step.args(["--timeout", speed.limit_s(), "--output"]);
+        step = step.arg(self.results_of(package, speed));
         // A copy is what the tool itself makes for each of several jobs; one job needs no other
         // than the scratch copy, and keeps what it built between the calls.
         step = match jobs {
             1 => step.arg("--in-place"),
             _ => step.args(["--jobs", &jobs.to_string()]),
         };
-        step = tests.iter().fold(step, |step, test| step.arg(format!("--cargo-arg={test}")));
-        step =
-            mutants.iter().fold(step, |step, it| step.arg(format!("--re={}", exactly(&it.name))));
-        step =
-            scratch.inside(step).env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "1");
-        if jobs > 1 {
-            step = step.env("CARGO_TARGET_DIR", "target");
-        }
-        // The line that repeats it would be thousands of characters long: hence no `run`.
-        println!("mutation: {} mutants of {package}, {} tests", mutants.len(), speed.name());
-        self.judge(step.status()?.code())?;
+        // The tool lets deleted fields pass whatever the expressions say, so the files are named,
+        // too, and what is run beyond the sample is left out of the results.
+        let files: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.file.as_str()).collect();
+        step = files.iter().fold(step, |step, file| step.args(["--file", file]));
+        mutants.iter().fold(step, |step, it| step.arg(format!("--re={}", exactly(&it.name))))
+    }
+
+    /// Runs the command, and reads what came of each mutant.
+    fn follow(
+        &self,
+        step: &Step,
+        package: &str,
+        speed: Speed,
+        mutants: &[Mutant],
+    ) -> Result<Vec<(Mutant, Fate)>, Failure> {
+        let folder = self.results_of(package, speed);
+        fs::create_dir_all(&folder).map_err(|error| Failure::io("make", &folder, &error))?;
+        // The line that repeats it is thousands of characters long: hence no `run`.
+        judge(step.status()?.code())?;
         let path = folder.join("mutants.out").join("outcomes.json");
         let text = fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
         let fates = parse_outcomes(&text, mutants);
         fates.map_err(|why| Failure::Internal(format!("{}: {why}", path.display())))
     }
 
-    /// Lets the codes pass that only say how many mutants survived.
-    fn judge(&self, code: Option<i32>) -> Outcome {
-        match code {
-            Some(0 | SOME_SURVIVED | SOME_TIMED_OUT) => Ok(()),
-            Some(BASELINE_FAILED) => {
-                Err(Failure::Found("mutation: the tests fail without any mutant".into()))
-            }
-            Some(_) | None => Err(Failure::Internal(format!("{NAME} ended with {code:?}"))),
+    fn results_of(&self, package: &str, speed: Speed) -> PathBuf {
+        self.results.join(format!("{package}-{}", speed.name()))
+    }
+}
+
+/// Makes a command of the tool work on the scratch copy, with builds that cost little.
+fn inside(scratch: &Scratch, step: Step, jobs: usize) -> Step {
+    let step =
+        scratch.inside(step).env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "1");
+    // Several jobs would wait for each other in one target folder: each copy has its own.
+    if jobs > 1 { step.env("CARGO_TARGET_DIR", "target") } else { step }
+}
+
+/// Lets the exit codes pass that only say how many mutants survived.
+fn judge(code: Option<i32>) -> Outcome {
+    match code {
+        Some(0 | SOME_SURVIVED | SOME_TIMED_OUT) => Ok(()),
+        Some(BASELINE_FAILED) => {
+            Err(Failure::Found("mutation: the tests fail without any mutant".into()))
         }
+        Some(_) | None => Err(Failure::Internal(format!("{NAME} ended with {code:?}"))),
     }
 }
 
