@@ -3,12 +3,13 @@
 //! Commands gather until the last batch is durable here or chosen, whichever is first; the next
 //! batch takes all that waits. There is no linger timer: an idle leader proposes one command at
 //! once. The claims kept true: a command that was never proposed is refused definitely when this
-//! node stops leading; one that was proposed is answered as uncertain, never as refused.
+//! node stops leading; one that was proposed is answered as uncertain, never as refused; and each
+//! is answered by the end of the ballot in which it was proposed.
 
 use crate::command::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Command, CommandBatch};
 use crate::executor::Awaited;
 use crate::request::{Connection, Refusal, RequestId, Response};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use synod_paxos::{NodeId, Slot};
 
 /// The most requests that wait for an answer.
@@ -99,6 +100,16 @@ impl Proposals {
         let waiters = self.waiters.remove(&awaited).unwrap_or_default();
         self.waiting -= waiters.len();
         waiters
+    }
+
+    /// Takes out who waits for what was proposed, and keeps what was not: the ballot is over, and
+    /// the next one of this leader may have found other decrees in those slots. Whoever waited on
+    /// would join nothing, and so would each repetition.
+    pub fn break_off(&mut self) -> Vec<Waiter> {
+        let queued: BTreeSet<_> = self.queue.iter().map(|(awaited, _)| *awaited).collect();
+        let waited = self.waiters.keys().filter(|awaited| !queued.contains(awaited));
+        let proposed: Vec<_> = waited.copied().collect();
+        proposed.into_iter().flat_map(|awaited| self.settle(awaited)).collect()
     }
 
     /// Takes everything out: this node does not lead any more. What was proposed is

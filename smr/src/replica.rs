@@ -260,6 +260,10 @@ impl<M: StateMachine> Replica<M> {
             self.give_up(effects);
         } else {
             self.reads.break_off();
+            let leader = Some(self.paxos.me());
+            for waiter in self.proposals.break_off() {
+                effects.reply(waiter.connection, waiter.id, Response::Uncertain { leader });
+            }
             self.fetch_missing(effects);
         }
     }

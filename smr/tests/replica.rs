@@ -92,6 +92,17 @@ impl World {
         prepare.expect("a discontent quorum campaigns")
     }
 
+    /// Lets a peer have promised a ballot above that of this leader, and returns the one that this
+    /// node raises it to.
+    fn raise(&mut self, ballot: Ballot) -> Ballot {
+        let stranded = ballot.next(NodeId::new(3));
+        for _ in 0..6 {
+            self.step(Input::Timer(Timer::Heartbeat));
+            self.hear_beat(Heartbeat { promised: stranded, content: true, ..beat() });
+        }
+        stranded.next(ME)
+    }
+
     fn promise(&mut self, ballot: Ballot, chosen: u64, reports: Vec<(Slot, u64)>) {
         let reports = reports
             .into_iter()
@@ -229,14 +240,10 @@ fn a_content_leader_raises_its_ballot_for_a_stranded_voter() {
     let mut world = World::new();
     let ballot = world.campaign();
     world.promise(ballot, 0, Vec::new());
-    let stranded = ballot.next(NodeId::new(3));
-    for _ in 0..6 {
-        world.step(Input::Timer(Timer::Heartbeat));
-        world.hear_beat(Heartbeat { promised: stranded, content: true, ..beat() });
-    }
+    let next = world.raise(ballot);
     let raised = world.sent.iter().any(|(_, message)| {
         matches!(message, Message::Paxos(Paxos::Bound(Bound::Prepare { ballot: of, .. }))
-            if *of > stranded)
+            if *of == next)
     });
     assert!(raised, "the voter would refuse this leader for ever");
     let last = world.sent.iter().rev().find_map(|(_, message)| match message {
@@ -253,12 +260,7 @@ fn a_round_of_reads_ends_with_its_leaders_ballot() {
     world.promise(ballot, 0, Vec::new());
     // A rival was elected meanwhile, had a write chosen in slot 0, answered it, and died.
     world.ask(RequestBody::Query(Bytes::new()));
-    let stranded = ballot.next(NodeId::new(3));
-    for _ in 0..6 {
-        world.step(Input::Timer(Timer::Heartbeat));
-        world.hear_beat(Heartbeat { promised: stranded, content: true, ..beat() });
-    }
-    let raised = stranded.next(ME);
+    let raised = world.raise(ballot);
     world.promise(raised, 1, Vec::new());
     assert_eq!(world.replica.status().leads, Some(raised));
     world.step(Input::Timer(Timer::Heartbeat));
@@ -269,6 +271,22 @@ fn a_round_of_reads_ends_with_its_leaders_ballot() {
     world.hear(Message::Decrees { first, decrees, chosen });
     world.echo(raised);
     assert_eq!(world.replies, [Response::Reply(Bytes::from_static(b"answer"))]);
+}
+
+#[test]
+fn a_command_that_its_raised_ballot_lost_can_be_tried_again() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    world.ask(RequestBody::Open { nonce: 1 });
+    let raised = world.raise(ballot);
+    // The vote of node 2's ballot is the higher one, so slot 0 is not this node's any more.
+    world.promise(raised, 0, vec![(Slot::FIRST, 1)]);
+    assert!(matches!(world.replies[..], [Response::Uncertain { .. }]), "{:?}", world.replies);
+    world.accept_all(raised, 1);
+    world.ask(RequestBody::Open { nonce: 1 });
+    world.accept_all(raised, 2);
+    assert!(matches!(world.replies[1..], [Response::Opened(_)]), "{:?}", world.replies);
 }
 
 #[test]
