@@ -13,5 +13,6 @@ pub mod nemesis;
 pub mod random;
 pub mod report;
 pub mod schedule;
+pub mod sim;
 pub mod summary;
 pub mod workload;

@@ -4,4 +4,16 @@
 //! journal and the real client as a system for it, one file for each invariant, and the
 //! specification as a transition relation in Rust that every simulated step is held against.
 
+pub mod batch;
+pub mod clients;
+pub mod cluster;
+pub mod court;
+pub mod host;
+pub mod invariants;
+pub mod kept;
+pub mod sometimes;
 pub mod spec;
+pub mod step;
+pub mod storage;
+pub mod store;
+pub mod trial;

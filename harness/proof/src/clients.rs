@@ -1,0 +1,228 @@
+//! The clients of the simulation: the real client, a generator of requests, and a history.
+//!
+//! Each client has at most one operation open, and rests between two. What it was told goes into
+//! the history word for word; an unknown outcome stays unknown.
+
+use synod_harness::generator::{Generation, Generator};
+use synod_harness::history::{Event, EventKind, Process, Request, Value};
+use synod_harness::random::Seed;
+use synod_harness::sim::{Address, Micros};
+use synod_harness::workload::Workload;
+use synod_paxos::NodeId;
+use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
+use synod_smr::wire::client::{decode_response, encode_request};
+
+use crate::court::Court;
+use crate::host::{Parcel, Sky, Token};
+use crate::store::{self, Asked};
+
+/// How outcomes were counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Operations that were answered.
+    pub ok: u64,
+    /// Operations that certainly did not happen.
+    pub failed: u64,
+    /// Operations of which nobody knows.
+    pub unknown: u64,
+}
+
+/// One client.
+pub struct SimClient {
+    number: u32,
+    client: Client,
+    generator: Generator,
+    open: Option<Open>,
+    wake: Option<Millis>,
+    /// How many operations it began.
+    count: u64,
+    /// What it shall ask before it goes on with its own; none ends it.
+    errands: Vec<Request>,
+    resting: bool,
+    stopped: bool,
+    rest_ms: u64,
+    timeout_ms: u64,
+    /// When the last operation that was answered had been begun.
+    answered: Option<Micros>,
+    /// How its operations ended.
+    pub outcomes: Outcomes,
+}
+
+struct Open {
+    request: Request,
+    begun: Micros,
+}
+
+impl SimClient {
+    /// Makes a client.
+    #[must_use]
+    pub fn new(number: u32, nodes: &[NodeId], seed: Seed, rest_ms: u64, timeout_ms: u64) -> Self {
+        let nonce = u64::from(number);
+        Self {
+            number,
+            client: Client::new(nodes.to_vec(), nonce, nonce << 40),
+            generator: Generator::new(Workload::Mix, seed, number),
+            open: None,
+            wake: None,
+            count: 0,
+            errands: Vec::new(),
+            resting: false,
+            stopped: false,
+            rest_ms,
+            timeout_ms,
+            answered: None,
+            outcomes: Outcomes::default(),
+        }
+    }
+
+    /// Gives it requests to make before its own.
+    pub fn send_on_errands(&mut self, requests: Vec<Request>) {
+        self.errands = requests;
+    }
+
+    /// Lets it begin nothing more but its errands.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Tells whether it has nothing open and nothing to do.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.stopped && self.open.is_none() && self.errands.is_empty()
+    }
+
+    /// Returns when the last operation that was answered had been begun.
+    #[must_use]
+    pub fn answered(&self) -> Option<Micros> {
+        self.answered
+    }
+
+    /// Begins an operation, unless one is open; returns its key.
+    pub fn begin(&mut self, calls: u64, sky: &mut Sky) -> Option<String> {
+        if self.open.is_some() {
+            return None;
+        }
+        let request = match self.errands.pop() {
+            Some(errand) => errand,
+            None if self.stopped => return None,
+            None => self.generator.next_request(Generation::after(calls)),
+        };
+        self.count += 1;
+        let operation = match store::encode(u64::from(self.number) << 32 | self.count, &request) {
+            Asked::Command(bytes) => Operation::Command(bytes),
+            Asked::Query(bytes) => Operation::Query(bytes),
+        };
+        sky.record(self.event(&request, EventKind::Invoke, request.argument()));
+        sky.say(|| format!("client {} asks: {request:?}", self.number));
+        let key = request.key().to_owned();
+        self.open = Some(Open { request, begun: sky.now() });
+        let deadline = Millis(sky.now().ms() + self.timeout_ms);
+        let ticket = Ticket(self.count);
+        self.step(ClientInput::Submit { ticket, operation, deadline }, sky);
+        Some(key)
+    }
+
+    /// Takes a frame of a node.
+    pub fn on_frame(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
+        match decode_response(&parcel.bytes) {
+            Ok((id, response)) => self.step(ClientInput::Response { from, id, response }, sky),
+            Err(error) => court.object("wire", format!("a frame of node {from}: {error}")),
+        }
+    }
+
+    /// Takes what was waited for; says whether it wants to begin an operation.
+    pub fn wake(&mut self, token: Token, sky: &mut Sky) -> bool {
+        match token {
+            Token::Client(at) => {
+                if self.wake == Some(Millis(at)) {
+                    self.wake = None;
+                    self.step(ClientInput::Timer, sky);
+                }
+                false
+            }
+            Token::Lost(node) => {
+                self.step(ClientInput::Lost(node), sky);
+                false
+            }
+            Token::Rested => {
+                self.resting = false;
+                true
+            }
+            Token::Timer(..) | Token::Synced | Token::LinkDown(_) => false,
+        }
+    }
+
+    fn step(&mut self, input: ClientInput, sky: &mut Sky) {
+        let mut effects = ClientEffects::default();
+        self.client.step(Millis(sky.now().ms()), input, &mut effects);
+        for (to, request) in effects.requests {
+            let bytes = encode_request(&request);
+            let length = bytes.len();
+            let to = Address::Node(synod_harness::fault::NodeId(to.number()));
+            sky.send(self.address(), to, Parcel { life: 0, bytes }, length);
+        }
+        if let Some(at) = effects.wake_at
+            && self.wake != Some(at)
+        {
+            self.wake = Some(at);
+            let length = Micros::from_ms(at.0.saturating_sub(sky.now().ms()).max(1));
+            sky.set_timer(self.address(), Token::Client(at.0), length);
+        }
+        for (_, outcome) in effects.outcomes {
+            self.end(outcome, sky);
+        }
+        if self.open.is_none() && !self.resting && !(self.stopped && self.errands.is_empty()) {
+            self.resting = true;
+            let rest = if self.stopped { 1 } else { self.rest_ms };
+            let length = Micros(sky.chance().between(0, rest * 1_000));
+            sky.after(self.address(), Token::Rested, length);
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, sky: &mut Sky) {
+        let Some(Open { request, begun }) = self.open.take() else { return };
+        let (kind, value, error) = match outcome {
+            Outcome::Ok(reply) => match store::decode(&reply) {
+                Some(value) => (EventKind::Ok, value, None),
+                None => (EventKind::Info, Value::Null, Some("no reply at all".to_owned())),
+            },
+            Outcome::NotApplied(reason) => {
+                (EventKind::Fail, request.argument(), Some(format!("{reason:?}")))
+            }
+            Outcome::Unknown(reason) => {
+                (EventKind::Info, request.argument(), Some(format!("{reason:?}")))
+            }
+        };
+        match kind {
+            EventKind::Ok => {
+                self.outcomes.ok += 1;
+                self.answered = Some(begun);
+                self.generator.observe(&request, &value);
+            }
+            EventKind::Fail => self.outcomes.failed += 1,
+            EventKind::Info | EventKind::Invoke => self.outcomes.unknown += 1,
+        }
+        sky.say(|| format!("client {} is told {kind:?} {value:?} {error:?}", self.number));
+        let mut event = self.event(&request, kind, value);
+        event.error = error;
+        sky.record(event);
+    }
+
+    fn event(&self, request: &Request, kind: EventKind, value: Value) -> Event {
+        Event {
+            index: 0,
+            time_ns: 0,
+            process: Process::Client(self.number),
+            kind,
+            f: request.f().to_owned(),
+            key: Some(request.key().to_owned()),
+            value,
+            error: None,
+            node: None,
+        }
+    }
+
+    fn address(&self) -> Address {
+        Address::Client(self.number)
+    }
+}

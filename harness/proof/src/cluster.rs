@@ -1,0 +1,217 @@
+//! The cluster as a system of the simulator: machines, clients, and the court over them.
+//!
+//! It hands every event to whom it is for, and tells peers and clients of a process that is gone
+//! what a transport would tell them.
+
+use std::collections::BTreeSet;
+
+use synod_harness::fault::NodeId as Place;
+use synod_harness::history::Request;
+use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, System, Violation};
+use synod_paxos::{Configuration, NodeId};
+use synod_smr::{Replica, Status};
+
+use crate::clients::{Outcomes, SimClient};
+use crate::court::Court;
+use crate::host::{Host, Parcel, Sky, Token};
+use crate::store::Store;
+
+/// A cluster with its clients.
+pub struct Cluster {
+    hosts: Vec<Host>,
+    clients: Vec<SimClient>,
+    /// Who judges.
+    pub court: Court,
+    /// How many operations all clients began.
+    calls: u64,
+    keys: BTreeSet<String>,
+}
+
+impl Cluster {
+    /// Makes the cluster of a plan, with nothing running.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the plan has no node.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let nodes: Vec<NodeId> = (1..=plan.nodes).map(NodeId::new).collect();
+        let voters = Configuration::majority(nodes.iter().copied());
+        let voters = voters.expect("a plan has from one to seven nodes");
+        let host = |node: &NodeId| {
+            let seed = plan.seed.0.wrapping_mul(1_000).wrapping_add(u64::from(node.number()));
+            Host::new(*node, &nodes, seed, plan.sync_us)
+        };
+        let client =
+            |number| SimClient::new(number, &nodes, plan.seed, plan.rest_ms.0, plan.timeout_ms.0);
+        Self {
+            hosts: nodes.iter().map(host).collect(),
+            clients: (0..plan.clients).map(client).collect(),
+            court: Court::new(&voters),
+            calls: 0,
+            keys: BTreeSet::new(),
+        }
+    }
+
+    /// Lets every client begin its first operation.
+    pub fn begin(&mut self, sky: &mut Sky) {
+        for number in 0..self.clients.len() {
+            self.begin_operation(number, sky);
+        }
+    }
+
+    /// Counts the nodes.
+    #[must_use]
+    pub fn size(&self) -> u16 {
+        u16::try_from(self.hosts.len()).expect("a plan has from one to seven nodes")
+    }
+
+    /// Returns the replicas that run.
+    pub fn replicas(&self) -> impl Iterator<Item = &Replica<Store>> {
+        self.hosts.iter().filter_map(Host::replica)
+    }
+
+    /// Returns how every replica that runs is doing.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<Status> {
+        self.replicas().map(Replica::status).collect()
+    }
+
+    /// Returns how the operations of all clients ended.
+    #[must_use]
+    pub fn outcomes(&self) -> Outcomes {
+        self.clients.iter().fold(Outcomes::default(), |sum, client| Outcomes {
+            ok: sum.ok + client.outcomes.ok,
+            failed: sum.failed + client.outcomes.failed,
+            unknown: sum.unknown + client.outcomes.unknown,
+        })
+    }
+
+    /// Tells whether every client has had an answer to an operation begun since.
+    #[must_use]
+    pub fn all_answered_since(&self, instant: Micros) -> bool {
+        self.clients.iter().all(|client| client.answered().is_some_and(|begun| begun >= instant))
+    }
+
+    /// Tells whether any client has had an answer to an operation begun since.
+    #[must_use]
+    pub fn any_answered_since(&self, instant: Micros) -> bool {
+        self.clients.iter().any(|client| client.answered().is_some_and(|begun| begun >= instant))
+    }
+
+    /// Lets the clients read every key once, and then stop.
+    pub fn read_everything(&mut self, sky: &mut Sky) {
+        let count = self.clients.len();
+        let mut errands = vec![Vec::new(); count];
+        for (number, key) in std::mem::take(&mut self.keys).into_iter().enumerate() {
+            errands[number % count].push(Request::Read { key });
+        }
+        for (number, requests) in errands.into_iter().enumerate() {
+            self.clients[number].stop();
+            self.clients[number].send_on_errands(requests);
+            self.begin_operation(number, sky);
+        }
+    }
+
+    /// Tells whether no client has anything open or to do.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.clients.iter().all(SimClient::is_done)
+    }
+
+    fn begin_operation(&mut self, number: usize, sky: &mut Sky) {
+        if let Some(key) = self.clients[number].begin(self.calls, sky) {
+            self.calls += 1;
+            self.keys.insert(key);
+        }
+    }
+
+    fn host(&mut self, node: Place) -> (&mut Host, &mut Court) {
+        (&mut self.hosts[usize::from(node.0) - 1], &mut self.court)
+    }
+
+    /// Tells those who were connected to a process that it is gone, as far as they would learn.
+    fn announce_end(&self, node: Place, crash: Crash, sky: &mut Sky) {
+        let gone = NodeId::new(node.0);
+        for host in self.hosts.iter().filter(|host| host.node() != gone) {
+            // A killed process closes its sockets; a machine without power just falls silent.
+            if crash == Crash::Kill && sky.chance().chance(TOLD_PPM) {
+                let length = Micros::from_ms(sky.chance().below(50));
+                let peer = Address::Node(Place(host.node().number()));
+                sky.after(peer, Token::LinkDown(gone), length);
+            }
+        }
+        for client in 0..self.clients.len() {
+            let most = if crash == Crash::Kill { 50 } else { 3_000 };
+            if sky.chance().chance(TOLD_PPM) {
+                let length = Micros::from_ms(sky.chance().below(most));
+                let client = Address::Client(u32::try_from(client).unwrap_or(0));
+                sky.after(client, Token::Lost(gone), length);
+            }
+        }
+    }
+}
+
+impl System for Cluster {
+    type Message = Parcel;
+    type Token = Token;
+
+    fn start(&mut self, node: Place, sky: &mut Sky) {
+        let (host, court) = self.host(node);
+        host.start(sky, court);
+    }
+
+    fn crash(&mut self, node: Place, crash: Crash, sky: &mut Sky) {
+        self.host(node).0.crash(crash, sky);
+        self.announce_end(node, crash, sky);
+    }
+
+    fn retire(&mut self, node: Place, sky: &mut Sky) {
+        let (host, court) = self.host(node);
+        host.retire(sky, court);
+    }
+
+    fn disk(&mut self, node: Place, fault: DiskFault, begins: bool, sky: &mut Sky) {
+        let (host, court) = self.host(node);
+        host.disk(fault, begins, sky, court);
+    }
+
+    fn deliver(&mut self, from: Address, to: Address, parcel: Parcel, sky: &mut Sky) {
+        match (from, to) {
+            (Address::Node(from), Address::Node(to)) => {
+                let (host, court) = self.host(to);
+                host.on_frame(NodeId::new(from.0), &parcel, sky, court);
+            }
+            (Address::Client(from), Address::Node(to)) => {
+                let (host, court) = self.host(to);
+                host.on_request(from, &parcel, sky, court);
+            }
+            (Address::Node(from), Address::Client(to)) => {
+                let client = &mut self.clients[to as usize];
+                client.on_frame(NodeId::new(from.0), &parcel, sky, &mut self.court);
+            }
+            (Address::Client(_), Address::Client(_)) => {}
+        }
+    }
+
+    fn wake(&mut self, at: Address, token: Token, sky: &mut Sky) {
+        match at {
+            Address::Node(node) => {
+                let (host, court) = self.host(node);
+                host.wake(token, sky, court);
+            }
+            Address::Client(number) => {
+                if self.clients[number as usize].wake(token, sky) {
+                    self.begin_operation(number as usize, sky);
+                }
+            }
+        }
+    }
+
+    fn judge(&mut self, _: &Sky) -> Result<(), Violation> {
+        self.court.objection().map_or(Ok(()), |objection| Err(objection.clone()))
+    }
+}
+
+/// How often somebody is told that a process is gone, and does not have to find out.
+const TOLD_PPM: u32 = 500_000;

@@ -1,0 +1,78 @@
+//! Agreement: no slot ever has two decrees, whoever learns them and whenever.
+
+use std::collections::BTreeMap;
+
+use synod_paxos::{Decree, NodeId, Slot};
+use synod_smr::command::fingerprint;
+
+use super::Invariant;
+use crate::step::Step;
+
+/// The decree that the first node to know it knew, of every slot.
+#[derive(Default)]
+pub(super) struct Agreement {
+    decrees: Vec<(u64, NodeId)>,
+    /// How far each node has been looked at, in its present life.
+    seen: BTreeMap<NodeId, (u64, Slot)>,
+}
+
+impl Invariant for Agreement {
+    fn name(&self) -> &'static str {
+        "agreement"
+    }
+
+    fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        let log = step.replica.paxos().log();
+        let seen = self.seen.entry(step.node).or_default();
+        if seen.0 != step.life {
+            *seen = (step.life, log.base());
+        }
+        let first = seen.1;
+        seen.1 = step.after.chosen;
+        for number in first.number()..step.after.chosen.number() {
+            let decree = log.decree(Slot::new(number));
+            let decree = decree.ok_or_else(|| format!("slot {number} is chosen and empty"))?;
+            self.learn(number, mark(decree), step.node)?;
+        }
+        Ok(())
+    }
+}
+
+impl Agreement {
+    fn learn(&mut self, slot: u64, decree: u64, node: NodeId) -> Result<(), String> {
+        let place = usize::try_from(slot).unwrap_or(usize::MAX);
+        match self.decrees.get(place) {
+            Some((known, _)) if *known == decree => Ok(()),
+            Some((_, other)) => {
+                Err(format!("nodes {other} and {node} have different decrees in slot {slot}"))
+            }
+            None if place == self.decrees.len() => {
+                self.decrees.push((decree, node));
+                Ok(())
+            }
+            None => Err(format!("node {node} chose slot {slot} before {}", self.decrees.len())),
+        }
+    }
+}
+
+fn mark(decree: &Decree<synod_smr::CommandBatch>) -> u64 {
+    match decree {
+        Decree::Noop => 0,
+        Decree::Value(batch) => fingerprint(batch.bytes()) | 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_decree_of_a_slot_is_refused_and_so_is_a_hole() {
+        let (one, other) = (NodeId::new(1), NodeId::new(2));
+        let mut agreement = Agreement::default();
+        assert!(agreement.learn(0, 7, one).is_ok());
+        assert!(agreement.learn(0, 7, other).is_ok());
+        assert!(agreement.learn(0, 8, other).is_err());
+        assert!(agreement.learn(2, 9, one).is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! ConfirmedReads: no question is answered before a quorum said that it promised nothing higher.
+//!
+//! The echoes are counted as they leave, not as they come: a round can only be confirmed if a
+//! phase-2 quorum, the leader among them, has at least sent its echo of that very round, and the
+//! round began after the question had come.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use synod_harness::sim::Micros;
+use synod_paxos::{Ballot, Configuration, NodeId, Tally, To};
+use synod_smr::{Connection, Message, RequestId, Response};
+
+use super::Invariant;
+use crate::step::{Cause, Step, Wanted};
+
+/// The questions that wait, and the rounds that may answer them.
+pub(super) struct ConfirmedReads {
+    voters: Configuration,
+    leaders: BTreeMap<NodeId, Leader>,
+}
+
+/// What is known of the reads of one node in its present life.
+#[derive(Default)]
+struct Leader {
+    life: u64,
+    /// When each question came; one that the network doubled came more than once.
+    questions: BTreeMap<(Connection, RequestId), VecDeque<Micros>>,
+    round: Option<Round>,
+    /// When the last round began that a quorum has echoed.
+    confirmed: Option<Micros>,
+}
+
+struct Round {
+    ballot: Ballot,
+    number: u64,
+    began: Micros,
+    echoes: Tally,
+}
+
+impl ConfirmedReads {
+    pub(super) fn new(voters: &Configuration) -> Self {
+        Self { voters: voters.clone(), leaders: BTreeMap::new() }
+    }
+
+    fn leader(&mut self, node: NodeId, life: u64) -> &mut Leader {
+        let leader = self.leaders.entry(node).or_default();
+        if leader.life != life {
+            *leader = Leader { life, ..Leader::default() };
+        }
+        leader
+    }
+
+    fn ask(&mut self, step: &Step<'_>, ballot: Ballot, number: u64) {
+        let leader = self.leader(step.node, step.life);
+        let runs = leader.round.as_ref().map(|round| (round.ballot, round.number));
+        if runs != Some((ballot, number)) {
+            let echoes = Tally::default();
+            leader.round = Some(Round { ballot, number, began: step.now, echoes });
+            self.count(step.node, step.node);
+        }
+    }
+
+    /// Counts an echo, and confirms the round if it was the last that was missing.
+    fn count(&mut self, of: NodeId, from: NodeId) {
+        let Some(leader) = self.leaders.get_mut(&of) else { return };
+        let Some(round) = &mut leader.round else { return };
+        round.echoes.add(from);
+        if self.voters.is_phase2_quorum(&round.echoes) {
+            leader.confirmed = Some(round.began);
+        }
+    }
+
+    fn echo(&mut self, from: NodeId, of: NodeId, ballot: Ballot, number: u64, promised: Ballot) {
+        let round = self.leaders.get(&of).and_then(|leader| leader.round.as_ref());
+        let is_of_round =
+            round.is_some_and(|round| round.ballot == ballot && round.number == number);
+        if is_of_round && promised <= ballot {
+            self.count(of, from);
+        }
+    }
+
+    fn answer(&mut self, step: &Step<'_>, asked: (Connection, RequestId)) -> Result<(), String> {
+        let leader = self.leader(step.node, step.life);
+        let came = leader.questions.get_mut(&asked).and_then(VecDeque::pop_front);
+        let Some(came) = came else { return Ok(()) };
+        if leader.confirmed.is_some_and(|began| began >= came) {
+            return Ok(());
+        }
+        Err(format!("node {} answers a question of {came} without a round since", step.node))
+    }
+}
+
+impl Invariant for ConfirmedReads {
+    fn name(&self) -> &'static str {
+        "confirmed-reads"
+    }
+
+    fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        if let Cause::Request(Wanted::Query, connection, id) = step.cause {
+            let leader = self.leader(step.node, step.life);
+            leader.questions.entry((connection, id)).or_default().push_back(step.now);
+        }
+        for (to, message) in step.sent {
+            match message {
+                Message::Confirm { ballot, round } => self.ask(step, *ballot, *round),
+                Message::Confirmed { ballot, round, promised } => {
+                    if let To::Node(of) = to {
+                        self.echo(step.node, *of, *ballot, *round, *promised);
+                    }
+                }
+                Message::Paxos(_)
+                | Message::Heartbeat(_)
+                | Message::Fetch { .. }
+                | Message::Decrees { .. } => {}
+            }
+        }
+        for (connection, id, response) in step.replies {
+            if matches!(response, Response::Reply(_)) {
+                self.answer(step, (*connection, *id))?;
+            } else {
+                let leader = self.leader(step.node, step.life);
+                leader.questions.get_mut(&(*connection, *id)).and_then(VecDeque::pop_front);
+            }
+        }
+        Ok(())
+    }
+}

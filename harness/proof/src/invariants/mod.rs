@@ -1,0 +1,62 @@
+//! What must be true after every step, one file for each property.
+//!
+//! The names are those of the specifications where they have one. Each invariant keeps what it
+//! needs of the past, looks at one step at a time, and costs next to nothing where nothing of its
+//! concern happened.
+
+mod agreement;
+mod applied;
+mod ballots;
+mod bounds;
+mod confirmed_reads;
+mod exactly_once;
+mod one_value;
+mod promise;
+mod settled;
+mod state_equality;
+mod told;
+
+use synod_paxos::{Configuration, NodeId};
+
+use crate::step::Step;
+use crate::storage::Found;
+
+/// A property of a whole run that one step can violate.
+pub trait Invariant {
+    /// Returns its name.
+    fn name(&self) -> &'static str;
+
+    /// Hears what a node's journal gave back, before the first step of that life.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what is wrong.
+    fn on_recovery(&mut self, _node: NodeId, _found: &Found) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Hears of a step.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what is wrong.
+    fn on_step(&mut self, step: &Step<'_>) -> Result<(), String>;
+}
+
+/// Returns all invariants, for a cluster of these voters.
+#[must_use]
+pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(agreement::Agreement::default()),
+        Box::new(state_equality::StateEquality::default()),
+        Box::new(applied::NoGapApplied::default()),
+        Box::new(promise::PromiseMonotone::default()),
+        Box::new(ballots::BallotsUnique::default()),
+        Box::new(one_value::OneValuePerBallot::default()),
+        Box::new(told::PersistBeforeSend::default()),
+        Box::new(exactly_once::ExactlyOnce),
+        Box::new(settled::SettledReads::default()),
+        Box::new(confirmed_reads::ConfirmedReads::new(voters)),
+        Box::new(bounds::Bounds),
+    ]
+}

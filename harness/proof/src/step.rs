@@ -1,0 +1,180 @@
+//! One step of a replica as its judges see it: what it was given, and what it brought about.
+//!
+//! Plain data. Invariants, the specification and the points of interest look at nothing else, so
+//! that none of them needs a hook in the core.
+
+use synod_harness::sim::Micros;
+use synod_paxos::{Ballot, Bound, Free, Message as Paxos, NodeId, Report, Slot, To};
+use synod_smr::{Connection, Message, Record, Replica, RequestBody, RequestId, Response, Timer};
+
+use crate::store::Store;
+
+/// What a step was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The node began another life.
+    Start,
+    /// A message of a peer.
+    Message(NodeId, Kind),
+    /// A request of a client.
+    Request(Wanted, Connection, RequestId),
+    /// A timer.
+    Timer(Timer),
+    /// A link broke, or its peer began another life.
+    LinkDown(NodeId),
+    /// A batch is durable.
+    Synced,
+    /// The disk became full, or has room again.
+    Disk(synod_smr::Disk),
+    /// The node shall hand over.
+    Drain,
+}
+
+/// What kind of message it was, with what matters of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Phase 1a.
+    Prepare(Ballot),
+    /// Phase 1b: how many votes and how many chosen decrees it reports.
+    Promise {
+        /// The ballot.
+        ballot: Ballot,
+        /// The votes reported.
+        votes: usize,
+        /// The chosen decrees reported.
+        chosen: usize,
+    },
+    /// Phase 2a: so many decrees.
+    Accept(Ballot, usize),
+    /// Phase 2b: the first slot and the one after the last.
+    Accepted(Ballot, Slot, Slot),
+    /// An announcement.
+    Chosen(Ballot, Slot),
+    /// A refusal.
+    Nack,
+    /// A heartbeat.
+    Heartbeat,
+    /// A question whether the leader still leads.
+    Confirm,
+    /// Its answer.
+    Confirmed,
+    /// A question for decrees.
+    Fetch,
+    /// Its answer: so many decrees.
+    Decrees(usize),
+}
+
+/// What a client wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A session.
+    Open,
+    /// A change.
+    Command,
+    /// An answer.
+    Query,
+    /// The status.
+    Status,
+}
+
+/// How a replica stood before a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stance {
+    /// The highest ballot promised.
+    pub promised: Ballot,
+    /// The ballot led.
+    pub leads: Option<Ballot>,
+    /// The ballot led or prepared.
+    pub ballot: Option<Ballot>,
+    /// The end of the chosen prefix.
+    pub chosen: Slot,
+    /// The first slot not applied.
+    pub applied: Slot,
+}
+
+/// One step of a replica.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// When.
+    pub now: Micros,
+    /// Whose.
+    pub node: NodeId,
+    /// In which life.
+    pub life: u64,
+    /// What it was given.
+    pub cause: Cause,
+    /// How it stood before.
+    pub before: Stance,
+    /// How it stands after.
+    pub after: Stance,
+    /// The replica, after.
+    pub replica: &'a Replica<Store>,
+    /// The records of the batch that is durable with this step.
+    pub durable: &'a [Record],
+    /// The records of the batch that was taken after this step.
+    pub records: &'a [Record],
+    /// What left.
+    pub sent: &'a [(To, Message)],
+    /// What clients were told.
+    pub replies: &'a [(Connection, RequestId, Response)],
+}
+
+impl Stance {
+    /// Looks at a replica.
+    #[must_use]
+    pub fn of(replica: &Replica<Store>) -> Self {
+        let paxos = replica.paxos();
+        Self {
+            promised: paxos.log().promised(),
+            leads: paxos.leader().leads(),
+            ballot: paxos.leader().ballot(),
+            chosen: paxos.chosen(),
+            applied: replica.executor().applied(),
+        }
+    }
+}
+
+impl Kind {
+    /// Looks at a message.
+    #[must_use]
+    pub fn of(message: &Message) -> Self {
+        match message {
+            Message::Paxos(Paxos::Bound(bound)) => Self::of_bound(bound),
+            Message::Paxos(Paxos::Free(free)) => match free {
+                Free::Accept { ballot, decrees, .. } => Self::Accept(*ballot, decrees.len()),
+                Free::Chosen { ballot, chosen } => Self::Chosen(*ballot, *chosen),
+                Free::Nack { .. } => Self::Nack,
+            },
+            Message::Heartbeat(_) => Self::Heartbeat,
+            Message::Confirm { .. } => Self::Confirm,
+            Message::Confirmed { .. } => Self::Confirmed,
+            Message::Fetch { .. } => Self::Fetch,
+            Message::Decrees { decrees, .. } => Self::Decrees(decrees.len()),
+        }
+    }
+
+    fn of_bound<V>(bound: &Bound<V>) -> Self {
+        match bound {
+            Bound::Prepare { ballot, .. } => Self::Prepare(*ballot),
+            Bound::Promise { ballot, reports, .. } => {
+                let is_vote = |report: &Report<V>| matches!(report, Report::Voted(_));
+                let votes = reports.iter().filter(|(_, report)| is_vote(report)).count();
+                Self::Promise { ballot: *ballot, votes, chosen: reports.len() - votes }
+            }
+            Bound::Accepted { ballot, first, end } => Self::Accepted(*ballot, *first, *end),
+        }
+    }
+}
+
+impl Wanted {
+    /// Looks at a request.
+    #[must_use]
+    pub fn of(body: &RequestBody) -> Self {
+        match body {
+            RequestBody::Open { .. } => Self::Open,
+            RequestBody::Command { .. } => Self::Command,
+            RequestBody::Query(_) => Self::Query,
+            RequestBody::Status => Self::Status,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A trial: one plan, run to its verdict.
+//!
+//! First the faults come and go. Then everything is healed, and within bounds that are computed
+//! from the settings, not guessed, every client must be answered, every key is read once more, and
+//! all replicas must agree. At last the whole history of the clients is judged.
+
+use synod_harness::check::budget::Budget;
+use synod_harness::check::{Judgement, check_history};
+use synod_harness::sim::{Micros, Plan, Simulation, Tally, Violation};
+use synod_harness::workload::Workload;
+use synod_paxos::{Brand, Configuration, NodeId};
+use synod_smr::Config;
+use synod_smr::client::ATTEMPT_MS_MAX;
+
+use crate::clients::Outcomes;
+use crate::cluster::Cluster;
+use crate::sometimes::Sightings;
+
+/// How a trial ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What was violated, if anything was.
+    pub violation: Option<Violation>,
+    /// What the simulation amounted to.
+    pub tally: Tally,
+    /// How the operations of the clients ended.
+    pub outcomes: Outcomes,
+    /// The points of interest that were seen.
+    pub sightings: Sightings,
+    /// Equal for equal runs.
+    pub trace: u64,
+    /// How much virtual time passed.
+    pub time: Micros,
+    /// What happened, line by line, if it was asked for.
+    pub log: Vec<String>,
+}
+
+/// Runs a plan to its end.
+#[must_use]
+pub fn run(plan: &Plan, keep_log: bool) -> Ended {
+    let mut simulation = Simulation::new(plan.clone(), Cluster::new(plan));
+    if keep_log {
+        simulation.parts().1.keep_log();
+    }
+    let violation = Trial { simulation: &mut simulation }.run().err();
+    let tally = simulation.tally();
+    let (cluster, sky) = simulation.parts();
+    Ended {
+        violation,
+        tally,
+        outcomes: cluster.outcomes(),
+        sightings: std::mem::take(&mut cluster.court.sightings),
+        trace: sky.trace(),
+        time: sky.now(),
+        log: sky.take_log(),
+    }
+}
+
+struct Trial<'a> {
+    simulation: &'a mut Simulation<Cluster>,
+}
+
+impl Trial<'_> {
+    fn run(&mut self) -> Result<(), Violation> {
+        let (cluster, sky) = self.simulation.parts();
+        cluster.begin(sky);
+        self.simulation.run_until(Micros::from_ms(self.simulation.plan().time_ms.0))?;
+        self.simulation.heal();
+        self.progress()?;
+        self.read_everything()?;
+        self.converge()?;
+        self.judge_history()
+    }
+
+    /// Every client is answered within the bound.
+    fn progress(&mut self) -> Result<(), Violation> {
+        let healed = self.simulation.world().now();
+        let end = healed.plus(self.bound(PROGRESS_ROUNDS));
+        let answered = |cluster: &Cluster, _: &_| cluster.all_answered_since(healed);
+        if self.simulation.run_to(end, LOOK_EVERY, answered)? {
+            return Ok(());
+        }
+        let detail = format!("a client was not answered within {}", end.since(healed));
+        Err(self.stuck("progress", detail))
+    }
+
+    /// Every key is read, which also ends what the clients had open.
+    fn read_everything(&mut self) -> Result<(), Violation> {
+        let (cluster, sky) = self.simulation.parts();
+        cluster.read_everything(sky);
+        let begun = self.simulation.world().now();
+        let end = begun.plus(self.bound(READING_ROUNDS));
+        if self.simulation.run_to(end, LOOK_EVERY, |cluster, _| cluster.is_quiet())? {
+            return Ok(());
+        }
+        let detail = format!("the last reads were not answered within {}", end.since(begun));
+        Err(self.stuck("progress", detail))
+    }
+
+    /// All replicas that can run do, and have the same state.
+    fn converge(&mut self) -> Result<(), Violation> {
+        let begun = self.simulation.world().now();
+        let end = begun.plus(self.bound(CONVERGENCE_ROUNDS));
+        let alike = |cluster: &Cluster, sky: &crate::host::Sky| {
+            let statuses = cluster.statuses();
+            let up = (1..=cluster.size()).map(synod_harness::fault::NodeId);
+            let runs = up.filter(|node| !sky.is_ruined(*node)).count();
+            let first = statuses.first().map(|status| (status.applied, status.digest));
+            statuses.len() == runs
+                && statuses.iter().all(|status| Some((status.applied, status.digest)) == first)
+        };
+        if self.simulation.run_to(end, LOOK_EVERY, alike)? {
+            return Ok(());
+        }
+        let detail = format!("the replicas are not alike after {}", end.since(begun));
+        Err(self.stuck("convergence", detail))
+    }
+
+    fn judge_history(&mut self) -> Result<(), Violation> {
+        let history = self.simulation.take_history();
+        let report = check_history(&history, Workload::Mix.model(), Budget::default());
+        match report.judgement {
+            Judgement::Legal { .. } => Ok(()),
+            Judgement::Illegal { core } => {
+                Err(Violation::new("linearizability", format!("{core:#?}")))
+            }
+            Judgement::Unknown { cause } => Err(Violation::new("undecided", cause.to_string())),
+        }
+    }
+
+    /// What so many rounds may take: in each, a peer is suspected, everyone campaigns in turn, the
+    /// slowest link and disk are waited for, and a client finds the node that came of it.
+    fn bound(&self, rounds: u64) -> Micros {
+        let plan = self.simulation.plan();
+        let voters = Configuration::majority([NodeId::new(1)]).expect("one voter is a quorum");
+        let config = Config::lan(Brand { node: NodeId::new(1), incarnation: 1 }, voters);
+        let suspicion = u64::from(config.suspicion_ticks * config.heartbeat_ms);
+        let stagger = u64::from(config.stagger_ms) * u64::from(plan.nodes + 1);
+        let flight = plan.links.delay_ms.0 + plan.links.jitter_ms.0 + 1;
+        let disk = plan.sync_us / 1_000 + 1;
+        // The slowest clock decides how long a suspicion takes.
+        let slowest = plan.clock_ppm.iter().min().copied().unwrap_or(0);
+        let drift = 1_000_000 / u64::try_from(1_000_000 + i64::from(slowest)).unwrap_or(1) + 1;
+        let election = (2 * suspicion + stagger) * drift + 4 * flight + 2 * disk;
+        let client = ATTEMPT_MS_MAX + plan.rest_ms.0 + 2 * flight;
+        Micros::from_ms(rounds * (election + client))
+    }
+
+    fn stuck(&self, invariant: &'static str, detail: String) -> Violation {
+        let statuses = self.simulation.system.statuses();
+        Violation::new(invariant, format!("{detail}: {statuses:#?}"))
+    }
+}
+
+/// How often the end of a phase is looked for.
+const LOOK_EVERY: Micros = Micros(10_000);
+
+/// A node that comes back may disturb the first leader, and its clients try the others first.
+const PROGRESS_ROUNDS: u64 = 4;
+
+/// The clients read some dozens of keys each.
+const READING_ROUNDS: u64 = 8;
+
+/// What a node lacks it fetches within a few ticks for each 1,024 slots.
+const CONVERGENCE_ROUNDS: u64 = 3;
