@@ -107,9 +107,13 @@ impl Proposals {
     /// would join nothing, and so would each repetition.
     pub fn break_off(&mut self) -> Vec<Waiter> {
         let queued: BTreeSet<_> = self.queue.iter().map(|(awaited, _)| *awaited).collect();
-        let waited = self.waiters.keys().filter(|awaited| !queued.contains(awaited));
-        let proposed: Vec<_> = waited.copied().collect();
-        proposed.into_iter().flat_map(|awaited| self.settle(awaited)).collect()
+        let all = std::mem::take(&mut self.waiters).into_iter();
+        let (kept, proposed): (_, BTreeMap<_, _>) =
+            all.partition(|(awaited, _)| queued.contains(awaited));
+        self.waiters = kept;
+        let waiters: Vec<_> = proposed.into_values().flatten().collect();
+        self.waiting -= waiters.len();
+        waiters
     }
 
     /// Takes everything out: this node does not lead any more. What was proposed is
