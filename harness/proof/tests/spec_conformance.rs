@@ -8,10 +8,15 @@
 
 #[path = "spec/corruptions.rs"]
 mod corruptions;
+#[path = "spec/projection.rs"]
+mod projection;
 #[path = "spec/world.rs"]
 mod world;
 
-use corruptions::CORRUPTIONS;
+use corruptions::{
+    CORRUPTIONS, Corruption, another_value, double_value, vote_below_the_promise, vote_for_another,
+};
+use projection::{Projection, walk};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Slot, To};
@@ -22,6 +27,9 @@ use world::{Event, Rough, World, follow, tell, value};
 const CALM: Rough = Rough { nodes: 3, steps: 1500, values: 200, crashes: false };
 const ROUGH: Rough = Rough { crashes: true, ..CALM };
 const FIVE: Rough = Rough { nodes: 5, ..ROUGH };
+
+/// Few enough slots, decrees and ballots for the plain relation.
+const SMALL: Rough = Rough { steps: 700, values: 30, ..ROUGH };
 
 /// What happened in runs that conform.
 #[derive(Default)]
@@ -85,6 +93,53 @@ fn corrupted_runs_are_refused() {
         }
         println!("{what}: {refused} runs refused");
         assert!(refused > 0, "{what}: no run is suited");
+    }
+}
+
+/// One and the same run: what `Conformance` follows, the relation takes, and what they then hold
+/// to be chosen is the same.
+#[test]
+fn the_relation_takes_the_runs_that_are_followed() {
+    let mut taken = 0;
+    for (seeds, rough) in [(0..160, SMALL), (160..240, Rough { nodes: 5, ..SMALL })] {
+        for seed in seeds {
+            let world = World::run(seed, rough);
+            let projection = Projection::of(&world.events);
+            let relation = projection.relation(&world.voters);
+            let state = walk(&relation, &projection.actions)
+                .unwrap_or_else(|action| panic!("seed {seed}: {action:?} is not enabled"));
+            assert!(relation.agreement(&state) && relation.one_value_per_ballot(&state));
+            assert!(relation.safe_at(&state), "seed {seed}");
+            let conformance = follow(&world.voters, &world.events).unwrap();
+            for slot in (0..u64::from(relation.last)).map(Slot::new) {
+                let chosen = projection.chosen(&relation, &state, slot);
+                assert_eq!(chosen, conformance.chosen(slot), "seed {seed}, slot {slot}");
+            }
+            taken += projection.actions.len();
+        }
+    }
+    println!("{taken} actions taken");
+    assert!(taken > 10_000, "{taken}");
+}
+
+/// What a proposer or an acceptor does wrong, the relation refuses as well.
+#[test]
+fn the_relation_refuses_the_corruptions_of_voting() {
+    let visible =
+        [another_value as Corruption, double_value, vote_for_another, vote_below_the_promise];
+    let worlds: Vec<_> = (0..40).map(|seed| World::run(seed, SMALL)).collect();
+    for (number, corrupt) in visible.into_iter().enumerate() {
+        let mut refused = 0;
+        for world in &worlds {
+            let mut events = world.events.clone();
+            if corrupt(&mut events).is_some() {
+                let projection = Projection::of(&events);
+                let walked = walk(&projection.relation(&world.voters), &projection.actions);
+                assert!(walked.is_err(), "corruption {number} is taken");
+                refused += 1;
+            }
+        }
+        assert!(refused > 0, "corruption {number}: no run is suited");
     }
 }
 

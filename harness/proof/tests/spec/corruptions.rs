@@ -78,7 +78,7 @@ fn change(event: &mut Event, slot: Slot, to: Decree<CommandBatch>) -> Option<()>
 }
 
 /// A slot in which something is chosen is proposed in again, by a later ballot: what is bound.
-fn another_value(events: &mut Vec<Event>) -> Option<()> {
+pub(crate) fn another_value(events: &mut Vec<Event>) -> Option<()> {
     let proposals = proposals(events);
     let again = |(learned_at, event): (usize, &Event)| {
         let Event::Learned(_, learned, _) = event else { return None };
@@ -97,7 +97,7 @@ fn noop_without_a_gap(events: &mut Vec<Event>) -> Option<()> {
 }
 
 /// A second Accept of one ballot and slot.
-fn double_value(events: &mut Vec<Event>) -> Option<()> {
+pub(crate) fn double_value(events: &mut Vec<Event>) -> Option<()> {
     let ((_, slot), (at, _)) = proposals(events).into_iter().next_back()?;
     let mut again = events[at].clone();
     change(&mut again, slot, value(1_000_000))?;
@@ -300,12 +300,12 @@ fn change_vote(
     })
 }
 
-fn vote_for_another(events: &mut Vec<Event>) -> Option<()> {
+pub(crate) fn vote_for_another(events: &mut Vec<Event>) -> Option<()> {
     change_vote(events, |_, decree| *decree = value(1_000_000))
 }
 
 /// A vote in a ballot that proposed, by a node that promised more and has not voted there.
-fn vote_below_the_promise(events: &mut Vec<Event>) -> Option<()> {
+pub(crate) fn vote_below_the_promise(events: &mut Vec<Event>) -> Option<()> {
     let proposals = proposals(events);
     let mut promised: BTreeMap<NodeId, Ballot> = BTreeMap::new();
     let mut cast = Vec::new();

@@ -29,8 +29,8 @@
 //! | `Heartbeat`, `Decrees` leave | those that learn | promises durable, decrees chosen |
 //!
 //! Where a leader crashed and its own vote is all that is left of a proposal, the vote's record is
-//! `Phase2a`, too. A repetition of what was taken already is a step that changes nothing: messages are sent again,
-//! and a recovery reads all records since a node's birth.
+//! `Phase2a`, too. A repetition of what was taken already is a step that changes nothing: messages
+//! are sent again, and a recovery reads all records since a node's birth.
 //!
 //! # What is no action
 //!
