@@ -21,6 +21,8 @@
 mod history;
 #[path = "model/machine.rs"]
 mod machine;
+#[path = "model/node.rs"]
+mod node;
 #[path = "model/scenario.rs"]
 mod scenario;
 #[path = "model/shared.rs"]

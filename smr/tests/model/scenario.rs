@@ -5,7 +5,8 @@
 //! scenario says. The voters are data: a scenario may name any configuration of its nodes.
 
 use crate::history::{Ask, Fault, History, Stage, What, has_twice, is_line};
-use crate::world::{Act, Reply, World};
+use crate::node::Reply;
+use crate::world::{Act, World};
 use bytes::Bytes;
 use stateright::{Model, Property};
 use std::collections::BTreeMap;
@@ -80,9 +81,9 @@ impl Scenario {
         let mut world = World::new(self.nodes, &self.voters, self.crashes);
         world.campaign(0);
         world.calm();
-        world.step(0, request(0, RequestBody::Open { nonce: 0 }));
+        world.step(0, [request(0, RequestBody::Open { nonce: 0 })]);
         world.calm();
-        let mut replies = world.step(0, request(0, write(FIRST)));
+        let mut replies = world.step(0, [request(0, write(FIRST))]);
         replies.extend(world.calm());
         let acknowledged = Response::Reply(Bytes::from_static(&[FIRST]));
         assert!(replies.iter().any(|(_, _, response)| *response == acknowledged), "{replies:?}");
@@ -136,7 +137,7 @@ impl Scenario {
             What::Write(value) => write(value),
         };
         let connection = u64::try_from(number).unwrap();
-        let replies = state.world.step(place, request(connection, body));
+        let replies = state.world.step(place, [request(connection, body)]);
         state.history.on_ask(&self.asks, number);
         // A node that does not lead sends the client away, and nothing has happened.
         let away = replies.iter().any(|(_, _, response)| {

@@ -5,47 +5,19 @@
 //! ballot hears from a stranded voter; then its links are cut, so that it hears any Prepare. Ticks
 //! pass in those acts alone, as time they count would never return to where it was.
 
-use crate::machine::Written;
+use crate::node::{Node, Reply, Said, id};
 use crate::shared::Shared;
-use std::collections::BTreeMap;
 use synod_paxos::multi::leader::Leader;
-use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Free, Message as Paxos, NodeId, Record, Slot, To,
-};
+use synod_paxos::{Ballot, Bound, Configuration, Free, Message as Paxos, Slot, To};
 use synod_smr::message::Heartbeat;
-use synod_smr::{
-    Batch, Config, Connection, Effects, Input, Message, Recovering, Replica, RequestId, Response,
-    Timer,
-};
-
-/// The window of the modelled log.
-const ALPHA: u64 = 2;
+use synod_smr::{CommandBatch, Input, Message, Timer};
 
 /// Ticks until a node may campaign or raise its ballot again; even, so that resends keep their
 /// rhythm.
-const PATIENCE: u32 = 6;
+const PATIENCE: usize = 6;
 
 /// Ticks until what has no answer was certainly sent again.
-const RESEND: u32 = 2;
-
-/// What a disk holds, folded as recovery folds it: the order of records that a later one replaces
-/// makes no other state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Disk {
-    promised: Option<Ballot>,
-    slots: BTreeMap<Slot, synod_smr::Record>,
-    chosen: Option<Slot>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Node {
-    pub(crate) replica: Replica<Written>,
-    effects: Effects,
-    disk: Disk,
-    in_flight: Vec<Batch>,
-    /// How often it crashed.
-    life: u8,
-}
+const RESEND: usize = 2;
 
 /// A message on the network.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,9 +26,6 @@ pub(crate) struct Packet {
     to: usize,
     message: Message,
 }
-
-/// An answer to a client.
-pub(crate) type Reply = (Connection, RequestId, Response);
 
 /// All nodes, and all messages ever sent that may still make a difference.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,25 +49,10 @@ pub(crate) enum Act {
     },
 }
 
-fn id(place: usize) -> NodeId {
-    NodeId::new(u16::try_from(place).unwrap() + 1)
-}
-
-/// Makes a node of its disk. Every voter is a node, and so may others be.
-fn recover(place: usize, life: u8, voters: &Configuration, disk: &Disk) -> Node {
-    let brand = Brand { node: id(place), incarnation: u64::from(life) };
-    let mut effects = Effects::new(brand);
-    let mut recovering = Recovering::new(Written::default());
-    disk.records().into_iter().for_each(|record| recovering.on_record(record));
-    let config = Config { alpha: ALPHA, ..Config::lan(brand, voters.clone()) };
-    let replica = recovering.finish(config, &mut effects);
-    Node { replica, effects, disk: disk.clone(), in_flight: Vec::new(), life }
-}
-
 impl World {
     /// Makes as many nodes that never ran.
     pub(crate) fn new(nodes: usize, voters: &Configuration, crashes: u8) -> Self {
-        let node = |place| Shared::new(recover(place, 0, voters, &Disk::default()));
+        let node = |place| Shared::new(Node::new(place, voters));
         Self { nodes: (0..nodes).map(node).collect(), network: Vec::new(), crashes }
     }
 
@@ -106,12 +60,11 @@ impl World {
     pub(crate) fn acts(&self) -> Vec<Act> {
         let mut acts: Vec<_> = self.network.iter().cloned().map(Act::Deliver).collect();
         for (place, node) in self.nodes.iter().enumerate() {
-            if !node.in_flight.is_empty() {
+            if node.is_syncing() {
                 acts.push(Act::Sync(place));
             }
             if self.crashes > 0 {
-                let pending: usize = node.in_flight.iter().map(|b| b.records().len()).sum();
-                acts.extend((0..=pending).map(|kept| Act::Crash { place, kept }));
+                acts.extend((0..=node.pending()).map(|kept| Act::Crash { place, kept }));
             }
         }
         acts
@@ -123,64 +76,49 @@ impl World {
                 let Packet { from, to, message } = &**packet;
                 self.hear(*to, *from, message.clone())
             }
-            Act::Sync(place) => self.sync(*place),
-            Act::Crash { place, kept } => self.crash(*place, *kept, voters),
+            Act::Sync(place) => self.change(*place, Node::sync),
+            Act::Crash { place, kept } => {
+                self.crashes -= 1;
+                let mut replies = self.change(*place, |node, _, _| {
+                    node.crash(*place, *kept, voters);
+                });
+                for place in 0..self.nodes.len() {
+                    replies.extend(self.change(place, |node, may_crash, said| {
+                        if !may_crash {
+                            node.end_crashes(said);
+                        }
+                    }));
+                }
+                replies
+            }
         }
     }
 
-    /// Steps a replica and flushes at once, so that a crash may come between any two steps.
-    pub(crate) fn step(&mut self, place: usize, input: Input) -> Vec<Reply> {
+    /// Changes one node, and sends what it said.
+    fn change(
+        &mut self,
+        place: usize,
+        change: impl FnOnce(&mut Node, bool, &mut Said),
+    ) -> Vec<Reply> {
         let mut node = Node::clone(&self.nodes[place]);
-        node.replica.step(input, &mut node.effects);
-        if let Some(batch) = node.effects.take_batch() {
-            node.in_flight.push(batch);
-        }
-        assert_eq!(node.effects.halt(), None, "replicas that agree are never told to halt");
-        assert_eq!(node.effects.log_reads().count(), 0, "so few slots stay in memory");
-        node.effects.timers().for_each(drop);
-        let replies: Vec<_> = node.effects.replies().collect();
-        let sent: Vec<_> = node.effects.outbox().collect();
+        let mut said = Said::default();
+        change(&mut node, self.crashes > 0, &mut said);
         self.nodes[place] = Shared::new(node);
-        for (to, message) in sent {
+        for (to, message) in said.messages {
             self.send(place, to, &message);
         }
-        // Where no crash can come any more, a sync delays messages and answers and nothing else,
-        // and both are delayed in all ways already: nodes sync at once.
-        if self.crashes > 0 { replies } else { self.sync_all(place, replies) }
+        said.replies
     }
 
-    fn sync_all(&mut self, place: usize, mut replies: Vec<Reply>) -> Vec<Reply> {
-        while !self.nodes[place].in_flight.is_empty() {
-            replies.extend(self.sync(place));
-        }
-        replies
-    }
-
-    fn sync(&mut self, place: usize) -> Vec<Reply> {
-        let mut node = Node::clone(&self.nodes[place]);
-        let batch = node.in_flight.remove(0);
-        if self.crashes > 0 {
-            batch.records().iter().for_each(|record| node.disk.write(record));
-        }
-        self.nodes[place] = Shared::new(node);
-        self.step(place, Input::Synced(batch.vouch_synced()))
-    }
-
-    fn crash(&mut self, place: usize, kept: usize, voters: &Configuration) -> Vec<Reply> {
-        self.crashes -= 1;
-        let Node { mut disk, in_flight, life, .. } = Node::clone(&self.nodes[place]);
-        let pending = in_flight.iter().flat_map(|batch| batch.records());
-        pending.take(kept).for_each(|record| disk.write(record));
-        self.nodes[place] = Shared::new(recover(place, life + 1, voters, &disk));
-        if self.crashes > 0 { Vec::new() } else { self.end_crashes() }
-    }
-
-    /// From here on nobody reads a disk again.
-    fn end_crashes(&mut self) -> Vec<Reply> {
-        for node in &mut self.nodes {
-            *node = Shared::new(Node { disk: Disk::default(), ..Node::clone(node) });
-        }
-        (0..self.nodes.len()).flat_map(|place| self.sync_all(place, Vec::new())).collect()
+    /// Lets a replica take some inputs, one after another.
+    pub(crate) fn step(
+        &mut self,
+        place: usize,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> Vec<Reply> {
+        self.change(place, |node, may_crash, said| {
+            inputs.into_iter().for_each(|input| node.step(input, may_crash, said));
+        })
     }
 
     fn send(&mut self, from: usize, to: To, message: &Message) {
@@ -199,26 +137,18 @@ impl World {
     }
 
     fn hear(&mut self, place: usize, from: usize, message: Message) -> Vec<Reply> {
-        self.step(place, Input::Message { from: id(from), message })
+        self.step(place, [Input::Message { from: id(from), message }])
     }
 
     fn peers(&self, place: usize) -> impl Iterator<Item = usize> + use<> {
         (0..self.nodes.len()).filter(move |other| *other != place)
     }
 
-    fn tick(&mut self, place: usize, ticks: u32) -> Vec<Reply> {
-        (0..ticks).flat_map(|_| self.step(place, Input::Timer(Timer::Heartbeat))).collect()
-    }
-
     /// Makes a node that does not lead begin a ballot: it hears that its peers have no leader.
     pub(crate) fn campaign(&mut self, place: usize) -> Vec<Reply> {
-        let mut replies = self.tick(place, PATIENCE);
-        for peer in self.peers(place) {
-            replies.extend(self.hear(place, peer, beat(place, Ballot::ZERO)));
-        }
-        replies.extend(self.step(place, Input::Timer(Timer::Campaign)));
-        replies.extend(self.cut(place));
-        replies
+        let beats = self.peers(place).map(|peer| beat(peer, place, Ballot::ZERO));
+        let fires = [Input::Timer(Timer::Campaign)];
+        self.step(place, ticks(PATIENCE).chain(beats).chain(fires).chain(self.cuts(place)))
     }
 
     /// Tells whether some voter promised a ballot above that in which a node leads.
@@ -233,17 +163,9 @@ impl World {
 
     /// Makes a leader hear of its voters' promises: it raises its ballot, claiming on to lead.
     pub(crate) fn raise(&mut self, place: usize) -> Vec<Reply> {
-        let mut replies = self.tick(place, PATIENCE);
-        for peer in self.peers(place) {
-            replies.extend(self.hear(place, peer, beat(place, self.promised(peer))));
-        }
-        replies
-    }
-
-    /// Breaks the links of a node, so that it is discontent and hears any Prepare.
-    fn cut(&mut self, place: usize) -> Vec<Reply> {
-        let peers = self.peers(place);
-        peers.flat_map(|peer| self.step(place, Input::LinkDown(id(peer)))).collect()
+        let beats = self.peers(place).map(|peer| beat(peer, place, self.promised(peer)));
+        let beats: Vec<_> = beats.collect();
+        self.step(place, ticks(PATIENCE).chain(beats))
     }
 
     /// Ends the raise of a node that was elected again: it sends what has no answer again, and its
@@ -253,24 +175,23 @@ impl World {
         if !status.content || status.leads.is_none() {
             return Vec::new();
         }
-        let mut replies = self.tick(place, RESEND);
-        replies.extend(self.cut(place));
-        replies
+        self.step(place, ticks(RESEND).chain(self.cuts(place)))
+    }
+
+    /// Breaks the links of a node, so that it is discontent and hears any Prepare.
+    fn cuts(&self, place: usize) -> impl Iterator<Item = Input> + use<> {
+        self.peers(place).map(|peer| Input::LinkDown(id(peer)))
     }
 
     /// Tells whether a node lacks decrees that another has.
     pub(crate) fn lacks(&self, place: usize, of: usize) -> bool {
-        self.chosen(place) < self.chosen(of)
+        self.nodes[place].chosen() < self.nodes[of].chosen()
     }
 
     /// Makes a node ask another for what it lacks.
     pub(crate) fn fetch(&mut self, place: usize, of: usize) -> Vec<Reply> {
-        let first = self.chosen(place);
+        let first = self.nodes[place].chosen();
         self.hear(of, place, Message::Fetch { first })
-    }
-
-    fn chosen(&self, place: usize) -> Slot {
-        self.nodes[place].replica.paxos().chosen()
     }
 
     /// Syncs and delivers everything until nothing is new, and then empties the network.
@@ -279,7 +200,9 @@ impl World {
         loop {
             let before = self.clone();
             for place in 0..self.nodes.len() {
-                replies = self.sync_all(place, replies);
+                while self.nodes[place].is_syncing() {
+                    replies.extend(self.change(place, Node::sync));
+                }
             }
             for packet in self.network.clone() {
                 let Packet { from, to, message } = &*packet;
@@ -300,8 +223,8 @@ impl World {
             let (sender, receiver) = (&nodes[packet.from], &nodes[packet.to]);
             match &packet.message {
                 Message::Paxos(message) => is_live(sender, receiver, message, may_crash),
-                Message::Confirm { .. } => may_read(packet.from) && leads(sender),
-                Message::Confirmed { .. } => may_read(packet.to) && leads(receiver),
+                Message::Confirm { .. } => may_read(packet.from) && sender.is_leading(),
+                Message::Confirmed { .. } => may_read(packet.to) && receiver.is_leading(),
                 Message::Decrees { first, decrees, .. } => {
                     first.plus(decrees.len() as u64) > receiver.kept(may_crash).1
                 }
@@ -311,38 +234,11 @@ impl World {
     }
 }
 
-impl Node {
-    /// Returns the promise and the chosen prefix that it will not fall behind, crashes or not.
-    fn kept(&self, may_crash: bool) -> (Ballot, Slot) {
-        if may_crash {
-            let promised = self.disk.promised.unwrap_or(Ballot::ZERO);
-            return (promised, self.disk.chosen.unwrap_or(Slot::FIRST));
-        }
-        let paxos = self.replica.paxos();
-        (paxos.log().promised(), paxos.chosen())
-    }
-
-    /// Tells whether it voted in `ballot`, and will not forget it.
-    fn has_voted(&self, slot: Slot, ballot: Ballot, may_crash: bool) -> bool {
-        if may_crash {
-            let record = self.disk.slots.get(&slot);
-            return matches!(record, Some(Record::Accepted { ballot: of, .. }) if *of == ballot);
-        }
-        self.replica.paxos().log().voted_in(slot) == Some(ballot)
-    }
+fn ticks(count: usize) -> impl Iterator<Item = Input> {
+    std::iter::repeat_with(|| Input::Timer(Timer::Heartbeat)).take(count)
 }
 
-/// Tells whether a node leads, or is about to.
-fn leads(node: &Node) -> bool {
-    node.replica.paxos().leader().ballot().is_some()
-}
-
-fn is_live(
-    sender: &Node,
-    receiver: &Node,
-    message: &Paxos<synod_smr::CommandBatch>,
-    may_crash: bool,
-) -> bool {
+fn is_live(sender: &Node, receiver: &Node, message: &Paxos<CommandBatch>, may_crash: bool) -> bool {
     let leader = receiver.replica.paxos().leader();
     let (promised, known) = receiver.kept(may_crash);
     match message {
@@ -350,7 +246,7 @@ fn is_live(
             matches!(leader, Leader::Preparing(_)) && leader.ballot() == Some(*ballot)
         }
         Paxos::Bound(Bound::Accepted { ballot, end, .. }) => {
-            leader.leads() == Some(*ballot) && *end > receiver.replica.paxos().chosen()
+            leader.leads() == Some(*ballot) && *end > receiver.chosen()
         }
         // It tells of a ballot that Prepare and Accept tell of, too.
         Paxos::Free(Free::Nack { .. }) => false,
@@ -374,8 +270,8 @@ fn is_live(
 }
 
 /// The heartbeat of a peer that hears `place` and follows nobody.
-fn beat(place: usize, promised: Ballot) -> Message {
-    Message::Heartbeat(Heartbeat {
+fn beat(peer: usize, place: usize, promised: Ballot) -> Input {
+    let beat = Heartbeat {
         incarnation: 0,
         promised,
         leads: None,
@@ -385,27 +281,6 @@ fn beat(place: usize, promised: Ballot) -> Message {
         hears: vec![id(place)],
         priority: 0,
         checkpoint: None,
-    })
-}
-
-impl Disk {
-    fn write(&mut self, record: &synod_smr::Record) {
-        match record {
-            Record::Promised(ballot) => self.promised = self.promised.max(Some(*ballot)),
-            Record::Accepted { slot, ballot, .. } => {
-                self.promised = self.promised.max(Some(*ballot));
-                self.slots.insert(*slot, record.clone());
-            }
-            Record::Learned { slot, .. } => {
-                self.slots.insert(*slot, record.clone());
-            }
-            Record::Chosen(chosen) => self.chosen = self.chosen.max(Some(*chosen)),
-        }
-    }
-
-    fn records(&self) -> Vec<synod_smr::Record> {
-        let promised = self.promised.map(Record::Promised);
-        let chosen = self.chosen.map(Record::Chosen);
-        promised.into_iter().chain(self.slots.values().cloned()).chain(chosen).collect()
-    }
+    };
+    Input::Message { from: id(peer), message: Message::Heartbeat(beat) }
 }
