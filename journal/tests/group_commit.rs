@@ -92,6 +92,23 @@ fn shutdown_drains_and_seals() {
 }
 
 #[test]
+fn dropping_waits_for_what_was_submitted() {
+    // Whoever does not wait may win the race once, but not each time.
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let (group, inbox) = started(&disk);
+        group.submit(commit(0, 10, Records::new())).unwrap();
+        group.submit(commit(1, 10, Records::new())).unwrap();
+        drop(group);
+        let tickets: Vec<usize> = inbox.try_iter().map(|outcome| outcome.unwrap().ticket).collect();
+        assert_eq!(tickets, [0, 1]);
+        // The thread is gone, and with it the lock on the directory.
+        let (_, _, found) = open_with(&disk, &roomy()).unwrap();
+        assert_eq!(found.records.len(), 2);
+    }
+}
+
+#[test]
 fn an_idle_journal_is_sealed_and_has_its_next_segment() {
     let disk = SimDisk::new(1);
     let (group, inbox) = started(&disk);
