@@ -61,7 +61,7 @@ impl Followed {
 #[test]
 fn runs_of_real_nodes_conform() {
     let mut all = Followed::default();
-    for (seeds, rough) in [(0..40, CALM), (40..240, ROUGH), (240..300, FIVE)] {
+    for (seeds, rough) in [(0..100, CALM), (100..800, ROUGH), (800..1000, FIVE)] {
         for seed in seeds {
             all.follow(seed, rough);
         }
@@ -71,12 +71,12 @@ fn runs_of_real_nodes_conform() {
     println!("{events} events, {each} ns each; {crashes} crashes, {chosen} slots; {actions:?}");
     // Runs prove something only if something happens in them.
     assert!(actions.values().all(|count| *count > 1000), "{actions:?}");
-    assert!(chosen > 3000 && crashes > 1000);
+    assert!(chosen > 10_000 && crashes > 5_000);
 }
 
 #[test]
 fn corrupted_runs_are_refused() {
-    let worlds: Vec<_> = (0..60).map(|seed| World::run(seed, ROUGH)).collect();
+    let worlds: Vec<_> = (0..100).map(|seed| World::run(seed, ROUGH)).collect();
     for (what, guard, corrupt) in CORRUPTIONS {
         let mut refused = 0;
         for world in &worlds {
@@ -127,7 +127,7 @@ fn the_relation_takes_the_runs_that_are_followed() {
 fn the_relation_refuses_the_corruptions_of_voting() {
     let visible =
         [another_value as Corruption, double_value, vote_for_another, vote_below_the_promise];
-    let worlds: Vec<_> = (0..40).map(|seed| World::run(seed, SMALL)).collect();
+    let worlds: Vec<_> = (0..150).map(|seed| World::run(seed, SMALL)).collect();
     for (number, corrupt) in visible.into_iter().enumerate() {
         let mut refused = 0;
         for world in &worlds {

@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) crashes: u32,
     nodes: BTreeMap<NodeId, Node>,
     network: Vec<(NodeId, NodeId, Message)>,
+    /// Hears nothing but what it asked to copy, until it is heard of again.
+    deaf: Option<NodeId>,
     rough: Rough,
     random: u64,
     values: u64,
@@ -96,6 +98,7 @@ impl World {
             events: Vec::new(),
             crashes: 0,
             network: Vec::new(),
+            deaf: None,
             rough,
             random: seed.wrapping_mul(0xD6E8_FEB8_6659_FD93),
             values: 0,
@@ -128,24 +131,31 @@ impl World {
         match self.draw(1000) {
             0..560 => self.deliver(),
             560..780 => self.sync(node),
-            780..790 => self.step(node, Input::Campaign { above: Ballot::ZERO }),
-            790..890 => self.propose(node),
+            780..786 => self.step(node, Input::Campaign { above: Ballot::ZERO }),
+            786..890 => self.propose(node),
             890..930 => self.step(node, Input::ResendTimer),
             930..950 => self.copy(node),
             950..970 => self.beat(node),
             970..975 => self.step(node, Input::Resign),
             975..985 => self.forget(node),
             985..990 => self.crash(node),
+            990..993 => self.deaf = Some(node),
+            993..995 => self.deaf = None,
             _ => self.deliver(),
         }
     }
 
     /// Delivers any message; one in eight stays to be delivered again, one in twelve is lost.
     fn deliver(&mut self) {
-        let Some(count) = u64::try_from(self.network.len()).ok().filter(|count| *count > 0) else {
-            return;
+        let is_heard = |(_, to, message): &(NodeId, NodeId, Message)| {
+            self.deaf != Some(*to) || matches!(message, Message::Decrees { .. })
         };
-        let at = usize::try_from(self.draw(count)).unwrap();
+        let heard = (0..self.network.len()).filter(|at| is_heard(&self.network[*at]));
+        let heard: Vec<_> = heard.collect();
+        if heard.is_empty() {
+            return;
+        }
+        let at = heard[usize::try_from(self.draw(heard.len() as u64)).unwrap()];
         let (from, to, message) = match self.draw(8) {
             0 => self.network[at].clone(),
             _ => self.network.swap_remove(at),

@@ -10,9 +10,9 @@
 //! The acceptors' state in the specification is what is DURABLE (`SynodDurable` says why), so
 //! records speak and memory does not: a promise or a vote happens when its record is synced, or is
 //! found by the recovery. A message happens when it leaves the outbox. So the driver calls
-//! [`Conformance::on_durable`] before it steps the replica with the proof of the sync, and
-//! [`Conformance::on_sent`] for all of the outbox before it gives the records of a later step to
-//! the disk. In detail:
+//! [`Conformance::on_durable`] before it steps the replica with the proof of the sync,
+//! [`Conformance::on_recovered`] before anything else of a node's next life, and
+//! [`Conformance::on_sent`] for all of an outbox before any of it arrives. In detail:
 //!
 //! | event | action | whose guards |
 //! |---|---|---|
@@ -35,18 +35,22 @@
 //! # What is no action
 //!
 //! Loss, delay, repetition and reordering: the network of the specification is a set that only
-//! grows. A crash: it takes away what was not durable, and that was never taken in here. So a node
-//! forgets what it knew to be chosen, and learns it again; a promise may tell of a shorter prefix
-//! than its sender once knew; and a node may learn before its own vote is durable.
-//! `TraceMultiPaxos` loosens the same three actions in the same way. Two more are needed here: a
-//! promise that is cut is as good as its parts, since votes below a promised ballot are final; and
-//! where a copied decree is durable and the hint behind it is not, a promise tells that one slot
-//! is chosen, and the elect may propose that decree there, which is safe in every ballot.
+//! grows. A crash: it takes away what was not durable, and that was never taken in here. What a
+//! node knew to be chosen it may forget, and learn again, which changes nothing.
+//!
+//! # Where it is looser than the specification
+//!
+//! - A promise may tell of a shorter prefix than its sender once knew, as in `TraceMultiPaxos`. An
+//!   elect's own promise, which no message shows, is taken to call nothing chosen.
+//! - A promise that is cut is as good as its parts: votes below a promised ballot are final.
+//! - Where a copied decree is durable and the hint behind it is not, a promise tells that this one
+//!   slot is chosen, and the elect may propose that decree there. It is safe in every ballot.
+//! - A node learns by any road that is open to it: which one it took, no message shows.
 //!
 //! # Costs
 //!
-//! An event costs a look-up in a tree of slots, and comes to well under a microsecond; memory
-//! grows by a few hundred bytes a slot, and is given back with the whole.
+//! An event costs a few look-ups in a tree of slots, which comes to well under a microsecond.
+//! Memory grows by a few hundred bytes a slot.
 
 mod ballots;
 mod breach;

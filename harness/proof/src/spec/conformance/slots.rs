@@ -45,7 +45,7 @@ pub(super) struct SlotState {
     chosen: Option<Number>,
     /// Which acceptors know the decree, a bit each.
     learned: u32,
-    /// Which acceptors hold a durable copy of it.
+    /// Which acceptors hold a durable copy of it, with no vote for another decree behind it.
     copied: u32,
 }
 
@@ -101,6 +101,9 @@ impl SlotState {
     /// Adds a vote, and returns how many there are for the same decree in the same ballot.
     pub(super) fn vote(&mut self, cast: Cast) -> usize {
         self.cast.push(cast);
+        if self.chosen != Some(cast.decree) {
+            self.copied &= !(1 << cast.place);
+        }
         self.votes_in(cast.ballot)
     }
 
