@@ -33,7 +33,7 @@ impl<M: StateMachine> Replica<M> {
             RequestBody::Status => Some(Response::Status(self.status())),
             body if self.admits() => self.on_body(body, principal, waiter),
             RequestBody::Open { .. } | RequestBody::Command { .. } | RequestBody::Query(_) => {
-                Some(Response::Refused(Refusal::NotLeader { leader: self.leader_elsewhere() }))
+                Some(Response::Refused(Refusal::NotLeader { leader: self.leader_to_name() }))
             }
         };
         if let Some(response) = answer {
@@ -64,9 +64,18 @@ impl<M: StateMachine> Replica<M> {
         }
     }
 
-    /// Tells whether requests are taken in: this node leads, or is raising its ballot as a leader.
+    /// Tells whether requests are taken in: this node leads, or is raising its ballot as a leader,
+    /// and has the links that it takes to get anything done.
+    ///
+    /// A leader that is cut off would let its clients wait while another one leads elsewhere.
     fn admits(&self) -> bool {
-        self.draining.is_none() && self.claims().is_some()
+        self.draining.is_none() && self.claims().is_some() && self.election.is_connected()
+    }
+
+    /// Returns the leader that clients are sent to: none if it says itself that it cannot lead, for
+    /// a client that is sent to and fro between two cut-off nodes never tries the others.
+    fn leader_to_name(&self) -> Option<NodeId> {
+        self.leader_elsewhere().filter(|_| self.election.is_content())
     }
 
     /// Takes a command in, or returns what it is refused with.

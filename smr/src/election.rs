@@ -221,6 +221,13 @@ impl Election {
         })
     }
 
+    /// Tells whether this node, with the peers on working links, makes up a quorum.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let connected: Tally = self.beats().map(|(node, _)| node).chain([self.me()]).collect();
+        self.config.voters.is_phase2_quorum(&connected)
+    }
+
     /// Lists the last heartbeats of the peers on working links.
     pub fn beats(&self) -> impl Iterator<Item = (NodeId, &Heartbeat)> {
         let up = self.links.iter().filter(|(node, _)| self.is_up(**node));
@@ -238,10 +245,7 @@ impl Election {
     fn is_satisfied(&self, situation: &Situation) -> bool {
         let Some(ballot) = self.follows(situation) else { return false };
         if ballot.node() == self.me() {
-            let connected: Tally = self.beats().map(|(node, _)| node).chain([self.me()]).collect();
-            return situation.fit
-                && self.stalled < STALL_TICKS
-                && self.config.voters.is_phase2_quorum(&connected);
+            return situation.fit && self.stalled < STALL_TICKS && self.is_connected();
         }
         self.beats()
             .any(|(node, beat)| node == ballot.node() && beat.leads == Some(ballot) && beat.content)

@@ -348,6 +348,32 @@ fn who_promised_a_ballot_gives_it_time() {
 }
 
 #[test]
+fn a_leader_that_is_cut_off_refuses_and_nobody_is_sent_to_it() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    world.replies.clear();
+    for _ in 0..7 {
+        world.step(Input::Timer(Timer::Heartbeat));
+    }
+    assert_eq!(world.replica.status().leads, Some(ballot), "it does lead, for all it knows");
+    let refused = Response::Refused(Refusal::NotLeader { leader: None });
+    world.ask(RequestBody::Query(Bytes::new()));
+    assert_eq!(world.replies, [refused.clone()]);
+
+    // A follower hears that its leader is discontent, and sends no client there.
+    let mut follower = World::new();
+    let content = Heartbeat { leads: Some(OLD), content: true, ..beat() };
+    follower.hear_beat(content.clone());
+    follower.ask(RequestBody::Query(Bytes::new()));
+    let sent = Response::Refused(Refusal::NotLeader { leader: Some(PEER) });
+    assert_eq!(follower.replies, [sent.clone()]);
+    follower.hear_beat(Heartbeat { content: false, ..content });
+    follower.ask(RequestBody::Query(Bytes::new()));
+    assert_eq!(follower.replies, [sent, refused]);
+}
+
+#[test]
 fn a_leader_with_a_full_disk_is_discontent_and_refuses_commands() {
     let mut world = World::new();
     let ballot = world.campaign();

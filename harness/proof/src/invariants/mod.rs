@@ -13,6 +13,7 @@ mod exactly_once;
 mod one_value;
 mod promise;
 mod settled;
+mod specification;
 mod state_equality;
 mod told;
 
@@ -47,6 +48,7 @@ pub trait Invariant {
 #[must_use]
 pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
     vec![
+        Box::new(specification::Specification::new(voters)),
         Box::new(agreement::Agreement::default()),
         Box::new(state_equality::StateEquality::default()),
         Box::new(applied::NoGapApplied::default()),

@@ -1,0 +1,53 @@
+//! Seeds: the kept ones hold, a seed is the same run each time, and a broken world is noticed.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::path::Path;
+
+use synod_harness::fault::Millis;
+use synod_harness::random::Seed;
+use synod_harness::sim::{Envelope, draw};
+use synod_proof::kept::Kept;
+use synod_proof::trial;
+
+#[test]
+fn every_kept_seed_holds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../seeds");
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let kept = Kept::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let ended = trial::run(&kept.plan, false);
+        assert_eq!(ended.violation, None, "{}: {}", path.display(), kept.reason);
+        count += 1;
+    }
+    println!("{count} kept seeds hold");
+}
+
+#[test]
+fn a_seed_is_the_same_run_each_time() {
+    let envelope = Envelope { time_ms: Millis(20_000), ..Envelope::default() };
+    for seed in 0..12 {
+        let plan = draw(Seed(seed), &envelope);
+        let (one, other) = (trial::run(&plan, true), trial::run(&plan, true));
+        assert_eq!(one.violation, None, "seed {seed}");
+        assert_eq!(one.trace, other.trace, "seed {seed}");
+        assert_eq!(one.log, other.log, "seed {seed}: every line of it");
+    }
+}
+
+#[test]
+fn a_log_changes_nothing() {
+    let plan = draw(Seed(3), &Envelope { time_ms: Millis(10_000), ..Envelope::default() });
+    assert_eq!(trial::run(&plan, true).trace, trial::run(&plan, false).trace);
+}
+
+#[test]
+fn different_seeds_are_different_runs() {
+    let envelope = Envelope { time_ms: Millis(5_000), ..Envelope::default() };
+    let traces = (0..10).map(|seed| trial::run(&draw(Seed(seed), &envelope), false).trace);
+    let distinct: std::collections::BTreeSet<u64> = traces.collect();
+    assert_eq!(distinct.len(), 10);
+}
