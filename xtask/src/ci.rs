@@ -98,8 +98,17 @@ fn table(times: &[(String, Duration)]) -> String {
 
 /// What CI runs: the cheap first, and what needs the most building last. Behind them come the
 /// recorded runs of the real nodes that the tests left, for the specification to judge, and chaos.
-const STEPS: &[&[&str]] =
-    &[&["tidy"], &["lint"], &["test"], &["loom"], &["spec"], &["model"], &["mutants", "--quick"]];
+const STEPS: &[&[&str]] = &[
+    &["tidy"],
+    &["lint"],
+    &["test"],
+    &["loom"],
+    &["spec"],
+    &["model"],
+    &["sim", "--seeds", "20", "--agree"],
+    &["sim", "--seeds", "2000", "--from", "1000", "--all-points"],
+    &["mutants", "--quick"],
+];
 
 /// The seeds of the chaos step.
 const CHAOS_SEEDS: [&str; 3] = ["1", "2", "3"];

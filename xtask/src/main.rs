@@ -21,6 +21,7 @@ mod mutants;
 mod mutation;
 mod outcome;
 mod shell;
+mod sim;
 mod spec;
 mod suite;
 mod tidy;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
-use crate::{bench, chaos, ci, demo, doctor, lint, mutants, mutation, spec, suite, tidy};
+use crate::{bench, chaos, ci, demo, doctor, lint, mutants, mutation, sim, spec, suite, tidy};
 
 /// A task that can be asked for.
 pub(crate) struct Verb {
@@ -68,8 +68,14 @@ pub(crate) const VERBS: &[Verb] = &[
         run: suite::model,
     },
     Verb {
+        name: "sim",
+        takes: "[--seeds N] [--from S] [--seed S [--shrink] [--log]] [--twice] [--agree] [...]",
+        about: "run the real replicas by seed in a simulated world, and judge every step",
+        run: sim::run,
+    },
+    Verb {
         name: "spec",
-        takes: "[--full] [--jobs N] [NAME]",
+        takes: "[--full] [--jobs N] [--traces DIR] [NAME]",
         about: "check the TLA+ specifications, their refinements, and that wrong variants fail",
         run: spec::run,
     },

@@ -1,0 +1,125 @@
+//! The verb `sim`: builds the simulator, and hands over to it.
+//!
+//! What a run does is left to `synod-sim`. Flags are checked before the build, so that a typing
+//! error costs no minute. With `--agree` the same seeds run in both profiles, and the claim that a
+//! seed is the same run in every build is held against their trace hashes.
+
+use std::ffi::OsString;
+
+use lexopt::Arg;
+
+use crate::outcome::{Failure, Outcome};
+use crate::shell::Step;
+use crate::workspace::target_dir;
+
+/// The verb.
+pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
+    let (flags, agree) = flags(arguments)?;
+    build(RELEASE)?;
+    if agree {
+        build(DEV)?;
+        return agreement(&flags);
+    }
+    simulator(RELEASE).args(&flags).become_it()
+}
+
+/// Runs the same seeds in both profiles, and compares what they print of their traces.
+fn agreement(flags: &[OsString]) -> Outcome {
+    let mut traces = Vec::new();
+    for profile in [RELEASE, DEV] {
+        let said = simulator(profile).args(flags).capture()?;
+        print!("{said}");
+        let trace = said.lines().find_map(|line| line.split("trace ").nth(1));
+        let trace = trace.map(|words| words.split_whitespace().next().unwrap_or("").to_owned());
+        traces.push(trace.ok_or_else(|| Failure::Internal("no trace was printed".into()))?);
+    }
+    if traces[0] != traces[1] {
+        let detail = format!("sim: the release build traces {}, dev {}", traces[0], traces[1]);
+        return Err(Failure::Found(detail));
+    }
+    println!("sim: both profiles trace {}", traces[0]);
+    Ok(())
+}
+
+fn build(profile: Profile) -> Outcome {
+    println!("building synod-proof ({} profile)", profile.folder);
+    Step::cargo().args(["build", "--locked", "-p", "synod-proof"]).args(profile.flags).run()
+}
+
+fn simulator(profile: Profile) -> Step {
+    let name = format!("synod-sim{}", std::env::consts::EXE_SUFFIX);
+    Step::new(target_dir().join(profile.folder).join(name))
+}
+
+/// Checks the flags, takes out the one that is ours, and gives the others as the simulator takes
+/// them.
+fn flags(arguments: &mut lexopt::Parser) -> Result<(Vec<OsString>, bool), Failure> {
+    let (mut flags, mut agree) = (Vec::new(), false);
+    while let Some(argument) = arguments.next()? {
+        let Arg::Long(name) = argument else { return Err(argument.unexpected().into()) };
+        let name = name.to_owned();
+        if name == "agree" {
+            agree = true;
+        } else if SWITCHES.contains(&name.as_str()) {
+            flags.push(format!("--{name}").into());
+        } else if VALUES.contains(&name.as_str()) {
+            let value = arguments.value()?;
+            flags.extend([format!("--{name}").into(), value]);
+        } else {
+            let known: Vec<String> =
+                VALUES.iter().chain(SWITCHES).map(|flag| format!("--{flag}")).collect();
+            let known = known.join(" ");
+            let reason = format!("unknown flag --{name}; sim takes {known} --agree");
+            return Err(Failure::Usage(reason));
+        }
+    }
+    Ok((flags, agree))
+}
+
+/// How the simulator is built.
+#[derive(Clone, Copy)]
+struct Profile {
+    folder: &'static str,
+    flags: &'static [&'static str],
+}
+
+const RELEASE: Profile = Profile { folder: "release", flags: &["--release"] };
+
+const DEV: Profile = Profile { folder: "debug", flags: &[] };
+
+/// The flags of the simulator that take a value.
+const VALUES: &[&str] = &["seeds", "from", "jobs", "time", "nodes", "seed", "plan"];
+
+/// Those that take none.
+const SWITCHES: &[&str] = &["twice", "all-points", "points", "shrink", "log", "story", "help"];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<(Vec<OsString>, bool), Failure> {
+        flags(&mut lexopt::Parser::from_args(arguments))
+    }
+
+    #[test]
+    fn flags_reach_the_simulator_as_they_were_meant() {
+        let (passed, agree) = read(&["--seeds=7", "--twice", "--agree"]).unwrap();
+        assert_eq!(passed, ["--seeds", "7", "--twice"]);
+        assert!(agree);
+    }
+
+    #[test]
+    fn a_wrong_flag_is_named_before_anything_is_built() {
+        for (wrong, named) in [
+            (&["--sed", "7"][..], "unknown flag --sed; sim takes --seeds"),
+            (&["--seed"], "--seed"),
+            (&["stray"], "stray"),
+        ] {
+            let failure = read(wrong).unwrap_err();
+            assert_eq!(failure.exit_code(), crate::outcome::USAGE);
+            assert!(failure.to_string().contains(named), "{failure}");
+        }
+    }
+}
