@@ -19,7 +19,7 @@ use corruptions::{
 use projection::{Projection, walk};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Slot, To};
+use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Report, Slot, To, Vote};
 use synod_proof::spec::conformance::{Action, Conformance};
 use synod_smr::{CommandBatch, Message, Record};
 use world::{Event, Rough, World, follow, tell, value};
@@ -37,6 +37,8 @@ struct Followed {
     events: usize,
     crashes: u32,
     chosen: u64,
+    /// Promises that tell of one slot that it is chosen.
+    known: usize,
     actions: BTreeMap<&'static str, u64>,
     time: Duration,
 }
@@ -52,10 +54,19 @@ impl Followed {
         self.events += world.events.len();
         self.crashes += world.crashes;
         self.chosen += world.chosen();
+        self.known += world.events.iter().filter(|event| is_of_one_slot(event)).count();
         for (name, count) in conformance.actions() {
             *self.actions.entry(name).or_default() += count;
         }
     }
+}
+
+fn is_of_one_slot(event: &Event) -> bool {
+    let Event::Sent(_, _, Message::Paxos(Paxos::Bound(Bound::Promise { reports, .. }))) = event
+    else {
+        return false;
+    };
+    reports.iter().any(|(_, report)| matches!(report, Report::Chosen(_)))
 }
 
 #[test]
@@ -66,12 +77,12 @@ fn runs_of_real_nodes_conform() {
             all.follow(seed, rough);
         }
     }
-    let Followed { events, crashes, chosen, actions, time } = all;
+    let Followed { events, crashes, chosen, known, actions, time } = all;
     let each = time.as_nanos() / events as u128;
     println!("{events} events, {each} ns each; {crashes} crashes, {chosen} slots; {actions:?}");
     // Runs prove something only if something happens in them.
     assert!(actions.values().all(|count| *count > 1000), "{actions:?}");
-    assert!(chosen > 10_000 && crashes > 5_000);
+    assert!(chosen > 10_000 && crashes > 5_000 && known > 0);
 }
 
 #[test]
@@ -151,8 +162,8 @@ fn three() -> (Conformance, [NodeId; 3]) {
 
 fn promise(ballot: Ballot, chosen: u64, votes: &[(u64, Ballot, Decree<CommandBatch>)]) -> Message {
     let line = |(slot, ballot, decree): &(u64, Ballot, Decree<CommandBatch>)| {
-        let vote = synod_paxos::Vote { ballot: *ballot, decree: decree.clone() };
-        (Slot::new(*slot), synod_paxos::Report::Voted(vote))
+        let vote = Vote { ballot: *ballot, decree: decree.clone() };
+        (Slot::new(*slot), Report::Voted(vote))
     };
     let reports = votes.iter().map(line).collect();
     let (first, chosen) = (Slot::FIRST, Slot::new(chosen));
@@ -298,4 +309,63 @@ fn a_leader_does_not_announce_over_a_slot_where_another_decree_won() {
         "node 1 cannot take Announce: the guard `w[3] = learned[a][w[1]]` fails: \
          ballot 1.1, slot 0: it proposed something else"
     );
+}
+
+/// What leads to an elect that hears, in ballot 2.5, of a vote for value 1 in slot 1, and that
+/// value 2 is chosen there, in ballot 3.2.
+fn copied_behind_its_back() -> Vec<Event> {
+    let [n1, n2, n3, n4, n5] = [1, 2, 3, 4, 5].map(NodeId::new);
+    let [e, f, b, c] = [(1, n1), (1, n2), (2, n5), (3, n2)].map(|(r, n)| Ballot::new(r, n));
+    let promised = |node, ballot| Event::Durable(node, vec![Record::Promised(ballot)]);
+    let told = |node, ballot: Ballot, votes: &[_]| {
+        Event::Sent(node, To::Node(ballot.node()), promise(ballot, 0, votes))
+    };
+    let proposed =
+        |ballot: Ballot, decree| Event::Sent(ballot.node(), To::Peers, accept(ballot, 1, decree));
+    let voted = |node, ballot, decree| Event::Durable(node, vec![vote(ballot, 1, decree)]);
+    let first = [promised(n1, e), promised(n3, e), promised(n4, e), told(n3, e, &[])];
+    let second = [promised(n2, f), promised(n3, f), promised(n5, f), told(n3, f, &[])];
+    let low = (1, e, value(1));
+    let third = [promised(n5, b), promised(n1, b), told(n1, b, std::slice::from_ref(&low))];
+    let last = [promised(n2, c), promised(n1, c), promised(n3, c), told(n1, c, &[low])];
+    let copied = Record::Learned { slot: Slot::new(1), decree: value(2) };
+    first
+        .into_iter()
+        .chain([told(n4, e, &[]), proposed(e, value(1)), voted(n1, e, value(1))])
+        .chain(second)
+        .chain([told(n5, f, &[]), proposed(f, value(2)), voted(n2, f, value(2))])
+        .chain(third)
+        .chain(last)
+        .chain([told(n3, c, &[]), proposed(c, value(2))])
+        .chain([n1, n2, n3].map(|node| voted(node, c, value(2))))
+        .chain([Event::Learned(n2, Slot::new(1), value(2)), Event::Durable(n4, vec![copied])])
+        .chain([promised(n4, b)])
+        .collect()
+}
+
+/// The one proposal that is followed and that the relation does not take. It needs a copied decree
+/// that is durable without the hint behind it, and an elect that is overtaken and does not know.
+#[test]
+fn an_elect_may_propose_what_a_promise_says_is_chosen() {
+    let voters = synod_paxos::Configuration::majority((1..=5).map(NodeId::new)).unwrap();
+    let mut events = copied_behind_its_back();
+    let (elect, ballot) = (NodeId::new(5), Ballot::new(2, NodeId::new(5)));
+    let says = |decree| {
+        let reports = vec![(Slot::new(1), Report::Chosen(decree))];
+        let (first, chosen) = (Slot::FIRST, Slot::FIRST);
+        let told = Bound::Promise { ballot, first, end: None, chosen, reports };
+        Event::Sent(NodeId::new(4), To::Node(elect), Message::Paxos(Paxos::Bound(told)))
+    };
+    let untrue: Vec<_> = events.iter().cloned().chain([says(value(1))]).collect();
+    assert!(follow(&voters, &untrue).is_err(), "another decree is chosen");
+    events.push(says(value(2)));
+    let bound = |decree| Event::Sent(elect, To::Peers, accept(ballot, 1, decree));
+    let other: Vec<_> = events.iter().cloned().chain([bound(value(3))]).collect();
+    assert_eq!(follow(&voters, &other).unwrap_err().1.guard, "d \\in Proposals(P, s)");
+    events.push(bound(value(2)));
+    let conformance = follow(&voters, &events).unwrap();
+    assert_eq!(conformance.chosen(Slot::new(1)), Some(&value(2)));
+    let projection = Projection::of(&events);
+    let refused = walk(&projection.relation(&voters), &projection.actions).unwrap_err();
+    assert_eq!(Some(&refused), projection.actions.last());
 }

@@ -167,6 +167,10 @@ impl World {
             Message::Paxos(message) => self.step(to, Input::Message { from, message }),
             Message::Decrees { first, decrees, .. } => {
                 self.step(to, Input::Decrees { first, decrees });
+                // What is copied may be on disk, and the hint that speaks of it not.
+                if self.draw(4) == 0 {
+                    self.crash(to);
+                }
             }
             Message::Heartbeat(_)
             | Message::Confirm { .. }
