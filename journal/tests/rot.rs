@@ -262,6 +262,19 @@ fn an_older_copy_of_a_file_is_not_believed() {
 }
 
 #[test]
+fn every_flipped_byte_of_what_recovery_wrote_anew() {
+    let (disk, expected) = whole(&[Append(vec![700]), Sync, Append(vec![30, 1]), Sync]);
+    drop(open(&disk).unwrap());
+    let file = path().join("segment-00000001.log");
+    let bytes = disk.contents(&file).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    for at in 4096..used {
+        // What has been streamed is durable, so its rot must never look like a torn write.
+        judge(&tampered(&disk, &file, |bytes| bytes[at] ^= 0xff), &expected);
+    }
+}
+
+#[test]
 fn frames_of_an_earlier_salt_past_the_end_are_not_believed() {
     // A long history, of which the disk keeps the bytes where the file system has reused them.
     let long = [Append(vec![500]), Sync, Append(vec![500]), Sync, Append(vec![500]), Seal];
