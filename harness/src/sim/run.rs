@@ -5,7 +5,7 @@
 
 use super::agenda::Micros;
 use super::plan::{Action, Crash, Plan};
-use super::world::{Event, World};
+use super::world::{Event, World, pace};
 use super::{Address, System, Violation};
 use crate::fault::NodeId;
 use crate::history::History;
@@ -188,7 +188,7 @@ impl<S: System> Simulation<S> {
             }
             Action::Pause(node) => self.world.host_mut(node).pauses += 1,
             Action::ClockRate { node, ppm } => {
-                self.world.host_mut(node).ppm += i64::from(ppm);
+                self.change_rate(node, i64::from(ppm));
                 self.world.weather.note(fault);
             }
             Action::ClockJump { node, ms } => {
@@ -236,9 +236,7 @@ impl<S: System> Simulation<S> {
                 }
             }
             Action::Pause(node) => self.resume(node),
-            Action::ClockRate { node, ppm } => {
-                self.world.host_mut(node).ppm -= i64::from(ppm);
-            }
+            Action::ClockRate { node, ppm } => self.change_rate(node, -i64::from(ppm)),
             Action::Disk { node, fault } => {
                 self.system.disk(node, fault, false, &mut self.world);
             }
@@ -305,6 +303,26 @@ impl<S: System> Simulation<S> {
         for event in others.into_iter().chain(timers) {
             self.world.agenda.put(self.world.now, event);
         }
+    }
+
+    /// Lets a node's clock run at another rate: what is left of its waits is stretched or pressed.
+    fn change_rate(&mut self, node: NodeId, by_ppm: i64) {
+        let (now, host) = (self.world.now, self.world.host_mut(node));
+        let before = pace(host.ppm);
+        host.ppm += by_ppm;
+        let after = pace(host.ppm);
+        self.world.agenda.reschedule(|event, at| match event {
+            Event::Wake { at: Address::Node(whose), by_clock: true, .. } if *whose == node => {
+                let left = u128::from(at.since(now).0) * u128::from(before) / u128::from(after);
+                now.plus(Micros(u64::try_from(left).unwrap_or(u64::MAX)))
+            }
+            Event::Wake { .. }
+            | Event::Deliver { .. }
+            | Event::Begin(_)
+            | Event::Swing(_)
+            | Event::End(_)
+            | Event::Restart { .. } => at,
+        });
     }
 
     /// What a node waits for by its clock comes so much sooner.

@@ -252,12 +252,16 @@ impl<M: Clone, T> World<M, T> {
     }
 }
 
+/// Returns how many microseconds a clock counts in a true second that is so many parts of a
+/// million fast. A clock that stands is one that crawls: a thousandth of the true pace.
+pub(super) fn pace(ppm: i64) -> u64 {
+    const MILLION: i64 = 1_000_000;
+    u64::try_from((MILLION + ppm).max(MILLION / 1_000)).unwrap_or(1)
+}
+
 /// Returns the true length of what a clock that is so many parts of a million fast counts.
 fn on_clock(length: Micros, ppm: i64) -> Micros {
-    const MILLION: i64 = 1_000_000;
-    // A clock that stands is one that crawls: a thousandth of the true pace.
-    let pace = u64::try_from((MILLION + ppm).max(MILLION / 1_000)).unwrap_or(1);
-    Micros(length.0.saturating_mul(1_000_000) / pace)
+    Micros(length.0.saturating_mul(1_000_000) / pace(ppm))
 }
 
 #[cfg(test)]

@@ -79,6 +79,24 @@ impl ConfirmedReads {
         }
     }
 
+    /// Takes a question out: the one that came in this very step, or else the one that waits
+    /// longest.
+    fn refuse(&mut self, step: &Step<'_>, asked: (Connection, RequestId)) {
+        let leader = self.leader(step.node, step.life);
+        let Some(came) = leader.questions.get_mut(&asked) else { return };
+        match step.cause {
+            Cause::Request(_, connection, id) if (connection, id) == asked => came.pop_back(),
+            Cause::Start
+            | Cause::Message(..)
+            | Cause::Request(..)
+            | Cause::Timer(_)
+            | Cause::LinkDown(_)
+            | Cause::Synced
+            | Cause::Disk(_)
+            | Cause::Drain => came.pop_front(),
+        };
+    }
+
     fn answer(&mut self, step: &Step<'_>, asked: (Connection, RequestId)) -> Result<(), String> {
         let leader = self.leader(step.node, step.life);
         let came = leader.questions.get_mut(&asked).and_then(VecDeque::pop_front);
@@ -118,8 +136,7 @@ impl Invariant for ConfirmedReads {
             if matches!(response, Response::Reply(_)) {
                 self.answer(step, (*connection, *id))?;
             } else {
-                let leader = self.leader(step.node, step.life);
-                leader.questions.get_mut(&(*connection, *id)).and_then(VecDeque::pop_front);
+                self.refuse(step, (*connection, *id));
             }
         }
         Ok(())
