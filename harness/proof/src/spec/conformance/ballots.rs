@@ -70,7 +70,7 @@ impl BallotState {
         let promised = self.promises.iter().filter(|promise| !promise.parts.is_empty()).count();
         if promised < quorum {
             let found = format!("ballot {ballot}, slot {slot}: {promised} of {quorum} promised");
-            return fails(Action::Phase2a, "{m.acc : m \\in P} = p", found);
+            return fails(Action::Phase2a, "{m.acc : m \\in Q} = p", found);
         }
         let reports = self.reports((ballot, slot), state);
         if reports.len() < quorum {

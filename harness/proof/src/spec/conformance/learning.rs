@@ -41,7 +41,7 @@ impl Conformance {
         }
         let Some(action) = self.road(place, slot, state) else {
             let found = format!("slot {slot}: no vote counted, no announcement, nobody to ask");
-            return fails(Action::Learn, "Choose \\/ Learn \\/ Copy", found);
+            return fails(Action::Choose, "\\E w \\in accepts : Choose(a, w)", found);
         };
         self.take(action);
         if let Some(state) = self.slots.get_mut(&slot) {

@@ -101,7 +101,7 @@ impl Conformance {
         self.is_of_this_life(Action::Phase2a, place, ballot)?;
         let Some(of) = self.ballots.get_mut(&ballot) else {
             let found = format!("ballot {ballot}, slot {slot}: nobody was asked to promise");
-            return fails(Action::Phase2a, "{m.acc : m \\in P} = p", found);
+            return fails(Action::Phase2a, "{m.acc : m \\in Q} = p", found);
         };
         of.allows(self.quorums.0, (ballot, slot), decree, state)?;
         // What was announced is held against this proposal when it is announced again.
@@ -173,7 +173,7 @@ impl Conformance {
             return Ok(());
         }
         let found = format!("ballot {ballot} was led before a crash: retired up to {retired}");
-        fails(action, "no ballot is led twice", found)
+        fails(action, "b > Promised(a)", found)
     }
 
     /// Checks that what a recovery found holds every promise and vote that was durable.
