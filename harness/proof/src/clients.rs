@@ -159,7 +159,7 @@ impl SimClient {
             let bytes = encode_request(&request);
             let length = bytes.len();
             let to = Address::Node(synod_harness::fault::NodeId(to.number()));
-            sky.send(self.address(), to, Parcel { life: 0, bytes }, length);
+            sky.send(self.address(), to, Parcel { life: 0, number: 0, bytes }, length);
         }
         if let Some(at) = effects.wake_at
             && self.wake != Some(at)

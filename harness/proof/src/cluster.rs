@@ -53,6 +53,12 @@ impl Cluster {
         }
     }
 
+    /// Has the story of the run written; to be asked for before any node starts.
+    pub fn keep_story(&mut self) {
+        let voters = Configuration::majority(self.hosts.iter().map(Host::node));
+        self.court.keep_story(voters.expect("a plan has from one to seven nodes"));
+    }
+
     /// Lets every client begin its first operation.
     pub fn begin(&mut self, sky: &mut Sky) {
         for number in 0..self.clients.len() {

@@ -5,17 +5,21 @@
 
 use synod_harness::sim::Violation;
 use synod_paxos::{Configuration, NodeId};
+use synod_smr::{Message, Replica};
 
 use crate::host::Sky;
 use crate::invariants::{self, Invariant};
 use crate::sometimes::Sightings;
 use crate::step::Step;
 use crate::storage::Found;
+use crate::store::Store;
+use crate::story::Story;
 
 /// Who judges a cluster.
 pub struct Court {
     invariants: Vec<Box<dyn Invariant>>,
     objection: Option<Violation>,
+    story: Option<Story>,
     /// The points of interest that were seen.
     pub sightings: Sightings,
 }
@@ -25,7 +29,32 @@ impl Court {
     #[must_use]
     pub fn new(voters: &Configuration) -> Self {
         let invariants = invariants::all(voters);
-        Self { invariants, objection: None, sightings: Sightings::default() }
+        Self { invariants, objection: None, story: None, sightings: Sightings::default() }
+    }
+
+    /// Has the story of the run written, from its beginning on.
+    pub fn keep_story(&mut self, voters: Configuration) {
+        self.story = Some(Story::new(voters));
+    }
+
+    /// Tells the story, if it was kept.
+    pub fn tell_story<'a>(
+        &self,
+        replicas: impl Iterator<Item = &'a Replica<Store>>,
+    ) -> Option<String> {
+        self.story.as_ref().map(|story| story.tell(replicas))
+    }
+
+    /// Numbers a message that leaves a node; 0 for one that no story is told of.
+    pub fn on_parcel(&mut self, from: NodeId, to: NodeId, message: &Message) -> u64 {
+        self.story.as_mut().map_or(0, |story| story.on_parcel(from, to, message))
+    }
+
+    /// Hears the number of the message that the next step takes.
+    pub fn on_arrival(&mut self, number: u64) {
+        if let Some(story) = &mut self.story {
+            story.on_arrival(number);
+        }
     }
 
     /// Hears of a recovery, before the first step of that life.
@@ -37,6 +66,9 @@ impl Court {
             }
         }
         self.sightings.on_recovery(found);
+        if let Some(story) = &mut self.story {
+            story.on_recovery(node, found);
+        }
     }
 
     /// Hears of a step.
@@ -49,6 +81,9 @@ impl Court {
             }
         }
         self.sightings.on_step(step);
+        if let Some(story) = &mut self.story {
+            story.on_step(step);
+        }
         sky.say(|| told(step));
     }
 
@@ -85,7 +120,7 @@ fn told(step: &Step<'_>) -> String {
         line.push_str(&format!(", writes {record:?}"));
     }
     for (to, message) in step.sent {
-        if !matches!(message, synod_smr::Message::Heartbeat(_)) {
+        if !matches!(message, Message::Heartbeat(_)) {
             line.push_str(&format!(", to {to:?}: {message:?}"));
         }
     }

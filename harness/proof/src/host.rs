@@ -28,6 +28,8 @@ use crate::store::Store;
 pub struct Parcel {
     /// The life of the sender; 0 for clients.
     pub life: u64,
+    /// Under which number the story knows it; 0 if it does not.
+    pub number: u64,
     /// The frame.
     pub bytes: Bytes,
 }
@@ -217,6 +219,7 @@ impl Host {
         }
         match decode_message(&parcel.bytes) {
             Ok(message) => {
+                court.on_arrival(parcel.number);
                 let cause = Cause::Message(from, Kind::of(&message));
                 self.step(Input::Message { from, message }, cause, &[], sky, court);
             }
@@ -349,8 +352,8 @@ impl Host {
         }
         self.set_timers(sky);
         self.answer(&replies, sky);
-        self.send_all(&sent, sky);
-        self.read_log(sky);
+        self.send_all(&sent, sky, court);
+        self.read_log(sky, court);
         if let Some(batch) = batch {
             self.write(batch, sky, court);
         }
@@ -396,12 +399,12 @@ impl Host {
             let bytes = encode_response(*id, response);
             let client = u32::try_from(connection.0).expect("connections are clients' numbers");
             let length = bytes.len();
-            let parcel = Parcel { life: 0, bytes };
+            let parcel = Parcel { life: 0, number: 0, bytes };
             sky.send(self.address(), Address::Client(client), parcel, length);
         }
     }
 
-    fn send_all(&self, sent: &[(To, Message)], sky: &mut Sky) {
+    fn send_all(&self, sent: &[(To, Message)], sky: &mut Sky, court: &mut Court) {
         let Some(process) = &self.process else { return };
         let life = process.storage.incarnation();
         for (to, message) in sent {
@@ -411,21 +414,22 @@ impl Host {
                 To::Peers => &self.nodes[..],
             };
             for receiver in receivers.iter().filter(|receiver| **receiver != self.node) {
-                let parcel = Parcel { life, bytes: bytes.clone() };
+                let number = court.on_parcel(self.node, *receiver, message);
+                let parcel = Parcel { life, number, bytes: bytes.clone() };
                 let to = Address::Node(Place(receiver.number()));
                 sky.send(self.address(), to, parcel, bytes.len());
             }
         }
     }
 
-    fn read_log(&mut self, sky: &mut Sky) {
+    fn read_log(&mut self, sky: &mut Sky, court: &mut Court) {
         let Some(process) = &mut self.process else { return };
         let wishes: Vec<_> = process.effects.log_reads().collect();
         let mut found = Vec::new();
         for wish in wishes {
             found.extend(process.storage.read(wish).map(|message| (To::Node(wish.to), message)));
         }
-        self.send_all(&found, sky);
+        self.send_all(&found, sky, court);
     }
 
     /// A node that was asked to end does so once it has handed over.

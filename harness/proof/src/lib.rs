@@ -16,4 +16,5 @@ pub mod spec;
 pub mod step;
 pub mod storage;
 pub mod store;
+pub mod story;
 pub mod trial;

@@ -20,6 +20,9 @@ use synod_smr::{Batch, LogRead, Message, Record};
 /// The segments are small, so that a minute sees several.
 pub const SEGMENT_BYTES: u64 = 64 << 10;
 
+/// The most batches under way: one that is written and waits for its sync, and the next one.
+pub const BATCHES_MAX: usize = 2;
+
 /// With less room for work than this the disk counts as full.
 const FULL_BELOW_BYTES: u64 = 12 << 10;
 

@@ -33,12 +33,18 @@ pub struct Ended {
     pub time: Micros,
     /// What happened, line by line, if it was asked for.
     pub log: Vec<String>,
+    /// The steps of Paxos as commands for nodes of the core alone, if they were asked for.
+    pub story: Option<String>,
 }
 
-/// Runs a plan to its end.
+/// Runs a plan to its end; `keep_log` asks for all that can be told of it.
 #[must_use]
 pub fn run(plan: &Plan, keep_log: bool) -> Ended {
-    let mut simulation = Simulation::new(plan.clone(), Cluster::new(plan));
+    let mut cluster = Cluster::new(plan);
+    if keep_log {
+        cluster.keep_story();
+    }
+    let mut simulation = Simulation::new(plan.clone(), cluster);
     if keep_log {
         simulation.parts().1.keep_log();
     }
@@ -53,6 +59,7 @@ pub fn run(plan: &Plan, keep_log: bool) -> Ended {
         trace: sky.trace(),
         time: sky.now(),
         log: sky.take_log(),
+        story: cluster.court.tell_story(cluster.replicas()),
     }
 }
 

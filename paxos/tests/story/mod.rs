@@ -158,10 +158,10 @@ impl Story {
         &self.nodes[&NodeId::new(node)].core
     }
 
-    /// Returns the decrees of the chosen prefix, `-` for Noop.
+    /// Returns the decrees of the chosen prefix that are still here, `-` for Noop.
     pub(crate) fn chosen(&self, node: u16) -> String {
         let core = self.core(node);
-        let slots = 0..core.chosen().number();
+        let slots = core.log().base().number()..core.chosen().number();
         slots.map(|slot| letter(core.log().decree(Slot::new(slot)).unwrap())).collect()
     }
 

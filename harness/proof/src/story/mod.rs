@@ -1,0 +1,236 @@
+//! The story of a run: commands that lead nodes of the core alone through the same steps.
+//!
+//! The words are those of `paxos/tests/story`, so a story is a transcript that can be put beside
+//! the others. Only what Paxos sees is told: sessions, reads, heartbeats, and who campaigns when,
+//! belong to the replica around it. The claim kept true: no step is guessed. What a replica gave
+//! its core is inferred, tried on a core of the story's own, and believed only if that one then
+//! equals the replica's, wrote the same records and sent the same messages; where nothing fits, the
+//! story says so and ends.
+
+mod page;
+mod shadow;
+
+use std::collections::BTreeMap;
+
+use synod_paxos::multi::leader::Leader;
+use synod_paxos::{Ballot, Configuration, Decree, Message as Paxos, NodeId, Slot};
+use synod_smr::command::CommandBatch;
+use synod_smr::{Message, Replica, Timer};
+
+use crate::step::{Cause, Step};
+use crate::storage::Found;
+use crate::store::Store;
+use page::Page;
+use shadow::Shadow;
+
+/// Writes the story of a run while it goes on.
+pub struct Story {
+    voters: Configuration,
+    shadows: BTreeMap<NodeId, Shadow>,
+    parcels: Vec<Parcel>,
+    /// The parcel that the next step takes.
+    arrived: Option<usize>,
+    events: Vec<Event>,
+    /// Why no more is told.
+    ended: Option<String>,
+}
+
+/// A message of one node to another.
+struct Parcel {
+    from: NodeId,
+    to: NodeId,
+    content: Content,
+    /// How often the receiver's core took it.
+    taken: u32,
+}
+
+/// What of a message concerns the core.
+enum Content {
+    Paxos(Paxos<CommandBatch>),
+    Decrees(Slot, Vec<Decree<CommandBatch>>),
+}
+
+/// What happened.
+enum Event {
+    /// The simulated second began.
+    Second(u64),
+    /// A node took these, in one step.
+    Step(NodeId, Vec<Act>),
+    /// A Paxos message is under way.
+    Sent(usize),
+    /// A node is back, with so many records that nobody had synced.
+    Back(NodeId, usize),
+}
+
+/// What a node's core was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Act {
+    /// A Paxos message.
+    Hear(usize),
+    /// Decrees that are chosen.
+    Learn(usize),
+    Campaign(Ballot),
+    Propose(CommandBatch),
+    Resend,
+    Resign,
+    Forget(Slot),
+    Sync,
+}
+
+impl Story {
+    /// Begins with a cluster that never ran.
+    #[must_use]
+    pub fn new(voters: Configuration) -> Self {
+        Self {
+            voters,
+            shadows: BTreeMap::new(),
+            parcels: Vec::new(),
+            arrived: None,
+            events: Vec::new(),
+            ended: None,
+        }
+    }
+
+    /// Hears what a node's journal gave back.
+    pub fn on_recovery(&mut self, node: NodeId, found: &Found) {
+        if self.ended.is_some() {
+            return;
+        }
+        if let Some(shadow) = self.shadows.get(&node) {
+            match found.records.len().checked_sub(shadow.durable()) {
+                Some(lucky) => self.events.push(Event::Back(node, lucky)),
+                None => self.end(format!("node {node} lost records that were synced")),
+            }
+        }
+        let life = self.shadows.get(&node).map_or(1, |shadow| shadow.life() + 1);
+        let shadow = Shadow::recover(node, life, self.voters.clone(), &found.records);
+        self.shadows.insert(node, shadow);
+    }
+
+    /// Numbers a message that leaves; 0 for one that the story need not know.
+    pub fn on_parcel(&mut self, from: NodeId, to: NodeId, message: &Message) -> u64 {
+        let content = match message {
+            Message::Paxos(message) => Content::Paxos(message.clone()),
+            Message::Decrees { first, decrees, .. } => Content::Decrees(*first, decrees.clone()),
+            Message::Heartbeat(_)
+            | Message::Confirm { .. }
+            | Message::Confirmed { .. }
+            | Message::Fetch { .. } => return 0,
+        };
+        if self.ended.is_some() {
+            return 0;
+        }
+        if matches!(content, Content::Paxos(_)) {
+            self.events.push(Event::Sent(self.parcels.len()));
+        }
+        self.parcels.push(Parcel { from, to, content, taken: 0 });
+        self.parcels.len() as u64
+    }
+
+    /// Hears the number of the message that the next step takes.
+    pub fn on_arrival(&mut self, number: u64) {
+        self.arrived = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    }
+
+    /// Hears of a step.
+    pub fn on_step(&mut self, step: &Step<'_>) {
+        let arrived = self.arrived.take();
+        if self.ended.is_some() {
+            return;
+        }
+        let Some(shadow) = self.shadows.get(&step.node) else {
+            return self.end(format!("node {} was never started", step.node));
+        };
+        let fits = self.candidates(step, arrived).into_iter().find_map(|given| {
+            let mut shadow = shadow.clone();
+            let acts = shadow.follow(given, step, &self.parcels)?;
+            Some((shadow, acts))
+        });
+        match fits {
+            Some((shadow, acts)) => self.believe(step, shadow, acts),
+            None => self.end(format!("node {} takes {:?}: no words for it", step.node, step.cause)),
+        }
+    }
+
+    /// Tells the story, and at its end how the replicas that run stand.
+    #[must_use]
+    pub fn tell<'a>(&self, replicas: impl Iterator<Item = &'a Replica<Store>>) -> String {
+        let window = self.shadows.values().next().map_or(1, Shadow::window);
+        let mut page = Page::new(self.voters.voters().len(), window);
+        for event in &self.events {
+            page.write(event, &self.parcels);
+        }
+        if let Some(reason) = &self.ended {
+            page.remark(&format!("Here the story ends: {reason}."));
+        }
+        let mut cores: BTreeMap<NodeId, _> =
+            self.shadows.iter().map(|(node, shadow)| (*node, shadow.core())).collect();
+        if self.ended.is_none() {
+            cores.extend(replicas.map(|replica| (replica.paxos().me(), replica.paxos())));
+        }
+        page.show(cores.values().copied());
+        page.finish()
+    }
+
+    /// Lists what the replica may have given its core first, the likeliest first.
+    fn candidates(&self, step: &Step<'_>, arrived: Option<usize>) -> Vec<Option<Act>> {
+        match step.cause {
+            Cause::Message(..) => match arrived.map(|parcel| (parcel, &self.parcels[parcel])) {
+                None => vec![None],
+                // It may have been refused: a Prepare by the content, an Accept for want of room.
+                Some((parcel, Parcel { content: Content::Paxos(_), .. })) => {
+                    vec![Some(Act::Hear(parcel)), None]
+                }
+                Some((_, Parcel { content: Content::Decrees(_, decrees), .. }))
+                    if decrees.is_empty() =>
+                {
+                    vec![None]
+                }
+                Some((parcel, _)) => vec![Some(Act::Learn(parcel))],
+            },
+            // Every other tick sends again.
+            Cause::Timer(Timer::Heartbeat) => vec![None, Some(Act::Resend)],
+            Cause::Synced => vec![Some(Act::Sync)],
+            Cause::Start
+            | Cause::Request(..)
+            | Cause::Timer(Timer::Campaign)
+            | Cause::LinkDown(_)
+            | Cause::Disk(_)
+            | Cause::Drain => vec![None],
+        }
+    }
+
+    fn believe(&mut self, step: &Step<'_>, shadow: Shadow, acts: Vec<Act>) {
+        self.shadows.insert(step.node, shadow);
+        if acts.is_empty() {
+            return;
+        }
+        for act in &acts {
+            if let Act::Hear(parcel) | Act::Learn(parcel) = act {
+                self.parcels[*parcel].taken += 1;
+            }
+        }
+        let second = step.now.0 / 1_000_000;
+        let begun = self.events.iter().rev().find_map(|event| match event {
+            Event::Second(second) => Some(*second),
+            Event::Step(..) | Event::Sent(_) | Event::Back(..) => None,
+        });
+        if begun != Some(second) {
+            self.events.push(Event::Second(second));
+        }
+        self.events.push(Event::Step(step.node, acts));
+    }
+
+    fn end(&mut self, reason: String) {
+        self.ended.get_or_insert(reason);
+    }
+}
+
+/// Says what a node is beside an acceptor, as a story does.
+fn role<V>(leader: &Leader<V>) -> &'static str {
+    match leader {
+        Leader::Idle => "",
+        Leader::Preparing(_) => ", an elect",
+        Leader::Leading(_) => ", a leader",
+    }
+}
