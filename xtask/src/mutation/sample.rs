@@ -1,5 +1,7 @@
 //! A mutant, and the draw of a sample that anybody can repeat from its seed.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// One small change that the tool would make.
@@ -39,33 +41,37 @@ impl Mutant {
 }
 
 /// Draws `count` mutants, or all if there are fewer, and gives them in the order of their places.
+///
+/// Each has a lot that hangs on the seed and its own name alone: a change of the code changes what
+/// is drawn only where it changes mutants, so the survivors that are known stay those of the sample.
 pub(super) fn draw(mut mutants: Vec<Mutant>, count: usize, seed: u64) -> Vec<Mutant> {
     mutants.sort();
-    let mut dice = Dice(seed);
-    for at in (1..mutants.len()).rev() {
-        mutants.swap(at, dice.below(at + 1));
+    let mut namesakes: BTreeMap<String, u64> = BTreeMap::new();
+    let mut lots: Vec<(u64, Mutant)> = Vec::new();
+    for mutant in mutants {
+        let name = mutant.lasting_name();
+        let lot = lot(seed, &name, *namesakes.entry(name.clone()).or_default());
+        *namesakes.entry(name).or_default() += 1;
+        lots.push((lot, mutant));
     }
-    mutants.truncate(count);
-    mutants.sort();
-    mutants
+    lots.sort();
+    lots.truncate(count);
+    let mut drawn: Vec<Mutant> = lots.into_iter().map(|(_, mutant)| mutant).collect();
+    drawn.sort();
+    drawn
 }
 
-/// The generator of Steele, Lea and Flood (2014), known as SplitMix64.
-struct Dice(u64);
+fn lot(seed: u64, name: &str, namesake: u64) -> u64 {
+    let start = mix(mix(seed) ^ namesake);
+    name.bytes().fold(start, |state, byte| mix(state ^ u64::from(byte)))
+}
 
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// The lean towards small numbers is below one in a billion for any list of mutants.
-    fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound).unwrap_or(u64::MAX);
-        usize::try_from(self.next() % bound).unwrap_or(0)
-    }
+/// The finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
+fn mix(number: u64) -> u64 {
+    let mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
@@ -73,6 +79,7 @@ pub(super) mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use std::collections::BTreeSet;
 
     /// Makes a mutant as the tool would describe it.
     pub(crate) fn mutant(line: u64, change: &str) -> Mutant {
@@ -105,9 +112,24 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_dice_are_those_of_the_paper() {
-        let mut dice = Dice(1_234_567);
-        assert_eq!(dice.next(), 6_457_827_717_110_365_317);
-        assert_eq!(dice.next(), 3_203_168_211_198_807_973);
+    fn a_change_of_the_code_leaves_the_rest_of_the_sample_alone() {
+        let change = |number: u64| format!("replace {} in f", number % 150);
+        let all: Vec<Mutant> = (1..200).map(|line| mutant(line, &change(line))).collect();
+        let drawn = draw(all.clone(), 20, 7);
+        let moved = all.iter().filter(|it| !it.name.ends_with(" 3 in f"));
+        let moved: Vec<Mutant> = moved.map(|it| mutant(it.line + 9, &change(it.line))).collect();
+        let names = |drawn: &[Mutant]| -> BTreeSet<String> {
+            drawn.iter().map(Mutant::lasting_name).collect()
+        };
+        let (before, after) = (names(&drawn), names(&draw(moved, 20, 7)));
+        assert!(before.difference(&after).all(|name| name.ends_with(" 3 in f")));
+    }
+
+    #[test]
+    fn the_lots_are_the_same_everywhere() {
+        assert_eq!(mix(0), 0xE220_A839_7B1D_CDAF);
+        assert_ne!(lot(1, "a", 0), lot(1, "a", 1), "namesakes are drawn apart");
+        assert_ne!(lot(1, "a", 0), lot(2, "a", 0));
+        assert_ne!(lot(1, "a", 0), lot(1, "b", 0));
     }
 }
