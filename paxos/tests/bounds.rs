@@ -1,4 +1,4 @@
-//! Whatever can grow has a bound: what becomes of promises, messages, slots and rounds at theirs.
+//! What the papers leave out: whatever can grow has a bound, and whoever is broken is not believed.
 //!
 //! One node is fed by hand. The claims of the papers are left to `paper.rs`, where bounds play no
 //! part, and all orders of events to the model, whose worlds are too small to reach them.
@@ -7,8 +7,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use synod_paxos::ballot::ROUND_STEP_MAX;
-use synod_paxos::effects::{ACCEPT_BYTES_MAX, ACCEPT_RUN_MAX};
-use synod_paxos::multi::accepted::PROMISE_BYTES_MAX;
+use synod_paxos::effects::ACCEPT_RUN_MAX;
 use synod_paxos::{
     Ballot, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId,
     Record, Recovery, Report, Slot, To, Value, Vote,
@@ -169,8 +168,7 @@ fn small(count: usize) -> impl Iterator<Item = Block> {
 #[test]
 fn a_promise_is_cut_where_it_grows_too_long() {
     let mut world = World::new();
-    let half = PROMISE_BYTES_MAX / 2;
-    world.accept([half, half, 1, PROMISE_BYTES_MAX + 1, 1].map(|bytes| Block('b', bytes)));
+    world.accept([MIB, MIB, 1, 2 * MIB + 1, 1].map(|bytes| Block('b', bytes)));
     let ballot = Ballot::new(2, OTHER);
     assert_eq!(world.prepare(ballot, 0), Some((vec![0, 1], Some(Slot::new(2)))));
     assert_eq!(world.prepare(ballot, 2), Some((vec![2], Some(Slot::new(3)))));
@@ -211,8 +209,7 @@ fn proposals_of_one_moment_travel_together_up_to_a_count() {
 #[test]
 fn proposals_of_one_moment_travel_together_up_to_a_size() {
     let mut world = World::leading(all_of_three());
-    let half = ACCEPT_BYTES_MAX / 2;
-    let sent = world.propose_all([half, half, 1, 2 * MIB].map(|bytes| Block('b', bytes)));
+    let sent = world.propose_all([MIB / 2, MIB / 2, 1, 2 * MIB].map(|bytes| Block('b', bytes)));
     assert_eq!(runs(&sent), [(To::Peers, 0, 2), (To::Peers, 2, 1), (To::Peers, 3, 1)]);
 }
 
@@ -334,6 +331,68 @@ fn a_node_says_what_it_waits_for() {
     world.vote(PEER, 0, 1);
     assert!(!world.node.is_pending());
     assert_eq!(world.node.chosen(), Slot::new(1));
+}
+
+#[test]
+fn a_leader_is_settled_once_it_knows_all_that_its_promises_reported() {
+    let mut world = World::new();
+    world.step(Input::Campaign { above: Ballot::ZERO });
+    world.hear(PEER, promise(world.ballot(), 0, None, vec![(1, 'x')]));
+    assert!(world.node.leader().leads().is_some());
+    assert!(!world.node.is_settled() && world.node.is_pending(), "slots 0 and 1 may be chosen");
+    world.vote(PEER, 0, 1);
+    assert!(!world.node.is_settled());
+    world.vote(PEER, 1, 2);
+    assert!(world.node.is_settled());
+}
+
+#[test]
+fn a_promise_by_an_accept_is_recorded_although_nothing_is_voted_for() {
+    let mut world = World::new();
+    let (first, decrees) = (Slot::FIRST, vec![Decree::Value(Block('c', 1))]);
+    world.step(Input::Decrees { first, decrees });
+    world.accept([Block('x', 1)]);
+    assert!(world.records.contains(&Record::Promised(THEIRS)), "{:?}", world.records);
+    assert!(world.sent.is_empty(), "another decree is chosen there");
+    assert_eq!(world.prepare(THEIRS, 0), Some((vec![], None)), "what is chosen is not reported");
+    let again = Ballot::new(2, PEER);
+    let accept = |chosen| {
+        let (ballot, first) = (again, Slot::new(1));
+        Message::Free(Free::Accept { ballot, first, decrees: vec![Decree::Noop], chosen })
+    };
+    world.records.clear();
+    world.hear(PEER, accept(Slot::FIRST));
+    let (ballot, slot) = (again, Slot::new(1));
+    let vote = Record::Accepted { ballot, slot, decree: Decree::Noop };
+    assert_eq!(world.records, [vote], "a vote promises by itself");
+}
+
+#[test]
+#[should_panic(expected = "two decrees are chosen in slot 0")]
+fn a_decree_that_contradicts_what_is_chosen_stops_the_node() {
+    let mut world = World::new();
+    for name in ['a', 'b'] {
+        let (first, decrees) = (Slot::FIRST, vec![Decree::Value(Block(name, 1))]);
+        world.step(Input::Decrees { first, decrees });
+    }
+}
+
+#[test]
+fn decrees_behind_a_gap_are_left_alone_and_known_ones_may_come_again() {
+    let mut world = World::new();
+    world.accept(['a', 'b', 'c'].map(|name| Block(name, 1)));
+    let decrees = |first, names: &[char]| Input::Decrees {
+        first: Slot::new(first),
+        decrees: names.iter().map(|name| Decree::Value(Block(*name, 1))).collect(),
+    };
+    world.step(decrees(2, &['z']));
+    assert_eq!(world.node.chosen(), Slot::FIRST, "slots 0 and 1 are not known to be chosen");
+    assert_eq!(world.node.log().decree(Slot::new(2)), Some(&Decree::Value(Block('c', 1))));
+    world.step(decrees(0, &['a', 'y', 'z']));
+    assert_eq!(world.node.chosen(), Slot::new(3));
+    world.step(decrees(0, &['a', 'y', 'z', 'd']));
+    assert_eq!(world.node.chosen(), Slot::new(4));
+    assert_eq!(world.node.log().decree(Slot::new(1)), Some(&Decree::Value(Block('y', 1))));
 }
 
 #[test]
