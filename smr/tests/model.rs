@@ -171,6 +171,49 @@ fn a_leader_that_comes_back() {
 }
 
 #[test]
+fn a_command_tried_again_after_a_crash() {
+    let witnesses: [Witness; 2] = [
+        ("the second attempt finds the first applied", |state| {
+            state.stages() == [Stage::Answered; 2] && state.has_crashed(0)
+        }),
+        ("the first attempt is lost, and the second is answered", |state| {
+            state.stages() == [Stage::Lost, Stage::Answered]
+        }),
+    ];
+    let asks = vec![write(0, 1), write(0, 1)];
+    explore("1 command twice, 1 crash", Scenario { asks, ..crash(0, &witnesses) }, 4_265);
+}
+
+#[test]
+fn a_read_a_rival_and_a_crash() {
+    let witnesses: [Witness; 2] = [
+        ("a voter that restarted elects the rival", |state| {
+            state.stages() == [Stage::Refused, Stage::Answered] && state.has_crashed(2)
+        }),
+        ("the read is lost with its leader", |state| {
+            state.stages() == [Stage::Lost, Stage::Answered]
+        }),
+    ];
+    let scenario = Scenario { crashes: 1, ..rival(&[read(0), write(1, 1)], &witnesses) };
+    explore("1 read, a rival's write, 1 crash", scenario, 3_199);
+}
+
+#[test]
+fn a_leader_that_is_elected_again() {
+    let witnesses: [Witness; 2] = [
+        ("it reads the rival's write", |state| {
+            state.stages() == [Stage::Answered; 2] && state.leads(0, 3)
+        }),
+        ("it refused the reader before that", |state| {
+            state.stages()[0] == Stage::Refused && state.leads(0, 3)
+        }),
+    ];
+    let campaigns = vec![1, 1, 0];
+    let scenario = Scenario { campaigns, ..rival(&[read(0), write(1, 1)], &witnesses) };
+    explore("1 read, a rival's write, 3 elections", scenario, 3_785);
+}
+
+#[test]
 fn larger_bounds_where_asked_for() {
     if !is_large() {
         println!("skipped: SYNOD_MODEL=large explores the larger bounds");

@@ -81,9 +81,9 @@ impl Scenario {
         let mut world = World::new(self.nodes, &self.voters, self.crashes);
         world.campaign(0);
         world.calm();
-        world.step(0, [request(0, RequestBody::Open { nonce: 0 })]);
+        world.ask(0, request(0, RequestBody::Open { nonce: 0 }));
         world.calm();
-        let mut replies = world.step(0, [request(0, write(FIRST))]);
+        let mut replies = world.ask(0, request(0, write(FIRST)));
         replies.extend(world.calm());
         let acknowledged = Response::Reply(Bytes::from_static(&[FIRST]));
         assert!(replies.iter().any(|(_, _, response)| *response == acknowledged), "{replies:?}");
@@ -137,7 +137,7 @@ impl Scenario {
             What::Write(value) => write(value),
         };
         let connection = u64::try_from(number).unwrap();
-        let replies = state.world.step(place, [request(connection, body)]);
+        let replies = state.world.ask(place, request(connection, body));
         state.history.on_ask(&self.asks, number);
         // A node that does not lead sends the client away, and nothing has happened.
         let away = replies.iter().any(|(_, _, response)| {

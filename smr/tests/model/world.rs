@@ -151,6 +151,17 @@ impl World {
         self.step(place, ticks(PATIENCE).chain(beats).chain(fires).chain(self.cuts(place)))
     }
 
+    /// Hands a replica a client's request. A leader is asked while its links work: a moment later
+    /// they may be cut, and before that it sends clients away.
+    pub(crate) fn ask(&mut self, place: usize, request: Input) -> Vec<Reply> {
+        let status = self.nodes[place].replica.status();
+        if status.leads.is_none() || status.content {
+            return self.step(place, [request]);
+        }
+        let beats = self.peers(place).map(|peer| beat(peer, place, Ballot::ZERO));
+        self.step(place, beats.chain([request]).chain(self.cuts(place)))
+    }
+
     /// Tells whether some voter promised a ballot above that in which a node leads.
     pub(crate) fn is_superseded(&self, place: usize) -> bool {
         let mine = self.nodes[place].replica.status().leads;
