@@ -6,8 +6,6 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use synod_paxos::ballot::ROUND_STEP_MAX;
-use synod_paxos::effects::ACCEPT_RUN_MAX;
 use synod_paxos::{
     Ballot, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId,
     Record, Recovery, Report, Slot, To, Value, Vote,
@@ -200,8 +198,8 @@ fn an_elect_asks_for_the_rest_of_a_promise_that_was_cut() {
 #[test]
 fn proposals_of_one_moment_travel_together_up_to_a_count() {
     let mut world = World::leading(all_of_three());
-    let sent = world.propose_all(small(ACCEPT_RUN_MAX + 1));
-    let max = ACCEPT_RUN_MAX;
+    let max = 64;
+    let sent = world.propose_all(small(max + 1));
     assert_eq!(runs(&sent), [(To::Peers, 0, max), (To::Peers, max as u64, 1)]);
     assert_eq!(runs(&world.propose_all(small(2))), [(To::Peers, max as u64 + 1, 2)]);
 }
@@ -298,9 +296,10 @@ fn a_vote_that_replaces_another_takes_its_place() {
 #[test]
 fn the_ballot_of_a_broken_sender_is_not_heard() {
     let mut world = World::new();
-    let far = Ballot::new(ROUND_STEP_MAX + 1, PEER);
+    let step_max = 4_294_967_296;
+    let far = Ballot::new(step_max + 1, PEER);
     assert_eq!(world.prepare(far, 0), None, "no cluster has come so far in one step");
-    let just = Ballot::new(ROUND_STEP_MAX, PEER);
+    let just = Ballot::new(step_max, PEER);
     assert_eq!(world.prepare(just, 0), Some((vec![], None)));
     assert_eq!(world.node.seen(), just);
     let message = Message::Bound(Bound::Prepare { ballot: just.next(OTHER), first: Slot::FIRST });
@@ -462,6 +461,13 @@ fn what_holds_the_same_back_is_equal_and_hashes_alike() {
     assert_ne!(node, other);
     assert_ne!(batch, other_batch);
     assert_ne!(hash(&node), hash(&other));
+}
+
+#[test]
+fn slots_are_counted_up_to_a_number_that_no_log_reaches() {
+    let (early, late) = (Slot::new(3), Slot::new(10));
+    assert_eq!((late.past(early), early.past(late), early.plus(7)), (7, 0, late));
+    assert_eq!(Slot::NUMBER_MAX, 72_057_594_037_927_936, "two to the 56th");
 }
 
 #[test]

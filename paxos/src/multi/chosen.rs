@@ -39,19 +39,17 @@ impl ChosenPrefix {
         }
     }
 
-    /// Extends the prefix over all that is known, and tells whether it grew.
+    /// Extends the prefix over all that is known.
     ///
     /// `counted` says in which slots this node, as leader, counted a quorum.
     pub(crate) fn advance<V: Value>(
         &mut self,
         log: &AcceptedLog<V>,
         counted: impl Fn(Slot) -> bool,
-    ) -> bool {
-        let before = self.end;
+    ) {
         while self.is_known(log) || counted(self.end) {
             self.end = self.end.next();
         }
-        self.end > before
     }
 
     fn is_known<V: Value>(&self, log: &AcceptedLog<V>) -> bool {
