@@ -441,26 +441,39 @@ fn recovery_holds_a_window_of_what_is_chosen() {
 
 #[test]
 fn what_holds_the_same_back_is_equal_and_hashes_alike() {
-    let hash = |node: &MultiPaxos<Block>| {
+    fn hash(of: &impl Hash) -> u64 {
         let mut hasher = DefaultHasher::new();
-        node.hash(&mut hasher);
+        of.hash(&mut hasher);
         hasher.finish()
-    };
+    }
     let prepared = |ballot| {
         let mut world = World::new();
         let message = Message::Bound(Bound::Prepare { ballot, first: Slot::FIRST });
         world.node.step(Input::Message { from: PEER, message }, &mut world.effects);
+        let full = world.effects.clone();
         let batch = world.effects.take_batch().unwrap();
-        (world.node, batch)
+        (world, full, batch)
     };
-    let (node, batch) = prepared(THEIRS);
-    let (same, same_batch) = prepared(THEIRS);
-    let (other, other_batch) = prepared(THEIRS.next(PEER));
-    assert_eq!((&node, &batch), (&same, &same_batch));
-    assert_eq!(hash(&node), hash(&same));
-    assert_ne!(node, other);
+    let (mut world, full, batch) = prepared(THEIRS);
+    let (same, same_full, same_batch) = prepared(THEIRS);
+    let (other, other_full, other_batch) = prepared(THEIRS.next(PEER));
+    assert_eq!((&world.node, &full, &batch), (&same.node, &same_full, &same_batch));
+    assert_eq!(hash(&(&world.node, &full, &batch)), hash(&(&same.node, &same_full, &same_batch)));
+    assert_ne!(world.node, other.node);
+    assert_ne!(hash(&world.node), hash(&other.node));
     assert_ne!(batch, other_batch);
-    assert_ne!(hash(&node), hash(&other));
+    assert_ne!(hash(&batch), hash(&other_batch));
+    assert_ne!(full, other_full);
+    assert_ne!(hash(&full), hash(&other_full));
+    // Beside the records, what may leave counts, too.
+    let late = Message::Free(Free::Chosen { ballot: THEIRS, chosen: Slot::FIRST });
+    world.node.step(Input::Message { from: PEER, message: late }, &mut world.effects);
+    assert_eq!(world.effects, same.effects, "nothing to say");
+    let (ballot, first, chosen) = (Ballot::new(0, OTHER), Slot::FIRST, Slot::FIRST);
+    let refused = Message::Free(Free::Accept { ballot, first, decrees: Vec::new(), chosen });
+    world.node.step(Input::Message { from: OTHER, message: refused }, &mut world.effects);
+    assert_ne!(world.effects, same.effects, "a refusal waits");
+    assert_ne!(hash(&world.effects), hash(&same.effects));
 }
 
 #[test]
