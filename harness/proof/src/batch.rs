@@ -70,7 +70,7 @@ pub struct Report {
 }
 
 impl Batch {
-    /// Runs the batch. `progress` is called now and then with the seeds run so far; the batch ends
+    /// Runs the batch. `progress` is called from time to time with the seeds run so far; the batch ends
     /// early once `stop` is set.
     pub fn run(&self, stop: &AtomicBool, progress: impl Fn(u64) + Sync) -> Report {
         let next = AtomicU64::new(self.first);

@@ -284,7 +284,7 @@ impl Host {
         }
     }
 
-    /// An idle journal is sealed now and then.
+    /// An idle journal is sealed from time to time.
     fn seal_if_idle(&mut self, sky: &mut Sky, court: &mut Court) {
         let Some(process) = &mut self.process else { return };
         if process.storage.is_idle()
