@@ -70,8 +70,8 @@ pub struct Report {
 }
 
 impl Batch {
-    /// Runs the batch. `progress` is called from time to time with the seeds run so far; the batch ends
-    /// early once `stop` is set.
+    /// Runs the batch. `progress` is called after each seed with how many were run so far; the batch
+    /// ends early once `stop` is set.
     pub fn run(&self, stop: &AtomicBool, progress: impl Fn(u64) + Sync) -> Report {
         let next = AtomicU64::new(self.first);
         let end = self.first.saturating_add(self.count);
@@ -104,7 +104,7 @@ impl Batch {
             let again = trial::run(&plan, false);
             if again.trace != ended.trace {
                 let detail = format!("traces {:016x} and {:016x}", ended.trace, again.trace);
-                violation = violation.or(Some(Violation::new("determinism", detail)));
+                violation = violation.or_else(|| Some(Violation::new("determinism", detail)));
             }
         }
         Report::of(seed, ended, violation, began.elapsed())

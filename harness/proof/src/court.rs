@@ -89,7 +89,7 @@ impl Court {
 
     /// Hears an objection of somebody else.
     pub fn object(&mut self, invariant: &'static str, detail: String) {
-        self.objection.get_or_insert(Violation::new(invariant, detail));
+        self.objection.get_or_insert_with(|| Violation::new(invariant, detail));
     }
 
     /// Returns the first objection.

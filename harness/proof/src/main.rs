@@ -98,7 +98,7 @@ impl Options {
                 Long("shrink") => options.shrink = true,
                 Long("log") => options.log = true,
                 Long("help") | Short('h') => return Ok(None),
-                other => return Err(other.unexpected()),
+                other @ (Short(_) | Long(_) | Value(_)) => return Err(other.unexpected()),
             }
         }
         Ok(Some(options))

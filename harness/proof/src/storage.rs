@@ -306,7 +306,7 @@ impl Reading {
                 self.records.push(replica);
             }
             Err(error) => {
-                self.foreign.get_or_insert(format!("record {}: {error}", record.lsn));
+                self.foreign.get_or_insert_with(|| format!("record {}: {error}", record.lsn));
             }
         }
     }

@@ -203,7 +203,7 @@ impl<M: Clone, T> World<M, T> {
         event.time_ns = self.now.0 * 1_000;
         self.events += 1;
         if let Err(error) = self.history.push(&event) {
-            self.refused.get_or_insert(Violation::new("history", error.to_string()));
+            self.refused.get_or_insert_with(|| Violation::new("history", error.to_string()));
         }
     }
 
