@@ -2,7 +2,8 @@
 //!
 //! A line that begins with `>` is a command, one with `#` a remark; the lines behind a command are
 //! what the nodes did. `SYNOD_REWRITE=1` writes the stories anew from what the nodes do; read the
-//! difference before it is committed.
+//! difference before it is committed. The simulator writes such stories, too, without what the
+//! nodes do: `seed-N.txt` of its output folder is put beside the others and written anew.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(
     clippy::disallowed_methods,
@@ -14,8 +15,10 @@ mod story;
 
 use story::Story;
 
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
+
 fn check(name: &str) {
-    let path = format!("{}/tests/transcripts/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{FOLDER}/{name}.txt");
     let text = std::fs::read_to_string(&path).unwrap();
     let told = retell(&text);
     if std::env::var_os("SYNOD_REWRITE").is_some() {
@@ -70,4 +73,23 @@ fn a_late_accept_of_a_lost_ballot() {
 #[test]
 fn a_restarted_leader() {
     check("a-restarted-leader");
+}
+
+#[test]
+fn the_steps_of_a_replica() {
+    check("the-steps-of-a-replica");
+}
+
+/// Runs of the simulator that are kept, whatever their seeds are.
+#[test]
+fn simulated_seeds() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(FOLDER).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if let Some(name) = name.strip_suffix(".txt").filter(|name| name.starts_with("seed-")) {
+            check(name);
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no simulated run is kept");
 }

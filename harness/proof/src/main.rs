@@ -18,8 +18,8 @@ use synod_proof::trial::{self, Ended};
 
 const USAGE: &str = "\
 synod-sim [--seeds N] [--from S] [--jobs J] [--time SECONDS] [--nodes N] [--twice] [--all-points]
-synod-sim --seed S [--shrink] [--log]
-synod-sim --plan FILE [--shrink] [--log]
+synod-sim --seed S [--shrink] [--log] [--story]
+synod-sim --plan FILE [--shrink] [--log] [--story]
   --seeds N      runs N seeds (200)
   --from S       from seed S on (0)
   --jobs J       on J threads (as many as there are cores)
@@ -30,7 +30,8 @@ synod-sim --plan FILE [--shrink] [--log]
   --seed S       runs one seed and tells how it went
   --plan FILE    runs the plan that a failure left behind, or a kept seed
   --shrink       makes a failing plan as small as it can, and keeps it in target/sim
-  --log          prints everything that happened";
+  --log          prints everything that happened
+  --story        writes what Paxos did as a transcript, as every violation does";
 
 fn main() -> ExitCode {
     match Options::parse() {
@@ -52,6 +53,7 @@ struct Options {
     one: Option<One>,
     shrink: bool,
     log: bool,
+    story: bool,
     all_points: bool,
 }
 
@@ -72,6 +74,7 @@ impl Options {
             one: None,
             shrink: false,
             log: false,
+            story: false,
             all_points: false,
         };
         let mut arguments = lexopt::Parser::from_env();
@@ -97,6 +100,7 @@ impl Options {
                 Long("plan") => options.one = Some(One::Plan(arguments.value()?.into())),
                 Long("shrink") => options.shrink = true,
                 Long("log") => options.log = true,
+                Long("story") => options.story = true,
                 Long("help") | Short('h') => return Ok(None),
                 other @ (Short(_) | Long(_) | Value(_)) => return Err(other.unexpected()),
             }
@@ -176,6 +180,12 @@ impl Options {
             plan.faults.len(),
             ended.trace
         );
+        if self.story || ended.violation.is_some() {
+            match keep_story(plan, ended) {
+                Ok(path) => println!("{}", told_where(&path)),
+                Err(error) => eprintln!("synod-sim: the story cannot be kept: {error}"),
+            }
+        }
         let Some(violation) = &ended.violation else { return ExitCode::SUCCESS };
         println!("VIOLATION at {}: {violation}", ended.time);
         match keep(plan, violation) {
@@ -212,11 +222,40 @@ fn smaller(plan: &Plan, violation: &Violation) -> Plan {
 }
 
 fn keep(plan: &Plan, violation: &Violation) -> std::io::Result<PathBuf> {
+    let kept = Kept { reason: violation.to_string(), plan: plan.clone() };
+    write_down(plan, "json", &kept.to_json())
+}
+
+/// Keeps the story, under remarks that say whose it is.
+fn keep_story(plan: &Plan, ended: &Ended) -> std::io::Result<PathBuf> {
+    let verdict = ended.violation.as_ref().map_or_else(
+        || "no violation".to_owned(),
+        |violation| format!("violation at {}: {violation}", ended.time),
+    );
+    let verdict = verdict.lines().next().unwrap_or_default();
+    let story = ended.story.as_deref().unwrap_or_default();
+    let text = format!(
+        "# seed {}, {} nodes, {} clients, {}, {verdict}\n\
+         # Told is what Paxos did; reads, sessions, heartbeats and clients are no part of it.\n\
+         {story}",
+        plan.seed, plan.nodes, plan.clients, plan.time_ms
+    );
+    write_down(plan, "txt", &text)
+}
+
+fn told_where(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "the story is in {path}; to tell it to the core alone: cp {path} paxos/tests/transcripts/ \
+         && SYNOD_REWRITE=1 cargo test -p synod-paxos --test transcripts"
+    )
+}
+
+fn write_down(plan: &Plan, extension: &str, text: &str) -> std::io::Result<PathBuf> {
     let folder = Path::new("target/sim");
     std::fs::create_dir_all(folder)?;
-    let path = folder.join(format!("seed-{}.json", plan.seed));
-    let kept = Kept { reason: violation.to_string(), plan: plan.clone() };
-    std::fs::write(&path, kept.to_json())?;
+    let path = folder.join(format!("seed-{}.{extension}", plan.seed));
+    std::fs::write(&path, text)?;
     Ok(path)
 }
 
