@@ -406,15 +406,36 @@ fn a_window_of_slots_is_open_at_most() {
 }
 
 #[test]
-fn a_promise_is_durable_once_it_was_synced() {
+fn a_promise_is_durable_once_its_own_record_was_synced() {
     let mut world = World::new();
-    let message = Message::Bound(Bound::Prepare { ballot: THEIRS, first: Slot::FIRST });
-    world.node.step(Input::Message { from: PEER, message }, &mut world.effects);
-    assert_eq!(world.node.log().promised(), THEIRS);
-    assert_eq!(world.node.durable_promised(), Ballot::ZERO);
-    let proof = world.effects.take_batch().unwrap().vouch_synced();
-    world.step(Input::Synced(proof));
-    assert_eq!(world.node.durable_promised(), THEIRS);
+    let mut durable = Ballot::ZERO;
+    for ballot in [THEIRS, Ballot::new(2, OTHER)] {
+        let message = Message::Bound(Bound::Prepare { ballot, first: Slot::FIRST });
+        world.node.step(Input::Message { from: ballot.node(), message }, &mut world.effects);
+        assert_eq!(world.node.log().promised(), ballot);
+        assert_eq!(world.node.durable_promised(), durable);
+        let proof = world.effects.take_batch().unwrap().vouch_synced();
+        world.step(Input::Synced(proof));
+        assert_eq!(world.node.durable_promised(), ballot);
+        durable = ballot;
+    }
+}
+
+#[test]
+fn an_accept_that_contradicts_what_is_chosen_gets_no_vote() {
+    let mut world = World::new();
+    world.accept([Block('a', 1)]);
+    let chosen = Slot::new(1);
+    world.hear(PEER, Message::Free(Free::Chosen { ballot: THEIRS, chosen }));
+    assert_eq!(world.node.chosen(), chosen, "by its own vote, not by a copy");
+    world.sent.clear();
+    let (ballot, first) = (Ballot::new(2, OTHER), Slot::FIRST);
+    for (name, votes) in [('z', 0), ('a', 1)] {
+        let decrees = vec![Decree::Value(Block(name, 1))];
+        world.hear(OTHER, Message::Free(Free::Accept { ballot, first, decrees, chosen: first }));
+        assert_eq!(world.sent.len(), votes, "{:?}", world.sent);
+    }
+    assert_eq!(world.node.log().decree(first), Some(&Decree::Value(Block('a', 1))));
 }
 
 #[test]
@@ -465,7 +486,12 @@ fn what_holds_the_same_back_is_equal_and_hashes_alike() {
     assert_ne!(hash(&batch), hash(&other_batch));
     assert_ne!(full, other_full);
     assert_ne!(hash(&full), hash(&other_full));
-    // Beside the records, what may leave counts, too.
+    // Synced records count no more, and beside the others, what may leave counts, too.
+    let mut same = same;
+    for (world, batch) in [(&mut world, batch), (&mut same, same_batch)] {
+        world.step(Input::Synced(batch.vouch_synced()));
+    }
+    assert_eq!(world.node, same.node);
     let late = Message::Free(Free::Chosen { ballot: THEIRS, chosen: Slot::FIRST });
     world.node.step(Input::Message { from: PEER, message: late }, &mut world.effects);
     assert_eq!(world.effects, same.effects, "nothing to say");
