@@ -235,5 +235,5 @@ fn larger_bounds_where_asked_for() {
     let scenario = Scenario { asks, ..crash(2, &[]) };
     explore("1 command at 2 leaders, 1 crash", scenario, 106_480);
     let asks = vec![write(0, 1), write(2, 2)];
-    explore("2 writes, 1 crash", Scenario { asks, ..crash(2, &[]) }, 0);
+    explore("2 writes, 1 crash", Scenario { asks, ..crash(2, &[]) }, 152_577);
 }
