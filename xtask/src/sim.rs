@@ -43,17 +43,23 @@ fn agreement(flags: &[OsString]) -> Outcome {
 
 fn build(profile: Profile) -> Outcome {
     println!("building synod-proof ({} profile)", profile.folder);
-    Step::cargo().args(["build", "--locked", "-p", "synod-proof"]).args(profile.flags).run()
+    build_step(profile).run()
 }
 
-fn simulator(profile: Profile) -> Step {
+/// Gives the command that builds the simulator.
+pub(crate) fn build_step(profile: Profile) -> Step {
+    Step::cargo().args(["build", "--locked", "-p", "synod-proof"]).args(profile.flags)
+}
+
+/// Gives the simulator itself.
+pub(crate) fn simulator(profile: Profile) -> Step {
     let name = format!("synod-sim{}", std::env::consts::EXE_SUFFIX);
     Step::new(target_dir().join(profile.folder).join(name))
 }
 
 /// Checks the flags, takes out the one that is ours, and gives the others as the simulator takes
 /// them.
-fn flags(arguments: &mut lexopt::Parser) -> Result<(Vec<OsString>, bool), Failure> {
+pub(crate) fn flags(arguments: &mut lexopt::Parser) -> Result<(Vec<OsString>, bool), Failure> {
     let (mut flags, mut agree) = (Vec::new(), false);
     while let Some(argument) = arguments.next()? {
         let Arg::Long(name) = argument else { return Err(argument.unexpected().into()) };
@@ -78,14 +84,15 @@ fn flags(arguments: &mut lexopt::Parser) -> Result<(Vec<OsString>, bool), Failur
 
 /// How the simulator is built.
 #[derive(Clone, Copy)]
-struct Profile {
+pub(crate) struct Profile {
     folder: &'static str,
     flags: &'static [&'static str],
 }
 
 const RELEASE: Profile = Profile { folder: "release", flags: &["--release"] };
 
-const DEV: Profile = Profile { folder: "debug", flags: &[] };
+/// As the tests build it.
+pub(crate) const DEV: Profile = Profile { folder: "debug", flags: &[] };
 
 /// The flags of the simulator that take a value.
 const VALUES: &[&str] = &["seeds", "from", "jobs", "time", "nodes", "seed", "plan"];

@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::chaos;
 use crate::outcome::{FOUND, Failure, Outcome};
 use crate::shell::Step;
+use crate::sim;
 use crate::suite::{self, TestRun};
 use crate::workspace::target_dir;
 
@@ -78,6 +79,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         "test" => try_tests(&suite::plan_test(arguments)?)?,
         "loom" => try_tests(&suite::plan_loom(arguments)?)?,
         "model" => try_tests(&suite::plan_model(arguments)?)?,
+        "sim" => try_simulator(&sim::flags(arguments)?.0)?,
         "chaos" => try_chaos(&chaos::chaos_flags(arguments)?)?,
         other => return Err(Failure::Usage(format!("`{other}` is no way to catch a mutant"))),
     };
@@ -130,6 +132,37 @@ fn try_chaos(flags: &[OsString]) -> Result<Verdict, Failure> {
         }
         Some(_) | None => Err(chaos::campaign(flags).failure(status, String::new())),
     }
+}
+
+/// Runs the simulator as the tests build it, which spares each mutant a build of its own.
+fn try_simulator(flags: &[OsString]) -> Result<Verdict, Failure> {
+    let start = Instant::now();
+    if !said_to_log(&sim::build_step(sim::DEV))?.success() {
+        return Ok(Verdict::NotBuilt);
+    }
+    let build = start.elapsed();
+    let start = Instant::now();
+    let step = sim::simulator(sim::DEV).args(flags);
+    let output = step.output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    eprint!("mutants: {step}\n{said}{}", String::from_utf8_lossy(&output.stderr));
+    let by = match output.status.code() {
+        Some(0 | VOID) => return Ok(Verdict::Survived),
+        Some(code) if code == i32::from(FOUND) => violated(&said),
+        Some(PANICKED) => "an assertion of the code itself".into(),
+        Some(_) | None => return Err(step.failure(output.status, String::new())),
+    };
+    Ok(Verdict::Caught { run: start.elapsed(), build, by })
+}
+
+/// Names the first seed that failed, and the invariant.
+fn violated(said: &str) -> String {
+    let named = |line: &str| {
+        let (seed, violation) = line.strip_prefix("seed ")?.split_once(": ")?;
+        let (invariant, _) = violation.split_once(": ")?;
+        Some(format!("{invariant} at seed {seed}"))
+    };
+    said.lines().find_map(named).unwrap_or_else(|| "a violation".into())
 }
 
 /// Runs with both streams on the error stream, because standard output is for the verdict.
@@ -223,6 +256,9 @@ pub(crate) const FLAG: &str = "attempt";
 /// The exit code of a run that exercised too little, or could not be judged.
 const VOID: i32 = 2;
 
+/// The exit code of a program that panicked.
+const PANICKED: i32 = 101;
+
 /// The longest that one test binary may take. The slowest good one takes a tenth of it.
 const TEST_TIME_MAX: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(20);
@@ -252,6 +288,14 @@ mod tests {
         assert_eq!(failed_tests(said, binary), "b and 1 more");
         assert_eq!(failed_tests("test b ... FAILED", binary), "b");
         assert_eq!(failed_tests("killed", binary), "paper-12ab");
+    }
+
+    #[test]
+    fn the_first_seed_that_failed_is_named() {
+        let said = "3 seeds in 1 s: 1 simulated hours\n\
+            seed 12: agreement: slot 3 has two\n  cargo xtask sim --seed 12\nseed 19: applied: no\n";
+        assert_eq!(violated(said), "agreement at seed 12");
+        assert_eq!(violated("nothing of the kind"), "a violation");
     }
 
     #[test]

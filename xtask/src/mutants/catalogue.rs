@@ -76,9 +76,12 @@ impl fmt::Display for Mutant {
 
 /// Tells at which level a command of the catalogue tries.
 pub(crate) fn level_of(command: &[String]) -> Option<Level> {
-    let of_model = command.windows(2).any(|pair| pair[0] == "--test" && pair[1] == "model");
+    let of_test = |named: &[&str]| {
+        command.windows(2).any(|pair| pair[0] == "--test" && named.contains(&pair[1].as_str()))
+    };
     match command.first()?.as_str() {
-        "test" if of_model => Some(Level::Model),
+        "test" if of_test(&["model"]) => Some(Level::Model),
+        "test" if of_test(SIMULATIONS) => Some(Level::Simulator),
         "test" => Some(Level::Unit),
         "model" => Some(Level::Model),
         "loom" => Some(Level::Loom),
@@ -87,6 +90,9 @@ pub(crate) fn level_of(command: &[String]) -> Option<Level> {
         _ => None,
     }
 }
+
+/// The tests that run the simulator.
+const SIMULATIONS: &[&str] = &["swarm", "graphs", "seeds"];
 
 /// Reads the catalogue of this workspace.
 pub(crate) fn read() -> Result<Vec<Mutant>, Failure> {
@@ -189,6 +195,8 @@ mod tests {
         let level = |line: &str| level_of(&line.split(' ').map(String::from).collect::<Vec<_>>());
         assert_eq!(level("test -p a --test paper"), Some(Level::Unit));
         assert_eq!(level("test -p a --test model"), Some(Level::Model));
+        assert_eq!(level("test -p a --test graphs of_three"), Some(Level::Simulator));
+        assert_eq!(level("sim --seeds 9"), Some(Level::Simulator));
         assert_eq!(level("chaos --seed 1"), Some(Level::Real));
         assert_eq!(level("lint"), None);
         assert!(Level::Unit < Level::Model && Level::Simulator < Level::Real);
