@@ -143,6 +143,7 @@ impl Report {
         self.outcomes.ok += other.outcomes.ok;
         self.outcomes.failed += other.outcomes.failed;
         self.outcomes.unknown += other.outcomes.unknown;
+        self.outcomes.slow += other.outcomes.slow;
         self.steps += other.steps;
         self.effective += other.effective;
         self.crashes += other.crashes;

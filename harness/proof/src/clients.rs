@@ -25,6 +25,8 @@ pub struct Outcomes {
     pub failed: u64,
     /// Operations of which nobody knows.
     pub unknown: u64,
+    /// Operations that were answered after more than a second.
+    pub slow: u64,
 }
 
 /// One client.
@@ -196,6 +198,7 @@ impl SimClient {
         match kind {
             EventKind::Ok => {
                 self.outcomes.ok += 1;
+                self.outcomes.slow += u64::from(sky.now().since(begun) > SLOW);
                 self.answered = Some(begun);
                 self.generator.observe(&request, &value);
             }
@@ -226,3 +229,6 @@ impl SimClient {
         Address::Client(self.number)
     }
 }
+
+/// An answer that took longer is a slow one.
+const SLOW: Micros = Micros(1_000_000);

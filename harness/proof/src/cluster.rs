@@ -90,6 +90,7 @@ impl Cluster {
             ok: sum.ok + client.outcomes.ok,
             failed: sum.failed + client.outcomes.failed,
             unknown: sum.unknown + client.outcomes.unknown,
+            slow: sum.slow + client.outcomes.slow,
         })
     }
 
@@ -168,7 +169,8 @@ impl System for Cluster {
     }
 
     fn crash(&mut self, node: Place, crash: Crash, sky: &mut Sky) {
-        self.host(node).0.crash(crash, sky);
+        let (host, court) = self.host(node);
+        host.crash(crash, sky, court);
         self.announce_end(node, crash, sky);
     }
 

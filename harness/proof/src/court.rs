@@ -9,7 +9,7 @@ use synod_smr::{Message, Replica};
 
 use crate::host::Sky;
 use crate::invariants::{self, Invariant};
-use crate::sometimes::Sightings;
+use crate::sometimes::Lookout;
 use crate::step::Step;
 use crate::storage::Found;
 use crate::store::Store;
@@ -20,8 +20,8 @@ pub struct Court {
     invariants: Vec<Box<dyn Invariant>>,
     objection: Option<Violation>,
     story: Option<Story>,
-    /// The points of interest that were seen.
-    pub sightings: Sightings,
+    /// Who looks for the points of interest.
+    pub lookout: Lookout,
 }
 
 impl Court {
@@ -29,7 +29,8 @@ impl Court {
     #[must_use]
     pub fn new(voters: &Configuration) -> Self {
         let invariants = invariants::all(voters);
-        Self { invariants, objection: None, story: None, sightings: Sightings::default() }
+        let lookout = Lookout::new(voters.voters());
+        Self { invariants, objection: None, story: None, lookout }
     }
 
     /// Has the story of the run written, from its beginning on.
@@ -65,7 +66,7 @@ impl Court {
                 self.objection.get_or_insert(violation);
             }
         }
-        self.sightings.on_recovery(found);
+        self.lookout.on_recovery(node, found);
         if let Some(story) = &mut self.story {
             story.on_recovery(node, found);
         }
@@ -80,7 +81,7 @@ impl Court {
                 self.objection.get_or_insert(violation);
             }
         }
-        self.sightings.on_step(step);
+        self.lookout.on_step(step);
         if let Some(story) = &mut self.story {
             story.on_step(step);
         }

@@ -19,8 +19,9 @@ use synod_smr::{
 };
 
 use crate::court::Court;
+use crate::sometimes::{End, Point};
 use crate::step::{Cause, Kind, Stance, Step, Wanted};
-use crate::storage::{Storage, StorageError, Vouched};
+use crate::storage::{Storage, StorageError, Unsynced, Vouched};
 use crate::store::Store;
 
 /// What travels: bytes as the wire has them, and from which life of their sender they come.
@@ -157,9 +158,9 @@ impl Host {
     }
 
     /// Ends the process without a word.
-    pub fn crash(&mut self, crash: Crash, sky: &mut Sky) {
+    pub fn crash(&mut self, crash: Crash, sky: &mut Sky, court: &mut Court) {
         sky.say(|| format!("node {} is gone: {crash:?}", self.node));
-        self.process = None;
+        self.end(End::Crash, sky, court);
         self.stuck = false;
         self.leave_disk(crash, sky);
     }
@@ -179,6 +180,7 @@ impl Host {
             DiskFault::Hung => {
                 self.hung = begins;
                 if !begins && std::mem::take(&mut self.stuck) {
+                    court.lookout.see(Point::HungSyncEnded);
                     sky.after(self.address(), Token::Synced, Micros(1));
                 }
             }
@@ -213,6 +215,9 @@ impl Host {
         self.look_at_room(sky, court);
         let Some(process) = &mut self.process else { return };
         let known = process.lives.entry(from).or_insert(parcel.life);
+        if *known > parcel.life {
+            court.lookout.see(Point::FrameOfPastLife);
+        }
         if *known < parcel.life {
             *known = parcel.life;
             self.step(Input::LinkDown(from), Cause::LinkDown(from), &[], sky, court);
@@ -258,6 +263,7 @@ impl Host {
             }
             Token::Synced if self.hung => {
                 sky.felt_disk(self.place(), |fault| fault == DiskFault::Hung);
+                court.lookout.on_hang(self.node);
                 self.stuck = true;
             }
             Token::Synced => self.on_synced(sky, court),
@@ -357,14 +363,14 @@ impl Host {
         if let Some(batch) = batch {
             self.write(batch, sky, court);
         }
-        self.end_if_retired(sky);
+        self.end_if_retired(sky, court);
     }
 
     fn write(&mut self, batch: synod_smr::Batch, sky: &mut Sky, court: &mut Court) {
         let Some(process) = &mut self.process else { return };
         match process.storage.write(batch, &mut self.vouched) {
             Ok(true) => self.begin_sync(sky),
-            Ok(false) => {}
+            Ok(false) => court.lookout.see(Point::BatchWaiting),
             Err(error) => self.die(&error, sky, court),
         }
     }
@@ -433,11 +439,11 @@ impl Host {
     }
 
     /// A node that was asked to end does so once it has handed over.
-    fn end_if_retired(&mut self, sky: &mut Sky) {
+    fn end_if_retired(&mut self, sky: &mut Sky, court: &mut Court) {
         let done = self.process.as_ref().is_some_and(|process| {
             process.retiring && process.replica.is_drained() && process.storage.is_idle()
         });
-        if done && let Some(process) = self.process.take() {
+        if done && let Some(process) = self.end(End::Retired, sky, court) {
             sky.say(|| format!("node {} ends as it was asked to", self.node));
             sky.felt_retirement(self.place());
             // A disk that fails here fails a process that is about to end anyway.
@@ -455,7 +461,10 @@ impl Host {
         }
         sky.say(|| format!("node {} ends: {error}", self.node));
         sky.felt_disk(self.place(), is_failure);
-        self.process = None;
+        self.end(end_of(error), sky, court);
+        if self.failing {
+            court.lookout.see(Point::PowerFailedMidway);
+        }
         self.stuck = false;
         let crash = if self.failing { Crash::Power } else { Crash::Kill };
         self.leave_disk(crash, sky);
@@ -480,7 +489,20 @@ impl Host {
         }
         sky.say(|| format!("node {} refuses to start: {error}", self.node));
         sky.felt_disk(self.place(), |fault| fault == DiskFault::Rot);
+        self.end(End::Ruined, sky, court);
         sky.ruined(self.place());
+    }
+
+    /// Takes the process out, and has the lookout see how it ended.
+    fn end(&mut self, end: End, sky: &Sky, court: &mut Court) -> Option<Process> {
+        let process = self.process.take();
+        let storage = process.as_ref().map(|process| &process.storage);
+        let unsynced = storage.map_or_else(Unsynced::default, Storage::unsynced);
+        if storage.is_some_and(Storage::has_turned) {
+            court.lookout.see(Point::SegmentTurned);
+        }
+        court.lookout.on_end(self.node, end, &unsynced, sky.now());
+        process
     }
 
     fn leave_disk(&mut self, crash: Crash, sky: &mut Sky) {
@@ -539,6 +561,14 @@ impl Host {
 
 fn is_segment(name: &str) -> bool {
     name.starts_with("segment-") && name.ends_with(".log")
+}
+
+fn end_of(error: &StorageError) -> End {
+    match error {
+        StorageError::Open(_) => End::OpenError,
+        StorageError::Append(_) => End::WriteError,
+        StorageError::Sync(_) | StorageError::Untrue(_) => End::SyncError,
+    }
 }
 
 fn is_failure(fault: DiskFault) -> bool {

@@ -18,6 +18,7 @@ use synod_proof::trial::{self, Ended};
 
 const USAGE: &str = "\
 synod-sim [--seeds N] [--from S] [--jobs J] [--time SECONDS] [--nodes N] [--twice] [--all-points]
+          [--points]
 synod-sim --seed S [--shrink] [--log] [--story]
 synod-sim --plan FILE [--shrink] [--log] [--story]
   --seeds N      runs N seeds (200)
@@ -27,6 +28,7 @@ synod-sim --plan FILE [--shrink] [--log] [--story]
   --nodes N      with N nodes (a mix of 1 to 7, mostly 3)
   --twice        runs each seed twice and compares the traces
   --all-points   fails unless every point of interest was seen
+  --points       prints how often each was seen, the rarest first
   --seed S       runs one seed and tells how it went
   --plan FILE    runs the plan that a failure left behind, or a kept seed
   --shrink       makes a failing plan as small as it can, and keeps it in target/sim
@@ -55,6 +57,7 @@ struct Options {
     log: bool,
     story: bool,
     all_points: bool,
+    points: bool,
 }
 
 /// A single run.
@@ -76,6 +79,7 @@ impl Options {
             log: false,
             story: false,
             all_points: false,
+            points: false,
         };
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
@@ -96,6 +100,7 @@ impl Options {
                 }
                 Long("twice") => options.batch.twice = true,
                 Long("all-points") => options.all_points = true,
+                Long("points") => options.points = true,
                 Long("seed") => options.one = Some(One::Seed(arguments.value()?.parse()?)),
                 Long("plan") => options.one = Some(One::Plan(arguments.value()?.into())),
                 Long("shrink") => options.shrink = true,
@@ -132,6 +137,9 @@ impl Options {
             }
         });
         tell(&report, began.elapsed().as_secs_f64());
+        if self.points {
+            print!("{}", report.sightings.table());
+        }
         if report.failed > 0 {
             return ExitCode::from(1);
         }

@@ -44,8 +44,8 @@ pub enum Kind {
         /// The chosen decrees reported.
         chosen: usize,
     },
-    /// Phase 2a: so many decrees.
-    Accept(Ballot, usize),
+    /// Phase 2a: the first slot, and how many decrees.
+    Accept(Ballot, Slot, usize),
     /// Phase 2b: the first slot and the one after the last.
     Accepted(Ballot, Slot, Slot),
     /// An announcement.
@@ -141,7 +141,9 @@ impl Kind {
         match message {
             Message::Paxos(Paxos::Bound(bound)) => Self::of_bound(bound),
             Message::Paxos(Paxos::Free(free)) => match free {
-                Free::Accept { ballot, decrees, .. } => Self::Accept(*ballot, decrees.len()),
+                Free::Accept { ballot, first, decrees, .. } => {
+                    Self::Accept(*ballot, *first, decrees.len())
+                }
                 Free::Chosen { ballot, chosen } => Self::Chosen(*ballot, *chosen),
                 Free::Nack { .. } => Self::Nack,
             },

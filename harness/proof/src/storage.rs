@@ -23,6 +23,9 @@ pub const SEGMENT_BYTES: u64 = 64 << 10;
 /// The most batches under way: one that is written and waits for its sync, and the next one.
 pub const BATCHES_MAX: usize = 2;
 
+/// A batch of more bytes is cut into several commits, as a node does.
+const COMMIT_BYTES: u64 = 8 << 10;
+
 /// With less room for work than this the disk counts as full.
 const FULL_BELOW_BYTES: u64 = 12 << 10;
 
@@ -61,8 +64,21 @@ pub struct Found {
     pub records: Vec<Record>,
     /// How many of them had been vouched for; the rest survived by luck.
     pub vouched: usize,
+    /// How many had been written and not vouched for, whether they survived or not.
+    pub unvouched: usize,
     /// Bytes of a torn tail that were cut.
     pub cut_bytes: u64,
+}
+
+/// What was handed over and is not durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsynced {
+    /// How many batches.
+    pub batches: usize,
+    /// Whether a promise is among it.
+    pub promise: bool,
+    /// Whether a vote is among it.
+    pub vote: bool,
 }
 
 /// The journal of one life of a node.
@@ -74,6 +90,8 @@ pub struct Storage {
     writing: Option<Writing>,
     next: Option<Batch>,
     full: bool,
+    /// Bytes of commits that this life has appended.
+    appended: u64,
 }
 
 /// A batch that was written and waits for its sync.
@@ -100,6 +118,7 @@ impl Storage {
         if let Some(reason) = reading.foreign {
             return Err(StorageError::Untrue(reason));
         }
+        let unvouched = vouched.pending.len();
         let kept = vouched.settle(&reading.prints)?;
         let incarnation = reading.incarnation.max(incarnation_of(recovered.hard_state)) + 1;
         let mut records = Records::new();
@@ -115,9 +134,11 @@ impl Storage {
             writing: None,
             next: None,
             full: false,
+            appended: 0,
         };
         let cut_bytes = recovered.cut_bytes;
-        Ok((storage, Found { records: reading.records, vouched: kept, cut_bytes }))
+        let found = Found { records: reading.records, vouched: kept, unvouched, cut_bytes };
+        Ok((storage, found))
     }
 
     /// Returns which start of the node this is.
@@ -136,6 +157,30 @@ impl Storage {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.writing.is_none() && self.next.is_none()
+    }
+
+    /// Tells whether this life appended more than one segment can hold.
+    #[must_use]
+    pub fn has_turned(&self) -> bool {
+        self.appended > SEGMENT_BYTES
+    }
+
+    /// Says what is under way.
+    #[must_use]
+    pub fn unsynced(&self) -> Unsynced {
+        let writing = self.writing.as_ref().map(|writing| &writing.batch);
+        let mut unsynced = Unsynced::default();
+        for batch in writing.into_iter().chain(&self.next) {
+            unsynced.batches += 1;
+            for record in batch.records() {
+                match record {
+                    Record::Promised(_) => unsynced.promise = true,
+                    Record::Accepted { .. } => unsynced.vote = true,
+                    Record::Learned { .. } | Record::Chosen(_) => {}
+                }
+            }
+        }
+        unsynced
     }
 
     /// Takes a batch; says whether a sync began with it.
@@ -243,15 +288,27 @@ impl Storage {
     }
 
     fn begin(&mut self, batch: Batch, vouched: &mut Vouched) -> Result<(), StorageError> {
+        // The commits of a batch are consecutive.
+        let first = self.journal.next_lsn();
         let mut records = Records::new();
         for record in batch.records() {
+            if records.frame_bytes() > COMMIT_BYTES {
+                self.append(&mut records)?;
+            }
             let bytes = encode_replica_record(record);
             vouched.pending.push(fingerprint(&bytes));
             records.push(&bytes);
         }
-        let numbers = self.journal.append(&hard_state(self.incarnation), &mut records)?;
+        self.append(&mut records)?;
         let prints = batch.records().len();
-        self.writing = Some(Writing { batch, first: numbers.start, prints });
+        self.writing = Some(Writing { batch, first, prints });
+        Ok(())
+    }
+
+    fn append(&mut self, records: &mut Records) -> Result<(), AppendError> {
+        self.journal.append(&hard_state(self.incarnation), records)?;
+        self.appended += records.frame_bytes();
+        records.clear();
         Ok(())
     }
 }

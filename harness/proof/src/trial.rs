@@ -51,11 +51,12 @@ pub fn run(plan: &Plan, keep_log: bool) -> Ended {
     let violation = Trial { simulation: &mut simulation }.run().err();
     let tally = simulation.tally();
     let (cluster, sky) = simulation.parts();
+    let outcomes = cluster.outcomes();
     Ended {
         violation,
         tally,
-        outcomes: cluster.outcomes(),
-        sightings: std::mem::take(&mut cluster.court.sightings),
+        outcomes,
+        sightings: cluster.court.lookout.finish(outcomes),
         trace: sky.trace(),
         time: sky.now(),
         log: sky.take_log(),
