@@ -304,7 +304,10 @@ fn a_recovered_replica_holds_the_window_that_it_held_before() {
 #[test]
 fn a_recovered_replica_holds_a_window_of_bytes() {
     let mut world = World::new();
-    world.learn((0..33).map(|_| decree_of(CACHE_BYTES / 32)));
+    world.learn((0..32).map(|_| decree_of(CACHE_BYTES / 32)));
+    let again = World::recovered(&world.journal);
+    assert_eq!(again.base(), 0, "just as much as fits");
+    world.learn([decree_of(CACHE_BYTES / 32)]);
     let again = World::recovered(&world.journal);
     assert!(again.replica.paxos().log().weight() <= CACHE_BYTES);
     assert_eq!(again.replica.status().applied, Slot::new(33));
@@ -344,6 +347,23 @@ fn a_replica_that_differs_from_both_others_stops() {
     assert_eq!(world.effects.halt(), None, "who of the two is wrong, nobody knows");
     world.hear(OTHER, other(digest ^ 1));
     assert!(world.effects.halt().is_some_and(|reason| reason.contains("corrupt")));
+}
+
+#[test]
+fn a_majority_of_five_tells_who_is_wrong() {
+    let slot = Slot::new(CHECKPOINT_SLOTS);
+    let voters = Configuration::majority((1..=5).map(NodeId::new)).unwrap();
+    let verdict = |digests: &[u64]| {
+        let mut checkpoints = Checkpoints::default();
+        for (node, digest) in (1..).map(NodeId::new).zip(digests) {
+            checkpoints.on_checkpoint(node, Checkpoint { slot, digest: *digest });
+        }
+        checkpoints.verdict(ME, &voters)
+    };
+    assert_eq!(verdict(&[5, 6, 6]), None, "two of five are no majority");
+    assert!(verdict(&[5, 6, 6, 6]).is_some_and(|reason| reason.contains("corrupt")));
+    assert_eq!(verdict(&[5, 5, 5, 6, 6]), None);
+    assert!(verdict(&[5, 5, 6, 6, 7]).is_some_and(|reason| reason.contains("no majority")));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use synod_paxos::{NodeId, Slot};
 use synod_smr::client::{
-    ATTEMPT_MS, Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Reason, Ticket,
+    ATTEMPT_MS, Client, ClientEffects, ClientInput, Millis, NO_LEADER_MS, Operation, Outcome,
+    Reason, Ticket,
 };
 use synod_smr::command::{Sequence, SessionId};
 use synod_smr::{Refusal, Request, RequestBody, Response};
@@ -122,6 +123,24 @@ fn an_uncertain_answer_is_tried_again_under_the_same_number() {
     assert_eq!(world.last().1.body, before, "the same session, number and payload");
     world.answer(Response::Reply(Bytes::new()));
     assert_eq!(world.outcomes, [Outcome::Ok(Bytes::new())]);
+}
+
+#[test]
+fn no_refusal_after_an_uncertain_answer_is_definite() {
+    let mut world = World::with_command();
+    world.answer(Response::Uncertain { leader: None });
+    world.refuse(Refusal::Invalid("no".to_owned()));
+    assert!(matches!(world.outcomes[..], [Outcome::Unknown(_)]), "{:?}", world.outcomes);
+}
+
+#[test]
+fn without_a_hint_the_next_node_is_asked_after_a_moment() {
+    let mut world = World::with_command();
+    world.refuse(Refusal::NotLeader { leader: None });
+    assert_eq!(world.last().0, NodeId::new(1), "nobody is asked at once");
+    assert_eq!(world.wake, Some(Millis(NO_LEADER_MS)));
+    world.wait();
+    assert_eq!((world.last().0, world.now), (NodeId::new(2), NO_LEADER_MS));
 }
 
 #[test]

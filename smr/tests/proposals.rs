@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use synod_paxos::{NodeId, Slot, Value};
-use synod_smr::command::{BATCH_COMMANDS_MAX, Command, CommandBatch, Sequence, SessionId};
+use synod_smr::command::{
+    BATCH_COMMANDS_MAX, Command, CommandBatch, Sequence, SessionId, fingerprint,
+};
 use synod_smr::executor::Awaited;
 use synod_smr::proposals::{
     Proposals, WAITERS_MAX, WAITERS_PER_COMMAND_MAX, WAITING_BYTES_MAX, Waiter,
@@ -71,6 +73,24 @@ fn a_command_is_as_long_as_it_says() {
         assert_eq!(command.encoded_len(), batch.bytes().len(), "{command:?}");
         assert_eq!(batch.weight(), batch.bytes().len());
     }
+}
+
+#[test]
+fn bytes_with_too_many_commands_are_no_batch() {
+    let open = |nonce| Command::Open { principal: Principal::of_name("alice"), nonce };
+    let parsed = |count: usize| {
+        let commands: Vec<_> = (0..count as u64).map(open).collect();
+        CommandBatch::parse(CommandBatch::encode(&commands).bytes().clone())
+    };
+    assert_eq!(parsed(4096).unwrap().commands().count(), 4096);
+    assert_eq!(parsed(4097).unwrap_err().bytes_left, 17, "the last one is too many");
+}
+
+#[test]
+fn fingerprints_are_the_same_in_every_version() {
+    // Computed from their definition by other means.
+    assert_eq!(fingerprint(b"more than eight bytes"), 0xE0E5_0F3A_B9E0_3CC6);
+    assert_eq!(Principal::of_name("alice").number(), 0x749E_5EEE_7BEB_A602);
 }
 
 #[test]

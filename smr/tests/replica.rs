@@ -7,7 +7,7 @@ use synod_paxos::{
     Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot, To,
     Vote,
 };
-use synod_smr::command::Sequence;
+use synod_smr::command::{Sequence, SessionId};
 use synod_smr::election::STALL_TICKS;
 use synod_smr::message::Heartbeat;
 use synod_smr::{
@@ -125,6 +125,16 @@ impl World {
         if let Some(round) = round {
             self.hear(Message::Confirmed { ballot, round, promised: ballot });
         }
+    }
+
+    /// Returns what the last heartbeat since the last call said of this node's leadership.
+    fn told_leads(&mut self) -> Option<Option<Ballot>> {
+        let leads = self.sent.iter().rev().find_map(|(_, message)| match message {
+            Message::Heartbeat(beat) => Some(beat.leads),
+            _ => None,
+        });
+        self.sent.clear();
+        leads
     }
 
     fn accept_all(&mut self, ballot: Ballot, end: u64) {
@@ -287,6 +297,53 @@ fn a_command_that_its_raised_ballot_lost_can_be_tried_again() {
     world.ask(RequestBody::Open { nonce: 1 });
     world.accept_all(raised, 2);
     assert!(matches!(world.replies[1..], [Response::Opened(_)]), "{:?}", world.replies);
+}
+
+#[test]
+fn a_session_may_be_opened_by_what_an_unsettled_leader_proposes_anew() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, vec![(Slot::FIRST, 1)]);
+    let session = SessionId { slot: Slot::FIRST, position: 0 };
+    world.ask(RequestBody::Command {
+        session,
+        sequence: Sequence::FIRST,
+        unanswered: Sequence::FIRST,
+        payload: Bytes::new(),
+    });
+    assert_eq!(world.replies, [], "slot 0 may open it");
+    world.accept_all(ballot, 1);
+    world.accept_all(ballot, 2);
+    assert_eq!(world.replies, [Response::Refused(Refusal::SessionExpired)], "it did not");
+}
+
+#[test]
+fn a_change_of_leadership_is_told_at_once() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    assert_eq!(world.told_leads(), None);
+    world.promise(ballot, 0, Vec::new());
+    assert_eq!(world.told_leads(), Some(Some(ballot)));
+    world.hear(Message::Paxos(Paxos::Free(Free::Nack { ballot, promised: ballot })));
+    assert_eq!(world.told_leads(), None, "nothing changed");
+}
+
+#[test]
+fn a_leader_that_loses_its_ballot_while_it_raises_it_claims_nothing() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.promise(ballot, 0, Vec::new());
+    let stranded = ballot.next(NodeId::new(3));
+    for _ in 0..6 {
+        world.step(Input::Timer(Timer::Heartbeat));
+        world.hear_beat(Heartbeat { promised: stranded, content: true, ..beat() });
+    }
+    assert_eq!(world.told_leads(), Some(Some(ballot)), "it raises its ballot");
+    let (ballot, first, chosen) = (Ballot::new(9, PEER), Slot::FIRST, Slot::FIRST);
+    let decrees = vec![Decree::Noop];
+    world.hear(Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, chosen })));
+    world.step(Input::Timer(Timer::Heartbeat));
+    assert_eq!(world.told_leads(), Some(None), "another one leads");
 }
 
 #[test]
