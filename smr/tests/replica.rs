@@ -416,7 +416,7 @@ fn a_leader_that_is_cut_off_refuses_and_nobody_is_sent_to_it() {
     assert_eq!(world.replica.status().leads, Some(ballot), "it does lead, for all it knows");
     let refused = Response::Refused(Refusal::NotLeader { leader: None });
     world.ask(RequestBody::Query(Bytes::new()));
-    assert_eq!(world.replies, [refused.clone()]);
+    assert_eq!(world.replies, std::slice::from_ref(&refused));
 
     // A follower hears that its leader is discontent, and sends no client there.
     let mut follower = World::new();
@@ -424,7 +424,7 @@ fn a_leader_that_is_cut_off_refuses_and_nobody_is_sent_to_it() {
     follower.hear_beat(content.clone());
     follower.ask(RequestBody::Query(Bytes::new()));
     let sent = Response::Refused(Refusal::NotLeader { leader: Some(PEER) });
-    assert_eq!(follower.replies, [sent.clone()]);
+    assert_eq!(follower.replies, std::slice::from_ref(&sent));
     follower.hear_beat(Heartbeat { content: false, ..content });
     follower.ask(RequestBody::Query(Bytes::new()));
     assert_eq!(follower.replies, [sent, refused]);
