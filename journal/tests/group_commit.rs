@@ -198,3 +198,55 @@ fn a_third_commit_comes_back_while_two_are_on_their_way() {
     group.shutdown().unwrap();
     assert_eq!(inbox.iter().collect::<Vec<_>>(), [1, 2]);
 }
+
+#[test]
+fn an_idle_journal_on_a_full_disk_is_sealed_and_asks_for_space_again() {
+    let disk = SimDisk::new(1);
+    disk.set_capacity(Some((64 << 10) + 4096));
+    let (group, inbox) = started(&disk);
+    group.submit(commit(0, 5000, Records::new())).unwrap();
+    inbox.recv_timeout(PATIENCE).unwrap().unwrap();
+    wait_until("a seal on the page after the commit", || {
+        let bytes = disk.crash(|_| 0).contents(&path().join("segment-00000001.log")).unwrap();
+        bytes[12288..].starts_with(b"SYNF")
+    });
+    let next = || disk.contents(&path().join("segment-00000002.log")).is_some();
+    assert!(!next());
+    disk.set_capacity(None);
+    wait_until("the next segment", next);
+    drop(group);
+}
+
+#[test]
+fn a_journal_that_is_never_idle_asks_a_full_disk_again_after_so_many_batches() {
+    let disk = SimDisk::new(1);
+    let (journal, _, _) = open_with(&disk, &roomy()).unwrap();
+    disk.set_capacity(Some((64 << 10) + 4096));
+    // The callback goes on only when the next commit is there, so the thread never rests.
+    let (gate, held) = mpsc::channel::<()>();
+    let (told, inbox) = mpsc::channel();
+    let group = GroupCommit::start(journal, move |outcome: Outcome| {
+        told.send(outcome.unwrap().ticket).unwrap();
+        held.recv().unwrap();
+    });
+    let group = group.unwrap();
+    let mut ticket = 0;
+    let mut go_on = |bytes| {
+        group.submit(commit(ticket, bytes, Records::new())).unwrap();
+        if ticket > 0 {
+            gate.send(()).unwrap();
+        }
+        assert_eq!(inbox.recv_timeout(PATIENCE).unwrap(), ticket);
+        ticket += 1;
+    };
+    // More than half of the segment is used: the next one is wanted, and there is no space.
+    (0..12).for_each(|_| go_on(3000));
+    let before = group.room().total;
+    disk.set_capacity(None);
+    (0..40).for_each(|_| go_on(1));
+    assert!(group.room().total < before, "it does not ask with each batch");
+    (0..40).for_each(|_| go_on(1));
+    assert!(group.room().total > before, "the next segment is there");
+    gate.send(()).unwrap();
+    group.shutdown().unwrap();
+}
