@@ -8,6 +8,7 @@ mod agreement;
 mod applied;
 mod ballots;
 mod bounds;
+mod campaigns;
 mod confirmed_reads;
 mod exactly_once;
 mod one_value;
@@ -59,6 +60,7 @@ pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
         Box::new(exactly_once::ExactlyOnce),
         Box::new(settled::SettledReads::default()),
         Box::new(confirmed_reads::ConfirmedReads::new(voters)),
+        Box::new(campaigns::Campaigns::new(voters)),
         Box::new(bounds::Bounds),
     ]
 }

@@ -1,0 +1,73 @@
+//! Campaigns: nobody begins a ballot who does not hear a quorum.
+//!
+//! A node that is cut off and raises its ballot all the same disturbs whoever it meets next, and
+//! the longer it was away the worse. No rule of safety forbids it; what it costs is the leader.
+//! The heartbeats are counted as they come, and time in the node's own ticks, as elections do.
+
+use std::collections::BTreeMap;
+
+use synod_paxos::{Configuration, NodeId, Tally};
+use synod_smr::Timer;
+use synod_smr::config::SUSPICION_TICKS_MIN;
+
+use super::Invariant;
+use crate::step::{Cause, Kind, Step};
+
+/// Whom each node hears.
+pub(super) struct Campaigns {
+    voters: Configuration,
+    nodes: BTreeMap<NodeId, Ears>,
+}
+
+/// What one node has heard in its present life.
+#[derive(Default)]
+struct Ears {
+    life: u64,
+    /// The node's ticks since the last heartbeat of each peer.
+    silent: BTreeMap<NodeId, u32>,
+}
+
+impl Campaigns {
+    pub(super) fn new(voters: &Configuration) -> Self {
+        Self { voters: voters.clone(), nodes: BTreeMap::new() }
+    }
+}
+
+impl Invariant for Campaigns {
+    fn name(&self) -> &'static str {
+        "campaigns"
+    }
+
+    fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        let ears = self.nodes.entry(step.node).or_default();
+        if ears.life != step.life {
+            *ears = Ears { life: step.life, ..Ears::default() };
+        }
+        match step.cause {
+            Cause::Message(from, Kind::Heartbeat) => {
+                ears.silent.insert(from, 0);
+            }
+            Cause::Timer(Timer::Heartbeat) => {
+                ears.silent.values_mut().for_each(|ticks| *ticks += 1)
+            }
+            Cause::Start
+            | Cause::Message(..)
+            | Cause::Request(..)
+            | Cause::Timer(Timer::Campaign)
+            | Cause::LinkDown(_)
+            | Cause::Synced
+            | Cause::Disk(_)
+            | Cause::Drain => {}
+        }
+        let (Some(ballot), before) = (step.after.ballot, step.before.ballot) else { return Ok(()) };
+        if before == Some(ballot) {
+            return Ok(());
+        }
+        let heard = ears.silent.iter().filter(|(_, ticks)| **ticks <= SUSPICION_TICKS_MIN);
+        let heard: Tally = heard.map(|(node, _)| *node).chain([step.node]).collect();
+        if self.voters.is_phase1_quorum(&heard) {
+            return Ok(());
+        }
+        Err(format!("node {} begins {ballot} and hears no quorum", step.node))
+    }
+}
