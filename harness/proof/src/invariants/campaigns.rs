@@ -48,7 +48,9 @@ impl Invariant for Campaigns {
                 ears.silent.insert(from, 0);
             }
             Cause::Timer(Timer::Heartbeat) => {
-                ears.silent.values_mut().for_each(|ticks| *ticks += 1)
+                for ticks in ears.silent.values_mut() {
+                    *ticks += 1;
+                }
             }
             Cause::Start
             | Cause::Message(..)
