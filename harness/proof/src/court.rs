@@ -10,7 +10,7 @@ use synod_smr::{Message, Replica};
 use crate::host::Sky;
 use crate::invariants::{self, Invariant};
 use crate::sometimes::Lookout;
-use crate::step::Step;
+use crate::step::{Cause, Step};
 use crate::storage::Found;
 use crate::store::Store;
 use crate::story::Story;
@@ -86,6 +86,14 @@ impl Court {
             story.on_step(step);
         }
         sky.say(|| told(step));
+    }
+
+    /// Hears that a replica's step did not end: an assertion of its own objects.
+    pub fn on_panic(&mut self, node: NodeId, cause: Cause, words: &str) {
+        self.object("panic", format!("node {node} takes {cause:?}: {words}"));
+        if let Some(story) = &mut self.story {
+            story.on_panic(node, cause, words);
+        }
     }
 
     /// Hears an objection of somebody else.

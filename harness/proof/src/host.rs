@@ -4,7 +4,9 @@
 //! production: step, take a batch, empty the outbox. After every step it flushes, which is the
 //! finest grain that a real node can have. What a step was and did goes to the court.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use synod_harness::fault::NodeId as Place;
@@ -321,7 +323,13 @@ impl Host {
     ) {
         let Some(process) = &mut self.process else { return };
         let before = Stance::of(&process.replica);
-        process.replica.step(input, &mut process.effects);
+        let step = || process.replica.step(input, &mut process.effects);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(step)) {
+            // An assertion of the core is a verdict, and the run is over.
+            court.on_panic(self.node, cause, &words_of(&*panic));
+            self.process = None;
+            return;
+        }
         self.flush(cause, before, durable, sky, court);
     }
 
@@ -557,6 +565,11 @@ impl Host {
     fn address(&self) -> Address {
         Address::Node(self.place())
     }
+}
+
+fn words_of(panic: &dyn Any) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 fn is_segment(name: &str) -> bool {

@@ -141,7 +141,7 @@ impl Story {
         let Some(shadow) = self.shadows.get(&step.node) else {
             return self.end(format!("node {} was never started", step.node));
         };
-        let fits = self.candidates(step, arrived).into_iter().find_map(|given| {
+        let fits = self.candidates(step.cause, arrived).into_iter().find_map(|given| {
             let mut shadow = shadow.clone();
             let acts = shadow.follow(given, step, &self.parcels)?;
             Some((shadow, acts))
@@ -150,6 +150,19 @@ impl Story {
             Some((shadow, acts)) => self.believe(step, shadow, acts),
             None => self.end(format!("node {} takes {:?}: no words for it", step.node, step.cause)),
         }
+    }
+
+    /// Hears of a step that did not end; the story ends with it.
+    pub fn on_panic(&mut self, node: NodeId, cause: Cause, words: &str) {
+        let arrived = self.arrived.take();
+        if self.ended.is_some() {
+            return;
+        }
+        if let Some(act) = self.candidates(cause, arrived).into_iter().flatten().next() {
+            self.push(node, vec![act]);
+        }
+        let words = words.lines().next().unwrap_or_default();
+        self.end(format!("node {node} panics as it takes {cause:?}: {words}"));
     }
 
     /// Tells the story, and at its end how the replicas that run stand.
@@ -173,8 +186,8 @@ impl Story {
     }
 
     /// Lists what the replica may have given its core first, the likeliest first.
-    fn candidates(&self, step: &Step<'_>, arrived: Option<usize>) -> Vec<Option<Act>> {
-        match step.cause {
+    fn candidates(&self, cause: Cause, arrived: Option<usize>) -> Vec<Option<Act>> {
+        match cause {
             Cause::Message(..) => match arrived.map(|parcel| (parcel, &self.parcels[parcel])) {
                 None => vec![None],
                 // It may have been refused: a Prepare by the content, an Accept for want of room.
@@ -205,11 +218,6 @@ impl Story {
         if acts.is_empty() {
             return;
         }
-        for act in &acts {
-            if let Act::Hear(parcel) | Act::Learn(parcel) = act {
-                self.parcels[*parcel].taken += 1;
-            }
-        }
         let second = step.now.0 / 1_000_000;
         let begun = self.events.iter().rev().find_map(|event| match event {
             Event::Second(second) => Some(*second),
@@ -218,7 +226,16 @@ impl Story {
         if begun != Some(second) {
             self.events.push(Event::Second(second));
         }
-        self.events.push(Event::Step(step.node, acts));
+        self.push(step.node, acts);
+    }
+
+    fn push(&mut self, node: NodeId, acts: Vec<Act>) {
+        for act in &acts {
+            if let Act::Hear(parcel) | Act::Learn(parcel) = act {
+                self.parcels[*parcel].taken += 1;
+            }
+        }
+        self.events.push(Event::Step(node, acts));
     }
 
     fn end(&mut self, reason: String) {
