@@ -1,0 +1,90 @@
+//! The swarm in small: some dozens of short seeds hold, and a bad disk stops nobody for long.
+//!
+//! This is what a change is held against in seconds, and what the seeded bugs of the replica are
+//! caught by; batches that prove more are the simulator's own. While a fault lasts, its verdict is
+//! silent on progress, so disks have tests of their own here, as links have in `graphs`.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
+
+use synod_harness::fault::{LinkRules, Millis, NodeId};
+use synod_harness::random::Seed;
+use synod_harness::sim::{Action, DiskFault, Envelope, Fault, Micros, Plan, Simulation, draw};
+use synod_paxos::Slot;
+use synod_proof::cluster::Cluster;
+use synod_proof::trial;
+
+/// How many seeds are run, and for how many simulated seconds each.
+const SEEDS: u64 = 100;
+const TIME_MS: u64 = 30_000;
+
+/// When a disk goes bad: a leader is there by then.
+const BAD_FROM_MS: u64 = 1_000;
+
+/// For how long it is bad. Within this time others must have got on with their work: a leader that
+/// gets nothing done for fifteen ticks of 40 ms is discontent, an election takes about as long,
+/// and a client that was silently dropped tries again after at most two seconds.
+const BAD_MS: u64 = 4_000;
+
+/// How many slots must be chosen meanwhile. The clients together offer more than ten a second.
+const CHOSEN_MIN: u64 = 5;
+
+#[test]
+fn a_hundred_short_seeds_hold() {
+    let envelope = Envelope { time_ms: Millis(TIME_MS), ..Envelope::default() };
+    for seed in 0..SEEDS {
+        println!("seed {seed}");
+        let ended = trial::run(&draw(Seed(seed), &envelope), false);
+        assert_eq!(ended.violation, None, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_full_disk_stops_only_its_own_node() {
+    check_bad_disk(DiskFault::Full);
+}
+
+#[test]
+fn a_hung_disk_stops_only_its_own_node() {
+    check_bad_disk(DiskFault::Hung);
+}
+
+/// Lets the disk of each node in turn go bad, the leader's among them.
+fn check_bad_disk(fault: DiskFault) {
+    for node in 1..=3 {
+        for seed in 0..6 {
+            let grown = chosen_under(Action::Disk { node: NodeId(node), fault }, seed);
+            assert!(grown >= CHOSEN_MIN, "node {node}, seed {seed}: {grown} slots in {BAD_MS} ms");
+        }
+    }
+}
+
+/// Runs three nodes under one fault, and counts the slots chosen while it lasts.
+fn chosen_under(action: Action, seed: u64) -> u64 {
+    let lasts_ms = Millis(BAD_MS + 1_000);
+    let plan = Plan {
+        seed: Seed(seed),
+        nodes: 3,
+        clients: 4,
+        time_ms: Millis(BAD_FROM_MS + lasts_ms.0),
+        rest_ms: Millis(100),
+        timeout_ms: Millis(20_000),
+        links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
+        client_links: LinkRules::default(),
+        sync_us: 1_000,
+        clock_ppm: Vec::new(),
+        faults: vec![Fault { at_ms: Millis(BAD_FROM_MS), lasts_ms, action }],
+    };
+    let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan));
+    let (cluster, sky) = simulation.parts();
+    cluster.begin(sky);
+    // What was on its way when the disk went bad may still be chosen; that is no progress under it.
+    simulation.run_until(Micros::from_ms(BAD_FROM_MS + 50)).unwrap();
+    let before = furthest(&simulation.system);
+    simulation.run_until(Micros::from_ms(BAD_FROM_MS + BAD_MS)).unwrap();
+    furthest(&simulation.system).past(before)
+}
+
+fn furthest(cluster: &Cluster) -> Slot {
+    cluster.statuses().iter().map(|status| status.chosen).max().unwrap_or(Slot::FIRST)
+}
