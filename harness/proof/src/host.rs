@@ -4,27 +4,28 @@
 //! production: step, take a batch, empty the outbox. After every step it flushes, which is the
 //! finest grain that a real node can have. What a step was and did goes to the court.
 
+mod faults;
+mod flush;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use synod_harness::fault::NodeId as Place;
-use synod_harness::random::Random;
 use synod_harness::sim::{Address, Crash, DiskFault, Micros, World};
-use synod_journal::{Failure, Fault, OpenError, Operation, SimDisk, Times};
-use synod_paxos::{Brand, Configuration, NodeId, To};
-use synod_smr::wire::client::{decode_request, encode_response};
-use synod_smr::wire::peer::{decode_message, encode_message};
-use synod_smr::{
-    Config, Connection, Effects, Input, Message, Principal, Recovering, Replica, Timer,
-};
+use synod_journal::{OpenError, SimDisk};
+use synod_paxos::{Brand, Configuration, NodeId};
+use synod_smr::wire::client::decode_request;
+use synod_smr::wire::peer::decode_message;
+use synod_smr::{Config, Connection, Effects, Input, Principal, Recovering, Replica, Timer};
 
 use crate::court::Court;
 use crate::sometimes::{End, Point};
-use crate::step::{Cause, Kind, Stance, Step, Wanted};
+use crate::step::{Cause, Kind, Stance, Wanted};
 use crate::storage::{Storage, StorageError, Unsynced, Vouched};
 use crate::store::Store;
+use faults::is_failure;
 
 /// What travels: bytes as the wire has them, and from which life of their sender they come.
 #[derive(Clone, Debug)]
@@ -175,43 +176,6 @@ impl Host {
         self.step(Input::Drain, Cause::Drain, &[], sky, court);
     }
 
-    /// Lets the disk begin or cease to misbehave.
-    pub fn disk(&mut self, fault: DiskFault, begins: bool, sky: &mut Sky, court: &mut Court) {
-        match fault {
-            DiskFault::Slow { ms } => self.slow_ms = if begins { ms.0 } else { 0 },
-            DiskFault::Hung => {
-                self.hung = begins;
-                if !begins && std::mem::take(&mut self.stuck) {
-                    court.lookout.see(Point::HungSyncEnded);
-                    sky.after(self.address(), Token::Synced, Micros(1));
-                }
-            }
-            DiskFault::Full => {
-                self.full = begins;
-                self.disk.set_capacity(begins.then_some(0));
-            }
-            DiskFault::SyncFails => self.inject(Operation::Sync, begins),
-            DiskFault::WriteFails => self.inject(Operation::Write, begins),
-            DiskFault::ReadFails => self.inject(Operation::Read, begins),
-            DiskFault::PowerFailsAt { operations } => {
-                if begins && self.process.is_some() {
-                    self.failing = true;
-                    self.disk.halt_after(operations);
-                } else if !begins && self.failing {
-                    // The operations never came: the power stays on.
-                    self.disk.halt_after(u64::MAX / 2);
-                    self.failing = false;
-                }
-            }
-            DiskFault::Rot => {
-                if begins && !self.rotten {
-                    self.rot(sky);
-                }
-            }
-        }
-        self.look_at_room(sky, court);
-    }
-
     /// Takes a frame of a peer.
     pub fn on_frame(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
         self.look_at_room(sky, court);
@@ -333,135 +297,6 @@ impl Host {
         self.flush(cause, before, durable, sky, court);
     }
 
-    /// Carries out what a step brought about, and shows it to the court.
-    fn flush(
-        &mut self,
-        cause: Cause,
-        before: Stance,
-        durable: &[synod_smr::Record],
-        sky: &mut Sky,
-        court: &mut Court,
-    ) {
-        let Some(process) = &mut self.process else { return };
-        sky.count_step();
-        let batch = if process.storage.has_place() { process.effects.take_batch() } else { None };
-        let sent: Vec<(To, Message)> = process.effects.outbox().collect();
-        let replies: Vec<_> = process.effects.replies().collect();
-        let step = Step {
-            now: sky.now(),
-            node: self.node,
-            life: process.storage.incarnation(),
-            cause,
-            before,
-            after: Stance::of(&process.replica),
-            replica: &process.replica,
-            durable,
-            records: batch.as_ref().map_or(&[], |batch| batch.records()),
-            sent: &sent,
-            replies: &replies,
-        };
-        court.on_step(&step, sky);
-        if let Some(reason) = process.effects.halt() {
-            court.object("halt", format!("node {} halts: {reason}", self.node));
-        }
-        self.set_timers(sky);
-        self.answer(&replies, sky);
-        self.send_all(&sent, sky, court);
-        self.read_log(sky, court);
-        if let Some(batch) = batch {
-            self.write(batch, sky, court);
-        }
-        self.end_if_retired(sky, court);
-    }
-
-    fn write(&mut self, batch: synod_smr::Batch, sky: &mut Sky, court: &mut Court) {
-        let Some(process) = &mut self.process else { return };
-        match process.storage.write(batch, &mut self.vouched) {
-            Ok(true) => self.begin_sync(sky),
-            Ok(false) => court.lookout.see(Point::BatchWaiting),
-            Err(error) => self.die(&error, sky, court),
-        }
-    }
-
-    fn begin_sync(&self, sky: &mut Sky) {
-        let slow = sky.chance().below(self.slow_ms * 1_000 + 1);
-        if slow > 0 {
-            sky.felt_disk(self.place(), |fault| matches!(fault, DiskFault::Slow { .. }));
-        }
-        let length = Micros(sky.chance().between(SYNC_US_MIN, SYNC_US_MIN + self.sync_us) + slow);
-        sky.after(self.address(), Token::Synced, length);
-    }
-
-    fn set_timers(&mut self, sky: &mut Sky) {
-        let address = self.address();
-        let Some(process) = &mut self.process else { return };
-        for set in process.effects.timers() {
-            let (soonest, latest) = (u64::from(set.earliest_ms), u64::from(set.latest_ms));
-            let length = sky.chance().between(soonest * 1_000, latest * 1_000);
-            process.timers_set += 1;
-            process.timers.insert(set.timer, process.timers_set);
-            sky.set_timer(address, Token::Timer(set.timer, process.timers_set), Micros(length));
-        }
-    }
-
-    fn answer(
-        &self,
-        replies: &[(Connection, synod_smr::RequestId, synod_smr::Response)],
-        sky: &mut Sky,
-    ) {
-        for (connection, id, response) in replies {
-            let bytes = encode_response(*id, response);
-            let client = u32::try_from(connection.0).expect("connections are clients' numbers");
-            let length = bytes.len();
-            let parcel = Parcel { life: 0, number: 0, bytes };
-            sky.send(self.address(), Address::Client(client), parcel, length);
-        }
-    }
-
-    fn send_all(&self, sent: &[(To, Message)], sky: &mut Sky, court: &mut Court) {
-        let Some(process) = &self.process else { return };
-        let life = process.storage.incarnation();
-        for (to, message) in sent {
-            let bytes = encode_message(message);
-            let receivers = match to {
-                To::Node(node) => std::slice::from_ref(node),
-                To::Peers => &self.nodes[..],
-            };
-            for receiver in receivers.iter().filter(|receiver| **receiver != self.node) {
-                let number = court.on_parcel(self.node, *receiver, message);
-                let parcel = Parcel { life, number, bytes: bytes.clone() };
-                let to = Address::Node(Place(receiver.number()));
-                sky.send(self.address(), to, parcel, bytes.len());
-            }
-        }
-    }
-
-    fn read_log(&mut self, sky: &mut Sky, court: &mut Court) {
-        let Some(process) = &mut self.process else { return };
-        let wishes: Vec<_> = process.effects.log_reads().collect();
-        let mut found = Vec::new();
-        for wish in wishes {
-            found.extend(process.storage.read(wish).map(|message| (To::Node(wish.to), message)));
-        }
-        self.send_all(&found, sky, court);
-    }
-
-    /// A node that was asked to end does so once it has handed over.
-    fn end_if_retired(&mut self, sky: &mut Sky, court: &mut Court) {
-        let done = self.process.as_ref().is_some_and(|process| {
-            process.retiring && process.replica.is_drained() && process.storage.is_idle()
-        });
-        if done && let Some(process) = self.end(End::Retired, sky, court) {
-            sky.say(|| format!("node {} ends as it was asked to", self.node));
-            sky.felt_retirement(self.place());
-            // A disk that fails here fails a process that is about to end anyway.
-            let _ = process.storage.close();
-            self.leave_disk(Crash::Kill, sky);
-            let comeback = Micros::from_ms(sky.chance().between(50, 1_000));
-            sky.ended(self.place(), Some(comeback));
-        }
-    }
-
     /// The process ends because its disk failed; what the page cache holds depends on why.
     fn die(&mut self, error: &StorageError, sky: &mut Sky, court: &mut Court) {
         if let StorageError::Untrue(reason) = error {
@@ -513,51 +348,6 @@ impl Host {
         process
     }
 
-    fn leave_disk(&mut self, crash: Crash, sky: &mut Sky) {
-        self.disk = match crash {
-            Crash::Kill => self.disk.kill(),
-            Crash::Power => {
-                // All is lost, all is kept, or every sector for itself.
-                let mood = sky.chance().below(4);
-                self.disk.crash(|choice| choose(mood, choice.options, sky.chance()))
-            }
-        };
-        self.disk.set_capacity(self.full.then_some(0));
-        self.failing = false;
-        self.injected = false;
-    }
-
-    fn inject(&mut self, operation: Operation, begins: bool) {
-        if begins && self.process.is_some() {
-            self.injected = true;
-            let times = Times::Once;
-            self.disk.inject(Fault { operation, after: 0, times, failure: Failure::Io });
-        } else if !begins && std::mem::take(&mut self.injected) {
-            self.disk.clear_faults();
-        }
-    }
-
-    /// Flips a bit of a segment that was completed before the present one.
-    fn rot(&mut self, sky: &mut Sky) {
-        let journal = std::path::Path::new("journal");
-        let names = synod_journal::Disk::list(&self.disk, journal).unwrap_or_default();
-        let mut segments: Vec<String> = names.into_iter().filter(|name| is_segment(name)).collect();
-        segments.sort_unstable();
-        // The last two are the active segment and the one that is made ahead of it.
-        let old = segments.len().saturating_sub(2);
-        let Some(name) = sky.chance().pick(&segments[..old]).cloned() else { return };
-        let draw = sky.chance().next_u64();
-        self.rotten = true;
-        self.disk.tamper(&journal.join(name), |bytes| {
-            // The last pages of a segment may be unused: what is flipped lies in the first half.
-            let place = usize::try_from(draw % (bytes.len() as u64 / 2).max(1)).unwrap_or(0);
-            if let Some(byte) = bytes.get_mut(place) {
-                *byte ^= 1 << (draw >> 61);
-            }
-        });
-        sky.felt_disk(self.place(), |fault| fault == DiskFault::Rot);
-    }
-
     fn place(&self) -> Place {
         Place(self.node.number())
     }
@@ -572,10 +362,6 @@ fn words_of(panic: &dyn Any) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
-fn is_segment(name: &str) -> bool {
-    name.starts_with("segment-") && name.ends_with(".log")
-}
-
 fn end_of(error: &StorageError) -> End {
     match error {
         StorageError::Open(_) => End::OpenError,
@@ -584,31 +370,9 @@ fn end_of(error: &StorageError) -> End {
     }
 }
 
-fn is_failure(fault: DiskFault) -> bool {
-    match fault {
-        DiskFault::SyncFails
-        | DiskFault::WriteFails
-        | DiskFault::ReadFails
-        | DiskFault::PowerFailsAt { .. } => true,
-        DiskFault::Slow { .. } | DiskFault::Hung | DiskFault::Full | DiskFault::Rot => false,
-    }
-}
-
-/// Picks what became of one un-synced thing when the power failed.
-fn choose(mood: u64, options: usize, chance: &mut Random) -> usize {
-    match mood {
-        0 => 0,
-        1 => options - 1,
-        _ => usize::try_from(chance.below(options as u64)).unwrap_or(0),
-    }
-}
-
 fn mix_found(records: usize, cut_bytes: u64) -> u64 {
     synod_smr::command::mix(records as u64 ^ (cut_bytes << 32))
 }
-
-/// The shortest sync.
-const SYNC_US_MIN: u64 = 50;
 
 /// How often an idle journal is sealed after a sync.
 const SEALED_PPM: u32 = 50_000;

@@ -1,0 +1,118 @@
+//! What goes wrong with a machine's disk, and what of it survives the process.
+//!
+//! The simulated disk does the damage; here is which damage, and when.
+
+use synod_harness::random::Random;
+use synod_harness::sim::{Crash, DiskFault, Micros};
+use synod_journal::{Failure, Fault, Operation, Times};
+
+use super::{Host, Sky, Token};
+use crate::court::Court;
+use crate::sometimes::Point;
+
+impl Host {
+    /// Lets the disk begin or cease to misbehave.
+    pub fn disk(&mut self, fault: DiskFault, begins: bool, sky: &mut Sky, court: &mut Court) {
+        match fault {
+            DiskFault::Slow { ms } => self.slow_ms = if begins { ms.0 } else { 0 },
+            DiskFault::Hung => {
+                self.hung = begins;
+                if !begins && std::mem::take(&mut self.stuck) {
+                    court.lookout.see(Point::HungSyncEnded);
+                    sky.after(self.address(), Token::Synced, Micros(1));
+                }
+            }
+            DiskFault::Full => {
+                self.full = begins;
+                self.disk.set_capacity(begins.then_some(0));
+            }
+            DiskFault::SyncFails => self.inject(Operation::Sync, begins),
+            DiskFault::WriteFails => self.inject(Operation::Write, begins),
+            DiskFault::ReadFails => self.inject(Operation::Read, begins),
+            DiskFault::PowerFailsAt { operations } => {
+                if begins && self.process.is_some() {
+                    self.failing = true;
+                    self.disk.halt_after(operations);
+                } else if !begins && self.failing {
+                    // The operations never came: the power stays on.
+                    self.disk.halt_after(u64::MAX / 2);
+                    self.failing = false;
+                }
+            }
+            DiskFault::Rot => {
+                if begins && !self.rotten {
+                    self.rot(sky);
+                }
+            }
+        }
+        self.look_at_room(sky, court);
+    }
+
+    pub(super) fn leave_disk(&mut self, crash: Crash, sky: &mut Sky) {
+        self.disk = match crash {
+            Crash::Kill => self.disk.kill(),
+            Crash::Power => {
+                // All is lost, all is kept, or every sector for itself.
+                let mood = sky.chance().below(4);
+                self.disk.crash(|choice| choose(mood, choice.options, sky.chance()))
+            }
+        };
+        self.disk.set_capacity(self.full.then_some(0));
+        self.failing = false;
+        self.injected = false;
+    }
+
+    fn inject(&mut self, operation: Operation, begins: bool) {
+        if begins && self.process.is_some() {
+            self.injected = true;
+            let times = Times::Once;
+            self.disk.inject(Fault { operation, after: 0, times, failure: Failure::Io });
+        } else if !begins && std::mem::take(&mut self.injected) {
+            self.disk.clear_faults();
+        }
+    }
+
+    /// Flips a bit of a segment that was completed before the present one.
+    fn rot(&mut self, sky: &mut Sky) {
+        let journal = std::path::Path::new("journal");
+        let names = synod_journal::Disk::list(&self.disk, journal).unwrap_or_default();
+        let mut segments: Vec<String> = names.into_iter().filter(|name| is_segment(name)).collect();
+        segments.sort_unstable();
+        // The last two are the active segment and the one that is made ahead of it.
+        let old = segments.len().saturating_sub(2);
+        let Some(name) = sky.chance().pick(&segments[..old]).cloned() else { return };
+        let draw = sky.chance().next_u64();
+        self.rotten = true;
+        self.disk.tamper(&journal.join(name), |bytes| {
+            // The last pages of a segment may be unused: what is flipped lies in the first half.
+            let place = usize::try_from(draw % (bytes.len() as u64 / 2).max(1)).unwrap_or(0);
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 1 << (draw >> 61);
+            }
+        });
+        sky.felt_disk(self.place(), |fault| fault == DiskFault::Rot);
+    }
+}
+
+fn is_segment(name: &str) -> bool {
+    name.starts_with("segment-") && name.ends_with(".log")
+}
+
+pub(super) fn is_failure(fault: DiskFault) -> bool {
+    match fault {
+        DiskFault::SyncFails
+        | DiskFault::WriteFails
+        | DiskFault::ReadFails
+        | DiskFault::PowerFailsAt { .. } => true,
+        DiskFault::Slow { .. } | DiskFault::Hung | DiskFault::Full | DiskFault::Rot => false,
+    }
+}
+
+/// Picks what became of one un-synced thing when the power failed.
+fn choose(mood: u64, options: usize, chance: &mut Random) -> usize {
+    match mood {
+        0 => 0,
+        1 => options - 1,
+        _ => usize::try_from(chance.below(options as u64)).unwrap_or(0),
+    }
+}
