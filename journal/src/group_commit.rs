@@ -333,3 +333,21 @@ impl From<SyncError> for AppendError {
 fn room_of<D: Disk>(journal: &Journal<D>) -> Room {
     Room { total: journal.room(), for_work: journal.room_for_work() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_thread_rests_before_it_works_and_sleeps_once_all_is_done() {
+        for (rest, patience) in [
+            (Rest::Prepare, Duration::ZERO),
+            (Rest::PrepareSoon, IDLE_PREPARE),
+            (Rest::Seal, IDLE_SEAL),
+            (Rest::AskForSpace, FULL_RETRY),
+        ] {
+            assert_eq!(rest.patience(), Some(patience), "{rest:?}");
+        }
+        assert_eq!(Rest::Nothing.patience(), None, "until a commit comes");
+    }
+}

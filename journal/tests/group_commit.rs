@@ -183,7 +183,8 @@ fn a_third_commit_comes_back_while_two_are_on_their_way() {
         told.send(outcome.unwrap().ticket).unwrap();
         held.recv().unwrap();
     });
-    let group = group.unwrap();
+    // It is dropped before the group, so that a failure here does not leave the thread waiting.
+    let (group, gate) = (group.unwrap(), gate);
     group.submit(commit(0, 10, Records::new())).unwrap();
     assert_eq!(inbox.recv_timeout(PATIENCE).unwrap(), 0);
     group.submit(commit(1, 10, Records::new())).unwrap();
@@ -229,7 +230,8 @@ fn a_journal_that_is_never_idle_asks_a_full_disk_again_after_so_many_batches() {
         told.send(outcome.unwrap().ticket).unwrap();
         held.recv().unwrap();
     });
-    let group = group.unwrap();
+    // It is dropped before the group, so that a failure here does not leave the thread waiting.
+    let (group, gate) = (group.unwrap(), gate);
     let mut ticket = 0;
     let mut go_on = |bytes| {
         group.submit(commit(ticket, bytes, Records::new())).unwrap();
