@@ -43,7 +43,7 @@ impl Mutant {
 /// Draws `count` mutants, or all if there are fewer, and gives them in the order of their places.
 ///
 /// Each has a lot that hangs on the seed and its own name alone: a change of the code changes what
-/// is drawn only where it changes mutants, so the survivors that are known stay those of the sample.
+/// is drawn only where it changes mutants, so the known survivors stay those of the sample.
 pub(super) fn draw(mut mutants: Vec<Mutant>, count: usize, seed: u64) -> Vec<Mutant> {
     mutants.sort();
     let mut namesakes: BTreeMap<String, u64> = BTreeMap::new();
