@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod court;
 pub mod host;
 pub mod invariants;
+pub mod journals;
 pub mod kept;
 pub mod sometimes;
 pub mod spec;

@@ -13,6 +13,7 @@ use synod_harness::fault::Millis;
 use synod_harness::random::Seed;
 use synod_harness::sim::{Envelope, Plan, Violation, draw, shrink};
 use synod_proof::batch::{Batch, EFFECTIVE_MIN, OPERATIONS_MIN, Report};
+use synod_proof::journals::{explain, read_run};
 use synod_proof::kept::Kept;
 use synod_proof::trial::{self, Ended};
 
@@ -31,6 +32,7 @@ synod-sim --plan FILE [--shrink] [--log] [--story]
   --points       prints how often each was seen, the rarest first
   --seed S       runs one seed and tells how it went
   --plan FILE    runs the plan that a failure left behind, or a kept seed
+  --journals FOLDER  explains what the nodes of a chaos run wrote by the specification
   --shrink       makes a failing plan as small as it can, and keeps it in target/sim
   --log          prints everything that happened
   --story        writes what Paxos did as a transcript, as every violation does";
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
 struct Options {
     batch: Batch,
     one: Option<One>,
+    journals: Option<PathBuf>,
     shrink: bool,
     log: bool,
     story: bool,
@@ -75,6 +78,7 @@ impl Options {
         let mut options = Self {
             batch: Batch { first: 0, count: 200, jobs, twice: false, envelope },
             one: None,
+            journals: None,
             shrink: false,
             log: false,
             story: false,
@@ -103,6 +107,7 @@ impl Options {
                 Long("points") => options.points = true,
                 Long("seed") => options.one = Some(One::Seed(arguments.value()?.parse()?)),
                 Long("plan") => options.one = Some(One::Plan(arguments.value()?.into())),
+                Long("journals") => options.journals = Some(arguments.value()?.into()),
                 Long("shrink") => options.shrink = true,
                 Long("log") => options.log = true,
                 Long("story") => options.story = true,
@@ -114,6 +119,9 @@ impl Options {
     }
 
     fn run(&self) -> ExitCode {
+        if let Some(run) = &self.journals {
+            return judge_journals(run);
+        }
         let plan = match &self.one {
             None => return self.run_batch(),
             Some(One::Seed(seed)) => Ok(draw(Seed(*seed), &self.batch.envelope)),
@@ -201,6 +209,30 @@ impl Options {
             Err(error) => eprintln!("synod-sim: the plan cannot be kept: {error}"),
         }
         ExitCode::from(1)
+    }
+}
+
+/// Holds what real nodes wrote against the specification.
+fn judge_journals(run: &Path) -> ExitCode {
+    let began = Instant::now();
+    let journals = match read_run(run) {
+        Ok(journals) => journals,
+        Err(reason) => {
+            eprintln!("synod-sim: {reason}");
+            return ExitCode::from(64);
+        }
+    };
+    let read = began.elapsed().as_secs_f64();
+    match explain(&journals) {
+        Ok(explained) => {
+            let all = began.elapsed().as_secs_f64();
+            println!("{explained}; {all:.1} s, {read:.1} s of them to read");
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            println!("UNEXPLAINED: {reason}");
+            ExitCode::from(1)
+        }
     }
 }
 

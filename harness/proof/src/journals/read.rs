@@ -1,0 +1,199 @@
+//! The journals of a run of the harness, read without touching them.
+//!
+//! Opening a journal rewrites its tail, so copies are opened, which are gone afterwards. Whose
+//! journal it is, is learnt from the journal itself: it must be that of the node in whose folder
+//! it lies, and all must be of one cluster. The claims kept true: the originals stay as they are,
+//! and a journal that does not go back to its node's birth is refused.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use synod_harness::live::folder::{DATA, NODES};
+use synod_journal::{Create, Journal, Lsn, OpenError, Options, RealDisk};
+use synod_paxos::NodeId;
+use synod_smr::wire::record::decode_record;
+
+use super::NodeJournal;
+
+/// Why the journals of a run cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The folder is not one of a run, or the data of its nodes is gone.
+    #[error(
+        "{} holds no journals: give the folder of the latest run of `cargo xtask chaos`, of older \
+         ones only the logs are kept",
+        path.display()
+    )]
+    NoJournals {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The run goes on.
+    #[error("{} is of a run that goes on: wait for its end", path.display())]
+    Running {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A journal cannot be opened: the fault is the disk's, or that of who wrote it.
+    #[error("node {node}: {error}")]
+    Open {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        error: Box<OpenError>,
+    },
+    /// A journal lies where that of another node should be, or holds what no node writes.
+    #[error("node {node}: {reason}")]
+    Foreign {
+        /// The node.
+        node: NodeId,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The system failed.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// With which file or folder.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+/// Reads the journals of all nodes of a run that is over.
+///
+/// # Errors
+///
+/// Fails if the folder is not that of a run, if the run goes on, and where a journal cannot be
+/// read.
+pub fn read_run(run: &Path) -> Result<Vec<NodeJournal>, ReadError> {
+    let io = |error| ReadError::Io { path: run.to_owned(), error };
+    let folder = File::open(run).map_err(io)?;
+    if let Err(fs::TryLockError::WouldBlock) = folder.try_lock_shared() {
+        return Err(ReadError::Running { path: run.to_owned() });
+    }
+    let none = || ReadError::NoJournals { path: run.to_owned() };
+    let names = fs::read_dir(run.join(NODES)).map_err(|_| none())?;
+    let mut nodes = Vec::new();
+    for name in names {
+        let path = name.map_err(io)?.path();
+        let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        nodes.extend(number.map(|number| (NodeId::new(number), path.join(DATA))));
+    }
+    nodes.sort_unstable();
+    if nodes.is_empty() || nodes.iter().any(|(_, data)| !data.is_dir()) {
+        return Err(none());
+    }
+    read_journals(&nodes)
+}
+
+/// Reads the journals of nodes that have stopped, each in a folder of its own.
+///
+/// # Errors
+///
+/// Fails where a journal cannot be read, or is not that of its node.
+pub fn read_journals(nodes: &[(NodeId, PathBuf)]) -> Result<Vec<NodeJournal>, ReadError> {
+    let mut journals = Vec::new();
+    let mut cluster: Option<String> = None;
+    for (node, data) in nodes {
+        let copy = Copy::of(data)?;
+        let (of, journal) = read_copy(*node, &copy.0)?;
+        let known = cluster.get_or_insert_with(|| of.clone());
+        if *known != of {
+            let reason = format!("its journal is of {of}, others are of {known}");
+            return Err(ReadError::Foreign { node: *node, reason });
+        }
+        journals.push(journal);
+    }
+    Ok(journals)
+}
+
+/// Reads one journal, and says of which cluster it is.
+fn read_copy(node: NodeId, data: &Path) -> Result<(String, NodeJournal), ReadError> {
+    let foreign = |reason: String| ReadError::Foreign { node, reason };
+    let failed = |error| ReadError::Open { node, error: Box::new(error) };
+    let mut options = Options::new(b"");
+    options.create = Create::Never;
+    options.identity = match Journal::open(RealDisk, data, &options, |_| {}) {
+        Err(OpenError::OtherIdentity { found, .. }) => found,
+        Err(error) => return Err(failed(error)),
+        Ok(_) => return Err(foreign("its journal has no identity".to_owned())),
+    };
+    let identity = String::from_utf8_lossy(&options.identity).into_owned();
+    let Some(cluster) = identity.strip_suffix(&format!("/node/{node}")) else {
+        return Err(foreign(format!("its journal is that of \"{identity}\"")));
+    };
+    let mut records = Vec::new();
+    let mut wrong = None;
+    let opened = Journal::open(RealDisk, data, &options, |record| {
+        match decode_record(&Bytes::copy_from_slice(record.bytes)) {
+            Ok(decoded) => records.push(decoded),
+            Err(error) => {
+                wrong.get_or_insert_with(|| format!("record {}: {error}", record.lsn));
+            }
+        }
+    });
+    let (_, recovered) = opened.map_err(failed)?;
+    if recovered.first_lsn != Lsn::FIRST {
+        wrong = Some(format!("the records before {} were released", recovered.first_lsn));
+    }
+    match wrong {
+        Some(reason) => Err(foreign(reason)),
+        None => Ok((cluster.to_owned(), NodeJournal { node, records })),
+    }
+}
+
+/// A copy of a journal's folder, which is removed in the end.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn of(data: &Path) -> Result<Self, ReadError> {
+        static COPIES: AtomicU64 = AtomicU64::new(0);
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("synod-journal-{}-{number}", std::process::id());
+        let copy = Self(std::env::temp_dir().join(name));
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |error| ReadError::Io { path, error }
+        };
+        fs::create_dir(&copy.0).map_err(io(&copy.0))?;
+        for entry in fs::read_dir(data).map_err(io(data))? {
+            let entry = entry.map_err(io(data))?;
+            let from = entry.path();
+            copy_sparse(&from, &copy.0.join(entry.file_name())).map_err(io(&from))?;
+        }
+        Ok(copy)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Copies a file, and leaves out what is zero: segments are laid out long before they are full.
+fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
+    let (mut source, mut target) = (File::open(from)?, File::create_new(to)?);
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut length = 0;
+    loop {
+        let read = source.read(&mut chunk)?;
+        if read == 0 {
+            return target.set_len(length);
+        }
+        length += read as u64;
+        if chunk[..read].iter().all(|byte| *byte == 0) {
+            target.seek(SeekFrom::Start(length))?;
+        } else {
+            target.write_all(&chunk[..read])?;
+        }
+    }
+}
+
+/// How much of a file is copied at a time.
+const CHUNK_BYTES: usize = 64 << 10;
