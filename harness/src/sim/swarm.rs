@@ -92,9 +92,12 @@ const ROT_NODES_MIN: usize = 3;
 pub fn draw(seed: Seed, envelope: &Envelope) -> Plan {
     let mut random = Random::new(seed, Stream::named("swarm"));
     let nodes = random.pick(&envelope.nodes).copied().unwrap_or(3);
-    let links = base_links(&mut random);
+    let mut links = base_links(&mut random);
     let client_links = LinkRules { jitter_ms: Millis(random.between(0, 3)), ..links };
     let sync_us = random.between(100, 4_000);
+    let custom = custom(seed, envelope, sync_us);
+    links.delay_ms = custom.delay_ms;
+    links.loss = links.loss.max(custom.loss);
     let drifts = random.chance(500_000);
     let drift = |_| if drifts { ppm(&mut random, 50_000) } else { 0 };
     let clock_ppm = (0..nodes).map(drift).collect();
@@ -109,17 +112,63 @@ pub fn draw(seed: Seed, envelope: &Envelope) -> Plan {
     Plan {
         seed,
         nodes,
-        clients: envelope.clients,
+        clients: custom.clients,
         time_ms: envelope.time_ms,
-        rest_ms: envelope.rest_ms,
+        rest_ms: custom.rest_ms,
         timeout_ms: Millis(4_000),
         links,
         client_links,
-        sync_us,
+        sync_us: custom.sync_us,
         clock_ppm,
         faults,
     }
 }
+
+/// What differs between ordinary runs and some others.
+struct Custom {
+    clients: u32,
+    rest_ms: Millis,
+    sync_us: u64,
+    delay_ms: Millis,
+    loss: PartsPerMillion,
+}
+
+/// Some runs have many clients that hardly rest, mostly over long and bad links, so that many
+/// slots are open at once and some of them get lost; and some have disks that turn slowly, so that
+/// much is under way when something ends.
+fn custom(seed: Seed, envelope: &Envelope, sync_us: u64) -> Custom {
+    let mut random = Random::new(seed, Stream::named("custom"));
+    let (busy, turning) = (random.chance(BUSY_PPM), random.chance(TURNING_PPM));
+    let times = if busy { BUSY_TIMES } else { 1 };
+    let slow_us = random.between(4_000, SYNC_US_MAX);
+    let far = random.chance(FAR_PPM) && busy;
+    let (delay_ms, percent) = (random.between(5, 30), random.between(10, 45));
+    Custom {
+        clients: envelope.clients.saturating_mul(times),
+        rest_ms: Millis(envelope.rest_ms.0 / u64::from(times * times)),
+        sync_us: if turning { slow_us } else { sync_us },
+        delay_ms: Millis(if far { delay_ms } else { 0 }),
+        loss: PartsPerMillion(if far { u32::try_from(percent).unwrap_or(0) * 10_000 } else { 0 }),
+    }
+}
+
+/// How often a crash is followed by another one.
+const AFTERSHOCK_PPM: u32 = 400_000;
+
+/// How often a run is a busy one.
+const BUSY_PPM: u32 = 150_000;
+
+/// How many times as many clients a busy run has; they rest shorter by the square of it.
+const BUSY_TIMES: u32 = 3;
+
+/// How often the links of a busy run are long and bad ones.
+const FAR_PPM: u32 = 800_000;
+
+/// How often the disks of a run are slow ones.
+const TURNING_PPM: u32 = 200_000;
+
+/// How long a sync of a slow disk may take.
+const SYNC_US_MAX: u64 = 40_000;
 
 /// Tosses a coin for each kind, and takes some all the same if too few are in.
 fn kinds(random: &mut Random) -> Vec<Kind> {
@@ -173,7 +222,23 @@ fn faults_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) ->
     }
     let most = (most * time.0.div_ceil(60_000)).max(1);
     let count = random.between(1, most);
-    (0..count).map(|_| fault_of(kind, nodes, time, random)).collect()
+    let mut faults = Vec::new();
+    for _ in 0..count {
+        let fault = fault_of(kind, nodes, time, random);
+        let again = aftershock(&fault, nodes, random);
+        faults.extend([fault].into_iter().chain(again));
+    }
+    faults
+}
+
+/// Some crashes are followed by one of other nodes at the time of the election that comes of them.
+fn aftershock(fault: &Fault, nodes: &[NodeId], random: &mut Random) -> Option<Fault> {
+    let Action::Crash { nodes: gone, crash } = &fault.action else { return None };
+    let at_ms = Millis(fault.at_ms.0 + random.between(150, 450));
+    let hit: BTreeSet<NodeId> = some_nodes(nodes, random).difference(gone).copied().collect();
+    let follows = random.chance(AFTERSHOCK_PPM) && !hit.is_empty();
+    let action = Action::Crash { nodes: hit, crash: *crash };
+    follows.then_some(Fault { at_ms, lasts_ms: fault.lasts_ms, action })
 }
 
 fn fault_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) -> Fault {
@@ -182,6 +247,8 @@ fn fault_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) -> 
     // Short faults are as likely as long ones: the exponent is drawn, not the length.
     let lasts_ms = Millis(random.between(50, 100) << random.below(7));
     let node = random.pick(nodes).copied().unwrap_or(NodeId(1));
+    // A full disk takes a while to be felt: what was allocated is filled first.
+    let lasts_ms = if kind == Kind::DiskFull { Millis(lasts_ms.0 << 2) } else { lasts_ms };
     let action = match kind {
         Kind::Partition => Action::Partition(shape(nodes, random)),
         Kind::Flap => {

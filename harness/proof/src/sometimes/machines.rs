@@ -51,8 +51,6 @@ impl Machines {
         seen.see_if(written && lucky.len() == found.unvouched, Point::AllSurvived);
         let is_vote = |record: &Record| matches!(record, Record::Accepted { .. });
         seen.see_if(lucky.iter().any(is_vote), Point::VoteSurvived);
-        let is_promise = |record: &Record| matches!(record, Record::Promised(_));
-        seen.see_if(lucky.iter().any(is_promise), Point::PromiseSurvived);
         seen.see_if(found.cut_bytes > 0, Point::TailCut);
         let restarts = self.ends[place(node)][0].is_some();
         let few = (view.up() + 1) * 2 <= view.count();

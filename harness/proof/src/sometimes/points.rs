@@ -133,7 +133,6 @@ points! {
     StartAmongFew "start-among-few" "A node starts while a majority is down."
     NothingSurvived "nothing-survived" "Nothing of what was written and not synced is there."
     AllSurvived "all-survived" "What was written and not synced is there all the same."
-    PromiseSurvived "promise-survived" "A promise that was never vouched for is there."
     VoteSurvived "vote-survived" "A vote that was never vouched for is there."
     TailCut "tail-cut" "A recovery cuts a torn tail."
     RecoveryInterrupted "recovery-interrupted" "A recovery ends with its disk's error."
