@@ -183,18 +183,22 @@ fn hint_too_far(journals: &mut Vec<NodeJournal>) -> Option<()> {
     Some(())
 }
 
-/// A vote that others made a quorum without is not there, and the hint past it is.
+/// A vote that others made a quorum without is not there, and the hint past it is. It is the last
+/// such vote, so that no later ballot was bound by it.
 fn hint_with_a_hole(journals: &mut Vec<NodeJournal>) -> Option<()> {
     let everybody = journals.len();
     let votes = votes(journals);
-    let full = votes.into_iter().filter(|(_, nodes)| nodes.len() == everybody);
+    let highest = votes.keys().map(|(_, ballot)| *ballot).max()?;
+    let is_full = |(_, ballot): &(Slot, Ballot), nodes: &BTreeSet<NodeId>| {
+        *ballot == highest && nodes.len() == everybody
+    };
+    let full = votes.into_iter().filter(|(at, nodes)| is_full(at, nodes));
     let slots: BTreeSet<Slot> = full.map(|((slot, _), _)| slot).collect();
+    let all = journals.iter().flat_map(|journal| &journal.records);
+    let all: Vec<_> = all.filter_map(JournalRecord::slot).collect();
+    let is_told_once = |slot: &&Slot| all.iter().filter(|told| *told == *slot).count() == everybody;
     journals.iter_mut().find_map(|journal| {
-        let end = hint(journal);
-        let slot = slots.range(..end).find(|slot| {
-            let of_it = journal.records.iter().filter(|record| record.slot() == Some(**slot));
-            of_it.count() == 1
-        })?;
+        let slot = slots.range(..hint(journal)).rfind(is_told_once)?;
         journal.records.retain(|record| record.slot() != Some(*slot));
         Some(())
     })
