@@ -21,13 +21,12 @@ const TIME_MS: u64 = 30_000;
 /// When a disk goes bad: a leader is there by then.
 const BAD_FROM_MS: u64 = 1_000;
 
-/// For how long it is bad. Within this time others must have got on with their work: a leader that
-/// gets nothing done for fifteen ticks of 40 ms is discontent, an election takes about as long,
-/// and a client that was silently dropped tries again after at most two seconds.
-const BAD_MS: u64 = 4_000;
+/// For how long it is bad. In the first half it may go on: a full disk still has the segment that
+/// was made ahead, which these clients fill in some three seconds.
+const BAD_MS: u64 = 9_000;
 
-/// How many slots must be chosen meanwhile. The clients together offer more than ten a second.
-const CHOSEN_MIN: u64 = 5;
+/// How many slots must be chosen in the second half, in which the clients offer thousands.
+const CHOSEN_MIN: u64 = 500;
 
 #[test]
 fn a_hundred_short_seeds_hold() {
@@ -52,22 +51,20 @@ fn a_hung_disk_stops_only_its_own_node() {
 /// Lets the disk of each node in turn go bad, the leader's among them.
 fn check_bad_disk(fault: DiskFault) {
     for node in 1..=3 {
-        for seed in 0..6 {
-            let grown = chosen_under(Action::Disk { node: NodeId(node), fault }, seed);
-            assert!(grown >= CHOSEN_MIN, "node {node}, seed {seed}: {grown} slots in {BAD_MS} ms");
-        }
+        let grown = chosen_under(Action::Disk { node: NodeId(node), fault });
+        assert!(grown >= CHOSEN_MIN, "with a bad disk of node {node}: {grown} slots");
     }
 }
 
-/// Runs three nodes under one fault, and counts the slots chosen while it lasts.
-fn chosen_under(action: Action, seed: u64) -> u64 {
+/// Runs three nodes under one fault, and counts the slots chosen in the second half of it.
+fn chosen_under(action: Action) -> u64 {
     let lasts_ms = Millis(BAD_MS + 1_000);
     let plan = Plan {
-        seed: Seed(seed),
+        seed: Seed(0),
         nodes: 3,
-        clients: 4,
+        clients: 8,
         time_ms: Millis(BAD_FROM_MS + lasts_ms.0),
-        rest_ms: Millis(100),
+        rest_ms: Millis(5),
         timeout_ms: Millis(20_000),
         links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
         client_links: LinkRules::default(),
@@ -78,8 +75,7 @@ fn chosen_under(action: Action, seed: u64) -> u64 {
     let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan));
     let (cluster, sky) = simulation.parts();
     cluster.begin(sky);
-    // What was on its way when the disk went bad may still be chosen; that is no progress under it.
-    simulation.run_until(Micros::from_ms(BAD_FROM_MS + 50)).unwrap();
+    simulation.run_until(Micros::from_ms(BAD_FROM_MS + BAD_MS / 2)).unwrap();
     let before = furthest(&simulation.system);
     simulation.run_until(Micros::from_ms(BAD_FROM_MS + BAD_MS)).unwrap();
     furthest(&simulation.system).past(before)

@@ -1,0 +1,87 @@
+//! Elections by themselves: who campaigns, when, and who does not.
+//!
+//! No rule of safety rests on this, so nothing else would notice a mistake here: a cluster in which
+//! all campaign at once, or one alone and cut off, elects somebody in the end all the same.
+
+use synod_paxos::{Ballot, Brand, Configuration, NodeId, Slot};
+use synod_smr::Config;
+use synod_smr::election::{Election, Progress, Situation, Wish};
+use synod_smr::message::Heartbeat;
+
+const STAGGER_MS: u32 = 20;
+
+/// The election of node 1 of five, which has heard nobody.
+fn election() -> Election {
+    let nodes = (1..=5).map(NodeId::new);
+    let voters = Configuration::majority(nodes).expect("five voters are a configuration");
+    Election::new(Config::lan(Brand { node: NodeId::new(1), incarnation: 1 }, voters))
+}
+
+/// A discontent peer that hears node 1, with so many slots chosen.
+fn beat(chosen: u64) -> Heartbeat {
+    Heartbeat {
+        incarnation: 1,
+        promised: Ballot::ZERO,
+        leads: None,
+        follows: None,
+        content: false,
+        chosen: Slot::new(chosen),
+        hears: vec![NodeId::new(1)],
+        priority: 0,
+        checkpoint: None,
+    }
+}
+
+/// A node that leads nothing, with five slots chosen.
+fn situation() -> Situation {
+    Situation {
+        leads: None,
+        preparing: false,
+        seen: Ballot::ZERO,
+        pending: false,
+        progress: Progress { chosen: Slot::new(5), reads: 0 },
+        fit: true,
+    }
+}
+
+#[test]
+fn who_knows_most_campaigns_first_and_the_others_later_by_rank() {
+    for (chosen, rank) in [([4, 4], 0), ([4, 6], 1), ([6, 6], 2)] {
+        let mut election = election();
+        election.on_heartbeat(NodeId::new(2), beat(chosen[0]));
+        election.on_heartbeat(NodeId::new(3), beat(chosen[1]));
+        let soonest = rank * STAGGER_MS;
+        // The windows of two ranks do not meet, and no two nodes draw the same moment in one.
+        assert_eq!(election.assess(&situation()), Wish::Arm(soonest, soonest + STAGGER_MS / 2));
+    }
+}
+
+#[test]
+fn without_a_discontent_quorum_nobody_campaigns() {
+    let mut election = election();
+    election.on_heartbeat(NodeId::new(2), beat(0));
+    assert_eq!(election.assess(&situation()), Wish::Nothing, "two of five");
+    election.on_heartbeat(NodeId::new(3), Heartbeat { content: true, ..beat(0) });
+    assert_eq!(election.assess(&situation()), Wish::Nothing, "the third is content");
+    election.on_heartbeat(NodeId::new(3), beat(0));
+    assert_eq!(election.assess(&situation()), Wish::Arm(0, STAGGER_MS / 2));
+    assert!(election.on_campaign_timer(&situation()));
+}
+
+#[test]
+fn a_leader_raises_its_ballot_for_a_stranded_voter_and_without_a_quorum_it_does_not() {
+    for (peers, wish) in [(2..=2, Wish::Nothing), (2..=3, Wish::Raise)] {
+        let mut election = election();
+        let mine = Ballot::new(1, NodeId::new(1));
+        let leading = Situation { leads: Some(mine), ..situation() };
+        for _ in 0..5 {
+            election.on_tick(&leading);
+        }
+        for peer in peers {
+            let promised = Ballot::new(2, NodeId::new(5));
+            let follower = Heartbeat { promised, content: true, ..beat(5) };
+            election.on_heartbeat(NodeId::new(peer), follower);
+        }
+        assert_eq!(election.assess(&leading), wish);
+    }
+}
