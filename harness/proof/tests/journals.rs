@@ -15,12 +15,13 @@ mod folder;
 mod world;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use corruptions::CORRUPTIONS;
 use folder::{Run, contents};
+use synod_harness::live::folder::RunFolder;
+use synod_harness::random::Seed;
 use synod_paxos::{Ballot, Decree, NodeId, Slot};
 use synod_proof::journals::{NodeJournal, ReadError, Unexplained, explain, read_run};
 use synod_smr::Record;
@@ -82,6 +83,17 @@ fn journals_of_simulated_clusters_are_explained() {
     for name in ["Phase1a", "Phase1b", "Phase2a", "Phase2b", "Choose", "Copy"] {
         assert!(actions[name] > 1_000, "{actions:?}");
     }
+}
+
+/// The search looks at each record a few times, however long the journals are.
+#[test]
+fn a_long_run_is_explained() {
+    let long = Rough { steps: 200_000, values: 100_000, ..ROUGH };
+    let journals = journals_of(&World::run(1, long));
+    let begun = Instant::now();
+    let explained = explain(&journals).unwrap();
+    println!("{} records in {:.2} s", explained.records(), begun.elapsed().as_secs_f64());
+    assert!(explained.records() > 10_000, "{explained}");
 }
 
 #[test]
@@ -193,10 +205,8 @@ fn folders_without_journals_are_refused_with_the_reason() {
     let refused = |path: &Path| read_run(path).unwrap_err();
     assert!(matches!(refused(&run.path().join("nodes")), ReadError::NoJournals { .. }));
     assert!(matches!(refused(&run.path().join("missing")), ReadError::Io { .. }));
-    let held = File::open(run.path()).unwrap();
-    held.lock().unwrap();
-    assert!(matches!(refused(run.path()), ReadError::Running { .. }));
-    drop(held);
+    let going_on = RunFolder::create(&run.path().join("runs"), Seed(1), UNIX_EPOCH).unwrap();
+    assert!(matches!(refused(going_on.path()), ReadError::Running { .. }));
     let data = |node: u16| run.path().join(format!("nodes/{node}/data"));
     std::fs::rename(data(1), run.path().join("kept")).unwrap();
     assert!(matches!(refused(run.path()), ReadError::NoJournals { .. }), "one is missing");

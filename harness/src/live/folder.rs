@@ -66,6 +66,12 @@ impl RunFolder {
     }
 }
 
+/// Tells whether a run goes on: its harness holds the folder.
+#[must_use]
+pub fn is_running(run: &Path) -> bool {
+    matches!(lock(run), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
 /// Removes the oldest runs beyond the `keep` latest, and the nodes' data of all but the latest.
 ///
 /// Runs that found a violation stay whole. Data is what takes the room: journals are laid out in
@@ -232,7 +238,9 @@ mod tests {
         assert!(again.path().ends_with("19700101T000004Z-4.2"));
         prune(&runs, 2).expect("it can be read");
         assert!(folders.iter().all(|folder| folder.path().exists()), "all of them go on");
+        assert!(folders.iter().all(|folder| is_running(folder.path())));
         let folders: Vec<PathBuf> = folders.into_iter().map(|folder| folder.path).collect();
+        assert!(!folders.iter().any(|folder| is_running(folder)));
         prune(&runs, 2).expect("it can be read");
         let left: Vec<bool> = folders.iter().map(|folder| folder.exists()).collect();
         assert_eq!(left, [false, true, false, false, true]);

@@ -320,8 +320,8 @@ impl<'j> Search<'j> {
 
     /// Lets promises be given again that tell of copies, if that lets a proposal pass.
     fn promise_again(&mut self) -> bool {
-        let wanted: Vec<_> = self.walkers.iter().filter_map(Walker::wanted).collect();
-        wanted.into_iter().any(|(ballot, slot, decree)| {
+        (0..self.walkers.len()).any(|at| {
+            let Some((ballot, slot, decree)) = self.walkers[at].wanted() else { return false };
             self.later.contains_key(&ballot) && {
                 self.propose_ahead(ballot);
                 self.justify(ballot, slot, decree)

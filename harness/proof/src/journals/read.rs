@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use synod_harness::live::folder::{DATA, NODES};
+use synod_harness::live::folder::{DATA, NODES, is_running};
 use synod_journal::{Create, Journal, Lsn, OpenError, Options, RealDisk};
 use synod_paxos::NodeId;
 use synod_smr::wire::record::decode_record;
@@ -72,8 +72,8 @@ pub enum ReadError {
 /// read.
 pub fn read_run(run: &Path) -> Result<Vec<NodeJournal>, ReadError> {
     let io = |error| ReadError::Io { path: run.to_owned(), error };
-    let folder = File::open(run).map_err(io)?;
-    if let Err(fs::TryLockError::WouldBlock) = folder.try_lock_shared() {
+    fs::metadata(run).map_err(io)?;
+    if is_running(run) {
         return Err(ReadError::Running { path: run.to_owned() });
     }
     let none = || ReadError::NoJournals { path: run.to_owned() };

@@ -12,7 +12,7 @@ use synod_smr::wire::record::JournalRecord;
 use synod_smr::{CommandBatch, Record};
 
 /// Changes journals; none if they hold nothing that is suited.
-pub(crate) type Corruption = fn(&mut Vec<NodeJournal>) -> Option<()>;
+pub(crate) type Corruption = fn(&mut [NodeJournal]) -> Option<()>;
 
 /// What a corruption is called, what is said of it, and what it does.
 pub(crate) const CORRUPTIONS: &[(&str, &str, Corruption)] = &[
@@ -82,7 +82,7 @@ fn is_promise(record: &JournalRecord, of: Ballot) -> bool {
     matches!(record, JournalRecord::Replica(Record::Promised(ballot)) if *ballot == of)
 }
 
-fn another_decree(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn another_decree(journals: &mut [NodeJournal]) -> Option<()> {
     let (at, nodes) = votes(journals).into_iter().find(|(_, nodes)| nodes.len() > 1)?;
     let records = journal(journals, *nodes.last()?);
     *records.iter_mut().find_map(|record| vote(record, at))? = value(OTHER);
@@ -90,7 +90,7 @@ fn another_decree(journals: &mut Vec<NodeJournal>) -> Option<()> {
 }
 
 /// Where a quorum had voted, a higher ballot has another decree, and too few votes to be chosen.
-fn forgets_what_was_chosen(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn forgets_what_was_chosen(journals: &mut [NodeJournal]) -> Option<()> {
     let votes = votes(journals);
     let is_open = |node: &NodeId, slot: Slot| {
         journals.iter().any(|journal| journal.node == *node && hint(journal) <= slot)
@@ -106,7 +106,7 @@ fn forgets_what_was_chosen(journals: &mut Vec<NodeJournal>) -> Option<()> {
 }
 
 /// The last slot, in which one ballot alone proposed, holds a Noop.
-fn noop_without_a_gap(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn noop_without_a_gap(journals: &mut [NodeJournal]) -> Option<()> {
     let votes = votes(journals);
     let (last, ballot) = *votes.last_key_value()?.0;
     let is_of_the_last = |record: &&mut JournalRecord| record.slot() == Some(last);
@@ -139,13 +139,13 @@ fn promised(journals: &[NodeJournal], owner_votes: bool) -> Option<Ballot> {
     })
 }
 
-fn nobody_asked(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn nobody_asked(journals: &mut [NodeJournal]) -> Option<()> {
     let ballot = promised(journals, false)?;
     journal(journals, ballot.node()).retain(|record| !is_promise(record, ballot));
     Some(())
 }
 
-fn nobody_promised(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn nobody_promised(journals: &mut [NodeJournal]) -> Option<()> {
     let ballot = promised(journals, true)?;
     for journal in journals.iter_mut().filter(|journal| journal.node != ballot.node()) {
         journal.records.retain(|record| !is_promise(record, ballot));
@@ -154,7 +154,7 @@ fn nobody_promised(journals: &mut Vec<NodeJournal>) -> Option<()> {
 }
 
 /// A vote moves behind the next promise of its node.
-fn vote_below_the_promise(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn vote_below_the_promise(journals: &mut [NodeJournal]) -> Option<()> {
     journals.iter_mut().find_map(|NodeJournal { records, .. }| {
         let is_vote = |record: &JournalRecord| {
             matches!(record, JournalRecord::Replica(Record::Accepted { .. }))
@@ -169,7 +169,7 @@ fn vote_below_the_promise(journals: &mut Vec<NodeJournal>) -> Option<()> {
 }
 
 /// A node that voted for nothing past its longest hint hints at much more.
-fn hint_too_far(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn hint_too_far(journals: &mut [NodeJournal]) -> Option<()> {
     let is_behind = |journal: &&mut NodeJournal| {
         let end = hint(journal);
         journal.records.iter().all(|record| record.slot().is_none_or(|slot| slot < end))
@@ -185,7 +185,7 @@ fn hint_too_far(journals: &mut Vec<NodeJournal>) -> Option<()> {
 
 /// A vote that others made a quorum without is not there, and the hint past it is. It is the last
 /// such vote, so that no later ballot was bound by it.
-fn hint_with_a_hole(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn hint_with_a_hole(journals: &mut [NodeJournal]) -> Option<()> {
     let everybody = journals.len();
     let votes = votes(journals);
     let highest = votes.keys().map(|(_, ballot)| *ballot).max()?;
@@ -204,7 +204,7 @@ fn hint_with_a_hole(journals: &mut Vec<NodeJournal>) -> Option<()> {
     })
 }
 
-fn copy_of_another(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn copy_of_another(journals: &mut [NodeJournal]) -> Option<()> {
     let mut records = journals.iter_mut().flat_map(|journal| &mut journal.records);
     *records.find_map(|record| match record {
         JournalRecord::Replica(Record::Learned { decree, .. }) => Some(decree),
@@ -214,7 +214,7 @@ fn copy_of_another(journals: &mut Vec<NodeJournal>) -> Option<()> {
 }
 
 /// A node starts again between the promise that it gave its own ballot and its first vote in it.
-fn ballot_of_two_lives(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn ballot_of_two_lives(journals: &mut [NodeJournal]) -> Option<()> {
     journals.iter_mut().find_map(|NodeJournal { node, records }| {
         let is_own = |record: &JournalRecord| {
             matches!(record, JournalRecord::Replica(Record::Accepted { ballot, .. })
@@ -237,7 +237,7 @@ fn ballot_of_two_lives(journals: &mut Vec<NodeJournal>) -> Option<()> {
     })
 }
 
-fn life_again(journals: &mut Vec<NodeJournal>) -> Option<()> {
+fn life_again(journals: &mut [NodeJournal]) -> Option<()> {
     let records = journals.iter_mut().flat_map(|journal| &mut journal.records);
     let mut lives = records.filter_map(|record| match record {
         JournalRecord::Incarnation(life) => Some(life),
