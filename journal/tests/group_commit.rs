@@ -7,7 +7,7 @@
 
 mod script;
 
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -218,37 +218,68 @@ fn an_idle_journal_on_a_full_disk_is_sealed_and_asks_for_space_again() {
     drop(group);
 }
 
+/// A journal that never rests: its callback goes on only when the next commit is there.
+struct Busy {
+    /// It is dropped before the group, so that a failed test does not leave the thread waiting.
+    gate: Sender<()>,
+    group: GroupCommit<usize>,
+    inbox: Receiver<usize>,
+    ticket: usize,
+}
+
+impl Busy {
+    fn new(disk: &SimDisk) -> Self {
+        let (journal, _, _) = open_with(disk, &roomy()).unwrap();
+        let (gate, held) = mpsc::channel();
+        let (told, inbox) = mpsc::channel();
+        let group = GroupCommit::start(journal, move |outcome: Outcome| {
+            told.send(outcome.unwrap().ticket).unwrap();
+            held.recv().unwrap();
+        });
+        Self { gate, group: group.unwrap(), inbox, ticket: 0 }
+    }
+
+    /// Commits so many bytes, and waits until they are durable.
+    fn commit(&mut self, bytes: usize) {
+        self.group.submit(commit(self.ticket, bytes, Records::new())).unwrap();
+        if self.ticket > 0 {
+            self.gate.send(()).unwrap();
+        }
+        assert_eq!(self.inbox.recv_timeout(PATIENCE).unwrap(), self.ticket);
+        self.ticket += 1;
+    }
+
+    fn shutdown(self) {
+        self.gate.send(()).unwrap();
+        self.group.shutdown().unwrap();
+    }
+}
+
 #[test]
 fn a_journal_that_is_never_idle_asks_a_full_disk_again_after_so_many_batches() {
     let disk = SimDisk::new(1);
-    let (journal, _, _) = open_with(&disk, &roomy()).unwrap();
     disk.set_capacity(Some((64 << 10) + 4096));
-    // The callback goes on only when the next commit is there, so the thread never rests.
-    let (gate, held) = mpsc::channel::<()>();
-    let (told, inbox) = mpsc::channel();
-    let group = GroupCommit::start(journal, move |outcome: Outcome| {
-        told.send(outcome.unwrap().ticket).unwrap();
-        held.recv().unwrap();
-    });
-    // It is dropped before the group, so that a failure here does not leave the thread waiting.
-    let (group, gate) = (group.unwrap(), gate);
-    let mut ticket = 0;
-    let mut go_on = |bytes| {
-        group.submit(commit(ticket, bytes, Records::new())).unwrap();
-        if ticket > 0 {
-            gate.send(()).unwrap();
-        }
-        assert_eq!(inbox.recv_timeout(PATIENCE).unwrap(), ticket);
-        ticket += 1;
-    };
+    let mut busy = Busy::new(&disk);
     // More than half of the segment is used: the next one is wanted, and there is no space.
-    (0..12).for_each(|_| go_on(3000));
-    let before = group.room().total;
+    (0..12).for_each(|_| busy.commit(3000));
+    let before = busy.group.room().total;
     disk.set_capacity(None);
-    (0..40).for_each(|_| go_on(1));
-    assert!(group.room().total < before, "it does not ask with each batch");
-    (0..40).for_each(|_| go_on(1));
-    assert!(group.room().total > before, "the next segment is there");
-    gate.send(()).unwrap();
-    group.shutdown().unwrap();
+    (0..40).for_each(|_| busy.commit(1));
+    assert!(busy.group.room().total < before, "it does not ask with each batch");
+    (0..40).for_each(|_| busy.commit(1));
+    assert!(busy.group.room().total > before, "the next segment is there");
+    busy.shutdown();
+}
+
+#[test]
+fn a_journal_that_is_never_idle_makes_its_next_segment_when_half_of_this_one_is_used() {
+    let disk = SimDisk::new(1);
+    let mut busy = Busy::new(&disk);
+    let next = || disk.contents(&path().join("segment-00000002.log")).is_some();
+    // The last commit's batch may be at work still, so what is asserted is that of the one before.
+    (0..4).for_each(|_| busy.commit(3000));
+    assert!(!next(), "commits come first");
+    (0..8).for_each(|_| busy.commit(3000));
+    assert!(next());
+    busy.shutdown();
 }

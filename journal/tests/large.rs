@@ -10,7 +10,7 @@ mod script;
 use std::path::PathBuf;
 
 use script::{Ledger, append, assert_allowed, open_with, options, path, sync};
-use synod_journal::{DamageReason, Journal, OpenError, Options, SimDisk};
+use synod_journal::{DamageReason, Journal, OpenError, Options, Prepared, SimDisk};
 
 /// What recovery reads at a time; the segments here hold several such windows.
 const WINDOW: usize = 256 << 10;
@@ -83,4 +83,38 @@ fn a_torn_end_of_several_windows_is_cut_and_counted() {
     assert_allowed(&ledger, &found);
     assert_eq!(found.records.len(), 1);
     assert_eq!(recovered.cut_bytes, (FRAMING + torn) as u64);
+}
+
+#[test]
+fn a_step_of_preparation_keeps_up_with_what_is_appended() {
+    let mut options = large();
+    options.segment_bytes = 32 * WINDOW as u64;
+    for (appended, steps) in [(1, 8), (2 * WINDOW, 8), (12 * WINDOW, 3)] {
+        let disk = SimDisk::new(1);
+        let (mut journal, _, _) = open_with(&disk, &options).unwrap();
+        let mut ledger = Ledger::default();
+        append(&mut journal, &mut ledger, &[appended]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+        let prepared: Vec<_> = (0..steps).map(|_| journal.prepare().unwrap()).collect();
+        let (last, earlier) = prepared.split_last().unwrap();
+        assert_eq!(*last, Prepared::Ready, "{appended}");
+        assert!(earlier.iter().all(|step| *step == Prepared::Unfinished), "{appended}");
+    }
+}
+
+#[test]
+fn recovery_leaves_commits_without_records_out() {
+    let (disk, mut journal, mut ledger) = filled(&[100]);
+    drop(journal);
+    (journal, _, _) = open_with(&disk, &large()).unwrap();
+    let room = journal.room();
+    for _ in 0..200 {
+        append(&mut journal, &mut ledger, &[]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+    }
+    assert!(journal.room() < room);
+    drop(journal);
+    let (journal, _, found) = open_with(&disk, &large()).unwrap();
+    assert_allowed(&ledger, &found);
+    assert_eq!(journal.room(), room, "the last of them says all that the others did");
 }
