@@ -28,7 +28,9 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         }
     }
     if ended.is_ok() {
-        ended = judge_recorded_runs(&mut times).and_then(|()| break_a_cluster(&mut times));
+        ended = judge_recorded_runs(&mut times)
+            .and_then(|()| break_a_cluster(&mut times))
+            .and_then(|()| judge_journals(&mut times));
     }
     print!("{}", table(&times));
     ended
@@ -64,6 +66,12 @@ fn break_a_cluster(times: &mut Vec<(String, Duration)>) -> Outcome {
     ended
 }
 
+/// Holds what the real processes of the last chaos run wrote against the specification.
+fn judge_journals(times: &mut Vec<(String, Duration)>) -> Outcome {
+    let run = target_dir().join("chaos/latest");
+    take(&["sim", "--journals", &run.to_string_lossy()], times)
+}
+
 /// Gives the command that runs this very program again.
 ///
 /// The path is asked for once: a step that builds this program puts another file in its place, and
@@ -97,7 +105,8 @@ fn table(times: &[(String, Duration)]) -> String {
 }
 
 /// What CI runs: the cheap first, and what needs the most building last. Behind them come the
-/// recorded runs of the real nodes that the tests left, for the specification to judge, and chaos.
+/// recorded runs of the real nodes that the tests left, for the specification to judge, then chaos,
+/// and the journals that chaos left.
 const STEPS: &[&[&str]] = &[
     &["tidy"],
     &["lint"],
