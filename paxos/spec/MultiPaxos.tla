@@ -11,9 +11,10 @@ CONSTANTS Value, Acceptor, Quorum1, Quorum2, Ballot, Slot,
           Learner,    \* the nodes that learn; fewer of them make fewer states
           Noop,       \* the decree that does nothing; fills gaps
           Late,       \* whether a promise is also given late, in the ballot already promised
+          Torn,       \* whether a node may forget, in a crash, how far it knows all to be chosen
           Broken      \* "no", or the rule that is switched off
 VARIABLES promised,   \* promised[a]: no answer below this ballot, in any slot
-          accepted,   \* accepted[a][s]: a's latest vote in slot s
+          accepted,   \* accepted[a][s]: a's latest vote in slot s, or what it copied there
           learned,    \* learned[a][s]: the decree that a knows to be chosen in s, or Unknown
           prepares,   \* Prepare messages: ballots
           promises,   \* Promise messages
@@ -30,6 +31,9 @@ NoVote == <<-1, "none">>
 Unknown == "unknown"
 Decree == Value \cup {Noop}
 Last == CHOOSE s \in Slot : \A t \in Slot : t <= s
+\* A copied decree is kept and told as a vote in a ballot above all others: it is chosen, so that
+\* every vote for another decree is outweighed, whatever its ballot.
+Copied == 1 + CHOOSE b \in Ballot : \A c \in Ballot : c <= b
 
 Init == /\ promised = [a \in Acceptor |-> -1]
         /\ accepted = [a \in Acceptor |-> [s \in Slot |-> NoVote]]
@@ -49,16 +53,27 @@ Phase1a(b) ==
   /\ prepares' = prepares \cup {b}
   /\ UNCHANGED <<promised, accepted, learned, promises, accepts, cast, announced>>
 
+\* The prefixes that a may call chosen. What it knows by its votes is on its disk as these votes,
+\* and what it copied as these copies; the word how far all is chosen is written after them, and
+\* may be lost.
+Prefixes(a) == LET c == IF a \in Learner THEN ChosenUpTo(a) ELSE 1 IN
+               IF Torn THEN 1..c ELSE {c}
+
+\* What a tells of slot s, where it does not call it chosen.
+Told(a, s) ==
+  CASE Broken = "hiddencopy" /\ accepted[a][s][1] = Copied -> NoVote
+    [] Broken = "falsecopy" /\ accepted[a][s] # NoVote -> <<Copied, accepted[a][s][2]>>
+    [] OTHER -> accepted[a][s]
+
 \* The promise covers every slot: those below `chosen` with the word chosen, the others with
-\* their latest votes. Below `chosen` it reports no vote: the elect copies what is chosen there.
-Phase1b(a, b) ==
-  LET c == IF a \in Learner THEN ChosenUpTo(a) ELSE 1 IN
+\* their latest votes or copies. Below `chosen` it tells none: the elect copies what is chosen.
+Phase1b(a, b) == \E c \in Prefixes(a) :
   /\ b \in prepares
   /\ promised[a] < b \/ (Late /\ promised[a] = b)
   /\ promised' = [promised EXCEPT ![a] = b]
   /\ promises' = promises \cup
        {[acc |-> a, bal |-> b, chosen |-> IF Broken = "silentprefix" THEN 1 ELSE c,
-         votes |-> [s \in Slot |-> IF s < c THEN NoVote ELSE accepted[a][s]]]}
+         votes |-> [s \in Slot |-> IF s < c THEN NoVote ELSE Told(a, s)]]}
   /\ UNCHANGED <<accepted, learned, prepares, accepts, cast, announced>>
 
 \* The choices of one promise of ballot b from each acceptor of p: one choice, unless promises
@@ -68,8 +83,9 @@ PromiseSets(p, b) ==
   {Q \in IF Late THEN SUBSET P ELSE {P} :
      {m.acc : m \in Q} = p /\ Cardinality(Q) = Cardinality(p)}
 
-\* What the promises P allow in slot s: the decree of the highest vote that they report; where
-\* they report none, a Noop if s is a gap below a reported vote, else whatever clients ask for.
+\* What the promises P allow in slot s: the decree of the highest vote that they report, and a
+\* copy is higher than any vote; where they report neither, a Noop if s is a gap below a reported
+\* slot, else whatever clients ask for.
 Proposals(P, s) ==
   LET R == {m.votes[s] : m \in P} \ {NoVote}
       Gap == \E m \in P, t \in Slot : t > s /\ m.votes[t] # NoVote
@@ -136,13 +152,22 @@ Learn(a, m) ==
        [s \in Slot |-> IF Concerns(a, m, s) THEN accepted[a][s][2] ELSE learned[a][s]]]
   /\ UNCHANGED <<promised, accepted, msgs>>
 
-\* Learned decrees may be copied from anyone who has them; what others know only grows, so
-\* reading it directly stands for a message of any age.
+\* A copy takes the place of a vote for another decree; a vote for the same decree stays. Unless
+\* words are lost it makes no difference, as no promise then tells of a slot that is known.
+Kept(a, s, d) ==
+  IF Torn /\ (accepted[a][s][2] # d \/ Broken = "hiddencopy")
+  THEN [accepted EXCEPT ![a][s] = <<Copied, d>>]
+  ELSE accepted
+
+\* Learned decrees may be copied from anyone else who has them, and again if that was forgotten.
+\* What others know only grows, so reading it directly stands for a message of any age.
 Copy(a, c, s) ==
-  /\ a \in Learner /\ c \in Learner
-  /\ learned[a][s] = Unknown /\ learned[c][s] # Unknown
+  /\ a \in Learner /\ c \in Learner /\ a # c
+  /\ Torn \/ learned[a][s] = Unknown
+  /\ learned[c][s] # Unknown
   /\ Know(a, s, learned[c][s])
-  /\ UNCHANGED <<promised, accepted, msgs>>
+  /\ accepted' = Kept(a, s, learned[c][s])
+  /\ UNCHANGED <<promised, msgs>>
 
 Next == \/ \E b \in Ballot : Phase1a(b) \/ \E s \in Slot : Phase2a(b, s)
         \/ \E a \in Acceptor : \/ \E b \in prepares : Phase1b(a, b)
@@ -158,7 +183,7 @@ Spec == Init /\ [][Next]_vars
 Chosen == {w \in accepts : \E q \in Quorum2 : \A a \in q : w \in cast[a]}
 
 TypeOK == /\ promised \in [Acceptor -> Ballot \cup {-1}]
-          /\ accepted \in [Acceptor -> [Slot -> (Ballot \X Decree) \cup {NoVote}]]
+          /\ accepted \in [Acceptor -> [Slot -> ((Ballot \cup {Copied}) \X Decree) \cup {NoVote}]]
           /\ learned \in [Acceptor -> [Slot -> Decree \cup {Unknown}]]
 
 Agreement == \A w, x \in Chosen : w[1] = x[1] => w[3] = x[3]

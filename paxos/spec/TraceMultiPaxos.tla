@@ -6,10 +6,10 @@
 (*                                                                                               *)
 (* Events of Prepare, Promise and Accepted are recorded as these leave their node, that is, when *)
 (* what they claim is durable (SynodDurable says why that is the state that counts). So a crash  *)
-(* is no event. What a node knows to be chosen may be lost in a crash, and then known to it      *)
-(* again; the other messages leave at once. Hence three actions are looser than MultiPaxos's:    *)
-(* a promise may tell of a shorter prefix than its node has known, a node that learns something  *)
-(* again does nothing, and it may learn before its own vote is durable.                          *)
+(* is no event, and Torn is true. What a node knows to be chosen may be lost in a crash, and     *)
+(* then known to it again; the other messages leave at once. Hence two actions are looser than   *)
+(* MultiPaxos's: a node that learns something again does nothing, and it may learn before its    *)
+(* own vote or copy is durable. That a copy is durable is the event Keep.                        *)
 EXTENDS MultiPaxos, TraceData
 CONSTANT Events       \* the run: Trace of TraceData, or a corruption of it
 VARIABLE at           \* the number of the next event
@@ -19,8 +19,8 @@ Majorities == {q \in SUBSET TraceNodes : 2 * Cardinality(q) > Cardinality(TraceN
 
 TraceInit == Init /\ at = 1
 
-\* The votes that a promise reports, as a function of the slots.
-Told(e) == [s \in Slot |->
+\* The votes and copies that a promise reports, as a function of the slots.
+Reported(e) == [s \in Slot |->
   IF \E i \in 1..Len(e.votes) : e.votes[i][1] = s
   THEN LET i == CHOOSE i \in 1..Len(e.votes) : e.votes[i][1] = s
        IN <<e.votes[i][2], e.votes[i][3]>>
@@ -28,12 +28,12 @@ Told(e) == [s \in Slot |->
 \* The elect need not ask for slots below `first`, and then proposes nothing there.
 PromiseLeaves(e) ==
   /\ e.bal \in prepares /\ promised[e.node] <= e.bal
-  /\ e.chosen <= ChosenUpTo(e.node)
+  /\ e.chosen \in Prefixes(e.node)
   /\ \A s \in Slot : s >= e.first =>
-       Told(e)[s] = IF s < e.chosen THEN NoVote ELSE accepted[e.node][s]
+       Reported(e)[s] = IF s < e.chosen THEN NoVote ELSE Told(e.node, s)
   /\ promised' = [promised EXCEPT ![e.node] = e.bal]
   /\ promises' = promises \cup
-       {[acc |-> e.node, bal |-> e.bal, votes |-> Told(e),
+       {[acc |-> e.node, bal |-> e.bal, votes |-> Reported(e),
          chosen |-> IF e.chosen < e.first THEN e.first ELSE e.chosen]}
   /\ UNCHANGED <<accepted, learned, prepares, accepts, cast, announced>>
 
@@ -41,6 +41,11 @@ Again(e) == learned[e.node][e.slot] = e.val /\ UNCHANGED vars
 LearnOne(e) ==
   /\ \E m \in announced : m[1] = e.bal /\ e.slot < m[2]
   /\ <<e.slot, e.bal, e.val>> \in accepts
+  /\ learned[e.node][e.slot] = Unknown /\ Know(e.node, e.slot, e.val)
+  /\ UNCHANGED <<promised, accepted, msgs>>
+
+HearOne(e) ==
+  /\ \E c \in Learner : learned[c][e.slot] = e.val
   /\ learned[e.node][e.slot] = Unknown /\ Know(e.node, e.slot, e.val)
   /\ UNCHANGED <<promised, accepted, msgs>>
 
@@ -53,9 +58,9 @@ Fits(e) ==
     [] e.act = "Choose" -> Again(e) \/ Choose(e.node, <<e.slot, e.bal, e.val>>)
     [] e.act = "Announce" -> Announce(e.node, e.bal, e.upto)
     [] e.act = "Learn" -> Again(e) \/ LearnOne(e)
-    [] e.act = "Copy" -> \/ Again(e)
-                         \/ /\ \E c \in Learner : Copy(e.node, c, e.slot)
-                            /\ learned'[e.node][e.slot] = e.val
+    [] e.act = "Copy" -> Again(e) \/ HearOne(e)
+    [] e.act = "Keep" -> /\ learned[e.node][e.slot] = e.val
+                         /\ \E c \in Learner : Copy(e.node, c, e.slot)
     [] OTHER -> FALSE
 
 TraceNext == /\ at <= Len(Events)

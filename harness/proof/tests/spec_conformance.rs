@@ -116,7 +116,7 @@ fn the_relation_takes_the_runs_that_are_followed() {
     for (seeds, rough) in [(0..160, SMALL), (160..240, Rough { nodes: 5, ..SMALL })] {
         for seed in seeds {
             let world = World::run(seed, rough);
-            let projection = Projection::of(&world.events);
+            let projection = Projection::of(&world.events, &world.voters);
             let relation = projection.relation(&world.voters);
             let state = walk(&relation, &projection.actions)
                 .unwrap_or_else(|action| panic!("seed {seed}: {action:?} is not enabled"));
@@ -145,7 +145,7 @@ fn the_relation_refuses_the_corruptions_of_voting() {
         for world in &worlds {
             let mut events = world.events.clone();
             if corrupt(&mut events).is_some() {
-                let projection = Projection::of(&events);
+                let projection = Projection::of(&events, &world.voters);
                 let walked = walk(&projection.relation(&world.voters), &projection.actions);
                 assert!(walked.is_err(), "corruption {number} is taken");
                 refused += 1;
@@ -353,8 +353,8 @@ fn copied_behind_its_back() -> Vec<Event> {
         .collect()
 }
 
-/// The one proposal that is followed and that the relation does not take. It needs a copied decree
-/// that is durable without the hint behind it, and an elect that is overtaken and does not know.
+/// It needs a copied decree that is durable without the hint behind it, and an elect that is
+/// overtaken and does not know.
 #[test]
 fn an_elect_may_propose_what_a_promise_says_is_chosen() {
     let voters = synod_paxos::Configuration::majority((1..=5).map(NodeId::new)).unwrap();
@@ -375,7 +375,10 @@ fn an_elect_may_propose_what_a_promise_says_is_chosen() {
     events.push(bound(value(2)));
     let conformance = follow(&voters, &events).unwrap();
     assert_eq!(conformance.chosen(Slot::new(1)), Some(&value(2)));
-    let projection = Projection::of(&events);
+    let projection = Projection::of(&events, &voters);
+    let state = walk(&projection.relation(&voters), &projection.actions).unwrap();
+    assert!(projection.relation(&voters).safe_at(&state));
+    let projection = Projection::of(&other, &voters);
     let refused = walk(&projection.relation(&voters), &projection.actions).unwrap_err();
     assert_eq!(Some(&refused), projection.actions.last());
 }

@@ -43,6 +43,7 @@ fn log() -> MultiPaxos {
         learners: [].into(),
         noop: 0,
         late: false,
+        torn: false,
         broken: multi_paxos::Broken::No,
     }
 }
@@ -113,6 +114,39 @@ fn multi_paxos_of_three_ballots_has_the_states_of_its_specification() {
 #[test]
 fn multi_paxos_with_late_promises_has_the_states_of_its_specification() {
     counted("MCMultiPaxosLate", Start::Init, MultiPaxos { late: true, ..log() });
+}
+
+#[test]
+fn multi_paxos_with_words_that_are_lost_has_the_states_of_its_specification() {
+    let torn = MultiPaxos { learners: [1, 2].into(), torn: true, ..log() };
+    counted("MCMultiPaxosTorn", Start::Init, torn);
+    counted("MCMultiPaxosSplit", Start::Split, split());
+}
+
+/// The constants of `MCMultiPaxosSplit`: an elect is overtaken, and a node copies from who did it.
+fn split() -> MultiPaxos {
+    MultiPaxos {
+        owner: [(0, 1), (1, 1), (2, 1), (3, 3)].into(),
+        learners: [2, 3].into(),
+        torn: true,
+        ..log()
+    }
+}
+
+#[test]
+fn multi_paxos_fails_without_any_of_its_rules_of_copying() {
+    let torn = |broken, learners: &[u8]| MultiPaxos {
+        broken,
+        learners: learners.iter().copied().collect(),
+        torn: true,
+        ..log()
+    };
+    let hidden_copy = torn(multi_paxos::Broken::HiddenCopy, &[1, 2]);
+    led_must_fail("MCMultiPaxosHiddenCopy", "Agreement", hidden_copy);
+    let relation =
+        MultiPaxos { broken: multi_paxos::Broken::FalseCopy, learners: [].into(), ..split() };
+    let false_copy = Log { start: Start::Split, relation, is_silent0: false };
+    must_fail("MCMultiPaxosFalseCopy", false_copy, "Agreement");
 }
 
 /// Explores a model that begins under a leader, and must fail.

@@ -82,6 +82,7 @@ impl Walk {
             acceptors,
             noop: 0,
             late: false,
+            torn: false,
             broken: Broken::No,
         };
         let nodes = (1..=u16::from(count)).map(NodeId::new);
@@ -114,7 +115,7 @@ impl Walk {
                 let promised = self.state.promised.get(&owner);
                 !self.state.prepares.contains(&b) && promised.is_none_or(|promised| *promised < b)
             }
-            Action::Phase1b(a, b) => self.relation.owner[&b] != a,
+            Action::Phase1b(a, b, _) => self.relation.owner[&b] != a,
             // The specification lets a node announce in a ballot that it never began.
             Action::Announce(_, b, _) if !self.state.prepares.contains(&b) => false,
             Action::Phase2a(..)
@@ -140,7 +141,9 @@ impl Walk {
         }
         self.state = match action {
             Action::Phase1a(b) => {
-                self.relation.next(&next, &Action::Phase1b(self.relation.owner[&b], b)).unwrap()
+                let owner = self.relation.owner[&b];
+                let end = self.relation.chosen_up_to(&next, owner);
+                self.relation.next(&next, &Action::Phase1b(owner, b, end)).unwrap()
             }
             Action::Phase1b(..)
             | Action::Phase2a(..)
@@ -161,7 +164,7 @@ impl Walk {
             Action::Phase1a(b) => {
                 self.follower.on_durable(node(self.relation.owner[&b]), &[self.promised(b)])
             }
-            Action::Phase1b(a, b) => {
+            Action::Phase1b(a, b, _) => {
                 self.follower.on_durable(node(a), &[self.promised(b)])?;
                 let told = before.promises.iter().find(|m| m.acc == a && m.bal == b).unwrap();
                 self.follower.on_sent(node(a), &To::Peers, &self.promise(told))
@@ -214,7 +217,8 @@ impl Walk {
                 if self.was_promised(a, b) {
                     continue;
                 }
-                let action = Action::Phase1b(a, b);
+                let end = self.relation.chosen_up_to(&self.state, a);
+                let action = Action::Phase1b(a, b, end);
                 let asks = (a == owner).then(|| self.after(&self.state, Action::Phase1a(b)));
                 let begun = asks.flatten().unwrap_or_else(|| self.state.clone());
                 let expected = self.after(&begun, action).is_some();

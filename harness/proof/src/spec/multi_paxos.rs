@@ -17,6 +17,9 @@ pub type Decree = u8;
 /// A ballot and the decree that was voted for in it.
 pub type Vote = (Ballot, Decree);
 
+/// `Copied`: the ballot in which a copied decree counts as voted for, above all others.
+pub const COPIED: Ballot = Ballot::MAX;
+
 /// What was proposed or voted for, and where.
 pub type Proposal = (Slot, Ballot, Decree);
 
@@ -44,6 +47,10 @@ pub enum Broken {
     LearnAny,
     /// A follower learns its vote of the ballot or a higher one.
     LearnAbove,
+    /// A copy takes the place of any vote, and no promise tells it.
+    HiddenCopy,
+    /// A promise tells of votes as if they were copies of what is chosen.
+    FalseCopy,
 }
 
 /// The constants of the module, and with them the relation.
@@ -67,6 +74,8 @@ pub struct MultiPaxos {
     pub noop: Decree,
     /// `Late`.
     pub late: bool,
+    /// `Torn`.
+    pub torn: bool,
     /// `Broken`.
     pub broken: Broken,
 }
@@ -110,8 +119,8 @@ pub struct State {
 pub enum Action {
     /// A candidate asks for promises.
     Phase1a(Ballot),
-    /// An acceptor promises.
-    Phase1b(Acceptor, Ballot),
+    /// An acceptor promises, and calls all below a slot chosen.
+    Phase1b(Acceptor, Ballot, Slot),
     /// The elect proposes this decree.
     Phase2a(Ballot, Slot, Decree),
     /// An acceptor votes.
@@ -146,6 +155,23 @@ impl MultiPaxos {
         }
     }
 
+    /// `SplitInit` of `MCMultiPaxos`: acceptor 1 voted for 1 in ballot 0, acceptor 3 for 2 in
+    /// ballot 1, acceptor 2 for neither, and the ballots above are asked for.
+    #[must_use]
+    pub fn split(&self) -> State {
+        let promise = |(acc, bal)| Promise { acc, bal, chosen: 1, votes: BTreeMap::new() };
+        let accepts = [(1, 0, 1), (1, 1, 2)];
+        State {
+            promised: [(1, 0), (2, 1), (3, 1)].into(),
+            accepted: [((1, 1), (0, 1)), ((3, 1), (1, 2))].into(),
+            prepares: self.owner.keys().copied().collect(),
+            promises: [(1, 0), (2, 0), (3, 0), (2, 1), (3, 1)].map(promise).into(),
+            accepts: accepts.into(),
+            cast: [(1, accepts[0]), (3, accepts[1])].into(),
+            ..State::default()
+        }
+    }
+
     /// Lists the actions over whose parameters `Next` quantifies, enabled or not.
     #[must_use]
     pub fn candidates(&self, state: &State) -> Vec<Action> {
@@ -157,7 +183,9 @@ impl MultiPaxos {
             actions.extend(proposals.map(|(s, d)| Action::Phase2a(*b, s, d)));
         }
         for a in &self.acceptors {
-            actions.extend(state.prepares.iter().map(|b| Action::Phase1b(*a, *b)));
+            let ends = 1..=self.chosen_up_to(state, *a);
+            let promises = state.prepares.iter().flat_map(|b| ends.clone().map(move |c| (*b, c)));
+            actions.extend(promises.map(|(b, c)| Action::Phase1b(*a, b, c)));
             actions.extend(state.accepts.iter().map(|w| Action::Phase2b(*a, *w)));
         }
         for a in &self.learners {
@@ -188,7 +216,7 @@ impl MultiPaxos {
                 next.prepares.insert(b);
                 Some(next)
             }
-            Action::Phase1b(a, b) => self.phase1b(state, a, b),
+            Action::Phase1b(a, b, c) => self.phase1b(state, a, b, c),
             Action::Phase2a(b, s, d) => self.phase2a(state, b, s, d),
             Action::Phase2b(a, w) => self.phase2b(state, a, w),
             Action::Choose(a, w) => self.choose(state, a, w),
@@ -198,24 +226,47 @@ impl MultiPaxos {
         }
     }
 
-    /// `ChosenUpTo(a)`.
-    fn chosen_up_to(&self, state: &State, a: Acceptor) -> Slot {
+    /// `ChosenUpTo(a)`; for an acceptor that learns nothing, the first slot.
+    #[must_use]
+    pub fn chosen_up_to(&self, state: &State, a: Acceptor) -> Slot {
         let unknown = |s: &Slot| !state.learned.contains_key(&(a, *s));
         (1..=self.last).find(unknown).unwrap_or(self.last + 1)
     }
 
-    fn phase1b(&self, state: &State, a: Acceptor, b: Ballot) -> Option<State> {
-        let c = if self.learners.contains(&a) { self.chosen_up_to(state, a) } else { 1 };
+    /// `Told(a, s)`.
+    fn told(&self, state: &State, a: Acceptor, s: Slot) -> Option<Vote> {
+        let (b, d) = state.accepted.get(&(a, s)).copied()?;
+        match self.broken {
+            Broken::HiddenCopy if b == COPIED => None,
+            Broken::FalseCopy => Some((COPIED, d)),
+            Broken::HiddenCopy
+            | Broken::No
+            | Broken::SilentPrefix
+            | Broken::AnyDecree
+            | Broken::AnyVote
+            | Broken::BelowChosen
+            | Broken::BelowPromise
+            | Broken::MixedBallots
+            | Broken::CopiedSlots
+            | Broken::LearnAny
+            | Broken::LearnAbove => Some((b, d)),
+        }
+    }
+
+    fn phase1b(&self, state: &State, a: Acceptor, b: Ballot, c: Slot) -> Option<State> {
+        let end = self.chosen_up_to(state, a);
+        // `c \in Prefixes(a)`.
+        let is_prefix = if self.torn { (1..=end).contains(&c) } else { c == end };
         let is_free = match state.promised.get(&a) {
             None => true,
             Some(promised) => *promised < b || (self.late && *promised == b),
         };
-        if !(state.prepares.contains(&b) && is_free) {
+        if !(is_prefix && state.prepares.contains(&b) && is_free) {
             return None;
         }
         let mut next = state.clone();
         next.promised.insert(a, b);
-        let vote = |s: Slot| state.accepted.get(&(a, s)).map(|vote| (s, *vote));
+        let vote = |s: Slot| self.told(state, a, s).map(|vote| (s, vote));
         next.promises.insert(Promise {
             acc: a,
             bal: b,
@@ -330,7 +381,9 @@ impl MultiPaxos {
             | Broken::BelowChosen
             | Broken::BelowPromise
             | Broken::MixedBallots
-            | Broken::CopiedSlots => vote.0 == m.0,
+            | Broken::CopiedSlots
+            | Broken::HiddenCopy
+            | Broken::FalseCopy => vote.0 == m.0,
         };
         (s < m.1 && !state.learned.contains_key(&(a, s)) && is_meant).then_some(vote)
     }
@@ -343,10 +396,16 @@ impl MultiPaxos {
     }
 
     fn copy(&self, state: &State, a: Acceptor, c: Acceptor, s: Slot) -> Option<State> {
-        let is_unknown = !state.learned.contains_key(&(a, s));
-        let known = state.learned.get(&(c, s)).filter(|_| self.learners.contains(&c));
-        let may = self.learners.contains(&a) && is_unknown;
-        known.filter(|_| may).map(|d| know(state, [((a, s), *d)]))
+        let is_between = self.learners.contains(&a) && self.learners.contains(&c) && a != c;
+        let is_open = self.torn || !state.learned.contains_key(&(a, s));
+        let d = *state.learned.get(&(c, s)).filter(|_| is_between && is_open)?;
+        let mut next = know(state, [((a, s), d)]);
+        // `Kept(a, s, d)`.
+        let is_other = state.accepted.get(&(a, s)).is_none_or(|vote| vote.1 != d);
+        if self.torn && (is_other || self.broken == Broken::HiddenCopy) {
+            next.accepted.insert((a, s), (COPIED, d));
+        }
+        Some(next)
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) const CORRUPTIONS: &[(&str, &str, Corruption)] = &[
     ("heartbeat of a promise not synced", "PersistBeforeSend", heartbeat_before_the_record),
 ];
 
-const TRUTH: &str = "votes |-> [s \\in Slot |-> IF s < c THEN NoVote ELSE accepted[a][s]]";
+const TRUTH: &str = "votes |-> [s \\in Slot |-> IF s < c THEN NoVote ELSE Told(a, s)]]";
 
 fn bound(event: &mut Event) -> Option<(NodeId, &mut Bound<CommandBatch>)> {
     match event {

@@ -111,6 +111,7 @@ impl Model for Single {
 pub(crate) enum Start {
     Init,
     Led,
+    Split,
 }
 
 /// `MCMultiPaxos` as a model.
@@ -129,6 +130,7 @@ impl Model for Log {
         match self.start {
             Start::Init => vec![self.relation.init()],
             Start::Led => vec![self.relation.led()],
+            Start::Split => vec![self.relation.split()],
         }
     }
 

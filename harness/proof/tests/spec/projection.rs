@@ -1,9 +1,9 @@
 //! A run as a sequence of actions of the relation: what its acceptors and proposers did.
 //!
-//! Learning is left out: the relation is taken without learners, in which promises report all
-//! votes and call nothing chosen, and whatever an elect may propose with prefixes that are called
-//! chosen, it may propose without. The claim kept true: the projection reads the events alone, and
-//! asks no guard.
+//! Of learning, only the copies on disks are taken over, each from the leader of a ballot that a
+//! quorum voted in. Promises report all votes and copies, and call nothing chosen: whatever an
+//! elect may propose with prefixes that are called chosen, it may propose without. The claim kept
+//! true: the projection reads the events alone, and asks no guard.
 
 use super::world::Event;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +21,13 @@ pub(crate) struct Projection {
     promised: BTreeSet<(NodeId, Ballot)>,
     proposed: BTreeSet<(Ballot, Slot, u8)>,
     voted: BTreeSet<(NodeId, Ballot, Slot, u8)>,
+    /// Who is said to have counted a quorum, and who copied.
+    learned: BTreeSet<(NodeId, Slot)>,
+    majority: usize,
 }
 
 impl Projection {
-    pub(crate) fn of(events: &[Event]) -> Self {
+    pub(crate) fn of(events: &[Event], voters: &Configuration) -> Self {
         let ballots: BTreeSet<Ballot> = events.iter().flat_map(ballots_of).collect();
         let mut projection = Self {
             actions: Vec::new(),
@@ -34,6 +37,8 @@ impl Projection {
             promised: BTreeSet::new(),
             proposed: BTreeSet::new(),
             voted: BTreeSet::new(),
+            learned: BTreeSet::new(),
+            majority: voters.voters().len() / 2 + 1,
         };
         events.iter().for_each(|event| projection.on_event(event));
         projection
@@ -42,7 +47,7 @@ impl Projection {
     /// Returns the relation in the universe of the run.
     pub(crate) fn relation(&self, voters: &Configuration) -> MultiPaxos {
         let count = u8::try_from(voters.voters().len()).unwrap();
-        let majority = usize::from(count / 2 + 1);
+        let majority = self.majority;
         let owner = |(ballot, rank): (&Ballot, &u8)| (*rank, number(ballot.node()));
         let slots = self.proposed.iter().map(|(_, slot, _)| place(*slot));
         MultiPaxos {
@@ -52,9 +57,10 @@ impl Projection {
             quorum2: quorums(count, majority),
             owner: self.ballots.iter().map(owner).collect(),
             last: slots.max().unwrap_or(1),
-            learners: BTreeSet::new(),
+            learners: (1..=count).collect(),
             noop: 0,
             late: false,
+            torn: true,
             broken: Broken::No,
         }
     }
@@ -97,7 +103,7 @@ impl Projection {
                     self.actions.push(Action::Phase1a(rank));
                 }
                 if self.promised.insert((node, *ballot)) {
-                    self.actions.push(Action::Phase1b(number(node), rank));
+                    self.actions.push(Action::Phase1b(number(node), rank, 1));
                 }
             }
             Record::Accepted { ballot, slot, decree } => {
@@ -111,8 +117,31 @@ impl Projection {
                     self.actions.push(Action::Phase2b(number(node), proposal));
                 }
             }
-            Record::Learned { .. } | Record::Chosen(_) => {}
+            Record::Learned { slot, decree } => self.copy(node, *slot, decree),
+            Record::Chosen(_) => {}
         }
+    }
+
+    /// A copy comes from the leader of some ballot that a quorum voted in, who counted.
+    fn copy(&mut self, node: NodeId, slot: Slot, decree: &Decree<CommandBatch>) {
+        let value = self.value(decree);
+        let is_voted = |ballot: Ballot| {
+            let here = |voted: &&(NodeId, Ballot, Slot, u8)| (voted.1, voted.2) == (ballot, slot);
+            self.voted.iter().filter(here).count() >= self.majority
+        };
+        let mut won = self.proposed.iter().filter(|(ballot, at, proposed)| {
+            (*at, *proposed) == (slot, value) && ballot.node() != node && is_voted(*ballot)
+        });
+        let Some((ballot, _, _)) = won.next().copied() else { return };
+        if !self.learned.insert((node, slot)) {
+            return;
+        }
+        let leader = number(ballot.node());
+        if self.learned.insert((ballot.node(), slot)) {
+            let proposal = (place(slot), self.ballots[&ballot], value);
+            self.actions.push(Action::Choose(leader, proposal));
+        }
+        self.actions.push(Action::Copy(number(node), leader, place(slot)));
     }
 
     fn propose(&mut self, ballot: Ballot, slot: Slot, decree: &Decree<CommandBatch>) {

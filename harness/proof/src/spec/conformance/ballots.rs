@@ -6,12 +6,12 @@
 //! `MultiPaxos!Phase2a`, decided without trying every quorum.
 
 use super::breach::{Action, Failed, fails};
-use super::slots::{Number, Place, SlotState, show};
+use super::slots::{COPIED, Number, Place, SlotState, show};
 use synod_paxos::{Ballot, Decree, Slot};
 use synod_smr::CommandBatch;
 
 /// The slots that one Promise message tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     /// The first slot asked for; the message says nothing of those below.
     pub(super) first: Slot,
@@ -19,9 +19,15 @@ pub(super) struct Part {
     pub(super) end: Option<Slot>,
     /// The sender called all slots below this one chosen.
     pub(super) chosen: Slot,
+    /// Where it tells a copy.
+    pub(super) copied: Vec<Slot>,
 }
 
 impl Part {
+    pub(super) const fn new(first: Slot, end: Option<Slot>, chosen: Slot) -> Self {
+        Self { first, end, chosen, copied: Vec::new() }
+    }
+
     /// Tells whether an elect that holds this may propose in `slot`.
     fn covers(&self, slot: Slot) -> bool {
         self.first.max(self.chosen) <= slot && self.end.is_none_or(|end| slot < end)
@@ -32,10 +38,8 @@ impl Part {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Promises {
     pub(super) parts: Vec<Part>,
-    /// The end of the slots in which votes below the ballot were reported.
+    /// The end of the slots in which copies, or votes below the ballot, were reported.
     pub(super) reported: Slot,
-    /// Slots that were reported as chosen, above the prefix that was called chosen.
-    pub(super) known: Vec<Slot>,
 }
 
 /// The state of one ballot; that there is one says that it is among `prepares`.
@@ -96,27 +100,24 @@ impl BallotState {
 
     /// Lists what the promises that cover a slot report there.
     fn reports(&self, (ballot, slot): (Ballot, Slot), state: Option<&SlotState>) -> Vec<Report> {
-        let covering = |promises: &Promises| promises.parts.iter().any(|part| part.covers(slot));
         let report = |(place, promises): (Place, &Promises)| {
-            covering(promises).then(|| Report {
-                vote: state
-                    .and_then(|state| state.vote_below(place, ballot))
-                    .map(|cast| (cast.ballot, cast.decree)),
-                known: state.filter(|_| promises.known.contains(&slot)).and_then(SlotState::chosen),
-                later: promises.reported > slot.next(),
-            })
+            let below = state.and_then(|state| state.vote_below(place, ballot));
+            let below = below.map(|cast| (cast.ballot, cast.decree));
+            let copy = state.and_then(SlotState::chosen).map(|decree| (COPIED, decree));
+            let parts = promises.parts.iter().filter(|part| part.covers(slot));
+            let votes = parts.map(|part| if part.copied.contains(&slot) { copy } else { below });
+            let (votes, later) = (votes.collect::<Vec<_>>(), promises.reported > slot.next());
+            (!votes.is_empty()).then_some(Report { votes, later })
         };
         self.promises.iter().enumerate().filter_map(report).collect()
     }
 }
 
-/// What one acceptor's promise says of a slot.
-#[derive(Clone, Copy, Debug)]
+/// What the promises of one acceptor say of a slot.
+#[derive(Clone, Debug)]
 struct Report {
-    /// `m.votes[s]`.
-    vote: Option<(Ballot, Number)>,
-    /// The decree, where the acceptor says that it is chosen.
-    known: Option<Number>,
+    /// `m.votes[s]`, for each promise m.
+    votes: Vec<Option<(Ballot, Number)>>,
     /// Whether a later slot is reported.
     later: bool,
 }
@@ -128,20 +129,18 @@ fn is_proposal(
     decree: &Decree<CommandBatch>,
     number: Option<Number>,
 ) -> bool {
-    // A decree that is chosen may be proposed in any ballot: it is safe in all of them.
-    let is_known = number.is_some() && reports.iter().any(|report| report.known == number);
-    let best = reports.iter().filter_map(|report| report.vote);
-    let best = best.filter(|(_, voted)| Some(*voted) == number).map(|(ballot, _)| ballot).max();
+    let told = reports.iter().flat_map(|report| &report.votes).copied().flatten();
+    let best = told.filter(|(_, voted)| Some(*voted) == number).map(|(ballot, _)| ballot).max();
     let is_highest = best.is_some_and(|best| {
-        let below = |report: &&Report| report.vote.is_none_or(|(ballot, _)| ballot <= best);
-        reports.iter().filter(below).count() >= quorum
+        let below = |vote: &Option<(Ballot, Number)>| vote.is_none_or(|(ballot, _)| ballot <= best);
+        reports.iter().filter(|report| report.votes.iter().any(below)).count() >= quorum
     });
-    is_known || is_highest || is_free(reports, quorum, decree)
+    is_highest || is_free(reports, quorum, decree)
 }
 
 /// Tells whether some quorum reports nothing, and a gap for a Noop, or none for a value.
 fn is_free(reports: &[Report], quorum: usize, decree: &Decree<CommandBatch>) -> bool {
-    let silent = || reports.iter().filter(|report| report.vote.is_none());
+    let silent = || reports.iter().filter(|report| report.votes.iter().any(Option::is_none));
     match decree {
         Decree::Noop => silent().count() >= quorum && silent().any(|report| report.later),
         Decree::Value(_) => silent().filter(|report| !report.later).count() >= quorum,
@@ -151,11 +150,13 @@ fn is_free(reports: &[Report], quorum: usize, decree: &Decree<CommandBatch>) -> 
 impl Report {
     fn show(&self, state: Option<&SlotState>) -> String {
         let later = if self.later { ", votes later on" } else { "" };
-        match self.vote.zip(state) {
+        let show = |vote: &Option<(Ballot, Number)>| match vote.zip(state) {
+            Some(((COPIED, decree), state)) => format!("{}, copied", show(state.decree(decree))),
             Some(((ballot, decree), state)) => {
-                format!("{} in {ballot}{later}", show(state.decree(decree)))
+                format!("{} in {ballot}", show(state.decree(decree)))
             }
-            None => format!("no vote{later}"),
-        }
+            None => "no vote".to_owned(),
+        };
+        format!("{}{later}", self.votes.iter().map(show).collect::<Vec<_>>().join(" or "))
     }
 }

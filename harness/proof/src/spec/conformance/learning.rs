@@ -125,8 +125,9 @@ impl Conformance {
     ) -> Result<(), Failed> {
         self.is_chosen(Action::Copy, slot, decree)?;
         self.learn(place, slot)?;
+        let when = self.tick();
         if let Some(state) = self.slots.get_mut(&slot) {
-            state.copy(place);
+            state.copy(place, when);
         }
         Ok(())
     }

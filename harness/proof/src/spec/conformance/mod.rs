@@ -36,15 +36,14 @@
 //!
 //! Loss, delay, repetition and reordering: the network of the specification is a set that only
 //! grows. A crash: it takes away what was not durable, and that was never taken in here. What a
-//! node knew to be chosen it may forget, and learn again, which changes nothing.
+//! node knew to be chosen it may forget, and learn again, which changes nothing. So this follows
+//! the specification where `Torn` is true: a promise may call fewer slots chosen than its sender
+//! knew, and tells of a copy above them (`Report::Chosen`) as of a vote in a ballot above all. An
+//! elect's own promise, which no message shows, calls chosen what its disk says is.
 //!
 //! # Where it is looser than the specification
 //!
-//! - A promise may tell of a shorter prefix than its sender once knew, as in `TraceMultiPaxos`. An
-//!   elect's own promise, which no message shows, is taken to call nothing chosen.
 //! - A promise that is cut is as good as its parts: votes below a promised ballot are final.
-//! - Where a copied decree is durable and the hint behind it is not, a promise tells that this one
-//!   slot is chosen, and the elect may propose that decree there. It is safe in every ballot.
 //! - A node learns by any road that is open to it: which one it took, no message shows.
 //!
 //! # Costs
@@ -64,7 +63,7 @@ pub use breach::{Action, Breach};
 use ballots::BallotState;
 use breach::{Failed, fails};
 use slots::{Place, SlotState};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use synod_paxos::{Ballot, Bound, Configuration, Decree, Free, NodeId, Slot, Tally, To};
 use synod_smr::{CommandBatch, Message, Record};
 
@@ -96,7 +95,8 @@ pub struct Conformance {
     slots: BTreeMap<Slot, SlotState>,
     /// The first slot in which nothing is chosen.
     chosen_end: Slot,
-    votes: u64,
+    /// Counts the promises, votes and copies.
+    clock: u64,
     taken: [u64; Action::ALL.len()],
 }
 
@@ -105,8 +105,8 @@ pub struct Conformance {
 struct Acceptor {
     /// `promised[a]`; the ballot zero stands for none.
     promised: Ballot,
-    /// All that `promised[a]` ever was.
-    promises: BTreeSet<Ballot>,
+    /// All that `promised[a]` ever was, and since when.
+    promises: BTreeMap<Ballot, u64>,
     /// All slots below are learned.
     learned_end: Slot,
     /// The chosen prefix that its disk tells of.
@@ -129,7 +129,7 @@ impl Conformance {
         let phase2 = smallest(&|tally| voters.is_phase2_quorum(tally));
         let acceptor = Acceptor {
             promised: Ballot::ZERO,
-            promises: BTreeSet::new(),
+            promises: BTreeMap::new(),
             learned_end: Slot::FIRST,
             hinted: Slot::FIRST,
             retired: Ballot::ZERO,
@@ -141,38 +141,40 @@ impl Conformance {
             ballots: BTreeMap::new(),
             slots: BTreeMap::new(),
             chosen_end: Slot::FIRST,
-            votes: 0,
+            clock: 0,
             taken: [0; Action::ALL.len()],
         }
     }
 
     /// Takes in records of a node that are durable: just synced, or found by a recovery.
     ///
-    /// Records that were told before change nothing, so a recovery may present all of them again.
-    ///
     /// # Errors
     ///
     /// Fails at the first record that is no enabled action; those before it are taken.
     pub fn on_durable(&mut self, node: NodeId, records: &[Record]) -> Result<(), Breach> {
         let place = self.place(node)?;
-        for record in records {
-            let done = match record {
-                Record::Promised(ballot) => self.promised(place, *ballot),
-                Record::Accepted { ballot, slot, decree } => {
-                    self.voted(place, (*ballot, *slot), decree)
-                }
-                Record::Learned { slot, decree } => self.copied(place, *slot, decree),
-                Record::Chosen(end) => self.hinted(place, *end),
-            };
-            done.map_err(|failed| breach(node, failed))?;
+        let mut records = records.iter();
+        records
+            .try_for_each(|record| self.record(place, record))
+            .map_err(|failed| breach(node, failed))
+    }
+
+    fn record(&mut self, place: Place, record: &Record) -> Result<(), Failed> {
+        match record {
+            Record::Promised(ballot) => self.promised(place, *ballot),
+            Record::Accepted { ballot, slot, decree } => {
+                self.voted(place, (*ballot, *slot), decree)
+            }
+            Record::Learned { slot, decree } => self.copied(place, *slot, decree),
+            Record::Chosen(end) => self.hinted(place, *end),
         }
-        Ok(())
     }
 
     /// Takes in all records that the recovery of a node found, and that its life before is over.
     ///
-    /// Beyond what [`Self::on_durable`] does with them it checks that nothing durable is missing,
-    /// and from then on that the node leads no ballot of a life that is over.
+    /// Those that were told before change nothing. Beyond what [`Self::on_durable`] does with the
+    /// others it checks that nothing durable is missing, and from then on that the node leads no
+    /// ballot of a life that is over.
     ///
     /// # Errors
     ///
@@ -180,9 +182,19 @@ impl Conformance {
     pub fn on_recovered(&mut self, node: NodeId, records: &[Record]) -> Result<(), Breach> {
         let place = self.place(node)?;
         self.kept(place, records).map_err(|failed| breach(node, failed))?;
-        self.on_durable(node, records)?;
+        let mut copies: BTreeMap<Slot, usize> = BTreeMap::new();
+        for record in records {
+            if let Record::Learned { slot, .. } = record {
+                let found = copies.entry(*slot).or_default();
+                *found += 1;
+                if self.slots.get(slot).is_some_and(|state| *found <= state.copies(place)) {
+                    continue;
+                }
+            }
+            self.record(place, record).map_err(|failed| breach(node, failed))?;
+        }
         let acceptor = &mut self.acceptors[place];
-        let own = acceptor.promises.iter().rev().find(|ballot| ballot.node() == node);
+        let own = acceptor.promises.keys().rev().find(|ballot| ballot.node() == node);
         acceptor.retired = own.copied().unwrap_or(Ballot::ZERO);
         Ok(())
     }
@@ -239,7 +251,7 @@ impl Conformance {
         match bound {
             Bound::Prepare { ballot, first: _ } => self.asked(place, *ballot),
             Bound::Promise { ballot, first, end, chosen, reports } => {
-                let part = ballots::Part { first: *first, end: *end, chosen: *chosen };
+                let part = ballots::Part::new(*first, *end, *chosen);
                 self.told(place, *ballot, part, reports)
             }
             Bound::Accepted { ballot, first, end } => self.answered(place, *ballot, *first..*end),
@@ -276,6 +288,11 @@ impl Conformance {
             return Ok(());
         }
         fails(action, "a = Owner[b]", format!("ballot {ballot} belongs to node {}", ballot.node()))
+    }
+
+    const fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
     }
 
     const fn take(&mut self, action: Action) {

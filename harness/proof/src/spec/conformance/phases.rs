@@ -6,7 +6,7 @@
 use super::Conformance;
 use super::ballots::{BallotState, Part};
 use super::breach::{Action, Failed, fails};
-use super::slots::{Cast, Number, Place, SlotState, show};
+use super::slots::{COPIED, Cast, Number, Place, SlotState, show};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use synod_paxos::{Ballot, Decree, Slot};
@@ -16,7 +16,7 @@ impl Conformance {
     /// The record of a promise: `Phase1b`, and before it `Phase1a` if the ballot is the node's own.
     pub(super) fn promised(&mut self, place: Place, ballot: Ballot) -> Result<(), Failed> {
         let (acceptor, action) = (&self.acceptors[place], Action::Phase1b);
-        if acceptor.promises.contains(&ballot) {
+        if acceptor.promises.contains_key(&ballot) {
             return Ok(());
         }
         let is_own = ballot.node() == self.voters[place];
@@ -41,26 +41,31 @@ impl Conformance {
 
     /// Makes `ballot` what an acceptor promised.
     fn raise(&mut self, place: Place, ballot: Ballot) {
+        let when = self.tick();
         let acceptor = &mut self.acceptors[place];
         if acceptor.promised < ballot {
             acceptor.promised = ballot;
-            acceptor.promises.insert(ballot);
+            acceptor.promises.insert(ballot, when);
         }
     }
 
-    /// Adds the promise that an elect gives itself: all votes that are durable behind the record.
+    /// Adds the promise that an elect gives itself: all that is durable when its record is.
     fn promise_itself(&mut self, place: Place, ballot: Ballot) {
         let hinted = self.acceptors[place].hinted;
-        let told = self.slots.iter().rev();
-        let mut told = told.filter(|(_, state)| state.accepted(place).is_some());
-        let reported = told.next().map_or(Slot::FIRST, |(slot, _)| slot.next());
-        let known = self.slots.range(hinted..).filter(|(_, state)| state.has_copy(place));
-        let known: Vec<_> = known.map(|(slot, _)| *slot).collect();
+        let told = self.slots.range(hinted..);
+        let told = told.filter_map(|(slot, state)| Some((*slot, state.accepted(place)?)));
+        let mut reported = Slot::FIRST;
+        let mut part = Part::new(Slot::FIRST, None, hinted);
+        for (slot, accepted) in told {
+            reported = slot.next();
+            if accepted.ballot == COPIED {
+                part.copied.push(slot);
+            }
+        }
         if let Some(state) = self.ballots.get_mut(&ballot) {
             let own = &mut state.promises[place];
-            own.parts.push(Part { first: Slot::FIRST, end: None, chosen: Slot::FIRST });
-            own.reported = known.last().map_or(reported, |slot| reported.max(slot.next()));
-            own.known = known;
+            own.parts.push(part);
+            own.reported = reported;
         }
     }
 
@@ -68,7 +73,7 @@ impl Conformance {
     pub(super) fn asked(&self, place: Place, ballot: Ballot) -> Result<(), Failed> {
         self.owns(Action::Phase1a, place, ballot)?;
         self.is_of_this_life(Action::Phase1a, place, ballot)?;
-        if !self.acceptors[place].promises.contains(&ballot) {
+        if !self.acceptors[place].promises.contains_key(&ballot) {
             let found = format!(
                 "ballot {ballot} left before it was durable: promised {}",
                 self.acceptors[place].promised
@@ -121,27 +126,27 @@ impl Conformance {
         if ballot.node() == self.voters[place] {
             self.proposed(place, (ballot, slot), decree)?;
         }
-        let state = self.slots.get_mut(&slot);
-        let asked = state.as_ref().and_then(|state| Some((state.proposed(ballot)?, state)));
+        let state = self.slots.get(&slot);
+        let asked = state.and_then(|state| Some((state.proposed(ballot)?, state)));
         let Some((number, _)) = asked.filter(|(number, state)| state.decree(*number) == decree)
         else {
             let found = format!("slot {slot}: ballot {ballot} did not propose {}", show(decree));
             return fails(Action::Phase2b, "w \\in accepts", found);
         };
-        let Some(state) = state.filter(|state| state.vote_in(place, ballot).is_none()) else {
+        if state.is_some_and(|state| state.vote_in(place, ballot).is_some()) {
             return Ok(());
-        };
+        }
         let promised = self.acceptors[place].promised;
         if promised > ballot {
             let found = format!("slot {slot}, ballot {ballot}, promised {promised}");
             return fails(Action::Phase2b, "promised[a] <= w[2]", found);
         }
-        self.votes += 1;
-        let votes = state.vote(Cast { place, ballot, decree: number, when: self.votes });
-        if votes >= self.quorums.1 {
+        self.raise(place, ballot);
+        let (when, quorum) = (self.tick(), self.quorums.1);
+        let state = self.slots.entry(slot).or_default();
+        if state.vote(Cast { place, ballot, decree: number, when }) >= quorum {
             agree(state, number, slot)?;
         }
-        self.raise(place, ballot);
         self.extend_chosen();
         self.take(Action::Phase2b);
         Ok(())
@@ -196,7 +201,7 @@ impl Conformance {
             return fails(Action::Phase1b, "promised'[a] >= promised[a]", found);
         }
         for (slot, state) in &self.slots {
-            let Some(vote) = state.accepted(place) else { continue };
+            let Some(vote) = state.vote_below(place, COPIED) else { continue };
             if votes.get(slot).is_none_or(|found| *found < vote.ballot) {
                 let found = format!("slot {slot}: the vote in ballot {} is lost", vote.ballot);
                 return fails(Action::Phase2b, "w \\in cast[a]", found);

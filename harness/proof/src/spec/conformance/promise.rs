@@ -2,22 +2,22 @@
 //!
 //! `MultiPaxos!Phase1b` reports `accepted[a]` of one moment at which the ballot was promised. By
 //! the time that the message leaves, its sender's disk may have gone on: it may hold votes in that
-//! ballot or in higher ones. Votes below the ballot are final by then. So a report is true if it
-//! tells exactly the last votes below the ballot, but for slots with a vote in the ballot itself,
-//! of which the earlier ones may be told and the later ones not: that is a moment. The claim kept
-//! true: a promise that is let in hides no vote from its elect, and makes none up.
+//! ballot or in higher ones, and copies. So a report is true if there is one moment, while the
+//! ballot was the one promised, at which the disk held in each slot what is told of it. The claim
+//! kept true: a promise that is let in hides no vote from its elect, and makes none up.
 
 use super::Conformance;
 use super::ballots::{BallotState, Part};
 use super::breach::{Action, Failed, fails};
-use super::slots::{Cast, Place, SlotState, show};
+use super::slots::{COPIED, Cast, Place, SlotState, show};
+use std::ops::Bound;
 use synod_paxos::{Ballot, Report, Slot};
 use synod_smr::CommandBatch;
 
 /// One line of a Promise.
 type Line = (Slot, Report<CommandBatch>);
 
-const TRUTH: &str = "votes |-> [s \\in Slot |-> IF s < c THEN NoVote ELSE accepted[a][s]]";
+const TRUTH: &str = "votes |-> [s \\in Slot |-> IF s < c THEN NoVote ELSE Told(a, s)]]";
 
 impl Conformance {
     /// A Promise leaves. `Phase1b` was when its record became durable, if it has a record of its
@@ -26,27 +26,23 @@ impl Conformance {
         &mut self,
         place: Place,
         ballot: Ballot,
-        part: Part,
+        mut part: Part,
         reports: &[Line],
     ) -> Result<(), Failed> {
-        if !self.acceptors[place].promises.contains(&ballot) {
+        if !self.acceptors[place].promises.contains_key(&ballot) {
             let promised = self.acceptors[place].promised;
             let found = format!("ballot {ballot} is not promised durably, but {promised}");
             return fails(Action::Phase1b, "PersistBeforeSend", found);
         }
         self.knows(Action::Phase1b, place, part.chosen)?;
-        let reported = self.is_truth(place, ballot, part, reports)?;
+        let reported = self.is_truth(place, ballot, &part, reports)?;
+        let copied = |(slot, report): &Line| matches!(report, Report::Chosen(_)).then_some(*slot);
+        part.copied = reports.iter().filter_map(copied).collect();
         let acceptors = self.voters.len();
         let of = self.ballots.entry(ballot).or_insert_with(|| BallotState::new(acceptors));
         let held = &mut of.promises[place];
-        let is_repeated = held.parts.contains(&part);
         held.reported = held.reported.max(reported);
-        for (slot, report) in reports {
-            if matches!(report, Report::Chosen(_)) && !held.known.contains(slot) {
-                held.known.push(*slot);
-            }
-        }
-        if !is_repeated {
+        if !held.parts.contains(&part) {
             held.parts.push(part);
         }
         Ok(())
@@ -57,19 +53,25 @@ impl Conformance {
         &self,
         place: Place,
         ballot: Ballot,
-        part: Part,
+        part: &Part,
         reports: &[Line],
     ) -> Result<Slot, Failed> {
         let first = part.first.max(part.chosen);
         let mut lines = reports.iter().peekable();
-        let mut moment = Moment::default();
+        let promises = &self.acceptors[place].promises;
+        let higher = promises.range((Bound::Excluded(ballot), Bound::Unbounded)).next();
+        let reign = Moment {
+            since: promises.get(&ballot).copied().unwrap_or(0),
+            until: higher.map_or(u64::MAX, |(_, when)| *when),
+        };
+        let mut moment = reign;
         let mut end = Slot::FIRST;
         for (slot, state) in self.slots.range(first..) {
             if part.end.is_some_and(|cut| cut <= *slot) {
                 break;
             }
             let line = lines.next_if(|(told, _)| told == slot).map(|(_, report)| report);
-            if is_line_true(place, ballot, (*slot, state), line, &mut moment)? {
+            if is_line_true(place, ballot, (*slot, state), line, (reign, &mut moment))? {
                 end = slot.next();
             }
         }
@@ -78,8 +80,8 @@ impl Conformance {
                 format!("ballot {ballot}, slot {slot}: told {}, durable is none", say(report));
             return fails(Action::Phase1b, TRUTH, found);
         }
-        if moment.last_told >= moment.first_untold.unwrap_or(u64::MAX) {
-            let found = format!("ballot {ballot}: a vote in it is told, and an earlier one is not");
+        if moment.is_empty() {
+            let found = format!("ballot {ballot}: a later vote is told, and an earlier one is not");
             return fails(Action::Phase1b, TRUTH, found);
         }
         Ok(end)
@@ -93,56 +95,77 @@ fn say(report: &Report<CommandBatch>) -> String {
     }
 }
 
-/// When the votes in the promised ballot were cast that a promise tells, and does not tell.
-#[derive(Debug, Default)]
+/// A span of the cluster's time, from one event of a disk on and up to another.
+#[derive(Clone, Copy, Debug)]
 struct Moment {
-    last_told: u64,
-    first_untold: Option<u64>,
+    since: u64,
+    until: u64,
 }
 
 impl Moment {
-    fn on_vote(&mut self, vote: Option<Cast>, is_told: bool) {
-        let Some(Cast { when, .. }) = vote else { return };
-        if is_told {
-            self.last_told = self.last_told.max(when);
-        } else {
-            self.first_untold = Some(self.first_untold.map_or(when, |first| first.min(when)));
-        }
+    /// Returns what the spans have in common.
+    fn and(self, other: Self) -> Self {
+        Self { since: self.since.max(other.since), until: self.until.min(other.until) }
+    }
+
+    const fn is_empty(self) -> bool {
+        self.since >= self.until
     }
 }
 
-/// Checks what is told of one slot, and tells whether it binds the elect: a vote below its ballot.
+/// Finds the last span within `reign` in which the disk held what is told of a slot, and the ballot
+/// of that vote or copy.
+fn span(
+    place: Place,
+    state: &SlotState,
+    line: Option<&Report<CommandBatch>>,
+    reign: Moment,
+) -> Option<(Moment, Option<Ballot>)> {
+    let says = |cast: Option<Cast>| match (cast, line) {
+        (None, None) => true,
+        (Some(cast), Some(Report::Voted(told))) => {
+            told.ballot == cast.ballot && told.decree == *state.decree(cast.decree)
+        }
+        (Some(cast), Some(Report::Chosen(told))) => {
+            cast.ballot == COPIED && told == state.decree(cast.decree)
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    let mut found = None;
+    let mut held: Option<Cast> = None;
+    for next in state.history(place).map(Some).chain([None]) {
+        let since = held.map_or(0, |cast| cast.when);
+        let until = next.map_or(u64::MAX, |cast| cast.when);
+        let span = reign.and(Moment { since, until });
+        if says(held) && !span.is_empty() {
+            found = Some((Moment { since, until }, held.map(|cast| cast.ballot)));
+        }
+        held = next;
+    }
+    found
+}
+
+/// Checks what is told of one slot, and tells whether it binds the elect: a copy, or a vote below
+/// its ballot.
 fn is_line_true(
     place: Place,
     ballot: Ballot,
     (slot, state): (Slot, &SlotState),
     line: Option<&Report<CommandBatch>>,
-    moment: &mut Moment,
+    (reign, moment): (Moment, &mut Moment),
 ) -> Result<bool, Failed> {
-    let (below, within) = (state.vote_below(place, ballot), state.vote_in(place, ballot));
-    let says = |vote: &Cast, report: &Report<CommandBatch>| match report {
-        Report::Voted(told) => {
-            told.ballot == vote.ballot && told.decree == *state.decree(vote.decree)
-        }
-        Report::Chosen(_) => false,
-    };
-    let is_within = within.zip(line).is_some_and(|(vote, report)| says(&vote, report));
-    moment.on_vote(within, is_within);
-    match line {
-        Some(_) if is_within => return Ok(false),
-        Some(Report::Chosen(decree))
-            if state.has_copy(place) && state.chosen_decree() == Some(decree) =>
-        {
-            return Ok(true);
-        }
-        Some(report) if below.is_some_and(|vote| says(&vote, report)) => return Ok(true),
-        None if below.is_none() => return Ok(false),
-        Some(_) | None => {}
+    if let Some((span, told)) = span(place, state, line, reign) {
+        *moment = moment.and(span);
+        return Ok(told.is_some_and(|told| told != ballot));
     }
     let told = line.map_or_else(|| "nothing".to_owned(), say);
-    let durable = below.or(within).map_or_else(
+    let durable = state.history(place).take_while(|cast| cast.when < reign.until).last();
+    let durable = durable.map_or_else(
         || "no vote".to_owned(),
-        |vote| format!("{} in {}", show(state.decree(vote.decree)), vote.ballot),
+        |cast| match (cast.ballot, show(state.decree(cast.decree))) {
+            (COPIED, decree) => format!("{decree}, copied"),
+            (ballot, decree) => format!("{decree} in {ballot}"),
+        },
     );
     let found = format!("ballot {ballot}, slot {slot}: told {told}, durable is {durable}");
     fails(Action::Phase1b, TRUTH, found)

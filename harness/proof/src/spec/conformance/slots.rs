@@ -4,7 +4,7 @@
 //! guard. Decrees are numbered in the order in which the slot sees them, so that each is compared
 //! once, when it comes in. The claim kept true: equal numbers of a slot are equal decrees.
 
-use synod_paxos::{Ballot, Decree};
+use synod_paxos::{Ballot, Decree, NodeId};
 use synod_smr::CommandBatch;
 use synod_smr::command::fingerprint;
 
@@ -15,13 +15,16 @@ pub(super) struct Number(u16);
 /// An acceptor's place among the voters, which are few (`VOTERS_MAX`).
 pub(super) type Place = usize;
 
-/// One element of `cast[a]`.
+/// `Copied`: the ballot in which a copied decree counts as voted for, above all others.
+pub(super) const COPIED: Ballot = Ballot::new(u64::MAX, NodeId::new(u16::MAX));
+
+/// One element of `cast[a]`; or, in the ballot [`COPIED`], what an acceptor has copied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cast {
     pub(super) place: Place,
     pub(super) ballot: Ballot,
     pub(super) decree: Number,
-    /// Grows with each vote of the cluster.
+    /// Grows with each promise, vote and copy of the cluster.
     pub(super) when: u64,
 }
 
@@ -45,8 +48,6 @@ pub(super) struct SlotState {
     chosen: Option<Number>,
     /// Which acceptors know the decree, a bit each.
     learned: u32,
-    /// Which acceptors hold a durable copy of it, with no vote for another decree behind it.
-    copied: u32,
 }
 
 impl SlotState {
@@ -93,17 +94,19 @@ impl SlotState {
         self.cast.iter().rev().find(mine).copied()
     }
 
-    /// Returns `accepted[a]`: the last vote of an acceptor.
+    /// Returns `accepted[a]`: the last vote of an acceptor, or the copy that took its place.
     pub(super) fn accepted(&self, place: Place) -> Option<Cast> {
         self.cast.iter().rev().find(|cast| cast.place == place).copied()
+    }
+
+    /// Returns all that `accepted[a]` ever was, in order.
+    pub(super) fn history(&self, place: Place) -> impl Iterator<Item = Cast> {
+        self.cast.iter().filter(move |cast| cast.place == place).copied()
     }
 
     /// Adds a vote, and returns how many there are for the same decree in the same ballot.
     pub(super) fn vote(&mut self, cast: Cast) -> usize {
         self.cast.push(cast);
-        if self.chosen != Some(cast.decree) {
-            self.copied &= !(1 << cast.place);
-        }
         self.votes_in(cast.ballot)
     }
 
@@ -140,19 +143,19 @@ impl SlotState {
         self.learned |= 1 << place;
     }
 
-    /// Notes that an acceptor holds a durable copy of what is chosen.
-    pub(super) const fn copy(&mut self, place: Place) {
-        self.copied |= 1 << place;
+    /// Notes that an acceptor copied what is chosen: `Kept(a, s, d)`.
+    pub(super) fn copy(&mut self, place: Place, when: u64) {
+        let Some(decree) = self.chosen.filter(|_| !self.holds_chosen(place)) else { return };
+        self.cast.push(Cast { place, ballot: COPIED, decree, when });
     }
 
-    /// Tells whether the disk of an acceptor holds a copy of what is chosen here.
-    pub(super) const fn has_copy(&self, place: Place) -> bool {
-        self.copied >> place & 1 == 1
+    /// Counts the copies that an acceptor made.
+    pub(super) fn copies(&self, place: Place) -> usize {
+        self.history(place).filter(|cast| cast.ballot == COPIED).count()
     }
 
     /// Tells whether the disk of an acceptor holds what is chosen here, as a vote or as a copy.
     pub(super) fn holds_chosen(&self, place: Place) -> bool {
-        let voted = self.accepted(place).map(|cast| cast.decree);
-        self.has_copy(place) || (voted.is_some() && voted == self.chosen)
+        self.accepted(place).is_some_and(|cast| Some(cast.decree) == self.chosen)
     }
 }
