@@ -70,7 +70,7 @@ pub struct Report {
 }
 
 impl Batch {
-    /// Runs the batch. `progress` is called after each seed with how many were run so far; the batch
+    /// Runs the batch. `progress` hears after each seed how many were run so far; the batch
     /// ends early once `stop` is set.
     pub fn run(&self, stop: &AtomicBool, progress: impl Fn(u64) + Sync) -> Report {
         let next = AtomicU64::new(self.first);

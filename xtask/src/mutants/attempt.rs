@@ -293,7 +293,8 @@ mod tests {
     #[test]
     fn the_first_seed_that_failed_is_named() {
         let said = "3 seeds in 1 s: 1 simulated hours\n\
-            seed 12: agreement: slot 3 has two\n  cargo xtask sim --seed 12\nseed 19: applied: no\n";
+            seed 12: agreement: slot 3 has two\n  cargo xtask sim --seed 12\n\
+            seed 19: applied: no\n";
         assert_eq!(violated(said), "agreement at seed 12");
         assert_eq!(violated("nothing of the kind"), "a violation");
     }
