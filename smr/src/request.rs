@@ -11,6 +11,9 @@ use std::fmt;
 use synod_paxos::NodeId;
 
 /// Names a client's connection to this node, as long as it lasts.
+///
+/// A connection hands each request over at most once, as a stream does. Else a request could be
+/// taken in the first time and refused the second, and the client would believe the refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Connection(pub u64);
 

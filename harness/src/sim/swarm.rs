@@ -93,7 +93,7 @@ pub fn draw(seed: Seed, envelope: &Envelope) -> Plan {
     let mut random = Random::new(seed, Stream::named("swarm"));
     let nodes = random.pick(&envelope.nodes).copied().unwrap_or(3);
     let mut links = base_links(&mut random);
-    let client_links = LinkRules { jitter_ms: Millis(random.between(0, 3)), ..links };
+    let client_links = LinkRules { jitter_ms: Millis(random.between(0, 3)), ..once(links) };
     let sync_us = random.between(100, 4_000);
     let custom = custom(seed, envelope, sync_us);
     links.delay_ms = custom.delay_ms;
@@ -256,7 +256,7 @@ fn fault_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) -> 
         }
         Kind::Cut => Action::Cut(some_links(nodes, random)),
         Kind::Disturb => Action::Disturb(disturbance(random)),
-        Kind::DisturbClients => Action::DisturbClients(disturbance(random)),
+        Kind::DisturbClients => Action::DisturbClients(once(disturbance(random))),
         Kind::Kill => Action::Crash { nodes: some_nodes(nodes, random), crash: Crash::Kill },
         Kind::Power => Action::Crash { nodes: some_nodes(nodes, random), crash: Crash::Power },
         Kind::AllPower => {
@@ -323,6 +323,12 @@ fn disturbance(random: &mut Random) -> LinkRules {
         corrupt: percent(random, 5),
         ..LinkRules::default()
     }
+}
+
+/// What a client's connection does: it loses what it carries when it breaks, but it is a stream,
+/// and no stream hands the same request over twice.
+fn once(rules: LinkRules) -> LinkRules {
+    LinkRules { duplicate: PartsPerMillion(0), ..rules }
 }
 
 fn disk_error(random: &mut Random) -> DiskFault {

@@ -95,7 +95,6 @@ points! {
     FetchAnsweredByFollower "fetch-answered-by-follower" "Somebody fetches from a follower."
 
     // Clients.
-    RequestRepeated "request-repeated" "The same request comes twice."
     RequestOvertaken "request-overtaken" "A request comes after a later one of its client."
     SessionOpenedTwice "session-opened-twice" "A client's session is opened in two slots."
     AnsweredFromSession "answered-from-session" "A repeated command gets the reply of the first."

@@ -102,7 +102,6 @@ impl Requests {
 impl Desk {
     fn on_request(&mut self, step: &Step<'_>, asked: Asked, view: &View, seen: &mut Sightings) {
         let latest = self.latest.entry(asked.connection).or_insert(RequestId(0));
-        seen.see_if(asked.id == *latest, Point::RequestRepeated);
         seen.see_if(asked.id < *latest, Point::RequestOvertaken);
         *latest = (*latest).max(asked.id);
         let answer = step
