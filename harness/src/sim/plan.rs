@@ -151,6 +151,44 @@ impl Plan {
     }
 }
 
+impl Action {
+    /// Returns the links that it cuts.
+    pub(super) fn cuts(&self) -> BTreeSet<LinkId> {
+        if let Self::Partition(shape) | Self::Flap { shape, .. } = self {
+            return shape.cuts();
+        }
+        if let Self::Cut(links) = self { links.clone() } else { BTreeSet::new() }
+    }
+
+    /// Returns what it does to the links of clients, or to those between nodes.
+    pub(super) fn disturbance(&self, of_clients: bool) -> Option<LinkRules> {
+        if let (Self::Disturb(rules), false) | (Self::DisturbClients(rules), true) =
+            (self, of_clients)
+        {
+            return Some(*rules);
+        }
+        None
+    }
+
+    /// Returns what it does to a node's disk.
+    pub(super) fn disk_fault(&self, node: NodeId) -> Option<DiskFault> {
+        if let Self::Disk { node: hit, fault } = self
+            && *hit == node
+        {
+            return Some(*fault);
+        }
+        None
+    }
+
+    /// Tells whether a node is not started while it lasts.
+    pub(super) fn keeps_down(&self, node: NodeId) -> bool {
+        if let Self::Crash { nodes, .. } = self {
+            return nodes.contains(&node);
+        }
+        *self == Self::Retire(node)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:>6} ms for {:>5} ms: {}", self.at_ms.0, self.lasts_ms.0, self.action)

@@ -271,21 +271,8 @@ impl<S: System> Simulation<S> {
 
     /// Tells whether a fault in force keeps a node from being started.
     fn is_kept_down(&self, node: NodeId) -> bool {
-        self.world.weather.in_force().into_iter().any(|fault| {
-            match &self.plan.faults[fault].action {
-                Action::Crash { nodes, .. } => nodes.contains(&node),
-                Action::Retire(retired) => *retired == node,
-                Action::Partition(_)
-                | Action::Flap { .. }
-                | Action::Cut(_)
-                | Action::Disturb(_)
-                | Action::DisturbClients(_)
-                | Action::Pause(_)
-                | Action::ClockRate { .. }
-                | Action::ClockJump { .. }
-                | Action::Disk { .. } => false,
-            }
-        })
+        let in_force = self.world.weather.in_force().into_iter();
+        in_force.map(|fault| &self.plan.faults[fault].action).any(|action| action.keeps_down(node))
     }
 
     /// Lets a paused node go on: first all messages and completions that came, then its timers.
@@ -311,33 +298,23 @@ impl<S: System> Simulation<S> {
         let before = pace(host.ppm);
         host.ppm += by_ppm;
         let after = pace(host.ppm);
-        self.world.agenda.reschedule(|event, at| match event {
-            Event::Wake { at: Address::Node(whose), by_clock: true, .. } if *whose == node => {
-                let left = u128::from(at.since(now).0) * u128::from(before) / u128::from(after);
-                now.plus(Micros(u64::try_from(left).unwrap_or(u64::MAX)))
-            }
-            Event::Wake { .. }
-            | Event::Deliver { .. }
-            | Event::Begin(_)
-            | Event::Swing(_)
-            | Event::End(_)
-            | Event::Restart { .. } => at,
+        self.move_timers(node, |at| {
+            let left = u128::from(at.since(now).0) * u128::from(before) / u128::from(after);
+            now.plus(Micros(u64::try_from(left).unwrap_or(u64::MAX)))
         });
     }
 
     /// What a node waits for by its clock comes so much sooner.
     fn jump(&mut self, node: NodeId, length: Micros) {
         let now = self.world.now;
-        self.world.agenda.reschedule(|event, at| match event {
-            Event::Wake { at: Address::Node(whose), by_clock: true, .. } if *whose == node => {
-                Micros(at.0.saturating_sub(length.0)).max(now)
-            }
-            Event::Wake { .. }
-            | Event::Deliver { .. }
-            | Event::Begin(_)
-            | Event::Swing(_)
-            | Event::End(_)
-            | Event::Restart { .. } => at,
+        self.move_timers(node, |at| Micros(at.0.saturating_sub(length.0)).max(now));
+    }
+
+    fn move_timers(&mut self, node: NodeId, when: impl Fn(Micros) -> Micros) {
+        self.world.agenda.reschedule(|event, at| {
+            let whose = Address::Node(node);
+            let moves = matches!(event, Event::Wake { at, by_clock: true, .. } if *at == whose);
+            if moves { when(at) } else { at }
         });
     }
 }

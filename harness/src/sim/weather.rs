@@ -101,18 +101,7 @@ impl Weather {
     }
 
     pub(super) fn begin(&mut self, fault: usize, action: &Action) {
-        let cuts = match action {
-            Action::Partition(shape) | Action::Flap { shape, .. } => shape.cuts(),
-            Action::Cut(links) => links.clone(),
-            Action::Disturb(_)
-            | Action::DisturbClients(_)
-            | Action::Crash { .. }
-            | Action::Pause(_)
-            | Action::ClockRate { .. }
-            | Action::ClockJump { .. }
-            | Action::Disk { .. }
-            | Action::Retire(_) => BTreeSet::new(),
-        };
+        let cuts = action.cuts();
         self.active.push(Active { fault, action: action.clone(), cuts, cutting: true });
         self.set_rules();
     }
@@ -186,19 +175,7 @@ impl Weather {
 
     fn note_disturbed(&mut self, link: LinkId) {
         let of_clients = is_client(link);
-        self.note_where(|action| match action {
-            Action::Disturb(_) => !of_clients,
-            Action::DisturbClients(_) => of_clients,
-            Action::Partition(_)
-            | Action::Flap { .. }
-            | Action::Cut(_)
-            | Action::Crash { .. }
-            | Action::Pause(_)
-            | Action::ClockRate { .. }
-            | Action::ClockJump { .. }
-            | Action::Disk { .. }
-            | Action::Retire(_) => false,
-        });
+        self.note_where(|action| action.disturbance(of_clients).is_some());
     }
 
     fn base_delay(&self, link: LinkId) -> Duration {
@@ -225,20 +202,8 @@ impl Weather {
         let mut rules = if of_clients { self.client_base } else { self.base };
         for active in &self.active {
             rules.cut |= active.cutting && active.cuts.contains(&link);
-            match &active.action {
-                Action::Disturb(more) if !of_clients => rules = rules.joined(*more),
-                Action::DisturbClients(more) if of_clients => rules = rules.joined(*more),
-                Action::Disturb(_)
-                | Action::DisturbClients(_)
-                | Action::Partition(_)
-                | Action::Flap { .. }
-                | Action::Cut(_)
-                | Action::Crash { .. }
-                | Action::Pause(_)
-                | Action::ClockRate { .. }
-                | Action::ClockJump { .. }
-                | Action::Disk { .. }
-                | Action::Retire(_) => {}
+            if let Some(more) = active.action.disturbance(of_clients) {
+                rules = rules.joined(more);
             }
         }
         rules

@@ -161,19 +161,7 @@ impl<M: Clone, T> World<M, T> {
 
     /// Says that a fault of this kind of a node's disk did something.
     pub fn felt_disk(&mut self, node: NodeId, which: impl Fn(DiskFault) -> bool) {
-        self.weather.note_where(|action| match action {
-            Action::Disk { node: hit, fault } => *hit == node && which(*fault),
-            Action::Partition(_)
-            | Action::Flap { .. }
-            | Action::Cut(_)
-            | Action::Disturb(_)
-            | Action::DisturbClients(_)
-            | Action::Crash { .. }
-            | Action::Pause(_)
-            | Action::ClockRate { .. }
-            | Action::ClockJump { .. }
-            | Action::Retire(_) => false,
-        });
+        self.weather.note_where(|action| action.disk_fault(node).is_some_and(&which));
     }
 
     /// Says that a node is about to end because it was asked to.
