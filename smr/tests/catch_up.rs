@@ -3,8 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
+#[path = "lone/beat.rs"]
+mod beat;
+#[path = "lone/nothing.rs"]
+mod nothing;
+
+use beat::{ME, beat};
 use bytes::Bytes;
-use synod_paxos::{Ballot, Brand, Configuration, Decree, NodeId, Slot, To};
+use nothing::Nothing;
+use synod_paxos::{Brand, Configuration, Decree, NodeId, Slot, To};
 use synod_smr::catch_up::{CatchUp, FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
 use synod_smr::checkpoint::{CHECKPOINT_SLOTS, Checkpoints};
 use synod_smr::command::{Command, Sequence, SessionId, mix};
@@ -12,37 +19,15 @@ use synod_smr::executor::Executor;
 use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::replica::{CACHE_BYTES, CACHE_SLOTS};
 use synod_smr::{
-    CommandBatch, Config, Effects, Input, Invalid, LogRead, Message, Principal, Record, Recovering,
-    Replica, StateMachine, Timer,
+    CommandBatch, Config, Effects, Input, LogRead, Message, Principal, Record, Recovering, Replica,
+    Timer,
 };
 
-const ME: NodeId = NodeId::new(1);
 const PEER: NodeId = NodeId::new(2);
 const OTHER: NodeId = NodeId::new(3);
 
 /// How many ticks a question waits for its answer.
 const PATIENCE_TICKS: u32 = 6;
-
-#[derive(Clone, Debug, Default)]
-struct Nothing;
-
-impl StateMachine for Nothing {
-    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
-        Ok(())
-    }
-
-    fn apply(&mut self, _: &[u8]) -> Bytes {
-        Bytes::new()
-    }
-
-    fn query(&self, _: &[u8]) -> Bytes {
-        Bytes::new()
-    }
-
-    fn digest(&self) -> u64 {
-        0
-    }
-}
 
 /// A follower that is told decrees, and keeps its journal.
 struct World {
@@ -139,20 +124,6 @@ fn decree_of(bytes: usize) -> Decree<CommandBatch> {
     let batch = CommandBatch::encode(&[apply(Bytes::from(vec![0; bytes - framing]))]);
     assert_eq!(batch.bytes().len(), bytes, "a command is as long as it says");
     Decree::Value(batch)
-}
-
-fn beat(chosen: u64) -> Heartbeat {
-    Heartbeat {
-        incarnation: 1,
-        promised: Ballot::ZERO,
-        leads: None,
-        follows: None,
-        content: false,
-        chosen: Slot::new(chosen),
-        hears: vec![ME],
-        priority: 0,
-        checkpoint: None,
-    }
 }
 
 #[test]

@@ -3,6 +3,10 @@
 //! No rule of safety rests on this, so nothing else would notice a mistake here: a cluster in which
 //! all campaign at once, or one alone and cut off, elects somebody in the end all the same.
 
+#[path = "lone/beat.rs"]
+mod beat;
+
+use beat::{ME, beat};
 use synod_paxos::{Ballot, Brand, Configuration, NodeId, Slot};
 use synod_smr::Config;
 use synod_smr::election::{Election, Progress, Situation, Wish};
@@ -14,22 +18,7 @@ const STAGGER_MS: u32 = 20;
 fn election() -> Election {
     let nodes = (1..=5).map(NodeId::new);
     let voters = Configuration::majority(nodes).expect("five voters are a configuration");
-    Election::new(Config::lan(Brand { node: NodeId::new(1), incarnation: 1 }, voters))
-}
-
-/// A discontent peer that hears node 1, with so many slots chosen.
-fn beat(chosen: u64) -> Heartbeat {
-    Heartbeat {
-        incarnation: 1,
-        promised: Ballot::ZERO,
-        leads: None,
-        follows: None,
-        content: false,
-        chosen: Slot::new(chosen),
-        hears: vec![NodeId::new(1)],
-        priority: 0,
-        checkpoint: None,
-    }
+    Election::new(Config::lan(Brand { node: ME, incarnation: 1 }, voters))
 }
 
 /// A node that leads nothing, with five slots chosen.

@@ -17,6 +17,8 @@
     reason = "a test reads clocks and says what it explored; the core that it drives does not"
 )]
 
+#[path = "../../paxos/tests/model/explore.rs"]
+mod explore;
 #[path = "model/history.rs"]
 mod history;
 #[path = "model/machine.rs"]
@@ -30,35 +32,9 @@ mod shared;
 #[path = "model/world.rs"]
 mod world;
 
+use explore::{explore, is_large};
 use history::{Ask, Stage, What};
 use scenario::{Scenario, Witness};
-use stateright::{Checker, HasDiscoveries, Model};
-use std::time::{Duration, Instant};
-
-/// No run may take longer; one that does is not complete, and fails.
-const LIMIT: Duration = Duration::from_secs(900);
-
-fn explore(name: &str, scenario: Scenario, states: usize) {
-    let begun = Instant::now();
-    let checker = scenario
-        .checker()
-        .threads(2)
-        .timeout(LIMIT)
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs()
-        .join();
-    let seconds = begun.elapsed().as_secs_f64();
-    let (unique, depth) = (checker.unique_state_count(), checker.max_depth());
-    let rate = unique as f64 / seconds;
-    println!("model {name}: {unique} states, depth {depth}, {seconds:.1} s, {rate:.0} states/s");
-    checker.assert_properties();
-    assert!(begun.elapsed() < LIMIT, "{name}: not complete after {LIMIT:?}");
-    assert_eq!(unique, states, "{name}: the count of states changed");
-}
-
-fn is_large() -> bool {
-    std::env::var("SYNOD_MODEL").is_ok_and(|value| value == "large")
-}
 
 const fn read(place: usize) -> Ask {
     Ask { place, what: What::Read }

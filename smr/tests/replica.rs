@@ -2,7 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
+#[path = "lone/beat.rs"]
+mod beat;
+#[path = "lone/nothing.rs"]
+mod nothing;
+
+use beat::ME;
 use bytes::Bytes;
+use nothing::Nothing;
 use synod_paxos::{
     Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot, To,
     Vote,
@@ -11,34 +18,12 @@ use synod_smr::command::{Sequence, SessionId};
 use synod_smr::election::STALL_TICKS;
 use synod_smr::message::Heartbeat;
 use synod_smr::{
-    Config, Connection, Disk, Effects, Input, Invalid, Message, Principal, Recovering, Refusal,
-    Replica, Request, RequestBody, RequestId, Response, StateMachine, Timer,
+    Config, Connection, Disk, Effects, Input, Message, Principal, Recovering, Refusal, Replica,
+    Request, RequestBody, RequestId, Response, Timer,
 };
 
-const ME: NodeId = NodeId::new(1);
 const PEER: NodeId = NodeId::new(2);
 const OLD: Ballot = Ballot::new(1, PEER);
-
-#[derive(Clone, Debug, Default)]
-struct Nothing;
-
-impl StateMachine for Nothing {
-    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
-        Ok(())
-    }
-
-    fn apply(&mut self, _: &[u8]) -> Bytes {
-        Bytes::new()
-    }
-
-    fn query(&self, _: &[u8]) -> Bytes {
-        Bytes::from_static(b"answer")
-    }
-
-    fn digest(&self) -> u64 {
-        0
-    }
-}
 
 struct World {
     replica: Replica<Nothing>,
@@ -148,17 +133,7 @@ const DRAIN_TICKS: u32 = 25;
 
 /// The heartbeat of a peer that hears this node and follows nobody.
 fn beat() -> Heartbeat {
-    Heartbeat {
-        incarnation: 1,
-        promised: Ballot::ZERO,
-        leads: None,
-        follows: None,
-        content: false,
-        chosen: Slot::FIRST,
-        hears: vec![ME],
-        priority: 0,
-        checkpoint: None,
-    }
+    beat::beat(0)
 }
 
 #[test]
