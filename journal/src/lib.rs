@@ -6,6 +6,7 @@
 #![doc = include_str!("../README.md")]
 
 mod ahead;
+mod committer;
 mod disk;
 mod error;
 mod frame;
@@ -26,6 +27,7 @@ mod tail;
 mod writer;
 
 pub use ahead::Prepared;
+pub use committer::{Committer, Rest};
 pub use disk::real::{RealDisk, RealLock};
 pub use disk::sim::{
     CrashChoice, Effect, Failure, Fault, Operation, SECTOR_BYTES, SimDisk, SimFile, SimLock, Times,
