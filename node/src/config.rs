@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use synod_paxos::NodeId;
+use synod_host::paxos::NodeId;
 
 /// The configuration of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub const MEMBERS_MAX: usize = 9;
 pub const SEGMENT_BYTES_MIN: u64 = 16 << 20;
 
 /// The size of the journal's files where nothing else is asked for.
-pub const SEGMENT_BYTES: u64 = synod_journal::SEGMENT_BYTES;
+pub const SEGMENT_BYTES: u64 = synod_host::journal::SEGMENT_BYTES;
 
 /// Why a configuration is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -119,7 +119,7 @@ pub enum ConfigError {
     Zero,
     /// The core refuses the settings that follow from these.
     #[error("{0}")]
-    Core(synod_smr::ConfigError),
+    Core(synod_host::smr::ConfigError),
 }
 
 impl Config {

@@ -7,12 +7,12 @@
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
-use synod_journal::AppendError;
+use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
 use crate::start::{StartError, start};
-use synod_smr::StateMachine;
+use synod_host::smr::StateMachine;
 
 /// A replica of a state machine, with its journal and its network.
 ///

@@ -4,17 +4,18 @@
 //! begun another life. What can fail fails here, with a reason for the operator, before the loop
 //! begins.
 
-use std::collections::BTreeMap;
-use std::fs::DirBuilder;
-use std::io;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use synod_paxos::{Brand, Configuration, NodeId};
-use synod_smr::{Effects, StateMachine};
+use synod_host::api::{NodeId, StateMachine};
+use synod_host::journal::{Create, GroupCommit, IN_FLIGHT_MAX, Options, RealDisk};
+use synod_host::paxos::{Brand, Configuration};
+use synod_host::{Opened, RecoveryError, Settings};
 use synod_transport_quic::{
     BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
     PeerConfig, PeerEndpoint, PeerId, Role, TlsError, limits,
@@ -22,16 +23,14 @@ use synod_transport_quic::{
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
-use crate::chance::Chance;
 use crate::clock::LoopTime;
 use crate::config::{Config, ConfigError};
-use crate::driver::Driver;
-use crate::journal::{self, Recovered};
-use crate::log_reader::LogReader;
-use crate::metrics::{Metrics, Reporter};
+use crate::driver::{Driver, Reads};
+use crate::metrics::Reporter;
 use crate::node::{Node, NodeError, Order};
-use crate::timers::Timers;
-use crate::watch::Watch;
+
+/// A host on its way back from a journal on files.
+type Recovered<M> = Opened<M, RealDisk>;
 
 /// Why a node cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -59,20 +58,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// The journal cannot be opened.
-    #[error("the data folder cannot be used: {0}")]
-    Journal(#[from] synod_journal::OpenError),
-    /// The journal was opened, and failed with the first write.
-    #[error("the data folder cannot be written: {0}")]
-    FirstWrite(String),
-    /// The journal holds what no version of this program wrote.
-    #[error("the journal in {} holds what this program cannot read: {reason}", path.display())]
-    ForeignRecord {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// The port for peers cannot be opened.
     #[error("peer_listen: {0}")]
     PeerPort(#[source] BindError),
@@ -99,7 +87,7 @@ where
         Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?;
     let cluster = check_identity(&config, &credentials)?;
     make_parents(&config)?;
-    let recovered = journal::recover(&config, cluster, machine)?;
+    let recovered = recover(&config, cluster, machine)?;
     let incarnation = recovered.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
@@ -185,48 +173,59 @@ fn assemble<M: StateMachine>(
         connections_max: limits::CLIENT_CONNECTIONS_MAX,
     })
     .map_err(StartError::ClientPort)?;
-    let brand = Brand { node: config.node, incarnation: recovered.incarnation };
-    let mut effects = Effects::new(brand);
-    let settings = settings(config, brand)?;
-    let running = recovered.finish(settings, &mut effects)?;
-    let (log_reader, log_events) = LogReader::new(running.reader);
-    let chance = Chance::from_system()
-        .map_err(|source| StartError::System { what: "random bytes", source })?;
+    let (host, journal) = recovered.start(settings(config)?, Settings::default(), seed()?);
+    let reads = Reads::new(journal.reader());
+    let (outcomes, journal_events) = mpsc::channel(IN_FLIGHT_MAX + 1);
+    let journal = GroupCommit::start(journal, move |outcome| {
+        // There is a place for each commit and for an error; a loop that is gone needs none.
+        let _ = outcomes.try_send(outcome);
+    });
+    let journal =
+        journal.map_err(|source| StartError::System { what: "the journal's thread", source })?;
     let time = LoopTime::start();
+    let reporter = Reporter::new(synod_clock::TimeSource::now(&time));
     Ok(Driver {
-        me: config.node,
-        replica: running.replica,
-        effects,
-        members: config.members.keys().copied().collect(),
+        host,
         peers,
         peer_events,
         clients,
         client_events,
-        principals: BTreeMap::new(),
-        journal: running.journal,
-        journal_events: running.events,
-        log_reader,
-        log_events,
+        journal,
+        journal_events,
+        reads,
         orders,
-        timers: Timers::new(),
-        chance,
-        reporter: Reporter::new(synod_clock::TimeSource::now(&time)),
         time,
-        metrics: Metrics::default(),
-        watch: Watch::default(),
-        drain_by: None,
+        reporter,
     })
 }
 
-fn settings(config: &Config, brand: Brand) -> Result<synod_smr::Config, ConfigError> {
-    let voters = voters(config);
+/// Reads the journal and makes this start durable.
+fn recover<M: StateMachine>(
+    config: &Config,
+    cluster: ClusterId,
+    machine: M,
+) -> Result<Recovered<M>, StartError> {
+    let identity = synod_host::identity_of(&cluster.to_string(), config.node);
+    let mut options = Options::new(identity.as_bytes());
+    options.create = if config.create_data { Create::IfMissing } else { Create::Never };
+    options.segment_bytes = config.segment_bytes;
+    Ok(synod_host::open(RealDisk, &config.data, &options, machine, |_, _| ())?)
+}
+
+/// Draws what spreads the timers of this node.
+fn seed() -> Result<u64, StartError> {
+    system_seed().map_err(|source| StartError::System { what: "random bytes", source })
+}
+
+fn settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
+    let (voters, brand) = (voters(config), Brand { node: config.node, incarnation: 0 });
     let ms = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     let ticks = config.timing.suspicion.as_nanos().div_ceil(config.timing.heartbeat.as_nanos());
-    let settings = synod_smr::Config {
+    let settings = synod_host::smr::Config {
         heartbeat_ms: ms(config.timing.heartbeat),
         suspicion_ticks: u32::try_from(ticks).unwrap_or(u32::MAX),
         stagger_ms: ms(config.timing.stagger),
-        ..synod_smr::Config::lan(brand, voters)
+        ..synod_host::smr::Config::lan(brand, voters)
     };
     settings.check().map_err(ConfigError::Core)?;
     Ok(settings)
@@ -255,6 +254,13 @@ fn make_parents(config: &Config) -> Result<(), StartError> {
     let Some(parent) = config.data.parent().filter(|_| config.create_data) else { return Ok(()) };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
     made.map_err(|source| StartError::Folder { path: parent.to_owned(), source })
+}
+
+/// Draws a number that nobody else draws. It is no source of secrets.
+pub(crate) fn system_seed() -> io::Result<u64> {
+    let mut seed = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    Ok(u64::from_le_bytes(seed))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {

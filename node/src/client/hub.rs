@@ -7,19 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use synod_paxos::NodeId;
-use synod_smr::client::{
+use synod_host::paxos::NodeId;
+use synod_host::smr::client::{
     Client as Core, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket,
 };
-use synod_smr::wire::client::{decode_response, encode_request};
-use synod_smr::{Refusal, Request, RequestBody, RequestId, Response, Status};
+use synod_host::smr::wire::client::{decode_response, encode_request};
+use synod_host::smr::{Refusal, Request, RequestBody, RequestId, Response, Status};
 use synod_transport_quic::{ClientSender, DropReason, Sent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::SessionKey;
 use super::link::{LinkEvent, Links};
-use crate::chance::Chance;
+use synod_host::Chance;
 
 /// What sessions ask of the hub.
 #[derive(Debug)]
