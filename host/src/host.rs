@@ -224,6 +224,12 @@ impl<M: StateMachine> Host<M> {
         self.room.disk()
     }
 
+    /// Returns the timer of the replica that is due next.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Timer> {
+        self.timers.next_timer()
+    }
+
     /// Counts the batches that were handed over and are not durable.
     #[must_use]
     pub const fn batches_in_flight(&self) -> usize {

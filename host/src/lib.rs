@@ -34,7 +34,7 @@ pub use flush::Brought;
 pub use host::Host;
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{Opened, RecoveryError, identity_of, open};
-pub use settings::{CONTROL_MESSAGE_BYTES_MAX, Settings};
+pub use settings::{BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, Settings};
 pub use slot_index::BYTES_PER_SLOT;
 pub use synod_journal as journal;
 pub use synod_paxos as paxos;

@@ -39,7 +39,7 @@ impl Default for Settings {
 
 /// How many batches of records are with the journal at once: one is written and synced, and the
 /// next one gathers behind it.
-pub(crate) const BATCHES_IN_FLIGHT_MAX: usize = 2;
+pub const BATCHES_IN_FLIGHT_MAX: usize = 2;
 
 /// The longest message on the control lane; a longer one travels with the patient ones.
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 256 << 10;

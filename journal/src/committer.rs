@@ -74,6 +74,12 @@ impl<D: Disk, T> Committer<D, T> {
         }
     }
 
+    /// Tells whether a commit was refused: [`Committer::end_batch`] says why.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// Makes what was written durable.
     ///
     /// # Errors

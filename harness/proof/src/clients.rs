@@ -13,7 +13,7 @@ use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, O
 use synod_smr::wire::client::{decode_response, encode_request};
 
 use crate::court::Court;
-use crate::host::{Parcel, Sky, Token};
+use crate::machine::{Parcel, Sky, Token};
 use crate::store::{self, Asked};
 
 /// How outcomes were counted.
@@ -150,7 +150,11 @@ impl SimClient {
                 self.resting = false;
                 true
             }
-            Token::Timer(..) | Token::Synced | Token::LinkDown(_) => false,
+            Token::Wake(_)
+            | Token::Synced
+            | Token::Read
+            | Token::Wrote(..)
+            | Token::LinkDown(_) => false,
         }
     }
 
@@ -229,6 +233,15 @@ impl SimClient {
         Address::Client(self.number)
     }
 }
+
+/// Returns whose certificate a client shows: there are fewer certificates than clients.
+#[must_use]
+pub fn name_of(client: u32) -> String {
+    format!("client-{}", client % CERTIFICATES)
+}
+
+/// How many certificates the clients have.
+const CERTIFICATES: u32 = 3;
 
 /// An answer that took longer is a slow one.
 const SLOW: Micros = Micros(1_000_000);

@@ -58,7 +58,8 @@ impl Invariant for Campaigns {
             | Cause::Timer(Timer::Campaign)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
             | Cause::Drain => {}
         }
         let (Some(ballot), before) = (step.after.ballot, step.before.ballot) else { return Ok(()) };

@@ -92,7 +92,8 @@ impl ConfirmedReads {
             | Cause::Timer(_)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
             | Cause::Drain => came.pop_front(),
         };
     }

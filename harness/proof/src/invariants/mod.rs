@@ -21,7 +21,7 @@ mod told;
 use synod_paxos::{Configuration, NodeId};
 
 use crate::step::Step;
-use crate::storage::Found;
+use crate::journal_thread::Found;
 
 /// A property of a whole run that one step can violate.
 pub trait Invariant {

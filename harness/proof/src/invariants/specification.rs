@@ -10,7 +10,7 @@ use synod_paxos::{Configuration, NodeId, Slot};
 use super::Invariant;
 use crate::spec::conformance::Conformance;
 use crate::step::{Cause, Step};
-use crate::storage::Found;
+use crate::journal_thread::Found;
 
 /// Follows the cluster through the states of the specification.
 pub(super) struct Specification {

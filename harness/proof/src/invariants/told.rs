@@ -10,7 +10,7 @@ use synod_smr::{Message, Record};
 
 use super::Invariant;
 use crate::step::Step;
-use crate::storage::Found;
+use crate::journal_thread::Found;
 
 /// What is durable on each disk.
 #[derive(Default)]

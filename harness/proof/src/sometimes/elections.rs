@@ -50,7 +50,8 @@ impl Elections {
             | Cause::Timer(_)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
             | Cause::Drain => {}
         }
         for (to, message) in step.sent {
@@ -184,7 +185,8 @@ fn on_end(step: &Step<'_>, view: &View, seen: &mut Sightings) {
         | Cause::Timer(_)
         | Cause::LinkDown(_)
         | Cause::Synced
-        | Cause::Disk(_)
+        | Cause::OldDecrees
+        | Cause::Wrote
         | Cause::Drain => {}
     }
     seen.see_if(me.open > 0, Point::DeposedWithOpenSlots);

@@ -51,7 +51,8 @@ impl Links {
             | Cause::Request(..)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
             | Cause::Drain => {}
         }
         if step.cause != Cause::Start && step.now.since(view.seen(step.node).stepped) > PAUSE {

@@ -14,7 +14,7 @@ use super::slots::Slots;
 use super::{Point, Sightings};
 use crate::clients::Outcomes;
 use crate::step::{Cause, Stance, Step};
-use crate::storage::{Found, Unsynced};
+use crate::journal_thread::{Found, Unsynced};
 
 /// Who looks for points in one run.
 #[derive(Debug)]
@@ -157,7 +157,8 @@ impl View {
             | Cause::Timer(_)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_) => {}
+            | Cause::OldDecrees
+            | Cause::Wrote => {}
         }
         if let Some(ballot) = step.after.leads
             && step.before.leads != Some(ballot)
@@ -202,7 +203,7 @@ mod tests {
     }
 
     fn step(replica: &Replica<Store>, cause: Cause) -> Step<'_> {
-        let stance = Stance::of(replica);
+        let stance = Stance::of_replica(replica, synod_smr::Disk::Fine);
         Step {
             now: Micros(1),
             node: replica.paxos().me(),

@@ -6,8 +6,8 @@ use synod_smr::{Disk, Record};
 
 use super::lookout::{Seen, View, place};
 use super::{Point, Sightings};
-use crate::step::{Cause, Step};
-use crate::storage::{Found, Unsynced};
+use crate::step::Step;
+use crate::journal_thread::{Found, Unsynced};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,18 +59,12 @@ impl Machines {
 
     pub(super) fn on_step(step: &Step<'_>, seen: &mut Sightings) {
         seen.see_if(step.records.len() > LONG_BATCH, Point::LongBatch);
-        match step.cause {
-            Cause::Disk(Disk::Full) => {
+        match (step.before.disk, step.after.disk) {
+            (Disk::Fine, Disk::Full) => {
                 seen.see_if(step.before.leads.is_some(), Point::LeaderLosesRoom);
             }
-            Cause::Disk(Disk::Fine) => seen.see(Point::RoomAgain),
-            Cause::Start
-            | Cause::Message(..)
-            | Cause::Request(..)
-            | Cause::Timer(_)
-            | Cause::LinkDown(_)
-            | Cause::Synced
-            | Cause::Drain => {}
+            (Disk::Full, Disk::Fine) => seen.see(Point::RoomAgain),
+            (Disk::Fine, Disk::Fine) | (Disk::Full, Disk::Full) => {}
         }
     }
 

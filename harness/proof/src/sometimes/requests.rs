@@ -57,7 +57,8 @@ impl Requests {
             | Cause::Timer(_)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
             | Cause::Drain => {}
         }
         for (_, message) in step.sent {

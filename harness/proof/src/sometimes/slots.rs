@@ -10,7 +10,7 @@ use super::elections::refuses;
 use super::lookout::{View, open_slots, place};
 use super::{Point, Sightings};
 use crate::step::{Cause, Kind, Step};
-use crate::storage::Found;
+use crate::journal_thread::Found;
 
 /// The votes of one node, as its journal has them.
 type Votes = BTreeMap<Slot, (Ballot, Decree<CommandBatch>)>;

@@ -18,7 +18,7 @@ use synod_smr::command::CommandBatch;
 use synod_smr::{Message, Replica, Timer};
 
 use crate::step::{Cause, Step};
-use crate::storage::Found;
+use crate::journal_thread::Found;
 use crate::store::Store;
 use page::Page;
 use shadow::Shadow;
@@ -208,7 +208,8 @@ impl Story {
             | Cause::Request(..)
             | Cause::Timer(Timer::Campaign)
             | Cause::LinkDown(_)
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
             | Cause::Drain => vec![None],
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use synod_host::BATCHES_IN_FLIGHT_MAX;
 use synod_paxos::{
     Ballot, Batch, Brand, Configuration, Decree, Effects, Input, Message as Paxos, MultiPaxos,
     NodeId, Recovery, To,
@@ -15,7 +16,6 @@ use synod_smr::{Config, Message, Record};
 
 use super::{Act, Content, Parcel};
 use crate::step::Step;
-use crate::storage::BATCHES_MAX;
 
 /// The core, its effects, and its batches on their way to the disk.
 #[derive(Clone)]
@@ -147,7 +147,7 @@ impl Shadow {
 
     /// Tells whether the same records and messages came of it.
     fn brought_about(&mut self, step: &Step<'_>) -> bool {
-        let has_place = self.in_flight.len() < BATCHES_MAX;
+        let has_place = self.in_flight.len() < BATCHES_IN_FLIGHT_MAX;
         let batch = if has_place { self.effects.take_batch() } else { None };
         let same_records = batch.as_ref().map_or(&[][..], Batch::records) == step.records;
         self.in_flight.extend(batch);
