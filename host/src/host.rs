@@ -82,24 +82,30 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
-    /// Fires the timers that are due. After a pause of the process the inbox goes first.
+    /// Fires the timers that are due.
     pub fn on_time(&mut self, now: Moment) {
-        loop {
-            match self.timers.fire(now) {
-                Fired::None => break,
-                Fired::Timer(timer) => {
-                    // An idle node, too, notices that there is room again.
-                    self.look_at_disk(0);
-                    self.step(Input::Timer(timer));
-                }
-                Fired::Paused(pause) => {
-                    self.counts.pauses += 1;
-                    let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                    tracing::warn!(pause_ms, "this process was held up; reading before timers");
-                }
+        while self.fire(now).is_some() {}
+    }
+
+    /// Fires the timer that is due first, and returns it. After a pause of the process none fires
+    /// for a grace, as the inbox goes first.
+    pub fn fire(&mut self, now: Moment) -> Option<Timer> {
+        match self.timers.fire(now) {
+            Fired::None => None,
+            Fired::Timer(timer) => {
+                // An idle node, too, notices that there is room again.
+                self.look_at_disk(0);
+                self.step(Input::Timer(timer));
+                // The timers that a step sets are drawn at once, or they would miss this turn.
+                self.set_timers(now);
+                Some(timer)
             }
-            // The timers that a step sets are drawn at once, or they would miss this turn.
-            self.set_timers(now);
+            Fired::Paused(pause) => {
+                self.counts.pauses += 1;
+                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(pause_ms, "this process was held up; reading before timers");
+                None
+            }
         }
     }
 
@@ -222,12 +228,6 @@ impl<M: StateMachine> Host<M> {
     #[must_use]
     pub const fn disk(&self) -> Disk {
         self.room.disk()
-    }
-
-    /// Returns the timer of the replica that is due next.
-    #[must_use]
-    pub fn next_timer(&self) -> Option<Timer> {
-        self.timers.next_timer()
     }
 
     /// Counts the batches that were handed over and are not durable.

@@ -45,11 +45,6 @@ impl<K: Copy + Ord> Timers<K> {
         self.due.values().min().copied()
     }
 
-    /// Returns the timer that is due next.
-    pub(crate) fn next_timer(&self) -> Option<K> {
-        self.due.iter().min_by_key(|(_, at)| **at).map(|(timer, _)| *timer)
-    }
-
     /// Takes the timer that is due first.
     pub(crate) fn fire(&mut self, present: Moment) -> Fired<K> {
         let Some((&timer, &at)) = self.due.iter().min_by_key(|(_, at)| **at) else {

@@ -7,11 +7,11 @@ use synod_harness::sim::Violation;
 use synod_paxos::{Configuration, NodeId};
 use synod_smr::{Message, Replica};
 
-use crate::machine::Sky;
 use crate::invariants::{self, Invariant};
+use crate::journal_thread::Found;
+use crate::machine::Sky;
 use crate::sometimes::Lookout;
 use crate::step::{Cause, Step};
-use crate::journal_thread::Found;
 use crate::store::Store;
 use crate::story::Story;
 

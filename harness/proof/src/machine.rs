@@ -284,14 +284,17 @@ impl Machine {
             return self.die(&error, sky, court);
         }
         self.tell_room(now);
-        let Some(process) = &mut self.process else { return };
-        let (before, timer) = (Stance::of(&process.host), process.host.next_timer());
-        let cause = Cause::Timer(timer.unwrap_or(Timer::Heartbeat));
-        let fires = || process.host.on_time(now);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(fires)) {
-            return self.on_panic(cause, &*panic, court);
+        while let Some(process) = &mut self.process {
+            let before = Stance::of(&process.host);
+            let fires = || process.host.fire(now);
+            match catch_unwind(AssertUnwindSafe(fires)) {
+                Ok(Some(timer)) => self.flush(Cause::Timer(timer), before, &[], sky, court),
+                Ok(None) => break,
+                Err(panic) => return self.on_panic(Cause::Timer(Timer::Heartbeat), &*panic, court),
+            }
         }
-        self.flush(cause, before, &[], sky, court);
+        self.set_wake(sky);
+        self.end_if_done(sky, court);
     }
 
     fn on_synced(&mut self, sky: &mut Sky, court: &mut Court) {

@@ -20,8 +20,8 @@ mod told;
 
 use synod_paxos::{Configuration, NodeId};
 
-use crate::step::Step;
 use crate::journal_thread::Found;
+use crate::step::Step;
 
 /// A property of a whole run that one step can violate.
 pub trait Invariant {

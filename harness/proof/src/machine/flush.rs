@@ -132,7 +132,7 @@ impl Machine {
     }
 
     /// Has the host told the time when it wants to be.
-    fn set_wake(&mut self, sky: &mut Sky) {
+    pub(super) fn set_wake(&mut self, sky: &mut Sky) {
         let (address, now) = (self.address(), self.now(sky));
         let Some(process) = &mut self.process else { return };
         let Some(due) = process.host.next_wake() else { return };
@@ -148,7 +148,7 @@ impl Machine {
     }
 
     /// A node that was asked to end does so once it has handed over.
-    fn end_if_done(&mut self, sky: &mut Sky, court: &mut Court) {
+    pub(super) fn end_if_done(&mut self, sky: &mut Sky, court: &mut Court) {
         let now = self.now(sky);
         let done = self.process.as_ref().is_some_and(|process| process.host.is_done(now));
         if done && let Some(process) = self.end(End::Retired, sky, court) {

@@ -13,8 +13,8 @@ use super::requests::Requests;
 use super::slots::Slots;
 use super::{Point, Sightings};
 use crate::clients::Outcomes;
-use crate::step::{Cause, Stance, Step};
 use crate::journal_thread::{Found, Unsynced};
+use crate::step::{Cause, Stance, Step};
 
 /// Who looks for points in one run.
 #[derive(Debug)]

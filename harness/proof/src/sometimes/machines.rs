@@ -6,8 +6,8 @@ use synod_smr::{Disk, Record};
 
 use super::lookout::{Seen, View, place};
 use super::{Point, Sightings};
-use crate::step::Step;
 use crate::journal_thread::{Found, Unsynced};
+use crate::step::Step;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use synod_smr::{Message, Record};
 use super::elections::refuses;
 use super::lookout::{View, open_slots, place};
 use super::{Point, Sightings};
-use crate::step::{Cause, Kind, Step};
 use crate::journal_thread::Found;
+use crate::step::{Cause, Kind, Step};
 
 /// The votes of one node, as its journal has them.
 type Votes = BTreeMap<Slot, (Ballot, Decree<CommandBatch>)>;

@@ -17,8 +17,8 @@ use synod_paxos::{Ballot, Configuration, Decree, Message as Paxos, NodeId, Slot}
 use synod_smr::command::CommandBatch;
 use synod_smr::{Message, Replica, Timer};
 
-use crate::step::{Cause, Step};
 use crate::journal_thread::Found;
+use crate::step::{Cause, Step};
 use crate::store::Store;
 use page::Page;
 use shadow::Shadow;

@@ -36,7 +36,8 @@ struct Letters {
 
 impl Page {
     pub(super) fn new(nodes: usize, window: u64) -> Self {
-        let text = format!("> nodes {nodes}\n> window {window}\n> batches {BATCHES_IN_FLIGHT_MAX}\n");
+        let text =
+            format!("> nodes {nodes}\n> window {window}\n> batches {BATCHES_IN_FLIGHT_MAX}\n");
         Self { text, letters: Letters::default(), links: BTreeMap::new() }
     }
 
