@@ -12,6 +12,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use synod_clock::Moment;
@@ -103,6 +104,8 @@ struct Process {
     lives: BTreeMap<NodeId, u64>,
     /// The clients that are connected.
     clients: Vec<Connection>,
+    /// When the host was last told the time, and what the clock said.
+    told: (Micros, Moment),
 }
 
 impl Machine {
@@ -170,6 +173,7 @@ impl Machine {
             reads: VecDeque::new(),
             lives: BTreeMap::new(),
             clients: Vec::new(),
+            told: (sky.now(), Moment::from_nanos(sky.clock(self.place()).0 * 1_000)),
         });
         self.flush(Cause::Start, before, &[], sky, court);
     }
@@ -280,6 +284,10 @@ impl Machine {
             return;
         }
         process.wake = None;
+        let (then, before) = std::mem::replace(&mut process.told, (sky.now(), now));
+        if now.since(before) > 2 * Duration::from_micros(sky.now().since(then).0) + JUMP {
+            court.lookout.see(Point::ClockJumped);
+        }
         if let Err(error) = process.journal.idle(sky.now()) {
             return self.die(&error, sky, court);
         }
@@ -447,3 +455,6 @@ const FULL_BELOW_BYTES: u64 = 12 << 10;
 
 /// With more room than this a full disk counts as fine again.
 const FINE_ABOVE_BYTES: u64 = 16 << 10;
+
+/// A clock that gains this much beyond twice the true time has jumped.
+const JUMP: Duration = Duration::from_millis(50);

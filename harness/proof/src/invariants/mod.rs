@@ -13,6 +13,7 @@ mod confirmed_reads;
 mod exactly_once;
 mod one_value;
 mod promise;
+mod read_back;
 mod settled;
 mod specification;
 mod state_equality;
@@ -51,6 +52,7 @@ pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(specification::Specification::new(voters)),
         Box::new(agreement::Agreement::default()),
+        Box::new(read_back::ReadBackIsChosen::default()),
         Box::new(state_equality::StateEquality::default()),
         Box::new(applied::NoGapApplied::default()),
         Box::new(promise::PromiseMonotone::default()),

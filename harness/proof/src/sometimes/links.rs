@@ -6,7 +6,7 @@
 use synod_harness::sim::Micros;
 use synod_paxos::NodeId;
 use synod_smr::message::Heartbeat;
-use synod_smr::{Message, Timer};
+use synod_smr::Message;
 
 use super::lookout::{View, place};
 use super::{Point, Sightings};
@@ -22,8 +22,6 @@ pub(super) struct Links {
 #[derive(Clone, Debug, Default)]
 struct Ear {
     hears: Vec<Heard>,
-    /// When it ticked last in its present life.
-    ticked: Option<Micros>,
 }
 
 /// What one node hears of another.
@@ -37,7 +35,7 @@ struct Heard {
 
 impl Links {
     pub(super) fn new(count: usize) -> Self {
-        let ear = Ear { hears: vec![Heard::default(); count], ticked: None };
+        let ear = Ear { hears: vec![Heard::default(); count] };
         Self { nodes: vec![ear; count] }
     }
 
@@ -45,8 +43,7 @@ impl Links {
         let ear = &mut self.nodes[place(step.node)];
         match step.cause {
             Cause::Start => ear.restart(step.now),
-            Cause::Timer(Timer::Heartbeat) => ear.on_tick(step, seen),
-            Cause::Timer(Timer::Campaign)
+            Cause::Timer(_)
             | Cause::Message(..)
             | Cause::Request(..)
             | Cause::LinkDown(_)
@@ -105,18 +102,11 @@ impl Links {
 
 impl Ear {
     fn restart(&mut self, now: Micros) {
-        self.ticked = None;
         for heard in &mut self.hears {
             *heard = Heard { hears: false, since: now, ..Heard::default() };
         }
     }
 
-    fn on_tick(&mut self, step: &Step<'_>, seen: &mut Sightings) {
-        if self.ticked.is_some_and(|before| step.now.since(before) < JUMP) {
-            seen.see(Point::ClockJumped);
-        }
-        self.ticked = Some(step.now);
-    }
 }
 
 impl Heard {
@@ -150,9 +140,6 @@ fn is_up(number: usize, view: &View) -> bool {
 
 /// A node that made no step for longer was paused: the slowest clock ticks more often.
 const PAUSE: Micros = Micros(1_000_000);
-
-/// Ticks that follow each other faster than this come of a jump: no clock is so fast.
-const JUMP: Micros = Micros(15_000);
 
 /// Somebody who was not heard for so long is not just late.
 const LOST: Micros = Micros(500_000);
