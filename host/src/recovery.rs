@@ -98,7 +98,7 @@ pub fn open<M: StateMachine, D: Disk>(
         records = found.next_lsn.get() - found.first_lsn.get(),
         applied = reading.recovering.applied().number(),
         cut_bytes = found.cut_bytes,
-        created = found.created,
+        folder = %found.folder,
         "recovered from the journal"
     );
     let Reading { recovering, slots, .. } = reading;

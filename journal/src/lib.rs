@@ -9,6 +9,7 @@ mod ahead;
 mod committer;
 mod disk;
 mod error;
+mod folders;
 mod frame;
 mod group_commit;
 mod identity;
@@ -39,6 +40,7 @@ pub use error::{
 pub use group_commit::{
     Commit, Completion, FULL_RETRY, GroupCommit, IDLE_SEAL, IN_FLIGHT_MAX, Room, SubmitError,
 };
+pub use identity::FolderId;
 pub use options::{
     Create, IDENTITY_BYTES_MAX, Options, RESERVE_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN,

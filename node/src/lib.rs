@@ -8,13 +8,17 @@
 pub mod client;
 mod clock;
 pub mod config;
+mod create;
 mod driver;
 mod metrics;
 mod node;
+mod ports;
+mod progress;
 mod start;
 
 pub use client::{Client, ClientConfig, ClientError, Session};
 pub use config::{Config, ConfigError, Timing, TlsFiles};
+pub use create::{CreateError, WrongCertificate};
 pub use node::{Node, NodeError};
 pub use start::StartError;
 pub use synod_host::BYTES_PER_SLOT;

@@ -5,8 +5,8 @@
 
 use synod_harness::sim::Micros;
 use synod_paxos::NodeId;
-use synod_smr::message::Heartbeat;
 use synod_smr::Message;
+use synod_smr::message::Heartbeat;
 
 use super::lookout::{View, place};
 use super::{Point, Sightings};
@@ -106,7 +106,6 @@ impl Ear {
             *heard = Heard { hears: false, since: now, ..Heard::default() };
         }
     }
-
 }
 
 impl Heard {
