@@ -446,14 +446,16 @@ fn recovery_holds_a_window_of_what_is_chosen() {
         let (slot, decree) = (Slot::new(slot), decree(name));
         recovery.on_record(Record::Accepted { ballot: THEIRS, slot, decree });
     }
-    assert_eq!((recovery.held(), recovery.chosen()), ((3, 30), Slot::FIRST));
+    assert_eq!((recovery.held(), recovery.chosen()), ((0, 0), Slot::FIRST));
     recovery.forget_below(Slot::new(3));
-    assert_eq!(recovery.held(), (3, 30), "nothing is known to be chosen");
+    assert_eq!(recovery.decree(Slot::FIRST), Some(&decree('a')), "nothing is known to be chosen");
     recovery.on_record(Record::Chosen(Slot::new(2)));
+    assert_eq!(recovery.held(), (2, 20));
     assert_eq!(recovery.decree(Slot::new(1)), Some(&decree('b')));
     recovery.forget_below(Slot::new(3));
-    assert_eq!((recovery.held(), recovery.chosen()), ((1, 10), Slot::new(2)));
+    assert_eq!((recovery.held(), recovery.chosen()), ((0, 0), Slot::new(2)));
     assert_eq!(recovery.decree(Slot::new(1)), None);
+    assert_eq!(recovery.decree(Slot::new(2)), Some(&decree('c')), "it may yet be another");
     assert_eq!(recovery.promised(), THEIRS, "a vote promises its ballot, too");
     let voters = Configuration::majority([ME, PEER, OTHER]).unwrap();
     let node = recovery.finish(BRAND, voters, ALPHA);

@@ -54,6 +54,8 @@ pub struct Leading<V> {
     /// The end of what phase 1 found: once this is chosen, the leader knows all older decrees.
     found: Slot,
     open: BTreeMap<Slot, Learner<V>>,
+    /// The bytes of the decrees of the open slots.
+    open_bytes: usize,
     /// Slots below this one were open at the last resend.
     resend_below: Slot,
 }
@@ -130,6 +132,7 @@ impl<V: Value> Preparing<V> {
             choices: self.choices.clone(),
             found,
             open: BTreeMap::new(),
+            open_bytes: 0,
             resend_below: Slot::FIRST,
         }
     }
@@ -155,6 +158,11 @@ impl<V: Value> Leading<V> {
         !self.open.is_empty()
     }
 
+    /// Returns the bytes of the decrees of the open slots.
+    pub(crate) const fn open_bytes(&self) -> usize {
+        self.open_bytes
+    }
+
     /// Returns the next decree that phase 1 binds the leader to propose, if one is left.
     pub(crate) fn bound_decree(&self) -> Option<Decree<V>> {
         if self.next >= self.found {
@@ -170,6 +178,7 @@ impl<V: Value> Leading<V> {
     pub(crate) fn open(&mut self, decree: Decree<V>) -> Slot {
         let slot = self.next;
         self.choices.remove(&slot);
+        self.open_bytes += decree.weight();
         self.open.insert(slot, Learner::new(self.ballot, decree));
         self.next = slot.next();
         slot
@@ -208,7 +217,7 @@ impl<V: Value> Leading<V> {
         while let Some(entry) = self.open.first_entry()
             && *entry.key() < chosen
         {
-            entry.remove();
+            self.open_bytes -= entry.remove().decree().weight();
         }
         while let Some(entry) = self.choices.first_entry()
             && *entry.key() < chosen
