@@ -10,6 +10,7 @@ use crate::ballot::Ballot;
 use crate::effects::{Effects, Record};
 use crate::message::{Bound, Report, To, Vote};
 use crate::multi::decree::{Decree, Value};
+use crate::multi::limits::Limits;
 use crate::multi::slot::Slot;
 use std::collections::BTreeMap;
 
@@ -130,7 +131,8 @@ impl<V: Value> AcceptedLog<V> {
 
     /// Promises `ballot` to its node and reports the votes from `first` on, or refuses.
     ///
-    /// A ballot that was promised already is answered again, with the present state: the first
+    /// A long report goes in parts, and so many of them at once that the way there and back is not
+    /// waited for after each. A ballot that was promised already is answered again, with the present state: the first
     /// answer may be lost, and a voter may have come to the ballot by an Accept.
     ///
     /// spec: MultiPaxos!Phase1b
@@ -138,7 +140,8 @@ impl<V: Value> AcceptedLog<V> {
         &mut self,
         ballot: Ballot,
         first: Slot,
-        (chosen, bytes): (Slot, usize),
+        chosen: Slot,
+        limits: &Limits,
         effects: &mut Effects<V>,
     ) {
         if !self.promised.admits(ballot) {
@@ -147,9 +150,14 @@ impl<V: Value> AcceptedLog<V> {
         if self.promised.raise(ballot) {
             effects.record(Record::Promised(ballot));
         }
-        let (reports, end) = self.reports(first.max(chosen), bytes);
-        let promise = Bound::Promise { ballot, first, end, chosen, reports };
-        effects.claim(To::Node(ballot.node()), promise);
+        let mut next = Some(first);
+        for _ in 0..limits.promise_parts.max(1) {
+            let Some(first) = next else { break };
+            let (reports, end) = self.reports(first.max(chosen), limits.promise_bytes);
+            let promise = Bound::Promise { ballot, first, end, chosen, reports };
+            effects.claim(To::Node(ballot.node()), promise);
+            next = end;
+        }
     }
 
     /// Votes for consecutive decrees in `ballot`, or refuses.

@@ -6,6 +6,9 @@
 /// The most bytes of decrees in one part of a promise; one larger decree is a part alone.
 pub const PROMISE_BYTES_MAX: usize = 2 << 20;
 
+/// How many parts of a promise are on their way at once, asked for by one Prepare.
+pub const PROMISE_PARTS_MAX: u32 = 4;
+
 /// The bytes of decrees in slots that are not known to be chosen, at which a leader opens no
 /// further slot and an acceptor votes in none.
 pub const UNCHOSEN_BYTES_MAX: usize = 64 << 20;
@@ -18,6 +21,9 @@ pub const UNSYNCED_BYTES_MAX: usize = 64 << 20;
 pub struct Limits {
     /// The most bytes of decrees in one part of a promise; one larger decree is a part alone.
     pub promise_bytes: usize,
+    /// How many parts of a promise one Prepare brings. An elect asks for more once so many came;
+    /// one that expects more than its voters send asks when it resends.
+    pub promise_parts: u32,
     /// The bytes of decrees in slots not known to be chosen. A leader opens a slot only below it,
     /// unless none is open, and an acceptor votes in a further slot only below it, unless it is
     /// the first that it does not know to be chosen; so one decree may pass it.
@@ -31,6 +37,7 @@ impl Limits {
     /// The limits of a node that serves.
     pub const DEFAULT: Self = Self {
         promise_bytes: PROMISE_BYTES_MAX,
+        promise_parts: PROMISE_PARTS_MAX,
         unchosen_bytes: UNCHOSEN_BYTES_MAX,
         unsynced_bytes: UNSYNCED_BYTES_MAX,
     };

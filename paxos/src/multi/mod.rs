@@ -9,6 +9,7 @@ pub mod accepted;
 pub mod chosen;
 pub mod decree;
 mod durable;
+pub mod elect;
 pub mod leader;
 pub mod limits;
 mod questions;
@@ -23,7 +24,8 @@ use accepted::{AcceptedLog, Window};
 use chosen::ChosenPrefix;
 use decree::{Decree, Value};
 use durable::Durable;
-use leader::{Leader, Leading, Preparing, Promised};
+use elect::{Preparing, Promised};
+use leader::{Leader, Leading};
 use limits::Limits;
 use slot::Slot;
 
@@ -54,8 +56,10 @@ pub enum Input<V> {
         /// The decrees.
         decrees: Vec<Decree<V>>,
     },
-    /// Time passed without an answer: what waits for one is sent again.
+    /// Time passed without an answer: what waits for one is sent again, to everybody.
     ResendTimer,
+    /// Time passed without an answer of this node: what waits for it is sent again.
+    Resend(NodeId),
     /// This node shall not lead.
     Resign,
     /// The decrees below this slot are applied and held elsewhere: those below
@@ -141,7 +145,16 @@ impl<V: Value> MultiPaxos<V> {
             Input::Campaign { above } => self.on_campaign(above, effects),
             Input::Propose(value) => self.propose(value, effects),
             Input::Decrees { first, decrees } => self.on_decrees(first, decrees, effects),
-            Input::ResendTimer => self.on_resend_timer(effects),
+            Input::ResendTimer => {
+                for node in self.configuration.voters().to_vec() {
+                    self.resend(node, effects);
+                }
+                self.announce(To::Peers, effects);
+            }
+            Input::Resend(node) => {
+                self.resend(node, effects);
+                self.announce(To::Node(node), effects);
+            }
             Input::Resign => self.leader = Leader::Idle,
             Input::ForgetBelow(slot) => self.log.forget_below(slot.min(self.durable.chosen())),
             Input::Synced(proof) => self.gate.on_synced(&proof),
@@ -242,7 +255,7 @@ impl<V: Value> MultiPaxos<V> {
         let ballot = self.seen.max(self.log.promised()).next(self.me);
         self.seen = ballot;
         let first = self.chosen.end();
-        self.leader = Leader::Preparing(Preparing::new(ballot, first));
+        self.leader = Leader::Preparing(Preparing::new(ballot, first, self.limits.promise_parts));
         self.promise(ballot, first, effects);
         effects.claim(To::Peers, Bound::Prepare { ballot, first });
     }
@@ -269,8 +282,7 @@ impl<V: Value> MultiPaxos<V> {
 
     /// Lets this node's acceptor promise.
     fn promise(&mut self, ballot: Ballot, first: Slot, effects: &mut Effects<V>) {
-        let (chosen, bytes) = (self.chosen.end(), self.limits.promise_bytes);
-        self.log.on_prepare(ballot, first, (chosen, bytes), effects);
+        self.log.on_prepare(ballot, first, self.chosen.end(), &self.limits, effects);
     }
 
     /// Copies decrees that are known to be chosen.
@@ -303,30 +315,36 @@ impl<V: Value> MultiPaxos<V> {
         }
     }
 
-    fn on_resend_timer(&mut self, effects: &mut Effects<V>) {
+    /// Sends what `node` has not answered again, in runs.
+    fn resend(&mut self, node: NodeId, effects: &mut Effects<V>) {
+        if node == self.me {
+            return;
+        }
+        let to = To::Node(node);
         match &mut self.leader {
             Leader::Idle => {}
             Leader::Preparing(preparing) => {
                 let ballot = preparing.ballot();
-                for node in self.configuration.voters() {
-                    if let Some(first) = preparing.asks_from(*node)
-                        && *node != self.me
-                    {
-                        effects.claim(To::Node(*node), Bound::Prepare { ballot, first });
-                    }
+                if let Some(first) = preparing.ask_again(node) {
+                    effects.claim(to, Bound::Prepare { ballot, first });
                 }
             }
             Leader::Leading(leading) => {
                 let (ballot, chosen) = (leading.ballot(), self.chosen.end());
-                for overdue in leading.overdue(&self.configuration) {
-                    for node in overdue.missing.into_iter().filter(|node| *node != self.me) {
-                        let (first, decrees) = (overdue.slot, vec![overdue.decree.clone()]);
-                        let accept = Free::Accept { ballot, first, decrees, chosen };
-                        effects.send(To::Node(node), accept);
-                    }
+                for (first, decree) in leading.overdue(node) {
+                    let decrees = vec![decree];
+                    effects.send(to, Free::Accept { ballot, first, decrees, chosen });
                 }
-                effects.send(To::Peers, Free::Chosen { ballot, chosen });
             }
+        }
+    }
+
+    /// Says again what is chosen, as every announcement may be lost.
+    fn announce(&self, to: To, effects: &mut Effects<V>) {
+        if let Some(ballot) = self.leader.leads()
+            && to != To::Node(self.me)
+        {
+            effects.send(to, Free::Chosen { ballot, chosen: self.chosen.end() });
         }
     }
 

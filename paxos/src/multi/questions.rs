@@ -100,6 +100,32 @@ impl<V: Value> MultiPaxos<V> {
         self.leading().map(Leading::next)
     }
 
+    /// Returns the ballot that this node prepares, and how many parts of promises it has taken in:
+    /// the count grows as long as phase 1 gets on.
+    #[must_use]
+    pub const fn preparing(&self) -> Option<(Ballot, u32)> {
+        match &self.leader {
+            Leader::Preparing(preparing) => Some((preparing.ballot(), preparing.taken())),
+            Leader::Idle | Leader::Leading(_) => None,
+        }
+    }
+
+    /// Tells whether an answer of `node` is waited for: a promise, or a vote.
+    #[must_use]
+    pub fn awaits(&self, node: NodeId) -> bool {
+        match &self.leader {
+            Leader::Idle => false,
+            Leader::Preparing(preparing) => preparing.asks_from(node).is_some(),
+            Leader::Leading(leading) => leading.awaits(node),
+        }
+    }
+
+    /// Tells whether records wait for the disk.
+    #[must_use]
+    pub const fn is_syncing(&self) -> bool {
+        self.gate.written() > self.gate.synced()
+    }
+
     /// Tells whether something waits for other nodes: a phase 1, open slots, decrees to be copied.
     #[must_use]
     pub fn is_pending(&self) -> bool {
