@@ -4,10 +4,38 @@
 //! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
 
 use std::fmt;
-use synod_paxos::{Brand, Configuration, multi::ALPHA_DEFAULT};
+use synod_paxos::{Brand, Configuration, multi, multi::ALPHA_DEFAULT};
 
 /// The fewest heartbeats that a suspicion time must hold.
 pub const SUSPICION_TICKS_MIN: u32 = 5;
+
+/// The chosen slots that stay in memory for peers that lag; older ones are read from the journal.
+pub const CACHE_SLOTS: u64 = 4096;
+
+/// The bytes of chosen decrees that stay in memory for peers that lag.
+pub const CACHE_BYTES: usize = 32 << 20;
+
+/// How far what a replica holds may grow. No two nodes need the same limits.
+///
+/// They are settings so that a test or a simulation can make them so small that they bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// The chosen slots in memory; a quarter more may gather before it is cut back to them.
+    pub cache_slots: u64,
+    /// The bytes of chosen decrees in memory.
+    pub cache_bytes: usize,
+    /// Those of the log.
+    pub log: multi::limits::Limits,
+}
+
+impl Limits {
+    /// The limits of a node that serves.
+    pub const DEFAULT: Self = Self {
+        cache_slots: CACHE_SLOTS,
+        cache_bytes: CACHE_BYTES,
+        log: multi::limits::Limits::DEFAULT,
+    };
+}
 
 /// The settings of one replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +54,8 @@ pub struct Config {
     pub alpha: u64,
     /// Nodes of higher priority campaign first.
     pub priority: u8,
+    /// How far what it holds may grow.
+    pub limits: Limits,
 }
 
 /// Says which setting makes no sense; the caller's fault.
@@ -67,6 +97,7 @@ impl Config {
             stagger_ms: 20,
             alpha: ALPHA_DEFAULT,
             priority: 0,
+            limits: Limits::DEFAULT,
         }
     }
 

@@ -5,10 +5,10 @@
 //! have been, and it has told nobody anything that it does not know any more.
 
 use crate::command::CommandBatch;
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::effects::{Effects, Record};
 use crate::executor::Executor;
-use crate::replica::{CACHE_BYTES, CACHE_SLOTS, Replica};
+use crate::replica::Replica;
 use crate::state_machine::StateMachine;
 use synod_paxos::{Ballot, Slot};
 
@@ -19,12 +19,18 @@ use synod_paxos::{Ballot, Slot};
 pub struct Recovering<M> {
     paxos: synod_paxos::Recovery<CommandBatch>,
     executor: Executor<M>,
+    limits: Limits,
 }
 
 impl<M: StateMachine> Recovering<M> {
-    /// Begins with the machine before any command.
+    /// Begins with the machine before any command, within [`Limits::DEFAULT`].
     pub fn new(machine: M) -> Self {
-        Self { paxos: synod_paxos::Recovery::new(), executor: Executor::new(machine) }
+        Self::within(Limits::DEFAULT, machine)
+    }
+
+    /// Begins with the machine before any command, within these limits.
+    pub fn within(limits: Limits, machine: M) -> Self {
+        Self { paxos: synod_paxos::Recovery::new(), executor: Executor::new(machine), limits }
     }
 
     /// Takes the next record in.
@@ -36,11 +42,12 @@ impl<M: StateMachine> Recovering<M> {
             self.executor.apply(&decree, |_, _| {});
         }
         let (slots, bytes) = self.paxos.held();
-        if bytes > CACHE_BYTES {
+        let Limits { cache_slots, cache_bytes, .. } = self.limits;
+        if bytes > cache_bytes {
             self.paxos.forget_below(self.executor.applied());
-        } else if slots as u64 > CACHE_SLOTS + CACHE_SLOTS / 4 {
+        } else if slots > cache_slots + cache_slots / 4 {
             let applied = self.executor.applied().number();
-            self.paxos.forget_below(Slot::new(applied.saturating_sub(CACHE_SLOTS)));
+            self.paxos.forget_below(Slot::new(applied.saturating_sub(cache_slots)));
         }
     }
 
@@ -60,6 +67,7 @@ impl<M: StateMachine> Recovering<M> {
     pub fn finish(self, config: Config, effects: &mut Effects) -> Replica<M> {
         let (brand, voters) = (config.brand, config.voters.clone());
         let paxos = self.paxos.finish(brand, voters, config.alpha);
+        let paxos = paxos.with_limits(config.limits.log);
         Replica::assemble(config, paxos, self.executor, effects)
     }
 }

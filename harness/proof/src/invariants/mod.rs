@@ -63,6 +63,6 @@ pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
         Box::new(settled::SettledReads::default()),
         Box::new(confirmed_reads::ConfirmedReads::new(voters)),
         Box::new(campaigns::Campaigns::new(voters)),
-        Box::new(bounds::Bounds),
+        Box::new(bounds::Bounds::default()),
     ]
 }
