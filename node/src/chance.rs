@@ -20,6 +20,13 @@ impl Chance {
         Ok(Self::seeded(u64::from_le_bytes(seed)))
     }
 
+    /// Draws 128 bits from the operating system, which no other process draws again.
+    pub(crate) fn name_from_system() -> io::Result<u128> {
+        let mut drawn = [0; 16];
+        File::open("/dev/urandom")?.read_exact(&mut drawn)?;
+        Ok(u128::from_le_bytes(drawn))
+    }
+
     /// Begins at a given place, for tests.
     pub(crate) const fn seeded(seed: u64) -> Self {
         Self(seed)

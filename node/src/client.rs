@@ -115,11 +115,11 @@ impl Client {
         if nodes.is_empty() {
             return Err(ClientError::NoNodes);
         }
-        let chance = Chance::from_system().map_err(ClientError::Random)?;
+        let name = Chance::name_from_system().map_err(ClientError::Random)?;
         let troubles = Troubles::default();
         let links = link::open(nodes, credentials, &troubles)?;
         let (orders, events) = mpsc::channel(ORDERS_MAX);
-        tokio::spawn(Hub::new(nodes.keys().copied().collect(), links, chance).run(events));
+        tokio::spawn(Hub::new(nodes.keys().copied().collect(), links, name).run(events));
         Ok(Self { orders, last_session: Arc::default(), troubles })
     }
 

@@ -19,6 +19,9 @@ use crate::node::NodeError;
 impl<M: StateMachine> Driver<M> {
     /// Carries out what the steps of this turn brought about.
     pub(crate) fn flush(&mut self) -> Result<(), NodeError> {
+        for difference in self.effects.differences() {
+            tracing::error!(%difference, "two nodes are in different states");
+        }
         if let Some(reason) = self.effects.halt() {
             return Err(NodeError::Halted(reason.to_owned()));
         }

@@ -28,4 +28,4 @@ pub use slot_index::BYTES_PER_SLOT;
 pub use start::StartError;
 pub use synod_paxos::{Ballot, NodeId, Slot};
 pub use synod_smr::client::{Outcome, Reason};
-pub use synod_smr::{Invalid, Refusal, StateMachine, Status};
+pub use synod_smr::{Invalid, REPLY_BYTES_MAX, Refusal, StateMachine, Status};

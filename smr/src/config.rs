@@ -3,6 +3,7 @@
 //! Time is counted in heartbeats: a tick is one heartbeat period, and a core that was held up for
 //! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
 
+use crate::read::{READ_BYTES_MAX, READS_MAX, ReadLimits};
 use std::fmt;
 use synod_paxos::{Brand, Configuration, multi::ALPHA_DEFAULT};
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub alpha: u64,
     /// Nodes of higher priority campaign first.
     pub priority: u8,
+    /// The questions that may wait here.
+    pub reads: ReadLimits,
 }
 
 /// Says which setting makes no sense; the caller's fault.
@@ -67,6 +70,7 @@ impl Config {
             stagger_ms: 20,
             alpha: ALPHA_DEFAULT,
             priority: 0,
+            reads: ReadLimits { count: READS_MAX, bytes: READ_BYTES_MAX },
         }
     }
 

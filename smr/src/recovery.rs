@@ -4,11 +4,13 @@
 //! of the log. The claim kept true: the recovered replica is one that the journal's writer could
 //! have been, and it has told nobody anything that it does not know any more.
 
+use crate::checkpoint::Checkpoints;
 use crate::command::CommandBatch;
 use crate::config::Config;
 use crate::effects::{Effects, Record};
 use crate::executor::Executor;
 use crate::replica::{CACHE_BYTES, CACHE_SLOTS, Replica};
+use crate::session::SessionLimits;
 use crate::state_machine::StateMachine;
 use synod_paxos::{Ballot, Slot};
 
@@ -19,12 +21,23 @@ use synod_paxos::{Ballot, Slot};
 pub struct Recovering<M> {
     paxos: synod_paxos::Recovery<CommandBatch>,
     executor: Executor<M>,
+    checkpoints: Checkpoints,
 }
 
 impl<M: StateMachine> Recovering<M> {
     /// Begins with the machine before any command.
     pub fn new(machine: M) -> Self {
-        Self { paxos: synod_paxos::Recovery::new(), executor: Executor::new(machine) }
+        Self::with_limits(machine, SessionLimits::default())
+    }
+
+    /// Begins with the machine before any command, and with the limits that all nodes of the
+    /// cluster have had since its beginning.
+    pub fn with_limits(machine: M, limits: SessionLimits) -> Self {
+        Self {
+            paxos: synod_paxos::Recovery::new(),
+            executor: Executor::with_limits(machine, limits),
+            checkpoints: Checkpoints::default(),
+        }
     }
 
     /// Takes the next record in.
@@ -34,6 +47,7 @@ impl<M: StateMachine> Recovering<M> {
             let decree = self.paxos.decree(self.executor.applied());
             let decree = decree.expect("a hint follows the records that it speaks of").clone();
             self.executor.apply(&decree, |_, _| {});
+            self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
         }
         let (slots, bytes) = self.paxos.held();
         if bytes > CACHE_BYTES {
@@ -60,6 +74,6 @@ impl<M: StateMachine> Recovering<M> {
     pub fn finish(self, config: Config, effects: &mut Effects) -> Replica<M> {
         let (brand, voters) = (config.brand, config.voters.clone());
         let paxos = self.paxos.finish(brand, voters, config.alpha);
-        Replica::assemble(config, paxos, self.executor, effects)
+        Replica::assemble(config, paxos, (self.executor, self.checkpoints), effects)
     }
 }

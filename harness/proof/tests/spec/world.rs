@@ -11,7 +11,7 @@ use synod_paxos::{
 };
 use synod_proof::spec::conformance::{Breach, Conformance};
 use synod_smr::command::{Command, CommandBatch};
-use synod_smr::message::Heartbeat;
+use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::{Message, Principal, Record};
 
 /// What a conformance is told.
@@ -215,6 +215,7 @@ impl World {
             hears: Vec::new(),
             priority: 0,
             checkpoint: None,
+            applied: Checkpoint { slot: Slot::new(1 << 40), digest: 0 },
         };
         self.send(node, To::Peers, Message::Heartbeat(beat));
     }
