@@ -18,8 +18,9 @@ use synod_journal::{OpenError, SimDisk};
 use synod_paxos::{Brand, Configuration, NodeId};
 use synod_smr::wire::client::decode_request;
 use synod_smr::wire::peer::decode_message;
-use synod_smr::{Config, Connection, Effects, Input, Principal, Recovering, Replica, Timer};
+use synod_smr::{Config, Connection, Effects, Input, Recovering, Replica, Timer};
 
+use crate::clients::principal_of;
 use crate::court::Court;
 use crate::sometimes::{End, Point};
 use crate::step::{Cause, Kind, Stance, Wanted};
@@ -205,7 +206,7 @@ impl Host {
             Ok(request) => {
                 let connection = Connection(u64::from(client));
                 let cause = Cause::Request(Wanted::of(&request.body), connection, request.id);
-                let principal = Principal::of_name("client");
+                let principal = principal_of(client);
                 let input = Input::Request { connection, principal, request };
                 self.step(input, cause, &[], sky, court);
             }

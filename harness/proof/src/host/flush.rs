@@ -44,6 +44,9 @@ impl Host {
             replies: &replies,
         };
         court.on_step(&step, sky);
+        for difference in process.effects.differences() {
+            court.object("halt", format!("node {}: {difference}", self.node));
+        }
         if let Some(reason) = process.effects.halt() {
             court.object("halt", format!("node {} halts: {reason}", self.node));
         }
