@@ -27,6 +27,8 @@ pub struct Brought<'a> {
     pub sent: &'a [(To, Message)],
     /// What clients are told.
     pub replies: &'a [(Connection, RequestId, Response)],
+    /// Peers that were found to be in another state at the same slot.
+    pub differences: &'a [String],
 }
 
 impl<M: StateMachine> Host<M> {
@@ -38,6 +40,11 @@ impl<M: StateMachine> Host<M> {
     /// Ends a turn, and shows what it brought about before any of it becomes an output.
     pub fn flush_watched(&mut self, now: Moment, watch: impl FnOnce(&Self, &Brought<'_>)) {
         self.counts.turns += 1;
+        let differences: Vec<String> =
+            self.effects.differences().map(|difference| difference.to_string()).collect();
+        for difference in &differences {
+            tracing::error!(difference, "two nodes are in different states");
+        }
         if self.effects.halt().is_some() {
             return;
         }
@@ -48,7 +55,11 @@ impl<M: StateMachine> Host<M> {
         let mut replies = std::mem::take(&mut self.replies);
         replies.extend(self.effects.replies());
         let records = batch.as_ref().map_or(&[][..], |batch| batch.records());
-        watch(self, &Brought { records, sent: &sent, replies: &replies });
+        let (sent_now, replies_now) = (&sent[..], &replies[..]);
+        watch(
+            self,
+            &Brought { records, sent: sent_now, replies: replies_now, differences: &differences },
+        );
         self.write(batch);
         sent.drain(..).for_each(|(to, message)| self.send(to, &message));
         replies.drain(..).for_each(|reply| self.answer(&reply));

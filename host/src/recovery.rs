@@ -55,6 +55,7 @@ pub struct Opened<M, D: Disk> {
     recovering: Recovering<M>,
     slots: SlotIndex,
     life: Life,
+    settings: Settings,
 }
 
 /// Returns the words by which a journal knows whose it is.
@@ -73,9 +74,10 @@ pub fn open<M: StateMachine, D: Disk>(
     path: &Path,
     options: &Options,
     machine: M,
+    settings: &Settings,
     watch: impl FnMut(&[u8], &JournalRecord),
 ) -> Result<Opened<M, D>, RecoveryError> {
-    let recovering = Recovering::new(machine);
+    let recovering = Recovering::bounded(machine, settings.replica, settings.sessions);
     let slots = SlotIndex::default();
     let mut reading = Reading { recovering, slots, incarnation: 0, foreign: None, watch };
     let (mut journal, found) = Journal::open(disk, path, options, |record| reading.take(record))?;
@@ -102,7 +104,8 @@ pub fn open<M: StateMachine, D: Disk>(
         "recovered from the journal"
     );
     let Reading { recovering, slots, .. } = reading;
-    Ok(Opened { incarnation, cut_bytes: found.cut_bytes, journal, recovering, slots, life })
+    let (cut_bytes, settings) = (found.cut_bytes, *settings);
+    Ok(Opened { incarnation, cut_bytes, journal, recovering, slots, life, settings })
 }
 
 fn begin_life<D: Disk>(journal: &mut Journal<D>, life: Life) -> Result<(), AppendError> {
@@ -156,10 +159,11 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
 
     /// Makes the host, and gives the journal to whoever writes it.
     ///
-    /// The incarnation in `config` is replaced by the one that was made durable. `seed` spreads
-    /// the timers; it should differ between the nodes.
-    pub fn start(self, mut config: Config, settings: Settings, seed: u64) -> (Host<M>, Journal<D>) {
+    /// The incarnation in `config` is replaced by the one that was made durable, and its limits by
+    /// those of the settings. `seed` spreads the timers; it should differ between the nodes.
+    pub fn start(self, mut config: Config, seed: u64) -> (Host<M>, Journal<D>) {
         config.brand.incarnation = self.incarnation;
+        config.limits = self.settings.replica;
         let me = config.brand.node;
         let members = config.voters.voters().to_vec();
         let mut effects = Effects::new(config.brand);
@@ -170,7 +174,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             members,
             replica,
             effects,
-            settings,
+            settings: self.settings,
             clients: Clients::default(),
             lives: BTreeMap::new(),
             commits: Commits::new(self.life),

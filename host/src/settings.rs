@@ -1,11 +1,18 @@
 //! The bounds of a host, each with a name and the reason for its size.
 //!
 //! They are settings and not constants, so that a simulation can make them so small that they
-//! bind. None of them need be equal on all nodes.
+//! bind. Only those of the sessions must be equal on all nodes.
+
+use synod_smr::config::Limits;
+use synod_smr::session::SessionLimits;
 
 /// The bounds of one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// How far what the replica holds may grow.
+    pub replica: Limits,
+    /// How far the sessions may grow: equal on all nodes, since the beginning of the cluster.
+    pub sessions: SessionLimits,
     /// A commit past this size is followed by another one: a segment must hold each whole.
     pub commit_bytes: u64,
     /// With less room than this for work the disk counts as full; the journal keeps a reserve for
@@ -27,6 +34,8 @@ impl Default for Settings {
     /// Returns what suits segments of 16 MiB and more.
     fn default() -> Self {
         Self {
+            replica: Limits::DEFAULT,
+            sessions: SessionLimits::default(),
             commit_bytes: 8 << 20,
             full_below_bytes: 4 << 20,
             fine_above_bytes: 8 << 20,

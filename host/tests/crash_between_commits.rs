@@ -49,7 +49,7 @@ fn a_crash_between_any_two_commits_of_a_batch_is_recovered() {
         }
         drop(rig);
         let after = disk.crash(|_| 0);
-        let opened = open(&after, SEGMENT_BYTES);
+        let opened = open(&after, SEGMENT_BYTES, &Settings::default());
         let opened = opened.unwrap_or_else(|error| panic!("after {durable} commits: {error}"));
         let promised = opened.promised();
         assert_eq!(

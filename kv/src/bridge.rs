@@ -169,8 +169,9 @@ async fn write_answers(
 /// How many operations may be open at once over all logical clients.
 const OPERATIONS_MAX: usize = 4096;
 
-/// How many logical clients a bridge serves: as many as the cluster keeps sessions.
-const SESSIONS_MAX: usize = 100_000;
+/// How many logical clients a bridge serves: as many as the cluster keeps sessions of one
+/// certificate.
+const SESSIONS_MAX: usize = 50_000;
 
 /// How many answers may wait for stdout.
 const ANSWERS_MAX: usize = 256;

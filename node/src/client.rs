@@ -24,9 +24,8 @@ use synod_transport_quic::{BindError, Credentials, TlsError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::TlsFiles;
-use crate::start::system_seed;
+use crate::start::system_name;
 use hub::{Hub, Order};
-use synod_host::Chance;
 
 /// Where the nodes are, and who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,11 +115,11 @@ impl Client {
         if nodes.is_empty() {
             return Err(ClientError::NoNodes);
         }
-        let chance = Chance::seeded(system_seed().map_err(ClientError::Random)?);
+        let name = system_name().map_err(ClientError::Random)?;
         let troubles = Troubles::default();
         let links = link::open(nodes, credentials, &troubles)?;
         let (orders, events) = mpsc::channel(ORDERS_MAX);
-        tokio::spawn(Hub::new(nodes.keys().copied().collect(), links, chance).run(events));
+        tokio::spawn(Hub::new(nodes.keys().copied().collect(), links, name).run(events));
         Ok(Self { orders, last_session: Arc::default(), troubles })
     }
 

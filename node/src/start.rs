@@ -178,7 +178,7 @@ fn assemble<M: StateMachine>(
         },
     )
     .map_err(StartError::ClientPort)?;
-    let (host, journal) = recovered.start(settings(config)?, Settings::default(), seed()?);
+    let (host, journal) = recovered.start(settings(config)?, seed()?);
     let reads = Reads::new(journal.reader());
     let (outcomes, journal_events) = mpsc::channel(IN_FLIGHT_MAX + 1);
     let journal = GroupCommit::start(journal, move |outcome| {
@@ -214,7 +214,9 @@ fn recover<M: StateMachine>(
     options.create = Create::Never;
     options.segment_bytes = config.segment_bytes;
     let mut progress = Progress::begin(config.node.number());
-    Ok(synod_host::open(RealDisk, &config.data, &options, machine, |_, _| progress.note())?)
+    let settings = Settings::default();
+    let watch = |_: &[u8], _: &_| progress.note();
+    Ok(synod_host::open(RealDisk, &config.data, &options, machine, &settings, watch)?)
 }
 
 /// Draws what spreads the timers of this node.
@@ -246,6 +248,13 @@ pub(crate) fn system_seed() -> io::Result<u64> {
     let mut seed = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut seed)?;
     Ok(u64::from_le_bytes(seed))
+}
+
+/// Draws 128 bits that no other process draws again.
+pub(crate) fn system_name() -> io::Result<u128> {
+    let mut name = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut name)?;
+    Ok(u128::from_le_bytes(name))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {

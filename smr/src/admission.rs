@@ -4,7 +4,7 @@
 //! for its attempt, as nothing has been proposed for it.
 
 use crate::catch_up::{FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
-use crate::command::{Command, PAYLOAD_BYTES_MAX, Principal, Sequence, SessionId};
+use crate::command::{Command, Fingerprint, PAYLOAD_BYTES_MAX, Principal, Sequence, SessionId};
 use crate::effects::{Disk, Effects, LogRead};
 use crate::executor::{Awaited, answer};
 use crate::message::Message;
@@ -50,9 +50,9 @@ impl<M: StateMachine> Replica<M> {
     ) -> Option<Response> {
         match body {
             RequestBody::Status => Some(Response::Status(self.status())),
-            RequestBody::Open { nonce } => {
-                let awaited = Awaited::Open(principal, nonce);
-                self.admit(awaited, Command::Open { principal, nonce }, waiter)
+            RequestBody::Open { opening } => {
+                let awaited = Awaited::Open { principal, opening };
+                self.admit(awaited, Command::Open { principal, opening }, waiter)
             }
             RequestBody::Command { session, sequence, unanswered, payload } => {
                 self.on_command(principal, (session, sequence, unanswered), payload, waiter)
@@ -87,13 +87,13 @@ impl<M: StateMachine> Replica<M> {
         waiter: Waiter,
     ) -> Option<Response> {
         let sessions = self.executor.sessions();
-        match sessions.standing(session, principal, sequence, &payload) {
+        let print = Fingerprint::of(&payload);
+        match sessions.standing(session, principal, sequence, print) {
             // The session's window is moved by `unanswered` when the command is applied; and a
             // session that is not known yet may be opened by a decree that is on its way.
             Standing::Fresh | Standing::TooFar => {}
             Standing::Expired if !self.paxos.is_settled() => {}
             standing @ (Standing::Applied(_)
-            | Standing::AppliedReplyLost
             | Standing::Expired
             | Standing::Stale
             | Standing::Reused) => return answer(standing),
@@ -105,8 +105,9 @@ impl<M: StateMachine> Replica<M> {
         if let Err(invalid) = self.executor.machine().validate(&payload) {
             return Some(Response::Refused(Refusal::Invalid(invalid.reason().to_owned())));
         }
+        let awaited = Awaited::Apply { principal, session, sequence, payload: print };
         let command = Command::Apply { principal, session, sequence, unanswered, payload };
-        self.admit(Awaited::Apply(session, sequence), command, waiter)
+        self.admit(awaited, command, waiter)
     }
 
     fn admit(&mut self, awaited: Awaited, command: Command, waiter: Waiter) -> Option<Response> {

@@ -1,82 +1,216 @@
 //! Checkpoints: replicas compare digests of their states, so that a difference is loud.
 //!
-//! A state machine that is not deterministic, or memory that went bad, makes replicas differ
-//! without any fault of the protocol. A node that differs from a majority halts; where no majority
-//! can agree any more, all do. The claim kept true: nodes that agree are never told to halt.
+//! A state machine that is not deterministic, memory that went bad, or a journal that was exchanged
+//! makes replicas differ without any fault of the protocol. Digests are compared by count, at slots
+//! that all nodes pass, also while they recover, and by time: each heartbeat tells the latest one.
+//! A difference from one peer is said at once; a node that differs from a majority halts, and where
+//! no majority can agree any more, all do. The claim kept true: nodes that agree are never told to
+//! halt, and one that was told to is told so again in its next life.
 
 use crate::message::Checkpoint;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use synod_paxos::{Configuration, NodeId, Slot, Tally};
 
 /// A digest is compared at each slot that is a multiple of this.
 pub const CHECKPOINT_SLOTS: u64 = 1024;
 
-/// How many slots' digests are kept for comparison.
-const KEPT_MAX: usize = 8;
+/// How many digests at such slots are kept for comparison.
+const REGULAR_MAX: usize = 8;
 
-/// The digests seen at the last checkpoints, by slot and node.
+/// How many slots that heartbeats told of are kept for comparison.
+const RECENT_MAX: usize = 64;
+
+/// The digests of this node and of its peers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Checkpoints {
-    seen: BTreeMap<Slot, BTreeMap<NodeId, u64>>,
+    /// Those at multiples of [`CHECKPOINT_SLOTS`].
+    regular: Series<REGULAR_MAX>,
+    /// Those that heartbeats told, at whatever slot.
+    recent: Series<RECENT_MAX>,
     last: Option<Checkpoint>,
+    /// The peers whose difference was said.
+    blamed: BTreeSet<NodeId>,
+}
+
+/// The last digests of a kind, by slot; no more than `MAX` slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Series<const MAX: usize> {
+    own: BTreeMap<Slot, u64>,
+    peers: BTreeMap<Slot, BTreeMap<NodeId, u64>>,
+    /// Where something can be compared that was not yet.
+    unjudged: BTreeSet<Slot>,
+}
+
+/// A peer whose state is another one, after the same slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Difference {
+    /// The peer.
+    pub peer: NodeId,
+    /// The slots below this one are applied.
+    pub slot: Slot,
+    /// The digest of this node.
+    pub mine: u64,
+    /// The digest of the peer.
+    pub theirs: u64,
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A peer differs; nobody knows yet who is wrong.
+    Differs(Difference),
+    /// This node must halt, for this reason.
+    Halt(String),
 }
 
 impl Checkpoints {
-    /// Takes this node's own digest in, if `slot` is a checkpoint.
-    pub fn on_applied(&mut self, me: NodeId, slot: Slot, digest: impl FnOnce() -> u64) {
-        if slot.number().is_multiple_of(CHECKPOINT_SLOTS) {
-            let checkpoint = Checkpoint { slot, digest: digest() };
+    /// Takes note that all below `slot` is applied; the digest is asked for where it is compared.
+    pub fn on_applied(&mut self, slot: Slot, digest: impl FnOnce() -> u64) {
+        let is_regular = slot.number().is_multiple_of(CHECKPOINT_SLOTS);
+        let is_awaited = self.recent.peers.contains_key(&slot);
+        if !is_regular && !is_awaited {
+            return;
+        }
+        let checkpoint = Checkpoint { slot, digest: digest() };
+        if is_regular {
             self.last = Some(checkpoint);
-            self.on_checkpoint(me, checkpoint);
+            self.regular.on_own(checkpoint);
+        }
+        if is_awaited {
+            self.recent.on_own(checkpoint);
         }
     }
 
-    /// Takes a digest in.
-    pub fn on_checkpoint(&mut self, from: NodeId, checkpoint: Checkpoint) {
-        let digests = self.seen.entry(checkpoint.slot).or_default();
-        digests.insert(from, checkpoint.digest);
-        while self.seen.len() > KEPT_MAX {
-            self.seen.pop_first();
-        }
+    /// Takes in the state that this node has reached at a heartbeat.
+    pub fn on_tick(&mut self, applied: Checkpoint) {
+        self.recent.on_own(applied);
     }
 
-    /// Returns this node's last own digest.
+    /// Takes in what a peer's heartbeat tells: its last regular digest, and its latest.
+    pub fn on_peer(&mut self, peer: NodeId, regular: Option<Checkpoint>, applied: Checkpoint) {
+        if let Some(checkpoint) = regular {
+            self.regular.on_peer(peer, checkpoint);
+        }
+        self.recent.on_peer(peer, applied);
+    }
+
+    /// Returns this node's last own digest at a multiple of [`CHECKPOINT_SLOTS`].
     #[must_use]
     pub const fn last(&self) -> Option<Checkpoint> {
         self.last
     }
 
-    /// Returns why this node must halt, if it must.
-    #[must_use]
-    pub fn verdict(&self, me: NodeId, voters: &Configuration) -> Option<String> {
-        self.seen.iter().find_map(|(slot, digests)| {
-            let mine = digests.get(&me)?;
-            let majority = majority(digests, voters);
-            let all_spoke = voters.voters().iter().all(|node| digests.contains_key(node));
-            match majority {
-                Some(digest) if digest != *mine => Some(format!(
-                    "the state at slot {slot} has digest {mine:016x}, a majority has \
-                     {digest:016x}: this replica is corrupt, or the state machine is not \
-                     deterministic"
-                )),
-                None if all_spoke => Some(format!(
-                    "no majority agrees on the state at slot {slot}: the state machine is not \
-                     deterministic"
-                )),
-                Some(_) | None => None,
-            }
-        })
+    /// Compares what came in since the last time.
+    pub fn judge(&mut self, voters: &Configuration) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if self.regular.unjudged.is_empty() && self.recent.unjudged.is_empty() {
+            return findings;
+        }
+        for slot in std::mem::take(&mut self.regular.unjudged) {
+            findings.extend(self.regular.judge(slot, voters, &mut self.blamed));
+        }
+        for slot in std::mem::take(&mut self.recent.unjudged) {
+            findings.extend(self.recent.judge(slot, voters, &mut self.blamed));
+        }
+        findings
     }
 }
 
-/// Returns the digest that a majority of the voters has.
-fn majority(digests: &BTreeMap<NodeId, u64>, voters: &Configuration) -> Option<u64> {
-    digests.values().copied().find(|digest| {
-        let same = digests.iter().filter(|(_, other)| *other == digest);
-        let tally: Tally = same.map(|(node, _)| *node).collect();
-        let votes = tally.nodes().filter(|node| voters.contains(*node)).count();
-        2 * votes > voters.voters().len()
-    })
+impl<const MAX: usize> Series<MAX> {
+    fn on_own(&mut self, Checkpoint { slot, digest }: Checkpoint) {
+        let is_new = self.own.insert(slot, digest).is_none();
+        if is_new && self.peers.contains_key(&slot) {
+            self.unjudged.insert(slot);
+        }
+        while self.own.len() > MAX {
+            self.own.pop_first();
+        }
+    }
+
+    fn on_peer(&mut self, peer: NodeId, Checkpoint { slot, digest }: Checkpoint) {
+        let before = self.peers.entry(slot).or_default().insert(peer, digest);
+        if before != Some(digest) && self.own.contains_key(&slot) {
+            self.unjudged.insert(slot);
+        }
+        while self.peers.len() > MAX {
+            self.peers.pop_first();
+        }
+    }
+
+    fn judge(
+        &self,
+        slot: Slot,
+        voters: &Configuration,
+        blamed: &mut BTreeSet<NodeId>,
+    ) -> Vec<Finding> {
+        let (Some(&mine), Some(peers)) = (self.own.get(&slot), self.peers.get(&slot)) else {
+            return Vec::new();
+        };
+        let mut findings = Vec::new();
+        for (&peer, &theirs) in peers {
+            if theirs == mine {
+                blamed.remove(&peer);
+            } else if blamed.insert(peer) {
+                findings.push(Finding::Differs(Difference { peer, slot, mine, theirs }));
+            }
+        }
+        findings.extend(verdict(slot, mine, peers, voters).map(Finding::Halt));
+        findings
+    }
+}
+
+/// Returns why the node whose digest is `mine` must halt, if it must.
+fn verdict(
+    slot: Slot,
+    mine: u64,
+    peers: &BTreeMap<NodeId, u64>,
+    voters: &Configuration,
+) -> Option<String> {
+    let spoke: Tally = peers.keys().copied().filter(|node| voters.contains(*node)).collect();
+    let spoke = 1 + spoke.nodes().count();
+    match other_majority(mine, peers, voters) {
+        Some(digest) => Some(format!(
+            "the state at slot {slot} has digest {mine:016x}, a majority has {digest:016x}: this \
+             replica is corrupt, or the state machine is not deterministic"
+        )),
+        None if spoke == voters.voters().len() && !has_majority(mine, peers, voters) => {
+            Some(format!(
+                "no majority agrees on the state at slot {slot}: the state machine is not \
+                 deterministic"
+            ))
+        }
+        None => None,
+    }
+}
+
+/// Returns the digest other than `mine` that a majority of the voters has.
+fn other_majority(mine: u64, peers: &BTreeMap<NodeId, u64>, voters: &Configuration) -> Option<u64> {
+    let others = peers.values().copied().filter(|digest| *digest != mine);
+    others.into_iter().find(|digest| is_majority(count(*digest, peers, voters), voters))
+}
+
+fn has_majority(mine: u64, peers: &BTreeMap<NodeId, u64>, voters: &Configuration) -> bool {
+    is_majority(1 + count(mine, peers, voters), voters)
+}
+
+fn count(digest: u64, peers: &BTreeMap<NodeId, u64>, voters: &Configuration) -> usize {
+    let same = peers.iter().filter(|(node, held)| **held == digest && voters.contains(**node));
+    same.count()
+}
+
+fn is_majority(votes: usize, voters: &Configuration) -> bool {
+    2 * votes > voters.voters().len()
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { peer, slot, mine, theirs } = self;
+        write!(
+            formatter,
+            "the state at slot {slot} has digest {mine:016x} here and {theirs:016x} at node {peer}"
+        )
+    }
 }
 
 #[cfg(test)]
@@ -85,27 +219,81 @@ mod tests {
 
     use super::*;
 
-    fn verdict(digests: [Option<u64>; 3]) -> Option<String> {
+    const SLOT: Slot = Slot::new(CHECKPOINT_SLOTS);
+
+    /// Takes digests in at a slot, this node's first, and returns all that is found.
+    fn findings(slot: Slot, digests: [Option<u64>; 3]) -> Vec<Finding> {
         let ids = [1, 2, 3].map(NodeId::new);
+        let voters = Configuration::majority(ids).unwrap();
         let mut checkpoints = Checkpoints::default();
         for (node, digest) in ids.into_iter().zip(digests) {
-            if let Some(digest) = digest {
-                checkpoints.on_checkpoint(node, Checkpoint { slot: Slot::new(1024), digest });
+            let Some(digest) = digest else { continue };
+            let checkpoint = Checkpoint { slot, digest };
+            if node == ids[0] {
+                checkpoints.on_applied(slot, || digest);
+                checkpoints.on_tick(checkpoint);
+            } else {
+                let regular = Some(checkpoint).filter(|_| slot == SLOT);
+                checkpoints.on_peer(node, regular, checkpoint);
             }
         }
-        checkpoints.verdict(ids[0], &Configuration::majority(ids).unwrap())
+        let findings = checkpoints.judge(&voters);
+        assert_eq!(checkpoints.judge(&voters), [], "a thing is said once");
+        findings
+    }
+
+    fn halts(digests: [Option<u64>; 3]) -> Option<String> {
+        let at = |slot| {
+            findings(slot, digests).into_iter().find_map(|finding| match finding {
+                Finding::Halt(reason) => Some(reason),
+                Finding::Differs(_) => None,
+            })
+        };
+        let (regular, any) = (at(SLOT), at(Slot::new(7)));
+        assert_eq!(regular.is_some(), any.is_some(), "a slot is as good as another");
+        regular
     }
 
     #[test]
     fn the_odd_node_halts_and_the_others_do_not() {
-        assert_eq!(verdict([Some(1), Some(1), Some(2)]), None);
-        assert!(verdict([Some(2), Some(1), Some(1)]).unwrap().contains("corrupt"));
-        assert!(verdict([Some(1), Some(2), Some(3)]).unwrap().contains("no majority"));
+        assert_eq!(halts([Some(1), Some(1), Some(2)]), None);
+        assert!(halts([Some(2), Some(1), Some(1)]).unwrap().contains("corrupt"));
+        assert!(halts([Some(1), Some(2), Some(3)]).unwrap().contains("no majority"));
     }
 
     #[test]
-    fn two_that_differ_wait_for_the_third() {
-        assert_eq!(verdict([Some(1), Some(2), None]), None);
-        assert_eq!(verdict([None, Some(2), Some(3)]), None, "a node without a digest cannot tell");
+    fn two_that_differ_wait_for_the_third_and_say_so() {
+        assert_eq!(halts([Some(1), Some(2), None]), None);
+        assert_eq!(halts([None, Some(2), Some(3)]), None, "a node without a digest cannot tell");
+        let difference = Difference { peer: NodeId::new(2), slot: SLOT, mine: 1, theirs: 2 };
+        assert_eq!(findings(SLOT, [Some(1), Some(2), None]), [Finding::Differs(difference)]);
+        assert_eq!(findings(SLOT, [Some(1), Some(1), Some(1)]), []);
+    }
+
+    #[test]
+    fn who_lags_compares_when_it_gets_there() {
+        let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
+        let mut checkpoints = Checkpoints::default();
+        let ahead = Checkpoint { slot: Slot::new(9), digest: 5 };
+        checkpoints.on_peer(NodeId::new(2), None, ahead);
+        checkpoints.on_applied(Slot::new(8), || panic!("nobody asked for it"));
+        assert_eq!(checkpoints.judge(&voters), []);
+        checkpoints.on_applied(Slot::new(9), || 6);
+        assert!(matches!(checkpoints.judge(&voters)[..], [Finding::Differs(_)]));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_bounds_say() {
+        let mut checkpoints = Checkpoints::default();
+        for number in 1..10 * CHECKPOINT_SLOTS {
+            let checkpoint = Checkpoint { slot: Slot::new(number), digest: 0 };
+            checkpoints.on_peer(NodeId::new(2), Some(checkpoint), checkpoint);
+            checkpoints.on_applied(Slot::new(number), || 0);
+            checkpoints.on_tick(checkpoint);
+        }
+        assert_eq!(checkpoints.regular.own.len(), REGULAR_MAX);
+        assert_eq!(checkpoints.regular.peers.len(), REGULAR_MAX);
+        assert_eq!(checkpoints.recent.own.len(), RECENT_MAX);
+        assert_eq!(checkpoints.recent.peers.len(), RECENT_MAX);
     }
 }

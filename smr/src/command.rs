@@ -66,6 +66,50 @@ impl Principal {
     }
 }
 
+/// Names one client among all those of all certificates, for its life.
+///
+/// Whoever makes a client draws all 128 bits at random, once. Two clients of one name would share
+/// their sessions: each would be answered with what the other one did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(u128);
+
+impl ClientId {
+    /// Takes a number that nobody else has drawn.
+    #[must_use]
+    pub const fn new(drawn: u128) -> Self {
+        Self(drawn)
+    }
+
+    /// Returns the number.
+    #[must_use]
+    pub const fn number(self) -> u128 {
+        self.0
+    }
+}
+
+/// Names the opening of a session. The attempts of one opening have one name, and wait together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Opening {
+    /// The client that asks for it.
+    pub client: ClientId,
+    /// How many sessions it asked for before.
+    pub count: u64,
+}
+
+impl Opening {
+    /// Returns the first opening of a client.
+    #[must_use]
+    pub const fn first(client: ClientId) -> Self {
+        Self { client, count: 0 }
+    }
+
+    /// Returns the opening that follows.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self { client: self.client, count: self.count.wrapping_add(1) }
+    }
+}
+
 /// One entry of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
@@ -73,8 +117,8 @@ pub enum Command {
     Open {
         /// Who opens it.
         principal: Principal,
-        /// Tells apart the openings that one client asks for.
-        nonce: u64,
+        /// Which opening it is.
+        opening: Opening,
     },
     /// Changes the state machine, once.
     Apply {
@@ -96,17 +140,18 @@ impl Command {
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
         match self {
-            Self::Open { .. } => 1 + 8 + 8,
+            Self::Open { .. } => OPEN_LEN,
             Self::Apply { payload, .. } => APPLY_HEADER + payload.len(),
         }
     }
 
     fn encode(&self, out: &mut BytesMut) {
         match self {
-            Self::Open { principal, nonce } => {
+            Self::Open { principal, opening } => {
                 out.put_u8(TAG_OPEN);
                 out.put_u64_le(principal.0);
-                out.put_u64_le(*nonce);
+                out.put_u128_le(opening.client.0);
+                out.put_u64_le(opening.count);
             }
             Self::Apply { principal, session, sequence, unanswered, payload } => {
                 out.put_u8(TAG_APPLY);
@@ -125,14 +170,16 @@ impl Command {
 
 const TAG_OPEN: u8 = 1;
 const TAG_APPLY: u8 = 2;
+const OPEN_LEN: usize = 1 + 8 + 16 + 8;
 const APPLY_HEADER: usize = 1 + 8 + 8 + 4 + 8 + 8 + 4;
 
 /// Commands that are chosen together, encoded.
 ///
 /// ```
-/// use synod_smr::command::{Command, CommandBatch, Principal};
+/// use synod_smr::command::{ClientId, Command, CommandBatch, Opening, Principal};
 ///
-/// let open = Command::Open { principal: Principal::of_name("alice"), nonce: 7 };
+/// let opening = Opening::first(ClientId::new(7));
+/// let open = Command::Open { principal: Principal::of_name("alice"), opening };
 /// let batch = CommandBatch::encode(&[open.clone()]);
 /// let parsed = CommandBatch::parse(batch.bytes().clone())?;
 /// assert_eq!(parsed.commands().collect::<Vec<_>>(), [open]);
@@ -210,10 +257,12 @@ impl Value for CommandBatch {
 fn split_command(rest: &mut Bytes) -> Option<Command> {
     use bytes::Buf;
     match *rest.first()? {
-        TAG_OPEN if rest.len() > 16 => {
+        TAG_OPEN if rest.len() >= OPEN_LEN => {
             rest.advance(1);
             let principal = Principal(rest.get_u64_le());
-            Some(Command::Open { principal, nonce: rest.get_u64_le() })
+            let client = ClientId(rest.get_u128_le());
+            let opening = Opening { client, count: rest.get_u64_le() };
+            Some(Command::Open { principal, opening })
         }
         TAG_APPLY if rest.len() >= APPLY_HEADER => {
             rest.advance(1);
@@ -233,6 +282,24 @@ fn split_command(rest: &mut Bytes) -> Option<Command> {
             })
         }
         _ => None,
+    }
+}
+
+/// Stands for the payload of a command: another payload has another one, but for chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// Takes the fingerprint of a payload.
+    #[must_use]
+    pub fn of(payload: &[u8]) -> Self {
+        Self(fingerprint(payload))
+    }
+
+    /// Returns it as a number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
     }
 }
 
@@ -272,7 +339,8 @@ mod tests {
         let one = (any::<u64>(), any::<u64>(), any::<u32>(), payload, any::<bool>()).prop_map(
             |(a, b, position, payload, open)| {
                 if open {
-                    return Command::Open { principal: Principal(a), nonce: b };
+                    let opening = Opening { client: ClientId(u128::from(a) << 64), count: b };
+                    return Command::Open { principal: Principal(a), opening };
                 }
                 Command::Apply {
                     principal: Principal(b),

@@ -3,6 +3,7 @@
 //! Time is counted in heartbeats: a tick is one heartbeat period, and a core that was held up for
 //! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
 
+use crate::read::{READ_BYTES_MAX, READS_MAX, ReadLimits};
 use std::fmt;
 use synod_paxos::{Brand, Configuration, multi, multi::ALPHA_DEFAULT};
 
@@ -56,6 +57,8 @@ pub struct Config {
     pub priority: u8,
     /// How far what it holds may grow.
     pub limits: Limits,
+    /// The questions that may wait here.
+    pub reads: ReadLimits,
 }
 
 /// Says which setting makes no sense; the caller's fault.
@@ -98,6 +101,7 @@ impl Config {
             alpha: ALPHA_DEFAULT,
             priority: 0,
             limits: Limits::DEFAULT,
+            reads: ReadLimits { count: READS_MAX, bytes: READ_BYTES_MAX },
         }
     }
 

@@ -5,6 +5,7 @@
 //! then (`synod_paxos::effects`). Beside these a replica answers clients, sets timers, asks for
 //! decrees that only the journal still holds, and may say that the process must stop.
 
+use crate::checkpoint::{Difference, Finding};
 use crate::command::{CommandBatch, Principal};
 use crate::message::Message;
 use crate::request::{Connection, Request, RequestId, Response};
@@ -100,6 +101,7 @@ pub struct Effects {
     replies: Vec<(Connection, RequestId, Response)>,
     timers: Vec<SetTimer>,
     log_reads: Vec<LogRead>,
+    differences: Vec<Difference>,
     halt: Option<String>,
 }
 
@@ -113,6 +115,7 @@ impl Effects {
             replies: Vec::new(),
             timers: Vec::new(),
             log_reads: Vec::new(),
+            differences: Vec::new(),
             halt: None,
         }
     }
@@ -143,6 +146,12 @@ impl Effects {
         self.log_reads.drain(..)
     }
 
+    /// Empties the differences from peers, which the operator must be told of at once: one of the
+    /// two nodes has a wrong state.
+    pub fn differences(&mut self) -> std::vec::Drain<'_, Difference> {
+        self.differences.drain(..)
+    }
+
     /// Returns why the process must stop, if it must. It must stop before it sends anything more.
     #[must_use]
     pub fn halt(&self) -> Option<&str> {
@@ -165,7 +174,12 @@ impl Effects {
         self.log_reads.push(wish);
     }
 
-    pub(crate) fn stop(&mut self, reason: String) {
-        self.halt.get_or_insert(reason);
+    pub(crate) fn find(&mut self, finding: Finding) {
+        match finding {
+            Finding::Differs(difference) => self.differences.push(difference),
+            Finding::Halt(reason) => {
+                self.halt.get_or_insert(reason);
+            }
+        }
     }
 }

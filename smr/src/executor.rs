@@ -5,20 +5,37 @@
 //! replicas that applied the same slots are equal; nothing is applied over a gap; a command that a
 //! session has applied is not applied again, whoever proposed it.
 
-use crate::command::{Command, CommandBatch, Principal, Sequence, SessionId, fingerprint, mix};
+use crate::command::{
+    Command, CommandBatch, Fingerprint, Opening, Principal, Sequence, SessionId, fingerprint, mix,
+};
 use crate::request::{Refusal, Response};
-use crate::session::{Sessions, Standing};
-use crate::state_machine::StateMachine;
+use crate::session::{KeptReply, SessionLimits, Sessions, Standing};
+use crate::state_machine::{REPLY_BYTES_MAX, StateMachine};
 use bytes::Bytes;
 use synod_paxos::{Decree, Slot};
 
-/// Names what a client waits for.
+/// Names what a client waits for. Who asks and for what is a part of the name: an elect that does
+/// not know a session yet cannot tell whether a stranger has guessed its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Awaited {
     /// The opening of a session.
-    Open(Principal, u64),
+    Open {
+        /// Who asks.
+        principal: Principal,
+        /// Which opening it is.
+        opening: Opening,
+    },
     /// The reply to a command.
-    Apply(SessionId, Sequence),
+    Apply {
+        /// Who asks.
+        principal: Principal,
+        /// The session.
+        session: SessionId,
+        /// The number in the session.
+        sequence: Sequence,
+        /// Stands for the payload.
+        payload: Fingerprint,
+    },
 }
 
 /// The replicated state of one node.
@@ -33,12 +50,26 @@ pub struct Executor<M> {
 impl<M: StateMachine> Executor<M> {
     /// Begins with the machine before any command.
     pub fn new(machine: M) -> Self {
-        Self { machine, sessions: Sessions::default(), applied: Slot::FIRST, chain: 0 }
+        Self::with_limits(machine, SessionLimits::default())
+    }
+
+    /// Begins with the machine before any command, and with limits that all nodes have.
+    pub fn with_limits(machine: M, limits: SessionLimits) -> Self {
+        Self { machine, sessions: Sessions::new(limits), applied: Slot::FIRST, chain: 0 }
     }
 
     /// Returns the machine.
     pub const fn machine(&self) -> &M {
         &self.machine
+    }
+
+    /// Answers a question.
+    pub fn query(&self, query: &[u8]) -> Response {
+        let answer = self.machine.query(query);
+        if answer.len() > REPLY_BYTES_MAX {
+            return Response::Refused(Refusal::ReplyTooLong);
+        }
+        Response::Reply(answer)
     }
 
     /// Returns the sessions.
@@ -56,9 +87,11 @@ impl<M: StateMachine> Executor<M> {
         self.chain
     }
 
-    /// Returns a number that tells different states apart: machine, decrees and applied slot.
+    /// Returns a number that tells different states apart: machine, sessions with the replies that
+    /// they keep, decrees and applied slot.
     pub fn digest(&self) -> u64 {
-        mix(self.machine.digest() ^ mix(self.chain ^ self.applied.number()))
+        let log = mix(self.chain ^ self.applied.number());
+        mix(self.machine.digest() ^ mix(self.sessions.digest() ^ log))
     }
 
     /// Applies the decree of the next slot, and tells `settle` what each command led to.
@@ -85,26 +118,38 @@ impl<M: StateMachine> Executor<M> {
 
     fn execute(&mut self, slot: Slot, position: u32, command: &Command) -> (Awaited, Response) {
         match command {
-            Command::Open { principal, nonce } => {
+            Command::Open { principal, opening } => {
                 let session = self.sessions.open(slot, position, *principal);
-                (Awaited::Open(*principal, *nonce), Response::Opened(session))
+                let awaited = Awaited::Open { principal: *principal, opening: *opening };
+                (awaited, Response::Opened(session))
             }
             Command::Apply { principal, session, sequence, unanswered, payload } => {
-                self.sessions.touch(*session, *principal, *unanswered, slot);
-                let standing = self.sessions.standing(*session, *principal, *sequence, payload);
+                let (principal, session, sequence) = (*principal, *session, *sequence);
+                let print = Fingerprint::of(payload);
+                self.sessions.touch(session, principal, *unanswered, slot);
+                let standing = self.sessions.standing(session, principal, sequence, print);
                 let response = match answer(standing) {
                     Some(response) => response,
-                    None => Response::Reply(self.change(*session, *sequence, payload)),
+                    None => self.change((session, sequence, print), payload),
                 };
-                (Awaited::Apply(*session, *sequence), response)
+                (Awaited::Apply { principal, session, sequence, payload: print }, response)
             }
         }
     }
 
-    fn change(&mut self, session: SessionId, sequence: Sequence, payload: &Bytes) -> Bytes {
+    fn change(
+        &mut self,
+        (session, sequence, print): (SessionId, Sequence, Fingerprint),
+        payload: &Bytes,
+    ) -> Response {
         let reply = self.machine.apply(payload);
-        self.sessions.keep(session, sequence, payload, &reply);
-        reply
+        let kept = if reply.len() > REPLY_BYTES_MAX {
+            KeptReply::TooLong
+        } else {
+            KeptReply::Whole(reply)
+        };
+        self.sessions.keep(session, sequence, print, kept.clone());
+        response_of(kept)
     }
 }
 
@@ -112,11 +157,19 @@ impl<M: StateMachine> Executor<M> {
 pub fn answer(standing: Standing) -> Option<Response> {
     match standing {
         Standing::Fresh => None,
-        Standing::Applied(reply) => Some(Response::Reply(reply)),
-        Standing::AppliedReplyLost => Some(Response::Refused(Refusal::ReplyLost)),
+        Standing::Applied(kept) => Some(response_of(kept)),
         Standing::Expired => Some(Response::Refused(Refusal::SessionExpired)),
         Standing::Stale => Some(Response::Refused(Refusal::SequenceStale)),
         Standing::Reused => Some(Response::Refused(Refusal::SequenceReused)),
         Standing::TooFar => Some(Response::Refused(Refusal::PipelineFull)),
+    }
+}
+
+/// Returns what the client of an applied command is told.
+pub(crate) fn response_of(kept: KeptReply) -> Response {
+    match kept {
+        KeptReply::Whole(reply) => Response::Reply(reply),
+        KeptReply::Lost => Response::Refused(Refusal::ReplyLost),
+        KeptReply::TooLong => Response::Refused(Refusal::ReplyTooLong),
     }
 }

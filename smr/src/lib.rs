@@ -24,11 +24,12 @@ pub mod session;
 pub mod state_machine;
 pub mod wire;
 
-pub use command::{CommandBatch, Principal};
+pub use command::{ClientId, CommandBatch, Opening, Principal};
 pub use config::{Config, ConfigError};
 pub use effects::{Batch, Disk, Effects, Input, LogRead, Record, SetTimer, Timer};
 pub use message::{Lane, Message};
 pub use recovery::Recovering;
 pub use replica::{Replica, Status};
 pub use request::{Connection, Refusal, Request, RequestBody, RequestId, Response};
-pub use state_machine::{Invalid, StateMachine};
+pub use session::SessionLimits;
+pub use state_machine::{Invalid, REPLY_BYTES_MAX, StateMachine};

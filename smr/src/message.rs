@@ -65,8 +65,10 @@ pub struct Heartbeat {
     pub hears: Vec<NodeId>,
     /// Nodes of higher priority campaign first.
     pub priority: u8,
-    /// The digest of the sender's state at a slot.
+    /// The digest of the sender's state at the last slot where all compare theirs.
     pub checkpoint: Option<Checkpoint>,
+    /// The digest of the sender's state as it is.
+    pub applied: Checkpoint,
 }
 
 /// The digest of a replicated state after all slots below `slot`.

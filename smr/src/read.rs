@@ -14,6 +14,24 @@ use synod_paxos::{Ballot, Configuration, NodeId, Slot, Tally};
 /// The most questions that wait.
 pub const READS_MAX: usize = 16_384;
 
+/// The most bytes of questions that wait.
+pub const READ_BYTES_MAX: usize = 16 << 20;
+
+/// How much may wait for rounds; a node's own business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReadLimits {
+    /// The most questions.
+    pub count: usize,
+    /// The most bytes of questions.
+    pub bytes: usize,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self { count: READS_MAX, bytes: READ_BYTES_MAX }
+    }
+}
+
 /// A question of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Read {
@@ -28,8 +46,11 @@ pub struct Read {
 /// The questions that wait for a round, and the round that runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reads {
+    limits: ReadLimits,
     waiting: Vec<Read>,
     round: Option<Round>,
+    /// The bytes of all questions, those of the round too.
+    bytes: usize,
     /// The number of the last round.
     number: u64,
     /// How many rounds were confirmed.
@@ -55,10 +76,18 @@ pub struct Confirmed {
 }
 
 impl Reads {
-    /// Takes a question in; false if too many wait.
+    /// Begins without questions.
+    #[must_use]
+    pub fn new(limits: ReadLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Takes a question in; false if too many wait, or too long ones.
     pub fn ask(&mut self, read: Read) -> bool {
-        let room = self.len() < READS_MAX;
+        let bytes = self.bytes + read.query.len();
+        let room = self.len() < self.limits.count && bytes <= self.limits.bytes;
         if room {
+            self.bytes = bytes;
             self.waiting.push(read);
         }
         room
@@ -122,6 +151,7 @@ impl Reads {
     pub fn finish(&mut self, configuration: &Configuration) -> Option<Confirmed> {
         let round = self.round.take_if(|round| configuration.is_phase2_quorum(&round.echoes))?;
         self.confirmed += 1;
+        self.bytes -= round.reads.iter().map(|read| read.query.len()).sum::<usize>();
         Some(Confirmed { at: round.at, reads: round.reads })
     }
 
@@ -137,6 +167,7 @@ impl Reads {
     /// Takes all questions out: this node does not lead any more.
     pub fn give_up(&mut self) -> Vec<Read> {
         self.break_off();
+        self.bytes = 0;
         std::mem::take(&mut self.waiting)
     }
 }

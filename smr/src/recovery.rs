@@ -4,11 +4,13 @@
 //! of the log. The claim kept true: the recovered replica is one that the journal's writer could
 //! have been, and it has told nobody anything that it does not know any more.
 
+use crate::checkpoint::Checkpoints;
 use crate::command::CommandBatch;
 use crate::config::{Config, Limits};
 use crate::effects::{Effects, Record};
 use crate::executor::Executor;
 use crate::replica::Replica;
+use crate::session::SessionLimits;
 use crate::state_machine::StateMachine;
 use synod_paxos::{Ballot, Slot};
 
@@ -20,17 +22,24 @@ pub struct Recovering<M> {
     paxos: synod_paxos::Recovery<CommandBatch>,
     executor: Executor<M>,
     limits: Limits,
+    checkpoints: Checkpoints,
 }
 
 impl<M: StateMachine> Recovering<M> {
     /// Begins with the machine before any command, within [`Limits::DEFAULT`].
     pub fn new(machine: M) -> Self {
-        Self::within(Limits::DEFAULT, machine)
+        Self::bounded(machine, Limits::DEFAULT, SessionLimits::default())
     }
 
-    /// Begins with the machine before any command, within these limits.
-    pub fn within(limits: Limits, machine: M) -> Self {
-        Self { paxos: synod_paxos::Recovery::new(), executor: Executor::new(machine), limits }
+    /// Begins with the machine before any command, within these limits. Those of sessions are part
+    /// of the replicated state: all nodes of the cluster have had the same since its beginning.
+    pub fn bounded(machine: M, limits: Limits, sessions: SessionLimits) -> Self {
+        Self {
+            paxos: synod_paxos::Recovery::new(),
+            executor: Executor::with_limits(machine, sessions),
+            limits,
+            checkpoints: Checkpoints::default(),
+        }
     }
 
     /// Takes the next record in.
@@ -40,6 +49,7 @@ impl<M: StateMachine> Recovering<M> {
             let decree = self.paxos.decree(self.executor.applied());
             let decree = decree.expect("a hint follows the records that it speaks of").clone();
             self.executor.apply(&decree, |_, _| {});
+            self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
         }
         let (slots, bytes) = self.paxos.held();
         let Limits { cache_slots, cache_bytes, .. } = self.limits;
@@ -68,6 +78,6 @@ impl<M: StateMachine> Recovering<M> {
         let (brand, voters) = (config.brand, config.voters.clone());
         let paxos = self.paxos.finish(brand, voters, config.alpha);
         let paxos = paxos.with_limits(config.limits.log);
-        Replica::assemble(config, paxos, self.executor, effects)
+        Replica::assemble(config, paxos, (self.executor, self.checkpoints), effects)
     }
 }

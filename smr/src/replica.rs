@@ -12,7 +12,7 @@ use crate::config::{Config, Limits};
 use crate::effects::{Disk, Effects, Input, Timer};
 use crate::election::{Election, Progress, Situation, Wish};
 use crate::executor::Executor;
-use crate::message::{Heartbeat, Message};
+use crate::message::{Checkpoint, Heartbeat, Message};
 use crate::proposals::Proposals;
 use crate::read::Reads;
 use crate::request::{Refusal, Response};
@@ -75,18 +75,18 @@ impl<M: StateMachine> Replica<M> {
     pub(crate) fn assemble(
         config: Config,
         paxos: MultiPaxos<CommandBatch>,
-        executor: Executor<M>,
+        (executor, checkpoints): (Executor<M>, Checkpoints),
         effects: &mut Effects,
     ) -> Self {
         let mut replica = Self {
             election: Election::new(config.clone()),
+            reads: Reads::new(config.reads),
             config,
             paxos,
             executor,
-            reads: Reads::default(),
             proposals: Proposals::default(),
             catch_up: CatchUp::default(),
-            checkpoints: Checkpoints::default(),
+            checkpoints,
             disk: Disk::Fine,
             draining: None,
             ticks: 0,
@@ -157,9 +157,7 @@ impl<M: StateMachine> Replica<M> {
     }
 
     fn on_heartbeat(&mut self, from: NodeId, beat: Heartbeat) {
-        if let Some(checkpoint) = beat.checkpoint {
-            self.checkpoints.on_checkpoint(from, checkpoint);
-        }
+        self.checkpoints.on_peer(from, beat.checkpoint, beat.applied);
         self.election.on_heartbeat(from, beat);
     }
 
@@ -177,6 +175,7 @@ impl<M: StateMachine> Replica<M> {
         }
         self.fetch_missing(effects);
         self.drain(effects);
+        self.checkpoints.on_tick(self.state());
         self.send_heartbeat(effects);
     }
 
@@ -214,8 +213,8 @@ impl<M: StateMachine> Replica<M> {
         self.on_leadership(effects);
         self.forget(effects);
         self.tell_change(effects);
-        if let Some(reason) = self.checkpoints.verdict(self.paxos.me(), &self.config.voters) {
-            effects.stop(reason);
+        for finding in self.checkpoints.judge(&self.config.voters) {
+            effects.find(finding);
         }
     }
 
@@ -238,8 +237,7 @@ impl<M: StateMachine> Replica<M> {
                     effects.reply(waiter.connection, waiter.id, response.clone());
                 }
             });
-            let (me, applied) = (self.paxos.me(), self.executor.applied());
-            self.checkpoints.on_applied(me, applied, || self.executor.digest());
+            self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
         }
         self.proposals.on_chosen(self.paxos.chosen());
     }
@@ -301,8 +299,8 @@ impl<M: StateMachine> Replica<M> {
         if let Some(confirmed) = self.reads.finish(&self.config.voters) {
             assert!(self.executor.applied() >= confirmed.at, "what is chosen is applied at once");
             for read in confirmed.reads {
-                let answer = self.executor.machine().query(&read.query);
-                effects.reply(read.connection, read.id, Response::Reply(answer));
+                let answer = self.executor.query(&read.query);
+                effects.reply(read.connection, read.id, answer);
             }
             self.read(effects);
         }
@@ -356,8 +354,13 @@ impl<M: StateMachine> Replica<M> {
             hears: self.election.hears(),
             priority: self.config.priority,
             checkpoint: self.checkpoints.last(),
+            applied: self.state(),
         };
         effects.send(To::Peers, Message::Heartbeat(beat));
+    }
+
+    fn state(&self) -> Checkpoint {
+        Checkpoint { slot: self.executor.applied(), digest: self.executor.digest() }
     }
 
     pub(crate) fn situation(&self) -> Situation {

@@ -2,10 +2,12 @@
 //!
 //! The claim kept true is about refusals: a [`Response::Refused`] says that the attempt it answers
 //! has not changed anything and will not. It says nothing of other attempts of the same command;
-//! that sum is the client's to draw (`client.rs`).
+//! that sum is the client's to draw (`client/mod.rs`). Two refusals say the contrary, that the
+//! command is applied and that its reply alone cannot be had; [`Refusal::is_of_the_applied`] tells.
 
-use crate::command::{Sequence, SessionId};
+use crate::command::{Opening, Sequence, SessionId};
 use crate::replica::Status;
+use crate::state_machine::REPLY_BYTES_MAX;
 use bytes::Bytes;
 use std::fmt;
 use synod_paxos::NodeId;
@@ -35,8 +37,8 @@ pub struct Request {
 pub enum RequestBody {
     /// To open a session.
     Open {
-        /// Tells apart the openings that one client asks for.
-        nonce: u64,
+        /// Which opening it is; each attempt of one has the same name.
+        opening: Opening,
     },
     /// To change the state, once.
     Command {
@@ -62,7 +64,7 @@ pub enum Response {
     Opened(SessionId),
     /// The command is applied, or the question answered.
     Reply(Bytes),
-    /// This attempt has not changed anything and will not.
+    /// This attempt has not changed anything and will not, unless the refusal says otherwise.
     Refused(Refusal),
     /// This attempt may still take effect, or not; the node cannot tell.
     Uncertain {
@@ -96,10 +98,31 @@ pub enum Refusal {
     SequenceReused,
     /// The number is too far past the first unanswered one.
     PipelineFull,
-    /// The command was applied by an earlier attempt, whose reply was too long to keep.
+    /// The command was applied by an earlier attempt, whose reply was not kept.
     ReplyLost,
     /// The state machine cannot take the command, and says why.
     Invalid(String),
+    /// The reply has more than [`REPLY_BYTES_MAX`] bytes. The command is applied; a question has
+    /// changed nothing, as ever.
+    ReplyTooLong,
+}
+
+impl Refusal {
+    /// Tells whether it says of a command that it is applied, and that its reply cannot be had.
+    #[must_use]
+    pub const fn is_of_the_applied(&self) -> bool {
+        match self {
+            Self::ReplyLost | Self::ReplyTooLong => true,
+            Self::NotLeader { .. }
+            | Self::Overloaded { .. }
+            | Self::DiskFull
+            | Self::SessionExpired
+            | Self::SequenceStale
+            | Self::SequenceReused
+            | Self::PipelineFull
+            | Self::Invalid(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -119,8 +142,14 @@ impl fmt::Display for Refusal {
                 formatter.write_str("the sequence number was used for another command")
             }
             Self::PipelineFull => formatter.write_str("too many commands wait for an answer"),
-            Self::ReplyLost => formatter.write_str("applied, but the reply was too long to keep"),
+            Self::ReplyLost => formatter.write_str("applied, but the reply was not kept"),
             Self::Invalid(reason) => write!(formatter, "invalid command: {reason}"),
+            Self::ReplyTooLong => {
+                write!(
+                    formatter,
+                    "the reply is longer than {REPLY_BYTES_MAX} bytes; a command is applied"
+                )
+            }
         }
     }
 }

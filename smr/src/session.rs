@@ -3,28 +3,36 @@
 //! The table is part of the replicated state: it is changed by applying commands alone, so it is
 //! equal on all nodes at equal slots. The claims kept true: a sequence number is applied at most
 //! once; its repetition gets the reply of the first; a number below the first unanswered one is
-//! refused for ever; and the table is bounded by evicting the session that was idle longest.
+//! refused for ever; the table is bounded by evicting the session that was idle longest, of a
+//! principal over its share or else of the one who has most; and the digest tells tables apart.
 
-use crate::command::{Principal, Sequence, SessionId, fingerprint};
+mod limits;
+mod shares;
+
+use crate::command::{Fingerprint, Principal, Sequence, SessionId, fingerprint, mix};
 use bytes::Bytes;
+use shares::Shares;
 use std::collections::{BTreeMap, BTreeSet};
 use synod_paxos::Slot;
 
-/// The most sessions; one more evicts the one whose last command is oldest.
-pub const SESSIONS_MAX: usize = 100_000;
+pub use limits::{
+    KEPT_BYTES, KEPT_REPLY_BYTES_MAX, SESSION_BYTES, SESSIONS_MAX, SESSIONS_PER_PRINCIPAL_MAX,
+    SessionLimits, TABLE_BYTES_MAX, TABLE_BYTES_PER_PRINCIPAL_MAX,
+};
 
 /// The most commands of a session that may be unanswered at once.
 pub const PIPELINE_MAX: u64 = 32;
 
-/// The longest reply that is kept for repetitions.
-pub const REPLY_BYTES_MAX: usize = 64 << 10;
-
 /// All sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sessions {
+    limits: SessionLimits,
     table: BTreeMap<SessionId, Session>,
-    /// The sessions by the slot of their last command.
-    by_use: BTreeSet<(Slot, SessionId)>,
+    /// The sessions of each principal by the slot of their last command.
+    by_use: BTreeSet<(Principal, Slot, SessionId)>,
+    shares: Shares,
+    /// The marks of all sessions, added up.
+    digest: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,15 +41,31 @@ struct Session {
     used: Slot,
     unanswered: Sequence,
     replies: BTreeMap<Sequence, Kept>,
+    /// What it takes, with its replies.
+    bytes: usize,
+    /// The marks of its replies, added up.
+    marks: u64,
+}
+
+/// What is kept for the repetitions of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kept {
+    /// Tells whether a repetition asks for the same thing.
+    payload: Fingerprint,
+    reply: KeptReply,
+    /// How it stands in the digest.
+    mark: u64,
 }
 
 /// The reply kept for the repetitions of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Kept {
-    /// Tells whether a repetition asks for the same thing.
-    payload: u64,
-    /// None if the reply was too long to keep.
-    reply: Option<Bytes>,
+pub enum KeptReply {
+    /// All of it.
+    Whole(Bytes),
+    /// Nothing: it was too long to keep, or there was no room.
+    Lost,
+    /// Nothing: it was too long to be given to anybody.
+    TooLong,
 }
 
 /// What a session says of a command before it is applied.
@@ -49,10 +73,8 @@ struct Kept {
 pub enum Standing {
     /// It was not applied and may be.
     Fresh,
-    /// It was applied; this was the reply.
-    Applied(Bytes),
-    /// It was applied; the reply was too long to keep.
-    AppliedReplyLost,
+    /// It was applied; this is left of its reply.
+    Applied(KeptReply),
     /// There is no such session, or it belongs to somebody else.
     Expired,
     /// The client said that it had an answer to this number.
@@ -64,12 +86,23 @@ pub enum Standing {
 }
 
 impl Sessions {
+    /// Makes the empty table, with limits that all nodes of the cluster have.
+    #[must_use]
+    pub fn new(limits: SessionLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// Opens the session that the command at `position` of `slot` asks for.
     pub fn open(&mut self, slot: Slot, position: u32, principal: Principal) -> SessionId {
-        if self.table.len() >= SESSIONS_MAX
-            && let Some((_, idle)) = self.by_use.pop_first()
-        {
-            self.table.remove(&idle);
+        let whose = if self.shares.of(principal).sessions >= self.limits.sessions_per_principal {
+            Some(principal)
+        } else if self.table.len() >= self.limits.sessions {
+            self.shares.with_most_sessions()
+        } else {
+            None
+        };
+        if let Some(idle) = whose.and_then(|whose| self.longest_idle(whose)) {
+            self.evict(idle);
         }
         let id = SessionId { slot, position };
         let session = Session {
@@ -77,9 +110,14 @@ impl Sessions {
             used: slot,
             unanswered: Sequence::FIRST,
             replies: BTreeMap::new(),
+            bytes: SESSION_BYTES,
+            marks: 0,
         };
+        self.digest = self.digest.wrapping_add(session.mark(id));
+        self.shares.add_session(principal, session.bytes);
+        self.by_use.insert((principal, slot, id));
         self.table.insert(id, session);
-        self.by_use.insert((slot, id));
+        self.shed(id, principal);
         id
     }
 
@@ -90,16 +128,16 @@ impl Sessions {
         id: SessionId,
         principal: Principal,
         sequence: Sequence,
-        payload: &[u8],
+        payload: Fingerprint,
     ) -> Standing {
         let Some(session) = self.table.get(&id).filter(|held| held.principal == principal) else {
             return Standing::Expired;
         };
         if let Some(kept) = session.replies.get(&sequence) {
-            return match &kept.reply {
-                _ if kept.payload != fingerprint(payload) => Standing::Reused,
-                Some(reply) => Standing::Applied(reply.clone()),
-                None => Standing::AppliedReplyLost,
+            return if kept.payload == payload {
+                Standing::Applied(kept.reply.clone())
+            } else {
+                Standing::Reused
             };
         }
         if sequence < session.unanswered {
@@ -116,23 +154,41 @@ impl Sessions {
     /// It comes before the command's own standing is asked for: the window begins where the client
     /// says, not where its last applied command said.
     pub fn touch(&mut self, id: SessionId, principal: Principal, unanswered: Sequence, slot: Slot) {
-        let held = self.table.get_mut(&id);
-        if let Some(session) = held.filter(|held| held.principal == principal) {
-            self.by_use.remove(&(session.used, id));
-            session.used = slot;
-            self.by_use.insert((slot, id));
-            session.unanswered = session.unanswered.max(unanswered);
-            session.replies = session.replies.split_off(&session.unanswered);
+        if self.owner(id) == Some(principal) {
+            self.change(id, |session| {
+                session.used = slot;
+                session.unanswered = session.unanswered.max(unanswered);
+                session.drop_answered();
+            });
         }
     }
 
-    /// Keeps the reply to a command that was applied.
-    pub fn keep(&mut self, id: SessionId, sequence: Sequence, payload: &[u8], reply: &Bytes) {
-        if let Some(session) = self.table.get_mut(&id) {
-            let payload = fingerprint(payload);
-            let reply = (reply.len() <= REPLY_BYTES_MAX).then(|| reply.clone());
-            session.replies.insert(sequence, Kept { payload, reply });
+    /// Keeps the reply to a command that was applied, as far as there is room.
+    pub fn keep(
+        &mut self,
+        id: SessionId,
+        sequence: Sequence,
+        payload: Fingerprint,
+        reply: KeptReply,
+    ) {
+        let Some(principal) = self.owner(id) else { return };
+        let reply = match reply {
+            KeptReply::Whole(whole) if whole.len() > self.limits.kept_reply_bytes => {
+                KeptReply::Lost
+            }
+            KeptReply::Whole(_) | KeptReply::Lost | KeptReply::TooLong => reply,
+        };
+        self.change(id, |session| session.keep(sequence, Kept::new(sequence, payload, reply)));
+        if !self.shed(id, principal) {
+            let lost = Kept::new(sequence, payload, KeptReply::Lost);
+            self.change(id, |session| session.keep(sequence, lost));
         }
+    }
+
+    /// Returns whose session it is, if there is such a one.
+    #[must_use]
+    pub fn owner(&self, id: SessionId) -> Option<Principal> {
+        self.table.get(&id).map(|session| session.principal)
     }
 
     /// Counts the sessions.
@@ -146,4 +202,116 @@ impl Sessions {
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
+
+    /// Returns the bytes that all sessions take, with the replies that they keep.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.shares.bytes()
+    }
+
+    /// Returns a number that tells tables apart, with all sessions and kept replies.
+    #[must_use]
+    pub const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Changes a session, and all that is counted of it.
+    fn change(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) {
+        let Some(session) = self.table.get_mut(&id) else { return };
+        let (used, bytes, mark) = (session.used, session.bytes, session.mark(id));
+        change(session);
+        let principal = session.principal;
+        self.digest = self.digest.wrapping_sub(mark).wrapping_add(session.mark(id));
+        self.shares.resize(principal, bytes, session.bytes);
+        if used != session.used {
+            self.by_use.remove(&(principal, used, id));
+            self.by_use.insert((principal, session.used, id));
+        }
+    }
+
+    /// Evicts until the bytes are within the limits; false if `current` alone, which `principal`
+    /// uses at this moment, has too many.
+    fn shed(&mut self, current: SessionId, principal: Principal) -> bool {
+        loop {
+            let whose = if self.shares.of(principal).bytes > self.limits.bytes_per_principal {
+                Some(principal)
+            } else if self.shares.bytes() > self.limits.bytes {
+                self.shares.with_most_bytes()
+            } else {
+                return true;
+            };
+            let Some(idle) = whose.and_then(|whose| self.longest_idle(whose)) else { return true };
+            if idle == current {
+                return false;
+            }
+            self.evict(idle);
+        }
+    }
+
+    fn longest_idle(&self, principal: Principal) -> Option<SessionId> {
+        let first = SessionId { slot: Slot::FIRST, position: 0 };
+        let mut theirs = self.by_use.range((principal, Slot::FIRST, first)..);
+        theirs.next().filter(|(whose, ..)| *whose == principal).map(|(_, _, id)| *id)
+    }
+
+    fn evict(&mut self, id: SessionId) {
+        if let Some(session) = self.table.remove(&id) {
+            self.digest = self.digest.wrapping_sub(session.mark(id));
+            self.shares.remove_session(session.principal, session.bytes);
+            self.by_use.remove(&(session.principal, session.used, id));
+        }
+    }
 }
+
+impl Session {
+    fn drop_answered(&mut self) {
+        while let Some(first) = self.replies.first_entry()
+            && *first.key() < self.unanswered
+        {
+            let kept = first.remove();
+            self.bytes -= kept.bytes();
+            self.marks = self.marks.wrapping_sub(kept.mark);
+        }
+    }
+
+    fn keep(&mut self, sequence: Sequence, kept: Kept) {
+        self.bytes += kept.bytes();
+        self.marks = self.marks.wrapping_add(kept.mark);
+        if let Some(before) = self.replies.insert(sequence, kept) {
+            self.bytes -= before.bytes();
+            self.marks = self.marks.wrapping_sub(before.mark);
+        }
+    }
+
+    /// Returns how the session stands in the digest.
+    fn mark(&self, id: SessionId) -> u64 {
+        let place = mix(id.slot.number()) ^ u64::from(id.position);
+        let latest = mix(self.used.number()) ^ self.unanswered.0;
+        mix(mix(mix(place ^ mix(self.principal.number())) ^ latest) ^ self.marks)
+    }
+}
+
+impl Kept {
+    fn new(sequence: Sequence, payload: Fingerprint, reply: KeptReply) -> Self {
+        let held = match &reply {
+            KeptReply::Whole(whole) => fingerprint(whole),
+            KeptReply::Lost => LOST_MARK,
+            KeptReply::TooLong => TOO_LONG_MARK,
+        };
+        let mark = mix(mix(mix(sequence.0) ^ payload.number()) ^ held);
+        Self { payload, reply, mark }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.reply {
+            KeptReply::Whole(whole) => KEPT_BYTES + whole.len(),
+            KeptReply::Lost | KeptReply::TooLong => KEPT_BYTES,
+        }
+    }
+}
+
+/// Stands in the digest for a reply that was not kept; drawn once.
+const LOST_MARK: u64 = 0x6A09_E667_F3BC_C908;
+
+/// Stands in the digest for a reply that was too long for anybody; drawn once.
+const TOO_LONG_MARK: u64 = 0xBB67_AE85_84CA_A73B;

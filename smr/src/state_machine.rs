@@ -7,6 +7,12 @@
 use bytes::Bytes;
 use std::fmt;
 
+/// The longest reply that a client can be given: a value of 1 MiB, a key, and their framing.
+///
+/// With the header of a response it fits a client's frame of the transport, which takes 64 KiB past
+/// 1 MiB.
+pub const REPLY_BYTES_MAX: usize = (1 << 20) + (48 << 10);
+
 /// A deterministic service, replicated.
 ///
 /// ```
@@ -45,14 +51,17 @@ pub trait StateMachine {
 
     /// Applies a command that passed [`Self::validate`] at some leader, and returns the reply.
     ///
-    /// Total and deterministic: no clock, no randomness, no iteration over hash maps.
+    /// Total and deterministic: no clock, no randomness, no iteration over hash maps. A reply of
+    /// more than [`REPLY_BYTES_MAX`] bytes reaches nobody: the command is applied, and its client
+    /// is told [`ReplyTooLong`](crate::Refusal::ReplyTooLong).
     fn apply(&mut self, command: &[u8]) -> Bytes;
 
-    /// Answers a question without changing anything.
+    /// Answers a question without changing anything. An answer of more than [`REPLY_BYTES_MAX`]
+    /// bytes reaches nobody: its client is told [`ReplyTooLong`](crate::Refusal::ReplyTooLong).
     fn query(&self, query: &[u8]) -> Bytes;
 
     /// Returns a number that tells different states apart; replicas compare it. It is asked for
-    /// often, so it should be kept up to date as the state changes.
+    /// with every heartbeat, so it should be kept up to date as the state changes.
     fn digest(&self) -> u64;
 }
 

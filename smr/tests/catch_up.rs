@@ -1,5 +1,4 @@
-//! Nodes that lag: whom they ask, what they are answered, what stays in memory for them, and how
-//! a node whose state went astray is told.
+//! Nodes that lag: whom they ask, what they are answered, and what stays in memory for them.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
@@ -13,11 +12,9 @@ use bytes::Bytes;
 use nothing::Nothing;
 use synod_paxos::{Brand, Configuration, Decree, NodeId, Slot, To};
 use synod_smr::catch_up::{CatchUp, FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
-use synod_smr::checkpoint::{CHECKPOINT_SLOTS, Checkpoints};
 use synod_smr::command::{Command, Sequence, SessionId, mix};
 use synod_smr::config::{CACHE_BYTES, CACHE_SLOTS};
 use synod_smr::executor::Executor;
-use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::{
     CommandBatch, Config, Effects, Input, LogRead, Message, Principal, Record, Recovering, Replica,
     Timer,
@@ -281,79 +278,6 @@ fn a_recovered_replica_holds_a_window_of_bytes() {
     let again = World::recovered(&world.journal);
     assert!(again.replica.paxos().log().weight() <= CACHE_BYTES);
     assert_eq!(again.replica.status().applied, Slot::new(33));
-}
-
-#[test]
-fn a_digest_is_taken_at_each_checkpoint_and_told() {
-    let mut world = World::new();
-    let told = |world: &mut World| {
-        world.sent.clear();
-        world.step(Input::Timer(Timer::Heartbeat));
-        world.sent.iter().find_map(|(_, message)| match message {
-            Message::Heartbeat(beat) => Some(beat.checkpoint),
-            _ => None,
-        })
-    };
-    world.learn_noops(CHECKPOINT_SLOTS - 1);
-    assert_eq!(told(&mut world), Some(None));
-    world.learn_noops(1);
-    let digest = world.replica.status().digest;
-    world.learn_noops(1);
-    let slot = Slot::new(CHECKPOINT_SLOTS);
-    assert_eq!(told(&mut world), Some(Some(Checkpoint { slot, digest })));
-    assert_ne!(world.replica.status().digest, digest, "the slot counts");
-}
-
-#[test]
-fn a_replica_that_differs_from_both_others_stops() {
-    let mut world = World::new();
-    world.learn_noops(CHECKPOINT_SLOTS);
-    let (slot, digest) = (Slot::new(CHECKPOINT_SLOTS), world.replica.status().digest);
-    let other = |digest| {
-        let checkpoint = Some(Checkpoint { slot, digest });
-        Message::Heartbeat(Heartbeat { checkpoint, ..beat(0) })
-    };
-    world.hear(PEER, other(digest ^ 1));
-    assert_eq!(world.effects.halt(), None, "who of the two is wrong, nobody knows");
-    world.hear(OTHER, other(digest ^ 1));
-    assert!(world.effects.halt().is_some_and(|reason| reason.contains("corrupt")));
-}
-
-#[test]
-fn a_majority_of_five_tells_who_is_wrong() {
-    let slot = Slot::new(CHECKPOINT_SLOTS);
-    let voters = Configuration::majority((1..=5).map(NodeId::new)).unwrap();
-    let verdict = |digests: &[u64]| {
-        let mut checkpoints = Checkpoints::default();
-        for (node, digest) in (1..).map(NodeId::new).zip(digests) {
-            checkpoints.on_checkpoint(node, Checkpoint { slot, digest: *digest });
-        }
-        checkpoints.verdict(ME, &voters)
-    };
-    assert_eq!(verdict(&[5, 6, 6]), None, "two of five are no majority");
-    assert!(verdict(&[5, 6, 6, 6]).is_some_and(|reason| reason.contains("corrupt")));
-    assert_eq!(verdict(&[5, 5, 5, 6, 6]), None);
-    assert!(verdict(&[5, 5, 6, 6, 7]).is_some_and(|reason| reason.contains("no majority")));
-}
-
-#[test]
-fn digests_of_the_last_eight_checkpoints_are_compared() {
-    let at = |number: u64| Slot::new(number * CHECKPOINT_SLOTS);
-    let mut checkpoints = Checkpoints::default();
-    (1..=8).for_each(|number| checkpoints.on_applied(ME, at(number), || 5));
-    checkpoints.on_applied(ME, Slot::new(CHECKPOINT_SLOTS + 1), || panic!("no checkpoint"));
-    assert_eq!(checkpoints.last(), Some(Checkpoint { slot: at(8), digest: 5 }));
-    let differs = |checkpoints: &Checkpoints| {
-        let mut checkpoints = checkpoints.clone();
-        let first = Checkpoint { slot: at(1), digest: 6 };
-        for node in [PEER, OTHER] {
-            checkpoints.on_checkpoint(node, first);
-        }
-        checkpoints.verdict(ME, &voters()).is_some()
-    };
-    assert!(differs(&checkpoints), "the first of eight is kept");
-    checkpoints.on_applied(ME, at(9), || 5);
-    assert!(!differs(&checkpoints), "the ninth took its place");
 }
 
 #[test]

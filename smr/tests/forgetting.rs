@@ -34,7 +34,8 @@ impl World {
         let limits = Limits { cache_bytes: 4 << 10, ..Limits::DEFAULT };
         let mut effects = Effects::new(brand);
         let config = Config { limits, ..Config::lan(brand, voters) };
-        let replica = Recovering::within(limits, Nothing).finish(config, &mut effects);
+        let replica = Recovering::bounded(Nothing, limits, SessionLimits::default())
+            .finish(config, &mut effects);
         Self { replica, effects, in_flight: Vec::new() }
     }
 

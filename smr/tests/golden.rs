@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use synod_paxos::{
     Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Record, Report, Slot, Vote,
 };
-use synod_smr::command::{Command, Sequence, SessionId};
+use synod_smr::command::{ClientId, Command, Opening, Sequence, SessionId};
 use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::wire::WireError;
 use synod_smr::wire::client::{decode_request, decode_response, encode_request, encode_response};
@@ -27,11 +27,12 @@ use synod_smr::{
 
 const BALLOT: Ballot = Ballot::new(300, NodeId::new(2));
 const LOWER: Ballot = Ballot::new(299, NodeId::new(1));
+const OPENING: Opening = Opening { client: ClientId::new(3 << 64 | 5), count: 1 };
 const SESSION: SessionId = SessionId { slot: Slot::new(70_000), position: 3 };
 
 fn decree() -> Decree<CommandBatch> {
     let principal = Principal::of_name("alice");
-    let open = Command::Open { principal, nonce: 5 };
+    let open = Command::Open { principal, opening: OPENING };
     let apply = Command::Apply {
         principal,
         session: SESSION,
@@ -59,6 +60,7 @@ fn messages() -> Vec<Message> {
         hears: vec![NodeId::new(1), NodeId::new(3)],
         priority: 1,
         checkpoint: Some(Checkpoint { slot: Slot::new(1024), digest: u64::MAX }),
+        applied: Checkpoint { slot: Slot::new(1030), digest: 9 },
     };
     vec![
         Message::Paxos(Paxos::Bound(Bound::Prepare { ballot: BALLOT, first })),
@@ -105,7 +107,7 @@ fn requests() -> Vec<Request> {
         payload: Bytes::from_static(b"put x 7"),
     };
     let query = RequestBody::Query(Bytes::from_static(b"get x"));
-    let bodies = [RequestBody::Open { nonce: 5 }, command, query, RequestBody::Status];
+    let bodies = [RequestBody::Open { opening: OPENING }, command, query, RequestBody::Status];
     bodies.into_iter().map(|body| Request { id: RequestId(1000), body }).collect()
 }
 
@@ -139,6 +141,7 @@ fn responses() -> Vec<Response> {
         Refusal::PipelineFull,
         Refusal::ReplyLost,
         Refusal::Invalid("no such command".to_owned()),
+        Refusal::ReplyTooLong,
     ];
     responses.extend(refusals.map(Response::Refused));
     responses

@@ -7,7 +7,7 @@ use synod_smr::client::{
     ATTEMPT_MS, Client, ClientEffects, ClientInput, Millis, NO_LEADER_MS, Operation, Outcome,
     Reason, Ticket,
 };
-use synod_smr::command::{Sequence, SessionId};
+use synod_smr::command::{ClientId, Sequence, SessionId};
 use synod_smr::{Refusal, Request, RequestBody, Response};
 
 const SESSION: SessionId = SessionId { slot: Slot::FIRST, position: 0 };
@@ -23,7 +23,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let client = Client::new([1, 2, 3].map(NodeId::new).to_vec(), 0, 0);
+        let client = Client::new([1, 2, 3].map(NodeId::new).to_vec(), ClientId::new(0), 0);
         Self { client, now: 0, requests: Vec::new(), outcomes: Vec::new(), wake: None }
     }
 
@@ -138,9 +138,10 @@ fn without_a_hint_the_next_node_is_asked_after_a_moment() {
     let mut world = World::with_command();
     world.refuse(Refusal::NotLeader { leader: None });
     assert_eq!(world.last().0, NodeId::new(1), "nobody is asked at once");
-    assert_eq!(world.wake, Some(Millis(NO_LEADER_MS)));
+    let moment = world.wake.unwrap().0;
+    assert!((NO_LEADER_MS / 2..=NO_LEADER_MS).contains(&moment), "{moment} ms");
     world.wait();
-    assert_eq!((world.last().0, world.now), (NodeId::new(2), NO_LEADER_MS));
+    assert_eq!((world.last().0, world.now), (NodeId::new(2), moment));
 }
 
 #[test]
@@ -187,6 +188,19 @@ fn a_reply_that_was_not_kept_is_unknown() {
     let mut world = World::with_command();
     world.refuse(Refusal::ReplyLost);
     assert_eq!(world.outcomes, [Outcome::Unknown(Reason::Refused(Refusal::ReplyLost))]);
+}
+
+#[test]
+fn a_reply_that_is_too_long_is_no_proof_that_nothing_happened() {
+    let mut world = World::with_command();
+    world.refuse(Refusal::ReplyTooLong);
+    let refused = Reason::Refused(Refusal::ReplyTooLong);
+    assert_eq!(world.outcomes, [Outcome::Unknown(refused.clone())]);
+    assert!(Refusal::ReplyTooLong.is_of_the_applied());
+    let mut world = World::new();
+    world.submit(Operation::Query(Bytes::new()));
+    world.refuse(Refusal::ReplyTooLong);
+    assert_eq!(world.outcomes, [Outcome::NotApplied(refused)], "a question changes nothing");
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use synod_paxos::{NodeId, Slot, Value};
 use synod_smr::command::{
-    BATCH_COMMANDS_MAX, Command, CommandBatch, Sequence, SessionId, fingerprint,
+    BATCH_COMMANDS_MAX, ClientId, Command, CommandBatch, Fingerprint, Opening, Sequence, SessionId,
+    fingerprint,
 };
 use synod_smr::executor::Awaited;
 use synod_smr::proposals::{
@@ -49,8 +50,13 @@ fn command(number: u64, payload_bytes: usize) -> Command {
     }
 }
 
-const fn awaited(number: u64) -> Awaited {
-    Awaited::Apply(SESSION, Sequence(number))
+fn awaited(number: u64) -> Awaited {
+    Awaited::Apply {
+        principal: Principal::of_name("alice"),
+        session: SESSION,
+        sequence: Sequence(number),
+        payload: Fingerprint::of(&[]),
+    }
 }
 
 const fn waiter(request: u64) -> Waiter {
@@ -60,14 +66,15 @@ const fn waiter(request: u64) -> Waiter {
 fn numbers(batch: &CommandBatch) -> Vec<u64> {
     let numbers = batch.commands().map(|command| match command {
         Command::Apply { sequence, .. } => sequence.0,
-        Command::Open { nonce, .. } => nonce,
+        Command::Open { opening, .. } => opening.count,
     });
     numbers.collect()
 }
 
 #[test]
 fn a_command_is_as_long_as_it_says() {
-    let open = Command::Open { principal: Principal::of_name("alice"), nonce: 1 };
+    let opening = Opening::first(ClientId::new(1));
+    let open = Command::Open { principal: Principal::of_name("alice"), opening };
     for command in [open, command(1, 0), command(2, 77)] {
         let batch = CommandBatch::encode(std::slice::from_ref(&command));
         assert_eq!(command.encoded_len(), batch.bytes().len(), "{command:?}");
@@ -77,13 +84,16 @@ fn a_command_is_as_long_as_it_says() {
 
 #[test]
 fn bytes_with_too_many_commands_are_no_batch() {
-    let open = |nonce| Command::Open { principal: Principal::of_name("alice"), nonce };
+    let open = |count| {
+        let opening = Opening { client: ClientId::new(1), count };
+        Command::Open { principal: Principal::of_name("alice"), opening }
+    };
     let parsed = |count: usize| {
         let commands: Vec<_> = (0..count as u64).map(open).collect();
         CommandBatch::parse(CommandBatch::encode(&commands).bytes().clone())
     };
     assert_eq!(parsed(4096).unwrap().commands().count(), 4096);
-    assert_eq!(parsed(4097).unwrap_err().bytes_left, 17, "the last one is too many");
+    assert_eq!(parsed(4097).unwrap_err().bytes_left, 33, "the last one is too many");
 }
 
 #[test]

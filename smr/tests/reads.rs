@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use synod_paxos::{Ballot, Configuration, NodeId, Slot};
-use synod_smr::read::{READS_MAX, Read, Reads};
+use synod_smr::read::{READS_MAX, Read, ReadLimits, Reads};
 use synod_smr::{Connection, RequestId};
 
 const ME: NodeId = NodeId::new(1);
@@ -81,6 +81,24 @@ fn confirmed_rounds_are_counted() {
         assert_eq!(answered(&mut reads), [count]);
         assert_eq!(reads.confirmed(), count);
     }
+}
+
+#[test]
+fn questions_have_a_bound_of_bytes_until_they_are_answered() {
+    let mut reads = Reads::new(ReadLimits { count: 9, bytes: 10 });
+    let long = |id, bytes| Read { query: Bytes::from(vec![0; bytes]), ..question(id) };
+    assert!(!reads.ask(long(1, 11)));
+    assert!(reads.ask(long(1, 6)));
+    let round = reads.begin(ME, Slot::FIRST).unwrap();
+    assert!(!reads.ask(long(2, 5)), "what a round asks for waits still");
+    assert!(reads.ask(long(2, 4)));
+    reads.on_confirmed(PEER, round, BALLOT, BALLOT);
+    assert_eq!(answered(&mut reads), [1]);
+    assert!(!reads.ask(long(3, 7)));
+    reads.break_off();
+    assert!(reads.ask(long(3, 6)));
+    assert_eq!(reads.give_up().len(), 2);
+    assert!(reads.ask(long(4, 10)), "who gives up has room again");
 }
 
 #[test]

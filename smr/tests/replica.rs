@@ -14,7 +14,7 @@ use synod_paxos::{
     Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot, To,
     Vote,
 };
-use synod_smr::command::{Sequence, SessionId};
+use synod_smr::command::{ClientId, Opening, Sequence, SessionId};
 use synod_smr::election::STALL_TICKS;
 use synod_smr::message::Heartbeat;
 use synod_smr::{
@@ -168,7 +168,7 @@ fn a_leader_that_copies_over_its_own_proposal_resigns() {
     let mut world = World::new();
     let ballot = world.campaign();
     world.promise(ballot, 0, Vec::new());
-    world.ask(RequestBody::Open { nonce: 1 });
+    world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
     assert_eq!(world.replica.status().leads, Some(ballot));
     let (first, decrees, chosen) = (Slot::FIRST, vec![Decree::Noop], Slot::new(1));
     world.hear(Message::Decrees { first, decrees, chosen });
@@ -263,13 +263,13 @@ fn a_command_that_its_raised_ballot_lost_can_be_tried_again() {
     let mut world = World::new();
     let ballot = world.campaign();
     world.promise(ballot, 0, Vec::new());
-    world.ask(RequestBody::Open { nonce: 1 });
+    world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
     let raised = world.raise(ballot);
     // The vote of node 2's ballot is the higher one, so slot 0 is not this node's any more.
     world.promise(raised, 0, vec![(Slot::FIRST, 1)]);
     assert!(matches!(world.replies[..], [Response::Uncertain { .. }]), "{:?}", world.replies);
     world.accept_all(raised, 1);
-    world.ask(RequestBody::Open { nonce: 1 });
+    world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
     world.accept_all(raised, 2);
     assert!(matches!(world.replies[1..], [Response::Opened(_)]), "{:?}", world.replies);
 }
@@ -343,7 +343,7 @@ fn a_leader_that_gets_nothing_done_is_discontent() {
     world.promise(ballot, 0, Vec::new());
     world.hear_beat(Heartbeat { content: true, ..beat() });
     assert!(world.replica.status().content);
-    world.ask(RequestBody::Open { nonce: 1 });
+    world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
     for _ in 0..=STALL_TICKS {
         world.step(Input::Timer(Timer::Heartbeat));
         world.hear_beat(Heartbeat { content: true, ..beat() });
@@ -412,7 +412,7 @@ fn a_leader_with_a_full_disk_is_discontent_and_refuses_commands() {
     world.promise(ballot, 0, Vec::new());
     world.step(Input::Disk(Disk::Full));
     assert!(!world.replica.status().content);
-    world.ask(RequestBody::Open { nonce: 1 });
+    world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
     assert_eq!(world.replies, [Response::Refused(Refusal::DiskFull)]);
 }
 
@@ -439,7 +439,7 @@ fn a_draining_leader_waits_for_what_is_open_but_not_for_ever() {
         let mut world = World::new();
         let ballot = world.campaign();
         world.promise(ballot, 0, Vec::new());
-        world.ask(RequestBody::Open { nonce: 1 });
+        world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
         world.step(Input::Drain);
         for _ in 0..DRAIN_TICKS {
             world.step(Input::Timer(Timer::Heartbeat));
@@ -480,7 +480,7 @@ fn a_payload_has_a_bound() {
     let mut world = World::new();
     let ballot = world.campaign();
     world.promise(ballot, 0, Vec::new());
-    world.ask(RequestBody::Open { nonce: 1 });
+    world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
     world.accept_all(ballot, 1);
     let Some(Response::Opened(session)) = world.replies.pop() else { panic!("no session") };
     let command = |bytes| RequestBody::Command {

@@ -3,13 +3,15 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
 use bytes::Bytes;
-use synod_paxos::{Decree, Slot};
-use synod_smr::command::{Command, Sequence, SessionId};
+use synod_paxos::Decree;
+use synod_smr::command::{ClientId, Command, Opening, Sequence, SessionId};
 use synod_smr::executor::Executor;
-use synod_smr::session::{PIPELINE_MAX, REPLY_BYTES_MAX, SESSIONS_MAX, Sessions};
-use synod_smr::{CommandBatch, Invalid, Principal, Refusal, Response, StateMachine};
+use synod_smr::session::{KEPT_REPLY_BYTES_MAX, PIPELINE_MAX};
+use synod_smr::{
+    CommandBatch, Invalid, Principal, REPLY_BYTES_MAX, Refusal, Response, StateMachine,
+};
 
-/// Adds the first byte of a command to a sum; a command of two bytes gets a long reply.
+/// Adds the first byte of a command to a sum; the reply is as long as the second byte says.
 #[derive(Clone, Debug, Default)]
 struct Sum(u64);
 
@@ -20,12 +22,17 @@ impl StateMachine for Sum {
 
     fn apply(&mut self, command: &[u8]) -> Bytes {
         self.0 += u64::from(command[0]);
-        let len = if command.len() > 1 { REPLY_BYTES_MAX + 1 } else { 1 };
+        let len = match command.get(1) {
+            Some(b'k') => KEPT_REPLY_BYTES_MAX + 1,
+            Some(b'm') => REPLY_BYTES_MAX,
+            Some(_) => REPLY_BYTES_MAX + 1,
+            None => 1,
+        };
         Bytes::from(vec![u8::try_from(self.0).unwrap(); len])
     }
 
-    fn query(&self, _: &[u8]) -> Bytes {
-        Bytes::new()
+    fn query(&self, query: &[u8]) -> Bytes {
+        Bytes::from(vec![0; REPLY_BYTES_MAX + query.len()])
     }
 
     fn digest(&self) -> u64 {
@@ -42,7 +49,8 @@ impl World {
     fn new() -> Self {
         let mut executor = Executor::new(Sum::default());
         let mut session = None;
-        let open = Command::Open { principal: alice(), nonce: 1 };
+        let opening = Opening::first(ClientId::new(1));
+        let open = Command::Open { principal: alice(), opening };
         executor.apply(&decree(open), |_, response| match response {
             Response::Opened(id) => session = Some(id),
             other => panic!("{other:?}"),
@@ -146,22 +154,35 @@ fn somebody_else_has_no_part_in_a_session() {
 #[test]
 fn a_reply_that_is_too_long_is_not_kept_and_the_command_not_repeated() {
     let mut world = World::new();
-    assert!(matches!(world.apply(1, 1, b"\x05-"), Response::Reply(_)));
-    assert_eq!(world.apply(1, 1, b"\x05-"), Response::Refused(Refusal::ReplyLost));
+    assert!(matches!(world.apply(1, 1, b"\x05k"), Response::Reply(_)));
+    assert_eq!(world.apply(1, 1, b"\x05k"), Response::Refused(Refusal::ReplyLost));
     assert_eq!(world.sum(), 5);
 }
 
 #[test]
-fn the_session_that_is_idle_longest_is_evicted() {
-    let mut sessions = Sessions::default();
-    let first = sessions.open(Slot::new(0), 0, alice());
-    let second = sessions.open(Slot::new(1), 0, alice());
-    sessions.touch(first, alice(), Sequence::FIRST, Slot::new(2));
-    for number in 2..=SESSIONS_MAX as u64 {
-        sessions.open(Slot::new(10 + number), 0, alice());
+fn a_reply_that_reaches_nobody_is_refused_by_name_and_the_command_applied_once() {
+    let mut world = World::new();
+    assert!(matches!(world.apply(1, 1, b"\x05m"), Response::Reply(_)), "the longest of all");
+    for _ in 0..2 {
+        let told = world.apply(2, 1, b"\x03-");
+        assert_eq!(told, Response::Refused(Refusal::ReplyTooLong), "the repetition hears the same");
     }
-    assert_eq!(sessions.len(), SESSIONS_MAX);
-    let stands = |id| sessions.standing(id, alice(), Sequence::FIRST, b"");
-    assert_eq!(stands(second), synod_smr::session::Standing::Expired);
-    assert_eq!(stands(first), synod_smr::session::Standing::Fresh);
+    assert_eq!(world.sum(), 8);
+    assert!(matches!(world.executor.query(b""), Response::Reply(_)));
+    assert_eq!(world.executor.query(b"-"), Response::Refused(Refusal::ReplyTooLong));
+}
+
+#[test]
+fn the_digest_covers_sessions_and_the_replies_that_they_keep() {
+    let mut world = World::new();
+    let digest = |world: &World| world.executor.sessions().digest();
+    let opened = digest(&world);
+    world.apply(1, 1, b"\x05");
+    let replied = digest(&world);
+    assert_ne!(opened, replied);
+    let mut other = World::new();
+    other.apply(1, 1, b"\x06");
+    assert_ne!(digest(&other), replied, "another reply is another table");
+    assert_eq!(digest(&World::new()), opened);
+    assert_ne!(Executor::new(Sum::default()).sessions().digest(), opened);
 }

@@ -11,10 +11,32 @@ use synod_harness::workload::Workload;
 use synod_paxos::NodeId;
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
 use synod_smr::wire::client::{decode_response, encode_request};
+use synod_smr::{
+    ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
+};
 
 use crate::court::Court;
 use crate::machine::{Parcel, Sky, Token};
 use crate::store::{self, Asked};
+
+/// Returns whose certificate a client shows. Every third one shows the same, as the sessions of one
+/// application do.
+#[must_use]
+pub fn name_of(client: u32) -> &'static str {
+    ["amber", "basil", "coral"][client as usize % 3]
+}
+
+/// Returns who a client is by its certificate.
+#[must_use]
+pub fn principal_of(client: u32) -> Principal {
+    Principal::of_name(name_of(client))
+}
+
+/// Tells whether a request is a trespass: a command in a session of somebody else.
+#[must_use]
+pub const fn is_trespass(id: RequestId) -> bool {
+    id.0 >= TRESPASS
+}
 
 /// How outcomes were counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +55,10 @@ pub struct Outcomes {
 pub struct SimClient {
     number: u32,
     client: Client,
+    /// The last command that it sent, and where to.
+    sent: Option<(NodeId, Asking)>,
+    /// How often it tried another's session.
+    trespasses: u64,
     generator: Generator,
     open: Option<Open>,
     wake: Option<Millis>,
@@ -59,10 +85,12 @@ impl SimClient {
     /// Makes a client.
     #[must_use]
     pub fn new(number: u32, nodes: &[NodeId], seed: Seed, rest_ms: u64, timeout_ms: u64) -> Self {
-        let nonce = u64::from(number);
+        let id = ClientId::new(u128::from(number));
         Self {
             number,
-            client: Client::new(nodes.to_vec(), nonce, nonce << 40),
+            client: Client::new(nodes.to_vec(), id, u64::from(number) << 40),
+            sent: None,
+            trespasses: 0,
             generator: Generator::new(Workload::Mix, seed, number),
             open: None,
             wake: None,
@@ -124,9 +152,30 @@ impl SimClient {
         Some(key)
     }
 
+    /// Returns the last command that it sent, and where to.
+    #[must_use]
+    pub fn sent(&self) -> Option<&(NodeId, Asking)> {
+        self.sent.as_ref()
+    }
+
+    /// Repeats another client's command word for word, as if it were its own.
+    pub fn trespass(&mut self, to: NodeId, body: RequestBody, sky: &mut Sky) {
+        self.trespasses += 1;
+        let id = RequestId(TRESPASS + self.trespasses);
+        sky.say(|| format!("client {} trespasses: {body:?}", self.number));
+        self.send(to, &Asking { id, body }, sky);
+    }
+
     /// Takes a frame of a node.
     pub fn on_frame(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
         match decode_response(&parcel.bytes) {
+            Ok((id, response)) if is_trespass(id) => {
+                if !sends_away(&response) {
+                    let number = self.number;
+                    let detail = format!("node {from} tells client {number}: {response:?}");
+                    court.object("own-session", detail);
+                }
+            }
             Ok((id, response)) => self.step(ClientInput::Response { from, id, response }, sky),
             Err(error) => court.object("wire", format!("a frame of node {from}: {error}")),
         }
@@ -162,10 +211,10 @@ impl SimClient {
         let mut effects = ClientEffects::default();
         self.client.step(Millis(sky.now().ms()), input, &mut effects);
         for (to, request) in effects.requests {
-            let bytes = encode_request(&request);
-            let length = bytes.len();
-            let to = Address::Node(synod_harness::fault::NodeId(to.number()));
-            sky.send(self.address(), to, Parcel { life: 0, number: 0, bytes }, length);
+            self.send(to, &request, sky);
+            if matches!(request.body, RequestBody::Command { .. }) {
+                self.sent = Some((to, request));
+            }
         }
         if let Some(at) = effects.wake_at
             && self.wake != Some(at)
@@ -183,6 +232,13 @@ impl SimClient {
             let length = Micros(sky.chance().between(0, rest * 1_000));
             sky.after(self.address(), Token::Rested, length);
         }
+    }
+
+    fn send(&self, to: NodeId, request: &Asking, sky: &mut Sky) {
+        let bytes = encode_request(request);
+        let length = bytes.len();
+        let to = Address::Node(synod_harness::fault::NodeId(to.number()));
+        sky.send(self.address(), to, Parcel { life: 0, number: 0, bytes }, length);
     }
 
     fn end(&mut self, outcome: Outcome, sky: &mut Sky) {
@@ -234,14 +290,28 @@ impl SimClient {
     }
 }
 
-/// Returns whose certificate a client shows: there are fewer certificates than clients.
-#[must_use]
-pub fn name_of(client: u32) -> String {
-    format!("client-{}", client % CERTIFICATES)
+/// Tells whether a trespasser learns nothing of the session, not even that it is there.
+const fn sends_away(response: &Response) -> bool {
+    match response {
+        Response::Uncertain { .. } => true,
+        Response::Refused(refusal) => match refusal {
+            Refusal::NotLeader { .. }
+            | Refusal::Overloaded { .. }
+            | Refusal::DiskFull
+            | Refusal::SessionExpired
+            | Refusal::Invalid(_) => true,
+            Refusal::SequenceStale
+            | Refusal::SequenceReused
+            | Refusal::PipelineFull
+            | Refusal::ReplyLost
+            | Refusal::ReplyTooLong => false,
+        },
+        Response::Opened(_) | Response::Reply(_) | Response::Status(_) => false,
+    }
 }
 
-/// How many certificates the clients have.
-const CERTIFICATES: u32 = 3;
+/// The numbers of trespasses; a client's own requests never get so far.
+const TRESPASS: u64 = 1 << 63;
 
 /// An answer that took longer is a slow one.
 const SLOW: Micros = Micros(1_000_000);

@@ -11,7 +11,7 @@ use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, System, Violat
 use synod_paxos::{Configuration, NodeId};
 use synod_smr::{Replica, Status};
 
-use crate::clients::{Outcomes, SimClient};
+use crate::clients::{Outcomes, SimClient, principal_of};
 use crate::court::Court;
 use crate::machine::{Machine, Parcel, Sky, Token};
 use crate::store::Store;
@@ -127,9 +127,22 @@ impl Cluster {
     }
 
     fn begin_operation(&mut self, number: usize, sky: &mut Sky) {
+        self.trespass(number, sky);
         if let Some(key) = self.clients[number].begin(self.calls, sky) {
             self.calls += 1;
             self.keys.insert(key);
+        }
+    }
+
+    /// Lets a client try the session of its neighbour, now and then.
+    fn trespass(&mut self, number: usize, sky: &mut Sky) {
+        let neighbour = (number + 1) % self.clients.len();
+        let strangers = principal_of(number_of(number)) != principal_of(number_of(neighbour));
+        if strangers
+            && let Some((to, request)) = self.clients[neighbour].sent().cloned()
+            && sky.chance().chance(TRESPASS_PPM)
+        {
+            self.clients[number].trespass(to, request.body, sky);
         }
     }
 
@@ -220,6 +233,13 @@ impl System for Cluster {
         self.court.objection().map_or(Ok(()), |objection| Err(objection.clone()))
     }
 }
+
+fn number_of(client: usize) -> u32 {
+    u32::try_from(client).expect("a plan has few clients")
+}
+
+/// How often a client that begins an operation tries another's session first.
+const TRESPASS_PPM: u32 = 20_000;
 
 /// How often somebody is told that a process is gone, and does not have to find out.
 const TOLD_PPM: u32 = 500_000;

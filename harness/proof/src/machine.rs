@@ -162,7 +162,7 @@ impl Machine {
         let voters = voters.expect("a plan has from one to seven nodes");
         let config = Config::lan(Brand { node: self.node, incarnation: 0 }, voters);
         let seed = sky.chance().next_u64();
-        let (host, journal) = opened.start(config, settings(), seed);
+        let (host, journal) = opened.start(config, seed);
         let before = Stance::of(&host);
         self.process = Some(Process {
             host,
@@ -187,9 +187,16 @@ impl Machine {
         let mut options = Options::new(identity.as_bytes());
         options.segment_bytes = SEGMENT_BYTES;
         let (disk, path) = (self.disk.clone(), Path::new("journal"));
-        let opened = synod_host::open(disk, path, &options, Store::default(), |bytes, record| {
-            found.take(bytes, record);
-        })?;
+        let opened = synod_host::open(
+            disk,
+            path,
+            &options,
+            Store::default(),
+            &settings(),
+            |bytes, record| {
+                found.take(bytes, record);
+            },
+        )?;
         found.cut_bytes = opened.cut_bytes;
         self.vouched.settle(found)?;
         Ok(opened)
@@ -237,7 +244,7 @@ impl Machine {
         let Some(process) = &mut self.process else { return };
         if !process.clients.contains(&connection) {
             process.clients.push(connection);
-            let name = clients::name_of(client);
+            let name = clients::name_of(client).to_owned();
             process.host.take(Moment::ORIGIN, Event::ClientUp { connection, name });
         }
         match decode_request(&parcel.bytes) {

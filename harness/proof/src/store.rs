@@ -47,6 +47,8 @@ enum Reply {
     Text(Option<String>),
     Swapped(bool),
     Sum(i64),
+    Deleted(bool),
+    Length(usize),
 }
 
 /// What a request asks of the replicas.
@@ -86,6 +88,8 @@ pub fn decode(reply: &[u8]) -> Option<Value> {
         Reply::Text(Some(text)) => Value::Text(text),
         Reply::Swapped(swapped) => Value::Flag(swapped),
         Reply::Sum(sum) => Value::Text(sum.to_string()),
+        Reply::Deleted(existed) => Value::Flag(existed),
+        Reply::Length(length) => Value::Text(length.to_string()),
     })
 }
 
@@ -117,13 +121,15 @@ impl Store {
                 Reply::Swapped(swaps)
             }
             Change::Delete => {
+                let existed = old.is_some();
                 self.put(key, None);
-                Reply::Done
+                Reply::Deleted(existed)
             }
             Change::Append(text) => {
                 let text = [old.unwrap_or_default(), text].concat();
+                let length = text.len();
                 self.put(key, Some(text));
-                Reply::Done
+                Reply::Length(length)
             }
             Change::Add(delta) => {
                 let sum = old.and_then(|text| text.parse().ok()).unwrap_or(0_i64);

@@ -12,7 +12,7 @@ use synod_paxos::{Bound, Configuration, Decree, Free, Message as Paxos, NodeId, 
 use synod_proof::spec::conformance::{Breach, Conformance};
 use synod_proof::spec::multi_paxos::{Action, Broken, MultiPaxos, Promise, Slot, State};
 use synod_proof::spec::{Acceptor, Ballot, quorums};
-use synod_smr::command::{Command, CommandBatch};
+use synod_smr::command::{ClientId, Command, CommandBatch, Opening};
 use synod_smr::{Message, Principal, Record};
 
 /// How many acceptors there are, and how many are quorums of the two phases.
@@ -376,8 +376,9 @@ fn decree(d: u8) -> Decree<CommandBatch> {
     let principal = Principal::of_name("me");
     match d {
         0 => Decree::Noop,
-        nonce => {
-            let open = Command::Open { principal, nonce: nonce.into() };
+        count => {
+            let opening = Opening { client: ClientId::new(0), count: count.into() };
+            let open = Command::Open { principal, opening };
             Decree::Value(CommandBatch::encode(&[open]))
         }
     }

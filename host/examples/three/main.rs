@@ -16,13 +16,14 @@ mod echo;
 /// Runs the three until one of them has answered a question, and returns the answer.
 pub(crate) fn ask(folder: &Path, question: &'static [u8]) -> Result<bytes::Bytes, Box<dyn Error>> {
     let (ids, connection, mut nodes) = ([1, 2, 3].map(NodeId::new), Connection(1), Vec::new());
+    let settings = Settings::default();
     let mut inboxes = ids.map(|_| VecDeque::new());
     for node in ids {
         let options = Options::new(identity_of("example", node).as_bytes());
         let path = folder.join(node.to_string());
-        let opened = open(RealDisk, &path, &options, echo::Echo, |_, _| ())?;
+        let opened = open(RealDisk, &path, &options, echo::Echo, &settings, |_, _| ())?;
         let config = Config::lan(Brand { node, incarnation: 0 }, Configuration::majority(ids)?);
-        let (mut host, journal) = opened.start(config, Settings::default(), node.number().into());
+        let (mut host, journal) = opened.start(config, node.number().into());
         host.take(Moment::ORIGIN, Event::ClientUp { connection, name: "somebody".to_owned() });
         nodes.push((host, Committer::new(journal)));
     }

@@ -62,10 +62,11 @@ pub(crate) struct Rig {
 pub(crate) fn open(
     disk: &SimDisk,
     segment_bytes: u64,
+    settings: &Settings,
 ) -> Result<Opened<Nothing, SimDisk>, RecoveryError> {
     let mut options = Options::new(synod_host::identity_of("test", ME).as_bytes());
     options.segment_bytes = segment_bytes;
-    synod_host::open(disk.clone(), Path::new("journal"), &options, Nothing, |_, _| ())
+    synod_host::open(disk.clone(), Path::new("journal"), &options, Nothing, settings, |_, _| ())
 }
 
 impl Rig {
@@ -82,7 +83,7 @@ impl Rig {
         let voters = Configuration::majority([OLD_LEADER, ME, NEW_LEADER]).unwrap();
         let mut config = Config::lan(Brand { node: ME, incarnation: 0 }, voters);
         change(&mut config);
-        let (host, journal) = open(disk, segment_bytes).unwrap().start(config, settings, 7);
+        let (host, journal) = open(disk, segment_bytes, &settings).unwrap().start(config, 7);
         let reader = journal.reader();
         let journal = Committer::new(journal);
         let (commits, sent, replies) = (Vec::new(), Vec::new(), Vec::new());

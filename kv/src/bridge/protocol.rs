@@ -168,7 +168,9 @@ impl Verdict {
     /// Says what the machine's reply to an operation means.
     pub(crate) fn of_reply(reply: &[u8]) -> Self {
         let value = match Reply::decode(reply) {
-            Ok(Reply::Written | Reply::Deleted { .. } | Reply::Length(_)) => Value::Null,
+            Ok(Reply::Written) => Value::Null,
+            Ok(Reply::Deleted { existed }) => json!(existed),
+            Ok(Reply::Length(length)) => json!(length.to_string()),
             Ok(Reply::Compared { swapped }) => json!(swapped),
             Ok(Reply::Number(sum)) => json!(sum.to_string()),
             Ok(Reply::Value(None)) => Value::Null,
@@ -250,7 +252,7 @@ mod tests {
             ),
             (
                 r#"{"id":7,"client":3,"f":"append","key":"k","value":"x"}"#,
-                r#"{"id":7,"type":"ok","value":null}"#,
+                r#"{"id":7,"type":"ok","value":"2"}"#,
             ),
             (r#"{"id":8,"client":3,"f":"read","key":"k"}"#, r#"{"id":8,"type":"ok","value":"6x"}"#),
             (
@@ -259,7 +261,11 @@ mod tests {
             ),
             (
                 r#"{"id":10,"client":3,"f":"delete","key":"k"}"#,
-                r#"{"id":10,"type":"ok","value":null}"#,
+                r#"{"id":10,"type":"ok","value":true}"#,
+            ),
+            (
+                r#"{"id":12,"client":3,"f":"delete","key":"k"}"#,
+                r#"{"id":12,"type":"ok","value":false}"#,
             ),
             (
                 r#"{"id":11,"client":3,"f":"read","key":"k"}"#,

@@ -12,14 +12,13 @@ use synod_host::smr::client::{
     Client as Core, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket,
 };
 use synod_host::smr::wire::client::{decode_response, encode_request};
-use synod_host::smr::{Refusal, Request, RequestBody, RequestId, Response, Status};
+use synod_host::smr::{ClientId, Refusal, Request, RequestBody, RequestId, Response, Status};
 use synod_transport_quic::{ClientSender, DropReason, Sent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::SessionKey;
 use super::link::{LinkEvent, Links};
-use synod_host::Chance;
 
 /// What sessions ask of the hub.
 #[derive(Debug)]
@@ -54,7 +53,8 @@ pub(crate) struct Hub {
     nodes: Vec<NodeId>,
     links: Links,
     up: BTreeMap<NodeId, ClientSender>,
-    chance: Chance,
+    /// The name of this process among all clients; each session counts on from it.
+    name: u128,
     origin: Instant,
     sessions: BTreeMap<SessionKey, Held>,
     /// When each session wants to be woken.
@@ -73,12 +73,12 @@ struct Held {
 }
 
 impl Hub {
-    pub(crate) fn new(nodes: Vec<NodeId>, links: Links, chance: Chance) -> Self {
+    pub(crate) fn new(nodes: Vec<NodeId>, links: Links, name: u128) -> Self {
         Self {
             nodes,
             links,
             up: BTreeMap::new(),
-            chance,
+            name,
             origin: Instant::now(),
             sessions: BTreeMap::new(),
             wakes: BTreeSet::new(),
@@ -126,9 +126,9 @@ impl Hub {
                 self.answers.insert(ticket, answer);
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 let deadline = Millis(self.present().0.saturating_add(timeout_ms));
-                let (nodes, chance) = (&self.nodes, &mut self.chance);
+                let (nodes, id) = (&self.nodes, client_id(self.name, key));
                 self.sessions.entry(key).or_insert_with(|| Held {
-                    core: Core::new(nodes.clone(), chance.next(), first_request(key)),
+                    core: Core::new(nodes.clone(), id, first_request(key)),
                     wake: None,
                 });
                 self.step(key, ClientInput::Submit { ticket, operation, deadline });
@@ -262,6 +262,11 @@ fn send(
 }
 
 /// The first request number of a session; numbers below those of the first session are statuses.
+/// Names a session's client: another session has another key, another process another name.
+const fn client_id(name: u128, key: SessionKey) -> ClientId {
+    ClientId::new(name.wrapping_add(key.0 as u128))
+}
+
 fn first_request(key: SessionKey) -> u64 {
     u64::from(key.0) << REQUEST_BITS
 }

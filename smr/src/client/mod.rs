@@ -7,15 +7,18 @@
 
 mod operation;
 mod pending;
+mod retry;
 
-use crate::command::{Sequence, SessionId};
+use crate::command::{ClientId, Opening, Sequence, SessionId, mix};
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
 use crate::session::PIPELINE_MAX;
 use pending::{Attempt, Pending};
+use retry::Retries;
 use std::collections::{BTreeMap, VecDeque};
 use synod_paxos::NodeId;
 
 pub use operation::{ClientEffects, ClientInput, Millis, Operation, Outcome, Reason, Ticket};
+pub use retry::{NO_LEADER_MS, OVERLOAD_GROWTH_MAX, RETRY_MS_MAX};
 
 /// How long an attempt waits for its answer, in milliseconds. The time doubles with every round
 /// of attempts that went to all nodes, up to [`ATTEMPT_MS_MAX`].
@@ -24,15 +27,13 @@ pub const ATTEMPT_MS: u64 = 250;
 /// The longest time that an attempt waits for its answer, in milliseconds.
 pub const ATTEMPT_MS_MAX: u64 = 2000;
 
-/// How long to wait where no leader is known, in milliseconds.
-pub const NO_LEADER_MS: u64 = 15;
-
 /// The most operations that may be submitted and not ended.
 pub const OPERATIONS_MAX: usize = 4096;
 
 /// One client with one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
+    id: ClientId,
     nodes: Vec<NodeId>,
     /// Which of the nodes is thought to lead.
     guess: usize,
@@ -46,29 +47,36 @@ pub struct Client {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Session {
     /// None yet; the opening that is out, and when it was or may be asked for.
-    Closed { nonce: u64, attempt: Attempt },
+    Closed { opening: Opening, attempt: Attempt, retries: Retries },
     /// Open.
-    Open { id: SessionId, next: Sequence, nonce: u64 },
+    Open { id: SessionId, next: Sequence, opening: Opening },
+}
+
+impl Session {
+    /// Returns the session that this opening shall open, from the instant `due` on.
+    const fn closed(opening: Opening, due: Millis) -> Self {
+        Self::Closed { opening, attempt: Attempt::Due(due), retries: Retries::NONE }
+    }
 }
 
 impl Client {
     /// Makes a client of these nodes.
     ///
-    /// Request numbers count from `first_request` on; `nonce` should differ between the clients of
-    /// one certificate.
+    /// Request numbers count from `first_request` on. No other client has the same `id`, of
+    /// whatever certificate and in whatever process: whoever has would share its sessions.
     ///
     /// # Panics
     ///
     /// Panics without nodes.
     #[must_use]
-    pub fn new(nodes: Vec<NodeId>, nonce: u64, first_request: u64) -> Self {
+    pub fn new(nodes: Vec<NodeId>, id: ClientId, first_request: u64) -> Self {
         assert!(!nodes.is_empty(), "a client needs a node to talk to");
-        let guess = usize::try_from(nonce % nodes.len() as u64).unwrap_or(0);
-        let attempt = Attempt::Due(Millis(0));
+        let guess = usize::try_from(id.number() % nodes.len() as u128).unwrap_or(0);
         Self {
+            id,
             nodes,
             guess,
-            session: Session::Closed { nonce, attempt },
+            session: Session::closed(Opening::first(id), Millis(0)),
             next_request: first_request,
             operations: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -119,6 +127,7 @@ impl Client {
             uncertain: false,
             attempt: Attempt::Due(now),
             silences: 0,
+            retries: Retries::NONE,
             refusal: None,
         };
         self.operations.insert(ticket, pending);
@@ -132,10 +141,11 @@ impl Client {
         response: Response,
         effects: &mut ClientEffects,
     ) {
-        if let Session::Closed { nonce, attempt: Attempt::Out { id: asked, .. } } = self.session
+        if let Session::Closed { opening, attempt: Attempt::Out { id: asked, .. }, retries } =
+            self.session
             && asked == id
         {
-            return self.on_opening(now, from, nonce, response);
+            return self.on_opening(now, from, (opening, retries), response);
         }
         let asked = self.operations.iter().find(|(_, pending)| pending.is_out(id));
         // An answer to an attempt that was given up changes nothing: it stays uncertain.
@@ -154,20 +164,28 @@ impl Client {
         }
     }
 
-    fn on_opening(&mut self, now: Millis, from: NodeId, nonce: u64, response: Response) {
+    fn on_opening(
+        &mut self,
+        now: Millis,
+        from: NodeId,
+        (opening, mut retries): (Opening, Retries),
+        response: Response,
+    ) {
         let due = match response {
             Response::Opened(id) => {
-                self.session = Session::Open { id, next: Sequence::FIRST, nonce };
+                self.session = Session::Open { id, next: Sequence::FIRST, opening };
                 return;
             }
-            Response::Refused(refusal) => self.delay_after(now, from, &refusal),
+            Response::Refused(refusal) => self.delay_after(now, from, &refusal, &mut retries),
             Response::Uncertain { leader } => {
                 self.follow(from, leader);
                 now
             }
-            Response::Reply(_) | Response::Status(_) => now.plus(NO_LEADER_MS),
+            Response::Reply(_) | Response::Status(_) => {
+                now.plus(retries.after_refusal(self.draw(), NO_LEADER_MS))
+            }
         };
-        self.session = Session::Closed { nonce, attempt: Attempt::Due(due) };
+        self.session = Session::Closed { opening, attempt: Attempt::Due(due), retries };
     }
 
     fn on_refused(
@@ -187,25 +205,28 @@ impl Client {
             Refusal::SequenceStale
             | Refusal::SequenceReused
             | Refusal::ReplyLost
+            | Refusal::ReplyTooLong
             | Refusal::Invalid(_) => true,
         };
-        let due = self.delay_after(now, from, &refusal);
-        let Some(pending) = self.operations.get_mut(&ticket) else { return };
+        let Some(pending) = self.operations.get(&ticket) else { return };
         if is_final {
-            // An answer that is lost means that an earlier attempt took effect.
-            let applied = refusal == Refusal::ReplyLost;
+            let applied = refusal.is_of_the_applied();
             let outcome = pending.without_reply(Reason::Refused(refusal), applied);
             return self.end(ticket, outcome, effects);
         }
-        pending.refusal = Some(refusal);
-        pending.attempt = Attempt::Due(due);
+        let mut retries = pending.retries;
+        let due = self.delay_after(now, from, &refusal, &mut retries);
+        if let Some(pending) = self.operations.get_mut(&ticket) {
+            pending.refusal = Some(refusal);
+            pending.retries = retries;
+            pending.attempt = Attempt::Due(due);
+        }
     }
 
     /// Begins another session. What was surely not applied moves over; the rest is uncertain.
     fn on_expired(&mut self, now: Millis, ticket: Ticket, effects: &mut ClientEffects) {
-        if let Session::Open { nonce, .. } = self.session {
-            let attempt = Attempt::Due(now);
-            self.session = Session::Closed { nonce: nonce.wrapping_add(1), attempt };
+        if let Session::Open { opening, .. } = self.session {
+            self.session = Session::closed(opening.next(), now);
         }
         if let Some(pending) = self.operations.get_mut(&ticket) {
             pending.attempt = Attempt::Due(now);
@@ -228,21 +249,40 @@ impl Client {
     }
 
     /// Returns when to try again after a refusal, and goes where it points.
-    fn delay_after(&mut self, now: Millis, from: NodeId, refusal: &Refusal) -> Millis {
-        match refusal {
+    fn delay_after(
+        &mut self,
+        now: Millis,
+        from: NodeId,
+        refusal: &Refusal,
+        retries: &mut Retries,
+    ) -> Millis {
+        let delay = match refusal {
             Refusal::NotLeader { leader } => {
                 let known = self.follow(from, *leader);
-                if known { now } else { now.plus(NO_LEADER_MS) }
+                if known && retries.follows_hint(self.nodes.len()) {
+                    return now;
+                }
+                retries.after_refusal(self.draw(), NO_LEADER_MS)
             }
-            Refusal::Overloaded { retry_after_ms } => now.plus(u64::from(*retry_after_ms)),
+            Refusal::Overloaded { retry_after_ms } => {
+                retries.after_overload(self.draw(), u64::from(*retry_after_ms))
+            }
             Refusal::DiskFull
             | Refusal::SessionExpired
             | Refusal::SequenceStale
             | Refusal::SequenceReused
             | Refusal::PipelineFull
             | Refusal::ReplyLost
-            | Refusal::Invalid(_) => now.plus(NO_LEADER_MS),
-        }
+            | Refusal::ReplyTooLong
+            | Refusal::Invalid(_) => retries.after_refusal(self.draw(), NO_LEADER_MS),
+        };
+        now.plus(delay)
+    }
+
+    /// Returns a number for jitter: other clients have others, and so have its later attempts.
+    const fn draw(&self) -> u64 {
+        let id = self.id.number();
+        mix(mix((id >> 64) as u64 ^ id as u64) ^ self.next_request)
     }
 
     /// Goes to the leader that `from` named, or to the next node; tells whether one was named.
@@ -264,15 +304,16 @@ impl Client {
 
     fn on_lost(&mut self, now: Millis, lost: NodeId) {
         self.turn_from(lost);
-        let due = now.plus(NO_LEADER_MS);
-        if let Session::Closed { attempt, .. } = &mut self.session
+        let draw = self.draw();
+        if let Session::Closed { attempt, retries, .. } = &mut self.session
             && matches!(attempt, Attempt::Out { to, .. } if *to == lost)
         {
-            *attempt = Attempt::Due(due);
+            *attempt = Attempt::Due(now.plus(retries.after_refusal(draw, NO_LEADER_MS)));
         }
         for pending in self.operations.values_mut() {
             if matches!(pending.attempt, Attempt::Out { to, .. } if to == lost) {
-                pending.give_attempt_up(due);
+                let delay = pending.retries.after_refusal(draw, NO_LEADER_MS);
+                pending.give_attempt_up(now.plus(delay));
             }
         }
     }
@@ -346,7 +387,7 @@ impl Client {
 
     fn open_session(&mut self, now: Millis, effects: &mut ClientEffects) {
         let (wanted, to) = (!self.waiting.is_empty(), self.leader());
-        if let Session::Closed { nonce, attempt } = &mut self.session
+        if let Session::Closed { opening, attempt, .. } = &mut self.session
             && let Attempt::Due(due) = *attempt
             && wanted
             && due <= now
@@ -354,7 +395,7 @@ impl Client {
             let id = RequestId(self.next_request);
             self.next_request += 1;
             *attempt = Attempt::Out { id, to, until: now.plus(ATTEMPT_MS) };
-            let body = RequestBody::Open { nonce: *nonce };
+            let body = RequestBody::Open { opening: *opening };
             effects.requests.push((to, Request { id, body }));
         }
     }

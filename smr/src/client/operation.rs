@@ -36,7 +36,8 @@ pub enum Outcome {
     Ok(Bytes),
     /// It did not take effect and never will.
     NotApplied(Reason),
-    /// It may have taken effect, may still, or may never.
+    /// It may have taken effect, may still, or may never; or it did, and the reason says so
+    /// ([`Refusal::is_of_the_applied`]).
     Unknown(Reason),
 }
 

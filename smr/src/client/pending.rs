@@ -5,6 +5,7 @@
 
 use super::Session;
 use super::operation::{Millis, Operation, Outcome, Reason};
+use super::retry::Retries;
 use crate::command::Sequence;
 use crate::request::{Refusal, RequestBody, RequestId};
 use synod_paxos::NodeId;
@@ -19,6 +20,7 @@ pub(super) struct Pending {
     pub(super) attempt: Attempt,
     /// How many attempts were given up without an answer.
     pub(super) silences: u32,
+    pub(super) retries: Retries,
     pub(super) refusal: Option<Refusal>,
 }
 

@@ -1,7 +1,7 @@
 //! Requests and responses of clients, as bytes.
 
 use super::{WireBallot, WireError, decode, encode, length, slot_in};
-use crate::command::{Sequence, SessionId};
+use crate::command::{ClientId, Opening, Sequence, SessionId};
 use crate::replica::Status;
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ struct RequestHeader {
 
 #[derive(Serialize, Deserialize)]
 enum WireBody {
-    Open { nonce: u64 },
+    Open { client: u128, count: u64 },
     Command { session: WireSession, sequence: u64, unanswered: u64, len: u32 },
     Query { len: u32 },
     Status,
@@ -54,6 +54,7 @@ enum WireRefusal {
     PipelineFull,
     ReplyLost,
     Invalid { len: u32 },
+    ReplyTooLong,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,7 +75,10 @@ struct WireStatus {
 #[must_use]
 pub fn encode_request(request: &Request) -> Bytes {
     let (body, value) = match &request.body {
-        RequestBody::Open { nonce } => (WireBody::Open { nonce: *nonce }, None),
+        RequestBody::Open { opening } => {
+            let client = opening.client.number();
+            (WireBody::Open { client, count: opening.count }, None)
+        }
         RequestBody::Command { session, sequence, unanswered, payload } => {
             let body = WireBody::Command {
                 session: session_out(*session),
@@ -98,7 +102,9 @@ pub fn encode_request(request: &Request) -> Bytes {
 pub fn decode_request(frame: &Bytes) -> Result<Request, WireError> {
     let (header, mut values) = decode::<RequestHeader>(frame)?;
     let body = match header.body {
-        WireBody::Open { nonce } => RequestBody::Open { nonce },
+        WireBody::Open { client, count } => {
+            RequestBody::Open { opening: Opening { client: ClientId::new(client), count } }
+        }
         WireBody::Command { session, sequence, unanswered, len } => RequestBody::Command {
             session: session_in(&session)?,
             sequence: Sequence(sequence),
@@ -182,6 +188,7 @@ fn refusal_out(refusal: &Refusal) -> WireRefusal {
             let len = u32::try_from(reason.len());
             WireRefusal::Invalid { len: len.expect("reasons are bounded") }
         }
+        Refusal::ReplyTooLong => WireRefusal::ReplyTooLong,
     }
 }
 
@@ -198,6 +205,7 @@ fn refusal_in(refusal: &WireRefusal) -> Refusal {
         WireRefusal::PipelineFull => Refusal::PipelineFull,
         WireRefusal::ReplyLost => Refusal::ReplyLost,
         WireRefusal::Invalid { .. } => Refusal::Invalid(String::new()),
+        WireRefusal::ReplyTooLong => Refusal::ReplyTooLong,
     }
 }
 

@@ -44,6 +44,7 @@ struct Beat {
     hears: Vec<u16>,
     priority: u8,
     checkpoint: Option<(u64, u64)>,
+    applied: (u64, u64),
 }
 
 /// Encodes a message.
@@ -232,15 +233,13 @@ fn beat_out(beat: &Heartbeat) -> Beat {
         chosen: beat.chosen.number(),
         hears: beat.hears.iter().map(|node| node.number()).collect(),
         priority: beat.priority,
-        checkpoint: beat.checkpoint.map(|held| (held.slot.number(), held.digest)),
+        checkpoint: beat.checkpoint.map(checkpoint_out),
+        applied: checkpoint_out(beat.applied),
     }
 }
 
 fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
-    let checkpoint = match beat.checkpoint {
-        Some((slot, digest)) => Some(Checkpoint { slot: slot_in(slot)?, digest }),
-        None => None,
-    };
+    let checkpoint = beat.checkpoint.map(checkpoint_in).transpose()?;
     Ok(Heartbeat {
         incarnation: beat.incarnation,
         promised: beat.promised.into(),
@@ -251,5 +250,14 @@ fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
         hears: beat.hears.into_iter().map(NodeId::new).collect(),
         priority: beat.priority,
         checkpoint,
+        applied: checkpoint_in(beat.applied)?,
     })
+}
+
+const fn checkpoint_out(held: Checkpoint) -> (u64, u64) {
+    (held.slot.number(), held.digest)
+}
+
+fn checkpoint_in((slot, digest): (u64, u64)) -> Result<Checkpoint, WireError> {
+    Ok(Checkpoint { slot: slot_in(slot)?, digest })
 }

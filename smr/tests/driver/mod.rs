@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use synod_paxos::{Brand, Configuration, NodeId, To};
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
-use synod_smr::command::{fingerprint, mix};
+use synod_smr::command::{ClientId, fingerprint, mix};
 use synod_smr::wire::peer::{decode_message, encode_message};
 use synod_smr::{
     Batch, Config, Connection, Effects, Input, Invalid, Message, Principal, Record, Recovering,
@@ -130,7 +130,8 @@ impl Cluster {
             cluster.start(place);
         }
         for number in 0..4 {
-            let client = Client::new(cluster.ids.clone(), number, number << 40);
+            let client =
+                Client::new(cluster.ids.clone(), ClientId::new(number.into()), number << 40);
             let client = TestClient { client, wake: None, open: None, next: number << 32 };
             cluster.clients.push(client);
         }

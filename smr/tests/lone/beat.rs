@@ -1,10 +1,13 @@
 //! The heartbeat of a peer, for tests of a lone replica.
 
 use synod_paxos::{Ballot, NodeId, Slot};
-use synod_smr::message::Heartbeat;
+use synod_smr::message::{Checkpoint, Heartbeat};
 
 /// The replica that is fed by hand; its peers hear it.
 pub(crate) const ME: NodeId = NodeId::new(1);
+
+/// The state of a peer at a slot that no test reaches, so that it is compared with none.
+pub(crate) const FAR: Checkpoint = Checkpoint { slot: Slot::new(1 << 40), digest: 0 };
 
 /// Returns what a discontent peer says that follows nobody and knows so many slots to be chosen.
 pub(crate) fn beat(chosen: u64) -> Heartbeat {
@@ -18,5 +21,6 @@ pub(crate) fn beat(chosen: u64) -> Heartbeat {
         hears: vec![ME],
         priority: 0,
         checkpoint: None,
+        applied: FAR,
     }
 }

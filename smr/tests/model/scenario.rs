@@ -11,7 +11,7 @@ use bytes::Bytes;
 use stateright::{Model, Property};
 use std::collections::BTreeMap;
 use synod_paxos::{Configuration, Decree, NodeId, Slot};
-use synod_smr::command::{Sequence, SessionId, fingerprint};
+use synod_smr::command::{ClientId, Opening, Sequence, SessionId, fingerprint};
 use synod_smr::{
     CommandBatch, Connection, Input, Principal, Refusal, Request, RequestBody, RequestId, Response,
 };
@@ -81,7 +81,7 @@ impl Scenario {
         let mut world = World::new(self.nodes, &self.voters, self.crashes);
         world.campaign(0);
         world.calm();
-        world.ask(0, request(0, RequestBody::Open { nonce: 0 }));
+        world.ask(0, request(0, RequestBody::Open { opening: Opening::first(ClientId::new(0)) }));
         world.calm();
         let mut replies = world.ask(0, request(0, write(FIRST)));
         replies.extend(world.calm());

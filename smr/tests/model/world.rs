@@ -9,7 +9,7 @@ use crate::node::{Node, Reply, Said, id};
 use crate::shared::Shared;
 use synod_paxos::multi::leader::Leader;
 use synod_paxos::{Ballot, Bound, Configuration, Free, Message as Paxos, Slot, To};
-use synod_smr::message::Heartbeat;
+use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::{CommandBatch, Input, Message, Timer};
 
 /// Ticks until a node may campaign or raise its ballot again; even, so that resends keep their
@@ -292,6 +292,8 @@ fn beat(peer: usize, place: usize, promised: Ballot) -> Input {
         hears: vec![id(place)],
         priority: 0,
         checkpoint: None,
+        // A slot that nobody reaches: the states themselves are compared by a property.
+        applied: Checkpoint { slot: Slot::new(1 << 40), digest: 0 },
     };
     Input::Message { from: id(peer), message: Message::Heartbeat(beat) }
 }

@@ -10,7 +10,7 @@ use synod_paxos::{NodeId, Record};
 
 use super::Invariant;
 use crate::step::Step;
-use crate::storage::Found;
+use crate::journal_thread::Found;
 
 /// Looks at sizes.
 #[derive(Default)]

@@ -1,4 +1,5 @@
-//! StateEquality: replicas that applied equally many slots have equal digests and sessions.
+//! StateEquality: replicas that applied equally many slots are equal: machine, sessions with the
+//! replies that they keep, and decrees, all of which the digest covers.
 
 use std::collections::BTreeMap;
 

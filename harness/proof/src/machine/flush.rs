@@ -48,6 +48,9 @@ impl Machine {
                     replies: brought.replies,
                 };
                 court.on_step(&step, sky);
+                for difference in brought.differences {
+                    court.object("halt", format!("node {node}: {difference}"));
+                }
                 for (to, message) in brought.sent {
                     let receivers = match to {
                         To::Node(node) => std::slice::from_ref(node),

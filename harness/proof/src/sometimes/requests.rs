@@ -8,6 +8,7 @@ use synod_smr::{Connection, Message, Refusal, RequestId, Response};
 
 use super::lookout::{View, place};
 use super::{Point, Sightings};
+use crate::clients::is_trespass;
 use crate::step::{Cause, Kind, Step, Wanted};
 
 /// Who looks at requests.
@@ -44,6 +45,8 @@ impl Requests {
         let desk = &mut self.desks[place(step.node)];
         match step.cause {
             Cause::Start => *desk = Desk::default(),
+            // The points are of what clients meet who mind their own sessions.
+            Cause::Request(_, _, id) if is_trespass(id) => {}
             Cause::Request(wanted, connection, id) => {
                 let ballot = step.before.leads;
                 let asked = Asked { wanted, connection, id, ballot };
@@ -64,7 +67,8 @@ impl Requests {
         for (_, message) in step.sent {
             on_sent(step, message, seen);
         }
-        for (count, (connection, id, response)) in step.replies.iter().enumerate() {
+        let own = step.replies.iter().filter(|(_, id, _)| !is_trespass(*id));
+        for (count, (connection, id, response)) in own.enumerate() {
             let asked = self.desks[place(step.node)].take(*connection, *id);
             self.on_reply(step, asked, *connection, response, seen);
             let twice = step.replies[..count].iter().any(|(other, ..)| other == connection);
@@ -159,6 +163,7 @@ fn on_refusal(step: &Step<'_>, wanted: Option<Wanted>, refusal: &Refusal, seen: 
         | Refusal::SequenceReused
         | Refusal::PipelineFull
         | Refusal::ReplyLost
+        | Refusal::ReplyTooLong
         | Refusal::Invalid(_) => {}
     }
 }

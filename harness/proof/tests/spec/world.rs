@@ -10,8 +10,8 @@ use synod_paxos::{
     Slot, To,
 };
 use synod_proof::spec::conformance::{Breach, Conformance};
-use synod_smr::command::{Command, CommandBatch};
-use synod_smr::message::Heartbeat;
+use synod_smr::command::{ClientId, Command, CommandBatch, Opening};
+use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::{Message, Principal, Record};
 
 /// What a conformance is told.
@@ -50,7 +50,8 @@ pub(crate) fn value(number: u64) -> Decree<CommandBatch> {
 }
 
 fn batch(number: u64) -> CommandBatch {
-    CommandBatch::encode(&[Command::Open { principal: Principal::of_name("me"), nonce: number }])
+    let opening = Opening { client: ClientId::new(0), count: number };
+    CommandBatch::encode(&[Command::Open { principal: Principal::of_name("me"), opening }])
 }
 
 struct Node {
@@ -215,6 +216,7 @@ impl World {
             hears: Vec::new(),
             priority: 0,
             checkpoint: None,
+            applied: Checkpoint { slot: Slot::new(1 << 40), digest: 0 },
         };
         self.send(node, To::Peers, Message::Heartbeat(beat));
     }

@@ -1,0 +1,84 @@
+//! Shares: how much of the table each principal has, and who has most.
+//!
+//! It leaves to the table who is evicted. The claim kept true: the sums are those of the sessions.
+
+use crate::command::Principal;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What every principal has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Shares {
+    of: BTreeMap<Principal, Share>,
+    by_sessions: BTreeSet<(usize, Principal)>,
+    by_bytes: BTreeSet<(usize, Principal)>,
+    bytes: usize,
+}
+
+/// What one principal has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Share {
+    pub(super) sessions: usize,
+    pub(super) bytes: usize,
+}
+
+impl Shares {
+    pub(super) fn add_session(&mut self, principal: Principal, bytes: usize) {
+        self.change(principal, |share| {
+            share.sessions += 1;
+            share.bytes += bytes;
+        });
+    }
+
+    pub(super) fn remove_session(&mut self, principal: Principal, bytes: usize) {
+        self.change(principal, |share| {
+            share.sessions -= 1;
+            share.bytes -= bytes;
+        });
+    }
+
+    /// Takes note that a session of `principal` went from `before` bytes to `after`.
+    pub(super) fn resize(&mut self, principal: Principal, before: usize, after: usize) {
+        if before != after {
+            self.change(principal, |share| share.bytes = share.bytes - before + after);
+        }
+    }
+
+    pub(super) fn of(&self, principal: Principal) -> Share {
+        self.of.get(&principal).copied().unwrap_or_default()
+    }
+
+    /// Returns the bytes of all.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Returns who has the most sessions.
+    pub(super) fn with_most_sessions(&self) -> Option<Principal> {
+        self.by_sessions.last().map(|(_, principal)| *principal)
+    }
+
+    /// Returns who has the most bytes.
+    pub(super) fn with_most_bytes(&self) -> Option<Principal> {
+        self.by_bytes.last().map(|(_, principal)| *principal)
+    }
+
+    fn change(&mut self, principal: Principal, change: impl FnOnce(&mut Share)) {
+        let before = self.of(principal);
+        let mut after = before;
+        change(&mut after);
+        self.bytes = self.bytes - before.bytes + after.bytes;
+        if before.sessions != after.sessions {
+            self.by_sessions.remove(&(before.sessions, principal));
+            self.by_sessions.insert((after.sessions, principal));
+        }
+        self.by_bytes.remove(&(before.bytes, principal));
+        self.by_bytes.insert((after.bytes, principal));
+        self.of.insert(principal, after);
+        if after.sessions == 0 {
+            assert_eq!(after.bytes, 0, "who has no session has no bytes");
+            self.of.remove(&principal);
+            self.by_sessions.remove(&(0, principal));
+            self.by_bytes.remove(&(0, principal));
+        }
+    }
+}
