@@ -11,7 +11,9 @@ use synod_clock::Moment;
 use synod_host::journal::{Commit, Committer, Options, SimDisk};
 use synod_host::{Event, Host, Opened, Output, RecoveryError, Settings, Ticket};
 use synod_paxos::{Ballot, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot};
-use synod_smr::command::{Command, CommandBatch, Principal, Sequence, SessionId};
+use synod_smr::command::{
+    ClientId, Command, CommandBatch, Opening, Principal, Sequence, SessionId,
+};
 use synod_smr::wire::peer::{decode_message, encode_message};
 use synod_smr::{Config, Invalid, Lane, Message, StateMachine};
 
@@ -177,8 +179,9 @@ impl Rig {
 }
 
 /// A short decree.
-pub(crate) fn small(nonce: u64) -> Decree<CommandBatch> {
-    let open = Command::Open { principal: Principal::of_name("alice"), nonce };
+pub(crate) fn small(client: u128) -> Decree<CommandBatch> {
+    let opening = Opening::first(ClientId::new(client));
+    let open = Command::Open { principal: Principal::of_name("alice"), opening };
     Decree::Value(CommandBatch::encode(&[open]))
 }
 
