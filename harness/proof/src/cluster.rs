@@ -8,17 +8,19 @@ use std::collections::BTreeSet;
 use synod_harness::fault::NodeId as Place;
 use synod_harness::history::Request;
 use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, System, Violation};
-use synod_paxos::{Configuration, NodeId};
+use synod_paxos::NodeId;
 use synod_smr::{Replica, Status};
 
 use crate::clients::{Outcomes, SimClient, principal_of};
 use crate::court::Court;
 use crate::machine::{Machine, Parcel, Sky, Token};
 use crate::store::Store;
+use crate::tuning::Tuning;
 
 /// A cluster with its clients.
 pub struct Cluster {
     machines: Vec<Machine>,
+    tuning: Tuning,
     clients: Vec<SimClient>,
     /// Who judges.
     pub court: Court,
@@ -36,18 +38,17 @@ impl Cluster {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         let nodes: Vec<NodeId> = (1..=plan.nodes).map(NodeId::new).collect();
-        let voters = Configuration::majority(nodes.iter().copied());
-        let voters = voters.expect("a plan has from one to seven nodes");
+        let tuning = Tuning::draw(plan);
         let machine = |node: &NodeId| {
             let seed = plan.seed.0.wrapping_mul(1_000).wrapping_add(u64::from(node.number()));
-            Machine::new(*node, &nodes, seed, plan.sync_us)
+            Machine::new(*node, &tuning, seed, plan.sync_us)
         };
-        let client =
-            |number| SimClient::new(number, &nodes, plan.seed, plan.rest_ms.0, plan.timeout_ms.0);
+        let client = |number| SimClient::new(number, &nodes, plan, tuning.padding_max);
         Self {
             machines: nodes.iter().map(machine).collect(),
             clients: (0..plan.clients).map(client).collect(),
-            court: Court::new(&voters),
+            court: Court::new(&tuning.voters),
+            tuning: tuning.clone(),
             calls: 0,
             keys: BTreeSet::new(),
         }
@@ -55,8 +56,7 @@ impl Cluster {
 
     /// Has the story of the run written; to be asked for before any node starts.
     pub fn keep_story(&mut self) {
-        let voters = Configuration::majority(self.machines.iter().map(Machine::node));
-        self.court.keep_story(voters.expect("a plan has from one to seven nodes"));
+        self.court.keep_story(&self.tuning);
     }
 
     /// Lets every client begin its first operation.

@@ -16,9 +16,6 @@ use synod_smr::Record;
 use synod_smr::command::fingerprint;
 use synod_smr::wire::record::{JournalRecord, decode_record};
 
-/// The segments are small, so that a minute sees several.
-pub const SEGMENT_BYTES: u64 = 64 << 10;
-
 /// Why a node's storage cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -86,12 +83,13 @@ pub struct JournalThread {
     in_flight_bytes: u64,
     /// Bytes of commits that this life has appended.
     appended: u64,
+    segment_bytes: u64,
 }
 
 impl JournalThread {
     /// Takes the journal of a life over.
     #[must_use]
-    pub fn new(journal: Journal<SimDisk>, now: Micros) -> Self {
+    pub fn new(journal: Journal<SimDisk>, segment_bytes: u64, now: Micros) -> Self {
         let reader = journal.reader();
         let committer = Committer::new(journal);
         let room = committer.room();
@@ -106,6 +104,7 @@ impl JournalThread {
             room,
             in_flight_bytes: 0,
             appended: 0,
+            segment_bytes,
         }
     }
 
@@ -130,7 +129,7 @@ impl JournalThread {
     /// Tells whether this life appended more than one segment can hold.
     #[must_use]
     pub fn has_turned(&self) -> bool {
-        self.appended > SEGMENT_BYTES
+        self.appended > self.segment_bytes
     }
 
     /// Says what is under way, in a life that has so many batches in flight.

@@ -19,3 +19,4 @@ pub mod step;
 pub mod store;
 pub mod story;
 pub mod trial;
+pub mod tuning;

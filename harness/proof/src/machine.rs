@@ -19,20 +19,19 @@ use synod_clock::Moment;
 use synod_harness::fault::NodeId as Place;
 use synod_harness::sim::{Address, Crash, DiskFault, Micros, World};
 use synod_host::journal::{Options, SimDisk};
-use synod_host::{Event, Host, OldDecrees, Settings};
-use synod_paxos::{Brand, Configuration, NodeId};
+use synod_host::{Event, Host, OldDecrees};
+use synod_paxos::{Brand, NodeId};
 use synod_smr::wire::client::decode_request;
 use synod_smr::wire::peer::decode_message;
 use synod_smr::{Config, Connection, Replica, Timer};
 
 use crate::clients;
 use crate::court::Court;
-use crate::journal_thread::{
-    Found, JournalThread, SEGMENT_BYTES, StorageError, Unsynced, Vouched, is_damage,
-};
+use crate::journal_thread::{Found, JournalThread, StorageError, Unsynced, Vouched, is_damage};
 use crate::sometimes::{End, Point};
 use crate::step::{Cause, Kind, Stance, Wanted};
 use crate::store::Store;
+use crate::tuning::Tuning;
 use faults::is_failure;
 
 /// What travels: bytes as the wire has them, and from which life of their sender they come.
@@ -74,6 +73,7 @@ pub type Sky = World<Parcel, Token>;
 pub struct Machine {
     node: NodeId,
     nodes: Vec<NodeId>,
+    tuning: Tuning,
     disk: SimDisk,
     process: Option<Process>,
     vouched: Vouched,
@@ -111,10 +111,11 @@ struct Process {
 impl Machine {
     /// Makes a machine with an empty disk.
     #[must_use]
-    pub fn new(node: NodeId, nodes: &[NodeId], seed: u64, sync_us: u64) -> Self {
+    pub fn new(node: NodeId, tuning: &Tuning, seed: u64, sync_us: u64) -> Self {
         Self {
             node,
-            nodes: nodes.to_vec(),
+            nodes: tuning.voters.voters().to_vec(),
+            tuning: tuning.clone(),
             disk: SimDisk::new(seed),
             process: None,
             vouched: Vouched::default(),
@@ -158,15 +159,15 @@ impl Machine {
         });
         sky.note(mix_found(found.records.len(), found.cut_bytes));
         court.on_recovery(self.node, &found);
-        let voters = Configuration::majority(self.nodes.iter().copied());
-        let voters = voters.expect("a plan has from one to seven nodes");
-        let config = Config::lan(Brand { node: self.node, incarnation: 0 }, voters);
+        let voters = self.tuning.voters.clone();
+        let mut config = Config::lan(Brand { node: self.node, incarnation: 0 }, voters);
+        config.reads = self.tuning.reads;
         let seed = sky.chance().next_u64();
         let (host, journal) = opened.start(config, seed);
         let before = Stance::of(&host);
         self.process = Some(Process {
             host,
-            journal: JournalThread::new(journal, sky.now()),
+            journal: JournalThread::new(journal, self.tuning.segment_bytes, sky.now()),
             life,
             wake: None,
             wakes: 0,
@@ -185,18 +186,12 @@ impl Machine {
     ) -> Result<synod_host::Opened<Store, SimDisk>, StorageError> {
         let identity = synod_host::identity_of("simulation", self.node);
         let mut options = Options::new(identity.as_bytes());
-        options.segment_bytes = SEGMENT_BYTES;
+        options.segment_bytes = self.tuning.segment_bytes;
         let (disk, path) = (self.disk.clone(), Path::new("journal"));
-        let opened = synod_host::open(
-            disk,
-            path,
-            &options,
-            Store::default(),
-            &settings(),
-            |bytes, record| {
-                found.take(bytes, record);
-            },
-        )?;
+        let (settings, store) = (self.tuning.settings, Store::default());
+        let opened = synod_host::open(disk, path, &options, store, &settings, |bytes, record| {
+            found.take(bytes, record);
+        })?;
         found.cut_bytes = opened.cut_bytes;
         self.vouched.settle(found)?;
         Ok(opened)
@@ -427,16 +422,6 @@ impl Machine {
     }
 }
 
-/// The bounds of a host whose segments are small.
-fn settings() -> Settings {
-    Settings {
-        commit_bytes: COMMIT_BYTES,
-        full_below_bytes: FULL_BELOW_BYTES,
-        fine_above_bytes: FINE_ABOVE_BYTES,
-        ..Settings::default()
-    }
-}
-
 fn words_of(panic: &dyn Any) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
@@ -453,15 +438,6 @@ fn end_of(error: &StorageError) -> End {
 fn mix_found(records: usize, cut_bytes: u64) -> u64 {
     synod_smr::command::mix(records as u64 ^ (cut_bytes << 32))
 }
-
-/// A batch of more bytes is cut into several commits.
-const COMMIT_BYTES: u64 = 8 << 10;
-
-/// With less room for work than this the disk counts as full.
-const FULL_BELOW_BYTES: u64 = 12 << 10;
-
-/// With more room than this a full disk counts as fine again.
-const FINE_ABOVE_BYTES: u64 = 16 << 10;
 
 /// A clock that gains this much beyond twice the true time has jumped.
 const JUMP: Duration = Duration::from_millis(50);

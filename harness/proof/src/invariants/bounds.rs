@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use synod_paxos::{NodeId, Record};
 
 use super::Invariant;
-use crate::step::Step;
 use crate::journal_thread::Found;
+use crate::step::Step;
 
 /// Looks at sizes.
 #[derive(Default)]

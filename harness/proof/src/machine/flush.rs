@@ -84,6 +84,9 @@ impl Machine {
         {
             match output {
                 Output::Commit(commit) => {
+                    if commit.ticket.records().is_empty() {
+                        court.lookout.see(Point::CommitSplit);
+                    }
                     if process.journal.submit(commit, &mut self.vouched) {
                         self.begin_sync(sky);
                     } else {
@@ -103,7 +106,8 @@ impl Machine {
                     let length = bytes.len();
                     let parcel = Parcel { life: 0, number: 0, bytes };
                     sky.send(address, Address::Client(client), parcel, length);
-                    sky.after(address, Token::Wrote(connection, length), WRITTEN_AFTER);
+                    let after = Micros(sky.chance().between(1, self.tuning.written_us));
+                    sky.after(address, Token::Wrote(connection, length), after);
                 }
                 Output::Close { connection, reason } => {
                     court.object("wire", format!("client {} is closed: {reason}", connection.0));
@@ -171,6 +175,3 @@ const SYNC_US_MIN: u64 = 50;
 
 /// The longest read of old decrees.
 const READ_US_MAX: u64 = 5_000;
-
-/// How long the transport takes to write a reply.
-const WRITTEN_AFTER: Micros = Micros(100);

@@ -84,7 +84,7 @@ impl Lookout {
         self.elections.on_step(step, &self.view, sightings);
         self.slots.on_step(step, &self.view, sightings);
         self.requests.on_step(step, &self.view, sightings);
-        Machines::on_step(step, sightings);
+        Machines::on_step(step, &self.view, sightings);
         self.links.on_step(step, &self.view, sightings);
         self.view.on_step(step);
     }

@@ -57,11 +57,14 @@ impl Machines {
         seen.see_if(restarts && few, Point::StartAmongFew);
     }
 
-    pub(super) fn on_step(step: &Step<'_>, seen: &mut Sightings) {
+    pub(super) fn on_step(step: &Step<'_>, view: &View, seen: &mut Sightings) {
         seen.see_if(step.records.len() > LONG_BATCH, Point::LongBatch);
         match (step.before.disk, step.after.disk) {
             (Disk::Fine, Disk::Full) => {
                 seen.see_if(step.before.leads.is_some(), Point::LeaderLosesRoom);
+                let mut others = view.others(step.node).peekable();
+                let alone = others.peek().is_some() && others.all(|one| one.disk == Disk::Fine);
+                seen.see_if(alone, Point::FullAlone);
             }
             (Disk::Full, Disk::Fine) => seen.see(Point::RoomAgain),
             (Disk::Fine, Disk::Fine) | (Disk::Full, Disk::Full) => {}

@@ -157,12 +157,12 @@ fn on_refusal(step: &Step<'_>, wanted: Option<Wanted>, refusal: &Refusal, seen: 
             seen.see_if(late && wanted == Some(Wanted::Command), Point::CommandUnproposed);
         }
         Refusal::DiskFull => seen.see(Point::DiskFullRefused),
-        Refusal::Overloaded { .. }
-        | Refusal::SessionExpired
-        | Refusal::SequenceStale
+        Refusal::Overloaded { .. } => seen.see(Point::OverloadedRefused),
+        Refusal::SessionExpired => seen.see(Point::SessionExpiredRefused),
+        Refusal::ReplyLost => seen.see(Point::ReplyLostRefused),
+        Refusal::SequenceStale
         | Refusal::SequenceReused
         | Refusal::PipelineFull
-        | Refusal::ReplyLost
         | Refusal::ReplyTooLong
         | Refusal::Invalid(_) => {}
     }

@@ -16,6 +16,7 @@ use synod_smr::{Config, Message, Record};
 
 use super::{Act, Content, Parcel};
 use crate::step::Step;
+use synod_paxos::multi::limits::Limits;
 
 /// The core, its effects, and its batches on their way to the disk.
 #[derive(Clone)]
@@ -32,9 +33,9 @@ pub(super) struct Shadow {
 impl Shadow {
     /// Makes the core that these records lead to.
     pub(super) fn recover(
-        node: NodeId,
-        life: u64,
+        (node, life): (NodeId, u64),
         voters: Configuration,
+        limits: Limits,
         records: &[Record],
     ) -> Self {
         let brand = Brand { node, incarnation: life };
@@ -44,7 +45,7 @@ impl Shadow {
         }
         let window = Config::lan(brand, voters.clone()).alpha;
         Self {
-            core: recovery.finish(brand, voters, window),
+            core: recovery.finish(brand, voters, window).with_limits(limits),
             effects: Effects::new(brand),
             in_flight: VecDeque::new(),
             durable: records.len(),
