@@ -58,6 +58,15 @@ impl MultiPaxos {
         state.learned.iter().all(|((_, s), d)| is_chosen(*s, *d))
     }
 
+    /// `ReadBackIsChosen`.
+    #[must_use]
+    pub fn read_back_is_chosen(&self, state: &State) -> bool {
+        let chosen = self.chosen(state);
+        let is_chosen = |s: Slot, d: Decree| chosen.iter().any(|w| (w.0, w.2) == (s, d));
+        let mut places = state.learned.keys();
+        places.all(|(c, s)| self.read_back(state, *c, *s).iter().all(|d| is_chosen(*s, *d)))
+    }
+
     /// `PromiseMonotonic`, for one step.
     #[must_use]
     pub fn promise_monotonic(&self, before: &State, after: &State) -> bool {
