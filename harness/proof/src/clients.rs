@@ -11,7 +11,9 @@ use synod_harness::workload::Workload;
 use synod_paxos::NodeId;
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
 use synod_smr::wire::client::{decode_response, encode_request};
-use synod_smr::{ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response};
+use synod_smr::{
+    ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
+};
 
 use crate::court::Court;
 use crate::host::{Parcel, Sky, Token};
