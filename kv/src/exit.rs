@@ -26,6 +26,12 @@ impl Exit {
         Self { code: 1, reason: None }
     }
 
+    /// The answer is no, and the reason must be seen.
+    #[must_use]
+    pub fn differs(reason: impl Display) -> Self {
+        Self::with(1, reason)
+    }
+
     /// The command line or a value on it is wrong.
     #[must_use]
     pub fn usage(reason: impl Display) -> Self {

@@ -132,10 +132,12 @@ fn bench_line(m: &Measurement) -> String {
 async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
     let target = Target::open(&args.target)?;
     let mut exit = Exit::done();
+    let mut found = Vec::new();
     for node in target.config.nodes.keys() {
         let status = target.client.status(NodeId::new(*node), target.config.timeout).await;
-        if status.is_none() {
-            exit = Exit::no();
+        match status {
+            Some(status) => found.push(status),
+            None => exit = Exit::no(),
         }
         let line = match (&status, args.json) {
             (Some(status), true) => status_value(status).to_string() + "\n",
@@ -147,7 +149,22 @@ async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
         };
         say(line.as_bytes())?;
     }
-    Ok(exit)
+    match difference(&found) {
+        Some((one, other)) => Err(Exit::differs(format!(
+            "nodes {} and {} differ: both applied {}, one state has digest {:016x}, the other \
+             {:016x}; stop the node that stands alone and keep its data folder",
+            one.node, other.node, one.applied, one.digest, other.digest
+        ))),
+        None => Ok(exit),
+    }
+}
+
+/// Returns two nodes that applied the same slots and are in different states.
+fn difference(found: &[Status]) -> Option<(&Status, &Status)> {
+    found.iter().enumerate().find_map(|(place, one)| {
+        let differs = |other: &&Status| other.applied == one.applied && other.digest != one.digest;
+        found[..place].iter().find(differs).map(|other| (other, one))
+    })
 }
 
 fn status_line(status: &Status) -> String {
@@ -269,4 +286,34 @@ fn log_to_stderr(log: &LogConfig) {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_node::{Ballot, Slot};
+
+    use super::*;
+
+    fn status(node: u16, applied: u64, digest: u64) -> Status {
+        Status {
+            node: NodeId::new(node),
+            incarnation: 1,
+            promised: Ballot::ZERO,
+            leads: None,
+            follows: None,
+            content: true,
+            chosen: Slot::new(applied),
+            applied: Slot::new(applied),
+            digest,
+            sessions: 0,
+        }
+    }
+
+    #[test]
+    fn two_states_after_the_same_slots_are_a_difference() {
+        let equal = [status(1, 7, 5), status(2, 8, 6), status(3, 7, 5)];
+        assert_eq!(difference(&equal), None, "who lags is no suspect");
+        let found = [status(1, 7, 5), status(2, 8, 6), status(3, 7, 4)];
+        assert_eq!(difference(&found), Some((&found[0], &found[2])));
+    }
 }

@@ -8,7 +8,8 @@ use synod_smr::command::{ClientId, Command, Opening, Sequence, SessionId};
 use synod_smr::executor::Executor;
 use synod_smr::session::{KEPT_REPLY_BYTES_MAX, PIPELINE_MAX};
 use synod_smr::{
-    CommandBatch, Invalid, Principal, REPLY_BYTES_MAX, Refusal, Response, StateMachine,
+    CommandBatch, Invalid, Principal, REPLY_BYTES_MAX, Refusal, Response, SessionLimits,
+    StateMachine,
 };
 
 /// Adds the first byte of a command to a sum; the reply is as long as the second byte says.
@@ -185,4 +186,21 @@ fn the_digest_covers_sessions_and_the_replies_that_they_keep() {
     assert_ne!(digest(&other), replied, "another reply is another table");
     assert_eq!(digest(&World::new()), opened);
     assert_ne!(Executor::new(Sum::default()).sessions().digest(), opened);
+}
+
+#[test]
+fn states_that_differ_in_their_sessions_alone_are_told_apart() {
+    let lone = SessionLimits { sessions: 1, ..SessionLimits::default() };
+    let state = |limits| {
+        let mut executor = Executor::with_limits(Sum::default(), limits);
+        for number in 1..=2 {
+            let opening = Opening::first(ClientId::new(number));
+            executor.apply(&decree(Command::Open { principal: alice(), opening }), |_, _| {});
+        }
+        executor
+    };
+    let (one, both) = (state(lone), state(SessionLimits::default()));
+    assert_eq!((one.sessions().len(), both.sessions().len()), (1, 2));
+    assert_eq!((one.applied(), one.chain()), (both.applied(), both.chain()));
+    assert_ne!(one.digest(), both.digest());
 }

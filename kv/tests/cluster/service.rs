@@ -170,8 +170,8 @@ fn the_bridge_speaks_line_json() {
     check(r#"{"id":4,"client":2,"f":"cas","key":"k","value":["4","6"]}"#, "ok", false.into());
     check(r#"{"id":5,"client":2,"f":"cas","key":"k","value":["5","6"]}"#, "ok", true.into());
     check(r#"{"id":6,"client":1,"f":"add","key":"k","value":"2"}"#, "ok", "8".into());
-    check(r#"{"id":7,"client":1,"f":"append","key":"k","value":"x"}"#, "ok", ().into());
-    check(r#"{"id":8,"client":1,"f":"delete","key":"k"}"#, "ok", ().into());
+    check(r#"{"id":7,"client":1,"f":"append","key":"k","value":"x"}"#, "ok", "2".into());
+    check(r#"{"id":8,"client":1,"f":"delete","key":"k"}"#, "ok", true.into());
     check("{", "fail", ().into());
     let status = ask(r#"{"id":9,"f":"status","node":2,"timeout_ms":9000}"#);
     assert_eq!(status["value"]["node"], 2, "{status}");
