@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use synod_journal::{Commit, Completion, IN_FLIGHT_MAX, Lsn, Records};
 use synod_paxos::{Ballot, Slot, Synced};
-use synod_smr::wire::record::encode_replica_record;
+use synod_smr::wire::record::{JournalRecord, encode_record, encode_replica_record};
 use synod_smr::{Batch, Record};
 
 use crate::hard_state::Life;
@@ -57,8 +57,8 @@ impl Commits {
     }
 
     /// Tells whether nothing is under way.
-    pub(crate) const fn is_idle(&self) -> bool {
-        self.batches == 0
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.waiting.is_empty()
     }
 
     /// Counts the batches that are not durable.
@@ -69,6 +69,13 @@ impl Commits {
     /// Returns what the commits take on the disk that wait for a place.
     pub(crate) fn waiting_bytes(&self) -> u64 {
         self.waiting.iter().map(|commit| commit.records.frame_bytes()).sum()
+    }
+
+    /// Writes what the host itself remembers, in a commit of its own. Nobody waits for it.
+    pub(crate) fn note(&mut self, notes: impl Iterator<Item = JournalRecord>) {
+        let mut records = self.spare.pop().unwrap_or_default();
+        notes.for_each(|note| records.push(&encode_record(&note)));
+        self.put(records, Ticket(None));
     }
 
     /// Cuts a batch into as many commits as it needs.

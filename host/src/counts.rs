@@ -9,6 +9,8 @@ pub struct Counts {
     pub steps: u64,
     /// Frames and datagrams of peers that were no message.
     pub malformed_peer: u64,
+    /// Messages of peers of whose present life nothing is known yet, or that are refused.
+    pub unheard: u64,
     /// Frames of clients that were no request.
     pub malformed_client: u64,
     /// Messages for peers, one for each receiver.

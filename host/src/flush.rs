@@ -45,7 +45,7 @@ impl<M: StateMachine> Host<M> {
         for difference in &differences {
             tracing::error!(difference, "two nodes are in different states");
         }
-        if self.effects.halt().is_some() {
+        if self.halted().is_some() {
             return;
         }
         self.set_timers(now);
@@ -78,6 +78,9 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn write(&mut self, batch: Option<synod_smr::Batch>) {
+        if self.peers.has_unwritten() && (batch.is_some() || self.commits.has_place()) {
+            self.commits.note(self.peers.take_unwritten());
+        }
         match batch {
             Some(batch) => {
                 self.counts.batches += 1;

@@ -5,12 +5,13 @@
 //! comes from the replica's outbox, which holds claims back until the proof of a sync has come in
 //! as an event of its own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use synod_clock::Moment;
 use synod_paxos::{NodeId, To};
+use synod_smr::message::{Folder, Heartbeat, Life};
 use synod_smr::wire::client::decode_request;
 use synod_smr::wire::peer::decode_message;
 use synod_smr::{
@@ -23,6 +24,7 @@ use crate::commits::{Commits, Committed};
 use crate::counts::Counts;
 use crate::event::{Event, Output};
 use crate::old_decrees::OldDecrees;
+use crate::peers::{self, Hearing, Peers};
 use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
@@ -39,8 +41,11 @@ pub struct Host<M> {
     pub(crate) effects: Effects,
     pub(crate) settings: Settings,
     pub(crate) clients: Clients,
-    /// The latest life that is known of each peer.
-    pub(crate) lives: BTreeMap<NodeId, u64>,
+    /// The journal of this node, and which start of it this is.
+    pub(crate) mine: (Folder, u64),
+    pub(crate) peers: Peers,
+    /// Why a peer refuses this node, if one does for good reason.
+    pub(crate) refused: Option<String>,
     pub(crate) commits: Commits,
     pub(crate) room: DiskRoom,
     pub(crate) slots: SlotIndex,
@@ -123,7 +128,7 @@ impl<M: StateMachine> Host<M> {
     /// Returns why the replica must not go on, if it must not. Nothing leaves it then.
     #[must_use]
     pub fn halted(&self) -> Option<&str> {
-        self.effects.halt()
+        self.refused.as_deref().or(self.effects.halt())
     }
 
     /// Tells whether a node that was asked to end has handed over, or has no more time to.
@@ -141,21 +146,69 @@ impl<M: StateMachine> Host<M> {
     fn on_peer_up(&mut self, peer: NodeId, life: u64) {
         tracing::info!(%peer, life, "link up");
         // What was said in an earlier life may be forgotten in this one.
-        if self.lives.insert(peer, life).is_some_and(|earlier| earlier != life) {
+        if self.peers.on_up(peer, life) {
             self.step(Input::LinkDown(peer));
         }
     }
 
     fn on_peer_frame(&mut self, from: NodeId, bytes: &Bytes) {
         match decode_message(bytes) {
-            Ok(message) => {
-                self.look_at_disk(bytes.len());
-                self.step(Input::Message { from, message });
-            }
+            Ok(message) => self.on_message(from, message, bytes.len()),
             Err(error) => {
                 self.counts.malformed_peer += 1;
                 tracing::warn!(peer = %from, %error, "a frame that is no message");
             }
+        }
+    }
+
+    fn on_message(&mut self, from: NodeId, message: Message, bytes: usize) {
+        let heard = match &message {
+            Message::Heartbeat(beat) => self.hear_beat(from, beat),
+            Message::Stranger(known) => {
+                self.on_stranger(from, known);
+                false
+            }
+            Message::Paxos(_)
+            | Message::Confirm { .. }
+            | Message::Confirmed { .. }
+            | Message::Fetch { .. }
+            | Message::Decrees { .. } => self.peers.hears(from),
+        };
+        if heard {
+            self.look_at_disk(bytes);
+            self.step(Input::Message { from, message });
+        } else {
+            self.counts.unheard += 1;
+        }
+    }
+
+    /// Judges whether the life that sent a heartbeat goes on from what is known of that peer.
+    fn hear_beat(&mut self, from: NodeId, beat: &Heartbeat) -> bool {
+        match self.peers.on_heartbeat(from, beat) {
+            Hearing::Granted => true,
+            Hearing::Dropped => false,
+            Hearing::Refused { known, again } => {
+                if !again {
+                    tracing::error!(
+                        peer = %from,
+                        known_journal = format!("{:032x}", known.folder.0),
+                        its_journal = format!("{:032x}", beat.folder.0),
+                        known_start = known.incarnation,
+                        its_start = beat.incarnation,
+                        "a stranger, or an older copy, comes under the name of a node, and is \
+                         refused: give the node the folder that it had last, or leave it off"
+                    );
+                }
+                self.sent.push((To::Node(from), Message::Stranger(known)));
+                false
+            }
+        }
+    }
+
+    /// Stops where a peer knows this node by what it does not have.
+    fn on_stranger(&mut self, by: NodeId, known: &Life) {
+        if self.refused.is_none() {
+            self.refused = peers::verdict(self.mine, by, known);
         }
     }
 

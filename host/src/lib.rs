@@ -19,6 +19,7 @@ mod flush;
 mod hard_state;
 mod host;
 mod old_decrees;
+mod peers;
 mod recovery;
 mod room;
 mod settings;

@@ -3,12 +3,13 @@
 //! The order is the claim: nothing leaves before the journal says, durably, that the node has begun
 //! another life. What can fail fails here, with a reason for the operator.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use synod_journal::{AppendError, Disk, Journal, OpenError, Options, Records, Room};
 use synod_paxos::{Ballot, NodeId};
+use synod_smr::message::Folder;
 use synod_smr::wire::record::{JournalRecord, decode_record, encode_record};
 use synod_smr::{Config, Effects, Recovering, StateMachine};
 
@@ -18,6 +19,7 @@ use crate::commits::{Commits, slot_of};
 use crate::counts::Counts;
 use crate::hard_state::Life;
 use crate::host::Host;
+use crate::peers::Peers;
 use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
@@ -55,6 +57,8 @@ pub struct Opened<M, D: Disk> {
     recovering: Recovering<M>,
     slots: SlotIndex,
     life: Life,
+    folder: Folder,
+    peers: Peers,
     settings: Settings,
 }
 
@@ -79,7 +83,8 @@ pub fn open<M: StateMachine, D: Disk>(
 ) -> Result<Opened<M, D>, RecoveryError> {
     let recovering = Recovering::bounded(machine, settings.replica, settings.sessions);
     let slots = SlotIndex::default();
-    let mut reading = Reading { recovering, slots, incarnation: 0, foreign: None, watch };
+    let peers = Peers::default();
+    let mut reading = Reading { recovering, slots, peers, incarnation: 0, foreign: None, watch };
     let (mut journal, found) = Journal::open(disk, path, options, |record| reading.take(record))?;
     let foreign = |reason| RecoveryError::ForeignRecord { path: path.to_owned(), reason };
     if let Some(reason) = reading.foreign {
@@ -103,9 +108,10 @@ pub fn open<M: StateMachine, D: Disk>(
         folder = %found.folder,
         "recovered from the journal"
     );
-    let Reading { recovering, slots, .. } = reading;
+    let Reading { recovering, slots, peers, .. } = reading;
+    let folder = Folder(u128::from_le_bytes(found.folder.to_bytes()));
     let (cut_bytes, settings) = (found.cut_bytes, *settings);
-    Ok(Opened { incarnation, cut_bytes, journal, recovering, slots, life, settings })
+    Ok(Opened { incarnation, cut_bytes, journal, recovering, slots, life, folder, peers, settings })
 }
 
 fn begin_life<D: Disk>(journal: &mut Journal<D>, life: Life) -> Result<(), AppendError> {
@@ -120,6 +126,7 @@ fn begin_life<D: Disk>(journal: &mut Journal<D>, life: Life) -> Result<(), Appen
 struct Reading<M, W> {
     recovering: Recovering<M>,
     slots: SlotIndex,
+    peers: Peers,
     incarnation: u64,
     /// Why a record could not be read; none is taken after it.
     foreign: Option<String>,
@@ -147,6 +154,7 @@ impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
                 }
                 self.recovering.on_record(replica);
             }
+            JournalRecord::Peer(peer, life) => self.peers.on_record(peer, life),
         }
     }
 }
@@ -159,11 +167,13 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
 
     /// Makes the host, and gives the journal to whoever writes it.
     ///
-    /// The incarnation in `config` is replaced by the one that was made durable, and its limits by
+    /// The incarnation in `config` is replaced by the one that was made durable, its folder by that
+    /// of the journal, and its limits by
     /// those of the settings. `seed` spreads the timers; it should differ between the nodes.
     pub fn start(self, mut config: Config, seed: u64) -> (Host<M>, Journal<D>) {
         config.brand.incarnation = self.incarnation;
         config.limits = self.settings.replica;
+        config.folder = self.folder;
         let me = config.brand.node;
         let members = config.voters.voters().to_vec();
         let mut effects = Effects::new(config.brand);
@@ -176,7 +186,9 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             effects,
             settings: self.settings,
             clients: Clients::default(),
-            lives: BTreeMap::new(),
+            mine: (self.folder, self.incarnation),
+            peers: self.peers,
+            refused: None,
             commits: Commits::new(self.life),
             room: DiskRoom::new(room),
             slots: self.slots,

@@ -9,11 +9,13 @@ use std::path::PathBuf;
 
 #[test]
 fn three_hosts_in_one_thread_answer() {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("three-hosts");
+    let name = format!("three-hosts-{}", std::process::id());
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     assert_eq!(three::ask(&folder, b"who is there").unwrap(), "who is there");
     // The second run goes on with the journals of the first.
     assert_eq!(three::ask(&folder, b"and now").unwrap(), "and now");
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

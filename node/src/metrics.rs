@@ -51,6 +51,7 @@ impl Reporter {
             steps = counts.steps,
             malformed_peer = counts.malformed_peer,
             malformed_client = counts.malformed_client,
+            unheard = counts.unheard,
             messages_out = counts.messages_out,
             messages_dropped = self.messages_dropped,
             requests = counts.requests,

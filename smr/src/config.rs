@@ -3,6 +3,7 @@
 //! Time is counted in heartbeats: a tick is one heartbeat period, and a core that was held up for
 //! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
 
+use crate::message::Folder;
 use crate::read::{READ_BYTES_MAX, READS_MAX, ReadLimits};
 use std::fmt;
 use synod_paxos::{Brand, Configuration, multi, multi::ALPHA_DEFAULT};
@@ -43,6 +44,8 @@ impl Limits {
 pub struct Config {
     /// Who it is, and which start of it this is.
     pub brand: Brand,
+    /// Which journal it has.
+    pub folder: Folder,
     /// The voters.
     pub voters: Configuration,
     /// The heartbeat period, in milliseconds.
@@ -94,6 +97,7 @@ impl Config {
     pub const fn lan(brand: Brand, voters: Configuration) -> Self {
         Self {
             brand,
+            folder: Folder(0),
             voters,
             heartbeat_ms: 40,
             suspicion_ticks: 5,

@@ -134,6 +134,7 @@ impl<M: StateMachine> Replica<M> {
             Message::Decrees { first, decrees, chosen } => {
                 self.on_decrees(from, first, decrees, chosen, effects);
             }
+            Message::Stranger(_) => {}
         }
     }
 
@@ -345,6 +346,7 @@ impl<M: StateMachine> Replica<M> {
     fn send_heartbeat(&self, effects: &mut Effects) {
         let situation = self.situation();
         let beat = Heartbeat {
+            folder: self.config.folder,
             incarnation: self.config.brand.incarnation,
             promised: self.paxos.durable_promised(),
             leads: self.election.claims(&situation),

@@ -36,10 +36,13 @@ pub enum StorageError {
 /// What was ever vouched for on one disk, by fingerprint.
 #[derive(Clone, Debug, Default)]
 pub struct Vouched {
-    records: Vec<u64>,
+    records: Vec<Print>,
     /// Written since, and not vouched for.
-    pending: Vec<u64>,
+    pending: Vec<Print>,
 }
+
+/// The fingerprint of a record, and whether it is one of the replica.
+type Print = (u64, bool);
 
 /// What a recovery found.
 #[derive(Debug, Default)]
@@ -52,7 +55,7 @@ pub struct Found {
     pub unvouched: usize,
     /// Bytes of a torn tail that were cut.
     pub cut_bytes: u64,
-    prints: Vec<u64>,
+    prints: Vec<Print>,
 }
 
 /// What was handed over and is not durable.
@@ -222,7 +225,7 @@ impl JournalThread {
 
     fn begin(&mut self, vouched: &mut Vouched) {
         for commit in &self.waiting {
-            vouched.pending.extend(commit.records.iter().map(fingerprint));
+            vouched.pending.extend(commit.records.iter().map(print));
             self.appended += commit.records.frame_bytes();
         }
         self.syncing = self.waiting.len();
@@ -250,9 +253,10 @@ impl Found {
             // It was written and synced before anything else of its life.
             JournalRecord::Incarnation(_) => {}
             JournalRecord::Replica(record) => {
-                self.prints.push(fingerprint(bytes));
+                self.prints.push((fingerprint(bytes), true));
                 self.records.push(record.clone());
             }
+            JournalRecord::Peer(..) => self.prints.push((fingerprint(bytes), false)),
         }
     }
 }
@@ -270,13 +274,14 @@ impl Vouched {
     /// Fails where something vouched for is missing or changed, or something is there that was
     /// never written.
     pub fn settle(&mut self, found: &mut Found) -> Result<(), StorageError> {
-        found.unvouched = self.pending.len();
-        found.vouched = self.compare(&found.prints)?;
+        found.unvouched = self.pending.iter().filter(|(_, of_replica)| *of_replica).count();
+        let vouched = self.compare(&found.prints)?;
+        found.vouched = found.prints[..vouched].iter().filter(|print| print.1).count();
         Ok(())
     }
 
     /// Compares fingerprints; returns how many had been vouched for.
-    fn compare(&mut self, found: &[u64]) -> Result<usize, StorageError> {
+    fn compare(&mut self, found: &[Print]) -> Result<usize, StorageError> {
         let vouched = self.records.len();
         let untrue = |reason: String| Err(StorageError::Untrue(reason));
         if found.len() < vouched {
@@ -293,6 +298,11 @@ impl Vouched {
         self.pending.clear();
         Ok(vouched)
     }
+}
+
+fn print(bytes: &[u8]) -> Print {
+    let decoded = decode_record(&bytes.to_vec().into());
+    (fingerprint(bytes), matches!(decoded, Ok(JournalRecord::Replica(_))))
 }
 
 fn patience_ms(patience: std::time::Duration) -> u64 {
@@ -317,24 +327,29 @@ mod tests {
 
     use super::*;
 
-    fn vouched(records: &[u64], pending: &[u64]) -> Vouched {
-        Vouched { records: records.to_vec(), pending: pending.to_vec() }
+    fn prints(numbers: &[u64]) -> Vec<Print> {
+        numbers.iter().map(|number| (*number, true)).collect()
+    }
+
+    fn compare(records: &[u64], pending: &[u64], found: &[u64]) -> Result<usize, StorageError> {
+        let mut vouched = Vouched { records: prints(records), pending: prints(pending) };
+        vouched.compare(&prints(found))
     }
 
     #[test]
     fn what_was_vouched_for_must_come_back_and_of_the_rest_a_prefix() {
-        assert_eq!(vouched(&[1, 2], &[3, 4]).compare(&[1, 2]).unwrap(), 2);
-        assert_eq!(vouched(&[1, 2], &[3, 4]).compare(&[1, 2, 3]).unwrap(), 2);
-        assert!(vouched(&[1, 2], &[3, 4]).compare(&[1]).is_err(), "a synced record is lost");
-        assert!(vouched(&[1, 2], &[3, 4]).compare(&[1, 5]).is_err(), "a synced record changed");
-        assert!(vouched(&[1, 2], &[3, 4]).compare(&[1, 2, 4]).is_err(), "a hole before a survivor");
-        assert!(vouched(&[1, 2], &[]).compare(&[1, 2, 3]).is_err(), "nobody wrote this");
+        assert_eq!(compare(&[1, 2], &[3, 4], &[1, 2]).unwrap(), 2);
+        assert_eq!(compare(&[1, 2], &[3, 4], &[1, 2, 3]).unwrap(), 2);
+        assert!(compare(&[1, 2], &[3, 4], &[1]).is_err(), "a synced record is lost");
+        assert!(compare(&[1, 2], &[3, 4], &[1, 5]).is_err(), "a synced record changed");
+        assert!(compare(&[1, 2], &[3, 4], &[1, 2, 4]).is_err(), "a hole before a survivor");
+        assert!(compare(&[1, 2], &[], &[1, 2, 3]).is_err(), "nobody wrote this");
     }
 
     #[test]
     fn what_survived_by_luck_counts_from_then_on() {
-        let mut all = vouched(&[1], &[2, 3]);
-        all.compare(&[1, 2]).unwrap();
-        assert!(all.compare(&[1]).is_err(), "a recovery has shown it to the replica");
+        let mut all = Vouched { records: prints(&[1]), pending: prints(&[2, 3]) };
+        all.compare(&prints(&[1, 2])).unwrap();
+        assert!(all.compare(&prints(&[1])).is_err(), "a recovery has shown it to the replica");
     }
 }

@@ -350,10 +350,17 @@ impl Machine {
             | Event::OldDecrees(_)
             | Event::Drain => Vec::new(),
         };
+        let unheard = process.host.counts().unheard;
         let takes = || process.host.take(now, event);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(takes)) {
             return self.on_panic(cause, &*panic, court);
         }
+        let cause = match cause {
+            Cause::Message(from, _) if process.host.counts().unheard > unheard => {
+                Cause::Unheard(from)
+            }
+            cause => cause,
+        };
         self.flush(cause, before, &durable, sky, court);
     }
 

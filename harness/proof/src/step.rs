@@ -29,6 +29,8 @@ pub enum Cause {
     OldDecrees,
     /// The transport has written replies.
     Wrote,
+    /// A message that the host did not hear: nothing is known of the life that sent it.
+    Unheard(NodeId),
     /// The node shall hand over.
     Drain,
 }
@@ -65,6 +67,8 @@ pub enum Kind {
     Fetch,
     /// Its answer: so many decrees.
     Decrees(usize),
+    /// A refusal of the node itself.
+    Stranger,
 }
 
 /// What a client wanted.
@@ -164,6 +168,7 @@ impl Kind {
             Message::Confirmed { .. } => Self::Confirmed,
             Message::Fetch { .. } => Self::Fetch,
             Message::Decrees { decrees, .. } => Self::Decrees(decrees.len()),
+            Message::Stranger(_) => Self::Stranger,
         }
     }
 

@@ -3,7 +3,6 @@
 //!     cargo run -p synod-host --example three -- FOLDER
 
 use std::{collections::VecDeque, error::Error, path::Path};
-
 use synod_clock::Moment;
 use synod_host::journal::{Committer, Options, RealDisk};
 use synod_host::paxos::{Brand, Configuration, NodeId};

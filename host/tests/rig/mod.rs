@@ -14,6 +14,7 @@ use synod_paxos::{Ballot, Brand, Configuration, Decree, Free, Message as Paxos, 
 use synod_smr::command::{
     ClientId, Command, CommandBatch, Opening, Principal, Sequence, SessionId,
 };
+use synod_smr::message::{Checkpoint, Folder, Heartbeat};
 use synod_smr::wire::peer::{decode_message, encode_message};
 use synod_smr::{Config, Invalid, Lane, Message, StateMachine};
 
@@ -82,6 +83,21 @@ impl Rig {
         settings: Settings,
         change: impl FnOnce(&mut Config),
     ) -> Self {
+        let mut rig = Self::begin(disk, segment_bytes, settings, change);
+        for peer in [OLD_LEADER, NEW_LEADER] {
+            rig.hear(peer, &Message::Heartbeat(beat(PEERS_JOURNAL, 1)));
+        }
+        rig.settle();
+        rig.sent.clear();
+        rig
+    }
+
+    fn begin(
+        disk: &SimDisk,
+        segment_bytes: u64,
+        settings: Settings,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let voters = Configuration::majority([OLD_LEADER, ME, NEW_LEADER]).unwrap();
         let mut config = Config::lan(Brand { node: ME, incarnation: 0 }, voters);
         change(&mut config);
@@ -92,6 +108,12 @@ impl Rig {
         let mut rig = Self { host, journal, reader, commits, sent, replies, now_ms: 0 };
         rig.flush();
         rig
+    }
+
+    /// Starts without a word of any peer.
+    pub(crate) fn unmet(disk: &SimDisk, segment_bytes: u64) -> Self {
+        let settings = Settings::default();
+        Self::begin(disk, segment_bytes, settings, |_| ())
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -175,6 +197,26 @@ impl Rig {
             }
             _ => None,
         })
+    }
+}
+
+/// The journal by which the peers are known.
+pub(crate) const PEERS_JOURNAL: u128 = 7;
+
+/// A heartbeat of a peer that has this journal, in this life.
+pub(crate) fn beat(journal: u128, life: u64) -> Heartbeat {
+    Heartbeat {
+        folder: Folder(journal),
+        incarnation: life,
+        promised: Ballot::ZERO,
+        leads: None,
+        follows: None,
+        content: false,
+        chosen: Slot::FIRST,
+        hears: Vec::new(),
+        priority: 0,
+        checkpoint: None,
+        applied: Checkpoint { slot: Slot::FIRST, digest: 0 },
     }
 }
 

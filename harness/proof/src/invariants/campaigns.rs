@@ -60,6 +60,7 @@ impl Invariant for Campaigns {
             | Cause::Synced
             | Cause::OldDecrees
             | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => {}
         }
         let (Some(ballot), before) = (step.after.ballot, step.before.ballot) else { return Ok(()) };

@@ -94,6 +94,7 @@ impl ConfirmedReads {
             | Cause::Synced
             | Cause::OldDecrees
             | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => came.pop_front(),
         };
     }
@@ -130,7 +131,8 @@ impl Invariant for ConfirmedReads {
                 Message::Paxos(_)
                 | Message::Heartbeat(_)
                 | Message::Fetch { .. }
-                | Message::Decrees { .. } => {}
+                | Message::Decrees { .. }
+                | Message::Stranger(_) => {}
             }
         }
         for (connection, id, response) in step.replies {

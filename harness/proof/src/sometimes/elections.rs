@@ -52,6 +52,7 @@ impl Elections {
             | Cause::Synced
             | Cause::OldDecrees
             | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => {}
         }
         for (to, message) in step.sent {
@@ -187,6 +188,7 @@ fn on_end(step: &Step<'_>, view: &View, seen: &mut Sightings) {
         | Cause::Synced
         | Cause::OldDecrees
         | Cause::Wrote
+        | Cause::Unheard(_)
         | Cause::Drain => {}
     }
     seen.see_if(me.open > 0, Point::DeposedWithOpenSlots);

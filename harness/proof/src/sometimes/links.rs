@@ -50,6 +50,7 @@ impl Links {
             | Cause::Synced
             | Cause::OldDecrees
             | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => {}
         }
         if step.cause != Cause::Start && step.now.since(view.seen(step.node).stepped) > PAUSE {

@@ -158,7 +158,8 @@ impl View {
             | Cause::LinkDown(_)
             | Cause::Synced
             | Cause::OldDecrees
-            | Cause::Wrote => {}
+            | Cause::Wrote
+            | Cause::Unheard(_) => {}
         }
         if let Some(ballot) = step.after.leads
             && step.before.leads != Some(ballot)

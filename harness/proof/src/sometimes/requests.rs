@@ -62,6 +62,7 @@ impl Requests {
             | Cause::Synced
             | Cause::OldDecrees
             | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => {}
         }
         for (_, message) in step.sent {
@@ -180,6 +181,7 @@ fn on_sent(step: &Step<'_>, message: &Message, seen: &mut Sightings) {
         Message::Paxos(_)
         | Message::Heartbeat(_)
         | Message::Fetch { .. }
-        | Message::Decrees { .. } => {}
+        | Message::Decrees { .. }
+        | Message::Stranger(_) => {}
     }
 }

@@ -109,7 +109,8 @@ impl Slots {
             | Kind::Heartbeat
             | Kind::Confirm
             | Kind::Confirmed
-            | Kind::Fetch => {}
+            | Kind::Fetch
+            | Kind::Stranger => {}
         }
     }
 
@@ -209,7 +210,8 @@ fn on_sent(step: &Step<'_>, view: &View, seen: &mut Sightings) {
             | Message::Heartbeat(_)
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
-            | Message::Fetch { .. } => {}
+            | Message::Fetch { .. }
+            | Message::Stranger(_) => {}
         }
     }
 }

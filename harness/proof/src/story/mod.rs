@@ -119,7 +119,8 @@ impl Story {
             Message::Heartbeat(_)
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
-            | Message::Fetch { .. } => return 0,
+            | Message::Fetch { .. }
+            | Message::Stranger(_) => return 0,
         };
         if self.ended.is_some() {
             return 0;
@@ -217,6 +218,7 @@ impl Story {
             | Cause::LinkDown(_)
             | Cause::OldDecrees
             | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => vec![None],
         }
     }

@@ -159,7 +159,8 @@ impl Shadow {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
-            | Message::Decrees { .. } => None,
+            | Message::Decrees { .. }
+            | Message::Stranger(_) => None,
         });
         same_records && mine.iter().map(|(to, message)| (to, message)).eq(theirs)
     }
