@@ -19,11 +19,17 @@ use crate::court::Court;
 use crate::host::{Parcel, Sky, Token};
 use crate::store::{self, Asked};
 
-/// Returns whose certificate a client shows. Every third one shows the same, as the sessions of one
-/// application do.
+/// Returns the name on the certificate that a client shows. Every third one shows the same, as the
+/// sessions of one application do.
+#[must_use]
+pub const fn certificate_of(client: u32) -> &'static str {
+    ["amber", "basil", "coral"][client as usize % 3]
+}
+
+/// Returns the principal of a client, as a node makes it.
 #[must_use]
 pub fn principal_of(client: u32) -> Principal {
-    Principal::of_name(["amber", "basil", "coral"][client as usize % 3])
+    Principal::of_name(certificate_of(client))
 }
 
 /// Tells whether a request is a trespass: a command in a session of somebody else.

@@ -11,7 +11,7 @@ use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, System, Violat
 use synod_paxos::{Configuration, NodeId};
 use synod_smr::{Replica, Status};
 
-use crate::clients::{Outcomes, SimClient, principal_of};
+use crate::clients::{Outcomes, SimClient, certificate_of};
 use crate::court::Court;
 use crate::host::{Host, Parcel, Sky, Token};
 use crate::store::Store;
@@ -137,7 +137,8 @@ impl Cluster {
     /// Lets a client try the session of its neighbour, now and then.
     fn trespass(&mut self, number: usize, sky: &mut Sky) {
         let neighbour = (number + 1) % self.clients.len();
-        let strangers = principal_of(number_of(number)) != principal_of(number_of(neighbour));
+        // The names are compared and not what is made of them, which is on trial.
+        let strangers = certificate_of(number_of(number)) != certificate_of(number_of(neighbour));
         if strangers
             && let Some((to, request)) = self.clients[neighbour].sent().cloned()
             && sky.chance().chance(TRESPASS_PPM)
