@@ -134,7 +134,7 @@ impl Cluster {
         }
     }
 
-    /// Lets a client try the session of its neighbour, now and then.
+    /// Lets a client try the session of its neighbour, once in a while.
     fn trespass(&mut self, number: usize, sky: &mut Sky) {
         let neighbour = (number + 1) % self.clients.len();
         // The names are compared and not what is made of them, which is on trial.
