@@ -82,6 +82,12 @@ pub enum OpenError {
         /// The directory.
         path: PathBuf,
     },
+    /// The caller asked for a new journal and there is one.
+    #[error("{} holds a journal already, and it is not replaced", path.display())]
+    Exists {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another process has the journal open.
     #[error("{} is locked by another process: stop it, or choose another directory",
             path.display())]

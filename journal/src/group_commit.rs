@@ -1,13 +1,13 @@
 //! The journal on a thread of its own, since it sleeps in every sync.
 //!
-//! Frames and recovery are left to the journal, waking to `queue`. Claim kept: completions come in
+//! What is done is left to `committer`, waking to `queue`. Claim kept: completions come in
 //! the order of submission, each after a sync that covers it, and an error comes once and ends it.
 
 use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::ahead::Prepared;
+use crate::committer::{Committer, Rest};
 use crate::disk::Disk;
 use crate::error::{AppendError, SyncError};
 use crate::position::{HardState, Lsn};
@@ -20,12 +20,8 @@ use crate::writer::Journal;
 pub const IN_FLIGHT_MAX: usize = 2;
 /// How long the journal is idle before it is sealed.
 pub const IDLE_SEAL: Duration = Duration::from_millis(50);
-/// How long the journal is idle before it works on the next segment, where that is not urgent.
-const IDLE_PREPARE: Duration = Duration::from_millis(1);
 /// How often an idle journal asks a full disk for space.
 pub const FULL_RETRY: Duration = Duration::from_millis(500);
-/// How often a busy journal asks a full disk for space, in batches.
-const FULL_RETRY_BATCHES: u32 = 64;
 
 /// One commit: what is to be made durable together.
 #[derive(Debug)]
@@ -111,14 +107,9 @@ impl<T: Send + 'static> GroupCommit<T> {
         journal: Journal<D>,
         on_outcome: impl FnMut(Result<Completion<T>, AppendError>) + Send + 'static,
     ) -> io::Result<Self> {
-        let queue = Arc::new(Queue::new(room_of(&journal)));
-        let worker = Worker {
-            journal,
-            queue: Ending(Arc::clone(&queue)),
-            on_outcome,
-            written: Vec::with_capacity(IN_FLIGHT_MAX),
-            batches_until_retry: 0,
-        };
+        let committer = Committer::new(journal);
+        let queue = Arc::new(Queue::new(committer.room()));
+        let worker = Worker { committer, queue: Ending(Arc::clone(&queue)), on_outcome };
         let builder = thread::Builder::new().name("journal".to_owned());
         let thread = builder.spawn(move || worker.run())?;
         Ok(Self { queue, thread: Some(thread) })
@@ -188,34 +179,11 @@ impl<T> Drop for Ending<T> {
     }
 }
 
-/// A commit that was appended and waits for its sync.
-struct Written<T> {
-    commit: Commit<T>,
-    lsns: Range<Lsn>,
-}
-
-/// What the thread does when no commit is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    /// Wait a moment, then work on the next segment.
-    PrepareSoon,
-    /// Go on with the next segment at once.
-    Prepare,
-    /// Wait, then seal.
-    Seal,
-    /// Wait, then ask for space again.
-    AskForSpace,
-    /// Wait for a commit.
-    Nothing,
-}
-
 /// The thread's side.
 struct Worker<D: Disk, T, F> {
-    journal: Journal<D>,
+    committer: Committer<D, T>,
     queue: Ending<T>,
     on_outcome: F,
-    written: Vec<Written<T>>,
-    batches_until_retry: u32,
 }
 
 impl<D: Disk, T, F: FnMut(Result<Completion<T>, AppendError>)> Worker<D, T, F> {
@@ -225,81 +193,29 @@ impl<D: Disk, T, F: FnMut(Result<Completion<T>, AppendError>)> Worker<D, T, F> {
         loop {
             let outcome = match self.queue.0.take(rest.patience(), &mut batch) {
                 Taken::Commits => self.commit(&mut batch),
-                Taken::Idle => self.idle(rest),
-                Taken::Closed => return self.close(),
+                Taken::Idle => self.committer.idle(rest),
+                Taken::Closed => return self.committer.close(),
             };
             rest = match outcome {
                 Ok(rest) => rest,
                 Err(error) => return self.fail(error),
             };
+            self.queue.0.set_room(self.committer.room());
         }
     }
 
     /// Writes a batch, syncs once, and completes it.
     fn commit(&mut self, batch: &mut Vec<Commit<T>>) -> Result<Rest, AppendError> {
-        let mut refused = None;
-        for mut commit in batch.drain(..) {
-            match self.journal.append(&commit.hard_state, &mut commit.records) {
-                Ok(lsns) => self.written.push(Written { commit, lsns }),
-                Err(error) => {
-                    refused = Some(error);
-                    break;
-                }
-            }
-        }
-        if !self.written.is_empty() {
-            self.journal.sync()?;
-        }
-        self.complete();
-        if let Some(error) = refused {
-            return Err(error);
-        }
-        if self.batches_until_retry > 0 {
-            self.batches_until_retry -= 1;
-        } else if self.journal.needs_segment() && self.journal.prepare()? == Prepared::Full {
-            self.batches_until_retry = FULL_RETRY_BATCHES;
-        }
-        self.queue.0.set_room(room_of(&self.journal));
-        Ok(Rest::PrepareSoon)
-    }
-
-    /// Reports what the sync has covered, in order.
-    fn complete(&mut self) {
-        let bytes = self.written.iter().map(|written| written.commit.records.frame_bytes()).sum();
+        self.committer.write(batch);
+        self.committer.sync()?;
         // The room comes first, so that no moment shows room that these commits have taken.
-        self.queue.0.set_room(room_of(&self.journal));
-        self.queue.0.complete(self.written.len(), bytes);
-        for Written { commit, lsns } in self.written.drain(..) {
-            let Commit { mut records, ticket, .. } = commit;
-            records.clear();
-            (self.on_outcome)(Ok(Completion { ticket, lsns, records }));
+        self.queue.0.set_room(self.committer.room());
+        let (commits, bytes) = self.committer.complete();
+        self.queue.0.complete(commits, bytes);
+        for completion in self.committer.completions() {
+            (self.on_outcome)(Ok(completion));
         }
-    }
-
-    /// Does what can wait.
-    fn idle(&mut self, rest: Rest) -> Result<Rest, AppendError> {
-        let next = match rest {
-            Rest::PrepareSoon | Rest::Prepare | Rest::AskForSpace => {
-                match self.journal.prepare()? {
-                    Prepared::Unfinished => Rest::Prepare,
-                    // A seal that was put off for want of room is made up for.
-                    Prepared::Ready | Prepared::NotDue => Rest::Seal,
-                    Prepared::Full if rest == Rest::AskForSpace => Rest::AskForSpace,
-                    Prepared::Full => Rest::Seal,
-                }
-            }
-            Rest::Seal => {
-                self.journal.seal()?;
-                if self.journal.has_segment_ahead() { Rest::Nothing } else { Rest::AskForSpace }
-            }
-            Rest::Nothing => Rest::Nothing,
-        };
-        self.queue.0.set_room(room_of(&self.journal));
-        Ok(next)
-    }
-
-    fn close(self) -> Result<(), SyncError> {
-        self.journal.close()
+        self.committer.end_batch()
     }
 
     fn fail(mut self, error: AppendError) -> Result<(), SyncError> {
@@ -309,45 +225,11 @@ impl<D: Disk, T, F: FnMut(Result<Completion<T>, AppendError>)> Worker<D, T, F> {
     }
 }
 
-impl Rest {
-    fn patience(self) -> Option<Duration> {
-        match self {
-            Self::PrepareSoon => Some(IDLE_PREPARE),
-            Self::Prepare => Some(Duration::ZERO),
-            Self::Seal => Some(IDLE_SEAL),
-            Self::AskForSpace => Some(FULL_RETRY),
-            Self::Nothing => None,
-        }
-    }
-}
-
 impl From<SyncError> for AppendError {
     fn from(error: SyncError) -> Self {
         match error {
             SyncError::Fatal(fatal) => Self::Fatal(fatal),
             SyncError::Poisoned => Self::Poisoned,
         }
-    }
-}
-
-fn room_of<D: Disk>(journal: &Journal<D>) -> Room {
-    Room { total: journal.room(), for_work: journal.room_for_work() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_idle_thread_rests_before_it_works_and_sleeps_once_all_is_done() {
-        for (rest, patience) in [
-            (Rest::Prepare, Duration::ZERO),
-            (Rest::PrepareSoon, IDLE_PREPARE),
-            (Rest::Seal, IDLE_SEAL),
-            (Rest::AskForSpace, FULL_RETRY),
-        ] {
-            assert_eq!(rest.patience(), Some(patience), "{rest:?}");
-        }
-        assert_eq!(Rest::Nothing.patience(), None, "until a commit comes");
     }
 }

@@ -1,22 +1,61 @@
-//! The identity file: it says that a directory is a journal, in which format, and whose.
+//! The identity file: it says that a directory is a journal, in which format, whose, and which.
 //!
 //! Segments are left to `segment`. Claim kept: a directory without an identity was never used, and
-//! one with another identity, format or content is refused before anything in it is touched.
+//! one with another identity, format or content is refused before anything in it is touched. Two
+//! journals that were made, even for one owner, differ in their folder ids.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{Fatal, OpenError};
-use crate::frame::u32_at;
+use crate::frame::{u32_at, u64_at};
 use crate::options::IDENTITY_BYTES_MAX;
 use crate::segment::{FORMAT, is_draft, segment_of};
 
 const IDENTITY_NAME: &str = "IDENTITY";
 const DRAFT_NAME: &str = "IDENTITY.new";
 const IDENTITY_MAGIC: [u8; 8] = *b"SYNODJNL";
-const PREFIX_BYTES: usize = 20;
+const PREFIX_BYTES: usize = 36;
 /// What a file system puts at its root by itself.
 const HARMLESS: &str = "lost+found";
+
+/// Tells one journal from every other: 128 bits drawn at random when it was made.
+///
+/// It is durable before the journal can be opened. A copy of the directory has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FolderId(u128);
+
+impl FolderId {
+    /// Makes an id from its sixteen bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_le_bytes(bytes))
+    }
+
+    /// Returns its sixteen bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
+    /// Draws an id that no journal has.
+    pub(crate) fn draw<D: Disk>(disk: &D, dir: &Path) -> Result<Self, Fatal> {
+        let draw = || disk.salt().map_err(|e| Fatal::new("cannot draw an id for", dir, e));
+        Ok(Self(u128::from(draw()?) << 64 | u128::from(draw()?)))
+    }
+}
+
+impl fmt::Display for FolderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Returns what each segment carries of the identity, so that none is taken for another's.
+pub(crate) fn checksum(folder: FolderId, identity: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&folder.to_bytes()), identity)
+}
 
 /// What the names in a directory say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +88,14 @@ pub(crate) fn condition(names: &[String]) -> Condition {
 }
 
 /// Writes the draft of an identity; [`publish`] makes it one.
-pub(crate) fn draft<D: Disk>(disk: &D, dir: &Path, identity: &[u8]) -> Result<(), Fatal> {
+pub(crate) fn draft<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    folder: FolderId,
+    identity: &[u8],
+) -> Result<(), Fatal> {
     let path = dir.join(DRAFT_NAME);
-    let bytes = encode(identity);
+    let bytes = encode(folder, identity);
     let file = disk.create(&path, bytes.len() as u64);
     let file = file.map_err(|error| Fatal::new("cannot create", &path, error))?;
     disk::write_all_at(&file, &bytes, 0).map_err(|e| Fatal::new("cannot write", &path, e))?;
@@ -68,13 +112,13 @@ pub(crate) fn publish<D: Disk>(disk: &D, dir: &Path) -> Result<(), Fatal> {
     synced.map_err(|error| Fatal::new("cannot sync the directory", dir, error))
 }
 
-/// Checks that the directory belongs to the owner who asks.
-pub(crate) fn check<D: Disk>(disk: &D, dir: &Path, expected: &[u8]) -> Result<(), OpenError> {
+/// Checks that the directory belongs to the owner who asks, and says which it is.
+pub(crate) fn check<D: Disk>(disk: &D, dir: &Path, expected: &[u8]) -> Result<FolderId, OpenError> {
     let path = dir.join(IDENTITY_NAME);
     let bytes = read(disk, &path)?;
     match decode(&bytes) {
-        Verdict::Whole(found) if found == expected => Ok(()),
-        Verdict::Whole(found) => Err(OpenError::OtherIdentity {
+        Verdict::Whole(folder, found) if found == expected => Ok(folder),
+        Verdict::Whole(_, found) => Err(OpenError::OtherIdentity {
             path: dir.to_owned(),
             found: found.to_vec(),
             expected: expected.to_vec(),
@@ -96,16 +140,17 @@ pub(crate) fn leftovers(dir: &Path, names: &[String]) -> Vec<PathBuf> {
 }
 
 enum Verdict<'a> {
-    Whole(&'a [u8]),
+    Whole(FolderId, &'a [u8]),
     OtherVersion(u32),
     Bad,
 }
 
-fn encode(identity: &[u8]) -> Vec<u8> {
+fn encode(folder: FolderId, identity: &[u8]) -> Vec<u8> {
     let length = u32::try_from(identity.len()).expect("the length was checked with the options");
     let mut guarded = Vec::with_capacity(PREFIX_BYTES + identity.len());
     guarded.extend_from_slice(&FORMAT.to_le_bytes());
     guarded.extend_from_slice(&length.to_le_bytes());
+    guarded.extend_from_slice(&folder.to_bytes());
     guarded.extend_from_slice(identity);
     let mut out = IDENTITY_MAGIC.to_vec();
     out.extend_from_slice(&crc32c::crc32c(&guarded).to_le_bytes());
@@ -123,9 +168,10 @@ fn decode(bytes: &[u8]) -> Verdict<'_> {
     if u32_at(bytes, 12) != FORMAT {
         return Verdict::OtherVersion(u32_at(bytes, 12));
     }
+    let folder = FolderId(u128::from(u64_at(bytes, 28)) << 64 | u128::from(u64_at(bytes, 20)));
     let identity = &bytes[PREFIX_BYTES..];
     if u32_at(bytes, 16) as usize == identity.len() {
-        Verdict::Whole(identity)
+        Verdict::Whole(folder, identity)
     } else {
         Verdict::Bad
     }
@@ -165,8 +211,10 @@ mod tests {
 
     #[test]
     fn each_flipped_bit_of_an_identity_is_noticed() {
-        let bytes = encode(b"cluster 1, node 2");
-        assert!(matches!(decode(&bytes), Verdict::Whole(found) if found == b"cluster 1, node 2"));
+        let id = FolderId::from_bytes(*b"0123456789abcdef");
+        let bytes = encode(id, b"cluster 1, node 2");
+        let Verdict::Whole(folder, identity) = decode(&bytes) else { panic!("it is whole") };
+        assert_eq!((folder, identity), (id, &b"cluster 1, node 2"[..]));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

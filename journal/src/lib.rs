@@ -6,8 +6,10 @@
 #![doc = include_str!("../README.md")]
 
 mod ahead;
+mod committer;
 mod disk;
 mod error;
+mod folders;
 mod frame;
 mod group_commit;
 mod identity;
@@ -26,6 +28,7 @@ mod tail;
 mod writer;
 
 pub use ahead::Prepared;
+pub use committer::{Committer, Rest};
 pub use disk::real::{RealDisk, RealLock};
 pub use disk::sim::{
     CrashChoice, Effect, Failure, Fault, Operation, SECTOR_BYTES, SimDisk, SimFile, SimLock, Times,
@@ -37,6 +40,7 @@ pub use error::{
 pub use group_commit::{
     Commit, Completion, FULL_RETRY, GroupCommit, IDLE_SEAL, IN_FLIGHT_MAX, Room, SubmitError,
 };
+pub use identity::FolderId;
 pub use options::{
     Create, IDENTITY_BYTES_MAX, Options, RESERVE_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN,

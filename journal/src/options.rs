@@ -19,13 +19,16 @@ pub const RESERVE_BYTES: u64 = 256 << 10;
 /// Small segments keep back this part of a segment instead.
 const RESERVE_PART: u64 = 8;
 
-/// Whether a journal that is not there is made.
+/// Whether a journal that is not there is made. Complete by its nature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Create {
-    /// Make it when the directory is missing or empty.
+    /// Make it when the directory is missing or empty, with the directories above it. This cannot
+    /// tell a journal that was lost from one that never was.
     IfMissing,
     /// Refuse: whoever expects promises in a journal must not go on without them.
     Never,
+    /// Make it as [`Create::IfMissing`] does, and refuse where there is one.
+    New,
 }
 
 /// How a journal is opened.

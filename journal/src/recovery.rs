@@ -10,7 +10,8 @@ use std::path::Path;
 use crate::ahead::Ahead;
 use crate::disk::Disk;
 use crate::error::{DamageReason, Fatal, OpenError};
-use crate::identity::{self, Condition};
+use crate::folders;
+use crate::identity::{self, Condition, FolderId};
 use crate::index::{IndexBuilder, SharedIndex};
 use crate::options::{Create, Options};
 use crate::position::{HardState, Lsn, SegmentId};
@@ -29,6 +30,8 @@ use crate::writer::{Active, Journal, Parts, Tally};
 pub struct Recovered {
     /// The journal was made by this call.
     pub created: bool,
+    /// Which journal it is.
+    pub folder: FolderId,
     /// The first record that is kept, or `next_lsn` when there is none.
     pub first_lsn: Lsn,
     /// The number of the next record.
@@ -55,10 +58,14 @@ impl<D: Disk> Journal<D> {
         mut on_record: impl FnMut(Record<'_>),
     ) -> Result<(Self, Recovered), OpenError> {
         options.check()?;
-        let lock = enter(&disk, path, options)?;
-        let identity_crc = crc32c::crc32c(&options.identity);
-        let directory = Directory { disk, path: path.to_owned(), identity_crc };
-        if let Some(made) = settle(&directory, options)? {
+        let (lock, levels_made) = enter(&disk, path, options)?;
+        let settled = settle(&disk, path, options, levels_made)?;
+        let folder = settled.folder;
+        let identity_crc = identity::checksum(folder, &options.identity);
+        let directory = Directory { disk, path: path.to_owned(), folder, identity_crc };
+        if settled.is_draft {
+            let made = rewrite::first_segment(&directory, options)?;
+            identity::publish(&directory.disk, path)?;
             return Ok(begin(directory, options, made, lock));
         }
         let names = list(&directory.disk, path)?;
@@ -73,15 +80,12 @@ impl<D: Disk> Journal<D> {
     }
 }
 
-/// Finds or makes the directory and locks it.
-fn enter<D: Disk>(disk: &D, path: &Path, options: &Options) -> Result<D::Lock, OpenError> {
-    if options.create == Create::IfMissing {
-        match disk.create_dir(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Fatal::new("cannot create the directory", path, error).into()),
-        }
-    }
+/// Finds or makes the directory and locks it; says how many levels of its path were made.
+fn enter<D: Disk>(disk: &D, path: &Path, options: &Options) -> Result<(D::Lock, usize), OpenError> {
+    let levels_made = match options.create {
+        Create::IfMissing | Create::New => folders::make(disk, path)?,
+        Create::Never => 0,
+    };
     let lock = match disk.lock_dir(path) {
         Ok(lock) => lock.ok_or_else(|| OpenError::Locked { path: path.to_owned() })?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -93,33 +97,49 @@ fn enter<D: Disk>(disk: &D, path: &Path, options: &Options) -> Result<D::Lock, O
     let parent = path.parent().unwrap_or(path);
     let synced = disk.sync_dir(parent);
     synced.map_err(|error| Fatal::new("cannot sync the directory", parent, error))?;
-    Ok(lock)
+    Ok((lock, levels_made))
 }
 
-/// Leaves the directory with an identity that is the owner's; returns the first segment where the
-/// journal was made here.
+/// A directory with an identity that is the owner's.
+struct Settled {
+    folder: FolderId,
+    /// The identity was drafted here, and the first segment is to be made.
+    is_draft: bool,
+}
+
+/// Leaves the directory with an identity that is the owner's, or with the draft of one.
 fn settle<D: Disk>(
-    directory: &Directory<D>,
+    disk: &D,
+    path: &Path,
     options: &Options,
-) -> Result<Option<Made<D::File>>, OpenError> {
-    let Directory { disk, path, .. } = directory;
+    levels_made: usize,
+) -> Result<Settled, OpenError> {
     let names = list(disk, path)?;
-    match identity::condition(&names) {
-        Condition::Journal => identity::check(disk, path, &options.identity).map(|()| None),
-        Condition::Foreign(found) => Err(OpenError::Foreign { path: path.clone(), found }),
-        Condition::Unused if options.create == Create::Never => {
-            Err(OpenError::Missing { path: path.clone() })
+    match (identity::condition(&names), options.create) {
+        (Condition::Journal, Create::New) => {
+            // Who made it may have died before the last sync, and it is about to be relied on.
+            let synced = disk.sync_dir(path);
+            synced.map_err(|error| Fatal::new("cannot sync the directory", path, error))?;
+            Err(OpenError::Exists { path: path.to_owned() })
         }
-        Condition::Unused => {
+        (Condition::Journal, Create::IfMissing | Create::Never) => {
+            let folder = identity::check(disk, path, &options.identity)?;
+            Ok(Settled { folder, is_draft: false })
+        }
+        (Condition::Foreign(found), _) => Err(OpenError::Foreign { path: path.to_owned(), found }),
+        (Condition::Unused, Create::Never) => Err(OpenError::Missing { path: path.to_owned() }),
+        (Condition::Unused, Create::IfMissing | Create::New) => {
+            folders::sync_above(disk, path, levels_made)?;
             for leftover in identity::leftovers(path, &names) {
                 // Each removal is durable before the next, so that the draft goes last.
-                directory.remove(&leftover)?;
-                directory.sync()?;
+                let removed = disk.remove(&leftover);
+                removed.map_err(|error| Fatal::new("cannot remove", &leftover, error))?;
+                let synced = disk.sync_dir(path);
+                synced.map_err(|error| Fatal::new("cannot sync the directory", path, error))?;
             }
-            identity::draft(disk, path, &options.identity)?;
-            let made = rewrite::first_segment(directory, options)?;
-            identity::publish(disk, path)?;
-            Ok(Some(made))
+            let folder = FolderId::draw(disk, path)?;
+            identity::draft(disk, path, folder, &options.identity)?;
+            Ok(Settled { folder, is_draft: true })
         }
     }
 }
@@ -132,6 +152,7 @@ fn begin<D: Disk>(
     lock: D::Lock,
 ) -> (Journal<D>, Recovered) {
     let Made { active, tally } = made;
+    let folder = directory.folder;
     let journal = Journal::assemble(Parts {
         directory,
         segment_bytes: options.segment_bytes,
@@ -145,6 +166,7 @@ fn begin<D: Disk>(
     });
     let recovered = Recovered {
         created: true,
+        folder,
         first_lsn: tally.next,
         next_lsn: tally.next,
         hard_state: tally.hard_state,
@@ -277,6 +299,7 @@ impl<'o, D: Disk> Recovery<'o, D> {
                 self.directory.remove(&next.path)?;
             }
         }
+        let folder = self.directory.folder;
         let journal = Journal::assemble(Parts {
             directory: self.directory,
             segment_bytes: self.options.segment_bytes,
@@ -290,6 +313,7 @@ impl<'o, D: Disk> Recovery<'o, D> {
         });
         let recovered = Recovered {
             created: false,
+            folder,
             first_lsn,
             next_lsn: tally.next,
             hard_state: tally.hard_state,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::Fatal;
 use crate::frame::{FrameHome, PAGE_BYTES, u32_at, u64_at};
+use crate::identity::FolderId;
 use crate::position::SegmentId;
 
 /// Where the frames of a segment start: the header has a page of its own.
@@ -18,7 +19,7 @@ const SEALS_BYTES: u64 = 2 * PAGE_BYTES;
 /// Bytes of the header that mean something.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
 /// The format of segments and identity files.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"SYNODSEG";
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -30,7 +31,7 @@ pub(crate) struct SegmentHeader {
     /// The length of the file.
     pub(crate) capacity: u32,
     pub(crate) salt: u64,
-    /// The checksum of the identity of the journal.
+    /// The checksum of the folder id and the identity of the journal.
     pub(crate) identity_crc: u32,
 }
 
@@ -106,6 +107,7 @@ pub(crate) fn capacity_for(data: u64) -> u64 {
 pub(crate) struct Directory<D> {
     pub(crate) disk: D,
     pub(crate) path: PathBuf,
+    pub(crate) folder: FolderId,
     pub(crate) identity_crc: u32,
 }
 
@@ -281,10 +283,10 @@ mod tests {
     #[test]
     fn another_format_is_told_from_damage() {
         let mut bytes = HEADER.encode();
-        bytes[12] = 2;
+        bytes[12] = 3;
         let crc = crc32c::crc32c(&bytes[12..]);
         bytes[8..12].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&bytes), HeaderVerdict::OtherVersion(2));
+        assert_eq!(SegmentHeader::decode(&bytes), HeaderVerdict::OtherVersion(3));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::disk::{self, Disk, DiskFile};
 use crate::error::{AppendError, Fatal, SyncError};
 use crate::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES, PAGE_BYTES};
 use crate::frame::{FrameHeader, FrameKind, narrow};
+use crate::identity::FolderId;
 use crate::index::{IndexBuilder, SharedIndex};
 use crate::position::{HardState, Lsn, SegmentId};
 use crate::reader::Reader;
@@ -232,6 +233,12 @@ impl<D: Disk> Journal<D> {
     #[must_use]
     pub fn room_for_work(&self) -> u64 {
         self.room().saturating_sub(self.reserve_bytes)
+    }
+
+    /// Returns which journal it is; it is durable since the journal was made.
+    #[must_use]
+    pub fn folder(&self) -> FolderId {
+        self.directory.folder
     }
 
     /// Returns the first number that no record has, durable or not.

@@ -6,9 +6,11 @@
 
 mod script;
 
+use std::path::Path;
+
 use script::Step::{Append, Kill, Prepare, Release, Reopen, Seal, Sync};
 use script::{Step, check, crashes, open, run, run_into};
-use synod_journal::SimDisk;
+use synod_journal::{Create, Disk as _, Journal, OpenError, SimDisk};
 
 /// Halts a script before each operation that changes something and checks every crash.
 fn crash_everywhere(script: &[Step], rolls: u64) {
@@ -161,4 +163,46 @@ fn every_crash_point_of_recoveries() {
 #[test]
 fn every_crash_point_of_the_making() {
     crash_in_recovery(&[], 0..20);
+}
+
+/// Makes a journal some levels down, and says whether that came to its end.
+fn make(disk: &SimDisk, create: Create) -> Result<bool, OpenError> {
+    let mut options = script::options();
+    options.create = create;
+    match Journal::open(disk.clone(), Path::new("/srv/synod/a/log"), &options, |_| {}) {
+        Ok(_) => Ok(true),
+        Err(OpenError::Exists { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+#[test]
+fn a_journal_that_was_made_is_there_after_any_crash() {
+    let whole = SimDisk::new(1);
+    make(&whole, Create::New).unwrap();
+    // Directories that somebody made by hand before are no more durable than those made here.
+    for by_hand in [&["/srv", "/srv/synod"][..], &[]] {
+        for halt in 0..=whole.operations() {
+            let disk = SimDisk::new(1);
+            for folder in by_hand {
+                disk.create_dir(Path::new(folder)).unwrap();
+            }
+            disk.halt_after(halt);
+            let made = make(&disk, Create::New).is_ok();
+            // A process that was killed in the middle leaves its directories to the next one.
+            let repeated = disk.kill();
+            make(&repeated, Create::New).unwrap();
+            for after in crashes(&repeated, 8) {
+                make(&after, Create::Never).unwrap();
+            }
+            for after in crashes(&disk, 8) {
+                if made {
+                    make(&after, Create::Never).unwrap();
+                } else {
+                    make(&after, Create::New).unwrap();
+                    make(&after.crash(|_| 0), Create::Never).unwrap();
+                }
+            }
+        }
+    }
 }

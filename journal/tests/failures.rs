@@ -287,6 +287,50 @@ fn a_journal_that_must_exist_is_not_made() {
 }
 
 #[test]
+fn a_journal_that_must_be_new_does_not_take_the_place_of_another() {
+    let disk = SimDisk::new(1);
+    let mut new = options();
+    new.create = Create::New;
+    let (journal, recovered, _) = open_with(&disk, &new).unwrap();
+    assert!(recovered.created);
+    drop(journal);
+    let before = disk.operations();
+    let error = open_with(&disk, &new).unwrap_err();
+    assert!(matches!(&error, OpenError::Exists { path } if path == script::path()), "{error}");
+    assert!(error.to_string().contains("holds a journal already"), "{error}");
+    // Names that were there are synced again; nothing is written.
+    assert!(disk.operations() - before <= 3, "a creation that is refused, and two syncs");
+    let (_, again, _) = open(&disk).unwrap();
+    assert_eq!((again.created, again.folder), (false, recovered.folder));
+}
+
+#[test]
+fn each_journal_has_an_id_of_its_own_that_stays() {
+    let disk = SimDisk::new(1);
+    let (journal, first, _) = open(&disk).unwrap();
+    assert_eq!(journal.folder(), first.folder);
+    drop(journal);
+    let (journal, again, _) = open(&disk.crash(|_| 0)).unwrap();
+    assert_eq!((journal.folder(), again.folder), (first.folder, first.folder));
+    let elsewhere = Path::new("/elsewhere");
+    let (other, _) = Journal::open(disk, elsewhere, &options(), |_| {}).unwrap();
+    assert_ne!(other.folder(), first.folder, "one owner, two journals");
+    assert_eq!(first.folder.to_string().len(), 32);
+}
+
+#[test]
+fn a_segment_of_another_journal_of_the_owner_is_refused() {
+    let disk = SimDisk::new(1);
+    drop(run(&disk, &[Append(vec![300]), Sync]));
+    let elsewhere = Path::new("/elsewhere");
+    drop(Journal::open(disk.clone(), elsewhere, &options(), |_| {}).unwrap());
+    let stranger = disk.contents(&elsewhere.join("segment-00000001.log")).unwrap();
+    disk.tamper(&path().join("segment-00000001.log"), |bytes| *bytes = stranger);
+    let error = open(&disk).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged(_)), "{error}");
+}
+
+#[test]
 fn another_format_is_refused_with_both_numbers() {
     let disk = SimDisk::new(1);
     drop(open(&disk).unwrap());
@@ -298,7 +342,7 @@ fn another_format_is_refused_with_both_numbers() {
     });
     let error = open(&disk).unwrap_err();
     let line = error.to_string();
-    assert!(matches!(error, OpenError::OtherVersion { found: 9, supported: 1, .. }), "{line}");
+    assert!(matches!(error, OpenError::OtherVersion { found: 9, supported: 2, .. }), "{line}");
     assert!(line.contains("IDENTITY has format 9"), "{line}");
 }
 
@@ -359,7 +403,7 @@ fn a_file_in_place_of_the_directory_is_refused() {
     let file = disk.create(path(), 0).unwrap();
     file.write_at(b"x", 0).unwrap();
     assert!(matches!(open(&disk), Err(OpenError::Fatal(_))));
-    let nested = Path::new("/none/log");
-    let error = Journal::open(disk, nested, &options(), |_| {}).unwrap_err();
-    assert!(error.to_string().contains("/none/log"), "{error}");
+    let nested = path().join("log");
+    let error = Journal::open(disk, &nested, &options(), |_| {}).unwrap_err();
+    assert!(error.to_string().contains("/log/log"), "{error}");
 }

@@ -114,13 +114,16 @@ fn a_torn_tail_is_cut_and_rot_is_refused() {
 #[test]
 fn only_the_owner_may_enter() {
     let scratch = Scratch::new("modes");
-    let (mut journal, _, _) = open(&scratch.log()).unwrap();
+    let log = scratch.0.join("a/b/log");
+    let (mut journal, _, _) = open(&log).unwrap();
     fill(&mut journal, 0, 3);
     assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&scratch.log()), 0o700);
+    for made in [&log, &scratch.0.join("a/b"), &scratch.0.join("a")] {
+        assert_eq!(mode(made), 0o700, "{}", made.display());
+    }
     let mut names = Vec::new();
-    for entry in fs::read_dir(scratch.log()).unwrap() {
+    for entry in fs::read_dir(&log).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(mode(&entry.path()), 0o600, "{}", entry.path().display());
         names.push(entry.file_name().into_string().unwrap());
@@ -128,7 +131,7 @@ fn only_the_owner_may_enter() {
     names.sort_unstable();
     assert_eq!(names, ["IDENTITY", "segment-00000001.log", "segment-00000002.log"]);
     // Room is set aside and filled: no write of a commit allocates.
-    let segment = fs::metadata(scratch.log().join("segment-00000002.log")).unwrap();
+    let segment = fs::metadata(log.join("segment-00000002.log")).unwrap();
     assert_eq!(segment.len(), 64 << 10);
     assert!(std::os::unix::fs::MetadataExt::blocks(&segment) * 512 >= 64 << 10);
 }
@@ -151,8 +154,8 @@ fn foreign_places_are_refused_and_left_alone() {
     assert!(matches!(&error, OpenError::Foreign { found, .. } if found == "file"), "{error}");
     let error = open(&scratch.0.join("file")).unwrap_err();
     assert!(error.to_string().contains("file"), "{error}");
-    let error = open(&scratch.0.join("none").join("log")).unwrap_err();
-    assert!(error.to_string().contains("none/log"), "{error}");
+    let error = open(&scratch.0.join("file").join("log")).unwrap_err();
+    assert!(error.to_string().contains("file/log"), "{error}");
     let names: Vec<_> = fs::read_dir(&scratch.0).unwrap().collect();
     assert_eq!(names.len(), 1);
 }

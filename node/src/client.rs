@@ -17,14 +17,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_paxos::NodeId;
-use synod_smr::Status;
-use synod_smr::client::{Operation, Outcome, Reason};
+use synod_host::paxos::NodeId;
+use synod_host::smr::Status;
+use synod_host::smr::client::{Operation, Outcome, Reason};
 use synod_transport_quic::{BindError, Credentials, TlsError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::chance::Chance;
 use crate::config::TlsFiles;
+use crate::start::system_name;
 use hub::{Hub, Order};
 
 /// Where the nodes are, and who asks.
@@ -115,7 +115,7 @@ impl Client {
         if nodes.is_empty() {
             return Err(ClientError::NoNodes);
         }
-        let name = Chance::name_from_system().map_err(ClientError::Random)?;
+        let name = system_name().map_err(ClientError::Random)?;
         let troubles = Troubles::default();
         let links = link::open(nodes, credentials, &troubles)?;
         let (orders, events) = mpsc::channel(ORDERS_MAX);

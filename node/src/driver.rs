@@ -1,82 +1,72 @@
-//! The loop of a node: it takes what is ready, steps the core with each, and flushes once.
+//! The loop of a node: it hands the host what is ready, and carries out what comes of it.
 //!
-//! One thread does network, core and apply; the journal alone has its own, as it sleeps in sync.
-//! A turn drains all that is ready, up to a bound, then fires what is due, then flushes: one batch
-//! to the journal, all messages, all replies. Batching happens there and nowhere else, and nobody
-//! lingers for it. What a step brings about is carried out in `flush`; the core's rules are the
-//! core's. The claim kept true: all that leaves comes from the core's outbox, which holds claims
-//! back until the proof of a sync has come into this loop's own inbox.
+//! One thread does network, replica and apply; the journal alone has its own, as it sleeps in
+//! sync. A turn hands over all that is ready, up to a bound, then the time, then flushes once. What
+//! any of it means is the host's business (`synod-host`); here are only the runtime, the transport
+//! and the journal's thread. The claim kept true: every event of the world reaches the host, and
+//! every output of the host is carried out in its order.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use synod_clock::TimeSource as _;
-use synod_paxos::NodeId;
-use synod_smr::wire::client::decode_request;
-use synod_smr::wire::peer::decode_message;
-use synod_smr::{Connection, Disk, Effects, Input, Principal, Replica, StateMachine, Timer};
+use synod_clock::{Moment, TimeSource as _};
+use synod_host::api::{NodeId, StateMachine};
+use synod_host::journal::{AppendError, GroupCommit, Reader, RealDisk, SubmitError};
+use synod_host::smr::{Connection, Lane};
+use synod_host::{Committed, Event, Host, OldDecrees, Output, ReadOrder, Ticket};
 use synod_transport_quic::{
-    ClientEvent, ClientPortHandle, DownReason, Inbox, PeerEvent, PeerHandle, PeerId,
+    ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, PeerEvent, PeerHandle,
+    PeerId, Sent, limits,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::chance::Chance;
 use crate::clock::LoopTime;
-use crate::journal::{Done, JournalWriter};
-use crate::log_reader::{LogReader, OldDecrees};
-use crate::metrics::{Metrics, Reporter};
+use crate::metrics::Reporter;
 use crate::node::{NodeError, Order};
-use crate::timers::{Fired, Timers};
-use crate::watch::Watch;
 
 /// Everything that a node is made of, on its one thread.
 pub(crate) struct Driver<M> {
-    pub(crate) me: NodeId,
-    pub(crate) replica: Replica<M>,
-    pub(crate) effects: Effects,
-    pub(crate) members: Vec<NodeId>,
+    pub(crate) host: Host<M>,
     pub(crate) peers: PeerHandle,
     pub(crate) peer_events: Inbox<PeerEvent>,
     pub(crate) clients: ClientPortHandle,
     pub(crate) client_events: Inbox<ClientEvent>,
-    pub(crate) principals: BTreeMap<Connection, Principal>,
-    pub(crate) journal: JournalWriter,
-    pub(crate) journal_events: mpsc::Receiver<Done>,
-    pub(crate) log_reader: LogReader,
-    pub(crate) log_events: mpsc::Receiver<OldDecrees>,
+    pub(crate) journal: GroupCommit<Ticket>,
+    pub(crate) journal_events: mpsc::Receiver<Outcome>,
+    pub(crate) reads: Reads,
     pub(crate) orders: mpsc::Receiver<Order>,
-    pub(crate) timers: Timers<Timer>,
-    pub(crate) chance: Chance,
     pub(crate) time: LoopTime,
-    pub(crate) metrics: Metrics,
     pub(crate) reporter: Reporter,
-    pub(crate) watch: Watch,
-    pub(crate) drain_by: Option<Instant>,
+}
+
+/// The end of a commit, as the journal's thread reports it.
+pub(crate) type Outcome = Result<Committed, AppendError>;
+
+/// Reads old decrees on threads that may wait for the disk. The host has one order out at a time.
+pub(crate) struct Reads {
+    reader: Reader<RealDisk>,
+    answers: mpsc::Sender<OldDecrees>,
+    events: mpsc::Receiver<OldDecrees>,
 }
 
 /// One thing that the loop can be woken by.
-enum Event {
-    Journal(Done),
+enum Woken {
+    Order(Order),
+    Journal(Outcome),
     Peer(PeerEvent),
     Client(ClientEvent),
-    Old(OldDecrees),
-    Order(Order),
-    /// A timer may be due.
+    Read(OldDecrees),
     Time,
 }
 
 impl<M: StateMachine> Driver<M> {
     /// Runs until the node was asked to end and has handed over, or cannot go on.
     pub(crate) async fn run(mut self) -> Result<(), NodeError> {
+        self.turn(Woken::Time)?;
         loop {
-            let event = self.wait().await;
-            self.on_event(event)?;
-            self.take_ready()?;
-            self.fire_due();
-            self.flush()?;
-            if self.is_done() {
+            let woken = self.wait().await;
+            self.turn(woken)?;
+            if self.host.is_done(self.time.now()) {
                 return self.close().await;
             }
             // The tasks of the transport share this thread: they fill the inboxes meanwhile.
@@ -84,212 +74,178 @@ impl<M: StateMachine> Driver<M> {
         }
     }
 
-    /// Sleeps until something is there. The journal comes first, as its proofs set claims free.
-    async fn wait(&mut self) -> Event {
-        let due = self.timers.next().map(|moment| self.time.instant(moment));
-        let due = due.into_iter().chain(self.drain_by).min();
+    /// Sleeps until something is there. An order of the owner comes first, as it is rare and may
+    /// be to end; then the journal, as its proofs set claims free.
+    async fn wait(&mut self) -> Woken {
+        let due = self.host.next_wake().map(|moment| self.time.instant(moment));
         tokio::select! {
             biased;
-            Some(done) = self.journal_events.recv() => Event::Journal(done),
-            Some(event) = self.peer_events.recv() => Event::Peer(event),
-            Some(event) = self.client_events.recv() => Event::Client(event),
-            Some(old) = self.log_events.recv() => Event::Old(old),
-            Some(order) = self.orders.recv() => Event::Order(order),
-            () = sleep_until(due.unwrap_or_else(|| Instant::now() + IDLE)) => Event::Time,
+            Some(order) = self.orders.recv() => Woken::Order(order),
+            Some(outcome) = self.journal_events.recv() => Woken::Journal(outcome),
+            Some(event) = self.peer_events.recv() => Woken::Peer(event),
+            Some(event) = self.client_events.recv() => Woken::Client(event),
+            Some(old) = self.reads.events.recv() => Woken::Read(old),
+            () = sleep_until(due.unwrap_or_else(|| Instant::now() + IDLE)) => Woken::Time,
         }
     }
 
-    /// Takes what else is ready, up to a bound, so that the flush comes in time.
-    fn take_ready(&mut self) -> Result<(), NodeError> {
-        for _ in 0..INPUTS_PER_TURN {
-            let Some(event) = self.ready() else { break };
-            self.on_event(event)?;
+    /// Takes what is ready, up to a bound, so that the flush comes in time.
+    fn turn(&mut self, woken: Woken) -> Result<(), NodeError> {
+        let now = self.time.now();
+        self.host.take(now, Event::Room(self.journal.room()));
+        self.hand_over(now, woken)?;
+        for _ in 0..EVENTS_PER_TURN {
+            let Some(woken) = self.ready() else { break };
+            self.hand_over(now, woken)?;
         }
-        self.metrics.turns += 1;
+        let now = self.time.now();
+        self.host.on_time(now);
+        self.host.flush(now);
+        if let Some(reason) = self.host.halted() {
+            return Err(NodeError::Halted(reason.to_owned()));
+        }
+        while let Some(output) = self.host.output() {
+            self.carry_out(output);
+        }
+        if self.reporter.is_due(now, self.host.counts()) {
+            self.log_counts();
+        }
         Ok(())
     }
 
-    fn ready(&mut self) -> Option<Event> {
-        if let Ok(done) = self.journal_events.try_recv() {
-            return Some(Event::Journal(done));
+    fn ready(&mut self) -> Option<Woken> {
+        if let Ok(order) = self.orders.try_recv() {
+            return Some(Woken::Order(order));
+        }
+        if let Ok(outcome) = self.journal_events.try_recv() {
+            return Some(Woken::Journal(outcome));
         }
         if let Some(event) = self.peer_events.try_recv() {
-            return Some(Event::Peer(event));
+            return Some(Woken::Peer(event));
         }
         if let Some(event) = self.client_events.try_recv() {
-            return Some(Event::Client(event));
+            return Some(Woken::Client(event));
         }
-        self.log_events.try_recv().ok().map(Event::Old)
+        self.reads.events.try_recv().ok().map(Woken::Read)
     }
 
-    fn on_event(&mut self, event: Event) -> Result<(), NodeError> {
-        match event {
-            Event::Journal(done) => self.on_journal(done),
-            Event::Peer(event) => {
-                self.on_peer(event);
-                Ok(())
-            }
-            Event::Client(event) => {
-                self.on_client(event);
-                Ok(())
-            }
-            Event::Old(old) => {
-                self.on_old_decrees(old);
-                Ok(())
-            }
-            Event::Order(order) => self.on_order(order),
-            Event::Time => Ok(()),
-        }
-    }
-
-    pub(crate) fn step(&mut self, input: Input) {
-        self.metrics.steps += 1;
-        self.replica.step(input, &mut self.effects);
-    }
-
-    fn on_peer(&mut self, event: PeerEvent) {
-        match event {
-            PeerEvent::Frame { peer, bytes, .. } | PeerEvent::Datagram { peer, bytes } => {
-                self.on_message(peer, bytes);
-            }
-            PeerEvent::Up { peer, incarnation } => {
-                tracing::info!(peer = peer.0, incarnation = incarnation.0, "link up");
-                // What was said in an earlier life may be forgotten in this one.
-                if self.watch.is_another_life(peer, incarnation) {
-                    self.step(Input::LinkDown(NodeId::new(peer.0)));
-                }
-            }
-            // The other connection of the pair goes on: nothing was lost that is not sent again.
-            PeerEvent::Down { reason: DownReason::Superseded, .. } => {}
-            PeerEvent::Down { peer, reason } => {
-                tracing::info!(peer = peer.0, %reason, "link down");
-                self.step(Input::LinkDown(NodeId::new(peer.0)));
-            }
-        }
-    }
-
-    fn on_message(&mut self, peer: PeerId, bytes: Bytes) {
-        match decode_message(&bytes) {
-            Ok(message) => {
-                self.look_at_disk(bytes.len());
-                self.step(Input::Message { from: NodeId::new(peer.0), message });
-            }
-            Err(error) => {
-                self.metrics.malformed_peer += 1;
-                tracing::warn!(peer = peer.0, %error, "a frame that is no message");
-            }
-        }
-    }
-
-    fn on_client(&mut self, event: ClientEvent) {
-        match event {
-            ClientEvent::Connected { connection, identity } => {
-                let principal = Principal::of_name(&identity.to_string());
-                self.principals.insert(Connection(connection.0), principal);
-            }
-            ClientEvent::Request { connection, bytes } => {
-                self.metrics.requests += 1;
-                let at = Connection(connection.0);
-                match (decode_request(&bytes), self.principals.get(&at).copied()) {
-                    (Ok(request), Some(principal)) => {
-                        self.look_at_disk(bytes.len());
-                        self.step(Input::Request { connection: at, principal, request });
-                    }
-                    (Ok(_), None) => {}
-                    (Err(error), _) => {
-                        self.metrics.malformed_client += 1;
-                        tracing::warn!(connection = connection.0, %error, "no request");
-                        self.clients.close_connection(connection, "the frame is no request");
-                    }
-                }
-            }
-            ClientEvent::Closed { connection, .. } => {
-                self.principals.remove(&Connection(connection.0));
-            }
-        }
-    }
-
-    fn on_journal(&mut self, done: Done) -> Result<(), NodeError> {
-        if let Some(synced) = self.journal.on_done(done)? {
-            self.step(Input::Synced(synced));
-        }
+    fn hand_over(&mut self, now: Moment, woken: Woken) -> Result<(), NodeError> {
+        let event = match woken {
+            Woken::Order(Order::Drain) => Event::Drain,
+            Woken::Order(Order::Stop) => return Err(NodeError::Stopped),
+            Woken::Journal(outcome) => Event::Committed(outcome?),
+            Woken::Peer(event) => match event_of_peer(event) {
+                Some(event) => event,
+                None => return Ok(()),
+            },
+            Woken::Client(event) => event_of_client(event),
+            Woken::Read(old) => Event::OldDecrees(old),
+            Woken::Time => return Ok(()),
+        };
+        self.host.take(now, event);
         Ok(())
     }
 
-    /// Tells the core, before it takes an input, when the disk became full or has room again.
-    fn look_at_disk(&mut self, input_bytes: usize) {
-        if let Some(disk) = self.journal.before_input(input_bytes) {
-            match disk {
-                Disk::Full => {
-                    tracing::error!("the disk is full: work is refused until it has room")
-                }
-                Disk::Fine => tracing::info!("the disk has room again"),
-            }
-            self.step(Input::Disk(disk));
-        }
-    }
-
-    fn on_order(&mut self, order: Order) -> Result<(), NodeError> {
-        match order {
-            Order::Drain => {
-                tracing::info!("draining: handing over before the end");
-                self.drain_by = self.drain_by.or_else(|| Some(Instant::now() + DRAIN_MAX));
-                self.step(Input::Drain);
-                Ok(())
-            }
-            Order::Stop => Err(NodeError::Stopped),
-        }
-    }
-
-    /// Fires the timers that are due; after a pause of the process the inbox goes first.
-    fn fire_due(&mut self) {
-        let present = self.time.now();
-        loop {
-            match self.timers.fire(present) {
-                Fired::None => break,
-                Fired::Timer(timer) => {
-                    // An idle node, too, notices that there is room again.
-                    self.look_at_disk(0);
-                    self.step(Input::Timer(timer));
-                }
-                Fired::Paused(pause) => {
-                    self.metrics.pauses += 1;
-                    let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                    tracing::warn!(pause_ms, "this process was held up; reading before timers");
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Commit(commit) => match self.journal.submit(commit) {
+                // The host counts as the journal does; one that has ended reports its error.
+                Ok(()) | Err(SubmitError::Busy(_) | SubmitError::Ended(_)) => {}
+            },
+            Output::Send { to, lane, bytes } => {
+                if let Sent::Dropped(reason) = send(&self.peers, to, lane, bytes) {
+                    self.reporter.on_dropped();
+                    tracing::trace!(%to, ?lane, ?reason, "a message was dropped");
                 }
             }
-            // The timers that a step sets are drawn at once, or they would miss this turn.
-            self.set_timers(present);
-        }
-        if self.reporter.is_due(present, &self.metrics) {
-            self.log_metrics();
+            Output::Reply { connection, bytes } => {
+                // A client that is gone asks again elsewhere.
+                let _ = self.clients.reply(ConnectionId(connection.0), bytes);
+            }
+            Output::Close { connection, reason } => {
+                self.clients.close_connection(ConnectionId(connection.0), reason);
+            }
+            Output::Read(order) => self.reads.begin(order),
         }
     }
 
-    fn log_metrics(&self) {
-        self.metrics.log(&self.peers.counters(), &self.clients.counters());
-    }
-
-    fn is_done(&self) -> bool {
-        let Some(by) = self.drain_by else { return false };
-        let handed_over = self.replica.is_drained() && self.journal.is_idle();
-        handed_over || Instant::now() >= by
+    fn log_counts(&self) {
+        let (peers, clients) = (self.peers.counters(), self.clients.counters());
+        self.reporter.log(self.host.counts(), &peers, &clients);
     }
 
     async fn close(self) -> Result<(), NodeError> {
-        self.log_metrics();
+        self.log_counts();
         // The inboxes go first: the ports wait for nobody to read the last events.
         drop((self.peer_events, self.client_events));
         tokio::join!(self.clients.close(), self.peers.close());
-        self.journal.close()
+        Ok(self.journal.shutdown().map_err(AppendError::from)?)
     }
 }
 
-/// How many inputs a turn takes before it flushes.
-const INPUTS_PER_TURN: usize = 1024;
+impl Reads {
+    pub(crate) fn new(reader: Reader<RealDisk>) -> Self {
+        let (answers, events) = mpsc::channel(READS_UNDER_WAY_MAX);
+        Self { reader, answers, events }
+    }
+
+    fn begin(&self, order: ReadOrder) {
+        let (mut reader, answers) = (self.reader.clone(), self.answers.clone());
+        tokio::task::spawn_blocking(move || {
+            // The loop is gone only when the node ends.
+            let _ = answers.blocking_send(order.carry_out(&mut reader));
+        });
+    }
+}
+
+fn event_of_peer(event: PeerEvent) -> Option<Event> {
+    let node = |peer: PeerId| NodeId::new(peer.0);
+    match event {
+        PeerEvent::Frame { peer, bytes, .. } | PeerEvent::Datagram { peer, bytes } => {
+            Some(Event::PeerFrame { peer: node(peer), bytes })
+        }
+        PeerEvent::Up { peer, incarnation } => {
+            Some(Event::PeerUp { peer: node(peer), life: incarnation.0 })
+        }
+        // The other connection of the pair goes on: nothing was lost that is not sent again.
+        PeerEvent::Down { reason: DownReason::Superseded, .. } => None,
+        PeerEvent::Down { peer, reason } => {
+            tracing::info!(peer = peer.0, %reason, "a link ended");
+            Some(Event::PeerDown(node(peer)))
+        }
+    }
+}
+
+fn event_of_client(event: ClientEvent) -> Event {
+    match event {
+        ClientEvent::Connected { connection, identity } => {
+            Event::ClientUp { connection: Connection(connection.0), name: identity.to_string() }
+        }
+        ClientEvent::Request { connection, bytes } => {
+            Event::ClientFrame { connection: Connection(connection.0), bytes }
+        }
+        ClientEvent::Closed { connection, .. } => Event::ClientDown(Connection(connection.0)),
+    }
+}
+
+fn send(peers: &PeerHandle, to: NodeId, lane: Lane, bytes: bytes::Bytes) -> Sent {
+    let peer = PeerId(to.number());
+    match lane {
+        Lane::Control => peers.send_control(peer, bytes),
+        Lane::Log { epoch } => peers.send_log(peer, Epoch(epoch), bytes),
+        Lane::Bulk => peers.send_bulk(peer, bytes),
+        Lane::Datagram => peers.send_datagram(peer, bytes),
+    }
+}
+
+// What the host takes for a short message fits into a frame of the control lane.
+const _: () = assert!(synod_host::CONTROL_MESSAGE_BYTES_MAX <= limits::CONTROL_FRAME_BYTES_MAX);
+
+/// How many events a turn takes before it flushes.
+const EVENTS_PER_TURN: usize = 1024;
 
 /// How long a loop without any timer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How long a leader may take to hand over before the node ends all the same.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How many reads are under way at most: the host asks for one at a time.
+const READS_UNDER_WAY_MAX: usize = 1;

@@ -1,37 +1,38 @@
-//! The start of a node: check, recover, make the incarnation durable, open the ports, run.
+//! The start of a node: check, hold the ports, recover, make the incarnation durable, run.
 //!
 //! The order is the claim: nothing leaves this node before the journal says, durably, that it has
 //! begun another life. What can fail fails here, with a reason for the operator, before the loop
 //! begins.
 
-use std::collections::BTreeMap;
-use std::fs::DirBuilder;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use synod_paxos::{Brand, Configuration, NodeId};
-use synod_smr::{Effects, StateMachine};
+use synod_host::api::{NodeId, StateMachine};
+use synod_host::journal::{Create, GroupCommit, IN_FLIGHT_MAX, Options, RealDisk};
+use synod_host::paxos::{Brand, Configuration};
+use synod_host::{Opened, RecoveryError, Settings};
 use synod_transport_quic::{
     BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
-    PeerConfig, PeerEndpoint, PeerId, Role, TlsError, limits,
+    PeerConfig, PeerEndpoint, PeerId, TlsError, limits,
 };
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
-use crate::chance::Chance;
 use crate::clock::LoopTime;
 use crate::config::{Config, ConfigError};
-use crate::driver::Driver;
-use crate::journal::{self, Recovered};
-use crate::log_reader::LogReader;
-use crate::metrics::{Metrics, Reporter};
+use crate::create::{WrongCertificate, check_identity, journal_identity};
+use crate::driver::{Driver, Reads};
+use crate::metrics::Reporter;
 use crate::node::{Node, NodeError, Order};
-use crate::timers::Timers;
-use crate::watch::Watch;
+use crate::ports::Ports;
+use crate::progress::Progress;
+
+/// A host on its way back from a journal on files.
+type Recovered<M> = Opened<M, RealDisk>;
 
 /// Why a node cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -44,35 +45,18 @@ pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The certificate belongs to somebody else.
-    #[error("the certificate is that of {found}, and the configuration says {wanted}")]
-    Identity {
-        /// Who the certificate names.
-        found: String,
-        /// Who the configuration names.
-        wanted: String,
-    },
-    /// The folder of the journal cannot be made.
-    #[error("cannot make the data folder {}: {source}", path.display())]
-    Folder {
+    #[error(transparent)]
+    Identity(#[from] WrongCertificate),
+    /// There is no journal. It was lost, or never made.
+    #[error("this node has no journal in {}: a node that has voted must not go on without it; \
+             if it never ran, make one with Node::create or `synod-kv init --node`", path.display())]
+    NoJournal {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
     },
-    /// The journal cannot be opened.
-    #[error("the data folder cannot be used: {0}")]
-    Journal(#[from] synod_journal::OpenError),
-    /// The journal was opened, and failed with the first write.
-    #[error("the data folder cannot be written: {0}")]
-    FirstWrite(String),
-    /// The journal holds what no version of this program wrote.
-    #[error("the journal in {} holds what this program cannot read: {reason}", path.display())]
-    ForeignRecord {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Recovery(RecoveryError),
     /// The port for peers cannot be opened.
     #[error("peer_listen: {0}")]
     PeerPort(#[source] BindError),
@@ -98,13 +82,14 @@ where
     let credentials =
         Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?;
     let cluster = check_identity(&config, &credentials)?;
-    make_parents(&config)?;
-    let recovered = journal::recover(&config, cluster, machine)?;
+    let ports = Ports::hold(&config)?;
+    let recovered = recover(&config, cluster, machine)?;
     let incarnation = recovered.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
     let (started, start) = sync_channel(1);
-    let run = move || run_thread(&config, credentials, recovered, order_events, &started, ended);
+    let run =
+        move || run_thread(&config, credentials, ports, recovered, order_events, &started, ended);
     let thread = thread::Builder::new().name("synod-node".to_owned()).spawn(run);
     let thread = thread.map_err(|source| StartError::System { what: "a thread", source })?;
     let began: Result<(SocketAddr, SocketAddr), StartError> = start.recv().unwrap_or_else(|_| {
@@ -133,6 +118,7 @@ where
 fn run_thread<M: StateMachine>(
     config: &Config,
     credentials: Credentials,
+    ports: Ports,
     recovered: Recovered<M>,
     orders: mpsc::Receiver<Order>,
     started: &SyncSender<Result<(SocketAddr, SocketAddr), StartError>>,
@@ -143,7 +129,7 @@ fn run_thread<M: StateMachine>(
         Err(error) => return tell(started, Err(error)),
     };
     let outcome = runtime.block_on(async {
-        let driver = assemble(config, credentials, recovered, orders)?;
+        let driver = assemble(config, credentials, ports, recovered, orders)?;
         tell(started, Ok((driver.peers.local_addr(), driver.clients.local_addr())));
         let span = tracing::info_span!("node", id = config.node.number());
         Ok(driver.run().instrument(span).await)
@@ -160,73 +146,93 @@ fn tell<T>(started: &SyncSender<T>, news: T) {
     let _ = started.try_send(news);
 }
 
-/// Opens the ports and puts everything together.
+/// Serves on the ports and puts everything together.
 fn assemble<M: StateMachine>(
     config: &Config,
     credentials: Credentials,
+    ports: Ports,
     recovered: Recovered<M>,
     orders: mpsc::Receiver<Order>,
 ) -> Result<Driver<M>, StartError> {
     let incarnation = Incarnation(recovered.incarnation);
     let others = config.members.iter().filter(|(node, _)| **node != config.node);
-    let (peers, peer_events) = PeerEndpoint::bind(PeerConfig {
-        listen: config.peer_listen,
-        credentials: credentials.clone(),
-        peers: others.map(|(node, at)| (PeerId(node.number()), *at)).collect(),
-        incarnation,
-        suspicion: config.timing.suspicion,
-    })
+    let (peers, peer_events) = PeerEndpoint::bind_on(
+        ports.peers,
+        PeerConfig {
+            listen: config.peer_listen,
+            credentials: credentials.clone(),
+            peers: others.map(|(node, at)| (PeerId(node.number()), *at)).collect(),
+            incarnation,
+            suspicion: config.timing.suspicion,
+        },
+    )
     .map_err(StartError::PeerPort)?;
-    let (clients, client_events) = ClientPort::bind(ClientPortConfig {
-        listen: config.client_listen,
-        credentials,
-        incarnation,
-        admitted: ClientNames::AnyCertified,
-        connections_max: limits::CLIENT_CONNECTIONS_MAX,
-    })
+    let (clients, client_events) = ClientPort::bind_on(
+        ports.clients,
+        ClientPortConfig {
+            listen: config.client_listen,
+            credentials,
+            incarnation,
+            admitted: ClientNames::AnyCertified,
+            connections_max: limits::CLIENT_CONNECTIONS_MAX,
+        },
+    )
     .map_err(StartError::ClientPort)?;
-    let brand = Brand { node: config.node, incarnation: recovered.incarnation };
-    let mut effects = Effects::new(brand);
-    let settings = settings(config, brand)?;
-    let running = recovered.finish(settings, &mut effects)?;
-    let (log_reader, log_events) = LogReader::new(running.reader);
-    let chance = Chance::from_system()
-        .map_err(|source| StartError::System { what: "random bytes", source })?;
+    let (host, journal) = recovered.start(settings(config)?, seed()?);
+    let reads = Reads::new(journal.reader());
+    let (outcomes, journal_events) = mpsc::channel(IN_FLIGHT_MAX + 1);
+    let journal = GroupCommit::start(journal, move |outcome| {
+        // There is a place for each commit and for an error; a loop that is gone needs none.
+        let _ = outcomes.try_send(outcome);
+    });
+    let journal =
+        journal.map_err(|source| StartError::System { what: "the journal's thread", source })?;
     let time = LoopTime::start();
+    let reporter = Reporter::new(synod_clock::TimeSource::now(&time));
     Ok(Driver {
-        me: config.node,
-        replica: running.replica,
-        effects,
-        members: config.members.keys().copied().collect(),
+        host,
         peers,
         peer_events,
         clients,
         client_events,
-        principals: BTreeMap::new(),
-        journal: running.journal,
-        journal_events: running.events,
-        log_reader,
-        log_events,
+        journal,
+        journal_events,
+        reads,
         orders,
-        timers: Timers::new(),
-        chance,
-        reporter: Reporter::new(synod_clock::TimeSource::now(&time)),
         time,
-        metrics: Metrics::default(),
-        watch: Watch::default(),
-        drain_by: None,
+        reporter,
     })
 }
 
-fn settings(config: &Config, brand: Brand) -> Result<synod_smr::Config, ConfigError> {
-    let voters = voters(config);
+/// Reads the journal and makes this start durable.
+fn recover<M: StateMachine>(
+    config: &Config,
+    cluster: ClusterId,
+    machine: M,
+) -> Result<Recovered<M>, StartError> {
+    let mut options = Options::new(journal_identity(config, cluster).as_bytes());
+    options.create = Create::Never;
+    options.segment_bytes = config.segment_bytes;
+    let mut progress = Progress::begin(config.node.number());
+    let settings = Settings::default();
+    let watch = |_: &[u8], _: &_| progress.note();
+    Ok(synod_host::open(RealDisk, &config.data, &options, machine, &settings, watch)?)
+}
+
+/// Draws what spreads the timers of this node.
+fn seed() -> Result<u64, StartError> {
+    system_seed().map_err(|source| StartError::System { what: "random bytes", source })
+}
+
+fn settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
+    let (voters, brand) = (voters(config), Brand { node: config.node, incarnation: 0 });
     let ms = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     let ticks = config.timing.suspicion.as_nanos().div_ceil(config.timing.heartbeat.as_nanos());
-    let settings = synod_smr::Config {
+    let settings = synod_host::smr::Config {
         heartbeat_ms: ms(config.timing.heartbeat),
         suspicion_ticks: u32::try_from(ticks).unwrap_or(u32::MAX),
         stagger_ms: ms(config.timing.stagger),
-        ..synod_smr::Config::lan(brand, voters)
+        ..synod_host::smr::Config::lan(brand, voters)
     };
     settings.check().map_err(ConfigError::Core)?;
     Ok(settings)
@@ -237,24 +243,18 @@ fn voters(config: &Config) -> Configuration {
     Configuration::majority(members).expect("the members were counted, and a map names each once")
 }
 
-/// Checks that the certificate is this node's, and returns the cluster that it names.
-fn check_identity(config: &Config, credentials: &Credentials) -> Result<ClusterId, StartError> {
-    let identity = credentials.identity();
-    let found = identity.cluster.to_string();
-    let cluster = config.cluster.as_ref().unwrap_or(&found);
-    let (mine, node) = (PeerId(config.node.number()), config.node.number());
-    if identity.role == Role::Node(mine) && *cluster == found {
-        return Ok(identity.cluster);
-    }
-    let wanted = format!("synod://{cluster}/node/{node}");
-    Err(StartError::Identity { found: identity.to_string(), wanted })
+/// Draws a number that nobody else draws. It is no source of secrets.
+pub(crate) fn system_seed() -> io::Result<u64> {
+    let mut seed = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    Ok(u64::from_le_bytes(seed))
 }
 
-/// Makes the folders above the journal's, which makes its own.
-fn make_parents(config: &Config) -> Result<(), StartError> {
-    let Some(parent) = config.data.parent().filter(|_| config.create_data) else { return Ok(()) };
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
-    made.map_err(|source| StartError::Folder { path: parent.to_owned(), source })
+/// Draws 128 bits that no other process draws again.
+pub(crate) fn system_name() -> io::Result<u128> {
+    let mut name = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut name)?;
+    Ok(u128::from_le_bytes(name))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {

@@ -96,9 +96,12 @@ Proposals(P, s) ==
        [] OTHER -> {w[2] : w \in {x \in R : \A y \in R : y[1] <= x[1]}}
 
 \* The elect proposes in s what the promises allow, once, and nothing below what they call
-\* chosen. It need not wait for anything else: slots are independent.
+\* chosen, nor below what it announced itself: whoever votes there in this ballot would take its
+\* vote for the decree that was announced. It need not wait for anything else: slots are
+\* independent.
 Phase2a(b, s) ==
   /\ \A w \in accepts : w[1] # s \/ w[2] # b
+  /\ Broken = "belowannounced" \/ \A m \in announced : m[1] = b => m[2] <= s
   /\ \E p \in Quorum1 : \E P \in PromiseSets(p, b) :
        /\ Broken = "belowchosen" \/ \A m \in P : m.chosen <= s
        /\ \E d \in Proposals(P, s) : accepts' = accepts \cup {<<s, b, d>>}
@@ -159,14 +162,21 @@ Kept(a, s, d) ==
   THEN [accepted EXCEPT ![a][s] = <<Copied, d>>]
   ELSE accepted
 
+\* What c may hand on as chosen in s, read back from its journal: the decree that it knows to be
+\* chosen. Its journal holds every vote that it cast there, too, and none of them is that decree
+\* for being the first, or the last.
+ReadBack(c, s) ==
+  CASE learned[c][s] = Unknown -> {}
+    [] Broken = "anyrecord" -> {x[3] : x \in {w \in cast[c] : w[1] = s}}
+    [] Broken = "lastrecord" -> {accepted[c][s][2]} \ {NoVote[2]}
+    [] OTHER -> {learned[c][s]}
+
 \* Learned decrees may be copied from anyone else who has them, and again if that was forgotten.
 \* What others know only grows, so reading it directly stands for a message of any age.
 Copy(a, c, s) ==
   /\ a \in Learner /\ c \in Learner /\ a # c
   /\ Torn \/ learned[a][s] = Unknown
-  /\ learned[c][s] # Unknown
-  /\ Know(a, s, learned[c][s])
-  /\ accepted' = Kept(a, s, learned[c][s])
+  /\ \E d \in ReadBack(c, s) : Know(a, s, d) /\ accepted' = Kept(a, s, d)
   /\ UNCHANGED <<promised, msgs>>
 
 Next == \/ \E b \in Ballot : Phase1a(b) \/ \E s \in Slot : Phase2a(b, s)
@@ -199,6 +209,10 @@ SafeAt == \A w \in accepts : \A c \in 0..(w[2] - 1) : \E p \in Quorum1 : \A a \i
 \* Only what is chosen is learned, by whatever road; so learned prefixes agree.
 LearnedIsChosen == \A a \in Acceptor, s \in Slot :
   learned[a][s] # Unknown => \E w \in Chosen : w[1] = s /\ w[3] = learned[a][s]
+
+\* What is handed on as chosen is what was chosen, whoever may ask for it, and when.
+ReadBackIsChosen == \A c \in Learner, s \in Slot :
+  \A d \in ReadBack(c, s) : \E w \in Chosen : w[1] = s /\ w[3] = d
 
 PromiseMonotonic == [][\A a \in Acceptor : promised'[a] >= promised[a]]_vars
 LearnedNeverChanges == [][\A a \in Acceptor, s \in Slot :

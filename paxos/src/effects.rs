@@ -54,6 +54,16 @@ pub enum Record<V> {
     Chosen(Slot),
 }
 
+impl<V: Value> Record<V> {
+    /// Returns the bytes of its decree, and one for what has none.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Accepted { decree, .. } | Self::Learned { decree, .. } => decree.weight(),
+            Self::Promised(_) | Self::Chosen(_) => 1,
+        }
+    }
+}
+
 /// Tells the effects of one core, in one life of it, from those of all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Brand {
@@ -70,6 +80,9 @@ pub struct Effects<V> {
     /// How many records of this life batches have taken.
     taken: u64,
     records: Vec<Record<V>>,
+    /// The bytes of `records`, and of all records of this life.
+    bytes: u64,
+    bytes_written: u64,
     sealed: Vec<(To, Bound<V>)>,
     outbox: Vec<(To, Message<V>)>,
 }
@@ -78,7 +91,15 @@ impl<V: Value> Effects<V> {
     /// Makes the empty buffer of the core of that brand.
     #[must_use]
     pub const fn new(brand: Brand) -> Self {
-        Self { brand, taken: 0, records: Vec::new(), sealed: Vec::new(), outbox: Vec::new() }
+        Self {
+            brand,
+            taken: 0,
+            records: Vec::new(),
+            bytes: 0,
+            bytes_written: 0,
+            sealed: Vec::new(),
+            outbox: Vec::new(),
+        }
     }
 
     /// Takes the records gathered since the last batch; none if there are none.
@@ -87,9 +108,9 @@ impl<V: Value> Effects<V> {
             return None;
         }
         let records = std::mem::take(&mut self.records);
-        let first = self.taken;
+        let (first, bytes) = (self.taken, std::mem::take(&mut self.bytes));
         self.taken += records.len() as u64;
-        Some(Batch { brand: self.brand, first, records })
+        Some(Batch { brand: self.brand, first, records, bytes })
     }
 
     /// Empties the outbox. All of it may leave at once, or be lost.
@@ -104,6 +125,9 @@ impl<V: Value> Effects<V> {
     }
 
     pub(crate) fn record(&mut self, record: Record<V>) {
+        let weight = record.weight() as u64;
+        self.bytes += weight;
+        self.bytes_written += weight;
         self.records.push(record);
     }
 
@@ -180,6 +204,7 @@ pub struct Batch<V> {
     brand: Brand,
     first: u64,
     records: Vec<Record<V>>,
+    bytes: u64,
 }
 
 impl<V> Batch<V> {
@@ -195,7 +220,7 @@ impl<V> Batch<V> {
     #[must_use]
     pub fn vouch_synced(self) -> Synced {
         let end = self.first + self.records.len() as u64;
-        Synced { brand: self.brand, first: self.first, end }
+        Synced { brand: self.brand, first: self.first, end, bytes: self.bytes }
     }
 }
 
@@ -204,13 +229,14 @@ impl<V> Batch<V> {
 /// ```compile_fail
 /// # use synod_paxos::{Brand, NodeId, Synced};
 /// let brand = Brand { node: NodeId::new(1), incarnation: 1 };
-/// let forged = Synced { brand, first: 0, end: 1 };
+/// let forged = Synced { brand, first: 0, end: 1, bytes: 0 };
 /// ```
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Synced {
     brand: Brand,
     first: u64,
     end: u64,
+    bytes: u64,
 }
 
 /// Holds claims until the proof of a sync covers them.
@@ -219,6 +245,9 @@ pub(crate) struct Gate<V> {
     brand: Brand,
     synced: u64,
     written: u64,
+    /// The bytes of the records of this life, written and synced.
+    bytes_written: u64,
+    bytes_synced: u64,
     held: VecDeque<Held<V>>,
 }
 
@@ -232,7 +261,14 @@ struct Held<V> {
 
 impl<V: Value> Gate<V> {
     pub(crate) const fn new(brand: Brand) -> Self {
-        Self { brand, synced: 0, written: 0, held: VecDeque::new() }
+        Self {
+            brand,
+            synced: 0,
+            written: 0,
+            bytes_written: 0,
+            bytes_synced: 0,
+            held: VecDeque::new(),
+        }
     }
 
     /// Takes the claims of a step in. They wait for every record so far.
@@ -243,6 +279,7 @@ impl<V: Value> Gate<V> {
         assert_eq!(self.brand, effects.brand, "effects of another core, or of another life");
         let wrote = effects.written() > self.written;
         self.written = effects.written();
+        self.bytes_written = effects.bytes_written;
         for (to, claim) in effects.sealed.drain(..) {
             let repeated = !wrote && self.held.iter().any(|held| held.says(to, &claim));
             if !repeated && self.held.len() < HELD_MAX {
@@ -273,6 +310,7 @@ impl<V: Value> Gate<V> {
         assert_eq!(self.synced, proof.first, "proofs come in the order of their batches");
         assert!(proof.end <= self.written, "a proof covers records that were written");
         self.synced = proof.end;
+        self.bytes_synced += proof.bytes;
     }
 
     /// Counts the records written so far; a fact recorded up to here is durable once
@@ -284,6 +322,13 @@ impl<V: Value> Gate<V> {
     /// Counts the records known to be durable.
     pub(crate) const fn synced(&self) -> u64 {
         self.synced
+    }
+}
+
+impl<V> Gate<V> {
+    /// Counts the bytes of the records that are not known to be durable.
+    pub(crate) const fn unsynced_bytes(&self) -> u64 {
+        self.bytes_written - self.bytes_synced
     }
 }
 
@@ -314,6 +359,7 @@ fn release<V>(effects: &mut Effects<V>, to: To, claim: Bound<V>) {
 impl<V: Eq> PartialEq for Gate<V> {
     fn eq(&self, other: &Self) -> bool {
         self.written - self.synced == other.written - other.synced
+            && self.unsynced_bytes() == other.unsynced_bytes()
             && self.held.len() == other.held.len()
             && self.held.iter().zip(&other.held).all(|(mine, theirs)| {
                 mine.mark.saturating_sub(self.synced) == theirs.mark.saturating_sub(other.synced)
@@ -327,6 +373,7 @@ impl<V: Eq> Eq for Gate<V> {}
 impl<V: Hash> Hash for Gate<V> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.written - self.synced).hash(state);
+        self.unsynced_bytes().hash(state);
         for held in &self.held {
             held.mark.saturating_sub(self.synced).hash(state);
             held.to.hash(state);

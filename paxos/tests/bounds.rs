@@ -6,6 +6,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use synod_paxos::multi::limits::Limits;
 use synod_paxos::{
     Ballot, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId,
     Record, Recovery, Report, Slot, To, Value, Vote,
@@ -178,14 +179,15 @@ fn a_promise_is_cut_where_it_grows_too_long() {
 #[test]
 fn an_elect_asks_for_the_rest_of_a_promise_that_was_cut() {
     let mut world = World::new();
+    world.node = world.node.with_limits(Limits { promise_parts: 1, ..Limits::DEFAULT });
     world.step(Input::Campaign { above: Ballot::ZERO });
     let ballot = world.ballot();
     assert_eq!(world.asked(), [(To::Peers, 0)]);
     world.hear(PEER, promise(ballot, 0, Some(2), vec![(0, 'x'), (1, 'y')]));
     assert_eq!(world.asked(), [(To::Node(PEER), 2)]);
     assert_eq!(world.node.leader().leads(), None, "slots from 2 on are not covered");
-    world.hear(PEER, promise(ballot, 0, None, Vec::new()));
-    assert_eq!(world.node.leader().leads(), None, "a repetition covers nothing more");
+    world.hear(PEER, promise(ballot, 0, Some(2), vec![(0, 'x'), (1, 'y')]));
+    assert_eq!(world.asked(), [], "a repetition covers nothing more");
     world.step(Input::ResendTimer);
     assert_eq!(world.asked(), [(To::Node(PEER), 2), (To::Node(OTHER), 0)]);
     world.hear(PEER, promise(ballot, 2, None, vec![(2, 'z')]));
@@ -446,14 +448,16 @@ fn recovery_holds_a_window_of_what_is_chosen() {
         let (slot, decree) = (Slot::new(slot), decree(name));
         recovery.on_record(Record::Accepted { ballot: THEIRS, slot, decree });
     }
-    assert_eq!((recovery.held(), recovery.chosen()), ((3, 30), Slot::FIRST));
+    assert_eq!((recovery.held(), recovery.chosen()), ((0, 0), Slot::FIRST));
     recovery.forget_below(Slot::new(3));
-    assert_eq!(recovery.held(), (3, 30), "nothing is known to be chosen");
+    assert_eq!(recovery.decree(Slot::FIRST), Some(&decree('a')), "nothing is known to be chosen");
     recovery.on_record(Record::Chosen(Slot::new(2)));
+    assert_eq!(recovery.held(), (2, 20));
     assert_eq!(recovery.decree(Slot::new(1)), Some(&decree('b')));
     recovery.forget_below(Slot::new(3));
-    assert_eq!((recovery.held(), recovery.chosen()), ((1, 10), Slot::new(2)));
+    assert_eq!((recovery.held(), recovery.chosen()), ((0, 0), Slot::new(2)));
     assert_eq!(recovery.decree(Slot::new(1)), None);
+    assert_eq!(recovery.decree(Slot::new(2)), Some(&decree('c')), "it may yet be another");
     assert_eq!(recovery.promised(), THEIRS, "a vote promises its ballot, too");
     let voters = Configuration::majority([ME, PEER, OTHER]).unwrap();
     let node = recovery.finish(BRAND, voters, ALPHA);

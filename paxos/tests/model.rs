@@ -23,8 +23,9 @@ mod single;
 mod world;
 
 use explore::{explore, is_large};
-use log::Log;
+use log::{LOG, Log};
 use single::Single;
+use world::Quorums;
 
 #[test]
 fn two_rivals_and_no_crash() {
@@ -44,32 +45,64 @@ fn a_candidate_that_comes_back() {
 
 #[test]
 fn a_log_and_two_leaders() {
-    let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 0, copies: false };
+    let model = Log { values: [1, 1], ..LOG };
     explore("log, 2 leaders", model, 120_431);
 }
 
 #[test]
 fn a_log_with_copies() {
-    let model = Log { campaigns: [1, 1], values: [1, 0], crashes: 0, copies: true };
+    let model = Log { values: [1, 0], copies: true, ..LOG };
     explore("log, 2 leaders, copies", model, 6_832);
 }
 
 #[test]
 fn a_log_of_two_slots() {
-    let model = Log { campaigns: [1, 1], values: [2, 0], crashes: 0, copies: false };
+    let model = Log { values: [2, 0], ..LOG };
     explore("log, 2 leaders, 2 slots", model, 163_706);
 }
 
 #[test]
 fn a_log_whose_leader_crashes() {
-    let model = Log { campaigns: [2, 0], values: [1, 0], crashes: 1, copies: false };
+    let model = Log { campaigns: [2, 0], values: [1, 0], crashes: 1, ..LOG };
     explore("log, 1 leader twice, 1 crash", model, 28_428);
 }
 
 #[test]
 fn a_log_with_two_leaders_and_a_crash() {
-    let model = Log { campaigns: [1, 1], values: [1, 0], crashes: 1, copies: false };
-    explore("log, 2 leaders, 1 crash", model, 45_748);
+    let model = Log { values: [1, 0], crashes: 1, ..LOG };
+    explore("log, 2 leaders, 1 crash", model, 45_876);
+}
+
+#[test]
+fn a_log_with_copies_and_a_crash() {
+    let model = Log { values: [1, 0], crashes: 1, copies: true, ..LOG };
+    explore("log, 2 leaders, copies, 1 crash", model, 149_742);
+}
+
+#[test]
+fn a_log_with_copies_whose_leader_crashes() {
+    let model = Log { campaigns: [2, 0], values: [1, 0], crashes: 1, copies: true, ..LOG };
+    explore("log, 1 leader twice, copies, 1 crash", model, 106_351);
+}
+
+/// A leader needs the promises of all three, and one vote of anybody.
+#[test]
+fn a_log_in_which_one_vote_chooses() {
+    let quorums = Quorums(3, 1);
+    let model = Log { values: [1, 1], copies: true, quorums, ..LOG };
+    explore("log, 2 leaders, copies, quorums of 3 and 1", model, 31_546);
+    let model = Log { values: [1, 0], crashes: 1, quorums, ..LOG };
+    explore("log, 2 leaders, 1 crash, quorums of 3 and 1", model, 10_019);
+}
+
+/// A leader needs nobody's promise but its own, and the votes of all three.
+#[test]
+fn a_log_in_which_one_promise_elects() {
+    let quorums = Quorums(1, 3);
+    let model = Log { values: [1, 1], copies: true, quorums, ..LOG };
+    explore("log, 2 leaders, copies, quorums of 1 and 3", model, 177_937);
+    let model = Log { values: [1, 0], crashes: 1, quorums, ..LOG };
+    explore("log, 2 leaders, 1 crash, quorums of 1 and 3", model, 30_652);
 }
 
 #[test]
@@ -78,7 +111,7 @@ fn larger_bounds_where_asked_for() {
         println!("skipped: SYNOD_MODEL=large explores the larger bounds");
         return;
     }
-    let model = Log { campaigns: [1, 1], values: [1, 1], crashes: 0, copies: true };
+    let model = Log { values: [1, 1], copies: true, ..LOG };
     explore("log, 2 leaders, 2 values, copies", model, 888_640);
     explore("single, 2 rivals, 2 crashes", Single { rounds: [1, 1], crashes: 2 }, 375_228);
 }

@@ -71,6 +71,11 @@ fn a_late_accept_of_a_lost_ballot() {
 }
 
 #[test]
+fn an_announced_slot() {
+    check("an-announced-slot");
+}
+
+#[test]
 fn a_restarted_leader() {
     check("a-restarted-leader");
 }

@@ -114,7 +114,9 @@ impl<M: StateMachine> Replica<M> {
         if self.disk == Disk::Full {
             return Some(Response::Refused(Refusal::DiskFull));
         }
-        (!self.proposals.admit(awaited, command, waiter)).then_some(overloaded())
+        // A disk that hangs must not let memory fill with what waits for it.
+        let taken = !self.paxos.is_backlogged() && self.proposals.admit(awaited, command, waiter);
+        (!taken).then(overloaded)
     }
 
     /// Answers a peer that lags with what memory holds, or asks the driver to.

@@ -3,18 +3,49 @@
 //! Time is counted in heartbeats: a tick is one heartbeat period, and a core that was held up for
 //! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
 
+use crate::message::Folder;
 use crate::read::{READ_BYTES_MAX, READS_MAX, ReadLimits};
 use std::fmt;
-use synod_paxos::{Brand, Configuration, multi::ALPHA_DEFAULT};
+use synod_paxos::{Brand, Configuration, multi, multi::ALPHA_DEFAULT};
 
 /// The fewest heartbeats that a suspicion time must hold.
 pub const SUSPICION_TICKS_MIN: u32 = 5;
+
+/// The chosen slots that stay in memory for peers that lag; older ones are read from the journal.
+pub const CACHE_SLOTS: u64 = 4096;
+
+/// The bytes of chosen decrees that stay in memory for peers that lag.
+pub const CACHE_BYTES: usize = 32 << 20;
+
+/// How far what a replica holds may grow. No two nodes need the same limits.
+///
+/// They are settings so that a test or a simulation can make them so small that they bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// The chosen slots in memory; a quarter more may gather before it is cut back to them.
+    pub cache_slots: u64,
+    /// The bytes of chosen decrees in memory.
+    pub cache_bytes: usize,
+    /// Those of the log.
+    pub log: multi::limits::Limits,
+}
+
+impl Limits {
+    /// The limits of a node that serves.
+    pub const DEFAULT: Self = Self {
+        cache_slots: CACHE_SLOTS,
+        cache_bytes: CACHE_BYTES,
+        log: multi::limits::Limits::DEFAULT,
+    };
+}
 
 /// The settings of one replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Who it is, and which start of it this is.
     pub brand: Brand,
+    /// Which journal it has.
+    pub folder: Folder,
     /// The voters.
     pub voters: Configuration,
     /// The heartbeat period, in milliseconds.
@@ -27,6 +58,8 @@ pub struct Config {
     pub alpha: u64,
     /// Nodes of higher priority campaign first.
     pub priority: u8,
+    /// How far what it holds may grow.
+    pub limits: Limits,
     /// The questions that may wait here.
     pub reads: ReadLimits,
 }
@@ -64,12 +97,14 @@ impl Config {
     pub const fn lan(brand: Brand, voters: Configuration) -> Self {
         Self {
             brand,
+            folder: Folder(0),
             voters,
             heartbeat_ms: 40,
             suspicion_ticks: 5,
             stagger_ms: 20,
             alpha: ALPHA_DEFAULT,
             priority: 0,
+            limits: Limits::DEFAULT,
             reads: ReadLimits { count: READS_MAX, bytes: READ_BYTES_MAX },
         }
     }

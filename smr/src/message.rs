@@ -43,11 +43,32 @@ pub enum Message {
         /// The end of the sender's chosen prefix.
         chosen: Slot,
     },
+    /// Refuses the receiver, whom the sender knows by another journal or by a later life. The host
+    /// of the receiver sees to it; its replica never does.
+    Stranger(Life),
+}
+
+/// Tells the journal of a node from every other, even of the same node: 128 bits drawn at random
+/// when it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Folder(pub u128);
+
+/// What the peers of a node remember of it durably.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Life {
+    /// Its journal.
+    pub folder: Folder,
+    /// Which start of it this is.
+    pub incarnation: u64,
+    /// The highest ballot that it said to have promised durably.
+    pub promised: Ballot,
 }
 
 /// How a replica is doing, told to all others several times in a suspicion time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Heartbeat {
+    /// Which journal the node has; its peers know it by that.
+    pub folder: Folder,
     /// Which start of the node this is.
     pub incarnation: u64,
     /// The highest ballot that the sender promised durably.
@@ -110,7 +131,8 @@ impl Message {
                     Bound::Prepare { .. } | Bound::Promise { .. } | Bound::Accepted { .. },
                 ),
             )
-            | Self::Fetch { .. } => Lane::Control,
+            | Self::Fetch { .. }
+            | Self::Stranger(_) => Lane::Control,
             Self::Decrees { .. } => Lane::Bulk,
             Self::Heartbeat(_) | Self::Confirm { .. } | Self::Confirmed { .. } => Lane::Datagram,
         }

@@ -6,10 +6,10 @@
 
 use crate::checkpoint::Checkpoints;
 use crate::command::CommandBatch;
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::effects::{Effects, Record};
 use crate::executor::Executor;
-use crate::replica::{CACHE_BYTES, CACHE_SLOTS, Replica};
+use crate::replica::Replica;
 use crate::session::SessionLimits;
 use crate::state_machine::StateMachine;
 use synod_paxos::{Ballot, Slot};
@@ -21,21 +21,23 @@ use synod_paxos::{Ballot, Slot};
 pub struct Recovering<M> {
     paxos: synod_paxos::Recovery<CommandBatch>,
     executor: Executor<M>,
+    limits: Limits,
     checkpoints: Checkpoints,
 }
 
 impl<M: StateMachine> Recovering<M> {
-    /// Begins with the machine before any command.
+    /// Begins with the machine before any command, within [`Limits::DEFAULT`].
     pub fn new(machine: M) -> Self {
-        Self::with_limits(machine, SessionLimits::default())
+        Self::bounded(machine, Limits::DEFAULT, SessionLimits::default())
     }
 
-    /// Begins with the machine before any command, and with the limits that all nodes of the
-    /// cluster have had since its beginning.
-    pub fn with_limits(machine: M, limits: SessionLimits) -> Self {
+    /// Begins with the machine before any command, within these limits. Those of sessions are part
+    /// of the replicated state: all nodes of the cluster have had the same since its beginning.
+    pub fn bounded(machine: M, limits: Limits, sessions: SessionLimits) -> Self {
         Self {
             paxos: synod_paxos::Recovery::new(),
-            executor: Executor::with_limits(machine, limits),
+            executor: Executor::with_limits(machine, sessions),
+            limits,
             checkpoints: Checkpoints::default(),
         }
     }
@@ -50,11 +52,12 @@ impl<M: StateMachine> Recovering<M> {
             self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
         }
         let (slots, bytes) = self.paxos.held();
-        if bytes > CACHE_BYTES {
+        let Limits { cache_slots, cache_bytes, .. } = self.limits;
+        if bytes > cache_bytes {
             self.paxos.forget_below(self.executor.applied());
-        } else if slots as u64 > CACHE_SLOTS + CACHE_SLOTS / 4 {
+        } else if slots > cache_slots + cache_slots / 4 {
             let applied = self.executor.applied().number();
-            self.paxos.forget_below(Slot::new(applied.saturating_sub(CACHE_SLOTS)));
+            self.paxos.forget_below(Slot::new(applied.saturating_sub(cache_slots)));
         }
     }
 
@@ -74,6 +77,7 @@ impl<M: StateMachine> Recovering<M> {
     pub fn finish(self, config: Config, effects: &mut Effects) -> Replica<M> {
         let (brand, voters) = (config.brand, config.voters.clone());
         let paxos = self.paxos.finish(brand, voters, config.alpha);
+        let paxos = paxos.with_limits(config.limits.log);
         Replica::assemble(config, paxos, (self.executor, self.checkpoints), effects)
     }
 }

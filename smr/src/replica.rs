@@ -8,7 +8,7 @@
 use crate::catch_up::CatchUp;
 use crate::checkpoint::Checkpoints;
 use crate::command::CommandBatch;
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::effects::{Disk, Effects, Input, Timer};
 use crate::election::{Election, Progress, Situation, Wish};
 use crate::executor::Executor;
@@ -18,12 +18,6 @@ use crate::read::Reads;
 use crate::request::{Refusal, Response};
 use crate::state_machine::StateMachine;
 use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, MultiPaxos, NodeId, Slot, To};
-
-/// The chosen slots that stay in memory for peers that lag; older ones are read from the journal.
-pub const CACHE_SLOTS: u64 = 4096;
-
-/// The bytes of decrees that stay in memory beyond those not yet chosen.
-pub const CACHE_BYTES: usize = 32 << 20;
 
 /// Every how many heartbeats messages without an answer are sent again.
 const RESEND_TICKS: u32 = 2;
@@ -140,6 +134,7 @@ impl<M: StateMachine> Replica<M> {
             Message::Decrees { first, decrees, chosen } => {
                 self.on_decrees(from, first, decrees, chosen, effects);
             }
+            Message::Stranger(_) => {}
         }
     }
 
@@ -326,24 +321,32 @@ impl<M: StateMachine> Replica<M> {
         self.paxos.is_pending() || self.proposals.has_queued() || !self.reads.is_empty()
     }
 
-    /// Lets go of decrees that are applied and beyond the cache; the journal has them.
+    /// Lets go of decrees that are applied and beyond the cache; the journal has them. What is not
+    /// durable as it was chosen stays, and so does what is not chosen, which has its own bounds.
     fn forget(&mut self, effects: &mut Effects) {
-        let log = self.paxos.log();
-        let (base, chosen) = (log.base(), self.paxos.chosen());
-        let mut keep_from = base;
-        if chosen.past(base) > CACHE_SLOTS + CACHE_SLOTS / 4 {
-            keep_from = base.plus(chosen.past(base) - CACHE_SLOTS);
-        } else if log.weight() > CACHE_BYTES {
-            keep_from = base.plus(1 + chosen.past(base) / 8).min(chosen);
-        }
-        if keep_from > base {
+        while let Some(keep_from) = self.excess() {
             self.drive(synod_paxos::Input::ForgetBelow(keep_from), effects);
+        }
+    }
+
+    /// Returns where the cache shall begin, if it has grown past its limits.
+    fn excess(&self) -> Option<Slot> {
+        let (log, limits) = (self.paxos.log(), &self.config.limits);
+        let base = log.base();
+        let held = self.paxos.durable_chosen().past(base);
+        if held > limits.cache_slots + limits.cache_slots / 4 {
+            Some(base.plus(held - limits.cache_slots))
+        } else if log.chosen_weight() > limits.cache_bytes && held > 0 {
+            Some(base.plus((1 + held / 8).min(held)))
+        } else {
+            None
         }
     }
 
     fn send_heartbeat(&self, effects: &mut Effects) {
         let situation = self.situation();
         let beat = Heartbeat {
+            folder: self.config.folder,
             incarnation: self.config.brand.incarnation,
             promised: self.paxos.durable_promised(),
             leads: self.election.claims(&situation),
@@ -416,6 +419,11 @@ impl<M: StateMachine> Replica<M> {
     /// Returns the Paxos node.
     pub const fn paxos(&self) -> &MultiPaxos<CommandBatch> {
         &self.paxos
+    }
+
+    /// Returns how far what it holds may grow.
+    pub const fn limits(&self) -> &Limits {
+        &self.config.limits
     }
 
     /// Returns the replicated state.

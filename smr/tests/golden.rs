@@ -51,6 +51,7 @@ fn messages() -> Vec<Message> {
     ];
     let decrees = vec![decree(), Decree::Noop];
     let beat = Heartbeat {
+        folder: synod_smr::message::Folder(0),
         incarnation: 4,
         promised: BALLOT,
         leads: Some(BALLOT),

@@ -135,7 +135,7 @@ fn a_write_and_a_crash() {
             state.stages() == [Stage::Lost, Stage::Answered] && state.history.longest() == [0]
         }),
     ];
-    explore("a write, 1 crash, a read elsewhere", crash(2, &witnesses), 33_259);
+    explore("a write, 1 crash, a read elsewhere", crash(2, &witnesses), 33_335);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::accept::note;
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::endpoint::DownReason;
+use crate::held::HeldPort;
 use crate::identity::{ClusterId, PeerId, Role};
 use crate::lanes::{DropReason, LaneQueue, Sent};
 use crate::limits;
@@ -99,7 +100,7 @@ impl ClientDialer {
         if !matches!(identity.role, Role::Client(_)) {
             return Err(BindError::Role { identity: identity.to_string(), wanted: "client" });
         }
-        let endpoint = setup::open(local, None)?;
+        let endpoint = setup::open(HeldPort::bind(local)?, None)?;
         let counters = Arc::new(Counters::default());
         Ok(Self { endpoint, credentials, cluster: identity.cluster, counters })
     }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::accept::{Door, note, note_error};
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::endpoint::DownReason;
+use crate::held::HeldPort;
 use crate::identity::{Identity, Role};
 use crate::inbox::{Inbox, Outlet, inbox};
 use crate::lanes::{Budget, DropReason, LaneQueue, Sent, lock};
@@ -123,6 +124,21 @@ impl ClientPort {
     pub fn bind(
         config: ClientPortConfig,
     ) -> Result<(ClientPortHandle, Inbox<ClientEvent>), BindError> {
+        Self::bind_on(HeldPort::bind(config.listen)?, config)
+    }
+
+    /// Does as [`ClientPort::bind`] on a port that is held already; `config.listen` is not used.
+    ///
+    /// # Errors
+    /// As [`ClientPort::bind`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and network.
+    pub fn bind_on(
+        held: HeldPort,
+        config: ClientPortConfig,
+    ) -> Result<(ClientPortHandle, Inbox<ClientEvent>), BindError> {
+        let local = held.local_addr();
         let identity = config.credentials.identity();
         if !matches!(identity.role, Role::Node(_)) {
             return Err(BindError::Role { identity: identity.to_string(), wanted: "node" });
@@ -140,10 +156,7 @@ impl ClientPort {
             admission,
             Arc::clone(&counters),
         )?;
-        let endpoint = setup::open(config.listen, Some(server))?;
-        let local = endpoint
-            .local_addr()
-            .map_err(|source| BindError::Socket { address: config.listen, source })?;
+        let endpoint = setup::open(held, Some(server))?;
         let (outlet, events) = inbox(limits::INBOX_EVENTS_MAX, limits::INBOX_BYTES_MAX);
         let hello = Hello { incarnation: config.incarnation };
         let port = Arc::new(Port::new(hello, outlet, counters, config.connections_max));

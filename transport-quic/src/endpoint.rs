@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::accept::{Door, note, note_error};
 use crate::counters::{Count, Counters, CountersSnapshot};
+use crate::held::HeldPort;
 use crate::identity::{ClusterId, Identity, PeerId, Role};
 use crate::inbox::{Inbox, Outlet, inbox};
 use crate::lanes::{DropReason, Epoch, Lane, Sent, lock};
@@ -134,17 +135,29 @@ impl PeerEndpoint {
     /// # Panics
     /// Outside a tokio runtime with time and network.
     pub fn bind(config: PeerConfig) -> Result<(PeerHandle, Inbox<PeerEvent>), BindError> {
+        Self::bind_on(HeldPort::bind(config.listen)?, config)
+    }
+
+    /// Does as [`PeerEndpoint::bind`] on a port that is held already; `config.listen` is not used.
+    ///
+    /// # Errors
+    /// As [`PeerEndpoint::bind`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and network.
+    pub fn bind_on(
+        held: HeldPort,
+        config: PeerConfig,
+    ) -> Result<(PeerHandle, Inbox<PeerEvent>), BindError> {
         let (cluster, own) = check(&config)?;
+        let local = held.local_addr();
         let counters = Arc::new(Counters::default());
         let members = config.peers.keys().copied().collect();
         let admission = Admission::Members { cluster, members };
         let port = setup::peer_port(config.suspicion);
         let server =
             setup::server_config(&config.credentials, port, admission, Arc::clone(&counters))?;
-        let endpoint = setup::open(config.listen, Some(server))?;
-        let local = endpoint
-            .local_addr()
-            .map_err(|source| BindError::Socket { address: config.listen, source })?;
+        let endpoint = setup::open(held, Some(server))?;
         let (outlet, events) = inbox(limits::INBOX_EVENTS_MAX, limits::INBOX_BYTES_MAX);
         let (stop, _) = watch::channel(false);
         let mut start = Start { endpoint, counters, outlet, stop, tasks: JoinSet::new() };

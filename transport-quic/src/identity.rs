@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
@@ -236,6 +237,12 @@ impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "synod://{}/{}", self.cluster, self.role)
     }
+}
+
+/// Reads until when a certificate is valid. What ends before 1970 has ended all the same.
+pub(crate) fn not_after(certificate: &CertificateDer<'_>) -> Result<SystemTime, IdentityError> {
+    let seconds = parse_certificate(certificate)?.validity().not_after.timestamp();
+    Ok(UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
 fn parse_certificate<'a>(

@@ -14,6 +14,7 @@ mod clients;
 mod counters;
 mod endpoint;
 mod frame;
+mod held;
 mod identity;
 mod inbox;
 mod lanes;
@@ -31,6 +32,7 @@ pub use client::{ClientConnection, ClientDialer, ClientReceiver, ClientSender, C
 pub use clients::{ClientEvent, ClientPort, ClientPortConfig, ClientPortHandle, ConnectionId};
 pub use counters::{Count, CountersSnapshot};
 pub use endpoint::{DownReason, PeerConfig, PeerEndpoint, PeerEvent, PeerHandle};
+pub use held::HeldPort;
 pub use identity::{ClientName, ClusterId, Identity, IdentityError, PeerId, Role};
 pub use inbox::Inbox;
 pub use lanes::{DropReason, Epoch, Lane, Sent};

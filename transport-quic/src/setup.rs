@@ -14,6 +14,7 @@ use rustls::client::Resumption;
 use rustls::server::NoServerSessionStorage;
 
 use crate::counters::Counters;
+use crate::held::HeldPort;
 use crate::limits;
 use crate::tls::{Credentials, TlsError, provider};
 use crate::verify::{Admission, CalledVerifier, CallerVerifier};
@@ -167,16 +168,16 @@ pub(crate) fn dial_config(
     Ok(config)
 }
 
-/// Opens the UDP socket and the endpoint on it; must be called inside a tokio runtime.
+/// Opens the endpoint on a held port; must be called inside a tokio runtime.
 pub(crate) fn open(
-    address: SocketAddr,
+    held: HeldPort,
     server: Option<quinn::ServerConfig>,
 ) -> Result<Endpoint, BindError> {
-    let failed = |source| BindError::Socket { address, source };
-    let socket = UdpSocket::bind(address).map_err(failed)?;
-    size_buffers(&socket);
+    let address = held.local_addr();
+    size_buffers(&held.socket);
     let runtime = Arc::new(quinn::TokioRuntime);
-    Endpoint::new(EndpointConfig::default(), server, socket, runtime).map_err(failed)
+    Endpoint::new(EndpointConfig::default(), server, held.socket, runtime)
+        .map_err(|source| BindError::Socket { address, source })
 }
 
 /// The name put where TLS wants one; the verifier does not look at it and it is not sent.

@@ -9,13 +9,15 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::identity::{Identity, IdentityError};
+use crate::identity::{Identity, IdentityError, not_after};
 
 /// Holds what an endpoint proves itself with. Cloning shares nothing mutable.
 pub struct Credentials {
@@ -23,6 +25,7 @@ pub struct Credentials {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: PrivateKeyDer<'static>,
     identity: Identity,
+    not_after: SystemTime,
 }
 
 /// Says why credentials cannot be used. The fault is the operator's, or the file system's.
@@ -68,6 +71,9 @@ pub enum TlsError {
     /// The endpoint's own certificate names nobody.
     #[error("own certificate: {0}")]
     Identity(#[from] IdentityError),
+    /// The private key is not that of the certificate.
+    #[error("the private key does not fit the certificate: {0}")]
+    KeyMismatch(String),
     /// The certificate, the key and the authority do not make a TLS configuration.
     #[error("TLS configuration: {0}")]
     Config(String),
@@ -85,7 +91,8 @@ impl Credentials {
     /// Reads the authority, the own chain and the own key from PEM texts.
     ///
     /// # Errors
-    /// When a text lacks its part, or when the own certificate names no identity.
+    /// When a text lacks its part, when the own certificate names no identity, or when the key is
+    /// not that of the certificate.
     pub fn from_pem(authority: &[u8], chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates("authority certificate", authority)? {
@@ -96,7 +103,16 @@ impl Credentials {
             .map_err(|error| TlsError::Pem { what: "private key", detail: error.to_string() })?;
         let own = chain.first().ok_or(IdentityError::Malformed)?;
         let identity = Identity::from_certificate(own)?;
-        Ok(Self { roots: Arc::new(roots), chain, key, identity })
+        let not_after = not_after(own)?;
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider())
+            .map_err(|error| TlsError::KeyMismatch(error.to_string()))?;
+        Ok(Self { roots: Arc::new(roots), chain, key, identity, not_after })
+    }
+
+    /// The end of the own certificate: from then on no connection is made with it.
+    #[must_use]
+    pub const fn not_after(&self) -> SystemTime {
+        self.not_after
     }
 
     /// Who the own certificate says this endpoint is.
@@ -113,6 +129,7 @@ impl Clone for Credentials {
             chain: self.chain.clone(),
             key: self.key.clone_key(),
             identity: self.identity.clone(),
+            not_after: self.not_after,
         }
     }
 }

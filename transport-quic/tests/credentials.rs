@@ -8,6 +8,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use support::{Authority, CLUSTER, Profile, any, config};
 use synod_transport_quic::{BindError, ClientDialer, Credentials, PeerEndpoint, TlsError};
@@ -106,16 +107,28 @@ fn credentials_print_no_key() {
     assert!(!printed.contains(&secret[..16]) && !printed.to_lowercase().contains("key"));
 }
 
-#[tokio::test]
-async fn a_foreign_key_and_a_wrong_role_are_refused_when_binding() {
+#[test]
+fn a_key_of_another_certificate_is_refused_when_loading() {
     let authority = Authority::new("a");
     let (certificate, _) = authority.issue(&Profile::node(CLUSTER, 1));
     let (_, key) = authority.issue(&Profile::node(CLUSTER, 1));
     let mixed =
-        Credentials::from_pem(authority.pem().as_bytes(), certificate.as_bytes(), key.as_bytes())
-            .unwrap();
-    let bound = PeerEndpoint::bind(config(mixed, any(), &[]));
-    assert!(matches!(bound, Err(BindError::Tls(TlsError::Config(_)))), "{bound:?}");
+        Credentials::from_pem(authority.pem().as_bytes(), certificate.as_bytes(), key.as_bytes());
+    assert!(matches!(mixed, Err(TlsError::KeyMismatch(_))), "{mixed:?}");
+}
+
+#[test]
+fn credentials_say_until_when_they_are_good() {
+    let authority = Authority::new("a");
+    let profile = Profile { expired: true, ..Profile::node(CLUSTER, 1) };
+    let end_of_2019 = UNIX_EPOCH + Duration::from_secs(1_577_836_800);
+    assert_eq!(authority.credentials(&profile).not_after(), end_of_2019);
+    assert!(authority.node(1).not_after() > end_of_2019);
+}
+
+#[tokio::test]
+async fn a_wrong_role_is_refused_when_binding() {
+    let authority = Authority::new("a");
     let client = authority.credentials(&Profile::client(CLUSTER, "app"));
     let bound = PeerEndpoint::bind(config(client, any(), &[]));
     assert!(matches!(bound, Err(BindError::Role { wanted: "node", .. })), "{bound:?}");
@@ -129,7 +142,7 @@ async fn settings_out_of_range_are_refused() {
     let listed = config(authority.node(1), any(), &[(1, any())]);
     assert!(matches!(PeerEndpoint::bind(listed), Err(BindError::Setting(_))));
     let mut hasty = config(authority.node(1), any(), &[]);
-    hasty.suspicion = std::time::Duration::from_millis(1);
+    hasty.suspicion = Duration::from_millis(1);
     assert!(matches!(PeerEndpoint::bind(hasty), Err(BindError::Setting(_))));
     let taken = PeerEndpoint::bind(config(authority.node(1), any(), &[])).unwrap();
     let again = config(authority.node(1), taken.0.local_addr(), &[]);

@@ -5,8 +5,7 @@
 
 use synod_harness::generator::{Generation, Generator};
 use synod_harness::history::{Event, EventKind, Process, Request, Value};
-use synod_harness::random::Seed;
-use synod_harness::sim::{Address, Micros};
+use synod_harness::sim::{Address, Micros, Plan};
 use synod_harness::workload::Workload;
 use synod_paxos::NodeId;
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
@@ -16,20 +15,20 @@ use synod_smr::{
 };
 
 use crate::court::Court;
-use crate::host::{Parcel, Sky, Token};
+use crate::machine::{Parcel, Sky, Token};
 use crate::store::{self, Asked};
 
 /// Returns the name on the certificate that a client shows. Every third one shows the same, as the
 /// sessions of one application do.
 #[must_use]
-pub const fn certificate_of(client: u32) -> &'static str {
+pub const fn name_of(client: u32) -> &'static str {
     ["amber", "basil", "coral"][client as usize % 3]
 }
 
-/// Returns the principal of a client, as a node makes it.
+/// Returns who a client is by its certificate.
 #[must_use]
 pub fn principal_of(client: u32) -> Principal {
-    Principal::of_name(certificate_of(client))
+    Principal::of_name(name_of(client))
 }
 
 /// Tells whether a request is a trespass: a command in a session of somebody else.
@@ -60,6 +59,8 @@ pub struct SimClient {
     /// How often it tried another's session.
     trespasses: u64,
     generator: Generator,
+    /// How long its values are made at most.
+    padding_max: u32,
     open: Option<Open>,
     wake: Option<Millis>,
     /// How many operations it began.
@@ -84,22 +85,23 @@ struct Open {
 impl SimClient {
     /// Makes a client.
     #[must_use]
-    pub fn new(number: u32, nodes: &[NodeId], seed: Seed, rest_ms: u64, timeout_ms: u64) -> Self {
+    pub fn new(number: u32, nodes: &[NodeId], plan: &Plan, padding_max: u32) -> Self {
         let id = ClientId::new(u128::from(number));
         Self {
             number,
             client: Client::new(nodes.to_vec(), id, u64::from(number) << 40),
             sent: None,
             trespasses: 0,
-            generator: Generator::new(Workload::Mix, seed, number),
+            generator: Generator::new(Workload::Mix, plan.seed, number),
+            padding_max,
             open: None,
             wake: None,
             count: 0,
             errands: Vec::new(),
             resting: false,
             stopped: false,
-            rest_ms,
-            timeout_ms,
+            rest_ms: plan.rest_ms.0,
+            timeout_ms: plan.timeout_ms.0,
             answered: None,
             outcomes: Outcomes::default(),
         }
@@ -138,7 +140,8 @@ impl SimClient {
             None => self.generator.next_request(Generation::after(calls)),
         };
         self.count += 1;
-        let operation = match store::encode(u64::from(self.number) << 32 | self.count, &request) {
+        let (number, padding) = (u64::from(self.number) << 32 | self.count, self.padding(sky));
+        let operation = match store::encode(number, &request, padding) {
             Asked::Command(bytes) => Operation::Command(bytes),
             Asked::Query(bytes) => Operation::Query(bytes),
         };
@@ -150,6 +153,17 @@ impl SimClient {
         let ticket = Ticket(self.count);
         self.step(ClientInput::Submit { ticket, operation, deadline }, sky);
         Some(key)
+    }
+
+    /// Draws how much longer its next command is made. Most stay short, or time went by with the
+    /// copying of bytes.
+    fn padding(&self, sky: &mut Sky) -> usize {
+        if self.padding_max == 0 {
+            return 0;
+        }
+        let long = sky.chance().chance(LONG_PPM);
+        let most = if long { self.padding_max } else { self.padding_max.min(SHORT_PADDING) };
+        usize::try_from(sky.chance().between(0, u64::from(most))).unwrap_or(0)
     }
 
     /// Returns the last command that it sent, and where to.
@@ -199,7 +213,11 @@ impl SimClient {
                 self.resting = false;
                 true
             }
-            Token::Timer(..) | Token::Synced | Token::LinkDown(_) => false,
+            Token::Wake(_)
+            | Token::Synced
+            | Token::Read
+            | Token::Wrote(..)
+            | Token::LinkDown(_) => false,
         }
     }
 
@@ -308,6 +326,12 @@ const fn sends_away(response: &Response) -> bool {
 
 /// The numbers of trespasses; a client's own requests never get so far.
 const TRESPASS: u64 = 1 << 63;
+
+/// How many values are as long as they may be, where any are.
+const LONG_PPM: u32 = 100_000;
+
+/// How long the padding of the others is at most.
+const SHORT_PADDING: u32 = 256;
 
 /// An answer that took longer is a slow one.
 const SLOW: Micros = Micros(1_000_000);

@@ -8,17 +8,19 @@ use std::collections::BTreeSet;
 use synod_harness::fault::NodeId as Place;
 use synod_harness::history::Request;
 use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, System, Violation};
-use synod_paxos::{Configuration, NodeId};
+use synod_paxos::NodeId;
 use synod_smr::{Replica, Status};
 
-use crate::clients::{Outcomes, SimClient, certificate_of};
+use crate::clients::{Outcomes, SimClient, name_of};
 use crate::court::Court;
-use crate::host::{Host, Parcel, Sky, Token};
+use crate::machine::{Machine, Parcel, Sky, Token};
 use crate::store::Store;
+use crate::tuning::Tuning;
 
 /// A cluster with its clients.
 pub struct Cluster {
-    hosts: Vec<Host>,
+    machines: Vec<Machine>,
+    tuning: Tuning,
     clients: Vec<SimClient>,
     /// Who judges.
     pub court: Court,
@@ -36,18 +38,17 @@ impl Cluster {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         let nodes: Vec<NodeId> = (1..=plan.nodes).map(NodeId::new).collect();
-        let voters = Configuration::majority(nodes.iter().copied());
-        let voters = voters.expect("a plan has from one to seven nodes");
-        let host = |node: &NodeId| {
+        let tuning = Tuning::draw(plan);
+        let machine = |node: &NodeId| {
             let seed = plan.seed.0.wrapping_mul(1_000).wrapping_add(u64::from(node.number()));
-            Host::new(*node, &nodes, seed, plan.sync_us)
+            Machine::new(*node, &tuning, seed, plan.sync_us)
         };
-        let client =
-            |number| SimClient::new(number, &nodes, plan.seed, plan.rest_ms.0, plan.timeout_ms.0);
+        let client = |number| SimClient::new(number, &nodes, plan, tuning.padding_max);
         Self {
-            hosts: nodes.iter().map(host).collect(),
+            machines: nodes.iter().map(machine).collect(),
             clients: (0..plan.clients).map(client).collect(),
-            court: Court::new(&voters),
+            court: Court::new(&tuning.voters),
+            tuning: tuning.clone(),
             calls: 0,
             keys: BTreeSet::new(),
         }
@@ -55,8 +56,7 @@ impl Cluster {
 
     /// Has the story of the run written; to be asked for before any node starts.
     pub fn keep_story(&mut self) {
-        let voters = Configuration::majority(self.hosts.iter().map(Host::node));
-        self.court.keep_story(voters.expect("a plan has from one to seven nodes"));
+        self.court.keep_story(&self.tuning);
     }
 
     /// Lets every client begin its first operation.
@@ -69,12 +69,12 @@ impl Cluster {
     /// Counts the nodes.
     #[must_use]
     pub fn size(&self) -> u16 {
-        u16::try_from(self.hosts.len()).expect("a plan has from one to seven nodes")
+        u16::try_from(self.machines.len()).expect("a plan has from one to seven nodes")
     }
 
     /// Returns the replicas that run.
     pub fn replicas(&self) -> impl Iterator<Item = &Replica<Store>> {
-        self.hosts.iter().filter_map(Host::replica)
+        self.machines.iter().filter_map(Machine::replica)
     }
 
     /// Returns how every replica that runs is doing.
@@ -138,7 +138,7 @@ impl Cluster {
     fn trespass(&mut self, number: usize, sky: &mut Sky) {
         let neighbour = (number + 1) % self.clients.len();
         // The names are compared and not what is made of them, which is on trial.
-        let strangers = certificate_of(number_of(number)) != certificate_of(number_of(neighbour));
+        let strangers = name_of(number_of(number)) != name_of(number_of(neighbour));
         if strangers
             && let Some((to, request)) = self.clients[neighbour].sent().cloned()
             && sky.chance().chance(TRESPASS_PPM)
@@ -147,18 +147,18 @@ impl Cluster {
         }
     }
 
-    fn host(&mut self, node: Place) -> (&mut Host, &mut Court) {
-        (&mut self.hosts[usize::from(node.0) - 1], &mut self.court)
+    fn machine(&mut self, node: Place) -> (&mut Machine, &mut Court) {
+        (&mut self.machines[usize::from(node.0) - 1], &mut self.court)
     }
 
     /// Tells those who were connected to a process that it is gone, as far as they would learn.
     fn announce_end(&self, node: Place, crash: Crash, sky: &mut Sky) {
         let gone = NodeId::new(node.0);
-        for host in self.hosts.iter().filter(|host| host.node() != gone) {
+        for machine in self.machines.iter().filter(|machine| machine.node() != gone) {
             // A killed process closes its sockets; a machine without power just falls silent.
             if crash == Crash::Kill && sky.chance().chance(TOLD_PPM) {
                 let length = Micros::from_ms(sky.chance().below(50));
-                let peer = Address::Node(Place(host.node().number()));
+                let peer = Address::Node(Place(machine.node().number()));
                 sky.after(peer, Token::LinkDown(gone), length);
             }
         }
@@ -178,35 +178,35 @@ impl System for Cluster {
     type Token = Token;
 
     fn start(&mut self, node: Place, sky: &mut Sky) {
-        let (host, court) = self.host(node);
-        host.start(sky, court);
+        let (machine, court) = self.machine(node);
+        machine.start(sky, court);
     }
 
     fn crash(&mut self, node: Place, crash: Crash, sky: &mut Sky) {
-        let (host, court) = self.host(node);
-        host.crash(crash, sky, court);
+        let (machine, court) = self.machine(node);
+        machine.crash(crash, sky, court);
         self.announce_end(node, crash, sky);
     }
 
     fn retire(&mut self, node: Place, sky: &mut Sky) {
-        let (host, court) = self.host(node);
-        host.retire(sky, court);
+        let (machine, court) = self.machine(node);
+        machine.retire(sky, court);
     }
 
     fn disk(&mut self, node: Place, fault: DiskFault, begins: bool, sky: &mut Sky) {
-        let (host, court) = self.host(node);
-        host.disk(fault, begins, sky, court);
+        let (machine, court) = self.machine(node);
+        machine.disk(fault, begins, sky, court);
     }
 
     fn deliver(&mut self, from: Address, to: Address, parcel: Parcel, sky: &mut Sky) {
         match (from, to) {
             (Address::Node(from), Address::Node(to)) => {
-                let (host, court) = self.host(to);
-                host.on_frame(NodeId::new(from.0), &parcel, sky, court);
+                let (machine, court) = self.machine(to);
+                machine.on_frame(NodeId::new(from.0), &parcel, sky, court);
             }
             (Address::Client(from), Address::Node(to)) => {
-                let (host, court) = self.host(to);
-                host.on_request(from, &parcel, sky, court);
+                let (machine, court) = self.machine(to);
+                machine.on_request(from, &parcel, sky, court);
             }
             (Address::Node(from), Address::Client(to)) => {
                 let client = &mut self.clients[to as usize];
@@ -219,8 +219,8 @@ impl System for Cluster {
     fn wake(&mut self, at: Address, token: Token, sky: &mut Sky) {
         match at {
             Address::Node(node) => {
-                let (host, court) = self.host(node);
-                host.wake(token, sky, court);
+                let (machine, court) = self.machine(node);
+                machine.wake(token, sky, court);
             }
             Address::Client(number) => {
                 if self.clients[number as usize].wake(token, sky) {

@@ -7,13 +7,14 @@ use synod_harness::sim::Violation;
 use synod_paxos::{Configuration, NodeId};
 use synod_smr::{Message, Replica};
 
-use crate::host::Sky;
 use crate::invariants::{self, Invariant};
+use crate::journal_thread::Found;
+use crate::machine::Sky;
 use crate::sometimes::Lookout;
 use crate::step::{Cause, Step};
-use crate::storage::Found;
 use crate::store::Store;
 use crate::story::Story;
+use crate::tuning::Tuning;
 
 /// Who judges a cluster.
 pub struct Court {
@@ -34,8 +35,8 @@ impl Court {
     }
 
     /// Has the story of the run written, from its beginning on.
-    pub fn keep_story(&mut self, voters: Configuration) {
-        self.story = Some(Story::new(voters));
+    pub fn keep_story(&mut self, tuning: &Tuning) {
+        self.story = Some(Story::new(tuning.voters.clone(), tuning.settings.replica.log));
     }
 
     /// Tells the story, if it was kept.

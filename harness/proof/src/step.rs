@@ -4,6 +4,7 @@
 //! that none of them needs a hook in the core.
 
 use synod_harness::sim::Micros;
+use synod_host::Host;
 use synod_paxos::{Ballot, Bound, Free, Message as Paxos, NodeId, Report, Slot, To};
 use synod_smr::{Connection, Message, Record, Replica, RequestBody, RequestId, Response, Timer};
 
@@ -24,8 +25,12 @@ pub enum Cause {
     LinkDown(NodeId),
     /// A batch is durable.
     Synced,
-    /// The disk became full, or has room again.
-    Disk(synod_smr::Disk),
+    /// Old decrees were read.
+    OldDecrees,
+    /// The transport has written replies.
+    Wrote,
+    /// A message that the host did not hear: nothing is known of the life that sent it.
+    Unheard(NodeId),
     /// The node shall hand over.
     Drain,
 }
@@ -62,6 +67,8 @@ pub enum Kind {
     Fetch,
     /// Its answer: so many decrees.
     Decrees(usize),
+    /// A refusal of the node itself.
+    Stranger,
 }
 
 /// What a client wanted.
@@ -90,6 +97,8 @@ pub struct Stance {
     pub chosen: Slot,
     /// The first slot not applied.
     pub applied: Slot,
+    /// How the disk is thought to be doing.
+    pub disk: synod_smr::Disk,
 }
 
 /// One step of a replica.
@@ -120,9 +129,15 @@ pub struct Step<'a> {
 }
 
 impl Stance {
-    /// Looks at a replica.
+    /// Looks at a host.
     #[must_use]
-    pub fn of(replica: &Replica<Store>) -> Self {
+    pub fn of(host: &Host<Store>) -> Self {
+        Self::of_replica(host.replica(), host.disk())
+    }
+
+    /// Looks at a replica whose disk is thought to be doing so.
+    #[must_use]
+    pub fn of_replica(replica: &Replica<Store>, disk: synod_smr::Disk) -> Self {
         let paxos = replica.paxos();
         Self {
             promised: paxos.log().promised(),
@@ -130,6 +145,7 @@ impl Stance {
             ballot: paxos.leader().ballot(),
             chosen: paxos.chosen(),
             applied: replica.executor().applied(),
+            disk,
         }
     }
 }
@@ -152,6 +168,7 @@ impl Kind {
             Message::Confirmed { .. } => Self::Confirmed,
             Message::Fetch { .. } => Self::Fetch,
             Message::Decrees { decrees, .. } => Self::Decrees(decrees.len()),
+            Message::Stranger(_) => Self::Stranger,
         }
     }
 

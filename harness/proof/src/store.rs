@@ -29,6 +29,9 @@ struct Command<'a> {
     key: &'a str,
     #[serde(borrow)]
     change: Change<'a>,
+    /// Makes the command longer, and means nothing.
+    #[serde(borrow)]
+    padding: &'a [u8],
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,13 +63,14 @@ pub enum Asked {
     Query(Bytes),
 }
 
-/// Encodes a request; `operation` tells it from all others of the run.
+/// Encodes a request; `operation` tells it from all others of the run, and a command is made
+/// `padding` bytes longer.
 ///
 /// # Panics
 ///
 /// Never: memory is written without errors.
 #[must_use]
-pub fn encode(operation: u64, request: &Request) -> Asked {
+pub fn encode(operation: u64, request: &Request, padding: usize) -> Asked {
     let change = match request {
         Request::Read { key } => return Asked::Query(Bytes::copy_from_slice(key.as_bytes())),
         Request::Write { value, .. } => Change::Write(value),
@@ -75,7 +79,8 @@ pub fn encode(operation: u64, request: &Request) -> Asked {
         Request::Append { value, .. } => Change::Append(value),
         Request::Add { delta, .. } => Change::Add(*delta),
     };
-    let command = Command { operation, key: request.key(), change };
+    let padding = &vec![0; padding];
+    let command = Command { operation, key: request.key(), change, padding };
     let bytes = postcard::to_allocvec(&command).expect("memory takes whatever is written");
     Asked::Command(bytes.into())
 }
@@ -193,13 +198,13 @@ mod tests {
     use super::*;
 
     fn apply(store: &mut Store, operation: u64, request: &Request) -> Value {
-        let Asked::Command(bytes) = encode(operation, request) else { panic!("no command") };
+        let Asked::Command(bytes) = encode(operation, request, 0) else { panic!("no command") };
         store.validate(&bytes).unwrap();
         decode(&store.apply(&bytes)).unwrap()
     }
 
     fn read(store: &Store, key: &str) -> Value {
-        let Asked::Query(bytes) = encode(0, &Request::Read { key: key.into() }) else {
+        let Asked::Query(bytes) = encode(0, &Request::Read { key: key.into() }, 0) else {
             panic!("no query")
         };
         decode(&store.query(&bytes)).unwrap()

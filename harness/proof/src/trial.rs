@@ -109,7 +109,7 @@ impl Trial<'_> {
     fn converge(&mut self) -> Result<(), Violation> {
         let begun = self.simulation.world().now();
         let end = begun.plus(self.bound(CONVERGENCE_ROUNDS));
-        let alike = |cluster: &Cluster, sky: &crate::host::Sky| {
+        let alike = |cluster: &Cluster, sky: &crate::machine::Sky| {
             let statuses = cluster.statuses();
             let up = (1..=cluster.size()).map(synod_harness::fault::NodeId);
             let runs = up.filter(|node| !sky.is_ruined(*node)).count();

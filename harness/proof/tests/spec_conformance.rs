@@ -321,6 +321,33 @@ fn a_leader_does_not_announce_over_a_slot_where_another_decree_won() {
     );
 }
 
+/// A node that copies need not promise, so ballot 1.1 lives on, and what it announces is true. But whoever voted for value 1 in 1.1 would take it for what was announced.
+#[test]
+fn an_elect_does_not_propose_in_a_slot_that_it_announced() {
+    let (mut conformance, nodes, low) = led();
+    let high = Ballot::new(2, nodes[1]);
+    for node in [nodes[1], nodes[2]] {
+        conformance.on_durable(node, &[Record::Promised(high)]).unwrap();
+    }
+    conformance.on_sent(nodes[2], &To::Node(nodes[1]), &promise(high, 0, &[])).unwrap();
+    conformance.on_sent(nodes[1], &To::Peers, &accept(high, 0, value(2))).unwrap();
+    for node in [nodes[1], nodes[2]] {
+        conformance.on_durable(node, &[vote(high, 0, value(2))]).unwrap();
+    }
+    conformance.on_learned(nodes[1], Slot::FIRST, &value(2)).unwrap();
+    conformance.on_learned(nodes[0], Slot::FIRST, &value(2)).unwrap();
+    let mut unannounced = conformance.clone();
+    let announcement = Free::Chosen { ballot: low, chosen: Slot::new(1) };
+    let announcement = Message::Paxos(Paxos::Free(announcement));
+    conformance.on_sent(nodes[0], &To::Peers, &announcement).unwrap();
+    let breach = conformance.on_sent(nodes[0], &To::Peers, &accept(low, 0, value(1))).unwrap_err();
+    assert_eq!(breach.guard, "\\A m \\in announced : m[1] = b => m[2] <= s");
+    conformance.on_sent(nodes[0], &To::Peers, &accept(low, 1, value(1))).unwrap();
+    unannounced.on_sent(nodes[0], &To::Peers, &accept(low, 0, value(1))).unwrap();
+    let breach = unannounced.on_sent(nodes[0], &To::Peers, &announcement).unwrap_err();
+    assert_eq!(breach.guard, "w[3] = learned[a][w[1]]");
+}
+
 /// What leads to an elect that hears, in ballot 2.5, of a vote for value 1 in slot 1, and that
 /// value 2 is chosen there, in ballot 3.2.
 fn copied_behind_its_back() -> Vec<Event> {

@@ -106,6 +106,13 @@ fn multi_paxos_with_learners_has_the_states_of_its_specification() {
     counted("MCMultiPaxosLateLearn", Start::Led, late);
 }
 
+/// Where everybody learns, an elect can announce what another ballot chose and it copied.
+#[test]
+fn multi_paxos_where_all_learn_has_the_states_of_its_specification() {
+    let learners = MultiPaxos { learners: [1, 2, 3].into(), ..log() };
+    counted("MCMultiPaxosAllLearn", Start::Led, learners);
+}
+
 #[test]
 fn multi_paxos_of_three_ballots_has_the_states_of_its_specification() {
     counted("MCMultiPaxosThree", Start::Led, three_ballots(log()));
@@ -149,6 +156,15 @@ fn multi_paxos_fails_without_any_of_its_rules_of_copying() {
     must_fail("MCMultiPaxosFalseCopy", false_copy, "Agreement");
 }
 
+#[test]
+fn multi_paxos_fails_where_it_hands_on_what_it_did_not_learn() {
+    let reads = |broken| MultiPaxos { broken, learners: [1, 2].into(), ..log() };
+    let any_record = reads(multi_paxos::Broken::AnyRecord);
+    led_must_fail("MCMultiPaxosAnyRecord", "ReadBackIsChosen", any_record);
+    let last_record = reads(multi_paxos::Broken::LastRecord);
+    led_must_fail("MCMultiPaxosLastRecord", "ReadBackIsChosen", last_record);
+}
+
 /// Explores a model that begins under a leader, and must fail.
 fn led_must_fail(name: &str, property: &'static str, log: MultiPaxos) {
     must_fail(name, Log { start: Start::Led, relation: log, is_silent0: false }, property);
@@ -182,6 +198,8 @@ fn multi_paxos_fails_without_any_of_its_rules_of_learning() {
     led_must_fail("MCMultiPaxosMixedBallots", "LearnedIsChosen", mixed_ballots);
     let copied_slots = with(multi_paxos::Broken::CopiedSlots, &[1, 2, 3]);
     led_must_fail("MCMultiPaxosCopiedSlots", "LearnedIsChosen", copied_slots);
+    let below_announced = with(multi_paxos::Broken::BelowAnnounced, &[1, 2, 3]);
+    led_must_fail("MCMultiPaxosBelowAnnounced", "LearnedIsChosen", below_announced);
     let learn_any = with(multi_paxos::Broken::LearnAny, &[1, 2, 3]);
     led_must_fail("MCMultiPaxosLearnAny", "LearnedIsChosen", learn_any);
     // Ballots 0 and 2 belong to one node, and ballot 0 proposes nothing, as in the configuration.

@@ -59,6 +59,7 @@ fn learning_is_judged_as_the_relation_judges_it() {
         let mut walk = Walk::new(Sizes(3, 2, 2), seed, true);
         for _ in 0..70 {
             walk.compare_learning();
+            walk.compare_announced();
             walk.go_on();
         }
         assert!(walk.relation.learned_is_chosen(&walk.state));
@@ -177,7 +178,7 @@ impl Walk {
                 let news = (1..m.1).filter(|s| before.learned.contains_key(&(a, *s)));
                 news.into_iter().try_for_each(|s| self.learn(a, s, before.learned[&(a, s)]))
             }
-            Action::Copy(a, _, s) => self.learn(a, s, before.learned[&(a, s)]),
+            Action::Copy(a, _, s, d) => self.learn(a, s, d),
         }
     }
 
@@ -292,6 +293,27 @@ impl Walk {
                     let action = Action::Announce(owner, b, c);
                     let expected = self.after(&self.state, action).is_some();
                     self.compare(&action, expected, |walk| walk.announce(owner, b, c));
+                }
+            }
+        }
+    }
+
+    /// Compares proposals with what their ballot announced: none is made below, and what the
+    /// relation takes above is followed. Of its own prefix the follower knows what is on a disk, so
+    /// it may allow an elect more than the relation does.
+    fn compare_announced(&mut self) {
+        let last_of = |state: &State, b: Ballot| {
+            let announced = state.announced.iter().filter(|m| m.0 == b);
+            announced.map(|m| m.1).max().unwrap_or(1)
+        };
+        for b in self.relation.owner.keys().copied().collect::<Vec<_>>() {
+            let announced = last_of(&self.state, b);
+            for (s, d) in (1..=LAST).flat_map(|s| (0..=2).map(move |d| (s, d))) {
+                let action = Action::Phase2a(b, s, d);
+                let is_fresh = self.state.accepts.iter().all(|w| (w.0, w.1) != (s, b));
+                let expected = self.after(&self.state, action).is_some();
+                if is_fresh && (expected || s < announced) {
+                    self.compare(&action, expected, |walk| walk.accept(b, s, d));
                 }
             }
         }

@@ -295,6 +295,7 @@ impl<S: System> Simulation<S> {
     /// Lets a node's clock run at another rate: what is left of its waits is stretched or pressed.
     fn change_rate(&mut self, node: NodeId, by_ppm: i64) {
         let (now, host) = (self.world.now, self.world.host_mut(node));
+        host.stop_clock(now);
         let before = pace(host.ppm);
         host.ppm += by_ppm;
         let after = pace(host.ppm);
@@ -306,7 +307,9 @@ impl<S: System> Simulation<S> {
 
     /// What a node waits for by its clock comes so much sooner.
     fn jump(&mut self, node: NodeId, length: Micros) {
-        let now = self.world.now;
+        let (now, host) = (self.world.now, self.world.host_mut(node));
+        host.stop_clock(now);
+        host.clock = host.clock.plus(length);
         self.move_timers(node, |at| Micros(at.0.saturating_sub(length.0)).max(now));
     }
 

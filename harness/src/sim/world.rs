@@ -52,6 +52,25 @@ pub(super) struct Host<M, T> {
     pub(super) held: Vec<Event<M, T>>,
     /// By how many parts of a million its clock is fast.
     pub(super) ppm: i64,
+    /// What its clock said when it last changed its pace or jumped.
+    pub(super) clock: Micros,
+    /// When that was.
+    pub(super) clock_at: Micros,
+}
+
+impl<M, T> Host<M, T> {
+    /// Returns what its clock says.
+    fn read_clock(&self, now: Micros) -> Micros {
+        let passed = u128::from(now.since(self.clock_at).0) * u128::from(pace(self.ppm));
+        let passed = u64::try_from(passed / 1_000_000).unwrap_or(u64::MAX);
+        self.clock.plus(Micros(passed))
+    }
+
+    /// Takes note of what its clock says before it changes its pace.
+    pub(super) fn stop_clock(&mut self, now: Micros) {
+        self.clock = self.read_clock(now);
+        self.clock_at = now;
+    }
 }
 
 impl<M: Clone, T> World<M, T> {
@@ -63,6 +82,8 @@ impl<M: Clone, T> World<M, T> {
             pauses: 0,
             held: Vec::new(),
             ppm: i64::from(*ppm),
+            clock: Micros(0),
+            clock_at: Micros(0),
         };
         let still = vec![0; usize::from(plan.nodes)];
         let ppm = if plan.clock_ppm.is_empty() { &still } else { &plan.clock_ppm };
@@ -85,6 +106,12 @@ impl<M: Clone, T> World<M, T> {
     #[must_use]
     pub fn now(&self) -> Micros {
         self.now
+    }
+
+    /// Returns what a node's own clock says, which only ever grows.
+    #[must_use]
+    pub fn clock(&self, node: NodeId) -> Micros {
+        self.host(node).read_clock(self.now)
     }
 
     /// Returns the dice of the system.

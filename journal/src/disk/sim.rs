@@ -215,6 +215,8 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock();
+        // A sync that fails forgets what it owed; one that was never called does not.
+        state.faults.reach()?;
         let passed = state.faults.pass(Operation::SyncDir);
         state.names.sync(path, passed)
     }
@@ -252,6 +254,7 @@ impl DiskFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
+        state.faults.reach()?;
         let passed = state.faults.pass(Operation::Sync);
         state.inode_mut(self.inode).sync(passed)
     }

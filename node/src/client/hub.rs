@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use synod_paxos::NodeId;
-use synod_smr::client::{
+use synod_host::paxos::NodeId;
+use synod_host::smr::client::{
     Client as Core, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket,
 };
-use synod_smr::wire::client::{decode_response, encode_request};
-use synod_smr::{ClientId, Refusal, Request, RequestBody, RequestId, Response, Status};
+use synod_host::smr::wire::client::{decode_response, encode_request};
+use synod_host::smr::{ClientId, Refusal, Request, RequestBody, RequestId, Response, Status};
 use synod_transport_quic::{ClientSender, DropReason, Sent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};

@@ -10,9 +10,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_paxos::NodeId;
-use synod_smr::wire::client::encode_request;
-use synod_smr::{Request, RequestBody, RequestId};
+use synod_host::paxos::NodeId;
+use synod_host::smr::wire::client::encode_request;
+use synod_host::smr::{Request, RequestBody, RequestId};
 use synod_transport_quic::{ClientConnection, ClientDialer, ClientSender, Credentials, PeerId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

@@ -10,11 +10,9 @@ use crate::ballot::Ballot;
 use crate::effects::{Effects, Record};
 use crate::message::{Bound, Report, To, Vote};
 use crate::multi::decree::{Decree, Value};
+use crate::multi::limits::Limits;
 use crate::multi::slot::Slot;
 use std::collections::BTreeMap;
-
-/// The most bytes of decrees in one promise; the elect asks for the rest.
-pub const PROMISE_BYTES_MAX: usize = 2 << 20;
 
 /// What an acceptor knows of its slots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,12 +21,31 @@ pub struct AcceptedLog<V> {
     base: Slot,
     slots: BTreeMap<Slot, Report<V>>,
     weight: usize,
+    /// The end of the prefix known to be chosen, and the weight of what is here below it.
+    chosen: Slot,
+    chosen_weight: usize,
+}
+
+/// Where an acceptor may vote.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    /// The end of the prefix that it knows to be chosen.
+    pub(crate) chosen: Slot,
+    /// The bytes of decrees past it at which no further slot gets a vote but the first.
+    pub(crate) bytes: usize,
 }
 
 impl<V: Value> AcceptedLog<V> {
     /// Makes the log of an acceptor that has promised and voted nothing.
     pub(crate) const fn new() -> Self {
-        Self { promised: Promised::NONE, base: Slot::FIRST, slots: BTreeMap::new(), weight: 0 }
+        Self {
+            promised: Promised::NONE,
+            base: Slot::FIRST,
+            slots: BTreeMap::new(),
+            weight: 0,
+            chosen: Slot::FIRST,
+            chosen_weight: 0,
+        }
     }
 
     /// Returns the promise.
@@ -47,6 +64,18 @@ impl<V: Value> AcceptedLog<V> {
     #[must_use]
     pub const fn weight(&self) -> usize {
         self.weight
+    }
+
+    /// Returns the bytes of the decrees here that are known to be chosen.
+    #[must_use]
+    pub const fn chosen_weight(&self) -> usize {
+        self.chosen_weight
+    }
+
+    /// Returns the bytes of the decrees here that are not known to be chosen.
+    #[must_use]
+    pub const fn unchosen_weight(&self) -> usize {
+        self.weight - self.chosen_weight
     }
 
     /// Counts the slots here.
@@ -102,7 +131,8 @@ impl<V: Value> AcceptedLog<V> {
 
     /// Promises `ballot` to its node and reports the votes from `first` on, or refuses.
     ///
-    /// A ballot that was promised already is answered again, with the present state: the first
+    /// A long report goes in parts, and so many of them at once that the way there and back is not
+    /// waited for after each. A ballot that was promised already is answered again, with the present state: the first
     /// answer may be lost, and a voter may have come to the ballot by an Accept.
     ///
     /// spec: MultiPaxos!Phase1b
@@ -111,6 +141,7 @@ impl<V: Value> AcceptedLog<V> {
         ballot: Ballot,
         first: Slot,
         chosen: Slot,
+        limits: &Limits,
         effects: &mut Effects<V>,
     ) {
         if !self.promised.admits(ballot) {
@@ -119,15 +150,22 @@ impl<V: Value> AcceptedLog<V> {
         if self.promised.raise(ballot) {
             effects.record(Record::Promised(ballot));
         }
-        let (reports, end) = self.reports(first.max(chosen));
-        let promise = Bound::Promise { ballot, first, end, chosen, reports };
-        effects.claim(To::Node(ballot.node()), promise);
+        let mut next = Some(first);
+        for _ in 0..limits.promise_parts.max(1) {
+            let Some(first) = next else { break };
+            let (reports, end) = self.reports(first.max(chosen), limits.promise_bytes);
+            let promise = Bound::Promise { ballot, first, end, chosen, reports };
+            effects.claim(To::Node(ballot.node()), promise);
+            next = end;
+        }
     }
 
     /// Votes for consecutive decrees in `ballot`, or refuses.
     ///
     /// Where it knows another decree to be chosen, below `chosen` or by a copy, it stays silent: a
-    /// late Accept of a ballot that lost may come, and its vote would replace what is known.
+    /// late Accept of a ballot that lost may come, and its vote would replace what is known. So it
+    /// does where its window of bytes is full; the first slot that is not known to be chosen gets
+    /// its vote all the same, as that is how room comes about.
     ///
     /// spec: MultiPaxos!Phase2b
     pub(crate) fn on_accept(
@@ -135,7 +173,7 @@ impl<V: Value> AcceptedLog<V> {
         ballot: Ballot,
         first: Slot,
         decrees: Vec<Decree<V>>,
-        chosen: Slot,
+        window: Window,
         effects: &mut Effects<V>,
     ) {
         if !self.promised.admits(ballot) {
@@ -145,7 +183,7 @@ impl<V: Value> AcceptedLog<V> {
         let (mut first, mut slot) = (first, first);
         let mut votes = 0;
         for decree in decrees {
-            if self.may_vote(slot, &decree, chosen) {
+            if self.may_vote(slot, &decree, window.chosen) && self.has_room(slot, &decree, window) {
                 self.vote(ballot, slot, decree, effects);
                 votes += 1;
             } else {
@@ -163,6 +201,13 @@ impl<V: Value> AcceptedLog<V> {
     fn may_vote(&self, slot: Slot, decree: &Decree<V>, chosen: Slot) -> bool {
         let is_chosen = slot < chosen || self.is_copied(slot);
         slot >= self.base && (!is_chosen || self.decree(slot) == Some(decree))
+    }
+
+    fn has_room(&self, slot: Slot, decree: &Decree<V>, window: Window) -> bool {
+        let held = self.slots.get(&slot).map_or(0, weight_of);
+        slot <= window.chosen
+            || decree.weight() <= held
+            || self.unchosen_weight() - held < window.bytes
     }
 
     fn vote(&mut self, ballot: Ballot, slot: Slot, decree: Decree<V>, effects: &mut Effects<V>) {
@@ -187,12 +232,24 @@ impl<V: Value> AcceptedLog<V> {
         self.put(slot, Report::Chosen(decree));
     }
 
+    /// Takes note that all slots below `chosen` are chosen, and that their decrees are here.
+    pub(crate) fn on_chosen(&mut self, chosen: Slot) {
+        if chosen > self.chosen {
+            let newly = self.slots.range(self.chosen..chosen);
+            self.chosen_weight += newly.map(|(_, report)| weight_of(report)).sum::<usize>();
+            self.chosen = chosen;
+        }
+    }
+
     /// Forgets the slots below `base`, which are chosen and whose decrees are held elsewhere.
     pub(crate) fn forget_below(&mut self, base: Slot) {
+        assert!(base <= self.chosen, "only what is chosen is let go of");
         while let Some(entry) = self.slots.first_entry()
             && *entry.key() < base
         {
-            self.weight -= weight_of(&entry.remove());
+            let weight = weight_of(&entry.remove());
+            self.weight -= weight;
+            self.chosen_weight -= weight;
         }
         self.base = self.base.max(base);
     }
@@ -201,19 +258,21 @@ impl<V: Value> AcceptedLog<V> {
         if slot < self.base {
             return;
         }
-        self.weight += weight_of(&report);
-        if let Some(replaced) = self.slots.insert(slot, report) {
-            self.weight -= weight_of(&replaced);
+        let weight = weight_of(&report);
+        let replaced = self.slots.insert(slot, report).as_ref().map_or(0, weight_of);
+        self.weight = self.weight + weight - replaced;
+        if slot < self.chosen {
+            self.chosen_weight = self.chosen_weight + weight - replaced;
         }
     }
 
-    /// Lists the slots from `first` on, and where the list had to be cut.
-    fn reports(&self, first: Slot) -> (Vec<(Slot, Report<V>)>, Option<Slot>) {
+    /// Lists the slots from `first` on, and where the list had to be cut to have so many bytes.
+    fn reports(&self, first: Slot, bytes: usize) -> (Vec<(Slot, Report<V>)>, Option<Slot>) {
         let mut reports = Vec::new();
         let mut weight = 0;
         for (slot, report) in self.slots.range(first..) {
             weight += weight_of(report);
-            if weight > PROMISE_BYTES_MAX && !reports.is_empty() {
+            if weight > bytes && !reports.is_empty() {
                 return (reports, Some(*slot));
             }
             reports.push((*slot, report.clone()));

@@ -1,4 +1,4 @@
-//! The leader of the log: phase 1 once for all slots, phase 2 slot by slot.
+//! The leader of the log: phase 2 slot by slot, after phase 1 once for all slots (`elect.rs`).
 //!
 //! It applies the rules of `proposer.rs` and `learner.rs` slot by slot, and leaves to `mod.rs` this
 //! node's own acceptor and the sending. The claims kept true: in a slot it proposes the decree of
@@ -8,11 +8,11 @@
 
 use crate::ballot::{Ballot, NodeId};
 use crate::learner::Learner;
-use crate::message::Report;
 use crate::multi::decree::{Decree, Value};
+use crate::multi::elect::Preparing;
 use crate::multi::slot::Slot;
 use crate::proposer::Choice;
-use crate::quorum::{Configuration, Tally};
+use crate::quorum::Configuration;
 use std::collections::BTreeMap;
 
 /// What a node is with regard to leadership.
@@ -26,23 +26,6 @@ pub enum Leader<V> {
     Leading(Leading<V>),
 }
 
-/// An elect: it gathers promises.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Preparing<V> {
-    ballot: Ballot,
-    /// The first slot asked for.
-    first: Slot,
-    /// Who promised for all slots.
-    promises: Tally,
-    /// Where the promises that had to be cut go on.
-    partial: BTreeMap<NodeId, Slot>,
-    choices: BTreeMap<Slot, Choice<V>>,
-    /// The end of the longest prefix that a promise called chosen.
-    copy_below: Slot,
-    /// The end of the slots that a promise reported.
-    reported: Slot,
-}
-
 /// A leader: it proposes and counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Leading<V> {
@@ -54,88 +37,31 @@ pub struct Leading<V> {
     /// The end of what phase 1 found: once this is chosen, the leader knows all older decrees.
     found: Slot,
     open: BTreeMap<Slot, Learner<V>>,
-    /// Slots below this one were open at the last resend.
-    resend_below: Slot,
-}
-
-/// What a promise leads to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Promised {
-    /// Nothing yet.
-    Waiting,
-    /// The promise was cut: its sender is asked for the slots from here on.
-    Cut(Slot),
-    /// The promises are a quorum; the elect leads.
-    Elected,
-}
-
-impl<V: Value> Preparing<V> {
-    pub(crate) const fn new(ballot: Ballot, first: Slot) -> Self {
-        Self {
-            ballot,
-            first,
-            promises: Tally { nodes: Vec::new() },
-            partial: BTreeMap::new(),
-            choices: BTreeMap::new(),
-            copy_below: first,
-            reported: first,
-        }
-    }
-
-    pub(crate) const fn ballot(&self) -> Ballot {
-        self.ballot
-    }
-
-    /// Returns where `node` is to be asked from; none if its promise is complete.
-    pub(crate) fn asks_from(&self, node: NodeId) -> Option<Slot> {
-        let first = self.partial.get(&node).copied().unwrap_or(self.first);
-        (!self.promises.contains(node)).then_some(first)
-    }
-
-    /// Takes one promise of this ballot in.
-    pub(crate) fn on_promise(
-        &mut self,
-        from: NodeId,
-        (first, end, chosen): (Slot, Option<Slot>, Slot),
-        reports: Vec<(Slot, Report<V>)>,
-        configuration: &Configuration,
-    ) -> Promised {
-        // A part that does not continue what is held is a repetition: it covers nothing more.
-        if self.asks_from(from) != Some(first) {
-            return Promised::Waiting;
-        }
-        self.copy_below = self.copy_below.max(chosen);
-        for (slot, report) in reports {
-            self.reported = self.reported.max(slot.next());
-            self.choices.entry(slot).or_insert_with(Choice::free).on_report(report);
-        }
-        if let Some(end) = end {
-            self.partial.insert(from, end);
-            return Promised::Cut(end);
-        }
-        self.promises.add(from);
-        if configuration.is_phase1_quorum(&self.promises) {
-            Promised::Elected
-        } else {
-            Promised::Waiting
-        }
-    }
-
-    /// Begins phase 2 with what the promises bind it to.
-    pub(crate) fn lead(&self) -> Leading<V> {
-        let found = self.copy_below.max(self.reported);
-        Leading {
-            ballot: self.ballot,
-            next: self.copy_below,
-            choices: self.choices.clone(),
-            found,
-            open: BTreeMap::new(),
-            resend_below: Slot::FIRST,
-        }
-    }
+    /// The bytes of the decrees of the open slots.
+    open_bytes: usize,
+    /// Slots below this one were open at the last resend to a node.
+    resend_below: BTreeMap<NodeId, Slot>,
 }
 
 impl<V: Value> Leading<V> {
+    /// Begins phase 2 with what the promises bind it to, above a prefix that is to be copied.
+    pub(crate) fn new(
+        ballot: Ballot,
+        copy_below: Slot,
+        found: Slot,
+        choices: BTreeMap<Slot, Choice<V>>,
+    ) -> Self {
+        Self {
+            ballot,
+            next: copy_below,
+            choices,
+            found,
+            open: BTreeMap::new(),
+            open_bytes: 0,
+            resend_below: BTreeMap::new(),
+        }
+    }
+
     pub(crate) const fn ballot(&self) -> Ballot {
         self.ballot
     }
@@ -155,6 +81,11 @@ impl<V: Value> Leading<V> {
         !self.open.is_empty()
     }
 
+    /// Returns the bytes of the decrees of the open slots.
+    pub(crate) const fn open_bytes(&self) -> usize {
+        self.open_bytes
+    }
+
     /// Returns the next decree that phase 1 binds the leader to propose, if one is left.
     pub(crate) fn bound_decree(&self) -> Option<Decree<V>> {
         if self.next >= self.found {
@@ -170,6 +101,7 @@ impl<V: Value> Leading<V> {
     pub(crate) fn open(&mut self, decree: Decree<V>) -> Slot {
         let slot = self.next;
         self.choices.remove(&slot);
+        self.open_bytes += decree.weight();
         self.open.insert(slot, Learner::new(self.ballot, decree));
         self.next = slot.next();
         slot
@@ -208,7 +140,7 @@ impl<V: Value> Leading<V> {
         while let Some(entry) = self.open.first_entry()
             && *entry.key() < chosen
         {
-            entry.remove();
+            self.open_bytes -= entry.remove().decree().weight();
         }
         while let Some(entry) = self.choices.first_entry()
             && *entry.key() < chosen
@@ -218,35 +150,34 @@ impl<V: Value> Leading<V> {
         self.next = self.next.max(chosen);
     }
 
-    /// Lists, for each slot open since the last call, its decree and who has not voted yet.
-    pub(crate) fn overdue(&mut self, configuration: &Configuration) -> Vec<Overdue<V>> {
-        let due = self.open.range(..self.resend_below);
-        let list = due.take(RESEND_SLOTS_MAX).map(|(slot, learner)| Overdue {
-            slot: *slot,
-            decree: learner.decree().clone(),
-            missing: configuration
-                .voters()
-                .iter()
-                .copied()
-                .filter(|node| !learner.has_vote_of(*node))
-                .collect(),
-        });
-        let list = list.collect();
-        self.resend_below = self.next;
+    /// Tells whether a vote of `node` is waited for.
+    pub(crate) fn awaits(&self, node: NodeId) -> bool {
+        self.open.values().any(|learner| !learner.has_vote_of(node))
+    }
+
+    /// Lists the slots that were open at the last call for `node` and still lack its vote, with
+    /// their decrees, as many as one resend repeats.
+    pub(crate) fn overdue(&mut self, node: NodeId) -> Vec<(Slot, Decree<V>)> {
+        let below = self.resend_below.insert(node, self.next).unwrap_or(Slot::FIRST);
+        let due = self.open.range(..below).filter(|(_, learner)| !learner.has_vote_of(node));
+        let mut list = Vec::new();
+        let mut bytes = 0;
+        for (slot, learner) in due.take(RESEND_SLOTS_MAX) {
+            bytes += learner.decree().weight();
+            if bytes > RESEND_BYTES_MAX && !list.is_empty() {
+                break;
+            }
+            list.push((*slot, learner.decree().clone()));
+        }
         list
     }
 }
 
-/// A proposal that waits for votes.
-#[derive(Debug)]
-pub(crate) struct Overdue<V> {
-    pub(crate) slot: Slot,
-    pub(crate) decree: Decree<V>,
-    pub(crate) missing: Vec<NodeId>,
-}
+/// The most slots that one resend to one node repeats.
+pub const RESEND_SLOTS_MAX: usize = 64;
 
-/// The most slots that one resend repeats.
-pub const RESEND_SLOTS_MAX: usize = 32;
+/// The most bytes of decrees that one resend to one node repeats; one larger decree goes alone.
+pub const RESEND_BYTES_MAX: usize = 4 << 20;
 
 impl<V: Value> Leader<V> {
     /// Returns the ballot in which the node leads; none for an elect.
@@ -263,7 +194,7 @@ impl<V: Value> Leader<V> {
     pub const fn ballot(&self) -> Option<Ballot> {
         match self {
             Self::Idle => None,
-            Self::Preparing(preparing) => Some(preparing.ballot),
+            Self::Preparing(preparing) => Some(preparing.ballot()),
             Self::Leading(leading) => Some(leading.ballot),
         }
     }

@@ -8,7 +8,11 @@
 pub mod accepted;
 pub mod chosen;
 pub mod decree;
+mod durable;
+pub mod elect;
 pub mod leader;
+pub mod limits;
+mod questions;
 pub mod recovery;
 pub mod slot;
 
@@ -16,12 +20,14 @@ use crate::ballot::{Ballot, NodeId, ROUND_STEP_MAX};
 use crate::effects::{Brand, Effects, Gate, Record, Synced};
 use crate::message::{Bound, Free, Message, To};
 use crate::quorum::Configuration;
-use accepted::AcceptedLog;
+use accepted::{AcceptedLog, Window};
 use chosen::ChosenPrefix;
 use decree::{Decree, Value};
-use leader::{Leader, Leading, Preparing, Promised};
+use durable::Durable;
+use elect::{Preparing, Promised};
+use leader::{Leader, Leading};
+use limits::Limits;
 use slot::Slot;
-use std::collections::VecDeque;
 
 /// The slots that may be open past the chosen prefix, unless the caller says otherwise.
 pub const ALPHA_DEFAULT: u64 = 256;
@@ -50,11 +56,14 @@ pub enum Input<V> {
         /// The decrees.
         decrees: Vec<Decree<V>>,
     },
-    /// Time passed without an answer: what waits for one is sent again.
+    /// Time passed without an answer: what waits for one is sent again, to everybody.
     ResendTimer,
+    /// Time passed without an answer of this node: what waits for it is sent again.
+    Resend(NodeId),
     /// This node shall not lead.
     Resign,
-    /// The decrees below this slot are applied and held elsewhere.
+    /// The decrees below this slot are applied and held elsewhere: those below
+    /// [`MultiPaxos::durable_chosen`] are let go of.
     ForgetBelow(Slot),
     /// A batch is durable.
     Synced(Synced),
@@ -73,7 +82,8 @@ pub struct MultiPaxos<V: Value> {
     seen: Ballot,
     /// The chosen prefix that the last hint in the journal tells.
     hinted: Slot,
-    durable: DurablePromise,
+    durable: Durable,
+    limits: Limits,
     gate: Gate<V>,
 }
 
@@ -86,6 +96,13 @@ impl<V: Value> MultiPaxos<V> {
     #[must_use]
     pub fn new(brand: Brand, configuration: Configuration, alpha: u64) -> Self {
         Self::restore(brand, configuration, alpha, AcceptedLog::new(), Slot::FIRST)
+    }
+
+    /// Sets limits other than [`Limits::DEFAULT`].
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     fn restore(
@@ -104,11 +121,15 @@ impl<V: Value> MultiPaxos<V> {
             leader: Leader::Idle,
             seen: log.promised(),
             hinted: chosen,
-            durable: DurablePromise::new(log.promised()),
+            durable: Durable::new(log.promised(), chosen),
+            limits: Limits::DEFAULT,
             log,
             gate: Gate::new(brand),
         };
         node.chosen.advance(&node.log, |_| false);
+        node.log.on_chosen(node.chosen.end());
+        // All of it was found on the disk.
+        node.durable = Durable::new(node.log.promised(), node.chosen.end());
         node
     }
 
@@ -124,9 +145,18 @@ impl<V: Value> MultiPaxos<V> {
             Input::Campaign { above } => self.on_campaign(above, effects),
             Input::Propose(value) => self.propose(value, effects),
             Input::Decrees { first, decrees } => self.on_decrees(first, decrees, effects),
-            Input::ResendTimer => self.on_resend_timer(effects),
+            Input::ResendTimer => {
+                for node in self.configuration.voters().to_vec() {
+                    self.resend(node, effects);
+                }
+                self.announce(To::Peers, effects);
+            }
+            Input::Resend(node) => {
+                self.resend(node, effects);
+                self.announce(To::Node(node), effects);
+            }
             Input::Resign => self.leader = Leader::Idle,
-            Input::ForgetBelow(slot) => self.log.forget_below(slot.min(self.chosen.end())),
+            Input::ForgetBelow(slot) => self.log.forget_below(slot.min(self.durable.chosen())),
             Input::Synced(proof) => self.gate.on_synced(&proof),
         }
         self.settle(effects);
@@ -139,8 +169,14 @@ impl<V: Value> MultiPaxos<V> {
         match message {
             Message::Bound(bound) => self.on_bound(from, bound, effects),
             Message::Free(Free::Accept { ballot, first, decrees, chosen }) => {
-                self.log.on_accept(ballot, first, decrees, self.chosen.end(), effects);
+                // What it announces makes room for what it proposes.
                 self.chosen.on_chosen(ballot, chosen);
+                self.advance();
+                if !self.is_backlogged() {
+                    let bytes = self.limits.unchosen_bytes;
+                    let window = Window { chosen: self.chosen.end(), bytes };
+                    self.log.on_accept(ballot, first, decrees, window, effects);
+                }
             }
             Message::Free(Free::Chosen { ballot, chosen }) => {
                 self.chosen.on_chosen(ballot, chosen);
@@ -152,7 +188,7 @@ impl<V: Value> MultiPaxos<V> {
     fn on_bound(&mut self, from: NodeId, bound: Bound<V>, effects: &mut Effects<V>) {
         match bound {
             Bound::Prepare { ballot, first } => {
-                self.log.on_prepare(ballot, first, self.chosen.end(), effects);
+                self.promise(ballot, first, effects);
             }
             Bound::Promise { ballot, first, end, chosen, reports } => {
                 let Leader::Preparing(preparing) = &mut self.leader else {
@@ -168,7 +204,7 @@ impl<V: Value> MultiPaxos<V> {
                     Promised::Cut(first) => {
                         let to = To::Node(from);
                         if from == self.me {
-                            self.log.on_prepare(ballot, first, self.chosen.end(), effects);
+                            self.promise(ballot, first, effects);
                         } else {
                             effects.claim(to, Bound::Prepare { ballot, first });
                         }
@@ -219,8 +255,8 @@ impl<V: Value> MultiPaxos<V> {
         let ballot = self.seen.max(self.log.promised()).next(self.me);
         self.seen = ballot;
         let first = self.chosen.end();
-        self.leader = Leader::Preparing(Preparing::new(ballot, first));
-        self.log.on_prepare(ballot, first, first, effects);
+        self.leader = Leader::Preparing(Preparing::new(ballot, first, self.limits.promise_parts));
+        self.promise(ballot, first, effects);
         effects.claim(To::Peers, Bound::Prepare { ballot, first });
     }
 
@@ -239,7 +275,14 @@ impl<V: Value> MultiPaxos<V> {
         let first = leading.open(decree.clone());
         let decrees = vec![decree.clone()];
         effects.send(To::Peers, Free::Accept { ballot, first, decrees, chosen });
-        self.log.on_accept(ballot, first, vec![decree], chosen, effects);
+        // Its window was looked at before; and what it counts it must have the decree of.
+        let window = Window { chosen, bytes: usize::MAX };
+        self.log.on_accept(ballot, first, vec![decree], window, effects);
+    }
+
+    /// Lets this node's acceptor promise.
+    fn promise(&mut self, ballot: Ballot, first: Slot, effects: &mut Effects<V>) {
+        self.log.on_prepare(ballot, first, self.chosen.end(), &self.limits, effects);
     }
 
     /// Copies decrees that are known to be chosen.
@@ -249,6 +292,9 @@ impl<V: Value> MultiPaxos<V> {
     ///
     /// spec: MultiPaxos!Copy
     fn on_decrees(&mut self, first: Slot, decrees: Vec<Decree<V>>, effects: &mut Effects<V>) {
+        if self.is_backlogged() {
+            return;
+        }
         let mut slot = first;
         for decree in decrees {
             if slot == self.chosen.end() {
@@ -259,6 +305,7 @@ impl<V: Value> MultiPaxos<V> {
                 }
                 self.log.on_decree(slot, decree, effects);
                 self.chosen.extend_to(slot.next());
+                self.log.on_chosen(slot.next());
             } else if slot < self.chosen.end() {
                 let known = self.log.decree(slot);
                 let agrees = known.is_none_or(|known| *known == decree);
@@ -268,30 +315,36 @@ impl<V: Value> MultiPaxos<V> {
         }
     }
 
-    fn on_resend_timer(&mut self, effects: &mut Effects<V>) {
+    /// Sends what `node` has not answered again, in runs.
+    fn resend(&mut self, node: NodeId, effects: &mut Effects<V>) {
+        if node == self.me {
+            return;
+        }
+        let to = To::Node(node);
         match &mut self.leader {
             Leader::Idle => {}
             Leader::Preparing(preparing) => {
                 let ballot = preparing.ballot();
-                for node in self.configuration.voters() {
-                    if let Some(first) = preparing.asks_from(*node)
-                        && *node != self.me
-                    {
-                        effects.claim(To::Node(*node), Bound::Prepare { ballot, first });
-                    }
+                if let Some(first) = preparing.ask_again(node) {
+                    effects.claim(to, Bound::Prepare { ballot, first });
                 }
             }
             Leader::Leading(leading) => {
                 let (ballot, chosen) = (leading.ballot(), self.chosen.end());
-                for overdue in leading.overdue(&self.configuration) {
-                    for node in overdue.missing.into_iter().filter(|node| *node != self.me) {
-                        let (first, decrees) = (overdue.slot, vec![overdue.decree.clone()]);
-                        let accept = Free::Accept { ballot, first, decrees, chosen };
-                        effects.send(To::Node(node), accept);
-                    }
+                for (first, decree) in leading.overdue(node) {
+                    let decrees = vec![decree];
+                    effects.send(to, Free::Accept { ballot, first, decrees, chosen });
                 }
-                effects.send(To::Peers, Free::Chosen { ballot, chosen });
             }
+        }
+    }
+
+    /// Says again what is chosen, as every announcement may be lost.
+    fn announce(&self, to: To, effects: &mut Effects<V>) {
+        if let Some(ballot) = self.leader.leads()
+            && to != To::Node(self.me)
+        {
+            effects.send(to, Free::Chosen { ballot, chosen: self.chosen.end() });
         }
     }
 
@@ -304,7 +357,7 @@ impl<V: Value> MultiPaxos<V> {
                 effects.record(Record::Chosen(self.hinted));
             }
             self.gate.close(effects);
-            self.durable.on_step(self.log.promised(), &self.gate);
+            self.durable.on_step(self.log.promised(), self.chosen.end(), &self.gate);
             let Some(own) = self.gate.open(effects) else {
                 return;
             };
@@ -336,156 +389,24 @@ impl<V: Value> MultiPaxos<V> {
             Leader::Leading(leading) => leading.counted(slot, configuration),
             Leader::Idle | Leader::Preparing(_) => false,
         });
+        self.log.on_chosen(self.chosen.end());
     }
 
-    /// Proposes what phase 1 found, as far as the window reaches.
+    /// Proposes what phase 1 found, as far as the windows reach.
     fn propose_bound(&mut self, effects: &mut Effects<V>) {
         while let Leader::Leading(leading) = &self.leader
-            && self.is_in_window(leading.next())
+            && self.is_in_window(leading)
             && let Some(decree) = leading.bound_decree()
         {
             self.propose_decree(decree, effects);
         }
     }
 
-    fn is_in_window(&self, slot: Slot) -> bool {
-        slot < self.chosen.end().plus(self.alpha)
-    }
-
-    const fn leading(&self) -> Option<&Leading<V>> {
-        match &self.leader {
-            Leader::Leading(leading) => Some(leading),
-            Leader::Idle | Leader::Preparing(_) => None,
-        }
-    }
-}
-
-/// What the layer above asks.
-impl<V: Value> MultiPaxos<V> {
-    /// Returns this node.
-    #[must_use]
-    pub const fn me(&self) -> NodeId {
-        self.me
-    }
-
-    /// Returns the voters.
-    #[must_use]
-    pub const fn configuration(&self) -> &Configuration {
-        &self.configuration
-    }
-
-    /// Returns the acceptor's log.
-    #[must_use]
-    pub const fn log(&self) -> &AcceptedLog<V> {
-        &self.log
-    }
-
-    /// Returns the leader's role.
-    #[must_use]
-    pub const fn leader(&self) -> &Leader<V> {
-        &self.leader
-    }
-
-    /// Returns the first slot not known to be chosen; all below it are.
-    #[must_use]
-    pub const fn chosen(&self) -> Slot {
-        self.chosen.end()
-    }
-
-    /// Returns the highest ballot that this node heard of.
-    #[must_use]
-    pub const fn seen(&self) -> Ballot {
-        self.seen
-    }
-
-    /// Returns the promise that would survive a crash.
-    #[must_use]
-    pub const fn durable_promised(&self) -> Ballot {
-        self.durable.ballot
-    }
-
-    /// Tells whether this node leads and has all decrees that were chosen before it was elected.
-    ///
-    /// Its chosen prefix is then at or past every prefix and every vote that its promises reported.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.leading().is_some_and(|leading| self.chosen.end() >= leading.found())
-    }
-
-    /// Tells whether [`Input::Propose`] would be taken: this node leads, what phase 1 found is
-    /// proposed, and the window has room.
-    #[must_use]
-    pub fn can_propose(&self) -> bool {
-        self.leading().is_some_and(|leading| {
-            leading.next() >= leading.found() && self.is_in_window(leading.next())
-        })
-    }
-
-    /// Tells whether the last proposal is durable here, or chosen: the pulse of natural batching.
-    #[must_use]
-    pub fn last_is_durable(&self) -> bool {
-        self.leading().is_some_and(|leading| leading.last_is_durable(self.me))
-    }
-
-    /// Returns the slot of the next proposal of the leader.
-    #[must_use]
-    pub fn next_slot(&self) -> Option<Slot> {
-        self.leading().map(Leading::next)
-    }
-
-    /// Tells whether something waits for other nodes: a phase 1, open slots, decrees to be copied.
-    #[must_use]
-    pub fn is_pending(&self) -> bool {
-        match &self.leader {
-            Leader::Idle => false,
-            Leader::Preparing(_) => true,
-            Leader::Leading(leading) => leading.has_open() || !self.is_settled(),
-        }
-    }
-}
-
-/// The highest promise that the disk holds.
-///
-/// Heartbeats carry it in place of the present one, which a crash may lose.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct DurablePromise {
-    ballot: Ballot,
-    /// Promises on their way to the disk, and how many records must be durable for each.
-    waiting: VecDeque<(Mark, Ballot)>,
-}
-
-/// A count of records; equal to all others, as it grows for ever, and says no more than when
-/// heartbeats learn of a promise, which no rule of safety reads.
-#[derive(Clone, Copy, Debug)]
-struct Mark(u64);
-
-impl PartialEq for Mark {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Mark {}
-
-impl std::hash::Hash for Mark {
-    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
-}
-
-impl DurablePromise {
-    const fn new(ballot: Ballot) -> Self {
-        Self { ballot, waiting: VecDeque::new() }
-    }
-
-    fn on_step<V: Value>(&mut self, promised: Ballot, gate: &Gate<V>) {
-        let last = self.waiting.back().map_or(self.ballot, |(_, ballot)| *ballot);
-        if promised > last {
-            self.waiting.push_back((Mark(gate.written()), promised));
-        }
-        while let Some((mark, ballot)) = self.waiting.front()
-            && mark.0 <= gate.synced()
-        {
-            self.ballot = *ballot;
-            self.waiting.pop_front();
-        }
+    /// Tells whether another slot may be opened: in the window of slots, in that of bytes, and
+    /// while the disk follows.
+    fn is_in_window(&self, leading: &Leading<V>) -> bool {
+        leading.next() < self.chosen.end().plus(self.alpha)
+            && (!leading.has_open() || leading.open_bytes() < self.limits.unchosen_bytes)
+            && !self.is_backlogged()
     }
 }

@@ -30,6 +30,7 @@ impl<V: Value> Recovery<V> {
     pub fn on_record(&mut self, record: Record<V>) {
         if let Record::Chosen(chosen) = record {
             self.chosen = self.chosen.max(chosen);
+            self.log.on_chosen(chosen);
         }
         self.log.on_record(record);
     }
@@ -52,10 +53,10 @@ impl<V: Value> Recovery<V> {
         self.log.decree(slot)
     }
 
-    /// Counts the slots and the bytes held here.
+    /// Counts the chosen slots and their bytes held here.
     #[must_use]
-    pub fn held(&self) -> (usize, usize) {
-        (self.log.len(), self.log.weight())
+    pub const fn held(&self) -> (u64, usize) {
+        (self.chosen.past(self.log.base()), self.log.chosen_weight())
     }
 
     /// Forgets slots below `base` that are chosen and were applied.

@@ -1,6 +1,6 @@
 //! Multi-Paxos, as a model: campaigns, proposals and copies at any moment.
 
-use super::world::{Act, Core, V, World};
+use super::world::{Act, Core, MAJORITIES, Quorums, V, World};
 use stateright::{Model, Property};
 use synod_paxos::multi::leader::Leader;
 use synod_paxos::{
@@ -61,7 +61,12 @@ pub(crate) struct Log {
     pub(crate) crashes: u8,
     /// Whether decrees are copied, beside being announced.
     pub(crate) copies: bool,
+    pub(crate) quorums: Quorums,
 }
+
+/// Two leaders that have nothing to propose, for others to be built upon.
+pub(crate) const LOG: Log =
+    Log { campaigns: [1, 1], values: [0, 0], crashes: 0, copies: false, quorums: MAJORITIES };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
@@ -97,6 +102,24 @@ impl State {
         }
     }
 
+    /// Counts the nodes of which something holds.
+    fn count(&self, holds: impl Fn(&MultiPaxos<V>) -> bool) -> usize {
+        self.world.nodes.iter().filter(|node| holds(&node.core)).count()
+    }
+
+    /// Tells whether each leader was promised its ballot by a quorum of phase 1.
+    fn are_elected(&self, Quorums(phase1, _): Quorums) -> bool {
+        let led = self.world.nodes.iter().filter_map(|node| node.core.leader().leads());
+        let mut promised = led.map(|led| self.count(|core| core.log().promised() >= led));
+        promised.all(|count| count >= phase1)
+    }
+
+    /// Tells whether a quorum of phase 2 holds something in each slot in which a decree is known.
+    fn are_voted_for(&self, Quorums(_, phase2): Quorums) -> bool {
+        let mut slots = (0..self.known.len() as u64).map(Slot::new);
+        slots.all(|slot| self.count(|core| core.log().decree(slot).is_some()) >= phase2)
+    }
+
     /// Returns the next decree that one node could copy from another.
     fn to_copy(&self, from: usize, to: usize) -> Option<(Slot, Decree<V>)> {
         let first = self.world.nodes[to].core.chosen();
@@ -112,7 +135,7 @@ impl Model for Log {
 
     fn init_states(&self) -> Vec<State> {
         let (campaigns, values) = (self.campaigns, self.values);
-        let world = World::new(self.crashes);
+        let world = World::new(self.crashes, self.quorums);
         vec![State { world, campaigns, values, known: Vec::new(), broken: false }]
     }
 
@@ -164,6 +187,12 @@ impl Model for Log {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("agreement", |_: &Self, state: &State| !state.broken),
+            Property::always("a quorum promises", |model: &Self, state: &State| {
+                state.are_elected(model.quorums)
+            }),
+            Property::always("a quorum votes", |model: &Self, state: &State| {
+                state.are_voted_for(model.quorums)
+            }),
             Property::always("nontriviality", |model: &Self, state: &State| {
                 state.known.iter().all(|decree| match decree {
                     Decree::Noop => true,

@@ -1,6 +1,6 @@
 //! The Synod protocol for one decree, as a model.
 
-use super::world::{Act, Core, V, World};
+use super::world::{Act, Core, MAJORITIES, V, World};
 use stateright::{Model, Property};
 use synod_paxos::proposer::Proposer;
 use synod_paxos::synod::{Input, Synod};
@@ -66,7 +66,7 @@ impl Model for Single {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let world = World::new(self.crashes);
+        let world = World::new(self.crashes, MAJORITIES);
         vec![State { world, rounds: self.rounds, learned: Vec::new() }]
     }
 

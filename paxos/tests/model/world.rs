@@ -40,7 +40,15 @@ pub(crate) struct World<C> {
     pub(crate) nodes: Vec<Node<C>>,
     pub(crate) network: BTreeSet<Packet>,
     pub(crate) crashes: u8,
+    quorums: Quorums,
 }
+
+/// How many nodes are a quorum of phase 1, and of phase 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Quorums(pub(crate) usize, pub(crate) usize);
+
+/// Two of three, in both phases.
+pub(crate) const MAJORITIES: Quorums = Quorums(2, 2);
 
 /// A message on the network.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,23 +70,23 @@ pub(crate) fn ids() -> impl Iterator<Item = NodeId> {
     (1..=NODES).map(NodeId::new)
 }
 
-fn configuration() -> Configuration {
-    Configuration::majority(ids()).unwrap()
+fn configuration(Quorums(phase1, phase2): Quorums) -> Configuration {
+    Configuration::flexible(ids(), phase1, phase2).unwrap()
 }
 
 impl<C: Core> World<C> {
-    pub(crate) fn new(crashes: u8) -> Self {
+    pub(crate) fn new(crashes: u8, quorums: Quorums) -> Self {
         let node = |id| {
             let brand = Brand { node: id, incarnation: 0 };
             Node {
-                core: C::recover(brand, configuration(), &[]),
+                core: C::recover(brand, configuration(quorums), &[]),
                 effects: Effects::new(brand),
                 disk: Vec::new(),
                 in_flight: Vec::new(),
                 life: 0,
             }
         };
-        Self { nodes: ids().map(node).collect(), network: BTreeSet::new(), crashes }
+        Self { nodes: ids().map(node).collect(), network: BTreeSet::new(), crashes, quorums }
     }
 
     /// Lists what the environment may do next.
@@ -122,7 +130,7 @@ impl<C: Core> World<C> {
         let id = NodeId::new(u16::try_from(place).unwrap() + 1);
         let brand = Brand { node: id, incarnation: u64::from(node.life) };
         node.effects = Effects::new(brand);
-        node.core = C::recover(brand, configuration(), &node.disk);
+        node.core = C::recover(brand, configuration(self.quorums), &node.disk);
         self.sync_if_nothing_can_crash();
         self.bury_the_dead();
     }

@@ -5,7 +5,7 @@ use super::{
     slot_in,
 };
 use crate::command::CommandBatch;
-use crate::message::{Checkpoint, Heartbeat, Message};
+use crate::message::{Checkpoint, Folder, Heartbeat, Life, Message};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Report, Slot, Vote};
@@ -23,6 +23,7 @@ enum Header {
     Confirmed { ballot: WireBallot, round: u64, promised: WireBallot },
     Fetch { first: u64 },
     Decrees { first: u64, decrees: Vec<WireDecree>, chosen: u64 },
+    Stranger { folder: u128, incarnation: u64, promised: WireBallot },
 }
 
 /// A report: without a ballot, the decree was copied as chosen.
@@ -35,6 +36,7 @@ struct Row {
 
 #[derive(Serialize, Deserialize)]
 struct Beat {
+    folder: u128,
     incarnation: u64,
     promised: WireBallot,
     leads: Option<WireBallot>,
@@ -70,6 +72,11 @@ pub fn encode_message(message: &Message) -> Bytes {
                 chosen: chosen.number(),
             };
             encode(&header, decrees.iter().filter_map(decree_bytes))
+        }
+        Message::Stranger(known) => {
+            let (folder, incarnation) = (known.folder.0, known.incarnation);
+            let promised = known.promised.into();
+            encode(&Header::Stranger { folder, incarnation, promised }, [].iter())
         }
     }
 }
@@ -168,6 +175,10 @@ pub fn decode_message(frame: &Bytes) -> Result<Message, WireError> {
             decrees: decrees_in(decrees, &mut values)?,
             chosen: slot_in(chosen)?,
         },
+        Header::Stranger { folder, incarnation, promised } => {
+            let (folder, promised) = (Folder(folder), promised.into());
+            Message::Stranger(Life { folder, incarnation, promised })
+        }
     };
     values.finish(message)
 }
@@ -225,6 +236,7 @@ fn rows_in(
 
 fn beat_out(beat: &Heartbeat) -> Beat {
     Beat {
+        folder: beat.folder.0,
         incarnation: beat.incarnation,
         promised: beat.promised.into(),
         leads: beat.leads.map(WireBallot::from),
@@ -241,6 +253,7 @@ fn beat_out(beat: &Heartbeat) -> Beat {
 fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
     let checkpoint = beat.checkpoint.map(checkpoint_in).transpose()?;
     Ok(Heartbeat {
+        folder: Folder(beat.folder),
         incarnation: beat.incarnation,
         promised: beat.promised.into(),
         leads: beat.leads.map(Ballot::from),

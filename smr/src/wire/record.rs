@@ -5,9 +5,10 @@
 
 use super::{WireBallot, WireDecree, WireError, decode, decree_bytes, decree_out, encode, slot_in};
 use crate::effects::Record;
+use crate::message::{Folder, Life};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use synod_paxos::Slot;
+use synod_paxos::{NodeId, Slot};
 
 /// What a node's journal holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum JournalRecord {
     Incarnation(u64),
     /// Something that its replica must still know.
     Replica(Record),
+    /// What the node remembers of a peer.
+    Peer(NodeId, Life),
 }
 
 impl JournalRecord {
@@ -26,7 +29,9 @@ impl JournalRecord {
             Self::Replica(Record::Accepted { slot, .. } | Record::Learned { slot, .. }) => {
                 Some(*slot)
             }
-            Self::Replica(Record::Promised(_) | Record::Chosen(_)) | Self::Incarnation(_) => None,
+            Self::Replica(Record::Promised(_) | Record::Chosen(_))
+            | Self::Incarnation(_)
+            | Self::Peer(..) => None,
         }
     }
 }
@@ -38,6 +43,7 @@ enum Header {
     Accepted { ballot: WireBallot, slot: u64, decree: WireDecree },
     Learned { slot: u64, decree: WireDecree },
     Chosen(u64),
+    Peer { node: u16, folder: u128, incarnation: u64, promised: WireBallot },
 }
 
 /// Encodes a record.
@@ -46,6 +52,11 @@ pub fn encode_record(record: &JournalRecord) -> Bytes {
     match record {
         JournalRecord::Incarnation(number) => encode(&Header::Incarnation(*number), [].iter()),
         JournalRecord::Replica(record) => encode_replica_record(record),
+        JournalRecord::Peer(node, life) => {
+            let (node, folder) = (node.number(), life.folder.0);
+            let (incarnation, promised) = (life.incarnation, life.promised.into());
+            encode(&Header::Peer { node, folder, incarnation, promised }, [].iter())
+        }
     }
 }
 
@@ -87,6 +98,10 @@ pub fn decode_record(bytes: &Bytes) -> Result<JournalRecord, WireError> {
             decree: values.decree(decree)?,
         }),
         Header::Chosen(slot) => JournalRecord::Replica(Record::Chosen(slot_in(slot)?)),
+        Header::Peer { node, folder, incarnation, promised } => {
+            let (folder, promised) = (Folder(folder), promised.into());
+            JournalRecord::Peer(NodeId::new(node), Life { folder, incarnation, promised })
+        }
     };
     values.finish(record)
 }

@@ -12,6 +12,7 @@ pub(crate) const FAR: Checkpoint = Checkpoint { slot: Slot::new(1 << 40), digest
 /// Returns what a discontent peer says that follows nobody and knows so many slots to be chosen.
 pub(crate) fn beat(chosen: u64) -> Heartbeat {
     Heartbeat {
+        folder: synod_smr::message::Folder(0),
         incarnation: 1,
         promised: Ballot::ZERO,
         leads: None,

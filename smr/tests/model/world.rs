@@ -283,6 +283,7 @@ fn is_live(sender: &Node, receiver: &Node, message: &Paxos<CommandBatch>, may_cr
 /// The heartbeat of a peer that hears `place` and follows nobody.
 fn beat(peer: usize, place: usize, promised: Ballot) -> Input {
     let beat = Heartbeat {
+        folder: synod_smr::message::Folder(0),
         incarnation: 0,
         promised,
         leads: None,

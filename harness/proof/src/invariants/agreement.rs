@@ -55,7 +55,8 @@ impl Agreement {
     }
 }
 
-fn mark(decree: &Decree<synod_smr::CommandBatch>) -> u64 {
+/// Returns what stands for a decree in comparisons.
+pub(super) fn mark(decree: &Decree<synod_smr::CommandBatch>) -> u64 {
     match decree {
         Decree::Noop => 0,
         Decree::Value(batch) => fingerprint(batch.bytes()) | 1,

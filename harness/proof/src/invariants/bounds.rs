@@ -1,31 +1,71 @@
-//! Bounds: the queues and windows of a replica stay within the limits that they are named for.
+//! Bounds: what a replica holds stays within the limits that it was set.
+//!
+//! They are those of the replica that is judged, so that tiny ones bind. One decree may pass a
+//! window, as the first slot that is not known to be chosen is always taken, and a leader's own
+//! proposals follow its own window; so the largest decree counts beside each bound of bytes.
 
-use synod_smr::replica::{CACHE_BYTES, CACHE_SLOTS};
+use std::collections::BTreeMap;
+
+use synod_paxos::{NodeId, Record};
 
 use super::Invariant;
+use crate::journal_thread::Found;
 use crate::step::Step;
 
 /// Looks at sizes.
-pub(super) struct Bounds;
-
-/// How far past its bound the cache grows before it is cut back to it.
-const CACHE_SLACK: u64 = CACHE_SLOTS / 4 + 1;
+#[derive(Default)]
+pub(super) struct Bounds {
+    /// The bytes of un-chosen votes with which each node began its life, as far as they are left:
+    /// the leader of that time may have had a wider window.
+    found: BTreeMap<NodeId, usize>,
+    /// The largest decree that any node recorded.
+    largest: usize,
+}
 
 impl Invariant for Bounds {
     fn name(&self) -> &'static str {
         "bounds"
     }
 
+    fn on_recovery(&mut self, node: NodeId, _: &Found) -> Result<(), String> {
+        self.found.remove(&node);
+        Ok(())
+    }
+
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        let paxos = step.replica.paxos();
-        let kept = step.after.chosen.past(paxos.log().base());
-        if kept > CACHE_SLOTS + CACHE_SLACK {
-            return Err(format!("node {} keeps {kept} chosen slots in memory", step.node));
+        self.weigh(step.records);
+        let (paxos, limits) = (step.replica.paxos(), step.replica.limits());
+        let (log, node) = (paxos.log(), step.node);
+        let slots = paxos.durable_chosen().past(log.base());
+        if slots > limits.cache_slots + limits.cache_slots / 4 {
+            return Err(format!("node {node} keeps {slots} durable chosen slots in memory"));
         }
-        if paxos.log().weight() > 2 * CACHE_BYTES {
-            let bytes = paxos.log().weight();
-            return Err(format!("node {} keeps {bytes} bytes of decrees in memory", step.node));
+        let durable = (log.base().number()..paxos.durable_chosen().number())
+            .filter_map(|slot| log.decree(synod_paxos::Slot::new(slot)));
+        let bytes = if log.chosen_weight() > limits.cache_bytes {
+            durable.map(synod_paxos::Decree::weight).sum()
+        } else {
+            0
+        };
+        if bytes > limits.cache_bytes + self.largest {
+            return Err(format!("node {node} keeps {bytes} bytes of durable decrees in memory"));
+        }
+        let found = self.found.entry(node).or_insert_with(|| log.unchosen_weight());
+        *found = (*found).min(log.unchosen_weight());
+        let unchosen = log.unchosen_weight() - *found;
+        if unchosen > 2 * limits.log.unchosen_bytes + 2 * self.largest {
+            return Err(format!("node {node} holds {unchosen} bytes that are not chosen"));
         }
         Ok(())
+    }
+}
+
+impl Bounds {
+    fn weigh(&mut self, records: &[synod_smr::Record]) {
+        let weights = records.iter().map(|record| match record {
+            Record::Accepted { decree, .. } | Record::Learned { decree, .. } => decree.weight(),
+            Record::Promised(_) | Record::Chosen(_) => 0,
+        });
+        self.largest = weights.fold(self.largest, usize::max);
     }
 }

@@ -58,7 +58,9 @@ impl Invariant for Campaigns {
             | Cause::Timer(Timer::Campaign)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => {}
         }
         let (Some(ballot), before) = (step.after.ballot, step.before.ballot) else { return Ok(()) };

@@ -92,7 +92,9 @@ impl ConfirmedReads {
             | Cause::Timer(_)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => came.pop_front(),
         };
     }
@@ -129,7 +131,8 @@ impl Invariant for ConfirmedReads {
                 Message::Paxos(_)
                 | Message::Heartbeat(_)
                 | Message::Fetch { .. }
-                | Message::Decrees { .. } => {}
+                | Message::Decrees { .. }
+                | Message::Stranger(_) => {}
             }
         }
         for (connection, id, response) in step.replies {

@@ -13,6 +13,7 @@ mod confirmed_reads;
 mod exactly_once;
 mod one_value;
 mod promise;
+mod read_back;
 mod settled;
 mod specification;
 mod state_equality;
@@ -20,8 +21,8 @@ mod told;
 
 use synod_paxos::{Configuration, NodeId};
 
+use crate::journal_thread::Found;
 use crate::step::Step;
-use crate::storage::Found;
 
 /// A property of a whole run that one step can violate.
 pub trait Invariant {
@@ -51,6 +52,7 @@ pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(specification::Specification::new(voters)),
         Box::new(agreement::Agreement::default()),
+        Box::new(read_back::ReadBackIsChosen::default()),
         Box::new(state_equality::StateEquality::default()),
         Box::new(applied::NoGapApplied::default()),
         Box::new(promise::PromiseMonotone::default()),
@@ -61,6 +63,6 @@ pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
         Box::new(settled::SettledReads::default()),
         Box::new(confirmed_reads::ConfirmedReads::new(voters)),
         Box::new(campaigns::Campaigns::new(voters)),
-        Box::new(bounds::Bounds),
+        Box::new(bounds::Bounds::default()),
     ]
 }

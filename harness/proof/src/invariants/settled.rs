@@ -44,7 +44,8 @@ impl Invariant for SettledReads {
                 | Message::Heartbeat(_)
                 | Message::Confirmed { .. }
                 | Message::Fetch { .. }
-                | Message::Decrees { .. } => {}
+                | Message::Decrees { .. }
+                | Message::Stranger(_) => {}
             }
         }
         Ok(())

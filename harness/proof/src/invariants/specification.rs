@@ -8,9 +8,9 @@
 use synod_paxos::{Configuration, NodeId, Slot};
 
 use super::Invariant;
+use crate::journal_thread::Found;
 use crate::spec::conformance::Conformance;
 use crate::step::{Cause, Step};
-use crate::storage::Found;
 
 /// Follows the cluster through the states of the specification.
 pub(super) struct Specification {

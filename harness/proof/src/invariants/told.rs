@@ -9,8 +9,8 @@ use synod_paxos::{Ballot, Bound, Message as Paxos, NodeId, Slot, To};
 use synod_smr::{Message, Record};
 
 use super::Invariant;
+use crate::journal_thread::Found;
 use crate::step::Step;
-use crate::storage::Found;
 
 /// What is durable on each disk.
 #[derive(Default)]

@@ -62,6 +62,8 @@ pub fn explain(journals: &[NodeJournal]) -> Result<Explained, Unexplained> {
 pub struct Counts {
     /// Starts of the node.
     pub lives: u64,
+    /// What nodes remember of their peers.
+    pub peers: u64,
     /// Promises.
     pub promised: u64,
     /// Votes.
@@ -78,6 +80,7 @@ impl Counts {
         for record in &journal.records {
             let count = match record {
                 JournalRecord::Incarnation(_) => &mut counts.lives,
+                JournalRecord::Peer(..) => &mut counts.peers,
                 JournalRecord::Replica(Record::Promised(_)) => &mut counts.promised,
                 JournalRecord::Replica(Record::Accepted { .. }) => &mut counts.accepted,
                 JournalRecord::Replica(Record::Learned { .. }) => &mut counts.learned,
@@ -91,7 +94,7 @@ impl Counts {
     /// Returns how many records that is.
     #[must_use]
     pub const fn records(&self) -> u64 {
-        self.lives + self.promised + self.accepted + self.learned + self.chosen
+        self.lives + self.peers + self.promised + self.accepted + self.learned + self.chosen
     }
 }
 
@@ -121,10 +124,10 @@ impl Explained {
 impl fmt::Display for Explained {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (node, counts) in &self.nodes {
-            let Counts { lives, promised, accepted, learned, chosen } = counts;
+            let Counts { lives, peers, promised, accepted, learned, chosen } = counts;
             writeln!(
                 formatter,
-                "node {node}: {} records: {lives} lives, {promised} promises, {accepted} votes, \
+                "node {node}: {} records: {lives} lives, {peers} peers, {promised} promises, {accepted} votes, \
                  {learned} copies, {chosen} hints",
                 counts.records()
             )?;
@@ -180,6 +183,7 @@ fn lines(blocked: &[Blocked]) -> String {
 fn show(record: &JournalRecord) -> String {
     match record {
         JournalRecord::Incarnation(life) => format!("life {life}"),
+        JournalRecord::Peer(peer, _) => format!("what is known of node {peer}"),
         JournalRecord::Replica(Record::Promised(ballot)) => format!("a promise of {ballot}"),
         JournalRecord::Replica(Record::Accepted { ballot, slot, .. }) => {
             format!("a vote in {ballot} for slot {slot}")
@@ -238,7 +242,7 @@ impl<'j> Search<'j> {
         for at in 0..self.walkers.len() {
             while let Some(record) = self.walkers[at].records.get(self.walkers[at].next) {
                 let done = match record {
-                    JournalRecord::Incarnation(_) => Ok(()),
+                    JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => Ok(()),
                     JournalRecord::Replica(record) => self.take(at, record),
                 };
                 if let Err(breach) = done {
@@ -382,7 +386,8 @@ impl<'j> Search<'j> {
                     slots.insert(*slot);
                 }
                 JournalRecord::Replica(Record::Learned { .. } | Record::Chosen(_))
-                | JournalRecord::Incarnation(_) => {}
+                | JournalRecord::Incarnation(_)
+                | JournalRecord::Peer(..) => {}
             }
         }
         slots.retain(|slot| self.conformance.chosen(*slot).is_some());
@@ -414,7 +419,8 @@ impl<'j> Walker<'j> {
             JournalRecord::Replica(
                 Record::Promised(_) | Record::Learned { .. } | Record::Chosen(_),
             )
-            | JournalRecord::Incarnation(_) => None,
+            | JournalRecord::Incarnation(_)
+            | JournalRecord::Peer(..) => None,
         }
     }
 }

@@ -50,7 +50,9 @@ impl Elections {
             | Cause::Timer(_)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => {}
         }
         for (to, message) in step.sent {
@@ -184,7 +186,9 @@ fn on_end(step: &Step<'_>, view: &View, seen: &mut Sightings) {
         | Cause::Timer(_)
         | Cause::LinkDown(_)
         | Cause::Synced
-        | Cause::Disk(_)
+        | Cause::OldDecrees
+        | Cause::Wrote
+        | Cause::Unheard(_)
         | Cause::Drain => {}
     }
     seen.see_if(me.open > 0, Point::DeposedWithOpenSlots);

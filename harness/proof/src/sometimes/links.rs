@@ -5,8 +5,8 @@
 
 use synod_harness::sim::Micros;
 use synod_paxos::NodeId;
+use synod_smr::Message;
 use synod_smr::message::Heartbeat;
-use synod_smr::{Message, Timer};
 
 use super::lookout::{View, place};
 use super::{Point, Sightings};
@@ -22,8 +22,6 @@ pub(super) struct Links {
 #[derive(Clone, Debug, Default)]
 struct Ear {
     hears: Vec<Heard>,
-    /// When it ticked last in its present life.
-    ticked: Option<Micros>,
 }
 
 /// What one node hears of another.
@@ -37,7 +35,7 @@ struct Heard {
 
 impl Links {
     pub(super) fn new(count: usize) -> Self {
-        let ear = Ear { hears: vec![Heard::default(); count], ticked: None };
+        let ear = Ear { hears: vec![Heard::default(); count] };
         Self { nodes: vec![ear; count] }
     }
 
@@ -45,13 +43,14 @@ impl Links {
         let ear = &mut self.nodes[place(step.node)];
         match step.cause {
             Cause::Start => ear.restart(step.now),
-            Cause::Timer(Timer::Heartbeat) => ear.on_tick(step, seen),
-            Cause::Timer(Timer::Campaign)
+            Cause::Timer(_)
             | Cause::Message(..)
             | Cause::Request(..)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => {}
         }
         if step.cause != Cause::Start && step.now.since(view.seen(step.node).stepped) > PAUSE {
@@ -104,17 +103,9 @@ impl Links {
 
 impl Ear {
     fn restart(&mut self, now: Micros) {
-        self.ticked = None;
         for heard in &mut self.hears {
             *heard = Heard { hears: false, since: now, ..Heard::default() };
         }
-    }
-
-    fn on_tick(&mut self, step: &Step<'_>, seen: &mut Sightings) {
-        if self.ticked.is_some_and(|before| step.now.since(before) < JUMP) {
-            seen.see(Point::ClockJumped);
-        }
-        self.ticked = Some(step.now);
     }
 }
 
@@ -149,9 +140,6 @@ fn is_up(number: usize, view: &View) -> bool {
 
 /// A node that made no step for longer was paused: the slowest clock ticks more often.
 const PAUSE: Micros = Micros(1_000_000);
-
-/// Ticks that follow each other faster than this come of a jump: no clock is so fast.
-const JUMP: Micros = Micros(15_000);
 
 /// Somebody who was not heard for so long is not just late.
 const LOST: Micros = Micros(500_000);

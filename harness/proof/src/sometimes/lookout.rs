@@ -13,8 +13,8 @@ use super::requests::Requests;
 use super::slots::Slots;
 use super::{Point, Sightings};
 use crate::clients::Outcomes;
+use crate::journal_thread::{Found, Unsynced};
 use crate::step::{Cause, Stance, Step};
-use crate::storage::{Found, Unsynced};
 
 /// Who looks for points in one run.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Lookout {
         self.elections.on_step(step, &self.view, sightings);
         self.slots.on_step(step, &self.view, sightings);
         self.requests.on_step(step, &self.view, sightings);
-        Machines::on_step(step, sightings);
+        Machines::on_step(step, &self.view, sightings);
         self.links.on_step(step, &self.view, sightings);
         self.view.on_step(step);
     }
@@ -157,7 +157,9 @@ impl View {
             | Cause::Timer(_)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_) => {}
+            | Cause::OldDecrees
+            | Cause::Wrote
+            | Cause::Unheard(_) => {}
         }
         if let Some(ballot) = step.after.leads
             && step.before.leads != Some(ballot)
@@ -202,7 +204,7 @@ mod tests {
     }
 
     fn step(replica: &Replica<Store>, cause: Cause) -> Step<'_> {
-        let stance = Stance::of(replica);
+        let stance = Stance::of_replica(replica, synod_smr::Disk::Fine);
         Step {
             now: Micros(1),
             node: replica.paxos().me(),

@@ -6,8 +6,8 @@ use synod_smr::{Disk, Record};
 
 use super::lookout::{Seen, View, place};
 use super::{Point, Sightings};
-use crate::step::{Cause, Step};
-use crate::storage::{Found, Unsynced};
+use crate::journal_thread::{Found, Unsynced};
+use crate::step::Step;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,20 +57,17 @@ impl Machines {
         seen.see_if(restarts && few, Point::StartAmongFew);
     }
 
-    pub(super) fn on_step(step: &Step<'_>, seen: &mut Sightings) {
+    pub(super) fn on_step(step: &Step<'_>, view: &View, seen: &mut Sightings) {
         seen.see_if(step.records.len() > LONG_BATCH, Point::LongBatch);
-        match step.cause {
-            Cause::Disk(Disk::Full) => {
+        match (step.before.disk, step.after.disk) {
+            (Disk::Fine, Disk::Full) => {
                 seen.see_if(step.before.leads.is_some(), Point::LeaderLosesRoom);
+                let mut others = view.others(step.node).peekable();
+                let alone = others.peek().is_some() && others.all(|one| one.disk == Disk::Fine);
+                seen.see_if(alone, Point::FullAlone);
             }
-            Cause::Disk(Disk::Fine) => seen.see(Point::RoomAgain),
-            Cause::Start
-            | Cause::Message(..)
-            | Cause::Request(..)
-            | Cause::Timer(_)
-            | Cause::LinkDown(_)
-            | Cause::Synced
-            | Cause::Drain => {}
+            (Disk::Full, Disk::Fine) => seen.see(Point::RoomAgain),
+            (Disk::Fine, Disk::Fine) | (Disk::Full, Disk::Full) => {}
         }
     }
 

@@ -60,7 +60,9 @@ impl Requests {
             | Cause::Timer(_)
             | Cause::LinkDown(_)
             | Cause::Synced
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => {}
         }
         for (_, message) in step.sent {
@@ -156,12 +158,12 @@ fn on_refusal(step: &Step<'_>, wanted: Option<Wanted>, refusal: &Refusal, seen: 
             seen.see_if(late && wanted == Some(Wanted::Command), Point::CommandUnproposed);
         }
         Refusal::DiskFull => seen.see(Point::DiskFullRefused),
-        Refusal::Overloaded { .. }
-        | Refusal::SessionExpired
-        | Refusal::SequenceStale
+        Refusal::Overloaded { .. } => seen.see(Point::OverloadedRefused),
+        Refusal::SessionExpired => seen.see(Point::SessionExpiredRefused),
+        Refusal::ReplyLost => seen.see(Point::ReplyLostRefused),
+        Refusal::SequenceStale
         | Refusal::SequenceReused
         | Refusal::PipelineFull
-        | Refusal::ReplyLost
         | Refusal::ReplyTooLong
         | Refusal::Invalid(_) => {}
     }
@@ -179,6 +181,7 @@ fn on_sent(step: &Step<'_>, message: &Message, seen: &mut Sightings) {
         Message::Paxos(_)
         | Message::Heartbeat(_)
         | Message::Fetch { .. }
-        | Message::Decrees { .. } => {}
+        | Message::Decrees { .. }
+        | Message::Stranger(_) => {}
     }
 }

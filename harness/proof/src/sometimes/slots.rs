@@ -1,16 +1,17 @@
 //! Points of phase 2 and of learning: votes, what is chosen, announcements, copies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use synod_paxos::{Ballot, Decree, Free, Message as Paxos, NodeId, Slot};
+use synod_harness::sim::Micros;
+use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Slot};
 use synod_smr::command::CommandBatch;
 use synod_smr::{Message, Record};
 
 use super::elections::refuses;
 use super::lookout::{View, open_slots, place};
 use super::{Point, Sightings};
+use crate::journal_thread::Found;
 use crate::step::{Cause, Kind, Step};
-use crate::storage::Found;
 
 /// The votes of one node, as its journal has them.
 type Votes = BTreeMap<Slot, (Ballot, Decree<CommandBatch>)>;
@@ -21,12 +22,18 @@ pub(super) struct Slots {
     votes: Vec<Votes>,
     /// The last vote that each leader (first) heard of from each node (second).
     heard: Vec<Vec<(Ballot, Slot)>>,
+    /// The slots in which each node voted for rivals.
+    rivals: Vec<BTreeSet<Slot>>,
+    /// When each node was last sent decrees, and who had been elected last then.
+    catching_up: Vec<Option<(Micros, Option<(NodeId, u64)>)>>,
 }
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
         let none = vec![(Ballot::ZERO, Slot::FIRST); count];
-        Self { votes: vec![Votes::new(); count], heard: vec![none; count] }
+        let (votes, heard) = (vec![Votes::new(); count], vec![none; count]);
+        let (rivals, catching_up) = (vec![BTreeSet::new(); count], vec![None; count]);
+        Self { votes, heard, rivals, catching_up }
     }
 
     pub(super) fn on_recovery(&mut self, node: NodeId, found: &Found) {
@@ -39,7 +46,7 @@ impl Slots {
 
     pub(super) fn on_step(&mut self, step: &Step<'_>, view: &View, seen: &mut Sightings) {
         if let Cause::Message(from, kind) = step.cause {
-            self.on_message(step, from, kind, seen);
+            self.on_message(step, from, kind, view, seen);
         }
         for record in step.records {
             self.on_record(step.node, record, seen);
@@ -52,13 +59,23 @@ impl Slots {
         }
         if !step.sent.is_empty() {
             on_sent(step, view, seen);
+            if step.cause == Cause::OldDecrees {
+                self.on_read_back(step, seen);
+            }
         }
         let before = view.seen(step.node).open;
         let open = open_slots(step).unwrap_or(0);
         seen.see_if(open > before && open >= IN_FLIGHT_MIN, Point::SlotsInFlight);
     }
 
-    fn on_message(&mut self, step: &Step<'_>, from: NodeId, kind: Kind, seen: &mut Sightings) {
+    fn on_message(
+        &mut self,
+        step: &Step<'_>,
+        from: NodeId,
+        kind: Kind,
+        view: &View,
+        seen: &mut Sightings,
+    ) {
         match kind {
             Kind::Accept(_, first, decrees) => on_accept(step, first, decrees, seen),
             Kind::Accepted(ballot, _, end) => {
@@ -78,6 +95,12 @@ impl Slots {
                 seen.see_if(decrees > LONG_CATCH_UP, Point::LongCatchUp);
                 let known = step.before.chosen == step.after.chosen;
                 seen.see_if(known, Point::DecreesKnown);
+                let last = &mut self.catching_up[place(step.node)];
+                let crossed = last.is_some_and(|(when, leader)| {
+                    leader != view.leader && step.now.since(when) <= CATCH_UP
+                });
+                seen.see_if(crossed && !known, Point::CatchUpAcrossLeaders);
+                *last = Some((step.now, view.leader));
             }
             Kind::Prepare(_)
             | Kind::Promise { .. }
@@ -86,17 +109,32 @@ impl Slots {
             | Kind::Heartbeat
             | Kind::Confirm
             | Kind::Confirmed
-            | Kind::Fetch => {}
+            | Kind::Fetch
+            | Kind::Stranger => {}
+        }
+    }
+
+    fn on_read_back(&self, step: &Step<'_>, seen: &mut Sightings) {
+        for (_, message) in step.sent {
+            if let Message::Decrees { first, decrees, .. } = message {
+                seen.see(Point::OldSlotsReadBack);
+                let end = first.plus(decrees.len() as u64);
+                let rival = self.rivals[place(step.node)].range(*first..end).next().is_some();
+                seen.see_if(rival, Point::ReadBackAfterRivals);
+            }
         }
     }
 
     fn on_record(&mut self, node: NodeId, record: &Record, seen: &mut Sightings) {
         let replaced = keep(&mut self.votes[place(node)], record);
         match record {
-            Record::Accepted { ballot, decree, .. } => {
+            Record::Accepted { ballot, slot, decree } => {
                 if let Some((_, old)) = replaced {
                     seen.see(Point::VoteReplaced);
                     seen.see_if(old != *decree, Point::VoteForAnother);
+                    if old != *decree {
+                        self.rivals[place(node)].insert(*slot);
+                    }
                     let lost = old != Decree::Noop && *decree == Decree::Noop;
                     seen.see_if(lost, Point::ValueLostToNoop);
                 }
@@ -162,6 +200,9 @@ fn on_sent(step: &Step<'_>, view: &View, seen: &mut Sightings) {
                 let fresh = !matches!(step.cause, Cause::Timer(_));
                 seen.see_if(fresh && *ballot < view.highest, Point::OldLeaderProposes);
             }
+            Message::Paxos(Paxos::Bound(Bound::Promise { end, .. })) => {
+                seen.see_if(end.is_some(), Point::PromiseInParts);
+            }
             Message::Decrees { .. } => {
                 seen.see_if(step.before.leads.is_none(), Point::FetchAnsweredByFollower);
             }
@@ -169,7 +210,8 @@ fn on_sent(step: &Step<'_>, view: &View, seen: &mut Sightings) {
             | Message::Heartbeat(_)
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
-            | Message::Fetch { .. } => {}
+            | Message::Fetch { .. }
+            | Message::Stranger(_) => {}
         }
     }
 }
@@ -182,6 +224,9 @@ const BURST_MIN: u64 = 8;
 
 /// More decrees in one answer than this are a long way to catch up.
 const LONG_CATCH_UP: usize = 50;
+
+/// A catch-up whose answers come with longer pauses than this is another one.
+const CATCH_UP: Micros = Micros(2_000_000);
 
 /// The most votes of a node that are remembered.
 const VOTES_MAX: usize = 512;

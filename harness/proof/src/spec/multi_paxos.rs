@@ -5,6 +5,8 @@
 //! -1, `NoVote` and `Unknown`. The claim kept true, by `tests/spec_counts.rs`: explored, it has
 //! exactly as many states as the specification.
 
+mod invariants;
+
 use super::{Acceptor, Ballot, Quorum, some_quorum};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +49,12 @@ pub enum Broken {
     LearnAny,
     /// A follower learns its vote of the ballot or a higher one.
     LearnAbove,
+    /// The elect proposes in slots that it announced.
+    BelowAnnounced,
+    /// A node hands on any vote that it cast in a slot.
+    AnyRecord,
+    /// A node hands on what it last voted for or copied in a slot.
+    LastRecord,
     /// A copy takes the place of any vote, and no promise tells it.
     HiddenCopy,
     /// A promise tells of votes as if they were copies of what is chosen.
@@ -131,8 +139,8 @@ pub enum Action {
     Announce(Acceptor, Ballot, Slot),
     /// A follower takes an announcement.
     Learn(Acceptor, (Ballot, Slot)),
-    /// A node copies what another knows.
-    Copy(Acceptor, Acceptor, Slot),
+    /// A node copies the decree that another hands on.
+    Copy(Acceptor, Acceptor, Slot, Decree),
 }
 
 impl MultiPaxos {
@@ -193,8 +201,10 @@ impl MultiPaxos {
             let ends = self.owner.keys().flat_map(|b| (2..=self.last + 1).map(move |c| (*b, c)));
             actions.extend(ends.map(|(b, c)| Action::Announce(*a, b, c)));
             actions.extend(state.announced.iter().map(|m| Action::Learn(*a, *m)));
-            let copies = self.learners.iter().flat_map(|c| (1..=self.last).map(move |s| (*c, s)));
-            actions.extend(copies.map(|(c, s)| Action::Copy(*a, c, s)));
+            for (c, s) in self.learners.iter().flat_map(|c| (1..=self.last).map(move |s| (*c, s))) {
+                let read = self.read_back(state, c, s).into_iter();
+                actions.extend(read.map(|d| Action::Copy(*a, c, s, d)));
+            }
         }
         actions
     }
@@ -222,7 +232,7 @@ impl MultiPaxos {
             Action::Choose(a, w) => self.choose(state, a, w),
             Action::Announce(a, b, c) => self.announce(state, a, b, c),
             Action::Learn(a, m) => self.learn(state, a, m),
-            Action::Copy(a, c, s) => self.copy(state, a, c, s),
+            Action::Copy(a, c, s, d) => self.copy(state, a, (c, s, d)),
         }
     }
 
@@ -249,7 +259,10 @@ impl MultiPaxos {
             | Broken::MixedBallots
             | Broken::CopiedSlots
             | Broken::LearnAny
-            | Broken::LearnAbove => Some((b, d)),
+            | Broken::LearnAbove
+            | Broken::BelowAnnounced
+            | Broken::AnyRecord
+            | Broken::LastRecord => Some((b, d)),
         }
     }
 
@@ -306,13 +319,16 @@ impl MultiPaxos {
 
     fn phase2a(&self, state: &State, b: Ballot, s: Slot, d: Decree) -> Option<State> {
         let is_fresh = state.accepts.iter().all(|w| w.0 != s || w.1 != b);
+        let mut announced = state.announced.iter().filter(|m| m.0 == b);
+        let is_ahead = self.broken == Broken::BelowAnnounced || announced.all(|m| m.1 <= s);
         let may = |promises: &Vec<&Promise>| {
             let is_open =
                 self.broken == Broken::BelowChosen || promises.iter().all(|m| m.chosen <= s);
             is_open && self.is_proposal(promises, s, d)
         };
         let mut quorums = self.quorum1.iter();
-        if !(is_fresh && quorums.any(|p| Self::promise_sets(state, p, b).iter().any(may))) {
+        let mut allowed = || quorums.any(|p| Self::promise_sets(state, p, b).iter().any(may));
+        if !(is_fresh && is_ahead && allowed()) {
             return None;
         }
         let mut next = state.clone();
@@ -382,6 +398,9 @@ impl MultiPaxos {
             | Broken::BelowPromise
             | Broken::MixedBallots
             | Broken::CopiedSlots
+            | Broken::BelowAnnounced
+            | Broken::AnyRecord
+            | Broken::LastRecord
             | Broken::HiddenCopy
             | Broken::FalseCopy => vote.0 == m.0,
         };
@@ -395,10 +414,44 @@ impl MultiPaxos {
         may.then(|| know(state, news))
     }
 
-    fn copy(&self, state: &State, a: Acceptor, c: Acceptor, s: Slot) -> Option<State> {
+    /// `ReadBack(c, s)`.
+    fn read_back(&self, state: &State, c: Acceptor, s: Slot) -> BTreeSet<Decree> {
+        let Some(learned) = state.learned.get(&(c, s)) else { return BTreeSet::new() };
+        match self.broken {
+            Broken::AnyRecord => {
+                let here = state.cast.iter().filter(|(of, w)| *of == c && w.0 == s);
+                here.map(|(_, w)| w.2).collect()
+            }
+            Broken::LastRecord => {
+                state.accepted.get(&(c, s)).map(|vote| vote.1).into_iter().collect()
+            }
+            Broken::No
+            | Broken::SilentPrefix
+            | Broken::AnyDecree
+            | Broken::AnyVote
+            | Broken::BelowChosen
+            | Broken::BelowPromise
+            | Broken::MixedBallots
+            | Broken::CopiedSlots
+            | Broken::LearnAny
+            | Broken::LearnAbove
+            | Broken::BelowAnnounced
+            | Broken::HiddenCopy
+            | Broken::FalseCopy => [*learned].into(),
+        }
+    }
+
+    fn copy(
+        &self,
+        state: &State,
+        a: Acceptor,
+        (c, s, d): (Acceptor, Slot, Decree),
+    ) -> Option<State> {
         let is_between = self.learners.contains(&a) && self.learners.contains(&c) && a != c;
         let is_open = self.torn || !state.learned.contains_key(&(a, s));
-        let d = *state.learned.get(&(c, s)).filter(|_| is_between && is_open)?;
+        if !(is_between && is_open && self.read_back(state, c, s).contains(&d)) {
+            return None;
+        }
         let mut next = know(state, [((a, s), d)]);
         // `Kept(a, s, d)`.
         let is_other = state.accepted.get(&(a, s)).is_none_or(|vote| vote.1 != d);
@@ -413,69 +466,4 @@ fn know(state: &State, news: impl IntoIterator<Item = ((Acceptor, Slot), Decree)
     let mut next = state.clone();
     next.learned.extend(news);
     next
-}
-
-/// The invariants of the module.
-impl MultiPaxos {
-    /// `Chosen`.
-    #[must_use]
-    pub fn chosen(&self, state: &State) -> BTreeSet<Proposal> {
-        let is_chosen =
-            |w: &&Proposal| some_quorum(&self.quorum2, |a| state.cast.contains(&(a, **w)));
-        state.accepts.iter().filter(is_chosen).copied().collect()
-    }
-
-    /// `Agreement`.
-    #[must_use]
-    pub fn agreement(&self, state: &State) -> bool {
-        let decrees: BTreeSet<(Slot, Decree)> =
-            self.chosen(state).into_iter().map(|(s, _, d)| (s, d)).collect();
-        let slots: BTreeSet<Slot> = decrees.iter().map(|(s, _)| *s).collect();
-        slots.len() == decrees.len()
-    }
-
-    /// `OneValuePerBallot`.
-    #[must_use]
-    pub fn one_value_per_ballot(&self, state: &State) -> bool {
-        let places: BTreeSet<(Slot, Ballot)> =
-            state.accepts.iter().map(|(s, b, _)| (*s, *b)).collect();
-        places.len() == state.accepts.len()
-    }
-
-    /// `SafeAt`: the votes are safe.
-    #[must_use]
-    pub fn safe_at(&self, state: &State) -> bool {
-        let is_safe = |(s, b, d): &Proposal| {
-            (0..*b).all(|c| {
-                some_quorum(&self.quorum1, |a| {
-                    let there = |(of, x): &&(Acceptor, Proposal)| *of == a && x.0 == *s && x.1 == c;
-                    let promised = state.promised.get(&a).is_some_and(|promised| *promised > c);
-                    state.cast.contains(&(a, (*s, c, *d)))
-                        || (promised && !state.cast.iter().any(|cast| there(&cast)))
-                })
-            })
-        };
-        state.accepts.iter().all(is_safe)
-    }
-
-    /// `LearnedIsChosen`.
-    #[must_use]
-    pub fn learned_is_chosen(&self, state: &State) -> bool {
-        let chosen = self.chosen(state);
-        let is_chosen =
-            |s: Slot, d: Decree| chosen.iter().any(|(slot, _, decree)| (*slot, *decree) == (s, d));
-        state.learned.iter().all(|((_, s), d)| is_chosen(*s, *d))
-    }
-
-    /// `PromiseMonotonic`, for one step.
-    #[must_use]
-    pub fn promise_monotonic(&self, before: &State, after: &State) -> bool {
-        self.acceptors.iter().all(|a| after.promised.get(a) >= before.promised.get(a))
-    }
-
-    /// `LearnedNeverChanges`, for one step.
-    #[must_use]
-    pub fn learned_never_changes(&self, before: &State, after: &State) -> bool {
-        before.learned.iter().all(|(at, d)| after.learned.get(at) == Some(d))
-    }
 }

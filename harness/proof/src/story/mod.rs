@@ -13,12 +13,13 @@ mod shadow;
 use std::collections::BTreeMap;
 
 use synod_paxos::multi::leader::Leader;
+use synod_paxos::multi::limits::Limits;
 use synod_paxos::{Ballot, Configuration, Decree, Message as Paxos, NodeId, Slot};
 use synod_smr::command::CommandBatch;
 use synod_smr::{Message, Replica, Timer};
 
+use crate::journal_thread::Found;
 use crate::step::{Cause, Step};
-use crate::storage::Found;
 use crate::store::Store;
 use page::Page;
 use shadow::Shadow;
@@ -26,6 +27,7 @@ use shadow::Shadow;
 /// Writes the story of a run while it goes on.
 pub struct Story {
     voters: Configuration,
+    limits: Limits,
     shadows: BTreeMap<NodeId, Shadow>,
     parcels: Vec<Parcel>,
     /// The parcel that the next step takes.
@@ -80,9 +82,10 @@ enum Act {
 impl Story {
     /// Begins with a cluster that never ran.
     #[must_use]
-    pub fn new(voters: Configuration) -> Self {
+    pub fn new(voters: Configuration, limits: Limits) -> Self {
         Self {
             voters,
+            limits,
             shadows: BTreeMap::new(),
             parcels: Vec::new(),
             arrived: None,
@@ -103,7 +106,8 @@ impl Story {
             }
         }
         let life = self.shadows.get(&node).map_or(1, |shadow| shadow.life() + 1);
-        let shadow = Shadow::recover(node, life, self.voters.clone(), &found.records);
+        let shadow =
+            Shadow::recover((node, life), self.voters.clone(), self.limits, &found.records);
         self.shadows.insert(node, shadow);
     }
 
@@ -115,7 +119,8 @@ impl Story {
             Message::Heartbeat(_)
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
-            | Message::Fetch { .. } => return 0,
+            | Message::Fetch { .. }
+            | Message::Stranger(_) => return 0,
         };
         if self.ended.is_some() {
             return 0;
@@ -170,6 +175,9 @@ impl Story {
     pub fn tell<'a>(&self, replicas: impl Iterator<Item = &'a Replica<Store>>) -> String {
         let window = self.shadows.values().next().map_or(1, Shadow::window);
         let mut page = Page::new(self.voters.voters().len(), window);
+        if self.limits != Limits::DEFAULT {
+            page.remark(&format!("The limits of the nodes are others: {:?}.", self.limits));
+        }
         for event in &self.events {
             page.write(event, &self.parcels);
         }
@@ -208,7 +216,9 @@ impl Story {
             | Cause::Request(..)
             | Cause::Timer(Timer::Campaign)
             | Cause::LinkDown(_)
-            | Cause::Disk(_)
+            | Cause::OldDecrees
+            | Cause::Wrote
+            | Cause::Unheard(_)
             | Cause::Drain => vec![None],
         }
     }

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use synod_host::BATCHES_IN_FLIGHT_MAX;
 use synod_paxos::{Ballot, Decree, MultiPaxos, NodeId, Slot};
 use synod_smr::command::CommandBatch;
 
 use super::{Act, Content, Event, Parcel, role};
-use crate::storage::BATCHES_MAX;
 
 /// A story on its way to paper.
 pub(super) struct Page {
@@ -36,7 +36,8 @@ struct Letters {
 
 impl Page {
     pub(super) fn new(nodes: usize, window: u64) -> Self {
-        let text = format!("> nodes {nodes}\n> window {window}\n> batches {BATCHES_MAX}\n");
+        let text =
+            format!("> nodes {nodes}\n> window {window}\n> batches {BATCHES_IN_FLIGHT_MAX}\n");
         Self { text, letters: Letters::default(), links: BTreeMap::new() }
     }
 

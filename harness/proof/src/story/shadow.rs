@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use synod_host::BATCHES_IN_FLIGHT_MAX;
 use synod_paxos::{
     Ballot, Batch, Brand, Configuration, Decree, Effects, Input, Message as Paxos, MultiPaxos,
     NodeId, Recovery, To,
@@ -15,7 +16,7 @@ use synod_smr::{Config, Message, Record};
 
 use super::{Act, Content, Parcel};
 use crate::step::Step;
-use crate::storage::BATCHES_MAX;
+use synod_paxos::multi::limits::Limits;
 
 /// The core, its effects, and its batches on their way to the disk.
 #[derive(Clone)]
@@ -32,9 +33,9 @@ pub(super) struct Shadow {
 impl Shadow {
     /// Makes the core that these records lead to.
     pub(super) fn recover(
-        node: NodeId,
-        life: u64,
+        (node, life): (NodeId, u64),
         voters: Configuration,
+        limits: Limits,
         records: &[Record],
     ) -> Self {
         let brand = Brand { node, incarnation: life };
@@ -44,7 +45,7 @@ impl Shadow {
         }
         let window = Config::lan(brand, voters.clone()).alpha;
         Self {
-            core: recovery.finish(brand, voters, window),
+            core: recovery.finish(brand, voters, window).with_limits(limits),
             effects: Effects::new(brand),
             in_flight: VecDeque::new(),
             durable: records.len(),
@@ -147,7 +148,7 @@ impl Shadow {
 
     /// Tells whether the same records and messages came of it.
     fn brought_about(&mut self, step: &Step<'_>) -> bool {
-        let has_place = self.in_flight.len() < BATCHES_MAX;
+        let has_place = self.in_flight.len() < BATCHES_IN_FLIGHT_MAX;
         let batch = if has_place { self.effects.take_batch() } else { None };
         let same_records = batch.as_ref().map_or(&[][..], Batch::records) == step.records;
         self.in_flight.extend(batch);
@@ -158,7 +159,8 @@ impl Shadow {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
-            | Message::Decrees { .. } => None,
+            | Message::Decrees { .. }
+            | Message::Stranger(_) => None,
         });
         same_records && mine.iter().map(|(to, message)| (to, message)).eq(theirs)
     }

@@ -19,6 +19,7 @@ pub(crate) const CORRUPTIONS: &[(&str, &str, Corruption)] = &[
     ("accept of another value", "d \\in Proposals(P, s)", another_value),
     ("noop where there is no gap", "d \\in Proposals(P, s)", noop_without_a_gap),
     ("double value in one ballot", "\\A w \\in accepts : w[1] # s \\/ w[2] # b", double_value),
+    ("accept below what was announced", "\\A m \\in announced : m[1] = b => m[2] <= s", announced),
     ("accept without a quorum", "{m.acc : m \\in Q} = p", promises_unheard),
     ("promise that hides a vote", TRUTH, hidden_vote),
     ("promise that makes a vote up", TRUTH, made_up_vote),
@@ -38,7 +39,7 @@ pub(crate) const CORRUPTIONS: &[(&str, &str, Corruption)] = &[
     ("announcement without a quorum", "c <= ChosenUpTo(a)", announced_too_much),
     ("learned without a quorum", "LearnedIsChosen", learned_too_early),
     ("learned another value", "LearnedIsChosen", learned_another),
-    ("copy of another value", "LearnedIsChosen", copied_another),
+    ("copy of another value", "ReadBackIsChosen", copied_another),
     ("heartbeat of a promise not synced", "PersistBeforeSend", heartbeat_before_the_record),
 ];
 
@@ -102,6 +103,24 @@ pub(crate) fn double_value(events: &mut Vec<Event>) -> Option<()> {
     let mut again = events[at].clone();
     change(&mut again, slot, value(1_000_000))?;
     events.insert(at + 1, again);
+    Some(())
+}
+
+/// A leader proposes in a slot that it announced and never proposed in.
+fn announced(events: &mut Vec<Event>) -> Option<()> {
+    let proposals = proposals(events);
+    let (at, slot) = events.iter_mut().enumerate().find_map(|(at, event)| match free(event)? {
+        (_, Free::Chosen { ballot, chosen }) => {
+            let mut below = (0..chosen.number()).map(Slot::new);
+            let slot = below.find(|slot| !proposals.contains_key(&(*ballot, *slot)))?;
+            Some((at, (*ballot, slot)))
+        }
+        (_, Free::Accept { .. } | Free::Nack { .. }) => None,
+    })?;
+    let (ballot, first) = slot;
+    let (decrees, chosen) = (vec![value(1_000_000)], Slot::FIRST);
+    let accept = Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, chosen }));
+    events.insert(at + 1, Event::Sent(ballot.node(), To::Peers, accept));
     Some(())
 }
 

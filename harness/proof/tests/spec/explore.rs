@@ -153,6 +153,7 @@ impl Model for Log {
             always("OneValuePerBallot", |model, state| model.relation.one_value_per_ballot(state)),
             always("SafeAt", |model, state| model.relation.safe_at(state)),
             always("LearnedIsChosen", |model, state| model.relation.learned_is_chosen(state)),
+            always("ReadBackIsChosen", |model, state| model.relation.read_back_is_chosen(state)),
             always("PromiseMonotonic", |model, state| {
                 let mut after = model.next_steps(state).into_iter();
                 after.all(|(_, after)| model.relation.promise_monotonic(state, &after))

@@ -141,7 +141,7 @@ impl Projection {
             let proposal = (place(slot), self.ballots[&ballot], value);
             self.actions.push(Action::Choose(leader, proposal));
         }
-        self.actions.push(Action::Copy(number(node), leader, place(slot)));
+        self.actions.push(Action::Copy(number(node), leader, place(slot), value));
     }
 
     fn propose(&mut self, ballot: Ballot, slot: Slot, decree: &Decree<CommandBatch>) {

@@ -176,7 +176,8 @@ impl World {
             Message::Heartbeat(_)
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
-            | Message::Fetch { .. } => {}
+            | Message::Fetch { .. }
+            | Message::Stranger(_) => {}
         }
     }
 
@@ -207,6 +208,7 @@ impl World {
     fn beat(&mut self, node: NodeId) {
         let core = &self.nodes[&node].core;
         let beat = Heartbeat {
+            folder: synod_smr::message::Folder(0),
             incarnation: self.nodes[&node].incarnation,
             promised: core.durable_promised(),
             leads: core.leader().leads(),

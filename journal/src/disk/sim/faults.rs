@@ -94,11 +94,17 @@ impl Faults {
         self.operations
     }
 
-    /// Counts a call and says whether it may go on.
-    pub(super) fn pass(&mut self, operation: Operation) -> io::Result<()> {
+    /// Says whether calls reach the disk at all.
+    pub(super) fn reach(&self) -> io::Result<()> {
         if self.halt_at.is_some_and(|at| self.operations >= at) {
             return Err(io::Error::other("the simulated machine has lost its power"));
         }
+        Ok(())
+    }
+
+    /// Counts a call and says whether it may go on.
+    pub(super) fn pass(&mut self, operation: Operation) -> io::Result<()> {
+        self.reach()?;
         self.operations += u64::from(operation.changes());
         for index in 0..self.pending.len() {
             let fault = &mut self.pending[index];

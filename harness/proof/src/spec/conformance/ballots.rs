@@ -47,16 +47,15 @@ pub(super) struct Promises {
 pub(super) struct BallotState {
     /// By acceptor.
     pub(super) promises: Vec<Promises>,
-    /// The end of the prefix that the leader announced.
+    /// The end of the prefix that the leader announced: what the ballot proposed below was held
+    /// against what is chosen, and it proposes nothing there any more.
     pub(super) announced: Slot,
-    /// Below this, what the ballot proposed was held against what is chosen.
-    pub(super) checked: Slot,
 }
 
 impl BallotState {
     pub(super) fn new(acceptors: usize) -> Self {
         let promises = vec![Promises::default(); acceptors];
-        Self { promises, announced: Slot::FIRST, checked: Slot::FIRST }
+        Self { promises, announced: Slot::FIRST }
     }
 
     /// Decides the guard of `Phase2a`: some phase-1 quorum promised, and allows the decree.

@@ -13,6 +13,9 @@ use synod_smr::message::Heartbeat;
 
 const CHOSEN: &str = "LearnedIsChosen";
 
+/// The invariant that a node breaks which hands on as chosen what it holds and was not chosen.
+const HANDED_ON: &str = "ReadBackIsChosen";
+
 impl Conformance {
     /// Checks that `decree` is chosen in `slot`.
     pub(super) fn is_chosen(
@@ -21,13 +24,17 @@ impl Conformance {
         slot: Slot,
         decree: &Decree<CommandBatch>,
     ) -> Result<(), Failed> {
+        self.denies(slot, decree).map_or(Ok(()), |found| fails(action, CHOSEN, found))
+    }
+
+    /// Says why `decree` is not chosen in `slot`, if it is not.
+    fn denies(&self, slot: Slot, decree: &Decree<CommandBatch>) -> Option<String> {
         match self.chosen(slot) {
-            Some(chosen) if chosen == decree => Ok(()),
+            Some(chosen) if chosen == decree => None,
             Some(chosen) => {
-                let found = format!("slot {slot}: {}, chosen is {}", show(decree), show(chosen));
-                fails(action, CHOSEN, found)
+                Some(format!("slot {slot}: {}, chosen is {}", show(decree), show(chosen)))
             }
-            None => fails(action, CHOSEN, format!("slot {slot}: nothing is chosen")),
+            None => Some(format!("slot {slot}: nothing is chosen")),
         }
     }
 
@@ -101,17 +108,17 @@ impl Conformance {
             let found = format!("ballot {ballot} was never asked for");
             return fails(Action::Announce, "b \\in Ballot", found);
         };
-        if end <= of.checked {
+        if end <= of.announced {
             return Ok(());
         }
-        for (slot, state) in self.slots.range(of.checked..end) {
+        for (slot, state) in self.slots.range(of.announced..end) {
             let mine = state.proposed(ballot);
             if mine.is_some() && mine != state.chosen() {
                 let found = format!("ballot {ballot}, slot {slot}: it proposed something else");
                 return fails(Action::Announce, "w[3] = learned[a][w[1]]", found);
             }
         }
-        (of.announced, of.checked) = (end, end);
+        of.announced = end;
         self.take(Action::Announce);
         Ok(())
     }
@@ -170,7 +177,9 @@ impl Conformance {
         self.knows(Action::Copy, place, end)?;
         let mut slot = first;
         for decree in decrees {
-            self.is_chosen(Action::Copy, slot, decree)?;
+            if let Some(found) = self.denies(slot, decree) {
+                return fails(Action::Copy, HANDED_ON, found);
+            }
             self.learn(place, slot)?;
             slot = slot.next();
         }

@@ -213,7 +213,10 @@ impl Conformance {
             Message::Decrees { first, decrees, chosen } => {
                 self.handed_on(place, *first, decrees, *chosen)
             }
-            Message::Confirm { .. } | Message::Confirmed { .. } | Message::Fetch { .. } => Ok(()),
+            Message::Confirm { .. }
+            | Message::Confirmed { .. }
+            | Message::Fetch { .. }
+            | Message::Stranger(_) => Ok(()),
         };
         done.map_err(|failed| breach(from, failed))
     }

@@ -104,13 +104,16 @@ impl Conformance {
             return fails(Action::Phase2a, "\\A w \\in accepts : w[1] # s \\/ w[2] # b", found);
         }
         self.is_of_this_life(Action::Phase2a, place, ballot)?;
-        let Some(of) = self.ballots.get_mut(&ballot) else {
+        let Some(of) = self.ballots.get(&ballot) else {
             let found = format!("ballot {ballot}, slot {slot}: nobody was asked to promise");
             return fails(Action::Phase2a, "{m.acc : m \\in Q} = p", found);
         };
+        if slot < of.announced {
+            let found =
+                format!("ballot {ballot}, slot {slot}: it announced all below {}", of.announced);
+            return fails(Action::Phase2a, "\\A m \\in announced : m[1] = b => m[2] <= s", found);
+        }
         of.allows(self.quorums.0, (ballot, slot), decree, state)?;
-        // What was announced is held against this proposal when it is announced again.
-        of.checked = of.checked.min(slot);
         self.slots.entry(slot).or_default().propose(ballot, decree);
         self.take(Action::Phase2a);
         Ok(())

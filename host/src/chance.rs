@@ -1,39 +1,27 @@
-//! The node's own chance: it spreads timers so that rivals do not wake in step.
+//! The host's own chance: it spreads timers so that rivals do not wake in step.
 //!
-//! Seeded from the operating system at boot. It is no source of secrets, and nothing that is
-//! replicated may depend on it.
-
-use std::fs::File;
-use std::io::{self, Read as _};
+//! Whoever runs the host seeds it, from the operating system or from the seed of a simulation. It
+//! is no source of secrets, and nothing that is replicated may depend on it.
 
 use synod_clock::Moment;
 
 /// A sequence of numbers that no other node draws.
 #[derive(Clone, Debug)]
-pub(crate) struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
-    /// Begins at a random place.
-    pub(crate) fn from_system() -> io::Result<Self> {
-        let mut seed = [0; 8];
-        File::open("/dev/urandom")?.read_exact(&mut seed)?;
-        Ok(Self::seeded(u64::from_le_bytes(seed)))
-    }
-
-    /// Draws 128 bits from the operating system, which no other process draws again.
-    pub(crate) fn name_from_system() -> io::Result<u128> {
-        let mut drawn = [0; 16];
-        File::open("/dev/urandom")?.read_exact(&mut drawn)?;
-        Ok(u128::from_le_bytes(drawn))
-    }
-
-    /// Begins at a given place, for tests.
-    pub(crate) const fn seeded(seed: u64) -> Self {
+    /// Begins at a given place.
+    #[must_use]
+    pub const fn seeded(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Draws a moment from `earliest` to `latest`; the earliest if they are the wrong way round.
-    pub(crate) fn moment(&mut self, earliest: Moment, latest: Moment) -> Moment {
+    ///
+    /// # Panics
+    ///
+    /// Never: an offset is below the width that it is drawn from.
+    pub fn moment(&mut self, earliest: Moment, latest: Moment) -> Moment {
         let (low, high) = (earliest.as_nanos(), latest.as_nanos().max(earliest.as_nanos()));
         let width = u128::from(high - low) + 1;
         // The high half of the product is below the width; its bias is below width / 2^64.
@@ -42,7 +30,7 @@ impl Chance {
     }
 
     /// Draws a number: SplitMix64 (Steele, Lea and Flood, 2014).
-    pub(crate) const fn next(&mut self) -> u64 {
+    pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -70,11 +58,5 @@ mod tests {
         assert_eq!(chance.moment(at(5), at(5)), at(5));
         assert_eq!(chance.moment(at(5), at(3)), at(5));
         chance.moment(at(0), at(u64::MAX));
-    }
-
-    #[test]
-    fn two_boots_draw_different_numbers() {
-        let draw = || Chance::from_system().unwrap().next();
-        assert_ne!(draw(), draw());
     }
 }

@@ -4,13 +4,13 @@
 
 use synod_harness::random::Random;
 use synod_harness::sim::{Crash, DiskFault, Micros};
-use synod_journal::{Failure, Fault, Operation, Times};
+use synod_host::journal::{Failure, Fault, Operation, Times};
 
-use super::{Host, Sky, Token};
+use super::{Machine, Sky, Token};
 use crate::court::Court;
 use crate::sometimes::Point;
 
-impl Host {
+impl Machine {
     /// Lets the disk begin or cease to misbehave.
     pub fn disk(&mut self, fault: DiskFault, begins: bool, sky: &mut Sky, court: &mut Court) {
         match fault {
@@ -45,7 +45,6 @@ impl Host {
                 }
             }
         }
-        self.look_at_room(sky, court);
     }
 
     pub(super) fn leave_disk(&mut self, crash: Crash, sky: &mut Sky) {
@@ -75,7 +74,7 @@ impl Host {
     /// Flips a bit of a segment that was completed before the present one.
     fn rot(&mut self, sky: &mut Sky) {
         let journal = std::path::Path::new("journal");
-        let names = synod_journal::Disk::list(&self.disk, journal).unwrap_or_default();
+        let names = synod_host::journal::Disk::list(&self.disk, journal).unwrap_or_default();
         let mut segments: Vec<String> = names.into_iter().filter(|name| is_segment(name)).collect();
         segments.sort_unstable();
         // The last two are the active segment and the one that is made ahead of it.

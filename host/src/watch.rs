@@ -1,20 +1,16 @@
-//! What an operator wants to read in the log: who leads, and which peer began another life.
+//! What an operator wants to read in the log: who leads, and how the disk is doing.
 //!
-//! It looks at the core from outside and changes nothing; every line carries the node, by the span
-//! of the loop, and the ballot.
-
-use std::collections::BTreeMap;
+//! It looks at the replica from outside and changes nothing; every line carries the ballot, and the
+//! node by the span of whoever runs the host.
 
 use synod_paxos::Ballot;
-use synod_smr::{Replica, StateMachine};
-use synod_transport_quic::{Incarnation, PeerId};
+use synod_smr::{Disk, Replica, StateMachine};
 
 /// What was logged last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Watch {
     leads: Option<Ballot>,
     follows: Option<Ballot>,
-    lives: BTreeMap<PeerId, Incarnation>,
 }
 
 impl Watch {
@@ -43,9 +39,11 @@ impl Watch {
         }
     }
 
-    /// Takes note of a peer's life; tells whether an earlier one was known.
-    pub(crate) fn is_another_life(&mut self, peer: PeerId, incarnation: Incarnation) -> bool {
-        let earlier = self.lives.insert(peer, incarnation);
-        earlier.is_some_and(|earlier| earlier != incarnation)
+    /// Logs what the room on the disk has come to.
+    pub(crate) fn disk(disk: Disk) {
+        match disk {
+            Disk::Full => tracing::error!("the disk is full: work is refused until it has room"),
+            Disk::Fine => tracing::info!("the disk has room again"),
+        }
     }
 }

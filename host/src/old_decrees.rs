@@ -1,72 +1,67 @@
 //! Reads old slots back from the journal for peers that lag.
 //!
-//! The core asks for a range of slots that left its memory; a blocking task reads their records,
-//! so that the loop never waits for the disk. One read is under way at a time: a wish that comes
-//! meanwhile is dropped, as the peer asks again. What is read was synced and checked by the
-//! journal; a place that does not hold its slot ends the answer before it.
+//! The replica asks for a range of chosen slots that left its memory; their places are looked up
+//! here, and whoever runs the host carries the order out where it may wait for the disk. One read
+//! is under way at a time: a wish that comes meanwhile is dropped, as the peer asks again. The
+//! claim kept true: a slot is read back as it was chosen. The replica lets go of a slot only when
+//! its last record is durable, later votes there are for the same decree, and the place of a slot
+//! is that of its last durable record; what does not hold its slot ends the answer before it.
+
+use std::fmt;
 
 use bytes::Bytes;
-use synod_journal::{Lsn, ReadError, RealDisk};
+use synod_journal::{Disk, Lsn, ReadError, Reader};
 use synod_paxos::{Decree, NodeId, Slot};
 use synod_smr::catch_up::{FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
 use synod_smr::command::CommandBatch;
 use synod_smr::wire::record::{JournalRecord, decode_record};
 use synod_smr::{LogRead, Message, Record};
-use tokio::sync::mpsc;
 
 use crate::slot_index::SlotIndex;
 
-type Reader = synod_journal::Reader<RealDisk>;
-
-/// Answers the core's wishes for old slots, one at a time.
-pub(crate) struct LogReader {
-    reader: Reader,
-    busy: bool,
-    answers: mpsc::Sender<OldDecrees>,
+/// An order to read old decrees.
+#[derive(Debug)]
+pub struct ReadOrder {
+    to: NodeId,
+    first: Slot,
+    chosen: Slot,
+    /// The places of consecutive slots, from `first` on.
+    places: Vec<Lsn>,
 }
 
 /// The end of a read: what to send to whom, if anything could be read.
-pub(crate) struct OldDecrees {
+#[derive(Debug)]
+pub struct OldDecrees {
     pub(crate) to: NodeId,
     pub(crate) message: Option<Message>,
 }
 
-impl LogReader {
-    /// Makes the reader, and the end of the channel into which it answers.
-    pub(crate) fn new(reader: Reader) -> (Self, mpsc::Receiver<OldDecrees>) {
-        let (answers, events) = mpsc::channel(READS_UNDER_WAY_MAX);
-        (Self { reader, busy: false, answers }, events)
-    }
-
-    /// Begins to read, unless a read is under way; tells whether it did.
-    pub(crate) fn read(&mut self, wish: LogRead, slots: &SlotIndex) -> bool {
-        if self.busy {
-            return false;
-        }
-        self.busy = true;
+impl ReadOrder {
+    /// Looks up where the slots of a wish are, as far as they are known without a gap.
+    pub(crate) fn new(wish: LogRead, slots: &SlotIndex) -> Self {
         let LogRead { to, first, end, chosen } = wish;
         let wanted = (first.number()..end.number()).take(SLOTS_PER_READ).map(Slot::new);
-        let places: Vec<Lsn> = wanted.map_while(|slot| slots.place(slot)).collect();
-        let (mut reader, answers) = (self.reader.clone(), self.answers.clone());
-        tokio::task::spawn_blocking(move || {
-            let decrees = read_decrees(&mut reader, first, &places);
-            let message =
-                (!decrees.is_empty()).then_some(Message::Decrees { first, decrees, chosen });
-            // The loop is gone only when the node ends.
-            let _ = answers.blocking_send(OldDecrees { to, message });
-        });
-        true
+        let places = wanted.map_while(|slot| slots.place(slot)).collect();
+        Self { to, first, chosen, places }
     }
 
-    /// Takes note that the answer has come into the loop.
-    pub(crate) fn on_done(&mut self) {
-        self.busy = false;
+    /// Carries the order out; waits for the disk.
+    #[must_use]
+    pub fn carry_out<D: Disk>(self, reader: &mut Reader<D>) -> OldDecrees {
+        let Self { to, first, chosen, places } = self;
+        let decrees = read_decrees(reader, first, &places);
+        let message = (!decrees.is_empty()).then_some(Message::Decrees { first, decrees, chosen });
+        OldDecrees { to, message }
     }
 }
 
 /// Reads the decrees at `places`, which are those of consecutive slots, within the bound of one
 /// message; stops early at what cannot be read.
-fn read_decrees(reader: &mut Reader, first: Slot, places: &[Lsn]) -> Vec<Decree<CommandBatch>> {
+fn read_decrees<D: Disk>(
+    reader: &mut Reader<D>,
+    first: Slot,
+    places: &[Lsn],
+) -> Vec<Decree<CommandBatch>> {
     let mut decrees = Vec::with_capacity(places.len());
     let mut bytes = 0;
     while let Some(run) = places.get(decrees.len()..).filter(|rest| !rest.is_empty()) {
@@ -99,7 +94,7 @@ fn run_length(places: &[Lsn]) -> usize {
 }
 
 /// Reads the records of one run in one sweep: at least the first, and then as many as fit.
-fn read_run(reader: &mut Reader, run: &[Lsn]) -> Result<Vec<Bytes>, ReadError> {
+fn read_run<D: Disk>(reader: &mut Reader<D>, run: &[Lsn]) -> Result<Vec<Bytes>, ReadError> {
     let start = run[0];
     let end = run.last().copied().unwrap_or(start).advanced(1);
     let mut swept = reader.read_range(start..end, SWEEP_BYTES_MAX)?;
@@ -120,8 +115,11 @@ fn decree_of(record: Bytes, wanted: Slot) -> Option<Decree<CommandBatch>> {
     }
 }
 
-/// How many reads are under way at most.
-const READS_UNDER_WAY_MAX: usize = 1;
+impl fmt::Display for ReadOrder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} slots from {} on for node {}", self.places.len(), self.first, self.to)
+    }
+}
 
 /// How many slots one read is asked for at most.
 const SLOTS_PER_READ: usize = FETCH_SLOTS_MAX as usize;

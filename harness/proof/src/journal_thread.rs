@@ -1,0 +1,355 @@
+//! The journal's thread of one simulated node, in virtual time.
+//!
+//! It does what the thread of `synod_journal::GroupCommit` does, with the same code: it takes all
+//! commits that wait, writes them, syncs once, completes them, and works ahead while none comes.
+//! Only the waiting is its own: when a sync comes back, and when it rests, is for the caller to
+//! say. What was vouched for is remembered by fingerprint, so that every recovery can be held
+//! against it: a journal must give back all that was vouched for, in order, and of the rest a
+//! prefix.
+
+use synod_harness::sim::Micros;
+use synod_host::journal::{
+    AppendError, Commit, Committer, Journal, OpenError, Reader, Rest, Room, SimDisk,
+};
+use synod_host::{Committed, RecoveryError, Ticket};
+use synod_smr::Record;
+use synod_smr::command::fingerprint;
+use synod_smr::wire::record::{JournalRecord, decode_record};
+
+/// Why a node's storage cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The journal cannot be read, or the life in it cannot begin.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// It cannot be written.
+    #[error("cannot write: {0}")]
+    Write(AppendError),
+    /// It cannot be synced.
+    #[error("cannot sync: {0}")]
+    Sync(AppendError),
+    /// It gave back what was not written, or not all of what was vouched for.
+    #[error("{0}")]
+    Untrue(String),
+}
+
+/// What was ever vouched for on one disk, by fingerprint.
+#[derive(Clone, Debug, Default)]
+pub struct Vouched {
+    records: Vec<Print>,
+    /// Written since, and not vouched for.
+    pending: Vec<Print>,
+}
+
+/// The fingerprint of a record, and whether it is one of the replica.
+type Print = (u64, bool);
+
+/// What a recovery found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The records of the replica, in order.
+    pub records: Vec<Record>,
+    /// How many of them had been vouched for; the rest survived by luck.
+    pub vouched: usize,
+    /// How many had been written and not vouched for, whether they survived or not.
+    pub unvouched: usize,
+    /// Bytes of a torn tail that were cut.
+    pub cut_bytes: u64,
+    prints: Vec<Print>,
+}
+
+/// What was handed over and is not durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsynced {
+    /// How many batches.
+    pub batches: usize,
+    /// Whether a promise is among it.
+    pub promise: bool,
+    /// Whether a vote is among it.
+    pub vote: bool,
+}
+
+/// The journal of one life of a node, and what its thread is about.
+pub struct JournalThread {
+    committer: Committer<SimDisk, Ticket>,
+    reader: Reader<SimDisk>,
+    waiting: Vec<Commit<Ticket>>,
+    /// What a sync is under way for, or waits for one.
+    unsynced: Vec<Unsynced>,
+    /// How many commits are written and wait for the sync that is under way.
+    syncing: usize,
+    rest: Rest,
+    rests_since: Micros,
+    /// The room when it was last looked at.
+    room: Room,
+    /// What the commits take that came since.
+    in_flight_bytes: u64,
+    /// Bytes of commits that this life has appended.
+    appended: u64,
+    segment_bytes: u64,
+}
+
+impl JournalThread {
+    /// Takes the journal of a life over.
+    #[must_use]
+    pub fn new(journal: Journal<SimDisk>, segment_bytes: u64, now: Micros) -> Self {
+        let reader = journal.reader();
+        let committer = Committer::new(journal);
+        let room = committer.room();
+        Self {
+            committer,
+            reader,
+            waiting: Vec::new(),
+            unsynced: Vec::new(),
+            syncing: 0,
+            rest: Rest::Prepare,
+            rests_since: now,
+            room,
+            in_flight_bytes: 0,
+            appended: 0,
+            segment_bytes,
+        }
+    }
+
+    /// Returns the room that is left when everything is written that came.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        let left = |bytes: u64| bytes.saturating_sub(self.in_flight_bytes);
+        Room { total: left(self.room.total), for_work: left(self.room.for_work) }
+    }
+
+    /// Lends the handle that reads what was synced.
+    pub fn reader(&mut self) -> &mut Reader<SimDisk> {
+        &mut self.reader
+    }
+
+    /// Tells whether nothing is under way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.syncing == 0 && self.waiting.is_empty()
+    }
+
+    /// Tells whether this life appended more than one segment can hold.
+    #[must_use]
+    pub fn has_turned(&self) -> bool {
+        self.appended > self.segment_bytes
+    }
+
+    /// Says what is under way, in a life that has so many batches in flight.
+    #[must_use]
+    pub fn unsynced(&self, batches: usize) -> Unsynced {
+        Unsynced {
+            batches,
+            promise: self.unsynced.iter().any(|unsynced| unsynced.promise),
+            vote: self.unsynced.iter().any(|unsynced| unsynced.vote),
+        }
+    }
+
+    /// Takes a commit; says whether a sync began with it, or it waits for the one under way.
+    pub fn submit(&mut self, commit: Commit<Ticket>, vouched: &mut Vouched) -> bool {
+        self.in_flight_bytes += commit.records.frame_bytes();
+        self.unsynced.push(Unsynced::of(&commit));
+        self.waiting.push(commit);
+        if self.syncing > 0 {
+            return false;
+        }
+        self.begin(vouched);
+        true
+    }
+
+    /// Ends the sync that was begun; returns what is durable with it, and whether another one
+    /// began.
+    ///
+    /// # Errors
+    ///
+    /// Fails as the disk does.
+    pub fn synced(
+        &mut self,
+        now: Micros,
+        vouched: &mut Vouched,
+    ) -> Result<(Vec<Committed>, bool), StorageError> {
+        self.committer.sync().map_err(StorageError::Sync)?;
+        let (_, bytes) = self.committer.complete();
+        self.in_flight_bytes -= bytes;
+        let completions: Vec<Committed> = self.committer.completions().collect();
+        self.unsynced.drain(..completions.len());
+        for completion in &completions {
+            let count = completion.lsns.end.get() - completion.lsns.start.get();
+            vouched.vouch(usize::try_from(count).unwrap_or(usize::MAX));
+        }
+        self.syncing = 0;
+        self.rest = self.committer.end_batch().map_err(StorageError::Write)?;
+        self.rests_since = now;
+        self.room = self.committer.room();
+        let more = !self.waiting.is_empty();
+        if more {
+            self.begin(vouched);
+        }
+        Ok((completions, more))
+    }
+
+    /// Does what the thread does when no commit came for long enough.
+    ///
+    /// # Errors
+    ///
+    /// Fails as the disk does.
+    pub fn idle(&mut self, now: Micros) -> Result<(), StorageError> {
+        while self.is_idle()
+            && let Some(patience) = self.rest.patience()
+            && now.since(self.rests_since).0 >= Micros::from_ms(patience_ms(patience)).0
+        {
+            let rest = self.committer.idle(self.rest).map_err(StorageError::Write)?;
+            self.room = self.committer.room();
+            if rest != Rest::Prepare {
+                self.rests_since = now;
+            }
+            self.rest = rest;
+        }
+        Ok(())
+    }
+
+    /// Tells whether the disk refused a commit; the thread ends with the sync of those before it.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.committer.is_refused()
+    }
+
+    /// Seals the journal and gives it back.
+    ///
+    /// # Errors
+    ///
+    /// Fails as the disk does.
+    pub fn close(self) -> Result<(), StorageError> {
+        self.committer.close().map_err(|error| StorageError::Sync(error.into()))
+    }
+
+    fn begin(&mut self, vouched: &mut Vouched) {
+        for commit in &self.waiting {
+            vouched.pending.extend(commit.records.iter().map(print));
+            self.appended += commit.records.frame_bytes();
+        }
+        self.syncing = self.waiting.len();
+        self.committer.write(&mut self.waiting);
+    }
+}
+
+impl Unsynced {
+    fn of(commit: &Commit<Ticket>) -> Self {
+        let mut unsynced = Self::default();
+        for bytes in &commit.records {
+            if let Ok(JournalRecord::Replica(record)) = decode_record(&bytes.to_vec().into()) {
+                unsynced.promise |= matches!(record, Record::Promised(_));
+                unsynced.vote |= matches!(record, Record::Accepted { .. });
+            }
+        }
+        unsynced
+    }
+}
+
+impl Found {
+    /// Takes a record that the journal gave back.
+    pub fn take(&mut self, bytes: &[u8], record: &JournalRecord) {
+        match record {
+            // It was written and synced before anything else of its life.
+            JournalRecord::Incarnation(_) => {}
+            JournalRecord::Replica(record) => {
+                self.prints.push((fingerprint(bytes), true));
+                self.records.push(record.clone());
+            }
+            JournalRecord::Peer(..) => self.prints.push((fingerprint(bytes), false)),
+        }
+    }
+}
+
+impl Vouched {
+    /// Takes note that the next records are durable.
+    fn vouch(&mut self, count: usize) {
+        self.records.extend(self.pending.drain(..count));
+    }
+
+    /// Holds what was found against what was written.
+    ///
+    /// # Errors
+    ///
+    /// Fails where something vouched for is missing or changed, or something is there that was
+    /// never written.
+    pub fn settle(&mut self, found: &mut Found) -> Result<(), StorageError> {
+        found.unvouched = self.pending.iter().filter(|(_, of_replica)| *of_replica).count();
+        let vouched = self.compare(&found.prints)?;
+        found.vouched = found.prints[..vouched].iter().filter(|print| print.1).count();
+        Ok(())
+    }
+
+    /// Compares fingerprints; returns how many had been vouched for.
+    fn compare(&mut self, found: &[Print]) -> Result<usize, StorageError> {
+        let vouched = self.records.len();
+        let untrue = |reason: String| Err(StorageError::Untrue(reason));
+        if found.len() < vouched {
+            return untrue(format!("{vouched} records were synced and {} are there", found.len()));
+        }
+        if let Some(place) = (0..vouched).find(|place| found[*place] != self.records[*place]) {
+            return untrue(format!("record {place} is not the one that was synced"));
+        }
+        let lucky = &found[vouched..];
+        if !self.pending.starts_with(lucky) {
+            return untrue(format!("after {vouched} records there is what was never written"));
+        }
+        self.records.extend_from_slice(lucky);
+        self.pending.clear();
+        Ok(vouched)
+    }
+}
+
+fn print(bytes: &[u8]) -> Print {
+    let decoded = decode_record(&bytes.to_vec().into());
+    (fingerprint(bytes), matches!(decoded, Ok(JournalRecord::Replica(_))))
+}
+
+fn patience_ms(patience: std::time::Duration) -> u64 {
+    u64::try_from(patience.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Tells whether a journal was found to be damaged for good.
+#[must_use]
+pub fn is_damage(error: &StorageError) -> bool {
+    match error {
+        StorageError::Recovery(RecoveryError::Journal(OpenError::Damaged(_))) => true,
+        StorageError::Recovery(_)
+        | StorageError::Write(_)
+        | StorageError::Sync(_)
+        | StorageError::Untrue(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    fn prints(numbers: &[u64]) -> Vec<Print> {
+        numbers.iter().map(|number| (*number, true)).collect()
+    }
+
+    fn compare(records: &[u64], pending: &[u64], found: &[u64]) -> Result<usize, StorageError> {
+        let mut vouched = Vouched { records: prints(records), pending: prints(pending) };
+        vouched.compare(&prints(found))
+    }
+
+    #[test]
+    fn what_was_vouched_for_must_come_back_and_of_the_rest_a_prefix() {
+        assert_eq!(compare(&[1, 2], &[3, 4], &[1, 2]).unwrap(), 2);
+        assert_eq!(compare(&[1, 2], &[3, 4], &[1, 2, 3]).unwrap(), 2);
+        assert!(compare(&[1, 2], &[3, 4], &[1]).is_err(), "a synced record is lost");
+        assert!(compare(&[1, 2], &[3, 4], &[1, 5]).is_err(), "a synced record changed");
+        assert!(compare(&[1, 2], &[3, 4], &[1, 2, 4]).is_err(), "a hole before a survivor");
+        assert!(compare(&[1, 2], &[], &[1, 2, 3]).is_err(), "nobody wrote this");
+    }
+
+    #[test]
+    fn what_survived_by_luck_counts_from_then_on() {
+        let mut all = Vouched { records: prints(&[1]), pending: prints(&[2, 3]) };
+        all.compare(&prints(&[1, 2])).unwrap();
+        assert!(all.compare(&prints(&[1])).is_err(), "a recovery has shown it to the replica");
+    }
+}

@@ -1,0 +1,144 @@
+//! The bounds of a simulated cluster, drawn from its seed: in half of the runs some are tiny.
+//!
+//! A bound that is never reached is checked by nobody. So caches, windows, promises, sessions,
+//! replies and commits are so small in some runs that they bind all the time, quorums of the two
+//! phases differ in some, and in a few the values are as large as the service takes. Which bounds
+//! exist is the business of those who have them.
+
+use synod_harness::random::{Random, Stream};
+use synod_harness::sim::{Action, DiskFault, Plan};
+use synod_host::Settings;
+use synod_paxos::{Configuration, NodeId};
+use synod_smr::read::ReadLimits;
+
+/// The bounds of one run.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// Those of every host.
+    pub settings: Settings,
+    /// How many questions may wait at a replica.
+    pub reads: ReadLimits,
+    /// The voters, and their quorums.
+    pub voters: Configuration,
+    /// The size of the journals' segments.
+    pub segment_bytes: u64,
+    /// How long the values of clients are made at most.
+    pub padding_max: u32,
+    /// How long a transport takes to write a reply at most, in microseconds.
+    pub written_us: u64,
+}
+
+impl Tuning {
+    /// Draws the bounds of a plan's run.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the plan has no node.
+    #[must_use]
+    pub fn draw(plan: &Plan) -> Self {
+        let dice = &mut Random::new(plan.seed, Stream::named("tuning"));
+        let mut tuning = Self {
+            settings: small_segments(),
+            reads: ReadLimits::default(),
+            voters: voters(plan, dice),
+            segment_bytes: SEGMENT_BYTES,
+            padding_max: 0,
+            written_us: 100,
+        };
+        if dice.chance(LARGE_PPM) {
+            tuning.enlarge();
+            return tuning;
+        }
+        if dice.chance(PADDED_PPM) {
+            tuning.padding_max = 2 << 10;
+        }
+        if dice.chance(TINY_PPM) {
+            tuning.shrink_log(dice);
+        }
+        if dice.chance(TINY_PPM) {
+            tuning.shrink_clients(plan, dice);
+        }
+        tuning
+    }
+
+    /// Values of up to a mebibyte, and segments that hold them.
+    fn enlarge(&mut self) {
+        self.segment_bytes = 8 << 20;
+        self.padding_max = 1 << 20;
+        self.settings.commit_bytes = 1 << 20;
+        self.settings.full_below_bytes = 2 << 20;
+        self.settings.fine_above_bytes = 3 << 20;
+    }
+
+    fn shrink_log(&mut self, dice: &mut Random) {
+        let limits = &mut self.settings.replica;
+        limits.cache_slots = dice.between(4, 64);
+        limits.cache_bytes = size(dice, 256, 16 << 10);
+        limits.log.promise_bytes = size(dice, 16, 512);
+        limits.log.promise_parts = u32::try_from(dice.between(1, 4)).unwrap_or(1);
+        limits.log.unchosen_bytes = size(dice, 256, 16 << 10);
+        limits.log.unsynced_bytes = size(dice, 1 << 10, 16 << 10);
+        self.settings.commit_bytes = dice.between(512, 8 << 10);
+    }
+
+    fn shrink_clients(&mut self, plan: &Plan, dice: &mut Random) {
+        let clients = usize::try_from(plan.clients).unwrap_or(1);
+        let sessions = &mut self.settings.sessions;
+        sessions.sessions = clients + size(dice, 0, 2);
+        sessions.sessions_per_principal = (clients / 3).max(1) + size(dice, 0, 2);
+        sessions.kept_reply_bytes = size(dice, 0, 8);
+        self.reads.count = size(dice, 1, 8);
+        self.settings.reply_budget_bytes = size(dice, 16, 512);
+        self.settings.replies_waiting_bytes = size(dice, 64, 2 << 10);
+        self.written_us = 20_000;
+    }
+}
+
+/// Quorums of the two phases differ in some runs: not where a journal may be damaged for good, as
+/// a phase may then need every node.
+fn voters(plan: &Plan, dice: &mut Random) -> Configuration {
+    let nodes = || (1..=plan.nodes).map(NodeId::new);
+    let is_rot = |action: &Action| matches!(action, Action::Disk { fault: DiskFault::Rot, .. });
+    let (flexible, phase2) = (dice.chance(FLEXIBLE_PPM), dice.between(1, u64::from(plan.nodes)));
+    let whole = !plan.faults.iter().any(|fault| is_rot(&fault.action));
+    let configuration = if flexible && whole {
+        let (count, phase2) = (usize::from(plan.nodes), size_of_u64(phase2));
+        Configuration::flexible(nodes(), count + 1 - phase2, phase2)
+    } else {
+        Configuration::majority(nodes())
+    };
+    configuration.expect("a plan has from one to seven nodes")
+}
+
+/// The bounds of a host whose segments are small.
+fn small_segments() -> Settings {
+    Settings {
+        commit_bytes: 8 << 10,
+        full_below_bytes: 12 << 10,
+        fine_above_bytes: 16 << 10,
+        ..Settings::default()
+    }
+}
+
+fn size(dice: &mut Random, least: u64, most: u64) -> usize {
+    size_of_u64(dice.between(least, most))
+}
+
+fn size_of_u64(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The segments are small, so that a minute sees several.
+pub const SEGMENT_BYTES: u64 = 64 << 10;
+
+/// How many runs have values as large as the service takes.
+const LARGE_PPM: u32 = 10_000;
+
+/// How many runs have values of a few kibibytes.
+const PADDED_PPM: u32 = 200_000;
+
+/// How many runs have tiny bounds, of the log or of clients.
+const TINY_PPM: u32 = 350_000;
+
+/// How many runs have quorums that differ.
+const FLEXIBLE_PPM: u32 = 200_000;

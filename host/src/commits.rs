@@ -1,0 +1,154 @@
+//! Batches of records on their way to the journal: out as commits, back as proofs.
+//!
+//! Writing and syncing is the journal's. A batch may be cut into several commits, and each of them
+//! carries the hard state of the records up to its own end: a crash between two commits leaves
+//! frames that tell of nothing which their records do not hold. The claims kept true: a batch is
+//! vouched for only after the completion that covers all of it, and the place of each slot that is
+//! noted is that of its last durable record, in the order of writing.
+
+use std::collections::VecDeque;
+
+use synod_journal::{Commit, Completion, IN_FLIGHT_MAX, Lsn, Records};
+use synod_paxos::{Ballot, Slot, Synced};
+use synod_smr::wire::record::{JournalRecord, encode_record, encode_replica_record};
+use synod_smr::{Batch, Record};
+
+use crate::hard_state::Life;
+use crate::settings::BATCHES_IN_FLIGHT_MAX;
+use crate::slot_index::SlotIndex;
+
+/// What comes back with a completion: the batch, with the last of its commits.
+#[derive(Debug)]
+pub struct Ticket(Option<Batch>);
+
+/// A commit of a host that is durable.
+pub type Committed = Completion<Ticket>;
+
+impl Ticket {
+    /// Returns the records that are durable with this commit as a whole batch, for those who look
+    /// on; none where the rest of the batch is still on its way.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        self.0.as_ref().map_or(&[], Batch::records)
+    }
+}
+
+/// The batches under way.
+#[derive(Debug)]
+pub(crate) struct Commits {
+    /// The commits that are with the journal.
+    in_flight: usize,
+    /// The batches of which something is under way or waits.
+    batches: usize,
+    waiting: VecDeque<Commit<Ticket>>,
+    spare: Vec<Records>,
+    life: Life,
+}
+
+impl Commits {
+    pub(crate) fn new(life: Life) -> Self {
+        let (waiting, spare) = (VecDeque::new(), Vec::new());
+        Self { in_flight: 0, batches: 0, waiting, spare, life }
+    }
+
+    /// Tells whether another batch may be written.
+    pub(crate) const fn has_place(&self) -> bool {
+        self.batches < BATCHES_IN_FLIGHT_MAX
+    }
+
+    /// Tells whether nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.waiting.is_empty()
+    }
+
+    /// Counts the batches that are not durable.
+    pub(crate) const fn batches(&self) -> usize {
+        self.batches
+    }
+
+    /// Returns what the commits take on the disk that wait for a place.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.waiting.iter().map(|commit| commit.records.frame_bytes()).sum()
+    }
+
+    /// Writes what the host itself remembers, in a commit of its own. Nobody waits for it.
+    pub(crate) fn note(&mut self, notes: impl Iterator<Item = JournalRecord>) {
+        let mut records = self.spare.pop().unwrap_or_default();
+        notes.for_each(|note| records.push(&encode_record(&note)));
+        self.put(records, Ticket(None));
+    }
+
+    /// Cuts a batch into as many commits as it needs.
+    pub(crate) fn write(&mut self, batch: Batch, commit_bytes: u64) {
+        self.batches += 1;
+        let mut records = self.spare.pop().unwrap_or_default();
+        for record in batch.records() {
+            if records.frame_bytes() > commit_bytes {
+                let next = self.spare.pop().unwrap_or_default();
+                let full = std::mem::replace(&mut records, next);
+                self.put(full, Ticket(None));
+            }
+            self.life.promised = self.life.promised.max(promise_of(record));
+            records.push(&encode_replica_record(record));
+        }
+        self.put(records, Ticket(Some(batch)));
+    }
+
+    fn put(&mut self, records: Records, ticket: Ticket) {
+        let hard_state = self.life.encode();
+        self.waiting.push_back(Commit { hard_state, records, ticket });
+    }
+
+    /// Takes the next commit that the journal has a place for.
+    pub(crate) fn next(&mut self) -> Option<Commit<Ticket>> {
+        if self.in_flight == IN_FLIGHT_MAX {
+            return None;
+        }
+        let commit = self.waiting.pop_front()?;
+        self.in_flight += 1;
+        Some(commit)
+    }
+
+    /// Takes a completion in, notes where the slots are, and returns the proof if a batch is
+    /// durable with it.
+    pub(crate) fn on_committed(
+        &mut self,
+        committed: Committed,
+        slots: &mut SlotIndex,
+        commit_bytes: u64,
+    ) -> Option<Synced> {
+        let Completion { ticket, lsns, records } = committed;
+        self.in_flight -= 1;
+        if records.frame_bytes() <= commit_bytes && self.spare.len() < IN_FLIGHT_MAX {
+            self.spare.push(records);
+        }
+        let batch = ticket.0?;
+        self.batches -= 1;
+        // The commits of a batch are consecutive, so its last record is the last of these.
+        let count = batch.records().len() as u64;
+        let first = lsns.end.get().checked_sub(count).and_then(Lsn::new);
+        let first = first.expect("the records of a batch are numbered one after the other");
+        for (record, behind) in batch.records().iter().zip(0..) {
+            if let Some(slot) = slot_of(record) {
+                slots.note(slot, first.advanced(behind));
+            }
+        }
+        Some(batch.vouch_synced())
+    }
+}
+
+/// Returns the slot whose decree a record holds.
+pub(crate) const fn slot_of(record: &Record) -> Option<Slot> {
+    match record {
+        Record::Accepted { slot, .. } | Record::Learned { slot, .. } => Some(*slot),
+        Record::Promised(_) | Record::Chosen(_) => None,
+    }
+}
+
+/// A vote promises its ballot, too.
+const fn promise_of(record: &Record) -> Ballot {
+    match record {
+        Record::Promised(ballot) | Record::Accepted { ballot, .. } => *ballot,
+        Record::Learned { .. } | Record::Chosen(_) => Ballot::ZERO,
+    }
+}

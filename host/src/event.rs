@@ -1,0 +1,93 @@
+//! What comes to a host, and what it gives back: the whole of its contact with the world.
+
+use bytes::Bytes;
+use synod_journal::{Commit, Room};
+use synod_paxos::NodeId;
+use synod_smr::{Connection, Lane};
+
+use crate::commits::{Committed, Ticket};
+use crate::old_decrees::{OldDecrees, ReadOrder};
+
+/// Something that came. Complete by definition.
+#[derive(Debug)]
+pub enum Event {
+    /// A link to a peer stands.
+    PeerUp {
+        /// The peer.
+        peer: NodeId,
+        /// Which start of it this is.
+        life: u64,
+    },
+    /// The link to a peer is gone, and no other one took its place.
+    PeerDown(NodeId),
+    /// A message of a peer, from whichever lane.
+    PeerFrame {
+        /// Who sent it, as the transport proved.
+        peer: NodeId,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// A client is connected.
+    ClientUp {
+        /// Its connection.
+        connection: Connection,
+        /// Who it is, as its certificate says.
+        name: String,
+    },
+    /// A request of a client.
+    ClientFrame {
+        /// Its connection.
+        connection: Connection,
+        /// The request.
+        bytes: Bytes,
+    },
+    /// The transport has taken replies off its queue.
+    ClientWrote {
+        /// The client's connection.
+        connection: Connection,
+        /// How many bytes of replies.
+        bytes: usize,
+    },
+    /// A connection of a client is gone.
+    ClientDown(Connection),
+    /// A commit is durable.
+    Committed(Committed),
+    /// The room that the journal has when everything that it was given is written.
+    Room(Room),
+    /// What was asked for with [`Output::Read`] was read.
+    OldDecrees(OldDecrees),
+    /// The operator asks the node to hand over and end.
+    Drain,
+}
+
+/// Something to be done. Outputs are carried out in their order. Complete by definition.
+#[derive(Debug)]
+pub enum Output {
+    /// A commit for the journal. There are never more under way than the journal takes.
+    Commit(Commit<Ticket>),
+    /// A message for a peer. It may be lost.
+    Send {
+        /// The peer.
+        to: NodeId,
+        /// How it travels.
+        lane: Lane,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// A reply for a client.
+    Reply {
+        /// Its connection.
+        connection: Connection,
+        /// The reply.
+        bytes: Bytes,
+    },
+    /// A connection to be closed, as its client broke the protocol.
+    Close {
+        /// The connection.
+        connection: Connection,
+        /// What the client is told.
+        reason: &'static str,
+    },
+    /// Old decrees to be read from the journal, on whichever thread may wait for the disk.
+    Read(ReadOrder),
+}

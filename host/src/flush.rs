@@ -1,0 +1,149 @@
+//! The end of a turn: what the replica brought about becomes outputs.
+//!
+//! In this order: timers; records to the journal; messages to peers; responses to clients; wishes
+//! for old slots. All that the outbox holds may leave, so nothing here has to wait for anything. A
+//! replica that halts brings nothing about any more. Encoding happens once for each message,
+//! however many receive it.
+
+use std::time::Duration;
+
+use synod_clock::Moment;
+use synod_paxos::To;
+use synod_smr::wire::peer::encode_message;
+use synod_smr::{Connection, Lane, Message, Record, RequestId, Response, StateMachine};
+
+use crate::clients::Answered;
+use crate::event::Output;
+use crate::host::Host;
+use crate::old_decrees::ReadOrder;
+use crate::settings::CONTROL_MESSAGE_BYTES_MAX;
+
+/// What a turn brought about, before it is encoded, for those who look on.
+#[derive(Clone, Copy, Debug)]
+pub struct Brought<'a> {
+    /// The records that go to the journal as the next batch.
+    pub records: &'a [Record],
+    /// The messages, each to one peer or to all.
+    pub sent: &'a [(To, Message)],
+    /// What clients are told.
+    pub replies: &'a [(Connection, RequestId, Response)],
+    /// Peers that were found to be in another state at the same slot.
+    pub differences: &'a [String],
+}
+
+impl<M: StateMachine> Host<M> {
+    /// Ends a turn: what its events brought about becomes outputs.
+    pub fn flush(&mut self, now: Moment) {
+        self.flush_watched(now, |_, _| ());
+    }
+
+    /// Ends a turn, and shows what it brought about before any of it becomes an output.
+    pub fn flush_watched(&mut self, now: Moment, watch: impl FnOnce(&Self, &Brought<'_>)) {
+        self.counts.turns += 1;
+        let differences: Vec<String> =
+            self.effects.differences().map(|difference| difference.to_string()).collect();
+        for difference in &differences {
+            tracing::error!(difference, "two nodes are in different states");
+        }
+        if self.halted().is_some() {
+            return;
+        }
+        self.set_timers(now);
+        let batch = if self.commits.has_place() { self.effects.take_batch() } else { None };
+        let mut sent = std::mem::take(&mut self.sent);
+        sent.extend(self.effects.outbox());
+        let mut replies = std::mem::take(&mut self.replies);
+        replies.extend(self.effects.replies());
+        let records = batch.as_ref().map_or(&[][..], |batch| batch.records());
+        let (sent_now, replies_now) = (&sent[..], &replies[..]);
+        watch(
+            self,
+            &Brought { records, sent: sent_now, replies: replies_now, differences: &differences },
+        );
+        self.write(batch);
+        sent.drain(..).for_each(|(to, message)| self.send(to, &message));
+        replies.drain(..).for_each(|reply| self.answer(&reply));
+        (self.sent, self.replies) = (sent, replies);
+        self.read_old_decrees();
+        self.watch.look(&self.replica);
+    }
+
+    /// Sets the timers that the replica asked for, each at an instant drawn between its bounds.
+    pub(crate) fn set_timers(&mut self, now: Moment) {
+        for set in self.effects.timers() {
+            let at = |ms: u32| now + Duration::from_millis(u64::from(ms));
+            let due = self.chance.moment(at(set.earliest_ms), at(set.latest_ms));
+            self.timers.set(set.timer, due);
+        }
+    }
+
+    fn write(&mut self, batch: Option<synod_smr::Batch>) {
+        if self.peers.has_unwritten() && (batch.is_some() || self.commits.has_place()) {
+            self.commits.note(self.peers.take_unwritten());
+        }
+        match batch {
+            Some(batch) => {
+                self.counts.batches += 1;
+                self.counts.records += batch.records().len() as u64;
+                self.commits.write(batch, self.settings.commit_bytes);
+                self.room.on_batch();
+            }
+            // What was taken in has left no record behind, unless a batch had no place.
+            None if self.commits.has_place() => self.room.on_batch(),
+            None => {}
+        }
+        self.hand_over_commits();
+    }
+
+    /// Gives the journal the commits that it has a place for.
+    pub(crate) fn hand_over_commits(&mut self) {
+        while let Some(commit) = self.commits.next() {
+            self.room.on_commit(commit.records.frame_bytes());
+            self.outputs.push_back(Output::Commit(commit));
+        }
+    }
+
+    fn send(&mut self, to: To, message: &Message) {
+        let bytes = encode_message(message);
+        let lane = lane_of(message, bytes.len());
+        let receivers = match &to {
+            To::Node(node) => std::slice::from_ref(node),
+            To::Peers => &self.members[..],
+        };
+        for &to in receivers.iter().filter(|node| **node != self.me) {
+            self.counts.messages_out += 1;
+            self.outputs.push_back(Output::Send { to, lane, bytes: bytes.clone() });
+        }
+    }
+
+    fn answer(&mut self, (connection, id, response): &(Connection, RequestId, Response)) {
+        self.counts.responses += 1;
+        let reply = (*connection, *id, response);
+        match self.clients.on_response(self.me, reply, &self.settings) {
+            Answered::Now(output) => self.outputs.push_back(output),
+            Answered::LetGo => self.counts.responses_let_go += 1,
+            Answered::Later | Answered::Gone => {}
+        }
+    }
+
+    fn read_old_decrees(&mut self) {
+        for wish in self.effects.log_reads() {
+            if self.reading {
+                self.counts.log_reads_dropped += 1;
+                continue;
+            }
+            self.reading = true;
+            self.counts.log_reads += 1;
+            self.outputs.push_back(Output::Read(ReadOrder::new(wish, &self.slots)));
+        }
+    }
+}
+
+/// Says how a message travels. A long report of votes would hold up the control lane, and is longer
+/// than its frames may be: it travels with the patient ones.
+fn lane_of(message: &Message, bytes: usize) -> Lane {
+    match message.lane() {
+        Lane::Control if bytes > CONTROL_MESSAGE_BYTES_MAX => Lane::Bulk,
+        lane @ (Lane::Control | Lane::Log { .. } | Lane::Bulk | Lane::Datagram) => lane,
+    }
+}

@@ -1,0 +1,301 @@
+//! The host: it takes events, steps the replica with what they mean, and ends turns.
+//!
+//! A turn is any number of events, then what is due, then a flush (`flush`). Batching happens at
+//! the flush and nowhere else, and nobody lingers for it. The claim kept true: all that leaves
+//! comes from the replica's outbox, which holds claims back until the proof of a sync has come in
+//! as an event of its own.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use synod_clock::Moment;
+use synod_paxos::{NodeId, To};
+use synod_smr::message::{Folder, Heartbeat, Life};
+use synod_smr::wire::client::decode_request;
+use synod_smr::wire::peer::decode_message;
+use synod_smr::{
+    Connection, Disk, Effects, Input, Message, Replica, RequestId, Response, StateMachine, Timer,
+};
+
+use crate::chance::Chance;
+use crate::clients::Clients;
+use crate::commits::{Commits, Committed};
+use crate::counts::Counts;
+use crate::event::{Event, Output};
+use crate::old_decrees::OldDecrees;
+use crate::peers::{self, Hearing, Peers};
+use crate::room::DiskRoom;
+use crate::settings::Settings;
+use crate::slot_index::SlotIndex;
+use crate::timers::{Fired, Timers};
+use crate::watch::Watch;
+
+/// One replica with all that stands between it and the world.
+///
+/// It is made by [`open`](crate::open) from a journal.
+pub struct Host<M> {
+    pub(crate) me: NodeId,
+    pub(crate) members: Vec<NodeId>,
+    pub(crate) replica: Replica<M>,
+    pub(crate) effects: Effects,
+    pub(crate) settings: Settings,
+    pub(crate) clients: Clients,
+    /// The journal of this node, and which start of it this is.
+    pub(crate) mine: (Folder, u64),
+    pub(crate) peers: Peers,
+    /// Why a peer refuses this node, if one does for good reason.
+    pub(crate) refused: Option<String>,
+    pub(crate) commits: Commits,
+    pub(crate) room: DiskRoom,
+    pub(crate) slots: SlotIndex,
+    /// Whether an order to read old decrees is out.
+    pub(crate) reading: bool,
+    pub(crate) timers: Timers<Timer>,
+    pub(crate) chance: Chance,
+    pub(crate) watch: Watch,
+    pub(crate) counts: Counts,
+    /// When a node that was asked to end does so in any case.
+    pub(crate) drain_by: Option<Moment>,
+    /// What the next flush sends.
+    pub(crate) sent: Vec<(To, Message)>,
+    /// Empty between two flushes; kept for its memory.
+    pub(crate) replies: Vec<(Connection, RequestId, Response)>,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+impl<M: StateMachine> Host<M> {
+    /// Takes an event in. What it brings about becomes outputs with the next flush.
+    pub fn take(&mut self, now: Moment, event: Event) {
+        match event {
+            Event::PeerUp { peer, life } => self.on_peer_up(peer, life),
+            Event::PeerDown(peer) => {
+                tracing::info!(%peer, "link down");
+                self.step(Input::LinkDown(peer));
+            }
+            Event::PeerFrame { peer, bytes } => self.on_peer_frame(peer, &bytes),
+            Event::ClientUp { connection, name } => self.clients.on_up(connection, &name),
+            Event::ClientFrame { connection, bytes } => self.on_client_frame(connection, &bytes),
+            Event::ClientWrote { connection, bytes } => {
+                self.clients.on_wrote(connection, bytes, &self.settings, &mut self.outputs);
+            }
+            Event::ClientDown(connection) => self.clients.on_down(connection),
+            Event::Committed(committed) => self.on_committed(committed),
+            Event::Room(room) => self.room.on_room(room),
+            Event::OldDecrees(old) => self.on_old_decrees(old),
+            Event::Drain => self.on_drain(now),
+        }
+    }
+
+    /// Fires the timers that are due.
+    pub fn on_time(&mut self, now: Moment) {
+        while self.fire(now).is_some() {}
+    }
+
+    /// Fires the timer that is due first, and returns it. After a pause of the process none fires
+    /// for a grace, as the inbox goes first.
+    pub fn fire(&mut self, now: Moment) -> Option<Timer> {
+        match self.timers.fire(now) {
+            Fired::None => None,
+            Fired::Timer(timer) => {
+                // An idle node, too, notices that there is room again.
+                self.look_at_disk(0);
+                self.step(Input::Timer(timer));
+                // The timers that a step sets are drawn at once, or they would miss this turn.
+                self.set_timers(now);
+                Some(timer)
+            }
+            Fired::Paused(pause) => {
+                self.counts.pauses += 1;
+                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(pause_ms, "this process was held up; reading before timers");
+                None
+            }
+        }
+    }
+
+    /// Returns when [`Host::on_time`] is to be called next.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Moment> {
+        self.timers.next().into_iter().chain(self.drain_by).min()
+    }
+
+    /// Takes the next output.
+    pub fn output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns why the replica must not go on, if it must not. Nothing leaves it then.
+    #[must_use]
+    pub fn halted(&self) -> Option<&str> {
+        self.refused.as_deref().or(self.effects.halt())
+    }
+
+    /// Tells whether a node that was asked to end has handed over, or has no more time to.
+    #[must_use]
+    pub fn is_done(&self, now: Moment) -> bool {
+        let Some(by) = self.drain_by else { return false };
+        (self.replica.is_drained() && self.commits.is_idle()) || now >= by
+    }
+
+    pub(crate) fn step(&mut self, input: Input) {
+        self.counts.steps += 1;
+        self.replica.step(input, &mut self.effects);
+    }
+
+    fn on_peer_up(&mut self, peer: NodeId, life: u64) {
+        tracing::info!(%peer, life, "link up");
+        // What was said in an earlier life may be forgotten in this one.
+        if self.peers.on_up(peer, life) {
+            self.step(Input::LinkDown(peer));
+        }
+    }
+
+    fn on_peer_frame(&mut self, from: NodeId, bytes: &Bytes) {
+        match decode_message(bytes) {
+            Ok(message) => self.on_message(from, message, bytes.len()),
+            Err(error) => {
+                self.counts.malformed_peer += 1;
+                tracing::warn!(peer = %from, %error, "a frame that is no message");
+            }
+        }
+    }
+
+    fn on_message(&mut self, from: NodeId, message: Message, bytes: usize) {
+        let heard = match &message {
+            Message::Heartbeat(beat) => self.hear_beat(from, beat),
+            Message::Stranger(known) => {
+                self.on_stranger(from, known);
+                false
+            }
+            Message::Paxos(_)
+            | Message::Confirm { .. }
+            | Message::Confirmed { .. }
+            | Message::Fetch { .. }
+            | Message::Decrees { .. } => self.peers.hears(from),
+        };
+        if heard {
+            self.look_at_disk(bytes);
+            self.step(Input::Message { from, message });
+        } else {
+            self.counts.unheard += 1;
+        }
+    }
+
+    /// Judges whether the life that sent a heartbeat goes on from what is known of that peer.
+    fn hear_beat(&mut self, from: NodeId, beat: &Heartbeat) -> bool {
+        match self.peers.on_heartbeat(from, beat) {
+            Hearing::Granted => true,
+            Hearing::Dropped => false,
+            Hearing::Refused { known, again } => {
+                if !again {
+                    tracing::error!(
+                        peer = %from,
+                        known_journal = format!("{:032x}", known.folder.0),
+                        its_journal = format!("{:032x}", beat.folder.0),
+                        known_start = known.incarnation,
+                        its_start = beat.incarnation,
+                        "a stranger, or an older copy, comes under the name of a node, and is \
+                         refused: give the node the folder that it had last, or leave it off"
+                    );
+                }
+                self.sent.push((To::Node(from), Message::Stranger(known)));
+                false
+            }
+        }
+    }
+
+    /// Stops where a peer knows this node by what it does not have.
+    fn on_stranger(&mut self, by: NodeId, known: &Life) {
+        if self.refused.is_none() {
+            self.refused = peers::verdict(self.mine, by, known);
+        }
+    }
+
+    fn on_client_frame(&mut self, connection: Connection, bytes: &Bytes) {
+        self.counts.requests += 1;
+        match (decode_request(bytes), self.clients.principal(connection)) {
+            (Ok(request), Some(principal)) => {
+                self.look_at_disk(bytes.len());
+                self.step(Input::Request { connection, principal, request });
+            }
+            // The connection is gone, and nobody waits for an answer.
+            (Ok(_), None) => {}
+            (Err(error), _) => {
+                self.counts.malformed_client += 1;
+                tracing::warn!(connection = connection.0, %error, "no request");
+                let reason = "the frame is no request";
+                self.outputs.push_back(Output::Close { connection, reason });
+            }
+        }
+    }
+
+    fn on_committed(&mut self, committed: Committed) {
+        let bytes = self.settings.commit_bytes;
+        let proof = self.commits.on_committed(committed, &mut self.slots, bytes);
+        if let Some(proof) = proof {
+            self.step(Input::Synced(proof));
+        }
+        self.hand_over_commits();
+    }
+
+    fn on_old_decrees(&mut self, old: OldDecrees) {
+        let OldDecrees { to, message } = old;
+        self.reading = false;
+        self.sent.extend(message.map(|message| (To::Node(to), message)));
+    }
+
+    fn on_drain(&mut self, now: Moment) {
+        if self.drain_by.is_none() {
+            tracing::info!("draining: handing over before the end");
+            self.drain_by = Some(now + DRAIN_MAX);
+        }
+        self.step(Input::Drain);
+    }
+
+    /// Tells the replica, before it takes an input, when the disk became full or has room again.
+    fn look_at_disk(&mut self, input_bytes: usize) {
+        let waiting = self.commits.waiting_bytes();
+        if let Some(disk) = self.room.before_input(input_bytes, waiting, &self.settings) {
+            Watch::disk(disk);
+            self.step(Input::Disk(disk));
+        }
+    }
+}
+
+/// What others may look at.
+impl<M: StateMachine> Host<M> {
+    /// Returns the replica.
+    #[must_use]
+    pub const fn replica(&self) -> &Replica<M> {
+        &self.replica
+    }
+
+    /// Returns what was counted.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Returns how the disk is thought to be doing.
+    #[must_use]
+    pub const fn disk(&self) -> Disk {
+        self.room.disk()
+    }
+
+    /// Counts the batches that were handed over and are not durable.
+    #[must_use]
+    pub const fn batches_in_flight(&self) -> usize {
+        self.commits.batches()
+    }
+}
+
+impl<M> std::fmt::Debug for Host<M> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("Host");
+        debug.field("me", &self.me).field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+/// How long a leader may take to hand over before the node ends all the same.
+const DRAIN_MAX: Duration = Duration::from_secs(5);

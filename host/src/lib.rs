@@ -1,0 +1,49 @@
+//! The host of one replica, sans-IO: everything between "bytes came" and "bytes leave".
+//!
+//! A [`Host`] takes [`Event`]s and gives [`Output`]s. It decodes and routes frames, steps the
+//! replica, cuts its records into commits with their hard state, notes where the journal holds
+//! which slot and reads old ones back, judges the room on the disk, sets timers, keeps replies
+//! within budgets, and begins and ends a life. Whoever runs it owns the sockets, the threads and
+//! the clock, and decides nothing: the node of this project runs it over QUIC, and the simulator
+//! runs the same object in virtual time.
+//!
+//! The claim kept true: what chooses, orders, bounds or remembers for a replica is in here or
+//! below, where the simulator drives it.
+
+mod chance;
+mod clients;
+mod commits;
+mod counts;
+mod event;
+mod flush;
+mod hard_state;
+mod host;
+mod old_decrees;
+mod peers;
+mod recovery;
+mod room;
+mod settings;
+mod slot_index;
+mod timers;
+mod watch;
+
+pub use chance::Chance;
+pub use commits::{Committed, Ticket};
+pub use counts::Counts;
+pub use event::{Event, Output};
+pub use flush::Brought;
+pub use host::Host;
+pub use old_decrees::{OldDecrees, ReadOrder};
+pub use recovery::{Opened, RecoveryError, identity_of, open};
+pub use settings::{BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, Settings};
+pub use slot_index::BYTES_PER_SLOT;
+pub use synod_journal as journal;
+pub use synod_paxos as paxos;
+pub use synod_smr as smr;
+
+/// What the owner of a node meets of the layers below, each under its own name.
+pub mod api {
+    pub use synod_paxos::{Ballot, NodeId, Slot};
+    pub use synod_smr::client::{Outcome, Reason};
+    pub use synod_smr::{Invalid, Refusal, StateMachine, Status};
+}

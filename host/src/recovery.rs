@@ -1,0 +1,207 @@
+//! The beginning of a life: a host is made again from its journal.
+//!
+//! The order is the claim: nothing leaves before the journal says, durably, that the node has begun
+//! another life. What can fail fails here, with a reason for the operator.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use synod_journal::{AppendError, Disk, Journal, OpenError, Options, Records, Room};
+use synod_paxos::{Ballot, NodeId};
+use synod_smr::message::Folder;
+use synod_smr::wire::record::{JournalRecord, decode_record, encode_record};
+use synod_smr::{Config, Effects, Recovering, StateMachine};
+
+use crate::chance::Chance;
+use crate::clients::Clients;
+use crate::commits::{Commits, slot_of};
+use crate::counts::Counts;
+use crate::hard_state::Life;
+use crate::host::Host;
+use crate::peers::Peers;
+use crate::room::DiskRoom;
+use crate::settings::Settings;
+use crate::slot_index::SlotIndex;
+use crate::timers::Timers;
+use crate::watch::Watch;
+
+/// Why a life cannot begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoveryError {
+    /// The journal cannot be opened.
+    #[error("the data folder cannot be used: {0}")]
+    Journal(#[from] OpenError),
+    /// The journal was opened, and failed with the first write.
+    #[error("the data folder cannot be written: {0}")]
+    FirstWrite(#[from] AppendError),
+    /// The journal holds what no version of this program wrote.
+    #[error("the journal in {} holds what this program cannot read: {reason}", path.display())]
+    ForeignRecord {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A host on its way back, and the journal that it came from.
+#[derive(Debug)]
+pub struct Opened<M, D: Disk> {
+    /// Which start of the node this is; durable.
+    pub incarnation: u64,
+    /// Bytes of a torn tail that were cut.
+    pub cut_bytes: u64,
+    journal: Journal<D>,
+    recovering: Recovering<M>,
+    slots: SlotIndex,
+    life: Life,
+    folder: Folder,
+    peers: Peers,
+    settings: Settings,
+}
+
+/// Returns the words by which a journal knows whose it is.
+#[must_use]
+pub fn identity_of(cluster: &str, node: NodeId) -> String {
+    format!("synod/{cluster}/node/{}", node.number())
+}
+
+/// Reads a journal and makes this start durable. `watch` sees each record, encoded and decoded.
+///
+/// # Errors
+///
+/// Why the life cannot begin; no incarnation is used then, unless the disk failed in its middle.
+pub fn open<M: StateMachine, D: Disk>(
+    disk: D,
+    path: &Path,
+    options: &Options,
+    machine: M,
+    settings: &Settings,
+    watch: impl FnMut(&[u8], &JournalRecord),
+) -> Result<Opened<M, D>, RecoveryError> {
+    let recovering = Recovering::bounded(machine, settings.replica, settings.sessions);
+    let slots = SlotIndex::default();
+    let peers = Peers::default();
+    let mut reading = Reading { recovering, slots, peers, incarnation: 0, foreign: None, watch };
+    let (mut journal, found) = Journal::open(disk, path, options, |record| reading.take(record))?;
+    let foreign = |reason| RecoveryError::ForeignRecord { path: path.to_owned(), reason };
+    if let Some(reason) = reading.foreign {
+        return Err(foreign(reason));
+    }
+    let before = Life::decode(found.hard_state)
+        .ok_or_else(|| foreign("its frames are of another version".to_owned()))?;
+    let promised = reading.recovering.promised();
+    if promised < before.promised {
+        let reason = format!("its frames tell of {}, its records of {promised}", before.promised);
+        return Err(foreign(reason));
+    }
+    let incarnation = reading.incarnation.max(before.incarnation) + 1;
+    let life = Life { incarnation, promised };
+    begin_life(&mut journal, life)?;
+    tracing::info!(
+        incarnation,
+        records = found.next_lsn.get() - found.first_lsn.get(),
+        applied = reading.recovering.applied().number(),
+        cut_bytes = found.cut_bytes,
+        folder = %found.folder,
+        "recovered from the journal"
+    );
+    let Reading { recovering, slots, peers, .. } = reading;
+    let folder = Folder(u128::from_le_bytes(found.folder.to_bytes()));
+    let (cut_bytes, settings) = (found.cut_bytes, *settings);
+    Ok(Opened { incarnation, cut_bytes, journal, recovering, slots, life, folder, peers, settings })
+}
+
+fn begin_life<D: Disk>(journal: &mut Journal<D>, life: Life) -> Result<(), AppendError> {
+    let mut records = Records::new();
+    records.push(&encode_record(&JournalRecord::Incarnation(life.incarnation)));
+    journal.append(&life.encode(), &mut records)?;
+    journal.sync()?;
+    Ok(())
+}
+
+/// What the records of the journal add up to.
+struct Reading<M, W> {
+    recovering: Recovering<M>,
+    slots: SlotIndex,
+    peers: Peers,
+    incarnation: u64,
+    /// Why a record could not be read; none is taken after it.
+    foreign: Option<String>,
+    watch: W,
+}
+
+impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
+    fn take(&mut self, record: synod_journal::Record<'_>) {
+        if self.foreign.is_some() {
+            return;
+        }
+        let decoded = match decode_record(&Bytes::copy_from_slice(record.bytes)) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.foreign = Some(format!("record {}: {error}", record.lsn));
+                return;
+            }
+        };
+        (self.watch)(record.bytes, &decoded);
+        match decoded {
+            JournalRecord::Incarnation(number) => self.incarnation = self.incarnation.max(number),
+            JournalRecord::Replica(replica) => {
+                if let Some(slot) = slot_of(&replica) {
+                    self.slots.note(slot, record.lsn);
+                }
+                self.recovering.on_record(replica);
+            }
+            JournalRecord::Peer(peer, life) => self.peers.on_record(peer, life),
+        }
+    }
+}
+
+impl<M: StateMachine, D: Disk> Opened<M, D> {
+    /// Returns the highest ballot that the node promised.
+    pub const fn promised(&self) -> Ballot {
+        self.life.promised
+    }
+
+    /// Makes the host, and gives the journal to whoever writes it.
+    ///
+    /// The incarnation in `config` is replaced by the one that was made durable, its folder by that
+    /// of the journal, and its limits by
+    /// those of the settings. `seed` spreads the timers; it should differ between the nodes.
+    pub fn start(self, mut config: Config, seed: u64) -> (Host<M>, Journal<D>) {
+        config.brand.incarnation = self.incarnation;
+        config.limits = self.settings.replica;
+        config.folder = self.folder;
+        let me = config.brand.node;
+        let members = config.voters.voters().to_vec();
+        let mut effects = Effects::new(config.brand);
+        let replica = self.recovering.finish(config, &mut effects);
+        let room = Room { total: self.journal.room(), for_work: self.journal.room_for_work() };
+        let host = Host {
+            me,
+            members,
+            replica,
+            effects,
+            settings: self.settings,
+            clients: Clients::default(),
+            mine: (self.folder, self.incarnation),
+            peers: self.peers,
+            refused: None,
+            commits: Commits::new(self.life),
+            room: DiskRoom::new(room),
+            slots: self.slots,
+            reading: false,
+            timers: Timers::new(),
+            chance: Chance::seeded(seed),
+            watch: Watch::default(),
+            counts: Counts::default(),
+            drain_by: None,
+            sent: Vec::new(),
+            replies: Vec::new(),
+            outputs: VecDeque::new(),
+        };
+        (host, self.journal)
+    }
+}

@@ -1,0 +1,254 @@
+//! A host of one node of three on a simulated disk, led by hand.
+//!
+//! The tests say what comes and when the disk has synced; what leaves is kept for them.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::path::Path;
+
+use bytes::Bytes;
+use synod_clock::Moment;
+use synod_host::journal::{Commit, Committer, Options, SimDisk};
+use synod_host::{Event, Host, Opened, Output, RecoveryError, Settings, Ticket};
+use synod_paxos::{Ballot, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot};
+use synod_smr::command::{
+    ClientId, Command, CommandBatch, Opening, Principal, Sequence, SessionId,
+};
+use synod_smr::message::{Checkpoint, Folder, Heartbeat};
+use synod_smr::wire::peer::{decode_message, encode_message};
+use synod_smr::{Config, Invalid, Lane, Message, StateMachine};
+
+/// The machine does not matter.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nothing;
+
+impl StateMachine for Nothing {
+    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+    fn apply(&mut self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+    fn query(&self, query: &[u8]) -> Bytes {
+        Bytes::copy_from_slice(query)
+    }
+    fn digest(&self) -> u64 {
+        0
+    }
+}
+
+pub(crate) const ME: NodeId = NodeId::new(2);
+pub(crate) const OLD_LEADER: NodeId = NodeId::new(1);
+pub(crate) const NEW_LEADER: NodeId = NodeId::new(3);
+pub(crate) const OLD: Ballot = Ballot::new(1, OLD_LEADER);
+pub(crate) const NEW: Ballot = Ballot::new(2, NEW_LEADER);
+
+/// Segments that hold any commit.
+pub(crate) const LARGE_SEGMENTS: u64 = 16 << 20;
+
+/// One life of the node.
+pub(crate) struct Rig {
+    pub(crate) host: Host<Nothing>,
+    journal: Committer<SimDisk, Ticket>,
+    reader: synod_host::journal::Reader<SimDisk>,
+    /// The commits that the host gave and the disk has not taken.
+    pub(crate) commits: Vec<Commit<Ticket>>,
+    /// What left for peers.
+    pub(crate) sent: Vec<(NodeId, Lane, Message)>,
+    /// What left for clients.
+    pub(crate) replies: Vec<Bytes>,
+    /// The time, in milliseconds.
+    pub(crate) now_ms: u64,
+}
+
+/// Opens the journal on a disk, with segments that are large or small.
+pub(crate) fn open(
+    disk: &SimDisk,
+    segment_bytes: u64,
+    settings: &Settings,
+) -> Result<Opened<Nothing, SimDisk>, RecoveryError> {
+    let mut options = Options::new(synod_host::identity_of("test", ME).as_bytes());
+    options.segment_bytes = segment_bytes;
+    synod_host::open(disk.clone(), Path::new("journal"), &options, Nothing, settings, |_, _| ())
+}
+
+impl Rig {
+    pub(crate) fn start(disk: &SimDisk, settings: Settings) -> Self {
+        Self::with_config(disk, LARGE_SEGMENTS, settings, |_| ())
+    }
+
+    pub(crate) fn with_config(
+        disk: &SimDisk,
+        segment_bytes: u64,
+        settings: Settings,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let mut rig = Self::begin(disk, segment_bytes, settings, change);
+        for peer in [OLD_LEADER, NEW_LEADER] {
+            rig.hear(peer, &Message::Heartbeat(beat(PEERS_JOURNAL, 1)));
+        }
+        rig.settle();
+        rig.sent.clear();
+        rig
+    }
+
+    fn begin(
+        disk: &SimDisk,
+        segment_bytes: u64,
+        settings: Settings,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let voters = Configuration::majority([OLD_LEADER, ME, NEW_LEADER]).unwrap();
+        let mut config = Config::lan(Brand { node: ME, incarnation: 0 }, voters);
+        change(&mut config);
+        let (host, journal) = open(disk, segment_bytes, &settings).unwrap().start(config, 7);
+        let reader = journal.reader();
+        let journal = Committer::new(journal);
+        let (commits, sent, replies) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rig = Self { host, journal, reader, commits, sent, replies, now_ms: 0 };
+        rig.flush();
+        rig
+    }
+
+    /// Starts without a word of any peer.
+    pub(crate) fn unmet(disk: &SimDisk, segment_bytes: u64) -> Self {
+        let settings = Settings::default();
+        Self::begin(disk, segment_bytes, settings, |_| ())
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        Moment::from_nanos(self.now_ms * 1_000_000)
+    }
+
+    /// Takes an event, without a flush.
+    pub(crate) fn take(&mut self, event: Event) {
+        let now = self.now();
+        self.host.take(now, Event::Room(self.journal.room()));
+        self.host.take(now, event);
+    }
+
+    pub(crate) fn hear(&mut self, from: NodeId, message: &Message) {
+        self.take(Event::PeerFrame { peer: from, bytes: encode_message(message) });
+    }
+
+    /// Ends a turn; the disk takes nothing yet.
+    pub(crate) fn flush(&mut self) {
+        let now = self.now();
+        self.host.flush(now);
+        while let Some(output) = self.host.output() {
+            match output {
+                Output::Commit(commit) => self.commits.push(commit),
+                Output::Send { to, lane, bytes } => {
+                    self.sent.push((to, lane, decode_message(&bytes).unwrap()));
+                }
+                Output::Reply { bytes, .. } => self.replies.push(bytes),
+                Output::Close { .. } => {}
+                Output::Read(order) => {
+                    let old = order.carry_out(&mut self.reader);
+                    self.host.take(now, Event::OldDecrees(old));
+                    self.host.flush(now);
+                }
+            }
+        }
+    }
+
+    /// Writes the commits that were given, without a sync.
+    pub(crate) fn write(&mut self) {
+        self.journal.write(&mut self.commits);
+    }
+
+    /// Flushes and syncs until all is durable.
+    pub(crate) fn settle(&mut self) {
+        self.flush();
+        while !self.commits.is_empty() {
+            self.write_and_complete();
+        }
+    }
+
+    /// Writes and syncs all commits that were given, and takes the next ones.
+    pub(crate) fn write_and_complete(&mut self) {
+        self.write();
+        self.complete_written();
+    }
+
+    /// Writes and syncs one commit; those behind it wait.
+    pub(crate) fn complete_one(&mut self) {
+        let behind = self.commits.split_off(1);
+        self.write();
+        self.commits = behind;
+        self.complete_written();
+    }
+
+    fn complete_written(&mut self) {
+        self.journal.sync().unwrap();
+        let committed: Vec<_> = self.journal.completions().collect();
+        self.journal.end_batch().unwrap();
+        for committed in committed {
+            self.take(Event::Committed(committed));
+        }
+        self.flush();
+    }
+
+    /// Returns the decrees that were sent to `to`, and their first slot.
+    pub(crate) fn decrees_for(&self, to: NodeId) -> Option<(Slot, Vec<Decree<CommandBatch>>)> {
+        self.sent.iter().rev().find_map(|(receiver, _, message)| match message {
+            Message::Decrees { first, decrees, .. } if *receiver == to => {
+                Some((*first, decrees.clone()))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The journal by which the peers are known.
+pub(crate) const PEERS_JOURNAL: u128 = 7;
+
+/// A heartbeat of a peer that has this journal, in this life.
+pub(crate) fn beat(journal: u128, life: u64) -> Heartbeat {
+    Heartbeat {
+        folder: Folder(journal),
+        incarnation: life,
+        promised: Ballot::ZERO,
+        leads: None,
+        follows: None,
+        content: false,
+        chosen: Slot::FIRST,
+        hears: Vec::new(),
+        priority: 0,
+        checkpoint: None,
+        applied: Checkpoint { slot: Slot::FIRST, digest: 0 },
+    }
+}
+
+/// A short decree.
+pub(crate) fn small(client: u128) -> Decree<CommandBatch> {
+    let opening = Opening::first(ClientId::new(client));
+    let open = Command::Open { principal: Principal::of_name("alice"), opening };
+    Decree::Value(CommandBatch::encode(&[open]))
+}
+
+/// A decree of a mebibyte.
+pub(crate) fn large() -> Decree<CommandBatch> {
+    sized(1 << 20)
+}
+
+pub(crate) fn sized(bytes: usize) -> Decree<CommandBatch> {
+    let apply = Command::Apply {
+        principal: Principal::of_name("alice"),
+        session: SessionId { slot: Slot::FIRST, position: 0 },
+        sequence: Sequence::FIRST,
+        unanswered: Sequence::FIRST,
+        payload: Bytes::from(vec![0; bytes]),
+    };
+    Decree::Value(CommandBatch::encode(&[apply]))
+}
+
+pub(crate) fn accept(
+    ballot: Ballot,
+    first: u64,
+    decrees: Vec<Decree<CommandBatch>>,
+    chosen: u64,
+) -> Message {
+    let (first, chosen) = (Slot::new(first), Slot::new(chosen));
+    Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, chosen }))
+}

@@ -1,0 +1,73 @@
+//! A node that lost its journal, or comes back with an older copy, is refused by whom it is known to.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod rig;
+
+use rig::{
+    LARGE_SEGMENTS, ME, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, small,
+};
+use synod_host::journal::SimDisk;
+use synod_host::{Event, Settings};
+use synod_paxos::{Ballot, Slot};
+use synod_smr::Message;
+use synod_smr::message::{Folder, Life};
+
+fn rig(disk: &SimDisk) -> Rig {
+    Rig::with_config(disk, LARGE_SEGMENTS, Settings::default(), |_| ())
+}
+
+/// Tells whether the host took a vote that the old leader asks for in a link of that life.
+fn hears(rig: &mut Rig, journal: u128, life: u64) -> bool {
+    rig.take(Event::PeerUp { peer: OLD_LEADER, life });
+    rig.hear(OLD_LEADER, &Message::Heartbeat(beat(journal, life)));
+    rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
+    rig.settle();
+    rig.host.replica().paxos().log().voted_in(Slot::FIRST) == Some(OLD)
+}
+
+#[test]
+fn a_known_journal_is_heard_in_its_next_life_and_another_never() {
+    assert!(hears(&mut rig(&SimDisk::new(1)), PEERS_JOURNAL, 2));
+    let mut rig = rig(&SimDisk::new(1));
+    assert!(!hears(&mut rig, PEERS_JOURNAL + 1, 1), "it began anew");
+    let told = rig.sent.iter().find_map(|(to, _, message)| match message {
+        Message::Stranger(known) if *to == OLD_LEADER => Some(*known),
+        _ => None,
+    });
+    let folder = Folder(PEERS_JOURNAL);
+    assert_eq!(told, Some(Life { folder, incarnation: 1, promised: Ballot::ZERO }));
+}
+
+#[test]
+fn nothing_is_heard_before_the_first_heartbeat_of_a_life() {
+    let mut rig = rig(&SimDisk::new(1));
+    rig.take(Event::PeerUp { peer: OLD_LEADER, life: 2 });
+    rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
+    rig.settle();
+    assert_eq!(rig.host.replica().paxos().log().voted_in(Slot::FIRST), None);
+}
+
+#[test]
+fn what_is_known_of_peers_outlives_a_power_loss() {
+    let disk = SimDisk::new(1);
+    drop(rig(&disk));
+    let after = disk.crash(|_| 0);
+    let mut again = Rig::unmet(&after, LARGE_SEGMENTS);
+    assert!(!hears(&mut again, PEERS_JOURNAL + 1, 1));
+}
+
+#[test]
+fn a_node_that_is_refused_stops_and_says_what_to_do() {
+    let mut rig = rig(&SimDisk::new(1));
+    let known = Life { folder: Folder(99), incarnation: 4, promised: OLD };
+    rig.hear(NEW_LEADER, &Message::Stranger(known));
+    rig.flush();
+    let reason = rig.host.halted().expect("it must not go on");
+    assert!(reason.contains("knows this node by journal"), "{reason}");
+    assert!(reason.contains("Give it the folder that it had last"), "{reason}");
+    rig.sent.clear();
+    rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
+    rig.settle();
+    assert!(rig.sent.is_empty(), "node {ME} says nothing more");
+}

@@ -1,0 +1,122 @@
+//! What a replica's memory lets go of, and when: its disk must have it, as it was chosen.
+//!
+//! A replica is fed by hand, and its disk hangs when it is told to. What memory no longer holds is
+//! read back from the journal and sent on as chosen, so a slot let go of too early could be read
+//! back as an earlier vote, which was never chosen.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
+
+#[path = "lone/nothing.rs"]
+mod nothing;
+
+use bytes::Bytes;
+use nothing::Nothing;
+use synod_paxos::{Ballot, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot};
+use synod_smr::command::{Command, Principal, Sequence, SessionId};
+use synod_smr::config::Limits;
+use synod_smr::{
+    Batch, CommandBatch, Config, Effects, Input, Message, Recovering, Replica, SessionLimits,
+};
+
+const ME: NodeId = NodeId::new(1);
+const OLD: Ballot = Ballot::new(1, NodeId::new(2));
+const NEW: Ballot = Ballot::new(2, NodeId::new(3));
+
+struct World {
+    replica: Replica<Nothing>,
+    effects: Effects,
+    in_flight: Vec<Batch>,
+}
+
+impl World {
+    /// A follower with room for some kilobytes.
+    fn new() -> Self {
+        let brand = Brand { node: ME, incarnation: 1 };
+        let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
+        let limits = Limits { cache_bytes: 4 << 10, ..Limits::DEFAULT };
+        let mut effects = Effects::new(brand);
+        let config = Config { limits, ..Config::lan(brand, voters) };
+        let replica = Recovering::bounded(Nothing, limits, SessionLimits::default())
+            .finish(config, &mut effects);
+        Self { replica, effects, in_flight: Vec::new() }
+    }
+
+    fn step(&mut self, input: Input) {
+        self.replica.step(input, &mut self.effects);
+        self.in_flight.extend(self.effects.take_batch());
+    }
+
+    fn sync(&mut self) {
+        while !self.in_flight.is_empty() {
+            let batch = self.in_flight.remove(0);
+            self.step(Input::Synced(batch.vouch_synced()));
+        }
+    }
+
+    fn accept(&mut self, ballot: Ballot, first: u64, decree: &Decree<CommandBatch>, chosen: u64) {
+        let (first, chosen) = (Slot::new(first), Slot::new(chosen));
+        let decrees = vec![decree.clone()];
+        let accept = Free::Accept { ballot, first, decrees, chosen };
+        let message = Message::Paxos(Paxos::Free(accept));
+        self.step(Input::Message { from: ballot.node(), message });
+    }
+
+    /// Lets a peer that lags ask for slot 0, and returns what memory answers.
+    fn fetch(&mut self) -> Option<Decree<CommandBatch>> {
+        self.effects.outbox().for_each(drop);
+        let message = Message::Fetch { first: Slot::FIRST };
+        self.step(Input::Message { from: OLD.node(), message });
+        self.effects.outbox().find_map(|(_, message)| match message {
+            Message::Decrees { decrees, .. } => decrees.into_iter().next(),
+            _ => None,
+        })
+    }
+
+    fn base(&self) -> u64 {
+        self.replica.paxos().log().base().number()
+    }
+}
+
+fn kilobyte() -> Decree<CommandBatch> {
+    let apply = Command::Apply {
+        principal: Principal::of_name("alice"),
+        session: SessionId { slot: Slot::FIRST, position: 0 },
+        sequence: Sequence::FIRST,
+        unanswered: Sequence::FIRST,
+        payload: Bytes::from(vec![0; 1 << 10]),
+    };
+    Decree::Value(CommandBatch::encode(&[apply]))
+}
+
+#[test]
+fn a_peer_that_lags_is_sent_what_was_chosen_while_the_disk_hangs() {
+    let mut world = World::new();
+    world.accept(OLD, 0, &kilobyte(), 0);
+    world.sync();
+    // The disk has a vote that lost; of what follows it has nothing yet.
+    world.accept(NEW, 0, &Decree::Noop, 0);
+    for slot in 1..=9 {
+        world.accept(NEW, slot, &kilobyte(), slot);
+    }
+    assert_eq!(world.replica.paxos().chosen(), Slot::new(9));
+    assert_eq!(world.base(), 0, "the disk would give back the vote that lost");
+    assert_eq!(world.fetch(), Some(Decree::Noop));
+    assert_eq!(world.effects.log_reads().count(), 0);
+    world.sync();
+    assert!(world.base() > 0, "now it may");
+    assert_eq!(world.fetch(), None);
+    assert_eq!(world.effects.log_reads().count(), 1);
+}
+
+#[test]
+fn what_is_not_chosen_drives_nothing_out_of_memory() {
+    let mut world = World::new();
+    world.accept(NEW, 0, &kilobyte(), 0);
+    for slot in 1..=9 {
+        world.accept(NEW, slot, &kilobyte(), 1);
+    }
+    world.sync();
+    assert_eq!(world.replica.paxos().chosen(), Slot::new(1));
+    assert_eq!(world.base(), 0, "one kilobyte is chosen, and four have room");
+    assert_eq!(world.fetch(), Some(kilobyte()));
+}
