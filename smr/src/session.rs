@@ -45,6 +45,8 @@ struct Session {
     bytes: usize,
     /// The marks of its replies, added up.
     marks: u64,
+    /// How it stands in the digest.
+    mark: u64,
 }
 
 /// What is kept for the repetitions of a command.
@@ -105,15 +107,17 @@ impl Sessions {
             self.evict(idle);
         }
         let id = SessionId { slot, position };
-        let session = Session {
+        let mut session = Session {
             principal,
             used: slot,
             unanswered: Sequence::FIRST,
             replies: BTreeMap::new(),
             bytes: SESSION_BYTES,
             marks: 0,
+            mark: 0,
         };
-        self.digest = self.digest.wrapping_add(session.mark(id));
+        session.mark = session.marked(id);
+        self.digest = self.digest.wrapping_add(session.mark);
         self.shares.add_session(principal, session.bytes);
         self.by_use.insert((principal, slot, id));
         self.table.insert(id, session);
@@ -154,13 +158,13 @@ impl Sessions {
     /// It comes before the command's own standing is asked for: the window begins where the client
     /// says, not where its last applied command said.
     pub fn touch(&mut self, id: SessionId, principal: Principal, unanswered: Sequence, slot: Slot) {
-        if self.owner(id) == Some(principal) {
-            self.change(id, |session| {
+        self.change(id, |session| {
+            if session.principal == principal {
                 session.used = slot;
                 session.unanswered = session.unanswered.max(unanswered);
                 session.drop_answered();
-            });
-        }
+            }
+        });
     }
 
     /// Keeps the reply to a command that was applied, as far as there is room.
@@ -171,15 +175,15 @@ impl Sessions {
         payload: Fingerprint,
         reply: KeptReply,
     ) {
-        let Some(principal) = self.owner(id) else { return };
         let reply = match reply {
             KeptReply::Whole(whole) if whole.len() > self.limits.kept_reply_bytes => {
                 KeptReply::Lost
             }
             KeptReply::Whole(_) | KeptReply::Lost | KeptReply::TooLong => reply,
         };
-        self.change(id, |session| session.keep(sequence, Kept::new(sequence, payload, reply)));
-        if !self.shed(id, principal) {
+        let kept = Kept::new(sequence, payload, reply);
+        let principal = self.change(id, |session| session.keep(sequence, kept));
+        if principal.is_some_and(|principal| !self.shed(id, principal)) {
             let lost = Kept::new(sequence, payload, KeptReply::Lost);
             self.change(id, |session| session.keep(sequence, lost));
         }
@@ -215,18 +219,20 @@ impl Sessions {
         self.digest
     }
 
-    /// Changes a session, and all that is counted of it.
-    fn change(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) {
-        let Some(session) = self.table.get_mut(&id) else { return };
-        let (used, bytes, mark) = (session.used, session.bytes, session.mark(id));
+    /// Changes a session, and all that is counted of it; returns whose it is.
+    fn change(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) -> Option<Principal> {
+        let session = self.table.get_mut(&id)?;
+        let (used, bytes, mark) = (session.used, session.bytes, session.mark);
         change(session);
+        session.mark = session.marked(id);
         let principal = session.principal;
-        self.digest = self.digest.wrapping_sub(mark).wrapping_add(session.mark(id));
+        self.digest = self.digest.wrapping_sub(mark).wrapping_add(session.mark);
         self.shares.resize(principal, bytes, session.bytes);
         if used != session.used {
-            self.by_use.remove(&(principal, used, id));
             self.by_use.insert((principal, session.used, id));
+            self.by_use.remove(&(principal, used, id));
         }
+        Some(principal)
     }
 
     /// Evicts until the bytes are within the limits; false if `current` alone, which `principal`
@@ -256,7 +262,7 @@ impl Sessions {
 
     fn evict(&mut self, id: SessionId) {
         if let Some(session) = self.table.remove(&id) {
-            self.digest = self.digest.wrapping_sub(session.mark(id));
+            self.digest = self.digest.wrapping_sub(session.mark);
             self.shares.remove_session(session.principal, session.bytes);
             self.by_use.remove(&(session.principal, session.used, id));
         }
@@ -283,11 +289,11 @@ impl Session {
         }
     }
 
-    /// Returns how the session stands in the digest.
-    fn mark(&self, id: SessionId) -> u64 {
-        let place = mix(id.slot.number()) ^ u64::from(id.position);
-        let latest = mix(self.used.number()) ^ self.unanswered.0;
-        mix(mix(mix(place ^ mix(self.principal.number())) ^ latest) ^ self.marks)
+    /// Computes how the session stands in the digest.
+    fn marked(&self, id: SessionId) -> u64 {
+        let place = mix(id.slot.number() ^ u64::from(id.position).rotate_left(32));
+        let latest = mix(self.used.number() ^ self.unanswered.0.rotate_left(32));
+        mix(place ^ latest.rotate_left(1) ^ self.marks ^ self.principal.number().rotate_left(2))
     }
 }
 
@@ -298,7 +304,7 @@ impl Kept {
             KeptReply::Lost => LOST_MARK,
             KeptReply::TooLong => TOO_LONG_MARK,
         };
-        let mark = mix(mix(mix(sequence.0) ^ payload.number()) ^ held);
+        let mark = mix(mix(sequence.0 ^ payload.number()) ^ held);
         Self { payload, reply, mark }
     }
 

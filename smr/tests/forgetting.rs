@@ -14,7 +14,9 @@ use nothing::Nothing;
 use synod_paxos::{Ballot, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot};
 use synod_smr::command::{Command, Principal, Sequence, SessionId};
 use synod_smr::config::Limits;
-use synod_smr::{Batch, CommandBatch, Config, Effects, Input, Message, Recovering, Replica};
+use synod_smr::{
+    Batch, CommandBatch, Config, Effects, Input, Message, Recovering, Replica, SessionLimits,
+};
 
 const ME: NodeId = NodeId::new(1);
 const OLD: Ballot = Ballot::new(1, NodeId::new(2));

@@ -56,15 +56,13 @@ impl World {
     /// Lets time pass up to `end`; what `answer` says of a node is what it says.
     fn run_until(&mut self, end: u64, answer: impl Fn(NodeId) -> Response) {
         while self.now < end && self.ended.is_none() {
-            while let Some((_, from, id, is_open)) =
-                self.wires.pop_front_if(|(at, ..)| *at <= self.now)
+            while self.wires.front().is_some_and(|(at, ..)| *at <= self.now)
+                && let Some((_, from, id, is_open)) = self.wires.pop_front()
             {
-                let response = match answer(from) {
-                    Response::Reply(_) if is_open => {
-                        Response::Opened(SessionId { slot: Slot::FIRST, position: 0 })
-                    }
-                    response => response,
-                };
+                let mut response = answer(from);
+                if is_open && matches!(response, Response::Reply(_)) {
+                    response = Response::Opened(SessionId { slot: Slot::FIRST, position: 0 });
+                }
                 self.step(ClientInput::Response { from, id, response });
             }
             if self.effects.wake_at.is_some_and(|at| at.0 <= self.now) {

@@ -18,10 +18,10 @@ use crate::court::Court;
 use crate::machine::{Parcel, Sky, Token};
 use crate::store::{self, Asked};
 
-/// Returns whose certificate a client shows. Every third one shows the same, as the sessions of one
-/// application do.
+/// Returns the name on the certificate that a client shows. Every third one shows the same, as the
+/// sessions of one application do.
 #[must_use]
-pub fn name_of(client: u32) -> &'static str {
+pub const fn name_of(client: u32) -> &'static str {
     ["amber", "basil", "coral"][client as usize % 3]
 }
 

@@ -38,8 +38,15 @@ impl Shares {
 
     /// Takes note that a session of `principal` went from `before` bytes to `after`.
     pub(super) fn resize(&mut self, principal: Principal, before: usize, after: usize) {
-        if before != after {
-            self.change(principal, |share| share.bytes = share.bytes - before + after);
+        if let Some(share) = self.of.get_mut(&principal)
+            && before != after
+        {
+            let held = share.bytes;
+            share.bytes = held - before + after;
+            self.bytes = self.bytes - before + after;
+            // A set that is never empty keeps its memory.
+            self.by_bytes.insert((share.bytes, principal));
+            self.by_bytes.remove(&(held, principal));
         }
     }
 
