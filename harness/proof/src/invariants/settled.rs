@@ -2,10 +2,9 @@
 //!
 //! A leader that is not settled may not know of a write that was acknowledged before it was
 //! elected; the rule is protocol knowledge, so it is looked at from outside: the first question of
-//! a ballot leaves only when all that the elect was told is chosen. It was told by the promises that
-//! it took in before it led, and by no others that were sent: some other quorum's may ask for less,
-//! and may lack a write that was acknowledged. What it promised itself no message shows, and is not
-//! asked for.
+//! a ballot leaves only when all that the elect was told is chosen. It was told by the promises
+//! that it took in before it led, and by no others that were sent: those of some other quorum may
+//! ask for less. What it promised itself no message shows, and is not asked for.
 
 use std::collections::BTreeMap;
 
