@@ -16,6 +16,7 @@ mod digest;
 pub mod exit;
 pub mod histogram;
 pub mod init;
+pub mod log;
 pub mod machine;
 pub mod run;
 pub mod serve;

@@ -11,14 +11,15 @@ use tokio::io::{BufReader, stdin, stdout};
 use crate::bench::{BenchError, Measurement, measure};
 use crate::bridge::{bridge, status_value};
 use crate::cli::{
-    BenchArgs, Cli, Command as Verb, InitArgs, LogFormat, RangeArgs, ServeArgs, StatusArgs,
+    BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs,
     TargetArgs,
 };
 use crate::client::{Answer, KvError, KvSession, client_config};
 use crate::command::{Blob, Command, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply};
-use crate::config::{ClientConfig, LogConfig, ServerConfig};
+use crate::config::{ClientConfig, ServerConfig};
 use crate::exit::Exit;
 use crate::init::{InitError, init};
+use crate::log;
 use crate::serve::serve;
 
 /// Runs the program.
@@ -92,7 +93,7 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
     if args.check_config {
         return say(b"the configuration is sound\n");
     }
-    log_to_stderr(&printed.config.log);
+    log::install(&printed.config.log).map_err(no_log)?;
     Ok(serve(&printed.config).await)
 }
 
@@ -247,7 +248,7 @@ impl Target {
 
 fn read_client(args: &TargetArgs) -> Result<ClientConfig, Exit> {
     let config = ClientConfig::read(args, variable).map_err(Exit::config)?.config;
-    log_to_stderr(&config.log);
+    log::install(&config.log).map_err(no_log)?;
     Ok(config)
 }
 
@@ -261,12 +262,6 @@ fn say(bytes: &[u8]) -> Result<Exit, Exit> {
     said.map(|()| Exit::done()).map_err(|error| Exit::internal(format!("cannot print: {error}")))
 }
 
-fn log_to_stderr(log: &LogConfig) {
-    let filter = tracing_subscriber::EnvFilter::new(&log.filter);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // Only a second call in one process fails, and the first one holds.
-    let _ = match log.format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
+fn no_log(error: io::Error) -> Exit {
+    Exit::internal(format!("no thread for the log: {error}"))
 }

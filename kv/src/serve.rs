@@ -6,6 +6,7 @@
 
 use std::io::{self, Write as _};
 use std::process;
+use std::thread;
 
 use synod_node::{Config, Node, NodeError, NodeId, StartError, Timing};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::client::tls_files;
 use crate::config::ServerConfig;
 use crate::exit::Exit;
+use crate::log;
 use crate::machine::Machine;
 
 /// Runs a node until it is told to end, and returns how it went.
@@ -105,11 +107,12 @@ impl Signals {
     }
 }
 
-/// Makes a panic in any thread the end of the process, after its message.
+/// Makes a panic in any thread the end of the process, after its message. The message waits for a
+/// reader of the log no longer than other last lines do.
 fn abort_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = thread::current();
+        log::say_last(&format!("thread '{}' {panic}", thread.name().unwrap_or("<unnamed>")));
         process::abort();
     }));
 }
