@@ -84,17 +84,18 @@ impl<M: StateMachine> Driver<M> {
         }
     }
 
-    /// Sleeps until something is there. The journal comes first, as its proofs set claims free.
+    /// Sleeps until something is there. An order comes first: whoever stops a busy node waits for
+    /// it. Then the journal, as its proofs set claims free.
     async fn wait(&mut self) -> Event {
         let due = self.timers.next().map(|moment| self.time.instant(moment));
         let due = due.into_iter().chain(self.drain_by).min();
         tokio::select! {
             biased;
+            Some(order) = self.orders.recv() => Event::Order(order),
             Some(done) = self.journal_events.recv() => Event::Journal(done),
             Some(event) = self.peer_events.recv() => Event::Peer(event),
             Some(event) = self.client_events.recv() => Event::Client(event),
             Some(old) = self.log_events.recv() => Event::Old(old),
-            Some(order) = self.orders.recv() => Event::Order(order),
             () = sleep_until(due.unwrap_or_else(|| Instant::now() + IDLE)) => Event::Time,
         }
     }
