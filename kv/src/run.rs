@@ -11,14 +11,13 @@ use tokio::io::{BufReader, stdin, stdout};
 use crate::bench::{BenchError, Measurement, measure};
 use crate::bridge::{bridge, status_value};
 use crate::cli::{
-    BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs,
-    TargetArgs,
+    BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs, TargetArgs,
 };
 use crate::client::{Answer, KvError, KvSession, client_config};
 use crate::command::{Blob, Command, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::exit::Exit;
-use crate::init::{InitError, init};
+use crate::init::{InitError, certificate_days, init, init_node, renew};
 use crate::log;
 use crate::serve::serve;
 
@@ -73,15 +72,30 @@ async fn dispatch(verb: Verb) -> Result<Exit, Exit> {
 }
 
 fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
-    let cluster = init(args).map_err(|error| match error {
-        InitError::Ports(_) => Exit::usage(error),
+    let failed = |error: InitError| match error {
+        InitError::Ports(_) | InitError::Host(_) | InitError::NoSuchNode(_) => Exit::usage(error),
+        InitError::Config(_) => Exit::config(error),
         InitError::Exists(_)
+        | InitError::NoAuthority { .. }
         | InitError::File { .. }
         | InitError::Random(_)
-        | InitError::Certificate { .. } => Exit::cannot_make(error),
-    })?;
+        | InitError::Certificate { .. }
+        | InitError::Credentials { .. }
+        | InitError::OtherCluster { .. }
+        | InitError::Journal(_) => Exit::cannot_make(error),
+    };
     let dir = args.dir.display();
-    let line = format!("cluster {cluster}: {dir}/node-1.toml to node-{}.toml\n", args.nodes);
+    let line = if args.renew {
+        let names = renew(args).map_err(failed)?.join(", ");
+        let days = certificate_days();
+        format!("renewed for {days} days: {names}; restart what uses them, one after the other\n")
+    } else if let Some(node) = args.node {
+        let data = init_node(args, node, variable).map_err(failed)?;
+        format!("node {node}: {dir}/node-{node}.toml, journal in {}\n", data.display())
+    } else {
+        let cluster = init(args).map_err(failed)?;
+        format!("cluster {cluster}: {dir}/node-1.toml to node-{}.toml\n", args.nodes)
+    };
     say(line.as_bytes())
 }
 

@@ -53,7 +53,7 @@ pub async fn serve(config: &ServerConfig) -> Exit {
     }
 }
 
-fn node_config(config: &ServerConfig) -> Config {
+pub(crate) fn node_config(config: &ServerConfig) -> Config {
     Config {
         node: NodeId::new(config.node),
         cluster: Some(config.cluster.clone()),
@@ -61,7 +61,6 @@ fn node_config(config: &ServerConfig) -> Config {
         peer_listen: config.peer_listen,
         client_listen: config.client_listen,
         data: config.data.clone(),
-        create_data: config.create_data,
         segment_bytes: config.segment_bytes,
         tls: tls_files(&config.tls),
         timing: Timing {
@@ -159,8 +158,8 @@ impl Exit {
             StartError::Config(_) | StartError::Tls(_) | StartError::Identity { .. } => {
                 Self::config(error)
             }
-            StartError::Folder { .. } => Self::cannot_make(error),
-            StartError::Journal(_)
+            StartError::NoJournal { .. }
+            | StartError::Journal(_)
             | StartError::FirstWrite(_)
             | StartError::ForeignRecord { .. }
             | StartError::PeerPort(_)

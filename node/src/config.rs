@@ -23,11 +23,8 @@ pub struct Config {
     pub peer_listen: SocketAddr,
     /// Where to listen to clients; port 0 takes a free one.
     pub client_listen: SocketAddr,
-    /// The folder of the journal.
+    /// The folder of the journal, which [`Node::create`](crate::Node::create) makes.
     pub data: PathBuf,
-    /// Whether a missing journal is made. A node that has voted before must not go on without
-    /// its journal, so an operator sets this to false after the first start.
-    pub create_data: bool,
     /// How large the files of the journal are: a multiple of 4096 from [`SEGMENT_BYTES_MIN`] to
     /// 2 GiB. Two of them are set aside at the start.
     pub segment_bytes: u64,
@@ -149,7 +146,6 @@ impl Config {
             peer_listen,
             client_listen: SocketAddr::new(peer_listen.ip(), 0),
             data: folder.join("data").join(&name),
-            create_data: true,
             segment_bytes: SEGMENT_BYTES,
             tls: TlsFiles::in_folder(folder, &name),
             timing: Timing::default(),

@@ -19,8 +19,10 @@ use synod_transport_quic::ClusterId;
 use tokio::sync::mpsc;
 
 use crate::config::Config;
+use crate::create::journal_identity;
 use crate::hard_state::Life;
 use crate::node::NodeError;
+use crate::progress::Progress;
 use crate::slot_index::SlotIndex;
 use crate::start::StartError;
 
@@ -60,9 +62,8 @@ pub(crate) fn recover<M: StateMachine>(
     cluster: ClusterId,
     machine: M,
 ) -> Result<Recovered<M>, StartError> {
-    let identity = format!("synod/{cluster}/node/{}", config.node.number());
-    let mut options = Options::new(identity.as_bytes());
-    options.create = if config.create_data { Create::IfMissing } else { Create::Never };
+    let mut options = Options::new(journal_identity(config, cluster).as_bytes());
+    options.create = Create::Never;
     options.segment_bytes = config.segment_bytes;
     let mut reading = Reading {
         recovering: Recovering::new(machine),
@@ -70,7 +71,11 @@ pub(crate) fn recover<M: StateMachine>(
         incarnation: 0,
         foreign: None,
     };
-    let opened = Journal::open(RealDisk, &config.data, &options, |record| reading.take(record));
+    let mut progress = Progress::begin(config.node.number());
+    let opened = Journal::open(RealDisk, &config.data, &options, |record| {
+        progress.note();
+        reading.take(record);
+    });
     let (mut journal, found) = opened?;
     let foreign = |reason| StartError::ForeignRecord { path: config.data.clone(), reason };
     if let Some(reason) = reading.foreign {
@@ -92,7 +97,7 @@ pub(crate) fn recover<M: StateMachine>(
         records = found.next_lsn.get() - found.first_lsn.get(),
         applied = reading.recovering.applied().number(),
         cut_bytes = found.cut_bytes,
-        created = found.created,
+        folder = %found.folder,
         "recovered from the journal"
     );
     let Reading { recovering, slots, .. } = reading;

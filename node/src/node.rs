@@ -11,8 +11,10 @@ use synod_journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
+use crate::create::{CreateError, check, create};
 use crate::start::{StartError, start};
 use synod_smr::StateMachine;
+use synod_transport_quic::Credentials;
 
 /// A replica of a state machine, with its journal and its network.
 ///
@@ -57,7 +59,31 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Recovers the replica from its journal and starts it; returns when both ports are open.
+    /// Checks all of a configuration that can be checked without touching ports and the journal,
+    /// and returns its credentials.
+    ///
+    /// # Errors
+    ///
+    /// What a start would refuse: settings, certificates, a key that is not the certificate's.
+    pub fn check(config: &Config) -> Result<Credentials, CreateError> {
+        check(config)
+    }
+
+    /// Makes the journal of a node that has never run, with the directories that lead to it.
+    ///
+    /// It is a step of its own, taken once in the life of a node. A node whose journal was lost
+    /// must not have another one: it would have forgotten what it voted for, and the cluster could
+    /// lose what it has acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not made: above all, where there is a journal already.
+    pub fn create(config: &Config) -> Result<(), CreateError> {
+        create(config)
+    }
+
+    /// Recovers the replica from its journal and starts it; returns when both ports are open. The
+    /// journal was made by [`Node::create`].
     ///
     /// `machine` is the state machine before any command.
     ///

@@ -1,14 +1,12 @@
-//! The start of a node: check, recover, make the incarnation durable, open the ports, run.
+//! The start of a node: check, hold the ports, recover, make the incarnation durable, run.
 //!
 //! The order is the claim: nothing leaves this node before the journal says, durably, that it has
 //! begun another life. What can fail fails here, with a reason for the operator, before the loop
 //! begins.
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -16,8 +14,8 @@ use std::thread;
 use synod_paxos::{Brand, Configuration, NodeId};
 use synod_smr::{Effects, StateMachine};
 use synod_transport_quic::{
-    BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
-    PeerConfig, PeerEndpoint, PeerId, Role, TlsError, limits,
+    BindError, ClientNames, ClientPort, ClientPortConfig, Credentials, Incarnation, PeerConfig,
+    PeerEndpoint, PeerId, TlsError, limits,
 };
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
@@ -25,11 +23,13 @@ use tracing::Instrument as _;
 use crate::chance::Chance;
 use crate::clock::LoopTime;
 use crate::config::{Config, ConfigError};
+use crate::create::{WrongCertificate, check_identity};
 use crate::driver::Driver;
 use crate::journal::{self, Recovered};
 use crate::log_reader::LogReader;
 use crate::metrics::{Metrics, Reporter};
 use crate::node::{Node, NodeError, Order};
+use crate::ports::Ports;
 use crate::timers::Timers;
 use crate::watch::Watch;
 
@@ -44,24 +44,18 @@ pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The certificate belongs to somebody else.
-    #[error("the certificate is that of {found}, and the configuration says {wanted}")]
-    Identity {
-        /// Who the certificate names.
-        found: String,
-        /// Who the configuration names.
-        wanted: String,
-    },
-    /// The folder of the journal cannot be made.
-    #[error("cannot make the data folder {}: {source}", path.display())]
-    Folder {
+    #[error(transparent)]
+    Identity(#[from] WrongCertificate),
+    /// There is no journal. It was lost, or never made.
+    #[error("this node has no journal in {}: a node that has voted must not go on without it; \
+             if it never ran, make one with Node::create or `synod-kv init --node`", path.display())]
+    NoJournal {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
     },
     /// The journal cannot be opened.
     #[error("the data folder cannot be used: {0}")]
-    Journal(#[from] synod_journal::OpenError),
+    Journal(#[source] synod_journal::OpenError),
     /// The journal was opened, and failed with the first write.
     #[error("the data folder cannot be written: {0}")]
     FirstWrite(String),
@@ -98,13 +92,14 @@ where
     let credentials =
         Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?;
     let cluster = check_identity(&config, &credentials)?;
-    make_parents(&config)?;
+    let ports = Ports::hold(&config)?;
     let recovered = journal::recover(&config, cluster, machine)?;
     let incarnation = recovered.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
     let (started, start) = sync_channel(1);
-    let run = move || run_thread(&config, credentials, recovered, order_events, &started, ended);
+    let run =
+        move || run_thread(&config, credentials, ports, recovered, order_events, &started, ended);
     let thread = thread::Builder::new().name("synod-node".to_owned()).spawn(run);
     let thread = thread.map_err(|source| StartError::System { what: "a thread", source })?;
     let began: Result<(SocketAddr, SocketAddr), StartError> = start.recv().unwrap_or_else(|_| {
@@ -133,6 +128,7 @@ where
 fn run_thread<M: StateMachine>(
     config: &Config,
     credentials: Credentials,
+    ports: Ports,
     recovered: Recovered<M>,
     orders: mpsc::Receiver<Order>,
     started: &SyncSender<Result<(SocketAddr, SocketAddr), StartError>>,
@@ -143,7 +139,7 @@ fn run_thread<M: StateMachine>(
         Err(error) => return tell(started, Err(error)),
     };
     let outcome = runtime.block_on(async {
-        let driver = assemble(config, credentials, recovered, orders)?;
+        let driver = assemble(config, credentials, ports, recovered, orders)?;
         tell(started, Ok((driver.peers.local_addr(), driver.clients.local_addr())));
         let span = tracing::info_span!("node", id = config.node.number());
         Ok(driver.run().instrument(span).await)
@@ -160,30 +156,37 @@ fn tell<T>(started: &SyncSender<T>, news: T) {
     let _ = started.try_send(news);
 }
 
-/// Opens the ports and puts everything together.
+/// Serves on the ports and puts everything together.
 fn assemble<M: StateMachine>(
     config: &Config,
     credentials: Credentials,
+    ports: Ports,
     recovered: Recovered<M>,
     orders: mpsc::Receiver<Order>,
 ) -> Result<Driver<M>, StartError> {
     let incarnation = Incarnation(recovered.incarnation);
     let others = config.members.iter().filter(|(node, _)| **node != config.node);
-    let (peers, peer_events) = PeerEndpoint::bind(PeerConfig {
-        listen: config.peer_listen,
-        credentials: credentials.clone(),
-        peers: others.map(|(node, at)| (PeerId(node.number()), *at)).collect(),
-        incarnation,
-        suspicion: config.timing.suspicion,
-    })
+    let (peers, peer_events) = PeerEndpoint::bind_on(
+        ports.peers,
+        PeerConfig {
+            listen: config.peer_listen,
+            credentials: credentials.clone(),
+            peers: others.map(|(node, at)| (PeerId(node.number()), *at)).collect(),
+            incarnation,
+            suspicion: config.timing.suspicion,
+        },
+    )
     .map_err(StartError::PeerPort)?;
-    let (clients, client_events) = ClientPort::bind(ClientPortConfig {
-        listen: config.client_listen,
-        credentials,
-        incarnation,
-        admitted: ClientNames::AnyCertified,
-        connections_max: limits::CLIENT_CONNECTIONS_MAX,
-    })
+    let (clients, client_events) = ClientPort::bind_on(
+        ports.clients,
+        ClientPortConfig {
+            listen: config.client_listen,
+            credentials,
+            incarnation,
+            admitted: ClientNames::AnyCertified,
+            connections_max: limits::CLIENT_CONNECTIONS_MAX,
+        },
+    )
     .map_err(StartError::ClientPort)?;
     let brand = Brand { node: config.node, incarnation: recovered.incarnation };
     let mut effects = Effects::new(brand);
@@ -235,26 +238,6 @@ fn settings(config: &Config, brand: Brand) -> Result<synod_smr::Config, ConfigEr
 fn voters(config: &Config) -> Configuration {
     let members: Vec<NodeId> = config.members.keys().copied().collect();
     Configuration::majority(members).expect("the members were counted, and a map names each once")
-}
-
-/// Checks that the certificate is this node's, and returns the cluster that it names.
-fn check_identity(config: &Config, credentials: &Credentials) -> Result<ClusterId, StartError> {
-    let identity = credentials.identity();
-    let found = identity.cluster.to_string();
-    let cluster = config.cluster.as_ref().unwrap_or(&found);
-    let (mine, node) = (PeerId(config.node.number()), config.node.number());
-    if identity.role == Role::Node(mine) && *cluster == found {
-        return Ok(identity.cluster);
-    }
-    let wanted = format!("synod://{cluster}/node/{node}");
-    Err(StartError::Identity { found: identity.to_string(), wanted })
-}
-
-/// Makes the folders above the journal's, which makes its own.
-fn make_parents(config: &Config) -> Result<(), StartError> {
-    let Some(parent) = config.data.parent().filter(|_| config.create_data) else { return Ok(()) };
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
-    made.map_err(|source| StartError::Folder { path: parent.to_owned(), source })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {

@@ -13,6 +13,7 @@ use certificates::Folder;
 #[test]
 fn a_counter_survives_the_crash_of_all_its_nodes() {
     let folder = Folder::new("counter");
+    folder.make_journals();
     assert_eq!(counter::count(&folder.0, &[1, 2, 3]).unwrap(), 6);
     // The nodes of the first run were dropped without handing over; their journals remember.
     assert_eq!(counter::count(&folder.0, &[10]).unwrap(), 16);

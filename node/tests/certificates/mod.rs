@@ -1,6 +1,8 @@
 //! A folder of certificates for a test, as `synod-kv init` makes it, gone when the test ends.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, SanType,
 };
+use synod_node::{Config, Node, NodeId};
 
 /// A folder with certificates, as `synod-kv init` makes it.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -27,6 +30,20 @@ impl Folder {
         }
         folder.issue(&authority, "client", "client/client");
         folder
+    }
+
+    /// The configuration of a node of three, with ports that the test does not care for.
+    pub(crate) fn config(&self, node: u16) -> Config {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let members = [1, 2, 3].map(|id| (NodeId::new(id), anywhere)).into();
+        Config::in_folder(&self.0, NodeId::new(node), members)
+    }
+
+    /// Makes the journals, as `synod-kv init` does.
+    pub(crate) fn make_journals(&self) {
+        for node in 1..=3 {
+            Node::create(&self.config(node)).unwrap();
+        }
     }
 
     fn issue(&self, authority: &CertifiedIssuer<'static, KeyPair>, file: &str, role: &str) {

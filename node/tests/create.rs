@@ -1,0 +1,98 @@
+//! A journal is made once, by a step of its own, and a node without one does not start.
+
+#![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+mod certificates;
+
+use std::fs;
+use std::net::UdpSocket;
+
+use bytes::Bytes;
+use certificates::Folder;
+use synod_node::{CreateError, Invalid, Node, StartError, StateMachine};
+
+/// A state machine without a state.
+struct Nothing;
+
+impl StateMachine for Nothing {
+    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+    fn apply(&mut self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+    fn query(&self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+    fn digest(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn a_node_without_a_journal_does_not_start() {
+    let folder = Folder::new("no-journal");
+    let config = folder.config(1);
+    let no_journal = |config| {
+        let error = Node::start(config, Nothing).unwrap_err();
+        assert!(matches!(error, StartError::NoJournal { .. }), "{error}");
+        error.to_string()
+    };
+    let text = no_journal(config.clone());
+    assert!(text.contains("a node that has voted must not go on without it"), "{text}");
+    assert!(text.contains("Node::create"), "{text}");
+    assert!(!config.data.exists(), "a start makes no folder");
+    fs::create_dir_all(&config.data).unwrap();
+    no_journal(config.clone());
+    Node::create(&config).unwrap();
+    drop(Node::start(config.clone(), Nothing).unwrap());
+    // The folder of a node that has run is lost.
+    fs::remove_dir_all(&config.data).unwrap();
+    no_journal(config.clone());
+    fs::create_dir(&config.data).unwrap();
+    no_journal(config);
+}
+
+#[test]
+fn a_journal_is_not_made_in_place_of_another() {
+    let folder = Folder::new("made-once");
+    let config = folder.config(1);
+    Node::create(&config).unwrap();
+    let identity = fs::read(config.data.join("IDENTITY")).unwrap();
+    let error = Node::create(&config).unwrap_err();
+    assert!(matches!(&error, CreateError::Exists(path) if *path == config.data), "{error}");
+    assert_eq!(fs::read(config.data.join("IDENTITY")).unwrap(), identity);
+    let mut foreign = folder.config(2);
+    foreign.data = folder.0.clone();
+    let error = Node::create(&foreign).unwrap_err();
+    assert!(matches!(error, CreateError::Journal(_)), "{error}");
+}
+
+#[test]
+fn a_journal_is_made_for_the_owner_of_the_certificate_alone() {
+    let folder = Folder::new("owner");
+    let mut config = folder.config(1);
+    config.tls = folder.config(2).tls;
+    let error = Node::create(&config).unwrap_err();
+    assert!(matches!(error, CreateError::Identity(_)), "{error}");
+    assert!(!config.data.exists());
+}
+
+#[test]
+fn a_port_in_use_is_noticed_before_the_folder_is_touched() {
+    let folder = Folder::new("busy-port");
+    let config = folder.config(1);
+    Node::create(&config).unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for peers in [true, false] {
+        let mut busy = config.clone();
+        let port = if peers { &mut busy.peer_listen } else { &mut busy.client_listen };
+        *port = taken.local_addr().unwrap();
+        let error = Node::start(busy, Nothing).unwrap_err();
+        let port =
+            matches!(error, StartError::PeerPort(_)) || matches!(error, StartError::ClientPort(_));
+        assert!(port, "{error}");
+    }
+    let node = Node::start(config, Nothing).unwrap();
+    assert_eq!(node.incarnation(), 1, "a start that failed on its port counts for nothing");
+}
