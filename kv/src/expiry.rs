@@ -63,7 +63,7 @@ impl Expiry {
         }
     }
 
-    /// Says it in the log, now and once a day, for as long as it is polled.
+    /// Says it in the log, at once and then once a day, for as long as it is polled.
     pub(crate) async fn watch(&self) {
         self.watch_with(SystemTime::now, log).await;
     }

@@ -56,7 +56,7 @@ pub async fn serve(config: &ServerConfig) -> Exit {
     }
 }
 
-/// Says, from now on, when the certificate of this node is about to end.
+/// Says, as long as this process runs, when the certificate of the node is about to end.
 fn watch_certificate(config: &ServerConfig) {
     match Expiry::read(&config.tls) {
         Ok(expiry) => drop(tokio::spawn(async move { expiry.watch().await })),
@@ -155,7 +155,7 @@ impl Stops {
 }
 
 /// Makes a panic in any thread the end of the process, after its message. The message waits for a
-/// reader of the log no longer than other last lines do.
+/// reader of the log as briefly as other last lines do.
 fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
