@@ -19,7 +19,7 @@ pub struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a folder with a development CA, certificates and configurations.
+    /// Make a cluster's authority, certificates, configurations and journals, or a node's part.
     Init(InitArgs),
     /// Run one node of the cluster until SIGTERM.
     Serve(ServeArgs),
@@ -48,7 +48,8 @@ pub enum Command {
 /// Flags of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The folder to make; one that exists must be empty.
+    /// The folder of the cluster, to be made; one that exists must be empty. With --node or --renew
+    /// it is there, and has the authority in its folder ca.
     #[arg(long)]
     pub dir: PathBuf,
     /// How many nodes the cluster has.
@@ -57,6 +58,21 @@ pub struct InitArgs {
     /// Node i listens to peers on this port plus i, and to clients 100 above that.
     #[arg(long, default_value_t = 7000, value_parser = clap::value_parser!(u16).range(1..=65000))]
     pub base_port: u16,
+    /// Where a node runs; this host unless it is said.
+    #[arg(long, value_name = "ID=IP")]
+    pub host: Vec<String>,
+    /// Make no journals: each host makes its own, with --node.
+    #[arg(long, conflicts_with_all = ["node", "renew"])]
+    pub without_journals: bool,
+    /// Make one node's journal, and its certificate and configuration if they are not there.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub node: Option<u16>,
+    /// Where to make the journal of --node, if not where its configuration says.
+    #[arg(long, requires = "node", conflicts_with = "renew")]
+    pub data: Option<PathBuf>,
+    /// Renew the certificates in the folder, or that of --node, for a year; keys stay.
+    #[arg(long)]
+    pub renew: bool,
 }
 
 /// Flags of `serve`.
@@ -86,6 +102,23 @@ pub struct ServeArgs {
     /// Check the configuration, and exit.
     #[arg(long)]
     pub check_config: bool,
+}
+
+impl ServeArgs {
+    /// Asks for what a file says, without any flag.
+    #[must_use]
+    pub fn of(config: PathBuf) -> Self {
+        Self {
+            config,
+            data: None,
+            peer_listen: None,
+            client_listen: None,
+            peer: Vec::new(),
+            set: Vec::new(),
+            print_config: false,
+            check_config: false,
+        }
+    }
 }
 
 /// How to reach the cluster.

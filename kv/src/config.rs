@@ -21,10 +21,7 @@ use crate::cli::{LogFormat, ServeArgs, TargetArgs};
 use keys::{CLIENT, SERVER};
 use layers::Layers;
 pub use problem::{ConfigError, Origin};
-use values::{
-    address, addresses, cluster, create_data, milliseconds, node_id, readable, segment_bytes,
-    timing,
-};
+use values::{address, addresses, cluster, milliseconds, node_id, readable, segment_bytes, timing};
 
 /// What `synod-kv serve` needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +32,6 @@ pub struct ServerConfig {
     pub node: u16,
     /// The folder of the journal.
     pub data: PathBuf,
-    /// Whether a missing journal is made.
-    pub create_data: bool,
     /// How large the files of the journal are.
     pub segment_bytes: u64,
     /// Where this node listens to its peers.
@@ -150,7 +145,6 @@ impl ServerConfig {
             cluster: cluster(layers)?,
             node,
             data: layers.text("data")?.into(),
-            create_data: create_data(layers)?,
             segment_bytes: segment_bytes(layers)?,
             peer_listen,
             client_listen,

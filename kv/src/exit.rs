@@ -1,10 +1,10 @@
 //! How the program ends: an exit code that is part of the interface, and one line that says why.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::client::KvError;
+use crate::log;
 
 /// The end of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,12 +75,12 @@ impl Exit {
         Self::with(78, reason)
     }
 
-    /// Prints the reason as one line on stderr and returns the code.
+    /// Prints the reason as one line on stderr, behind the log, and returns the code.
     #[must_use]
     pub fn report(self) -> ExitCode {
-        if let Some(reason) = &self.reason {
-            // A closed stderr leaves the code, which says the same.
-            let _ = writeln!(io::stderr(), "synod-kv: {reason}");
+        match &self.reason {
+            Some(reason) => log::say_last(&format!("synod-kv: {reason}")),
+            None => log::settle(),
         }
         ExitCode::from(self.code)
     }

@@ -1,25 +1,32 @@
-//! Makes the folder of a development cluster: an authority, certificates, configurations.
+//! Makes what a cluster needs before it runs: an authority, certificates, configurations, journals.
 //!
 //! Each cluster has an authority and a UUID of its own, so that no two clusters can meet by
-//! mistake. Whoever can read the authority's key can join the cluster: for more than development,
-//! keep it elsewhere. The folder is made whole or not at all, and one that holds anything is not
-//! touched.
+//! mistake. Whoever can read the authority's key can join the cluster. The claims kept true: a
+//! folder is made whole or not at all, and one that holds anything is not touched; no file is
+//! overwritten but a certificate that is renewed; and each node's journal is made here once,
+//! because a start makes none.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+mod authority;
+mod files;
+mod texts;
+
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
-};
+use rcgen::KeyPair;
+use synod_node::{CreateError, Node};
+use synod_transport_quic::{Credentials, TlsError};
 use thiserror::Error;
 
-use crate::cli::InitArgs;
+use crate::cli::{InitArgs, ServeArgs};
+use crate::config::{ConfigError, ServerConfig};
+use crate::serve::node_config;
+use authority::{Authority, LEAF_DAYS, failed};
+use files::{make_folder, replace, sync_folder, write_new};
+use texts::Addresses;
 
-/// Why the folder was not made.
+/// Why something was not made.
 #[derive(Debug, Error)]
 pub enum InitError {
     /// The caller named a folder that holds something.
@@ -29,6 +36,22 @@ pub enum InitError {
     /// The caller's ports do not fit.
     #[error("--base-port {0} leaves no room for the ports of all nodes; 65000 is the highest")]
     Ports(u16),
+    /// The caller's address of a node is none.
+    #[error("--host {0}: wanted <node id>=<ip>, such as 2=10.0.0.2, once for each of the --nodes")]
+    Host(String),
+    /// The caller asked for a node that is none of the cluster's.
+    #[error("--node {0} is more than --nodes; say how many nodes the cluster has")]
+    NoSuchNode(u16),
+    /// There is no authority that could sign.
+    #[error("cannot read {}: {source}; make the authority once, with `synod-kv init --dir`, and \
+             copy its folder ca, or the node's certificate and key, to where they are needed",
+            path.display())]
+    NoAuthority {
+        /// The file that is missing.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The environment refused a file.
     #[error("cannot make {}: {source}", path.display())]
     File {
@@ -48,23 +71,106 @@ pub enum InitError {
         /// What the library said.
         source: rcgen::Error,
     },
+    /// A certificate or key that is there cannot be used.
+    #[error("{}: {source}", path.display())]
+    Credentials {
+        /// The certificate.
+        path: PathBuf,
+        /// Why not.
+        source: TlsError,
+    },
+    /// A certificate that is there is of another cluster.
+    #[error("{} is of {found}, and the authority in ca is of cluster {wanted}", path.display())]
+    OtherCluster {
+        /// The certificate.
+        path: PathBuf,
+        /// Whom it names.
+        found: String,
+        /// The cluster of the authority.
+        wanted: String,
+    },
+    /// A configuration that is there cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A node's journal was not made.
+    #[error(transparent)]
+    Journal(#[from] CreateError),
 }
 
-/// Makes the folder and returns the UUID of the cluster.
+/// Makes the folder of a cluster, with the journals of all nodes unless they are to be made
+/// elsewhere; returns the UUID of the cluster.
 ///
 /// # Errors
 ///
 /// Why it was not made; nothing is left behind then.
 pub fn init(args: &InitArgs) -> Result<String, InitError> {
-    let highest = args.base_port.checked_add(CLIENT_PORT_STEP + args.nodes);
-    highest.ok_or(InitError::Ports(args.base_port))?;
+    let addresses = Addresses::of(args)?;
     enter_folder(&args.dir)?;
-    let made = Cluster::random().and_then(|cluster| cluster.fill(args));
+    let made = fill(args, &addresses);
     if made.is_err() {
         // The folder was made above or was empty, so everything in it is ours to take away.
         fs::remove_dir_all(&args.dir).ok();
     }
     made
+}
+
+/// Makes what one node still lacks in a folder that has an authority: key, certificate and
+/// configuration where they are missing, and the journal, which must be; returns where that is.
+///
+/// # Errors
+///
+/// Why it was not made. What was made before stays, and the next attempt goes on from there.
+pub fn init_node(
+    args: &InitArgs,
+    node: u16,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<PathBuf, InitError> {
+    let (dir, file) = (&args.dir, format!("node-{node}"));
+    let config = dir.join(format!("{file}.toml"));
+    let lacks = |name: &str| !dir.join(name).exists();
+    if lacks(&format!("{file}.pem")) || lacks(&format!("{file}.toml")) {
+        let authority = Authority::read(dir)?;
+        let addresses = Addresses::of(args)?;
+        let text = addresses.server_toml(&authority.cluster, node);
+        let text = text.ok_or(InitError::NoSuchNode(node))?;
+        if lacks(&format!("{file}.pem")) {
+            issue(&authority, dir, &file, &format!("node/{node}"))?;
+        }
+        if lacks(&format!("{file}.toml")) {
+            write_new(&config, 0o644, &text)?;
+        }
+        sync_folder(dir)?;
+    }
+    make_journal(config, args.data.clone(), variable)
+}
+
+/// Renews the certificates of nodes and clients in the folder, or that of one node; the keys stay.
+/// Returns the names of the certificates.
+///
+/// # Errors
+///
+/// Why one was not renewed. Those before it were.
+pub fn renew(args: &InitArgs) -> Result<Vec<String>, InitError> {
+    let authority = Authority::read(&args.dir)?;
+    let io = |source| InitError::File { path: args.dir.clone(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&args.dir).map_err(io)? {
+        let name = entry.map_err(io)?.file_name().to_string_lossy().into_owned();
+        let of_node = args.node.is_none_or(|node| name == format!("node-{node}.pem"));
+        names.extend(name.strip_suffix(".pem").filter(|_| of_node).map(str::to_owned));
+    }
+    names.sort_unstable();
+    for name in &names {
+        renew_one(&authority, &args.dir, name)?;
+    }
+    sync_folder(&args.dir)?;
+    Ok(names)
+}
+
+/// Returns for how many days a certificate is good from the day on which it is made.
+#[must_use]
+pub fn certificate_days() -> u64 {
+    LEAF_DAYS
 }
 
 /// Makes the folder, or takes one that is empty.
@@ -74,150 +180,69 @@ fn enter_folder(path: &Path) -> Result<(), InitError> {
     if is_empty { Ok(()) } else { Err(error) }
 }
 
-struct Cluster {
-    uuid: String,
-    authority: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Cluster {
-    fn random() -> Result<Self, InitError> {
-        let uuid = random_uuid().map_err(InitError::Random)?;
-        let name = format!("Synod development CA {uuid}");
-        let authority = make_authority(&name).map_err(|source| InitError::Certificate {
-            name: "the authority".to_owned(),
-            source,
-        })?;
-        Ok(Self { uuid, authority })
+fn fill(args: &InitArgs, addresses: &Addresses) -> Result<String, InitError> {
+    let dir = &args.dir;
+    let authority = Authority::make(dir)?;
+    let cluster = authority.cluster.clone();
+    for node in 1..=args.nodes {
+        issue(&authority, dir, &format!("node-{node}"), &format!("node/{node}"))?;
+        let text = addresses.server_toml(&cluster, node).ok_or(InitError::NoSuchNode(node))?;
+        write_new(&dir.join(format!("node-{node}.toml")), 0o644, &text)?;
     }
-
-    fn fill(self, args: &InitArgs) -> Result<String, InitError> {
-        let dir = &args.dir;
-        make_folder(&dir.join("ca"))?;
-        write_new(&dir.join("ca/ca.pem"), 0o644, &self.authority.pem())?;
-        write_new(&dir.join("ca/ca.key"), 0o600, &self.authority.key().serialize_pem())?;
+    issue(&authority, dir, "client", "client/client")?;
+    write_new(&dir.join("client.toml"), 0o644, &addresses.client_toml(&cluster))?;
+    sync_folder(dir)?;
+    if !args.without_journals {
         for node in 1..=args.nodes {
-            self.issue(dir, &format!("node-{node}"), &format!("node/{node}"))?;
-            let text = self.server_toml(args, node);
-            write_new(&dir.join(format!("node-{node}.toml")), 0o644, &text)?;
+            // The environment is one node's; here all are made as their files say.
+            make_journal(dir.join(format!("node-{node}.toml")), None, |_| None)?;
         }
-        self.issue(dir, "client", "client/client")?;
-        write_new(&dir.join("client.toml"), 0o644, &self.client_toml(args))?;
-        Ok(self.uuid)
     }
-
-    fn issue(&self, dir: &Path, file: &str, role: &str) -> Result<(), InitError> {
-        let failed = |source| InitError::Certificate { name: role.to_owned(), source };
-        let key = KeyPair::generate().map_err(failed)?;
-        let certificate = self.certificate(role, &key).map_err(failed)?;
-        write_new(&dir.join(format!("{file}.pem")), 0o644, &certificate.pem())?;
-        write_new(&dir.join(format!("{file}.key")), 0o600, &key.serialize_pem())
-    }
-
-    fn certificate(&self, role: &str, key: &KeyPair) -> Result<Certificate, rcgen::Error> {
-        let mut params = CertificateParams::default();
-        let uri = format!("synod://{}/{role}", self.uuid);
-        params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
-        params.distinguished_name.push(DnType::CommonName, role);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        // A node dials and is dialled; a client only dials.
-        params.extended_key_usages = if role.starts_with("node/") {
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth]
-        } else {
-            vec![ExtendedKeyUsagePurpose::ClientAuth]
-        };
-        set_validity(&mut params, LEAF_DAYS);
-        params.signed_by(key, &self.authority)
-    }
-
-    fn server_toml(&self, args: &InitArgs, node: u16) -> String {
-        let (base, uuid) = (args.base_port, &self.uuid);
-        let (peer, client) = (base + node, base + CLIENT_PORT_STEP + node);
-        let peers = address_lines(args.nodes, base);
-        format!(
-            "# One node of the cluster. SYNOD_* variables and flags override these values;\n\
-             # `synod-kv serve --config <this file> --print-config` shows what holds.\n\
-             cluster = \"{uuid}\"\n\
-             node = {node}\n\
-             data = \"data/node-{node}\"\n\
-             peer_listen = \"127.0.0.1:{peer}\"\n\
-             client_listen = \"127.0.0.1:{client}\"\n\n\
-             [peers]\n{peers}\n\
-             [tls]\n\
-             authority = \"ca/ca.pem\"\n\
-             certificate = \"node-{node}.pem\"\n\
-             key = \"node-{node}.key\"\n"
-        )
-    }
-
-    fn client_toml(&self, args: &InitArgs) -> String {
-        let nodes = address_lines(args.nodes, args.base_port + CLIENT_PORT_STEP);
-        format!(
-            "# How to reach the cluster. SYNOD_* variables and flags override these values.\n\
-             cluster = \"{}\"\n\
-             timeout_ms = 5000\n\n\
-             [nodes]\n{nodes}\n\
-             [tls]\n\
-             authority = \"ca/ca.pem\"\n\
-             certificate = \"client.pem\"\n\
-             key = \"client.key\"\n",
-            self.uuid
-        )
-    }
+    Ok(cluster)
 }
 
-fn make_authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    set_validity(&mut params, AUTHORITY_DAYS);
-    CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+fn make_journal(
+    config: PathBuf,
+    data: Option<PathBuf>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<PathBuf, InitError> {
+    let args = ServeArgs { data, ..ServeArgs::of(config) };
+    let config = node_config(&ServerConfig::read(&args, variable)?.config);
+    Node::create(&config)?;
+    Ok(config.data)
 }
 
-fn set_validity(params: &mut CertificateParams, days: u64) {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    // Clocks of one cluster may differ: a certificate made here must be valid there at once.
-    params.not_before = epoch + since_epoch.saturating_sub(DAY);
-    params.not_after = epoch + since_epoch + DAY * u32::try_from(days).unwrap_or(u32::MAX);
-}
-
-fn address_lines(nodes: u16, base: u16) -> String {
-    (1..=nodes).map(|node| format!("{node} = \"127.0.0.1:{}\"\n", base + node)).collect()
-}
-
-/// Makes a UUID of version 4 (RFC 9562) from the system's random bytes.
-fn random_uuid() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
-}
-
-fn make_folder(path: &Path) -> Result<(), InitError> {
-    DirBuilder::new().mode(0o700).create(path).map_err(|source| {
-        let path = path.to_owned();
-        if source.kind() == io::ErrorKind::AlreadyExists {
-            return InitError::Exists(path);
-        }
-        InitError::File { path, source }
-    })
-}
-
-fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), InitError> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
+/// Makes a key, unless it is there, and the certificate for it.
+fn issue(authority: &Authority, dir: &Path, file: &str, role: &str) -> Result<(), InitError> {
+    let path = dir.join(format!("{file}.key"));
+    let key = if path.exists() {
+        read_key(&path, role)?
+    } else {
+        let key = KeyPair::generate().map_err(|source| failed(role, source))?;
+        write_new(&path, 0o600, &key.serialize_pem())?;
+        key
     };
-    write().map_err(|source| InitError::File { path: path.to_owned(), source })
+    let certificate = authority.certify(role, &key)?;
+    write_new(&dir.join(format!("{file}.pem")), 0o644, &certificate.pem())
 }
 
-/// How far above its port for peers a node listens to clients.
-const CLIENT_PORT_STEP: u16 = 100;
+fn renew_one(authority: &Authority, dir: &Path, file: &str) -> Result<(), InitError> {
+    let (path, key) = (dir.join(format!("{file}.pem")), dir.join(format!("{file}.key")));
+    // The old certificate says whose it is, and its key must be the right one and private.
+    let old = Credentials::load(&dir.join("ca/ca.pem"), &path, &key)
+        .map_err(|source| InitError::Credentials { path: path.clone(), source })?;
+    let identity = old.identity();
+    let (wanted, found) = (authority.cluster.clone(), identity.to_string());
+    if identity.cluster.to_string() != wanted {
+        return Err(InitError::OtherCluster { path, found, wanted });
+    }
+    let role = identity.role.to_string();
+    let certificate = authority.certify(&role, &read_key(&key, &role)?)?;
+    replace(&path, 0o644, &certificate.pem())
+}
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const AUTHORITY_DAYS: u64 = 3650;
-const LEAF_DAYS: u64 = 365;
+fn read_key(path: &Path, role: &str) -> Result<KeyPair, InitError> {
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|source| InitError::File { path: path.to_owned(), source })?;
+    KeyPair::from_pem(&text).map_err(|source| failed(role, source))
+}

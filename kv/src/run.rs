@@ -4,22 +4,24 @@
 //! worth saying goes to stderr. The server has a file of its own (`serve`).
 
 use std::io::{self, Write};
+use std::time::SystemTime;
 
-use synod_node::{Client, NodeId, Status};
+use synod_node::{Client, Node, NodeId, Status};
 use tokio::io::{BufReader, stdin, stdout};
 
 use crate::bench::{BenchError, Measurement, measure};
 use crate::bridge::{bridge, status_value};
 use crate::cli::{
-    BenchArgs, Cli, Command as Verb, InitArgs, LogFormat, RangeArgs, ServeArgs, StatusArgs,
-    TargetArgs,
+    BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs, TargetArgs,
 };
 use crate::client::{Answer, KvError, KvSession, client_config};
 use crate::command::{Blob, Command, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply};
-use crate::config::{ClientConfig, LogConfig, ServerConfig};
+use crate::config::{ClientConfig, ServerConfig};
 use crate::exit::Exit;
-use crate::init::{InitError, init};
-use crate::serve::serve;
+use crate::expiry::Expiry;
+use crate::init::{InitError, certificate_days, init, init_node, renew};
+use crate::log;
+use crate::serve::{node_config, serve};
 
 /// Runs the program.
 pub fn run(cli: Cli) -> Exit {
@@ -72,15 +74,30 @@ async fn dispatch(verb: Verb) -> Result<Exit, Exit> {
 }
 
 fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
-    let cluster = init(args).map_err(|error| match error {
-        InitError::Ports(_) => Exit::usage(error),
+    let failed = |error: InitError| match error {
+        InitError::Ports(_) | InitError::Host(_) | InitError::NoSuchNode(_) => Exit::usage(error),
+        InitError::Config(_) => Exit::config(error),
         InitError::Exists(_)
+        | InitError::NoAuthority { .. }
         | InitError::File { .. }
         | InitError::Random(_)
-        | InitError::Certificate { .. } => Exit::cannot_make(error),
-    })?;
+        | InitError::Certificate { .. }
+        | InitError::Credentials { .. }
+        | InitError::OtherCluster { .. }
+        | InitError::Journal(_) => Exit::cannot_make(error),
+    };
     let dir = args.dir.display();
-    let line = format!("cluster {cluster}: {dir}/node-1.toml to node-{}.toml\n", args.nodes);
+    let line = if args.renew {
+        let names = renew(args).map_err(failed)?.join(", ");
+        let days = certificate_days();
+        format!("renewed for {days} days: {names}; restart what uses them, one after the other\n")
+    } else if let Some(node) = args.node {
+        let data = init_node(args, node, variable).map_err(failed)?;
+        format!("node {node}: {dir}/node-{node}.toml, journal in {}\n", data.display())
+    } else {
+        let cluster = init(args).map_err(failed)?;
+        format!("cluster {cluster}: {dir}/node-1.toml to node-{}.toml\n", args.nodes)
+    };
     say(line.as_bytes())
 }
 
@@ -90,10 +107,24 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
         return say(printed.page.as_bytes());
     }
     if args.check_config {
-        return say(b"the configuration is sound\n");
+        return check_config(&printed.config);
     }
-    log_to_stderr(&printed.config.log);
+    log::install(&printed.config.log).map_err(no_log)?;
     Ok(serve(&printed.config).await)
+}
+
+/// Checks what a start would check before it touches a port or the journal.
+fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
+    let credentials = Node::check(&node_config(config)).map_err(Exit::config)?;
+    let expiry = Expiry::of(&config.tls.certificate, &credentials);
+    match expiry.warning(SystemTime::now()) {
+        None => say(b"the configuration is sound\n"),
+        Some(warning) if warning.is_over => Err(Exit::config(warning.text)),
+        Some(warning) => {
+            let line = format!("the configuration is sound, but {}\n", warning.text);
+            say(line.as_bytes())
+        }
+    }
 }
 
 async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {
@@ -131,6 +162,10 @@ fn bench_line(m: &Measurement) -> String {
 
 async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
     let target = Target::open(&args.target)?;
+    let expiry = Expiry::read(&target.config.tls).map_err(Exit::config)?;
+    if let Some(warning) = expiry.warning(SystemTime::now()) {
+        log::say_last(&format!("synod-kv: {}", warning.text));
+    }
     let mut exit = Exit::done();
     let mut found = Vec::new();
     for node in target.config.nodes.keys() {
@@ -264,7 +299,7 @@ impl Target {
 
 fn read_client(args: &TargetArgs) -> Result<ClientConfig, Exit> {
     let config = ClientConfig::read(args, variable).map_err(Exit::config)?.config;
-    log_to_stderr(&config.log);
+    log::install(&config.log).map_err(no_log)?;
     Ok(config)
 }
 
@@ -278,14 +313,8 @@ fn say(bytes: &[u8]) -> Result<Exit, Exit> {
     said.map(|()| Exit::done()).map_err(|error| Exit::internal(format!("cannot print: {error}")))
 }
 
-fn log_to_stderr(log: &LogConfig) {
-    let filter = tracing_subscriber::EnvFilter::new(&log.filter);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // Only a second call in one process fails, and the first one holds.
-    let _ = match log.format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
+fn no_log(error: io::Error) -> Exit {
+    Exit::internal(format!("no thread for the log: {error}"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! `synod-kv serve`: one node of the service, from its configuration to its exit code.
 //!
-//! It installs what belongs to a process and not to a library: the log, the signals, and the rule
-//! that a panic anywhere ends the process, so that no half of a node goes on. SIGTERM and SIGINT
-//! hand over and end in order, within ten seconds; a second one ends at once.
+//! It installs what belongs to a process and not to a library: the signals, the watch over the
+//! certificate, and the rule that a panic anywhere ends the process, so that no half of a node goes
+//! on. SIGTERM and SIGINT hand over and end in order, within ten seconds; another one, a second or
+//! more after the first, ends at once.
 
 use std::io::{self, Write as _};
 use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use synod_node::{Config, Node, NodeError, NodeId, StartError, Timing};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,6 +16,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::client::tls_files;
 use crate::config::ServerConfig;
 use crate::exit::Exit;
+use crate::expiry::Expiry;
+use crate::log;
 use crate::machine::Machine;
 
 /// Runs a node until it is told to end, and returns how it went.
@@ -29,25 +34,38 @@ pub async fn serve(config: &ServerConfig) -> Exit {
     if let Err(error) = say_ready(config, &node) {
         tracing::warn!(%error, "nobody reads what this process prints");
     }
-    let mut told = 0;
+    watch_certificate(config);
+    let mut stops = Stops::default();
     loop {
         tokio::select! {
             ended = node.ended() => return match ended {
                 Ok(()) => Exit::done(),
                 Err(error) => Exit::node(&error),
             },
-            () = signals.stop() => {
-                told += 1;
-                if told > 1 {
+            () = signals.stop() => match stops.note(Instant::now()) {
+                Stop::Drain => {
+                    tracing::info!("asked to end");
+                    node.drain();
+                }
+                Stop::Repeated => {}
+                Stop::AtOnce => {
                     return Exit::internal("stopped by a second signal, without handing over");
                 }
-                node.drain();
             }
         }
     }
 }
 
-fn node_config(config: &ServerConfig) -> Config {
+/// Says, as long as this process runs, when the certificate of the node is about to end.
+fn watch_certificate(config: &ServerConfig) {
+    match Expiry::read(&config.tls) {
+        Ok(expiry) => drop(tokio::spawn(async move { expiry.watch().await })),
+        // The node has read them a moment ago.
+        Err(error) => tracing::warn!(%error, "the certificate cannot be read any more"),
+    }
+}
+
+pub(crate) fn node_config(config: &ServerConfig) -> Config {
     Config {
         node: NodeId::new(config.node),
         cluster: Some(config.cluster.clone()),
@@ -55,7 +73,6 @@ fn node_config(config: &ServerConfig) -> Config {
         peer_listen: config.peer_listen,
         client_listen: config.client_listen,
         data: config.data.clone(),
-        create_data: config.create_data,
         segment_bytes: config.segment_bytes,
         tls: tls_files(&config.tls),
         timing: Timing {
@@ -105,11 +122,44 @@ impl Signals {
     }
 }
 
-/// Makes a panic in any thread the end of the process, after its message.
+/// What a signal to stop asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Hand over, and end in order.
+    Drain,
+    /// Nothing new.
+    Repeated,
+    /// End without handing over.
+    AtOnce,
+}
+
+/// The signals to stop that came so far.
+#[derive(Debug, Default)]
+struct Stops {
+    first: Option<Instant>,
+}
+
+impl Stops {
+    /// Takes note of a signal. Some programs send theirs twice at once, to a process and to its
+    /// group, and mean one.
+    fn note(&mut self, present: Instant) -> Stop {
+        let Some(first) = self.first else {
+            self.first = Some(present);
+            return Stop::Drain;
+        };
+        if present.saturating_duration_since(first) < SAME_SIGNAL {
+            return Stop::Repeated;
+        }
+        Stop::AtOnce
+    }
+}
+
+/// Makes a panic in any thread the end of the process, after its message. The message waits for a
+/// reader of the log as briefly as other last lines do.
 fn abort_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = thread::current();
+        log::say_last(&format!("thread '{}' {panic}", thread.name().unwrap_or("<unnamed>")));
         process::abort();
     }));
 }
@@ -120,10 +170,8 @@ impl Exit {
             StartError::Config(_) | StartError::Tls(_) | StartError::Identity { .. } => {
                 Self::config(error)
             }
-            StartError::Folder { .. } => Self::cannot_make(error),
-            StartError::Journal(_)
-            | StartError::FirstWrite(_)
-            | StartError::ForeignRecord { .. }
+            StartError::NoJournal { .. }
+            | StartError::Recovery(_)
             | StartError::PeerPort(_)
             | StartError::ClientPort(_) => Self::unusable(error),
             StartError::System { .. } | _ => Self::internal(error),
@@ -141,3 +189,20 @@ impl Exit {
 }
 
 const SIGXFSZ: i32 = 25;
+
+/// A signal that follows the first one within this time is the same one.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_is_sent_twice_is_one() {
+        let begin = Instant::now();
+        let mut stops = Stops::default();
+        let mut at = |ms| stops.note(begin + Duration::from_millis(ms));
+        assert_eq!([at(0), at(0), at(999)], [Stop::Drain, Stop::Repeated, Stop::Repeated]);
+        assert_eq!(at(1000), Stop::AtOnce);
+    }
+}

@@ -29,7 +29,13 @@ impl Scratch {
     }
 
     fn init_args(&self, nodes: u16) -> InitArgs {
-        InitArgs { dir: self.0.join("c"), nodes, base_port: 7000 }
+        let dir = self.0.join("c");
+        let nodes = nodes.to_string();
+        let start = ["synod-kv", "init", "--dir", dir.to_str().unwrap(), "--nodes", &nodes];
+        let Command::Init(args) = Cli::try_parse_from(start).unwrap().command else {
+            panic!("not parsed as init")
+        };
+        args
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -75,9 +81,9 @@ fn a_wrong_file_is_named_by_line_key_and_remedy() {
         ("node = 1\n", "node = 1\nnodee = 1\n"),
         &[],
         &[],
-        "node-1.toml:5: unknown key `nodee`; known keys are cluster, node, data, create_data, \
-         segment_bytes, peer_listen, client_listen, peers.*, tls.authority, tls.certificate, \
-         tls.key, timing.heartbeat_ms, timing.suspicion_ms, timing.stagger_ms, log.filter, \
+        "node-1.toml:5: unknown key `nodee`; known keys are cluster, node, data, segment_bytes, \
+         peer_listen, client_listen, peers.*, tls.authority, tls.certificate, tls.key, \
+         timing.heartbeat_ms, timing.suspicion_ms, timing.stagger_ms, log.filter, \
          log.format",
     );
     check(

@@ -45,12 +45,18 @@ pub struct WrongCertificate {
     pub wanted: String,
 }
 
-/// Makes the journal of a node; see [`Node::create`](crate::Node::create).
-pub(crate) fn create(config: &Config) -> Result<(), CreateError> {
+/// Checks a configuration; see [`Node::check`](crate::Node::check).
+pub(crate) fn check(config: &Config) -> Result<Credentials, CreateError> {
     config.check()?;
     let credentials =
         Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?;
-    let cluster = check_identity(config, &credentials)?;
+    check_identity(config, &credentials)?;
+    Ok(credentials)
+}
+
+/// Makes the journal of a node; see [`Node::create`](crate::Node::create).
+pub(crate) fn create(config: &Config) -> Result<(), CreateError> {
+    let cluster = check(config)?.identity().cluster;
     let mut options = Options::new(journal_identity(config, cluster).as_bytes());
     options.create = Create::New;
     // Each start writes the last segment anew, in the size that the configuration has by then.

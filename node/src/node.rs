@@ -11,9 +11,10 @@ use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
-use crate::create::{CreateError, create};
+use crate::create::{CreateError, check, create};
 use crate::start::{StartError, start};
 use synod_host::smr::StateMachine;
+use synod_transport_quic::Credentials;
 
 /// A replica of a state machine, with its journal and its network.
 ///
@@ -58,6 +59,16 @@ pub enum NodeError {
 }
 
 impl Node {
+    /// Checks all of a configuration that can be checked without touching ports and the journal,
+    /// and returns its credentials.
+    ///
+    /// # Errors
+    ///
+    /// What a start would refuse: settings, certificates, a key that is not the certificate's.
+    pub fn check(config: &Config) -> Result<Credentials, CreateError> {
+        check(config)
+    }
+
     /// Makes the journal of a node that has never run, with the directories that lead to it.
     ///
     /// It is a step of its own, taken once in the life of a node. A node whose journal was lost

@@ -81,7 +81,7 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "mutants",
-        takes: "[--list] [--quick] [--only ID]",
+        takes: "[--list] [--quick] [--only ID,ID]",
         about: "seed each known bug in a scratch copy, and see which level catches it",
         run: mutants::run,
     },

@@ -40,10 +40,16 @@ pub enum Cause {
 pub enum Kind {
     /// Phase 1a.
     Prepare(Ballot),
-    /// Phase 1b: how many votes and how many chosen decrees it reports.
+    /// Phase 1b: which slots it is about, and how many votes and chosen decrees it reports.
     Promise {
         /// The ballot.
         ballot: Ballot,
+        /// The first slot that was asked for.
+        first: Slot,
+        /// Where it goes on, if it was cut.
+        cut: Option<Slot>,
+        /// The end of the slots that it reports, or of those that it calls chosen.
+        told: Slot,
         /// The votes reported.
         votes: usize,
         /// The chosen decrees reported.
@@ -175,10 +181,18 @@ impl Kind {
     fn of_bound<V>(bound: &Bound<V>) -> Self {
         match bound {
             Bound::Prepare { ballot, .. } => Self::Prepare(*ballot),
-            Bound::Promise { ballot, reports, .. } => {
+            Bound::Promise { ballot, first, end, chosen, reports } => {
                 let is_vote = |report: &Report<V>| matches!(report, Report::Voted(_));
                 let votes = reports.iter().filter(|(_, report)| is_vote(report)).count();
-                Self::Promise { ballot: *ballot, votes, chosen: reports.len() - votes }
+                let told = reports.iter().map(|(slot, _)| slot.next()).max();
+                Self::Promise {
+                    ballot: *ballot,
+                    first: *first,
+                    cut: *end,
+                    told: told.map_or(*chosen, |told| told.max(*chosen)),
+                    votes,
+                    chosen: reports.len() - votes,
+                }
             }
             Bound::Accepted { ballot, first, end } => Self::Accepted(*ballot, *first, *end),
         }

@@ -321,7 +321,8 @@ fn a_leader_does_not_announce_over_a_slot_where_another_decree_won() {
     );
 }
 
-/// A node that copies need not promise, so ballot 1.1 lives on, and what it announces is true. But whoever voted for value 1 in 1.1 would take it for what was announced.
+/// A node that copies need not promise, so ballot 1.1 lives on, and what it announces is true. But
+/// whoever voted for value 1 in 1.1 would take it for what was announced.
 #[test]
 fn an_elect_does_not_propose_in_a_slot_that_it_announced() {
     let (mut conformance, nodes, low) = led();

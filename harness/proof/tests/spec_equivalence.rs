@@ -306,7 +306,7 @@ impl Walk {
             let announced = state.announced.iter().filter(|m| m.0 == b);
             announced.map(|m| m.1).max().unwrap_or(1)
         };
-        for b in self.relation.owner.keys().copied().collect::<Vec<_>>() {
+        for b in self.relation.owner.clone().into_keys() {
             let announced = last_of(&self.state, b);
             for (s, d) in (1..=LAST).flat_map(|s| (0..=2).map(move |d| (s, d))) {
                 let action = Action::Phase2a(b, s, d);

@@ -143,7 +143,8 @@ impl Cast {
             return Err(SetupError::TooManyNodes { nodes: plan.nodes, most: NODES_MAX });
         }
         let gaps = self.every_gap();
-        let commands = [self.system.init.as_ref(), Some(&self.system.serve)];
+        let System { init, create, serve, .. } = &self.system;
+        let commands = [init.as_ref(), create.as_ref(), Some(serve)];
         for words in commands.into_iter().flatten().chain([&self.system.bridge]) {
             let program = gaps.fill(words)?.program;
             if !is_executable(&program) {
@@ -166,7 +167,7 @@ impl Cast {
             Network::start(plan.seed, &routes(&nodes, &ports)).map_err(io("start the relays"))?;
         let config = folder.file("config");
         self.init(plan, folder, &config).await?;
-        let specs = self.specs(&nodes, folder, &config, &ports, &network)?;
+        let specs = self.specs(&nodes, folder, &config, &ports, &network).await?;
         let cluster = Cluster::new(self.guard.clone(), self.limits, specs);
         for node in &nodes {
             cluster.start(*node)?;
@@ -186,9 +187,14 @@ impl Cast {
         };
         let home = folder.inner("init").map_err(io)?;
         let gaps = self.gaps(config).with("nodes", plan.nodes.to_string());
-        let launch = gaps.fill(words)?;
-        let command = self.command(&launch, Limits::default());
-        let process = Process::start(command, &home).map_err(io)?;
+        self.run(&gaps.fill(words)?, &home).await
+    }
+
+    /// Runs a command that prepares something to its end; its logs go to `home`.
+    async fn run(&self, launch: &Launch, home: &Path) -> Result<(), SetupError> {
+        let io = |source| SetupError::Io { what: "prepare the system", source };
+        let command = self.command(launch, Limits::default());
+        let process = Process::start(command, home).map_err(io)?;
         let ended = tokio::time::timeout(INIT_LIMIT, process.ended()).await;
         if ended.is_ok_and(|status| status.success()) {
             return Ok(());
@@ -198,7 +204,8 @@ impl Cast {
         Err(SetupError::Failed { what: launch.program.display().to_string(), how, tail })
     }
 
-    fn specs(
+    /// Works out the commands of the nodes, and lets the system make what a node starts from.
+    async fn specs(
         &self,
         nodes: &[NodeId],
         folder: &RunFolder,
@@ -222,6 +229,10 @@ impl Cast {
             for other in nodes.iter().filter(|other| *other != id) {
                 let relay = network.address(*id, *other).expect("each pair has a relay");
                 gaps = gaps.node(*other, relay);
+            }
+            if let Some(words) = &self.system.create {
+                let logs = folder.inner(&format!("init/{id}")).map_err(io)?;
+                self.run(&gaps.fill(words)?, &logs).await?;
             }
             specs.push(NodeSpec { id: *id, launch: gaps.fill(&self.system.serve)?, folder: home });
         }

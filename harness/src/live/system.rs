@@ -1,10 +1,10 @@
-//! What the harness knows of a system under test: three command lines with gaps in them.
+//! What the harness knows of a system under test: a few command lines with gaps in them.
 //!
 //! A description is data, so that another system needs a file and no code. `init` prepares a
-//! directory, `serve` runs one node, `bridge` runs the process that speaks line-JSON for all
-//! clients. Each command is a list of words; `{...}` in a word is replaced, and a list inside the
-//! list is repeated for every peer or node. A description that names an unknown gap is refused
-//! when a command is made from it.
+//! directory, `create` the data of a node that never ran, `serve` runs one node, `bridge` runs the
+//! process that speaks line-JSON for all clients. Each command is a list of words; `{...}` in a
+//! word is replaced, and a list inside the list is repeated for every peer or node. A description
+//! that names an unknown gap is refused when a command is made from it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -38,6 +38,10 @@ pub struct System {
     /// Prepares `{dir}`: configuration, certificates. Runs once, before all nodes.
     #[serde(default)]
     pub init: Option<Vec<Word>>,
+    /// Prepares one node's `{data}`. Runs once for each node, before its first start and never
+    /// again: a node that lost its data is not given new ones.
+    #[serde(default)]
+    pub create: Option<Vec<Word>>,
     /// Runs one node until it is told to end.
     pub serve: Vec<Word>,
     /// Runs the clients' bridge until its input ends.
@@ -122,7 +126,8 @@ impl System {
         bridge.push(Word::PerNode { per_node: repeated("--node {peer}={address}") });
         Self {
             name: SYNOD_KV.to_owned(),
-            init: Some(words("{binary} init --dir {dir} --nodes {nodes}")),
+            init: Some(words("{binary} init --dir {dir} --nodes {nodes} --without-journals")),
+            create: Some(words("{binary} init --dir {dir} --node {node} --data {data}")),
             serve,
             bridge,
         }
@@ -248,6 +253,11 @@ mod tests {
             "/bin/synod-kv serve --config /run/config/node-1.toml --data /run/data \
              --peer-listen 127.0.0.1:17001 --client-listen 127.0.0.1:17002 \
              --peer 2=127.0.0.1:4002 --peer 3=127.0.0.1:4003"
+        );
+        let create = gaps().fill(&system.create.expect("it needs one"));
+        assert_eq!(
+            line(&create.expect("all gaps are filled")),
+            "/bin/synod-kv init --dir /run/config --node 1 --data /run/data"
         );
         let bridge = gaps().fill(&system.bridge).expect("all gaps are filled");
         assert_eq!(

@@ -179,7 +179,8 @@ impl Rig {
         self.complete_written();
     }
 
-    fn complete_written(&mut self) {
+    /// Syncs what was written, and hands the completions over.
+    pub(crate) fn complete_written(&mut self) {
         self.journal.sync().unwrap();
         let committed: Vec<_> = self.journal.completions().collect();
         self.journal.end_batch().unwrap();

@@ -28,7 +28,6 @@ pub(super) const SERVER: &[Setting] = &[
     CLUSTER,
     setting("node", Kind::Number, None, "node = 1"),
     setting("data", Kind::Path, None, "data = \"node-1\""),
-    setting("create_data", Kind::Text, Some("if-missing"), "create_data = \"never\""),
     setting("segment_bytes", Kind::Number, Some("67108864"), "segment_bytes = 67108864"),
     setting("peer_listen", Kind::Text, None, "peer_listen = \"127.0.0.1:7001\""),
     setting("client_listen", Kind::Text, None, "client_listen = \"127.0.0.1:7101\""),

@@ -14,14 +14,6 @@ use synod_node::config::{HEARTBEATS_PER_SUSPICION_MIN, MEMBERS_MAX, SEGMENT_BYTE
 use super::layers::Layers;
 use super::problem::ConfigError;
 
-pub(super) fn create_data(layers: &Layers) -> Result<bool, ConfigError> {
-    match layers.text("create_data")? {
-        "if-missing" => Ok(true),
-        "never" => Ok(false),
-        _ => Err(layers.wrong("create_data", "wanted if-missing or never")),
-    }
-}
-
 pub(super) fn segment_bytes(layers: &Layers) -> Result<u64, ConfigError> {
     let wanted =
         format!("wanted a multiple of 4096 from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}");

@@ -113,7 +113,6 @@ fn a_folder_that_is_no_journal_or_anothers_is_refused() {
     fs::write(foreign.join("holiday.jpg"), b"sun").unwrap();
     check(&serve(&cluster, 1, &["--data", &text(&foreign)]), 74, &["holiday.jpg", "no journal"]);
     assert_eq!(fs::read(foreign.join("holiday.jpg")).unwrap(), b"sun");
-    drop(cluster.start(1));
     let data = cluster.file("data/node-1");
     check(&serve(&cluster, 2, &["--data", &data]), 74, &["belongs to", "/node/1", "/node/2"]);
     let file = cluster.file("client.pem");
@@ -136,13 +135,41 @@ fn a_folder_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn a_lost_folder_is_not_replaced_by_an_empty_one_when_told_so() {
+fn a_lost_folder_is_not_replaced_by_an_empty_one() {
     let cluster = Cluster::new(3);
-    let never = ["--set", "create_data=never"];
-    check(&serve(&cluster, 1, &never), 74, &["holds no journal"]);
     let mut server = cluster.start(1);
     server.terminate();
     assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.stderr());
-    let mut server = cluster.spawn(1, &never);
-    server.wait_until_ready();
+    let data = cluster.path("data/node-1");
+    let refused = ["has no journal", "must not go on without it", "synod-kv init --node"];
+    fs::remove_dir_all(&data).unwrap();
+    check(&serve(&cluster, 1, &[]), 74, &refused);
+    assert!(!data.exists(), "a start makes no folder");
+    fs::create_dir(&data).unwrap();
+    check(&serve(&cluster, 1, &[]), 74, &refused);
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 0);
+}
+
+#[test]
+fn a_port_in_use_costs_no_incarnation() {
+    let cluster = Cluster::new(3);
+    let taken = UdpSocket::bind(cluster.clients[&1]).unwrap();
+    check(&serve(&cluster, 1, &[]), 74, &["client_listen", "in use"]);
+    let taken_too = UdpSocket::bind(cluster.peers[&1]).unwrap();
+    check(&serve(&cluster, 1, &[]), 74, &["peer_listen", "in use"]);
+    drop((taken, taken_too));
+    let mut server = cluster.spawn(1, &[]);
+    assert!(server.wait_until_ready().contains(" incarnation=1 "));
+}
+
+#[test]
+fn a_key_of_another_certificate_is_found_without_a_start() {
+    let cluster = Cluster::new(3);
+    let key = format!("tls.key={}", cluster.file("node-2.key"));
+    let wrong = ["--check-config", "--set", &key];
+    check(&serve(&cluster, 1, &wrong), 78, &["the private key does not fit the certificate"]);
+    let config = cluster.file("node-2.toml");
+    let set = ["--set", "node=1", "--check-config"];
+    let other = program().args(["serve", "--config", &config]).args(set).output().unwrap();
+    check(&other, 78, &["/node/2", "the configuration says", "/node/1"]);
 }

@@ -29,12 +29,15 @@ use catalogue::{Level, level_of};
 
 /// Reads the flags, and runs the mutants that are asked for.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
-    let (mut list, mut quick, mut only) = (false, false, None);
+    let (mut list, mut quick, mut only) = (false, false, Vec::new());
     while let Some(argument) = arguments.next()? {
         match argument {
             Arg::Long("list") => list = true,
             Arg::Long("quick") => quick = true,
-            Arg::Long("only") => only = Some(arguments.value()?.to_string_lossy().into_owned()),
+            Arg::Long("only") => {
+                let ids = arguments.value()?.to_string_lossy().into_owned();
+                only.extend(ids.split(',').map(str::to_owned));
+            }
             // The other half of `try_command`: this program, run again inside the scratch copy.
             Arg::Long(attempt::FLAG) => return attempt::run(arguments),
             other @ (Arg::Short(_) | Arg::Long(_) | Arg::Value(_)) => {
@@ -43,19 +46,20 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         }
     }
     let mut mutants = read_catalogue()?;
-    mutants.retain(|mutant| only.as_ref().is_none_or(|id| mutant.id == *id));
+    if let Some(id) = only.iter().find(|id| !mutants.iter().any(|mutant| mutant.id == **id)) {
+        let what = format!("no mutant `{id}`; `cargo xtask mutants --list` names all");
+        return Err(Failure::Usage(what));
+    }
+    mutants.retain(|mutant| only.is_empty() || only.contains(&mutant.id));
     mutants.retain(|mutant| mutant.quick || !quick);
     if list {
         mutants.iter().for_each(|mutant| println!("{mutant}"));
         return Ok(());
     }
-    match (mutants.is_empty(), only) {
-        (true, Some(id)) => {
-            Err(Failure::Usage(format!("no mutant `{id}`; `cargo xtask mutants --list` names all")))
-        }
-        (true, None) => Err(Failure::Found("mutants: the catalogue has none of these".into())),
-        (false, _) => hunt(&mutants),
+    if mutants.is_empty() {
+        return Err(Failure::Found("mutants: the catalogue has none of these".into()));
     }
+    hunt(&mutants)
 }
 
 /// Finds entries whose patch the sources have moved away from, and patches without an entry.

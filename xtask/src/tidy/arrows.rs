@@ -74,15 +74,22 @@ const FLOORS: &[Floor] = &[
         because: "the transport knows no Paxos",
     },
     Floor {
+        name: "synod-host",
+        ours: &["synod-clock", "synod-journal", "synod-paxos", "synod-smr"],
+        others: Some(&["bytes", "thiserror", "tracing"]),
+        because: "the host does no IO: no runtime, no socket, no thread",
+    },
+    Floor {
         name: "synod-node",
-        ours: &["synod-clock", "synod-journal", "synod-paxos", "synod-smr", "synod-transport-quic"],
+        ours: &["synod-clock", "synod-host", "synod-transport-quic"],
         others: None,
-        because: "arrows go down",
+        because: "what decides for a replica is the host's, where the simulator drives it",
     },
     Floor {
         name: "synod-kv",
         ours: &[
             "synod-clock",
+            "synod-host",
             "synod-journal",
             "synod-node",
             "synod-paxos",
@@ -103,6 +110,7 @@ const FLOORS: &[Floor] = &[
         ours: &[
             "synod-clock",
             "synod-harness",
+            "synod-host",
             "synod-journal",
             "synod-kv",
             "synod-node",

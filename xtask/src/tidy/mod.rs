@@ -8,6 +8,7 @@ mod links;
 mod manifests;
 mod names;
 mod rust;
+mod shell;
 mod source;
 mod specs;
 mod words;
@@ -49,6 +50,7 @@ fn check_tree(tree: &Tree) -> Vec<Finding> {
         findings.extend(workflows::check(file));
         if file.is_rust() {
             findings.extend(rust::check(file));
+            findings.extend(shell::check(file));
         }
     }
     findings.extend(rust::check_atomics(tree));

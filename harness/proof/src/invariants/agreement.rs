@@ -11,7 +11,7 @@ use crate::step::Step;
 /// The decree that the first node to know it knew, of every slot.
 #[derive(Default)]
 pub(super) struct Agreement {
-    decrees: Vec<(u64, NodeId)>,
+    decrees: Vec<Option<(u64, NodeId)>>,
     /// How far each node has been looked at, in its present life.
     seen: BTreeMap<NodeId, (u64, Slot)>,
 }
@@ -30,27 +30,39 @@ impl Invariant for Agreement {
         let first = seen.1;
         seen.1 = step.after.chosen;
         for number in first.number()..step.after.chosen.number() {
-            let decree = log.decree(Slot::new(number));
-            let decree = decree.ok_or_else(|| format!("slot {number} is chosen and empty"))?;
-            self.learn(number, mark(decree), step.node)?;
+            let slot = Slot::new(number);
+            match log.decree(slot) {
+                Some(decree) => self.learn(number, Some(mark(decree)), step.node)?,
+                // It was learned, applied and let go of in one step.
+                None if slot < log.base() => self.learn(number, None, step.node)?,
+                None => return Err(format!("slot {number} is chosen and empty")),
+            }
         }
         Ok(())
     }
 }
 
 impl Agreement {
-    fn learn(&mut self, slot: u64, decree: u64, node: NodeId) -> Result<(), String> {
+    /// Takes in that a node knows what is chosen in a slot, and what it is, if that can be seen.
+    fn learn(&mut self, slot: u64, decree: Option<u64>, node: NodeId) -> Result<(), String> {
         let place = usize::try_from(slot).unwrap_or(usize::MAX);
-        match self.decrees.get(place) {
-            Some((known, _)) if *known == decree => Ok(()),
-            Some((_, other)) => {
-                Err(format!("nodes {other} and {node} have different decrees in slot {slot}"))
-            }
-            None if place == self.decrees.len() => {
-                self.decrees.push((decree, node));
+        let count = self.decrees.len();
+        match self.decrees.get_mut(place) {
+            Some(Some((known, other))) => match decree {
+                Some(decree) if decree != *known => {
+                    Err(format!("nodes {other} and {node} have different decrees in slot {slot}"))
+                }
+                Some(_) | None => Ok(()),
+            },
+            Some(unseen) => {
+                *unseen = decree.map(|decree| (decree, node));
                 Ok(())
             }
-            None => Err(format!("node {node} chose slot {slot} before {}", self.decrees.len())),
+            None if place == count => {
+                self.decrees.push(decree.map(|decree| (decree, node)));
+                Ok(())
+            }
+            None => Err(format!("node {node} chose slot {slot} before {count}")),
         }
     }
 }
@@ -71,9 +83,9 @@ mod tests {
     fn another_decree_of_a_slot_is_refused_and_so_is_a_hole() {
         let (one, other) = (NodeId::new(1), NodeId::new(2));
         let mut agreement = Agreement::default();
-        assert!(agreement.learn(0, 7, one).is_ok());
-        assert!(agreement.learn(0, 7, other).is_ok());
-        assert!(agreement.learn(0, 8, other).is_err());
-        assert!(agreement.learn(2, 9, one).is_err());
+        assert!(agreement.learn(0, Some(7), one).is_ok());
+        assert!(agreement.learn(0, Some(7), other).is_ok());
+        assert!(agreement.learn(0, Some(8), other).is_err());
+        assert!(agreement.learn(2, Some(9), one).is_err());
     }
 }

@@ -2,20 +2,31 @@
 //!
 //! A leader that is not settled may not know of a write that was acknowledged before it was
 //! elected; the rule is protocol knowledge, so it is looked at from outside: the first question of
-//! a ballot leaves only when all that its quorum reported is chosen.
+//! a ballot leaves only when all that the elect was told is chosen. It was told by the promises
+//! that it took in before it led, and by no others that were sent: those of some other quorum may
+//! ask for less. What it promised itself no message shows, and is not asked for.
 
 use std::collections::BTreeMap;
 
-use synod_paxos::{Ballot, Bound, Message as Paxos, NodeId, Report, Slot, To};
+use synod_paxos::{Ballot, NodeId, Slot};
 use synod_smr::Message;
 
 use super::Invariant;
-use crate::step::Step;
+use crate::step::{Cause, Kind, Step};
 
-/// Up to where each ballot must have chosen before it may serve reads.
+/// What the elect of each ballot was told.
 #[derive(Default)]
 pub(super) struct SettledReads {
-    reported: BTreeMap<Ballot, BTreeMap<NodeId, Slot>>,
+    elects: BTreeMap<Ballot, Elect>,
+}
+
+/// The promises that an elect took in.
+#[derive(Default)]
+struct Elect {
+    /// Where the promise of each node goes on that was cut; none if it is complete.
+    rest: BTreeMap<NodeId, Option<Slot>>,
+    /// Up to where it must have chosen before it may serve reads.
+    told: Slot,
 }
 
 impl Invariant for SettledReads {
@@ -24,46 +35,74 @@ impl Invariant for SettledReads {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        for (to, message) in step.sent {
-            match message {
-                Message::Paxos(Paxos::Bound(Bound::Promise {
-                    ballot, chosen, reports, ..
-                })) => {
-                    let votes = reports.iter().map(|(slot, report)| match report {
-                        Report::Voted(_) | Report::Chosen(_) => slot.next(),
-                    });
-                    let end = votes.max().unwrap_or(*chosen).max(*chosen);
-                    if *to == To::Node(ballot.node()) {
-                        // A promise that is repeated later reports votes of this very ballot.
-                        let reported = self.reported.entry(*ballot).or_default();
-                        reported.entry(step.node).or_insert(end);
-                    }
-                }
-                Message::Confirm { ballot, .. } => self.serve(*ballot, step)?,
-                Message::Paxos(_)
-                | Message::Heartbeat(_)
-                | Message::Confirmed { .. }
-                | Message::Fetch { .. }
-                | Message::Decrees { .. }
-                | Message::Stranger(_) => {}
+        let prepares = step.before.ballot.filter(|_| step.before.leads.is_none());
+        if let Cause::Message(from, Kind::Promise { ballot, first, cut, told, .. }) = step.cause
+            && prepares == Some(ballot)
+        {
+            self.elects.entry(ballot).or_default().hear(from, first, cut, told);
+        }
+        for (_, message) in step.sent {
+            if let Message::Confirm { ballot, .. } = message {
+                self.serve(*ballot, step.node, step.after.chosen)?;
             }
         }
         Ok(())
     }
 }
 
+impl Elect {
+    /// Takes in a promise for the slots from `first` on, unless it repeats what was heard.
+    fn hear(&mut self, from: NodeId, first: Slot, cut: Option<Slot>, told: Slot) {
+        if self.rest.get(&from).is_some_and(|rest| *rest != Some(first)) {
+            return;
+        }
+        self.rest.insert(from, cut);
+        self.told = self.told.max(told);
+    }
+}
+
 impl SettledReads {
-    /// Every quorum of promises has one that tells of what was chosen. Which ones the leader heard
-    /// is not seen from outside, so the least of all that were sent is asked for.
-    fn serve(&self, ballot: Ballot, step: &Step<'_>) -> Result<(), String> {
-        let Some(reported) = self.reported.get(&ballot) else { return Ok(()) };
-        let least = reported.values().min().copied().unwrap_or_default();
-        if step.after.chosen < least {
+    fn serve(&self, ballot: Ballot, node: NodeId, chosen: Slot) -> Result<(), String> {
+        let told = self.elects.get(&ballot).map_or(Slot::FIRST, |elect| elect.told);
+        if chosen < told {
             return Err(format!(
-                "node {} asks for reads in {ballot} at {}, and was told of {least}",
-                step.node, step.after.chosen
+                "node {node} asks for reads in {ballot} at {chosen}, and was told of {told}"
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ELECT: NodeId = NodeId::new(1);
+    const BALLOT: Ballot = Ballot::new(3, ELECT);
+
+    fn served(promises: &[(u16, u64, Option<u64>, u64)], chosen: u64) -> bool {
+        let mut reads = SettledReads::default();
+        for (from, first, cut, told) in promises {
+            let elect = reads.elects.entry(BALLOT).or_default();
+            let (first, told) = (Slot::new(*first), Slot::new(*told));
+            elect.hear(NodeId::new(*from), first, cut.map(Slot::new), told);
+        }
+        reads.serve(BALLOT, ELECT, Slot::new(chosen)).is_ok()
+    }
+
+    /// Of five, nodes 2 and 3 made the quorum: that 2 alone asks for less does not help.
+    #[test]
+    fn the_promise_that_tells_most_counts() {
+        let heard = [(2, 0, None, 5), (3, 0, None, 9)];
+        assert!(!served(&heard, 5) && !served(&heard, 8));
+        assert!(served(&heard, 9));
+        assert!(served(&[], 0), "nobody but itself");
+    }
+
+    #[test]
+    fn a_promise_counts_in_all_of_its_parts_and_once() {
+        let heard = [(2, 0, Some(4), 4), (2, 0, None, 99), (2, 4, None, 7), (2, 4, None, 99)];
+        assert!(!served(&heard, 6));
+        assert!(served(&heard, 7), "what is repeated later is not taken in");
     }
 }

@@ -57,7 +57,7 @@ fn vote(record: &mut JournalRecord, at: (Slot, Ballot)) -> Option<&mut Decree<Co
         {
             Some(decree)
         }
-        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) => None,
+        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => None,
     }
 }
 
@@ -73,7 +73,7 @@ fn change_all(journals: &mut [NodeJournal], at: (Slot, Ballot), to: &Decree<Comm
 fn hint(journal: &NodeJournal) -> Slot {
     let hints = journal.records.iter().filter_map(|record| match record {
         JournalRecord::Replica(Record::Chosen(end)) => Some(*end),
-        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) => None,
+        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => None,
     });
     hints.max().unwrap_or(Slot::FIRST)
 }
@@ -134,7 +134,9 @@ fn promised(journals: &[NodeJournal], owner_votes: bool) -> Option<Ballot> {
             {
                 Some(*ballot)
             }
-            JournalRecord::Replica(_) | JournalRecord::Incarnation(_) => None,
+            JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => {
+                None
+            }
         })
     })
 }
@@ -177,7 +179,7 @@ fn hint_too_far(journals: &mut [NodeJournal]) -> Option<()> {
     let NodeJournal { records, .. } = journals.iter_mut().find(is_behind)?;
     let hint = records.iter_mut().rev().find_map(|record| match record {
         JournalRecord::Replica(Record::Chosen(end)) => Some(end),
-        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) => None,
+        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => None,
     })?;
     *hint = hint.plus(1_000);
     Some(())
@@ -208,7 +210,7 @@ fn copy_of_another(journals: &mut [NodeJournal]) -> Option<()> {
     let mut records = journals.iter_mut().flat_map(|journal| &mut journal.records);
     *records.find_map(|record| match record {
         JournalRecord::Replica(Record::Learned { decree, .. }) => Some(decree),
-        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) => None,
+        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => None,
     })? = value(OTHER);
     Some(())
 }
@@ -241,7 +243,7 @@ fn life_again(journals: &mut [NodeJournal]) -> Option<()> {
     let records = journals.iter_mut().flat_map(|journal| &mut journal.records);
     let mut lives = records.filter_map(|record| match record {
         JournalRecord::Incarnation(life) => Some(life),
-        JournalRecord::Replica(_) => None,
+        JournalRecord::Replica(_) | JournalRecord::Peer(..) => None,
     });
     *lives.find(|life| **life > 1)? = 1;
     Some(())

@@ -1,0 +1,60 @@
+//! What a life may say, and when: nothing before its own number is durable, nothing durable before
+//! the disk says so, and another life of a peer is another peer.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod rig;
+
+use rig::{
+    LARGE_SEGMENTS, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, open, small,
+};
+use synod_host::journal::SimDisk;
+use synod_host::{Event, Settings};
+use synod_paxos::{Bound, Message as Paxos};
+use synod_smr::Message;
+use synod_smr::message::Heartbeat;
+
+#[test]
+fn a_life_has_its_number_before_it_says_anything() {
+    let disk = SimDisk::new(1);
+    let first = open(&disk, LARGE_SEGMENTS, &Settings::default()).unwrap();
+    assert_eq!(first.incarnation, 1);
+    drop(first);
+    // Nothing survives but what was synced.
+    let after = disk.crash(|_| 0);
+    assert_eq!(open(&after, LARGE_SEGMENTS, &Settings::default()).unwrap().incarnation, 2);
+}
+
+fn tells_of_a_vote(rig: &Rig) -> bool {
+    rig.sent.iter().any(|(_, _, message)| {
+        matches!(message, Message::Paxos(Paxos::Bound(Bound::Accepted { .. })))
+    })
+}
+
+#[test]
+fn a_vote_is_told_of_when_the_disk_has_it_and_not_when_it_is_given_to_the_disk() {
+    let mut rig = Rig::start(&SimDisk::new(1), Settings::default());
+    rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
+    rig.flush();
+    assert_eq!(rig.commits.len(), 1, "the vote is on its way");
+    assert!(!tells_of_a_vote(&rig));
+    rig.write();
+    rig.flush();
+    assert!(!tells_of_a_vote(&rig), "it is written and not synced");
+    rig.settle();
+    assert!(!tells_of_a_vote(&rig), "the commit that was written waits for its completion");
+    rig.complete_written();
+    assert!(tells_of_a_vote(&rig));
+}
+
+#[test]
+fn a_leader_that_begins_another_life_leads_no_more() {
+    let mut rig = Rig::start(&SimDisk::new(1), Settings::default());
+    rig.take(Event::PeerUp { peer: NEW_LEADER, life: 1 });
+    let leads = Some(rig::NEW);
+    let heard = Heartbeat { leads, content: true, hears: vec![rig::ME], ..beat(PEERS_JOURNAL, 1) };
+    rig.hear(NEW_LEADER, &Message::Heartbeat(heard));
+    assert_eq!(rig.host.replica().status().follows, leads);
+    rig.take(Event::PeerUp { peer: NEW_LEADER, life: 2 });
+    assert_eq!(rig.host.replica().status().follows, None, "its word was that of an earlier life");
+}
