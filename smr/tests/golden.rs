@@ -59,6 +59,10 @@ fn messages() -> Vec<Message> {
         hears: vec![NodeId::new(1), NodeId::new(3)],
         priority: 1,
         checkpoint: Some(Checkpoint { slot: Slot::new(1024), digest: u64::MAX }),
+        tick: 500,
+        echoes: vec![498, 499],
+        sync_ticks: Some(3),
+        prepares: Some((BALLOT, 2)),
     };
     vec![
         Message::Paxos(Paxos::Bound(Bound::Prepare { ballot: BALLOT, first })),

@@ -44,6 +44,10 @@ struct Beat {
     hears: Vec<u16>,
     priority: u8,
     checkpoint: Option<(u64, u64)>,
+    tick: u32,
+    echoes: Vec<u32>,
+    sync_ticks: Option<u32>,
+    prepares: Option<(WireBallot, u32)>,
 }
 
 /// Encodes a message.
@@ -233,10 +237,17 @@ fn beat_out(beat: &Heartbeat) -> Beat {
         hears: beat.hears.iter().map(|node| node.number()).collect(),
         priority: beat.priority,
         checkpoint: beat.checkpoint.map(|held| (held.slot.number(), held.digest)),
+        tick: beat.tick,
+        echoes: beat.echoes.clone(),
+        sync_ticks: beat.sync_ticks,
+        prepares: beat.prepares.map(|(ballot, steps)| (ballot.into(), steps)),
     }
 }
 
 fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
+    if beat.echoes.len() != beat.hears.len() {
+        return Err(WireError::Bounds("number of echoes"));
+    }
     let checkpoint = match beat.checkpoint {
         Some((slot, digest)) => Some(Checkpoint { slot: slot_in(slot)?, digest }),
         None => None,
@@ -251,5 +262,9 @@ fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
         hears: beat.hears.into_iter().map(NodeId::new).collect(),
         priority: beat.priority,
         checkpoint,
+        tick: beat.tick,
+        echoes: beat.echoes,
+        sync_ticks: beat.sync_ticks,
+        prepares: beat.prepares.map(|(ballot, steps)| (ballot.into(), steps)),
     })
 }

@@ -18,5 +18,9 @@ pub(crate) fn beat(chosen: u64) -> Heartbeat {
         hears: vec![ME],
         priority: 0,
         checkpoint: None,
+        tick: 0,
+        echoes: Vec::new(),
+        sync_ticks: None,
+        prepares: None,
     }
 }

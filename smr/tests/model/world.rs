@@ -292,6 +292,10 @@ fn beat(peer: usize, place: usize, promised: Ballot) -> Input {
         hears: vec![id(place)],
         priority: 0,
         checkpoint: None,
+        tick: 0,
+        echoes: Vec::new(),
+        sync_ticks: None,
+        prepares: None,
     };
     Input::Message { from: id(peer), message: Message::Heartbeat(beat) }
 }

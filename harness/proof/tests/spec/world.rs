@@ -215,6 +215,10 @@ impl World {
             hears: Vec::new(),
             priority: 0,
             checkpoint: None,
+            tick: 0,
+            echoes: Vec::new(),
+            sync_ticks: None,
+            prepares: None,
         };
         self.send(node, To::Peers, Message::Heartbeat(beat));
     }
