@@ -189,6 +189,10 @@ mod tests {
             priority: 0,
             checkpoint: None,
             applied: synod_smr::message::Checkpoint { slot: synod_paxos::Slot::FIRST, digest: 0 },
+            tick: 0,
+            echoes: Vec::new(),
+            sync_ticks: None,
+            prepares: None,
         }
     }
 

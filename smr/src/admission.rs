@@ -150,7 +150,8 @@ impl<M: StateMachine> Replica<M> {
     pub(crate) fn fetch_missing(&mut self, effects: &mut Effects) {
         let chosen = self.paxos.chosen();
         let leader = self.leader_elsewhere();
-        let peers = self.election.beats().map(|(node, beat)| (node, beat.chosen));
+        let rtt = |node| self.election.rtt_ticks(node);
+        let peers = self.election.beats().map(|(node, beat)| (node, beat.chosen, rtt(node)));
         if let Some(peer) = self.catch_up.on_tick(chosen, leader, peers) {
             effects.send(To::Node(peer), Message::Fetch { first: chosen });
         }

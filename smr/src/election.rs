@@ -6,15 +6,32 @@
 //! content, so nobody's ballot rises; a leader without one says so, and every node that is
 //! connected to a quorum becomes electable, however stale its log (after Omni-Paxos, 2023).
 //!
-//! The claim kept true: where some node has two-way links with a quorum, a leader comes about.
+//! An elect keeps its ballot as long as its phase 1 gets on: while its own promise is on its way to
+//! its disk, and as long after each part of a promise as links and disks take for the next, as they
+//! were last seen (`pace.rs`). Heartbeats tell how it gets on, and others wait as long with a ballot
+//! of their own, which would end it. After a failed ballot more patience and more jitter follow.
+//!
+//! The claim kept true: where some node has two-way links with a quorum, a leader comes about,
+//! however slow links and disks are.
 
 use crate::config::Config;
 use crate::message::Heartbeat;
+use crate::pace::{RTT_TICKS_MAX, path_ticks};
 use std::collections::BTreeMap;
 use synod_paxos::{Ballot, NodeId, Slot, Tally};
 
-/// How many ticks a leader may wait for something without progress before it is discontent.
+/// How many ticks a leader may wait for something without progress before it is discontent, beside
+/// those that links and disks take.
 pub const STALL_TICKS: u32 = 15;
+
+/// How often failed ballots double the patience with the next, and its jitter.
+pub const BACKOFF_MAX: u32 = 5;
+
+/// The longest patience with a phase 1 that does not get on, in ticks: forty seconds at 40 ms.
+pub const PATIENCE_TICKS_MAX: u32 = 1_000;
+
+/// A sync that takes longer than this, in milliseconds, is a reason to let another node lead.
+pub const SLOW_SYNC_MS: u32 = 1_000;
 
 /// How a node sees its peers and its leader.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +49,37 @@ pub struct Election {
     since_raise: u32,
     stalled: u32,
     progress: Progress,
+    /// The ballot led at the last tick, and how phase 1 stood: a change of it is progress, too.
+    stood: (Option<Ballot>, Option<(Ballot, u32)>),
+    /// This node's count of ticks.
+    ticks: u32,
+    /// How this node's phase 1 gets on.
+    own: Phase1,
+    /// How many ballots failed since this node was last content.
+    failures: u32,
+}
+
+/// How somebody's phase 1 gets on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Phase1 {
+    /// The ballot and the number told last; none if there is no phase 1.
+    told: Option<(Ballot, u32)>,
+    /// Ticks since that changed; zero without a phase 1.
+    quiet: u32,
+}
+
+impl Phase1 {
+    fn on_tick(&mut self) {
+        if self.told.is_some() {
+            self.quiet = self.quiet.saturating_add(1);
+        }
+    }
+
+    fn look(&mut self, told: Option<(Ballot, u32)>) {
+        if self.told != told {
+            *self = Self { told, quiet: 0 };
+        }
+    }
 }
 
 /// What this node hears of one peer.
@@ -40,6 +88,12 @@ struct Link {
     /// Ticks since the last heartbeat.
     silent: u32,
     beat: Option<Heartbeat>,
+    /// The tick in `beat`, moved on by the ticks since then.
+    echo: u32,
+    /// The ticks to the peer and back, as seen last; a longer way is believed at once, and a
+    /// shorter one by and by.
+    rtt: u32,
+    phase1: Phase1,
 }
 
 /// What counts as progress: any change of it.
@@ -56,8 +110,14 @@ pub struct Progress {
 pub struct Situation {
     /// The ballot in which this node leads.
     pub leads: Option<Ballot>,
-    /// Whether it is in phase 1.
-    pub preparing: bool,
+    /// The ballot that it prepares, and how many parts of promises it has.
+    pub preparing: Option<(Ballot, u32)>,
+    /// The highest ballot that it promised.
+    pub promised: Ballot,
+    /// The highest ballot that it promised durably.
+    pub durable: Ballot,
+    /// How many ticks a sync of its disk takes.
+    pub sync_ticks: Option<u32>,
     /// The highest ballot that it heard of.
     pub seen: Ballot,
     /// Whether something waits for other nodes.
@@ -87,8 +147,9 @@ impl Election {
     pub fn new(config: Config) -> Self {
         let me = config.brand.node;
         let peers = config.voters.voters().iter().filter(|node| **node != me);
-        let silent = config.suspicion_ticks + 1;
-        let links = peers.map(|node| (*node, Link { silent, beat: None })).collect();
+        let silent = DEAF_TIMES * config.suspicion_ticks + 1;
+        let link = Link { silent, beat: None, echo: 0, rtt: 0, phase1: Phase1::default() };
+        let links = peers.map(|node| (*node, link.clone())).collect();
         Self {
             config,
             links,
@@ -99,49 +160,84 @@ impl Election {
             since_raise: 0,
             stalled: 0,
             progress: Progress::default(),
+            stood: (None, None),
+            ticks: 0,
+            own: Phase1::default(),
+            failures: 0,
         }
     }
 
-    /// Takes a heartbeat in.
+    /// Takes a heartbeat in. One that a later one of its life overtook is a sign of life alone.
     pub fn on_heartbeat(&mut self, from: NodeId, beat: Heartbeat) {
-        if let Some(link) = self.links.get_mut(&from) {
-            *link = Link { silent: 0, beat: Some(beat) };
+        let (me, now) = (self.me(), self.ticks);
+        let Some(link) = self.links.get_mut(&from) else { return };
+        link.silent = 0;
+        if link.beat.as_ref().is_some_and(|held| is_later(held, &beat)) {
+            return;
         }
+        let place = beat.hears.iter().position(|node| *node == me);
+        if let Some(echo) = place.and_then(|place| beat.echoes.get(place)) {
+            // The counts of two nodes tick at different moments, which is no way of its own.
+            let sample = now.wrapping_sub(*echo).saturating_sub(1);
+            if sample <= u32::MAX / 2 {
+                link.rtt = sample.max(link.rtt - link.rtt.div_ceil(RTT_DECAY));
+            }
+        }
+        link.phase1.look(beat.prepares);
+        link.echo = beat.tick;
+        link.beat = Some(beat);
     }
 
     /// Takes note that a link broke.
     pub fn on_link_down(&mut self, peer: NodeId) {
-        let silent = self.config.suspicion_ticks + 1;
+        let silent = DEAF_TIMES * self.config.suspicion_ticks + 1;
         if let Some(link) = self.links.get_mut(&peer) {
             link.silent = silent;
+            link.phase1 = Phase1::default();
         }
     }
 
     /// Takes note that this node promised another one's ballot: that one gets its chance first.
+    ///
+    /// From then on its heartbeats tell for how long.
     pub const fn on_promised(&mut self) {
         self.cooldown = self.config.suspicion_ticks;
         self.armed = false;
     }
 
+    /// Takes note that this node's own ballot ended with another one's promise.
+    pub const fn on_overtaken(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
     /// Counts a tick.
     pub fn on_tick(&mut self, situation: &Situation) {
+        self.ticks = self.ticks.wrapping_add(1);
         for link in self.links.values_mut() {
             link.silent = link.silent.saturating_add(1);
+            link.echo = link.echo.wrapping_add(1);
+            link.phase1.on_tick();
         }
+        self.own.on_tick();
         self.cooldown = self.cooldown.saturating_sub(1);
         self.since_raise = self.since_raise.saturating_add(1);
-        let waits = situation.pending && situation.progress == self.progress;
+        let stands = (situation.leads, situation.preparing);
+        let same = situation.progress == self.progress && stands == self.stood;
+        let waits = situation.pending && same;
         self.stalled = if waits { self.stalled.saturating_add(1) } else { 0 };
-        self.progress = situation.progress;
+        (self.progress, self.stood) = (situation.progress, stands);
     }
 
     /// Looks at the situation again, and says what it asks for.
     pub fn assess(&mut self, situation: &Situation) -> Wish {
-        if situation.leads.is_some() || !situation.preparing {
+        if situation.leads.is_some() || situation.preparing.is_none() {
             self.raising = None;
         }
+        self.own.look(situation.preparing);
         self.content = self.is_satisfied(situation);
-        if !self.content {
+        if self.content {
+            self.failures = 0;
+        } else {
             self.raising = None;
         }
         if let Some(mine) = situation.leads
@@ -157,7 +253,8 @@ impl Election {
         }
         self.armed = true;
         let delay = self.rank(situation) * self.config.stagger_ms;
-        Wish::Arm(delay, delay + self.config.stagger_ms / 2)
+        let jitter = (self.config.stagger_ms / 2) << self.failures.min(BACKOFF_MAX);
+        Wish::Arm(delay, delay + jitter)
     }
 
     /// Takes the campaign timer, and tells whether to campaign.
@@ -168,6 +265,9 @@ impl Election {
 
     /// Takes note that this node begins a ballot.
     pub const fn on_campaign(&mut self, situation: &Situation) {
+        if situation.preparing.is_some() {
+            self.failures = self.failures.saturating_add(1);
+        }
         self.raising = situation.leads;
         self.since_raise = 0;
         self.cooldown = self.config.suspicion_ticks;
@@ -234,18 +334,64 @@ impl Election {
         up.filter_map(|(node, link)| link.beat.as_ref().map(|beat| (*node, beat)))
     }
 
+    /// Returns this node's count of ticks.
+    #[must_use]
+    pub const fn ticks(&self) -> u32 {
+        self.ticks
+    }
+
+    /// Lists, for each of [`Self::hears`], what tells it how long the way there and back takes.
+    #[must_use]
+    pub fn echoes(&self) -> Vec<u32> {
+        let heard = self.links.values().filter(|link| self.is_heard(link));
+        heard.map(|link| link.echo).collect()
+    }
+
+    /// Returns how many ticks the way to `peer` and back takes, as seen last.
+    #[must_use]
+    pub fn rtt_ticks(&self, peer: NodeId) -> u32 {
+        self.links.get(&peer).map_or(0, |link| link.rtt)
+    }
+
+    /// Returns how many ticks something may need to `peer`, through its disk, and back.
+    #[must_use]
+    pub fn ticks_through(&self, peer: NodeId) -> u32 {
+        self.links.get(&peer).map_or(0, |link| {
+            path_ticks(link.rtt, link.beat.as_ref().and_then(|beat| beat.sync_ticks))
+        })
+    }
+
+    /// Returns how many ticks links and disks may take to have something chosen.
+    #[must_use]
+    pub fn commit_ticks(&self, situation: &Situation) -> u32 {
+        self.path_ticks(situation, |tally| self.config.voters.is_phase2_quorum(tally))
+    }
+
+    /// Tells whether a sync of this node's disk, of so many ticks, is slow, and some peer's last
+    /// one took at most half as long: then that peer had better lead.
+    #[must_use]
+    pub fn is_outpaced(&self, sync_ticks: Option<u32>) -> bool {
+        let slow = SLOW_SYNC_MS / self.config.heartbeat_ms;
+        sync_ticks.is_some_and(|mine| {
+            let theirs = |beat: &Heartbeat| beat.sync_ticks.is_some_and(|ticks| ticks <= mine / 2);
+            mine > slow && self.beats().any(|(_, beat)| theirs(beat))
+        })
+    }
+
     const fn me(&self) -> NodeId {
         self.config.brand.node
     }
 
-    const fn is_heard(&self, link: &Link) -> bool {
-        link.silent <= self.config.suspicion_ticks
+    /// Tells whether a link speaks: what takes longer on its way is late by more, too.
+    fn is_heard(&self, link: &Link) -> bool {
+        let suspicion = self.config.suspicion_ticks;
+        link.silent <= suspicion + link.rtt.min((DEAF_TIMES - 1) * suspicion)
     }
 
     fn is_satisfied(&self, situation: &Situation) -> bool {
         let Some(ballot) = self.follows(situation) else { return false };
         if ballot.node() == self.me() {
-            return situation.fit && self.stalled < STALL_TICKS && self.is_connected();
+            return situation.fit && !self.is_stalled(situation) && self.is_connected();
         }
         self.beats()
             .any(|(node, beat)| node == ballot.node() && beat.leads == Some(ballot) && beat.content)
@@ -264,8 +410,56 @@ impl Election {
         !self.content
             && situation.fit
             && self.cooldown == 0
+            && !self.is_alive(situation)
+            && !self.yields(situation)
             && self.config.voters.contains(self.me())
             && self.config.voters.is_phase1_quorum(&discontent)
+    }
+
+    /// Tells whether this node's own phase 1 gets on.
+    fn is_alive(&self, situation: &Situation) -> bool {
+        situation.preparing.is_some_and(|(ballot, _)| {
+            // Its own sync is on its way: another ballot would wait for the same disk.
+            situation.durable < ballot || self.own.quiet <= self.patience(situation)
+        })
+    }
+
+    /// Tells whether somebody's phase 1 gets on that this node would help, and end by its own.
+    ///
+    /// A link that fell silent for as long as its way takes may be about to speak again.
+    fn yields(&self, situation: &Situation) -> bool {
+        let least = situation.promised.max(situation.preparing.map_or(Ballot::ZERO, |own| own.0));
+        let patience = self.patience(situation);
+        self.links.values().any(|link| {
+            let heard = link.silent <= self.config.suspicion_ticks + link.rtt.min(RTT_TICKS_MAX);
+            let elect = link.phase1.told.is_some_and(|(ballot, _)| ballot >= least);
+            heard && elect && link.phase1.quiet <= patience
+        })
+    }
+
+    /// Returns how many ticks a phase 1 may take without getting on.
+    fn patience(&self, situation: &Situation) -> u32 {
+        let path = self.path_ticks(situation, |tally| self.config.voters.is_phase1_quorum(tally));
+        let ticks = (self.config.suspicion_ticks + path) << self.failures.min(BACKOFF_MAX);
+        ticks.min(PATIENCE_TICKS_MAX)
+    }
+
+    fn is_stalled(&self, situation: &Situation) -> bool {
+        self.stalled >= STALL_TICKS + self.commit_ticks(situation)
+    }
+
+    /// Returns how many ticks links and disks take to bring about what the fastest quorum can.
+    fn path_ticks(&self, situation: &Situation, is_quorum: impl Fn(&Tally) -> bool) -> u32 {
+        let peers = self.beats().map(|(node, _)| (self.ticks_through(node), node));
+        let mine = (path_ticks(0, situation.sync_ticks), self.me());
+        let mut nodes: Vec<_> = peers.chain([mine]).collect();
+        nodes.sort_unstable();
+        let mut tally = Tally::default();
+        let enough = nodes.iter().find(|(_, node)| {
+            tally.add(*node);
+            is_quorum(&tally)
+        });
+        enough.or_else(|| nodes.last()).map_or(0, |(ticks, _)| *ticks)
     }
 
     /// Counts the discontent peers that should campaign before this node.
@@ -279,3 +473,15 @@ impl Election {
         u32::try_from(better.count()).unwrap_or(u32::MAX)
     }
 }
+
+/// Tells whether `held` was sent after `beat`, in the same life.
+const fn is_later(held: &Heartbeat, beat: &Heartbeat) -> bool {
+    let ahead = held.tick.wrapping_sub(beat.tick);
+    held.incarnation == beat.incarnation && ahead > 0 && ahead <= u32::MAX / 2
+}
+
+/// After so many suspicion times of silence a link is not heard, however long its way is.
+pub const DEAF_TIMES: u32 = 2;
+
+/// Each heartbeat lets go of this part of a way that was longer once.
+const RTT_DECAY: u32 = 8;

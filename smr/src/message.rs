@@ -90,6 +90,16 @@ pub struct Heartbeat {
     pub checkpoint: Option<Checkpoint>,
     /// The digest of the sender's state as it is.
     pub applied: Checkpoint,
+    /// The sender's count of ticks.
+    pub tick: u32,
+    /// For each of `hears`, the last `tick` heard, moved on by the ticks since then: whoever finds
+    /// its own here knows how long the way there and back takes.
+    pub echoes: Vec<u32>,
+    /// How many ticks a sync of the sender's disk takes, as it saw last; none if it has synced
+    /// nothing yet, or is not fit to lead.
+    pub sync_ticks: Option<u32>,
+    /// The ballot that the sender prepares, and a number that changes as long as it gets on.
+    pub prepares: Option<(Ballot, u32)>,
 }
 
 /// The digest of a replicated state after all slots below `slot`.

@@ -13,16 +13,16 @@ use crate::effects::{Disk, Effects, Input, Timer};
 use crate::election::{Election, Progress, Situation, Wish};
 use crate::executor::Executor;
 use crate::message::{Checkpoint, Heartbeat, Message};
+use crate::pace::Pace;
 use crate::proposals::Proposals;
 use crate::read::Reads;
 use crate::request::{Refusal, Response};
+use crate::resend::{RESEND_TICKS, Resends};
 use crate::state_machine::StateMachine;
 use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, MultiPaxos, NodeId, Slot, To};
 
-/// Every how many heartbeats messages without an answer are sent again.
-const RESEND_TICKS: u32 = 2;
-
-/// How many heartbeats a draining leader waits for its open slots.
+/// How many heartbeats a draining leader waits for its open slots, beside those that links and disks
+/// take.
 const DRAIN_TICKS: u32 = 25;
 
 /// One replica of the state machine `M`.
@@ -39,11 +39,22 @@ pub struct Replica<M> {
     pub(crate) disk: Disk,
     /// How many ticks this node has been draining.
     pub(crate) draining: Option<u32>,
-    ticks: u32,
+    pace: Pace,
+    resends: Resends,
     /// The ballot in which this node led after the last step.
     led: Option<Ballot>,
-    /// What the peers were last told at once: the ballot led, and whether this node is content.
-    told: (Option<Ballot>, bool),
+    /// What the peers were last told at once.
+    told: Stance,
+}
+
+/// What peers are told at once when it changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Stance {
+    /// The ballot led.
+    leads: Option<Ballot>,
+    /// The ballot prepared.
+    prepares: Option<Ballot>,
+    content: bool,
 }
 
 /// How a replica is doing.
@@ -89,9 +100,10 @@ impl<M: StateMachine> Replica<M> {
             checkpoints,
             disk: Disk::Fine,
             draining: None,
-            ticks: 0,
+            pace: Pace::default(),
+            resends: Resends::default(),
             led: None,
-            told: (None, false),
+            told: Stance::default(),
         };
         let period = replica.config.heartbeat_ms;
         effects.set_timer(Timer::Heartbeat, 0, period);
@@ -109,7 +121,10 @@ impl<M: StateMachine> Replica<M> {
             Input::Timer(Timer::Heartbeat) => self.on_heartbeat_timer(effects),
             Input::Timer(Timer::Campaign) => self.on_campaign_timer(effects),
             Input::LinkDown(peer) => self.election.on_link_down(peer),
-            Input::Synced(proof) => self.drive(synod_paxos::Input::Synced(proof), effects),
+            Input::Synced(proof) => {
+                self.pace.on_synced();
+                self.drive(synod_paxos::Input::Synced(proof), effects);
+            }
             Input::Disk(disk) => self.disk = disk,
             Input::Drain => self.draining = self.draining.or(Some(0)),
         }
@@ -139,7 +154,7 @@ impl<M: StateMachine> Replica<M> {
     }
 
     fn on_paxos(&mut self, from: NodeId, message: Paxos<CommandBatch>, effects: &mut Effects) {
-        let before = self.paxos.log().promised();
+        let before = (self.paxos.log().promised(), self.paxos.preparing());
         match &message {
             Paxos::Bound(Bound::Prepare { .. }) => {
                 if !self.election.admits_prepare(from, &self.situation()) {
@@ -148,11 +163,16 @@ impl<M: StateMachine> Replica<M> {
             }
             // A full disk has room for promises alone; the proposer sends again.
             Paxos::Free(Free::Accept { .. }) if self.disk == Disk::Full => return,
-            Paxos::Bound(Bound::Promise { .. } | Bound::Accepted { .. })
-            | Paxos::Free(Free::Accept { .. } | Free::Chosen { .. } | Free::Nack { .. }) => {}
+            Paxos::Bound(Bound::Promise { .. } | Bound::Accepted { .. }) => {
+                self.resends.on_answer(from);
+            }
+            Paxos::Free(Free::Accept { .. } | Free::Chosen { .. } | Free::Nack { .. }) => {}
         }
         self.drive(synod_paxos::Input::Message { from, message }, effects);
-        if self.paxos.log().promised() > before && from != self.paxos.me() {
+        if self.paxos.log().promised() > before.0 && from != self.paxos.me() {
+            if before.1.is_some() {
+                self.election.on_overtaken();
+            }
             self.election.on_promised();
         }
     }
@@ -165,19 +185,36 @@ impl<M: StateMachine> Replica<M> {
     fn on_heartbeat_timer(&mut self, effects: &mut Effects) {
         let period = self.config.heartbeat_ms;
         effects.set_timer(Timer::Heartbeat, period, period);
-        self.ticks = self.ticks.wrapping_add(1);
+        self.pace.on_tick();
         self.election.on_tick(&self.situation());
-        if self.ticks.is_multiple_of(RESEND_TICKS) {
-            self.drive(synod_paxos::Input::ResendTimer, effects);
-            if let (Some(ballot), Some(round)) = (self.paxos.leader().leads(), self.reads.running())
-            {
-                effects.send(To::Peers, Message::Confirm { ballot, round });
-            }
-        }
+        self.resend(effects);
         self.fetch_missing(effects);
         self.drain(effects);
         self.checkpoints.on_tick(self.state());
         self.send_heartbeat(effects);
+    }
+
+    /// Sends what waits for an answer again, to each peer at its own pace.
+    fn resend(&mut self, effects: &mut Effects) {
+        if self.paxos.leader().ballot().is_none() {
+            return;
+        }
+        for node in self.config.voters.voters().to_vec() {
+            let path = if self.paxos.has_part_of(node) {
+                self.election.rtt_ticks(node)
+            } else {
+                self.election.ticks_through(node)
+            };
+            if node != self.paxos.me() && self.resends.on_tick(node, path, self.paxos.awaits(node))
+            {
+                self.drive(synod_paxos::Input::Resend(node), effects);
+            }
+        }
+        if self.election.ticks().is_multiple_of(RESEND_TICKS)
+            && let (Some(ballot), Some(round)) = (self.paxos.leader().leads(), self.reads.running())
+        {
+            effects.send(To::Peers, Message::Confirm { ballot, round });
+        }
     }
 
     fn on_campaign_timer(&mut self, effects: &mut Effects) {
@@ -189,6 +226,7 @@ impl<M: StateMachine> Replica<M> {
 
     fn campaign(&mut self, situation: &Situation, effects: &mut Effects) {
         self.election.on_campaign(situation);
+        self.resends.begin();
         let above = self.election.highest_promise();
         self.drive(synod_paxos::Input::Campaign { above }, effects);
     }
@@ -212,6 +250,7 @@ impl<M: StateMachine> Replica<M> {
             Wish::Resign => self.drive(synod_paxos::Input::Resign, effects),
         }
         self.on_leadership(effects);
+        self.pace.on_step(self.paxos.is_syncing());
         self.forget(effects);
         self.tell_change(effects);
         for finding in self.checkpoints.judge(&self.config.voters) {
@@ -219,9 +258,13 @@ impl<M: StateMachine> Replica<M> {
         }
     }
 
-    /// Tells the peers at once when this node's leadership or content changed.
+    /// Tells the peers at once when this node's leadership or content changed, or its ballot.
     fn tell_change(&mut self, effects: &mut Effects) {
-        let stance = (self.claims(), self.election.is_content());
+        let stance = Stance {
+            leads: self.claims(),
+            prepares: self.paxos.preparing().map(|(ballot, _)| ballot),
+            content: self.election.is_content(),
+        };
         if std::mem::replace(&mut self.told, stance) != stance {
             self.send_heartbeat(effects);
         }
@@ -249,6 +292,7 @@ impl<M: StateMachine> Replica<M> {
         if std::mem::replace(&mut self.led, claims) == claims {
             return;
         }
+        self.resends.begin();
         if claims.is_none() {
             self.give_up(effects);
         } else {
@@ -309,9 +353,10 @@ impl<M: StateMachine> Replica<M> {
 
     /// Hands over when this node is about to be stopped.
     fn drain(&mut self, effects: &mut Effects) {
+        let patience = DRAIN_TICKS + self.election.commit_ticks(&self.situation());
         let Some(ticks) = &mut self.draining else { return };
         *ticks += 1;
-        let overdue = *ticks > DRAIN_TICKS;
+        let overdue = *ticks > patience;
         if self.paxos.leader().ballot().is_some() && (overdue || !self.is_busy()) {
             self.drive(synod_paxos::Input::Resign, effects);
         }
@@ -357,6 +402,10 @@ impl<M: StateMachine> Replica<M> {
             priority: self.config.priority,
             checkpoint: self.checkpoints.last(),
             applied: self.state(),
+            tick: self.election.ticks(),
+            echoes: self.election.echoes(),
+            sync_ticks: situation.sync_ticks.filter(|_| self.can_lead()),
+            prepares: situation.preparing,
         };
         effects.send(To::Peers, Message::Heartbeat(beat));
     }
@@ -366,15 +415,23 @@ impl<M: StateMachine> Replica<M> {
     }
 
     pub(crate) fn situation(&self) -> Situation {
-        let (leads, ballot) = (self.paxos.leader().leads(), self.paxos.leader().ballot());
+        let sync_ticks = self.pace.sync_ticks();
         Situation {
-            leads,
-            preparing: leads.is_none() && ballot.is_some(),
+            leads: self.paxos.leader().leads(),
+            preparing: self.paxos.preparing(),
+            promised: self.paxos.log().promised(),
+            durable: self.paxos.durable_promised(),
+            sync_ticks,
             seen: self.paxos.seen(),
             pending: self.paxos.is_pending() || !self.reads.is_empty(),
             progress: Progress { chosen: self.paxos.chosen(), reads: self.reads.confirmed() },
-            fit: self.draining.is_none() && self.disk == Disk::Fine,
+            fit: self.can_lead() && !self.election.is_outpaced(sync_ticks),
         }
+    }
+
+    /// Tells whether this node is fit to lead, however slow its disk.
+    fn can_lead(&self) -> bool {
+        self.draining.is_none() && self.disk == Disk::Fine
     }
 
     pub(crate) fn leader_elsewhere(&self) -> Option<NodeId> {

@@ -126,7 +126,7 @@ fn decree_of(bytes: usize) -> Decree<CommandBatch> {
 #[test]
 fn the_leader_is_asked_before_who_knows_most_and_nobody_who_knows_less() {
     let ask = |leader, peers: [(NodeId, u64); 2]| {
-        let peers = peers.map(|(node, chosen)| (node, Slot::new(chosen)));
+        let peers = peers.map(|(node, chosen)| (node, Slot::new(chosen), 0));
         CatchUp::default().on_tick(Slot::FIRST, leader, peers.into_iter())
     };
     assert_eq!(ask(Some(OTHER), [(PEER, 9), (OTHER, 5)]), Some(OTHER));
@@ -139,7 +139,7 @@ fn the_leader_is_asked_before_who_knows_most_and_nobody_who_knows_less() {
 fn a_node_that_learns_by_itself_asks_nobody() {
     let mut catch_up = CatchUp::default();
     let mut tick = |chosen| {
-        let peers = [(PEER, Slot::new(9))].into_iter();
+        let peers = [(PEER, Slot::new(9), 0)].into_iter();
         catch_up.on_tick(Slot::new(chosen), None, peers)
     };
     assert_eq!(tick(3), None, "three slots since the last tick");
@@ -150,7 +150,7 @@ fn a_node_that_learns_by_itself_asks_nobody() {
 fn one_question_is_out_until_its_answer_or_the_end_of_patience() {
     let mut catch_up = CatchUp::default();
     let tick = |catch_up: &mut CatchUp, peers: &[NodeId]| {
-        let peers = peers.iter().map(|node| (*node, Slot::new(9)));
+        let peers = peers.iter().map(|node| (*node, Slot::new(9), 0));
         catch_up.on_tick(Slot::FIRST, Some(PEER), peers)
     };
     let both = [PEER, OTHER];

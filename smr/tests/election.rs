@@ -25,7 +25,10 @@ fn election() -> Election {
 fn situation() -> Situation {
     Situation {
         leads: None,
-        preparing: false,
+        preparing: None,
+        promised: Ballot::ZERO,
+        durable: Ballot::ZERO,
+        sync_ticks: None,
         seen: Ballot::ZERO,
         pending: false,
         progress: Progress { chosen: Slot::new(5), reads: 0 },

@@ -62,6 +62,10 @@ fn messages() -> Vec<Message> {
         priority: 1,
         checkpoint: Some(Checkpoint { slot: Slot::new(1024), digest: u64::MAX }),
         applied: Checkpoint { slot: Slot::new(1030), digest: 9 },
+        tick: 500,
+        echoes: vec![498, 499],
+        sync_ticks: Some(3),
+        prepares: Some((BALLOT, 2)),
     };
     vec![
         Message::Paxos(Paxos::Bound(Bound::Prepare { ballot: BALLOT, first })),

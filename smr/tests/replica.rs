@@ -296,7 +296,7 @@ fn a_session_may_be_opened_by_what_an_unsettled_leader_proposes_anew() {
 fn a_change_of_leadership_is_told_at_once() {
     let mut world = World::new();
     let ballot = world.campaign();
-    assert_eq!(world.told_leads(), None);
+    assert_eq!(world.told_leads(), Some(None), "it prepares a ballot, and leads nothing");
     world.promise(ballot, 0, Vec::new());
     assert_eq!(world.told_leads(), Some(Some(ballot)));
     world.hear(Message::Paxos(Paxos::Free(Free::Nack { ballot, promised: ballot })));

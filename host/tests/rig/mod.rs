@@ -218,6 +218,10 @@ pub(crate) fn beat(journal: u128, life: u64) -> Heartbeat {
         priority: 0,
         checkpoint: None,
         applied: Checkpoint { slot: Slot::FIRST, digest: 0 },
+        tick: 0,
+        echoes: Vec::new(),
+        sync_ticks: None,
+        prepares: None,
     }
 }
 

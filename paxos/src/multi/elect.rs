@@ -89,9 +89,14 @@ impl<V: Value> Preparing<V> {
     /// Takes note that `node` is asked again, and returns where from.
     pub(crate) fn ask_again(&mut self, node: NodeId) -> Option<Slot> {
         if let Some(partial) = self.partial.get_mut(&node) {
-            partial.awaited = self.parts;
+            partial.ask(self.parts);
         }
         self.asks_from(node)
+    }
+
+    /// Tells whether a part of the promise of `node` is there, and not all of it.
+    pub(crate) fn is_partial(&self, node: NodeId) -> bool {
+        self.partial.contains_key(&node)
     }
 
     /// Takes a part of a promise of this ballot in.
@@ -121,8 +126,7 @@ impl<V: Value> Preparing<V> {
             if partial.awaited > 0 {
                 return Promised::Waiting;
             }
-            partial.awaited = self.parts;
-            return Promised::Cut(partial.end);
+            return Promised::Cut(partial.ask(self.parts));
         }
         self.partial.remove(&from);
         self.promises.add(from);
@@ -141,6 +145,15 @@ impl<V: Value> Preparing<V> {
 }
 
 impl Partial {
+    /// Awaits so many parts from the end on, and returns it.
+    ///
+    /// What is there past a gap will come again with them, so that so many parts are new.
+    fn ask(&mut self, parts: u32) -> Slot {
+        self.ahead.clear();
+        self.awaited = parts;
+        self.end
+    }
+
     /// Takes a part in, and tells whether it covers anything more: a repetition does not.
     fn take(&mut self, first: Slot, end: Option<Slot>) -> bool {
         let reaches =

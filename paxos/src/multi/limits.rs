@@ -4,10 +4,11 @@
 //! of safety depends on them, and nodes with other limits work together.
 
 /// The most bytes of decrees in one part of a promise; one larger decree is a part alone.
-pub const PROMISE_BYTES_MAX: usize = 2 << 20;
+pub const PROMISE_BYTES_MAX: usize = 1 << 20;
 
-/// How many parts of a promise are on their way at once, asked for by one Prepare.
-pub const PROMISE_PARTS_MAX: u32 = 4;
+/// How many parts of a promise are on their way at once, asked for by one Prepare. Parts of one
+/// decree of a little more than a mebibyte fit the transport's queue for what is long.
+pub const PROMISE_PARTS_MAX: u32 = 7;
 
 /// The bytes of decrees in slots that are not known to be chosen, at which a leader opens no
 /// further slot and an acceptor votes in none.

@@ -120,6 +120,16 @@ impl<V: Value> MultiPaxos<V> {
         }
     }
 
+    /// Tells whether this elect has a part of the promise of `node`, and not all of it: that node
+    /// needs no sync to go on.
+    #[must_use]
+    pub fn has_part_of(&self, node: NodeId) -> bool {
+        match &self.leader {
+            Leader::Preparing(preparing) => preparing.is_partial(node),
+            Leader::Idle | Leader::Leading(_) => false,
+        }
+    }
+
     /// Tells whether records wait for the disk.
     #[must_use]
     pub const fn is_syncing(&self) -> bool {

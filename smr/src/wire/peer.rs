@@ -47,6 +47,10 @@ struct Beat {
     priority: u8,
     checkpoint: Option<(u64, u64)>,
     applied: (u64, u64),
+    tick: u32,
+    echoes: Vec<u32>,
+    sync_ticks: Option<u32>,
+    prepares: Option<(WireBallot, u32)>,
 }
 
 /// Encodes a message.
@@ -247,10 +251,17 @@ fn beat_out(beat: &Heartbeat) -> Beat {
         priority: beat.priority,
         checkpoint: beat.checkpoint.map(checkpoint_out),
         applied: checkpoint_out(beat.applied),
+        tick: beat.tick,
+        echoes: beat.echoes.clone(),
+        sync_ticks: beat.sync_ticks,
+        prepares: beat.prepares.map(|(ballot, steps)| (ballot.into(), steps)),
     }
 }
 
 fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
+    if beat.echoes.len() != beat.hears.len() {
+        return Err(WireError::Bounds("number of echoes"));
+    }
     let checkpoint = beat.checkpoint.map(checkpoint_in).transpose()?;
     Ok(Heartbeat {
         folder: Folder(beat.folder),
@@ -264,6 +275,10 @@ fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
         priority: beat.priority,
         checkpoint,
         applied: checkpoint_in(beat.applied)?,
+        tick: beat.tick,
+        echoes: beat.echoes,
+        sync_ticks: beat.sync_ticks,
+        prepares: beat.prepares.map(|(ballot, steps)| (ballot.into(), steps)),
     })
 }
 

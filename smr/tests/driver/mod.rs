@@ -1,4 +1,5 @@
 //! A driver of replicas and clients in virtual time.
+#![allow(dead_code, reason = "each test that drives a cluster uses a part of it")]
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,15 +46,29 @@ pub(crate) struct Faults {
     pub(crate) loss_percent: u64,
     pub(crate) double_percent: u64,
     pub(crate) delay_ms_max: u64,
+    /// How long a sync takes, beside the one to three milliseconds that it takes anyway.
+    pub(crate) sync_ms: u64,
     pub(crate) crashes: bool,
     pub(crate) cuts: bool,
 }
 
 impl Faults {
-    pub(crate) const NONE: Self =
-        Self { loss_percent: 0, double_percent: 0, delay_ms_max: 1, crashes: false, cuts: false };
-    pub(crate) const ALL: Self =
-        Self { loss_percent: 5, double_percent: 5, delay_ms_max: 15, crashes: true, cuts: true };
+    pub(crate) const NONE: Self = Self {
+        loss_percent: 0,
+        double_percent: 0,
+        delay_ms_max: 1,
+        sync_ms: 0,
+        crashes: false,
+        cuts: false,
+    };
+    pub(crate) const ALL: Self = Self {
+        loss_percent: 5,
+        double_percent: 5,
+        delay_ms_max: 15,
+        sync_ms: 0,
+        crashes: true,
+        cuts: true,
+    };
 }
 
 struct Node {
@@ -97,6 +112,8 @@ pub(crate) struct Cluster {
     acknowledged: Vec<u64>,
     stopped: bool,
     trace: u64,
+    /// How long syncs take on nodes that differ from the others.
+    slow: BTreeMap<usize, u64>,
 }
 
 impl Cluster {
@@ -114,6 +131,7 @@ impl Cluster {
             acknowledged: Vec::new(),
             stopped: false,
             trace: 0,
+            slow: BTreeMap::new(),
             ids,
         };
         for place in 0..cluster.ids.len() {
@@ -144,6 +162,45 @@ impl Cluster {
 
     pub(crate) fn trace(&self) -> u64 {
         self.trace
+    }
+
+    /// All nodes begin again with these records on their disks.
+    pub(crate) fn preload(&mut self, records: &[Record]) {
+        for place in 0..self.nodes.len() {
+            let node = &mut self.nodes[place];
+            node.disk = records.to_vec();
+            node.in_flight.clear();
+            node.timers.clear();
+            self.start(place);
+        }
+    }
+
+    /// From now on the syncs of one node take so long.
+    pub(crate) fn slow_down(&mut self, place: usize, sync_ms: u64) {
+        self.slow.insert(place, sync_ms);
+    }
+
+    /// Kills a node, which stays away.
+    pub(crate) fn kill(&mut self, place: usize) {
+        self.crash(place, None);
+    }
+
+    /// Starts a node that was killed.
+    pub(crate) fn revive(&mut self, place: usize) {
+        self.start(place);
+    }
+
+    /// Returns the node that leads in the highest ballot.
+    pub(crate) fn leader(&self) -> Option<usize> {
+        let statuses = self.nodes.iter().enumerate().filter_map(|(place, node)| {
+            let leads = node.replica.as_ref()?.status().leads?;
+            Some((leads, place))
+        });
+        statuses.max().map(|(_, place)| place)
+    }
+
+    pub(crate) const fn now(&self) -> u64 {
+        self.now
     }
 
     pub(crate) fn stop_clients(&mut self) {
@@ -238,7 +295,7 @@ impl Cluster {
         self.flush(place);
     }
 
-    fn crash(&mut self, place: usize) {
+    fn crash(&mut self, place: usize, away_ms: Option<u64>) {
         let survivors = self.draw(4);
         let node = &mut self.nodes[place];
         if node.replica.take().is_none() {
@@ -250,8 +307,9 @@ impl Cluster {
         let kept = pending.len() * usize::try_from(survivors).unwrap() / 3;
         node.disk.extend_from_slice(&pending[..kept.min(pending.len())]);
         node.timers.clear();
-        let back = self.now + 50 + self.draw(800);
-        self.schedule(back, Event::Restart { node: place });
+        if let Some(away_ms) = away_ms {
+            self.schedule(self.now + away_ms, Event::Restart { node: place });
+        }
         for client in 0..self.clients.len() {
             let lost = ClientInput::Lost(self.ids[place]);
             self.step_client(client, lost);
@@ -261,7 +319,8 @@ impl Cluster {
     fn break_something(&mut self) {
         if self.faults.crashes && self.draw(700) == 0 {
             let place = self.draw(self.ids.len() as u64);
-            self.crash(usize::try_from(place).unwrap());
+            let away_ms = 50 + self.draw(800);
+            self.crash(usize::try_from(place).unwrap(), Some(away_ms));
         }
         if self.faults.cuts && self.cut.is_empty() && self.draw(900) == 0 {
             let lonely = self.draw(self.ids.len() as u64);
@@ -298,7 +357,9 @@ impl Cluster {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Peer { from, to, bytes } => {
-                self.trace = mix(self.trace ^ fingerprint(&bytes));
+                // The first bytes tell messages apart, and decrees are long.
+                let told = &bytes[..bytes.len().min(TRACED_BYTES)];
+                self.trace = mix(self.trace ^ fingerprint(told) ^ bytes.len() as u64);
                 let place = usize::from(to.number()) - 1;
                 let message = decode_message(&bytes).unwrap();
                 self.step(place, Input::Message { from, message });
@@ -345,7 +406,9 @@ impl Cluster {
         {
             self.nodes[place].in_flight.push(batch);
             let last = self.nodes[place].in_flight.len() as u64;
-            let (at, life) = (self.now + last + self.draw(3), self.nodes[place].incarnation);
+            let sync_ms = self.slow.get(&place).copied().unwrap_or(self.faults.sync_ms);
+            let at = self.now + (sync_ms + 1) * last + self.draw(3);
+            let life = self.nodes[place].incarnation;
             self.schedule(at, Event::Synced { node: place, life });
         }
         let timers: Vec<_> = self.nodes[place].effects.timers().collect();
@@ -410,7 +473,8 @@ impl Cluster {
             (Some(client.next), Operation::Command(payload))
         };
         client.open = Some((open, acknowledged));
-        let (ticket, deadline) = (Ticket(self.now), Millis(self.now + 3000));
+        let (ticket, deadline) =
+            (Ticket(self.now), Millis(self.now + PATIENCE_MS + 20 * self.faults.sync_ms));
         self.step_client(place, ClientInput::Submit { ticket, operation, deadline });
     }
 
@@ -434,3 +498,9 @@ impl Cluster {
         }
     }
 }
+
+/// How long a client waits for an answer, beside twenty syncs.
+const PATIENCE_MS: u64 = 3_000;
+
+/// How much of a message counts for the trace of a run.
+const TRACED_BYTES: usize = 1024;

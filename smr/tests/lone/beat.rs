@@ -23,5 +23,9 @@ pub(crate) fn beat(chosen: u64) -> Heartbeat {
         priority: 0,
         checkpoint: None,
         applied: FAR,
+        tick: 0,
+        echoes: Vec::new(),
+        sync_ticks: None,
+        prepares: None,
     }
 }

@@ -295,6 +295,10 @@ fn beat(peer: usize, place: usize, promised: Ballot) -> Input {
         checkpoint: None,
         // A slot that nobody reaches: the states themselves are compared by a property.
         applied: Checkpoint { slot: Slot::new(1 << 40), digest: 0 },
+        tick: 0,
+        echoes: Vec::new(),
+        sync_ticks: None,
+        prepares: None,
     };
     Input::Message { from: id(peer), message: Message::Heartbeat(beat) }
 }

@@ -1,7 +1,9 @@
 //! Campaigns: nobody begins a ballot who does not hear a quorum.
 //!
 //! A node that is cut off and raises its ballot all the same disturbs whoever it meets next, and
-//! the longer it was away the worse. No rule of safety forbids it; what it costs is the leader.
+//! the longer it was away the worse. Nor does a node begin another ballot while its own promise of
+//! the last one is on its way to the disk: behind a slow disk that would go on for ever. No rule of
+//! safety forbids either; what it costs is the leader.
 //! The heartbeats are counted as they come, and time in the node's own ticks, as elections do.
 
 use std::collections::BTreeMap;
@@ -9,6 +11,7 @@ use std::collections::BTreeMap;
 use synod_paxos::{Configuration, NodeId, Tally};
 use synod_smr::Timer;
 use synod_smr::config::SUSPICION_TICKS_MIN;
+use synod_smr::election::DEAF_TIMES;
 
 use super::Invariant;
 use crate::step::{Cause, Kind, Step};
@@ -67,7 +70,19 @@ impl Invariant for Campaigns {
         if before == Some(ballot) {
             return Ok(());
         }
-        let heard = ears.silent.iter().filter(|(_, ticks)| **ticks <= SUSPICION_TICKS_MIN);
+        let durable = step.replica.paxos().durable_promised();
+        if let Some(last) = before
+            && step.before.leads.is_none()
+            && last.node() == step.node
+            && durable < last
+        {
+            return Err(format!(
+                "node {} begins {ballot} while {last} is on its way to its disk",
+                step.node
+            ));
+        }
+        let deaf = DEAF_TIMES * SUSPICION_TICKS_MIN;
+        let heard = ears.silent.iter().filter(|(_, ticks)| **ticks <= deaf);
         let heard: Tally = heard.map(|(node, _)| *node).chain([step.node]).collect();
         if self.voters.is_phase1_quorum(&heard) {
             return Ok(());

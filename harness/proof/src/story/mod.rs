@@ -73,7 +73,8 @@ enum Act {
     Learn(usize),
     Campaign(Ballot),
     Propose(CommandBatch),
-    Resend,
+    /// What this node has not answered goes out again.
+    Resend(NodeId),
     Resign,
     Forget(Slot),
     Sync,
@@ -146,7 +147,8 @@ impl Story {
         let Some(shadow) = self.shadows.get(&step.node) else {
             return self.end(format!("node {} was never started", step.node));
         };
-        let fits = self.candidates(step.cause, arrived).into_iter().find_map(|given| {
+        let candidates = self.candidates(step.node, step.cause, arrived);
+        let fits = candidates.into_iter().find_map(|given| {
             let mut shadow = shadow.clone();
             let acts = shadow.follow(given, step, &self.parcels)?;
             Some((shadow, acts))
@@ -163,7 +165,7 @@ impl Story {
         if self.ended.is_some() {
             return;
         }
-        if let Some(act) = self.candidates(cause, arrived).into_iter().flatten().next() {
+        if let Some(act) = self.candidates(node, cause, arrived).into_iter().flatten().next() {
             self.push(node, vec![act]);
         }
         let words = words.lines().next().unwrap_or_default();
@@ -194,24 +196,23 @@ impl Story {
     }
 
     /// Lists what the replica may have given its core first, the likeliest first.
-    fn candidates(&self, cause: Cause, arrived: Option<usize>) -> Vec<Option<Act>> {
+    fn candidates(&self, node: NodeId, cause: Cause, arrived: Option<usize>) -> Vec<Vec<Act>> {
         match cause {
             Cause::Message(..) => match arrived.map(|parcel| (parcel, &self.parcels[parcel])) {
-                None => vec![None],
+                None => vec![vec![]],
                 // It may have been refused: a Prepare by the content, an Accept for want of room.
                 Some((parcel, Parcel { content: Content::Paxos(_), .. })) => {
-                    vec![Some(Act::Hear(parcel)), None]
+                    vec![vec![Act::Hear(parcel)], vec![]]
                 }
                 Some((_, Parcel { content: Content::Decrees(_, decrees), .. }))
                     if decrees.is_empty() =>
                 {
-                    vec![None]
+                    vec![vec![]]
                 }
-                Some((parcel, _)) => vec![Some(Act::Learn(parcel))],
+                Some((parcel, _)) => vec![vec![Act::Learn(parcel)]],
             },
-            // Every other tick sends again.
-            Cause::Timer(Timer::Heartbeat) => vec![None, Some(Act::Resend)],
-            Cause::Synced => vec![Some(Act::Sync)],
+            Cause::Timer(Timer::Heartbeat) => self.resends(node),
+            Cause::Synced => vec![vec![Act::Sync]],
             Cause::Start
             | Cause::Request(..)
             | Cause::Timer(Timer::Campaign)
@@ -219,8 +220,20 @@ impl Story {
             | Cause::OldDecrees
             | Cause::Wrote
             | Cause::Unheard(_)
-            | Cause::Drain => vec![None],
+            | Cause::Drain => vec![vec![]],
         }
+    }
+
+    /// Lists to whom a tick may send again: to any of the peers, in the order of the voters.
+    fn resends(&self, node: NodeId) -> Vec<Vec<Act>> {
+        let peers = self.voters.voters().iter().filter(|peer| **peer != node);
+        let peers: Vec<_> = peers.copied().collect();
+        let sets = 0..1_u64 << peers.len();
+        sets.map(|set| {
+            let chosen = (0..).zip(&peers).filter(|(bit, _)| set >> bit & 1 == 1);
+            chosen.map(|(_, peer)| Act::Resend(*peer)).collect()
+        })
+        .collect()
     }
 
     fn believe(&mut self, step: &Step<'_>, shadow: Shadow, acts: Vec<Act>) {

@@ -89,7 +89,7 @@ impl Page {
             Act::Campaign(Ballot::ZERO) => format!("campaign {node}"),
             Act::Campaign(above) => format!("campaign {node} above {above}"),
             Act::Propose(value) => format!("propose {node} {}", self.letters.of_value(value)),
-            Act::Resend => format!("resend {node}"),
+            Act::Resend(to) => format!("resend {node} to {to}"),
             Act::Resign => format!("resign {node}"),
             Act::Forget(slot) => format!("forget {node} {slot}"),
             Act::Sync => format!("sync {node}"),

@@ -74,13 +74,13 @@ impl Shadow {
     /// otherwise.
     pub(super) fn follow(
         &mut self,
-        given: Option<Act>,
+        given: Vec<Act>,
         step: &Step<'_>,
         parcels: &[Parcel],
     ) -> Option<Vec<Act>> {
         let theirs = step.replica.paxos();
         let mut acts = Vec::new();
-        if let Some(act) = given {
+        for act in given {
             self.take(act, parcels, &mut acts)?;
         }
         while let Some(value) = self.proposal(theirs) {
@@ -101,7 +101,7 @@ impl Shadow {
             Act::Hear(parcel) | Act::Learn(parcel) => parcels[*parcel].input(),
             Act::Campaign(above) => Input::Campaign { above: *above },
             Act::Propose(value) => Input::Propose(value.clone()),
-            Act::Resend => Input::ResendTimer,
+            Act::Resend(to) => Input::Resend(*to),
             Act::Resign => Input::Resign,
             Act::Forget(slot) => Input::ForgetBelow(*slot),
             Act::Sync => {

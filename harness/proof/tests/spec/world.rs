@@ -219,6 +219,10 @@ impl World {
             priority: 0,
             checkpoint: None,
             applied: Checkpoint { slot: Slot::new(1 << 40), digest: 0 },
+            tick: 0,
+            echoes: Vec::new(),
+            sync_ticks: None,
+            prepares: None,
         };
         self.send(node, To::Peers, Message::Heartbeat(beat));
     }

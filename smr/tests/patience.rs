@@ -1,0 +1,299 @@
+//! Patience: how long a phase 1, an answer and a leader are waited for, by what links and disks take.
+//!
+//! No rule of safety rests on this. The claims: an elect keeps a ballot that gets on, and nobody
+//! else ends it; one that does not get on is given up after a time that follows the last syncs and
+//! ways; slow disks alone make no leader discontent; a peer is asked again at its own pace.
+
+#[path = "lone/beat.rs"]
+mod beat;
+
+use beat::{ME, beat};
+use synod_paxos::{Ballot, Brand, Configuration, NodeId, Slot};
+use synod_smr::Config;
+use synod_smr::election::{Election, Progress, STALL_TICKS, Situation, Wish};
+use synod_smr::message::Heartbeat;
+use synod_smr::pace::{PATH_SYNCS, Pace, SYNC_TICKS_MAX};
+use synod_smr::resend::{RESEND_TICKS, RESEND_TICKS_MAX, Resends};
+
+const PEER: NodeId = NodeId::new(2);
+const OTHER: NodeId = NodeId::new(3);
+const MINE: Ballot = Ballot::new(4, ME);
+const SUSPICION_TICKS: u32 = 5;
+/// A sync of two seconds, in ticks.
+const SLOW: u32 = 50;
+
+/// The election of node 1 of three, whose peers tell such syncs.
+struct World {
+    election: Election,
+    situation: Situation,
+    sync_ticks: Option<u32>,
+    prepares: Option<(Ballot, u32)>,
+}
+
+impl World {
+    fn new(sync_ticks: Option<u32>) -> Self {
+        let voters = Configuration::majority([ME, PEER, OTHER]).expect("three are a configuration");
+        let election = Election::new(Config::lan(Brand { node: ME, incarnation: 1 }, voters));
+        let situation = Situation {
+            leads: None,
+            preparing: None,
+            promised: Ballot::ZERO,
+            durable: Ballot::ZERO,
+            sync_ticks,
+            seen: Ballot::ZERO,
+            pending: false,
+            progress: Progress { chosen: Slot::FIRST, reads: 0 },
+            fit: true,
+        };
+        let mut world = Self { election, situation, sync_ticks, prepares: None };
+        world.tick();
+        world.election.on_campaign_timer(&world.situation);
+        world
+    }
+
+    /// Lets a tick pass, in which both peers say that they have no leader.
+    fn tick(&mut self) -> Wish {
+        self.election.on_tick(&self.situation);
+        for peer in [PEER, OTHER] {
+            let prepares = self.prepares.filter(|(ballot, _)| ballot.node() == peer);
+            let sync_ticks = self.sync_ticks;
+            self.election.on_heartbeat(peer, Heartbeat { sync_ticks, prepares, ..beat(0) });
+        }
+        self.election.assess(&self.situation)
+    }
+
+    /// Counts the ticks until this node would campaign.
+    fn ticks_until_it_campaigns(&mut self) -> u32 {
+        let ticks = (1..2_000).find(|_| matches!(self.tick(), Wish::Arm(..)));
+        ticks.expect("it campaigns in the end")
+    }
+
+    /// Brings this node into phase 1 of its ballot.
+    fn prepare(&mut self, is_durable: bool) {
+        self.election.on_campaign_timer(&self.situation);
+        self.election.on_campaign(&self.situation);
+        let mine = self.situation.promised.max(Ballot::new(3, ME)).next(ME);
+        self.situation.preparing = Some((mine, 0));
+        self.situation.promised = mine;
+        if is_durable {
+            self.situation.durable = mine;
+        }
+        self.election.assess(&self.situation);
+    }
+}
+
+#[test]
+fn an_elect_waits_for_its_own_disk_however_long_that_takes() {
+    let mut world = World::new(None);
+    world.prepare(false);
+    for _ in 0..500 {
+        assert_eq!(world.tick(), Wish::Nothing, "another ballot would wait for the same disk");
+    }
+    world.situation.durable = MINE;
+    assert!(matches!(world.tick(), Wish::Arm(..)));
+}
+
+#[test]
+fn an_elect_waits_for_others_as_long_as_their_disks_took() {
+    for (sync_ticks, syncs) in [(None, 0), (Some(0), 0), (Some(SLOW), SLOW), (Some(9_999), 75)] {
+        let mut world = World::new(sync_ticks);
+        world.prepare(true);
+        let patience = SUSPICION_TICKS + PATH_SYNCS * syncs;
+        assert_eq!(world.ticks_until_it_campaigns(), patience + 1);
+    }
+    assert_eq!(SYNC_TICKS_MAX, 75, "the longest sync that is waited for");
+}
+
+#[test]
+fn an_elect_keeps_its_ballot_as_long_as_parts_come_in() {
+    let mut world = World::new(None);
+    world.prepare(true);
+    for parts in 1..100 {
+        world.situation.preparing = Some((MINE, parts));
+        for _ in 0..SUSPICION_TICKS {
+            assert_eq!(world.tick(), Wish::Nothing);
+        }
+    }
+    assert_eq!(world.ticks_until_it_campaigns(), 2, "they do not any more");
+}
+
+#[test]
+fn each_failed_ballot_doubles_patience_and_jitter() {
+    let mut world = World::new(None);
+    for failures in 0..8_u32 {
+        world.prepare(true);
+        let doubled = 1 << failures.min(5);
+        assert_eq!(world.ticks_until_it_campaigns(), SUSPICION_TICKS * doubled + 1);
+        world.election.on_campaign_timer(&world.situation);
+        let Wish::Arm(earliest, latest) = world.election.assess(&world.situation) else {
+            panic!("it would campaign");
+        };
+        assert_eq!(latest - earliest, 10 * doubled);
+    }
+}
+
+#[test]
+fn a_rival_waits_for_a_ballot_that_gets_on() {
+    let mut world = World::new(None);
+    let theirs = Ballot::new(1, PEER);
+    for parts in 0..20 {
+        world.prepares = Some((theirs, parts));
+        for _ in 0..SUSPICION_TICKS {
+            assert_eq!(world.tick(), Wish::Nothing);
+        }
+    }
+    assert_eq!(world.ticks_until_it_campaigns(), 2, "it does not get on any more");
+}
+
+#[test]
+fn a_rival_waits_as_long_as_disks_take() {
+    let mut world = World::new(Some(SLOW));
+    world.prepares = Some((Ballot::new(1, PEER), 0));
+    let patience = SUSPICION_TICKS + PATH_SYNCS * SLOW;
+    assert_eq!(world.ticks_until_it_campaigns(), patience + 2);
+}
+
+#[test]
+fn nobody_waits_for_a_ballot_that_it_cannot_help_or_whose_node_is_gone() {
+    let mut world = World::new(None);
+    world.situation.promised = Ballot::new(2, OTHER);
+    world.prepares = Some((Ballot::new(1, PEER), 0));
+    assert_eq!(world.ticks_until_it_campaigns(), 1, "it promised a higher one");
+    let mut world = World::new(Some(SLOW));
+    world.prepares = Some((Ballot::new(1, PEER), 0));
+    assert_eq!(world.tick(), Wish::Nothing);
+    world.election.on_link_down(PEER);
+    assert!(matches!(world.election.assess(&world.situation), Wish::Arm(..)));
+}
+
+/// Lets a leader wait for votes in vain, and counts the ticks until it is discontent.
+fn ticks_until_stalled(sync_ticks: Option<u32>) -> u32 {
+    let mut world = World::new(sync_ticks);
+    world.situation.leads = Some(MINE);
+    world.situation.pending = true;
+    world.tick();
+    let ticks = (0..2_000).find(|_| {
+        let content = world.election.is_content();
+        world.tick();
+        !content
+    });
+    ticks.expect("nobody waits for ever")
+}
+
+#[test]
+fn a_leader_is_not_stalled_by_slow_disks_alone() {
+    assert_eq!(ticks_until_stalled(None), STALL_TICKS);
+    assert_eq!(ticks_until_stalled(Some(SLOW)), STALL_TICKS + PATH_SYNCS * SLOW);
+}
+
+#[test]
+fn a_leader_is_not_stalled_by_the_time_that_its_phase_1_took() {
+    let mut world = World::new(None);
+    world.prepare(true);
+    world.situation.pending = true;
+    for parts in 0..4 * STALL_TICKS {
+        world.situation.preparing = Some((MINE, parts));
+        world.tick();
+    }
+    world.situation.preparing = None;
+    world.situation.leads = Some(MINE);
+    world.tick();
+    assert!(world.election.is_content(), "it leads since a tick ago");
+}
+
+#[test]
+fn a_slow_disk_hands_over_to_one_twice_as_fast_and_to_no_other() {
+    for (mine, theirs, outpaced) in [
+        (Some(26), Some(13), true),
+        (Some(26), Some(14), false),
+        (Some(25), Some(0), false),
+        (Some(26), None, false),
+        (None, Some(0), false),
+    ] {
+        let world = World::new(theirs);
+        assert_eq!(world.election.is_outpaced(mine), outpaced, "{mine:?}, {theirs:?}");
+    }
+}
+
+#[test]
+fn the_way_there_and_back_is_measured_by_echoes() {
+    let mut world = World::new(None);
+    for _ in 0..20 {
+        world.tick();
+    }
+    let now = world.election.ticks();
+    let echo = |tick, echo| Heartbeat { tick, echoes: vec![echo], ..beat(0) };
+    world.election.on_heartbeat(PEER, echo(100, now - 10));
+    assert_eq!(world.election.rtt_ticks(PEER), 9, "counts tick at different moments");
+    world.election.on_heartbeat(PEER, echo(99, now - 20));
+    assert_eq!(world.election.rtt_ticks(PEER), 9, "a heartbeat that was overtaken");
+    world.election.on_heartbeat(PEER, echo(101, now));
+    assert_eq!(world.election.rtt_ticks(PEER), 7, "shorter by and by");
+    assert_eq!(world.election.echoes()[0], 101);
+    world.election.on_tick(&world.situation);
+    assert_eq!(world.election.echoes()[0], 102, "it was held for a tick");
+}
+
+#[test]
+fn silence_is_measured_by_the_way_up_to_a_bound() {
+    for (way, heard) in [(0, SUSPICION_TICKS), (3, 8), (200, 2 * SUSPICION_TICKS)] {
+        let mut world = World::new(None);
+        let echo = world.election.ticks().wrapping_sub(way + u32::from(way > 0));
+        let later = Heartbeat { tick: 1, echoes: vec![echo], ..beat(0) };
+        world.election.on_heartbeat(PEER, later);
+        let ticks = (0..100).find(|_| {
+            let up = world.election.is_up(PEER);
+            world.election.on_tick(&world.situation);
+            !up
+        });
+        assert_eq!(ticks, Some(heard + 1));
+    }
+}
+
+#[test]
+fn a_sync_is_measured_from_what_waits_to_its_end() {
+    let mut pace = Pace::default();
+    assert_eq!(pace.sync_ticks(), None);
+    let tick = |pace: &mut Pace, count| (0..count).for_each(|_| pace.on_tick());
+    tick(&mut pace, 9);
+    pace.on_step(true);
+    assert_eq!(pace.sync_ticks(), None, "it has just begun");
+    tick(&mut pace, 3);
+    pace.on_step(true);
+    assert_eq!(pace.sync_ticks(), Some(3), "it takes that long already");
+    tick(&mut pace, 13);
+    pace.on_synced();
+    pace.on_step(true);
+    assert_eq!(pace.sync_ticks(), Some(16));
+    // The next one ends at once, and the one after it takes longer.
+    pace.on_synced();
+    assert_eq!(pace.sync_ticks(), Some(14));
+    tick(&mut pace, 50);
+    assert_eq!(pace.sync_ticks(), Some(14), "nothing waits");
+    pace.on_step(true);
+    tick(&mut pace, 20);
+    assert_eq!(pace.sync_ticks(), Some(20));
+}
+
+/// Lists the ticks of `count` at which a peer is sent to again.
+fn resent(resends: &mut Resends, count: u32, path_ticks: u32, is_awaited: bool) -> Vec<u32> {
+    (1..=count).filter(|_| resends.on_tick(PEER, path_ticks, is_awaited)).collect()
+}
+
+#[test]
+fn what_has_no_answer_is_sent_again_at_the_peers_pace_and_ever_more_slowly() {
+    let mut resends = Resends::default();
+    assert_eq!(resent(&mut resends, 40, 0, true), [2, 6, 14, 30]);
+    resends.on_answer(PEER);
+    assert_eq!(resent(&mut resends, 8, 0, true), [1, 5], "the last one was ten ticks ago");
+    resends.begin();
+    let slow = 4 * RESEND_TICKS_MAX;
+    assert_eq!(resent(&mut resends, 250, slow, true), [RESEND_TICKS + slow, 2 * (2 + slow)]);
+    assert_eq!(resent(&mut resends, 60, 23, true), [1, 26, 51], "a second at most");
+}
+
+#[test]
+fn where_nothing_is_awaited_the_announcement_keeps_its_pace() {
+    let mut resends = Resends::default();
+    assert_eq!(resent(&mut resends, 9, 0, false), [2, 4, 6, 8]);
+}
