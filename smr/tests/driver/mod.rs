@@ -196,7 +196,7 @@ impl Cluster {
         }
     }
 
-    /// From now on the syncs of one node take so long.
+    /// The syncs of one node take so long after this.
     pub(crate) fn slow_down(&mut self, place: usize, sync_ms: u64) {
         self.slow.insert(place, sync_ms);
     }
