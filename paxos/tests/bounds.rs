@@ -167,7 +167,7 @@ fn small(count: usize) -> impl Iterator<Item = Block> {
 #[test]
 fn a_promise_is_cut_where_it_grows_too_long() {
     let mut world = World::new();
-    world.accept([MIB, MIB, 1, 2 * MIB + 1, 1].map(|bytes| Block('b', bytes)));
+    world.accept([MIB / 2, MIB / 2, 1, MIB + 1, 1].map(|bytes| Block('b', bytes)));
     let ballot = Ballot::new(2, OTHER);
     assert_eq!(world.prepare(ballot, 0), Some((vec![0, 1], Some(Slot::new(2)))));
     assert_eq!(world.prepare(ballot, 2), Some((vec![2], Some(Slot::new(3)))));

@@ -138,6 +138,21 @@ fn parts_count_in_any_order_and_once() {
     assert_eq!(voted.collect::<Vec<_>>(), [0, 2, 4, 6, 8]);
 }
 
+/// The first parts of one promise are on their way, and may hold votes, when another one elects.
+#[test]
+fn nothing_is_filled_where_a_promise_has_a_gap() {
+    let mut world = World::new();
+    world.step(Input::Campaign { above: Ballot::ZERO });
+    world.part(4, Some(6));
+    let ballot = world.ballot();
+    let (first, chosen) = (Slot::FIRST, Slot::FIRST);
+    let promise = Bound::Promise { ballot, first, end: None, chosen, reports: Vec::new() };
+    world.hear(OTHER, Message::Bound(promise));
+    assert_eq!(world.node.leader().leads(), Some(ballot));
+    assert_eq!(world.node.next_slot(), Some(Slot::FIRST), "no slot has a Noop");
+    assert!(world.node.is_settled());
+}
+
 #[test]
 fn a_part_that_is_lost_is_asked_for_again() {
     let mut world = World::new();

@@ -8,8 +8,8 @@
 //!
 //! An elect keeps its ballot as long as its phase 1 gets on: while its own promise is on its way to
 //! its disk, and as long after each part of a promise as links and disks take for the next, as they
-//! were last seen (`pace.rs`). Heartbeats tell how it gets on, and others wait as long with a ballot
-//! of their own, which would end it. After a failed ballot more patience and more jitter follow.
+//! were last seen (`pace.rs`). Heartbeats tell how it gets on, and others wait as long with a
+//! ballot of their own, which would end it. More patience and more jitter follow a failed ballot.
 //!
 //! The claim kept true: where some node has two-way links with a quorum, a leader comes about,
 //! however slow links and disks are.

@@ -21,8 +21,8 @@ use crate::resend::{RESEND_TICKS, Resends};
 use crate::state_machine::StateMachine;
 use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, MultiPaxos, NodeId, Slot, To};
 
-/// How many heartbeats a draining leader waits for its open slots, beside those that links and disks
-/// take.
+/// How many heartbeats a draining leader waits for its open slots, beside those that links and
+/// disks take.
 const DRAIN_TICKS: u32 = 25;
 
 /// One replica of the state machine `M`.

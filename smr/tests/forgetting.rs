@@ -1,24 +1,29 @@
 //! What a replica's memory lets go of, and when: its disk must have it, as it was chosen.
 //!
-//! A replica is fed by hand, and its disk hangs when it is told to. What memory no longer holds is
+//! A replica is fed by hand, and its disk hangs when it is told to. What memory let go of is
 //! read back from the journal and sent on as chosen, so a slot let go of too early could be read
 //! back as an earlier vote, which was never chosen.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
+#[path = "lone/beat.rs"]
+mod beat;
 #[path = "lone/nothing.rs"]
 mod nothing;
 
+use beat::{ME, beat};
 use bytes::Bytes;
 use nothing::Nothing;
-use synod_paxos::{Ballot, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot};
+use synod_paxos::{
+    Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot,
+};
 use synod_smr::command::{Command, Principal, Sequence, SessionId};
 use synod_smr::config::Limits;
 use synod_smr::{
-    Batch, CommandBatch, Config, Effects, Input, Message, Recovering, Replica, SessionLimits,
+    Batch, CommandBatch, Config, Connection, Effects, Input, Message, Recovering, Refusal, Replica,
+    Request, RequestBody, RequestId, Response, SessionLimits, Timer,
 };
 
-const ME: NodeId = NodeId::new(1);
 const OLD: Ballot = Ballot::new(1, NodeId::new(2));
 const NEW: Ballot = Ballot::new(2, NodeId::new(3));
 
@@ -31,9 +36,12 @@ struct World {
 impl World {
     /// A follower with room for some kilobytes.
     fn new() -> Self {
+        Self::within(Limits { cache_bytes: 4 << 10, ..Limits::DEFAULT })
+    }
+
+    fn within(limits: Limits) -> Self {
         let brand = Brand { node: ME, incarnation: 1 };
         let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
-        let limits = Limits { cache_bytes: 4 << 10, ..Limits::DEFAULT };
         let mut effects = Effects::new(brand);
         let config = Config { limits, ..Config::lan(brand, voters) };
         let replica = Recovering::bounded(Nothing, limits, SessionLimits::default())
@@ -51,6 +59,45 @@ impl World {
             let batch = self.in_flight.remove(0);
             self.step(Input::Synced(batch.vouch_synced()));
         }
+    }
+
+    /// Brings this node to lead.
+    fn lead(&mut self) {
+        for peer in [OLD.node(), NEW.node()] {
+            let message = Message::Heartbeat(beat(0));
+            self.step(Input::Message { from: peer, message });
+        }
+        self.step(Input::Timer(Timer::Campaign));
+        self.sync();
+        let ballot = self.replica.paxos().leader().ballot().unwrap();
+        let (first, chosen) = (Slot::FIRST, Slot::FIRST);
+        let promise = Bound::Promise { ballot, first, end: None, chosen, reports: Vec::new() };
+        let message = Message::Paxos(Paxos::Bound(promise));
+        self.step(Input::Message { from: OLD.node(), message });
+        assert_eq!(self.replica.status().leads, Some(ballot));
+    }
+
+    /// Lets both peers vote for all that is open.
+    fn vote(&mut self) {
+        let paxos = self.replica.paxos();
+        let (ballot, end) = (paxos.leader().leads().unwrap(), paxos.next_slot().unwrap());
+        for from in [OLD.node(), NEW.node()] {
+            let accepted = Bound::Accepted { ballot, first: Slot::FIRST, end };
+            self.step(Input::Message { from, message: Message::Paxos(Paxos::Bound(accepted)) });
+        }
+    }
+
+    fn open(&mut self, nonce: u64) {
+        let (connection, principal) = (Connection(nonce), Principal::of_name("alice"));
+        let request = Request { id: RequestId(nonce), body: RequestBody::Open { nonce } };
+        self.step(Input::Request { connection, principal, request });
+    }
+
+    /// Counts who was sent away for too much load since the last call.
+    fn refusals(&mut self) -> usize {
+        let overloaded =
+            |response: &Response| matches!(response, Response::Refused(Refusal::Overloaded { .. }));
+        self.effects.replies().filter(|(_, _, response)| overloaded(response)).count()
     }
 
     fn accept(&mut self, ballot: Ballot, first: u64, decree: &Decree<CommandBatch>, chosen: u64) {
@@ -119,4 +166,26 @@ fn what_is_not_chosen_drives_nothing_out_of_memory() {
     assert_eq!(world.replica.paxos().chosen(), Slot::new(1));
     assert_eq!(world.base(), 0, "one kilobyte is chosen, and four have room");
     assert_eq!(world.fetch(), Some(kilobyte()));
+}
+
+#[test]
+fn a_leader_whose_disk_hangs_admits_no_more_than_its_memory_holds() {
+    let mut log = Limits::DEFAULT.log;
+    log.unsynced_bytes = 256;
+    let mut world = World::within(Limits { log, ..Limits::DEFAULT });
+    world.lead();
+    world.open(1);
+    assert_eq!(world.refusals(), 0);
+    // The disk hangs: a batch of some openings waits for it, and a quorum of others is no help.
+    for nonce in 2..40 {
+        world.open(nonce);
+        world.vote();
+    }
+    assert!(world.replica.paxos().is_backlogged());
+    world.refusals();
+    world.open(40);
+    assert_eq!(world.refusals(), 1);
+    world.sync();
+    world.open(41);
+    assert_eq!(world.refusals(), 0, "there is room again");
 }

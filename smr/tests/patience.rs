@@ -1,4 +1,4 @@
-//! Patience: how long a phase 1, an answer and a leader are waited for, by what links and disks take.
+//! Patience: how long a phase 1, an answer and a leader are waited for, as links and disks are.
 //!
 //! No rule of safety rests on this. The claims: an elect keeps a ballot that gets on, and nobody
 //! else ends it; one that does not get on is given up after a time that follows the last syncs and

@@ -131,9 +131,9 @@ impl<V: Value> AcceptedLog<V> {
 
     /// Promises `ballot` to its node and reports the votes from `first` on, or refuses.
     ///
-    /// A long report goes in parts, and so many of them at once that the way there and back is not
-    /// waited for after each. A ballot that was promised already is answered again, with the present state: the first
-    /// answer may be lost, and a voter may have come to the ballot by an Accept.
+    /// A long report goes in parts, several at once, so that the way there and back is not waited
+    /// for after each. A ballot that was promised already is answered again, with the present
+    /// state: the first answer may be lost, and a voter may have come to it by an Accept.
     ///
     /// spec: MultiPaxos!Phase1b
     pub(crate) fn on_prepare(

@@ -2,7 +2,8 @@
 //!
 //! A promise may come in parts, in any order and more than once; several are on their way at a
 //! time. The claims kept true: a promise counts only once its parts cover all slots asked for; and
-//! what any part reports is known to the leader that comes of it.
+//! what any part reports is known to the leader that comes of it; and it fills gaps of the log only
+//! below what is reported without a gap.
 
 use crate::ballot::{Ballot, NodeId};
 use crate::message::Report;
@@ -39,10 +40,19 @@ pub struct Preparing<V> {
 struct Partial {
     /// The slots below this one are covered.
     end: Slot,
-    /// Where the parts past a gap begin and end; none is the end of the log.
-    ahead: BTreeMap<Slot, Option<Slot>>,
+    /// The parts past a gap, by where they begin.
+    ahead: BTreeMap<Slot, Part>,
     /// How many parts are still to come before more have to be asked for.
     awaited: u32,
+}
+
+/// A part that waits for those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Part {
+    /// Where it ends; none is the end of the log.
+    end: Option<Slot>,
+    /// The end of the slots that it reports.
+    reported: Slot,
 }
 
 /// What a promise leads to.
@@ -113,16 +123,18 @@ impl<V: Value> Preparing<V> {
         let (asked, parts) = (self.first, self.parts);
         let new = || Partial { end: asked, ahead: BTreeMap::new(), awaited: parts };
         let partial = self.partial.entry(from).or_insert_with(new);
-        if !partial.take(first, end) {
+        let reported = reports.last().map_or(first, |(slot, _)| slot.next());
+        if !partial.take(first, Part { end, reported }) {
             return Promised::Waiting;
         }
         self.taken = self.taken.saturating_add(1);
         self.copy_below = self.copy_below.max(chosen);
         for (slot, report) in reports {
-            self.reported = self.reported.max(slot.next());
             self.choices.entry(slot).or_insert_with(Choice::free).on_report(report);
         }
-        if !partial.absorb() {
+        // A gap of the log is filled below what is reported without a gap of the promise: in the
+        // latter there may be a vote that is on its way.
+        if !partial.absorb(&mut self.reported) {
             if partial.awaited > 0 {
                 return Promised::Waiting;
             }
@@ -155,24 +167,27 @@ impl Partial {
     }
 
     /// Takes a part in, and tells whether it covers anything more: a repetition does not.
-    fn take(&mut self, first: Slot, end: Option<Slot>) -> bool {
-        let reaches =
-            |held: &Option<Slot>| held.is_none_or(|held| end.is_some_and(|end| end <= held));
+    fn take(&mut self, first: Slot, part: Part) -> bool {
+        let end = part.end;
+        let reaches = |held: &Part| held.end.is_none_or(|held| end.is_some_and(|end| end <= held));
         let before = self.ahead.range(..=first).next_back();
         if end.is_some_and(|end| end <= self.end) || before.is_some_and(|(_, held)| reaches(held)) {
             return false;
         }
-        self.ahead.insert(first, end);
+        self.ahead.insert(first, part);
         self.awaited = self.awaited.saturating_sub(1);
         true
     }
 
-    /// Moves the end over what adjoins it, and tells whether all slots are covered.
-    fn absorb(&mut self) -> bool {
+    /// Moves the end over what adjoins it, with the end of what is reported there; tells whether
+    /// all slots are covered.
+    fn absorb(&mut self, reported: &mut Slot) -> bool {
         while let Some(entry) = self.ahead.first_entry()
             && *entry.key() <= self.end
         {
-            let Some(end) = entry.remove() else { return true };
+            let part = entry.remove();
+            *reported = part.reported.max(*reported);
+            let Some(end) = part.end else { return true };
             self.end = self.end.max(end);
         }
         false

@@ -3,13 +3,13 @@
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use synod_paxos::{Brand, Configuration, NodeId, To};
+use synod_paxos::{Brand, Configuration, NodeId, Slot, To};
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
 use synod_smr::command::{ClientId, fingerprint, mix};
 use synod_smr::wire::peer::{decode_message, encode_message};
 use synod_smr::{
-    Batch, Config, Connection, Effects, Input, Invalid, Message, Principal, Record, Recovering,
-    Replica, Request, Response, StateMachine, Timer,
+    Batch, Config, Connection, Effects, Input, Invalid, LogRead, Message, Principal, Record,
+    Recovering, Replica, Request, Response, StateMachine, Timer,
 };
 
 /// Appends numbers to a list.
@@ -79,6 +79,28 @@ struct Node {
     disk: Vec<Record>,
     in_flight: Vec<Batch>,
     timers: BTreeMap<Timer, u64>,
+}
+
+impl Node {
+    /// Reads the last records of some slots back, as far as one answer reaches.
+    fn read(&self, wish: LogRead) -> Message {
+        let last = |wanted: Slot| {
+            let of = |record: &Record| match record {
+                Record::Accepted { slot, decree, .. } | Record::Learned { slot, decree } => {
+                    (*slot == wanted).then(|| decree.clone())
+                }
+                Record::Promised(_) | Record::Chosen(_) => None,
+            };
+            self.disk.iter().rev().find_map(of).unwrap()
+        };
+        let end = wish.end.min(wish.first.plus(READ_SLOTS_MAX));
+        let slots = (wish.first.number()..end.number()).map(Slot::new);
+        Message::Decrees {
+            first: wish.first,
+            decrees: slots.map(last).collect(),
+            chosen: wish.chosen,
+        }
+    }
 }
 
 enum Event {
@@ -175,7 +197,7 @@ impl Cluster {
         }
     }
 
-    /// From now on the syncs of one node take so long.
+    /// The syncs of one node take so long after this.
     pub(crate) fn slow_down(&mut self, place: usize, sync_ms: u64) {
         self.slow.insert(place, sync_ms);
     }
@@ -427,7 +449,11 @@ impl Cluster {
             let at = self.now + 1 + self.draw(2);
             self.schedule(at, Event::Response { client, from, id, response });
         }
-        assert_eq!(self.nodes[place].effects.log_reads().count(), 0, "all is in the cache");
+        let wishes: Vec<_> = self.nodes[place].effects.log_reads().collect();
+        for wish in wishes {
+            let message = self.nodes[place].read(wish);
+            self.send(place, To::Node(wish.to), &message);
+        }
     }
 
     fn send(&mut self, place: usize, to: To, message: &Message) {
@@ -498,6 +524,9 @@ impl Cluster {
         }
     }
 }
+
+/// How many slots are read back at a time.
+const READ_SLOTS_MAX: u64 = 4;
 
 /// How long a client waits for an answer, beside twenty syncs.
 const PATIENCE_MS: u64 = 3_000;

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_paxos::{Ballot, NodeId, Slot};
+use synod_paxos::{Ballot, Bound, Message as Paxos, NodeId, Slot, To};
 use synod_smr::Message;
 
 use super::Invariant;
@@ -23,6 +23,8 @@ pub(super) struct SettledReads {
 /// The promises that an elect took in.
 #[derive(Default)]
 struct Elect {
+    /// The first slot that it asked for.
+    asked: Slot,
     /// Where the promise of each node goes on that was cut; none if it is complete.
     rest: BTreeMap<NodeId, Option<Slot>>,
     /// Up to where it must have chosen before it may serve reads.
@@ -41,9 +43,14 @@ impl Invariant for SettledReads {
         {
             self.elects.entry(ballot).or_default().hear(from, first, cut, told);
         }
-        for (_, message) in step.sent {
+        for (to, message) in step.sent {
             if let Message::Confirm { ballot, .. } = message {
                 self.serve(*ballot, step.node, step.after.chosen)?;
+            }
+            if let Message::Paxos(Paxos::Bound(Bound::Prepare { ballot, first })) = message
+                && *to == To::Peers
+            {
+                self.elects.entry(*ballot).or_default().asked = *first;
             }
         }
         Ok(())
@@ -51,9 +58,11 @@ impl Invariant for SettledReads {
 }
 
 impl Elect {
-    /// Takes in a promise for the slots from `first` on, unless it repeats what was heard.
+    /// Takes in a promise for the slots from `first` on, unless it repeats what was heard, or
+    /// comes before the part that it adjoins: what stands past a gap binds nobody.
     fn hear(&mut self, from: NodeId, first: Slot, cut: Option<Slot>, told: Slot) {
-        if self.rest.get(&from).is_some_and(|rest| *rest != Some(first)) {
+        let due = self.rest.get(&from).copied().unwrap_or(Some(self.asked));
+        if due.is_none_or(|due| first > due || cut.is_some_and(|cut| cut <= due)) {
             return;
         }
         self.rest.insert(from, cut);
@@ -104,5 +113,7 @@ mod tests {
         let heard = [(2, 0, Some(4), 4), (2, 0, None, 99), (2, 4, None, 7), (2, 4, None, 99)];
         assert!(!served(&heard, 6));
         assert!(served(&heard, 7), "what is repeated later is not taken in");
+        let heard = [(2, 4, None, 9), (3, 0, None, 2)];
+        assert!(served(&heard, 2), "a part past a gap binds nobody");
     }
 }
