@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use synod_clock::{Moment, TimeSource as _};
 use synod_paxos::To;
+use synod_smr::proposals::WAITING_BYTES_MAX;
 use synod_smr::wire::client::encode_response;
 use synod_smr::wire::peer::encode_message;
 use synod_smr::{Lane, StateMachine};
@@ -62,8 +63,14 @@ impl<M: StateMachine> Driver<M> {
                 To::Peers => &self.members[..],
             };
             for &node in receivers.iter().filter(|node| **node != self.me) {
-                self.metrics.messages_out += 1;
                 let peer = PeerId(node.number());
+                // The log is said to all once; to one node alone it is said again. What a peer has
+                // not taken yet is still on its way, and a second copy would only make it later.
+                let again = matches!((&to, lane), (To::Node(_), Lane::Log { .. }));
+                if again && self.peers.log_bytes_waiting(peer) > 0 {
+                    continue;
+                }
+                self.metrics.messages_out += 1;
                 if let Sent::Dropped(reason) = send(&self.peers, peer, lane, bytes.clone()) {
                     self.metrics.messages_dropped += 1;
                     tracing::trace!(%node, ?lane, ?reason, "a message was dropped");
@@ -113,3 +120,8 @@ fn send(peers: &PeerHandle, peer: PeerId, lane: Lane, bytes: Bytes) -> Sent {
         Lane::Datagram => peers.send_datagram(peer, bytes),
     }
 }
+
+// All that a leader may have admitted and not chosen fits into the queue of each peer: a decree
+// that was dropped there is said again only after a while.
+const _: () =
+    assert!(limits::LOG_QUEUE_BYTES_MAX >= WAITING_BYTES_MAX + limits::LOG_FRAME_BYTES_MAX);

@@ -176,6 +176,14 @@ impl PeerHandle {
         })
     }
 
+    /// Bytes that wait for their turn on the log lane of a peer, overhead included; none without a
+    /// link. What was said once and waits there need not be said again.
+    #[must_use]
+    pub fn log_bytes_waiting(&self, peer: PeerId) -> usize {
+        let link = self.shared.slots.get(&peer).and_then(|slot| lock(slot).clone());
+        link.map_or(0, |link| link.log_bytes_waiting())
+    }
+
     /// Sends a long and patient frame of at most [`limits::BULK_FRAME_BYTES_MAX`] bytes. Never
     /// waits.
     pub fn send_bulk(&self, peer: PeerId, frame: Bytes) -> Sent {

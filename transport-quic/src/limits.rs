@@ -30,8 +30,10 @@ pub(crate) const PREFACE_FRAME_BYTES_MAX: usize = 64;
 
 /// Bytes that may wait for one peer on the control lane.
 pub const CONTROL_QUEUE_BYTES_MAX: usize = MIB;
-/// Bytes that may wait for one peer on the log lane.
-pub const LOG_QUEUE_BYTES_MAX: usize = 16 * MIB;
+/// Bytes that may wait for one peer on the log lane: all that an owner sends before the peer has
+/// answered, or it loses what it cannot say again at once. The frames of several peers share their
+/// bytes.
+pub const LOG_QUEUE_BYTES_MAX: usize = 80 * MIB;
 /// Bytes that may wait for one peer on the bulk lane.
 pub const BULK_QUEUE_BYTES_MAX: usize = 8 * MIB;
 /// What a waiting frame costs beyond its payload, so that empty frames are bounded as well.
