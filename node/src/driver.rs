@@ -1,6 +1,7 @@
 //! The loop of a node: it takes what is ready, steps the core with each, and flushes once.
 //!
-//! One thread does network, core and apply; the journal alone has its own, as it sleeps in sync.
+//! One thread does the network of peers, core and apply; the journal has its own, as it sleeps in
+//! sync, and so has the port of clients, as a storm of handshakes would hold up all the others.
 //! A turn drains all that is ready, up to a bound, then fires what is due, then flushes: one batch
 //! to the journal, all messages, all replies. Batching happens there and nowhere else, and nobody
 //! lingers for it. What a step brings about is carried out in `flush`; the core's rules are the
@@ -203,6 +204,7 @@ impl<M: StateMachine> Driver<M> {
                     }
                 }
             }
+            ClientEvent::Written { .. } => {}
             ClientEvent::Closed { connection, .. } => {
                 self.principals.remove(&Connection(connection.0));
             }

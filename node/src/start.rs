@@ -177,7 +177,7 @@ fn assemble<M: StateMachine>(
         suspicion: config.timing.suspicion,
     })
     .map_err(StartError::PeerPort)?;
-    let (clients, client_events) = ClientPort::bind(ClientPortConfig {
+    let (clients, client_events) = ClientPort::bind_on_own_thread(ClientPortConfig {
         listen: config.client_listen,
         credentials,
         incarnation,

@@ -14,7 +14,7 @@ use quinn::{Connection, Endpoint};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::accept::{Door, note, note_error};
+use crate::accept::{Door, WhenFull, note, note_error};
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::identity::{ClusterId, Identity, PeerId, Role};
 use crate::inbox::{Inbox, Outlet, inbox};
@@ -295,6 +295,7 @@ impl Start {
         let door = Door {
             handshakes_max: limits::PEER_HANDSHAKES_MAX,
             handshakes_free: limits::PEER_HANDSHAKES_FREE,
+            when_full: WhenFull::Refuse,
         };
         let keepers = Arc::new(keepers);
         let counters = Arc::clone(&self.counters);

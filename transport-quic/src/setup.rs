@@ -44,6 +44,9 @@ pub enum BindError {
     /// A setting is out of its range.
     #[error("{0}")]
     Setting(String),
+    /// The system has no thread or no runtime for the endpoint.
+    #[error("the system refused a thread: {0}")]
+    Thread(std::io::Error),
 }
 
 /// What differs between the two ports.
@@ -68,6 +71,7 @@ pub(crate) fn peer_port(suspicion: Duration) -> Port {
 pub(crate) fn client_port() -> Port {
     let mut transport = base_transport(limits::CLIENT_IDLE_TIMEOUT);
     transport
+        .initial_rtt(limits::CLIENT_INITIAL_RTT)
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(limits::CLIENT_STREAM_WINDOW))
@@ -102,6 +106,7 @@ pub(crate) fn peer_transport(suspicion: Duration) -> TransportConfig {
 pub(crate) fn client_transport() -> TransportConfig {
     let mut transport = base_transport(limits::CLIENT_IDLE_TIMEOUT);
     transport
+        .initial_rtt(limits::CLIENT_INITIAL_RTT)
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(limits::CLIENT_REPLY_WINDOW))
@@ -172,11 +177,20 @@ pub(crate) fn open(
     address: SocketAddr,
     server: Option<quinn::ServerConfig>,
 ) -> Result<Endpoint, BindError> {
+    open_as(EndpointConfig::default(), address, server)
+}
+
+/// Opens as `open` does, an endpoint that is set up in its own way.
+pub(crate) fn open_as(
+    config: EndpointConfig,
+    address: SocketAddr,
+    server: Option<quinn::ServerConfig>,
+) -> Result<Endpoint, BindError> {
     let failed = |source| BindError::Socket { address, source };
     let socket = UdpSocket::bind(address).map_err(failed)?;
     size_buffers(&socket);
     let runtime = Arc::new(quinn::TokioRuntime);
-    Endpoint::new(EndpointConfig::default(), server, socket, runtime).map_err(failed)
+    Endpoint::new(config, server, socket, runtime).map_err(failed)
 }
 
 /// The name put where TLS wants one; the verifier does not look at it and it is not sent.

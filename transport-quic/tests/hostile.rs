@@ -182,7 +182,9 @@ async fn a_client_that_stops_within_a_frame_is_closed() {
     }
     let mut requests = events.iter().filter_map(|event| match event {
         ClientEvent::Request { bytes, .. } => Some(bytes),
-        ClientEvent::Connected { .. } | ClientEvent::Closed { .. } => None,
+        ClientEvent::Connected { .. }
+        | ClientEvent::Written { .. }
+        | ClientEvent::Closed { .. } => None,
     });
     assert_eq!((requests.next(), requests.next()), (Some(&Bytes::from_static(b"whole")), None));
 }
@@ -339,7 +341,7 @@ async fn an_oversized_request_ends_its_connection_and_no_other() {
                 lawful += 1;
             }
             ClientEvent::Closed { connection, .. } => closed = Some(connection),
-            ClientEvent::Connected { .. } => {}
+            ClientEvent::Connected { .. } | ClientEvent::Written { .. } => {}
         }
     }
     assert_eq!(lawful, 1);
