@@ -9,3 +9,4 @@ mod life;
 mod processes;
 mod refusals;
 mod service;
+mod storms;
