@@ -212,3 +212,42 @@ const PROBES_MAX: u32 = 3;
 
 /// How many events may wait for the hub; past it replies wait in their streams.
 const EVENTS_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+    use tokio_test::{assert_pending, task};
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_asked_nothing_is_not_probed() {
+        let mut idle = task::spawn(Awaited::Nothing.too_long());
+        assert_pending!(idle.poll());
+        advance(Duration::from_secs(3600)).await;
+        assert_pending!(idle.poll());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn probes_come_later_and_later_and_end() {
+        let (mut awaited, mut waited) = (Awaited::Since { probes: 0 }, Duration::ZERO);
+        let mut waits = Vec::new();
+        loop {
+            let mut wait = task::spawn(awaited.too_long());
+            assert_pending!(wait.poll());
+            let begin = waited;
+            while wait.poll().is_pending() {
+                advance(Duration::from_millis(10)).await;
+                waited += Duration::from_millis(10);
+            }
+            waits.push(waited - begin);
+            match awaited.probed() {
+                Some(next) => awaited = next,
+                None => break,
+            }
+        }
+        assert!(waits.windows(2).all(|pair| pair[1] > pair[0]), "{waits:?}");
+        let probes = u32::try_from(waits.len()).unwrap_or(u32::MAX) - 1;
+        assert_eq!(probes, PROBES_MAX);
+        assert!(waited > Duration::from_secs(2) && waited < Duration::from_secs(3), "{waited:?}");
+    }
+}
