@@ -19,6 +19,9 @@ use crate::settings::Settings;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clients {
     connected: BTreeMap<Connection, Client>,
+    /// Who has replies that wait, in the order in which they are served.
+    blocked: VecDeque<Connection>,
+    under_way: usize,
     waiting_bytes: usize,
 }
 
@@ -44,6 +47,8 @@ impl Clients {
     pub(crate) fn on_down(&mut self, connection: Connection) {
         if let Some(client) = self.connected.remove(&connection) {
             self.waiting_bytes -= client.waiting_bytes;
+            self.under_way -= client.under_way;
+            self.blocked.retain(|blocked| *blocked != connection);
         }
     }
 
@@ -62,9 +67,15 @@ impl Clients {
     ) -> Answered {
         let Some(client) = self.connected.get_mut(&connection) else { return Answered::Gone };
         let mut bytes = encode_response(id, response);
-        if client.waiting.is_empty() && client.has_budget(bytes.len(), settings) {
+        let fits = client.has_budget(bytes.len(), settings)
+            && has_budget(self.under_way, bytes.len(), settings);
+        if client.waiting.is_empty() && fits {
             client.under_way += bytes.len();
+            self.under_way += bytes.len();
             return Answered::Now(Output::Reply { connection, bytes });
+        }
+        if client.waiting.is_empty() {
+            self.blocked.push_back(connection);
         }
         let full = client.waiting_bytes + bytes.len() > settings.replies_waiting_bytes
             || self.waiting_bytes + bytes.len() > settings.replies_waiting_bytes_total;
@@ -78,7 +89,8 @@ impl Clients {
         if full { Answered::LetGo } else { Answered::Later }
     }
 
-    /// Takes note that the transport has written replies, and hands it the next ones.
+    /// Takes note that the transport has written replies, and hands it the next ones: of all
+    /// clients in turn, as what one has read is room for another.
     pub(crate) fn on_wrote(
         &mut self,
         connection: Connection,
@@ -87,17 +99,43 @@ impl Clients {
         outputs: &mut VecDeque<Output>,
     ) {
         let Some(client) = self.connected.get_mut(&connection) else { return };
-        client.under_way = client.under_way.saturating_sub(bytes);
+        let written = bytes.min(client.under_way);
+        client.under_way -= written;
+        self.under_way -= written;
+        for _ in 0..self.blocked.len() {
+            let Some(next) = self.blocked.pop_front() else { return };
+            if self.serve(next, settings, outputs) {
+                self.blocked.push_back(next);
+            }
+        }
+    }
+
+    /// Hands over what may leave for a client; tells whether more waits.
+    fn serve(
+        &mut self,
+        connection: Connection,
+        settings: &Settings,
+        outputs: &mut VecDeque<Output>,
+    ) -> bool {
+        let Some(client) = self.connected.get_mut(&connection) else { return false };
         while let Some(next) = client.waiting.front()
             && client.has_budget(next.len(), settings)
+            && has_budget(self.under_way, next.len(), settings)
             && let Some(bytes) = client.waiting.pop_front()
         {
             client.under_way += bytes.len();
+            self.under_way += bytes.len();
             client.waiting_bytes -= bytes.len();
             self.waiting_bytes -= bytes.len();
             outputs.push_back(Output::Reply { connection, bytes });
         }
+        !client.waiting.is_empty()
     }
+}
+
+/// Tells whether the transport may have so many bytes more for all clients.
+const fn has_budget(under_way: usize, bytes: usize, settings: &Settings) -> bool {
+    under_way == 0 || under_way + bytes <= settings.reply_budget_bytes_total
 }
 
 impl Client {
@@ -160,6 +198,25 @@ mod tests {
         assert_eq!(leaving(&outputs), [3]);
         clients.on_wrote(AT, 310, &settings(), &mut outputs);
         assert_eq!(leaving(&outputs), [3, 0]);
+    }
+
+    #[test]
+    fn what_one_client_has_read_is_room_for_another() {
+        let mut clients = Clients::default();
+        let settings = Settings { reply_budget_bytes_total: 250, ..settings() };
+        let other = Connection(8);
+        clients.on_up(AT, "alice");
+        clients.on_up(other, "bob");
+        let response = Response::Reply(Bytes::from(vec![0; 200]));
+        let first = clients.on_response(ME, (AT, RequestId(1), &response), &settings);
+        assert!(matches!(first, Answered::Now(_)));
+        let second = clients.on_response(ME, (other, RequestId(2), &response), &settings);
+        assert!(matches!(second, Answered::Later), "both would be too much");
+        let mut outputs = VecDeque::new();
+        clients.on_wrote(AT, 10_000, &settings, &mut outputs);
+        assert_eq!(leaving(&outputs), [2]);
+        clients.on_down(other);
+        assert_eq!(clients.under_way, 0);
     }
 
     #[test]

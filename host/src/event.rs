@@ -73,6 +73,9 @@ pub enum Output {
         lane: Lane,
         /// The message.
         bytes: Bytes,
+        /// Whether it was said before: it may be left out while its lane still holds what was said
+        /// last.
+        repeats: bool,
     },
     /// A reply for a client.
     Reply {

@@ -110,9 +110,12 @@ impl<M: StateMachine> Host<M> {
             To::Node(node) => std::slice::from_ref(node),
             To::Peers => &self.members[..],
         };
+        // The log is said to all once; to one node alone it is said again.
+        let repeats = matches!((&to, lane), (To::Node(_), Lane::Log { .. }));
         for &to in receivers.iter().filter(|node| **node != self.me) {
             self.counts.messages_out += 1;
-            self.outputs.push_back(Output::Send { to, lane, bytes: bytes.clone() });
+            let bytes = bytes.clone();
+            self.outputs.push_back(Output::Send { to, lane, bytes, repeats });
         }
     }
 

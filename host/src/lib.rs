@@ -35,11 +35,15 @@ pub use flush::Brought;
 pub use host::Host;
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{Opened, RecoveryError, identity_of, open};
-pub use settings::{BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, Settings};
+pub use settings::{
+    BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, REPLY_BUDGET_BYTES, REPLY_BUDGET_BYTES_TOTAL,
+    Settings,
+};
 pub use slot_index::BYTES_PER_SLOT;
 pub use synod_journal as journal;
 pub use synod_paxos as paxos;
 pub use synod_smr as smr;
+pub use synod_smr::proposals::WAITING_BYTES_MAX;
 
 /// What the owner of a node meets of the layers below, each under its own name.
 pub mod api {

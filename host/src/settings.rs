@@ -23,6 +23,8 @@ pub struct Settings {
     /// The bytes of replies that are with the transport for one client at once; the rest waits
     /// here, so that what one turn makes never overruns a connection.
     pub reply_budget_bytes: usize,
+    /// The bytes of replies that are with the transport for all clients together.
+    pub reply_budget_bytes_total: usize,
     /// The bytes of replies that may wait for one client. A reply past it is not kept: its client
     /// is told that the outcome is uncertain, and asks again.
     pub replies_waiting_bytes: usize,
@@ -39,12 +41,19 @@ impl Default for Settings {
             commit_bytes: 8 << 20,
             full_below_bytes: 4 << 20,
             fine_above_bytes: 8 << 20,
-            reply_budget_bytes: 4 << 20,
+            reply_budget_bytes: REPLY_BUDGET_BYTES,
+            reply_budget_bytes_total: REPLY_BUDGET_BYTES_TOTAL,
             replies_waiting_bytes: 64 << 20,
             replies_waiting_bytes_total: 256 << 20,
         }
     }
 }
+
+/// The bytes of replies that are with the transport for one client at once.
+pub const REPLY_BUDGET_BYTES: usize = 2 << 20;
+
+/// The bytes of replies that are with the transport for all clients together.
+pub const REPLY_BUDGET_BYTES_TOTAL: usize = 48 << 20;
 
 /// How many batches of records are with the journal at once: one is written and synced, and the
 /// next one gathers behind it.

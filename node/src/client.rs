@@ -8,6 +8,7 @@
 
 mod hub;
 mod link;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use synod_host::Chance;
 use synod_host::paxos::NodeId;
 use synod_host::smr::Status;
 use synod_host::smr::client::{Operation, Outcome, Reason};
@@ -24,7 +26,7 @@ use synod_transport_quic::{BindError, Credentials, TlsError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::TlsFiles;
-use crate::start::system_name;
+use crate::start::{system_name, system_seed};
 use hub::{Hub, Order};
 
 /// Where the nodes are, and who asks.
@@ -62,6 +64,7 @@ pub enum ClientError {
 #[derive(Clone, Debug)]
 pub struct Client {
     orders: mpsc::Sender<Order>,
+    closes: mpsc::UnboundedSender<SessionKey>,
     last_session: Arc<AtomicU32>,
     troubles: Troubles,
 }
@@ -73,6 +76,8 @@ pub struct Client {
 pub struct Session {
     key: SessionKey,
     orders: mpsc::Sender<Order>,
+    /// Without a bound of its own, as a drop cannot wait: each session says one word there, ever.
+    closes: mpsc::UnboundedSender<SessionKey>,
 }
 
 /// Tells the sessions of one hub apart.
@@ -116,18 +121,21 @@ impl Client {
             return Err(ClientError::NoNodes);
         }
         let name = system_name().map_err(ClientError::Random)?;
+        let mut chance = Chance::seeded(system_seed().map_err(ClientError::Random)?);
         let troubles = Troubles::default();
-        let links = link::open(nodes, credentials, &troubles)?;
+        let links = link::open(nodes, credentials, &troubles, &mut chance)?;
         let (orders, events) = mpsc::channel(ORDERS_MAX);
-        tokio::spawn(Hub::new(nodes.keys().copied().collect(), links, name).run(events));
-        Ok(Self { orders, last_session: Arc::default(), troubles })
+        let (closes, closed) = mpsc::unbounded_channel();
+        let hub = Hub::new(nodes.keys().copied().collect(), links, name);
+        tokio::spawn(hub.run(events, closed));
+        Ok(Self { orders, closes, last_session: Arc::default(), troubles })
     }
 
     /// Opens a logical client; the cluster hears of it with its first command.
     #[must_use]
     pub fn session(&self) -> Session {
         let key = SessionKey(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
-        Session { key, orders: self.orders.clone() }
+        Session { key, orders: self.orders.clone(), closes: self.closes.clone() }
     }
 
     /// Asks one node how it is doing; none if it does not answer in time, or is not known.
@@ -174,8 +182,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A full channel leaves the session to the end of the hub; it holds no more than a client.
-        let _ = self.orders.try_send(Order::Close { key: self.key });
+        // A hub that has ended holds no session.
+        let _ = self.closes.send(self.key);
     }
 }
 
@@ -200,3 +208,22 @@ impl Troubles {
 
 /// How many orders of sessions may wait for the hub.
 const ORDERS_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+    use super::*;
+
+    #[test]
+    fn a_session_says_goodbye_though_the_queue_of_orders_is_full() {
+        let (orders, _full) = mpsc::channel(1);
+        let (answer, _) = oneshot::channel();
+        orders.try_send(Order::Status { node: NodeId::new(1), answer }).unwrap();
+        let (closes, mut closed) = mpsc::unbounded_channel();
+        let (last_session, troubles) = (Arc::default(), Troubles::default());
+        let client = Client { orders, closes, last_session, troubles };
+        drop(client.session());
+        assert_eq!(closed.try_recv(), Ok(SessionKey(1)));
+    }
+}

@@ -1,7 +1,7 @@
 //! The loop of a node: it hands the host what is ready, and carries out what comes of it.
 //!
-//! One thread does network, replica and apply; the journal alone has its own, as it sleeps in
-//! sync. A turn hands over all that is ready, up to a bound, then the time, then flushes once. What
+//! One thread does the network of peers, replica and apply; the journal has its own, as it sleeps in
+//! sync, and so has the port of clients, as a storm of handshakes would hold up all the others. A turn hands over all that is ready, up to a bound, then the time, then flushes once. What
 //! any of it means is the host's business (`synod-host`); here are only the runtime, the transport
 //! and the journal's thread. The claim kept true: every event of the world reaches the host, and
 //! every output of the host is carried out in its order.
@@ -152,7 +152,12 @@ impl<M: StateMachine> Driver<M> {
                 // The host counts as the journal does; one that has ended reports its error.
                 Ok(()) | Err(SubmitError::Busy(_) | SubmitError::Ended(_)) => {}
             },
-            Output::Send { to, lane, bytes } => {
+            Output::Send { to, lane, bytes, repeats } => {
+                // What a peer has not taken yet is still on its way, and a second copy would only
+                // make it later.
+                if repeats && self.peers.log_bytes_waiting(PeerId(to.number())) > 0 {
+                    return;
+                }
                 if let Sent::Dropped(reason) = send(&self.peers, to, lane, bytes) {
                     self.reporter.on_dropped();
                     tracing::trace!(%to, ?lane, ?reason, "a message was dropped");
@@ -224,6 +229,9 @@ fn event_of_client(event: ClientEvent) -> Event {
         ClientEvent::Request { connection, bytes } => {
             Event::ClientFrame { connection: Connection(connection.0), bytes }
         }
+        ClientEvent::Written { connection, bytes } => {
+            Event::ClientWrote { connection: Connection(connection.0), bytes }
+        }
         ClientEvent::Closed { connection, .. } => Event::ClientDown(Connection(connection.0)),
     }
 }
@@ -240,6 +248,18 @@ fn send(peers: &PeerHandle, to: NodeId, lane: Lane, bytes: bytes::Bytes) -> Sent
 
 // What the host takes for a short message fits into a frame of the control lane.
 const _: () = assert!(synod_host::CONTROL_MESSAGE_BYTES_MAX <= limits::CONTROL_FRAME_BYTES_MAX);
+
+// All that a leader may have admitted and not chosen fits into the queue of each peer: a decree
+// that was dropped there is said again only after a while.
+const _: () = assert!(
+    limits::LOG_QUEUE_BYTES_MAX >= synod_host::WAITING_BYTES_MAX + limits::LOG_FRAME_BYTES_MAX
+);
+
+// What the host gives the transport for one client, and for all, always fits there.
+const _: () = assert!(
+    synod_host::REPLY_BUDGET_BYTES <= limits::CLIENT_REPLIES_BUDGET_BYTES
+        && synod_host::REPLY_BUDGET_BYTES_TOTAL <= limits::CLIENT_REPLIES_BUDGET_BYTES_TOTAL
+);
 
 /// How many events a turn takes before it flushes.
 const EVENTS_PER_TURN: usize = 1024;

@@ -17,7 +17,7 @@ use nothing::Nothing;
 use synod_paxos::{
     Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot,
 };
-use synod_smr::command::{Command, Principal, Sequence, SessionId};
+use synod_smr::command::{ClientId, Command, Opening, Principal, Sequence, SessionId};
 use synod_smr::config::Limits;
 use synod_smr::{
     Batch, CommandBatch, Config, Connection, Effects, Input, Message, Recovering, Refusal, Replica,
@@ -87,9 +87,10 @@ impl World {
         }
     }
 
-    fn open(&mut self, nonce: u64) {
-        let (connection, principal) = (Connection(nonce), Principal::of_name("alice"));
-        let request = Request { id: RequestId(nonce), body: RequestBody::Open { nonce } };
+    fn open(&mut self, client: u64) {
+        let (connection, principal) = (Connection(client), Principal::of_name("alice"));
+        let opening = Opening::first(ClientId::new(client.into()));
+        let request = Request { id: RequestId(client), body: RequestBody::Open { opening } };
         self.step(Input::Request { connection, principal, request });
     }
 

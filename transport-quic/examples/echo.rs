@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 ClientEvent::Request { connection, bytes } => {
                     echo.reply(connection, bytes);
                 }
+                ClientEvent::Written { .. } => {}
                 ClientEvent::Closed { reason, .. } => return say(&format!("closed: {reason}")),
             }
         }

@@ -22,6 +22,16 @@ use crate::refusal::{CloseCode, Refusal, Refused};
 pub(crate) struct Door {
     pub(crate) handshakes_max: usize,
     pub(crate) handshakes_free: usize,
+    pub(crate) when_full: WhenFull,
+}
+
+/// Says what becomes of a call when as many handshakes are under way as may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// It is refused, and its caller knows at once.
+    Refuse,
+    /// It waits for its turn, in a queue that QUIC bounds.
+    Wait,
 }
 
 impl Door {
@@ -41,7 +51,7 @@ impl Door {
             tokio::select! {
                 _ = stop.changed() => return,
                 Some(_) = greetings.join_next() => {}
-                incoming = endpoint.accept() => {
+                incoming = endpoint.accept(), if self.has_place(greetings.len()) => {
                     let Some(incoming) = incoming else { return };
                     let Some(incoming) = self.admit(incoming, greetings.len(), &counters) else {
                         continue;
@@ -56,6 +66,13 @@ impl Door {
                     });
                 }
             }
+        }
+    }
+
+    fn has_place(self, under_way: usize) -> bool {
+        match self.when_full {
+            WhenFull::Refuse => true,
+            WhenFull::Wait => under_way < self.handshakes_max,
         }
     }
 
@@ -111,8 +128,8 @@ pub(crate) fn identity_of(connection: &Connection) -> Result<Identity, Refused> 
 /// Counts a refusal by either end, and logs it unless its like was logged a moment ago.
 pub(crate) fn note(refused: &Refused, at: SocketAddr, counters: &Counters) {
     let (by, reason, text) = (refused.by, refused.reason, refused.text.as_str());
-    if counters.refuse(refused) {
-        tracing::warn!(%at, %by, %reason, text, "connection refused");
+    if let Some(unlogged) = counters.refuse(refused) {
+        tracing::warn!(%at, %by, %reason, text, unlogged, "connection refused");
     } else {
         tracing::debug!(%at, %by, %reason, text, "connection refused");
     }

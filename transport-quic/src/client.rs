@@ -6,6 +6,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{Connection, ConnectionError, Endpoint};
@@ -24,6 +25,7 @@ use crate::refusal::{CloseCode, Refusal, Refused, shorten};
 use crate::setup::{self, BindError, SERVER_NAME};
 use crate::stream::{FrameReader, FrameWriter, ReadFailure};
 use crate::tls::Credentials;
+use crate::turn::turn;
 use crate::verify::Admission;
 
 /// Says why a client has no connection to a node.
@@ -101,11 +103,13 @@ impl ClientDialer {
             return Err(BindError::Role { identity: identity.to_string(), wanted: "client" });
         }
         let endpoint = setup::open(HeldPort::bind(local)?, None)?;
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters::of_dialer());
         Ok(Self { endpoint, credentials, cluster: identity.cluster, counters })
     }
 
-    /// Connects to `node` at `address` and waits for its first answer, at most three seconds.
+    /// Connects to `node` at `address` and waits for its first answer, at most
+    /// [`limits::CLIENT_CONNECT_TIMEOUT`] from the turn on: at most [`limits::CLIENT_DIALS_MAX`]
+    /// dials of one address run in this process at once, and further ones wait for theirs.
     ///
     /// # Errors
     /// When nothing answers, when another node or another cluster answers, or when the node
@@ -115,8 +119,22 @@ impl ClientDialer {
         address: SocketAddr,
         node: PeerId,
     ) -> Result<ClientConnection, ConnectError> {
+        self.connect_within(limits::CLIENT_CONNECT_TIMEOUT, address, node).await
+    }
+
+    /// Connects as [`ClientDialer::connect`] does, and waits at most `patience` from its turn on.
+    ///
+    /// # Errors
+    /// As [`ClientDialer::connect`] does.
+    pub async fn connect_within(
+        &self,
+        patience: Duration,
+        address: SocketAddr,
+        node: PeerId,
+    ) -> Result<ClientConnection, ConnectError> {
+        let _turn = turn(address).await;
         self.counters.add(Count::Dials);
-        let outcome = timeout(limits::CLIENT_CONNECT_TIMEOUT, self.try_connect(address, node))
+        let outcome = timeout(patience, self.try_connect(address, node))
             .await
             .unwrap_or(Err(ConnectError::TimedOut(node, address)));
         if let Err(ConnectError::Refused(refused)) = &outcome {

@@ -8,14 +8,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use quinn::{Connection, Endpoint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::accept::{Door, note, note_error};
+use crate::accept::{Door, WhenFull, note, note_error};
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::endpoint::DownReason;
 use crate::held::HeldPort;
@@ -25,8 +25,11 @@ use crate::lanes::{Budget, DropReason, LaneQueue, Sent, lock};
 use crate::limits;
 use crate::preface::{Hello, Incarnation, StreamKind};
 use crate::refusal::{CloseCode, Refusal, Refused};
+use crate::replies::ReplyWriter;
+use crate::reset;
 use crate::setup::{self, BindError};
 use crate::stream::{Breach, FrameReader, FrameWriter, ReadFailure};
+use crate::thread::OwnThread;
 use crate::tls::Credentials;
 use crate::verify::{Admission, ClientNames};
 
@@ -66,6 +69,15 @@ pub enum ClientEvent {
         /// The payload.
         bytes: Bytes,
     },
+    /// Replies have been handed to QUIC, so that there is room for others. Of all that was handed
+    /// over less than [`limits::CLIENT_WRITTEN_STEP_BYTES`] is not told of while the connection
+    /// lives; what was not told of when it closes is gone with it.
+    Written {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The payload bytes of replies written since the last such event of this connection.
+        bytes: usize,
+    },
     /// The connection is gone. Nothing of it follows.
     Closed {
         /// The connection.
@@ -92,6 +104,8 @@ struct Shared {
     port: Arc<Port>,
     stop: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
+    /// The thread that all of this runs on, if it is the port's own.
+    thread: OnceLock<OwnThread>,
 }
 
 /// What the tasks of a port share.
@@ -156,21 +170,43 @@ impl ClientPort {
             admission,
             Arc::clone(&counters),
         )?;
-        let endpoint = setup::open(held, Some(server))?;
+        let resets = reset::endpoint_config(&config.credentials, limits::ALPN_CLIENT)?;
+        let endpoint = setup::open_as(resets, held, Some(server))?;
         let (outlet, events) = inbox(limits::INBOX_EVENTS_MAX, limits::INBOX_BYTES_MAX);
         let hello = Hello { incarnation: config.incarnation };
         let port = Arc::new(Port::new(hello, outlet, counters, config.connections_max));
         let (stop, _) = watch::channel(false);
         let tasks = Mutex::new(port.open(endpoint.clone(), stop.subscribe()));
         tracing::info!(%local, "client port open");
-        let shared = Shared { endpoint, local, port, stop, tasks };
+        let shared = Shared { endpoint, local, port, stop, tasks, thread: OnceLock::new() };
         Ok((ClientPortHandle { shared: Arc::new(shared) }, events))
+    }
+
+    /// Listens and serves on a thread and a runtime of its own: handshakes cost a millisecond each,
+    /// and a storm of them must not hold up whoever else runs on the caller's runtime. The thread
+    /// ends when the last handle is dropped, without goodbyes unless the port was closed before.
+    ///
+    /// # Errors
+    /// As [`ClientPort::bind`] does, and when there is no thread to be had.
+    pub fn bind_on_own_thread(
+        held: HeldPort,
+        config: ClientPortConfig,
+    ) -> Result<(ClientPortHandle, Inbox<ClientEvent>), BindError> {
+        let ((handle, inbox), thread) =
+            OwnThread::start(THREAD_NAME, || Self::bind_on(held, config))?;
+        // The cell is new: nobody has set it.
+        let _ = handle.shared.thread.set(thread);
+        Ok((handle, inbox))
     }
 }
 
 impl ClientPortHandle {
-    /// Sends a reply of at most [`limits::CLIENT_FRAME_BYTES_MAX`] bytes. Never waits. A client
-    /// that leaves too many bytes unread is closed.
+    /// Sends a reply of at most [`limits::CLIENT_FRAME_BYTES_MAX`] bytes. Never waits. A reply that
+    /// finds the queue full is dropped and counted, and the connection goes on; an owner that keeps
+    /// to [`limits::CLIENT_REPLIES_BUDGET_BYTES`] for one client and to
+    /// [`limits::CLIENT_REPLIES_BUDGET_BYTES_TOTAL`] for all, minus what [`ClientEvent::Written`]
+    /// told of, meets no full queue. A client that takes nothing for
+    /// [`limits::CLIENT_STALL_TIMEOUT`] while replies wait is closed.
     pub fn reply(&self, connection: ConnectionId, reply: Bytes) -> Sent {
         let port = &self.shared.port;
         let Some(live) = lock(&port.live).get(&connection).cloned() else {
@@ -184,10 +220,6 @@ impl ClientPortHandle {
             }
             Err(reason) => {
                 port.counters.add(reason.count());
-                if reason == DropReason::Full {
-                    port.counters.add(Count::SlowReaders);
-                    close(&live.connection, CloseCode::SlowReader);
-                }
                 Sent::Dropped(reason)
             }
         }
@@ -262,6 +294,8 @@ impl Port {
         let door = Door {
             handshakes_max: limits::CLIENT_HANDSHAKES_MAX,
             handshakes_free: limits::CLIENT_HANDSHAKES_FREE,
+            // Whoever is turned away comes back at once, and costs more than by waiting.
+            when_full: WhenFull::Wait,
         };
         let port = Arc::clone(self);
         let greet = move |connection, identity| Arc::clone(&port).greet(connection, identity);
@@ -328,11 +362,16 @@ impl Port {
         tracing::debug!(connection = id.0, %identity, "client connected");
         let connected = ClientEvent::Connected { connection: id, identity };
         if self.outlet.send(connected, 0).await.is_ok() {
+            let (outlet, queue) = (self.outlet.clone(), Arc::clone(&replies));
+            let writing = ReplyWriter { connection: id, replies: queue, outlet };
             let mut tasks = JoinSet::new();
-            tasks.spawn(writer.run(Arc::clone(&replies)));
-            let reason = self.serve_until_end(id, &connection, reader, &replies).await;
+            tasks.spawn(writing.run(writer));
+            let reason = self.serve_until_end(id, &connection, reader, &replies, &mut tasks).await;
             tracing::debug!(connection = id.0, %reason, "client gone");
             lock(&self.live).remove(&id);
+            tasks.shutdown().await;
+            // What waits is lost with the connection; its bytes are there for others from here on.
+            replies.clear();
             // An owner that is gone needs no farewell.
             let _ = self.outlet.send(ClientEvent::Closed { connection: id, reason }, 0).await;
         }
@@ -346,20 +385,25 @@ impl Port {
         connection: &Connection,
         reader: FrameReader,
         replies: &LaneQueue,
+        writer: &mut JoinSet<Option<Breach>>,
     ) -> DownReason {
-        let breach = tokio::select! {
-            error = connection.closed() => return DownReason::from_error(&error),
-            end = self.read_requests(id, reader, replies) => end,
-        };
-        match breach {
-            Some(breach) => {
+        let requests = self.read_requests(id, reader, replies);
+        tokio::pin!(requests);
+        let mut reads = true;
+        loop {
+            let breach = tokio::select! {
+                error = connection.closed() => return DownReason::from_error(&error),
+                // Requests that ended in order leave replies under way.
+                end = &mut requests, if reads => {
+                    reads = false;
+                    end
+                }
+                Some(end) = writer.join_next() => end.ok().flatten(),
+            };
+            if let Some(breach) = breach {
                 breach.close(connection);
                 breach.note(connection.remote_address(), &self.counters);
-                DownReason::Violation(breach.text)
-            }
-            None => {
-                // Requests ended in order; replies may still be under way.
-                DownReason::from_error(&connection.closed().await)
+                return DownReason::Violation(breach.text);
             }
         }
     }
@@ -393,3 +437,6 @@ fn close_endpoint(endpoint: &Endpoint) {
     let code = CloseCode::ShuttingDown;
     endpoint.close(code.varint(), code.text().as_bytes());
 }
+
+/// What the port's own thread is called.
+const THREAD_NAME: &str = "synod-clients";

@@ -4,8 +4,9 @@
 //! dropped and every connection that is refused is in exactly one of these counts.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Instant;
 
 use crate::lanes::lock;
@@ -54,8 +55,11 @@ pub(crate) struct Counters {
     counts: [AtomicU64; COUNTS],
     refused_here: [AtomicU64; Refusal::ALL.len()],
     refused_there: [AtomicU64; Refusal::ALL.len()],
-    logged: Mutex<BTreeMap<(RefusedBy, Refusal), Instant>>,
+    logged: Arc<LogLimit>,
 }
+
+/// When refusals of a kind were logged last, and how many were not since.
+type LogLimit = Mutex<BTreeMap<(RefusedBy, Refusal), (Instant, u64)>>;
 
 /// Shows the counts of an endpoint at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,8 +77,15 @@ impl Counters {
         self.counts[count as usize].fetch_add(by, Ordering::Relaxed);
     }
 
-    /// Counts a refusal; says whether it is due for the log, which strangers must not fill.
-    pub(crate) fn refuse(&self, refused: &Refused) -> bool {
+    /// Makes the counts of one of many dialers: they share one limit on log lines, as a thousand
+    /// that are refused at once have one thing to say.
+    pub(crate) fn of_dialer() -> Self {
+        Self { logged: Arc::clone(&DIALERS_LOGGED), ..Self::default() }
+    }
+
+    /// Counts a refusal. If it is due for the log, which strangers must not fill, says how many of
+    /// its kind were not logged since the last.
+    pub(crate) fn refuse(&self, refused: &Refused) -> Option<u64> {
         let side = match refused.by {
             RefusedBy::Here => &self.refused_here,
             RefusedBy::There => &self.refused_there,
@@ -82,12 +93,18 @@ impl Counters {
         side[refused.reason as usize].fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         let mut logged = lock(&self.logged);
-        let last = logged.get(&(refused.by, refused.reason));
-        let due = last.is_none_or(|last| now.duration_since(*last) >= REFUSAL_LOG_INTERVAL);
-        if due {
-            logged.insert((refused.by, refused.reason), now);
+        match logged.entry((refused.by, refused.reason)) {
+            Entry::Vacant(first) => {
+                first.insert((now, 0));
+                Some(0)
+            }
+            Entry::Occupied(mut earlier) => {
+                let (last, unlogged) = *earlier.get();
+                let due = now.duration_since(last) >= REFUSAL_LOG_INTERVAL;
+                earlier.insert(if due { (now, 0) } else { (last, unlogged + 1) });
+                due.then_some(unlogged)
+            }
         }
-        due
     }
 
     pub(crate) fn snapshot(&self) -> CountersSnapshot {
@@ -148,6 +165,9 @@ const ALL: [Count; COUNTS] = [
 
 const COUNTS: usize = 15;
 
+/// What the dialers of this process have logged.
+static DIALERS_LOGGED: LazyLock<Arc<LogLimit>> = LazyLock::new(Arc::default);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,13 +176,24 @@ mod tests {
     fn each_refusal_is_counted_and_the_first_of_a_kind_is_logged() {
         let counters = Counters::default();
         let refused = |reason| Refused::here(reason, "a text");
-        assert!(counters.refuse(&refused(Refusal::Expired)));
-        assert!(!counters.refuse(&refused(Refusal::Expired)));
-        assert!(counters.refuse(&refused(Refusal::WrongRole)));
+        assert_eq!(counters.refuse(&refused(Refusal::Expired)), Some(0));
+        assert_eq!(counters.refuse(&refused(Refusal::Expired)), None);
+        assert_eq!(counters.refuse(&refused(Refusal::WrongRole)), Some(0));
         let snapshot = counters.snapshot();
         assert_eq!(snapshot.refused(RefusedBy::Here, Refusal::Expired), 2);
         assert_eq!(snapshot.refused_total(RefusedBy::Here), 3);
         assert_eq!(snapshot.refused_total(RefusedBy::There), 0);
+    }
+
+    /// A reason that no other test of this process uses: the limit is the process's.
+    #[test]
+    fn many_dialers_log_a_refusal_once_and_count_it_each() {
+        let dialers: Vec<Counters> = (0..100).map(|_| Counters::of_dialer()).collect();
+        let refused = Refused::here(Refusal::UnexpectedNode, "a text");
+        let lines = dialers.iter().filter(|dialer| dialer.refuse(&refused).is_some()).count();
+        assert_eq!(lines, 1);
+        let counted = |dialer: &Counters| dialer.snapshot().refused_total(RefusedBy::Here);
+        assert_eq!(dialers.iter().map(counted).sum::<u64>(), 100);
     }
 
     #[test]

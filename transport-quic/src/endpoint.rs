@@ -14,7 +14,7 @@ use quinn::{Connection, Endpoint};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::accept::{Door, note, note_error};
+use crate::accept::{Door, WhenFull, note, note_error};
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::held::HeldPort;
 use crate::identity::{ClusterId, Identity, PeerId, Role};
@@ -189,6 +189,14 @@ impl PeerHandle {
         })
     }
 
+    /// Bytes that wait for their turn on the log lane of a peer, overhead included; none without a
+    /// link. What was said once and waits there need not be said again.
+    #[must_use]
+    pub fn log_bytes_waiting(&self, peer: PeerId) -> usize {
+        let link = self.shared.slots.get(&peer).and_then(|slot| lock(slot).clone());
+        link.map_or(0, |link| link.log_bytes_waiting())
+    }
+
     /// Sends a long and patient frame of at most [`limits::BULK_FRAME_BYTES_MAX`] bytes. Never
     /// waits.
     pub fn send_bulk(&self, peer: PeerId, frame: Bytes) -> Sent {
@@ -300,6 +308,7 @@ impl Start {
         let door = Door {
             handshakes_max: limits::PEER_HANDSHAKES_MAX,
             handshakes_free: limits::PEER_HANDSHAKES_FREE,
+            when_full: WhenFull::Refuse,
         };
         let keepers = Arc::new(keepers);
         let counters = Arc::clone(&self.counters);

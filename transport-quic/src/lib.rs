@@ -23,9 +23,13 @@ mod link;
 mod peer;
 mod preface;
 mod refusal;
+mod replies;
+mod reset;
 mod setup;
 mod stream;
+mod thread;
 mod tls;
+mod turn;
 mod verify;
 
 pub use client::{ClientConnection, ClientDialer, ClientReceiver, ClientSender, ConnectError};

@@ -30,8 +30,10 @@ pub(crate) const PREFACE_FRAME_BYTES_MAX: usize = 64;
 
 /// Bytes that may wait for one peer on the control lane.
 pub const CONTROL_QUEUE_BYTES_MAX: usize = MIB;
-/// Bytes that may wait for one peer on the log lane.
-pub const LOG_QUEUE_BYTES_MAX: usize = 16 * MIB;
+/// Bytes that may wait for one peer on the log lane: all that an owner sends before the peer has
+/// answered, or it loses what it cannot say again at once. The frames of several peers share their
+/// bytes.
+pub const LOG_QUEUE_BYTES_MAX: usize = 80 * MIB;
 /// Bytes that may wait for one peer on the bulk lane.
 pub const BULK_QUEUE_BYTES_MAX: usize = 8 * MIB;
 /// What a waiting frame costs beyond its payload, so that empty frames are bounded as well.
@@ -65,6 +67,9 @@ pub(crate) const PEER_DATAGRAM_BUFFER: usize = 64 * KIB;
 pub(crate) const INITIAL_CONGESTION_WINDOW: u64 = 128 * KIB as u64;
 /// Round trip assumed before the first sample; the default of 333 ms costs a second per loss.
 pub(crate) const INITIAL_RTT: Duration = Duration::from_millis(10);
+/// Round trip assumed before the first sample of a client's connection. A node that greets many
+/// callers answers later, and each packet that is sent again meanwhile makes it later still.
+pub(crate) const CLIENT_INITIAL_RTT: Duration = Duration::from_millis(100);
 /// Longest delay of an acknowledgement asked of the other end.
 pub(crate) const ACK_DELAY_MAX: Duration = Duration::from_millis(2);
 
@@ -98,16 +103,22 @@ pub(crate) const PEER_INCOMING_MAX: usize = 64;
 pub(crate) const PEER_HANDSHAKES_MAX: usize = 64;
 /// Handshakes on the peer port above which callers must first prove their address.
 pub(crate) const PEER_HANDSHAKES_FREE: usize = 16;
-/// Incoming connections on the client port that wait for their handshake to begin.
-pub(crate) const CLIENT_INCOMING_MAX: usize = 1024;
-/// Handshakes on the client port under way at once.
-pub(crate) const CLIENT_HANDSHAKES_MAX: usize = 256;
+/// Incoming connections on the client port that wait for their handshake to begin: as many as are
+/// served. Calls beyond it are not answered, and their callers knock again.
+pub(crate) const CLIENT_INCOMING_MAX: usize = CLIENT_CONNECTIONS_MAX;
+/// Handshakes on the client port under way at once; further calls wait for their turn. More at once
+/// would not end sooner, as one thread does them all, and each would take longer.
+pub(crate) const CLIENT_HANDSHAKES_MAX: usize = 128;
 /// Handshakes on the client port above which callers must first prove their address.
 pub(crate) const CLIENT_HANDSHAKES_FREE: usize = 64;
 /// Bytes buffered for one connection that is not accepted yet.
 pub(crate) const INCOMING_BUFFER_BYTES: u64 = 16 * KIB as u64;
 /// Bytes buffered for all connections that are not accepted yet.
 pub(crate) const INCOMING_BUFFER_BYTES_TOTAL: u64 = 4 * MIB as u64;
+
+/// Shortest time between two resets of connections that nobody knows; those who asked meanwhile
+/// ask again.
+pub(crate) const RESET_INTERVAL_MIN: Duration = Duration::from_millis(2);
 
 /// Client connections served at once.
 pub const CLIENT_CONNECTIONS_MAX: usize = 1024;
@@ -121,10 +132,24 @@ pub(crate) const CLIENT_SEND_WINDOW: u64 = 2 * MIB as u64;
 pub(crate) const CLIENT_REPLY_WINDOW: u32 = 4 * MIB as u32;
 /// Reply bytes waiting for one client above which its requests are not read.
 pub(crate) const CLIENT_REPLIES_PAUSE_BYTES: usize = MIB;
-/// Reply bytes that may wait for one client; a client beyond it reads too slowly and is closed.
+/// Reply bytes that may wait for one client, overhead included; a reply beyond it is dropped.
 pub const CLIENT_REPLIES_BYTES_MAX: usize = 8 * MIB;
-/// Reply bytes that may wait for all clients of a node together.
+/// Reply bytes that may wait for all clients of a node together, overhead included.
 pub const CLIENT_REPLIES_BYTES_TOTAL: usize = 64 * MIB;
+/// Payload bytes of replies that always fit for one client: an owner that has handed over at most
+/// so many beyond those told of as written meets no full queue. It holds the longest reply and
+/// what may be untold.
+pub const CLIENT_REPLIES_BUDGET_BYTES: usize = 2 * MIB;
+/// Payload bytes of replies that always fit for all clients of a node together.
+pub const CLIENT_REPLIES_BUDGET_BYTES_TOTAL: usize = 56 * MIB;
+/// Replies that may be within these budgets at once, however short; far more than a node has
+/// requests under way.
+pub const CLIENT_REPLIES_BUDGET_FRAMES: usize = 64 * 1024;
+/// Payload bytes of replies handed to QUIC that the owner may not have been told of yet. Telling
+/// of each write would wake the owner once more for each short reply.
+pub const CLIENT_WRITTEN_STEP_BYTES: usize = 32 * KIB;
+/// A client that takes none of the replies that wait for it for this long is closed.
+pub const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Request bytes that may wait at a client's own end.
 pub const CLIENT_REQUESTS_BYTES_MAX: usize = 8 * MIB;
 /// QUIC gives a client connection up after this long in silence.
@@ -133,8 +158,10 @@ pub(crate) const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const CLIENT_KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// Longest time a client may take over one frame once it has begun it.
 pub(crate) const CLIENT_FRAME_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time a client waits for its first reply, the node's hello.
-pub(crate) const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest time a client waits for its first reply, the node's hello, once it has its turn.
+pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Dials of one address that one process has under way at once, whatever the number of its dialers.
+pub const CLIENT_DIALS_MAX: usize = 4;
 
 /// UDP socket buffer asked for in either direction; the kernel may give less.
 pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * MIB;

@@ -86,6 +86,10 @@ impl Outbound {
         self.log.push(epoch, frame)
     }
 
+    pub(crate) fn log_bytes_waiting(&self) -> usize {
+        self.log.current().1.bytes()
+    }
+
     pub(crate) fn send_datagram(&self, datagram: Bytes) -> Result<(), DropReason> {
         if self.connection.max_datagram_size().is_some_and(|most| datagram.len() > most) {
             return Err(DropReason::TooLong);

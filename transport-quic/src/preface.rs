@@ -127,6 +127,10 @@ mod tests {
         }
         let longer = [bytes.as_slice(), &[0]].concat();
         assert_eq!(Hello::decode(&longer), Err(PrefaceError::Malformed));
+        for kind in [StreamKind::Control, StreamKind::Log(Epoch(9)), StreamKind::Bulk] {
+            let longer = [kind.encode().as_slice(), &[0]].concat();
+            assert_eq!(StreamKind::decode(&longer), Err(PrefaceError::Malformed));
+        }
         assert_eq!(StreamKind::decode(&[5, 0, 0, 0, 0, 0, 0, 0, 0]), Err(PrefaceError::Malformed));
         assert_eq!(StreamKind::decode(&[1, 1, 0, 0, 0, 0, 0, 0, 0]), Err(PrefaceError::Malformed));
         assert_eq!(StreamKind::decode(&[]), Err(PrefaceError::Malformed));

@@ -45,6 +45,9 @@ pub enum BindError {
     /// A setting is out of its range.
     #[error("{0}")]
     Setting(String),
+    /// The system has no thread or no runtime for the endpoint.
+    #[error("the system refused a thread: {0}")]
+    Thread(std::io::Error),
 }
 
 /// What differs between the two ports.
@@ -69,6 +72,7 @@ pub(crate) fn peer_port(suspicion: Duration) -> Port {
 pub(crate) fn client_port() -> Port {
     let mut transport = base_transport(limits::CLIENT_IDLE_TIMEOUT);
     transport
+        .initial_rtt(limits::CLIENT_INITIAL_RTT)
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(limits::CLIENT_STREAM_WINDOW))
@@ -103,6 +107,7 @@ pub(crate) fn peer_transport(suspicion: Duration) -> TransportConfig {
 pub(crate) fn client_transport() -> TransportConfig {
     let mut transport = base_transport(limits::CLIENT_IDLE_TIMEOUT);
     transport
+        .initial_rtt(limits::CLIENT_INITIAL_RTT)
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(limits::CLIENT_REPLY_WINDOW))
@@ -173,10 +178,19 @@ pub(crate) fn open(
     held: HeldPort,
     server: Option<quinn::ServerConfig>,
 ) -> Result<Endpoint, BindError> {
+    open_as(EndpointConfig::default(), held, server)
+}
+
+/// Opens as `open` does, an endpoint that is set up in its own way.
+pub(crate) fn open_as(
+    config: EndpointConfig,
+    held: HeldPort,
+    server: Option<quinn::ServerConfig>,
+) -> Result<Endpoint, BindError> {
     let address = held.local_addr();
     size_buffers(&held.socket);
     let runtime = Arc::new(quinn::TokioRuntime);
-    Endpoint::new(EndpointConfig::default(), server, held.socket, runtime)
+    Endpoint::new(config, server, held.socket, runtime)
         .map_err(|source| BindError::Socket { address, source })
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::accept::note;
 use crate::counters::{Count, Counters};
@@ -46,6 +46,16 @@ pub(crate) enum ReadFailure {
     /// The other end broke a rule; the connection has to go.
     #[error(transparent)]
     Breach(#[from] Breach),
+}
+
+/// Says why frames were not written to their end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteFailure {
+    /// The other end took nothing for too long.
+    #[error("the other end takes nothing")]
+    Stalled,
+    #[error(transparent)]
+    Ended(#[from] WriteError),
 }
 
 /// Tells which rule the other end broke.
@@ -204,6 +214,24 @@ impl FrameWriter {
         }
     }
 
+    /// Writes the frames to their end; fails when the other end takes not one byte for `stall`.
+    /// Not cancel-safe.
+    pub(crate) async fn write(
+        &mut self,
+        frames: impl Iterator<Item = Bytes>,
+        stall: Duration,
+    ) -> Result<(), WriteFailure> {
+        self.encoder.encode(frames, &mut self.chunks);
+        let mut rest = &mut self.chunks[..];
+        while !rest.is_empty() {
+            let some = timeout(stall, self.stream.write_chunks(rest)).await;
+            let written = some.map_err(|_| WriteFailure::Stalled)??;
+            rest = &mut rest[written.chunks..];
+        }
+        self.chunks.clear();
+        Ok(())
+    }
+
     async fn flush(&mut self) -> Result<(), WriteError> {
         self.stream.write_all_chunks(&mut self.chunks).await?;
         self.chunks.clear();
@@ -229,14 +257,15 @@ impl Breach {
         Self { code, text: code.text().to_owned() }
     }
 
-    /// Logs and counts the breach: another version as a refusal, all else as a violation.
+    /// Logs and counts the breach: another version as a refusal, a slow reader as such, all else as
+    /// a violation.
     pub(crate) fn note(&self, at: SocketAddr, counters: &Counters) {
         if self.code == CloseCode::WrongVersion {
-            note(&Refused::here(Refusal::WrongVersion, self.text.clone()), at, counters);
-        } else {
-            counters.add(Count::Violations);
-            tracing::warn!(%at, code = ?self.code, text = self.text, "connection closed");
+            return note(&Refused::here(Refusal::WrongVersion, self.text.clone()), at, counters);
         }
+        let slow = self.code == CloseCode::SlowReader;
+        counters.add(if slow { Count::SlowReaders } else { Count::Violations });
+        tracing::warn!(%at, code = ?self.code, text = self.text, "connection closed");
     }
 
     /// Closes the connection for this reason.

@@ -1,18 +1,24 @@
-//! Clients and the node that serves them: order, bounds, slow readers, goodbyes.
+//! Clients and the node that serves them: order, bounds, goodbyes.
 //!
-//! What it leaves to others: refusals (`refusals.rs`) and broken rules (`hostile.rs`).
+//! What it leaves to others: refusals (`refusals.rs`), broken rules (`hostile.rs`), and replies
+//! that pile up (`replies.rs`).
 #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
 
 mod support;
 
 use bytes::Bytes;
+use support::raw::Caller;
+use support::relay::Relay;
 use support::{Authority, CLUSTER, Profile, any, black_hole, client_port, soon, until};
-use synod_transport_quic::limits::CLIENT_FRAME_BYTES_MAX;
-use synod_transport_quic::{
-    ClientConnection, ClientDialer, ClientEvent, ClientNames, ClientPortHandle, CloseCode,
-    ConnectError, ConnectionId, Count, Credentials, DownReason, DropReason, Inbox, PeerId, Refusal,
-    Role, Sent,
+use synod_transport_quic::limits::{
+    ALPN_CLIENT, CLIENT_CONNECTIONS_MAX, CLIENT_DIALS_MAX, CLIENT_FRAME_BYTES_MAX,
 };
+use synod_transport_quic::{
+    BindError, ClientConnection, ClientDialer, ClientEvent, ClientNames, ClientPort,
+    ClientPortConfig, ClientPortHandle, CloseCode, ConnectError, ConnectionId, Count, Credentials,
+    DownReason, DropReason, Inbox, Incarnation, PeerId, Refusal, RefusedBy, Role, Sent,
+};
+use tokio::task::JoinSet;
 
 fn app(authority: &Authority) -> Credentials {
     authority.credentials(&Profile::client(CLUSTER, "app"))
@@ -28,7 +34,21 @@ async fn connected(inbox: &mut Inbox<ClientEvent>) -> ConnectionId {
             assert_eq!(identity.role, Role::Client("app".parse().unwrap()));
             connection
         }
-        event @ (ClientEvent::Request { .. } | ClientEvent::Closed { .. }) => panic!("{event:?}"),
+        event @ (ClientEvent::Request { .. }
+        | ClientEvent::Written { .. }
+        | ClientEvent::Closed { .. }) => panic!("{event:?}"),
+    }
+}
+
+/// The next event that tells of anything but written replies.
+async fn next_but_written(inbox: &mut Inbox<ClientEvent>) -> ClientEvent {
+    loop {
+        match soon(inbox.recv()).await.unwrap() {
+            ClientEvent::Written { .. } => {}
+            event @ (ClientEvent::Connected { .. }
+            | ClientEvent::Request { .. }
+            | ClientEvent::Closed { .. }) => return event,
+        }
     }
 }
 
@@ -48,7 +68,7 @@ async fn requests_and_replies_keep_their_order_and_their_bytes() {
     }
     for index in 0..300 {
         let expected = ClientEvent::Request { connection: id, bytes: payload(index) };
-        assert_eq!(soon(inbox.recv()).await, Some(expected));
+        assert_eq!(next_but_written(&mut inbox).await, expected);
         assert_eq!(port.reply(id, payload(index)), Sent::Queued);
     }
     for index in 0..300 {
@@ -60,7 +80,7 @@ async fn requests_and_replies_keep_their_order_and_their_bytes() {
     assert_eq!(port.reply(id, longer), Sent::Dropped(DropReason::TooLong));
     assert_eq!(client.send(longest.clone()), Sent::Queued);
     let expected = ClientEvent::Request { connection: id, bytes: longest.clone() };
-    assert_eq!(soon(inbox.recv()).await, Some(expected));
+    assert_eq!(next_but_written(&mut inbox).await, expected);
     assert_eq!(port.reply(id, longest.clone()), Sent::Queued);
     assert_eq!(soon(client.recv()).await.unwrap(), longest);
 }
@@ -98,83 +118,6 @@ async fn goodbyes_are_seen_at_the_other_end() {
     assert!(matches!(soon(third.recv()).await, Err(DownReason::ClosedByPeer { .. })));
 }
 
-/// One client reads nothing. It is closed at the bound; another is served all the while.
-#[tokio::test]
-async fn a_client_that_reads_nothing_harms_itself_alone() {
-    let authority = Authority::new("a");
-    let (port, mut inbox) = client_port(&authority, 1, ClientNames::AnyCertified);
-    let dialer = ClientDialer::bind(any(), app(&authority)).unwrap();
-    let slow = connect(&dialer, &port).await;
-    let slow_id = connected(&mut inbox).await;
-    let mut quick = connect(&dialer, &port).await;
-    let quick_id = connected(&mut inbox).await;
-    let reply = Bytes::from(vec![0; 1 << 20]);
-    let mut replies = 0;
-    while port.reply(slow_id, reply.clone()) == Sent::Queued {
-        replies += 1;
-        assert!(replies < 100, "nothing bounds the replies");
-        assert_eq!(port.reply(quick_id, Bytes::from(vec![replies])), Sent::Queued);
-        assert_eq!(soon(quick.recv()).await.unwrap(), vec![replies]);
-    }
-    assert_eq!(port.counters().count(Count::SlowReaders), 1);
-    let Some(ClientEvent::Closed { connection, .. }) = soon(inbox.recv()).await else { panic!() };
-    assert_eq!(connection, slow_id);
-    let (_, mut receiver) = slow.split();
-    let end = loop {
-        if let Err(end) = soon(receiver.recv()).await {
-            break end;
-        }
-    };
-    let told = matches!(&end, DownReason::ClosedByPeer { code, .. }
-        if *code == CloseCode::SlowReader as u64);
-    assert!(told, "{end:?}");
-    assert_eq!(port.reply(quick_id, reply.clone()), Sent::Queued);
-    assert_eq!(soon(quick.recv()).await.unwrap(), reply);
-}
-
-/// A client whose replies pile up is not read from until it reads.
-#[tokio::test]
-async fn requests_wait_while_replies_are_not_read() {
-    const REPLY: usize = 1 << 20;
-    let authority = Authority::new("a");
-    let (port, mut inbox) = client_port(&authority, 1, ClientNames::AnyCertified);
-    let dialer = ClientDialer::bind(any(), app(&authority)).unwrap();
-    let mut client = connect(&dialer, &port).await;
-    let id = connected(&mut inbox).await;
-    let mut asked = 0;
-    // Each request is answered at once with a megabyte; were requests read all the same, the
-    // client would be closed as a slow reader.
-    until("requests wait", || {
-        if client.send(Bytes::from(vec![0; 64 * 1024])) == Sent::Queued {
-            asked += 1;
-        }
-        while let Some(event) = inbox.try_recv() {
-            assert!(matches!(event, ClientEvent::Request { .. }), "{event:?}");
-            assert_eq!(port.reply(id, Bytes::from(vec![0; REPLY])), Sent::Queued);
-        }
-        asked >= 60
-    })
-    .await;
-    let served = port.counters().count(Count::FramesIn);
-    assert!(served < 60, "all {served} requests were read");
-    // Once the client reads, every request is served in the end.
-    for _ in 0..asked {
-        let reply = async {
-            loop {
-                tokio::select! {
-                    reply = client.recv() => return reply,
-                    event = inbox.recv() => {
-                        assert!(matches!(event, Some(ClientEvent::Request { .. })), "{event:?}");
-                        assert_eq!(port.reply(id, Bytes::from(vec![0; REPLY])), Sent::Queued);
-                    }
-                }
-            }
-        };
-        assert_eq!(soon(reply).await.unwrap().len(), REPLY);
-    }
-    assert_eq!(port.counters().count(Count::SlowReaders), 0);
-}
-
 #[tokio::test]
 async fn connections_are_bounded_and_a_place_is_free_again_after_a_goodbye() {
     let authority = Authority::new("a");
@@ -205,4 +148,128 @@ async fn a_node_that_does_not_answer_is_given_up() {
     let (_hole, nowhere) = black_hole();
     let outcome = soon(ClientConnection::connect(nowhere, PeerId(1), app(&authority))).await;
     assert!(matches!(outcome, Err(ConnectError::TimedOut(PeerId(1), _))), "{outcome:?}");
+}
+
+/// A port on a thread of its own is a port like any other, and leaves nothing behind.
+#[tokio::test]
+async fn a_port_on_its_own_thread_serves_and_gives_its_address_back() {
+    let authority = Authority::new("a");
+    let config = |listen| ClientPortConfig {
+        listen,
+        credentials: authority.node(1),
+        incarnation: Incarnation(7),
+        admitted: ClientNames::AnyCertified,
+        connections_max: 4,
+    };
+    let (port, mut inbox) = ClientPort::bind_on_own_thread(config(any())).unwrap();
+    let address = port.local_addr();
+    let dialer = ClientDialer::bind(any(), app(&authority)).unwrap();
+    let mut client = connect(&dialer, &port).await;
+    let id = connected(&mut inbox).await;
+    assert_eq!(client.send(Bytes::from_static(b"ask")), Sent::Queued);
+    let Some(ClientEvent::Request { bytes, .. }) = soon(inbox.recv()).await else { panic!() };
+    assert_eq!(port.reply(id, bytes), Sent::Queued);
+    assert_eq!(soon(client.recv()).await.unwrap(), "ask");
+    port.close().await;
+    assert!(matches!(soon(client.recv()).await, Err(DownReason::ClosedByPeer { .. })));
+    drop((port, inbox));
+    // Dropped without a goodbye, too: a task that lived on would hold the address.
+    for _ in 0..3 {
+        let (port, _inbox) = ClientPort::bind_on_own_thread(config(address)).unwrap();
+        assert_eq!(port.local_addr(), address);
+    }
+    let mut refused = config(address);
+    refused.connections_max = 0;
+    assert!(matches!(ClientPort::bind_on_own_thread(refused), Err(BindError::Setting(_))));
+}
+
+/// A node dies without a word and is born again at the same address. Its clients know nothing of
+/// that until they ask, and then at once: not when silence has lasted long enough.
+#[tokio::test]
+async fn a_later_life_of_a_node_ends_the_connections_of_the_earlier_one() {
+    let authority = Authority::new("a");
+    let credentials = authority.node(1);
+    let config = |listen| ClientPortConfig {
+        listen,
+        credentials: credentials.clone(),
+        incarnation: Incarnation(7),
+        admitted: ClientNames::AnyCertified,
+        connections_max: 4,
+    };
+    let (port, mut inbox) = ClientPort::bind_on_own_thread(config(any())).unwrap();
+    let address = port.local_addr();
+    let relay = Relay::to(address).await;
+    let dialer = ClientDialer::bind(any(), app(&authority)).unwrap();
+    let mut client = soon(dialer.connect(relay.address, PeerId(1))).await.unwrap();
+    connected(&mut inbox).await;
+    relay.cut();
+    drop((port, inbox));
+    let (_port, mut inbox) = ClientPort::bind_on_own_thread(config(address)).unwrap();
+    assert_eq!(client.send(Bytes::from_static(b"who?")), Sent::Queued);
+    // A goodbye, if the earlier life has said one, is lost by the time that this one is.
+    until("the question is lost", || relay.swallowed() > 0).await;
+    relay.heal();
+    let end = soon(client.recv()).await.unwrap_err();
+    let DownReason::Lost(text) = end else { panic!("{end:?}") };
+    assert!(text.contains("reset"), "{text}");
+    let _again = soon(dialer.connect(relay.address, PeerId(1))).await.unwrap();
+    connected(&mut inbox).await;
+}
+
+/// As many callers as may be greeted at once say nothing. Another one is not turned away: it waits
+/// until their time is up.
+#[tokio::test]
+async fn callers_beyond_the_handshakes_wait_for_their_turn() {
+    const SILENT: usize = 128;
+    let authority = Authority::new("a");
+    let (port, mut inbox) = ClientPort::bind(ClientPortConfig {
+        listen: any(),
+        credentials: authority.node(1),
+        incarnation: Incarnation(7),
+        admitted: ClientNames::AnyCertified,
+        connections_max: CLIENT_CONNECTIONS_MAX,
+    })
+    .unwrap();
+    let proof = authority.issue(&Profile::client(CLUSTER, "app"));
+    let caller = Caller::new(Some(proof), ALPN_CLIENT);
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(soon(caller.call(port.local_addr())).await.unwrap());
+    }
+    let verified = || port.counters().count(Count::Verifications);
+    until("all are let in", || verified() == SILENT as u64).await;
+    let dialer = ClientDialer::bind(any(), app(&authority)).unwrap();
+    let _client = connect(&dialer, &port).await;
+    connected(&mut inbox).await;
+    assert_eq!(port.counters().refused_total(RefusedBy::Here), 0);
+    until("it took somebody's place", || {
+        silent.iter().any(|connection| connection.close_reason().is_some())
+    })
+    .await;
+}
+
+/// A thousand dials of one process are a few at a time.
+#[tokio::test]
+async fn dials_of_one_address_take_turns() {
+    let authority = Authority::new("a");
+    let (port, _inbox) = client_port(&authority, 1, ClientNames::AnyCertified);
+    let (_hole, nowhere) = black_hole();
+    let dialers: Vec<ClientDialer> = (0..3 * CLIENT_DIALS_MAX)
+        .map(|_| ClientDialer::bind(any(), app(&authority)).unwrap())
+        .collect();
+    let mut dials: JoinSet<_> = dialers
+        .iter()
+        .map(|dialer| {
+            let dialer = dialer.clone();
+            async move { dialer.connect(nowhere, PeerId(1)).await.map(|_| ()) }
+        })
+        .collect();
+    let begun = || dialers.iter().map(|dialer| dialer.counters().count(Count::Dials)).sum::<u64>();
+    until("some dials begin", || begun() > 0).await;
+    assert_eq!(begun(), CLIENT_DIALS_MAX as u64);
+    // A node that answers is not waited for because of one that does not.
+    let _client = connect(&dialers[0], &port).await;
+    assert_eq!(begun(), CLIENT_DIALS_MAX as u64 + 1);
+    assert!(soon(dials.join_next()).await.unwrap().unwrap().is_err());
+    until("the next one begins", || begun() > CLIENT_DIALS_MAX as u64 + 1).await;
 }

@@ -89,6 +89,11 @@ fn breaches() -> Vec<Breach> {
         },
         Breach { name: "client stream", streams: vec![preface(4, 0)], code: wrong },
         Breach { name: "unknown stream", streams: vec![preface(99, 0)], code: wrong },
+        Breach {
+            name: "preface with more behind it",
+            streams: vec![frame(&[&[3][..], &[0; 9]].concat())],
+            code: wrong,
+        },
         Breach { name: "short preface", streams: vec![frame(&[1, 2, 3])], code: wrong },
         Breach { name: "empty preface", streams: vec![frame(&[])], code: wrong },
     ]
@@ -112,6 +117,34 @@ async fn each_breach_ends_the_link_with_a_reason_both_ends_see() {
         assert_eq!(reason, DownReason::Violation(text), "{}", breach.name);
         assert_eq!(node.handle.counters().count(Count::Violations), 1, "{}", breach.name);
         assert_eq!(node.handle.counters().count(Count::FramesIn), 0, "{}", breach.name);
+    }
+}
+
+/// A stream that ends is no fault, and one that ends within a frame is: the rest was promised.
+#[tokio::test]
+async fn a_stream_that_ends_within_a_frame_is_a_breach_and_one_that_ends_after_it_is_not() {
+    let authority = Authority::new("a");
+    let caller = posing_as_node(&authority, 1);
+    let (mut node, _hole) = lone_node(&authority);
+    let (connection, mut control) = greet(&caller, node.handle.local_addr(), 9).await;
+    node.up(1).await;
+    let whole = [preface(2, 5), frame(b"whole")].concat();
+    open(&connection, &whole).await.finish().unwrap();
+    let PeerEvent::Frame { bytes, .. } = node.next().await else { panic!("the frame is lost") };
+    assert_eq!(bytes, "whole");
+    // The link lives, as what it says next is heard.
+    control.write_all(&frame(b"still here")).await.unwrap();
+    let PeerEvent::Frame { bytes, .. } = node.next().await else { panic!("the link is lost") };
+    assert_eq!(bytes, "still here");
+    for (life, part) in [(10, &10u32.to_le_bytes()[..]), (11, b"\x0a\0\0\0half"), (12, b"\x0a\0")] {
+        let (connection, _control) = greet(&caller, node.handle.local_addr(), life).await;
+        while node.up(1).await != Incarnation(life) {}
+        open(&connection, &[&preface(3, 0)[..], part].concat()).await.finish().unwrap();
+        let (code, text) = application_close(&soon(connection.closed()).await);
+        assert_eq!(
+            (code, text.as_str()),
+            (CloseCode::Violation as u64, "a stream ended within a frame")
+        );
     }
 }
 
@@ -182,7 +215,9 @@ async fn a_client_that_stops_within_a_frame_is_closed() {
     }
     let mut requests = events.iter().filter_map(|event| match event {
         ClientEvent::Request { bytes, .. } => Some(bytes),
-        ClientEvent::Connected { .. } | ClientEvent::Closed { .. } => None,
+        ClientEvent::Connected { .. }
+        | ClientEvent::Written { .. }
+        | ClientEvent::Closed { .. } => None,
     });
     assert_eq!((requests.next(), requests.next()), (Some(&Bytes::from_static(b"whole")), None));
 }
@@ -339,7 +374,7 @@ async fn an_oversized_request_ends_its_connection_and_no_other() {
                 lawful += 1;
             }
             ClientEvent::Closed { connection, .. } => closed = Some(connection),
-            ClientEvent::Connected { .. } => {}
+            ClientEvent::Connected { .. } | ClientEvent::Written { .. } => {}
         }
     }
     assert_eq!(lawful, 1);

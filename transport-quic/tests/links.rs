@@ -13,7 +13,7 @@ use support::relay::Relay;
 use support::{Authority, Node, any, config, free_port, pair, until};
 use synod_transport_quic::{
     CloseCode, Count, DownReason, DropReason, Epoch, Inbox, Incarnation, Lane, PeerEndpoint,
-    PeerEvent, PeerHandle, PeerId, Sent,
+    PeerEvent, PeerHandle, PeerId, Sent, limits,
 };
 
 const SUSPICION: Duration = Duration::from_millis(200);
@@ -126,7 +126,7 @@ async fn datagrams_pass_and_are_dropped_rather_than_waited_for() {
     assert!((50..=66).contains(&taken), "{taken} datagrams of 1000 bytes in 64 KiB");
     assert_eq!(one.handle.counters().count(Count::DroppedFull), 1);
     // With an owner that takes nothing, the inbox fills; what does not fit is dropped and counted.
-    let inbox_max = synod_transport_quic::limits::INBOX_EVENTS_MAX;
+    let inbox_max = limits::INBOX_EVENTS_MAX;
     until("datagrams are dropped", || {
         for index in 0..50 {
             one.handle.send_datagram(PeerId(2), numbered(index, 8));
@@ -197,6 +197,33 @@ async fn a_slow_reader_blocks_nobody_and_full_queues_drop_the_newest() {
     assert_eq!(arrived, sent, "what was taken arrives, in order");
 }
 
+/// What waits for its turn is known, so that an owner need not say it again; without a link, with
+/// an epoch that is over, and once all was taken, nothing waits.
+#[tokio::test]
+async fn what_waits_on_the_log_lane_is_known() {
+    const FRAME: usize = 1 << 20;
+    let authority = Authority::new("a");
+    let (one, mut two) = pair(&authority).await;
+    let waiting = || one.handle.log_bytes_waiting(PeerId(2));
+    assert_eq!((waiting(), one.handle.log_bytes_waiting(PeerId(9))), (0, 0));
+    let frames = limits::LOG_QUEUE_BYTES_MAX / FRAME - 1;
+    for index in 0..frames {
+        let frame = numbered(index as u32, FRAME);
+        assert_eq!(one.handle.send_log(PeerId(2), Epoch(1), frame), Sent::Queued, "frame {index}");
+    }
+    assert!(waiting() >= frames * FRAME, "{} bytes wait", waiting());
+    assert_eq!(one.handle.send_log(PeerId(2), Epoch(2), numbered(99, 10)), Sent::Queued);
+    assert!(waiting() < FRAME, "{} bytes of an epoch that is over", waiting());
+    loop {
+        if let PeerEvent::Frame { bytes, .. } = two.next().await
+            && number(&bytes) == 99
+        {
+            break;
+        }
+    }
+    assert_eq!(waiting(), 0);
+}
+
 /// A thousand frames of epoch 1 are on their way, most of them stuck, when epoch 2 begins.
 #[tokio::test]
 async fn a_larger_epoch_lets_no_stale_frame_through() {
@@ -253,7 +280,7 @@ async fn a_larger_epoch_lets_no_stale_frame_through() {
 async fn a_larger_epoch_lets_no_small_stale_frame_through() {
     const OLD: u32 = 50_000;
     const FRESH: u32 = 500;
-    let inbox_max = synod_transport_quic::limits::INBOX_EVENTS_MAX;
+    let inbox_max = limits::INBOX_EVENTS_MAX;
     let authority = Authority::new("a");
     let (one, mut two) = pair(&authority).await;
     for _ in 0..OLD {

@@ -236,19 +236,28 @@ async fn the_client_port_refuses_each_bad_client() {
         assert!(untouched(&port.counters()));
         assert_eq!(inbox.try_recv(), None);
     }
-    // A node's certificate opens the peer port and no other; and a client of another cluster, which
-    // our own dialer would not even let call, is not let in for the name that it shares.
-    let callers = [
-        (Profile::node(CLUSTER, 2), Refusal::WrongRole, "wrong-role"),
-        (Profile::client(OTHER_CLUSTER, "app"), Refusal::WrongCluster, "wrong-cluster"),
-    ];
-    for (profile, reason, word) in callers {
-        let (port, mut inbox) = support::client_port(&ours, 1, listed.clone());
-        let caller = Caller::new(Some(ours.issue(&profile)), ALPN_CLIENT);
-        let said = said_by(&soon(caller.call_until_refused(port.local_addr())).await);
-        assert!(said.contains(word), "{said}");
-        until("the node counts", || refused_once(&port.counters(), RefusedBy::Here, reason)).await;
-        assert_eq!(inbox.try_recv(), None);
+}
+
+/// A node's certificate opens the peer port and no other; and what the authority has certified for
+/// another cluster opens nothing here, though its name is on the list.
+#[tokio::test]
+async fn the_client_port_refuses_nodes_and_clients_of_other_clusters() {
+    let ours = Authority::new("ours");
+    let foreign_client = Profile::client(OTHER_CLUSTER, "app");
+    for (profile, reason) in
+        [(Profile::node(CLUSTER, 2), Refusal::WrongRole), (foreign_client, Refusal::WrongCluster)]
+    {
+        let listed = ClientNames::Listed(BTreeSet::from(["app".parse().unwrap()]));
+        for names in [listed, ClientNames::AnyCertified] {
+            let (port, mut inbox) = support::client_port(&ours, 1, names);
+            let caller = Caller::new(Some(ours.issue(&profile)), ALPN_CLIENT);
+            let said = said_by(&soon(caller.call_until_refused(port.local_addr())).await);
+            assert!(said.contains(reason.slug()), "{said}");
+            until("the node counts", || refused_once(&port.counters(), RefusedBy::Here, reason))
+                .await;
+            assert!(untouched(&port.counters()));
+            assert_eq!(inbox.try_recv(), None);
+        }
     }
 }
 

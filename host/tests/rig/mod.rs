@@ -138,7 +138,7 @@ impl Rig {
         while let Some(output) = self.host.output() {
             match output {
                 Output::Commit(commit) => self.commits.push(commit),
-                Output::Send { to, lane, bytes } => {
+                Output::Send { to, lane, bytes, .. } => {
                     self.sent.push((to, lane, decode_message(&bytes).unwrap()));
                 }
                 Output::Reply { bytes, .. } => self.replies.push(bytes),

@@ -10,4 +10,5 @@ mod operation;
 mod processes;
 mod refusals;
 mod service;
+mod storms;
 mod strangers;

@@ -2,7 +2,8 @@
 //!
 //! Orders of the sessions, events of the connections and the clock come in; requests go out over
 //! whichever connection stands. The number of a request says whose it is, so one connection
-//! carries many sessions without a table.
+//! carries many sessions without a table. The claim kept true: a session that was dropped leaves
+//! nothing behind, whatever it had under way and however full the queue of orders is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,12 +14,12 @@ use synod_host::smr::client::{
 };
 use synod_host::smr::wire::client::{decode_response, encode_request};
 use synod_host::smr::{ClientId, Refusal, Request, RequestBody, RequestId, Response, Status};
-use synod_transport_quic::{ClientSender, DropReason, Sent};
+use synod_transport_quic::{DropReason, Sent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::SessionKey;
-use super::link::{LinkEvent, Links};
+use super::link::{LinkEvent, LinkSender, Links};
 
 /// What sessions ask of the hub.
 #[derive(Debug)]
@@ -41,25 +42,19 @@ pub(crate) enum Order {
         /// Where the answer goes; dropped if there is none.
         answer: oneshot::Sender<Status>,
     },
-    /// To forget a session.
-    Close {
-        /// The session.
-        key: SessionKey,
-    },
 }
 
 /// The sessions, their connections and their clock.
 pub(crate) struct Hub {
     nodes: Vec<NodeId>,
     links: Links,
-    up: BTreeMap<NodeId, ClientSender>,
+    up: BTreeMap<NodeId, LinkSender>,
     /// The name of this process among all clients; each session counts on from it.
     name: u128,
     origin: Instant,
     sessions: BTreeMap<SessionKey, Held>,
     /// When each session wants to be woken.
     wakes: BTreeSet<(Millis, SessionKey)>,
-    answers: BTreeMap<Ticket, oneshot::Sender<Outcome>>,
     last_ticket: u64,
     statuses: BTreeMap<RequestId, (NodeId, oneshot::Sender<Status>)>,
     /// Questions to nodes that are not connected; they are asked as soon as they are.
@@ -70,6 +65,8 @@ pub(crate) struct Hub {
 struct Held {
     core: Core,
     wake: Option<Millis>,
+    /// Where the outcomes go: as many as the core has operations. They end with the session.
+    answers: BTreeMap<Ticket, oneshot::Sender<Outcome>>,
 }
 
 impl Hub {
@@ -82,7 +79,6 @@ impl Hub {
             origin: Instant::now(),
             sessions: BTreeMap::new(),
             wakes: BTreeSet::new(),
-            answers: BTreeMap::new(),
             last_ticket: 0,
             statuses: BTreeMap::new(),
             unasked: Vec::new(),
@@ -91,13 +87,18 @@ impl Hub {
     }
 
     /// Runs until the last handle is gone.
-    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    pub(crate) async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut closes: mpsc::UnboundedReceiver<SessionKey>,
+    ) {
         loop {
             let wake = self.wakes.first().map(|(at, _)| self.instant(*at));
             let idle = Instant::now() + IDLE;
             tokio::select! {
                 biased;
                 Some(event) = self.links.events.recv() => self.on_link(event),
+                Some(key) = closes.recv() => self.on_close(key),
                 order = orders.recv() => match order {
                     Some(order) => self.on_order(order),
                     None => return,
@@ -107,6 +108,9 @@ impl Hub {
             for _ in 0..EVENTS_PER_TURN {
                 let Ok(event) = self.links.events.try_recv() else { break };
                 self.on_link(event);
+            }
+            while let Ok(key) = closes.try_recv() {
+                self.on_close(key);
             }
             for _ in 0..EVENTS_PER_TURN {
                 let Ok(order) = orders.try_recv() else { break };
@@ -121,24 +125,31 @@ impl Hub {
     fn on_order(&mut self, order: Order) {
         match order {
             Order::Submit { key, operation, timeout, answer } => {
+                // Whoever asked has gone away, and the session may have been closed before this
+                // was read: it must not come to life again.
+                if answer.is_closed() {
+                    return;
+                }
                 self.last_ticket += 1;
                 let ticket = Ticket(self.last_ticket);
-                self.answers.insert(ticket, answer);
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 let deadline = Millis(self.present().0.saturating_add(timeout_ms));
                 let (nodes, id) = (&self.nodes, client_id(self.name, key));
-                self.sessions.entry(key).or_insert_with(|| Held {
+                let held = self.sessions.entry(key).or_insert_with(|| Held {
                     core: Core::new(nodes.clone(), id, first_request(key)),
                     wake: None,
+                    answers: BTreeMap::new(),
                 });
+                held.answers.insert(ticket, answer);
                 self.step(key, ClientInput::Submit { ticket, operation, deadline });
             }
             Order::Status { node, answer } => self.ask_status(node, answer),
-            Order::Close { key } => {
-                if let Some(wake) = self.sessions.remove(&key).and_then(|held| held.wake) {
-                    self.wakes.remove(&(wake, key));
-                }
-            }
+        }
+    }
+
+    fn on_close(&mut self, key: SessionKey) {
+        if let Some(wake) = self.sessions.remove(&key).and_then(|held| held.wake) {
+            self.wakes.remove(&(wake, key));
         }
     }
 
@@ -225,7 +236,7 @@ impl Hub {
             self.wakes.extend(held.wake.map(|at| (at, key)));
         }
         for (ticket, outcome) in effects.outcomes {
-            if let Some(answer) = self.answers.remove(&ticket) {
+            if let Some(answer) = held.answers.remove(&ticket) {
                 // Whoever asked may have gone away.
                 let _ = answer.send(outcome);
             }
@@ -242,11 +253,7 @@ impl Hub {
 }
 
 /// Sends a request, or says why it certainly did not leave.
-fn send(
-    up: &BTreeMap<NodeId, ClientSender>,
-    node: NodeId,
-    request: &Request,
-) -> Result<(), Refusal> {
+fn send(up: &BTreeMap<NodeId, LinkSender>, node: NodeId, request: &Request) -> Result<(), Refusal> {
     let unreachable = Refusal::NotLeader { leader: None };
     let link = up.get(&node).ok_or_else(|| unreachable.clone())?;
     match link.send(encode_request(request)) {
@@ -289,3 +296,52 @@ const RETRY_AFTER_MS: u32 = 10;
 
 /// How long a hub without any timer sleeps.
 const IDLE: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+    use super::*;
+
+    fn hub() -> Hub {
+        let (_, events) = mpsc::channel(1);
+        Hub::new(vec![NodeId::new(1)], Links::of(events), 7)
+    }
+
+    fn submit(hub: &mut Hub, key: SessionKey) -> oneshot::Receiver<Outcome> {
+        let (answer, answered) = oneshot::channel();
+        let operation = Operation::Command(b"x"[..].into());
+        hub.on_order(Order::Submit { key, operation, timeout: Duration::MAX, answer });
+        answered
+    }
+
+    fn is_empty(hub: &Hub) -> bool {
+        hub.sessions.is_empty() && hub.wakes.is_empty()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_is_closed_leaves_nothing_behind() {
+        let mut hub = hub();
+        let mut answers: Vec<_> = (0..100).map(|_| submit(&mut hub, SessionKey(1))).collect();
+        let other = submit(&mut hub, SessionKey(2));
+        hub.on_close(SessionKey(1));
+        assert_eq!((hub.sessions.len(), hub.wakes.len()), (1, 1));
+        let gone = oneshot::error::TryRecvError::Closed;
+        assert!(answers.iter_mut().all(|answer| answer.try_recv() == Err(gone.clone())));
+        hub.on_close(SessionKey(2));
+        assert!(is_empty(&hub));
+        drop(other);
+    }
+
+    /// The order was read after the news that its session is closed.
+    #[tokio::test(start_paused = true)]
+    async fn an_order_that_nobody_waits_for_brings_no_session_back() {
+        let mut hub = hub();
+        let (answer, answered) = oneshot::channel();
+        let operation = Operation::Query(b"x"[..].into());
+        drop(answered);
+        let (key, timeout) = (SessionKey(1), Duration::MAX);
+        hub.on_order(Order::Submit { key, operation, timeout, answer });
+        assert!(is_empty(&hub));
+    }
+}

@@ -1,34 +1,49 @@
 //! The connections of a client: one to each node, made again whenever it is lost.
 //!
-//! A task for each node dials, reads replies until the connection ends, and dials again. A node
-//! that says nothing for a while is asked how it is doing; if it stays silent, the connection is
-//! made anew, as a process that was killed and restarted knows nothing of the old one. Which node
-//! to ask and what the replies mean is the hub's business.
+//! A task for each node dials, reads replies until the connection ends, and dials again. A
+//! connection is kept whether its node leads or not. A node that was asked something and says
+//! nothing for a while is asked how it is doing; if it stays silent, the connection is made anew.
+//! Which node to ask and what the replies mean is the hub's business. The claims kept true: a
+//! connection over which nothing is asked costs its node nothing but QUIC's own sign of life; and
+//! whatever goes wrong at once with many clients, their dials spread and thin out, so that a node
+//! that is slow from too many of them gets fewer.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use synod_host::paxos::NodeId;
 use synod_host::smr::wire::client::encode_request;
 use synod_host::smr::{Request, RequestBody, RequestId};
-use synod_transport_quic::{ClientConnection, ClientDialer, ClientSender, Credentials, PeerId};
-use tokio::sync::mpsc;
+use synod_transport_quic::{
+    ClientConnection, ClientDialer, ClientSender, Credentials, PeerId, Sent,
+};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use super::pace::Pace;
 use super::{ClientError, Troubles};
+use synod_host::Chance;
 
 /// What happens on the connections.
 #[derive(Debug)]
 pub(crate) enum LinkEvent {
     /// A connection stands.
-    Up(NodeId, ClientSender),
+    Up(NodeId, LinkSender),
     /// A reply came.
     Reply(NodeId, Bytes),
     /// The connection is gone; what was asked over it may have been heard.
     Down(NodeId),
+}
+
+/// Sends requests over a connection, and sees to it that its silence is noticed.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkSender {
+    sender: ClientSender,
+    asked: Arc<Notify>,
 }
 
 /// All connections; dropping it ends them.
@@ -38,11 +53,20 @@ pub(crate) struct Links {
     _tasks: JoinSet<()>,
 }
 
+#[cfg(test)]
+impl Links {
+    /// Makes links of which nothing comes but what a test sends.
+    pub(crate) fn of(events: mpsc::Receiver<LinkEvent>) -> Self {
+        Self { events, _tasks: JoinSet::new() }
+    }
+}
+
 /// Begins to dial every node.
 pub(crate) fn open(
     nodes: &BTreeMap<NodeId, SocketAddr>,
     credentials: &Credentials,
     troubles: &Troubles,
+    chance: &mut Chance,
 ) -> Result<Links, ClientError> {
     let (sender, events) = mpsc::channel(EVENTS_MAX);
     let mut dialers: BTreeMap<bool, ClientDialer> = BTreeMap::new();
@@ -58,11 +82,19 @@ pub(crate) fn open(
             None => ClientDialer::bind(local, credentials.clone())?,
         };
         dialers.insert(address.is_ipv4(), dialer.clone());
-        let link =
-            Link { node, address, dialer, events: sender.clone(), troubles: troubles.clone() };
-        tasks.spawn(link.keep());
+        let pace = Pace::new(Chance::seeded(chance.next()));
+        let (events, troubles) = (sender.clone(), troubles.clone());
+        tasks.spawn(Link { node, address, dialer, events, troubles }.keep(pace));
     }
     Ok(Links { events, _tasks: tasks })
+}
+
+impl LinkSender {
+    /// Sends a request; see [`ClientSender::send`].
+    pub(crate) fn send(&self, request: Bytes) -> Sent {
+        self.asked.notify_one();
+        self.sender.send(request)
+    }
 }
 
 struct Link {
@@ -75,51 +107,93 @@ struct Link {
 
 impl Link {
     /// Keeps a connection to the node until nobody listens to its events.
-    async fn keep(self) {
+    async fn keep(self, mut pace: Pace) {
         self.troubles.note(self.node, "not connected yet");
         loop {
-            let dial = self.dialer.connect(self.address, PeerId(self.node.number()));
-            let trouble = match timeout(DIAL_TIMEOUT, dial).await {
-                Ok(Ok(connection)) => match self.serve(connection).await {
-                    Some(reason) => reason,
-                    None => return,
-                },
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("{} does not answer", self.address),
+            let (patience, peer) = (pace.patience(), PeerId(self.node.number()));
+            let trouble = match self.dialer.connect_within(patience, self.address, peer).await {
+                Ok(connection) => {
+                    pace.on_connected();
+                    match self.serve(connection).await {
+                        Some(reason) => reason,
+                        None => return,
+                    }
+                }
+                Err(error) => error.to_string(),
             };
             tracing::debug!(node = %self.node, trouble, "no connection");
             self.troubles.note(self.node, trouble);
             if self.events.is_closed() {
                 return;
             }
-            sleep(REDIAL).await;
+            sleep(pace.next_wait()).await;
         }
     }
 
     /// Passes replies on until the connection ends, and says why; none if nobody listens.
     async fn serve(&self, connection: ClientConnection) -> Option<String> {
         let (sender, mut receiver) = connection.split();
+        let asked = Arc::new(Notify::new());
         self.troubles.clear(self.node);
-        self.events.send(LinkEvent::Up(self.node, sender.clone())).await.ok()?;
-        let mut unanswered = 0;
+        let up = LinkSender { sender: sender.clone(), asked: Arc::clone(&asked) };
+        self.events.send(LinkEvent::Up(self.node, up)).await.ok()?;
+        let mut awaited = Awaited::Nothing;
         let reason = loop {
-            match timeout(PROBE, receiver.recv()).await {
-                Ok(Ok(reply)) => {
-                    unanswered = 0;
+            let received = tokio::select! {
+                received = receiver.recv() => received,
+                () = asked.notified(), if awaited == Awaited::Nothing => {
+                    awaited = Awaited::Since { probes: 0 };
+                    continue;
+                }
+                () = awaited.too_long() => match awaited.probed() {
+                    Some(next) => {
+                        awaited = next;
+                        sender.send(probe());
+                        continue;
+                    }
+                    None => break format!("{} fell silent", self.address),
+                },
+            };
+            match received {
+                Ok(reply) => {
+                    awaited = Awaited::Nothing;
                     self.events.send(LinkEvent::Reply(self.node, reply)).await.ok()?;
                 }
-                Ok(Err(reason)) => break reason.to_string(),
-                Err(_) if unanswered == PROBES_MAX => {
-                    break format!("{} fell silent", self.address);
-                }
-                Err(_) => {
-                    unanswered += 1;
-                    sender.send(probe());
-                }
+                Err(reason) => break reason.to_string(),
             }
         };
         self.events.send(LinkEvent::Down(self.node)).await.ok()?;
         Some(reason)
+    }
+}
+
+/// What is awaited of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    /// Nothing: it has answered since it was last asked.
+    Nothing,
+    /// An answer, after so many probes.
+    Since { probes: u32 },
+}
+
+impl Awaited {
+    /// Waits until the next probe is due, or for ever if nothing is awaited.
+    async fn too_long(self) {
+        match self {
+            Self::Nothing => std::future::pending().await,
+            Self::Since { probes } => sleep(PROBE * 2_u32.pow(probes)).await,
+        }
+    }
+
+    /// Counts one more probe; none if there were enough.
+    fn probed(self) -> Option<Self> {
+        match self {
+            Self::Nothing => Some(self),
+            Self::Since { probes } if probes < PROBES_MAX => {
+                Some(Self::Since { probes: probes + 1 })
+            }
+            Self::Since { .. } => None,
+        }
     }
 }
 
@@ -129,17 +203,51 @@ fn probe() -> Bytes {
     encode_request(&Request { id: RequestId(0), body: RequestBody::Status })
 }
 
-/// A connection that was silent for this long is probed.
+/// A node that has not answered for this long is probed; each further probe waits twice as long as
+/// the one before, as a node that is slow under load is not helped by being called anew.
 const PROBE: Duration = Duration::from_millis(150);
 
-/// This many probes without any answer end a connection.
+/// This many probes without any answer end a connection, 2.25 seconds after its last word.
 const PROBES_MAX: u32 = 3;
 
 /// How many events may wait for the hub; past it replies wait in their streams.
 const EVENTS_MAX: usize = 1024;
 
-/// How long one dial may take: a node that was down when the dial began is not waited for long.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+    use tokio_test::{assert_pending, task};
 
-/// The wait between two dials of one node.
-const REDIAL: Duration = Duration::from_millis(100);
+    #[tokio::test(start_paused = true)]
+    async fn who_was_asked_nothing_is_not_probed() {
+        let mut idle = task::spawn(Awaited::Nothing.too_long());
+        assert_pending!(idle.poll());
+        advance(Duration::from_secs(3600)).await;
+        assert_pending!(idle.poll());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn probes_come_later_and_later_and_end() {
+        let (mut awaited, mut waited) = (Awaited::Since { probes: 0 }, Duration::ZERO);
+        let mut waits = Vec::new();
+        loop {
+            let mut wait = task::spawn(awaited.too_long());
+            assert_pending!(wait.poll());
+            let begin = waited;
+            while wait.poll().is_pending() {
+                advance(Duration::from_millis(10)).await;
+                waited += Duration::from_millis(10);
+            }
+            waits.push(waited - begin);
+            match awaited.probed() {
+                Some(next) => awaited = next,
+                None => break,
+            }
+        }
+        assert!(waits.windows(2).all(|pair| pair[1] > pair[0]), "{waits:?}");
+        let probes = u32::try_from(waits.len()).unwrap_or(u32::MAX) - 1;
+        assert_eq!(probes, PROBES_MAX);
+        assert!(waited > Duration::from_secs(2) && waited < Duration::from_secs(3), "{waited:?}");
+    }
+}

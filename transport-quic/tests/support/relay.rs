@@ -19,6 +19,7 @@ pub struct Relay {
     pub address: SocketAddr,
     cut: Arc<AtomicBool>,
     passed: Arc<AtomicU64>,
+    swallowed: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
@@ -27,9 +28,11 @@ impl Relay {
         let front = Arc::new(UdpSocket::bind(any()).await.unwrap());
         let address = front.local_addr().unwrap();
         let (cut, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let swallowed = Arc::new(AtomicU64::new(0));
         let mut tasks = JoinSet::new();
-        tasks.spawn(forward(front, target, Arc::clone(&cut), Arc::clone(&passed)));
-        Self { address, cut, passed, _tasks: tasks }
+        let counts = (Arc::clone(&passed), Arc::clone(&swallowed));
+        tasks.spawn(forward(front, target, Arc::clone(&cut), counts));
+        Self { address, cut, passed, swallowed, _tasks: tasks }
     }
 
     pub fn cut(&self) {
@@ -38,6 +41,11 @@ impl Relay {
 
     pub fn heal(&self) {
         self.cut.store(false, Ordering::SeqCst);
+    }
+
+    /// Datagrams towards the port that came while it was cut.
+    pub fn swallowed(&self) -> u64 {
+        self.swallowed.load(Ordering::SeqCst)
     }
 
     /// Datagrams passed on so far.
@@ -50,7 +58,7 @@ async fn forward(
     front: Arc<UdpSocket>,
     target: SocketAddr,
     cut: Arc<AtomicBool>,
-    passed: Arc<AtomicU64>,
+    (passed, swallowed): (Arc<AtomicU64>, Arc<AtomicU64>),
 ) {
     let mut backs: BTreeMap<SocketAddr, Arc<UdpSocket>> = BTreeMap::new();
     let mut returns = JoinSet::new();
@@ -58,6 +66,7 @@ async fn forward(
     loop {
         let Ok((length, from)) = front.recv_from(&mut buffer).await else { continue };
         if cut.load(Ordering::SeqCst) {
+            swallowed.fetch_add(1, Ordering::SeqCst);
             continue;
         }
         let back = match backs.entry(from) {
