@@ -168,7 +168,7 @@ fn assemble<M: StateMachine>(
         },
     )
     .map_err(StartError::PeerPort)?;
-    let (clients, client_events) = ClientPort::bind_on_own_thread(
+    let (clients, client_events) = ClientPort::bind_held_on_own_thread(
         ports.clients,
         ClientPortConfig {
             listen: config.client_listen,

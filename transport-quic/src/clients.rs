@@ -189,6 +189,17 @@ impl ClientPort {
     /// # Errors
     /// As [`ClientPort::bind`] does, and when there is no thread to be had.
     pub fn bind_on_own_thread(
+        config: ClientPortConfig,
+    ) -> Result<(ClientPortHandle, Inbox<ClientEvent>), BindError> {
+        Self::bind_held_on_own_thread(HeldPort::bind(config.listen)?, config)
+    }
+
+    /// Does as [`ClientPort::bind_on_own_thread`] on a port that is held already; `config.listen`
+    /// is not used.
+    ///
+    /// # Errors
+    /// As [`ClientPort::bind_on_own_thread`].
+    pub fn bind_held_on_own_thread(
         held: HeldPort,
         config: ClientPortConfig,
     ) -> Result<(ClientPortHandle, Inbox<ClientEvent>), BindError> {
