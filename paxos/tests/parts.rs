@@ -1,4 +1,4 @@
-//! Long promises and long arrears: parts, runs, and what is asked for again.
+//! Long promises and late answers: parts, runs, and what is asked for again.
 //!
 //! One node is fed by hand. The claims: a promise in parts counts once they cover everything, in
 //! whatever order they come; several parts are on their way at a time; what a node has not answered
@@ -206,4 +206,25 @@ fn a_resend_has_a_bound_of_bytes() {
     // What phase 1 found is in slot 0, and weighs a byte.
     let runs = (0..4).map(|slot| (to, slot, 1)).collect::<Vec<_>>();
     assert_eq!(world.runs(), runs, "four mebibytes at most");
+}
+
+#[test]
+fn a_late_vote_of_an_earlier_ballot_counts_for_no_proposal() {
+    let mut world = World::new();
+    world.step(Input::Campaign { above: Ballot::ZERO });
+    world.part(0, None);
+    let earlier = world.ballot();
+    // The peer votes in that ballot, and its word is late.
+    world.step(Input::Campaign { above: Ballot::ZERO });
+    world.part(0, None);
+    let ballot = world.ballot();
+    assert!(ballot > earlier && world.node.leader().leads() == Some(ballot));
+    let accepted = |ballot| {
+        let end = Slot::new(1);
+        Message::Bound(Bound::Accepted { ballot, first: Slot::FIRST, end })
+    };
+    world.hear(PEER, accepted(earlier));
+    assert_eq!(world.node.chosen(), Slot::FIRST, "another leader may have had its vote since");
+    world.hear(PEER, accepted(ballot));
+    assert_eq!(world.node.chosen(), Slot::new(1));
 }

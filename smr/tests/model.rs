@@ -209,7 +209,7 @@ fn larger_bounds_where_asked_for() {
     explore("1 command at 2 leaders, 1 more", rival(&asks, &[]), 33_323);
     let asks = vec![write(0, 1), write(2, 1)];
     let scenario = Scenario { asks, ..crash(2, &[]) };
-    explore("1 command at 2 leaders, 1 crash", scenario, 106_480);
+    explore("1 command at 2 leaders, 1 crash", scenario, 202_970);
     let asks = vec![write(0, 1), write(2, 2)];
-    explore("2 writes, 1 crash", Scenario { asks, ..crash(2, &[]) }, 152_577);
+    explore("2 writes, 1 crash", Scenario { asks, ..crash(2, &[]) }, 295_096);
 }
