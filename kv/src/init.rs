@@ -167,7 +167,7 @@ pub fn renew(args: &InitArgs) -> Result<Vec<String>, InitError> {
     Ok(names)
 }
 
-/// Returns for how many days a certificate is good that is made now.
+/// Returns for how many days a certificate is good from the day on which it is made.
 #[must_use]
 pub fn certificate_days() -> u64 {
     LEAF_DAYS

@@ -14,6 +14,7 @@ pub mod command;
 pub mod config;
 mod digest;
 pub mod exit;
+pub mod expiry;
 pub mod histogram;
 pub mod init;
 pub mod log;

@@ -1,10 +1,9 @@
 //! Where the lines for people go: to stderr, by a thread of its own, and never at a node's expense.
 //!
-//! What is worth a line is left to everybody else. A node outlives whoever reads its log: stderr may
-//! be a pipe whose reader has died, or one that nobody empties. The claims kept true: a line is
-//! taken or lost in no time; a sink that breaks or is full loses lines, which are counted, and never
-//! the process; and when it works again, it says how many were lost, at the place where they are
-//! missing.
+//! What is worth a line is left to everybody else. A node outlives whoever reads its log: stderr
+//! may be a pipe whose reader has died, or one that nobody empties. The claims kept true: a line is
+//! taken or lost in no time; a sink that breaks or is full loses lines, which are counted, and
+//! never the process; and when it works again, it says how many were lost, where they are missing.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};

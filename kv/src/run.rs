@@ -4,8 +4,9 @@
 //! worth saying goes to stderr. The server has a file of its own (`serve`).
 
 use std::io::{self, Write};
+use std::time::SystemTime;
 
-use synod_node::{Client, NodeId, Status};
+use synod_node::{Client, Node, NodeId, Status};
 use tokio::io::{BufReader, stdin, stdout};
 
 use crate::bench::{BenchError, Measurement, measure};
@@ -17,9 +18,10 @@ use crate::client::{Answer, KvError, KvSession, client_config};
 use crate::command::{Blob, Command, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::exit::Exit;
+use crate::expiry::Expiry;
 use crate::init::{InitError, certificate_days, init, init_node, renew};
 use crate::log;
-use crate::serve::serve;
+use crate::serve::{node_config, serve};
 
 /// Runs the program.
 pub fn run(cli: Cli) -> Exit {
@@ -105,10 +107,24 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
         return say(printed.page.as_bytes());
     }
     if args.check_config {
-        return say(b"the configuration is sound\n");
+        return check_config(&printed.config);
     }
     log::install(&printed.config.log).map_err(no_log)?;
     Ok(serve(&printed.config).await)
+}
+
+/// Checks what a start would check before it touches a port or the journal.
+fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
+    let credentials = Node::check(&node_config(config)).map_err(Exit::config)?;
+    let expiry = Expiry::of(&config.tls.certificate, &credentials);
+    match expiry.warning(SystemTime::now()) {
+        None => say(b"the configuration is sound\n"),
+        Some(warning) if warning.is_over => Err(Exit::config(warning.text)),
+        Some(warning) => {
+            let line = format!("the configuration is sound, but {}\n", warning.text);
+            say(line.as_bytes())
+        }
+    }
 }
 
 async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {
@@ -146,6 +162,10 @@ fn bench_line(m: &Measurement) -> String {
 
 async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
     let target = Target::open(&args.target)?;
+    let expiry = Expiry::read(&target.config.tls).map_err(Exit::config)?;
+    if let Some(warning) = expiry.warning(SystemTime::now()) {
+        log::say_last(&format!("synod-kv: {}", warning.text));
+    }
     let mut exit = Exit::done();
     for node in target.config.nodes.keys() {
         let status = target.client.status(NodeId::new(*node), target.config.timeout).await;

@@ -1,6 +1,7 @@
 //! `synod-kv serve`: one node of the service, from its configuration to its exit code.
 //!
-//! It installs what belongs to a process and not to a library: the signals, and the rule that a panic anywhere ends the process, so that no half of a node goes
+//! It installs what belongs to a process and not to a library: the signals, the watch over the
+//! certificate, and the rule that a panic anywhere ends the process, so that no half of a node goes
 //! on. SIGTERM and SIGINT hand over and end in order, within ten seconds; another one, a second or
 //! more after the first, ends at once.
 
@@ -15,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::client::tls_files;
 use crate::config::ServerConfig;
 use crate::exit::Exit;
+use crate::expiry::Expiry;
 use crate::log;
 use crate::machine::Machine;
 
@@ -32,6 +34,7 @@ pub async fn serve(config: &ServerConfig) -> Exit {
     if let Err(error) = say_ready(config, &node) {
         tracing::warn!(%error, "nobody reads what this process prints");
     }
+    watch_certificate(config);
     let mut stops = Stops::default();
     loop {
         tokio::select! {
@@ -50,6 +53,15 @@ pub async fn serve(config: &ServerConfig) -> Exit {
                 }
             }
         }
+    }
+}
+
+/// Says, as long as this process runs, when the certificate of the node is about to end.
+fn watch_certificate(config: &ServerConfig) {
+    match Expiry::read(&config.tls) {
+        Ok(expiry) => drop(tokio::spawn(async move { expiry.watch().await })),
+        // The node has read them a moment ago.
+        Err(error) => tracing::warn!(%error, "the certificate cannot be read any more"),
     }
 }
 
@@ -143,7 +155,7 @@ impl Stops {
 }
 
 /// Makes a panic in any thread the end of the process, after its message. The message waits for a
-/// reader of the log no longer than other last lines do.
+/// reader of the log as briefly as other last lines do.
 fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = thread::current();

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Counts records, and says now and then how many.
+/// Counts records, and says from time to time how many.
 #[derive(Debug)]
 pub(crate) struct Progress {
     records: u64,

@@ -48,7 +48,8 @@ pub enum StartError {
     Identity(#[from] WrongCertificate),
     /// There is no journal. It was lost, or never made.
     #[error("this node has no journal in {}: a node that has voted must not go on without it; \
-             if it never ran, make one with Node::create or `synod-kv init --node`", path.display())]
+             if it never ran, make one with Node::create or `synod-kv init --node`",
+            path.display())]
     NoJournal {
         /// The folder.
         path: PathBuf,

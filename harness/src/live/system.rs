@@ -1,10 +1,10 @@
 //! What the harness knows of a system under test: a few command lines with gaps in them.
 //!
 //! A description is data, so that another system needs a file and no code. `init` prepares a
-//! directory, `create` the data of a node that never ran, `serve` runs one node, `bridge` runs the process that speaks line-JSON for all
-//! clients. Each command is a list of words; `{...}` in a word is replaced, and a list inside the
-//! list is repeated for every peer or node. A description that names an unknown gap is refused
-//! when a command is made from it.
+//! directory, `create` the data of a node that never ran, `serve` runs one node, `bridge` runs the
+//! process that speaks line-JSON for all clients. Each command is a list of words; `{...}` in a
+//! word is replaced, and a list inside the list is repeated for every peer or node. A description
+//! that names an unknown gap is refused when a command is made from it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr, reason = "a failed test shows what the nodes said")]
 
 mod life;
+mod operation;
 mod processes;
 mod refusals;
 mod service;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,21 @@ impl Server {
         Self { child, stdout, stderr }
     }
 
+    /// Starts the program with a pipe for its stderr, which the caller reads or not.
+    fn start_piped(arguments: &[String], stderr: PathBuf) -> (Self, ChildStderr) {
+        fs::write(&stderr, "").unwrap();
+        let mut child = program()
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let pipe = child.stderr.take().unwrap();
+        (Self { child, stdout, stderr }, pipe)
+    }
+
     /// Waits for the line that says that the node serves.
     pub(crate) fn wait_until_ready(&mut self) -> String {
         let mut line = String::new();
@@ -71,6 +86,10 @@ impl Server {
 
     pub(crate) fn terminate(&self) {
         kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
+    pub(crate) fn interrupt(&self) {
+        kill_process(self.pid(), Signal::INT).unwrap();
     }
 
     /// Waits for the end, which must come in time.
@@ -161,6 +180,13 @@ impl Cluster {
         let mut arguments = self.serve_arguments(id);
         arguments.extend(more.iter().map(|flag| (*flag).to_owned()));
         Server::start(&arguments, self.path(&format!("node-{id}.log")))
+    }
+
+    /// Starts a node that logs into a pipe, without waiting for it.
+    pub(crate) fn spawn_piped(&self, id: u16, more: &[&str]) -> (Server, ChildStderr) {
+        let mut arguments = self.serve_arguments(id);
+        arguments.extend(more.iter().map(|flag| (*flag).to_owned()));
+        Server::start_piped(&arguments, self.path(&format!("node-{id}.log")))
     }
 
     /// Starts a node and waits until it serves.

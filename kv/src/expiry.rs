@@ -1,0 +1,130 @@
+//! When a certificate ends, and what is said about it before.
+//!
+//! The claim kept true: from thirty days before the end on, whoever looks is told how many days are
+//! left and what to do. Nothing is refused here: the transport judges certificates as they are
+//! shown.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use synod_transport_quic::{Credentials, TlsError};
+
+use crate::config::TlsFiles;
+
+/// A certificate and its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    certificate: PathBuf,
+    not_after: SystemTime,
+}
+
+/// A complaint about a certificate that ends soon, or has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What is wrong, and the remedy, in one line.
+    pub text: String,
+    /// The certificate is of no use any more.
+    pub is_over: bool,
+}
+
+impl Expiry {
+    /// Reads the certificate of these files, and checks that they fit each other.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be used.
+    pub fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+        let credentials = Credentials::load(&files.authority, &files.certificate, &files.key)?;
+        Ok(Self::of(&files.certificate, &credentials))
+    }
+
+    /// Takes the end from credentials that were read from `certificate`.
+    #[must_use]
+    pub fn of(certificate: &Path, credentials: &Credentials) -> Self {
+        Self { certificate: certificate.to_owned(), not_after: credentials.not_after() }
+    }
+
+    /// Says what there is to say at this time.
+    #[must_use]
+    pub fn warning(&self, present: SystemTime) -> Option<Warning> {
+        let name = self.certificate.display();
+        match self.not_after.duration_since(present) {
+            Ok(left) if left > WARN_BEFORE => None,
+            Ok(left) => {
+                let days = left.as_secs() / DAY.as_secs();
+                let text = format!("{name} ends in {days} days: {REMEDY}");
+                Some(Warning { text, is_over: false })
+            }
+            Err(over) => {
+                let days = over.duration().as_secs() / DAY.as_secs();
+                let text = format!("{name} ended {days} days ago, nobody accepts it: {REMEDY}");
+                Some(Warning { text, is_over: true })
+            }
+        }
+    }
+
+    /// Says it in the log, at once and then once a day, for as long as it is polled.
+    pub(crate) async fn watch(&self) {
+        self.watch_with(SystemTime::now, log).await;
+    }
+
+    async fn watch_with(&self, now: impl Fn() -> SystemTime, mut say: impl FnMut(Warning)) {
+        loop {
+            self.warning(now()).map(&mut say);
+            tokio::time::sleep(DAY).await;
+        }
+    }
+}
+
+fn log(warning: Warning) {
+    if warning.is_over {
+        tracing::error!("certificate {}", warning.text);
+    } else {
+        tracing::warn!("certificate {}", warning.text);
+    }
+}
+
+/// From when on a warning is given.
+const WARN_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long it is until the next look.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const REMEDY: &str =
+    "renew it with `synod-kv init --dir <folder> --renew`, and restart what uses it";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_thirty_days_are_warned_of() {
+        let not_after = SystemTime::UNIX_EPOCH + 100 * DAY;
+        let expiry = Expiry { certificate: "node-1.pem".into(), not_after };
+        let at = |days: u32| expiry.warning(SystemTime::UNIX_EPOCH + days * DAY);
+        assert_eq!(at(69), None);
+        for (days, begins, is_over) in [
+            (70, "node-1.pem ends in 30 days: renew it", false),
+            (99, "node-1.pem ends in 1 days: renew it", false),
+            (100, "node-1.pem ends in 0 days: renew it", false),
+            (103, "node-1.pem ended 3 days ago, nobody accepts it: renew it", true),
+        ] {
+            let warning = at(days).expect("it is late");
+            assert!(warning.text.starts_with(begins), "{}", warning.text);
+            assert_eq!(warning.is_over, is_over);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_node_says_it_once_a_day() {
+        let (begin, epoch) = (tokio::time::Instant::now(), SystemTime::UNIX_EPOCH);
+        let expiry = Expiry { certificate: "node-1.pem".into(), not_after: epoch + 32 * DAY };
+        let mut said = Vec::new();
+        let watch =
+            expiry.watch_with(|| epoch + begin.elapsed(), |warning| said.push(warning.text));
+        let days = 5 * DAY + DAY / 2;
+        tokio::time::timeout(days, watch).await.expect_err("it goes on for ever");
+        let left: Vec<&str> = said.iter().filter_map(|text| text.split(' ').nth(3)).collect();
+        assert_eq!(left, ["30", "29", "28", "27"]);
+    }
+}
