@@ -25,18 +25,36 @@ pub(crate) fn make<D: Disk>(disk: &D, path: &Path) -> Result<usize, Fatal> {
     Ok(above + 1)
 }
 
-/// Makes the names of the directories above a journal's parent durable, up to the root.
+/// Makes the name of a journal's directory durable.
+pub(crate) fn sync_name<D: Disk>(disk: &D, path: &Path, levels_made: usize) -> Result<(), Fatal> {
+    sync(disk, path.parent().unwrap_or(path), levels_made >= 1)
+}
+
+/// Makes the names of the directories above it durable, up to the root.
 ///
 /// Whoever makes a directory by hand just before syncs nothing, so those that were there are synced
-/// too. One of them that this user may not open has nothing in it that was made here.
+/// too.
 pub(crate) fn sync_above<D: Disk>(disk: &D, path: &Path, levels_made: usize) -> Result<(), Fatal> {
     // The parent holds the name of level 1, and its own parent the name of level 2.
     for (level, holder) in (2..).zip(path.ancestors().skip(2)) {
-        match disk.sync_dir(holder) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::PermissionDenied && level > levels_made => {}
-            Err(error) => return Err(Fatal::new("cannot sync the directory", holder, error)),
-        }
+        sync(disk, holder, levels_made >= level)?;
     }
     Ok(())
+}
+
+/// Syncs a directory. One in which nothing was made may refuse it altogether, because it is of a
+/// file system that is read only or because this user may not open it.
+fn sync<D: Disk>(disk: &D, holder: &Path, has_news: bool) -> Result<(), Fatal> {
+    match disk.sync_dir(holder) {
+        Err(error) if has_news || !refuses_all(error.kind()) => {
+            Err(Fatal::new("cannot sync the directory", holder, error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Tells an error that a directory has for everybody from one of the disk.
+fn refuses_all(kind: ErrorKind) -> bool {
+    use ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(kind, InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported)
 }

@@ -94,9 +94,7 @@ fn enter<D: Disk>(disk: &D, path: &Path, options: &Options) -> Result<(D::Lock, 
         Err(error) => return Err(Fatal::new("cannot lock the directory", path, error).into()),
     };
     // An earlier process may have made the directory and died before it synced the name.
-    let parent = path.parent().unwrap_or(path);
-    let synced = disk.sync_dir(parent);
-    synced.map_err(|error| Fatal::new("cannot sync the directory", parent, error))?;
+    folders::sync_name(disk, path, levels_made)?;
     Ok((lock, levels_made))
 }
 

@@ -305,6 +305,27 @@ fn a_journal_that_must_be_new_does_not_take_the_place_of_another() {
 }
 
 #[test]
+fn a_directory_above_that_cannot_be_synced_stops_the_making_if_it_matters() {
+    let make = |by_hand: bool, failure| {
+        let disk = SimDisk::new(1);
+        if by_hand {
+            disk.create_dir(Path::new("/srv")).unwrap();
+        }
+        // The first sync is that of the parent, the second that of the root above it.
+        let fault = Fault { operation: Operation::SyncDir, after: 1, times: Times::Once, failure };
+        disk.inject(fault);
+        Journal::open(disk, Path::new("/srv/log"), &options(), |_| {}).map(drop)
+    };
+    make(true, Failure::Permission).unwrap();
+    make(true, Failure::ReadOnly).unwrap();
+    for (by_hand, failure) in
+        [(true, Failure::Io), (false, Failure::Permission), (false, Failure::ReadOnly)]
+    {
+        assert!(make(by_hand, failure).is_err(), "made by hand {by_hand}, {failure:?}");
+    }
+}
+
+#[test]
 fn each_journal_has_an_id_of_its_own_that_stays() {
     let disk = SimDisk::new(1);
     let (journal, first, _) = open(&disk).unwrap();

@@ -226,7 +226,8 @@ fn a_segment_of_another_history_is_not_believed() {
         script.extend([Append(vec![3500]), Seal]);
         whole_of(SimDisk::new(1), &script)
     });
-    // The same folder that was copied and went two ways, whole files, honest checksums: only the numbers of the records tell.
+    // A folder that was copied and went two ways, whole files, honest checksums: the numbers of the
+    // records alone tell.
     for number in 2..=3 {
         let file = path().join(format!("segment-0000000{number}.log"));
         let alien = other.0.contents(&file).unwrap();
