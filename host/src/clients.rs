@@ -57,8 +57,8 @@ impl Clients {
         self.connected.get(&connection).map(|client| client.principal)
     }
 
-    /// Takes a response; returns the reply to be sent now, if it may be. `let_go` says that the
-    /// response was not kept, as too much waits for its client.
+    /// Takes a response; says whether it leaves at once, waits, or is not kept, as too much waits
+    /// for its client.
     pub(crate) fn on_response(
         &mut self,
         me: NodeId,

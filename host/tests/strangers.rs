@@ -1,4 +1,4 @@
-//! A node that lost its journal, or comes back with an older copy, is refused by whom it is known to.
+//! A node that lost its journal, or comes back with an older copy, is refused by all who know it.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
