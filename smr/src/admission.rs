@@ -148,6 +148,9 @@ impl<M: StateMachine> Replica<M> {
 
     /// Asks for decrees that somebody knows and this node does not.
     pub(crate) fn fetch_missing(&mut self, effects: &mut Effects) {
+        if self.disk == Disk::Full {
+            return;
+        }
         let chosen = self.paxos.chosen();
         let leader = self.leader_elsewhere();
         let rtt = |node| self.election.rtt_ticks(node);
