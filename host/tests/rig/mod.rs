@@ -8,7 +8,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use synod_clock::Moment;
-use synod_host::journal::{Commit, Committer, Options, SimDisk};
+use synod_host::journal::{Commit, Committer, Options, Rest, SimDisk};
 use synod_host::{Event, Host, Opened, Output, RecoveryError, Settings, Ticket};
 use synod_paxos::{Ballot, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot};
 use synod_smr::command::{
@@ -188,6 +188,14 @@ impl Rig {
             self.take(Event::Committed(committed));
         }
         self.flush();
+    }
+
+    /// Has the journal work ahead, as it does while nothing comes.
+    pub(crate) fn rest(&mut self) {
+        let mut rest = Rest::Prepare;
+        while matches!(rest, Rest::Prepare | Rest::PrepareSoon) {
+            rest = self.journal.idle(rest).unwrap();
+        }
     }
 
     /// Returns the decrees that were sent to `to`, and their first slot.
