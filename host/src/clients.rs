@@ -74,14 +74,17 @@ impl Clients {
             self.under_way += bytes.len();
             return Answered::Now(Output::Reply { connection, bytes });
         }
-        if client.waiting.is_empty() {
-            self.blocked.push_back(connection);
-        }
         let full = client.waiting_bytes + bytes.len() > settings.replies_waiting_bytes
             || self.waiting_bytes + bytes.len() > settings.replies_waiting_bytes_total;
+        if full && client.waiting.len() >= WORDS_WAITING_MAX {
+            return Answered::LetGo;
+        }
         if full {
             // Whether it was a command that took effect is for the session to say, when it asks.
             bytes = encode_response(id, &Response::Uncertain { leader: Some(me) });
+        }
+        if client.waiting.is_empty() {
+            self.blocked.push_back(connection);
         }
         client.waiting_bytes += bytes.len();
         self.waiting_bytes += bytes.len();
@@ -152,12 +155,17 @@ pub(crate) enum Answered {
     Now(Output),
     /// It waits for those before it.
     Later,
-    /// It was not kept; a word that the outcome is uncertain waits in its place.
+    /// It was not kept; a word that the outcome is uncertain waits in its place, unless too many
+    /// wait already: then the client hears nothing, as of any reply that is lost.
     LetGo,
     /// Nobody waits for it: the client asks again elsewhere, and its session knows what was
     /// applied.
     Gone,
 }
+
+/// With so many replies waiting for a client that reads too slowly, it is not told any more that
+/// others were not kept: whoever asks on without reading would make even these words grow.
+const WORDS_WAITING_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -197,6 +205,18 @@ mod tests {
         assert_eq!(leaving(&outputs), [3]);
         clients.on_wrote(AT, 310, &settings(), &mut outputs);
         assert_eq!(leaving(&outputs), [3, 0]);
+    }
+
+    #[test]
+    fn a_client_that_asks_on_and_does_not_read_makes_no_more_wait_than_the_bound() {
+        let mut clients = Clients::default();
+        clients.on_up(AT, "alice");
+        for id in 0..10_000 {
+            answer(&mut clients, id, 200);
+        }
+        let waiting = clients.waiting_bytes;
+        assert!(waiting < 400 + 16 * WORDS_WAITING_MAX, "{waiting} bytes wait");
+        assert_eq!(clients.blocked.len(), 1, "it is served once in a turn");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_clock::Moment;
-use synod_paxos::{NodeId, To};
+use synod_paxos::{Decree, NodeId, To};
 use synod_smr::message::{Folder, Heartbeat, Life};
 use synod_smr::wire::client::decode_request;
 use synod_smr::wire::peer::decode_message;
@@ -161,7 +161,7 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
-    fn on_message(&mut self, from: NodeId, message: Message, bytes: usize) {
+    fn on_message(&mut self, from: NodeId, mut message: Message, bytes: usize) {
         let heard = match &message {
             Message::Heartbeat(beat) => self.hear_beat(from, beat),
             Message::Stranger(known) => {
@@ -175,6 +175,7 @@ impl<M: StateMachine> Host<M> {
             | Message::Decrees { .. } => self.peers.hears(from),
         };
         if heard {
+            let bytes = self.fit(&mut message).unwrap_or(bytes);
             self.look_at_disk(bytes);
             self.step(Input::Message { from, message });
         } else {
@@ -251,6 +252,16 @@ impl<M: StateMachine> Host<M> {
             self.drain_by = Some(now + DRAIN_MAX);
         }
         self.step(Input::Drain);
+    }
+
+    /// Cuts copies down to what there is room for, and returns what they take.
+    fn fit(&self, message: &mut Message) -> Option<usize> {
+        let Message::Decrees { decrees, .. } = message else { return None };
+        let weights = decrees.iter().map(Decree::weight);
+        let waiting = self.commits.waiting_bytes();
+        let (count, bytes) = self.room.fit(weights, waiting, &self.settings);
+        decrees.truncate(count);
+        Some(bytes)
     }
 
     /// Tells the replica, before it takes an input, when the disk became full or has room again.

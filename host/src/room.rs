@@ -54,7 +54,7 @@ impl DiskRoom {
         settings: &Settings,
     ) -> Option<Disk> {
         self.taken += bytes as u64 + RECORD_OVERHEAD_BYTES;
-        let room = self.room.for_work.saturating_sub(self.taken + self.given + waiting);
+        let room = self.left(waiting);
         let disk = match self.disk {
             Disk::Fine if room < settings.full_below_bytes => Disk::Full,
             Disk::Full if room > settings.fine_above_bytes => Disk::Fine,
@@ -62,6 +62,34 @@ impl DiskRoom {
         };
         self.disk = disk;
         Some(disk)
+    }
+
+    /// Counts how many of these decrees, of so many bytes each, the room holds without the disk
+    /// becoming full, but at least one; returns their bytes as well, with what a record costs.
+    ///
+    /// Room is made a segment at a time, and copies may be more than that at once on a disk that
+    /// has space: the rest is asked for again.
+    pub(crate) fn fit(
+        &self,
+        weights: impl Iterator<Item = usize>,
+        waiting: u64,
+        settings: &Settings,
+    ) -> (usize, usize) {
+        let kept_back = settings.full_below_bytes + RECORD_OVERHEAD_BYTES;
+        let room = self.left(waiting).saturating_sub(kept_back);
+        let (mut count, mut bytes) = (0, 0);
+        for weight in weights {
+            let more = bytes + weight as u64 + RECORD_OVERHEAD_BYTES;
+            if count > 0 && more > room {
+                break;
+            }
+            (count, bytes) = (count + 1, more);
+        }
+        (count, usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    fn left(&self, waiting: u64) -> u64 {
+        self.room.for_work.saturating_sub(self.taken + self.given + waiting)
     }
 }
 

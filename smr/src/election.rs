@@ -398,10 +398,17 @@ impl Election {
     }
 
     /// Tells whether a voter promised a ballot above this content leader's, and is lost to it.
+    ///
+    /// Where the quorums of the two phases differ, a leader may have links for the second and not
+    /// for the first: it leads on without that voter, as raising its ballot would end its lead.
     fn is_stranded(&self, situation: &Situation) -> bool {
         let Some(mine) = situation.leads else { return false };
         let stranded = situation.seen > mine || self.beats().any(|(_, beat)| beat.promised > mine);
-        self.content && stranded && self.since_raise >= self.config.suspicion_ticks
+        let connected: Tally = self.beats().map(|(node, _)| node).chain([self.me()]).collect();
+        self.content
+            && stranded
+            && self.since_raise >= self.config.suspicion_ticks
+            && self.config.voters.is_phase1_quorum(&connected)
     }
 
     fn may_campaign(&self, situation: &Situation) -> bool {

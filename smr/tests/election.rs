@@ -61,6 +61,28 @@ fn without_a_discontent_quorum_nobody_campaigns() {
 }
 
 #[test]
+fn a_leader_that_hears_no_quorum_of_phase_1_does_not_raise_its_ballot() {
+    let nodes = (1..=3).map(NodeId::new);
+    let voters = Configuration::flexible(nodes, 3, 1).expect("the quorums of the phases meet");
+    for (peers, wish) in [(2..=2, Wish::Nothing), (2..=3, Wish::Raise)] {
+        let config = Config::lan(Brand { node: ME, incarnation: 1 }, voters.clone());
+        let mut election = Election::new(config);
+        let mine = Ballot::new(1, ME);
+        // A voter that is not heard any more refused an Accept: it promised a higher ballot.
+        let seen = Ballot::new(2, NodeId::new(3));
+        let leading = Situation { leads: Some(mine), seen, ..situation() };
+        for _ in 0..5 {
+            election.on_tick(&leading);
+        }
+        for peer in peers {
+            election.on_heartbeat(NodeId::new(peer), Heartbeat { content: true, ..beat(5) });
+        }
+        assert_eq!(election.assess(&leading), wish);
+        assert!(election.is_content(), "it has all that it takes to go on");
+    }
+}
+
+#[test]
 fn a_leader_raises_its_ballot_for_a_stranded_voter_and_without_a_quorum_it_does_not() {
     for (peers, wish) in [(2..=2, Wish::Nothing), (2..=3, Wish::Raise)] {
         let mut election = election();
