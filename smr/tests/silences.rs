@@ -38,7 +38,10 @@ struct World {
 
 impl World {
     fn new(number: u128, named: Option<[Option<NodeId>; 2]>) -> Self {
-        let nodes = vec![SILENT, SECOND, THIRD];
+        Self::of(vec![SILENT, SECOND, THIRD], number, named)
+    }
+
+    fn of(nodes: Vec<NodeId>, number: u128, named: Option<[Option<NodeId>; 2]>) -> Self {
         let mut world = Self {
             client: Client::new(nodes, ClientId::new(3 * number), 0),
             effects: ClientEffects::default(),
@@ -139,6 +142,15 @@ fn others_that_say_nothing_hold_nobody_up_for_long() {
     world.step(ClientInput::Lost(SECOND));
     world.step(ClientInput::Lost(THIRD));
     assert_eq!(world.sent.last(), Some(&(ATTEMPT_MS, SECOND)), "nobody is left to be asked");
+}
+
+#[test]
+fn the_only_node_keeps_what_it_has() {
+    let mut world = World::of(vec![SILENT], 0, None);
+    world.pass(HELD_MS_MAX - 1);
+    assert_eq!((&world.sent[..], world.asked.len()), (&[(0, SILENT)][..], 0));
+    world.pass(HELD_MS_MAX);
+    assert_eq!(world.sent, [(0, SILENT), (HELD_MS_MAX, SILENT)], "it may have been lost");
 }
 
 #[test]

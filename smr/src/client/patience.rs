@@ -22,8 +22,8 @@ pub const ATTEMPT_MS: u64 = 250;
 /// whether its node leads; and the longest silence that is borne.
 pub const ATTEMPT_MS_MAX: u64 = 2000;
 
-/// How long an attempt waits at most at a node that the others name as the leader, in
-/// milliseconds. Then it is made again, at the same node.
+/// How long an attempt waits at most at a node that the others name as the leader, or that is the
+/// only one, in milliseconds. Then it is made again, at the same node.
 pub const HELD_MS_MAX: u64 = 4000;
 
 /// A question to all other nodes: does this one lead?
@@ -70,13 +70,15 @@ impl Client {
             if *until > now {
                 continue;
             }
-            if *to == guess && nodes > 1 {
+            if *to == guess {
                 is_doubted = true;
             } else {
                 pending.give_attempt_up(now);
             }
         }
-        if is_doubted && self.inquiry.as_ref().is_none_or(|inquiry| inquiry.of != guess) {
+        if is_doubted && nodes == 1 {
+            self.stay(now, guess);
+        } else if is_doubted && self.inquiry.as_ref().is_none_or(|inquiry| inquiry.of != guess) {
             self.inquire(now, guess, effects);
         }
     }
@@ -143,7 +145,7 @@ impl Client {
         }
     }
 
-    /// Waits on at a silent node that others name, or asks it once more.
+    /// Waits on at a silent node that others name, or that has no others, or asks it once more.
     fn stay(&mut self, now: Millis, of: NodeId) {
         let nodes = self.nodes.len();
         for pending in self.operations.values_mut().filter(|held| held.is_silent(now, of)) {
