@@ -116,6 +116,13 @@ impl Proposals {
         waiters
     }
 
+    /// Takes out what waits for a slot, and who waits for it: none of it will be proposed.
+    pub fn refuse_queued(&mut self) -> Vec<Waiter> {
+        self.queued_bytes = 0;
+        let queue = std::mem::take(&mut self.queue);
+        queue.into_iter().flat_map(|(awaited, _)| self.settle(awaited)).collect()
+    }
+
     /// Takes everything out: this node does not lead any more. What was proposed is
     /// uncertain.
     pub fn give_up(&mut self, leader: Option<NodeId>) -> Vec<(Waiter, Response)> {

@@ -125,10 +125,26 @@ impl<M: StateMachine> Replica<M> {
                 self.pace.on_synced();
                 self.drive(synod_paxos::Input::Synced(proof), effects);
             }
-            Input::Disk(disk) => self.disk = disk,
+            Input::Disk(disk) => self.on_disk(disk, effects),
             Input::Drain => self.draining = self.draining.or(Some(0)),
         }
         self.conclude(effects);
+    }
+
+    /// A full disk has room for promises alone. What waits for a slot is refused, and who is bound
+    /// to propose what phase 1 found lets somebody else lead; a leader that is not serves reads.
+    fn on_disk(&mut self, disk: Disk, effects: &mut Effects) {
+        self.disk = disk;
+        if disk == Disk::Fine {
+            return;
+        }
+        for waiter in self.proposals.refuse_queued() {
+            let response = Response::Refused(Refusal::DiskFull);
+            effects.reply(waiter.connection, waiter.id, response);
+        }
+        if self.paxos.is_bound() {
+            self.drive(synod_paxos::Input::Resign, effects);
+        }
     }
 
     fn on_message(&mut self, from: NodeId, message: Message, effects: &mut Effects) {
@@ -324,6 +340,7 @@ impl<M: StateMachine> Replica<M> {
     /// Proposes what waits, in natural batches.
     fn propose(&mut self, effects: &mut Effects) {
         while self.proposals.has_queued()
+            && self.disk == Disk::Fine
             && self.paxos.can_propose()
             && self.paxos.last_is_durable()
             && let Some(slot) = self.paxos.next_slot()
@@ -447,6 +464,10 @@ impl<M: StateMachine> Replica<M> {
         chosen: Slot,
         effects: &mut Effects,
     ) {
+        // A copy would be written; the peer is asked again once there is room.
+        if self.disk == Disk::Full {
+            return;
+        }
         let before = self.paxos.chosen();
         self.drive(synod_paxos::Input::Decrees { first, decrees }, effects);
         let now = self.paxos.chosen();

@@ -80,7 +80,18 @@ impl<V: Value> MultiPaxos<V> {
         self.leading().is_some_and(|leading| self.chosen.end() >= leading.found())
     }
 
-    /// Tells whether [`Input::Propose`] would be taken: this node leads, what phase 1 found is
+    /// Tells whether phase 1 binds this node to proposals that it has not made: it is an elect, or
+    /// a leader that has yet to propose what it found.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        match &self.leader {
+            Leader::Idle => false,
+            Leader::Preparing(_) => true,
+            Leader::Leading(leading) => leading.next() < leading.found(),
+        }
+    }
+
+    /// Tells whether [`Input::Propose`](super::Input::Propose) would be taken: this node leads, what phase 1 found is
     /// proposed, and the windows have room.
     #[must_use]
     pub fn can_propose(&self) -> bool {

@@ -127,8 +127,8 @@ impl fmt::Display for Explained {
             let Counts { lives, peers, promised, accepted, learned, chosen } = counts;
             writeln!(
                 formatter,
-                "node {node}: {} records: {lives} lives, {peers} peers, {promised} promises, {accepted} votes, \
-                 {learned} copies, {chosen} hints",
+                "node {node}: {} records: {lives} lives, {peers} peers, {promised} promises, \
+                 {accepted} votes, {learned} copies, {chosen} hints",
                 counts.records()
             )?;
         }

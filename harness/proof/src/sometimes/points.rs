@@ -94,7 +94,7 @@ points! {
     DecreesKnown "decrees-known" "Decrees come that are all known by then."
     FetchAnsweredByFollower "fetch-answered-by-follower" "Somebody fetches from a follower."
     OldSlotsReadBack "old-slots-read-back" "Slots that left memory are read from the journal."
-    ReadBackAfterRivals "read-back-after-rivals" "One of them held a vote for another decree before."
+    ReadBackAfterRivals "read-back-after-rivals" "One of them held a vote for a rival before."
     CatchUpAcrossLeaders "catch-up-across-leaders" "A leader is elected while a node catches up."
     PromiseInParts "promise-in-parts" "A promise is too long for one message."
 

@@ -209,7 +209,8 @@ impl Story {
                 {
                     vec![vec![]]
                 }
-                Some((parcel, _)) => vec![vec![Act::Learn(parcel)]],
+                // A full disk takes no copies.
+                Some((parcel, _)) => vec![vec![Act::Learn(parcel)], vec![]],
             },
             Cause::Timer(Timer::Heartbeat) => self.resends(node),
             Cause::Synced => vec![vec![Act::Sync]],

@@ -1,0 +1,176 @@
+//! A full disk has room for promises and for nothing else, however it comes about.
+//!
+//! A replica is fed by hand and told that its disk is full. The claims: none of its inputs leads to
+//! a record from then on but a promise; whoever waited is told so; and reads are served on.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
+
+#[path = "lone/beat.rs"]
+mod beat;
+#[path = "lone/nothing.rs"]
+mod nothing;
+
+use beat::{ME, beat};
+use bytes::Bytes;
+use nothing::Nothing;
+use synod_paxos::{
+    Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot, Vote,
+};
+use synod_smr::command::{ClientId, Opening};
+use synod_smr::{
+    Batch, CommandBatch, Config, Connection, Disk, Effects, Input, Message, Principal, Record,
+    Recovering, Refusal, Replica, Request, RequestBody, RequestId, Response, Timer,
+};
+
+const PEER: NodeId = NodeId::new(2);
+const OTHER: NodeId = NodeId::new(3);
+
+struct World {
+    replica: Replica<Nothing>,
+    effects: Effects,
+    records: Vec<Record>,
+    replies: Vec<(Connection, Response)>,
+    /// Batches whose sync has not come back; none is kept where the disk is fast.
+    unsynced: Vec<Batch>,
+    is_slow: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let brand = Brand { node: ME, incarnation: 1 };
+        let voters = Configuration::majority([ME, PEER, OTHER]).unwrap();
+        let mut effects = Effects::new(brand);
+        let config = Config::lan(brand, voters);
+        let replica = Recovering::new(Nothing).finish(config, &mut effects);
+        let (records, replies, unsynced) = (Vec::new(), Vec::new(), Vec::new());
+        Self { replica, effects, records, replies, unsynced, is_slow: false }
+    }
+
+    fn step(&mut self, input: Input) {
+        self.replica.step(input, &mut self.effects);
+        while let Some(batch) = self.effects.take_batch() {
+            self.records.extend_from_slice(batch.records());
+            if self.is_slow {
+                self.unsynced.push(batch);
+                continue;
+            }
+            self.replica.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+        }
+        self.effects.outbox().for_each(drop);
+        self.replies.extend(self.effects.replies().map(|(at, _, response)| (at, response)));
+    }
+
+    fn hear(&mut self, from: NodeId, message: Message) {
+        self.step(Input::Message { from, message });
+    }
+
+    fn campaign(&mut self) -> Ballot {
+        for peer in [PEER, OTHER] {
+            self.hear(peer, Message::Heartbeat(beat(0)));
+        }
+        self.step(Input::Timer(Timer::Campaign));
+        self.replica.paxos().leader().ballot().unwrap()
+    }
+
+    fn promise(&mut self, ballot: Ballot, reports: Vec<(Slot, Report<CommandBatch>)>) {
+        let (first, chosen) = (Slot::FIRST, Slot::FIRST);
+        let promise = Bound::Promise { ballot, first, end: None, chosen, reports };
+        self.hear(PEER, Message::Paxos(Paxos::Bound(promise)));
+    }
+
+    fn lead(&mut self) -> Ballot {
+        let ballot = self.campaign();
+        self.promise(ballot, Vec::new());
+        assert_eq!(self.replica.status().leads, Some(ballot));
+        ballot
+    }
+
+    fn ask(&mut self, number: u64, body: RequestBody) {
+        let request = Request { id: RequestId(number), body };
+        let (connection, principal) = (Connection(number), Principal::of_name("alice"));
+        self.step(Input::Request { connection, principal, request });
+    }
+
+    fn open(&mut self, number: u64) {
+        let opening = Opening::first(ClientId::new(number.into()));
+        self.ask(number, RequestBody::Open { opening });
+    }
+
+    fn fill(&mut self) {
+        self.records.clear();
+        self.step(Input::Disk(Disk::Full));
+    }
+
+    fn told(&self, number: u64) -> Option<&Response> {
+        let found = self.replies.iter().find(|(at, _)| *at == Connection(number));
+        found.map(|(_, response)| response)
+    }
+}
+
+#[test]
+fn what_waits_for_a_slot_is_refused_and_never_written() {
+    let mut world = World::new();
+    let ballot = world.lead();
+    // The first opening is proposed; as it is not durable, the next ones gather.
+    world.is_slow = true;
+    for number in 1..=3 {
+        world.open(number);
+    }
+    let proposed = world.replica.paxos().next_slot().unwrap();
+    world.fill();
+    let refused = Some(&Response::Refused(Refusal::DiskFull));
+    assert_eq!([1, 2, 3].map(|number| world.told(number)), [None, refused, refused]);
+    let batch = world.unsynced.remove(0);
+    world.step(Input::Synced(batch.vouch_synced()));
+    let accepted = Bound::Accepted { ballot, first: Slot::FIRST, end: proposed };
+    world.hear(PEER, Message::Paxos(Paxos::Bound(accepted)));
+    assert_eq!(world.replica.paxos().chosen(), proposed, "what was proposed is chosen");
+    world.open(9);
+    assert_eq!(world.told(9), refused);
+    assert_eq!(world.records, [], "nothing is written");
+    assert_eq!(world.replica.status().leads, Some(ballot), "it leads on, for reads");
+}
+
+#[test]
+fn copies_and_votes_are_not_written() {
+    let mut world = World::new();
+    world.fill();
+    let decrees = vec![Decree::Noop; 3];
+    let (first, chosen) = (Slot::FIRST, Slot::new(3));
+    world.hear(PEER, Message::Decrees { first, decrees, chosen });
+    let ballot = Ballot::new(1, PEER);
+    let accept = Free::Accept { ballot, first, decrees: vec![Decree::Noop], chosen: first };
+    world.hear(PEER, Message::Paxos(Paxos::Free(accept)));
+    assert_eq!(world.records, []);
+    assert_eq!(world.replica.paxos().chosen(), Slot::FIRST);
+    let prepare = Bound::Prepare { ballot, first };
+    world.hear(PEER, Message::Paxos(Paxos::Bound(prepare)));
+    assert_eq!(world.records, [Record::Promised(ballot)], "there is room for that");
+    world.step(Input::Disk(Disk::Fine));
+    let decrees = vec![Decree::Noop; 3];
+    world.hear(PEER, Message::Decrees { first, decrees, chosen });
+    assert_eq!(world.replica.paxos().chosen(), chosen, "room has returned");
+}
+
+#[test]
+fn an_elect_that_would_have_to_propose_what_it_finds_lets_others_lead() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    world.fill();
+    let vote = Vote { ballot: Ballot::new(0, PEER), decree: Decree::Noop };
+    world.promise(ballot, vec![(Slot::FIRST, Report::Voted(vote))]);
+    assert_eq!(world.replica.paxos().leader().ballot(), None);
+    assert_eq!(world.records, []);
+}
+
+#[test]
+fn questions_are_answered_on() {
+    let mut world = World::new();
+    let ballot = world.lead();
+    world.fill();
+    world.ask(4, RequestBody::Query(Bytes::new()));
+    let round = 1;
+    let promised = ballot;
+    world.hear(PEER, Message::Confirmed { ballot, round, promised });
+    assert!(matches!(world.told(4), Some(Response::Reply(_))), "{:?}", world.replies);
+}
