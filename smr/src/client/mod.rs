@@ -1,8 +1,8 @@
 //! The client, sans-IO: it finds the leader, tries again, and says truly how each operation ended.
 //!
 //! It leaves to its driver the connections and the clock. The claim kept true is about the three
-//! outcomes: `Ok` if an answer came, to whichever attempt; `NotApplied` only if EVERY attempt of the
-//! operation was refused definitely; `Unknown` in all other cases. An attempt that was sent and
+//! outcomes: `Ok` if an answer came, to whichever attempt; `NotApplied` only if EVERY attempt of
+//! the operation was refused definitely; `Unknown` in all other cases. An attempt that was sent and
 //! never answered keeps an operation's fate open, whatever other attempts were told.
 
 mod operation;
