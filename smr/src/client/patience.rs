@@ -9,8 +9,8 @@
 use super::Client;
 use super::operation::{ClientEffects, Millis};
 use super::pending::Attempt;
-use crate::replica::Status;
 use crate::request::{Request, RequestBody, RequestId, Response};
+use crate::status::Status;
 use synod_paxos::{Ballot, NodeId};
 
 /// How long a node may be silent that has an attempt, in milliseconds, and how long the others may

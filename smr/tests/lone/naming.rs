@@ -2,7 +2,7 @@
 
 use synod_paxos::{Ballot, NodeId, Slot};
 use synod_smr::Response;
-use synod_smr::replica::Status;
+use synod_smr::status::Status;
 
 /// Returns the status of `node`, which follows `leader` and is content with it, or knows of none.
 pub(crate) fn naming(node: NodeId, leader: Option<NodeId>) -> Response {
