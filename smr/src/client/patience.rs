@@ -23,8 +23,9 @@ pub const ATTEMPT_MS: u64 = 250;
 pub const ATTEMPT_MS_MAX: u64 = 2000;
 
 /// How long an attempt waits at most at a node that the others name as the leader, or that is the
-/// only one, in milliseconds. Then it is made again, at the same node.
-pub const HELD_MS_MAX: u64 = 4000;
+/// only one, in milliseconds. Then it is made again, at the same node. A loaded leader with long
+/// values needs some two seconds; a request that is lost without its connection waits as long.
+pub const HELD_MS_MAX: u64 = 3000;
 
 /// A question to all other nodes: does this one lead?
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
