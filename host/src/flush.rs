@@ -52,6 +52,11 @@ impl<M: StateMachine> Host<M> {
         let batch = if self.commits.has_place() { self.effects.take_batch() } else { None };
         let mut sent = std::mem::take(&mut self.sent);
         sent.extend(self.effects.outbox());
+        for (_, message) in &mut sent {
+            if let Message::Heartbeat(beat) = message {
+                (beat.mark, beat.journal_end) = (self.mine.mark, self.slots.end());
+            }
+        }
         let mut replies = std::mem::take(&mut self.replies);
         replies.extend(self.effects.replies());
         let records = batch.as_ref().map_or(&[][..], |batch| batch.records());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use synod_clock::Moment;
 use synod_paxos::{Decree, NodeId, To};
-use synod_smr::message::{Folder, Heartbeat, Life};
+use synod_smr::message::{Heartbeat, Life};
 use synod_smr::wire::client::decode_request;
 use synod_smr::wire::peer::decode_message;
 use synod_smr::{
@@ -42,7 +42,7 @@ pub struct Host<M> {
     pub(crate) settings: Settings,
     pub(crate) clients: Clients,
     /// The journal of this node, and which start of it this is.
-    pub(crate) mine: (Folder, u64),
+    pub(crate) mine: Life,
     pub(crate) peers: Peers,
     /// Why a peer refuses this node, if one does for good reason.
     pub(crate) refused: Option<String>,
@@ -209,7 +209,7 @@ impl<M: StateMachine> Host<M> {
     /// Stops where a peer knows this node by what it does not have.
     fn on_stranger(&mut self, by: NodeId, known: &Life) {
         if self.refused.is_none() {
-            self.refused = peers::verdict(self.mine, by, known);
+            self.refused = peers::verdict(&self.mine, by, known);
         }
     }
 

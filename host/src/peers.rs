@@ -7,10 +7,11 @@
 //! message of a peer's life reaches the replica before a heartbeat of that life was found to go on
 //! from what is known.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use synod_paxos::{Ballot, NodeId};
-use synod_smr::message::{Folder, Heartbeat, Life};
+use synod_paxos::{Ballot, NodeId, Slot};
+use synod_smr::message::{Heartbeat, Life};
 use synod_smr::wire::record::JournalRecord;
 
 /// All peers.
@@ -26,7 +27,11 @@ pub(crate) struct Peers {
 struct Known {
     life: Life,
     /// What the peer had promised before its present life, which began with no less.
-    before: Ballot,
+    promised_before: Ballot,
+    /// The end that its journal had before its present life, which began with no less.
+    end_before: Slot,
+    /// The end of its journal that this node remembers durably.
+    end_remembered: Slot,
 }
 
 /// The life at the other end of a link, and what is thought of it.
@@ -66,14 +71,18 @@ pub(crate) enum Hearing {
 impl Peers {
     /// Takes in what an earlier life remembered.
     pub(crate) fn on_record(&mut self, peer: NodeId, life: Life) {
-        self.known.insert(peer, Known { life, before: Ballot::ZERO });
+        self.known.insert(peer, Known::first(life));
     }
 
     /// Takes note of a link; tells whether the peer has begun another life.
     pub(crate) fn on_up(&mut self, peer: NodeId, incarnation: u64) -> bool {
         let link = Link { incarnation, standing: Standing::Unheard };
         match self.links.get_mut(&peer) {
-            Some(known) if known.incarnation == incarnation => false,
+            // It may be another copy of the folder that counts its starts the same.
+            Some(known) if known.incarnation == incarnation => {
+                known.standing = Standing::Unheard;
+                false
+            }
             Some(known) => {
                 *known = link;
                 true
@@ -92,28 +101,30 @@ impl Peers {
 
     /// Judges a heartbeat of the life at the other end of the link.
     pub(crate) fn on_heartbeat(&mut self, peer: NodeId, beat: &Heartbeat) -> Hearing {
-        let Heartbeat { folder, incarnation, promised, .. } = *beat;
-        let life = Life { folder, incarnation, promised };
+        let Heartbeat { folder, incarnation, mark, promised, journal_end, .. } = *beat;
+        let life = Life { folder, incarnation, mark, promised, journal_end };
         // A transport that tells of no lives leaves it to the first heartbeat.
         let fresh = Link { incarnation, standing: Standing::Unheard };
         let link = self.links.entry(peer).or_insert(fresh);
         if link.incarnation != incarnation {
             return Hearing::Dropped;
         }
-        let verdict = match self.known.get(&peer) {
+        let mut verdict = match self.known.get(&peer) {
             Some(known) if !known.goes_on_in(&life) => {
                 let again = std::mem::replace(&mut link.standing, Standing::Refused);
                 let again = again == Standing::Refused;
                 return Hearing::Refused { known: known.life, again };
             }
             Some(known) => known.with(life),
-            None => Known { life, before: Ballot::ZERO },
+            None => Known::first(life),
         };
         link.standing = Standing::Heard;
-        let news = self.known.insert(peer, verdict).map(|known| known.life) != Some(verdict.life);
-        if news {
+        let known = self.known.get(&peer);
+        if known.is_none_or(|known| verdict.is_to_be_remembered_after(known)) {
+            verdict.end_remembered = verdict.life.journal_end;
             self.unwritten.insert(peer, verdict.life);
         }
+        self.known.insert(peer, verdict);
         Hearing::Granted
     }
 
@@ -133,26 +144,58 @@ impl Known {
     /// Tells whether a life can be one that came after what is known, or that very one.
     fn goes_on_in(&self, life: &Life) -> bool {
         let known = &self.life;
-        let promised =
-            if life.incarnation > known.incarnation { known.promised } else { self.before };
+        let is_later = life.incarnation > known.incarnation;
+        let is_same = life.incarnation == known.incarnation && life.mark == known.mark;
+        let (promised, end) = if is_later {
+            (known.promised, known.journal_end)
+        } else {
+            (self.promised_before, self.end_before)
+        };
         life.folder == known.folder
-            && life.incarnation >= known.incarnation
+            && (is_later || is_same)
             && life.promised >= promised
+            && life.journal_end >= end
     }
 
     /// Takes in what a life tells that goes on from here. Heartbeats may come out of order.
     fn with(self, life: Life) -> Self {
         let next = life.incarnation > self.life.incarnation;
-        let before = if next { self.life.promised } else { self.before };
+        let (promised_before, end_before) = if next {
+            (self.life.promised, self.life.journal_end)
+        } else {
+            (self.promised_before, self.end_before)
+        };
         let promised = self.life.promised.max(life.promised);
-        Self { life: Life { promised, ..life }, before }
+        let journal_end = self.life.journal_end.max(life.journal_end);
+        let life = Life { promised, journal_end, ..life };
+        Self { life, promised_before, end_before, ..self }
+    }
+
+    const fn first(life: Life) -> Self {
+        Self {
+            life,
+            promised_before: Ballot::ZERO,
+            end_before: Slot::FIRST,
+            end_remembered: life.journal_end,
+        }
+    }
+
+    /// Tells whether a power loss must not take what is new here. The end of a journal moves with
+    /// every vote: it is remembered in steps.
+    fn is_to_be_remembered_after(&self, known: &Self) -> bool {
+        let end = known.end_remembered.plus(END_STEP);
+        let old = Life { journal_end: known.life.journal_end, ..self.life };
+        old != known.life || self.life.journal_end >= end
     }
 }
 
+/// How many slots the end of a peer's journal moves before it is remembered durably again.
+const END_STEP: u64 = 256;
+
 /// Says why a node must not go on that a peer refuses, and what to do; none if it is the peer that
 /// is behind, as where its word was on its way while this node began a life.
-pub(crate) fn verdict(mine: (Folder, u64), by: NodeId, known: &Life) -> Option<String> {
-    let (folder, incarnation) = mine;
+pub(crate) fn verdict(mine: &Life, by: NodeId, known: &Life) -> Option<String> {
+    let (folder, incarnation) = (mine.folder, mine.incarnation);
     let remedy = "a node that goes on without all that it promised and voted lets acknowledged \
                   writes be lost. Give it the folder that it had last, or leave it off";
     if folder != known.folder {
@@ -161,11 +204,17 @@ pub(crate) fn verdict(mine: (Folder, u64), by: NodeId, known: &Life) -> Option<S
             known.folder.0, folder.0
         ));
     }
-    (incarnation <= known.incarnation).then(|| {
+    let is_copy = match incarnation.cmp(&known.incarnation) {
+        Ordering::Less => true,
+        Ordering::Equal => mine.mark != known.mark,
+        Ordering::Greater => mine.promised < known.promised || mine.journal_end < known.journal_end,
+    };
+    is_copy.then(|| {
         format!(
-            "node {by} knows of start {} of this node with a promise of {}, and this is start \
-             {incarnation}: the folder is an older copy, as of a backup or a snapshot; {remedy}",
-            known.incarnation, known.promised
+            "node {by} knows of start {} of this node with a promise of {} and decrees up to slot \
+             {}, and this is start {incarnation}, which began with {} and {}: the folder is an \
+             older copy, as of a backup or a snapshot, or another copy of it runs; {remedy}",
+            known.incarnation, known.promised, known.journal_end, mine.promised, mine.journal_end
         )
     })
 }
@@ -173,6 +222,7 @@ pub(crate) fn verdict(mine: (Folder, u64), by: NodeId, known: &Life) -> Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synod_smr::message::Folder;
 
     const PEER: NodeId = NodeId::new(2);
 
@@ -180,15 +230,17 @@ mod tests {
         Heartbeat {
             folder: Folder(folder),
             incarnation,
+            mark: incarnation,
             promised: Ballot::new(round, PEER),
+            journal_end: Slot::new(4),
             leads: None,
             follows: None,
             content: false,
-            chosen: synod_paxos::Slot::FIRST,
+            chosen: Slot::FIRST,
             hears: Vec::new(),
             priority: 0,
             checkpoint: None,
-            applied: synod_smr::message::Checkpoint { slot: synod_paxos::Slot::FIRST, digest: 0 },
+            applied: synod_smr::message::Checkpoint { slot: Slot::FIRST, digest: 0 },
             tick: 0,
             echoes: Vec::new(),
             sync_ticks: None,
@@ -222,6 +274,31 @@ mod tests {
         assert!(!told(&mut known(), &beat(8, 1, 0)), "a fresh one");
         assert!(!told(&mut known(), &beat(7, 2, 5)), "an earlier start");
         assert!(!told(&mut known(), &beat(7, 4, 4)), "a start that has forgotten a promise");
+        let journal_end = Slot::new(3);
+        let forgot = Heartbeat { journal_end, ..beat(7, 4, 5) };
+        assert!(!told(&mut known(), &forgot), "a start that has forgotten a vote");
+        let copy = Heartbeat { mark: 9, ..beat(7, 3, 5) };
+        assert!(!told(&mut known(), &copy), "a copy that counts its starts the same");
+    }
+
+    #[test]
+    fn nothing_of_a_new_link_is_heard_before_its_heartbeat() {
+        let mut peers = known();
+        peers.on_up(PEER, 3);
+        assert!(!peers.hears(PEER), "a copy may be at its other end");
+        assert_eq!(peers.on_heartbeat(PEER, &beat(7, 3, 5)), Hearing::Granted);
+        assert!(peers.hears(PEER));
+    }
+
+    #[test]
+    fn the_end_of_a_journal_is_remembered_in_steps() {
+        let mut peers = known();
+        assert_eq!(peers.take_unwritten().count(), 1);
+        let at = |end| Heartbeat { journal_end: Slot::new(end), ..beat(7, 3, 5) };
+        assert_eq!(peers.on_heartbeat(PEER, &at(4 + END_STEP - 1)), Hearing::Granted);
+        assert!(!peers.has_unwritten());
+        assert_eq!(peers.on_heartbeat(PEER, &at(4 + END_STEP)), Hearing::Granted);
+        assert!(peers.has_unwritten());
     }
 
     #[test]
@@ -253,14 +330,22 @@ mod tests {
 
     #[test]
     fn a_node_that_is_refused_knows_why() {
-        let mine = (Folder(7), 3);
-        let known = |folder, incarnation| Life {
+        let life = |folder, incarnation, mark| Life {
             folder: Folder(folder),
             incarnation,
-            promised: Ballot::ZERO,
+            mark,
+            promised: Ballot::new(1, PEER),
+            journal_end: Slot::new(4),
         };
-        assert!(verdict(mine, PEER, &known(8, 1)).is_some_and(|why| why.contains("journal")));
-        assert!(verdict(mine, PEER, &known(7, 3)).is_some_and(|why| why.contains("older copy")));
-        assert_eq!(verdict(mine, PEER, &known(7, 2)), None, "that was said to an earlier start");
+        let mine = life(7, 3, 30);
+        let told = |known: &Life| verdict(&mine, PEER, known);
+        assert!(told(&life(8, 1, 1)).is_some_and(|why| why.contains("journal")));
+        assert!(told(&life(7, 4, 40)).is_some_and(|why| why.contains("older copy")));
+        assert!(told(&life(7, 3, 31)).is_some_and(|why| why.contains("older copy")));
+        assert_eq!(told(&mine), None, "that was said to an earlier start");
+        assert_eq!(told(&life(7, 2, 20)), None, "that was said to an earlier start");
+        let (promised, journal_end) = (Ballot::new(2, PEER), Slot::new(5));
+        assert!(told(&Life { promised, ..life(7, 2, 20) }).is_some(), "a promise is lost");
+        assert!(told(&Life { journal_end, ..life(7, 2, 20) }).is_some(), "a vote is lost");
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use synod_journal::{AppendError, Disk, Journal, OpenError, Options, Records, Room};
 use synod_paxos::{Ballot, NodeId};
-use synod_smr::message::Folder;
+use synod_smr::message::{Folder, Life as PeerLife};
 use synod_smr::wire::record::{JournalRecord, decode_record, encode_record};
 use synod_smr::{Config, Effects, Recovering, StateMachine};
 
@@ -168,8 +168,8 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
     /// Makes the host, and gives the journal to whoever writes it.
     ///
     /// The incarnation in `config` is replaced by the one that was made durable, its folder by that
-    /// of the journal, and its limits by
-    /// those of the settings. `seed` spreads the timers; it should differ between the nodes.
+    /// of the journal, and its limits by those of the settings. `seed` spreads the timers, and
+    /// tells this start from one of a copy of the folder: it is drawn at random for each start.
     pub fn start(self, mut config: Config, seed: u64) -> (Host<M>, Journal<D>) {
         config.brand.incarnation = self.incarnation;
         config.limits = self.settings.replica;
@@ -186,7 +186,13 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             effects,
             settings: self.settings,
             clients: Clients::default(),
-            mine: (self.folder, self.incarnation),
+            mine: PeerLife {
+                folder: self.folder,
+                incarnation: self.incarnation,
+                mark: seed,
+                promised: self.life.promised,
+                journal_end: self.slots.end(),
+            },
             peers: self.peers,
             refused: None,
             commits: Commits::new(self.life),

@@ -14,6 +14,7 @@ use synod_paxos::Slot;
 pub(crate) struct SlotIndex {
     /// The number of the record of each slot of a chunk, or zero where there is none.
     chunks: BTreeMap<u64, Box<[u64]>>,
+    end: u64,
 }
 
 impl SlotIndex {
@@ -22,6 +23,12 @@ impl SlotIndex {
         let empty = || vec![0; CHUNK_SLOTS].into_boxed_slice();
         let (chunk, index) = split(slot);
         self.chunks.entry(chunk).or_insert_with(empty)[index] = place.get();
+        self.end = self.end.max(slot.number() + 1);
+    }
+
+    /// Returns the end of the slots of which the journal holds decrees.
+    pub(crate) const fn end(&self) -> Slot {
+        Slot::new(self.end)
     }
 
     /// Returns the place of the decree of `slot`.
@@ -58,6 +65,7 @@ mod tests {
         index.note(Slot::new(1), Lsn::new(9).unwrap());
         let places = slots.map(|slot| index.place(Slot::new(slot)).map(Lsn::get));
         assert_eq!(places, [Some(1), Some(9), Some(3), Some(4), Some(5)]);
+        assert_eq!(index.end(), Slot::new((1 << 40) + 1));
         assert_eq!(index.place(Slot::new(2)), None);
         assert_eq!(index.place(Slot::new(1 << 30)), None);
     }

@@ -37,7 +37,16 @@ fn a_known_journal_is_heard_in_its_next_life_and_another_never() {
         _ => None,
     });
     let folder = Folder(PEERS_JOURNAL);
-    assert_eq!(told, Some(Life { folder, incarnation: 1, promised: Ballot::ZERO }));
+    assert_eq!(
+        told,
+        Some(Life {
+            folder,
+            incarnation: 1,
+            mark: 0,
+            promised: Ballot::ZERO,
+            journal_end: Slot::FIRST
+        })
+    );
 }
 
 #[test]
@@ -61,7 +70,13 @@ fn what_is_known_of_peers_outlives_a_power_loss() {
 #[test]
 fn a_node_that_is_refused_stops_and_says_what_to_do() {
     let mut rig = rig(&SimDisk::new(1));
-    let known = Life { folder: Folder(99), incarnation: 4, promised: OLD };
+    let known = Life {
+        folder: Folder(99),
+        incarnation: 4,
+        mark: 0,
+        promised: OLD,
+        journal_end: Slot::FIRST,
+    };
     rig.hear(NEW_LEADER, &Message::Stranger(known));
     rig.flush();
     let reason = rig.host.halted().expect("it must not go on");

@@ -60,8 +60,12 @@ pub struct Life {
     pub folder: Folder,
     /// Which start of it this is.
     pub incarnation: u64,
+    /// What tells this start from one of a copy of the journal that counts the same.
+    pub mark: u64,
     /// The highest ballot that it said to have promised durably.
     pub promised: Ballot,
+    /// The end of the slots of which its journal holds decrees durably, as it said.
+    pub journal_end: Slot,
 }
 
 /// How a replica is doing, told to all others several times in a suspicion time.
@@ -71,8 +75,13 @@ pub struct Heartbeat {
     pub folder: Folder,
     /// Which start of the node this is.
     pub incarnation: u64,
+    /// A number drawn at random for this start. The host fills it in.
+    pub mark: u64,
     /// The highest ballot that the sender promised durably.
     pub promised: Ballot,
+    /// The end of the slots of which the sender's journal holds decrees durably; no later life of
+    /// that journal can have less. The host fills it in.
+    pub journal_end: Slot,
     /// The ballot in which the sender leads.
     pub leads: Option<Ballot>,
     /// The ballot that the sender follows.

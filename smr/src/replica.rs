@@ -385,7 +385,9 @@ impl<M: StateMachine> Replica<M> {
         let beat = Heartbeat {
             folder: self.config.folder,
             incarnation: self.config.brand.incarnation,
+            mark: 0,
             promised: self.paxos.durable_promised(),
+            journal_end: Slot::FIRST,
             leads: self.election.claims(&situation),
             follows: self.election.follows(&situation),
             content: self.election.is_content(),

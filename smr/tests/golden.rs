@@ -53,7 +53,9 @@ fn messages() -> Vec<Message> {
     let beat = Heartbeat {
         folder: synod_smr::message::Folder(0),
         incarnation: 4,
+        mark: 5,
         promised: BALLOT,
+        journal_end: Slot::new(8),
         leads: Some(BALLOT),
         follows: Some(LOWER),
         content: true,

@@ -218,7 +218,9 @@ pub(crate) fn beat(journal: u128, life: u64) -> Heartbeat {
     Heartbeat {
         folder: Folder(journal),
         incarnation: life,
+        mark: 0,
         promised: Ballot::ZERO,
+        journal_end: Slot::FIRST,
         leads: None,
         follows: None,
         content: false,

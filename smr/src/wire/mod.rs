@@ -13,6 +13,7 @@ pub mod peer;
 pub mod record;
 
 use crate::command::CommandBatch;
+use crate::message::{Folder, Life};
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt;
@@ -139,6 +140,36 @@ impl From<WireBallot> for Ballot {
     fn from(ballot: WireBallot) -> Self {
         Self::new(ballot.round, NodeId::new(ballot.node))
     }
+}
+
+/// What is known of a node, on the wire and in records.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct WireLife {
+    folder: u128,
+    incarnation: u64,
+    mark: u64,
+    promised: WireBallot,
+    journal_end: u64,
+}
+
+fn life_out(life: &Life) -> WireLife {
+    WireLife {
+        folder: life.folder.0,
+        incarnation: life.incarnation,
+        mark: life.mark,
+        promised: life.promised.into(),
+        journal_end: life.journal_end.number(),
+    }
+}
+
+fn life_in(life: &WireLife) -> Result<Life, WireError> {
+    Ok(Life {
+        folder: Folder(life.folder),
+        incarnation: life.incarnation,
+        mark: life.mark,
+        promised: life.promised.into(),
+        journal_end: slot_in(life.journal_end)?,
+    })
 }
 
 fn slot_in(number: u64) -> Result<Slot, WireError> {

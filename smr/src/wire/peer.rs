@@ -1,11 +1,11 @@
 //! Messages between replicas, as bytes.
 
 use super::{
-    Values, WireBallot, WireDecree, WireError, decode, decree_bytes, decree_out, encode, run_in,
-    slot_in,
+    Values, WireBallot, WireDecree, WireError, WireLife, decode, decree_bytes, decree_out, encode,
+    life_in, life_out, run_in, slot_in,
 };
 use crate::command::CommandBatch;
-use crate::message::{Checkpoint, Folder, Heartbeat, Life, Message};
+use crate::message::{Checkpoint, Folder, Heartbeat, Message};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Report, Slot, Vote};
@@ -23,7 +23,7 @@ enum Header {
     Confirmed { ballot: WireBallot, round: u64, promised: WireBallot },
     Fetch { first: u64 },
     Decrees { first: u64, decrees: Vec<WireDecree>, chosen: u64 },
-    Stranger { folder: u128, incarnation: u64, promised: WireBallot },
+    Stranger(WireLife),
 }
 
 /// A report: without a ballot, the decree was copied as chosen.
@@ -38,7 +38,9 @@ struct Row {
 struct Beat {
     folder: u128,
     incarnation: u64,
+    mark: u64,
     promised: WireBallot,
+    journal_end: u64,
     leads: Option<WireBallot>,
     follows: Option<WireBallot>,
     content: bool,
@@ -77,11 +79,7 @@ pub fn encode_message(message: &Message) -> Bytes {
             };
             encode(&header, decrees.iter().filter_map(decree_bytes))
         }
-        Message::Stranger(known) => {
-            let (folder, incarnation) = (known.folder.0, known.incarnation);
-            let promised = known.promised.into();
-            encode(&Header::Stranger { folder, incarnation, promised }, [].iter())
-        }
+        Message::Stranger(known) => encode(&Header::Stranger(life_out(known)), [].iter()),
     }
 }
 
@@ -179,10 +177,7 @@ pub fn decode_message(frame: &Bytes) -> Result<Message, WireError> {
             decrees: decrees_in(decrees, &mut values)?,
             chosen: slot_in(chosen)?,
         },
-        Header::Stranger { folder, incarnation, promised } => {
-            let (folder, promised) = (Folder(folder), promised.into());
-            Message::Stranger(Life { folder, incarnation, promised })
-        }
+        Header::Stranger(life) => Message::Stranger(life_in(&life)?),
     };
     values.finish(message)
 }
@@ -242,7 +237,9 @@ fn beat_out(beat: &Heartbeat) -> Beat {
     Beat {
         folder: beat.folder.0,
         incarnation: beat.incarnation,
+        mark: beat.mark,
         promised: beat.promised.into(),
+        journal_end: beat.journal_end.number(),
         leads: beat.leads.map(WireBallot::from),
         follows: beat.follows.map(WireBallot::from),
         content: beat.content,
@@ -266,7 +263,9 @@ fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
     Ok(Heartbeat {
         folder: Folder(beat.folder),
         incarnation: beat.incarnation,
+        mark: beat.mark,
         promised: beat.promised.into(),
+        journal_end: slot_in(beat.journal_end)?,
         leads: beat.leads.map(Ballot::from),
         follows: beat.follows.map(Ballot::from),
         content: beat.content,

@@ -3,9 +3,12 @@
 //! A node's journal holds the records of its acceptor, and one record a start that says which
 //! incarnation it is.
 
-use super::{WireBallot, WireDecree, WireError, decode, decree_bytes, decree_out, encode, slot_in};
+use super::{
+    WireBallot, WireDecree, WireError, WireLife, decode, decree_bytes, decree_out, encode, life_in,
+    life_out, slot_in,
+};
 use crate::effects::Record;
-use crate::message::{Folder, Life};
+use crate::message::Life;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_paxos::{NodeId, Slot};
@@ -43,7 +46,7 @@ enum Header {
     Accepted { ballot: WireBallot, slot: u64, decree: WireDecree },
     Learned { slot: u64, decree: WireDecree },
     Chosen(u64),
-    Peer { node: u16, folder: u128, incarnation: u64, promised: WireBallot },
+    Peer { node: u16, life: WireLife },
 }
 
 /// Encodes a record.
@@ -53,9 +56,8 @@ pub fn encode_record(record: &JournalRecord) -> Bytes {
         JournalRecord::Incarnation(number) => encode(&Header::Incarnation(*number), [].iter()),
         JournalRecord::Replica(record) => encode_replica_record(record),
         JournalRecord::Peer(node, life) => {
-            let (node, folder) = (node.number(), life.folder.0);
-            let (incarnation, promised) = (life.incarnation, life.promised.into());
-            encode(&Header::Peer { node, folder, incarnation, promised }, [].iter())
+            let (node, life) = (node.number(), life_out(life));
+            encode(&Header::Peer { node, life }, [].iter())
         }
     }
 }
@@ -98,10 +100,7 @@ pub fn decode_record(bytes: &Bytes) -> Result<JournalRecord, WireError> {
             decree: values.decree(decree)?,
         }),
         Header::Chosen(slot) => JournalRecord::Replica(Record::Chosen(slot_in(slot)?)),
-        Header::Peer { node, folder, incarnation, promised } => {
-            let (folder, promised) = (Folder(folder), promised.into());
-            JournalRecord::Peer(NodeId::new(node), Life { folder, incarnation, promised })
-        }
+        Header::Peer { node, life } => JournalRecord::Peer(NodeId::new(node), life_in(&life)?),
     };
     values.finish(record)
 }

@@ -14,7 +14,9 @@ pub(crate) fn beat(chosen: u64) -> Heartbeat {
     Heartbeat {
         folder: synod_smr::message::Folder(0),
         incarnation: 1,
+        mark: 0,
         promised: Ballot::ZERO,
+        journal_end: Slot::FIRST,
         leads: None,
         follows: None,
         content: false,

@@ -285,7 +285,9 @@ fn beat(peer: usize, place: usize, promised: Ballot) -> Input {
     let beat = Heartbeat {
         folder: synod_smr::message::Folder(0),
         incarnation: 0,
+        mark: 0,
         promised,
+        journal_end: Slot::FIRST,
         leads: None,
         follows: None,
         content: false,

@@ -211,7 +211,9 @@ impl World {
         let beat = Heartbeat {
             folder: synod_smr::message::Folder(0),
             incarnation: self.nodes[&node].incarnation,
+            mark: 0,
             promised: core.durable_promised(),
+            journal_end: Slot::FIRST,
             leads: core.leader().leads(),
             follows: None,
             content: true,
