@@ -52,7 +52,13 @@ fn a_leader_that_begins_another_life_leads_no_more() {
     let mut rig = Rig::start(&SimDisk::new(1), Settings::default());
     rig.take(Event::PeerUp { peer: NEW_LEADER, life: 1 });
     let leads = Some(rig::NEW);
-    let heard = Heartbeat { leads, content: true, hears: vec![rig::ME], echoes: vec![0], ..beat(PEERS_JOURNAL, 1) };
+    let heard = Heartbeat {
+        leads,
+        content: true,
+        hears: vec![rig::ME],
+        echoes: vec![0],
+        ..beat(PEERS_JOURNAL, 1)
+    };
     rig.hear(NEW_LEADER, &Message::Heartbeat(heard));
     assert_eq!(rig.host.replica().status().follows, leads);
     rig.take(Event::PeerUp { peer: NEW_LEADER, life: 2 });
