@@ -184,11 +184,10 @@ mod tests {
     }
 
     fn leaving(outputs: &VecDeque<Output>) -> Vec<usize> {
-        let length = |output: &Output| match output {
-            Output::Reply { bytes, .. } => bytes.len() / 100,
-            _ => 0,
+        let hundreds = |output: &Output| {
+            if let Output::Reply { bytes, .. } = output { bytes.len() / 100 } else { 0 }
         };
-        outputs.iter().map(length).collect()
+        outputs.iter().map(hundreds).collect()
     }
 
     #[test]

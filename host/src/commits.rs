@@ -125,12 +125,10 @@ impl Commits {
         let batch = ticket.0?;
         self.batches -= 1;
         // The commits of a batch are consecutive, so its last record is the last of these.
-        let count = batch.records().len() as u64;
-        let first = lsns.end.get().checked_sub(count).and_then(Lsn::new);
-        let first = first.expect("the records of a batch are numbered one after the other");
-        for (record, behind) in batch.records().iter().zip(0..) {
-            if let Some(slot) = slot_of(record) {
-                slots.note(slot, first.advanced(behind));
+        let first = lsns.end.get() - batch.records().len() as u64;
+        for (record, number) in batch.records().iter().zip(first..) {
+            if let (Some(slot), Some(place)) = (slot_of(record), Lsn::new(number)) {
+                slots.note(slot, place);
             }
         }
         Some(batch.vouch_synced())

@@ -130,6 +130,7 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn read_old_decrees(&mut self) {
+        let bytes_max = self.settings.replica.fetch_bytes;
         for wish in self.effects.log_reads() {
             if self.reading {
                 self.counts.log_reads_dropped += 1;
@@ -137,7 +138,7 @@ impl<M: StateMachine> Host<M> {
             }
             self.reading = true;
             self.counts.log_reads += 1;
-            self.outputs.push_back(Output::Read(ReadOrder::new(wish, &self.slots)));
+            self.outputs.push_back(Output::Read(ReadOrder::new(wish, &self.slots, bytes_max)));
         }
     }
 }

@@ -128,7 +128,7 @@ impl<M: StateMachine> Host<M> {
     /// Returns why the replica must not go on, if it must not. Nothing leaves it then.
     #[must_use]
     pub fn halted(&self) -> Option<&str> {
-        self.refused.as_deref().or(self.effects.halt())
+        self.refused.as_deref().or_else(|| self.effects.halt())
     }
 
     /// Tells whether a node that was asked to end has handed over, or has no more time to.

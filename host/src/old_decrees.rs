@@ -27,6 +27,8 @@ pub struct ReadOrder {
     chosen: Slot,
     /// The places of consecutive slots, from `first` on.
     places: Vec<Lsn>,
+    /// The bytes of decrees that the answer gathers; one larger decree goes alone.
+    bytes_max: usize,
 }
 
 /// The end of a read: what to send to whom, if anything could be read.
@@ -38,18 +40,18 @@ pub struct OldDecrees {
 
 impl ReadOrder {
     /// Looks up where the slots of a wish are, as far as they are known without a gap.
-    pub(crate) fn new(wish: LogRead, slots: &SlotIndex) -> Self {
+    pub(crate) fn new(wish: LogRead, slots: &SlotIndex, bytes_max: usize) -> Self {
         let LogRead { to, first, end, chosen } = wish;
         let wanted = (first.number()..end.number()).take(SLOTS_PER_READ).map(Slot::new);
         let places = wanted.map_while(|slot| slots.place(slot)).collect();
-        Self { to, first, chosen, places }
+        Self { to, first, chosen, places, bytes_max }
     }
 
     /// Carries the order out; waits for the disk.
     #[must_use]
     pub fn carry_out<D: Disk>(self, reader: &mut Reader<D>) -> OldDecrees {
-        let Self { to, first, chosen, places } = self;
-        let decrees = read_decrees(reader, first, &places);
+        let Self { to, first, chosen, places, bytes_max } = self;
+        let decrees = read_decrees(reader, first, &places, bytes_max);
         let message = (!decrees.is_empty()).then_some(Message::Decrees { first, decrees, chosen });
         OldDecrees { to, message }
     }
@@ -61,6 +63,7 @@ fn read_decrees<D: Disk>(
     reader: &mut Reader<D>,
     first: Slot,
     places: &[Lsn],
+    bytes_max: usize,
 ) -> Vec<Decree<CommandBatch>> {
     let mut decrees = Vec::with_capacity(places.len());
     let mut bytes = 0;
@@ -77,7 +80,7 @@ fn read_decrees<D: Disk>(
             let slot = first.plus(decrees.len() as u64);
             let Some(decree) = decree_of(record, slot) else { return decrees };
             bytes += decree.weight();
-            if bytes > FETCH_BYTES_MAX && !decrees.is_empty() {
+            if bytes > bytes_max && !decrees.is_empty() {
                 return decrees;
             }
             decrees.push(decree);

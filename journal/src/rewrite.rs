@@ -62,6 +62,8 @@ pub(crate) fn tail<D: Disk>(
         && let Some(ahead) = tail.ahead.take()
     {
         directory.remove(&ahead.path)?;
+        // The room of a file comes back when nobody has it open any more.
+        drop(ahead);
         directory.sync()?;
         written = attempt(directory, segment, least, tally, Some(tail));
     }

@@ -235,8 +235,22 @@ fn on_a_small_file_system() {
     drop(journal);
     let mut found = 0;
     let opened = Journal::open(RealDisk, &log, &options, |_| found += 1);
-    let (_, recovered) = opened.unwrap();
+    let (journal, recovered) = opened.unwrap();
     assert_eq!(recovered.hard_state, HardState([2; 32]));
     assert_eq!(recovered.next_lsn.get(), acknowledged + 2);
     assert!(found > 0);
+    gives_the_segment_ahead_up(journal, Path::new(&directory), &options);
+}
+
+/// The room of a removed file comes back only when nobody has it open any more.
+fn gives_the_segment_ahead_up(mut journal: Journal<RealDisk>, directory: &Path, options: &Options) {
+    assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
+    drop(journal);
+    // What somebody else's file takes, until the disk takes no byte more.
+    let filled = fs::write(directory.join("filler"), vec![7; 1 << 20]);
+    assert!(filled.is_err(), "the disk is full");
+    let (journal, recovered) =
+        Journal::open(RealDisk, &directory.join("log"), options, |_| {}).unwrap();
+    assert_eq!(recovered.hard_state, HardState([2; 32]));
+    assert!(journal.room() > 0);
 }

@@ -52,6 +52,15 @@ pub enum InitError {
         /// What the system said.
         source: io::Error,
     },
+    /// The caller's fault: there is no such certificate to renew.
+    #[error("there is no {} to renew; name a node whose certificate is there",
+            dir.join(format!("node-{node}.pem")).display())]
+    NoCertificate {
+        /// The folder of the cluster.
+        dir: PathBuf,
+        /// The node.
+        node: u16,
+    },
     /// The environment refused a file.
     #[error("cannot make {}: {source}", path.display())]
     File {
@@ -158,6 +167,9 @@ pub fn renew(args: &InitArgs) -> Result<Vec<String>, InitError> {
         let name = entry.map_err(io)?.file_name().to_string_lossy().into_owned();
         let of_node = args.node.is_none_or(|node| name == format!("node-{node}.pem"));
         names.extend(name.strip_suffix(".pem").filter(|_| of_node).map(str::to_owned));
+    }
+    if let Some(node) = args.node.filter(|_| names.is_empty()) {
+        return Err(InitError::NoCertificate { dir: args.dir.clone(), node });
     }
     names.sort_unstable();
     for name in &names {

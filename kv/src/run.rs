@@ -79,6 +79,7 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
         InitError::Config(_) => Exit::config(error),
         InitError::Exists(_)
         | InitError::NoAuthority { .. }
+        | InitError::NoCertificate { .. }
         | InitError::File { .. }
         | InitError::Random(_)
         | InitError::Certificate { .. }

@@ -156,6 +156,8 @@ fn certificates_are_renewed_and_keys_stay() {
     let after = read("pem");
     assert_eq!((&before[0], &before[2]), (&after[0], &after[2]));
     assert_ne!(before[1], after[1]);
+    let nothing = refused(&dir, &["--renew", "--node", "9"], 73);
+    assert!(nothing.contains("node-9.pem"), "{nothing}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The second half of the replica's dispatch. The claim kept true: a refusal given here is definite
 //! for its attempt, as nothing has been proposed for it.
 
-use crate::catch_up::{FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
+use crate::catch_up::FETCH_SLOTS_MAX;
 use crate::command::{Command, Fingerprint, PAYLOAD_BYTES_MAX, Principal, Sequence, SessionId};
 use crate::effects::{Disk, Effects, LogRead};
 use crate::executor::{Awaited, answer};
@@ -137,7 +137,7 @@ impl<M: StateMachine> Replica<M> {
             && let Some(decree) = log.decree(slot)
         {
             bytes += decree.weight();
-            if bytes > FETCH_BYTES_MAX && !decrees.is_empty() {
+            if bytes > self.config.limits.fetch_bytes && !decrees.is_empty() {
                 break;
             }
             decrees.push(decree.clone());

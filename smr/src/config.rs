@@ -3,6 +3,7 @@
 //! Time is counted in heartbeats: a tick is one heartbeat period, and a core that was held up for
 //! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
 
+use crate::catch_up::FETCH_BYTES_MAX;
 use crate::message::Folder;
 use crate::read::{READ_BYTES_MAX, READS_MAX, ReadLimits};
 use std::fmt;
@@ -26,6 +27,9 @@ pub struct Limits {
     pub cache_slots: u64,
     /// The bytes of chosen decrees in memory.
     pub cache_bytes: usize,
+    /// The bytes of decrees that one answer to a peer that lags gathers; one larger decree goes
+    /// alone. A peer takes an answer only where its disk has room for all of it.
+    pub fetch_bytes: usize,
     /// Those of the log.
     pub log: multi::limits::Limits,
 }
@@ -35,6 +39,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         cache_slots: CACHE_SLOTS,
         cache_bytes: CACHE_BYTES,
+        fetch_bytes: FETCH_BYTES_MAX,
         log: multi::limits::Limits::DEFAULT,
     };
 }

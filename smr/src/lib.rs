@@ -24,6 +24,7 @@ pub mod request;
 pub mod resend;
 pub mod session;
 pub mod state_machine;
+pub mod status;
 pub mod wire;
 
 pub use command::{ClientId, CommandBatch, Opening, Principal};
@@ -31,7 +32,8 @@ pub use config::{Config, ConfigError};
 pub use effects::{Batch, Disk, Effects, Input, LogRead, Record, SetTimer, Timer};
 pub use message::{Lane, Message};
 pub use recovery::Recovering;
-pub use replica::{Replica, Status};
+pub use replica::Replica;
 pub use request::{Connection, Refusal, Request, RequestBody, RequestId, Response};
 pub use session::SessionLimits;
 pub use state_machine::{Invalid, REPLY_BYTES_MAX, StateMachine};
+pub use status::Status;

@@ -6,8 +6,8 @@
 //! command is applied and that its reply alone cannot be had; [`Refusal::is_of_the_applied`] tells.
 
 use crate::command::{Opening, Sequence, SessionId};
-use crate::replica::Status;
 use crate::state_machine::REPLY_BYTES_MAX;
+use crate::status::Status;
 use bytes::Bytes;
 use std::fmt;
 use synod_paxos::NodeId;

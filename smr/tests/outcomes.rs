@@ -1,11 +1,16 @@
 //! The client's three outcomes, attempt by attempt.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "lone/naming.rs"]
+mod naming;
+
 use bytes::Bytes;
+use naming::naming;
+use std::collections::VecDeque;
 use synod_paxos::{NodeId, Slot};
 use synod_smr::client::{
-    ATTEMPT_MS, Client, ClientEffects, ClientInput, Millis, NO_LEADER_MS, Operation, Outcome,
-    Reason, Ticket,
+    ATTEMPT_MS, Client, ClientEffects, ClientInput, EARLIER_MAX, Millis, NO_LEADER_MS, Operation,
+    Outcome, Reason, Ticket,
 };
 use synod_smr::command::{ClientId, Sequence, SessionId};
 use synod_smr::{Refusal, Request, RequestBody, Response};
@@ -36,12 +41,23 @@ impl World {
         world
     }
 
+    /// Steps the client. Whoever is asked about the others names nobody.
     fn step(&mut self, input: ClientInput) {
-        let mut effects = ClientEffects::default();
-        self.client.step(Millis(self.now), input, &mut effects);
-        self.requests.extend(effects.requests);
-        self.outcomes.extend(effects.outcomes.into_iter().map(|(_, outcome)| outcome));
-        self.wake = effects.wake_at;
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut effects = ClientEffects::default();
+            self.client.step(Millis(self.now), input, &mut effects);
+            for (from, request) in effects.requests {
+                if request.body == RequestBody::Status {
+                    let (id, response) = (request.id, naming(from, None));
+                    inputs.push_back(ClientInput::Response { from, id, response });
+                } else {
+                    self.requests.push((from, request));
+                }
+            }
+            self.outcomes.extend(effects.outcomes.into_iter().map(|(_, outcome)| outcome));
+            self.wake = effects.wake_at;
+        }
     }
 
     fn submit(&mut self, operation: Operation) {
@@ -56,6 +72,12 @@ impl World {
     /// Answers the last request.
     fn answer(&mut self, response: Response) {
         let (from, id) = (self.last().0, self.last().1.id);
+        self.step(ClientInput::Response { from, id, response });
+    }
+
+    /// Answers a request that was made before others.
+    fn answer_to(&mut self, place: usize, response: Response) {
+        let (from, id) = (self.requests[place].0, self.requests[place].1.id);
         self.step(ClientInput::Response { from, id, response });
     }
 
@@ -258,4 +280,96 @@ fn a_command_that_ends_unsent_takes_no_other_with_it() {
         RequestBody::Open { .. } | RequestBody::Query(_) | RequestBody::Status => None,
     });
     assert_eq!(sent.collect::<Vec<_>>(), [Bytes::from_static(b"long")]);
+}
+
+fn reply() -> Response {
+    Response::Reply(Bytes::from_static(b"r"))
+}
+
+/// A world in which so many attempts of an operation were given up and another one is out; and the
+/// place of the first among all requests.
+fn given_up(operation: Operation, attempts: usize) -> (World, usize) {
+    let mut world = World::new();
+    let (ticket, deadline) = (Ticket(0), Millis(60_000));
+    let is_command = matches!(operation, Operation::Command(_));
+    world.step(ClientInput::Submit { ticket, operation, deadline });
+    if is_command {
+        world.answer(Response::Opened(SESSION));
+    }
+    let first = world.requests.len() - 1;
+    while world.requests.len() <= first + attempts {
+        world.wait();
+    }
+    (world, first)
+}
+
+fn operations() -> [Operation; 2] {
+    [Operation::Command(Bytes::from_static(b"c")), Operation::Query(Bytes::from_static(b"q"))]
+}
+
+#[test]
+fn a_reply_to_an_attempt_that_was_given_up_is_ok() {
+    for operation in operations() {
+        let (mut world, first) = given_up(operation, 3);
+        world.answer_to(first + 1, reply());
+        assert_eq!(world.outcomes, [Outcome::Ok(Bytes::from_static(b"r"))]);
+        assert_eq!(world.wake, None, "the attempt that is out is not waited for");
+    }
+}
+
+#[test]
+fn so_many_attempts_that_were_given_up_are_known_and_no_more() {
+    for operation in operations() {
+        let (mut world, first) = given_up(operation, EARLIER_MAX + 1);
+        world.answer_to(first, reply());
+        assert!(world.outcomes.is_empty(), "it is not known any more whose reply this is");
+        world.answer_to(first + 1, reply());
+        assert_eq!(world.outcomes, [Outcome::Ok(Bytes::from_static(b"r"))]);
+    }
+}
+
+#[test]
+fn an_attempt_that_was_given_up_is_told_that_it_was_applied() {
+    for refusal in [Refusal::ReplyLost, Refusal::ReplyTooLong] {
+        let [command, _] = operations();
+        let (mut world, first) = given_up(command, 1);
+        world.answer_to(first, Response::Refused(refusal.clone()));
+        assert_eq!(world.outcomes, [Outcome::Unknown(Reason::Refused(refusal))]);
+    }
+}
+
+#[test]
+fn a_refusal_of_an_attempt_that_was_given_up_says_nothing_of_the_others() {
+    let others = [
+        Response::Refused(Refusal::Invalid("no".to_owned())),
+        Response::Refused(Refusal::SequenceStale),
+        Response::Refused(Refusal::SequenceReused),
+        Response::Refused(Refusal::SessionExpired),
+        Response::Refused(Refusal::NotLeader { leader: Some(NodeId::new(3)) }),
+        Response::Uncertain { leader: Some(NodeId::new(3)) },
+    ];
+    for response in others {
+        let [command, _] = operations();
+        let (mut world, first) = given_up(command, 1);
+        let (requests, wake) = (world.requests.clone(), world.wake);
+        world.answer_to(first, response);
+        assert_eq!((&world.outcomes[..], &world.requests, world.wake), (&[][..], &requests, wake));
+        world.refuse(Refusal::Invalid("no".to_owned()));
+        let refused = Reason::Refused(Refusal::Invalid("no".to_owned()));
+        assert_eq!(world.outcomes, [Outcome::Unknown(refused)]);
+    }
+}
+
+#[test]
+fn an_opening_that_was_given_up_opens_its_session_and_no_later_one() {
+    let mut world = World::new();
+    world.submit(Operation::Command(Bytes::from_static(b"c")));
+    world.wait();
+    assert_eq!(world.requests.len(), 2, "it is opened elsewhere");
+    world.answer_to(0, Response::Opened(SESSION));
+    assert!(matches!(world.last().1.body, RequestBody::Command { session: SESSION, .. }));
+    world.refuse(Refusal::SessionExpired);
+    assert!(matches!(world.last().1.body, RequestBody::Open { .. }));
+    world.answer_to(1, Response::Opened(SESSION));
+    assert_eq!(world.requests.len(), 4, "that session is over");
 }

@@ -355,12 +355,12 @@ impl Machine {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(takes)) {
             return self.on_panic(cause, &*panic, court);
         }
-        let cause = match cause {
-            Cause::Message(from, _) if process.host.counts().unheard > unheard => {
-                Cause::Unheard(from)
-            }
-            cause => cause,
-        };
+        let mut cause = cause;
+        if let Cause::Message(from, _) = cause
+            && process.host.counts().unheard > unheard
+        {
+            cause = Cause::Unheard(from);
+        }
         self.flush(cause, before, &durable, sky, court);
     }
 

@@ -10,7 +10,7 @@ use synod_harness::sim::{Micros, Plan, Simulation, Tally, Violation};
 use synod_harness::workload::Workload;
 use synod_paxos::{Brand, Configuration, NodeId};
 use synod_smr::Config;
-use synod_smr::client::ATTEMPT_MS_MAX;
+use synod_smr::client::HELD_MS_MAX;
 
 use crate::clients::Outcomes;
 use crate::cluster::Cluster;
@@ -150,7 +150,7 @@ impl Trial<'_> {
         let slowest = plan.clock_ppm.iter().min().copied().unwrap_or(0);
         let drift = 1_000_000 / u64::try_from(1_000_000 + i64::from(slowest)).unwrap_or(1) + 1;
         let election = (2 * suspicion + stagger) * drift + 4 * flight + 2 * disk;
-        let client = ATTEMPT_MS_MAX + plan.rest_ms.0 + 2 * flight;
+        let client = HELD_MS_MAX + plan.rest_ms.0 + 2 * flight;
         Micros::from_ms(rounds * (election + client))
     }
 

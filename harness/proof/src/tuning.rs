@@ -49,8 +49,11 @@ impl Tuning {
             tuning.enlarge();
             return tuning;
         }
+        // What a peer that lags is sent at once must fit into the room of a small segment.
+        tuning.settings.replica.fetch_bytes = size(dice, 512, 8 << 10);
         if dice.chance(PADDED_PPM) {
             tuning.padding_max = 2 << 10;
+            tuning.segment_bytes = 4 * SEGMENT_BYTES;
         }
         if dice.chance(TINY_PPM) {
             tuning.shrink_log(dice);

@@ -15,8 +15,7 @@ mod echo;
 /// Runs the three until one of them has answered a question, and returns the answer.
 pub(crate) fn ask(folder: &Path, question: &'static [u8]) -> Result<bytes::Bytes, Box<dyn Error>> {
     let (ids, connection, mut nodes) = ([1, 2, 3].map(NodeId::new), Connection(1), Vec::new());
-    let settings = Settings::default();
-    let mut inboxes = ids.map(|_| VecDeque::new());
+    let (settings, mut inboxes) = (Settings::default(), ids.map(|_| VecDeque::new()));
     for node in ids {
         let options = Options::new(identity_of("example", node).as_bytes());
         let path = folder.join(node.to_string());
@@ -39,10 +38,11 @@ pub(crate) fn ask(folder: &Path, question: &'static [u8]) -> Result<bytes::Bytes
                     Output::Commit(commit) => journal.write(&mut vec![commit]),
                     Output::Send { to, bytes, .. } => inboxes[usize::from(to.number()) - 1]
                         .push_back(Event::PeerFrame { peer: ids[place], bytes }),
-                    Output::Reply { bytes, .. } => match decode_response(&bytes)?.1 {
-                        Response::Reply(answer) => return Ok(answer),
-                        _refused => {}
-                    },
+                    Output::Reply { bytes, .. } => {
+                        if let Response::Reply(answer) = decode_response(&bytes)?.1 {
+                            return Ok(answer);
+                        }
+                    }
                     Output::Close { .. } | Output::Read(_) => {}
                 }
             }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bytes::Bytes;
 use synod_host::paxos::NodeId;
 use synod_host::smr::client::{
     Client as Core, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket,
@@ -56,6 +57,8 @@ pub(crate) struct Hub {
     /// When each session wants to be woken.
     wakes: BTreeSet<(Millis, SessionKey)>,
     last_ticket: u64,
+    /// When a node last said anything, to whichever session.
+    heard: BTreeMap<NodeId, Millis>,
     statuses: BTreeMap<RequestId, (NodeId, oneshot::Sender<Status>)>,
     /// Questions to nodes that are not connected; they are asked as soon as they are.
     unasked: Vec<(NodeId, oneshot::Sender<Status>)>,
@@ -80,6 +83,7 @@ impl Hub {
             sessions: BTreeMap::new(),
             wakes: BTreeSet::new(),
             last_ticket: 0,
+            heard: BTreeMap::new(),
             statuses: BTreeMap::new(),
             unasked: Vec::new(),
             last_status: 0,
@@ -169,18 +173,23 @@ impl Hub {
                     self.step(key, ClientInput::Lost(node));
                 }
             }
-            LinkEvent::Reply(from, bytes) => match decode_response(&bytes) {
-                Ok((id, Response::Status(status))) => {
-                    if let Some((_, answer)) = self.statuses.remove(&id) {
-                        // Whoever asked may have lost patience.
-                        let _ = answer.send(status);
-                    }
+            LinkEvent::Reply(from, bytes) => self.on_reply(from, &bytes),
+        }
+    }
+
+    fn on_reply(&mut self, from: NodeId, bytes: &Bytes) {
+        self.heard.insert(from, self.present());
+        match decode_response(bytes) {
+            Ok((id, Response::Status(status))) if owner(id) == NO_SESSION => {
+                if let Some((_, answer)) = self.statuses.remove(&id) {
+                    // Whoever asked may have lost patience.
+                    let _ = answer.send(status);
                 }
-                Ok((id, response)) => {
-                    self.step(owner(id), ClientInput::Response { from, id, response });
-                }
-                Err(error) => tracing::warn!(node = %from, %error, "a reply that is none"),
-            },
+            }
+            Ok((id, response)) => {
+                self.step(owner(id), ClientInput::Response { from, id, response })
+            }
+            Err(error) => tracing::warn!(node = %from, %error, "a reply that is none"),
         }
     }
 
@@ -208,15 +217,22 @@ impl Hub {
             if let Some(held) = self.sessions.get_mut(&key) {
                 held.wake = None;
             }
-            self.step(key, ClientInput::Timer);
+            // The session weighs its patience by what the others were told over its connections.
+            let heard = self.heard.iter().map(|(&node, &at)| ClientInput::Heard(node, at));
+            let inputs: Vec<_> = [ClientInput::Timer].into_iter().chain(heard).collect();
+            self.step_all(key, inputs);
         }
     }
 
-    /// Steps a session until no request of it was refused by this very process.
     fn step(&mut self, key: SessionKey, input: ClientInput) {
+        self.step_all(key, vec![input]);
+    }
+
+    /// Steps a session, the last input first, until no request of it was refused by this very
+    /// process.
+    fn step_all(&mut self, key: SessionKey, mut inputs: Vec<ClientInput>) {
         let present = self.present();
         let Some(held) = self.sessions.get_mut(&key) else { return };
-        let mut inputs = vec![input];
         let mut effects = ClientEffects::default();
         while let Some(input) = inputs.pop() {
             held.core.step(present, input, &mut effects);
@@ -268,12 +284,13 @@ fn send(up: &BTreeMap<NodeId, LinkSender>, node: NodeId, request: &Request) -> R
     }
 }
 
-/// The first request number of a session; numbers below those of the first session are statuses.
 /// Names a session's client: another session has another key, another process another name.
 const fn client_id(name: u128, key: SessionKey) -> ClientId {
     ClientId::new(name.wrapping_add(key.0 as u128))
 }
 
+/// Returns the first request number of a session; those of no session are statuses that were asked
+/// for by name, and probes.
 fn first_request(key: SessionKey) -> u64 {
     u64::from(key.0) << REQUEST_BITS
 }
@@ -281,6 +298,9 @@ fn first_request(key: SessionKey) -> u64 {
 fn owner(id: RequestId) -> SessionKey {
     SessionKey(u32::try_from(id.0 >> REQUEST_BITS).unwrap_or(u32::MAX))
 }
+
+/// No session has this key.
+const NO_SESSION: SessionKey = SessionKey(0);
 
 /// A session has numbers for this many bits of requests: three months at a million a second.
 const REQUEST_BITS: u32 = 40;

@@ -91,8 +91,8 @@ impl<V: Value> MultiPaxos<V> {
         }
     }
 
-    /// Tells whether [`Input::Propose`] would be taken: this node leads, what phase 1 found is
-    /// proposed, and the windows have room.
+    /// Tells whether [`Input::Propose`](super::Input::Propose) would be taken: this node leads,
+    /// what phase 1 found is proposed, and the windows have room.
     #[must_use]
     pub fn can_propose(&self) -> bool {
         self.leading()

@@ -1,31 +1,28 @@
 //! The client, sans-IO: it finds the leader, tries again, and says truly how each operation ended.
 //!
 //! It leaves to its driver the connections and the clock. The claim kept true is about the three
-//! outcomes: `Ok` if an answer came; `NotApplied` only if EVERY attempt of the operation was
-//! refused definitely; `Unknown` in all other cases. An attempt that was sent and never answered
-//! keeps an operation's fate open, whatever other attempts were told.
+//! outcomes: `Ok` if an answer came, to whichever attempt; `NotApplied` only if EVERY attempt of
+//! the operation was refused definitely; `Unknown` in all other cases. An attempt that was sent and
+//! never answered keeps an operation's fate open, whatever other attempts were told.
 
 mod operation;
+mod patience;
 mod pending;
 mod retry;
 
 use crate::command::{ClientId, Opening, Sequence, SessionId, mix};
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
 use crate::session::PIPELINE_MAX;
-use pending::{Attempt, Pending};
+use patience::Inquiry;
+use pending::{Attempt, Earlier, Pending};
 use retry::Retries;
 use std::collections::{BTreeMap, VecDeque};
 use synod_paxos::NodeId;
 
 pub use operation::{ClientEffects, ClientInput, Millis, Operation, Outcome, Reason, Ticket};
+pub use patience::{ATTEMPT_MS, ATTEMPT_MS_MAX, HELD_MS_MAX};
+pub use pending::EARLIER_MAX;
 pub use retry::{NO_LEADER_MS, OVERLOAD_GROWTH_MAX, RETRY_MS_MAX};
-
-/// How long an attempt waits for its answer, in milliseconds. The time doubles with every round
-/// of attempts that went to all nodes, up to [`ATTEMPT_MS_MAX`].
-pub const ATTEMPT_MS: u64 = 250;
-
-/// The longest time that an attempt waits for its answer, in milliseconds.
-pub const ATTEMPT_MS_MAX: u64 = 2000;
 
 /// The most operations that may be submitted and not ended.
 pub const OPERATIONS_MAX: usize = 4096;
@@ -37,6 +34,10 @@ pub struct Client {
     nodes: Vec<NodeId>,
     /// Which of the nodes is thought to lead.
     guess: usize,
+    /// When each node last said something.
+    heard: BTreeMap<NodeId, Millis>,
+    /// What the others are asked about a silent node.
+    inquiry: Option<Inquiry>,
     session: Session,
     next_request: u64,
     operations: BTreeMap<Ticket, Pending>,
@@ -47,15 +48,16 @@ pub struct Client {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Session {
     /// None yet; the opening that is out, and when it was or may be asked for.
-    Closed { opening: Opening, attempt: Attempt, retries: Retries },
+    Closed { opening: Opening, attempt: Attempt, earlier: Earlier, retries: Retries },
     /// Open.
     Open { id: SessionId, next: Sequence, opening: Opening },
 }
 
 impl Session {
     /// Returns the session that this opening shall open, from the instant `due` on.
-    const fn closed(opening: Opening, due: Millis) -> Self {
-        Self::Closed { opening, attempt: Attempt::Due(due), retries: Retries::NONE }
+    fn closed(opening: Opening, due: Millis) -> Self {
+        let (attempt, earlier) = (Attempt::Due(due), Earlier::default());
+        Self::Closed { opening, attempt, earlier, retries: Retries::NONE }
     }
 }
 
@@ -76,6 +78,8 @@ impl Client {
             id,
             nodes,
             guess,
+            heard: BTreeMap::new(),
+            inquiry: None,
             session: Session::closed(Opening::first(id), Millis(0)),
             next_request: first_request,
             operations: BTreeMap::new(),
@@ -91,6 +95,11 @@ impl Client {
             }
             ClientInput::Response { from, id, response } => {
                 self.on_response(now, from, id, response, effects);
+            }
+            ClientInput::Heard(node, at) => {
+                self.on_heard(node, at);
+                effects.wake_at = self.next_instant();
+                return;
             }
             ClientInput::Lost(node) => self.on_lost(now, node),
             ClientInput::Timer => {}
@@ -120,17 +129,7 @@ impl Client {
         if matches!(operation, Operation::Command(_)) {
             self.waiting.push_back(ticket);
         }
-        let pending = Pending {
-            operation,
-            deadline,
-            sequence: None,
-            uncertain: false,
-            attempt: Attempt::Due(now),
-            silences: 0,
-            retries: Retries::NONE,
-            refusal: None,
-        };
-        self.operations.insert(ticket, pending);
+        self.operations.insert(ticket, Pending::new(operation, deadline, now));
     }
 
     fn on_response(
@@ -141,15 +140,23 @@ impl Client {
         response: Response,
         effects: &mut ClientEffects,
     ) {
-        if let Session::Closed { opening, attempt: Attempt::Out { id: asked, .. }, retries } =
-            self.session
-            && asked == id
-        {
-            return self.on_opening(now, from, (opening, retries), response);
+        // A refusal may be this end's own, who could not send.
+        if !matches!(response, Response::Refused(_)) {
+            self.on_heard(from, now);
         }
-        let asked = self.operations.iter().find(|(_, pending)| pending.is_out(id));
-        // An answer to an attempt that was given up changes nothing: it stays uncertain.
-        let Some(ticket) = asked.map(|(ticket, _)| *ticket) else { return };
+        if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.asked(id)) {
+            return self.on_inquired(now, id, &response);
+        }
+        if self.is_of_opening(id, &response) {
+            return self.on_opening(now, from, response);
+        }
+        let mut asked = self.operations.iter();
+        let asked = asked.find(|(_, held)| held.is_out(id) || held.earlier.contains(id));
+        let Some((&ticket, pending)) = asked else { return };
+        // An attempt that was given up stays uncertain, unless it is told that it was applied.
+        if !pending.is_out(id) && !is_of_the_applied(&response) {
+            return;
+        }
         match response {
             Response::Reply(reply) => self.end(ticket, Outcome::Ok(reply), effects),
             Response::Refused(refusal) => self.on_refused(now, from, ticket, refusal, effects),
@@ -164,13 +171,16 @@ impl Client {
         }
     }
 
-    fn on_opening(
-        &mut self,
-        now: Millis,
-        from: NodeId,
-        (opening, mut retries): (Opening, Retries),
-        response: Response,
-    ) {
+    /// Tells whether this is an answer to the opening that is wanted: to its last attempt, or one
+    /// that opens the session, to whichever attempt.
+    fn is_of_opening(&self, id: RequestId, response: &Response) -> bool {
+        let Session::Closed { attempt, earlier, .. } = &self.session else { return false };
+        matches!(attempt, Attempt::Out { id: asked, .. } if *asked == id)
+            || matches!(response, Response::Opened(_)) && earlier.contains(id)
+    }
+
+    fn on_opening(&mut self, now: Millis, from: NodeId, response: Response) {
+        let Session::Closed { opening, mut retries, .. } = self.session else { return };
         let due = match response {
             Response::Opened(id) => {
                 self.session = Session::Open { id, next: Sequence::FIRST, opening };
@@ -185,7 +195,9 @@ impl Client {
                 now.plus(retries.after_refusal(self.draw(), NO_LEADER_MS))
             }
         };
-        self.session = Session::Closed { opening, attempt: Attempt::Due(due), retries };
+        if let Session::Closed { attempt, retries: held, .. } = &mut self.session {
+            (*attempt, *held) = (Attempt::Due(due), retries);
+        }
     }
 
     fn on_refused(
@@ -236,6 +248,8 @@ impl Client {
         for (ticket, pending) in numbered {
             match pending.attempt {
                 Attempt::Due(_) if !pending.uncertain => {
+                    // An answer to an attempt of this session would be taken for the next one's.
+                    assert!(pending.earlier.is_empty(), "a command that moves was never open");
                     pending.sequence = None;
                     self.waiting.push_back(*ticket);
                 }
@@ -303,6 +317,7 @@ impl Client {
     }
 
     fn on_lost(&mut self, now: Millis, lost: NodeId) {
+        self.on_lost_inquired(now, lost);
         self.turn_from(lost);
         let draw = self.draw();
         if let Session::Closed { attempt, retries, .. } = &mut self.session
@@ -313,12 +328,12 @@ impl Client {
         for pending in self.operations.values_mut() {
             if matches!(pending.attempt, Attempt::Out { to, .. } if to == lost) {
                 let delay = pending.retries.after_refusal(draw, NO_LEADER_MS);
-                pending.give_attempt_up(now.plus(delay));
+                pending.lose_attempt(now.plus(delay));
             }
         }
     }
 
-    /// Ends what is past its deadline, and gives up attempts that were not answered in time.
+    /// Ends what is past its deadline, and doubts attempts that were not answered in time.
     fn expire(&mut self, now: Millis, effects: &mut ClientEffects) {
         let late = self.operations.iter().filter(|(_, pending)| pending.deadline <= now);
         let late: Vec<_> = late.map(|(ticket, _)| *ticket).collect();
@@ -329,24 +344,14 @@ impl Client {
                 self.end(ticket, outcome, effects);
             }
         }
-        let mut silent = Vec::new();
-        for pending in self.operations.values_mut() {
-            if let Attempt::Out { to, until, .. } = pending.attempt
-                && until <= now
-            {
-                silent.push(to);
-                pending.give_attempt_up(now);
-            }
-        }
-        if let Session::Closed { attempt, .. } = &mut self.session
-            && let Attempt::Out { to, until, .. } = *attempt
+        self.doubt(now, effects);
+        if let Session::Closed { attempt, earlier, .. } = &mut self.session
+            && let Attempt::Out { id, to, until, .. } = *attempt
             && until <= now
         {
-            silent.push(to);
+            earlier.note(id);
             *attempt = Attempt::Due(now);
-        }
-        for node in silent {
-            self.turn_from(node);
+            self.turn_from(to);
         }
     }
 
@@ -355,7 +360,7 @@ impl Client {
         self.open_session(now, effects);
         let unanswered = self.unanswered();
         let to = self.leader();
-        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        let nodes = self.nodes.len();
         for pending in self.operations.values_mut() {
             let Attempt::Due(due) = pending.attempt else { continue };
             let Some(body) = pending.body(&self.session, unanswered) else { continue };
@@ -364,9 +369,8 @@ impl Client {
             }
             let id = RequestId(self.next_request);
             self.next_request += 1;
-            let rounds = (pending.silences / nodes).min(8);
-            let patience = (ATTEMPT_MS << rounds).min(ATTEMPT_MS_MAX);
-            pending.attempt = Attempt::Out { id, to, until: now.plus(patience) };
+            let until = now.plus(pending.patience_ms(nodes));
+            pending.attempt = Attempt::Out { id, to, since: now, until };
             effects.requests.push((to, Request { id, body }));
         }
     }
@@ -394,7 +398,7 @@ impl Client {
         {
             let id = RequestId(self.next_request);
             self.next_request += 1;
-            *attempt = Attempt::Out { id, to, until: now.plus(ATTEMPT_MS) };
+            *attempt = Attempt::Out { id, to, since: now, until: now.plus(ATTEMPT_MS) };
             let body = RequestBody::Open { opening: *opening };
             effects.requests.push((to, Request { id, body }));
         }
@@ -420,7 +424,7 @@ impl Client {
 
     fn next_instant(&self) -> Option<Millis> {
         let operations = self.operations.values().flat_map(|pending| {
-            let can_go = pending.can_go(&self.session).then(|| pending.attempt.instant());
+            let can_go = pending.can_go(&self.session).then(|| self.instant_of(pending.attempt));
             [Some(pending.deadline), can_go]
         });
         let opening = match &self.session {
@@ -428,5 +432,14 @@ impl Client {
             Session::Closed { .. } | Session::Open { .. } => None,
         };
         operations.chain([opening]).flatten().min()
+    }
+}
+
+/// Tells whether an answer says of an operation that it is done, with a reply or without.
+fn is_of_the_applied(response: &Response) -> bool {
+    match response {
+        Response::Reply(_) => true,
+        Response::Refused(refusal) => refusal.is_of_the_applied(),
+        Response::Opened(_) | Response::Uncertain { .. } | Response::Status(_) => false,
     }
 }

@@ -73,6 +73,9 @@ pub enum ClientInput {
         /// The response.
         response: Response,
     },
+    /// A node said something at that instant, to this client or to another one that shares its
+    /// connection. Nothing but patience follows; the next timer or response weighs it.
+    Heard(NodeId, Millis),
     /// The connection to a node is gone, or could not be made: its answers will not come.
     Lost(NodeId),
     /// The instant that [`ClientEffects::wake_at`] named has come.

@@ -1,14 +1,21 @@
 //! An operation on its way: its attempts, and what may be concluded from them.
 //!
-//! The claim kept true: once an attempt of a command was given up without an answer, no refusal of
-//! another attempt makes its outcome definite.
+//! The claims kept true: once an attempt of a command was given up without an answer, no refusal of
+//! another attempt makes its outcome definite; and an attempt that was given up may still be
+//! answered, as far as [`EARLIER_MAX`] attempts reach.
 
 use super::Session;
 use super::operation::{Millis, Operation, Outcome, Reason};
+use super::patience::{ATTEMPT_MS, ATTEMPT_MS_MAX};
 use super::retry::Retries;
 use crate::command::Sequence;
 use crate::request::{Refusal, RequestBody, RequestId};
+use std::collections::VecDeque;
 use synod_paxos::NodeId;
+
+/// How many attempts of an operation, or of an opening, are known after they were given up. The
+/// answer to one before these is not recognised, and the operation waits for another one.
+pub const EARLIER_MAX: usize = 8;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pending {
@@ -18,7 +25,8 @@ pub(super) struct Pending {
     /// Whether an attempt may have taken effect, or still may.
     pub(super) uncertain: bool,
     pub(super) attempt: Attempt,
-    /// How many attempts were given up without an answer.
+    pub(super) earlier: Earlier,
+    /// How often patience ended without an answer.
     pub(super) silences: u32,
     pub(super) retries: Retries,
     pub(super) refusal: Option<Refusal>,
@@ -28,8 +36,29 @@ pub(super) struct Pending {
 pub(super) enum Attempt {
     /// None is out; the next may begin at this instant.
     Due(Millis),
-    /// One is out.
-    Out { id: RequestId, to: NodeId, until: Millis },
+    /// One is out since an instant, and patience with its node ends at another.
+    Out { id: RequestId, to: NodeId, since: Millis, until: Millis },
+}
+
+/// The attempts that were given up and may still be answered, the newest last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Earlier(VecDeque<RequestId>);
+
+impl Earlier {
+    pub(super) fn note(&mut self, id: RequestId) {
+        if self.0.len() >= EARLIER_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(id);
+    }
+
+    pub(super) fn contains(&self, id: RequestId) -> bool {
+        self.0.contains(&id)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl Attempt {
@@ -48,6 +77,21 @@ impl Attempt {
 }
 
 impl Pending {
+    /// Returns an operation of which nothing was sent.
+    pub(super) fn new(operation: Operation, deadline: Millis, now: Millis) -> Self {
+        Self {
+            operation,
+            deadline,
+            sequence: None,
+            uncertain: false,
+            attempt: Attempt::Due(now),
+            earlier: Earlier::default(),
+            silences: 0,
+            retries: Retries::NONE,
+            refusal: None,
+        }
+    }
+
     pub(super) const fn is_in_flight(&self) -> bool {
         matches!(self.attempt, Attempt::Out { .. })
     }
@@ -65,8 +109,28 @@ impl Pending {
         }
     }
 
-    /// Stops waiting for the answer of an attempt, whose fate stays open.
-    pub(super) const fn give_attempt_up(&mut self, due: Millis) {
+    /// Tells whether an attempt is out at this node whose patience has ended.
+    pub(super) fn is_silent(&self, now: Millis, node: NodeId) -> bool {
+        matches!(self.attempt, Attempt::Out { to, until, .. } if to == node && until <= now)
+    }
+
+    /// Returns how long a node may be silent, in a cluster of so many.
+    pub(super) fn patience_ms(&self, nodes: usize) -> u64 {
+        let rounds = self.silences / u32::try_from(nodes).unwrap_or(u32::MAX);
+        (ATTEMPT_MS << rounds.min(8)).min(ATTEMPT_MS_MAX)
+    }
+
+    /// Stops waiting for the answer of an attempt, whose fate stays open. If the answer comes all
+    /// the same, it is known whose it is.
+    pub(super) fn give_attempt_up(&mut self, due: Millis) {
+        if let Attempt::Out { id, .. } = self.attempt {
+            self.earlier.note(id);
+        }
+        self.lose_attempt(due);
+    }
+
+    /// Takes note that an attempt will have no answer; its fate stays open.
+    pub(super) const fn lose_attempt(&mut self, due: Millis) {
         self.uncertain |= self.sequence.is_some();
         self.silences = self.silences.saturating_add(1);
         self.attempt = Attempt::Due(due);

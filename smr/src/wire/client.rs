@@ -2,8 +2,8 @@
 
 use super::{WireBallot, WireError, decode, encode, length, slot_in};
 use crate::command::{ClientId, Opening, Sequence, SessionId};
-use crate::replica::Status;
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
+use crate::status::Status;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_paxos::{Ballot, NodeId};

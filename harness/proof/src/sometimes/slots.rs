@@ -25,8 +25,11 @@ pub(super) struct Slots {
     /// The slots in which each node voted for rivals.
     rivals: Vec<BTreeSet<Slot>>,
     /// When each node was last sent decrees, and who had been elected last then.
-    catching_up: Vec<Option<(Micros, Option<(NodeId, u64)>)>>,
+    catching_up: Vec<Option<CatchUp>>,
 }
+
+/// An answer to a node that lags.
+type CatchUp = (Micros, Option<(NodeId, u64)>);
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
@@ -97,7 +100,7 @@ impl Slots {
                 seen.see_if(known, Point::DecreesKnown);
                 let last = &mut self.catching_up[place(step.node)];
                 let crossed = last.is_some_and(|(when, leader)| {
-                    leader != view.leader && step.now.since(when) <= CATCH_UP
+                    leader != view.leader && step.now.since(when) <= CATCH_UP_PAUSE
                 });
                 seen.see_if(crossed && !known, Point::CatchUpAcrossLeaders);
                 *last = Some((step.now, view.leader));
@@ -226,7 +229,7 @@ const BURST_MIN: u64 = 8;
 const LONG_CATCH_UP: usize = 50;
 
 /// A catch-up whose answers come with longer pauses than this is another one.
-const CATCH_UP: Micros = Micros(2_000_000);
+const CATCH_UP_PAUSE: Micros = Micros(2_000_000);
 
 /// The most votes of a node that are remembered.
 const VOTES_MAX: usize = 512;

@@ -15,6 +15,7 @@ use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::{Message, Principal, Record};
 
 /// What a conformance is told.
+#[allow(clippy::large_enum_variant, reason = "a test keeps a few of them, for a moment")]
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Durable(NodeId, Vec<Record>),
