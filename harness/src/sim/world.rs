@@ -274,14 +274,24 @@ pub(super) fn pace(ppm: i64) -> u64 {
     u64::try_from((MILLION + ppm).max(MILLION / 1_000)).unwrap_or(1)
 }
 
-/// Returns the true length of what a clock that is so many parts of a million fast counts.
+/// Returns the true length of what a clock that is so many parts of a million fast counts. A wait
+/// takes some time on any clock: one that took none would be set again for ever.
 fn on_clock(length: Micros, ppm: i64) -> Micros {
-    Micros(length.0.saturating_mul(1_000_000) / pace(ppm))
+    let true_length = length.0.saturating_mul(1_000_000) / pace(ppm);
+    Micros(true_length.max(length.0.min(1)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_takes_some_time_on_any_clock() {
+        for ppm in [-1_000_000, 0, 1_500_000, 50_000_000] {
+            assert!(on_clock(Micros(2), ppm) >= Micros(1), "{ppm}");
+        }
+        assert_eq!(on_clock(Micros(0), 1_500_000), Micros(0));
+    }
 
     #[test]
     fn a_fast_clock_waits_less_and_a_slow_one_more() {
