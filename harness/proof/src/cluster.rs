@@ -30,15 +30,14 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes the cluster of a plan, with nothing running.
+    /// Makes the cluster of a plan, of these bounds, with nothing running.
     ///
     /// # Panics
     ///
     /// Panics if the plan has no node.
     #[must_use]
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan, tuning: Tuning) -> Self {
         let nodes: Vec<NodeId> = (1..=plan.nodes).map(NodeId::new).collect();
-        let tuning = Tuning::draw(plan);
         let machine = |node: &NodeId| {
             let seed = plan.seed.0.wrapping_mul(1_000).wrapping_add(u64::from(node.number()));
             Machine::new(*node, &tuning, seed, plan.sync_us)
@@ -48,7 +47,7 @@ impl Cluster {
             machines: nodes.iter().map(machine).collect(),
             clients: (0..plan.clients).map(client).collect(),
             court: Court::new(&tuning.voters),
-            tuning: tuning.clone(),
+            tuning,
             calls: 0,
             keys: BTreeSet::new(),
         }

@@ -15,6 +15,7 @@ use synod_smr::client::HELD_MS_MAX;
 use crate::clients::Outcomes;
 use crate::cluster::Cluster;
 use crate::sometimes::Sightings;
+use crate::tuning::Tuning;
 
 /// How a trial ended.
 #[derive(Debug)]
@@ -37,10 +38,16 @@ pub struct Ended {
     pub story: Option<String>,
 }
 
-/// Runs a plan to its end; `keep_log` asks for all that can be told of it.
+/// Runs a plan to its end, of bounds drawn from its seed; `keep_log` asks for all that can be told.
 #[must_use]
 pub fn run(plan: &Plan, keep_log: bool) -> Ended {
-    let mut cluster = Cluster::new(plan);
+    run_tuned(plan, Tuning::draw(plan), keep_log)
+}
+
+/// Runs a plan to its end, of these bounds.
+#[must_use]
+pub fn run_tuned(plan: &Plan, tuning: Tuning, keep_log: bool) -> Ended {
+    let mut cluster = Cluster::new(plan, tuning);
     if keep_log {
         cluster.keep_story();
     }

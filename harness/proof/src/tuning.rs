@@ -29,6 +29,24 @@ pub struct Tuning {
 }
 
 impl Tuning {
+    /// Returns bounds that seldom bind, and quorums that are majorities.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the plan has no node.
+    #[must_use]
+    pub fn usual(plan: &Plan) -> Self {
+        let nodes = (1..=plan.nodes).map(NodeId::new);
+        Self {
+            settings: small_segments(),
+            reads: ReadLimits::default(),
+            voters: Configuration::majority(nodes).expect("a plan has from one to seven nodes"),
+            segment_bytes: SEGMENT_BYTES,
+            padding_max: 0,
+            written_us: 100,
+        }
+    }
+
     /// Draws the bounds of a plan's run.
     ///
     /// # Panics
@@ -37,14 +55,7 @@ impl Tuning {
     #[must_use]
     pub fn draw(plan: &Plan) -> Self {
         let dice = &mut Random::new(plan.seed, Stream::named("tuning"));
-        let mut tuning = Self {
-            settings: small_segments(),
-            reads: ReadLimits::default(),
-            voters: voters(plan, dice),
-            segment_bytes: SEGMENT_BYTES,
-            padding_max: 0,
-            written_us: 100,
-        };
+        let mut tuning = Self { voters: voters(plan, dice), ..Self::usual(plan) };
         if dice.chance(LARGE_PPM) {
             tuning.enlarge();
             return tuning;

@@ -13,6 +13,7 @@ use synod_harness::fault::{LinkId, LinkRules, Millis, NodeId, all_links};
 use synod_harness::random::Seed;
 use synod_harness::sim::{Action, Fault, Micros, Plan, Simulation};
 use synod_proof::cluster::Cluster;
+use synod_proof::tuning::Tuning;
 
 /// A suspicion time: five heartbeats of 40 ms.
 const SUSPICION_MS: u64 = 200;
@@ -97,7 +98,7 @@ fn answers_under(count: u16, cut: &BTreeSet<LinkId>, seed: u64, late: bool) -> b
         clock_ppm: Vec::new(),
         faults: vec![fault],
     };
-    let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan));
+    let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan, Tuning::usual(&plan)));
     let (cluster, sky) = simulation.parts();
     cluster.begin(sky);
     // What was in flight when the graph fell may still be answered; that is no progress under it.

@@ -15,6 +15,7 @@ use synod_harness::fault::Millis;
 use synod_harness::random::Seed;
 use synod_harness::sim::{Envelope, Plan, draw};
 use synod_proof::trial;
+use synod_proof::tuning::Tuning;
 
 fn plan(seed: u64) -> Plan {
     let envelope = Envelope { time_ms: Millis(5_000), clients: 2, ..Envelope::default() };
@@ -22,7 +23,8 @@ fn plan(seed: u64) -> Plan {
 }
 
 fn written(seed: u64) -> String {
-    let ended = trial::run(&plan(seed), true);
+    let plan = plan(seed);
+    let ended = trial::run_tuned(&plan, Tuning::usual(&plan), true);
     assert_eq!(ended.violation, None, "seed {seed}");
     ended.story.unwrap()
 }

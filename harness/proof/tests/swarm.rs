@@ -13,6 +13,7 @@ use synod_harness::sim::{Action, DiskFault, Envelope, Fault, Micros, Plan, Simul
 use synod_paxos::Slot;
 use synod_proof::cluster::Cluster;
 use synod_proof::trial;
+use synod_proof::tuning::Tuning;
 
 /// How many seeds are run, and for how many simulated seconds each.
 const SEEDS: u64 = 100;
@@ -72,7 +73,7 @@ fn chosen_under(action: Action) -> u64 {
         clock_ppm: Vec::new(),
         faults: vec![Fault { at_ms: Millis(BAD_FROM_MS), lasts_ms, action }],
     };
-    let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan));
+    let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan, Tuning::draw(&plan)));
     let (cluster, sky) = simulation.parts();
     cluster.begin(sky);
     simulation.run_until(Micros::from_ms(BAD_FROM_MS + BAD_MS / 2)).unwrap();

@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_promise_counts_in_all_of_its_parts_and_once() {
-        let heard = [(2, 0, Some(4), 4), (2, 0, None, 99), (2, 4, None, 7), (2, 4, None, 99)];
+        let heard = [(2, 0, Some(4), 4), (2, 0, Some(4), 99), (2, 4, None, 7), (2, 4, None, 99)];
         assert!(!served(&heard, 6));
         assert!(served(&heard, 7), "what is repeated later is not taken in");
         let heard = [(2, 4, None, 9), (3, 0, None, 2)];
