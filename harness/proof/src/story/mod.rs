@@ -213,7 +213,8 @@ impl Story {
                 Some((parcel, _)) => vec![vec![Act::Learn(parcel)], vec![]],
             },
             Cause::Timer(Timer::Heartbeat) => self.resends(node),
-            Cause::Synced => vec![vec![Act::Sync]],
+            // A commit may be but a part of a batch, or hold what is known of a peer.
+            Cause::Synced => vec![vec![Act::Sync], vec![]],
             Cause::Start
             | Cause::Request(..)
             | Cause::Timer(Timer::Campaign)
