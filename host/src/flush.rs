@@ -45,7 +45,8 @@ impl<M: StateMachine> Host<M> {
         for difference in &differences {
             tracing::error!(difference, "two nodes are in different states");
         }
-        if self.halted().is_some() {
+        if self.refused.is_some() || self.halted().is_some() {
+            self.hand_over_commits();
             return;
         }
         self.set_timers(now);

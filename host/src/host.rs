@@ -14,6 +14,7 @@ use synod_paxos::{Decree, NodeId, To};
 use synod_smr::message::{Heartbeat, Life};
 use synod_smr::wire::client::decode_request;
 use synod_smr::wire::peer::decode_message;
+use synod_smr::wire::record::JournalRecord;
 use synod_smr::{
     Connection, Disk, Effects, Input, Message, Replica, RequestId, Response, StateMachine, Timer,
 };
@@ -66,7 +67,13 @@ pub struct Host<M> {
 
 impl<M: StateMachine> Host<M> {
     /// Takes an event in. What it brings about becomes outputs with the next flush.
+    ///
+    /// A node that was refused hears of its journal alone, until it has written why.
     pub fn take(&mut self, now: Moment, event: Event) {
+        let of_the_journal = matches!(event, Event::Committed(_) | Event::Room(_));
+        if self.refused.is_some() && !of_the_journal {
+            return;
+        }
         match event {
             Event::PeerUp { peer, life } => self.on_peer_up(peer, life),
             Event::PeerDown(peer) => {
@@ -95,6 +102,9 @@ impl<M: StateMachine> Host<M> {
     /// Fires the timer that is due first, and returns it. After a pause of the process none fires
     /// for a grace, as the inbox goes first.
     pub fn fire(&mut self, now: Moment) -> Option<Timer> {
+        if self.refused.is_some() {
+            return None;
+        }
         match self.timers.fire(now) {
             Fired::None => None,
             Fired::Timer(timer) => {
@@ -117,6 +127,9 @@ impl<M: StateMachine> Host<M> {
     /// Returns when [`Host::on_time`] is to be called next.
     #[must_use]
     pub fn next_wake(&self) -> Option<Moment> {
+        if self.refused.is_some() {
+            return None;
+        }
         self.timers.next().into_iter().chain(self.drain_by).min()
     }
 
@@ -128,7 +141,8 @@ impl<M: StateMachine> Host<M> {
     /// Returns why the replica must not go on, if it must not. Nothing leaves it then.
     #[must_use]
     pub fn halted(&self) -> Option<&str> {
-        self.refused.as_deref().or_else(|| self.effects.halt())
+        let refused = self.refused.as_deref().filter(|_| self.commits.is_idle());
+        refused.or_else(|| self.effects.halt())
     }
 
     /// Tells whether a node that was asked to end has handed over, or has no more time to.
@@ -206,10 +220,12 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
-    /// Stops where a peer knows this node by what it does not have.
+    /// Stops where a peer knows this node by what it does not have, and has the journal remember
+    /// it: each start counts, so that a later one might not look like an older copy any more.
     fn on_stranger(&mut self, by: NodeId, known: &Life) {
-        if self.refused.is_none() {
-            self.refused = peers::verdict(&self.mine, by, known);
+        self.refused = peers::verdict(&self.mine, by, known);
+        if self.refused.is_some() {
+            self.commits.note([JournalRecord::Peer(self.me, *known)].into_iter());
         }
     }
 

@@ -74,6 +74,17 @@ impl Peers {
         self.known.insert(peer, Known::first(life));
     }
 
+    /// Says why the node of this journal must not go on that was refused in an earlier start.
+    pub(crate) fn refused_earlier(&self, me: NodeId) -> Option<String> {
+        self.known.get(&me).map(|Known { life, .. }| {
+            format!(
+                "this journal was refused in an earlier start: the others know this node by start \
+                 {} of journal {:032x}, with a promise of {} and decrees up to slot {}; {REMEDY}",
+                life.incarnation, life.folder.0, life.promised, life.journal_end
+            )
+        })
+    }
+
     /// Takes note of a link; tells whether the peer has begun another life.
     pub(crate) fn on_up(&mut self, peer: NodeId, incarnation: u64) -> bool {
         let link = Link { incarnation, standing: Standing::Unheard };
@@ -192,15 +203,17 @@ impl Known {
 /// How many slots the end of a peer's journal moves before it is remembered durably again.
 const END_STEP: u64 = 256;
 
+/// What a node is told that must not go on.
+const REMEDY: &str = "a node that goes on without all that it promised and voted lets acknowledged \
+                      writes be lost. Give it the folder that it had last, or leave it off";
+
 /// Says why a node must not go on that a peer refuses, and what to do; none if it is the peer that
 /// is behind, as where its word was on its way while this node began a life.
 pub(crate) fn verdict(mine: &Life, by: NodeId, known: &Life) -> Option<String> {
     let (folder, incarnation) = (mine.folder, mine.incarnation);
-    let remedy = "a node that goes on without all that it promised and voted lets acknowledged \
-                  writes be lost. Give it the folder that it had last, or leave it off";
     if folder != known.folder {
         return Some(format!(
-            "node {by} knows this node by journal {:032x}, and this is journal {:032x}: {remedy}",
+            "node {by} knows this node by journal {:032x}, and this is journal {:032x}: {REMEDY}",
             known.folder.0, folder.0
         ));
     }
@@ -213,7 +226,7 @@ pub(crate) fn verdict(mine: &Life, by: NodeId, known: &Life) -> Option<String> {
         format!(
             "node {by} knows of start {} of this node with a promise of {} and decrees up to slot \
              {}, and this is start {incarnation}, which began with {} and {}: the folder is an \
-             older copy, as of a backup or a snapshot, or another copy of it runs; {remedy}",
+             older copy, as of a backup or a snapshot, or another copy of it runs; {REMEDY}",
             known.incarnation, known.promised, known.journal_end, mine.promised, mine.journal_end
         )
     })

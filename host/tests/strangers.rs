@@ -69,7 +69,8 @@ fn what_is_known_of_peers_outlives_a_power_loss() {
 
 #[test]
 fn a_node_that_is_refused_stops_and_says_what_to_do() {
-    let mut rig = rig(&SimDisk::new(1));
+    let disk = SimDisk::new(1);
+    let mut rig = rig(&disk);
     let known = Life {
         folder: Folder(99),
         incarnation: 4,
@@ -79,6 +80,8 @@ fn a_node_that_is_refused_stops_and_says_what_to_do() {
     };
     rig.hear(NEW_LEADER, &Message::Stranger(known));
     rig.flush();
+    assert_eq!(rig.host.halted(), None, "its journal does not know yet");
+    rig.settle();
     let reason = rig.host.halted().expect("it must not go on");
     assert!(reason.contains("knows this node by journal"), "{reason}");
     assert!(reason.contains("Give it the folder that it had last"), "{reason}");
@@ -86,4 +89,10 @@ fn a_node_that_is_refused_stops_and_says_what_to_do() {
     rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
     rig.settle();
     assert!(rig.sent.is_empty(), "node {ME} says nothing more");
+    let after = disk.crash(|_| 0);
+    for _ in 0..2 {
+        let again = Rig::unmet(&after, LARGE_SEGMENTS);
+        let reason = again.host.halted().expect("no later start goes on");
+        assert!(reason.contains("in an earlier start"), "{reason}");
+    }
 }
