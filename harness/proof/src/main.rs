@@ -144,7 +144,7 @@ impl Options {
                 eprintln!("{seeds} seeds after {:.0} s", began.elapsed().as_secs_f64());
             }
         });
-        tell(&report, began.elapsed().as_secs_f64());
+        tell(&report, began.elapsed().as_secs_f64(), &self.batch.envelope);
         if self.points {
             print!("{}", report.sightings.table());
         }
@@ -299,7 +299,7 @@ fn write_down(plan: &Plan, extension: &str, text: &str) -> std::io::Result<PathB
     Ok(path)
 }
 
-fn tell(report: &Report, seconds: f64) {
+fn tell(report: &Report, seconds: f64, envelope: &Envelope) {
     let virtual_s = report.virtual_us as f64 / 1e6;
     let busy = report.busy.as_secs_f64();
     println!(
@@ -330,8 +330,24 @@ fn tell(report: &Report, seconds: f64) {
     for (seed, violation) in &report.failures {
         let detail = violation.to_string();
         let line = detail.lines().next().unwrap_or_default();
-        println!("seed {seed}: {line}\n  cargo xtask sim --seed {seed} --shrink");
+        println!(
+            "seed {seed}: {line}\n  cargo xtask sim --seed {seed}{} --shrink",
+            asked(envelope)
+        );
     }
+}
+
+/// Says with which arguments a seed draws the plans of this envelope.
+fn asked(envelope: &Envelope) -> String {
+    let usual = Envelope::default();
+    let mut words = String::new();
+    if envelope.time_ms != usual.time_ms {
+        words += &format!(" --time {}", envelope.time_ms.0 / 1_000);
+    }
+    if let ([nodes], true) = (&envelope.nodes[..], envelope.nodes != usual.nodes) {
+        words += &format!(" --nodes {nodes}");
+    }
+    words
 }
 
 /// The most nodes of a simulated cluster.
@@ -342,3 +358,17 @@ const PROGRESS_EVERY: u64 = 1_000;
 
 /// How much of the log is shown with a violation.
 const LAST_LINES: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_is_shown_asks_for_the_run_that_failed() {
+        let usual = Envelope::default();
+        assert_eq!(asked(&usual), "");
+        let longer = Envelope { time_ms: Millis(600_000), ..usual.clone() };
+        assert_eq!(asked(&longer), " --time 600");
+        assert_eq!(asked(&Envelope { nodes: vec![5], ..longer }), " --time 600 --nodes 5");
+    }
+}

@@ -40,7 +40,7 @@ impl Tuning {
         Self {
             settings: small_segments(),
             reads: ReadLimits::default(),
-            voters: Configuration::majority(nodes).expect("a plan has from one to seven nodes"),
+            voters: Configuration::majority(nodes).expect("a plan has a node"),
             segment_bytes: SEGMENT_BYTES,
             padding_max: 0,
             written_us: 100,
@@ -121,7 +121,7 @@ fn voters(plan: &Plan, dice: &mut Random) -> Configuration {
     } else {
         Configuration::majority(nodes())
     };
-    configuration.expect("a plan has from one to seven nodes")
+    configuration.expect("a plan has a node")
 }
 
 /// The bounds of a host whose segments are small.

@@ -197,9 +197,10 @@ fn base_links(random: &mut Random) -> LinkRules {
 }
 
 fn faults_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) -> Vec<Fault> {
-    // A bit rots once in a run at most: two damaged disks of three would be too many.
+    // A bit rots once in a run at most. What is more comes more often the longer a run lasts.
     let most = match kind {
-        Kind::Rot | Kind::AllPower => 1,
+        Kind::Rot => 1,
+        Kind::AllPower => minutes(time),
         Kind::Partition
         | Kind::Flap
         | Kind::Cut
@@ -215,12 +216,11 @@ fn faults_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) ->
         | Kind::DiskFull
         | Kind::DiskError
         | Kind::PowerMidway
-        | Kind::Retire => PER_MINUTE_MAX,
+        | Kind::Retire => PER_MINUTE_MAX * minutes(time),
     };
     if kind == Kind::Rot && nodes.len() < ROT_NODES_MIN {
         return Vec::new();
     }
-    let most = (most * time.0.div_ceil(60_000)).max(1);
     let count = random.between(1, most);
     let mut faults = Vec::new();
     for _ in 0..count {
@@ -229,6 +229,10 @@ fn faults_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) ->
         faults.extend([fault].into_iter().chain(again));
     }
     faults
+}
+
+fn minutes(time: Millis) -> u64 {
+    time.0.div_ceil(60_000).max(1)
 }
 
 /// Some crashes are followed by one of other nodes at the time of the election that comes of them.
@@ -367,6 +371,20 @@ mod tests {
             let names = plan.node_ids();
             assert!(plan.clock_ppm.len() == names.len() && plan.faults.len() >= KINDS_MIN);
         }
+    }
+
+    /// Two damaged disks of three would be more than a quorum can bear.
+    #[test]
+    fn a_bit_rots_once_in_a_run_however_long_it_is() {
+        let envelope = Envelope { time_ms: Millis(600_000), ..Envelope::default() };
+        let rots = |seed| {
+            let plan = draw(Seed(seed), &envelope);
+            let is_rot =
+                |fault: &&Fault| matches!(fault.action, Action::Disk { fault: DiskFault::Rot, .. });
+            plan.faults.iter().filter(is_rot).count()
+        };
+        let most = (0..200).map(rots).max();
+        assert_eq!(most, Some(1));
     }
 
     #[test]
