@@ -367,7 +367,7 @@ mod tests {
     fn the_line_that_is_shown_asks_for_the_run_that_failed() {
         let usual = Envelope::default();
         assert_eq!(asked(&usual), "");
-        let longer = Envelope { time_ms: Millis(600_000), ..usual.clone() };
+        let longer = Envelope { time_ms: Millis(600_000), ..usual };
         assert_eq!(asked(&longer), " --time 600");
         assert_eq!(asked(&Envelope { nodes: vec![5], ..longer }), " --time 600 --nodes 5");
     }
