@@ -66,6 +66,12 @@ impl Commits {
         self.batches
     }
 
+    /// Tells whether a commit waits for a place, as it does with a disk that hangs. What the host
+    /// itself remembers is not added then: it would pile up, and only the last of it counts.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Returns what the commits take on the disk that wait for a place.
     pub(crate) fn waiting_bytes(&self) -> u64 {
         self.waiting.iter().map(|commit| commit.records.frame_bytes()).sum()

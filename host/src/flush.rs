@@ -84,7 +84,8 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn write(&mut self, batch: Option<synod_smr::Batch>) {
-        if self.peers.has_unwritten() && (batch.is_some() || self.commits.has_place()) {
+        let may_note = !self.commits.is_waiting() && (batch.is_some() || self.commits.has_place());
+        if self.peers.has_unwritten() && may_note {
             self.commits.note(self.peers.take_unwritten());
         }
         match batch {

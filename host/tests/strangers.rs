@@ -8,11 +8,11 @@ mod rig;
 use rig::{
     LARGE_SEGMENTS, ME, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, small,
 };
-use synod_host::journal::SimDisk;
+use synod_host::journal::{IN_FLIGHT_MAX, SimDisk};
 use synod_host::{Event, Settings};
 use synod_paxos::{Ballot, Slot};
 use synod_smr::Message;
-use synod_smr::message::{Folder, Life};
+use synod_smr::message::{Folder, Heartbeat, Life};
 
 fn rig(disk: &SimDisk) -> Rig {
     Rig::with_config(disk, LARGE_SEGMENTS, Settings::default(), |_| ())
@@ -95,4 +95,24 @@ fn a_node_that_is_refused_stops_and_says_what_to_do() {
         let reason = again.host.halted().expect("no later start goes on");
         assert!(reason.contains("in an earlier start"), "{reason}");
     }
+}
+
+#[test]
+fn what_is_known_of_peers_does_not_pile_up_before_a_disk_that_hangs() {
+    let mut rig = rig(&SimDisk::new(1));
+    for round in 1..=200 {
+        let promised = Ballot::new(round, OLD_LEADER);
+        let told = Heartbeat { promised, tick: 1, ..beat(PEERS_JOURNAL, 1) };
+        rig.hear(OLD_LEADER, &Message::Heartbeat(told));
+        rig.flush();
+    }
+    let (mut commits, mut rounds) = (rig.commits.len(), 0);
+    assert!(commits > 1, "it is remembered");
+    while !rig.commits.is_empty() {
+        rig.write_and_complete();
+        commits += rig.commits.len();
+        rounds += 1;
+        assert!(rounds < 10, "{commits} commits");
+    }
+    assert!(commits <= IN_FLIGHT_MAX + 2, "{commits} commits");
 }
