@@ -37,7 +37,12 @@ pub struct Simulation<S: System> {
     pub system: S,
     plan: Plan,
     world: World<S::Message, S::Token>,
+    /// How many events happened at the present instant.
+    at_once: u64,
 }
+
+/// How many events an instant may hold: whoever waits for nothing again and again never ends.
+const EVENTS_AT_ONCE_MAX: u64 = 100_000;
 
 impl<S: System> Simulation<S> {
     /// Puts a system into the world of a plan, and starts its nodes.
@@ -46,7 +51,7 @@ impl<S: System> Simulation<S> {
         for (index, fault) in plan.faults.iter().enumerate() {
             world.agenda.put(Micros::from_ms(fault.at_ms.0), Event::Begin(index));
         }
-        let mut simulation = Self { system, plan, world };
+        let mut simulation = Self { system, plan, world, at_once: 0 };
         for node in simulation.plan.node_ids() {
             simulation.start(node);
         }
@@ -85,6 +90,10 @@ impl<S: System> Simulation<S> {
     /// Fails with the first violation; the world stands as it was seen.
     pub fn run_until(&mut self, end: Micros) -> Result<(), Violation> {
         while let Some((at, event)) = self.world.agenda.next_until(end) {
+            self.at_once = if at == self.world.now { self.at_once + 1 } else { 0 };
+            if self.at_once > EVENTS_AT_ONCE_MAX {
+                return Err(Violation::new("standstill", format!("time stands still at {at}")));
+            }
             self.world.now = at;
             self.world.tally.events += 1;
             self.take(event);
@@ -319,5 +328,46 @@ impl<S: System> Simulation<S> {
             let moves = matches!(event, Event::Wake { at, by_clock: true, .. } if *at == whose);
             if moves { when(at) } else { at }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DiskFault, Envelope, draw};
+    use super::*;
+    use crate::random::Seed;
+
+    /// Waits for nothing, again and again.
+    struct Restless;
+
+    type Nothing = World<(), ()>;
+
+    impl System for Restless {
+        type Message = ();
+        type Token = ();
+
+        fn start(&mut self, node: NodeId, world: &mut Nothing) {
+            world.set_timer(Address::Node(node), (), Micros(0));
+        }
+
+        fn wake(&mut self, at: Address, (): (), world: &mut Nothing) {
+            world.set_timer(at, (), Micros(0));
+        }
+
+        fn crash(&mut self, _: NodeId, _: Crash, _: &mut Nothing) {}
+        fn retire(&mut self, _: NodeId, _: &mut Nothing) {}
+        fn disk(&mut self, _: NodeId, _: DiskFault, _: bool, _: &mut Nothing) {}
+        fn deliver(&mut self, _: Address, _: Address, (): (), _: &mut Nothing) {}
+
+        fn judge(&mut self, _: &Nothing) -> Result<(), Violation> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_run_in_which_time_stands_still_ends_and_fails() {
+        let mut simulation = Simulation::new(draw(Seed(1), &Envelope::default()), Restless);
+        let ended = simulation.run_until(Micros::from_ms(1)).unwrap_err();
+        assert_eq!(ended.invariant, "standstill");
     }
 }
