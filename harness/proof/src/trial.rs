@@ -115,7 +115,8 @@ impl Trial<'_> {
     /// All replicas that can run do, and have the same state.
     fn converge(&mut self) -> Result<(), Violation> {
         let begun = self.simulation.world().now();
-        let end = begun.plus(self.bound(CONVERGENCE_ROUNDS * (1 + self.lag() / LAG_SLOTS)));
+        let times = 1 + self.lag() / LAG_SLOTS;
+        let end = begun.plus(self.bound(CONVERGENCE_ROUNDS * times));
         let alike = |cluster: &Cluster, sky: &crate::machine::Sky| {
             let statuses = cluster.statuses();
             let up = (1..=cluster.size()).map(synod_harness::fault::NodeId);
