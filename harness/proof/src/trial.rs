@@ -184,7 +184,7 @@ const PROGRESS_ROUNDS: u64 = 4;
 /// The clients read some dozens of keys each.
 const READING_ROUNDS: u64 = 8;
 
-/// What a node lacks it fetches within a few ticks for each 1,024 slots.
+/// What a node lacks, if it is little, it fetches within a few ticks.
 const CONVERGENCE_ROUNDS: u64 = 3;
 
 /// By how many slots a node may be behind for as long again: where an answer to a fetch holds but
