@@ -2,11 +2,12 @@
 //!
 //! A node that lost its journal and began anew, that was restored from a backup or that runs as a
 //! copy has forgotten promises and votes, and would vote twice. So each node remembers durably the
-//! journal of each peer, the number and the mark of its start, its promise and, in steps, the end of
-//! its journal, as its heartbeats tell them, and hears nobody who comes under that name with another
-//! journal, an earlier or another start, or less than was known. A node that is refused for that
-//! remembers it of itself, as each start counts. The claim kept true: no message of a peer's life
-//! reaches the replica before a heartbeat of that life was found to go on from what is known.
+//! journal of each peer, the number and the mark of its start, its promise and, in steps, the end
+//! of its journal, as its heartbeats tell them, and hears nobody who comes under that name with
+//! another journal, an earlier or another start, or less than was known. A node that is refused
+//! for that remembers it of itself, as each start counts. The claim kept true: no message of a
+//! peer's life reaches the replica before a heartbeat of that life was found to go on from what is
+//! known.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
