@@ -26,7 +26,7 @@ use synod_transport_quic::{BindError, Credentials, TlsError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::TlsFiles;
-use crate::start::{system_name, system_seed};
+use crate::world::{self, Surroundings, System};
 use hub::{Hub, Order};
 
 /// Where the nodes are, and who asks.
@@ -117,13 +117,32 @@ impl Client {
         nodes: &BTreeMap<NodeId, SocketAddr>,
         credentials: &Credentials,
     ) -> Result<Self, ClientError> {
+        Self::connect_in(&System, nodes, credentials)
+    }
+
+    /// Does as [`Client::with_credentials`] in other surroundings, whose date is the one that counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`] does.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time.
+    pub fn connect_in(
+        surroundings: &impl Surroundings,
+        nodes: &BTreeMap<NodeId, SocketAddr>,
+        credentials: &Credentials,
+    ) -> Result<Self, ClientError> {
         if nodes.is_empty() {
             return Err(ClientError::NoNodes);
         }
-        let name = system_name().map_err(ClientError::Random)?;
-        let mut chance = Chance::seeded(system_seed().map_err(ClientError::Random)?);
+        let name = world::name(surroundings).map_err(ClientError::Random)?;
+        let seed = world::seed(surroundings).map_err(ClientError::Random)?;
+        let mut chance = Chance::seeded(seed);
+        let credentials = credentials.clone().dated_by(surroundings.wall());
         let troubles = Troubles::default();
-        let links = link::open(nodes, credentials, &troubles, &mut chance)?;
+        let links = link::open(surroundings, nodes, &credentials, &troubles, &mut chance)?;
         let (orders, events) = mpsc::channel(ORDERS_MAX);
         let (closes, closed) = mpsc::unbounded_channel();
         let hub = Hub::new(nodes.keys().copied().collect(), links, name);

@@ -8,11 +8,12 @@
 use std::path::PathBuf;
 
 use synod_host::RecoveryError;
-use synod_host::journal::{Create, Journal, OpenError, Options, RealDisk, SEGMENT_BYTES_MIN};
+use synod_host::journal::{Create, Journal, OpenError, Options, SEGMENT_BYTES_MIN};
 use synod_transport_quic::{ClusterId, Credentials, PeerId, Role, TlsError};
 
 use crate::config::{Config, ConfigError};
 use crate::start::StartError;
+use crate::world::World;
 
 /// Why a node's journal was not made.
 #[derive(Debug, thiserror::Error)]
@@ -54,14 +55,14 @@ pub(crate) fn check(config: &Config) -> Result<Credentials, CreateError> {
     Ok(credentials)
 }
 
-/// Makes the journal of a node; see [`Node::create`](crate::Node::create).
-pub(crate) fn create(config: &Config) -> Result<(), CreateError> {
+/// Makes the journal of a node; see [`Node::create_in`](crate::Node::create_in).
+pub(crate) fn create(world: &impl World, config: &Config) -> Result<(), CreateError> {
     let cluster = check(config)?.identity().cluster;
     let mut options = Options::new(journal_identity(config, cluster).as_bytes());
     options.create = Create::New;
     // Each start writes the last segment anew, in the size that the configuration has by then.
     options.segment_bytes = SEGMENT_BYTES_MIN;
-    match Journal::open(RealDisk, &config.data, &options, |_| {}) {
+    match Journal::open(world.disk(), &config.data, &options, |_| {}) {
         Ok((_, made)) => {
             let node = config.node.number();
             tracing::info!(node, folder = %made.folder, "made a journal");

@@ -1,19 +1,21 @@
 //! The loop of a node: it hands the host what is ready, and carries out what comes of it.
 //!
 //! One thread does the network of peers, replica and apply; the journal has its own, as it sleeps
-//! in sync, and so has the port of clients, as a storm of handshakes would hold up all the others.
+//! in sync, and so has the port of clients, as a storm of handshakes would hold up all the others
+//! (in another [`World`] all of them may be tasks of one thread).
 //! A turn hands over all that is ready, up to a bound, then the time, then flushes once. What any
 //! of it means is the host's business (`synod-host`); here are only the runtime, the transport and
 //! the journal's thread. The claim kept true: every event of the world reaches the host, and every
 //! output of the host is carried out in its order.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use synod_clock::{Moment, TimeSource as _};
 use synod_host::api::{NodeId, StateMachine};
-use synod_host::journal::{AppendError, GroupCommit, Reader, RealDisk, SubmitError};
+use synod_host::journal::{AppendError, Disk, Reader, SubmitError};
 use synod_host::smr::{Connection, Lane};
-use synod_host::{Committed, Event, Host, OldDecrees, Output, ReadOrder, Ticket};
+use synod_host::{Event, Host, OldDecrees, Output, ReadOrder};
 use synod_transport_quic::{
     ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, PeerEvent, PeerHandle,
     PeerId, Sent, limits,
@@ -24,28 +26,27 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock::LoopTime;
 use crate::metrics::Reporter;
 use crate::node::{NodeError, Order};
+use crate::world::{Commits as _, Outcome, Placement, World};
 
 /// Everything that a node is made of, on its one thread.
-pub(crate) struct Driver<M> {
+pub(crate) struct Driver<M, W: World> {
     pub(crate) host: Host<M>,
     pub(crate) peers: PeerHandle,
     pub(crate) peer_events: Inbox<PeerEvent>,
     pub(crate) clients: ClientPortHandle,
     pub(crate) client_events: Inbox<ClientEvent>,
-    pub(crate) journal: GroupCommit<Ticket>,
+    pub(crate) journal: W::Commits,
     pub(crate) journal_events: mpsc::Receiver<Outcome>,
-    pub(crate) reads: Reads,
+    pub(crate) reads: Reads<W::Disk>,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) time: LoopTime,
     pub(crate) reporter: Reporter,
 }
 
-/// The end of a commit, as the journal's thread reports it.
-pub(crate) type Outcome = Result<Committed, AppendError>;
-
 /// Reads old decrees on threads that may wait for the disk. The host has one order out at a time.
-pub(crate) struct Reads {
-    reader: Reader<RealDisk>,
+pub(crate) struct Reads<D: Disk> {
+    placement: Placement,
+    reader: Reader<D>,
     answers: mpsc::Sender<OldDecrees>,
     events: mpsc::Receiver<OldDecrees>,
 }
@@ -60,7 +61,12 @@ enum Woken {
     Time,
 }
 
-impl<M: StateMachine> Driver<M> {
+impl<M: StateMachine, W: World> Driver<M, W> {
+    /// Where the node listens to peers and to clients.
+    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.peers.local_addr(), self.clients.local_addr())
+    }
+
     /// Runs until the node was asked to end and has handed over, or cannot go on.
     pub(crate) async fn run(mut self) -> Result<(), NodeError> {
         self.turn(Woken::Time)?;
@@ -185,22 +191,27 @@ impl<M: StateMachine> Driver<M> {
         // The inboxes go first: the ports wait for nobody to read the last events.
         drop((self.peer_events, self.client_events));
         tokio::join!(self.clients.close(), self.peers.close());
-        Ok(self.journal.shutdown().map_err(AppendError::from)?)
+        Ok(self.journal.shutdown().await.map_err(AppendError::from)?)
     }
 }
 
-impl Reads {
-    pub(crate) fn new(reader: Reader<RealDisk>) -> Self {
+impl<D: Disk> Reads<D> {
+    pub(crate) fn new(reader: Reader<D>, placement: Placement) -> Self {
         let (answers, events) = mpsc::channel(READS_UNDER_WAY_MAX);
-        Self { reader, answers, events }
+        Self { placement, reader, answers, events }
     }
 
     fn begin(&self, order: ReadOrder) {
         let (mut reader, answers) = (self.reader.clone(), self.answers.clone());
-        tokio::task::spawn_blocking(move || {
-            // The loop is gone only when the node ends.
-            let _ = answers.blocking_send(order.carry_out(&mut reader));
-        });
+        let read = move || {
+            // There is a place for the one order that is out; the loop is gone only when the node
+            // ends.
+            let _ = answers.try_send(order.carry_out(&mut reader));
+        };
+        match self.placement {
+            Placement::Threads => drop(tokio::task::spawn_blocking(read)),
+            Placement::Tasks => drop(tokio::spawn(async move { read() })),
+        }
     }
 }
 

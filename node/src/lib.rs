@@ -15,6 +15,7 @@ mod node;
 mod ports;
 mod progress;
 mod start;
+pub mod world;
 
 pub use client::{Client, ClientConfig, ClientError, Session};
 pub use config::{Config, ConfigError, Timing, TlsFiles};

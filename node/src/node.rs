@@ -1,18 +1,20 @@
 //! A running node, as the program that started it sees it.
 //!
-//! The node runs on a thread of its own; this handle asks it to end and waits for that. What the
-//! node does is the driver's business. Dropping the handle ends the node at once, as a crash
-//! would, but not before its thread has given the data folder back.
+//! The node runs on a thread of its own, or as a task where its world says so; this handle asks it
+//! to end and waits for that. What the node does is the driver's business. Dropping the handle ends
+//! the node at once, as a crash would, but not before its thread has given the data folder back.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
 use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 
 use crate::config::Config;
 use crate::create::{CreateError, check, create};
 use crate::start::{StartError, start};
+use crate::world::{System, World};
 use synod_host::smr::StateMachine;
 use synod_transport_quic::Credentials;
 
@@ -28,7 +30,16 @@ pub struct Node {
     pub(crate) incarnation: u64,
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) ended: Option<oneshot::Receiver<Result<(), NodeError>>>,
-    pub(crate) thread: Option<JoinHandle<()>>,
+    pub(crate) life: Option<Life>,
+}
+
+/// Where a node runs.
+#[derive(Debug)]
+pub(crate) enum Life {
+    /// On a thread of its own.
+    Thread(JoinHandle<()>),
+    /// As a task.
+    Task(AbortHandle),
 }
 
 /// What the handle asks of the loop.
@@ -79,7 +90,16 @@ impl Node {
     ///
     /// Why it was not made: above all, where there is a journal already.
     pub fn create(config: &Config) -> Result<(), CreateError> {
-        create(config)
+        Self::create_in(&System, config)
+    }
+
+    /// Does as [`Node::create`] in another world.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::create`].
+    pub fn create_in(world: &impl World, config: &Config) -> Result<(), CreateError> {
+        create(world, config)
     }
 
     /// Recovers the replica from its journal and starts it; returns when both ports are open. The
@@ -94,7 +114,25 @@ impl Node {
     where
         M: StateMachine + Send + 'static,
     {
-        start(config, machine)
+        Self::start_in(System, config, machine)
+    }
+
+    /// Does as [`Node::start`] in another world. Where that places nodes as tasks, the node runs on
+    /// the runtime this is called in, and ends soon after its handle is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::start`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time, where the node is to be a task.
+    pub fn start_in<W, M>(world: W, config: Config, machine: M) -> Result<Self, StartError>
+    where
+        W: World,
+        M: StateMachine + Send + 'static,
+    {
+        start(world, config, machine)
     }
 
     /// Returns where the node listens to its peers.
@@ -135,9 +173,11 @@ impl Node {
     }
 
     fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
+        match self.life.take() {
             // A panic was reported by the closed channel.
-            let _ = thread.join();
+            Some(Life::Thread(thread)) => drop(thread.join()),
+            Some(Life::Task(task)) => task.abort(),
+            None => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use synod_transport_quic::HeldPort;
 
 use crate::config::Config;
 use crate::start::StartError;
+use crate::world::Surroundings;
 
 /// Ports on which nothing is read yet.
 #[derive(Debug)]
@@ -17,9 +18,9 @@ pub(crate) struct Ports {
 
 impl Ports {
     /// Takes both ports, or none.
-    pub(crate) fn hold(config: &Config) -> Result<Self, StartError> {
-        let peers = HeldPort::bind(config.peer_listen).map_err(StartError::PeerPort)?;
-        let clients = HeldPort::bind(config.client_listen).map_err(StartError::ClientPort)?;
+    pub(crate) fn hold(world: &impl Surroundings, config: &Config) -> Result<Self, StartError> {
+        let peers = world.hold(config.peer_listen).map_err(StartError::PeerPort)?;
+        let clients = world.hold(config.client_listen).map_err(StartError::ClientPort)?;
         Ok(Self { peers, clients })
     }
 }

@@ -4,15 +4,14 @@
 //! begun another life. What can fail fails here, with a reason for the operator, before the loop
 //! begins.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use synod_host::api::{NodeId, StateMachine};
-use synod_host::journal::{Create, GroupCommit, IN_FLIGHT_MAX, Options, RealDisk};
+use synod_host::journal::{Create, IN_FLIGHT_MAX, Options};
 use synod_host::paxos::{Brand, Configuration};
 use synod_host::{Opened, RecoveryError, Settings};
 use synod_transport_quic::{
@@ -27,12 +26,23 @@ use crate::config::{Config, ConfigError};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
 use crate::driver::{Driver, Reads};
 use crate::metrics::Reporter;
-use crate::node::{Node, NodeError, Order};
+use crate::node::{Life, Node, NodeError, Order};
 use crate::ports::Ports;
 use crate::progress::Progress;
+use crate::world::{self, Placement, World};
 
-/// A host on its way back from a journal on files.
-type Recovered<M> = Opened<M, RealDisk>;
+/// A host on its way back from a journal of this world.
+type Recovered<M, W> = Opened<M, <W as World>::Disk>;
+
+/// All that is at hand when a life begins.
+struct Beginning<M: StateMachine, W: World> {
+    world: W,
+    config: Config,
+    credentials: Credentials,
+    ports: Ports,
+    recovered: Recovered<M, W>,
+    orders: mpsc::Receiver<Order>,
+}
 
 /// Why a node cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -74,23 +84,66 @@ pub enum StartError {
     },
 }
 
-/// Starts a node; see [`Node::start`].
-pub(crate) fn start<M>(config: Config, machine: M) -> Result<Node, StartError>
+/// Starts a node; see [`Node::start_in`].
+pub(crate) fn start<W, M>(world: W, config: Config, machine: M) -> Result<Node, StartError>
 where
+    W: World,
     M: StateMachine + Send + 'static,
 {
     config.check()?;
     let credentials =
-        Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?;
+        Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?
+            .dated_by(world.wall());
     let cluster = check_identity(&config, &credentials)?;
-    let ports = Ports::hold(&config)?;
-    let recovered = recover(&config, cluster, machine)?;
+    let ports = Ports::hold(&world, &config)?;
+    let recovered = recover(&world, &config, cluster, machine)?;
     let incarnation = recovered.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
+    let placement = world.placement();
+    let beginning =
+        Beginning { world, config, credentials, ports, recovered, orders: order_events };
+    let ((peer_address, client_address), life) = match placement {
+        Placement::Threads => begin_thread(beginning, ended)?,
+        Placement::Tasks => begin_task(beginning, ended)?,
+    };
+    let (ended, life) = (Some(end), Some(life));
+    Ok(Node { peer_address, client_address, incarnation, orders, ended, life })
+}
+
+/// Where a node listens to peers and to clients, and where it runs.
+type Begun = ((SocketAddr, SocketAddr), Life);
+
+/// Begins the life as a task of the runtime that this is called in.
+fn begin_task<W, M>(
+    beginning: Beginning<M, W>,
+    ended: oneshot::Sender<Result<(), NodeError>>,
+) -> Result<Begun, StartError>
+where
+    W: World,
+    M: StateMachine + Send + 'static,
+{
+    let node = beginning.config.node;
+    let driver = assemble(beginning)?;
+    let addresses = driver.addresses();
+    let span = tracing::info_span!("node", id = node.number());
+    // Nobody may be waiting for the end.
+    let run = async move { drop(ended.send(driver.run().await)) };
+    let task = tokio::spawn(run.instrument(span));
+    Ok((addresses, Life::Task(task.abort_handle())))
+}
+
+/// Begins the life on a thread with a runtime of its own.
+fn begin_thread<W, M>(
+    beginning: Beginning<M, W>,
+    ended: oneshot::Sender<Result<(), NodeError>>,
+) -> Result<Begun, StartError>
+where
+    W: World,
+    M: StateMachine + Send + 'static,
+{
     let (started, start) = sync_channel(1);
-    let run =
-        move || run_thread(&config, credentials, ports, recovered, order_events, &started, ended);
+    let run = move || run_thread(beginning, &started, ended);
     let thread = thread::Builder::new().name("synod-node".to_owned()).spawn(run);
     let thread = thread.map_err(|source| StartError::System { what: "a thread", source })?;
     let began: Result<(SocketAddr, SocketAddr), StartError> = start.recv().unwrap_or_else(|_| {
@@ -98,14 +151,7 @@ where
         Err(StartError::System { what: "the start", source })
     });
     match began {
-        Ok((peer_address, client_address)) => Ok(Node {
-            peer_address,
-            client_address,
-            incarnation,
-            orders,
-            ended: Some(end),
-            thread: Some(thread),
-        }),
+        Ok(addresses) => Ok((addresses, Life::Thread(thread))),
         Err(error) => {
             // The data folder is given back before the error is told.
             let _ = thread.join();
@@ -116,12 +162,8 @@ where
 
 /// The life of the node's thread: says through `started` where it listens or why it does not, and
 /// through `ended` how it ended.
-fn run_thread<M: StateMachine>(
-    config: &Config,
-    credentials: Credentials,
-    ports: Ports,
-    recovered: Recovered<M>,
-    orders: mpsc::Receiver<Order>,
+fn run_thread<W: World, M: StateMachine>(
+    beginning: Beginning<M, W>,
     started: &SyncSender<Result<(SocketAddr, SocketAddr), StartError>>,
     ended: oneshot::Sender<Result<(), NodeError>>,
 ) {
@@ -129,10 +171,11 @@ fn run_thread<M: StateMachine>(
         Ok(runtime) => runtime,
         Err(error) => return tell(started, Err(error)),
     };
+    let node = beginning.config.node;
     let outcome = runtime.block_on(async {
-        let driver = assemble(config, credentials, ports, recovered, orders)?;
-        tell(started, Ok((driver.peers.local_addr(), driver.clients.local_addr())));
-        let span = tracing::info_span!("node", id = config.node.number());
+        let driver = assemble(beginning)?;
+        tell(started, Ok(driver.addresses()));
+        let span = tracing::info_span!("node", id = node.number());
         Ok(driver.run().instrument(span).await)
     });
     match outcome {
@@ -148,13 +191,10 @@ fn tell<T>(started: &SyncSender<T>, news: T) {
 }
 
 /// Serves on the ports and puts everything together.
-fn assemble<M: StateMachine>(
-    config: &Config,
-    credentials: Credentials,
-    ports: Ports,
-    recovered: Recovered<M>,
-    orders: mpsc::Receiver<Order>,
-) -> Result<Driver<M>, StartError> {
+fn assemble<W: World, M: StateMachine>(
+    beginning: Beginning<M, W>,
+) -> Result<Driver<M, W>, StartError> {
+    let Beginning { world, config, credentials, ports, recovered, orders } = beginning;
     let incarnation = Incarnation(recovered.incarnation);
     let others = config.members.iter().filter(|(node, _)| **node != config.node);
     let (peers, peer_events) = PeerEndpoint::bind_on(
@@ -168,24 +208,28 @@ fn assemble<M: StateMachine>(
         },
     )
     .map_err(StartError::PeerPort)?;
-    let (clients, client_events) = ClientPort::bind_held_on_own_thread(
-        ports.clients,
-        ClientPortConfig {
-            listen: config.client_listen,
-            credentials,
-            incarnation,
-            admitted: ClientNames::AnyCertified,
-            connections_max: limits::CLIENT_CONNECTIONS_MAX,
-        },
-    )
+    let client_port = ClientPortConfig {
+        listen: config.client_listen,
+        credentials,
+        incarnation,
+        admitted: ClientNames::AnyCertified,
+        connections_max: limits::CLIENT_CONNECTIONS_MAX,
+    };
+    let (clients, client_events) = match world.placement() {
+        Placement::Threads => ClientPort::bind_held_on_own_thread(ports.clients, client_port),
+        Placement::Tasks => ClientPort::bind_on(ports.clients, client_port),
+    }
     .map_err(StartError::ClientPort)?;
-    let (host, journal) = recovered.start(settings(config)?, seed()?);
-    let reads = Reads::new(journal.reader());
+    let (host, journal) = recovered.start(settings(&config)?, seed(&world)?);
+    let reads = Reads::new(journal.reader(), world.placement());
     let (outcomes, journal_events) = mpsc::channel(IN_FLIGHT_MAX + 1);
-    let journal = GroupCommit::start(journal, move |outcome| {
-        // There is a place for each commit and for an error; a loop that is gone needs none.
-        let _ = outcomes.try_send(outcome);
-    });
+    let journal = world.commits(
+        journal,
+        Box::new(move |outcome| {
+            // There is a place for each commit and for an error; a loop that is gone needs none.
+            let _ = outcomes.try_send(outcome);
+        }),
+    );
     let journal =
         journal.map_err(|source| StartError::System { what: "the journal's thread", source })?;
     let time = LoopTime::start();
@@ -206,23 +250,24 @@ fn assemble<M: StateMachine>(
 }
 
 /// Reads the journal and makes this start durable.
-fn recover<M: StateMachine>(
+fn recover<W: World, M: StateMachine>(
+    world: &W,
     config: &Config,
     cluster: ClusterId,
     machine: M,
-) -> Result<Recovered<M>, StartError> {
+) -> Result<Recovered<M, W>, StartError> {
     let mut options = Options::new(journal_identity(config, cluster).as_bytes());
     options.create = Create::Never;
     options.segment_bytes = config.segment_bytes;
     let mut progress = Progress::begin(config.node.number());
     let settings = Settings::default();
     let watch = |_: &[u8], _: &_| progress.note();
-    Ok(synod_host::open(RealDisk, &config.data, &options, machine, &settings, watch)?)
+    Ok(synod_host::open(world.disk(), &config.data, &options, machine, &settings, watch)?)
 }
 
 /// Draws what spreads the timers of this node.
-fn seed() -> Result<u64, StartError> {
-    system_seed().map_err(|source| StartError::System { what: "random bytes", source })
+fn seed(world: &impl World) -> Result<u64, StartError> {
+    world::seed(world).map_err(|source| StartError::System { what: "random bytes", source })
 }
 
 fn settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
@@ -242,20 +287,6 @@ fn settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
 fn voters(config: &Config) -> Configuration {
     let members: Vec<NodeId> = config.members.keys().copied().collect();
     Configuration::majority(members).expect("the members were counted, and a map names each once")
-}
-
-/// Draws a number that nobody else draws. It is no source of secrets.
-pub(crate) fn system_seed() -> io::Result<u64> {
-    let mut seed = [0; 8];
-    File::open("/dev/urandom")?.read_exact(&mut seed)?;
-    Ok(u64::from_le_bytes(seed))
-}
-
-/// Draws 128 bits that no other process draws again.
-pub(crate) fn system_name() -> io::Result<u128> {
-    let mut name = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut name)?;
-    Ok(u128::from_le_bytes(name))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {

@@ -25,7 +25,7 @@ use crate::refusal::{CloseCode, Refusal, Refused, shorten};
 use crate::setup::{self, BindError, SERVER_NAME};
 use crate::stream::{FrameReader, FrameWriter, ReadFailure};
 use crate::tls::Credentials;
-use crate::turn::turn;
+use crate::turn::Turns;
 use crate::verify::Admission;
 
 /// Says why a client has no connection to a node.
@@ -53,6 +53,7 @@ pub struct ClientDialer {
     credentials: Credentials,
     cluster: ClusterId,
     counters: Arc<Counters>,
+    turns: Turns,
 }
 
 /// Talks to one node. Dropping it, or both its halves, closes the connection.
@@ -98,13 +99,29 @@ impl ClientDialer {
     /// # Panics
     /// Outside a tokio runtime with time and network.
     pub fn bind(local: SocketAddr, credentials: Credentials) -> Result<Self, BindError> {
+        Self::bind_on(HeldPort::bind(local)?, credentials, Turns::of_process())
+    }
+
+    /// Does as [`ClientDialer::bind`] on a port that is held already, and shares its turns at
+    /// dialing with whoever else was given them.
+    ///
+    /// # Errors
+    /// As [`ClientDialer::bind`] does.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and network.
+    pub fn bind_on(
+        held: HeldPort,
+        credentials: Credentials,
+        turns: Turns,
+    ) -> Result<Self, BindError> {
         let identity = credentials.identity().clone();
         if !matches!(identity.role, Role::Client(_)) {
             return Err(BindError::Role { identity: identity.to_string(), wanted: "client" });
         }
-        let endpoint = setup::open(HeldPort::bind(local)?, None)?;
+        let endpoint = setup::open(held, None)?;
         let counters = Arc::new(Counters::of_dialer());
-        Ok(Self { endpoint, credentials, cluster: identity.cluster, counters })
+        Ok(Self { endpoint, credentials, cluster: identity.cluster, counters, turns })
     }
 
     /// Connects to `node` at `address` and waits for its first answer, at most
@@ -132,7 +149,7 @@ impl ClientDialer {
         address: SocketAddr,
         node: PeerId,
     ) -> Result<ClientConnection, ConnectError> {
-        let _turn = turn(address).await;
+        let _turn = self.turns.turn(address).await;
         self.counters.add(Count::Dials);
         let outcome = timeout(patience, self.try_connect(address, node))
             .await

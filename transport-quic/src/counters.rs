@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use crate::lanes::lock;
 use crate::limits::REFUSAL_LOG_INTERVAL;

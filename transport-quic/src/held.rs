@@ -3,7 +3,11 @@
 //! What it leaves to others: everything that is said on the port. The claim it keeps true: a port
 //! that another process has is noticed before a caller has done anything that it cannot undo.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use quinn::AsyncUdpSocket;
 
 use crate::setup::BindError;
 
@@ -17,8 +21,17 @@ use crate::setup::BindError;
 /// ```
 #[derive(Debug)]
 pub struct HeldPort {
-    pub(crate) socket: UdpSocket,
+    pub(crate) socket: Socket,
     local: SocketAddr,
+}
+
+/// Where the datagrams of a port come from and go.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    /// The system, through a socket that no runtime knows yet.
+    System(UdpSocket),
+    /// Whatever the caller has.
+    Given(Arc<dyn AsyncUdpSocket>),
 }
 
 impl HeldPort {
@@ -30,7 +43,17 @@ impl HeldPort {
         let failed = |source| BindError::Socket { address, source };
         let socket = UdpSocket::bind(address).map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, local })
+        Ok(Self { socket: Socket::System(socket), local })
+    }
+
+    /// Takes a socket of the caller's: another kind than the system's, such as one of a network in
+    /// memory. All else is as on any other port.
+    ///
+    /// # Errors
+    /// When the socket does not know its address.
+    pub fn given(socket: Arc<dyn AsyncUdpSocket>) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        Ok(Self { socket: Socket::Given(socket), local })
     }
 
     /// Returns where it listens.

@@ -31,6 +31,7 @@ mod thread;
 mod tls;
 mod turn;
 mod verify;
+mod wall;
 
 pub use client::{ClientConnection, ClientDialer, ClientReceiver, ClientSender, ConnectError};
 pub use clients::{ClientEvent, ClientPort, ClientPortConfig, ClientPortHandle, ConnectionId};
@@ -44,4 +45,6 @@ pub use preface::Incarnation;
 pub use refusal::{CloseCode, Refusal, Refused, RefusedBy};
 pub use setup::BindError;
 pub use tls::{Credentials, TlsError};
+pub use turn::Turns;
 pub use verify::ClientNames;
+pub use wall::Wall;

@@ -14,7 +14,7 @@ use rustls::client::Resumption;
 use rustls::server::NoServerSessionStorage;
 
 use crate::counters::Counters;
-use crate::held::HeldPort;
+use crate::held::{HeldPort, Socket};
 use crate::limits;
 use crate::tls::{Credentials, TlsError, provider};
 use crate::verify::{Admission, CalledVerifier, CallerVerifier};
@@ -125,7 +125,7 @@ pub(crate) fn server_config(
     counters: Arc<Counters>,
 ) -> Result<quinn::ServerConfig, TlsError> {
     let verifier = CallerVerifier::new(credentials, admission, counters)?;
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+    let mut tls = rustls::ServerConfig::builder_with_details(provider(), credentials.time())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(config_error)?
         .with_client_cert_verifier(Arc::new(verifier))
@@ -141,6 +141,7 @@ pub(crate) fn server_config(
     config
         .transport_config(Arc::new(port.transport))
         .migration(port.migration)
+        .time_source(credentials.time())
         .max_incoming(port.incoming_max)
         .incoming_buffer_size(limits::INCOMING_BUFFER_BYTES)
         .incoming_buffer_size_total(limits::INCOMING_BUFFER_BYTES_TOTAL);
@@ -156,7 +157,7 @@ pub(crate) fn dial_config(
     counters: Arc<Counters>,
 ) -> Result<quinn::ClientConfig, TlsError> {
     let verifier = CalledVerifier::new(credentials, admission, counters);
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+    let mut tls = rustls::ClientConfig::builder_with_details(provider(), credentials.time())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(config_error)?
         .dangerous()
@@ -188,10 +189,17 @@ pub(crate) fn open_as(
     server: Option<quinn::ServerConfig>,
 ) -> Result<Endpoint, BindError> {
     let address = held.local_addr();
-    size_buffers(&held.socket);
     let runtime = Arc::new(quinn::TokioRuntime);
-    Endpoint::new(config, server, held.socket, runtime)
-        .map_err(|source| BindError::Socket { address, source })
+    let opened = match held.socket {
+        Socket::System(socket) => {
+            size_buffers(&socket);
+            Endpoint::new(config, server, socket, runtime)
+        }
+        Socket::Given(socket) => {
+            Endpoint::new_with_abstract_socket(config, server, socket, runtime)
+        }
+    };
+    opened.map_err(|source| BindError::Socket { address, source })
 }
 
 /// The name put where TLS wants one; the verifier does not look at it and it is not sent.

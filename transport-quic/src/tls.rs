@@ -18,6 +18,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::identity::{Identity, IdentityError, not_after};
+use crate::wall::{Wall, WallClock};
 
 /// Holds what an endpoint proves itself with. Cloning shares nothing mutable.
 pub struct Credentials {
@@ -26,6 +27,7 @@ pub struct Credentials {
     pub(crate) key: PrivateKeyDer<'static>,
     identity: Identity,
     not_after: SystemTime,
+    wall: WallClock,
 }
 
 /// Says why credentials cannot be used. The fault is the operator's, or the file system's.
@@ -106,7 +108,19 @@ impl Credentials {
         let not_after = not_after(own)?;
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider())
             .map_err(|error| TlsError::KeyMismatch(error.to_string()))?;
-        Ok(Self { roots: Arc::new(roots), chain, key, identity, not_after })
+        let (roots, wall) = (Arc::new(roots), WallClock::default());
+        Ok(Self { roots, chain, key, identity, not_after, wall })
+    }
+
+    /// Makes the dates of certificates be read against `wall`, instead of the machine's clock.
+    #[must_use]
+    pub fn dated_by(self, wall: Wall) -> Self {
+        Self { wall: WallClock(wall), ..self }
+    }
+
+    /// The clock against which dates are read.
+    pub(crate) fn time(&self) -> Arc<WallClock> {
+        Arc::new(self.wall.clone())
     }
 
     /// The end of the own certificate: from then on no connection is made with it.
@@ -130,6 +144,7 @@ impl Clone for Credentials {
             key: self.key.clone_key(),
             identity: self.identity.clone(),
             not_after: self.not_after,
+            wall: self.wall.clone(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Turns at dialing: how many handshakes with one address this process has under way.
 //!
-//! What it leaves to others: dialing (`client`). The claim it keeps true: however many dialers a
-//! process has, at most [`CLIENT_DIALS_MAX`] of its dials of one address run at once, in the order
+//! What it leaves to others: dialing (`client`). The claim it keeps true: however many dialers share
+//! the turns, at most [`CLIENT_DIALS_MAX`] of their dials of one address run at once, in the order
 //! in which they asked; one address never waits for another.
 //!
 //! A thousand handshakes begun at once are a thousand that are sent again and again while each
@@ -23,27 +23,38 @@ pub(crate) struct Turn {
     _place: Option<OwnedSemaphorePermit>,
 }
 
-/// Waits for a turn at dialing `address`. Cancel-safe.
-pub(crate) async fn turn(address: SocketAddr) -> Turn {
-    let places = places(address);
-    // The semaphore is never closed; if it were, a dial without a turn does no harm.
-    Turn { _place: places.acquire_owned().await.ok() }
-}
+/// The turns that some dialers share, usually all of a process. Cloned freely.
+#[derive(Clone, Debug, Default)]
+pub struct Turns(Arc<Mutex<BTreeMap<SocketAddr, Weak<Semaphore>>>>);
 
-fn places(address: SocketAddr) -> Arc<Semaphore> {
-    let mut all = lock(&ADDRESSES);
-    if let Some(places) = all.get(&address).and_then(Weak::upgrade) {
-        return places;
+impl Turns {
+    /// The turns of this process, which its dialers share unless they are given others.
+    #[must_use]
+    pub fn of_process() -> Self {
+        OF_PROCESS.clone()
     }
-    // Only addresses that somebody dials at this moment are kept.
-    all.retain(|_, places| places.strong_count() > 0);
-    let places = Arc::new(Semaphore::new(CLIENT_DIALS_MAX));
-    all.insert(address, Arc::downgrade(&places));
-    places
+
+    /// Waits for a turn at dialing `address`. Cancel-safe.
+    pub(crate) async fn turn(&self, address: SocketAddr) -> Turn {
+        let places = self.places(address);
+        // The semaphore is never closed; if it were, a dial without a turn does no harm.
+        Turn { _place: places.acquire_owned().await.ok() }
+    }
+
+    fn places(&self, address: SocketAddr) -> Arc<Semaphore> {
+        let mut all = lock(&self.0);
+        if let Some(places) = all.get(&address).and_then(Weak::upgrade) {
+            return places;
+        }
+        // Only addresses that somebody dials at this moment are kept.
+        all.retain(|_, places| places.strong_count() > 0);
+        let places = Arc::new(Semaphore::new(CLIENT_DIALS_MAX));
+        all.insert(address, Arc::downgrade(&places));
+        places
+    }
 }
 
-static ADDRESSES: LazyLock<Mutex<BTreeMap<SocketAddr, Weak<Semaphore>>>> =
-    LazyLock::new(Mutex::default);
+static OF_PROCESS: LazyLock<Turns> = LazyLock::new(Turns::default);
 
 #[cfg(test)]
 mod tests {
@@ -52,7 +63,9 @@ mod tests {
 
     #[test]
     fn turns_are_bounded_for_each_address_and_come_in_order() {
+        let turns = Turns::default();
         let at = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let turn = |address| turns.turn(address);
         let mut taken: Vec<Turn> =
             (0..CLIENT_DIALS_MAX).map(|_| assert_ready!(task::spawn(turn(at(1))).poll())).collect();
         let mut first = task::spawn(turn(at(1)));

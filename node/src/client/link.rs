@@ -26,6 +26,7 @@ use tokio::time::sleep;
 
 use super::pace::Pace;
 use super::{ClientError, Troubles};
+use crate::world::Surroundings;
 use synod_host::Chance;
 
 /// What happens on the connections.
@@ -63,6 +64,7 @@ impl Links {
 
 /// Begins to dial every node.
 pub(crate) fn open(
+    surroundings: &impl Surroundings,
     nodes: &BTreeMap<NodeId, SocketAddr>,
     credentials: &Credentials,
     troubles: &Troubles,
@@ -79,7 +81,10 @@ pub(crate) fn open(
         };
         let dialer = match dialers.get(&address.is_ipv4()) {
             Some(dialer) => dialer.clone(),
-            None => ClientDialer::bind(local, credentials.clone())?,
+            None => {
+                let (held, turns) = (surroundings.hold(local)?, surroundings.turns());
+                ClientDialer::bind_on(held, credentials.clone(), turns)?
+            }
         };
         dialers.insert(address.is_ipv4(), dialer.clone());
         let pace = Pace::new(Chance::seeded(chance.next()));
