@@ -122,6 +122,12 @@ const FLOORS: &[Floor] = &[
         because: "arrows go down",
     },
     Floor {
+        name: "synod-shell",
+        ours: &["synod-clock", "synod-harness", "synod-host", "synod-node", "synod-transport-quic"],
+        others: None,
+        because: "arrows go down",
+    },
+    Floor {
         name: "xtask",
         ours: &[],
         others: Some(&["lexopt", "serde_json", "toml"]),
