@@ -49,6 +49,9 @@ pub async fn serve(config: &ServerConfig) -> Exit {
                 }
                 Stop::Repeated => {}
                 Stop::AtOnce => {
+                    // A drop would wait for a thread that a hung disk may hold up for ever; the end
+                    // of the process does not.
+                    std::mem::forget(node);
                     return Exit::internal("stopped by a second signal, without handing over");
                 }
             }
@@ -180,7 +183,7 @@ impl Exit {
 
     fn node(error: &NodeError) -> Self {
         match error {
-            NodeError::Journal(_) => Self::unusable(error),
+            NodeError::Journal(_) | NodeError::DiskHangs => Self::unusable(error),
             NodeError::Halted(_) | NodeError::Stopped | NodeError::Panicked | _ => {
                 Self::internal(error)
             }

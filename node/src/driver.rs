@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use synod_clock::{Moment, TimeSource as _};
 use synod_host::api::{NodeId, StateMachine};
-use synod_host::journal::{AppendError, Disk, Reader, SubmitError};
+use synod_host::journal::{AppendError, Disk, Reader};
 use synod_host::smr::{Connection, Lane};
 use synod_host::{Event, Host, OldDecrees, Output, ReadOrder};
 use synod_transport_quic::{
@@ -21,7 +21,7 @@ use synod_transport_quic::{
     PeerId, Sent, limits,
 };
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock::LoopTime;
 use crate::metrics::Reporter;
@@ -155,10 +155,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Commit(commit) => match self.journal.submit(commit) {
-                // The host counts as the journal does; one that has ended reports its error.
-                Ok(()) | Err(SubmitError::Busy(_) | SubmitError::Ended(_)) => {}
-            },
+            Output::Commit(commit) => self.journal.submit(commit),
             Output::Send { to, lane, bytes, repeats } => {
                 // What a peer has not taken yet is still on its way, and a second copy would only
                 // make it later.
@@ -191,7 +188,10 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         // The inboxes go first: the ports wait for nobody to read the last events.
         drop((self.peer_events, self.client_events));
         tokio::join!(self.clients.close(), self.peers.close());
-        Ok(self.journal.shutdown().await.map_err(AppendError::from)?)
+        // What was promised is durable, so nothing is lost by going without the rest.
+        let closed = timeout(JOURNAL_CLOSE_MAX, self.journal.shutdown()).await;
+        let closed = closed.map_err(|_| NodeError::DiskHangs)?;
+        Ok(closed.map_err(AppendError::from)?)
     }
 }
 
@@ -278,6 +278,10 @@ const EVENTS_PER_TURN: usize = 1024;
 
 /// How long a loop without any timer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// How long the end of a node waits for its journal, so that a disk that hangs does not keep it from
+/// ending.
+const JOURNAL_CLOSE_MAX: Duration = Duration::from_secs(3);
 
 /// How many reads are under way at most: the host asks for one at a time.
 const READS_UNDER_WAY_MAX: usize = 1;

@@ -58,6 +58,11 @@ pub enum NodeError {
     /// The journal failed: the environment's fault. Nothing that was promised is lost.
     #[error("the journal failed, and this node must not go on: {0}")]
     Journal(#[from] AppendError),
+    /// The journal could not be closed in time: the environment's fault. Nothing that was promised
+    /// is lost. The thread that waits for the disk, and the data folder with it, are given back
+    /// when the disk answers, or with the process.
+    #[error("the node handed over and ended, but its disk hangs, and the journal is not closed")]
+    DiskHangs,
     /// The core found that it must not go on.
     #[error("this replica must stop: {0}")]
     Halted(String),

@@ -178,6 +178,10 @@ fn run_thread<W: World, M: StateMachine>(
         let span = tracing::info_span!("node", id = node.number());
         Ok(driver.run().instrument(span).await)
     });
+    if matches!(outcome, Ok(Err(NodeError::DiskHangs))) {
+        // A thread of the runtime waits for the disk, and nobody is to wait for that thread.
+        runtime.shutdown_background();
+    }
     match outcome {
         // Nobody may be waiting for the end.
         Ok(outcome) => drop(ended.send(outcome)),

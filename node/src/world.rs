@@ -79,17 +79,15 @@ pub enum Placement {
 
 /// Makes commits durable, one after the other, as [`GroupCommit`] does on a thread.
 pub trait Commits: Send + 'static {
-    /// Hands a commit over without waiting.
-    ///
-    /// # Errors
-    ///
-    /// As [`GroupCommit::submit`].
-    fn submit(&self, commit: Commit<Ticket>) -> Result<(), SubmitError<Ticket>>;
+    /// Hands a commit over without waiting. The host counts what is on its way as the journal does,
+    /// and commits that have ended have reported their error, so one that finds no place is let go.
+    fn submit(&self, commit: Commit<Ticket>);
 
     /// The room that is left when the commits on their way are written.
     fn room(&self) -> Room;
 
-    /// Completes what was submitted and seals the journal.
+    /// Completes what was submitted and seals the journal. It may be given up at any moment, and
+    /// then nobody waits for the disk any more.
     ///
     /// # Errors
     ///
@@ -147,8 +145,10 @@ impl World for System {
 }
 
 impl Commits for GroupCommit<Ticket> {
-    fn submit(&self, commit: Commit<Ticket>) -> Result<(), SubmitError<Ticket>> {
-        Self::submit(self, commit)
+    fn submit(&self, commit: Commit<Ticket>) {
+        match Self::submit(self, commit) {
+            Ok(()) | Err(SubmitError::Busy(_) | SubmitError::Ended(_)) => {}
+        }
     }
 
     fn room(&self) -> Room {
@@ -156,7 +156,12 @@ impl Commits for GroupCommit<Ticket> {
     }
 
     async fn shutdown(self) -> Result<(), SyncError> {
-        Self::shutdown(self)
+        let ended = tokio::task::spawn_blocking(|| Self::shutdown(self)).await;
+        ended.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Nobody asks for the outcome of a runtime that has ended.
+            Err(_) => Err(SyncError::Poisoned),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use synod_harness::fault::{LinkRules, Millis};
-use synod_node::{Client, Config, Node, NodeId, Outcome, Session, StartError, Timing};
+use synod_node::{Client, Config, Node, NodeError, NodeId, Outcome, Session, StartError, Timing};
 use synod_transport_quic::{Credentials, PeerId};
 
 use crate::authority::{Authority, Validity};
@@ -94,10 +94,23 @@ impl Cluster {
     /// Asks a node to hand over and end, and returns how long that took.
     pub async fn drain(&mut self, id: u16) -> Duration {
         let begin = tokio::time::Instant::now();
+        self.end(id).await.expect("it ends in order");
+        begin.elapsed()
+    }
+
+    /// Asks a node to hand over and end, and returns how it ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::ended`].
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub async fn end(&mut self, id: u16) -> Result<(), NodeError> {
         let mut node = self.site_mut(id).node.take().expect("it runs");
         node.drain();
-        node.ended().await.expect("it ends in order");
-        begin.elapsed()
+        node.ended().await
     }
 
     /// The node, where it runs.

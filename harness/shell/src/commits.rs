@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use synod_host::Ticket;
 use synod_host::journal::{
-    AppendError, Commit, Committer, IN_FLIGHT_MAX, Journal, Rest, Room, SimDisk, SubmitError,
-    SyncError,
+    AppendError, Commit, Committer, IN_FLIGHT_MAX, Journal, Rest, Room, SimDisk, SyncError,
 };
 use synod_node::world::{Commits, OnOutcome};
 use tokio::sync::Notify;
@@ -62,20 +61,17 @@ impl CommitTask {
 }
 
 impl Commits for CommitTask {
-    fn submit(&self, commit: Commit<Ticket>) -> Result<(), SubmitError<Ticket>> {
+    fn submit(&self, commit: Commit<Ticket>) {
         let mut state = self.queue.lock();
         if state.has_ended || state.is_closing {
-            return Err(SubmitError::Ended(commit));
+            return;
         }
-        if state.in_flight == IN_FLIGHT_MAX {
-            return Err(SubmitError::Busy(commit));
-        }
+        assert!(state.in_flight < IN_FLIGHT_MAX, "the host has a commit too many on its way");
         state.in_flight += 1;
         state.in_flight_bytes += commit.records.frame_bytes();
         state.waiting.push_back(commit);
         drop(state);
         self.queue.changed.notify_one();
-        Ok(())
     }
 
     fn room(&self) -> Room {

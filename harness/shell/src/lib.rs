@@ -23,6 +23,7 @@ mod socket;
 
 pub use authority::{Authority, Validity};
 pub use cluster::{Cluster, LINK, PATIENCE, count_once};
+pub use commits::CommitTask;
 pub use disk::{DiskState, Drive};
 pub use machine::Counter;
 pub use net::{Net, Tally};

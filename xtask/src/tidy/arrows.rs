@@ -62,6 +62,12 @@ const FLOORS: &[Floor] = &[
         because: "the log can be used without the rest",
     },
     Floor {
+        name: "synod-sink",
+        ours: &[],
+        others: Some(&[]),
+        because: "whatever logs can stand on it",
+    },
+    Floor {
         name: "synod-smr",
         ours: &["synod-clock", "synod-paxos"],
         others: Some(&["bytes", "postcard", "serde", "thiserror"]),
@@ -93,6 +99,7 @@ const FLOORS: &[Floor] = &[
             "synod-journal",
             "synod-node",
             "synod-paxos",
+            "synod-sink",
             "synod-smr",
             "synod-transport-quic",
         ],

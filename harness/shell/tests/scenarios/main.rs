@@ -1,0 +1,16 @@
+//! Stories of the shell, each with its seed and with what must hold in the end.
+//!
+//! All run in virtual time on one thread each: a wait costs nothing, and no assertion is about how
+//! fast this machine is.
+
+#![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+mod certificates;
+mod disks;
+mod failover;
+mod lanes;
+mod links;
+mod load;
+mod readers;
+mod service;
+mod storms;

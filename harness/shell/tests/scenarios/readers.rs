@@ -1,0 +1,130 @@
+//! Clients that read slowly or never, and answers past every bound.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use synod_harness::fault::{LinkRules, RateLimit};
+use synod_host::smr::wire::client::{decode_response, encode_request};
+use synod_host::smr::{Request, RequestBody, RequestId, Response};
+use synod_node::world::Surroundings as _;
+use synod_node::{Outcome, Reason, Refusal};
+use synod_shell::{Cluster, Counter, LINK, PATIENCE, Place, count_once};
+use synod_transport_quic::{ClientConnection, ClientDialer, DownReason, limits};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::load::Load;
+
+/// The longest answer there is, for the machine of these scenarios.
+const REPLY_BYTES_MAX: u32 = (1 << 20) + (48 << 10);
+
+async fn connect(cluster: &Cluster, place: &Place, node: u16) -> ClientConnection {
+    let held = place.hold(place.at(0)).unwrap();
+    let credentials = cluster.credentials().clone().dated_by(place.wall());
+    let dialer = ClientDialer::bind_on(held, credentials, place.turns()).unwrap();
+    let (peer, address) = cluster.address(node);
+    timeout(PATIENCE, dialer.connect(address, peer)).await.unwrap().unwrap()
+}
+
+fn question(id: u64, bytes: u32) -> Bytes {
+    let body = RequestBody::Query(Counter::asking(bytes));
+    encode_request(&Request { id: RequestId(id), body })
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_reads_is_closed_and_nobody_else_notices() {
+    let mut cluster = Cluster::started(3, 77);
+    let client = cluster.client();
+    let leader = cluster.leader(&client).await;
+    let load = Load::begin((0..8).map(|_| client.session()).collect());
+    let place = cluster.client_place();
+    let mut deaf = Vec::new();
+    for _ in 0..4 {
+        deaf.push(connect(&cluster, &place, leader).await);
+    }
+    // Far more is asked for than all windows and queues hold, and none of it is read.
+    for (id, connection) in (0..16_u64).flat_map(|id| deaf.iter().map(move |c| (id, c))) {
+        connection.send(question(id, 1 << 20));
+    }
+    sleep(limits::CLIENT_STALL_TIMEOUT + Duration::from_secs(5)).await;
+    for mut connection in deaf {
+        let reason = loop {
+            let received = timeout(PATIENCE, connection.recv()).await;
+            if let Err(reason) = received.expect("it was closed") {
+                break reason;
+            }
+        };
+        let DownReason::ClosedByPeer { text, .. } = reason else { panic!("{reason:?}") };
+        assert!(text.contains("not read"), "{text}");
+    }
+    let done = load.end().await;
+    assert!(done.failed.is_empty(), "{:?}", done.failed);
+    assert!(done.longest < Duration::from_secs(1), "{:?}", done.longest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_at_a_kibibyte_a_second_is_served_and_nobody_waits_for_it() {
+    let mut cluster = Cluster::started(3, 78);
+    let client = cluster.client();
+    let leader = cluster.leader(&client).await;
+    let load = Load::begin((0..4).map(|_| client.session()).collect());
+    let place = cluster.client_place();
+    let mut slow = connect(&cluster, &place, leader).await;
+    let rate = Some(RateLimit { bytes_per_s: 1024, queue_bytes: 16 << 10 });
+    cluster.net().set(leader, place.number(), LinkRules { rate, ..LINK });
+    let begin = Instant::now();
+    slow.send(question(1, 64 << 10));
+    let answer = timeout(Duration::from_secs(300), slow.recv()).await.unwrap().unwrap();
+    let took = begin.elapsed();
+    let (id, Response::Reply(answer)) = decode_response(&answer).unwrap() else { panic!() };
+    assert_eq!((id, answer.len()), (RequestId(1), 64 << 10));
+    assert!(took > Duration::from_secs(60), "{took:?} is faster than the link");
+    let done = load.end().await;
+    assert!(done.failed.is_empty(), "{:?}", done.failed);
+    assert!(done.longest < Duration::from_secs(1), "{:?}", done.longest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_past_its_bound_is_refused_and_the_connection_goes_on() {
+    let mut cluster = Cluster::started(3, 79);
+    let client = cluster.client();
+    let leader = cluster.leader(&client).await;
+    let place = cluster.client_place();
+    let mut connection = connect(&cluster, &place, leader).await;
+    for (id, bytes) in [(1, REPLY_BYTES_MAX + 1), (2, u32::MAX >> 6), (3, REPLY_BYTES_MAX)] {
+        connection.send(question(id, bytes));
+        let answer = timeout(PATIENCE, connection.recv()).await.unwrap().unwrap();
+        match decode_response(&answer).unwrap() {
+            (seen, Response::Reply(answer)) => {
+                assert_eq!((seen.0, answer.len()), (3, REPLY_BYTES_MAX as usize));
+            }
+            (seen, Response::Refused(refusal)) => {
+                assert!(seen.0 < 3 && refusal == Refusal::ReplyTooLong, "{seen:?} {refusal:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // A command is applied all the same, once, and its client knows.
+    let session = client.session();
+    let before = count_once(&session, PATIENCE).await;
+    let outcome = session.command(Counter::asking(REPLY_BYTES_MAX + 1), PATIENCE).await;
+    assert_eq!(outcome, Outcome::Unknown(Reason::Refused(Refusal::ReplyTooLong)));
+    assert_eq!(count_once(&session, PATIENCE).await, before + 2);
+    assert_eq!(client.troubles(), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_four_megabytes_of_answers_that_are_due_at_once_all_come() {
+    let mut cluster = Cluster::started(3, 80);
+    let client = cluster.client();
+    let mut readers = JoinSet::new();
+    for _ in 0..64 {
+        let session = client.session();
+        readers.spawn(async move { session.query(Counter::asking(1_000_000), PATIENCE).await });
+    }
+    while let Some(answer) = readers.join_next().await {
+        let Outcome::Ok(answer) = answer.unwrap() else { panic!("an answer is missing") };
+        assert_eq!(answer.len(), 1_000_000);
+    }
+    assert_eq!(client.troubles(), "");
+}

@@ -1,0 +1,175 @@
+//! A node on threads whose disk hangs: it can be asked to end, and does.
+#![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+mod certificates;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use certificates::Folder;
+use synod_host::Ticket;
+use synod_host::journal::{Disk, DiskFile, GroupCommit, Journal, SimDisk};
+use synod_node::world::{OnOutcome, Placement, Surroundings, System, World};
+use synod_node::{Config, Invalid, Node, NodeError, NodeId, StateMachine};
+use synod_transport_quic::{BindError, HeldPort, Turns, Wall};
+
+/// A machine that does nothing.
+struct Idle;
+
+impl StateMachine for Idle {
+    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+    fn apply(&mut self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+    fn query(&self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+    fn digest(&self) -> u64 {
+        0
+    }
+}
+
+/// Holds up whoever comes while it is shut.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn set(&self, is_shut: bool) {
+        *self.0.0.lock().unwrap() = is_shut;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let shut = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(shut, |is_shut| *is_shut).unwrap());
+    }
+}
+
+/// A disk whose syncs wait at a gate.
+#[derive(Clone)]
+struct Gated(SimDisk, Gate);
+
+struct GatedFile(<SimDisk as Disk>::File, Gate);
+
+impl Disk for Gated {
+    type File = GatedFile;
+    type Lock = <SimDisk as Disk>::Lock;
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.create_dir(path)
+    }
+    fn lock_dir(&self, path: &Path) -> io::Result<Option<Self::Lock>> {
+        self.0.lock_dir(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.0.list(path)
+    }
+    fn create(&self, path: &Path, bytes: u64) -> io::Result<GatedFile> {
+        Ok(GatedFile(self.0.create(path, bytes)?, self.1.clone()))
+    }
+    fn open(&self, path: &Path) -> io::Result<GatedFile> {
+        Ok(GatedFile(self.0.open(path)?, self.1.clone()))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_dir(path)
+    }
+    fn salt(&self) -> io::Result<u64> {
+        self.0.salt()
+    }
+}
+
+impl DiskFile for GatedFile {
+    fn bytes(&self) -> io::Result<u64> {
+        self.0.bytes()
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(bytes, offset)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.1.pass();
+        self.0.sync()
+    }
+}
+
+/// This machine, with another disk.
+#[derive(Clone)]
+struct Elsewhere(Gated);
+
+impl Surroundings for Elsewhere {
+    fn hold(&self, address: SocketAddr) -> Result<HeldPort, BindError> {
+        System.hold(address)
+    }
+    fn wall(&self) -> Wall {
+        System.wall()
+    }
+    fn turns(&self) -> Turns {
+        System.turns()
+    }
+    fn draw(&self, bytes: &mut [u8]) -> io::Result<()> {
+        System.draw(bytes)
+    }
+}
+
+impl World for Elsewhere {
+    type Disk = Gated;
+    type Commits = GroupCommit<Ticket>;
+
+    fn disk(&self) -> Gated {
+        self.0.clone()
+    }
+    fn placement(&self) -> Placement {
+        Placement::Threads
+    }
+    fn commits(
+        &self,
+        journal: Journal<Gated>,
+        on_outcome: OnOutcome,
+    ) -> io::Result<GroupCommit<Ticket>> {
+        GroupCommit::start(journal, on_outcome)
+    }
+}
+
+#[tokio::test]
+async fn a_node_ends_though_its_disk_hangs_and_its_folder_is_free_once_it_answers() {
+    let folder = Folder::new("hung");
+    let (gate, disk) = (Gate::default(), SimDisk::new(1));
+    let world = Elsewhere(Gated(disk, gate.clone()));
+    let mut config = folder.config(1);
+    config.members = [(NodeId::new(1), SocketAddr::from(([127, 0, 0, 1], 0)))].into();
+    config.data = "data".into();
+    Node::create_in(&world, &config).unwrap();
+    let start = |config: &Config| Node::start_in(world.clone(), config.clone(), Idle);
+    let mut node = start(&config).unwrap();
+    gate.set(true);
+    // A node that is alone records a ballot of its own within moments, and so has a sync under way.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    node.drain();
+    let error = node.ended().await.unwrap_err();
+    assert!(matches!(error, NodeError::DiskHangs), "{error}");
+    drop(node);
+    assert!(start(&config).is_err(), "somebody still waits for the disk, with the folder in hand");
+    gate.set(false);
+    let node = loop {
+        // The thread that waited gives the folder back.
+        match start(&config) {
+            Ok(node) => break node,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert!(node.incarnation() >= 2);
+}
