@@ -4,6 +4,7 @@
 //! fast this machine is.
 
 #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+#![allow(clippy::print_stdout, reason = "what was measured is shown with --nocapture")]
 
 mod certificates;
 mod disks;
