@@ -2,11 +2,13 @@
 //!
 //! One thread does the network of peers, replica and apply; the journal has its own, as it sleeps
 //! in sync, and so has the port of clients, as a storm of handshakes would hold up all the others.
-//! A turn hands over all that is ready, up to a bound, then the time, then flushes once. What any
+//! The runtime is driven between two turns. While a turn is long, as a state machine may be slow,
+//! the thread beside the loop drives it (`beacon`). A turn hands over all that is ready, up to a bound, then the time, then flushes once. What any
 //! of it means is the host's business (`synod-host`); here are only the runtime, the transport and
 //! the journal's thread. The claim kept true: every event of the world reaches the host, and every
 //! output of the host is carried out in its order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use synod_clock::{Moment, TimeSource as _};
@@ -18,9 +20,12 @@ use synod_transport_quic::{
     ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, PeerEvent, PeerHandle,
     PeerId, Sent, limits,
 };
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
 
+use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::metrics::Reporter;
 use crate::node::{NodeError, Order};
@@ -37,6 +42,7 @@ pub(crate) struct Driver<M> {
     pub(crate) reads: Reads,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) time: LoopTime,
+    pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) reporter: Reporter,
 }
 
@@ -62,16 +68,23 @@ enum Woken {
 
 impl<M: StateMachine> Driver<M> {
     /// Runs until the node was asked to end and has handed over, or cannot go on.
-    pub(crate) async fn run(mut self) -> Result<(), NodeError> {
-        self.turn(Woken::Time)?;
+    ///
+    /// A turn runs outside of the runtime, so that another thread can drive it meanwhile.
+    pub(crate) fn run(mut self, runtime: &Runtime, span: &tracing::Span) -> Result<(), NodeError> {
+        let _inside = runtime.enter();
+        let mut woken = Woken::Time;
         loop {
-            let woken = self.wait().await;
-            self.turn(woken)?;
+            self.beacon.on_turn(self.time.now());
+            span.in_scope(|| self.turn(woken))?;
+            self.beacon.on_turn_end();
             if self.host.is_done(self.time.now()) {
-                return self.close().await;
+                return runtime.block_on(self.close().instrument(span.clone()));
             }
-            // The tasks of the transport share this thread: they fill the inboxes meanwhile.
-            tokio::task::yield_now().await;
+            woken = runtime.block_on(async {
+                // The tasks of the transport share this thread: they fill the inboxes meanwhile.
+                tokio::task::yield_now().await;
+                self.wait().await
+            });
         }
     }
 
@@ -164,6 +177,7 @@ impl<M: StateMachine> Driver<M> {
                     tracing::trace!(%to, ?lane, ?reason, "a message was dropped");
                 }
             }
+            Output::Beacon(bytes) => self.beacon.on_heartbeat(bytes),
             Output::Reply { connection, bytes } => {
                 // A client that is gone asks again elsewhere.
                 let _ = self.clients.reply(ConnectionId(connection.0), bytes);

@@ -5,11 +5,13 @@
 //! would, but not before its thread has given the data folder back.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::beacon::SharedBeacon;
 use crate::config::Config;
 use crate::create::{CreateError, check, create};
 use crate::start::{StartError, start};
@@ -27,6 +29,7 @@ pub struct Node {
     pub(crate) client_address: SocketAddr,
     pub(crate) incarnation: u64,
     pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) ended: Option<oneshot::Receiver<Result<(), NodeError>>>,
     pub(crate) thread: Option<JoinHandle<()>>,
 }
@@ -117,6 +120,8 @@ impl Node {
 
     /// Asks the node to hand over and to end; [`Node::ended`] tells when it has.
     pub fn drain(&self) {
+        // A loop that is held up hears of it late, and its peers shall not wait so long.
+        self.beacon.end();
         // A full channel holds an earlier order, and a closed one means that the node has ended.
         let _ = self.orders.try_send(Order::Drain);
     }
@@ -144,6 +149,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.beacon.end();
         let _ = self.orders.try_send(Order::Stop);
         self.join();
     }

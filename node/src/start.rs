@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
@@ -19,9 +20,10 @@ use synod_transport_quic::{
     BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
     PeerConfig, PeerEndpoint, PeerId, TlsError, limits,
 };
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
-use tracing::Instrument as _;
 
+use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::config::{Config, ConfigError};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
@@ -89,8 +91,10 @@ where
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
     let (started, start) = sync_channel(1);
-    let run =
-        move || run_thread(&config, credentials, ports, recovered, order_events, &started, ended);
+    let beacon = Arc::new(SharedBeacon::new(config.timing.heartbeat));
+    let told = Arc::clone(&beacon);
+    let parts = Parts { credentials, ports, recovered, orders: order_events, beacon };
+    let run = move || run_thread(&config, parts, &started, ended);
     let thread = thread::Builder::new().name("synod-node".to_owned()).spawn(run);
     let thread = thread.map_err(|source| StartError::System { what: "a thread", source })?;
     let began: Result<(SocketAddr, SocketAddr), StartError> = start.recv().unwrap_or_else(|_| {
@@ -103,6 +107,7 @@ where
             client_address,
             incarnation,
             orders,
+            beacon: told,
             ended: Some(end),
             thread: Some(thread),
         }),
@@ -114,14 +119,20 @@ where
     }
 }
 
-/// The life of the node's thread: says through `started` where it listens or why it does not, and
-/// through `ended` how it ended.
-fn run_thread<M: StateMachine>(
-    config: &Config,
+/// What a node's thread begins with.
+struct Parts<M> {
     credentials: Credentials,
     ports: Ports,
     recovered: Recovered<M>,
     orders: mpsc::Receiver<Order>,
+    beacon: Arc<SharedBeacon>,
+}
+
+/// The life of the node's thread: says through `started` where it listens or why it does not, and
+/// through `ended` how it ended.
+fn run_thread<M: StateMachine>(
+    config: &Config,
+    parts: Parts<M>,
     started: &SyncSender<Result<(SocketAddr, SocketAddr), StartError>>,
     ended: oneshot::Sender<Result<(), NodeError>>,
 ) {
@@ -129,11 +140,11 @@ fn run_thread<M: StateMachine>(
         Ok(runtime) => runtime,
         Err(error) => return tell(started, Err(error)),
     };
-    let outcome = runtime.block_on(async {
-        let driver = assemble(config, credentials, ports, recovered, orders)?;
-        tell(started, Ok((driver.peers.local_addr(), driver.clients.local_addr())));
-        let span = tracing::info_span!("node", id = config.node.number());
-        Ok(driver.run().instrument(span).await)
+    // The ports begin their tasks on the runtime.
+    let driver = runtime.block_on(async { assemble(config, parts) });
+    let outcome = driver.and_then(|driver| {
+        let addresses = (driver.peers.local_addr(), driver.clients.local_addr());
+        run_loop(config, driver, &runtime, || tell(started, Ok(addresses)))
     });
     match outcome {
         // Nobody may be waiting for the end.
@@ -142,19 +153,36 @@ fn run_thread<M: StateMachine>(
     }
 }
 
+/// Runs the loop, with a thread beside it that drives the network while a turn is long.
+fn run_loop<M: StateMachine>(
+    config: &Config,
+    driver: Driver<M>,
+    runtime: &Runtime,
+    begun: impl FnOnce(),
+) -> Result<Result<(), NodeError>, StartError> {
+    let (beacon, peers, time) = (Arc::clone(&driver.beacon), driver.peers.clone(), driver.time);
+    let others = config.members.keys().filter(|node| **node != config.node);
+    let others: Vec<PeerId> = others.map(|node| PeerId(node.number())).collect();
+    let stand_by = || beacon.stand_by(runtime, time, &peers, &others);
+    thread::scope(|scope| {
+        let beside = thread::Builder::new().name("synod-beside".to_owned());
+        let beside = beside.spawn_scoped(scope, stand_by);
+        let beside = beside.map_err(|source| StartError::System { what: "a thread", source })?;
+        let _standby = beacon.until_dropped(beside.thread().clone());
+        begun();
+        let span = tracing::info_span!("node", id = config.node.number());
+        Ok(driver.run(runtime, &span))
+    })
+}
+
 fn tell<T>(started: &SyncSender<T>, news: T) {
     // The starter waits for exactly one piece of news, and there is room for it.
     let _ = started.try_send(news);
 }
 
 /// Serves on the ports and puts everything together.
-fn assemble<M: StateMachine>(
-    config: &Config,
-    credentials: Credentials,
-    ports: Ports,
-    recovered: Recovered<M>,
-    orders: mpsc::Receiver<Order>,
-) -> Result<Driver<M>, StartError> {
+fn assemble<M: StateMachine>(config: &Config, parts: Parts<M>) -> Result<Driver<M>, StartError> {
+    let Parts { credentials, ports, recovered, orders, beacon } = parts;
     let incarnation = Incarnation(recovered.incarnation);
     let others = config.members.iter().filter(|(node, _)| **node != config.node);
     let (peers, peer_events) = PeerEndpoint::bind_on(
@@ -201,6 +229,7 @@ fn assemble<M: StateMachine>(
         reads,
         orders,
         time,
+        beacon,
         reporter,
     })
 }
@@ -258,7 +287,7 @@ pub(crate) fn system_name() -> io::Result<u128> {
     Ok(u128::from_le_bytes(name))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+fn runtime() -> Result<Runtime, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|source| StartError::System { what: "a runtime", source })
 }
