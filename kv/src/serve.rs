@@ -180,7 +180,7 @@ impl Exit {
 
     fn node(error: &NodeError) -> Self {
         match error {
-            NodeError::Journal(_) => Self::unusable(error),
+            NodeError::Journal(_) | NodeError::Refused(_) => Self::unusable(error),
             NodeError::Halted(_) | NodeError::Stopped | NodeError::Panicked | _ => {
                 Self::internal(error)
             }

@@ -116,7 +116,13 @@ impl<M: StateMachine> Driver<M> {
         self.host.on_time(now);
         self.host.flush(now);
         if let Some(reason) = self.host.halted() {
-            return Err(NodeError::Halted(reason.to_owned()));
+            let reason = reason.to_owned();
+            let is_refused = self.host.is_refused();
+            return Err(if is_refused {
+                NodeError::Refused(reason)
+            } else {
+                NodeError::Halted(reason)
+            });
         }
         while let Some(output) = self.host.output() {
             self.carry_out(output);

@@ -53,6 +53,10 @@ pub enum NodeError {
     /// The core found that it must not go on.
     #[error("this replica must stop: {0}")]
     Halted(String),
+    /// The others know this node by another folder, or by a later state of this one: the
+    /// operator's to set right. Every further start of the folder ends alike.
+    #[error("this node was refused by the others: {0}")]
+    Refused(String),
     /// The handle was dropped.
     #[error("the node was stopped without handing over")]
     Stopped,
