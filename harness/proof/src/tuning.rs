@@ -81,7 +81,6 @@ impl Tuning {
         self.padding_max = 1 << 20;
         self.settings.commit_bytes = 1 << 20;
         self.settings.full_below_bytes = 2 << 20;
-        self.settings.fine_above_bytes = 3 << 20;
     }
 
     fn shrink_log(&mut self, dice: &mut Random) {
@@ -126,12 +125,7 @@ fn voters(plan: &Plan, dice: &mut Random) -> Configuration {
 
 /// The bounds of a host whose segments are small.
 fn small_segments() -> Settings {
-    Settings {
-        commit_bytes: 8 << 10,
-        full_below_bytes: 12 << 10,
-        fine_above_bytes: 16 << 10,
-        ..Settings::default()
-    }
+    Settings { commit_bytes: 8 << 10, full_below_bytes: 12 << 10, ..Settings::default() }
 }
 
 fn size(dice: &mut Random, least: u64, most: u64) -> usize {
