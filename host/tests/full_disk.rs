@@ -11,8 +11,8 @@ mod rig;
 use rig::{
     ME, NEW, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, open, sized, small,
 };
-use synod_host::Settings;
 use synod_host::journal::SimDisk;
+use synod_host::{Event, Settings};
 use synod_paxos::{Bound, Message as Paxos, Report, Slot, Vote};
 use synod_smr::message::Heartbeat;
 use synod_smr::{Disk, Message};
@@ -138,6 +138,32 @@ fn promises_on_a_full_disk_end_with_the_reserve_and_kill_nobody() {
     let promised = rig.host.replica().paxos().durable_promised();
     assert!((100..1_999).contains(&promised.round()), "{promised}");
     assert_eq!(rig.host.replica().paxos().log().promised(), promised, "it is silent past that");
+}
+
+#[test]
+fn what_is_known_of_peers_is_withheld_on_a_full_disk_until_it_has_room() {
+    let disk = SimDisk::new(1);
+    let mut rig = Rig::with_config(&disk, SEGMENT_BYTES, tight(), |_| ());
+    disk.set_capacity(Some(0));
+    let meet = |rig: &mut Rig, life| {
+        rig.take(Event::PeerUp { peer: OLD_LEADER, life });
+        rig.hear(OLD_LEADER, &Message::Heartbeat(beat(PEERS_JOURNAL, life)));
+        rig.settle();
+    };
+    let first = rig.room().for_work;
+    for life in 2..2_000 {
+        meet(&mut rig, life);
+    }
+    let room = rig.room();
+    assert!(room.for_work < first && room.total > room.for_work, "the reserve is left: {room:?}");
+    disk.set_capacity(None);
+    rig.rest();
+    rig.tick();
+    drop(rig);
+    let mut rig = Rig::unmet(&disk.kill(), SEGMENT_BYTES);
+    let unheard = rig.host.counts().unheard;
+    meet(&mut rig, 1_998);
+    assert_eq!(rig.host.counts().unheard, unheard + 1, "an earlier life is not heard");
 }
 
 #[test]

@@ -151,6 +151,9 @@ impl Machine {
             Ok(opened) => opened,
             Err(error) => return self.refuse(&error, sky, court),
         };
+        if self.full && !found.records.is_empty() {
+            court.lookout.see(Point::StartOnFullDisk);
+        }
         let life = opened.incarnation;
         sky.say(|| {
             let (count, synced) = (found.records.len(), found.vouched);
