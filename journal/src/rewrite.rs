@@ -54,7 +54,9 @@ pub(crate) fn tail<D: Disk>(
     let least =
         segment::capacity_for(tail.data_bytes + options.reserve_bytes() + START_BYTES).min(full);
     let mut written = attempt(directory, segment, full, tally, Some(tail));
-    let enough = segment::capacity_for(tail.data_bytes + START_BYTES);
+    // With a segment ahead the tail may be full to its end, and the start goes on in that one.
+    let start = if tail.ahead.is_some() { 0 } else { START_BYTES };
+    let enough = segment::capacity_for(tail.data_bytes + start);
     if matches!(written, Err(DraftError::Full))
         && let Some(spare) = spare::bytes(directory)?
         && (enough..=SEGMENT_BYTES_MAX).contains(&spare)

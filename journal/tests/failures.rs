@@ -266,6 +266,32 @@ fn a_thousand_starts_on_a_full_disk_cost_nothing() {
 }
 
 #[test]
+fn a_start_on_a_full_disk_goes_on_in_the_segment_ahead_where_the_last_one_is_used_up() {
+    let options = roomy();
+    let disk = SimDisk::new(1);
+    let (mut journal, _, _) = open_with(&disk, &options).unwrap();
+    let mut ledger = Ledger::default();
+    append(&mut journal, &mut ledger, &[50]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
+    // To the last bytes of the first segment, and no further.
+    for _ in 0..25 {
+        append(&mut journal, &mut ledger, &[1980]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+    }
+    drop(journal);
+    let mut disk = disk;
+    for _ in 0..3 {
+        disk = disk.crash(|_| 0);
+        disk.set_capacity(Some(0));
+        let (mut journal, _, found) = open_with(&disk, &options).unwrap();
+        assert_allowed(&ledger, &found);
+        append(&mut journal, &mut ledger, &[]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+    }
+}
+
+#[test]
 fn a_start_over_the_spare_that_is_cut_short_anywhere_is_gone_on_with() {
     let options = roomy();
     let disk = SimDisk::new(1);
