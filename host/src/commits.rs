@@ -77,11 +77,19 @@ impl Commits {
         self.waiting.iter().map(|commit| commit.records.frame_bytes()).sum()
     }
 
-    /// Writes what the host itself remembers, in a commit of its own. Nobody waits for it.
-    pub(crate) fn note(&mut self, notes: impl Iterator<Item = JournalRecord>) {
+    /// Writes what the host itself remembers, in a commit of its own, if it takes no more than the
+    /// room; tells whether it did. Nobody waits for it.
+    pub(crate) fn note(&mut self, notes: impl Iterator<Item = JournalRecord>, room: u64) -> bool {
         let mut records = self.spare.pop().unwrap_or_default();
         notes.for_each(|note| records.push(&encode_record(&note)));
-        self.put(records, Ticket(None));
+        let fits = records.frame_bytes() <= room;
+        if fits {
+            self.put(records, Ticket(None));
+        } else {
+            records.clear();
+            self.spare.push(records);
+        }
+        fits
     }
 
     /// Cuts a batch into as many commits as it needs.

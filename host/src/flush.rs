@@ -85,19 +85,19 @@ impl<M: StateMachine> Host<M> {
 
     fn write(&mut self, batch: Option<synod_smr::Batch>) {
         let may_note = !self.commits.is_waiting() && (batch.is_some() || self.commits.has_place());
-        if self.peers.has_unwritten() && may_note {
-            self.commits.note(self.peers.take_unwritten());
+        if let Some(batch) = batch {
+            self.counts.batches += 1;
+            self.counts.records += batch.records().len() as u64;
+            self.commits.write(batch, self.settings.commit_bytes);
         }
-        match batch {
-            Some(batch) => {
-                self.counts.batches += 1;
-                self.counts.records += batch.records().len() as u64;
-                self.commits.write(batch, self.settings.commit_bytes);
-                self.room.on_batch();
+        if self.peers.has_unwritten() && may_note {
+            // The records come first, as their room was promised, and the reserve is not for notes:
+            // on a full disk they are withheld until it has room.
+            let unwritten = self.commits.waiting_bytes() + self.effects.cost();
+            let room = self.room.left(unwritten).for_work;
+            if self.commits.note(self.peers.unwritten(), room) {
+                self.peers.on_written();
             }
-            // What was taken in has left no record behind, unless a batch had no place.
-            None if self.commits.has_place() => self.room.on_batch(),
-            None => {}
         }
         self.hand_over_commits();
     }

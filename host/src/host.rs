@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_clock::Moment;
-use synod_paxos::{Decree, NodeId, To};
+use synod_paxos::{NodeId, To};
 use synod_smr::message::{Heartbeat, Life};
 use synod_smr::wire::client::decode_request;
 use synod_smr::wire::peer::decode_message;
@@ -108,8 +108,6 @@ impl<M: StateMachine> Host<M> {
         match self.timers.fire(now) {
             Fired::None => None,
             Fired::Timer(timer) => {
-                // An idle node, too, notices that there is room again.
-                self.look_at_disk(0);
                 self.step(Input::Timer(timer));
                 // The timers that a step sets are drawn at once, or they would miss this turn.
                 self.set_timers(now);
@@ -158,7 +156,15 @@ impl<M: StateMachine> Host<M> {
         (self.replica.is_drained() && self.commits.is_idle()) || now >= by
     }
 
+    /// Steps the replica, which is told before how its disk is doing and what that takes.
     pub(crate) fn step(&mut self, input: Input) {
+        let waiting = self.commits.waiting_bytes();
+        self.effects.set_room(self.room.for_records(waiting));
+        if let Some(disk) = self.room.look(waiting + self.effects.cost(), &self.settings) {
+            Watch::disk(disk);
+            self.counts.steps += 1;
+            self.replica.step(Input::Disk(disk), &mut self.effects);
+        }
         self.counts.steps += 1;
         self.replica.step(input, &mut self.effects);
     }
@@ -173,7 +179,7 @@ impl<M: StateMachine> Host<M> {
 
     fn on_peer_frame(&mut self, from: NodeId, bytes: &Bytes) {
         match decode_message(bytes) {
-            Ok(message) => self.on_message(from, message, bytes.len()),
+            Ok(message) => self.on_message(from, message),
             Err(error) => {
                 self.counts.malformed_peer += 1;
                 tracing::warn!(peer = %from, %error, "a frame that is no message");
@@ -181,7 +187,7 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
-    fn on_message(&mut self, from: NodeId, mut message: Message, bytes: usize) {
+    fn on_message(&mut self, from: NodeId, message: Message) {
         let heard = match &message {
             Message::Heartbeat(beat) => self.hear_beat(from, beat),
             Message::Stranger(known) => {
@@ -195,8 +201,6 @@ impl<M: StateMachine> Host<M> {
             | Message::Decrees { .. } => self.peers.hears(from),
         };
         if heard {
-            let bytes = self.fit(&mut message).unwrap_or(bytes);
-            self.look_at_disk(bytes);
             self.step(Input::Message { from, message });
         } else {
             self.counts.unheard += 1;
@@ -231,7 +235,9 @@ impl<M: StateMachine> Host<M> {
     fn on_stranger(&mut self, by: NodeId, known: &Life) {
         self.refused = peers::verdict(&self.mine, by, known);
         if self.refused.is_some() {
-            self.commits.note([JournalRecord::Peer(self.me, *known)].into_iter());
+            let total = self.room.left(self.commits.waiting_bytes()).total;
+            // With a disk that takes nothing more the next start is told again.
+            self.commits.note([JournalRecord::Peer(self.me, *known)].into_iter(), total);
         }
     }
 
@@ -239,7 +245,6 @@ impl<M: StateMachine> Host<M> {
         self.counts.requests += 1;
         match (decode_request(bytes), self.clients.principal(connection)) {
             (Ok(request), Some(principal)) => {
-                self.look_at_disk(bytes.len());
                 self.step(Input::Request { connection, principal, request });
             }
             // The connection is gone, and nobody waits for an answer.
@@ -274,25 +279,6 @@ impl<M: StateMachine> Host<M> {
             self.drain_by = Some(now + DRAIN_MAX);
         }
         self.step(Input::Drain);
-    }
-
-    /// Cuts copies down to what there is room for, and returns what they take.
-    fn fit(&self, message: &mut Message) -> Option<usize> {
-        let Message::Decrees { decrees, .. } = message else { return None };
-        let weights = decrees.iter().map(Decree::weight);
-        let waiting = self.commits.waiting_bytes();
-        let (count, bytes) = self.room.fit(weights, waiting, &self.settings);
-        decrees.truncate(count);
-        Some(bytes)
-    }
-
-    /// Tells the replica, before it takes an input, when the disk became full or has room again.
-    fn look_at_disk(&mut self, input_bytes: usize) {
-        let waiting = self.commits.waiting_bytes();
-        if let Some(disk) = self.room.before_input(input_bytes, waiting, &self.settings) {
-            Watch::disk(disk);
-            self.step(Input::Disk(disk));
-        }
     }
 }
 

@@ -141,10 +141,14 @@ impl Peers {
         Hearing::Granted
     }
 
-    /// Takes out what is to be remembered and is not written.
-    pub(crate) fn take_unwritten(&mut self) -> impl Iterator<Item = JournalRecord> {
-        let unwritten = std::mem::take(&mut self.unwritten).into_iter();
-        unwritten.map(|(peer, life)| JournalRecord::Peer(peer, life))
+    /// Lists what is to be remembered and is not written: the latest of each peer.
+    pub(crate) fn unwritten(&self) -> impl Iterator<Item = JournalRecord> {
+        self.unwritten.iter().map(|(peer, life)| JournalRecord::Peer(*peer, *life))
+    }
+
+    /// Takes note that all of it is in a commit.
+    pub(crate) fn on_written(&mut self) {
+        self.unwritten.clear();
     }
 
     /// Tells whether something is to be remembered and is not written.
@@ -308,7 +312,8 @@ mod tests {
     #[test]
     fn the_end_of_a_journal_is_remembered_in_steps() {
         let mut peers = known();
-        assert_eq!(peers.take_unwritten().count(), 1);
+        assert_eq!(peers.unwritten().count(), 1);
+        peers.on_written();
         let at = |end| Heartbeat { journal_end: Slot::new(end), ..beat(7, 3, 5) };
         assert_eq!(peers.on_heartbeat(PEER, &at(4 + END_STEP - 1)), Hearing::Granted);
         assert!(!peers.has_unwritten());
@@ -330,8 +335,9 @@ mod tests {
     #[test]
     fn what_was_heard_is_remembered_once_and_across_starts() {
         let mut peers = known();
-        let written: Vec<_> = peers.take_unwritten().collect();
+        let written: Vec<_> = peers.unwritten().collect();
         assert_eq!(written.len(), 1);
+        peers.on_written();
         assert_eq!(peers.on_heartbeat(PEER, &beat(7, 3, 5)), Hearing::Granted);
         assert!(!peers.has_unwritten(), "nothing is new");
         let mut later = Peers::default();

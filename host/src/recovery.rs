@@ -114,9 +114,15 @@ pub fn open<M: StateMachine, D: Disk>(
     Ok(Opened { incarnation, cut_bytes, journal, recovering, slots, life, folder, peers, settings })
 }
 
+/// The hard state alone says it; the record is for those who read the journal later. Where the disk
+/// leaves but the reserve there is none, as a commit without records takes no room for good: the
+/// next start leaves it out. So any number of starts fit on a full disk.
 fn begin_life<D: Disk>(journal: &mut Journal<D>, life: Life) -> Result<(), AppendError> {
     let mut records = Records::new();
     records.push(&encode_record(&JournalRecord::Incarnation(life.incarnation)));
+    if records.frame_bytes() > journal.room_for_work() {
+        records.clear();
+    }
     journal.append(&life.encode(), &mut records)?;
     journal.sync()?;
     Ok(())
@@ -178,7 +184,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
         let members = config.voters.voters().to_vec();
         let mut effects = Effects::new(config.brand);
         let replica = self.recovering.finish(config, &mut effects);
-        let room = Room { total: self.journal.room(), for_work: self.journal.room_for_work() };
+        let room = Room::of(&self.journal);
         let host = Host {
             me,
             members,

@@ -1,10 +1,17 @@
-//! The room on the disk: when a replica is told that its disk is full, and when that it is fine.
+//! The room on the disk: how much the replica may record, and when its disk counts as full.
 //!
-//! The journal counts what it was given; what was taken in and has not become a record yet is
-//! counted here. The claim kept true: what an input leads to fits into the room that was left when
-//! it was taken, so that no write ever meets a full disk.
+//! The claim kept true is an inequality: the frames of all that is recorded <= the cost of the
+//! records <= the room given before the step = what the journal takes for certain, less the commits
+//! given out and those that wait. It holds whatever the step is: a vote, a copy, a part of a
+//! promise that makes the replica propose, or a proof that lets it go on. So no commit is ever
+//! larger than the room, and no write meets a full disk.
+//!
+//! Of that room the journal keeps a reserve back for promises. "Full" is said where the disk itself
+//! refused the next segment, and not where that is still being made; a replica for whose records
+//! there is no room then waits.
 
 use synod_journal::Room;
+use synod_paxos::RecordRoom;
 use synod_smr::Disk;
 
 use crate::settings::Settings;
@@ -15,14 +22,12 @@ pub(crate) struct DiskRoom {
     room: Room,
     /// Bytes of commits that were given out since the room was told.
     given: u64,
-    /// Bytes of inputs that may have become records and are in no commit yet.
-    taken: u64,
     disk: Disk,
 }
 
 impl DiskRoom {
     pub(crate) const fn new(room: Room) -> Self {
-        Self { room, given: 0, taken: 0, disk: Disk::Fine }
+        Self { room, given: 0, disk: Disk::Fine }
     }
 
     /// Takes note of the room, with all that was given out counted.
@@ -36,90 +41,68 @@ impl DiskRoom {
         self.given += bytes;
     }
 
-    /// Takes note that the inputs so far are in commits, or have left nothing behind.
-    pub(crate) const fn on_batch(&mut self) {
-        self.taken = 0;
-    }
-
     pub(crate) const fn disk(&self) -> Disk {
         self.disk
     }
 
-    /// Takes note of an input of so many bytes, and says if the disk became full, or has room
-    /// again, as seen before it is taken; `waiting` is what the commits take that wait.
-    pub(crate) fn before_input(
-        &mut self,
-        bytes: usize,
-        waiting: u64,
-        settings: &Settings,
-    ) -> Option<Disk> {
-        self.taken += bytes as u64 + RECORD_OVERHEAD_BYTES;
-        let room = self.left(waiting);
+    /// Says whether the disk became full, or has room again; `unwritten` is what is recorded, or
+    /// waits in commits, and was not given out.
+    pub(crate) fn look(&mut self, unwritten: u64, settings: &Settings) -> Option<Disk> {
+        let left = self.left(unwritten);
+        let scarce = left.for_work < settings.full_below_bytes;
         let disk = match self.disk {
-            Disk::Fine if room < settings.full_below_bytes => Disk::Full,
-            Disk::Full if room > settings.fine_above_bytes => Disk::Fine,
+            Disk::Fine if left.refused && scarce => Disk::Full,
+            Disk::Full if !left.refused && !scarce => Disk::Fine,
             Disk::Fine | Disk::Full => return None,
         };
         self.disk = disk;
         Some(disk)
     }
 
-    /// Counts how many of these decrees, of so many bytes each, the room holds without the disk
-    /// becoming full, but at least one; returns their bytes as well, with what a record costs.
-    ///
-    /// Room is made a segment at a time, and copies may be more than that at once on a disk that
-    /// has space: the rest is asked for again.
-    pub(crate) fn fit(
-        &self,
-        weights: impl Iterator<Item = usize>,
-        waiting: u64,
-        settings: &Settings,
-    ) -> (usize, usize) {
-        let kept_back = settings.full_below_bytes + RECORD_OVERHEAD_BYTES;
-        let room = self.left(waiting).saturating_sub(kept_back);
-        let (mut count, mut bytes) = (0, 0);
-        for weight in weights {
-            let more = bytes + weight as u64 + RECORD_OVERHEAD_BYTES;
-            if count > 0 && more > room {
-                break;
-            }
-            (count, bytes) = (count + 1, more);
-        }
-        (count, usize::try_from(bytes).unwrap_or(usize::MAX))
+    /// Returns the room for records; `waiting` is what the commits take that were not given out.
+    pub(crate) const fn for_records(&self, waiting: u64) -> RecordRoom {
+        let left = self.left(waiting);
+        RecordRoom { work: left.for_work, promises: left.total }
     }
 
-    fn left(&self, waiting: u64) -> u64 {
-        self.room.for_work.saturating_sub(self.taken + self.given + waiting)
+    /// Returns what is left once so many bytes more are written.
+    pub(crate) const fn left(&self, unwritten: u64) -> Room {
+        self.room.less(self.given + unwritten)
     }
 }
-
-/// What an input may cost in the journal beyond its own bytes.
-const RECORD_OVERHEAD_BYTES: u64 = 128;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(for_work: u64, refused: bool) -> Room {
+        Room { total: for_work + 500, for_work, refused }
+    }
+
     #[test]
-    fn a_disk_is_full_before_the_input_that_would_not_fit() {
-        let settings =
-            Settings { full_below_bytes: 1_000, fine_above_bytes: 2_000, ..Settings::default() };
-        let at = |for_work| Room { total: for_work + 500, for_work };
-        let mut room = DiskRoom::new(at(10_000));
-        assert_eq!(room.before_input(8_000, 0, &settings), None);
-        assert_eq!(
-            room.before_input(1_000, 0, &settings),
-            Some(Disk::Full),
-            "both are not written"
-        );
-        assert_eq!(room.before_input(0, 0, &settings), None, "it was said");
-        room.on_batch();
+    fn a_disk_is_full_where_it_refused_room_and_little_is_left() {
+        let settings = Settings { full_below_bytes: 1_000, ..Settings::default() };
+        let mut room = DiskRoom::new(at(900, false));
+        assert_eq!(room.look(0, &settings), None, "the next segment is being made");
+        room.on_room(at(10_000, true));
+        assert_eq!(room.look(9_000, &settings), None, "there is room enough in this segment");
+        assert_eq!(room.look(9_001, &settings), Some(Disk::Full));
+        assert_eq!(room.look(9_001, &settings), None, "it was said");
         room.on_commit(9_300);
-        assert_eq!(room.before_input(0, 0, &settings), None, "a commit is on its way");
-        room.on_room(at(1_900));
-        assert_eq!(room.before_input(0, 0, &settings), None, "not enough to be fine again");
-        room.on_room(at(4_000));
-        assert_eq!(room.before_input(0, 1_900, &settings), None, "commits wait");
-        assert_eq!(room.before_input(0, 0, &settings), Some(Disk::Fine));
+        room.on_room(at(700, false));
+        assert_eq!(room.look(0, &settings), None, "the next segment is on its way");
+        room.on_room(at(4_000, false));
+        assert_eq!(room.look(3_500, &settings), None, "commits wait");
+        assert_eq!(room.look(0, &settings), Some(Disk::Fine));
+    }
+
+    #[test]
+    fn what_was_given_out_and_what_waits_is_no_room_any_more() {
+        let mut room = DiskRoom::new(at(10_000, false));
+        room.on_commit(4_000);
+        let left = RecordRoom { work: 5_000, promises: 5_500 };
+        assert_eq!(room.for_records(1_000), left);
+        assert_eq!(room.for_records(6_200), RecordRoom { work: 0, promises: 300 });
+        assert_eq!(room.for_records(9_999), RecordRoom { work: 0, promises: 0 });
     }
 }

@@ -3,6 +3,8 @@
 //! They are settings and not constants, so that a simulation can make them so small that they
 //! bind. Only those of the sessions must be equal on all nodes.
 
+use synod_paxos::RECORD_COST_BYTES;
+use synod_smr::command::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use synod_smr::config::Limits;
 use synod_smr::session::SessionLimits;
 
@@ -15,11 +17,10 @@ pub struct Settings {
     pub sessions: SessionLimits,
     /// A commit past this size is followed by another one: a segment must hold each whole.
     pub commit_bytes: u64,
-    /// With less room than this for work the disk counts as full; the journal keeps a reserve for
-    /// promises below it. It is what one turn may write before the room is looked at again.
+    /// With less room than this for work a disk that refused the next segment counts as full: no
+    /// less than the largest decree costs, as a leader would wait for room with it for ever. The
+    /// journal keeps a reserve for promises below it.
     pub full_below_bytes: u64,
-    /// With more room than this a full disk counts as fine again.
-    pub fine_above_bytes: u64,
     /// The bytes of replies that are with the transport for one client at once; the rest waits
     /// here, so that what one turn makes never overruns a connection.
     pub reply_budget_bytes: usize,
@@ -39,8 +40,7 @@ impl Default for Settings {
             replica: Limits::DEFAULT,
             sessions: SessionLimits::default(),
             commit_bytes: 8 << 20,
-            full_below_bytes: 4 << 20,
-            fine_above_bytes: 8 << 20,
+            full_below_bytes: DISK_FULL_BELOW_BYTES,
             reply_budget_bytes: REPLY_BUDGET_BYTES,
             reply_budget_bytes_total: REPLY_BUDGET_BYTES_TOTAL,
             replies_waiting_bytes: 64 << 20,
@@ -48,6 +48,15 @@ impl Default for Settings {
         }
     }
 }
+
+// What a leader may propose in one slot fits where the disk does not count as full.
+const _: () = assert!(
+    DISK_FULL_BELOW_BYTES >= BATCH_BYTES_MAX as u64 + RECORD_COST_BYTES
+        && DISK_FULL_BELOW_BYTES >= 2 * PAYLOAD_BYTES_MAX as u64
+);
+
+/// With less room than this for work a disk that refused the next segment counts as full.
+const DISK_FULL_BELOW_BYTES: u64 = 4 << 20;
 
 /// The bytes of replies that are with the transport for one client at once.
 pub const REPLY_BUDGET_BYTES: usize = 2 << 20;

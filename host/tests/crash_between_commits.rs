@@ -12,12 +12,8 @@ use synod_smr::Message;
 
 /// Votes in one ballot, and behind them in the same batch a promise of a higher one.
 fn life(disk: &SimDisk) -> Rig {
-    let settings = Settings {
-        commit_bytes: 4 << 10,
-        full_below_bytes: 8 << 10,
-        fine_above_bytes: 16 << 10,
-        ..Settings::default()
-    };
+    let settings =
+        Settings { commit_bytes: 4 << 10, full_below_bytes: 8 << 10, ..Settings::default() };
     let mut rig = Rig::with_config(disk, SEGMENT_BYTES, settings, |_| ());
     for slot in 0..10 {
         rig.hear(OLD_LEADER, &accept(OLD, slot, vec![sized(3 << 10)], 0));

@@ -13,12 +13,8 @@ use synod_smr::Message;
 
 #[test]
 fn a_node_that_lags_catches_up_by_answers_longer_than_its_segments() {
-    let settings = Settings {
-        commit_bytes: 8 << 10,
-        full_below_bytes: 12 << 10,
-        fine_above_bytes: 16 << 10,
-        ..Settings::default()
-    };
+    let settings =
+        Settings { commit_bytes: 8 << 10, full_below_bytes: 12 << 10, ..Settings::default() };
     let mut rig = Rig::with_config(&SimDisk::new(1), SEGMENT_BYTES, settings, |_| ());
     let chosen = |rig: &Rig| rig.host.replica().paxos().chosen();
     let mut answers = 0;

@@ -150,7 +150,7 @@ impl<D: Disk, T> Committer<D, T> {
     /// Returns the room that the journal has, without what was not written yet.
     #[must_use]
     pub fn room(&self) -> Room {
-        Room { total: self.journal.room(), for_work: self.journal.room_for_work() }
+        Room::of(&self.journal)
     }
 
     /// Seals the journal and gives the directory back.

@@ -63,6 +63,25 @@ pub struct Room {
     pub total: u64,
     /// As [`Journal::room_for_work`].
     pub for_work: u64,
+    /// As [`Journal::is_refused`]: only then is the disk full. Otherwise more room is on its way.
+    pub refused: bool,
+}
+
+impl Room {
+    /// Returns the room that a journal has.
+    #[must_use]
+    pub fn of<D: Disk>(journal: &Journal<D>) -> Self {
+        let (total, for_work) = (journal.room(), journal.room_for_work());
+        Self { total, for_work, refused: journal.is_refused() }
+    }
+
+    /// Returns what is left once so many bytes of commits are written.
+    #[must_use]
+    pub const fn less(self, bytes: u64) -> Self {
+        let (total, for_work) =
+            (self.total.saturating_sub(bytes), self.for_work.saturating_sub(bytes));
+        Self { total, for_work, refused: self.refused }
+    }
 }
 
 /// A journal on its own thread.

@@ -23,6 +23,7 @@ mod recovery;
 mod rewrite;
 mod scan;
 mod segment;
+mod spare;
 mod sync;
 mod tail;
 mod writer;

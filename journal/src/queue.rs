@@ -109,8 +109,7 @@ impl<T> Queue<T> {
     /// Returns the room that is left when everything in flight is written.
     pub(crate) fn room(&self) -> Room {
         let state = self.lock();
-        let left = |bytes: u64| bytes.saturating_sub(state.in_flight_bytes);
-        Room { total: left(state.room.total), for_work: left(state.room.for_work) }
+        state.room.less(state.in_flight_bytes)
     }
 
     /// Returns how many commits are between submission and completion.

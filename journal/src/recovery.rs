@@ -20,6 +20,7 @@ use crate::records::RecordsIter;
 use crate::rewrite::{self, Made};
 use crate::scan::Walk;
 use crate::segment::{self, Directory};
+use crate::spare::{self, Spare};
 use crate::sync::Arc;
 use crate::tail::{self, SegmentFile, Tail};
 use crate::writer::{Active, Journal, Parts, Tally};
@@ -69,9 +70,7 @@ impl<D: Disk> Journal<D> {
             return Ok(begin(directory, options, made, lock));
         }
         let names = list(&directory.disk, path)?;
-        for draft in names.iter().filter(|name| segment::is_draft(name)) {
-            directory.remove(&path.join(draft))?;
-        }
+        let names = spare::tidy(&directory, names, options.segment_bytes)?;
         let mut segments: Vec<SegmentId> =
             names.iter().filter_map(|name| segment::segment_of(name)).collect();
         segments.sort_unstable();
@@ -157,6 +156,7 @@ fn begin<D: Disk>(
         reserve_bytes: options.reserve_bytes(),
         active,
         ahead: Ahead::Missing,
+        spare: Spare::Missing,
         tally,
         builder: IndexBuilder::default(),
         index: Arc::new(SharedIndex::new()),
@@ -297,6 +297,7 @@ impl<'o, D: Disk> Recovery<'o, D> {
                 self.directory.remove(&next.path)?;
             }
         }
+        let spare = Spare::find(&self.directory, self.options.segment_bytes)?;
         let folder = self.directory.folder;
         let journal = Journal::assemble(Parts {
             directory: self.directory,
@@ -304,6 +305,7 @@ impl<'o, D: Disk> Recovery<'o, D> {
             reserve_bytes: self.options.reserve_bytes(),
             active,
             ahead,
+            spare,
             tally,
             builder: self.builder,
             index: Arc::new(self.index),

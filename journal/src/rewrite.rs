@@ -7,12 +7,13 @@
 use crate::disk::Disk;
 use crate::error::{Fatal, OpenError};
 use crate::frame::{FRAME_ALIGN, FrameHeader, FrameKind, PAGE_BYTES, narrow};
-use crate::options::Options;
+use crate::options::{Options, SEGMENT_BYTES_MAX};
 use crate::position::{HardState, Lsn, SegmentId};
 use crate::scan::Walk;
 use crate::segment::{self, Directory, Draft, DraftError, SegmentHeader};
+use crate::spare;
 use crate::tail::{self, Tail};
-use crate::writer::{Active, Tally};
+use crate::writer::{Active, START_BYTES, Tally};
 
 /// Bytes that are gathered before they are written.
 const GATHER_BYTES: usize = 1 << 20;
@@ -50,8 +51,19 @@ pub(crate) fn tail<D: Disk>(
     let segment = tail.file.header.segment;
     let full = options.segment_bytes.max(segment::capacity_for(tail.data_bytes));
     // A node that starts on a full disk has promises to write before it can do anything.
-    let least = segment::capacity_for(tail.data_bytes + options.reserve_bytes()).min(full);
+    let least =
+        segment::capacity_for(tail.data_bytes + options.reserve_bytes() + START_BYTES).min(full);
     let mut written = attempt(directory, segment, full, tally, Some(tail));
+    // With a segment ahead the tail may be full to its end, and the start goes on in that one.
+    let start = if tail.ahead.is_some() { 0 } else { START_BYTES };
+    let enough = segment::capacity_for(tail.data_bytes + start);
+    if matches!(written, Err(DraftError::Full))
+        && let Some(spare) = spare::bytes(directory)?
+        && (enough..=SEGMENT_BYTES_MAX).contains(&spare)
+    {
+        let draft = Draft::begin_over_spare(directory, segment, narrow(spare));
+        written = draft.and_then(|draft| rewrite(directory, draft, tally, Some(tail)));
+    }
     if matches!(written, Err(DraftError::Full)) {
         // What is there must be readable on a full disk too.
         written = attempt(directory, segment, least, tally, Some(tail));
@@ -86,6 +98,16 @@ fn attempt<D: Disk>(
     source: Option<&Tail<D>>,
 ) -> Result<Active<D::File>, DraftError> {
     let draft = Draft::begin(directory, segment, narrow(capacity))?;
+    rewrite(directory, draft, tally, source)
+}
+
+/// Fills a draft with the good frames of the source, and gives it its final name.
+fn rewrite<D: Disk>(
+    directory: &Directory<D>,
+    draft: Draft<D>,
+    tally: Tally,
+    source: Option<&Tail<D>>,
+) -> Result<Active<D::File>, DraftError> {
     let header = draft.header();
     let mut composer = Composer { end: draft.offset(), draft, header, gathered: Vec::new() };
     match composer.compose(tally, source) {

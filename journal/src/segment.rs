@@ -117,6 +117,16 @@ impl<D: Disk> Directory<D> {
         self.path.join(segment_name(segment))
     }
 
+    /// The name of a segment in the making.
+    fn draft_path(&self, segment: SegmentId) -> PathBuf {
+        self.path.join(format!("{}{DRAFT_SUFFIX}", segment_name(segment)))
+    }
+
+    /// The name of the spare.
+    pub(crate) fn spare_path(&self) -> PathBuf {
+        self.path.join(SPARE_NAME)
+    }
+
     /// Makes the names in the directory durable.
     pub(crate) fn sync(&self) -> Result<(), Fatal> {
         let synced = self.disk.sync_dir(&self.path);
@@ -128,6 +138,16 @@ impl<D: Disk> Directory<D> {
         let removed = self.disk.remove(path);
         removed.map_err(|error| Fatal::new("cannot remove", path, error))
     }
+}
+
+/// The name under which the file that a rewriting replaced waits to become the spare.
+pub(crate) fn replaced_name(segment: SegmentId) -> String {
+    format!("{}{REPLACED_SUFFIX}", segment_name(segment))
+}
+
+/// The segment whose file a name says was replaced, or `None`.
+pub(crate) fn replaced_of(name: &str) -> Option<SegmentId> {
+    segment_of(name.strip_suffix(REPLACED_SUFFIX)?)
 }
 
 /// The name of a segment file.
@@ -148,7 +168,23 @@ pub(crate) fn is_draft(name: &str) -> bool {
     name.starts_with("segment-") && name.ends_with(DRAFT_SUFFIX)
 }
 
-const DRAFT_SUFFIX: &str = ".new";
+pub(crate) const DRAFT_SUFFIX: &str = ".new";
+const REPLACED_SUFFIX: &str = ".old";
+
+/// The name of the spare, see `spare`.
+pub(crate) const SPARE_NAME: &str = "segment-spare";
+
+/// Draws the header of a segment that is about to be made.
+fn fresh_header<D: Disk>(
+    directory: &Directory<D>,
+    segment: SegmentId,
+    capacity: u32,
+    path: &Path,
+) -> Result<SegmentHeader, Fatal> {
+    let salt = directory.disk.salt();
+    let salt = salt.map_err(|error| Fatal::new("cannot draw a salt for", path, error))?;
+    Ok(SegmentHeader { segment, capacity, salt, identity_crc: directory.identity_crc })
+}
 
 /// Why a segment could not be made.
 #[derive(Debug)]
@@ -171,6 +207,8 @@ pub(crate) struct Draft<D: Disk> {
     path: PathBuf,
     header: SegmentHeader,
     written: u64,
+    /// It was the spare: the file that it replaces becomes the next one.
+    over_spare: bool,
 }
 
 impl<D: Disk> Draft<D> {
@@ -180,11 +218,9 @@ impl<D: Disk> Draft<D> {
         segment: SegmentId,
         capacity: u32,
     ) -> Result<Self, DraftError> {
-        let path = directory.path.join(format!("{}{DRAFT_SUFFIX}", segment_name(segment)));
+        let path = directory.draft_path(segment);
         let disk = &directory.disk;
-        let salt = disk.salt().map_err(|e| Fatal::new("cannot draw a salt for", &path, e))?;
-        let identity_crc = directory.identity_crc;
-        let header = SegmentHeader { segment, capacity, salt, identity_crc };
+        let header = fresh_header(directory, segment, capacity, &path)?;
         let created = disk.create(&path, u64::from(capacity));
         let file = match created.map_err(|error| Fatal::new("cannot create", &path, error)) {
             Ok(file) => file,
@@ -194,11 +230,30 @@ impl<D: Disk> Draft<D> {
                 return Err(fatal.into());
             }
         };
-        let mut draft = Self { file, path, header, written: 0 };
-        if let Err(error) = draft.write_header() {
-            return Err(draft.take_back(directory, error));
+        Self { file, path, header, written: 0, over_spare: false }.headed(directory)
+    }
+
+    /// Takes the spare for a draft, all of whose room is there already.
+    pub(crate) fn begin_over_spare(
+        directory: &Directory<D>,
+        segment: SegmentId,
+        capacity: u32,
+    ) -> Result<Self, DraftError> {
+        let (from, path) = (directory.spare_path(), directory.draft_path(segment));
+        let disk = &directory.disk;
+        let header = fresh_header(directory, segment, capacity, &path)?;
+        let renamed = disk.rename(&from, &path);
+        renamed.map_err(|error| Fatal::new("cannot rename", &from, error))?;
+        let opened = disk.open(&path);
+        let file = opened.map_err(|error| Fatal::new("cannot open", &path, error))?;
+        Self { file, path, header, written: 0, over_spare: true }.headed(directory)
+    }
+
+    fn headed(mut self, directory: &Directory<D>) -> Result<Self, DraftError> {
+        match self.write_header() {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.take_back(directory, error)),
         }
-        Ok(draft)
     }
 
     pub(crate) fn header(&self) -> SegmentHeader {
@@ -234,12 +289,29 @@ impl<D: Disk> Draft<D> {
     pub(crate) fn publish(self, directory: &Directory<D>) -> Result<D::File, DraftError> {
         assert_eq!(self.written, u64::from(self.header.capacity), "only a filled segment is used");
         let to = directory.segment_path(self.header.segment);
+        if self.over_spare {
+            return self.exchange(directory, &to).map_err(DraftError::Fatal);
+        }
         if let Err(error) = directory.disk.rename(&self.path, &to) {
             let fatal = Fatal::new("cannot rename", &self.path, error);
             return Err(self.take_back(directory, fatal));
         }
         // Past the renaming there is no way back, whatever the error.
         directory.sync().map_err(DraftError::Fatal)?;
+        Ok(self.file)
+    }
+
+    /// Takes the place of the segment, whose file becomes the spare: no room is given back that
+    /// somebody else could take. Each name is durable before the next one changes, and recovery
+    /// undoes an exchange that was cut short.
+    fn exchange(self, directory: &Directory<D>, to: &Path) -> Result<D::File, Fatal> {
+        let replaced = directory.path.join(replaced_name(self.header.segment));
+        for (from, to) in [(to, &*replaced), (&self.path, to), (&replaced, &directory.spare_path())]
+        {
+            let renamed = directory.disk.rename(from, to);
+            renamed.map_err(|error| Fatal::new("cannot rename", from, error))?;
+            directory.sync()?;
+        }
         Ok(self.file)
     }
 

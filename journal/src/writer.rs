@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::ahead::{Ahead, Prepared};
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{AppendError, Fatal, SyncError};
-use crate::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES, PAGE_BYTES};
+use crate::frame::{BODY_START, FRAME_ALIGN, PAGE_BYTES};
 use crate::frame::{FrameHeader, FrameKind, narrow};
 use crate::identity::FolderId;
 use crate::index::{IndexBuilder, SharedIndex};
@@ -18,12 +18,14 @@ use crate::position::{HardState, Lsn, SegmentId};
 use crate::reader::Reader;
 use crate::records::{self, Records};
 use crate::segment::{Directory, FRAMES_START, SegmentHeader, data_bytes};
+use crate::spare::Spare;
 use crate::sync::Arc;
 
 /// Bytes of the next segment that one call of [`Journal::prepare`] writes, at least.
 pub const PREPARE_STEP_BYTES: u64 = 1 << 20;
-/// What a seal takes on its page.
-const SEAL_BYTES: u64 = FRAME_HEADER_BYTES as u64;
+/// What a start takes of a segment that was written anew: the seal on its page, and one commit
+/// without records. Neither is copied by the next start, so this is enough for any number of them.
+pub(crate) const START_BYTES: u64 = 2 * PAGE_BYTES;
 
 /// What the log has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,9 @@ pub struct Journal<D: Disk> {
     reserve_bytes: u64,
     active: Active<D::File>,
     ahead: Ahead<D>,
+    spare: Spare<D>,
+    /// The disk refused the room for the spare or the next segment when it was last asked.
+    refused: bool,
     tally: Tally,
     /// The last frame is a seal.
     sealed: bool,
@@ -73,6 +78,7 @@ pub(crate) struct Parts<D: Disk> {
     pub(crate) reserve_bytes: u64,
     pub(crate) active: Active<D::File>,
     pub(crate) ahead: Ahead<D>,
+    pub(crate) spare: Spare<D>,
     pub(crate) tally: Tally,
     pub(crate) builder: IndexBuilder,
     pub(crate) index: Arc<SharedIndex>,
@@ -89,6 +95,8 @@ impl<D: Disk> Journal<D> {
             reserve_bytes: parts.reserve_bytes,
             active: parts.active,
             ahead: parts.ahead,
+            spare: parts.spare,
+            refused: false,
             tally: parts.tally,
             sealed: true,
             poisoned: false,
@@ -157,16 +165,14 @@ impl<D: Disk> Journal<D> {
     /// Writes and syncs a frame that says that everything before it was synced: rot of the last
     /// commit is told from a torn write only after it.
     ///
-    /// Does nothing when the last frame is a seal already, or when a full disk leaves no more than
-    /// the reserve.
+    /// Does nothing when the last frame is a seal already, or while the next segment is not there:
+    /// a seal takes a page, and that may be of the room that was told.
     ///
     /// # Errors
     /// As [`Journal::sync`] does.
     pub fn seal(&mut self) -> Result<(), SyncError> {
         self.sync()?;
-        let scarce = !self.ahead.is_ready()
-            && self.room_in_active() < self.reserve_bytes + PAGE_BYTES + SEAL_BYTES;
-        if self.sealed || scarce {
+        if self.sealed || !self.ahead.is_ready() {
             return Ok(());
         }
         Ok(self.write_seal(FrameKind::Seal)?)
@@ -220,12 +226,24 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Returns how many bytes of commits ([`Records::frame_bytes`]) can be appended for certain,
-    /// however they are cut, without asking the disk for space.
+    /// however they are cut, without asking the disk for space, and such that what a start takes
+    /// is left.
+    ///
+    /// What was told stays true while commits use it up: a segment ahead takes all that is told
+    /// alone, seals are written only where there is one, and no more is told without one.
     #[must_use]
     pub fn room(&self) -> u64 {
-        // A seal may come between the question and the commit.
-        let end = if self.sealed { self.active.end } else { self.seal_offset() + SEAL_BYTES };
-        self.active.header.data_limit().saturating_sub(end).max(self.ahead.room())
+        let most = data_bytes(self.segment_bytes);
+        let ready =
+            if self.ahead.is_ready() { self.ahead.room() } else { self.room_in_active().min(most) };
+        ready.saturating_sub(START_BYTES)
+    }
+
+    /// Tells whether the disk had no room for the next segment, or for the spare that recovery
+    /// needs, when it was last asked, and there is no next segment.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused && !self.ahead.is_ready()
     }
 
     /// Returns the part of [`Journal::room`] that is not kept back for promises: refuse work that
@@ -294,8 +312,15 @@ impl<D: Disk> Journal<D> {
     /// Brings the next segment forward by so many bytes.
     fn advance(&mut self, bytes: u64) -> Result<Prepared, Fatal> {
         let (segment, capacity) = (self.active.header.segment.next(), narrow(self.segment_bytes));
-        let advanced = self.ahead.advance(&self.directory, segment, capacity, bytes);
-        advanced.map_err(|fatal| self.poison(fatal))
+        let (ahead, spare) = (&mut self.ahead, &mut self.spare);
+        // No segment is begun before recovery has its spare.
+        let advanced = match spare.advance(&self.directory, self.segment_bytes, bytes) {
+            Ok(Prepared::Ready) => ahead.advance(&self.directory, segment, capacity, bytes),
+            other @ (Ok(_) | Err(_)) => other,
+        };
+        let prepared = advanced.map_err(|fatal| self.poison(fatal))?;
+        self.refused = prepared == Prepared::Full;
+        Ok(prepared)
     }
 
     /// A header without a body, for the end of the log.

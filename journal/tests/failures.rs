@@ -202,6 +202,8 @@ fn a_full_disk_lets_recovery_through_with_a_smaller_segment() {
     append(&mut journal, &mut ledger, &[60]).unwrap();
     sync(&mut journal, &mut ledger).unwrap();
     drop(journal);
+    // As in a journal of an earlier version, or after somebody cleaned up.
+    disk.remove(&path().join("segment-spare")).unwrap();
     // Two segments and an identity are there; a third full one does not fit, a small one does.
     disk.set_capacity(Some(2 * options.segment_bytes + (24 << 10)));
     let (mut journal, _, found) = open_with(&disk, &options).unwrap();
@@ -228,6 +230,104 @@ fn a_full_disk_lets_recovery_through_with_a_smaller_segment() {
     assert!(matches!(open_with(&copy, &options), Err(OpenError::Full { .. })));
     copy.set_capacity(None);
     assert_allowed(&ledger, &open_with(&copy, &options).unwrap().2);
+}
+
+#[test]
+fn a_thousand_starts_on_a_full_disk_cost_nothing() {
+    let disk = SimDisk::new(1);
+    let options = roomy();
+    let (mut journal, _, _) = open_with(&disk, &options).unwrap();
+    let mut ledger = Ledger::default();
+    append(&mut journal, &mut ledger, &[3000]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    // The spare is there, and the next segment is not; whatever is freed, somebody else takes.
+    disk.set_capacity(Some(2 * options.segment_bytes + 4096));
+    assert_eq!(journal.prepare().unwrap(), Prepared::Full);
+    while one(200).frame_bytes() <= journal.room() {
+        append(&mut journal, &mut ledger, &[200]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+    }
+    drop(journal);
+    let mut disk = disk;
+    let mut room = None;
+    for start in 0..1_000_u64 {
+        disk = if start % 2 == 0 { disk.kill() } else { disk.crash(|_| 0) };
+        disk.set_capacity(Some(0));
+        let (mut journal, _, found) = open_with(&disk, &options).unwrap();
+        assert_allowed(&ledger, &found);
+        let first = *room.get_or_insert(journal.room());
+        assert_eq!(journal.room(), first, "start {start}");
+        // What a start writes: a commit without records.
+        append(&mut journal, &mut ledger, &[]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+        assert_eq!(journal.prepare().unwrap(), Prepared::Full);
+        journal.seal().unwrap();
+    }
+}
+
+#[test]
+fn a_start_on_a_full_disk_goes_on_in_the_segment_ahead_where_the_last_one_is_used_up() {
+    let options = roomy();
+    let disk = SimDisk::new(1);
+    let (mut journal, _, _) = open_with(&disk, &options).unwrap();
+    let mut ledger = Ledger::default();
+    append(&mut journal, &mut ledger, &[50]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
+    // To the last bytes of the first segment, and no further.
+    for _ in 0..25 {
+        append(&mut journal, &mut ledger, &[1980]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+    }
+    drop(journal);
+    let mut disk = disk;
+    for _ in 0..3 {
+        disk = disk.crash(|_| 0);
+        disk.set_capacity(Some(0));
+        let (mut journal, _, found) = open_with(&disk, &options).unwrap();
+        assert_allowed(&ledger, &found);
+        append(&mut journal, &mut ledger, &[]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+    }
+}
+
+#[test]
+fn a_start_over_the_spare_that_is_cut_short_anywhere_is_gone_on_with() {
+    let options = roomy();
+    let disk = SimDisk::new(1);
+    let (mut journal, _, _) = open_with(&disk, &options).unwrap();
+    let mut ledger = Ledger::default();
+    append(&mut journal, &mut ledger, &[3000]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    disk.set_capacity(Some(2 * options.segment_bytes + 4096));
+    assert_eq!(journal.prepare().unwrap(), Prepared::Full);
+    drop(journal);
+    let mut ended = false;
+    for operations in 0.. {
+        assert!(operations < 200, "a start ends");
+        for mood in 0..3 {
+            let before = disk.kill();
+            before.set_capacity(Some(0));
+            before.halt_after(operations);
+            ended = open_with(&before, &options).is_ok();
+            let mut turn = 0;
+            let after = before.crash(|choice| {
+                turn += 1;
+                [0, choice.options - 1, turn % choice.options][mood]
+            });
+            after.set_capacity(Some(0));
+            let (journal, _, found) = open_with(&after, &options).unwrap();
+            assert_allowed(&ledger, &found);
+            assert!(journal.room() > 0);
+            drop(journal);
+            let names = after.list(path()).unwrap();
+            assert_eq!(names, ["IDENTITY", "segment-00000001.log", "segment-spare"]);
+        }
+        if ended {
+            break;
+        }
+    }
+    assert!(ended);
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn an_error_is_told_once_and_hands_later_commits_back() {
 #[test]
 fn a_full_disk_shows_in_the_room_and_space_brings_it_back() {
     let disk = SimDisk::new(1);
-    disk.set_capacity(Some((64 << 10) + 4096));
+    disk.set_capacity(Some(2 * (64 << 10) + 4096));
     let (group, inbox) = started(&disk);
     let mut ticket = 0;
     loop {
@@ -162,11 +162,12 @@ fn a_full_disk_shows_in_the_room_and_space_brings_it_back() {
     }
     assert!(ticket > 5);
     assert!(group.room().total > 1000, "the reserve is there for promises");
+    wait_until("the disk is asked, and refuses", || group.room().refused);
     let promise = Commit { hard_state: HardState([2; 32]), records: Records::new(), ticket };
     group.submit(promise).unwrap();
     inbox.recv_timeout(PATIENCE).unwrap().unwrap();
     disk.set_capacity(None);
-    wait_until("room", || group.room().for_work > 40_000);
+    wait_until("room", || group.room().for_work > 30_000 && !group.room().refused);
     group.submit(commit(ticket + 1, 3000, Records::new())).unwrap();
     inbox.recv_timeout(PATIENCE).unwrap().unwrap();
     group.shutdown().unwrap();
@@ -201,20 +202,25 @@ fn a_third_commit_comes_back_while_two_are_on_their_way() {
 }
 
 #[test]
-fn an_idle_journal_on_a_full_disk_is_sealed_and_asks_for_space_again() {
+fn an_idle_journal_on_a_full_disk_asks_for_space_again_and_is_sealed_then() {
     let disk = SimDisk::new(1);
-    disk.set_capacity(Some((64 << 10) + 4096));
+    disk.set_capacity(Some(2 * (64 << 10) + 4096));
     let (group, inbox) = started(&disk);
     group.submit(commit(0, 5000, Records::new())).unwrap();
     inbox.recv_timeout(PATIENCE).unwrap().unwrap();
+    let next = || disk.contents(&path().join("segment-00000002.log")).is_some();
+    wait_until("the refusal", || group.room().refused);
+    let room = group.room().total;
+    thread::sleep(2 * synod_journal::IDLE_SEAL);
+    assert!(!next());
+    assert_eq!(group.room().total, room, "no seal takes what was told");
+    disk.set_capacity(None);
+    wait_until("the next segment", next);
     wait_until("a seal on the page after the commit", || {
         let bytes = disk.crash(|_| 0).contents(&path().join("segment-00000001.log")).unwrap();
         bytes[12288..].starts_with(b"SYNF")
     });
-    let next = || disk.contents(&path().join("segment-00000002.log")).is_some();
-    assert!(!next());
-    disk.set_capacity(None);
-    wait_until("the next segment", next);
+    assert!(!group.room().refused);
     drop(group);
 }
 
@@ -258,7 +264,7 @@ impl Busy {
 #[test]
 fn a_journal_that_is_never_idle_asks_a_full_disk_again_after_so_many_batches() {
     let disk = SimDisk::new(1);
-    disk.set_capacity(Some((64 << 10) + 4096));
+    disk.set_capacity(Some(2 * (64 << 10) + 4096));
     let mut busy = Busy::new(&disk);
     // More than half of the segment is used: the next one is wanted, and there is no space.
     (0..12).for_each(|_| busy.commit(3000));

@@ -89,12 +89,13 @@ fn a_torn_end_of_several_windows_is_cut_and_counted() {
 fn a_step_of_preparation_keeps_up_with_what_is_appended() {
     let mut options = large();
     options.segment_bytes = 32 * WINDOW as u64;
-    for (appended, steps) in [(1, 8), (2 * WINDOW, 8), (12 * WINDOW, 3)] {
+    for (appended, steps) in [(1, 15), (2 * WINDOW, 15), (12 * WINDOW, 10)] {
         let disk = SimDisk::new(1);
         let (mut journal, _, _) = open_with(&disk, &options).unwrap();
         let mut ledger = Ledger::default();
         append(&mut journal, &mut ledger, &[appended]).unwrap();
         sync(&mut journal, &mut ledger).unwrap();
+        // The spare comes first, and its last step goes on with the segment.
         let prepared: Vec<_> = (0..steps).map(|_| journal.prepare().unwrap()).collect();
         let (last, earlier) = prepared.split_last().unwrap();
         assert_eq!(*last, Prepared::Ready, "{appended}");

@@ -129,7 +129,8 @@ fn only_the_owner_may_enter() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort_unstable();
-    assert_eq!(names, ["IDENTITY", "segment-00000001.log", "segment-00000002.log"]);
+    let segments = ["segment-00000001.log", "segment-00000002.log", "segment-spare"];
+    assert_eq!(names, [&["IDENTITY"], &segments[..]].concat());
     // Room is set aside and filled: no write of a commit allocates.
     let segment = fs::metadata(log.join("segment-00000002.log")).unwrap();
     assert_eq!(segment.len(), 64 << 10);
@@ -183,7 +184,7 @@ const SMALL: &str = "SYNOD_JOURNAL_SMALL_FILE_SYSTEM";
 fn a_small_file_system_is_full_before_the_commit() {
     let scratch = Scratch::new("small");
     // In a user namespace anybody may mount; where there is none, the simulated disk has to do.
-    let inside = "mount -t tmpfs -o size=1m none \"$1\" && echo mounted && exec \"$2\" \
+    let inside = "mount -t tmpfs -o size=1408k none \"$1\" && echo mounted && exec \"$2\" \
                   --exact on_a_small_file_system --include-ignored";
     let output = std::process::Command::new("unshare")
         .args(["-Urm", "sh", "-c", inside, "sh"])
@@ -223,7 +224,7 @@ fn on_a_small_file_system() {
     assert_eq!(journal.prepare().unwrap(), Prepared::Full);
     assert!(acknowledged > 60, "two segments were filled: {acknowledged}");
     let names: Vec<_> = fs::read_dir(&log).unwrap().collect();
-    assert_eq!(names.len(), 3, "no draft is left behind");
+    assert_eq!(names.len(), 4, "no draft is left behind");
     // Space comes back, and with it the journal.
     journal.release(journal.next_lsn());
     let mut promise = Records::new();
@@ -239,18 +240,30 @@ fn on_a_small_file_system() {
     assert_eq!(recovered.hard_state, HardState([2; 32]));
     assert_eq!(recovered.next_lsn.get(), acknowledged + 2);
     assert!(found > 0);
-    gives_the_segment_ahead_up(journal, Path::new(&directory), &options);
+    starts_on_a_full_disk(journal, Path::new(&directory), &options);
 }
 
-/// The room of a removed file comes back only when nobody has it open any more.
-fn gives_the_segment_ahead_up(mut journal: Journal<RealDisk>, directory: &Path, options: &Options) {
+/// With the spare a start finds its room, again and again; without it the segment ahead gives way,
+/// whose room comes back only when nobody has the file open any more.
+fn starts_on_a_full_disk(mut journal: Journal<RealDisk>, directory: &Path, options: &Options) {
+    journal.release(journal.next_lsn());
+    journal.append(&HardState([2; 32]), &mut Records::new()).unwrap();
+    journal.sync().unwrap();
     assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
     drop(journal);
     // What somebody else's file takes, until the disk takes no byte more.
-    let filled = fs::write(directory.join("filler"), vec![7; 1 << 20]);
+    let filled = fs::write(directory.join("filler"), vec![7; 2 << 20]);
     assert!(filled.is_err(), "the disk is full");
-    let (journal, recovered) =
-        Journal::open(RealDisk, &directory.join("log"), options, |_| {}).unwrap();
-    assert_eq!(recovered.hard_state, HardState([2; 32]));
-    assert!(journal.room() > 0);
+    let log = directory.join("log");
+    let is_there = |name: &str| log.join(name).exists();
+    for spare in [true, true, false] {
+        if !spare {
+            fs::remove_file(log.join("segment-spare")).unwrap();
+            fs::write(directory.join("more"), vec![7; 2 << 20]).unwrap_err();
+        }
+        let (journal, recovered) = Journal::open(RealDisk, &log, options, |_| {}).unwrap();
+        assert_eq!(recovered.hard_state, HardState([2; 32]));
+        assert_eq!((is_there("segment-spare"), is_there("segment-00000004.log")), (spare, spare));
+        assert!(journal.room() > 0);
+    }
 }

@@ -64,6 +64,27 @@ impl<V: Value> Record<V> {
     }
 }
 
+/// How many bytes of records a disk takes for certain, those included that wait to be taken.
+///
+/// A core records nothing that does not fit: what it cannot record it does not take on, as if its
+/// message had been lost. So nothing that a core records can ever meet a full disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecordRoom {
+    /// For votes, copies and proposals.
+    pub work: u64,
+    /// For promises, which a full disk keeps a reserve for; at least as many.
+    pub promises: u64,
+}
+
+impl RecordRoom {
+    /// The room of a disk whose end nobody knows.
+    pub const UNBOUNDED: Self = Self { work: u64::MAX, promises: u64::MAX };
+}
+
+/// What a record may cost on the disk beyond the bytes of its decree, in a commit of its own: the
+/// numbers in it, its length, the header of its frame and the padding.
+pub const RECORD_COST_BYTES: u64 = 192;
+
 /// Tells the effects of one core, in one life of it, from those of all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Brand {
@@ -83,6 +104,9 @@ pub struct Effects<V> {
     /// The bytes of `records`, and of all records of this life.
     bytes: u64,
     bytes_written: u64,
+    /// What `records` cost on the disk at most, and what it takes.
+    cost: u64,
+    room: RecordRoom,
     sealed: Vec<(To, Bound<V>)>,
     outbox: Vec<(To, Message<V>)>,
 }
@@ -97,9 +121,38 @@ impl<V: Value> Effects<V> {
             records: Vec::new(),
             bytes: 0,
             bytes_written: 0,
+            cost: 0,
+            room: RecordRoom::UNBOUNDED,
             sealed: Vec::new(),
             outbox: Vec::new(),
         }
+    }
+
+    /// Sets the room for the records that wait to be taken and those to come.
+    pub const fn set_room(&mut self, room: RecordRoom) {
+        self.room = room;
+    }
+
+    /// Returns the weight of the largest decree for whose record there is room.
+    #[must_use]
+    pub const fn room_for_decree(&self) -> Option<u64> {
+        self.room.work.checked_sub(self.cost.saturating_add(RECORD_COST_BYTES))
+    }
+
+    /// Returns what the records cost on the disk at most that wait to be taken.
+    #[must_use]
+    pub const fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    /// Tells whether there is room for the record of a decree of this weight.
+    pub(crate) fn has_room_for(&self, weight: usize) -> bool {
+        self.room_for_decree().is_some_and(|room| weight as u64 <= room)
+    }
+
+    /// Tells whether there is room for the record of a promise.
+    pub(crate) const fn has_room_for_promise(&self) -> bool {
+        self.cost.saturating_add(RECORD_COST_BYTES) <= self.room.promises
     }
 
     /// Takes the records gathered since the last batch; none if there are none.
@@ -109,6 +162,7 @@ impl<V: Value> Effects<V> {
         }
         let records = std::mem::take(&mut self.records);
         let (first, bytes) = (self.taken, std::mem::take(&mut self.bytes));
+        self.cost = 0;
         self.taken += records.len() as u64;
         Some(Batch { brand: self.brand, first, records, bytes })
     }
@@ -128,6 +182,7 @@ impl<V: Value> Effects<V> {
         let weight = record.weight() as u64;
         self.bytes += weight;
         self.bytes_written += weight;
+        self.cost += weight + RECORD_COST_BYTES;
         self.records.push(record);
     }
 

@@ -79,7 +79,7 @@ pub mod quorum;
 pub mod synod;
 
 pub use ballot::{Ballot, NodeId};
-pub use effects::{Batch, Brand, Effects, Record, Synced};
+pub use effects::{Batch, Brand, Effects, RECORD_COST_BYTES, Record, RecordRoom, Synced};
 pub use message::{Bound, Free, Message, Report, To, Vote};
 pub use multi::decree::{Decree, Value};
 pub use multi::recovery::Recovery;

@@ -9,7 +9,7 @@ use crate::checkpoint::{Difference, Finding};
 use crate::command::{CommandBatch, Principal};
 use crate::message::Message;
 use crate::request::{Connection, Request, RequestId, Response};
-use synod_paxos::{Brand, NodeId, Slot, Synced, To};
+use synod_paxos::{Brand, NodeId, RecordRoom, Slot, Synced, To};
 
 /// Records of a replica, to be synced.
 pub type Batch = synod_paxos::Batch<CommandBatch>;
@@ -123,6 +123,17 @@ impl Effects {
     /// Takes the records gathered since the last batch.
     pub fn take_batch(&mut self) -> Option<Batch> {
         self.paxos.take_batch()
+    }
+
+    /// Sets the room for the records that wait to be taken and those to come.
+    pub const fn set_room(&mut self, room: RecordRoom) {
+        self.paxos.set_room(room);
+    }
+
+    /// Returns what the records cost on the disk at most that wait to be taken.
+    #[must_use]
+    pub const fn cost(&self) -> u64 {
+        self.paxos.cost()
     }
 
     /// Empties the outbox. All of it may leave at once.

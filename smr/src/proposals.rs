@@ -69,14 +69,15 @@ impl Proposals {
         !self.queue.is_empty()
     }
 
-    /// Takes the next batch, to be proposed in `slot`.
-    pub fn take(&mut self, slot: Slot) -> Option<CommandBatch> {
+    /// Takes the next batch, to be proposed in `slot`, of no more bytes than the disk has room for:
+    /// none if not even the first command fits.
+    pub fn take(&mut self, slot: Slot, room: u64) -> Option<CommandBatch> {
         let mut commands = Vec::new();
         let mut bytes = 0;
         while let Some((_, command)) = self.queue.front() {
             let len = command.encoded_len();
             let full = bytes + len > BATCH_BYTES_MAX || commands.len() >= BATCH_COMMANDS_MAX;
-            if full && !commands.is_empty() {
+            if (full && !commands.is_empty()) || (bytes + len) as u64 > room {
                 break;
             }
             bytes += len;

@@ -312,14 +312,15 @@ impl<M: StateMachine> Replica<M> {
         }
     }
 
-    /// Proposes what waits, in natural batches.
+    /// Proposes what waits, in natural batches, as far as the disk has room.
     fn propose(&mut self, effects: &mut Effects) {
         while self.proposals.has_queued()
             && self.disk == Disk::Fine
             && self.paxos.can_propose()
             && self.paxos.last_is_durable()
             && let Some(slot) = self.paxos.next_slot()
-            && let Some(batch) = self.proposals.take(slot)
+            && let Some(room) = effects.paxos.room_for_decree()
+            && let Some(batch) = self.proposals.take(slot, room)
         {
             self.drive(synod_paxos::Input::Propose(batch), effects);
         }

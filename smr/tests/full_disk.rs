@@ -14,7 +14,8 @@ use beat::{ME, beat};
 use bytes::Bytes;
 use nothing::Nothing;
 use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot, Vote,
+    Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, RECORD_COST_BYTES,
+    RecordRoom, Report, Slot, Vote,
 };
 use synod_smr::command::{ClientId, Opening};
 use synod_smr::{
@@ -161,6 +162,30 @@ fn an_elect_that_would_have_to_propose_what_it_finds_lets_others_lead() {
     world.promise(ballot, vec![(Slot::FIRST, Report::Voted(vote))]);
     assert_eq!(world.replica.paxos().leader().ballot(), None);
     assert_eq!(world.records, []);
+}
+
+#[test]
+fn nothing_is_recorded_for_which_there_is_no_room() {
+    let mut world = World::new();
+    let ballot = world.campaign();
+    let room = RecordRoom { work: 2 * RECORD_COST_BYTES, promises: 3 * RECORD_COST_BYTES };
+    world.effects.set_room(room);
+    world.records.clear();
+    // A decree of one byte fits once, the second one does not: neither what was found, nor what is
+    // asked for, nor a copy.
+    let vote = Vote { ballot: Ballot::new(0, PEER), decree: Decree::Noop };
+    let votes = (0..2).map(|slot| (Slot::new(slot), Report::Voted(vote.clone())));
+    world.is_slow = true;
+    world.effects.set_room(RecordRoom { work: 0, ..room });
+    world.promise(ballot, votes.collect());
+    assert_eq!(world.records, [], "what was found waits for room");
+    world.open(1);
+    let (first, chosen) = (Slot::FIRST, Slot::new(1));
+    world.hear(PEER, Message::Decrees { first, decrees: vec![Decree::Noop], chosen });
+    assert_eq!(world.records, [], "and so do the rest");
+    world.effects.set_room(room);
+    world.step(Input::Timer(Timer::Heartbeat));
+    assert_eq!(world.records.len(), 1, "as much as there is room for at a time");
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl World {
 
     /// Takes a batch for `slot`, and returns the numbers of its commands.
     fn take(&mut self, slot: u64) -> Vec<u64> {
-        let batch = self.0.take(Slot::new(slot));
+        let batch = self.0.take(Slot::new(slot), u64::MAX);
         batch.map_or_else(Vec::new, |batch| numbers(&batch))
     }
 }
@@ -111,7 +111,17 @@ fn a_batch_takes_all_that_waits() {
     assert!(world.0.has_queued());
     assert_eq!(world.take(0), [1, 2, 3]);
     assert!(!world.0.has_queued());
-    assert_eq!(world.0.take(Slot::new(1)), None);
+    assert_eq!(world.0.take(Slot::new(1), u64::MAX), None);
+}
+
+#[test]
+fn a_batch_takes_no_more_than_there_is_room_for() {
+    let mut world = World::default();
+    (1..=3).for_each(|number| assert!(world.ask_small(number)));
+    assert_eq!(world.0.take(Slot::new(0), 99), None, "it waits as it is");
+    let batch = world.0.take(Slot::new(0), 299);
+    assert_eq!(batch.map(|batch| numbers(&batch)), Some(vec![1, 2]));
+    assert_eq!(world.take(1), [3]);
 }
 
 #[test]

@@ -114,8 +114,7 @@ impl JournalThread {
     /// Returns the room that is left when everything is written that came.
     #[must_use]
     pub fn room(&self) -> Room {
-        let left = |bytes: u64| bytes.saturating_sub(self.in_flight_bytes);
-        Room { total: left(self.room.total), for_work: left(self.room.for_work) }
+        self.room.less(self.in_flight_bytes)
     }
 
     /// Lends the handle that reads what was synced.
@@ -314,6 +313,22 @@ fn patience_ms(patience: std::time::Duration) -> u64 {
 pub fn is_damage(error: &StorageError) -> bool {
     match error {
         StorageError::Recovery(RecoveryError::Journal(OpenError::Damaged(_))) => true,
+        StorageError::Recovery(_)
+        | StorageError::Write(_)
+        | StorageError::Sync(_)
+        | StorageError::Untrue(_) => false,
+    }
+}
+
+/// Tells whether a full disk ended a process, or kept one from starting: it never may.
+#[must_use]
+pub fn is_of_a_full_disk(error: &StorageError) -> bool {
+    match error {
+        StorageError::Recovery(
+            RecoveryError::Journal(OpenError::Full { .. })
+            | RecoveryError::FirstWrite(AppendError::Full { .. }),
+        )
+        | StorageError::Write(AppendError::Full { .. } | AppendError::TooLarge { .. }) => true,
         StorageError::Recovery(_)
         | StorageError::Write(_)
         | StorageError::Sync(_)

@@ -28,7 +28,9 @@ use synod_smr::{Config, Connection, Replica, Timer};
 
 use crate::clients;
 use crate::court::Court;
-use crate::journal_thread::{Found, JournalThread, StorageError, Unsynced, Vouched, is_damage};
+use crate::journal_thread::{
+    Found, JournalThread, StorageError, Unsynced, Vouched, is_damage, is_of_a_full_disk,
+};
 use crate::sometimes::{End, Point};
 use crate::step::{Cause, Kind, Stance, Wanted};
 use crate::store::Store;
@@ -161,6 +163,9 @@ impl Machine {
             Ok(opened) => opened,
             Err(error) => return self.refuse(&error, sky, court),
         };
+        if self.full && !found.records.is_empty() {
+            court.lookout.see(Point::StartOnFullDisk);
+        }
         let life = opened.incarnation;
         sky.say(|| {
             let (count, synced) = (found.records.len(), found.vouched);
@@ -419,6 +424,9 @@ impl Machine {
     fn die(&mut self, error: &StorageError, sky: &mut Sky, court: &mut Court) {
         if let StorageError::Untrue(reason) = error {
             court.object("journal-truth", format!("node {}: {reason}", self.node));
+        }
+        if is_of_a_full_disk(error) {
+            court.object("full-disk", format!("node {} ends: {error}", self.node));
         }
         sky.say(|| format!("node {} ends: {error}", self.node));
         sky.felt_disk(self.place(), is_failure);

@@ -114,6 +114,9 @@ impl Tuning {
         if dice.chance(TINY_PPM) {
             tuning.shrink_log(dice);
         }
+        if tuning.padding_max == 0 && dice.chance(SHORT_PPM) {
+            tuning.shorten();
+        }
         if dice.chance(TINY_PPM) {
             tuning.shrink_clients(plan, dice);
         }
@@ -126,7 +129,14 @@ impl Tuning {
         self.padding_max = 1 << 20;
         self.settings.commit_bytes = 1 << 20;
         self.settings.full_below_bytes = 2 << 20;
-        self.settings.fine_above_bytes = 3 << 20;
+    }
+
+    /// Segments that are used up within moments, so that a disk that fills does so at any point of
+    /// what a node is about.
+    fn shorten(&mut self) {
+        self.segment_bytes = SEGMENT_BYTES / 2;
+        self.settings.commit_bytes = self.settings.commit_bytes.min(4 << 10);
+        self.settings.full_below_bytes = 2 << 10;
     }
 
     fn shrink_log(&mut self, dice: &mut Random) {
@@ -171,12 +181,7 @@ fn voters(plan: &Plan, dice: &mut Random) -> Configuration {
 
 /// The bounds of a host whose segments are small.
 fn small_segments() -> Settings {
-    Settings {
-        commit_bytes: 8 << 10,
-        full_below_bytes: 12 << 10,
-        fine_above_bytes: 16 << 10,
-        ..Settings::default()
-    }
+    Settings { commit_bytes: 8 << 10, full_below_bytes: 12 << 10, ..Settings::default() }
 }
 
 fn size(dice: &mut Random, least: u64, most: u64) -> usize {
@@ -195,6 +200,9 @@ const LARGE_PPM: u32 = 10_000;
 
 /// How many runs have values of a few kibibytes.
 const PADDED_PPM: u32 = 200_000;
+
+/// How many runs have segments that are used up within moments.
+const SHORT_PPM: u32 = 300_000;
 
 /// How many runs have tiny bounds, of the log or of clients.
 const TINY_PPM: u32 = 350_000;

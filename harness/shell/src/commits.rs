@@ -76,8 +76,7 @@ impl Commits for CommitTask {
 
     fn room(&self) -> Room {
         let state = self.queue.lock();
-        let left = |bytes: u64| bytes.saturating_sub(state.in_flight_bytes);
-        Room { total: left(state.room.total), for_work: left(state.room.for_work) }
+        state.room.less(state.in_flight_bytes)
     }
 
     async fn shutdown(mut self) -> Result<(), SyncError> {

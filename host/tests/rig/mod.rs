@@ -9,7 +9,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use synod_clock::Moment;
-use synod_host::journal::{Commit, Committer, Options, Rest, SimDisk};
+use synod_host::journal::{Commit, Committer, Options, Rest, Room, SimDisk};
 use synod_host::{Event, Host, Opened, Output, RecoveryError, Settings, Ticket};
 use synod_paxos::{Ballot, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot};
 use synod_smr::command::{
@@ -124,7 +124,7 @@ impl Rig {
     /// Takes an event, without a flush.
     pub(crate) fn take(&mut self, event: Event) {
         let now = self.now();
-        self.host.take(now, Event::Room(self.journal.room()));
+        self.host.take(now, Event::Room(self.room()));
         self.host.take(now, event);
     }
 
@@ -138,7 +138,11 @@ impl Rig {
         self.host.flush(now);
         while let Some(output) = self.host.output() {
             match output {
-                Output::Commit(commit) => self.commits.push(commit),
+                Output::Commit(commit) => {
+                    let (bytes, room) = (commit.records.frame_bytes(), self.room().total);
+                    assert!(bytes <= room, "a commit of {bytes} bytes in a room of {room}");
+                    self.commits.push(commit);
+                }
                 Output::Send { to, lane, bytes, .. } => {
                     self.sent.push((to, lane, decode_message(&bytes).unwrap()));
                 }
@@ -153,9 +157,25 @@ impl Rig {
         }
     }
 
+    /// Lets a heartbeat's time pass.
+    pub(crate) fn tick(&mut self) {
+        self.now_ms += 50;
+        let now = self.now();
+        self.host.take(now, Event::Room(self.room()));
+        self.host.on_time(now);
+        self.settle();
+    }
+
+    /// Returns the room that is left when what was given is written.
+    pub(crate) fn room(&self) -> Room {
+        let given = self.commits.iter().map(|commit| commit.records.frame_bytes()).sum();
+        self.journal.room().less(given)
+    }
+
     /// Writes the commits that were given, without a sync.
     pub(crate) fn write(&mut self) {
         self.journal.write(&mut self.commits);
+        assert!(!self.journal.is_refused(), "a commit is larger than the room");
     }
 
     /// Flushes and syncs until all is durable.

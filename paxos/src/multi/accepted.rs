@@ -133,7 +133,8 @@ impl<V: Value> AcceptedLog<V> {
     ///
     /// A long report goes in parts, several at once, so that the way there and back is not waited
     /// for after each. A ballot that was promised already is answered again, with the present
-    /// state: the first answer may be lost, and a voter may have come to it by an Accept.
+    /// state: the first answer may be lost, and a voter may have come to it by an Accept. Where the
+    /// disk has no room for the promise, there is silence.
     ///
     /// spec: MultiPaxos!Phase1b
     pub(crate) fn on_prepare(
@@ -146,6 +147,9 @@ impl<V: Value> AcceptedLog<V> {
     ) {
         if !self.promised.admits(ballot) {
             return refuse(ballot, self.promised, effects);
+        }
+        if ballot > self.promised() && !effects.has_room_for_promise() {
+            return;
         }
         if self.promised.raise(ballot) {
             effects.record(Record::Promised(ballot));
@@ -165,7 +169,8 @@ impl<V: Value> AcceptedLog<V> {
     /// Where it knows another decree to be chosen, below `chosen` or by a copy, it stays silent: a
     /// late Accept of a ballot that lost may come, and its vote would replace what is known. So it
     /// does where its window of bytes is full; the first slot that is not known to be chosen gets
-    /// its vote all the same, as that is how room comes about.
+    /// its vote all the same, as that is how room comes about. It also stays silent where the disk
+    /// has no room for the vote.
     ///
     /// spec: MultiPaxos!Phase2b
     pub(crate) fn on_accept(
@@ -179,11 +184,16 @@ impl<V: Value> AcceptedLog<V> {
         if !self.promised.admits(ballot) {
             return refuse(ballot, self.promised, effects);
         }
+        if ballot > self.promised() && !effects.has_room_for_promise() {
+            return;
+        }
         let raised = self.promised.raise(ballot);
         let (mut first, mut slot) = (first, first);
         let mut votes = 0;
         for decree in decrees {
-            if self.may_vote(slot, &decree, window.chosen) && self.has_room(slot, &decree, window) {
+            let fits = self.voted_in(slot) == Some(ballot)
+                || (self.has_room(slot, &decree, window) && effects.has_room_for(decree.weight()));
+            if fits && self.may_vote(slot, &decree, window.chosen) {
                 self.vote(ballot, slot, decree, effects);
                 votes += 1;
             } else {
@@ -222,14 +232,24 @@ impl<V: Value> AcceptedLog<V> {
 
     /// Takes a copy of a decree that is known to be chosen.
     ///
-    /// Where the last vote was for the same decree, the vote stays, and nothing is written.
-    pub(crate) fn on_decree(&mut self, slot: Slot, decree: Decree<V>, effects: &mut Effects<V>) {
+    /// Where the last vote was for the same decree, the vote stays, and nothing is written. Returns
+    /// `false` if the disk has no room for the copy: nothing changed then.
+    pub(crate) fn on_decree(
+        &mut self,
+        slot: Slot,
+        decree: Decree<V>,
+        effects: &mut Effects<V>,
+    ) -> bool {
         if slot < self.base || self.decree(slot) == Some(&decree) {
-            return;
+            return true;
+        }
+        if !effects.has_room_for(decree.weight()) {
+            return false;
         }
         assert!(!self.is_copied(slot), "two decrees are said to be chosen in slot {slot}");
         effects.record(Record::Learned { slot, decree: decree.clone() });
         self.put(slot, Report::Chosen(decree));
+        true
     }
 
     /// Takes note that all slots below `chosen` are chosen, and that their decrees are here.

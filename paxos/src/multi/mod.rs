@@ -260,9 +260,10 @@ impl<V: Value> MultiPaxos<V> {
         effects.claim(To::Peers, Bound::Prepare { ballot, first });
     }
 
-    /// Proposes a value of its own; dropped where [`Self::can_propose`] says no.
+    /// Proposes a value of its own; dropped where [`Self::can_propose`] says no, or the disk has no
+    /// room for it.
     fn propose(&mut self, value: V, effects: &mut Effects<V>) {
-        if self.can_propose() {
+        if self.can_propose() && effects.has_room_for(value.weight()) {
             self.propose_decree(Decree::Value(value), effects);
         }
     }
@@ -285,7 +286,7 @@ impl<V: Value> MultiPaxos<V> {
         self.log.on_prepare(ballot, first, self.chosen.end(), &self.limits, effects);
     }
 
-    /// Copies decrees that are known to be chosen.
+    /// Copies decrees that are known to be chosen, as far as the disk has room for them.
     ///
     /// A leader that proposed something else in such a slot has been superseded: it resigns, as
     /// what it would announce from here on would not be true of its own proposals.
@@ -300,10 +301,13 @@ impl<V: Value> MultiPaxos<V> {
             if slot == self.chosen.end() {
                 let mine =
                     self.log.voted_in(slot).filter(|voted| self.leader.leads() == Some(*voted));
-                if mine.is_some() && self.log.decree(slot) != Some(&decree) {
+                let superseded = mine.is_some() && self.log.decree(slot) != Some(&decree);
+                if !self.log.on_decree(slot, decree, effects) {
+                    return;
+                }
+                if superseded {
                     self.leader = Leader::Idle;
                 }
-                self.log.on_decree(slot, decree, effects);
                 self.chosen.extend_to(slot.next());
                 self.log.on_chosen(slot.next());
             } else if slot < self.chosen.end() {
@@ -352,7 +356,8 @@ impl<V: Value> MultiPaxos<V> {
     fn settle(&mut self, effects: &mut Effects<V>) {
         loop {
             self.conclude(effects);
-            if effects.has_records() && self.chosen.end() > self.hinted {
+            let hints = effects.has_records() && effects.has_room_for(0);
+            if hints && self.chosen.end() > self.hinted {
                 self.hinted = self.chosen.end();
                 effects.record(Record::Chosen(self.hinted));
             }
@@ -392,11 +397,12 @@ impl<V: Value> MultiPaxos<V> {
         self.log.on_chosen(self.chosen.end());
     }
 
-    /// Proposes what phase 1 found, as far as the windows reach.
+    /// Proposes what phase 1 found, as far as the windows and the room on the disk reach.
     fn propose_bound(&mut self, effects: &mut Effects<V>) {
         while let Leader::Leading(leading) = &self.leader
             && self.is_in_window(leading)
             && let Some(decree) = leading.bound_decree()
+            && effects.has_room_for(decree.weight())
         {
             self.propose_decree(decree, effects);
         }

@@ -14,10 +14,13 @@ mod exactly_once;
 mod one_value;
 mod promise;
 mod read_back;
+mod room;
 mod settled;
 mod specification;
 mod state_equality;
 mod told;
+
+pub use room::room_given;
 
 use synod_paxos::{Configuration, NodeId};
 

@@ -30,7 +30,8 @@ impl Machine {
             DiskFault::WriteFails => self.inject(Operation::Write, begins),
             DiskFault::ReadFails => self.inject(Operation::Read, begins),
             DiskFault::PowerFailsAt { operations } => {
-                if begins && self.process.is_some() {
+                // Of a machine that is down, it fails in the middle of the recovery.
+                if begins {
                     self.failing = true;
                     self.disk.halt_after(operations);
                 } else if !begins && self.failing {
@@ -62,7 +63,7 @@ impl Machine {
     }
 
     fn inject(&mut self, operation: Operation, begins: bool) {
-        if begins && self.process.is_some() {
+        if begins {
             self.injected = true;
             let times = Times::Once;
             self.disk.inject(Fault { operation, after: 0, times, failure: Failure::Io });

@@ -13,6 +13,7 @@ use synod_smr::{Disk, Record};
 
 use super::{Machine, Parcel, Sky, Token};
 use crate::court::Court;
+use crate::invariants::room_given;
 use crate::sometimes::{End, Point};
 use crate::step::{Cause, Stance, Step};
 
@@ -84,6 +85,10 @@ impl Machine {
         {
             match output {
                 Output::Commit(commit) => {
+                    let (bytes, room) = (commit.records.frame_bytes(), process.journal.room());
+                    if let Err(detail) = room_given(bytes, room) {
+                        court.object("room-given", format!("node {}: {detail}", self.node));
+                    }
                     if commit.ticket.records().is_empty() {
                         court.lookout.see(Point::CommitSplit);
                     }

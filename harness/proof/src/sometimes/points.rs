@@ -147,6 +147,7 @@ points! {
     NodeRuined "node-ruined" "A node finds its journal damaged, and never starts again."
     RetirementCompleted "retirement-completed" "A node ends as it was asked to."
     FullAlone "full-alone" "The disk of one node becomes full, and those of the others are not."
+    StartOnFullDisk "start-on-full-disk" "A node starts on a disk that has no room for anything."
     CommitSplit "commit-split" "A batch is cut into several commits."
     LeaderLosesRoom "leader-loses-room" "The disk of a leader becomes full."
     RoomAgain "room-again" "A full disk has room again."
