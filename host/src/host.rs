@@ -20,7 +20,7 @@ use synod_smr::{
 };
 
 use crate::chance::Chance;
-use crate::clients::Clients;
+use crate::clients::{Clients, Held};
 use crate::commits::{Commits, Committed};
 use crate::counts::Counts;
 use crate::event::{Event, Output};
@@ -86,7 +86,9 @@ impl<M: StateMachine> Host<M> {
             Event::ClientWrote { connection, bytes } => {
                 self.clients.on_wrote(connection, bytes, &self.settings, &mut self.outputs);
             }
-            Event::ClientDown(connection) => self.clients.on_down(connection),
+            Event::ClientDown(connection) => {
+                self.clients.on_down(connection, &self.settings, &mut self.outputs);
+            }
             Event::Committed(committed) => self.on_committed(committed),
             Event::Room(room) => self.room.on_room(room),
             Event::OldDecrees(old) => self.on_old_decrees(old),
@@ -308,6 +310,12 @@ impl<M: StateMachine> Host<M> {
     #[must_use]
     pub const fn disk(&self) -> Disk {
         self.room.disk()
+    }
+
+    /// Returns what the replies of all clients take that are not written.
+    #[must_use]
+    pub const fn replies_held(&self) -> Held {
+        self.clients.held()
     }
 
     /// Counts the batches that were handed over and are not durable.

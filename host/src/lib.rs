@@ -28,6 +28,7 @@ mod timers;
 mod watch;
 
 pub use chance::Chance;
+pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};
 pub use commits::{Committed, Ticket};
 pub use counts::Counts;
 pub use event::{Event, Output};
@@ -37,7 +38,7 @@ pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{Opened, RecoveryError, identity_of, open};
 pub use settings::{
     BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, REPLY_BUDGET_BYTES, REPLY_BUDGET_BYTES_TOTAL,
-    Settings,
+    REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,
 };
 pub use slot_index::BYTES_PER_SLOT;
 pub use synod_journal as journal;

@@ -21,10 +21,15 @@ pub struct Settings {
     /// With more room than this a full disk counts as fine again.
     pub fine_above_bytes: u64,
     /// The bytes of replies that are with the transport for one client at once; the rest waits
-    /// here, so that what one turn makes never overruns a connection.
+    /// here, so that what one turn makes never overruns a connection. Here and below each reply
+    /// counts with [`REPLY_OVERHEAD_BYTES`], and one may be there in any case.
     pub reply_budget_bytes: usize,
-    /// The bytes of replies that are with the transport for all clients together.
+    /// The bytes of replies that are with the transport for all clients together; shares come on
+    /// top.
     pub reply_budget_bytes_total: usize,
+    /// The bytes of replies that may be with the transport for one client whatever others have
+    /// there: those who read nothing keep nobody else from being answered.
+    pub reply_share_bytes: usize,
     /// The bytes of replies that may wait for one client. A reply past it is not kept: its client
     /// is told that the outcome is uncertain, and asks again.
     pub replies_waiting_bytes: usize,
@@ -43,6 +48,7 @@ impl Default for Settings {
             fine_above_bytes: 8 << 20,
             reply_budget_bytes: REPLY_BUDGET_BYTES,
             reply_budget_bytes_total: REPLY_BUDGET_BYTES_TOTAL,
+            reply_share_bytes: REPLY_SHARE_BYTES,
             replies_waiting_bytes: 64 << 20,
             replies_waiting_bytes_total: 256 << 20,
         }
@@ -53,7 +59,14 @@ impl Default for Settings {
 pub const REPLY_BUDGET_BYTES: usize = 2 << 20;
 
 /// The bytes of replies that are with the transport for all clients together.
-pub const REPLY_BUDGET_BYTES_TOTAL: usize = 48 << 20;
+pub const REPLY_BUDGET_BYTES_TOTAL: usize = 40 << 20;
+
+/// The bytes of replies that may be with the transport for one client whatever others have there.
+pub const REPLY_SHARE_BYTES: usize = 16 << 10;
+
+/// What a reply costs beyond its own bytes, here and with the transport: many empty ones must not
+/// fill memory either.
+pub const REPLY_OVERHEAD_BYTES: usize = 64;
 
 /// How many batches of records are with the journal at once: one is written and synced, and the
 /// next one gathers behind it.

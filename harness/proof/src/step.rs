@@ -31,8 +31,21 @@ pub enum Cause {
     Wrote,
     /// A message that the host did not hear: nothing is known of the life that sent it.
     Unheard(NodeId),
+    /// A client came, or is gone.
+    Client,
     /// The node shall hand over.
     Drain,
+    /// Several of these, in one turn.
+    Several,
+}
+
+/// One of the things that a step took.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// What it was.
+    pub cause: Cause,
+    /// How the replica stood before it.
+    pub before: Stance,
 }
 
 /// What kind of message it was, with what matters of it.
@@ -118,6 +131,10 @@ pub struct Step<'a> {
     pub life: u64,
     /// What it was given.
     pub cause: Cause,
+    /// The same one by one, in the order in which they were taken; none at a start.
+    pub given: &'a [Given],
+    /// Whether its folder is not the one that it had: what it does counts for nothing.
+    pub is_stranger: bool,
     /// How it stood before.
     pub before: Stance,
     /// How it stands after.

@@ -222,6 +222,8 @@ impl Story {
             | Cause::OldDecrees
             | Cause::Wrote
             | Cause::Unheard(_)
+            | Cause::Client
+            | Cause::Several
             | Cause::Drain => vec![vec![]],
         }
     }
@@ -263,7 +265,8 @@ impl Story {
         self.events.push(Event::Step(node, acts));
     }
 
-    fn end(&mut self, reason: String) {
+    /// Ends the story, for this reason.
+    pub fn end(&mut self, reason: String) {
         self.ended.get_or_insert(reason);
     }
 }
