@@ -180,8 +180,8 @@ impl<M: StateMachine> Host<M> {
     fn on_message(&mut self, from: NodeId, mut message: Message, bytes: usize) {
         let heard = match &message {
             Message::Heartbeat(beat) => self.hear_beat(from, beat),
-            Message::Stranger(known) => {
-                self.on_stranger(from, known);
+            Message::Known(known) => {
+                self.on_known(from, known);
                 false
             }
             Message::Paxos(_)
@@ -201,8 +201,13 @@ impl<M: StateMachine> Host<M> {
 
     /// Judges whether the life that sent a heartbeat goes on from what is known of that peer.
     fn hear_beat(&mut self, from: NodeId, beat: &Heartbeat) -> bool {
-        match self.peers.on_heartbeat(from, beat) {
-            Hearing::Granted => true,
+        match self.peers.on_heartbeat(from, beat, self.settings.peer_end_step) {
+            Hearing::Granted { known } => {
+                if !beat.hears.contains(&self.me) {
+                    self.sent.push((To::Node(from), Message::Known(known)));
+                }
+                self.peers.hears(from)
+            }
             Hearing::Dropped => false,
             Hearing::Refused { known, again } => {
                 if !again {
@@ -216,7 +221,7 @@ impl<M: StateMachine> Host<M> {
                          refused: give the node the folder that it had last, or leave it off"
                     );
                 }
-                self.sent.push((To::Node(from), Message::Stranger(known)));
+                self.sent.push((To::Node(from), Message::Known(known)));
                 false
             }
         }
@@ -224,7 +229,10 @@ impl<M: StateMachine> Host<M> {
 
     /// Stops where a peer knows this node by what it does not have, and has the journal remember
     /// it: each start counts, so that a later one might not look like an older copy any more.
-    fn on_stranger(&mut self, by: NodeId, known: &Life) {
+    fn on_known(&mut self, by: NodeId, known: &Life) {
+        if peers::is_same_start(&self.mine, known) {
+            return self.peers.on_vouched(by);
+        }
         self.refused = peers::verdict(&self.mine, by, known);
         if self.refused.is_some() {
             self.commits.note([JournalRecord::Peer(self.me, *known)].into_iter());
@@ -294,6 +302,12 @@ impl<M: StateMachine> Host<M> {
 
 /// What others may look at.
 impl<M: StateMachine> Host<M> {
+    /// Returns the journal of this node, which start of it this is, and what it began with.
+    #[must_use]
+    pub const fn life(&self) -> Life {
+        self.mine
+    }
+
     /// Returns the replica.
     #[must_use]
     pub const fn replica(&self) -> &Replica<M> {

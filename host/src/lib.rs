@@ -37,8 +37,8 @@ pub use host::Host;
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{Opened, RecoveryError, identity_of, open};
 pub use settings::{
-    BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, REPLY_BUDGET_BYTES, REPLY_BUDGET_BYTES_TOTAL,
-    REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,
+    BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, PEER_END_STEP, REPLY_BUDGET_BYTES,
+    REPLY_BUDGET_BYTES_TOTAL, REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,
 };
 pub use slot_index::BYTES_PER_SLOT;
 pub use synod_journal as journal;

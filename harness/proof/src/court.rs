@@ -38,7 +38,9 @@ impl Court {
 
     /// Has the story of the run written, from its beginning on.
     pub fn keep_story(&mut self, tuning: &Tuning) {
-        self.story = Some(Story::new(tuning.voters.clone(), tuning.settings.replica.log));
+        let settings = &tuning.settings;
+        let bounds = (settings.replica.log, settings.batches_in_flight);
+        self.story = Some(Story::new(tuning.voters.clone(), bounds));
     }
 
     /// Tells the story, if it was kept.

@@ -86,8 +86,8 @@ pub enum Kind {
     Fetch,
     /// Its answer: so many decrees.
     Decrees(usize),
-    /// A refusal of the node itself.
-    Stranger,
+    /// By which life its sender knows the node.
+    Known,
 }
 
 /// What a client wanted.
@@ -191,7 +191,7 @@ impl Kind {
             Message::Confirmed { .. } => Self::Confirmed,
             Message::Fetch { .. } => Self::Fetch,
             Message::Decrees { decrees, .. } => Self::Decrees(decrees.len()),
-            Message::Stranger(_) => Self::Stranger,
+            Message::Known(_) => Self::Known,
         }
     }
 

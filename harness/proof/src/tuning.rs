@@ -95,6 +95,10 @@ impl Tuning {
             self.events_per_turn = 1 << dice.between(1, 7);
             self.turn_us = 1 << dice.between(4, 12);
         }
+        self.settings.peer_end_step = 1 << dice.below(9);
+        if dice.chance(IN_FLIGHT_PPM) {
+            self.settings.batches_in_flight = size(dice, 1, 4);
+        }
         if dice.chance(RUMOUR_PPM) {
             self.rumour_ppm = 1_000;
         }
@@ -189,6 +193,9 @@ const TINY_PPM: u32 = 350_000;
 
 /// In how many runs a turn takes several events.
 const TOGETHER_PPM: u32 = 500_000;
+
+/// In how many runs another number of batches is in flight.
+const IN_FLIGHT_PPM: u32 = 200_000;
 
 /// In how many runs links are told of again and again.
 const RUMOUR_PPM: u32 = 300_000;

@@ -253,7 +253,7 @@ fn folder_faults(seed: Seed, nodes: &[NodeId], time: Millis, others: &[Fault]) -
     let begins = (time.0 / 20).max(FOLDER_MS_MIN).min(time.0);
     let (at_ms, lasts_ms) = (random.between(begins, time.0), random.between(50, 150));
     let (kind, stopped) = (random.below(4), random.chance(500_000));
-    let doubled = random.below(7);
+    let doubled = random.below(9);
     let (fault, lasts_ms) = match kind {
         0 => (DiskFault::MadeAnew, lasts_ms),
         1 => (DiskFault::Foreign, lasts_ms),

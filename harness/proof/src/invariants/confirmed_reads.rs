@@ -129,7 +129,7 @@ impl Invariant for ConfirmedReads {
                 | Message::Heartbeat(_)
                 | Message::Fetch { .. }
                 | Message::Decrees { .. }
-                | Message::Stranger(_) => {}
+                | Message::Known(_) => {}
             }
         }
         for (connection, id, response) in step.replies {

@@ -208,6 +208,6 @@ fn on_sent(step: &Step<'_>, message: &Message, seen: &mut Sightings) {
         | Message::Heartbeat(_)
         | Message::Fetch { .. }
         | Message::Decrees { .. }
-        | Message::Stranger(_) => {}
+        | Message::Known(_) => {}
     }
 }
