@@ -90,6 +90,7 @@ fn a_peer_is_told_that_it_is_known_until_it_hears_this_node() {
         };
         rig.sent.iter().any(is_word)
     };
+    rig.hear(OLD_LEADER, &Message::Known(rig.host.life()));
     assert!(told(&mut rig, vec![NEW_LEADER]));
     assert!(told(&mut rig, vec![]), "the first may be lost");
     assert!(!told(&mut rig, vec![ME]));
