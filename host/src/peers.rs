@@ -73,7 +73,8 @@ enum Standing {
 /// What is to be done with a message of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hearing {
-    /// The life goes on from what is known. The replica takes it if that life vouches for this node.
+    /// The life goes on from what is known. The replica takes the heartbeat if that life vouches
+    /// for this node.
     Granted {
         /// What is known of the life, which is told the peer until it hears this node.
         known: Life,

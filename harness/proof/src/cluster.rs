@@ -163,7 +163,7 @@ impl Cluster {
         for other in self.machines.iter().filter(hears) {
             match other.contents() {
                 Some(contents) => others.push(contents),
-                // What cannot be read now may be read later: who knows what it remembers.
+                // What cannot be read may be read later: who knows what it remembers.
                 None => return,
             }
         }

@@ -172,7 +172,7 @@ points! {
     LinkOfEarlierLife "link-of-earlier-life" "A link is told of with an earlier life than before."
     LinkToldAgain "link-told-again" "A link is told of again for the life that it has."
     ConnectionBreaks "connection-breaks" "A client's connection breaks, and it comes back."
-    ConnectionBreaksUnread "connection-breaks-unread" "It breaks with replies that are not written."
+    ConnectionBreaksUnread "connection-breaks-unread" "It breaks with replies not written."
     ClientReadsNothing "client-reads-nothing" "A client reads none of its replies for a while."
     LeaderAlone "leader-alone" "A leader hears nobody."
     OneWayLink "one-way-link" "Of two nodes only one hears the other for half a second."
