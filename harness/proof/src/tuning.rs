@@ -6,7 +6,7 @@
 //! exist is the business of those who have them.
 
 use synod_harness::random::{Random, Stream};
-use synod_harness::sim::{Action, Plan};
+use synod_harness::sim::Plan;
 use synod_host::Settings;
 use synod_paxos::{Configuration, NodeId};
 use synod_smr::read::ReadLimits;
@@ -148,10 +148,8 @@ impl Tuning {
 /// a phase may then need every node.
 fn voters(plan: &Plan, dice: &mut Random) -> Configuration {
     let nodes = || (1..=plan.nodes).map(NodeId::new);
-    let is_rot =
-        |action: &Action| matches!(action, Action::Disk { fault, .. } if fault.is_for_good());
     let (flexible, phase2) = (dice.chance(FLEXIBLE_PPM), dice.between(1, u64::from(plan.nodes)));
-    let whole = !plan.faults.iter().any(|fault| is_rot(&fault.action));
+    let whole = !plan.faults.iter().any(|fault| fault.action.is_for_good());
     let configuration = if flexible && whole {
         let (count, phase2) = (usize::from(plan.nodes), size_of_u64(phase2));
         Configuration::flexible(nodes(), count + 1 - phase2, phase2)

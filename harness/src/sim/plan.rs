@@ -204,6 +204,12 @@ impl Action {
         None
     }
 
+    /// Tells whether a node that it happens to is lost to its cluster.
+    #[must_use]
+    pub const fn is_for_good(&self) -> bool {
+        matches!(self, Self::Disk { fault, .. } if fault.is_for_good())
+    }
+
     /// Tells whether a node is not started while it lasts.
     pub(super) fn keeps_down(&self, node: NodeId) -> bool {
         if let Self::Crash { nodes, .. } = self {

@@ -243,9 +243,8 @@ fn faults_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) ->
 /// quorum can bear.
 fn folder_faults(seed: Seed, nodes: &[NodeId], time: Millis, others: &[Fault]) -> Vec<Fault> {
     let mut random = Random::new(seed, Stream::named("folder"));
-    let is_for_good =
-        |fault: &Fault| matches!(fault.action, Action::Disk { fault, .. } if fault.is_for_good());
-    let needed = if others.iter().any(is_for_good) { 2 * ROT_NODES_MIN - 1 } else { ROT_NODES_MIN };
+    let is_other = others.iter().any(|fault| fault.action.is_for_good());
+    let needed = if is_other { 2 * ROT_NODES_MIN - 1 } else { ROT_NODES_MIN };
     if !random.chance(FOLDER_PPM) || nodes.len() < needed {
         return Vec::new();
     }

@@ -2,8 +2,8 @@
 //!
 //! A link comes with the first message of another process of the peer. Once in a while one comes
 //! again for the same process, or for one that is over, and the host is told that a link is gone
-//! that is not, or was said to be gone before: no order of these words is one that it may rely on. The claim kept true: whatever the transport says of links, what a life has said is what
-//! counts.
+//! that is not, or was said to be gone before: no order of these words may be relied on. The claim
+//! kept true: whatever the transport says of links, what a life has said is what counts.
 
 use synod_harness::sim::Micros;
 use synod_host::Event;

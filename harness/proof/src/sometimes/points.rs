@@ -123,7 +123,7 @@ points! {
     SessionExpiredRefused "session-expired-refused" "A client's own session was evicted."
     ReplyLostRefused "reply-lost-refused" "The reply to a command that is repeated was not kept."
     SequenceStaleRefused "sequence-stale-refused" "A command comes whose reply was received."
-    SequenceReusedRefused "sequence-reused-refused" "The number of a command comes with another one."
+    SequenceReusedRefused "sequence-reused-refused" "The number of a command comes with another."
     PipelineFullRefused "pipeline-full-refused" "A command is refused, too far past those open."
     ReplyTooLongRefused "reply-too-long-refused" "A question is refused, as its reply is too long."
     InvalidRefused "invalid-refused" "A command is refused that the machine cannot take."
