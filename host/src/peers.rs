@@ -150,7 +150,7 @@ impl Peers {
         let Heartbeat { folder, incarnation, mark, promised, journal_end, .. } = *beat;
         let life = Life { folder, incarnation, mark, promised, journal_end };
         // A transport that tells of no lives leaves it to the first heartbeat.
-        let link = self.links.entry(peer).or_insert(Link::of(incarnation));
+        let link = self.links.entry(peer).or_insert_with(|| Link::of(incarnation));
         if link.incarnation != incarnation {
             return Hearing::Dropped;
         }
