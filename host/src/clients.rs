@@ -1,9 +1,10 @@
 //! The clients of a host: who they are, and the replies that wait for them.
 //!
 //! A reply goes to the transport at once while what is there for its client stays within a budget,
-//! and waits here otherwise. The claims kept true: what one turn makes never overruns a
-//! connection, replies of one client leave in their order, and no client makes more wait than the
-//! bounds allow.
+//! and waits here otherwise. A reply costs more than its bytes, and is charged for that. The claims
+//! kept true: what one turn makes never overruns a connection, replies of one client leave in their
+//! order, no client makes more wait than the bounds allow, and those who do not read leave room for
+//! those who do.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +14,7 @@ use synod_smr::wire::client::encode_response;
 use synod_smr::{Connection, Principal, RequestId, Response};
 
 use crate::event::Output;
-use crate::settings::Settings;
+use crate::settings::{REPLY_OVERHEAD_BYTES, Settings};
 
 /// All connected clients.
 #[derive(Clone, Debug, Default)]
@@ -21,33 +22,74 @@ pub(crate) struct Clients {
     connected: BTreeMap<Connection, Client>,
     /// Who has replies that wait, in the order in which they are served.
     blocked: VecDeque<Connection>,
-    under_way: usize,
-    waiting_bytes: usize,
+    held: Held,
+}
+
+/// What replies of all clients take, each with [`REPLY_OVERHEAD_BYTES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Those that the transport has and has not written.
+    pub under_way: usize,
+    /// Those that wait here.
+    pub waiting: usize,
+    /// How many of those that wait are words that something was not kept.
+    pub words: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Client {
     principal: Principal,
-    /// Bytes that the transport has and has not written.
-    under_way: usize,
-    waiting: VecDeque<Bytes>,
+    under_way: UnderWay,
+    waiting: VecDeque<Waiting>,
+    /// What the replies take that wait.
     waiting_bytes: usize,
 }
 
+/// The replies of one client that the transport has.
+#[derive(Clone, Debug, Default)]
+struct UnderWay {
+    /// The length of each, in their order.
+    lengths: VecDeque<usize>,
+    /// What is written of the first.
+    written: usize,
+    /// What all of them take.
+    bytes: usize,
+}
+
+/// A reply that waits.
+#[derive(Clone, Debug)]
+struct Waiting {
+    bytes: Bytes,
+    /// Whether it only says that a reply was not kept.
+    is_word: bool,
+}
+
 impl Clients {
-    /// Takes a connection in.
+    /// Takes a connection in. One that is there already begins anew.
     pub(crate) fn on_up(&mut self, connection: Connection, name: &str) {
+        self.remove(connection);
         let principal = Principal::of_name(name);
-        let waiting = VecDeque::new();
-        let client = Client { principal, under_way: 0, waiting, waiting_bytes: 0 };
+        let (under_way, waiting) = (UnderWay::default(), VecDeque::new());
+        let client = Client { principal, under_way, waiting, waiting_bytes: 0 };
         self.connected.insert(connection, client);
     }
 
-    /// Lets a connection go, with the replies that wait for it.
-    pub(crate) fn on_down(&mut self, connection: Connection) {
+    /// Lets a connection go, with the replies that wait for it: what it had is room for others.
+    pub(crate) fn on_down(
+        &mut self,
+        connection: Connection,
+        settings: &Settings,
+        outputs: &mut VecDeque<Output>,
+    ) {
+        self.remove(connection);
+        self.serve_all(settings, outputs);
+    }
+
+    fn remove(&mut self, connection: Connection) {
         if let Some(client) = self.connected.remove(&connection) {
-            self.waiting_bytes -= client.waiting_bytes;
-            self.under_way -= client.under_way;
+            self.held.waiting -= client.waiting_bytes;
+            self.held.under_way -= client.under_way.bytes;
+            self.held.words -= client.waiting.iter().filter(|waiting| waiting.is_word).count();
             self.blocked.retain(|blocked| *blocked != connection);
         }
     }
@@ -57,8 +99,13 @@ impl Clients {
         self.connected.get(&connection).map(|client| client.principal)
     }
 
+    /// Returns what the replies of all clients take.
+    pub(crate) const fn held(&self) -> Held {
+        self.held
+    }
+
     /// Takes a response; says whether it leaves at once, waits, or is not kept, as too much waits
-    /// for its client.
+    /// for its client, or for all.
     pub(crate) fn on_response(
         &mut self,
         me: NodeId,
@@ -67,33 +114,33 @@ impl Clients {
     ) -> Answered {
         let Some(client) = self.connected.get_mut(&connection) else { return Answered::Gone };
         let mut bytes = encode_response(id, response);
-        let fits = client.has_budget(bytes.len(), settings)
-            && has_budget(self.under_way, bytes.len(), settings);
-        if client.waiting.is_empty() && fits {
-            client.under_way += bytes.len();
-            self.under_way += bytes.len();
+        if client.waiting.is_empty() && client.may_have(bytes.len(), self.held, settings) {
+            client.under_way.add(bytes.len());
+            self.held.under_way += cost(&bytes);
             return Answered::Now(Output::Reply { connection, bytes });
         }
-        let full = client.waiting_bytes + bytes.len() > settings.replies_waiting_bytes
-            || self.waiting_bytes + bytes.len() > settings.replies_waiting_bytes_total;
-        if full && client.waiting.len() >= WORDS_WAITING_MAX {
+        let is_word = client.waiting_bytes + cost(&bytes) > settings.replies_waiting_bytes
+            || self.held.waiting + cost(&bytes) > settings.replies_waiting_bytes_total;
+        let words_max = self.held.words >= WORDS_WAITING_MAX_TOTAL;
+        if is_word && (client.waiting.len() >= WORDS_WAITING_MAX || words_max) {
             return Answered::LetGo;
         }
-        if full {
+        if is_word {
             // Whether it was a command that took effect is for the session to say, when it asks.
             bytes = encode_response(id, &Response::Uncertain { leader: Some(me) });
+            self.held.words += 1;
         }
         if client.waiting.is_empty() {
             self.blocked.push_back(connection);
         }
-        client.waiting_bytes += bytes.len();
-        self.waiting_bytes += bytes.len();
-        client.waiting.push_back(bytes);
-        if full { Answered::LetGo } else { Answered::Later }
+        client.waiting_bytes += cost(&bytes);
+        self.held.waiting += cost(&bytes);
+        client.waiting.push_back(Waiting { bytes, is_word });
+        if is_word { Answered::LetGo } else { Answered::Later }
     }
 
-    /// Takes note that the transport has written replies, and hands it the next ones: of all
-    /// clients in turn, as what one has read is room for another.
+    /// Takes note that the transport has written so many bytes of replies, and hands it the next
+    /// ones: of all clients in turn, as what one has read is room for another.
     pub(crate) fn on_wrote(
         &mut self,
         connection: Connection,
@@ -102,9 +149,11 @@ impl Clients {
         outputs: &mut VecDeque<Output>,
     ) {
         let Some(client) = self.connected.get_mut(&connection) else { return };
-        let written = bytes.min(client.under_way);
-        client.under_way -= written;
-        self.under_way -= written;
+        self.held.under_way -= client.under_way.on_wrote(bytes);
+        self.serve_all(settings, outputs);
+    }
+
+    fn serve_all(&mut self, settings: &Settings, outputs: &mut VecDeque<Output>) {
         for _ in 0..self.blocked.len() {
             let Some(next) = self.blocked.pop_front() else { return };
             if self.serve(next, settings, outputs) {
@@ -122,30 +171,63 @@ impl Clients {
     ) -> bool {
         let Some(client) = self.connected.get_mut(&connection) else { return false };
         while let Some(next) = client.waiting.front()
-            && client.has_budget(next.len(), settings)
-            && has_budget(self.under_way, next.len(), settings)
-            && let Some(bytes) = client.waiting.pop_front()
+            && client.may_have(next.bytes.len(), self.held, settings)
+            && let Some(Waiting { bytes, is_word }) = client.waiting.pop_front()
         {
-            client.under_way += bytes.len();
-            self.under_way += bytes.len();
-            client.waiting_bytes -= bytes.len();
-            self.waiting_bytes -= bytes.len();
+            client.under_way.add(bytes.len());
+            client.waiting_bytes -= cost(&bytes);
+            self.held.under_way += cost(&bytes);
+            self.held.waiting -= cost(&bytes);
+            self.held.words -= usize::from(is_word);
             outputs.push_back(Output::Reply { connection, bytes });
         }
         !client.waiting.is_empty()
     }
 }
 
-/// Tells whether the transport may have so many bytes more for all clients.
-const fn has_budget(under_way: usize, bytes: usize, settings: &Settings) -> bool {
-    under_way == 0 || under_way + bytes <= settings.reply_budget_bytes_total
+impl Client {
+    /// Tells whether the transport may have a reply of so many bytes more.
+    ///
+    /// Its share it may have in any case: however many others read nothing, they use up no more
+    /// than what is common to all, and their own shares. One reply may be there in any case as
+    /// well, of one client or of all, or a long one never left.
+    const fn may_have(&self, length: usize, held: Held, settings: &Settings) -> bool {
+        let (mine, more) = (self.under_way.bytes, length + REPLY_OVERHEAD_BYTES);
+        if held.under_way == 0 || mine + more <= settings.reply_share_bytes {
+            return true;
+        }
+        let within = mine == 0 || mine + more <= settings.reply_budget_bytes;
+        within && held.under_way + more <= settings.reply_budget_bytes_total
+    }
 }
 
-impl Client {
-    /// Tells whether the transport may have so many bytes more. One reply may always be there.
-    const fn has_budget(&self, bytes: usize, settings: &Settings) -> bool {
-        self.under_way == 0 || self.under_way + bytes <= settings.reply_budget_bytes
+impl UnderWay {
+    fn add(&mut self, length: usize) {
+        self.lengths.push_back(length);
+        self.bytes += length + REPLY_OVERHEAD_BYTES;
     }
+
+    /// Takes note of bytes that were written; returns what the replies took that are written whole.
+    fn on_wrote(&mut self, bytes: usize) -> usize {
+        self.written += bytes;
+        let before = self.bytes;
+        while let Some(length) = self.lengths.front()
+            && *length <= self.written
+        {
+            self.written -= length;
+            self.bytes -= length + REPLY_OVERHEAD_BYTES;
+            self.lengths.pop_front();
+        }
+        if self.lengths.is_empty() {
+            self.written = 0;
+        }
+        before - self.bytes
+    }
+}
+
+/// Returns what a reply takes.
+const fn cost(bytes: &Bytes) -> usize {
+    bytes.len() + REPLY_OVERHEAD_BYTES
 }
 
 /// What became of a response.
@@ -165,92 +247,13 @@ pub(crate) enum Answered {
 
 /// With so many replies waiting for a client that reads too slowly, it is not told any more that
 /// others were not kept: whoever asks on without reading would make even these words grow.
-const WORDS_WAITING_MAX: usize = 1024;
+pub const WORDS_WAITING_MAX: usize = 1024;
+
+/// How many such words wait for all clients together.
+pub const WORDS_WAITING_MAX_TOTAL: usize = 16 * 1024;
+
+/// What such a word takes at most.
+pub const WORD_BYTES_MAX: usize = REPLY_OVERHEAD_BYTES + 32;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ME: NodeId = NodeId::new(1);
-    const AT: Connection = Connection(7);
-
-    fn settings() -> Settings {
-        Settings { reply_budget_bytes: 250, replies_waiting_bytes: 400, ..Settings::default() }
-    }
-
-    fn answer(clients: &mut Clients, id: u64, bytes: usize) -> Answered {
-        let response = Response::Reply(Bytes::from(vec![0; bytes]));
-        clients.on_response(ME, (AT, RequestId(id), &response), &settings())
-    }
-
-    fn leaving(outputs: &VecDeque<Output>) -> Vec<usize> {
-        let hundreds = |output: &Output| {
-            if let Output::Reply { bytes, .. } = output { bytes.len() / 100 } else { 0 }
-        };
-        outputs.iter().map(hundreds).collect()
-    }
-
-    #[test]
-    fn what_one_turn_makes_waits_for_what_is_under_way() {
-        let mut clients = Clients::default();
-        clients.on_up(AT, "alice");
-        assert!(matches!(answer(&mut clients, 1, 100), Answered::Now(_)));
-        assert!(matches!(answer(&mut clients, 2, 100), Answered::Now(_)));
-        assert!(matches!(answer(&mut clients, 3, 300), Answered::Later), "past the budget");
-        assert!(matches!(answer(&mut clients, 4, 1), Answered::Later), "and in order");
-        let mut outputs = VecDeque::new();
-        clients.on_wrote(AT, 110, &settings(), &mut outputs);
-        assert!(outputs.is_empty(), "a large one waits until nothing else is there");
-        clients.on_wrote(AT, 110, &settings(), &mut outputs);
-        assert_eq!(leaving(&outputs), [3]);
-        clients.on_wrote(AT, 310, &settings(), &mut outputs);
-        assert_eq!(leaving(&outputs), [3, 0]);
-    }
-
-    #[test]
-    fn a_client_that_asks_on_and_does_not_read_makes_no_more_wait_than_the_bound() {
-        let mut clients = Clients::default();
-        clients.on_up(AT, "alice");
-        for id in 0..10_000 {
-            answer(&mut clients, id, 200);
-        }
-        let waiting = clients.waiting_bytes;
-        assert!(waiting < 400 + 16 * WORDS_WAITING_MAX, "{waiting} bytes wait");
-        assert_eq!(clients.blocked.len(), 1, "it is served once in a turn");
-    }
-
-    #[test]
-    fn what_one_client_has_read_is_room_for_another() {
-        let mut clients = Clients::default();
-        let settings = Settings { reply_budget_bytes_total: 250, ..settings() };
-        let other = Connection(8);
-        clients.on_up(AT, "alice");
-        clients.on_up(other, "bob");
-        let response = Response::Reply(Bytes::from(vec![0; 200]));
-        let first = clients.on_response(ME, (AT, RequestId(1), &response), &settings);
-        assert!(matches!(first, Answered::Now(_)));
-        let second = clients.on_response(ME, (other, RequestId(2), &response), &settings);
-        assert!(matches!(second, Answered::Later), "both would be too much");
-        let mut outputs = VecDeque::new();
-        clients.on_wrote(AT, 10_000, &settings, &mut outputs);
-        assert_eq!(leaving(&outputs), [2]);
-        clients.on_down(other);
-        assert_eq!(clients.under_way, 0);
-    }
-
-    #[test]
-    fn a_client_that_does_not_read_is_told_to_ask_again() {
-        let mut clients = Clients::default();
-        clients.on_up(AT, "alice");
-        assert!(matches!(answer(&mut clients, 1, 250), Answered::Now(_)));
-        assert!(matches!(answer(&mut clients, 2, 300), Answered::Later));
-        assert!(matches!(answer(&mut clients, 3, 300), Answered::LetGo));
-        let mut outputs = VecDeque::new();
-        clients.on_wrote(AT, 1_000, &settings(), &mut outputs);
-        clients.on_wrote(AT, 1_000, &settings(), &mut outputs);
-        assert_eq!(leaving(&outputs), [3, 0]);
-        clients.on_down(AT);
-        assert_eq!(clients.waiting_bytes, 0);
-        assert!(matches!(answer(&mut clients, 4, 1), Answered::Gone));
-    }
-}
+mod tests;

@@ -8,13 +8,12 @@
 
 use std::collections::VecDeque;
 
-use synod_journal::{Commit, Completion, IN_FLIGHT_MAX, Lsn, Records};
+use synod_journal::{Commit, Completion, Lsn, Records};
 use synod_paxos::{Ballot, Slot, Synced};
 use synod_smr::wire::record::{JournalRecord, encode_record, encode_replica_record};
 use synod_smr::{Batch, Record};
 
 use crate::hard_state::Life;
-use crate::settings::BATCHES_IN_FLIGHT_MAX;
 use crate::slot_index::SlotIndex;
 
 /// What comes back with a completion: the batch, with the last of its commits.
@@ -40,20 +39,22 @@ pub(crate) struct Commits {
     in_flight: usize,
     /// The batches of which something is under way or waits.
     batches: usize,
+    /// How many batches there may be, and how many commits may be with the journal.
+    most: usize,
     waiting: VecDeque<Commit<Ticket>>,
     spare: Vec<Records>,
     life: Life,
 }
 
 impl Commits {
-    pub(crate) fn new(life: Life) -> Self {
+    pub(crate) fn new(life: Life, most: usize) -> Self {
         let (waiting, spare) = (VecDeque::new(), Vec::new());
-        Self { in_flight: 0, batches: 0, waiting, spare, life }
+        Self { in_flight: 0, batches: 0, most, waiting, spare, life }
     }
 
     /// Tells whether another batch may be written.
     pub(crate) const fn has_place(&self) -> bool {
-        self.batches < BATCHES_IN_FLIGHT_MAX
+        self.batches < self.most
     }
 
     /// Tells whether nothing is under way.
@@ -115,7 +116,7 @@ impl Commits {
 
     /// Takes the next commit that the journal has a place for.
     pub(crate) fn next(&mut self) -> Option<Commit<Ticket>> {
-        if self.in_flight == IN_FLIGHT_MAX {
+        if self.in_flight == self.most {
             return None;
         }
         let commit = self.waiting.pop_front()?;
@@ -133,7 +134,7 @@ impl Commits {
     ) -> Option<Synced> {
         let Completion { ticket, lsns, records } = committed;
         self.in_flight -= 1;
-        if records.frame_bytes() <= commit_bytes && self.spare.len() < IN_FLIGHT_MAX {
+        if records.frame_bytes() <= commit_bytes && self.spare.len() < self.most {
             self.spare.push(records);
         }
         let batch = ticket.0?;

@@ -20,7 +20,7 @@ use synod_smr::{
 };
 
 use crate::chance::Chance;
-use crate::clients::Clients;
+use crate::clients::{Clients, Held};
 use crate::commits::{Commits, Committed};
 use crate::counts::Counts;
 use crate::event::{Event, Output};
@@ -86,7 +86,9 @@ impl<M: StateMachine> Host<M> {
             Event::ClientWrote { connection, bytes } => {
                 self.clients.on_wrote(connection, bytes, &self.settings, &mut self.outputs);
             }
-            Event::ClientDown(connection) => self.clients.on_down(connection),
+            Event::ClientDown(connection) => {
+                self.clients.on_down(connection, &self.settings, &mut self.outputs);
+            }
             Event::Committed(committed) => self.on_committed(committed),
             Event::Room(room) => self.room.on_room(room),
             Event::OldDecrees(old) => self.on_old_decrees(old),
@@ -190,8 +192,8 @@ impl<M: StateMachine> Host<M> {
     fn on_message(&mut self, from: NodeId, message: Message) {
         let heard = match &message {
             Message::Heartbeat(beat) => self.hear_beat(from, beat),
-            Message::Stranger(known) => {
-                self.on_stranger(from, known);
+            Message::Known(known) => {
+                self.on_known(from, known);
                 false
             }
             Message::Paxos(_)
@@ -209,8 +211,13 @@ impl<M: StateMachine> Host<M> {
 
     /// Judges whether the life that sent a heartbeat goes on from what is known of that peer.
     fn hear_beat(&mut self, from: NodeId, beat: &Heartbeat) -> bool {
-        match self.peers.on_heartbeat(from, beat) {
-            Hearing::Granted => true,
+        match self.peers.on_heartbeat(from, beat, self.settings.peer_end_step) {
+            Hearing::Granted { known } => {
+                if !beat.hears.contains(&self.me) {
+                    self.sent.push((To::Node(from), Message::Known(known)));
+                }
+                self.peers.hears(from)
+            }
             Hearing::Dropped => false,
             Hearing::Refused { known, again } => {
                 if !again {
@@ -224,7 +231,7 @@ impl<M: StateMachine> Host<M> {
                          refused: give the node the folder that it had last, or leave it off"
                     );
                 }
-                self.sent.push((To::Node(from), Message::Stranger(known)));
+                self.sent.push((To::Node(from), Message::Known(known)));
                 false
             }
         }
@@ -232,7 +239,10 @@ impl<M: StateMachine> Host<M> {
 
     /// Stops where a peer knows this node by what it does not have, and has the journal remember
     /// it: each start counts, so that a later one might not look like an older copy any more.
-    fn on_stranger(&mut self, by: NodeId, known: &Life) {
+    fn on_known(&mut self, by: NodeId, known: &Life) {
+        if peers::is_same_start(&self.mine, known) {
+            return self.peers.on_vouched(by);
+        }
         self.refused = peers::verdict(&self.mine, by, known);
         if self.refused.is_some() {
             let total = self.room.left(self.commits.waiting_bytes()).total;
@@ -284,6 +294,12 @@ impl<M: StateMachine> Host<M> {
 
 /// What others may look at.
 impl<M: StateMachine> Host<M> {
+    /// Returns the journal of this node, which start of it this is, and what it began with.
+    #[must_use]
+    pub const fn life(&self) -> Life {
+        self.mine
+    }
+
     /// Returns the replica.
     #[must_use]
     pub const fn replica(&self) -> &Replica<M> {
@@ -300,6 +316,12 @@ impl<M: StateMachine> Host<M> {
     #[must_use]
     pub const fn disk(&self) -> Disk {
         self.room.disk()
+    }
+
+    /// Returns what the replies of all clients take that are not written.
+    #[must_use]
+    pub const fn replies_held(&self) -> Held {
+        self.clients.held()
     }
 
     /// Counts the batches that were handed over and are not durable.

@@ -30,6 +30,7 @@ mod watch;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
 pub use chance::Chance;
+pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};
 pub use commits::{Committed, Ticket};
 pub use counts::Counts;
 pub use event::{Event, Output};
@@ -38,8 +39,8 @@ pub use host::Host;
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{Opened, RecoveryError, identity_of, open};
 pub use settings::{
-    BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, REPLY_BUDGET_BYTES, REPLY_BUDGET_BYTES_TOTAL,
-    Settings,
+    BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, PEER_END_STEP, REPLY_BUDGET_BYTES,
+    REPLY_BUDGET_BYTES_TOTAL, REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,
 };
 pub use slot_index::BYTES_PER_SLOT;
 pub use synod_journal as journal;

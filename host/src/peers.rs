@@ -5,9 +5,13 @@
 //! journal of each peer, the number and the mark of its start, its promise and, in steps, the end
 //! of its journal, as its heartbeats tell them, and hears nobody who comes under that name with
 //! another journal, an earlier or another start, or less than was known. A node that is refused
-//! for that remembers it of itself, as each start counts. The claim kept true: no message of a
-//! peer's life reaches the replica before a heartbeat of that life was found to go on from what is
-//! known.
+//! for that remembers it of itself, as each start counts.
+//!
+//! Whoever is not heard could hear all others, grow past what it lacks, and be heard in its next
+//! start. So hearing goes both ways: a peer that finds a life to go on from what it knows vouches
+//! for it, and until it does, its own messages are not heard either. The claims kept true: no
+//! message of a peer's life reaches the replica before a heartbeat of that life was found to go on
+//! from what is known, nor before that peer has vouched for the present life of this node.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -41,6 +45,18 @@ struct Known {
 struct Link {
     incarnation: u64,
     standing: Standing,
+    /// Whether that life has vouched for the present one of this node.
+    vouches: bool,
+}
+
+impl Link {
+    const fn of(incarnation: u64) -> Self {
+        Self { incarnation, standing: Standing::Unheard, vouches: false }
+    }
+
+    const fn is_heard(&self) -> bool {
+        self.vouches && matches!(self.standing, Standing::Heard)
+    }
 }
 
 /// What is thought of a life of a peer.
@@ -57,8 +73,12 @@ enum Standing {
 /// What is to be done with a message of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hearing {
-    /// The replica takes it.
-    Granted,
+    /// The life goes on from what is known. The replica takes the heartbeat if that life vouches
+    /// for this node.
+    Granted {
+        /// What is known of the life, which is told the peer until it hears this node.
+        known: Life,
+    },
     /// It is dropped: nothing is known yet of the life that sent it, or it was refused before.
     Dropped,
     /// It is dropped, and the peer is told by what it is known.
@@ -89,11 +109,11 @@ impl Peers {
 
     /// Takes note of a link; tells whether the peer has begun another life.
     pub(crate) fn on_up(&mut self, peer: NodeId, incarnation: u64) -> bool {
-        let link = Link { incarnation, standing: Standing::Unheard };
+        let link = Link::of(incarnation);
         match self.links.get_mut(&peer) {
             // It may be another copy of the folder that counts its starts the same.
             Some(known) if known.incarnation == incarnation => {
-                known.standing = Standing::Unheard;
+                *known = link;
                 false
             }
             Some(known) => {
@@ -107,18 +127,30 @@ impl Peers {
         }
     }
 
-    /// Says whether a message other than a heartbeat is heard.
+    /// Says whether a message is heard.
     pub(crate) fn hears(&self, peer: NodeId) -> bool {
-        self.links.get(&peer).is_some_and(|link| link.standing == Standing::Heard)
+        self.links.get(&peer).is_some_and(Link::is_heard)
+    }
+
+    /// Takes note that a peer knows this node by the life in which it is.
+    pub(crate) fn on_vouched(&mut self, peer: NodeId) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.vouches = true;
+        }
     }
 
     /// Judges a heartbeat of the life at the other end of the link.
-    pub(crate) fn on_heartbeat(&mut self, peer: NodeId, beat: &Heartbeat) -> Hearing {
+    /// The end of its journal is remembered in steps of so many slots.
+    pub(crate) fn on_heartbeat(
+        &mut self,
+        peer: NodeId,
+        beat: &Heartbeat,
+        end_step: u64,
+    ) -> Hearing {
         let Heartbeat { folder, incarnation, mark, promised, journal_end, .. } = *beat;
         let life = Life { folder, incarnation, mark, promised, journal_end };
         // A transport that tells of no lives leaves it to the first heartbeat.
-        let fresh = Link { incarnation, standing: Standing::Unheard };
-        let link = self.links.entry(peer).or_insert(fresh);
+        let link = self.links.entry(peer).or_insert_with(|| Link::of(incarnation));
         if link.incarnation != incarnation {
             return Hearing::Dropped;
         }
@@ -133,12 +165,12 @@ impl Peers {
         };
         link.standing = Standing::Heard;
         let known = self.known.get(&peer);
-        if known.is_none_or(|known| verdict.is_to_be_remembered_after(known)) {
+        if known.is_none_or(|known| verdict.is_to_be_remembered_after(known, end_step)) {
             verdict.end_remembered = verdict.life.journal_end;
             self.unwritten.insert(peer, verdict.life);
         }
         self.known.insert(peer, verdict);
-        Hearing::Granted
+        Hearing::Granted { known: verdict.life }
     }
 
     /// Lists what is to be remembered and is not written: the latest of each peer.
@@ -199,19 +231,22 @@ impl Known {
 
     /// Tells whether a power loss must not take what is new here. The end of a journal moves with
     /// every vote: it is remembered in steps.
-    fn is_to_be_remembered_after(&self, known: &Self) -> bool {
-        let end = known.end_remembered.plus(END_STEP);
+    fn is_to_be_remembered_after(&self, known: &Self, end_step: u64) -> bool {
+        let end = known.end_remembered.plus(end_step);
         let old = Life { journal_end: known.life.journal_end, ..self.life };
         old != known.life || self.life.journal_end >= end
     }
 }
 
-/// How many slots the end of a peer's journal moves before it is remembered durably again.
-const END_STEP: u64 = 256;
-
 /// What a node is told that must not go on.
 const REMEDY: &str = "a node that goes on without all that it promised and voted lets acknowledged \
                       writes be lost. Give it the folder that it had last, or leave it off";
+
+/// Tells whether two lives are the very same start of a journal.
+pub(crate) fn is_same_start(mine: &Life, known: &Life) -> bool {
+    let of = |life: &Life| (life.folder, life.incarnation, life.mark);
+    of(mine) == of(known)
+}
 
 /// Says why a node must not go on that a peer refuses, and what to do; none if it is the peer that
 /// is behind, as where its word was on its way while this node began a life.
@@ -243,6 +278,8 @@ mod tests {
     use super::*;
     use synod_smr::message::Folder;
 
+    const END_STEP: u64 = 256;
+
     const PEER: NodeId = NodeId::new(2);
 
     fn beat(folder: u128, incarnation: u64, round: u64) -> Heartbeat {
@@ -271,15 +308,20 @@ mod tests {
         let mut peers = Peers::default();
         peers.on_up(PEER, 3);
         assert!(!peers.hears(PEER), "nothing is known of that life");
-        assert_eq!(peers.on_heartbeat(PEER, &beat(7, 3, 5)), Hearing::Granted);
+        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 5), END_STEP)));
+        peers.on_vouched(PEER);
         assert!(peers.hears(PEER));
         peers
     }
 
+    fn is_granted(hearing: Hearing) -> bool {
+        matches!(hearing, Hearing::Granted { .. })
+    }
+
     fn told(peers: &mut Peers, beat: &Heartbeat) -> bool {
         peers.on_up(PEER, beat.incarnation);
-        match peers.on_heartbeat(PEER, beat) {
-            Hearing::Granted => true,
+        match peers.on_heartbeat(PEER, beat, END_STEP) {
+            Hearing::Granted { .. } => true,
             Hearing::Refused { .. } => false,
             Hearing::Dropped => panic!("the heartbeat is of the life at the other end"),
         }
@@ -305,7 +347,19 @@ mod tests {
         let mut peers = known();
         peers.on_up(PEER, 3);
         assert!(!peers.hears(PEER), "a copy may be at its other end");
-        assert_eq!(peers.on_heartbeat(PEER, &beat(7, 3, 5)), Hearing::Granted);
+        peers.on_vouched(PEER);
+        assert!(!peers.hears(PEER), "nothing is known of it yet");
+        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 5), END_STEP)));
+        assert!(peers.hears(PEER));
+    }
+
+    #[test]
+    fn nothing_is_heard_of_a_peer_that_has_not_vouched_for_this_life() {
+        let mut peers = known();
+        peers.on_up(PEER, 4);
+        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 4, 5), END_STEP)));
+        assert!(!peers.hears(PEER), "it may refuse this node");
+        peers.on_vouched(PEER);
         assert!(peers.hears(PEER));
     }
 
@@ -315,21 +369,25 @@ mod tests {
         assert_eq!(peers.unwritten().count(), 1);
         peers.on_written();
         let at = |end| Heartbeat { journal_end: Slot::new(end), ..beat(7, 3, 5) };
-        assert_eq!(peers.on_heartbeat(PEER, &at(4 + END_STEP - 1)), Hearing::Granted);
+        assert!(is_granted(peers.on_heartbeat(PEER, &at(4 + END_STEP - 1), END_STEP)));
         assert!(!peers.has_unwritten());
-        assert_eq!(peers.on_heartbeat(PEER, &at(4 + END_STEP)), Hearing::Granted);
+        assert!(is_granted(peers.on_heartbeat(PEER, &at(4 + END_STEP), END_STEP)));
         assert!(peers.has_unwritten());
     }
 
     #[test]
     fn a_heartbeat_that_is_late_refuses_nobody() {
         let mut peers = known();
-        assert_eq!(peers.on_heartbeat(PEER, &beat(7, 3, 9)), Hearing::Granted);
-        assert_eq!(peers.on_heartbeat(PEER, &beat(7, 3, 6)), Hearing::Granted, "it was overtaken");
+        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 9), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 6), END_STEP)), "it was overtaken");
         peers.on_up(PEER, 4);
-        assert_eq!(peers.on_heartbeat(PEER, &beat(7, 3, 9)), Hearing::Dropped, "of a life before");
+        assert_eq!(
+            peers.on_heartbeat(PEER, &beat(7, 3, 9), END_STEP),
+            Hearing::Dropped,
+            "of a life before"
+        );
         assert!(!peers.hears(PEER));
-        assert_eq!(peers.on_heartbeat(PEER, &beat(7, 4, 9)), Hearing::Granted);
+        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 4, 9), END_STEP)));
     }
 
     #[test]
@@ -338,7 +396,7 @@ mod tests {
         let written: Vec<_> = peers.unwritten().collect();
         assert_eq!(written.len(), 1);
         peers.on_written();
-        assert_eq!(peers.on_heartbeat(PEER, &beat(7, 3, 5)), Hearing::Granted);
+        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 5), END_STEP)));
         assert!(!peers.has_unwritten(), "nothing is new");
         let mut later = Peers::default();
         for record in written {

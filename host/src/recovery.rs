@@ -201,7 +201,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             },
             refused: self.peers.refused_earlier(me),
             peers: self.peers,
-            commits: Commits::new(self.life),
+            commits: Commits::new(self.life, self.settings.batches_in_flight),
             room: DiskRoom::new(room),
             slots: self.slots,
             reading: false,

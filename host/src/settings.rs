@@ -17,15 +17,25 @@ pub struct Settings {
     pub sessions: SessionLimits,
     /// A commit past this size is followed by another one: a segment must hold each whole.
     pub commit_bytes: u64,
+    /// How many batches of records are on their way to the disk at once, and how many commits of
+    /// them are with the journal; no more than that takes.
+    pub batches_in_flight: usize,
+    /// How many slots the end of a peer's journal moves before it is remembered durably again.
+    pub peer_end_step: u64,
     /// With less room than this for work a disk that refused the next segment counts as full: no
     /// less than the largest decree costs, as a leader would wait for room with it for ever. The
     /// journal keeps a reserve for promises below it.
     pub full_below_bytes: u64,
     /// The bytes of replies that are with the transport for one client at once; the rest waits
-    /// here, so that what one turn makes never overruns a connection.
+    /// here, so that what one turn makes never overruns a connection. Here and below each reply
+    /// counts with [`REPLY_OVERHEAD_BYTES`], and one may be there in any case.
     pub reply_budget_bytes: usize,
-    /// The bytes of replies that are with the transport for all clients together.
+    /// The bytes of replies that are with the transport for all clients together; shares come on
+    /// top.
     pub reply_budget_bytes_total: usize,
+    /// The bytes of replies that may be with the transport for one client whatever others have
+    /// there: those who read nothing keep nobody else from being answered.
+    pub reply_share_bytes: usize,
     /// The bytes of replies that may wait for one client. A reply past it is not kept: its client
     /// is told that the outcome is uncertain, and asks again.
     pub replies_waiting_bytes: usize,
@@ -40,9 +50,12 @@ impl Default for Settings {
             replica: Limits::DEFAULT,
             sessions: SessionLimits::default(),
             commit_bytes: 8 << 20,
+            batches_in_flight: BATCHES_IN_FLIGHT_MAX,
+            peer_end_step: PEER_END_STEP,
             full_below_bytes: DISK_FULL_BELOW_BYTES,
             reply_budget_bytes: REPLY_BUDGET_BYTES,
             reply_budget_bytes_total: REPLY_BUDGET_BYTES_TOTAL,
+            reply_share_bytes: REPLY_SHARE_BYTES,
             replies_waiting_bytes: 64 << 20,
             replies_waiting_bytes_total: 256 << 20,
         }
@@ -58,15 +71,32 @@ const _: () = assert!(
 /// With less room than this for work a disk that refused the next segment counts as full.
 const DISK_FULL_BELOW_BYTES: u64 = 4 << 20;
 
+/// How many slots the end of a peer's journal moves before it is remembered durably again.
+///
+/// What is remembered of a peer takes some 60 bytes of the journal, and a vote 100 at least. With
+/// the eight peers of the largest cluster a step of so many slots makes a journal 2 % longer at
+/// most, and one of 16 slots would make it 30 % longer. The price is that once all peers have been
+/// started again, an older copy is noticed only if it lacks a promise, or more slots than this.
+pub const PEER_END_STEP: u64 = 256;
+
 /// The bytes of replies that are with the transport for one client at once.
 pub const REPLY_BUDGET_BYTES: usize = 2 << 20;
 
 /// The bytes of replies that are with the transport for all clients together.
-pub const REPLY_BUDGET_BYTES_TOTAL: usize = 48 << 20;
+pub const REPLY_BUDGET_BYTES_TOTAL: usize = 40 << 20;
+
+/// The bytes of replies that may be with the transport for one client whatever others have there.
+pub const REPLY_SHARE_BYTES: usize = 16 << 10;
+
+/// What a reply costs beyond its own bytes, here and with the transport: many empty ones must not
+/// fill memory either.
+pub const REPLY_OVERHEAD_BYTES: usize = 64;
 
 /// How many batches of records are with the journal at once: one is written and synced, and the
 /// next one gathers behind it.
 pub const BATCHES_IN_FLIGHT_MAX: usize = 2;
+
+const _: () = assert!(BATCHES_IN_FLIGHT_MAX <= synod_journal::IN_FLIGHT_MAX);
 
 /// The longest message on the control lane; a longer one travels with the patient ones.
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 256 << 10;

@@ -52,6 +52,7 @@ fn a_vote_is_told_of_when_the_disk_has_it_and_not_when_it_is_given_to_the_disk()
 fn a_leader_that_begins_another_life_leads_no_more() {
     let mut rig = Rig::start(&SimDisk::new(1), Settings::default());
     rig.take(Event::PeerUp { peer: NEW_LEADER, life: 1 });
+    rig.meet(NEW_LEADER, PEERS_JOURNAL, 1);
     let leads = Some(rig::NEW);
     let of_the_leader = beat(PEERS_JOURNAL, 1);
     let heard =

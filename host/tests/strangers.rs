@@ -21,7 +21,7 @@ fn rig(disk: &SimDisk) -> Rig {
 /// Tells whether the host took a vote that the old leader asks for in a link of that life.
 fn hears(rig: &mut Rig, journal: u128, life: u64) -> bool {
     rig.take(Event::PeerUp { peer: OLD_LEADER, life });
-    rig.hear(OLD_LEADER, &Message::Heartbeat(beat(journal, life)));
+    rig.meet(OLD_LEADER, journal, life);
     rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
     rig.settle();
     rig.host.replica().paxos().log().voted_in(Slot::FIRST) == Some(OLD)
@@ -33,7 +33,7 @@ fn a_known_journal_is_heard_in_its_next_life_and_another_never() {
     let mut rig = rig(&SimDisk::new(1));
     assert!(!hears(&mut rig, PEERS_JOURNAL + 1, 1), "it began anew");
     let told = rig.sent.iter().find_map(|(to, _, message)| match message {
-        Message::Stranger(known) if *to == OLD_LEADER => Some(*known),
+        Message::Known(known) if *to == OLD_LEADER => Some(*known),
         _ => None,
     });
     let folder = Folder(PEERS_JOURNAL);
@@ -58,6 +58,44 @@ fn nothing_is_heard_before_the_first_heartbeat_of_a_life() {
     assert_eq!(rig.host.replica().paxos().log().voted_in(Slot::FIRST), None);
 }
 
+/// It could grow past what it lacks, and be heard in its next start.
+#[test]
+fn nothing_is_heard_of_a_peer_before_it_has_vouched_for_this_life() {
+    let mut rig = rig(&SimDisk::new(1));
+    rig.take(Event::PeerUp { peer: OLD_LEADER, life: 2 });
+    rig.hear(OLD_LEADER, &Message::Heartbeat(beat(PEERS_JOURNAL, 2)));
+    let earlier = Life { mark: 0, ..rig.host.life() };
+    rig.hear(OLD_LEADER, &Message::Known(Life { incarnation: 0, ..earlier }));
+    rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
+    rig.settle();
+    assert_eq!(rig.host.replica().paxos().log().voted_in(Slot::FIRST), None);
+    rig.hear(OLD_LEADER, &Message::Known(rig.host.life()));
+    rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
+    rig.settle();
+    assert_eq!(rig.host.replica().paxos().log().voted_in(Slot::FIRST), Some(OLD));
+}
+
+#[test]
+fn a_peer_is_told_that_it_is_known_until_it_hears_this_node() {
+    let mut rig = rig(&SimDisk::new(1));
+    rig.take(Event::PeerUp { peer: OLD_LEADER, life: 2 });
+    let told = |rig: &mut Rig, hears: Vec<synod_paxos::NodeId>| {
+        let echoes = vec![0; hears.len()];
+        let tells = Heartbeat { hears, echoes, ..beat(PEERS_JOURNAL, 2) };
+        rig.sent.clear();
+        rig.hear(OLD_LEADER, &Message::Heartbeat(tells));
+        rig.flush();
+        let is_word = |(to, _, message): &(_, _, Message)| {
+            *to == OLD_LEADER && matches!(message, Message::Known(known) if known.incarnation == 2)
+        };
+        rig.sent.iter().any(is_word)
+    };
+    rig.hear(OLD_LEADER, &Message::Known(rig.host.life()));
+    assert!(told(&mut rig, vec![NEW_LEADER]));
+    assert!(told(&mut rig, vec![]), "the first may be lost");
+    assert!(!told(&mut rig, vec![ME]));
+}
+
 #[test]
 fn what_is_known_of_peers_outlives_a_power_loss() {
     let disk = SimDisk::new(1);
@@ -78,7 +116,7 @@ fn a_node_that_is_refused_stops_and_says_what_to_do() {
         promised: OLD,
         journal_end: Slot::FIRST,
     };
-    rig.hear(NEW_LEADER, &Message::Stranger(known));
+    rig.hear(NEW_LEADER, &Message::Known(known));
     rig.flush();
     assert_eq!(rig.host.halted(), None, "its journal does not know yet");
     rig.settle();

@@ -308,7 +308,19 @@ const _: () = assert!(
 // What the host gives the transport for one client, and for all, always fits there.
 const _: () = assert!(
     synod_host::REPLY_BUDGET_BYTES <= limits::CLIENT_REPLIES_BUDGET_BYTES
-        && synod_host::REPLY_BUDGET_BYTES_TOTAL <= limits::CLIENT_REPLIES_BUDGET_BYTES_TOTAL
+        && synod_host::REPLY_BUDGET_BYTES_TOTAL
+            + limits::CLIENT_CONNECTIONS_MAX * synod_host::REPLY_SHARE_BYTES
+            <= limits::CLIENT_REPLIES_BUDGET_BYTES_TOTAL
+        && synod_host::REPLY_OVERHEAD_BYTES == limits::FRAME_OVERHEAD_BYTES
+);
+
+// What the transport does not tell of leaves the host room for the longest reply, so that nobody
+// waits for ever for a word that does not come.
+const _: () = assert!(
+    synod_host::REPLY_BUDGET_BYTES_TOTAL
+        >= limits::CLIENT_CONNECTIONS_MAX * limits::CLIENT_WRITTEN_STEP_BYTES
+            + limits::CLIENT_FRAME_BYTES_MAX
+            + limits::FRAME_OVERHEAD_BYTES
 );
 
 /// How many events a turn takes before it flushes.

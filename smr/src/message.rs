@@ -43,9 +43,10 @@ pub enum Message {
         /// The end of the sender's chosen prefix.
         chosen: Slot,
     },
-    /// Refuses the receiver, whom the sender knows by another journal or by a later life. The host
-    /// of the receiver sees to it; its replica never does.
-    Stranger(Life),
+    /// Tells the receiver by which life the sender knows it. Where that is the one in which it is,
+    /// the sender vouches for it; where it is of another journal or a later one, the receiver is
+    /// refused. The host of the receiver sees to it; its replica never does.
+    Known(Life),
 }
 
 /// Tells the journal of a node from every other, even of the same node: 128 bits drawn at random
@@ -151,7 +152,7 @@ impl Message {
                 ),
             )
             | Self::Fetch { .. }
-            | Self::Stranger(_) => Lane::Control,
+            | Self::Known(_) => Lane::Control,
             Self::Decrees { .. } => Lane::Bulk,
             Self::Heartbeat(_) | Self::Confirm { .. } | Self::Confirmed { .. } => Lane::Datagram,
         }

@@ -140,7 +140,7 @@ impl<M: StateMachine> Replica<M> {
             Message::Decrees { first, decrees, chosen } => {
                 self.on_decrees(from, first, decrees, chosen, effects);
             }
-            Message::Stranger(_) => {}
+            Message::Known(_) => {}
         }
     }
 

@@ -37,7 +37,7 @@ pub const LOG_QUEUE_BYTES_MAX: usize = 80 * MIB;
 /// Bytes that may wait for one peer on the bulk lane.
 pub const BULK_QUEUE_BYTES_MAX: usize = 8 * MIB;
 /// What a waiting frame costs beyond its payload, so that empty frames are bounded as well.
-pub(crate) const FRAME_OVERHEAD_BYTES: usize = 64;
+pub const FRAME_OVERHEAD_BYTES: usize = 64;
 
 /// Bytes of one coalesced write; a writer holds at most this much and one frame beyond its queue.
 pub(crate) const WRITE_BATCH_BYTES: usize = 128 * KIB;
@@ -145,8 +145,9 @@ pub const CLIENT_REPLIES_BUDGET_BYTES_TOTAL: usize = 56 * MIB;
 /// Replies that may be within these budgets at once, however short; far more than a node has
 /// requests under way.
 pub const CLIENT_REPLIES_BUDGET_FRAMES: usize = 64 * 1024;
-/// Payload bytes of replies handed to QUIC that the owner may not have been told of yet. Telling
-/// of each write would wake the owner once more for each short reply.
+/// Bytes of replies handed to QUIC that the owner may not have been told of yet, each reply with
+/// [`FRAME_OVERHEAD_BYTES`]. Telling of each write would wake the owner once more for each short
+/// reply.
 pub const CLIENT_WRITTEN_STEP_BYTES: usize = 32 * KIB;
 /// A client that takes none of the replies that wait for it for this long is closed.
 pub const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -217,13 +217,9 @@ impl Keeper {
 
     /// Whether a connection that the peer called goes before the link there is.
     fn prefers(&self, incarnation: Incarnation) -> bool {
-        self.link.as_ref().is_none_or(|link| {
-            // Its later call means that it has given up its earlier one; a later life of the peer
-            // means that no earlier link can be alive, whoever called.
-            link.called_by == self.config.peer
-                || self.config.peer < self.config.own
-                || link.incarnation != incarnation
-        })
+        let Some(link) = &self.link else { return true };
+        let (own, peer) = (self.config.own, self.config.peer);
+        goes_before((link.called_by, link.incarnation), incarnation, (own, peer))
     }
 
     async fn on_link_ended(&mut self, reason: DownReason) -> Result<(), Closed> {
@@ -336,6 +332,22 @@ async fn ended(link: &mut Option<LiveLink>) -> DownReason {
     }
 }
 
+/// Whether a connection that the peer called in one life goes before a link, of which is known who
+/// called and in which life of the peer.
+///
+/// The peer's later call means that it has given its earlier one up. Any other life means that the
+/// process at the far end of the link is not the one that has just said hello, whoever called: a
+/// later one where the node was started again, and an earlier one where it was given an older copy
+/// of its folder, or a new one. To wait until the link falls would only keep such a node from being
+/// told that it is refused, which is for the owner to say.
+fn goes_before(
+    (called_by, of_link): (PeerId, Incarnation),
+    incarnation: Incarnation,
+    (own, peer): (PeerId, PeerId),
+) -> bool {
+    called_by == peer || peer < own || of_link != incarnation
+}
+
 fn close(connection: &Connection, code: CloseCode) {
     connection.close(code.varint(), code.text().as_bytes());
 }
@@ -350,6 +362,23 @@ fn jitter(min: Duration, max: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_links_of_one_life_that_of_the_lower_id_stays() {
+        let (low, high, life) = (PeerId(1), PeerId(2), Incarnation(4));
+        assert!(!goes_before((low, life), life, (low, high)), "the higher id calls as well");
+        assert!(goes_before((high, life), life, (high, low)), "the lower id calls as well");
+        assert!(goes_before((high, life), life, (low, high)), "it gave its earlier call up");
+    }
+
+    #[test]
+    fn a_connection_of_any_other_life_goes_before_the_link() {
+        let (low, high) = (PeerId(1), PeerId(2));
+        for (of_link, other) in [(4, 5), (5, 4), (9, 1)] {
+            let link = (low, Incarnation(of_link));
+            assert!(goes_before(link, Incarnation(other), (low, high)), "{of_link} and {other}");
+        }
+    }
 
     #[test]
     fn jitter_stays_within_its_bounds_and_varies() {

@@ -29,21 +29,21 @@ impl ReplyWriter {
     /// nothing. A task of its own.
     pub(crate) async fn run(self, mut writer: FrameWriter) -> Option<Breach> {
         let Self { connection, replies, outlet } = self;
-        let (mut frames, mut untold, mut heard) = (Vec::new(), 0, true);
+        let (mut frames, mut untold, mut heard) = (Vec::new(), Untold::default(), true);
         loop {
             tokio::select! {
                 biased;
                 // A full inbox holds up no reply: what is untold grows and is told together.
-                place = outlet.reserve(0), if heard && untold >= STEP => match place {
+                place = outlet.reserve(0), if heard && untold.charged >= STEP => match place {
                     Ok(place) => {
-                        let bytes = std::mem::take(&mut untold);
+                        let bytes = std::mem::take(&mut untold).bytes;
                         place.put(ClientEvent::Written { connection, bytes });
                     }
                     // An owner that listens no more may have replies on their way all the same.
                     Err(Closed) => heard = false,
                 },
                 () = replies.next_batch(&mut frames) => {
-                    untold += frames.iter().map(Bytes::len).sum::<usize>();
+                    untold.add(&frames);
                     match writer.write(frames.drain(..), limits::CLIENT_STALL_TIMEOUT).await {
                         Ok(()) => {}
                         Err(WriteFailure::Stalled) => return Some(slow_reader()),
@@ -56,6 +56,23 @@ impl ReplyWriter {
                 }
             }
         }
+    }
+}
+
+/// What was handed to QUIC and the owner was not told of.
+#[derive(Debug, Default)]
+struct Untold {
+    /// The bytes of the replies.
+    bytes: usize,
+    /// The same with what each reply costs beyond them, which an owner may charge as well.
+    charged: usize,
+}
+
+impl Untold {
+    fn add(&mut self, frames: &[Bytes]) {
+        let bytes: usize = frames.iter().map(Bytes::len).sum();
+        self.bytes += bytes;
+        self.charged += bytes + frames.len() * limits::FRAME_OVERHEAD_BYTES;
     }
 }
 

@@ -16,6 +16,7 @@ use synod_smr::{
 
 use crate::court::Court;
 use crate::machine::{Parcel, Sky, Token};
+use crate::misuse::{self, is_misuse};
 use crate::store::{self, Asked};
 
 /// Returns the name on the certificate that a client shows. Every third one shows the same, as the
@@ -56,8 +57,12 @@ pub struct SimClient {
     client: Client,
     /// The last command that it sent, and where to.
     sent: Option<(NodeId, Asking)>,
+    /// The last command, if it was answered.
+    answered_command: Option<(NodeId, RequestBody)>,
     /// How often it tried another's session.
     trespasses: u64,
+    /// How often it misused its own.
+    misuses: u64,
     generator: Generator,
     /// How long its values are made at most.
     padding_max: u32,
@@ -91,7 +96,9 @@ impl SimClient {
             number,
             client: Client::new(nodes.to_vec(), id, u64::from(number) << 40),
             sent: None,
+            answered_command: None,
             trespasses: 0,
+            misuses: 0,
             generator: Generator::new(Workload::Mix, plan.seed, number),
             padding_max,
             open: None,
@@ -180,6 +187,17 @@ impl SimClient {
         self.send(to, &Asking { id, body }, sky);
     }
 
+    /// Misuses its own session, if it has one.
+    pub fn misuse(&mut self, sky: &mut Sky) {
+        let Some((to, last)) = &self.answered_command else { return };
+        let number = 1 << 63 | u64::from(self.number) << 32 | self.misuses;
+        let Some(body) = misuse::draw(number, last, sky.chance()) else { return };
+        self.misuses += 1;
+        let (to, id) = (*to, misuse::misuse(self.misuses));
+        sky.say(|| format!("client {} misuses its session: {body:?}", self.number));
+        self.send(to, &Asking { id, body }, sky);
+    }
+
     /// Takes a frame of a node.
     pub fn on_frame(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
         match decode_response(&parcel.bytes) {
@@ -188,6 +206,15 @@ impl SimClient {
                     let number = self.number;
                     let detail = format!("node {from} tells client {number}: {response:?}");
                     court.object("own-session", detail);
+                }
+            }
+            Ok((id, response)) if is_misuse(id) => {
+                if !misuse::sends_away(&response) {
+                    let detail = format!(
+                        "node {from} answers misuse of client {}: {response:?}",
+                        self.number
+                    );
+                    court.object("misuse", detail);
                 }
             }
             Ok((id, response)) => self.step(ClientInput::Response { from, id, response }, sky),
@@ -214,11 +241,14 @@ impl SimClient {
                 true
             }
             Token::Wake(_)
+            | Token::Turn
             | Token::Synced
             | Token::Free(_)
             | Token::Beacon(_)
             | Token::Read
-            | Token::Wrote(..)
+            | Token::Wrote { .. }
+            | Token::Reads(_)
+            | Token::Closed(_)
             | Token::LinkDown(_) => false,
         }
     }
@@ -254,7 +284,12 @@ impl SimClient {
         let bytes = encode_request(request);
         let length = bytes.len();
         let to = Address::Node(synod_harness::fault::NodeId(to.number()));
-        sky.send(self.address(), to, Parcel { life: 0, number: 0, bytes }, length);
+        sky.send(
+            self.address(),
+            to,
+            Parcel { life: 0, process: 0, by_stranger: false, number: 0, bytes },
+            length,
+        );
     }
 
     fn end(&mut self, outcome: Outcome, sky: &mut Sky) {
@@ -276,6 +311,10 @@ impl SimClient {
                 self.outcomes.ok += 1;
                 self.outcomes.slow += u64::from(sky.now().since(begun) > SLOW);
                 self.answered = Some(begun);
+                if !matches!(request, Request::Read { .. }) {
+                    let sent = self.sent.as_ref();
+                    self.answered_command = sent.map(|(to, asking)| (*to, asking.body.clone()));
+                }
                 self.generator.observe(&request, &value);
             }
             EventKind::Fail => self.outcomes.failed += 1,

@@ -40,7 +40,7 @@ impl Cluster {
         let nodes: Vec<NodeId> = (1..=plan.nodes).map(NodeId::new).collect();
         let machine = |node: &NodeId| {
             let seed = plan.seed.0.wrapping_mul(1_000).wrapping_add(u64::from(node.number()));
-            Machine::new(*node, &tuning, seed, plan.sync_us)
+            Machine::new(*node, &tuning, seed, plan)
         };
         let client = |number| SimClient::new(number, &nodes, plan, tuning.padding_max);
         Self {
@@ -144,10 +144,52 @@ impl Cluster {
         {
             self.clients[number].trespass(to, request.body, sky);
         }
+        if sky.chance().chance(MISUSE_PPM) {
+            self.clients[number].misuse(sky);
+        }
     }
 
     fn machine(&mut self, node: Place) -> (&mut Machine, &mut Court) {
         (&mut self.machines[usize::from(node.0) - 1], &mut self.court)
+    }
+
+    /// Changes the folder of a node for another one, where all who may hear of it remember enough.
+    fn change_folder(&mut self, node: Place, fault: DiskFault, sky: &mut Sky) {
+        let mut others = Vec::new();
+        let hears = |machine: &&Machine| {
+            let place = Place(machine.node().number());
+            place != node && !sky.is_ruined(place) && !machine.is_changed()
+        };
+        for other in self.machines.iter().filter(hears) {
+            match other.contents() {
+                Some(contents) => others.push(contents),
+                // What cannot be read may be read later: who knows what it remembers.
+                None => return,
+            }
+        }
+        let next = usize::from(node.0) % self.machines.len();
+        let foreign = Some(self.machines[next].folder());
+        let (machine, court) = self.machine(node);
+        if !sky.is_ruined(node) {
+            machine.change_folder(fault, &others, foreign, sky, court);
+        }
+    }
+
+    /// Returns how many bytes of decrees an answer to a node that lags gathers.
+    #[must_use]
+    pub const fn fetch_bytes(&self) -> usize {
+        self.tuning.settings.replica.fetch_bytes
+    }
+
+    /// Takes note that all faults have ended.
+    pub fn calm_down(&mut self) {
+        self.machines.iter_mut().for_each(Machine::calm_down);
+    }
+
+    /// Counts the nodes whose folder is not the one that they had and whom nobody has refused.
+    #[must_use]
+    pub fn strangers_at_large(&self) -> usize {
+        self.machines.iter().filter(|machine| machine.is_at_large()).count()
     }
 
     /// Tells those who were connected to a process that it is gone, as far as they would learn.
@@ -193,19 +235,38 @@ impl System for Cluster {
     }
 
     fn disk(&mut self, node: Place, fault: DiskFault, begins: bool, sky: &mut Sky) {
-        let (machine, court) = self.machine(node);
-        machine.disk(fault, begins, sky, court);
+        match (fault, begins) {
+            (DiskFault::RolledBack, true) => self.machine(node).0.copy_folder(),
+            (DiskFault::RolledBack, false) | (DiskFault::MadeAnew | DiskFault::Foreign, true) => {
+                self.change_folder(node, fault, sky);
+            }
+            (DiskFault::MadeAnew | DiskFault::Foreign, false) => {}
+            (
+                DiskFault::Slow { .. }
+                | DiskFault::Hung
+                | DiskFault::Full
+                | DiskFault::SyncFails
+                | DiskFault::WriteFails
+                | DiskFault::ReadFails
+                | DiskFault::PowerFailsAt { .. }
+                | DiskFault::Rot,
+                _,
+            ) => {
+                let (machine, court) = self.machine(node);
+                machine.disk(fault, begins, sky, court);
+            }
+        }
     }
 
     fn deliver(&mut self, from: Address, to: Address, parcel: Parcel, sky: &mut Sky) {
         match (from, to) {
             (Address::Node(from), Address::Node(to)) => {
                 let (machine, court) = self.machine(to);
-                machine.on_frame(NodeId::new(from.0), parcel, sky, court);
+                machine.on_frame(NodeId::new(from.0), &parcel, sky, court);
             }
             (Address::Client(from), Address::Node(to)) => {
                 let (machine, court) = self.machine(to);
-                machine.on_request(from, parcel, sky, court);
+                machine.on_request(from, &parcel, sky, court);
             }
             (Address::Node(from), Address::Client(to)) => {
                 let client = &mut self.clients[to as usize];
@@ -240,6 +301,9 @@ fn number_of(client: usize) -> u32 {
 
 /// How often a client that begins an operation tries another's session first.
 const TRESPASS_PPM: u32 = 20_000;
+
+/// How often a client that begins an operation misuses its session first.
+const MISUSE_PPM: u32 = 10_000;
 
 /// How often somebody is told that a process is gone, and does not have to find out.
 const TOLD_PPM: u32 = 500_000;

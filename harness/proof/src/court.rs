@@ -5,7 +5,7 @@
 
 use synod_harness::sim::Violation;
 use synod_paxos::{Configuration, NodeId};
-use synod_smr::{Message, Replica};
+use synod_smr::{Message, Record, Replica};
 
 use crate::invariants::{self, Invariant};
 use crate::journal_thread::Found;
@@ -21,6 +21,8 @@ pub struct Court {
     invariants: Vec<Box<dyn Invariant>>,
     objection: Option<Violation>,
     story: Option<Story>,
+    /// What the largest decree takes that any node recorded.
+    largest: usize,
     /// Who looks for the points of interest.
     pub lookout: Lookout,
 }
@@ -31,12 +33,14 @@ impl Court {
     pub fn new(voters: &Configuration) -> Self {
         let invariants = invariants::all(voters);
         let lookout = Lookout::new(voters.voters());
-        Self { invariants, objection: None, story: None, lookout }
+        Self { invariants, objection: None, story: None, largest: 0, lookout }
     }
 
     /// Has the story of the run written, from its beginning on.
     pub fn keep_story(&mut self, tuning: &Tuning) {
-        self.story = Some(Story::new(tuning.voters.clone(), tuning.settings.replica.log));
+        let settings = &tuning.settings;
+        let bounds = (settings.replica.log, settings.batches_in_flight);
+        self.story = Some(Story::new(tuning.voters.clone(), bounds));
     }
 
     /// Tells the story, if it was kept.
@@ -45,6 +49,13 @@ impl Court {
         replicas: impl Iterator<Item = &'a Replica<Store>>,
     ) -> Option<String> {
         self.story.as_ref().map(|story| story.tell(replicas))
+    }
+
+    /// Ends the story: what follows it cannot tell.
+    pub fn end_story(&mut self, reason: String) {
+        if let Some(story) = &mut self.story {
+            story.end(reason);
+        }
     }
 
     /// Numbers a message that leaves a node; 0 for one that no story is told of.
@@ -60,12 +71,18 @@ impl Court {
     }
 
     /// Hears of a recovery, before the first step of that life.
-    pub fn on_recovery(&mut self, node: NodeId, found: &Found) {
+    pub fn on_recovery(&mut self, node: NodeId, found: &Found, is_stranger: bool) {
         for invariant in &mut self.invariants {
+            if is_stranger && !invariant.judges_strangers() {
+                continue;
+            }
             if let Err(detail) = invariant.on_recovery(node, found) {
                 let violation = Violation::new(invariant.name(), detail);
                 self.objection.get_or_insert(violation);
             }
+        }
+        if is_stranger {
+            return;
         }
         self.lookout.on_recovery(node, found);
         if let Some(story) = &mut self.story {
@@ -77,16 +94,36 @@ impl Court {
     pub fn on_step(&mut self, step: &Step<'_>, sky: &mut Sky) {
         sky.note(print(step));
         for invariant in &mut self.invariants {
+            if step.is_stranger && !invariant.judges_strangers() {
+                continue;
+            }
             if let Err(detail) = invariant.on_step(step) {
                 let violation = Violation::new(invariant.name(), detail);
                 self.objection.get_or_insert(violation);
             }
         }
-        self.lookout.on_step(step);
-        if let Some(story) = &mut self.story {
-            story.on_step(step);
+        if !step.is_stranger {
+            self.lookout.on_step(step);
+            if let Some(story) = &mut self.story {
+                story.on_step(step);
+            }
         }
+        self.weigh(step.records);
         sky.say(|| told(step));
+    }
+
+    /// Returns what the largest decree takes that any node recorded.
+    #[must_use]
+    pub fn largest_decree(&self) -> usize {
+        self.largest
+    }
+
+    fn weigh(&mut self, records: &[Record]) {
+        let weights = records.iter().map(|record| match record {
+            Record::Accepted { decree, .. } | Record::Learned { decree, .. } => decree.weight(),
+            Record::Promised(_) | Record::Chosen(_) => 0,
+        });
+        self.largest = weights.fold(self.largest, usize::max);
     }
 
     /// Hears that a replica's step did not end: an assertion of its own objects.

@@ -336,6 +336,12 @@ pub fn is_of_a_full_disk(error: &StorageError) -> bool {
     }
 }
 
+/// Tells whether a journal was found to be that of somebody else.
+#[must_use]
+pub fn is_of_another(error: &StorageError) -> bool {
+    matches!(error, StorageError::Recovery(RecoveryError::Journal(OpenError::OtherIdentity { .. })))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]

@@ -13,6 +13,7 @@ pub mod journal_thread;
 pub mod journals;
 pub mod kept;
 pub mod machine;
+pub mod misuse;
 pub mod sometimes;
 pub mod spec;
 pub mod step;

@@ -1,48 +1,58 @@
 //! One simulated machine: its disk, and the process that runs on it or does not.
 //!
 //! The process is the shipped host (`synod-host`) on the shipped journal, driven as the node's loop
-//! drives it: events in, the time, a flush, outputs out. Every event is a turn of its own, which is
-//! the finest grain that a real node can have. What a turn was and did goes to the court. Here are
-//! only the devices: the network's and the disk's latencies, the node's clock, and its power.
+//! drives it: events in, the time, a flush, outputs out (`turns`, `flush`). What a turn was and did
+//! goes to the court. Here are only the devices: the network's (`links`, `connections`) and the
+//! disk's latencies, what goes wrong with it (`faults`, `folders`), the node's clock, its power.
 
+mod connections;
 mod faults;
 mod flush;
+mod folders;
 mod held_up;
+mod links;
+mod turns;
 
-use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use synod_clock::Moment;
 use synod_harness::fault::NodeId as Place;
-use synod_harness::sim::{Address, Crash, DiskFault, Micros, World};
-use synod_host::journal::{Options, SimDisk};
+use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, World};
+use synod_host::journal::SimDisk;
 use synod_host::{Beacon, Event, Host, OldDecrees};
 use synod_paxos::{Brand, NodeId};
-use synod_smr::wire::client::decode_request;
-use synod_smr::wire::peer::decode_message;
-use synod_smr::{Config, Connection, Replica, Timer};
+use synod_smr::{Config, Connection, Replica};
 
-use crate::clients;
 use crate::court::Court;
 use crate::journal_thread::{
     Found, JournalThread, StorageError, Unsynced, Vouched, is_damage, is_of_a_full_disk,
+    is_of_another,
 };
 use crate::sometimes::{End, Point};
-use crate::step::{Cause, Kind, Stance, Wanted};
+use crate::step::Cause;
 use crate::store::Store;
 use crate::tuning::Tuning;
+use connections::Connections;
+pub use connections::client_of;
 use faults::is_failure;
-use held_up::{Came, LongTurn};
+pub use flush::READ_US_MAX;
+pub use folders::Contents;
+use folders::{Copied, Stranger};
+use links::FarEnd;
+use turns::{Arrival, Taken};
 
 /// What travels: bytes as the wire has them, and from which life of their sender they come.
 #[derive(Clone, Debug)]
 pub struct Parcel {
     /// The life of the sender; 0 for clients.
     pub life: u64,
+    /// Which process of its machine the sender is: a folder that is changed for another one counts
+    /// its lives otherwise. 0 for clients.
+    pub process: u64,
+    /// Whether the folder of the sender is not the one that it had.
+    pub by_stranger: bool,
     /// Under which number the story knows it; 0 if it does not.
     pub number: u64,
     /// The frame.
@@ -62,8 +72,21 @@ pub enum Token {
     Synced,
     /// The end of a read of old decrees.
     Read,
-    /// The transport of a node has written replies to a client.
-    Wrote(Connection, usize),
+    /// A turn of several events is due.
+    Turn,
+    /// The transport of a node has written so many bytes of replies to a client.
+    Wrote {
+        /// The client's connection.
+        connection: Connection,
+        /// The bytes.
+        bytes: usize,
+        /// What the reply took that ends with them; 0 if none does.
+        ends: usize,
+    },
+    /// A client that read nothing reads again, or is closed.
+    Reads(Connection),
+    /// A node learns that a connection of a client is gone.
+    Closed(Connection),
     /// A node learns that its link to another one is gone.
     LinkDown(NodeId),
     /// A client wakes up.
@@ -98,6 +121,16 @@ pub struct Machine {
     injected: bool,
     /// How many turns were long.
     long_turns: u64,
+    /// The folder as it was when it was copied.
+    copied: Option<Copied>,
+    /// What is to be known if the folder is not the one that it had.
+    stranger: Option<Stranger>,
+    /// How many processes were started.
+    processes: u64,
+    /// How many clients there are.
+    clients_max: usize,
+    /// Whether all faults have ended.
+    is_calm: bool,
 }
 
 /// One life of the node on it.
@@ -110,29 +143,34 @@ struct Process {
     wakes: u64,
     /// What was read of old decrees, and when it is told is drawn.
     reads: VecDeque<OldDecrees>,
-    /// The latest life heard of each peer.
-    lives: BTreeMap<NodeId, u64>,
-    /// The clients that are connected.
-    clients: Vec<Connection>,
+    /// Which process of its machine it is.
+    process: u64,
+    /// What is at the other end of each link.
+    far_ends: BTreeMap<NodeId, FarEnd>,
+    connections: Connections,
+    /// What waits for a turn.
+    inbox: Vec<Arrival>,
+    is_turn_due: bool,
+    taken: Taken,
     /// When the host was last told the time, and what the clock said.
     told: (Micros, Moment),
     beacon: Beacon,
     /// The turn that holds up the loop, if one does.
-    long_turn: Option<LongTurn>,
+    long_turn: Option<u64>,
 }
 
 impl Machine {
-    /// Makes a machine with an empty disk.
+    /// Makes a machine whose node has an empty journal.
     #[must_use]
-    pub fn new(node: NodeId, tuning: &Tuning, seed: u64, sync_us: u64) -> Self {
-        Self {
+    pub fn new(node: NodeId, tuning: &Tuning, seed: u64, plan: &Plan) -> Self {
+        let machine = Self {
             node,
             nodes: tuning.voters.voters().to_vec(),
             tuning: tuning.clone(),
             disk: SimDisk::new(seed),
             process: None,
             vouched: Vouched::default(),
-            sync_us,
+            sync_us: plan.sync_us,
             slow_ms: 0,
             hung: false,
             full: false,
@@ -141,7 +179,19 @@ impl Machine {
             rotten: false,
             injected: false,
             long_turns: 0,
-        }
+            copied: None,
+            stranger: None,
+            processes: 0,
+            clients_max: usize::try_from(plan.clients).unwrap_or(usize::MAX),
+            is_calm: false,
+        };
+        machine.make(&machine.disk);
+        machine
+    }
+
+    /// Takes note that all faults have ended.
+    pub const fn calm_down(&mut self) {
+        self.is_calm = true;
     }
 
     /// Returns whose machine it is.
@@ -175,14 +225,14 @@ impl Machine {
             )
         });
         sky.note(mix_found(found.records.len(), found.cut_bytes));
-        court.on_recovery(self.node, &found);
+        court.on_recovery(self.node, &found, self.is_stranger());
         let voters = self.tuning.voters.clone();
         let mut config = Config::lan(Brand { node: self.node, incarnation: 0 }, voters);
         config.reads = self.tuning.reads;
         let seed = sky.chance().next_u64();
         let period = Duration::from_millis(u64::from(config.heartbeat_ms));
         let (host, journal) = opened.start(config, seed);
-        let before = Stance::of(&host);
+        self.processes += 1;
         self.process = Some(Process {
             host,
             journal: JournalThread::new(journal, self.tuning.segment_bytes, sky.now()),
@@ -190,13 +240,17 @@ impl Machine {
             wake: None,
             wakes: 0,
             reads: VecDeque::new(),
-            lives: BTreeMap::new(),
-            clients: Vec::new(),
+            process: self.processes,
+            far_ends: BTreeMap::new(),
+            connections: Connections::default(),
+            inbox: Vec::new(),
+            is_turn_due: false,
+            taken: Taken::default(),
             told: (sky.now(), Moment::from_nanos(sky.clock(self.place()).0 * 1_000)),
             beacon: Beacon::new(period),
             long_turn: None,
         });
-        self.flush(Cause::Start, before, &[], sky, court);
+        self.flush(sky, court);
     }
 
     /// Opens the journal, and holds what it gives back against what was vouched for.
@@ -204,10 +258,7 @@ impl Machine {
         &mut self,
         found: &mut Found,
     ) -> Result<synod_host::Opened<Store, SimDisk>, StorageError> {
-        let identity = synod_host::identity_of("simulation", self.node);
-        let mut options = Options::new(identity.as_bytes());
-        options.segment_bytes = self.tuning.segment_bytes;
-        let (disk, path) = (self.disk.clone(), Path::new("journal"));
+        let (disk, path, options) = (self.disk.clone(), folders::journal(), self.options());
         let (settings, store) = (self.tuning.settings, Store::default());
         let opened = synod_host::open(disk, path, &options, store, &settings, |bytes, record| {
             found.take(bytes, record);
@@ -230,57 +281,7 @@ impl Machine {
         if let Some(process) = &mut self.process {
             process.beacon.end();
         }
-        self.receive(Came::Drain, sky, court);
-    }
-
-    /// Takes a frame of a peer.
-    pub fn on_frame(&mut self, from: NodeId, parcel: Parcel, sky: &mut Sky, court: &mut Court) {
-        self.receive(Came::Frame(from, parcel), sky, court);
-    }
-
-    fn take_frame(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
-        let Some(process) = &mut self.process else { return };
-        let known = process.lives.get(&from).copied();
-        if known.is_some_and(|known| known > parcel.life) {
-            court.lookout.see(Point::FrameOfPastLife);
-        }
-        if known.is_none_or(|known| known < parcel.life) {
-            process.lives.insert(from, parcel.life);
-            let event = Event::PeerUp { peer: from, life: parcel.life };
-            self.turn(event, Cause::LinkDown(from), sky, court);
-        }
-        match decode_message(&parcel.bytes) {
-            Ok(message) => {
-                court.on_arrival(parcel.number);
-                let cause = Cause::Message(from, Kind::of(&message));
-                let event = Event::PeerFrame { peer: from, bytes: parcel.bytes.clone() };
-                self.turn(event, cause, sky, court);
-            }
-            Err(error) => court.object("wire", format!("a frame of node {from}: {error}")),
-        }
-    }
-
-    /// Takes a frame of a client, which is connected as soon as it asks.
-    pub fn on_request(&mut self, client: u32, parcel: Parcel, sky: &mut Sky, court: &mut Court) {
-        self.receive(Came::Request(client, parcel), sky, court);
-    }
-
-    fn take_request(&mut self, client: u32, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
-        let connection = Connection(u64::from(client));
-        let Some(process) = &mut self.process else { return };
-        if !process.clients.contains(&connection) {
-            process.clients.push(connection);
-            let name = clients::name_of(client).to_owned();
-            process.host.take(Moment::ORIGIN, Event::ClientUp { connection, name });
-        }
-        match decode_request(&parcel.bytes) {
-            Ok(request) => {
-                let cause = Cause::Request(Wanted::of(&request.body), connection, request.id);
-                let event = Event::ClientFrame { connection, bytes: parcel.bytes.clone() };
-                self.turn(event, cause, sky, court);
-            }
-            Err(error) => court.object("wire", format!("a frame of client {client}: {error}")),
-        }
+        self.turn(Event::Drain, Cause::Drain, sky, court);
     }
 
     /// Takes what was waited for.
@@ -294,18 +295,6 @@ impl Machine {
                 self.stuck = true;
             }
             Token::Synced => self.on_synced(sky, court),
-            Token::Wake(_)
-            | Token::Read
-            | Token::Wrote(..)
-            | Token::LinkDown(_)
-            | Token::Client(_)
-            | Token::Lost(_)
-            | Token::Rested => self.receive(Came::Wake(token), sky, court),
-        }
-    }
-
-    fn take_wake(&mut self, token: Token, sky: &mut Sky, court: &mut Court) {
-        match token {
             Token::Wake(number) => self.on_wake(number, sky, court),
             Token::Read => {
                 let read = self.process.as_mut().and_then(|process| process.reads.pop_front());
@@ -313,48 +302,17 @@ impl Machine {
                     self.turn(Event::OldDecrees(old), Cause::OldDecrees, sky, court);
                 }
             }
-            Token::Wrote(connection, bytes) => {
-                let event = Event::ClientWrote { connection, bytes };
-                self.turn(event, Cause::Wrote, sky, court);
+            Token::Turn => self.on_turn(sky, court),
+            Token::Wrote { connection, bytes, ends } => {
+                self.on_wrote((connection, bytes, ends), sky, court);
             }
+            Token::Reads(connection) => self.on_reads(connection, sky, court),
+            Token::Closed(connection) => self.on_closed(connection, sky, court),
             Token::LinkDown(peer) => {
                 self.turn(Event::PeerDown(peer), Cause::LinkDown(peer), sky, court);
             }
-            Token::Client(_)
-            | Token::Lost(_)
-            | Token::Rested
-            | Token::Synced
-            | Token::Free(_)
-            | Token::Beacon(_) => {}
+            Token::Client(_) | Token::Lost(_) | Token::Rested => {}
         }
-    }
-
-    fn on_wake(&mut self, number: u64, sky: &mut Sky, court: &mut Court) {
-        let now = self.now(sky);
-        let Some(process) = &mut self.process else { return };
-        if process.wake.is_none_or(|(_, latest)| latest != number) {
-            return;
-        }
-        process.wake = None;
-        let (then, before) = std::mem::replace(&mut process.told, (sky.now(), now));
-        if now.since(before) > 2 * Duration::from_micros(sky.now().since(then).0) + JUMP {
-            court.lookout.see(Point::ClockJumped);
-        }
-        if let Err(error) = process.journal.idle(sky.now()) {
-            return self.die(&error, sky, court);
-        }
-        self.tell_room(now);
-        while let Some(process) = &mut self.process {
-            let before = Stance::of(&process.host);
-            let fires = || process.host.fire(now);
-            match catch_unwind(AssertUnwindSafe(fires)) {
-                Ok(Some(timer)) => self.flush(Cause::Timer(timer), before, &[], sky, court),
-                Ok(None) => break,
-                Err(panic) => return self.on_panic(Cause::Timer(Timer::Heartbeat), &*panic, court),
-            }
-        }
-        self.set_wake(sky);
-        self.end_if_done(sky, court);
     }
 
     fn on_synced(&mut self, sky: &mut Sky, court: &mut Court) {
@@ -366,58 +324,11 @@ impl Machine {
                     self.begin_sync(sky);
                 }
                 for committed in completions {
-                    self.receive(Came::Committed(committed), sky, court);
+                    self.turn(Event::Committed(committed), Cause::Synced, sky, court);
                 }
             }
             Err(error) => self.die(&error, sky, court),
         }
-    }
-
-    /// Tells the host how much room the journal has.
-    fn tell_room(&mut self, now: Moment) {
-        if let Some(process) = &mut self.process {
-            let room = process.journal.room();
-            process.host.take(now, Event::Room(room));
-        }
-    }
-
-    /// One turn of the node's loop: an event, and a flush.
-    fn turn(&mut self, event: Event, cause: Cause, sky: &mut Sky, court: &mut Court) {
-        let now = self.now(sky);
-        self.tell_room(now);
-        let Some(process) = &mut self.process else { return };
-        let before = Stance::of(&process.host);
-        let durable = match &event {
-            Event::Committed(committed) => committed.ticket.records().to_vec(),
-            Event::PeerUp { .. }
-            | Event::PeerDown(_)
-            | Event::PeerFrame { .. }
-            | Event::ClientUp { .. }
-            | Event::ClientFrame { .. }
-            | Event::ClientWrote { .. }
-            | Event::ClientDown(_)
-            | Event::Room(_)
-            | Event::OldDecrees(_)
-            | Event::Drain => Vec::new(),
-        };
-        let unheard = process.host.counts().unheard;
-        let takes = || process.host.take(now, event);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(takes)) {
-            return self.on_panic(cause, &*panic, court);
-        }
-        let mut cause = cause;
-        if let Cause::Message(from, _) = cause
-            && process.host.counts().unheard > unheard
-        {
-            cause = Cause::Unheard(from);
-        }
-        self.flush(cause, before, &durable, sky, court);
-    }
-
-    /// An assertion of the replica is a verdict, and the run is over.
-    fn on_panic(&mut self, cause: Cause, panic: &(dyn Any + Send), court: &mut Court) {
-        court.on_panic(self.node, cause, &words_of(panic));
-        self.process = None;
     }
 
     /// The process ends because its disk failed; what the page cache holds depends on why.
@@ -443,6 +354,9 @@ impl Machine {
 
     /// A process that cannot recover: its disk is damaged for good, or fails at the moment.
     fn refuse(&mut self, error: &StorageError, sky: &mut Sky, court: &mut Court) {
+        if self.is_stranger() && is_of_another(error) {
+            return self.on_refused(sky, court);
+        }
         if !is_damage(error) {
             return self.die(error, sky, court);
         }
@@ -482,11 +396,6 @@ impl Machine {
     }
 }
 
-fn words_of(panic: &dyn Any) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
-}
-
 fn end_of(error: &StorageError) -> End {
     match error {
         StorageError::Recovery(_) => End::OpenError,
@@ -498,6 +407,3 @@ fn end_of(error: &StorageError) -> End {
 fn mix_found(records: usize, cut_bytes: u64) -> u64 {
     synod_smr::command::mix(records as u64 ^ (cut_bytes << 32))
 }
-
-/// A clock that gains this much beyond twice the true time has jumped.
-const JUMP: Duration = Duration::from_millis(50);

@@ -31,8 +31,21 @@ pub enum Cause {
     Wrote,
     /// A message that the host did not hear: nothing is known of the life that sent it.
     Unheard(NodeId),
+    /// A client came, or is gone.
+    Client,
     /// The node shall hand over.
     Drain,
+    /// Several of these, in one turn.
+    Several,
+}
+
+/// One of the things that a step took.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// What it was.
+    pub cause: Cause,
+    /// How the replica stood before it.
+    pub before: Stance,
 }
 
 /// What kind of message it was, with what matters of it.
@@ -73,8 +86,8 @@ pub enum Kind {
     Fetch,
     /// Its answer: so many decrees.
     Decrees(usize),
-    /// A refusal of the node itself.
-    Stranger,
+    /// By which life its sender knows the node.
+    Known,
 }
 
 /// What a client wanted.
@@ -118,6 +131,10 @@ pub struct Step<'a> {
     pub life: u64,
     /// What it was given.
     pub cause: Cause,
+    /// The same one by one, in the order in which they were taken; none at a start.
+    pub given: &'a [Given],
+    /// Whether its folder is not the one that it had: what it does counts for nothing.
+    pub is_stranger: bool,
     /// How it stood before.
     pub before: Stance,
     /// How it stands after.
@@ -174,7 +191,7 @@ impl Kind {
             Message::Confirmed { .. } => Self::Confirmed,
             Message::Fetch { .. } => Self::Fetch,
             Message::Decrees { decrees, .. } => Self::Decrees(decrees.len()),
-            Message::Stranger(_) => Self::Stranger,
+            Message::Known(_) => Self::Known,
         }
     }
 

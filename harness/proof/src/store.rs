@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_harness::history::{Request, Value};
 use synod_smr::command::{fingerprint, mix};
-use synod_smr::{Invalid, StateMachine};
+use synod_smr::{Invalid, REPLY_BYTES_MAX, StateMachine};
 
 /// The replicated state.
 #[derive(Clone, Debug, Default)]
@@ -159,6 +159,11 @@ impl Store {
     }
 }
 
+/// What is asked for a reply that is longer than any may be.
+pub const LONG_QUERY: &[u8] = b"\0long";
+
+static LONG_REPLY: [u8; REPLY_BYTES_MAX + 1] = [0; REPLY_BYTES_MAX + 1];
+
 /// One key and text as they stand in the digest, which adds such marks up.
 fn mark(key: &str, text: &str) -> u64 {
     mix(fingerprint(key.as_bytes()).rotate_left(1) ^ fingerprint(text.as_bytes()))
@@ -182,6 +187,9 @@ impl StateMachine for Store {
     }
 
     fn query(&self, query: &[u8]) -> Bytes {
+        if query == LONG_QUERY {
+            return Bytes::from_static(&LONG_REPLY);
+        }
         let text = std::str::from_utf8(query).ok().and_then(|key| self.texts.get(key));
         postcard::to_allocvec(&Reply::Text(text.cloned())).unwrap_or_default().into()
     }

@@ -10,10 +10,12 @@ use synod_harness::sim::{Micros, Plan, Simulation, Tally, Violation};
 use synod_harness::workload::Workload;
 use synod_paxos::{Brand, Configuration, NodeId};
 use synod_smr::Config;
+use synod_smr::catch_up::FETCH_SLOTS_MAX;
 use synod_smr::client::HELD_MS_MAX;
 
 use crate::clients::Outcomes;
 use crate::cluster::Cluster;
+use crate::machine::READ_US_MAX;
 use crate::sometimes::Sightings;
 use crate::tuning::Tuning;
 
@@ -84,10 +86,25 @@ impl Trial<'_> {
         cluster.begin(sky);
         self.simulation.run_until(Micros::from_ms(self.simulation.plan().time_ms.0))?;
         self.simulation.heal();
+        self.simulation.parts().0.calm_down();
+        self.refuse_strangers()?;
         self.progress()?;
         self.read_everything()?;
         self.converge()?;
         self.judge_history()
+    }
+
+    /// A node whose folder is not the one that it had is refused within the bound: every link is
+    /// up, and all others remember what it lacks.
+    fn refuse_strangers(&mut self) -> Result<(), Violation> {
+        let healed = self.simulation.world().now();
+        let end = healed.plus(self.bound(STRANGER_ROUNDS));
+        let none = |cluster: &Cluster, _: &_| cluster.strangers_at_large() == 0;
+        if self.simulation.run_to(end, LOOK_EVERY, none)? {
+            return Ok(());
+        }
+        let detail = format!("a stranger was not refused within {}", end.since(healed));
+        Err(self.stuck("stranger-at-large", detail))
     }
 
     /// Every client is answered within the bound.
@@ -118,8 +135,7 @@ impl Trial<'_> {
     /// All replicas that can run do, and have the same state.
     fn converge(&mut self) -> Result<(), Violation> {
         let begun = self.simulation.world().now();
-        let times = 1 + self.lag() / LAG_SLOTS;
-        let end = begun.plus(self.bound(CONVERGENCE_ROUNDS * times));
+        let end = begun.plus(self.bound(CONVERGENCE_ROUNDS)).plus(self.catching_up());
         let alike = |cluster: &Cluster, sky: &crate::machine::Sky| {
             let statuses = cluster.statuses();
             let up = (1..=cluster.size()).map(synod_harness::fault::NodeId);
@@ -133,6 +149,21 @@ impl Trial<'_> {
         }
         let detail = format!("the replicas are not alike after {}", end.since(begun));
         Err(self.stuck("convergence", detail))
+    }
+
+    /// What it may take the last replica to fetch what it lacks: an answer carries as many decrees
+    /// as fit, one of the largest at least, and each takes a way there and back, a read, a sync,
+    /// and, where the room for copies ran out, a tick until the next question.
+    fn catching_up(&mut self) -> Micros {
+        let lag = self.lag();
+        let (cluster, _) = self.simulation.parts();
+        let largest = cluster.court.largest_decree().max(1);
+        let fetched = (cluster.fetch_bytes() / largest).max(1) as u64;
+        let plan = self.simulation.plan();
+        let flight = plan.links.delay_ms.0 + plan.links.jitter_ms.0 + 1;
+        let tick = u64::from(lan().heartbeat_ms) * self.drift();
+        let each = 2 * flight + READ_MS_MAX + plan.sync_us / 1_000 + 1 + tick;
+        Micros::from_ms(lag.div_ceil(fetched.min(FETCH_SLOTS_MAX)) * each)
     }
 
     /// Counts the slots by which the last replica is behind the first.
@@ -158,18 +189,21 @@ impl Trial<'_> {
     /// slowest link and disk are waited for, and a client finds the node that came of it.
     fn bound(&self, rounds: u64) -> Micros {
         let plan = self.simulation.plan();
-        let voters = Configuration::majority([NodeId::new(1)]).expect("one voter is a quorum");
-        let config = Config::lan(Brand { node: NodeId::new(1), incarnation: 1 }, voters);
+        let config = lan();
         let suspicion = u64::from(config.suspicion_ticks * config.heartbeat_ms);
         let stagger = u64::from(config.stagger_ms) * u64::from(plan.nodes + 1);
         let flight = plan.links.delay_ms.0 + plan.links.jitter_ms.0 + 1;
         let disk = plan.sync_us / 1_000 + 1;
-        // The slowest clock decides how long a suspicion takes.
-        let slowest = plan.clock_ppm.iter().min().copied().unwrap_or(0);
-        let drift = 1_000_000 / u64::try_from(1_000_000 + i64::from(slowest)).unwrap_or(1) + 1;
-        let election = (2 * suspicion + stagger) * drift + 4 * flight + 2 * disk;
+        let election = (2 * suspicion + stagger) * self.drift() + 4 * flight + 2 * disk;
         let client = HELD_MS_MAX + plan.rest_ms.0 + 2 * flight;
         Micros::from_ms(rounds * (election + client))
+    }
+
+    /// How many times longer than the true time the slowest clock takes: it decides how long a
+    /// suspicion lasts.
+    fn drift(&self) -> u64 {
+        let slowest = self.simulation.plan().clock_ppm.iter().min().copied().unwrap_or(0);
+        1_000_000 / u64::try_from(1_000_000 + i64::from(slowest)).unwrap_or(1) + 1
     }
 
     fn stuck(&self, invariant: &'static str, detail: String) -> Violation {
@@ -184,12 +218,20 @@ const LOOK_EVERY: Micros = Micros(10_000);
 /// A node that comes back may disturb the first leader, and its clients try the others first.
 const PROGRESS_ROUNDS: u64 = 4;
 
+/// A heartbeat there and a word back are less than an election takes.
+const STRANGER_ROUNDS: u64 = 1;
+
 /// The clients read some dozens of keys each.
 const READING_ROUNDS: u64 = 8;
 
 /// What a node lacks, if it is little, it fetches within a few ticks.
 const CONVERGENCE_ROUNDS: u64 = 3;
 
-/// By how many slots a node may be behind for as long again: where an answer to a fetch holds but
-/// a few decrees, as [`Tuning`] has it in some runs, each takes a way there and back and a sync.
-const LAG_SLOTS: u64 = 512;
+/// How long a read of old decrees takes at most.
+const READ_MS_MAX: u64 = READ_US_MAX / 1_000;
+
+/// Returns the settings that every replica has.
+fn lan() -> Config {
+    let voters = Configuration::majority([NodeId::new(1)]).expect("one voter is a quorum");
+    Config::lan(Brand { node: NodeId::new(1), incarnation: 1 }, voters)
+}

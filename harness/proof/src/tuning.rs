@@ -6,7 +6,7 @@
 //! exist is the business of those who have them.
 
 use synod_harness::random::{Random, Stream};
-use synod_harness::sim::{Action, DiskFault, Micros, Plan};
+use synod_harness::sim::{Micros, Plan};
 use synod_host::Settings;
 use synod_paxos::{Configuration, NodeId};
 use synod_smr::read::ReadLimits;
@@ -26,6 +26,14 @@ pub struct Tuning {
     pub padding_max: u32,
     /// How long a transport takes to write a reply at most, in microseconds.
     pub written_us: u64,
+    /// How many events a turn takes at most.
+    pub events_per_turn: usize,
+    /// How long a loop is busy at most before its next turn, in microseconds.
+    pub turn_us: u64,
+    /// How often a message brings with it that its link is told of again.
+    pub rumour_ppm: u32,
+    /// How often a client that is answered reads nothing for a while.
+    pub stall_ppm: u32,
     /// How the state machines hold up their nodes.
     pub hold_ups: HoldUps,
 }
@@ -87,6 +95,10 @@ impl Tuning {
             segment_bytes: SEGMENT_BYTES,
             padding_max: 0,
             written_us: 100,
+            events_per_turn: 1,
+            turn_us: 1,
+            rumour_ppm: 0,
+            stall_ppm: 0,
             hold_ups: HoldUps::NONE,
         }
     }
@@ -101,6 +113,7 @@ impl Tuning {
         let dice = &mut Random::new(plan.seed, Stream::named("tuning"));
         let mut tuning =
             Self { voters: voters(plan, dice), hold_ups: HoldUps::draw(plan), ..Self::usual(plan) };
+        tuning.draw_shell(&mut Random::new(plan.seed, Stream::named("shell")));
         if dice.chance(LARGE_PPM) {
             tuning.enlarge();
             return tuning;
@@ -121,6 +134,29 @@ impl Tuning {
             tuning.shrink_clients(plan, dice);
         }
         tuning
+    }
+
+    /// Draws what differs between the shells around a host: how busy their loops are, and what
+    /// they tell of links and clients.
+    fn draw_shell(&mut self, dice: &mut Random) {
+        if dice.chance(TOGETHER_PPM) {
+            self.events_per_turn = 1 << dice.between(1, 7);
+            self.turn_us = 1 << dice.between(4, 12);
+        }
+        self.settings.peer_end_step = 1 << dice.below(9);
+        if dice.chance(IN_FLIGHT_PPM) {
+            self.settings.batches_in_flight = size(dice, 1, 4);
+        }
+        if dice.chance(RUMOUR_PPM) {
+            self.rumour_ppm = 1_000;
+        }
+        if dice.chance(STALL_PPM) {
+            self.stall_ppm = 5_000;
+            self.written_us = 20_000;
+            self.settings.reply_budget_bytes = size(dice, 64, 1_024);
+            self.settings.reply_budget_bytes_total = size(dice, 64, 2_048);
+            self.settings.reply_share_bytes = size(dice, 1, 2) * SHORT_REPLY_BYTES;
+        }
     }
 
     /// Values of up to a mebibyte, and segments that hold them.
@@ -157,7 +193,7 @@ impl Tuning {
         sessions.sessions_per_principal = (clients / 3).max(1) + size(dice, 0, 2);
         sessions.kept_reply_bytes = size(dice, 0, 8);
         self.reads.count = size(dice, 1, 8);
-        self.settings.reply_budget_bytes = size(dice, 16, 512);
+        self.settings.reply_budget_bytes = size(dice, 64, 1_024);
         self.settings.replies_waiting_bytes = size(dice, 64, 2 << 10);
         self.written_us = 20_000;
     }
@@ -167,9 +203,8 @@ impl Tuning {
 /// a phase may then need every node.
 fn voters(plan: &Plan, dice: &mut Random) -> Configuration {
     let nodes = || (1..=plan.nodes).map(NodeId::new);
-    let is_rot = |action: &Action| matches!(action, Action::Disk { fault: DiskFault::Rot, .. });
     let (flexible, phase2) = (dice.chance(FLEXIBLE_PPM), dice.between(1, u64::from(plan.nodes)));
-    let whole = !plan.faults.iter().any(|fault| is_rot(&fault.action));
+    let whole = !plan.faults.iter().any(|fault| fault.action.is_for_good());
     let configuration = if flexible && whole {
         let (count, phase2) = (usize::from(plan.nodes), size_of_u64(phase2));
         Configuration::flexible(nodes(), count + 1 - phase2, phase2)
@@ -206,6 +241,21 @@ const SHORT_PPM: u32 = 300_000;
 
 /// How many runs have tiny bounds, of the log or of clients.
 const TINY_PPM: u32 = 350_000;
+
+/// In how many runs a turn takes several events.
+const TOGETHER_PPM: u32 = 500_000;
+
+/// In how many runs another number of batches is in flight.
+const IN_FLIGHT_PPM: u32 = 200_000;
+
+/// In how many runs links are told of again and again.
+const RUMOUR_PPM: u32 = 300_000;
+
+/// In how many runs clients read nothing for a while.
+const STALL_PPM: u32 = 300_000;
+
+/// What a short reply of the simulated service takes.
+const SHORT_REPLY_BYTES: usize = 128;
 
 /// How many runs have quorums that differ.
 const FLEXIBLE_PPM: u32 = 200_000;

@@ -141,6 +141,30 @@ pub enum DiskFault {
     },
     /// A bit of what was written long ago flips.
     Rot,
+    /// What was written is copied when the fault begins, and the copy takes its place when it ends,
+    /// as with a backup or a snapshot of the machine.
+    RolledBack,
+    /// All that was written is lost, and the node is made anew in its place.
+    MadeAnew,
+    /// What another node has written takes its place.
+    Foreign,
+}
+
+impl DiskFault {
+    /// Tells whether a node that it happens to is lost to its cluster.
+    #[must_use]
+    pub const fn is_for_good(self) -> bool {
+        match self {
+            Self::Rot | Self::RolledBack | Self::MadeAnew | Self::Foreign => true,
+            Self::Slow { .. }
+            | Self::Hung
+            | Self::Full
+            | Self::SyncFails
+            | Self::WriteFails
+            | Self::ReadFails
+            | Self::PowerFailsAt { .. } => false,
+        }
+    }
 }
 
 impl Plan {
@@ -178,6 +202,12 @@ impl Action {
             return Some(*fault);
         }
         None
+    }
+
+    /// Tells whether a node that it happens to is lost to its cluster.
+    #[must_use]
+    pub const fn is_for_good(&self) -> bool {
+        matches!(self, Self::Disk { fault, .. } if fault.is_for_good())
     }
 
     /// Tells whether a node is not started while it lasts.
@@ -240,6 +270,9 @@ impl fmt::Display for DiskFault {
                 write!(formatter, "power fails after {operations} operations")
             }
             Self::Rot => formatter.write_str("a bit rots"),
+            Self::RolledBack => formatter.write_str("rolled back to a copy in the end"),
+            Self::MadeAnew => formatter.write_str("lost, and made anew"),
+            Self::Foreign => formatter.write_str("replaced by that of another node"),
         }
     }
 }

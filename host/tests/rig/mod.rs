@@ -86,7 +86,7 @@ impl Rig {
     ) -> Self {
         let mut rig = Self::begin(disk, segment_bytes, settings, change);
         for peer in [OLD_LEADER, NEW_LEADER] {
-            rig.hear(peer, &Message::Heartbeat(beat(PEERS_JOURNAL, 1)));
+            rig.meet(peer, PEERS_JOURNAL, 1);
         }
         rig.settle();
         rig.sent.clear();
@@ -130,6 +130,12 @@ impl Rig {
 
     pub(crate) fn hear(&mut self, from: NodeId, message: &Message) {
         self.take(Event::PeerFrame { peer: from, bytes: encode_message(message) });
+    }
+
+    /// Hears of a peer with this journal in this life, and is known to it.
+    pub(crate) fn meet(&mut self, peer: NodeId, journal: u128, life: u64) {
+        self.hear(peer, &Message::Heartbeat(beat(journal, life)));
+        self.hear(peer, &Message::Known(self.host.life()));
     }
 
     /// Ends a turn; the disk takes nothing yet.

@@ -23,7 +23,7 @@ enum Header {
     Confirmed { ballot: WireBallot, round: u64, promised: WireBallot },
     Fetch { first: u64 },
     Decrees { first: u64, decrees: Vec<WireDecree>, chosen: u64 },
-    Stranger(WireLife),
+    Known(WireLife),
 }
 
 /// A report: without a ballot, the decree was copied as chosen.
@@ -79,7 +79,7 @@ pub fn encode_message(message: &Message) -> Bytes {
             };
             encode(&header, decrees.iter().filter_map(decree_bytes))
         }
-        Message::Stranger(known) => encode(&Header::Stranger(life_out(known)), [].iter()),
+        Message::Known(known) => encode(&Header::Known(life_out(known)), [].iter()),
     }
 }
 
@@ -177,7 +177,7 @@ pub fn decode_message(frame: &Bytes) -> Result<Message, WireError> {
             decrees: decrees_in(decrees, &mut values)?,
             chosen: slot_in(chosen)?,
         },
-        Header::Stranger(life) => Message::Stranger(life_in(&life)?),
+        Header::Known(life) => Message::Known(life_in(&life)?),
     };
     values.finish(message)
 }

@@ -239,7 +239,7 @@ impl World {
                 Message::Decrees { first, decrees, .. } => {
                     first.plus(decrees.len() as u64) > receiver.kept(may_crash).1
                 }
-                Message::Heartbeat(_) | Message::Fetch { .. } | Message::Stranger(_) => false,
+                Message::Heartbeat(_) | Message::Fetch { .. } | Message::Known(_) => false,
             }
         });
     }

@@ -6,6 +6,7 @@ use synod_paxos::{Decree, NodeId, Slot};
 use synod_smr::command::fingerprint;
 
 use super::Invariant;
+use crate::journal_thread::Found;
 use crate::step::Step;
 
 /// The decree that the first node to know it knew, of every slot.
@@ -19,6 +20,15 @@ pub(super) struct Agreement {
 impl Invariant for Agreement {
     fn name(&self) -> &'static str {
         "agreement"
+    }
+
+    fn judges_strangers(&self) -> bool {
+        true
+    }
+
+    fn on_recovery(&mut self, node: NodeId, _: &Found) -> Result<(), String> {
+        self.seen.remove(&node);
+        Ok(())
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {

@@ -36,22 +36,15 @@ impl Campaigns {
     }
 }
 
-impl Invariant for Campaigns {
-    fn name(&self) -> &'static str {
-        "campaigns"
-    }
-
-    fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        let ears = self.nodes.entry(step.node).or_default();
-        if ears.life != step.life {
-            *ears = Ears { life: step.life, ..Ears::default() };
-        }
-        match step.cause {
+impl Ears {
+    /// Takes note of what the node was given.
+    fn take(&mut self, cause: Cause) {
+        match cause {
             Cause::Message(from, Kind::Heartbeat) => {
-                ears.silent.insert(from, 0);
+                self.silent.insert(from, 0);
             }
             Cause::Timer(Timer::Heartbeat) => {
-                for ticks in ears.silent.values_mut() {
+                for ticks in self.silent.values_mut() {
                     *ticks += 1;
                 }
             }
@@ -64,7 +57,25 @@ impl Invariant for Campaigns {
             | Cause::OldDecrees
             | Cause::Wrote
             | Cause::Unheard(_)
+            | Cause::Client
+            | Cause::Several
             | Cause::Drain => {}
+        }
+    }
+}
+
+impl Invariant for Campaigns {
+    fn name(&self) -> &'static str {
+        "campaigns"
+    }
+
+    fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        let ears = self.nodes.entry(step.node).or_default();
+        if ears.life != step.life {
+            *ears = Ears { life: step.life, ..Ears::default() };
+        }
+        for given in step.given {
+            ears.take(given.cause);
         }
         let (Some(ballot), before) = (step.after.ballot, step.before.ballot) else { return Ok(()) };
         if before == Some(ballot) {

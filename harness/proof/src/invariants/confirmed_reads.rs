@@ -84,18 +84,13 @@ impl ConfirmedReads {
     fn refuse(&mut self, step: &Step<'_>, asked: (Connection, RequestId)) {
         let leader = self.leader(step.node, step.life);
         let Some(came) = leader.questions.get_mut(&asked) else { return };
-        match step.cause {
-            Cause::Request(_, connection, id) if (connection, id) == asked => came.pop_back(),
-            Cause::Start
-            | Cause::Message(..)
-            | Cause::Request(..)
-            | Cause::Timer(_)
-            | Cause::LinkDown(_)
-            | Cause::Synced
-            | Cause::OldDecrees
-            | Cause::Wrote
-            | Cause::Unheard(_)
-            | Cause::Drain => came.pop_front(),
+        let came_now = step.given.iter().any(|given| {
+            matches!(given.cause, Cause::Request(_, connection, id) if (connection, id) == asked)
+        });
+        if came_now {
+            came.pop_back()
+        } else {
+            came.pop_front()
         };
     }
 
@@ -116,9 +111,11 @@ impl Invariant for ConfirmedReads {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        if let Cause::Request(Wanted::Query, connection, id) = step.cause {
-            let leader = self.leader(step.node, step.life);
-            leader.questions.entry((connection, id)).or_default().push_back(step.now);
+        for given in step.given {
+            if let Cause::Request(Wanted::Query, connection, id) = given.cause {
+                let leader = self.leader(step.node, step.life);
+                leader.questions.entry((connection, id)).or_default().push_back(step.now);
+            }
         }
         for (to, message) in step.sent {
             match message {
@@ -132,7 +129,7 @@ impl Invariant for ConfirmedReads {
                 | Message::Heartbeat(_)
                 | Message::Fetch { .. }
                 | Message::Decrees { .. }
-                | Message::Stranger(_) => {}
+                | Message::Known(_) => {}
             }
         }
         for (connection, id, response) in step.replies {

@@ -32,6 +32,12 @@ pub trait Invariant {
     /// Returns its name.
     fn name(&self) -> &'static str;
 
+    /// Tells whether it judges nodes, too, whose folder is not the one that they had: their votes
+    /// are no votes, yet what they learn was chosen.
+    fn judges_strangers(&self) -> bool {
+        false
+    }
+
     /// Hears what a node's journal gave back, before the first step of that life.
     ///
     /// # Errors

@@ -37,11 +37,14 @@ impl Invariant for SettledReads {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        let prepares = step.before.ballot.filter(|_| step.before.leads.is_none());
-        if let Cause::Message(from, Kind::Promise { ballot, first, cut, told, .. }) = step.cause
-            && prepares == Some(ballot)
-        {
-            self.elects.entry(ballot).or_default().hear(from, first, cut, told);
+        for given in step.given {
+            let prepares = given.before.ballot.filter(|_| given.before.leads.is_none());
+            if let Cause::Message(from, Kind::Promise { ballot, first, cut, told, .. }) =
+                given.cause
+                && prepares == Some(ballot)
+            {
+                self.elects.entry(ballot).or_default().hear(from, first, cut, told);
+            }
         }
         for (to, message) in step.sent {
             if let Message::Confirm { ballot, .. } = message {

@@ -45,6 +45,8 @@ impl Machine {
                     self.rot(sky);
                 }
             }
+            // The cluster sees to these: others must remember.
+            DiskFault::RolledBack | DiskFault::MadeAnew | DiskFault::Foreign => {}
         }
     }
 
@@ -104,7 +106,13 @@ pub(super) fn is_failure(fault: DiskFault) -> bool {
         | DiskFault::WriteFails
         | DiskFault::ReadFails
         | DiskFault::PowerFailsAt { .. } => true,
-        DiskFault::Slow { .. } | DiskFault::Hung | DiskFault::Full | DiskFault::Rot => false,
+        DiskFault::Slow { .. }
+        | DiskFault::Hung
+        | DiskFault::Full
+        | DiskFault::Rot
+        | DiskFault::RolledBack
+        | DiskFault::MadeAnew
+        | DiskFault::Foreign => false,
     }
 }
 

@@ -9,8 +9,9 @@ use synod_harness::fault::NodeId as Place;
 use synod_harness::sim::{Address, Crash, DiskFault, Micros};
 use synod_host::{Brought, Output};
 use synod_paxos::To;
-use synod_smr::{Disk, Record};
+use synod_smr::Disk;
 
+use super::turns::Taken;
 use super::{Machine, Parcel, Sky, Token};
 use crate::court::Court;
 use crate::invariants::room_given;
@@ -19,20 +20,19 @@ use crate::step::{Cause, Stance, Step};
 
 impl Machine {
     /// Ends a turn, shows what it brought about to the court, and carries it out.
-    pub(super) fn flush(
-        &mut self,
-        cause: Cause,
-        before: Stance,
-        durable: &[Record],
-        sky: &mut Sky,
-        court: &mut Court,
-    ) {
-        let now = self.now(sky);
+    pub(super) fn flush(&mut self, sky: &mut Sky, court: &mut Court) {
+        let (now, is_stranger) = (self.now(sky), self.is_stranger());
         let (node, nodes) = (self.node, &self.nodes);
         let Some(process) = &mut self.process else { return };
         sky.count_step();
         let (life, mut numbers) = (process.life, VecDeque::new());
         let host = &mut process.host;
+        let Taken { given, durable } = &process.taken;
+        let (cause, before) = match &given[..] {
+            [] => (Cause::Start, Stance::of(host)),
+            [given] => (given.cause, given.before),
+            [first, ..] => (Cause::Several, first.before),
+        };
         let flushes = || {
             host.flush_watched(now, |host, brought: &Brought<'_>| {
                 let step = Step {
@@ -40,6 +40,8 @@ impl Machine {
                     node,
                     life,
                     cause,
+                    given,
+                    is_stranger,
                     before,
                     after: Stance::of(host),
                     replica: host.replica(),
@@ -66,13 +68,21 @@ impl Machine {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(flushes)) {
             return self.on_panic(cause, &*panic, court);
         }
+        process.taken.given.clear();
+        process.taken.durable.clear();
         if before.disk == Disk::Fine && process.host.disk() == Disk::Full {
             sky.felt_disk(Place(node.number()), |fault| fault == DiskFault::Full);
         }
-        if let Some(reason) = process.host.halted() {
+        let halted = process.host.halted().map(str::to_owned);
+        self.carry_out(numbers, sky, court);
+        if let Some(reason) = halted {
+            if is_stranger {
+                sky.say(|| format!("node {node} halts: {reason}"));
+                return self.on_refused(sky, court);
+            }
             court.object("halt", format!("node {node} halts: {reason}"));
         }
-        self.carry_out(numbers, sky, court);
+        self.weigh_replies(court);
         self.set_wake(sky);
         self.end_if_done(sky, court);
     }
@@ -101,20 +111,14 @@ impl Machine {
                 }
                 Output::Send { to, bytes, .. } => {
                     let number = numbers.pop_front().unwrap_or_default();
-                    let length = bytes.len();
-                    let parcel = Parcel { life: process.life, number, bytes };
+                    let (length, by_stranger) = (bytes.len(), self.stranger.is_some());
+                    let (life, process) = (process.life, process.process);
+                    let parcel = Parcel { life, process, by_stranger, number, bytes };
+                    self.judge_silence(court);
                     sky.send(address, Address::Node(Place(to.number())), parcel, length);
                 }
                 Output::Beacon(bytes) => process.beacon.on_heartbeat(bytes),
-                Output::Reply { connection, bytes } => {
-                    let client = u32::try_from(connection.0);
-                    let client = client.expect("connections are clients' numbers");
-                    let length = bytes.len();
-                    let parcel = Parcel { life: 0, number: 0, bytes };
-                    sky.send(address, Address::Client(client), parcel, length);
-                    let after = Micros(sky.chance().between(1, self.tuning.written_us));
-                    sky.after(address, Token::Wrote(connection, length), after);
-                }
+                Output::Reply { connection, bytes } => self.reply(connection, bytes, sky, court),
                 Output::Close { connection, reason } => {
                     court.object("wire", format!("client {} is closed: {reason}", connection.0));
                 }
@@ -179,5 +183,5 @@ impl Machine {
 /// The shortest sync.
 const SYNC_US_MIN: u64 = 50;
 
-/// The longest read of old decrees.
-const READ_US_MAX: u64 = 5_000;
+/// The longest read of old decrees, in microseconds.
+pub const READ_US_MAX: u64 = 5_000;

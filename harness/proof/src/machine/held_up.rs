@@ -6,76 +6,32 @@
 //! answers: votes, announcements, decrees, confirmations of reads, and syncs.
 
 use synod_harness::sim::{Address, Micros};
-use synod_host::Committed;
-use synod_smr::wire::peer::decode_message;
 
+use super::turns::Arrival;
 use super::{Event, Machine, Parcel, Place, Sky, Token};
 use crate::court::Court;
 use crate::sometimes::Point;
 use crate::step::{Cause, Kind};
-use synod_paxos::NodeId;
-
-/// Something that came to a loop.
-#[derive(Debug)]
-pub(super) enum Came {
-    /// A frame of a peer.
-    Frame(NodeId, Parcel),
-    /// A frame of a client.
-    Request(u32, Parcel),
-    /// Something that was waited for.
-    Wake(Token),
-    /// The end of a commit.
-    Committed(Committed),
-    /// The order to end.
-    Drain,
-}
-
-/// A turn that takes long.
-#[derive(Debug)]
-pub(super) struct LongTurn {
-    /// Which one it is on its machine.
-    number: u64,
-    /// What came since, the reason for the turn first.
-    came: Vec<Came>,
-}
 
 impl Machine {
-    /// Takes something in when the loop is free, and otherwise lets it wait.
-    pub(super) fn receive(&mut self, came: Came, sky: &mut Sky, court: &mut Court) {
-        let Some(process) = &mut self.process else { return };
-        if let Some(turn) = &mut process.long_turn {
-            turn.came.push(came);
-        } else if self.draws_long_turn(&came, sky) {
-            self.begin_long_turn(came, sky, court);
-        } else {
-            self.take(came, sky, court);
-        }
+    /// Tells whether the loop is in a long turn.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.long_turn.is_some())
     }
 
-    /// Takes what came, one turn for each, as a loop does that is free.
-    fn take(&mut self, came: Came, sky: &mut Sky, court: &mut Court) {
-        match came {
-            Came::Frame(from, parcel) => self.take_frame(from, &parcel, sky, court),
-            Came::Request(client, parcel) => self.take_request(client, &parcel, sky, court),
-            Came::Wake(token) => self.take_wake(token, sky, court),
-            Came::Committed(committed) => {
-                self.turn(Event::Committed(committed), Cause::Synced, sky, court);
-            }
-            Came::Drain => self.turn(Event::Drain, Cause::Drain, sky, court),
-        }
-    }
-
-    fn draws_long_turn(&self, came: &Came, sky: &mut Sky) -> bool {
+    /// Tells whether what came begins a long turn.
+    pub(super) fn draws_long_turn(&self, arrival: &Arrival, sky: &mut Sky) -> bool {
         let hold_ups = &self.tuning.hold_ups;
         let at = sky.now();
         hold_ups.ppm > 0
             && (hold_ups.from..hold_ups.until).contains(&at)
             && hold_ups.only.is_none_or(|node| node == self.node)
             && sky.chance().chance(hold_ups.ppm)
-            && may_apply(came)
+            && may_apply(arrival)
     }
 
-    fn begin_long_turn(&mut self, came: Came, sky: &mut Sky, court: &mut Court) {
+    /// Begins a long turn. What it will take is in the inbox.
+    pub(super) fn begin_long_turn(&mut self, sky: &mut Sky, court: &mut Court) {
         let (now, address) = (self.now(sky), self.address());
         let hold_ups = &self.tuning.hold_ups;
         let length =
@@ -83,7 +39,7 @@ impl Machine {
         self.long_turns += 1;
         let number = self.long_turns;
         let Some(process) = &mut self.process else { return };
-        process.long_turn = Some(LongTurn { number, came: vec![came] });
+        process.long_turn = Some(number);
         process.beacon.on_turn(now);
         sky.say(|| format!("node {} is held up for {length}", self.node));
         court.lookout.see(Point::LoopHeldUp);
@@ -94,16 +50,13 @@ impl Machine {
     /// Ends a long turn: first all that came, then the timers.
     pub(super) fn on_free(&mut self, number: u64, sky: &mut Sky, court: &mut Court) {
         let Some(process) = &mut self.process else { return };
-        let Some(turn) = process.long_turn.take_if(|turn| turn.number == number) else { return };
+        if process.long_turn.take_if(|turn| *turn == number).is_none() {
+            return;
+        }
         process.beacon.on_turn_end();
-        let (timers, came): (Vec<_>, Vec<_>) =
-            turn.came.into_iter().partition(|came| matches!(came, Came::Wake(Token::Wake(_))));
-        for (place, came) in came.into_iter().chain(timers).enumerate() {
-            if place == 0 {
-                self.take(came, sky, court);
-            } else {
-                self.receive(came, sky, court);
-            }
+        self.take_waiting(sky, court);
+        if !self.is_held_up() {
+            self.set_wake(sky);
         }
     }
 
@@ -111,13 +64,16 @@ impl Machine {
     pub(super) fn on_beacon(&mut self, number: u64, sky: &mut Sky) {
         let (now, address) = (self.now(sky), self.address());
         let Some(process) = &mut self.process else { return };
-        if process.long_turn.as_ref().is_none_or(|turn| turn.number != number) {
+        if process.long_turn.is_none_or(|turn| turn != number) {
             return;
         }
         if let Some(bytes) = process.beacon.on_time(now) {
+            let (life, process) = (process.life, process.process);
+            let by_stranger = self.stranger.is_some();
             for peer in self.nodes.iter().filter(|peer| **peer != self.node) {
-                let parcel = Parcel { life: process.life, number: 0, bytes: bytes.clone() };
-                sky.send(address, Address::Node(Place(peer.number())), parcel, bytes.len());
+                let (bytes, length) = (bytes.clone(), bytes.len());
+                let parcel = Parcel { life, process, by_stranger, number: 0, bytes };
+                sky.send(address, Address::Node(Place(peer.number())), parcel, length);
             }
         }
         sky.after(address, Token::Beacon(number), LOOK);
@@ -125,26 +81,24 @@ impl Machine {
 }
 
 /// Tells whether what came may have the state machine do something.
-fn may_apply(came: &Came) -> bool {
-    match came {
-        Came::Frame(_, parcel) => {
-            decode_message(&parcel.bytes).is_ok_and(|message| match Kind::of(&message) {
-                Kind::Accept(..)
-                | Kind::Accepted(..)
-                | Kind::Chosen(..)
-                | Kind::Confirmed
-                | Kind::Decrees(_) => true,
-                Kind::Prepare(_)
-                | Kind::Promise { .. }
-                | Kind::Nack
-                | Kind::Heartbeat
-                | Kind::Confirm
-                | Kind::Fetch
-                | Kind::Stranger => false,
-            })
-        }
-        Came::Committed(_) => true,
-        Came::Request(..) | Came::Wake(_) | Came::Drain => false,
+fn may_apply(arrival: &Arrival) -> bool {
+    match (&arrival.event, arrival.cause) {
+        (Event::Committed(_), _) => true,
+        (_, Cause::Message(_, kind)) => match kind {
+            Kind::Accept(..)
+            | Kind::Accepted(..)
+            | Kind::Chosen(..)
+            | Kind::Confirmed
+            | Kind::Decrees(_) => true,
+            Kind::Prepare(_)
+            | Kind::Promise { .. }
+            | Kind::Nack
+            | Kind::Heartbeat
+            | Kind::Confirm
+            | Kind::Fetch
+            | Kind::Known => false,
+        },
+        (_, _) => false,
     }
 }
 

@@ -53,6 +53,8 @@ impl Elections {
             | Cause::OldDecrees
             | Cause::Wrote
             | Cause::Unheard(_)
+            | Cause::Client
+            | Cause::Several
             | Cause::Drain => {}
         }
         for (to, message) in step.sent {
@@ -189,6 +191,8 @@ fn on_end(step: &Step<'_>, view: &View, seen: &mut Sightings) {
         | Cause::OldDecrees
         | Cause::Wrote
         | Cause::Unheard(_)
+        | Cause::Client
+        | Cause::Several
         | Cause::Drain => {}
     }
     seen.see_if(me.open > 0, Point::DeposedWithOpenSlots);

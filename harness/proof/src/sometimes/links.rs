@@ -51,6 +51,8 @@ impl Links {
             | Cause::OldDecrees
             | Cause::Wrote
             | Cause::Unheard(_)
+            | Cause::Client
+            | Cause::Several
             | Cause::Drain => {}
         }
         if step.cause != Cause::Start && step.now.since(view.seen(step.node).stepped) > PAUSE {

@@ -159,6 +159,8 @@ impl View {
             | Cause::Synced
             | Cause::OldDecrees
             | Cause::Wrote
+            | Cause::Client
+            | Cause::Several
             | Cause::Unheard(_) => {}
         }
         if let Some(ballot) = step.after.leads
@@ -210,6 +212,8 @@ mod tests {
             node: replica.paxos().me(),
             life: 1,
             cause,
+            given: &[],
+            is_stranger: false,
             before: stance,
             after: stance,
             replica,

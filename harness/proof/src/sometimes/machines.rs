@@ -24,6 +24,8 @@ pub enum End {
     Ruined,
     /// It had been asked to.
     Retired,
+    /// It was found to have another folder than it had.
+    Refused,
 }
 
 /// Who looks at machines.
@@ -88,6 +90,7 @@ impl Machines {
             End::OpenError => seen.see(Point::RecoveryInterrupted),
             End::Ruined => return seen.see(Point::NodeRuined),
             End::Retired => return seen.see(Point::RetirementCompleted),
+            End::Refused => return,
         }
         if let Some(stance) = before.stance {
             seen.see_if(stance.leads.is_some(), Point::CrashOfLeader);

@@ -9,13 +9,15 @@ use synod_smr::{Connection, Message, Refusal, RequestId, Response};
 use super::lookout::{View, place};
 use super::{Point, Sightings};
 use crate::clients::is_trespass;
+use crate::machine::client_of;
+use crate::misuse::is_misuse;
 use crate::step::{Cause, Kind, Step, Wanted};
 
 /// Who looks at requests.
 #[derive(Debug)]
 pub(super) struct Requests {
     desks: Vec<Desk>,
-    sessions: BTreeMap<Connection, SessionId>,
+    sessions: BTreeMap<u32, SessionId>,
 }
 
 /// The requests at one node, in one life of it.
@@ -23,7 +25,7 @@ pub(super) struct Requests {
 struct Desk {
     open: Vec<Asked>,
     /// The last request of each client.
-    latest: BTreeMap<Connection, RequestId>,
+    latest: BTreeMap<u32, RequestId>,
 }
 
 /// A request without an answer.
@@ -46,7 +48,7 @@ impl Requests {
         match step.cause {
             Cause::Start => *desk = Desk::default(),
             // The points are of what clients meet who mind their own sessions.
-            Cause::Request(_, _, id) if is_trespass(id) => {}
+            Cause::Request(_, _, id) if is_trespass(id) || is_misuse(id) => {}
             Cause::Request(wanted, connection, id) => {
                 let ballot = step.before.leads;
                 let asked = Asked { wanted, connection, id, ballot };
@@ -63,12 +65,20 @@ impl Requests {
             | Cause::OldDecrees
             | Cause::Wrote
             | Cause::Unheard(_)
+            | Cause::Client
+            | Cause::Several
             | Cause::Drain => {}
         }
         for (_, message) in step.sent {
             on_sent(step, message, seen);
         }
-        let own = step.replies.iter().filter(|(_, id, _)| !is_trespass(*id));
+        for (_, id, response) in step.replies {
+            if let (true, Response::Refused(refusal)) = (is_misuse(*id), response) {
+                on_misuse(refusal, seen);
+            }
+        }
+        let is_own = |id| !is_trespass(id) && !is_misuse(id);
+        let own = step.replies.iter().filter(|(_, id, _)| is_own(*id));
         for (count, (connection, id, response)) in own.enumerate() {
             let asked = self.desks[place(step.node)].take(*connection, *id);
             self.on_reply(step, asked, *connection, response, seen);
@@ -88,7 +98,7 @@ impl Requests {
         let wanted = asked.map(|asked| asked.wanted);
         match response {
             Response::Opened(session) => {
-                let before = self.sessions.insert(connection, *session);
+                let before = self.sessions.insert(client_of(connection), *session);
                 let another = before.is_some_and(|before| before != *session);
                 seen.see_if(another, Point::SessionOpenedTwice);
             }
@@ -107,7 +117,7 @@ impl Requests {
 
 impl Desk {
     fn on_request(&mut self, step: &Step<'_>, asked: Asked, view: &View, seen: &mut Sightings) {
-        let latest = self.latest.entry(asked.connection).or_insert(RequestId(0));
+        let latest = self.latest.entry(client_of(asked.connection)).or_insert(RequestId(0));
         seen.see_if(asked.id < *latest, Point::RequestOvertaken);
         *latest = (*latest).max(asked.id);
         let answer = step
@@ -169,6 +179,22 @@ fn on_refusal(step: &Step<'_>, wanted: Option<Wanted>, refusal: &Refusal, seen: 
     }
 }
 
+/// What a client of this project never asks for is refused for its own reason.
+fn on_misuse(refusal: &Refusal, seen: &mut Sightings) {
+    match refusal {
+        Refusal::SequenceStale => seen.see(Point::SequenceStaleRefused),
+        Refusal::SequenceReused => seen.see(Point::SequenceReusedRefused),
+        Refusal::PipelineFull => seen.see(Point::PipelineFullRefused),
+        Refusal::ReplyTooLong => seen.see(Point::ReplyTooLongRefused),
+        Refusal::Invalid(_) => seen.see(Point::InvalidRefused),
+        Refusal::NotLeader { .. }
+        | Refusal::DiskFull
+        | Refusal::Overloaded { .. }
+        | Refusal::SessionExpired
+        | Refusal::ReplyLost => {}
+    }
+}
+
 fn on_sent(step: &Step<'_>, message: &Message, seen: &mut Sightings) {
     match message {
         Message::Confirm { .. } => {
@@ -182,6 +208,6 @@ fn on_sent(step: &Step<'_>, message: &Message, seen: &mut Sightings) {
         | Message::Heartbeat(_)
         | Message::Fetch { .. }
         | Message::Decrees { .. }
-        | Message::Stranger(_) => {}
+        | Message::Known(_) => {}
     }
 }

@@ -113,7 +113,7 @@ impl Slots {
             | Kind::Confirm
             | Kind::Confirmed
             | Kind::Fetch
-            | Kind::Stranger => {}
+            | Kind::Known => {}
         }
     }
 
@@ -214,7 +214,7 @@ fn on_sent(step: &Step<'_>, view: &View, seen: &mut Sightings) {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
-            | Message::Stranger(_) => {}
+            | Message::Known(_) => {}
         }
     }
 }

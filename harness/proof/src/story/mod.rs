@@ -27,7 +27,8 @@ use shadow::Shadow;
 /// Writes the story of a run while it goes on.
 pub struct Story {
     voters: Configuration,
-    limits: Limits,
+    /// The limits of the core, and how many batches may be in flight.
+    bounds: (Limits, usize),
     shadows: BTreeMap<NodeId, Shadow>,
     parcels: Vec<Parcel>,
     /// The parcel that the next step takes.
@@ -83,10 +84,10 @@ enum Act {
 impl Story {
     /// Begins with a cluster that never ran.
     #[must_use]
-    pub fn new(voters: Configuration, limits: Limits) -> Self {
+    pub fn new(voters: Configuration, bounds: (Limits, usize)) -> Self {
         Self {
             voters,
-            limits,
+            bounds,
             shadows: BTreeMap::new(),
             parcels: Vec::new(),
             arrived: None,
@@ -108,7 +109,7 @@ impl Story {
         }
         let life = self.shadows.get(&node).map_or(1, |shadow| shadow.life() + 1);
         let shadow =
-            Shadow::recover((node, life), self.voters.clone(), self.limits, &found.records);
+            Shadow::recover((node, life), self.voters.clone(), self.bounds, &found.records);
         self.shadows.insert(node, shadow);
     }
 
@@ -121,7 +122,7 @@ impl Story {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
-            | Message::Stranger(_) => return 0,
+            | Message::Known(_) => return 0,
         };
         if self.ended.is_some() {
             return 0;
@@ -176,9 +177,9 @@ impl Story {
     #[must_use]
     pub fn tell<'a>(&self, replicas: impl Iterator<Item = &'a Replica<Store>>) -> String {
         let window = self.shadows.values().next().map_or(1, Shadow::window);
-        let mut page = Page::new(self.voters.voters().len(), window);
-        if self.limits != Limits::DEFAULT {
-            page.remark(&format!("The limits of the nodes are others: {:?}.", self.limits));
+        let mut page = Page::new(self.voters.voters().len(), window, self.bounds.1);
+        if self.bounds.0 != Limits::DEFAULT {
+            page.remark(&format!("The limits of the nodes are others: {:?}.", self.bounds.0));
         }
         for event in &self.events {
             page.write(event, &self.parcels);
@@ -222,6 +223,8 @@ impl Story {
             | Cause::OldDecrees
             | Cause::Wrote
             | Cause::Unheard(_)
+            | Cause::Client
+            | Cause::Several
             | Cause::Drain => vec![vec![]],
         }
     }
@@ -263,7 +266,8 @@ impl Story {
         self.events.push(Event::Step(node, acts));
     }
 
-    fn end(&mut self, reason: String) {
+    /// Ends the story, for this reason.
+    pub fn end(&mut self, reason: String) {
         self.ended.get_or_insert(reason);
     }
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use synod_host::BATCHES_IN_FLIGHT_MAX;
 use synod_paxos::{Ballot, Decree, MultiPaxos, NodeId, Slot};
 use synod_smr::command::CommandBatch;
 
@@ -35,9 +34,8 @@ struct Letters {
 }
 
 impl Page {
-    pub(super) fn new(nodes: usize, window: u64) -> Self {
-        let text =
-            format!("> nodes {nodes}\n> window {window}\n> batches {BATCHES_IN_FLIGHT_MAX}\n");
+    pub(super) fn new(nodes: usize, window: u64, batches: usize) -> Self {
+        let text = format!("> nodes {nodes}\n> window {window}\n> batches {batches}\n");
         Self { text, letters: Letters::default(), links: BTreeMap::new() }
     }
 

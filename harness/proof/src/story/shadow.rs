@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 
-use synod_host::BATCHES_IN_FLIGHT_MAX;
 use synod_paxos::{
     Ballot, Batch, Brand, Configuration, Decree, Effects, Input, Message as Paxos, MultiPaxos,
     NodeId, Recovery, To,
@@ -28,6 +27,8 @@ pub(super) struct Shadow {
     durable: usize,
     life: u64,
     window: u64,
+    /// How many batches may be in flight.
+    batches: usize,
 }
 
 impl Shadow {
@@ -35,7 +36,7 @@ impl Shadow {
     pub(super) fn recover(
         (node, life): (NodeId, u64),
         voters: Configuration,
-        limits: Limits,
+        (limits, batches): (Limits, usize),
         records: &[Record],
     ) -> Self {
         let brand = Brand { node, incarnation: life };
@@ -51,6 +52,7 @@ impl Shadow {
             durable: records.len(),
             life,
             window,
+            batches,
         }
     }
 
@@ -148,7 +150,7 @@ impl Shadow {
 
     /// Tells whether the same records and messages came of it.
     fn brought_about(&mut self, step: &Step<'_>) -> bool {
-        let has_place = self.in_flight.len() < BATCHES_IN_FLIGHT_MAX;
+        let has_place = self.in_flight.len() < self.batches;
         let batch = if has_place { self.effects.take_batch() } else { None };
         let same_records = batch.as_ref().map_or(&[][..], Batch::records) == step.records;
         self.in_flight.extend(batch);
@@ -160,7 +162,7 @@ impl Shadow {
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
             | Message::Decrees { .. }
-            | Message::Stranger(_) => None,
+            | Message::Known(_) => None,
         });
         same_records && mine.iter().map(|(to, message)| (to, message)).eq(theirs)
     }

@@ -178,7 +178,7 @@ impl World {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
-            | Message::Stranger(_) => {}
+            | Message::Known(_) => {}
         }
     }
 

@@ -216,7 +216,7 @@ impl Conformance {
             Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
-            | Message::Stranger(_) => Ok(()),
+            | Message::Known(_) => Ok(()),
         };
         done.map_err(|failed| breach(from, failed))
     }

@@ -1,0 +1,239 @@
+//! The connections of clients to a node: they come, break, and are not read for a while.
+//!
+//! A connection is named once, and never again; replies for one that is gone go nowhere. A client
+//! that reads nothing is closed after a while, as the transport does it. The claim kept true: what
+//! the host has given and the transport has not written stays within the budgets, whoever reads.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use synod_harness::sim::{Address, Micros};
+use synod_host::{Event, REPLY_OVERHEAD_BYTES, Settings, WORD_BYTES_MAX, WORDS_WAITING_MAX_TOTAL};
+use synod_smr::Connection;
+use synod_smr::wire::client::decode_request;
+
+use super::{Machine, Parcel, Sky, Token};
+use crate::clients;
+use crate::court::Court;
+use crate::sometimes::Point;
+use crate::step::{Cause, Wanted};
+
+/// The connections of one life of a node.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    /// By client.
+    open: BTreeMap<u32, Open>,
+    /// How many there were.
+    count: u64,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Open {
+    name: Connection,
+    /// The replies that are not written, with what each costs.
+    under_way: usize,
+    /// What the client does not read; none if it reads.
+    unread: Option<Vec<Bytes>>,
+    /// When the last word of what is written will be said: they come in order.
+    told: Micros,
+}
+
+/// Returns which client a connection is, or was, of.
+#[must_use]
+pub fn client_of(connection: Connection) -> u32 {
+    u32::try_from(connection.0 & u64::from(u32::MAX)).unwrap_or(0)
+}
+
+impl Connections {
+    fn find(&mut self, connection: Connection) -> Option<&mut Open> {
+        self.open.get_mut(&client_of(connection)).filter(|open| open.name == connection)
+    }
+
+    fn under_way(&self) -> usize {
+        self.open.values().map(|open| open.under_way).sum()
+    }
+}
+
+impl Machine {
+    /// Takes a frame of a client, which is connected as soon as it asks.
+    pub fn on_request(&mut self, client: u32, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
+        if self.process.is_none() {
+            return;
+        }
+        if sky.chance().chance(self.breaks_ppm(BREAKS_PPM)) {
+            self.close(client, sky, court);
+        }
+        let Some(connection) = self.connect(client, sky, court) else { return };
+        match decode_request(&parcel.bytes) {
+            Ok(request) => {
+                let cause = Cause::Request(Wanted::of(&request.body), connection, request.id);
+                let event = Event::ClientFrame { connection, bytes: parcel.bytes.clone() };
+                self.turn(event, cause, sky, court);
+            }
+            Err(error) => court.object("wire", format!("a frame of client {client}: {error}")),
+        }
+    }
+
+    /// Returns the connection of a client, which is made if there is none.
+    fn connect(&mut self, client: u32, sky: &mut Sky, court: &mut Court) -> Option<Connection> {
+        let connections = &mut self.process.as_mut()?.connections;
+        if let Some(open) = connections.open.get(&client) {
+            return Some(open.name);
+        }
+        connections.count += 1;
+        let connection = Connection(connections.count << 32 | u64::from(client));
+        let open = Open { name: connection, under_way: 0, unread: None, told: Micros(0) };
+        connections.open.insert(client, open);
+        let name = clients::name_of(client).to_owned();
+        self.turn(Event::ClientUp { connection, name }, Cause::Client, sky, court);
+        Some(connection)
+    }
+
+    /// A connection ends; its host is told at once or late, and sometimes twice.
+    fn close(&mut self, client: u32, sky: &mut Sky, court: &mut Court) {
+        let Some(process) = &mut self.process else { return };
+        let Some(open) = process.connections.open.remove(&client) else { return };
+        court.lookout.see(Point::ConnectionBreaks);
+        if open.under_way > 0 {
+            court.lookout.see(Point::ConnectionBreaksUnread);
+        }
+        for _ in 0..sky.chance().between(1, 2) {
+            let length = Micros(sky.chance().below(CLOSED_US_MAX));
+            sky.after(self.address(), Token::Closed(open.name), length);
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, connection: Connection, sky: &mut Sky, court: &mut Court) {
+        self.turn(Event::ClientDown(connection), Cause::Client, sky, court);
+    }
+
+    /// Carries a reply towards its client, which may read nothing for a while.
+    pub(super) fn reply(
+        &mut self,
+        connection: Connection,
+        bytes: Bytes,
+        sky: &mut Sky,
+        court: &mut Court,
+    ) {
+        let stalls = sky.chance().chance(self.breaks_ppm(self.tuning.stall_ppm));
+        let address = self.address();
+        let Some(process) = &mut self.process else { return };
+        let Some(open) = process.connections.find(connection) else { return };
+        open.under_way += bytes.len() + REPLY_OVERHEAD_BYTES;
+        let length = bytes.len() + REPLY_OVERHEAD_BYTES;
+        let most = self.tuning.settings.reply_budget_bytes;
+        let most = most.max(self.tuning.settings.reply_share_bytes).max(length);
+        if open.under_way > most {
+            let found = open.under_way;
+            court.object("reply-bounds", format!("{found} bytes are under way, not {most}"));
+        }
+        if let Some(unread) = &mut open.unread {
+            unread.push(bytes);
+        } else if stalls {
+            court.lookout.see(Point::ClientReadsNothing);
+            open.unread = Some(vec![bytes]);
+            let length = Micros::from_ms(sky.chance().between(1, STALL_MS_MAX));
+            sky.after(address, Token::Reads(connection), length.min(STALL_CLOSES));
+        } else {
+            self.write(connection, bytes, sky);
+        }
+        self.weigh_replies(court);
+    }
+
+    /// A client reads again, or has read nothing for so long that it is closed.
+    pub(super) fn on_reads(&mut self, connection: Connection, sky: &mut Sky, court: &mut Court) {
+        let closes = sky.chance().chance(STALL_CLOSES_PPM);
+        let Some(process) = &mut self.process else { return };
+        let Some(open) = process.connections.find(connection) else { return };
+        let unread = open.unread.take().unwrap_or_default();
+        if closes {
+            let client = client_of(connection);
+            self.close(client, sky, court);
+            let node = self.node;
+            return sky.after(Address::Client(client), Token::Lost(node), Micros(1_000));
+        }
+        for bytes in unread {
+            self.write(connection, bytes, sky);
+        }
+    }
+
+    /// Sends a reply, and has the host told that it is written, in one word or two.
+    fn write(&mut self, connection: Connection, bytes: Bytes, sky: &mut Sky) {
+        let (address, length, now) = (self.address(), bytes.len(), sky.now());
+        let parcel = Parcel { life: 0, process: 0, by_stranger: false, number: 0, bytes };
+        sky.send(address, Address::Client(client_of(connection)), parcel, length);
+        let after = Micros(sky.chance().between(1, self.tuning.written_us));
+        let Some(process) = &mut self.process else { return };
+        let Some(open) = process.connections.find(connection) else { return };
+        let begins = now.plus(Micros(after.0 / 2)).max(open.told);
+        open.told = now.plus(after).max(open.told);
+        let told = open.told;
+        let first = if self.tuning.stall_ppm > 0 { sky.chance().below(length as u64) } else { 0 };
+        let first = usize::try_from(first).unwrap_or(0);
+        if first > 0 {
+            let part = Token::Wrote { connection, bytes: first, ends: 0 };
+            sky.after(address, part, begins.since(now));
+        }
+        let ends = length + REPLY_OVERHEAD_BYTES;
+        let rest = Token::Wrote { connection, bytes: length - first, ends };
+        sky.after(address, rest, told.since(now));
+    }
+
+    /// The transport has written so many bytes, and with them the end of a reply.
+    pub(super) fn on_wrote(
+        &mut self,
+        (connection, bytes, ends): (Connection, usize, usize),
+        sky: &mut Sky,
+        court: &mut Court,
+    ) {
+        let Some(process) = &mut self.process else { return };
+        let Some(open) = process.connections.find(connection) else { return };
+        open.under_way -= ends;
+        let event = Event::ClientWrote { connection, bytes };
+        self.turn(event, Cause::Wrote, sky, court);
+    }
+
+    /// Holds what the host keeps, and what it gave, against its bounds.
+    pub(super) fn weigh_replies(&self, court: &mut Court) {
+        let Some(process) = &self.process else { return };
+        let (held, settings) = (process.host.replies_held(), &self.tuning.settings);
+        let given = process.connections.under_way();
+        let largest = REPLY_MAX.max(settings.reply_budget_bytes_total);
+        let shares = self.clients_max * settings.reply_share_bytes;
+        if given > largest + shares {
+            court.object("reply-bounds", format!("{given} bytes of replies are under way"));
+        }
+        if held.waiting > waiting_max(settings) || held.words > WORDS_WAITING_MAX_TOTAL {
+            court.object("reply-bounds", format!("{held:?} of replies waits"));
+        }
+    }
+
+    /// How often a connection fails: never once all faults have ended.
+    const fn breaks_ppm(&self, ppm: u32) -> u32 {
+        if self.is_calm { 0 } else { ppm }
+    }
+}
+
+/// What may wait for all clients.
+const fn waiting_max(settings: &Settings) -> usize {
+    settings.replies_waiting_bytes_total + WORDS_WAITING_MAX_TOTAL * WORD_BYTES_MAX
+}
+
+/// The longest reply of the simulated service, with its frame.
+const REPLY_MAX: usize = synod_smr::REPLY_BYTES_MAX + (1 << 10);
+
+/// How often a connection breaks as a request comes.
+const BREAKS_PPM: u32 = 2_000;
+
+/// How much later than its end a host is told that a connection is gone, at most.
+const CLOSED_US_MAX: u64 = 50_000;
+
+/// How long a client reads nothing at most.
+const STALL_MS_MAX: u64 = 8_000;
+
+/// After how long a client that reads nothing is closed.
+const STALL_CLOSES: Micros = Micros(5_000_000);
+
+/// How often one that read nothing is closed all the same, when it would have read again.
+const STALL_CLOSES_PPM: u32 = 300_000;

@@ -1,0 +1,237 @@
+//! The turns of a node's loop: one event or several, then what is due, then a flush.
+//!
+//! In half of the runs each event is a turn of its own, which is the finest grain that a real node
+//! can have. In the others what comes waits for a turn, as it does for a loop that is busy, and a
+//! turn takes what is there in the order of the loop: the owner's orders, the journal, peers,
+//! clients, reads; then the timers. The claim kept true: the judges see each thing that a turn
+//! took, and how the replica stood before it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use synod_clock::Moment;
+use synod_harness::sim::Micros;
+use synod_host::Event;
+use synod_smr::{Record, Timer};
+
+use super::{Machine, Sky, Token};
+use crate::court::Court;
+use crate::sometimes::Point;
+use crate::step::{Cause, Given, Stance};
+
+/// Something that came and waits for a turn.
+pub(super) struct Arrival {
+    pub(super) event: Event,
+    pub(super) cause: Cause,
+    /// Whether it is said by a node whose folder is not the one that it had.
+    pub(super) by_stranger: bool,
+}
+
+/// What the turn under way has taken.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) given: Vec<Given>,
+    pub(super) durable: Vec<Record>,
+}
+
+impl Machine {
+    /// Takes an event in: at once, or with the next turn.
+    pub(super) fn turn(&mut self, event: Event, cause: Cause, sky: &mut Sky, court: &mut Court) {
+        self.arrive(Arrival { event, cause, by_stranger: false }, sky, court);
+    }
+
+    pub(super) fn arrive(&mut self, arrival: Arrival, sky: &mut Sky, court: &mut Court) {
+        let begins_long_turn = !self.is_held_up() && self.draws_long_turn(&arrival, sky);
+        if !begins_long_turn && !self.is_held_up() && self.tuning.events_per_turn == 1 {
+            return self.take_alone(arrival, sky, court);
+        }
+        let Some(process) = &mut self.process else { return };
+        process.inbox.push(arrival);
+        if begins_long_turn {
+            self.begin_long_turn(sky, court);
+        } else if !self.is_held_up() {
+            let busy = Micros(sky.chance().between(1, self.tuning.turn_us));
+            self.have_turn(busy, sky);
+        }
+    }
+
+    /// Takes what waited for a long turn to end: in turns of its own, or with the next ones.
+    pub(super) fn take_waiting(&mut self, sky: &mut Sky, court: &mut Court) {
+        if self.tuning.events_per_turn > 1 {
+            return self.have_turn(Micros(1), sky);
+        }
+        let Some(process) = &mut self.process else { return };
+        let mut waiting = std::mem::take(&mut process.inbox).into_iter();
+        if let Some(first) = waiting.next() {
+            self.take_alone(first, sky, court);
+        }
+        for arrival in waiting {
+            self.arrive(arrival, sky, court);
+        }
+    }
+
+    /// Takes one event in a turn of its own.
+    fn take_alone(&mut self, arrival: Arrival, sky: &mut Sky, court: &mut Court) {
+        self.tell_room(self.now(sky));
+        if self.take(arrival, sky, court) {
+            self.flush(sky, court);
+        }
+    }
+
+    /// Has the next turn come after so long, if something waits for it and none is due.
+    fn have_turn(&mut self, after: Micros, sky: &mut Sky) {
+        let address = self.address();
+        let Some(process) = &mut self.process else { return };
+        if !process.inbox.is_empty() && !std::mem::replace(&mut process.is_turn_due, true) {
+            sky.after(address, Token::Turn, after);
+        }
+    }
+
+    /// A turn of several events begins, unless the one before it is not over.
+    pub(super) fn on_turn(&mut self, sky: &mut Sky, court: &mut Court) {
+        if let Some(process) = self.process.as_mut().filter(|process| process.long_turn.is_some()) {
+            process.is_turn_due = false;
+            return;
+        }
+        self.tell_room(self.now(sky));
+        if self.take_some(sky, court) {
+            self.flush(sky, court);
+        }
+    }
+
+    /// Takes some of what waits; tells whether there is something to flush.
+    fn take_some(&mut self, sky: &mut Sky, court: &mut Court) -> bool {
+        let address = self.address();
+        let Some(process) = &mut self.process else { return false };
+        let most = sky.chance().between(1, self.tuning.events_per_turn as u64);
+        process.inbox.sort_by_key(|arrival| rank(&arrival.event));
+        let count = process.inbox.len().min(usize::try_from(most).unwrap_or(1));
+        let taken: Vec<Arrival> = process.inbox.drain(..count).collect();
+        process.is_turn_due = !process.inbox.is_empty();
+        if process.is_turn_due {
+            sky.after(address, Token::Turn, Micros(1));
+        }
+        if count > 1 {
+            court.lookout.see(Point::SeveralInATurn);
+        }
+        count > 0 && taken.into_iter().all(|arrival| self.take(arrival, sky, court))
+    }
+
+    /// Hands one event to the host; tells whether the host goes on.
+    fn take(&mut self, arrival: Arrival, sky: &Sky, court: &mut Court) -> bool {
+        let Arrival { event, mut cause, by_stranger } = arrival;
+        let (now, is_stranger) = (self.now(sky), self.is_stranger());
+        let Some(process) = &mut self.process else { return false };
+        let before = Stance::of(&process.host);
+        if let Event::Committed(committed) = &event {
+            process.taken.durable.extend_from_slice(committed.ticket.records());
+        }
+        let unheard = process.host.counts().unheard;
+        let takes = || process.host.take(now, event);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(takes)) {
+            self.on_panic(cause, &*panic, court);
+            return false;
+        }
+        if let Cause::Message(from, kind) = cause {
+            if process.host.counts().unheard > unheard {
+                cause = Cause::Unheard(from);
+            } else if by_stranger && !is_stranger {
+                let node = self.node;
+                let detail = format!("node {node} hears {kind:?} of node {from}, a stranger");
+                court.object("stranger-heard", detail);
+            }
+        }
+        process.taken.given.push(Given { cause, before });
+        true
+    }
+
+    pub(super) fn on_wake(&mut self, number: u64, sky: &mut Sky, court: &mut Court) {
+        let now = self.now(sky);
+        let Some(process) = &mut self.process else { return };
+        if process.wake.is_none_or(|(_, latest)| latest != number) {
+            return;
+        }
+        process.wake = None;
+        if process.long_turn.is_some() {
+            return;
+        }
+        let (then, before) = std::mem::replace(&mut process.told, (sky.now(), now));
+        if now.since(before) > 2 * Duration::from_micros(sky.now().since(then).0) + JUMP {
+            court.lookout.see(Point::ClockJumped);
+        }
+        if let Err(error) = process.journal.idle(sky.now()) {
+            return self.die(&error, sky, court);
+        }
+        self.tell_room(now);
+        let together = self.tuning.events_per_turn > 1;
+        let mut goes_on = true;
+        if together && self.process.as_ref().is_some_and(|process| !process.inbox.is_empty()) {
+            goes_on = self.take_some(sky, court);
+        }
+        while goes_on && self.fire(now, court) {
+            if !together {
+                self.flush(sky, court);
+            }
+        }
+        if self.process.as_ref().is_some_and(|process| !process.taken.given.is_empty()) {
+            self.flush(sky, court);
+        }
+        self.set_wake(sky);
+        self.end_if_done(sky, court);
+    }
+
+    /// Fires the timer that is due first; tells whether there was one.
+    fn fire(&mut self, now: Moment, court: &mut Court) -> bool {
+        let Some(process) = &mut self.process else { return false };
+        let before = Stance::of(&process.host);
+        let fires = || process.host.fire(now);
+        match catch_unwind(AssertUnwindSafe(fires)) {
+            Ok(Some(timer)) => {
+                process.taken.given.push(Given { cause: Cause::Timer(timer), before });
+                true
+            }
+            Ok(None) => false,
+            Err(panic) => {
+                self.on_panic(Cause::Timer(Timer::Heartbeat), &*panic, court);
+                false
+            }
+        }
+    }
+
+    /// Tells the host how much room the journal has.
+    pub(super) fn tell_room(&mut self, now: Moment) {
+        if let Some(process) = &mut self.process {
+            let room = process.journal.room();
+            process.host.take(now, Event::Room(room));
+        }
+    }
+
+    /// An assertion of the replica is a verdict, and the run is over.
+    pub(super) fn on_panic(&mut self, cause: Cause, panic: &(dyn Any + Send), court: &mut Court) {
+        court.on_panic(self.node, cause, &words_of(panic));
+        self.process = None;
+    }
+}
+
+/// Returns which events the loop takes first: the lowest.
+const fn rank(event: &Event) -> u8 {
+    match event {
+        Event::Drain => 0,
+        Event::Committed(_) | Event::Room(_) => 1,
+        Event::PeerUp { .. } | Event::PeerDown(_) | Event::PeerFrame { .. } => 2,
+        Event::ClientUp { .. }
+        | Event::ClientFrame { .. }
+        | Event::ClientWrote { .. }
+        | Event::ClientDown(_) => 3,
+        Event::OldDecrees(_) => 4,
+    }
+}
+
+fn words_of(panic: &dyn Any) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+/// A clock that gains this much beyond twice the true time has jumped.
+const JUMP: Duration = Duration::from_millis(50);
