@@ -8,9 +8,7 @@
 
 mod rig;
 
-use rig::{
-    ME, NEW, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, open, sized, small,
-};
+use rig::{ME, NEW, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, open, sized};
 use synod_host::journal::SimDisk;
 use synod_host::{Event, Settings};
 use synod_paxos::{Bound, Message as Paxos, Report, Slot, Vote};
@@ -89,7 +87,7 @@ fn votes_and_copies_that_come_while_nothing_is_written_fit_the_room() {
     }
     for first in 0..60 {
         let (first, chosen) = (Slot::new(first), Slot::new(90));
-        let decrees = vec![small(7); 30];
+        let decrees = vec![sized(300); 30];
         rig.hear(OLD_LEADER, &Message::Decrees { first, decrees, chosen });
         rig.flush();
     }

@@ -1,4 +1,4 @@
-//! The spare: a file as large as a segment, set aside so that recovery finds its room on a full disk.
+//! The spare: a file as large as a segment, set aside so that recovery finds room on a full disk.
 //!
 //! Recovery writes the live segment anew, beside the old one. Where the disk has no room for that,
 //! it writes over the spare, and the file that is replaced becomes the spare of the next start.

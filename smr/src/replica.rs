@@ -190,6 +190,10 @@ impl<M: StateMachine> Replica<M> {
         if self.paxos.leader().ballot().is_none() {
             return;
         }
+        if self.paxos.is_bound() {
+            // What phase 1 found may have waited for room on the disk, of which nothing else tells.
+            self.drive(synod_paxos::Input::Resend(self.paxos.me()), effects);
+        }
         for node in self.config.voters.voters().to_vec() {
             let path = if self.paxos.has_part_of(node) {
                 self.election.rtt_ticks(node)

@@ -75,7 +75,7 @@ fn plan(seed: u64, stays_full: u16, restarts: bool) -> Plan {
         time_ms: Millis(END_MS),
         rest_ms: Millis(20),
         timeout_ms: Millis(2_000),
-        links: quiet.clone(),
+        links: quiet,
         client_links: quiet,
         sync_us: 500,
         clock_ppm: vec![0; 3],
