@@ -75,15 +75,17 @@ impl<M: StateMachine, W: World> Driver<M, W> {
 
     /// Runs until the node was asked to end and has handed over, or cannot go on.
     ///
-    /// A turn runs outside of the runtime, so that another thread can drive it meanwhile.
+    /// A turn runs outside of the runtime, so that another thread can drive it meanwhile; what
+    /// comes of it is carried out inside, where it wakes the tasks of the transport for nothing.
     pub(crate) fn run(mut self, runtime: &Runtime, span: &tracing::Span) -> Result<(), NodeError> {
         let _inside = runtime.enter();
         let mut woken = Woken::Time;
         loop {
-            if span.in_scope(|| self.turn_with_beacon(woken))? {
-                return runtime.block_on(self.close().instrument(span.clone()));
+            span.in_scope(|| self.turn_with_beacon(woken))?;
+            match runtime.block_on(self.go_on().instrument(span.clone())) {
+                Some(next) => woken = next,
+                None => return runtime.block_on(self.close().instrument(span.clone())),
             }
-            woken = runtime.block_on(self.wait_with_tasks());
         }
     }
 
@@ -91,25 +93,37 @@ impl<M: StateMachine, W: World> Driver<M, W> {
     pub(crate) async fn run_as_task(mut self) -> Result<(), NodeError> {
         let mut woken = Woken::Time;
         loop {
-            if self.turn_with_beacon(woken)? {
-                return self.close().await;
+            self.turn_with_beacon(woken)?;
+            match self.go_on().await {
+                Some(next) => woken = next,
+                None => return self.close().await,
             }
-            woken = self.wait_with_tasks().await;
         }
     }
 
-    /// Takes a turn, and tells whether it was the last.
-    fn turn_with_beacon(&mut self, woken: Woken) -> Result<bool, NodeError> {
+    fn turn_with_beacon(&mut self, woken: Woken) -> Result<(), NodeError> {
         self.beacon.on_turn(self.time.now());
         self.turn(woken)?;
         self.beacon.on_turn_end();
-        Ok(self.host.is_done(self.time.now()))
+        Ok(())
     }
 
-    /// Waits, after the tasks of the transport that share this thread have filled the inboxes.
-    async fn wait_with_tasks(&mut self) -> Woken {
+    /// Carries out what the turn brought about, and waits for what begins the next one; there is
+    /// none if the node has handed over.
+    async fn go_on(&mut self) -> Option<Woken> {
+        while let Some(output) = self.host.output() {
+            self.carry_out(output);
+        }
+        let now = self.time.now();
+        if self.reporter.is_due(now, self.host.counts()) {
+            self.log_counts();
+        }
+        if self.host.is_done(now) {
+            return None;
+        }
+        // The tasks of the transport share this thread: they fill the inboxes meanwhile.
         tokio::task::yield_now().await;
-        self.wait().await
+        Some(self.wait().await)
     }
 
     /// Sleeps until something is there. An order of the owner comes first, as it is rare and may
@@ -147,12 +161,6 @@ impl<M: StateMachine, W: World> Driver<M, W> {
             } else {
                 NodeError::Halted(reason)
             });
-        }
-        while let Some(output) = self.host.output() {
-            self.carry_out(output);
-        }
-        if self.reporter.is_due(now, self.host.counts()) {
-            self.log_counts();
         }
         Ok(())
     }
