@@ -279,7 +279,7 @@ const EVENTS_PER_TURN: usize = 1024;
 /// How long a loop without any timer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How long the end of a node waits for its journal, so that a disk that hangs does not keep it from
+/// How long the end of a node waits for its journal: a disk that hangs does not keep it from
 /// ending.
 const JOURNAL_CLOSE_MAX: Duration = Duration::from_secs(3);
 
