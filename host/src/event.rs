@@ -77,6 +77,9 @@ pub enum Output {
         /// last.
         repeats: bool,
     },
+    /// What the [`Beacon`](crate::Beacon) says from here on while the loop is held up: the
+    /// heartbeat that is sent with it.
+    Beacon(Bytes),
     /// A reply for a client.
     Reply {
         /// Its connection.

@@ -113,6 +113,9 @@ impl<M: StateMachine> Host<M> {
     fn send(&mut self, to: To, message: &Message) {
         let bytes = encode_message(message);
         let lane = lane_of(message, bytes.len());
+        if matches!(message, Message::Heartbeat(_)) {
+            self.outputs.push_back(Output::Beacon(bytes.clone()));
+        }
         let receivers = match &to {
             To::Node(node) => std::slice::from_ref(node),
             To::Peers => &self.members[..],

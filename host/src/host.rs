@@ -145,6 +145,12 @@ impl<M: StateMachine> Host<M> {
         refused.or_else(|| self.effects.halt())
     }
 
+    /// Tells whether a peer refuses this node for good reason, in this start or an earlier one.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// Tells whether a node that was asked to end has handed over, or has no more time to.
     #[must_use]
     pub fn is_done(&self, now: Moment) -> bool {

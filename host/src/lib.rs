@@ -10,6 +10,7 @@
 //! The claim kept true: what chooses, orders, bounds or remembers for a replica is in here or
 //! below, where the simulator drives it.
 
+mod beacon;
 mod chance;
 mod clients;
 mod commits;
@@ -27,6 +28,7 @@ mod slot_index;
 mod timers;
 mod watch;
 
+pub use beacon::{Beacon, HELD_UP_MAX};
 pub use chance::Chance;
 pub use commits::{Committed, Ticket};
 pub use counts::Counts;

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// A replicated key-value service over Paxos.
 #[derive(Debug, Parser)]
@@ -163,6 +163,7 @@ pub struct PutArgs {
 
 /// A comparison and what follows if it holds.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("comparison").required(true).args(["expected", "absent"])))]
 pub struct CasArgs {
     /// The cluster.
     #[command(flatten)]
@@ -170,10 +171,10 @@ pub struct CasArgs {
     /// The key.
     pub key: String,
     /// What the key must hold.
-    #[arg(long, required_unless_present = "absent", allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true)]
     pub expected: Option<String>,
     /// The key must be absent.
-    #[arg(long, conflicts_with = "expected")]
+    #[arg(long)]
     pub absent: bool,
     /// The value to write.
     #[arg(allow_hyphen_values = true)]

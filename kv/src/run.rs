@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use synod_node::{Client, Node, NodeId, Status};
 use tokio::io::{BufReader, stdin, stdout};
+use tokio::task::JoinHandle;
 
 use crate::bench::{BenchError, Measurement, measure};
 use crate::bridge::{bridge, status_value};
@@ -169,8 +170,11 @@ async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
     }
     let mut exit = Exit::done();
     let mut found = Vec::new();
-    for node in target.config.nodes.keys() {
-        let status = target.client.status(NodeId::new(*node), target.config.timeout).await;
+    // All are asked at once: one that is silent takes the whole timeout.
+    let asked: Vec<_> =
+        target.config.nodes.keys().map(|node| (*node, ask(&target, *node))).collect();
+    for (node, answer) in asked {
+        let status = answer.await.map_err(Exit::internal)?;
         match status {
             Some(status) => found.push(status),
             None => exit = Exit::no(),
@@ -193,6 +197,12 @@ async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
         ))),
         None => Ok(exit),
     }
+}
+
+/// Asks a node how it is doing.
+fn ask(target: &Target, node: u16) -> JoinHandle<Option<Status>> {
+    let (client, timeout) = (target.client.clone(), target.config.timeout);
+    tokio::spawn(async move { client.status(NodeId::new(node), timeout).await })
 }
 
 /// Returns two nodes that applied the same slots and are in different states.

@@ -183,7 +183,9 @@ impl Exit {
 
     fn node(error: &NodeError) -> Self {
         match error {
-            NodeError::Journal(_) | NodeError::DiskHangs => Self::unusable(error),
+            NodeError::Journal(_) | NodeError::DiskHangs | NodeError::Refused(_) => {
+                Self::unusable(error)
+            }
             NodeError::Halted(_) | NodeError::Stopped | NodeError::Panicked | _ => {
                 Self::internal(error)
             }

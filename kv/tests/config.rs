@@ -323,3 +323,14 @@ fn the_readme_lists_every_key_with_its_default() {
         assert!(readme.contains(&row), "the README lacks a row that begins with {row}");
     }
 }
+
+#[test]
+fn a_comparison_with_nothing_to_compare_names_both_ways_to_say_it() {
+    let cas = |more: &[&str]| {
+        Cli::try_parse_from(["synod-kv", "cas", "k", "v", "--config", "c"].iter().chain(more))
+    };
+    let error = cas(&[]).unwrap_err().to_string();
+    assert!(error.contains("--expected <EXPECTED>|--absent"), "{error}");
+    assert!(cas(&["--absent", "--expected", "x"]).is_err(), "one of them");
+    assert!(cas(&["--absent"]).is_ok() && cas(&["--expected", "x"]).is_ok());
+}

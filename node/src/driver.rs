@@ -1,14 +1,17 @@
 //! The loop of a node: it hands the host what is ready, and carries out what comes of it.
 //!
 //! One thread does the network of peers, replica and apply; the journal has its own, as it sleeps
-//! in sync, and so has the port of clients, as a storm of handshakes would hold up all the others
-//! (in another [`World`] all of them may be tasks of one thread).
-//! A turn hands over all that is ready, up to a bound, then the time, then flushes once. What any
+//! in sync, and so has the port of clients, as a storm of handshakes would hold up all the others.
+//! The runtime is driven between two turns. While a turn is long, as a state machine may be slow,
+//! the thread beside the loop drives it (`beacon`). In another [`World`] all of it may be tasks of
+//! one thread. A turn hands over all that is ready, up to a bound, then the time, then flushes
+//! once. What any
 //! of it means is the host's business (`synod-host`); here are only the runtime, the transport and
 //! the journal's thread. The claim kept true: every event of the world reaches the host, and every
 //! output of the host is carried out in its order.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use synod_clock::{Moment, TimeSource as _};
@@ -20,9 +23,12 @@ use synod_transport_quic::{
     ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, PeerEvent, PeerHandle,
     PeerId, Sent, limits,
 };
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::Instrument as _;
 
+use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::metrics::Reporter;
 use crate::node::{NodeError, Order};
@@ -40,6 +46,7 @@ pub(crate) struct Driver<M, W: World> {
     pub(crate) reads: Reads<W::Disk>,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) time: LoopTime,
+    pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) reporter: Reporter,
 }
 
@@ -68,17 +75,40 @@ impl<M: StateMachine, W: World> Driver<M, W> {
     }
 
     /// Runs until the node was asked to end and has handed over, or cannot go on.
-    pub(crate) async fn run(mut self) -> Result<(), NodeError> {
-        self.turn(Woken::Time)?;
+    ///
+    /// A turn runs outside of the runtime, so that another thread can drive it meanwhile.
+    pub(crate) fn run(mut self, runtime: &Runtime, span: &tracing::Span) -> Result<(), NodeError> {
+        let _inside = runtime.enter();
+        let mut woken = Woken::Time;
         loop {
-            let woken = self.wait().await;
-            self.turn(woken)?;
-            if self.host.is_done(self.time.now()) {
-                return self.close().await;
+            if span.in_scope(|| self.whole_turn(woken))? {
+                return runtime.block_on(self.close().instrument(span.clone()));
             }
-            // The tasks of the transport share this thread: they fill the inboxes meanwhile.
-            tokio::task::yield_now().await;
+            woken = runtime.block_on(self.next());
         }
+    }
+
+    /// Does as [`Driver::run`] as a task, where nothing is beside the loop.
+    pub(crate) async fn run_as_task(mut self) -> Result<(), NodeError> {
+        let mut woken = Woken::Time;
+        while !self.whole_turn(woken)? {
+            woken = self.next().await;
+        }
+        self.close().await
+    }
+
+    /// A turn, of which whoever is beside the loop is told; says whether it was the last one.
+    fn whole_turn(&mut self, woken: Woken) -> Result<bool, NodeError> {
+        self.beacon.on_turn(self.time.now());
+        self.turn(woken)?;
+        self.beacon.on_turn_end();
+        Ok(self.host.is_done(self.time.now()))
+    }
+
+    /// Lets the tasks of the transport, which share this thread, fill the inboxes, and waits.
+    async fn next(&mut self) -> Woken {
+        tokio::task::yield_now().await;
+        self.wait().await
     }
 
     /// Sleeps until something is there. An order of the owner comes first, as it is rare and may
@@ -109,7 +139,13 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         self.host.on_time(now);
         self.host.flush(now);
         if let Some(reason) = self.host.halted() {
-            return Err(NodeError::Halted(reason.to_owned()));
+            let reason = reason.to_owned();
+            let is_refused = self.host.is_refused();
+            return Err(if is_refused {
+                NodeError::Refused(reason)
+            } else {
+                NodeError::Halted(reason)
+            });
         }
         while let Some(output) = self.host.output() {
             self.carry_out(output);
@@ -167,6 +203,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
                     tracing::trace!(%to, ?lane, ?reason, "a message was dropped");
                 }
             }
+            Output::Beacon(bytes) => self.beacon.on_heartbeat(bytes),
             Output::Reply { connection, bytes } => {
                 // A client that is gone asks again elsewhere.
                 let _ = self.clients.reply(ConnectionId(connection.0), bytes);

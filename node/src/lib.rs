@@ -5,7 +5,8 @@
 //! what leaves is decided by the floors below (`synod-host`, `synod-smr`, `synod-paxos`), which do
 //! no IO; here they meet the clock, the disk and the network, and nothing is decided here.
 
-pub mod client;
+pub mod beacon;
+mod client;
 mod clock;
 pub mod config;
 mod create;

@@ -5,12 +5,14 @@
 //! the node at once, as a crash would, but not before its thread has given the data folder back.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use crate::beacon::SharedBeacon;
 use crate::config::Config;
 use crate::create::{CreateError, check, create};
 use crate::start::{StartError, start};
@@ -29,6 +31,7 @@ pub struct Node {
     pub(crate) client_address: SocketAddr,
     pub(crate) incarnation: u64,
     pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) ended: Option<oneshot::Receiver<Result<(), NodeError>>>,
     pub(crate) life: Option<Life>,
 }
@@ -66,6 +69,10 @@ pub enum NodeError {
     /// The core found that it must not go on.
     #[error("this replica must stop: {0}")]
     Halted(String),
+    /// The others know this node by another folder, or by a later state of this one: the
+    /// operator's to set right. Every further start of the folder ends alike.
+    #[error("this node was refused by the others: {0}")]
+    Refused(String),
     /// The handle was dropped.
     #[error("the node was stopped without handing over")]
     Stopped,
@@ -160,6 +167,8 @@ impl Node {
 
     /// Asks the node to hand over and to end; [`Node::ended`] tells when it has.
     pub fn drain(&self) {
+        // A loop that is held up hears of it late, and its peers shall not wait so long.
+        self.beacon.end();
         // A full channel holds an earlier order, and a closed one means that the node has ended.
         let _ = self.orders.try_send(Order::Drain);
     }
@@ -189,6 +198,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.beacon.end();
         let _ = self.orders.try_send(Order::Stop);
         self.join();
     }

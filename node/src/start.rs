@@ -7,6 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
@@ -18,9 +19,11 @@ use synod_transport_quic::{
     BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
     PeerConfig, PeerEndpoint, PeerId, TlsError, limits,
 };
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
+use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::config::{Config, ConfigError};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
@@ -42,6 +45,7 @@ struct Beginning<M: StateMachine, W: World> {
     ports: Ports,
     recovered: Recovered<M, W>,
     orders: mpsc::Receiver<Order>,
+    beacon: Arc<SharedBeacon>,
 }
 
 /// Why a node cannot run.
@@ -101,14 +105,16 @@ where
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
     let placement = world.placement();
+    let beacon = Arc::new(SharedBeacon::new(config.timing.heartbeat));
+    let told = Arc::clone(&beacon);
     let beginning =
-        Beginning { world, config, credentials, ports, recovered, orders: order_events };
+        Beginning { world, config, credentials, ports, recovered, orders: order_events, beacon };
     let ((peer_address, client_address), life) = match placement {
         Placement::Threads => begin_thread(beginning, ended)?,
         Placement::Tasks => begin_task(beginning, ended)?,
     };
     let (ended, life) = (Some(end), Some(life));
-    Ok(Node { peer_address, client_address, incarnation, orders, ended, life })
+    Ok(Node { peer_address, client_address, incarnation, orders, beacon: told, ended, life })
 }
 
 /// Where a node listens to peers and to clients, and where it runs.
@@ -128,7 +134,7 @@ where
     let addresses = driver.addresses();
     let span = tracing::info_span!("node", id = node.number());
     // Nobody may be waiting for the end.
-    let run = async move { drop(ended.send(driver.run().await)) };
+    let run = async move { drop(ended.send(driver.run_as_task().await)) };
     let task = tokio::spawn(run.instrument(span));
     Ok((addresses, Life::Task(task.abort_handle())))
 }
@@ -171,12 +177,14 @@ fn run_thread<W: World, M: StateMachine>(
         Ok(runtime) => runtime,
         Err(error) => return tell(started, Err(error)),
     };
-    let node = beginning.config.node;
-    let outcome = runtime.block_on(async {
-        let driver = assemble(beginning)?;
-        tell(started, Ok(driver.addresses()));
-        let span = tracing::info_span!("node", id = node.number());
-        Ok(driver.run().instrument(span).await)
+    let (node, members) = (beginning.config.node, beginning.config.members.clone());
+    // The ports begin their tasks on the runtime.
+    let driver = runtime.block_on(async { assemble(beginning) });
+    let outcome = driver.and_then(|driver| {
+        let addresses = driver.addresses();
+        let others = members.keys().filter(|other| **other != node);
+        let others: Vec<PeerId> = others.map(|other| PeerId(other.number())).collect();
+        run_loop(node, &others, driver, &runtime, || tell(started, Ok(addresses)))
     });
     if matches!(outcome, Ok(Err(NodeError::DiskHangs))) {
         // A thread of the runtime waits for the disk, and nobody is to wait for that thread.
@@ -189,6 +197,27 @@ fn run_thread<W: World, M: StateMachine>(
     }
 }
 
+/// Runs the loop, with a thread beside it that drives the network while a turn is long.
+fn run_loop<W: World, M: StateMachine>(
+    node: NodeId,
+    others: &[PeerId],
+    driver: Driver<M, W>,
+    runtime: &Runtime,
+    begun: impl FnOnce(),
+) -> Result<Result<(), NodeError>, StartError> {
+    let (beacon, peers, time) = (Arc::clone(&driver.beacon), driver.peers.clone(), driver.time);
+    let stand_by = || beacon.stand_by(runtime, time, &peers, others);
+    thread::scope(|scope| {
+        let beside = thread::Builder::new().name("synod-beside".to_owned());
+        let beside = beside.spawn_scoped(scope, stand_by);
+        let beside = beside.map_err(|source| StartError::System { what: "a thread", source })?;
+        let _standby = beacon.until_dropped(beside.thread().clone());
+        begun();
+        let span = tracing::info_span!("node", id = node.number());
+        Ok(driver.run(runtime, &span))
+    })
+}
+
 fn tell<T>(started: &SyncSender<T>, news: T) {
     // The starter waits for exactly one piece of news, and there is room for it.
     let _ = started.try_send(news);
@@ -198,7 +227,7 @@ fn tell<T>(started: &SyncSender<T>, news: T) {
 fn assemble<W: World, M: StateMachine>(
     beginning: Beginning<M, W>,
 ) -> Result<Driver<M, W>, StartError> {
-    let Beginning { world, config, credentials, ports, recovered, orders } = beginning;
+    let Beginning { world, config, credentials, ports, recovered, orders, beacon } = beginning;
     let incarnation = Incarnation(recovered.incarnation);
     let others = config.members.iter().filter(|(node, _)| **node != config.node);
     let (peers, peer_events) = PeerEndpoint::bind_on(
@@ -249,6 +278,7 @@ fn assemble<W: World, M: StateMachine>(
         reads,
         orders,
         time,
+        beacon,
         reporter,
     })
 }
@@ -293,7 +323,7 @@ fn voters(config: &Config) -> Configuration {
     Configuration::majority(members).expect("the members were counted, and a map names each once")
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+fn runtime() -> Result<Runtime, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|source| StartError::System { what: "a runtime", source })
 }

@@ -11,6 +11,9 @@
 //! were last seen (`pace.rs`). Heartbeats tell how it gets on, and others wait as long with a
 //! ballot of their own, which would end it. More patience and more jitter follow a failed ballot.
 //!
+//! A node whose state machine takes long over a command counts no tick meanwhile, and its last
+//! heartbeat is said again for it: it is alive, held up, and no reason for another leader.
+//!
 //! The claim kept true: where some node has two-way links with a quorum, a leader comes about,
 //! however slow links and disks are.
 
@@ -23,6 +26,9 @@ use synod_paxos::{Ballot, NodeId, Slot, Tally};
 /// How many ticks a leader may wait for something without progress before it is discontent, beside
 /// those that links and disks take.
 pub const STALL_TICKS: u32 = 15;
+
+/// A peer that speaks, and whose count of ticks has stood still for so many, is held up.
+pub const HELD_UP_TICKS: u32 = 3;
 
 /// How often failed ballots double the patience with the next, and its jitter.
 pub const BACKOFF_MAX: u32 = 5;
@@ -88,6 +94,8 @@ struct Link {
     /// Ticks since the last heartbeat.
     silent: u32,
     beat: Option<Heartbeat>,
+    /// Ticks since its own count of ticks moved.
+    still: u32,
     /// The tick in `beat`, moved on by the ticks since then.
     echo: u32,
     /// The ticks to the peer and back, as seen last; a longer way is believed at once, and a
@@ -148,7 +156,8 @@ impl Election {
         let me = config.brand.node;
         let peers = config.voters.voters().iter().filter(|node| **node != me);
         let silent = DEAF_TIMES * config.suspicion_ticks + 1;
-        let link = Link { silent, beat: None, echo: 0, rtt: 0, phase1: Phase1::default() };
+        let phase1 = Phase1::default();
+        let link = Link { silent, beat: None, still: 0, echo: 0, rtt: 0, phase1 };
         let links = peers.map(|node| (*node, link.clone())).collect();
         Self {
             config,
@@ -175,8 +184,13 @@ impl Election {
         if link.beat.as_ref().is_some_and(|held| is_later(held, &beat)) {
             return;
         }
+        if link.beat.as_ref().is_none_or(|held| held.tick != beat.tick) {
+            link.still = 0;
+        }
         let place = beat.hears.iter().position(|node| *node == me);
-        if let Some(echo) = place.and_then(|place| beat.echoes.get(place)) {
+        // One that is said again has not been on its way since what it echoes.
+        let again = link.beat.as_ref() == Some(&beat);
+        if !again && let Some(echo) = place.and_then(|place| beat.echoes.get(place)) {
             // The counts of two nodes tick at different moments, which is no way of its own.
             let sample = now.wrapping_sub(*echo).saturating_sub(1);
             if sample <= u32::MAX / 2 {
@@ -215,6 +229,7 @@ impl Election {
         self.ticks = self.ticks.wrapping_add(1);
         for link in self.links.values_mut() {
             link.silent = link.silent.saturating_add(1);
+            link.still = link.still.saturating_add(1);
             link.echo = link.echo.wrapping_add(1);
             link.phase1.on_tick();
         }
@@ -223,7 +238,7 @@ impl Election {
         self.since_raise = self.since_raise.saturating_add(1);
         let stands = (situation.leads, situation.preparing);
         let same = situation.progress == self.progress && stands == self.stood;
-        let waits = situation.pending && same;
+        let waits = situation.pending && same && !self.waits_for_held_up();
         self.stalled = if waits { self.stalled.saturating_add(1) } else { 0 };
         (self.progress, self.stood) = (situation.progress, stands);
     }
@@ -380,6 +395,15 @@ impl Election {
 
     const fn me(&self) -> NodeId {
         self.config.brand.node
+    }
+
+    /// Tells whether no quorum comes about without nodes that are alive and held up.
+    fn waits_for_held_up(&self) -> bool {
+        let is_held_up = |link: &Link| link.silent < HELD_UP_TICKS && link.still >= HELD_UP_TICKS;
+        let held_up = |node: &NodeId| self.links.get(node).is_some_and(is_held_up);
+        let others = self.beats().map(|(node, _)| node).filter(|node| !held_up(node));
+        let ready: Tally = others.chain([self.me()]).collect();
+        !self.config.voters.is_phase2_quorum(&ready) && self.is_connected()
     }
 
     /// Tells whether a link speaks: what takes longer on its way is late by more, too.

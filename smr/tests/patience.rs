@@ -2,7 +2,8 @@
 //!
 //! No rule of safety rests on this. The claims: an elect keeps a ballot that gets on, and nobody
 //! else ends it; one that does not get on is given up after a time that follows the last syncs and
-//! ways; slow disks alone make no leader discontent; a peer is asked again at its own pace.
+//! ways; neither slow disks nor peers that are held up by their machines make a leader discontent;
+//! a peer is asked again at its own pace.
 
 #[path = "lone/beat.rs"]
 mod beat;
@@ -28,6 +29,8 @@ struct World {
     situation: Situation,
     sync_ticks: Option<u32>,
     prepares: Option<(Ballot, u32)>,
+    /// The peers whose last heartbeat is said again for them, as they are held up.
+    held_up: Vec<NodeId>,
 }
 
 impl World {
@@ -45,7 +48,8 @@ impl World {
             progress: Progress { chosen: Slot::FIRST, reads: 0 },
             fit: true,
         };
-        let mut world = Self { election, situation, sync_ticks, prepares: None };
+        let mut world =
+            Self { election, situation, sync_ticks, prepares: None, held_up: Vec::new() };
         world.tick();
         world.election.on_campaign_timer(&world.situation);
         world
@@ -56,10 +60,25 @@ impl World {
         self.election.on_tick(&self.situation);
         for peer in [PEER, OTHER] {
             let prepares = self.prepares.filter(|(ballot, _)| ballot.node() == peer);
-            let sync_ticks = self.sync_ticks;
-            self.election.on_heartbeat(peer, Heartbeat { sync_ticks, prepares, ..beat(0) });
+            let (sync_ticks, now) = (self.sync_ticks, self.election.ticks());
+            let tick = if self.held_up.contains(&peer) { 0 } else { now };
+            let beat = Heartbeat { sync_ticks, prepares, tick, ..beat(0) };
+            self.election.on_heartbeat(peer, beat);
         }
         self.election.assess(&self.situation)
+    }
+
+    /// Lets this node lead and wait for votes in vain, and counts the ticks until it is discontent.
+    fn ticks_until_stalled(&mut self) -> u32 {
+        self.situation.leads = Some(MINE);
+        self.situation.pending = true;
+        self.tick();
+        let ticks = (0..2_000).find(|_| {
+            let content = self.election.is_content();
+            self.tick();
+            !content
+        });
+        ticks.expect("nobody waits for ever")
     }
 
     /// Counts the ticks until this node would campaign.
@@ -168,22 +187,53 @@ fn nobody_waits_for_a_ballot_that_it_cannot_help_or_whose_node_is_gone() {
 
 /// Lets a leader wait for votes in vain, and counts the ticks until it is discontent.
 fn ticks_until_stalled(sync_ticks: Option<u32>) -> u32 {
-    let mut world = World::new(sync_ticks);
-    world.situation.leads = Some(MINE);
-    world.situation.pending = true;
-    world.tick();
-    let ticks = (0..2_000).find(|_| {
-        let content = world.election.is_content();
-        world.tick();
-        !content
-    });
-    ticks.expect("nobody waits for ever")
+    World::new(sync_ticks).ticks_until_stalled()
 }
 
 #[test]
 fn a_leader_is_not_stalled_by_slow_disks_alone() {
     assert_eq!(ticks_until_stalled(None), STALL_TICKS);
     assert_eq!(ticks_until_stalled(Some(SLOW)), STALL_TICKS + PATH_SYNCS * SLOW);
+}
+
+#[test]
+fn a_leader_is_not_stalled_by_peers_that_are_held_up() {
+    let mut world = World::new(None);
+    (world.situation.leads, world.situation.pending) = (Some(MINE), true);
+    world.held_up = vec![PEER, OTHER];
+    for _ in 0..500 {
+        world.tick();
+        assert!(world.election.is_content(), "they are alive, and will vote");
+    }
+    // One of them makes a quorum with this node, and is free to vote.
+    world.held_up = vec![PEER];
+    assert!((0..3).contains(&world.ticks_until_stalled().abs_diff(STALL_TICKS)));
+    // A silent one is not held up.
+    let mut world = World::new(None);
+    world.held_up = vec![PEER, OTHER];
+    (world.situation.leads, world.situation.pending) = (Some(MINE), true);
+    for _ in 0..100 {
+        world.tick();
+    }
+    let ticks = (0..100).find(|_| {
+        world.election.on_tick(&world.situation);
+        world.election.assess(&world.situation);
+        !world.election.is_content()
+    });
+    assert_eq!(ticks, Some(SUSPICION_TICKS), "it is lost like any other");
+}
+
+#[test]
+fn a_heartbeat_that_is_said_again_shows_life_and_no_longer_way() {
+    let mut world = World::new(None);
+    let said = Heartbeat { tick: 7, echoes: vec![world.election.ticks()], ..beat(0) };
+    for _ in 0..50 {
+        world.election.on_heartbeat(PEER, said.clone());
+        assert!(world.election.is_up(PEER));
+        assert_eq!(world.election.rtt_ticks(PEER), 0);
+        assert_eq!(world.election.echoes()[0], 7, "its ticks stand still");
+        world.election.on_tick(&world.situation);
+    }
 }
 
 #[test]

@@ -344,9 +344,9 @@ fn a_leader_that_gets_nothing_done_is_discontent() {
     world.hear_beat(Heartbeat { content: true, ..beat() });
     assert!(world.replica.status().content);
     world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
-    for _ in 0..=STALL_TICKS {
+    for tick in 1..=STALL_TICKS + 1 {
         world.step(Input::Timer(Timer::Heartbeat));
-        world.hear_beat(Heartbeat { content: true, ..beat() });
+        world.hear_beat(Heartbeat { content: true, tick, ..beat() });
     }
     assert!(!world.replica.status().content, "slot 0 is open and nobody votes");
 }
@@ -360,8 +360,8 @@ fn a_leader_whose_reads_wait_in_vain_is_discontent_and_an_idle_one_is_not() {
         if asks {
             world.ask(RequestBody::Query(Bytes::new()));
         }
-        for _ in 0..=STALL_TICKS {
-            world.hear_beat(Heartbeat { content: true, ..beat() });
+        for tick in 1..=STALL_TICKS + 1 {
+            world.hear_beat(Heartbeat { content: true, tick, ..beat() });
             world.step(Input::Timer(Timer::Heartbeat));
         }
         assert_eq!(world.replica.status().content, !asks);

@@ -215,6 +215,8 @@ impl SimClient {
             }
             Token::Wake(_)
             | Token::Synced
+            | Token::Free(_)
+            | Token::Beacon(_)
             | Token::Read
             | Token::Wrote(..)
             | Token::LinkDown(_) => false,

@@ -201,11 +201,11 @@ impl System for Cluster {
         match (from, to) {
             (Address::Node(from), Address::Node(to)) => {
                 let (machine, court) = self.machine(to);
-                machine.on_frame(NodeId::new(from.0), &parcel, sky, court);
+                machine.on_frame(NodeId::new(from.0), parcel, sky, court);
             }
             (Address::Client(from), Address::Node(to)) => {
                 let (machine, court) = self.machine(to);
-                machine.on_request(from, &parcel, sky, court);
+                machine.on_request(from, parcel, sky, court);
             }
             (Address::Node(from), Address::Client(to)) => {
                 let client = &mut self.clients[to as usize];

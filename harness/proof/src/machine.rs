@@ -7,6 +7,7 @@
 
 mod faults;
 mod flush;
+mod held_up;
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +20,7 @@ use synod_clock::Moment;
 use synod_harness::fault::NodeId as Place;
 use synod_harness::sim::{Address, Crash, DiskFault, Micros, World};
 use synod_host::journal::{Options, SimDisk};
-use synod_host::{Event, Host, OldDecrees};
+use synod_host::{Beacon, Event, Host, OldDecrees};
 use synod_paxos::{Brand, NodeId};
 use synod_smr::wire::client::decode_request;
 use synod_smr::wire::peer::decode_message;
@@ -33,6 +34,7 @@ use crate::step::{Cause, Kind, Stance, Wanted};
 use crate::store::Store;
 use crate::tuning::Tuning;
 use faults::is_failure;
+use held_up::{Came, LongTurn};
 
 /// What travels: bytes as the wire has them, and from which life of their sender they come.
 #[derive(Clone, Debug)]
@@ -50,6 +52,10 @@ pub struct Parcel {
 pub enum Token {
     /// A host wants to be told the time; only the last number counts.
     Wake(u64),
+    /// The state machine of a node is done with what held up its loop.
+    Free(u64),
+    /// The beacon of a node may have something to say.
+    Beacon(u64),
     /// The end of a sync.
     Synced,
     /// The end of a read of old decrees.
@@ -88,6 +94,8 @@ pub struct Machine {
     rotten: bool,
     /// Whether an injected failure has yet to strike.
     injected: bool,
+    /// How many turns were long.
+    long_turns: u64,
 }
 
 /// One life of the node on it.
@@ -106,6 +114,9 @@ struct Process {
     clients: Vec<Connection>,
     /// When the host was last told the time, and what the clock said.
     told: (Micros, Moment),
+    beacon: Beacon,
+    /// The turn that holds up the loop, if one does.
+    long_turn: Option<LongTurn>,
 }
 
 impl Machine {
@@ -127,6 +138,7 @@ impl Machine {
             failing: false,
             rotten: false,
             injected: false,
+            long_turns: 0,
         }
     }
 
@@ -163,6 +175,7 @@ impl Machine {
         let mut config = Config::lan(Brand { node: self.node, incarnation: 0 }, voters);
         config.reads = self.tuning.reads;
         let seed = sky.chance().next_u64();
+        let period = Duration::from_millis(u64::from(config.heartbeat_ms));
         let (host, journal) = opened.start(config, seed);
         let before = Stance::of(&host);
         self.process = Some(Process {
@@ -175,6 +188,8 @@ impl Machine {
             lives: BTreeMap::new(),
             clients: Vec::new(),
             told: (sky.now(), Moment::from_nanos(sky.clock(self.place()).0 * 1_000)),
+            beacon: Beacon::new(period),
+            long_turn: None,
         });
         self.flush(Cause::Start, before, &[], sky, court);
     }
@@ -207,11 +222,18 @@ impl Machine {
 
     /// Asks the process to hand over and end.
     pub fn retire(&mut self, sky: &mut Sky, court: &mut Court) {
-        self.turn(Event::Drain, Cause::Drain, sky, court);
+        if let Some(process) = &mut self.process {
+            process.beacon.end();
+        }
+        self.receive(Came::Drain, sky, court);
     }
 
     /// Takes a frame of a peer.
-    pub fn on_frame(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
+    pub fn on_frame(&mut self, from: NodeId, parcel: Parcel, sky: &mut Sky, court: &mut Court) {
+        self.receive(Came::Frame(from, parcel), sky, court);
+    }
+
+    fn take_frame(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
         let Some(process) = &mut self.process else { return };
         let known = process.lives.get(&from).copied();
         if known.is_some_and(|known| known > parcel.life) {
@@ -234,7 +256,11 @@ impl Machine {
     }
 
     /// Takes a frame of a client, which is connected as soon as it asks.
-    pub fn on_request(&mut self, client: u32, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
+    pub fn on_request(&mut self, client: u32, parcel: Parcel, sky: &mut Sky, court: &mut Court) {
+        self.receive(Came::Request(client, parcel), sky, court);
+    }
+
+    fn take_request(&mut self, client: u32, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
         let connection = Connection(u64::from(client));
         let Some(process) = &mut self.process else { return };
         if !process.clients.contains(&connection) {
@@ -255,13 +281,27 @@ impl Machine {
     /// Takes what was waited for.
     pub fn wake(&mut self, token: Token, sky: &mut Sky, court: &mut Court) {
         match token {
-            Token::Wake(number) => self.on_wake(number, sky, court),
+            Token::Free(number) => self.on_free(number, sky, court),
+            Token::Beacon(number) => self.on_beacon(number, sky),
             Token::Synced if self.hung => {
                 sky.felt_disk(self.place(), |fault| fault == DiskFault::Hung);
                 court.lookout.on_hang(self.node);
                 self.stuck = true;
             }
             Token::Synced => self.on_synced(sky, court),
+            Token::Wake(_)
+            | Token::Read
+            | Token::Wrote(..)
+            | Token::LinkDown(_)
+            | Token::Client(_)
+            | Token::Lost(_)
+            | Token::Rested => self.receive(Came::Wake(token), sky, court),
+        }
+    }
+
+    fn take_wake(&mut self, token: Token, sky: &mut Sky, court: &mut Court) {
+        match token {
+            Token::Wake(number) => self.on_wake(number, sky, court),
             Token::Read => {
                 let read = self.process.as_mut().and_then(|process| process.reads.pop_front());
                 if let Some(old) = read {
@@ -275,7 +315,12 @@ impl Machine {
             Token::LinkDown(peer) => {
                 self.turn(Event::PeerDown(peer), Cause::LinkDown(peer), sky, court);
             }
-            Token::Client(_) | Token::Lost(_) | Token::Rested => {}
+            Token::Client(_)
+            | Token::Lost(_)
+            | Token::Rested
+            | Token::Synced
+            | Token::Free(_)
+            | Token::Beacon(_) => {}
         }
     }
 
@@ -316,7 +361,7 @@ impl Machine {
                     self.begin_sync(sky);
                 }
                 for committed in completions {
-                    self.turn(Event::Committed(committed), Cause::Synced, sky, court);
+                    self.receive(Came::Committed(committed), sky, court);
                 }
             }
             Err(error) => self.die(&error, sky, court),

@@ -47,6 +47,7 @@ pub fn run(plan: &Plan, keep_log: bool) -> Ended {
 /// Runs a plan to its end, of these bounds.
 #[must_use]
 pub fn run_tuned(plan: &Plan, tuning: Tuning, keep_log: bool) -> Ended {
+    let held_up_ms = tuning.hold_ups.longest_ms;
     let mut cluster = Cluster::new(plan, tuning);
     if keep_log {
         cluster.keep_story();
@@ -55,7 +56,7 @@ pub fn run_tuned(plan: &Plan, tuning: Tuning, keep_log: bool) -> Ended {
     if keep_log {
         simulation.parts().1.keep_log();
     }
-    let violation = Trial { simulation: &mut simulation }.run().err();
+    let violation = Trial { simulation: &mut simulation, held_up_ms }.run().err();
     let tally = simulation.tally();
     let (cluster, sky) = simulation.parts();
     let outcomes = cluster.outcomes();
@@ -73,6 +74,8 @@ pub fn run_tuned(plan: &Plan, tuning: Tuning, keep_log: bool) -> Ended {
 
 struct Trial<'a> {
     simulation: &'a mut Simulation<Cluster>,
+    /// How long a turn that began before the end of the faults may go on.
+    held_up_ms: u64,
 }
 
 impl Trial<'_> {
@@ -90,7 +93,7 @@ impl Trial<'_> {
     /// Every client is answered within the bound.
     fn progress(&mut self) -> Result<(), Violation> {
         let healed = self.simulation.world().now();
-        let end = healed.plus(self.bound(PROGRESS_ROUNDS));
+        let end = healed.plus(self.bound(PROGRESS_ROUNDS)).plus(Micros::from_ms(self.held_up_ms));
         let answered = |cluster: &Cluster, _: &_| cluster.all_answered_since(healed);
         if self.simulation.run_to(end, LOOK_EVERY, answered)? {
             return Ok(());

@@ -6,7 +6,7 @@
 //! exist is the business of those who have them.
 
 use synod_harness::random::{Random, Stream};
-use synod_harness::sim::{Action, DiskFault, Plan};
+use synod_harness::sim::{Action, DiskFault, Micros, Plan};
 use synod_host::Settings;
 use synod_paxos::{Configuration, NodeId};
 use synod_smr::read::ReadLimits;
@@ -26,6 +26,49 @@ pub struct Tuning {
     pub padding_max: u32,
     /// How long a transport takes to write a reply at most, in microseconds.
     pub written_us: u64,
+    /// How the state machines hold up their nodes.
+    pub hold_ups: HoldUps,
+}
+
+/// How a state machine that takes long over some commands and questions holds up its node.
+#[derive(Clone, Copy, Debug)]
+pub struct HoldUps {
+    /// How many of the turns are long that may apply something, in a million.
+    pub ppm: u32,
+    /// The shortest of these turns.
+    pub shortest_ms: u64,
+    /// The longest of these turns.
+    pub longest_ms: u64,
+    /// When they begin to happen.
+    pub from: Micros,
+    /// When they cease to.
+    pub until: Micros,
+    /// On which node alone, if not on all.
+    pub only: Option<NodeId>,
+}
+
+impl HoldUps {
+    /// No turn is long.
+    pub const NONE: Self = Self {
+        ppm: 0,
+        shortest_ms: 0,
+        longest_ms: 0,
+        from: Micros(0),
+        until: Micros(0),
+        only: None,
+    };
+
+    /// Draws them from dice of their own, so that they move nothing else.
+    fn draw(plan: &Plan) -> Self {
+        let dice = &mut Random::new(plan.seed, Stream::named("hold-ups"));
+        if !dice.chance(HELD_UP_PPM) {
+            return Self::NONE;
+        }
+        let longest_ms = dice.between(100, LONGEST_MS);
+        let until = Micros::from_ms(plan.time_ms.0);
+        let ppm = u32::try_from(dice.between(100, 2_000)).unwrap_or(0);
+        Self { ppm, shortest_ms: 10, longest_ms, until, ..Self::NONE }
+    }
 }
 
 impl Tuning {
@@ -44,6 +87,7 @@ impl Tuning {
             segment_bytes: SEGMENT_BYTES,
             padding_max: 0,
             written_us: 100,
+            hold_ups: HoldUps::NONE,
         }
     }
 
@@ -55,7 +99,8 @@ impl Tuning {
     #[must_use]
     pub fn draw(plan: &Plan) -> Self {
         let dice = &mut Random::new(plan.seed, Stream::named("tuning"));
-        let mut tuning = Self { voters: voters(plan, dice), ..Self::usual(plan) };
+        let mut tuning =
+            Self { voters: voters(plan, dice), hold_ups: HoldUps::draw(plan), ..Self::usual(plan) };
         if dice.chance(LARGE_PPM) {
             tuning.enlarge();
             return tuning;
@@ -156,3 +201,9 @@ const TINY_PPM: u32 = 350_000;
 
 /// How many runs have quorums that differ.
 const FLEXIBLE_PPM: u32 = 200_000;
+
+/// How many runs have state machines that take long.
+const HELD_UP_PPM: u32 = 150_000;
+
+/// How long one turn takes at most in such a run.
+const LONGEST_MS: u64 = 2_000;

@@ -43,7 +43,7 @@ pub(crate) fn ask(folder: &Path, question: &'static [u8]) -> Result<bytes::Bytes
                             return Ok(answer);
                         }
                     }
-                    Output::Close { .. } | Output::Read(_) => {}
+                    Output::Close { .. } | Output::Beacon(_) | Output::Read(_) => {}
                 }
             }
             journal.sync()?;

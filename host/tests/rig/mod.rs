@@ -143,7 +143,7 @@ impl Rig {
                     self.sent.push((to, lane, decode_message(&bytes).unwrap()));
                 }
                 Output::Reply { bytes, .. } => self.replies.push(bytes),
-                Output::Close { .. } => {}
+                Output::Close { .. } | Output::Beacon(_) => {}
                 Output::Read(order) => {
                     let old = order.carry_out(&mut self.reader);
                     self.host.take(now, Event::OldDecrees(old));

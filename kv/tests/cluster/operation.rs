@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rcgen::{
     CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType,
@@ -143,6 +143,18 @@ async fn a_certificate_that_ends_soon_is_told_wherever_somebody_looks() {
     assert_eq!((status.status.code(), status.stderr), (Some(0), Vec::new()));
     let answer = cluster.session(&cluster.client()).query(&Query::Get { key: Blob(b"x") }).await;
     assert_eq!(answer.unwrap().reply(), Ok(Reply::Value(Some(Blob(b"7")))));
+}
+
+#[test]
+fn silent_nodes_are_asked_for_their_status_at_once_and_told_of_in_their_order() {
+    let cluster = Cluster::new(3);
+    let begun = Instant::now();
+    let status = cluster.command("status", &["--timeout-ms", "4000"]);
+    let took = begun.elapsed();
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+    let said = String::from_utf8(status.stdout).unwrap();
+    assert_eq!(said, "node 1: no answer\nnode 2: no answer\nnode 3: no answer\n");
+    assert!(took < Duration::from_secs(10), "one after the other: {took:?}");
 }
 
 /// The time of day that a line of the log begins with.

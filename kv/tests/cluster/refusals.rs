@@ -173,3 +173,27 @@ fn a_key_of_another_certificate_is_found_without_a_start() {
     let other = program().args(["serve", "--config", &config]).args(set).output().unwrap();
     check(&other, 78, &["/node/2", "the configuration says", "/node/1"]);
 }
+
+#[test]
+fn an_older_copy_of_a_folder_ends_with_the_code_of_folders_every_time() {
+    let cluster = Cluster::new(3);
+    let (data, copy) = (cluster.path("data/node-1"), cluster.path("copy"));
+    let mut first = cluster.start(1);
+    first.terminate();
+    assert_eq!(first.wait(PATIENCE).code(), Some(0), "{}", first.stderr());
+    fs::create_dir(&copy).unwrap();
+    for file in fs::read_dir(&data).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    // Node 3 has voted with this life of node 1, and so has heard of it.
+    let (mut second, _other) = (cluster.start(1), cluster.start(3));
+    assert_eq!(cluster.command("put", &["x", "7"]).status.code(), Some(0));
+    second.terminate();
+    assert_eq!(second.wait(PATIENCE).code(), Some(0), "{}", second.stderr());
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&copy, &data).unwrap();
+    for _ in 0..2 {
+        check(&serve(&cluster, 1, &[]), 74, &["this node was refused by the others"]);
+    }
+}

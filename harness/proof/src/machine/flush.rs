@@ -100,6 +100,7 @@ impl Machine {
                     let parcel = Parcel { life: process.life, number, bytes };
                     sky.send(address, Address::Node(Place(to.number())), parcel, length);
                 }
+                Output::Beacon(bytes) => process.beacon.on_heartbeat(bytes),
                 Output::Reply { connection, bytes } => {
                     let client = u32::try_from(connection.0);
                     let client = client.expect("connections are clients' numbers");

@@ -163,6 +163,7 @@ points! {
     Bridge "bridge" "Two nodes that do not hear each other hear a third."
     LinkFlaps "link-flaps" "A node loses and finds another one several times in seconds."
     NodeReturns "node-returns" "A node goes on after a pause of a second."
+    LoopHeldUp "loop-held-up" "A state machine holds up the loop of its node."
     LeaderReturns "leader-returns" "A leader goes on after a pause of a second."
     DeposedLeaderReturns "deposed-leader-returns" "It was deposed meanwhile and does not know."
     ClockJumped "clock-jumped" "A node's time jumps from one tick to the next."
