@@ -2,10 +2,11 @@
 //!
 //! One thread does the network of peers, replica and apply; the journal has its own, as it sleeps
 //! in sync, and so has the port of clients, as a storm of handshakes would hold up all the others.
-//! The runtime is driven between two turns. While a turn is long, as a state machine may be slow,
+//! The runtime is driven between two turns; while a turn is long, as a state machine may be slow,
 //! the thread beside the loop drives it (`beacon`). In another [`World`] all of it may be tasks of
-//! one thread. A turn hands over all that is ready, up to a bound, then the time, then flushes
-//! once. What any
+//! one thread.
+//!
+//! A turn hands over all that is ready, up to a bound, then the time, then flushes once. What any
 //! of it means is the host's business (`synod-host`); here are only the runtime, the transport and
 //! the journal's thread. The claim kept true: every event of the world reaches the host, and every
 //! output of the host is carried out in its order.

@@ -17,18 +17,18 @@
 //! The claim kept true: where some node has two-way links with a quorum, a leader comes about,
 //! however slow links and disks are.
 
+mod link;
+
 use crate::config::Config;
 use crate::message::Heartbeat;
 use crate::pace::{RTT_TICKS_MAX, path_ticks};
+use link::{Link, Phase1};
 use std::collections::BTreeMap;
 use synod_paxos::{Ballot, NodeId, Slot, Tally};
 
 /// How many ticks a leader may wait for something without progress before it is discontent, beside
 /// those that links and disks take.
 pub const STALL_TICKS: u32 = 15;
-
-/// A peer that speaks, and whose count of ticks has stood still for so many, is held up.
-pub const HELD_UP_TICKS: u32 = 3;
 
 /// How often failed ballots double the patience with the next, and its jitter.
 pub const BACKOFF_MAX: u32 = 5;
@@ -63,45 +63,6 @@ pub struct Election {
     own: Phase1,
     /// How many ballots failed since this node was last content.
     failures: u32,
-}
-
-/// How somebody's phase 1 gets on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Phase1 {
-    /// The ballot and the number told last; none if there is no phase 1.
-    told: Option<(Ballot, u32)>,
-    /// Ticks since that changed; zero without a phase 1.
-    quiet: u32,
-}
-
-impl Phase1 {
-    fn on_tick(&mut self) {
-        if self.told.is_some() {
-            self.quiet = self.quiet.saturating_add(1);
-        }
-    }
-
-    fn look(&mut self, told: Option<(Ballot, u32)>) {
-        if self.told != told {
-            *self = Self { told, quiet: 0 };
-        }
-    }
-}
-
-/// What this node hears of one peer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Link {
-    /// Ticks since the last heartbeat.
-    silent: u32,
-    beat: Option<Heartbeat>,
-    /// Ticks since its own count of ticks moved.
-    still: u32,
-    /// The tick in `beat`, moved on by the ticks since then.
-    echo: u32,
-    /// The ticks to the peer and back, as seen last; a longer way is believed at once, and a
-    /// shorter one by and by.
-    rtt: u32,
-    phase1: Phase1,
 }
 
 /// What counts as progress: any change of it.
@@ -156,8 +117,7 @@ impl Election {
         let me = config.brand.node;
         let peers = config.voters.voters().iter().filter(|node| **node != me);
         let silent = DEAF_TIMES * config.suspicion_ticks + 1;
-        let phase1 = Phase1::default();
-        let link = Link { silent, beat: None, still: 0, echo: 0, rtt: 0, phase1 };
+        let link = Link::silent_for(silent);
         let links = peers.map(|node| (*node, link.clone())).collect();
         Self {
             config,
@@ -228,10 +188,7 @@ impl Election {
     pub fn on_tick(&mut self, situation: &Situation) {
         self.ticks = self.ticks.wrapping_add(1);
         for link in self.links.values_mut() {
-            link.silent = link.silent.saturating_add(1);
-            link.still = link.still.saturating_add(1);
-            link.echo = link.echo.wrapping_add(1);
-            link.phase1.on_tick();
+            link.on_tick();
         }
         self.own.on_tick();
         self.cooldown = self.cooldown.saturating_sub(1);
@@ -399,8 +356,7 @@ impl Election {
 
     /// Tells whether no quorum comes about without nodes that are alive and held up.
     fn waits_for_held_up(&self) -> bool {
-        let is_held_up = |link: &Link| link.silent < HELD_UP_TICKS && link.still >= HELD_UP_TICKS;
-        let held_up = |node: &NodeId| self.links.get(node).is_some_and(is_held_up);
+        let held_up = |node: &NodeId| self.links.get(node).is_some_and(Link::is_held_up);
         let others = self.beats().map(|(node, _)| node).filter(|node| !held_up(node));
         let ready: Tally = others.chain([self.me()]).collect();
         !self.config.voters.is_phase2_quorum(&ready) && self.is_connected()

@@ -15,6 +15,9 @@ pub const REPLY_BYTES_MAX: usize = (1 << 20) + (48 << 10);
 
 /// A deterministic service, replicated.
 ///
+/// While it applies or answers, its node does nothing else. A node of this project tells its peers
+/// meanwhile that it is alive, for 30 s; a cluster whose machine takes longer changes its leader.
+///
 /// ```
 /// use bytes::Bytes;
 /// use synod_smr::{Invalid, StateMachine};

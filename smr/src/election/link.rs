@@ -1,0 +1,69 @@
+//! What a node hears of one peer, and how a phase 1 gets on, counted in ticks.
+//!
+//! What follows from it is left to the election. The claim kept true: a peer is called held up only
+//! while it speaks and its own count of ticks stands still.
+
+use crate::message::Heartbeat;
+use synod_paxos::Ballot;
+
+/// How somebody's phase 1 gets on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Phase1 {
+    /// The ballot and the number told last; none if there is no phase 1.
+    pub(super) told: Option<(Ballot, u32)>,
+    /// Ticks since that changed; zero without a phase 1.
+    pub(super) quiet: u32,
+}
+
+impl Phase1 {
+    pub(super) fn on_tick(&mut self) {
+        if self.told.is_some() {
+            self.quiet = self.quiet.saturating_add(1);
+        }
+    }
+
+    pub(super) fn look(&mut self, told: Option<(Ballot, u32)>) {
+        if self.told != told {
+            *self = Self { told, quiet: 0 };
+        }
+    }
+}
+
+/// What this node hears of one peer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Link {
+    /// Ticks since the last heartbeat.
+    pub(super) silent: u32,
+    pub(super) beat: Option<Heartbeat>,
+    /// Ticks since its own count of ticks moved.
+    pub(super) still: u32,
+    /// The tick in `beat`, moved on by the ticks since then.
+    pub(super) echo: u32,
+    /// The ticks to the peer and back, as seen last; a longer way is believed at once, and a
+    /// shorter one by and by.
+    pub(super) rtt: u32,
+    pub(super) phase1: Phase1,
+}
+
+impl Link {
+    /// Makes the view of a peer that was not heard for so many ticks.
+    pub(super) fn silent_for(silent: u32) -> Self {
+        let phase1 = Phase1::default();
+        Self { silent, beat: None, still: 0, echo: 0, rtt: 0, phase1 }
+    }
+
+    pub(super) fn on_tick(&mut self) {
+        self.silent = self.silent.saturating_add(1);
+        self.still = self.still.saturating_add(1);
+        self.echo = self.echo.wrapping_add(1);
+        self.phase1.on_tick();
+    }
+
+    /// Tells whether the peer is alive, and held up by its state machine.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.silent < HELD_UP_TICKS && self.still >= HELD_UP_TICKS
+    }
+}
+
+/// A peer that speaks, and whose count of ticks has stood still for so many, is held up.
+const HELD_UP_TICKS: u32 = 3;
