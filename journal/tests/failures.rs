@@ -255,7 +255,7 @@ fn a_thousand_starts_on_a_full_disk_cost_nothing() {
         disk.set_capacity(Some(0));
         let (mut journal, _, found) = open_with(&disk, &options).unwrap();
         assert_allowed(&ledger, &found);
-        let first = *room.get_or_insert(journal.room());
+        let first = *room.get_or_insert_with(|| journal.room());
         assert_eq!(journal.room(), first, "start {start}");
         // What a start writes: a commit without records.
         append(&mut journal, &mut ledger, &[]).unwrap();

@@ -120,7 +120,7 @@ impl Client {
         Self::connect_in(&System, nodes, credentials)
     }
 
-    /// Does as [`Client::with_credentials`] in other surroundings, whose date is the one that counts.
+    /// Does as [`Client::with_credentials`] in other surroundings, whose date counts.
     ///
     /// # Errors
     ///

@@ -1,13 +1,15 @@
 //! The loop of a node: it hands the host what is ready, and carries out what comes of it.
 //!
 //! One thread does the network of peers, replica and apply; the journal has its own, as it sleeps
-//! in sync, and so has the port of clients, as a storm of handshakes would hold up all the others
-//! (in another [`World`] all of them may be tasks of one thread). The runtime is driven between two
-//! turns. While a turn is long, as a state machine may be slow, the thread beside the loop drives it
-//! (`beacon`). A turn hands over all that is ready, up to a bound, then the time, then flushes once.
-//! What any of it means is the host's business (`synod-host`); here are only the runtime, the
-//! transport and the journal's thread. The claim kept true: every event of the world reaches the
-//! host, and every output of the host is carried out in its order.
+//! in sync, and so has the port of clients, as a storm of handshakes would hold up all the others.
+//! The runtime is driven between two turns; while a turn is long, as a state machine may be slow,
+//! the thread beside the loop drives it (`beacon`). In another [`World`] all of it may be tasks of
+//! one thread.
+//!
+//! A turn hands over all that is ready, up to a bound, then the time, then flushes once. What any
+//! of it means is the host's business (`synod-host`); here are only the runtime, the transport and
+//! the journal's thread. The claim kept true: every event of the world reaches the host, and every
+//! output of the host is carried out in its order.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -337,7 +339,7 @@ const EVENTS_PER_TURN: usize = 1024;
 /// How long a loop without any timer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How long the end of a node waits for its journal, so that a disk that hangs does not keep it from
+/// How long the end of a node waits for its journal: a disk that hangs does not keep it from
 /// ending.
 const JOURNAL_CLOSE_MAX: Duration = Duration::from_secs(3);
 

@@ -7,7 +7,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
 use certificates::Folder;
@@ -37,17 +36,29 @@ impl StateMachine for Idle {
 
 /// Holds up whoever comes while it is shut.
 #[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
+struct Gate(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    is_shut: bool,
+    waiting: u32,
+}
 
 impl Gate {
     fn set(&self, is_shut: bool) {
-        *self.0.0.lock().unwrap() = is_shut;
+        self.0.0.lock().unwrap().is_shut = is_shut;
         self.0.1.notify_all();
     }
 
+    fn is_waited_at(&self) -> bool {
+        self.0.0.lock().unwrap().waiting > 0
+    }
+
     fn pass(&self) {
-        let shut = self.0.0.lock().unwrap();
-        drop(self.0.1.wait_while(shut, |is_shut| *is_shut).unwrap());
+        let mut state = self.0.0.lock().unwrap();
+        state.waiting += 1;
+        let mut state = self.0.1.wait_while(state, |state| state.is_shut).unwrap();
+        state.waiting -= 1;
     }
 }
 
@@ -156,8 +167,10 @@ async fn a_node_ends_though_its_disk_hangs_and_its_folder_is_free_once_it_answer
     let start = |config: &Config| Node::start_in(world.clone(), config.clone(), Idle);
     let mut node = start(&config).unwrap();
     gate.set(true);
-    // A node that is alone records a ballot of its own within moments, and so has a sync under way.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // A node that is alone records a ballot of its own within moments.
+    while !gate.is_waited_at() {
+        tokio::task::yield_now().await;
+    }
     node.drain();
     let error = node.ended().await.unwrap_err();
     assert!(matches!(error, NodeError::DiskHangs), "{error}");

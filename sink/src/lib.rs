@@ -1,10 +1,10 @@
 //! A sink for the lines of a log: a bounded queue, and a thread that writes them.
 //!
 //! What is worth a line, and where lines go, is left to the user. A process outlives whoever reads
-//! its log: the reader may die, or stop reading. The claims kept true: a line is taken or lost in no
-//! time; a sink that breaks or is full loses lines, which are counted, and never the process; and
-//! when it works again, it says how many were lost, where they are missing. Every order of who logs
-//! and who writes is explored (tests/loom.rs).
+//! its log: the reader may die, or stop reading. The claims kept true: a line is taken or lost in
+//! no time; a sink that breaks or is full loses lines, which are counted, and never the process;
+//! and when it works again, it says how many were lost, where they are missing. Every order of who
+//! logs and who writes is explored (tests/loom.rs).
 
 mod sync;
 

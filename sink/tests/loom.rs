@@ -1,8 +1,8 @@
 //! Who logs and who writes, in every order that loom finds.
 //!
-//! Run with `cargo xtask loom -p synod-sink`. Claims kept: no wake-up is lost, so what was taken is
-//! written, and `settle` returns; each line is written once, in the order in which one thread logged
-//! them, or is counted as lost; and the thread ends with the last handle.
+//! Run with `cargo xtask loom -p synod-sink`. Claims kept: no wake-up is lost, so what was taken
+//! is written, and `settle` returns; each line is written once, in the order in which one thread
+//! logged them, or is counted as lost; and the thread ends with the last handle.
 #![cfg(synod_loom)]
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 

@@ -1,8 +1,8 @@
 //! Turns at dialing: how many handshakes with one address this process has under way.
 //!
-//! What it leaves to others: dialing (`client`). The claim it keeps true: however many dialers share
-//! the turns, at most [`CLIENT_DIALS_MAX`] of their dials of one address run at once, in the order
-//! in which they asked; one address never waits for another.
+//! What it leaves to others: dialing (`client`). The claim it keeps true: however many dialers
+//! share the turns, at most [`CLIENT_DIALS_MAX`] of their dials of one address run at once, in the
+//! order in which they asked; one address never waits for another.
 //!
 //! A thousand handshakes begun at once are a thousand that are sent again and again while each
 //! waits for its turn at the processor, at both ends, until their time is up and nothing is done. A

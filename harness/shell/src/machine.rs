@@ -1,4 +1,4 @@
-//! The state machine of the scenarios: it counts, and answers with as many bytes as it is asked for.
+//! The state machine of the scenarios: it counts, and answers with as many bytes as are asked for.
 
 use bytes::Bytes;
 use synod_node::{Invalid, StateMachine};

@@ -189,7 +189,7 @@ impl Net {
         self.0.sent.notify_one();
     }
 
-    /// Forgets a socket, unless another one has its address by now.
+    /// Forgets a socket, unless another one has its address.
     pub(crate) fn close(&self, address: SocketAddr, mailbox: &Arc<Mailbox>) {
         let mut state = self.lock();
         if state.sockets.get(&address).is_some_and(|known| Arc::ptr_eq(known, mailbox)) {

@@ -68,7 +68,7 @@ async fn disks_that_are_all_slow_serve_slowly_and_stay_with_their_leader() {
     (1..=3).for_each(|id| cluster.place(id).drive().set(slow));
     let client = cluster.client();
     count_once(&client.session(), PATIENCE).await;
-    // Who leads has heard by now how slow the others are.
+    // Who leads has heard how slow the others are.
     sleep(Duration::from_secs(30)).await;
     let leader = cluster.leader(&client).await;
     let load = Load::begin((0..8).map(|_| client.session()).collect());

@@ -6,7 +6,11 @@ use synod_harness::fault::{LinkRules, Millis, PartsPerMillion};
 use synod_harness::random::{Random, Seed, Stream};
 use synod_node::{NodeId, Outcome};
 use synod_shell::{Cluster, Counter, LINK, PATIENCE, count_once};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
+
+/// Within this time after the last flap all is as if there had been none: a dial may have lost its
+/// last packet just then, and takes its time to be given up.
+const HEALED_MAX: Duration = Duration::from_secs(10);
 
 /// The pairs of three nodes, and of each with the first client.
 const PAIRS: [(u16, u16); 6] = [(1, 2), (1, 3), (2, 3), (1, 1001), (2, 1001), (3, 1001)];
@@ -29,12 +33,20 @@ async fn links_that_flap_in_their_handshakes_stand_once_it_ends() {
         let healed = Instant::now();
         count_once(&session, PATIENCE).await;
         for id in 1..=3 {
-            let status = client.status(NodeId::new(id), PATIENCE).await.unwrap();
-            assert!(status.leads.is_some() || status.follows.is_some(), "{status:?}");
+            let belongs = async {
+                loop {
+                    let status = client.status(NodeId::new(id), PATIENCE).await.unwrap();
+                    if status.leads.is_some() || status.follows.is_some() {
+                        return;
+                    }
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            timeout(HEALED_MAX, belongs).await.expect("each node leads or follows");
         }
         let took = healed.elapsed();
         println!("seed {seed}: all is well {took:?} after the last flap");
-        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert!(took < HEALED_MAX, "{took:?}");
         assert_eq!(client.troubles(), "");
     }
 }

@@ -1,7 +1,8 @@
 //! Very many clients that come at once, and that lose everything at once and come back.
 //!
-//! A node takes as long over each datagram as a core takes over its part of a handshake, and has a
-//! socket's buffer for those that wait, so that a storm is one in virtual time, too.
+//! A node takes as long over each datagram as a core takes over its part of a handshake, and has
+//! the buffer that a kernel gives a socket unasked for those that wait, so that a storm is one in
+//! virtual time, too.
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ async fn serve_each_once(sessions: Vec<Session>) -> (Vec<Session>, Duration) {
 async fn clients_that_come_at_once_and_come_back_at_once_are_all_served() {
     let mut cluster = Cluster::started(3, 1_024);
     for node in 1..=3 {
-        cluster.net().slow_down(node, Duration::from_micros(500), Duration::from_millis(350));
+        cluster.net().slow_down(node, Duration::from_micros(150), Duration::from_millis(25));
     }
     let processes: Vec<Place> = (0..PROCESSES).map(|_| cluster.client_place()).collect();
     let all = processes.iter().flat_map(|place| std::iter::repeat_n(place, clients_each()));
