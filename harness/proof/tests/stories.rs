@@ -19,7 +19,10 @@ use synod_proof::tuning::Tuning;
 
 fn plan(seed: u64) -> Plan {
     let envelope = Envelope { time_ms: Millis(5_000), clients: 2, ..Envelope::default() };
-    draw(Seed(seed), &envelope)
+    let mut plan = draw(Seed(seed), &envelope);
+    // A story ends where a node is given a folder that is not the one that it had.
+    plan.faults.retain(|fault| !fault.action.is_for_good());
+    plan
 }
 
 fn written(seed: u64) -> String {
