@@ -237,4 +237,8 @@ pub struct CheckerSummary {
     pub configurations: u64,
     /// Time taken, in milliseconds.
     pub millis: u64,
+    /// Why the verdict rests on hashes of configurations alone, where it does; none where it is
+    /// exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
 }

@@ -315,6 +315,7 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
             keys: shape.keys,
             configurations: 48_211,
             millis: 37,
+            unverified: None,
         }),
     }
 }

@@ -75,6 +75,14 @@ pub struct History {
     pub counts: OperationCounts,
 }
 
+impl History {
+    /// Returns how many bytes of memory the history takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.operations.capacity() * size_of::<Operation>() + self.texts.bytes()
+    }
+}
+
 impl Operation {
     /// Returns whether the outcome is unknown.
     #[must_use]
