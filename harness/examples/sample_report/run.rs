@@ -348,6 +348,8 @@ fn core(shape: &Shape) -> ViolationCore {
             result: result.to_owned(),
             call_ns: base + call * 1_000_000,
             return_ns: end.map(|end| base + end * 1_000_000),
+            called: 0,
+            returned: end.map(|_| 1),
         }
     };
     ViolationCore {

@@ -125,11 +125,11 @@ impl Meter {
     }
 
     /// Runs a search with one part in `parts` of the time that is left.
-    pub(crate) fn with_share<T>(
+    pub(crate) fn with_share<T, E>(
         &mut self,
         parts: u32,
-        search: impl FnOnce(&mut Self) -> Result<T, Cause>,
-    ) -> Result<T, Cause> {
+        search: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         let whole = self.budget.time;
         let elapsed = self.started.elapsed();
         self.budget.time = elapsed + whole.saturating_sub(elapsed) / parts;

@@ -28,7 +28,9 @@ pub(super) fn core(part: &Part<'_>, until: u32, meter: &mut Meter) -> Result<Sho
     let (part, kept) = match &relaxed {
         Some((relaxed, conflict)) => (relaxed, conflict.clone()),
         // Some time is left for the exact search.
-        None => (part, meter.with_share(2, |meter| Ok(Shrink { part, meter }.run(until)))?),
+        None => {
+            (part, meter.with_share(2, |meter| Ok::<_, Cause>(Shrink { part, meter }.run(until)))?)
+        }
     };
     shown(part, &kept, meter)
 }
@@ -50,7 +52,9 @@ pub(super) fn core_of(
         let mut shrink = Shrink { part, meter };
         let kept = [found, supported].into_iter().find(|kept| shrink.is_illegal(kept));
         // Few operations were chosen to tell a story; the writers of what was seen are part of it.
-        Ok(kept.map(|kept| if kept.len() <= STORY_MAX { kept } else { shrink.minimal(kept) }))
+        Ok::<_, Cause>(
+            kept.map(|kept| if kept.len() <= STORY_MAX { kept } else { shrink.minimal(kept) }),
+        )
     })?;
     // The rest of the history is what makes these few impossible.
     let kept = kept.unwrap_or_else(|| part.indexes().to_vec());

@@ -98,20 +98,18 @@ impl Court {
             match meter.with_share(share, |meter| judge(part, meter)) {
                 Ok(Ok(order)) => witness.extend(order),
                 Ok(Err(shown)) => return self.illegal(*shown),
-                Err(cause) => hard.push((part, cause)),
+                Err(undecided) => hard.push((part, undecided)),
             }
         }
         let mut unknown = None;
-        for (part, cause) in hard {
+        for (part, undecided) in hard {
             // With one key there is no more time than it had.
-            let again = if share == 1 { Err(cause) } else { judge(part, meter) };
+            let again = if share == 1 { Err(undecided) } else { judge(part, meter) };
             match again {
                 Ok(Ok(order)) => witness.extend(order),
                 Ok(Err(shown)) => return self.illegal(*shown),
-                Err(cause) => {
-                    let reached = meter.take_reached();
-                    let stuck = reached.map(|until| Stuck::new(part, until));
-                    self.stuck = stuck.or(self.stuck.take());
+                Err(Undecided { cause, stuck }) => {
+                    self.stuck = stuck.map(|stuck| *stuck).or(self.stuck.take());
                     unknown = Some(cause);
                 }
             }
@@ -128,21 +126,31 @@ impl Court {
     }
 }
 
+/// Why a key has no verdict, and where the search was, if there was one.
+struct Undecided {
+    cause: Cause,
+    stuck: Option<Box<Stuck>>,
+}
+
 /// Judges one key: the order that explains it, or the core that no order explains.
-fn judge(part: &Part<'_>, meter: &mut Meter) -> Result<Result<Vec<u32>, Box<Shown>>, Cause> {
+fn judge(part: &Part<'_>, meter: &mut Meter) -> Result<Result<Vec<u32>, Box<Shown>>, Undecided> {
     let problem = part.whole();
-    let shown = match decide(part, &problem, meter)? {
-        Decision::Legal(order) => {
-            assert!(
-                problem.is_explained_by(&order),
-                "a witness is an order that the model accepts"
-            );
+    let shown = match decide(part, &problem, meter) {
+        Ok(Decision::Legal(order)) => {
+            let explained = problem.is_explained_by(&order);
+            assert!(explained, "a witness is an order that the model accepts");
             return Ok(Ok(in_history(&problem, &order)));
         }
-        Decision::Illegal(places) => core::core_of(part, in_history(&problem, &places), meter)?,
-        Decision::IllegalUntil(until) => core::core(part, until, meter)?,
+        Ok(Decision::Illegal(places)) => core::core_of(part, in_history(&problem, &places), meter),
+        Ok(Decision::IllegalUntil(until)) => core::core(part, until, meter),
+        Err(cause) => {
+            let reached = meter.take_reached();
+            let stuck = reached.map(|until| Box::new(Stuck::new(part, &problem, until)));
+            return Err(Undecided { cause, stuck });
+        }
     };
-    Ok(Err(Box::new(shown)))
+    let undecided = |cause| Undecided { cause, stuck: None };
+    shown.map(|shown| Err(Box::new(shown))).map_err(undecided)
 }
 
 /// What was found of one key. Operations are places in its problem.

@@ -25,6 +25,8 @@ mod zones;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::history::foreign::Format;
+use crate::history::{Action, History, Operation};
 use crate::summary::{CheckerSummary, ViolationCore};
 
 pub use budget::{Budget, Cause};
@@ -60,6 +62,26 @@ pub struct Rules {
 impl From<ModelName> for Rules {
     fn from(model: ModelName) -> Self {
         Self { model, initial: None }
+    }
+}
+
+impl Rules {
+    /// Returns what a history of a format is judged by where nothing else is asked for: the format's
+    /// own model; and in Jepsen's histories counters begin at 0.
+    #[must_use]
+    pub fn of(format: Format, history: &History) -> Self {
+        let (model, is_jepsens) = match format {
+            Format::Jsonl => (ModelName::Mixed, false),
+            Format::Edn | Format::JepsenJson => (ModelName::Mixed, true),
+            Format::JepsenLog => (ModelName::Register, true),
+            Format::EtcdJson => (ModelName::Register, false),
+            Format::PorcupineKv | Format::PorcupineJson => (ModelName::Kv, false),
+        };
+        let operations = history.operations.iter();
+        let adds = |operation: &Operation| matches!(operation.action, Action::Add(_));
+        let counts = operations.clone().all(|one| one.action == Action::Read || adds(one));
+        let is_counter = is_jepsens && counts && operations.clone().any(adds);
+        Self { model, initial: is_counter.then(|| "0".to_owned()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a search was when its budget ran out: the key, the stretch of time, and the operations with
 //! an unknown outcome that it had to place.
 
-use super::plan::Part;
+use super::plan::{Part, Problem};
 use super::sentence::printed;
 use crate::summary::CoreOperation;
 
@@ -24,7 +24,7 @@ pub struct Stuck {
 
 impl Stuck {
     /// Describes the place in a key's history where no order got past a position.
-    pub(super) fn new(part: &Part<'_>, until: u32) -> Self {
+    pub(super) fn new(part: &Part<'_>, problem: &Problem<'_>, until: u32) -> Self {
         let history = part.history();
         let operations = || part.indexes().iter().map(|index| part.operation(*index));
         let is_open = |returned: Option<u32>| returned.is_some_and(|returned| returned >= until);
@@ -33,7 +33,7 @@ impl Stuck {
             .collect();
         let first = open.iter().min_by_key(|operation| operation.called);
         let last = open.iter().min_by_key(|operation| operation.returned);
-        let unknown = part.whole().unknown_until(until);
+        let unknown = problem.unknown_until(until);
         let shown = unknown.iter().skip(unknown.len().saturating_sub(SHOWN_MAX));
         Self {
             key: operations().next().map_or("", |one| history.texts.text(one.key)).to_owned(),

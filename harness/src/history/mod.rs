@@ -9,17 +9,23 @@
 pub mod edn;
 pub mod foreign;
 pub mod jsonl;
+mod log;
 mod operation;
+mod operations;
 mod pairing;
+mod refused;
 mod request;
 pub mod simulated;
+mod source;
+mod stream;
 mod text;
+mod translate;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use operation::{Action, Answer, History, Operation};
+pub use operation::{Action, Answer, History, OpenCalls, Operation};
 pub use pairing::HistoryBuilder;
 pub use request::Request;
 pub use text::{Text, Texts};
@@ -91,6 +97,18 @@ pub enum Value {
     Pair(Option<String>, String),
 }
 
+impl std::fmt::Display for Value {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => formatter.write_str("null"),
+            Self::Flag(flag) => write!(formatter, "{flag}"),
+            Self::Text(text) => write!(formatter, "{text:?}"),
+            Self::Pair(None, to) => write!(formatter, "[null, {to:?}]"),
+            Self::Pair(Some(from), to) => write!(formatter, "[{from:?}, {to:?}]"),
+        }
+    }
+}
+
 /// Why a history cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -103,16 +121,50 @@ pub enum HistoryError {
         source: std::io::Error,
     },
     /// A line is not what the format asks for. The file is to blame.
-    #[error("{place}:{line}: {problem}; {remedy}")]
+    #[error("{place}:{line}{}: {problem}; {remedy}", column.map_or_else(String::new, |column| format!(":{column}")))]
     Malformed {
         /// The file, or the name of the source.
         place: String,
         /// The line, from 1.
         line: u64,
+        /// The column, from 1, where it is known.
+        column: Option<u64>,
         /// What is wrong.
         problem: String,
         /// What to do about it.
         remedy: &'static str,
+    },
+    /// The file ends within an event.
+    #[error(
+        "{place}:{line}: the file ends within an event: {problem}; record it anew, or remove the torn end and say so"
+    )]
+    Cut {
+        /// The file, or the name of the source.
+        place: String,
+        /// The line on which it ends.
+        line: u64,
+        /// What was to come.
+        problem: String,
+    },
+    /// The history is of a kind that no model of the harness knows.
+    #[error(
+        "{place}:{line}: there is no model for {kind} yet, so this history is not judged; there are models for registers, counters, lists, and keys of a map with these operations"
+    )]
+    NoModel {
+        /// The file, or the name of the source.
+        place: String,
+        /// The line, from 1, of the first event that tells.
+        line: u64,
+        /// What kind of history it is.
+        kind: String,
+    },
+    /// The reader was told to stop.
+    #[error("{place}: stopped after {events} events")]
+    Stopped {
+        /// The file, or the name of the source.
+        place: String,
+        /// How many events had been read.
+        events: u64,
     },
 }
 
