@@ -6,9 +6,10 @@
 //! Before a core is shown, the exact search judges it again.
 
 use super::budget::{Cause, Meter};
-use super::plan::Part;
+use super::plan::{Part, Problem};
 use super::search::Found;
 use super::sentence::{self, printed};
+use super::zones::{self, Ruling};
 use crate::summary::ViolationCore;
 
 /// A core, and why the exact search did not confirm it, where it did not.
@@ -164,6 +165,13 @@ impl<'a> Shrink<'a, '_> {
     /// Returns whether some operations have no order; no if the budget does not last to tell.
     fn is_illegal(&mut self, kept: &[u32]) -> bool {
         let problem = self.part.problem(kept);
+        if let Problem::Register(model, steps) = &problem {
+            match zones::rule(model.initial, steps, self.meter) {
+                Ok(Ruling::Illegal(_)) => return true,
+                Ok(Ruling::Legal(_)) | Err(_) => return false,
+                Ok(Ruling::Open) => {}
+            }
+        }
         let steps = STEPS_PER_ATTEMPT.max(kept.len() as u64 * STEPS_PER_OPERATION);
         let search = |meter: &mut Meter| problem.search(meter, &mut |_, _| false);
         matches!(self.meter.with_steps(steps, search), Ok(Found::None { .. }))
