@@ -154,7 +154,7 @@ fn operations_of_porcupine_and_of_etcd_are_read() {
     assert_says(&["--format", "etcd-json"], &etcd("timeout", ""), 0, "unknown 1");
     let conditions =
         etcd("", five).replace("\"Conditions\":null", "\"Conditions\":[{\"Key\":\"k\"}]");
-    assert_refused(&["--format", "etcd-json"], &conditions, "transactions with conditions");
+    assert_refused(&["--format", "etcd-json"], &conditions, "etcd's transactions with conditions");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn errors_are_told_in_plain_words() {
             "{:process 0 :type :invoke :f :cas :value [1]}".to_owned(),
             "`cas` cannot ask for `[1]`",
         ),
-        ("edn", "\n  \"\\q\"".to_owned(), "-:2:5: `q` cannot follow a backslash"),
+        ("edn", "\n  \"\\q\"".to_owned(), "-:2:6: `q` cannot follow a backslash"),
     ] {
         let output = run(&["--format", format], text.as_bytes());
         assert_output(&output, 2, wanted);

@@ -126,7 +126,7 @@ fn output(history: &History, report: &Report, figures: &str) -> Output {
             (text, 2)
         }
     };
-    Output { text: text + figures, exit_code }
+    Output { text: text + figures + &verified(report), exit_code }
 }
 
 fn remedy(cause: Cause) -> &'static str {
@@ -148,7 +148,7 @@ fn figures(history: &History, report: &Report, rules: &Rules) -> String {
     clients.dedup();
     let initial = rules.initial.as_ref();
     let initial = initial.map_or_else(String::new, |initial| format!(", initial {initial}"));
-    let mut text = format!(
+    format!(
         "operations {}, ok {}, fail {}, unknown {}; keys {}, configurations {}, {} ms\n\
          model {}{initial}; clients {}, reads that saw a value {saw}\n",
         checker.operations,
@@ -160,15 +160,16 @@ fn figures(history: &History, report: &Report, rules: &Rules) -> String {
         checker.millis,
         rules.model,
         clients.len(),
-    );
-    match (&report.judgement, &checker.unverified) {
-        (Judgement::Unknown { .. }, _) => {}
-        (_, None) => text += "verified: true\n",
-        (_, Some(reason)) => {
-            let _ = writeln!(text, "verified: false, because {reason}");
-        }
+    )
+}
+
+/// Says whether a verdict is exact.
+fn verified(report: &Report) -> String {
+    match (&report.judgement, &report.checker.unverified) {
+        (Judgement::Unknown { .. }, _) => String::new(),
+        (_, None) => "verified: true\n".to_owned(),
+        (_, Some(reason)) => format!("verified: false, because {reason}\n"),
     }
-    text
 }
 
 fn violation(core: &ViolationCore, has_times: bool) -> String {

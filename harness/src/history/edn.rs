@@ -167,6 +167,11 @@ impl<R: BufRead> Reader<R> {
         self.skip_blank(0)
     }
 
+    /// Returns the line that is read.
+    pub(super) fn line(&self) -> u64 {
+        self.cursor.line
+    }
+
     /// Takes what the system said while bytes were read.
     pub(super) fn take_failure(&mut self) -> Option<io::Error> {
         self.cursor.failure.take()

@@ -138,7 +138,7 @@ pub struct UnknownFormat(pub String);
 fn read_log(source: impl BufRead, place: &str, watch: Watch<'_>) -> Result<History, HistoryError> {
     let mut translator = Translator::new(place);
     let mut pace = Pace { place, watch, count: 0 };
-    let io = |source| HistoryError::Io { path: place.into(), source };
+    let io = |line, source| HistoryError::of_source(place, line, source);
     let watch = |translator: &Translator| pace.go(|| translator.builder.bytes());
     let found = log::read(source, &mut translator, watch, io)?;
     if found == 0 {
@@ -188,7 +188,7 @@ fn told(stop: Stop<HistoryError>, place: &str, notation: Notation) -> HistoryErr
     };
     match stop {
         Stop::Visitor(error) => error,
-        Stop::Source(source) => HistoryError::Io { path: place.into(), source },
+        Stop::Source(line, source) => HistoryError::of_source(place, line, source),
         Stop::Text(EdnError { line, problem, is_cut: true, .. }) => {
             HistoryError::Cut { place: place.to_owned(), line, problem }
         }

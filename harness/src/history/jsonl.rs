@@ -116,7 +116,9 @@ pub fn each_event(
     loop {
         text.clear();
         let length = source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text);
-        if length.map_err(|source| io(path, source))? == 0 {
+        let place = || path.display().to_string();
+        let told = |source| HistoryError::of_source(&place(), line + 1, source);
+        if length.map_err(told)? == 0 {
             return Ok(());
         }
         line += 1;

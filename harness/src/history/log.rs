@@ -19,14 +19,14 @@ pub(super) fn read(
     mut source: impl BufRead,
     translator: &mut Translator,
     mut watch: impl FnMut(&Translator) -> Result<(), HistoryError>,
-    io: impl Fn(std::io::Error) -> HistoryError,
+    io: impl Fn(u64, std::io::Error) -> HistoryError,
 ) -> Result<u64, HistoryError> {
     let mut text = Vec::new();
     let (mut line, mut found) = (0, 0);
     loop {
         text.clear();
         let length = source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text);
-        if length.map_err(&io)? == 0 {
+        if length.map_err(|error| io(line + 1, error))? == 0 {
             return Ok(found);
         }
         line += 1;

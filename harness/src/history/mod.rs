@@ -168,6 +168,21 @@ pub enum HistoryError {
     },
 }
 
+impl HistoryError {
+    /// Tells what the source said near a line: that a packed file is broken is the file's to blame.
+    pub(crate) fn of_source(place: &str, line: u64, source: std::io::Error) -> Self {
+        match source.kind() {
+            std::io::ErrorKind::UnexpectedEof
+            | std::io::ErrorKind::InvalidData
+            | std::io::ErrorKind::InvalidInput => {
+                let problem = format!("its gzip stream is broken ({source})");
+                Self::Cut { place: place.to_owned(), line, problem }
+            }
+            _ => Self::Io { path: place.into(), source },
+        }
+    }
+}
+
 /// The written form of a process: a number, or the word `nemesis`.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]

@@ -23,7 +23,7 @@ pub(super) fn kind(f: &str, value: &Edn) -> Option<&'static str> {
         "broadcast" | "topology" => Some("a broadcast"),
         "echo" => Some("an echo"),
         _ => match value {
-            Edn::Map(_) => Some("several keys at once: a bank, or a multi-register"),
+            Edn::Map(_) => Some("a bank or a multi-register, which answer several keys at once,"),
             Edn::Set(_) => Some("a set"),
             Edn::Nil
             | Edn::Flag(_)

@@ -11,8 +11,8 @@ use super::edn::{Edn, EdnError, Notation, Reader};
 pub(super) enum Stop<E> {
     /// The text is not in the notation.
     Text(EdnError),
-    /// The system refused to give more of it.
-    Source(std::io::Error),
+    /// The system refused to give more of it, near this line.
+    Source(u64, std::io::Error),
     /// The visitor said so.
     Visitor(E),
 }
@@ -33,7 +33,7 @@ pub(super) fn each_event<E>(
     let read = top(&mut reader, &mut visit);
     // Bytes that could not be read look like an end.
     match reader.take_failure() {
-        Some(failure) => Err(Stop::Source(failure)),
+        Some(failure) => Err(Stop::Source(reader.line(), failure)),
         None => read,
     }
 }
