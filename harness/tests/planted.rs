@@ -118,7 +118,9 @@ fn what_is_not_decided_names_key_time_and_unknown_operations() {
         + &event("invoke", 40, "read", "nil")
         + &event("ok", 40, "read", "7")
         + &event("invoke", 41, "cas", "[7 8]")
-        + &event("ok", 41, "cas", "false");
+        + &event("ok", 41, "cas", "false")
+        + &event("invoke", 42, "read", "nil")
+        + &event("ok", 42, "read", "7");
     let history = Format::Edn.read(&text, "hard").unwrap();
     let budget = Budget { time: Duration::from_millis(300), ..Budget::default() };
     let report = check_history(&history, ModelName::Register, budget);

@@ -84,8 +84,9 @@ fn random_action(random: &mut Random, family: Family, history: &mut History) -> 
     let unique = history.texts.intern(&element);
     let delta = i64::try_from(small).unwrap() + 1;
     let before = history.operations.len() as u64;
-    let found = random.below(before + 1);
-    let found = (found < before).then(|| history.texts.intern(&format!("{found}")));
+    // Some look for values that come later, if at all.
+    let found = random.below(before + 3);
+    let found = (found < before + 2).then(|| history.texts.intern(&format!("{found}")));
     let fresh = history.texts.intern(&before.to_string());
     match (family, random.below(10)) {
         (Family::Unique, 0..=3) => Action::Read,
