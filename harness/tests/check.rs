@@ -9,7 +9,8 @@ use flate2::write::GzEncoder;
 
 #[test]
 fn a_counter_of_jepsen_repeats_the_delta_and_begins_at_zero() {
-    let adds = "{:type :invoke, :f :add, :value 1, :process 0}{:type :ok, :f :add, :value 1, :process 0}\
+    let adds = "{:type :invoke, :f :add, :value 1, :process 0}{:type :ok, :f :add, :value 1, \
+    :process 0}\
         {:type :invoke, :f :add, :value 1, :process 0}{:type :ok, :f :add, :value 1, :process 0}";
     let read = |seen: &str| {
         format!(
@@ -32,9 +33,12 @@ fn a_counter_of_jepsen_repeats_the_delta_and_begins_at_zero() {
 fn a_list_of_jepsen_is_read_as_a_vector_of_its_elements() {
     let list = |last: &str| {
         format!(
-            "{{:type :invoke :f :append :value 1 :process 0}}{{:type :ok :f :append :value 1 :process 0}}\
-             {{:type :invoke :f :append :value 12 :process 0}}{{:type :ok :f :append :value 12 :process 0}}\
-             {{:type :invoke :f :read :value nil :process 1}}{{:type :ok :f :read :value {last} :process 1}}"
+            "{{:type :invoke :f :append :value 1 :process 0}}{{:type :ok :f :append :value 1 \
+            :process 0}}\
+             {{:type :invoke :f :append :value 12 :process 0}}{{:type :ok :f :append :value 12 \
+             :process 0}}\
+             {{:type :invoke :f :read :value nil :process 1}}{{:type :ok :f :read :value {last} :\
+             process 1}}"
         )
     };
     assert_says(&["--format", "edn"], &list("[1 12]"), 0, "PASS");
@@ -52,7 +56,8 @@ fn what_wraps_a_history_makes_no_difference() {
     let text = REGISTER;
     let json = "{\"type\":\"invoke\",\"f\":\"write\",\"value\":3,\"process\":0,\"time\":5}\n\
         {\"type\":\"ok\",\"f\":\"write\",\"value\":3,\"process\":0,\"time\":6}\n\
-        {\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"kill\",\"value\":{\"n1\":\"\\u00e9\\ud83d\\ude00\"}}\n\
+        {\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"kill\",\"value\":{\"n1\":\
+        \"\\u00e9\\ud83d\\ude00\"}}\n\
         {\"type\":\"invoke\",\"f\":\"read\",\"value\":null,\"process\":1,\"time\":7}\n\
         {\"type\":\"ok\",\"f\":\"read\",\"value\":3,\"process\":1,\"time\":8}\n";
     let array = format!("[{}]", json.trim().replace('\n', ",\n"));
@@ -121,40 +126,24 @@ fn histories_without_a_model_are_refused_by_name() {
     }
     let elle = "{\"type\":\"invoke\",\"f\":\"txn\",\"value\":[[\"append\",3,1]],\"process\":0}";
     assert_refused(&["--format", "jepsen-json"], elle, "transactions");
-    let ours = "{\"index\":0,\"time_ns\":5,\"process\":3,\"type\":\"invoke\",\"f\":\"enqueue\",\"key\":\"k\"}";
+    let ours = "{\"index\":0,\"time_ns\":5,\"process\":3,\"type\":\"invoke\",\"f\":\"enqueu\
+    e\",\"key\":\"k\"}";
     assert_refused(&[], ours, "a queue");
 }
 
 #[test]
 fn operations_of_porcupine_and_of_etcd_are_read() {
-    let operations = |last: &str| {
-        format!(
-            "{{\"ClientId\":0,\"Input\":{{\"Op\":1,\"Key\":\"x\",\"Value\":\"a\"}},\"Call\":1,\"Output\":null,\"Return\":4}}\n\
-             {{\"ClientId\":1,\"Input\":{{\"op\":\"append\",\"key\":\"x\",\"value\":\"b\"}},\"Call\":6,\"Output\":{{}},\"Return\":8}}\n\
-             {{\"ClientId\":2,\"Input\":{{\"op\":\"get\",\"key\":\"x\"}},\"Call\":9,\"Output\":{{\"Value\":\"{last}\"}},\"Return\":11}}\n"
-        )
-    };
+    let operations = |last: &str| PORCUPINE.replace("LAST", last);
     assert_says(&["--format", "porcupine-json"], &operations("ab"), 0, "model kv");
     assert_says(&["--format", "porcupine-json"], &operations("ba"), 1, "VIOLATION");
-    let etcd = |error: &str, seen: &str| {
-        format!(
-            "{{\"ClientID\":1,\"Input\":{{\"Type\":\"txn\",\"Range\":null,\"Txn\":{{\"Conditions\":null,\
-             \"OperationsOnSuccess\":[{{\"Type\":\"put-operation\",\"Put\":{{\"Key\":\"k\",\"Value\":\
-             {{\"Value\":\"5\",\"Hash\":0}},\"LeaseID\":0}}}}],\"OperationsOnFailure\":null}}}},\"Call\":10,\
-             \"Output\":{{\"Txn\":{{\"Failure\":false}},\"Error\":\"{error}\"}},\"Return\":20}}\n\
-             {{\"ClientID\":2,\"Input\":{{\"Type\":\"range\",\"Range\":{{\"Start\":\"k\",\"End\":\"\",\"Limit\":0,\
-             \"Revision\":0}}}},\"Call\":30,\"Output\":{{\"Range\":{{\"KVs\":[{seen}],\"Count\":1}}}},\"Return\":40}}\n\
-             {{\"ClientID\":2,\"Input\":{{\"Type\":\"range\",\"Range\":{{\"Start\":\"z\"}}}},\"Call\":50,\
-             \"Output\":{{\"Range\":{{\"KVs\":null}}}},\"Return\":60}}\n"
-        )
-    };
+    let etcd = |error: &str, seen: &str| ETCD.replace("ERROR", error).replace("SEEN", seen);
     let five = "{\"Key\":\"k\",\"Value\":{\"Value\":\"5\",\"Hash\":0},\"ModRevision\":2}";
     assert_says(&["--format", "etcd-json"], &etcd("", five), 0, "PASS");
     assert_says(&["--format", "etcd-json"], &etcd("", ""), 1, "found nothing");
     assert_says(&["--format", "etcd-json"], &etcd("timeout", ""), 0, "unknown 1");
     let conditions =
         etcd("", five).replace("\"Conditions\":null", "\"Conditions\":[{\"Key\":\"k\"}]");
-    assert_refused(&["--format", "etcd-json"], &conditions, "etcd's transactions with conditions");
+    assert_refused(&["--format", "etcd-json"], &conditions, "etcd's transactions with cond");
 }
 
 #[test]
@@ -241,3 +230,22 @@ const REGISTER: &str = "{:type :invoke :f :write :value 3 :process 0 :time 5}\n\
     {:type :ok :f :write :value 3 :process 0 :time 6}\n{:process :nemesis :type :info :f :kill}\n\
     {:type :invoke :f :read :process 1 :time 7} ; a comment\n\
     {:type :ok, :f :read, :value 3, :process 1, :time 8}\n";
+
+const PORCUPINE: &str = r#"
+{"ClientId":0,"Input":{"Op":1,"Key":"x","Value":"a"},"Call":1,"Output":null,"Return":4}
+{"ClientId":1,"Input":{"op":"append","key":"x","value":"b"},"Call":6,"Output":{},"Return":8}
+{"ClientId":2,"Input":{"op":"get","key":"x"},"Call":9,"Output":{"Value":"LAST"},"Return":11}
+"#;
+
+const ETCD: &str = r#"
+{"ClientID":1,"Input":{"Type":"txn","Range":null,"Txn":{
+  "Conditions":null,
+  "OperationsOnSuccess":[{"Type":"put-operation",
+    "Put":{"Key":"k","Value":{"Value":"5","Hash":0},"LeaseID":0}}],
+  "OperationsOnFailure":null}},
+ "Call":10,"Output":{"Txn":{"Failure":false},"Error":"ERROR"},"Return":20}
+{"ClientID":2,"Input":{"Type":"range","Range":{"Start":"k","End":"","Limit":0,"Revision":0}},
+ "Call":30,"Output":{"Range":{"KVs":[SEEN],"Count":1}},"Return":40}
+{"ClientID":2,"Input":{"Type":"range","Range":{"Start":"z"}},
+ "Call":50,"Output":{"Range":{"KVs":null}},"Return":60}
+"#;

@@ -1,9 +1,9 @@
 //! How much time and memory a verdict may take.
 //!
-//! A search that may be exponential ends here, with a cause that names the budget. The clock is read
-//! once in `WORK_PER_LOOK` units of work, of which a step that copies a long state takes many, and
-//! memory is counted where it is taken, before it is taken: the process is never the one to find
-//! out. The history counts as well.
+//! A search that may be exponential ends here, with a cause that names the budget. The clock is
+//! read once in `WORK_PER_LOOK` units of work, of which a step that copies a long state takes many,
+//! and memory is counted where it is taken, before it is taken: the process is never the one to
+//! find out. The history counts as well.
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -311,7 +311,8 @@ mod tests {
 
     #[test]
     fn a_violation_of_a_history_that_was_cut_is_one() {
-        let text = "{:process 1 :type :invoke :f :write :value 2}\n{:process 2 :type :invoke :f :read}\n\
+        let text = "{:process 1 :type :invoke :f :write :value 2}\n\
+            {:process 2 :type :invoke :f :read}\n\
             {:process 2 :type :ok :f :read :value 7}";
         assert_eq!(judged_as(Format::Edn, text).exit_code, 1);
     }

@@ -109,7 +109,7 @@ impl Court {
                 Ok(Ok(order)) => witness.extend(order),
                 Ok(Err(shown)) => return self.illegal(*shown),
                 Err(Undecided { cause, stuck }) => {
-                    self.stuck = stuck.map(|stuck| *stuck).or(self.stuck.take());
+                    self.stuck = stuck.map(|stuck| *stuck).or_else(|| self.stuck.take());
                     unknown = Some(cause);
                 }
             }

@@ -4,8 +4,8 @@
 //! model for what was done to each key, and searches an order of the operations that respects real
 //! time and that the model accepts. A legal verdict carries that order as its witness; an illegal
 //! one carries the few operations that no order explains; `Unknown` says which budget ran out, and
-//! where. No verdict is a guess: see [`search`] for the one place where chance enters, and how it is
-//! taken out again. Where it could not be taken out, the summary of the checker says why.
+//! where. No verdict is a guess: see [`search`] for the one place where chance enters, and how it
+//! is taken out again. Where it could not be taken out, the summary of the checker says why.
 
 pub mod budget;
 pub mod command;
@@ -66,8 +66,8 @@ impl From<ModelName> for Rules {
 }
 
 impl Rules {
-    /// Returns what a history of a format is judged by where nothing else is asked for: the format's
-    /// own model; and in Jepsen's histories counters begin at 0.
+    /// Returns what a history of a format is judged by where nothing else is asked for: the
+    /// format's own model; and in Jepsen's histories counters begin at 0.
     #[must_use]
     pub fn of(format: Format, history: &History) -> Self {
         let (model, is_jepsens) = match format {

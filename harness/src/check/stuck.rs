@@ -1,5 +1,5 @@
-//! Where a search was when its budget ran out: the key, the stretch of time, and the operations with
-//! an unknown outcome that it had to place.
+//! Where a search was when its budget ran out: the key, the stretch of time, and the operations
+//! with an unknown outcome that it had to place.
 
 use super::plan::{Part, Problem};
 use super::sentence::printed;

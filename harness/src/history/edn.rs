@@ -322,7 +322,7 @@ impl<R: BufRead> Reader<R> {
             word.extend(self.take());
         }
         let json = self.notation == Notation::Json;
-        self.cursor.take_while(|byte| !ends_word(byte) && !(json && byte == b':'), &mut word);
+        self.cursor.take_while(|byte| !ends_word(byte) && (!json || byte != b':'), &mut word);
         self.grow(word.len())?;
         self.letters(word)
     }

@@ -35,7 +35,7 @@ pub enum Format {
     EtcdJson,
 }
 
-/// Is asked now and then while a history is read, with the bytes that it holds; an answer of
+/// Is asked at times while a history is read, with the bytes that it holds; an answer of
 /// `false` ends the reading.
 pub type Watch<'a> = &'a mut dyn FnMut(usize) -> bool;
 
@@ -75,7 +75,7 @@ impl Format {
         self.read_watched(path, &mut |_| true)
     }
 
-    /// Reads a history as [`Format::read_file`] does, and asks now and then whether to go on.
+    /// Reads a history as [`Format::read_file`] does, and asks at times whether to go on.
     ///
     /// # Errors
     ///

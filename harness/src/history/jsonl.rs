@@ -84,7 +84,7 @@ pub fn read(source: impl BufRead, path: &Path) -> Result<History, HistoryError> 
     read_watched(source, path, &mut |_| true)
 }
 
-/// Reads a history and asks now and then whether to go on.
+/// Reads a history and asks at times whether to go on.
 pub(super) fn read_watched(
     source: impl BufRead,
     path: &Path,
@@ -208,8 +208,8 @@ fn io(path: &Path, source: std::io::Error) -> HistoryError {
 
 const BUFFER_BYTES: usize = 64 * 1024;
 const REMEDY: &str = "expected one event a line, such as {\"index\":0,\"time_ns\":5,\
-    \"process\":3,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"k\",\"value\":null}; for a history of \
-    another tool name its --format";
+    \"process\":3,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"k\",\"value\":null}; for a \
+    history of another tool name its --format";
 
 /// The longest line that is read as one.
 const LINE_BYTES_MAX: u64 = 64 << 20;

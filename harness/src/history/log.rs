@@ -1,8 +1,8 @@
 //! Logs of Jepsen: of its early days, of today, and as it prints a history.
 //!
 //! A line of a history has, wherever it stands, a process, a type, an operation and a value:
-//! `0  :invoke  :read  nil`, with tabs or blanks between them. What stands before is the logger's, and
-//! what stands after is an error. Other lines are passed over.
+//! `0  :invoke  :read  nil`, with tabs or blanks between them. What stands before is the logger's,
+//! and what stands after is an error. Other lines are passed over.
 //!
 //! The early logs, which are known by `jepsen.util - `, are of a client for etcd: there a failed
 //! compare-and-set ran and found another value, and a failed read only timed out. In all others

@@ -121,7 +121,7 @@ pub enum HistoryError {
         source: std::io::Error,
     },
     /// A line is not what the format asks for. The file is to blame.
-    #[error("{place}:{line}{}: {problem}; {remedy}", column.map_or_else(String::new, |column| format!(":{column}")))]
+    #[error("{place}:{line}{}: {problem}; {remedy}", after_line(*column))]
     Malformed {
         /// The file, or the name of the source.
         place: String,
@@ -136,7 +136,8 @@ pub enum HistoryError {
     },
     /// The file ends within an event.
     #[error(
-        "{place}:{line}: the file ends within an event: {problem}; record it anew, or remove the torn end and say so"
+        "{place}:{line}: the file ends within an event: {problem}; record it \
+         anew, or remove the torn end"
     )]
     Cut {
         /// The file, or the name of the source.
@@ -148,7 +149,9 @@ pub enum HistoryError {
     },
     /// The history is of a kind that no model of the harness knows.
     #[error(
-        "{place}:{line}: there is no model for {kind} yet, so this history is not judged; there are models for registers, counters, lists, and keys of a map with these operations"
+        "{place}:{line}: there is no model for {kind} yet, so this history is not judged; there a\
+        re \
+         models for registers, counters, lists, and keys of a map with these operations"
     )]
     NoModel {
         /// The file, or the name of the source.
@@ -168,18 +171,25 @@ pub enum HistoryError {
     },
 }
 
+/// Prints a column as it stands after its line.
+fn after_line(column: Option<u64>) -> String {
+    column.map_or_else(String::new, |column| format!(":{column}"))
+}
+
 impl HistoryError {
     /// Tells what the source said near a line: that a packed file is broken is the file's to blame.
     pub(crate) fn of_source(place: &str, line: u64, source: std::io::Error) -> Self {
-        match source.kind() {
+        let is_broken = matches!(
+            source.kind(),
             std::io::ErrorKind::UnexpectedEof
-            | std::io::ErrorKind::InvalidData
-            | std::io::ErrorKind::InvalidInput => {
-                let problem = format!("its gzip stream is broken ({source})");
-                Self::Cut { place: place.to_owned(), line, problem }
-            }
-            _ => Self::Io { path: place.into(), source },
+                | std::io::ErrorKind::InvalidData
+                | std::io::ErrorKind::InvalidInput
+        );
+        if is_broken {
+            let problem = format!("its gzip stream is broken ({source})");
+            return Self::Cut { place: place.to_owned(), line, problem };
         }
+        Self::Io { path: place.into(), source }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Operations as Porcupine keeps them, in JSON: each with its call, its return, and what was asked
 //! and answered.
 //!
-//! Porcupine leaves the form of questions and answers to its user. Read are those of its own key-value
-//! model and, as another format, those that etcd's robustness tests record. Times make the order:
-//! a return and a call at the same time overlap. Of etcd's requests those on one key are read, and
-//! one that needs revisions, leases or several keys is refused by name.
+//! Porcupine leaves the form of questions and answers to its user. Read are those of its own
+//! key-value model and, as another format, those that etcd's robustness tests record. Times make
+//! the order: a return and a call at the same time overlap. Of etcd's requests those on one key are
+//! read, and one that needs revisions, leases or several keys is refused by name.
 
 use super::edn::Edn;
 use super::translate::{printed, short};
@@ -121,10 +121,8 @@ impl Collector {
         let value = any(input, &["value"]).map(printed).unwrap_or_default();
         let texts = &mut self.history.texts;
         let is_unknown = any(output, &["unknown"]) == Some(&Edn::Flag(true));
-        let seen = match output {
-            Edn::Map(_) => any(output, &["value"]),
-            value => Some(value),
-        };
+        let is_map = matches!(output, Edn::Map(_));
+        let seen = if is_map { any(output, &["value"]) } else { Some(output) };
         let (action, answer) = match f.as_str() {
             "get" | "read" => {
                 let exists = any(output, &["exists"]) != Some(&Edn::Flag(false));
@@ -138,12 +136,10 @@ impl Collector {
                 let from = any(input, &["from", "arg1"]).filter(|from| **from != Edn::Nil);
                 let to = any(input, &["to", "arg2"]).map(printed).unwrap_or_default();
                 let from = from.map(|from| texts.intern(&printed(from)));
-                let answer = match output {
-                    Edn::Flag(swapped) => Answer::Swapped(*swapped),
-                    output => match any(output, &["ok"]) {
-                        Some(Edn::Flag(swapped)) => Answer::Swapped(*swapped),
-                        _ => Answer::Unknown,
-                    },
+                let swapped = if is_map { any(output, &["ok"]) } else { Some(output) };
+                let answer = match swapped {
+                    Some(Edn::Flag(swapped)) => Answer::Swapped(*swapped),
+                    _ => Answer::Unknown,
                 };
                 (Action::Cas { from, to: texts.intern(&to) }, answer)
             }
@@ -280,4 +276,5 @@ fn positive(time: i64) -> u64 {
 }
 
 const REMEDY: &str = "expected operations such as {\"ClientId\":0,\"Input\":{\"Op\":\"put\",\
-    \"Key\":\"x\",\"Value\":\"1\"},\"Call\":10,\"Output\":null,\"Return\":20}; --help lists the formats";
+    \"Key\":\"x\",\"Value\":\"1\"},\"Call\":10,\"Output\":null,\"Return\":20}; \
+    --help lists the formats";

@@ -219,18 +219,16 @@ impl Translator {
 
     /// Takes the key off the value of a return, where the call had one.
     fn unkeyed<'a>(&self, entry: &Entry<'a>, open: &Open) -> Result<&'a Edn, HistoryError> {
-        match entry.value {
-            Edn::Sequence(items) if open.is_keyed && items.len() == 2 => {
-                let key = printed(&items[0]);
-                if key == open.key {
-                    return Ok(&items[1]);
-                }
-                let problem =
-                    format!("the call was of key `{}`, the return is of `{key}`", open.key);
-                Err(self.malformed(entry.line, problem))
-            }
-            value => Ok(value),
+        let Edn::Sequence(items) = entry.value else { return Ok(entry.value) };
+        if !open.is_keyed || items.len() != 2 {
+            return Ok(entry.value);
         }
+        let key = printed(&items[0]);
+        if key == open.key {
+            return Ok(&items[1]);
+        }
+        let problem = format!("the call was of key `{}`, the return is of `{key}`", open.key);
+        Err(self.malformed(entry.line, problem))
     }
 
     pub(super) fn kind(&self, line: u64, word: &str) -> Result<EventKind, HistoryError> {

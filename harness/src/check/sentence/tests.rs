@@ -26,7 +26,8 @@ fn a_value_whose_write_failed_names_that_write() {
     let told = told("1 write 5 ok; 2 write 7 fail; 3 read 7");
     assert_eq!(
         told,
-        "client 3's read of x = 7 is impossible: client 2's write of x = 7, which began at 0.000002 s, \
+        "client 3's read of x = 7 is impossible: client 2's write of x = 7, which began \
+         at 0.000002 s, \
          was reported as failed, and nobody else wrote 7"
     );
 }

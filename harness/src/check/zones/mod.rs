@@ -3,13 +3,13 @@
 //! Where every value that somebody found was written once, what each value was there for is one
 //! stretch of every order: its write, and then its reads. Gibbons and Korach (1997, section 4) show
 //! that an order exists exactly if these stretches do not exclude each other in pairs. A swap ties
-//! the stretch of the value that it found to that of the value that it wrote, so a chain of swaps is
-//! one stretch, a [`blocks`] of it, and the same argument holds of chains.
+//! the stretch of the value that it found to that of the value that it wrote, so a chain of swaps
+//! is one stretch, a [`blocks`] of it, and the same argument holds of chains.
 //!
 //! Where some values were written more than once, or a swap missed, the same conditions are still
 //! necessary for the rest. So a history can always be found illegal here, and is then, with a few
-//! operations that show it; it is found legal only where the conditions are sufficient. What is left
-//! is the search's. No clock, no hash and no chance enters.
+//! operations that show it; it is found legal only where the conditions are sufficient. What is
+//! left is the search's. No clock, no hash and no chance enters.
 
 mod blocks;
 mod conflict;
