@@ -126,8 +126,8 @@ fn histories_without_a_model_are_refused_by_name() {
     }
     let elle = "{\"type\":\"invoke\",\"f\":\"txn\",\"value\":[[\"append\",3,1]],\"process\":0}";
     assert_refused(&["--format", "jepsen-json"], elle, "transactions");
-    let ours = "{\"index\":0,\"time_ns\":5,\"process\":3,\"type\":\"invoke\",\"f\":\"enqueu\
-    e\",\"key\":\"k\"}";
+    let ours = "{\"index\":0,\"time_ns\":5,\"process\":3,\"type\":\"invoke\",\
+        \"f\":\"enqueue\",\"key\":\"k\"}";
     assert_refused(&[], ours, "a queue");
 }
 
