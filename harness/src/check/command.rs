@@ -67,14 +67,14 @@ fn judged(history: &History, question: &Question, meter: &mut Meter) -> Output {
     let report = check_by_rules(history, &rules, meter);
     let figures = figures(history, &report, &rules);
     let is_violation = report.violation().is_some();
-    match void_because(history).filter(|_| !is_violation) {
+    match void_because(history, question.format).filter(|_| !is_violation) {
         Some(reason) => void(&reason, &figures),
         None => output(history, &report, &figures),
     }
 }
 
 /// Returns why a history cannot carry a PASS.
-fn void_because(history: &History) -> Option<String> {
+fn void_because(history: &History, format: Format) -> Option<String> {
     let counts = history.counts;
     if counts.ok + counts.fail + counts.info == 0 {
         return Some("the history is empty: it holds no operation".to_owned());
@@ -89,8 +89,10 @@ fn void_because(history: &History) -> Option<String> {
         ));
     }
     let open = &history.open;
-    // A read that nobody ended says nothing and changes nothing.
-    (open.changes > 0).then(|| {
+    // A read that nobody ended says nothing and changes nothing, and some tools leave it at that; our
+    // own recorder ends every call.
+    let telling = open.changes + if format == Format::Jsonl { open.reads } else { 0 };
+    (telling > 0).then(|| {
         let all = open.clients.iter().map(u32::to_string);
         let clients = all.take(CLIENTS_MAX).collect::<Vec<_>>().join(", ");
         let more = if open.clients.len() > CLIENTS_MAX { " and others" } else { "" };
@@ -300,6 +302,20 @@ mod tests {
             assert!(output.text.contains(wanted), "{}", output.text);
             assert_eq!(output.exit_code, 2);
         }
+        let event = |n: u32, kind: &str, f: &str| {
+            format!(
+                "{{\"index\":{n},\"time_ns\":{n},\"process\":{},\"type\":\"{kind}\",\"f\":\"{f}\",\
+                 \"key\":\"k\",\"value\":\"1\"}}\n",
+                n / 2
+            )
+        };
+        let ours = event(0, "invoke", "write")
+            + &event(1, "ok", "write")
+            + &event(2, "invoke", "read")
+            + &event(3, "ok", "read");
+        assert_eq!(judged_as(Format::Jsonl, &ours).exit_code, 0);
+        let cut = ours + &event(4, "invoke", "read");
+        assert!(judged_as(Format::Jsonl, &cut).text.starts_with("VOID: the history was cut"));
         for format in Format::ALL {
             for text in ["", "nothing of the kind\n"] {
                 let output = judged_as(format, text);
