@@ -139,6 +139,12 @@ pub struct CoreOperation {
     pub call_ns: u64,
     /// When it returned, where it did.
     pub return_ns: Option<u64>,
+    /// The position of the call in the history.
+    #[serde(default)]
+    pub called: u32,
+    /// The position of the return in the history, where there is one.
+    #[serde(default)]
+    pub returned: Option<u32>,
 }
 
 /// One fault, from its start to its end, with the effect that was measured.
@@ -237,4 +243,8 @@ pub struct CheckerSummary {
     pub configurations: u64,
     /// Time taken, in milliseconds.
     pub millis: u64,
+    /// Why the verdict rests on hashes of configurations alone, where it does; none where it is
+    /// exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
 }

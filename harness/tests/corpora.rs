@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use synod_harness::check::{Budget, Judgement, ModelName, check_history, is_linearizable};
+use synod_harness::check::budget::Meter;
+use synod_harness::check::{Budget, Judgement, Rules, check_by_rules, is_linearizable};
 use synod_harness::history::foreign::Format;
 
 #[test]
@@ -20,18 +21,21 @@ fn every_verdict_is_that_of_the_manifest() {
     for line in manifest.lines().skip(1) {
         let fields: Vec<&str> = line.split('\t').collect();
         let [file, .., expected] = fields.as_slice() else { panic!("{line:?} has no fields") };
-        let (format, model) = match file.split('/').next() {
-            Some("kv") => (Format::PorcupineKv, ModelName::Kv),
-            _ => (Format::JepsenLog, ModelName::Register),
+        let format = match file.split('/').next() {
+            Some("kv") => Format::PorcupineKv,
+            _ => Format::JepsenLog,
         };
         let history = format.read_file(&root.join(file)).unwrap();
-        let report = check_history(&history, model, Budget::default());
+        let rules = Rules::of(format, &history);
+        let model = rules.model;
+        let report = check_by_rules(&history, &rules, &mut Meter::start(Budget::default()));
         let verdict = match &report.judgement {
             Judgement::Legal { .. } => "linearizable",
             Judgement::Illegal { .. } => "illegal",
             Judgement::Unknown { cause } => panic!("{file}: {cause}"),
         };
         assert_eq!(verdict, *expected, "{file}");
+        assert_eq!(report.checker.unverified, None, "{file}");
         let alone = is_linearizable(&history, model, Budget::default());
         assert_eq!(alone, Ok(*expected == "linearizable"), "{file}");
         judged += 1;

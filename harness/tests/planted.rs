@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use synod_harness::check::{Budget, Cause, Judgement, ModelName, Report, check_history};
+use synod_harness::history::foreign::Format;
 use synod_harness::history::simulated::Simulation;
 use synod_harness::random::Seed;
 
@@ -53,6 +54,83 @@ fn a_budget_that_runs_out_is_a_stated_cause() {
         let report = check_history(&history, ModelName::Register, budget);
         let Judgement::Unknown { cause } = report.judgement else { panic!("{report:?}") };
         assert_eq!(cause, wanted);
+    }
+}
+
+#[test]
+fn fifty_clients_on_one_register_of_unique_values_need_no_search() {
+    let simulation = Simulation { keys: 1, clients: 50, unknown_ppm: 10_000, stale_read: false };
+    let report = check(simulation, 1, 100_000);
+    assert!(matches!(report.judgement, Judgement::Legal { .. }));
+    assert_eq!((report.checker.configurations, report.checker.unverified), (0, None));
+}
+
+#[test]
+fn texts_that_a_search_holds_count_in_its_budget() {
+    // A list whose elements are not told apart is judged as a text, which grows with every append.
+    let call = |kind: &str, n: u32| {
+        format!("{{:process 0 :type :{kind} :f :append :key \"k\" :value \"{}\"}}\n", n % 10)
+    };
+    let text: String = (0..4000).map(|n| call("invoke", n) + &call("ok", n)).collect();
+    let history = Format::PorcupineKv.read(&text, "appends").unwrap();
+    let judge = |bytes| {
+        let budget = Budget { bytes, ..Budget::default() };
+        check_history(&history, ModelName::Kv, budget).judgement
+    };
+    assert!(matches!(judge(64 << 20), Judgement::Legal { .. }));
+    let cause = Cause::Memory(4 << 20);
+    assert!(matches!(judge(4 << 20), Judgement::Unknown { cause: found } if found == cause));
+}
+
+#[test]
+fn a_verdict_by_hashes_alone_says_so() {
+    let elements = ["a", "ab", "b", "ba", "aa", "bb", "c"];
+    let append = |kind: &str, n: usize| {
+        format!("{{:process {n} :type :{kind} :f :append :value \"{}\"}}\n", elements[n])
+    };
+    let all = |kind| (0..elements.len()).map(|n| append(kind, n)).collect::<String>();
+    let read = "{:process 9 :type :invoke :f :read}{:process 9 :type :ok :f :read :value \"abc\"}";
+    let text = all("invoke") + &all("ok") + read;
+    let history = Format::PorcupineKv.read(&text, "appends").unwrap();
+    let judge = |bits: u32| {
+        let budget = Budget { bytes: 1 << bits, ..Budget::default() };
+        let report = check_history(&history, ModelName::Kv, budget);
+        report.violation().is_some().then_some(report.checker.unverified)
+    };
+    assert_eq!(judge(30), Some(None));
+    // The least memory in which a violation is found does not last for the exact search.
+    let reason = (12..30).find_map(judge).unwrap().unwrap();
+    assert!(reason.contains("hashes of configurations alone"), "{reason}");
+}
+
+#[test]
+fn what_is_not_decided_names_key_time_and_unknown_operations() {
+    // Any subset of the writes may come first, and only the last operation tells that none will do.
+    let event = |kind: &str, client: u32, f: &str, value: &str| {
+        format!("{{:process {client} :type :{kind} :f :{f} :key \"key\" :value {value}}}\n")
+    };
+    let all = |clients: std::ops::Range<u32>, kind| {
+        clients.map(|n| event(kind, n, "write", &n.to_string())).collect::<String>()
+    };
+    let text = all(0..36, "invoke")
+        + &all(0..6, "info")
+        + &all(6..36, "ok")
+        + &event("invoke", 40, "read", "nil")
+        + &event("ok", 40, "read", "7")
+        + &event("invoke", 41, "cas", "[7 8]")
+        + &event("ok", 41, "cas", "false")
+        + &event("invoke", 42, "read", "nil")
+        + &event("ok", 42, "read", "7");
+    let history = Format::Edn.read(&text, "hard").unwrap();
+    let budget = Budget { time: Duration::from_millis(300), ..Budget::default() };
+    let report = check_history(&history, ModelName::Register, budget);
+    if let Judgement::Unknown { .. } = report.judgement {
+        let stuck = report.stuck.unwrap();
+        assert!(stuck.key == "key", "{stuck:?}");
+        assert!(stuck.positions.0 < stuck.positions.1, "{stuck:?}");
+        assert!(!stuck.unknown.is_empty() && stuck.unknown_count >= 5, "{stuck:?}");
+    } else {
+        panic!("{:?}", report.judgement);
     }
 }
 

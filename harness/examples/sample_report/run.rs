@@ -315,6 +315,7 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
             keys: shape.keys,
             configurations: 48_211,
             millis: 37,
+            unverified: None,
         }),
     }
 }
@@ -347,6 +348,8 @@ fn core(shape: &Shape) -> ViolationCore {
             result: result.to_owned(),
             call_ns: base + call * 1_000_000,
             return_ns: end.map(|end| base + end * 1_000_000),
+            called: 0,
+            returned: end.map(|_| 1),
         }
     };
     ViolationCore {

@@ -1,8 +1,9 @@
 //! How much time and memory a verdict may take.
 //!
-//! A search that may be exponential ends here, with a cause that names the budget and the key. The
-//! clock is read once in `STEPS_PER_LOOK` steps, and memory is counted where it is taken, before
-//! it is taken: the process is never the one to find out.
+//! A search that may be exponential ends here, with a cause that names the budget. The clock is
+//! read once in `WORK_PER_LOOK` units of work, of which a step that copies a long state takes many,
+//! and memory is counted where it is taken, before it is taken: the process is never the one to
+//! find out. The history counts as well.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -20,10 +21,10 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// The wall-clock time, kept to within some milliseconds.
+    /// The wall-clock time, kept to within 100 ms and a tenth.
     pub time: Duration,
-    /// The memory of the search, in bytes: configurations, stack and links. The history itself is
-    /// not counted.
+    /// The memory of the history and of the search, in bytes: operations, texts, configurations,
+    /// states, stack and links.
     pub bytes: usize,
 }
 
@@ -65,21 +66,70 @@ pub struct Meter {
     steps: u64,
     /// The step at which an attempt is given up.
     steps_max: u64,
+    /// The work since the last look at the clock.
+    work: u64,
+    /// The bytes that are held by what does not count its own: the history, and the problem.
+    held: usize,
+    /// How far the last search came that ended for want of time or memory.
+    reached: Option<u32>,
 }
 
 impl Meter {
     /// Starts the clock.
     #[must_use]
     pub fn start(budget: Budget) -> Self {
-        Self { budget, started: Instant::now(), steps: 0, steps_max: u64::MAX }
+        Self::start_at(budget, Instant::now())
+    }
+
+    /// Goes on with a clock that was started earlier, such as before the history was read.
+    #[must_use]
+    pub fn start_at(budget: Budget, started: Instant) -> Self {
+        let steps_max = u64::MAX;
+        Self { budget, started, steps: 0, steps_max, work: 0, held: 0, reached: None }
+    }
+
+    /// Counts bytes that are held from here on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Meter::step`].
+    pub fn hold(&mut self, bytes: usize) -> Result<(), Cause> {
+        self.held += bytes;
+        self.look(0)
+    }
+
+    /// Counts bytes as given back.
+    pub fn release(&mut self, bytes: usize) {
+        self.held = self.held.saturating_sub(bytes);
+    }
+
+    /// Runs something during which more bytes are held.
+    pub(crate) fn with_held<T>(
+        &mut self,
+        bytes: usize,
+        run: impl FnOnce(&mut Self) -> Result<T, Cause>,
+    ) -> Result<T, Cause> {
+        let done = self.hold(bytes).and_then(|()| run(self));
+        self.release(bytes);
+        done
+    }
+
+    /// Notes how far a search came that has to end.
+    pub(crate) fn note_reached(&mut self, position: u32) {
+        self.reached = Some(position);
+    }
+
+    /// Takes the note of the last search that had to end.
+    pub(crate) fn take_reached(&mut self) -> Option<u32> {
+        self.reached.take()
     }
 
     /// Runs a search with one part in `parts` of the time that is left.
-    pub(crate) fn with_share<T>(
+    pub(crate) fn with_share<T, E>(
         &mut self,
         parts: u32,
-        search: impl FnOnce(&mut Self) -> Result<T, Cause>,
-    ) -> Result<T, Cause> {
+        search: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         let whole = self.budget.time;
         let elapsed = self.started.elapsed();
         self.budget.time = elapsed + whole.saturating_sub(elapsed) / parts;
@@ -108,16 +158,26 @@ impl Meter {
     /// The cause, once the time or the memory ran out.
     pub fn step(&mut self, bytes: impl FnOnce() -> usize) -> Result<(), Cause> {
         self.steps += 1;
-        if self.steps.is_multiple_of(STEPS_PER_LOOK) { self.look(bytes()) } else { Ok(()) }
+        self.work(1);
+        if self.work < WORK_PER_LOOK {
+            return Ok(());
+        }
+        self.work = 0;
+        self.look(bytes())
     }
 
-    /// Compares the clock and the given bytes with the budget.
+    /// Counts work beyond that of a plain step: some 100 nanoseconds a unit.
+    pub fn work(&mut self, units: u64) {
+        self.work = self.work.saturating_add(units);
+    }
+
+    /// Compares the clock and the bytes with the budget, of which some are held besides.
     ///
     /// # Errors
     ///
     /// As [`Meter::step`].
     pub fn look(&self, bytes: usize) -> Result<(), Cause> {
-        if bytes > self.budget.bytes {
+        if bytes.saturating_add(self.held) > self.budget.bytes {
             Err(Cause::Memory(self.budget.bytes))
         } else if self.steps > self.steps_max || self.started.elapsed() > self.budget.time {
             Err(Cause::Time(self.budget.time))
@@ -139,5 +199,5 @@ impl Meter {
     }
 }
 
-/// How many steps pass between two looks at the clock: some 20 to 200 microseconds.
-const STEPS_PER_LOOK: u64 = 1024;
+/// How much work passes between two looks at the clock: some 20 to 200 microseconds.
+const WORK_PER_LOOK: u64 = 1024;

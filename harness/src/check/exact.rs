@@ -19,11 +19,18 @@ pub fn is_legal<M: Model>(
     operations: &[Timed<M::Operation>],
     meter: &mut Meter,
 ) -> Result<bool, Cause> {
+    let words = operations.len().div_ceil(64);
     let mut visited = HashSet::new();
-    let mut open = vec![(vec![false; operations.len()], model.initial())];
+    let mut open = vec![(vec![0_u64; words].into_boxed_slice(), model.initial())];
+    let mut bytes = 0;
     while let Some((taken, state)) = open.pop() {
-        meter.step(|| visited.len() * operations.len())?;
-        let left = || operations.iter().enumerate().filter(|(index, _)| !taken[*index]);
+        let weight = model.weight(&state);
+        let size = words * 8 + weight + BYTES_PER_CONFIGURATION;
+        meter.work((operations.len() * size) as u64 / BYTES_PER_WORK);
+        // The sets may be about to double.
+        meter.step(|| bytes + (visited.len() + open.len()) * size_of::<Open<M>>() * 2)?;
+        let is_left = |index: usize| taken[index / 64] >> (index % 64) & 1 == 0;
+        let left = || operations.iter().enumerate().filter(|(index, _)| is_left(*index));
         if left().all(|(_, operation)| operation.returned.is_none()) {
             return Ok(true);
         }
@@ -33,8 +40,9 @@ pub fn is_legal<M: Model>(
             let after = model.step(&state, &next.operation).filter(|_| in_turn);
             if let Some(after) = after {
                 let mut taken = taken.clone();
-                taken[index] = true;
+                taken[index / 64] |= 1 << (index % 64);
                 if visited.insert((taken.clone(), after.clone())) {
+                    bytes += size * 2;
                     open.push((taken, after));
                 }
             }
@@ -42,3 +50,12 @@ pub fn is_legal<M: Model>(
     }
     Ok(false)
 }
+
+/// A configuration: which operations were taken, and the state.
+type Open<M> = (Box<[u64]>, <M as Model>::State);
+
+/// What the allocator adds to a configuration.
+const BYTES_PER_CONFIGURATION: usize = 48;
+
+/// How many bytes are copied in a unit of work.
+const BYTES_PER_WORK: u64 = 64;

@@ -5,12 +5,14 @@
 //! that one hard key hides no violation of an easy one.
 
 use super::budget::{Budget, Cause, Meter};
-use super::core;
+use super::core::{self, Shown};
 use super::plan::{Part, Problem};
 use super::search::Found;
-use super::{Judgement, ModelName, Report};
+use super::stuck::Stuck;
+use super::zones::{self, Ruling};
+use super::{Judgement, ModelName, Report, Rules};
 use crate::history::History;
-use crate::summary::{CheckerSummary, ViolationCore};
+use crate::summary::CheckerSummary;
 
 /// Judges a history by a model, within a budget.
 ///
@@ -34,17 +36,31 @@ use crate::summary::{CheckerSummary, ViolationCore};
 /// ```
 #[must_use]
 pub fn check_history(history: &History, model: ModelName, budget: Budget) -> Report {
-    let mut meter = Meter::start(budget);
-    let parts = parts(history, model);
-    let judgement = judge_all(&parts, &mut meter);
+    check_by_rules(history, &Rules::from(model), &mut Meter::start(budget))
+}
+
+/// Judges a history by some rules, with what is left of a budget.
+#[must_use]
+pub fn check_by_rules(history: &History, rules: &Rules, meter: &mut Meter) -> Report {
+    let bytes = history.bytes() + history.operations.len() * BYTES_PER_OPERATION;
+    let started = meter.elapsed();
+    let mut court = Court::default();
+    let mut keys = 0;
+    let judgement = meter.with_held(bytes, |meter| {
+        let parts = parts(history, rules);
+        keys = parts.len() as u64;
+        Ok(court.judge_all(&parts, meter))
+    });
+    let judgement = judgement.unwrap_or_else(|cause| Judgement::Unknown { cause });
     let checker = CheckerSummary {
         algorithm: ALGORITHM.to_owned(),
         operations: history.operations.len() as u64,
-        keys: parts.len() as u64,
+        keys,
         configurations: meter.steps(),
-        millis: u64::try_from(meter.elapsed().as_millis()).unwrap_or(u64::MAX),
+        millis: u64::try_from((meter.elapsed() - started).as_millis()).unwrap_or(u64::MAX),
+        unverified: court.unverified,
     };
-    Report { judgement, checker }
+    Report { judgement, checker, stuck: court.stuck }
 }
 
 /// Returns whether a history is linearizable, and looks for no core if it is not.
@@ -55,56 +71,112 @@ pub fn check_history(history: &History, model: ModelName, budget: Budget) -> Rep
 pub fn is_linearizable(history: &History, model: ModelName, budget: Budget) -> Result<bool, Cause> {
     let mut meter = Meter::start(budget);
     let mut unknown = None;
-    for part in parts(history, model) {
-        match search(&part, &part.whole(), &mut meter) {
-            Ok(Found::Order(_)) => {}
-            Ok(Found::None { .. }) => return Ok(false),
+    for part in parts(history, &Rules::from(model)) {
+        let problem = part.whole();
+        match decide(&part, &problem, &mut meter) {
+            Ok(Decision::Legal(_)) => {}
+            Ok(Decision::Illegal(_) | Decision::IllegalUntil(_)) => return Ok(false),
             Err(cause) => unknown = Some(cause),
         }
     }
     unknown.map_or(Ok(true), Err)
 }
 
-fn judge_all(parts: &[Part<'_>], meter: &mut Meter) -> Judgement {
-    let mut witness = Vec::new();
-    let mut hard = Vec::new();
-    let share = if parts.len() == 1 { 1 } else { SHARE };
-    for part in parts {
-        match meter.with_share(share, |meter| judge(part, meter)) {
-            Ok(Ok(order)) => witness.extend(order),
-            Ok(Err(core)) => return Judgement::Illegal { core: *core },
-            Err(_) => hard.push(part),
+/// What is noted while the keys are judged.
+#[derive(Default)]
+struct Court {
+    unverified: Option<String>,
+    stuck: Option<Stuck>,
+}
+
+impl Court {
+    fn judge_all(&mut self, parts: &[Part<'_>], meter: &mut Meter) -> Judgement {
+        let mut witness = Vec::new();
+        let mut hard = Vec::new();
+        let share = if parts.len() == 1 { 1 } else { SHARE };
+        for part in parts {
+            match meter.with_share(share, |meter| judge(part, meter)) {
+                Ok(Ok(order)) => witness.extend(order),
+                Ok(Err(shown)) => return self.illegal(*shown),
+                Err(undecided) => hard.push((part, undecided)),
+            }
+        }
+        let mut unknown = None;
+        for (part, undecided) in hard {
+            // With one key there is no more time than it had.
+            let again = if share == 1 { Err(undecided) } else { judge(part, meter) };
+            match again {
+                Ok(Ok(order)) => witness.extend(order),
+                Ok(Err(shown)) => return self.illegal(*shown),
+                Err(Undecided { cause, stuck }) => {
+                    self.stuck = stuck.map(|stuck| *stuck).or_else(|| self.stuck.take());
+                    unknown = Some(cause);
+                }
+            }
+        }
+        match unknown {
+            Some(cause) => Judgement::Unknown { cause },
+            None => Judgement::Legal { witness },
         }
     }
-    let mut unknown = None;
-    for part in hard {
-        match judge(part, meter) {
-            Ok(Ok(order)) => witness.extend(order),
-            Ok(Err(core)) => return Judgement::Illegal { core: *core },
-            Err(cause) => unknown = Some(cause),
-        }
+
+    fn illegal(&mut self, Shown { core, unverified }: Shown) -> Judgement {
+        self.unverified = unverified;
+        Judgement::Illegal { core }
     }
-    match unknown {
-        Some(cause) => Judgement::Unknown { cause },
-        None => Judgement::Legal { witness },
-    }
+}
+
+/// Why a key has no verdict, and where the search was, if there was one.
+struct Undecided {
+    cause: Cause,
+    stuck: Option<Box<Stuck>>,
 }
 
 /// Judges one key: the order that explains it, or the core that no order explains.
-fn judge(
-    part: &Part<'_>,
-    meter: &mut Meter,
-) -> Result<Result<Vec<u32>, Box<ViolationCore>>, Cause> {
+fn judge(part: &Part<'_>, meter: &mut Meter) -> Result<Result<Vec<u32>, Box<Shown>>, Undecided> {
     let problem = part.whole();
-    match search(part, &problem, meter)? {
-        Found::Order(order) => Ok(Ok(in_history(&problem, &order))),
-        Found::None { until } => core::core(part, until, meter).map(|core| Err(Box::new(core))),
-    }
+    let shown = match decide(part, &problem, meter) {
+        Ok(Decision::Legal(order)) => {
+            let explained = problem.is_explained_by(&order);
+            assert!(explained, "a witness is an order that the model accepts");
+            return Ok(Ok(in_history(&problem, &order)));
+        }
+        Ok(Decision::Illegal(places)) => core::core_of(part, in_history(&problem, &places), meter),
+        Ok(Decision::IllegalUntil(until)) => core::core(part, until, meter),
+        Err(cause) => {
+            let reached = meter.take_reached();
+            let stuck = reached.map(|until| Box::new(Stuck::new(part, &problem, until)));
+            return Err(Undecided { cause, stuck });
+        }
+    };
+    let undecided = |cause| Undecided { cause, stuck: None };
+    shown.map(|shown| Err(Box::new(shown))).map_err(undecided)
 }
 
-fn search(part: &Part<'_>, problem: &Problem<'_>, meter: &mut Meter) -> Result<Found, Cause> {
+/// What was found of one key. Operations are places in its problem.
+enum Decision {
+    /// This order explains it.
+    Legal(Vec<u32>),
+    /// No order does, as these operations show.
+    Illegal(Vec<u32>),
+    /// No order does, and what was called after this position is likely to play no part.
+    IllegalUntil(u32),
+}
+
+/// Decides without a search where that can be, and else by a search.
+fn decide(part: &Part<'_>, problem: &Problem<'_>, meter: &mut Meter) -> Result<Decision, Cause> {
+    if let Problem::Register(model, steps) = problem {
+        match zones::rule(model.initial, steps, meter)? {
+            Ruling::Legal(order) => return Ok(Decision::Legal(order)),
+            Ruling::Illegal(places) => return Ok(Decision::Illegal(places)),
+            Ruling::Open => {}
+        }
+    }
     let mut refute = |until: u32, meter: &mut Meter| core::is_refuted(part, until, meter);
-    problem.search(meter, &mut refute)
+    Ok(match problem.search(meter, &mut refute)? {
+        Found::Order(order) => Decision::Legal(order),
+        Found::None { until } => Decision::IllegalUntil(until),
+    })
 }
 
 fn in_history(problem: &Problem<'_>, order: &[u32]) -> Vec<u32> {
@@ -112,7 +184,7 @@ fn in_history(problem: &Problem<'_>, order: &[u32]) -> Vec<u32> {
 }
 
 /// Splits a history by key, in the order in which the keys appear.
-fn parts(history: &History, model: ModelName) -> Vec<Part<'_>> {
+fn parts<'a>(history: &'a History, rules: &'a Rules) -> Vec<Part<'a>> {
     let mut numbers = vec![NO_KEY; history.texts.len()];
     let mut keys: Vec<Vec<u32>> = Vec::new();
     for (index, operation) in (0_u32..).zip(&history.operations) {
@@ -123,7 +195,7 @@ fn parts(history: &History, model: ModelName) -> Vec<Part<'_>> {
         }
         keys[*number as usize].push(index);
     }
-    keys.into_iter().map(|indexes| Part::new(history, indexes, model)).collect()
+    keys.into_iter().map(|indexes| Part::new(history, indexes, rules)).collect()
 }
 
 const NO_KEY: u32 = u32::MAX;
@@ -131,4 +203,8 @@ const NO_KEY: u32 = u32::MAX;
 /// The first share of a key is one part in so many of the budget that is left.
 const SHARE: u32 = 8;
 
-const ALGORITHM: &str = "depth-first search over hashed configurations, by key";
+/// What the parts and their problems take for each operation.
+const BYTES_PER_OPERATION: usize = 72;
+
+const ALGORITHM: &str =
+    "zones of unique values, and depth-first search over hashed configurations, by key";

@@ -3,9 +3,9 @@
 //! [`check_history`] is the one entry point. It splits the history by key, takes the cheapest exact
 //! model for what was done to each key, and searches an order of the operations that respects real
 //! time and that the model accepts. A legal verdict carries that order as its witness; an illegal
-//! one carries the few operations that no order explains; `Unknown` says which budget ran out.
-//! No verdict is a guess: see [`search`] for the one place where chance enters, and how it is
-//! taken out again.
+//! one carries the few operations that no order explains; `Unknown` says which budget ran out, and
+//! where. No verdict is a guess: see [`search`] for the one place where chance enters, and how it
+//! is taken out again. Where it could not be taken out, the summary of the checker says why.
 
 pub mod budget;
 pub mod command;
@@ -19,14 +19,19 @@ mod models;
 mod plan;
 pub mod search;
 mod sentence;
+mod stuck;
+mod zones;
 
 use std::fmt;
 use std::str::FromStr;
 
+use crate::history::foreign::Format;
+use crate::history::{Action, History, Operation};
 use crate::summary::{CheckerSummary, ViolationCore};
 
 pub use budget::{Budget, Cause};
-pub use judge::{check_history, is_linearizable};
+pub use judge::{check_by_rules, check_history, is_linearizable};
+pub use stuck::Stuck;
 
 /// What a history is judged by.
 ///
@@ -45,6 +50,41 @@ pub enum ModelName {
     Kv,
 }
 
+/// What a history is judged by, with what its keys hold in the beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The model.
+    pub model: ModelName,
+    /// What each key holds before the first operation; none for what the model says.
+    pub initial: Option<String>,
+}
+
+impl From<ModelName> for Rules {
+    fn from(model: ModelName) -> Self {
+        Self { model, initial: None }
+    }
+}
+
+impl Rules {
+    /// Returns what a history of a format is judged by where nothing else is asked for: the
+    /// format's own model; and in Jepsen's histories counters begin at 0.
+    #[must_use]
+    pub fn of(format: Format, history: &History) -> Self {
+        let (model, is_jepsens) = match format {
+            Format::Jsonl => (ModelName::Mixed, false),
+            Format::Edn | Format::JepsenJson => (ModelName::Mixed, true),
+            Format::JepsenLog => (ModelName::Register, true),
+            Format::EtcdJson => (ModelName::Register, false),
+            Format::PorcupineKv | Format::PorcupineJson => (ModelName::Kv, false),
+        };
+        let operations = history.operations.iter();
+        let adds = |operation: &Operation| matches!(operation.action, Action::Add(_));
+        let counts = operations.clone().all(|one| one.action == Action::Read || adds(one));
+        let is_counter = is_jepsens && counts && operations.clone().any(adds);
+        Self { model, initial: is_counter.then(|| "0".to_owned()) }
+    }
+}
+
 /// What the checker found.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -52,6 +92,8 @@ pub struct Report {
     pub judgement: Judgement,
     /// What it took to reach it.
     pub checker: CheckerSummary,
+    /// Where a search was when a budget ran out.
+    pub stuck: Option<Stuck>,
 }
 
 /// The verdict on a history.

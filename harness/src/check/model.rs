@@ -55,6 +55,11 @@ pub trait Model {
     /// Returns whether the operation leaves every state that accepts it as it was.
     fn only_observes(&self, operation: &Self::Operation) -> bool;
 
+    /// Returns how many bytes a state holds besides its own size.
+    fn weight(&self, _state: &Self::State) -> usize {
+        0
+    }
+
     /// Returns the number of a state, where states are numbered, from 0 without large gaps.
     ///
     /// Together with [`Model::needs`] and [`Model::leaves`] this lets a search see that it leaves a
@@ -104,4 +109,24 @@ where
         }
     }
     true
+}
+
+/// Returns whether an order of places among the operations is one that real time and the model
+/// allow, in which no completed operation is missing and none is twice.
+pub fn explains<M: Model>(model: &M, operations: &[Timed<M::Operation>], order: &[u32]) -> bool {
+    let mut missing: Vec<bool> = vec![true; operations.len()];
+    let mut state = model.initial();
+    let mut called_last = 0;
+    for place in order {
+        let Timed { operation, called, returned, .. } = &operations[*place as usize];
+        let is_late = returned.is_some_and(|returned| returned < called_last);
+        let is_first = std::mem::replace(&mut missing[*place as usize], false);
+        let Some(after) = model.step(&state, operation).filter(|_| is_first && !is_late) else {
+            return false;
+        };
+        state = after;
+        called_last = called_last.max(*called);
+    }
+    let mut left = operations.iter().zip(missing).filter(|(_, missing)| *missing);
+    left.all(|(operation, _)| operation.returned.is_none())
 }

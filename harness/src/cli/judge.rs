@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use synod_harness::check::command::command;
+use synod_harness::check::command::{Question, command};
 use synod_harness::check::{Budget, ModelName};
 use synod_harness::history::foreign::Format;
 use synod_harness::report;
@@ -15,18 +15,22 @@ use super::{USAGE, fail};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
-    /// The history.
+    /// The history, packed by gzip or not; `-` is standard input.
     file: PathBuf,
-    /// What it is judged by: register, append, counter, mixed or kv.
-    #[arg(long, value_name = "NAME", default_value = "mixed")]
-    model: ModelName,
-    /// How it is written: jsonl, jepsen-log, porcupine-kv or edn.
+    /// What it is judged by: register, append, counter, mixed or kv [default: the format's own].
+    #[arg(long, value_name = "NAME")]
+    model: Option<ModelName>,
+    /// What each key holds before the first operation [default: what the model says].
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    initial: Option<String>,
+    /// How it is written: jsonl, edn, jepsen-json, jepsen-log, porcupine-kv, porcupine-json or
+    /// etcd-json.
     #[arg(long, value_name = "NAME", default_value = "jsonl")]
     format: Format,
-    /// How long the search may take, in seconds.
+    /// How long reading and judging may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     budget: u64,
-    /// How much memory the search may take, in mebibytes.
+    /// How much memory the history and the search may take, in mebibytes.
     #[arg(long, value_name = "MIB", default_value_t = 1_024,
         value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     memory_mib: u64,
@@ -43,7 +47,13 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
         time: Duration::from_secs(arguments.budget),
         bytes: usize::try_from(arguments.memory_mib << 20).unwrap_or(usize::MAX),
     };
-    match command(&arguments.file, arguments.format, arguments.model, budget) {
+    let question = Question {
+        format: arguments.format,
+        model: arguments.model,
+        initial: arguments.initial.clone(),
+        budget,
+    };
+    match command(&arguments.file, &question) {
         Ok(output) => {
             say(&output.text);
             ExitCode::from(output.exit_code)

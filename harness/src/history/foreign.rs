@@ -1,33 +1,55 @@
-//! Histories that other tools recorded, read as events of our own.
+//! Histories by their formats, ours and those of other tools.
 //!
 //! Each tool has its own idea of `fail`: in Jepsen's and Knossos' EDN it means that the operation
 //! certainly did not happen; in the etcd logs a failed compare-and-set ran and found another value,
-//! and a failed read only timed out. The readers know which is which.
+//! and a failed read only timed out. The readers of this folder know which is which. A file that is
+//! not what its format says is an error, and so is one that ends within an event.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::io::BufRead;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::edn::{self, Edn};
-use super::{Event, EventKind, History, HistoryBuilder, HistoryError, Process, Value, jsonl};
+use super::edn::{EdnError, Notation};
+use super::operations::{Collector, Dialect};
+use super::stream::{Stop, each_event};
+use super::translate::Translator;
+use super::{History, HistoryError, jsonl, log, source};
 
 /// The notation of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One event a line, as this harness writes it.
     Jsonl,
-    /// The log of an early Jepsen: `INFO  jepsen.util - 0 :invoke :read nil`.
+    /// A log of Jepsen, early or of today, or a history as Jepsen prints it.
     JepsenLog,
     /// Porcupine's test data: one EDN map a line, with keys and text values.
     PorcupineKv,
-    /// A history of Jepsen or Knossos in EDN: a sequence of maps, with or without brackets.
+    /// A history of Jepsen or Knossos in EDN: maps, with or without brackets, or under `:history`.
     Edn,
+    /// The same in JSON: an array of events, one event a line, or under `history`.
+    JepsenJson,
+    /// Porcupine's operations in JSON, with the questions and answers of its key-value model.
+    PorcupineJson,
+    /// The operations that etcd's robustness tests record.
+    EtcdJson,
 }
+
+/// Is asked at times while a history is read, with the bytes that it holds; an answer of
+/// `false` ends the reading.
+pub type Watch<'a> = &'a mut dyn FnMut(usize) -> bool;
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Jsonl, Self::JepsenLog, Self::PorcupineKv, Self::Edn];
+    pub const ALL: [Self; 7] = [
+        Self::Jsonl,
+        Self::JepsenLog,
+        Self::PorcupineKv,
+        Self::Edn,
+        Self::JepsenJson,
+        Self::PorcupineJson,
+        Self::EtcdJson,
+    ];
 
     /// Returns the name, as the command line spells it.
     #[must_use]
@@ -37,21 +59,31 @@ impl Format {
             Self::JepsenLog => "jepsen-log",
             Self::PorcupineKv => "porcupine-kv",
             Self::Edn => "edn",
+            Self::JepsenJson => "jepsen-json",
+            Self::PorcupineJson => "porcupine-json",
+            Self::EtcdJson => "etcd-json",
         }
     }
 
-    /// Reads a history of this format from a file.
+    /// Reads a history of this format from a file, or from standard input where the path is `-`;
+    /// gzip is unpacked.
     ///
     /// # Errors
     ///
     /// [`HistoryError`] if the file cannot be read, or is no such history.
     pub fn read_file(self, path: &Path) -> Result<History, HistoryError> {
-        if self == Self::Jsonl {
-            return jsonl::read_file(path);
-        }
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| HistoryError::Io { path: path.to_owned(), source })?;
-        self.read(&text, &path.display().to_string())
+        self.read_watched(path, &mut |_| true)
+    }
+
+    /// Reads a history as [`Format::read_file`] does, and asks at times whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Format::read_file`], and [`HistoryError::Stopped`].
+    pub fn read_watched(self, path: &Path, watch: Watch<'_>) -> Result<History, HistoryError> {
+        let io = |source| HistoryError::Io { path: path.to_owned(), source };
+        let source = source::open(path).map_err(io)?;
+        self.read_from(source, &path.display().to_string(), watch)
     }
 
     /// Reads a history of this format from a text; `place` names it in errors.
@@ -60,10 +92,22 @@ impl Format {
     ///
     /// As [`Format::read_file`].
     pub fn read(self, text: &str, place: &str) -> Result<History, HistoryError> {
+        self.read_from(text.as_bytes(), place, &mut |_| true)
+    }
+
+    fn read_from(
+        self,
+        source: impl BufRead,
+        place: &str,
+        watch: Watch<'_>,
+    ) -> Result<History, HistoryError> {
         match self {
-            Self::Jsonl => jsonl::read(text.as_bytes(), Path::new(place)),
-            Self::JepsenLog => read_log(text, place),
-            Self::PorcupineKv | Self::Edn => read_edn(text, place),
+            Self::Jsonl => jsonl::read_watched(source, Path::new(place), watch),
+            Self::JepsenLog => read_log(source, place, watch),
+            Self::PorcupineKv | Self::Edn => read_events(source, place, Notation::Edn, watch),
+            Self::JepsenJson => read_events(source, place, Notation::Json, watch),
+            Self::PorcupineJson => read_operations(source, place, Dialect::Porcupine, watch),
+            Self::EtcdJson => read_operations(source, place, Dialect::Etcd, watch),
         }
     }
 }
@@ -85,206 +129,95 @@ impl FromStr for Format {
 
 /// The user named a format that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no format `{0}`; use jsonl, jepsen-log, porcupine-kv or edn")]
+#[error(
+    "there is no format `{0}`; use jsonl, edn, jepsen-json, jepsen-log, porcupine-kv, \
+     porcupine-json or etcd-json"
+)]
 pub struct UnknownFormat(pub String);
 
-/// One line of a log, or one map: what an event of ours is made of.
-struct Entry<'a> {
-    line: u64,
-    process: u32,
-    kind: EventKind,
-    f: &'a str,
-    key: String,
-    value: &'a Edn,
-    time_ns: u64,
-}
-
-fn read_log(text: &str, place: &str) -> Result<History, HistoryError> {
+fn read_log(source: impl BufRead, place: &str, watch: Watch<'_>) -> Result<History, HistoryError> {
     let mut translator = Translator::new(place);
-    for (line, text) in (1..).zip(text.lines()) {
-        let Some((_, text)) = text.split_once("jepsen.util - ") else { continue };
-        let words: Vec<&str> = text.split('\t').collect();
-        let [process, kind, f, value] = words.as_slice() else {
-            return Err(translator.malformed(line, format!("{} fields, not 4", words.len())));
-        };
-        let Ok(process) = process.trim().parse() else { continue };
-        let kind = translator.kind(line, kind.trim_start_matches(':'))?;
-        let value = translator.one_form(line, value)?;
-        let f = f.trim_start_matches(':');
-        let timed_out = value == Edn::Keyword("timed-out".to_owned());
-        let (kind, value) = match (kind, f) {
-            (EventKind::Fail, "cas") if !timed_out => (EventKind::Ok, Edn::Flag(false)),
-            (EventKind::Ok, "cas") => (EventKind::Ok, Edn::Flag(true)),
-            (EventKind::Fail, _) if timed_out => (EventKind::Info, value),
-            (kind, _) => (kind, value),
-        };
-        let (key, value) = (String::new(), &value);
-        translator.push(&Entry { line, process, kind, f, key, value, time_ns: 0 })?;
+    let mut pace = Pace { place, watch, count: 0 };
+    let io = |line, source| HistoryError::of_source(place, line, source);
+    let watch = |translator: &Translator| pace.go(|| translator.builder.bytes());
+    let found = log::read(source, &mut translator, watch, io)?;
+    if found == 0 {
+        let problem = "no line has a process, a type, an operation and a value";
+        return Err(translator.malformed(1, problem.to_owned()));
     }
     Ok(translator.builder.finish())
 }
 
-fn read_edn(text: &str, place: &str) -> Result<History, HistoryError> {
+fn read_events(
+    source: impl BufRead,
+    place: &str,
+    notation: Notation,
+    watch: Watch<'_>,
+) -> Result<History, HistoryError> {
     let mut translator = Translator::new(place);
-    let mut forms =
-        edn::forms(text).map_err(|error| translator.malformed(error.line, error.problem))?;
-    if let [(line, Edn::Sequence(items))] = forms.as_slice() {
-        forms = items.iter().map(|item| (*line, item.clone())).collect();
-    }
-    for (line, form) in &forms {
-        translator.push_map(*line, form)?;
-    }
+    let mut pace = Pace { place, watch, count: 0 };
+    let read = each_event(source, notation, |line, form| {
+        translator.push_map(line, form)?;
+        pace.go(|| translator.builder.bytes())
+    });
+    read.map_err(|stop| told(stop, place, notation))?;
     Ok(translator.builder.finish())
 }
 
-/// Turns entries into events and gives them to the builder.
-struct Translator {
-    place: String,
-    builder: HistoryBuilder,
-    index: u64,
-    /// Per process its open operation: the name, as translated, and the key.
-    open: BTreeMap<u32, (&'static str, String)>,
+fn read_operations(
+    source: impl BufRead,
+    place: &str,
+    dialect: Dialect,
+    watch: Watch<'_>,
+) -> Result<History, HistoryError> {
+    let mut collector = Collector::new(place, dialect);
+    let mut pace = Pace { place, watch, count: 0 };
+    let read = each_event(source, Notation::Json, |line, form| {
+        collector.push(line, form)?;
+        pace.go(|| collector.bytes())
+    });
+    read.map_err(|stop| told(stop, place, Notation::Json))?;
+    Ok(collector.finish())
 }
 
-impl Translator {
-    fn new(place: &str) -> Self {
-        let builder = HistoryBuilder::new(place);
-        Self { place: place.to_owned(), builder, index: 0, open: BTreeMap::new() }
-    }
-
-    fn push_map(&mut self, line: u64, form: &Edn) -> Result<(), HistoryError> {
-        let process = match form.field("process") {
-            Some(Edn::Whole(number)) => u32::try_from(*number),
-            Some(Edn::Keyword(_)) => return Ok(()),
-            _ => return Err(self.malformed(line, "there is no :process".to_owned())),
-        };
-        let process = process.map_err(|_| self.malformed(line, "no such :process".to_owned()))?;
-        let (Some(Edn::Keyword(kind)), Some(Edn::Keyword(f))) =
-            (form.field("type"), form.field("f"))
-        else {
-            return Err(self.malformed(line, "there is no :type or no :f".to_owned()));
-        };
-        let kind = self.kind(line, kind)?;
-        let key = form.field("key").map(printed).unwrap_or_default();
-        let value = form.field("value").unwrap_or(&Edn::Nil);
-        let time_ns = match form.field("time") {
-            Some(Edn::Whole(time)) => u64::try_from(*time).unwrap_or(0),
-            _ => 0,
-        };
-        self.push(&Entry { line, process, kind, f, key, value, time_ns })
-    }
-
-    fn push(&mut self, entry: &Entry<'_>) -> Result<(), HistoryError> {
-        let Entry { line, process, kind, time_ns, .. } = *entry;
-        let (key, value) = keyed(entry);
-        let (f, key) = if kind == EventKind::Invoke {
-            let f = self.operation(entry, value)?;
-            self.open.insert(process, (f, key.clone()));
-            (f, key)
-        } else {
-            match self.open.remove(&process) {
-                Some(open) => open,
-                // Some tools let a client say things that belong to no operation.
-                None if kind == EventKind::Info => return Ok(()),
-                None => ("return", key),
-            }
-        };
-        let event = Event {
-            index: self.index,
-            time_ns,
-            process: Process::Client(process),
-            kind,
-            f: f.to_owned(),
-            key: Some(key),
-            value: self.value(entry, value)?,
-            error: None,
-            node: None,
-        };
-        self.index += 1;
-        self.builder.push_at(line, &event)
-    }
-
-    /// Returns our name of an operation.
-    fn operation(&self, entry: &Entry<'_>, value: &Edn) -> Result<&'static str, HistoryError> {
-        Ok(match entry.f {
-            "read" | "get" => "read",
-            // A write of nil leaves nothing to read.
-            "write" | "put" if *value == Edn::Nil => "delete",
-            "write" | "put" => "write",
-            "cas" => "cas",
-            "append" => "append",
-            "delete" => "delete",
-            "add" => "add",
-            f => return Err(self.malformed(entry.line, format!("`{f}` is no operation on a key"))),
-        })
-    }
-
-    fn value(&self, entry: &Entry<'_>, value: &Edn) -> Result<Value, HistoryError> {
-        Ok(match (entry.kind, value) {
-            (EventKind::Fail | EventKind::Info, _) | (_, Edn::Nil) => Value::Null,
-            // Jepsen repeats the pair on success; a compare-and-set may also say what it found.
-            (EventKind::Ok, Edn::Sequence(_)) if entry.f == "cas" => Value::Flag(true),
-            (_, Edn::Flag(flag)) => Value::Flag(*flag),
-            (_, Edn::Sequence(items)) => match items.as_slice() {
-                [from, to] if entry.f == "cas" => {
-                    let from = (*from != Edn::Nil).then(|| printed(from));
-                    Value::Pair(from, printed(to))
-                }
-                _ => return Err(self.malformed(entry.line, format!("{items:?} is no value"))),
-            },
-            (_, value) => Value::Text(printed(value)),
-        })
-    }
-
-    fn kind(&self, line: u64, word: &str) -> Result<EventKind, HistoryError> {
-        match word {
-            "invoke" => Ok(EventKind::Invoke),
-            "ok" => Ok(EventKind::Ok),
-            "fail" => Ok(EventKind::Fail),
-            "info" => Ok(EventKind::Info),
-            other => Err(self.malformed(line, format!("`{other}` is no type of event"))),
+/// Tells what ended the reading of a text.
+fn told(stop: Stop<HistoryError>, place: &str, notation: Notation) -> HistoryError {
+    let remedy = match notation {
+        Notation::Edn => "the file is no EDN; --help lists the formats",
+        Notation::Json => "the file is no JSON; --help lists the formats",
+    };
+    match stop {
+        Stop::Visitor(error) => error,
+        Stop::Source(line, source) => HistoryError::of_source(place, line, source),
+        Stop::Text(EdnError { line, problem, is_cut: true, .. }) => {
+            HistoryError::Cut { place: place.to_owned(), line, problem }
+        }
+        Stop::Text(EdnError { line, column, problem, .. }) => {
+            let (place, column) = (place.to_owned(), Some(column));
+            HistoryError::Malformed { place, line, column, problem, remedy }
         }
     }
+}
 
-    fn one_form(&self, line: u64, text: &str) -> Result<Edn, HistoryError> {
-        let mut forms = edn::forms(text).map_err(|error| self.malformed(line, error.problem))?;
-        match (forms.pop(), forms.is_empty()) {
-            (Some((_, form)), true) => Ok(form),
-            _ => Err(self.malformed(line, format!("`{text}` is no value"))),
+/// Asks the watch once in `EVENTS_PER_LOOK` events.
+struct Pace<'a> {
+    place: &'a str,
+    watch: Watch<'a>,
+    count: u64,
+}
+
+impl Pace<'_> {
+    fn go(&mut self, bytes: impl FnOnce() -> usize) -> Result<(), HistoryError> {
+        self.count += 1;
+        if self.count.is_multiple_of(EVENTS_PER_LOOK) && !(self.watch)(bytes()) {
+            return Err(HistoryError::Stopped { place: self.place.to_owned(), events: self.count });
         }
-    }
-
-    fn malformed(&self, line: u64, problem: String) -> HistoryError {
-        HistoryError::Malformed { place: self.place.clone(), line, problem, remedy: REMEDY }
+        Ok(())
     }
 }
 
-/// Returns key and value of an entry. Jepsen's independent keys stand in the value: `[key value]`
-/// for reads and writes, `[key [from to]]` for compare-and-sets.
-fn keyed<'a>(entry: &Entry<'a>) -> (String, &'a Edn) {
-    if let Edn::Sequence(items) = entry.value {
-        match items.as_slice() {
-            [key, value @ Edn::Sequence(_)] if entry.f == "cas" => return (printed(key), value),
-            [key, value] if entry.f != "cas" => return (printed(key), value),
-            _ => {}
-        }
-    }
-    (entry.key.clone(), entry.value)
-}
-
-/// Prints an atom as a text of a history.
-fn printed(form: &Edn) -> String {
-    match form {
-        Edn::Nil => String::new(),
-        Edn::Flag(flag) => flag.to_string(),
-        Edn::Whole(number) => number.to_string(),
-        Edn::Text(text) | Edn::Keyword(text) | Edn::Symbol(text) => text.clone(),
-        Edn::Sequence(_) | Edn::Map(_) => format!("{form:?}"),
-    }
-}
-
-const REMEDY: &str = "expected a history of reads, writes, compare-and-sets and appends; choose \
-    another --format if it is one";
+/// How many events pass between two looks at the budget: some milliseconds.
+pub(super) const EVENTS_PER_LOOK: u64 = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -350,12 +283,16 @@ mod tests {
     #[test]
     fn a_foreign_line_is_refused_with_its_number() {
         for (format, text, wanted) in [
-            (Format::Edn, "{:process 0 :type :invoke\n:f :dequeue}", "h:1: `dequeue`"),
-            (Format::Edn, "\n{:type :ok}", "h:2: there is no :process"),
+            (
+                Format::Edn,
+                "{:process 0 :type :invoke\n:f :dequeue}",
+                "h:1: there is no model for a queue",
+            ),
+            (Format::Edn, "\n{:type :ok}", "h:2: the event has no :process"),
             (Format::Edn, "\n{:process 1 :type :ok :f :read}", "h:2: process 1 returns"),
-            (Format::Edn, "[1", "h:1: the text ends"),
-            (Format::JepsenLog, "INFO  jepsen.util - 0\t:invoke", "h:1: 2 fields"),
-            (Format::JepsenLog, "INFO  jepsen.util - 0\t:go\t:read\tnil", "h:1: `go`"),
+            (Format::Edn, "[1", "h:1: `1` is no event"),
+            (Format::Edn, "[", "h:1: the file ends"),
+            (Format::JepsenLog, "INFO  jepsen.util - 0\t:go\t:read\tnil", "h:1: no line has"),
         ] {
             let error = format.read(text, "h").unwrap_err().to_string();
             assert!(error.starts_with(wanted), "{error}");

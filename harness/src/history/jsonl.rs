@@ -4,9 +4,10 @@
 //! written reads back equal; a line that is not an event is refused with its number and a remedy.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufWriter, Read, Write};
 use std::path::Path;
 
+use super::foreign::{EVENTS_PER_LOOK, Watch};
 use super::{Event, History, HistoryBuilder, HistoryError};
 
 /// Writes events, one a line.
@@ -65,14 +66,13 @@ impl<W: Write> EventWriter<W> {
     }
 }
 
-/// Reads a recorded history.
+/// Reads a recorded history, packed or not.
 ///
 /// # Errors
 ///
 /// [`HistoryError`] if the file cannot be read, or is no history.
 pub fn read_file(path: &Path) -> Result<History, HistoryError> {
-    let file = File::open(path).map_err(|source| io(path, source))?;
-    read(BufReader::with_capacity(BUFFER_BYTES, file), path)
+    read(super::source::open(path).map_err(|source| io(path, source))?, path)
 }
 
 /// Reads a history from a source; `path` names it in errors.
@@ -81,8 +81,23 @@ pub fn read_file(path: &Path) -> Result<History, HistoryError> {
 ///
 /// As [`read_file`].
 pub fn read(source: impl BufRead, path: &Path) -> Result<History, HistoryError> {
-    let mut builder = HistoryBuilder::new(&path.display().to_string());
-    each_event(source, path, |line, event| builder.push_at(line, event))?;
+    read_watched(source, path, &mut |_| true)
+}
+
+/// Reads a history and asks at times whether to go on.
+pub(super) fn read_watched(
+    source: impl BufRead,
+    path: &Path,
+    watch: Watch<'_>,
+) -> Result<History, HistoryError> {
+    let place = path.display().to_string();
+    let mut builder = HistoryBuilder::new(&place);
+    each_event(source, path, |line, event| {
+        if line.is_multiple_of(EVENTS_PER_LOOK) && !watch(builder.bytes()) {
+            return Err(HistoryError::Stopped { place: place.clone(), events: line });
+        }
+        builder.push_at(line, event)
+    })?;
     Ok(builder.finish())
 }
 
@@ -96,30 +111,94 @@ pub fn each_event(
     path: &Path,
     mut visit: impl FnMut(u64, &Event) -> Result<(), HistoryError>,
 ) -> Result<(), HistoryError> {
-    let mut text = String::new();
+    let mut text = Vec::new();
     let mut line = 0;
     loop {
         text.clear();
-        if source.read_line(&mut text).map_err(|source| io(path, source))? == 0 {
+        let length = source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text);
+        let place = || path.display().to_string();
+        let told = |source| HistoryError::of_source(&place(), line + 1, source);
+        if length.map_err(told)? == 0 {
             return Ok(());
         }
         line += 1;
-        let event = parse(text.trim_end(), line).map_err(|problem| HistoryError::Malformed {
-            place: path.display().to_string(),
-            line,
-            problem,
-            remedy: REMEDY,
+        let event = parse(text.trim_ascii_end(), line).map_err(|Problem { column, problem }| {
+            let place = path.display().to_string();
+            // A whole line ends with its end, so this one was torn.
+            if text.ends_with(b"\n") {
+                HistoryError::Malformed { place, line, column, problem, remedy: REMEDY }
+            } else {
+                HistoryError::Cut { place, line, problem }
+            }
         })?;
         visit(line, &event)?;
     }
 }
 
-fn parse(text: &str, line: u64) -> Result<Event, String> {
-    let event: Event = serde_json::from_str(text).map_err(|error| error.to_string())?;
+/// What is wrong with a line, and where.
+struct Problem {
+    column: Option<u64>,
+    problem: String,
+}
+
+fn parse(text: &[u8], line: u64) -> Result<Event, Problem> {
+    let event: Event = serde_json::from_slice(text).map_err(|error| explain(text, &error))?;
     if event.index + 1 == line {
-        Ok(event)
-    } else {
-        Err(format!("event {} stands where event {} belongs", event.index, line - 1))
+        return Ok(event);
+    }
+    let problem = format!("event {} stands where event {} belongs", event.index, line - 1);
+    Err(Problem { column: None, problem })
+}
+
+/// Says in plain words what is wrong with a line that is no event.
+fn explain(text: &[u8], error: &serde_json::Error) -> Problem {
+    let column = Some(error.column() as u64).filter(|column| *column > 0);
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(text) else {
+        let problem = if error.is_eof() { "the line ends too early" } else { "this is no JSON" };
+        return Problem { column, problem: problem.to_owned() };
+    };
+    let Some(map) = value.as_object() else {
+        return Problem { column: None, problem: "an event is an object in braces".to_owned() };
+    };
+    let is = |name: &str, right: fn(&serde_json::Value) -> bool| map.get(name).is_some_and(right);
+    let is_text = |value: &serde_json::Value| value.is_string();
+    let rules: [(&str, bool, &str); 6] = [
+        ("index", is("index", serde_json::Value::is_u64), "a whole number, counted from 0"),
+        ("time_ns", is("time_ns", serde_json::Value::is_u64), "a whole number of nanoseconds"),
+        ("process", is("process", is_process), "a number from 0 on, or \"nemesis\""),
+        ("type", is("type", is_kind), "\"invoke\", \"ok\", \"fail\" or \"info\""),
+        ("f", is("f", is_text), "the name of an operation"),
+        (
+            "value",
+            map.get("value").is_none_or(is_value),
+            "null, true, false, a text, or a pair of texts",
+        ),
+    ];
+    let wrong = rules.iter().find(|(_, right, _)| !right);
+    let problem = match wrong {
+        Some((name, _, wanted)) if map.contains_key(*name) => format!("`{name}` must be {wanted}"),
+        Some((name, _, wanted)) => format!("the event has no `{name}`, which is {wanted}"),
+        None => "`key` and `error` must be texts, and `node` a small number".to_owned(),
+    };
+    Problem { column: None, problem }
+}
+
+fn is_process(value: &serde_json::Value) -> bool {
+    value.as_u64().is_some_and(|number| u32::try_from(number).is_ok()) || value == "nemesis"
+}
+
+fn is_kind(value: &serde_json::Value) -> bool {
+    value.as_str().is_some_and(|kind| ["invoke", "ok", "fail", "info"].contains(&kind))
+}
+
+fn is_value(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::String(_) => true,
+        serde_json::Value::Array(pair) => match pair.as_slice() {
+            [from, to] => (from.is_null() || from.is_string()) && to.is_string(),
+            _ => false,
+        },
+        serde_json::Value::Number(_) | serde_json::Value::Object(_) => false,
     }
 }
 
@@ -129,8 +208,11 @@ fn io(path: &Path, source: std::io::Error) -> HistoryError {
 
 const BUFFER_BYTES: usize = 64 * 1024;
 const REMEDY: &str = "expected one event a line, such as {\"index\":0,\"time_ns\":5,\
-    \"process\":3,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"k\",\"value\":null}; if a run was \
-    cut short, remove the torn last line";
+    \"process\":3,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"k\",\"value\":null}; for a \
+    history of another tool name its --format";
+
+/// The longest line that is read as one.
+const LINE_BYTES_MAX: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -200,9 +282,9 @@ mod tests {
         let good = "{\"index\":0,\"time_ns\":5,\"process\":3,\"type\":\"invoke\",\"f\":\"read\",\
             \"key\":\"k\",\"value\":null}";
         let cases = [
-            (format!("{good}\n{{\"index\":1,"), "2", "torn last line"),
+            (format!("{good}\n{{\"index\":1,"), "2", "remove the torn end"),
             (format!("{good}\n{good}\n"), "2", "event 0 stands where event 1 belongs"),
-            (good.replace("read", "dance"), "1", "`dance` cannot be called"),
+            (good.replace("read", "dance"), "1", "no model for the operation `dance`"),
             (good.replace("invoke", "ok"), "1", "without a call"),
             (good.replace(",\"key\":\"k\"", ""), "1", "add a `key`"),
         ];

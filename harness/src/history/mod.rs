@@ -9,17 +9,23 @@
 pub mod edn;
 pub mod foreign;
 pub mod jsonl;
+mod log;
 mod operation;
+mod operations;
 mod pairing;
+mod refused;
 mod request;
 pub mod simulated;
+mod source;
+mod stream;
 mod text;
+mod translate;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use operation::{Action, Answer, History, Operation};
+pub use operation::{Action, Answer, History, OpenCalls, Operation};
 pub use pairing::HistoryBuilder;
 pub use request::Request;
 pub use text::{Text, Texts};
@@ -91,6 +97,18 @@ pub enum Value {
     Pair(Option<String>, String),
 }
 
+impl std::fmt::Display for Value {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => formatter.write_str("null"),
+            Self::Flag(flag) => write!(formatter, "{flag}"),
+            Self::Text(text) => write!(formatter, "{text:?}"),
+            Self::Pair(None, to) => write!(formatter, "[null, {to:?}]"),
+            Self::Pair(Some(from), to) => write!(formatter, "[{from:?}, {to:?}]"),
+        }
+    }
+}
+
 /// Why a history cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
@@ -103,17 +121,76 @@ pub enum HistoryError {
         source: std::io::Error,
     },
     /// A line is not what the format asks for. The file is to blame.
-    #[error("{place}:{line}: {problem}; {remedy}")]
+    #[error("{place}:{line}{}: {problem}; {remedy}", after_line(*column))]
     Malformed {
         /// The file, or the name of the source.
         place: String,
         /// The line, from 1.
         line: u64,
+        /// The column, from 1, where it is known.
+        column: Option<u64>,
         /// What is wrong.
         problem: String,
         /// What to do about it.
         remedy: &'static str,
     },
+    /// The file ends within an event.
+    #[error(
+        "{place}:{line}: the file ends within an event: {problem}; record it \
+         anew, or remove the torn end"
+    )]
+    Cut {
+        /// The file, or the name of the source.
+        place: String,
+        /// The line on which it ends.
+        line: u64,
+        /// What was to come.
+        problem: String,
+    },
+    /// The history is of a kind that no model of the harness knows.
+    #[error(
+        "{place}:{line}: there is no model for {kind} yet, so this history is not judged; there a\
+        re \
+         models for registers, counters, lists, and keys of a map with these operations"
+    )]
+    NoModel {
+        /// The file, or the name of the source.
+        place: String,
+        /// The line, from 1, of the first event that tells.
+        line: u64,
+        /// What kind of history it is.
+        kind: String,
+    },
+    /// The reader was told to stop.
+    #[error("{place}: stopped after {events} events")]
+    Stopped {
+        /// The file, or the name of the source.
+        place: String,
+        /// How many events had been read.
+        events: u64,
+    },
+}
+
+/// Prints a column as it stands after its line.
+fn after_line(column: Option<u64>) -> String {
+    column.map_or_else(String::new, |column| format!(":{column}"))
+}
+
+impl HistoryError {
+    /// Tells what the source said near a line: that a packed file is broken is the file's to blame.
+    pub(crate) fn of_source(place: &str, line: u64, source: std::io::Error) -> Self {
+        let is_broken = matches!(
+            source.kind(),
+            std::io::ErrorKind::UnexpectedEof
+                | std::io::ErrorKind::InvalidData
+                | std::io::ErrorKind::InvalidInput
+        );
+        if is_broken {
+            let problem = format!("its gzip stream is broken ({source})");
+            return Self::Cut { place: place.to_owned(), line, problem };
+        }
+        Self::Io { path: place.into(), source }
+    }
 }
 
 /// The written form of a process: a number, or the word `nemesis`.

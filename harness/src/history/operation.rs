@@ -73,6 +73,30 @@ pub struct History {
     pub texts: Texts,
     /// How all operations ended, the failed ones included.
     pub counts: OperationCounts,
+    /// The operations that were reported failed, but for those that only read.
+    pub failed: Vec<Operation>,
+    /// The calls of which nothing tells how they ended.
+    pub open: OpenCalls,
+}
+
+/// Calls of which a history does not tell how they ended, not even that this is unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenCalls {
+    /// Those that read.
+    pub reads: u64,
+    /// Those that may change something.
+    pub changes: u64,
+    /// The clients, in order.
+    pub clients: Vec<u32>,
+}
+
+impl History {
+    /// Returns how many bytes of memory the history takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let operations = self.operations.capacity() + self.failed.capacity();
+        operations * size_of::<Operation>() + self.texts.bytes()
+    }
 }
 
 impl Operation {

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Answer, Event, EventKind, History, HistoryError, Operation, Process, Value};
+use super::edn::Edn;
+use super::{
+    Action, Answer, Event, EventKind, History, HistoryError, Operation, Process, Value, refused,
+};
 
 /// Builds a [`History`] from events in their order.
 ///
@@ -88,15 +91,48 @@ impl HistoryBuilder {
     #[must_use]
     pub fn finish(mut self) -> History {
         self.history.counts.info += self.open.len() as u64;
+        for (process, index) in &self.open {
+            let open = &mut self.history.open;
+            open.clients.push(*process);
+            match self.history.operations[*index].action {
+                Action::Read => open.reads += 1,
+                Action::Write(_)
+                | Action::Cas { .. }
+                | Action::Delete
+                | Action::Append(_)
+                | Action::Add(_) => open.changes += 1,
+            }
+        }
         self.dropped.sort_unstable();
         let mut index = 0;
         let mut dropped = self.dropped.iter().copied().peekable();
-        self.history.operations.retain(|_| {
+        let failed = &mut self.history.failed;
+        self.history.operations.retain(|operation| {
             let keep = dropped.next_if_eq(&index).is_none();
             index += 1;
+            if !keep && operation.action != Action::Read {
+                failed.push(*operation);
+            }
             keep
         });
         self.history
+    }
+
+    /// Returns how many bytes of memory the history takes so far.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let failed = size_of::<usize>() + size_of::<Operation>();
+        self.history.bytes() + self.dropped.capacity() * failed
+    }
+
+    /// Spells every text that was appended in another way.
+    pub(super) fn spell_appends(&mut self, spell: impl Fn(&str) -> String) {
+        for operation in &mut self.history.operations {
+            if let Action::Append(text) = &mut operation.action {
+                let spelled = spell(self.history.texts.text(*text));
+                *text = self.history.texts.intern(&spelled);
+            }
+        }
     }
 
     fn on_invoke(&mut self, process: u32, event: &Event) -> Result<(), HistoryError> {
@@ -180,10 +216,18 @@ impl HistoryBuilder {
                 to: texts.intern(to),
             }),
             ("add", Value::Text(delta)) => delta.parse().ok().map(Action::Add),
-            _ => None,
+            ("write" | "append" | "cas" | "add", _) => None,
+            (f, _) => {
+                let kind = refused::kind(f, &Edn::Nil).map(str::to_owned);
+                return Err(HistoryError::NoModel {
+                    place: self.place.clone(),
+                    line: self.line,
+                    kind: kind.unwrap_or_else(|| refused::unknown(f)),
+                });
+            }
         };
         action.ok_or_else(|| {
-            let problem = format!("`{}` cannot be called with {:?}", event.f, event.value);
+            let problem = format!("`{}` cannot be called with {}", event.f, event.value);
             self.malformed(problem, CALLS)
         })
     }
@@ -194,11 +238,12 @@ impl HistoryBuilder {
             (Action::Read, Value::Text(value)) => Some(self.seen(value)),
             (Action::Cas { .. }, Value::Flag(swapped)) => Some(Answer::Swapped(*swapped)),
             (Action::Add(_), Value::Text(sum)) => sum.parse().ok().map(Answer::Sum),
+            (Action::Add(_), Value::Null) => Some(Answer::Done),
             (Action::Write(_) | Action::Delete | Action::Append(_), _) => Some(Answer::Done),
             (Action::Read | Action::Cas { .. } | Action::Add(_), _) => None,
         };
         answer.ok_or_else(|| {
-            let problem = format!("`{}` cannot answer {:?}", event.f, event.value);
+            let problem = format!("`{}` cannot answer {}", event.f, event.value);
             self.malformed(problem, ANSWERS)
         })
     }
@@ -215,7 +260,8 @@ impl HistoryBuilder {
     }
 
     fn malformed(&self, problem: String, remedy: &'static str) -> HistoryError {
-        HistoryError::Malformed { place: self.place.clone(), line: self.line, problem, remedy }
+        let place = self.place.clone();
+        HistoryError::Malformed { place, line: self.line, column: None, problem, remedy }
     }
 }
 
@@ -237,4 +283,4 @@ impl Action {
 const CALLS: &str = "use read, write, cas, delete, append or add, with a text, a pair of texts \
     for cas, or a whole number as a text for add";
 const ANSWERS: &str = "a read answers a text or null, cas true or false, add a whole number as a \
-    text";
+    text, or null";

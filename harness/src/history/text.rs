@@ -87,6 +87,13 @@ impl Texts {
         self.ends.is_empty()
     }
 
+    /// Returns how many bytes of memory the table takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let words = self.ends.capacity() + self.slots.capacity();
+        self.letters.capacity() + words * size_of::<u32>()
+    }
+
     fn grow(&mut self) {
         let slots = (self.slots.len() * 2).max(SLOTS_MIN);
         self.slots.clear();

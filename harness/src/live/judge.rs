@@ -160,8 +160,9 @@ mod tests {
             keys: 0,
             configurations: 0,
             millis: 0,
+            unverified: None,
         };
-        Report { judgement, checker }
+        Report { judgement, checker, stuck: None }
     }
 
     /// Judges a good run after `spoil` has changed what was seen of it.

@@ -155,6 +155,8 @@ mod tests {
                 result: String::new(),
                 call_ns: 5_000_000_000,
                 return_ns: None,
+                called: 0,
+                returned: None,
             }],
         };
         kept.watch(7, &core);

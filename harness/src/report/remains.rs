@@ -89,12 +89,14 @@ fn checked(html: &mut Html, context: &Context<'_>, checker: &CheckerSummary) {
         html,
         "<dl class=\"identity\"><div><dt>Algorithm</dt><dd>{}</dd></div>\
          <div><dt>Operations</dt><dd>{}</dd></div><div><dt>Keys</dt><dd>{}</dd></div>\
-         <div><dt>Configurations</dt><dd>{}</dd></div><div><dt>Time</dt><dd>{}</dd></div></dl>",
+         <div><dt>Configurations</dt><dd>{}</dd></div><div><dt>Time</dt><dd>{}</dd></div>\
+         <div><dt>Verified</dt><dd>{}</dd></div></dl>",
         esc(&clip(&checker.algorithm, context.room.letters)),
         grouped(checker.operations),
         grouped(checker.keys),
         grouped(checker.configurations),
-        span(checker.millis.saturating_mul(1_000_000))
+        span(checker.millis.saturating_mul(1_000_000)),
+        esc(checker.unverified.as_deref().unwrap_or("exactly"))
     );
 }
 

@@ -1,7 +1,7 @@
 //! Every history of three operations on a register, in every order of their calls and returns.
 
 use super::reference;
-use crate::check::{Budget, Judgement, ModelName, check_history};
+use crate::check::{Budget, Judgement, ModelName, Rules, check_history};
 use crate::history::{Action, Answer, History, Operation, Text};
 
 #[test]
@@ -16,7 +16,7 @@ fn all_histories_of_three_operations_agree_with_the_exact_reference() {
         let chosen = [0, 1, 2].map(|place| deeds[choice / deeds.len().pow(place) % deeds.len()]);
         for order in &orders {
             let history = history(key, &texts, chosen, order);
-            let wanted = reference(&history, None);
+            let wanted = reference(&history, &Rules::from(ModelName::Register), None);
             let report = check_history(&history, ModelName::Register, Budget::default());
             match report.judgement {
                 Judgement::Legal { .. } => legal += 1,

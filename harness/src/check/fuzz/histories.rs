@@ -7,20 +7,36 @@ use crate::random::Random;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     Register,
+    /// A register to which no value is written twice.
+    Unique,
     List,
     Counter,
     Everything,
 }
 
+impl Family {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Register, Self::Unique, Self::List, Self::Counter, Self::Everything];
+}
+
+/// Makes a history of a key that is absent in the beginning.
+pub(super) fn random_history(random: &mut Random, family: Family) -> History {
+    random_history_from(random, family, None)
+}
+
 /// Makes a history of a few clients. Results follow a real object that answers at a random moment
 /// of each operation, and some are then changed.
-pub(super) fn random_history(random: &mut Random, family: Family) -> History {
+pub(super) fn random_history_from(
+    random: &mut Random,
+    family: Family,
+    initial: Option<&str>,
+) -> History {
     let mut history = History::default();
     let key = history.texts.intern("k");
     let clients = random.between(1, 4);
     let count = random.between(1, OPERATIONS_MAX);
     let mut open: Vec<Option<(u32, bool)>> = vec![None; usize::try_from(clients).unwrap()];
-    let mut object = None;
+    let mut object = initial.map(str::to_owned);
     let mut position = 0;
     while history.operations.len() < usize::try_from(count).unwrap() {
         let client = usize::try_from(random.below(clients)).unwrap();
@@ -67,7 +83,15 @@ fn random_action(random: &mut Random, family: Family, history: &mut History) -> 
     let element = format!("{}{}", history.operations.len(), if small == 0 { ";" } else { "," });
     let unique = history.texts.intern(&element);
     let delta = i64::try_from(small).unwrap() + 1;
+    let before = history.operations.len() as u64;
+    // Some look for values that come later, if at all.
+    let found = random.below(before + 3);
+    let found = (found < before + 2).then(|| history.texts.intern(&format!("{found}")));
+    let fresh = history.texts.intern(&before.to_string());
     match (family, random.below(10)) {
+        (Family::Unique, 0..=3) => Action::Read,
+        (Family::Unique, 4..=6) => Action::Write(fresh),
+        (Family::Unique, _) => Action::Cas { from: found, to: fresh },
         (Family::Register, 0..=3) | (Family::List | Family::Counter, 0..=4) => Action::Read,
         (Family::Register, 4..=6) => Action::Write(text),
         (Family::Register, 7..=8) => Action::Cas { from, to: text },
@@ -158,6 +182,21 @@ fn without_one_element(random: &mut Random, history: &mut History, index: u32) -
     elements.remove(usize::try_from(random.below(elements.len() as u64)).unwrap());
     let text = elements.concat();
     Some(Answer::Seen((!text.is_empty()).then(|| history.texts.intern(&text))))
+}
+
+/// Spells absence as the empty text in some places: where a model does not tell them apart.
+pub(super) fn spell_absence(random: &mut Random, history: &mut History) {
+    let empty = history.texts.intern("");
+    for operation in &mut history.operations {
+        if operation.answer == Answer::Seen(None) && random.chance(500_000) {
+            operation.answer = Answer::Seen(Some(empty));
+        }
+        if let Action::Cas { from: from @ None, .. } = &mut operation.action
+            && random.chance(500_000)
+        {
+            *from = Some(empty);
+        }
+    }
 }
 
 /// Corrupts a history in one of four ways.

@@ -14,14 +14,39 @@ use crate::check::model::Timed;
 use crate::check::models::{Machine, MachineOperation};
 use crate::check::plan::Part;
 use crate::check::search::Found;
-use crate::check::{Judgement, ModelName, check_history, model};
+use crate::check::{Judgement, ModelName, Rules, check_by_rules, model};
 use crate::history::{Action, Answer, History, Operation};
 use crate::random::{Random, Seed, Stream};
-use histories::{Family, corrupt, random_history};
+use histories::{Family, corrupt, random_history, random_history_from, spell_absence};
 
 #[test]
 fn registers_agree_with_the_exact_reference() {
     fuzz("registers", |random| random_history(random, Family::Register));
+}
+
+#[test]
+fn registers_of_unique_values_agree_with_the_exact_reference() {
+    fuzz("unique registers", |random| random_history(random, Family::Unique));
+}
+
+#[test]
+fn registers_that_hold_a_value_in_the_beginning_agree_with_the_exact_reference() {
+    let rules = Rules { model: ModelName::Register, initial: Some("1".to_owned()) };
+    for family in [Family::Register, Family::Unique, Family::Counter, Family::Everything] {
+        fuzz_by(&rules, "initial values", |random| random_history_from(random, family, Some("1")));
+    }
+}
+
+#[test]
+fn keys_that_are_empty_when_absent_agree_with_the_exact_reference() {
+    let rules = Rules::from(ModelName::Kv);
+    for family in Family::ALL {
+        fuzz_by(&rules, "kv", |random| {
+            let mut history = random_history(random, family);
+            spell_absence(random, &mut history);
+            history
+        });
+    }
 }
 
 #[test]
@@ -40,6 +65,10 @@ fn keys_with_every_operation_agree_with_the_exact_reference() {
 }
 
 fn fuzz(name: &str, history: impl Fn(&mut Random) -> History) {
+    fuzz_by(&Rules::from(ModelName::Register), name, history);
+}
+
+fn fuzz_by(rules: &Rules, name: &str, history: impl Fn(&mut Random) -> History) {
     let count = std::env::var("SYNOD_FUZZ").ok().and_then(|n| n.parse().ok());
     let (mut legal, mut illegal) = (0_u64, 0_u64);
     for number in 0..count.unwrap_or(HISTORIES) {
@@ -48,13 +77,14 @@ fn fuzz(name: &str, history: impl Fn(&mut Random) -> History) {
         if random.chance(CORRUPTED_PPM) {
             corrupt(&mut random, &mut history);
         }
-        let wanted = reference(&history, None);
-        let report = check_history(&history, ModelName::Register, Budget::default());
+        let wanted = reference(&history, rules, None);
+        let report = check_by_rules(&history, rules, &mut Meter::start(Budget::default()));
+        assert_eq!(report.checker.unverified, None, "{name} {number}");
         match report.judgement {
             Judgement::Legal { witness } => {
                 assert!(wanted, "{name} {number} is illegal: {history:#?}");
-                assert_witness(&history, &witness, number);
-                assert_parts_are_legal(&history, &mut random, number);
+                assert_witness(&history, rules, &witness, number);
+                assert_parts_are_legal(&history, rules, &mut random, number);
                 legal += 1;
             }
             Judgement::Illegal { core } => {
@@ -70,8 +100,12 @@ fn fuzz(name: &str, history: impl Fn(&mut Random) -> History) {
 }
 
 /// Judges by the general model and the exact search alone.
-fn reference(history: &History, order: Option<&[u32]>) -> bool {
-    let model = Machine { texts: &history.texts, absent_is_empty: false };
+fn reference(history: &History, rules: &Rules, order: Option<&[u32]>) -> bool {
+    let model = Machine {
+        texts: &history.texts,
+        absent_is_empty: rules.model == ModelName::Kv,
+        initial: rules.initial.as_deref(),
+    };
     let translated = |index: &u32| {
         let operation = &history.operations[*index as usize];
         let Operation { called, returned, .. } = *operation;
@@ -104,7 +138,7 @@ fn translate(operation: &Operation) -> Option<MachineOperation> {
 }
 
 /// Asserts that a witness is an order that real time and the general model allow.
-fn assert_witness(history: &History, witness: &[u32], number: u64) {
+fn assert_witness(history: &History, rules: &Rules, witness: &[u32], number: u64) {
     let operations = &history.operations;
     let of = |index: &u32| &operations[*index as usize];
     for (place, later) in witness.iter().enumerate() {
@@ -119,14 +153,14 @@ fn assert_witness(history: &History, witness: &[u32], number: u64) {
     for (index, _) in certain {
         assert!(taken.contains(&index), "{number}: operation {index} is not in the witness");
     }
-    assert!(reference(history, Some(witness)), "{number}: {witness:?} is no order");
+    assert!(reference(history, rules, Some(witness)), "{number}: {witness:?} is no order");
 }
 
 /// Asserts of a legal history that the plan finds no part of it illegal, whatever is left out: a
 /// core explains the whole history, and a refuted stretch refutes it.
-fn assert_parts_are_legal(history: &History, random: &mut Random, number: u64) {
+fn assert_parts_are_legal(history: &History, rules: &Rules, random: &mut Random, number: u64) {
     let all: Vec<u32> = (0..u32::try_from(history.operations.len()).unwrap()).collect();
-    let part = Part::new(history, all.clone(), ModelName::Register);
+    let part = Part::new(history, all.clone(), rules);
     let mut meter = Meter::start(Budget::default());
     for _ in 0..SUBSETS {
         let subset = |random: &mut Random| -> Vec<u32> {

@@ -15,6 +15,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) texts: &'a Texts,
     /// Whether a key that was never written, or deleted, holds the empty text.
     pub(crate) absent_is_empty: bool,
+    /// What it holds before the first operation, if that is not absence.
+    pub(crate) initial: Option<&'a str>,
 }
 
 /// One operation on a key.
@@ -48,14 +50,14 @@ impl Model for Machine<'_> {
     type Operation = MachineOperation;
 
     fn initial(&self) -> Held {
-        self.absent_is_empty.then(|| Arc::from(""))
+        self.initial.map_or_else(|| self.absent(), |initial| Some(Arc::from(initial)))
     }
 
     fn step(&self, state: &Held, operation: &MachineOperation) -> Option<Held> {
         match *operation {
             MachineOperation::Read(seen) => self.holds(state, seen).then(|| state.clone()),
             MachineOperation::Write(text) => Some(self.held(text)),
-            MachineOperation::Delete => Some(self.initial()),
+            MachineOperation::Delete => Some(self.absent()),
             MachineOperation::Swap(from, to) => self.holds(state, from).then(|| self.held(to)),
             MachineOperation::Miss(from) => (!self.holds(state, from)).then(|| state.clone()),
             MachineOperation::MaybeSwap(from, to) => {
@@ -76,12 +78,20 @@ impl Model for Machine<'_> {
         }
     }
 
+    fn weight(&self, state: &Held) -> usize {
+        state.as_ref().map_or(0, |text| text.len() + BYTES_PER_TEXT)
+    }
+
     fn only_observes(&self, operation: &MachineOperation) -> bool {
         matches!(operation, MachineOperation::Read(_) | MachineOperation::Miss(_))
     }
 }
 
 impl Machine<'_> {
+    fn absent(&self) -> Held {
+        self.absent_is_empty.then(|| Arc::from(""))
+    }
+
     fn holds(&self, state: &Held, text: Option<Text>) -> bool {
         match text {
             Some(text) => state.as_deref() == Some(self.texts.text(text)),
@@ -102,3 +112,6 @@ fn number(state: &Held) -> Option<i64> {
         Some(text) => text.parse().ok(),
     }
 }
+
+/// What a text takes besides its letters: its counts, and what the allocator adds.
+const BYTES_PER_TEXT: usize = 32;

@@ -17,7 +17,7 @@ type Step = Timed<CounterOperation>;
 
 pub(super) fn problem<'a>(part: &Part<'a>, kept: &[u32]) -> Problem<'a> {
     let (start, end) = span(part, kept);
-    let mut model = Counter { initial: None, rises: false };
+    let mut model = Counter { initial: initial(part), rises: false };
     let mut kept = kept.iter().copied().peekable();
     let mut operations: Vec<Step> = Vec::new();
     let mut between = Vec::new();
@@ -114,7 +114,7 @@ pub(super) fn rising_problem<'a>(part: &Part<'a>, kept: &[u32]) -> Problem<'a> {
         let step = translate(part, operation).filter(|_| !operation.is_unknown())?;
         Some(part.timed(*index, step))
     };
-    let model = Counter { initial: None, rises: true };
+    let model = Counter { initial: initial(part), rises: true };
     Problem::Counter(model, kept.iter().filter_map(step).collect())
 }
 
@@ -135,18 +135,31 @@ fn translate(part: &Part<'_>, operation: &Operation) -> Option<CounterOperation>
     match (operation.action, operation.answer) {
         (Action::Add(delta), Answer::Sum(sum)) => Some(CounterOperation::Add(delta, sum)),
         (Action::Add(delta), _) => Some(CounterOperation::MaybeAdd(delta)),
-        (_, Answer::Seen(None)) => Some(CounterOperation::Read(None)),
+        // A counter that began with a number is never absent: nothing stands for 0.
+        (_, Answer::Seen(None)) => Some(CounterOperation::Read(part.initial.map(|_| 0))),
         (_, Answer::Seen(Some(text))) => Some(seen(part, part.history.texts.text(text))),
         (_, Answer::Unknown | Answer::Done | Answer::Swapped(_) | Answer::Sum(_)) => None,
     }
 }
 
 fn seen(part: &Part<'_>, text: &str) -> CounterOperation {
-    match text.parse::<i64>() {
-        Ok(number) if number.to_string() == text => CounterOperation::Read(Some(number)),
-        Err(_) if text.is_empty() && part.absent_is_empty => CounterOperation::Read(None),
-        Ok(_) | Err(_) => CounterOperation::Contradiction,
+    match number(text) {
+        Some(number) => CounterOperation::Read(Some(number)),
+        None if text.is_empty() && part.absent_is_empty && part.initial.is_none() => {
+            CounterOperation::Read(None)
+        }
+        None => CounterOperation::Contradiction,
     }
+}
+
+/// Returns what the counter holds before the first operation.
+fn initial(part: &Part<'_>) -> Option<i64> {
+    part.initial.and_then(number)
+}
+
+/// Reads a number that is written in the one way in which an addition writes it.
+pub(super) fn number(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|number: &i64| number.to_string() == text)
 }
 
 /// How many operations at most are compared with each other.

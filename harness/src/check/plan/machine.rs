@@ -6,7 +6,11 @@ use crate::check::models::{Machine, MachineOperation};
 use crate::history::{Action, Answer, Operation};
 
 pub(super) fn problem<'a>(part: &Part<'a>, kept: &[u32]) -> Problem<'a> {
-    let model = Machine { texts: &part.history.texts, absent_is_empty: part.absent_is_empty };
+    let model = Machine {
+        texts: &part.history.texts,
+        absent_is_empty: part.absent_is_empty,
+        initial: part.initial,
+    };
     // What was called after everything that is kept had ended has no influence on it. What ended
     // after that may have seen such an operation, so nothing is held against it.
     let end = kept.iter().filter_map(|index| part.operation(*index).returned).max().unwrap_or(0);

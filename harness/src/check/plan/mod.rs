@@ -11,15 +11,15 @@ mod list;
 mod machine;
 mod register;
 
-use super::ModelName;
 use super::budget::{Cause, Meter};
 use super::exact;
-use super::model::Timed;
+use super::model::{self, Timed};
 use super::models::{
     Counter, CounterOperation, List, ListOperation, Machine, MachineOperation, Register,
     RegisterOperation,
 };
 use super::search::{Found, Refute, search};
+use super::{ModelName, Rules};
 use crate::history::{Action, History, Operation};
 
 /// The operations of one key, with the model that fits them.
@@ -29,6 +29,8 @@ pub(super) struct Part<'a> {
     indexes: Vec<u32>,
     kind: Kind,
     absent_is_empty: bool,
+    /// What the key holds before the first operation; none if that follows from the model.
+    initial: Option<&'a str>,
 }
 
 /// The narrowest model that knows everything that was done to a key.
@@ -51,14 +53,15 @@ pub(super) enum Problem<'a> {
 }
 
 impl<'a> Part<'a> {
-    pub(super) fn new(history: &'a History, indexes: Vec<u32>, model: ModelName) -> Self {
-        let absent_is_empty = match model {
+    pub(super) fn new(history: &'a History, indexes: Vec<u32>, rules: &'a Rules) -> Self {
+        let absent_is_empty = match rules.model {
             ModelName::Kv => true,
             ModelName::Register | ModelName::Append | ModelName::Counter | ModelName::Mixed => {
                 false
             }
         };
-        let mut part = Self { history, indexes, kind: Kind::Machine, absent_is_empty };
+        let initial = rules.initial.as_deref();
+        let mut part = Self { history, indexes, kind: Kind::Machine, absent_is_empty, initial };
         part.kind = part.narrowest();
         part
     }
@@ -75,6 +78,7 @@ impl<'a> Part<'a> {
             indexes: self.indexes.clone(),
             kind: Kind::RisingCounter,
             absent_is_empty: self.absent_is_empty,
+            initial: self.initial,
         };
         Some((relaxed, conflict))
     }
@@ -103,8 +107,21 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Adds a writer for each value that some operations saw and none of them wrote.
+    pub(super) fn with_one_writer(&self, kept: &[u32]) -> Vec<u32> {
+        match self.kind {
+            Kind::Register => register::with_one_writer(self, kept),
+            Kind::List | Kind::Counter | Kind::RisingCounter | Kind::Machine => kept.to_vec(),
+        }
+    }
+
     pub(super) fn indexes(&self) -> &[u32] {
         &self.indexes
+    }
+
+    /// Returns what the key holds before the first operation, where that was given.
+    pub(super) fn initial(&self) -> Option<&'a str> {
+        self.initial
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -134,9 +151,12 @@ impl<'a> Part<'a> {
         };
         if only(|action| !matches!(action, Action::Append(_) | Action::Add(_))) {
             Kind::Register
-        } else if only(|action| matches!(action, Action::Read | Action::Add(_))) {
+        } else if only(|action| matches!(action, Action::Read | Action::Add(_)))
+            && self.initial.is_none_or(|initial| counter::number(initial).is_some())
+        {
             Kind::Counter
         } else if only(|action| matches!(action, Action::Read | Action::Append(_)))
+            && self.initial.is_none()
             && list::elements_are_told_apart(self)
         {
             Kind::List
@@ -163,6 +183,32 @@ impl Problem<'_> {
             Self::List(model, operations) => exact::is_legal(model, operations, meter),
             Self::Counter(model, operations) => exact::is_legal(model, operations, meter),
             Self::Machine(model, operations) => exact::is_legal(model, operations, meter),
+        }
+    }
+
+    /// Returns whether an order of places is one that real time and the model allow, in which no
+    /// completed operation is missing.
+    pub(super) fn is_explained_by(&self, order: &[u32]) -> bool {
+        match self {
+            Self::Register(model, operations) => model::explains(model, operations, order),
+            Self::List(model, operations) => model::explains(model, operations, order),
+            Self::Counter(model, operations) => model::explains(model, operations, order),
+            Self::Machine(model, operations) => model::explains(model, operations, order),
+        }
+    }
+
+    /// Lists the unknown operations that a search has to place, and that were called before a
+    /// position: indexes in the history.
+    pub(super) fn unknown_until(&self, until: u32) -> Vec<u32> {
+        fn of<O>(operations: &[Timed<O>], until: u32) -> Vec<u32> {
+            let unknown = |step: &&Timed<O>| step.returned.is_none() && step.called < until;
+            operations.iter().filter(unknown).map(|step| step.index).collect()
+        }
+        match self {
+            Self::Register(_, operations) => of(operations, until),
+            Self::List(_, operations) => of(operations, until),
+            Self::Counter(_, operations) => of(operations, until),
+            Self::Machine(_, operations) => of(operations, until),
         }
     }
 

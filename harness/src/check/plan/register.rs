@@ -4,7 +4,10 @@
 //! is left out. A read that stays still follows a write of its value, as long as every write of
 //! that value stayed, because nothing else stood between them. So a read stays only if all writes
 //! of its value do; a swap that does not have all writes of what it found keeps its write alone; a
-//! miss stays only if no operation was struck out that it may have seen.
+//! miss stays only if no operation was struck out that it may have seen. A write that was called
+//! after a read had returned is nothing that the read saw; neither is one that had ended before a
+//! completed change to another value was called, if that change stays and had ended before the read
+//! was called.
 //!
 //! Values that no operation can tell from each other are made one. Unknown writes of it are left
 //! out where not even a miss could notice them.
@@ -12,20 +15,24 @@
 use super::{Part, Problem};
 use crate::check::model::Timed;
 use crate::check::models::{Register, RegisterOperation, Value};
+use crate::check::zones::Changes;
 use crate::history::{Action, Answer, Operation, Text};
 
 type Step = Timed<RegisterOperation>;
 
 pub(super) fn problem<'a>(part: &Part<'a>, kept: &[u32]) -> Problem<'a> {
-    let model = Register { initial: ABSENT };
+    let initial = part.initial.map_or(ABSENT, |text| {
+        let unheard_of = || Text(u32::try_from(part.history.texts.len()).expect("fewer than 2^32"));
+        number_of(part, part.history.texts.find(text).unwrap_or_else(unheard_of), text)
+    });
     let mut steps = translate_all(part, kept);
     if !part.is_whole(kept) {
         let all = translate_all(part, &part.indexes);
         steps = weakened(&all, steps);
     }
     merge_unobserved(&mut steps);
-    number(&mut steps);
-    Problem::Register(model, steps)
+    let initial = number(initial, &mut steps);
+    Problem::Register(Register { initial }, steps)
 }
 
 /// Adds the writes of every value that some of the operations observe.
@@ -42,6 +49,28 @@ pub(super) fn with_writers(part: &Part<'_>, kept: &[u32]) -> Vec<u32> {
     all
 }
 
+/// Adds a writer for each value that some operations observe and none of them writes: the last that
+/// began before the observer ended, or else the first of all.
+pub(super) fn with_one_writer(part: &Part<'_>, kept: &[u32]) -> Vec<u32> {
+    let steps = translate_all(part, kept);
+    let all = translate_all(part, &part.indexes);
+    let mut told = kept.to_vec();
+    for observer in &steps {
+        let Some(value) = observed(observer) else { continue };
+        if steps.iter().any(|step| written(step) == Some(value)) {
+            continue;
+        }
+        let end = observer.returned.unwrap_or(u32::MAX);
+        let mut writers = all.iter().filter(|step| written(step) == Some(value)).peekable();
+        let first = writers.peek().map(|first| first.index);
+        let last = writers.take_while(|writer| writer.called < end).last();
+        told.extend(last.map(|last| last.index).or(first));
+    }
+    told.sort_unstable();
+    told.dedup();
+    told
+}
+
 fn translate_all(part: &Part<'_>, indexes: &[u32]) -> Vec<Step> {
     let step = |index: &u32| {
         let step = translate(part, part.operation(*index))?;
@@ -51,10 +80,7 @@ fn translate_all(part: &Part<'_>, indexes: &[u32]) -> Vec<Step> {
 }
 
 fn translate(part: &Part<'_>, operation: &Operation) -> Option<RegisterOperation> {
-    let number = |text: Text| {
-        let empty = part.absent_is_empty && part.history.texts.text(text).is_empty();
-        if empty { ABSENT } else { text.0 + TEXTS_FROM }
-    };
+    let number = |text: Text| number_of(part, text, part.history.texts.text(text));
     let optional = |text: Option<Text>| text.map_or(ABSENT, number);
     let step = match (operation.action, operation.answer) {
         (Action::Read, Answer::Seen(seen)) => RegisterOperation::Read(optional(seen)),
@@ -75,17 +101,19 @@ fn translate(part: &Part<'_>, operation: &Operation) -> Option<RegisterOperation
     Some(step)
 }
 
+fn number_of(part: &Part<'_>, text: Text, letters: &str) -> Value {
+    if part.absent_is_empty && letters.is_empty() { ABSENT } else { text.0 + TEXTS_FROM }
+}
+
 /// Leaves what can be said of some steps without the others.
 fn weakened(all: &[Step], kept: Vec<Step>) -> Vec<Step> {
-    let writes_of_all = sorted(all.iter().filter_map(written));
-    let writes_of_kept = sorted(kept.iter().filter_map(written));
-    let complete = |value| count(&writes_of_all, value) == count(&writes_of_kept, value);
+    let seen = Seen::new(all, &kept);
     let misses = Misses::new(all, &kept);
     let weaken = |step: Step| {
         let operation = match step.operation {
-            RegisterOperation::Read(value) if !complete(value) => return None,
+            RegisterOperation::Read(value) if !seen.is_complete(&step, value) => return None,
             RegisterOperation::Swap(from, to) | RegisterOperation::MaybeSwap(from, to)
-                if !complete(from) =>
+                if !seen.is_complete(&step, from) =>
             {
                 // A swap to the value it found only observes.
                 if from == to {
@@ -103,6 +131,46 @@ fn weakened(all: &[Step], kept: Vec<Step>) -> Vec<Step> {
         Some(Step { operation, ..step })
     };
     kept.into_iter().filter_map(weaken).collect()
+}
+
+/// Tells of which observers all writes stayed that they can have seen.
+struct Seen {
+    /// Of every write that was left out: its value, its call, and the last return of one of this
+    /// value so far; sorted.
+    dropped: Vec<(Value, u32, u32)>,
+    /// The completed changes that stay.
+    changes: Changes,
+}
+
+impl Seen {
+    fn new(all: &[Step], kept: &[Step]) -> Self {
+        let stays = |step: &Step| kept.binary_search_by_key(&step.index, |kept| kept.index).is_ok();
+        let write =
+            |step: &Step| Some((written(step)?, step.called, step.returned.unwrap_or(u32::MAX)));
+        let mut dropped: Vec<_> =
+            all.iter().filter(|step| !stays(step)).filter_map(write).collect();
+        dropped.sort_unstable();
+        let mut last = (0, 0);
+        for (value, _, returned) in &mut dropped {
+            last = if last.0 == *value {
+                (*value, last.1.max(*returned))
+            } else {
+                (*value, *returned)
+            };
+            *returned = last.1;
+        }
+        Self { dropped, changes: Changes::new(kept) }
+    }
+
+    fn is_complete(&self, observer: &Step, value: Value) -> bool {
+        let end = observer.returned.unwrap_or(u32::MAX);
+        let count =
+            self.dropped.partition_point(|(other, called, _)| (*other, *called) < (value, end));
+        let last = count.checked_sub(1).map(|last| self.dropped[last]);
+        let Some((_, _, ended)) = last.filter(|(other, ..)| *other == value) else { return true };
+        let change = self.changes.last_before(i64::from(observer.called), value);
+        change.is_some_and(|(begun, _)| i64::from(ended) < begun)
+    }
 }
 
 /// Tells which misses can be judged although some writes were left out.
@@ -184,8 +252,9 @@ fn merge_unobserved(steps: &mut Vec<Step>) {
     }
 }
 
-/// Numbers the values without gaps: absence, what nobody observes, and then the others.
-fn number(steps: &mut [Step]) {
+/// Numbers the values without gaps: absence, what nobody observes, and then the others. Returns the
+/// number of the initial value.
+fn number(mut initial: Value, steps: &mut [Step]) -> Value {
     let mut known = sorted(steps.iter().filter_map(observed));
     known.dedup();
     let number = |value: &mut Value| {
@@ -195,6 +264,7 @@ fn number(steps: &mut [Step]) {
             });
         }
     };
+    number(&mut initial);
     for step in steps {
         match &mut step.operation {
             RegisterOperation::Read(value)
@@ -206,6 +276,7 @@ fn number(steps: &mut [Step]) {
             }
         }
     }
+    initial
 }
 
 /// Returns whether an unknown step has no effect that anyone could notice.
@@ -245,11 +316,6 @@ fn sorted(values: impl Iterator<Item = Value>) -> Vec<Value> {
     let mut values: Vec<Value> = values.collect();
     values.sort_unstable();
     values
-}
-
-fn count(sorted: &[Value], value: Value) -> usize {
-    let from = sorted.partition_point(|other| *other < value);
-    sorted[from..].partition_point(|other| *other == value)
 }
 
 /// Absence.

@@ -68,6 +68,11 @@ impl Links {
         self.next[link as usize]
     }
 
+    /// Returns the position of the first event ahead.
+    pub(super) fn first_position(&self) -> u32 {
+        self.position(self.first())
+    }
+
     pub(super) fn position(&self, link: u32) -> u32 {
         self.position[link as usize]
     }
@@ -112,10 +117,6 @@ impl Links {
         self.link(call);
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.next.len() * BYTES_PER_LINK + self.ends.len() * size_of::<(u32, u32)>()
-    }
-
     fn unlink(&mut self, link: u32) {
         let (before, after) = (self.previous[link as usize], self.next[link as usize]);
         self.next[before as usize] = after;
@@ -143,6 +144,3 @@ fn events<O>(operations: &[Timed<O>]) -> Vec<(u32, u32)> {
 
 /// Both ends of the list.
 const ENDS: u32 = 0;
-
-/// Next, previous, owner, position and pause.
-const BYTES_PER_LINK: usize = 17;

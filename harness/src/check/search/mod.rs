@@ -66,7 +66,8 @@ pub fn search<M: Model>(
     meter: &mut Meter,
     refute: Refute<'_>,
 ) -> Result<Found, Cause> {
-    Search::new(model, operations).run(meter, refute)
+    let bytes = operations.len() * BYTES_PER_OPERATION;
+    meter.with_held(bytes, |meter| Search::new(model, operations).run(meter, refute))
 }
 
 struct Search<'a, M: Model> {
@@ -81,6 +82,8 @@ struct Search<'a, M: Model> {
     stack: Vec<Taken>,
     /// The states before the choices on the stack.
     states: Vec<M::State>,
+    /// What these hold besides their own size.
+    states_bytes: usize,
     visited: Recent,
     /// The configurations visited at pauses, which are kept.
     at_pauses: Visited,
@@ -125,6 +128,7 @@ impl<'a, M: Model> Search<'a, M> {
             taken: Key::default(),
             stack: Vec::with_capacity(operations.len()),
             states: Vec::new(),
+            states_bytes: 0,
             visited: Recent::default(),
             at_pauses: Visited::default(),
             furthest: 0,
@@ -138,7 +142,10 @@ impl<'a, M: Model> Search<'a, M> {
         self.force_observers();
         let mut cursor = Cursor::Call(self.links.first());
         while !self.links.is_empty() {
-            meter.step(|| self.bytes())?;
+            if let Err(cause) = self.step(meter) {
+                meter.note_reached(self.furthest.max(self.links.first_position()));
+                return Err(cause);
+            }
             if self.descend(cursor) {
                 cursor = Cursor::Call(self.links.first());
                 continue;
@@ -153,6 +160,16 @@ impl<'a, M: Model> Search<'a, M> {
             }
         }
         Ok(Found::Order(self.order()))
+    }
+
+    /// Counts a step, which copies at least one state, and looks before a set grows.
+    fn step(&self, meter: &mut Meter) -> Result<(), Cause> {
+        meter.work(self.model.weight(&self.state) as u64 / BYTES_PER_WORK);
+        let growth = self.visited.growth() + self.at_pauses.growth();
+        if growth > 0 {
+            meter.look(self.bytes() + growth)?;
+        }
+        meter.step(|| self.bytes())
     }
 
     /// Takes the first operation from the cursor on that leads to a configuration not yet visited.
@@ -215,6 +232,7 @@ impl<'a, M: Model> Search<'a, M> {
     fn enter(&mut self, taken: Taken, index: u32, after: M::State) -> bool {
         let left = self.model.number(&self.state).filter(|_| after != self.state);
         let before = std::mem::replace(&mut self.state, after);
+        self.states_bytes += self.model.weight(&before);
         self.stack.push(taken);
         self.states.push(before);
         self.account(index);
@@ -311,6 +329,7 @@ impl<'a, M: Model> Search<'a, M> {
 
     fn restore_state(&mut self) {
         self.state = self.states.pop().expect("every choice on the stack has the state before it");
+        self.states_bytes -= self.model.weight(&self.state);
     }
 
     /// Counts a step back and returns whether there were many since the search got further.
@@ -339,14 +358,20 @@ impl<'a, M: Model> Search<'a, M> {
     fn bytes(&self) -> usize {
         self.visited.bytes()
             + self.at_pauses.bytes()
-            + self.links.bytes()
-            + self.unknowns.bytes()
             + self.needs.bytes()
-            + self.stack.capacity() * size_of::<Taken>()
-            + self.states.capacity() * size_of::<M::State>()
+            // The list of states is copied when it grows.
+            + self.states.capacity() * size_of::<M::State>() * 2
+            + self.states_bytes
     }
 }
 
 /// How many steps back the search makes before it asks for the first time; each time it asks, it
 /// waits twice as long, so that asking never takes most of the time.
 const PATIENCE: u64 = 20_000;
+
+/// What links, classes of unknown operations and the stack take for each operation, while they are
+/// made.
+const BYTES_PER_OPERATION: usize = 84;
+
+/// How many bytes of a state are copied and compared in a unit of work.
+const BYTES_PER_WORK: u64 = 64;

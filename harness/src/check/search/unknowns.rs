@@ -97,10 +97,6 @@ impl Unknowns {
         }
         self.members[front as usize]
     }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.members.len() * 2 * size_of::<u32>() + self.classes.len() * size_of::<Class>()
-    }
 }
 
 fn linked(ranges: &[(u32, u32)]) -> Vec<Class> {

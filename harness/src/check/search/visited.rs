@@ -49,6 +49,12 @@ impl Visited {
         self.slots.len() * size_of::<Key>()
     }
 
+    /// Returns how many more bytes the next key takes for a while, if there is no room for it.
+    pub(super) fn growth(&self) -> usize {
+        let is_full = self.len * 4 >= self.slots.len() * 3;
+        if is_full { (self.slots.len() * 2).max(SLOTS_MIN) * size_of::<Key>() } else { 0 }
+    }
+
     fn grow(&mut self) {
         let slots = (self.slots.len() * 2).max(SLOTS_MIN);
         let old = std::mem::replace(&mut self.slots, vec![VACANT; slots]);
@@ -90,6 +96,10 @@ impl Recent {
 
     pub(super) fn bytes(&self) -> usize {
         self.young.bytes() + self.old.bytes()
+    }
+
+    pub(super) fn growth(&self) -> usize {
+        self.young.growth()
     }
 }
 

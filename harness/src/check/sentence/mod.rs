@@ -47,6 +47,8 @@ pub(super) fn printed(history: &History, index: u32) -> CoreOperation {
         result: result(history, operation.answer),
         call_ns: operation.call_ns,
         return_ns: operation.returned.map(|_| operation.return_ns),
+        called: operation.called,
+        returned: operation.returned,
     }
 }
 

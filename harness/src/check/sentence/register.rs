@@ -24,10 +24,30 @@ fn never_written(core: &Core<'_>, observer: &Operation) -> Option<String> {
     let value = found(observer)??;
     let mut everything = core.part.indexes().iter().map(|index| core.part.operation(*index));
     let written = everything.any(|operation| written(operation) == Some(Some(value)));
-    (!written).then(|| {
-        let value = core.text(value);
-        format!("{} is impossible: nobody ever wrote {value}", subject(core, observer))
+    if written || core.part.initial() == Some(core.text(value)) {
+        return None;
+    }
+    let subject = subject(core, observer);
+    let mut failed = core.history.failed.iter().filter(|failed| failed.key == observer.key);
+    let failed = failed.find(|failed| written_if_done(failed) == Some(value));
+    let text = core.text(value);
+    Some(match failed {
+        Some(failed) => format!(
+            "{subject} is impossible: {}, which began {}, was reported as failed, and nobody else \
+             wrote {text}",
+            core.deed(failed),
+            core.began(failed)
+        ),
+        None => format!("{subject} is impossible: nobody ever wrote {text}"),
     })
+}
+
+/// Returns what an operation that was reported failed would have written.
+fn written_if_done(operation: &Operation) -> Option<Text> {
+    match operation.action {
+        Action::Write(text) | Action::Cas { to: text, .. } => Some(text),
+        Action::Read | Action::Delete | Action::Append(_) | Action::Add(_) => None,
+    }
 }
 
 fn written_later(core: &Core<'_>, observer: &Operation) -> Option<String> {

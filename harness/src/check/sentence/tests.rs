@@ -22,6 +22,17 @@ fn a_foreign_value_is_one_that_nobody_wrote() {
 }
 
 #[test]
+fn a_value_whose_write_failed_names_that_write() {
+    let told = told("1 write 5 ok; 2 write 7 fail; 3 read 7");
+    assert_eq!(
+        told,
+        "client 3's read of x = 7 is impossible: client 2's write of x = 7, which began \
+         at 0.000002 s, \
+         was reported as failed, and nobody else wrote 7"
+    );
+}
+
+#[test]
 fn a_value_from_the_future_names_its_later_write() {
     let told = told("1 read 5; 2 write 5 ok");
     assert_eq!(

@@ -1,0 +1,116 @@
+//! The bytes of a history: a file or standard input, packed or not, with line and column.
+//!
+//! A gzip stream is known by its first two bytes, and a byte order mark is skipped. Nothing is read
+//! ahead of a buffer of fixed size, so a file of any length takes no memory here.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+/// Opens a file, or standard input where the path is `-`.
+///
+/// # Errors
+///
+/// What the system says.
+pub(super) fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    if path == Path::new(STANDARD_INPUT) {
+        return unpacked(io::stdin());
+    }
+    unpacked(File::open(path)?)
+}
+
+/// Unpacks what is packed, and skips a byte order mark.
+///
+/// # Errors
+///
+/// What the system says.
+fn unpacked(source: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
+    let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
+    let is_packed = source.fill_buf()?.starts_with(&GZIP);
+    let mut source: Box<dyn BufRead> = if is_packed {
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(source)))
+    } else {
+        Box::new(source)
+    };
+    if source.fill_buf()?.starts_with(&BYTE_ORDER_MARK) {
+        source.consume(BYTE_ORDER_MARK.len());
+    }
+    Ok(source)
+}
+
+/// Reads bytes one by one and knows where it is.
+pub(super) struct Cursor<R> {
+    source: R,
+    /// The line, from 1.
+    pub(super) line: u64,
+    /// The column of the next byte, from 1, in letters.
+    pub(super) column: u64,
+    /// The first error of the source, at which the bytes end.
+    pub(super) failure: Option<io::Error>,
+}
+
+impl<R: BufRead> Cursor<R> {
+    pub(super) fn new(source: R) -> Self {
+        Self { source, line: 1, column: 1, failure: None }
+    }
+
+    /// Returns the next byte and leaves it there; none at the end.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        self.buffer().first().copied()
+    }
+
+    /// Takes the next byte.
+    pub(super) fn take(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.source.consume(1);
+        if byte == b'\n' {
+            self.line += 1;
+            self.column = 1;
+        } else {
+            // The bytes of a letter after its first are of this form.
+            self.column += u64::from(byte & 0xc0 != 0x80);
+        }
+        Some(byte)
+    }
+
+    /// Takes bytes as long as they are wanted, and gives them to `keep`.
+    pub(super) fn take_while(&mut self, wanted: impl Fn(u8) -> bool, keep: &mut Vec<u8>) {
+        loop {
+            let buffer = self.buffer();
+            let length = buffer.iter().position(|byte| !wanted(*byte)).unwrap_or(buffer.len());
+            let all = length == buffer.len();
+            let taken = &buffer[..length];
+            keep.extend_from_slice(taken);
+            let lines = taken.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let after = taken.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+            let letters = taken[after..].iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
+            self.line += lines;
+            self.column = if lines > 0 { 1 } else { self.column } + letters;
+            self.source.consume(length);
+            if !all || length == 0 {
+                return;
+            }
+        }
+    }
+
+    fn buffer(&mut self) -> &[u8] {
+        if self.failure.is_some() {
+            return &[];
+        }
+        // A second look, because the borrow of the first would outlast an error.
+        if let Err(error) = self.source.fill_buf() {
+            self.failure = Some(error);
+            return &[];
+        }
+        self.source.fill_buf().unwrap_or_default()
+    }
+}
+
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+const BUFFER_BYTES: usize = 64 * 1024;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];

@@ -1,0 +1,251 @@
+//! `synod-harness check` as a user calls it: what it reads, what it refuses, how it exits.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+#[test]
+fn a_counter_of_jepsen_repeats_the_delta_and_begins_at_zero() {
+    let adds = "{:type :invoke, :f :add, :value 1, :process 0}{:type :ok, :f :add, :value 1, \
+    :process 0}\
+        {:type :invoke, :f :add, :value 1, :process 0}{:type :ok, :f :add, :value 1, :process 0}";
+    let read = |seen: &str| {
+        format!(
+            "{{:type :invoke :f :read :process 1}}{{:type :ok :f :read :value {seen} :process 1}}"
+        )
+    };
+    assert_says(&["--format", "edn"], &format!("{}{adds}{}", read("0"), read("2")), 0, "PASS");
+    assert_says(&["--format", "edn"], &format!("{}{adds}", read("nil")), 0, "initial 0");
+    assert_says(
+        &["--format", "edn"],
+        &format!("{adds}{}", read("1")),
+        1,
+        "the additions before it",
+    );
+    assert_says(&["--format", "edn", "--initial", "5"], &format!("{adds}{}", read("7")), 0, "PASS");
+    assert_says(&["--format", "edn", "--initial", "5"], &format!("{adds}{}", read("2")), 1, "");
+}
+
+#[test]
+fn a_list_of_jepsen_is_read_as_a_vector_of_its_elements() {
+    let list = |last: &str| {
+        format!(
+            "{{:type :invoke :f :append :value 1 :process 0}}{{:type :ok :f :append :value 1 \
+            :process 0}}\
+             {{:type :invoke :f :append :value 12 :process 0}}{{:type :ok :f :append :value 12 \
+             :process 0}}\
+             {{:type :invoke :f :read :value nil :process 1}}{{:type :ok :f :read :value {last} :\
+             process 1}}"
+        )
+    };
+    assert_says(&["--format", "edn"], &list("[1 12]"), 0, "PASS");
+    assert_says(&["--format", "edn"], &list("(1 12)"), 0, "PASS");
+    for wrong in ["[12 1]", "[1]", "[]", "nil", "[1 1 2]"] {
+        assert_says(&["--format", "edn"], &list(wrong), 1, "VIOLATION");
+    }
+    let keyed = list("[7 [1 12]]").replace(":value nil", ":value [7 nil]");
+    let keyed = keyed.replace(":value 12", ":value [7 12]").replace(":value 1 ", ":value [7 1] ");
+    assert_says(&["--format", "edn"], &keyed, 0, "PASS");
+}
+
+#[test]
+fn what_wraps_a_history_makes_no_difference() {
+    let text = REGISTER;
+    let json = "{\"type\":\"invoke\",\"f\":\"write\",\"value\":3,\"process\":0,\"time\":5}\n\
+        {\"type\":\"ok\",\"f\":\"write\",\"value\":3,\"process\":0,\"time\":6}\n\
+        {\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"kill\",\"value\":{\"n1\":\
+        \"\\u00e9\\ud83d\\ude00\"}}\n\
+        {\"type\":\"invoke\",\"f\":\"read\",\"value\":null,\"process\":1,\"time\":7}\n\
+        {\"type\":\"ok\",\"f\":\"read\",\"value\":3,\"process\":1,\"time\":8}\n";
+    let array = format!("[{}]", json.trim().replace('\n', ",\n"));
+    let edn = ["--format", "edn"];
+    assert_says(&edn, &format!("\u{feff}{text}"), 0, "PASS");
+    assert_says(&edn, &format!("[{text}]"), 0, "PASS");
+    assert_says(&edn, &format!("{{:name \"x\", :history [{text}], :valid? true}}"), 0, "PASS");
+    assert_says(&edn, &format!("#jepsen.history.Test{{:history #x ({text})}}"), 0, "PASS");
+    for json in [json.to_owned(), array.clone(), format!("{{\"a\":[1],\"history\":{array}}}")] {
+        assert_says(&["--format", "jepsen-json"], &json, 0, "operations 2, ok 2");
+    }
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(text.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    assert_output(&run(&edn, &packed), 0, "PASS");
+    assert_output(&run(&edn, &packed[..packed.len() - 9]), 2, "VOID");
+}
+
+#[test]
+fn logs_of_all_times_are_read_with_their_meaning() {
+    let lines = ["0\t:invoke\t:write\t1", "0\t:ok\t:write\t1", "1\t:invoke\t:cas\t[1 2]"];
+    let missed = "1\t:fail\t:cas\t[1 2]";
+    let log = |prefix: &str, tab: &str| {
+        let all = lines.iter().chain([&missed]).map(|line| format!("{prefix}{line}\n"));
+        all.collect::<String>().replace('\t', tab)
+            + &format!("{prefix}:nemesis{tab}:info{tab}:start{tab}nil\nprose : of the logger\n")
+    };
+    // The early logs are of a client whose failed swap had found something else.
+    for tab in ["\t", " ", "   "] {
+        let early = log("INFO  jepsen.util - ", tab);
+        assert_says(&["--format", "jepsen-log"], &early, 1, "VIOLATION");
+    }
+    for prefix in ["", "2024-06-04 12:00:00,123{GMT}\tINFO\t[jepsen worker 0] jepsen.util: "] {
+        let log = log(prefix, "\t")
+            + &format!("{prefix}2\t:invoke\t:read\tnil\n")
+            + &format!("{prefix}2\t:info\t:read\tnil\t:timeout \"a (broken\n")
+            + &format!("{prefix}3\t:invoke\t:read\tnil\n{prefix}3\t:ok\t:read\t1\n");
+        assert_says(&["--format", "jepsen-log"], &log, 0, "ok 2, fail 1, unknown 1");
+    }
+}
+
+#[test]
+fn histories_without_a_model_are_refused_by_name() {
+    for (f, value, wanted) in [
+        ("txn", "[[:append 1 2] [:r 1 nil]]", "transactions"),
+        ("txn", "[[:w 1 2] [:r 3 nil]]", "transactions"),
+        ("txn", "[[:read 1 nil] [:write 2 3]]", "a multi-register"),
+        ("read", "[[:r 1 nil] [:r 2 nil]]", "a long fork"),
+        ("read", "{0 10, 1 5}", "a bank"),
+        ("transfer", "{:from 0 :to 1 :amount 3}", "a bank"),
+        ("enqueue", "1", "a queue"),
+        ("dequeue", "nil", "a queue"),
+        ("acquire", "nil", "a lock"),
+        ("release", "nil", "a lock"),
+        ("generate", "nil", "unique ids"),
+        ("poll", "nil", "a log of messages"),
+        ("dance", "nil", "the operation `dance`"),
+    ] {
+        let event = format!("{{:type :invoke :f :{f} :value {value} :process 0}}");
+        assert_refused(&["--format", "edn"], &event, wanted);
+    }
+    let set = "{:type :invoke :f :add :value 1 :process 0}{:type :ok :f :add :value 1 :process 0}\
+        {:type :invoke :f :read :process 0}{:type :ok :f :read :value SEEN :process 0}";
+    for seen in ["#{1}", "[1]"] {
+        assert_refused(&["--format", "edn"], &set.replace("SEEN", seen), "a set");
+    }
+    let elle = "{\"type\":\"invoke\",\"f\":\"txn\",\"value\":[[\"append\",3,1]],\"process\":0}";
+    assert_refused(&["--format", "jepsen-json"], elle, "transactions");
+    let ours = "{\"index\":0,\"time_ns\":5,\"process\":3,\"type\":\"invoke\",\
+        \"f\":\"enqueue\",\"key\":\"k\"}";
+    assert_refused(&[], ours, "a queue");
+}
+
+#[test]
+fn operations_of_porcupine_and_of_etcd_are_read() {
+    let operations = |last: &str| PORCUPINE.replace("LAST", last);
+    assert_says(&["--format", "porcupine-json"], &operations("ab"), 0, "model kv");
+    assert_says(&["--format", "porcupine-json"], &operations("ba"), 1, "VIOLATION");
+    let etcd = |error: &str, seen: &str| ETCD.replace("ERROR", error).replace("SEEN", seen);
+    let five = "{\"Key\":\"k\",\"Value\":{\"Value\":\"5\",\"Hash\":0},\"ModRevision\":2}";
+    assert_says(&["--format", "etcd-json"], &etcd("", five), 0, "PASS");
+    assert_says(&["--format", "etcd-json"], &etcd("", ""), 1, "found nothing");
+    assert_says(&["--format", "etcd-json"], &etcd("timeout", ""), 0, "unknown 1");
+    let conditions =
+        etcd("", five).replace("\"Conditions\":null", "\"Conditions\":[{\"Key\":\"k\"}]");
+    assert_refused(&["--format", "etcd-json"], &conditions, "etcd's transactions with cond");
+}
+
+#[test]
+fn errors_are_told_in_plain_words() {
+    let ours = |value: &str| {
+        format!(
+            "{{\"index\":0,\"time_ns\":5,\"process\":3,\"type\":\"invoke\",\"f\":\"write\",\
+             \"key\":\"k\",\"value\":{value}}}\n"
+        )
+    };
+    for (format, text, wanted) in [
+        ("jsonl", ours("7"), "-:1: `value` must be null, true, false, a text, or a pair of texts"),
+        ("jsonl", ours("[1]"), "-:1: `value` must be"),
+        ("jsonl", ours("\"x\"").replace("3,", "-3,"), "-:1: `process` must be a number from 0 on"),
+        ("jsonl", ours("\"x\"").replace("\"f\":\"write\",", ""), "-:1: the event has no `f`"),
+        ("jsonl", "{\"index\":0,}\n".to_owned(), "-:1:12: this is no JSON"),
+        (
+            "edn",
+            "{:process 0 :type :invoke :f :write :value {:a".to_owned(),
+            "the file ends within",
+        ),
+        (
+            "edn",
+            "{:process 0 :type :invoke :f :cas :value [1]}".to_owned(),
+            "`cas` cannot ask for `[1]`",
+        ),
+        ("edn", "\n  \"\\q\"".to_owned(), "-:2:6: `q` cannot follow a backslash"),
+    ] {
+        let output = run(&["--format", format], text.as_bytes());
+        assert_output(&output, 2, wanted);
+        let told = String::from_utf8(output.stdout).unwrap();
+        for insides in ["Whole", "untagged", "variant", "Some(", "None", "Text("] {
+            assert!(!told.contains(insides), "{told}");
+        }
+    }
+}
+
+#[test]
+fn the_budget_holds_for_reading() {
+    let event = |n: u64| {
+        format!(
+            "{{:process 0 :type :invoke :f :write :value {n}}}{{:process 0 :type :ok :f :write}}\n"
+        )
+    };
+    let text: String = (0..60_000).map(event).collect();
+    assert_says(&["--format", "edn", "--memory-mib", "1"], &text, 2, "while the history was read");
+    assert_says(&["--format", "edn", "--budget", "0"], &text, 2, "the time budget of 0ns ran out");
+}
+
+fn assert_says(arguments: &[&str], text: &str, exit_code: i32, wanted: &str) {
+    assert_output(&run(arguments, text.as_bytes()), exit_code, wanted);
+}
+
+fn assert_refused(arguments: &[&str], text: &str, wanted: &str) {
+    let output = run(arguments, text.as_bytes());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(&format!("there is no model for {wanted}")), "{text}: {told}");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(64), 0), "{text}");
+}
+
+fn assert_output(output: &Output, exit_code: i32, wanted: &str) {
+    let told = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(exit_code), "{told}{errors}");
+    assert!(told.contains(wanted), "{wanted:?} in {told}{errors}");
+}
+
+/// Judges what stands on standard input.
+fn run(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_synod-harness"))
+        .args(["check", "-"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that has seen enough closes the pipe.
+    drop(child.stdin.take().unwrap().write_all(input));
+    child.wait_with_output().unwrap()
+}
+
+const REGISTER: &str = "{:type :invoke :f :write :value 3 :process 0 :time 5}\n\
+    {:type :ok :f :write :value 3 :process 0 :time 6}\n{:process :nemesis :type :info :f :kill}\n\
+    {:type :invoke :f :read :process 1 :time 7} ; a comment\n\
+    {:type :ok, :f :read, :value 3, :process 1, :time 8}\n";
+
+const PORCUPINE: &str = r#"
+{"ClientId":0,"Input":{"Op":1,"Key":"x","Value":"a"},"Call":1,"Output":null,"Return":4}
+{"ClientId":1,"Input":{"op":"append","key":"x","value":"b"},"Call":6,"Output":{},"Return":8}
+{"ClientId":2,"Input":{"op":"get","key":"x"},"Call":9,"Output":{"Value":"LAST"},"Return":11}
+"#;
+
+const ETCD: &str = r#"
+{"ClientID":1,"Input":{"Type":"txn","Range":null,"Txn":{
+  "Conditions":null,
+  "OperationsOnSuccess":[{"Type":"put-operation",
+    "Put":{"Key":"k","Value":{"Value":"5","Hash":0},"LeaseID":0}}],
+  "OperationsOnFailure":null}},
+ "Call":10,"Output":{"Txn":{"Failure":false},"Error":"ERROR"},"Return":20}
+{"ClientID":2,"Input":{"Type":"range","Range":{"Start":"k","End":"","Limit":0,"Revision":0}},
+ "Call":30,"Output":{"Range":{"KVs":[SEEN],"Count":1}},"Return":40}
+{"ClientID":2,"Input":{"Type":"range","Range":{"Start":"z"}},
+ "Call":50,"Output":{"Range":{"KVs":null}},"Return":60}
+"#;
