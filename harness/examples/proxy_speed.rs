@@ -32,7 +32,8 @@ fn datagrams() -> Outcome<String> {
     let (network, address) = proxy(listener.local_addr()?, Transport::Udp)?;
     let sender = UdpSocket::bind("127.0.0.1:0")?;
     listener.set_read_timeout(Some(Duration::from_millis(100)))?;
-    let (start, busy, mut sent, mut arrived) = (Instant::now(), busy()?, 0_u64, 0_u64);
+    let (start, before) = (Instant::now(), busy()?);
+    let (mut sent, mut arrived) = (0_u64, 0_u64);
     let mut buffer = [0; 2_048];
     while start.elapsed() < LENGTH {
         while sent < arrived + WINDOW {
@@ -45,7 +46,7 @@ fn datagrams() -> Outcome<String> {
             Err(_) => sent = arrived,
         }
     }
-    let (spent, time) = (self::busy()? - busy, start.elapsed());
+    let (spent, time) = (busy()? - before, start.elapsed());
     drop(network);
     Ok(format!(
         "{:.0} datagrams of 1,200 bytes a second, {:.0} for a second of processor time",
@@ -60,7 +61,7 @@ fn stream() -> Outcome<String> {
     let (network, address) = proxy(listener.local_addr()?, Transport::Tcp)?;
     let mut sender = TcpStream::connect(address)?;
     let mut receiver = listener.accept()?.0;
-    let (start, busy) = (Instant::now(), busy()?);
+    let (start, before) = (Instant::now(), busy()?);
     let sending = std::thread::spawn(move || {
         let block = vec![7; 128 << 10];
         while start.elapsed() < LENGTH && sender.write_all(&block).is_ok() {}
@@ -72,7 +73,7 @@ fn stream() -> Outcome<String> {
             size => arrived += size as u64,
         }
     }
-    let (spent, time) = (self::busy()? - busy, start.elapsed());
+    let (spent, time) = (busy()? - before, start.elapsed());
     drop((sending.join(), network));
     Ok(format!(
         "{:.2} GB a second, {:.2} GB for a second of processor time",
@@ -125,7 +126,8 @@ fn echo_of_a_stream(proxied: bool) -> Outcome<Vec<Duration>> {
     let (network, address) = proxy(listener.local_addr()?, Transport::Tcp)?;
     let mut dialer = TcpStream::connect(if proxied { address } else { listener.local_addr()? })?;
     let mut accepted = listener.accept()?.0;
-    (dialer.set_nodelay(true)?, accepted.set_nodelay(true)?);
+    dialer.set_nodelay(true)?;
+    accepted.set_nodelay(true)?;
     let echo = std::thread::spawn(move || {
         let mut buffer = MESSAGE;
         while accepted.read_exact(&mut buffer).is_ok() && accepted.write_all(&buffer).is_ok() {}

@@ -20,7 +20,7 @@ import time
 
 from wire import Caller, NoAnswer, NotSent, serve
 
-CALL_S = 1.0
+CALL_S = 0.8
 BEAT_S = 0.1
 FRESH_S = 0.5
 SPREAD_S = 1.0

@@ -37,7 +37,9 @@ class Caller:
                 reader, self.writer = await asyncio.wait_for(connecting, CONNECT_S)
                 while line := await reader.readline():
                     answer = json.loads(line)
-                    if future := self.waiting.pop(answer["id"], None):
+                    future = self.waiting.pop(answer["id"], None)
+                    # Whoever waited may have given up in this very turn.
+                    if future and not future.done():
                         future.set_result(answer)
             except (OSError, asyncio.TimeoutError, ValueError):
                 pass
@@ -50,7 +52,8 @@ class Caller:
         self.writer = None
         waiting, self.waiting = self.waiting, {}
         for future in waiting.values():
-            future.set_exception(NoAnswer("the connection ended"))
+            if not future.done():
+                future.set_exception(NoAnswer("the connection ended"))
 
     async def call(self, message, limit_s):
         if not self.writer:

@@ -176,14 +176,8 @@ impl Cast {
         }
         let bridge = Arc::new(self.start_bridges(&nodes, folder, &config, &network)?);
         let stage = Stage { cluster, network, bridge, _ports: ports };
-        let Err(error) = stage.wait_until_ready(plan, folder).await else { return Ok(stage) };
-        Err(match error {
-            SetupError::NotReady { why, folder, .. } => {
-                let unused = traffic::unused(&self.system, &nodes, &stage.network.counts());
-                SetupError::NotReady { why, folder, unused }
-            }
-            other => other,
-        })
+        stage.wait_until_ready(plan, folder, &self.system).await?;
+        Ok(stage)
     }
 
     /// Lets the system make its configuration; its folder is left for it to make.
@@ -288,7 +282,12 @@ impl Cast {
 
 impl Stage {
     /// Waits until every node answers and one leads.
-    async fn wait_until_ready(&self, plan: &Plan, folder: &RunFolder) -> Result<(), SetupError> {
+    async fn wait_until_ready(
+        &self,
+        plan: &Plan,
+        folder: &RunFolder,
+        system: &System,
+    ) -> Result<(), SetupError> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             if let Some(exit) = self.cluster.lone_exits().first() {
@@ -315,7 +314,9 @@ impl Stage {
                     silent => format!("no status comes from node {}", silent.join(" ")),
                 };
                 let folder = folder.path().to_owned();
-                return Err(SetupError::NotReady { why, folder, unused: Vec::new() });
+                let links = self.network.counts();
+                let unused = traffic::unused(system, &plan.node_ids(), &links);
+                return Err(SetupError::NotReady { why, folder, unused });
             }
             tokio::time::sleep(READY_STEP).await;
         }
