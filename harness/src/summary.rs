@@ -204,6 +204,8 @@ pub struct LinkCounts {
 pub struct StreamCounts {
     /// Connections opened over the link.
     pub connections: u64,
+    /// Connections that found nobody at the other end.
+    pub unanswered: u64,
     /// Bytes that the receiver was given.
     pub bytes: u64,
     /// Of these, bytes that waited for their delay or the rate.
@@ -230,7 +232,8 @@ impl LinkCounts {
     pub fn was_used(&self) -> bool {
         let packets = self.delivered + self.lost + self.cut + self.overflowed;
         let tried = |counts: &StreamCounts| {
-            counts.connections + counts.held_connections + counts.refused + counts.bytes
+            let waited = counts.held_connections + counts.refused;
+            counts.connections + counts.unanswered + waited + counts.bytes
         };
         packets + self.stream.as_ref().map_or(0, tried) > 0
     }
@@ -271,6 +274,7 @@ impl StreamCounts {
     fn merged(&self, other: &Self, merge: impl Fn(u64, u64) -> u64) -> Self {
         Self {
             connections: merge(self.connections, other.connections),
+            unanswered: merge(self.unanswered, other.unanswered),
             bytes: merge(self.bytes, other.bytes),
             delayed_bytes: merge(self.delayed_bytes, other.delayed_bytes),
             stalled_bytes: merge(self.stalled_bytes, other.stalled_bytes),

@@ -401,6 +401,8 @@ fn a_listener_that_is_gone_resets_and_comes_back_at_its_address() {
     drop(pair.listener);
     let mut dialer = patient(TcpStream::connect(pair.pipe).unwrap());
     check_reset(&mut dialer);
+    let counts = pair.network.counts()[0].stream.unwrap();
+    assert_eq!((counts.unanswered, counts.connections), (1, 0));
     let listener = TcpListener::bind(address).unwrap();
     let mut dialer = patient(TcpStream::connect(pair.pipe).unwrap());
     let mut accepted = patient(listener.accept().unwrap().0);

@@ -204,10 +204,11 @@ fn packet_counts(link: &LinkCounts) -> [u64; 8] {
     ]
 }
 
-fn stream_counts(link: &LinkCounts) -> [u64; 10] {
+fn stream_counts(link: &LinkCounts) -> [u64; 11] {
     let counts = link.stream.unwrap_or_default();
     [
         counts.connections,
+        counts.unanswered,
         counts.bytes,
         counts.held_bytes,
         counts.held_connections,
@@ -232,9 +233,10 @@ const PACKET_COUNTS: [&str; 9] = [
     "#Overflowed",
 ];
 
-const STREAM_COUNTS: [&str; 11] = [
+const STREAM_COUNTS: [&str; 12] = [
     "Link",
     "#Connections",
+    "#Unanswered",
     "#Delivered",
     "#Held back",
     "#Connections held",

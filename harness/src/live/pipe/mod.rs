@@ -99,7 +99,10 @@ async fn connect(carrier: Rc<Carrier>, dialer: TcpStream, listener: SocketAddr, 
     if refused(&carrier, ends.there) {
         return reset(&dialer);
     }
-    let Ok(upstream) = TcpStream::connect(listener).await else { return reset(&dialer) };
+    let Ok(upstream) = TcpStream::connect(listener).await else {
+        lock(&carrier.fabric).streams(ends.there).1.unanswered += 1;
+        return reset(&dialer);
+    };
     lock(&carrier.fabric).streams(ends.there).1.connections += 1;
     for stream in [&dialer, &upstream] {
         // Only delays would be off without it.
