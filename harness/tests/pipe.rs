@@ -461,7 +461,7 @@ fn ends_are_told_apart_as_without_a_pipe() {
         let (dying, mut left) = if dialer_dies { (dialer, listener) } else { (listener, dialer) };
         drop(dying);
         assert_eq!(left.read(&mut [0; 8]).unwrap(), 0, "an end in peace");
-        // Nobody reads what is written now: the kernel of the dead says so, and the pipe passes it.
+        // Nobody reads what is written then: the kernel of the dead says so, and the pipe tells.
         let start = Instant::now();
         while left.write_all(b"anybody?").is_ok() {
             assert!(start.elapsed() < PATIENCE, "the writer never learns");

@@ -59,7 +59,8 @@ struct WrittenTransports {
 /// A description of transports that leaves one open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`transport` says nothing of `{port}`; give both, such as {{\"peer\": \"tcp\", \"client\": \"tcp\"}}"
+    "`transport` says nothing of `{port}`; give both, such as \
+    {{\"peer\": \"tcp\", \"client\": \"tcp\"}}"
 )]
 struct MissingTransport {
     port: &'static str,

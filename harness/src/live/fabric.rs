@@ -2,9 +2,9 @@
 //!
 //! The relays ask it about every packet and the pipes about every chunk; the nemesis changes its
 //! rules through named faults that may overlap; the judge reads its counters. It owns no socket.
-//! The claims kept true: a link obeys the joint rules of all faults in force; every packet that came
-//! is in exactly one of the counters delivered, lost, cut and overflowed, and each double once more
-//! in delivered; what is counted of a stream is what its receiver was given, or was kept from.
+//! The claims kept true: a link obeys the joint rules of all faults in force; every packet that
+//! came is in exactly one of the counters delivered, lost, cut and overflowed, and each double once
+//! more in delivered; what is counted of a stream is what its receiver was given, or kept from.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! Real processes: spawning, breaking, healing, and the proxies between them.
 //!
-//! `network` carries packets and streams by the verdicts of `fault`; `guard` and `process` start what must not
-//! outlive the harness; `cluster` knows the nodes, `bridge` their clients. `run` puts a plan into
-//! practice with them and hands history and summary to whoever judges. Nothing here decides what
-//! is correct.
+//! `network` carries packets and streams by the verdicts of `fault`; `guard` and `process` start
+//! what must not outlive the harness; `cluster` knows the nodes, `bridge` their clients. `run` puts
+//! a plan into practice with them and hands history and summary to whoever judges. Nothing here
+//! decides what is correct.
 
 mod aim;
 mod fabric;

@@ -52,7 +52,7 @@ pub enum FaultKind {
     Rate,
     /// Packets between clients and nodes are lost, doubled and late.
     LossyClients,
-    /// Connections between nodes stand still now and then.
+    /// Connections between nodes stand still again and again.
     Stalling,
     /// Connections between nodes are reset.
     Resetting,

@@ -213,7 +213,7 @@ impl Direction {
         }
     }
 
-    /// Returns when something without bytes arrives that leaves now.
+    /// Returns when something without bytes arrives that leaves at once.
     fn arrival(&self) -> Duration {
         let mut fabric = lock(&self.carrier.fabric);
         let delay = fabric.streams(self.link).0.rules().delay_ms.duration();
