@@ -152,17 +152,30 @@ fn proxy(upstream: SocketAddr, transport: Transport) -> Outcome<(Network, Socket
     Ok((network, address))
 }
 
-/// Returns the processor time that the thread of the proxies has had.
+/// Returns the processor time that the thread of the proxies has had, once it has its name.
 fn busy() -> Outcome<Duration> {
-    for task in std::fs::read_dir("/proc/self/task")? {
-        let path = task?.path();
-        if std::fs::read_to_string(path.join("comm"))?.trim_end() == "network" {
-            let times = std::fs::read_to_string(path.join("schedstat"))?;
-            let nanos = times.split(' ').next().ok_or("no time")?;
-            return Ok(Duration::from_nanos(nanos.parse()?));
+    let start = Instant::now();
+    loop {
+        match busy_thread()? {
+            Some(busy) => return Ok(busy),
+            None if start.elapsed() > LENGTH => return Err("no thread of proxies runs".into()),
+            None => std::thread::yield_now(),
         }
     }
-    Err("no thread of proxies runs".into())
+}
+
+fn busy_thread() -> Outcome<Option<Duration>> {
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let path = task?.path();
+        // A thread that ended since the folder was read has no name any more.
+        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+        if name.trim_end() == "network" {
+            let times = std::fs::read_to_string(path.join("schedstat"))?;
+            let nanos = times.split(' ').next().ok_or("no time")?;
+            return Ok(Some(Duration::from_nanos(nanos.parse()?)));
+        }
+    }
+    Ok(None)
 }
 
 /// Datagrams in flight: few enough for the socket buffers of any system.
