@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{LinkRules, Millis, NodeId, Shape};
+use crate::fault::{LinkRules, Millis, NodeId, Shape, Transports, UnfitRule};
 use crate::nemesis::FaultKind;
 use crate::random::Seed;
 use crate::summary::FaultSpan;
@@ -165,6 +165,23 @@ impl Plan {
                 | Action::Storm { .. }
                 | Action::Pause(Victim::Node(_) | Victim::All) => false,
             }
+        })
+    }
+
+    /// Says whether the links of a system of these transports can suffer all faults.
+    ///
+    /// # Errors
+    ///
+    /// [`UnfitRule`] names the first rule that they cannot obey.
+    pub fn check_transports(&self, on: Transports) -> Result<(), UnfitRule> {
+        self.faults.iter().try_for_each(|fault| match &fault.action {
+            Action::Disturb { wires: Wires::Nodes, rules } => rules.fits(on.peer),
+            Action::Disturb { wires: Wires::Clients, rules } => rules.fits(on.client),
+            Action::Partition(_)
+            | Action::Flap { .. }
+            | Action::Kill(_)
+            | Action::Storm { .. }
+            | Action::Pause(_) => Ok(()),
         })
     }
 

@@ -177,7 +177,7 @@ pub struct LeaderSpan {
     pub end_ns: u64,
 }
 
-/// What one directed link did to its packets.
+/// What one directed link did to its packets, or to the bytes of its streams.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct LinkCounts {
     /// The sending node.
@@ -200,6 +200,98 @@ pub struct LinkCounts {
     pub corrupted: u64,
     /// Packets dropped because the rate limit's queue was full.
     pub overflowed: u64,
+    /// What it did to streams, where it speaks TCP; the counts of packets are then 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamCounts>,
+}
+
+/// What one directed link did to the bytes of its streams, counted where they are received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamCounts {
+    /// Connections opened over the link.
+    pub connections: u64,
+    /// Connections that found nobody at the other end.
+    pub unanswered: u64,
+    /// Bytes that the receiver was given.
+    pub bytes: u64,
+    /// Of these, bytes that waited for their delay or the rate.
+    pub delayed_bytes: u64,
+    /// Of these, bytes before which their connection stood still.
+    pub stalled_bytes: u64,
+    /// Of these, bytes that were given in smaller pieces than they came in.
+    pub sliced_bytes: u64,
+    /// Bytes that were due while the link was cut, and so were kept back.
+    pub held_bytes: u64,
+    /// Connections that were asked for while the link was cut, and so were kept waiting.
+    pub held_connections: u64,
+    /// Connections that a fault reset.
+    pub resets: u64,
+    /// Connections that a fault refused.
+    pub refused: u64,
+    /// Streams that a fault ended, while the opposite one went on.
+    pub half_closed: u64,
+}
+
+impl LinkCounts {
+    /// Returns whether anything was sent over the link, delivered or not.
+    #[must_use]
+    pub fn was_used(&self) -> bool {
+        let packets = self.delivered + self.lost + self.cut + self.overflowed;
+        let tried = |counts: &StreamCounts| {
+            let waited = counts.held_connections + counts.refused;
+            counts.connections + counts.unanswered + waited + counts.bytes
+        };
+        packets + self.stream.as_ref().map_or(0, tried) > 0
+    }
+
+    /// Returns the sum of both, which names no link.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let streams = [self.stream, other.stream];
+        Self {
+            from: 0,
+            to: 0,
+            delivered: self.delivered + other.delivered,
+            lost: self.lost + other.lost,
+            cut: self.cut + other.cut,
+            delayed: self.delayed + other.delayed,
+            duplicated: self.duplicated + other.duplicated,
+            reordered: self.reordered + other.reordered,
+            corrupted: self.corrupted + other.corrupted,
+            overflowed: self.overflowed + other.overflowed,
+            stream: streams.into_iter().flatten().reduce(|one, other| one.plus(&other)),
+        }
+    }
+}
+
+impl StreamCounts {
+    /// Returns the sum of both.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        self.merged(other, u64::saturating_add)
+    }
+
+    /// Returns what was counted since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        self.merged(before, u64::saturating_sub)
+    }
+
+    fn merged(&self, other: &Self, merge: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            connections: merge(self.connections, other.connections),
+            unanswered: merge(self.unanswered, other.unanswered),
+            bytes: merge(self.bytes, other.bytes),
+            delayed_bytes: merge(self.delayed_bytes, other.delayed_bytes),
+            stalled_bytes: merge(self.stalled_bytes, other.stalled_bytes),
+            sliced_bytes: merge(self.sliced_bytes, other.sliced_bytes),
+            held_bytes: merge(self.held_bytes, other.held_bytes),
+            held_connections: merge(self.held_connections, other.held_connections),
+            resets: merge(self.resets, other.resets),
+            refused: merge(self.refused, other.refused),
+            half_closed: merge(self.half_closed, other.half_closed),
+        }
+    }
 }
 
 /// What was found after the faults were healed.

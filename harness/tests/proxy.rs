@@ -9,7 +9,9 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use synod_harness::fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit};
+use synod_harness::fault::{
+    LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport,
+};
 use synod_harness::live::FaultId;
 use synod_harness::live::network::{Network, Route};
 use synod_harness::random::Seed;
@@ -34,7 +36,8 @@ impl Pair {
         };
         let listener = socket();
         let upstream = listener.local_addr().unwrap();
-        let route = Route { dialer: NodeId(1), listener: NodeId(2), upstream };
+        let transport = Transport::Udp;
+        let route = Route { dialer: NodeId(1), listener: NodeId(2), upstream, transport };
         let network = Network::start(Seed(11), &[route]).unwrap();
         let relay = network.address(NodeId(1), NodeId(2)).unwrap();
         Self { dialer: socket(), listener, relay, network }
@@ -42,7 +45,7 @@ impl Pair {
 
     fn with(rules: LinkRules) -> Self {
         let pair = Self::new();
-        pair.network.begin(FaultId(1), BTreeMap::from([(THERE, rules)]));
+        pair.network.begin(FaultId(1), BTreeMap::from([(THERE, rules)])).unwrap();
         pair
     }
 
@@ -128,7 +131,7 @@ fn a_cut_leaks_nothing_one_way_and_the_other_way_stays_open() {
     pair.send(b"hello");
     let mut buffer = [0; 64];
     let (_, upstream) = pair.listener.recv_from(&mut buffer).unwrap();
-    pair.network.begin(FaultId(1), BTreeMap::from([(THERE, LinkRules::CUT)]));
+    pair.network.begin(FaultId(1), BTreeMap::from([(THERE, LinkRules::CUT)])).unwrap();
     for n in 0..2_000_u32 {
         pair.send(&n.to_le_bytes());
         pair.wait_for_packets(u64::from(n) + 2);

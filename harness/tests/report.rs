@@ -10,7 +10,7 @@ use report_scratch::Scratch;
 use report_scratch::run::{self, Shape};
 use synod_harness::report::{self, ReportError};
 use synod_harness::summary::{
-    FaultSpan, LinkCounts, NodeSummary, OperationCounts, RunSummary, Verdict,
+    FaultSpan, LinkCounts, NodeSummary, OperationCounts, RunSummary, StreamCounts, Verdict,
 };
 
 const VERDICTS: [Verdict; 5] =
@@ -30,6 +30,22 @@ fn page(name: &str, shape: &Shape, change: impl FnOnce(&Scratch, &mut RunSummary
     let page = fs::read_to_string(path).unwrap();
     check_structure(&page);
     page
+}
+
+#[test]
+fn links_of_packets_and_of_streams_have_a_table_each() {
+    let shape = Shape { operations: 300, ..Shape::default() };
+    let packets_alone = page("packets", &shape, |_, _| {});
+    assert!(
+        packets_alone.contains("Packets, counted") && !packets_alone.contains("Streams of TCP")
+    );
+    let both = page("streams", &shape, |_, summary| {
+        let counts = StreamCounts { bytes: 7_654_321, resets: 3, ..StreamCounts::default() };
+        let (from, to) = (0, 3);
+        summary.links.push(LinkCounts { from, to, stream: Some(counts), ..LinkCounts::default() });
+    });
+    assert!(both.contains("Packets, counted") && both.contains("Streams of TCP"));
+    assert!(both.contains("clients &#8594; 3") && both.contains("7,654,321"));
 }
 
 /// Checks what must hold for every page.

@@ -404,6 +404,7 @@ fn links() -> Vec<LinkCounts> {
             reordered: weight,
             corrupted: 0,
             overflowed: 0,
+            stream: None,
         });
     }
     links

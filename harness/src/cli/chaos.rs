@@ -153,6 +153,8 @@ fn order_of(arguments: &ChaosArguments) -> Result<Order, Refusal> {
     nemesis.check(arguments.nodes).map_err(|error| Refusal(USAGE, error.to_string()))?;
     let workload: Workload = parsed(&arguments.workload)?;
     let system = system_of(&arguments.system.system)?;
+    let unfit = nemesis.check_transports(system.transport);
+    unfit.map_err(|error| Refusal(USAGE, error.to_string()))?;
     let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));
     let nodes: Vec<NodeId> = (1..=arguments.nodes).map(NodeId).collect();
     let time_ms = Millis(arguments.time * 1_000);
@@ -167,7 +169,7 @@ fn order_of(arguments: &ChaosArguments) -> Result<Order, Refusal> {
         time_ms,
         timeout_ms: Millis(arguments.timeout_ms),
         rest_ms: Millis(arguments.rest_ms),
-        faults: nemesis.plan(seed, &nodes, time_ms),
+        faults: nemesis.plan(seed, &nodes, time_ms, system.transport),
     };
     let cast = cast_of(system, &arguments.system);
     let reproduce = reproduction(arguments, &plan);
@@ -181,6 +183,8 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<Order, Refusal> {
         let words = "the plan was written by another version of the harness";
         return Err(Refusal(USAGE, format!("{words} (form {})", plan.format)));
     }
+    let unfit = plan.check_transports(written.system.transport);
+    unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
     let workload: Workload = parsed(&plan.workload)?;
     let cast = Cast {
         system: written.system,

@@ -1,14 +1,14 @@
 //! One directed link: asked about each packet, it says what becomes of it.
 //!
-//! The dice of packet number n are draws 8n to 8n+7 of the link's own stream of chance, one draw
-//! for each question, asked or not. So a change of one rule leaves the answers to all other
-//! questions as they were, and two runs with one seed treat packet n alike whenever it comes.
-//! Only the rate limit looks at the time, because a queue is made of time.
+//! The dice of packet number n are those of n in the link's own stream of chance, so two runs with
+//! one seed treat packet n alike whenever it comes. Only the rate limit looks at the time, because
+//! a queue is made of time.
 
 use std::time::Duration;
 
-use super::{LinkId, LinkRules, Millis, PartsPerMillion, RateLimit};
-use crate::random::{Random, Seed, Stream, scale};
+use super::dice::Dice;
+use super::{LinkId, LinkRules, RateLimit, Transport};
+use crate::random::{Random, Seed, Stream};
 
 /// What becomes of one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,12 @@ impl Link {
     }
 
     /// Replaces the rules. Packets that were handed on already keep their delays.
+    ///
+    /// # Panics
+    ///
+    /// If the rules are of streams; see [`LinkRules::fits`].
     pub fn set_rules(&mut self, rules: LinkRules) {
+        assert_eq!(rules.fits(Transport::Udp), Ok(()), "packets obey the rules of packets");
         if rules.rate != self.rules.rate {
             self.free_at = Duration::ZERO;
         }
@@ -89,12 +94,12 @@ impl Link {
 
     /// Decides about the next packet of `size` bytes at `now`, a time that never goes back.
     pub fn verdict(&mut self, size: usize, now: Duration) -> Verdict {
-        let dice = Dice { random: &self.random, base: self.packets.wrapping_mul(DRAWS) };
+        let dice = Dice::of(&self.random, self.packets);
         self.packets = self.packets.wrapping_add(1);
         if self.rules.cut {
             return Verdict::Drop(DropReason::Cut);
         }
-        if dice.says(Question::Lose, self.rules.loss) {
+        if dice.says(Question::Lose as u64, self.rules.loss) {
             return Verdict::Drop(DropReason::Lost);
         }
         let size = size as u64;
@@ -105,7 +110,7 @@ impl Link {
         else {
             return Verdict::Drop(DropReason::Overflow);
         };
-        Verdict::Deliver(dice.copies(&self.rules, queued, size))
+        Verdict::Deliver(copies(&dice, &self.rules, queued, size))
     }
 
     /// Returns how many packets the link was asked about.
@@ -121,39 +126,18 @@ impl Link {
     }
 }
 
-/// The draws that belong to one packet.
-struct Dice<'a> {
-    random: &'a Random,
-    base: u64,
-}
-
-impl Dice<'_> {
-    fn copies(&self, rules: &LinkRules, queued: Duration, size: u64) -> Copies {
-        let reordered = self.says(Question::Reorder, rules.reorder);
-        let late = if reordered { rules.reorder_late_ms.duration() } else { Duration::ZERO };
-        let jitter = self.up_to(Question::Jitter, rules.jitter_ms);
-        let first = queued + rules.delay_ms.duration() + jitter + late;
-        let second = self
-            .says(Question::Duplicate, rules.duplicate)
-            .then(|| first + self.up_to(Question::DuplicateLate, rules.duplicate_late_ms));
-        let damaged = size > 0 && self.says(Question::Corrupt, rules.corrupt);
-        let corrupt_bit = damaged.then(|| scale(self.draw(Question::Bit), size * 8));
-        Copies { first, second, corrupt_bit, reordered }
-    }
-
-    fn says(&self, question: Question, often: PartsPerMillion) -> bool {
-        scale(self.draw(question), 1_000_000) < u64::from(often.0)
-    }
-
-    /// Draws a length of time from nothing to `most`, to the microsecond.
-    fn up_to(&self, question: Question, most: Millis) -> Duration {
-        let micros = most.0.saturating_mul(1_000).saturating_add(1);
-        Duration::from_micros(scale(self.draw(question), micros))
-    }
-
-    fn draw(&self, question: Question) -> u64 {
-        self.random.at(self.base.wrapping_add(question as u64))
-    }
+/// Says how a packet is handed on.
+fn copies(dice: &Dice<'_>, rules: &LinkRules, queued: Duration, size: u64) -> Copies {
+    let reordered = dice.says(Question::Reorder as u64, rules.reorder);
+    let late = if reordered { rules.reorder_late_ms.duration() } else { Duration::ZERO };
+    let jitter = dice.up_to(Question::Jitter as u64, rules.jitter_ms);
+    let first = queued + rules.delay_ms.duration() + jitter + late;
+    let second = dice
+        .says(Question::Duplicate as u64, rules.duplicate)
+        .then(|| first + dice.up_to(Question::DuplicateLate as u64, rules.duplicate_late_ms));
+    let damaged = size > 0 && dice.says(Question::Corrupt as u64, rules.corrupt);
+    let corrupt_bit = damaged.then(|| dice.below(Question::Bit as u64, size * 8));
+    Copies { first, second, corrupt_bit, reordered }
 }
 
 /// The questions that chance answers about each packet; their numbers are part of every seed.
@@ -168,9 +152,6 @@ enum Question {
     Bit = 6,
 }
 
-/// Draws that each packet owns. One is in reserve.
-const DRAWS: u64 = 8;
-
 /// Puts a packet into the queue and returns how long it waits, or none if the queue is full.
 fn enqueue(free_at: &mut Duration, rate: RateLimit, size: u64, now: Duration) -> Option<Duration> {
     let per_s = rate.bytes_per_s.max(1);
@@ -179,15 +160,26 @@ fn enqueue(free_at: &mut Duration, rate: RateLimit, size: u64, now: Duration) ->
     if waiting_bytes + u128::from(size) > u128::from(rate.queue_bytes) {
         return None;
     }
-    let nanos = u128::from(size) * 1_000_000_000 / u128::from(per_s);
+    Some(transit(free_at, rate, size, now))
+}
+
+/// Puts bytes at the end of the queue and returns how long they take to its other end.
+pub(super) fn transit(
+    free_at: &mut Duration,
+    rate: RateLimit,
+    size: u64,
+    now: Duration,
+) -> Duration {
+    let nanos = u128::from(size) * 1_000_000_000 / u128::from(rate.bytes_per_s.max(1));
     let passing = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+    let waiting = free_at.saturating_sub(now);
     *free_at = now + waiting + passing;
-    Some(waiting + passing)
+    waiting + passing
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::NodeId;
+    use super::super::{Millis, NodeId, PartsPerMillion};
     use super::*;
 
     const PACKETS: u64 = 100_000;

@@ -1,13 +1,18 @@
-//! The fault decisions, sans-IO: which packet is dropped, delayed, doubled, damaged, cut.
+//! The fault decisions, sans-IO: which packet is dropped, delayed, doubled, damaged, cut, and which
+//! bytes of a stream wait, come in pieces, or are its last.
 //!
 //! Nothing here opens a socket or reads a clock. A [`Link`] is asked about each packet and answers
-//! with a [`Verdict`]; a [`Shape`] says which links a partition cuts. Whoever carries packets (the
-//! proxies of `live`, a simulator) obeys. The claim kept true: what chance decides about a packet
-//! follows from the seed, the link and the packet's number alone, never from timing.
+//! with a [`Verdict`], a [`StreamLink`] about each chunk; a [`Shape`] says which links a partition
+//! cuts. Whoever carries them (the proxies of `live`, a simulator) obeys. The claim kept true: what
+//! chance decides about a packet or a chunk follows from the seed, the link and its number alone,
+//! never from timing.
 
+mod dice;
 mod link;
 mod rules;
 mod shape;
+mod stream;
+mod transport;
 
 use std::fmt;
 use std::time::Duration;
@@ -17,6 +22,10 @@ use serde::{Deserialize, Serialize};
 pub use link::{Copies, DropReason, Link, Verdict};
 pub use rules::{LinkRules, PartsPerMillion, RateLimit};
 pub use shape::{Shape, all_links};
+pub use stream::{ChunkVerdict, Passage, StreamLink};
+pub use transport::{Transport, Transports, UnfitRule, UnknownTransport, lossy};
+
+pub(crate) use transport::check_fit;
 
 /// A node of the system under test, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,6 +66,9 @@ impl fmt::Display for LinkId {
         write!(formatter, "{}->{}", self.from, self.to)
     }
 }
+
+/// The clients' place in the network: no node of the system has this number.
+pub const CLIENTS: NodeId = NodeId(0);
 
 /// A length of time in whole milliseconds, as plans write it.
 #[derive(

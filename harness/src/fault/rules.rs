@@ -1,6 +1,7 @@
 //! The rules of one directed link: what it does to packets, as plain data.
 //!
-//! Rules say how often and how much; `link` draws the dice. Rules of several faults on one link
+//! Rules say how often and how much; `link` draws the dice for packets, `stream` for streams, and
+//! `transport` knows which rules each of them has. Rules of several faults on one link
 //! add up through [`LinkRules::joined`]: the harsher value of each wins, so that ending one fault
 //! never softens another.
 
@@ -39,7 +40,8 @@ impl fmt::Display for PartsPerMillion {
 pub struct RateLimit {
     /// Bytes that pass in a second; 0 is read as 1.
     pub bytes_per_s: u64,
-    /// Bytes that may wait; a packet that finds more than that waiting is dropped.
+    /// Bytes that may wait; a packet that finds more than that waiting is dropped, and a stream is
+    /// not read any further.
     pub queue_bytes: u64,
 }
 
@@ -88,6 +90,24 @@ pub struct LinkRules {
     /// The bandwidth, where it is limited.
     #[serde(skip_serializing_if = "is_default")]
     pub rate: Option<RateLimit>,
+    /// How often a stream stands still before its next bytes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stall: PartsPerMillion,
+    /// How long it then stands still.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stall_ms: Millis,
+    /// How often bytes of a stream are replaced by the reset of its connection.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reset: PartsPerMillion,
+    /// How often a new connection is refused.
+    #[serde(skip_serializing_if = "is_default")]
+    pub refuse: PartsPerMillion,
+    /// How often a stream ends after some bytes, while the opposite one goes on.
+    #[serde(skip_serializing_if = "is_default")]
+    pub half_close: PartsPerMillion,
+    /// Into pieces of how many bytes at most a stream is cut; 0 leaves it whole.
+    #[serde(skip_serializing_if = "is_default")]
+    pub slice_bytes: u32,
 }
 
 impl LinkRules {
@@ -103,6 +123,12 @@ impl LinkRules {
         reorder_late_ms: Millis(0),
         corrupt: PartsPerMillion(0),
         rate: None,
+        stall: PartsPerMillion(0),
+        stall_ms: Millis(0),
+        reset: PartsPerMillion(0),
+        refuse: PartsPerMillion(0),
+        half_close: PartsPerMillion(0),
+        slice_bytes: 0,
     };
 
     /// Returns the rules that are as harsh as both in every respect.
@@ -119,6 +145,12 @@ impl LinkRules {
             reorder_late_ms: self.reorder_late_ms.max(other.reorder_late_ms),
             corrupt: self.corrupt.max(other.corrupt),
             rate: slower(self.rate, other.rate),
+            stall: self.stall.max(other.stall),
+            stall_ms: self.stall_ms.max(other.stall_ms),
+            reset: self.reset.max(other.reset),
+            refuse: self.refuse.max(other.refuse),
+            half_close: self.half_close.max(other.half_close),
+            slice_bytes: smaller(self.slice_bytes, other.slice_bytes),
         }
     }
 }
@@ -147,6 +179,21 @@ impl fmt::Display for LinkRules {
         if let Some(rate) = self.rate {
             parts.push(format!("{} bytes/s", rate.bytes_per_s));
         }
+        if self.stall > PartsPerMillion(0) {
+            parts.push(format!("{} stalled {}", self.stall, self.stall_ms));
+        }
+        if self.reset > PartsPerMillion(0) {
+            parts.push(format!("{} reset", self.reset));
+        }
+        if self.refuse > PartsPerMillion(0) {
+            parts.push(format!("{} of connections refused", self.refuse));
+        }
+        if self.half_close > PartsPerMillion(0) {
+            parts.push(format!("{} half-closed", self.half_close));
+        }
+        if self.slice_bytes > 0 {
+            parts.push(format!("pieces of up to {} bytes", self.slice_bytes));
+        }
         formatter.write_str(&parts.join(", "))
     }
 }
@@ -159,6 +206,11 @@ fn slower(one: Option<RateLimit>, other: Option<RateLimit>) -> Option<RateLimit>
         }),
         (limit, None) | (None, limit) => limit,
     }
+}
+
+/// Returns the smaller of two sizes of pieces, of which 0 stands for none.
+fn smaller(one: u32, other: u32) -> u32 {
+    if one == 0 || other == 0 { one.max(other) } else { one.min(other) }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -189,6 +241,16 @@ mod tests {
         let rate = both.rate.expect("both are limited");
         assert_eq!((rate.bytes_per_s, rate.queue_bytes), (1_000, 4_000));
         assert!(both.joined(LinkRules::CUT).cut);
+    }
+
+    #[test]
+    fn joining_streams_keeps_the_smaller_pieces_and_the_longer_stalls() {
+        let fine = LinkRules { slice_bytes: 3, stall_ms: Millis(9), ..LinkRules::default() };
+        let coarse = LinkRules { slice_bytes: 50, stall_ms: Millis(5), ..LinkRules::default() };
+        let both = fine.joined(coarse);
+        assert_eq!((both.slice_bytes, both.stall_ms), (3, Millis(9)));
+        assert_eq!(LinkRules::default().joined(coarse).slice_bytes, 50);
+        assert_eq!(coarse.joined(LinkRules::default()).slice_bytes, 50);
     }
 
     #[test]

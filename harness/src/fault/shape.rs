@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LinkId, NodeId};
+use super::{CLIENTS, LinkId, NodeId};
 use crate::random::Random;
 
 /// A partition: nodes and how they are torn apart.
@@ -75,6 +75,12 @@ impl Shape {
     #[must_use]
     pub fn isolate(node: NodeId, nodes: &[NodeId]) -> Self {
         Self::Split { one: BTreeSet::from([node]), other: all_but(node, nodes) }
+    }
+
+    /// Splits all clients from one node.
+    #[must_use]
+    pub fn without_clients(node: NodeId) -> Self {
+        Self::Split { one: BTreeSet::from([CLIENTS]), other: BTreeSet::from([node]) }
     }
 
     /// Leaves two random sides that only one random node connects.
@@ -199,7 +205,10 @@ fn all_but(node: NodeId, nodes: &[NodeId]) -> BTreeSet<NodeId> {
 }
 
 fn spaced<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
-    let words: Vec<String> = nodes.into_iter().map(ToString::to_string).collect();
+    let word = |node: &NodeId| {
+        if *node == CLIENTS { "clients".to_owned() } else { node.to_string() }
+    };
+    let words: Vec<String> = nodes.into_iter().map(word).collect();
     words.join(" ")
 }
 
@@ -302,5 +311,6 @@ mod tests {
         let bridge = Shape::bridge_at(NodeId(2), &[NodeId(1), NodeId(3)]);
         assert_eq!(bridge.to_string(), "1 - 2 - 3");
         assert_eq!(Shape::deaf(NodeId(1), &nodes).to_string(), "1 hears nobody");
+        assert_eq!(Shape::without_clients(NodeId(3)).to_string(), "clients | 3");
     }
 }

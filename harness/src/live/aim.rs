@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fabric::CLIENTS;
-use crate::fault::{LinkId, LinkRules, NodeId, Shape, all_links};
+use crate::fault::{CLIENTS, LinkId, LinkRules, NodeId, Shape, all_links};
 use crate::schedule::{Action, Tear, Victim, Wires};
 use crate::summary::LinkCounts;
 
@@ -51,18 +50,7 @@ impl Aim {
             let link = LinkId::new(NodeId(counts.from), NodeId(counts.to));
             self.rules.contains_key(&link)
         };
-        counts.iter().filter(hit).fold(LinkCounts::default(), |sum, counts| LinkCounts {
-            from: 0,
-            to: 0,
-            delivered: sum.delivered + counts.delivered,
-            lost: sum.lost + counts.lost,
-            cut: sum.cut + counts.cut,
-            delayed: sum.delayed + counts.delayed,
-            duplicated: sum.duplicated + counts.duplicated,
-            reordered: sum.reordered + counts.reordered,
-            corrupted: sum.corrupted + counts.corrupted,
-            overflowed: sum.overflowed + counts.overflowed,
-        })
+        counts.iter().filter(hit).fold(LinkCounts::default(), |sum, counts| sum.plus(counts))
     }
 }
 
@@ -98,26 +86,62 @@ fn nobody() -> Aim {
     Aim { detail: "no leader was seen".to_owned(), nodes: Vec::new(), rules: BTreeMap::new() }
 }
 
+/// Says what cuts did, by what they kept from the receivers.
+pub(crate) fn interruption(cuts: u32, before: &LinkCounts, after: &LinkCounts) -> Effect {
+    let often = if cuts > 1 { format!(" in {cuts} cuts") } else { String::new() };
+    let packets = after.cut - before.cut;
+    let Some(stream) = after.stream else {
+        let words = format!("{packets} packets cut{often}");
+        return Effect { words, effective: packets > 0 };
+    };
+    let held = stream.since(&before.stream.unwrap_or_default());
+    let (bytes, connections) = (held.held_bytes, held.held_connections);
+    let others = if packets > 0 { format!("{packets} packets cut, ") } else { String::new() };
+    Effect {
+        words: format!("{others}{bytes} bytes and {connections} connections held back{often}"),
+        effective: packets + bytes + connections > 0,
+    }
+}
+
 /// Says what a disturbance did, by the counters that its rules move.
 pub(crate) fn disturbance(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> Effect {
+    let Some(stream) = after.stream else {
+        return told("packets: ", &packets_hit(rules, before, after));
+    };
+    let hit = stream.since(&before.stream.unwrap_or_default());
+    let slow = rules.delay_ms.0 > 0 || rules.jitter_ms.0 > 0 || rules.rate.is_some();
     let wanted = [
+        (rules.cut, hit.held_bytes, "bytes held back"),
+        (rules.cut, hit.held_connections, "connections held back"),
+        (slow, hit.delayed_bytes, "bytes delayed"),
+        (rules.stall.0 > 0, hit.stalled_bytes, "bytes stalled"),
+        (rules.slice_bytes > 0, hit.sliced_bytes, "bytes in pieces"),
+        (rules.reset.0 > 0, hit.resets, "connections reset"),
+        (rules.refuse.0 > 0, hit.refused, "connections refused"),
+        (rules.half_close.0 > 0, hit.half_closed, "streams half-closed"),
+    ];
+    told("", &wanted)
+}
+
+type Wanted = (bool, u64, &'static str);
+
+fn packets_hit(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> [Wanted; 6] {
+    [
         (rules.loss.0 > 0, after.lost - before.lost, "lost"),
         (rules.duplicate.0 > 0, after.duplicated - before.duplicated, "doubled"),
         (rules.reorder.0 > 0, after.reordered - before.reordered, "held back"),
         (rules.corrupt.0 > 0, after.corrupted - before.corrupted, "damaged"),
         (rules.delay_ms.0 > 0 || rules.rate.is_some(), after.delayed - before.delayed, "delayed"),
         (rules.rate.is_some(), after.overflowed - before.overflowed, "over the rate"),
-    ];
-    let moved: Vec<(u64, &str)> = wanted
-        .iter()
-        .filter(|(asked, ..)| *asked)
-        .map(|(_, count, word)| (*count, *word))
-        .collect();
-    let words: Vec<String> = moved.iter().map(|(count, word)| format!("{count} {word}")).collect();
-    Effect {
-        words: format!("packets: {}", words.join(", ")),
-        effective: moved.iter().any(|(count, _)| *count > 0),
-    }
+    ]
+}
+
+fn told(what: &str, wanted: &[Wanted]) -> Effect {
+    let asked = wanted.iter().filter(|(asked, ..)| *asked);
+    let words: Vec<String> =
+        asked.clone().map(|(_, count, word)| format!("{count} {word}")).collect();
+    let moved: u64 = asked.map(|(_, count, _)| *count).sum();
+    Effect { words: format!("{what}{}", words.join(", ")), effective: moved > 0 }
 }
 
 fn named(nodes: &[NodeId]) -> String {
@@ -137,6 +161,7 @@ fn listed(nodes: &[NodeId]) -> String {
 mod tests {
     use super::*;
     use crate::fault::PartsPerMillion;
+    use crate::summary::StreamCounts;
 
     fn nodes() -> Vec<NodeId> {
         (1..=3).map(NodeId).collect()
@@ -184,5 +209,24 @@ mod tests {
         let counts = |from, to, cut| LinkCounts { from, to, cut, ..LinkCounts::default() };
         let sum = aim.sum(&[counts(1, 2, 10), counts(2, 3, 100), counts(3, 1, 1)]);
         assert_eq!(sum.cut, 11);
+    }
+
+    #[test]
+    fn a_fault_on_streams_counts_what_it_kept_from_the_receiver() {
+        let streams = |stream| LinkCounts { stream: Some(stream), ..LinkCounts::default() };
+        let before = streams(StreamCounts { bytes: 9, held_bytes: 5, ..StreamCounts::default() });
+        let idle = streams(StreamCounts { bytes: 90, ..before.stream.expect("streams") });
+        assert!(!interruption(1, &before, &idle).effective, "bytes that passed are no effect");
+        let held = StreamCounts { held_bytes: 12, held_connections: 2, ..StreamCounts::default() };
+        let effect = interruption(3, &before, &streams(held));
+        assert!(effect.effective);
+        assert_eq!(effect.words, "7 bytes and 2 connections held back in 3 cuts");
+
+        let rules = LinkRules { reset: PartsPerMillion::percent(5), ..LinkRules::default() };
+        assert!(!disturbance(&rules, &before, &streams(held)).effective);
+        let reset = streams(StreamCounts { resets: 1, ..StreamCounts::default() });
+        let effect = disturbance(&rules, &before, &reset);
+        assert!(effect.effective);
+        assert_eq!(effect.words, "1 connections reset");
     }
 }

@@ -1,22 +1,22 @@
 //! The breaker: does to the cluster what the plan says, and measures that it had an effect.
 //!
 //! One fault after the other. A fault whose time has come waits for its trigger; each is ended
-//! before the next begins, and what it really did is recorded: packets that were cut, processes
-//! that ended by our signal, nodes that the kernel held stopped. A fault without effect is recorded
-//! as such, never left out.
+//! before the next begins, and what it really did is recorded: packets and bytes that were cut,
+//! processes that ended by our signal, nodes that the kernel held stopped. A fault without effect
+//! is recorded as such, never left out.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::aim::{Aim, Effect, disturbance};
+use super::aim::{Aim, Effect, disturbance, interruption};
 use super::cluster::{Cluster, ClusterError};
 use super::fabric::FaultId;
 use super::leaders::Leaders;
 use super::network::Network;
 use super::record::Recorder;
-use crate::fault::{LinkRules, Millis, NodeId};
+use crate::fault::{LinkRules, Millis, NodeId, UnfitRule};
 use crate::schedule::{Action, HappenedFault, PlannedFault, Trigger};
 use crate::summary::{FaultSpan, LinkCounts};
 
@@ -122,15 +122,15 @@ impl Breaker<'_> {
         let step = period.map_or(lasts, Millis::duration);
         let mut cuts = 0_u32;
         while Instant::now() < end {
-            self.network.begin(id, aim.rules.clone());
+            if let Err(error) = self.network.begin(id, aim.rules.clone()) {
+                return refused(&error);
+            }
             cuts += 1;
             tokio::time::sleep_until(end.min(Instant::now() + step)).await;
             self.network.end(id);
             tokio::time::sleep_until(end.min(Instant::now() + step)).await;
         }
-        let cut = self.sum(aim).cut - before.cut;
-        let often = if cuts > 1 { format!(" in {cuts} cuts") } else { String::new() };
-        Effect { words: format!("{cut} packets cut{often}"), effective: cut > 0 }
+        interruption(cuts, &before, &self.sum(aim))
     }
 
     async fn disturb(
@@ -142,7 +142,9 @@ impl Breaker<'_> {
     ) -> Effect {
         let id = FaultId(planned as u32);
         let before = self.sum(aim);
-        self.network.begin(id, aim.rules.clone());
+        if let Err(error) = self.network.begin(id, aim.rules.clone()) {
+            return refused(&error);
+        }
         tokio::time::sleep(lasts).await;
         self.network.end(id);
         disturbance(rules, &before, &self.sum(aim))
@@ -207,6 +209,11 @@ impl Breaker<'_> {
         };
         lock(&self.happened.faults).push(HappenedFault { planned, span });
     }
+}
+
+/// A fault that the links cannot carry out, which plans are checked for before a run.
+fn refused(error: &UnfitRule) -> Effect {
+    Effect { words: error.to_string(), effective: false }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,22 +1,26 @@
-//! All directed links of a run, with what each did to its packets.
+//! All directed links of a run, with what each did to its packets and streams.
 //!
-//! The relays ask it about every packet; the nemesis changes its rules through named faults that
-//! may overlap; the judge reads its counters. It owns no socket. The claim kept true: a link obeys
-//! the joint rules of all faults in force, and every packet that came is in exactly one of the
-//! counters delivered, lost, cut and overflowed, and each double once more in delivered.
+//! The relays ask it about every packet and the pipes about every chunk; the nemesis changes its
+//! rules through named faults that may overlap; the judge reads its counters. It owns no socket.
+//! The claims kept true: a link obeys the joint rules of all faults in force; every packet that
+//! came is in exactly one of the counters delivered, lost, cut and overflowed, and each double once
+//! more in delivered; what is counted of a stream is what its receiver was given, or kept from.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::fault::{Copies, DropReason, Link, LinkId, LinkRules, NodeId, Verdict};
+use crate::fault::{
+    ChunkVerdict, Copies, DropReason, Link, LinkId, LinkRules, StreamLink, Transport, UnfitRule,
+    Verdict, check_fit,
+};
 use crate::random::Seed;
-use crate::summary::LinkCounts;
+use crate::summary::{LinkCounts, StreamCounts};
 
 /// The name of a fault on the network while it is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FaultId(pub u32);
 
-/// The position of a link in its fabric, which relays keep instead of the name.
+/// The position of a link in its fabric, which relays and pipes keep instead of the name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkIndex(usize);
 
@@ -30,25 +34,41 @@ pub(crate) struct Fabric {
 #[derive(Debug)]
 struct Wire {
     id: LinkId,
-    link: Link,
-    counts: LinkCounts,
+    carries: Carries,
+}
+
+/// What a link carries, and what it did.
+#[derive(Debug)]
+enum Carries {
+    Packets { link: Link, counts: LinkCounts },
+    Streams { link: StreamLink, counts: StreamCounts },
 }
 
 impl Fabric {
     /// Makes the links, all of which pass everything.
-    pub(crate) fn new(seed: Seed, links: impl IntoIterator<Item = LinkId>) -> Self {
-        let wire = |id: LinkId| Wire {
-            id,
-            link: Link::new(seed, id),
-            counts: LinkCounts { from: id.from.0, to: id.to.0, ..LinkCounts::default() },
-        };
+    pub(crate) fn new(seed: Seed, links: impl IntoIterator<Item = (LinkId, Transport)>) -> Self {
+        let wire = |(id, transport)| Wire { id, carries: Carries::new(seed, id, transport) };
         Self { links: links.into_iter().map(wire).collect(), faults: BTreeMap::new() }
     }
 
-    /// Puts a fault in force; one of the same name is replaced.
-    pub(crate) fn begin(&mut self, fault: FaultId, rules: BTreeMap<LinkId, LinkRules>) {
+    /// Puts a fault in force; one of the same name is replaced. Links that are not there are not
+    /// hit.
+    ///
+    /// # Errors
+    ///
+    /// [`UnfitRule`] if a link cannot obey; nothing has changed then.
+    pub(crate) fn begin(
+        &mut self,
+        fault: FaultId,
+        rules: BTreeMap<LinkId, LinkRules>,
+    ) -> Result<(), UnfitRule> {
+        check_fit(&rules, |id| {
+            let wire = self.links.iter().find(|wire| wire.id == id)?;
+            Some(wire.carries.transport())
+        })?;
         self.faults.insert(fault, rules);
         self.apply();
+        Ok(())
     }
 
     /// Ends a fault; the others stay.
@@ -65,22 +85,35 @@ impl Fabric {
 
     /// Decides about a packet and counts it.
     pub(crate) fn decide(&mut self, index: LinkIndex, size: usize, now: Duration) -> Verdict {
-        let wire = &mut self.links[index.0];
-        let verdict = wire.link.verdict(size, now);
+        let (link, counts) = self.packets(index);
+        let verdict = link.verdict(size, now);
         match verdict {
-            Verdict::Deliver(copies) => count(&mut wire.counts, &copies),
-            Verdict::Drop(DropReason::Cut) => wire.counts.cut += 1,
-            Verdict::Drop(DropReason::Lost) => wire.counts.lost += 1,
-            Verdict::Drop(DropReason::Overflow) => wire.counts.overflowed += 1,
+            Verdict::Deliver(copies) => count(counts, &copies),
+            Verdict::Drop(DropReason::Cut) => counts.cut += 1,
+            Verdict::Drop(DropReason::Lost) => counts.lost += 1,
+            Verdict::Drop(DropReason::Overflow) => counts.overflowed += 1,
         }
         verdict
     }
 
     /// Corrects the count of a copy that was to be delivered, but found no room.
     pub(crate) fn overflowed(&mut self, index: LinkIndex) {
-        let counts = &mut self.links[index.0].counts;
+        let (_, counts) = self.packets(index);
         counts.delivered -= 1;
         counts.overflowed += 1;
+    }
+
+    /// Decides about a chunk of a stream. It counts nothing: the receiver has not got it yet.
+    pub(crate) fn chunk(&mut self, index: LinkIndex, size: usize, now: Duration) -> ChunkVerdict {
+        self.streams(index).0.chunk(size, now)
+    }
+
+    /// Returns a link of streams and its counters, for the pipe that carries them.
+    pub(crate) fn streams(&mut self, index: LinkIndex) -> (&mut StreamLink, &mut StreamCounts) {
+        match &mut self.links[index.0].carries {
+            Carries::Streams { link, counts } => (link, counts),
+            Carries::Packets { .. } => panic!("a pipe was given a link of packets"),
+        }
     }
 
     /// Finds a link by its name.
@@ -90,26 +123,61 @@ impl Fabric {
 
     /// Returns the counters of all links.
     pub(crate) fn counts(&self) -> Vec<LinkCounts> {
-        self.links.iter().map(|wire| wire.counts).collect()
+        let counts = |wire: &Wire| match wire.carries {
+            Carries::Packets { counts, .. } => counts,
+            Carries::Streams { counts, .. } => {
+                let (from, to) = (wire.id.from.0, wire.id.to.0);
+                LinkCounts { from, to, stream: Some(counts), ..LinkCounts::default() }
+            }
+        };
+        self.links.iter().map(counts).collect()
     }
 
     /// Returns the nodes that some link touches.
     #[cfg(test)]
-    fn nodes(&self) -> std::collections::BTreeSet<NodeId> {
+    fn nodes(&self) -> std::collections::BTreeSet<crate::fault::NodeId> {
         self.links.iter().flat_map(|wire| [wire.id.from, wire.id.to]).collect()
+    }
+
+    fn packets(&mut self, index: LinkIndex) -> (&mut Link, &mut LinkCounts) {
+        match &mut self.links[index.0].carries {
+            Carries::Packets { link, counts } => (link, counts),
+            Carries::Streams { .. } => panic!("a relay was given a link of streams"),
+        }
     }
 
     fn apply(&mut self) {
         for wire in &mut self.links {
             let on_link = self.faults.values().filter_map(|rules| rules.get(&wire.id));
-            wire.link
-                .set_rules(on_link.fold(LinkRules::default(), |sum, rules| sum.joined(*rules)));
+            let rules = on_link.fold(LinkRules::default(), |sum, rules| sum.joined(*rules));
+            match &mut wire.carries {
+                Carries::Packets { link, .. } => link.set_rules(rules),
+                Carries::Streams { link, .. } => link.set_rules(rules),
+            }
         }
     }
 }
 
-/// The clients' place in the network: no node of the system has this number.
-pub const CLIENTS: NodeId = NodeId(0);
+impl Carries {
+    fn new(seed: Seed, id: LinkId, transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Packets {
+                link: Link::new(seed, id),
+                counts: LinkCounts { from: id.from.0, to: id.to.0, ..LinkCounts::default() },
+            },
+            Transport::Tcp => {
+                Self::Streams { link: StreamLink::new(seed, id), counts: StreamCounts::default() }
+            }
+        }
+    }
+
+    fn transport(&self) -> Transport {
+        match self {
+            Self::Packets { .. } => Transport::Udp,
+            Self::Streams { .. } => Transport::Tcp,
+        }
+    }
+}
 
 fn count(counts: &mut LinkCounts, copies: &Copies) {
     counts.delivered += 1 + u64::from(copies.second.is_some());
@@ -122,11 +190,11 @@ fn count(counts: &mut LinkCounts, copies: &Copies) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{PartsPerMillion, Shape, all_links};
+    use crate::fault::{NodeId, PartsPerMillion, Shape, all_links};
 
     fn fabric() -> Fabric {
         let nodes = [NodeId(1), NodeId(2), NodeId(3)];
-        Fabric::new(Seed(1), all_links(&nodes))
+        Fabric::new(Seed(1), all_links(&nodes).into_iter().map(|link| (link, Transport::Udp)))
     }
 
     fn cut(shape: &Shape) -> BTreeMap<LinkId, LinkRules> {
@@ -142,8 +210,8 @@ mod tests {
     fn faults_overlap_and_end_apart() {
         let mut fabric = fabric();
         let nodes: Vec<NodeId> = fabric.nodes().into_iter().collect();
-        fabric.begin(FaultId(1), cut(&Shape::isolate(NodeId(1), &nodes)));
-        fabric.begin(FaultId(2), cut(&Shape::mute(NodeId(1), &nodes)));
+        assert_eq!(fabric.begin(FaultId(1), cut(&Shape::isolate(NodeId(1), &nodes))), Ok(()));
+        assert_eq!(fabric.begin(FaultId(2), cut(&Shape::mute(NodeId(1), &nodes))), Ok(()));
         assert!(!passes(&mut fabric, 1, 2) && !passes(&mut fabric, 2, 1));
         assert!(passes(&mut fabric, 2, 3));
         fabric.end(FaultId(1));
@@ -165,7 +233,7 @@ mod tests {
             duplicate: PartsPerMillion::percent(30),
             ..LinkRules::default()
         };
-        fabric.begin(FaultId(1), BTreeMap::from([(link, rules)]));
+        assert_eq!(fabric.begin(FaultId(1), BTreeMap::from([(link, rules)])), Ok(()));
         let index = fabric.index(link).expect("a link");
         for _ in 0..1_000 {
             fabric.decide(index, 100, Duration::ZERO);
@@ -176,5 +244,21 @@ mod tests {
         assert!(counts.lost > 0 && counts.duplicated > 0);
         let once = counts.delivered + counts.lost + counts.overflowed - counts.duplicated;
         assert_eq!(once, 1_000);
+    }
+
+    #[test]
+    fn a_rule_that_a_link_cannot_obey_is_refused_and_changes_nothing() {
+        let link = LinkId::new(NodeId(1), NodeId(2));
+        let mut fabric = Fabric::new(Seed(1), [(link, Transport::Tcp)]);
+        let index = fabric.index(link).expect("a link");
+        let lossy = LinkRules { loss: PartsPerMillion::percent(5), ..LinkRules::CUT };
+        let error = fabric.begin(FaultId(1), BTreeMap::from([(link, lossy)]));
+        assert_eq!(error.expect_err("streams lose nothing").rule, "loss");
+        assert!(!fabric.streams(index).0.is_cut());
+        let nowhere = LinkId::new(NodeId(8), NodeId(9));
+        assert_eq!(fabric.begin(FaultId(1), BTreeMap::from([(nowhere, lossy)])), Ok(()));
+        assert_eq!(fabric.begin(FaultId(1), BTreeMap::from([(link, LinkRules::CUT)])), Ok(()));
+        assert!(fabric.streams(index).0.is_cut());
+        assert!(fabric.counts()[0].stream.is_some());
     }
 }

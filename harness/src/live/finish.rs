@@ -47,6 +47,10 @@ pub(crate) struct Remains {
     pub(crate) lone_exits: Vec<LoneExit>,
     /// Log lines that tell of a panic.
     pub(crate) panics: Vec<(NodeId, String)>,
+    /// Proxies that nobody used.
+    pub(crate) unused: Vec<String>,
+    /// Why the cluster never served, if it did not.
+    pub(crate) never_served: Option<String>,
     /// Whether the whole history is in its file.
     pub(crate) flushed: std::io::Result<()>,
 }
@@ -82,6 +86,8 @@ pub(crate) async fn finish(
         panics: &remains.panics,
         splits: &remains.splits,
         after_heal: remains.after.as_ref(),
+        unused: &remains.unused,
+        never_served: remains.never_served.as_deref(),
     });
     let summary = summarize(order, remains, checked, verdict, reasons);
     write(&folder.file(folder::REPORT), &json(&summary))?;

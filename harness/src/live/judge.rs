@@ -35,6 +35,10 @@ pub struct Evidence<'a> {
     pub splits: &'a [String],
     /// What was found after healing.
     pub after_heal: Option<&'a AfterHeal>,
+    /// Proxies that nobody used, one sentence each; see [`traffic`](super::traffic).
+    pub unused: &'a [String],
+    /// Why the cluster never served, if it did not.
+    pub never_served: Option<&'a str>,
 }
 
 /// Returns the verdict and its reasons, one sentence each.
@@ -86,7 +90,11 @@ fn undecided(evidence: &Evidence<'_>) -> Option<String> {
 
 /// What the run failed to exercise.
 fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
-    let mut gaps = Vec::new();
+    let mut gaps = evidence.unused.to_vec();
+    if let Some(why) = evidence.never_served {
+        gaps.push(format!("the cluster never served: {why}"));
+        return gaps;
+    }
     if evidence.counts.ok < OK_MIN {
         let ok = evidence.counts.ok;
         gaps.push(format!("only {ok} operations were ok; a run needs {OK_MIN}"));
@@ -114,7 +122,7 @@ pub const OK_MIN: u64 = 1_000;
 mod tests {
     use super::*;
     use crate::check::Cause;
-    use crate::fault::Millis;
+    use crate::fault::{Millis, Transports};
     use crate::nemesis::Nemesis;
     use crate::random::Seed;
     use crate::summary::{CheckerSummary, FaultSpan, ViolationCore};
@@ -136,6 +144,7 @@ mod tests {
                 Seed(1),
                 &nodes,
                 Millis(8_000),
+                Transports::default(),
             ),
         }
     }
@@ -181,6 +190,8 @@ mod tests {
             panics: &[],
             splits: &[],
             after_heal: None,
+            unused: &[],
+            never_served: None,
         };
         spoil(&mut evidence);
         let (seen, reasons) = judge(&evidence);
@@ -200,6 +211,20 @@ mod tests {
         check(|seen| seen.faults = &[], Verdict::Void, "did not happen");
         let idle = happened(&plan(), false);
         check(|seen| seen.faults = Box::leak(idle.into()), Verdict::Void, "had no effect");
+    }
+
+    #[test]
+    fn proxies_that_nobody_used_make_the_best_run_void() {
+        let unused: &[String] = Box::leak(Box::new(["is the transport udp?".to_owned()]));
+        check(|seen| seen.unused = unused, Verdict::Void, "is the transport udp?");
+        check(
+            |seen| {
+                (seen.unused, seen.never_served) = (unused, Some("no node leads"));
+                seen.faults = &[];
+            },
+            Verdict::Void,
+            "is the transport udp?; the cluster never served: no node leads",
+        );
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Real processes: spawning, breaking, healing, and the proxies between them.
 //!
-//! `network` carries packets by the verdicts of `fault`; `guard` and `process` start what must not
-//! outlive the harness; `cluster` knows the nodes, `bridge` their clients. `run` puts a plan into
-//! practice with them and hands history and summary to whoever judges. Nothing here decides what
-//! is correct.
+//! `network` carries packets and streams by the verdicts of `fault`; `guard` and `process` start
+//! what must not outlive the harness; `cluster` knows the nodes, `bridge` their clients. `run` puts
+//! a plan into practice with them and hands history and summary to whoever judges. Nothing here
+//! decides what is correct.
 
 mod aim;
 mod fabric;
 mod finish;
 mod held;
+mod pipe;
 mod relay;
 
 pub mod breaker;
@@ -33,5 +34,7 @@ pub mod record;
 pub mod run;
 pub mod setup;
 pub mod system;
+pub mod traffic;
 
-pub use fabric::{CLIENTS, FaultId};
+pub use crate::fault::CLIENTS;
+pub use fabric::FaultId;

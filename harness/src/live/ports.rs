@@ -6,7 +6,7 @@
 //! same machine finds that port taken and moves on.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 /// A claimed block of loopback ports. The claim ends when this is dropped.
 #[derive(Debug)]
@@ -56,13 +56,18 @@ impl PortBlock {
 
     fn try_claim(first: u16) -> Option<Self> {
         let claim = bind(first).ok()?;
-        let free = (first + 1..first + BLOCK_PORTS).all(|port| bind(port).is_ok());
+        let free = (first + 1..first + BLOCK_PORTS).all(is_free);
         free.then_some(Self { claim, first })
     }
 }
 
 fn bind(port: u16) -> io::Result<UdpSocket> {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Returns whether a node can listen there, whatever it speaks.
+fn is_free(port: u16) -> bool {
+    bind(port).is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 const BLOCK_PORTS: u16 = 64;
@@ -88,5 +93,13 @@ mod tests {
         assert_ne!(one.claimed().expect("bound"), two.claimed().expect("bound"));
         let free = UdpSocket::bind(one.address(0));
         assert!(free.is_ok(), "a claimed port is free for its node");
+    }
+
+    #[test]
+    fn a_port_that_something_on_tcp_holds_is_not_free() {
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = held.local_addr().expect("bound").port();
+        assert!(bind(port).is_ok(), "UDP has ports of its own");
+        assert!(!is_free(port));
     }
 }

@@ -1,4 +1,4 @@
-//! The loops that carry packets: two sockets a relay, one thread for all of them.
+//! The loops that carry packets: two sockets a relay, all on the thread of `network`.
 //!
 //! Everything runs on one single-threaded runtime, so relays share their delay queue without
 //! locks; only the fabric is shared with other threads. A packet without delay is sent on within
@@ -12,14 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::runtime::Runtime;
-use tokio::sync::{Notify, oneshot};
-use tokio::task::LocalSet;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::fabric::{Fabric, LinkIndex};
 use super::held::Held;
-use super::network::lock;
+use super::network::{Ends, complain, lock};
 use crate::fault::{Copies, Verdict};
 
 /// One relay, before it runs.
@@ -34,39 +32,19 @@ pub(crate) struct Relay {
     pub(crate) ends: Ends,
 }
 
-/// The links of a relay's two directions.
-#[derive(Clone, Copy)]
-pub(crate) struct Ends {
-    /// From the dialer to the listener.
-    pub(crate) there: LinkIndex,
-    /// From the listener to the dialer.
-    pub(crate) back: LinkIndex,
-}
-
-/// Runs the relays until `stopped` resolves.
-pub(crate) fn run(
-    runtime: &Runtime,
-    fabric: Arc<Mutex<Fabric>>,
-    relays: Vec<Relay>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let tasks = LocalSet::new();
-    tasks.block_on(runtime, async {
-        let carrier = Rc::new(Carrier {
-            fabric,
-            held: RefCell::new(Held::new()),
-            earlier: Notify::new(),
-            start: Instant::now(),
-        });
-        for relay in relays {
-            if let Err(error) = spawn(&carrier, relay) {
-                complain(&error);
-            }
-        }
-        tokio::task::spawn_local(release(carrier));
-        // Whether it was told to stop or the handle is gone makes no difference.
-        drop(stopped.await);
+/// Starts the relays on the local set that runs this.
+pub(crate) fn start(fabric: &Arc<Mutex<Fabric>>, relays: Vec<Relay>) -> io::Result<()> {
+    let carrier = Rc::new(Carrier {
+        fabric: Arc::clone(fabric),
+        held: RefCell::new(Held::new()),
+        earlier: Notify::new(),
+        start: Instant::now(),
     });
+    for relay in relays {
+        spawn(&carrier, relay)?;
+    }
+    tokio::task::spawn_local(release(carrier));
+    Ok(())
 }
 
 /// What all relays share.
@@ -120,7 +98,7 @@ async fn carry(carrier: Rc<Carrier>, direction: Direction) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
         if let Err(error) = direction.from.readable().await {
-            return complain(&error);
+            return complain("a relay ended", &error);
         }
         for _ in 0..BURST_PACKETS_MAX {
             match direction.from.try_recv_from(&mut buffer) {
@@ -216,11 +194,6 @@ async fn release(carrier: Rc<Carrier>) {
         }
         tokio::task::yield_now().await;
     }
-}
-
-#[expect(clippy::print_stderr, reason = "the relay thread has no one to return an error to")]
-fn complain(error: &io::Error) {
-    eprintln!("synod-harness: a relay ended: {error}");
 }
 
 /// Packets that one direction carries before the others have their turn.

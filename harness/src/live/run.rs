@@ -25,6 +25,7 @@ use super::leaders::Leaders;
 use super::poll::Poll;
 use super::record::Recorder;
 use super::setup::{Cast, SetupError, Stage};
+use super::traffic;
 use crate::history::{HistoryError, jsonl};
 use crate::report::ReportError;
 use crate::schedule::Plan;
@@ -107,8 +108,14 @@ pub async fn run(
         played = act.play(console, interrupt) => played,
         () = interrupt.raised() => Ok(()),
     };
-    let remains = act.end(interrupt).await;
-    played?;
+    let mut remains = act.end(interrupt).await;
+    match played {
+        // A cluster that reaches nobody through the proxies says something of its description.
+        Err(RunError::Setup(SetupError::NotReady { why, unused, .. })) if !unused.is_empty() => {
+            (remains.unused, remains.never_served) = (unused, Some(why));
+        }
+        played => played?,
+    }
     if !remains.interrupted {
         console.line("judging the history");
     }
@@ -193,11 +200,15 @@ impl<'a> Act<'a> {
             nodes: Vec::new(),
             lone_exits: Vec::new(),
             panics: Vec::new(),
+            unused: Vec::new(),
+            never_served: None,
             flushed: self.record.flush(),
         };
         if let Some(stage) = self.stage {
             remains.lone_exits = stage.cluster.lone_exits();
             remains.links = stage.network.counts();
+            let nodes = self.order.plan.node_ids();
+            remains.unused = traffic::unused(&self.order.cast.system, &nodes, &remains.links);
             stage.cluster.measure_memory();
             let patience = if interrupted { SHORT_PATIENCE } else { PATIENCE };
             stage.cluster.stop_all(patience).await;

@@ -1,4 +1,4 @@
-//! From a plan to a cluster that serves: folder, ports, relays, nodes, bridge.
+//! From a plan to a cluster that serves: folder, ports, proxies, nodes, bridge.
 //!
 //! Everything that can be wrong with the environment shows here, before any fault, and is told
 //! with what to do about it. What was started is owned by [`Stage`] and ends with it.
@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use super::bridge::{Bridge, BridgeError};
 use super::cluster::{Cluster, ClusterError, NodeSpec};
-use super::fabric::CLIENTS;
 use super::folder::{DATA, NODES, RunFolder};
 use super::guard::{Guard, Limits};
 use super::logs;
@@ -21,7 +20,8 @@ use super::network::{Network, Route};
 use super::ports::PortBlock;
 use super::process::{Process, STDERR_LOG, describe_end};
 use super::system::{Gaps, Launch, System, SystemError, is_executable};
-use crate::fault::NodeId;
+use super::traffic;
+use crate::fault::{CLIENTS, NodeId, Transports};
 use crate::schedule::Plan;
 
 /// What is put on the stage.
@@ -119,6 +119,8 @@ pub enum SetupError {
         why: String,
         /// Where the logs are.
         folder: PathBuf,
+        /// Proxies that nobody ever used, which may be why; one sentence each.
+        unused: Vec<String>,
     },
 }
 
@@ -163,8 +165,8 @@ impl Cast {
         let io = |what| move |source| SetupError::Io { what, source };
         let ports = PortBlock::claim().map_err(io("find free ports"))?;
         let nodes = plan.node_ids();
-        let network =
-            Network::start(plan.seed, &routes(&nodes, &ports)).map_err(io("start the relays"))?;
+        let network = Network::start(plan.seed, &routes(&nodes, &ports, self.system.transport))
+            .map_err(io("start the proxies"))?;
         let config = folder.file("config");
         self.init(plan, folder, &config).await?;
         let specs = self.specs(&nodes, folder, &config, &ports, &network).await?;
@@ -174,7 +176,7 @@ impl Cast {
         }
         let bridge = Arc::new(self.start_bridges(&nodes, folder, &config, &network)?);
         let stage = Stage { cluster, network, bridge, _ports: ports };
-        stage.wait_until_ready(plan, folder).await?;
+        stage.wait_until_ready(plan, folder, &self.system).await?;
         Ok(stage)
     }
 
@@ -227,8 +229,8 @@ impl Cast {
                 .with("peer-listen", peer.to_string())
                 .with("client-listen", client.to_string());
             for other in nodes.iter().filter(|other| *other != id) {
-                let relay = network.address(*id, *other).expect("each pair has a relay");
-                gaps = gaps.node(*other, relay);
+                let proxy = network.address(*id, *other).expect("each pair has a proxy");
+                gaps = gaps.node(*other, proxy);
             }
             if let Some(words) = &self.system.create {
                 let logs = folder.inner(&format!("init/{id}")).map_err(io)?;
@@ -248,8 +250,8 @@ impl Cast {
     ) -> Result<Bridge, SetupError> {
         let mut gaps = self.gaps(config).with("nodes", nodes.len().to_string());
         for node in nodes {
-            let relay = network.address(CLIENTS, *node).expect("the clients reach every node");
-            gaps = gaps.node(*node, relay);
+            let proxy = network.address(CLIENTS, *node).expect("the clients reach every node");
+            gaps = gaps.node(*node, proxy);
         }
         let launch = gaps.fill(&self.system.bridge)?;
         let mut processes = Vec::new();
@@ -280,7 +282,12 @@ impl Cast {
 
 impl Stage {
     /// Waits until every node answers and one leads.
-    async fn wait_until_ready(&self, plan: &Plan, folder: &RunFolder) -> Result<(), SetupError> {
+    async fn wait_until_ready(
+        &self,
+        plan: &Plan,
+        folder: &RunFolder,
+        system: &System,
+    ) -> Result<(), SetupError> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             if let Some(exit) = self.cluster.lone_exits().first() {
@@ -306,7 +313,10 @@ impl Stage {
                     [] => "no node leads".to_owned(),
                     silent => format!("no status comes from node {}", silent.join(" ")),
                 };
-                return Err(SetupError::NotReady { why, folder: folder.path().to_owned() });
+                let folder = folder.path().to_owned();
+                let links = self.network.counts();
+                let unused = traffic::unused(system, &plan.node_ids(), &links);
+                return Err(SetupError::NotReady { why, folder, unused });
             }
             tokio::time::sleep(READY_STEP).await;
         }
@@ -319,8 +329,8 @@ fn listeners(node: NodeId, ports: &PortBlock) -> (std::net::SocketAddr, std::net
     (ports.address(first), ports.address(first + 1))
 }
 
-/// A relay for every ordered pair of nodes, and one from the clients to each node.
-fn routes(nodes: &[NodeId], ports: &PortBlock) -> Vec<Route> {
+/// A proxy for every ordered pair of nodes, and one from the clients to each node.
+fn routes(nodes: &[NodeId], ports: &PortBlock, transport: Transports) -> Vec<Route> {
     let mut routes = Vec::new();
     for listener in nodes {
         let (peer, client) = listeners(*listener, ports);
@@ -329,8 +339,14 @@ fn routes(nodes: &[NodeId], ports: &PortBlock) -> Vec<Route> {
             dialer: *dialer,
             listener: *listener,
             upstream: peer,
+            transport: transport.peer,
         }));
-        routes.push(Route { dialer: CLIENTS, listener: *listener, upstream: client });
+        routes.push(Route {
+            dialer: CLIENTS,
+            listener: *listener,
+            upstream: client,
+            transport: transport.client,
+        });
     }
     routes
 }

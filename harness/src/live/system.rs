@@ -4,7 +4,8 @@
 //! directory, `create` the data of a node that never ran, `serve` runs one node, `bridge` runs the
 //! process that speaks line-JSON for all clients. Each command is a list of words; `{...}` in a
 //! word is replaced, and a list inside the list is repeated for every peer or node. A description
-//! that names an unknown gap is refused when a command is made from it.
+//! that names an unknown gap is refused when a command is made from it. `transport` says what the
+//! ports speak.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,21 +14,23 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::NodeId;
+use crate::fault::{NodeId, Transports};
 
 /// A system under test.
 ///
 /// # Examples
 ///
 /// ```
+/// use synod_harness::fault::Transports;
 /// use synod_harness::live::system::System;
 ///
 /// let mine: System = serde_json::from_str(r#"{
 ///     "name": "mine",
 ///     "serve": ["{binary}", "run", "{node}", {"per_peer": ["--peer", "{peer}={address}"]}],
-///     "bridge": ["{binary}", "clients", {"per_node": ["{address}"]}]
+///     "bridge": ["{binary}", "clients", {"per_node": ["{address}"]}],
+///     "transport": {"peer": "tcp", "client": "tcp"}
 /// }"#)?;
-/// assert_eq!(mine.name, "mine");
+/// assert_eq!(mine.transport, Transports::TCP);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,9 @@ pub struct System {
     pub serve: Vec<Word>,
     /// Runs the clients' bridge until its input ends.
     pub bridge: Vec<Word>,
+    /// What the ports of a node speak, and so the proxies before them; UDP, if absent.
+    #[serde(default, skip_serializing_if = "Transports::is_default")]
+    pub transport: Transports,
 }
 
 /// A word of a command, or words that are repeated.
@@ -130,8 +136,28 @@ impl System {
             create: Some(words("{binary} init --dir {dir} --node {node} --data {data}")),
             serve,
             bridge,
+            transport: Transports::default(),
         }
     }
+
+    /// Returns whether nodes are told where their peers are.
+    #[must_use]
+    pub fn names_peers(&self) -> bool {
+        names_others(&self.serve)
+    }
+
+    /// Returns whether the clients' bridge is told where the nodes are.
+    #[must_use]
+    pub fn names_nodes(&self) -> bool {
+        names_others(&self.bridge)
+    }
+}
+
+fn names_others(words: &[Word]) -> bool {
+    words.iter().any(|word| match word {
+        Word::One(_) => false,
+        Word::PerPeer { .. } | Word::PerNode { .. } => true,
+    })
 }
 
 impl Gaps {
@@ -272,6 +298,31 @@ mod tests {
         let text = serde_json::to_string(&System::synod_kv()).expect("plain data");
         let back: System = serde_json::from_str(&text).expect("what was written");
         assert_eq!(back, System::synod_kv());
+        assert!(!text.contains("transport"), "older harnesses read what needs no newer one");
+    }
+
+    #[test]
+    fn a_description_says_what_its_ports_speak_or_means_udp() {
+        let read = |transport: &str| {
+            let text = format!(r#"{{"name": "x", "serve": ["s"], "bridge": ["b"]{transport}}}"#);
+            serde_json::from_str::<System>(&text)
+        };
+        assert_eq!(read("").expect("a description").transport, Transports::default());
+        let tcp = read(r#", "transport": {"peer": "tcp", "client": "tcp"}"#);
+        assert_eq!(tcp.expect("a description").transport, Transports::TCP);
+        let half = read(r#", "transport": {"client": "tcp"}"#).expect_err("half of it");
+        assert!(half.to_string().contains("says nothing of `peer`"), "{half}");
+        let wrong = read(r#", "transport": {"peer": "sctp", "client": "tcp"}"#);
+        let wrong = wrong.expect_err("no such word").to_string();
+        assert!(wrong.contains("no transport `sctp`"), "{wrong}");
+    }
+
+    #[test]
+    fn addresses_are_handed_out_where_words_are_repeated() {
+        let system = System::synod_kv();
+        assert!(system.names_peers() && system.names_nodes());
+        let alone = System { serve: vec![Word::One("s".to_owned())], ..system };
+        assert!(!alone.names_peers());
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! changes every plan.
 
 use super::FaultKind;
-use crate::fault::{LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Shape};
+use crate::fault::{
+    LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Shape, Transports, lossy,
+};
 use crate::random::Random;
 use crate::schedule::{Action, PlannedFault, Tear, Trigger, Victim, Wires};
 
@@ -12,6 +14,8 @@ use crate::schedule::{Action, PlannedFault, Tear, Trigger, Victim, Wires};
 pub(super) struct Planner<'a> {
     pub(super) random: Random,
     pub(super) nodes: &'a [NodeId],
+    /// What the ports of the nodes speak.
+    pub(super) transports: Transports,
     /// Whether faults are kept short, so that several kinds fit into a run.
     pub(super) short: bool,
 }
@@ -57,7 +61,9 @@ impl Planner<'_> {
 
     /// Picks one of the kinds that can have an effect; of none, one that always can.
     fn one_of(&mut self, kinds: &[FaultKind]) -> FaultKind {
-        let fits = |kind: &FaultKind| kind.nodes_min() <= self.nodes.len();
+        let fits = |kind: &FaultKind| {
+            kind.nodes_min() <= self.nodes.len() && kind.is_mixed(self.transports)
+        };
         let kinds: Vec<FaultKind> = kinds.iter().copied().filter(fits).collect();
         self.random.pick(&kinds).copied().unwrap_or(FaultKind::KillOne)
     }
@@ -102,7 +108,14 @@ impl Planner<'_> {
             | FaultKind::Reordering
             | FaultKind::Corrupting
             | FaultKind::Rate
-            | FaultKind::LossyClients => (2_000, if self.short { 3_000 } else { 5_000 }),
+            | FaultKind::LossyClients
+            | FaultKind::Stalling
+            | FaultKind::Resetting
+            | FaultKind::Refusing
+            | FaultKind::HalfClosing
+            | FaultKind::Slicing
+            | FaultKind::ResettingClients
+            | FaultKind::CutClients => (2_000, if self.short { 3_000 } else { 5_000 }),
         };
         self.random.between(low, high)
     }
@@ -133,6 +146,17 @@ impl Planner<'_> {
             FaultKind::LossyClients => {
                 Action::Disturb { wires: Wires::Clients, rules: self.rules(kind) }
             }
+            FaultKind::Stalling
+            | FaultKind::Resetting
+            | FaultKind::Refusing
+            | FaultKind::HalfClosing
+            | FaultKind::Slicing => {
+                Action::Disturb { wires: Wires::Nodes, rules: self.stream_rules(kind) }
+            }
+            FaultKind::ResettingClients => {
+                Action::Disturb { wires: Wires::Clients, rules: self.stream_rules(kind) }
+            }
+            FaultKind::CutClients => fixed(Shape::without_clients(self.node())),
         }
     }
 
@@ -172,7 +196,10 @@ impl Planner<'_> {
             rules.jitter_ms = Millis(self.random.between(0, 100));
         }
         if matches!(kind, FaultKind::Lossy | FaultKind::LossyClients) {
-            rules.loss = PartsPerMillion(self.parts(50_000, 300_000));
+            let loss = PartsPerMillion(self.parts(50_000, 300_000));
+            let clients = kind == FaultKind::LossyClients;
+            let Transports { peer, client } = self.transports;
+            rules = lossy(if clients { client } else { peer }, loss);
         }
         if matches!(kind, FaultKind::Duplicating | FaultKind::LossyClients) {
             rules.duplicate = PartsPerMillion(self.parts(100_000, 500_000));
@@ -192,12 +219,36 @@ impl Planner<'_> {
         rules
     }
 
+    fn stream_rules(&mut self, kind: FaultKind) -> LinkRules {
+        let mut rules = LinkRules::default();
+        if matches!(kind, FaultKind::Stalling | FaultKind::ResettingClients) {
+            rules.stall = PartsPerMillion(self.parts(10_000, 100_000));
+            rules.stall_ms = Millis(self.random.between(200, 1_000));
+        }
+        if kind == FaultKind::Resetting {
+            rules.reset = PartsPerMillion(self.parts(10_000, 100_000));
+        }
+        if matches!(kind, FaultKind::Refusing | FaultKind::ResettingClients) {
+            rules.reset = PartsPerMillion(self.parts(5_000, 30_000));
+        }
+        if kind == FaultKind::Refusing {
+            rules.refuse = PartsPerMillion(self.parts(300_000, 900_000));
+        }
+        if kind == FaultKind::HalfClosing {
+            rules.half_close = PartsPerMillion(self.parts(5_000, 50_000));
+        }
+        if matches!(kind, FaultKind::Slicing | FaultKind::ResettingClients) {
+            rules.slice_bytes = self.parts(1, 64);
+        }
+        rules
+    }
+
     fn parts(&mut self, low: u32, high: u32) -> u32 {
         u32::try_from(self.random.between(u64::from(low), u64::from(high))).unwrap_or(high)
     }
 }
 
-pub(super) const DISTURBANCES: [FaultKind; 7] = [
+pub(super) const DISTURBANCES: [FaultKind; 13] = [
     FaultKind::Slow,
     FaultKind::Lossy,
     FaultKind::Duplicating,
@@ -205,9 +256,15 @@ pub(super) const DISTURBANCES: [FaultKind; 7] = [
     FaultKind::Corrupting,
     FaultKind::Rate,
     FaultKind::LossyClients,
+    FaultKind::Stalling,
+    FaultKind::Resetting,
+    FaultKind::Refusing,
+    FaultKind::HalfClosing,
+    FaultKind::Slicing,
+    FaultKind::ResettingClients,
 ];
 
-pub(super) const PARTITIONS: [FaultKind; 7] = [
+pub(super) const PARTITIONS: [FaultKind; 8] = [
     FaultKind::PartitionHalves,
     FaultKind::Minority,
     FaultKind::IsolateOne,
@@ -215,6 +272,7 @@ pub(super) const PARTITIONS: [FaultKind; 7] = [
     FaultKind::Ring,
     FaultKind::OneWay,
     FaultKind::Flapping,
+    FaultKind::CutClients,
 ];
 
 /// When the first fault starts.

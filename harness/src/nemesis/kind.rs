@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::{Transport, Transports};
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -50,11 +52,25 @@ pub enum FaultKind {
     Rate,
     /// Packets between clients and nodes are lost, doubled and late.
     LossyClients,
+    /// Connections between nodes stand still again and again.
+    Stalling,
+    /// Connections between nodes are reset.
+    Resetting,
+    /// Connections between nodes are reset, and most new ones refused.
+    Refusing,
+    /// Connections between nodes end in one direction.
+    HalfClosing,
+    /// What nodes send comes in small pieces.
+    Slicing,
+    /// Connections between clients and nodes are reset, stand still, and carry small pieces.
+    ResettingClients,
+    /// One node is cut off from all clients.
+    CutClients,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 28] = [
         Self::PartitionHalves,
         Self::Minority,
         Self::IsolateOne,
@@ -76,7 +92,59 @@ impl FaultKind {
         Self::Corrupting,
         Self::Rate,
         Self::LossyClients,
+        Self::Stalling,
+        Self::Resetting,
+        Self::Refusing,
+        Self::HalfClosing,
+        Self::Slicing,
+        Self::ResettingClients,
+        Self::CutClients,
     ];
+
+    /// Returns the transport that the fault needs and does not find, where there is one.
+    ///
+    /// On TCP, `lossy` is what a program sees of loss: the connection stands still for the time of
+    /// a retransmission.
+    #[must_use]
+    pub fn misses(self, on: Transports) -> Option<Transport> {
+        let (port, needed) = match self {
+            Self::Duplicating | Self::Reordering | Self::Corrupting => (on.peer, Transport::Udp),
+            Self::LossyClients => (on.client, Transport::Udp),
+            Self::Stalling
+            | Self::Resetting
+            | Self::Refusing
+            | Self::HalfClosing
+            | Self::Slicing => (on.peer, Transport::Tcp),
+            Self::ResettingClients => (on.client, Transport::Tcp),
+            Self::PartitionHalves
+            | Self::Minority
+            | Self::IsolateOne
+            | Self::IsolateLeader
+            | Self::Bridge
+            | Self::Ring
+            | Self::OneWay
+            | Self::Flapping
+            | Self::KillOne
+            | Self::KillLeader
+            | Self::KillAll
+            | Self::PauseLeader
+            | Self::PauseOne
+            | Self::RestartStorm
+            | Self::Slow
+            | Self::Lossy
+            | Self::Rate
+            | Self::CutClients => return None,
+        };
+        (port != needed).then_some(needed)
+    }
+
+    /// Returns whether the mix draws the fault.
+    ///
+    /// Where all ports speak UDP it never cuts off clients: each seed keeps the plan that it had.
+    #[must_use]
+    pub fn is_mixed(self, on: Transports) -> bool {
+        self.misses(on).is_none() && (self != Self::CutClients || !on.is_default())
+    }
 
     /// Returns how many nodes there must be for the fault to have an effect.
     #[must_use]
@@ -94,14 +162,21 @@ impl FaultKind {
             | Self::Duplicating
             | Self::Reordering
             | Self::Corrupting
-            | Self::Rate => 2,
+            | Self::Rate
+            | Self::Stalling
+            | Self::Resetting
+            | Self::Refusing
+            | Self::HalfClosing
+            | Self::Slicing => 2,
             Self::KillOne
             | Self::KillLeader
             | Self::KillAll
             | Self::PauseLeader
             | Self::PauseOne
             | Self::RestartStorm
-            | Self::LossyClients => 1,
+            | Self::LossyClients
+            | Self::ResettingClients
+            | Self::CutClients => 1,
         }
     }
 
@@ -130,6 +205,13 @@ impl FaultKind {
             Self::Corrupting => "corrupting",
             Self::Rate => "rate",
             Self::LossyClients => "lossy-clients",
+            Self::Stalling => "stalling",
+            Self::Resetting => "resetting",
+            Self::Refusing => "refusing",
+            Self::HalfClosing => "half-closing",
+            Self::Slicing => "slicing",
+            Self::ResettingClients => "resetting-clients",
+            Self::CutClients => "cut-clients",
         }
     }
 }

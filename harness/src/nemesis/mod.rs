@@ -10,7 +10,7 @@ mod kind;
 
 use std::str::FromStr;
 
-use crate::fault::{Millis, NodeId};
+use crate::fault::{Millis, NodeId, Transport, Transports};
 use crate::random::{Random, Seed, Stream};
 use crate::schedule::PlannedFault;
 use draw::Planner;
@@ -48,6 +48,23 @@ pub struct TooFewNodes {
     pub nodes_min: usize,
 }
 
+/// A fault that does not exist on the transport of the links that it would hit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{kind} is a fault of {needed}, which the system under test does not speak there ({why}); \
+    it can suffer from mix, calm, {known}"
+)]
+pub struct UnfitKind {
+    /// The fault.
+    pub kind: FaultKind,
+    /// The transport that it needs.
+    pub needed: Transport,
+    /// Why it is nowhere else.
+    pub why: &'static str,
+    /// The faults that there are.
+    pub known: String,
+}
+
 impl Nemesis {
     /// Returns every name, in the order in which help lists them.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -78,24 +95,52 @@ impl Nemesis {
         }
     }
 
-    /// Plans the faults of a run of `time` on `nodes`.
+    /// Says whether its faults exist on these transports.
+    ///
+    /// # Errors
+    ///
+    /// [`UnfitKind`] if they do not.
+    pub fn check_transports(self, on: Transports) -> Result<(), UnfitKind> {
+        let (kind, needed) = match self {
+            Self::Calm | Self::Mix => return Ok(()),
+            Self::Only(kind) => match kind.misses(on) {
+                None => return Ok(()),
+                Some(needed) => (kind, needed),
+            },
+        };
+        let why = match needed {
+            Transport::Udp => "TCP repairs it before a program sees it",
+            Transport::Tcp => "datagrams have no connection and come whole",
+        };
+        let known = FaultKind::ALL.into_iter().filter(|kind| kind.misses(on).is_none());
+        let known = known.map(FaultKind::name).collect::<Vec<_>>().join(", ");
+        Err(UnfitKind { kind, needed, why, known })
+    }
+
+    /// Plans the faults of a run of `time` on `nodes` whose ports speak this.
     ///
     /// # Examples
     ///
     /// ```
-    /// use synod_harness::fault::{Millis, NodeId};
+    /// use synod_harness::fault::{Millis, NodeId, Transports};
     /// use synod_harness::nemesis::Nemesis;
     /// use synod_harness::random::Seed;
     ///
     /// let nodes = [NodeId(1), NodeId(2), NodeId(3)];
-    /// let faults = Nemesis::Mix.plan(Seed(42), &nodes, Millis(30_000));
+    /// let faults = Nemesis::Mix.plan(Seed(42), &nodes, Millis(30_000), Transports::TCP);
     /// assert!(faults.len() >= 5);
-    /// assert_eq!(faults, Nemesis::Mix.plan(Seed(42), &nodes, Millis(30_000)));
+    /// assert_eq!(faults, Nemesis::Mix.plan(Seed(42), &nodes, Millis(30_000), Transports::TCP));
     /// ```
     #[must_use]
-    pub fn plan(self, seed: Seed, nodes: &[NodeId], time: Millis) -> Vec<PlannedFault> {
-        let mut planner =
-            Planner { random: Random::new(seed, Stream::named("nemesis")), nodes, short: false };
+    pub fn plan(
+        self,
+        seed: Seed,
+        nodes: &[NodeId],
+        time: Millis,
+        transports: Transports,
+    ) -> Vec<PlannedFault> {
+        let random = Random::new(seed, Stream::named("nemesis"));
+        let mut planner = Planner { random, nodes, transports, short: false };
         match self {
             Self::Calm => Vec::new(),
             Self::Mix => {
@@ -127,13 +172,18 @@ mod tests {
 
     use super::draw::{DISTURBANCES, GAP_MS, PARTITIONS};
     use super::*;
+    use crate::schedule::{Action, Plan, Wires};
 
     fn nodes() -> Vec<NodeId> {
         (1..=3).map(NodeId).collect()
     }
 
     fn mix(seed: u64, seconds: u64) -> Vec<PlannedFault> {
-        Nemesis::Mix.plan(Seed(seed), &nodes(), Millis(seconds * 1_000))
+        mix_on(Transports::default(), seed, seconds)
+    }
+
+    fn mix_on(transports: Transports, seed: u64, seconds: u64) -> Vec<PlannedFault> {
+        Nemesis::Mix.plan(Seed(seed), &nodes(), Millis(seconds * 1_000), transports)
     }
 
     fn has(faults: &[PlannedFault], kinds: &[FaultKind]) -> bool {
@@ -142,8 +192,9 @@ mod tests {
 
     #[test]
     fn every_mix_of_30_s_has_what_it_must_have() {
-        for seed in 0..500 {
-            let faults = mix(seed, 30);
+        for (seed, transports) in (0..500).zip([Transports::default(), Transports::TCP].repeat(250))
+        {
+            let faults = mix_on(transports, seed, 30);
             assert!(faults.len() >= 5, "seed {seed}: {}", faults.len());
             assert!(has(&faults, &[FaultKind::KillLeader, FaultKind::IsolateLeader]));
             assert!(has(&faults, &[FaultKind::PauseLeader, FaultKind::PauseOne]));
@@ -166,8 +217,57 @@ mod tests {
 
     #[test]
     fn long_mixes_use_every_kind() {
-        let kinds: BTreeSet<FaultKind> = mix(1, 3_600).iter().map(|fault| fault.kind).collect();
-        assert_eq!(kinds.len(), FaultKind::ALL.len());
+        let mixed = Transports { peer: Transport::Tcp, client: Transport::Udp };
+        for (transports, count) in [(Transports::default(), 21), (Transports::TCP, 24), (mixed, 24)]
+        {
+            let faults = mix_on(transports, 1, 7_200);
+            let kinds: BTreeSet<FaultKind> = faults.iter().map(|fault| fault.kind).collect();
+            let drawn = FaultKind::ALL.into_iter().filter(|kind| kind.is_mixed(transports));
+            assert_eq!(kinds, drawn.collect(), "{transports:?}");
+            assert_eq!(kinds.len(), count);
+        }
+    }
+
+    #[test]
+    fn what_a_mix_does_can_be_done_on_its_transports() {
+        for transports in [Transports::default(), Transports::TCP] {
+            for fault in mix_on(transports, 5, 3_600) {
+                if let Action::Disturb { wires, rules } = &fault.action {
+                    let port = match wires {
+                        Wires::Nodes => transports.peer,
+                        Wires::Clients => transports.client,
+                    };
+                    assert_eq!(rules.fits(port), Ok(()), "{}", fault.kind);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_plan_that_was_recorded_before_there_was_tcp_is_read_and_made_again_byte_by_byte() {
+        let text = include_str!("../../tests/plans/udp-mix-42.json");
+        let recorded: Plan = serde_json::from_str(text).expect("a plan of this form");
+        assert_eq!(recorded.to_json(), text);
+        assert_eq!(recorded.faults, mix(42, 40));
+        assert_eq!(recorded.check_transports(Transports::default()), Ok(()));
+        let error = recorded.check_transports(Transports::TCP).expect_err("it reorders packets");
+        assert_eq!(error.rule, "reorder");
+    }
+
+    #[test]
+    fn a_fault_of_another_transport_is_refused_with_those_that_there_are() {
+        let only = |kind| Nemesis::Only(kind);
+        for kind in [FaultKind::Duplicating, FaultKind::Reordering, FaultKind::Corrupting] {
+            assert_eq!(only(kind).check_transports(Transports::default()), Ok(()));
+            let error = only(kind).check_transports(Transports::TCP).expect_err("TCP repairs it");
+            let words = error.to_string();
+            assert!(words.starts_with(&format!("{kind} is a fault of udp")), "{words}");
+            assert!(words.contains("stalling") && !words.contains("corrupting,"), "{words}");
+        }
+        let error = only(FaultKind::Resetting).check_transports(Transports::default());
+        assert!(error.expect_err("no connections").to_string().contains("fault of tcp"));
+        assert_eq!(only(FaultKind::Lossy).check_transports(Transports::TCP), Ok(()));
+        assert_eq!(Nemesis::Mix.check_transports(Transports::TCP), Ok(()));
     }
 
     #[test]
@@ -188,7 +288,9 @@ mod tests {
         for kind in FaultKind::ALL {
             for count in [1, 2, 3, 5, 7] {
                 let nodes: Vec<NodeId> = (1..=count).map(NodeId).collect();
-                let faults = Nemesis::Only(kind).plan(Seed(9), &nodes, Millis(20_000));
+                let on =
+                    kind.misses(Transports::TCP).map_or(Transports::TCP, |_| Transports::default());
+                let faults = Nemesis::Only(kind).plan(Seed(9), &nodes, Millis(20_000), on);
                 assert!(faults.len() >= 2, "{kind} on {count} nodes");
                 assert!(faults.iter().all(|fault| fault.kind == kind));
             }
@@ -199,7 +301,8 @@ mod tests {
     fn a_mix_has_no_fault_that_its_nodes_would_not_notice() {
         for count in 1..=3 {
             let nodes: Vec<NodeId> = (1..=count).map(NodeId).collect();
-            let faults = Nemesis::Mix.plan(Seed(2), &nodes, Millis(600_000));
+            let udp = Transports::default();
+            let faults = Nemesis::Mix.plan(Seed(2), &nodes, Millis(600_000), udp);
             assert!(faults.iter().all(|fault| fault.kind.nodes_min() <= nodes.len()));
         }
         let bridge = Nemesis::Only(FaultKind::Bridge);

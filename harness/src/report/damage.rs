@@ -133,35 +133,42 @@ fn links(html: &mut Html, context: &Context<'_>) {
         html.raw("<p>No link was observed.</p>");
         return;
     }
-    html.raw("<p>Packets, counted by the proxy on each directed link.</p>");
-    scroll(html, "links", |html| {
-        head(
-            html,
-            &[
-                "Link",
-                "#Delivered",
-                "#Lost",
-                "#Cut",
-                "#Delayed",
-                "#Duplicated",
-                "#Reordered",
-                "#Corrupted",
-                "#Overflowed",
-            ],
-        );
+    let (streams, packets): (Vec<_>, Vec<_>) = links.iter().partition(|link| link.stream.is_some());
+    if !packets.is_empty() {
+        html.raw("<p>Packets, counted by the proxy on each directed link.</p>");
+        link_table(html, context, "links", &PACKET_COUNTS, &packets, packet_counts);
+    }
+    if !streams.is_empty() {
+        html.raw("<p>Streams of TCP, counted where they are received; bytes, but for connections ");
+        html.raw("and ends.</p>");
+        link_table(html, context, "streams", &STREAM_COUNTS, &streams, stream_counts);
+    }
+}
+
+fn link_table<const COUNTS: usize>(
+    html: &mut Html,
+    context: &Context<'_>,
+    title: &str,
+    names: &[&str],
+    links: &[&LinkCounts],
+    counts: fn(&LinkCounts) -> [u64; COUNTS],
+) {
+    scroll(html, title, |html| {
+        head(html, names);
         html.raw("<tbody>");
         for link in links.iter().take(context.room.rows) {
             let name = format!("{} &#8594; {}", end(link.from), end(link.to));
             link_row(html, &name, &counts(link));
         }
-        left_out(html, links.len(), context.room.rows, 9, "report.json");
+        left_out(html, links.len(), context.room.rows, names.len(), "report.json");
         html.raw("</tbody><tfoot>");
-        let sums = links.iter().map(counts).fold([0_u64; 8], |mut sums, counts| {
-            for (sum, count) in sums.iter_mut().zip(counts) {
-                *sum = sum.saturating_add(count);
-            }
-            sums
-        });
+        let sums =
+            links.iter().map(|link| counts(link)).fold([0_u64; COUNTS], |mut sums, counts| {
+                for (sum, count) in sums.iter_mut().zip(counts) {
+                    *sum = sum.saturating_add(count);
+                }
+                sums
+            });
         link_row(html, "all", &sums);
         html.raw("</tfoot>");
     });
@@ -175,7 +182,7 @@ fn end(number: u16) -> String {
     }
 }
 
-fn link_row(html: &mut Html, name: &str, counts: &[u64; 8]) {
+fn link_row(html: &mut Html, name: &str, counts: &[u64]) {
     put!(html, "<tr><th scope=\"row\">{name}</th>");
     for count in counts {
         let class = if *count == 0 { "n zero" } else { "n" };
@@ -184,7 +191,7 @@ fn link_row(html: &mut Html, name: &str, counts: &[u64; 8]) {
     html.raw("</tr>");
 }
 
-fn counts(link: &LinkCounts) -> [u64; 8] {
+fn packet_counts(link: &LinkCounts) -> [u64; 8] {
     [
         link.delivered,
         link.lost,
@@ -196,3 +203,47 @@ fn counts(link: &LinkCounts) -> [u64; 8] {
         link.overflowed,
     ]
 }
+
+fn stream_counts(link: &LinkCounts) -> [u64; 11] {
+    let counts = link.stream.unwrap_or_default();
+    [
+        counts.connections,
+        counts.unanswered,
+        counts.bytes,
+        counts.held_bytes,
+        counts.held_connections,
+        counts.delayed_bytes,
+        counts.stalled_bytes,
+        counts.sliced_bytes,
+        counts.resets,
+        counts.refused,
+        counts.half_closed,
+    ]
+}
+
+const PACKET_COUNTS: [&str; 9] = [
+    "Link",
+    "#Delivered",
+    "#Lost",
+    "#Cut",
+    "#Delayed",
+    "#Duplicated",
+    "#Reordered",
+    "#Corrupted",
+    "#Overflowed",
+];
+
+const STREAM_COUNTS: [&str; 12] = [
+    "Link",
+    "#Connections",
+    "#Unanswered",
+    "#Delivered",
+    "#Held back",
+    "#Connections held",
+    "#Delayed",
+    "#Stalled",
+    "#In pieces",
+    "#Resets",
+    "#Refused",
+    "#Half-closed",
+];

@@ -209,7 +209,7 @@ pub(super) fn family(kind: &str) -> Family {
         Family::Pause
     } else if tells(&[
         "loss", "lossy", "delay", "slow", "jitter", "dup", "reorder", "corrupt", "rate", "noise",
-        "latency",
+        "latency", "stall", "slicing",
     ]) {
         Family::Degrade
     } else {
