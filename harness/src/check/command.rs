@@ -89,8 +89,8 @@ fn void_because(history: &History, format: Format) -> Option<String> {
         ));
     }
     let open = &history.open;
-    // A read that nobody ended says nothing and changes nothing, and some tools leave it at that; our
-    // own recorder ends every call.
+    // A read that nobody ended says nothing and changes nothing, and some tools leave it at that;
+    // our own recorder ends every call.
     let telling = open.changes + if format == Format::Jsonl { open.reads } else { 0 };
     (telling > 0).then(|| {
         let all = open.clients.iter().map(u32::to_string);
