@@ -1,0 +1,26 @@
+//! The models that there are, with their texts.
+
+/// A model as it lies in the repository.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// Its name, as its file says it.
+    pub name: &'static str,
+    /// The path of its file, from the workspace's root.
+    pub path: &'static str,
+    /// The text of its file.
+    pub text: &'static str,
+}
+
+/// All models, the simple ones first.
+pub const MODELS: &[Source] = &[
+    Source {
+        name: "Synod",
+        path: "paxos/proof/models/Synod.epr",
+        text: include_str!("../models/Synod.epr"),
+    },
+    Source {
+        name: "MultiPaxos",
+        path: "paxos/proof/models/MultiPaxos.epr",
+        text: include_str!("../models/MultiPaxos.epr"),
+    },
+];
