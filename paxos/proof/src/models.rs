@@ -38,4 +38,14 @@ pub const MODELS: &[Source] = &[
         path: "paxos/proof/models/Reconfiguration.epr",
         text: include_str!("../models/Reconfiguration.epr"),
     },
+    Source {
+        name: "Reads",
+        path: "paxos/proof/models/Reads.epr",
+        text: include_str!("../models/Reads.epr"),
+    },
+    Source {
+        name: "Smr",
+        path: "paxos/proof/models/Smr.epr",
+        text: include_str!("../models/Smr.epr"),
+    },
 ];

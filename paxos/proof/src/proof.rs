@@ -129,7 +129,10 @@ impl<'m> Proof<'m> {
                 let complaint = asked.complaint()?;
                 Some(format!("{}: without the rule `{switch}`: {complaint}", self.model.name))
             }));
-            told.push(format!("{switch} ({})", known.join(" ")));
+            let cells = asked.iter().map(|asked| {
+                format!("{} {:.2}", asked.query.name(), asked.z3.took.as_secs_f64())
+            });
+            told.push(format!("{switch}: {}", cells.collect::<Vec<_>>().join(", ")));
         }
         println!("  {} rules, each of which fails when it is broken:", told.len());
         println!("    {}", told.join("\n    "));
