@@ -48,4 +48,9 @@ pub const MODELS: &[Source] = &[
         path: "paxos/proof/models/Smr.epr",
         text: include_str!("../models/Smr.epr"),
     },
+    Source {
+        name: "LeaseDrift",
+        path: "paxos/proof/models/LeaseDrift.epr",
+        text: include_str!("../models/LeaseDrift.epr"),
+    },
 ];

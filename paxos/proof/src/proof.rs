@@ -129,9 +129,9 @@ impl<'m> Proof<'m> {
                 let complaint = asked.complaint()?;
                 Some(format!("{}: without the rule `{switch}`: {complaint}", self.model.name))
             }));
-            let cells = asked.iter().map(|asked| {
-                format!("{} {:.2}", asked.query.name(), asked.z3.took.as_secs_f64())
-            });
+            let cells = asked
+                .iter()
+                .map(|asked| format!("{} {:.2}", asked.query.name(), asked.z3.took.as_secs_f64()));
             told.push(format!("{switch}: {}", cells.collect::<Vec<_>>().join(", ")));
         }
         println!("  {} rules, each of which fails when it is broken:", told.len());

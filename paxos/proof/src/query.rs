@@ -123,7 +123,7 @@ pub(crate) fn queries(model: &Model, broken: Option<&str>) -> Vec<Query> {
     let mut maker = Maker::new(model, broken);
     model.lemmas.iter().for_each(|claim| maker.implied(Kind::Lemma, claim));
     model.invariants.iter().for_each(|claim| maker.begins(claim));
-    for action in &model.actions {
+    for action in model.actions.iter().filter(|action| !is_off(action, broken)) {
         model.invariants.iter().for_each(|claim| maker.kept(claim, action));
         model.steps.iter().for_each(|claim| maker.stepped(claim, action));
         maker.possible(action);
@@ -133,6 +133,12 @@ pub(crate) fn queries(model: &Model, broken: Option<&str>) -> Vec<Query> {
     let broken = broken.map(String::from);
     maker.made.iter_mut().for_each(|query| query.broken.clone_from(&broken));
     maker.made
+}
+
+/// Says whether an action is one of a broken rule alone, which is kept.
+fn is_off(action: &Action, broken: Option<&str>) -> bool {
+    let off = |guard: &Formula| simplify(guard.clone(), broken) == Formula::Constant(false);
+    action.guards.iter().any(off)
 }
 
 struct Maker<'m> {
