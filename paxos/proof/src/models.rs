@@ -53,4 +53,9 @@ pub const MODELS: &[Source] = &[
         path: "paxos/proof/models/LeaseDrift.epr",
         text: include_str!("../models/LeaseDrift.epr"),
     },
+    Source {
+        name: "Damage",
+        path: "paxos/proof/models/Damage.epr",
+        text: include_str!("../models/Damage.epr"),
+    },
 ];

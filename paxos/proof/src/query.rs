@@ -182,8 +182,20 @@ impl<'m> Maker<'m> {
     fn implied(&mut self, kind: Kind, claim: &Claim) {
         let formula = self.finished(claim.formula.clone());
         let mut query = Query::new(kind, claim.name.as_str(), self.before.clone());
+        self.add_lemmas(&mut query);
         query.refute(claim, formula);
         self.made.push(query);
+    }
+
+    /// Asserts the lemmas that the model gives to a query.
+    fn add_lemmas(&mut self, query: &mut Query) {
+        let name = query.name();
+        let usings = self.model.usings.iter().filter(|using| using.query == name);
+        let lemmas: Vec<&Name> = usings.flat_map(|using| &using.lemmas).collect();
+        for lemma in self.model.lemmas.iter().filter(|lemma| lemmas.contains(&&lemma.name)) {
+            let assertion = self.assertion("lemma", lemma);
+            query.assertions.push(assertion);
+        }
     }
 
     /// The invariant holds at first.
@@ -205,11 +217,7 @@ impl<'m> Maker<'m> {
         let after = self.rewriter.after(&claim.formula, &action.updates);
         let after = simplify(after, self.broken);
         let mut query = self.of_step(Kind::Keep, claim.name.as_str(), action);
-        let usings = self.model.usings.iter().filter(|using| using.query == query.name());
-        let lemmas: Vec<&Name> = usings.flat_map(|using| &using.lemmas).collect();
-        for lemma in self.model.lemmas.iter().filter(|lemma| lemmas.contains(&&lemma.name)) {
-            query.assertions.push(self.assertion("lemma", lemma));
-        }
+        self.add_lemmas(&mut query);
         let split = self.model.splits.iter().find(|split| split.query == query.name());
         // A rule that is switched off makes cases of its own, so that query is asked whole.
         let Some(split) = split.filter(|_| self.broken.is_none()) else {

@@ -146,14 +146,18 @@ pub(crate) fn ask_cvc5(query: &Query, script: &str, bounds: Bounds) -> Result<Re
     let script = format!("{script}(check-sat)\n");
     let mut spent = Duration::ZERO;
     if query.expected == Answer::Unsat && query.kind != Kind::Can {
-        let limit = bounds.limit / 2;
-        let reply = Solver::Cvc5Instances.ask(&script, Bounds { limit, ..bounds })?;
+        let reply = Solver::Cvc5Instances.ask(&script, bounds)?;
         if reply.answer.is_some() {
             return Ok(reply);
         }
         spent = reply.took;
     }
-    let mut reply = Solver::Cvc5Models.ask(&script, bounds)?;
+    let limit = bounds.limit * SECOND_TRY;
+    let mut reply = Solver::Cvc5Models.ask(&script, Bounds { limit, ..bounds })?;
     reply.took += spent;
     Ok(reply)
 }
+
+/// How much longer cvc5 may search for models than instances: it is asked by night, and for a few
+/// queries alone.
+const SECOND_TRY: u32 = 4;
