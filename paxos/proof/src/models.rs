@@ -58,4 +58,9 @@ pub const MODELS: &[Source] = &[
         path: "paxos/proof/models/Damage.epr",
         text: include_str!("../models/Damage.epr"),
     },
+    Source {
+        name: "ReconfigurationDurable",
+        path: "paxos/proof/models/ReconfigurationDurable.epr",
+        text: include_str!("../models/ReconfigurationDurable.epr"),
+    },
 ];

@@ -230,10 +230,15 @@ impl Reader<'_> {
     fn check_queries(&self) -> Result<()> {
         let model = &self.model;
         for using in &model.usings {
-            let known = |name: &Name| model.lemmas.iter().any(|lemma| lemma.name == *name);
-            if let Some(lemma) = using.lemmas.iter().find(|lemma| !known(lemma)) {
-                let what = format!("`{lemma}` is no lemma");
-                return Err(Complaint::new(using.at, what, "state it with `(lemma ...)`"));
+            // A lemma is proved by those before it, so that none is proved by itself.
+            let proved = using.query.strip_prefix("lemma.");
+            let before = model.lemmas.iter().map(|lemma| &lemma.name);
+            let before: Vec<&Name> =
+                before.take_while(|name| proved != Some(name.as_str())).collect();
+            if let Some(lemma) = using.lemmas.iter().find(|lemma| !before.contains(lemma)) {
+                let what = format!("`{lemma}` is no lemma that this query may use");
+                let remedy = "state it with `(lemma ...)`, before a lemma that uses it";
+                return Err(Complaint::new(using.at, what, remedy));
             }
         }
         for must_fail in &model.must_fails {
