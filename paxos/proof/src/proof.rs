@@ -273,3 +273,49 @@ pub(crate) fn is_beside(kind: Kind) -> bool {
 
 /// How many counterexamples are told in full.
 const STORIES_MAX: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::models::MODELS;
+
+    #[test]
+    fn every_model_is_in_the_fragment_and_as_large_as_it_says() {
+        for source in MODELS {
+            let model = Model::read(source.path, source.text).unwrap();
+            let asked = queries(&model, None);
+            assert_eq!(shape(&model, &asked), [""; 0], "{}", source.name);
+            let broken: Vec<_> = model.must_fails.iter().map(|must| must.switch.clone()).collect();
+            assert!(model.switches.iter().all(|switch| broken.contains(switch)));
+            // An action that only a broken rule allows has queries only where it is broken.
+            let known: Vec<String> = asked.iter().map(Query::whole_name).collect();
+            for MustFail { switch, queries: names, .. } in &model.must_fails {
+                let broken = || queries(&model, Some(switch.as_str()));
+                let unknown = names.iter().find(|name| !known.contains(name));
+                let found = |name: &String| broken().iter().any(|query| query.name() == *name);
+                assert!(unknown.is_none_or(found), "{}: {switch}: {unknown:?}", source.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_needs_no_solver_is_told_with_its_line() {
+        let text = "(model A)\n(sort m n)\n(state r (m n))\n\
+            (action A ((x m) (y n)) (add r (x y)))\n\
+            (invariant down (forall ((x m)) (exists ((y n)) (r x y))))\n\
+            (invariant up (forall ((y n)) (exists ((x m)) (r x y))))\n\
+            (outside init.up \"a reason\")\n(using keep.gone.A)\n(pinned 1 7)\n";
+        let model = Model::read("a.epr", text).unwrap();
+        let told = shape(&model, &queries(&model, None)).join("\n");
+        for said in [
+            "a.epr:9: there are 2 and 5, and pinned are 1 invariants and 7 queries; if that is",
+            "a.epr:8: no query `keep.gone.A`; name one that there is, or remove the line",
+            "a.epr:7: `init.up` is decidable; remove the line",
+            "a.epr: `keep.up.A` is undecidable, it leads m -> n -> m; say it otherwise, or give",
+        ] {
+            assert!(told.contains(said), "{told}");
+        }
+    }
+}
