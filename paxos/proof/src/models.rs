@@ -63,4 +63,9 @@ pub const MODELS: &[Source] = &[
         path: "paxos/proof/models/ReconfigurationDurable.epr",
         text: include_str!("../models/ReconfigurationDurable.epr"),
     },
+    Source {
+        name: "Snapshot",
+        path: "paxos/proof/models/Snapshot.epr",
+        text: include_str!("../models/Snapshot.epr"),
+    },
 ];
