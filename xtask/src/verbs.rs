@@ -83,7 +83,7 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "prove",
-        takes: "[MODEL] [--broken NAME] [--cross] [--why QUERY] [--seed N] [--jobs N] [--limit S]",
+        takes: "[MODEL] [--broken NAME] [--cross] [--why QUERY] [--emit FOLDER] [--seed N] [...]",
         about: "prove the protocol for any number of nodes, ballots and slots, by a solver",
         run: prove::run,
     },

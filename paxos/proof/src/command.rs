@@ -7,7 +7,9 @@
 )]
 
 use std::fmt;
+use std::fs;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +17,8 @@ use std::time::{Duration, Instant};
 use crate::model::Model;
 use crate::models::{MODELS, Source};
 use crate::proof::{Plan, Proof};
+use crate::query::queries;
+use crate::smt::script;
 use crate::solver::{Bounds, Solver};
 use crate::why;
 
@@ -67,6 +71,7 @@ struct Asked {
     model: Option<String>,
     broken: Option<String>,
     why: Option<String>,
+    emit: Option<PathBuf>,
     cross: bool,
     help: bool,
     jobs: usize,
@@ -88,6 +93,7 @@ impl Asked {
             match flag.as_str() {
                 "--broken" => asked.broken = Some(value()?),
                 "--why" => asked.why = Some(value()?),
+                "--emit" => asked.emit = Some(value()?.into()),
                 "--cross" => asked.cross = true,
                 "--help" | "-h" => asked.help = true,
                 "--jobs" => asked.jobs = number::<NonZeroUsize>(&flag, &value()?)?.get(),
@@ -111,6 +117,9 @@ impl Asked {
             return Ok(());
         }
         let models = self.models()?;
+        if let Some(folder) = &self.emit {
+            return emit(&models, self.broken.as_deref(), folder);
+        }
         let z3 = Solver::Z3.version()?;
         if let Some(query) = &self.why {
             let (model, query) = why::find(&models, query, self.broken.as_deref())?;
@@ -175,8 +184,8 @@ impl Default for Asked {
     fn default() -> Self {
         let jobs = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(JOBS_MAX);
         let bounds = Bounds { limit: LIMIT, seed: 0 };
-        let (model, broken, why) = (None, None, None);
-        Self { model, broken, why, cross: false, help: false, jobs, bounds }
+        let (model, broken, why, emit) = (None, None, None, None);
+        Self { model, broken, why, emit, cross: false, help: false, jobs, bounds }
     }
 }
 
@@ -190,17 +199,33 @@ fn switches(model: &Model) -> String {
     format!("{}: {}", model.name, names.join(" "))
 }
 
+/// Writes each query into a file of its own, for another solver or a reader.
+fn emit(models: &[Model], broken: Option<&str>, folder: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::Internal(format!("cannot write {}: {error}", folder.display()));
+    for model in models {
+        let below = folder.join(&model.name);
+        fs::create_dir_all(&below).map_err(failed)?;
+        for query in queries(model, broken) {
+            let text =
+                format!("; {}\n{}(check-sat)\n", query.expected, script(model, &query, false));
+            fs::write(below.join(format!("{}.smt2", query.name())), text).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
 /// How long a solver may take for one query.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// How many queries are asked at once by default.
 const JOBS_MAX: usize = 8;
 
-const USAGE: &str = "usage: prove [MODEL] [--broken NAME] [--cross] [--why QUERY] [--seed N] \
-    [--limit S] [--jobs N]
+const USAGE: &str = "usage: prove [MODEL] [--broken NAME] [--cross] [--why QUERY] [--emit FOLDER] \
+    [--seed N] [--limit S] [--jobs N]
   MODEL         one model, such as MultiPaxos; without it all of them
   --broken NAME switch one rule off, and tell how it goes wrong
   --cross       ask cvc5 as well as z3
+  --emit FOLDER write each query into a file, in SMT-LIB 2, and ask nobody
   --why QUERY   show what a query asserts, where it leads, and what its proof needs
 exit codes: 0 proved, 1 not proved, 64 usage, 70 internal";
 

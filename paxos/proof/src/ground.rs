@@ -80,3 +80,26 @@ fn replaced(term: &Term, terms: &Terms) -> Term {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::model::Model;
+    use crate::smt::written;
+
+    #[test]
+    fn for_all_becomes_and_and_for_some_becomes_or() {
+        let text = "(model A) (sort m n) (rel r (m n)) \
+            (axiom x (forall ((a m)) (exists ((b n)) (r a b))))";
+        let model = Model::read("a.epr", text).unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| Name::new(name)).collect::<Vec<_>>();
+        let universe = Universe::from([
+            (Name::new("m"), names(&["a1"])),
+            (Name::new("n"), names(&["b1", "b2"])),
+        ]);
+        let ground = grounded(model.axioms[0].formula.clone(), &universe);
+        assert_eq!(written(&ground), "(and (or (r a1 b1) (r a1 b2)))");
+    }
+}

@@ -129,3 +129,37 @@ fn declarations(out: &mut String, model: &Model, query: &Query) -> fmt::Result {
 fn joined(names: &[Name]) -> String {
     names.iter().map(Name::as_str).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::query::queries;
+
+    #[test]
+    fn a_query_is_all_that_holds_before_a_step_and_the_claim_denied_after_it() {
+        let text = "(model A)\n(sort node)\n(rel lt (node node))\n(state up (node))\n\
+            (axiom order (forall ((a node)) (not (lt a a))))\n\
+            (init none (forall ((a node)) (not (up a))))\n\
+            (action Start ((a node) (k Bool)) (free P (node)) (guard (P a) k) (add up (a)))\n\
+            (invariant some (forall ((a node)) (=> (up a) (not (lt a a)))))\n";
+        let model = Model::read("a.epr", text).unwrap();
+        let queries = queries(&model, None);
+        let names: Vec<String> = queries.iter().map(Query::name).collect();
+        assert_eq!(names, ["init.some", "keep.some.Start", "can.Start"]);
+        assert_eq!(
+            script(&model, &queries[1], false),
+            "(set-logic UF)\n(declare-sort node 0)\n(declare-fun a () node)\n\
+             (declare-fun a!1 () node)\n(declare-fun lt (node node) Bool)\n\
+             (declare-fun up (node) Bool)\n(declare-fun P (node) Bool)\n(declare-fun k () Bool)\n\
+             (assert (forall ((a node)) (not (lt a a))))\n\
+             (assert (forall ((a node)) (=> (up a) (not (lt a a)))))\n\
+             (assert (P a))\n(assert k)\n\
+             (assert (not (=> (or (up a!1) (= a!1 a)) (not (lt a!1 a!1)))))\n"
+        );
+        assert!(
+            script(&model, &queries[2], true).contains("(assert (! (P a) :named assertion.2))")
+        );
+    }
+}

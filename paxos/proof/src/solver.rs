@@ -9,13 +9,15 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::command::Failure;
-use crate::query::{Answer, Kind, Query};
+use crate::query::{Answer, Query};
 
 /// A solver, and how it is told to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Solver {
     Z3,
-    /// Refutes by instances.
+    /// Refutes by instances that a candidate of a model suggests.
+    Cvc5Candidates,
+    /// Refutes by all instances, one after another.
     Cvc5Instances,
     /// Searches finite models, and refutes when there are none.
     Cvc5Models,
@@ -42,7 +44,7 @@ impl Solver {
     fn program(self) -> &'static str {
         match self {
             Self::Z3 => "z3",
-            Self::Cvc5Instances | Self::Cvc5Models => "cvc5",
+            Self::Cvc5Candidates | Self::Cvc5Instances | Self::Cvc5Models => "cvc5",
         }
     }
 
@@ -54,13 +56,16 @@ impl Solver {
                 command.arg(format!("-T:{}", limit.as_secs().max(1)));
                 command.arg(format!("smt.random_seed={}", bounds.seed)).arg("-in");
             }
-            Self::Cvc5Instances | Self::Cvc5Models => {
+            Self::Cvc5Candidates | Self::Cvc5Instances | Self::Cvc5Models => {
                 command.arg("--lang=smt2").arg(format!("--tlimit={}", limit.as_millis()));
                 command.arg(format!("--seed={}", bounds.seed));
             }
         }
         match self {
             Self::Z3 => {}
+            Self::Cvc5Candidates => {
+                command.arg("--mbqi");
+            }
             Self::Cvc5Instances => {
                 command.arg("--full-saturate-quant");
             }
@@ -141,16 +146,19 @@ pub(crate) fn ask_z3(script: &str, bounds: Bounds) -> Result<Reply, Failure> {
     Solver::Z3.ask(&format!("{script}(check-sat)\n"), bounds)
 }
 
-/// Asks cvc5, which refutes in one of two ways and finds models in the second.
+/// Asks cvc5, which refutes in one of three ways and finds models in the last.
 pub(crate) fn ask_cvc5(query: &Query, script: &str, bounds: Bounds) -> Result<Reply, Failure> {
     let script = format!("{script}(check-sat)\n");
     let mut spent = Duration::ZERO;
-    if query.expected == Answer::Unsat && query.kind != Kind::Can {
-        let reply = Solver::Cvc5Instances.ask(&script, bounds)?;
-        if reply.answer.is_some() {
-            return Ok(reply);
+    if query.expected == Answer::Unsat {
+        for way in [Solver::Cvc5Candidates, Solver::Cvc5Instances] {
+            let mut reply = way.ask(&script, bounds)?;
+            spent += reply.took;
+            reply.took = spent;
+            if reply.answer.is_some() {
+                return Ok(reply);
+            }
         }
-        spent = reply.took;
     }
     let limit = bounds.limit * SECOND_TRY;
     let mut reply = Solver::Cvc5Models.ask(&script, Bounds { limit, ..bounds })?;
@@ -158,6 +166,40 @@ pub(crate) fn ask_cvc5(query: &Query, script: &str, bounds: Bounds) -> Result<Re
     Ok(reply)
 }
 
-/// How much longer cvc5 may search for models than instances: it is asked by night, and for a few
-/// queries alone.
+/// How much longer cvc5 may search for a model: it is asked by night.
 const SECOND_TRY: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn reply(said: &str, complained: &str) -> Result<Option<Answer>, String> {
+        let reply = Solver::Z3.reply(said, complained, Duration::ZERO);
+        reply.map(|reply| reply.answer).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn an_answer_is_one_of_two_and_giving_up_is_none() {
+        assert_eq!(reply("unsat\n", ""), Ok(Some(Answer::Unsat)));
+        assert_eq!(reply("sat\n((x true))\n", ""), Ok(Some(Answer::Sat)));
+        for gave_up in ["unknown\n", "timeout\n", ""] {
+            assert_eq!(reply(gave_up, ""), Ok(None), "{gave_up}");
+        }
+        assert_eq!(reply("cvc5 interrupted\n", "cvc5 interrupted by timeout."), Ok(None));
+    }
+
+    #[test]
+    fn a_text_that_no_solver_understands_is_not_taken_for_an_answer() {
+        let error = reply("(error \"line 3: unknown sort\")\nunsat\n", "").unwrap_err();
+        assert!(error.contains("z3 does not understand: (error \"line 3: unknown"), "{error}");
+        assert!(reply("segmentation\n", "fault").unwrap_err().contains("z3 said: segmentation"));
+    }
+
+    #[test]
+    fn a_solver_that_is_not_there_is_told_with_the_remedy() {
+        let error = Solver::Z3.not_started(&ErrorKind::NotFound.into()).to_string();
+        assert!(error.contains("z3 is not installed") && error.contains("apt-get install z3"));
+    }
+}
