@@ -260,6 +260,7 @@ impl<'m> Maker<'m> {
         let formula = self.rewriter.after(&claim.formula, &action.updates);
         let formula = simplify(formula, self.broken);
         let mut query = self.of_step(Kind::Step, claim.name.as_str(), action);
+        self.add_lemmas(&mut query);
         query.refute(claim, formula);
         self.made.push(query);
     }
