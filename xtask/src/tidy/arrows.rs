@@ -56,6 +56,12 @@ const FLOORS: &[Floor] = &[
         because: "the safety core stands on the standard library alone",
     },
     Floor {
+        name: "synod-prove",
+        ours: &[],
+        others: Some(&[]),
+        because: "what proves the safety core does not stand on it",
+    },
+    Floor {
         name: "synod-journal",
         ours: &[],
         others: None,
@@ -122,6 +128,7 @@ const FLOORS: &[Floor] = &[
             "synod-kv",
             "synod-node",
             "synod-paxos",
+            "synod-prove",
             "synod-smr",
             "synod-transport-quic",
         ],

@@ -6,6 +6,7 @@
 mod arrows;
 mod links;
 mod manifests;
+mod models;
 mod names;
 mod rust;
 mod shell;
@@ -55,6 +56,7 @@ fn check_tree(tree: &Tree) -> Vec<Finding> {
     }
     findings.extend(rust::check_atomics(tree));
     findings.extend(specs::check(tree));
+    findings.extend(models::check(tree));
     findings.extend(links::check(tree));
     findings
 }
