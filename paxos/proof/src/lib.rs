@@ -18,6 +18,7 @@
 
 mod error;
 mod expression;
+pub mod finite;
 mod formula;
 mod model;
 mod models;
