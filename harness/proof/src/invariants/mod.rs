@@ -11,6 +11,7 @@ mod bounds;
 mod campaigns;
 mod confirmed_reads;
 mod exactly_once;
+mod inductive;
 mod one_value;
 mod promise;
 mod read_back;
@@ -18,6 +19,8 @@ mod settled;
 mod specification;
 mod state_equality;
 mod told;
+
+pub use inductive::is_asked;
 
 use synod_paxos::{Configuration, NodeId};
 
@@ -46,10 +49,10 @@ pub trait Invariant {
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String>;
 }
 
-/// Returns all invariants, for a cluster of these voters.
+/// Returns all invariants, for a cluster of these voters; those of the proof only if they are asked.
 #[must_use]
-pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
-    vec![
+pub fn all(voters: &Configuration, is_proof_asked: bool) -> Vec<Box<dyn Invariant>> {
+    let mut all: Vec<Box<dyn Invariant>> = vec![
         Box::new(specification::Specification::new(voters)),
         Box::new(agreement::Agreement::default()),
         Box::new(read_back::ReadBackIsChosen::default()),
@@ -64,5 +67,9 @@ pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
         Box::new(confirmed_reads::ConfirmedReads::new(voters)),
         Box::new(campaigns::Campaigns::new(voters)),
         Box::new(bounds::Bounds::default()),
-    ]
+    ];
+    if is_proof_asked {
+        all.push(Box::new(inductive::Inductive::new(voters)));
+    }
+    all
 }

@@ -56,11 +56,12 @@ impl Tied for Log {
             actions.extend(promises.map(|(b, c)| Action::Phase1b(*a, b, c)));
             actions.extend(proposals.iter().map(|w| Action::Phase2b(*a, *w)));
         }
-        for a in learners {
+        // Those that learn nothing are asked, too, unless nobody learns.
+        for a in acceptors.iter().filter(|_| !learners.is_empty()) {
             actions.extend(proposals.iter().map(|w| Action::Choose(*a, *w)));
             actions.extend(ends().map(|(b, c)| Action::Announce(*a, b, c)));
             actions.extend(ends().map(|m| Action::Learn(*a, m)));
-            for (c, s) in learners.iter().flat_map(|c| (1..=*last).map(move |s| (*c, s))) {
+            for (c, s) in acceptors.iter().flat_map(|c| (1..=*last).map(move |s| (*c, s))) {
                 actions.extend(self.decrees().into_iter().map(|d| Action::Copy(*a, c, s, d)));
             }
         }
@@ -320,17 +321,25 @@ impl Log {
     }
 }
 
-/// All choices of one promise of ballot b from each acceptor of a quorum, with their numbers.
+/// All choices of one promise of each member of a quorum, with their numbers: of ballot b where the
+/// member has one, and else of another, or none, which the model must not take.
 fn promise_sets<'s>(
     state: &'s State,
     quorum: &BTreeSet<Acceptor>,
     b: Ballot,
 ) -> Vec<Vec<(usize, &'s Promise)>> {
     quorum.iter().fold(vec![Vec::new()], |sets, a| {
-        let of = move |(_, m): &(usize, &Promise)| m.bal == b && m.acc == *a;
+        let of = |(_, m): &(usize, &Promise)| m.acc == *a;
+        let mut all: Vec<(usize, &Promise)> =
+            state.promises.iter().enumerate().filter(of).collect();
+        if all.iter().any(|(_, m)| m.bal == b) {
+            all.retain(|(_, m)| m.bal == b);
+        }
+        if all.is_empty() {
+            return sets;
+        }
         let with = |set: Vec<(usize, &'s Promise)>| {
-            let more = state.promises.iter().enumerate().filter(of);
-            more.map(move |m| set.iter().copied().chain([m]).collect::<Vec<_>>())
+            all.iter().map(|m| set.iter().copied().chain([*m]).collect()).collect::<Vec<_>>()
         };
         sets.into_iter().flat_map(with).collect()
     })

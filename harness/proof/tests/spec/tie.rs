@@ -105,11 +105,17 @@ pub(crate) fn model(name: &str, broken: Option<&str>) -> Finite {
 pub(crate) fn compare<T: Tied>(name: &str, finite: &Finite, tied: &T) -> Result<Compared, Drift> {
     let begun = Instant::now();
     let mut walk = Walk { finite, tied, worlds: Vec::new(), compared: Compared::default() };
-    walk.explore()?;
+    walk.explore(usize::MAX)?;
     let Compared { states, steps, refusals } = walk.compared;
     let seconds = begun.elapsed().as_secs_f64();
     println!("model {name}: {states} states, {steps} steps, {refusals} refusals, {seconds:.1} s");
     Ok(walk.compared)
+}
+
+/// Explores so many states of the relation at most, and returns the first difference.
+pub(crate) fn difference<T: Tied>(finite: &Finite, tied: &T, states: usize) -> Option<Drift> {
+    let mut walk = Walk { finite, tied, worlds: Vec::new(), compared: Compared::default() };
+    walk.explore(states).err()
 }
 
 struct Walk<'t, T> {
@@ -121,7 +127,7 @@ struct Walk<'t, T> {
 }
 
 impl<T: Tied> Walk<'_, T> {
-    fn explore(&mut self) -> Result<(), Drift> {
+    fn explore(&mut self, states: usize) -> Result<(), Drift> {
         let (first, is_init) = self.tied.first();
         let world = self.world(self.tied.messages(&first));
         let image = self.tied.image(self.finite, &world, &first);
@@ -133,7 +139,9 @@ impl<T: Tied> Walk<'_, T> {
         let mut plain = HashSet::from([self.tied.plain(&first)]);
         let mut seen = HashSet::from([first.clone()]);
         let mut open = VecDeque::from([first]);
-        while let Some(state) = open.pop_front() {
+        let mut left = states;
+        while let Some(state) = open.pop_front().filter(|_| left > 0) {
+            left -= 1;
             let world = self.world(self.tied.messages(&state));
             let image = self.tied.image(self.finite, &world, &state);
             self.claim(Claims::Invariants, &world, &image, &state)?;
