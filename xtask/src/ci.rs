@@ -113,6 +113,7 @@ const STEPS: &[&[&str]] = &[
     &["test"],
     &["loom"],
     &["spec"],
+    &["prove"],
     &["model"],
     &["sim", "--seeds", "20", "--agree"],
     &["sim", "--seeds", "2000", "--from", "1000", "--all-points"],

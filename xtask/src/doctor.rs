@@ -6,6 +6,7 @@ use std::fs;
 use std::net::{TcpListener, UdpSocket};
 
 use crate::outcome::{Failure, Outcome};
+use crate::prove;
 use crate::shell::Step;
 use crate::workspace::{is_installed, root};
 
@@ -15,7 +16,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         return Err(argument.unexpected().into());
     }
     let findings = [toolchain(), c_compiler(), git(), ports(), open_files(), platform()];
-    let optional = [chromium()];
+    let optional = [z3(), cvc5(), chromium()];
     let mut missing = 0;
     for finding in &findings {
         missing += usize::from(finding.remedy.is_some());
@@ -72,6 +73,17 @@ fn git() -> Finding {
     let found = Step::new("git").arg("--version").capture().ok();
     let remedy = "install git; tidy and mutants ask it for the list of files";
     Finding::new("git", found.map(|text| text.trim().to_owned()), remedy)
+}
+
+fn z3() -> Finding {
+    let found = Step::new(prove::SOLVER).arg("--version").capture().ok();
+    let found = found.map(|text| text.trim().to_owned());
+    Finding::new("z3", found, "install the package z3 for `cargo xtask prove`")
+}
+
+fn cvc5() -> Finding {
+    let found = is_installed(prove::SECOND_SOLVER).then(|| prove::SECOND_SOLVER.into());
+    Finding::new("cvc5", found, "install the package cvc5 for `cargo xtask prove --cross`")
 }
 
 fn ports() -> Finding {

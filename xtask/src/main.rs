@@ -20,6 +20,7 @@ mod lint;
 mod mutants;
 mod mutation;
 mod outcome;
+mod prove;
 mod shell;
 mod sim;
 mod spec;

@@ -60,6 +60,11 @@ impl Step {
         self
     }
 
+    /// Gives the program and its arguments.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &OsString> {
+        [&self.program].into_iter().chain(&self.arguments)
+    }
+
     /// Runs with the terminal's streams; any status but success is a failure.
     pub(crate) fn run(&self) -> Outcome {
         let status = self.status()?;

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
-use crate::{bench, chaos, ci, demo, doctor, lint, mutants, mutation, sim, spec, suite, tidy};
+use crate::{
+    bench, chaos, ci, demo, doctor, lint, mutants, mutation, prove, sim, spec, suite, tidy,
+};
 
 /// A task that can be asked for.
 pub(crate) struct Verb {
@@ -78,6 +80,12 @@ pub(crate) const VERBS: &[Verb] = &[
         takes: "[--full] [--jobs N] [--traces DIR] [NAME]",
         about: "check the TLA+ specifications, their refinements, and that wrong variants fail",
         run: spec::run,
+    },
+    Verb {
+        name: "prove",
+        takes: "[MODEL] [--broken NAME] [--cross] [--why QUERY] [--seed N] [--jobs N] [--limit S]",
+        about: "prove the protocol for any number of nodes, ballots and slots, by a solver",
+        run: prove::run,
     },
     Verb {
         name: "mutants",

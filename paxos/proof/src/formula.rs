@@ -1,7 +1,7 @@
 //! Formulas of first-order logic with sorts, as a model states them.
 //!
-//! A formula here is resolved: what a name stands for is in the type, and every place has the
-//! sort that was declared for it. How a formula is checked, expanded or evaluated is left to others.
+//! A formula here is resolved: what a name stands for is in the type, and each place has the
+//! sort that was declared for it. How a formula is expanded or evaluated is left to others.
 
 use std::borrow::Borrow;
 use std::fmt;

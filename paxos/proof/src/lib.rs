@@ -16,14 +16,26 @@
 //! # Ok::<(), synod_prove::ModelError>(())
 //! ```
 
+mod command;
 mod error;
 mod expression;
 pub mod finite;
 mod formula;
+mod fragment;
+mod ground;
 mod model;
 mod models;
+mod proof;
+mod query;
 mod read;
+mod rewrite;
+mod smt;
+mod solver;
+mod story;
+mod table;
+mod why;
 
+pub use command::prove;
 pub use error::{ModelError, Position};
 pub use formula::{Formula, Name, Predicate, Quantifier, Term, Variable};
 pub use model::{

@@ -50,6 +50,8 @@ pub struct Model {
     pub must_fails: Vec<MustFail>,
     /// Queries outside the decidable fragment, each with the reason why it is asked all the same.
     pub outside: Vec<Outside>,
+    /// The relations that order a sort from low to high.
+    pub orders: Vec<Name>,
     /// What a story tells of a state.
     pub tales: Vec<Tale>,
     /// How many invariants and queries there are, so that none gets lost.

@@ -23,4 +23,29 @@ pub const MODELS: &[Source] = &[
         path: "paxos/proof/models/MultiPaxos.epr",
         text: include_str!("../models/MultiPaxos.epr"),
     },
+    Source {
+        name: "SynodDurable",
+        path: "paxos/proof/models/SynodDurable.epr",
+        text: include_str!("../models/SynodDurable.epr"),
+    },
+    Source {
+        name: "MultiPaxosDurable",
+        path: "paxos/proof/models/MultiPaxosDurable.epr",
+        text: include_str!("../models/MultiPaxosDurable.epr"),
+    },
+    Source {
+        name: "Reconfiguration",
+        path: "paxos/proof/models/Reconfiguration.epr",
+        text: include_str!("../models/Reconfiguration.epr"),
+    },
+    Source {
+        name: "Reads",
+        path: "paxos/proof/models/Reads.epr",
+        text: include_str!("../models/Reads.epr"),
+    },
+    Source {
+        name: "Smr",
+        path: "paxos/proof/models/Smr.epr",
+        text: include_str!("../models/Smr.epr"),
+    },
 ];

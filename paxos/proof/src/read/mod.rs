@@ -68,7 +68,7 @@ impl Reader<'_> {
                 self.model.actions.push(action);
                 Ok(())
             }
-            "using" | "split" | "must-fail" | "outside" | "tell" | "pinned" => {
+            "using" | "split" | "must-fail" | "outside" | "tell" | "order" | "pinned" => {
                 self.direction(head, rest, at)
             }
             other => Err(Complaint::new(at, format!("`{other}` declares nothing"), DECLARATIONS)),
@@ -179,6 +179,15 @@ impl Reader<'_> {
                 let formula = scope.formula(formula)?;
                 self.model.tales.push(Tale { variables, formula, words: words.clone() });
             }
+            ("order", [relation]) => {
+                let name = plain_name(relation)?;
+                match self.symbols.find(name.as_str()) {
+                    Some(Symbol::Relation(sorts)) if sorts.len() == 2 && sorts[0] == sorts[1] => {
+                        self.model.orders.push(name);
+                    }
+                    Some(_) | None => return Err(lacks(head, at)),
+                }
+            }
             ("pinned", [invariants, queries]) => {
                 let number = |expression: &Expression| {
                     expression.word().and_then(|word| word.parse::<usize>().ok())
@@ -249,7 +258,9 @@ impl Reader<'_> {
         let mut found = false;
         let mut look = |formula: &Formula| {
             formula.walk(&mut |part| {
-                found |= matches!(part, Formula::Holds(Predicate::Switch(name), _) if name == switch);
+                if let Formula::Holds(Predicate::Switch(name), _) = part {
+                    found |= name == switch;
+                }
             });
         };
         model.axioms.iter().for_each(|claim| look(&claim.formula));
@@ -292,7 +303,7 @@ fn lacks(head: &str, at: Position) -> Complaint {
 
 const DECLARATIONS: &str = "a declaration is a list that begins with model, sort, const, rel, fun, \
     state, switch, define, axiom, init, action, invariant, lemma, using, split, safety, step, \
-    witness, must-fail, outside, tell or pinned";
+    witness, must-fail, outside, tell, order or pinned";
 
 const FORMS: &[(&str, &str)] = &[
     ("model", "(model NAME)"),
@@ -313,5 +324,6 @@ const FORMS: &[(&str, &str)] = &[
     ("must-fail", "(must-fail SWITCH QUERY ...)"),
     ("outside", "(outside QUERY \"reason\")"),
     ("tell", "(tell ((x SORT) ...) FORMULA \"words\")"),
+    ("order", "(order RELATION), a relation of one sort with itself that no action changes"),
     ("pinned", "(pinned INVARIANTS QUERIES)"),
 ];

@@ -1,0 +1,275 @@
+//! The proof of one model: every query asked, every answer judged.
+//!
+//! The claim kept here: a query that got no answer, a count that moved, a query outside the
+//! decidable fragment that nobody gave a reason for, and a broken rule without a counterexample are
+//! failures, never warnings.
+
+#![allow(clippy::print_stdout, reason = "a command line tool speaks on its standard streams")]
+
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use crate::command::Failure;
+use crate::formula::Name;
+use crate::fragment::Alternations;
+use crate::model::{Model, MustFail};
+use crate::query::{Answer, Kind, Query, queries};
+use crate::smt::script;
+use crate::solver::{Bounds, Reply, Solver, ask_cvc5, ask_z3};
+use crate::story;
+use crate::table;
+
+/// How queries are asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) bounds: Bounds,
+    pub(crate) jobs: usize,
+    pub(crate) cross: bool,
+}
+
+/// A query with what solvers said to it.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) query: Query,
+    pub(crate) z3: Reply,
+    pub(crate) cvc5: Option<Reply>,
+}
+
+impl Asked {
+    /// Says whether each solver gave the answer that is expected.
+    pub(crate) fn is_good(&self) -> bool {
+        let wanted = Some(self.query.expected);
+        self.z3.answer == wanted && self.cvc5.as_ref().is_none_or(|reply| reply.answer == wanted)
+    }
+
+    fn complaint(&self) -> Option<String> {
+        let replies = [(Solver::Z3, Some(&self.z3)), (Solver::Cvc5Models, self.cvc5.as_ref())];
+        let wanted = self.query.expected;
+        let wrong = replies.into_iter().find_map(|(solver, reply)| {
+            let reply = reply.filter(|reply| reply.answer != Some(wanted))?;
+            Some((solver, reply))
+        });
+        let (solver, reply) = wrong?;
+        let said = match reply.answer {
+            Some(answer) => format!("{answer}, not {wanted}"),
+            None => format!("nothing within {:.0} s", reply.took.as_secs_f64()),
+        };
+        Some(format!("{}: {solver} says {said}", self.query.name()))
+    }
+}
+
+/// The proof of one model.
+pub(crate) struct Proof<'m> {
+    model: &'m Model,
+    plan: Plan,
+    spent: Duration,
+}
+
+impl<'m> Proof<'m> {
+    pub(crate) fn new(model: &'m Model, plan: Plan) -> Self {
+        Self { model, plan, spent: Duration::ZERO }
+    }
+
+    /// Gives the time that solvers took.
+    pub(crate) fn spent(&self) -> Duration {
+        self.spent
+    }
+
+    /// Asks every query, breaks every rule, prints the table, and gives what is wrong.
+    pub(crate) fn of_all(&mut self) -> Result<Vec<String>, Failure> {
+        let queries = queries(self.model, None);
+        let mut failures = shape(self.model, &queries);
+        let asked = self.ask_all(queries)?;
+        print!("{}", table::of_queries(self.model, &asked));
+        failures.extend(self.complaints(&asked)?);
+        failures.extend(self.broken_rules()?);
+        println!();
+        Ok(failures)
+    }
+
+    /// Asks everything with one rule switched off, and tells the story of what goes wrong.
+    pub(crate) fn of_broken(&mut self, switch: &str) -> Result<Vec<String>, Failure> {
+        let named: Vec<&MustFail> = self.named(switch).collect();
+        let mut queries = queries(self.model, Some(switch));
+        queries.retain(|query| query.expected == Answer::Unsat);
+        let asked = self.ask_all(queries)?;
+        print!("{}", table::of_queries(self.model, &asked));
+        let wanted = |asked: &&Asked| {
+            let name = asked.query.name();
+            let listed = named.iter().any(|must_fail| must_fail.queries.contains(&name));
+            listed && asked.z3.answer == Some(Answer::Sat)
+        };
+        let Some(found) = asked.iter().find(wanted) else {
+            let name = &self.model.name;
+            return Ok(vec![format!("{name}: without the rule `{switch}` nothing goes wrong")]);
+        };
+        print!("\n{}", story::told(self.model, &found.query, self.plan.bounds)?);
+        println!("{}: without the rule `{switch}` this goes wrong, as it must", self.model.name);
+        Ok(Vec::new())
+    }
+
+    fn named<'s>(&'s self, switch: &'s str) -> impl Iterator<Item = &'m MustFail> {
+        self.model.must_fails.iter().filter(move |must_fail| must_fail.switch == *switch)
+    }
+
+    /// Breaks each rule, and gives those without a counterexample.
+    fn broken_rules(&mut self) -> Result<Vec<String>, Failure> {
+        let mut failures = Vec::new();
+        let mut told = Vec::new();
+        for MustFail { switch, queries: names, .. } in &self.model.must_fails {
+            let mut queries = queries(self.model, Some(switch.as_str()));
+            queries.retain(|query| names.contains(&query.name()));
+            queries.iter_mut().for_each(|query| query.expected = Answer::Sat);
+            let known: Vec<String> = queries.iter().map(Query::name).collect();
+            let asked = self.ask_all(queries)?;
+            let unknown = names.iter().filter(|name| !known.contains(name));
+            failures.extend(unknown.map(|name| format!("{}: no query `{name}`", self.model.name)));
+            failures.extend(asked.iter().filter_map(|asked| {
+                let complaint = asked.complaint()?;
+                Some(format!("{}: without the rule `{switch}`: {complaint}", self.model.name))
+            }));
+            let cells = asked.iter().map(|asked| {
+                format!("{} {:.2}", asked.query.name(), asked.z3.took.as_secs_f64())
+            });
+            told.push(format!("{switch}: {}", cells.collect::<Vec<_>>().join(", ")));
+        }
+        println!("  {} rules, each of which fails when it is broken:", told.len());
+        println!("    {}", told.join("\n    "));
+        Ok(failures)
+    }
+
+    /// Gives what solvers answered otherwise than expected, with the story of each counterexample.
+    fn complaints(&self, asked: &[Asked]) -> Result<Vec<String>, Failure> {
+        let mut failures = Vec::new();
+        for asked in asked {
+            let Some(complaint) = asked.complaint() else { continue };
+            failures.push(format!("{}: {complaint}", self.model.name));
+            let counterexample = asked.query.expected == Answer::Unsat
+                && asked.z3.answer == Some(Answer::Sat)
+                && failures.len() <= STORIES_MAX;
+            if counterexample {
+                failures.push(story::told(self.model, &asked.query, self.plan.bounds)?);
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Asks all, several at once, and gives them in the order in which they came.
+    fn ask_all(&mut self, queries: Vec<Query>) -> Result<Vec<Asked>, Failure> {
+        let model = self.model;
+        let plan = self.plan;
+        let queue = Mutex::new(queries.into_iter().enumerate());
+        let next = || queue.lock().ok().and_then(|mut queries| queries.next());
+        let worker = || -> Result<Vec<(usize, Asked)>, Failure> {
+            let mut asked = Vec::new();
+            while let Some((at, query)) = next() {
+                asked.push((at, ask(model, query, plan)?));
+            }
+            Ok(asked)
+        };
+        let mut all = thread::scope(|scope| {
+            let workers: Vec<_> = (0..plan.jobs).map(|_| scope.spawn(worker)).collect();
+            let mut all = Vec::new();
+            for handle in workers {
+                let panicked = |_| Failure::Internal("a worker panicked".into());
+                all.extend(handle.join().map_err(panicked)??);
+            }
+            Ok(all)
+        })?;
+        all.sort_by_key(|(at, _)| *at);
+        let all: Vec<Asked> = all.into_iter().map(|(_, asked)| asked).collect();
+        for Asked { z3, cvc5, .. } in &all {
+            self.spent += z3.took + cvc5.as_ref().map_or(Duration::ZERO, |reply| reply.took);
+        }
+        Ok(all)
+    }
+}
+
+fn ask(model: &Model, query: Query, plan: Plan) -> Result<Asked, Failure> {
+    let script = script(model, &query, false);
+    let z3 = ask_z3(&script, plan.bounds)?;
+    let cvc5 = match plan.cross {
+        true => Some(ask_cvc5(&query, &script, plan.bounds)?),
+        false => None,
+    };
+    Ok(Asked { query, z3, cvc5 })
+}
+
+/// Checks what needs no solver: counts, names of queries, and the fragment.
+pub(crate) fn shape(model: &Model, queries: &[Query]) -> Vec<String> {
+    let mut failures = counted(model, queries);
+    let known = |name: &str| queries.iter().any(|query| query.whole_name() == name);
+    let usings = model.usings.iter().map(|using| (using.at, &using.query));
+    let splits = model.splits.iter().map(|split| (split.at, &split.query));
+    let outside = model.outside.iter().map(|outside| (outside.at, &outside.query));
+    for (at, name) in usings.chain(splits).chain(outside) {
+        if !known(name) {
+            let remedy = "name one that there is, or remove the line";
+            failures.push(format!("{}:{}: no query `{name}`; {remedy}", model.file, at.line));
+        }
+    }
+    failures.extend(queries.iter().filter_map(|query| outside_the_fragment(model, query)));
+    failures
+}
+
+fn counted(model: &Model, queries: &[Query]) -> Vec<String> {
+    let (invariants, all) = (model.invariants.len(), queries.len());
+    let Some(pinned) = model.pinned else {
+        return vec![format!("{}: pin the counts: `(pinned {invariants} {all})`", model.file)];
+    };
+    if (pinned.invariants, pinned.queries) == (invariants, all) {
+        return Vec::new();
+    }
+    let was = format!("pinned are {} invariants and {} queries", pinned.invariants, pinned.queries);
+    let remedy = format!("if that is meant, write `(pinned {invariants} {all})`");
+    let line = pinned.at.line;
+    vec![format!("{}:{line}: there are {invariants} and {all}, and {was}; {remedy}", model.file)]
+}
+
+/// Gives what is wrong where a query is outside the fragment without a reason, or the reverse.
+fn outside_the_fragment(model: &Model, query: &Query) -> Option<String> {
+    let listed = model.outside.iter().find(|outside| outside.query == query.whole_name());
+    let cycle = query.alternations(model).cycle();
+    let name = query.name();
+    match (cycle, listed) {
+        (Some(cycle), None) => {
+            let way = way(&cycle);
+            let remedy = "say it otherwise, or give a reason with `(outside QUERY \"reason\")`";
+            Some(format!("{}: `{name}` is undecidable, it leads {way}; {remedy}", model.file))
+        }
+        (None, Some(listed)) => {
+            let line = listed.at.line;
+            Some(format!("{}:{line}: `{name}` is decidable; remove the line", model.file))
+        }
+        (Some(_), Some(_)) | (None, None) => None,
+    }
+}
+
+/// Gives sorts as a way.
+pub(crate) fn way(sorts: &[Name]) -> String {
+    sorts.iter().map(Name::as_str).collect::<Vec<_>>().join(" -> ")
+}
+
+/// Joins the alternations of all queries that are inside the fragment.
+pub(crate) fn alternations(model: &Model, asked: &[Asked]) -> Alternations {
+    let mut all = Alternations::default();
+    for asked in asked {
+        let one = asked.query.alternations(model);
+        if one.cycle().is_none() {
+            all.join(&one);
+        }
+    }
+    all
+}
+
+/// Says whether a query shows that something is possible, beside the proof.
+pub(crate) fn is_beside(kind: Kind) -> bool {
+    match kind {
+        Kind::Safe | Kind::Witness | Kind::Lemma => true,
+        Kind::Init | Kind::Split | Kind::Keep | Kind::Step | Kind::Can => false,
+    }
+}
+
+/// How many counterexamples are told in full.
+const STORIES_MAX: usize = 3;
