@@ -3,7 +3,7 @@
 //! Each configuration of `paxos/spec/cfg` that is explored here is explored in every state and for
 //! every step: what the relation does, the model does, and nothing else, and all invariants of the
 //! model hold. The counts are those that `paxos/spec/counts.tsv` pins for the TLA+ modules, so the
-//! three say the same. `cargo xtask model` compares the larger ones, too (`SYNOD_MODEL=large`).
+//! three say the same. `SYNOD_MODEL=large` compares the larger ones, too, which takes minutes.
 //! `spec_drift.rs` shows that a rule that changes in one of them is noticed.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test says what it compared")]
@@ -18,6 +18,7 @@ mod image_single;
 #[path = "spec/settings.rs"]
 mod settings;
 #[path = "spec/tie.rs"]
+#[allow(dead_code, reason = "a search for a difference is another test's")]
 mod tie;
 
 use explore::{Start, is_large, pinned};

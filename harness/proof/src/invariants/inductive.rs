@@ -197,3 +197,172 @@ impl Invariant for Inductive {
 
 /// One run in so many has the invariants of the proof asked.
 const ASKED_EVERY: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod_paxos::{Tally, Vote};
+    use synod_smr::Principal;
+    use synod_smr::command::{ClientId, Command, Opening};
+
+    /// The nodes are 1 to 3, so that each one's place is its number less one.
+    const NODES: u16 = 3;
+
+    fn node(number: u16) -> NodeId {
+        NodeId::new(number)
+    }
+
+    fn ballot(round: u64, owner: u16) -> Ballot {
+        Ballot::new(round, node(owner))
+    }
+
+    fn value(count: u64) -> Decree<CommandBatch> {
+        let opening = Opening { client: ClientId::new(0), count };
+        let open = Command::Open { principal: Principal::of_name("me"), opening };
+        Decree::Value(CommandBatch::encode(&[open]))
+    }
+
+    fn three() -> Inductive {
+        let voters = Configuration::majority((1..=NODES).map(node)).expect("three may vote");
+        assert!(voters.is_phase1_quorum(&[node(1), node(2)].into_iter().collect::<Tally>()));
+        Inductive::new(&voters)
+    }
+
+    fn durable(all: &mut Inductive, number: u16, record: Record) -> Result<(), String> {
+        all.record(usize::from(number) - 1, node(number), &record);
+        all.ask()
+    }
+
+    fn promised(all: &mut Inductive, number: u16, ballot: Ballot) -> Result<(), String> {
+        durable(all, number, Record::Promised(ballot))
+    }
+
+    fn voted(
+        all: &mut Inductive,
+        number: u16,
+        ballot: Ballot,
+        decree: &Decree<CommandBatch>,
+    ) -> Result<(), String> {
+        let slot = Slot::FIRST;
+        durable(all, number, Record::Accepted { ballot, slot, decree: decree.clone() })
+    }
+
+    fn sent(all: &mut Inductive, number: u16, message: Paxos<CommandBatch>) -> Result<(), String> {
+        all.message(usize::from(number) - 1, &Message::Paxos(message));
+        all.ask()
+    }
+
+    fn proposed(
+        all: &mut Inductive,
+        number: u16,
+        ballot: Ballot,
+        decree: &Decree<CommandBatch>,
+    ) -> Result<(), String> {
+        let first = Slot::FIRST;
+        let accept = Free::Accept { ballot, first, decrees: vec![decree.clone()], chosen: first };
+        sent(all, number, Paxos::Free(accept))
+    }
+
+    fn promise(ballot: Ballot, reports: Vec<(Slot, Report<CommandBatch>)>) -> Paxos<CommandBatch> {
+        let first = Slot::FIRST;
+        Paxos::Bound(Bound::Promise { ballot, first, end: None, chosen: first, reports })
+    }
+
+    /// Ballot 1.1 proposes a value, and nodes 1 and 2 vote for it.
+    fn chosen() -> Inductive {
+        let mut all = three();
+        let (one, of) = (value(1), ballot(1, 1));
+        for number in 1..=NODES {
+            promised(&mut all, number, of).expect("all promise");
+        }
+        proposed(&mut all, 1, of, &one).expect("it may be proposed");
+        voted(&mut all, 1, of, &one).expect("node 1 votes");
+        voted(&mut all, 2, of, &one).expect("node 2 votes, and it is chosen");
+        all
+    }
+
+    #[track_caller]
+    fn breaks(claim: &str, done: Result<(), String>) {
+        let said = done.expect_err("an invariant of the proof does not hold");
+        assert!(said.starts_with(claim), "{said}");
+    }
+
+    #[test]
+    fn a_run_without_a_fault_keeps_every_invariant() {
+        let mut all = chosen();
+        all.learn(0, Slot::FIRST, &value(1));
+        let end = Slot::FIRST.next();
+        sent(&mut all, 1, Paxos::Free(Free::Chosen { ballot: ballot(1, 1), chosen: end }))
+            .expect("what is chosen may be announced");
+        let copied = Record::Learned { slot: Slot::FIRST, decree: value(1) };
+        durable(&mut all, 3, copied).expect("what is chosen may be copied");
+        let next = ballot(2, 3);
+        promised(&mut all, 3, next).expect("a candidate promises");
+        promised(&mut all, 2, next).expect("another promises");
+        let vote = Vote { ballot: ballot(1, 1), decree: value(1) };
+        let report = vec![(Slot::FIRST, Report::Voted(vote))];
+        sent(&mut all, 2, promise(next, report)).expect("it reports its vote");
+        proposed(&mut all, 3, next, &value(1)).expect("it proposes what is reported");
+    }
+
+    #[test]
+    fn a_vote_for_what_nobody_proposed_is_noticed() {
+        let mut all = chosen();
+        breaks("vote_proposed", voted(&mut all, 3, ballot(1, 1), &value(2)));
+    }
+
+    #[test]
+    fn a_second_proposal_of_a_ballot_is_noticed() {
+        breaks("OneValuePerBallot", proposed(&mut chosen(), 1, ballot(1, 1), &value(2)));
+    }
+
+    #[test]
+    fn an_unsafe_proposal_is_noticed() {
+        breaks("SafeAt", proposed(&mut chosen(), 3, ballot(2, 3), &value(2)));
+    }
+
+    #[test]
+    fn a_promise_that_hides_a_vote_is_noticed() {
+        let mut all = chosen();
+        promised(&mut all, 2, ballot(2, 3)).expect("a promise may rise");
+        breaks("promise_reports", sent(&mut all, 2, promise(ballot(2, 3), Vec::new())));
+    }
+
+    #[test]
+    fn a_promise_that_makes_a_vote_up_is_noticed() {
+        let mut all = chosen();
+        promised(&mut all, 2, ballot(2, 3)).expect("a promise may rise");
+        let vote = Vote { ballot: ballot(1, 1), decree: value(2) };
+        let report = vec![(Slot::FIRST, Report::Voted(vote))];
+        breaks("promise_true", sent(&mut all, 2, promise(ballot(2, 3), report)));
+    }
+
+    #[test]
+    fn a_promise_before_its_record_is_noticed() {
+        breaks("promise_kept", sent(&mut chosen(), 3, promise(ballot(2, 3), Vec::new())));
+    }
+
+    #[test]
+    fn a_copy_of_what_was_not_chosen_is_noticed() {
+        let copied = Record::Learned { slot: Slot::FIRST, decree: value(2) };
+        breaks("copy_won", durable(&mut chosen(), 3, copied));
+    }
+
+    #[test]
+    fn an_announcement_over_another_proposal_is_noticed() {
+        let mut all = three();
+        let early = ballot(1, 3);
+        proposed(&mut all, 3, early, &value(2)).expect("a lone proposal breaks nothing");
+        let end = Slot::FIRST.next();
+        let announced = sent(&mut all, 3, Paxos::Free(Free::Chosen { ballot: early, chosen: end }));
+        breaks("announced_won", announced);
+    }
+
+    #[test]
+    fn a_lost_vote_is_noticed_when_a_life_begins() {
+        let mut all = chosen();
+        let mut found = Found::default();
+        found.records.push(Record::Promised(ballot(1, 1)));
+        breaks("latest_vote", all.on_recovery(node(2), &found));
+    }
+}
