@@ -49,7 +49,7 @@ pub trait Invariant {
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String>;
 }
 
-/// Returns all invariants, for a cluster of these voters; those of the proof only if they are asked.
+/// Returns all invariants, for a cluster of these voters; those of the proof if they are asked.
 #[must_use]
 pub fn all(voters: &Configuration, is_proof_asked: bool) -> Vec<Box<dyn Invariant>> {
     let mut all: Vec<Box<dyn Invariant>> = vec![

@@ -1,13 +1,14 @@
 //! A cluster of the shipped code as a state of the model `MultiPaxos` in `paxos/proof`.
 //!
 //! The cluster's state is kept as the model's relations have it, slot by slot; who asks says what
-//! happened. An invariant speaks of all slots, ballots and messages, each of at most one slot and of
-//! one announcement. A claim about all elements holds in a part of a world if it holds in the whole,
-//! so each slot is looked at alone, with everything that says something of it: its proposals, votes
-//! and copies, the ballots of these, all acceptors and quorums, and those Promises whose ballot is
-//! above some vote that their sender cast there. Others promise nothing that a vote can break. One
-//! slot more stands for all later ones. The claims kept true: what fails in the part fails in the
-//! whole; and what can start to fail in a step, fails in the part of a slot that the step touched.
+//! happened. An invariant speaks of all slots, ballots and messages, each of at most one slot and
+//! one announcement. A claim about all elements holds in a part of a world if it holds in the
+//! whole, so each slot is looked at alone, with everything that says something of it: its
+//! proposals, votes and copies, the ballots of these, all acceptors and quorums, and those Promises
+//! whose ballot is above some vote that their sender cast there. Others promise nothing that a vote
+//! can break. One slot more stands for all later ones. The claims kept true: what fails in the part
+//! fails in the whole; and what can start to fail in a step, fails in the part of a slot that the
+//! step touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use synod_paxos::{Ballot, Configuration, Decree, NodeId, Slot, Tally};
@@ -148,7 +149,7 @@ impl Cluster {
         self.slots.entry(slot).or_default()
     }
 
-    /// Notes a vote, and whether a leader can count it now.
+    /// Notes a vote, and whether it is the one that makes a quorum.
     pub(crate) fn vote(
         &mut self,
         place: Place,
