@@ -67,14 +67,14 @@ impl<'m> Compiler<'m> {
             Formula::Same(left, right) => {
                 Node::Same(true, Box::new([self.compile(left, sight), self.compile(right, sight)]))
             }
-            Formula::If(condition, yes, no) => match self.compile(condition, sight) {
-                Node::Constant(true) => self.compile(yes, sight),
-                Node::Constant(false) => self.compile(no, sight),
-                condition => {
-                    let parts = [condition, self.compile(yes, sight), self.compile(no, sight)];
-                    Node::If(Box::new(parts))
+            Formula::If(condition, yes, no) => {
+                let condition = self.compile(condition, sight);
+                if let Node::Constant(holds) = condition {
+                    return self.compile(if holds { yes } else { no }, sight);
                 }
-            },
+                let parts = [condition, self.compile(yes, sight), self.compile(no, sight)];
+                Node::If(Box::new(parts))
+            }
             Formula::Quantified(quantifier, variables, body) => {
                 let mut inner = sight.clone();
                 let first = self.registers;
@@ -148,10 +148,7 @@ fn undeclared(name: &Name) -> ! {
 }
 
 fn conjunction(nodes: Vec<Node>) -> Node {
-    let flat = nodes.into_iter().flat_map(|node| match node {
-        Node::And(inner) => inner,
-        other => vec![other],
-    });
+    let flat = nodes.into_iter().flat_map(Node::conjuncts);
     let mut kept: Vec<Node> = flat.filter(|node| *node != Node::Constant(true)).collect();
     if kept.contains(&Node::Constant(false)) {
         return Node::Constant(false);
@@ -169,13 +166,10 @@ fn disjunction(nodes: Vec<Node>) -> Node {
 
 /// Makes loops that look for an element of each sort, in its register, so that the body holds.
 fn some(loops: Vec<(usize, usize)>, body: Node) -> Node {
-    match body {
-        Node::Or(cases) => {
-            disjunction(cases.into_iter().map(|case| some(loops.clone(), case)).collect())
-        }
-        Node::And(tests) => search(loops, tests),
-        one => search(loops, vec![one]),
+    if let Node::Or(cases) = body {
+        return disjunction(cases.into_iter().map(|case| some(loops.clone(), case)).collect());
     }
+    search(loops, body.conjuncts())
 }
 
 /// The loops over tests that must all pass: first what needs no loop, then the variable that lets
@@ -207,10 +201,7 @@ fn search(loops: Vec<(usize, usize)>, tests: Vec<Node>) -> Node {
     let (register, sort) = loops[best];
     let mut rest = loops;
     rest.remove(best);
-    let tests = match search(rest, later) {
-        Node::And(tests) => tests,
-        one => vec![one],
-    };
+    let tests = search(rest, later).conjuncts();
     ready.push(Node::Some { register, sort, tests });
     conjunction(ready)
 }

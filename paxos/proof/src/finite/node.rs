@@ -125,6 +125,11 @@ impl Node {
         }
     }
 
+    /// Gives the formulas that must all hold.
+    pub(super) fn conjuncts(self) -> Vec<Self> {
+        if let Self::And(nodes) = self { nodes } else { vec![self] }
+    }
+
     /// Gives the negation.
     pub(super) fn negated(self) -> Self {
         let all = |nodes: Vec<Self>| nodes.into_iter().map(Self::negated).collect();
