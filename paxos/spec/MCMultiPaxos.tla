@@ -1,7 +1,7 @@
 ---- MODULE MCMultiPaxos ----
 \* Bounds for MultiPaxos, and its projection to one slot: what slot Watched does is a behaviour
 \* of Voting. `votes` is a history variable, a function of `cast`.
-EXTENDS MultiPaxos
+EXTENDS MultiPaxosInductive
 CONSTANTS a1, a2, a3, v1, v2, noop, Watched,
           Led     \* start where everyone has promised ballot 0 and the other ballots are asked for
 VARIABLE votes

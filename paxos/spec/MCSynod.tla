@@ -1,6 +1,6 @@
 ---- MODULE MCSynod ----
-\* Three acceptors, two values; majorities, or quorums of unequal sizes.
-EXTENDS Synod
+\* Bounds for Synod: three acceptors, two values; majorities, or quorums of unequal sizes.
+EXTENDS SynodInductive
 CONSTANTS a1, a2, a3, v1, v2
 Acceptors == {a1, a2, a3}
 Values == {v1, v2}

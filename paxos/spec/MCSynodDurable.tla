@@ -1,6 +1,7 @@
 ---- MODULE MCSynodDurable ----
-\* Three nodes, two of them candidates; a crash of a candidate or of the third.
-EXTENDS SynodDurable
+\* Bounds for SynodDurable: three nodes, two of them candidates; a crash of a candidate or of the
+\* third.
+EXTENDS SynodDurableInductive
 CONSTANTS a1, a2, a3
 Acceptors == {a1, a2, a3}
 Majorities == {{a1, a2}, {a1, a3}, {a2, a3}}

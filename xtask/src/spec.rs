@@ -5,6 +5,7 @@
 //! its end, a count that moved, and a wrong variant that passes are failures, never warnings.
 
 mod checker;
+mod drift;
 mod table;
 mod traces;
 
@@ -22,12 +23,16 @@ use checker::Answer;
 use table::{Expected, Row};
 
 /// Runs the verb: `[--full] [--jobs N] [NAME]`, where NAME picks the configurations that contain
-/// it, or `--traces FOLDER` for recorded runs of the code.
+/// it; `--traces FOLDER` for recorded runs of the code; `--drift` for each rule switched off.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let asked = Asked::parse(arguments)?;
     if let Some(folder) = &asked.traces {
         let target = target_dir();
         return traces::check(&checker::install(&target)?, &root(), &target, folder);
+    }
+    if asked.drift {
+        let target = target_dir();
+        return drift::check(&checker::install(&target)?, &root(), &target);
     }
     let mut rows = table::read(&root())?;
     rows.retain(|row| asked.wants(row));
@@ -48,15 +53,17 @@ struct Asked {
     full: bool,
     jobs: usize,
     only: Option<String>,
+    drift: bool,
     traces: Option<PathBuf>,
 }
 
 impl Asked {
     fn parse(arguments: &mut lexopt::Parser) -> Result<Self, Failure> {
-        let mut asked = Self { full: false, jobs: cores(), only: None, traces: None };
+        let mut asked = Self { full: false, jobs: cores(), only: None, drift: false, traces: None };
         while let Some(argument) = arguments.next()? {
             match argument {
                 Arg::Long("full") => asked.full = true,
+                Arg::Long("drift") => asked.drift = true,
                 Arg::Long("jobs") => asked.jobs = arguments.value()?.parse::<NonZeroUsize>()?.get(),
                 Arg::Long("traces") => asked.traces = Some(arguments.value()?.into()),
                 Arg::Value(name) if asked.only.is_none() => asked.only = Some(name.string()?),

@@ -77,7 +77,7 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "spec",
-        takes: "[--full] [--jobs N] [--traces DIR] [NAME]",
+        takes: "[--full] [--jobs N] [--traces DIR] [--drift] [NAME]",
         about: "check the TLA+ specifications, their refinements, and that wrong variants fail",
         run: spec::run,
     },

@@ -13,6 +13,7 @@ use synod_smr::{Replica, Status};
 
 use crate::clients::{Outcomes, SimClient, name_of};
 use crate::court::Court;
+use crate::invariants;
 use crate::machine::{Machine, Parcel, Sky, Token};
 use crate::store::Store;
 use crate::tuning::Tuning;
@@ -46,7 +47,7 @@ impl Cluster {
         Self {
             machines: nodes.iter().map(machine).collect(),
             clients: (0..plan.clients).map(client).collect(),
-            court: Court::new(&tuning.voters),
+            court: Court::new(&tuning.voters, invariants::is_asked(plan.seed)),
             tuning,
             calls: 0,
             keys: BTreeSet::new(),

@@ -28,10 +28,11 @@ pub struct Court {
 }
 
 impl Court {
-    /// Convenes the court over a cluster of these voters.
+    /// Convenes the court over a cluster of these voters, with the invariants of the proof or
+    /// without them.
     #[must_use]
-    pub fn new(voters: &Configuration) -> Self {
-        let invariants = invariants::all(voters);
+    pub fn new(voters: &Configuration, is_proof_asked: bool) -> Self {
+        let invariants = invariants::all(voters, is_proof_asked);
         let lookout = Lookout::new(voters.voters());
         Self { invariants, objection: None, story: None, largest: 0, lookout }
     }

@@ -10,47 +10,17 @@
 
 #[path = "spec/explore.rs"]
 mod explore;
+#[path = "spec/settings.rs"]
+mod settings;
 
 use explore::{Log, Single, Start, explore, is_large, must_fail, pinned};
+use settings::{log, single, split, three_ballots};
 use synod_proof::spec::multi_paxos::{self, MultiPaxos};
 use synod_proof::spec::quorums;
 use synod_proof::spec::synod::{self, Synod};
 
 /// Larger models run only where they are asked for.
 const SMALL_MAX: usize = 20_000;
-
-/// The constants of `MCSynod`: three acceptors, two values.
-fn constants(ballots: u8) -> Synod {
-    Synod {
-        values: [1, 2].into(),
-        acceptors: [1, 2, 3].into(),
-        quorum1: quorums(3, 2),
-        quorum2: quorums(3, 2),
-        ballots: (0..ballots).collect(),
-        broken: synod::Broken::No,
-    }
-}
-
-/// The constants of `MCMultiPaxos`: three acceptors, two values, two ballots, one slot.
-fn log() -> MultiPaxos {
-    MultiPaxos {
-        values: [1, 2].into(),
-        acceptors: [1, 2, 3].into(),
-        quorum1: quorums(3, 2),
-        quorum2: quorums(3, 2),
-        owner: [(0, 1), (1, 2)].into(),
-        last: 1,
-        learners: [].into(),
-        noop: 0,
-        late: false,
-        torn: false,
-        broken: multi_paxos::Broken::No,
-    }
-}
-
-fn three_ballots(log: MultiPaxos) -> MultiPaxos {
-    MultiPaxos { owner: [(0, 1), (1, 2), (2, 3)].into(), ..log }
-}
 
 /// Explores a model, unless it is large and large ones were not asked for.
 fn counted(name: &str, start: Start, log: MultiPaxos) {
@@ -64,15 +34,15 @@ fn counted(name: &str, start: Start, log: MultiPaxos) {
 
 #[test]
 fn synod_has_the_states_of_its_specification() {
-    explore("MCSynod", Single(constants(2)), pinned("MCSynod"));
-    let flexible = Synod { quorum1: quorums(3, 3), quorum2: quorums(3, 1), ..constants(2) };
+    explore("MCSynod", Single(single(2)), pinned("MCSynod"));
+    let flexible = Synod { quorum1: quorums(3, 3), quorum2: quorums(3, 1), ..single(2) };
     explore("MCSynodFlexible", Single(flexible), pinned("MCSynodFlexible"));
 }
 
 #[test]
 fn synod_of_three_ballots_has_the_states_of_its_specification() {
     if is_large() {
-        explore("MCSynodThree", Single(constants(3)), pinned("MCSynodThree"));
+        explore("MCSynodThree", Single(single(3)), pinned("MCSynodThree"));
     } else {
         println!("skipped: SYNOD_MODEL=large explores MCSynodThree");
     }
@@ -80,9 +50,9 @@ fn synod_of_three_ballots_has_the_states_of_its_specification() {
 
 #[test]
 fn synod_fails_without_any_of_its_rules() {
-    let minority = Synod { quorum1: quorums(3, 1), ..constants(2) };
+    let minority = Synod { quorum1: quorums(3, 1), ..single(2) };
     must_fail("MCSynodMinority", Single(minority), "Agreement");
-    let without = |broken, ballots| Single(Synod { broken, ..constants(ballots) });
+    let without = |broken, ballots| Single(Synod { broken, ..single(ballots) });
     must_fail("MCSynodAnyValue", without(synod::Broken::AnyValue, 2), "Agreement");
     must_fail("MCSynodTwoValues", without(synod::Broken::TwoValues, 2), "Agreement");
     must_fail("MCSynodBelowPromise", without(synod::Broken::BelowPromise, 2), "Agreement");
@@ -128,16 +98,6 @@ fn multi_paxos_with_words_that_are_lost_has_the_states_of_its_specification() {
     let torn = MultiPaxos { learners: [1, 2].into(), torn: true, ..log() };
     counted("MCMultiPaxosTorn", Start::Init, torn);
     counted("MCMultiPaxosSplit", Start::Split, split());
-}
-
-/// The constants of `MCMultiPaxosSplit`: an elect is overtaken, and a node copies from who did it.
-fn split() -> MultiPaxos {
-    MultiPaxos {
-        owner: [(0, 1), (1, 1), (2, 1), (3, 3)].into(),
-        learners: [2, 3].into(),
-        torn: true,
-        ..log()
-    }
 }
 
 #[test]

@@ -19,6 +19,7 @@
 mod command;
 mod error;
 mod expression;
+pub mod finite;
 mod formula;
 mod fragment;
 mod ground;

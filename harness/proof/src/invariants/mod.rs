@@ -11,6 +11,7 @@ mod bounds;
 mod campaigns;
 mod confirmed_reads;
 mod exactly_once;
+mod inductive;
 mod one_value;
 mod promise;
 mod read_back;
@@ -20,6 +21,7 @@ mod specification;
 mod state_equality;
 mod told;
 
+pub use inductive::is_asked;
 pub use room::room_given;
 
 use synod_paxos::{Configuration, NodeId};
@@ -55,10 +57,10 @@ pub trait Invariant {
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String>;
 }
 
-/// Returns all invariants, for a cluster of these voters.
+/// Returns all invariants, for a cluster of these voters; those of the proof if they are asked.
 #[must_use]
-pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
-    vec![
+pub fn all(voters: &Configuration, is_proof_asked: bool) -> Vec<Box<dyn Invariant>> {
+    let mut all: Vec<Box<dyn Invariant>> = vec![
         Box::new(specification::Specification::new(voters)),
         Box::new(agreement::Agreement::default()),
         Box::new(read_back::ReadBackIsChosen::default()),
@@ -73,5 +75,9 @@ pub fn all(voters: &Configuration) -> Vec<Box<dyn Invariant>> {
         Box::new(confirmed_reads::ConfirmedReads::new(voters)),
         Box::new(campaigns::Campaigns::new(voters)),
         Box::new(bounds::Bounds::default()),
-    ]
+    ];
+    if is_proof_asked {
+        all.push(Box::new(inductive::Inductive::new(voters)));
+    }
+    all
 }

@@ -4,9 +4,11 @@
 //! plain as they can be: explored, they have exactly the counts of distinct states that are pinned
 //! there, and one integer ties the two together. `conformance` follows a cluster of real replicas,
 //! event by event, as a translation of the guards of `MultiPaxos` that is fast enough to go along
-//! with every step of a simulation; runs tie it to `multi_paxos` in turn.
+//! with every step of a simulation; runs tie it to `multi_paxos` in turn. `image` maps a cluster to
+//! the model of `paxos/proof`, whose invariants are proved for all sizes.
 
 pub mod conformance;
+pub(crate) mod image;
 pub mod multi_paxos;
 pub mod synod;
 
