@@ -78,9 +78,14 @@ fn whole_of(disk: SimDisk, script: &[Step]) -> (SimDisk, Found) {
     (disk, found)
 }
 
+/// The files that hold the state: all but the spare, which holds nothing that is read.
 fn files(disk: &SimDisk) -> Vec<PathBuf> {
-    disk.list(path()).unwrap().iter().map(|name| path().join(name)).collect()
+    let names = disk.list(path()).unwrap();
+    names.iter().filter(|name| *name != SPARE).map(|name| path().join(name)).collect()
 }
+
+/// Room that is set aside for recovery.
+const SPARE: &str = "segment-spare";
 
 fn tampered(disk: &SimDisk, file: &Path, change: impl FnOnce(&mut Vec<u8>)) -> SimDisk {
     let copy = disk.kill();
@@ -170,6 +175,31 @@ fn every_missing_file() {
         let ahead = file.ends_with("segment-00000004.log");
         assert_eq!(verdict == Verdict::Identical, ahead, "without {}", file.display());
     }
+}
+
+#[test]
+fn whatever_becomes_of_the_spare_nothing_is_lost() {
+    let (disk, expected) = sealed();
+    let spare = path().join(SPARE);
+    let length = disk.contents(&spare).unwrap().len();
+    for kept in [0, 1, length / 2, length] {
+        let cut = tampered(&disk, &spare, |bytes| bytes.truncate(kept));
+        assert_eq!(judge(&cut, &expected), Verdict::Identical, "cut to {kept}");
+    }
+    for at in (0..length).step_by(64) {
+        let flipped = tampered(&disk, &spare, |bytes| bytes[at] ^= 0xff);
+        assert_eq!(judge(&flipped, &expected), Verdict::Identical, "byte {at}");
+    }
+    for from in files(&disk) {
+        let bytes = disk.contents(&from).unwrap();
+        let copied = tampered(&disk, &spare, |old| *old = bytes);
+        assert_eq!(judge(&copied, &expected), Verdict::Identical, "{}", from.display());
+        let copied = tampered(&disk, &from, |old| *old = disk.contents(&spare).unwrap());
+        assert_ne!(judge(&copied, &expected), Verdict::Identical, "{}", from.display());
+    }
+    let copy = disk.kill();
+    copy.remove(&spare).unwrap();
+    assert_eq!(judge(&copy, &expected), Verdict::Identical, "it is gone");
 }
 
 #[test]

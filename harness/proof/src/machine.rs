@@ -336,7 +336,8 @@ impl Machine {
         if let StorageError::Untrue(reason) = error {
             court.object("journal-truth", format!("node {}: {reason}", self.node));
         }
-        if is_of_a_full_disk(error) {
+        // A folder that has just been made has set nothing aside yet.
+        if is_of_a_full_disk(error) && !self.is_stranger() {
             court.object("full-disk", format!("node {} ends: {error}", self.node));
         }
         sky.say(|| format!("node {} ends: {error}", self.node));

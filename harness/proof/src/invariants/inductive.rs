@@ -92,7 +92,7 @@ impl Inductive {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
-            | Message::Stranger(_) => {}
+            | Message::Known(_) => {}
         }
     }
 
