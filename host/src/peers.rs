@@ -111,9 +111,10 @@ impl Peers {
     pub(crate) fn on_up(&mut self, peer: NodeId, incarnation: u64) -> bool {
         let link = Link::of(incarnation);
         match self.links.get_mut(&peer) {
-            // It may be another copy of the folder that counts its starts the same.
+            // It may be another copy of the folder that counts its starts the same: its heartbeat
+            // tells. What the one start vouched for is not told again while it hears this node.
             Some(known) if known.incarnation == incarnation => {
-                *known = link;
+                known.standing = Standing::Unheard;
                 false
             }
             Some(known) => {
@@ -348,9 +349,21 @@ mod tests {
         peers.on_up(PEER, 3);
         assert!(!peers.hears(PEER), "a copy may be at its other end");
         peers.on_vouched(PEER);
-        assert!(!peers.hears(PEER), "nothing is known of it yet");
+        assert!(!peers.hears(PEER), "nothing is known of it yet, whatever it says");
         assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 5), END_STEP)));
         assert!(peers.hears(PEER));
+    }
+
+    #[test]
+    fn a_link_that_comes_back_is_heard_with_the_first_heartbeat_of_the_same_start() {
+        let mut peers = known();
+        assert!(!peers.on_up(PEER, 3));
+        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 5), END_STEP)));
+        assert!(peers.hears(PEER), "a peer that hears this node does not vouch again");
+        peers.on_up(PEER, 3);
+        let copy = Heartbeat { mark: 9, ..beat(7, 3, 5) };
+        assert!(!is_granted(peers.on_heartbeat(PEER, &copy, END_STEP)));
+        assert!(!peers.hears(PEER), "a copy is at its other end");
     }
 
     #[test]
