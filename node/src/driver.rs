@@ -104,9 +104,10 @@ impl<M: StateMachine, W: World> Driver<M, W> {
     }
 
     fn turn_with_beacon(&mut self, woken: Woken) -> Result<(), NodeError> {
-        self.beacon.on_turn(self.time.now());
+        let beacon = Arc::clone(&self.beacon);
+        let turn = beacon.begin_turn(self.time.now());
         self.turn(woken)?;
-        self.beacon.on_turn_end();
+        turn.end();
         Ok(())
     }
 
