@@ -334,6 +334,10 @@ const _: () = assert!(
             + limits::FRAME_OVERHEAD_BYTES
 );
 
+// A client that has read all it was sent has half of its share in any case: what the transport does
+// not tell of would use it up for as long as others keep their replies unread.
+const _: () = assert!(synod_host::REPLY_SHARE_BYTES >= 2 * limits::CLIENT_WRITTEN_STEP_BYTES);
+
 /// How many events a turn takes before it flushes.
 const EVENTS_PER_TURN: usize = 1024;
 
