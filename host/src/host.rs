@@ -211,9 +211,9 @@ impl<M: StateMachine> Host<M> {
 
     /// Judges whether the life that sent a heartbeat goes on from what is known of that peer.
     fn hear_beat(&mut self, from: NodeId, beat: &Heartbeat) -> bool {
-        match self.peers.on_heartbeat(from, beat, self.settings.peer_end_step) {
-            Hearing::Granted { known } => {
-                if !beat.hears.contains(&self.me) {
+        match self.peers.on_heartbeat(self.me, from, beat, self.settings.peer_end_step) {
+            Hearing::Granted { known, tell } => {
+                if tell {
                     self.sent.push((To::Node(from), Message::Known(known)));
                 }
                 self.peers.hears(from)

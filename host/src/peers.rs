@@ -47,11 +47,13 @@ struct Link {
     standing: Standing,
     /// Whether that life has vouched for the present one of this node.
     vouches: bool,
+    /// Whether it was told on this link that this node knows it.
+    told: bool,
 }
 
 impl Link {
     const fn of(incarnation: u64) -> Self {
-        Self { incarnation, standing: Standing::Unheard, vouches: false }
+        Self { incarnation, standing: Standing::Unheard, vouches: false, told: false }
     }
 
     const fn is_heard(&self) -> bool {
@@ -76,8 +78,11 @@ pub(crate) enum Hearing {
     /// The life goes on from what is known. The replica takes the heartbeat if that life vouches
     /// for this node.
     Granted {
-        /// What is known of the life, which is told the peer until it hears this node.
+        /// What is known of the life.
         known: Life,
+        /// Whether that is to be told the peer: once a link, as the other end has begun anew with
+        /// it, too, and until the peer hears this node.
+        tell: bool,
     },
     /// It is dropped: nothing is known yet of the life that sent it, or it was refused before.
     Dropped,
@@ -144,6 +149,7 @@ impl Peers {
     /// The end of its journal is remembered in steps of so many slots.
     pub(crate) fn on_heartbeat(
         &mut self,
+        me: NodeId,
         peer: NodeId,
         beat: &Heartbeat,
         end_step: u64,
@@ -165,13 +171,14 @@ impl Peers {
             None => Known::first(life),
         };
         link.standing = Standing::Heard;
+        let tell = !std::mem::replace(&mut link.told, true) || !beat.hears.contains(&me);
         let known = self.known.get(&peer);
         if known.is_none_or(|known| verdict.is_to_be_remembered_after(known, end_step)) {
             verdict.end_remembered = verdict.life.journal_end;
             self.unwritten.insert(peer, verdict.life);
         }
         self.known.insert(peer, verdict);
-        Hearing::Granted { known: verdict.life }
+        Hearing::Granted { known: verdict.life, tell }
     }
 
     /// Lists what is to be remembered and is not written: the latest of each peer.
@@ -281,6 +288,7 @@ mod tests {
 
     const END_STEP: u64 = 256;
 
+    const ME: NodeId = NodeId::new(1);
     const PEER: NodeId = NodeId::new(2);
 
     fn beat(folder: u128, incarnation: u64, round: u64) -> Heartbeat {
@@ -309,7 +317,7 @@ mod tests {
         let mut peers = Peers::default();
         peers.on_up(PEER, 3);
         assert!(!peers.hears(PEER), "nothing is known of that life");
-        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 5), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &beat(7, 3, 5), END_STEP)));
         peers.on_vouched(PEER);
         assert!(peers.hears(PEER));
         peers
@@ -321,7 +329,7 @@ mod tests {
 
     fn told(peers: &mut Peers, beat: &Heartbeat) -> bool {
         peers.on_up(PEER, beat.incarnation);
-        match peers.on_heartbeat(PEER, beat, END_STEP) {
+        match peers.on_heartbeat(ME, PEER, beat, END_STEP) {
             Hearing::Granted { .. } => true,
             Hearing::Refused { .. } => false,
             Hearing::Dropped => panic!("the heartbeat is of the life at the other end"),
@@ -350,7 +358,7 @@ mod tests {
         assert!(!peers.hears(PEER), "a copy may be at its other end");
         peers.on_vouched(PEER);
         assert!(!peers.hears(PEER), "nothing is known of it yet, whatever it says");
-        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 5), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &beat(7, 3, 5), END_STEP)));
         assert!(peers.hears(PEER));
     }
 
@@ -358,11 +366,11 @@ mod tests {
     fn a_link_that_comes_back_is_heard_with_the_first_heartbeat_of_the_same_start() {
         let mut peers = known();
         assert!(!peers.on_up(PEER, 3));
-        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 5), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &beat(7, 3, 5), END_STEP)));
         assert!(peers.hears(PEER), "a peer that hears this node does not vouch again");
         peers.on_up(PEER, 3);
         let copy = Heartbeat { mark: 9, ..beat(7, 3, 5) };
-        assert!(!is_granted(peers.on_heartbeat(PEER, &copy, END_STEP)));
+        assert!(!is_granted(peers.on_heartbeat(ME, PEER, &copy, END_STEP)));
         assert!(!peers.hears(PEER), "a copy is at its other end");
     }
 
@@ -370,7 +378,7 @@ mod tests {
     fn nothing_is_heard_of_a_peer_that_has_not_vouched_for_this_life() {
         let mut peers = known();
         peers.on_up(PEER, 4);
-        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 4, 5), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &beat(7, 4, 5), END_STEP)));
         assert!(!peers.hears(PEER), "it may refuse this node");
         peers.on_vouched(PEER);
         assert!(peers.hears(PEER));
@@ -382,25 +390,28 @@ mod tests {
         assert_eq!(peers.unwritten().count(), 1);
         peers.on_written();
         let at = |end| Heartbeat { journal_end: Slot::new(end), ..beat(7, 3, 5) };
-        assert!(is_granted(peers.on_heartbeat(PEER, &at(4 + END_STEP - 1), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &at(4 + END_STEP - 1), END_STEP)));
         assert!(!peers.has_unwritten());
-        assert!(is_granted(peers.on_heartbeat(PEER, &at(4 + END_STEP), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &at(4 + END_STEP), END_STEP)));
         assert!(peers.has_unwritten());
     }
 
     #[test]
     fn a_heartbeat_that_is_late_refuses_nobody() {
         let mut peers = known();
-        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 9), END_STEP)));
-        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 6), END_STEP)), "it was overtaken");
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &beat(7, 3, 9), END_STEP)));
+        assert!(
+            is_granted(peers.on_heartbeat(ME, PEER, &beat(7, 3, 6), END_STEP)),
+            "it was overtaken"
+        );
         peers.on_up(PEER, 4);
         assert_eq!(
-            peers.on_heartbeat(PEER, &beat(7, 3, 9), END_STEP),
+            peers.on_heartbeat(ME, PEER, &beat(7, 3, 9), END_STEP),
             Hearing::Dropped,
             "of a life before"
         );
         assert!(!peers.hears(PEER));
-        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 4, 9), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &beat(7, 4, 9), END_STEP)));
     }
 
     #[test]
@@ -409,7 +420,7 @@ mod tests {
         let written: Vec<_> = peers.unwritten().collect();
         assert_eq!(written.len(), 1);
         peers.on_written();
-        assert!(is_granted(peers.on_heartbeat(PEER, &beat(7, 3, 5), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &beat(7, 3, 5), END_STEP)));
         assert!(!peers.has_unwritten(), "nothing is new");
         let mut later = Peers::default();
         for record in written {

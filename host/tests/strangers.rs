@@ -96,6 +96,28 @@ fn a_peer_is_told_that_it_is_known_until_it_hears_this_node() {
     assert!(!told(&mut rig, vec![ME]));
 }
 
+/// Where one connection of a pair takes the place of another, both ends begin anew with it, and
+/// neither has been silent: each still says that it hears the other. Nobody is to stay deaf for it
+/// until suspicion ends that.
+#[test]
+fn a_peer_is_told_that_it_is_known_on_each_link_though_it_says_that_it_hears() {
+    let mut rig = rig(&SimDisk::new(1));
+    let tells = Heartbeat { hears: vec![ME], echoes: vec![0], ..beat(PEERS_JOURNAL, 1) };
+    let words = |rig: &mut Rig| {
+        rig.sent.clear();
+        rig.hear(OLD_LEADER, &Message::Heartbeat(tells.clone()));
+        rig.flush();
+        let is_word = |(to, _, message): &&(_, _, Message)| {
+            *to == OLD_LEADER && matches!(message, Message::Known(_))
+        };
+        rig.sent.iter().filter(is_word).count()
+    };
+    assert_eq!(words(&mut rig), 0, "it was told");
+    rig.take(Event::PeerUp { peer: OLD_LEADER, life: 1 });
+    assert_eq!(words(&mut rig), 1, "the other end has begun anew, too");
+    assert_eq!(words(&mut rig), 0, "once is enough");
+}
+
 #[test]
 fn what_is_known_of_peers_outlives_a_power_loss() {
     let disk = SimDisk::new(1);

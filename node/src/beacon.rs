@@ -47,14 +47,14 @@ impl SharedBeacon {
     }
 
     /// Takes note that the loop begins a turn, in which it does not drive the network.
-    pub(crate) fn on_turn(&self, now: Moment) {
+    pub(crate) fn begin_turn(&self, now: Moment) -> Turn<'_> {
         let mut state = self.lock();
         state.in_turn = true;
         state.beacon.on_turn(now);
+        Turn { beacon: self, is_over: false }
     }
 
-    /// Takes note that the loop is about to drive the network again.
-    pub(crate) fn on_turn_end(&self) {
+    fn on_turn_end(&self) {
         let mut state = self.lock();
         state.in_turn = false;
         state.beacon.on_turn_end();
@@ -134,6 +134,31 @@ impl SharedBeacon {
     }
 }
 
+/// A turn that runs. One that is dropped without [`Turn::end`] has failed, and its node ends,
+/// however long its disk keeps it: the beacon falls silent.
+#[must_use = "a turn that is not said to be over ends the beacon"]
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    beacon: &'a SharedBeacon,
+    is_over: bool,
+}
+
+impl Turn<'_> {
+    /// Takes note that the loop is about to drive the network again.
+    pub(crate) fn end(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.beacon.end();
+        }
+        self.beacon.on_turn_end();
+    }
+}
+
 /// Ends the thread beside the loop when the loop has ended, in whichever way.
 #[derive(Debug)]
 pub(crate) struct Standby<'a> {
@@ -153,3 +178,29 @@ impl Drop for Standby<'_> {
 /// Looks at the loop for each heartbeat: each wakes the processor, and one alone would let two
 /// periods pass in silence.
 const LOOKS_PER_PERIOD: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    const PERIOD: Duration = Duration::from_millis(40);
+
+    /// Tells whether the beacon speaks in a turn that is long.
+    fn speaks(beacon: &SharedBeacon) -> bool {
+        let turn = beacon.begin_turn(Moment::ORIGIN);
+        let said = beacon.lock().beacon.on_time(Moment::ORIGIN + PERIOD);
+        turn.end();
+        said.is_some()
+    }
+
+    #[test]
+    fn a_node_whose_turn_failed_is_silent_for_good() {
+        let beacon = SharedBeacon::new(PERIOD);
+        beacon.on_heartbeat(Bytes::from_static(b"beat"));
+        assert!(speaks(&beacon));
+        assert!(speaks(&beacon), "a turn that is over changes nothing");
+        drop(beacon.begin_turn(Moment::ORIGIN));
+        assert!(!speaks(&beacon));
+    }
+}

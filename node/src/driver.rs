@@ -104,9 +104,10 @@ impl<M: StateMachine, W: World> Driver<M, W> {
     }
 
     fn turn_with_beacon(&mut self, woken: Woken) -> Result<(), NodeError> {
-        self.beacon.on_turn(self.time.now());
+        let beacon = Arc::clone(&self.beacon);
+        let turn = beacon.begin_turn(self.time.now());
         self.turn(woken)?;
-        self.beacon.on_turn_end();
+        turn.end();
         Ok(())
     }
 
@@ -332,6 +333,10 @@ const _: () = assert!(
             + limits::CLIENT_FRAME_BYTES_MAX
             + limits::FRAME_OVERHEAD_BYTES
 );
+
+// A client that has read all it was sent has half of its share in any case: what the transport does
+// not tell of would use it up for as long as others keep their replies unread.
+const _: () = assert!(synod_host::REPLY_SHARE_BYTES >= 2 * limits::CLIENT_WRITTEN_STEP_BYTES);
 
 /// How many events a turn takes before it flushes.
 const EVENTS_PER_TURN: usize = 1024;

@@ -188,6 +188,29 @@ fn nothing_is_recorded_for_which_there_is_no_room() {
     assert_eq!(world.records.len(), 1, "as much as there is room for at a time");
 }
 
+/// What it cannot promise itself it must not begin: nobody would ask it for that promise again, and
+/// it would wait for it for ever, as for a sync that is on its way.
+#[test]
+fn an_elect_without_room_for_its_own_promise_tries_again_once_there_is_room() {
+    let mut world = World::new();
+    world.effects.set_room(RecordRoom { work: 0, promises: RECORD_COST_BYTES - 1 });
+    let tries = |world: &mut World| {
+        world.hear(PEER, Message::Heartbeat(beat(0)));
+        world.step(Input::Timer(Timer::Campaign));
+        world.step(Input::Timer(Timer::Heartbeat));
+    };
+    tries(&mut world);
+    assert_eq!(world.records, []);
+    world.effects.set_room(RecordRoom::UNBOUNDED);
+    for _ in 0..1_000 {
+        tries(&mut world);
+        if let Some(ballot) = world.replica.paxos().leader().ballot() {
+            world.promise(ballot, Vec::new());
+        }
+    }
+    assert!(world.replica.status().leads.is_some(), "with the one peer that is up");
+}
+
 #[test]
 fn questions_are_answered_on() {
     let mut world = World::new();

@@ -147,8 +147,9 @@ pub const CLIENT_REPLIES_BUDGET_BYTES_TOTAL: usize = 56 * MIB;
 pub const CLIENT_REPLIES_BUDGET_FRAMES: usize = 64 * 1024;
 /// Bytes of replies handed to QUIC that the owner may not have been told of yet, each reply with
 /// [`FRAME_OVERHEAD_BYTES`]. Telling of each write would wake the owner once more for each short
-/// reply.
-pub const CLIENT_WRITTEN_STEP_BYTES: usize = 32 * KIB;
+/// reply; and an owner that keeps a share of room for each client must be told before that is used
+/// up.
+pub const CLIENT_WRITTEN_STEP_BYTES: usize = 8 * KIB;
 /// A client that takes none of the replies that wait for it for this long is closed.
 pub const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Request bytes that may wait at a client's own end.

@@ -244,11 +244,12 @@ impl<V: Value> MultiPaxos<V> {
         sane
     }
 
-    /// Begins phase 1 in a ballot that this node never used, and promises it to itself first.
+    /// Begins phase 1 in a ballot that this node never used, and promises it to itself first; none
+    /// where the disk has no room for that promise, as nobody asks it for it again.
     ///
     /// spec: MultiPaxos!Phase1a
     fn on_campaign(&mut self, above: Ballot, effects: &mut Effects<V>) {
-        if !self.configuration.contains(self.me) {
+        if !self.configuration.contains(self.me) || !effects.has_room_for_promise() {
             return;
         }
         self.see(above);
