@@ -34,7 +34,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Found(_) => 1,
             Self::Usage(_) => 64,
@@ -86,6 +86,10 @@ impl Asked {
                 Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
                 None => (argument, None),
             };
+            let is_switch = ["--cross", "--help", "-h"].contains(&flag.as_str());
+            if let Some(value) = value.as_ref().filter(|_| is_switch) {
+                return Err(Failure::Usage(format!("{flag} takes no value, such as `{value}`")));
+            }
             let mut value = || {
                 let given = value.clone().or_else(|| arguments.next());
                 given.ok_or_else(|| Failure::Usage(format!("{flag} wants a value")))
@@ -253,6 +257,7 @@ mod tests {
             (&["--seed", "x"][..], "--seed wants a whole number, not `x`"),
             (&["--jobs", "0"], "--jobs wants a whole number, not `0`"),
             (&["--why"], "--why wants a value"),
+            (&["--cross=no"], "--cross takes no value, such as `no`"),
             (&["a", "b"], "unknown argument b"),
             (&["--frob"], "unknown argument --frob"),
             (&["Synot"], "no model `Synot`; the models are: Synod, MultiPaxos"),
