@@ -211,6 +211,98 @@ fn assert_output(output: &Output, exit_code: i32, wanted: &str) {
     assert!(told.contains(wanted), "{wanted:?} in {told}{errors}");
 }
 
+#[test]
+fn an_operation_whose_end_cannot_be_read_is_no_open_one() {
+    let stale = "{\"ClientId\":0,\"Input\":{\"Op\":1,\"Key\":\"x\",\"Value\":\"1\"},\"Call\":10,\
+        \"Output\":null,\"Return\":20}\
+        {\"ClientId\":0,\"Input\":{\"Op\":0,\"Key\":\"x\"},\"Call\":21,\"Output\":\"1\",\"Return\":22}\
+        {\"ClientId\":1,\"Input\":{\"Op\":0,\"Key\":\"x\"},\"Call\":30,\"Output\":\"\",\"Return\":40}";
+    let says = |text: &str, code, wanted| {
+        assert_says(&["--format", "porcupine-json"], text, code, wanted);
+    };
+    says(stale, 1, "read of x = \"\" is impossible: nobody ever wrote \"\"");
+    for end in ["40.5", "4e1", "\"40\"", "99999999999999999999", "29"] {
+        let text = stale.replace("\"Return\":40", &format!("\"Return\":{end}"));
+        says(&text, 2, "VOID: the file is not what --format porcupine-json says");
+    }
+    says(&stale.replace("Return\":40", "End\":40"), 2, "has an `Output` and no `Return`");
+    for end in ["null", "9223372036854775807"] {
+        says(&stale.replace("\"Return\":40", &format!("\"Return\":{end}")), 0, "unknown 1");
+    }
+}
+
+#[test]
+fn nobody_is_left_out_because_of_its_number_or_letters() {
+    let log = "0\t:invoke\t:write\t\"a\"\n 0\t:ok\t:write\t\"a\"\n 0\t:invoke\t:read\tnil\n \
+        0\t:ok\t:read\t\"a\"\n ONE\t:invoke\t:read\tnil\n ONE\t:ok\t:read\tnil\n";
+    let log_of = |one: &str| format!("INFO {}", log.replace("ONE", one));
+    assert_says(&["--format", "jepsen-log"], &log_of("1"), 1, "VIOLATION");
+    for one in ["4294967296", "-1", "1.5"] {
+        assert_says(&["--format", "jepsen-log"], &log_of(one), 2, "is no number from 0 to 2^32");
+    }
+    let mut bytes = log_of("1").into_bytes();
+    let letters: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'a').collect();
+    bytes[letters[0]] = 0xff;
+    let output = run(&["--format", "jepsen-log"], &bytes);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("its bytes are no UTF-8"));
+    assert_eq!(output.status.code(), Some(2));
+    for process in ["\"1\"", "4294967296", "99999999999999999999", "1.5"] {
+        let text = REGISTER.replace(":process 1", &format!(":process {process}"));
+        assert_says(&["--format", "edn"], &text, 2, "is no number from 0 to 2^32 - 1");
+    }
+}
+
+#[test]
+fn a_counter_beyond_the_model_is_refused() {
+    let add = |delta: i64| {
+        format!(
+            "{{:type :invoke :f :add :value {delta} :process 0}}{{:type :ok :f :add :process 0}}"
+        )
+    };
+    let text = add(i64::MAX) + &add(1);
+    assert_refused(&["--format", "edn"], &text, "a counter that may pass 64 bits");
+    let text = add(-i64::MAX)
+        + "{:type :invoke :f :read :process 0}\
+        {:type :ok :f :read :value -9223372036854775807 :process 0}";
+    assert_says(&["--format", "edn"], &text, 0, "PASS");
+}
+
+#[test]
+fn what_is_of_another_format_is_not_called_torn_or_empty() {
+    let json = "[{\"process\":0,\"type\":\"invoke\",\"f\":\"read\",\"value\":null}]";
+    assert_says(&[], json, 2, "for a history of another tool name its --format");
+    assert_says(&["--format", "edn"], json, 2, "a colon stands alone; the file is no EDN");
+    assert_says(&["--format", "edn"], "#jepsen.history.Op", 2, "the file ends within an event");
+}
+
+#[test]
+fn one_form_without_end_takes_no_more_than_its_bound() {
+    let of = |begin: &str, part: &str, mebibytes: u32| {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(begin.as_bytes()).unwrap();
+        let mebibyte = part.repeat((1 << 20) / part.len());
+        for _ in 0..mebibytes {
+            packed.write_all(mebibyte.as_bytes()).unwrap();
+        }
+        packed.finish().unwrap()
+    };
+    let cases = [
+        ("", "0", 66),
+        ("\"", "a", 66),
+        // Two bytes make one letter.
+        ("\"", "\\n", 130),
+        ("{", ":a 1 ", 66),
+        ("", " ", 66),
+        (";", "a", 66),
+    ];
+    for (begin, part, mebibytes) in cases {
+        let output = run(&["--format", "edn"], &of(begin, part, mebibytes));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("than 64 MiB"), "{part}: {text}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
 /// Judges what stands on standard input.
 fn run(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_synod-harness"))

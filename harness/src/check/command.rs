@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::budget::Meter;
+use super::sentence::EMPTY;
 use super::{Budget, Cause, Judgement, ModelName, Report, Rules, Stuck, check_by_rules};
 use crate::history::foreign::Format;
 use crate::history::{Answer, History, HistoryError};
@@ -221,6 +222,7 @@ fn row(operation: &CoreOperation, has_times: bool) -> String {
             operation.returned.map_or_else(|| "never".to_owned(), |at| format!("event {at}"));
         format!("{:>12} .. {back:<12}", format!("event {}", operation.called))
     };
+    let result = if result.is_empty() { EMPTY } else { result };
     format!("  {when} {client:<10} {asked} = {result}\n")
 }
 

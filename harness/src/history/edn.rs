@@ -160,6 +160,15 @@ impl<R: BufRead> Reader<R> {
         self.form_within(0)
     }
 
+    /// Reads the next part of a form that its caller puts together, whose length counts as one.
+    pub(super) fn part(&mut self, is_first: bool) -> Result<Edn, EdnError> {
+        if is_first {
+            self.form_bytes = 0;
+        }
+        self.grow(size_of::<Edn>())?;
+        self.form_within(0)
+    }
+
     /// Takes a tag with its sign, and what is blank after it.
     pub(super) fn skip_tag(&mut self) -> Result<(), EdnError> {
         self.take();
@@ -240,7 +249,8 @@ impl<R: BufRead> Reader<R> {
         let mut text = Vec::new();
         loop {
             let before = text.len();
-            self.cursor.take_while(|byte| byte != b'"' && byte != b'\\', &mut text);
+            let is_plain = |byte| byte != b'"' && byte != b'\\';
+            self.cursor.take_while(is_plain, &mut text, FORM_BYTES_MAX);
             self.grow(text.len() - before)?;
             match self.take() {
                 None => return Err(self.cut("a string does not end")),
@@ -248,6 +258,7 @@ impl<R: BufRead> Reader<R> {
                 Some(_) => {
                     let letter = self.escaped()?;
                     text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+                    self.grow(letter.len_utf8())?;
                 }
             }
         }
@@ -300,7 +311,11 @@ impl<R: BufRead> Reader<R> {
         if self.notation == Notation::Edn
             && let Some(keyword) = word.strip_prefix(':')
         {
-            return Ok(Edn::Keyword(keyword.to_owned()));
+            // JSON read as EDN would make a keyword without a name of each colon.
+            return match keyword {
+                "" => Err(self.error("a colon stands alone")),
+                name => Ok(Edn::Keyword(name.to_owned())),
+            };
         }
         Ok(match word.as_str() {
             "" => return Err(self.error("no value can begin here")),
@@ -322,7 +337,8 @@ impl<R: BufRead> Reader<R> {
             word.extend(self.take());
         }
         let json = self.notation == Notation::Json;
-        self.cursor.take_while(|byte| !ends_word(byte) && (!json || byte != b':'), &mut word);
+        let goes_on = |byte| !ends_word(byte) && (!json || byte != b':');
+        self.cursor.take_while(goes_on, &mut word, FORM_BYTES_MAX);
         self.grow(word.len())?;
         self.letters(word)
     }
@@ -333,15 +349,26 @@ impl<R: BufRead> Reader<R> {
 
     /// Skips white space, commas, comments and discarded forms.
     fn skip_blank(&mut self, depth: usize) -> Result<(), EdnError> {
+        let mut blanks = 0;
         loop {
+            if blanks > FORM_BYTES_MAX {
+                let problem = format!("more blanks than {} MiB", FORM_BYTES_MAX >> 20);
+                return Err(self.error(&problem));
+            }
             match self.peek() {
                 Some(blank) if is_blank(blank) => {
+                    blanks += 1;
                     self.take();
                 }
                 Some(b':') if self.notation == Notation::Json => {
                     self.take();
                 }
-                Some(b';') => while self.take().is_some_and(|byte| byte != b'\n') {},
+                Some(b';') => {
+                    while blanks <= FORM_BYTES_MAX && self.take().is_some_and(|byte| byte != b'\n')
+                    {
+                        blanks += 1;
+                    }
+                }
                 Some(b'#') if !self.has_hash => {
                     self.take();
                     if self.cursor.peek() != Some(b'_') {

@@ -122,13 +122,20 @@ pub fn each_event(
             return Ok(());
         }
         line += 1;
-        let event = parse(text.trim_ascii_end(), line).map_err(|Problem { column, problem }| {
+        let has_end = text.ends_with(b"\n");
+        if !has_end && text.len() as u64 == LINE_BYTES_MAX {
+            let problem = format!("the line is longer than {} MiB", LINE_BYTES_MAX >> 20);
+            let (place, column) = (place(), None);
+            return Err(HistoryError::Malformed { place, line, column, problem, remedy: REMEDY });
+        }
+        let event = parse(text.trim_ascii_end(), line).map_err(|problem| {
             let place = path.display().to_string();
-            // A whole line ends with its end, so this one was torn.
-            if text.ends_with(b"\n") {
-                HistoryError::Malformed { place, line, column, problem, remedy: REMEDY }
-            } else {
+            let Problem { column, problem, is_begun } = problem;
+            // A whole line ends with its end, and what is more than a beginning was never one.
+            if is_begun && !has_end {
                 HistoryError::Cut { place, line, problem }
+            } else {
+                HistoryError::Malformed { place, line, column, problem, remedy: REMEDY }
             }
         })?;
         visit(line, &event)?;
@@ -139,6 +146,14 @@ pub fn each_event(
 struct Problem {
     column: Option<u64>,
     problem: String,
+    /// Whether more text could make an event of it.
+    is_begun: bool,
+}
+
+impl Problem {
+    fn of(problem: String) -> Self {
+        Self { column: None, problem, is_begun: false }
+    }
 }
 
 fn parse(text: &[u8], line: u64) -> Result<Event, Problem> {
@@ -147,18 +162,19 @@ fn parse(text: &[u8], line: u64) -> Result<Event, Problem> {
         return Ok(event);
     }
     let problem = format!("event {} stands where event {} belongs", event.index, line - 1);
-    Err(Problem { column: None, problem })
+    Err(Problem::of(problem))
 }
 
 /// Says in plain words what is wrong with a line that is no event.
 fn explain(text: &[u8], error: &serde_json::Error) -> Problem {
     let column = Some(error.column() as u64).filter(|column| *column > 0);
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(text) else {
-        let problem = if error.is_eof() { "the line ends too early" } else { "this is no JSON" };
-        return Problem { column, problem: problem.to_owned() };
+        let is_begun = error.is_eof();
+        let problem = if is_begun { "the line ends too early" } else { "this is no JSON" };
+        return Problem { column, problem: problem.to_owned(), is_begun };
     };
     let Some(map) = value.as_object() else {
-        return Problem { column: None, problem: "an event is an object in braces".to_owned() };
+        return Problem::of("an event is an object in braces".to_owned());
     };
     let is = |name: &str, right: fn(&serde_json::Value) -> bool| map.get(name).is_some_and(right);
     let is_text = |value: &serde_json::Value| value.is_string();
@@ -180,7 +196,7 @@ fn explain(text: &[u8], error: &serde_json::Error) -> Problem {
         Some((name, _, wanted)) => format!("the event has no `{name}`, which is {wanted}"),
         None => "`key` and `error` must be texts, and `node` a small number".to_owned(),
     };
-    Problem { column: None, problem }
+    Problem::of(problem)
 }
 
 fn is_process(value: &serde_json::Value) -> bool {

@@ -8,6 +8,7 @@
 //! compare-and-set ran and found another value, and a failed read only timed out. In all others
 //! what failed certainly did not happen.
 
+use std::borrow::Cow;
 use std::io::{BufRead, Read};
 
 use super::edn::{self, Edn};
@@ -30,9 +31,14 @@ pub(super) fn read(
             return Ok(found);
         }
         line += 1;
-        let text = String::from_utf8_lossy(&text);
-        if let Some(words) = Words::of(text.trim_end()) {
-            found += u64::from(push(line, &words, translator)?);
+        let letters = String::from_utf8_lossy(&text);
+        if let Some(words) = Words::of(letters.trim_end()) {
+            let is_told = push(line, &words, translator)?;
+            // Bytes that are no letters would all be one value.
+            if is_told && matches!(letters, Cow::Owned(_)) {
+                return Err(translator.malformed(line, "its bytes are no UTF-8".to_owned()));
+            }
+            found += u64::from(is_told);
         }
         watch(translator)?;
     }
@@ -64,6 +70,10 @@ impl<'a> Words<'a> {
 
 fn push(line: u64, words: &Words<'_>, translator: &mut Translator) -> Result<bool, HistoryError> {
     let Ok(process) = words.process.parse() else {
+        if words.process.parse::<f64>().is_ok() {
+            let problem = format!("process `{}` is no number from 0 to 2^32 - 1", words.process);
+            return Err(translator.malformed(line, problem));
+        }
         // The nemesis is a word; anything else is prose.
         return Ok(words.process.starts_with(':'));
     };

@@ -149,9 +149,8 @@ pub enum HistoryError {
     },
     /// The history is of a kind that no model of the harness knows.
     #[error(
-        "{place}:{line}: there is no model for {kind} yet, so this history is not judged; there a\
-        re \
-         models for registers, counters, lists, and keys of a map with these operations"
+        "{place}:{line}: there is no model for {kind} yet, so this history is not judged; there \
+         are models for registers, counters, lists, and keys of a map with these operations"
     )]
     NoModel {
         /// The file, or the name of the source.

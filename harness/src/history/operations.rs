@@ -54,7 +54,7 @@ impl Collector {
         let Some(call) = whole(any(form, &["call"])) else {
             return Err(self.malformed(line, "the operation has no `Call`, a time".to_owned()));
         };
-        let returned = whole(any(form, &["return"])).filter(|time| (call..i64::MAX).contains(time));
+        let returned = self.returned(line, form, call)?;
         let Some(input) = any(form, &["input"]) else {
             return Err(self.malformed(line, "the operation has no `Input`".to_owned()));
         };
@@ -85,6 +85,27 @@ impl Collector {
             return_ns,
         });
         Ok(())
+    }
+
+    /// Returns when an operation ended; none where it never did. A time that cannot be read is not
+    /// taken for none: what has no end is hardly judged.
+    fn returned(&self, line: u64, form: &Edn, call: i64) -> Result<Option<i64>, HistoryError> {
+        match any(form, &["return"]) {
+            Some(Edn::Nil | Edn::Whole(i64::MAX)) => Ok(None),
+            Some(Edn::Whole(time)) if *time >= call => Ok(Some(*time)),
+            Some(Edn::Whole(_)) => {
+                Err(self.malformed(line, "the operation returns before its call".to_owned()))
+            }
+            Some(time) => {
+                let problem = format!("its `Return` is `{}` and no whole number", short(time));
+                Err(self.malformed(line, problem))
+            }
+            None if any(form, &["output"]).is_none_or(|output| *output == Edn::Nil) => Ok(None),
+            None => {
+                let problem = "the operation has an `Output` and no `Return`, a time";
+                Err(self.malformed(line, problem.to_owned()))
+            }
+        }
     }
 
     /// Gives every call and return its position.

@@ -75,8 +75,14 @@ impl<R: BufRead> Cursor<R> {
         Some(byte)
     }
 
-    /// Takes bytes as long as they are wanted, and gives them to `keep`.
-    pub(super) fn take_while(&mut self, wanted: impl Fn(u8) -> bool, keep: &mut Vec<u8>) {
+    /// Takes bytes as long as they are wanted, and gives them to `keep`; ends early once it holds
+    /// more than `most`, by no more than a buffer.
+    pub(super) fn take_while(
+        &mut self,
+        wanted: impl Fn(u8) -> bool,
+        keep: &mut Vec<u8>,
+        most: usize,
+    ) {
         loop {
             let buffer = self.buffer();
             let length = buffer.iter().position(|byte| !wanted(*byte)).unwrap_or(buffer.len());
@@ -89,7 +95,7 @@ impl<R: BufRead> Cursor<R> {
             self.line += lines;
             self.column = if lines > 0 { 1 } else { self.column } + letters;
             self.source.consume(length);
-            if !all || length == 0 {
+            if !all || length == 0 || keep.len() > most {
                 return;
             }
         }

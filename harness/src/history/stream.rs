@@ -44,7 +44,12 @@ fn top<R: BufRead, E>(
 ) -> Result<(), Stop<E>> {
     while let Some(line) = reader.next_line()? {
         match reader.peek() {
-            Some(b'#') => reader.skip_tag()?,
+            Some(b'#') => {
+                reader.skip_tag()?;
+                if reader.peek().is_none() {
+                    return Err(reader.cut("the text ends where a value was to come").into());
+                }
+            }
             Some(b'[' | b'(') => items(reader, visit)?,
             Some(b'{') => map(reader, line, visit)?,
             _ => {
@@ -92,7 +97,7 @@ fn map<R: BufRead, E>(
             reader.take();
             break;
         }
-        let key = reader.form()?;
+        let key = reader.part(entries.is_empty())?;
         let names_history = key.word() == Some(HISTORY);
         reader.next_line()?;
         while names_history && reader.peek() == Some(b'#') {
@@ -100,11 +105,18 @@ fn map<R: BufRead, E>(
         }
         match reader.peek() {
             Some(b'[' | b'(') if names_history => {
+                // What stands beside a history is no event, and is not kept.
                 wraps = true;
+                entries.clear();
                 items(reader, visit)?;
             }
             Some(b'}') => return Err(reader.error("a map has a key without a value").into()),
-            _ => entries.push((key, reader.form()?)),
+            _ => {
+                let value = reader.part(false)?;
+                if !wraps {
+                    entries.push((key, value));
+                }
+            }
         }
     }
     if wraps { Ok(()) } else { visit(line, &Edn::Map(entries)).map_err(Stop::Visitor) }

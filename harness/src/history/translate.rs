@@ -40,6 +40,8 @@ pub(super) struct Translator {
     open: BTreeMap<u32, Open>,
     appends: bool,
     adds: bool,
+    /// The sum of all that was added, without signs: no counter came further than that.
+    added: u64,
     /// Whether lists are read as vectors, so that elements have an end.
     reads_vectors: bool,
 }
@@ -53,6 +55,7 @@ impl Translator {
             open: BTreeMap::new(),
             appends: false,
             adds: false,
+            added: 0,
             reads_vectors: false,
         }
     }
@@ -64,11 +67,17 @@ impl Translator {
         };
         let process = match form.field("process") {
             Some(Edn::Whole(number)) => u32::try_from(*number).ok(),
-            Some(Edn::Keyword(_) | Edn::Text(_)) => return Ok(()),
-            _ => return Err(self.malformed(line, "the event has no :process".to_owned())),
+            // The nemesis, and others that are no clients, go by words.
+            Some(Edn::Keyword(_)) => return Ok(()),
+            Some(Edn::Text(word)) if word.parse::<f64>().is_err() => return Ok(()),
+            None | Some(Edn::Nil) => {
+                return Err(self.malformed(line, "the event has no :process".to_owned()));
+            }
+            Some(_) => None,
         };
         let Some(process) = process else {
-            return Err(self.malformed(line, "its :process is no number from 0 on".to_owned()));
+            let problem = "its :process is no number from 0 to 2^32 - 1";
+            return Err(self.malformed(line, problem.to_owned()));
         };
         let value = form.field("value").unwrap_or(&Edn::Nil);
         let f = form.field("f").and_then(Edn::word).unwrap_or_default();
@@ -93,6 +102,7 @@ impl Translator {
             let (key, is_keyed, value) = keyed(entry);
             let f = self.operation(entry, value)?;
             let asked = self.asked(entry, value)?;
+            self.note_added(entry, value)?;
             let open = Open { f, key: key.clone(), is_keyed, asked: asked.clone() };
             if self.open.insert(process, open).is_some() {
                 let problem = format!("process {process} calls while its last operation is open");
@@ -174,6 +184,20 @@ impl Translator {
                 Err(self.malformed(entry.line, format!("`{f}` cannot ask for `{}`", short(value))))
             }
         }
+    }
+
+    /// Refuses counters that may leave what the model of counters can hold: it takes an addition
+    /// beyond that for one that cannot be, as it is in a service of such numbers.
+    fn note_added(&mut self, entry: &Entry<'_>, value: &Edn) -> Result<(), HistoryError> {
+        if entry.f != "add" {
+            return Ok(());
+        }
+        let delta = printed(value).parse::<i64>().map_or(0, i64::unsigned_abs);
+        self.added = self.added.saturating_add(delta);
+        if self.added > i64::MAX.unsigned_abs() {
+            return Err(self.no_model(entry.line, "a counter that may pass 64 bits"));
+        }
+        Ok(())
     }
 
     fn answered(

@@ -64,12 +64,20 @@ pub struct Stage {
     _ports: PortBlock,
 }
 
+/// Prints the last lines of a log, where there are any.
+fn said(tail: &str) -> String {
+    match tail {
+        "" => ", and said nothing".to_owned(),
+        tail => format!(":\n{tail}"),
+    }
+}
+
 /// Why there is no cluster. The environment is to blame, or the description of the system.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A program does not exist.
-    #[error("there is no program {program}; build it first (cargo build -p {name}) or name it with \
-        --binary", program = program.display())]
+    #[error("there is no program {}, which the description of {name} names; build it first, or name \
+        it with --binary", program.display())]
     NoProgram {
         /// The program.
         program: PathBuf,
@@ -102,7 +110,7 @@ pub enum SetupError {
         most: u16,
     },
     /// Preparing the system failed.
-    #[error("{what} failed ({how}):\n{tail}")]
+    #[error("{what} failed ({how}){}", said(tail))]
     Failed {
         /// What ended.
         what: String,

@@ -1,13 +1,8 @@
 //! The command line: what is asked for, and how it ends.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool speaks on its standard streams"
-)]
-
 use std::fmt;
 use std::fs;
+use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -34,7 +29,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Found(_) => 1,
             Self::Usage(_) => 64,
@@ -59,7 +54,7 @@ pub fn prove(arguments: impl IntoIterator<Item = String>) -> u8 {
     match Asked::parse(arguments.into_iter()).and_then(|asked| asked.run()) {
         Ok(()) => 0,
         Err(failure) => {
-            eprintln!("{failure}");
+            drop(writeln!(io::stderr(), "{failure}"));
             failure.exit_code()
         }
     }
@@ -86,6 +81,10 @@ impl Asked {
                 Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
                 None => (argument, None),
             };
+            let is_switch = ["--cross", "--help", "-h"].contains(&flag.as_str());
+            if let Some(value) = value.as_ref().filter(|_| is_switch) {
+                return Err(Failure::Usage(format!("{flag} takes no value, such as `{value}`")));
+            }
             let mut value = || {
                 let given = value.clone().or_else(|| arguments.next());
                 given.ok_or_else(|| Failure::Usage(format!("{flag} wants a value")))
@@ -113,7 +112,7 @@ impl Asked {
 
     fn run(&self) -> Result<(), Failure> {
         if self.help {
-            println!("{USAGE}");
+            say(format_args!("{USAGE}\n"));
             return Ok(());
         }
         let models = self.models()?;
@@ -123,12 +122,12 @@ impl Asked {
         let z3 = Solver::Z3.version()?;
         if let Some(query) = &self.why {
             let (model, query) = why::find(&models, query, self.broken.as_deref())?;
-            print!("{}", why::explain(model, &query, self.bounds)?);
+            say(why::explain(model, &query, self.bounds)?);
             return Ok(());
         }
         match self.cross {
-            true => println!("{z3}, {}", Solver::Cvc5Models.version()?),
-            false => println!("{z3}"),
+            true => say(format_args!("{z3}, {}\n", Solver::Cvc5Models.version()?)),
+            false => say(format_args!("{z3}\n")),
         }
         let began = Instant::now();
         let plan = Plan { bounds: self.bounds, jobs: self.jobs, cross: self.cross };
@@ -144,7 +143,8 @@ impl Asked {
             failures.extend(ended?);
         }
         let (solver, wall) = (spent.as_secs_f64(), began.elapsed().as_secs_f64());
-        println!("prove: {} models; {solver:.1} s of solvers in {wall:.1} s", models.len());
+        let models = models.len();
+        say(format_args!("prove: {models} models; {solver:.1} s of solvers in {wall:.1} s\n"));
         match failures.is_empty() {
             true => Ok(()),
             false => Err(Failure::Found(failures.join("\n"))),
@@ -197,6 +197,12 @@ fn number<N: FromStr>(flag: &str, value: &str) -> Result<N, Failure> {
 fn switches(model: &Model) -> String {
     let names: Vec<&str> = model.switches.iter().map(|name| name.as_str()).collect();
     format!("{}: {}", model.name, names.join(" "))
+}
+
+/// Prints a text. A reader who has seen enough, such as `head`, ends no proof: the exit code says
+/// what came of it.
+pub(crate) fn say(text: impl fmt::Display) {
+    drop(write!(io::stdout(), "{text}"));
 }
 
 /// Writes each query into a file of its own, for another solver or a reader.
@@ -253,6 +259,7 @@ mod tests {
             (&["--seed", "x"][..], "--seed wants a whole number, not `x`"),
             (&["--jobs", "0"], "--jobs wants a whole number, not `0`"),
             (&["--why"], "--why wants a value"),
+            (&["--cross=no"], "--cross takes no value, such as `no`"),
             (&["a", "b"], "unknown argument b"),
             (&["--frob"], "unknown argument --frob"),
             (&["Synot"], "no model `Synot`; the models are: Synod, MultiPaxos"),

@@ -48,6 +48,10 @@ pub(crate) fn read(text: &str) -> Result<Vec<Expression>, Complaint> {
         let (token, at) = token?;
         let part = match token {
             Token::Open => {
+                if open.len() == DEPTH_MAX {
+                    let what = format!("lists are nested deeper than {DEPTH_MAX} levels");
+                    return Err(Complaint::new(at, what, "say part of it by a `define`"));
+                }
                 open.push((Vec::new(), at));
                 continue;
             }
@@ -68,6 +72,9 @@ pub(crate) fn read(text: &str) -> Result<Vec<Expression>, Complaint> {
         Some((_, at)) => Err(Complaint::new(at, "this list has no end", "close it with `)`")),
     }
 }
+
+/// How deep lists may be nested: what reads them calls itself for each level.
+const DEPTH_MAX: usize = 256;
 
 enum Token {
     Open,
@@ -168,6 +175,15 @@ mod tests {
         assert_eq!((*at, parts.len()), (Position { line: 1, column: 1 }, 2));
         assert!(matches!(&parts[1], Expression::Text(text, _) if text == "b c"), "{parts:?}");
         assert_eq!((word.as_str(), *there), ("e", Position { line: 3, column: 3 }));
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_and_not_followed() {
+        let nested = |levels: usize| "(".repeat(levels) + &")".repeat(levels);
+        assert!(read(&nested(DEPTH_MAX)).is_ok());
+        let complaint = read(&nested(100_000)).unwrap_err();
+        assert_eq!(complaint.at, Position { line: 1, column: DEPTH_MAX + 1 });
+        assert!(complaint.what.contains("nested deeper than 256"), "{}", complaint.what);
     }
 
     #[test]

@@ -4,13 +4,11 @@
 //! decidable fragment that nobody gave a reason for, and a broken rule without a counterexample are
 //! failures, never warnings.
 
-#![allow(clippy::print_stdout, reason = "a command line tool speaks on its standard streams")]
-
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use crate::command::Failure;
+use crate::command::{Failure, say};
 use crate::formula::Name;
 use crate::fragment::Alternations;
 use crate::model::{Model, MustFail};
@@ -81,10 +79,10 @@ impl<'m> Proof<'m> {
         let queries = queries(self.model, None);
         let mut failures = shape(self.model, &queries);
         let asked = self.ask_all(queries)?;
-        print!("{}", table::of_queries(self.model, &asked));
+        say(table::of_queries(self.model, &asked));
         failures.extend(self.complaints(&asked)?);
         failures.extend(self.broken_rules()?);
-        println!();
+        say("\n");
         Ok(failures)
     }
 
@@ -94,7 +92,7 @@ impl<'m> Proof<'m> {
         let mut queries = queries(self.model, Some(switch));
         queries.retain(|query| query.expected == Answer::Unsat);
         let asked = self.ask_all(queries)?;
-        print!("{}", table::of_queries(self.model, &asked));
+        say(table::of_queries(self.model, &asked));
         let wanted = |asked: &&Asked| {
             let name = asked.query.name();
             let listed = named.iter().any(|must_fail| must_fail.queries.contains(&name));
@@ -104,8 +102,10 @@ impl<'m> Proof<'m> {
             let name = &self.model.name;
             return Ok(vec![format!("{name}: without the rule `{switch}` nothing goes wrong")]);
         };
-        print!("\n{}", story::told(self.model, &found.query, self.plan.bounds)?);
-        println!("{}: without the rule `{switch}` this goes wrong, as it must", self.model.name);
+        let story = story::told(self.model, &found.query, self.plan.bounds)?;
+        say(format_args!("\n{story}"));
+        let model = &self.model.name;
+        say(format_args!("{model}: without the rule `{switch}` this goes wrong, as it must\n"));
         Ok(Vec::new())
     }
 
@@ -134,8 +134,8 @@ impl<'m> Proof<'m> {
                 .map(|asked| format!("{} {:.2}", asked.query.name(), asked.z3.took.as_secs_f64()));
             told.push(format!("{switch}: {}", cells.collect::<Vec<_>>().join(", ")));
         }
-        println!("  {} rules, each of which fails when it is broken:", told.len());
-        println!("    {}", told.join("\n    "));
+        let (count, told) = (told.len(), told.join("\n    "));
+        say(format_args!("  {count} rules, each of which fails when it is broken:\n    {told}\n"));
         Ok(failures)
     }
 

@@ -90,7 +90,20 @@ impl Solver {
         let output = output.map_err(|error| Failure::Internal(format!("lost {self}: {error}")))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let complained = String::from_utf8_lossy(&output.stderr).into_owned();
-        self.reply(&said, &complained, began.elapsed())
+        let took = began.elapsed();
+        if took < bounds.limit {
+            self.died(&said, &complained, &output.status)?;
+        }
+        self.reply(&said, &complained, took)
+    }
+
+    /// Refuses an end without a word before the limit: such a solver did not give up, it died.
+    fn died(self, said: &str, complained: &str, end: &dyn fmt::Display) -> Result<(), Failure> {
+        if !said.trim().is_empty() || complained.contains("timeout") {
+            return Ok(());
+        }
+        let complained = complained.trim();
+        Err(Failure::Internal(format!("{self} ended without an answer: {end} {complained}")))
     }
 
     fn reply(self, said: &str, complained: &str, took: Duration) -> Result<Reply, Failure> {
@@ -195,6 +208,16 @@ mod tests {
         let error = reply("(error \"line 3: unknown sort\")\nunsat\n", "").unwrap_err();
         assert!(error.contains("z3 does not understand: (error \"line 3: unknown"), "{error}");
         assert!(reply("segmentation\n", "fault").unwrap_err().contains("z3 said: segmentation"));
+    }
+
+    #[test]
+    fn a_solver_that_dies_has_not_given_up() {
+        let died = |said, complained| Solver::Z3.died(said, complained, &"signal: 9");
+        let failure = died("\n", "out of memory\n").unwrap_err();
+        let wanted = "error: z3 ended without an answer: signal: 9 out of memory";
+        assert_eq!((failure.to_string().as_str(), failure.exit_code()), (wanted, 70));
+        assert_eq!(died("unsat\n", ""), Ok(()));
+        assert_eq!(died("", "cvc5 interrupted by timeout."), Ok(()));
     }
 
     #[test]

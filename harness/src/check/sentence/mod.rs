@@ -73,7 +73,12 @@ impl<'a> Core<'a> {
         let last = last.map_or_else(String::new, |last| {
             format!("; the last to see anything was {}, {}", self.deed(last), self.ended(last))
         });
-        format!("no order of these {count} operations on {key} explains what the clients saw{last}")
+        match count {
+            1 => format!("this operation on {key} cannot have ended as it did{last}"),
+            _ => format!(
+                "no order of these {count} operations on {key} explains what the clients saw{last}"
+            ),
+        }
     }
 
     /// Says when an operation began.
@@ -111,7 +116,7 @@ impl<'a> Core<'a> {
             }
             (Action::Read, _) => format!("client {client}'s read of {key}"),
             (Action::Write(text), _) => {
-                format!("client {client}'s write of {key} = {}", self.text(text))
+                format!("client {client}'s write of {key} = {}", self.shown(text))
             }
             (Action::Delete, _) => format!("client {client}'s delete of {key}"),
             (Action::Cas { from, to }, answer) => {
@@ -122,11 +127,11 @@ impl<'a> Core<'a> {
                         "unanswered swap"
                     }
                 };
-                let (from, to) = (self.optional(from), self.text(to));
+                let (from, to) = (self.optional(from), self.shown(to));
                 format!("client {client}'s {did} of {key} from {from} to {to}")
             }
             (Action::Append(text), _) => {
-                format!("client {client}'s append of {} to {key}", self.text(text))
+                format!("client {client}'s append of {} to {key}", self.shown(text))
             }
             (Action::Add(delta), _) => format!("client {client}'s addition of {delta} to {key}"),
         }
@@ -136,8 +141,13 @@ impl<'a> Core<'a> {
         self.history.texts.text(text)
     }
 
+    /// Prints a value, so that one without letters is seen, too.
+    fn shown(&self, text: Text) -> &'a str {
+        Some(self.text(text)).filter(|text| !text.is_empty()).unwrap_or(EMPTY)
+    }
+
     fn optional(&self, text: Option<Text>) -> &'a str {
-        text.map_or(NOTHING, |text| self.text(text))
+        text.map_or(NOTHING, |text| self.shown(text))
     }
 }
 
@@ -164,6 +174,9 @@ fn result(history: &History, answer: Answer) -> String {
         Answer::Sum(sum) => sum.to_string(),
     }
 }
+
+/// How a value without letters prints.
+pub(super) const EMPTY: &str = "\"\"";
 
 /// How an absent key prints.
 const NOTHING: &str = "nothing";

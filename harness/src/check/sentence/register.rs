@@ -30,7 +30,7 @@ fn never_written(core: &Core<'_>, observer: &Operation) -> Option<String> {
     let subject = subject(core, observer);
     let mut failed = core.history.failed.iter().filter(|failed| failed.key == observer.key);
     let failed = failed.find(|failed| written_if_done(failed) == Some(value));
-    let text = core.text(value);
+    let text = core.shown(value);
     Some(match failed {
         Some(failed) => format!(
             "{subject} is impossible: {}, which began {}, was reported as failed, and nobody else \
