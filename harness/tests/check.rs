@@ -213,10 +213,12 @@ fn assert_output(output: &Output, exit_code: i32, wanted: &str) {
 
 #[test]
 fn an_operation_whose_end_cannot_be_read_is_no_open_one() {
-    let stale = "{\"ClientId\":0,\"Input\":{\"Op\":1,\"Key\":\"x\",\"Value\":\"1\"},\"Call\":10,\
-        \"Output\":null,\"Return\":20}\
-        {\"ClientId\":0,\"Input\":{\"Op\":0,\"Key\":\"x\"},\"Call\":21,\"Output\":\"1\",\"Return\":22}\
-        {\"ClientId\":1,\"Input\":{\"Op\":0,\"Key\":\"x\"},\"Call\":30,\"Output\":\"\",\"Return\":40}";
+    let stale = "{\"ClientId\":0,\"Input\":{\"Op\":1,\"Key\":\"x\",\"Value\":\"1\"},\
+        \"Call\":10,\"Output\":null,\"Return\":20}\
+        {\"ClientId\":0,\"Input\":{\"Op\":0,\"Key\":\"x\"},\
+        \"Call\":21,\"Output\":\"1\",\"Return\":22}\
+        {\"ClientId\":1,\"Input\":{\"Op\":0,\"Key\":\"x\"},\
+        \"Call\":30,\"Output\":\"\",\"Return\":40}";
     let says = |text: &str, code, wanted| {
         assert_says(&["--format", "porcupine-json"], text, code, wanted);
     };

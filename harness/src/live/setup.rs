@@ -76,8 +76,8 @@ fn said(tail: &str) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A program does not exist.
-    #[error("there is no program {}, which the description of {name} names; build it first, or name \
-        it with --binary", program.display())]
+    #[error("there is no program {}, which the description of {name} names; build it first, or \
+        name it with --binary", program.display())]
     NoProgram {
         /// The program.
         program: PathBuf,
