@@ -255,7 +255,7 @@ fn wrong_words_get_exit_code_64_and_say_what_is_right() {
     let mut missing = Command::new(HARNESS);
     missing.args(["chaos", "--binary", "/nonexistent/synod-kv", "--runs-dir"]).arg(scratch.runs());
     let (_, err) = check(missing, 64);
-    assert!(err.contains("/nonexistent/synod-kv") && err.contains("cargo build"), "{err}");
+    assert!(err.contains("/nonexistent/synod-kv") && err.contains("build it first"), "{err}");
     assert!(!scratch.runs().exists(), "nothing was made");
     let (out, _) = check(help(), 0);
     assert!(out.contains("130") && out.contains("VOID"), "{out}");

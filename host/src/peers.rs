@@ -117,9 +117,10 @@ impl Peers {
         let link = Link::of(incarnation);
         match self.links.get_mut(&peer) {
             // It may be another copy of the folder that counts its starts the same: its heartbeat
-            // tells. What the one start vouched for is not told again while it hears this node.
+            // tells, and that of the start which vouched for this node needs no new word of it.
             Some(known) if known.incarnation == incarnation => {
                 known.standing = Standing::Unheard;
+                known.told = false;
                 false
             }
             Some(known) => {

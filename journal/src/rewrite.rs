@@ -9,6 +9,7 @@ use crate::error::{Fatal, OpenError};
 use crate::frame::{FRAME_ALIGN, FrameHeader, FrameKind, PAGE_BYTES, narrow};
 use crate::options::{Options, SEGMENT_BYTES_MAX};
 use crate::position::{HardState, Lsn, SegmentId};
+use crate::records;
 use crate::scan::Walk;
 use crate::segment::{self, Directory, Draft, DraftError, SegmentHeader};
 use crate::spare;
@@ -132,6 +133,7 @@ impl<D: Disk> Composer<D> {
     /// Writes frames, seal and zeros, and syncs; tells where the seal ends.
     fn compose(&mut self, tally: Tally, source: Option<&Tail<D>>) -> Result<u64, Fatal> {
         if let Some(source) = source {
+            let mut told = None;
             let file = &source.file;
             let mut walk = Walk::new(&file.file, &file.header);
             loop {
@@ -139,8 +141,12 @@ impl<D: Disk> Composer<D> {
                 let step = step.map_err(|error| Fatal::new("cannot read", &file.path, error))?;
                 let Some((header, body)) = step else { break };
                 if tail::is_copied(&header) {
+                    told = Some(header.hard_state);
                     self.add(header, body)?;
                 }
+            }
+            if told != Some(tally.hard_state) {
+                self.add_state(tally)?;
             }
         }
         self.seal(tally);
@@ -161,10 +167,25 @@ impl<D: Disk> Composer<D> {
         Ok(())
     }
 
+    /// Adds a frame that tells the hard state, where there is room for it. Without it that would
+    /// stand in the seal alone, whose rot looks like a torn write.
+    fn add_state(&mut self, tally: Tally) -> Result<(), Fatal> {
+        if self.end + records::frame_bytes(0) > self.header.data_limit() {
+            return Ok(());
+        }
+        self.add(self.blank(FrameKind::Data, tally), &[])
+    }
+
     /// Adds the seal, on a page of its own.
     fn seal(&mut self, tally: Tally) {
-        let header = FrameHeader {
-            kind: FrameKind::Seal,
+        let header = self.blank(FrameKind::Seal, tally);
+        self.place(header, self.end.next_multiple_of(PAGE_BYTES), &[]);
+    }
+
+    /// A header without a body, for the end of the log.
+    fn blank(&self, kind: FrameKind, tally: Tally) -> FrameHeader {
+        FrameHeader {
+            kind,
             segment: self.header.segment,
             offset: 0,
             follows: 0,
@@ -175,8 +196,7 @@ impl<D: Disk> Composer<D> {
             first: tally.next,
             oldest: tally.oldest,
             hard_state: tally.hard_state,
-        };
-        self.place(header, self.end.next_multiple_of(PAGE_BYTES), &[]);
+        }
     }
 
     /// Gathers a frame that starts at `start`, at the end of the frames so far or past it.

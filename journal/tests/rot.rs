@@ -202,6 +202,27 @@ fn whatever_becomes_of_the_spare_nothing_is_lost() {
     assert_eq!(judge(&copy, &expected), Verdict::Identical, "it is gone");
 }
 
+/// A commit without records, the last before a start: rot of whichever frame tells of it is seen.
+#[test]
+fn a_hard_state_without_records_is_not_lost_to_rot_after_a_start() {
+    for script in [
+        &[Append(vec![]), Seal, Append(vec![0]), Append(vec![])][..],
+        &[Append(vec![])],
+        &[Append(vec![3000]), Sync, Append(vec![3000]), Sync, Append(vec![])],
+    ] {
+        let disk = SimDisk::new(3);
+        let mut ledger = Ledger::default();
+        run_into(&disk, script, &mut ledger).unwrap();
+        let (journal, _, expected) = open(&disk).unwrap();
+        journal.close().unwrap();
+        for file in files(&disk).iter().filter(|file| file.extension().is_some()) {
+            for at in (0..disk.contents(file).unwrap().len()).step_by(8) {
+                judge(&tampered(&disk, file, |bytes| bytes[at] ^= 1), &expected);
+            }
+        }
+    }
+}
+
 #[test]
 fn swapped_and_copied_files_are_not_believed() {
     let (disk, expected) = sealed();
