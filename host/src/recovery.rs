@@ -116,7 +116,8 @@ pub fn open<M: StateMachine, D: Disk>(
 
 /// The hard state alone says it; the record is for those who read the journal later. Where the disk
 /// leaves but the reserve there is none, as a commit without records takes no room for good: the
-/// next start leaves it out. So any number of starts fit on a full disk.
+/// next start leaves it out, and tells the hard state once. So any number of starts fit on a full
+/// disk.
 fn begin_life<D: Disk>(journal: &mut Journal<D>, life: Life) -> Result<(), AppendError> {
     let mut records = Records::new();
     records.push(&encode_record(&JournalRecord::Incarnation(life.incarnation)));

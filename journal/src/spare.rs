@@ -2,8 +2,10 @@
 //!
 //! Recovery writes the live segment anew, beside the old one. Where the disk has no room for that,
 //! it writes over the spare, and the file that is replaced becomes the spare of the next start.
-//! Claim kept: once it is there, it is there at each start, whatever else fills the disk and
-//! however often a start is cut short; and no segment is begun before it is there.
+//! Claim kept, while the size of segments stays what it was: once it is there, it is there at each
+//! start, whatever else fills the disk and however often a start is cut short; and no segment is
+//! begun before it is there. Where that size was raised, a start on a full disk may leave a smaller
+//! one behind, until there is room for another.
 
 use crate::ahead::Prepared;
 use crate::disk::{self, Disk, DiskFile};

@@ -23,8 +23,9 @@ use crate::sync::Arc;
 
 /// Bytes of the next segment that one call of [`Journal::prepare`] writes, at least.
 pub const PREPARE_STEP_BYTES: u64 = 1 << 20;
-/// What a start takes of a segment that was written anew: the seal on its page, and one commit
-/// without records. Neither is copied by the next start, so this is enough for any number of them.
+/// What a start takes of a segment that is written anew: a frame that tells the hard state, the
+/// seal on its page, and one commit without records. None is copied by the next start, so this is
+/// enough for any number of them.
 pub(crate) const START_BYTES: u64 = 2 * PAGE_BYTES;
 
 /// What the log has come to.

@@ -1,4 +1,4 @@
-//! How many batches of records in flight are best: the measurement behind `BATCHES_IN_FLIGHT_MAX`.
+//! How many batches of records in flight are best: figures for `BATCHES_IN_FLIGHT_MAX`.
 //!
 //! Three nodes in virtual time, without faults, with disks whose syncs take so long, under so many
 //! clients that never rest; printed is how many operations are answered in a second, and how long
