@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::formula::{Formula, Name, Quantifier, Term, Variable};
-use crate::rewrite::Terms;
+use crate::rewrite::{Terms, replaced};
 
 /// The names of all elements of each sort.
 pub(crate) type Universe = BTreeMap<Name, Vec<Name>>;
@@ -67,17 +67,6 @@ fn put_in(formula: &Formula, terms: &Terms) -> Formula {
         | Formula::Implies(..)
         | Formula::Same(..)
         | Formula::If(..) => formula.clone().map_parts(|part| put_in(&part, terms)),
-    }
-}
-
-fn replaced(term: &Term, terms: &Terms) -> Term {
-    match term {
-        Term::Variable(name) => terms.get(name).unwrap_or(term).clone(),
-        Term::Constant(_) => term.clone(),
-        Term::Apply(function, given) => {
-            let given = given.iter().map(|term| replaced(term, terms)).collect();
-            Term::Apply(function.clone(), given)
-        }
     }
 }
 

@@ -118,7 +118,8 @@ impl<'m> Rewriter<'m> {
     }
 }
 
-fn replaced(term: &Term, terms: &Terms) -> Term {
+/// Puts terms in the place of variables.
+pub(crate) fn replaced(term: &Term, terms: &Terms) -> Term {
     match term {
         Term::Variable(name) => terms.get(name).unwrap_or(term).clone(),
         Term::Constant(_) => term.clone(),

@@ -27,6 +27,17 @@ pub(crate) enum RegisterOperation {
     MaybeSwap(Value, Value),
 }
 
+impl RegisterOperation {
+    /// Returns the value that the operation gives the register, or may give it, as another one.
+    pub(crate) fn written(&self) -> Option<Value> {
+        match *self {
+            Self::Write(value) => Some(value),
+            Self::Swap(from, to) | Self::MaybeSwap(from, to) => (from != to).then_some(to),
+            Self::Read(_) | Self::Miss(_) => None,
+        }
+    }
+}
+
 impl Model for Register {
     type State = Value;
     type Operation = RegisterOperation;

@@ -40,7 +40,7 @@ pub(super) fn with_writers(part: &Part<'_>, kept: &[u32]) -> Vec<u32> {
     let observed = sorted(translate_all(part, kept).iter().filter_map(observed));
     let mut all: Vec<u32> = kept.to_vec();
     for step in translate_all(part, &part.indexes) {
-        if written(&step).is_some_and(|value| observed.binary_search(&value).is_ok()) {
+        if step.operation.written().is_some_and(|value| observed.binary_search(&value).is_ok()) {
             all.push(step.index);
         }
     }
@@ -57,11 +57,12 @@ pub(super) fn with_one_writer(part: &Part<'_>, kept: &[u32]) -> Vec<u32> {
     let mut told = kept.to_vec();
     for observer in &steps {
         let Some(value) = observed(observer) else { continue };
-        if steps.iter().any(|step| written(step) == Some(value)) {
+        if steps.iter().any(|step| step.operation.written() == Some(value)) {
             continue;
         }
         let end = observer.returned.unwrap_or(u32::MAX);
-        let mut writers = all.iter().filter(|step| written(step) == Some(value)).peekable();
+        let mut writers =
+            all.iter().filter(|step| step.operation.written() == Some(value)).peekable();
         let first = writers.peek().map(|first| first.index);
         let last = writers.take_while(|writer| writer.called < end).last();
         told.extend(last.map(|last| last.index).or(first));
@@ -145,8 +146,9 @@ struct Seen {
 impl Seen {
     fn new(all: &[Step], kept: &[Step]) -> Self {
         let stays = |step: &Step| kept.binary_search_by_key(&step.index, |kept| kept.index).is_ok();
-        let write =
-            |step: &Step| Some((written(step)?, step.called, step.returned.unwrap_or(u32::MAX)));
+        let write = |step: &Step| {
+            Some((step.operation.written()?, step.called, step.returned.unwrap_or(u32::MAX)))
+        };
         let mut dropped: Vec<_> =
             all.iter().filter(|step| !stays(step)).filter_map(write).collect();
         dropped.sort_unstable();
@@ -187,11 +189,11 @@ struct Misses {
 impl Misses {
     fn new(all: &[Step], kept: &[Step]) -> Self {
         let stays = |step: &Step| kept.binary_search_by_key(&step.index, |kept| kept.index).is_ok();
-        let writes = all.iter().filter(|step| written(step).is_some());
+        let writes = all.iter().filter(|step| step.operation.written().is_some());
         let dropped: Vec<Step> = writes.filter(|step| !stays(step)).copied().collect();
         let mut ended: Vec<(u32, u32)> = kept
             .iter()
-            .filter(|step| written(step).is_some())
+            .filter(|step| step.operation.written().is_some())
             .filter_map(|step| Some((step.returned?, step.called)))
             .collect();
         ended.sort_unstable();
@@ -213,7 +215,7 @@ impl Misses {
         let called_before = self.dropped.partition_point(|write| write.called < end);
         let unknown = |write: &&Step| write.returned.is_none();
         let candidates = &self.dropped[..called_before];
-        let differs = |write: &Step| written(write) != Some(expected);
+        let differs = |write: &Step| write.operation.written() != Some(expected);
         if candidates.iter().filter(unknown).any(differs) {
             return false;
         }
@@ -298,17 +300,6 @@ fn observed(step: &Step) -> Option<Value> {
         | RegisterOperation::Miss(value)
         | RegisterOperation::MaybeSwap(value, _) => Some(value),
         RegisterOperation::Write(_) => None,
-    }
-}
-
-/// Returns the value that a step writes, or may write.
-fn written(step: &Step) -> Option<Value> {
-    match step.operation {
-        RegisterOperation::Write(value) => Some(value),
-        RegisterOperation::Swap(from, to) | RegisterOperation::MaybeSwap(from, to) => {
-            (from != to).then_some(to)
-        }
-        RegisterOperation::Read(_) | RegisterOperation::Miss(_) => None,
     }
 }
 

@@ -227,7 +227,7 @@ struct Readers {
 impl Readers {
     fn new(writers: &Writers, steps: &[Step]) -> Self {
         let change = |step: &Step| {
-            let value = found(step).filter(|_| super::written(step).is_none())?;
+            let value = found(step).filter(|_| step.operation.written().is_none())?;
             let change = || writers.writer(value).map_or(steps.len(), |writer| writer as usize);
             writers.is_unique(value).then(change)
         };

@@ -101,22 +101,11 @@ fn found(step: &Step) -> Option<Value> {
     }
 }
 
-/// Returns the value that an operation gave the register, or may have given it, as another one.
-fn written(step: &Step) -> Option<Value> {
-    match step.operation {
-        RegisterOperation::Write(value) => Some(value),
-        RegisterOperation::Swap(from, to) | RegisterOperation::MaybeSwap(from, to) => {
-            (from != to).then_some(to)
-        }
-        RegisterOperation::Read(_) | RegisterOperation::Miss(_) => None,
-    }
-}
-
 /// Returns the value that an operation certainly gave the register, where it has returned.
 fn changed(step: &Step) -> Option<Value> {
     match step.operation {
         RegisterOperation::Write(_) | RegisterOperation::Swap(..) => {
-            step.returned.and_then(|_| written(step))
+            step.returned.and_then(|_| step.operation.written())
         }
         RegisterOperation::Read(_)
         | RegisterOperation::Miss(_)

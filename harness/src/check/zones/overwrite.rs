@@ -4,7 +4,7 @@
 //! the observer began, and began after every write of the value had ended that the observer can
 //! have seen.
 
-use super::{Moment, Step, called, changed, found, place, returned, writers::Writers, written};
+use super::{Moment, Step, called, changed, found, place, returned, writers::Writers};
 use crate::check::models::Value;
 
 /// Finds the first observer, by its return, of a value that was certainly overwritten.
@@ -88,7 +88,7 @@ struct Lasting {
 impl Lasting {
     fn new(writers: &Writers, steps: &[Step]) -> Self {
         let mut starts = vec![0_u32; writers.value_count() + 1];
-        for value in steps.iter().filter_map(written) {
+        for value in steps.iter().filter_map(|step| step.operation.written()) {
             starts[value as usize + 1] += 1;
         }
         for value in 1..starts.len() {
@@ -98,7 +98,7 @@ impl Lasting {
         let total = starts.last().map_or(0, |total| *total as usize);
         let mut writes = vec![(0, 0, 0); total];
         for (index, step) in steps.iter().enumerate() {
-            let Some(value) = written(step) else { continue };
+            let Some(value) = step.operation.written() else { continue };
             let next = &mut next[value as usize];
             let before = (*next > starts[value as usize]).then(|| writes[*next as usize - 1].1);
             let until = returned(step).max(before.unwrap_or(Moment::MIN));

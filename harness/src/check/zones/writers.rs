@@ -3,7 +3,7 @@
 //! It finds the two plainest lies: a value that nobody could have written, and one that was found
 //! before anybody began to write it.
 
-use super::{BEGINNING, Moment, Step, called, changed, found, place, returned, written};
+use super::{BEGINNING, Moment, Step, called, changed, found, place, returned};
 use crate::check::models::{RegisterOperation, Value};
 
 /// What is known of the writers of each value.
@@ -35,7 +35,7 @@ impl Writers {
         let beginning = &mut values[initial as usize];
         *beginning = Sources { count: 1, first: BEGINNING, ..NO_SOURCES };
         for (index, step) in steps.iter().enumerate() {
-            let Some(value) = written(step) else { continue };
+            let Some(value) = step.operation.written() else { continue };
             let sources = &mut values[value as usize];
             sources.count += 1;
             sources.writer = if sources.count == 1 { place(index) } else { sources.writer };
@@ -97,7 +97,7 @@ impl Writers {
             return Ok(());
         };
         let value = found(observer);
-        let earliest = steps.iter().position(|step| written(step) == value);
+        let earliest = steps.iter().position(|step| step.operation.written() == value);
         Err([index].into_iter().chain(earliest).map(place).collect())
     }
 
