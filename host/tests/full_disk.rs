@@ -8,11 +8,14 @@
 
 mod rig;
 
-use rig::{ME, NEW, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, open, sized};
-use synod_host::journal::SimDisk;
+use rig::{
+    ME, NEW, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, open, sized, small,
+};
+use synod_host::journal::{Records, SimDisk};
 use synod_host::{Event, Settings};
-use synod_paxos::{Bound, Message as Paxos, Report, Slot, Vote};
+use synod_paxos::{Bound, Decree, Message as Paxos, RECORD_COST_BYTES, Record, Report, Slot, Vote};
 use synod_smr::message::Heartbeat;
+use synod_smr::wire::record::encode_replica_record;
 use synod_smr::{Disk, Message};
 
 /// Settings for segments of 64 KiB.
@@ -162,6 +165,27 @@ fn what_is_known_of_peers_is_withheld_on_a_full_disk_until_it_has_room() {
     let unheard = rig.host.counts().unheard;
     meet(&mut rig, 1_998);
     assert_eq!(rig.host.counts().unheard, unheard + 1, "an earlier life is not heard");
+}
+
+/// The first of the inequalities that the room rests on, for the longest numbers.
+#[test]
+fn a_record_takes_no_more_than_the_core_counts_for_it() {
+    let (ballot, slot) = (synod_paxos::Ballot::new(u64::MAX, ME), Slot::new(u64::MAX));
+    for decree in [Decree::Noop, small(u128::MAX), sized(0), sized(1), sized(70_000)] {
+        let weight = decree.weight() as u64;
+        let of_the_decree = [
+            Record::Accepted { ballot, slot, decree: decree.clone() },
+            Record::Learned { slot, decree },
+        ];
+        let of_none = [Record::Promised(ballot), Record::Chosen(slot)];
+        let all = of_the_decree.map(|record| (record, weight));
+        for (record, weight) in all.into_iter().chain(of_none.map(|record| (record, 0))) {
+            let mut records = Records::new();
+            records.push(&encode_replica_record(&record));
+            let bytes = records.frame_bytes();
+            assert!(bytes <= weight + RECORD_COST_BYTES, "{record:?} takes {bytes}");
+        }
+    }
 }
 
 #[test]

@@ -13,77 +13,20 @@
 //! What the types cannot hold: a role that forgets to record before it claims (the crash model in
 //! `tests/model.rs` finds that), and a driver that vouches for a sync that it did not do.
 
-use crate::ballot::{Ballot, NodeId};
+mod merge;
+mod record;
+
+use crate::ballot::NodeId;
 use crate::message::{Bound, Free, Message, To};
-use crate::multi::decree::{Decree, Value};
-use crate::multi::slot::Slot;
+use crate::multi::decree::Value;
+use merge::merged;
+pub use merge::{ACCEPT_BYTES_MAX, ACCEPT_RUN_MAX};
+pub use record::{RECORD_COST_BYTES, Record, RecordRoom};
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 
 /// The most claims that wait for a sync; further ones are lost, as any message may be.
 pub const HELD_MAX: usize = 65_536;
-
-/// The most decrees that one Accept carries after merging.
-pub const ACCEPT_RUN_MAX: usize = 64;
-
-/// The most bytes of decrees that merging gathers in one Accept; a single decree may be larger.
-pub const ACCEPT_BYTES_MAX: usize = 1 << 20;
-
-/// Something that an acceptor must still know after a restart, in the order of writing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Record<V> {
-    /// The acceptor promised this ballot.
-    Promised(Ballot),
-    /// The acceptor voted; this promises the ballot, too.
-    Accepted {
-        /// The ballot.
-        ballot: Ballot,
-        /// The slot.
-        slot: Slot,
-        /// The decree.
-        decree: Decree<V>,
-    },
-    /// The node copied a decree known to be chosen. It is no vote.
-    Learned {
-        /// The slot.
-        slot: Slot,
-        /// The decree.
-        decree: Decree<V>,
-    },
-    /// A hint: the node knows all slots below this one to be chosen, and has their decrees.
-    Chosen(Slot),
-}
-
-impl<V: Value> Record<V> {
-    /// Returns the bytes of its decree, and one for what has none.
-    fn weight(&self) -> usize {
-        match self {
-            Self::Accepted { decree, .. } | Self::Learned { decree, .. } => decree.weight(),
-            Self::Promised(_) | Self::Chosen(_) => 1,
-        }
-    }
-}
-
-/// How many bytes of records a disk takes for certain, those included that wait to be taken.
-///
-/// A core records nothing that does not fit: what it cannot record it does not take on, as if its
-/// message had been lost. So nothing that a core records can ever meet a full disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RecordRoom {
-    /// For votes, copies and proposals.
-    pub work: u64,
-    /// For promises, which a full disk keeps a reserve for; at least as many.
-    pub promises: u64,
-}
-
-impl RecordRoom {
-    /// The room of a disk whose end nobody knows.
-    pub const UNBOUNDED: Self = Self { work: u64::MAX, promises: u64::MAX };
-}
-
-/// What a record may cost on the disk beyond the bytes of its decree, in a commit of its own: the
-/// numbers in it, its length, the header of its frame and the padding.
-pub const RECORD_COST_BYTES: u64 = 192;
 
 /// Tells the effects of one core, in one life of it, from those of all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -205,50 +148,6 @@ impl<V: Value> Effects<V> {
     /// Counts the records of this life so far.
     const fn written(&self) -> u64 {
         self.taken + self.records.len() as u64
-    }
-}
-
-/// Adds `next` to `last` where one message can say both, and tells whether it did.
-fn merged<V: Value>(last: &mut Free<V>, next: &Free<V>) -> bool {
-    match (last, next) {
-        (
-            Free::Accept { ballot, first, decrees, chosen },
-            Free::Accept { ballot: same, first: behind, decrees: more, chosen: later },
-        ) if ballot == same
-            && first.plus(decrees.len() as u64) == *behind
-            && has_room(decrees, more) =>
-        {
-            decrees.extend_from_slice(more);
-            *chosen = (*chosen).max(*later);
-            true
-        }
-        (
-            Free::Accept { ballot, chosen, .. } | Free::Chosen { ballot, chosen },
-            Free::Chosen { ballot: same, chosen: later },
-        ) if ballot == same => {
-            *chosen = (*chosen).max(*later);
-            true
-        }
-        (last @ Free::Chosen { .. }, Free::Accept { ballot, .. }) if is_of(last, *ballot) => {
-            *last = next.clone();
-            true
-        }
-        (Free::Accept { .. } | Free::Chosen { .. } | Free::Nack { .. }, _) => false,
-    }
-}
-
-/// Tells whether one message can carry both runs.
-fn has_room<V: Value>(decrees: &[Decree<V>], more: &[Decree<V>]) -> bool {
-    let weight = |run: &[Decree<V>]| run.iter().map(Decree::weight).sum::<usize>();
-    decrees.len() + more.len() <= ACCEPT_RUN_MAX
-        && weight(decrees) + weight(more) <= ACCEPT_BYTES_MAX
-}
-
-fn is_of<V>(message: &Free<V>, wanted: Ballot) -> bool {
-    match message {
-        Free::Accept { ballot, .. } | Free::Chosen { ballot, .. } | Free::Nack { ballot, .. } => {
-            *ballot == wanted
-        }
     }
 }
 
@@ -472,6 +371,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
     use super::*;
+    use crate::ballot::Ballot;
+    use crate::multi::slot::Slot;
 
     const ME: NodeId = NodeId::new(1);
     const YOU: To = To::Node(NodeId::new(2));
