@@ -111,5 +111,6 @@ fn explain(reason: Reason) -> String {
         Reason::Deadline(refusal) => refusal.map_or_else(|| "no answer in time".to_owned(), last),
         Reason::Refused(refusal) => refusal.to_string(),
         Reason::TooMany => "too many operations at once".to_owned(),
+        Reason::TooLong => "the request is longer than a frame may be".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! The thread beside the loop: while a turn is long it drives the network, and the beacon speaks.
 //!
-//! The network of peers runs on the thread of the loop, as a thread of its own would cost two
-//! hand-overs for each message. Between two turns the loop drives the runtime; during a turn nobody
+//! Both networks run on the thread of the loop, as a thread of their own would cost two hand-overs
+//! for each message. Between two turns the loop drives the runtime; during a turn nobody
 //! does, so that this thread can, when the turn is long. When the beacon speaks, and for how long,
 //! is the host's business ([`Beacon`]). The claim kept true: what is said for the loop was handed
 //! to the transport before anything that the loop says after its turn.

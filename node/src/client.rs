@@ -3,8 +3,8 @@
 //! The core's sans-IO client finds the leader, repeats attempts inside its session and says truly
 //! how an operation ended; here it gets connections and a clock. One task (`hub`) owns all of the
 //! sessions, and one task for each node (`link`) keeps the connection. The claim kept true: an
-//! attempt that never left this process is reported as refused, so that its fate is not left open
-//! without need; one that may have left is never reported so.
+//! attempt that never left this process is told as such, so that its fate is not left open without
+//! need; one that may have left is never told so.
 
 mod hub;
 mod link;

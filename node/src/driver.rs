@@ -1,7 +1,6 @@
 //! The loop of a node: it hands the host what is ready, and carries out what comes of it.
 //!
-//! One thread does the network of peers, replica and apply; the journal has its own, as it sleeps
-//! in sync, and so has the port of clients, as a storm of handshakes would hold up all the others.
+//! One thread does both networks, replica and apply; the journal has its own, as it sleeps in sync.
 //! The runtime is driven between two turns; while a turn is long, as a state machine may be slow,
 //! the thread beside the loop drives it (`beacon`). In another [`World`] all of it may be tasks of
 //! one thread.
@@ -17,7 +16,7 @@ use std::time::Duration;
 
 use synod_clock::{Moment, TimeSource as _};
 use synod_host::api::{NodeId, StateMachine};
-use synod_host::journal::{AppendError, Disk, Reader};
+use synod_host::journal::{Disk, Reader};
 use synod_host::smr::{Connection, Lane};
 use synod_host::{Event, Host, OldDecrees, Output, ReadOrder};
 use synod_transport_quic::{
@@ -59,6 +58,14 @@ pub(crate) struct Reads<D: Disk> {
     events: mpsc::Receiver<OldDecrees>,
 }
 
+/// The end of a node.
+pub(crate) struct Ended {
+    /// Why it ended, unless it was asked to hand over and did.
+    pub(crate) outcome: Result<(), NodeError>,
+    /// Whether the journal's thread still waits for the disk.
+    pub(crate) disk_hangs: bool,
+}
+
 /// One thing that the loop can be woken by.
 enum Woken {
     Order(Order),
@@ -79,28 +86,34 @@ impl<M: StateMachine, W: World> Driver<M, W> {
     ///
     /// A turn runs outside of the runtime, so that another thread can drive it meanwhile; what
     /// comes of it is carried out inside, where it wakes the tasks of the transport for nothing.
-    pub(crate) fn run(mut self, runtime: &Runtime, span: &tracing::Span) -> Result<(), NodeError> {
+    pub(crate) fn run(mut self, runtime: &Runtime, span: &tracing::Span) -> Ended {
         let _inside = runtime.enter();
         let mut woken = Woken::Time;
-        loop {
-            span.in_scope(|| self.turn_with_beacon(woken))?;
+        let reason = loop {
+            if let Err(error) = span.in_scope(|| self.turn_with_beacon(woken)) {
+                break Err(error);
+            }
             match runtime.block_on(self.go_on().instrument(span.clone())) {
                 Some(next) => woken = next,
-                None => return runtime.block_on(self.close().instrument(span.clone())),
+                None => break Ok(()),
             }
-        }
+        };
+        runtime.block_on(self.close(reason).instrument(span.clone()))
     }
 
     /// Does as [`Driver::run`], as a task: nobody else drives its runtime meanwhile.
-    pub(crate) async fn run_as_task(mut self) -> Result<(), NodeError> {
+    pub(crate) async fn run_as_task(mut self) -> Ended {
         let mut woken = Woken::Time;
-        loop {
-            self.turn_with_beacon(woken)?;
+        let reason = loop {
+            if let Err(error) = self.turn_with_beacon(woken) {
+                break Err(error);
+            }
             match self.go_on().await {
                 Some(next) => woken = next,
-                None => return self.close().await,
+                None => break Ok(()),
             }
-        }
+        };
+        self.close(reason).await
     }
 
     fn turn_with_beacon(&mut self, woken: Woken) -> Result<(), NodeError> {
@@ -232,15 +245,25 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         self.reporter.log(self.host.counts(), &peers, &clients);
     }
 
-    async fn close(self) -> Result<(), NodeError> {
+    /// Gives back what the node held. One that has handed over says goodbye; one that cannot go on
+    /// is gone at once. Either way a disk that hangs keeps nobody waiting for long: what was
+    /// promised is durable, so nothing is lost by going without the rest.
+    async fn close(self, reason: Result<(), NodeError>) -> Ended {
         self.log_counts();
         // The inboxes go first: the ports wait for nobody to read the last events.
         drop((self.peer_events, self.client_events));
-        tokio::join!(self.clients.close(), self.peers.close());
-        // What was promised is durable, so nothing is lost by going without the rest.
+        if reason.is_ok() {
+            tokio::join!(self.clients.close(), self.peers.close());
+        }
+        drop((self.clients, self.peers));
         let closed = timeout(JOURNAL_CLOSE_MAX, self.journal.shutdown()).await;
-        let closed = closed.map_err(|_| NodeError::DiskHangs)?;
-        Ok(closed.map_err(AppendError::from)?)
+        let disk_hangs = closed.is_err();
+        let closed = match closed {
+            Ok(closed) => closed.map_err(|error| NodeError::Journal(error.into())),
+            Err(_) => Err(NodeError::DiskHangs),
+        };
+        // The first reason is the one to tell.
+        Ended { outcome: reason.and(closed), disk_hangs }
     }
 }
 

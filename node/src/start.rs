@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::{Create, IN_FLIGHT_MAX, Options};
@@ -27,7 +28,7 @@ use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::config::{Config, ConfigError};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
-use crate::driver::{Driver, Reads};
+use crate::driver::{Driver, Ended, Reads};
 use crate::metrics::Reporter;
 use crate::node::{Life, Node, NodeError, Order};
 use crate::ports::Ports;
@@ -134,7 +135,7 @@ where
     let addresses = driver.addresses();
     let span = tracing::info_span!("node", id = node.number());
     // Nobody may be waiting for the end.
-    let run = async move { drop(ended.send(driver.run_as_task().await)) };
+    let run = async move { drop(ended.send(driver.run_as_task().await.outcome)) };
     let task = tokio::spawn(run.instrument(span));
     Ok((addresses, Life::Task(task.abort_handle())))
 }
@@ -185,13 +186,12 @@ fn run_thread<W: World, M: StateMachine>(
         let addresses = driver.addresses();
         run_loop(node, &others, driver, &runtime, || tell(started, Ok(addresses)))
     });
-    if matches!(outcome, Ok(Err(NodeError::DiskHangs))) {
-        // A thread of the runtime waits for the disk, and nobody is to wait for that thread.
-        runtime.shutdown_background();
-    }
+    // A thread of the runtime may wait for the disk, and nobody is to wait long for that thread.
+    let disk_hangs = matches!(outcome, Ok(Ended { disk_hangs: true, .. }));
+    runtime.shutdown_timeout(if disk_hangs { Duration::ZERO } else { READ_END_MAX });
     match outcome {
         // Nobody may be waiting for the end.
-        Ok(outcome) => drop(ended.send(outcome)),
+        Ok(end) => drop(ended.send(end.outcome)),
         Err(error) => tell(started, Err(error)),
     }
 }
@@ -203,7 +203,7 @@ fn run_loop<W: World, M: StateMachine>(
     driver: Driver<M, W>,
     runtime: &Runtime,
     begun: impl FnOnce(),
-) -> Result<Result<(), NodeError>, StartError> {
+) -> Result<Ended, StartError> {
     let (beacon, peers, time) = (Arc::clone(&driver.beacon), driver.peers.clone(), driver.time);
     let stand_by = || beacon.stand_by(runtime, time, &peers, others);
     thread::scope(|scope| {
@@ -253,11 +253,8 @@ fn assemble<W: World, M: StateMachine>(
         admitted: ClientNames::AnyCertified,
         connections_max: limits::CLIENT_CONNECTIONS_MAX,
     };
-    let (clients, client_events) = match world.placement() {
-        Placement::Threads => ClientPort::bind_held_on_own_thread(ports.clients, client_port),
-        Placement::Tasks => ClientPort::bind_on(ports.clients, client_port),
-    }
-    .map_err(StartError::ClientPort)?;
+    let (clients, client_events) =
+        ClientPort::bind_on(ports.clients, client_port).map_err(StartError::ClientPort)?;
     let (host, journal) = recovered.start(settings(&config)?, seed(&world)?);
     let reads = Reads::new(journal.reader(), world.placement());
     let (outcomes, journal_events) = mpsc::channel(IN_FLIGHT_MAX + 1);
@@ -311,7 +308,7 @@ fn seed(world: &impl World) -> Result<u64, StartError> {
 
 fn settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
     let (voters, brand) = (voters(config), Brand { node: config.node, incarnation: 0 });
-    let ms = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     let ticks = config.timing.suspicion.as_nanos().div_ceil(config.timing.heartbeat.as_nanos());
     let settings = synod_host::smr::Config {
         heartbeat_ms: ms(config.timing.heartbeat),
@@ -332,6 +329,10 @@ fn runtime() -> Result<Runtime, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|source| StartError::System { what: "a runtime", source })
 }
+
+/// How long the end of a node waits for a read of old decrees: a disk that hangs in one does not
+/// keep the node from ending.
+const READ_END_MAX: Duration = Duration::from_secs(1);
 
 /// How many orders may wait for the loop: the second one is as good as the first.
 const ORDERS_MAX: usize = 4;

@@ -13,7 +13,7 @@ use certificates::Folder;
 use synod_host::Ticket;
 use synod_host::journal::{Disk, DiskFile, GroupCommit, Journal, SimDisk};
 use synod_node::world::{OnOutcome, Placement, Surroundings, System, World};
-use synod_node::{Config, Invalid, Node, NodeError, NodeId, StateMachine};
+use synod_node::{Config, Invalid, Node, NodeError, NodeId, StartError, StateMachine};
 use synod_transport_quic::{BindError, HeldPort, Turns, Wall};
 
 /// A machine that does nothing.
@@ -155,34 +155,69 @@ impl World for Elsewhere {
     }
 }
 
+/// A node that is alone, whose disk hangs soon after its start.
+struct Alone {
+    _folder: Folder,
+    gate: Gate,
+    world: Elsewhere,
+    config: Config,
+}
+
+impl Alone {
+    /// Starts it, and waits until its journal waits for the disk.
+    async fn start(name: &str) -> (Self, Node) {
+        let folder = Folder::new(name);
+        let (gate, disk) = (Gate::default(), SimDisk::new(1));
+        let world = Elsewhere(Gated(disk, gate.clone()));
+        let mut config = folder.config(1);
+        config.members = [(NodeId::new(1), SocketAddr::from(([127, 0, 0, 1], 0)))].into();
+        config.data = "data".into();
+        Node::create_in(&world, &config).unwrap();
+        let alone = Self { _folder: folder, gate, world, config };
+        let node = alone.try_start().unwrap();
+        alone.gate.set(true);
+        // A node that is alone records a ballot of its own within moments.
+        while !alone.gate.is_waited_at() {
+            tokio::task::yield_now().await;
+        }
+        (alone, node)
+    }
+
+    fn try_start(&self) -> Result<Node, StartError> {
+        Node::start_in(self.world.clone(), self.config.clone(), Idle)
+    }
+
+    /// Holds it that the folder is taken for as long as somebody waits for the disk, and is free
+    /// once that answers.
+    async fn expect_folder_back(&self) {
+        let early = self.try_start();
+        assert!(early.is_err(), "somebody still waits for the disk, with the folder in hand");
+        self.gate.set(false);
+        let node = loop {
+            // The thread that waited gives the folder back.
+            match self.try_start() {
+                Ok(node) => break node,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        assert!(node.incarnation() >= 2);
+    }
+}
+
 #[tokio::test]
 async fn a_node_ends_though_its_disk_hangs_and_its_folder_is_free_once_it_answers() {
-    let folder = Folder::new("hung");
-    let (gate, disk) = (Gate::default(), SimDisk::new(1));
-    let world = Elsewhere(Gated(disk, gate.clone()));
-    let mut config = folder.config(1);
-    config.members = [(NodeId::new(1), SocketAddr::from(([127, 0, 0, 1], 0)))].into();
-    config.data = "data".into();
-    Node::create_in(&world, &config).unwrap();
-    let start = |config: &Config| Node::start_in(world.clone(), config.clone(), Idle);
-    let mut node = start(&config).unwrap();
-    gate.set(true);
-    // A node that is alone records a ballot of its own within moments.
-    while !gate.is_waited_at() {
-        tokio::task::yield_now().await;
-    }
+    let (alone, mut node) = Alone::start("hung").await;
     node.drain();
     let error = node.ended().await.unwrap_err();
     assert!(matches!(error, NodeError::DiskHangs), "{error}");
     drop(node);
-    assert!(start(&config).is_err(), "somebody still waits for the disk, with the folder in hand");
-    gate.set(false);
-    let node = loop {
-        // The thread that waited gives the folder back.
-        match start(&config) {
-            Ok(node) => break node,
-            Err(_) => tokio::task::yield_now().await,
-        }
-    };
-    assert!(node.incarnation() >= 2);
+    alone.expect_folder_back().await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_stopped_does_not_wait_for_ever_for_a_disk_that_hangs() {
+    let (alone, node) = Alone::start("hung-stop").await;
+    // The disk answers nobody until the handle is gone.
+    drop(node);
+    alone.expect_folder_back().await;
 }

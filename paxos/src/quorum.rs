@@ -136,8 +136,28 @@ impl Configuration {
         self.votes(tally) >= self.phase2
     }
 
+    /// Tells whether the voters among `nodes` are a quorum of phase 1. Who is there twice counts
+    /// once.
+    #[must_use]
+    pub fn is_phase1_quorum_of(&self, nodes: impl Iterator<Item = NodeId>) -> bool {
+        self.distinct(nodes) >= self.phase1
+    }
+
+    /// Tells whether the voters among `nodes` are a quorum of phase 2. Who is there twice counts
+    /// once.
+    #[must_use]
+    pub fn is_phase2_quorum_of(&self, nodes: impl Iterator<Item = NodeId>) -> bool {
+        self.distinct(nodes) >= self.phase2
+    }
+
     fn votes(&self, tally: &Tally) -> usize {
-        tally.nodes().filter(|node| self.contains(*node)).count()
+        self.distinct(tally.nodes())
+    }
+
+    fn distinct(&self, nodes: impl Iterator<Item = NodeId>) -> usize {
+        // A bit for each voter, of whom there are at most 31.
+        let places = nodes.filter_map(|node| self.voters.binary_search(&node).ok());
+        places.fold(0_u32, |seen, place| seen | 1 << place).count_ones() as usize
     }
 }
 
@@ -191,6 +211,24 @@ mod tests {
         (0_u32..1 << count).map(move |mask| {
             (0..count).filter(|bit| mask >> bit & 1 == 1).map(NodeId::new).collect()
         })
+    }
+
+    /// What is counted without a set agrees with the set, strangers and repetitions included.
+    #[test]
+    fn nodes_that_are_counted_as_they_come_are_the_quorums_of_their_tally() {
+        for (phase1, phase2) in [(3, 3), (4, 2), (5, 1)] {
+            let voters = (0..5).map(NodeId::new);
+            let configuration = Configuration::flexible(voters, phase1, phase2).unwrap();
+            for tally in subsets(7) {
+                let twice = || tally.nodes().chain(tally.nodes());
+                let (first, second) = (
+                    configuration.is_phase1_quorum_of(twice()),
+                    configuration.is_phase2_quorum_of(twice()),
+                );
+                assert_eq!(first, configuration.is_phase1_quorum(&tally));
+                assert_eq!(second, configuration.is_phase2_quorum(&tally));
+            }
+        }
     }
 
     #[test]

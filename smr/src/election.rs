@@ -213,7 +213,7 @@ impl Election {
             self.raising = None;
         }
         if let Some(mine) = situation.leads
-            && self.follows(situation).is_some_and(|ballot| ballot > mine)
+            && self.follows(situation.leads).is_some_and(|ballot| ballot > mine)
         {
             return Wish::Resign;
         }
@@ -249,21 +249,20 @@ impl Election {
     /// Tells whether a Prepare of `from` is heard: by the discontent, and from their own leader.
     #[must_use]
     pub fn admits_prepare(&self, from: NodeId, situation: &Situation) -> bool {
-        !self.content || self.follows(situation).is_some_and(|ballot| ballot.node() == from)
+        !self.content || self.follows(situation.leads).is_some_and(|ballot| ballot.node() == from)
     }
 
     /// Returns the ballot in which this node leads, or still claims to while it raises it.
     #[must_use]
-    pub fn claims(&self, situation: &Situation) -> Option<Ballot> {
-        situation.leads.or(self.raising)
+    pub fn claims(&self, leads: Option<Ballot>) -> Option<Ballot> {
+        leads.or(self.raising)
     }
 
     /// Returns the highest ballot that somebody on a working link leads, this node included.
     #[must_use]
-    pub fn follows(&self, situation: &Situation) -> Option<Ballot> {
-        let heard = self.links.iter().filter(|(node, _)| self.is_up(**node));
-        let led = heard.filter_map(|(_, link)| link.beat.as_ref().and_then(|beat| beat.leads));
-        led.chain(self.claims(situation)).max()
+    pub fn follows(&self, leads: Option<Ballot>) -> Option<Ballot> {
+        let led = self.beats().filter_map(|(_, beat)| beat.leads);
+        led.chain(self.claims(leads)).max()
     }
 
     /// Returns the highest ballot that a peer on a working link promised.
@@ -287,22 +286,19 @@ impl Election {
     /// Tells whether this node and `peer` hear each other.
     #[must_use]
     pub fn is_up(&self, peer: NodeId) -> bool {
-        self.links.get(&peer).is_some_and(|link| {
-            self.is_heard(link)
-                && link.beat.as_ref().is_some_and(|beat| beat.hears.contains(&self.me()))
-        })
+        self.links.get(&peer).is_some_and(|link| self.works(link))
     }
 
     /// Tells whether this node, with the peers on working links, makes up a quorum.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        let connected: Tally = self.beats().map(|(node, _)| node).chain([self.me()]).collect();
-        self.config.voters.is_phase2_quorum(&connected)
+        let connected = self.beats().map(|(node, _)| node).chain([self.me()]);
+        self.config.voters.is_phase2_quorum_of(connected)
     }
 
     /// Lists the last heartbeats of the peers on working links.
     pub fn beats(&self) -> impl Iterator<Item = (NodeId, &Heartbeat)> {
-        let up = self.links.iter().filter(|(node, _)| self.is_up(**node));
+        let up = self.links.iter().filter(|(_, link)| self.works(link));
         up.filter_map(|(node, link)| link.beat.as_ref().map(|beat| (*node, beat)))
     }
 
@@ -358,8 +354,14 @@ impl Election {
     fn waits_for_held_up(&self) -> bool {
         let held_up = |node: &NodeId| self.links.get(node).is_some_and(Link::is_held_up);
         let others = self.beats().map(|(node, _)| node).filter(|node| !held_up(node));
-        let ready: Tally = others.chain([self.me()]).collect();
-        !self.config.voters.is_phase2_quorum(&ready) && self.is_connected()
+        let ready = others.chain([self.me()]);
+        !self.config.voters.is_phase2_quorum_of(ready) && self.is_connected()
+    }
+
+    /// Tells whether a link works both ways.
+    fn works(&self, link: &Link) -> bool {
+        self.is_heard(link)
+            && link.beat.as_ref().is_some_and(|beat| beat.hears.contains(&self.me()))
     }
 
     /// Tells whether a link speaks: what takes longer on its way is late by more, too.
@@ -369,7 +371,7 @@ impl Election {
     }
 
     fn is_satisfied(&self, situation: &Situation) -> bool {
-        let Some(ballot) = self.follows(situation) else { return false };
+        let Some(ballot) = self.follows(situation.leads) else { return false };
         if ballot.node() == self.me() {
             return situation.fit && !self.is_stalled(situation) && self.is_connected();
         }
@@ -383,24 +385,24 @@ impl Election {
     /// for the first: it leads on without that voter, as raising its ballot would end its lead.
     fn is_stranded(&self, situation: &Situation) -> bool {
         let Some(mine) = situation.leads else { return false };
-        let stranded = situation.seen > mine || self.beats().any(|(_, beat)| beat.promised > mine);
-        let connected: Tally = self.beats().map(|(node, _)| node).chain([self.me()]).collect();
+        let is_lost =
+            || situation.seen > mine || self.beats().any(|(_, beat)| beat.promised > mine);
+        let connected = self.beats().map(|(node, _)| node).chain([self.me()]);
         self.content
-            && stranded
             && self.since_raise >= self.config.suspicion_ticks
-            && self.config.voters.is_phase1_quorum(&connected)
+            && is_lost()
+            && self.config.voters.is_phase1_quorum_of(connected)
     }
 
     fn may_campaign(&self, situation: &Situation) -> bool {
         let discontent = self.beats().filter(|(_, beat)| !beat.content).map(|(node, _)| node);
-        let discontent: Tally = discontent.chain([self.me()]).collect();
         !self.content
             && situation.fit
             && self.cooldown == 0
             && !self.is_alive(situation)
             && !self.yields(situation)
             && self.config.voters.contains(self.me())
-            && self.config.voters.is_phase1_quorum(&discontent)
+            && self.config.voters.is_phase1_quorum_of(discontent.chain([self.me()]))
     }
 
     /// Tells whether this node's own phase 1 gets on.
@@ -432,7 +434,7 @@ impl Election {
     }
 
     fn is_stalled(&self, situation: &Situation) -> bool {
-        self.stalled >= STALL_TICKS + self.commit_ticks(situation)
+        self.stalled >= STALL_TICKS && self.stalled >= STALL_TICKS + self.commit_ticks(situation)
     }
 
     /// Returns how many ticks links and disks take to bring about what the fastest quorum can.

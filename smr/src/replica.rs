@@ -302,7 +302,7 @@ impl<M: StateMachine> Replica<M> {
 
     /// Returns the ballot in which this node leads, or still claims to while it raises it.
     pub(crate) fn claims(&self) -> Option<Ballot> {
-        self.election.claims(&self.situation())
+        self.election.claims(self.paxos.leader().leads())
     }
 
     fn give_up(&mut self, effects: &mut Effects) {
@@ -393,8 +393,8 @@ impl<M: StateMachine> Replica<M> {
             mark: 0,
             promised: self.paxos.durable_promised(),
             journal_end: Slot::FIRST,
-            leads: self.election.claims(&situation),
-            follows: self.election.follows(&situation),
+            leads: self.election.claims(situation.leads),
+            follows: self.election.follows(situation.leads),
             content: self.election.is_content(),
             chosen: self.paxos.chosen(),
             hears: self.election.hears(),
@@ -434,7 +434,7 @@ impl<M: StateMachine> Replica<M> {
     }
 
     pub(crate) fn leader_elsewhere(&self) -> Option<NodeId> {
-        let follows = self.election.follows(&self.situation());
+        let follows = self.election.follows(self.paxos.leader().leads());
         follows.map(Ballot::node).filter(|node| *node != self.paxos.me())
     }
 

@@ -43,7 +43,7 @@ impl<M: StateMachine> Replica<M> {
             incarnation: self.config.brand.incarnation,
             promised: self.paxos.log().promised(),
             leads: self.paxos.leader().leads(),
-            follows: self.election.follows(&self.situation()),
+            follows: self.election.follows(self.paxos.leader().leads()),
             content: self.election.is_content(),
             chosen: self.paxos.chosen(),
             applied: self.executor.applied(),

@@ -9,8 +9,8 @@ use naming::naming;
 use std::collections::VecDeque;
 use synod_paxos::{NodeId, Slot};
 use synod_smr::client::{
-    ATTEMPT_MS, Client, ClientEffects, ClientInput, EARLIER_MAX, Millis, NO_LEADER_MS, Operation,
-    Outcome, Reason, Ticket,
+    ATTEMPT_MS, Client, ClientEffects, ClientInput, EARLIER_MAX, Millis, NO_LEADER_MS, NotSent,
+    Operation, Outcome, Reason, Ticket,
 };
 use synod_smr::command::{ClientId, Sequence, SessionId};
 use synod_smr::{Refusal, Request, RequestBody, Response};
@@ -83,6 +83,12 @@ impl World {
 
     fn refuse(&mut self, refusal: Refusal) {
         self.answer(Response::Refused(refusal));
+    }
+
+    /// The last request did not leave this end.
+    fn do_not_send(&mut self, cause: NotSent) {
+        let (to, id) = (self.last().0, self.last().1.id);
+        self.step(ClientInput::NotSent { to, id, cause });
     }
 
     /// Lets time pass to the instant that the client asked to be woken at.
@@ -372,4 +378,61 @@ fn an_opening_that_was_given_up_opens_its_session_and_no_later_one() {
     assert!(matches!(world.last().1.body, RequestBody::Open { .. }));
     world.answer_to(1, Response::Opened(SESSION));
     assert_eq!(world.requests.len(), 4, "that session is over");
+}
+
+/// A request that never left leaves no doubt, and nobody is said to have refused it.
+#[test]
+fn what_never_left_was_not_applied_and_was_refused_by_nobody() {
+    let mut world = World::with_command();
+    while world.outcomes.is_empty() {
+        world.do_not_send(NotSent::NotConnected);
+        world.wait();
+    }
+    assert_eq!(world.outcomes, [Outcome::NotApplied(Reason::Deadline(None))]);
+    let asked: std::collections::BTreeSet<_> = world.requests.iter().map(|(to, _)| *to).collect();
+    assert_eq!(asked.len(), 3, "each node was tried");
+    assert!(world.requests.len() < 200, "in haste: {} attempts", world.requests.len());
+}
+
+/// One attempt that left and was not answered keeps the fate open, whatever did not leave later.
+#[test]
+fn what_left_once_stays_in_doubt_though_later_attempts_did_not_leave() {
+    let mut world = World::with_command();
+    world.step(ClientInput::Lost(world.last().0));
+    while world.outcomes.is_empty() {
+        world.wait();
+        world.do_not_send(NotSent::NotConnected);
+    }
+    assert_eq!(world.outcomes, [Outcome::Unknown(Reason::Deadline(None))]);
+}
+
+#[test]
+fn what_is_longer_than_a_frame_is_refused_at_once_and_was_not_applied() {
+    let mut world = World::with_command();
+    world.do_not_send(NotSent::TooLong);
+    assert_eq!(world.outcomes, [Outcome::NotApplied(Reason::TooLong)]);
+}
+
+/// A full queue of this end says nothing against the node: it is asked again.
+#[test]
+fn a_full_queue_is_waited_for_at_the_same_node() {
+    let mut world = World::with_command();
+    let (to, before) = (world.last().0, world.now);
+    world.do_not_send(NotSent::QueueFull);
+    world.wait();
+    assert_eq!(world.last().0, to);
+    assert!(world.now >= before + synod_smr::client::QUEUE_FULL_MS);
+}
+
+/// A command waits for the session: what refuses that refuses the command, and is told.
+#[test]
+fn what_refused_the_opening_is_told_at_the_deadline_of_the_command() {
+    let mut world = World::new();
+    world.submit(Operation::Command(Bytes::from_static(b"c")));
+    while world.outcomes.is_empty() {
+        world.refuse(Refusal::DiskFull);
+        world.wait();
+    }
+    let reason = Reason::Deadline(Some(Refusal::DiskFull));
+    assert_eq!(world.outcomes, [Outcome::NotApplied(reason)]);
 }

@@ -3,7 +3,7 @@
 //! What it leaves to others: consensus, and more than one node. It says how long the clients waited
 //! for their first answer, and by how much the node's owner was held up meanwhile: a timer of his
 //! that should have fired every ten milliseconds fired so much later at worst. `storm 16 64` is the
-//! most that a node serves; `storm 16 64 together` puts owner and port on one thread.
+//! most that a node serves.
 
 use std::env::args;
 use std::error::Error;
@@ -37,9 +37,8 @@ fn main() -> Result<(), Failure> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["call", port, clients] => run(call(port.parse()?, clients.parse()?)),
-        [processes, clients] => run(serve(processes.parse()?, clients.parse()?, true)),
-        [processes, clients, "together"] => run(serve(processes.parse()?, clients.parse()?, false)),
-        _ => Err("storm PROCESSES CLIENTS [together]".into()),
+        [processes, clients] => run(serve(processes.parse()?, clients.parse()?)),
+        _ => Err("storm PROCESSES CLIENTS".into()),
     }
 }
 
@@ -48,7 +47,7 @@ fn run(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
 }
 
 /// The node: answers every request, and watches its own timer.
-async fn serve(processes: usize, clients: usize, apart: bool) -> Result<(), Failure> {
+async fn serve(processes: usize, clients: usize) -> Result<(), Failure> {
     let authority = authority()?;
     let config = ClientPortConfig {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -57,9 +56,7 @@ async fn serve(processes: usize, clients: usize, apart: bool) -> Result<(), Fail
         admitted: ClientNames::AnyCertified,
         connections_max: limits::CLIENT_CONNECTIONS_MAX,
     };
-    let bound =
-        if apart { ClientPort::bind_on_own_thread(config) } else { ClientPort::bind(config) };
-    let (port, mut inbox) = bound?;
+    let (port, mut inbox) = ClientPort::bind(config)?;
     let proof = pems(&authority, "client/storm")?;
     let begin = Instant::now();
     let mut callers = Vec::new();
@@ -82,7 +79,7 @@ async fn serve(processes: usize, clients: usize, apart: bool) -> Result<(), Fail
         }
     }
     let (took, counters) = (begin.elapsed(), port.counters());
-    // The last replies are on their way; the port may share this thread.
+    // The last replies are on their way, and the port shares this thread.
     for mut caller in callers {
         while caller.try_wait()?.is_none() {
             looks.tick().await;

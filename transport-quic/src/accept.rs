@@ -2,15 +2,18 @@
 //!
 //! What it leaves to others: what is said after the handshake. The claim it keeps true: strangers
 //! cost a bounded number of handshakes, must prove their address when there are many, and each
-//! refusal is logged and counted.
+//! refusal is logged and counted; and where callers wait, so many handshakes begin in a period at
+//! most, so that a storm of them leaves time to whoever else runs on the thread.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, Endpoint, Incoming};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use crate::counters::{Count, Counters};
 use crate::identity::Identity;
@@ -30,8 +33,30 @@ pub(crate) struct Door {
 pub(crate) enum WhenFull {
     /// It is refused, and its caller knows at once.
     Refuse,
-    /// It waits for its turn, in a queue that QUIC bounds.
-    Wait,
+    /// It waits for its turn, in a queue that QUIC bounds. So many handshakes begin in a period.
+    Wait {
+        /// How many.
+        begin_max: u32,
+        /// In how long.
+        period: Duration,
+    },
+}
+
+/// Counts the handshakes that began in this period.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    since: Instant,
+    begun: u32,
+}
+
+impl Pace {
+    /// Takes note that a handshake begins.
+    fn on_begin(&mut self, now: Instant, period: Duration) {
+        if now.duration_since(self.since) >= period {
+            *self = Self { since: now, begun: 0 };
+        }
+        self.begun += 1;
+    }
 }
 
 impl Door {
@@ -47,15 +72,20 @@ impl Door {
         F: Future<Output = ()> + Send + 'static,
     {
         let mut greetings = JoinSet::new();
+        let mut pace = Pace { since: Instant::now(), begun: 0 };
         loop {
+            let due = self.is_due_at(pace);
             tokio::select! {
                 _ = stop.changed() => return,
                 Some(_) = greetings.join_next() => {}
-                incoming = endpoint.accept(), if self.has_place(greetings.len()) => {
+                incoming = next(&endpoint, due), if self.has_place(greetings.len()) => {
                     let Some(incoming) = incoming else { return };
                     let Some(incoming) = self.admit(incoming, greetings.len(), &counters) else {
                         continue;
                     };
+                    if let WhenFull::Wait { period, .. } = self.when_full {
+                        pace.on_begin(Instant::now(), period);
+                    }
                     let (greet, counters) = (greet.clone(), Arc::clone(&counters));
                     greetings.spawn(async move {
                         let from = incoming.remote_address();
@@ -72,7 +102,17 @@ impl Door {
     fn has_place(self, under_way: usize) -> bool {
         match self.when_full {
             WhenFull::Refuse => true,
-            WhenFull::Wait => under_way < self.handshakes_max,
+            WhenFull::Wait { .. } => under_way < self.handshakes_max,
+        }
+    }
+
+    /// Returns when the next handshake may begin, if not at once.
+    fn is_due_at(self, pace: Pace) -> Option<Instant> {
+        match self.when_full {
+            WhenFull::Refuse => None,
+            WhenFull::Wait { begin_max, period } => {
+                (pace.begun >= begin_max).then(|| pace.since + period)
+            }
         }
     }
 
@@ -91,6 +131,14 @@ impl Door {
         }
         Some(incoming)
     }
+}
+
+/// Waits until a handshake may begin, and then for somebody who calls. Cancel-safe.
+async fn next(endpoint: &Endpoint, due: Option<Instant>) -> Option<Incoming> {
+    if let Some(due) = due {
+        sleep_until(due).await;
+    }
+    endpoint.accept().await
 }
 
 async fn shake_hands<G, F>(incoming: Incoming, counters: &Counters, greet: G)
@@ -144,3 +192,41 @@ pub(crate) fn note_error(error: &ConnectionError, at: SocketAddr, counters: &Cou
 }
 
 type Chain = Vec<CertificateDer<'static>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_millis(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn no_period_begins_more_handshakes_than_it_may() {
+        let door = Door {
+            handshakes_max: usize::MAX,
+            handshakes_free: usize::MAX,
+            when_full: WhenFull::Wait { begin_max: 3, period: PERIOD },
+        };
+        let mut pace = Pace { since: Instant::now(), begun: 0 };
+        let mut begun = Vec::new();
+        for _ in 0..30 {
+            if let Some(due) = door.is_due_at(pace) {
+                sleep_until(due).await;
+            }
+            begun.push(Instant::now());
+            pace.on_begin(Instant::now(), PERIOD);
+        }
+        assert!(begun.windows(4).all(|four| four[3] - four[0] >= PERIOD), "{begun:?}");
+        assert!(begun[29] - begun[0] <= 10 * PERIOD, "they wait for longer than they must");
+    }
+
+    /// Time that nobody used is not saved up for a storm.
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_hour_allows_no_more_in_the_next_period() {
+        let mut pace = Pace { since: Instant::now(), begun: 0 };
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        for _ in 0..3 {
+            pace.on_begin(Instant::now(), PERIOD);
+        }
+        assert_eq!((pace.begun, pace.since), (3, Instant::now()));
+    }
+}

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use quinn::{Connection, Endpoint};
@@ -29,7 +29,6 @@ use crate::replies::ReplyWriter;
 use crate::reset;
 use crate::setup::{self, BindError};
 use crate::stream::{Breach, FrameReader, FrameWriter, ReadFailure};
-use crate::thread::OwnThread;
 use crate::tls::Credentials;
 use crate::verify::{Admission, ClientNames};
 
@@ -104,8 +103,6 @@ struct Shared {
     port: Arc<Port>,
     stop: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
-    /// The thread that all of this runs on, if it is the port's own.
-    thread: OnceLock<OwnThread>,
 }
 
 /// What the tasks of a port share.
@@ -178,36 +175,8 @@ impl ClientPort {
         let (stop, _) = watch::channel(false);
         let tasks = Mutex::new(port.open(endpoint.clone(), stop.subscribe()));
         tracing::info!(%local, "client port open");
-        let shared = Shared { endpoint, local, port, stop, tasks, thread: OnceLock::new() };
+        let shared = Shared { endpoint, local, port, stop, tasks };
         Ok((ClientPortHandle { shared: Arc::new(shared) }, events))
-    }
-
-    /// Listens and serves on a thread and a runtime of its own: handshakes cost a millisecond each,
-    /// and a storm of them must not hold up whoever else runs on the caller's runtime. The thread
-    /// ends when the last handle is dropped, without goodbyes unless the port was closed before.
-    ///
-    /// # Errors
-    /// As [`ClientPort::bind`] does, and when there is no thread to be had.
-    pub fn bind_on_own_thread(
-        config: ClientPortConfig,
-    ) -> Result<(ClientPortHandle, Inbox<ClientEvent>), BindError> {
-        Self::bind_held_on_own_thread(HeldPort::bind(config.listen)?, config)
-    }
-
-    /// Does as [`ClientPort::bind_on_own_thread`] on a port that is held already; `config.listen`
-    /// is not used.
-    ///
-    /// # Errors
-    /// As [`ClientPort::bind_on_own_thread`].
-    pub fn bind_held_on_own_thread(
-        held: HeldPort,
-        config: ClientPortConfig,
-    ) -> Result<(ClientPortHandle, Inbox<ClientEvent>), BindError> {
-        let ((handle, inbox), thread) =
-            OwnThread::start(THREAD_NAME, || Self::bind_on(held, config))?;
-        // The cell is new: nobody has set it.
-        let _ = handle.shared.thread.set(thread);
-        Ok((handle, inbox))
     }
 }
 
@@ -306,7 +275,10 @@ impl Port {
             handshakes_max: limits::CLIENT_HANDSHAKES_MAX,
             handshakes_free: limits::CLIENT_HANDSHAKES_FREE,
             // Whoever is turned away comes back at once, and costs more than by waiting.
-            when_full: WhenFull::Wait,
+            when_full: WhenFull::Wait {
+                begin_max: limits::CLIENT_HANDSHAKES_PER_PERIOD,
+                period: limits::CLIENT_HANDSHAKE_PERIOD,
+            },
         };
         let port = Arc::clone(self);
         let greet = move |connection, identity| Arc::clone(&port).greet(connection, identity);
@@ -448,6 +420,3 @@ fn close_endpoint(endpoint: &Endpoint) {
     let code = CloseCode::ShuttingDown;
     endpoint.close(code.varint(), code.text().as_bytes());
 }
-
-/// What the port's own thread is called.
-const THREAD_NAME: &str = "synod-clients";

@@ -27,7 +27,6 @@ mod replies;
 mod reset;
 mod setup;
 mod stream;
-mod thread;
 mod tls;
 mod turn;
 mod verify;

@@ -45,9 +45,6 @@ pub enum BindError {
     /// A setting is out of its range.
     #[error("{0}")]
     Setting(String),
-    /// The system has no thread or no runtime for the endpoint.
-    #[error("the system refused a thread: {0}")]
-    Thread(std::io::Error),
 }
 
 /// What differs between the two ports.

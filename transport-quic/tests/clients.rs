@@ -6,6 +6,8 @@
 
 mod support;
 
+use std::thread::JoinHandle;
+
 use bytes::Bytes;
 use support::raw::Caller;
 use support::relay::Relay;
@@ -14,10 +16,12 @@ use synod_transport_quic::limits::{
     ALPN_CLIENT, CLIENT_CONNECTIONS_MAX, CLIENT_DIALS_MAX, CLIENT_FRAME_BYTES_MAX,
 };
 use synod_transport_quic::{
-    BindError, ClientConnection, ClientDialer, ClientEvent, ClientNames, ClientPort,
-    ClientPortConfig, ClientPortHandle, CloseCode, ConnectError, ConnectionId, Count, Credentials,
-    DownReason, DropReason, Inbox, Incarnation, PeerId, Refusal, RefusedBy, Role, Sent,
+    ClientConnection, ClientDialer, ClientEvent, ClientNames, ClientPort, ClientPortConfig,
+    ClientPortHandle, CloseCode, ConnectError, ConnectionId, Count, Credentials, DownReason,
+    DropReason, Inbox, Incarnation, PeerId, Refusal, RefusedBy, Role, Sent,
 };
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 fn app(authority: &Authority) -> Credentials {
@@ -150,37 +154,30 @@ async fn a_node_that_does_not_answer_is_given_up() {
     assert!(matches!(outcome, Err(ConnectError::TimedOut(PeerId(1), _))), "{outcome:?}");
 }
 
-/// A port on a thread of its own is a port like any other, and leaves nothing behind.
-#[tokio::test]
-async fn a_port_on_its_own_thread_serves_and_gives_its_address_back() {
-    let authority = Authority::new("a");
-    let config = |listen| ClientPortConfig {
-        listen,
-        credentials: authority.node(1),
-        incarnation: Incarnation(7),
-        admitted: ClientNames::AnyCertified,
-        connections_max: 4,
-    };
-    let (port, mut inbox) = ClientPort::bind_on_own_thread(config(any())).unwrap();
-    let address = port.local_addr();
-    let dialer = ClientDialer::bind(any(), app(&authority)).unwrap();
-    let mut client = connect(&dialer, &port).await;
-    let id = connected(&mut inbox).await;
-    assert_eq!(client.send(Bytes::from_static(b"ask")), Sent::Queued);
-    let Some(ClientEvent::Request { bytes, .. }) = soon(inbox.recv()).await else { panic!() };
-    assert_eq!(port.reply(id, bytes), Sent::Queued);
-    assert_eq!(soon(client.recv()).await.unwrap(), "ask");
-    port.close().await;
-    assert!(matches!(soon(client.recv()).await, Err(DownReason::ClosedByPeer { .. })));
-    drop((port, inbox));
-    // Dropped without a goodbye, too: a task that lived on would hold the address.
-    for _ in 0..3 {
-        let (port, _inbox) = ClientPort::bind_on_own_thread(config(address)).unwrap();
-        assert_eq!(port.local_addr(), address);
+/// A port whose tasks and socket end all at once, as with the process of a node.
+struct Life {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Life {
+    fn begin(config: ClientPortConfig) -> (Self, (ClientPortHandle, Inbox<ClientEvent>)) {
+        let (stop, stopped) = oneshot::channel();
+        let (begun, beginning) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                begun.send(ClientPort::bind(config).unwrap()).unwrap();
+                stopped.await.unwrap();
+            });
+        });
+        (Self { stop, thread }, beginning.recv().unwrap())
     }
-    let mut refused = config(address);
-    refused.connections_max = 0;
-    assert!(matches!(ClientPort::bind_on_own_thread(refused), Err(BindError::Setting(_))));
+
+    fn end(self) {
+        self.stop.send(()).unwrap();
+        self.thread.join().unwrap();
+    }
 }
 
 /// A node dies without a word and is born again at the same address. Its clients know nothing of
@@ -196,7 +193,7 @@ async fn a_later_life_of_a_node_ends_the_connections_of_the_earlier_one() {
         admitted: ClientNames::AnyCertified,
         connections_max: 4,
     };
-    let (port, mut inbox) = ClientPort::bind_on_own_thread(config(any())).unwrap();
+    let (first_life, (port, mut inbox)) = Life::begin(config(any()));
     let address = port.local_addr();
     let relay = Relay::to(address).await;
     let dialer = ClientDialer::bind(any(), app(&authority)).unwrap();
@@ -204,7 +201,8 @@ async fn a_later_life_of_a_node_ends_the_connections_of_the_earlier_one() {
     connected(&mut inbox).await;
     relay.cut();
     drop((port, inbox));
-    let (_port, mut inbox) = ClientPort::bind_on_own_thread(config(address)).unwrap();
+    first_life.end();
+    let (_port, mut inbox) = ClientPort::bind(config(address)).unwrap();
     assert_eq!(client.send(Bytes::from_static(b"who?")), Sent::Queued);
     // A goodbye, if the earlier life has said one, is lost by the time that this one is.
     until("the question is lost", || relay.swallowed() > 0).await;

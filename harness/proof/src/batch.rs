@@ -140,10 +140,7 @@ impl Report {
                 self.failures.pop_last();
             }
         }
-        self.outcomes.ok += other.outcomes.ok;
-        self.outcomes.failed += other.outcomes.failed;
-        self.outcomes.unknown += other.outcomes.unknown;
-        self.outcomes.slow += other.outcomes.slow;
+        self.outcomes.add(&other.outcomes);
         self.steps += other.steps;
         self.effective += other.effective;
         self.crashes += other.crashes;

@@ -3,12 +3,16 @@
 //! Each client has at most one operation open, and rests between two. What it was told goes into
 //! the history word for word; an unknown outcome stays unknown.
 
+use std::collections::BTreeMap;
+
 use synod_harness::generator::{Generation, Generator};
 use synod_harness::history::{Event, EventKind, Process, Request, Value};
 use synod_harness::sim::{Address, Micros, Plan};
 use synod_harness::workload::Workload;
 use synod_paxos::NodeId;
-use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
+use synod_smr::client::{
+    Client, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket,
+};
 use synod_smr::wire::client::{decode_response, encode_request};
 use synod_smr::{
     ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
@@ -49,6 +53,23 @@ pub struct Outcomes {
     pub unknown: u64,
     /// Operations that were answered after more than a second.
     pub slow: u64,
+    /// Requests that did not leave, as there was no connection.
+    pub not_connected: u64,
+    /// Requests that did not leave, as the queue of this end was full.
+    pub queue_full: u64,
+}
+
+impl Outcomes {
+    /// Counts those of others, too.
+    pub fn add(&mut self, other: &Self) {
+        let Self { ok, failed, unknown, slow, not_connected, queue_full } = other;
+        self.ok += ok;
+        self.failed += failed;
+        self.unknown += unknown;
+        self.slow += slow;
+        self.not_connected += not_connected;
+        self.queue_full += queue_full;
+    }
 }
 
 /// One client.
@@ -68,6 +89,8 @@ pub struct SimClient {
     padding_max: u32,
     open: Option<Open>,
     wake: Option<Millis>,
+    /// Until when there is no connection to a node that was lost.
+    away: BTreeMap<NodeId, Micros>,
     /// How many operations it began.
     count: u64,
     /// What it shall ask before it goes on with its own; none ends it.
@@ -103,6 +126,7 @@ impl SimClient {
             padding_max,
             open: None,
             wake: None,
+            away: BTreeMap::new(),
             count: 0,
             errands: Vec::new(),
             resting: false,
@@ -233,6 +257,8 @@ impl SimClient {
                 false
             }
             Token::Lost(node) => {
+                let length = Micros::from_ms(sky.chance().below(AWAY_MS));
+                self.away.insert(node, sky.now().plus(length));
                 self.step(ClientInput::Lost(node), sky);
                 false
             }
@@ -255,11 +281,18 @@ impl SimClient {
 
     fn step(&mut self, input: ClientInput, sky: &mut Sky) {
         let mut effects = ClientEffects::default();
-        self.client.step(Millis(sky.now().ms()), input, &mut effects);
-        for (to, request) in effects.requests {
-            self.send(to, &request, sky);
-            if matches!(request.body, RequestBody::Command { .. }) {
-                self.sent = Some((to, request));
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            self.client.step(Millis(sky.now().ms()), input, &mut effects);
+            for (to, request) in std::mem::take(&mut effects.requests) {
+                if let Some(cause) = self.hindrance(to, sky) {
+                    inputs.push(ClientInput::NotSent { to, id: request.id, cause });
+                    continue;
+                }
+                self.send(to, &request, sky);
+                if matches!(request.body, RequestBody::Command { .. }) {
+                    self.sent = Some((to, request));
+                }
             }
         }
         if let Some(at) = effects.wake_at
@@ -278,6 +311,19 @@ impl SimClient {
             let length = Micros(sky.chance().between(0, rest * 1_000));
             sky.after(self.address(), Token::Rested, length);
         }
+    }
+
+    /// Says what keeps a request from leaving this end, if anything does.
+    fn hindrance(&mut self, to: NodeId, sky: &mut Sky) -> Option<NotSent> {
+        if self.away.get(&to).is_some_and(|until| *until > sky.now()) {
+            self.outcomes.not_connected += 1;
+            return Some(NotSent::NotConnected);
+        }
+        if sky.chance().chance(QUEUE_FULL_PPM) {
+            self.outcomes.queue_full += 1;
+            return Some(NotSent::QueueFull);
+        }
+        None
     }
 
     fn send(&self, to: NodeId, request: &Asking, sky: &mut Sky) {
@@ -367,6 +413,12 @@ const fn sends_away(response: &Response) -> bool {
 
 /// The numbers of trespasses; a client's own requests never get so far.
 const TRESPASS: u64 = 1 << 63;
+
+/// For how long a lost connection is away, before it is made again: less than this.
+const AWAY_MS: u64 = 100;
+
+/// How many requests find the queue of their own end full.
+const QUEUE_FULL_PPM: u32 = 1_000;
 
 /// How many values are as long as they may be, where any are.
 const LONG_PPM: u32 = 100_000;

@@ -86,12 +86,9 @@ impl Cluster {
     /// Returns how the operations of all clients ended.
     #[must_use]
     pub fn outcomes(&self) -> Outcomes {
-        self.clients.iter().fold(Outcomes::default(), |sum, client| Outcomes {
-            ok: sum.ok + client.outcomes.ok,
-            failed: sum.failed + client.outcomes.failed,
-            unknown: sum.unknown + client.outcomes.unknown,
-            slow: sum.slow + client.outcomes.slow,
-        })
+        let mut sum = Outcomes::default();
+        self.clients.iter().for_each(|client| sum.add(&client.outcomes));
+        sum
     }
 
     /// Tells whether every client has had an answer to an operation begun since.

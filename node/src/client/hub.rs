@@ -11,10 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use synod_host::paxos::NodeId;
 use synod_host::smr::client::{
-    Client as Core, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket,
+    Client as Core, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket,
 };
 use synod_host::smr::wire::client::{decode_response, encode_request};
-use synod_host::smr::{ClientId, Refusal, Request, RequestBody, RequestId, Response, Status};
+use synod_host::smr::{ClientId, Request, RequestBody, RequestId, Response, Status};
 use synod_transport_quic::{DropReason, Sent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -189,7 +189,7 @@ impl Hub {
             Ok((id, response)) => {
                 self.step(owner(id), ClientInput::Response { from, id, response })
             }
-            Err(error) => tracing::warn!(node = %from, %error, "a reply that is none"),
+            Err(error) => tracing::warn!(node = %from, %error, "a reply could not be read"),
         }
     }
 
@@ -228,8 +228,7 @@ impl Hub {
         self.step_all(key, vec![input]);
     }
 
-    /// Steps a session, the last input first, until no request of it was refused by this very
-    /// process.
+    /// Steps a session, the last input first, until every request of it has left.
     fn step_all(&mut self, key: SessionKey, mut inputs: Vec<ClientInput>) {
         let present = self.present();
         let Some(held) = self.sessions.get_mut(&key) else { return };
@@ -238,9 +237,8 @@ impl Hub {
             held.core.step(present, input, &mut effects);
             for (node, request) in effects.requests.drain(..) {
                 let id = request.id;
-                if let Err(refusal) = send(&self.up, node, &request) {
-                    let response = Response::Refused(refusal);
-                    inputs.push(ClientInput::Response { from: node, id, response });
+                if let Err(cause) = send(&self.up, node, &request) {
+                    inputs.push(ClientInput::NotSent { to: node, id, cause });
                 }
             }
         }
@@ -269,18 +267,13 @@ impl Hub {
 }
 
 /// Sends a request, or says why it certainly did not leave.
-fn send(up: &BTreeMap<NodeId, LinkSender>, node: NodeId, request: &Request) -> Result<(), Refusal> {
-    let unreachable = Refusal::NotLeader { leader: None };
-    let link = up.get(&node).ok_or_else(|| unreachable.clone())?;
+fn send(up: &BTreeMap<NodeId, LinkSender>, node: NodeId, request: &Request) -> Result<(), NotSent> {
+    let link = up.get(&node).ok_or(NotSent::NotConnected)?;
     match link.send(encode_request(request)) {
         Sent::Queued => Ok(()),
-        Sent::Dropped(DropReason::Full) => {
-            Err(Refusal::Overloaded { retry_after_ms: RETRY_AFTER_MS })
-        }
-        Sent::Dropped(DropReason::TooLong) => {
-            Err(Refusal::Invalid("the request is longer than a frame may be".to_owned()))
-        }
-        Sent::Dropped(_) => Err(unreachable),
+        Sent::Dropped(DropReason::Full) => Err(NotSent::QueueFull),
+        Sent::Dropped(DropReason::TooLong) => Err(NotSent::TooLong),
+        Sent::Dropped(_) => Err(NotSent::NotConnected),
     }
 }
 
@@ -310,9 +303,6 @@ const EVENTS_PER_TURN: usize = 256;
 
 /// How many questions may wait for nodes that are not connected.
 const UNASKED_MAX: usize = 256;
-
-/// When to try again after this end's own queue was full.
-const RETRY_AFTER_MS: u32 = 10;
 
 /// How long a hub without any timer sleeps.
 const IDLE: Duration = Duration::from_secs(3600);

@@ -2,9 +2,11 @@
 //!
 //! It leaves to its driver the connections and the clock. The claim kept true is about the three
 //! outcomes: `Ok` if an answer came, to whichever attempt; `NotApplied` only if EVERY attempt of
-//! the operation was refused definitely; `Unknown` in all other cases. An attempt that was sent and
-//! never answered keeps an operation's fate open, whatever other attempts were told.
+//! the operation was refused definitely, or never left this end; `Unknown` in all other cases. An
+//! attempt that was sent and never answered keeps an operation's fate open, whatever other attempts
+//! were told.
 
+mod not_sent;
 mod operation;
 mod patience;
 mod pending;
@@ -19,7 +21,10 @@ use retry::Retries;
 use std::collections::{BTreeMap, VecDeque};
 use synod_paxos::NodeId;
 
-pub use operation::{ClientEffects, ClientInput, Millis, Operation, Outcome, Reason, Ticket};
+pub use not_sent::QUEUE_FULL_MS;
+pub use operation::{
+    ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Reason, Ticket,
+};
 pub use patience::{ATTEMPT_MS, ATTEMPT_MS_MAX, HELD_MS_MAX};
 pub use pending::EARLIER_MAX;
 pub use retry::{NO_LEADER_MS, OVERLOAD_GROWTH_MAX, RETRY_MS_MAX};
@@ -96,6 +101,9 @@ impl Client {
             ClientInput::Response { from, id, response } => {
                 self.on_response(now, from, id, response, effects);
             }
+            ClientInput::NotSent { to, id, cause } => {
+                self.on_not_sent(now, to, id, cause, effects);
+            }
             ClientInput::Heard(node, at) => {
                 self.on_heard(node, at);
                 effects.wake_at = self.next_instant();
@@ -140,10 +148,7 @@ impl Client {
         response: Response,
         effects: &mut ClientEffects,
     ) {
-        // A refusal may be this end's own, who could not send.
-        if !matches!(response, Response::Refused(_)) {
-            self.on_heard(from, now);
-        }
+        self.on_heard(from, now);
         if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.asked(id)) {
             return self.on_inquired(now, id, &response);
         }
@@ -186,7 +191,11 @@ impl Client {
                 self.session = Session::Open { id, next: Sequence::FIRST, opening };
                 return;
             }
-            Response::Refused(refusal) => self.delay_after(now, from, &refusal, &mut retries),
+            Response::Refused(refusal) => {
+                let due = self.delay_after(now, from, &refusal, &mut retries);
+                self.note_refused_opening(&refusal);
+                due
+            }
             Response::Uncertain { leader } => {
                 self.follow(from, leader);
                 now
@@ -195,6 +204,19 @@ impl Client {
                 now.plus(retries.after_refusal(self.draw(), NO_LEADER_MS))
             }
         };
+        self.try_opening_again(due, retries);
+    }
+
+    /// Whoever waits for the session was refused with it, and is told so at its deadline.
+    fn note_refused_opening(&mut self, refusal: &Refusal) {
+        for ticket in &self.waiting {
+            if let Some(pending) = self.operations.get_mut(ticket) {
+                pending.refusal = Some(refusal.clone());
+            }
+        }
+    }
+
+    fn try_opening_again(&mut self, due: Millis, retries: Retries) {
         if let Session::Closed { attempt, retries: held, .. } = &mut self.session {
             (*attempt, *held) = (Attempt::Due(due), retries);
         }

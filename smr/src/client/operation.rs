@@ -44,12 +44,25 @@ pub enum Outcome {
 /// Why an operation has no reply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The deadline came; the last refusal, if there was one.
+    /// The deadline came; the last refusal by a node, if there was one.
     Deadline(Option<Refusal>),
     /// It cannot be done.
     Refused(Refusal),
     /// Too many operations were submitted at once.
     TooMany,
+    /// It is longer than a frame may be.
+    TooLong,
+}
+
+/// Why a request did not leave this end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NotSent {
+    /// There is no connection to the node.
+    NotConnected,
+    /// This end's own queue of requests to the node is full.
+    QueueFull,
+    /// It is longer than a frame may be, to whichever node.
+    TooLong,
 }
 
 /// What can happen to a client.
@@ -72,6 +85,15 @@ pub enum ClientInput {
         id: RequestId,
         /// The response.
         response: Response,
+    },
+    /// A request certainly did not leave this end.
+    NotSent {
+        /// The node that it was for.
+        to: NodeId,
+        /// The number of the request.
+        id: RequestId,
+        /// Why it did not.
+        cause: NotSent,
     },
     /// A node said something at that instant, to this client or to another one that shares its
     /// connection. Nothing but patience follows; the next timer or response weighs it.

@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// Strikes questions that are answered or will not be; without any, nobody names the node.
-    fn end_questions(&mut self, now: Millis, ends: impl Fn(RequestId, NodeId) -> bool) {
+    pub(super) fn end_questions(&mut self, now: Millis, ends: impl Fn(RequestId, NodeId) -> bool) {
         let Some(inquiry) = &mut self.inquiry else { return };
         inquiry.open.retain(|(id, asked)| !ends(*id, *asked));
         if inquiry.open.is_empty() {

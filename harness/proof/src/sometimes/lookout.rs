@@ -107,6 +107,8 @@ impl Lookout {
         self.sightings.see_times(Point::OutcomeFailed, outcomes.failed);
         self.sightings.see_times(Point::OutcomeUnknown, outcomes.unknown);
         self.sightings.see_times(Point::OutcomeSlow, outcomes.slow);
+        self.sightings.see_times(Point::RequestNotConnected, outcomes.not_connected);
+        self.sightings.see_times(Point::RequestQueueFull, outcomes.queue_full);
         std::mem::take(&mut self.sightings)
     }
 }

@@ -127,6 +127,8 @@ points! {
     PipelineFullRefused "pipeline-full-refused" "A command is refused, too far past those open."
     ReplyTooLongRefused "reply-too-long-refused" "A question is refused, as its reply is too long."
     InvalidRefused "invalid-refused" "A command is refused that the machine cannot take."
+    RequestNotConnected "request-not-connected" "A request finds no connection to its node."
+    RequestQueueFull "request-queue-full" "A request finds the queue of its own end full."
     OutcomeUnknown "outcome-unknown" "A client never learns what became of its operation."
     OutcomeFailed "outcome-failed" "An operation of a client certainly did not happen."
     OutcomeSlow "outcome-slow" "An operation is answered after more than a second."

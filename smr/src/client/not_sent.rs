@@ -1,0 +1,68 @@
+//! Requests that never left this end: who is asked next, and when.
+//!
+//! The rest of an attempt's life is in `mod.rs`. The claims kept true: what never left leaves no
+//! doubt behind, and nobody is said to have refused it; and a client whose nodes are all out of
+//! reach tries each of them again and again, but not in haste.
+
+use super::operation::{ClientEffects, Millis, NotSent, Reason};
+use super::pending::Attempt;
+use super::retry::{NO_LEADER_MS, Retries};
+use super::{Client, Session};
+use crate::request::RequestId;
+use synod_paxos::NodeId;
+
+/// How long to wait at first where this end's own queue is full, in milliseconds.
+pub const QUEUE_FULL_MS: u64 = 10;
+
+impl Client {
+    /// Takes note that a request did not leave: its attempt never was.
+    pub(super) fn on_not_sent(
+        &mut self,
+        now: Millis,
+        to: NodeId,
+        id: RequestId,
+        cause: NotSent,
+        effects: &mut ClientEffects,
+    ) {
+        if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.asked(id)) {
+            return self.end_questions(now, |asked, _| asked == id);
+        }
+        if let Session::Closed { attempt, mut retries, .. } = self.session
+            && matches!(attempt, Attempt::Out { id: asked, .. } if asked == id)
+        {
+            let due = self.delay_after_not_sent(now, to, cause, &mut retries);
+            return self.try_opening_again(due, retries);
+        }
+        let asked = self.operations.iter().find(|(_, held)| held.is_out(id));
+        let Some((&ticket, pending)) = asked else { return };
+        if cause == NotSent::TooLong {
+            let outcome = pending.without_reply(Reason::TooLong, false);
+            return self.end(ticket, outcome, effects);
+        }
+        let mut retries = pending.retries;
+        let due = self.delay_after_not_sent(now, to, cause, &mut retries);
+        if let Some(pending) = self.operations.get_mut(&ticket) {
+            (pending.attempt, pending.retries) = (Attempt::Due(due), retries);
+        }
+    }
+
+    /// Returns when to try again, and turns from a node that cannot be reached.
+    fn delay_after_not_sent(
+        &mut self,
+        now: Millis,
+        to: NodeId,
+        cause: NotSent,
+        retries: &mut Retries,
+    ) -> Millis {
+        let delay = match cause {
+            NotSent::NotConnected => {
+                self.turn_from(to);
+                retries.after_refusal(self.draw(), NO_LEADER_MS)
+            }
+            NotSent::QueueFull => retries.after_overload(self.draw(), QUEUE_FULL_MS),
+            // No node would take it; an opening is never so long.
+            NotSent::TooLong => retries.after_refusal(self.draw(), NO_LEADER_MS),
+        };
+        now.plus(delay)
+    }
+}
