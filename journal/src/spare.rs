@@ -3,11 +3,11 @@
 //! Recovery writes the live segment anew, beside the old one. Where the disk has no room for that,
 //! it writes over the spare, and the file that is replaced becomes the spare of the next start.
 //! Claim kept: once it is there, each start finds room in it for all that it writes anew, whatever
-//! else fills the disk and however often a start is cut short; and no segment is begun before it is
-//! there. The one that is there may be smaller than a segment, where their size was raised, or where
-//! a start had made do with a small segment, whose file is the spare by now: no more is written then
-//! than it takes, until there is room for another. A segment that has outgrown it under another size
-//! is the one exception.
+//! else fills the disk and however often a start is cut short; and no segment is begun before it
+//! is there. The one that is there may be smaller than a segment, where their size was raised, or
+//! where a start had made do with a small segment, whose file became the spare later: no more is
+//! written then than it takes, until there is room for another. A segment that has outgrown it
+//! under another size is the one exception.
 
 use crate::ahead::Prepared;
 use crate::disk::{self, Disk, DiskFile};

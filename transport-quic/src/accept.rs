@@ -3,7 +3,8 @@
 //! What it leaves to others: what is said after the handshake. The claim it keeps true: strangers
 //! cost a bounded number of handshakes, must prove their address when there are many, and each
 //! refusal is logged and counted; and where callers wait, so many handshakes begin at most in any
-//! time as long as a period, so that a storm of them leaves time to whoever else runs on the thread.
+//! time as long as a period, so that a storm of them leaves time to whoever else runs on the
+//! thread.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
