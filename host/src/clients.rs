@@ -3,8 +3,8 @@
 //! A reply goes to the transport at once while what is there for its client stays within a budget,
 //! and waits here otherwise. A reply costs more than its bytes, and is charged for that. The claims
 //! kept true: what one turn makes never overruns a connection, replies of one client leave in their
-//! order, no client makes more wait than the bounds allow, and those who do not read leave room for
-//! those who do.
+//! order, no client makes more wait than the bounds allow, those who do not read leave room for
+//! those who do, and a long reply is not overtaken for ever by the shorter ones of others.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,6 +22,8 @@ pub(crate) struct Clients {
     connected: BTreeMap<Connection, Client>,
     /// Who has replies that wait, in the order in which they are served.
     blocked: VecDeque<Connection>,
+    /// The first of those who wait for what is common to all: nobody else takes of it meanwhile.
+    first: Option<Connection>,
     held: Held,
 }
 
@@ -91,6 +93,7 @@ impl Clients {
             self.held.under_way -= client.under_way.bytes;
             self.held.words -= client.waiting.iter().filter(|waiting| waiting.is_word).count();
             self.blocked.retain(|blocked| *blocked != connection);
+            self.first.take_if(|first| *first == connection);
         }
     }
 
@@ -114,10 +117,13 @@ impl Clients {
     ) -> Answered {
         let Some(client) = self.connected.get_mut(&connection) else { return Answered::Gone };
         let mut bytes = encode_response(id, response);
-        if client.waiting.is_empty() && client.may_have(bytes.len(), self.held, settings) {
-            client.under_way.add(bytes.len());
-            self.held.under_way += cost(&bytes);
-            return Answered::Now(Output::Reply { connection, bytes });
+        if client.waiting.is_empty() {
+            let room = client.room_for(bytes.len(), self.held, settings);
+            if room.is_open(self.first.is_none()) {
+                client.under_way.add(bytes.len());
+                self.held.under_way += cost(&bytes);
+                return Answered::Now(Output::Reply { connection, bytes });
+            }
         }
         let is_word = client.waiting_bytes + cost(&bytes) > settings.replies_waiting_bytes
             || self.held.waiting + cost(&bytes) > settings.replies_waiting_bytes_total;
@@ -154,12 +160,19 @@ impl Clients {
     }
 
     fn serve_all(&mut self, settings: &Settings, outputs: &mut VecDeque<Output>) {
+        self.first = None;
+        let mut served = VecDeque::new();
         for _ in 0..self.blocked.len() {
-            let Some(next) = self.blocked.pop_front() else { return };
-            if self.serve(next, settings, outputs) {
-                self.blocked.push_back(next);
+            let Some(next) = self.blocked.pop_front() else { break };
+            let before = outputs.len();
+            let more = self.serve(next, settings, outputs);
+            if more {
+                // Who had a turn is behind those who had none.
+                let had = outputs.len() > before;
+                if had { &mut served } else { &mut self.blocked }.push_back(next);
             }
         }
+        self.blocked.append(&mut served);
     }
 
     /// Hands over what may leave for a client; tells whether more waits.
@@ -170,10 +183,16 @@ impl Clients {
         outputs: &mut VecDeque<Output>,
     ) -> bool {
         let Some(client) = self.connected.get_mut(&connection) else { return false };
-        while let Some(next) = client.waiting.front()
-            && client.may_have(next.bytes.len(), self.held, settings)
-            && let Some(Waiting { bytes, is_word }) = client.waiting.pop_front()
-        {
+        let before = outputs.len();
+        while let Some(next) = client.waiting.front() {
+            let room = client.room_for(next.bytes.len(), self.held, settings);
+            if !room.is_open(self.first.is_none()) {
+                if room == Room::Taken && outputs.len() == before {
+                    self.first.get_or_insert(connection);
+                }
+                return true;
+            }
+            let Some(Waiting { bytes, is_word }) = client.waiting.pop_front() else { break };
             client.under_way.add(bytes.len());
             client.waiting_bytes -= cost(&bytes);
             self.held.under_way += cost(&bytes);
@@ -181,23 +200,51 @@ impl Clients {
             self.held.words -= usize::from(is_word);
             outputs.push_back(Output::Reply { connection, bytes });
         }
-        !client.waiting.is_empty()
+        false
+    }
+}
+
+/// Whether the transport has room for a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// There is, whatever others wait for.
+    Own,
+    /// There is, of what is common to all.
+    Common,
+    /// There is none of what is common to all.
+    Taken,
+    /// Its client has as much there as one may have.
+    Spent,
+}
+
+impl Room {
+    /// Tells whether a reply may leave, where what is common is free to take or is waited for.
+    const fn is_open(self, is_free: bool) -> bool {
+        match self {
+            Self::Own => true,
+            Self::Common => is_free,
+            Self::Taken | Self::Spent => false,
+        }
     }
 }
 
 impl Client {
-    /// Tells whether the transport may have a reply of so many bytes more.
+    /// Tells whether the transport has room for a reply of so many bytes more.
     ///
-    /// Its share it may have in any case: however many others read nothing, they use up no more
-    /// than what is common to all, and their own shares. One reply may be there in any case as
+    /// Its share a client may have in any case: however many others read nothing, they use up no
+    /// more than what is common to all, and their own shares. One reply may be there in any case as
     /// well, of one client or of all, or a long one never left.
-    const fn may_have(&self, length: usize, held: Held, settings: &Settings) -> bool {
+    const fn room_for(&self, length: usize, held: Held, settings: &Settings) -> Room {
         let (mine, more) = (self.under_way.bytes, length + REPLY_OVERHEAD_BYTES);
         if held.under_way == 0 || mine + more <= settings.reply_share_bytes {
-            return true;
+            Room::Own
+        } else if mine > 0 && mine + more > settings.reply_budget_bytes {
+            Room::Spent
+        } else if held.under_way + more <= settings.reply_budget_bytes_total {
+            Room::Common
+        } else {
+            Room::Taken
         }
-        let within = mine == 0 || mine + more <= settings.reply_budget_bytes;
-        within && held.under_way + more <= settings.reply_budget_bytes_total
     }
 }
 

@@ -140,7 +140,7 @@ impl<D: Disk, T> Committer<D, T> {
             }
             Rest::Seal => {
                 self.journal.seal()?;
-                if self.journal.has_segment_ahead() { Rest::Nothing } else { Rest::AskForSpace }
+                if self.journal.is_prepared() { Rest::Nothing } else { Rest::AskForSpace }
             }
             Rest::Nothing => Rest::Nothing,
         };

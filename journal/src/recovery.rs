@@ -156,7 +156,7 @@ fn begin<D: Disk>(
         reserve_bytes: options.reserve_bytes(),
         active,
         ahead: Ahead::Missing,
-        spare: Spare::Missing,
+        spare: Spare::missing(),
         tally,
         builder: IndexBuilder::default(),
         index: Arc::new(SharedIndex::new()),

@@ -88,7 +88,7 @@ impl SegmentHeader {
 }
 
 /// Where the frames of the user must end in a segment of so many bytes.
-fn data_limit(capacity: u64) -> u64 {
+pub(crate) fn data_limit(capacity: u64) -> u64 {
     capacity.saturating_sub(SEALS_BYTES)
 }
 

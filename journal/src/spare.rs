@@ -2,10 +2,12 @@
 //!
 //! Recovery writes the live segment anew, beside the old one. Where the disk has no room for that,
 //! it writes over the spare, and the file that is replaced becomes the spare of the next start.
-//! Claim kept, while the size of segments stays what it was: once it is there, it is there at each
-//! start, whatever else fills the disk and however often a start is cut short; and no segment is
-//! begun before it is there. Where that size was raised, a start on a full disk may leave a smaller
-//! one behind, until there is room for another.
+//! Claim kept: once it is there, each start finds room in it for all that it writes anew, whatever
+//! else fills the disk and however often a start is cut short; and no segment is begun before it
+//! is there. The one that is there may be smaller than a segment, where their size was raised, or
+//! where a start had made do with a small segment, whose file became the spare later: no more is
+//! written then than it takes, until there is room for another. A segment that has outgrown it
+//! under another size is the one exception.
 
 use crate::ahead::Prepared;
 use crate::disk::{self, Disk, DiskFile};
@@ -16,8 +18,15 @@ use crate::segment::{is_draft, replaced_of, segment_name};
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The spare of one journal.
-pub(crate) enum Spare<D: Disk> {
-    /// Nothing is there.
+pub(crate) struct Spare<D: Disk> {
+    making: Making<D>,
+    /// The length of the one that is there, though it be too small for a segment.
+    bytes: Option<u64>,
+}
+
+/// How far a spare is that is large enough for a segment.
+enum Making<D: Disk> {
+    /// There is none.
     Missing,
     /// It is being filled, up to here.
     Filling(D::File, u64),
@@ -26,10 +35,27 @@ pub(crate) enum Spare<D: Disk> {
 }
 
 impl<D: Disk> Spare<D> {
+    /// Returns that of a journal that was made a moment ago: nothing is there.
+    pub(crate) const fn missing() -> Self {
+        Self { making: Making::Missing, bytes: None }
+    }
+
     /// Finds out what is there; one that is too small for these segments is made anew.
     pub(crate) fn find(directory: &Directory<D>, segment_bytes: u64) -> Result<Self, Fatal> {
-        let large = bytes(directory)?.is_some_and(|bytes| bytes >= segment_bytes);
-        Ok(if large { Self::Ready } else { Self::Missing })
+        let bytes = bytes(directory)?;
+        let large = bytes.is_some_and(|bytes| bytes >= segment_bytes);
+        Ok(Self { making: if large { Making::Ready } else { Making::Missing }, bytes })
+    }
+
+    /// Tells whether one is there that is large enough for a segment.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.making, Making::Ready)
+    }
+
+    /// Returns the capacity up to which a segment may be used, so that a start can write it anew
+    /// over what is there; none where nothing is.
+    pub(crate) const fn takes(&self) -> Option<u64> {
+        self.bytes
     }
 
     /// Writes so many bytes more of it.
@@ -40,28 +66,28 @@ impl<D: Disk> Spare<D> {
         step: u64,
     ) -> Result<Prepared, Fatal> {
         let path = directory.path.join(format!("{SPARE_NAME}{DRAFT_SUFFIX}"));
-        let advanced = match std::mem::replace(self, Self::Missing) {
-            Self::Ready => {
-                *self = Self::Ready;
+        let advanced = match std::mem::replace(&mut self.making, Making::Missing) {
+            Making::Ready => {
+                self.making = Making::Ready;
                 return Ok(Prepared::Ready);
             }
-            Self::Missing => directory
+            Making::Missing => directory
                 .disk
                 .create(&path, segment_bytes)
                 .map_err(|error| Fatal::new("cannot create", &path, error))
                 .and_then(|file| fill(file, 0, segment_bytes, step, &path)),
-            Self::Filling(file, done) => fill(file, done, segment_bytes, step, &path),
+            Making::Filling(file, done) => fill(file, done, segment_bytes, step, &path),
         };
         match advanced {
             Ok((_, done)) if done == segment_bytes => {
                 let renamed = directory.disk.rename(&path, &directory.spare_path());
                 renamed.map_err(|error| Fatal::new("cannot rename", &path, error))?;
                 directory.sync()?;
-                *self = Self::Ready;
+                *self = Self { making: Making::Ready, bytes: Some(segment_bytes) };
                 Ok(Prepared::Ready)
             }
             Ok((file, done)) => {
-                *self = Self::Filling(file, done);
+                self.making = Making::Filling(file, done);
                 Ok(Prepared::Unfinished)
             }
             Err(fatal) if disk::is_full(&fatal.source) => {

@@ -17,7 +17,7 @@ use crate::index::{IndexBuilder, SharedIndex};
 use crate::position::{HardState, Lsn, SegmentId};
 use crate::reader::Reader;
 use crate::records::{self, Records};
-use crate::segment::{Directory, FRAMES_START, SegmentHeader, data_bytes};
+use crate::segment::{Directory, FRAMES_START, SegmentHeader, data_bytes, data_limit};
 use crate::spare::Spare;
 use crate::sync::Arc;
 
@@ -57,6 +57,8 @@ pub struct Journal<D: Disk> {
     active: Active<D::File>,
     ahead: Ahead<D>,
     spare: Spare<D>,
+    /// The active segment can be written anew over the spare, and is to stay so.
+    keeps_to_spare: bool,
     /// The disk refused the room for the spare or the next segment when it was last asked.
     refused: bool,
     tally: Tally,
@@ -90,6 +92,9 @@ impl<D: Disk> Journal<D> {
     /// Takes over a recovered log whose last frame is a synced seal.
     pub(crate) fn assemble(parts: Parts<D>) -> Self {
         let oldest = parts.tally.oldest.get();
+        // A start writes a commit without records.
+        let start = parts.active.end + records::frame_bytes(0);
+        let keeps_to_spare = parts.spare.takes().is_some_and(|takes| start <= data_limit(takes));
         Self {
             directory: parts.directory,
             segment_bytes: parts.segment_bytes,
@@ -97,6 +102,7 @@ impl<D: Disk> Journal<D> {
             active: parts.active,
             ahead: parts.ahead,
             spare: parts.spare,
+            keeps_to_spare,
             refused: false,
             tally: parts.tally,
             sealed: true,
@@ -235,16 +241,20 @@ impl<D: Disk> Journal<D> {
     #[must_use]
     pub fn room(&self) -> u64 {
         let most = data_bytes(self.segment_bytes);
-        let ready =
-            if self.ahead.is_ready() { self.ahead.room() } else { self.room_in_active().min(most) };
+        let ready = if self.ahead.is_ready() {
+            // It is written anew over the spare one day, as the active one is.
+            self.ahead.room().min(self.spare.takes().map_or(most, data_bytes))
+        } else {
+            self.room_in_active().min(most)
+        };
         ready.saturating_sub(START_BYTES)
     }
 
     /// Tells whether the disk had no room for the next segment, or for the spare that recovery
-    /// needs, when it was last asked, and there is no next segment.
+    /// needs, when it was last asked, and one of them is not there.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.refused && !self.ahead.is_ready()
+        self.refused && !self.is_prepared()
     }
 
     /// Returns the part of [`Journal::room`] that is not kept back for promises: refuse work that
@@ -281,16 +291,21 @@ impl<D: Disk> Journal<D> {
     /// Tells whether the next segment should be worked on though commits are waiting.
     pub(crate) fn needs_segment(&self) -> bool {
         let half = data_bytes(u64::from(self.active.header.capacity)) / 2;
-        !self.ahead.is_ready() && self.room_in_active() < half
+        !self.is_prepared() && self.room_in_active() < half
     }
 
-    /// Tells whether the next segment is there.
-    pub(crate) fn has_segment_ahead(&self) -> bool {
-        self.ahead.is_ready()
+    /// Tells whether the next segment is there, and the spare of recovery with it.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.ahead.is_ready() && self.spare.is_ready()
     }
 
     fn room_in_active(&self) -> u64 {
-        self.active.header.data_limit().saturating_sub(self.active.end)
+        let whole = self.active.header.data_limit();
+        let limit = match self.spare.takes() {
+            Some(takes) if self.keeps_to_spare => whole.min(data_limit(takes)),
+            Some(_) | None => whole,
+        };
+        limit.saturating_sub(self.active.end)
     }
 
     /// Ends the active segment and goes on in the next one.
@@ -307,6 +322,7 @@ impl<D: Disk> Journal<D> {
         let (header, file) = self.ahead.take().expect("the next segment is ready");
         let start = u64::from(FRAMES_START);
         self.active = Active { file, header, end: start, synced: start };
+        self.keeps_to_spare = true;
         Ok(())
     }
 

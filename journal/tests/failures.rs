@@ -528,3 +528,80 @@ fn a_file_in_place_of_the_directory_is_refused() {
     let error = Journal::open(disk, &nested, &options(), |_| {}).unwrap_err();
     assert!(error.to_string().contains("/log/log"), "{error}");
 }
+
+/// Starts on a disk that gives nothing more, in each of which all room that was told is used up.
+fn assert_starts_on_a_full_disk(
+    (mut disk, mut journal): (SimDisk, Journal<SimDisk>),
+    mut ledger: Ledger,
+    options: &Options,
+) {
+    for start in 0..4 {
+        let is_full = journal.prepare().unwrap() == Prepared::Full;
+        assert_eq!(journal.is_refused(), is_full, "whether room is on its way");
+        let (mut left, commit) = (journal.room(), one(200).frame_bytes());
+        while commit <= left {
+            append(&mut journal, &mut ledger, &[200]).unwrap();
+            sync(&mut journal, &mut ledger).unwrap();
+            left -= commit;
+            assert!(journal.room() >= left, "what was told stays true");
+        }
+        drop(journal);
+        disk = disk.crash(|_| 0);
+        disk.set_capacity(Some(0));
+        let (again, _, found) =
+            open_with(&disk, options).unwrap_or_else(|error| panic!("start {start}: {error}"));
+        assert_allowed(&ledger, &found);
+        journal = again;
+        // What a start writes.
+        append(&mut journal, &mut ledger, &[]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+    }
+}
+
+/// A start without a spare made do with a small segment. Once there is a spare, the small one may
+/// come to take its place: then no more is written than that takes.
+#[test]
+fn no_more_is_written_than_the_next_start_can_write_over_a_small_spare() {
+    for has_segment_ahead in [false, true] {
+        let options = roomy();
+        let disk = SimDisk::new(1);
+        let (mut journal, _, _) = open_with(&disk, &options).unwrap();
+        let mut ledger = Ledger::default();
+        append(&mut journal, &mut ledger, &[3000]).unwrap();
+        sync(&mut journal, &mut ledger).unwrap();
+        drop(journal);
+        let small = 36 << 10;
+        disk.set_capacity(Some(options.segment_bytes + 4096 + small));
+        let (mut journal, _, _) = open_with(&disk, &options).unwrap();
+        // Room for a spare returns, or for a spare and a segment ahead, and no more.
+        let made = if has_segment_ahead { 2 } else { 1 };
+        disk.set_capacity(Some(made * options.segment_bytes + 8192 + small));
+        let prepared = if has_segment_ahead { Prepared::Ready } else { Prepared::Full };
+        assert_eq!(journal.prepare().unwrap(), prepared);
+        assert!(disk.contents(&path().join("segment-spare")).is_some());
+        drop(journal);
+        let disk = disk.crash(|_| 0);
+        disk.set_capacity(Some(0));
+        let (journal, _, _) = open_with(&disk, &options).unwrap();
+        assert_starts_on_a_full_disk((disk, journal), ledger, &options);
+    }
+}
+
+#[test]
+fn no_more_is_written_than_fits_the_spare_of_an_earlier_size_of_segments() {
+    let mut smaller = roomy();
+    smaller.segment_bytes = 32 << 10;
+    let disk = SimDisk::new(1);
+    let (mut journal, _, _) = open_with(&disk, &smaller).unwrap();
+    let mut ledger = Ledger::default();
+    append(&mut journal, &mut ledger, &[3000]).unwrap();
+    sync(&mut journal, &mut ledger).unwrap();
+    assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
+    drop(journal);
+    let larger = roomy();
+    let (mut journal, _, found) = open_with(&disk, &larger).unwrap();
+    assert_allowed(&ledger, &found);
+    disk.set_capacity(Some(0));
+    assert_eq!(journal.prepare().unwrap(), Prepared::Full);
+    assert_starts_on_a_full_disk((disk, journal), ledger, &larger);
+}

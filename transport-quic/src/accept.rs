@@ -2,9 +2,11 @@
 //!
 //! What it leaves to others: what is said after the handshake. The claim it keeps true: strangers
 //! cost a bounded number of handshakes, must prove their address when there are many, and each
-//! refusal is logged and counted; and where callers wait, so many handshakes begin in a period at
-//! most, so that a storm of them leaves time to whoever else runs on the thread.
+//! refusal is logged and counted; and where callers wait, so many handshakes begin at most in any
+//! time as long as a period, so that a storm of them leaves time to whoever else runs on the
+//! thread.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,26 +38,29 @@ pub(crate) enum WhenFull {
     /// It waits for its turn, in a queue that QUIC bounds. So many handshakes begin in a period.
     Wait {
         /// How many.
-        begin_max: u32,
+        begin_max: usize,
         /// In how long.
         period: Duration,
     },
 }
 
-/// Counts the handshakes that began in this period.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    since: Instant,
-    begun: u32,
-}
+/// The moments at which the last handshakes began: as many as may begin in a period.
+#[derive(Clone, Debug, Default)]
+struct Pace(VecDeque<Instant>);
 
 impl Pace {
     /// Takes note that a handshake begins.
-    fn on_begin(&mut self, now: Instant, period: Duration) {
-        if now.duration_since(self.since) >= period {
-            *self = Self { since: now, begun: 0 };
+    fn on_begin(&mut self, now: Instant, begin_max: usize) {
+        if self.0.len() == begin_max {
+            self.0.pop_front();
         }
-        self.begun += 1;
+        self.0.push_back(now);
+    }
+
+    /// Returns when the next handshake may begin, if not at once.
+    fn is_due_at(&self, begin_max: usize, period: Duration) -> Option<Instant> {
+        let first = self.0.front().filter(|_| self.0.len() >= begin_max);
+        first.map(|first| *first + period)
     }
 }
 
@@ -72,9 +77,9 @@ impl Door {
         F: Future<Output = ()> + Send + 'static,
     {
         let mut greetings = JoinSet::new();
-        let mut pace = Pace { since: Instant::now(), begun: 0 };
+        let mut pace = Pace::default();
         loop {
-            let due = self.is_due_at(pace);
+            let due = self.is_due_at(&pace);
             tokio::select! {
                 _ = stop.changed() => return,
                 Some(_) = greetings.join_next() => {}
@@ -83,8 +88,8 @@ impl Door {
                     let Some(incoming) = self.admit(incoming, greetings.len(), &counters) else {
                         continue;
                     };
-                    if let WhenFull::Wait { period, .. } = self.when_full {
-                        pace.on_begin(Instant::now(), period);
+                    if let WhenFull::Wait { begin_max, .. } = self.when_full {
+                        pace.on_begin(Instant::now(), begin_max);
                     }
                     let (greet, counters) = (greet.clone(), Arc::clone(&counters));
                     greetings.spawn(async move {
@@ -107,12 +112,10 @@ impl Door {
     }
 
     /// Returns when the next handshake may begin, if not at once.
-    fn is_due_at(self, pace: Pace) -> Option<Instant> {
+    fn is_due_at(self, pace: &Pace) -> Option<Instant> {
         match self.when_full {
             WhenFull::Refuse => None,
-            WhenFull::Wait { begin_max, period } => {
-                (pace.begun >= begin_max).then(|| pace.since + period)
-            }
+            WhenFull::Wait { begin_max, period } => pace.is_due_at(begin_max, period),
         }
     }
 
@@ -198,35 +201,51 @@ mod tests {
     use super::*;
 
     const PERIOD: Duration = Duration::from_millis(10);
+    const BEGIN_MAX: usize = 3;
 
-    #[tokio::test(start_paused = true)]
-    async fn no_period_begins_more_handshakes_than_it_may() {
-        let door = Door {
-            handshakes_max: usize::MAX,
-            handshakes_free: usize::MAX,
-            when_full: WhenFull::Wait { begin_max: 3, period: PERIOD },
-        };
-        let mut pace = Pace { since: Instant::now(), begun: 0 };
+    /// Begins handshakes as soon as they may, but not before the moments at which callers come.
+    async fn begin(callers: impl IntoIterator<Item = Duration>) -> Vec<Duration> {
+        let (mut pace, start) = (Pace::default(), Instant::now());
         let mut begun = Vec::new();
-        for _ in 0..30 {
-            if let Some(due) = door.is_due_at(pace) {
+        for caller in callers {
+            sleep_until(start + caller).await;
+            if let Some(due) = pace.is_due_at(BEGIN_MAX, PERIOD) {
                 sleep_until(due).await;
             }
-            begun.push(Instant::now());
-            pace.on_begin(Instant::now(), PERIOD);
+            begun.push(start.elapsed());
+            pace.on_begin(Instant::now(), BEGIN_MAX);
         }
-        assert!(begun.windows(4).all(|four| four[3] - four[0] >= PERIOD), "{begun:?}");
-        assert!(begun[29] - begun[0] <= 10 * PERIOD, "they wait for longer than they must");
+        begun
+    }
+
+    fn assert_paced(begun: &[Duration]) {
+        let mut more = begun.windows(BEGIN_MAX + 1);
+        assert!(more.all(|more| more[BEGIN_MAX] - more[0] >= PERIOD), "{begun:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_begins_no_faster_than_it_may_and_no_slower() {
+        let begun = begin([Duration::ZERO; 30]).await;
+        assert_paced(&begun);
+        assert_eq!(begun[29], 9 * PERIOD);
+    }
+
+    /// One caller and a storm that comes late in his period: there is no end of a period at which
+    /// twice as many begin.
+    #[tokio::test(start_paused = true)]
+    async fn no_time_as_long_as_a_period_begins_more_than_it_may() {
+        for late in 0..=20 {
+            let storm = [Duration::from_millis(late); 12];
+            assert_paced(&begin([Duration::ZERO].into_iter().chain(storm)).await);
+        }
     }
 
     /// Time that nobody used is not saved up for a storm.
     #[tokio::test(start_paused = true)]
     async fn a_quiet_hour_allows_no_more_in_the_next_period() {
-        let mut pace = Pace { since: Instant::now(), begun: 0 };
-        tokio::time::advance(Duration::from_secs(3600)).await;
-        for _ in 0..3 {
-            pace.on_begin(Instant::now(), PERIOD);
-        }
-        assert_eq!((pace.begun, pace.since), (3, Instant::now()));
+        let hour = Duration::from_secs(3600);
+        let begun = begin([Duration::ZERO; 2].into_iter().chain([hour; 9])).await;
+        assert_paced(&begun);
+        assert_eq!(begun[2..5], [hour; BEGIN_MAX]);
     }
 }

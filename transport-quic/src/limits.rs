@@ -109,10 +109,11 @@ pub(crate) const CLIENT_INCOMING_MAX: usize = CLIENT_CONNECTIONS_MAX;
 /// Handshakes on the client port under way at once; further calls wait for their turn. More at once
 /// would not end sooner, as one thread does them all, and each would take longer.
 pub(crate) const CLIENT_HANDSHAKES_MAX: usize = 128;
-/// Handshakes on the client port that begin in [`CLIENT_HANDSHAKE_PERIOD`] at most. Each costs up
-/// to a millisecond of the thread that the owner of the port may need.
-pub(crate) const CLIENT_HANDSHAKES_PER_PERIOD: u32 = 4;
-/// The period in which handshakes on the client port are counted.
+/// Handshakes on the client port that begin at most in any time as long as
+/// [`CLIENT_HANDSHAKE_PERIOD`]. Each costs up to a millisecond of the thread that the owner of the
+/// port may need.
+pub(crate) const CLIENT_HANDSHAKES_PER_PERIOD: usize = 4;
+/// The time in which handshakes on the client port are counted, wherever it begins.
 pub(crate) const CLIENT_HANDSHAKE_PERIOD: Duration = Duration::from_millis(10);
 /// Handshakes on the client port above which callers must first prove their address.
 pub(crate) const CLIENT_HANDSHAKES_FREE: usize = 64;

@@ -7,6 +7,7 @@
 mod support;
 
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use support::raw::Caller;
@@ -23,6 +24,7 @@ use synod_transport_quic::{
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 fn app(authority: &Authority) -> Credentials {
     authority.credentials(&Profile::client(CLUSTER, "app"))
@@ -244,6 +246,26 @@ async fn callers_beyond_the_handshakes_wait_for_their_turn() {
         silent.iter().any(|connection| connection.close_reason().is_some())
     })
     .await;
+}
+
+/// The clock stands still while anybody has something to do, so that what it shows is what was
+/// waited for on purpose: four handshakes begin in 10 ms.
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_callers_is_greeted_at_a_pace() {
+    const CALLERS: u32 = 40;
+    let authority = Authority::new("a");
+    let (port, _inbox) = client_port(&authority, 1, ClientNames::AnyCertified);
+    let at = port.local_addr();
+    let mut calls = JoinSet::new();
+    let begin = Instant::now();
+    for _ in 0..CALLERS {
+        let proof = authority.issue(&Profile::client(CLUSTER, "app"));
+        let caller = Caller::new(Some(proof), ALPN_CLIENT);
+        calls.spawn(async move { caller.call(at).await.map(|connection| (connection, caller)) });
+    }
+    let greeted = soon(calls.join_all()).await;
+    assert!(greeted.iter().all(Result::is_ok));
+    assert!(begin.elapsed() >= Duration::from_millis(10) * (CALLERS / 4 - 1));
 }
 
 /// A thousand dials of one process are a few at a time.

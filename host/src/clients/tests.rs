@@ -168,6 +168,63 @@ fn those_who_do_not_read_leave_room_for_those_who_do() {
     }
 }
 
+/// Others read, and ask for short replies again and again, whose room would never add up.
+#[test]
+fn a_long_reply_is_not_overtaken_for_ever_by_shorter_ones() {
+    const OTHERS: u64 = 8;
+    let settings = Settings {
+        reply_budget_bytes_total: 2_000,
+        reply_budget_bytes: 1_500,
+        reply_share_bytes: 0,
+        ..Settings::default()
+    };
+    let (mut clients, reader) = (Clients::default(), Connection(OTHERS));
+    (0..=OTHERS).for_each(|at| clients.on_up(Connection(at), "alice"));
+    let ask = |clients: &mut Clients, at: u64| {
+        for id in 0..20 {
+            answer_within(clients, (Connection(at), id, 200), &settings);
+        }
+    };
+    // They fill what is common before the long one is asked for.
+    (0..OTHERS).for_each(|at| ask(&mut clients, at));
+    let long = answer_within(&mut clients, (reader, 9, 1_000), &settings);
+    assert!(matches!(long, Answered::Later), "{long:?}");
+    let mut outputs = VecDeque::new();
+    for turn in 0.. {
+        let at = turn % OTHERS;
+        clients.on_wrote(Connection(at), 210, &settings, &mut outputs);
+        if leaving(&outputs).contains(&10) {
+            break;
+        }
+        ask(&mut clients, at);
+        assert!(turn < 100, "{:?}", clients.held());
+    }
+}
+
+/// Who goes away while all wait for it lets the others on.
+#[test]
+fn a_long_reply_whose_client_is_gone_holds_nobody_up() {
+    let settings = Settings {
+        reply_budget_bytes_total: 1_000,
+        reply_budget_bytes: 1_500,
+        reply_share_bytes: 0,
+        ..Settings::default()
+    };
+    let (mut clients, reader, other) = (Clients::default(), Connection(8), Connection(9));
+    for at in [AT, reader, other] {
+        clients.on_up(at, "alice");
+    }
+    answer_within(&mut clients, (AT, 1, 200), &settings);
+    assert!(matches!(answer_within(&mut clients, (reader, 1, 800), &settings), Answered::Later));
+    let mut outputs = VecDeque::new();
+    clients.on_wrote(AT, 0, &settings, &mut outputs);
+    assert!(matches!(answer_within(&mut clients, (other, 1, 200), &settings), Answered::Later));
+    clients.on_up(reader, "alice");
+    assert!(matches!(answer_within(&mut clients, (reader, 1, 200), &settings), Answered::Now(_)));
+    clients.on_wrote(AT, 0, &settings, &mut outputs);
+    assert_eq!(leaving(&outputs), [2]);
+}
+
 #[test]
 fn a_client_that_does_not_read_is_told_to_ask_again() {
     let mut clients = Clients::default();
