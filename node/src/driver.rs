@@ -246,7 +246,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
     }
 
     /// Gives back what the node held. One that has handed over says goodbye; one that cannot go on
-    /// is gone at once. Either way a disk that hangs keeps nobody waiting for long: what was
+    /// says nothing more. Either way a disk that hangs keeps nobody waiting for long: what was
     /// promised is durable, so nothing is lost by going without the rest.
     async fn close(self, reason: Result<(), NodeError>) -> Ended {
         self.log_counts();

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use synod_paxos::{NodeId, Slot};
 use synod_smr::client::{
     ATTEMPT_MS, Client, ClientEffects, ClientInput, EARLIER_MAX, Millis, NO_LEADER_MS, NotSent,
-    Operation, Outcome, Reason, Ticket,
+    Operation, Outcome, Reason, Ticket, Unsent,
 };
 use synod_smr::command::{ClientId, Sequence, SessionId};
 use synod_smr::{Refusal, Request, RequestBody, Response};
@@ -88,7 +88,7 @@ impl World {
     /// The last request did not leave this end.
     fn do_not_send(&mut self, cause: NotSent) {
         let (to, id) = (self.last().0, self.last().1.id);
-        self.step(ClientInput::NotSent { to, id, cause });
+        self.step(ClientInput::NotSent(vec![Unsent { to, id, cause }]));
     }
 
     /// Lets time pass to the instant that the client asked to be woken at.

@@ -11,7 +11,7 @@ use synod_harness::sim::{Address, Micros, Plan};
 use synod_harness::workload::Workload;
 use synod_paxos::NodeId;
 use synod_smr::client::{
-    Client, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket,
+    Client, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket, Unsent,
 };
 use synod_smr::wire::client::{decode_response, encode_request};
 use synod_smr::{
@@ -284,15 +284,19 @@ impl SimClient {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             self.client.step(Millis(sky.now().ms()), input, &mut effects);
+            let mut unsent = Vec::new();
             for (to, request) in std::mem::take(&mut effects.requests) {
                 if let Some(cause) = self.hindrance(to, sky) {
-                    inputs.push(ClientInput::NotSent { to, id: request.id, cause });
+                    unsent.push(Unsent { to, id: request.id, cause });
                     continue;
                 }
                 self.send(to, &request, sky);
                 if matches!(request.body, RequestBody::Command { .. }) {
                     self.sent = Some((to, request));
                 }
+            }
+            if !unsent.is_empty() {
+                inputs.push(ClientInput::NotSent(unsent));
             }
         }
         if let Some(at) = effects.wake_at

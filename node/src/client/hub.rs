@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use synod_host::paxos::NodeId;
 use synod_host::smr::client::{
-    Client as Core, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket,
+    Client as Core, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket, Unsent,
 };
 use synod_host::smr::wire::client::{decode_response, encode_request};
 use synod_host::smr::{ClientId, Request, RequestBody, RequestId, Response, Status};
@@ -235,11 +235,14 @@ impl Hub {
         let mut effects = ClientEffects::default();
         while let Some(input) = inputs.pop() {
             held.core.step(present, input, &mut effects);
-            for (node, request) in effects.requests.drain(..) {
-                let id = request.id;
-                if let Err(cause) = send(&self.up, node, &request) {
-                    inputs.push(ClientInput::NotSent { to: node, id, cause });
-                }
+            let requests = effects.requests.drain(..);
+            let unsent = requests.filter_map(|(to, request)| {
+                let cause = send(&self.up, to, &request).err()?;
+                Some(Unsent { to, id: request.id, cause })
+            });
+            let unsent: Vec<_> = unsent.collect();
+            if !unsent.is_empty() {
+                inputs.push(ClientInput::NotSent(unsent));
             }
         }
         if held.wake != effects.wake_at {

@@ -23,7 +23,7 @@ use synod_paxos::NodeId;
 
 pub use not_sent::QUEUE_FULL_MS;
 pub use operation::{
-    ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Reason, Ticket,
+    ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Reason, Ticket, Unsent,
 };
 pub use patience::{ATTEMPT_MS, ATTEMPT_MS_MAX, HELD_MS_MAX};
 pub use pending::EARLIER_MAX;
@@ -101,9 +101,7 @@ impl Client {
             ClientInput::Response { from, id, response } => {
                 self.on_response(now, from, id, response, effects);
             }
-            ClientInput::NotSent { to, id, cause } => {
-                self.on_not_sent(now, to, id, cause, effects);
-            }
+            ClientInput::NotSent(unsent) => self.on_not_sent(now, &unsent, effects),
             ClientInput::Heard(node, at) => {
                 self.on_heard(node, at);
                 effects.wake_at = self.next_instant();

@@ -4,24 +4,41 @@
 //! doubt behind, and nobody is said to have refused it; and a client whose nodes are all out of
 //! reach tries each of them again and again, but not in haste.
 
-use super::operation::{ClientEffects, Millis, NotSent, Reason};
+use super::operation::{ClientEffects, Millis, NotSent, Reason, Ticket, Unsent};
 use super::pending::Attempt;
 use super::retry::{NO_LEADER_MS, Retries};
 use super::{Client, Session};
 use crate::request::RequestId;
+use std::collections::BTreeMap;
 use synod_paxos::NodeId;
 
 /// How long to wait at first where this end's own queue is full, in milliseconds.
 pub const QUEUE_FULL_MS: u64 = 10;
 
 impl Client {
-    /// Takes note that a request did not leave: its attempt never was.
+    /// Takes note that requests did not leave: their attempts never were.
     pub(super) fn on_not_sent(
         &mut self,
         now: Millis,
-        to: NodeId,
-        id: RequestId,
-        cause: NotSent,
+        unsent: &[Unsent],
+        effects: &mut ClientEffects,
+    ) {
+        // With all nodes out of reach every operation is among them, round after round.
+        let out = self.operations.iter().filter_map(|(ticket, held)| match held.attempt {
+            Attempt::Out { id, .. } => Some((id, *ticket)),
+            Attempt::Due(_) => None,
+        });
+        let out: BTreeMap<RequestId, Ticket> = out.collect();
+        for unsent in unsent {
+            self.on_unsent(now, *unsent, out.get(&unsent.id).copied(), effects);
+        }
+    }
+
+    fn on_unsent(
+        &mut self,
+        now: Millis,
+        Unsent { to, id, cause }: Unsent,
+        ticket: Option<Ticket>,
         effects: &mut ClientEffects,
     ) {
         if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.asked(id)) {
@@ -33,8 +50,8 @@ impl Client {
             let due = self.delay_after_not_sent(now, to, cause, &mut retries);
             return self.try_opening_again(due, retries);
         }
-        let asked = self.operations.iter().find(|(_, held)| held.is_out(id));
-        let Some((&ticket, pending)) = asked else { return };
+        let Some(ticket) = ticket else { return };
+        let Some(pending) = self.operations.get(&ticket) else { return };
         if cause == NotSent::TooLong {
             let outcome = pending.without_reply(Reason::TooLong, false);
             return self.end(ticket, outcome, effects);

@@ -54,6 +54,17 @@ pub enum Reason {
     TooLong,
 }
 
+/// A request that did not leave this end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Unsent {
+    /// The node that it was for.
+    pub to: NodeId,
+    /// The number of the request.
+    pub id: RequestId,
+    /// Why it did not leave.
+    pub cause: NotSent,
+}
+
 /// Why a request did not leave this end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NotSent {
@@ -86,15 +97,8 @@ pub enum ClientInput {
         /// The response.
         response: Response,
     },
-    /// A request certainly did not leave this end.
-    NotSent {
-        /// The node that it was for.
-        to: NodeId,
-        /// The number of the request.
-        id: RequestId,
-        /// Why it did not.
-        cause: NotSent,
-    },
+    /// Requests of one step certainly did not leave this end.
+    NotSent(Vec<Unsent>),
     /// A node said something at that instant, to this client or to another one that shares its
     /// connection. Nothing but patience follows; the next timer or response weighs it.
     Heard(NodeId, Millis),
