@@ -241,7 +241,7 @@ fn issue(authority: &Authority, dir: &Path, file: &str, role: &str) -> Result<()
 fn renew_one(authority: &Authority, dir: &Path, file: &str) -> Result<(), InitError> {
     let (path, key) = (dir.join(format!("{file}.pem")), dir.join(format!("{file}.key")));
     // The old certificate says whose it is, and its key must be the right one and private.
-    let old = Credentials::load(&dir.join("ca/ca.pem"), &path, &key)
+    let old = Credentials::load_of_any_authority(&dir.join("ca/ca.pem"), &path, &key)
         .map_err(|source| InitError::Credentials { path: path.clone(), source })?;
     let identity = old.identity();
     let (wanted, found) = (authority.cluster.clone(), identity.to_string());
