@@ -295,13 +295,25 @@ const fn pem_problem(error: &pem::Error) -> &'static str {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+    let failed = |source| TlsError::Read { path: path.to_owned(), source };
+    read_open(File::open(path).map_err(failed)?).map_err(failed)
+}
+
+/// Reads no more than a file of certificates may have: a device may have no end.
+fn read_open(file: File) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let read = file.take(PEM_BYTES_MAX + 1).read_to_end(&mut text)?;
+    if read as u64 > PEM_BYTES_MAX {
+        let reason = format!("it has more than {PEM_BYTES_MAX} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason));
+    }
+    Ok(text)
 }
 
 /// Reads a key through one open file, so that what was checked is what is read.
 fn read_key(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |source| TlsError::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
     if mode & 0o077 != 0 {
@@ -311,7 +323,8 @@ fn read_key(path: &Path) -> Result<Vec<u8>, TlsError> {
     if owner != user {
         return Err(TlsError::KeyOwner { path: path.to_owned(), owner, user });
     }
-    let mut text = Vec::new();
-    file.read_to_end(&mut text).map_err(failed)?;
-    Ok(text)
+    read_open(file).map_err(failed)
 }
+
+/// A file has a few certificates of some thousand bytes, or a key.
+const PEM_BYTES_MAX: u64 = 1024 * 1024;
