@@ -188,6 +188,10 @@ pub fn certificate_days() -> u64 {
 /// Makes the folder, or takes one that is empty.
 fn enter_folder(path: &Path) -> Result<(), InitError> {
     let Err(error) = make_folder(path) else { return Ok(()) };
+    if path.exists() && !path.is_dir() {
+        let source = io::ErrorKind::NotADirectory.into();
+        return Err(InitError::File { path: path.to_owned(), source });
+    }
     let is_empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     if is_empty { Ok(()) } else { Err(error) }
 }

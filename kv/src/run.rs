@@ -242,7 +242,8 @@ async fn run_bridge(target: &TargetArgs) -> Result<Exit, Exit> {
     let target = Target::open(target)?;
     let input = BufReader::with_capacity(64 * 1024, stdin());
     let served = bridge(target.client, target.config.timeout, input, stdout()).await;
-    served.map(|()| Exit::done()).map_err(Exit::internal)
+    let failed = |error| Exit::internal(format!("standard input or output: {error}"));
+    served.map(|()| Exit::done()).map_err(failed)
 }
 
 async fn run_range(args: &RangeArgs) -> Result<Exit, Exit> {
