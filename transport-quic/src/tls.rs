@@ -290,7 +290,7 @@ const fn pem_problem(error: &pem::Error) -> &'static str {
         pem::Error::Base64Decode(_) => "a part is no base64",
         pem::Error::SectionTooLarge => "a part is longer than any certificate or key",
         // Foreign, and may grow; the text is at hand, so nothing is read here.
-        _ => "the text cannot be read",
+        pem::Error::Io(_) | _ => "the text cannot be read",
     }
 }
 
