@@ -8,6 +8,7 @@ pub mod check;
 pub mod fault;
 pub mod generator;
 pub mod history;
+pub mod json;
 pub mod live;
 pub mod nemesis;
 pub mod random;

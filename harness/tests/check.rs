@@ -211,6 +211,50 @@ fn assert_output(output: &Output, exit_code: i32, wanted: &str) {
     assert!(told.contains(wanted), "{wanted:?} in {told}{errors}");
 }
 
+/// A logical clock counts events: its times are places, and are printed as such.
+#[test]
+fn times_of_a_logical_clock_are_told_as_places() {
+    let put = |value: u32, call: u32, returned: u32| {
+        format!(
+            "{{\"ClientId\":0,\"Input\":{{\"Op\":1,\"Key\":\"x\",\"Value\":\"{value}\"}},\
+             \"Call\":{call},\"Output\":null,\"Return\":{returned}}}"
+        )
+    };
+    let get = "{\"ClientId\":1,\"Input\":{\"Op\":0,\"Key\":\"x\"},\
+        \"Call\":50,\"Output\":\"1\",\"Return\":60}";
+    let stale = [put(1, 10, 20), put(2, 30, 40), get.to_owned()].concat();
+    let output = run(&["--format", "porcupine-json"], stale.as_bytes());
+    assert_output(&output, 1, "event 0 .. event 1");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("at event 4") && !told.contains("0.0000"), "{told}");
+    let unwritten = [put(1, 10, 20), get.replace("\"1\"", "\"\"")].concat();
+    let output = run(&["--format", "porcupine-json"], unwritten.as_bytes());
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.code() == Some(1) && !told.contains("nobody ever wrote"), "{told}");
+    let real = stale.replace("0,\"Output", "000000,\"Output").replace("0}", "000000}");
+    let output = run(&["--format", "porcupine-json"], real.as_bytes());
+    assert_output(&output, 1, "0.001000 s .. 0.002000 s");
+}
+
+#[test]
+fn a_verdict_that_cannot_be_printed_is_no_success() {
+    let path = std::env::temp_dir().join(format!("synod-unprinted-{}", std::process::id()));
+    let write = "{:process 1 :type :invoke :f :write :value 2}\
+        {:process 1 :type :ok :f :write :value 2}{:process 2 :type :invoke :f :read}";
+    for (seen, code) in [("2", 70), ("3", 1)] {
+        let text = format!("{write}{{:process 2 :type :ok :f :read :value {seen}}}");
+        std::fs::write(&path, text).unwrap();
+        let device = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut check = Command::new(env!("CARGO_BIN_EXE_synod-harness"));
+        check.arg("check").arg(&path).args(["--format", "edn"]).stdout(device);
+        let output = check.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("cannot print what was found: No space left"), "{told}");
+        assert_eq!(output.status.code(), Some(code), "a violation keeps its code");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
 #[test]
 fn an_operation_whose_end_cannot_be_read_is_no_open_one() {
     let stale = "{\"ClientId\":0,\"Input\":{\"Op\":1,\"Key\":\"x\",\"Value\":\"1\"},\
@@ -222,7 +266,7 @@ fn an_operation_whose_end_cannot_be_read_is_no_open_one() {
     let says = |text: &str, code, wanted| {
         assert_says(&["--format", "porcupine-json"], text, code, wanted);
     };
-    says(stale, 1, "read of x = \"\" is impossible: nobody ever wrote \"\"");
+    says(stale, 1, "found \"\", although client 0's write of x = 1 had been acknowledged");
     for end in ["40.5", "4e1", "\"40\"", "99999999999999999999", "29"] {
         let text = stale.replace("\"Return\":40", &format!("\"Return\":{end}"));
         says(&text, 2, "VOID: the file is not what --format porcupine-json says");

@@ -289,6 +289,37 @@ fn a_bridge_that_ends_is_no_verdict_on_the_system() {
 }
 
 #[test]
+fn a_bridge_that_prints_something_else_is_told_what_an_answer_is() {
+    let scratch = Scratch::new("babble");
+    let path = scratch.system("none");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (serve, _) = text.split_once("\"bridge\"").unwrap();
+    for (said, problem) in [
+        ("hello", "it is no JSON from line 1, column 1 on"),
+        ("7", "found integer `7`, wanted an object"),
+    ] {
+        let bridge = format!("\"bridge\": [\"sh\", \"-c\", \"echo {said}; cat\"]}}");
+        std::fs::write(&path, format!("{serve}{bridge}")).unwrap();
+        let mut command = Command::new(HARNESS);
+        command.arg("chaos").arg("--system").arg(&path).args(["--binary", FAKE, "--runs-dir"]);
+        command.arg(scratch.runs());
+        let (_, err) = check(command, 70);
+        assert!(err.contains(&format!("a bridge answered `{said}`")), "{err}");
+        assert!(err.contains(problem) && err.contains("goes to standard error"), "{err}");
+    }
+}
+
+#[test]
+fn a_run_whose_verdict_cannot_be_printed_is_no_success() {
+    let scratch = Scratch::new("unprinted");
+    let mut command = scratch.chaos("none", &["--nemesis", "calm", "--time", "2"]);
+    command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let (_, err) = check(command, 70);
+    assert!(err.contains("cannot print what was found"), "{err}");
+    assert_eq!(scratch.report()["verdict"], "pass");
+}
+
+#[test]
 fn a_recorded_history_is_judged_again_and_its_page_rendered_again() {
     let scratch = Scratch::new("again");
     check(scratch.chaos("none", &["--nemesis", "calm", "--time", "2"]), 0);

@@ -96,7 +96,8 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The directory holds something, but not a journal.
-    #[error("{} holds {found:?} but no journal: choose an empty directory", path.display())]
+    #[error("{} holds {found:?} but no journal: name the directory of the journal, or an empty one \
+             for a new journal", path.display())]
     Foreign {
         /// The directory.
         path: PathBuf,

@@ -78,7 +78,10 @@ pub async fn measure(
     // The first answers open the sessions and find the leader; they are not measured.
     let mut ready = Vec::new();
     for mut worker in workers {
-        worker.operate().await?;
+        if let Err(error) = worker.operate().await {
+            let troubles = hubs[ready.len() % hubs.len()].troubles();
+            return Err(BenchError::Kv { error, troubles });
+        }
         ready.push(worker);
     }
     let local = LocalSet::new();
@@ -100,8 +103,13 @@ pub enum BenchError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The cluster does not answer.
-    #[error(transparent)]
-    Kv(#[from] KvError),
+    #[error("{error}")]
+    Kv {
+        /// How the first operation ended.
+        error: KvError,
+        /// Which nodes could not be talked to, and why.
+        troubles: String,
+    },
 }
 
 #[derive(Default)]

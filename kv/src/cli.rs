@@ -55,7 +55,9 @@ pub struct InitArgs {
     /// How many nodes the cluster has.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
     pub nodes: u16,
-    /// Node i listens to peers on this port plus i, and to clients 100 above that.
+    /// Node i listens to peers on this port plus i, and to clients 100 above that. Nobody checks
+    /// what else listens there: clusters on one host need base ports that are neither within 9
+    /// of each other, nor 91 to 109 apart; take 7000, 7200, 7400.
     #[arg(long, default_value_t = 7000, value_parser = clap::value_parser!(u16).range(1..=65000))]
     pub base_port: u16,
     /// Where a node runs; this host unless it is said.

@@ -9,6 +9,7 @@ mod keys;
 mod layers;
 mod problem;
 mod values;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use keys::{CLIENT, SERVER};
 use layers::Layers;
 pub use problem::{ConfigError, Origin};
 use values::{address, addresses, cluster, milliseconds, node_id, readable, segment_bytes, timing};
+pub use variables::unknown_variables;
 
 /// What `synod-kv serve` needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -57,7 +57,8 @@ impl Expiry {
             }
             Err(over) => {
                 let days = over.duration().as_secs() / DAY.as_secs();
-                let text = format!("{name} ended {days} days ago, nobody accepts it: {REMEDY}");
+                let text =
+                    format!("{name} ended {days} days ago by the clock of this host: {REMEDY}");
                 Some(Warning { text, is_over: true })
             }
         }
@@ -107,7 +108,7 @@ mod tests {
             (70, "node-1.pem ends in 30 days: renew it", false),
             (99, "node-1.pem ends in 1 days: renew it", false),
             (100, "node-1.pem ends in 0 days: renew it", false),
-            (103, "node-1.pem ended 3 days ago, nobody accepts it: renew it", true),
+            (103, "node-1.pem ended 3 days ago by the clock of this host: renew it", true),
         ] {
             let warning = at(days).expect("it is late");
             assert!(warning.text.starts_with(begins), "{}", warning.text);

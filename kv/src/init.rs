@@ -188,6 +188,10 @@ pub fn certificate_days() -> u64 {
 /// Makes the folder, or takes one that is empty.
 fn enter_folder(path: &Path) -> Result<(), InitError> {
     let Err(error) = make_folder(path) else { return Ok(()) };
+    if path.exists() && !path.is_dir() {
+        let source = io::ErrorKind::NotADirectory.into();
+        return Err(InitError::File { path: path.to_owned(), source });
+    }
     let is_empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     if is_empty { Ok(()) } else { Err(error) }
 }
@@ -241,7 +245,7 @@ fn issue(authority: &Authority, dir: &Path, file: &str, role: &str) -> Result<()
 fn renew_one(authority: &Authority, dir: &Path, file: &str) -> Result<(), InitError> {
     let (path, key) = (dir.join(format!("{file}.pem")), dir.join(format!("{file}.key")));
     // The old certificate says whose it is, and its key must be the right one and private.
-    let old = Credentials::load(&dir.join("ca/ca.pem"), &path, &key)
+    let old = Credentials::load_of_any_authority(&dir.join("ca/ca.pem"), &path, &key)
         .map_err(|source| InitError::Credentials { path: path.clone(), source })?;
     let identity = old.identity();
     let (wanted, found) = (authority.cluster.clone(), identity.to_string());

@@ -17,7 +17,7 @@ use crate::cli::{
 };
 use crate::client::{Answer, KvError, KvSession, client_config};
 use crate::command::{Blob, Command, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply};
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientConfig, ServerConfig, TlsFiles, unknown_variables};
 use crate::exit::Exit;
 use crate::expiry::Expiry;
 use crate::init::{InitError, certificate_days, init, init_node, renew};
@@ -105,6 +105,10 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
 
 async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
     let printed = ServerConfig::read(args, variable).map_err(Exit::config)?;
+    let unknown = unknown_variables(variables());
+    if args.print_config || args.check_config {
+        unknown.iter().for_each(|line| log::say_last(&format!("synod-kv: {line}")));
+    }
     if args.print_config {
         return say(printed.page.as_bytes());
     }
@@ -112,6 +116,7 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
         return check_config(&printed.config);
     }
     log::install(&printed.config.log).map_err(no_log)?;
+    unknown.iter().for_each(|line| tracing::warn!("{line}"));
     Ok(serve(&printed.config).await)
 }
 
@@ -134,7 +139,7 @@ async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {
     for clients in &args.clients {
         let measurement = measure(&config, args, *clients).await.map_err(|error| match error {
             BenchError::Client(error) => Exit::config(error),
-            BenchError::Kv(error) => Exit::operation(&error, ""),
+            BenchError::Kv { error, troubles } => Exit::operation(&error, &troubles),
         })?;
         let line = if args.json {
             serde_json::to_string(&measurement).map_err(Exit::internal)? + "\n"
@@ -189,12 +194,15 @@ async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
         };
         say(line.as_bytes())?;
     }
+    let troubles = target.client.troubles();
     match difference(&found) {
         Some((one, other)) => Err(Exit::differs(format!(
             "nodes {} and {} differ: both applied {}, one state has digest {:016x}, the other \
              {:016x}; stop the node that stands alone and keep its data folder",
             one.node, other.node, one.applied, one.digest, other.digest
         ))),
+        // Who answered a moment ago and is gone is in the answer, not in the exit code.
+        None if exit == Exit::no() && !troubles.is_empty() => Err(Exit::differs(troubles)),
         None => Ok(exit),
     }
 }
@@ -234,7 +242,8 @@ async fn run_bridge(target: &TargetArgs) -> Result<Exit, Exit> {
     let target = Target::open(target)?;
     let input = BufReader::with_capacity(64 * 1024, stdin());
     let served = bridge(target.client, target.config.timeout, input, stdout()).await;
-    served.map(|()| Exit::done()).map_err(Exit::internal)
+    let failed = |error| Exit::internal(format!("standard input or output: {error}"));
+    served.map(|()| Exit::done()).map_err(failed)
 }
 
 async fn run_range(args: &RangeArgs) -> Result<Exit, Exit> {
@@ -311,11 +320,25 @@ impl Target {
 fn read_client(args: &TargetArgs) -> Result<ClientConfig, Exit> {
     let config = ClientConfig::read(args, variable).map_err(Exit::config)?.config;
     log::install(&config.log).map_err(no_log)?;
+    unknown_variables(variables()).iter().for_each(|line| tracing::warn!("{line}"));
+    check_certificate(&config.tls)?;
     Ok(config)
 }
 
+/// Refuses a certificate that has ended, as the nodes would, one after the other.
+fn check_certificate(files: &TlsFiles) -> Result<(), Exit> {
+    let expiry = Expiry::read(files).map_err(Exit::config)?;
+    let over = expiry.warning(SystemTime::now()).filter(|warning| warning.is_over);
+    over.map_or(Ok(()), |warning| Err(Exit::config(warning.text)))
+}
+
+/// Reads a variable; one that is no text is met as a value that is wrong, and not passed over.
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned())
+}
+
+fn variables() -> impl Iterator<Item = String> {
+    std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
 fn say(bytes: &[u8]) -> Result<Exit, Exit> {

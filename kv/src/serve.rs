@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use synod_node::{Config, Node, NodeError, NodeId, StartError, Timing};
+use synod_transport_quic::BindError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::tls_files;
@@ -172,6 +173,12 @@ impl Exit {
         match error {
             StartError::Config(_) | StartError::Tls(_) | StartError::Identity { .. } => {
                 Self::config(error)
+            }
+            StartError::PeerPort(BindError::Socket { source, .. })
+            | StartError::ClientPort(BindError::Socket { source, .. })
+                if source.kind() == io::ErrorKind::AddrInUse =>
+            {
+                Self::unusable(format!("{error}; end what listens there, or name another port"))
             }
             StartError::NoJournal { .. }
             | StartError::Recovery(_)

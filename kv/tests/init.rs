@@ -133,6 +133,16 @@ fn a_host_with_a_copy_of_the_authority_certifies_its_own_node() {
 }
 
 #[test]
+fn a_file_in_the_place_of_the_folder_is_named_as_such() {
+    let scratch = Scratch::new("file");
+    let file = scratch.path("f");
+    fs::write(&file, "sun").unwrap();
+    let told = refused(&file, &[], 73);
+    assert!(told.contains("cannot make") && told.contains("not a directory"), "{told}");
+    assert_eq!(fs::read(&file).unwrap(), b"sun");
+}
+
+#[test]
 fn certificates_are_renewed_and_keys_stay() {
     let scratch = Scratch::new("renew");
     let dir = scratch.path("c");

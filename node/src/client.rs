@@ -216,10 +216,21 @@ impl Troubles {
     }
 
     fn line(&self) -> String {
+        let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nodes often fail alike: what is wrong with all of them is said once.
+        let mut alike: Vec<(&str, Vec<NodeId>)> = Vec::new();
+        for (&node, trouble) in &*troubles {
+            match alike.iter_mut().find(|(known, _)| known == trouble) {
+                Some((_, nodes)) => nodes.push(node),
+                None => alike.push((trouble, vec![node])),
+            }
+        }
         let mut line = String::new();
-        for (node, trouble) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            let comma = if line.is_empty() { "" } else { "; " };
-            write!(line, "{comma}node {node}: {trouble}").expect("memory takes it");
+        for (trouble, nodes) in alike {
+            let semicolon = if line.is_empty() { "" } else { "; " };
+            let node = if nodes.len() == 1 { "node" } else { "nodes" };
+            let names = nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ");
+            write!(line, "{semicolon}{node} {names}: {trouble}").expect("memory takes it");
         }
         line
     }
@@ -233,6 +244,16 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
 
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_several_nodes_is_said_once() {
+        let troubles = Troubles::default();
+        for (node, trouble) in [(1, "a"), (2, "b"), (3, "a"), (4, "c")] {
+            troubles.note(NodeId::new(node), trouble);
+        }
+        troubles.clear(NodeId::new(4));
+        assert_eq!(troubles.line(), "nodes 1, 3: a; node 2: b");
+    }
 
     #[test]
     fn a_session_says_goodbye_though_the_queue_of_orders_is_full() {

@@ -235,14 +235,61 @@ pub(crate) fn shorten(text: &str) -> String {
 }
 
 fn transport(by: RefusedBy, code: u64, text: &str) -> Option<Refused> {
-    let reason = match code {
-        CONNECTION_REFUSED => Refusal::Overloaded,
-        CRYPTO_FIRST..=CRYPTO_LAST => {
-            Refusal::from_tagged(text).unwrap_or_else(|| Refusal::from_alert(code - CRYPTO_FIRST))
-        }
+    let (reason, tagged) = match code {
+        CONNECTION_REFUSED => (Refusal::Overloaded, None),
+        CRYPTO_FIRST..=CRYPTO_LAST => match Refusal::from_tagged(text) {
+            Some(reason) => (reason, detail(reason, text)),
+            None => (Refusal::from_alert(code - CRYPTO_FIRST), None),
+        },
         _ => return None,
     };
+    let text = tagged.or_else(|| explain(by, reason)).unwrap_or(text);
     Some(Refused { by, reason, text: shorten(text) })
+}
+
+/// Takes what stands behind the tag out of what the TLS library wrapped around it.
+fn detail(reason: Refusal, text: &str) -> Option<&str> {
+    let (_, behind) = text.split_once(&reason.tag())?;
+    let detail = behind.strip_prefix(": ")?;
+    Some(detail.strip_suffix("))").or_else(|| detail.strip_suffix(')')).unwrap_or(detail))
+}
+
+/// Says in words what the TLS library says in names of its own. Which end's certificate it is
+/// follows from who refused.
+const fn explain(by: RefusedBy, reason: Refusal) -> Option<&'static str> {
+    Some(match (reason, by) {
+        (Refusal::NoCertificate, RefusedBy::Here) => "the other end showed no certificate",
+        (Refusal::NoCertificate, RefusedBy::There) => "this end showed no certificate",
+        (Refusal::UntrustedIssuer, RefusedBy::Here) => {
+            "the certificate of the other end was not signed by the authority that is named here"
+        }
+        (Refusal::UntrustedIssuer, RefusedBy::There) => {
+            "the certificate of this end was not signed by the authority that is named there"
+        }
+        (Refusal::Expired, RefusedBy::Here) => {
+            "the certificate of the other end has ended, or not begun, by the clock of this host"
+        }
+        (Refusal::Expired, RefusedBy::There) => {
+            "the certificate of this end has ended, or not begun, by the clock of the other host"
+        }
+        (Refusal::WrongProtocol, RefusedBy::Here | RefusedBy::There) => {
+            "the port speaks another protocol; peers and clients have a port each"
+        }
+        (Refusal::Overloaded, RefusedBy::Here | RefusedBy::There) => {
+            "no more connections are served"
+        }
+        // The text says more than the reason.
+        (
+            Refusal::Profile
+            | Refusal::WrongCluster
+            | Refusal::WrongRole
+            | Refusal::UnknownName
+            | Refusal::UnexpectedNode
+            | Refusal::WrongVersion
+            | Refusal::Other,
+            RefusedBy::Here | RefusedBy::There,
+        ) => return None,
+    })
 }
 
 /// The QUIC error of a server that takes no more connections (RFC 9000, section 20.1).
@@ -260,6 +307,27 @@ mod tests {
         for reason in Refusal::ALL {
             let text = format!("invalid peer certificate: Other({}: detail)", reason.tag());
             assert_eq!(Refusal::from_tagged(&text), Some(reason));
+        }
+    }
+
+    #[test]
+    fn what_was_refused_is_said_without_the_words_of_the_library() {
+        let wrapped = "invalid peer certificate: Other(OtherError(refused[wrong-role]: a is no b))";
+        let refused = transport(RefusedBy::There, CRYPTO_FIRST + 46, wrapped);
+        let text = |refused: Option<Refused>| refused.map(|refused| refused.to_string());
+        assert_eq!(
+            text(refused).as_deref(),
+            Some("refused by the other end (wrong-role): a is no b")
+        );
+        for (alert, begins) in [
+            (48, "refused here (untrusted-issuer): the certificate of the other end was not"),
+            (45, "refused here (expired): the certificate of the other end has ended, or not"),
+            (116, "refused here (no-certificate): the other end showed no certificate"),
+            (120, "refused here (wrong-protocol): the port speaks another protocol"),
+        ] {
+            let library = "invalid peer certificate: UnknownIssuer";
+            let refused = text(transport(RefusedBy::Here, CRYPTO_FIRST + alert, library));
+            assert!(refused.as_ref().is_some_and(|it| it.starts_with(begins)), "{refused:?}");
         }
     }
 

@@ -117,7 +117,7 @@ fn stopped(events: u64, cause: Cause) -> Output {
 }
 
 fn output(history: &History, report: &Report, figures: &str) -> Output {
-    let has_times = history.operations.iter().any(|operation| operation.call_ns > 0);
+    let has_times = history.has_times();
     let (text, exit_code) = match &report.judgement {
         Judgement::Legal { .. } => ("PASS: the history is linearizable\n".to_owned(), 0),
         Judgement::Illegal { core } => (violation(core, has_times), 1),

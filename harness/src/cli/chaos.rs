@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use synod_harness::fault::{Millis, NodeId};
+use synod_harness::json;
 use synod_harness::live::console::{Console, Format};
 use synod_harness::live::folder;
 use synod_harness::live::guard::{Guard, Limits};
@@ -21,7 +22,7 @@ use synod_harness::schedule::Plan;
 use synod_harness::workload::Workload;
 use tokio::runtime::Runtime;
 
-use super::{INTERNAL, USAGE, fail};
+use super::{INTERNAL, USAGE, fail, printed};
 
 #[derive(Debug, Args)]
 pub(super) struct ChaosArguments {
@@ -143,7 +144,7 @@ fn perform(order: &Order, format: FormatArgument) -> ExitCode {
         run(order, &interrupt, &mut console).await.map_err(|error| refusal(&error))
     });
     match outcome {
-        Ok(finished) => ExitCode::from(finished.summary.verdict.exit_code()),
+        Ok(finished) => printed(console.unprinted(), finished.summary.verdict.exit_code()),
         Err(Refusal(code, error)) => fail(code, &error),
     }
 }
@@ -270,7 +271,7 @@ pub(super) fn system_of(name: &str) -> Result<System, Refusal> {
 fn recorded<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Refusal> {
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", path.display()));
     let text = std::fs::read(path).map_err(|error| refused(&error))?;
-    serde_json::from_slice(&text).map_err(|error| refused(&error))
+    serde_json::from_slice(&text).map_err(|error| refused(&json::problem(&error)))
 }
 
 fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<T, Refusal> {

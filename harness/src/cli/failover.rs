@@ -1,6 +1,5 @@
 //! `synod-harness failover`: the figure of how long writes wait when the leader is killed.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -17,7 +16,7 @@ use super::chaos::{
     FormatArgument, OutputArguments, Refusal, SystemArguments, cast_of, drawn_seed, order, refusal,
     single_thread, system_of,
 };
-use super::{INTERNAL, INTERRUPTED, VIOLATION, fail};
+use super::{INTERNAL, INTERRUPTED, VIOLATION, fail, printed, say};
 
 #[derive(Debug, Args)]
 pub(super) struct FailoverArguments {
@@ -57,7 +56,8 @@ async fn watched(order: &Order, kills: u32, text: bool) -> Result<Failovers, Ref
     let interrupt = Interrupt::listen().map_err(|error| Refusal(INTERNAL, error.to_string()))?;
     let progress = |line: &str| {
         if text {
-            say(line);
+            // What was found is printed in the end, or told as unprinted.
+            drop(say(&format!("{line}\n")));
         }
     };
     tokio::select! {
@@ -86,25 +86,21 @@ fn order_of(arguments: &FailoverArguments) -> Result<Order, Refusal> {
 }
 
 fn show(failovers: &Failovers, text: bool, median_max_ms: Option<u64>) -> ExitCode {
-    if text {
+    let said = if text {
         let ms = |micros: u64| micros as f64 / 1_000.0;
         say(&format!(
             "leader killed {} times: first ok write after median {:.1} ms, p90 {:.1} ms, max {:.1} \
-             ms; {} without an answer",
+             ms; {} without an answer\n",
             failovers.micros.len() + failovers.unanswered as usize,
             ms(failovers.median_micros),
             ms(failovers.p90_micros),
             ms(failovers.max_micros),
             failovers.unanswered
-        ));
+        ))
     } else {
-        say(&serde_json::to_string(failovers).expect("plain data has a written form"));
-    }
+        let line = serde_json::to_string(failovers).expect("plain data has a written form");
+        say(&format!("{line}\n"))
+    };
     let slow = median_max_ms.is_some_and(|most| failovers.median_micros > most * 1_000);
-    ExitCode::from(if slow || failovers.unanswered > 0 { VIOLATION } else { 0 })
-}
-
-fn say(line: &str) {
-    // Nothing can be done about a closed standard output.
-    drop(writeln!(std::io::stdout(), "{line}"));
+    printed(said, if slow || failovers.unanswered > 0 { VIOLATION } else { 0 })
 }

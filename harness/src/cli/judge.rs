@@ -1,6 +1,5 @@
 //! `synod-harness check` and `report`: what can be done with the files of a run.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use synod_harness::check::{Budget, ModelName};
 use synod_harness::history::foreign::Format;
 use synod_harness::report;
 
-use super::{USAGE, fail};
+use super::{USAGE, fail, printed, say};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
@@ -55,8 +54,8 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
     };
     match command(&arguments.file, &question) {
         Ok(output) => {
-            say(&output.text);
-            ExitCode::from(output.exit_code)
+            let said = say(&output.text);
+            printed(said, output.exit_code)
         }
         Err(error) => fail(USAGE, &error),
     }
@@ -65,14 +64,9 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
 pub(super) fn report(arguments: &ReportArguments) -> ExitCode {
     match report::write(&arguments.run) {
         Ok(page) => {
-            say(&format!("{}\n", page.display()));
-            ExitCode::SUCCESS
+            let said = say(&format!("{}\n", page.display()));
+            printed(said, 0)
         }
         Err(error) => fail(USAGE, &error),
     }
-}
-
-fn say(text: &str) {
-    // Nothing can be done about a closed standard output.
-    drop(std::io::stdout().write_all(text.as_bytes()));
 }

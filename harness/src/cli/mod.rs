@@ -67,6 +67,24 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// Ends with an exit code, if what it stands for was printed; what could not be printed is no
+/// success, and any other verdict is still the code's to tell.
+fn printed(said: std::io::Result<()>, code: u8) -> ExitCode {
+    match said {
+        Ok(()) => ExitCode::from(code),
+        Err(error) => {
+            let code = if code == 0 { INTERNAL } else { code };
+            fail(code, &format_args!("cannot print what was found: {error}"))
+        }
+    }
+}
+
+/// Prints on standard output.
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
 /// Says on standard error what went wrong, and returns the exit code for it.
 fn fail(code: u8, error: &dyn Display) -> ExitCode {
     drop(writeln!(std::io::stderr(), "synod-harness: {error}"));
@@ -90,5 +108,5 @@ const EXIT_CODES: &str = "Exit codes:
   1    VIOLATION: the history, or the state after healing, breaks a promise
   2    UNKNOWN or VOID: no verdict within the budget, or too little was exercised
   64   the command line makes no sense, or no model knows such a history
-  70   the harness or its environment failed
+  70   the harness or its environment failed, or what was found cannot be printed
   130  interrupted; a report was still written";

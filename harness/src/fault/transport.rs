@@ -50,7 +50,10 @@ pub struct Transports {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object such as {\"peer\": \"tcp\", \"client\": \"tcp\"}"
+)]
 struct WrittenTransports {
     peer: Option<Transport>,
     client: Option<Transport>,

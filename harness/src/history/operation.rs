@@ -97,7 +97,20 @@ impl History {
         let operations = self.operations.capacity() + self.failed.capacity();
         operations * size_of::<Operation>() + self.texts.bytes()
     }
+
+    /// Returns whether its times tell a person anything. Those of a logical clock, which counts
+    /// events, do not: the events would lie closer together than the microseconds that are printed.
+    #[must_use]
+    pub fn has_times(&self) -> bool {
+        let first = self.operations.first().map_or(0, |first| first.call_ns);
+        let end = |one: &Operation| if one.is_unknown() { one.call_ns } else { one.return_ns };
+        let last = self.operations.iter().map(end).max().unwrap_or(0);
+        last.saturating_sub(first) >= self.operations.len() as u64 * NANOS_PER_OPERATION_MIN
+    }
 }
+
+/// No clock of a real system shows operations closer together than this, one after the other.
+const NANOS_PER_OPERATION_MIN: u64 = 1000;
 
 impl Operation {
     /// Returns whether the outcome is unknown.

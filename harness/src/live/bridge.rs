@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::process::{Pipes, Process, describe_end};
 use crate::fault::NodeId;
 use crate::history::{Request, Value};
+use crate::json;
 
 /// All bridge processes of a run.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub enum Outcome {
 
 /// What a node says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object with node, applied and digest")]
 pub struct NodeStatus {
     /// The node.
     pub node: u16,
@@ -62,7 +64,10 @@ pub enum BridgeError {
     #[error("a bridge ended ({0}); see its stderr.log in the run folder")]
     Ended(String),
     /// The process said something that is no answer.
-    #[error("a bridge answered `{line}`: {problem}")]
+    #[error(
+        "a bridge answered `{line}`: {problem}; an answer is a line such as \
+         {{\"id\": 1, \"type\": \"ok\", \"value\": null}}, and all else goes to standard error"
+    )]
     Nonsense {
         /// What it said, cut short.
         line: String,
@@ -126,7 +131,7 @@ impl Bridge {
             Ok(answer) if answer.kind == AnswerKind::Ok => {
                 let text = answer.value.to_string();
                 let status = serde_json::from_value(answer.value);
-                status.map(Some).map_err(|error| nonsense(&text, &error.to_string()))
+                status.map(Some).map_err(|error| nonsense(&text, &error))
             }
             Ok(_) | Err(_) => Ok(None),
         }
@@ -191,6 +196,7 @@ struct Question<'a> {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct Answer {
     id: u64,
     #[serde(rename = "type")]
@@ -304,7 +310,7 @@ async fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>) -> Result<(
         }
         let text = String::from_utf8_lossy(&line);
         let answer: Answer =
-            serde_json::from_slice(&line).map_err(|error| nonsense(&text, &error.to_string()))?;
+            serde_json::from_slice(&line).map_err(|error| nonsense(&text, &error))?;
         // An answer that nobody waits for any more came too late.
         if let Some(promise) = lock(waiting).answers.remove(&answer.id) {
             drop(promise.send(answer));
@@ -312,10 +318,10 @@ async fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>) -> Result<(
     }
 }
 
-fn nonsense(line: &str, problem: &str) -> BridgeError {
+fn nonsense(line: &str, error: &serde_json::Error) -> BridgeError {
     BridgeError::Nonsense {
         line: line.trim_end().chars().take(200).collect(),
-        problem: problem.to_owned(),
+        problem: json::problem(error),
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! On a terminal the status is one line that is written over; otherwise there is one line every
 //! five seconds. With JSON, standard output gets exactly one object at the end, and everything for
-//! people goes to standard error. A closed pipe never ends a run.
+//! people goes to standard error. A closed pipe never ends a run, but a verdict that could not be
+//! printed is known as such.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Console {
     terminal: bool,
     /// Whether a status line stands on the terminal that the next line must write over.
     line_open: bool,
+    /// What standard output said to the last lines, if it refused any.
+    refused: Option<io::Error>,
 }
 
 /// What the status line shows.
@@ -50,8 +53,8 @@ impl Console {
     /// Prints in this form.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        let terminal = format == Format::Text && std::io::stdout().is_terminal();
-        Self { format, terminal, line_open: false }
+        let terminal = format == Format::Text && io::stdout().is_terminal();
+        Self { format, terminal, line_open: false, refused: None }
     }
 
     /// Returns how often a status is wanted.
@@ -77,7 +80,7 @@ impl Console {
         let text = if self.line_open { format!("\r\x1b[K{text}\n") } else { format!("{text}\n") };
         self.line_open = false;
         match self.format {
-            Format::Text => write_out(&text),
+            Format::Text => self.write_out(&text),
             Format::Json => write_err(&text),
         }
     }
@@ -90,19 +93,35 @@ impl Console {
         }
         // A line that wraps could not be written over.
         let text: String = text.chars().take(STATUS_CHARS_MAX).collect();
-        write_out(&format!("\r\x1b[K{text}"));
+        self.write_out(&format!("\r\x1b[K{text}"));
         self.line_open = true;
     }
 
     /// Prints the last lines: the verdict, what was exercised, the report, how to reproduce.
     pub fn last(&mut self, summary: &RunSummary, folder: &Path) {
+        self.refused = None;
         for line in last_lines(summary, folder) {
             self.line(&line);
         }
         if self.format == Format::Json {
             let text = serde_json::to_string(summary).expect("plain data");
-            write_out(&format!("{text}\n"));
+            self.write_out(&format!("{text}\n"));
         }
+    }
+
+    /// Returns whether the last lines are printed.
+    ///
+    /// # Errors
+    ///
+    /// What standard output said.
+    pub fn unprinted(&mut self) -> io::Result<()> {
+        self.refused.take().map_or(Ok(()), Err)
+    }
+
+    fn write_out(&mut self, text: &str) {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        self.refused = self.refused.take().or_else(|| written.err());
     }
 }
 
@@ -176,13 +195,8 @@ fn counted(names: &[&str]) -> String {
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
-fn write_out(text: &str) {
-    let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
-}
-
 fn write_err(text: &str) {
-    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+    drop(io::stderr().lock().write_all(text.as_bytes()));
 }
 
 /// Reasons beyond the first that are printed; all are in the report.

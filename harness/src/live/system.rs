@@ -34,7 +34,7 @@ use crate::fault::{NodeId, Transports};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a system")]
 pub struct System {
     /// The name that reports show.
     pub name: String,
@@ -56,7 +56,11 @@ pub struct System {
 
 /// A word of a command, or words that are repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a word of a command is a text in quotes, or {\"per_peer\": [texts]}, or \
+                 {\"per_node\": [texts]}"
+)]
 pub enum Word {
     /// One word. Gaps: binary, dir, nodes, node, data, peer-listen, client-listen.
     One(String),
@@ -110,7 +114,9 @@ pub enum SystemError {
         word: String,
     },
     /// The command has no words.
-    #[error("a command needs at least the program's name")]
+    #[error(
+        "`init`, `create`, `serve` and `bridge` need a program's name each, where they are given"
+    )]
     Empty,
 }
 

@@ -36,6 +36,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
+use crate::json;
 use crate::summary::RunSummary;
 use digest::Digest;
 use intake::{Reading, read_events};
@@ -54,7 +55,7 @@ pub enum ReportError {
         source: io::Error,
     },
     /// The summary is not one: whoever wrote it is at fault.
-    #[error("{} is not the summary of a run: {source}", path.display())]
+    #[error("{} is not the summary of a run: {}", path.display(), json::problem(source))]
     ParseSummary {
         /// The file.
         path: PathBuf,

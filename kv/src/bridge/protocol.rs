@@ -55,7 +55,7 @@ pub(crate) enum Verdict {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Line {
     id: u64,
     #[serde(default)]
@@ -81,7 +81,7 @@ impl Request {
             Err(error) => {
                 // The id alone may still be readable, and the asker waits for it.
                 let whole: Value = serde_json::from_slice(line).unwrap_or_default();
-                return Err(fail(whole["id"].as_u64(), error.to_string()));
+                return Err(fail(whole["id"].as_u64(), problem(&error)));
             }
         };
         let (id, client, timeout_ms) = (line.id, line.client, line.timeout_ms);
@@ -89,6 +89,20 @@ impl Request {
         Ok(Self { id, client, timeout_ms, operation })
     }
 }
+
+/// Says what is wrong with a line, without the parser's names and places, and what is wanted.
+fn problem(error: &serde_json::Error) -> String {
+    let found = if error.is_data() {
+        let (text, place) = (error.to_string(), error.column());
+        let place = format!(" at line {} column {place}", error.line());
+        text.strip_suffix(&place).unwrap_or(&text).to_owned()
+    } else {
+        "this is no JSON".to_owned()
+    };
+    format!("{found}; a request is a line such as {EXAMPLE}")
+}
+
+const EXAMPLE: &str = "{\"id\": 1, \"client\": 1, \"f\": \"read\", \"key\": \"x\"}";
 
 impl Operation {
     fn from_line(line: Line) -> Result<Self, String> {
@@ -223,6 +237,22 @@ mod tests {
         };
         let line = String::from_utf8(answer.line()).expect("JSON is text");
         line.trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_line_that_is_no_request_is_told_what_one_is() {
+        for (line, begins) in [
+            ("hello", "this is no JSON; a request is a line such as {"),
+            ("", "this is no JSON; a request is"),
+            ("{\"id\":1}", "missing field `f`; a request is"),
+            ("7", "invalid type: integer `7`, expected an object; a request is"),
+            ("[]", "invalid length 0, expected an object; a request is"),
+        ] {
+            let Err(answer) = Request::parse(line.as_bytes()) else { panic!("{line}") };
+            let Verdict::Fail { error } = answer.verdict else { panic!("{line}") };
+            assert!(error.starts_with(begins) && error.ends_with(EXAMPLE), "{error}");
+        }
+        assert!(Request::parse(EXAMPLE.as_bytes()).is_ok(), "the example is one");
     }
 
     #[test]

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
-use std::fs;
+use std::fs::File as OpenFile;
+use std::io::Read as _;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -60,11 +61,18 @@ impl Layers {
     /// Lays the TOML file over what is set.
     pub(crate) fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
-        let length = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if length > FILE_BYTES_MAX {
+        // A device or a pipe may have more to read than it says.
+        let mut bytes = Vec::new();
+        OpenFile::open(path)
+            .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+            .map_err(|error| unreadable(error.to_string()))?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(unreadable(format!("it has more than {FILE_BYTES_MAX} bytes")));
         }
-        let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            unreadable(format!("it is no text: the byte {at} is not UTF-8"))
+        })?;
         self.read_toml(&text, path)
     }
 
@@ -299,7 +307,7 @@ impl File<'_> {
     }
 }
 
-fn environment_name(key: &str) -> String {
+pub(super) fn environment_name(key: &str) -> String {
     let plain = key.trim_end_matches(".*");
     format!("SYNOD_{}", plain.replace('.', "_").to_uppercase())
 }

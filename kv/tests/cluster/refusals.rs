@@ -52,6 +52,62 @@ fn a_wrong_configuration_is_one_line_and_its_own_code() {
 }
 
 #[test]
+fn a_variable_that_sets_nothing_is_told_of() {
+    let cluster = Cluster::new(3);
+    let told = |arguments: &[&str]| {
+        let mut serve = program();
+        serve.args(cluster.serve_arguments(1)).args(arguments).env("SYNOD_CLUSTR", "x");
+        let output = serve.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let line = "SYNOD_CLUSTR sets nothing; the nearest that does is SYNOD_CLUSTER";
+    for flag in ["--check-config", "--print-config"] {
+        let (code, stderr) = told(&[flag]);
+        assert!(code == Some(0) && stderr.contains(line), "{stderr}");
+    }
+    let (code, stderr) = told(&["--data", "/nonexistent"]);
+    assert!(code == Some(74) && stderr.contains(line), "{stderr}");
+    let mut get = program();
+    get.arg("get").args(cluster.target_flags()).args(["--timeout-ms", "1", "x"]);
+    let output = get.env("SYNOD_CLUSTR", "x").output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains(line));
+}
+
+/// A device without an end, as a file that is larger than it says.
+#[test]
+fn a_configuration_without_an_end_is_refused() {
+    let output = run(&["get", "--config", "/dev/zero", "x"]);
+    check(&output, 78, &["/dev/zero", "more than 1048576 bytes"]);
+    let folder = run(&["get", "--config", "/", "x"]);
+    check(&folder, 78, &["cannot read the configuration /", "directory"]);
+}
+
+/// What was asked for was not told, so the exit code says that it was not.
+#[test]
+fn what_cannot_be_printed_is_a_failure() {
+    let cluster = Cluster::new(1);
+    let _server = cluster.start(1);
+    assert!(cluster.command("put", &["x", "7"]).status.success());
+    let full = |verb: &str, arguments: &[&str]| {
+        let device = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut program = program();
+        program.arg(verb).args(cluster.target_flags()).args(arguments).stdout(device);
+        program.output().unwrap()
+    };
+    let bench = ["--clients", "1", "--seconds", "1"];
+    for (verb, arguments) in [
+        ("get", &["x"][..]),
+        ("range", &[]),
+        ("status", &[]),
+        ("add", &["n"]),
+        ("append", &["y", "z"]),
+        ("bench", &bench),
+    ] {
+        check(&full(verb, arguments), 70, &["cannot print", "No space left"]);
+    }
+}
+
+#[test]
 fn a_second_init_changes_nothing() {
     let cluster = Cluster::new(1);
     let before = fs::read(cluster.path("node-1.pem")).unwrap();
@@ -87,7 +143,7 @@ fn a_port_in_use_is_named_with_its_key() {
     let cluster = Cluster::new(3);
     let taken = UdpSocket::bind(cluster.clients[&1]).unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    check(&serve(&cluster, 1, &[]), 74, &["client_listen", &address, "in use"]);
+    check(&serve(&cluster, 1, &[]), 74, &["client_listen", &address, "name another"]);
     drop(taken);
     let taken = UdpSocket::bind(cluster.peers[&1]).unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -18,7 +18,7 @@ use synod_host::paxos::NodeId;
 use synod_host::smr::wire::client::encode_request;
 use synod_host::smr::{Request, RequestBody, RequestId};
 use synod_transport_quic::{
-    ClientConnection, ClientDialer, ClientSender, Credentials, PeerId, Sent,
+    ClientConnection, ClientDialer, ClientSender, ConnectError, Credentials, PeerId, Sent,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -124,6 +124,8 @@ impl Link {
                         None => return,
                     }
                 }
+                // The node is named where the trouble is told.
+                Err(ConnectError::TimedOut(_, at)) => format!("nothing answered at {at}"),
                 Err(error) => error.to_string(),
             };
             tracing::debug!(node = %self.node, trouble, "no connection");

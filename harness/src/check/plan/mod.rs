@@ -120,8 +120,10 @@ impl<'a> Part<'a> {
     }
 
     /// Returns what the key holds before the first operation, where that was given.
+    ///
+    /// Where absence reads as the empty text, and nothing else is said, that is what it holds.
     pub(super) fn initial(&self) -> Option<&'a str> {
-        self.initial
+        self.initial.or_else(|| self.absent_is_empty.then_some(""))
     }
 
     pub(super) fn kind(&self) -> Kind {

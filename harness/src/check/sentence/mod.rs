@@ -93,7 +93,7 @@ impl<'a> Core<'a> {
 
     /// Prints a time since the start of the run, or the place in a history without times.
     fn at(&self, time_ns: u64, position: u32) -> String {
-        if self.operations.iter().all(|operation| operation.call_ns == 0) {
+        if !self.history.has_times() {
             return format!("at event {position}");
         }
         let micros = time_ns / 1000;

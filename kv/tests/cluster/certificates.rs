@@ -1,0 +1,92 @@
+//! What is said where certificates do not fit: each with the file or the node, and why.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::time::Instant;
+
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType, date_time_ymd};
+
+use crate::processes::{Cluster, PATIENCE, program, text};
+
+/// Checks the exit code and the last line, which must be in plain words.
+#[track_caller]
+fn check(output: &Output, code: i32, parts: &[&str]) {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    let last = stderr.lines().last().unwrap_or_default();
+    for part in parts {
+        assert!(last.contains(part), "{part:?} is not in {last:?}");
+    }
+    for inside in ["OtherError", "UnknownIssuer", "invalid peer certificate"] {
+        assert!(!stderr.contains(inside), "{inside:?} is in {stderr}");
+    }
+}
+
+/// Certifies the client of a cluster anew, signed by the authority in `ca`.
+fn certify_client(cluster: &Cluster, ca: &Path, has_ended: bool) {
+    let read = |path: &Path| fs::read_to_string(path).unwrap();
+    let key = KeyPair::from_pem(&read(&ca.join("ca.key"))).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&read(&ca.join("ca.pem")), key).unwrap();
+    let mut params = CertificateParams::default();
+    let uri = format!("synod://{}/client/client", read(&cluster.path("ca/cluster")).trim());
+    params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    if has_ended {
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(2020, 1, 1);
+    }
+    let own = KeyPair::from_pem(&read(&cluster.path("client.key"))).unwrap();
+    let certificate = params.signed_by(&own, &issuer).unwrap();
+    fs::write(cluster.path("client.pem"), certificate.pem()).unwrap();
+}
+
+#[test]
+fn another_clusters_authority_is_refused_with_both_files() {
+    let (cluster, other) = (Cluster::new(1), Cluster::new(1));
+    fs::copy(other.path("ca/ca.pem"), cluster.path("ca/ca.pem")).unwrap();
+    let parts = ["ca/ca.pem did not sign ", "node-1.pem"];
+    for more in [&["--check-config"][..], &[]] {
+        let output = program().args(cluster.serve_arguments(1)).args(more).output().unwrap();
+        check(&output, 78, &parts);
+    }
+    let parts = ["ca/ca.pem did not sign ", "client.pem"];
+    for (verb, arguments) in [("put", &["x", "7"][..]), ("status", &[]), ("bench", &[])] {
+        check(&cluster.command(verb, arguments), 78, &parts);
+    }
+}
+
+/// Nobody listens at any of the nodes' ports: a certificate of no use is told at once.
+#[test]
+fn a_clients_certificate_that_has_ended_is_told_at_once() {
+    let cluster = Cluster::new(1);
+    certify_client(&cluster, &cluster.path("ca"), true);
+    for verb in ["put", "cas"] {
+        let flags: &[&str] = if verb == "cas" { &["--absent"] } else { &[] };
+        let arguments = [&["--timeout-ms", "600000", "x", "7"], flags].concat();
+        let begin = Instant::now();
+        let output = cluster.command(verb, &arguments);
+        assert!(begin.elapsed() < PATIENCE, "it waited for the nodes");
+        check(&output, 78, &["client.pem ended ", "by the clock of this host", "--renew"]);
+    }
+}
+
+#[test]
+fn a_client_that_the_nodes_refuse_is_told_which_and_why() {
+    let (cluster, other) = (Cluster::new(1), Cluster::new(1));
+    let _server = cluster.start(1);
+    certify_client(&cluster, &other.path("ca"), false);
+    // This end takes the word of both authorities, the node of its own alone.
+    let authorities = [&cluster, &other].map(|one| one.path("ca/ca.pem"));
+    let both: String = authorities.map(|path| fs::read_to_string(path).unwrap()).concat();
+    let bundle = cluster.path("both.pem");
+    fs::write(&bundle, both).unwrap();
+    let set = format!("tls.authority={}", text(&bundle));
+    let arguments = ["--set", &set, "--timeout-ms", "1500"];
+    let parts = ["node 1: refused by the other end (untrusted-issuer)", "of this end was not"];
+    let put = cluster.command("put", &[&arguments[..], &["x", "7"]].concat());
+    check(&put, 69, &[&["no answer in time"][..], &parts].concat());
+    check(&cluster.command("status", &arguments), 1, &parts);
+    let bench = cluster.command("bench", &[&arguments[..], &["--clients", "1"]].concat());
+    check(&bench, 69, &parts);
+}
