@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use synod_harness::check::{Budget, Judgement, ModelName, check_history, is_linearizable};
 use synod_harness::history::History;
-use synod_harness::history::foreign::Format;
-use synod_harness::history::simulated::Simulation;
-use synod_harness::random::Seed;
+use synod_harness::history::import::Format;
+use synod_harness::history::synthetic::SyntheticHistory;
+use synod_harness::rng::Seed;
 
 fn main() {
     match corpora() {
@@ -67,7 +67,7 @@ fn bench_files(title: &str, files: &[PathBuf], format: Format, model: ModelName,
     println!("{title:<44} {:>9} {verdict:>10.3} {core:>10.3} {peer:>10}", files.len());
 }
 
-const SIMULATIONS: [(&str, Simulation); 10] = [
+const SIMULATIONS: [(&str, SyntheticHistory); 10] = [
     ("1 register, 10 clients", simulation(1, 10, 0, false)),
     ("1 register, 10 clients, stale read", simulation(1, 10, 0, true)),
     ("1 register, 10 clients, 1 % unknown", simulation(1, 10, 10_000, false)),
@@ -80,11 +80,16 @@ const SIMULATIONS: [(&str, Simulation); 10] = [
     ("100 keys, 50 clients, 1 % unknown, stale", simulation(100, 50, 10_000, true)),
 ];
 
-const fn simulation(keys: u32, clients: u32, unknown_ppm: u32, stale_read: bool) -> Simulation {
-    Simulation { keys, clients, unknown_ppm, stale_read }
+const fn simulation(
+    keys: u32,
+    clients: u32,
+    unknown_ppm: u32,
+    stale_read: bool,
+) -> SyntheticHistory {
+    SyntheticHistory { keys, clients, unknown_ppm, stale_read }
 }
 
-fn bench_simulated(name: &str, simulation: Simulation, operations: u32) {
+fn bench_simulated(name: &str, simulation: SyntheticHistory, operations: u32) {
     let history = simulation.run(Seed(1), operations);
     let mut configurations = 0;
     let mut verdict = String::new();

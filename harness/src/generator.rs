@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::history::{Request, Value};
-use crate::random::{Random, Seed, Stream, scale};
+use crate::rng::{Random, Seed, Stream, scale};
 use crate::workload::{ELEMENT_END, RequestKind, Share, Workload};
 
 /// A generation of keys: all clients leave their keys for fresh ones together.
@@ -30,7 +30,7 @@ impl Generation {
 ///
 /// ```
 /// use synod_harness::generator::{Generation, Generator};
-/// use synod_harness::random::Seed;
+/// use synod_harness::rng::Seed;
 /// use synod_harness::workload::Workload;
 ///
 /// let mut one = Generator::new(Workload::Mix, Seed(7), 3);

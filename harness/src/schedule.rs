@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{LinkRules, Millis, NodeId, Shape, Transports, UnfitRule};
 use crate::nemesis::FaultKind;
-use crate::random::Seed;
+use crate::rng::Seed;
 use crate::summary::FaultSpan;
 
 /// Everything that is decided before a run: the content of `plan.json`.
@@ -70,36 +70,36 @@ pub enum Trigger {
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Cuts links between nodes.
-    Partition(Tear),
+    Partition(PartitionKind),
     /// Cuts links and mends them again and again.
     Flap {
         /// What is cut.
-        tear: Tear,
+        tear: PartitionKind,
         /// How long each cut lasts, and each time between two.
         period_ms: Millis,
     },
     /// Lets links misbehave.
     Disturb {
         /// Which links.
-        wires: Wires,
+        wires: LinkScope,
         /// How.
         rules: LinkRules,
     },
     /// Kills nodes by SIGKILL and starts them again when the fault ends.
-    Kill(Victim),
+    Kill(Target),
     /// Kills nodes one after the other and starts each again at once.
     Storm {
         /// The victims, in order; a node may come again.
         victims: Vec<NodeId>,
     },
     /// Stops a node by SIGSTOP and lets it go on when the fault ends.
-    Pause(Victim),
+    Pause(Target),
 }
 
 /// How a partition tears the nodes apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Tear {
+pub enum PartitionKind {
     /// As planned.
     Fixed(Shape),
     /// The leader from all others.
@@ -109,7 +109,7 @@ pub enum Tear {
 /// Whom a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Victim {
+pub enum Target {
     /// Whoever leads when the fault starts.
     Leader,
     /// This node.
@@ -121,7 +121,7 @@ pub enum Victim {
 /// Which links a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Wires {
+pub enum LinkScope {
     /// Those between nodes.
     Nodes,
     /// Those between the clients and the nodes.
@@ -130,7 +130,7 @@ pub enum Wires {
 
 /// A planned fault as it really happened: one entry of `schedule.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct HappenedFault {
+pub struct InjectedFault {
     /// The fault's position in the plan.
     pub planned: usize,
     /// When it came and went, and what it did.
@@ -156,14 +156,16 @@ impl Plan {
         self.faults.iter().any(|fault| {
             let long = fault.lasts_ms >= LEADER_GONE_MS_MIN;
             match &fault.action {
-                Action::Kill(Victim::Leader | Victim::All) => true,
-                Action::Partition(Tear::IsolateLeader) | Action::Pause(Victim::Leader) => long,
-                Action::Partition(Tear::Fixed(_))
+                Action::Kill(Target::Leader | Target::All) => true,
+                Action::Partition(PartitionKind::IsolateLeader) | Action::Pause(Target::Leader) => {
+                    long
+                }
+                Action::Partition(PartitionKind::Fixed(_))
                 | Action::Flap { .. }
                 | Action::Disturb { .. }
-                | Action::Kill(Victim::Node(_))
+                | Action::Kill(Target::Node(_))
                 | Action::Storm { .. }
-                | Action::Pause(Victim::Node(_) | Victim::All) => false,
+                | Action::Pause(Target::Node(_) | Target::All) => false,
             }
         })
     }
@@ -175,8 +177,8 @@ impl Plan {
     /// [`UnfitRule`] names the first rule that they cannot obey.
     pub fn check_transports(&self, on: Transports) -> Result<(), UnfitRule> {
         self.faults.iter().try_for_each(|fault| match &fault.action {
-            Action::Disturb { wires: Wires::Nodes, rules } => rules.fits(on.peer),
-            Action::Disturb { wires: Wires::Clients, rules } => rules.fits(on.client),
+            Action::Disturb { wires: LinkScope::Nodes, rules } => rules.fits(on.peer),
+            Action::Disturb { wires: LinkScope::Clients, rules } => rules.fits(on.client),
             Action::Partition(_)
             | Action::Flap { .. }
             | Action::Kill(_)

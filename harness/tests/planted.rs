@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use synod_harness::check::{Budget, Cause, Judgement, ModelName, Report, check_history};
-use synod_harness::history::foreign::Format;
-use synod_harness::history::simulated::Simulation;
-use synod_harness::random::Seed;
+use synod_harness::history::import::Format;
+use synod_harness::history::synthetic::SyntheticHistory;
+use synod_harness::rng::Seed;
 
 #[test]
 fn every_planted_stale_read_is_found_and_told_in_few_operations() {
     for seed in 0..300 {
         let (keys, clients) = (1 + u32::try_from(seed).unwrap() % 4, 6);
         let unknown_ppm = if seed % 2 == 0 { 0 } else { 20_000 };
-        let simulation = Simulation { keys, clients, unknown_ppm, stale_read: true };
+        let simulation = SyntheticHistory { keys, clients, unknown_ppm, stale_read: true };
         let report = check(simulation, seed, 400);
         let core = report.violation().unwrap_or_else(|| panic!("{seed}: {:?}", report.judgement));
         assert!(core.operations.len() <= CORE_MAX, "{seed}: {core:#?}");
@@ -24,7 +24,7 @@ fn every_planted_stale_read_is_found_and_told_in_few_operations() {
 #[test]
 fn a_stale_read_in_a_hundred_thousand_operations_is_told_in_few() {
     for keys in [1, 20] {
-        let simulation = Simulation { keys, clients: 10, unknown_ppm: 0, stale_read: true };
+        let simulation = SyntheticHistory { keys, clients: 10, unknown_ppm: 0, stale_read: true };
         let report = check(simulation, 1, 100_000);
         let core = report.violation().unwrap();
         assert!(core.operations.len() <= CORE_MAX, "{core:#?}");
@@ -35,7 +35,8 @@ fn a_stale_read_in_a_hundred_thousand_operations_is_told_in_few() {
 #[test]
 fn histories_without_a_plant_are_legal() {
     for seed in 0..100 {
-        let simulation = Simulation { keys: 2, clients: 8, unknown_ppm: 20_000, stale_read: false };
+        let simulation =
+            SyntheticHistory { keys: 2, clients: 8, unknown_ppm: 20_000, stale_read: false };
         let report = check(simulation, seed, 500);
         assert!(matches!(report.judgement, Judgement::Legal { .. }), "{seed}");
     }
@@ -43,7 +44,7 @@ fn histories_without_a_plant_are_legal() {
 
 #[test]
 fn a_budget_that_runs_out_is_a_stated_cause() {
-    let simulation = Simulation { keys: 1, clients: 10, unknown_ppm: 0, stale_read: false };
+    let simulation = SyntheticHistory { keys: 1, clients: 10, unknown_ppm: 0, stale_read: false };
     let history = simulation.run(Seed(1), 20_000);
     let time = Duration::ZERO;
     let memory = 1 << 16;
@@ -59,7 +60,8 @@ fn a_budget_that_runs_out_is_a_stated_cause() {
 
 #[test]
 fn fifty_clients_on_one_register_of_unique_values_need_no_search() {
-    let simulation = Simulation { keys: 1, clients: 50, unknown_ppm: 10_000, stale_read: false };
+    let simulation =
+        SyntheticHistory { keys: 1, clients: 50, unknown_ppm: 10_000, stale_read: false };
     let report = check(simulation, 1, 100_000);
     assert!(matches!(report.judgement, Judgement::Legal { .. }));
     assert_eq!((report.checker.configurations, report.checker.unverified), (0, None));
@@ -134,7 +136,7 @@ fn what_is_not_decided_names_key_time_and_unknown_operations() {
     }
 }
 
-fn check(simulation: Simulation, seed: u64, operations: u32) -> Report {
+fn check(simulation: SyntheticHistory, seed: u64, operations: u32) -> Report {
     let history = simulation.run(Seed(seed), operations);
     check_history(&history, ModelName::Register, Budget::default())
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use synod_harness::check::{Budget, Judgement, Report, check_history};
 use synod_harness::generator::{Generation, Generator};
 use synod_harness::history::{Event, EventKind, History, HistoryBuilder, Process, Request, Value};
-use synod_harness::random::{Random, Seed, Stream};
+use synod_harness::rng::{Random, Seed, Stream};
 use synod_harness::workload::{Workload, missing_writes};
 
 #[test]

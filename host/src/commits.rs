@@ -146,7 +146,7 @@ impl Commits {
                 slots.note(slot, place);
             }
         }
-        Some(batch.vouch_synced())
+        Some(batch.confirm_synced())
     }
 }
 

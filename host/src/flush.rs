@@ -78,7 +78,7 @@ impl<M: StateMachine> Host<M> {
     pub(crate) fn set_timers(&mut self, now: Moment) {
         for set in self.effects.timers() {
             let at = |ms: u32| now + Duration::from_millis(u64::from(ms));
-            let due = self.chance.moment(at(set.earliest_ms), at(set.latest_ms));
+            let due = self.jitter.moment(at(set.earliest_ms), at(set.latest_ms));
             self.timers.set(set.timer, due);
         }
     }

@@ -19,18 +19,18 @@ use synod_smr::{
     Connection, Disk, Effects, Input, Message, Replica, RequestId, Response, StateMachine, Timer,
 };
 
-use crate::chance::Chance;
 use crate::clients::{Clients, Held};
 use crate::commits::{Commits, Committed};
 use crate::counts::Counts;
 use crate::event::{Event, Output};
+use crate::jitter::Jitter;
+use crate::leadership_log::LeadershipLog;
 use crate::old_decrees::OldDecrees;
 use crate::peers::{self, Hearing, Peers};
 use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
 use crate::timers::{Fired, Timers};
-use crate::watch::Watch;
 
 /// One replica with all that stands between it and the world.
 ///
@@ -53,8 +53,8 @@ pub struct Host<M> {
     /// Whether an order to read old decrees is out.
     pub(crate) reading: bool,
     pub(crate) timers: Timers<Timer>,
-    pub(crate) chance: Chance,
-    pub(crate) watch: Watch,
+    pub(crate) jitter: Jitter,
+    pub(crate) watch: LeadershipLog,
     pub(crate) counts: Counts,
     /// When a node that was asked to end does so in any case.
     pub(crate) drain_by: Option<Moment>,
@@ -163,7 +163,7 @@ impl<M: StateMachine> Host<M> {
         let waiting = self.commits.waiting_bytes();
         self.effects.set_room(self.room.for_records(waiting));
         if let Some(disk) = self.room.look(waiting + self.effects.cost(), &self.settings) {
-            Watch::disk(disk);
+            LeadershipLog::disk(disk);
             self.counts.steps += 1;
             self.replica.step(Input::Disk(disk), &mut self.effects);
         }

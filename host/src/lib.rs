@@ -11,7 +11,6 @@
 //! below, where the simulator drives it.
 
 mod beacon;
-mod chance;
 mod clients;
 mod commits;
 mod counts;
@@ -19,6 +18,8 @@ mod event;
 mod flush;
 mod hard_state;
 mod host;
+mod jitter;
+mod leadership_log;
 mod old_decrees;
 mod peers;
 mod recovery;
@@ -26,16 +27,15 @@ mod room;
 mod settings;
 mod slot_index;
 mod timers;
-mod watch;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
-pub use chance::Chance;
 pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};
 pub use commits::{Committed, Ticket};
 pub use counts::Counts;
 pub use event::{Event, Output};
 pub use flush::Brought;
 pub use host::Host;
+pub use jitter::Jitter;
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{Opened, RecoveryError, identity_of, open};
 pub use settings::{

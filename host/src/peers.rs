@@ -44,7 +44,7 @@ struct Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Link {
     incarnation: u64,
-    standing: Standing,
+    standing: SessionVerdict,
     /// Whether that life has vouched for the present one of this node.
     vouches: bool,
     /// Whether it was told on this link that this node knows it.
@@ -53,17 +53,17 @@ struct Link {
 
 impl Link {
     const fn of(incarnation: u64) -> Self {
-        Self { incarnation, standing: Standing::Unheard, vouches: false, told: false }
+        Self { incarnation, standing: SessionVerdict::Unheard, vouches: false, told: false }
     }
 
     const fn is_heard(&self) -> bool {
-        self.vouches && matches!(self.standing, Standing::Heard)
+        self.vouches && matches!(self.standing, SessionVerdict::Heard)
     }
 }
 
 /// What is thought of a life of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum SessionVerdict {
     /// No heartbeat of it has come.
     Unheard,
     /// It goes on from what is known.
@@ -119,7 +119,7 @@ impl Peers {
             // It may be another copy of the folder that counts its starts the same: its heartbeat
             // tells, and that of the start which vouched for this node needs no new word of it.
             Some(known) if known.incarnation == incarnation => {
-                known.standing = Standing::Unheard;
+                known.standing = SessionVerdict::Unheard;
                 known.told = false;
                 false
             }
@@ -164,14 +164,14 @@ impl Peers {
         }
         let mut verdict = match self.known.get(&peer) {
             Some(known) if !known.goes_on_in(&life) => {
-                let again = std::mem::replace(&mut link.standing, Standing::Refused);
-                let again = again == Standing::Refused;
+                let again = std::mem::replace(&mut link.standing, SessionVerdict::Refused);
+                let again = again == SessionVerdict::Refused;
                 return Hearing::Refused { known: known.life, again };
             }
             Some(known) => known.with(life),
             None => Known::first(life),
         };
-        link.standing = Standing::Heard;
+        link.standing = SessionVerdict::Heard;
         let tell = !std::mem::replace(&mut link.told, true) || !beat.hears.contains(&me);
         let known = self.known.get(&peer);
         if known.is_none_or(|known| verdict.is_to_be_remembered_after(known, end_step)) {

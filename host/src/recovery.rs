@@ -13,18 +13,18 @@ use synod_smr::message::{Folder, Life as PeerLife};
 use synod_smr::wire::record::{JournalRecord, decode_record, encode_record};
 use synod_smr::{Config, Effects, Recovering, StateMachine};
 
-use crate::chance::Chance;
 use crate::clients::Clients;
 use crate::commits::{Commits, slot_of};
 use crate::counts::Counts;
 use crate::hard_state::Life;
 use crate::host::Host;
+use crate::jitter::Jitter;
+use crate::leadership_log::LeadershipLog;
 use crate::peers::Peers;
 use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
 use crate::timers::Timers;
-use crate::watch::Watch;
 
 /// Why a life cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -178,12 +178,12 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
     /// of the journal, and its limits by those of the settings. `seed` spreads the timers, and
     /// tells this start from one of a copy of the folder: it is drawn at random for each start.
     pub fn start(self, mut config: Config, seed: u64) -> (Host<M>, Journal<D>) {
-        config.brand.incarnation = self.incarnation;
+        config.core_id.incarnation = self.incarnation;
         config.limits = self.settings.replica;
         config.folder = self.folder;
-        let me = config.brand.node;
+        let me = config.core_id.node;
         let members = config.voters.voters().to_vec();
-        let mut effects = Effects::new(config.brand);
+        let mut effects = Effects::new(config.core_id);
         let replica = self.recovering.finish(config, &mut effects);
         let room = Room::of(&self.journal);
         let host = Host {
@@ -207,8 +207,8 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             slots: self.slots,
             reading: false,
             timers: Timers::new(),
-            chance: Chance::seeded(seed),
-            watch: Watch::default(),
+            jitter: Jitter::seeded(seed),
+            watch: LeadershipLog::default(),
             counts: Counts::default(),
             drain_by: None,
             sent: Vec::new(),

@@ -7,7 +7,7 @@ mod rig;
 use rig::{NEW, NEW_LEADER, OLD, OLD_LEADER, Rig, accept, open, sized};
 use synod_host::Settings;
 use synod_host::journal::SimDisk;
-use synod_paxos::{Bound, Message as Paxos, Slot};
+use synod_paxos::{AfterSync, Message as Paxos, Slot};
 use synod_smr::Message;
 
 /// Votes in one ballot, and behind them in the same batch a promise of a higher one.
@@ -18,8 +18,8 @@ fn life(disk: &SimDisk) -> Rig {
     for slot in 0..10 {
         rig.hear(OLD_LEADER, &accept(OLD, slot, vec![sized(3 << 10)], 0));
     }
-    let prepare = Bound::Prepare { ballot: NEW, first: Slot::FIRST };
-    rig.hear(NEW_LEADER, &Message::Paxos(Paxos::Bound(prepare)));
+    let prepare = AfterSync::Prepare { ballot: NEW, first: Slot::FIRST };
+    rig.hear(NEW_LEADER, &Message::Paxos(Paxos::AfterSync(prepare)));
     rig
 }
 

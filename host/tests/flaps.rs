@@ -14,7 +14,7 @@ use rig::Nothing;
 use synod_clock::Moment;
 use synod_host::journal::{Committer, Options, SimDisk};
 use synod_host::{Event, Host, Output, Settings, Ticket};
-use synod_paxos::{Ballot, Brand, Configuration, NodeId};
+use synod_paxos::{Ballot, Configuration, CoreId, NodeId};
 use synod_smr::Config;
 
 const NODES: [NodeId; 3] = [NodeId::new(1), NodeId::new(2), NodeId::new(3)];
@@ -41,7 +41,7 @@ impl Trio {
             let (path, settings) = (Path::new("journal"), Settings::default());
             let opened = synod_host::open(disk, path, &options, Nothing, &settings, |_, _| ());
             let voters = Configuration::majority(NODES).unwrap();
-            let config = Config::lan(Brand { node, incarnation: 0 }, voters);
+            let config = Config::lan(CoreId { node, incarnation: 0 }, voters);
             let seed = seed * 8 + u64::from(node.number());
             let (host, journal) = opened.unwrap().start(config, seed);
             (node, Member { host, journal: Committer::new(journal) })

@@ -13,7 +13,9 @@ use rig::{
 };
 use synod_host::journal::{Records, SimDisk};
 use synod_host::{Event, Settings};
-use synod_paxos::{Bound, Decree, Message as Paxos, RECORD_COST_BYTES, Record, Report, Slot, Vote};
+use synod_paxos::{
+    AfterSync, Decree, Message as Paxos, RECORD_COST_BYTES, Record, Report, Slot, Vote,
+};
 use synod_smr::message::Heartbeat;
 use synod_smr::wire::record::encode_replica_record;
 use synod_smr::{Disk, Message};
@@ -61,8 +63,8 @@ fn what_phase_1_found_in_parts_is_proposed_no_further_than_the_room() {
     for part in 0..4 {
         let reports: Vec<_> = (10 * part..10 * part + 10).map(vote).collect();
         let (first, end) = (Slot::new(10 * part), (part < 3).then(|| Slot::new(10 * part + 10)));
-        let promise = Bound::Promise { ballot, first, end, chosen: Slot::FIRST, reports };
-        rig.hear(NEW_LEADER, &Message::Paxos(Paxos::Bound(promise)));
+        let promise = AfterSync::Promise { ballot, first, end, chosen: Slot::FIRST, reports };
+        rig.hear(NEW_LEADER, &Message::Paxos(Paxos::AfterSync(promise)));
         rig.flush();
     }
     // More than a segment was found, and what was proposed of it fits.
@@ -100,8 +102,8 @@ fn votes_and_copies_that_come_while_nothing_is_written_fit_the_room() {
     assert!(rig.host.replica().paxos().log().len() < 60, "and no more");
     // A promise has room in the reserve.
     let before = rig.host.replica().paxos().durable_promised();
-    let prepare = Bound::Prepare { ballot: NEW, first: Slot::FIRST };
-    rig.hear(NEW_LEADER, &Message::Paxos(Paxos::Bound(prepare)));
+    let prepare = AfterSync::Prepare { ballot: NEW, first: Slot::FIRST };
+    rig.hear(NEW_LEADER, &Message::Paxos(Paxos::AfterSync(prepare)));
     rig.settle();
     assert!(rig.host.replica().paxos().durable_promised() > before);
 }
@@ -132,8 +134,8 @@ fn promises_on_a_full_disk_end_with_the_reserve_and_kill_nobody() {
     disk.set_capacity(Some(0));
     for round in 1..2_000 {
         let ballot = synod_paxos::Ballot::new(round, NEW_LEADER);
-        let prepare = Bound::Prepare { ballot, first: Slot::FIRST };
-        rig.hear(NEW_LEADER, &Message::Paxos(Paxos::Bound(prepare)));
+        let prepare = AfterSync::Prepare { ballot, first: Slot::FIRST };
+        rig.hear(NEW_LEADER, &Message::Paxos(Paxos::AfterSync(prepare)));
         rig.settle();
     }
     let promised = rig.host.replica().paxos().durable_promised();

@@ -11,7 +11,7 @@ use rig::{
 };
 use synod_host::journal::SimDisk;
 use synod_host::{Event, Settings};
-use synod_paxos::{Bound, Message as Paxos};
+use synod_paxos::{AfterSync, Message as Paxos};
 use synod_smr::Message;
 use synod_smr::message::Heartbeat;
 
@@ -28,7 +28,7 @@ fn a_life_has_its_number_before_it_says_anything() {
 
 fn tells_of_a_vote(rig: &Rig) -> bool {
     rig.sent.iter().any(|(_, _, message)| {
-        matches!(message, Message::Paxos(Paxos::Bound(Bound::Accepted { .. })))
+        matches!(message, Message::Paxos(Paxos::AfterSync(AfterSync::Accepted { .. })))
     })
 }
 

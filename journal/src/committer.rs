@@ -8,10 +8,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::ahead::Prepared;
 use crate::disk::Disk;
 use crate::error::{AppendError, SyncError};
 use crate::group_commit::{Commit, Completion, FULL_RETRY, IDLE_SEAL, IN_FLIGHT_MAX, Room};
+use crate::next_segment::Prepared;
 use crate::position::Lsn;
 use crate::writer::Journal;
 

@@ -11,9 +11,9 @@ use crate::committer::{Committer, Rest};
 use crate::disk::Disk;
 use crate::error::{AppendError, SyncError};
 use crate::position::{HardState, Lsn};
+use crate::primitives::{Arc, thread};
 use crate::queue::{Queue, Taken};
 use crate::records::Records;
-use crate::sync::{Arc, thread};
 use crate::writer::Journal;
 
 /// Commits between submission and completion, at most.

@@ -5,7 +5,7 @@
 
 use crate::frame::FrameHeader;
 use crate::position::{Lsn, SegmentId};
-use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::primitives::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of log between two entries of the index, at least.
 pub(crate) const INDEX_STRIDE_BYTES: u32 = 16 << 10;

@@ -5,7 +5,6 @@
 //! reported and never cut away in silence.
 #![doc = include_str!("../README.md")]
 
-mod ahead;
 mod committer;
 mod disk;
 mod error;
@@ -14,8 +13,10 @@ mod frame;
 mod group_commit;
 mod identity;
 mod index;
+mod next_segment;
 mod options;
 mod position;
+mod primitives;
 mod queue;
 mod reader;
 mod records;
@@ -24,11 +25,9 @@ mod rewrite;
 mod scan;
 mod segment;
 mod spare;
-mod sync;
 mod tail;
 mod writer;
 
-pub use ahead::Prepared;
 pub use committer::{Committer, Rest};
 pub use disk::real::{RealDisk, RealLock};
 pub use disk::sim::{
@@ -42,6 +41,7 @@ pub use group_commit::{
     Commit, Completion, FULL_RETRY, GroupCommit, IDLE_SEAL, IN_FLIGHT_MAX, Room, SubmitError,
 };
 pub use identity::FolderId;
+pub use next_segment::Prepared;
 pub use options::{
     Create, IDENTITY_BYTES_MAX, Options, RESERVE_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN,

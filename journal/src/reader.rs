@@ -10,10 +10,10 @@ use crate::disk::{self, Disk};
 use crate::error::{DamageReason, Damaged, Fatal, ReadError};
 use crate::index::{INDEX_STRIDE_BYTES, SharedIndex};
 use crate::position::{Lsn, SegmentId};
+use crate::primitives::Arc;
 use crate::records::RecordsIter;
-use crate::scan::Walk;
+use crate::scan::FrameIter;
 use crate::segment::{Directory, FRAMES_START, HeaderVerdict, SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::sync::Arc;
 
 /// One record, as it is streamed by recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl<D: Disk> Reader<D> {
             self.open_segment(segment, from)?;
             let (header, file) = self.open.as_ref().expect("the segment was opened above");
             let ahead = INDEX_STRIDE_BYTES as usize;
-            let mut walk = Walk::midway(file, header, offset, ahead);
+            let mut walk = FrameIter::midway(file, header, offset, ahead);
             while due < next {
                 let step = walk.step();
                 let step = step.map_err(|error| self.failed("cannot read", segment, error))?;

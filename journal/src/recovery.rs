@@ -7,23 +7,23 @@
 
 use std::path::Path;
 
-use crate::ahead::Ahead;
 use crate::disk::Disk;
 use crate::error::{DamageReason, Fatal, OpenError};
 use crate::folders;
 use crate::identity::{self, Condition, FolderId};
 use crate::index::{IndexBuilder, SharedIndex};
+use crate::next_segment::NextSegment;
 use crate::options::{Create, Options};
 use crate::position::{HardState, Lsn, SegmentId};
+use crate::primitives::Arc;
 use crate::reader::Record;
 use crate::records::RecordsIter;
-use crate::rewrite::{self, Made};
-use crate::scan::Walk;
+use crate::rewrite::{self, RewrittenSegment};
+use crate::scan::FrameIter;
 use crate::segment::{self, Directory};
 use crate::spare::{self, Spare};
-use crate::sync::Arc;
 use crate::tail::{self, SegmentFile, Tail};
-use crate::writer::{Active, Journal, Parts, Tally};
+use crate::writer::{Active, Journal, JournalParts, LogState};
 
 /// What was found when a journal was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,17 +145,17 @@ fn settle<D: Disk>(
 fn begin<D: Disk>(
     directory: Directory<D>,
     options: &Options,
-    made: Made<D::File>,
+    made: RewrittenSegment<D::File>,
     lock: D::Lock,
 ) -> (Journal<D>, Recovered) {
-    let Made { active, tally } = made;
+    let RewrittenSegment { active, tally } = made;
     let folder = directory.folder;
-    let journal = Journal::assemble(Parts {
+    let journal = Journal::assemble(JournalParts {
         directory,
         segment_bytes: options.segment_bytes,
         reserve_bytes: options.reserve_bytes(),
         active,
-        ahead: Ahead::Missing,
+        ahead: NextSegment::Missing,
         spare: Spare::missing(),
         tally,
         builder: IndexBuilder::default(),
@@ -190,7 +190,7 @@ struct Recovery<'o, D: Disk> {
     /// The number that the first frame carried.
     first: Option<Lsn>,
     /// What the frames walked over so far have come to.
-    tally: Option<Tally>,
+    tally: Option<LogState>,
 }
 
 impl<'o, D: Disk> Recovery<'o, D> {
@@ -248,7 +248,7 @@ impl<'o, D: Disk> Recovery<'o, D> {
         file: &SegmentFile<D>,
         on_record: &mut impl FnMut(Record<'_>),
     ) -> Result<Stop, OpenError> {
-        let mut walk = Walk::new(&file.file, &file.header);
+        let mut walk = FrameIter::new(&file.file, &file.header);
         loop {
             let step = walk.step();
             let step = step.map_err(|error| Fatal::new("cannot read", &file.path, error))?;
@@ -288,10 +288,10 @@ impl<'o, D: Disk> Recovery<'o, D> {
         let first_lsn = self.first.unwrap_or(tally.next);
         self.index.start_at(first_lsn);
         self.index.publish(&mut self.builder.pending, tally.next);
-        let mut ahead = Ahead::Missing;
+        let mut ahead = NextSegment::Missing;
         if let Some(next) = tail.ahead {
             if u64::from(next.header.capacity) == self.options.segment_bytes {
-                ahead = Ahead::Ready(next.header, next.file);
+                ahead = NextSegment::Ready(next.header, next.file);
             } else {
                 // It was made for other options, and a commit might not fit.
                 self.directory.remove(&next.path)?;
@@ -299,7 +299,7 @@ impl<'o, D: Disk> Recovery<'o, D> {
         }
         let spare = Spare::find(&self.directory, self.options.segment_bytes)?;
         let folder = self.directory.folder;
-        let journal = Journal::assemble(Parts {
+        let journal = Journal::assemble(JournalParts {
             directory: self.directory,
             segment_bytes: self.options.segment_bytes,
             reserve_bytes: self.options.reserve_bytes(),

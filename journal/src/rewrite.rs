@@ -10,31 +10,31 @@ use crate::frame::{FRAME_ALIGN, FrameHeader, FrameKind, PAGE_BYTES, narrow};
 use crate::options::{Options, SEGMENT_BYTES_MAX};
 use crate::position::{HardState, Lsn, SegmentId};
 use crate::records;
-use crate::scan::Walk;
+use crate::scan::FrameIter;
 use crate::segment::{self, Directory, Draft, DraftError, SegmentHeader};
 use crate::spare;
 use crate::tail::{self, Tail};
-use crate::writer::{Active, START_BYTES, Tally};
+use crate::writer::{Active, LogState, START_BYTES};
 
 /// Bytes that are gathered before they are written.
 const GATHER_BYTES: usize = 1 << 20;
 
 /// A first segment.
-pub(crate) struct Made<F> {
+pub(crate) struct RewrittenSegment<F> {
     pub(crate) active: Active<F>,
-    pub(crate) tally: Tally,
+    pub(crate) tally: LogState,
 }
 
 /// Makes the first segment of a journal, which holds a seal alone.
 pub(crate) fn first_segment<D: Disk>(
     directory: &Directory<D>,
     options: &Options,
-) -> Result<Made<D::File>, OpenError> {
+) -> Result<RewrittenSegment<D::File>, OpenError> {
     let tally =
-        Tally { next: Lsn::FIRST, hard_state: HardState::default(), oldest: SegmentId::FIRST };
+        LogState { next: Lsn::FIRST, hard_state: HardState::default(), oldest: SegmentId::FIRST };
     let capacity = options.segment_bytes;
     match attempt(directory, SegmentId::FIRST, capacity, tally, None) {
-        Ok(active) => Ok(Made { active, tally }),
+        Ok(active) => Ok(RewrittenSegment { active, tally }),
         Err(error) => Err(refusal(directory, capacity, error)),
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn tail<D: Disk>(
     directory: &Directory<D>,
     options: &Options,
     tail: &mut Tail<D>,
-    before: Option<Tally>,
+    before: Option<LogState>,
 ) -> Result<Active<D::File>, OpenError> {
     let tally = tail.last.or(before).expect("a log without any frame was refused before");
     let segment = tail.file.header.segment;
@@ -95,7 +95,7 @@ fn attempt<D: Disk>(
     directory: &Directory<D>,
     segment: SegmentId,
     capacity: u64,
-    tally: Tally,
+    tally: LogState,
     source: Option<&Tail<D>>,
 ) -> Result<Active<D::File>, DraftError> {
     let draft = Draft::begin(directory, segment, narrow(capacity))?;
@@ -106,7 +106,7 @@ fn attempt<D: Disk>(
 fn rewrite<D: Disk>(
     directory: &Directory<D>,
     draft: Draft<D>,
-    tally: Tally,
+    tally: LogState,
     source: Option<&Tail<D>>,
 ) -> Result<Active<D::File>, DraftError> {
     let header = draft.header();
@@ -131,11 +131,11 @@ struct Composer<D: Disk> {
 
 impl<D: Disk> Composer<D> {
     /// Writes frames, seal and zeros, and syncs; tells where the seal ends.
-    fn compose(&mut self, tally: Tally, source: Option<&Tail<D>>) -> Result<u64, Fatal> {
+    fn compose(&mut self, tally: LogState, source: Option<&Tail<D>>) -> Result<u64, Fatal> {
         if let Some(source) = source {
             let mut told = None;
             let file = &source.file;
-            let mut walk = Walk::new(&file.file, &file.header);
+            let mut walk = FrameIter::new(&file.file, &file.header);
             loop {
                 let step = walk.step();
                 let step = step.map_err(|error| Fatal::new("cannot read", &file.path, error))?;
@@ -169,7 +169,7 @@ impl<D: Disk> Composer<D> {
 
     /// Adds a frame that tells the hard state, where there is room for it. Without it that would
     /// stand in the seal alone, whose rot looks like a torn write.
-    fn add_state(&mut self, tally: Tally) -> Result<(), Fatal> {
+    fn add_state(&mut self, tally: LogState) -> Result<(), Fatal> {
         if self.end + records::frame_bytes(0) > self.header.data_limit() {
             return Ok(());
         }
@@ -177,13 +177,13 @@ impl<D: Disk> Composer<D> {
     }
 
     /// Adds the seal, on a page of its own.
-    fn seal(&mut self, tally: Tally) {
+    fn seal(&mut self, tally: LogState) {
         let header = self.blank(FrameKind::Seal, tally);
         self.place(header, self.end.next_multiple_of(PAGE_BYTES), &[]);
     }
 
     /// A header without a body, for the end of the log.
-    fn blank(&self, kind: FrameKind, tally: Tally) -> FrameHeader {
+    fn blank(&self, kind: FrameKind, tally: LogState) -> FrameHeader {
         FrameHeader {
             kind,
             segment: self.header.segment,

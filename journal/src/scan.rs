@@ -46,7 +46,7 @@ impl<'f, F: DiskFile> Window<'f, F> {
 }
 
 /// A walk over the good frames of one segment.
-pub(crate) struct Walk<'f, F> {
+pub(crate) struct FrameIter<'f, F> {
     window: Window<'f, F>,
     home: FrameHome,
     capacity: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Walk<'f, F> {
     finished: bool,
 }
 
-impl<'f, F: DiskFile> Walk<'f, F> {
+impl<'f, F: DiskFile> FrameIter<'f, F> {
     /// Starts at the first frame.
     pub(crate) fn new(file: &'f F, header: &SegmentHeader) -> Self {
         let mut walk = Self::midway(file, header, FRAMES_START, READ_AHEAD_BYTES);

@@ -9,9 +9,9 @@
 //! written then than it takes, until there is room for another. A segment that has outgrown it
 //! under another size is the one exception.
 
-use crate::ahead::Prepared;
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::Fatal;
+use crate::next_segment::Prepared;
 use crate::segment::{DRAFT_SUFFIX, Directory, SPARE_NAME};
 use crate::segment::{is_draft, replaced_of, segment_name};
 

@@ -11,11 +11,11 @@ use crate::error::{DamageReason, Damaged, Fatal, OpenError};
 use crate::frame::{FrameHeader, FrameKind};
 use crate::position::{Lsn, SegmentId};
 use crate::records;
-use crate::scan::{self, Walk};
+use crate::scan::{self, FrameIter};
 use crate::segment::{
     Directory, FORMAT, FRAMES_START, HeaderVerdict, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
-use crate::writer::Tally;
+use crate::writer::LogState;
 
 /// A segment whose header and length are as they were made.
 pub(crate) struct SegmentFile<D: Disk> {
@@ -30,7 +30,7 @@ pub(crate) struct Tail<D: Disk> {
     /// The number that its first good frame carries.
     pub(crate) first: Option<Lsn>,
     /// What its good frames come to.
-    pub(crate) last: Option<Tally>,
+    pub(crate) last: Option<LogState>,
     /// What its good frames of the user take.
     pub(crate) data_bytes: u64,
     /// It ends with an end frame.
@@ -65,8 +65,8 @@ pub(crate) fn find<D: Disk>(
 }
 
 /// Returns what a log comes to after a frame.
-pub(crate) fn tally(header: &FrameHeader) -> Tally {
-    Tally { next: header.next(), hard_state: header.hard_state, oldest: header.oldest }
+pub(crate) fn tally(header: &FrameHeader) -> LogState {
+    LogState { next: header.next(), hard_state: header.hard_state, oldest: header.oldest }
 }
 
 /// The report of a segment that is not there.
@@ -82,7 +82,7 @@ fn examine<D: Disk>(
     directory: &Directory<D>,
 ) -> Result<Tail<D>, OpenError> {
     let (mut first, mut last, mut data_bytes) = (None, None, 0);
-    let mut walk = Walk::new(&file.file, &file.header);
+    let mut walk = FrameIter::new(&file.file, &file.header);
     loop {
         let step = walk.step().map_err(|error| Fatal::new("cannot read", &file.path, error))?;
         let Some((header, _)) = step else { break };
@@ -125,7 +125,7 @@ impl<D: Disk> Tail<D> {
             return Err(self.file.damaged(start, DamageReason::Empty).into());
         };
         let file = SegmentFile::open(directory, before)?;
-        let mut walk = Walk::new(&file.file, &file.header);
+        let mut walk = FrameIter::new(&file.file, &file.header);
         let mut oldest = before;
         while let Some((header, _)) =
             walk.step().map_err(|error| Fatal::new("cannot read", &file.path, error))?

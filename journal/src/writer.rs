@@ -7,19 +7,19 @@
 use std::io;
 use std::ops::Range;
 
-use crate::ahead::{Ahead, Prepared};
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{AppendError, Fatal, SyncError};
 use crate::frame::{BODY_START, FRAME_ALIGN, PAGE_BYTES};
 use crate::frame::{FrameHeader, FrameKind, narrow};
 use crate::identity::FolderId;
 use crate::index::{IndexBuilder, SharedIndex};
+use crate::next_segment::{NextSegment, Prepared};
 use crate::position::{HardState, Lsn, SegmentId};
+use crate::primitives::Arc;
 use crate::reader::Reader;
 use crate::records::{self, Records};
 use crate::segment::{Directory, FRAMES_START, SegmentHeader, data_bytes, data_limit};
 use crate::spare::Spare;
-use crate::sync::Arc;
 
 /// Bytes of the next segment that one call of [`Journal::prepare`] writes, at least.
 pub const PREPARE_STEP_BYTES: u64 = 1 << 20;
@@ -30,7 +30,7 @@ pub(crate) const START_BYTES: u64 = 2 * PAGE_BYTES;
 
 /// What the log has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct LogState {
     pub(crate) next: Lsn,
     pub(crate) hard_state: HardState,
     /// The oldest segment that is kept.
@@ -55,13 +55,13 @@ pub struct Journal<D: Disk> {
     segment_bytes: u64,
     reserve_bytes: u64,
     active: Active<D::File>,
-    ahead: Ahead<D>,
+    ahead: NextSegment<D>,
     spare: Spare<D>,
     /// The active segment can be written anew over the spare, and is to stay so.
     keeps_to_spare: bool,
     /// The disk refused the room for the spare or the next segment when it was last asked.
     refused: bool,
-    tally: Tally,
+    tally: LogState,
     /// The last frame is a seal.
     sealed: bool,
     poisoned: bool,
@@ -75,14 +75,14 @@ pub struct Journal<D: Disk> {
 }
 
 /// What recovery hands over.
-pub(crate) struct Parts<D: Disk> {
+pub(crate) struct JournalParts<D: Disk> {
     pub(crate) directory: Directory<D>,
     pub(crate) segment_bytes: u64,
     pub(crate) reserve_bytes: u64,
     pub(crate) active: Active<D::File>,
-    pub(crate) ahead: Ahead<D>,
+    pub(crate) ahead: NextSegment<D>,
     pub(crate) spare: Spare<D>,
-    pub(crate) tally: Tally,
+    pub(crate) tally: LogState,
     pub(crate) builder: IndexBuilder,
     pub(crate) index: Arc<SharedIndex>,
     pub(crate) lock: D::Lock,
@@ -90,7 +90,7 @@ pub(crate) struct Parts<D: Disk> {
 
 impl<D: Disk> Journal<D> {
     /// Takes over a recovered log whose last frame is a synced seal.
-    pub(crate) fn assemble(parts: Parts<D>) -> Self {
+    pub(crate) fn assemble(parts: JournalParts<D>) -> Self {
         let oldest = parts.tally.oldest.get();
         // A start writes a commit without records.
         let start = parts.active.end + records::frame_bytes(0);
@@ -136,7 +136,7 @@ impl<D: Disk> Journal<D> {
             return Err(AppendError::TooLarge { bytes, max });
         }
         if bytes > self.room_in_active() {
-            self.turn(bytes)?;
+            self.rotate(bytes)?;
         }
         let first = self.tally.next;
         let next = first.advanced(records.len() as u64);
@@ -309,7 +309,7 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Ends the active segment and goes on in the next one.
-    fn turn(&mut self, bytes: u64) -> Result<(), AppendError> {
+    fn rotate(&mut self, bytes: u64) -> Result<(), AppendError> {
         // The end frame, and a segment after this one, say that all of this one was synced.
         if self.active.synced < self.active.end {
             self.sync_active()?;

@@ -79,8 +79,8 @@ pub async fn measure(
     let mut ready = Vec::new();
     for mut worker in workers {
         if let Err(error) = worker.operate().await {
-            let troubles = hubs[ready.len() % hubs.len()].troubles();
-            return Err(BenchError::Kv { error, troubles });
+            let connection_errors = hubs[ready.len() % hubs.len()].connection_errors();
+            return Err(BenchError::Kv { error, connection_errors });
         }
         ready.push(worker);
     }
@@ -108,7 +108,7 @@ pub enum BenchError {
         /// How the first operation ended.
         error: KvError,
         /// Which nodes could not be talked to, and why.
-        troubles: String,
+        connection_errors: String,
     },
 }
 

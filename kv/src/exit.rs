@@ -40,15 +40,15 @@ impl Exit {
 
     /// An operation has no answer: its fate is unknown, or it certainly did not happen.
     #[must_use]
-    pub fn operation(error: &KvError, troubles: &str) -> Self {
+    pub fn operation(error: &KvError, connection_errors: &str) -> Self {
         let code = match error {
             KvError::Unknown(_) => 2,
             KvError::NotApplied(_) => 69,
         };
-        if troubles.is_empty() {
+        if connection_errors.is_empty() {
             return Self::with(code, error);
         }
-        Self::with(code, format!("{error} ({troubles})"))
+        Self::with(code, format!("{error} ({connection_errors})"))
     }
 
     /// Something went wrong inside.

@@ -139,7 +139,9 @@ async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {
     for clients in &args.clients {
         let measurement = measure(&config, args, *clients).await.map_err(|error| match error {
             BenchError::Client(error) => Exit::config(error),
-            BenchError::Kv { error, troubles } => Exit::operation(&error, &troubles),
+            BenchError::Kv { error, connection_errors } => {
+                Exit::operation(&error, &connection_errors)
+            }
         })?;
         let line = if args.json {
             serde_json::to_string(&measurement).map_err(Exit::internal)? + "\n"
@@ -194,7 +196,7 @@ async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
         };
         say(line.as_bytes())?;
     }
-    let troubles = target.client.troubles();
+    let connection_errors = target.client.connection_errors();
     match difference(&found) {
         Some((one, other)) => Err(Exit::differs(format!(
             "nodes {} and {} differ: both applied {}, one state has digest {:016x}, the other \
@@ -202,7 +204,9 @@ async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
             one.node, other.node, one.applied, one.digest, other.digest
         ))),
         // Who answered a moment ago and is gone is in the answer, not in the exit code.
-        None if exit == Exit::no() && !troubles.is_empty() => Err(Exit::differs(troubles)),
+        None if exit == Exit::no() && !connection_errors.is_empty() => {
+            Err(Exit::differs(connection_errors))
+        }
         None => Ok(exit),
     }
 }
@@ -313,7 +317,7 @@ impl Target {
     }
 
     fn failed(&self, error: &KvError) -> Exit {
-        Exit::operation(error, &self.client.troubles())
+        Exit::operation(error, &self.client.connection_errors())
     }
 }
 

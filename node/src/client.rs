@@ -6,7 +6,7 @@
 //! attempt that never left this process is told as such, so that its fate is not left open without
 //! need; one that may have left is never told so.
 
-mod hub;
+mod client_task;
 mod link;
 mod pace;
 
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_host::Chance;
+use synod_host::Jitter;
 use synod_host::paxos::NodeId;
 use synod_host::smr::Status;
 use synod_host::smr::client::{Operation, Outcome, Reason};
@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::TlsFiles;
 use crate::world::{self, Surroundings, System};
-use hub::{Hub, Order};
+use client_task::{ClientOrder, ClientTask};
 
 /// Where the nodes are, and who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,10 +63,10 @@ pub enum ClientError {
 /// See `examples/counter.rs`.
 #[derive(Clone, Debug)]
 pub struct Client {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<ClientOrder>,
     closes: mpsc::UnboundedSender<SessionKey>,
     last_session: Arc<AtomicU32>,
-    troubles: Troubles,
+    connection_errors: ConnectionErrors,
 }
 
 /// One logical client: its commands are applied once each, however often they are sent.
@@ -75,7 +75,7 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Session {
     key: SessionKey,
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<ClientOrder>,
     /// Without a bound of its own, as a drop cannot wait: each session says one word there, ever.
     closes: mpsc::UnboundedSender<SessionKey>,
 }
@@ -86,7 +86,7 @@ pub(crate) struct SessionKey(u32);
 
 /// What each node was last heard to fail with; empty for those that are connected.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Troubles(Arc<Mutex<BTreeMap<NodeId, String>>>);
+pub(crate) struct ConnectionErrors(Arc<Mutex<BTreeMap<NodeId, String>>>);
 
 impl Client {
     /// Begins to connect to all nodes. Spawns its tasks on the runtime it is called in.
@@ -139,15 +139,15 @@ impl Client {
         }
         let name = world::name(surroundings).map_err(ClientError::Random)?;
         let seed = world::seed(surroundings).map_err(ClientError::Random)?;
-        let mut chance = Chance::seeded(seed);
+        let mut jitter = Jitter::seeded(seed);
         let credentials = credentials.clone().dated_by(surroundings.wall());
-        let troubles = Troubles::default();
-        let links = link::open(surroundings, nodes, &credentials, &troubles, &mut chance)?;
+        let connection_errors = ConnectionErrors::default();
+        let links = link::open(surroundings, nodes, &credentials, &connection_errors, &mut jitter)?;
         let (orders, events) = mpsc::channel(ORDERS_MAX);
         let (closes, closed) = mpsc::unbounded_channel();
-        let hub = Hub::new(nodes.keys().copied().collect(), links, name);
+        let hub = ClientTask::new(nodes.keys().copied().collect(), links, name);
         tokio::spawn(hub.run(events, closed));
-        Ok(Self { orders, closes, last_session: Arc::default(), troubles })
+        Ok(Self { orders, closes, last_session: Arc::default(), connection_errors })
     }
 
     /// Opens a logical client; the cluster hears of it with its first command.
@@ -161,7 +161,7 @@ impl Client {
     pub async fn status(&self, node: NodeId, timeout: Duration) -> Option<Status> {
         let (answer, answered) = oneshot::channel();
         let asked = async {
-            self.orders.send(Order::Status { node, answer }).await.ok()?;
+            self.orders.send(ClientOrder::Status { node, answer }).await.ok()?;
             answered.await.ok()
         };
         tokio::time::timeout(timeout, asked).await.ok().flatten()
@@ -169,8 +169,8 @@ impl Client {
 
     /// Says in one line which nodes could not be talked to and why; empty if all can.
     #[must_use]
-    pub fn troubles(&self) -> String {
-        self.troubles.line()
+    pub fn connection_errors(&self) -> String {
+        self.connection_errors.line()
     }
 }
 
@@ -190,7 +190,7 @@ impl Session {
 
     async fn submit(&self, operation: Operation, timeout: Duration) -> Outcome {
         let (answer, answered) = oneshot::channel();
-        let order = Order::Submit { key: self.key, operation, timeout, answer };
+        let order = ClientOrder::Submit { key: self.key, operation, timeout, answer };
         if self.orders.send(order).await.is_err() {
             return Outcome::NotApplied(Reason::Deadline(None));
         }
@@ -206,7 +206,7 @@ impl Drop for Session {
     }
 }
 
-impl Troubles {
+impl ConnectionErrors {
     pub(crate) fn note(&self, node: NodeId, trouble: impl Into<String>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node, trouble.into());
     }
@@ -216,10 +216,10 @@ impl Troubles {
     }
 
     fn line(&self) -> String {
-        let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection_errors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Nodes often fail alike: what is wrong with all of them is said once.
         let mut alike: Vec<(&str, Vec<NodeId>)> = Vec::new();
-        for (&node, trouble) in &*troubles {
+        for (&node, trouble) in &*connection_errors {
             match alike.iter_mut().find(|(known, _)| known == trouble) {
                 Some((_, nodes)) => nodes.push(node),
                 None => alike.push((trouble, vec![node])),
@@ -247,22 +247,22 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_several_nodes_is_said_once() {
-        let troubles = Troubles::default();
+        let connection_errors = ConnectionErrors::default();
         for (node, trouble) in [(1, "a"), (2, "b"), (3, "a"), (4, "c")] {
-            troubles.note(NodeId::new(node), trouble);
+            connection_errors.note(NodeId::new(node), trouble);
         }
-        troubles.clear(NodeId::new(4));
-        assert_eq!(troubles.line(), "nodes 1, 3: a; node 2: b");
+        connection_errors.clear(NodeId::new(4));
+        assert_eq!(connection_errors.line(), "nodes 1, 3: a; node 2: b");
     }
 
     #[test]
     fn a_session_says_goodbye_though_the_queue_of_orders_is_full() {
         let (orders, _full) = mpsc::channel(1);
         let (answer, _) = oneshot::channel();
-        orders.try_send(Order::Status { node: NodeId::new(1), answer }).unwrap();
+        orders.try_send(ClientOrder::Status { node: NodeId::new(1), answer }).unwrap();
         let (closes, mut closed) = mpsc::unbounded_channel();
-        let (last_session, troubles) = (Arc::default(), Troubles::default());
-        let client = Client { orders, closes, last_session, troubles };
+        let (last_session, connection_errors) = (Arc::default(), ConnectionErrors::default());
+        let client = Client { orders, closes, last_session, connection_errors };
         drop(client.session());
         assert_eq!(closed.try_recv(), Ok(SessionKey(1)));
     }

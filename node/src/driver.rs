@@ -31,7 +31,7 @@ use tracing::Instrument as _;
 use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::metrics::Reporter;
-use crate::node::{NodeError, Order};
+use crate::node::{Control, NodeError};
 use crate::world::{Commits as _, Outcome, Placement, World};
 
 /// Everything that a node is made of, on its one thread.
@@ -44,7 +44,7 @@ pub(crate) struct Driver<M, W: World> {
     pub(crate) journal: W::Commits,
     pub(crate) journal_events: mpsc::Receiver<Outcome>,
     pub(crate) reads: Reads<W::Disk>,
-    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) orders: mpsc::Receiver<Control>,
     pub(crate) time: LoopTime,
     pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) reporter: Reporter,
@@ -68,7 +68,7 @@ pub(crate) struct Ended {
 
 /// One thing that the loop can be woken by.
 enum Woken {
-    Order(Order),
+    Control(Control),
     Journal(Outcome),
     Peer(PeerEvent),
     Client(ClientEvent),
@@ -148,7 +148,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         let due = self.host.next_wake().map(|moment| self.time.instant(moment));
         tokio::select! {
             biased;
-            Some(order) = self.orders.recv() => Woken::Order(order),
+            Some(order) = self.orders.recv() => Woken::Control(order),
             Some(outcome) = self.journal_events.recv() => Woken::Journal(outcome),
             Some(event) = self.peer_events.recv() => Woken::Peer(event),
             Some(event) = self.client_events.recv() => Woken::Client(event),
@@ -183,7 +183,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
 
     fn ready(&mut self) -> Option<Woken> {
         if let Ok(order) = self.orders.try_recv() {
-            return Some(Woken::Order(order));
+            return Some(Woken::Control(order));
         }
         if let Ok(outcome) = self.journal_events.try_recv() {
             return Some(Woken::Journal(outcome));
@@ -199,8 +199,8 @@ impl<M: StateMachine, W: World> Driver<M, W> {
 
     fn hand_over(&mut self, now: Moment, woken: Woken) -> Result<(), NodeError> {
         let event = match woken {
-            Woken::Order(Order::Drain) => Event::Drain,
-            Woken::Order(Order::Stop) => return Err(NodeError::Stopped),
+            Woken::Control(Control::Drain) => Event::Drain,
+            Woken::Control(Control::Stop) => return Err(NodeError::Stopped),
             Woken::Journal(outcome) => Event::Committed(outcome?),
             Woken::Peer(event) => match event_of_peer(event) {
                 Some(event) => event,

@@ -19,8 +19,8 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    pub(crate) fn new(present: Moment) -> Self {
-        let due = present + REPORT_PERIOD;
+    pub(crate) fn new(now: Moment) -> Self {
+        let due = now + REPORT_PERIOD;
         Self { due, last: Counts::default(), messages_dropped: 0 }
     }
 
@@ -29,11 +29,11 @@ impl Reporter {
     }
 
     /// Tells whether it is time to log the counts, and something has happened since.
-    pub(crate) fn is_due(&mut self, present: Moment, counts: &Counts) -> bool {
-        if present < self.due {
+    pub(crate) fn is_due(&mut self, now: Moment, counts: &Counts) -> bool {
+        if now < self.due {
             return false;
         }
-        self.due = present + REPORT_PERIOD;
+        self.due = now + REPORT_PERIOD;
         let busy = counts.requests != self.last.requests || counts.records != self.last.records;
         self.last = *counts;
         busy

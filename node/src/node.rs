@@ -30,7 +30,7 @@ pub struct Node {
     pub(crate) peer_address: SocketAddr,
     pub(crate) client_address: SocketAddr,
     pub(crate) incarnation: u64,
-    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) orders: mpsc::Sender<Control>,
     pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) ended: Option<oneshot::Receiver<Result<(), NodeError>>>,
     pub(crate) life: Option<Life>,
@@ -47,7 +47,7 @@ pub(crate) enum Life {
 
 /// What the handle asks of the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum Control {
     /// Hand over, and end in order.
     Drain,
     /// End at once.
@@ -170,7 +170,7 @@ impl Node {
         // A loop that is held up hears of it late, and its peers shall not wait so long.
         self.beacon.end();
         // A full channel holds an earlier order, and a closed one means that the node has ended.
-        let _ = self.orders.try_send(Order::Drain);
+        let _ = self.orders.try_send(Control::Drain);
     }
 
     /// Waits until the node has ended; cancel-safe.
@@ -199,7 +199,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.beacon.end();
-        let _ = self.orders.try_send(Order::Stop);
+        let _ = self.orders.try_send(Control::Stop);
         self.join();
     }
 }

@@ -28,10 +28,10 @@ impl Progress {
         }
     }
 
-    fn is_due(&mut self, present: Instant) -> bool {
-        let due = present.saturating_duration_since(self.said) >= PERIOD;
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = now.saturating_duration_since(self.said) >= PERIOD;
         if due {
-            self.said = present;
+            self.said = now;
         }
         due
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::{Create, IN_FLIGHT_MAX, Options};
-use synod_host::paxos::{Brand, Configuration};
+use synod_host::paxos::{Configuration, CoreId};
 use synod_host::{Opened, RecoveryError, Settings};
 use synod_transport_quic::{
     BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
@@ -30,7 +30,7 @@ use crate::config::{Config, ConfigError};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
 use crate::driver::{Driver, Ended, Reads};
 use crate::metrics::Reporter;
-use crate::node::{Life, Node, NodeError, Order};
+use crate::node::{Control, Life, Node, NodeError};
 use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::world::{self, Placement, World};
@@ -45,7 +45,7 @@ struct Beginning<M: StateMachine, W: World> {
     credentials: Credentials,
     ports: Ports,
     recovered: Recovered<M, W>,
-    orders: mpsc::Receiver<Order>,
+    orders: mpsc::Receiver<Control>,
     beacon: Arc<SharedBeacon>,
 }
 
@@ -307,14 +307,14 @@ fn seed(world: &impl World) -> Result<u64, StartError> {
 }
 
 fn settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
-    let (voters, brand) = (voters(config), Brand { node: config.node, incarnation: 0 });
+    let (voters, core_id) = (voters(config), CoreId { node: config.node, incarnation: 0 });
     let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     let ticks = config.timing.suspicion.as_nanos().div_ceil(config.timing.heartbeat.as_nanos());
     let settings = synod_host::smr::Config {
         heartbeat_ms: ms(config.timing.heartbeat),
         suspicion_ticks: u32::try_from(ticks).unwrap_or(u32::MAX),
         stagger_ms: ms(config.timing.stagger),
-        ..synod_host::smr::Config::lan(brand, voters)
+        ..synod_host::smr::Config::lan(core_id, voters)
     };
     settings.check().map_err(ConfigError::Core)?;
     Ok(settings)

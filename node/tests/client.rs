@@ -38,8 +38,11 @@ async fn what_never_left_is_definitely_not_applied_when_time_is_up() {
         let took = begin.elapsed();
         assert!(took >= timeout && took < timeout * 2, "{took:?}");
     }
-    let troubles = client.troubles();
-    assert!(troubles.contains("node 1: ") && troubles.contains("node 2: "), "{troubles}");
+    let connection_errors = client.connection_errors();
+    assert!(
+        connection_errors.contains("node 1: ") && connection_errors.contains("node 2: "),
+        "{connection_errors}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,7 +41,7 @@ MCNext == Next /\ votes' = Seen(cast')
 MCSpec == MCInit /\ [][MCNext]_<<vars, votes>>
 
 \* Begins where ballots 0 and 1 have one vote each: a1's for v1 and a3's for v2, and a2 voted in
-\* neither. The ballots above are asked for. Few behaviours show more of an elect that is overtaken.
+\* neither. The ballots above are asked for. Few behaviours show more of an overtaken candidate.
 None == [s \in Slot |-> NoVote]
 SplitInit ==
   /\ promised = [a \in Acceptor |-> IF a = a1 THEN 0 ELSE 1]
@@ -65,11 +65,11 @@ Silent0 == \A w \in accepts : w[2] # 0
 Settled == \A a \in Acceptor : \A w \in cast[a] : w[2] < 2 =>
              w = IF a = a1 THEN <<1, 0, v1>> ELSE IF a = a3 THEN <<1, 1, v2>> ELSE NoVote
 
-\* Reached, hence violated: behind a slot with a vote, an elect fills a gap with a Noop.
+\* Reached, hence violated: behind a slot with a vote, a candidate fills a gap with a Noop.
 NoNoop == \A w \in accepts : w[3] # noop
 \* Reached, hence violated: a promise calls slots chosen.
 NoPrefix == \A m \in promises : m.chosen = 1
-\* Reached, hence violated: an elect of two promises, one with a copy and the other with a vote for
+\* Reached, hence violated: a candidate of two promises, one with a copy, the other with a vote for
 \* another decree, proposes what was copied.
 NoCopyWins == \A w \in accepts :
   LET P == {m \in promises : m.bal = w[2]} IN

@@ -2,7 +2,7 @@
 (* Many decrees, one ballot for all of them: slot s is its own instance of Synod, and one        *)
 (* promise stands for every slot. Beyond the two phases it says how a node comes to know what is *)
 (* chosen without counting votes (by announcement, by copying), what an acceptor that knows a    *)
-(* chosen prefix may leave out of its promise, and how an elect fills the gaps that it inherits. *)
+(* chosen prefix may leave out of its promise, and how a candidate fills gaps that it inherits.  *)
 (* The network is a set that only grows. A node is acceptor, learner, and leader of the ballots  *)
 (* that it owns. Ballots that crash with their leader are the subject of SynodDurable.           *)
 EXTENDS Integers, FiniteSets
@@ -66,7 +66,7 @@ Told(a, s) ==
     [] OTHER -> accepted[a][s]
 
 \* The promise covers every slot: those below `chosen` with the word chosen, the others with
-\* their latest votes or copies. Below `chosen` it tells none: the elect copies what is chosen.
+\* their latest votes or copies. Below `chosen` it tells none: the candidate copies what is chosen.
 Phase1b(a, b) == \E c \in Prefixes(a) :
   /\ b \in prepares
   /\ promised[a] < b \/ (Late /\ promised[a] = b)
@@ -95,7 +95,7 @@ Proposals(P, s) ==
        [] R # {} /\ Broken = "anyvote" -> {w[2] : w \in R}
        [] OTHER -> {w[2] : w \in {x \in R : \A y \in R : y[1] <= x[1]}}
 
-\* The elect proposes in s what the promises allow, once, and nothing below what they call
+\* The candidate proposes in s what the promises allow, once, and nothing below what they call
 \* chosen, nor below what it announced itself: whoever votes there in this ballot would take its
 \* vote for the decree that was announced. It need not wait for anything else: slots are
 \* independent.

@@ -118,7 +118,7 @@ Proposals(P, b, s) ==
        [] R = {} /\ ~ Gap -> {<<b, crashed>>}
        [] OTHER -> {w[2] : w \in {x \in R : \A y \in R : y[1] <= x[1]}}
 
-\* An elect proposes once in a slot, and nowhere where it knows what is chosen: so it proposes
+\* A candidate proposes once in a slot, and nowhere where it knows what is chosen: so it proposes
 \* nothing below what it announced.
 Phase2a(a, b, s) ==
   /\ lead[a] = b /\ s \notin mine[a]

@@ -36,7 +36,7 @@ Phase1b(a, b) ==
   /\ promises' = promises \cup {[acc |-> a, bal |-> b, vote |-> accepted[a]]}
   /\ UNCHANGED <<accepted, prepares, accepts, votes>>
 
-\* With promises of a phase-1 quorum the elect proposes: the value of the highest ballot that
+\* With promises of a phase-1 quorum the candidate proposes: the value of the highest ballot that
 \* they report, or, if they report none, whatever it likes. One value per ballot, ever.
 Allowed(P, v) ==
   LET R == {m.vote : m \in P} \ {NoVote} IN

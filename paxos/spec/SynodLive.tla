@@ -14,7 +14,7 @@ ElectFair == WF_vars(\E v \in Value : Phase2a(Top, v))
 VotesFair == \A a \in Up : WF_vars(\E w \in accepts : w[1] = Top /\ Phase2b(a, w))
 
 LiveSpec == Spec /\ PhaseOneFair /\ ElectFair /\ VotesFair
-\* The elect stays silent: its promises and votes alone do not choose.
+\* The candidate stays silent: its promises and votes alone do not choose.
 SilentElectSpec == Spec /\ PhaseOneFair /\ VotesFair
 
 SomethingChosen == <>(chosen # {})

@@ -1,7 +1,7 @@
 ----------------------------- MODULE TraceData -----------------------------
 (* A recorded run, as the code's trace writer prints it for TraceMultiPaxos to follow. Ballots   *)
 (* are numbered from 1 in their order, slots from 1, nodes and decrees by name; TraceOwners[b]   *)
-(* leads ballot b. This one was written by hand: an elect finds a vote above a gap, fills the    *)
+(* leads ballot b. This one was written by hand: a candidate finds a vote above a gap, fills the *)
 (* gap, and others learn; one that copied forgets how far all is chosen, and tells of the copy.  *)
 EXTENDS Naturals, Sequences
 TraceNodes == {"n1", "n2", "n3"}
@@ -39,7 +39,7 @@ Trace == <<
   [act |-> "Phase1b", node |-> "n1", bal |-> 3, first |-> 1, chosen |-> 1, votes |-> << <<2, 4, "v2">> >>]
 >>
 
-\* Corruptions that must be refused: an elect that ignores a reported vote, an acceptor that
+\* Corruptions that must be refused: a candidate that ignores a reported vote, an acceptor that
 \* votes below its promise, a follower that learns in another ballot than its own, a leader that
 \* counts one vote too few, and an acceptor that tells a copy before it keeps one.
 OtherValue == [Trace EXCEPT ![11].val = "v1"]

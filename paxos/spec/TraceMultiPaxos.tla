@@ -25,7 +25,7 @@ Reported(e) == [s \in Slot |->
   THEN LET i == CHOOSE i \in 1..Len(e.votes) : e.votes[i][1] = s
        IN <<e.votes[i][2], e.votes[i][3]>>
   ELSE NoVote]
-\* The elect need not ask for slots below `first`, and then proposes nothing there.
+\* The candidate need not ask for slots below `first`, and then proposes nothing there.
 PromiseLeaves(e) ==
   /\ e.bal \in prepares /\ promised[e.node] <= e.bal
   /\ e.chosen \in Prefixes(e.node)

@@ -1,14 +1,14 @@
 //! The acceptor: it promises, and it votes.
 //!
 //! [`Promised`] is the one number that a promise is, shared by all slots of a log; [`Acceptor`] is
-//! the acceptor of a single decree. The log's acceptor (`multi/accepted.rs`) keeps one `Promised`
+//! the acceptor of a single decree. The log's acceptor (`multi/acceptor.rs`) keeps one `Promised`
 //! and one [`Vote`] a slot. The claims kept true, from Lamport, "Paxos Made Simple" (2001),
 //! section 2.2, P1a: an acceptor accepts in ballot b if and only if it has not promised a higher
 //! one; and its promise never goes down, not even over a restart.
 
 use crate::ballot::{Ballot, NodeId};
 use crate::effects::{Effects, Record};
-use crate::message::{Bound, Free, Report, To, Vote};
+use crate::message::{AfterSync, Immediate, Report, To, Vote};
 use crate::multi::decree::{Decree, Value};
 use crate::multi::slot::Slot;
 
@@ -91,7 +91,7 @@ impl<V: Value> Acceptor<V> {
             effects.record(Record::Promised(ballot));
         }
         let report = |vote: &Vote<V>| (Slot::FIRST, Report::Voted(vote.clone()));
-        let promise = Bound::Promise {
+        let promise = AfterSync::Promise {
             ballot,
             first: Slot::FIRST,
             end: None,
@@ -119,7 +119,7 @@ impl<V: Value> Acceptor<V> {
             effects.record(Record::Accepted { ballot, slot, decree: decree.clone() });
             self.vote = Some(Vote { ballot, decree });
         }
-        let voted = Bound::Accepted { ballot, first: Slot::FIRST, end: Slot::FIRST.next() };
+        let voted = AfterSync::Accepted { ballot, first: Slot::FIRST, end: Slot::FIRST.next() };
         effects.claim(To::Node(ballot.node()), voted);
     }
 }
@@ -133,7 +133,7 @@ impl<V: Value> Default for Acceptor<V> {
 /// Tells the proposer of `ballot` that the promise is higher. Nothing durable is claimed.
 pub(crate) fn refuse<V: Value>(ballot: Ballot, promised: Promised, effects: &mut Effects<V>) {
     let promised = promised.ballot();
-    effects.send(To::Node(ballot.node()), Free::Nack { ballot, promised });
+    effects.send(To::Node(ballot.node()), Immediate::Nack { ballot, promised });
 }
 
 /// Refuses a proposal that contradicts an earlier one of the same ballot.

@@ -17,7 +17,7 @@ mod merge;
 mod record;
 
 use crate::ballot::NodeId;
-use crate::message::{Bound, Free, Message, To};
+use crate::message::{AfterSync, Immediate, Message, To};
 use crate::multi::decree::Value;
 use merge::merged;
 pub use merge::{ACCEPT_BYTES_MAX, ACCEPT_RUN_MAX};
@@ -30,7 +30,7 @@ pub const HELD_MAX: usize = 65_536;
 
 /// Tells the effects of one core, in one life of it, from those of all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Brand {
+pub struct CoreId {
     /// The node.
     pub node: NodeId,
     /// Which start of the node this is.
@@ -40,7 +40,7 @@ pub struct Brand {
 /// The buffer that a core fills and its driver empties. One serves one core for its whole life.
 #[derive(Clone, Debug)]
 pub struct Effects<V> {
-    brand: Brand,
+    core_id: CoreId,
     /// How many records of this life batches have taken.
     taken: u64,
     records: Vec<Record<V>>,
@@ -50,16 +50,16 @@ pub struct Effects<V> {
     /// What `records` cost on the disk at most, and what it takes.
     cost: u64,
     room: RecordRoom,
-    sealed: Vec<(To, Bound<V>)>,
+    sealed: Vec<(To, AfterSync<V>)>,
     outbox: Vec<(To, Message<V>)>,
 }
 
 impl<V: Value> Effects<V> {
-    /// Makes the empty buffer of the core of that brand.
+    /// Makes the empty buffer of the core of that core_id.
     #[must_use]
-    pub const fn new(brand: Brand) -> Self {
+    pub const fn new(core_id: CoreId) -> Self {
         Self {
-            brand,
+            core_id,
             taken: 0,
             records: Vec::new(),
             bytes: 0,
@@ -107,7 +107,7 @@ impl<V: Value> Effects<V> {
         let (first, bytes) = (self.taken, std::mem::take(&mut self.bytes));
         self.cost = 0;
         self.taken += records.len() as u64;
-        Some(Batch { brand: self.brand, first, records, bytes })
+        Some(Batch { core_id: self.core_id, first, records, bytes })
     }
 
     /// Empties the outbox. All of it may leave at once, or be lost.
@@ -130,19 +130,19 @@ impl<V: Value> Effects<V> {
     }
 
     /// Says something that needs all records so far to be durable.
-    pub(crate) fn claim(&mut self, to: To, message: Bound<V>) {
+    pub(crate) fn claim(&mut self, to: To, message: AfterSync<V>) {
         self.sealed.push((to, message));
     }
 
     /// Says something that needs nothing. Consecutive runs of one ballot to one receiver merge.
-    pub(crate) fn send(&mut self, to: To, message: Free<V>) {
-        if let Some((last_to, Message::Free(last))) = self.outbox.last_mut()
+    pub(crate) fn send(&mut self, to: To, message: Immediate<V>) {
+        if let Some((last_to, Message::Immediate(last))) = self.outbox.last_mut()
             && *last_to == to
             && merged(last, &message)
         {
             return;
         }
-        self.outbox.push((to, Message::Free(message)));
+        self.outbox.push((to, Message::Immediate(message)));
     }
 
     /// Counts the records of this life so far.
@@ -155,7 +155,7 @@ impl<V: Value> Effects<V> {
 #[derive(Clone, Debug)]
 #[must_use = "claims wait until the batch is synced and vouched for"]
 pub struct Batch<V> {
-    brand: Brand,
+    core_id: CoreId,
     first: u64,
     records: Vec<Record<V>>,
     bytes: u64,
@@ -172,22 +172,22 @@ impl<V> Batch<V> {
     ///
     /// A driver calls this after the sync, never before: nothing else releases a claim.
     #[must_use]
-    pub fn vouch_synced(self) -> Synced {
+    pub fn confirm_synced(self) -> Synced {
         let end = self.first + self.records.len() as u64;
-        Synced { brand: self.brand, first: self.first, end, bytes: self.bytes }
+        Synced { core_id: self.core_id, first: self.first, end, bytes: self.bytes }
     }
 }
 
-/// The proof that a batch is durable. It comes from [`Batch::vouch_synced`] alone.
+/// The proof that a batch is durable. It comes from [`Batch::confirm_synced`] alone.
 ///
 /// ```compile_fail
-/// # use synod_paxos::{Brand, NodeId, Synced};
-/// let brand = Brand { node: NodeId::new(1), incarnation: 1 };
-/// let forged = Synced { brand, first: 0, end: 1, bytes: 0 };
+/// # use synod_paxos::{CoreId, NodeId, Synced};
+/// let core_id = CoreId { node: NodeId::new(1), incarnation: 1 };
+/// let forged = Synced { core_id, first: 0, end: 1, bytes: 0 };
 /// ```
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Synced {
-    brand: Brand,
+    core_id: CoreId,
     first: u64,
     end: u64,
     bytes: u64,
@@ -196,7 +196,7 @@ pub struct Synced {
 /// Holds claims until the proof of a sync covers them.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate<V> {
-    brand: Brand,
+    core_id: CoreId,
     synced: u64,
     written: u64,
     /// The bytes of the records of this life, written and synced.
@@ -210,13 +210,13 @@ struct Held<V> {
     /// The claim is true once this many records are durable.
     mark: u64,
     to: To,
-    claim: Bound<V>,
+    claim: AfterSync<V>,
 }
 
 impl<V: Value> Gate<V> {
-    pub(crate) const fn new(brand: Brand) -> Self {
+    pub(crate) const fn new(core_id: CoreId) -> Self {
         Self {
-            brand,
+            core_id,
             synced: 0,
             written: 0,
             bytes_written: 0,
@@ -230,7 +230,7 @@ impl<V: Value> Gate<V> {
     /// A claim that is held already is dropped where the step wrote nothing: the earlier copy is
     /// true earlier, and receivers bear loss and repetition.
     pub(crate) fn close(&mut self, effects: &mut Effects<V>) {
-        assert_eq!(self.brand, effects.brand, "effects of another core, or of another life");
+        assert_eq!(self.core_id, effects.core_id, "effects of another core, or of another life");
         let wrote = effects.written() > self.written;
         self.written = effects.written();
         self.bytes_written = effects.bytes_written;
@@ -243,10 +243,10 @@ impl<V: Value> Gate<V> {
     }
 
     /// Moves what became true into the outbox, and returns the first such claim to this node.
-    pub(crate) fn open(&mut self, effects: &mut Effects<V>) -> Option<Bound<V>> {
+    pub(crate) fn open(&mut self, effects: &mut Effects<V>) -> Option<AfterSync<V>> {
         while self.held.front().is_some_and(|held| held.mark <= self.synced) {
             let Held { to, claim, .. } = self.held.pop_front()?;
-            if to == To::Node(self.brand.node) {
+            if to == To::Node(self.core_id.node) {
                 return Some(claim);
             }
             release(effects, to, claim);
@@ -260,7 +260,7 @@ impl<V: Value> Gate<V> {
     ///
     /// Panics on a proof of another core or life, or out of order: the driver mixed batches up.
     pub(crate) fn on_synced(&mut self, proof: &Synced) {
-        assert_eq!(self.brand, proof.brand, "a proof of another core, or of another life");
+        assert_eq!(self.core_id, proof.core_id, "a proof of another core, or of another life");
         assert_eq!(self.synced, proof.first, "proofs come in the order of their batches");
         assert!(proof.end <= self.written, "a proof covers records that were written");
         self.synced = proof.end;
@@ -287,16 +287,16 @@ impl<V> Gate<V> {
 }
 
 impl<V: Eq> Held<V> {
-    fn says(&self, to: To, claim: &Bound<V>) -> bool {
+    fn says(&self, to: To, claim: &AfterSync<V>) -> bool {
         self.to == to && self.claim == *claim
     }
 }
 
 /// Puts a claim into the outbox; adjoining votes for one leader become one message.
-fn release<V>(effects: &mut Effects<V>, to: To, claim: Bound<V>) {
-    if let Some((last_to, Message::Bound(Bound::Accepted { ballot, end, .. }))) =
+fn release<V>(effects: &mut Effects<V>, to: To, claim: AfterSync<V>) {
+    if let Some((last_to, Message::AfterSync(AfterSync::Accepted { ballot, end, .. }))) =
         effects.outbox.last_mut()
-        && let Bound::Accepted { ballot: same, first, end: later } = &claim
+        && let AfterSync::Accepted { ballot: same, first, end: later } = &claim
         && *last_to == to
         && ballot == same
         && end == first
@@ -304,7 +304,7 @@ fn release<V>(effects: &mut Effects<V>, to: To, claim: Bound<V>) {
         *end = *later;
         return;
     }
-    effects.outbox.push((to, Message::Bound(claim)));
+    effects.outbox.push((to, Message::AfterSync(claim)));
 }
 
 // Counters grow for ever, so two gates are the same when they hold the same back: counters are
@@ -376,11 +376,11 @@ mod tests {
 
     const ME: NodeId = NodeId::new(1);
     const YOU: To = To::Node(NodeId::new(2));
-    const BRAND: Brand = Brand { node: ME, incarnation: 1 };
+    const CORE_ID: CoreId = CoreId { node: ME, incarnation: 1 };
     const BALLOT: Ballot = Ballot::new(1, NodeId::new(2));
 
-    fn accepted(first: u64, end: u64) -> Bound<u8> {
-        Bound::Accepted { ballot: BALLOT, first: Slot::new(first), end: Slot::new(end) }
+    fn accepted(first: u64, end: u64) -> AfterSync<u8> {
+        AfterSync::Accepted { ballot: BALLOT, first: Slot::new(first), end: Slot::new(end) }
     }
 
     fn settle(gate: &mut Gate<u8>, effects: &mut Effects<u8>) -> Vec<(To, Message<u8>)> {
@@ -391,30 +391,30 @@ mod tests {
 
     #[test]
     fn a_claim_leaves_with_the_sync_of_its_record() {
-        let (mut gate, mut effects) = (Gate::new(BRAND), Effects::new(BRAND));
+        let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::new(CORE_ID));
         effects.record(Record::Promised(BALLOT));
         effects.claim(YOU, accepted(0, 1));
         assert!(settle(&mut gate, &mut effects).is_empty());
-        let proof = effects.take_batch().unwrap().vouch_synced();
+        let proof = effects.take_batch().unwrap().confirm_synced();
         gate.on_synced(&proof);
-        assert_eq!(settle(&mut gate, &mut effects), [(YOU, Message::Bound(accepted(0, 1)))]);
+        assert_eq!(settle(&mut gate, &mut effects), [(YOU, Message::AfterSync(accepted(0, 1)))]);
     }
 
     #[test]
     fn a_claim_without_a_record_waits_for_the_records_before_it() {
-        let (mut gate, mut effects) = (Gate::new(BRAND), Effects::new(BRAND));
+        let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::new(CORE_ID));
         effects.record(Record::Promised(BALLOT));
         assert!(settle(&mut gate, &mut effects).is_empty());
         effects.claim(YOU, accepted(3, 4));
         assert!(settle(&mut gate, &mut effects).is_empty());
-        let proof = effects.take_batch().unwrap().vouch_synced();
+        let proof = effects.take_batch().unwrap().confirm_synced();
         gate.on_synced(&proof);
         assert_eq!(settle(&mut gate, &mut effects).len(), 1);
     }
 
     #[test]
     fn a_claim_to_this_node_is_handed_back_and_not_sent() {
-        let (mut gate, mut effects) = (Gate::new(BRAND), Effects::new(BRAND));
+        let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::new(CORE_ID));
         effects.claim(To::Node(ME), accepted(0, 1));
         gate.close(&mut effects);
         assert_eq!(gate.open(&mut effects), Some(accepted(0, 1)));
@@ -423,34 +423,34 @@ mod tests {
 
     #[test]
     fn adjoining_votes_leave_as_one_message() {
-        let (mut gate, mut effects) = (Gate::new(BRAND), Effects::new(BRAND));
+        let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::new(CORE_ID));
         effects.claim(YOU, accepted(0, 2));
         effects.claim(YOU, accepted(2, 3));
         effects.claim(YOU, accepted(4, 5));
         let sent = settle(&mut gate, &mut effects);
-        assert_eq!(sent[0].1, Message::Bound(accepted(0, 3)));
-        assert_eq!(sent[1].1, Message::Bound(accepted(4, 5)), "a gap is never bridged");
+        assert_eq!(sent[0].1, Message::AfterSync(accepted(0, 3)));
+        assert_eq!(sent[1].1, Message::AfterSync(accepted(4, 5)), "a gap is never bridged");
     }
 
     #[test]
     #[should_panic(expected = "of another life")]
     fn a_proof_of_an_earlier_life_is_refused() {
-        let (mut gate, mut effects) = (Gate::<u8>::new(BRAND), Effects::new(BRAND));
+        let (mut gate, mut effects) = (Gate::<u8>::new(CORE_ID), Effects::new(CORE_ID));
         effects.record(Record::Promised(BALLOT));
         gate.close(&mut effects);
-        let mut old = Effects::<u8>::new(Brand { incarnation: 0, ..BRAND });
+        let mut old = Effects::<u8>::new(CoreId { incarnation: 0, ..CORE_ID });
         old.record(Record::Promised(BALLOT));
-        gate.on_synced(&old.take_batch().unwrap().vouch_synced());
+        gate.on_synced(&old.take_batch().unwrap().confirm_synced());
     }
 
     #[test]
     #[should_panic(expected = "in the order of their batches")]
     fn a_proof_out_of_order_is_refused() {
-        let (mut gate, mut effects) = (Gate::<u8>::new(BRAND), Effects::new(BRAND));
+        let (mut gate, mut effects) = (Gate::<u8>::new(CORE_ID), Effects::new(CORE_ID));
         effects.record(Record::Promised(BALLOT));
         let _first = effects.take_batch().unwrap();
         effects.record(Record::Promised(BALLOT.next(ME)));
         gate.close(&mut effects);
-        gate.on_synced(&effects.take_batch().unwrap().vouch_synced());
+        gate.on_synced(&effects.take_batch().unwrap().confirm_synced());
     }
 }

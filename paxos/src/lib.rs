@@ -14,7 +14,7 @@
 //! | decree | decree, value | `Value`, `Noop` | `multi/decree.rs` |
 //! | promised | nextBal, maxBal | `maxBal` | `acceptor.rs` |
 //! | vote | vote, accepted proposal | `votes` | `message.rs` |
-//! | elect | proposer in phase 1 | | `multi/leader.rs` |
+//! | candidate | proposer in phase 1 | | `multi/leader.rs` |
 //! | leader | distinguished proposer | | `multi/leader.rs` |
 //! | chosen, learned | chosen, learned | `chosen`, `known` | `learner.rs`, `multi/chosen.rs` |
 //!
@@ -22,7 +22,7 @@
 //!
 //! ```
 //! use std::collections::VecDeque;
-//! use synod_paxos::{Ballot, Brand, Configuration, Decree, Effects};
+//! use synod_paxos::{Ballot, CoreId, Configuration, Decree, Effects};
 //! use synod_paxos::{Input, MultiPaxos, NodeId, Slot, To};
 //!
 //! let ids = [1, 2, 3].map(NodeId::new);
@@ -30,8 +30,8 @@
 //! let mut nodes: Vec<_> = ids
 //!     .iter()
 //!     .map(|node| {
-//!         let brand = Brand { node: *node, incarnation: 1 };
-//!         (MultiPaxos::new(brand, configuration.clone(), 256), Effects::new(brand))
+//!         let core_id = CoreId { node: *node, incarnation: 1 };
+//!         (MultiPaxos::new(core_id, configuration.clone(), 256), Effects::new(core_id))
 //!     })
 //!     .collect();
 //! let mut inputs = VecDeque::from([(0, Input::Campaign { above: Ballot::ZERO })]);
@@ -42,7 +42,7 @@
 //!         node.step(input, effects);
 //!         // The journal: write and sync `batch.records()`, and only then vouch for it.
 //!         if let Some(batch) = effects.take_batch() {
-//!             inputs.push_back((at, Input::Synced(batch.vouch_synced())));
+//!             inputs.push_back((at, Input::Synced(batch.confirm_synced())));
 //!         }
 //!         // The network: all that is in the outbox may leave.
 //!         for (to, message) in effects.outbox() {
@@ -79,8 +79,8 @@ pub mod quorum;
 pub mod synod;
 
 pub use ballot::{Ballot, NodeId};
-pub use effects::{Batch, Brand, Effects, RECORD_COST_BYTES, Record, RecordRoom, Synced};
-pub use message::{Bound, Free, Message, Report, To, Vote};
+pub use effects::{Batch, CoreId, Effects, RECORD_COST_BYTES, Record, RecordRoom, Synced};
+pub use message::{AfterSync, Immediate, Message, Report, To, Vote};
 pub use multi::decree::{Decree, Value};
 pub use multi::recovery::Recovery;
 pub use multi::slot::Slot;

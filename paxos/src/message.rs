@@ -1,16 +1,17 @@
 //! The messages of the protocol, and whether they claim something durable.
 //!
-//! A `Bound` message says that its sender's disk holds something: it may leave only after a sync,
-//! which `effects.rs` sees to. A `Free` message claims nothing durable and leaves at once. Accept
-//! is free although the leader's own record is still in flight: acceptors vote for what the leader
-//! of the ballot proposed, and that it proposed it is true whether or not the leader survives; only
-//! its own vote claims something, and that one is an ordinary `Accepted` to itself. The last column
-//! of the table is the action of `spec/MultiPaxos.tla` that sends the message.
+//! A `AfterSync` message says that its sender's disk holds something: it may leave only after a
+//! sync, which `effects.rs` sees to. A `Immediate` message claims nothing durable and leaves at
+//! once. Accept is free although the leader's own record is still in flight: acceptors vote for
+//! what the leader of the ballot proposed, and that it proposed it is true whether or not the
+//! leader survives; only its own vote claims something, and that one is an ordinary `Accepted` to
+//! itself. The last column of the table is the action of `spec/MultiPaxos.tla` that sends the
+//! message.
 //!
 //! | message | from, to | answers | sent by |
 //! |---|---|---|---|
-//! | `Prepare` | elect, acceptors | | Phase1a |
-//! | `Promise` | acceptor, elect | `Prepare` | Phase1b |
+//! | `Prepare` | candidate, acceptors | | Phase1a |
+//! | `Promise` | acceptor, candidate | `Prepare` | Phase1b |
 //! | `Accept` | leader, acceptors | | Phase2a |
 //! | `Accepted` | acceptor, leader | `Accept` | Phase2b |
 //! | `Chosen` | leader, all | | Choose |
@@ -31,7 +32,7 @@ pub enum To {
 
 /// A message that claims something durable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Bound<V> {
+pub enum AfterSync<V> {
     /// Asks to take part in `ballot`, for all slots from `first` on. It claims that the sender
     /// itself promised the ballot, so that it cannot use it a second time after a restart.
     Prepare {
@@ -67,7 +68,7 @@ pub enum Bound<V> {
 
 /// A message that claims nothing durable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Free<V> {
+pub enum Immediate<V> {
     /// Asks for votes in `ballot` for consecutive slots, and announces the chosen prefix.
     Accept {
         /// The ballot.
@@ -100,9 +101,9 @@ pub enum Free<V> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Message<V> {
     /// One that claims something durable.
-    Bound(Bound<V>),
+    AfterSync(AfterSync<V>),
     /// One that does not.
-    Free(Free<V>),
+    Immediate(Immediate<V>),
 }
 
 /// What a promise says of one slot.

@@ -8,7 +8,7 @@
 use crate::ballot::{Ballot, NodeId};
 use crate::effects::Effects;
 use crate::learner::Learner;
-use crate::message::{Free, Report, To};
+use crate::message::{Immediate, Report, To};
 use crate::multi::decree::{Decree, Value};
 use crate::multi::slot::Slot;
 use crate::quorum::{Configuration, Tally};
@@ -107,7 +107,7 @@ impl<V: Value> Proposer<V> {
         }
         let ballot = *ballot;
         let decree = choice.decree().unwrap_or(wanted).clone();
-        let accept = Free::Accept {
+        let accept = Immediate::Accept {
             ballot,
             first: Slot::FIRST,
             decrees: vec![decree.clone()],

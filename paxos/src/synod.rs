@@ -6,9 +6,9 @@
 
 use crate::acceptor::Acceptor;
 use crate::ballot::{Ballot, NodeId};
-use crate::effects::{Brand, Effects, Gate, Record, Synced};
+use crate::effects::{CoreId, Effects, Gate, Record, Synced};
 use crate::learner::Learner;
-use crate::message::{Bound, Free, Message, To};
+use crate::message::{AfterSync, Immediate, Message, To};
 use crate::multi::decree::{Decree, Value};
 use crate::multi::slot::Slot;
 use crate::proposer::Proposer;
@@ -34,17 +34,17 @@ pub enum Input<V> {
 ///
 /// ```
 /// use synod_paxos::synod::{Input, Synod};
-/// use synod_paxos::{Brand, Configuration, Decree, Effects, NodeId};
+/// use synod_paxos::{CoreId, Configuration, Decree, Effects, NodeId};
 ///
 /// // A cluster of one: it promises to itself, votes for itself, and chooses.
 /// let me = NodeId::new(1);
-/// let brand = Brand { node: me, incarnation: 1 };
-/// let mut effects = Effects::new(brand);
-/// let mut node = Synod::new(brand, Configuration::majority([me])?);
+/// let core_id = CoreId { node: me, incarnation: 1 };
+/// let mut effects = Effects::new(core_id);
+/// let mut node = Synod::new(core_id, Configuration::majority([me])?);
 /// node.step(Input::Propose("x"), &mut effects);
 /// while let Some(batch) = effects.take_batch() {
 ///     // A real driver writes and syncs `batch.records()` here.
-///     node.step(Input::Synced(batch.vouch_synced()), &mut effects);
+///     node.step(Input::Synced(batch.confirm_synced()), &mut effects);
 /// }
 /// assert_eq!(node.learned(), Some(&Decree::Value("x")));
 /// # Ok::<(), synod_paxos::ConfigurationError>(())
@@ -64,8 +64,8 @@ pub struct Synod<V: Value> {
 impl<V: Value> Synod<V> {
     /// Makes a node that has never run.
     #[must_use]
-    pub fn new(brand: Brand, configuration: Configuration) -> Self {
-        Self::recover(brand, configuration, [])
+    pub fn new(core_id: CoreId, configuration: Configuration) -> Self {
+        Self::recover(core_id, configuration, [])
     }
 
     /// Makes the node that wrote these records, after a restart.
@@ -73,7 +73,7 @@ impl<V: Value> Synod<V> {
     /// It never uses a ballot again that it promised, so none that it proposed in.
     #[must_use]
     pub fn recover(
-        brand: Brand,
+        core_id: CoreId,
         configuration: Configuration,
         records: impl IntoIterator<Item = Record<V>>,
     ) -> Self {
@@ -82,13 +82,13 @@ impl<V: Value> Synod<V> {
             acceptor.on_record(record);
         }
         Self {
-            me: brand.node,
+            me: core_id.node,
             configuration,
             seen: acceptor.promised().ballot(),
             acceptor,
             proposer: Proposer::Idle,
             learned: None,
-            gate: Gate::new(brand),
+            gate: Gate::new(core_id),
         }
     }
 
@@ -104,7 +104,7 @@ impl<V: Value> Synod<V> {
             let Some(own) = self.gate.open(effects) else {
                 return;
             };
-            self.on_message(self.me, Message::Bound(own), effects);
+            self.on_message(self.me, Message::AfterSync(own), effects);
         }
     }
 
@@ -134,16 +134,16 @@ impl<V: Value> Synod<V> {
         self.seen = ballot;
         self.proposer.prepare(ballot, Decree::Value(value));
         self.acceptor.on_prepare(ballot, effects);
-        effects.claim(To::Peers, Bound::Prepare { ballot, first: Slot::FIRST });
+        effects.claim(To::Peers, AfterSync::Prepare { ballot, first: Slot::FIRST });
     }
 
     fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>) {
         match message {
-            Message::Bound(Bound::Prepare { ballot, .. }) => {
+            Message::AfterSync(AfterSync::Prepare { ballot, .. }) => {
                 self.seen = self.seen.max(ballot);
                 self.acceptor.on_prepare(ballot, effects);
             }
-            Message::Bound(Bound::Promise { ballot, reports, .. }) => {
+            Message::AfterSync(AfterSync::Promise { ballot, reports, .. }) => {
                 let configuration = &self.configuration;
                 let proposed =
                     self.proposer.on_promise(from, ballot, reports, configuration, effects);
@@ -151,17 +151,19 @@ impl<V: Value> Synod<V> {
                     self.acceptor.on_accept(ballot, decree, effects);
                 }
             }
-            Message::Bound(Bound::Accepted { ballot, .. }) => {
+            Message::AfterSync(AfterSync::Accepted { ballot, .. }) => {
                 self.on_accepted(from, ballot, effects);
             }
-            Message::Free(Free::Accept { ballot, decrees, .. }) => {
+            Message::Immediate(Immediate::Accept { ballot, decrees, .. }) => {
                 self.seen = self.seen.max(ballot);
                 for decree in decrees {
                     self.acceptor.on_accept(ballot, decree, effects);
                 }
             }
-            Message::Free(Free::Chosen { ballot, .. }) => self.on_chosen(ballot),
-            Message::Free(Free::Nack { promised, .. }) => self.seen = self.seen.max(promised),
+            Message::Immediate(Immediate::Chosen { ballot, .. }) => self.on_chosen(ballot),
+            Message::Immediate(Immediate::Nack { promised, .. }) => {
+                self.seen = self.seen.max(promised)
+            }
         }
     }
 
@@ -172,7 +174,7 @@ impl<V: Value> Synod<V> {
         if self.learned.is_none() && learner.on_accepted(from, ballot, &self.configuration) {
             self.learned = Some(learner.decree().clone());
             let (ballot, chosen) = (learner.ballot(), Slot::FIRST.next());
-            effects.send(To::Peers, Free::Chosen { ballot, chosen });
+            effects.send(To::Peers, Immediate::Chosen { ballot, chosen });
         }
     }
 

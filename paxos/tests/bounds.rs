@@ -8,14 +8,14 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use synod_paxos::multi::limits::Limits;
 use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId,
-    Record, Recovery, Report, Slot, To, Value, Vote,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
+    MultiPaxos, NodeId, Record, Recovery, Report, Slot, To, Value, Vote,
 };
 
 const ME: NodeId = NodeId::new(1);
 const PEER: NodeId = NodeId::new(2);
 const OTHER: NodeId = NodeId::new(3);
-const BRAND: Brand = Brand { node: ME, incarnation: 1 };
+const CORE_ID: CoreId = CoreId { node: ME, incarnation: 1 };
 /// A ballot of the peer's.
 const THEIRS: Ballot = Ballot::new(1, PEER);
 const ALPHA: u64 = 256;
@@ -44,7 +44,8 @@ impl World {
     }
 
     fn of(configuration: Configuration) -> Self {
-        let (node, effects) = (MultiPaxos::new(BRAND, configuration, ALPHA), Effects::new(BRAND));
+        let (node, effects) =
+            (MultiPaxos::new(CORE_ID, configuration, ALPHA), Effects::new(CORE_ID));
         Self { node, effects, sent: Vec::new(), records: Vec::new() }
     }
 
@@ -66,7 +67,7 @@ impl World {
         self.node.step(input, &mut self.effects);
         while let Some(batch) = self.effects.take_batch() {
             self.records.extend_from_slice(batch.records());
-            self.node.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+            self.node.step(Input::Synced(batch.confirm_synced()), &mut self.effects);
         }
         self.sent.extend(self.effects.outbox());
     }
@@ -88,23 +89,23 @@ impl World {
 
     fn vote(&mut self, from: NodeId, first: u64, end: u64) {
         let (ballot, first, end) = (self.ballot(), Slot::new(first), Slot::new(end));
-        self.hear(from, Message::Bound(Bound::Accepted { ballot, first, end }));
+        self.hear(from, Message::AfterSync(AfterSync::Accepted { ballot, first, end }));
     }
 
     /// Votes for these blocks, from slot 0 on, in the peer's ballot.
     fn accept(&mut self, blocks: impl IntoIterator<Item = Block>) {
         let decrees = blocks.into_iter().map(Decree::Value).collect();
         let (ballot, first, chosen) = (THEIRS, Slot::FIRST, Slot::FIRST);
-        self.hear(PEER, Message::Free(Free::Accept { ballot, first, decrees, chosen }));
+        self.hear(PEER, Message::Immediate(Immediate::Accept { ballot, first, decrees, chosen }));
     }
 
     /// Asks for a promise, and returns the slots that it reports and where it was cut.
     fn prepare(&mut self, ballot: Ballot, first: u64) -> Option<(Vec<u64>, Option<Slot>)> {
         self.sent.clear();
         let first = Slot::new(first);
-        self.hear(ballot.node(), Message::Bound(Bound::Prepare { ballot, first }));
+        self.hear(ballot.node(), Message::AfterSync(AfterSync::Prepare { ballot, first }));
         self.sent.iter().find_map(|(to, message)| match message {
-            Message::Bound(Bound::Promise { end, reports, .. }) => {
+            Message::AfterSync(AfterSync::Promise { end, reports, .. }) => {
                 assert_eq!(*to, To::Node(ballot.node()));
                 Some((reports.iter().map(|(slot, _)| slot.number()).collect(), *end))
             }
@@ -115,7 +116,7 @@ impl World {
     /// Lists whom this node asks for a promise, from which slot on, since the last call.
     fn asked(&mut self) -> Vec<(To, u64)> {
         let prepares = self.sent.drain(..).filter_map(|(to, message)| match message {
-            Message::Bound(Bound::Prepare { first, .. }) => Some((to, first.number())),
+            Message::AfterSync(AfterSync::Prepare { first, .. }) => Some((to, first.number())),
             _ => None,
         });
         prepares.collect()
@@ -136,7 +137,7 @@ fn promise(
         let vote = Vote { ballot: THEIRS, decree: Decree::Value(Block(name, 1)) };
         (Slot::new(slot), Report::Voted(vote))
     };
-    Message::Bound(Bound::Promise {
+    Message::AfterSync(AfterSync::Promise {
         ballot,
         first: Slot::new(first),
         end: end.map(Slot::new),
@@ -152,7 +153,7 @@ fn all_of_three() -> Configuration {
 /// Lists the runs of the Accepts in `sent`: receiver, first slot, how many decrees.
 fn runs(sent: &[(To, Message<Block>)]) -> Vec<(To, u64, usize)> {
     let accepts = sent.iter().filter_map(|(to, message)| match message {
-        Message::Free(Free::Accept { first, decrees, .. }) => {
+        Message::Immediate(Immediate::Accept { first, decrees, .. }) => {
             Some((*to, first.number(), decrees.len()))
         }
         _ => None,
@@ -177,7 +178,7 @@ fn a_promise_is_cut_where_it_grows_too_long() {
 }
 
 #[test]
-fn an_elect_asks_for_the_rest_of_a_promise_that_was_cut() {
+fn a_candidate_asks_for_the_rest_of_a_promise_that_was_cut() {
     let mut world = World::new();
     world.node = world.node.with_limits(Limits { promise_parts: 1, ..Limits::DEFAULT });
     world.step(Input::Campaign { above: Ballot::ZERO });
@@ -218,7 +219,7 @@ fn only_adjoining_slots_travel_together() {
     let mut world = World::leading(all_of_three());
     world.propose_all(small(3));
     while let Some(batch) = world.effects.take_batch() {
-        world.step(Input::Synced(batch.vouch_synced()));
+        world.step(Input::Synced(batch.confirm_synced()));
     }
     world.vote(PEER, 0, 3);
     world.vote(OTHER, 1, 2);
@@ -236,22 +237,25 @@ fn an_announcement_travels_with_a_proposal_of_its_ballot() {
     let ballot = world.ballot();
     world.step(Input::Propose(Block('x', 1)));
     let (first, end) = (Slot::FIRST, Slot::new(1));
-    let message = Message::Bound(Bound::Accepted { ballot, first, end });
+    let message = Message::AfterSync(AfterSync::Accepted { ballot, first, end });
     world.node.step(Input::Message { from: PEER, message }, &mut world.effects);
     // The announcement of slot 0 waits in the outbox while slot 1 is proposed.
     let sent = world.propose_all([Block('y', 1)]);
-    let [(To::Peers, Message::Free(Free::Accept { first, chosen, .. }))] = &sent[..] else {
+    let [(To::Peers, Message::Immediate(Immediate::Accept { first, chosen, .. }))] = &sent[..]
+    else {
         panic!("{sent:?}");
     };
     assert_eq!((*first, *chosen), (Slot::new(1), Slot::new(1)));
     // And the other way round: what is announced after a proposal joins it.
-    let proof = world.effects.take_batch().unwrap().vouch_synced();
+    let proof = world.effects.take_batch().unwrap().confirm_synced();
     world.step(Input::Synced(proof));
     world.node.step(Input::Propose(Block('z', 1)), &mut world.effects);
-    let message = Message::Bound(Bound::Accepted { ballot, first: *first, end: first.next() });
+    let message =
+        Message::AfterSync(AfterSync::Accepted { ballot, first: *first, end: first.next() });
     world.node.step(Input::Message { from: PEER, message }, &mut world.effects);
     let sent: Vec<_> = world.effects.outbox().collect();
-    let [(To::Peers, Message::Free(Free::Accept { first, chosen, .. }))] = &sent[..] else {
+    let [(To::Peers, Message::Immediate(Immediate::Accept { first, chosen, .. }))] = &sent[..]
+    else {
         panic!("{sent:?}");
     };
     assert_eq!((*first, *chosen), (Slot::new(2), Slot::new(2)));
@@ -273,7 +277,9 @@ fn forgotten_slots_weigh_nothing_and_are_closed() {
     world.sent.clear();
     world.accept(['x', 'y', 'c'].map(|name| Block(name, 10)));
     let votes = world.sent.iter().filter_map(|(_, message)| match message {
-        Message::Bound(Bound::Accepted { first, end, .. }) => Some((first.number(), end.number())),
+        Message::AfterSync(AfterSync::Accepted { first, end, .. }) => {
+            Some((first.number(), end.number()))
+        }
         _ => None,
     });
     assert_eq!(votes.collect::<Vec<_>>(), [(2, 3)], "what was forgotten cannot be voted for");
@@ -290,8 +296,8 @@ fn a_vote_that_replaces_another_takes_its_place() {
     world.accept([Block('a', 10), Block('b', 10)]);
     let later = Ballot::new(2, PEER);
     let (first, decrees) = (Slot::FIRST, vec![Decree::Value(Block('c', 3)), Decree::Noop]);
-    let accept = Free::Accept { ballot: later, first, decrees, chosen: Slot::FIRST };
-    world.hear(PEER, Message::Free(accept));
+    let accept = Immediate::Accept { ballot: later, first, decrees, chosen: Slot::FIRST };
+    world.hear(PEER, Message::Immediate(accept));
     assert_eq!((world.node.log().len(), world.node.log().weight()), (2, 4), "a no-op weighs one");
 }
 
@@ -304,12 +310,13 @@ fn the_ballot_of_a_broken_sender_is_not_heard() {
     let just = Ballot::new(step_max, PEER);
     assert_eq!(world.prepare(just, 0), Some((vec![], None)));
     assert_eq!(world.node.seen(), just);
-    let message = Message::Bound(Bound::Prepare { ballot: just.next(OTHER), first: Slot::FIRST });
+    let message =
+        Message::AfterSync(AfterSync::Prepare { ballot: just.next(OTHER), first: Slot::FIRST });
     world.hear(PEER, message);
     assert_eq!(world.node.log().promised(), just, "the ballot is not the sender's");
     let (ballot, decrees) = (just.next(OTHER), vec![Decree::Noop]);
     let (first, chosen) = (Slot::FIRST, Slot::FIRST);
-    world.hear(PEER, Message::Free(Free::Accept { ballot, first, decrees, chosen }));
+    world.hear(PEER, Message::Immediate(Immediate::Accept { ballot, first, decrees, chosen }));
     assert!(world.node.log().is_empty());
 }
 
@@ -326,7 +333,7 @@ fn a_node_says_what_it_waits_for() {
     assert!(world.node.is_pending(), "for votes");
     assert!(!world.node.last_is_durable());
     assert_eq!(world.node.next_slot(), Some(Slot::new(1)));
-    let proof = world.effects.take_batch().unwrap().vouch_synced();
+    let proof = world.effects.take_batch().unwrap().confirm_synced();
     world.step(Input::Synced(proof));
     assert!(world.node.last_is_durable());
     world.vote(PEER, 0, 1);
@@ -359,7 +366,7 @@ fn a_promise_by_an_accept_is_recorded_although_nothing_is_voted_for() {
     let again = Ballot::new(2, PEER);
     let accept = |chosen| {
         let (ballot, first) = (again, Slot::new(1));
-        Message::Free(Free::Accept { ballot, first, decrees: vec![Decree::Noop], chosen })
+        Message::Immediate(Immediate::Accept { ballot, first, decrees: vec![Decree::Noop], chosen })
     };
     world.records.clear();
     world.hear(PEER, accept(Slot::FIRST));
@@ -412,11 +419,11 @@ fn a_promise_is_durable_once_its_own_record_was_synced() {
     let mut world = World::new();
     let mut durable = Ballot::ZERO;
     for ballot in [THEIRS, Ballot::new(2, OTHER)] {
-        let message = Message::Bound(Bound::Prepare { ballot, first: Slot::FIRST });
+        let message = Message::AfterSync(AfterSync::Prepare { ballot, first: Slot::FIRST });
         world.node.step(Input::Message { from: ballot.node(), message }, &mut world.effects);
         assert_eq!(world.node.log().promised(), ballot);
         assert_eq!(world.node.durable_promised(), durable);
-        let proof = world.effects.take_batch().unwrap().vouch_synced();
+        let proof = world.effects.take_batch().unwrap().confirm_synced();
         world.step(Input::Synced(proof));
         assert_eq!(world.node.durable_promised(), ballot);
         durable = ballot;
@@ -428,13 +435,16 @@ fn an_accept_that_contradicts_what_is_chosen_gets_no_vote() {
     let mut world = World::new();
     world.accept([Block('a', 1)]);
     let chosen = Slot::new(1);
-    world.hear(PEER, Message::Free(Free::Chosen { ballot: THEIRS, chosen }));
+    world.hear(PEER, Message::Immediate(Immediate::Chosen { ballot: THEIRS, chosen }));
     assert_eq!(world.node.chosen(), chosen, "by its own vote, not by a copy");
     world.sent.clear();
     let (ballot, first) = (Ballot::new(2, OTHER), Slot::FIRST);
     for (name, votes) in [('z', 0), ('a', 1)] {
         let decrees = vec![Decree::Value(Block(name, 1))];
-        world.hear(OTHER, Message::Free(Free::Accept { ballot, first, decrees, chosen: first }));
+        world.hear(
+            OTHER,
+            Message::Immediate(Immediate::Accept { ballot, first, decrees, chosen: first }),
+        );
         assert_eq!(world.sent.len(), votes, "{:?}", world.sent);
     }
     assert_eq!(world.node.log().decree(first), Some(&Decree::Value(Block('a', 1))));
@@ -460,7 +470,7 @@ fn recovery_holds_a_window_of_what_is_chosen() {
     assert_eq!(recovery.decree(Slot::new(2)), Some(&decree('c')), "it may yet be another");
     assert_eq!(recovery.promised(), THEIRS, "a vote promises its ballot, too");
     let voters = Configuration::majority([ME, PEER, OTHER]).unwrap();
-    let node = recovery.finish(BRAND, voters, ALPHA);
+    let node = recovery.finish(CORE_ID, voters, ALPHA);
     assert_eq!((node.chosen(), node.log().base()), (Slot::new(2), Slot::new(2)));
 }
 
@@ -473,7 +483,7 @@ fn what_holds_the_same_back_is_equal_and_hashes_alike() {
     }
     let prepared = |ballot| {
         let mut world = World::new();
-        let message = Message::Bound(Bound::Prepare { ballot, first: Slot::FIRST });
+        let message = Message::AfterSync(AfterSync::Prepare { ballot, first: Slot::FIRST });
         world.node.step(Input::Message { from: PEER, message }, &mut world.effects);
         let full = world.effects.clone();
         let batch = world.effects.take_batch().unwrap();
@@ -493,14 +503,15 @@ fn what_holds_the_same_back_is_equal_and_hashes_alike() {
     // Synced records count no more, and beside the others, what may leave counts, too.
     let mut same = same;
     for (world, batch) in [(&mut world, batch), (&mut same, same_batch)] {
-        world.step(Input::Synced(batch.vouch_synced()));
+        world.step(Input::Synced(batch.confirm_synced()));
     }
     assert_eq!(world.node, same.node);
-    let late = Message::Free(Free::Chosen { ballot: THEIRS, chosen: Slot::FIRST });
+    let late = Message::Immediate(Immediate::Chosen { ballot: THEIRS, chosen: Slot::FIRST });
     world.node.step(Input::Message { from: PEER, message: late }, &mut world.effects);
     assert_eq!(world.effects, same.effects, "nothing to say");
     let (ballot, first, chosen) = (Ballot::new(0, OTHER), Slot::FIRST, Slot::FIRST);
-    let refused = Message::Free(Free::Accept { ballot, first, decrees: Vec::new(), chosen });
+    let refused =
+        Message::Immediate(Immediate::Accept { ballot, first, decrees: Vec::new(), chosen });
     world.node.step(Input::Message { from: OTHER, message: refused }, &mut world.effects);
     assert_ne!(world.effects, same.effects, "a refusal waits");
     assert_ne!(hash(&world.effects), hash(&same.effects));

@@ -174,7 +174,7 @@ fn one_phase_1_serves_all_slots() {
     assert_eq!(story.chosen(2), "abc");
 }
 
-/// Section 3: an elect fills a gap with a no-op, and keeps what is behind it.
+/// Section 3: a candidate fills a gap with a no-op, and keeps what is behind it.
 #[test]
 fn gaps_are_filled_with_noop() {
     let mut story = told(&["campaign 1", "settle", "propose 1 x", "drop-all", "propose 1 y"]);

@@ -8,8 +8,8 @@
 
 use synod_paxos::multi::limits::Limits;
 use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId,
-    Report, Slot, To, Value, Vote,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
+    MultiPaxos, NodeId, Report, Slot, To, Value, Vote,
 };
 
 const ME: NodeId = NodeId::new(1);
@@ -37,17 +37,17 @@ struct World {
 impl World {
     /// A node in whose promises a part has ten bytes, and three parts are on their way at once.
     fn new() -> Self {
-        let brand = Brand { node: ME, incarnation: 1 };
+        let core_id = CoreId { node: ME, incarnation: 1 };
         let voters = Configuration::majority([ME, PEER, OTHER]).unwrap();
         let limits = Limits { promise_bytes: 10, promise_parts: 3, ..Limits::DEFAULT };
-        let node = MultiPaxos::new(brand, voters, 256).with_limits(limits);
-        Self { node, effects: Effects::new(brand), sent: Vec::new() }
+        let node = MultiPaxos::new(core_id, voters, 256).with_limits(limits);
+        Self { node, effects: Effects::new(core_id), sent: Vec::new() }
     }
 
     fn step(&mut self, input: Input<Block>) {
         self.node.step(input, &mut self.effects);
         while let Some(batch) = self.effects.take_batch() {
-            self.node.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+            self.node.step(Input::Synced(batch.confirm_synced()), &mut self.effects);
         }
         self.sent.extend(self.effects.outbox());
     }
@@ -63,20 +63,20 @@ impl World {
     /// Hears the part `[first, end)` of the peer's promise, with a vote in its first slot.
     fn part(&mut self, first: u64, end: Option<u64>) {
         let vote = Vote { ballot: THEIRS, decree: Decree::Value(Block(1)) };
-        let promise = Bound::Promise {
+        let promise = AfterSync::Promise {
             ballot: self.ballot(),
             first: Slot::new(first),
             end: end.map(Slot::new),
             chosen: Slot::FIRST,
             reports: vec![(Slot::new(first), Report::Voted(vote))],
         };
-        self.hear(PEER, Message::Bound(promise));
+        self.hear(PEER, Message::AfterSync(promise));
     }
 
     /// Lists whom this node asks for a promise, from which slot on, since the last call.
     fn asked(&mut self) -> Vec<(To, u64)> {
         let prepares = self.sent.drain(..).filter_map(|(to, message)| match message {
-            Message::Bound(Bound::Prepare { first, .. }) => Some((to, first.number())),
+            Message::AfterSync(AfterSync::Prepare { first, .. }) => Some((to, first.number())),
             _ => None,
         });
         prepares.collect()
@@ -85,7 +85,7 @@ impl World {
     /// Lists the runs of the Accepts since the last call: receiver, first slot, how many decrees.
     fn runs(&mut self) -> Vec<(To, u64, usize)> {
         let accepts = self.sent.drain(..).filter_map(|(to, message)| match message {
-            Message::Free(Free::Accept { first, decrees, .. }) => {
+            Message::Immediate(Immediate::Accept { first, decrees, .. }) => {
                 Some((to, first.number(), decrees.len()))
             }
             _ => None,
@@ -99,16 +99,19 @@ fn several_parts_of_a_promise_leave_at_once() {
     let mut world = World::new();
     let decrees = (0..9).map(|_| Decree::Value(Block(4))).collect();
     let (first, chosen) = (Slot::FIRST, Slot::FIRST);
-    world.hear(PEER, Message::Free(Free::Accept { ballot: THEIRS, first, decrees, chosen }));
+    world.hear(
+        PEER,
+        Message::Immediate(Immediate::Accept { ballot: THEIRS, first, decrees, chosen }),
+    );
     let ballot = Ballot::new(2, OTHER);
     for (from, expected) in
         [(0, vec![(0, Some(2)), (2, Some(4)), (4, Some(6))]), (6, vec![(6, Some(8)), (8, None)])]
     {
         world.sent.clear();
         let first = Slot::new(from);
-        world.hear(OTHER, Message::Bound(Bound::Prepare { ballot, first }));
+        world.hear(OTHER, Message::AfterSync(AfterSync::Prepare { ballot, first }));
         let parts = world.sent.iter().filter_map(|(_, message)| match message {
-            Message::Bound(Bound::Promise { first, end, .. }) => {
+            Message::AfterSync(AfterSync::Promise { first, end, .. }) => {
                 Some((first.number(), end.map(Slot::number)))
             }
             _ => None,
@@ -146,8 +149,8 @@ fn nothing_is_filled_where_a_promise_has_a_gap() {
     world.part(4, Some(6));
     let ballot = world.ballot();
     let (first, chosen) = (Slot::FIRST, Slot::FIRST);
-    let promise = Bound::Promise { ballot, first, end: None, chosen, reports: Vec::new() };
-    world.hear(OTHER, Message::Bound(promise));
+    let promise = AfterSync::Promise { ballot, first, end: None, chosen, reports: Vec::new() };
+    world.hear(OTHER, Message::AfterSync(promise));
     assert_eq!(world.node.leader().leads(), Some(ballot));
     assert_eq!(world.node.next_slot(), Some(Slot::FIRST), "no slot has a Noop");
     assert!(world.node.is_settled());
@@ -181,8 +184,8 @@ fn what_a_node_has_not_answered_is_repeated_to_it_in_runs() {
         world.step(Input::Propose(Block(1)));
     }
     let ballot = world.ballot();
-    let accepted = Bound::Accepted { ballot, first: Slot::new(5), end: Slot::new(6) };
-    world.hear(PEER, Message::Bound(accepted));
+    let accepted = AfterSync::Accepted { ballot, first: Slot::new(5), end: Slot::new(6) };
+    world.hear(PEER, Message::AfterSync(accepted));
     world.sent.clear();
     world.step(Input::Resend(PEER));
     assert_eq!(world.runs(), [], "all of it was sent but now, for all that this node knows");
@@ -221,7 +224,7 @@ fn a_late_vote_of_an_earlier_ballot_counts_for_no_proposal() {
     assert!(ballot > earlier && world.node.leader().leads() == Some(ballot));
     let accepted = |ballot| {
         let end = Slot::new(1);
-        Message::Bound(Bound::Accepted { ballot, first: Slot::FIRST, end })
+        Message::AfterSync(AfterSync::Accepted { ballot, first: Slot::FIRST, end })
     };
     world.hear(PEER, accepted(earlier));
     assert_eq!(world.node.chosen(), Slot::FIRST, "another leader may have had its vote since");

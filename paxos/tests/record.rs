@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use synod_paxos::{
-    Ballot, Batch, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos,
-    NodeId, Record, Recovery, Report, Slot, To,
+    AfterSync, Ballot, Batch, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
+    MultiPaxos, NodeId, Record, Recovery, Report, Slot, To,
 };
 
 type Value = char;
@@ -230,7 +230,7 @@ impl World {
         for record in batch.records() {
             self.tell_durable(id, record);
         }
-        self.step(id, Input::Synced(batch.vouch_synced()));
+        self.step(id, Input::Synced(batch.confirm_synced()));
     }
 
     fn tell_durable(&mut self, id: NodeId, record: &Record<Value>) {
@@ -303,19 +303,19 @@ impl World {
 
     fn tell_sent(&mut self, id: NodeId, message: &Message<Value>) {
         match message {
-            Message::Bound(Bound::Prepare { ballot, .. }) => self.tell_asked(id, *ballot),
-            Message::Bound(Bound::Promise { ballot, first, end: _, chosen, reports }) => {
+            Message::AfterSync(AfterSync::Prepare { ballot, .. }) => self.tell_asked(id, *ballot),
+            Message::AfterSync(AfterSync::Promise { ballot, first, end: _, chosen, reports }) => {
                 let votes = reports.iter().map(told).collect();
                 let (ballot, first, chosen) = (*ballot, *first, *chosen);
                 self.events.push(Event::Phase1b { node: id, ballot, first, chosen, votes });
             }
-            Message::Bound(Bound::Accepted { ballot, first, end }) => {
+            Message::AfterSync(AfterSync::Accepted { ballot, first, end }) => {
                 for slot in (first.number()..end.number()).map(Slot::new) {
                     let decree = self.proposed[&(*ballot, slot)].clone();
                     self.tell_decreed("Phase2b", id, *ballot, slot, decree);
                 }
             }
-            Message::Free(Free::Accept { ballot, first, decrees, chosen }) => {
+            Message::Immediate(Immediate::Accept { ballot, first, decrees, chosen }) => {
                 for (slot, decree) in (first.number()..).map(Slot::new).zip(decrees) {
                     if self.proposed.insert((*ballot, slot), decree.clone()).is_none() {
                         self.tell_decreed("Phase2a", id, *ballot, slot, decree.clone());
@@ -323,10 +323,10 @@ impl World {
                 }
                 self.tell_announced(id, *ballot, *chosen);
             }
-            Message::Free(Free::Chosen { ballot, chosen }) => {
+            Message::Immediate(Immediate::Chosen { ballot, chosen }) => {
                 self.tell_announced(id, *ballot, *chosen);
             }
-            Message::Free(Free::Nack { .. }) => {}
+            Message::Immediate(Immediate::Nack { .. }) => {}
         }
     }
 
@@ -390,14 +390,14 @@ impl Node {
         disk: Vec<Record<Value>>,
         incarnation: u64,
     ) -> Self {
-        let brand = Brand { node: id, incarnation };
+        let core_id = CoreId { node: id, incarnation };
         let mut recovery = Recovery::new();
         for record in &disk {
             recovery.on_record(record.clone());
         }
         Self {
-            core: recovery.finish(brand, voters.clone(), WINDOW),
-            effects: Effects::new(brand),
+            core: recovery.finish(core_id, voters.clone(), WINDOW),
+            effects: Effects::new(core_id),
             disk,
             in_flight: VecDeque::new(),
             incarnation,

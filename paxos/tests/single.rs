@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 use synod_paxos::synod::{Input, Synod};
 use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Decree, Effects, Free, Message, NodeId, Record, Report,
-    Slot, To, Vote,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Message, NodeId, Record,
+    Report, Slot, To, Vote,
 };
 
 struct Node {
@@ -27,9 +27,9 @@ struct Cluster {
 impl Cluster {
     fn new(count: u16) -> Self {
         let nodes = (1..=count).map(|number| {
-            let brand = Brand { node: NodeId::new(number), incarnation: 1 };
-            let core = Synod::new(brand, voters(count));
-            Node { core, effects: Effects::new(brand), disk: Vec::new(), incarnation: 1 }
+            let core_id = CoreId { node: NodeId::new(number), incarnation: 1 };
+            let core = Synod::new(core_id, voters(count));
+            Node { core, effects: Effects::new(core_id), disk: Vec::new(), incarnation: 1 }
         });
         Self { nodes: nodes.collect(), mail: VecDeque::new() }
     }
@@ -41,7 +41,7 @@ impl Cluster {
         node.core.step(input, &mut node.effects);
         while let Some(batch) = node.effects.take_batch() {
             node.disk.extend_from_slice(batch.records());
-            node.core.step(Input::Synced(batch.vouch_synced()), &mut node.effects);
+            node.core.step(Input::Synced(batch.confirm_synced()), &mut node.effects);
         }
         let from = NodeId::new(number);
         for (to, message) in node.effects.outbox() {
@@ -74,9 +74,9 @@ impl Cluster {
         let count = u16::try_from(self.nodes.len()).unwrap();
         let node = &mut self.nodes[usize::from(number) - 1];
         node.incarnation += 1;
-        let brand = Brand { node: NodeId::new(number), incarnation: node.incarnation };
-        node.core = Synod::recover(brand, voters(count), node.disk.iter().cloned());
-        node.effects = Effects::new(brand);
+        let core_id = CoreId { node: NodeId::new(number), incarnation: node.incarnation };
+        node.core = Synod::recover(core_id, voters(count), node.disk.iter().cloned());
+        node.effects = Effects::new(core_id);
     }
 
     fn core(&self, number: u16) -> &Synod<char> {
@@ -109,11 +109,16 @@ const fn ballot(round: u64, node: u16) -> Ballot {
 
 fn accept(ballot: Ballot, value: char) -> Message<char> {
     let (first, chosen) = (Slot::FIRST, Slot::FIRST);
-    Message::Free(Free::Accept { ballot, first, decrees: vec![Decree::Value(value)], chosen })
+    Message::Immediate(Immediate::Accept {
+        ballot,
+        first,
+        decrees: vec![Decree::Value(value)],
+        chosen,
+    })
 }
 
 const fn prepare(ballot: Ballot) -> Message<char> {
-    Message::Bound(Bound::Prepare { ballot, first: Slot::FIRST })
+    Message::AfterSync(AfterSync::Prepare { ballot, first: Slot::FIRST })
 }
 
 fn promise(ballot: Ballot, vote: Option<(Ballot, char)>) -> Message<char> {
@@ -122,15 +127,15 @@ fn promise(ballot: Ballot, vote: Option<(Ballot, char)>) -> Message<char> {
         (Slot::FIRST, Report::Voted(vote))
     });
     let (first, chosen, reports) = (Slot::FIRST, Slot::FIRST, report.into_iter().collect());
-    Message::Bound(Bound::Promise { ballot, first, end: None, chosen, reports })
+    Message::AfterSync(AfterSync::Promise { ballot, first, end: None, chosen, reports })
 }
 
 const fn chosen(ballot: Ballot) -> Message<char> {
-    Message::Free(Free::Chosen { ballot, chosen: Slot::new(1) })
+    Message::Immediate(Immediate::Chosen { ballot, chosen: Slot::new(1) })
 }
 
 const fn accepted(ballot: Ballot) -> Message<char> {
-    Message::Bound(Bound::Accepted { ballot, first: Slot::FIRST, end: Slot::new(1) })
+    Message::AfterSync(AfterSync::Accepted { ballot, first: Slot::FIRST, end: Slot::new(1) })
 }
 
 #[test]
@@ -207,8 +212,8 @@ fn an_acceptor_follows_its_promise_and_reports_its_vote() {
     let report = Some((ballot(1, 1), 'x'));
     assert_eq!(cluster.take_mail_to(2), [promise(ballot(2, 2), report)]);
     cluster.hear(3, 1, accept(ballot(1, 1), 'x'));
-    let nack = Free::Nack { ballot: ballot(1, 1), promised: ballot(2, 2) };
-    assert_eq!(cluster.take_mail_to(1), [Message::Free(nack)]);
+    let nack = Immediate::Nack { ballot: ballot(1, 1), promised: ballot(2, 2) };
+    assert_eq!(cluster.take_mail_to(1), [Message::Immediate(nack)]);
     cluster.hear(3, 2, accept(ballot(2, 2), 'y'));
     assert_eq!(cluster.take_mail_to(2), [accepted(ballot(2, 2))]);
     let vote = cluster.core(3).acceptor().vote().unwrap();
@@ -237,8 +242,8 @@ fn an_announcement_makes_a_vote_of_its_own_ballot_known() {
 fn a_refused_proposer_goes_above_what_it_heard_of() {
     let mut cluster = Cluster::new(3);
     cluster.propose(1, 'x');
-    let nack = Free::Nack { ballot: ballot(1, 1), promised: ballot(6, 3) };
-    cluster.hear(1, 3, Message::Free(nack));
+    let nack = Immediate::Nack { ballot: ballot(1, 1), promised: ballot(6, 3) };
+    cluster.hear(1, 3, Message::Immediate(nack));
     cluster.mail.clear();
     cluster.propose(1, 'x');
     assert_eq!(cluster.take_mail_to(2), [prepare(ballot(7, 1))]);

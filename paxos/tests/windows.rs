@@ -8,8 +8,8 @@
 
 use synod_paxos::multi::limits::Limits;
 use synod_paxos::{
-    Ballot, Batch, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos,
-    NodeId, Record, Report, Slot, Value, Vote,
+    AfterSync, Ballot, Batch, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
+    MultiPaxos, NodeId, Record, Report, Slot, Value, Vote,
 };
 
 const ME: NodeId = NodeId::new(1);
@@ -38,10 +38,10 @@ struct World {
 
 impl World {
     fn new(limits: Limits) -> Self {
-        let brand = Brand { node: ME, incarnation: 1 };
+        let core_id = CoreId { node: ME, incarnation: 1 };
         let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
-        let node = MultiPaxos::new(brand, voters, 256).with_limits(limits);
-        let effects = Effects::new(brand);
+        let node = MultiPaxos::new(core_id, voters, 256).with_limits(limits);
+        let effects = Effects::new(core_id);
         Self { node, effects, in_flight: Vec::new(), told: Vec::new() }
     }
 
@@ -49,7 +49,7 @@ impl World {
         self.node.step(input, &mut self.effects);
         self.in_flight.extend(self.effects.take_batch());
         let told = self.effects.outbox().filter_map(|(_, message)| match message {
-            Message::Bound(Bound::Accepted { first, end, .. }) => {
+            Message::AfterSync(AfterSync::Accepted { first, end, .. }) => {
                 Some((first.number(), end.number()))
             }
             _ => None,
@@ -60,14 +60,14 @@ impl World {
     fn sync(&mut self) {
         while !self.in_flight.is_empty() {
             let batch = self.in_flight.remove(0);
-            self.step(Input::Synced(batch.vouch_synced()));
+            self.step(Input::Synced(batch.confirm_synced()));
         }
     }
 
     fn accept(&mut self, ballot: Ballot, first: u64, decrees: &[Decree<Block>], chosen: u64) {
         let (first, chosen) = (Slot::new(first), Slot::new(chosen));
-        let accept = Free::Accept { ballot, first, decrees: decrees.to_vec(), chosen };
-        self.step(Input::Message { from: ballot.node(), message: Message::Free(accept) });
+        let accept = Immediate::Accept { ballot, first, decrees: decrees.to_vec(), chosen };
+        self.step(Input::Message { from: ballot.node(), message: Message::Immediate(accept) });
     }
 
     /// Syncs, and returns the votes that were told of since the last call.
@@ -92,8 +92,8 @@ impl World {
         self.sync();
         let ballot = self.node.leader().ballot().unwrap();
         let (first, chosen) = (Slot::FIRST, Slot::FIRST);
-        let promise = Bound::Promise { ballot, first, end: None, chosen, reports };
-        self.step(Input::Message { from: OLD.node(), message: Message::Bound(promise) });
+        let promise = AfterSync::Promise { ballot, first, end: None, chosen, reports };
+        self.step(Input::Message { from: OLD.node(), message: Message::AfterSync(promise) });
         assert_eq!(self.node.leader().leads(), Some(ballot));
     }
 
@@ -110,8 +110,8 @@ impl World {
     fn vote(&mut self, end: u64) {
         let ballot = self.node.leader().ballot().unwrap();
         for from in [OLD.node(), NEW.node()] {
-            let accepted = Bound::Accepted { ballot, first: Slot::FIRST, end: Slot::new(end) };
-            self.step(Input::Message { from, message: Message::Bound(accepted) });
+            let accepted = AfterSync::Accepted { ballot, first: Slot::FIRST, end: Slot::new(end) };
+            self.step(Input::Message { from, message: Message::AfterSync(accepted) });
         }
     }
 }
@@ -139,7 +139,7 @@ fn a_slot_is_forgotten_only_once_the_disk_has_it_as_it_was_chosen() {
     assert_eq!(world.node.log().decree(Slot::FIRST), Some(&block('d', 1)));
     // The first of the two batches has d; that it is chosen was known with the second.
     let batch = world.in_flight.remove(0);
-    world.step(Input::Synced(batch.vouch_synced()));
+    world.step(Input::Synced(batch.confirm_synced()));
     assert_eq!(world.forget(1), 0);
     world.sync();
     assert_eq!(world.node.durable_chosen(), Slot::new(1));
@@ -232,7 +232,7 @@ fn while_the_disk_hangs_votes_and_copies_wait_and_promises_do_not() {
     world.step(Input::Decrees { first: Slot::FIRST, decrees: decrees.clone() });
     assert_eq!(world.node.chosen(), Slot::FIRST);
     let higher = NEW.next(OLD.node());
-    let prepare = Message::Bound(Bound::Prepare { ballot: higher, first: Slot::FIRST });
+    let prepare = Message::AfterSync(AfterSync::Prepare { ballot: higher, first: Slot::FIRST });
     world.step(Input::Message { from: OLD.node(), message: prepare });
     assert_eq!(world.node.log().promised(), higher);
     world.sync();

@@ -1,7 +1,7 @@
 ------------------------------- MODULE Damage -------------------------------
 (* An acceptor that lost votes to a damaged disk, and when it may promise again. Its promise p   *)
 (* survives, as the journal repeats it; which votes are gone it does not know. A Promise that    *)
-(* leaves them out could let an elect choose something else. So it is silent on every Prepare;   *)
+(* leaves them out could let a candidate choose something else: it is silent on every Prepare;  *)
 (* it goes on voting, which is truthful; and it asks a settled leader of a ballot at or above p  *)
 (* how far that ballot has assigned slots. Every lost vote was cast at or below p, so whatever   *)
 (* it could have helped to choose is chosen in one of those slots or reported to that leader.    *)

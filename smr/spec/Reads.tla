@@ -36,7 +36,7 @@ Phase1b(a, b) ==
   /\ promised' = [promised EXCEPT ![a] = b]
   /\ UNCHANGED <<cast, proposed, found, known, read>>
 
-\* The elect notes how far a quorum's reports reach.
+\* The candidate notes how far a quorum's reports reach.
 Elect(b) ==
   /\ found[b] = -1
   /\ \E p \in Quorum1 :

@@ -50,7 +50,7 @@ Phase1b(a, b) ==
 Longest == Max({Len(log[c]) : c \in Ballot})
 Reported(a, b, s) ==
   IF Broken = "cut" /\ s > Alpha THEN {} ELSE {c \in 1..(b - 1) : <<s, c>> \in cast[a]}
-\* Acceptors that have a snapshot say "chosen"; a wrong elect takes their silence for no vote.
+\* Acceptors that have a snapshot say "chosen"; a wrong candidate takes their silence for no vote.
 MaySkip(q, s) == IF Broken = "truncated" /\ s <= Longest THEN SUBSET q ELSE {{}}
 \* A change that takes effect past the last slot would only add states.
 Free(b, s) == {Mark[b]} \cup (IF s + 1 <= Slots THEN {Change} ELSE {})

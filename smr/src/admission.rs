@@ -6,13 +6,13 @@
 use crate::catch_up::FETCH_SLOTS_MAX;
 use crate::command::{Command, Fingerprint, PAYLOAD_BYTES_MAX, Principal, Sequence, SessionId};
 use crate::effects::{Disk, Effects, LogRead};
-use crate::executor::{Awaited, answer};
+use crate::executor::{WaitKey, answer};
 use crate::message::Message;
 use crate::proposals::Waiter;
 use crate::read::Read;
 use crate::replica::Replica;
 use crate::request::{Connection, Refusal, Request, RequestBody, Response};
-use crate::session::Standing;
+use crate::session::SessionVerdict;
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
 use synod_paxos::{NodeId, Slot, To};
@@ -51,7 +51,7 @@ impl<M: StateMachine> Replica<M> {
         match body {
             RequestBody::Status => Some(Response::Status(self.status())),
             RequestBody::Open { opening } => {
-                let awaited = Awaited::Open { principal, opening };
+                let awaited = WaitKey::Open { principal, opening };
                 self.admit(awaited, Command::Open { principal, opening }, waiter)
             }
             RequestBody::Command { session, sequence, unanswered, payload } => {
@@ -91,12 +91,12 @@ impl<M: StateMachine> Replica<M> {
         match sessions.standing(session, principal, sequence, print) {
             // The session's window is moved by `unanswered` when the command is applied; and a
             // session that is not known yet may be opened by a decree that is on its way.
-            Standing::Fresh | Standing::TooFar => {}
-            Standing::Expired if !self.paxos.is_settled() => {}
-            standing @ (Standing::Applied(_)
-            | Standing::Expired
-            | Standing::Stale
-            | Standing::Reused) => return answer(standing),
+            SessionVerdict::Fresh | SessionVerdict::TooFar => {}
+            SessionVerdict::Expired if !self.paxos.is_settled() => {}
+            standing @ (SessionVerdict::Applied(_)
+            | SessionVerdict::Expired
+            | SessionVerdict::Stale
+            | SessionVerdict::Reused) => return answer(standing),
         }
         if payload.len() > PAYLOAD_BYTES_MAX {
             let reason = format!("{} bytes are more than {PAYLOAD_BYTES_MAX}", payload.len());
@@ -105,12 +105,12 @@ impl<M: StateMachine> Replica<M> {
         if let Err(invalid) = self.executor.machine().validate(&payload) {
             return Some(Response::Refused(Refusal::Invalid(invalid.reason().to_owned())));
         }
-        let awaited = Awaited::Apply { principal, session, sequence, payload: print };
+        let awaited = WaitKey::Apply { principal, session, sequence, payload: print };
         let command = Command::Apply { principal, session, sequence, unanswered, payload };
         self.admit(awaited, command, waiter)
     }
 
-    fn admit(&mut self, awaited: Awaited, command: Command, waiter: Waiter) -> Option<Response> {
+    fn admit(&mut self, awaited: WaitKey, command: Command, waiter: Waiter) -> Option<Response> {
         if self.disk == Disk::Full {
             return Some(Response::Refused(Refusal::DiskFull));
         }

@@ -7,7 +7,7 @@ use crate::catch_up::FETCH_BYTES_MAX;
 use crate::message::Folder;
 use crate::read::{READ_BYTES_MAX, READS_MAX, ReadLimits};
 use std::fmt;
-use synod_paxos::{Brand, Configuration, multi, multi::ALPHA_DEFAULT};
+use synod_paxos::{Configuration, CoreId, multi, multi::ALPHA_DEFAULT};
 
 /// The fewest heartbeats that a suspicion time must hold.
 pub const SUSPICION_TICKS_MIN: u32 = 5;
@@ -48,7 +48,7 @@ impl Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// Who it is, and which start of it this is.
-    pub brand: Brand,
+    pub core_id: CoreId,
     /// Which journal it has.
     pub folder: Folder,
     /// The voters.
@@ -99,9 +99,9 @@ impl std::error::Error for ConfigError {}
 impl Config {
     /// Returns the settings for a local network: 40 ms heartbeats, suspicion after 200 ms.
     #[must_use]
-    pub const fn lan(brand: Brand, voters: Configuration) -> Self {
+    pub const fn lan(core_id: CoreId, voters: Configuration) -> Self {
         Self {
-            brand,
+            core_id,
             folder: Folder(0),
             voters,
             heartbeat_ms: 40,

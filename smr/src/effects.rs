@@ -9,7 +9,7 @@ use crate::checkpoint::{Difference, Finding};
 use crate::command::{CommandBatch, Principal};
 use crate::message::Message;
 use crate::request::{Connection, Request, RequestId, Response};
-use synod_paxos::{Brand, NodeId, RecordRoom, Slot, Synced, To};
+use synod_paxos::{CoreId, NodeId, RecordRoom, Slot, Synced, To};
 
 /// Records of a replica, to be synced.
 pub type Batch = synod_paxos::Batch<CommandBatch>;
@@ -106,11 +106,11 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Makes the empty buffer of the replica of that brand.
+    /// Makes the empty buffer of the replica of that core_id.
     #[must_use]
-    pub const fn new(brand: Brand) -> Self {
+    pub const fn new(core_id: CoreId) -> Self {
         Self {
-            paxos: synod_paxos::Effects::new(brand),
+            paxos: synod_paxos::Effects::new(core_id),
             messages: Vec::new(),
             replies: Vec::new(),
             timers: Vec::new(),

@@ -6,9 +6,9 @@
 //! content, so nobody's ballot rises; a leader without one says so, and every node that is
 //! connected to a quorum becomes electable, however stale its log (after Omni-Paxos, 2023).
 //!
-//! An elect keeps its ballot as long as its phase 1 gets on: while its own promise is on its way to
-//! its disk, and as long after each part of a promise as links and disks take for the next, as they
-//! were last seen (`pace.rs`). Heartbeats tell how it gets on, and others wait as long with a
+//! A candidate keeps its ballot as long as its phase 1 gets on: while its own promise is on its way
+//! to its disk, and as long after each part of a promise as links and disks take for the next, as
+//! they were last seen (`pace.rs`). Heartbeats tell how it gets on, and others wait as long with a
 //! ballot of their own, which would end it. More patience and more jitter follow a failed ballot.
 //!
 //! A node whose state machine takes long over a command counts no tick meanwhile, and its last
@@ -76,7 +76,7 @@ pub struct Progress {
 
 /// What the election needs to know of the rest of the replica.
 #[derive(Clone, Copy, Debug)]
-pub struct Situation {
+pub struct ElectionView {
     /// The ballot in which this node leads.
     pub leads: Option<Ballot>,
     /// The ballot that it prepares, and how many parts of promises it has.
@@ -99,7 +99,7 @@ pub struct Situation {
 
 /// What the election wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum ElectionAction {
     /// Nothing.
     Nothing,
     /// The campaign timer shall fire between these bounds, in milliseconds.
@@ -114,7 +114,7 @@ impl Election {
     /// Makes the view of a node that has heard nobody yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let me = config.brand.node;
+        let me = config.core_id.node;
         let peers = config.voters.voters().iter().filter(|node| **node != me);
         let silent = DEAF_TIMES * config.suspicion_ticks + 1;
         let link = Link::silent_for(silent);
@@ -185,7 +185,7 @@ impl Election {
     }
 
     /// Counts a tick.
-    pub fn on_tick(&mut self, situation: &Situation) {
+    pub fn on_tick(&mut self, view: &ElectionView) {
         self.ticks = self.ticks.wrapping_add(1);
         for link in self.links.values_mut() {
             link.on_tick();
@@ -193,54 +193,54 @@ impl Election {
         self.own.on_tick();
         self.cooldown = self.cooldown.saturating_sub(1);
         self.since_raise = self.since_raise.saturating_add(1);
-        let stands = (situation.leads, situation.preparing);
-        let same = situation.progress == self.progress && stands == self.stood;
-        let waits = situation.pending && same && !self.waits_for_held_up();
+        let stands = (view.leads, view.preparing);
+        let same = view.progress == self.progress && stands == self.stood;
+        let waits = view.pending && same && !self.waits_for_held_up();
         self.stalled = if waits { self.stalled.saturating_add(1) } else { 0 };
-        (self.progress, self.stood) = (situation.progress, stands);
+        (self.progress, self.stood) = (view.progress, stands);
     }
 
     /// Looks at the situation again, and says what it asks for.
-    pub fn assess(&mut self, situation: &Situation) -> Wish {
-        if situation.leads.is_some() || situation.preparing.is_none() {
+    pub fn assess(&mut self, view: &ElectionView) -> ElectionAction {
+        if view.leads.is_some() || view.preparing.is_none() {
             self.raising = None;
         }
-        self.own.look(situation.preparing);
-        self.content = self.is_satisfied(situation);
+        self.own.look(view.preparing);
+        self.content = self.is_satisfied(view);
         if self.content {
             self.failures = 0;
         } else {
             self.raising = None;
         }
-        if let Some(mine) = situation.leads
-            && self.follows(situation.leads).is_some_and(|ballot| ballot > mine)
+        if let Some(mine) = view.leads
+            && self.follows(view.leads).is_some_and(|ballot| ballot > mine)
         {
-            return Wish::Resign;
+            return ElectionAction::Resign;
         }
-        if self.is_stranded(situation) {
-            return Wish::Raise;
+        if self.is_stranded(view) {
+            return ElectionAction::Raise;
         }
-        if self.armed || !self.may_campaign(situation) {
-            return Wish::Nothing;
+        if self.armed || !self.may_campaign(view) {
+            return ElectionAction::Nothing;
         }
         self.armed = true;
-        let delay = self.rank(situation) * self.config.stagger_ms;
+        let delay = self.rank(view) * self.config.stagger_ms;
         let jitter = (self.config.stagger_ms / 2) << self.failures.min(BACKOFF_MAX);
-        Wish::Arm(delay, delay + jitter)
+        ElectionAction::Arm(delay, delay + jitter)
     }
 
     /// Takes the campaign timer, and tells whether to campaign.
-    pub fn on_campaign_timer(&mut self, situation: &Situation) -> bool {
+    pub fn on_campaign_timer(&mut self, view: &ElectionView) -> bool {
         let armed = std::mem::take(&mut self.armed);
-        armed && self.may_campaign(situation)
+        armed && self.may_campaign(view)
     }
 
     /// Takes note that this node begins a ballot.
-    pub const fn on_campaign(&mut self, situation: &Situation) {
-        if situation.preparing.is_some() {
+    pub const fn on_campaign(&mut self, view: &ElectionView) {
+        if view.preparing.is_some() {
             self.failures = self.failures.saturating_add(1);
         }
-        self.raising = situation.leads;
+        self.raising = view.leads;
         self.since_raise = 0;
         self.cooldown = self.config.suspicion_ticks;
         self.stalled = 0;
@@ -248,8 +248,8 @@ impl Election {
 
     /// Tells whether a Prepare of `from` is heard: by the discontent, and from their own leader.
     #[must_use]
-    pub fn admits_prepare(&self, from: NodeId, situation: &Situation) -> bool {
-        !self.content || self.follows(situation.leads).is_some_and(|ballot| ballot.node() == from)
+    pub fn admits_prepare(&self, from: NodeId, view: &ElectionView) -> bool {
+        !self.content || self.follows(view.leads).is_some_and(|ballot| ballot.node() == from)
     }
 
     /// Returns the ballot in which this node leads, or still claims to while it raises it.
@@ -331,8 +331,8 @@ impl Election {
 
     /// Returns how many ticks links and disks may take to have something chosen.
     #[must_use]
-    pub fn commit_ticks(&self, situation: &Situation) -> u32 {
-        self.path_ticks(situation, |tally| self.config.voters.is_phase2_quorum(tally))
+    pub fn commit_ticks(&self, view: &ElectionView) -> u32 {
+        self.path_ticks(view, |tally| self.config.voters.is_phase2_quorum(tally))
     }
 
     /// Tells whether a sync of this node's disk, of so many ticks, is slow, and some peer's last
@@ -347,7 +347,7 @@ impl Election {
     }
 
     const fn me(&self) -> NodeId {
-        self.config.brand.node
+        self.config.core_id.node
     }
 
     /// Tells whether no quorum comes about without nodes that are alive and held up.
@@ -370,10 +370,10 @@ impl Election {
         link.silent <= suspicion + link.rtt.min((DEAF_TIMES - 1) * suspicion)
     }
 
-    fn is_satisfied(&self, situation: &Situation) -> bool {
-        let Some(ballot) = self.follows(situation.leads) else { return false };
+    fn is_satisfied(&self, view: &ElectionView) -> bool {
+        let Some(ballot) = self.follows(view.leads) else { return false };
         if ballot.node() == self.me() {
-            return situation.fit && !self.is_stalled(situation) && self.is_connected();
+            return view.fit && !self.is_stalled(view) && self.is_connected();
         }
         self.beats()
             .any(|(node, beat)| node == ballot.node() && beat.leads == Some(ballot) && beat.content)
@@ -383,10 +383,9 @@ impl Election {
     ///
     /// Where the quorums of the two phases differ, a leader may have links for the second and not
     /// for the first: it leads on without that voter, as raising its ballot would end its lead.
-    fn is_stranded(&self, situation: &Situation) -> bool {
-        let Some(mine) = situation.leads else { return false };
-        let is_lost =
-            || situation.seen > mine || self.beats().any(|(_, beat)| beat.promised > mine);
+    fn is_stranded(&self, view: &ElectionView) -> bool {
+        let Some(mine) = view.leads else { return false };
+        let is_lost = || view.seen > mine || self.beats().any(|(_, beat)| beat.promised > mine);
         let connected = self.beats().map(|(node, _)| node).chain([self.me()]);
         self.content
             && self.since_raise >= self.config.suspicion_ticks
@@ -394,53 +393,53 @@ impl Election {
             && self.config.voters.is_phase1_quorum_of(connected)
     }
 
-    fn may_campaign(&self, situation: &Situation) -> bool {
+    fn may_campaign(&self, view: &ElectionView) -> bool {
         let discontent = self.beats().filter(|(_, beat)| !beat.content).map(|(node, _)| node);
         !self.content
-            && situation.fit
+            && view.fit
             && self.cooldown == 0
-            && !self.is_alive(situation)
-            && !self.yields(situation)
+            && !self.is_alive(view)
+            && !self.yields(view)
             && self.config.voters.contains(self.me())
             && self.config.voters.is_phase1_quorum_of(discontent.chain([self.me()]))
     }
 
     /// Tells whether this node's own phase 1 gets on.
-    fn is_alive(&self, situation: &Situation) -> bool {
-        situation.preparing.is_some_and(|(ballot, _)| {
+    fn is_alive(&self, view: &ElectionView) -> bool {
+        view.preparing.is_some_and(|(ballot, _)| {
             // Its own sync is on its way: another ballot would wait for the same disk.
-            situation.durable < ballot || self.own.quiet <= self.patience(situation)
+            view.durable < ballot || self.own.quiet <= self.patience(view)
         })
     }
 
     /// Tells whether somebody's phase 1 gets on that this node would help, and end by its own.
     ///
     /// A link that fell silent for as long as its way takes may be about to speak again.
-    fn yields(&self, situation: &Situation) -> bool {
-        let least = situation.promised.max(situation.preparing.map_or(Ballot::ZERO, |own| own.0));
-        let patience = self.patience(situation);
+    fn yields(&self, view: &ElectionView) -> bool {
+        let least = view.promised.max(view.preparing.map_or(Ballot::ZERO, |own| own.0));
+        let patience = self.patience(view);
         self.links.values().any(|link| {
             let heard = link.silent <= self.config.suspicion_ticks + link.rtt.min(RTT_TICKS_MAX);
-            let elect = link.phase1.told.is_some_and(|(ballot, _)| ballot >= least);
-            heard && elect && link.phase1.quiet <= patience
+            let candidate = link.phase1.told.is_some_and(|(ballot, _)| ballot >= least);
+            heard && candidate && link.phase1.quiet <= patience
         })
     }
 
     /// Returns how many ticks a phase 1 may take without getting on.
-    fn patience(&self, situation: &Situation) -> u32 {
-        let path = self.path_ticks(situation, |tally| self.config.voters.is_phase1_quorum(tally));
+    fn patience(&self, view: &ElectionView) -> u32 {
+        let path = self.path_ticks(view, |tally| self.config.voters.is_phase1_quorum(tally));
         let ticks = (self.config.suspicion_ticks + path) << self.failures.min(BACKOFF_MAX);
         ticks.min(PATIENCE_TICKS_MAX)
     }
 
-    fn is_stalled(&self, situation: &Situation) -> bool {
-        self.stalled >= STALL_TICKS && self.stalled >= STALL_TICKS + self.commit_ticks(situation)
+    fn is_stalled(&self, view: &ElectionView) -> bool {
+        self.stalled >= STALL_TICKS && self.stalled >= STALL_TICKS + self.commit_ticks(view)
     }
 
     /// Returns how many ticks links and disks take to bring about what the fastest quorum can.
-    fn path_ticks(&self, situation: &Situation, is_quorum: impl Fn(&Tally) -> bool) -> u32 {
+    fn path_ticks(&self, view: &ElectionView, is_quorum: impl Fn(&Tally) -> bool) -> u32 {
         let peers = self.beats().map(|(node, _)| (self.ticks_through(node), node));
-        let mine = (path_ticks(0, situation.sync_ticks), self.me());
+        let mine = (path_ticks(0, view.sync_ticks), self.me());
         let mut nodes: Vec<_> = peers.chain([mine]).collect();
         nodes.sort_unstable();
         let mut tally = Tally::default();
@@ -452,10 +451,10 @@ impl Election {
     }
 
     /// Counts the discontent peers that should campaign before this node.
-    fn rank(&self, situation: &Situation) -> u32 {
+    fn rank(&self, view: &ElectionView) -> u32 {
         let key =
             |priority: u8, chosen: Slot, node: NodeId| (priority, chosen, std::cmp::Reverse(node));
-        let mine = key(self.config.priority, situation.progress.chosen, self.me());
+        let mine = key(self.config.priority, view.progress.chosen, self.me());
         let better = self
             .beats()
             .filter(|(node, beat)| !beat.content && key(beat.priority, beat.chosen, *node) > mine);

@@ -9,15 +9,15 @@ use crate::command::{
     Command, CommandBatch, Fingerprint, Opening, Principal, Sequence, SessionId, fingerprint, mix,
 };
 use crate::request::{Refusal, Response};
-use crate::session::{KeptReply, SessionLimits, Sessions, Standing};
+use crate::session::{KeptReply, SessionLimits, SessionVerdict, Sessions};
 use crate::state_machine::{REPLY_BYTES_MAX, StateMachine};
 use bytes::Bytes;
 use synod_paxos::{Decree, Slot};
 
-/// Names what a client waits for. Who asks and for what is a part of the name: an elect that does
-/// not know a session yet cannot tell whether a stranger has guessed its numbers.
+/// Names what a client waits for. Who asks and for what is a part of the name: a candidate that
+/// does not know a session yet cannot tell whether a stranger has guessed its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Awaited {
+pub enum WaitKey {
     /// The opening of a session.
     Open {
         /// Who asks.
@@ -100,7 +100,7 @@ impl<M: StateMachine> Executor<M> {
     pub fn apply(
         &mut self,
         decree: &Decree<CommandBatch>,
-        mut settle: impl FnMut(Awaited, Response),
+        mut settle: impl FnMut(WaitKey, Response),
     ) {
         let slot = self.applied;
         match decree {
@@ -116,11 +116,11 @@ impl<M: StateMachine> Executor<M> {
         self.applied = slot.next();
     }
 
-    fn execute(&mut self, slot: Slot, position: u32, command: &Command) -> (Awaited, Response) {
+    fn execute(&mut self, slot: Slot, position: u32, command: &Command) -> (WaitKey, Response) {
         match command {
             Command::Open { principal, opening } => {
                 let session = self.sessions.open(slot, position, *principal);
-                let awaited = Awaited::Open { principal: *principal, opening: *opening };
+                let awaited = WaitKey::Open { principal: *principal, opening: *opening };
                 (awaited, Response::Opened(session))
             }
             Command::Apply { principal, session, sequence, unanswered, payload } => {
@@ -132,7 +132,7 @@ impl<M: StateMachine> Executor<M> {
                     Some(response) => response,
                     None => self.change((session, sequence, print), payload),
                 };
-                (Awaited::Apply { principal, session, sequence, payload: print }, response)
+                (WaitKey::Apply { principal, session, sequence, payload: print }, response)
             }
         }
     }
@@ -154,14 +154,14 @@ impl<M: StateMachine> Executor<M> {
 }
 
 /// Returns the answer to a command that must not be applied; none if it must.
-pub fn answer(standing: Standing) -> Option<Response> {
+pub fn answer(standing: SessionVerdict) -> Option<Response> {
     match standing {
-        Standing::Fresh => None,
-        Standing::Applied(kept) => Some(response_of(kept)),
-        Standing::Expired => Some(Response::Refused(Refusal::SessionExpired)),
-        Standing::Stale => Some(Response::Refused(Refusal::SequenceStale)),
-        Standing::Reused => Some(Response::Refused(Refusal::SequenceReused)),
-        Standing::TooFar => Some(Response::Refused(Refusal::PipelineFull)),
+        SessionVerdict::Fresh => None,
+        SessionVerdict::Applied(kept) => Some(response_of(kept)),
+        SessionVerdict::Expired => Some(Response::Refused(Refusal::SessionExpired)),
+        SessionVerdict::Stale => Some(Response::Refused(Refusal::SequenceStale)),
+        SessionVerdict::Reused => Some(Response::Refused(Refusal::SequenceReused)),
+        SessionVerdict::TooFar => Some(Response::Refused(Refusal::PipelineFull)),
     }
 }
 

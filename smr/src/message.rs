@@ -4,7 +4,7 @@
 //! the DURABLE promise, and a read's echo the present one, which is never lower.
 
 use crate::command::CommandBatch;
-use synod_paxos::{Ballot, Bound, Decree, Free, NodeId, Slot};
+use synod_paxos::{AfterSync, Ballot, Decree, Immediate, NodeId, Slot};
 
 /// A message from one replica to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -142,13 +142,15 @@ impl Message {
     #[must_use]
     pub const fn lane(&self) -> Lane {
         match self {
-            Self::Paxos(synod_paxos::Message::Free(
-                Free::Accept { ballot, .. } | Free::Chosen { ballot, .. },
+            Self::Paxos(synod_paxos::Message::Immediate(
+                Immediate::Accept { ballot, .. } | Immediate::Chosen { ballot, .. },
             )) => Lane::Log { epoch: ballot.round() },
             Self::Paxos(
-                synod_paxos::Message::Free(Free::Nack { .. })
-                | synod_paxos::Message::Bound(
-                    Bound::Prepare { .. } | Bound::Promise { .. } | Bound::Accepted { .. },
+                synod_paxos::Message::Immediate(Immediate::Nack { .. })
+                | synod_paxos::Message::AfterSync(
+                    AfterSync::Prepare { .. }
+                    | AfterSync::Promise { .. }
+                    | AfterSync::Accepted { .. },
                 ),
             )
             | Self::Fetch { .. }

@@ -9,7 +9,7 @@
 //! later ones seem to have taken no time. No rule of safety rests on any of this.
 
 /// The longest sync that is waited for, in ticks: three seconds at 40 ms. Behind a slower disk an
-/// elect succeeds all the same, by the patience that grows with each failed ballot.
+/// candidate succeeds all the same, by the patience that grows with each failed ballot.
 pub const SYNC_TICKS_MAX: u32 = 75;
 
 /// The longest way there and back that is waited for, in ticks: four seconds at 40 ms.

@@ -7,7 +7,7 @@
 //! is answered by the end of the ballot in which it was proposed.
 
 use crate::command::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Command, CommandBatch};
-use crate::executor::Awaited;
+use crate::executor::WaitKey;
 use crate::request::{Connection, Refusal, RequestId, Response};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use synod_paxos::{NodeId, Slot};
@@ -24,11 +24,11 @@ pub const WAITING_BYTES_MAX: usize = 64 << 20;
 /// The commands and requests that wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Proposals {
-    queue: VecDeque<(Awaited, Command)>,
+    queue: VecDeque<(WaitKey, Command)>,
     queued_bytes: usize,
     /// The bytes of each open slot that this node proposed.
     open: BTreeMap<Slot, usize>,
-    waiters: BTreeMap<Awaited, Vec<Waiter>>,
+    waiters: BTreeMap<WaitKey, Vec<Waiter>>,
     waiting: usize,
 }
 
@@ -45,7 +45,7 @@ impl Proposals {
     /// Takes a command in; false if too much waits.
     ///
     /// A command that is on its way already is not queued again: its requests wait together.
-    pub fn admit(&mut self, awaited: Awaited, command: Command, waiter: Waiter) -> bool {
+    pub fn admit(&mut self, awaited: WaitKey, command: Command, waiter: Waiter) -> bool {
         let known = self.waiters.get(&awaited).map_or(0, Vec::len);
         let bytes = self.queued_bytes + self.open.values().sum::<usize>();
         if self.waiting >= WAITERS_MAX
@@ -97,7 +97,7 @@ impl Proposals {
     }
 
     /// Takes out who waits for a command that was applied.
-    pub fn settle(&mut self, awaited: Awaited) -> Vec<Waiter> {
+    pub fn settle(&mut self, awaited: WaitKey) -> Vec<Waiter> {
         let waiters = self.waiters.remove(&awaited).unwrap_or_default();
         self.waiting -= waiters.len();
         waiters

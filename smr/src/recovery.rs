@@ -75,8 +75,8 @@ impl<M: StateMachine> Recovering<M> {
     ///
     /// The incarnation in `config` must be durable and larger than in all earlier lives.
     pub fn finish(self, config: Config, effects: &mut Effects) -> Replica<M> {
-        let (brand, voters) = (config.brand, config.voters.clone());
-        let paxos = self.paxos.finish(brand, voters, config.alpha);
+        let (core_id, voters) = (config.core_id, config.voters.clone());
+        let paxos = self.paxos.finish(core_id, voters, config.alpha);
         let paxos = paxos.with_limits(config.limits.log);
         Replica::assemble(config, paxos, (self.executor, self.checkpoints), effects)
     }

@@ -10,7 +10,7 @@ use crate::checkpoint::Checkpoints;
 use crate::command::CommandBatch;
 use crate::config::Config;
 use crate::effects::{Disk, Effects, Input, Timer};
-use crate::election::{Election, Progress, Situation, Wish};
+use crate::election::{Election, ElectionAction, ElectionView, Progress};
 use crate::executor::Executor;
 use crate::message::{Checkpoint, Heartbeat, Message};
 use crate::pace::Pace;
@@ -19,7 +19,9 @@ use crate::read::Reads;
 use crate::request::{Refusal, Response};
 use crate::resend::{RESEND_TICKS, Resends};
 use crate::state_machine::StateMachine;
-use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, MultiPaxos, NodeId, Slot, To};
+use synod_paxos::{
+    AfterSync, Ballot, Decree, Immediate, Message as Paxos, MultiPaxos, NodeId, Slot, To,
+};
 
 /// How many heartbeats a draining leader waits for its open slots, beside those that links and
 /// disks take.
@@ -42,9 +44,9 @@ pub struct Replica<M> {
     pace: Pace,
     resends: Resends,
     /// The ballot in which this node led after the last step.
-    led: Option<Ballot>,
+    was_leading: Option<Ballot>,
     /// What the peers were last told at once.
-    told: Stance,
+    announced: Stance,
 }
 
 /// What peers are told at once when it changes.
@@ -77,8 +79,8 @@ impl<M: StateMachine> Replica<M> {
             draining: None,
             pace: Pace::default(),
             resends: Resends::default(),
-            led: None,
-            told: Stance::default(),
+            was_leading: None,
+            announced: Stance::default(),
         };
         let period = replica.config.heartbeat_ms;
         effects.set_timer(Timer::Heartbeat, 0, period);
@@ -147,17 +149,19 @@ impl<M: StateMachine> Replica<M> {
     fn on_paxos(&mut self, from: NodeId, message: Paxos<CommandBatch>, effects: &mut Effects) {
         let before = (self.paxos.log().promised(), self.paxos.preparing());
         match &message {
-            Paxos::Bound(Bound::Prepare { .. }) => {
-                if !self.election.admits_prepare(from, &self.situation()) {
+            Paxos::AfterSync(AfterSync::Prepare { .. }) => {
+                if !self.election.admits_prepare(from, &self.view()) {
                     return;
                 }
             }
             // A full disk has room for promises alone; the proposer sends again.
-            Paxos::Free(Free::Accept { .. }) if self.disk == Disk::Full => return,
-            Paxos::Bound(Bound::Promise { .. } | Bound::Accepted { .. }) => {
+            Paxos::Immediate(Immediate::Accept { .. }) if self.disk == Disk::Full => return,
+            Paxos::AfterSync(AfterSync::Promise { .. } | AfterSync::Accepted { .. }) => {
                 self.resends.on_answer(from);
             }
-            Paxos::Free(Free::Accept { .. } | Free::Chosen { .. } | Free::Nack { .. }) => {}
+            Paxos::Immediate(
+                Immediate::Accept { .. } | Immediate::Chosen { .. } | Immediate::Nack { .. },
+            ) => {}
         }
         self.drive(synod_paxos::Input::Message { from, message }, effects);
         if self.paxos.log().promised() > before.0 && from != self.paxos.me() {
@@ -177,7 +181,7 @@ impl<M: StateMachine> Replica<M> {
         let period = self.config.heartbeat_ms;
         effects.set_timer(Timer::Heartbeat, period, period);
         self.pace.on_tick();
-        self.election.on_tick(&self.situation());
+        self.election.on_tick(&self.view());
         self.resend(effects);
         self.fetch_missing(effects);
         self.drain(effects);
@@ -213,14 +217,14 @@ impl<M: StateMachine> Replica<M> {
     }
 
     fn on_campaign_timer(&mut self, effects: &mut Effects) {
-        let situation = self.situation();
-        if self.election.on_campaign_timer(&situation) {
-            self.campaign(&situation, effects);
+        let view = self.view();
+        if self.election.on_campaign_timer(&view) {
+            self.campaign(&view, effects);
         }
     }
 
-    fn campaign(&mut self, situation: &Situation, effects: &mut Effects) {
-        self.election.on_campaign(situation);
+    fn campaign(&mut self, view: &ElectionView, effects: &mut Effects) {
+        self.election.on_campaign(view);
         self.resends.begin();
         let above = self.election.highest_promise();
         self.drive(synod_paxos::Input::Campaign { above }, effects);
@@ -238,11 +242,13 @@ impl<M: StateMachine> Replica<M> {
         self.propose(effects);
         self.apply(effects);
         self.read(effects);
-        match self.election.assess(&self.situation()) {
-            Wish::Nothing => {}
-            Wish::Arm(earliest, latest) => effects.set_timer(Timer::Campaign, earliest, latest),
-            Wish::Raise => self.campaign(&self.situation(), effects),
-            Wish::Resign => self.drive(synod_paxos::Input::Resign, effects),
+        match self.election.assess(&self.view()) {
+            ElectionAction::Nothing => {}
+            ElectionAction::Arm(earliest, latest) => {
+                effects.set_timer(Timer::Campaign, earliest, latest)
+            }
+            ElectionAction::Raise => self.campaign(&self.view(), effects),
+            ElectionAction::Resign => self.drive(synod_paxos::Input::Resign, effects),
         }
         self.on_leadership(effects);
         self.pace.on_step(self.paxos.is_syncing());
@@ -260,7 +266,7 @@ impl<M: StateMachine> Replica<M> {
             prepares: self.paxos.preparing().map(|(ballot, _)| ballot),
             content: self.election.is_content(),
         };
-        if std::mem::replace(&mut self.told, stance) != stance {
+        if std::mem::replace(&mut self.announced, stance) != stance {
             self.send_heartbeat(effects);
         }
     }
@@ -284,7 +290,7 @@ impl<M: StateMachine> Replica<M> {
     /// Takes note of a change of this node's leadership.
     fn on_leadership(&mut self, effects: &mut Effects) {
         let claims = self.claims();
-        if std::mem::replace(&mut self.led, claims) == claims {
+        if std::mem::replace(&mut self.was_leading, claims) == claims {
             return;
         }
         self.resends.begin();
@@ -350,7 +356,7 @@ impl<M: StateMachine> Replica<M> {
 
     /// Hands over when this node is about to be stopped.
     fn drain(&mut self, effects: &mut Effects) {
-        let patience = DRAIN_TICKS + self.election.commit_ticks(&self.situation());
+        let patience = DRAIN_TICKS + self.election.commit_ticks(&self.view());
         let Some(ticks) = &mut self.draining else { return };
         *ticks += 1;
         let overdue = *ticks > patience;
@@ -386,15 +392,15 @@ impl<M: StateMachine> Replica<M> {
     }
 
     fn send_heartbeat(&self, effects: &mut Effects) {
-        let situation = self.situation();
+        let view = self.view();
         let beat = Heartbeat {
             folder: self.config.folder,
-            incarnation: self.config.brand.incarnation,
+            incarnation: self.config.core_id.incarnation,
             mark: 0,
             promised: self.paxos.durable_promised(),
             journal_end: Slot::FIRST,
-            leads: self.election.claims(situation.leads),
-            follows: self.election.follows(situation.leads),
+            leads: self.election.claims(view.leads),
+            follows: self.election.follows(view.leads),
             content: self.election.is_content(),
             chosen: self.paxos.chosen(),
             hears: self.election.hears(),
@@ -403,8 +409,8 @@ impl<M: StateMachine> Replica<M> {
             applied: self.state(),
             tick: self.election.ticks(),
             echoes: self.election.echoes(),
-            sync_ticks: situation.sync_ticks.filter(|_| self.can_lead()),
-            prepares: situation.preparing,
+            sync_ticks: view.sync_ticks.filter(|_| self.can_lead()),
+            prepares: view.preparing,
         };
         effects.send(To::Peers, Message::Heartbeat(beat));
     }
@@ -413,9 +419,9 @@ impl<M: StateMachine> Replica<M> {
         Checkpoint { slot: self.executor.applied(), digest: self.executor.digest() }
     }
 
-    pub(crate) fn situation(&self) -> Situation {
+    pub(crate) fn view(&self) -> ElectionView {
         let sync_ticks = self.pace.sync_ticks();
-        Situation {
+        ElectionView {
             leads: self.paxos.leader().leads(),
             preparing: self.paxos.preparing(),
             promised: self.paxos.log().promised(),

@@ -72,7 +72,7 @@ pub enum KeptReply {
 
 /// What a session says of a command before it is applied.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum SessionVerdict {
     /// It was not applied and may be.
     Fresh,
     /// It was applied; this is left of its reply.
@@ -133,23 +133,23 @@ impl Sessions {
         principal: Principal,
         sequence: Sequence,
         payload: Fingerprint,
-    ) -> Standing {
+    ) -> SessionVerdict {
         let Some(session) = self.table.get(&id).filter(|held| held.principal == principal) else {
-            return Standing::Expired;
+            return SessionVerdict::Expired;
         };
         if let Some(kept) = session.replies.get(&sequence) {
             return if kept.payload == payload {
-                Standing::Applied(kept.reply.clone())
+                SessionVerdict::Applied(kept.reply.clone())
             } else {
-                Standing::Reused
+                SessionVerdict::Reused
             };
         }
         if sequence < session.unanswered {
-            Standing::Stale
+            SessionVerdict::Stale
         } else if sequence >= session.unanswered.plus(PIPELINE_MAX) {
-            Standing::TooFar
+            SessionVerdict::TooFar
         } else {
-            Standing::Fresh
+            SessionVerdict::Fresh
         }
     }
 

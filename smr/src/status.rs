@@ -40,7 +40,7 @@ impl<M: StateMachine> Replica<M> {
     pub fn status(&self) -> Status {
         Status {
             node: self.paxos.me(),
-            incarnation: self.config.brand.incarnation,
+            incarnation: self.config.core_id.incarnation,
             promised: self.paxos.log().promised(),
             leads: self.paxos.leader().leads(),
             follows: self.election.follows(self.paxos.leader().leads()),

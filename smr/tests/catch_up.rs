@@ -10,7 +10,7 @@ mod nothing;
 use beat::{ME, beat};
 use bytes::Bytes;
 use nothing::Nothing;
-use synod_paxos::{Brand, Configuration, Decree, NodeId, Slot, To};
+use synod_paxos::{Configuration, CoreId, Decree, NodeId, Slot, To};
 use synod_smr::catch_up::{CatchUp, FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
 use synod_smr::command::{Command, Sequence, SessionId, mix};
 use synod_smr::config::{CACHE_BYTES, CACHE_SLOTS};
@@ -40,11 +40,11 @@ impl World {
     }
 
     fn recovered(journal: &[Record]) -> Self {
-        let brand = Brand { node: ME, incarnation: 1 };
-        let mut effects = Effects::new(brand);
+        let core_id = CoreId { node: ME, incarnation: 1 };
+        let mut effects = Effects::new(core_id);
         let mut recovering = Recovering::new(Nothing);
         journal.iter().for_each(|record| recovering.on_record(record.clone()));
-        let replica = recovering.finish(Config::lan(brand, voters()), &mut effects);
+        let replica = recovering.finish(Config::lan(core_id, voters()), &mut effects);
         Self { replica, effects, sent: Vec::new(), journal: journal.to_vec() }
     }
 
@@ -52,7 +52,7 @@ impl World {
         self.replica.step(input, &mut self.effects);
         while let Some(batch) = self.effects.take_batch() {
             self.journal.extend_from_slice(batch.records());
-            self.replica.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+            self.replica.step(Input::Synced(batch.confirm_synced()), &mut self.effects);
         }
         self.sent.extend(self.effects.outbox());
     }

@@ -9,7 +9,7 @@ mod nothing;
 
 use beat::{ME, beat};
 use nothing::Nothing;
-use synod_paxos::{Brand, Configuration, Decree, NodeId, Slot};
+use synod_paxos::{Configuration, CoreId, Decree, NodeId, Slot};
 use synod_smr::checkpoint::{CHECKPOINT_SLOTS, Checkpoints, Difference, Finding};
 use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::{Config, Effects, Input, Message, Record, Recovering, Replica, Timer};
@@ -31,11 +31,11 @@ impl World {
     }
 
     fn recovered(journal: &[Record]) -> Self {
-        let brand = Brand { node: ME, incarnation: 1 };
-        let mut effects = Effects::new(brand);
+        let core_id = CoreId { node: ME, incarnation: 1 };
+        let mut effects = Effects::new(core_id);
         let mut recovering = Recovering::new(Nothing);
         journal.iter().for_each(|record| recovering.on_record(record.clone()));
-        let replica = recovering.finish(Config::lan(brand, voters()), &mut effects);
+        let replica = recovering.finish(Config::lan(core_id, voters()), &mut effects);
         Self { replica, effects, beats: Vec::new(), journal: journal.to_vec() }
     }
 
@@ -43,7 +43,7 @@ impl World {
         self.replica.step(input, &mut self.effects);
         while let Some(batch) = self.effects.take_batch() {
             self.journal.extend_from_slice(batch.records());
-            self.replica.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+            self.replica.step(Input::Synced(batch.confirm_synced()), &mut self.effects);
         }
         let beats = self.effects.outbox().filter_map(|(_, message)| match message {
             Message::Heartbeat(beat) => Some(beat),

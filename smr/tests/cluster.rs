@@ -11,7 +11,7 @@ mod driver;
 use driver::{Cluster, Faults};
 
 #[test]
-fn three_nodes_elect_a_leader_and_serve() {
+fn three_nodes_candidate_a_leader_and_serve() {
     let mut cluster = Cluster::new(3, 1, Faults::NONE);
     cluster.run_ms(3_000);
     cluster.check();

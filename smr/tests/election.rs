@@ -7,9 +7,9 @@
 mod beat;
 
 use beat::{ME, beat};
-use synod_paxos::{Ballot, Brand, Configuration, NodeId, Slot};
+use synod_paxos::{Ballot, Configuration, CoreId, NodeId, Slot};
 use synod_smr::Config;
-use synod_smr::election::{Election, Progress, Situation, Wish};
+use synod_smr::election::{Election, ElectionAction, ElectionView, Progress};
 use synod_smr::message::Heartbeat;
 
 const STAGGER_MS: u32 = 20;
@@ -18,12 +18,12 @@ const STAGGER_MS: u32 = 20;
 fn election() -> Election {
     let nodes = (1..=5).map(NodeId::new);
     let voters = Configuration::majority(nodes).expect("five voters are a configuration");
-    Election::new(Config::lan(Brand { node: ME, incarnation: 1 }, voters))
+    Election::new(Config::lan(CoreId { node: ME, incarnation: 1 }, voters))
 }
 
 /// A node that leads nothing, with five slots chosen.
-fn situation() -> Situation {
-    Situation {
+fn situation() -> ElectionView {
+    ElectionView {
         leads: None,
         preparing: None,
         promised: Ballot::ZERO,
@@ -44,7 +44,10 @@ fn who_knows_most_campaigns_first_and_the_others_later_by_rank() {
         election.on_heartbeat(NodeId::new(3), beat(chosen[1]));
         let soonest = rank * STAGGER_MS;
         // The windows of two ranks do not meet, and no two nodes draw the same moment in one.
-        assert_eq!(election.assess(&situation()), Wish::Arm(soonest, soonest + STAGGER_MS / 2));
+        assert_eq!(
+            election.assess(&situation()),
+            ElectionAction::Arm(soonest, soonest + STAGGER_MS / 2)
+        );
     }
 }
 
@@ -52,11 +55,11 @@ fn who_knows_most_campaigns_first_and_the_others_later_by_rank() {
 fn without_a_discontent_quorum_nobody_campaigns() {
     let mut election = election();
     election.on_heartbeat(NodeId::new(2), beat(0));
-    assert_eq!(election.assess(&situation()), Wish::Nothing, "two of five");
+    assert_eq!(election.assess(&situation()), ElectionAction::Nothing, "two of five");
     election.on_heartbeat(NodeId::new(3), Heartbeat { content: true, ..beat(0) });
-    assert_eq!(election.assess(&situation()), Wish::Nothing, "the third is content");
+    assert_eq!(election.assess(&situation()), ElectionAction::Nothing, "the third is content");
     election.on_heartbeat(NodeId::new(3), beat(0));
-    assert_eq!(election.assess(&situation()), Wish::Arm(0, STAGGER_MS / 2));
+    assert_eq!(election.assess(&situation()), ElectionAction::Arm(0, STAGGER_MS / 2));
     assert!(election.on_campaign_timer(&situation()));
 }
 
@@ -64,13 +67,13 @@ fn without_a_discontent_quorum_nobody_campaigns() {
 fn a_leader_that_hears_no_quorum_of_phase_1_does_not_raise_its_ballot() {
     let nodes = (1..=3).map(NodeId::new);
     let voters = Configuration::flexible(nodes, 3, 1).expect("the quorums of the phases meet");
-    for (peers, wish) in [(2..=2, Wish::Nothing), (2..=3, Wish::Raise)] {
-        let config = Config::lan(Brand { node: ME, incarnation: 1 }, voters.clone());
+    for (peers, wish) in [(2..=2, ElectionAction::Nothing), (2..=3, ElectionAction::Raise)] {
+        let config = Config::lan(CoreId { node: ME, incarnation: 1 }, voters.clone());
         let mut election = Election::new(config);
         let mine = Ballot::new(1, ME);
         // A voter that is not heard any more refused an Accept: it promised a higher ballot.
         let seen = Ballot::new(2, NodeId::new(3));
-        let leading = Situation { leads: Some(mine), seen, ..situation() };
+        let leading = ElectionView { leads: Some(mine), seen, ..situation() };
         for _ in 0..5 {
             election.on_tick(&leading);
         }
@@ -84,10 +87,10 @@ fn a_leader_that_hears_no_quorum_of_phase_1_does_not_raise_its_ballot() {
 
 #[test]
 fn a_leader_raises_its_ballot_for_a_stranded_voter_and_without_a_quorum_it_does_not() {
-    for (peers, wish) in [(2..=2, Wish::Nothing), (2..=3, Wish::Raise)] {
+    for (peers, wish) in [(2..=2, ElectionAction::Nothing), (2..=3, ElectionAction::Raise)] {
         let mut election = election();
         let mine = Ballot::new(1, NodeId::new(1));
-        let leading = Situation { leads: Some(mine), ..situation() };
+        let leading = ElectionView { leads: Some(mine), ..situation() };
         for _ in 0..5 {
             election.on_tick(&leading);
         }

@@ -15,7 +15,7 @@ use beat::{ME, beat};
 use bytes::Bytes;
 use nothing::Nothing;
 use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Slot,
 };
 use synod_smr::command::{ClientId, Command, Opening, Principal, Sequence, SessionId};
 use synod_smr::config::Limits;
@@ -40,10 +40,10 @@ impl World {
     }
 
     fn within(limits: Limits) -> Self {
-        let brand = Brand { node: ME, incarnation: 1 };
+        let core_id = CoreId { node: ME, incarnation: 1 };
         let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
-        let mut effects = Effects::new(brand);
-        let config = Config { limits, ..Config::lan(brand, voters) };
+        let mut effects = Effects::new(core_id);
+        let config = Config { limits, ..Config::lan(core_id, voters) };
         let replica = Recovering::bounded(Nothing, limits, SessionLimits::default())
             .finish(config, &mut effects);
         Self { replica, effects, in_flight: Vec::new() }
@@ -57,7 +57,7 @@ impl World {
     fn sync(&mut self) {
         while !self.in_flight.is_empty() {
             let batch = self.in_flight.remove(0);
-            self.step(Input::Synced(batch.vouch_synced()));
+            self.step(Input::Synced(batch.confirm_synced()));
         }
     }
 
@@ -71,8 +71,8 @@ impl World {
         self.sync();
         let ballot = self.replica.paxos().leader().ballot().unwrap();
         let (first, chosen) = (Slot::FIRST, Slot::FIRST);
-        let promise = Bound::Promise { ballot, first, end: None, chosen, reports: Vec::new() };
-        let message = Message::Paxos(Paxos::Bound(promise));
+        let promise = AfterSync::Promise { ballot, first, end: None, chosen, reports: Vec::new() };
+        let message = Message::Paxos(Paxos::AfterSync(promise));
         self.step(Input::Message { from: OLD.node(), message });
         assert_eq!(self.replica.status().leads, Some(ballot));
     }
@@ -82,8 +82,8 @@ impl World {
         let paxos = self.replica.paxos();
         let (ballot, end) = (paxos.leader().leads().unwrap(), paxos.next_slot().unwrap());
         for from in [OLD.node(), NEW.node()] {
-            let accepted = Bound::Accepted { ballot, first: Slot::FIRST, end };
-            self.step(Input::Message { from, message: Message::Paxos(Paxos::Bound(accepted)) });
+            let accepted = AfterSync::Accepted { ballot, first: Slot::FIRST, end };
+            self.step(Input::Message { from, message: Message::Paxos(Paxos::AfterSync(accepted)) });
         }
     }
 
@@ -104,8 +104,8 @@ impl World {
     fn accept(&mut self, ballot: Ballot, first: u64, decree: &Decree<CommandBatch>, chosen: u64) {
         let (first, chosen) = (Slot::new(first), Slot::new(chosen));
         let decrees = vec![decree.clone()];
-        let accept = Free::Accept { ballot, first, decrees, chosen };
-        let message = Message::Paxos(Paxos::Free(accept));
+        let accept = Immediate::Accept { ballot, first, decrees, chosen };
+        let message = Message::Paxos(Paxos::Immediate(accept));
         self.step(Input::Message { from: ballot.node(), message });
     }
 

@@ -14,8 +14,8 @@ use beat::{ME, beat};
 use bytes::Bytes;
 use nothing::Nothing;
 use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, RECORD_COST_BYTES,
-    RecordRoom, Report, Slot, Vote,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId,
+    RECORD_COST_BYTES, RecordRoom, Report, Slot, Vote,
 };
 use synod_smr::command::{ClientId, Opening};
 use synod_smr::{
@@ -38,10 +38,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let brand = Brand { node: ME, incarnation: 1 };
+        let core_id = CoreId { node: ME, incarnation: 1 };
         let voters = Configuration::majority([ME, PEER, OTHER]).unwrap();
-        let mut effects = Effects::new(brand);
-        let config = Config::lan(brand, voters);
+        let mut effects = Effects::new(core_id);
+        let config = Config::lan(core_id, voters);
         let replica = Recovering::new(Nothing).finish(config, &mut effects);
         let (records, replies, unsynced) = (Vec::new(), Vec::new(), Vec::new());
         Self { replica, effects, records, replies, unsynced, is_slow: false }
@@ -55,7 +55,7 @@ impl World {
                 self.unsynced.push(batch);
                 continue;
             }
-            self.replica.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+            self.replica.step(Input::Synced(batch.confirm_synced()), &mut self.effects);
         }
         self.effects.outbox().for_each(drop);
         self.replies.extend(self.effects.replies().map(|(at, _, response)| (at, response)));
@@ -75,8 +75,8 @@ impl World {
 
     fn promise(&mut self, ballot: Ballot, reports: Vec<(Slot, Report<CommandBatch>)>) {
         let (first, chosen) = (Slot::FIRST, Slot::FIRST);
-        let promise = Bound::Promise { ballot, first, end: None, chosen, reports };
-        self.hear(PEER, Message::Paxos(Paxos::Bound(promise)));
+        let promise = AfterSync::Promise { ballot, first, end: None, chosen, reports };
+        self.hear(PEER, Message::Paxos(Paxos::AfterSync(promise)));
     }
 
     fn lead(&mut self) -> Ballot {
@@ -122,9 +122,9 @@ fn what_waits_for_a_slot_is_refused_and_never_written() {
     let refused = Some(&Response::Refused(Refusal::DiskFull));
     assert_eq!([1, 2, 3].map(|number| world.told(number)), [None, refused, refused]);
     let batch = world.unsynced.remove(0);
-    world.step(Input::Synced(batch.vouch_synced()));
-    let accepted = Bound::Accepted { ballot, first: Slot::FIRST, end: proposed };
-    world.hear(PEER, Message::Paxos(Paxos::Bound(accepted)));
+    world.step(Input::Synced(batch.confirm_synced()));
+    let accepted = AfterSync::Accepted { ballot, first: Slot::FIRST, end: proposed };
+    world.hear(PEER, Message::Paxos(Paxos::AfterSync(accepted)));
     assert_eq!(world.replica.paxos().chosen(), proposed, "what was proposed is chosen");
     world.open(9);
     assert_eq!(world.told(9), refused);
@@ -140,12 +140,12 @@ fn copies_and_votes_are_not_written() {
     let (first, chosen) = (Slot::FIRST, Slot::new(3));
     world.hear(PEER, Message::Decrees { first, decrees, chosen });
     let ballot = Ballot::new(1, PEER);
-    let accept = Free::Accept { ballot, first, decrees: vec![Decree::Noop], chosen: first };
-    world.hear(PEER, Message::Paxos(Paxos::Free(accept)));
+    let accept = Immediate::Accept { ballot, first, decrees: vec![Decree::Noop], chosen: first };
+    world.hear(PEER, Message::Paxos(Paxos::Immediate(accept)));
     assert_eq!(world.records, []);
     assert_eq!(world.replica.paxos().chosen(), Slot::FIRST);
-    let prepare = Bound::Prepare { ballot, first };
-    world.hear(PEER, Message::Paxos(Paxos::Bound(prepare)));
+    let prepare = AfterSync::Prepare { ballot, first };
+    world.hear(PEER, Message::Paxos(Paxos::AfterSync(prepare)));
     assert_eq!(world.records, [Record::Promised(ballot)], "there is room for that");
     world.step(Input::Disk(Disk::Fine));
     let decrees = vec![Decree::Noop; 3];
@@ -154,7 +154,7 @@ fn copies_and_votes_are_not_written() {
 }
 
 #[test]
-fn an_elect_that_would_have_to_propose_what_it_finds_lets_others_lead() {
+fn a_candidate_that_would_have_to_propose_what_it_finds_lets_others_lead() {
     let mut world = World::new();
     let ballot = world.campaign();
     world.fill();
@@ -191,7 +191,7 @@ fn nothing_is_recorded_for_which_there_is_no_room() {
 /// What it cannot promise itself it must not begin: nobody would ask it for that promise again, and
 /// it would wait for it for ever, as for a sync that is on its way.
 #[test]
-fn an_elect_without_room_for_its_own_promise_tries_again_once_there_is_room() {
+fn a_candidate_without_room_for_its_own_promise_tries_again_once_there_is_room() {
     let mut world = World::new();
     world.effects.set_room(RecordRoom { work: 0, promises: RECORD_COST_BYTES - 1 });
     let tries = |world: &mut World| {

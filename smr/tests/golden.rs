@@ -13,7 +13,7 @@
 use bytes::Bytes;
 use std::fmt::Write as _;
 use synod_paxos::{
-    Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Record, Report, Slot, Vote,
+    AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Record, Report, Slot, Vote,
 };
 use synod_smr::command::{ClientId, Command, Opening, Sequence, SessionId};
 use synod_smr::message::{Checkpoint, Heartbeat};
@@ -70,23 +70,23 @@ fn messages() -> Vec<Message> {
         prepares: Some((BALLOT, 2)),
     };
     vec![
-        Message::Paxos(Paxos::Bound(Bound::Prepare { ballot: BALLOT, first })),
-        Message::Paxos(Paxos::Bound(Bound::Promise {
+        Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot: BALLOT, first })),
+        Message::Paxos(Paxos::AfterSync(AfterSync::Promise {
             ballot: BALLOT,
             first,
             end: Some(end),
             chosen,
             reports,
         })),
-        Message::Paxos(Paxos::Bound(Bound::Accepted { ballot: BALLOT, first, end })),
-        Message::Paxos(Paxos::Free(Free::Accept {
+        Message::Paxos(Paxos::AfterSync(AfterSync::Accepted { ballot: BALLOT, first, end })),
+        Message::Paxos(Paxos::Immediate(Immediate::Accept {
             ballot: BALLOT,
             first,
             decrees: decrees.clone(),
             chosen,
         })),
-        Message::Paxos(Paxos::Free(Free::Chosen { ballot: BALLOT, chosen })),
-        Message::Paxos(Paxos::Free(Free::Nack { ballot: LOWER, promised: BALLOT })),
+        Message::Paxos(Paxos::Immediate(Immediate::Chosen { ballot: BALLOT, chosen })),
+        Message::Paxos(Paxos::Immediate(Immediate::Nack { ballot: LOWER, promised: BALLOT })),
         Message::Heartbeat(beat),
         Message::Confirm { ballot: BALLOT, round: 77 },
         Message::Confirmed { ballot: BALLOT, round: 77, promised: BALLOT },

@@ -117,11 +117,11 @@ fn a_command_tried_at_two_leaders() {
     explore("1 command at 2 leaders", rival(&[write(0, 1), write(1, 1)], &witnesses), 2_148);
 }
 
-/// A write at node 1, a crash, and a read at an elect.
-fn crash(elect: usize, witnesses: &[Witness]) -> Scenario {
+/// A write at node 1, a crash, and a read at a candidate.
+fn crash(candidate: usize, witnesses: &[Witness]) -> Scenario {
     let mut campaigns = vec![0; 3];
-    campaigns[elect] = 1;
-    let (asks, witnesses) = (vec![write(0, 1), read(elect)], witnesses.to_vec());
+    campaigns[candidate] = 1;
+    let (asks, witnesses) = (vec![write(0, 1), read(candidate)], witnesses.to_vec());
     Scenario { campaigns, asks, witnesses, crashes: 1, ..Scenario::three() }
 }
 

@@ -1,6 +1,6 @@
 //! Patience: how long a phase 1, an answer and a leader are waited for, as links and disks are.
 //!
-//! No rule of safety rests on this. The claims: an elect keeps a ballot that gets on, and nobody
+//! No rule of safety rests on this. The claims: a candidate keeps a ballot that gets on, and nobody
 //! else ends it; one that does not get on is given up after a time that follows the last syncs and
 //! ways; neither slow disks nor peers that are held up by their machines make a leader discontent;
 //! a peer is asked again at its own pace.
@@ -9,9 +9,9 @@
 mod beat;
 
 use beat::{ME, beat};
-use synod_paxos::{Ballot, Brand, Configuration, NodeId, Slot};
+use synod_paxos::{Ballot, Configuration, CoreId, NodeId, Slot};
 use synod_smr::Config;
-use synod_smr::election::{Election, Progress, STALL_TICKS, Situation, Wish};
+use synod_smr::election::{Election, ElectionAction, ElectionView, Progress, STALL_TICKS};
 use synod_smr::message::Heartbeat;
 use synod_smr::pace::{PATH_SYNCS, Pace, SYNC_TICKS_MAX};
 use synod_smr::resend::{RESEND_TICKS, RESEND_TICKS_MAX, Resends};
@@ -26,7 +26,7 @@ const SLOW: u32 = 50;
 /// The election of node 1 of three, whose peers tell such syncs.
 struct World {
     election: Election,
-    situation: Situation,
+    situation: ElectionView,
     sync_ticks: Option<u32>,
     prepares: Option<(Ballot, u32)>,
     /// The peers whose last heartbeat is said again for them, as they are held up.
@@ -36,8 +36,8 @@ struct World {
 impl World {
     fn new(sync_ticks: Option<u32>) -> Self {
         let voters = Configuration::majority([ME, PEER, OTHER]).expect("three are a configuration");
-        let election = Election::new(Config::lan(Brand { node: ME, incarnation: 1 }, voters));
-        let situation = Situation {
+        let election = Election::new(Config::lan(CoreId { node: ME, incarnation: 1 }, voters));
+        let situation = ElectionView {
             leads: None,
             preparing: None,
             promised: Ballot::ZERO,
@@ -56,7 +56,7 @@ impl World {
     }
 
     /// Lets a tick pass, in which both peers say that they have no leader.
-    fn tick(&mut self) -> Wish {
+    fn tick(&mut self) -> ElectionAction {
         self.election.on_tick(&self.situation);
         for peer in [PEER, OTHER] {
             let prepares = self.prepares.filter(|(ballot, _)| ballot.node() == peer);
@@ -83,7 +83,7 @@ impl World {
 
     /// Counts the ticks until this node would campaign.
     fn ticks_until_it_campaigns(&mut self) -> u32 {
-        let ticks = (1..2_000).find(|_| matches!(self.tick(), Wish::Arm(..)));
+        let ticks = (1..2_000).find(|_| matches!(self.tick(), ElectionAction::Arm(..)));
         ticks.expect("it campaigns in the end")
     }
 
@@ -102,18 +102,22 @@ impl World {
 }
 
 #[test]
-fn an_elect_waits_for_its_own_disk_however_long_that_takes() {
+fn a_candidate_waits_for_its_own_disk_however_long_that_takes() {
     let mut world = World::new(None);
     world.prepare(false);
     for _ in 0..500 {
-        assert_eq!(world.tick(), Wish::Nothing, "another ballot would wait for the same disk");
+        assert_eq!(
+            world.tick(),
+            ElectionAction::Nothing,
+            "another ballot would wait for the same disk"
+        );
     }
     world.situation.durable = MINE;
-    assert!(matches!(world.tick(), Wish::Arm(..)));
+    assert!(matches!(world.tick(), ElectionAction::Arm(..)));
 }
 
 #[test]
-fn an_elect_waits_for_others_as_long_as_their_disks_took() {
+fn a_candidate_waits_for_others_as_long_as_their_disks_took() {
     for (sync_ticks, syncs) in [(None, 0), (Some(0), 0), (Some(SLOW), SLOW), (Some(9_999), 75)] {
         let mut world = World::new(sync_ticks);
         world.prepare(true);
@@ -124,13 +128,13 @@ fn an_elect_waits_for_others_as_long_as_their_disks_took() {
 }
 
 #[test]
-fn an_elect_keeps_its_ballot_as_long_as_parts_come_in() {
+fn a_candidate_keeps_its_ballot_as_long_as_parts_come_in() {
     let mut world = World::new(None);
     world.prepare(true);
     for parts in 1..100 {
         world.situation.preparing = Some((MINE, parts));
         for _ in 0..SUSPICION_TICKS {
-            assert_eq!(world.tick(), Wish::Nothing);
+            assert_eq!(world.tick(), ElectionAction::Nothing);
         }
     }
     assert_eq!(world.ticks_until_it_campaigns(), 2, "they do not any more");
@@ -144,7 +148,7 @@ fn each_failed_ballot_doubles_patience_and_jitter() {
         let doubled = 1 << failures.min(5);
         assert_eq!(world.ticks_until_it_campaigns(), SUSPICION_TICKS * doubled + 1);
         world.election.on_campaign_timer(&world.situation);
-        let Wish::Arm(earliest, latest) = world.election.assess(&world.situation) else {
+        let ElectionAction::Arm(earliest, latest) = world.election.assess(&world.situation) else {
             panic!("it would campaign");
         };
         assert_eq!(latest - earliest, 10 * doubled);
@@ -158,7 +162,7 @@ fn a_rival_waits_for_a_ballot_that_gets_on() {
     for parts in 0..20 {
         world.prepares = Some((theirs, parts));
         for _ in 0..SUSPICION_TICKS {
-            assert_eq!(world.tick(), Wish::Nothing);
+            assert_eq!(world.tick(), ElectionAction::Nothing);
         }
     }
     assert_eq!(world.ticks_until_it_campaigns(), 2, "it does not get on any more");
@@ -180,9 +184,9 @@ fn nobody_waits_for_a_ballot_that_it_cannot_help_or_whose_node_is_gone() {
     assert_eq!(world.ticks_until_it_campaigns(), 1, "it promised a higher one");
     let mut world = World::new(Some(SLOW));
     world.prepares = Some((Ballot::new(1, PEER), 0));
-    assert_eq!(world.tick(), Wish::Nothing);
+    assert_eq!(world.tick(), ElectionAction::Nothing);
     world.election.on_link_down(PEER);
-    assert!(matches!(world.election.assess(&world.situation), Wish::Arm(..)));
+    assert!(matches!(world.election.assess(&world.situation), ElectionAction::Arm(..)));
 }
 
 /// Lets a leader wait for votes in vain, and counts the ticks until it is discontent.

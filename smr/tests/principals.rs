@@ -7,7 +7,7 @@ mod beat;
 use beat::{ME, beat};
 use bytes::Bytes;
 use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Decree, Message as Paxos, NodeId, Report, Slot, Vote,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Message as Paxos, NodeId, Report, Slot, Vote,
 };
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Ticket};
 use synod_smr::command::{Command, Sequence, SessionId};
@@ -53,16 +53,16 @@ struct World {
 impl World {
     /// Elects the replica; a peer reports these votes.
     fn elected(reports: Vec<(Slot, Report<CommandBatch>)>) -> Self {
-        let brand = Brand { node: ME, incarnation: 1 };
+        let core_id = CoreId { node: ME, incarnation: 1 };
         let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
-        let mut effects = Effects::new(brand);
-        let replica = Recovering::new(Echo(0)).finish(Config::lan(brand, voters), &mut effects);
+        let mut effects = Effects::new(core_id);
+        let replica = Recovering::new(Echo(0)).finish(Config::lan(core_id, voters), &mut effects);
         let mut world = Self { replica, effects, replies: Vec::new() };
         world.hear(Message::Heartbeat(beat(0)));
         world.step(Input::Timer(Timer::Campaign));
         let (ballot, first, chosen) = (BALLOT, Slot::FIRST, Slot::FIRST);
-        let promise = Bound::Promise { ballot, first, end: None, chosen, reports };
-        world.hear(Message::Paxos(Paxos::Bound(promise)));
+        let promise = AfterSync::Promise { ballot, first, end: None, chosen, reports };
+        world.hear(Message::Paxos(Paxos::AfterSync(promise)));
         assert_eq!(world.replica.status().leads, Some(BALLOT));
         world
     }
@@ -70,7 +70,7 @@ impl World {
     fn step(&mut self, input: Input) {
         self.replica.step(input, &mut self.effects);
         while let Some(batch) = self.effects.take_batch() {
-            self.replica.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+            self.replica.step(Input::Synced(batch.confirm_synced()), &mut self.effects);
         }
         let replies = self.effects.replies();
         self.replies.extend(replies.map(|(connection, _, response)| (connection, response)));
@@ -91,8 +91,8 @@ impl World {
     fn accept_all(&mut self) {
         for end in 1..8 {
             let (first, end) = (Slot::FIRST, Slot::new(end));
-            let accepted = Bound::Accepted { ballot: BALLOT, first, end };
-            self.hear(Message::Paxos(Paxos::Bound(accepted)));
+            let accepted = AfterSync::Accepted { ballot: BALLOT, first, end };
+            self.hear(Message::Paxos(Paxos::AfterSync(accepted)));
         }
     }
 
@@ -117,7 +117,7 @@ fn command(session: SessionId, payload: &'static [u8]) -> RequestBody {
     RequestBody::Command { session, sequence, unanswered, payload: Bytes::from_static(payload) }
 }
 
-/// An elect that has heard of alice's session, in slot 0, and does not know it yet.
+/// A candidate that has heard of alice's session, in slot 0, and does not know it yet.
 fn unsettled() -> (World, SessionId) {
     let principal = Principal::of_name("alice");
     let open = Command::Open { principal, opening: Opening::first(ClientId::new(1)) };

@@ -7,7 +7,7 @@ use synod_smr::command::{
     BATCH_COMMANDS_MAX, ClientId, Command, CommandBatch, Fingerprint, Opening, Sequence, SessionId,
     fingerprint,
 };
-use synod_smr::executor::Awaited;
+use synod_smr::executor::WaitKey;
 use synod_smr::proposals::{
     Proposals, WAITERS_MAX, WAITERS_PER_COMMAND_MAX, WAITING_BYTES_MAX, Waiter,
 };
@@ -50,8 +50,8 @@ fn command(number: u64, payload_bytes: usize) -> Command {
     }
 }
 
-fn awaited(number: u64) -> Awaited {
-    Awaited::Apply {
+fn awaited(number: u64) -> WaitKey {
+    WaitKey::Apply {
         principal: Principal::of_name("alice"),
         session: SESSION,
         sequence: Sequence(number),

@@ -11,8 +11,8 @@ use beat::ME;
 use bytes::Bytes;
 use nothing::Nothing;
 use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot, To,
-    Vote,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Report,
+    Slot, To, Vote,
 };
 use synod_smr::command::{ClientId, Opening, Sequence, SessionId};
 use synod_smr::election::STALL_TICKS;
@@ -34,10 +34,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let brand = Brand { node: ME, incarnation: 1 };
+        let core_id = CoreId { node: ME, incarnation: 1 };
         let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
-        let mut effects = Effects::new(brand);
-        let config = Config::lan(brand, voters);
+        let mut effects = Effects::new(core_id);
+        let config = Config::lan(core_id, voters);
         let replica = Recovering::new(Nothing).finish(config, &mut effects);
         Self { replica, effects, sent: Vec::new(), replies: Vec::new() }
     }
@@ -46,7 +46,7 @@ impl World {
     fn step(&mut self, input: Input) {
         self.replica.step(input, &mut self.effects);
         while let Some(batch) = self.effects.take_batch() {
-            self.replica.step(Input::Synced(batch.vouch_synced()), &mut self.effects);
+            self.replica.step(Input::Synced(batch.confirm_synced()), &mut self.effects);
         }
         self.sent.extend(self.effects.outbox());
         self.replies.extend(self.effects.replies().map(|(_, _, response)| response));
@@ -71,7 +71,7 @@ impl World {
         self.hear_beat(beat());
         self.step(Input::Timer(Timer::Campaign));
         let prepare = self.sent.iter().find_map(|(_, message)| match message {
-            Message::Paxos(Paxos::Bound(Bound::Prepare { ballot, .. })) => Some(*ballot),
+            Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot, .. })) => Some(*ballot),
             _ => None,
         });
         prepare.expect("a discontent quorum campaigns")
@@ -92,7 +92,7 @@ impl World {
         let reports = reports
             .into_iter()
             .map(|(slot, _)| (slot, Report::Voted(Vote { ballot: OLD, decree: Decree::Noop })));
-        self.hear(Message::Paxos(Paxos::Bound(Bound::Promise {
+        self.hear(Message::Paxos(Paxos::AfterSync(AfterSync::Promise {
             ballot,
             first: Slot::FIRST,
             end: None,
@@ -124,7 +124,7 @@ impl World {
 
     fn accept_all(&mut self, ballot: Ballot, end: u64) {
         let (first, end) = (Slot::FIRST, Slot::new(end));
-        self.hear(Message::Paxos(Paxos::Bound(Bound::Accepted { ballot, first, end })));
+        self.hear(Message::Paxos(Paxos::AfterSync(AfterSync::Accepted { ballot, first, end })));
     }
 }
 
@@ -197,8 +197,9 @@ fn the_content_hear_no_strangers_prepare() {
     let leads = Some(mine);
     world.hear_beat(Heartbeat { leads, follows: leads, content: true, ..beat() });
     assert!(world.replica.status().content);
-    let prepare =
-        |ballot| Message::Paxos(Paxos::Bound(Bound::Prepare { ballot, first: Slot::FIRST }));
+    let prepare = |ballot| {
+        Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot, first: Slot::FIRST }))
+    };
     let message = prepare(Ballot::new(9, other));
     world.step(Input::Message { from: other, message });
     assert_eq!(world.replica.status().promised, Ballot::ZERO, "it follows node 2");
@@ -227,7 +228,7 @@ fn a_content_leader_raises_its_ballot_for_a_stranded_voter() {
     world.promise(ballot, 0, Vec::new());
     let next = world.raise(ballot);
     let raised = world.sent.iter().any(|(_, message)| {
-        matches!(message, Message::Paxos(Paxos::Bound(Bound::Prepare { ballot: of, .. }))
+        matches!(message, Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot: of, .. }))
             if *of == next)
     });
     assert!(raised, "the voter would refuse this leader for ever");
@@ -299,7 +300,7 @@ fn a_change_of_leadership_is_told_at_once() {
     assert_eq!(world.told_leads(), Some(None), "it prepares a ballot, and leads nothing");
     world.promise(ballot, 0, Vec::new());
     assert_eq!(world.told_leads(), Some(Some(ballot)));
-    world.hear(Message::Paxos(Paxos::Free(Free::Nack { ballot, promised: ballot })));
+    world.hear(Message::Paxos(Paxos::Immediate(Immediate::Nack { ballot, promised: ballot })));
     assert_eq!(world.told_leads(), None, "nothing changed");
 }
 
@@ -316,7 +317,12 @@ fn a_leader_that_loses_its_ballot_while_it_raises_it_claims_nothing() {
     assert_eq!(world.told_leads(), Some(Some(ballot)), "it raises its ballot");
     let (ballot, first, chosen) = (Ballot::new(9, PEER), Slot::FIRST, Slot::FIRST);
     let decrees = vec![Decree::Noop];
-    world.hear(Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, chosen })));
+    world.hear(Message::Paxos(Paxos::Immediate(Immediate::Accept {
+        ballot,
+        first,
+        decrees,
+        chosen,
+    })));
     world.step(Input::Timer(Timer::Heartbeat));
     assert_eq!(world.told_leads(), Some(None), "another one leads");
 }
@@ -373,7 +379,7 @@ fn who_promised_a_ballot_gives_it_time() {
     let mut world = World::new();
     world.hear_beat(beat());
     let (ballot, first) = (Ballot::new(8, PEER), Slot::FIRST);
-    world.hear(Message::Paxos(Paxos::Bound(Bound::Prepare { ballot, first })));
+    world.hear(Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot, first })));
     assert_eq!(world.replica.status().promised, ballot);
     world.step(Input::Timer(Timer::Campaign));
     assert_eq!(world.replica.status().promised, ballot, "it would have campaigned above it");
@@ -426,10 +432,9 @@ fn a_drained_leader_hands_over_and_takes_nothing_in() {
     assert!(world.replica.is_drained());
     world.ask(RequestBody::Query(Bytes::new()));
     assert!(matches!(world.replies[..], [Response::Refused(Refusal::NotLeader { .. })]));
-    let accepts = world
-        .sent
-        .iter()
-        .filter(|(_, message)| matches!(message, Message::Paxos(Paxos::Free(Free::Accept { .. }))));
+    let accepts = world.sent.iter().filter(|(_, message)| {
+        matches!(message, Message::Paxos(Paxos::Immediate(Immediate::Accept { .. })))
+    });
     assert_eq!(accepts.count(), 0);
 }
 

@@ -8,7 +8,7 @@ use synod_smr::Principal;
 use synod_smr::command::{Fingerprint, Sequence, SessionId};
 use synod_smr::session::{
     KEPT_BYTES, KeptReply, SESSION_BYTES, SESSIONS_MAX, SESSIONS_PER_PRINCIPAL_MAX, SessionLimits,
-    Sessions, Standing,
+    SessionVerdict, Sessions,
 };
 
 /// A table whose every change has a slot of its own.
@@ -41,7 +41,7 @@ impl World {
         self.sessions.keep(id, sequence, Fingerprint::of(b""), KeptReply::Whole(reply));
     }
 
-    fn standing(&self, id: SessionId, who: &str, sequence: u64) -> Standing {
+    fn standing(&self, id: SessionId, who: &str, sequence: u64) -> SessionVerdict {
         let print = Fingerprint::of(b"");
         self.sessions.standing(id, Principal::of_name(who), Sequence(sequence), print)
     }
@@ -101,7 +101,7 @@ fn the_default_limits_hold_the_sessions_that_they_name() {
     world.open("carol");
     assert_eq!(world.sessions.len(), SESSIONS_MAX);
     assert!(world.sessions.bytes() < SessionLimits::default().bytes);
-    assert_ne!(world.has(bob), world.standing(bob, "bob", 1) == Standing::Expired);
+    assert_ne!(world.has(bob), world.standing(bob, "bob", 1) == SessionVerdict::Expired);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn replies_have_a_bound_and_the_idle_pay_for_them() {
     assert!(world.has(ids[1]) && world.has(ids[2]));
     assert!(matches!(
         world.standing(ids[2], "alice", 2),
-        Standing::Applied(KeptReply::Whole(reply)) if reply.len() == 101
+        SessionVerdict::Applied(KeptReply::Whole(reply)) if reply.len() == 101
     ));
 }
 
@@ -138,10 +138,13 @@ fn a_reply_that_fits_nowhere_is_not_kept_and_costs_nobody_else_a_thing() {
     let mut world = World::new(SessionLimits { bytes_per_principal: one, ..tiny() });
     let (bob, alice) = (world.open("bob"), world.open("alice"));
     world.apply(alice, "alice", 1, 101);
-    assert_eq!(world.standing(alice, "alice", 1), Standing::Applied(KeptReply::Lost));
+    assert_eq!(world.standing(alice, "alice", 1), SessionVerdict::Applied(KeptReply::Lost));
     assert!(world.has(bob));
     world.apply(alice, "alice", 2, 100);
-    assert!(matches!(world.standing(alice, "alice", 2), Standing::Applied(KeptReply::Whole(_))));
+    assert!(matches!(
+        world.standing(alice, "alice", 2),
+        SessionVerdict::Applied(KeptReply::Whole(_))
+    ));
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::refusal::{CloseCode, Refusal, Refused};
 
 /// Bounds what a port spends on connections that have not said their hello.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Door {
+pub(crate) struct Acceptor {
     pub(crate) handshakes_max: usize,
     pub(crate) handshakes_free: usize,
     pub(crate) when_full: WhenFull,
@@ -64,7 +64,7 @@ impl Pace {
     }
 }
 
-impl Door {
+impl Acceptor {
     /// Accepts until told to stop. `greet` runs for each connection within the handshake's time.
     pub(crate) async fn keep<G, F>(
         self,

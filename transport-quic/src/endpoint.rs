@@ -14,15 +14,15 @@ use quinn::{Connection, Endpoint};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::accept::{Door, WhenFull, note, note_error};
+use crate::accept::{Acceptor, WhenFull, note, note_error};
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::held::HeldPort;
 use crate::identity::{ClusterId, Identity, PeerId, Role};
-use crate::inbox::{Inbox, Outlet, inbox};
+use crate::inbox::{EventSender, Inbox, inbox};
 use crate::lanes::{DropReason, Epoch, Lane, Sent, lock};
 use crate::limits;
 use crate::link::{Outbound, PlainLane};
-use crate::peer::{Candidate, Keeper, KeeperConfig, Slot, read_hello};
+use crate::peer::{Candidate, LinkCell, PeerTask, PeerTaskConfig, read_hello};
 use crate::preface::{Hello, Incarnation};
 use crate::refusal::{CloseCode, Refusal, Refused};
 use crate::setup::{self, BindError};
@@ -118,7 +118,7 @@ pub struct PeerHandle {
 struct Shared {
     endpoint: Endpoint,
     local: SocketAddr,
-    slots: BTreeMap<PeerId, Arc<Slot>>,
+    slots: BTreeMap<PeerId, Arc<LinkCell>>,
     counters: Arc<Counters>,
     stop: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
@@ -283,7 +283,7 @@ impl fmt::Display for DownReason {
 struct Start {
     endpoint: Endpoint,
     counters: Arc<Counters>,
-    outlet: Outlet<PeerEvent>,
+    outlet: EventSender<PeerEvent>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -294,18 +294,18 @@ impl Start {
         config: &PeerConfig,
         cluster: ClusterId,
         own: PeerId,
-    ) -> Result<BTreeMap<PeerId, Arc<Slot>>, BindError> {
+    ) -> Result<BTreeMap<PeerId, Arc<LinkCell>>, BindError> {
         let mut slots = BTreeMap::new();
         let mut keepers = BTreeMap::new();
         for (&peer, &address) in &config.peers {
-            let slot = Arc::new(Slot::default());
+            let slot = Arc::new(LinkCell::default());
             let keeper = self.keeper_config(config, cluster, own, peer, address, &slot)?;
             let (sender, candidates) = mpsc::channel(limits::CANDIDATES_MAX);
-            self.tasks.spawn(Keeper::new(keeper, candidates).run(self.stop.subscribe()));
+            self.tasks.spawn(PeerTask::new(keeper, candidates).run(self.stop.subscribe()));
             slots.insert(peer, slot);
             keepers.insert(peer, sender);
         }
-        let door = Door {
+        let door = Acceptor {
             handshakes_max: limits::PEER_HANDSHAKES_MAX,
             handshakes_free: limits::PEER_HANDSHAKES_FREE,
             when_full: WhenFull::Refuse,
@@ -327,8 +327,8 @@ impl Start {
         own: PeerId,
         peer: PeerId,
         address: SocketAddr,
-        slot: &Arc<Slot>,
-    ) -> Result<KeeperConfig, BindError> {
+        slot: &Arc<LinkCell>,
+    ) -> Result<PeerTaskConfig, BindError> {
         let dial = setup::dial_config(
             &config.credentials,
             limits::ALPN_PEER,
@@ -336,7 +336,7 @@ impl Start {
             Admission::Exactly { cluster, node: peer },
             Arc::clone(&self.counters),
         )?;
-        Ok(KeeperConfig {
+        Ok(PeerTaskConfig {
             own,
             peer,
             address,

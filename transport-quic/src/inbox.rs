@@ -16,7 +16,7 @@ pub struct Inbox<E> {
 
 /// Delivers events; cloned for each task that does.
 #[derive(Debug)]
-pub(crate) struct Outlet<E> {
+pub(crate) struct EventSender<E> {
     events: mpsc::Sender<(E, u32)>,
     bytes: Arc<Semaphore>,
     bytes_max: usize,
@@ -24,7 +24,7 @@ pub(crate) struct Outlet<E> {
 
 /// A place in the inbox, held until the event is put into it.
 #[derive(Debug)]
-pub(crate) struct Place<'a, E> {
+pub(crate) struct Permit<'a, E> {
     event: mpsc::Permit<'a, (E, u32)>,
     bytes: tokio::sync::SemaphorePermit<'a>,
     weight: u32,
@@ -35,10 +35,10 @@ pub(crate) struct Place<'a, E> {
 pub(crate) struct Closed;
 
 /// Makes an inbox for at most `events` events that weigh at most `bytes` together.
-pub(crate) fn inbox<E>(events: usize, bytes: usize) -> (Outlet<E>, Inbox<E>) {
+pub(crate) fn inbox<E>(events: usize, bytes: usize) -> (EventSender<E>, Inbox<E>) {
     let (sender, receiver) = mpsc::channel(events);
     let semaphore = Arc::new(Semaphore::new(bytes));
-    let outlet = Outlet { events: sender, bytes: Arc::clone(&semaphore), bytes_max: bytes };
+    let outlet = EventSender { events: sender, bytes: Arc::clone(&semaphore), bytes_max: bytes };
     (outlet, Inbox { events: receiver, bytes: semaphore })
 }
 
@@ -78,13 +78,13 @@ impl<E> Drop for Inbox<E> {
     }
 }
 
-impl<E> Outlet<E> {
+impl<E> EventSender<E> {
     /// Waits for a place for an event that weighs `bytes`. Cancel-safe: an unused place returns.
-    pub(crate) async fn reserve(&self, bytes: usize) -> Result<Place<'_, E>, Closed> {
+    pub(crate) async fn reserve(&self, bytes: usize) -> Result<Permit<'_, E>, Closed> {
         let weight = self.weight(bytes);
         let bytes = self.bytes.acquire_many(weight).await.map_err(|_| Closed)?;
         let event = self.events.reserve().await.map_err(|_| Closed)?;
-        Ok(Place { event, bytes, weight })
+        Ok(Permit { event, bytes, weight })
     }
 
     /// Waits for a place and delivers.
@@ -109,7 +109,7 @@ impl<E> Outlet<E> {
     }
 }
 
-impl<E> Clone for Outlet<E> {
+impl<E> Clone for EventSender<E> {
     fn clone(&self) -> Self {
         Self {
             events: self.events.clone(),
@@ -119,7 +119,7 @@ impl<E> Clone for Outlet<E> {
     }
 }
 
-impl<E> Place<'_, E> {
+impl<E> Permit<'_, E> {
     /// Delivers; the owner's taking gives the bytes back.
     pub(crate) fn put(self, event: E) {
         self.bytes.forget();

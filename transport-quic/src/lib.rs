@@ -10,7 +10,7 @@ mod readme {}
 
 mod accept;
 mod client;
-mod clients;
+mod client_port;
 mod counters;
 mod endpoint;
 mod frame;
@@ -33,7 +33,7 @@ mod verify;
 mod wall;
 
 pub use client::{ClientConnection, ClientDialer, ClientReceiver, ClientSender, ConnectError};
-pub use clients::{ClientEvent, ClientPort, ClientPortConfig, ClientPortHandle, ConnectionId};
+pub use client_port::{ClientEvent, ClientPort, ClientPortConfig, ClientPortHandle, ConnectionId};
 pub use counters::{Count, CountersSnapshot};
 pub use endpoint::{DownReason, PeerConfig, PeerEndpoint, PeerEvent, PeerHandle};
 pub use held::HeldPort;

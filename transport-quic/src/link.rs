@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::counters::{Count, Counters};
 use crate::endpoint::{DownReason, PeerEvent};
 use crate::identity::PeerId;
-use crate::inbox::{Outlet, Place};
+use crate::inbox::{EventSender, Permit};
 use crate::lanes::{DropReason, Epoch, Lane, LaneQueue, LogLane, lock};
 use crate::limits::{SILENCE_SUSPICIONS, WATCH_PER_SUSPICION};
 use crate::preface::{Hello, StreamKind};
@@ -52,7 +52,7 @@ pub(crate) struct Link {
 #[derive(Clone, Debug)]
 pub(crate) struct Deliveries {
     pub(crate) peer: PeerId,
-    pub(crate) outlet: Outlet<PeerEvent>,
+    pub(crate) outlet: EventSender<PeerEvent>,
     pub(crate) counters: Arc<Counters>,
     gate: Arc<Mutex<Gate>>,
 }
@@ -115,7 +115,11 @@ pub(crate) enum PlainLane {
 }
 
 impl Deliveries {
-    pub(crate) fn new(peer: PeerId, outlet: Outlet<PeerEvent>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        peer: PeerId,
+        outlet: EventSender<PeerEvent>,
+        counters: Arc<Counters>,
+    ) -> Self {
         let gate = Gate { open: true, log: None, bulk: false };
         Self { peer, outlet, counters, gate: Arc::new(Mutex::new(gate)) }
     }
@@ -149,7 +153,7 @@ impl Deliveries {
     }
 
     /// Delivers a frame unless its source has become stale; says whether the source still counts.
-    fn put(&self, place: Place<'_, PeerEvent>, source: Source, bytes: Bytes) -> bool {
+    fn put(&self, place: Permit<'_, PeerEvent>, source: Source, bytes: Bytes) -> bool {
         let gate = lock(&self.gate);
         let lives = gate.open
             && match source {

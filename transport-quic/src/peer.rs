@@ -18,7 +18,7 @@ use crate::accept::note_error;
 use crate::counters::{Count, Counters};
 use crate::endpoint::{DownReason, PeerEvent};
 use crate::identity::PeerId;
-use crate::inbox::{Closed, Outlet};
+use crate::inbox::{Closed, EventSender};
 use crate::lanes::lock;
 use crate::limits::{DIAL_TIMEOUT, DIALS_MAX, REDIAL_MAX, REDIAL_MIN, SILENCE_SUSPICIONS};
 use crate::link::{ControlStart, Deliveries, Link, Outbound};
@@ -28,7 +28,7 @@ use crate::setup::SERVER_NAME;
 use crate::stream::{Breach, FrameReader, FrameWriter, ReadFailure};
 
 /// Where the owner's handle finds the link of a peer.
-pub(crate) type Slot = Mutex<Option<Arc<Outbound>>>;
+pub(crate) type LinkCell = Mutex<Option<Arc<Outbound>>>;
 
 /// A connection whose other end has said its hello; the keeper decides whether it stays.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Candidate {
 }
 
 /// What a keeper is told at its start.
-pub(crate) struct KeeperConfig {
+pub(crate) struct PeerTaskConfig {
     pub(crate) own: PeerId,
     pub(crate) peer: PeerId,
     pub(crate) address: SocketAddr,
@@ -47,14 +47,14 @@ pub(crate) struct KeeperConfig {
     pub(crate) suspicion: Duration,
     pub(crate) endpoint: Endpoint,
     pub(crate) dial: quinn::ClientConfig,
-    pub(crate) outlet: Outlet<PeerEvent>,
+    pub(crate) outlet: EventSender<PeerEvent>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) slot: Arc<Slot>,
+    pub(crate) slot: Arc<LinkCell>,
 }
 
 /// Keeps the link to one peer.
-pub(crate) struct Keeper {
-    config: KeeperConfig,
+pub(crate) struct PeerTask {
+    config: PeerTaskConfig,
     candidates: mpsc::Receiver<Candidate>,
     dials: JoinSet<Result<Connection, ConnectionError>>,
     greeting: JoinSet<Result<Greeted, GreetingFailure>>,
@@ -88,8 +88,8 @@ enum GreetingFailure {
     Silent,
 }
 
-impl Keeper {
-    pub(crate) fn new(config: KeeperConfig, candidates: mpsc::Receiver<Candidate>) -> Self {
+impl PeerTask {
+    pub(crate) fn new(config: PeerTaskConfig, candidates: mpsc::Receiver<Candidate>) -> Self {
         let mut keeper = Self {
             config,
             candidates,

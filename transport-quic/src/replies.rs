@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::clients::{ClientEvent, ConnectionId};
-use crate::inbox::{Closed, Outlet};
+use crate::client_port::{ClientEvent, ConnectionId};
+use crate::inbox::{Closed, EventSender};
 use crate::lanes::LaneQueue;
 use crate::limits;
 use crate::refusal::CloseCode;
@@ -21,7 +21,7 @@ use crate::stream::{Breach, FrameWriter, WriteFailure};
 pub(crate) struct ReplyWriter {
     pub(crate) connection: ConnectionId,
     pub(crate) replies: Arc<LaneQueue>,
-    pub(crate) outlet: Outlet<ClientEvent>,
+    pub(crate) outlet: EventSender<ClientEvent>,
 }
 
 impl ReplyWriter {

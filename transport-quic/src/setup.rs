@@ -17,7 +17,7 @@ use crate::counters::Counters;
 use crate::held::{HeldPort, Socket};
 use crate::limits;
 use crate::tls::{Credentials, TlsError, provider};
-use crate::verify::{Admission, CalledVerifier, CallerVerifier};
+use crate::verify::{Admission, ClientVerifier, ServerVerifier};
 
 /// Says why an endpoint cannot begin. The fault is the environment's, or the configuration's.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,7 @@ pub(crate) fn server_config(
     admission: Admission,
     counters: Arc<Counters>,
 ) -> Result<quinn::ServerConfig, TlsError> {
-    let verifier = CallerVerifier::new(credentials, admission, counters)?;
+    let verifier = ClientVerifier::new(credentials, admission, counters)?;
     let mut tls = rustls::ServerConfig::builder_with_details(provider(), credentials.time())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(config_error)?
@@ -153,7 +153,7 @@ pub(crate) fn dial_config(
     admission: Admission,
     counters: Arc<Counters>,
 ) -> Result<quinn::ClientConfig, TlsError> {
-    let verifier = CalledVerifier::new(credentials, admission, counters);
+    let verifier = ServerVerifier::new(credentials, admission, counters);
     let mut tls = rustls::ClientConfig::builder_with_details(provider(), credentials.time())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(config_error)?

@@ -98,7 +98,7 @@ impl Admission {
 
 /// Judges those who call.
 #[derive(Debug)]
-pub(crate) struct CallerVerifier {
+pub(crate) struct ClientVerifier {
     chain: Arc<dyn ClientCertVerifier>,
     admission: Admission,
     counters: Arc<Counters>,
@@ -106,14 +106,14 @@ pub(crate) struct CallerVerifier {
 
 /// Judges the node that was called.
 #[derive(Debug)]
-pub(crate) struct CalledVerifier {
+pub(crate) struct ServerVerifier {
     roots: Arc<RootCertStore>,
     algorithms: WebPkiSupportedAlgorithms,
     admission: Admission,
     counters: Arc<Counters>,
 }
 
-impl CallerVerifier {
+impl ClientVerifier {
     pub(crate) fn new(
         credentials: &Credentials,
         admission: Admission,
@@ -127,7 +127,7 @@ impl CallerVerifier {
     }
 }
 
-impl CalledVerifier {
+impl ServerVerifier {
     pub(crate) fn new(
         credentials: &Credentials,
         admission: Admission,
@@ -138,7 +138,7 @@ impl CalledVerifier {
     }
 }
 
-impl ClientCertVerifier for CallerVerifier {
+impl ClientCertVerifier for ClientVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         // Callers have one certificate; the names of the authorities are nobody's business.
         &[]
@@ -179,7 +179,7 @@ impl ClientCertVerifier for CallerVerifier {
     }
 }
 
-impl ServerCertVerifier for CalledVerifier {
+impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::outcome::{Failure, Outcome};
 use crate::shell::Step;
-use crate::suite::seconds;
+use crate::test::seconds;
 use crate::workspace::target_dir;
 
 /// Runs the steps one after another, stops at the first that fails, and prints the times.

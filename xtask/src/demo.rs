@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::chaos;
 use crate::mutants::{Mutant, Scratch, read_catalogue};
 use crate::outcome::{FOUND, Failure, Outcome};
-use crate::suite::seconds;
+use crate::test::seconds;
 use crate::workspace::target_dir;
 
 /// Seeds the bug, builds, runs, and tells whether it was caught.

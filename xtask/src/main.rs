@@ -24,7 +24,7 @@ mod prove;
 mod shell;
 mod sim;
 mod spec;
-mod suite;
+mod test;
 mod tidy;
 mod verbs;
 mod workspace;

@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let report = Report::new(results, &known);
     println!("{report}");
     stale.iter().for_each(|name| println!("  stale in the list of survivors: {name}"));
-    println!("mutation: seed {}, {}", asked.seed, crate::suite::seconds(start.elapsed()));
+    println!("mutation: seed {}, {}", asked.seed, crate::test::seconds(start.elapsed()));
     report.verdict()
 }
 

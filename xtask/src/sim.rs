@@ -98,7 +98,7 @@ pub(crate) const DEV: Profile = Profile { folder: "debug", flags: &[] };
 const VALUES: &[&str] = &["seeds", "from", "jobs", "time", "nodes", "seed", "plan", "journals"];
 
 /// Those that take none.
-const SWITCHES: &[&str] = &["twice", "all-points", "points", "shrink", "log", "story", "help"];
+const SWITCHES: &[&str] = &["twice", "all-points", "points", "shrink", "log", "transcript", "help"];
 
 #[cfg(test)]
 mod tests {

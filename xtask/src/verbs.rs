@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
 use crate::{
-    bench, chaos, ci, demo, doctor, lint, mutants, mutation, prove, sim, spec, suite, tidy,
+    bench, chaos, ci, demo, doctor, lint, mutants, mutation, prove, sim, spec, test, tidy,
 };
 
 /// A task that can be asked for.
@@ -43,7 +43,7 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "test",
         takes: "[-p CRATE] [--lib] [--test NAME] [--portable] [FILTER] [-- ...]",
         about: "all tests of the workspace, doc tests included, and a summary",
-        run: suite::test,
+        run: test::test,
     },
     Verb {
         name: "lint",
@@ -61,13 +61,13 @@ pub(crate) const VERBS: &[Verb] = &[
         name: "loom",
         takes: "[-p CRATE] [FILTER]",
         about: "every interleaving of the concurrent parts, within a bound",
-        run: suite::loom,
+        run: test::loom,
     },
     Verb {
         name: "model",
         takes: "[-p CRATE] [FILTER]",
         about: "every run of the real protocol code in small worlds",
-        run: suite::model,
+        run: test::model,
     },
     Verb {
         name: "sim",

@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, reason = "an example speaks")]
 
 use synod_harness::fault::{LinkRules, Millis};
-use synod_harness::random::Seed;
+use synod_harness::rng::Seed;
 use synod_harness::sim::{Micros, Plan, Simulation};
 use synod_proof::cluster::Cluster;
 use synod_proof::tuning::Tuning;
@@ -45,8 +45,8 @@ fn measure(sync_us: u64, clients: u32, batches: usize) -> (f64, f64) {
     tuning.settings.commit_bytes = 8 << 20;
     tuning.settings.batches_in_flight = batches;
     let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan, tuning));
-    let (cluster, sky) = simulation.parts();
-    cluster.begin(sky);
+    let (cluster, world) = simulation.parts();
+    cluster.begin(world);
     let ended = simulation.run_until(Micros::from_ms(TIME_MS));
     assert_eq!(ended, Ok(()), "a run without faults");
     let answered = simulation.system.outcomes().ok as f64;

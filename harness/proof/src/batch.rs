@@ -9,12 +9,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use synod_harness::random::{Seed, mix};
-use synod_harness::sim::{Envelope, Violation, draw};
+use synod_harness::rng::{Seed, mix};
+use synod_harness::sim::{SwarmConfig, Violation, draw};
 
 use crate::clients::Outcomes;
-use crate::sometimes::Sightings;
-use crate::trial::{self, Ended};
+use crate::coverage::HitCounts;
+use crate::trial::{self, RunResult};
 
 /// A seed with fewer operations that were answered than this is thin.
 pub const OPERATIONS_MIN: u64 = 300;
@@ -37,7 +37,7 @@ pub struct Batch {
     /// Whether each is run twice, and the trace hashes compared.
     pub twice: bool,
     /// What plans are drawn from.
-    pub envelope: Envelope,
+    pub config: SwarmConfig,
 }
 
 /// What a batch came to.
@@ -64,7 +64,7 @@ pub struct Report {
     /// How much real time the threads spent in all.
     pub busy: Duration,
     /// The points of interest that were seen.
-    pub sightings: Sightings,
+    pub hit_counts: HitCounts,
     /// All trace hashes in one, whatever the order in which they came.
     pub trace: u64,
 }
@@ -97,7 +97,7 @@ impl Batch {
 
     fn run_one(&self, seed: u64) -> Report {
         let began = Instant::now();
-        let plan = draw(Seed(seed), &self.envelope);
+        let plan = draw(Seed(seed), &self.config);
         let ended = trial::run(&plan, false);
         let mut violation = ended.violation.clone();
         if self.twice {
@@ -112,7 +112,7 @@ impl Batch {
 }
 
 impl Report {
-    fn of(seed: u64, ended: Ended, violation: Option<Violation>, busy: Duration) -> Self {
+    fn of(seed: u64, ended: RunResult, violation: Option<Violation>, busy: Duration) -> Self {
         let thin = ended.outcomes.ok < OPERATIONS_MIN || ended.tally.effective < EFFECTIVE_MIN;
         Self {
             seeds: 1,
@@ -125,7 +125,7 @@ impl Report {
             crashes: ended.tally.crashes,
             virtual_us: ended.time.0,
             busy,
-            sightings: ended.sightings,
+            hit_counts: ended.hit_counts,
             trace: mix(ended.trace ^ mix(seed)),
         }
     }
@@ -146,7 +146,7 @@ impl Report {
         self.crashes += other.crashes;
         self.virtual_us += other.virtual_us;
         self.busy += other.busy;
-        self.sightings.add(&other.sightings);
+        self.hit_counts.add(&other.hit_counts);
         self.trace = self.trace.wrapping_add(other.trace);
     }
 }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn batch(jobs: usize) -> Batch {
-        Batch { first: 100, count: 6, jobs, twice: false, envelope: Envelope::default() }
+        Batch { first: 100, count: 6, jobs, twice: false, config: SwarmConfig::default() }
     }
 
     #[test]

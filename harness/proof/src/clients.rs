@@ -18,10 +18,10 @@ use synod_smr::{
     ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
 };
 
-use crate::court::Court;
-use crate::machine::{Parcel, Sky, Token};
+use crate::kv_model::{self, Asked};
+use crate::machine::{Packet, SimWorld, Wakeup};
 use crate::misuse::{self, is_misuse};
-use crate::store::{self, Asked};
+use crate::monitor::Monitor;
 
 /// Returns the name on the certificate that a client shows. Every third one shows the same, as the
 /// sessions of one application do.
@@ -161,7 +161,7 @@ impl SimClient {
     }
 
     /// Begins an operation, unless one is open; returns its key.
-    pub fn begin(&mut self, calls: u64, sky: &mut Sky) -> Option<String> {
+    pub fn begin(&mut self, calls: u64, world: &mut SimWorld) -> Option<String> {
         if self.open.is_some() {
             return None;
         }
@@ -171,30 +171,30 @@ impl SimClient {
             None => self.generator.next_request(Generation::after(calls)),
         };
         self.count += 1;
-        let (number, padding) = (u64::from(self.number) << 32 | self.count, self.padding(sky));
-        let operation = match store::encode(number, &request, padding) {
+        let (number, padding) = (u64::from(self.number) << 32 | self.count, self.padding(world));
+        let operation = match kv_model::encode(number, &request, padding) {
             Asked::Command(bytes) => Operation::Command(bytes),
             Asked::Query(bytes) => Operation::Query(bytes),
         };
-        sky.record(self.event(&request, EventKind::Invoke, request.argument()));
-        sky.say(|| format!("client {} asks: {request:?}", self.number));
+        world.record(self.event(&request, EventKind::Invoke, request.argument()));
+        world.say(|| format!("client {} asks: {request:?}", self.number));
         let key = request.key().to_owned();
-        self.open = Some(Open { request, begun: sky.now() });
-        let deadline = Millis(sky.now().ms() + self.timeout_ms);
+        self.open = Some(Open { request, begun: world.now() });
+        let deadline = Millis(world.now().ms() + self.timeout_ms);
         let ticket = Ticket(self.count);
-        self.step(ClientInput::Submit { ticket, operation, deadline }, sky);
+        self.step(ClientInput::Submit { ticket, operation, deadline }, world);
         Some(key)
     }
 
     /// Draws how much longer its next command is made. Most stay short, or time went by with the
     /// copying of bytes.
-    fn padding(&self, sky: &mut Sky) -> usize {
+    fn padding(&self, world: &mut SimWorld) -> usize {
         if self.padding_max == 0 {
             return 0;
         }
-        let long = sky.chance().chance(LONG_PPM);
+        let long = world.chance().chance(LONG_PPM);
         let most = if long { self.padding_max } else { self.padding_max.min(SHORT_PADDING) };
-        usize::try_from(sky.chance().between(0, u64::from(most))).unwrap_or(0)
+        usize::try_from(world.chance().between(0, u64::from(most))).unwrap_or(0)
     }
 
     /// Returns the last command that it sent, and where to.
@@ -204,32 +204,38 @@ impl SimClient {
     }
 
     /// Repeats another client's command word for word, as if it were its own.
-    pub fn trespass(&mut self, to: NodeId, body: RequestBody, sky: &mut Sky) {
+    pub fn trespass(&mut self, to: NodeId, body: RequestBody, world: &mut SimWorld) {
         self.trespasses += 1;
         let id = RequestId(TRESPASS + self.trespasses);
-        sky.say(|| format!("client {} trespasses: {body:?}", self.number));
-        self.send(to, &Asking { id, body }, sky);
+        world.say(|| format!("client {} trespasses: {body:?}", self.number));
+        self.send(to, &Asking { id, body }, world);
     }
 
     /// Misuses its own session, if it has one.
-    pub fn misuse(&mut self, sky: &mut Sky) {
+    pub fn misuse(&mut self, world: &mut SimWorld) {
         let Some((to, last)) = &self.answered_command else { return };
         let number = 1 << 63 | u64::from(self.number) << 32 | self.misuses;
-        let Some(body) = misuse::draw(number, last, sky.chance()) else { return };
+        let Some(body) = misuse::draw(number, last, world.chance()) else { return };
         self.misuses += 1;
         let (to, id) = (*to, misuse::misuse(self.misuses));
-        sky.say(|| format!("client {} misuses its session: {body:?}", self.number));
-        self.send(to, &Asking { id, body }, sky);
+        world.say(|| format!("client {} misuses its session: {body:?}", self.number));
+        self.send(to, &Asking { id, body }, world);
     }
 
     /// Takes a frame of a node.
-    pub fn on_frame(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
-        match decode_response(&parcel.bytes) {
+    pub fn on_frame(
+        &mut self,
+        from: NodeId,
+        packet: &Packet,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) {
+        match decode_response(&packet.bytes) {
             Ok((id, response)) if is_trespass(id) => {
                 if !sends_away(&response) {
                     let number = self.number;
                     let detail = format!("node {from} tells client {number}: {response:?}");
-                    court.object("own-session", detail);
+                    monitor.report("own-session", detail);
                 }
             }
             Ok((id, response)) if is_misuse(id) => {
@@ -238,59 +244,59 @@ impl SimClient {
                         "node {from} answers misuse of client {}: {response:?}",
                         self.number
                     );
-                    court.object("misuse", detail);
+                    monitor.report("misuse", detail);
                 }
             }
-            Ok((id, response)) => self.step(ClientInput::Response { from, id, response }, sky),
-            Err(error) => court.object("wire", format!("a frame of node {from}: {error}")),
+            Ok((id, response)) => self.step(ClientInput::Response { from, id, response }, world),
+            Err(error) => monitor.report("wire", format!("a frame of node {from}: {error}")),
         }
     }
 
     /// Takes what was waited for; says whether it wants to begin an operation.
-    pub fn wake(&mut self, token: Token, sky: &mut Sky) -> bool {
-        match token {
-            Token::Client(at) => {
+    pub fn wake(&mut self, wakeup: Wakeup, world: &mut SimWorld) -> bool {
+        match wakeup {
+            Wakeup::Client(at) => {
                 if self.wake == Some(Millis(at)) {
                     self.wake = None;
-                    self.step(ClientInput::Timer, sky);
+                    self.step(ClientInput::Timer, world);
                 }
                 false
             }
-            Token::Lost(node) => {
-                let length = Micros::from_ms(sky.chance().below(AWAY_MS));
-                self.away.insert(node, sky.now().plus(length));
-                self.step(ClientInput::Lost(node), sky);
+            Wakeup::Lost(node) => {
+                let length = Micros::from_ms(world.chance().below(AWAY_MS));
+                self.away.insert(node, world.now().plus(length));
+                self.step(ClientInput::Lost(node), world);
                 false
             }
-            Token::Rested => {
+            Wakeup::Rested => {
                 self.resting = false;
                 true
             }
-            Token::Wake(_)
-            | Token::Turn
-            | Token::Synced
-            | Token::Free(_)
-            | Token::Beacon(_)
-            | Token::Read
-            | Token::Wrote { .. }
-            | Token::Reads(_)
-            | Token::Closed(_)
-            | Token::LinkDown(_) => false,
+            Wakeup::Wake(_)
+            | Wakeup::Turn
+            | Wakeup::Synced
+            | Wakeup::Immediate(_)
+            | Wakeup::Beacon(_)
+            | Wakeup::Read
+            | Wakeup::Wrote { .. }
+            | Wakeup::Reads(_)
+            | Wakeup::Closed(_)
+            | Wakeup::LinkDown(_) => false,
         }
     }
 
-    fn step(&mut self, input: ClientInput, sky: &mut Sky) {
+    fn step(&mut self, input: ClientInput, world: &mut SimWorld) {
         let mut effects = ClientEffects::default();
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
-            self.client.step(Millis(sky.now().ms()), input, &mut effects);
+            self.client.step(Millis(world.now().ms()), input, &mut effects);
             let mut unsent = Vec::new();
             for (to, request) in std::mem::take(&mut effects.requests) {
-                if let Some(cause) = self.hindrance(to, sky) {
+                if let Some(cause) = self.hindrance(to, world) {
                     unsent.push(Unsent { to, id: request.id, cause });
                     continue;
                 }
-                self.send(to, &request, sky);
+                self.send(to, &request, world);
                 if matches!(request.body, RequestBody::Command { .. }) {
                     self.sent = Some((to, request));
                 }
@@ -303,49 +309,49 @@ impl SimClient {
             && self.wake != Some(at)
         {
             self.wake = Some(at);
-            let length = Micros::from_ms(at.0.saturating_sub(sky.now().ms()).max(1));
-            sky.set_timer(self.address(), Token::Client(at.0), length);
+            let length = Micros::from_ms(at.0.saturating_sub(world.now().ms()).max(1));
+            world.set_timer(self.address(), Wakeup::Client(at.0), length);
         }
         for (_, outcome) in effects.outcomes {
-            self.end(outcome, sky);
+            self.end(outcome, world);
         }
         if self.open.is_none() && !self.resting && !(self.stopped && self.errands.is_empty()) {
             self.resting = true;
             let rest = if self.stopped { 1 } else { self.rest_ms };
-            let length = Micros(sky.chance().between(0, rest * 1_000));
-            sky.after(self.address(), Token::Rested, length);
+            let length = Micros(world.chance().between(0, rest * 1_000));
+            world.after(self.address(), Wakeup::Rested, length);
         }
     }
 
     /// Says what keeps a request from leaving this end, if anything does.
-    fn hindrance(&mut self, to: NodeId, sky: &mut Sky) -> Option<NotSent> {
-        if self.away.get(&to).is_some_and(|until| *until > sky.now()) {
+    fn hindrance(&mut self, to: NodeId, world: &mut SimWorld) -> Option<NotSent> {
+        if self.away.get(&to).is_some_and(|until| *until > world.now()) {
             self.outcomes.not_connected += 1;
             return Some(NotSent::NotConnected);
         }
-        if sky.chance().chance(QUEUE_FULL_PPM) {
+        if world.chance().chance(QUEUE_FULL_PPM) {
             self.outcomes.queue_full += 1;
             return Some(NotSent::QueueFull);
         }
         None
     }
 
-    fn send(&self, to: NodeId, request: &Asking, sky: &mut Sky) {
+    fn send(&self, to: NodeId, request: &Asking, world: &mut SimWorld) {
         let bytes = encode_request(request);
         let length = bytes.len();
         let to = Address::Node(synod_harness::fault::NodeId(to.number()));
-        sky.send(
+        world.send(
             self.address(),
             to,
-            Parcel { life: 0, process: 0, by_stranger: false, number: 0, bytes },
+            Packet { life: 0, process: 0, by_stranger: false, number: 0, bytes },
             length,
         );
     }
 
-    fn end(&mut self, outcome: Outcome, sky: &mut Sky) {
+    fn end(&mut self, outcome: Outcome, world: &mut SimWorld) {
         let Some(Open { request, begun }) = self.open.take() else { return };
         let (kind, value, error) = match outcome {
-            Outcome::Ok(reply) => match store::decode(&reply) {
+            Outcome::Ok(reply) => match kv_model::decode(&reply) {
                 Some(value) => (EventKind::Ok, value, None),
                 None => (EventKind::Info, Value::Null, Some("no reply at all".to_owned())),
             },
@@ -359,7 +365,7 @@ impl SimClient {
         match kind {
             EventKind::Ok => {
                 self.outcomes.ok += 1;
-                self.outcomes.slow += u64::from(sky.now().since(begun) > SLOW);
+                self.outcomes.slow += u64::from(world.now().since(begun) > SLOW);
                 self.answered = Some(begun);
                 if !matches!(request, Request::Read { .. }) {
                     let sent = self.sent.as_ref();
@@ -370,10 +376,10 @@ impl SimClient {
             EventKind::Fail => self.outcomes.failed += 1,
             EventKind::Info | EventKind::Invoke => self.outcomes.unknown += 1,
         }
-        sky.say(|| format!("client {} is told {kind:?} {value:?} {error:?}", self.number));
+        world.say(|| format!("client {} is told {kind:?} {value:?} {error:?}", self.number));
         let mut event = self.event(&request, kind, value);
         event.error = error;
-        sky.record(event);
+        world.record(event);
     }
 
     fn event(&self, request: &Request, kind: EventKind, value: Value) -> Event {

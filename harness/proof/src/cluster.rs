@@ -1,4 +1,4 @@
-//! The cluster as a system of the simulator: machines, clients, and the court over them.
+//! The cluster as a system of the simulator: machines, clients, and the monitor over them.
 //!
 //! It hands every event to whom it is for, and tells peers and clients of a process that is gone
 //! what a transport would tell them.
@@ -12,10 +12,10 @@ use synod_paxos::NodeId;
 use synod_smr::{Replica, Status};
 
 use crate::clients::{Outcomes, SimClient, name_of};
-use crate::court::Court;
 use crate::invariants;
-use crate::machine::{Machine, Parcel, Sky, Token};
-use crate::store::Store;
+use crate::kv_model::KvModel;
+use crate::machine::{Machine, Packet, SimWorld, Wakeup};
+use crate::monitor::Monitor;
 use crate::tuning::Tuning;
 
 /// A cluster with its clients.
@@ -24,7 +24,7 @@ pub struct Cluster {
     tuning: Tuning,
     clients: Vec<SimClient>,
     /// Who judges.
-    pub court: Court,
+    pub monitor: Monitor,
     /// How many operations all clients began.
     calls: u64,
     keys: BTreeSet<String>,
@@ -47,22 +47,22 @@ impl Cluster {
         Self {
             machines: nodes.iter().map(machine).collect(),
             clients: (0..plan.clients).map(client).collect(),
-            court: Court::new(&tuning.voters, invariants::is_asked(plan.seed)),
+            monitor: Monitor::new(&tuning.voters, invariants::is_asked(plan.seed)),
             tuning,
             calls: 0,
             keys: BTreeSet::new(),
         }
     }
 
-    /// Has the story of the run written; to be asked for before any node starts.
-    pub fn keep_story(&mut self) {
-        self.court.keep_story(&self.tuning);
+    /// Has the transcript of the run written; to be asked for before any node starts.
+    pub fn keep_transcript(&mut self) {
+        self.monitor.keep_transcript(&self.tuning);
     }
 
     /// Lets every client begin its first operation.
-    pub fn begin(&mut self, sky: &mut Sky) {
+    pub fn begin(&mut self, world: &mut SimWorld) {
         for number in 0..self.clients.len() {
-            self.begin_operation(number, sky);
+            self.begin_operation(number, world);
         }
     }
 
@@ -73,7 +73,7 @@ impl Cluster {
     }
 
     /// Returns the replicas that run.
-    pub fn replicas(&self) -> impl Iterator<Item = &Replica<Store>> {
+    pub fn replicas(&self) -> impl Iterator<Item = &Replica<KvModel>> {
         self.machines.iter().filter_map(Machine::replica)
     }
 
@@ -104,7 +104,7 @@ impl Cluster {
     }
 
     /// Lets the clients read every key once, and then stop.
-    pub fn read_everything(&mut self, sky: &mut Sky) {
+    pub fn read_everything(&mut self, world: &mut SimWorld) {
         let count = self.clients.len();
         let mut errands = vec![Vec::new(); count];
         for (number, key) in std::mem::take(&mut self.keys).into_iter().enumerate() {
@@ -113,7 +113,7 @@ impl Cluster {
         for (number, requests) in errands.into_iter().enumerate() {
             self.clients[number].stop();
             self.clients[number].send_on_errands(requests);
-            self.begin_operation(number, sky);
+            self.begin_operation(number, world);
         }
     }
 
@@ -123,40 +123,40 @@ impl Cluster {
         self.clients.iter().all(SimClient::is_done)
     }
 
-    fn begin_operation(&mut self, number: usize, sky: &mut Sky) {
-        self.trespass(number, sky);
-        if let Some(key) = self.clients[number].begin(self.calls, sky) {
+    fn begin_operation(&mut self, number: usize, world: &mut SimWorld) {
+        self.trespass(number, world);
+        if let Some(key) = self.clients[number].begin(self.calls, world) {
             self.calls += 1;
             self.keys.insert(key);
         }
     }
 
     /// Lets a client try the session of its neighbour, once in a while.
-    fn trespass(&mut self, number: usize, sky: &mut Sky) {
+    fn trespass(&mut self, number: usize, world: &mut SimWorld) {
         let neighbour = (number + 1) % self.clients.len();
         // The names are compared and not what is made of them, which is on trial.
         let strangers = name_of(number_of(number)) != name_of(number_of(neighbour));
         if strangers
             && let Some((to, request)) = self.clients[neighbour].sent().cloned()
-            && sky.chance().chance(TRESPASS_PPM)
+            && world.chance().chance(TRESPASS_PPM)
         {
-            self.clients[number].trespass(to, request.body, sky);
+            self.clients[number].trespass(to, request.body, world);
         }
-        if sky.chance().chance(MISUSE_PPM) {
-            self.clients[number].misuse(sky);
+        if world.chance().chance(MISUSE_PPM) {
+            self.clients[number].misuse(world);
         }
     }
 
-    fn machine(&mut self, node: Place) -> (&mut Machine, &mut Court) {
-        (&mut self.machines[usize::from(node.0) - 1], &mut self.court)
+    fn machine(&mut self, node: Place) -> (&mut Machine, &mut Monitor) {
+        (&mut self.machines[usize::from(node.0) - 1], &mut self.monitor)
     }
 
     /// Changes the folder of a node for another one, where all who may hear of it remember enough.
-    fn change_folder(&mut self, node: Place, fault: DiskFault, sky: &mut Sky) {
+    fn change_folder(&mut self, node: Place, fault: DiskFault, world: &mut SimWorld) {
         let mut others = Vec::new();
         let hears = |machine: &&Machine| {
             let place = Place(machine.node().number());
-            place != node && !sky.is_ruined(place) && !machine.is_changed()
+            place != node && !world.is_ruined(place) && !machine.is_changed()
         };
         for other in self.machines.iter().filter(hears) {
             match other.contents() {
@@ -167,9 +167,9 @@ impl Cluster {
         }
         let next = usize::from(node.0) % self.machines.len();
         let foreign = Some(self.machines[next].folder());
-        let (machine, court) = self.machine(node);
-        if !sky.is_ruined(node) {
-            machine.change_folder(fault, &others, foreign, sky, court);
+        let (machine, monitor) = self.machine(node);
+        if !world.is_ruined(node) {
+            machine.change_folder(fault, &others, foreign, world, monitor);
         }
     }
 
@@ -191,52 +191,52 @@ impl Cluster {
     }
 
     /// Tells those who were connected to a process that it is gone, as far as they would learn.
-    fn announce_end(&self, node: Place, crash: Crash, sky: &mut Sky) {
+    fn announce_end(&self, node: Place, crash: Crash, world: &mut SimWorld) {
         let gone = NodeId::new(node.0);
         for machine in self.machines.iter().filter(|machine| machine.node() != gone) {
             // A killed process closes its sockets; a machine without power just falls silent.
-            if crash == Crash::Kill && sky.chance().chance(TOLD_PPM) {
-                let length = Micros::from_ms(sky.chance().below(50));
+            if crash == Crash::Kill && world.chance().chance(TOLD_PPM) {
+                let length = Micros::from_ms(world.chance().below(50));
                 let peer = Address::Node(Place(machine.node().number()));
-                sky.after(peer, Token::LinkDown(gone), length);
+                world.after(peer, Wakeup::LinkDown(gone), length);
             }
         }
         for client in 0..self.clients.len() {
             let most = if crash == Crash::Kill { 50 } else { 3_000 };
-            if sky.chance().chance(TOLD_PPM) {
-                let length = Micros::from_ms(sky.chance().below(most));
+            if world.chance().chance(TOLD_PPM) {
+                let length = Micros::from_ms(world.chance().below(most));
                 let client = Address::Client(u32::try_from(client).unwrap_or(0));
-                sky.after(client, Token::Lost(gone), length);
+                world.after(client, Wakeup::Lost(gone), length);
             }
         }
     }
 }
 
 impl System for Cluster {
-    type Message = Parcel;
-    type Token = Token;
+    type Message = Packet;
+    type Wakeup = Wakeup;
 
-    fn start(&mut self, node: Place, sky: &mut Sky) {
-        let (machine, court) = self.machine(node);
-        machine.start(sky, court);
+    fn start(&mut self, node: Place, world: &mut SimWorld) {
+        let (machine, monitor) = self.machine(node);
+        machine.start(world, monitor);
     }
 
-    fn crash(&mut self, node: Place, crash: Crash, sky: &mut Sky) {
-        let (machine, court) = self.machine(node);
-        machine.crash(crash, sky, court);
-        self.announce_end(node, crash, sky);
+    fn crash(&mut self, node: Place, crash: Crash, world: &mut SimWorld) {
+        let (machine, monitor) = self.machine(node);
+        machine.crash(crash, world, monitor);
+        self.announce_end(node, crash, world);
     }
 
-    fn retire(&mut self, node: Place, sky: &mut Sky) {
-        let (machine, court) = self.machine(node);
-        machine.retire(sky, court);
+    fn retire(&mut self, node: Place, world: &mut SimWorld) {
+        let (machine, monitor) = self.machine(node);
+        machine.retire(world, monitor);
     }
 
-    fn disk(&mut self, node: Place, fault: DiskFault, begins: bool, sky: &mut Sky) {
+    fn disk(&mut self, node: Place, fault: DiskFault, begins: bool, world: &mut SimWorld) {
         match (fault, begins) {
             (DiskFault::RolledBack, true) => self.machine(node).0.copy_folder(),
             (DiskFault::RolledBack, false) | (DiskFault::MadeAnew | DiskFault::Foreign, true) => {
-                self.change_folder(node, fault, sky);
+                self.change_folder(node, fault, world);
             }
             (DiskFault::MadeAnew | DiskFault::Foreign, false) => {}
             (
@@ -250,46 +250,46 @@ impl System for Cluster {
                 | DiskFault::Rot,
                 _,
             ) => {
-                let (machine, court) = self.machine(node);
-                machine.disk(fault, begins, sky, court);
+                let (machine, monitor) = self.machine(node);
+                machine.disk(fault, begins, world, monitor);
             }
         }
     }
 
-    fn deliver(&mut self, from: Address, to: Address, parcel: Parcel, sky: &mut Sky) {
+    fn deliver(&mut self, from: Address, to: Address, packet: Packet, world: &mut SimWorld) {
         match (from, to) {
             (Address::Node(from), Address::Node(to)) => {
-                let (machine, court) = self.machine(to);
-                machine.on_frame(NodeId::new(from.0), &parcel, sky, court);
+                let (machine, monitor) = self.machine(to);
+                machine.on_frame(NodeId::new(from.0), &packet, world, monitor);
             }
             (Address::Client(from), Address::Node(to)) => {
-                let (machine, court) = self.machine(to);
-                machine.on_request(from, &parcel, sky, court);
+                let (machine, monitor) = self.machine(to);
+                machine.on_request(from, &packet, world, monitor);
             }
             (Address::Node(from), Address::Client(to)) => {
                 let client = &mut self.clients[to as usize];
-                client.on_frame(NodeId::new(from.0), &parcel, sky, &mut self.court);
+                client.on_frame(NodeId::new(from.0), &packet, world, &mut self.monitor);
             }
             (Address::Client(_), Address::Client(_)) => {}
         }
     }
 
-    fn wake(&mut self, at: Address, token: Token, sky: &mut Sky) {
+    fn wake(&mut self, at: Address, wakeup: Wakeup, world: &mut SimWorld) {
         match at {
             Address::Node(node) => {
-                let (machine, court) = self.machine(node);
-                machine.wake(token, sky, court);
+                let (machine, monitor) = self.machine(node);
+                machine.wake(wakeup, world, monitor);
             }
             Address::Client(number) => {
-                if self.clients[number as usize].wake(token, sky) {
-                    self.begin_operation(number as usize, sky);
+                if self.clients[number as usize].wake(wakeup, world) {
+                    self.begin_operation(number as usize, world);
                 }
             }
         }
     }
 
-    fn judge(&mut self, _: &Sky) -> Result<(), Violation> {
-        self.court.objection().map_or(Ok(()), |objection| Err(objection.clone()))
+    fn judge(&mut self, _: &SimWorld) -> Result<(), Violation> {
+        self.monitor.violation().map_or(Ok(()), |violation| Err(violation.clone()))
     }
 }
 

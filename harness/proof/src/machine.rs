@@ -2,7 +2,7 @@
 //!
 //! The process is the shipped host (`synod-host`) on the shipped journal, driven as the node's loop
 //! drives it: events in, the time, a flush, outputs out (`turns`, `flush`). What a turn was and did
-//! goes to the court. Here are only the devices: the network's (`links`, `connections`) and the
+//! goes to the monitor. Here are only the devices: the network's (`links`, `connections`) and the
 //! disk's latencies, what goes wrong with it (`faults`, `folders`), the node's clock, its power.
 
 mod connections;
@@ -22,17 +22,17 @@ use synod_harness::fault::NodeId as Place;
 use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, World};
 use synod_host::journal::SimDisk;
 use synod_host::{Beacon, Event, Host, OldDecrees};
-use synod_paxos::{Brand, NodeId};
+use synod_paxos::{CoreId, NodeId};
 use synod_smr::{Config, Connection, Replica};
 
-use crate::court::Court;
+use crate::coverage::{End, Point};
 use crate::journal_thread::{
     Found, JournalThread, StorageError, Unsynced, Vouched, is_damage, is_of_a_full_disk,
     is_of_another,
 };
-use crate::sometimes::{End, Point};
+use crate::kv_model::KvModel;
+use crate::monitor::Monitor;
 use crate::step::Cause;
-use crate::store::Store;
 use crate::tuning::Tuning;
 use connections::Connections;
 pub use connections::client_of;
@@ -45,7 +45,7 @@ use turns::{Arrival, Taken};
 
 /// What travels: bytes as the wire has them, and from which life of their sender they come.
 #[derive(Clone, Debug)]
-pub struct Parcel {
+pub struct Packet {
     /// The life of the sender; 0 for clients.
     pub life: u64,
     /// Which process of its machine the sender is: a folder that is changed for another one counts
@@ -53,7 +53,7 @@ pub struct Parcel {
     pub process: u64,
     /// Whether the folder of the sender is not the one that it had.
     pub by_stranger: bool,
-    /// Under which number the story knows it; 0 if it does not.
+    /// Under which number the transcript knows it; 0 if it does not.
     pub number: u64,
     /// The frame.
     pub bytes: Bytes,
@@ -61,11 +61,11 @@ pub struct Parcel {
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
+pub enum Wakeup {
     /// A host wants to be told the time; only the last number counts.
     Wake(u64),
     /// The state machine of a node is done with what held up its loop.
-    Free(u64),
+    Immediate(u64),
     /// The beacon of a node may have something to say.
     Beacon(u64),
     /// The end of a sync.
@@ -98,7 +98,7 @@ pub enum Token {
 }
 
 /// The world of the nodes.
-pub type Sky = World<Parcel, Token>;
+pub type SimWorld = World<Packet, Wakeup>;
 
 /// One machine.
 pub struct Machine {
@@ -135,7 +135,7 @@ pub struct Machine {
 
 /// One life of the node on it.
 struct Process {
-    host: Host<Store>,
+    host: Host<KvModel>,
     journal: JournalThread,
     life: u64,
     /// When the host wants to be told the time, and under which number.
@@ -202,40 +202,40 @@ impl Machine {
 
     /// Returns the replica, while its process runs.
     #[must_use]
-    pub fn replica(&self) -> Option<&Replica<Store>> {
+    pub fn replica(&self) -> Option<&Replica<KvModel>> {
         self.process.as_ref().map(|process| process.host.replica())
     }
 
     /// Starts the process: recovery, then its first turn.
-    pub fn start(&mut self, sky: &mut Sky, court: &mut Court) {
+    pub fn start(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let mut found = Found::default();
         let opened = match self.open(&mut found) {
             Ok(opened) => opened,
-            Err(error) => return self.refuse(&error, sky, court),
+            Err(error) => return self.refuse(&error, world, monitor),
         };
         if self.full && !found.records.is_empty() {
-            court.lookout.see(Point::StartOnFullDisk);
+            monitor.tracker.see(Point::StartOnFullDisk);
         }
         let life = opened.incarnation;
-        sky.say(|| {
+        world.say(|| {
             let (count, synced) = (found.records.len(), found.vouched);
             format!(
                 "node {} begins life {life} with {count} records, {synced} of them synced",
                 self.node
             )
         });
-        sky.note(mix_found(found.records.len(), found.cut_bytes));
-        court.on_recovery(self.node, &found, self.is_stranger());
+        world.note(mix_found(found.records.len(), found.cut_bytes));
+        monitor.on_recovery(self.node, &found, self.is_stranger());
         let voters = self.tuning.voters.clone();
-        let mut config = Config::lan(Brand { node: self.node, incarnation: 0 }, voters);
+        let mut config = Config::lan(CoreId { node: self.node, incarnation: 0 }, voters);
         config.reads = self.tuning.reads;
-        let seed = sky.chance().next_u64();
+        let seed = world.chance().next_u64();
         let period = Duration::from_millis(u64::from(config.heartbeat_ms));
         let (host, journal) = opened.start(config, seed);
         self.processes += 1;
         self.process = Some(Process {
             host,
-            journal: JournalThread::new(journal, self.tuning.segment_bytes, sky.now()),
+            journal: JournalThread::new(journal, self.tuning.segment_bytes, world.now()),
             life,
             wake: None,
             wakes: 0,
@@ -246,20 +246,20 @@ impl Machine {
             inbox: Vec::new(),
             is_turn_due: false,
             taken: Taken::default(),
-            told: (sky.now(), Moment::from_nanos(sky.clock(self.place()).0 * 1_000)),
+            told: (world.now(), Moment::from_nanos(world.clock(self.place()).0 * 1_000)),
             beacon: Beacon::new(period),
             long_turn: None,
         });
-        self.flush(sky, court);
+        self.flush(world, monitor);
     }
 
     /// Opens the journal, and holds what it gives back against what was vouched for.
     fn open(
         &mut self,
         found: &mut Found,
-    ) -> Result<synod_host::Opened<Store, SimDisk>, StorageError> {
+    ) -> Result<synod_host::Opened<KvModel, SimDisk>, StorageError> {
         let (disk, path, options) = (self.disk.clone(), folders::journal(), self.options());
-        let (settings, store) = (self.tuning.settings, Store::default());
+        let (settings, store) = (self.tuning.settings, KvModel::default());
         let opened = synod_host::open(disk, path, &options, store, &settings, |bytes, record| {
             found.take(bytes, record);
         })?;
@@ -269,123 +269,123 @@ impl Machine {
     }
 
     /// Ends the process without a word.
-    pub fn crash(&mut self, crash: Crash, sky: &mut Sky, court: &mut Court) {
-        sky.say(|| format!("node {} is gone: {crash:?}", self.node));
-        self.end(End::Crash, sky, court);
+    pub fn crash(&mut self, crash: Crash, world: &mut SimWorld, monitor: &mut Monitor) {
+        world.say(|| format!("node {} is gone: {crash:?}", self.node));
+        self.end(End::Crash, world, monitor);
         self.stuck = false;
-        self.leave_disk(crash, sky);
+        self.leave_disk(crash, world);
     }
 
     /// Asks the process to hand over and end.
-    pub fn retire(&mut self, sky: &mut Sky, court: &mut Court) {
+    pub fn retire(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         if let Some(process) = &mut self.process {
             process.beacon.end();
         }
-        self.turn(Event::Drain, Cause::Drain, sky, court);
+        self.turn(Event::Drain, Cause::Drain, world, monitor);
     }
 
     /// Takes what was waited for.
-    pub fn wake(&mut self, token: Token, sky: &mut Sky, court: &mut Court) {
-        match token {
-            Token::Free(number) => self.on_free(number, sky, court),
-            Token::Beacon(number) => self.on_beacon(number, sky),
-            Token::Synced if self.hung => {
-                sky.felt_disk(self.place(), |fault| fault == DiskFault::Hung);
-                court.lookout.on_hang(self.node);
+    pub fn wake(&mut self, wakeup: Wakeup, world: &mut SimWorld, monitor: &mut Monitor) {
+        match wakeup {
+            Wakeup::Immediate(number) => self.on_free(number, world, monitor),
+            Wakeup::Beacon(number) => self.on_beacon(number, world),
+            Wakeup::Synced if self.hung => {
+                world.felt_disk(self.place(), |fault| fault == DiskFault::Hung);
+                monitor.tracker.on_hang(self.node);
                 self.stuck = true;
             }
-            Token::Synced => self.on_synced(sky, court),
-            Token::Wake(number) => self.on_wake(number, sky, court),
-            Token::Read => {
+            Wakeup::Synced => self.on_synced(world, monitor),
+            Wakeup::Wake(number) => self.on_wake(number, world, monitor),
+            Wakeup::Read => {
                 let read = self.process.as_mut().and_then(|process| process.reads.pop_front());
                 if let Some(old) = read {
-                    self.turn(Event::OldDecrees(old), Cause::OldDecrees, sky, court);
+                    self.turn(Event::OldDecrees(old), Cause::OldDecrees, world, monitor);
                 }
             }
-            Token::Turn => self.on_turn(sky, court),
-            Token::Wrote { connection, bytes, ends } => {
-                self.on_wrote((connection, bytes, ends), sky, court);
+            Wakeup::Turn => self.on_turn(world, monitor),
+            Wakeup::Wrote { connection, bytes, ends } => {
+                self.on_wrote((connection, bytes, ends), world, monitor);
             }
-            Token::Reads(connection) => self.on_reads(connection, sky, court),
-            Token::Closed(connection) => self.on_closed(connection, sky, court),
-            Token::LinkDown(peer) => {
-                self.turn(Event::PeerDown(peer), Cause::LinkDown(peer), sky, court);
+            Wakeup::Reads(connection) => self.on_reads(connection, world, monitor),
+            Wakeup::Closed(connection) => self.on_closed(connection, world, monitor),
+            Wakeup::LinkDown(peer) => {
+                self.turn(Event::PeerDown(peer), Cause::LinkDown(peer), world, monitor);
             }
-            Token::Client(_) | Token::Lost(_) | Token::Rested => {}
+            Wakeup::Client(_) | Wakeup::Lost(_) | Wakeup::Rested => {}
         }
     }
 
-    fn on_synced(&mut self, sky: &mut Sky, court: &mut Court) {
-        let now = sky.now();
+    fn on_synced(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
+        let now = world.now();
         let Some(process) = &mut self.process else { return };
         match process.journal.synced(now, &mut self.vouched) {
             Ok((completions, more)) => {
                 if more {
-                    self.begin_sync(sky);
+                    self.begin_sync(world);
                 }
                 for committed in completions {
-                    self.turn(Event::Committed(committed), Cause::Synced, sky, court);
+                    self.turn(Event::Committed(committed), Cause::Synced, world, monitor);
                 }
             }
-            Err(error) => self.die(&error, sky, court),
+            Err(error) => self.crash_on(&error, world, monitor),
         }
     }
 
     /// The process ends because its disk failed; what the page cache holds depends on why.
-    fn die(&mut self, error: &StorageError, sky: &mut Sky, court: &mut Court) {
+    fn crash_on(&mut self, error: &StorageError, world: &mut SimWorld, monitor: &mut Monitor) {
         if let StorageError::Untrue(reason) = error {
-            court.object("journal-truth", format!("node {}: {reason}", self.node));
+            monitor.report("journal-truth", format!("node {}: {reason}", self.node));
         }
         // A folder that has just been made has set nothing aside yet.
         if is_of_a_full_disk(error) && !self.is_stranger() {
-            court.object("full-disk", format!("node {} ends: {error}", self.node));
+            monitor.report("full-disk", format!("node {} ends: {error}", self.node));
         }
-        sky.say(|| format!("node {} ends: {error}", self.node));
-        sky.felt_disk(self.place(), is_failure);
-        self.end(end_of(error), sky, court);
+        world.say(|| format!("node {} ends: {error}", self.node));
+        world.felt_disk(self.place(), is_failure);
+        self.end(end_of(error), world, monitor);
         if self.failing {
-            court.lookout.see(Point::PowerFailedMidway);
+            monitor.tracker.see(Point::PowerFailedMidway);
         }
         self.stuck = false;
         let crash = if self.failing { Crash::Power } else { Crash::Kill };
-        self.leave_disk(crash, sky);
-        let comeback = Micros::from_ms(sky.chance().between(50, 1_500));
-        sky.ended(self.place(), Some(comeback));
+        self.leave_disk(crash, world);
+        let comeback = Micros::from_ms(world.chance().between(50, 1_500));
+        world.ended(self.place(), Some(comeback));
     }
 
     /// A process that cannot recover: its disk is damaged for good, or fails at the moment.
-    fn refuse(&mut self, error: &StorageError, sky: &mut Sky, court: &mut Court) {
+    fn refuse(&mut self, error: &StorageError, world: &mut SimWorld, monitor: &mut Monitor) {
         if self.is_stranger() && is_of_another(error) {
-            return self.on_refused(sky, court);
+            return self.on_refused(world, monitor);
         }
         if !is_damage(error) {
-            return self.die(error, sky, court);
+            return self.crash_on(error, world, monitor);
         }
         if !self.rotten {
-            court.object("journal-truth", format!("node {}: {error}", self.node));
+            monitor.report("journal-truth", format!("node {}: {error}", self.node));
         }
-        sky.say(|| format!("node {} refuses to start: {error}", self.node));
-        sky.felt_disk(self.place(), |fault| fault == DiskFault::Rot);
-        self.end(End::Ruined, sky, court);
-        sky.ruined(self.place());
+        world.say(|| format!("node {} refuses to start: {error}", self.node));
+        world.felt_disk(self.place(), |fault| fault == DiskFault::Rot);
+        self.end(End::Ruined, world, monitor);
+        world.ruined(self.place());
     }
 
-    /// Takes the process out, and has the lookout see how it ended.
-    fn end(&mut self, end: End, sky: &Sky, court: &mut Court) -> Option<Process> {
+    /// Takes the process out, and has the tracker see how it ended.
+    fn end(&mut self, end: End, world: &SimWorld, monitor: &mut Monitor) -> Option<Process> {
         let process = self.process.take();
         let unsynced = process.as_ref().map_or_else(Unsynced::default, |process| {
             process.journal.unsynced(process.host.batches_in_flight())
         });
         if process.as_ref().is_some_and(|process| process.journal.has_turned()) {
-            court.lookout.see(Point::SegmentTurned);
+            monitor.tracker.see(Point::SegmentTurned);
         }
-        court.lookout.on_end(self.node, end, &unsynced, sky.now());
+        monitor.tracker.on_end(self.node, end, &unsynced, world.now());
         process
     }
 
     /// Returns what the machine's own clock says.
-    fn now(&self, sky: &Sky) -> Moment {
-        Moment::from_nanos(sky.clock(self.place()).0 * 1_000)
+    fn now(&self, world: &SimWorld) -> Moment {
+        Moment::from_nanos(world.clock(self.place()).0 * 1_000)
     }
 
     fn place(&self) -> Place {

@@ -10,18 +10,18 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use synod_harness::fault::Millis;
-use synod_harness::random::Seed;
-use synod_harness::sim::{Envelope, Plan, Violation, draw, shrink};
+use synod_harness::rng::Seed;
+use synod_harness::sim::{Plan, SwarmConfig, Violation, draw, shrink};
 use synod_proof::batch::{Batch, EFFECTIVE_MIN, OPERATIONS_MIN, Report};
-use synod_proof::journals::{explain, read_run};
-use synod_proof::kept::Kept;
-use synod_proof::trial::{self, Ended};
+use synod_proof::regression::RegressionSeed;
+use synod_proof::trace::{explain, read_run};
+use synod_proof::trial::{self, RunResult};
 
 const USAGE: &str = "\
 synod-sim [--seeds N] [--from S] [--jobs J] [--time SECONDS] [--nodes N] [--twice] [--all-points]
           [--points]
-synod-sim --seed S [--shrink] [--log] [--story]
-synod-sim --plan FILE [--shrink] [--log] [--story]
+synod-sim --seed S [--shrink] [--log] [--transcript]
+synod-sim --plan FILE [--shrink] [--log] [--transcript]
   --seeds N      runs N seeds (200)
   --from S       from seed S on (0)
   --jobs J       on J threads (as many as there are cores)
@@ -35,7 +35,7 @@ synod-sim --plan FILE [--shrink] [--log] [--story]
   --journals FOLDER  explains what the nodes of a chaos run wrote by the specification
   --shrink       makes a failing plan as small as it can, and keeps it in target/sim
   --log          prints everything that happened
-  --story        writes what Paxos did as a transcript, as every violation does";
+  --transcript        writes what Paxos did as a transcript, as every violation does";
 
 fn main() -> ExitCode {
     match Options::parse() {
@@ -58,7 +58,7 @@ struct Options {
     journals: Option<PathBuf>,
     shrink: bool,
     log: bool,
-    story: bool,
+    transcript: bool,
     all_points: bool,
     points: bool,
 }
@@ -74,14 +74,14 @@ impl Options {
     fn parse() -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        let envelope = Envelope::default();
+        let config = SwarmConfig::default();
         let mut options = Self {
-            batch: Batch { first: 0, count: 200, jobs, twice: false, envelope },
+            batch: Batch { first: 0, count: 200, jobs, twice: false, config },
             one: None,
             journals: None,
             shrink: false,
             log: false,
-            story: false,
+            transcript: false,
             all_points: false,
             points: false,
         };
@@ -93,14 +93,14 @@ impl Options {
                 Long("jobs") => options.batch.jobs = arguments.value()?.parse()?,
                 Long("time") => {
                     let seconds: u32 = arguments.value()?.parse()?;
-                    options.batch.envelope.time_ms = Millis(u64::from(seconds.max(1)) * 1_000);
+                    options.batch.config.time_ms = Millis(u64::from(seconds.max(1)) * 1_000);
                 }
                 Long("nodes") => {
                     let nodes: u16 = arguments.value()?.parse()?;
                     if !(1..=NODES_MAX).contains(&nodes) {
                         return Err(format!("--nodes takes 1 to {NODES_MAX}, not {nodes}").into());
                     }
-                    options.batch.envelope.nodes = vec![nodes];
+                    options.batch.config.nodes = vec![nodes];
                 }
                 Long("twice") => options.batch.twice = true,
                 Long("all-points") => options.all_points = true,
@@ -110,7 +110,7 @@ impl Options {
                 Long("journals") => options.journals = Some(arguments.value()?.into()),
                 Long("shrink") => options.shrink = true,
                 Long("log") => options.log = true,
-                Long("story") => options.story = true,
+                Long("transcript") => options.transcript = true,
                 Long("help") | Short('h') => return Ok(None),
                 other @ (Short(_) | Long(_) | Value(_)) => return Err(other.unexpected()),
             }
@@ -124,7 +124,7 @@ impl Options {
         }
         let plan = match &self.one {
             None => return self.run_batch(),
-            Some(One::Seed(seed)) => Ok(draw(Seed(*seed), &self.batch.envelope)),
+            Some(One::Seed(seed)) => Ok(draw(Seed(*seed), &self.batch.config)),
             Some(One::Plan(path)) => read_plan(path),
         };
         match plan {
@@ -144,14 +144,14 @@ impl Options {
                 eprintln!("{seeds} seeds after {:.0} s", began.elapsed().as_secs_f64());
             }
         });
-        tell(&report, began.elapsed().as_secs_f64(), &self.batch.envelope);
+        tell(&report, began.elapsed().as_secs_f64(), &self.batch.config);
         if self.points {
-            print!("{}", report.sightings.table());
+            print!("{}", report.hit_counts.table());
         }
         if report.failed > 0 {
             return ExitCode::from(1);
         }
-        let unseen = report.sightings.unseen();
+        let unseen = report.hit_counts.unseen();
         if !unseen.is_empty() {
             println!("never seen: {}", unseen.join(", "));
         }
@@ -175,7 +175,7 @@ impl Options {
         self.tell_one(&plan, &ended)
     }
 
-    fn tell_one(&self, plan: &Plan, ended: &Ended) -> ExitCode {
+    fn tell_one(&self, plan: &Plan, ended: &RunResult) -> ExitCode {
         let shown = if self.log { ended.log.len() } else { LAST_LINES.min(ended.log.len()) };
         let shown = if ended.violation.is_some() || self.log { shown } else { 0 };
         for line in &ended.log[ended.log.len() - shown..] {
@@ -196,10 +196,10 @@ impl Options {
             plan.faults.len(),
             ended.trace
         );
-        if self.story || ended.violation.is_some() {
-            match keep_story(plan, ended) {
+        if self.transcript || ended.violation.is_some() {
+            match keep_transcript(plan, ended) {
                 Ok(path) => println!("{}", told_where(&path)),
-                Err(error) => eprintln!("synod-sim: the story cannot be kept: {error}"),
+                Err(error) => eprintln!("synod-sim: the transcript cannot be kept: {error}"),
             }
         }
         let Some(violation) = &ended.violation else { return ExitCode::SUCCESS };
@@ -239,7 +239,7 @@ fn judge_journals(run: &Path) -> ExitCode {
 fn read_plan(path: &Path) -> Result<Plan, String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
-    Kept::parse(&text).map(|kept| kept.plan).map_err(|error| told(&error))
+    RegressionSeed::parse(&text).map(|kept| kept.plan).map_err(|error| told(&error))
 }
 
 fn smaller(plan: &Plan, violation: &Violation) -> Plan {
@@ -262,22 +262,22 @@ fn smaller(plan: &Plan, violation: &Violation) -> Plan {
 }
 
 fn keep(plan: &Plan, violation: &Violation) -> std::io::Result<PathBuf> {
-    let kept = Kept { reason: violation.to_string(), plan: plan.clone() };
+    let kept = RegressionSeed { reason: violation.to_string(), plan: plan.clone() };
     write_down(plan, "json", &kept.to_json())
 }
 
-/// Keeps the story, under remarks that say whose it is.
-fn keep_story(plan: &Plan, ended: &Ended) -> std::io::Result<PathBuf> {
+/// Keeps the transcript, under remarks that say whose it is.
+fn keep_transcript(plan: &Plan, ended: &RunResult) -> std::io::Result<PathBuf> {
     let verdict = ended.violation.as_ref().map_or_else(
         || "no violation".to_owned(),
         |violation| format!("violation at {}: {violation}", ended.time),
     );
     let verdict = verdict.lines().next().unwrap_or_default();
-    let story = ended.story.as_deref().unwrap_or_default();
+    let transcript = ended.transcript.as_deref().unwrap_or_default();
     let text = format!(
         "# seed {}, {} nodes, {} clients, {}, {verdict}\n\
          # Told is what Paxos did; reads, sessions, heartbeats and clients are no part of it.\n\
-         {story}",
+         {transcript}",
         plan.seed, plan.nodes, plan.clients, plan.time_ms
     );
     write_down(plan, "txt", &text)
@@ -286,7 +286,7 @@ fn keep_story(plan: &Plan, ended: &Ended) -> std::io::Result<PathBuf> {
 fn told_where(path: &Path) -> String {
     let path = path.display();
     format!(
-        "the story is in {path}; to tell it to the core alone: cp {path} paxos/tests/transcripts/ \
+        "the transcript is in {path}; for the core alone: cp {path} paxos/tests/transcripts/ \
          && SYNOD_REWRITE=1 cargo test -p synod-paxos --test transcripts"
     )
 }
@@ -299,7 +299,7 @@ fn write_down(plan: &Plan, extension: &str, text: &str) -> std::io::Result<PathB
     Ok(path)
 }
 
-fn tell(report: &Report, seconds: f64, envelope: &Envelope) {
+fn tell(report: &Report, seconds: f64, config: &SwarmConfig) {
     let virtual_s = report.virtual_us as f64 / 1e6;
     let busy = report.busy.as_secs_f64();
     println!(
@@ -330,21 +330,18 @@ fn tell(report: &Report, seconds: f64, envelope: &Envelope) {
     for (seed, violation) in &report.failures {
         let detail = violation.to_string();
         let line = detail.lines().next().unwrap_or_default();
-        println!(
-            "seed {seed}: {line}\n  cargo xtask sim --seed {seed}{} --shrink",
-            asked(envelope)
-        );
+        println!("seed {seed}: {line}\n  cargo xtask sim --seed {seed}{} --shrink", asked(config));
     }
 }
 
-/// Says with which arguments a seed draws the plans of this envelope.
-fn asked(envelope: &Envelope) -> String {
-    let usual = Envelope::default();
+/// Says with which arguments a seed draws the plans of this config.
+fn asked(config: &SwarmConfig) -> String {
+    let usual = SwarmConfig::default();
     let mut words = String::new();
-    if envelope.time_ms != usual.time_ms {
-        words += &format!(" --time {}", envelope.time_ms.0 / 1_000);
+    if config.time_ms != usual.time_ms {
+        words += &format!(" --time {}", config.time_ms.0 / 1_000);
     }
-    if let ([nodes], true) = (&envelope.nodes[..], envelope.nodes != usual.nodes) {
+    if let ([nodes], true) = (&config.nodes[..], config.nodes != usual.nodes) {
         words += &format!(" --nodes {nodes}");
     }
     words
@@ -365,10 +362,10 @@ mod tests {
 
     #[test]
     fn the_line_that_is_shown_asks_for_the_run_that_failed() {
-        let usual = Envelope::default();
+        let usual = SwarmConfig::default();
         assert_eq!(asked(&usual), "");
-        let longer = Envelope { time_ms: Millis(600_000), ..usual };
+        let longer = SwarmConfig { time_ms: Millis(600_000), ..usual };
         assert_eq!(asked(&longer), " --time 600");
-        assert_eq!(asked(&Envelope { nodes: vec![5], ..longer }), " --time 600 --nodes 5");
+        assert_eq!(asked(&SwarmConfig { nodes: vec![5], ..longer }), " --time 600 --nodes 5");
     }
 }

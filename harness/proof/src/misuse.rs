@@ -6,12 +6,12 @@
 
 use bytes::Bytes;
 use synod_harness::history::Request;
-use synod_harness::random::Random;
+use synod_harness::rng::Random;
 use synod_smr::command::Sequence;
 use synod_smr::session::PIPELINE_MAX;
 use synod_smr::{Refusal, RequestBody, RequestId, Response};
 
-use crate::store::{self, Asked, LONG_QUERY};
+use crate::kv_model::{self, Asked, LONG_QUERY};
 
 /// Tells whether a request is misuse.
 #[must_use]
@@ -71,7 +71,7 @@ pub const fn sends_away(response: &Response) -> bool {
 fn harmless(number: u64) -> Bytes {
     let nobody = || "nobody".to_owned();
     let request = Request::Cas { key: nobody(), from: Some(nobody()), to: nobody() };
-    match store::encode(number, &request, 0) {
+    match kv_model::encode(number, &request, 0) {
         Asked::Command(bytes) | Asked::Query(bytes) => bytes,
     }
 }

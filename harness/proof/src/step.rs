@@ -5,10 +5,10 @@
 
 use synod_harness::sim::Micros;
 use synod_host::Host;
-use synod_paxos::{Ballot, Bound, Free, Message as Paxos, NodeId, Report, Slot, To};
+use synod_paxos::{AfterSync, Ballot, Immediate, Message as Paxos, NodeId, Report, Slot, To};
 use synod_smr::{Connection, Message, Record, Replica, RequestBody, RequestId, Response, Timer};
 
-use crate::store::Store;
+use crate::kv_model::KvModel;
 
 /// What a step was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ pub struct Step<'a> {
     /// How it stands after.
     pub after: Stance,
     /// The replica, after.
-    pub replica: &'a Replica<Store>,
+    pub replica: &'a Replica<KvModel>,
     /// The records of the batch that is durable with this step.
     pub durable: &'a [Record],
     /// The records of the batch that was taken after this step.
@@ -154,13 +154,13 @@ pub struct Step<'a> {
 impl Stance {
     /// Looks at a host.
     #[must_use]
-    pub fn of(host: &Host<Store>) -> Self {
+    pub fn of(host: &Host<KvModel>) -> Self {
         Self::of_replica(host.replica(), host.disk())
     }
 
     /// Looks at a replica whose disk is thought to be doing so.
     #[must_use]
-    pub fn of_replica(replica: &Replica<Store>, disk: synod_smr::Disk) -> Self {
+    pub fn of_replica(replica: &Replica<KvModel>, disk: synod_smr::Disk) -> Self {
         let paxos = replica.paxos();
         Self {
             promised: paxos.log().promised(),
@@ -178,13 +178,13 @@ impl Kind {
     #[must_use]
     pub fn of(message: &Message) -> Self {
         match message {
-            Message::Paxos(Paxos::Bound(bound)) => Self::of_bound(bound),
-            Message::Paxos(Paxos::Free(free)) => match free {
-                Free::Accept { ballot, first, decrees, .. } => {
+            Message::Paxos(Paxos::AfterSync(bound)) => Self::of_bound(bound),
+            Message::Paxos(Paxos::Immediate(free)) => match free {
+                Immediate::Accept { ballot, first, decrees, .. } => {
                     Self::Accept(*ballot, *first, decrees.len())
                 }
-                Free::Chosen { ballot, chosen } => Self::Chosen(*ballot, *chosen),
-                Free::Nack { .. } => Self::Nack,
+                Immediate::Chosen { ballot, chosen } => Self::Chosen(*ballot, *chosen),
+                Immediate::Nack { .. } => Self::Nack,
             },
             Message::Heartbeat(_) => Self::Heartbeat,
             Message::Confirm { .. } => Self::Confirm,
@@ -195,10 +195,10 @@ impl Kind {
         }
     }
 
-    fn of_bound<V>(bound: &Bound<V>) -> Self {
+    fn of_bound<V>(bound: &AfterSync<V>) -> Self {
         match bound {
-            Bound::Prepare { ballot, .. } => Self::Prepare(*ballot),
-            Bound::Promise { ballot, first, end, chosen, reports } => {
+            AfterSync::Prepare { ballot, .. } => Self::Prepare(*ballot),
+            AfterSync::Promise { ballot, first, end, chosen, reports } => {
                 let is_vote = |report: &Report<V>| matches!(report, Report::Voted(_));
                 let votes = reports.iter().filter(|(_, report)| is_vote(report)).count();
                 let told = reports.iter().map(|(slot, _)| slot.next()).max();
@@ -211,7 +211,7 @@ impl Kind {
                     chosen: reports.len() - votes,
                 }
             }
-            Bound::Accepted { ballot, first, end } => Self::Accepted(*ballot, *first, *end),
+            AfterSync::Accepted { ballot, first, end } => Self::Accepted(*ballot, *first, *end),
         }
     }
 }

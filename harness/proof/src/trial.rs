@@ -8,20 +8,20 @@ use synod_harness::check::budget::Budget;
 use synod_harness::check::{Judgement, check_history};
 use synod_harness::sim::{Micros, Plan, Simulation, Tally, Violation};
 use synod_harness::workload::Workload;
-use synod_paxos::{Brand, Configuration, NodeId};
+use synod_paxos::{Configuration, CoreId, NodeId};
 use synod_smr::Config;
 use synod_smr::catch_up::FETCH_SLOTS_MAX;
 use synod_smr::client::HELD_MS_MAX;
 
 use crate::clients::Outcomes;
 use crate::cluster::Cluster;
+use crate::coverage::HitCounts;
 use crate::machine::READ_US_MAX;
-use crate::sometimes::Sightings;
 use crate::tuning::Tuning;
 
 /// How a trial ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct RunResult {
     /// What was violated, if anything was.
     pub violation: Option<Violation>,
     /// What the simulation amounted to.
@@ -29,7 +29,7 @@ pub struct Ended {
     /// How the operations of the clients ended.
     pub outcomes: Outcomes,
     /// The points of interest that were seen.
-    pub sightings: Sightings,
+    pub hit_counts: HitCounts,
     /// Equal for equal runs.
     pub trace: u64,
     /// How much virtual time passed.
@@ -37,22 +37,22 @@ pub struct Ended {
     /// What happened, line by line, if it was asked for.
     pub log: Vec<String>,
     /// The steps of Paxos as commands for nodes of the core alone, if they were asked for.
-    pub story: Option<String>,
+    pub transcript: Option<String>,
 }
 
 /// Runs a plan to its end, of bounds drawn from its seed; `keep_log` asks for all that can be told.
 #[must_use]
-pub fn run(plan: &Plan, keep_log: bool) -> Ended {
+pub fn run(plan: &Plan, keep_log: bool) -> RunResult {
     run_tuned(plan, Tuning::draw(plan), keep_log)
 }
 
 /// Runs a plan to its end, of these bounds.
 #[must_use]
-pub fn run_tuned(plan: &Plan, tuning: Tuning, keep_log: bool) -> Ended {
+pub fn run_tuned(plan: &Plan, tuning: Tuning, keep_log: bool) -> RunResult {
     let held_up_ms = tuning.hold_ups.longest_ms;
     let mut cluster = Cluster::new(plan, tuning);
     if keep_log {
-        cluster.keep_story();
+        cluster.keep_transcript();
     }
     let mut simulation = Simulation::new(plan.clone(), cluster);
     if keep_log {
@@ -60,17 +60,17 @@ pub fn run_tuned(plan: &Plan, tuning: Tuning, keep_log: bool) -> Ended {
     }
     let violation = Trial { simulation: &mut simulation, held_up_ms }.run().err();
     let tally = simulation.tally();
-    let (cluster, sky) = simulation.parts();
+    let (cluster, world) = simulation.parts();
     let outcomes = cluster.outcomes();
-    Ended {
+    RunResult {
         violation,
         tally,
         outcomes,
-        sightings: cluster.court.lookout.finish(outcomes),
-        trace: sky.trace(),
-        time: sky.now(),
-        log: sky.take_log(),
-        story: cluster.court.tell_story(cluster.replicas()),
+        hit_counts: cluster.monitor.tracker.finish(outcomes),
+        trace: world.trace(),
+        time: world.now(),
+        log: world.take_log(),
+        transcript: cluster.monitor.write_transcript(cluster.replicas()),
     }
 }
 
@@ -82,8 +82,8 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn run(&mut self) -> Result<(), Violation> {
-        let (cluster, sky) = self.simulation.parts();
-        cluster.begin(sky);
+        let (cluster, world) = self.simulation.parts();
+        cluster.begin(world);
         self.simulation.run_until(Micros::from_ms(self.simulation.plan().time_ms.0))?;
         self.simulation.heal();
         self.simulation.parts().0.calm_down();
@@ -121,8 +121,8 @@ impl Trial<'_> {
 
     /// Every key is read, which also ends what the clients had open.
     fn read_everything(&mut self) -> Result<(), Violation> {
-        let (cluster, sky) = self.simulation.parts();
-        cluster.read_everything(sky);
+        let (cluster, world) = self.simulation.parts();
+        cluster.read_everything(world);
         let begun = self.simulation.world().now();
         let end = begun.plus(self.bound(READING_ROUNDS));
         if self.simulation.run_to(end, LOOK_EVERY, |cluster, _| cluster.is_quiet())? {
@@ -136,10 +136,10 @@ impl Trial<'_> {
     fn converge(&mut self) -> Result<(), Violation> {
         let begun = self.simulation.world().now();
         let end = begun.plus(self.bound(CONVERGENCE_ROUNDS)).plus(self.catching_up());
-        let alike = |cluster: &Cluster, sky: &crate::machine::Sky| {
+        let alike = |cluster: &Cluster, world: &crate::machine::SimWorld| {
             let statuses = cluster.statuses();
             let up = (1..=cluster.size()).map(synod_harness::fault::NodeId);
-            let runs = up.filter(|node| !sky.is_ruined(*node)).count();
+            let runs = up.filter(|node| !world.is_ruined(*node)).count();
             let first = statuses.first().map(|status| (status.applied, status.digest));
             statuses.len() == runs
                 && statuses.iter().all(|status| Some((status.applied, status.digest)) == first)
@@ -157,7 +157,7 @@ impl Trial<'_> {
     fn catching_up(&mut self) -> Micros {
         let lag = self.lag();
         let (cluster, _) = self.simulation.parts();
-        let largest = cluster.court.largest_decree().max(1);
+        let largest = cluster.monitor.largest_decree().max(1);
         let fetched = (cluster.fetch_bytes() / largest).max(1) as u64;
         let plan = self.simulation.plan();
         let flight = plan.links.delay_ms.0 + plan.links.jitter_ms.0 + 1;
@@ -233,5 +233,5 @@ const READ_MS_MAX: u64 = READ_US_MAX / 1_000;
 /// Returns the settings that every replica has.
 fn lan() -> Config {
     let voters = Configuration::majority([NodeId::new(1)]).expect("one voter is a quorum");
-    Config::lan(Brand { node: NodeId::new(1), incarnation: 1 }, voters)
+    Config::lan(CoreId { node: NodeId::new(1), incarnation: 1 }, voters)
 }

@@ -10,9 +10,9 @@
 use std::collections::BTreeSet;
 
 use synod_harness::fault::{LinkId, LinkRules, Millis, NodeId};
-use synod_harness::random::Seed;
+use synod_harness::rng::Seed;
 use synod_harness::sim::{Action, Crash, DiskFault, Fault, Plan};
-use synod_proof::sometimes::{Point, Sightings};
+use synod_proof::coverage::{HitCounts, Point};
 use synod_proof::trial;
 use synod_proof::tuning::Tuning;
 
@@ -62,8 +62,8 @@ fn plan(seed: u64, mut faults: Vec<Fault>) -> Plan {
 }
 
 /// Runs all seeds of a case; the folder is changed in each, and found out.
-fn check(changed: Point, faults: impl Fn(u64) -> Vec<Fault>) -> Sightings {
-    let mut sum = Sightings::default();
+fn check(changed: Point, faults: impl Fn(u64) -> Vec<Fault>) -> HitCounts {
+    let mut sum = HitCounts::default();
     for seed in 0..SEEDS {
         println!("seed {seed}");
         let plan = plan(seed, faults(seed));
@@ -71,7 +71,7 @@ fn check(changed: Point, faults: impl Fn(u64) -> Vec<Fault>) -> Sightings {
         tuning.settings.peer_end_step = 1;
         let ended = trial::run_tuned(&plan, tuning, false);
         assert_eq!(ended.violation, None, "seed {seed}");
-        sum.add(&ended.sightings);
+        sum.add(&ended.hit_counts);
     }
     for point in [changed, Point::StrangerRefused, Point::RefusedAgain] {
         assert_eq!(sum.of(point).runs, SEEDS, "{}", point.name());

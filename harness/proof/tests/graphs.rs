@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use synod_harness::fault::{LinkId, LinkRules, Millis, NodeId, all_links};
-use synod_harness::random::Seed;
+use synod_harness::rng::Seed;
 use synod_harness::sim::{Action, Fault, Micros, Plan, Simulation};
 use synod_proof::cluster::Cluster;
 use synod_proof::tuning::Tuning;
@@ -99,8 +99,8 @@ fn answers_under(count: u16, cut: &BTreeSet<LinkId>, seed: u64, late: bool) -> b
         faults: vec![fault],
     };
     let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan, Tuning::usual(&plan)));
-    let (cluster, sky) = simulation.parts();
-    cluster.begin(sky);
+    let (cluster, world) = simulation.parts();
+    cluster.begin(world);
     // What was in flight when the graph fell may still be answered; that is no progress under it.
     let since = Micros::from_ms(if late { begins + 20 } else { 0 });
     let end = Micros::from_ms(begins + lasts);

@@ -8,12 +8,12 @@
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
 
 use synod_harness::fault::{LinkRules, Millis};
-use synod_harness::random::Seed;
+use synod_harness::rng::Seed;
 use synod_harness::sim::{Micros, Plan, Simulation};
 use synod_host::HELD_UP_MAX;
 use synod_paxos::{Ballot, NodeId};
 use synod_proof::cluster::Cluster;
-use synod_proof::sometimes::Point;
+use synod_proof::coverage::Point;
 use synod_proof::tuning::{HoldUps, Tuning};
 
 /// When turns begin to be long: a leader is there by then.
@@ -53,8 +53,8 @@ struct Seen {
 fn run(plan: &Plan, hold_ups: HoldUps) -> Seen {
     let tuning = Tuning { hold_ups, ..Tuning::usual(plan) };
     let mut simulation = Simulation::new(plan.clone(), Cluster::new(plan, tuning));
-    let (cluster, sky) = simulation.parts();
-    cluster.begin(sky);
+    let (cluster, world) = simulation.parts();
+    cluster.begin(world);
     simulation.run_until(Micros::from_ms(FROM_MS)).unwrap();
     let first = led(&simulation.system).unwrap();
     let mut last = first;
@@ -63,8 +63,8 @@ fn run(plan: &Plan, hold_ups: HoldUps) -> Seen {
         last = last.max(led(&simulation.system).unwrap_or(Ballot::ZERO));
     }
     let outcomes = simulation.system.outcomes();
-    let sightings = simulation.system.court.lookout.finish(outcomes);
-    let long_turns = sightings.of(Point::LoopHeldUp).times;
+    let hit_counts = simulation.system.monitor.tracker.finish(outcomes);
+    let long_turns = hit_counts.of(Point::LoopHeldUp).times;
     Seen { first, last, long_turns, answered: outcomes.ok }
 }
 

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use synod_harness::fault::Millis;
-use synod_harness::random::Seed;
-use synod_harness::sim::{Envelope, draw};
-use synod_proof::kept::Kept;
+use synod_harness::rng::Seed;
+use synod_harness::sim::{SwarmConfig, draw};
+use synod_proof::regression::RegressionSeed;
 use synod_proof::trial;
 
 #[test]
@@ -18,7 +18,7 @@ fn every_kept_seed_holds() {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let kept = Kept::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let kept = RegressionSeed::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let ended = trial::run(&kept.plan, false);
         assert_eq!(ended.violation, None, "{}: {}", path.display(), kept.reason);
         count += 1;
@@ -28,9 +28,9 @@ fn every_kept_seed_holds() {
 
 #[test]
 fn a_seed_is_the_same_run_each_time() {
-    let envelope = Envelope { time_ms: Millis(20_000), ..Envelope::default() };
+    let config = SwarmConfig { time_ms: Millis(20_000), ..SwarmConfig::default() };
     for seed in 0..12 {
-        let plan = draw(Seed(seed), &envelope);
+        let plan = draw(Seed(seed), &config);
         let (one, other) = (trial::run(&plan, true), trial::run(&plan, true));
         assert_eq!(one.violation, None, "seed {seed}");
         assert_eq!(one.trace, other.trace, "seed {seed}");
@@ -40,14 +40,14 @@ fn a_seed_is_the_same_run_each_time() {
 
 #[test]
 fn a_log_changes_nothing() {
-    let plan = draw(Seed(3), &Envelope { time_ms: Millis(10_000), ..Envelope::default() });
+    let plan = draw(Seed(3), &SwarmConfig { time_ms: Millis(10_000), ..SwarmConfig::default() });
     assert_eq!(trial::run(&plan, true).trace, trial::run(&plan, false).trace);
 }
 
 #[test]
 fn different_seeds_are_different_runs() {
-    let envelope = Envelope { time_ms: Millis(5_000), ..Envelope::default() };
-    let traces = (0..10).map(|seed| trial::run(&draw(Seed(seed), &envelope), false).trace);
+    let config = SwarmConfig { time_ms: Millis(5_000), ..SwarmConfig::default() };
+    let traces = (0..10).map(|seed| trial::run(&draw(Seed(seed), &config), false).trace);
     let distinct: std::collections::BTreeSet<u64> = traces.collect();
     assert_eq!(distinct.len(), 10);
 }

@@ -19,7 +19,9 @@ use corruptions::{
 use projection::{Projection, walk};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Report, Slot, To, Vote};
+use synod_paxos::{
+    AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Report, Slot, To, Vote,
+};
 use synod_proof::spec::conformance::{Action, Conformance};
 use synod_smr::{CommandBatch, Message, Record};
 use world::{Event, Rough, World, follow, tell, value};
@@ -62,7 +64,8 @@ impl Followed {
 }
 
 fn is_of_one_slot(event: &Event) -> bool {
-    let Event::Sent(_, _, Message::Paxos(Paxos::Bound(Bound::Promise { reports, .. }))) = event
+    let Event::Sent(_, _, Message::Paxos(Paxos::AfterSync(AfterSync::Promise { reports, .. }))) =
+        event
     else {
         return false;
     };
@@ -177,12 +180,18 @@ fn promise(ballot: Ballot, chosen: u64, votes: &[(u64, Ballot, Decree<CommandBat
     };
     let reports = votes.iter().map(line).collect();
     let (first, chosen) = (Slot::FIRST, Slot::new(chosen));
-    Message::Paxos(Paxos::Bound(Bound::Promise { ballot, first, end: None, chosen, reports }))
+    Message::Paxos(Paxos::AfterSync(AfterSync::Promise {
+        ballot,
+        first,
+        end: None,
+        chosen,
+        reports,
+    }))
 }
 
 fn accept(ballot: Ballot, first: u64, decree: Decree<CommandBatch>) -> Message {
     let (first, decrees, chosen) = (Slot::new(first), vec![decree], Slot::FIRST);
-    Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, chosen }))
+    Message::Paxos(Paxos::Immediate(Immediate::Accept { ballot, first, decrees, chosen }))
 }
 
 fn vote(ballot: Ballot, slot: u64, decree: Decree<CommandBatch>) -> Record {
@@ -211,8 +220,8 @@ fn a_decree_is_chosen_by_the_actions_of_the_paper() {
     let breach = conformance.on_learned(nodes[2], Slot::FIRST, &value(1)).unwrap_err();
     assert_eq!(breach.guard, "\\E w \\in accepts : Choose(a, w)", "nobody told it");
     conformance.on_learned(nodes[0], Slot::FIRST, &value(1)).unwrap();
-    let announcement = Free::Chosen { ballot, chosen: Slot::new(1) };
-    let announcement = Message::Paxos(Paxos::Free(announcement));
+    let announcement = Immediate::Chosen { ballot, chosen: Slot::new(1) };
+    let announcement = Message::Paxos(Paxos::Immediate(announcement));
     conformance.on_sent(nodes[0], &To::Peers, &announcement).unwrap();
     conformance.on_learned(nodes[1], Slot::FIRST, &value(1)).unwrap();
     conformance.on_learned(nodes[2], Slot::FIRST, &value(1)).unwrap();
@@ -310,8 +319,8 @@ fn a_leader_does_not_announce_over_a_slot_where_another_decree_won() {
     conformance.on_learned(nodes[1], Slot::FIRST, &value(2)).unwrap();
     let copied = Record::Learned { slot: Slot::FIRST, decree: value(2) };
     conformance.on_durable(nodes[0], &[copied]).unwrap();
-    let announcement = Free::Chosen { ballot: Ballot::new(1, nodes[0]), chosen: Slot::new(1) };
-    let announcement = Message::Paxos(Paxos::Free(announcement));
+    let announcement = Immediate::Chosen { ballot: Ballot::new(1, nodes[0]), chosen: Slot::new(1) };
+    let announcement = Message::Paxos(Paxos::Immediate(announcement));
     let breach = conformance.on_sent(nodes[0], &To::Peers, &announcement).unwrap_err();
     assert_eq!(breach.guard, "w[3] = learned[a][w[1]]");
     assert_eq!(
@@ -324,7 +333,7 @@ fn a_leader_does_not_announce_over_a_slot_where_another_decree_won() {
 /// A node that copies need not promise, so ballot 1.1 lives on, and what it announces is true. But
 /// whoever voted for value 1 in 1.1 would take it for what was announced.
 #[test]
-fn an_elect_does_not_propose_in_a_slot_that_it_announced() {
+fn a_candidate_does_not_propose_in_a_slot_that_it_announced() {
     let (mut conformance, nodes, low) = led();
     let high = Ballot::new(2, nodes[1]);
     for node in [nodes[1], nodes[2]] {
@@ -338,8 +347,8 @@ fn an_elect_does_not_propose_in_a_slot_that_it_announced() {
     conformance.on_learned(nodes[1], Slot::FIRST, &value(2)).unwrap();
     conformance.on_learned(nodes[0], Slot::FIRST, &value(2)).unwrap();
     let mut unannounced = conformance.clone();
-    let announcement = Free::Chosen { ballot: low, chosen: Slot::new(1) };
-    let announcement = Message::Paxos(Paxos::Free(announcement));
+    let announcement = Immediate::Chosen { ballot: low, chosen: Slot::new(1) };
+    let announcement = Message::Paxos(Paxos::Immediate(announcement));
     conformance.on_sent(nodes[0], &To::Peers, &announcement).unwrap();
     let breach = conformance.on_sent(nodes[0], &To::Peers, &accept(low, 0, value(1))).unwrap_err();
     assert_eq!(breach.guard, "\\A m \\in announced : m[1] = b => m[2] <= s");
@@ -349,7 +358,7 @@ fn an_elect_does_not_propose_in_a_slot_that_it_announced() {
     assert_eq!(breach.guard, "w[3] = learned[a][w[1]]");
 }
 
-/// What leads to an elect that hears, in ballot 2.5, of a vote for value 1 in slot 1, and that
+/// What leads to a candidate that hears, in ballot 2.5, of a vote for value 1 in slot 1, and that
 /// value 2 is chosen there, in ballot 3.2.
 fn copied_behind_its_back() -> Vec<Event> {
     let [n1, n2, n3, n4, n5] = [1, 2, 3, 4, 5].map(NodeId::new);
@@ -381,23 +390,23 @@ fn copied_behind_its_back() -> Vec<Event> {
         .collect()
 }
 
-/// It needs a copied decree that is durable without the hint behind it, and an elect that is
+/// It needs a copied decree that is durable without the hint behind it, and a candidate that is
 /// overtaken and does not know.
 #[test]
-fn an_elect_may_propose_what_a_promise_says_is_chosen() {
+fn a_candidate_may_propose_what_a_promise_says_is_chosen() {
     let voters = synod_paxos::Configuration::majority((1..=5).map(NodeId::new)).unwrap();
     let mut events = copied_behind_its_back();
-    let (elect, ballot) = (NodeId::new(5), Ballot::new(2, NodeId::new(5)));
+    let (candidate, ballot) = (NodeId::new(5), Ballot::new(2, NodeId::new(5)));
     let says = |decree| {
         let reports = vec![(Slot::new(1), Report::Chosen(decree))];
         let (first, chosen) = (Slot::FIRST, Slot::FIRST);
-        let told = Bound::Promise { ballot, first, end: None, chosen, reports };
-        Event::Sent(NodeId::new(4), To::Node(elect), Message::Paxos(Paxos::Bound(told)))
+        let told = AfterSync::Promise { ballot, first, end: None, chosen, reports };
+        Event::Sent(NodeId::new(4), To::Node(candidate), Message::Paxos(Paxos::AfterSync(told)))
     };
     let untrue: Vec<_> = events.iter().cloned().chain([says(value(1))]).collect();
     assert!(follow(&voters, &untrue).is_err(), "another decree is chosen");
     events.push(says(value(2)));
-    let bound = |decree| Event::Sent(elect, To::Peers, accept(ballot, 1, decree));
+    let bound = |decree| Event::Sent(candidate, To::Peers, accept(ballot, 1, decree));
     let other: Vec<_> = events.iter().cloned().chain([bound(value(3))]).collect();
     assert_eq!(follow(&voters, &other).unwrap_err().1.guard, "d \\in Proposals(P, s)");
     events.push(bound(value(2)));

@@ -76,7 +76,7 @@ fn multi_paxos_with_learners_has_the_states_of_its_specification() {
     counted("MCMultiPaxosLateLearn", Start::Led, late);
 }
 
-/// Where everybody learns, an elect can announce what another ballot chose and it copied.
+/// Where everybody learns, a candidate can announce what another ballot chose and it copied.
 #[test]
 fn multi_paxos_where_all_learn_has_the_states_of_its_specification() {
     let learners = MultiPaxos { learners: [1, 2, 3].into(), ..log() };

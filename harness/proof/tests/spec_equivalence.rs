@@ -8,8 +8,10 @@
 #![allow(clippy::print_stdout, reason = "a test says what it compared")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use synod_paxos::{Bound, Configuration, Decree, Free, Message as Paxos, NodeId, Report, To, Vote};
-use synod_proof::spec::conformance::{Breach, Conformance};
+use synod_paxos::{
+    AfterSync, Configuration, Decree, Immediate, Message as Paxos, NodeId, Report, To, Vote,
+};
+use synod_proof::spec::conformance::{Conformance, Deviation};
 use synod_proof::spec::multi_paxos::{Action, Broken, MultiPaxos, Promise, Slot, State};
 use synod_proof::spec::{Acceptor, Ballot, quorums};
 use synod_smr::command::{ClientId, Command, CommandBatch, Opening};
@@ -159,7 +161,7 @@ impl Walk {
     }
 
     /// Tells the follower of an action that was taken.
-    fn tell(&mut self, action: Action) -> Result<(), Breach> {
+    fn tell(&mut self, action: Action) -> Result<(), Deviation> {
         let before = self.state.clone();
         match action {
             Action::Phase1a(b) => {
@@ -196,7 +198,7 @@ impl Walk {
         &mut self,
         what: &dyn std::fmt::Debug,
         expected: bool,
-        put: impl Fn(&mut Self) -> Result<(), Breach>,
+        put: impl Fn(&mut Self) -> Result<(), Deviation>,
     ) {
         let kept = self.follower.clone();
         let answer = put(self);
@@ -300,7 +302,7 @@ impl Walk {
 
     /// Compares proposals with what their ballot announced: none is made below, and what the
     /// relation takes above is followed. Of its own prefix the follower knows what is on a disk, so
-    /// it may allow an elect more than the relation does.
+    /// it may allow a candidate more than the relation does.
     fn compare_announced(&mut self) {
         let last_of = |state: &State, b: Ballot| {
             let announced = state.announced.iter().filter(|m| m.0 == b);
@@ -355,7 +357,7 @@ impl Walk {
         let line = |(s, (b, d)): (&Slot, &(Ballot, u8))| {
             (slot(*s), Report::Voted(Vote { ballot: self.ballot(*b), decree: decree(*d) }))
         };
-        Message::Paxos(Paxos::Bound(Bound::Promise {
+        Message::Paxos(Paxos::AfterSync(AfterSync::Promise {
             ballot: self.ballot(promise.bal),
             first: synod_paxos::Slot::FIRST,
             end: None,
@@ -364,8 +366,8 @@ impl Walk {
         }))
     }
 
-    fn accept(&mut self, b: Ballot, s: Slot, d: u8) -> Result<(), Breach> {
-        let accept = Message::Paxos(Paxos::Free(Free::Accept {
+    fn accept(&mut self, b: Ballot, s: Slot, d: u8) -> Result<(), Deviation> {
+        let accept = Message::Paxos(Paxos::Immediate(Immediate::Accept {
             ballot: self.ballot(b),
             first: slot(s),
             decrees: vec![decree(d)],
@@ -374,13 +376,13 @@ impl Walk {
         self.follower.on_sent(node(self.relation.owner[&b]), &To::Peers, &accept)
     }
 
-    fn announce(&mut self, a: Acceptor, b: Ballot, c: Slot) -> Result<(), Breach> {
-        let announcement = Free::Chosen { ballot: self.ballot(b), chosen: slot(c) };
-        let announcement = Message::Paxos(Paxos::Free(announcement));
+    fn announce(&mut self, a: Acceptor, b: Ballot, c: Slot) -> Result<(), Deviation> {
+        let announcement = Immediate::Chosen { ballot: self.ballot(b), chosen: slot(c) };
+        let announcement = Message::Paxos(Paxos::Immediate(announcement));
         self.follower.on_sent(node(a), &To::Peers, &announcement)
     }
 
-    fn learn(&mut self, a: Acceptor, s: Slot, d: u8) -> Result<(), Breach> {
+    fn learn(&mut self, a: Acceptor, s: Slot, d: u8) -> Result<(), Deviation> {
         self.follower.on_learned(node(a), slot(s), &decree(d))
     }
 }

@@ -8,8 +8,8 @@
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
 
 use synod_harness::fault::{LinkRules, Millis, NodeId};
-use synod_harness::random::Seed;
-use synod_harness::sim::{Action, DiskFault, Envelope, Fault, Micros, Plan, Simulation, draw};
+use synod_harness::rng::Seed;
+use synod_harness::sim::{Action, DiskFault, Fault, Micros, Plan, Simulation, SwarmConfig, draw};
 use synod_paxos::Slot;
 use synod_proof::cluster::Cluster;
 use synod_proof::trial;
@@ -31,10 +31,10 @@ const CHOSEN_MIN: u64 = 500;
 
 #[test]
 fn a_hundred_short_seeds_hold() {
-    let envelope = Envelope { time_ms: Millis(TIME_MS), ..Envelope::default() };
+    let config = SwarmConfig { time_ms: Millis(TIME_MS), ..SwarmConfig::default() };
     for seed in 0..SEEDS {
         println!("seed {seed}");
-        let ended = trial::run(&draw(Seed(seed), &envelope), false);
+        let ended = trial::run(&draw(Seed(seed), &config), false);
         assert_eq!(ended.violation, None, "seed {seed}");
     }
 }
@@ -74,8 +74,8 @@ fn chosen_under(action: Action) -> u64 {
         faults: vec![Fault { at_ms: Millis(BAD_FROM_MS), lasts_ms, action }],
     };
     let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan, Tuning::draw(&plan)));
-    let (cluster, sky) = simulation.parts();
-    cluster.begin(sky);
+    let (cluster, world) = simulation.parts();
+    cluster.begin(world);
     simulation.run_until(Micros::from_ms(BAD_FROM_MS + BAD_MS / 2)).unwrap();
     let before = furthest(&simulation.system);
     simulation.run_until(Micros::from_ms(BAD_FROM_MS + BAD_MS)).unwrap();

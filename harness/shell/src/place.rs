@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use synod_harness::random::{Random, Seed, Stream};
+use synod_harness::rng::{Random, Seed, Stream};
 use synod_host::journal::{Journal, SimDisk};
 use synod_node::world::{OnOutcome, Placement, Surroundings, World};
 use synod_transport_quic::{BindError, HeldPort, Turns, Wall};

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::budget::Meter;
-use super::sentence::EMPTY;
+use super::explain::EMPTY;
 use super::{Budget, Cause, Judgement, ModelName, Report, Rules, Stuck, check_by_rules};
-use crate::history::foreign::Format;
+use crate::history::import::Format;
 use crate::history::{Answer, History, HistoryError};
 use crate::summary::{CoreOperation, ViolationCore};
 

@@ -8,29 +8,29 @@
 //! is taken out again. Where it could not be taken out, the summary of the checker says why.
 
 pub mod budget;
+mod checker;
 pub mod command;
-mod core;
-pub mod exact;
+mod counterexample;
+pub mod exhaustive;
+mod explain;
 #[cfg(test)]
 mod fuzz;
-mod judge;
 pub mod model;
 mod models;
-mod plan;
+mod reduce;
 pub mod search;
-mod sentence;
 mod stuck;
 mod zones;
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::history::foreign::Format;
+use crate::history::import::Format;
 use crate::history::{Action, History, Operation};
 use crate::summary::{CheckerSummary, ViolationCore};
 
 pub use budget::{Budget, Cause};
-pub use judge::{check_by_rules, check_history, is_linearizable};
+pub use checker::{check_by_rules, check_history, is_linearizable};
 pub use stuck::Stuck;
 
 /// What a history is judged by.

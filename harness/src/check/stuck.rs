@@ -1,8 +1,8 @@
 //! Where a search was when its budget ran out: the key, the stretch of time, and the operations
 //! with an unknown outcome that it had to place.
 
-use super::plan::{Part, Problem};
-use super::sentence::printed;
+use super::explain::printed;
+use super::reduce::{KeyHistory, Problem};
 use crate::summary::CoreOperation;
 
 /// Where a search was when its budget ran out.
@@ -24,7 +24,7 @@ pub struct Stuck {
 
 impl Stuck {
     /// Describes the place in a key's history where no order got past a position.
-    pub(super) fn new(part: &Part<'_>, problem: &Problem<'_>, until: u32) -> Self {
+    pub(super) fn new(part: &KeyHistory<'_>, problem: &Problem<'_>, until: u32) -> Self {
         let history = part.history();
         let operations = || part.indexes().iter().map(|index| part.operation(*index));
         let is_open = |returned: Option<u32>| returned.is_some_and(|returned| returned >= until);

@@ -13,11 +13,11 @@ use synod_harness::live::console::{Console, Format};
 use synod_harness::live::folder;
 use synod_harness::live::guard::{Guard, Limits};
 use synod_harness::live::interrupt::Interrupt;
-use synod_harness::live::run::{Order, RunError, run};
-use synod_harness::live::setup::{Cast, NODES_MAX, SetupError, WrittenCast};
+use synod_harness::live::run::{RunConfig, RunError, run};
+use synod_harness::live::setup::{NODES_MAX, SetupError, SystemManifest, SystemUnderTest};
 use synod_harness::live::system::{SYNOD_KV, System};
 use synod_harness::nemesis::Nemesis;
-use synod_harness::random::{Seed, mix};
+use synod_harness::rng::{Seed, mix};
 use synod_harness::schedule::Plan;
 use synod_harness::workload::Workload;
 use tokio::runtime::Runtime;
@@ -129,7 +129,7 @@ pub(super) fn replay(arguments: &ReplayArguments) -> ExitCode {
     }
 }
 
-fn perform(order: &Order, format: FormatArgument) -> ExitCode {
+fn perform(order: &RunConfig, format: FormatArgument) -> ExitCode {
     let runtime = match single_thread() {
         Ok(runtime) => runtime,
         Err(error) => return fail(INTERNAL, &error),
@@ -149,7 +149,7 @@ fn perform(order: &Order, format: FormatArgument) -> ExitCode {
     }
 }
 
-fn order_of(arguments: &ChaosArguments) -> Result<Order, Refusal> {
+fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
     let nemesis: Nemesis = parsed(&arguments.nemesis)?;
     nemesis.check(arguments.nodes).map_err(|error| Refusal(USAGE, error.to_string()))?;
     let workload: Workload = parsed(&arguments.workload)?;
@@ -177,9 +177,9 @@ fn order_of(arguments: &ChaosArguments) -> Result<Order, Refusal> {
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
 
-fn recorded_order(arguments: &ReplayArguments) -> Result<Order, Refusal> {
+fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
     let plan: Plan = recorded(&arguments.run.join(folder::PLAN))?;
-    let written: WrittenCast = recorded(&arguments.run.join(folder::CAST))?;
+    let written: SystemManifest = recorded(&arguments.run.join(folder::CAST))?;
     if plan.format != Plan::FORMAT {
         let words = "the plan was written by another version of the harness";
         return Err(Refusal(USAGE, format!("{words} (form {})", plan.format)));
@@ -187,7 +187,7 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<Order, Refusal> {
     let unfit = plan.check_transports(written.system.transport);
     unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
     let workload: Workload = parsed(&plan.workload)?;
-    let cast = Cast {
+    let cast = SystemUnderTest {
         system: written.system,
         binary: arguments.binary.as_deref().map_or(written.binary, absolute),
         guard: Guard::of_this_process(),
@@ -203,15 +203,15 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<Order, Refusal> {
 pub(super) fn order(
     plan: Plan,
     workload: Workload,
-    cast: Cast,
+    cast: SystemUnderTest,
     output: &OutputArguments,
     reproduce: String,
-) -> Order {
-    Order { plan, workload, cast, runs: output.runs_dir.clone(), keep: output.keep, reproduce }
+) -> RunConfig {
+    RunConfig { plan, workload, cast, runs: output.runs_dir.clone(), keep: output.keep, reproduce }
 }
 
-pub(super) fn cast_of(system: System, arguments: &SystemArguments) -> Cast {
-    Cast {
+pub(super) fn cast_of(system: System, arguments: &SystemArguments) -> SystemUnderTest {
+    SystemUnderTest {
         system,
         binary: absolute(&arguments.binary),
         guard: Guard::of_this_process(),

@@ -6,9 +6,9 @@ use clap::Args;
 use synod_harness::fault::Millis;
 use synod_harness::live::failover::{Failovers, measure};
 use synod_harness::live::interrupt::Interrupt;
-use synod_harness::live::run::Order;
+use synod_harness::live::run::RunConfig;
 use synod_harness::live::setup::NODES_MAX;
-use synod_harness::random::Seed;
+use synod_harness::rng::Seed;
 use synod_harness::schedule::Plan;
 use synod_harness::workload::Workload;
 
@@ -52,7 +52,7 @@ pub(super) fn failover(arguments: &FailoverArguments) -> ExitCode {
 }
 
 /// Measures until it is done or the user has enough.
-async fn watched(order: &Order, kills: u32, text: bool) -> Result<Failovers, Refusal> {
+async fn watched(order: &RunConfig, kills: u32, text: bool) -> Result<Failovers, Refusal> {
     let interrupt = Interrupt::listen().map_err(|error| Refusal(INTERNAL, error.to_string()))?;
     let progress = |line: &str| {
         if text {
@@ -66,7 +66,7 @@ async fn watched(order: &Order, kills: u32, text: bool) -> Result<Failovers, Ref
     }
 }
 
-fn order_of(arguments: &FailoverArguments) -> Result<Order, Refusal> {
+fn order_of(arguments: &FailoverArguments) -> Result<RunConfig, Refusal> {
     let system = system_of(&arguments.system.system)?;
     let plan = Plan {
         format: Plan::FORMAT,

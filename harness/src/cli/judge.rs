@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use synod_harness::check::command::{Question, command};
 use synod_harness::check::{Budget, ModelName};
-use synod_harness::history::foreign::Format;
+use synod_harness::history::import::Format;
 use synod_harness::report;
 
 use super::{USAGE, fail, printed, say};

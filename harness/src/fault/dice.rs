@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Millis, PartsPerMillion};
-use crate::random::{Random, scale};
+use crate::rng::{Random, scale};
 
 /// The draws that belong to one number.
 pub(super) struct Dice<'a> {

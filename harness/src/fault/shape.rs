@@ -11,7 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{CLIENTS, LinkId, NodeId};
-use crate::random::Random;
+use crate::rng::Random;
 
 /// A partition: nodes and how they are torn apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,7 +215,7 @@ fn spaced<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::{Seed, Stream};
+    use crate::rng::{Seed, Stream};
 
     fn nodes(count: u16) -> Vec<NodeId> {
         (1..=count).map(NodeId).collect()

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::dice::Dice;
 use super::link::transit;
 use super::{LinkId, LinkRules, Transport};
-use crate::random::{Random, Seed, Stream};
+use crate::rng::{Random, Seed, Stream};
 
 /// What becomes of one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Passage {
 /// ```
 /// use std::time::Duration;
 /// use synod_harness::fault::{ChunkVerdict, LinkId, LinkRules, Millis, NodeId, StreamLink};
-/// use synod_harness::random::Seed;
+/// use synod_harness::rng::Seed;
 ///
 /// let mut link = StreamLink::new(Seed(1), LinkId::new(NodeId(1), NodeId(2)));
 /// link.set_rules(LinkRules { delay_ms: Millis(50), ..LinkRules::default() });

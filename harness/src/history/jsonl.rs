@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufWriter, Read, Write};
 use std::path::Path;
 
-use super::foreign::{EVENTS_PER_LOOK, Watch};
+use super::import::{EVENTS_PER_LOOK, Watch};
 use super::{Event, History, HistoryBuilder, HistoryError};
 
 /// Writes events, one a line.

@@ -7,7 +7,8 @@
 //! returned without a certain answer, stays unknown.
 
 pub mod edn;
-pub mod foreign;
+pub mod import;
+mod interner;
 pub mod jsonl;
 mod log;
 mod operation;
@@ -15,20 +16,19 @@ mod operations;
 mod pairing;
 mod refused;
 mod request;
-pub mod simulated;
 mod source;
 mod stream;
-mod text;
+pub mod synthetic;
 mod translate;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use interner::{Text, Texts};
 pub use operation::{Action, Answer, History, OpenCalls, Operation};
 pub use pairing::HistoryBuilder;
 pub use request::Request;
-pub use text::{Text, Texts};
 
 /// One event of a history: a call, or the end of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

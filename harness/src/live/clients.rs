@@ -13,7 +13,7 @@ use super::bridge::{Bridge, BridgeError, Outcome};
 use super::record::Recorder;
 use crate::generator::{Generation, Generator};
 use crate::history::Request;
-use crate::random::{Random, Stream};
+use crate::rng::{Random, Stream};
 use crate::schedule::Plan;
 use crate::workload::Workload;
 

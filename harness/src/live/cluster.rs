@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::guard::{Guard, Limits};
 use super::logs;
 use super::process::{Process, STDERR_LOG, describe_end};
-use super::system::Launch;
+use super::system::CommandLine;
 use crate::fault::NodeId;
 use crate::summary::NodeSummary;
 
@@ -35,7 +35,7 @@ pub struct NodeSpec {
     /// The node.
     pub id: NodeId,
     /// Its command.
-    pub launch: Launch,
+    pub launch: CommandLine,
     /// The folder for its logs, which exists.
     pub folder: PathBuf,
 }
@@ -63,7 +63,7 @@ pub enum ClusterError {
 
 /// An end of a node's process that nobody asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoneExit {
+pub struct UnexpectedExit {
     /// The node.
     pub node: NodeId,
     /// How it ended, such as `exit code 101`.
@@ -83,7 +83,7 @@ struct State {
     asked: Option<&'static str>,
     starts: u32,
     exits: Vec<String>,
-    lone: Vec<LoneExit>,
+    lone: Vec<UnexpectedExit>,
     resident_bytes: Option<u64>,
 }
 
@@ -113,7 +113,7 @@ impl Cluster {
         if state.process.is_some() {
             return Ok(());
         }
-        let Launch { program, arguments } = &node.spec.launch;
+        let CommandLine { program, arguments } = &node.spec.launch;
         let command = self.guard.command(program, arguments, self.limits);
         let process = Process::start(command, &node.spec.folder)
             .map_err(|source| ClusterError::Start { node: id, program: program.clone(), source })?;
@@ -207,7 +207,7 @@ impl Cluster {
 
     /// Returns the ends that nobody asked for, so far.
     #[must_use]
-    pub fn lone_exits(&self) -> Vec<LoneExit> {
+    pub fn lone_exits(&self) -> Vec<UnexpectedExit> {
         self.nodes
             .iter()
             .flat_map(|node| {
@@ -294,7 +294,7 @@ impl Cluster {
             Some(why) => state.exits.push(format!("{why}: {how}")),
             None => {
                 state.exits.push(format!("by itself: {how}"));
-                state.lone.push(LoneExit { node: node.spec.id, how });
+                state.lone.push(UnexpectedExit { node: node.spec.id, how });
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::fault::{
     ChunkVerdict, Copies, DropReason, Link, LinkId, LinkRules, StreamLink, Transport, UnfitRule,
     Verdict, check_fit,
 };
-use crate::random::Seed;
+use crate::rng::Seed;
 use crate::summary::{LinkCounts, StreamCounts};
 
 /// The name of a fault on the network while it is in force.

@@ -14,12 +14,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::bridge::{Bridge, BridgeError, Outcome};
 use super::folder::{self, RunFolder};
-use super::heal::{mend, wait_until_served};
+use super::heal::{recover, wait_until_served};
 use super::leaders::Leaders;
-use super::poll::Poll;
+use super::poll::StatusPoller;
 use super::record::Recorder;
-use super::run::{Order, RunError, json, write};
-use super::setup::Stage;
+use super::run::{RunConfig, RunError, json, write};
+use super::setup::TestCluster;
 use crate::fault::NodeId;
 use crate::history::Request;
 
@@ -67,7 +67,7 @@ impl Failovers {
 ///
 /// [`RunError`] if the cluster cannot be set up or does not come back.
 pub async fn measure(
-    order: &Order,
+    order: &RunConfig,
     kills: u32,
     mut progress: impl FnMut(&str),
 ) -> Result<Failovers, RunError> {
@@ -75,7 +75,7 @@ pub async fn measure(
     let failed = |source| RunError::Write { path: order.runs.clone(), source };
     let folder =
         RunFolder::create(&order.runs, order.plan.seed, SystemTime::now()).map_err(failed)?;
-    let stage = order.cast.enter(&order.plan, &folder).await?;
+    let stage = order.cast.start(&order.plan, &folder).await?;
     let record = Recorder::create(&folder.file(folder::HISTORY), StdInstant::now())?;
     let scene = Scene {
         leaders: Arc::default(),
@@ -85,7 +85,7 @@ pub async fn measure(
         stage,
     };
     let Scene { nodes, stage, record, leaders, .. } = &scene;
-    let _poll = Poll::start(nodes, scene.clients, &stage.bridge, record, leaders);
+    let _poll = StatusPoller::start(nodes, scene.clients, &stage.bridge, record, leaders);
     let probes = Probes::warm(&stage.bridge, scene.clients).await?;
     let mut times = Vec::new();
     for kill in 1..=kills {
@@ -103,7 +103,7 @@ pub async fn measure(
 
 /// A cluster under measurement.
 struct Scene {
-    stage: Stage,
+    stage: TestCluster,
     leaders: Arc<Mutex<Leaders>>,
     record: Arc<Recorder>,
     nodes: Vec<NodeId>,
@@ -118,7 +118,7 @@ impl Scene {
         self.stage.cluster.kill(&[victim], "killed to measure the failover").await?;
         let time = probes.first_done(killed).await?;
         let (healed, since) = (Instant::now(), self.record.now());
-        mend(&self.stage.cluster, &self.stage.network)?;
+        recover(&self.stage.cluster, &self.stage.network)?;
         wait_until_served(&self.nodes, &self.leaders, healed, since).await;
         Ok((victim, time))
     }

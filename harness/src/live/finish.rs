@@ -6,16 +6,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::cluster::LoneExit;
+use super::cluster::UnexpectedExit;
 use super::folder::{self, RunFolder};
 use super::interrupt::Interrupt;
 use super::judge::{Evidence, judge};
-use super::run::{Order, RunError, aside, json, write};
+use super::run::{RunConfig, RunError, json, spawn_blocking, write};
 use crate::check::{Budget, ModelName, Report, check_history};
 use crate::fault::NodeId;
 use crate::history::jsonl;
 use crate::report;
-use crate::schedule::HappenedFault;
+use crate::schedule::InjectedFault;
 use crate::summary::{
     AfterHeal, LeaderSpan, LinkCounts, NodeSummary, OperationCounts, PlanSummary, RunSummary,
     Verdict,
@@ -24,7 +24,7 @@ use crate::workload::missing_writes;
 
 /// What is left of a run when its processes have ended.
 #[derive(Debug)]
-pub(crate) struct Remains {
+pub(crate) struct RunData {
     /// Whether the user ended it.
     pub(crate) interrupted: bool,
     /// When it began.
@@ -32,11 +32,11 @@ pub(crate) struct Remains {
     /// How the operations ended.
     pub(crate) counts: OperationCounts,
     /// The faults that came and went.
-    pub(crate) faults: Vec<HappenedFault>,
+    pub(crate) faults: Vec<InjectedFault>,
     /// Who led when.
     pub(crate) leaders: Vec<LeaderSpan>,
     /// States that differed.
-    pub(crate) splits: Vec<String>,
+    pub(crate) divergences: Vec<String>,
     /// What was found after healing.
     pub(crate) after: Option<AfterHeal>,
     /// What the links did.
@@ -44,7 +44,7 @@ pub(crate) struct Remains {
     /// The nodes.
     pub(crate) nodes: Vec<NodeSummary>,
     /// Processes that ended by themselves.
-    pub(crate) lone_exits: Vec<LoneExit>,
+    pub(crate) lone_exits: Vec<UnexpectedExit>,
     /// Log lines that tell of a panic.
     pub(crate) panics: Vec<(NodeId, String)>,
     /// Proxies that nobody used.
@@ -57,9 +57,9 @@ pub(crate) struct Remains {
 
 /// Judges a run and writes its report.
 pub(crate) async fn finish(
-    order: &Order,
+    order: &RunConfig,
     folder: &RunFolder,
-    mut remains: Remains,
+    mut remains: RunData,
     interrupt: &Interrupt,
 ) -> Result<RunSummary, RunError> {
     let path = folder.file(folder::HISTORY);
@@ -84,7 +84,7 @@ pub(crate) async fn finish(
         leader_changes: remains.leaders.len().saturating_sub(1),
         lone_exits: &remains.lone_exits,
         panics: &remains.panics,
-        splits: &remains.splits,
+        divergences: &remains.divergences,
         after_heal: remains.after.as_ref(),
         unused: &remains.unused,
         never_served: remains.never_served.as_deref(),
@@ -92,7 +92,7 @@ pub(crate) async fn finish(
     let summary = summarize(order, remains, checked, verdict, reasons);
     write(&folder.file(folder::REPORT), &json(&summary))?;
     let path = folder.path().to_owned();
-    aside(move || Ok(report::write(&path)?)).await?;
+    spawn_blocking(move || Ok(report::write(&path)?)).await?;
     Ok(summary)
 }
 
@@ -100,12 +100,12 @@ pub(crate) async fn finish(
 async fn judge_history(
     path: PathBuf,
     model: ModelName,
-    remains: &Remains,
+    remains: &RunData,
     interrupt: &Interrupt,
 ) -> Result<Option<(Report, Vec<String>)>, RunError> {
     let time = if remains.interrupted { INTERRUPTED_BUDGET } else { Budget::default().time };
     let budget = Budget { time, ..Budget::default() };
-    let work = aside(move || {
+    let work = spawn_blocking(move || {
         let history = jsonl::read_file(&path)?;
         Ok((check_history(&history, model, budget), missing_writes(&history)))
     });
@@ -122,8 +122,8 @@ async fn judge_history(
 }
 
 fn summarize(
-    order: &Order,
-    remains: Remains,
+    order: &RunConfig,
+    remains: RunData,
     checked: Option<Report>,
     verdict: Verdict,
     reasons: Vec<String>,

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 
-use crate::random::Seed;
+use crate::rng::Seed;
 use crate::summary::Verdict;
 
 /// The folder of one run.

@@ -26,7 +26,7 @@ use crate::summary::AfterHeal;
 /// # Errors
 ///
 /// [`ClusterError`] if a node cannot be started again.
-pub fn mend(cluster: &Cluster, network: &Network) -> Result<(), ClusterError> {
+pub fn recover(cluster: &Cluster, network: &Network) -> Result<(), ClusterError> {
     network.heal();
     for node in cluster.ids() {
         cluster.resume(node)?;

@@ -8,8 +8,8 @@
 
 use crate::check::{Judgement, Report};
 use crate::fault::NodeId;
-use crate::live::cluster::LoneExit;
-use crate::schedule::{HappenedFault, Plan};
+use crate::live::cluster::UnexpectedExit;
+use crate::schedule::{InjectedFault, Plan};
 use crate::summary::{AfterHeal, OperationCounts, Verdict};
 
 /// What was seen of a run.
@@ -24,15 +24,15 @@ pub struct Evidence<'a> {
     /// How the operations ended.
     pub counts: OperationCounts,
     /// The faults that came and went.
-    pub faults: &'a [HappenedFault],
+    pub faults: &'a [InjectedFault],
     /// How often the leader changed.
     pub leader_changes: usize,
     /// Processes that ended by themselves.
-    pub lone_exits: &'a [LoneExit],
+    pub lone_exits: &'a [UnexpectedExit],
     /// Log lines that tell of a panic.
     pub panics: &'a [(NodeId, String)],
     /// States that differed at one slot, one sentence each.
-    pub splits: &'a [String],
+    pub divergences: &'a [String],
     /// What was found after healing.
     pub after_heal: Option<&'a AfterHeal>,
     /// Proxies that nobody used, one sentence each; see [`traffic`](super::traffic).
@@ -73,7 +73,7 @@ fn violations(evidence: &Evidence<'_>) -> Vec<String> {
     for (node, line) in evidence.panics {
         found.push(format!("the log of node {node} tells of a panic: {line}"));
     }
-    found.extend(evidence.splits.iter().cloned());
+    found.extend(evidence.divergences.iter().cloned());
     if let Some(after) = evidence.after_heal {
         found.extend(after.findings.iter().cloned());
     }
@@ -124,7 +124,7 @@ mod tests {
     use crate::check::Cause;
     use crate::fault::{Millis, Transports};
     use crate::nemesis::Nemesis;
-    use crate::random::Seed;
+    use crate::rng::Seed;
     use crate::summary::{CheckerSummary, FaultSpan, ViolationCore};
 
     fn plan() -> Plan {
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    fn happened(plan: &Plan, effective: bool) -> Vec<HappenedFault> {
+    fn happened(plan: &Plan, effective: bool) -> Vec<InjectedFault> {
         let span = |kind: &str| FaultSpan {
             kind: kind.to_owned(),
             detail: "node 1".to_owned(),
@@ -159,7 +159,7 @@ mod tests {
             effective,
         };
         let faults = plan.faults.iter().enumerate();
-        faults.map(|(planned, f)| HappenedFault { planned, span: span(f.kind.name()) }).collect()
+        faults.map(|(planned, f)| InjectedFault { planned, span: span(f.kind.name()) }).collect()
     }
 
     fn report(judgement: Judgement) -> Report {
@@ -188,7 +188,7 @@ mod tests {
             leader_changes: 1,
             lone_exits: &[],
             panics: &[],
-            splits: &[],
+            divergences: &[],
             after_heal: None,
             unused: &[],
             never_served: None,
@@ -245,7 +245,7 @@ mod tests {
         };
         let illegal = Box::leak(Box::new(report(Judgement::Illegal { core })));
         check(|seen| seen.report = Some(illegal), Verdict::Violation, "overwritten");
-        let exit = [LoneExit { node: NodeId(2), how: "exit code 101".to_owned() }];
+        let exit = [UnexpectedExit { node: NodeId(2), how: "exit code 101".to_owned() }];
         let exit = Box::leak(Box::new(exit));
         check(
             |seen| {
@@ -257,8 +257,8 @@ mod tests {
         );
         let panics = Box::leak(Box::new([(NodeId(1), "panicked at x".to_owned())]));
         check(|seen| seen.panics = panics, Verdict::Violation, "panic");
-        let splits = Box::leak(Box::new(["at slot 7".to_owned()]));
-        check(|seen| seen.splits = splits, Verdict::Violation, "slot 7");
+        let divergences = Box::leak(Box::new(["at slot 7".to_owned()]));
+        check(|seen| seen.divergences = divergences, Verdict::Violation, "slot 7");
         let after = Box::leak(Box::new(AfterHeal {
             served_within_ms: None,
             digests_equal: true,
@@ -270,11 +270,11 @@ mod tests {
 
     #[test]
     fn an_interrupt_is_told_as_such_and_keeps_the_reasons() {
-        let splits = Box::leak(Box::new(["at slot 7".to_owned()]));
+        let divergences = Box::leak(Box::new(["at slot 7".to_owned()]));
         check(
             |seen| {
                 seen.interrupted = true;
-                seen.splits = splits;
+                seen.divergences = divergences;
             },
             Verdict::Interrupted,
             "slot 7",

@@ -15,15 +15,15 @@ use crate::summary::LeaderSpan;
 /// What was heard of the nodes.
 #[derive(Debug, Default)]
 pub struct Leaders {
-    last: BTreeMap<NodeId, Heard>,
+    last: BTreeMap<NodeId, StatusReport>,
     spans: Vec<LeaderSpan>,
     digests: BTreeMap<u64, (NodeId, String)>,
-    splits: Vec<String>,
+    divergences: Vec<String>,
 }
 
 /// The last answer of a node.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct StatusReport {
     /// When it came.
     pub at: Duration,
     /// What it said.
@@ -43,7 +43,7 @@ impl Leaders {
     /// Takes an answer of a node, asked by its number, that came at `now`.
     pub fn on_status(&mut self, node: NodeId, now: Duration, status: NodeStatus) {
         self.compare_digest(node, &status);
-        self.last.insert(node, Heard { at: now, status });
+        self.last.insert(node, StatusReport { at: now, status });
         self.note_leader(now);
     }
 
@@ -65,7 +65,7 @@ impl Leaders {
 
     /// Returns the last answer of each node that answers.
     #[must_use]
-    pub fn heard(&self) -> &BTreeMap<NodeId, Heard> {
+    pub fn heard(&self) -> &BTreeMap<NodeId, StatusReport> {
         &self.last
     }
 
@@ -83,8 +83,8 @@ impl Leaders {
 
     /// Returns the slots at which two nodes had different states, one sentence each.
     #[must_use]
-    pub fn splits(&self) -> &[String] {
-        &self.splits
+    pub fn divergences(&self) -> &[String] {
+        &self.divergences
     }
 
     fn note_leader(&mut self, now: Duration) {
@@ -116,8 +116,8 @@ impl Leaders {
             }
             return;
         };
-        if *digest != status.digest && self.splits.len() < SPLITS_MAX {
-            self.splits.push(format!(
+        if *digest != status.digest && self.divergences.len() < SPLITS_MAX {
+            self.divergences.push(format!(
                 "at slot {} node {node} has a state with digest {}, but node {other} {digest}",
                 status.applied, status.digest
             ));
@@ -206,9 +206,9 @@ mod tests {
         leaders.on_status(NodeId(1), at, status(1, None, 7, "aa"));
         leaders.on_status(NodeId(1), at, status(1, None, 8, "bb"));
         leaders.on_status(NodeId(2), at, status(2, None, 7, "aa"));
-        assert!(leaders.splits().is_empty());
+        assert!(leaders.divergences().is_empty());
         leaders.on_status(NodeId(3), at, status(3, None, 7, "cc"));
-        let split = &leaders.splits()[0];
+        let split = &leaders.divergences()[0];
         assert!(split.contains("slot 7") && split.contains("node 3"), "{split}");
     }
 }

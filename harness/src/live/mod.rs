@@ -5,14 +5,13 @@
 //! a plan into practice with them and hands history and summary to whoever judges. Nothing here
 //! decides what is correct.
 
-mod aim;
+mod delay_queue;
 mod fabric;
 mod finish;
-mod held;
 mod pipe;
 mod relay;
+mod resolved_target;
 
-pub mod breaker;
 pub mod bridge;
 pub mod clients;
 pub mod cluster;
@@ -21,6 +20,7 @@ pub mod failover;
 pub mod folder;
 pub mod guard;
 pub mod heal;
+pub mod injector;
 pub mod interrupt;
 pub mod judge;
 pub mod leaders;

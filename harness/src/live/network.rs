@@ -21,7 +21,7 @@ use super::fabric::{Fabric, FaultId, LinkIndex};
 use super::pipe::{self, Pipe};
 use super::relay::{self, Relay};
 use crate::fault::{LinkId, LinkRules, NodeId, Transport, UnfitRule};
-use crate::random::Seed;
+use crate::rng::Seed;
 use crate::summary::LinkCounts;
 
 /// One proxy to make.

@@ -16,11 +16,11 @@ use crate::fault::NodeId;
 
 /// Asks until it is dropped.
 #[derive(Debug)]
-pub struct Poll {
+pub struct StatusPoller {
     _tasks: JoinSet<()>,
 }
 
-impl Poll {
+impl StatusPoller {
     /// Starts asking the nodes; their logical clients are numbered from `first_client`.
     #[must_use]
     pub fn start(

@@ -15,8 +15,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::delay_queue::DelayQueue;
 use super::fabric::{Fabric, LinkIndex};
-use super::held::Held;
 use super::network::{Ends, complain, lock};
 use crate::fault::{Copies, Verdict};
 
@@ -36,7 +36,7 @@ pub(crate) struct Relay {
 pub(crate) fn start(fabric: &Arc<Mutex<Fabric>>, relays: Vec<Relay>) -> io::Result<()> {
     let carrier = Rc::new(Carrier {
         fabric: Arc::clone(fabric),
-        held: RefCell::new(Held::new()),
+        held: RefCell::new(DelayQueue::new()),
         earlier: Notify::new(),
         start: Instant::now(),
     });
@@ -50,7 +50,7 @@ pub(crate) fn start(fabric: &Arc<Mutex<Fabric>>, relays: Vec<Relay>) -> io::Resu
 /// What all relays share.
 struct Carrier {
     fabric: Arc<Mutex<Fabric>>,
-    held: RefCell<Held<Packet>>,
+    held: RefCell<DelayQueue<Packet>>,
     /// Told when a packet is due earlier than all others.
     earlier: Notify,
     start: Instant,

@@ -12,19 +12,19 @@ use std::time::{Duration, Instant as StdInstant, SystemTime};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, Happened};
 use super::bridge::BridgeError;
 use super::clients::Clients;
 use super::cluster::ClusterError;
 use super::console::{Console, Status};
-use super::finish::{Remains, finish};
+use super::finish::{RunData, finish};
 use super::folder::{self, RunFolder};
 use super::heal;
+use super::injector::{Happened, Injector};
 use super::interrupt::Interrupt;
 use super::leaders::Leaders;
-use super::poll::Poll;
+use super::poll::StatusPoller;
 use super::record::Recorder;
-use super::setup::{Cast, SetupError, Stage};
+use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
 use crate::history::{HistoryError, jsonl};
 use crate::report::ReportError;
@@ -34,13 +34,13 @@ use crate::workload::Workload;
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct RunConfig {
     /// The plan.
     pub plan: Plan,
     /// What the clients do.
     pub workload: Workload,
     /// The system under test.
-    pub cast: Cast,
+    pub cast: SystemUnderTest,
     /// The folder of all runs.
     pub runs: PathBuf,
     /// How many runs are kept.
@@ -95,7 +95,7 @@ pub enum RunError {
 ///
 /// [`RunError`]; no process is left running.
 pub async fn run(
-    order: &Order,
+    order: &RunConfig,
     interrupt: &Interrupt,
     console: &mut Console,
 ) -> Result<Finished, RunError> {
@@ -103,7 +103,7 @@ pub async fn run(
     let began = SystemTime::now();
     let folder = prepare(order, began)?;
     console.first(&order.plan, folder.path());
-    let mut act = Act::open(order, &folder, began)?;
+    let mut act = ActiveRun::open(order, &folder, began)?;
     let played = tokio::select! {
         played = act.play(console, interrupt) => played,
         () = interrupt.raised() => Ok(()),
@@ -126,7 +126,7 @@ pub async fn run(
     Ok(Finished { summary, folder: folder.path().to_owned() })
 }
 
-fn prepare(order: &Order, began: SystemTime) -> Result<RunFolder, RunError> {
+fn prepare(order: &RunConfig, began: SystemTime) -> Result<RunFolder, RunError> {
     let folder = RunFolder::create(&order.runs, order.plan.seed, began)
         .map_err(|source| RunError::Write { path: order.runs.clone(), source })?;
     write(&folder.file(folder::PLAN), &order.plan.to_json())?;
@@ -135,19 +135,23 @@ fn prepare(order: &Order, began: SystemTime) -> Result<RunFolder, RunError> {
 }
 
 /// A run while it goes on.
-struct Act<'a> {
-    order: &'a Order,
+struct ActiveRun<'a> {
+    order: &'a RunConfig,
     folder: &'a RunFolder,
     began: SystemTime,
     record: Arc<Recorder>,
     leaders: Arc<Mutex<Leaders>>,
     happened: Happened,
-    stage: Option<Stage>,
+    stage: Option<TestCluster>,
     after: Option<AfterHeal>,
 }
 
-impl<'a> Act<'a> {
-    fn open(order: &'a Order, folder: &'a RunFolder, began: SystemTime) -> Result<Self, RunError> {
+impl<'a> ActiveRun<'a> {
+    fn open(
+        order: &'a RunConfig,
+        folder: &'a RunFolder,
+        began: SystemTime,
+    ) -> Result<Self, RunError> {
         let record = Recorder::create(&folder.file(folder::HISTORY), StdInstant::now())?;
         Ok(Self {
             order,
@@ -164,9 +168,9 @@ impl<'a> Act<'a> {
     /// Starts the cluster, breaks it, heals it.
     async fn play(&mut self, console: &mut Console, interrupt: &Interrupt) -> Result<(), RunError> {
         let Self { order, folder, record, leaders, happened, stage, after, .. } = self;
-        let stage = &*stage.insert(order.cast.enter(&order.plan, folder).await?);
+        let stage = &*stage.insert(order.cast.start(&order.plan, folder).await?);
         let (plan, bridge) = (&order.plan, &stage.bridge);
-        let poll = Poll::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
+        let poll = StatusPoller::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
         let mut clients = Clients::start(plan, order.workload, bridge, record);
         let mut show = Show { record, leaders, happened, console };
         tokio::select! {
@@ -182,19 +186,19 @@ impl<'a> Act<'a> {
     }
 
     /// Ends every process, softly if there is time for that, and sums up what was seen.
-    async fn end(self, interrupt: &Interrupt) -> Remains {
+    async fn end(self, interrupt: &Interrupt) -> RunData {
         let interrupted = interrupt.is_raised();
-        let (leaders, splits) = {
+        let (leaders, divergences) = {
             let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
-            (leaders.spans().to_vec(), leaders.splits().to_vec())
+            (leaders.spans().to_vec(), leaders.divergences().to_vec())
         };
-        let mut remains = Remains {
+        let mut remains = RunData {
             interrupted,
             began: self.began,
             counts: self.record.counts(),
             faults: self.happened.faults(),
             leaders,
-            splits,
+            divergences,
             after: self.after,
             links: Vec::new(),
             nodes: Vec::new(),
@@ -222,30 +226,30 @@ impl<'a> Act<'a> {
 /// Lets the faults of the plan come and go, for as long as the plan says.
 async fn break_things(
     plan: &Plan,
-    stage: &Stage,
+    stage: &TestCluster,
     leaders: &Mutex<Leaders>,
     record: &Recorder,
     happened: &Happened,
 ) -> Result<(), RunError> {
-    let Stage { cluster, network, .. } = stage;
+    let TestCluster { cluster, network, .. } = stage;
     let start = Instant::now();
-    let breaker = Breaker { cluster, network, leaders, record, happened };
-    breaker.run(&plan.faults, start).await?;
+    let injector = Injector { cluster, network, leaders, record, happened };
+    injector.run(&plan.faults, start).await?;
     tokio::time::sleep_until(start + plan.time_ms.duration()).await;
     Ok(())
 }
 
 /// Mends everything, lets the clients finish, and asks whether all is well again.
 async fn heal_and_read(
-    order: &Order,
+    order: &RunConfig,
     folder: &RunFolder,
-    stage: &Stage,
+    stage: &TestCluster,
     leaders: &Mutex<Leaders>,
     record: &Arc<Recorder>,
     clients: Clients,
 ) -> Result<AfterHeal, RunError> {
     let (healed, since) = (Instant::now(), record.now());
-    heal::mend(&stage.cluster, &stage.network)?;
+    heal::recover(&stage.cluster, &stage.network)?;
     clients.stop().await?;
     let nodes = order.plan.node_ids();
     let mut after = heal::wait_until_served(&nodes, leaders, healed, since).await;
@@ -253,7 +257,7 @@ async fn heal_and_read(
         let path = folder.file(folder::HISTORY);
         record.flush().map_err(|source| RunError::Write { path: path.clone(), source })?;
         let workload = order.workload;
-        let reads = aside(move || Ok(workload.final_reads(&jsonl::read_file(&path)?)));
+        let reads = spawn_blocking(move || Ok(workload.final_reads(&jsonl::read_file(&path)?)));
         let reads = reads.await?;
         heal::read_all(reads, &order.plan, &stage.bridge, record, &mut after).await?;
     }
@@ -263,11 +267,11 @@ async fn heal_and_read(
 /// Does long work on a thread of its own, so that everything else goes on.
 ///
 /// The thread is not waited for when nobody wants its result any more.
-pub(crate) async fn aside<T: Send + 'static>(
+pub(crate) async fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
 ) -> Result<T, RunError> {
     let (done, result) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("aside".to_owned());
+    let thread = std::thread::Builder::new().name("spawn_blocking".to_owned());
     thread
         .spawn(move || drop(done.send(work())))
         .map_err(|source| RunError::Write { path: PathBuf::from("a thread"), source })?;

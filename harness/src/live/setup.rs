@@ -1,7 +1,7 @@
 //! From a plan to a cluster that serves: folder, ports, proxies, nodes, bridge.
 //!
 //! Everything that can be wrong with the environment shows here, before any fault, and is told
-//! with what to do about it. What was started is owned by [`Stage`] and ends with it.
+//! with what to do about it. What was started is owned by [`TestCluster`] and ends with it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ use super::logs;
 use super::network::{Network, Route};
 use super::ports::PortBlock;
 use super::process::{Process, STDERR_LOG, describe_end};
-use super::system::{Gaps, Launch, System, SystemError, is_executable};
+use super::system::{CommandLine, Placeholders, System, SystemError, is_executable};
 use super::traffic;
 use crate::fault::{CLIENTS, NodeId, Transports};
 use crate::schedule::Plan;
 
 /// What is put on the stage.
 #[derive(Clone, Debug)]
-pub struct Cast {
+pub struct SystemUnderTest {
     /// The system under test.
     pub system: System,
     /// Its binary, where its commands name one.
@@ -42,7 +42,7 @@ pub struct Cast {
 /// What is written of a cast, so that a run can be repeated: the content of `system.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WrittenCast {
+pub struct SystemManifest {
     /// The system under test.
     pub system: System,
     /// Its binary.
@@ -53,7 +53,7 @@ pub struct WrittenCast {
 
 /// A running system with everything around it.
 #[derive(Debug)]
-pub struct Stage {
+pub struct TestCluster {
     /// The nodes.
     pub cluster: Cluster,
     /// The links between them, and to the clients.
@@ -132,11 +132,11 @@ pub enum SetupError {
     },
 }
 
-impl Cast {
+impl SystemUnderTest {
     /// Returns what is written of it.
     #[must_use]
-    pub fn written(&self) -> WrittenCast {
-        WrittenCast {
+    pub fn written(&self) -> SystemManifest {
+        SystemManifest {
             system: self.system.clone(),
             binary: self.binary.clone(),
             bridges: self.bridges,
@@ -169,7 +169,7 @@ impl Cast {
     /// # Errors
     ///
     /// [`SetupError`]; whatever was started has been ended.
-    pub async fn enter(&self, plan: &Plan, folder: &RunFolder) -> Result<Stage, SetupError> {
+    pub async fn start(&self, plan: &Plan, folder: &RunFolder) -> Result<TestCluster, SetupError> {
         let io = |what| move |source| SetupError::Io { what, source };
         let ports = PortBlock::claim().map_err(io("find free ports"))?;
         let nodes = plan.node_ids();
@@ -183,7 +183,7 @@ impl Cast {
             cluster.start(*node)?;
         }
         let bridge = Arc::new(self.start_bridges(&nodes, folder, &config, &network)?);
-        let stage = Stage { cluster, network, bridge, _ports: ports };
+        let stage = TestCluster { cluster, network, bridge, _ports: ports };
         stage.wait_until_ready(plan, folder, &self.system).await?;
         Ok(stage)
     }
@@ -201,7 +201,7 @@ impl Cast {
     }
 
     /// Runs a command that prepares something to its end; its logs go to `home`.
-    async fn run(&self, launch: &Launch, home: &Path) -> Result<(), SetupError> {
+    async fn run(&self, launch: &CommandLine, home: &Path) -> Result<(), SetupError> {
         let io = |source| SetupError::Io { what: "prepare the system", source };
         let command = self.command(launch, Limits::default());
         let process = Process::start(command, home).map_err(io)?;
@@ -272,23 +272,23 @@ impl Cast {
         Ok(Bridge::new(processes))
     }
 
-    fn command(&self, launch: &Launch, limits: Limits) -> std::process::Command {
+    fn command(&self, launch: &CommandLine, limits: Limits) -> std::process::Command {
         self.guard.command(&launch.program, &launch.arguments, limits)
     }
 
-    fn gaps(&self, config: &Path) -> Gaps {
-        Gaps::default().with("binary", &self.binary).with("dir", config)
+    fn gaps(&self, config: &Path) -> Placeholders {
+        Placeholders::default().with("binary", &self.binary).with("dir", config)
     }
 
     /// Fills every gap with something, to see what the commands would be.
-    fn every_gap(&self) -> Gaps {
+    fn every_gap(&self) -> Placeholders {
         ["node", "nodes", "data", "peer-listen", "client-listen"]
             .into_iter()
             .fold(self.gaps(Path::new("/")), |gaps, gap| gaps.with(gap, "1"))
     }
 }
 
-impl Stage {
+impl TestCluster {
     /// Waits until every node answers and one leads.
     async fn wait_until_ready(
         &self,

@@ -40,15 +40,15 @@ pub struct System {
     pub name: String,
     /// Prepares `{dir}`: configuration, certificates. Runs once, before all nodes.
     #[serde(default)]
-    pub init: Option<Vec<Word>>,
+    pub init: Option<Vec<Arg>>,
     /// Prepares one node's `{data}`. Runs once for each node, before its first start and never
     /// again: a node that lost its data is not given new ones.
     #[serde(default)]
-    pub create: Option<Vec<Word>>,
+    pub create: Option<Vec<Arg>>,
     /// Runs one node until it is told to end.
-    pub serve: Vec<Word>,
+    pub serve: Vec<Arg>,
     /// Runs the clients' bridge until its input ends.
-    pub bridge: Vec<Word>,
+    pub bridge: Vec<Arg>,
     /// What the ports of a node speak, and so the proxies before them; UDP, if absent.
     #[serde(default, skip_serializing_if = "Transports::is_default")]
     pub transport: Transports,
@@ -61,7 +61,7 @@ pub struct System {
     expecting = "a word of a command is a text in quotes, or {\"per_peer\": [texts]}, or \
                  {\"per_node\": [texts]}"
 )]
-pub enum Word {
+pub enum Arg {
     /// One word. Gaps: binary, dir, nodes, node, data, peer-listen, client-listen.
     One(String),
     /// Words for each other node. Further gaps: peer, address.
@@ -78,7 +78,7 @@ pub enum Word {
 
 /// What fills the gaps of a command.
 #[derive(Clone, Debug, Default)]
-pub struct Gaps {
+pub struct Placeholders {
     /// The values of single gaps.
     values: BTreeMap<&'static str, OsString>,
     /// The addresses that stand for other nodes.
@@ -87,7 +87,7 @@ pub struct Gaps {
 
 /// A program with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Launch {
+pub struct CommandLine {
     /// The program.
     pub program: PathBuf,
     /// Its arguments.
@@ -109,7 +109,7 @@ pub enum SystemError {
     },
     /// A word opens a gap and does not close it.
     #[error("`{word}` opens a gap with `{{` and does not close it")]
-    OpenGap {
+    UnfilledPlaceholder {
         /// The word.
         word: String,
     },
@@ -124,8 +124,8 @@ impl System {
     /// Describes the key-value server of this project.
     #[must_use]
     pub fn synod_kv() -> Self {
-        let words = |text: &str| -> Vec<Word> {
-            text.split_whitespace().map(|word| Word::One(word.to_owned())).collect()
+        let words = |text: &str| -> Vec<Arg> {
+            text.split_whitespace().map(|word| Arg::One(word.to_owned())).collect()
         };
         let repeated =
             |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
@@ -133,9 +133,9 @@ impl System {
             "{binary} serve --config {dir}/node-{node}.toml --data {data} \
              --peer-listen {peer-listen} --client-listen {client-listen}",
         );
-        serve.push(Word::PerPeer { per_peer: repeated("--peer {peer}={address}") });
+        serve.push(Arg::PerPeer { per_peer: repeated("--peer {peer}={address}") });
         let mut bridge = words("{binary} bridge --config {dir}/client.toml");
-        bridge.push(Word::PerNode { per_node: repeated("--node {peer}={address}") });
+        bridge.push(Arg::PerNode { per_node: repeated("--node {peer}={address}") });
         Self {
             name: SYNOD_KV.to_owned(),
             init: Some(words("{binary} init --dir {dir} --nodes {nodes} --without-journals")),
@@ -159,14 +159,14 @@ impl System {
     }
 }
 
-fn names_others(words: &[Word]) -> bool {
+fn names_others(words: &[Arg]) -> bool {
     words.iter().any(|word| match word {
-        Word::One(_) => false,
-        Word::PerPeer { .. } | Word::PerNode { .. } => true,
+        Arg::One(_) => false,
+        Arg::PerPeer { .. } | Arg::PerNode { .. } => true,
     })
 }
 
-impl Gaps {
+impl Placeholders {
     /// Fills a gap with text or a path.
     #[must_use]
     pub fn with(mut self, gap: &'static str, value: impl Into<OsString>) -> Self {
@@ -186,19 +186,19 @@ impl Gaps {
     /// # Errors
     ///
     /// [`SystemError`] if a word has a gap that is not filled.
-    pub fn fill(&self, words: &[Word]) -> Result<Launch, SystemError> {
+    pub fn fill(&self, words: &[Arg]) -> Result<CommandLine, SystemError> {
         let mut filled = Vec::new();
         for word in words {
             match word {
-                Word::One(word) => filled.push(self.fill_word(word)?),
-                Word::PerPeer { per_peer: words } | Word::PerNode { per_node: words } => {
+                Arg::One(word) => filled.push(self.fill_word(word)?),
+                Arg::PerPeer { per_peer: words } | Arg::PerNode { per_node: words } => {
                     filled.extend(self.fill_repeated(words)?);
                 }
             }
         }
         let mut filled = filled.into_iter();
         let program = filled.next().map(PathBuf::from).ok_or(SystemError::Empty)?;
-        Ok(Launch { program, arguments: filled.collect() })
+        Ok(CommandLine { program, arguments: filled.collect() })
     }
 
     fn fill_repeated(&self, words: &[String]) -> Result<Vec<OsString>, SystemError> {
@@ -217,7 +217,7 @@ impl Gaps {
         let mut filled = OsString::new();
         let mut rest = word;
         while let Some((before, after)) = rest.split_once('{') {
-            let open = || SystemError::OpenGap { word: word.to_owned() };
+            let open = || SystemError::UnfilledPlaceholder { word: word.to_owned() };
             let (gap, after) = after.split_once('}').ok_or_else(open)?;
             filled.push(before);
             filled.push(self.values.get(gap).ok_or_else(|| self.unknown(word, gap))?);
@@ -258,9 +258,9 @@ pub const SYNOD_KV: &str = "synod-kv";
 mod tests {
     use super::*;
 
-    fn gaps() -> Gaps {
+    fn gaps() -> Placeholders {
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        Gaps::default()
+        Placeholders::default()
             .with("binary", "/bin/synod-kv")
             .with("dir", "/run/config")
             .with("node", "1")
@@ -271,7 +271,7 @@ mod tests {
             .node(NodeId(3), address(4003))
     }
 
-    fn line(launch: &Launch) -> String {
+    fn line(launch: &CommandLine) -> String {
         let words: Vec<_> = launch.arguments.iter().map(|word| word.to_string_lossy()).collect();
         format!("{} {}", launch.program.display(), words.join(" "))
     }
@@ -327,18 +327,18 @@ mod tests {
     fn addresses_are_handed_out_where_words_are_repeated() {
         let system = System::synod_kv();
         assert!(system.names_peers() && system.names_nodes());
-        let alone = System { serve: vec![Word::One("s".to_owned())], ..system };
+        let alone = System { serve: vec![Arg::One("s".to_owned())], ..system };
         assert!(!alone.names_peers());
     }
 
     #[test]
     fn bad_words_are_refused_by_name() {
-        let fill = |word: &str| gaps().fill(&[Word::One(word.to_owned())]);
+        let fill = |word: &str| gaps().fill(&[Arg::One(word.to_owned())]);
         let error = fill("{colour}").expect_err("there is no such gap");
         assert!(error.to_string().contains("`colour`"), "{error}");
         assert!(error.to_string().contains("peer-listen"), "{error}");
         let error = fill("{dir").expect_err("it is open");
-        assert_eq!(error, SystemError::OpenGap { word: "{dir".to_owned() });
+        assert_eq!(error, SystemError::UnfilledPlaceholder { word: "{dir".to_owned() });
         assert_eq!(gaps().fill(&[]), Err(SystemError::Empty));
     }
 

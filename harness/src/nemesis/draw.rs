@@ -7,8 +7,8 @@ use super::FaultKind;
 use crate::fault::{
     LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Shape, Transports, lossy,
 };
-use crate::random::Random;
-use crate::schedule::{Action, PlannedFault, Tear, Trigger, Victim, Wires};
+use crate::rng::Random;
+use crate::schedule::{Action, LinkScope, PartitionKind, PlannedFault, Target, Trigger};
 
 /// Draws faults one after the other.
 pub(super) struct Planner<'a> {
@@ -72,16 +72,16 @@ impl Planner<'_> {
         let action = self.action(kind);
         let lasts_ms = Millis(self.lasts(kind));
         let trigger = match action {
-            Action::Kill(Victim::Leader)
-            | Action::Pause(Victim::Leader)
-            | Action::Partition(Tear::IsolateLeader)
-            | Action::Flap { tear: Tear::IsolateLeader, .. } => Trigger::LeaderSeen,
-            Action::Partition(Tear::Fixed(_))
-            | Action::Flap { tear: Tear::Fixed(_), .. }
+            Action::Kill(Target::Leader)
+            | Action::Pause(Target::Leader)
+            | Action::Partition(PartitionKind::IsolateLeader)
+            | Action::Flap { tear: PartitionKind::IsolateLeader, .. } => Trigger::LeaderSeen,
+            Action::Partition(PartitionKind::Fixed(_))
+            | Action::Flap { tear: PartitionKind::Fixed(_), .. }
             | Action::Disturb { .. }
-            | Action::Kill(Victim::Node(_) | Victim::All)
+            | Action::Kill(Target::Node(_) | Target::All)
             | Action::Storm { .. }
-            | Action::Pause(Victim::Node(_) | Victim::All) => Trigger::Time,
+            | Action::Pause(Target::Node(_) | Target::All) => Trigger::Time,
         };
         PlannedFault { kind, at_ms, lasts_ms, trigger, action }
     }
@@ -121,40 +121,42 @@ impl Planner<'_> {
     }
 
     fn action(&mut self, kind: FaultKind) -> Action {
-        let fixed = |shape| Action::Partition(Tear::Fixed(shape));
+        let fixed = |shape| Action::Partition(PartitionKind::Fixed(shape));
         match kind {
             FaultKind::PartitionHalves => fixed(Shape::halves(self.nodes, &mut self.random)),
             FaultKind::Minority => fixed(Shape::minority(self.nodes, &mut self.random)),
             FaultKind::IsolateOne => fixed(Shape::isolate(self.node(), self.nodes)),
-            FaultKind::IsolateLeader => Action::Partition(Tear::IsolateLeader),
+            FaultKind::IsolateLeader => Action::Partition(PartitionKind::IsolateLeader),
             FaultKind::Bridge => fixed(Shape::bridge(self.nodes, &mut self.random)),
             FaultKind::Ring => fixed(Shape::ring(self.nodes, &mut self.random)),
             FaultKind::OneWay => self.one_way(),
             FaultKind::Flapping => self.flapping(),
-            FaultKind::KillOne => Action::Kill(Victim::Node(self.node())),
-            FaultKind::KillLeader => Action::Kill(Victim::Leader),
-            FaultKind::KillAll => Action::Kill(Victim::All),
-            FaultKind::PauseLeader => Action::Pause(Victim::Leader),
-            FaultKind::PauseOne => Action::Pause(Victim::Node(self.node())),
+            FaultKind::KillOne => Action::Kill(Target::Node(self.node())),
+            FaultKind::KillLeader => Action::Kill(Target::Leader),
+            FaultKind::KillAll => Action::Kill(Target::All),
+            FaultKind::PauseLeader => Action::Pause(Target::Leader),
+            FaultKind::PauseOne => Action::Pause(Target::Node(self.node())),
             FaultKind::RestartStorm => self.storm(),
             FaultKind::Slow
             | FaultKind::Lossy
             | FaultKind::Duplicating
             | FaultKind::Reordering
             | FaultKind::Corrupting
-            | FaultKind::Rate => Action::Disturb { wires: Wires::Nodes, rules: self.rules(kind) },
+            | FaultKind::Rate => {
+                Action::Disturb { wires: LinkScope::Nodes, rules: self.rules(kind) }
+            }
             FaultKind::LossyClients => {
-                Action::Disturb { wires: Wires::Clients, rules: self.rules(kind) }
+                Action::Disturb { wires: LinkScope::Clients, rules: self.rules(kind) }
             }
             FaultKind::Stalling
             | FaultKind::Resetting
             | FaultKind::Refusing
             | FaultKind::HalfClosing
             | FaultKind::Slicing => {
-                Action::Disturb { wires: Wires::Nodes, rules: self.stream_rules(kind) }
+                Action::Disturb { wires: LinkScope::Nodes, rules: self.stream_rules(kind) }
             }
             FaultKind::ResettingClients => {
-                Action::Disturb { wires: Wires::Clients, rules: self.stream_rules(kind) }
+                Action::Disturb { wires: LinkScope::Clients, rules: self.stream_rules(kind) }
             }
             FaultKind::CutClients => fixed(Shape::without_clients(self.node())),
         }
@@ -171,14 +173,14 @@ impl Planner<'_> {
         } else {
             Shape::deaf(node, self.nodes)
         };
-        Action::Partition(Tear::Fixed(shape))
+        Action::Partition(PartitionKind::Fixed(shape))
     }
 
     fn flapping(&mut self) -> Action {
         let tear = if self.random.chance(500_000) {
-            Tear::IsolateLeader
+            PartitionKind::IsolateLeader
         } else {
-            Tear::Fixed(Shape::isolate(self.node(), self.nodes))
+            PartitionKind::Fixed(Shape::isolate(self.node(), self.nodes))
         };
         // Around the election timeouts in use: the worst periods are those.
         Action::Flap { tear, period_ms: Millis(self.random.between(150, 600)) }

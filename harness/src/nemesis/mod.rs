@@ -11,7 +11,7 @@ mod kind;
 use std::str::FromStr;
 
 use crate::fault::{Millis, NodeId, Transport, Transports};
-use crate::random::{Random, Seed, Stream};
+use crate::rng::{Random, Seed, Stream};
 use crate::schedule::PlannedFault;
 use draw::Planner;
 
@@ -124,7 +124,7 @@ impl Nemesis {
     /// ```
     /// use synod_harness::fault::{Millis, NodeId, Transports};
     /// use synod_harness::nemesis::Nemesis;
-    /// use synod_harness::random::Seed;
+    /// use synod_harness::rng::Seed;
     ///
     /// let nodes = [NodeId(1), NodeId(2), NodeId(3)];
     /// let faults = Nemesis::Mix.plan(Seed(42), &nodes, Millis(30_000), Transports::TCP);
@@ -172,7 +172,7 @@ mod tests {
 
     use super::draw::{DISTURBANCES, GAP_MS, PARTITIONS};
     use super::*;
-    use crate::schedule::{Action, Plan, Wires};
+    use crate::schedule::{Action, LinkScope, Plan};
 
     fn nodes() -> Vec<NodeId> {
         (1..=3).map(NodeId).collect()
@@ -234,8 +234,8 @@ mod tests {
             for fault in mix_on(transports, 5, 3_600) {
                 if let Action::Disturb { wires, rules } = &fault.action {
                     let port = match wires {
-                        Wires::Nodes => transports.peer,
-                        Wires::Clients => transports.client,
+                        LinkScope::Nodes => transports.peer,
+                        LinkScope::Clients => transports.client,
                     };
                     assert_eq!(rules.fits(port), Ok(()), "{}", fault.kind);
                 }

@@ -6,11 +6,11 @@ use super::axis::Axis;
 use super::bins::Tally;
 use super::context::Context;
 use super::digest::RATE_BIN_NS;
+use super::format::{grouped, moment, span};
 use super::frame::{Chart, figures, head, left_out, scroll, tally_row};
 use super::gaps::Gap;
 use super::html::{Html, clip, esc, put};
 use super::names::Names;
-use super::show::{grouped, moment, span};
 use crate::summary::FaultSpan;
 
 /// Writes the chart of throughput, the table of gaps and the table of errors.

@@ -3,8 +3,8 @@
 //! The verdict is said by a word, an icon and a colour, so that any one of them is enough.
 
 use super::context::Context;
+use super::format::{counted, grouped, percent, span, utc};
 use super::html::{Html, clip, esc, put};
-use super::show::{counted, grouped, percent, span, utc};
 use crate::summary::Verdict;
 
 /// Writes the header of the page.

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::digest::Digest;
-use super::intake::Reading;
+use super::reader::Reading;
 use crate::summary::RunSummary;
 
 /// The run, what was counted from its history, and the room there is.

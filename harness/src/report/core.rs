@@ -5,9 +5,9 @@
 //! which other began, and a true scale would hide a microsecond beside ten seconds.
 
 use super::context::Context;
+use super::format::{moment, span};
 use super::frame::{head, left_out, legend, scroll};
 use super::html::{Html, clip, esc, put};
-use super::show::{moment, span};
 use crate::summary::{CoreOperation, Verdict, ViolationCore};
 
 /// Writes the section; it says so where there is no counterexample.

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use super::bins::{Bins, Join, Tally};
 use super::gaps::Gaps;
-use super::intake::{Event, Kind};
 use super::lanes::Lanes;
 use super::latency::Latencies;
 use super::names::Names;
 use super::ops::{End, Kept, Op};
+use super::reader::{Event, Kind};
 use crate::summary::RunSummary;
 
 /// What a history amounts to.
@@ -324,7 +324,7 @@ mod tests {
 
     use super::*;
     use crate::report::gaps::Gap;
-    use crate::report::intake::read_events;
+    use crate::report::reader::read_events;
 
     /// Digests events written as `time client type`, all writes on one key.
     fn check(events: &[(u64, &str, &str)]) -> Digest {

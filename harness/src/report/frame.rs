@@ -5,8 +5,8 @@
 
 use super::axis::Axis;
 use super::bins::Tally;
+use super::format::grouped;
 use super::html::{Html, esc, put};
-use super::show::grouped;
 use crate::summary::FaultSpan;
 
 /// A chart on the time axis.

@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use super::cells::{Cells, shade};
 use super::context::Context;
 use super::digest::FunctionRecord;
+use super::format::{moment, span};
 use super::frame::{Chart, counts, head, scroll};
 use super::html::{Html, esc, put};
 use super::latency::{Histogram, Latencies};
-use super::show::{moment, span};
 
 /// Writes the chart and the table by kind of operation.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {

@@ -6,6 +6,7 @@
 //! megabytes however long the history is; and nothing that a run produced can become markup or
 //! script.
 
+mod appendix;
 mod availability;
 mod axis;
 mod banner;
@@ -13,21 +14,20 @@ mod bins;
 mod cells;
 mod context;
 mod core;
-mod damage;
 mod digest;
 mod embedded;
+mod faults;
+mod format;
 mod frame;
 mod gaps;
 mod html;
-mod intake;
 mod lanes;
 mod latency;
 mod latency_chart;
 mod names;
 mod ops;
 mod page;
-mod remains;
-mod show;
+mod reader;
 mod spans;
 mod strip;
 mod timeline;
@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 use crate::json;
 use crate::summary::RunSummary;
 use digest::Digest;
-use intake::{Reading, read_events};
+use reader::{Reading, read_events};
 
 /// Why no page could be written.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,9 @@ use super::axis::Axis;
 use super::context::{Context, Room};
 use super::digest::Digest;
 use super::html::{Html, esc, put};
-use super::intake::Reading;
+use super::reader::Reading;
 use super::{
-    availability, banner, core, damage, embedded, latency_chart, remains, strip, timeline,
+    appendix, availability, banner, core, embedded, faults, latency_chart, strip, timeline,
 };
 use crate::summary::RunSummary;
 
@@ -87,8 +87,8 @@ fn body(html: &mut Html, context: &Context<'_>) {
     availability::write(html, context);
     strip::write(html, context);
     html.raw("</section>");
-    damage::write(html, context);
-    remains::write(html, context);
+    faults::write(html, context);
+    appendix::write(html, context);
 }
 
 /// The most bytes a page may have: two megabytes.

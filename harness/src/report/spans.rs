@@ -5,8 +5,8 @@
 
 use super::axis::Axis;
 use super::context::Context;
+use super::format::{moment, span};
 use super::html::{Html, clip, esc, put};
-use super::show::{moment, span};
 use crate::summary::{FaultSpan, LeaderSpan, ViolationCore};
 
 /// Writes the row that shows where the counterexample lies, if there is one.

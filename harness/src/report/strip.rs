@@ -7,9 +7,9 @@ use super::bins::Tally;
 use super::cells::Cells;
 use super::context::Context;
 use super::digest::StripCell;
+use super::format::{counted, grouped, moment};
 use super::frame::{data_table, head, legend, tally_row};
 use super::html::{Html, put};
-use super::show::{counted, grouped, moment};
 
 /// Writes the strip.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {

@@ -7,9 +7,9 @@
 use super::bins::Tally;
 use super::cells::{Cells, shade};
 use super::context::Context;
+use super::format::span;
 use super::frame::{bands, counts, data_table, figures, head, left_out, legend};
 use super::html::{Html, put};
-use super::show::span;
 use super::spans::{core_row, extent, fault_rows, leader_rows};
 
 /// Writes the section.

@@ -6,27 +6,27 @@
 //! as faults of one kind hide the bugs that another kind needs. The claim kept true: seed and plan
 //! fix a run bit for bit, on every machine and in every build, which its trace hash witnesses.
 //!
-//! What a plan holds is in `plan`, how it is drawn in `swarm`, how it is obeyed in `weather`; the
-//! world that a system sees is in `world`, the loop in `run`, the search for a smaller failure in
-//! `shrink`.
+//! What a plan holds is in `plan`, how it is drawn in `swarm`, how it is obeyed in
+//! `network_faults`; the world that a system sees is in `world`, the loop in `run`, the search for
+//! a smaller failure in `shrink`.
 
-mod agenda;
+mod event_queue;
+mod network_faults;
 mod plan;
 mod run;
 mod shrink;
 mod swarm;
-mod weather;
 mod world;
 
 use std::fmt;
 
 use crate::fault::NodeId;
 
-pub use agenda::Micros;
+pub use event_queue::Micros;
 pub use plan::{Action, Crash, DiskFault, Fault, Plan};
 pub use run::{Simulation, Tally};
 pub use shrink::{Shrunk, shrink};
-pub use swarm::{Envelope, draw};
+pub use swarm::{SwarmConfig, draw};
 pub use world::World;
 
 /// Who sends, receives and waits.
@@ -55,16 +55,16 @@ pub trait System {
     /// What travels between nodes and clients.
     type Message: Clone;
     /// What a node or client waits for: a timer, the end of a sync.
-    type Token;
+    type Wakeup;
 
     /// Starts the process of a node, for the first time or again.
-    fn start(&mut self, node: NodeId, world: &mut World<Self::Message, Self::Token>);
+    fn start(&mut self, node: NodeId, world: &mut World<Self::Message, Self::Wakeup>);
 
     /// Ends the process of a node without a word; its disk is left as `crash` says.
-    fn crash(&mut self, node: NodeId, crash: Crash, world: &mut World<Self::Message, Self::Token>);
+    fn crash(&mut self, node: NodeId, crash: Crash, world: &mut World<Self::Message, Self::Wakeup>);
 
     /// Asks a node to hand over and end, as an operator would.
-    fn retire(&mut self, node: NodeId, world: &mut World<Self::Message, Self::Token>);
+    fn retire(&mut self, node: NodeId, world: &mut World<Self::Message, Self::Wakeup>);
 
     /// Lets a node's disk begin or cease to misbehave.
     fn disk(
@@ -72,7 +72,7 @@ pub trait System {
         node: NodeId,
         fault: DiskFault,
         begins: bool,
-        world: &mut World<Self::Message, Self::Token>,
+        world: &mut World<Self::Message, Self::Wakeup>,
     );
 
     /// Hands a message over.
@@ -81,15 +81,15 @@ pub trait System {
         from: Address,
         to: Address,
         message: Self::Message,
-        world: &mut World<Self::Message, Self::Token>,
+        world: &mut World<Self::Message, Self::Wakeup>,
     );
 
     /// Says that what was waited for has come.
     fn wake(
         &mut self,
         at: Address,
-        token: Self::Token,
-        world: &mut World<Self::Message, Self::Token>,
+        wakeup: Self::Wakeup,
+        world: &mut World<Self::Message, Self::Wakeup>,
     );
 
     /// Judges the system after every event; the first violation ends the run.
@@ -97,7 +97,7 @@ pub trait System {
     /// # Errors
     ///
     /// Fails with what must not be and is.
-    fn judge(&mut self, world: &World<Self::Message, Self::Token>) -> Result<(), Violation>;
+    fn judge(&mut self, world: &World<Self::Message, Self::Wakeup>) -> Result<(), Violation>;
 }
 
 /// What must not be and was seen.

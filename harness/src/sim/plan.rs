@@ -1,8 +1,8 @@
 //! The plan of a simulated run: everything that is decided before it, as data.
 //!
 //! A plan is drawn from a seed (`swarm`), written down with a failure, cut smaller (`shrink`) and
-//! obeyed (`weather`). Faults may overlap. The claim kept true: seed and plan together fix a run
-//! bit for bit, and leaving a fault out leaves the dice of all other faults as they were.
+//! obeyed (`network_faults`). Faults may overlap. The claim kept true: seed and plan together fix a
+//! run bit for bit, and leaving a fault out leaves the dice of all other faults as they were.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{LinkId, LinkRules, Millis, NodeId, Shape};
-use crate::random::Seed;
+use crate::rng::Seed;
 
 /// A simulated run before it begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 //! Faults begin and end as the plan says; healing ends them all at once. The claim kept true: one
 //! event at a time, judged before the next.
 
-use super::agenda::Micros;
+use super::event_queue::Micros;
 use super::plan::{Action, Crash, Plan};
 use super::world::{Event, World, pace};
 use super::{Address, System, Violation};
@@ -36,7 +36,7 @@ pub struct Simulation<S: System> {
     /// The system.
     pub system: S,
     plan: Plan,
-    world: World<S::Message, S::Token>,
+    world: World<S::Message, S::Wakeup>,
     /// How many events happened at the present instant.
     at_once: u64,
 }
@@ -49,7 +49,7 @@ impl<S: System> Simulation<S> {
     pub fn new(plan: Plan, system: S) -> Self {
         let mut world = World::new(&plan);
         for (index, fault) in plan.faults.iter().enumerate() {
-            world.agenda.put(Micros::from_ms(fault.at_ms.0), Event::Begin(index));
+            world.event_queue.put(Micros::from_ms(fault.at_ms.0), Event::Begin(index));
         }
         let mut simulation = Self { system, plan, world, at_once: 0 };
         for node in simulation.plan.node_ids() {
@@ -59,12 +59,12 @@ impl<S: System> Simulation<S> {
     }
 
     /// Returns the world.
-    pub fn world(&self) -> &World<S::Message, S::Token> {
+    pub fn world(&self) -> &World<S::Message, S::Wakeup> {
         &self.world
     }
 
     /// Returns the world and the system, to be worked on between two events.
-    pub fn parts(&mut self) -> (&mut S, &mut World<S::Message, S::Token>) {
+    pub fn parts(&mut self) -> (&mut S, &mut World<S::Message, S::Wakeup>) {
         (&mut self.system, &mut self.world)
     }
 
@@ -75,7 +75,7 @@ impl<S: System> Simulation<S> {
 
     /// Returns what the run amounted to so far.
     pub fn tally(&self) -> Tally {
-        Tally { effective: self.world.weather.effective(), ..self.world.tally }
+        Tally { effective: self.world.network_faults.effective(), ..self.world.tally }
     }
 
     /// Takes the clients' history out.
@@ -89,7 +89,7 @@ impl<S: System> Simulation<S> {
     ///
     /// Fails with the first violation; the world stands as it was seen.
     pub fn run_until(&mut self, end: Micros) -> Result<(), Violation> {
-        while let Some((at, event)) = self.world.agenda.next_until(end) {
+        while let Some((at, event)) = self.world.event_queue.next_until(end) {
             self.at_once = if at == self.world.now { self.at_once + 1 } else { 0 };
             if self.at_once > EVENTS_AT_ONCE_MAX {
                 return Err(Violation::new("standstill", format!("time stands still at {at}")));
@@ -115,7 +115,7 @@ impl<S: System> Simulation<S> {
         &mut self,
         end: Micros,
         step: Micros,
-        mut holds: impl FnMut(&S, &World<S::Message, S::Token>) -> bool,
+        mut holds: impl FnMut(&S, &World<S::Message, S::Wakeup>) -> bool,
     ) -> Result<bool, Violation> {
         while !holds(&self.system, &self.world) {
             if self.world.now >= end {
@@ -129,16 +129,16 @@ impl<S: System> Simulation<S> {
     /// Ends all faults: every machine is up, every link is good.
     pub fn heal(&mut self) {
         self.world.say(|| "all faults end".to_owned());
-        for fault in self.world.weather.in_force() {
+        for fault in self.world.network_faults.in_force() {
             self.end(fault);
         }
-        self.world.weather.clear_up();
+        self.world.network_faults.heal();
         for node in self.plan.node_ids() {
             self.start(node);
         }
     }
 
-    fn take(&mut self, event: Event<S::Message, S::Token>) {
+    fn take(&mut self, event: Event<S::Message, S::Wakeup>) {
         match event {
             Event::Deliver { to: Address::Node(node), .. } if !self.world.host(node).up => {}
             Event::Deliver { to: Address::Node(node), .. } if self.world.host(node).pauses > 0 => {
@@ -152,9 +152,9 @@ impl<S: System> Simulation<S> {
             Event::Wake { at: Address::Node(node), .. } if self.world.host(node).pauses > 0 => {
                 self.hold(node, event);
             }
-            Event::Wake { at, token, .. } => self.system.wake(at, token, &mut self.world),
+            Event::Wake { at, wakeup, .. } => self.system.wake(at, wakeup, &mut self.world),
             Event::Begin(fault) => self.begin(fault),
-            Event::Swing(fault) => self.swing(fault),
+            Event::Toggle(fault) => self.toggle(fault),
             Event::End(fault) => self.end(fault),
             Event::Restart { node, life } => {
                 if self.world.host(node).life == life && !self.is_kept_down(node) {
@@ -164,9 +164,9 @@ impl<S: System> Simulation<S> {
         }
     }
 
-    fn hold(&mut self, node: NodeId, event: Event<S::Message, S::Token>) {
+    fn hold(&mut self, node: NodeId, event: Event<S::Message, S::Wakeup>) {
         self.world.host_mut(node).held.push(event);
-        self.world.weather.note_where(|action| *action == Action::Pause(node));
+        self.world.network_faults.note_where(|action| *action == Action::Pause(node));
     }
 
     fn begin(&mut self, fault: usize) {
@@ -177,8 +177,8 @@ impl<S: System> Simulation<S> {
         }
         self.world.say(|| format!("begins: {action}"));
         self.world.note(fault as u64);
-        self.world.weather.begin(fault, &action);
-        self.world.agenda.put(self.world.now.plus(lasts), Event::End(fault));
+        self.world.network_faults.begin(fault, &action);
+        self.world.event_queue.put(self.world.now.plus(lasts), Event::End(fault));
         match action {
             Action::Partition(_)
             | Action::Cut(_)
@@ -186,23 +186,23 @@ impl<S: System> Simulation<S> {
             | Action::DisturbClients(_) => {}
             Action::Flap { period_ms, .. } => {
                 let at = self.world.now.plus(Micros::from_ms(period_ms.0));
-                self.world.agenda.put(at, Event::Swing(fault));
+                self.world.event_queue.put(at, Event::Toggle(fault));
             }
             Action::Crash { nodes, crash } => {
                 for node in nodes {
                     if self.crash(node, crash) {
-                        self.world.weather.note(fault);
+                        self.world.network_faults.note(fault);
                     }
                 }
             }
             Action::Pause(node) => self.world.host_mut(node).pauses += 1,
             Action::ClockRate { node, ppm } => {
                 self.change_rate(node, i64::from(ppm));
-                self.world.weather.note(fault);
+                self.world.network_faults.note(fault);
             }
             Action::ClockJump { node, ms } => {
                 self.jump(node, Micros::from_ms(ms.0));
-                self.world.weather.note(fault);
+                self.world.network_faults.note(fault);
             }
             Action::Disk { node, fault } => {
                 self.system.disk(node, fault, true, &mut self.world);
@@ -215,17 +215,17 @@ impl<S: System> Simulation<S> {
         }
     }
 
-    fn swing(&mut self, fault: usize) {
-        if self.world.weather.swing(fault)
+    fn toggle(&mut self, fault: usize) {
+        if self.world.network_faults.toggle(fault)
             && let Action::Flap { period_ms, .. } = &self.plan.faults[fault].action
         {
             let at = self.world.now.plus(Micros::from_ms(period_ms.0.max(1)));
-            self.world.agenda.put(at, Event::Swing(fault));
+            self.world.event_queue.put(at, Event::Toggle(fault));
         }
     }
 
     fn end(&mut self, fault: usize) {
-        if !self.world.weather.end_fault(fault) {
+        if !self.world.network_faults.end_fault(fault) {
             return;
         }
         let action = self.plan.faults[fault].action.clone();
@@ -280,7 +280,7 @@ impl<S: System> Simulation<S> {
 
     /// Tells whether a fault in force keeps a node from being started.
     fn is_kept_down(&self, node: NodeId) -> bool {
-        let in_force = self.world.weather.in_force().into_iter();
+        let in_force = self.world.network_faults.in_force().into_iter();
         in_force.map(|fault| &self.plan.faults[fault].action).any(|action| action.keeps_down(node))
     }
 
@@ -292,12 +292,12 @@ impl<S: System> Simulation<S> {
             return;
         }
         let held = std::mem::take(&mut host.held);
-        let is_timer = |event: &Event<S::Message, S::Token>| {
+        let is_timer = |event: &Event<S::Message, S::Wakeup>| {
             matches!(event, Event::Wake { by_clock: true, .. })
         };
         let (timers, others): (Vec<_>, Vec<_>) = held.into_iter().partition(is_timer);
         for event in others.into_iter().chain(timers) {
-            self.world.agenda.put(self.world.now, event);
+            self.world.event_queue.put(self.world.now, event);
         }
     }
 
@@ -323,7 +323,7 @@ impl<S: System> Simulation<S> {
     }
 
     fn move_timers(&mut self, node: NodeId, when: impl Fn(Micros) -> Micros) {
-        self.world.agenda.reschedule(|event, at| {
+        self.world.event_queue.reschedule(|event, at| {
             let whose = Address::Node(node);
             let moves = matches!(event, Event::Wake { at, by_clock: true, .. } if *at == whose);
             if moves { when(at) } else { at }
@@ -333,9 +333,9 @@ impl<S: System> Simulation<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DiskFault, Envelope, draw};
+    use super::super::{DiskFault, SwarmConfig, draw};
     use super::*;
-    use crate::random::Seed;
+    use crate::rng::Seed;
 
     /// Waits for nothing, again and again.
     struct Restless;
@@ -344,7 +344,7 @@ mod tests {
 
     impl System for Restless {
         type Message = ();
-        type Token = ();
+        type Wakeup = ();
 
         fn start(&mut self, node: NodeId, world: &mut Nothing) {
             world.set_timer(Address::Node(node), (), Micros(0));
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_run_in_which_time_stands_still_ends_and_fails() {
-        let mut simulation = Simulation::new(draw(Seed(1), &Envelope::default()), Restless);
+        let mut simulation = Simulation::new(draw(Seed(1), &SwarmConfig::default()), Restless);
         let ended = simulation.run_until(Micros::from_ms(1)).map_err(|found| found.invariant);
         assert_eq!(ended, Err("standstill"));
     }

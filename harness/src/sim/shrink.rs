@@ -103,13 +103,13 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Seed;
+    use crate::rng::Seed;
     use crate::sim::plan::Action;
-    use crate::sim::swarm::{Envelope, draw};
+    use crate::sim::swarm::{SwarmConfig, draw};
 
     #[test]
     fn a_failure_that_needs_two_faults_is_cut_down_to_them() {
-        let plan = (0..100).map(|seed| draw(Seed(seed), &Envelope::default())).find(|plan| {
+        let plan = (0..100).map(|seed| draw(Seed(seed), &SwarmConfig::default())).find(|plan| {
             let crashes = plan.faults.iter().filter(|fault| is_crash(fault));
             crashes.count() >= 2 && plan.faults.len() > 10
         });
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_failure_that_needs_everything_stays_as_it_is() {
-        let plan = draw(Seed(1), &Envelope::default());
+        let plan = draw(Seed(1), &SwarmConfig::default());
         let shrunk = shrink(&plan, |_| false);
         assert_eq!(shrunk.plan, plan);
     }

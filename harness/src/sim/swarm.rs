@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use super::plan::{Action, Crash, DiskFault, Fault, Plan};
 use crate::fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, Shape, all_links};
-use crate::random::{Random, Seed, Stream};
+use crate::rng::{Random, Seed, Stream};
 
 /// What plans are drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
+pub struct SwarmConfig {
     /// How many nodes there may be; a number that stands twice comes twice as often.
     pub nodes: Vec<u16>,
     /// How long faults come and go.
@@ -23,7 +23,7 @@ pub struct Envelope {
     pub rest_ms: Millis,
 }
 
-impl Default for Envelope {
+impl Default for SwarmConfig {
     fn default() -> Self {
         Self {
             nodes: vec![3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 4, 2, 1, 7],
@@ -95,13 +95,13 @@ const FOLDER_MS_MIN: u64 = 1_000;
 
 /// Draws the plan of a seed.
 #[must_use]
-pub fn draw(seed: Seed, envelope: &Envelope) -> Plan {
+pub fn draw(seed: Seed, config: &SwarmConfig) -> Plan {
     let mut random = Random::new(seed, Stream::named("swarm"));
-    let nodes = random.pick(&envelope.nodes).copied().unwrap_or(3);
+    let nodes = random.pick(&config.nodes).copied().unwrap_or(3);
     let mut links = base_links(&mut random);
     let client_links = LinkRules { jitter_ms: Millis(random.between(0, 3)), ..once(links) };
     let sync_us = random.between(100, 4_000);
-    let custom = custom(seed, envelope, sync_us);
+    let custom = custom(seed, config, sync_us);
     links.delay_ms = custom.delay_ms;
     links.loss = links.loss.max(custom.loss);
     let drifts = random.chance(500_000);
@@ -112,15 +112,15 @@ pub fn draw(seed: Seed, envelope: &Envelope) -> Plan {
     for kind in kinds(&mut random) {
         let stream = Stream::named("swarm").part(kind as u64 + 1);
         let mut random = Random::new(seed, stream);
-        faults.extend(faults_of(kind, &ids, envelope.time_ms, &mut random));
+        faults.extend(faults_of(kind, &ids, config.time_ms, &mut random));
     }
-    faults.extend(folder_faults(seed, &ids, envelope.time_ms, &faults));
+    faults.extend(folder_faults(seed, &ids, config.time_ms, &faults));
     faults.sort_by_key(|fault| fault.at_ms);
     Plan {
         seed,
         nodes,
         clients: custom.clients,
-        time_ms: envelope.time_ms,
+        time_ms: config.time_ms,
         rest_ms: custom.rest_ms,
         timeout_ms: Millis(4_000),
         links,
@@ -143,7 +143,7 @@ struct Custom {
 /// Some runs have many clients that hardly rest, mostly over long and bad links, so that many
 /// slots are open at once and some of them get lost; and some have disks that turn slowly, so that
 /// much is under way when something ends.
-fn custom(seed: Seed, envelope: &Envelope, sync_us: u64) -> Custom {
+fn custom(seed: Seed, config: &SwarmConfig, sync_us: u64) -> Custom {
     let mut random = Random::new(seed, Stream::named("custom"));
     let (busy, turning) = (random.chance(BUSY_PPM), random.chance(TURNING_PPM));
     let times = if busy { BUSY_TIMES } else { 1 };
@@ -151,8 +151,8 @@ fn custom(seed: Seed, envelope: &Envelope, sync_us: u64) -> Custom {
     let far = random.chance(FAR_PPM) && busy;
     let (delay_ms, percent) = (random.between(5, 30), random.between(10, 45));
     Custom {
-        clients: envelope.clients.saturating_mul(times),
-        rest_ms: Millis(envelope.rest_ms.0 / u64::from(times * times)),
+        clients: config.clients.saturating_mul(times),
+        rest_ms: Millis(config.rest_ms.0 / u64::from(times * times)),
         sync_us: if turning { slow_us } else { sync_us },
         delay_ms: Millis(if far { delay_ms } else { 0 }),
         loss: PartsPerMillion(if far { u32::try_from(percent).unwrap_or(0) * 10_000 } else { 0 }),
@@ -396,15 +396,15 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_plan_and_another_one_another() {
-        let envelope = Envelope::default();
-        assert_eq!(draw(Seed(5), &envelope), draw(Seed(5), &envelope));
-        assert_ne!(draw(Seed(5), &envelope), draw(Seed(6), &envelope));
+        let config = SwarmConfig::default();
+        assert_eq!(draw(Seed(5), &config), draw(Seed(5), &config));
+        assert_ne!(draw(Seed(5), &config), draw(Seed(6), &config));
     }
 
     #[test]
     fn plans_can_be_written_down_and_read_back() {
         for seed in 0..200 {
-            let plan = draw(Seed(seed), &Envelope::default());
+            let plan = draw(Seed(seed), &SwarmConfig::default());
             let text = serde_json::to_string(&plan).expect("plain data");
             let back: Plan = serde_json::from_str(&text).expect("what was written");
             assert_eq!(back, plan);
@@ -417,10 +417,10 @@ mod tests {
     /// Two damaged disks of three would be more than a quorum can bear.
     #[test]
     fn a_minority_of_disks_is_damaged_for_good_however_long_a_run_is() {
-        let envelope = Envelope { time_ms: Millis(600_000), ..Envelope::default() };
+        let config = SwarmConfig { time_ms: Millis(600_000), ..SwarmConfig::default() };
         let mut most = 0;
         for seed in 0..400 {
-            let plan = draw(Seed(seed), &envelope);
+            let plan = draw(Seed(seed), &config);
             let damaged = plan.faults.iter().filter(|fault| fault.action.is_for_good()).count();
             assert!(2 * damaged < usize::from(plan.nodes), "seed {seed}: {damaged}");
             most = most.max(damaged);
@@ -433,7 +433,7 @@ mod tests {
         let mut words = BTreeSet::new();
         let mut sizes = BTreeSet::new();
         for seed in 0..300 {
-            let plan = draw(Seed(seed), &Envelope::default());
+            let plan = draw(Seed(seed), &SwarmConfig::default());
             sizes.insert(plan.nodes);
             for fault in &plan.faults {
                 let text = serde_json::to_string(&fault.action).expect("plain data");

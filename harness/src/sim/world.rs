@@ -5,22 +5,22 @@
 //! that drains its sockets first. The claim kept true: nothing reaches a process that was not meant
 //! for it in this life, but messages, which live as long as the network likes.
 
-use super::agenda::{Agenda, Micros};
+use super::event_queue::{EventQueue, Micros};
+use super::network_faults::NetworkFaults;
 use super::plan::{Action, DiskFault, Plan};
 use super::run::Tally;
-use super::weather::Weather;
 use super::{Address, Violation};
 use crate::fault::NodeId;
 use crate::history::{Event as HistoryEvent, History, HistoryBuilder};
-use crate::random::{Random, Stream, mix};
+use crate::rng::{Random, Stream, mix};
 
 /// What happens next, and to whom.
 #[derive(Clone, Debug)]
 pub(super) enum Event<M, T> {
     Deliver { from: Address, to: Address, message: M },
-    Wake { at: Address, life: u64, token: T, by_clock: bool },
+    Wake { at: Address, life: u64, wakeup: T, by_clock: bool },
     Begin(usize),
-    Swing(usize),
+    Toggle(usize),
     End(usize),
     Restart { node: NodeId, life: u64 },
 }
@@ -28,8 +28,8 @@ pub(super) enum Event<M, T> {
 /// The world around the nodes and clients of a system.
 pub struct World<M, T> {
     pub(super) now: Micros,
-    pub(super) agenda: Agenda<Event<M, T>>,
-    pub(super) weather: Weather,
+    pub(super) event_queue: EventQueue<Event<M, T>>,
+    pub(super) network_faults: NetworkFaults,
     pub(super) hosts: Vec<Host<M, T>>,
     pub(super) tally: Tally,
     chance: Random,
@@ -89,8 +89,8 @@ impl<M: Clone, T> World<M, T> {
         let ppm = if plan.clock_ppm.is_empty() { &still } else { &plan.clock_ppm };
         Self {
             now: Micros(0),
-            agenda: Agenda::new(),
-            weather: Weather::new(plan),
+            event_queue: EventQueue::new(),
+            network_faults: NetworkFaults::new(plan),
             hosts: ppm.iter().map(host).collect(),
             tally: Tally::default(),
             chance: Random::new(plan.seed, Stream::named("system")),
@@ -121,31 +121,31 @@ impl<M: Clone, T> World<M, T> {
 
     /// Sends a message of so many bytes, which may be lost, late, or there twice.
     pub fn send(&mut self, from: Address, to: Address, message: M, bytes: usize) {
-        let fate = self.weather.packet(from, to, bytes, self.now);
+        let delivery = self.network_faults.packet(from, to, bytes, self.now);
         self.tally.sent += 1;
-        if let Some(at) = fate.second {
+        if let Some(at) = delivery.second {
             self.tally.doubled += 1;
             let message = message.clone();
-            self.agenda.put(at, Event::Deliver { from, to, message });
+            self.event_queue.put(at, Event::Deliver { from, to, message });
         }
-        match fate.first {
-            Some(at) => self.agenda.put(at, Event::Deliver { from, to, message }),
+        match delivery.first {
+            Some(at) => self.event_queue.put(at, Event::Deliver { from, to, message }),
             None => self.tally.lost += 1,
         }
     }
 
     /// Wakes a node or client after so much time on its own clock.
-    pub fn set_timer(&mut self, at: Address, token: T, length: Micros) {
+    pub fn set_timer(&mut self, at: Address, wakeup: T, length: Micros) {
         let true_length = match at {
             Address::Node(node) => on_clock(length, self.host(node).ppm),
             Address::Client(_) => length,
         };
-        self.put_wake(at, token, true_length, true);
+        self.put_wake(at, wakeup, true_length, true);
     }
 
     /// Wakes a node or client after so much true time: the end of what a device does.
-    pub fn after(&mut self, at: Address, token: T, length: Micros) {
-        self.put_wake(at, token, length, false);
+    pub fn after(&mut self, at: Address, wakeup: T, length: Micros) {
+        self.put_wake(at, wakeup, length, false);
     }
 
     /// Tells whether a node's process runs, paused or not.
@@ -163,7 +163,7 @@ impl<M: Clone, T> World<M, T> {
     /// Tells whether packets from one node to another are not cut off at the moment.
     #[must_use]
     pub fn is_open(&self, from: NodeId, to: NodeId) -> bool {
-        from == to || self.weather.is_open(from, to)
+        from == to || self.network_faults.is_open(from, to)
     }
 
     /// Says that a node's process ended by itself; its machine starts it again after `comeback`,
@@ -175,7 +175,7 @@ impl<M: Clone, T> World<M, T> {
         host.held.clear();
         let life = host.life;
         if let Some(length) = comeback {
-            self.agenda.put(self.now.plus(length), Event::Restart { node, life });
+            self.event_queue.put(self.now.plus(length), Event::Restart { node, life });
         }
     }
 
@@ -188,12 +188,12 @@ impl<M: Clone, T> World<M, T> {
 
     /// Says that a fault of this kind of a node's disk did something.
     pub fn felt_disk(&mut self, node: NodeId, which: impl Fn(DiskFault) -> bool) {
-        self.weather.note_where(|action| action.disk_fault(node).is_some_and(&which));
+        self.network_faults.note_where(|action| action.disk_fault(node).is_some_and(&which));
     }
 
     /// Says that a node is about to end because it was asked to.
     pub fn felt_retirement(&mut self, node: NodeId) {
-        self.weather.note_where(|action| *action == Action::Retire(node));
+        self.network_faults.note_where(|action| *action == Action::Retire(node));
     }
 
     /// Mixes a word into the trace hash: whatever two equal runs must agree in.
@@ -258,12 +258,12 @@ impl<M: Clone, T> World<M, T> {
         &mut self.hosts[usize::from(node.0) - 1]
     }
 
-    fn put_wake(&mut self, at: Address, token: T, length: Micros, by_clock: bool) {
+    fn put_wake(&mut self, at: Address, wakeup: T, length: Micros, by_clock: bool) {
         let life = match at {
             Address::Node(node) => self.host(node).life,
             Address::Client(_) => 0,
         };
-        self.agenda.put(self.now.plus(length), Event::Wake { at, life, token, by_clock });
+        self.event_queue.put(self.now.plus(length), Event::Wake { at, life, wakeup, by_clock });
     }
 }
 

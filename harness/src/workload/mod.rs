@@ -5,7 +5,7 @@
 //! fresh ones after a while, so that the history of a key stays short enough to be judged quickly
 //! even when many of its outcomes are unknown.
 
-mod settled;
+mod durability;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use std::str::FromStr;
 use crate::check::ModelName;
 use crate::history::{History, Request};
 
-pub use settled::missing_writes;
+pub use durability::missing_writes;
 
 /// What the clients do.
 ///

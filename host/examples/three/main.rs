@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, error::Error, path::Path};
 use synod_clock::Moment;
 use synod_host::journal::{Committer, Options, RealDisk};
-use synod_host::paxos::{Brand, Configuration, NodeId};
+use synod_host::paxos::{Configuration, CoreId, NodeId};
 use synod_host::smr::wire::client::{decode_response, encode_request};
 use synod_host::smr::{Config, Connection, Request, RequestBody, RequestId, Response};
 use synod_host::{Event, Output, Settings, identity_of, open};
@@ -20,7 +20,7 @@ pub(crate) fn ask(folder: &Path, question: &'static [u8]) -> Result<bytes::Bytes
         let options = Options::new(identity_of("example", node).as_bytes());
         let path = folder.join(node.to_string());
         let opened = open(RealDisk, &path, &options, echo::Echo, &settings, |_, _| ())?;
-        let config = Config::lan(Brand { node, incarnation: 0 }, Configuration::majority(ids)?);
+        let config = Config::lan(CoreId { node, incarnation: 0 }, Configuration::majority(ids)?);
         let (mut host, journal) = opened.start(config, node.number().into());
         host.take(Moment::ORIGIN, Event::ClientUp { connection, name: "somebody".to_owned() });
         nodes.push((host, Committer::new(journal)));

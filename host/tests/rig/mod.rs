@@ -11,7 +11,9 @@ use bytes::Bytes;
 use synod_clock::Moment;
 use synod_host::journal::{Commit, Committer, Options, Rest, Room, SimDisk};
 use synod_host::{Event, Host, Opened, Output, RecoveryError, Settings, Ticket};
-use synod_paxos::{Ballot, Brand, Configuration, Decree, Free, Message as Paxos, NodeId, Slot};
+use synod_paxos::{
+    Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Slot,
+};
 use synod_smr::command::{
     ClientId, Command, CommandBatch, Opening, Principal, Sequence, SessionId,
 };
@@ -100,7 +102,7 @@ impl Rig {
         change: impl FnOnce(&mut Config),
     ) -> Self {
         let voters = Configuration::majority([OLD_LEADER, ME, NEW_LEADER]).unwrap();
-        let mut config = Config::lan(Brand { node: ME, incarnation: 0 }, voters);
+        let mut config = Config::lan(CoreId { node: ME, incarnation: 0 }, voters);
         change(&mut config);
         let (host, journal) = open(disk, segment_bytes, &settings).unwrap().start(config, 7);
         let reader = journal.reader();
@@ -293,5 +295,5 @@ pub(crate) fn accept(
     chosen: u64,
 ) -> Message {
     let (first, chosen) = (Slot::new(first), Slot::new(chosen));
-    Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, chosen }))
+    Message::Paxos(Paxos::Immediate(Immediate::Accept { ballot, first, decrees, chosen }))
 }

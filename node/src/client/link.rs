@@ -25,9 +25,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::pace::Pace;
-use super::{ClientError, Troubles};
+use super::{ClientError, ConnectionErrors};
 use crate::world::Surroundings;
-use synod_host::Chance;
+use synod_host::Jitter;
 
 /// What happens on the connections.
 #[derive(Debug)]
@@ -67,8 +67,8 @@ pub(crate) fn open(
     surroundings: &impl Surroundings,
     nodes: &BTreeMap<NodeId, SocketAddr>,
     credentials: &Credentials,
-    troubles: &Troubles,
-    chance: &mut Chance,
+    connection_errors: &ConnectionErrors,
+    jitter: &mut Jitter,
 ) -> Result<Links, ClientError> {
     let (sender, events) = mpsc::channel(EVENTS_MAX);
     let mut dialers: BTreeMap<bool, ClientDialer> = BTreeMap::new();
@@ -87,9 +87,9 @@ pub(crate) fn open(
             }
         };
         dialers.insert(address.is_ipv4(), dialer.clone());
-        let pace = Pace::new(Chance::seeded(chance.next()));
-        let (events, troubles) = (sender.clone(), troubles.clone());
-        tasks.spawn(Link { node, address, dialer, events, troubles }.keep(pace));
+        let pace = Pace::new(Jitter::seeded(jitter.next()));
+        let (events, connection_errors) = (sender.clone(), connection_errors.clone());
+        tasks.spawn(Link { node, address, dialer, events, connection_errors }.keep(pace));
     }
     Ok(Links { events, _tasks: tasks })
 }
@@ -107,13 +107,13 @@ struct Link {
     address: SocketAddr,
     dialer: ClientDialer,
     events: mpsc::Sender<LinkEvent>,
-    troubles: Troubles,
+    connection_errors: ConnectionErrors,
 }
 
 impl Link {
     /// Keeps a connection to the node until nobody listens to its events.
     async fn keep(self, mut pace: Pace) {
-        self.troubles.note(self.node, "not connected yet");
+        self.connection_errors.note(self.node, "not connected yet");
         loop {
             let (patience, peer) = (pace.patience(), PeerId(self.node.number()));
             let trouble = match self.dialer.connect_within(patience, self.address, peer).await {
@@ -129,7 +129,7 @@ impl Link {
                 Err(error) => error.to_string(),
             };
             tracing::debug!(node = %self.node, trouble, "no connection");
-            self.troubles.note(self.node, trouble);
+            self.connection_errors.note(self.node, trouble);
             if self.events.is_closed() {
                 return;
             }
@@ -141,15 +141,15 @@ impl Link {
     async fn serve(&self, connection: ClientConnection) -> Option<String> {
         let (sender, mut receiver) = connection.split();
         let asked = Arc::new(Notify::new());
-        self.troubles.clear(self.node);
+        self.connection_errors.clear(self.node);
         let up = LinkSender { sender: sender.clone(), asked: Arc::clone(&asked) };
         self.events.send(LinkEvent::Up(self.node, up)).await.ok()?;
-        let mut awaited = Awaited::Nothing;
+        let mut awaited = WaitKey::Nothing;
         let reason = loop {
             let received = tokio::select! {
                 received = receiver.recv() => received,
-                () = asked.notified(), if awaited == Awaited::Nothing => {
-                    awaited = Awaited::Since { probes: 0 };
+                () = asked.notified(), if awaited == WaitKey::Nothing => {
+                    awaited = WaitKey::Since { probes: 0 };
                     continue;
                 }
                 () = awaited.too_long() => match awaited.probed() {
@@ -163,7 +163,7 @@ impl Link {
             };
             match received {
                 Ok(reply) => {
-                    awaited = Awaited::Nothing;
+                    awaited = WaitKey::Nothing;
                     self.events.send(LinkEvent::Reply(self.node, reply)).await.ok()?;
                 }
                 Err(reason) => break reason.to_string(),
@@ -176,14 +176,14 @@ impl Link {
 
 /// What is awaited of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
+enum WaitKey {
     /// Nothing: it has answered since it was last asked.
     Nothing,
     /// An answer, after so many probes.
     Since { probes: u32 },
 }
 
-impl Awaited {
+impl WaitKey {
     /// Waits until the next probe is due, or for ever if nothing is awaited.
     async fn too_long(self) {
         match self {
@@ -228,7 +228,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_was_asked_nothing_is_not_probed() {
-        let mut idle = task::spawn(Awaited::Nothing.too_long());
+        let mut idle = task::spawn(WaitKey::Nothing.too_long());
         assert_pending!(idle.poll());
         advance(Duration::from_secs(3600)).await;
         assert_pending!(idle.poll());
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn probes_come_later_and_later_and_end() {
-        let (mut awaited, mut waited) = (Awaited::Since { probes: 0 }, Duration::ZERO);
+        let (mut awaited, mut waited) = (WaitKey::Since { probes: 0 }, Duration::ZERO);
         let mut waits = Vec::new();
         loop {
             let mut wait = task::spawn(awaited.too_long());

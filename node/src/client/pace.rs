@@ -6,20 +6,20 @@
 
 use std::time::Duration;
 
-use synod_host::Chance;
+use synod_host::Jitter;
 
 /// The pace of the dials of one node.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    chance: Chance,
+    jitter: Jitter,
     /// Dials in a row that brought no connection.
     failures: u32,
 }
 
 impl Pace {
     /// Begins as if the last dial had gone well.
-    pub(crate) const fn new(chance: Chance) -> Self {
-        Self { chance, failures: 0 }
+    pub(crate) const fn new(jitter: Jitter) -> Self {
+        Self { jitter, failures: 0 }
     }
 
     /// Returns how long the next dial may take. A node that was down when a dial began is not
@@ -38,7 +38,7 @@ impl Pace {
     pub(crate) fn next_wait(&mut self) -> Duration {
         let most = doubled(REDIAL_MIN, self.failures, REDIAL_MAX);
         self.failures = self.failures.saturating_add(1);
-        let draw = u32::try_from(self.chance.next() >> 48).unwrap_or(0);
+        let draw = u32::try_from(self.jitter.next() >> 48).unwrap_or(0);
         most / 2 + most / 2 * draw / (1 << 16)
     }
 }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn waits_and_patience_grow_to_their_bounds_and_begin_anew() {
-        let mut pace = Pace::new(Chance::seeded(7));
+        let mut pace = Pace::new(Jitter::seeded(7));
         let mut earlier = (Duration::ZERO, Duration::ZERO);
         for failures in 0..40 {
             let now = (pace.patience(), pace.next_wait());
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn two_clients_do_not_dial_in_step() {
         let waits = |seed| {
-            let mut pace = Pace::new(Chance::seeded(seed));
+            let mut pace = Pace::new(Jitter::seeded(seed));
             (0..8).map(|_| pace.next_wait()).collect::<Vec<_>>()
         };
         let (one, two) = (waits(1), waits(2));

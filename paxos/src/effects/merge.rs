@@ -4,7 +4,7 @@
 //! what is merged says what both said, and is bounded in decrees and in bytes.
 
 use crate::ballot::Ballot;
-use crate::message::Free;
+use crate::message::Immediate;
 use crate::multi::decree::{Decree, Value};
 
 /// The most decrees that one Accept carries after merging.
@@ -14,11 +14,11 @@ pub const ACCEPT_RUN_MAX: usize = 64;
 pub const ACCEPT_BYTES_MAX: usize = 1 << 20;
 
 /// Adds `next` to `last` where one message can say both, and tells whether it did.
-pub(super) fn merged<V: Value>(last: &mut Free<V>, next: &Free<V>) -> bool {
+pub(super) fn merged<V: Value>(last: &mut Immediate<V>, next: &Immediate<V>) -> bool {
     match (last, next) {
         (
-            Free::Accept { ballot, first, decrees, chosen },
-            Free::Accept { ballot: same, first: behind, decrees: more, chosen: later },
+            Immediate::Accept { ballot, first, decrees, chosen },
+            Immediate::Accept { ballot: same, first: behind, decrees: more, chosen: later },
         ) if ballot == same
             && first.plus(decrees.len() as u64) == *behind
             && has_room(decrees, more) =>
@@ -28,17 +28,19 @@ pub(super) fn merged<V: Value>(last: &mut Free<V>, next: &Free<V>) -> bool {
             true
         }
         (
-            Free::Accept { ballot, chosen, .. } | Free::Chosen { ballot, chosen },
-            Free::Chosen { ballot: same, chosen: later },
+            Immediate::Accept { ballot, chosen, .. } | Immediate::Chosen { ballot, chosen },
+            Immediate::Chosen { ballot: same, chosen: later },
         ) if ballot == same => {
             *chosen = (*chosen).max(*later);
             true
         }
-        (last @ Free::Chosen { .. }, Free::Accept { ballot, .. }) if is_of(last, *ballot) => {
+        (last @ Immediate::Chosen { .. }, Immediate::Accept { ballot, .. })
+            if is_of(last, *ballot) =>
+        {
             *last = next.clone();
             true
         }
-        (Free::Accept { .. } | Free::Chosen { .. } | Free::Nack { .. }, _) => false,
+        (Immediate::Accept { .. } | Immediate::Chosen { .. } | Immediate::Nack { .. }, _) => false,
     }
 }
 
@@ -49,10 +51,10 @@ fn has_room<V: Value>(decrees: &[Decree<V>], more: &[Decree<V>]) -> bool {
         && weight(decrees) + weight(more) <= ACCEPT_BYTES_MAX
 }
 
-fn is_of<V>(message: &Free<V>, wanted: Ballot) -> bool {
+fn is_of<V>(message: &Immediate<V>, wanted: Ballot) -> bool {
     match message {
-        Free::Accept { ballot, .. } | Free::Chosen { ballot, .. } | Free::Nack { ballot, .. } => {
-            *ballot == wanted
-        }
+        Immediate::Accept { ballot, .. }
+        | Immediate::Chosen { ballot, .. }
+        | Immediate::Nack { ballot, .. } => *ballot == wanted,
     }
 }

@@ -6,7 +6,7 @@
 //! nothing, and the decree has to be copied.
 
 use crate::ballot::Ballot;
-use crate::multi::accepted::AcceptedLog;
+use crate::multi::acceptor::LogAcceptor;
 use crate::multi::decree::Value;
 use crate::multi::slot::Slot;
 
@@ -44,7 +44,7 @@ impl ChosenPrefix {
     /// `counted` says in which slots this node, as leader, counted a quorum.
     pub(crate) fn advance<V: Value>(
         &mut self,
-        log: &AcceptedLog<V>,
+        log: &LogAcceptor<V>,
         counted: impl Fn(Slot) -> bool,
     ) {
         while self.is_known(log) || counted(self.end) {
@@ -52,7 +52,7 @@ impl ChosenPrefix {
         }
     }
 
-    fn is_known<V: Value>(&self, log: &AcceptedLog<V>) -> bool {
+    fn is_known<V: Value>(&self, log: &LogAcceptor<V>) -> bool {
         log.is_copied(self.end)
             || self.announced.is_some_and(|(ballot, chosen)| {
                 self.end < chosen && log.voted_in(self.end) == Some(ballot)

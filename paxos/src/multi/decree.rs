@@ -32,7 +32,7 @@ impl Value for &'static str {
 /// Complete by definition: configuration changes will be values of the layer above.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Decree<V> {
-    /// Nothing: an elect fills with it a gap that no promise reports a vote for ("Paxos Made
+    /// Nothing: a candidate fills with it a gap that no promise reports a vote for ("Paxos Made
     /// Simple", 2001, section 3, the no-op command).
     Noop,
     /// What a proposer wanted.

@@ -1,4 +1,4 @@
-//! The leader of the log: phase 2 slot by slot, after phase 1 once for all slots (`elect.rs`).
+//! The leader of the log: phase 2 slot by slot, after phase 1 once for all slots (`candidate.rs`).
 //!
 //! It applies the rules of `proposer.rs` and `learner.rs` slot by slot, and leaves to `mod.rs` this
 //! node's own acceptor and the sending. The claims kept true: in a slot it proposes the decree of
@@ -8,8 +8,8 @@
 
 use crate::ballot::{Ballot, NodeId};
 use crate::learner::Learner;
+use crate::multi::candidate::Preparing;
 use crate::multi::decree::{Decree, Value};
-use crate::multi::elect::Preparing;
 use crate::multi::slot::Slot;
 use crate::proposer::Choice;
 use crate::quorum::Configuration;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 pub enum Leader<V> {
     /// It does not lead.
     Idle,
-    /// It is in phase 1: an elect.
+    /// It is in phase 1: a candidate.
     Preparing(Preparing<V>),
     /// It is in phase 2.
     Leading(Leading<V>),
@@ -180,7 +180,7 @@ pub const RESEND_SLOTS_MAX: usize = 64;
 pub const RESEND_BYTES_MAX: usize = 4 << 20;
 
 impl<V: Value> Leader<V> {
-    /// Returns the ballot in which the node leads; none for an elect.
+    /// Returns the ballot in which the node leads; none for a candidate.
     #[must_use]
     pub const fn leads(&self) -> Option<Ballot> {
         match self {

@@ -22,7 +22,7 @@ pub const UNSYNCED_BYTES_MAX: usize = 64 << 20;
 pub struct Limits {
     /// The most bytes of decrees in one part of a promise; one larger decree is a part alone.
     pub promise_bytes: usize,
-    /// How many parts of a promise one Prepare brings. An elect asks for more once so many came;
+    /// How many parts of a promise one Prepare brings. A candidate asks for more once so many came;
     /// one that expects more than its voters send asks when it resends.
     pub promise_parts: u32,
     /// The bytes of decrees in slots not known to be chosen. A leader opens a slot only below it,

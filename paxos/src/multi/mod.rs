@@ -1,15 +1,15 @@
 //! Multi-Paxos: one Synod instance a slot, one ballot for all of them, behind one `step`.
 //!
-//! This is "Paxos Made Simple" (2001), section 3. The node has an acceptor (`accepted.rs`), knows
+//! This is "Paxos Made Simple" (2001), section 3. The node has an acceptor (`acceptor.rs`), knows
 //! a chosen prefix (`chosen.rs`), and may be a leader (`leader.rs`); here the three are joined. It
 //! leaves to others when to campaign, what to propose, how to fetch decrees, and what they mean.
 //! The claim kept true: the chosen prefixes of all nodes are prefixes of one another.
 
-pub mod accepted;
+pub mod acceptor;
+pub mod candidate;
 pub mod chosen;
 pub mod decree;
 mod durable;
-pub mod elect;
 pub mod leader;
 pub mod limits;
 mod questions;
@@ -17,14 +17,14 @@ pub mod recovery;
 pub mod slot;
 
 use crate::ballot::{Ballot, NodeId, ROUND_STEP_MAX};
-use crate::effects::{Brand, Effects, Gate, Record, Synced};
-use crate::message::{Bound, Free, Message, To};
+use crate::effects::{CoreId, Effects, Gate, Record, Synced};
+use crate::message::{AfterSync, Immediate, Message, To};
 use crate::quorum::Configuration;
-use accepted::{AcceptedLog, Window};
+use acceptor::{LogAcceptor, Window};
+use candidate::{Preparing, Promised};
 use chosen::ChosenPrefix;
 use decree::{Decree, Value};
 use durable::Durable;
-use elect::{Preparing, Promised};
 use leader::{Leader, Leading};
 use limits::Limits;
 use slot::Slot;
@@ -75,7 +75,7 @@ pub struct MultiPaxos<V: Value> {
     me: NodeId,
     configuration: Configuration,
     alpha: u64,
-    log: AcceptedLog<V>,
+    log: LogAcceptor<V>,
     chosen: ChosenPrefix,
     leader: Leader<V>,
     /// The highest ballot heard of.
@@ -94,8 +94,8 @@ impl<V: Value> MultiPaxos<V> {
     ///
     /// Panics if `alpha` is zero: no slot could ever be proposed.
     #[must_use]
-    pub fn new(brand: Brand, configuration: Configuration, alpha: u64) -> Self {
-        Self::restore(brand, configuration, alpha, AcceptedLog::new(), Slot::FIRST)
+    pub fn new(core_id: CoreId, configuration: Configuration, alpha: u64) -> Self {
+        Self::restore(core_id, configuration, alpha, LogAcceptor::new(), Slot::FIRST)
     }
 
     /// Sets limits other than [`Limits::DEFAULT`].
@@ -106,15 +106,15 @@ impl<V: Value> MultiPaxos<V> {
     }
 
     fn restore(
-        brand: Brand,
+        core_id: CoreId,
         configuration: Configuration,
         alpha: u64,
-        log: AcceptedLog<V>,
+        log: LogAcceptor<V>,
         chosen: Slot,
     ) -> Self {
         assert!(alpha > 0, "a window of no slots lets nobody propose");
         let mut node = Self {
-            me: brand.node,
+            me: core_id.node,
             configuration,
             alpha,
             chosen: ChosenPrefix::new(chosen),
@@ -124,7 +124,7 @@ impl<V: Value> MultiPaxos<V> {
             durable: Durable::new(log.promised(), chosen),
             limits: Limits::DEFAULT,
             log,
-            gate: Gate::new(brand),
+            gate: Gate::new(core_id),
         };
         node.chosen.advance(&node.log, |_| false);
         node.log.on_chosen(node.chosen.end());
@@ -167,8 +167,8 @@ impl<V: Value> MultiPaxos<V> {
             return;
         }
         match message {
-            Message::Bound(bound) => self.on_bound(from, bound, effects),
-            Message::Free(Free::Accept { ballot, first, decrees, chosen }) => {
+            Message::AfterSync(bound) => self.on_bound(from, bound, effects),
+            Message::Immediate(Immediate::Accept { ballot, first, decrees, chosen }) => {
                 // What it announces makes room for what it proposes.
                 self.chosen.on_chosen(ballot, chosen);
                 self.advance();
@@ -178,19 +178,21 @@ impl<V: Value> MultiPaxos<V> {
                     self.log.on_accept(ballot, first, decrees, window, effects);
                 }
             }
-            Message::Free(Free::Chosen { ballot, chosen }) => {
+            Message::Immediate(Immediate::Chosen { ballot, chosen }) => {
                 self.chosen.on_chosen(ballot, chosen);
             }
-            Message::Free(Free::Nack { promised, .. }) => self.seen = self.seen.max(promised),
+            Message::Immediate(Immediate::Nack { promised, .. }) => {
+                self.seen = self.seen.max(promised)
+            }
         }
     }
 
-    fn on_bound(&mut self, from: NodeId, bound: Bound<V>, effects: &mut Effects<V>) {
+    fn on_bound(&mut self, from: NodeId, bound: AfterSync<V>, effects: &mut Effects<V>) {
         match bound {
-            Bound::Prepare { ballot, first } => {
+            AfterSync::Prepare { ballot, first } => {
                 self.promise(ballot, first, effects);
             }
-            Bound::Promise { ballot, first, end, chosen, reports } => {
+            AfterSync::Promise { ballot, first, end, chosen, reports } => {
                 let Leader::Preparing(preparing) = &mut self.leader else {
                     return;
                 };
@@ -206,13 +208,13 @@ impl<V: Value> MultiPaxos<V> {
                         if from == self.me {
                             self.promise(ballot, first, effects);
                         } else {
-                            effects.claim(to, Bound::Prepare { ballot, first });
+                            effects.claim(to, AfterSync::Prepare { ballot, first });
                         }
                     }
                     Promised::Elected => self.leader = Leader::Leading(preparing.lead()),
                 }
             }
-            Bound::Accepted { ballot, first, end } => {
+            AfterSync::Accepted { ballot, first, end } => {
                 if let Leader::Leading(leading) = &mut self.leader {
                     leading.on_accepted(from, ballot, (first, end), &self.configuration);
                 }
@@ -223,14 +225,14 @@ impl<V: Value> MultiPaxos<V> {
     /// Checks what only a broken or foreign sender gets wrong; such a message counts as lost.
     fn is_plausible(&mut self, from: NodeId, message: &Message<V>) -> bool {
         let (ballot, owner) = match message {
-            Message::Bound(Bound::Prepare { ballot, .. }) => (*ballot, Some(ballot.node())),
-            Message::Bound(Bound::Promise { ballot, .. } | Bound::Accepted { ballot, .. }) => {
-                (*ballot, None)
-            }
-            Message::Free(Free::Accept { ballot, .. } | Free::Chosen { ballot, .. }) => {
-                (*ballot, Some(ballot.node()))
-            }
-            Message::Free(Free::Nack { promised, .. }) => (*promised, None),
+            Message::AfterSync(AfterSync::Prepare { ballot, .. }) => (*ballot, Some(ballot.node())),
+            Message::AfterSync(
+                AfterSync::Promise { ballot, .. } | AfterSync::Accepted { ballot, .. },
+            ) => (*ballot, None),
+            Message::Immediate(
+                Immediate::Accept { ballot, .. } | Immediate::Chosen { ballot, .. },
+            ) => (*ballot, Some(ballot.node())),
+            Message::Immediate(Immediate::Nack { promised, .. }) => (*promised, None),
         };
         self.see(ballot) && owner.is_none_or(|owner| owner == from)
     }
@@ -258,7 +260,7 @@ impl<V: Value> MultiPaxos<V> {
         let first = self.chosen.end();
         self.leader = Leader::Preparing(Preparing::new(ballot, first, self.limits.promise_parts));
         self.promise(ballot, first, effects);
-        effects.claim(To::Peers, Bound::Prepare { ballot, first });
+        effects.claim(To::Peers, AfterSync::Prepare { ballot, first });
     }
 
     /// Proposes a value of its own; dropped where [`Self::can_propose`] says no, or the disk has no
@@ -276,7 +278,7 @@ impl<V: Value> MultiPaxos<V> {
         let (ballot, chosen) = (leading.ballot(), self.chosen.end());
         let first = leading.open(decree.clone());
         let decrees = vec![decree.clone()];
-        effects.send(To::Peers, Free::Accept { ballot, first, decrees, chosen });
+        effects.send(To::Peers, Immediate::Accept { ballot, first, decrees, chosen });
         // Its window was looked at before; and what it counts it must have the decree of.
         let window = Window { chosen, bytes: usize::MAX };
         self.log.on_accept(ballot, first, vec![decree], window, effects);
@@ -331,14 +333,14 @@ impl<V: Value> MultiPaxos<V> {
             Leader::Preparing(preparing) => {
                 let ballot = preparing.ballot();
                 if let Some(first) = preparing.ask_again(node) {
-                    effects.claim(to, Bound::Prepare { ballot, first });
+                    effects.claim(to, AfterSync::Prepare { ballot, first });
                 }
             }
             Leader::Leading(leading) => {
                 let (ballot, chosen) = (leading.ballot(), self.chosen.end());
                 for (first, decree) in leading.overdue(node) {
                     let decrees = vec![decree];
-                    effects.send(to, Free::Accept { ballot, first, decrees, chosen });
+                    effects.send(to, Immediate::Accept { ballot, first, decrees, chosen });
                 }
             }
         }
@@ -349,7 +351,7 @@ impl<V: Value> MultiPaxos<V> {
         if let Some(ballot) = self.leader.leads()
             && to != To::Node(self.me)
         {
-            effects.send(to, Free::Chosen { ballot, chosen: self.chosen.end() });
+            effects.send(to, Immediate::Chosen { ballot, chosen: self.chosen.end() });
         }
     }
 
@@ -384,7 +386,7 @@ impl<V: Value> MultiPaxos<V> {
         leading.on_prefix(self.chosen.end());
         if self.chosen.end() > before {
             let (ballot, chosen) = (leading.ballot(), self.chosen.end());
-            effects.send(To::Peers, Free::Chosen { ballot, chosen });
+            effects.send(To::Peers, Immediate::Chosen { ballot, chosen });
         }
         self.propose_bound(effects);
     }

@@ -1,7 +1,7 @@
 //! What the layer above asks a node of the log. Nothing here changes it.
 
 use super::MultiPaxos;
-use super::accepted::AcceptedLog;
+use super::acceptor::LogAcceptor;
 use super::decree::Value;
 use super::leader::{Leader, Leading};
 use super::limits::Limits;
@@ -25,7 +25,7 @@ impl<V: Value> MultiPaxos<V> {
 
     /// Returns the acceptor's log.
     #[must_use]
-    pub const fn log(&self) -> &AcceptedLog<V> {
+    pub const fn log(&self) -> &LogAcceptor<V> {
         &self.log
     }
 
@@ -80,8 +80,8 @@ impl<V: Value> MultiPaxos<V> {
         self.leading().is_some_and(|leading| self.chosen.end() >= leading.found())
     }
 
-    /// Tells whether phase 1 binds this node to proposals that it has not made: it is an elect, or
-    /// a leader that has yet to propose what it found.
+    /// Tells whether phase 1 binds this node to proposals that it has not made: it is a candidate,
+    /// or a leader that has yet to propose what it found.
     #[must_use]
     pub fn is_bound(&self) -> bool {
         match &self.leader {
@@ -131,8 +131,8 @@ impl<V: Value> MultiPaxos<V> {
         }
     }
 
-    /// Tells whether this elect has a part of the promise of `node`, and not all of it: that node
-    /// needs no sync to go on.
+    /// Tells whether this candidate has a part of the promise of `node`, and not all of it: that
+    /// node needs no sync to go on.
     #[must_use]
     pub fn has_part_of(&self, node: NodeId) -> bool {
         match &self.leader {

@@ -5,17 +5,17 @@
 //! promised durably, has every vote that it told of, and leads nothing.
 
 use super::MultiPaxos;
-use super::accepted::AcceptedLog;
+use super::acceptor::LogAcceptor;
 use super::decree::{Decree, Value};
 use super::slot::Slot;
 use crate::ballot::Ballot;
-use crate::effects::{Brand, Record};
+use crate::effects::{CoreId, Record};
 use crate::quorum::Configuration;
 
 /// A node on its way back.
 #[derive(Debug)]
 pub struct Recovery<V: Value> {
-    log: AcceptedLog<V>,
+    log: LogAcceptor<V>,
     chosen: Slot,
 }
 
@@ -23,7 +23,7 @@ impl<V: Value> Recovery<V> {
     /// Begins before the first record.
     #[must_use]
     pub const fn new() -> Self {
-        Self { log: AcceptedLog::new(), chosen: Slot::FIRST }
+        Self { log: LogAcceptor::new(), chosen: Slot::FIRST }
     }
 
     /// Takes the next record in.
@@ -70,8 +70,13 @@ impl<V: Value> Recovery<V> {
     ///
     /// Panics if `alpha` is zero.
     #[must_use]
-    pub fn finish(self, brand: Brand, configuration: Configuration, alpha: u64) -> MultiPaxos<V> {
-        MultiPaxos::restore(brand, configuration, alpha, self.log, self.chosen)
+    pub fn finish(
+        self,
+        core_id: CoreId,
+        configuration: Configuration,
+        alpha: u64,
+    ) -> MultiPaxos<V> {
+        MultiPaxos::restore(core_id, configuration, alpha, self.log, self.chosen)
     }
 }
 

@@ -4,20 +4,20 @@ use super::world::{Act, Core, MAJORITIES, Quorums, V, World};
 use stateright::{Model, Property};
 use synod_paxos::multi::leader::Leader;
 use synod_paxos::{
-    Ballot, Bound, Brand, Configuration, Decree, Effects, Free, Input, Message, MultiPaxos, NodeId,
-    Record, Recovery, Slot, Synced,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
+    MultiPaxos, NodeId, Record, Recovery, Slot, Synced,
 };
 
 /// The window of the modelled log.
 const ALPHA: u64 = 2;
 
 impl Core for MultiPaxos<V> {
-    fn recover(brand: Brand, configuration: Configuration, records: &[Record<V>]) -> Self {
+    fn recover(core_id: CoreId, configuration: Configuration, records: &[Record<V>]) -> Self {
         let mut recovery = Recovery::new();
         for record in records {
             recovery.on_record(record.clone());
         }
-        recovery.finish(brand, configuration, ALPHA)
+        recovery.finish(core_id, configuration, ALPHA)
     }
 
     fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>) {
@@ -31,17 +31,19 @@ impl Core for MultiPaxos<V> {
     fn is_live(&self, _: NodeId, message: &Message<V>, may_crash: bool) -> bool {
         let promised = self.log().promised();
         match message {
-            Message::Bound(Bound::Promise { ballot, .. }) => {
+            Message::AfterSync(AfterSync::Promise { ballot, .. }) => {
                 matches!(self.leader(), Leader::Preparing(_))
                     && self.leader().ballot() == Some(*ballot)
             }
-            Message::Bound(Bound::Accepted { ballot, end, .. }) => {
+            Message::AfterSync(AfterSync::Accepted { ballot, end, .. }) => {
                 self.leader().leads() == Some(*ballot) && *end > self.chosen()
             }
             // It tells of a ballot that Prepare and Accept tell of, too.
-            Message::Free(Free::Nack { .. }) => false,
-            Message::Bound(Bound::Prepare { ballot, .. }) => may_crash || *ballot >= promised,
-            Message::Free(Free::Accept { ballot, first, decrees, chosen }) => {
+            Message::Immediate(Immediate::Nack { .. }) => false,
+            Message::AfterSync(AfterSync::Prepare { ballot, .. }) => {
+                may_crash || *ballot >= promised
+            }
+            Message::Immediate(Immediate::Accept { ballot, first, decrees, chosen }) => {
                 let end = first.number() + decrees.len() as u64;
                 let mut slots = (first.number()..end).map(Slot::new);
                 may_crash
@@ -49,7 +51,9 @@ impl Core for MultiPaxos<V> {
                         && (*chosen > self.chosen()
                             || slots.any(|slot| self.log().voted_in(slot) != Some(*ballot)))
             }
-            Message::Free(Free::Chosen { chosen, .. }) => may_crash || *chosen > self.chosen(),
+            Message::Immediate(Immediate::Chosen { chosen, .. }) => {
+                may_crash || *chosen > self.chosen()
+            }
         }
     }
 }

@@ -5,12 +5,12 @@ use stateright::{Model, Property};
 use synod_paxos::proposer::Proposer;
 use synod_paxos::synod::{Input, Synod};
 use synod_paxos::{
-    Bound, Brand, Configuration, Decree, Effects, Free, Message, NodeId, Record, Synced,
+    AfterSync, Configuration, CoreId, Decree, Effects, Immediate, Message, NodeId, Record, Synced,
 };
 
 impl Core for Synod<V> {
-    fn recover(brand: Brand, configuration: Configuration, records: &[Record<V>]) -> Self {
-        Self::recover(brand, configuration, records.iter().cloned())
+    fn recover(core_id: CoreId, configuration: Configuration, records: &[Record<V>]) -> Self {
+        Self::recover(core_id, configuration, records.iter().cloned())
     }
 
     fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>) {
@@ -23,20 +23,20 @@ impl Core for Synod<V> {
 
     fn is_live(&self, from: NodeId, message: &Message<V>, _: bool) -> bool {
         match message {
-            Message::Bound(Bound::Promise { ballot: of, .. }) => match self.proposer() {
+            Message::AfterSync(AfterSync::Promise { ballot: of, .. }) => match self.proposer() {
                 Proposer::Preparing { ballot, promises, .. } => {
                     ballot == of && !promises.contains(from)
                 }
                 Proposer::Idle | Proposer::Accepting(_) => false,
             },
-            Message::Bound(Bound::Accepted { ballot, .. }) => {
+            Message::AfterSync(AfterSync::Accepted { ballot, .. }) => {
                 let counting = self.learner().filter(|_| self.learned().is_none());
                 counting.is_some_and(|held| held.ballot() == *ballot && !held.has_vote_of(from))
             }
             // It tells of a ballot that Prepare and Accept tell of, too.
-            Message::Free(Free::Nack { .. }) => false,
-            Message::Bound(Bound::Prepare { .. })
-            | Message::Free(Free::Accept { .. } | Free::Chosen { .. }) => true,
+            Message::Immediate(Immediate::Nack { .. }) => false,
+            Message::AfterSync(AfterSync::Prepare { .. })
+            | Message::Immediate(Immediate::Accept { .. } | Immediate::Chosen { .. }) => true,
         }
     }
 }

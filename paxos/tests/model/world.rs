@@ -1,7 +1,7 @@
 //! What all models share: nodes with disks, and a network that forgets nothing.
 
 use std::collections::BTreeSet;
-use synod_paxos::{Batch, Brand, Configuration, Effects, Message, NodeId, Record, Synced, To};
+use synod_paxos::{Batch, Configuration, CoreId, Effects, Message, NodeId, Record, Synced, To};
 
 /// The values are small numbers.
 pub(crate) type V = u8;
@@ -12,7 +12,7 @@ pub(crate) const NODES: u16 = 3;
 /// A core that a model can drive.
 pub(crate) trait Core: Clone + std::fmt::Debug + Eq + std::hash::Hash {
     /// Makes the core of a life from what its disk holds.
-    fn recover(brand: Brand, configuration: Configuration, records: &[Record<V>]) -> Self;
+    fn recover(core_id: CoreId, configuration: Configuration, records: &[Record<V>]) -> Self;
     /// Hands it a message.
     fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>);
     /// Hands it a proof.
@@ -77,10 +77,10 @@ fn configuration(Quorums(phase1, phase2): Quorums) -> Configuration {
 impl<C: Core> World<C> {
     pub(crate) fn new(crashes: u8, quorums: Quorums) -> Self {
         let node = |id| {
-            let brand = Brand { node: id, incarnation: 0 };
+            let core_id = CoreId { node: id, incarnation: 0 };
             Node {
-                core: C::recover(brand, configuration(quorums), &[]),
-                effects: Effects::new(brand),
+                core: C::recover(core_id, configuration(quorums), &[]),
+                effects: Effects::new(core_id),
                 disk: Vec::new(),
                 in_flight: Vec::new(),
                 life: 0,
@@ -113,7 +113,7 @@ impl<C: Core> World<C> {
             Act::Sync(place) => {
                 let batch = self.nodes[place].in_flight.remove(0);
                 self.nodes[place].disk.extend_from_slice(batch.records());
-                let proof = batch.vouch_synced();
+                let proof = batch.confirm_synced();
                 self.step(place, |core, effects| core.on_synced(proof, effects));
             }
             Act::Crash { node, kept } => self.crash(node, kept),
@@ -128,9 +128,9 @@ impl<C: Core> World<C> {
         node.disk.extend_from_slice(&pending[..kept]);
         node.life += 1;
         let id = NodeId::new(u16::try_from(place).unwrap() + 1);
-        let brand = Brand { node: id, incarnation: u64::from(node.life) };
-        node.effects = Effects::new(brand);
-        node.core = C::recover(brand, configuration(self.quorums), &node.disk);
+        let core_id = CoreId { node: id, incarnation: u64::from(node.life) };
+        node.effects = Effects::new(core_id);
+        node.core = C::recover(core_id, configuration(self.quorums), &node.disk);
         self.sync_if_nothing_can_crash();
         self.bury_the_dead();
     }

@@ -38,7 +38,7 @@ mod words;
 use std::collections::{BTreeMap, VecDeque};
 use synod_paxos::multi::leader::Leader;
 use synod_paxos::{
-    Ballot, Batch, Brand, Configuration, Effects, Input, Message, MultiPaxos, NodeId, Record,
+    Ballot, Batch, Configuration, CoreId, Effects, Input, Message, MultiPaxos, NodeId, Record,
     Recovery, Slot, To,
 };
 use words::{ballot, decree, id, letter, number, spoken, told};
@@ -212,7 +212,7 @@ impl Story {
         let teller = self.nodes.get_mut(&node).unwrap();
         let batch = teller.in_flight.pop_front().expect("something to sync");
         teller.disk.extend_from_slice(batch.records());
-        Input::Synced(batch.vouch_synced())
+        Input::Synced(batch.confirm_synced())
     }
 
     /// Takes the message that waits on a link in this place, counted from 1.
@@ -285,7 +285,7 @@ impl Story {
             let core = &self.nodes[&node].core;
             let role = match core.leader() {
                 Leader::Idle => String::new(),
-                Leader::Preparing(_) => ", an elect".to_owned(),
+                Leader::Preparing(_) => ", a candidate".to_owned(),
                 Leader::Leading(_) => ", a leader".to_owned(),
             };
             let line = format!(
@@ -306,14 +306,14 @@ impl Teller {
         disk: Vec<Record<Value>>,
         life: u64,
     ) -> Self {
-        let brand = Brand { node, incarnation: life };
+        let core_id = CoreId { node, incarnation: life };
         let mut recovery = Recovery::new();
         for record in &disk {
             recovery.on_record(record.clone());
         }
         Self {
-            core: recovery.finish(brand, voters.clone(), window),
-            effects: Effects::new(brand),
+            core: recovery.finish(core_id, voters.clone(), window),
+            effects: Effects::new(core_id),
             disk,
             in_flight: VecDeque::new(),
             life,

@@ -1,7 +1,7 @@
 //! How a story is read and told: ids, letters, records and messages in words.
 
 use std::fmt::Write as _;
-use synod_paxos::{Ballot, Bound, Decree, Free, Message, NodeId, Record, Report};
+use synod_paxos::{AfterSync, Ballot, Decree, Immediate, Message, NodeId, Record, Report};
 
 use super::Value;
 
@@ -42,10 +42,10 @@ pub(super) fn told(record: &Record<Value>) -> String {
 
 pub(super) fn spoken(message: &Message<Value>) -> String {
     match message {
-        Message::Bound(Bound::Prepare { ballot, first }) => {
+        Message::AfterSync(AfterSync::Prepare { ballot, first }) => {
             format!("Prepare {ballot} from {first}")
         }
-        Message::Bound(Bound::Promise { ballot, chosen, reports, .. }) => {
+        Message::AfterSync(AfterSync::Promise { ballot, chosen, reports, .. }) => {
             let mut text = format!("Promise {ballot}, chosen up to {chosen}");
             for (slot, report) in reports {
                 match report {
@@ -60,17 +60,17 @@ pub(super) fn spoken(message: &Message<Value>) -> String {
             }
             text
         }
-        Message::Bound(Bound::Accepted { ballot, first, end }) => {
+        Message::AfterSync(AfterSync::Accepted { ballot, first, end }) => {
             format!("Accepted {ballot} from {first} to {end}")
         }
-        Message::Free(Free::Accept { ballot, first, decrees, chosen }) => {
+        Message::Immediate(Immediate::Accept { ballot, first, decrees, chosen }) => {
             let decrees: String = decrees.iter().map(letter).collect();
             format!("Accept {ballot} {decrees} from {first}, chosen up to {chosen}")
         }
-        Message::Free(Free::Chosen { ballot, chosen }) => {
+        Message::Immediate(Immediate::Chosen { ballot, chosen }) => {
             format!("Chosen {ballot} up to {chosen}")
         }
-        Message::Free(Free::Nack { ballot, promised }) => {
+        Message::Immediate(Immediate::Nack { ballot, promised }) => {
             format!("Nack {ballot}, promised {promised}")
         }
     }

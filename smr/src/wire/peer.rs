@@ -8,7 +8,9 @@ use crate::command::CommandBatch;
 use crate::message::{Checkpoint, Folder, Heartbeat, Message};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Report, Slot, Vote};
+use synod_paxos::{
+    AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Report, Slot, Vote,
+};
 
 #[derive(Serialize, Deserialize)]
 enum Header {
@@ -59,8 +61,8 @@ struct Beat {
 #[must_use]
 pub fn encode_message(message: &Message) -> Bytes {
     match message {
-        Message::Paxos(Paxos::Bound(bound)) => encode_bound(bound),
-        Message::Paxos(Paxos::Free(free)) => encode_free(free),
+        Message::Paxos(Paxos::AfterSync(bound)) => encode_bound(bound),
+        Message::Paxos(Paxos::Immediate(free)) => encode_free(free),
         Message::Heartbeat(beat) => encode(&Header::Heartbeat(beat_out(beat)), [].iter()),
         Message::Confirm { ballot, round } => {
             let header = Header::Confirm { ballot: (*ballot).into(), round: *round };
@@ -83,13 +85,13 @@ pub fn encode_message(message: &Message) -> Bytes {
     }
 }
 
-fn encode_bound(bound: &Bound<CommandBatch>) -> Bytes {
+fn encode_bound(bound: &AfterSync<CommandBatch>) -> Bytes {
     match bound {
-        Bound::Prepare { ballot, first } => {
+        AfterSync::Prepare { ballot, first } => {
             let header = Header::Prepare { ballot: (*ballot).into(), first: first.number() };
             encode(&header, [].iter())
         }
-        Bound::Promise { ballot, first, end, chosen, reports } => {
+        AfterSync::Promise { ballot, first, end, chosen, reports } => {
             let header = Header::Promise {
                 ballot: (*ballot).into(),
                 first: first.number(),
@@ -99,16 +101,16 @@ fn encode_bound(bound: &Bound<CommandBatch>) -> Bytes {
             };
             encode(&header, reports.iter().filter_map(|(_, report)| decree_bytes(said(report))))
         }
-        Bound::Accepted { ballot, first, end } => {
+        AfterSync::Accepted { ballot, first, end } => {
             let (first, end) = (first.number(), end.number());
             encode(&Header::Accepted { ballot: (*ballot).into(), first, end }, [].iter())
         }
     }
 }
 
-fn encode_free(free: &Free<CommandBatch>) -> Bytes {
+fn encode_free(free: &Immediate<CommandBatch>) -> Bytes {
     match free {
-        Free::Accept { ballot, first, decrees, chosen } => {
+        Immediate::Accept { ballot, first, decrees, chosen } => {
             let header = Header::Accept {
                 ballot: (*ballot).into(),
                 first: first.number(),
@@ -117,11 +119,11 @@ fn encode_free(free: &Free<CommandBatch>) -> Bytes {
             };
             encode(&header, decrees.iter().filter_map(decree_bytes))
         }
-        Free::Chosen { ballot, chosen } => {
+        Immediate::Chosen { ballot, chosen } => {
             let header = Header::Chosen { ballot: (*ballot).into(), chosen: chosen.number() };
             encode(&header, [].iter())
         }
-        Free::Nack { ballot, promised } => {
+        Immediate::Nack { ballot, promised } => {
             let (ballot, promised) = ((*ballot).into(), (*promised).into());
             encode(&Header::Nack { ballot, promised }, [].iter())
         }
@@ -137,9 +139,9 @@ pub fn decode_message(frame: &Bytes) -> Result<Message, WireError> {
     let (header, mut values) = decode(frame)?;
     let message = match header {
         Header::Prepare { ballot, first } => {
-            bound(Bound::Prepare { ballot: ballot.into(), first: slot_in(first)? })
+            bound(AfterSync::Prepare { ballot: ballot.into(), first: slot_in(first)? })
         }
-        Header::Promise { ballot, first, end, chosen, reports } => bound(Bound::Promise {
+        Header::Promise { ballot, first, end, chosen, reports } => bound(AfterSync::Promise {
             ballot: ballot.into(),
             first: slot_in(first)?,
             end: end.map(slot_in).transpose()?,
@@ -151,19 +153,19 @@ pub fn decode_message(frame: &Bytes) -> Result<Message, WireError> {
                 return Err(WireError::Bounds("range of votes"));
             }
             let (first, end) = (slot_in(first)?, slot_in(end)?);
-            bound(Bound::Accepted { ballot: ballot.into(), first, end })
+            bound(AfterSync::Accepted { ballot: ballot.into(), first, end })
         }
-        Header::Accept { ballot, first, decrees, chosen } => free(Free::Accept {
+        Header::Accept { ballot, first, decrees, chosen } => free(Immediate::Accept {
             ballot: ballot.into(),
             first: run_in(first, decrees.len())?,
             decrees: decrees_in(decrees, &mut values)?,
             chosen: slot_in(chosen)?,
         }),
         Header::Chosen { ballot, chosen } => {
-            free(Free::Chosen { ballot: ballot.into(), chosen: slot_in(chosen)? })
+            free(Immediate::Chosen { ballot: ballot.into(), chosen: slot_in(chosen)? })
         }
         Header::Nack { ballot, promised } => {
-            free(Free::Nack { ballot: ballot.into(), promised: promised.into() })
+            free(Immediate::Nack { ballot: ballot.into(), promised: promised.into() })
         }
         Header::Heartbeat(beat) => Message::Heartbeat(beat_in(beat)?),
         Header::Confirm { ballot, round } => Message::Confirm { ballot: ballot.into(), round },
@@ -182,12 +184,12 @@ pub fn decode_message(frame: &Bytes) -> Result<Message, WireError> {
     values.finish(message)
 }
 
-const fn bound(bound: Bound<CommandBatch>) -> Message {
-    Message::Paxos(Paxos::Bound(bound))
+const fn bound(bound: AfterSync<CommandBatch>) -> Message {
+    Message::Paxos(Paxos::AfterSync(bound))
 }
 
-const fn free(free: Free<CommandBatch>) -> Message {
-    Message::Paxos(Paxos::Free(free))
+const fn free(free: Immediate<CommandBatch>) -> Message {
+    Message::Paxos(Paxos::Immediate(free))
 }
 
 fn decrees_in(

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use synod_paxos::{Brand, Configuration, NodeId, Slot, To};
+use synod_paxos::{Configuration, CoreId, NodeId, Slot, To};
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
 use synod_smr::command::{ClientId, fingerprint, mix};
 use synod_smr::wire::peer::{decode_message, encode_message};
@@ -157,7 +157,7 @@ impl Cluster {
             ids,
         };
         for place in 0..cluster.ids.len() {
-            let effects = Effects::new(cluster.brand(place, 0));
+            let effects = Effects::new(cluster.core_id(place, 0));
             let node = Node {
                 replica: None,
                 effects,
@@ -297,22 +297,22 @@ impl Cluster {
         mix(self.chance) % bound.max(1)
     }
 
-    fn brand(&self, place: usize, incarnation: u64) -> Brand {
-        Brand { node: self.ids[place], incarnation }
+    fn core_id(&self, place: usize, incarnation: u64) -> CoreId {
+        CoreId { node: self.ids[place], incarnation }
     }
 
     fn start(&mut self, place: usize) {
         let incarnation = self.nodes[place].incarnation + 1;
-        let brand = self.brand(place, incarnation);
+        let core_id = self.core_id(place, incarnation);
         let voters = Configuration::majority(self.ids.iter().copied()).unwrap();
         let node = &mut self.nodes[place];
         node.incarnation = incarnation;
-        node.effects = Effects::new(brand);
+        node.effects = Effects::new(core_id);
         let mut recovering = Recovering::new(Appender::default());
         for record in node.disk.clone() {
             recovering.on_record(record);
         }
-        let config = Config::lan(brand, voters);
+        let config = Config::lan(core_id, voters);
         node.replica = Some(recovering.finish(config, &mut node.effects));
         self.flush(place);
     }
@@ -400,7 +400,7 @@ impl Cluster {
                 if node.incarnation == life && node.replica.is_some() {
                     let batch = node.in_flight.remove(0);
                     node.disk.extend_from_slice(batch.records());
-                    self.step(place, Input::Synced(batch.vouch_synced()));
+                    self.step(place, Input::Synced(batch.confirm_synced()));
                 }
             }
             Event::Restart { node } => {

@@ -6,7 +6,7 @@
 
 use crate::machine::Written;
 use std::collections::BTreeMap;
-use synod_paxos::{Ballot, Brand, Configuration, NodeId, Record, Slot, To};
+use synod_paxos::{Ballot, Configuration, CoreId, NodeId, Record, Slot, To};
 use synod_smr::{
     Batch, Config, Connection, Effects, Input, Message, Recovering, Replica, RequestId, Response,
 };
@@ -54,11 +54,11 @@ impl Node {
     }
 
     fn recover(place: usize, life: u8, voters: &Configuration, disk: Disk) -> Self {
-        let brand = Brand { node: id(place), incarnation: u64::from(life) };
-        let mut effects = Effects::new(brand);
+        let core_id = CoreId { node: id(place), incarnation: u64::from(life) };
+        let mut effects = Effects::new(core_id);
         let mut recovering = Recovering::new(Written::default());
         disk.records().into_iter().for_each(|record| recovering.on_record(record));
-        let config = Config { alpha: ALPHA, ..Config::lan(brand, voters.clone()) };
+        let config = Config { alpha: ALPHA, ..Config::lan(core_id, voters.clone()) };
         let replica = recovering.finish(config, &mut effects);
         Self { replica, effects, disk, in_flight: Vec::new(), life }
     }
@@ -83,7 +83,7 @@ impl Node {
         if may_crash {
             batch.records().iter().for_each(|record| self.disk.write(record));
         }
-        self.step(Input::Synced(batch.vouch_synced()), may_crash, said);
+        self.step(Input::Synced(batch.confirm_synced()), may_crash, said);
     }
 
     /// Syncs all, and lets go of the disk: from here on nobody reads it.

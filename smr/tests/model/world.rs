@@ -8,7 +8,7 @@
 use crate::node::{Node, Reply, Said, id};
 use crate::shared::Shared;
 use synod_paxos::multi::leader::Leader;
-use synod_paxos::{Ballot, Bound, Configuration, Free, Message as Paxos, Slot, To};
+use synod_paxos::{AfterSync, Ballot, Configuration, Immediate, Message as Paxos, Slot, To};
 use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::{CommandBatch, Input, Message, Timer};
 
@@ -253,27 +253,28 @@ fn is_live(sender: &Node, receiver: &Node, message: &Paxos<CommandBatch>, may_cr
     let leader = receiver.replica.paxos().leader();
     let (promised, known) = receiver.kept(may_crash);
     match message {
-        Paxos::Bound(Bound::Promise { ballot, .. }) => {
+        Paxos::AfterSync(AfterSync::Promise { ballot, .. }) => {
             matches!(leader, Leader::Preparing(_)) && leader.ballot() == Some(*ballot)
         }
-        Paxos::Bound(Bound::Accepted { ballot, end, .. }) => {
+        Paxos::AfterSync(AfterSync::Accepted { ballot, end, .. }) => {
             leader.leads() == Some(*ballot) && *end > receiver.chosen()
         }
         // It tells of a ballot that Prepare and Accept tell of, too.
-        Paxos::Free(Free::Nack { .. }) => false,
-        Paxos::Bound(Bound::Prepare { ballot, .. }) => {
-            let elect = sender.replica.paxos().leader();
-            let counts = matches!(elect, Leader::Preparing(_)) && elect.ballot() == Some(*ballot);
+        Paxos::Immediate(Immediate::Nack { .. }) => false,
+        Paxos::AfterSync(AfterSync::Prepare { ballot, .. }) => {
+            let candidate = sender.replica.paxos().leader();
+            let counts =
+                matches!(candidate, Leader::Preparing(_)) && candidate.ballot() == Some(*ballot);
             *ballot > promised || *ballot == promised && counts
         }
-        Paxos::Free(Free::Accept { ballot, first, decrees, chosen }) => {
+        Paxos::Immediate(Immediate::Accept { ballot, first, decrees, chosen }) => {
             let end = first.number() + decrees.len() as u64;
             let mut slots = (first.number()..end).map(Slot::new);
             *ballot >= promised
                 && (*chosen > known || slots.any(|at| !receiver.has_voted(at, *ballot, may_crash)))
         }
         // Only a vote in its ballot makes the announcement say something.
-        Paxos::Free(Free::Chosen { ballot, chosen }) => {
+        Paxos::Immediate(Immediate::Chosen { ballot, chosen }) => {
             let mut slots = (known.number()..chosen.number()).map(Slot::new);
             slots.any(|at| *ballot >= promised || receiver.has_voted(at, *ballot, may_crash))
         }

@@ -19,7 +19,7 @@ use crate::chaos;
 use crate::outcome::{FOUND, Failure, Outcome};
 use crate::shell::Step;
 use crate::sim;
-use crate::suite::{self, TestRun};
+use crate::test::{self, TestRun};
 use crate::workspace::target_dir;
 
 /// How a try ended.
@@ -76,9 +76,9 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let verb = arguments.value()?.string()?;
     eprintln!("\nmutants: trying `{verb}`");
     let verdict = match verb.as_str() {
-        "test" => try_tests(&suite::plan_test(arguments)?)?,
-        "loom" => try_tests(&suite::plan_loom(arguments)?)?,
-        "model" => try_tests(&suite::plan_model(arguments)?)?,
+        "test" => try_tests(&test::plan_test(arguments)?)?,
+        "loom" => try_tests(&test::plan_loom(arguments)?)?,
+        "model" => try_tests(&test::plan_model(arguments)?)?,
         "sim" => try_simulator(&sim::flags(arguments)?.0)?,
         "chaos" => try_chaos(&chaos::chaos_flags(arguments)?)?,
         other => return Err(Failure::Usage(format!("`{other}` is no way to catch a mutant"))),

@@ -22,7 +22,7 @@ pub(crate) use scratch::Scratch;
 use crate::ci::this_program;
 use crate::outcome::{Failure, Outcome};
 use crate::shell::Step;
-use crate::suite::seconds;
+use crate::test::seconds;
 use crate::workspace::{files, root};
 use attempt::Verdict;
 use catalogue::{Level, level_of};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_paxos::{Ballot, Bound, Free, Message as Paxos, NodeId};
+use synod_paxos::{AfterSync, Ballot, Immediate, Message as Paxos, NodeId};
 use synod_smr::Message;
 
 use super::Invariant;
@@ -23,12 +23,14 @@ impl Invariant for BallotsUnique {
         for (_, message) in step.sent {
             let Message::Paxos(message) = message else { continue };
             match message {
-                Paxos::Bound(Bound::Prepare { ballot, .. })
-                | Paxos::Free(Free::Accept { ballot, .. } | Free::Chosen { ballot, .. }) => {
+                Paxos::AfterSync(AfterSync::Prepare { ballot, .. })
+                | Paxos::Immediate(
+                    Immediate::Accept { ballot, .. } | Immediate::Chosen { ballot, .. },
+                ) => {
                     self.lead(*ballot, step.node, step.life)?;
                 }
-                Paxos::Bound(Bound::Promise { .. } | Bound::Accepted { .. })
-                | Paxos::Free(Free::Nack { .. }) => {}
+                Paxos::AfterSync(AfterSync::Promise { .. } | AfterSync::Accepted { .. })
+                | Paxos::Immediate(Immediate::Nack { .. }) => {}
             }
         }
         Ok(())

@@ -8,9 +8,9 @@
 //! kept true are `multi_paxos.epr`'s, by the names that they have there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use synod_harness::random::Seed;
+use synod_harness::rng::Seed;
 use synod_paxos::{
-    Ballot, Bound, Configuration, Decree, Free, Message as Paxos, NodeId, Report, Slot,
+    AfterSync, Ballot, Configuration, Decree, Immediate, Message as Paxos, NodeId, Report, Slot,
 };
 use synod_smr::{CommandBatch, Message, Record};
 
@@ -72,9 +72,9 @@ impl Inductive {
 
     fn message(&mut self, place: Place, message: &Message) {
         match message {
-            Message::Paxos(Paxos::Bound(bound)) => self.claim(place, bound),
-            Message::Paxos(Paxos::Free(free)) => match free {
-                Free::Accept { ballot, first, decrees, chosen } => {
+            Message::Paxos(Paxos::AfterSync(bound)) => self.claim(place, bound),
+            Message::Paxos(Paxos::Immediate(free)) => match free {
+                Immediate::Accept { ballot, first, decrees, chosen } => {
                     let mut slot = *first;
                     for decree in decrees {
                         if self.cluster.slot(slot).propose(*ballot, decree) {
@@ -84,8 +84,8 @@ impl Inductive {
                     }
                     self.announce(*ballot, *chosen);
                 }
-                Free::Chosen { ballot, chosen } => self.announce(*ballot, *chosen),
-                Free::Nack { .. } => {}
+                Immediate::Chosen { ballot, chosen } => self.announce(*ballot, *chosen),
+                Immediate::Nack { .. } => {}
             },
             Message::Heartbeat(_)
             | Message::Decrees { .. }
@@ -96,12 +96,12 @@ impl Inductive {
         }
     }
 
-    fn claim(&mut self, place: Place, bound: &Bound<CommandBatch>) {
+    fn claim(&mut self, place: Place, bound: &AfterSync<CommandBatch>) {
         match bound {
-            Bound::Prepare { ballot, first: _ } => {
+            AfterSync::Prepare { ballot, first: _ } => {
                 self.cluster.prepares.insert(*ballot);
             }
-            Bound::Promise { ballot, first, end, chosen, reports } => {
+            AfterSync::Promise { ballot, first, end, chosen, reports } => {
                 let told = |(slot, report): &(Slot, Report<CommandBatch>)| {
                     let state = self.cluster.slots.entry(*slot).or_default();
                     let vote = match report {
@@ -124,7 +124,7 @@ impl Inductive {
                 self.touched.extend(covered.take_while(|slot| end.is_none_or(|end| *slot < end)));
                 self.sent.push(promise);
             }
-            Bound::Accepted { .. } => {}
+            AfterSync::Accepted { .. } => {}
         }
     }
 
@@ -259,13 +259,14 @@ mod tests {
         decree: &Decree<CommandBatch>,
     ) -> Result<(), String> {
         let first = Slot::FIRST;
-        let accept = Free::Accept { ballot, first, decrees: vec![decree.clone()], chosen: first };
-        sent(all, number, Paxos::Free(accept))
+        let accept =
+            Immediate::Accept { ballot, first, decrees: vec![decree.clone()], chosen: first };
+        sent(all, number, Paxos::Immediate(accept))
     }
 
     fn promise(ballot: Ballot, reports: Vec<(Slot, Report<CommandBatch>)>) -> Paxos<CommandBatch> {
         let first = Slot::FIRST;
-        Paxos::Bound(Bound::Promise { ballot, first, end: None, chosen: first, reports })
+        Paxos::AfterSync(AfterSync::Promise { ballot, first, end: None, chosen: first, reports })
     }
 
     /// Ballot 1.1 proposes a value, and nodes 1 and 2 vote for it.
@@ -292,8 +293,12 @@ mod tests {
         let mut all = chosen();
         all.learn(0, Slot::FIRST, &value(1));
         let end = Slot::FIRST.next();
-        sent(&mut all, 1, Paxos::Free(Free::Chosen { ballot: ballot(1, 1), chosen: end }))
-            .expect("what is chosen may be announced");
+        sent(
+            &mut all,
+            1,
+            Paxos::Immediate(Immediate::Chosen { ballot: ballot(1, 1), chosen: end }),
+        )
+        .expect("what is chosen may be announced");
         let copied = Record::Learned { slot: Slot::FIRST, decree: value(1) };
         durable(&mut all, 3, copied).expect("what is chosen may be copied");
         let next = ballot(2, 3);
@@ -354,7 +359,8 @@ mod tests {
         let early = ballot(1, 3);
         proposed(&mut all, 3, early, &value(2)).expect("a lone proposal breaks nothing");
         let end = Slot::FIRST.next();
-        let announced = sent(&mut all, 3, Paxos::Free(Free::Chosen { ballot: early, chosen: end }));
+        let announced =
+            sent(&mut all, 3, Paxos::Immediate(Immediate::Chosen { ballot: early, chosen: end }));
         breaks("announced_won", announced);
     }
 

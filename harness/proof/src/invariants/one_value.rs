@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_paxos::{Ballot, Decree, Free, Message as Paxos, Slot};
+use synod_paxos::{Ballot, Decree, Immediate, Message as Paxos, Slot};
 use synod_smr::command::fingerprint;
 use synod_smr::{CommandBatch, Message, Record};
 
@@ -31,8 +31,12 @@ impl Invariant for OneValuePerBallot {
             }
         }
         for (_, message) in step.sent {
-            if let Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, .. })) =
-                message
+            if let Message::Paxos(Paxos::Immediate(Immediate::Accept {
+                ballot,
+                first,
+                decrees,
+                ..
+            })) = message
             {
                 for (decree, past) in decrees.iter().zip(0..) {
                     self.see(*ballot, first.plus(past), decree)?;

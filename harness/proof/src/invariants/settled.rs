@@ -2,27 +2,27 @@
 //!
 //! A leader that is not settled may not know of a write that was acknowledged before it was
 //! elected; the rule is protocol knowledge, so it is looked at from outside: the first question of
-//! a ballot leaves only when all that the elect was told is chosen. It was told by the promises
+//! a ballot leaves only when all that the candidate was told is chosen. It was told by the promises
 //! that it took in before it led, and by no others that were sent: those of some other quorum may
 //! ask for less. What it promised itself no message shows, and is not asked for.
 
 use std::collections::BTreeMap;
 
-use synod_paxos::{Ballot, Bound, Message as Paxos, NodeId, Slot, To};
+use synod_paxos::{AfterSync, Ballot, Message as Paxos, NodeId, Slot, To};
 use synod_smr::Message;
 
 use super::Invariant;
 use crate::step::{Cause, Kind, Step};
 
-/// What the elect of each ballot was told.
+/// What the candidate of each ballot was told.
 #[derive(Default)]
 pub(super) struct SettledReads {
-    elects: BTreeMap<Ballot, Elect>,
+    candidates: BTreeMap<Ballot, Candidate>,
 }
 
-/// The promises that an elect took in.
+/// The promises that a candidate took in.
 #[derive(Default)]
-struct Elect {
+struct Candidate {
     /// The first slot that it asked for.
     asked: Slot,
     /// Where the promise of each node goes on that was cut; none if it is complete.
@@ -43,24 +43,24 @@ impl Invariant for SettledReads {
                 given.cause
                 && prepares == Some(ballot)
             {
-                self.elects.entry(ballot).or_default().hear(from, first, cut, told);
+                self.candidates.entry(ballot).or_default().hear(from, first, cut, told);
             }
         }
         for (to, message) in step.sent {
             if let Message::Confirm { ballot, .. } = message {
                 self.serve(*ballot, step.node, step.after.chosen)?;
             }
-            if let Message::Paxos(Paxos::Bound(Bound::Prepare { ballot, first })) = message
+            if let Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot, first })) = message
                 && *to == To::Peers
             {
-                self.elects.entry(*ballot).or_default().asked = *first;
+                self.candidates.entry(*ballot).or_default().asked = *first;
             }
         }
         Ok(())
     }
 }
 
-impl Elect {
+impl Candidate {
     /// Takes in a promise for the slots from `first` on, unless it repeats what was heard, or
     /// comes before the part that it adjoins: what stands past a gap binds nobody.
     fn hear(&mut self, from: NodeId, first: Slot, cut: Option<Slot>, told: Slot) {
@@ -75,7 +75,7 @@ impl Elect {
 
 impl SettledReads {
     fn serve(&self, ballot: Ballot, node: NodeId, chosen: Slot) -> Result<(), String> {
-        let told = self.elects.get(&ballot).map_or(Slot::FIRST, |elect| elect.told);
+        let told = self.candidates.get(&ballot).map_or(Slot::FIRST, |candidate| candidate.told);
         if chosen < told {
             return Err(format!(
                 "node {node} asks for reads in {ballot} at {chosen}, and was told of {told}"
@@ -89,17 +89,17 @@ impl SettledReads {
 mod tests {
     use super::*;
 
-    const ELECT: NodeId = NodeId::new(1);
-    const BALLOT: Ballot = Ballot::new(3, ELECT);
+    const CANDIDATE: NodeId = NodeId::new(1);
+    const BALLOT: Ballot = Ballot::new(3, CANDIDATE);
 
     fn served(promises: &[(u16, u64, Option<u64>, u64)], chosen: u64) -> bool {
         let mut reads = SettledReads::default();
         for (from, first, cut, told) in promises {
-            let elect = reads.elects.entry(BALLOT).or_default();
+            let candidate = reads.candidates.entry(BALLOT).or_default();
             let (first, told) = (Slot::new(*first), Slot::new(*told));
-            elect.hear(NodeId::new(*from), first, cut.map(Slot::new), told);
+            candidate.hear(NodeId::new(*from), first, cut.map(Slot::new), told);
         }
-        reads.serve(BALLOT, ELECT, Slot::new(chosen)).is_ok()
+        reads.serve(BALLOT, CANDIDATE, Slot::new(chosen)).is_ok()
     }
 
     /// Of five, nodes 2 and 3 made the quorum: that 2 alone asks for less does not help.

@@ -34,7 +34,7 @@ impl Invariant for Specification {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        let told = |breach: crate::spec::conformance::Breach| breach.to_string();
+        let told = |breach: crate::spec::conformance::Deviation| breach.to_string();
         if !step.durable.is_empty() {
             self.state.on_durable(step.node, step.durable).map_err(told)?;
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_paxos::{Ballot, Bound, Message as Paxos, NodeId, Slot, To};
+use synod_paxos::{AfterSync, Ballot, Message as Paxos, NodeId, Slot, To};
 use synod_smr::{Message, Record};
 
 use super::Invariant;
@@ -49,7 +49,7 @@ impl Invariant for PersistBeforeSend {
             disk.keep(record);
         }
         for (to, message) in step.sent {
-            if let Message::Paxos(Paxos::Bound(bound)) = message
+            if let Message::Paxos(Paxos::AfterSync(bound)) = message
                 && let Some(lie) = disk.lie_in(bound)
             {
                 return Err(format!("node {} tells {}: {lie}", step.node, receiver(to)));
@@ -81,13 +81,13 @@ impl Durable {
     }
 
     /// Says what a claim says that is not durable.
-    fn lie_in<V>(&self, bound: &Bound<V>) -> Option<String> {
+    fn lie_in<V>(&self, bound: &AfterSync<V>) -> Option<String> {
         match bound {
-            Bound::Prepare { ballot, .. } | Bound::Promise { ballot, .. } => {
+            AfterSync::Prepare { ballot, .. } | AfterSync::Promise { ballot, .. } => {
                 let lacks = *ballot > self.promised;
                 lacks.then(|| format!("{ballot}, and only {} is durable", self.promised))
             }
-            Bound::Accepted { ballot, first, end } => {
+            AfterSync::Accepted { ballot, first, end } => {
                 let mut slots = (first.number()..end.number()).map(Slot::new);
                 let missing =
                     slots.find(|slot| self.votes.get(slot).is_none_or(|vote| vote < ballot));
@@ -112,7 +112,7 @@ mod tests {
     fn a_claim_without_its_record_is_a_lie() {
         let (low, high) = (Ballot::new(1, NodeId::new(1)), Ballot::new(2, NodeId::new(1)));
         let mut disk = Durable::default();
-        let prepare = Bound::<char>::Prepare { ballot: low, first: Slot::default() };
+        let prepare = AfterSync::<char>::Prepare { ballot: low, first: Slot::default() };
         assert!(disk.lie_in(&prepare).is_some());
         disk.keep(&Record::Promised(low));
         assert_eq!(disk.lie_in(&prepare), None);
@@ -120,7 +120,7 @@ mod tests {
         disk.keep(&Record::Accepted { ballot: low, slot: Slot::new(0), decree });
         let accepted = |ballot, end| {
             let end = Slot::new(end);
-            Bound::<char>::Accepted { ballot, first: Slot::new(0), end }
+            AfterSync::<char>::Accepted { ballot, first: Slot::new(0), end }
         };
         assert_eq!(disk.lie_in(&accepted(low, 1)), None);
         assert!(disk.lie_in(&accepted(high, 1)).is_some());

@@ -12,10 +12,10 @@ use synod_host::{Event, REPLY_OVERHEAD_BYTES, Settings, WORD_BYTES_MAX, WORDS_WA
 use synod_smr::Connection;
 use synod_smr::wire::client::decode_request;
 
-use super::{Machine, Parcel, Sky, Token};
+use super::{Machine, Packet, SimWorld, Wakeup};
 use crate::clients;
-use crate::court::Court;
-use crate::sometimes::Point;
+use crate::coverage::Point;
+use crate::monitor::Monitor;
 use crate::step::{Cause, Wanted};
 
 /// The connections of one life of a node.
@@ -57,26 +57,37 @@ impl Connections {
 
 impl Machine {
     /// Takes a frame of a client, which is connected as soon as it asks.
-    pub fn on_request(&mut self, client: u32, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
+    pub fn on_request(
+        &mut self,
+        client: u32,
+        packet: &Packet,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) {
         if self.process.is_none() {
             return;
         }
-        if sky.chance().chance(self.breaks_ppm(BREAKS_PPM)) {
-            self.close(client, sky, court);
+        if world.chance().chance(self.breaks_ppm(BREAKS_PPM)) {
+            self.close(client, world, monitor);
         }
-        let Some(connection) = self.connect(client, sky, court) else { return };
-        match decode_request(&parcel.bytes) {
+        let Some(connection) = self.connect(client, world, monitor) else { return };
+        match decode_request(&packet.bytes) {
             Ok(request) => {
                 let cause = Cause::Request(Wanted::of(&request.body), connection, request.id);
-                let event = Event::ClientFrame { connection, bytes: parcel.bytes.clone() };
-                self.turn(event, cause, sky, court);
+                let event = Event::ClientFrame { connection, bytes: packet.bytes.clone() };
+                self.turn(event, cause, world, monitor);
             }
-            Err(error) => court.object("wire", format!("a frame of client {client}: {error}")),
+            Err(error) => monitor.report("wire", format!("a frame of client {client}: {error}")),
         }
     }
 
     /// Returns the connection of a client, which is made if there is none.
-    fn connect(&mut self, client: u32, sky: &mut Sky, court: &mut Court) -> Option<Connection> {
+    fn connect(
+        &mut self,
+        client: u32,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) -> Option<Connection> {
         let connections = &mut self.process.as_mut()?.connections;
         if let Some(open) = connections.open.get(&client) {
             return Some(open.name);
@@ -86,26 +97,31 @@ impl Machine {
         let open = Open { name: connection, under_way: 0, unread: None, told: Micros(0) };
         connections.open.insert(client, open);
         let name = clients::name_of(client).to_owned();
-        self.turn(Event::ClientUp { connection, name }, Cause::Client, sky, court);
+        self.turn(Event::ClientUp { connection, name }, Cause::Client, world, monitor);
         Some(connection)
     }
 
-    /// A connection ends; its host is told at once or late, and sometimes twice.
-    fn close(&mut self, client: u32, sky: &mut Sky, court: &mut Court) {
+    /// A connection ends; its host is told at once or late, and coverage twice.
+    fn close(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
         let Some(process) = &mut self.process else { return };
         let Some(open) = process.connections.open.remove(&client) else { return };
-        court.lookout.see(Point::ConnectionBreaks);
+        monitor.tracker.see(Point::ConnectionBreaks);
         if open.under_way > 0 {
-            court.lookout.see(Point::ConnectionBreaksUnread);
+            monitor.tracker.see(Point::ConnectionBreaksUnread);
         }
-        for _ in 0..sky.chance().between(1, 2) {
-            let length = Micros(sky.chance().below(CLOSED_US_MAX));
-            sky.after(self.address(), Token::Closed(open.name), length);
+        for _ in 0..world.chance().between(1, 2) {
+            let length = Micros(world.chance().below(CLOSED_US_MAX));
+            world.after(self.address(), Wakeup::Closed(open.name), length);
         }
     }
 
-    pub(super) fn on_closed(&mut self, connection: Connection, sky: &mut Sky, court: &mut Court) {
-        self.turn(Event::ClientDown(connection), Cause::Client, sky, court);
+    pub(super) fn on_closed(
+        &mut self,
+        connection: Connection,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) {
+        self.turn(Event::ClientDown(connection), Cause::Client, world, monitor);
     }
 
     /// Carries a reply towards its client, which may read nothing for a while.
@@ -113,10 +129,10 @@ impl Machine {
         &mut self,
         connection: Connection,
         bytes: Bytes,
-        sky: &mut Sky,
-        court: &mut Court,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
     ) {
-        let stalls = sky.chance().chance(self.breaks_ppm(self.tuning.stall_ppm));
+        let stalls = world.chance().chance(self.breaks_ppm(self.tuning.stall_ppm));
         let address = self.address();
         let Some(process) = &mut self.process else { return };
         let Some(open) = process.connections.find(connection) else { return };
@@ -126,86 +142,91 @@ impl Machine {
         let most = most.max(self.tuning.settings.reply_share_bytes).max(length);
         if open.under_way > most {
             let found = open.under_way;
-            court.object("reply-bounds", format!("{found} bytes are under way, not {most}"));
+            monitor.report("reply-bounds", format!("{found} bytes are under way, not {most}"));
         }
         if let Some(unread) = &mut open.unread {
             unread.push(bytes);
         } else if stalls {
-            court.lookout.see(Point::ClientReadsNothing);
+            monitor.tracker.see(Point::ClientReadsNothing);
             open.unread = Some(vec![bytes]);
-            let length = Micros::from_ms(sky.chance().between(1, STALL_MS_MAX));
-            sky.after(address, Token::Reads(connection), length.min(STALL_CLOSES));
+            let length = Micros::from_ms(world.chance().between(1, STALL_MS_MAX));
+            world.after(address, Wakeup::Reads(connection), length.min(STALL_CLOSES));
         } else {
-            self.write(connection, bytes, sky);
+            self.write(connection, bytes, world);
         }
-        self.weigh_replies(court);
+        self.weigh_replies(monitor);
     }
 
     /// A client reads again, or has read nothing for so long that it is closed.
-    pub(super) fn on_reads(&mut self, connection: Connection, sky: &mut Sky, court: &mut Court) {
-        let closes = sky.chance().chance(STALL_CLOSES_PPM);
+    pub(super) fn on_reads(
+        &mut self,
+        connection: Connection,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) {
+        let closes = world.chance().chance(STALL_CLOSES_PPM);
         let Some(process) = &mut self.process else { return };
         let Some(open) = process.connections.find(connection) else { return };
         let unread = open.unread.take().unwrap_or_default();
         if closes {
             let client = client_of(connection);
-            self.close(client, sky, court);
+            self.close(client, world, monitor);
             let node = self.node;
-            return sky.after(Address::Client(client), Token::Lost(node), Micros(1_000));
+            return world.after(Address::Client(client), Wakeup::Lost(node), Micros(1_000));
         }
         for bytes in unread {
-            self.write(connection, bytes, sky);
+            self.write(connection, bytes, world);
         }
     }
 
     /// Sends a reply, and has the host told that it is written, in one word or two.
-    fn write(&mut self, connection: Connection, bytes: Bytes, sky: &mut Sky) {
-        let (address, length, now) = (self.address(), bytes.len(), sky.now());
-        let parcel = Parcel { life: 0, process: 0, by_stranger: false, number: 0, bytes };
-        sky.send(address, Address::Client(client_of(connection)), parcel, length);
-        let after = Micros(sky.chance().between(1, self.tuning.written_us));
+    fn write(&mut self, connection: Connection, bytes: Bytes, world: &mut SimWorld) {
+        let (address, length, now) = (self.address(), bytes.len(), world.now());
+        let packet = Packet { life: 0, process: 0, by_stranger: false, number: 0, bytes };
+        world.send(address, Address::Client(client_of(connection)), packet, length);
+        let after = Micros(world.chance().between(1, self.tuning.written_us));
         let Some(process) = &mut self.process else { return };
         let Some(open) = process.connections.find(connection) else { return };
         let begins = now.plus(Micros(after.0 / 2)).max(open.told);
         open.told = now.plus(after).max(open.told);
         let told = open.told;
-        let first = if self.tuning.stall_ppm > 0 { sky.chance().below(length as u64) } else { 0 };
+        let first = if self.tuning.stall_ppm > 0 { world.chance().below(length as u64) } else { 0 };
         let first = usize::try_from(first).unwrap_or(0);
         if first > 0 {
-            let part = Token::Wrote { connection, bytes: first, ends: 0 };
-            sky.after(address, part, begins.since(now));
+            let part = Wakeup::Wrote { connection, bytes: first, ends: 0 };
+            world.after(address, part, begins.since(now));
         }
         let ends = length + REPLY_OVERHEAD_BYTES;
-        let rest = Token::Wrote { connection, bytes: length - first, ends };
-        sky.after(address, rest, told.since(now));
+        let rest = Wakeup::Wrote { connection, bytes: length - first, ends };
+        world.after(address, rest, told.since(now));
     }
 
     /// The transport has written so many bytes, and with them the end of a reply.
     pub(super) fn on_wrote(
         &mut self,
         (connection, bytes, ends): (Connection, usize, usize),
-        sky: &mut Sky,
-        court: &mut Court,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
     ) {
         let Some(process) = &mut self.process else { return };
         let Some(open) = process.connections.find(connection) else { return };
         open.under_way -= ends;
         let event = Event::ClientWrote { connection, bytes };
-        self.turn(event, Cause::Wrote, sky, court);
+        self.turn(event, Cause::Wrote, world, monitor);
     }
 
     /// Holds what the host keeps, and what it gave, against its bounds.
-    pub(super) fn weigh_replies(&self, court: &mut Court) {
+    pub(super) fn weigh_replies(&self, monitor: &mut Monitor) {
         let Some(process) = &self.process else { return };
         let (held, settings) = (process.host.replies_held(), &self.tuning.settings);
         let given = process.connections.under_way();
         let largest = REPLY_MAX.max(settings.reply_budget_bytes_total);
         let shares = self.clients_max * settings.reply_share_bytes;
         if given > largest + shares {
-            court.object("reply-bounds", format!("{given} bytes of replies are under way"));
+            monitor.report("reply-bounds", format!("{given} bytes of replies are under way"));
         }
         if held.waiting > waiting_max(settings) || held.words > WORDS_WAITING_MAX_TOTAL {
-            court.object("reply-bounds", format!("{held:?} of replies waits"));
+            monitor.report("reply-bounds", format!("{held:?} of replies waits"));
         }
     }
 

@@ -2,24 +2,30 @@
 //!
 //! The simulated disk does the damage; here is which damage, and when.
 
-use synod_harness::random::Random;
+use synod_harness::rng::Random;
 use synod_harness::sim::{Crash, DiskFault, Micros};
 use synod_host::journal::{Failure, Fault, Operation, Times};
 
-use super::{Machine, Sky, Token};
-use crate::court::Court;
-use crate::sometimes::Point;
+use super::{Machine, SimWorld, Wakeup};
+use crate::coverage::Point;
+use crate::monitor::Monitor;
 
 impl Machine {
     /// Lets the disk begin or cease to misbehave.
-    pub fn disk(&mut self, fault: DiskFault, begins: bool, sky: &mut Sky, court: &mut Court) {
+    pub fn disk(
+        &mut self,
+        fault: DiskFault,
+        begins: bool,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) {
         match fault {
             DiskFault::Slow { ms } => self.slow_ms = if begins { ms.0 } else { 0 },
             DiskFault::Hung => {
                 self.hung = begins;
                 if !begins && std::mem::take(&mut self.stuck) {
-                    court.lookout.see(Point::HungSyncEnded);
-                    sky.after(self.address(), Token::Synced, Micros(1));
+                    monitor.tracker.see(Point::HungSyncEnded);
+                    world.after(self.address(), Wakeup::Synced, Micros(1));
                 }
             }
             DiskFault::Full => {
@@ -42,7 +48,7 @@ impl Machine {
             }
             DiskFault::Rot => {
                 if begins && !self.rotten {
-                    self.rot(sky);
+                    self.rot(world);
                 }
             }
             // The cluster sees to these: others must remember.
@@ -50,13 +56,13 @@ impl Machine {
         }
     }
 
-    pub(super) fn leave_disk(&mut self, crash: Crash, sky: &mut Sky) {
+    pub(super) fn leave_disk(&mut self, crash: Crash, world: &mut SimWorld) {
         self.disk = match crash {
             Crash::Kill => self.disk.kill(),
             Crash::Power => {
                 // All is lost, all is kept, or every sector for itself.
-                let mood = sky.chance().below(4);
-                self.disk.crash(|choice| choose(mood, choice.options, sky.chance()))
+                let mood = world.chance().below(4);
+                self.disk.crash(|choice| choose(mood, choice.options, world.chance()))
             }
         };
         self.disk.set_capacity(self.full.then_some(0));
@@ -75,15 +81,15 @@ impl Machine {
     }
 
     /// Flips a bit of a segment that was completed before the present one.
-    fn rot(&mut self, sky: &mut Sky) {
+    fn rot(&mut self, world: &mut SimWorld) {
         let journal = std::path::Path::new("journal");
         let names = synod_host::journal::Disk::list(&self.disk, journal).unwrap_or_default();
         let mut segments: Vec<String> = names.into_iter().filter(|name| is_segment(name)).collect();
         segments.sort_unstable();
         // The last two are the active segment and the one that is made ahead of it.
         let old = segments.len().saturating_sub(2);
-        let Some(name) = sky.chance().pick(&segments[..old]).cloned() else { return };
-        let draw = sky.chance().next_u64();
+        let Some(name) = world.chance().pick(&segments[..old]).cloned() else { return };
+        let draw = world.chance().next_u64();
         self.rotten = true;
         self.disk.tamper(&journal.join(name), |bytes| {
             // The last pages of a segment may be unused: what is flipped lies in the first half.
@@ -92,7 +98,7 @@ impl Machine {
                 *byte ^= 1 << (draw >> 61);
             }
         });
-        sky.felt_disk(self.place(), |fault| fault == DiskFault::Rot);
+        world.felt_disk(self.place(), |fault| fault == DiskFault::Rot);
     }
 }
 

@@ -1,6 +1,6 @@
-//! The end of a turn: what it brought about is shown to the court and carried out.
+//! The end of a turn: what it brought about is shown to the monitor and carried out.
 //!
-//! The claim kept true: the court sees everything that leaves, before it leaves.
+//! The claim kept true: the monitor sees everything that leaves, before it leaves.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,19 +12,19 @@ use synod_paxos::To;
 use synod_smr::Disk;
 
 use super::turns::Taken;
-use super::{Machine, Parcel, Sky, Token};
-use crate::court::Court;
+use super::{Machine, Packet, SimWorld, Wakeup};
+use crate::coverage::{End, Point};
 use crate::invariants::room_given;
-use crate::sometimes::{End, Point};
+use crate::monitor::Monitor;
 use crate::step::{Cause, Stance, Step};
 
 impl Machine {
-    /// Ends a turn, shows what it brought about to the court, and carries it out.
-    pub(super) fn flush(&mut self, sky: &mut Sky, court: &mut Court) {
-        let (now, is_stranger) = (self.now(sky), self.is_stranger());
+    /// Ends a turn, shows what it brought about to the monitor, and carries it out.
+    pub(super) fn flush(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
+        let (now, is_stranger) = (self.now(world), self.is_stranger());
         let (node, nodes) = (self.node, &self.nodes);
         let Some(process) = &mut self.process else { return };
-        sky.count_step();
+        world.count_step();
         let (life, mut numbers) = (process.life, VecDeque::new());
         let host = &mut process.host;
         let Taken { given, durable } = &process.taken;
@@ -36,7 +36,7 @@ impl Machine {
         let flushes = || {
             host.flush_watched(now, |host, brought: &Brought<'_>| {
                 let step = Step {
-                    now: sky.now(),
+                    now: world.now(),
                     node,
                     life,
                     cause,
@@ -50,9 +50,9 @@ impl Machine {
                     sent: brought.sent,
                     replies: brought.replies,
                 };
-                court.on_step(&step, sky);
+                monitor.on_step(&step, world);
                 for difference in brought.differences {
-                    court.object("halt", format!("node {node}: {difference}"));
+                    monitor.report("halt", format!("node {node}: {difference}"));
                 }
                 for (to, message) in brought.sent {
                     let receivers = match to {
@@ -60,35 +60,40 @@ impl Machine {
                         To::Peers => &nodes[..],
                     };
                     for receiver in receivers.iter().filter(|receiver| **receiver != node) {
-                        numbers.push_back(court.on_parcel(node, *receiver, message));
+                        numbers.push_back(monitor.on_packet(node, *receiver, message));
                     }
                 }
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(flushes)) {
-            return self.on_panic(cause, &*panic, court);
+            return self.on_panic(cause, &*panic, monitor);
         }
         process.taken.given.clear();
         process.taken.durable.clear();
         if before.disk == Disk::Fine && process.host.disk() == Disk::Full {
-            sky.felt_disk(Place(node.number()), |fault| fault == DiskFault::Full);
+            world.felt_disk(Place(node.number()), |fault| fault == DiskFault::Full);
         }
         let halted = process.host.halted().map(str::to_owned);
-        self.carry_out(numbers, sky, court);
+        self.carry_out(numbers, world, monitor);
         if let Some(reason) = halted {
             if is_stranger {
-                sky.say(|| format!("node {node} halts: {reason}"));
-                return self.on_refused(sky, court);
+                world.say(|| format!("node {node} halts: {reason}"));
+                return self.on_refused(world, monitor);
             }
-            court.object("halt", format!("node {node} halts: {reason}"));
+            monitor.report("halt", format!("node {node} halts: {reason}"));
         }
-        self.weigh_replies(court);
-        self.set_wake(sky);
-        self.end_if_done(sky, court);
+        self.weigh_replies(monitor);
+        self.set_wake(world);
+        self.end_if_done(world, monitor);
     }
 
-    /// Carries the outputs out; `numbers` are those under which the story knows the messages.
-    fn carry_out(&mut self, mut numbers: VecDeque<u64>, sky: &mut Sky, court: &mut Court) {
+    /// Carries the outputs out; `numbers` are those under which the transcript knows the messages.
+    fn carry_out(
+        &mut self,
+        mut numbers: VecDeque<u64>,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) {
         let address = self.address();
         while let Some(process) = &mut self.process
             && let Some(output) = process.host.output()
@@ -97,60 +102,62 @@ impl Machine {
                 Output::Commit(commit) => {
                     let (bytes, room) = (commit.records.frame_bytes(), process.journal.room());
                     if let Err(detail) = room_given(bytes, room) {
-                        court.object("room-given", format!("node {}: {detail}", self.node));
+                        monitor.report("room-given", format!("node {}: {detail}", self.node));
                     }
                     if commit.ticket.records().is_empty() {
-                        court.lookout.see(Point::CommitSplit);
+                        monitor.tracker.see(Point::CommitSplit);
                     }
                     if process.journal.submit(commit, &mut self.vouched) {
-                        self.begin_sync(sky);
+                        self.begin_sync(world);
                     } else {
-                        court.lookout.see(Point::BatchWaiting);
+                        monitor.tracker.see(Point::BatchWaiting);
                     }
-                    self.lose_power(sky, court);
+                    self.lose_power(world, monitor);
                 }
                 Output::Send { to, bytes, .. } => {
                     let number = numbers.pop_front().unwrap_or_default();
                     let (length, by_stranger) = (bytes.len(), self.stranger.is_some());
                     let (life, process) = (process.life, process.process);
-                    let parcel = Parcel { life, process, by_stranger, number, bytes };
-                    self.judge_silence(court);
-                    sky.send(address, Address::Node(Place(to.number())), parcel, length);
+                    let packet = Packet { life, process, by_stranger, number, bytes };
+                    self.judge_silence(monitor);
+                    world.send(address, Address::Node(Place(to.number())), packet, length);
                 }
                 Output::Beacon(bytes) => process.beacon.on_heartbeat(bytes),
-                Output::Reply { connection, bytes } => self.reply(connection, bytes, sky, court),
+                Output::Reply { connection, bytes } => {
+                    self.reply(connection, bytes, world, monitor)
+                }
                 Output::Close { connection, reason } => {
-                    court.object("wire", format!("client {} is closed: {reason}", connection.0));
+                    monitor.report("wire", format!("client {} is closed: {reason}", connection.0));
                 }
                 Output::Read(order) => {
                     process.reads.push_back(order.carry_out(process.journal.reader()));
-                    let length = Micros(sky.chance().between(50, READ_US_MAX));
-                    sky.after(address, Token::Read, length);
+                    let length = Micros(world.chance().between(50, READ_US_MAX));
+                    world.after(address, Wakeup::Read, length);
                 }
             }
         }
     }
 
-    pub(super) fn begin_sync(&self, sky: &mut Sky) {
-        let slow = sky.chance().below(self.slow_ms * 1_000 + 1);
+    pub(super) fn begin_sync(&self, world: &mut SimWorld) {
+        let slow = world.chance().below(self.slow_ms * 1_000 + 1);
         if slow > 0 {
-            sky.felt_disk(self.place(), |fault| matches!(fault, DiskFault::Slow { .. }));
+            world.felt_disk(self.place(), |fault| matches!(fault, DiskFault::Slow { .. }));
         }
-        let length = Micros(sky.chance().between(SYNC_US_MIN, SYNC_US_MIN + self.sync_us) + slow);
-        sky.after(self.address(), Token::Synced, length);
+        let length = Micros(world.chance().between(SYNC_US_MIN, SYNC_US_MIN + self.sync_us) + slow);
+        world.after(self.address(), Wakeup::Synced, length);
     }
 
     /// Where the power failed in the middle of a write, nothing happens after it.
-    fn lose_power(&mut self, sky: &mut Sky, court: &mut Court) {
+    fn lose_power(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let refused = self.process.as_ref().is_some_and(|process| process.journal.is_refused());
         if self.failing && refused {
-            self.on_synced(sky, court);
+            self.on_synced(world, monitor);
         }
     }
 
     /// Has the host told the time when it wants to be.
-    pub(super) fn set_wake(&mut self, sky: &mut Sky) {
-        let (address, now) = (self.address(), self.now(sky));
+    pub(super) fn set_wake(&mut self, world: &mut SimWorld) {
+        let (address, now) = (self.address(), self.now(world));
         let Some(process) = &mut self.process else { return };
         let Some(due) = process.host.next_wake() else { return };
         if process.wake.is_some_and(|(set, _)| set == due) {
@@ -161,21 +168,21 @@ impl Machine {
         let nanos = u64::try_from(due.since(now).as_nanos()).unwrap_or(u64::MAX);
         // Rounded up, as a clock that was told too early would be told again at once.
         let length = Micros(nanos.div_ceil(1_000) + 1);
-        sky.set_timer(address, Token::Wake(process.wakes), length);
+        world.set_timer(address, Wakeup::Wake(process.wakes), length);
     }
 
     /// A node that was asked to end does so once it has handed over.
-    pub(super) fn end_if_done(&mut self, sky: &mut Sky, court: &mut Court) {
-        let now = self.now(sky);
+    pub(super) fn end_if_done(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
+        let now = self.now(world);
         let done = self.process.as_ref().is_some_and(|process| process.host.is_done(now));
-        if done && let Some(process) = self.end(End::Retired, sky, court) {
-            sky.say(|| format!("node {} ends as it was asked to", self.node));
-            sky.felt_retirement(self.place());
+        if done && let Some(process) = self.end(End::Retired, world, monitor) {
+            world.say(|| format!("node {} ends as it was asked to", self.node));
+            world.felt_retirement(self.place());
             // A disk that fails here fails a process that is about to end anyway.
             let _ = process.journal.close();
-            self.leave_disk(Crash::Kill, sky);
-            let comeback = Micros::from_ms(sky.chance().between(50, 1_000));
-            sky.ended(self.place(), Some(comeback));
+            self.leave_disk(Crash::Kill, world);
+            let comeback = Micros::from_ms(world.chance().between(50, 1_000));
+            world.ended(self.place(), Some(comeback));
         }
     }
 }

@@ -16,10 +16,10 @@ use synod_smr::Record;
 use synod_smr::message::Life;
 use synod_smr::wire::record::{JournalRecord, decode_record};
 
-use super::{Machine, Sky};
-use crate::court::Court;
+use super::{Machine, SimWorld};
+use crate::coverage::{End, Point};
 use crate::journal_thread::Vouched;
-use crate::sometimes::{End, Point};
+use crate::monitor::Monitor;
 
 /// A copy of a folder, and what had been vouched for when it was taken.
 pub(super) struct Copied {
@@ -115,8 +115,8 @@ impl Machine {
         fault: DiskFault,
         others: &[Contents],
         foreign: Option<SimDisk>,
-        sky: &mut Sky,
-        court: &mut Court,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
     ) {
         if self.is_stranger() || self.rotten || others.is_empty() {
             return;
@@ -134,7 +134,7 @@ impl Machine {
             }),
             DiskFault::MadeAnew => {
                 let is_known = others.iter().all(|other| other.of(node).is_some());
-                let disk = SimDisk::new(sky.chance().next_u64());
+                let disk = SimDisk::new(world.chance().next_u64());
                 self.make(&disk);
                 is_known.then_some(Copied { disk, vouched: Vouched::default() })
             }
@@ -149,19 +149,19 @@ impl Machine {
             | DiskFault::Rot => None,
         };
         let Some(Copied { disk, vouched }) = changed else { return };
-        sky.say(|| format!("the disk of node {node}: {fault}"));
-        sky.felt_disk(self.place(), |felt| felt == fault);
-        court.lookout.see(point_of(fault));
-        court.end_story(format!("the folder of node {node} is changed"));
+        world.say(|| format!("the disk of node {node}: {fault}"));
+        world.felt_disk(self.place(), |felt| felt == fault);
+        monitor.tracker.see(point_of(fault));
+        monitor.end_transcript(format!("the folder of node {node} is changed"));
         if self.process.is_some() {
-            self.end(End::Crash, sky, court);
+            self.end(End::Crash, world, monitor);
         }
         (self.disk, self.vouched) = (disk, vouched);
         (self.stuck, self.failing, self.injected) = (false, false, false);
         self.disk.set_capacity(self.full.then_some(0));
         self.stranger = Some(Stranger { refused: false, ends: 0 });
-        let comeback = Micros::from_ms(sky.chance().between(10, 1_000));
-        sky.ended(self.place(), Some(comeback));
+        let comeback = Micros::from_ms(world.chance().between(10, 1_000));
+        world.ended(self.place(), Some(comeback));
     }
 
     /// Takes a copy of what is durable.
@@ -178,26 +178,26 @@ impl Machine {
 
     /// A stranger ends, as it was found out. Its machine starts it again a few times, as an
     /// operator does who has not read why.
-    pub(super) fn on_refused(&mut self, sky: &mut Sky, court: &mut Court) {
+    pub(super) fn on_refused(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let Some(stranger) = &mut self.stranger else { return };
         let again = std::mem::replace(&mut stranger.refused, true);
         stranger.ends += 1;
         let for_good = stranger.ends > STARTS_AGAIN;
-        court.lookout.see(if again { Point::RefusedAgain } else { Point::StrangerRefused });
-        self.end(End::Refused, sky, court);
-        self.leave_disk(Crash::Kill, sky);
+        monitor.tracker.see(if again { Point::RefusedAgain } else { Point::StrangerRefused });
+        self.end(End::Refused, world, monitor);
+        self.leave_disk(Crash::Kill, world);
         if for_good {
-            return sky.ruined(self.place());
+            return world.ruined(self.place());
         }
-        let comeback = Micros::from_ms(sky.chance().between(10, 1_000));
-        sky.ended(self.place(), Some(comeback));
+        let comeback = Micros::from_ms(world.chance().between(10, 1_000));
+        world.ended(self.place(), Some(comeback));
     }
 
     /// A node that was refused says nothing any more, in no later life.
-    pub(super) fn judge_silence(&self, court: &mut Court) {
+    pub(super) fn judge_silence(&self, monitor: &mut Monitor) {
         if self.stranger.is_some_and(|stranger| stranger.refused) {
             let detail = format!("node {} speaks, which was refused", self.node);
-            court.object("refused-speaks", detail);
+            monitor.report("refused-speaks", detail);
         }
     }
 

@@ -8,9 +8,9 @@
 use synod_harness::sim::{Address, Micros};
 
 use super::turns::Arrival;
-use super::{Event, Machine, Parcel, Place, Sky, Token};
-use crate::court::Court;
-use crate::sometimes::Point;
+use super::{Event, Machine, Packet, Place, SimWorld, Wakeup};
+use crate::coverage::Point;
+use crate::monitor::Monitor;
 use crate::step::{Cause, Kind};
 
 impl Machine {
@@ -20,49 +20,49 @@ impl Machine {
     }
 
     /// Tells whether what came begins a long turn.
-    pub(super) fn draws_long_turn(&self, arrival: &Arrival, sky: &mut Sky) -> bool {
+    pub(super) fn draws_long_turn(&self, arrival: &Arrival, world: &mut SimWorld) -> bool {
         let hold_ups = &self.tuning.hold_ups;
-        let at = sky.now();
+        let at = world.now();
         hold_ups.ppm > 0
             && (hold_ups.from..hold_ups.until).contains(&at)
             && hold_ups.only.is_none_or(|node| node == self.node)
-            && sky.chance().chance(hold_ups.ppm)
+            && world.chance().chance(hold_ups.ppm)
             && may_apply(arrival)
     }
 
     /// Begins a long turn. What it will take is in the inbox.
-    pub(super) fn begin_long_turn(&mut self, sky: &mut Sky, court: &mut Court) {
-        let (now, address) = (self.now(sky), self.address());
+    pub(super) fn begin_long_turn(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
+        let (now, address) = (self.now(world), self.address());
         let hold_ups = &self.tuning.hold_ups;
         let length =
-            Micros::from_ms(sky.chance().between(hold_ups.shortest_ms, hold_ups.longest_ms));
+            Micros::from_ms(world.chance().between(hold_ups.shortest_ms, hold_ups.longest_ms));
         self.long_turns += 1;
         let number = self.long_turns;
         let Some(process) = &mut self.process else { return };
         process.long_turn = Some(number);
         process.beacon.on_turn(now);
-        sky.say(|| format!("node {} is held up for {length}", self.node));
-        court.lookout.see(Point::LoopHeldUp);
-        sky.after(address, Token::Free(number), length);
-        sky.after(address, Token::Beacon(number), LOOK);
+        world.say(|| format!("node {} is held up for {length}", self.node));
+        monitor.tracker.see(Point::LoopHeldUp);
+        world.after(address, Wakeup::Immediate(number), length);
+        world.after(address, Wakeup::Beacon(number), LOOK);
     }
 
     /// Ends a long turn: first all that came, then the timers.
-    pub(super) fn on_free(&mut self, number: u64, sky: &mut Sky, court: &mut Court) {
+    pub(super) fn on_free(&mut self, number: u64, world: &mut SimWorld, monitor: &mut Monitor) {
         let Some(process) = &mut self.process else { return };
         if process.long_turn.take_if(|turn| *turn == number).is_none() {
             return;
         }
         process.beacon.on_turn_end();
-        self.take_waiting(sky, court);
+        self.take_waiting(world, monitor);
         if !self.is_held_up() {
-            self.set_wake(sky);
+            self.set_wake(world);
         }
     }
 
     /// Asks the beacon what is to be said for a loop that is held up.
-    pub(super) fn on_beacon(&mut self, number: u64, sky: &mut Sky) {
-        let (now, address) = (self.now(sky), self.address());
+    pub(super) fn on_beacon(&mut self, number: u64, world: &mut SimWorld) {
+        let (now, address) = (self.now(world), self.address());
         let Some(process) = &mut self.process else { return };
         if process.long_turn.is_none_or(|turn| turn != number) {
             return;
@@ -72,11 +72,11 @@ impl Machine {
             let by_stranger = self.stranger.is_some();
             for peer in self.nodes.iter().filter(|peer| **peer != self.node) {
                 let (bytes, length) = (bytes.clone(), bytes.len());
-                let parcel = Parcel { life, process, by_stranger, number: 0, bytes };
-                sky.send(address, Address::Node(Place(peer.number())), parcel, length);
+                let packet = Packet { life, process, by_stranger, number: 0, bytes };
+                world.send(address, Address::Node(Place(peer.number())), packet, length);
             }
         }
-        sky.after(address, Token::Beacon(number), LOOK);
+        world.after(address, Wakeup::Beacon(number), LOOK);
     }
 }
 

@@ -11,9 +11,9 @@ use synod_paxos::NodeId;
 use synod_smr::wire::peer::decode_message;
 
 use super::turns::Arrival;
-use super::{Machine, Parcel, Sky, Token};
-use crate::court::Court;
-use crate::sometimes::Point;
+use super::{Machine, Packet, SimWorld, Wakeup};
+use crate::coverage::Point;
+use crate::monitor::Monitor;
 use crate::step::{Cause, Kind};
 
 /// The process at the other end of a link, and its life.
@@ -25,53 +25,59 @@ pub(super) struct FarEnd {
 
 impl Machine {
     /// Takes a frame of a peer.
-    pub fn on_frame(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
-        self.meet(from, parcel, sky, court);
+    pub fn on_frame(
+        &mut self,
+        from: NodeId,
+        packet: &Packet,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) {
+        self.meet(from, packet, world, monitor);
         if self.process.is_none() {
             return;
         }
-        match decode_message(&parcel.bytes) {
+        match decode_message(&packet.bytes) {
             Ok(message) => {
-                court.on_arrival(parcel.number);
+                monitor.on_arrival(packet.number);
                 let cause = Cause::Message(from, Kind::of(&message));
-                let event = Event::PeerFrame { peer: from, bytes: parcel.bytes.clone() };
-                let by_stranger = parcel.by_stranger;
-                self.arrive(Arrival { event, cause, by_stranger }, sky, court);
+                let event = Event::PeerFrame { peer: from, bytes: packet.bytes.clone() };
+                let by_stranger = packet.by_stranger;
+                self.arrive(Arrival { event, cause, by_stranger }, world, monitor);
             }
-            Err(error) => court.object("wire", format!("a frame of node {from}: {error}")),
+            Err(error) => monitor.report("wire", format!("a frame of node {from}: {error}")),
         }
     }
 
     /// Tells the host of the link that a frame comes by, where it is another one.
-    fn meet(&mut self, from: NodeId, parcel: &Parcel, sky: &mut Sky, court: &mut Court) {
+    fn meet(&mut self, from: NodeId, packet: &Packet, world: &mut SimWorld, monitor: &mut Monitor) {
         let Some(process) = &mut self.process else { return };
         let known = process.far_ends.get(&from).copied();
-        let is_past = known.is_some_and(|known| parcel.process < known.process);
+        let is_past = known.is_some_and(|known| packet.process < known.process);
         if is_past {
-            court.lookout.see(Point::FrameOfPastLife);
+            monitor.tracker.see(Point::FrameOfPastLife);
         }
-        let is_new = known.is_none_or(|known| parcel.process > known.process);
+        let is_new = known.is_none_or(|known| packet.process > known.process);
         let rumours = self.tuning.rumour_ppm;
-        let comes_back = is_past && rumours > 0 && sky.chance().chance(COMES_BACK_PPM);
-        let again = !is_past && !is_new && rumours > 0 && sky.chance().chance(rumours);
+        let comes_back = is_past && rumours > 0 && world.chance().chance(COMES_BACK_PPM);
+        let again = !is_past && !is_new && rumours > 0 && world.chance().chance(rumours);
         if !(is_new || comes_back || again) {
             return;
         }
-        let far_end = FarEnd { process: parcel.process, life: parcel.life };
+        let far_end = FarEnd { process: packet.process, life: packet.life };
         process.far_ends.insert(from, far_end);
-        if known.is_some_and(|known| parcel.life < known.life) {
-            court.lookout.see(Point::LinkOfEarlierLife);
+        if known.is_some_and(|known| packet.life < known.life) {
+            monitor.tracker.see(Point::LinkOfEarlierLife);
         }
         if again {
-            court.lookout.see(Point::LinkToldAgain);
+            monitor.tracker.see(Point::LinkToldAgain);
         }
-        let event = Event::PeerUp { peer: from, life: parcel.life };
-        self.turn(event, Cause::LinkDown(from), sky, court);
-        if !is_new && sky.chance().chance(GONE_PPM) {
-            // It is said to be gone late, and sometimes twice.
-            for _ in 0..sky.chance().between(1, 2) {
-                let length = Micros(sky.chance().between(1, GONE_US_MAX));
-                sky.after(self.address(), Token::LinkDown(from), length);
+        let event = Event::PeerUp { peer: from, life: packet.life };
+        self.turn(event, Cause::LinkDown(from), world, monitor);
+        if !is_new && world.chance().chance(GONE_PPM) {
+            // It is said to be gone late, and coverage twice.
+            for _ in 0..world.chance().between(1, 2) {
+                let length = Micros(world.chance().between(1, GONE_US_MAX));
+                world.after(self.address(), Wakeup::LinkDown(from), length);
             }
         }
     }

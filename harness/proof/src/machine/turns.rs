@@ -15,9 +15,9 @@ use synod_harness::sim::Micros;
 use synod_host::Event;
 use synod_smr::{Record, Timer};
 
-use super::{Machine, Sky, Token};
-use crate::court::Court;
-use crate::sometimes::Point;
+use super::{Machine, SimWorld, Wakeup};
+use crate::coverage::Point;
+use crate::monitor::Monitor;
 use crate::step::{Cause, Given, Stance};
 
 /// Something that came and waits for a turn.
@@ -37,91 +37,97 @@ pub(super) struct Taken {
 
 impl Machine {
     /// Takes an event in: at once, or with the next turn.
-    pub(super) fn turn(&mut self, event: Event, cause: Cause, sky: &mut Sky, court: &mut Court) {
-        self.arrive(Arrival { event, cause, by_stranger: false }, sky, court);
+    pub(super) fn turn(
+        &mut self,
+        event: Event,
+        cause: Cause,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) {
+        self.arrive(Arrival { event, cause, by_stranger: false }, world, monitor);
     }
 
-    pub(super) fn arrive(&mut self, arrival: Arrival, sky: &mut Sky, court: &mut Court) {
-        let begins_long_turn = !self.is_held_up() && self.draws_long_turn(&arrival, sky);
+    pub(super) fn arrive(&mut self, arrival: Arrival, world: &mut SimWorld, monitor: &mut Monitor) {
+        let begins_long_turn = !self.is_held_up() && self.draws_long_turn(&arrival, world);
         if !begins_long_turn && !self.is_held_up() && self.tuning.events_per_turn == 1 {
-            return self.take_alone(arrival, sky, court);
+            return self.take_alone(arrival, world, monitor);
         }
         let Some(process) = &mut self.process else { return };
         process.inbox.push(arrival);
         if begins_long_turn {
-            self.begin_long_turn(sky, court);
+            self.begin_long_turn(world, monitor);
         } else if !self.is_held_up() {
-            let busy = Micros(sky.chance().between(1, self.tuning.turn_us));
-            self.have_turn(busy, sky);
+            let busy = Micros(world.chance().between(1, self.tuning.turn_us));
+            self.have_turn(busy, world);
         }
     }
 
     /// Takes what waited for a long turn to end: in turns of its own, or with the next ones.
-    pub(super) fn take_waiting(&mut self, sky: &mut Sky, court: &mut Court) {
+    pub(super) fn take_waiting(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         if self.tuning.events_per_turn > 1 {
-            return self.have_turn(Micros(1), sky);
+            return self.have_turn(Micros(1), world);
         }
         let Some(process) = &mut self.process else { return };
         let mut waiting = std::mem::take(&mut process.inbox).into_iter();
         if let Some(first) = waiting.next() {
-            self.take_alone(first, sky, court);
+            self.take_alone(first, world, monitor);
         }
         for arrival in waiting {
-            self.arrive(arrival, sky, court);
+            self.arrive(arrival, world, monitor);
         }
     }
 
     /// Takes one event in a turn of its own.
-    fn take_alone(&mut self, arrival: Arrival, sky: &mut Sky, court: &mut Court) {
-        self.tell_room(self.now(sky));
-        if self.take(arrival, sky, court) {
-            self.flush(sky, court);
+    fn take_alone(&mut self, arrival: Arrival, world: &mut SimWorld, monitor: &mut Monitor) {
+        self.tell_room(self.now(world));
+        if self.take(arrival, world, monitor) {
+            self.flush(world, monitor);
         }
     }
 
     /// Has the next turn come after so long, if something waits for it and none is due.
-    fn have_turn(&mut self, after: Micros, sky: &mut Sky) {
+    fn have_turn(&mut self, after: Micros, world: &mut SimWorld) {
         let address = self.address();
         let Some(process) = &mut self.process else { return };
         if !process.inbox.is_empty() && !std::mem::replace(&mut process.is_turn_due, true) {
-            sky.after(address, Token::Turn, after);
+            world.after(address, Wakeup::Turn, after);
         }
     }
 
     /// A turn of several events begins, unless the one before it is not over.
-    pub(super) fn on_turn(&mut self, sky: &mut Sky, court: &mut Court) {
+    pub(super) fn on_turn(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         if let Some(process) = self.process.as_mut().filter(|process| process.long_turn.is_some()) {
             process.is_turn_due = false;
             return;
         }
-        self.tell_room(self.now(sky));
-        if self.take_some(sky, court) {
-            self.flush(sky, court);
+        self.tell_room(self.now(world));
+        if self.take_some(world, monitor) {
+            self.flush(world, monitor);
         }
     }
 
     /// Takes some of what waits; tells whether there is something to flush.
-    fn take_some(&mut self, sky: &mut Sky, court: &mut Court) -> bool {
+    fn take_some(&mut self, world: &mut SimWorld, monitor: &mut Monitor) -> bool {
         let address = self.address();
         let Some(process) = &mut self.process else { return false };
-        let most = sky.chance().between(1, self.tuning.events_per_turn as u64);
+        let most = world.chance().between(1, self.tuning.events_per_turn as u64);
         process.inbox.sort_by_key(|arrival| rank(&arrival.event));
         let count = process.inbox.len().min(usize::try_from(most).unwrap_or(1));
         let taken: Vec<Arrival> = process.inbox.drain(..count).collect();
         process.is_turn_due = !process.inbox.is_empty();
         if process.is_turn_due {
-            sky.after(address, Token::Turn, Micros(1));
+            world.after(address, Wakeup::Turn, Micros(1));
         }
         if count > 1 {
-            court.lookout.see(Point::SeveralInATurn);
+            monitor.tracker.see(Point::SeveralInATurn);
         }
-        count > 0 && taken.into_iter().all(|arrival| self.take(arrival, sky, court))
+        count > 0 && taken.into_iter().all(|arrival| self.take(arrival, world, monitor))
     }
 
     /// Hands one event to the host; tells whether the host goes on.
-    fn take(&mut self, arrival: Arrival, sky: &Sky, court: &mut Court) -> bool {
+    fn take(&mut self, arrival: Arrival, world: &SimWorld, monitor: &mut Monitor) -> bool {
         let Arrival { event, mut cause, by_stranger } = arrival;
-        let (now, is_stranger) = (self.now(sky), self.is_stranger());
+        let (now, is_stranger) = (self.now(world), self.is_stranger());
         let Some(process) = &mut self.process else { return false };
         let before = Stance::of(&process.host);
         if let Event::Committed(committed) = &event {
@@ -130,7 +136,7 @@ impl Machine {
         let unheard = process.host.counts().unheard;
         let takes = || process.host.take(now, event);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(takes)) {
-            self.on_panic(cause, &*panic, court);
+            self.on_panic(cause, &*panic, monitor);
             return false;
         }
         if let Cause::Message(from, kind) = cause {
@@ -139,15 +145,15 @@ impl Machine {
             } else if by_stranger && !is_stranger {
                 let node = self.node;
                 let detail = format!("node {node} hears {kind:?} of node {from}, a stranger");
-                court.object("stranger-heard", detail);
+                monitor.report("stranger-heard", detail);
             }
         }
         process.taken.given.push(Given { cause, before });
         true
     }
 
-    pub(super) fn on_wake(&mut self, number: u64, sky: &mut Sky, court: &mut Court) {
-        let now = self.now(sky);
+    pub(super) fn on_wake(&mut self, number: u64, world: &mut SimWorld, monitor: &mut Monitor) {
+        let now = self.now(world);
         let Some(process) = &mut self.process else { return };
         if process.wake.is_none_or(|(_, latest)| latest != number) {
             return;
@@ -156,33 +162,33 @@ impl Machine {
         if process.long_turn.is_some() {
             return;
         }
-        let (then, before) = std::mem::replace(&mut process.told, (sky.now(), now));
-        if now.since(before) > 2 * Duration::from_micros(sky.now().since(then).0) + JUMP {
-            court.lookout.see(Point::ClockJumped);
+        let (then, before) = std::mem::replace(&mut process.told, (world.now(), now));
+        if now.since(before) > 2 * Duration::from_micros(world.now().since(then).0) + JUMP {
+            monitor.tracker.see(Point::ClockJumped);
         }
-        if let Err(error) = process.journal.idle(sky.now()) {
-            return self.die(&error, sky, court);
+        if let Err(error) = process.journal.idle(world.now()) {
+            return self.crash_on(&error, world, monitor);
         }
         self.tell_room(now);
         let together = self.tuning.events_per_turn > 1;
         let mut goes_on = true;
         if together && self.process.as_ref().is_some_and(|process| !process.inbox.is_empty()) {
-            goes_on = self.take_some(sky, court);
+            goes_on = self.take_some(world, monitor);
         }
-        while goes_on && self.fire(now, court) {
+        while goes_on && self.fire(now, monitor) {
             if !together {
-                self.flush(sky, court);
+                self.flush(world, monitor);
             }
         }
         if self.process.as_ref().is_some_and(|process| !process.taken.given.is_empty()) {
-            self.flush(sky, court);
+            self.flush(world, monitor);
         }
-        self.set_wake(sky);
-        self.end_if_done(sky, court);
+        self.set_wake(world);
+        self.end_if_done(world, monitor);
     }
 
     /// Fires the timer that is due first; tells whether there was one.
-    fn fire(&mut self, now: Moment, court: &mut Court) -> bool {
+    fn fire(&mut self, now: Moment, monitor: &mut Monitor) -> bool {
         let Some(process) = &mut self.process else { return false };
         let before = Stance::of(&process.host);
         let fires = || process.host.fire(now);
@@ -193,7 +199,7 @@ impl Machine {
             }
             Ok(None) => false,
             Err(panic) => {
-                self.on_panic(Cause::Timer(Timer::Heartbeat), &*panic, court);
+                self.on_panic(Cause::Timer(Timer::Heartbeat), &*panic, monitor);
                 false
             }
         }
@@ -208,8 +214,13 @@ impl Machine {
     }
 
     /// An assertion of the replica is a verdict, and the run is over.
-    pub(super) fn on_panic(&mut self, cause: Cause, panic: &(dyn Any + Send), court: &mut Court) {
-        court.on_panic(self.node, cause, &words_of(panic));
+    pub(super) fn on_panic(
+        &mut self,
+        cause: Cause,
+        panic: &(dyn Any + Send),
+        monitor: &mut Monitor,
+    ) {
+        monitor.on_panic(self.node, cause, &words_of(panic));
         self.process = None;
     }
 }

@@ -33,11 +33,11 @@ pub enum Broken {
     No,
     /// A promise leaves its chosen prefix out and does not say so.
     SilentPrefix,
-    /// The elect ignores reported votes.
+    /// The candidate ignores reported votes.
     AnyDecree,
-    /// The elect takes any reported vote, not the highest.
+    /// The candidate takes any reported vote, not the highest.
     AnyVote,
-    /// The elect proposes in slots that a promise calls chosen.
+    /// The candidate proposes in slots that a promise calls chosen.
     BelowChosen,
     /// A vote below the promise.
     BelowPromise,
@@ -49,7 +49,7 @@ pub enum Broken {
     LearnAny,
     /// A follower learns its vote of the ballot or a higher one.
     LearnAbove,
-    /// The elect proposes in slots that it announced.
+    /// The candidate proposes in slots that it announced.
     BelowAnnounced,
     /// A node hands on any vote that it cast in a slot.
     AnyRecord,
@@ -129,7 +129,7 @@ pub enum Action {
     Phase1a(Ballot),
     /// An acceptor promises, and calls all below a slot chosen.
     Phase1b(Acceptor, Ballot, Slot),
-    /// The elect proposes this decree.
+    /// The candidate proposes this decree.
     Phase2a(Ballot, Slot, Decree),
     /// An acceptor votes.
     Phase2b(Acceptor, Proposal),
@@ -453,7 +453,7 @@ impl MultiPaxos {
             return None;
         }
         let mut next = know(state, [((a, s), d)]);
-        // `Kept(a, s, d)`.
+        // `RegressionSeed(a, s, d)`.
         let is_other = state.accepted.get(&(a, s)).is_none_or(|vote| vote.1 != d);
         if self.torn && (is_other || self.broken == Broken::HiddenCopy) {
             next.accepted.insert((a, s), (COPIED, d));

@@ -20,11 +20,11 @@ pub enum Broken {
     /// None is.
     #[default]
     No,
-    /// The elect ignores what the promises report.
+    /// The candidate ignores what the promises report.
     AnyValue,
-    /// The elect takes any reported vote, not the highest.
+    /// The candidate takes any reported vote, not the highest.
     AnyVote,
-    /// An elect proposes twice in its ballot.
+    /// A candidate proposes twice in its ballot.
     TwoValues,
     /// An acceptor votes below its promise.
     BelowPromise,
@@ -82,7 +82,7 @@ pub enum Action {
     Phase1a(Ballot),
     /// An acceptor promises.
     Phase1b(Acceptor, Ballot),
-    /// The elect proposes.
+    /// The candidate proposes.
     Phase2a(Ballot, Value),
     /// An acceptor votes.
     Phase2b(Acceptor, Vote),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::value;
 use synod_paxos::{Ballot, Decree, NodeId, Slot};
-use synod_proof::journals::NodeJournal;
+use synod_proof::trace::NodeJournal;
 use synod_smr::wire::record::JournalRecord;
 use synod_smr::{CommandBatch, Record};
 

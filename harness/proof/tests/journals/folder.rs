@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use synod_harness::live::folder::{DATA, NODES};
 use synod_journal::{HardState, Journal, Options, RealDisk, Records};
-use synod_proof::journals::NodeJournal;
+use synod_proof::trace::NodeJournal;
 use synod_smr::wire::record::encode_record;
 
 /// The folder of a run, which is removed in the end.

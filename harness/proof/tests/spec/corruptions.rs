@@ -7,7 +7,9 @@
 
 use super::world::{Event, value};
 use std::collections::BTreeMap;
-use synod_paxos::{Ballot, Bound, Decree, Free, Message as Paxos, NodeId, Report, Slot, To, Vote};
+use synod_paxos::{
+    AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Report, Slot, To, Vote,
+};
 use synod_smr::message::Heartbeat;
 use synod_smr::{CommandBatch, Message, Record};
 
@@ -45,16 +47,16 @@ pub(crate) const CORRUPTIONS: &[(&str, &str, Corruption)] = &[
 
 const TRUTH: &str = "votes |-> [s \\in Slot |-> IF s < c THEN NoVote ELSE Told(a, s)]]";
 
-fn bound(event: &mut Event) -> Option<(NodeId, &mut Bound<CommandBatch>)> {
+fn bound(event: &mut Event) -> Option<(NodeId, &mut AfterSync<CommandBatch>)> {
     match event {
-        Event::Sent(from, _, Message::Paxos(Paxos::Bound(bound))) => Some((*from, bound)),
+        Event::Sent(from, _, Message::Paxos(Paxos::AfterSync(bound))) => Some((*from, bound)),
         Event::Sent(..) | Event::Durable(..) | Event::Recovered(..) | Event::Learned(..) => None,
     }
 }
 
-fn free(event: &mut Event) -> Option<(NodeId, &mut Free<CommandBatch>)> {
+fn free(event: &mut Event) -> Option<(NodeId, &mut Immediate<CommandBatch>)> {
     match event {
-        Event::Sent(from, _, Message::Paxos(Paxos::Free(free))) => Some((*from, free)),
+        Event::Sent(from, _, Message::Paxos(Paxos::Immediate(free))) => Some((*from, free)),
         Event::Sent(..) | Event::Durable(..) | Event::Recovered(..) | Event::Learned(..) => None,
     }
 }
@@ -63,7 +65,9 @@ fn free(event: &mut Event) -> Option<(NodeId, &mut Free<CommandBatch>)> {
 fn proposals(events: &mut [Event]) -> BTreeMap<(Ballot, Slot), (usize, Decree<CommandBatch>)> {
     let mut found = BTreeMap::new();
     for (at, event) in events.iter_mut().enumerate() {
-        let Some((_, Free::Accept { ballot, first, decrees, .. })) = free(event) else { continue };
+        let Some((_, Immediate::Accept { ballot, first, decrees, .. })) = free(event) else {
+            continue;
+        };
         for (slot, decree) in (first.number()..).map(Slot::new).zip(decrees) {
             found.entry((*ballot, slot)).or_insert_with(|| (at, decree.clone()));
         }
@@ -73,7 +77,7 @@ fn proposals(events: &mut [Event]) -> BTreeMap<(Ballot, Slot), (usize, Decree<Co
 
 /// Changes the decree of a proposal.
 fn change(event: &mut Event, slot: Slot, to: Decree<CommandBatch>) -> Option<()> {
-    let Some((_, Free::Accept { first, decrees, .. })) = free(event) else { return None };
+    let Some((_, Immediate::Accept { first, decrees, .. })) = free(event) else { return None };
     *decrees.get_mut(usize::try_from(slot.past(*first)).unwrap())? = to;
     Some(())
 }
@@ -110,16 +114,17 @@ pub(crate) fn double_value(events: &mut Vec<Event>) -> Option<()> {
 fn announced(events: &mut Vec<Event>) -> Option<()> {
     let proposals = proposals(events);
     let (at, slot) = events.iter_mut().enumerate().find_map(|(at, event)| match free(event)? {
-        (_, Free::Chosen { ballot, chosen }) => {
+        (_, Immediate::Chosen { ballot, chosen }) => {
             let mut below = (0..chosen.number()).map(Slot::new);
             let slot = below.find(|slot| !proposals.contains_key(&(*ballot, *slot)))?;
             Some((at, (*ballot, slot)))
         }
-        (_, Free::Accept { .. } | Free::Nack { .. }) => None,
+        (_, Immediate::Accept { .. } | Immediate::Nack { .. }) => None,
     })?;
     let (ballot, first) = slot;
     let (decrees, chosen) = (vec![value(1_000_000)], Slot::FIRST);
-    let accept = Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, chosen }));
+    let accept =
+        Message::Paxos(Paxos::Immediate(Immediate::Accept { ballot, first, decrees, chosen }));
     events.insert(at + 1, Event::Sent(ballot.node(), To::Peers, accept));
     Some(())
 }
@@ -128,7 +133,9 @@ fn announced(events: &mut Vec<Event>) -> Option<()> {
 fn promises_unheard(events: &mut Vec<Event>) -> Option<()> {
     let ((led, _), _) = proposals(events).into_iter().next()?;
     events.retain_mut(
-        |event| !matches!(bound(event), Some((_, Bound::Promise { ballot, .. })) if *ballot == led),
+        |event| {
+            !matches!(bound(event), Some((_, AfterSync::Promise { ballot, .. })) if *ballot == led)
+        },
     );
     Some(())
 }
@@ -136,7 +143,7 @@ fn promises_unheard(events: &mut Vec<Event>) -> Option<()> {
 /// Changes the first promise that a function takes for suited.
 fn change_promise(
     events: &mut [Event],
-    mut change: impl FnMut(NodeId, &mut Bound<CommandBatch>) -> Option<()>,
+    mut change: impl FnMut(NodeId, &mut AfterSync<CommandBatch>) -> Option<()>,
 ) -> Option<()> {
     events.iter_mut().find_map(|event| {
         let (from, promise) = bound(event)?;
@@ -146,12 +153,12 @@ fn change_promise(
 
 fn hidden_vote(events: &mut Vec<Event>) -> Option<()> {
     change_promise(events, |_, promise| match promise {
-        Bound::Promise { reports, ballot, .. } => {
+        AfterSync::Promise { reports, ballot, .. } => {
             let at = reports.iter().position(|(_, report)| is_below(report, *ballot))?;
             reports.remove(at);
             Some(())
         }
-        Bound::Prepare { .. } | Bound::Accepted { .. } => None,
+        AfterSync::Prepare { .. } | AfterSync::Accepted { .. } => None,
     })
 }
 
@@ -164,26 +171,26 @@ fn is_below(report: &Report<CommandBatch>, ballot: Ballot) -> bool {
 
 fn made_up_vote(events: &mut Vec<Event>) -> Option<()> {
     change_promise(events, |from, promise| match promise {
-        Bound::Promise { ballot, chosen, first, reports, end: None } => {
+        AfterSync::Promise { ballot, chosen, first, reports, end: None } => {
             let last = reports.last().map_or(*first, |(slot, _)| slot.next()).max(*chosen);
             let made_up = Ballot::new(1, from);
             let vote = Vote { ballot: made_up, decree: value(7) };
             let is_suited = made_up < *ballot;
             is_suited.then(|| reports.push((last, Report::Voted(vote))))
         }
-        Bound::Promise { .. } | Bound::Prepare { .. } | Bound::Accepted { .. } => None,
+        AfterSync::Promise { .. } | AfterSync::Prepare { .. } | AfterSync::Accepted { .. } => None,
     })
 }
 
 fn vote_of_another_ballot(events: &mut Vec<Event>) -> Option<()> {
     change_promise(events, |_, promise| match promise {
-        Bound::Promise { reports, .. } => {
+        AfterSync::Promise { reports, .. } => {
             let (_, report) = reports.first_mut()?;
             let Report::Voted(vote) = report else { return None };
             vote.ballot = Ballot::new(vote.ballot.round() - 1, vote.ballot.node());
             Some(())
         }
-        Bound::Prepare { .. } | Bound::Accepted { .. } => None,
+        AfterSync::Prepare { .. } | AfterSync::Accepted { .. } => None,
     })
 }
 
@@ -191,8 +198,8 @@ fn vote_of_another_ballot(events: &mut Vec<Event>) -> Option<()> {
 fn promise_before_its_record(events: &mut Vec<Event>) -> Option<()> {
     let (at, from, ballot) =
         events.iter_mut().enumerate().find_map(|(at, event)| match bound(event)? {
-            (from, Bound::Promise { ballot, .. }) => Some((at, from, *ballot)),
-            (_, Bound::Prepare { .. } | Bound::Accepted { .. }) => None,
+            (from, AfterSync::Promise { ballot, .. }) => Some((at, from, *ballot)),
+            (_, AfterSync::Prepare { .. } | AfterSync::Accepted { .. }) => None,
         })?;
     forget_promise(&mut events[..at], from, ballot);
     Some(())
@@ -215,11 +222,11 @@ fn forget_promise(events: &mut [Event], from: NodeId, ballot: Ballot) {
 
 fn promise_of_a_longer_prefix(events: &mut Vec<Event>) -> Option<()> {
     change_promise(events, |_, promise| match promise {
-        Bound::Promise { chosen, .. } => {
+        AfterSync::Promise { chosen, .. } => {
             *chosen = Slot::new(chosen.number() + 1000);
             Some(())
         }
-        Bound::Prepare { .. } | Bound::Accepted { .. } => None,
+        AfterSync::Prepare { .. } | AfterSync::Accepted { .. } => None,
     })
 }
 
@@ -231,7 +238,7 @@ fn promise_unasked(events: &mut Vec<Event>) -> Option<()> {
 
 fn prepare_by_another(events: &mut Vec<Event>) -> Option<()> {
     events.iter_mut().find_map(|event| match event {
-        Event::Sent(from, _, Message::Paxos(Paxos::Bound(Bound::Prepare { .. }))) => {
+        Event::Sent(from, _, Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { .. }))) => {
             *from = NodeId::new(from.number() % 3 + 1);
             Some(())
         }
@@ -241,7 +248,7 @@ fn prepare_by_another(events: &mut Vec<Event>) -> Option<()> {
 
 fn accept_by_another(events: &mut Vec<Event>) -> Option<()> {
     events.iter_mut().find_map(|event| match event {
-        Event::Sent(from, _, Message::Paxos(Paxos::Free(Free::Accept { .. }))) => {
+        Event::Sent(from, _, Message::Paxos(Paxos::Immediate(Immediate::Accept { .. }))) => {
             *from = NodeId::new(from.number() % 3 + 1);
             Some(())
         }
@@ -252,8 +259,8 @@ fn accept_by_another(events: &mut Vec<Event>) -> Option<()> {
 fn prepare_before_its_record(events: &mut Vec<Event>) -> Option<()> {
     let (at, from, ballot) =
         events.iter_mut().enumerate().find_map(|(at, event)| match bound(event)? {
-            (from, Bound::Prepare { ballot, .. }) => Some((at, from, *ballot)),
-            (_, Bound::Promise { .. } | Bound::Accepted { .. }) => None,
+            (from, AfterSync::Prepare { ballot, .. }) => Some((at, from, *ballot)),
+            (_, AfterSync::Promise { .. } | AfterSync::Accepted { .. }) => None,
         })?;
     forget_promise(&mut events[..at], from, ballot);
     Some(())
@@ -268,8 +275,8 @@ fn prepare_of_an_earlier_life(events: &mut Vec<Event>) -> Option<()> {
     let Event::Recovered(node, records) = &events[at] else { return None };
     let record = records.iter().rev().find(|record| is_own(*node, record))?;
     let Record::Promised(ballot) = record else { return None };
-    let again = Bound::Prepare { ballot: *ballot, first: Slot::FIRST };
-    let again = Event::Sent(*node, To::Peers, Message::Paxos(Paxos::Bound(again)));
+    let again = AfterSync::Prepare { ballot: *ballot, first: Slot::FIRST };
+    let again = Event::Sent(*node, To::Peers, Message::Paxos(Paxos::AfterSync(again)));
     events.insert(at + 1, again);
     Some(())
 }
@@ -281,8 +288,10 @@ fn is_own(node: NodeId, record: &Record) -> bool {
 fn accepted_without_a_vote(events: &mut Vec<Event>) -> Option<()> {
     let (at, from, voted) =
         events.iter_mut().enumerate().find_map(|(at, event)| match bound(event)? {
-            (from, Bound::Accepted { ballot, first, .. }) => Some((at, from, (*ballot, *first))),
-            (_, Bound::Promise { .. } | Bound::Prepare { .. }) => None,
+            (from, AfterSync::Accepted { ballot, first, .. }) => {
+                Some((at, from, (*ballot, *first)))
+            }
+            (_, AfterSync::Promise { .. } | AfterSync::Prepare { .. }) => None,
         })?;
     for event in &mut events[..at] {
         if let Event::Durable(node, records) | Event::Recovered(node, records) = event
@@ -410,11 +419,11 @@ fn recovered_without_a_vote(events: &mut Vec<Event>) -> Option<()> {
 
 fn announced_too_much(events: &mut Vec<Event>) -> Option<()> {
     events.iter_mut().find_map(|event| match free(event)? {
-        (_, Free::Chosen { chosen, .. }) => {
+        (_, Immediate::Chosen { chosen, .. }) => {
             *chosen = Slot::new(chosen.number() + 1000);
             Some(())
         }
-        (_, Free::Accept { .. } | Free::Nack { .. }) => None,
+        (_, Immediate::Accept { .. } | Immediate::Nack { .. }) => None,
     })
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Of learning, only the copies on disks are taken over, each from the leader of a ballot that a
 //! quorum voted in. Promises report all votes and copies, and call nothing chosen: whatever an
-//! elect may propose with prefixes that are called chosen, it may propose without. The claim kept
-//! true: the projection reads the events alone, and asks no guard.
+//! candidate may propose with prefixes that are called chosen, it may propose without. The claim
+//! kept true: the projection reads the events alone, and asks no guard.
 
 use super::world::Event;
 use std::collections::{BTreeMap, BTreeSet};
-use synod_paxos::{Ballot, Configuration, Decree, Free, Message as Paxos, NodeId, Slot};
+use synod_paxos::{Ballot, Configuration, Decree, Immediate, Message as Paxos, NodeId, Slot};
 use synod_proof::spec::multi_paxos::{Action, Broken, MultiPaxos, State};
 use synod_proof::spec::quorums;
 use synod_smr::{CommandBatch, Message, Record};
@@ -85,7 +85,9 @@ impl Projection {
             Event::Sent(
                 _,
                 _,
-                Message::Paxos(Paxos::Free(Free::Accept { ballot, first, decrees, .. })),
+                Message::Paxos(Paxos::Immediate(Immediate::Accept {
+                    ballot, first, decrees, ..
+                })),
             ) => {
                 for (slot, decree) in (first.number()..).map(Slot::new).zip(decrees) {
                     self.propose(*ballot, slot, decree);
@@ -188,7 +190,7 @@ fn ballots_of(event: &Event) -> Vec<Ballot> {
         Event::Durable(_, records) | Event::Recovered(_, records) => {
             records.iter().filter_map(of).collect()
         }
-        Event::Sent(_, _, Message::Paxos(Paxos::Free(Free::Accept { ballot, .. }))) => {
+        Event::Sent(_, _, Message::Paxos(Paxos::Immediate(Immediate::Accept { ballot, .. }))) => {
             vec![*ballot]
         }
         Event::Sent(..) | Event::Learned(..) => Vec::new(),

@@ -38,7 +38,8 @@ pub(crate) fn three_ballots(log: MultiPaxos) -> MultiPaxos {
     MultiPaxos { owner: [(0, 1), (1, 2), (2, 3)].into(), ..log }
 }
 
-/// The constants of `MCMultiPaxosSplit`: an elect is overtaken, and a node copies from who did it.
+/// The constants of `MCMultiPaxosSplit`: a candidate is overtaken, and a node copies from who did
+/// it.
 pub(crate) fn split() -> MultiPaxos {
     MultiPaxos {
         owner: [(0, 1), (1, 1), (2, 1), (3, 3)].into(),

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use synod_paxos::{
-    Ballot, Batch, Brand, Configuration, Decree, Effects, Input, MultiPaxos, NodeId, Recovery,
+    Ballot, Batch, Configuration, CoreId, Decree, Effects, Input, MultiPaxos, NodeId, Recovery,
     Slot, To,
 };
-use synod_proof::spec::conformance::{Breach, Conformance};
+use synod_proof::spec::conformance::{Conformance, Deviation};
 use synod_smr::command::{ClientId, Command, CommandBatch, Opening};
 use synod_smr::message::{Checkpoint, Heartbeat};
 use synod_smr::{Message, Principal, Record};
@@ -28,7 +28,7 @@ pub(crate) enum Event {
 pub(crate) fn follow(
     voters: &Configuration,
     events: &[Event],
-) -> Result<Conformance, (usize, Breach)> {
+) -> Result<Conformance, (usize, Deviation)> {
     let mut conformance = Conformance::new(voters);
     for (at, event) in events.iter().enumerate() {
         tell(&mut conformance, event).map_err(|breach| (at, breach))?;
@@ -36,7 +36,7 @@ pub(crate) fn follow(
     Ok(conformance)
 }
 
-pub(crate) fn tell(conformance: &mut Conformance, event: &Event) -> Result<(), Breach> {
+pub(crate) fn tell(conformance: &mut Conformance, event: &Event) -> Result<(), Deviation> {
     match event {
         Event::Durable(node, records) => conformance.on_durable(*node, records),
         Event::Recovered(node, records) => conformance.on_recovered(*node, records),
@@ -260,7 +260,7 @@ impl World {
         if let Some(batch) = node.in_flight.pop_front() {
             node.disk.extend_from_slice(batch.records());
             self.events.push(Event::Durable(id, batch.records().to_vec()));
-            self.step(id, Input::Synced(batch.vouch_synced()));
+            self.step(id, Input::Synced(batch.confirm_synced()));
         }
     }
 
@@ -303,13 +303,13 @@ impl World {
 
 impl Node {
     fn start(id: NodeId, voters: &Configuration, disk: Vec<Record>, incarnation: u64) -> Self {
-        let brand = Brand { node: id, incarnation };
+        let core_id = CoreId { node: id, incarnation };
         let mut recovery = Recovery::new();
         for record in &disk {
             recovery.on_record(record.clone());
         }
-        let core = recovery.finish(brand, voters.clone(), WINDOW);
-        let effects = Effects::new(brand);
+        let core = recovery.finish(core_id, voters.clone(), WINDOW);
+        let effects = Effects::new(core_id);
         Self { core, effects, disk, in_flight: VecDeque::new(), incarnation }
     }
 }

@@ -30,9 +30,12 @@ async fn a_clients_connections_outlive_its_certificate_and_no_new_one_is_made_wi
     sleep(Duration::from_secs(10)).await;
     set_all(LINK);
     sleep(Duration::from_secs(10)).await;
-    let troubles = client.troubles();
-    assert!(troubles.contains("node 1") && troubles.contains("node 3"), "{troubles}");
-    assert!(troubles.to_lowercase().contains("expired"), "{troubles}");
+    let connection_errors = client.connection_errors();
+    assert!(
+        connection_errors.contains("node 1") && connection_errors.contains("node 3"),
+        "{connection_errors}"
+    );
+    assert!(connection_errors.to_lowercase().contains("expired"), "{connection_errors}");
     // A renewed one of the same name is heard at once.
     let renewed = cluster.authority().credentials("client/client", Validity::default());
     let client = cluster.client_at(&place, &renewed);
@@ -48,8 +51,11 @@ async fn a_certificate_that_is_not_good_yet_is_refused_until_it_is() {
     let client = cluster.client_at(&place, &credentials);
     let session = client.session();
     sleep(Duration::from_secs(10)).await;
-    let troubles = client.troubles().to_lowercase();
-    assert!(troubles.contains("not valid yet") || troubles.contains("notvalidyet"), "{troubles}");
+    let connection_errors = client.connection_errors().to_lowercase();
+    assert!(
+        connection_errors.contains("not valid yet") || connection_errors.contains("notvalidyet"),
+        "{connection_errors}"
+    );
     // The same process is served as soon as the date has come.
     sleep(MINUTE).await;
     count_once(&session, PATIENCE).await;
@@ -97,6 +103,9 @@ async fn a_node_with_a_clock_years_ahead_is_alone_and_the_others_serve() {
     count_once(&client.session(), PATIENCE).await;
     let leader = cluster.leader(&client).await;
     assert_ne!(leader, 3);
-    let troubles = client.troubles().to_lowercase();
-    assert!(troubles.contains("node 3") && troubles.contains("expired"), "{troubles}");
+    let connection_errors = client.connection_errors().to_lowercase();
+    assert!(
+        connection_errors.contains("node 3") && connection_errors.contains("expired"),
+        "{connection_errors}"
+    );
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use synod_harness::fault::{LinkRules, Millis, PartsPerMillion};
-use synod_harness::random::{Random, Seed, Stream};
+use synod_harness::rng::{Random, Seed, Stream};
 use synod_node::{NodeId, Outcome};
 use synod_shell::{Cluster, Counter, LINK, PATIENCE, count_once};
 use tokio::time::{Instant, sleep, timeout};
@@ -47,7 +47,7 @@ async fn links_that_flap_in_their_handshakes_stand_once_it_ends() {
         let took = healed.elapsed();
         println!("seed {seed}: all is well {took:?} after the last flap");
         assert!(took < HEALED_MAX, "{took:?}");
-        assert_eq!(client.troubles(), "");
+        assert_eq!(client.connection_errors(), "");
     }
 }
 

@@ -107,7 +107,7 @@ async fn an_answer_past_its_bound_is_refused_and_the_connection_goes_on() {
     let outcome = session.command(Counter::asking(REPLY_BYTES_MAX + 1), PATIENCE).await;
     assert_eq!(outcome, Outcome::Unknown(Reason::Refused(Refusal::ReplyTooLong)));
     assert_eq!(count_once(&session, PATIENCE).await, before + 2);
-    assert_eq!(client.troubles(), "");
+    assert_eq!(client.connection_errors(), "");
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,5 +123,5 @@ async fn sixty_four_megabytes_of_answers_that_are_due_at_once_all_come() {
         let Outcome::Ok(answer) = answer.unwrap() else { panic!("an answer is missing") };
         assert_eq!(answer.len(), 1_000_000);
     }
-    assert_eq!(client.troubles(), "");
+    assert_eq!(client.connection_errors(), "");
 }

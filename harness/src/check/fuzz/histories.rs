@@ -1,7 +1,7 @@
 //! Random small histories: what a correct object answers, and what goes wrong with it.
 
 use crate::history::{Action, Answer, History, Operation};
-use crate::random::Random;
+use crate::rng::Random;
 
 /// What is done in a random history.
 #[derive(Clone, Copy, PartialEq, Eq)]

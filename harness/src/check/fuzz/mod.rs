@@ -5,18 +5,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
-mod exhaustive;
+mod all_small;
 mod histories;
 
 use crate::check::budget::{Budget, Meter};
-use crate::check::exact;
+use crate::check::exhaustive;
 use crate::check::model::Timed;
 use crate::check::models::{Machine, MachineOperation};
-use crate::check::plan::Part;
+use crate::check::reduce::KeyHistory;
 use crate::check::search::Found;
 use crate::check::{Judgement, ModelName, Rules, check_by_rules, model};
 use crate::history::{Action, Answer, History, Operation};
-use crate::random::{Random, Seed, Stream};
+use crate::rng::{Random, Seed, Stream};
 use histories::{Family, corrupt, random_history, random_history_from, spell_absence};
 
 #[test]
@@ -118,7 +118,7 @@ fn reference(history: &History, rules: &Rules, order: Option<&[u32]>) -> bool {
     }
     let all: Vec<u32> = (0..u32::try_from(history.operations.len()).unwrap()).collect();
     let steps: Vec<_> = all.iter().filter_map(translated).collect();
-    exact::is_legal(&model, &steps, &mut Meter::start(Budget::default())).unwrap()
+    exhaustive::is_legal(&model, &steps, &mut Meter::start(Budget::default())).unwrap()
 }
 
 /// Translates without any of the plan's simplifications; an unknown read has no effect.
@@ -160,7 +160,7 @@ fn assert_witness(history: &History, rules: &Rules, witness: &[u32], number: u64
 /// core explains the whole history, and a refuted stretch refutes it.
 fn assert_parts_are_legal(history: &History, rules: &Rules, random: &mut Random, number: u64) {
     let all: Vec<u32> = (0..u32::try_from(history.operations.len()).unwrap()).collect();
-    let part = Part::new(history, all.clone(), rules);
+    let part = KeyHistory::new(history, all.clone(), rules);
     let mut meter = Meter::start(Budget::default());
     for _ in 0..SUBSETS {
         let subset = |random: &mut Random| -> Vec<u32> {

@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-use crate::random::mix;
+use crate::rng::mix;
 
 /// What a configuration is known by.
 pub(super) type Key = u128;

@@ -5,14 +5,14 @@
 //! tells them truly, so they are read from the slots. The claim kept true: `allows` is the guard of
 //! `MultiPaxos!Phase2a`, decided without trying every quorum.
 
-use super::breach::{Action, Failed, fails};
+use super::deviation::{Action, Failed, fails};
 use super::slots::{COPIED, Number, Place, SlotState, show};
 use synod_paxos::{Ballot, Decree, Slot};
 use synod_smr::CommandBatch;
 
 /// The slots that one Promise message tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct PromisePart {
     /// The first slot asked for; the message says nothing of those below.
     pub(super) first: Slot,
     /// Where a report that was cut goes on.
@@ -23,12 +23,12 @@ pub(super) struct Part {
     pub(super) copied: Vec<Slot>,
 }
 
-impl Part {
+impl PromisePart {
     pub(super) const fn new(first: Slot, end: Option<Slot>, chosen: Slot) -> Self {
         Self { first, end, chosen, copied: Vec::new() }
     }
 
-    /// Tells whether an elect that holds this may propose in `slot`.
+    /// Tells whether a candidate that holds this may propose in `slot`.
     fn covers(&self, slot: Slot) -> bool {
         self.first.max(self.chosen) <= slot && self.end.is_none_or(|end| slot < end)
     }
@@ -37,7 +37,7 @@ impl Part {
 /// The promises of one acceptor in one ballot.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Promises {
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<PromisePart>,
     /// The end of the slots in which copies, or votes below the ballot, were reported.
     pub(super) reported: Slot,
 }

@@ -5,7 +5,7 @@
 //! The claim kept true is `LearnedIsChosen`, and that nobody learns from nowhere.
 
 use super::Conformance;
-use super::breach::{Action, Failed, fails};
+use super::deviation::{Action, Failed, fails};
 use super::slots::{Place, SlotState, show};
 use synod_paxos::{Ballot, Decree, Slot};
 use synod_smr::CommandBatch;

@@ -3,7 +3,7 @@
 //! A [`Conformance`] holds the state of `paxos/spec/MultiPaxos.tla` for a whole cluster of real
 //! replicas. It is told what becomes durable, what leaves a node, and what a node treats as
 //! chosen; it finds the action that this is, checks its guards in the state so far, and takes it.
-//! An event that is no enabled action is a [`Breach`], and is not taken.
+//! An event that is no enabled action is a [`Deviation`], and is not taken.
 //!
 //! # When an event counts
 //!
@@ -39,7 +39,7 @@
 //! node knew to be chosen it may forget, and learn again, which changes nothing. So this follows
 //! the specification where `Torn` is true: a promise may call fewer slots chosen than its sender
 //! knew, and tells of a copy above them (`Report::Chosen`) as of a vote in a ballot above all. An
-//! elect's own promise, which no message shows, calls chosen what its disk says is.
+//! candidate's own promise, which no message shows, calls chosen what its disk says is.
 //!
 //! # Where it is looser than the specification
 //!
@@ -52,19 +52,19 @@
 //! Memory grows by a few hundred bytes a slot.
 
 mod ballots;
-mod breach;
+mod deviation;
 mod learning;
 mod phases;
 mod promise;
 mod slots;
 
-pub use breach::{Action, Breach};
+pub use deviation::{Action, Deviation};
 
 use ballots::BallotState;
-use breach::{Failed, fails};
+use deviation::{Failed, fails};
 use slots::{Place, SlotState};
 use std::collections::BTreeMap;
-use synod_paxos::{Ballot, Bound, Configuration, Decree, Free, NodeId, Slot, Tally, To};
+use synod_paxos::{AfterSync, Ballot, Configuration, Decree, Immediate, NodeId, Slot, Tally, To};
 use synod_smr::{CommandBatch, Message, Record};
 
 /// The state of the specification for one cluster, and how often each action was taken.
@@ -151,7 +151,7 @@ impl Conformance {
     /// # Errors
     ///
     /// Fails at the first record that is no enabled action; those before it are taken.
-    pub fn on_durable(&mut self, node: NodeId, records: &[Record]) -> Result<(), Breach> {
+    pub fn on_durable(&mut self, node: NodeId, records: &[Record]) -> Result<(), Deviation> {
         let place = self.place(node)?;
         let mut records = records.iter();
         records
@@ -179,7 +179,7 @@ impl Conformance {
     /// # Errors
     ///
     /// Fails as `on_durable` does, and where a promise or a vote that was durable is lost.
-    pub fn on_recovered(&mut self, node: NodeId, records: &[Record]) -> Result<(), Breach> {
+    pub fn on_recovered(&mut self, node: NodeId, records: &[Record]) -> Result<(), Deviation> {
         let place = self.place(node)?;
         self.kept(place, records).map_err(|failed| breach(node, failed))?;
         let mut copies: BTreeMap<Slot, usize> = BTreeMap::new();
@@ -204,11 +204,11 @@ impl Conformance {
     /// # Errors
     ///
     /// Fails if the message is no enabled action, or says something that is not true.
-    pub fn on_sent(&mut self, from: NodeId, _to: &To, message: &Message) -> Result<(), Breach> {
+    pub fn on_sent(&mut self, from: NodeId, _to: &To, message: &Message) -> Result<(), Deviation> {
         let place = self.place(from)?;
         let done = match message {
-            Message::Paxos(synod_paxos::Message::Bound(bound)) => self.claimed(place, bound),
-            Message::Paxos(synod_paxos::Message::Free(free)) => self.sent(place, free),
+            Message::Paxos(synod_paxos::Message::AfterSync(bound)) => self.claimed(place, bound),
+            Message::Paxos(synod_paxos::Message::Immediate(free)) => self.sent(place, free),
             Message::Heartbeat(beat) => self.beat(place, beat),
             Message::Decrees { first, decrees, chosen } => {
                 self.handed_on(place, *first, decrees, *chosen)
@@ -231,7 +231,7 @@ impl Conformance {
         node: NodeId,
         slot: Slot,
         decree: &Decree<CommandBatch>,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), Deviation> {
         let place = self.place(node)?;
         let done =
             self.is_chosen(Action::Choose, slot, decree).and_then(|()| self.learn(place, slot));
@@ -250,20 +250,22 @@ impl Conformance {
         Action::ALL.iter().map(|action| (action.name(), self.taken[*action as usize])).collect()
     }
 
-    fn claimed(&mut self, place: Place, bound: &Bound<CommandBatch>) -> Result<(), Failed> {
+    fn claimed(&mut self, place: Place, bound: &AfterSync<CommandBatch>) -> Result<(), Failed> {
         match bound {
-            Bound::Prepare { ballot, first: _ } => self.asked(place, *ballot),
-            Bound::Promise { ballot, first, end, chosen, reports } => {
-                let part = ballots::Part::new(*first, *end, *chosen);
+            AfterSync::Prepare { ballot, first: _ } => self.asked(place, *ballot),
+            AfterSync::Promise { ballot, first, end, chosen, reports } => {
+                let part = ballots::PromisePart::new(*first, *end, *chosen);
                 self.told(place, *ballot, part, reports)
             }
-            Bound::Accepted { ballot, first, end } => self.answered(place, *ballot, *first..*end),
+            AfterSync::Accepted { ballot, first, end } => {
+                self.answered(place, *ballot, *first..*end)
+            }
         }
     }
 
-    fn sent(&mut self, place: Place, free: &Free<CommandBatch>) -> Result<(), Failed> {
+    fn sent(&mut self, place: Place, free: &Immediate<CommandBatch>) -> Result<(), Failed> {
         match free {
-            Free::Accept { ballot, first, decrees, chosen } => {
+            Immediate::Accept { ballot, first, decrees, chosen } => {
                 let mut slot = *first;
                 for decree in decrees {
                     self.proposed(place, (*ballot, slot), decree)?;
@@ -271,13 +273,13 @@ impl Conformance {
                 }
                 self.announced(place, *ballot, *chosen)
             }
-            Free::Chosen { ballot, chosen } => self.announced(place, *ballot, *chosen),
-            Free::Nack { .. } => Ok(()),
+            Immediate::Chosen { ballot, chosen } => self.announced(place, *ballot, *chosen),
+            Immediate::Nack { .. } => Ok(()),
         }
     }
 
     /// Finds a node among the voters; others take no part.
-    fn place(&self, node: NodeId) -> Result<Place, Breach> {
+    fn place(&self, node: NodeId) -> Result<Place, Deviation> {
         let place = self.voters.binary_search(&node);
         place.map_err(|_| {
             let found = format!("node {node} is none of {:?}", self.voters);
@@ -303,6 +305,6 @@ impl Conformance {
     }
 }
 
-fn breach(node: NodeId, (action, guard, found): Failed) -> Breach {
-    Breach { node, action, guard, found }
+fn breach(node: NodeId, (action, guard, found): Failed) -> Deviation {
+    Deviation { node, action, guard, found }
 }

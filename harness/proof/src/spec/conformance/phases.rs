@@ -4,9 +4,9 @@
 //! follows from a choice to `learning.rs`, and what a Promise says to `promise.rs`.
 
 use super::Conformance;
-use super::ballots::{BallotState, Part};
-use super::breach::{Action, Failed, fails};
-use super::slots::{COPIED, Cast, Number, Place, SlotState, show};
+use super::ballots::{BallotState, PromisePart};
+use super::deviation::{Action, Failed, fails};
+use super::slots::{COPIED, NodeTable, Number, Place, SlotState, show};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use synod_paxos::{Ballot, Decree, Slot};
@@ -49,13 +49,13 @@ impl Conformance {
         }
     }
 
-    /// Adds the promise that an elect gives itself: all that is durable when its record is.
+    /// Adds the promise that a candidate gives itself: all that is durable when its record is.
     fn promise_itself(&mut self, place: Place, ballot: Ballot) {
         let hinted = self.acceptors[place].hinted;
         let told = self.slots.range(hinted..);
         let told = told.filter_map(|(slot, state)| Some((*slot, state.accepted(place)?)));
         let mut reported = Slot::FIRST;
-        let mut part = Part::new(Slot::FIRST, None, hinted);
+        let mut part = PromisePart::new(Slot::FIRST, None, hinted);
         for (slot, accepted) in told {
             reported = slot.next();
             if accepted.ballot == COPIED {
@@ -147,7 +147,7 @@ impl Conformance {
         self.raise(place, ballot);
         let (when, quorum) = (self.tick(), self.quorums.1);
         let state = self.slots.entry(slot).or_default();
-        if state.vote(Cast { place, ballot, decree: number, when }) >= quorum {
+        if state.vote(NodeTable { place, ballot, decree: number, when }) >= quorum {
             agree(state, number, slot)?;
         }
         self.extend_chosen();

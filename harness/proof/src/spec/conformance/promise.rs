@@ -4,12 +4,12 @@
 //! the time that the message leaves, its sender's disk may have gone on: it may hold votes in that
 //! ballot or in higher ones, and copies. So a report is true if there is one moment, while the
 //! ballot was the one promised, at which the disk held in each slot what is told of it. The claim
-//! kept true: a promise that is let in hides no vote from its elect, and makes none up.
+//! kept true: a promise that is let in hides no vote from its candidate, and makes none up.
 
 use super::Conformance;
-use super::ballots::{BallotState, Part};
-use super::breach::{Action, Failed, fails};
-use super::slots::{COPIED, Cast, Place, SlotState, show};
+use super::ballots::{BallotState, PromisePart};
+use super::deviation::{Action, Failed, fails};
+use super::slots::{COPIED, NodeTable, Place, SlotState, show};
 use std::ops::Bound;
 use synod_paxos::{Ballot, Report, Slot};
 use synod_smr::CommandBatch;
@@ -26,7 +26,7 @@ impl Conformance {
         &mut self,
         place: Place,
         ballot: Ballot,
-        mut part: Part,
+        mut part: PromisePart,
         reports: &[Line],
     ) -> Result<(), Failed> {
         if !self.acceptors[place].promises.contains_key(&ballot) {
@@ -48,30 +48,30 @@ impl Conformance {
         Ok(())
     }
 
-    /// Checks the lines of a promise, and returns the end of those that bind its elect.
+    /// Checks the lines of a promise, and returns the end of those that bind its candidate.
     fn is_truth(
         &self,
         place: Place,
         ballot: Ballot,
-        part: &Part,
+        part: &PromisePart,
         reports: &[Line],
     ) -> Result<Slot, Failed> {
         let first = part.first.max(part.chosen);
         let mut lines = reports.iter().peekable();
         let promises = &self.acceptors[place].promises;
         let higher = promises.range((Bound::Excluded(ballot), Bound::Unbounded)).next();
-        let reign = Moment {
+        let leadership = Moment {
             since: promises.get(&ballot).copied().unwrap_or(0),
             until: higher.map_or(u64::MAX, |(_, when)| *when),
         };
-        let mut moment = reign;
+        let mut moment = leadership;
         let mut end = Slot::FIRST;
         for (slot, state) in self.slots.range(first..) {
             if part.end.is_some_and(|cut| cut <= *slot) {
                 break;
             }
             let line = lines.next_if(|(told, _)| told == slot).map(|(_, report)| report);
-            if is_line_true(place, ballot, (*slot, state), line, (reign, &mut moment))? {
+            if is_line_true(place, ballot, (*slot, state), line, (leadership, &mut moment))? {
                 end = slot.next();
             }
         }
@@ -113,15 +113,15 @@ impl Moment {
     }
 }
 
-/// Finds the last span within `reign` in which the disk held what is told of a slot, and the ballot
-/// of that vote or copy.
+/// Finds the last span within `leadership` in which the disk held what is told of a slot, and the
+/// ballot of that vote or copy.
 fn span(
     place: Place,
     state: &SlotState,
     line: Option<&Report<CommandBatch>>,
-    reign: Moment,
+    leadership: Moment,
 ) -> Option<(Moment, Option<Ballot>)> {
-    let says = |cast: Option<Cast>| match (cast, line) {
+    let says = |cast: Option<NodeTable>| match (cast, line) {
         (None, None) => true,
         (Some(cast), Some(Report::Voted(told))) => {
             told.ballot == cast.ballot && told.decree == *state.decree(cast.decree)
@@ -132,11 +132,11 @@ fn span(
         (None, Some(_)) | (Some(_), None) => false,
     };
     let mut found = None;
-    let mut held: Option<Cast> = None;
+    let mut held: Option<NodeTable> = None;
     for next in state.history(place).map(Some).chain([None]) {
         let since = held.map_or(0, |cast| cast.when);
         let until = next.map_or(u64::MAX, |cast| cast.when);
-        let span = reign.and(Moment { since, until });
+        let span = leadership.and(Moment { since, until });
         if says(held) && !span.is_empty() {
             found = Some((Moment { since, until }, held.map(|cast| cast.ballot)));
         }
@@ -145,21 +145,21 @@ fn span(
     found
 }
 
-/// Checks what is told of one slot, and tells whether it binds the elect: a copy, or a vote below
-/// its ballot.
+/// Checks what is told of one slot, and tells whether it binds the candidate: a copy, or a vote
+/// below its ballot.
 fn is_line_true(
     place: Place,
     ballot: Ballot,
     (slot, state): (Slot, &SlotState),
     line: Option<&Report<CommandBatch>>,
-    (reign, moment): (Moment, &mut Moment),
+    (leadership, moment): (Moment, &mut Moment),
 ) -> Result<bool, Failed> {
-    if let Some((span, told)) = span(place, state, line, reign) {
+    if let Some((span, told)) = span(place, state, line, leadership) {
         *moment = moment.and(span);
         return Ok(told.is_some_and(|told| told != ballot));
     }
     let told = line.map_or_else(|| "nothing".to_owned(), say);
-    let durable = state.history(place).take_while(|cast| cast.when < reign.until).last();
+    let durable = state.history(place).take_while(|cast| cast.when < leadership.until).last();
     let durable = durable.map_or_else(
         || "no vote".to_owned(),
         |cast| match (cast.ballot, show(state.decree(cast.decree))) {
