@@ -101,6 +101,10 @@ const fn change(phrase: &'static [&'static str]) -> Banned {
     Banned { phrase, exact_case: false, code_only: true, remedy }
 }
 
+const fn instead(phrase: &'static [&'static str], remedy: &'static str) -> Banned {
+    Banned { phrase, exact_case: false, code_only: true, remedy }
+}
+
 const BANNED: &[Banned] = &[
     loose_end(&["TODO"]),
     loose_end(&["FIXME"]),
@@ -113,6 +117,11 @@ const BANNED: &[Banned] = &[
     change(&["used", "to", "be"]),
     change(&["the", "new", "code"]),
     change(&["the", "old", "code"]),
+    instead(&["elect"], "the field's word for a node in phase 1 is candidate"),
+    instead(&["court"], "the word for who holds a run against its invariants is monitor"),
+    instead(&["lookout"], "the word for who counts what a batch has met is tracker"),
+    instead(&["parcel"], "the word for a message under way in the simulator is packet"),
+    instead(&["breaker"], "the word for what carries faults out is injector"),
 ];
 
 const ASCII_ENDINGS: &[&str] = &[
@@ -159,6 +168,13 @@ mod tests {
         assert_eq!(findings("a.rs", "// This is no longer so.").len(), 1);
         assert_eq!(findings("a.rs", "// Call `now` or \"now\".").len(), 0);
         assert_eq!(findings("README.md", "now").len(), 0);
+    }
+
+    #[test]
+    fn words_that_the_glossary_replaced_are_refused_in_code() {
+        let what = "the field's word for a node in phase 1 is candidate";
+        assert_eq!(findings("a.rs", "// An elect asks."), [format!("a.rs:1: \"elect\": {what}")]);
+        assert_eq!(findings("a.rs", "// It elects a leader."), [""; 0]);
     }
 
     #[test]
