@@ -4,6 +4,27 @@
 //! has covered is there after any crash, what was never appended is not, and what was damaged is
 //! reported and never cut away in silence.
 #![doc = include_str!("../README.md")]
+//! # Layout
+//!
+//! ```text
+//! folder   IDENTITY                  format, folder id, identity of the owner
+//!          segment-00000001.log      one or more, without a gap; the last is active
+//!          segment-00000002.log.new  the next one, while it is made
+//!          segment-spare             what a start writes over where the disk has no room
+//!
+//! segment  | header  64 of 4096 | frame | frame | seal | frame | ...  | two pages for
+//!            number, length, salt, whose          ^ on a page           a seal and the end |
+//!
+//! frame    | header  96                                       | body                          |
+//!            magic, checksum of the header, salt, segment,      (length 4, record) x count,
+//!            own offset, end of the frame before, synced up     padded to a multiple of 8
+//!            to, kind, length and checksum of the body, count,
+//!            first number, oldest segment, hard state 32
+//! ```
+//!
+//! A header is believed only at its own offset, in its own segment and under its salt, so bytes of
+//! an earlier life of a file are no frames. "Synced up to" and seals tell rot from a torn write:
+//! what they cover was durable once, and must still be there.
 
 mod committer;
 mod disk;

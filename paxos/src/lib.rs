@@ -18,6 +18,23 @@
 //! | leader | distinguished proposer | | `multi/leader.rs` |
 //! | chosen, learned | chosen, learned | `chosen`, `known` | `learner.rs`, `multi/chosen.rs` |
 //!
+//! # Why phase 1 looks at the highest vote alone
+//!
+//! Let a decree v be chosen in ballot b: a phase-2 quorum voted for it. Whoever leads a later
+//! ballot c has promises of a phase-1 quorum, and the two quorums share an acceptor. It cannot have
+//! voted in b after it promised c, so it voted before, and its promise tells a vote in b or in a
+//! ballot between b and c. The highest vote that is told is therefore in some ballot h with b <= h
+//! < c.
+//!
+//! - If h is b, its decree is v, as a ballot proposes one decree in a slot.
+//! - If h is above b, its leader was bound by this very rule: by induction it proposed v, too.
+//!
+//! Votes below h may be for anything. They prove nothing: had one of them been for a chosen decree,
+//! all ballots above it, h among them, would have proposed that one. And where no vote is told,
+//! nothing was chosen below c and nothing can be any more, as some acceptor of each phase-2 quorum
+//! has promised not to vote there. This is `SafeAt` in `spec/MultiPaxos.tla`, and the step "P2c" of
+//! "Paxos Made Simple" (Lamport, 2001, section 2.2).
+//!
 //! # A driver, whole
 //!
 //! ```
