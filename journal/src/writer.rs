@@ -318,6 +318,8 @@ impl<D: Disk> Journal<D> {
         if !self.ahead.is_ready() {
             return Err(AppendError::Full { bytes, room: self.room() });
         }
+        // Whoever reads the end frame goes on in the next segment, so that is whole under its final
+        // name by then.
         self.write_seal(FrameKind::End)?;
         let (header, file) = self.ahead.take().expect("the next segment is ready");
         let start = u64::from(FRAMES_START);

@@ -215,6 +215,7 @@ impl Election {
         if let Some(mine) = view.leads
             && self.follows(view.leads).is_some_and(|ballot| ballot > mine)
         {
+            // A quorum promised that ballot, so nothing more is chosen in this one.
             return ElectionAction::Resign;
         }
         if self.is_stranded(view) {
@@ -223,6 +224,8 @@ impl Election {
         if self.armed || !self.may_campaign(view) {
             return ElectionAction::Nothing;
         }
+        // One campaign should be heard of before the next begins: who has promised or follows by
+        // the time that its timer fires does not campaign.
         self.armed = true;
         let delay = self.rank(view) * self.config.stagger_ms;
         let jitter = (self.config.stagger_ms / 2) << self.failures.min(BACKOFF_MAX);

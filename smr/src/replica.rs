@@ -237,11 +237,14 @@ impl<M: StateMachine> Replica<M> {
 
     /// Draws the conclusions of a step, until nothing follows any more.
     fn conclude(&mut self, effects: &mut Effects) {
+        // Whoever waited for what this step chose is answered before a lost leadership sends the
+        // rest away as uncertain; and a deposed leader proposes nothing of its queue.
         self.apply(effects);
         self.on_leadership(effects);
         self.propose(effects);
         self.apply(effects);
         self.read(effects);
+        // The election looks at what came of all that, as progress is what keeps a leader.
         match self.election.assess(&self.view()) {
             ElectionAction::Nothing => {}
             ElectionAction::Arm(earliest, latest) => {
@@ -250,6 +253,7 @@ impl<M: StateMachine> Replica<M> {
             ElectionAction::Raise => self.campaign(&self.view(), effects),
             ElectionAction::Resign => self.drive(synod_paxos::Input::Resign, effects),
         }
+        // Raising or resigning may have ended the lead once more.
         self.on_leadership(effects);
         self.pace.on_step(self.paxos.is_syncing());
         self.forget(effects);

@@ -158,6 +158,7 @@ impl<V: Value> Leading<V> {
     /// Lists the slots that were open at the last call for `node` and still lack its vote, with
     /// their decrees, as many as one resend repeats.
     pub(crate) fn overdue(&mut self, node: NodeId) -> Vec<(Slot, Decree<V>)> {
+        // The votes for what was opened since the last call may be on their way.
         let below = self.resend_below.insert(node, self.next).unwrap_or(Slot::FIRST);
         let due = self.open.range(..below).filter(|(_, learner)| !learner.has_vote_of(node));
         let mut list = Vec::new();
