@@ -53,7 +53,12 @@ pub struct InitArgs {
     #[arg(long)]
     pub dir: PathBuf,
     /// How many nodes the cluster has.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    #[arg(
+        long,
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u16).range(1..=9),
+        conflicts_with = "renew"
+    )]
     pub nodes: u16,
     /// Node i listens to peers on this port plus i, and to clients 100 above that. Nobody checks
     /// what else listens there: clusters on one host need base ports that are neither within 9

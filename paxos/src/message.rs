@@ -77,7 +77,7 @@ pub enum Immediate<V> {
         first: Slot,
         /// The decrees, one a slot.
         decrees: Vec<Decree<V>>,
-        /// The announcement, as in [`Free::Chosen`].
+        /// The announcement, as in [`Immediate::Chosen`].
         chosen: Slot,
     },
     /// Announces: below `chosen`, every slot in which the leader of `ballot` proposed something has

@@ -62,7 +62,8 @@ pub struct System {
                  {\"per_node\": [texts]}"
 )]
 pub enum Arg {
-    /// One word. Gaps: binary, dir, nodes, node, data, peer-listen, client-listen.
+    /// One word. Gaps: binary, dir, nodes, node, data, peer-listen, client-listen. `{{` and `}}`
+    /// stand for a brace.
     One(String),
     /// Words for each other node. Further gaps: peer, address.
     PerPeer {
@@ -98,7 +99,10 @@ pub struct CommandLine {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SystemError {
     /// A word names a gap that nothing fills.
-    #[error("`{word}` names `{gap}`, which this command does not have; it has {known}")]
+    #[error(
+        "`{word}` names `{gap}`, which this command does not have; it has {known}; \
+             a brace that means itself is written twice"
+    )]
     UnknownGap {
         /// The word.
         word: String,
@@ -108,7 +112,10 @@ pub enum SystemError {
         known: String,
     },
     /// A word opens a gap and does not close it.
-    #[error("`{word}` opens a gap with `{{` and does not close it")]
+    #[error(
+        "`{word}` opens a gap with `{{` and does not close it; \
+             a brace that means itself is written twice"
+    )]
     UnfilledPlaceholder {
         /// The word.
         word: String,
@@ -216,12 +223,21 @@ impl Placeholders {
     fn fill_word(&self, word: &str) -> Result<OsString, SystemError> {
         let mut filled = OsString::new();
         let mut rest = word;
-        while let Some((before, after)) = rest.split_once('{') {
-            let open = || SystemError::UnfilledPlaceholder { word: word.to_owned() };
-            let (gap, after) = after.split_once('}').ok_or_else(open)?;
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, after) = rest.split_at(at);
             filled.push(before);
-            filled.push(self.values.get(gap).ok_or_else(|| self.unknown(word, gap))?);
-            rest = after;
+            if let Some(after) = after.strip_prefix("{{").or_else(|| after.strip_prefix("}}")) {
+                filled.push(&rest[at..=at]);
+                rest = after;
+            } else if let Some(after) = after.strip_prefix('{') {
+                let open = || SystemError::UnfilledPlaceholder { word: word.to_owned() };
+                let (gap, after) = after.split_once('}').ok_or_else(open)?;
+                filled.push(self.values.get(gap).ok_or_else(|| self.unknown(word, gap))?);
+                rest = after;
+            } else {
+                filled.push("}");
+                rest = &after[1..];
+            }
         }
         filled.push(rest);
         Ok(filled)
@@ -321,6 +337,16 @@ mod tests {
         let wrong = read(r#", "transport": {"peer": "sctp", "client": "tcp"}"#);
         let wrong = wrong.expect_err("no such word").to_string();
         assert!(wrong.contains("no transport `sctp`"), "{wrong}");
+    }
+
+    #[test]
+    fn braces_that_mean_themselves_are_written_twice() {
+        let filled = |word: &str| gaps().fill_word(word).map(|word| word.into_string());
+        assert_eq!(filled("{{ print $1 }}"), Ok(Ok("{ print $1 }".to_owned())));
+        assert_eq!(filled("{{\"id\":{node}}}"), Ok(Ok("{\"id\":1}".to_owned())));
+        assert_eq!(filled("{{{node}}}"), Ok(Ok("{1}".to_owned())));
+        assert_eq!(filled("a } b"), Ok(Ok("a } b".to_owned())));
+        assert!(filled("{ print $1 }").is_err());
     }
 
     #[test]
