@@ -1,14 +1,8 @@
 //! The host of one replica, sans-IO: everything between "bytes came" and "bytes leave".
 //!
-//! A [`Host`] takes [`Event`]s and gives [`Output`]s. It decodes and routes frames, steps the
-//! replica, cuts its records into commits with their hard state, notes where the journal holds
-//! which slot and reads old ones back, judges the room on the disk, sets timers, keeps replies
-//! within budgets, and begins and ends a life. Whoever runs it owns the sockets, the threads and
-//! the clock, and decides nothing: the node of this project runs it over QUIC, and the simulator
-//! runs the same object in virtual time.
-//!
-//! The claim kept true: what chooses, orders, bounds or remembers for a replica is in here or
-//! below, where the simulator drives it.
+//! Sockets, threads and the clock are left to its owner. The claim kept true: what chooses, orders,
+//! bounds or remembers for a replica is in here or below, where the simulator drives it.
+#![doc = include_str!("../README.md")]
 
 mod beacon;
 mod clients;

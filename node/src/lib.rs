@@ -1,9 +1,9 @@
 //! The runtime of one replica: the host, its journal and its network on one loop; and its client.
 //!
-//! `Node::start(config, machine)` recovers a replica of any state machine from its journal and
-//! runs it; `Client` talks to a cluster of such nodes. What is replicated, what is written and
-//! what leaves is decided by the floors below (`synod-host`, `synod-smr`, `synod-paxos`), which do
-//! no IO; here they meet the clock, the disk and the network, and nothing is decided here.
+//! What is replicated, written and sent is decided by the floors below (`synod-host`,
+//! `synod-smr`, `synod-paxos`), which do no IO. The claim kept true: here they meet the clock, the
+//! disk and the network, and nothing is decided here.
+#![doc = include_str!("../README.md")]
 
 pub mod beacon;
 mod client;

@@ -55,7 +55,7 @@ pub struct Effects<V> {
 }
 
 impl<V: Value> Effects<V> {
-    /// Makes the empty buffer of the core of that core_id.
+    /// Makes the empty buffer of the core of that id.
     #[must_use]
     pub const fn new(core_id: CoreId) -> Self {
         Self {

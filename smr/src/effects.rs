@@ -106,7 +106,7 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Makes the empty buffer of the replica of that core_id.
+    /// Makes the empty buffer of the replica of that core id.
     #[must_use]
     pub const fn new(core_id: CoreId) -> Self {
         Self {

@@ -1,9 +1,8 @@
 //! State machine replication over Paxos, sans-IO.
 //!
-//! A [`Replica`] runs one [`StateMachine`] and keeps it equal to those of its peers: it elects
-//! leaders, orders commands, applies each exactly once, answers reads linearizably, and catches up
-//! after a restart. It does no IO, reads no clock and draws no random number: a driver feeds it one
-//! [`Input`] at a time and does what [`Effects`] say. `synod-node` is such a driver.
+//! Disks, networks and clocks are left to a driver. The claim kept true: one step per input, which
+//! cannot fail, and the same inputs give the same effects.
+#![doc = include_str!("../README.md")]
 
 pub mod admission;
 pub mod catch_up;
