@@ -14,7 +14,7 @@ use synod_smr::Config;
 use synod_smr::election::{Election, ElectionAction, ElectionView, Progress, STALL_TICKS};
 use synod_smr::message::Heartbeat;
 use synod_smr::pace::{PATH_SYNCS, Pace, SYNC_TICKS_MAX};
-use synod_smr::resend::{RESEND_TICKS, RESEND_TICKS_MAX, Resends};
+use synod_smr::resend::{RESEND_PATH_TICKS_MAX, RESEND_TICKS, Resends};
 
 const PEER: NodeId = NodeId::new(2);
 const OTHER: NodeId = NodeId::new(3);
@@ -341,9 +341,12 @@ fn what_has_no_answer_is_sent_again_at_the_peers_pace_and_ever_more_slowly() {
     resends.on_answer(PEER);
     assert_eq!(resent(&mut resends, 8, 0, true), [1, 5], "the last one was ten ticks ago");
     resends.begin();
-    let slow = 4 * RESEND_TICKS_MAX;
-    assert_eq!(resent(&mut resends, 250, slow, true), [RESEND_TICKS + slow, 2 * (2 + slow)]);
-    assert_eq!(resent(&mut resends, 60, 23, true), [1, 26, 51], "a second at most");
+    let slow = RESEND_TICKS + RESEND_PATH_TICKS_MAX;
+    let path = RESEND_PATH_TICKS_MAX;
+    assert_eq!(resent(&mut resends, 120, path, true), [slow, 2 * slow]);
+    resends.begin();
+    assert_eq!(resent(&mut resends, 120, 9 * path, true), [slow, 2 * slow], "it may be over");
+    assert_eq!(resent(&mut resends, 60, 23, true), [9, 34, 59], "a second at most");
 }
 
 #[test]

@@ -12,11 +12,11 @@ use naming::naming;
 use std::collections::VecDeque;
 use synod_paxos::{NodeId, Slot};
 use synod_smr::client::{
-    ATTEMPT_MS, ATTEMPT_MS_MAX, Client, ClientEffects, ClientInput, HELD_MS_MAX, Millis, Operation,
-    Outcome, Ticket,
+    ATTEMPT_MS, ATTEMPT_MS_MAX, Client, ClientEffects, ClientInput, HELD_MS_MAX, Millis, NotSent,
+    Operation, Outcome, Ticket, Unsent,
 };
 use synod_smr::command::SessionId;
-use synod_smr::{ClientId, Refusal, RequestBody, RequestId, Response};
+use synod_smr::{ClientId, RequestBody, RequestId, Response};
 
 const SILENT: NodeId = NodeId::new(1);
 const SECOND: NodeId = NodeId::new(2);
@@ -174,12 +174,12 @@ fn patience_lasts_from_the_last_word_up_to_a_bound() {
 }
 
 #[test]
-fn neither_another_node_nor_a_refusal_is_a_sign_of_life() {
+fn neither_another_node_nor_what_did_not_leave_is_a_sign_of_life() {
     let mut world = World::new(0, Some([None, None]));
     world.pass(200);
     world.step(ClientInput::Heard(THIRD, Millis(200)));
-    let refusal = Response::Refused(Refusal::Overloaded { retry_after_ms: 10 });
-    world.step(ClientInput::Response { from: SILENT, id: RequestId(99), response: refusal });
+    let unsent = Unsent { to: SILENT, id: RequestId(99), cause: NotSent::QueueFull };
+    world.step(ClientInput::NotSent(vec![unsent]));
     world.pass(ATTEMPT_MS);
     assert_eq!(world.sent, [(0, SILENT), (ATTEMPT_MS, SECOND)]);
 }

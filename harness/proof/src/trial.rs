@@ -110,7 +110,9 @@ impl Trial<'_> {
     /// Every client is answered within the bound.
     fn progress(&mut self) -> Result<(), Violation> {
         let healed = self.simulation.world().now();
-        let end = healed.plus(self.bound(PROGRESS_ROUNDS)).plus(Micros::from_ms(self.held_up_ms));
+        // Who leads may lack the most, and serves once it has fetched that.
+        let end = healed.plus(self.bound(PROGRESS_ROUNDS)).plus(self.catching_up());
+        let end = end.plus(Micros::from_ms(self.held_up_ms));
         let answered = |cluster: &Cluster, _: &_| cluster.all_answered_since(healed);
         if self.simulation.run_to(end, LOOK_EVERY, answered)? {
             return Ok(());

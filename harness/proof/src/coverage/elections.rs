@@ -175,7 +175,7 @@ fn on_prepare(step: &Step<'_>, ballot: Ballot, seen: &mut HitCounts) {
 /// A ballot ends, and the node begins none.
 fn on_end(step: &Step<'_>, view: &View, seen: &mut HitCounts) {
     if step.before.leads.is_none() {
-        return seen.see(Point::ElectGivesUp);
+        return seen.see(Point::CandidateGivesUp);
     }
     let me = view.seen(step.node);
     match step.cause {

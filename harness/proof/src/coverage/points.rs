@@ -47,7 +47,7 @@ points! {
     PrepareRepeated "prepare-repeated" "A ballot that was promised already is asked for again."
     DuellingCampaigns "duelling-campaigns" "A node begins a ballot while another is a candidate."
     CampaignAgainstLeader "campaign-against-leader" "A node campaigns although a leader runs."
-    ElectGivesUp "candidate-gives-up" "A candidate ends its ballot without having led."
+    CandidateGivesUp "candidate-gives-up" "A candidate ends its ballot without having led."
 
     // Leaders.
     ElectedUnsettled "elected-unsettled" "A leader comes about that lacks what was chosen."

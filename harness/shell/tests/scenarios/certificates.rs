@@ -31,11 +31,8 @@ async fn a_clients_connections_outlive_its_certificate_and_no_new_one_is_made_wi
     set_all(LINK);
     sleep(Duration::from_secs(10)).await;
     let connection_errors = client.connection_errors();
-    assert!(
-        connection_errors.contains("node 1") && connection_errors.contains("node 3"),
-        "{connection_errors}"
-    );
-    assert!(connection_errors.to_lowercase().contains("expired"), "{connection_errors}");
+    assert!(connection_errors.contains("nodes 1, 2, 3: "), "{connection_errors}");
+    assert!(connection_errors.contains("certificate of this end has ended"), "{connection_errors}");
     // A renewed one of the same name is heard at once.
     let renewed = cluster.authority().credentials("client/client", Validity::default());
     let client = cluster.client_at(&place, &renewed);
@@ -51,11 +48,8 @@ async fn a_certificate_that_is_not_good_yet_is_refused_until_it_is() {
     let client = cluster.client_at(&place, &credentials);
     let session = client.session();
     sleep(Duration::from_secs(10)).await;
-    let connection_errors = client.connection_errors().to_lowercase();
-    assert!(
-        connection_errors.contains("not valid yet") || connection_errors.contains("notvalidyet"),
-        "{connection_errors}"
-    );
+    let connection_errors = client.connection_errors();
+    assert!(connection_errors.contains("or not begun"), "{connection_errors}");
     // The same process is served as soon as the date has come.
     sleep(MINUTE).await;
     count_once(&session, PATIENCE).await;
