@@ -2,10 +2,10 @@
 //!
 //! The first repetition comes after the way there and back and the peer's syncs, as they were last
 //! seen, so that what is merely on its way is not sent twice; each further one without an answer
-//! waits twice as long, up to a bound. What was seen last may be over, such as a disk that hung, and
-//! nothing but an answer would show that: so there is a bound on what is believed, too. What is sent
-//! again is the core's to say. The claim kept true is one of liveness: a peer whose answer is awaited
-//! is asked again within the bounds.
+//! waits twice as long, up to a bound. What was seen last may be over, such as a disk that hung,
+//! and nothing but an answer would show that: so there is a bound on what is believed, too. What is
+//! sent again is the core's to say. The claim kept true is one of liveness: a peer whose answer is
+//! awaited is asked again within the bounds.
 
 use std::collections::BTreeMap;
 use synod_paxos::NodeId;
@@ -17,8 +17,8 @@ pub const RESEND_TICKS: u32 = 2;
 /// pace is slower is asked at that pace.
 pub const RESEND_TICKS_MAX: u32 = 25;
 
-/// The slowest pace of a peer that is believed, in ticks: two seconds at 40 ms. What takes longer is
-/// said twice.
+/// The slowest pace of a peer that is believed, in ticks: two seconds at 40 ms. What takes longer
+/// is said twice.
 pub const RESEND_PATH_TICKS_MAX: u32 = 50;
 
 /// The peers, and when each is asked again.

@@ -95,7 +95,7 @@ impl Machines {
         if let Some(stance) = before.stance {
             seen.see_if(stance.leads.is_some(), Point::CrashOfLeader);
             let is_candidate = stance.leads.is_none() && stance.ballot.is_some();
-            seen.see_if(is_candidate, Point::CrashOfElect);
+            seen.see_if(is_candidate, Point::CrashOfCandidate);
             seen.see_if(before.open > 0, Point::CrashWithOpenSlots);
         }
         seen.see_if(unsynced.promise, Point::CrashBeforeSyncOfPromise);

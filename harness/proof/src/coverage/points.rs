@@ -135,7 +135,7 @@ points! {
 
     // Disks and lives.
     CrashOfLeader "crash-of-leader" "A leader ends without a word."
-    CrashOfElect "crash-of-candidate" "A candidate ends without a word."
+    CrashOfCandidate "crash-of-candidate" "A candidate ends without a word."
     CrashWithOpenSlots "crash-with-open-slots" "A leader with open slots ends without a word."
     CrashBeforeSyncOfPromise "crash-before-sync-of-promise" "It ends before its promise is synced."
     CrashBeforeSyncOfVote "crash-before-sync-of-vote" "A process ends with a vote not synced."
