@@ -3,8 +3,9 @@
 //! The first repetition comes after the way there and back and the peer's syncs, as they were last
 //! seen, so that what is merely on its way is not sent twice; each further one without an answer
 //! waits twice as long, up to a bound. What was seen last may be over, such as a disk that hung,
-//! and nothing but an answer would show that: so there is a bound on what is believed, too. What is
-//! sent again is the core's to say. The claim kept true is one of liveness: a peer whose answer is
+//! and nothing but an answer would show that: so the first repetition comes within a bound, and
+//! those after it, which tell that the way is long indeed, at the pace that was seen. What is sent
+//! again is the core's to say. The claim kept true is one of liveness: a peer whose answer is
 //! awaited is asked again within the bounds.
 
 use std::collections::BTreeMap;
@@ -17,8 +18,8 @@ pub const RESEND_TICKS: u32 = 2;
 /// pace is slower is asked at that pace.
 pub const RESEND_TICKS_MAX: u32 = 25;
 
-/// The slowest pace of a peer that is believed, in ticks: two seconds at 40 ms. What takes longer
-/// is said twice.
+/// The slowest pace of a peer that is believed for the first repetition, in ticks: two seconds at
+/// 40 ms. What takes longer is said more than once.
 pub const RESEND_PATH_TICKS_MAX: u32 = 50;
 
 /// The peers, and when each is asked again.
@@ -44,8 +45,9 @@ impl Resends {
         }
         held.waited += 1;
         let pace = RESEND_TICKS + path_ticks.min(RESEND_PATH_TICKS_MAX);
+        let slowest = RESEND_TICKS_MAX.max(RESEND_TICKS + path_ticks);
         let backed_off = pace.saturating_mul(1 << held.unanswered.min(BACKOFF_MAX));
-        if held.waited < backed_off.min(RESEND_TICKS_MAX.max(pace)) {
+        if held.waited < backed_off.min(slowest) {
             return false;
         }
         held.waited = 0;

@@ -345,8 +345,12 @@ fn what_has_no_answer_is_sent_again_at_the_peers_pace_and_ever_more_slowly() {
     let path = RESEND_PATH_TICKS_MAX;
     assert_eq!(resent(&mut resends, 120, path, true), [slow, 2 * slow]);
     resends.begin();
-    assert_eq!(resent(&mut resends, 120, 9 * path, true), [slow, 2 * slow], "it may be over");
-    assert_eq!(resent(&mut resends, 60, 23, true), [9, 34, 59], "a second at most");
+    // What was seen last may be over; where it is not, the peer is asked at its own pace soon.
+    assert_eq!(resent(&mut resends, 400, 9 * path, true), [slow, 3 * slow, 7 * slow]);
+    resends.begin();
+    let own = RESEND_TICKS + 3 * path;
+    assert_eq!(resent(&mut resends, 420, 3 * path, true), [slow, 3 * slow, 3 * slow + own]);
+    assert_eq!(resent(&mut resends, 60, 23, true), [1, 26, 51], "a second at most");
 }
 
 #[test]
