@@ -1,10 +1,10 @@
 //! A client of the cluster: many logical sessions over one connection to each node.
 //!
 //! The core's sans-IO client finds the leader, repeats attempts inside its session and says truly
-//! how an operation ended; here it gets connections and a clock. One task (`hub`) owns all of the
-//! sessions, and one task for each node (`link`) keeps the connection. The claim kept true: an
-//! attempt that never left this process is told as such, so that its fate is not left open without
-//! need; one that may have left is never told so.
+//! how an operation ended; here it gets connections and a clock. One task (`client_task`) owns all
+//! of the sessions, and one task for each node (`link`) keeps the connection. The claim kept true:
+//! an attempt that never left this process is told as such, so that its fate is not left open
+//! without need; one that may have left is never told so.
 
 mod client_task;
 mod link;
@@ -80,7 +80,7 @@ pub struct Session {
     closes: mpsc::UnboundedSender<SessionKey>,
 }
 
-/// Tells the sessions of one hub apart.
+/// Tells the sessions of one client apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SessionKey(u32);
 
@@ -145,8 +145,8 @@ impl Client {
         let links = link::open(surroundings, nodes, &credentials, &connection_errors, &mut jitter)?;
         let (orders, events) = mpsc::channel(ORDERS_MAX);
         let (closes, closed) = mpsc::unbounded_channel();
-        let hub = ClientTask::new(nodes.keys().copied().collect(), links, name);
-        tokio::spawn(hub.run(events, closed));
+        let task = ClientTask::new(nodes.keys().copied().collect(), links, name);
+        tokio::spawn(task.run(events, closed));
         Ok(Self { orders, closes, last_session: Arc::default(), connection_errors })
     }
 
@@ -194,14 +194,14 @@ impl Session {
         if self.orders.send(order).await.is_err() {
             return Outcome::NotApplied(Reason::Deadline(None));
         }
-        // The hub answers everything it has taken, unless its runtime ends under it.
+        // The task answers everything it has taken, unless its runtime ends under it.
         answered.await.unwrap_or(Outcome::Unknown(Reason::Deadline(None)))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A hub that has ended holds no session.
+        // A task that has ended holds no session.
         let _ = self.closes.send(self.key);
     }
 }
@@ -236,7 +236,7 @@ impl ConnectionErrors {
     }
 }
 
-/// How many orders of sessions may wait for the hub.
+/// How many orders of sessions may wait for the task.
 const ORDERS_MAX: usize = 1024;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use super::SessionKey;
 use super::link::{LinkEvent, LinkSender, Links};
 
-/// What sessions ask of the hub.
+/// What sessions ask of the task.
 #[derive(Debug)]
 pub(crate) enum ClientOrder {
     /// To have something done.
@@ -121,7 +121,7 @@ impl ClientTask {
                 self.on_order(order);
             }
             self.wake_due();
-            // The writers of the connections share this thread with the hub.
+            // The writers of the connections share this thread with the task.
             tokio::task::yield_now().await;
         }
     }
@@ -307,7 +307,7 @@ const EVENTS_PER_TURN: usize = 256;
 /// How many questions may wait for nodes that are not connected.
 const UNASKED_MAX: usize = 256;
 
-/// How long a hub without any timer sleeps.
+/// How long a task without any timer sleeps.
 const IDLE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
@@ -316,45 +316,45 @@ mod tests {
 
     use super::*;
 
-    fn hub() -> ClientTask {
+    fn task() -> ClientTask {
         let (_, events) = mpsc::channel(1);
         ClientTask::new(vec![NodeId::new(1)], Links::of(events), 7)
     }
 
-    fn submit(hub: &mut ClientTask, key: SessionKey) -> oneshot::Receiver<Outcome> {
+    fn submit(task: &mut ClientTask, key: SessionKey) -> oneshot::Receiver<Outcome> {
         let (answer, answered) = oneshot::channel();
         let operation = Operation::Command(b"x"[..].into());
-        hub.on_order(ClientOrder::Submit { key, operation, timeout: Duration::MAX, answer });
+        task.on_order(ClientOrder::Submit { key, operation, timeout: Duration::MAX, answer });
         answered
     }
 
-    fn is_empty(hub: &ClientTask) -> bool {
-        hub.sessions.is_empty() && hub.wakes.is_empty()
+    fn is_empty(task: &ClientTask) -> bool {
+        task.sessions.is_empty() && task.wakes.is_empty()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_session_that_is_closed_leaves_nothing_behind() {
-        let mut hub = hub();
-        let mut answers: Vec<_> = (0..100).map(|_| submit(&mut hub, SessionKey(1))).collect();
-        let other = submit(&mut hub, SessionKey(2));
-        hub.on_close(SessionKey(1));
-        assert_eq!((hub.sessions.len(), hub.wakes.len()), (1, 1));
+        let mut task = task();
+        let mut answers: Vec<_> = (0..100).map(|_| submit(&mut task, SessionKey(1))).collect();
+        let other = submit(&mut task, SessionKey(2));
+        task.on_close(SessionKey(1));
+        assert_eq!((task.sessions.len(), task.wakes.len()), (1, 1));
         let gone = oneshot::error::TryRecvError::Closed;
         assert!(answers.iter_mut().all(|answer| answer.try_recv() == Err(gone.clone())));
-        hub.on_close(SessionKey(2));
-        assert!(is_empty(&hub));
+        task.on_close(SessionKey(2));
+        assert!(is_empty(&task));
         drop(other);
     }
 
     /// The order was read after the news that its session is closed.
     #[tokio::test(start_paused = true)]
     async fn an_order_that_nobody_waits_for_brings_no_session_back() {
-        let mut hub = hub();
+        let mut task = task();
         let (answer, answered) = oneshot::channel();
         let operation = Operation::Query(b"x"[..].into());
         drop(answered);
         let (key, timeout) = (SessionKey(1), Duration::MAX);
-        hub.on_order(ClientOrder::Submit { key, operation, timeout, answer });
-        assert!(is_empty(&hub));
+        task.on_order(ClientOrder::Submit { key, operation, timeout, answer });
+        assert!(is_empty(&task));
     }
 }

@@ -3,8 +3,8 @@
 //! A task for each node dials, reads replies until the connection ends, and dials again. A
 //! connection is kept whether its node leads or not. A node that was asked something and says
 //! nothing for a while is asked how it is doing; if it stays silent, the connection is made anew.
-//! Which node to ask and what the replies mean is the hub's business. The claims kept true: a
-//! connection over which nothing is asked costs its node nothing but QUIC's own sign of life; and
+//! Which node to ask and what the replies mean is the client task's business. The claims kept true:
+//! a connection over which nothing is asked costs its node nothing but QUIC's own sign of life; and
 //! whatever goes wrong at once with many clients, their dials spread and thin out, so that a node
 //! that is slow from too many of them gets fewer.
 
@@ -217,7 +217,7 @@ const PROBE: Duration = Duration::from_millis(150);
 /// This many probes without any answer end a connection, 2.25 seconds after its last word.
 const PROBES_MAX: u32 = 3;
 
-/// How many events may wait for the hub; past it replies wait in their streams.
+/// How many events may wait for the task; past it replies wait in their streams.
 const EVENTS_MAX: usize = 1024;
 
 #[cfg(test)]
