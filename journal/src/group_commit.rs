@@ -11,7 +11,7 @@ use crate::committer::{Committer, Rest};
 use crate::disk::Disk;
 use crate::error::{AppendError, SyncError};
 use crate::position::{HardState, Lsn};
-use crate::primitives::{Arc, thread};
+use crate::primitives::{Arc, panicking, thread};
 use crate::queue::{Queue, Taken};
 use crate::records::Records;
 use crate::writer::Journal;
@@ -170,11 +170,13 @@ impl<T: Send + 'static> GroupCommit<T> {
 }
 
 impl<T> Drop for GroupCommit<T> {
-    /// Waits for the thread, which completes what was submitted.
+    /// Waits for the thread, which completes what was submitted; but not in a panic: a disk that
+    /// hangs would keep the news of it for ever.
     fn drop(&mut self) {
         self.queue.close();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != thread::current().id()
+            && !panicking()
         {
             // The outcome was the callback's; whoever wants that of the seal calls `shutdown`.
             let _ = thread.join();

@@ -13,3 +13,4 @@ pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 pub(crate) use loom::thread;
 
 pub(crate) use std::sync::PoisonError;
+pub(crate) use std::thread::panicking;

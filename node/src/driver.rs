@@ -11,12 +11,13 @@
 //! output of the host is carried out in its order.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use synod_clock::{Moment, TimeSource as _};
 use synod_host::api::{NodeId, StateMachine};
-use synod_host::journal::{Disk, Reader};
+use synod_host::journal::{Disk, Reader, SyncError};
 use synod_host::smr::{Connection, Lane};
 use synod_host::{Event, Host, OldDecrees, Output, ReadOrder};
 use synod_transport_quic::{
@@ -25,6 +26,7 @@ use synod_transport_quic::{
 };
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
@@ -32,7 +34,7 @@ use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::metrics::Reporter;
 use crate::node::{Control, NodeError};
-use crate::world::{Commits as _, Outcome, Placement, World};
+use crate::world::{Commits, Outcome, Placement, World};
 
 /// Everything that a node is made of, on its one thread.
 pub(crate) struct Driver<M, W: World> {
@@ -256,7 +258,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
             tokio::join!(self.clients.close(), self.peers.close());
         }
         drop((self.clients, self.peers));
-        let closed = timeout(JOURNAL_CLOSE_MAX, self.journal.shutdown()).await;
+        let closed = close_journal(self.journal, self.journal_events).await;
         let disk_hangs = closed.is_err();
         let closed = match closed {
             Ok(closed) => closed.map_err(|error| NodeError::Journal(error.into())),
@@ -264,6 +266,22 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         };
         // The first reason is the one to tell.
         Ended { outcome: reason.and(closed), disk_hangs }
+    }
+}
+
+/// Waits for the journal for as long as it gets on: a disk may be slow for each commit that is on
+/// its way, and hangs once it answers none in time.
+async fn close_journal(
+    journal: impl Commits,
+    mut events: mpsc::Receiver<Outcome>,
+) -> Result<Result<(), SyncError>, Elapsed> {
+    let mut shutdown = pin!(journal.shutdown());
+    loop {
+        tokio::select! {
+            biased;
+            closed = timeout(JOURNAL_CLOSE_MAX, &mut shutdown) => return closed,
+            Some(_) = events.recv() => {}
+        }
     }
 }
 
@@ -367,8 +385,8 @@ const EVENTS_PER_TURN: usize = 1024;
 /// How long a loop without any timer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How long the end of a node waits for its journal: a disk that hangs does not keep it from
-/// ending.
+/// How long the end of a node waits for the next answer of its disk: one that hangs does not keep
+/// it from ending. At most as many commits are on their way as the journal takes, and a seal.
 const JOURNAL_CLOSE_MAX: Duration = Duration::from_secs(3);
 
 /// How many reads are under way at most: the host asks for one at a time.

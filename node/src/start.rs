@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -182,10 +183,19 @@ fn run_thread<W: World, M: StateMachine>(
     let others = others(&beginning.config);
     // The ports begin their tasks on the runtime.
     let driver = runtime.block_on(async { assemble(beginning) });
-    let outcome = driver.and_then(|driver| {
+    let run = || {
+        let driver = driver?;
         let addresses = driver.addresses();
         run_loop(node, &others, driver, &runtime, || tell(started, Ok(addresses)))
-    });
+    };
+    // Nothing that the loop leaves behind is looked at after a panic, which goes on below.
+    let outcome = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            runtime.shutdown_background();
+            resume_unwind(panic)
+        }
+    };
     // A thread of the runtime may wait for the disk, and nobody is to wait long for that thread.
     let disk_hangs = matches!(outcome, Ok(Ended { disk_hangs: true, .. }));
     runtime.shutdown_timeout(if disk_hangs { Duration::ZERO } else { READ_END_MAX });

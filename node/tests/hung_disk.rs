@@ -1,4 +1,4 @@
-//! A node on threads whose disk hangs: it can be asked to end, and does.
+//! A node on threads whose disk hangs: it can be asked to end, and does, and is seen to panic.
 #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
 
 mod certificates;
@@ -7,24 +7,33 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use certificates::Folder;
 use synod_host::Ticket;
 use synod_host::journal::{Disk, DiskFile, GroupCommit, Journal, SimDisk};
 use synod_node::world::{OnOutcome, Placement, Surroundings, System, World};
-use synod_node::{Config, Invalid, Node, NodeError, NodeId, StartError, StateMachine};
+use synod_node::{
+    Client, ClientConfig, Config, Invalid, Node, NodeError, NodeId, StartError, StateMachine,
+    TlsFiles,
+};
 use synod_transport_quic::{BindError, HeldPort, Turns, Wall};
 
-/// A machine that does nothing.
-struct Idle;
+/// A machine that panics at its first command, beside a disk that hangs from then on.
+struct Doomed(Gate);
 
-impl StateMachine for Idle {
+impl StateMachine for Doomed {
     fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
         Ok(())
     }
     fn apply(&mut self, _: &[u8]) -> Bytes {
-        Bytes::new()
+        self.0.set(true);
+        // The journal seals itself soon after the last commit, and waits for the disk.
+        while !self.0.is_waited_at() {
+            std::thread::yield_now();
+        }
+        panic!("a machine that fails");
     }
     fn query(&self, _: &[u8]) -> Bytes {
         Bytes::new()
@@ -155,17 +164,17 @@ impl World for Elsewhere {
     }
 }
 
-/// A node that is alone, whose disk hangs soon after its start.
+/// A node that is alone.
 struct Alone {
-    _folder: Folder,
+    folder: Folder,
     gate: Gate,
     world: Elsewhere,
     config: Config,
 }
 
 impl Alone {
-    /// Starts it, and waits until its journal waits for the disk.
-    async fn start(name: &str) -> (Self, Node) {
+    /// Starts it.
+    fn start(name: &str) -> (Self, Node) {
         let folder = Folder::new(name);
         let (gate, disk) = (Gate::default(), SimDisk::new(1));
         let world = Elsewhere(Gated(disk, gate.clone()));
@@ -173,8 +182,14 @@ impl Alone {
         config.members = [(NodeId::new(1), SocketAddr::from(([127, 0, 0, 1], 0)))].into();
         config.data = "data".into();
         Node::create_in(&world, &config).unwrap();
-        let alone = Self { _folder: folder, gate, world, config };
+        let alone = Self { folder, gate, world, config };
         let node = alone.try_start().unwrap();
+        (alone, node)
+    }
+
+    /// Starts it, and waits until its journal waits for the disk, which hangs.
+    async fn start_hung(name: &str) -> (Self, Node) {
+        let (alone, node) = Self::start(name);
         alone.gate.set(true);
         // A node that is alone records a ballot of its own within moments.
         while !alone.gate.is_waited_at() {
@@ -184,7 +199,7 @@ impl Alone {
     }
 
     fn try_start(&self) -> Result<Node, StartError> {
-        Node::start_in(self.world.clone(), self.config.clone(), Idle)
+        Node::start_in(self.world.clone(), self.config.clone(), Doomed(self.gate.clone()))
     }
 
     /// Holds it that the folder is taken for as long as somebody waits for the disk, and is free
@@ -206,7 +221,7 @@ impl Alone {
 
 #[tokio::test]
 async fn a_node_ends_though_its_disk_hangs_and_its_folder_is_free_once_it_answers() {
-    let (alone, mut node) = Alone::start("hung").await;
+    let (alone, mut node) = Alone::start_hung("hung").await;
     node.drain();
     let error = node.ended().await.unwrap_err();
     assert!(matches!(error, NodeError::DiskHangs), "{error}");
@@ -216,8 +231,27 @@ async fn a_node_ends_though_its_disk_hangs_and_its_folder_is_free_once_it_answer
 
 #[tokio::test]
 async fn a_node_that_is_stopped_does_not_wait_for_ever_for_a_disk_that_hangs() {
-    let (alone, node) = Alone::start("hung-stop").await;
+    let (alone, node) = Alone::start_hung("hung-stop").await;
     // The disk answers nobody until the handle is gone.
+    drop(node);
+    alone.expect_folder_back().await;
+}
+
+#[tokio::test]
+async fn a_panic_beside_a_disk_that_hangs_is_told() {
+    let (alone, mut node) = Alone::start("hung-panic");
+    let nodes = [(NodeId::new(1), node.client_address())].into();
+    let tls = TlsFiles::in_folder(&alone.folder.0, "client");
+    let client = Client::connect(&ClientConfig { nodes, tls }).unwrap();
+    let session = client.session();
+    let ended = tokio::time::timeout(Duration::from_secs(30), node.ended());
+    let (_, ended) = tokio::join!(session.command(&b"x"[..], Duration::from_secs(10)), ended);
+    if ended.is_err() {
+        // So that the test can end.
+        alone.gate.set(false);
+    }
+    let error = ended.expect("the panic is told in time").unwrap_err();
+    assert!(matches!(error, NodeError::Panicked), "{error}");
     drop(node);
     alone.expect_folder_back().await;
 }

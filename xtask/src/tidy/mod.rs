@@ -4,6 +4,7 @@
 //! the tree and puts them together. What the rules are for is told in CONTRIBUTING.md.
 
 mod arrows;
+mod bounds;
 mod links;
 mod manifests;
 mod models;
@@ -58,6 +59,7 @@ fn check_tree(tree: &Tree) -> Vec<Finding> {
     findings.extend(specs::check(tree));
     findings.extend(models::check(tree));
     findings.extend(links::check(tree));
+    findings.extend(bounds::check(tree));
     findings
 }
 
