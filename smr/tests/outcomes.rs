@@ -436,3 +436,18 @@ fn what_refused_the_opening_is_told_at_the_deadline_of_the_command() {
     let reason = Reason::Deadline(Some(Refusal::DiskFull));
     assert_eq!(world.outcomes, [Outcome::NotApplied(reason)]);
 }
+
+/// The session is not asked for again before the command's time is up.
+#[test]
+fn a_command_that_comes_between_two_refused_openings_is_told_of_the_refusal() {
+    let mut world = World::new();
+    world.submit(Operation::Command(Bytes::from_static(b"first")));
+    world.refuse(Refusal::DiskFull);
+    let operation = Operation::Command(Bytes::from_static(b"second"));
+    let (ticket, deadline) = (Ticket(u64::MAX), Millis(world.now + 1));
+    world.step(ClientInput::Submit { ticket, operation, deadline });
+    world.now += 1;
+    world.step(ClientInput::Timer);
+    let reason = Reason::Deadline(Some(Refusal::DiskFull));
+    assert_eq!(world.outcomes, [Outcome::NotApplied(reason)]);
+}

@@ -52,8 +52,14 @@ pub struct Client {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Session {
-    /// None yet; the opening that is out, and when it was or may be asked for.
-    Closed { opening: Opening, attempt: Attempt, earlier: Earlier, retries: Retries },
+    /// None yet; the opening that is out, when it was or may be asked for, and what refused it last.
+    Closed {
+        opening: Opening,
+        attempt: Attempt,
+        earlier: Earlier,
+        retries: Retries,
+        refusal: Option<Refusal>,
+    },
     /// Open.
     Open { id: SessionId, next: Sequence, opening: Opening },
 }
@@ -62,7 +68,15 @@ impl Session {
     /// Returns the session that this opening shall open, from the instant `due` on.
     fn closed(opening: Opening, due: Millis) -> Self {
         let (attempt, earlier) = (Attempt::Due(due), Earlier::default());
-        Self::Closed { opening, attempt, earlier, retries: Retries::NONE }
+        Self::Closed { opening, attempt, earlier, retries: Retries::NONE, refusal: None }
+    }
+
+    /// Returns what refused the opening of the session last, until it is open.
+    const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Closed { refusal, .. } => refusal.as_ref(),
+            Self::Open { .. } => None,
+        }
     }
 }
 
@@ -132,10 +146,12 @@ impl Client {
         if self.operations.len() >= OPERATIONS_MAX {
             return effects.outcomes.push((ticket, Outcome::NotApplied(Reason::TooMany)));
         }
-        if matches!(operation, Operation::Command(_)) {
+        let mut pending = Pending::new(operation, deadline, now);
+        if matches!(pending.operation, Operation::Command(_)) {
             self.waiting.push_back(ticket);
+            pending.refusal = self.session.refusal().cloned();
         }
-        self.operations.insert(ticket, Pending::new(operation, deadline, now));
+        self.operations.insert(ticket, pending);
     }
 
     fn on_response(
@@ -205,11 +221,15 @@ impl Client {
         self.try_opening_again(due, retries);
     }
 
-    /// Whoever waits for the session was refused with it, and is told so at its deadline.
-    fn note_refused_opening(&mut self, refusal: &Refusal) {
+    /// Whoever waits for the session was refused with it, as is whoever comes before it is asked for
+    /// again, and is told so at its deadline.
+    fn note_refused_opening(&mut self, refused: &Refusal) {
+        if let Session::Closed { refusal, .. } = &mut self.session {
+            *refusal = Some(refused.clone());
+        }
         for ticket in &self.waiting {
             if let Some(pending) = self.operations.get_mut(ticket) {
-                pending.refusal = Some(refusal.clone());
+                pending.refusal = Some(refused.clone());
             }
         }
     }

@@ -45,7 +45,8 @@ fn bounds_of(file: &File) -> Vec<Bound> {
 /// The bound that a text begins with, behind `const`.
 fn bound(path: &str, text: &str) -> Option<Bound> {
     let (name, rest) = text.split_once(':')?;
-    let is_name = name.chars().all(|letter| letter.is_ascii_uppercase() || "_0123".contains(letter));
+    let is_name =
+        name.chars().all(|letter| letter.is_ascii_uppercase() || "_0123".contains(letter));
     if !is_name || !ENDS.iter().any(|end| name.ends_with(end)) {
         return None;
     }

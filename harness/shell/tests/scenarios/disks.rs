@@ -131,11 +131,11 @@ async fn a_node_whose_disk_hangs_ends_in_time_when_it_is_asked_to() {
 /// Several commits are on their way when it has handed over, each of which takes two seconds.
 #[tokio::test(start_paused = true)]
 async fn a_node_whose_disk_is_slow_closes_its_journal_when_it_is_asked_to_end() {
-    for late_ms in [0, 500, 1_000, 1_500] {
+    for late_ms in [0, 1_000] {
         let (mut cluster, _client, load, leader) = busy(1_005).await;
         let follower = if leader == 1 { 2 } else { 1 };
         cluster.place(follower).drive().set(SLOW);
-        sleep(Duration::from_secs(10) + Duration::from_millis(late_ms)).await;
+        sleep(Duration::from_secs(5) + Duration::from_millis(late_ms)).await;
         let ended = timeout(Duration::from_secs(15), cluster.end(follower)).await;
         ended.expect("it ends in time").expect("the journal is closed");
         let done = load.end().await;
