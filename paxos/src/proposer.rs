@@ -30,7 +30,17 @@ impl<V: Value> Choice<V> {
     ///
     /// A decree reported as chosen outweighs every vote: votes in all higher ballots have the
     /// same decree, and votes in lower ones do not count.
+    ///
+    /// # Panics
+    ///
+    /// Panics where two votes of one ballot differ: agreement is broken then.
     pub fn on_report(&mut self, report: Report<V>) {
+        if let (Some(Report::Voted(held)), Report::Voted(vote)) = (&self.highest, &report)
+            && held.ballot == vote.ballot
+        {
+            let same = held.decree == vote.decree;
+            assert!(same, "two decrees were voted for in ballot {}", vote.ballot);
+        }
         let outweighs = match (&self.highest, &report) {
             (None, _) | (Some(Report::Voted(_)), Report::Chosen(_)) => true,
             (Some(Report::Chosen(_)), _) => false,

@@ -144,6 +144,7 @@ impl<const MAX: usize> Series<MAX> {
         voters: &Configuration,
         blamed: &mut BTreeSet<NodeId>,
     ) -> Vec<Finding> {
+        assert!(self.own.len() <= MAX && self.peers.len() <= MAX, "more digests are kept than may");
         let (Some(&mine), Some(peers)) = (self.own.get(&slot), self.peers.get(&slot)) else {
             return Vec::new();
         };
@@ -169,6 +170,7 @@ fn verdict(
 ) -> Option<String> {
     let spoke: Tally = peers.keys().copied().filter(|node| voters.contains(*node)).collect();
     let spoke = 1 + spoke.nodes().count();
+    assert!(spoke <= voters.voters().len(), "a digest of its own came as that of a peer");
     match other_majority(mine, peers, voters) {
         Some(digest) => Some(format!(
             "the state at slot {slot} has digest {mine:016x}, a majority has {digest:016x}: this \

@@ -55,6 +55,7 @@ impl Proposals {
             return false;
         }
         self.waiting += 1;
+        assert!(self.waiters.len() < self.waiting, "a command is waited for by nobody");
         self.waiters.entry(awaited).or_default().push(waiter);
         if known == 0 {
             self.queued_bytes += command.encoded_len();
@@ -86,7 +87,10 @@ impl Proposals {
         if commands.is_empty() {
             return None;
         }
+        let is_alone = commands.len() == 1;
+        assert!(is_alone || bytes <= BATCH_BYTES_MAX, "a batch is longer than it may be");
         self.queued_bytes -= bytes;
+        assert!(self.has_queued() || self.queued_bytes == 0, "bytes are counted of what left");
         self.open.insert(slot, bytes);
         Some(CommandBatch::encode(&commands))
     }
@@ -133,9 +137,15 @@ impl Proposals {
                 answers.push((waiter, Response::Refused(Refusal::NotLeader { leader })));
             }
         }
+        let refused = answers.len();
         for waiter in std::mem::take(&mut self.waiters).into_values().flatten() {
             answers.push((waiter, Response::Uncertain { leader }));
         }
+        assert_eq!(
+            answers.len() - refused,
+            self.waiting,
+            "each request that waits is counted once"
+        );
         *self = Self::default();
         answers
     }

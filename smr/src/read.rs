@@ -89,6 +89,7 @@ impl Reads {
         if room {
             self.bytes = bytes;
             self.waiting.push(read);
+            assert!(self.len() <= self.limits.count, "more questions wait than may");
         }
         room
     }
@@ -152,6 +153,7 @@ impl Reads {
         let round = self.round.take_if(|round| configuration.is_phase2_quorum(&round.echoes))?;
         self.confirmed += 1;
         self.bytes -= round.reads.iter().map(|read| read.query.len()).sum::<usize>();
+        assert!(!self.is_empty() || self.bytes == 0, "bytes are counted of questions that left");
         Some(Confirmed { at: round.at, reads: round.reads })
     }
 
@@ -167,6 +169,8 @@ impl Reads {
     /// Takes all questions out: this node does not lead any more.
     pub fn give_up(&mut self) -> Vec<Read> {
         self.break_off();
+        let bytes = self.waiting.iter().map(|read| read.query.len()).sum::<usize>();
+        assert_eq!(self.bytes, bytes, "each question that waits is counted once");
         self.bytes = 0;
         std::mem::take(&mut self.waiting)
     }

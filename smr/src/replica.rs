@@ -261,6 +261,9 @@ impl<M: StateMachine> Replica<M> {
         for finding in self.checkpoints.judge(&self.config.voters) {
             effects.find(finding);
         }
+        let leads = self.claims().is_some();
+        assert!(leads || !self.proposals.has_queued(), "who does not lead proposes nothing");
+        assert!(leads || self.reads.is_empty(), "who does not lead answers no question");
     }
 
     /// Tells the peers at once when this node's leadership or content changed, or its ballot.
@@ -288,6 +291,7 @@ impl<M: StateMachine> Replica<M> {
             });
             self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
         }
+        assert_eq!(self.executor.applied(), self.paxos.chosen(), "what is chosen is applied");
         self.proposals.on_chosen(self.paxos.chosen());
     }
 
@@ -377,6 +381,7 @@ impl<M: StateMachine> Replica<M> {
     /// durable as it was chosen stays, and so does what is not chosen, which has its own bounds.
     fn forget(&mut self, effects: &mut Effects) {
         while let Some(keep_from) = self.excess() {
+            assert!(keep_from <= self.executor.applied(), "only what is applied is let go of");
             self.drive(synod_paxos::Input::ForgetBelow(keep_from), effects);
         }
     }

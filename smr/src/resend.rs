@@ -46,6 +46,7 @@ impl Resends {
         held.waited += 1;
         let pace = RESEND_TICKS + path_ticks.min(RESEND_PATH_TICKS_MAX);
         let slowest = RESEND_TICKS_MAX.max(RESEND_TICKS + path_ticks);
+        assert!(pace <= slowest, "back-off begins past its bound");
         let backed_off = pace.saturating_mul(1 << held.unanswered.min(BACKOFF_MAX));
         if held.waited < backed_off.min(slowest) {
             return false;

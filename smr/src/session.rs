@@ -120,8 +120,10 @@ impl Sessions {
         self.digest = self.digest.wrapping_add(session.mark);
         self.shares.add_session(principal, session.bytes);
         self.by_use.insert((principal, slot, id));
-        self.table.insert(id, session);
+        let before = self.table.insert(id, session);
+        assert!(before.is_none(), "one place of the log opens two sessions");
         self.shed(id, principal);
+        assert_eq!(self.by_use.len(), self.table.len(), "each session stands once in its order");
         id
     }
 
@@ -230,7 +232,8 @@ impl Sessions {
         self.shares.resize(principal, bytes, session.bytes);
         if used != session.used {
             self.by_use.insert((principal, session.used, id));
-            self.by_use.remove(&(principal, used, id));
+            let was_there = self.by_use.remove(&(principal, used, id));
+            assert!(was_there, "a session is not where its last use put it");
         }
         Some(principal)
     }
@@ -264,7 +267,8 @@ impl Sessions {
         if let Some(session) = self.table.remove(&id) {
             self.digest = self.digest.wrapping_sub(session.mark);
             self.shares.remove_session(session.principal, session.bytes);
-            self.by_use.remove(&(session.principal, session.used, id));
+            let was_there = self.by_use.remove(&(session.principal, session.used, id));
+            assert!(was_there, "a session is not where its last use put it");
         }
     }
 }
@@ -278,9 +282,11 @@ impl Session {
             self.bytes -= kept.bytes();
             self.marks = self.marks.wrapping_sub(kept.mark);
         }
+        assert!(self.bytes >= SESSION_BYTES, "a session takes less than an empty one");
     }
 
     fn keep(&mut self, sequence: Sequence, kept: Kept) {
+        assert!(sequence >= self.unanswered, "a reply is kept that nobody may ask for again");
         self.bytes += kept.bytes();
         self.marks = self.marks.wrapping_add(kept.mark);
         if let Some(before) = self.replies.insert(sequence, kept) {

@@ -154,6 +154,7 @@ impl<V: Value> LogAcceptor<V> {
         if self.promised.raise(ballot) {
             effects.record(Record::Promised(ballot));
         }
+        assert_eq!(self.promised(), ballot, "it promises what it has promised");
         let mut next = Some(first);
         for _ in 0..limits.promise_parts.max(1) {
             let Some(first) = next else { break };
@@ -188,6 +189,7 @@ impl<V: Value> LogAcceptor<V> {
             return;
         }
         let raised = self.promised.raise(ballot);
+        assert_eq!(self.promised(), ballot, "a vote is a promise of its ballot");
         let (mut first, mut slot) = (first, first);
         let mut votes = 0;
         for decree in decrees {
@@ -272,6 +274,7 @@ impl<V: Value> LogAcceptor<V> {
             self.chosen_weight -= weight;
         }
         self.base = self.base.max(base);
+        assert!(self.chosen_weight <= self.weight, "what is chosen weighs more than all");
     }
 
     fn put(&mut self, slot: Slot, report: Report<V>) {

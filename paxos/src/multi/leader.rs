@@ -51,6 +51,7 @@ impl<V: Value> Leading<V> {
         found: Slot,
         choices: BTreeMap<Slot, Choice<V>>,
     ) -> Self {
+        assert!(copy_below <= found, "what is to be copied was found");
         Self {
             ballot,
             next: copy_below,
@@ -102,7 +103,8 @@ impl<V: Value> Leading<V> {
         let slot = self.next;
         self.choices.remove(&slot);
         self.open_bytes += decree.weight();
-        self.open.insert(slot, Learner::new(self.ballot, decree));
+        let before = self.open.insert(slot, Learner::new(self.ballot, decree));
+        assert!(before.is_none(), "two decrees in ballot {} and slot {slot}", self.ballot);
         self.next = slot.next();
         slot
     }
@@ -148,6 +150,7 @@ impl<V: Value> Leading<V> {
             entry.remove();
         }
         self.next = self.next.max(chosen);
+        assert!(self.has_open() || self.open_bytes == 0, "bytes are counted of slots that closed");
     }
 
     /// Tells whether a vote of `node` is waited for.

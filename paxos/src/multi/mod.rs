@@ -256,6 +256,7 @@ impl<V: Value> MultiPaxos<V> {
         }
         self.see(above);
         let ballot = self.seen.max(self.log.promised()).next(self.me);
+        assert!(ballot > self.log.promised(), "a ballot of its own was promised before it began");
         self.seen = ballot;
         let first = self.chosen.end();
         self.leader = Leader::Preparing(Preparing::new(ballot, first, self.limits.promise_parts));
@@ -367,10 +368,22 @@ impl<V: Value> MultiPaxos<V> {
             self.gate.close(effects);
             self.durable.on_step(self.log.promised(), self.chosen.end(), &self.gate);
             let Some(own) = self.gate.open(effects) else {
-                return;
+                return self.assert_in_order();
             };
             self.on_bound(self.me, own, effects);
         }
+    }
+
+    /// Asserts what holds between two steps.
+    fn assert_in_order(&self) {
+        let (promised, chosen) = (self.log.promised(), self.chosen.end());
+        assert!(self.durable.promised() <= promised, "the disk is ahead of the promise");
+        assert!(self.durable.chosen() <= chosen, "the disk is ahead of the chosen prefix");
+        assert!(self.log.base() <= self.durable.chosen(), "memory let go of what a crash may lose");
+        assert!(self.hinted <= chosen, "a hint told of slots that are not known to be chosen");
+        let ballot = self.leader.ballot();
+        assert!(ballot.is_none_or(|ballot| ballot >= promised), "it leads below its own promise");
+        assert!(ballot.is_none_or(|ballot| ballot <= self.seen), "it leads in a ballot unseen");
     }
 
     fn conclude(&mut self, effects: &mut Effects<V>) {

@@ -127,6 +127,10 @@ impl Client {
         self.expire(now, effects);
         self.attempt_all(now, effects);
         effects.wake_at = self.next_instant();
+        assert!(self.waiting.len() <= self.operations.len(), "who waits was submitted");
+        assert!(self.operations.len() <= OPERATIONS_MAX, "more operations are open than may be");
+        let in_time = self.operations.values().all(|pending| pending.deadline > now);
+        assert!(in_time, "an operation is open past its deadline");
     }
 
     /// Returns the node that is thought to lead.

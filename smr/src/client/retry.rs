@@ -51,7 +51,9 @@ impl Retries {
         let due = doubled.min(most_ms).max(1);
         self.waits = self.waits.saturating_add(1);
         self.hints = 0;
-        due - draw % (due / 2 + 1)
+        let wait = due - draw % (due / 2 + 1);
+        assert!(wait <= most_ms.max(1), "a wait is longer than it may be");
+        wait
     }
 }
 
