@@ -68,6 +68,7 @@ impl CatchUp {
     }
 
     const fn ask(&mut self, peer: NodeId, patience: u32) -> NodeId {
+        assert!(self.asked.is_none(), "one peer is asked at a time");
         self.asked = Some(Asked { peer, ticks: 0, patience });
         peer
     }

@@ -212,6 +212,7 @@ impl CommandBatch {
         for command in commands {
             command.encode(&mut out);
         }
+        assert_eq!(out.len(), len, "a command is as long as was said when it was admitted");
         Self(out.freeze())
     }
 

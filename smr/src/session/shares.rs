@@ -87,5 +87,8 @@ impl Shares {
             self.by_sessions.remove(&(0, principal));
             self.by_bytes.remove(&(0, principal));
         }
+        let (by_sessions, by_bytes) = (self.by_sessions.len(), self.by_bytes.len());
+        assert_eq!(by_sessions, self.of.len(), "who has sessions is ranked by them once");
+        assert_eq!(by_bytes, self.of.len(), "who has sessions is ranked by bytes once");
     }
 }
