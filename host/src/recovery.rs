@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use synod_journal::{AppendError, Disk, Journal, OpenError, Options, Records, Room};
-use synod_paxos::{Ballot, NodeId};
+use synod_paxos::{Ballot, Configuration, NodeId};
 use synod_smr::message::{Folder, Life as PeerLife};
 use synod_smr::wire::record::{JournalRecord, decode_record, encode_record};
 use synod_smr::{Config, Effects, Recovering, StateMachine};
@@ -32,7 +32,19 @@ use crate::timers::Timers;
 pub enum RecoveryError {
     /// The journal cannot be opened.
     #[error("the data folder cannot be used: {0}")]
-    Journal(#[from] OpenError),
+    Journal(OpenError),
+    /// The journal was made for a cluster of other voters.
+    #[error("the journal in {} was made for the members {made}, and the configuration names \
+             {asked}: name the same members as every other node, since with others this node would \
+             count another majority", path.display())]
+    OtherVoters {
+        /// The folder.
+        path: PathBuf,
+        /// The voters it was made for.
+        made: String,
+        /// The voters that were asked for.
+        asked: String,
+    },
     /// The journal was opened, and failed with the first write.
     #[error("the data folder cannot be written: {0}")]
     FirstWrite(#[from] AppendError),
@@ -62,11 +74,33 @@ pub struct Opened<M, D: Disk> {
     settings: Settings,
 }
 
-/// Returns the words by which a journal knows whose it is.
+/// Returns the words by which a journal knows whose it is, and among which voters.
+///
+/// The voters are a part of it, as nothing else keeps two nodes from counting different majorities:
+/// a node that was started with fewer of them could choose alone what the others never hear of.
 #[must_use]
-pub fn identity_of(cluster: &str, node: NodeId) -> String {
-    format!("synod/{cluster}/node/{}", node.number())
+pub fn identity_of(cluster: &str, node: NodeId, voters: &Configuration) -> String {
+    let voters: Vec<_> = voters.voters().iter().map(|voter| voter.number().to_string()).collect();
+    format!("synod/{cluster}/node/{}{AMONG}{}", node.number(), voters.join(", "))
 }
+
+/// Tells the wrong voters of the right node from another node's journal.
+fn error_of_open(error: OpenError) -> RecoveryError {
+    if let OpenError::OtherIdentity { path, found, expected } = &error {
+        let (found, expected) = (String::from_utf8_lossy(found), String::from_utf8_lossy(expected));
+        if let (Some((whose, made)), Some((mine, asked))) =
+            (found.rsplit_once(AMONG), expected.rsplit_once(AMONG))
+            && whose == mine
+        {
+            let (path, made, asked) = (path.clone(), made.to_owned(), asked.to_owned());
+            return RecoveryError::OtherVoters { path, made, asked };
+        }
+    }
+    RecoveryError::Journal(error)
+}
+
+/// What stands before the voters in a journal's identity.
+const AMONG: &str = " among ";
 
 /// Reads a journal and makes this start durable. `watch` sees each record, encoded and decoded.
 ///
@@ -85,7 +119,8 @@ pub fn open<M: StateMachine, D: Disk>(
     let slots = SlotIndex::default();
     let peers = Peers::default();
     let mut reading = Reading { recovering, slots, peers, incarnation: 0, foreign: None, watch };
-    let (mut journal, found) = Journal::open(disk, path, options, |record| reading.take(record))?;
+    let opened = Journal::open(disk, path, options, |record| reading.take(record));
+    let (mut journal, found) = opened.map_err(error_of_open)?;
     let foreign = |reason| RecoveryError::ForeignRecord { path: path.to_owned(), reason };
     if let Some(reason) = reading.foreign {
         return Err(foreign(reason));

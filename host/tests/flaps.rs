@@ -35,12 +35,13 @@ impl Trio {
     /// Starts them, and waits until one leads.
     fn new(seed: u64) -> Self {
         let begin = |node: NodeId| {
-            let mut options = Options::new(synod_host::identity_of("test", node).as_bytes());
+            let voters = Configuration::majority(NODES).unwrap();
+            let identity = synod_host::identity_of("test", node, &voters);
+            let mut options = Options::new(identity.as_bytes());
             options.segment_bytes = 1 << 20;
             let disk = SimDisk::new(node.number().into());
             let (path, settings) = (Path::new("journal"), Settings::default());
             let opened = synod_host::open(disk, path, &options, Nothing, &settings, |_, _| ());
-            let voters = Configuration::majority(NODES).unwrap();
             let config = Config::lan(CoreId { node, incarnation: 0 }, voters);
             let seed = seed * 8 + u64::from(node.number());
             let (host, journal) = opened.unwrap().start(config, seed);

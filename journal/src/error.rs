@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::position::{Lsn, SegmentId};
+use crate::segment::segment_of;
 
 /// Bytes that were synced once and cannot be read back as they were written.
 ///
@@ -65,6 +66,16 @@ pub struct Fatal {
     pub source: io::Error,
 }
 
+/// Returns what to do with a directory that has no identity.
+fn remedy(found: &str) -> &'static str {
+    if segment_of(found).is_some() {
+        "the file that says whose it is was lost. Keep the directory as it is, and do not make a \
+         new journal for its owner, who would go on without what it has acknowledged"
+    } else {
+        "name the directory of the journal, or an empty one for a new journal"
+    }
+}
+
 impl Fatal {
     pub(crate) fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self { action, path: path.to_owned(), source }
@@ -96,8 +107,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The directory holds something, but not a journal.
-    #[error("{} holds {found:?} but no journal: name the directory of the journal, or an empty one \
-             for a new journal", path.display())]
+    #[error("{} holds {found:?} but no journal: {}", path.display(), remedy(found))]
     Foreign {
         /// The directory.
         path: PathBuf,
@@ -116,7 +126,9 @@ pub enum OpenError {
         expected: Vec<u8>,
     },
     /// The identity file cannot be read back as it was written.
-    #[error("{} is damaged: restore the directory or rebuild it from its peers", path.display())]
+    #[error("{} is damaged: the disk is failing. Keep the directory as it is, and do not bring an \
+             older copy back: its owner would go on without what it has acknowledged since",
+             path.display())]
     DamagedIdentity {
         /// The identity file.
         path: PathBuf,

@@ -171,9 +171,10 @@ fn abort_on_panic() {
 impl Exit {
     fn start(error: &StartError) -> Self {
         match error {
-            StartError::Config(_) | StartError::Tls(_) | StartError::Identity { .. } => {
-                Self::config(error)
-            }
+            StartError::Config(_)
+            | StartError::Tls(_)
+            | StartError::Identity { .. }
+            | StartError::Members(_) => Self::config(error),
             StartError::PeerPort(BindError::Socket { source, .. })
             | StartError::ClientPort(BindError::Socket { source, .. })
                 if source.kind() == io::ErrorKind::AddrInUse =>

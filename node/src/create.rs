@@ -12,7 +12,7 @@ use synod_host::journal::{Create, Journal, OpenError, Options, SEGMENT_BYTES_MIN
 use synod_transport_quic::{ClusterId, Credentials, PeerId, Role, TlsError};
 
 use crate::config::{Config, ConfigError};
-use crate::start::StartError;
+use crate::start::{StartError, voters};
 use crate::world::World;
 
 /// Why a node's journal was not made.
@@ -91,14 +91,16 @@ pub(crate) fn check_identity(
 
 /// Says whose journal it is, as the journal itself does.
 pub(crate) fn journal_identity(config: &Config, cluster: ClusterId) -> String {
-    synod_host::identity_of(&cluster.to_string(), config.node)
+    synod_host::identity_of(&cluster.to_string(), config.node, &voters(config))
 }
 
 impl From<RecoveryError> for StartError {
     fn from(error: RecoveryError) -> Self {
-        if let RecoveryError::Journal(OpenError::Missing { path }) = error {
-            return Self::NoJournal { path };
+        match error {
+            RecoveryError::Journal(OpenError::Missing { path }) => Self::NoJournal { path },
+            RecoveryError::OtherVoters { .. } => Self::Members(error),
+            // The errors of the host are many, and the rest of them is alike here.
+            error => Self::Recovery(error),
         }
-        Self::Recovery(error)
     }
 }

@@ -71,6 +71,9 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
+    /// The journal was made for other members: the caller's fault.
+    #[error(transparent)]
+    Members(RecoveryError),
     /// The journal cannot be used.
     #[error(transparent)]
     Recovery(RecoveryError),
@@ -330,7 +333,7 @@ fn settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
     Ok(settings)
 }
 
-fn voters(config: &Config) -> Configuration {
+pub(crate) fn voters(config: &Config) -> Configuration {
     let members: Vec<NodeId> = config.members.keys().copied().collect();
     Configuration::majority(members).expect("the members were counted, and a map names each once")
 }

@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 
 use bytes::Bytes;
 use certificates::Folder;
-use synod_node::{CreateError, Invalid, Node, StartError, StateMachine};
+use synod_node::{CreateError, Invalid, Node, NodeId, StartError, StateMachine};
 
 /// A state machine without a state.
 struct Nothing;
@@ -51,6 +51,23 @@ fn a_node_without_a_journal_does_not_start() {
     no_journal(config.clone());
     fs::create_dir(&config.data).unwrap();
     no_journal(config);
+}
+
+/// With fewer members than the others it would be a majority by itself.
+#[test]
+fn a_node_does_not_start_among_other_members_than_its_journal_was_made_for() {
+    let folder = Folder::new("members");
+    let config = folder.config(1);
+    Node::create(&config).unwrap();
+    for left in [vec![1], vec![1, 2], vec![1, 2, 3, 4]] {
+        let mut other = config.clone();
+        let at = *config.members.values().next().unwrap();
+        other.members = left.into_iter().map(|id| (NodeId::new(id), at)).collect();
+        let error = Node::start(other, Nothing).unwrap_err();
+        assert!(matches!(error, StartError::Members(_)), "{error}");
+        assert!(error.to_string().contains("made for the members 1, 2, 3"), "{error}");
+    }
+    drop(Node::start(config, Nothing).unwrap());
 }
 
 #[test]

@@ -17,10 +17,10 @@ pub(crate) fn ask(folder: &Path, question: &'static [u8]) -> Result<bytes::Bytes
     let (ids, connection, mut nodes) = ([1, 2, 3].map(NodeId::new), Connection(1), Vec::new());
     let (settings, mut inboxes) = (Settings::default(), ids.map(|_| VecDeque::new()));
     for node in ids {
-        let options = Options::new(identity_of("example", node).as_bytes());
-        let path = folder.join(node.to_string());
+        let (path, voters) = (folder.join(node.to_string()), Configuration::majority(ids)?);
+        let options = Options::new(identity_of("example", node, &voters).as_bytes());
         let opened = open(RealDisk, &path, &options, echo::Echo, &settings, |_, _| ())?;
-        let config = Config::lan(CoreId { node, incarnation: 0 }, Configuration::majority(ids)?);
+        let config = Config::lan(CoreId { node, incarnation: 0 }, voters);
         let (mut host, journal) = opened.start(config, node.number().into());
         host.take(Moment::ORIGIN, Event::ClientUp { connection, name: "somebody".to_owned() });
         nodes.push((host, Committer::new(journal)));

@@ -64,13 +64,17 @@ pub(crate) struct Rig {
     pub(crate) now_ms: u64,
 }
 
+fn voters() -> Configuration {
+    Configuration::majority([OLD_LEADER, ME, NEW_LEADER]).unwrap()
+}
+
 /// Opens the journal on a disk, with segments that are large or small.
 pub(crate) fn open(
     disk: &SimDisk,
     segment_bytes: u64,
     settings: &Settings,
 ) -> Result<Opened<Nothing, SimDisk>, RecoveryError> {
-    let mut options = Options::new(synod_host::identity_of("test", ME).as_bytes());
+    let mut options = Options::new(synod_host::identity_of("test", ME, &voters()).as_bytes());
     options.segment_bytes = segment_bytes;
     synod_host::open(disk.clone(), Path::new("journal"), &options, Nothing, settings, |_, _| ())
 }
@@ -101,8 +105,7 @@ impl Rig {
         settings: Settings,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let voters = Configuration::majority([OLD_LEADER, ME, NEW_LEADER]).unwrap();
-        let mut config = Config::lan(CoreId { node: ME, incarnation: 0 }, voters);
+        let mut config = Config::lan(CoreId { node: ME, incarnation: 0 }, voters());
         change(&mut config);
         let (host, journal) = open(disk, segment_bytes, &settings).unwrap().start(config, 7);
         let reader = journal.reader();

@@ -210,7 +210,7 @@ impl Machine {
     }
 
     pub(super) fn options(&self) -> Options {
-        let identity = synod_host::identity_of("simulation", self.node);
+        let identity = synod_host::identity_of("simulation", self.node, &self.tuning.voters);
         let mut options = Options::new(identity.as_bytes());
         options.segment_bytes = self.tuning.segment_bytes;
         options.create = Create::Never;
