@@ -32,6 +32,8 @@ pub(crate) struct Clients {
 pub struct Held {
     /// Those that the transport has and has not written.
     pub under_way: usize,
+    /// What of those is beyond the shares that clients have in any case.
+    pub common: usize,
     /// Those that wait here.
     pub waiting: usize,
     /// How many of those that wait are words that something was not kept.
@@ -56,6 +58,28 @@ struct UnderWay {
     written: usize,
     /// What all of them take.
     bytes: usize,
+    /// What of that is beyond the client's share.
+    common: usize,
+}
+
+/// What changed of the replies that the transport has.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    bytes: usize,
+    common: usize,
+}
+
+impl Held {
+    const fn on_given(&mut self, more: Change) {
+        self.under_way += more.bytes;
+        self.common += more.common;
+        assert!(self.common <= self.under_way, "more is beyond the shares than there is");
+    }
+
+    const fn on_wrote(&mut self, less: Change) {
+        self.under_way -= less.bytes;
+        self.common -= less.common;
+    }
 }
 
 /// A reply that waits.
@@ -91,6 +115,7 @@ impl Clients {
         if let Some(client) = self.connected.remove(&connection) {
             self.held.waiting -= client.waiting_bytes;
             self.held.under_way -= client.under_way.bytes;
+            self.held.common -= client.under_way.common;
             self.held.words -= client.waiting.iter().filter(|waiting| waiting.is_word).count();
             self.blocked.retain(|blocked| *blocked != connection);
             self.first.take_if(|first| *first == connection);
@@ -120,8 +145,7 @@ impl Clients {
         if client.waiting.is_empty() {
             let room = client.room_for(bytes.len(), self.held, settings);
             if room.is_open(self.first.is_none()) {
-                client.under_way.add(bytes.len());
-                self.held.under_way += cost(&bytes);
+                self.held.on_given(client.under_way.add(bytes.len(), settings.reply_share_bytes));
                 return Answered::Now(Output::Reply { connection, bytes });
             }
         }
@@ -155,7 +179,7 @@ impl Clients {
         outputs: &mut VecDeque<Output>,
     ) {
         let Some(client) = self.connected.get_mut(&connection) else { return };
-        self.held.under_way -= client.under_way.on_wrote(bytes);
+        self.held.on_wrote(client.under_way.on_wrote(bytes, settings.reply_share_bytes));
         self.serve_all(settings, outputs);
     }
 
@@ -193,9 +217,8 @@ impl Clients {
                 return true;
             }
             let Some(Waiting { bytes, is_word }) = client.waiting.pop_front() else { break };
-            client.under_way.add(bytes.len());
+            self.held.on_given(client.under_way.add(bytes.len(), settings.reply_share_bytes));
             client.waiting_bytes -= cost(&bytes);
-            self.held.under_way += cost(&bytes);
             self.held.waiting -= cost(&bytes);
             self.held.words -= usize::from(is_word);
             outputs.push_back(Output::Reply { connection, bytes });
@@ -232,15 +255,18 @@ impl Client {
     /// Tells whether the transport has room for a reply of so many bytes more.
     ///
     /// Its share a client may have in any case: however many others read nothing, they use up no
-    /// more than what is common to all, and their own shares. One reply may be there in any case as
-    /// well, of one client or of all, or a long one never left.
+    /// more than what is common to all, and their own shares. Those do not count in what is common:
+    /// many that read, each within its share, would leave no room for a long reply for ever. One
+    /// reply may be there in any case as well, of one client or of all, or a long one never left.
     const fn room_for(&self, length: usize, held: Held, settings: &Settings) -> Room {
-        let (mine, more) = (self.under_way.bytes, length + REPLY_OVERHEAD_BYTES);
-        if held.under_way == 0 || mine + more <= settings.reply_share_bytes {
+        let (mine, share) = (self.under_way.bytes, settings.reply_share_bytes);
+        let with_it = mine + length + REPLY_OVERHEAD_BYTES;
+        let common = held.common - self.under_way.common + with_it.saturating_sub(share);
+        if with_it <= share {
             Room::Own
-        } else if mine > 0 && mine + more > settings.reply_budget_bytes {
+        } else if mine > 0 && with_it > settings.reply_budget_bytes {
             Room::Spent
-        } else if held.under_way + more <= settings.reply_budget_bytes_total {
+        } else if held.common == 0 || common <= settings.reply_budget_bytes_total {
             Room::Common
         } else {
             Room::Taken
@@ -249,15 +275,19 @@ impl Client {
 }
 
 impl UnderWay {
-    fn add(&mut self, length: usize) {
+    /// Takes a reply in; returns by how much what is there grew.
+    fn add(&mut self, length: usize, share: usize) -> Change {
+        let before = (self.bytes, self.common);
         self.lengths.push_back(length);
         self.bytes += length + REPLY_OVERHEAD_BYTES;
+        self.common = self.bytes.saturating_sub(share);
+        Change { bytes: self.bytes - before.0, common: self.common - before.1 }
     }
 
     /// Takes note of bytes that were written; returns what the replies took that are written whole.
-    fn on_wrote(&mut self, bytes: usize) -> usize {
+    fn on_wrote(&mut self, bytes: usize, share: usize) -> Change {
         self.written += bytes;
-        let before = self.bytes;
+        let before = (self.bytes, self.common);
         while let Some(length) = self.lengths.front()
             && *length <= self.written
         {
@@ -268,7 +298,8 @@ impl UnderWay {
         if self.lengths.is_empty() {
             self.written = 0;
         }
-        before - self.bytes
+        self.common = self.bytes.saturating_sub(share);
+        Change { bytes: before.0 - self.bytes, common: before.1 - self.common }
     }
 }
 

@@ -82,7 +82,7 @@ pub const PEER_END_STEP: u64 = 256;
 /// The bytes of replies that are with the transport for one client at once.
 pub const REPLY_BUDGET_BYTES: usize = 2 << 20;
 
-/// The bytes of replies that are with the transport for all clients together.
+/// The bytes of replies that are with the transport for all clients together, beyond their shares.
 pub const REPLY_BUDGET_BYTES_TOTAL: usize = 40 << 20;
 
 /// The bytes of replies that may be with the transport for one client whatever others have there.

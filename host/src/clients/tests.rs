@@ -201,6 +201,37 @@ fn a_long_reply_is_not_overtaken_for_ever_by_shorter_ones() {
     }
 }
 
+/// Others read, and never ask for more than their shares take, which together are all there is.
+#[test]
+fn a_long_reply_leaves_though_others_keep_their_shares_full() {
+    const OTHERS: u64 = 8;
+    let settings = Settings {
+        reply_budget_bytes_total: 2_000,
+        reply_budget_bytes: 1_500,
+        reply_share_bytes: 300,
+        ..Settings::default()
+    };
+    let (mut clients, reader) = (Clients::default(), Connection(OTHERS));
+    (0..=OTHERS).for_each(|at| clients.on_up(Connection(at), "alice"));
+    for at in (0..OTHERS).map(Connection) {
+        let answered = answer_within(&mut clients, (at, 1, 200), &settings);
+        assert!(matches!(answered, Answered::Now(_)), "its share is there");
+    }
+    let long = answer_within(&mut clients, (reader, 9, 1_200), &settings);
+    assert!(matches!(long, Answered::Now(_)), "{long:?} at {:?}", clients.held());
+    let another = Connection(OTHERS + 1);
+    clients.on_up(another, "bob");
+    let longer = answer_within(&mut clients, (another, 2, 1_400), &settings);
+    assert!(matches!(longer, Answered::Later), "both are more than is common: {longer:?}");
+    let mut outputs = VecDeque::new();
+    clients.on_wrote(reader, 2_000, &settings, &mut outputs);
+    assert_eq!(leaving(&outputs), [14]);
+    for at in (0..OTHERS).map(Connection).chain([another]) {
+        clients.on_wrote(at, 2_000, &settings, &mut outputs);
+    }
+    assert_eq!(clients.held(), Held::default());
+}
+
 /// Who goes away while all wait for it lets the others on.
 #[test]
 fn a_long_reply_whose_client_is_gone_holds_nobody_up() {
