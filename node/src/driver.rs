@@ -25,7 +25,7 @@ use synod_transport_quic::{
     PeerId, Sent, limits,
 };
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
@@ -76,6 +76,8 @@ enum Woken {
     Client(ClientEvent),
     Read(OldDecrees),
     Time,
+    /// The journal's thread is gone, and has said nothing of why: it has panicked.
+    JournalGone,
 }
 
 impl<M: StateMachine, W: World> Driver<M, W> {
@@ -151,7 +153,9 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         tokio::select! {
             biased;
             Some(order) = self.orders.recv() => Woken::Control(order),
-            Some(outcome) = self.journal_events.recv() => Woken::Journal(outcome),
+            outcome = self.journal_events.recv() => {
+                outcome.map_or(Woken::JournalGone, Woken::Journal)
+            }
             Some(event) = self.peer_events.recv() => Woken::Peer(event),
             Some(event) = self.client_events.recv() => Woken::Client(event),
             Some(old) = self.reads.events.recv() => Woken::Read(old),
@@ -187,8 +191,10 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         if let Ok(order) = self.orders.try_recv() {
             return Some(Woken::Control(order));
         }
-        if let Ok(outcome) = self.journal_events.try_recv() {
-            return Some(Woken::Journal(outcome));
+        match self.journal_events.try_recv() {
+            Ok(outcome) => return Some(Woken::Journal(outcome)),
+            Err(TryRecvError::Disconnected) => return Some(Woken::JournalGone),
+            Err(TryRecvError::Empty) => {}
         }
         if let Some(event) = self.peer_events.try_recv() {
             return Some(Woken::Peer(event));
@@ -211,6 +217,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
             Woken::Client(event) => event_of_client(event),
             Woken::Read(old) => Event::OldDecrees(old),
             Woken::Time => return Ok(()),
+            Woken::JournalGone => return Err(NodeError::Panicked),
         };
         self.host.take(now, event);
         Ok(())
@@ -387,7 +394,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// How long the end of a node waits for the next answer of its disk: one that hangs does not keep
 /// it from ending. At most as many commits are on their way as the journal takes, and a seal.
-const JOURNAL_CLOSE_MAX: Duration = Duration::from_secs(3);
+const JOURNAL_CLOSE_MAX: Duration = Duration::from_millis(4_500);
 
 /// How many reads are under way at most: the host asks for one at a time.
 const READS_UNDER_WAY_MAX: usize = 1;

@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use synod_host::journal::AppendError;
@@ -32,6 +33,7 @@ pub struct Node {
     pub(crate) incarnation: u64,
     pub(crate) orders: mpsc::Sender<Control>,
     pub(crate) beacon: Arc<SharedBeacon>,
+    pub(crate) is_draining: AtomicBool,
     pub(crate) ended: Option<oneshot::Receiver<Result<(), NodeError>>>,
     pub(crate) life: Option<Life>,
 }
@@ -169,8 +171,11 @@ impl Node {
     pub fn drain(&self) {
         // A loop that is held up hears of it late, and its peers shall not wait so long.
         self.beacon.end();
-        // A full channel holds an earlier order, and a closed one means that the node has ended.
-        let _ = self.orders.try_send(Control::Drain);
+        // Said once, so that there is room for the order to stop; a closed channel means that the
+        // node has ended.
+        if !self.is_draining.swap(true, Ordering::Relaxed) {
+            let _ = self.orders.try_send(Control::Drain);
+        }
     }
 
     /// Waits until the node has ended; cancel-safe.

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -119,7 +120,17 @@ where
         Placement::Tasks => begin_task(beginning, ended)?,
     };
     let (ended, life) = (Some(end), Some(life));
-    Ok(Node { peer_address, client_address, incarnation, orders, beacon: told, ended, life })
+    let is_draining = AtomicBool::new(false);
+    Ok(Node {
+        peer_address,
+        client_address,
+        incarnation,
+        orders,
+        beacon: told,
+        is_draining,
+        ended,
+        life,
+    })
 }
 
 /// Where a node listens to peers and to clients, and where it runs.

@@ -50,6 +50,8 @@ struct Gate(Arc<(Mutex<State>, Condvar)>);
 #[derive(Default)]
 struct State {
     is_shut: bool,
+    /// Whether whoever waits, or comes, panics.
+    is_broken: bool,
     waiting: u32,
 }
 
@@ -57,6 +59,11 @@ impl Gate {
     fn set(&self, is_shut: bool) {
         self.0.0.lock().unwrap().is_shut = is_shut;
         self.0.1.notify_all();
+    }
+
+    fn break_down(&self) {
+        self.0.0.lock().unwrap().is_broken = true;
+        self.set(false);
     }
 
     fn is_waited_at(&self) -> bool {
@@ -68,6 +75,9 @@ impl Gate {
         state.waiting += 1;
         let mut state = self.0.1.wait_while(state, |state| state.is_shut).unwrap();
         state.waiting -= 1;
+        let is_broken = state.is_broken;
+        drop(state);
+        assert!(!is_broken, "a fault of the journal");
     }
 }
 
@@ -254,4 +264,14 @@ async fn a_panic_beside_a_disk_that_hangs_is_told() {
     assert!(matches!(error, NodeError::Panicked), "{error}");
     drop(node);
     alone.expect_folder_back().await;
+}
+
+/// Where a panic does not end the process, as it may not in somebody else's program.
+#[tokio::test]
+async fn a_node_whose_journals_thread_panics_does_not_go_on_without_it() {
+    let (alone, mut node) = Alone::start_hung("broken").await;
+    alone.gate.break_down();
+    let ended = tokio::time::timeout(Duration::from_secs(30), node.ended()).await;
+    let error = ended.expect("what it is asked for would not become durable").unwrap_err();
+    assert!(matches!(error, NodeError::Panicked), "{error}");
 }

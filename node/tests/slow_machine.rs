@@ -122,6 +122,17 @@ async fn a_long_apply_and_a_long_query_depose_nobody() {
     assert_eq!(promised(&before), promised(&after), "somebody campaigned");
 }
 
+/// Nothing that the client asks its node meanwhile has an answer either.
+#[tokio::test]
+async fn a_question_that_takes_its_machine_four_seconds_is_answered() {
+    let cluster = Cluster::start("long");
+    let session = cluster.client.session();
+    assert!(matches!(session.command(ms(0), PATIENCE).await, Outcome::Ok(_)));
+    let answer = session.query(ms(4_000), PATIENCE).await;
+    let errors = cluster.client.connection_errors();
+    assert!(matches!(answer, Outcome::Ok(_)), "{answer:?}; {errors}");
+}
+
 #[tokio::test]
 async fn a_leader_that_is_told_to_end_while_it_is_busy_is_not_waited_for() {
     let mut cluster = Cluster::start("ending");

@@ -17,7 +17,7 @@ use crate::pace::Pace;
 use crate::proposals::Proposals;
 use crate::read::Reads;
 use crate::request::{Refusal, Response};
-use crate::resend::{RESEND_TICKS, Resends};
+use crate::resend::{Awaited, RESEND_TICKS, Resends};
 use crate::state_machine::StateMachine;
 use synod_paxos::{
     AfterSync, Ballot, Decree, Immediate, Message as Paxos, MultiPaxos, NodeId, Slot, To,
@@ -204,8 +204,12 @@ impl<M: StateMachine> Replica<M> {
             } else {
                 self.election.ticks_through(node)
             };
-            if node != self.paxos.me() && self.resends.on_tick(node, path, self.paxos.awaits(node))
-            {
+            let awaited = match (self.paxos.awaits(node), self.paxos.leader().leads()) {
+                (false, _) => Awaited::Nothing,
+                (true, None) => Awaited::Promise,
+                (true, Some(_)) => Awaited::Votes,
+            };
+            if node != self.paxos.me() && self.resends.on_tick(node, path, awaited) {
                 self.drive(synod_paxos::Input::Resend(node), effects);
             }
         }

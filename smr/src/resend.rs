@@ -34,14 +34,35 @@ struct Resend {
     waited: u32,
     /// Repetitions since the last answer.
     unanswered: u32,
+    /// Whether an answer was awaited at the last tick.
+    was_awaited: bool,
+}
+
+/// What is awaited of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// Nothing.
+    Nothing,
+    /// A promise: all of it was asked for when the ballot began.
+    Promise,
+    /// Votes: a repetition is of what was open at the one before, as later ones may be on their way.
+    Votes,
 }
 
 impl Resends {
     /// Counts a tick for a peer whose answers take so many ticks, and tells whether to send again.
-    pub fn on_tick(&mut self, peer: NodeId, path_ticks: u32, is_awaited: bool) -> bool {
+    pub fn on_tick(&mut self, peer: NodeId, path_ticks: u32, awaited: Awaited) -> bool {
+        let is_awaited = awaited != Awaited::Nothing;
         let held = self.peers.entry(peer).or_default();
+        let was_awaited = std::mem::replace(&mut held.was_awaited, is_awaited);
         if !is_awaited {
             held.unanswered = 0;
+        }
+        if awaited == Awaited::Votes && !was_awaited {
+            // What is open by now is marked by this, and said again by the next one, a pace from
+            // here: one that only marks must not make that later.
+            held.waited = 0;
+            return true;
         }
         held.waited += 1;
         let pace = RESEND_TICKS + path_ticks.min(RESEND_PATH_TICKS_MAX);

@@ -103,7 +103,7 @@ fn a_read_over_a_raised_ballot() {
             state.stages() == [Stage::Answered; 2] && state.leads(0, 3)
         })];
     let scenario = Scenario { raises: 1, ..rival(&[read(0), write(1, 1)], &witnesses) };
-    explore("1 read, a rival's write, a raise", scenario, 64_568);
+    explore("1 read, a rival's write, a raise", scenario, 59_815);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use synod_smr::Config;
 use synod_smr::election::{Election, ElectionAction, ElectionView, Progress, STALL_TICKS};
 use synod_smr::message::Heartbeat;
 use synod_smr::pace::{PATH_SYNCS, Pace, SYNC_TICKS_MAX};
-use synod_smr::resend::{RESEND_PATH_TICKS_MAX, RESEND_TICKS, Resends};
+use synod_smr::resend::{Awaited, RESEND_PATH_TICKS_MAX, RESEND_TICKS, Resends};
 
 const PEER: NodeId = NodeId::new(2);
 const OTHER: NodeId = NodeId::new(3);
@@ -330,31 +330,50 @@ fn a_sync_is_measured_from_what_waits_to_its_end() {
 }
 
 /// Lists the ticks of `count` at which a peer is sent to again.
-fn resent(resends: &mut Resends, count: u32, path_ticks: u32, is_awaited: bool) -> Vec<u32> {
-    (1..=count).filter(|_| resends.on_tick(PEER, path_ticks, is_awaited)).collect()
+fn resent(resends: &mut Resends, count: u32, path_ticks: u32, awaited: Awaited) -> Vec<u32> {
+    (1..=count).filter(|_| resends.on_tick(PEER, path_ticks, awaited)).collect()
 }
 
 #[test]
 fn what_has_no_answer_is_sent_again_at_the_peers_pace_and_ever_more_slowly() {
     let mut resends = Resends::default();
-    assert_eq!(resent(&mut resends, 40, 0, true), [2, 6, 14, 30]);
+    assert_eq!(resent(&mut resends, 40, 0, Awaited::Promise), [2, 6, 14, 30]);
     resends.on_answer(PEER);
-    assert_eq!(resent(&mut resends, 8, 0, true), [1, 5], "the last one was ten ticks ago");
+    assert_eq!(
+        resent(&mut resends, 8, 0, Awaited::Promise),
+        [1, 5],
+        "the last one was ten ticks ago"
+    );
     resends.begin();
     let slow = RESEND_TICKS + RESEND_PATH_TICKS_MAX;
     let path = RESEND_PATH_TICKS_MAX;
-    assert_eq!(resent(&mut resends, 120, path, true), [slow, 2 * slow]);
+    assert_eq!(resent(&mut resends, 120, path, Awaited::Promise), [slow, 2 * slow]);
     resends.begin();
     // What was seen last may be over; where it is not, the peer is asked at its own pace soon.
-    assert_eq!(resent(&mut resends, 400, 9 * path, true), [slow, 3 * slow, 7 * slow]);
+    assert_eq!(resent(&mut resends, 400, 9 * path, Awaited::Promise), [slow, 3 * slow, 7 * slow]);
     resends.begin();
     let own = RESEND_TICKS + 3 * path;
-    assert_eq!(resent(&mut resends, 420, 3 * path, true), [slow, 3 * slow, 3 * slow + own]);
-    assert_eq!(resent(&mut resends, 60, 23, true), [1, 26, 51], "a second at most");
+    assert_eq!(
+        resent(&mut resends, 420, 3 * path, Awaited::Promise),
+        [slow, 3 * slow, 3 * slow + own]
+    );
+    assert_eq!(resent(&mut resends, 60, 23, Awaited::Promise), [1, 26, 51], "a second at most");
 }
 
 #[test]
 fn where_nothing_is_awaited_the_announcement_keeps_its_pace() {
     let mut resends = Resends::default();
-    assert_eq!(resent(&mut resends, 9, 0, false), [2, 4, 6, 8]);
+    assert_eq!(resent(&mut resends, 9, 0, Awaited::Nothing), [2, 4, 6, 8]);
+}
+
+/// The first call only marks what is open; what it marked is said again a pace later.
+#[test]
+fn a_call_that_marks_what_is_open_makes_no_repetition_later() {
+    let mut resends = Resends::default();
+    assert_eq!(resent(&mut resends, 5, 0, Awaited::Nothing), [2, 4]);
+    assert_eq!(resent(&mut resends, 16, 0, Awaited::Votes), [1, 3, 7, 15]);
+    resends.begin();
+    let slow = RESEND_TICKS + RESEND_PATH_TICKS_MAX;
+    let asked = [1, 1 + slow, 1 + 3 * slow];
+    assert_eq!(resent(&mut resends, 200, 9 * slow, Awaited::Votes), asked);
 }

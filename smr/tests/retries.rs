@@ -152,3 +152,28 @@ fn who_meets_too_much_load_waits_as_asked_and_longer_each_time() {
     assert!(waits[0] <= 2 * asked + 1 && waits[waits.len() - 1] > most / 2, "{waits:?}");
     assert!(NO_LEADER_MS < asked);
 }
+
+/// What a client asks for at one instant, where its node says `Uncertain` at the speed of the wire,
+/// as a host does whose replies of a client wait beyond their bound (`host/src/clients.rs`).
+#[test]
+fn who_is_told_that_nothing_is_certain_does_not_come_back_at_the_speed_of_the_wire() {
+    let mut client = Client::new([1, 2, 3].map(NodeId::new).to_vec(), ClientId::new(0), 0);
+    let (ticket, deadline) = (Ticket(1), Millis(60_000));
+    let operation = Operation::Query(Bytes::from_static(b"q"));
+    let mut input = ClientInput::Submit { ticket, operation, deadline };
+    let mut asked = 0;
+    for now in 0..1_000 {
+        let mut effects = ClientEffects::default();
+        client.step(Millis(now), input, &mut effects);
+        asked += effects.requests.len();
+        input = match effects.requests.pop() {
+            Some((from, request)) => {
+                let response = Response::Uncertain { leader: Some(from) };
+                ClientInput::Response { from, id: request.id, response }
+            }
+            None => ClientInput::Timer,
+        };
+    }
+    // Refused ones ask at most every 100 ms in the long run.
+    assert!(asked <= 50, "{asked} requests in a second of one operation");
+}

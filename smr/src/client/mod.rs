@@ -184,10 +184,13 @@ impl Client {
             Response::Reply(reply) => self.end(ticket, Outcome::Ok(reply), effects),
             Response::Refused(refusal) => self.on_refused(now, from, ticket, refusal, effects),
             Response::Uncertain { leader } => {
-                self.follow(from, leader);
+                let Some(pending) = self.operations.get(&ticket) else { return };
+                let mut retries = pending.retries;
+                let refusal = Refusal::NotLeader { leader };
+                let due = self.delay_after(now, from, &refusal, &mut retries);
                 if let Some(pending) = self.operations.get_mut(&ticket) {
                     pending.uncertain |= pending.sequence.is_some();
-                    pending.attempt = Attempt::Due(now);
+                    (pending.attempt, pending.retries) = (Attempt::Due(due), retries);
                 }
             }
             Response::Opened(_) | Response::Status(_) => {}
@@ -215,8 +218,7 @@ impl Client {
                 due
             }
             Response::Uncertain { leader } => {
-                self.follow(from, leader);
-                now
+                self.delay_after(now, from, &Refusal::NotLeader { leader }, &mut retries)
             }
             Response::Reply(_) | Response::Status(_) => {
                 now.plus(retries.after_refusal(self.draw(), NO_LEADER_MS))
@@ -316,7 +318,8 @@ impl Client {
     ) -> Millis {
         let delay = match refusal {
             Refusal::NotLeader { leader } => {
-                let known = self.follow(from, *leader);
+                // A node that names itself is the one that could not answer.
+                let known = self.follow(from, *leader) && *leader != Some(from);
                 if known && retries.follows_hint(self.nodes.len()) {
                     return now;
                 }
