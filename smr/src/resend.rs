@@ -45,7 +45,7 @@ pub enum Awaited {
     Nothing,
     /// A promise: all of it was asked for when the ballot began.
     Promise,
-    /// Votes: a repetition is of what was open at the one before, as later ones may be on their way.
+    /// Votes: a repetition is of what was open at the one before; later ones may be on their way.
     Votes,
 }
 
@@ -59,8 +59,8 @@ impl Resends {
             held.unanswered = 0;
         }
         if awaited == Awaited::Votes && !was_awaited {
-            // What is open by now is marked by this, and said again by the next one, a pace from
-            // here: one that only marks must not make that later.
+            // What is open is marked by this, and said again by the next one, a pace from here:
+            // one that only marks must not make that later.
             held.waited = 0;
             return true;
         }

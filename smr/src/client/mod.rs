@@ -52,7 +52,7 @@ pub struct Client {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Session {
-    /// None yet; the opening that is out, when it was or may be asked for, and what refused it last.
+    /// None yet; the opening that is out, when it was or may be asked for, and what refused it.
     Closed {
         opening: Opening,
         attempt: Attempt,
@@ -227,7 +227,7 @@ impl Client {
         self.try_opening_again(due, retries);
     }
 
-    /// Whoever waits for the session was refused with it, as is whoever comes before it is asked for
+    /// Whoever waits for the session was refused with it, as is who comes before it is asked for
     /// again, and is told so at its deadline.
     fn note_refused_opening(&mut self, refused: &Refusal) {
         if let Session::Closed { refusal, .. } = &mut self.session {
