@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use synod_harness::check::{Budget, Judgement, ModelName, check_history, is_linearizable};
-use synod_harness::history::History;
-use synod_harness::history::import::Format;
-use synod_harness::history::synthetic::SyntheticHistory;
-use synod_harness::rng::Seed;
+use synod_history::History;
+use synod_history::import::Format;
+use synod_history::synthetic::SyntheticHistory;
+use synod_rng::Seed;
 
 fn main() {
     match corpora() {

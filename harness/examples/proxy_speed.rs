@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use synod_harness::fault::{NodeId, Transport};
 use synod_harness::live::network::{Network, Route};
-use synod_harness::rng::Seed;
+use synod_rng::Seed;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 

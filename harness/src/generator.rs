@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Request, Value};
-use crate::rng::{Random, Seed, Stream, scale};
-use crate::workload::{ELEMENT_END, RequestKind, Share, Workload};
+use synod_history::{ELEMENT_END, Request, Value};
+use synod_rng::{Random, Seed, Stream, scale};
+
+use crate::workload::{RequestKind, Share, Workload};
 
 /// A generation of keys: all clients leave their keys for fresh ones together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +31,7 @@ impl Generation {
 ///
 /// ```
 /// use synod_harness::generator::{Generation, Generator};
-/// use synod_harness::rng::Seed;
+/// use synod_rng::Seed;
 /// use synod_harness::workload::Workload;
 ///
 /// let mut one = Generator::new(Workload::Mix, Seed(7), 3);

@@ -7,12 +7,9 @@
 pub mod check;
 pub mod fault;
 pub mod generator;
-pub mod history;
-pub mod json;
 pub mod live;
 pub mod nemesis;
 pub mod report;
-pub mod rng;
 pub mod schedule;
 pub mod sim;
 pub mod summary;

@@ -5,10 +5,10 @@
 //! that was measured. Making plans is for `nemesis`, obeying them for `live`.
 
 use serde::{Deserialize, Serialize};
+use synod_rng::Seed;
 
 use crate::fault::{LinkRules, Millis, NodeId, Shape, Transports, UnfitRule};
 use crate::nemesis::FaultKind;
-use crate::rng::Seed;
 use crate::summary::FaultSpan;
 
 /// Everything that is decided before a run: the content of `plan.json`.

@@ -4,6 +4,7 @@
 //! nothing here decides anything. Every number in it was measured during the run that it describes.
 
 use serde::{Deserialize, Serialize};
+use synod_history::OperationCounts;
 
 /// The outcome of a run, with the exit code that stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,17 +99,6 @@ pub struct PlanSummary {
     pub workload: String,
     /// The nemesis' name.
     pub nemesis: String,
-}
-
-/// How the clients' operations ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperationCounts {
-    /// Operations that certainly took effect.
-    pub ok: u64,
-    /// Operations that certainly did not.
-    pub fail: u64,
-    /// Operations whose outcome is unknown.
-    pub info: u64,
 }
 
 /// The few operations that no order explains.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use synod_harness::check::budget::Meter;
 use synod_harness::check::{Budget, Judgement, Rules, check_by_rules, is_linearizable};
-use synod_harness::history::import::Format;
+use synod_history::import::Format;
 
 #[test]
 fn every_verdict_is_that_of_the_manifest() {

@@ -18,8 +18,8 @@ use synod_harness::fault::{
 };
 use synod_harness::live::FaultId;
 use synod_harness::live::network::{Network, Route};
-use synod_harness::rng::Seed;
 use synod_harness::summary::StreamCounts;
+use synod_rng::Seed;
 
 const THERE: LinkId = LinkId { from: NodeId(1), to: NodeId(2) };
 const BACK: LinkId = LinkId { from: NodeId(2), to: NodeId(1) };

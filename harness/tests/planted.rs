@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use synod_harness::check::{Budget, Cause, Judgement, ModelName, Report, check_history};
-use synod_harness::history::import::Format;
-use synod_harness::history::synthetic::SyntheticHistory;
-use synod_harness::rng::Seed;
+use synod_history::import::Format;
+use synod_history::synthetic::SyntheticHistory;
+use synod_rng::Seed;
 
 #[test]
 fn every_planted_stale_read_is_found_and_told_in_few_operations() {

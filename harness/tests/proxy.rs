@@ -14,8 +14,8 @@ use synod_harness::fault::{
 };
 use synod_harness::live::FaultId;
 use synod_harness::live::network::{Network, Route};
-use synod_harness::rng::Seed;
 use synod_harness::summary::LinkCounts;
+use synod_rng::Seed;
 
 const THERE: LinkId = LinkId { from: NodeId(1), to: NodeId(2) };
 

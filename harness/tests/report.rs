@@ -6,12 +6,14 @@ mod report_scratch;
 
 use std::fs;
 
-use report_scratch::Scratch;
-use report_scratch::run::{self, Shape};
 use synod_harness::report::{self, ReportError};
 use synod_harness::summary::{
-    FaultSpan, LinkCounts, NodeSummary, OperationCounts, RunSummary, StreamCounts, Verdict,
+    FaultSpan, LinkCounts, NodeSummary, RunSummary, StreamCounts, Verdict,
 };
+use synod_history::OperationCounts;
+
+use report_scratch::Scratch;
+use report_scratch::run::{self, Shape};
 
 const VERDICTS: [Verdict; 5] =
     [Verdict::Pass, Verdict::Violation, Verdict::Unknown, Verdict::Void, Verdict::Interrupted];

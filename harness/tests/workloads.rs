@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use synod_harness::check::{Budget, Judgement, Report, check_history};
 use synod_harness::generator::{Generation, Generator};
-use synod_harness::history::{Event, EventKind, History, HistoryBuilder, Process, Request, Value};
-use synod_harness::rng::{Random, Seed, Stream};
 use synod_harness::workload::{Workload, missing_writes};
+use synod_history::{Event, EventKind, History, HistoryBuilder, Process, Request, Value};
+use synod_rng::{Random, Seed, Stream};
 
 #[test]
 fn a_correct_map_passes_every_workload() {
@@ -191,11 +191,11 @@ fn append_read(history: &mut History, read: &Request, seen: Option<&str>, positi
     let position = u32::try_from(position).unwrap();
     let key = history.texts.intern(read.key());
     let seen = seen.map(|seen| history.texts.intern(seen));
-    history.operations.push(synod_harness::history::Operation {
+    history.operations.push(synod_history::Operation {
         process: 0,
         key,
-        action: synod_harness::history::Action::Read,
-        answer: synod_harness::history::Answer::Seen(seen),
+        action: synod_history::Action::Read,
+        answer: synod_history::Answer::Seen(seen),
         called: position,
         returned: Some(position + 1),
         call_ns: u64::from(position) * 1000,

@@ -11,8 +11,9 @@ use std::path::Path;
 use serde_json::json;
 use synod_harness::summary::{
     AfterHeal, CheckerSummary, CoreOperation, FaultSpan, LeaderSpan, LinkCounts, NodeSummary,
-    OperationCounts, PlanSummary, RunSummary, Verdict, ViolationCore,
+    PlanSummary, RunSummary, Verdict, ViolationCore,
 };
+use synod_history::OperationCounts;
 
 /// What kind of run to make up.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use synod_harness::generator::{Generation, Generator};
-use synod_harness::history::{Event, EventKind, Process, Request, Value};
 use synod_harness::sim::{Address, Micros, Plan};
 use synod_harness::workload::Workload;
+use synod_history::{Event, EventKind, Process, Request, Value};
 use synod_paxos::NodeId;
 use synod_smr::client::{
     Client, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket, Unsent,

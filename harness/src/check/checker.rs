@@ -4,6 +4,8 @@
 //! share one budget. A key that eats its first share is set aside until the others are through, so
 //! that one hard key hides no violation of an easy one.
 
+use synod_history::History;
+
 use super::budget::{Budget, Cause, Meter};
 use super::counterexample::{self, Shown};
 use super::reduce::{KeyHistory, Problem};
@@ -11,7 +13,6 @@ use super::search::Found;
 use super::stuck::Stuck;
 use super::zones::{self, Ruling};
 use super::{Judgement, ModelName, Report, Rules};
-use crate::history::History;
 use crate::summary::CheckerSummary;
 
 /// Judges a history by a model, within a budget.
@@ -21,7 +22,7 @@ use crate::summary::CheckerSummary;
 /// ```
 /// use std::path::Path;
 /// use synod_harness::check::{Budget, Judgement, ModelName, check_history};
-/// use synod_harness::history::jsonl;
+/// use synod_history::jsonl;
 ///
 /// let lines =
 /// r#"{"index":0,"time_ns":1,"process":1,"type":"invoke","f":"add","key":"x","value":"1"}
@@ -32,7 +33,7 @@ use crate::summary::CheckerSummary;
 /// let history = jsonl::read(lines.as_bytes(), Path::new("example"))?;
 /// let report = check_history(&history, ModelName::Counter, Budget::default());
 /// assert!(matches!(report.judgement, Judgement::Illegal { .. }));
-/// # Ok::<(), synod_harness::history::HistoryError>(())
+/// # Ok::<(), synod_history::HistoryError>(())
 /// ```
 #[must_use]
 pub fn check_history(history: &History, model: ModelName, budget: Budget) -> Report {

@@ -8,11 +8,12 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use synod_history::import::Format;
+use synod_history::{Answer, History, HistoryError};
+
 use super::budget::Meter;
 use super::explain::EMPTY;
 use super::{Budget, Cause, Judgement, ModelName, Report, Rules, Stuck, check_by_rules};
-use crate::history::import::Format;
-use crate::history::{Answer, History, HistoryError};
 use crate::summary::{CoreOperation, ViolationCore};
 
 /// What is asked of the command.

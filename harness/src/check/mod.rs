@@ -25,8 +25,9 @@ mod zones;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::history::import::Format;
-use crate::history::{Action, History, Operation};
+use synod_history::import::Format;
+use synod_history::{Action, History, Operation};
+
 use crate::summary::{CheckerSummary, ViolationCore};
 
 pub use budget::{Budget, Cause};

@@ -8,7 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use synod_harness::fault::{Millis, NodeId};
-use synod_harness::json;
 use synod_harness::live::console::{Console, Format};
 use synod_harness::live::folder;
 use synod_harness::live::guard::{Guard, Limits};
@@ -17,9 +16,10 @@ use synod_harness::live::run::{RunConfig, RunError, run};
 use synod_harness::live::setup::{NODES_MAX, SetupError, SystemManifest, SystemUnderTest};
 use synod_harness::live::system::{SYNOD_KV, System};
 use synod_harness::nemesis::Nemesis;
-use synod_harness::rng::{Seed, mix};
 use synod_harness::schedule::Plan;
 use synod_harness::workload::Workload;
+use synod_history::json;
+use synod_rng::{Seed, mix};
 use tokio::runtime::Runtime;
 
 use super::{INTERNAL, USAGE, fail, printed};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use synod_harness::check::command::{Question, command};
 use synod_harness::check::{Budget, ModelName};
-use synod_harness::history::import::Format;
 use synod_harness::report;
+use synod_history::import::Format;
 
 use super::{USAGE, fail, printed, say};
 

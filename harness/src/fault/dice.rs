@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use synod_rng::{Random, scale};
+
 use super::{Millis, PartsPerMillion};
-use crate::rng::{Random, scale};
 
 /// The draws that belong to one number.
 pub(super) struct Dice<'a> {

@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
+use synod_rng::{Random, Seed, Stream};
+
 use super::dice::Dice;
 use super::{LinkId, LinkRules, RateLimit, Transport};
-use crate::rng::{Random, Seed, Stream};
 
 /// What becomes of one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub enum DropReason {
 /// ```
 /// use std::time::Duration;
 /// use synod_harness::fault::{DropReason, Link, LinkId, LinkRules, NodeId, Verdict};
-/// use synod_harness::rng::Seed;
+/// use synod_rng::Seed;
 ///
 /// let mut link = Link::new(Seed(1), LinkId::new(NodeId(1), NodeId(2)));
 /// link.set_rules(LinkRules::CUT);

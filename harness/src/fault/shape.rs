@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use synod_rng::Random;
 
 use super::{CLIENTS, LinkId, NodeId};
-use crate::rng::Random;
 
 /// A partition: nodes and how they are torn apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,7 +215,7 @@ fn spaced<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::{Seed, Stream};
+    use synod_rng::{Seed, Stream};
 
     fn nodes(count: u16) -> Vec<NodeId> {
         (1..=count).map(NodeId).collect()

@@ -8,10 +8,11 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use synod_rng::{Random, Seed, Stream};
+
 use super::dice::Dice;
 use super::link::transit;
 use super::{LinkId, LinkRules, Transport};
-use crate::rng::{Random, Seed, Stream};
 
 /// What becomes of one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub struct Passage {
 /// ```
 /// use std::time::Duration;
 /// use synod_harness::fault::{ChunkVerdict, LinkId, LinkRules, Millis, NodeId, StreamLink};
-/// use synod_harness::rng::Seed;
+/// use synod_rng::Seed;
 ///
 /// let mut link = StreamLink::new(Seed(1), LinkId::new(NodeId(1), NodeId(2)));
 /// link.set_rules(LinkRules { delay_ms: Millis(50), ..LinkRules::default() });

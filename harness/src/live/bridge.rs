@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use synod_history::json;
+use synod_history::{Request, Value};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
 use super::process::{Pipes, Process, describe_end};
 use crate::fault::NodeId;
-use crate::history::{Request, Value};
-use crate::json;
 
 /// All bridge processes of a run.
 #[derive(Debug)]

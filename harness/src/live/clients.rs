@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use synod_history::Request;
+use synod_rng::{Random, Stream};
 use tokio::task::JoinSet;
 
 use super::bridge::{Bridge, BridgeError, Outcome};
 use super::record::Recorder;
 use crate::generator::{Generation, Generator};
-use crate::history::Request;
-use crate::rng::{Random, Stream};
 use crate::schedule::Plan;
 use crate::workload::Workload;
 

@@ -9,9 +9,11 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use synod_history::OperationCounts;
+
 use super::leaders::Leader;
 use crate::schedule::Plan;
-use crate::summary::{OperationCounts, RunSummary, Verdict};
+use crate::summary::{RunSummary, Verdict};
 
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

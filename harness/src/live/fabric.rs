@@ -9,11 +9,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use synod_rng::Seed;
+
 use crate::fault::{
     ChunkVerdict, Copies, DropReason, Link, LinkId, LinkRules, StreamLink, Transport, UnfitRule,
     Verdict, check_fit,
 };
-use crate::rng::Seed;
 use crate::summary::{LinkCounts, StreamCounts};
 
 /// The name of a fault on the network while it is in force.

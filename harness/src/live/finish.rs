@@ -6,6 +6,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use synod_history::OperationCounts;
+use synod_history::jsonl;
+
 use super::cluster::UnexpectedExit;
 use super::folder::{self, RunFolder};
 use super::interrupt::Interrupt;
@@ -13,12 +16,10 @@ use super::judge::{Evidence, judge};
 use super::run::{RunConfig, RunError, json, spawn_blocking, write};
 use crate::check::{Budget, ModelName, Report, check_history};
 use crate::fault::NodeId;
-use crate::history::jsonl;
 use crate::report;
 use crate::schedule::InjectedFault;
 use crate::summary::{
-    AfterHeal, LeaderSpan, LinkCounts, NodeSummary, OperationCounts, PlanSummary, RunSummary,
-    Verdict,
+    AfterHeal, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
 };
 use crate::workload::missing_writes;
 

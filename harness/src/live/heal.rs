@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use synod_history::Request;
 use tokio::time::Instant;
 
 use super::bridge::{Bridge, BridgeError};
@@ -17,7 +18,6 @@ use super::leaders::Leaders;
 use super::network::Network;
 use super::record::Recorder;
 use crate::fault::NodeId;
-use crate::history::Request;
 use crate::schedule::Plan;
 use crate::summary::AfterHeal;
 

@@ -6,11 +6,13 @@
 //! is a pure function of its inputs. A violation outranks everything but the user's interrupt,
 //! which is told by its own exit code and then names the violation as a reason.
 
+use synod_history::OperationCounts;
+
 use crate::check::{Judgement, Report};
 use crate::fault::NodeId;
 use crate::live::cluster::UnexpectedExit;
 use crate::schedule::{InjectedFault, Plan};
-use crate::summary::{AfterHeal, OperationCounts, Verdict};
+use crate::summary::{AfterHeal, Verdict};
 
 /// What was seen of a run.
 #[derive(Debug)]
@@ -124,8 +126,8 @@ mod tests {
     use crate::check::Cause;
     use crate::fault::{Millis, Transports};
     use crate::nemesis::Nemesis;
-    use crate::rng::Seed;
     use crate::summary::{CheckerSummary, FaultSpan, ViolationCore};
+    use synod_rng::Seed;
 
     fn plan() -> Plan {
         let nodes: Vec<NodeId> = (1..=3).map(NodeId).collect();

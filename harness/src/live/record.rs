@@ -10,10 +10,11 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use synod_history::OperationCounts;
+use synod_history::jsonl::EventWriter;
+use synod_history::{Event, EventKind, HistoryError, Process, Request, Value};
+
 use super::bridge::Outcome;
-use crate::history::jsonl::EventWriter;
-use crate::history::{Event, EventKind, HistoryError, Process, Request, Value};
-use crate::summary::OperationCounts;
 
 /// Writes the history of a run.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use serde::Serialize;
+use synod_history::{HistoryError, jsonl};
 use tokio::time::Instant;
 
 use super::bridge::BridgeError;
@@ -26,7 +27,6 @@ use super::poll::StatusPoller;
 use super::record::Recorder;
 use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
-use crate::history::{HistoryError, jsonl};
 use crate::report::ReportError;
 use crate::schedule::Plan;
 use crate::summary::{AfterHeal, RunSummary};

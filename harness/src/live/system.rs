@@ -272,6 +272,8 @@ pub const SYNOD_KV: &str = "synod-kv";
 
 #[cfg(test)]
 mod tests {
+    use synod_history::json;
+
     use super::*;
 
     fn gaps() -> Placeholders {
@@ -374,5 +376,36 @@ mod tests {
         assert!(is_executable(Path::new("sh")));
         assert!(!is_executable(Path::new("/bin")));
         assert!(!is_executable(Path::new("no-such-program-anywhere")));
+    }
+
+    #[test]
+    fn a_wrong_description_is_told_in_plain_words() {
+        let told = |text: &str| {
+            let read = serde_json::from_str::<System>(text);
+            json::problem(&read.expect_err("the description is wrong"))
+        };
+        for (text, wanted) in [
+            ("", "there is no JSON in it"),
+            ("\nhello", "it is no JSON from line 2, column 1 on"),
+            ("{\"name\": \"x\"", "the JSON ends too early, in line 1"),
+            ("7", "line 1: found integer `7`, wanted an object that describes a system"),
+            ("{\"name\": 7}", "line 1: found integer `7`, wanted a string"),
+            ("{\"name\": \"x\"}", "line 1: `serve` is missing"),
+            ("{\"name\": \"x\", \"serve\": \"s\"}", "line 1: found string \"s\", wanted a list"),
+        ] {
+            assert_eq!(told(text), wanted);
+        }
+        let with = |more: &str| {
+            told(&format!("{{\"name\": \"x\",\n\"serve\": [\"s\"], \"bridge\": [\"b\"], {more}}}"))
+        };
+        for (more, wanted) in [
+            ("\"transport\": \"tcp\"", "line 2: found string \"tcp\", wanted an object such as {"),
+            ("\"transport\": {\"peer\": \"sctp\"}", "line 2: there is no transport `sctp`"),
+            ("\"colour\": 1", "line 2: there is no `colour`, expected one of `name`, "),
+            ("\"init\": [7]", "line 2: a word of a command is a text in quotes, or "),
+        ] {
+            let told = with(more);
+            assert!(told.starts_with(wanted), "{told}");
+        }
     }
 }

@@ -3,11 +3,12 @@
 //! The numbers here are the taste of the harness. They are part of every seed: a change of them
 //! changes every plan.
 
+use synod_rng::Random;
+
 use super::FaultKind;
 use crate::fault::{
     LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Shape, Transports, lossy,
 };
-use crate::rng::Random;
 use crate::schedule::{Action, LinkScope, PartitionKind, PlannedFault, Target, Trigger};
 
 /// Draws faults one after the other.

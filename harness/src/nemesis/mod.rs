@@ -10,8 +10,9 @@ mod kind;
 
 use std::str::FromStr;
 
+use synod_rng::{Random, Seed, Stream};
+
 use crate::fault::{Millis, NodeId, Transport, Transports};
-use crate::rng::{Random, Seed, Stream};
 use crate::schedule::PlannedFault;
 use draw::Planner;
 
@@ -124,7 +125,7 @@ impl Nemesis {
     /// ```
     /// use synod_harness::fault::{Millis, NodeId, Transports};
     /// use synod_harness::nemesis::Nemesis;
-    /// use synod_harness::rng::Seed;
+    /// use synod_rng::Seed;
     ///
     /// let nodes = [NodeId(1), NodeId(2), NodeId(3)];
     /// let faults = Nemesis::Mix.plan(Seed(42), &nodes, Millis(30_000), Transports::TCP);

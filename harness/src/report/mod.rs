@@ -36,7 +36,8 @@ use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use crate::json;
+use synod_history::json;
+
 use crate::summary::RunSummary;
 use digest::Digest;
 use reader::{Reading, read_events};

@@ -103,9 +103,9 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Seed;
     use crate::sim::plan::Action;
     use crate::sim::swarm::{SwarmConfig, draw};
+    use synod_rng::Seed;
 
     #[test]
     fn a_failure_that_needs_two_faults_is_cut_down_to_them() {

@@ -5,14 +5,15 @@
 //! that drains its sockets first. The claim kept true: nothing reaches a process that was not meant
 //! for it in this life, but messages, which live as long as the network likes.
 
+use synod_history::{Event as HistoryEvent, History, HistoryBuilder};
+use synod_rng::{Random, Stream, mix};
+
 use super::event_queue::{EventQueue, Micros};
 use super::network_faults::NetworkFaults;
 use super::plan::{Action, DiskFault, Plan};
 use super::run::Tally;
 use super::{Address, Violation};
 use crate::fault::NodeId;
-use crate::history::{Event as HistoryEvent, History, HistoryBuilder};
-use crate::rng::{Random, Stream, mix};
 
 /// What happens next, and to whom.
 #[derive(Clone, Debug)]

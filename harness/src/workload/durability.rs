@@ -7,8 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ELEMENT_END;
-use crate::history::{Action, Answer, History, Operation, Text};
+use synod_history::{Action, Answer, ELEMENT_END, History, Operation, Text};
 
 /// Names what the last reads of lists and counters lack, one sentence each, and the keys that were
 /// not read with success after the last acknowledged write.
@@ -101,7 +100,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
     use super::*;
-    use crate::history::{Event, EventKind, HistoryBuilder, Process, Value};
+    use synod_history::{Event, EventKind, HistoryBuilder, Process, Value};
 
     #[test]
     fn a_list_that_holds_every_acknowledged_element_is_whole() {

@@ -10,8 +10,9 @@ mod durability;
 use std::fmt;
 use std::str::FromStr;
 
+use synod_history::{History, Request};
+
 use crate::check::ModelName;
-use crate::history::{History, Request};
 
 pub use durability::missing_writes;
 
@@ -161,9 +162,6 @@ fn counters(keys: u32, percent: u32) -> Vec<Share> {
     let share = |kind, weight| Share { kind, weight: weight * percent, family: 'c', keys };
     vec![share(RequestKind::Add, 60), share(RequestKind::Read, 40)]
 }
-
-/// Ends every element that is appended, so that one element is never a part of another.
-pub const ELEMENT_END: char = ',';
 
 const REGISTER_KEYS: u32 = 5;
 const LIST_KEYS: u32 = 3;

@@ -1,7 +1,8 @@
 //! What goes wrong with counters: a number that the additions cannot have made.
 
+use synod_history::{Action, Answer, Operation};
+
 use super::Core;
-use crate::history::{Action, Answer, Operation};
 
 /// Explains a core that counts on every addition.
 pub(super) fn explain(core: &Core<'_>, before: i64) -> Option<String> {

@@ -10,8 +10,9 @@ mod register;
 #[cfg(test)]
 mod tests;
 
+use synod_history::{Action, Answer, History, Operation, Text};
+
 use super::reduce::{KeyHistory, Kind, Problem};
-use crate::history::{Action, Answer, History, Operation, Text};
 use crate::summary::CoreOperation;
 
 /// Explains why the operations of a core have no order.

@@ -1,7 +1,8 @@
 //! What goes wrong with registers: stale and foreign values, lost updates, time that runs back.
 
+use synod_history::{Action, Answer, Operation, Text};
+
 use super::Core;
-use crate::history::{Action, Answer, Operation, Text};
 
 /// What an operation found in the register; the outer none if it does not say.
 type Found = Option<Option<Text>>;

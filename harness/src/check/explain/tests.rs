@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
+use synod_history::import::Format;
+
 use crate::check::{Budget, ModelName, check_history};
-use crate::history::import::Format;
 
 #[test]
 fn a_stale_read_names_what_replaced_the_value() {

@@ -1,12 +1,13 @@
 //! Every history of three operations on a register, in every order of their calls and returns.
 
+use synod_history::{Action, Answer, History, Operation, Text};
+
 use super::reference;
 use crate::check::{Budget, Judgement, ModelName, Rules, check_history};
-use crate::history::{Action, Answer, History, Operation, Text};
 
 #[test]
 fn all_histories_of_three_operations_agree_with_the_exact_reference() {
-    let mut texts = crate::history::Texts::default();
+    let mut texts = synod_history::Texts::default();
     let (key, one, two) = (texts.intern("k"), texts.intern("1"), texts.intern("2"));
     let orders = orders();
     assert_eq!(orders.len(), 90);
@@ -63,7 +64,7 @@ fn orders() -> Vec<Vec<usize>> {
 
 fn history(
     key: Text,
-    texts: &crate::history::Texts,
+    texts: &synod_history::Texts,
     deeds: [(Action, Answer); 3],
     order: &[usize],
 ) -> History {

@@ -1,7 +1,7 @@
 //! Random small histories: what a correct object answers, and what goes wrong with it.
 
-use crate::history::{Action, Answer, History, Operation};
-use crate::rng::Random;
+use synod_history::{Action, Answer, History, Operation};
+use synod_rng::Random;
 
 /// What is done in a random history.
 #[derive(Clone, Copy, PartialEq, Eq)]

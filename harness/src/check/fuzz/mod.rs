@@ -8,6 +8,9 @@
 mod all_small;
 mod histories;
 
+use synod_history::{Action, Answer, History, Operation};
+use synod_rng::{Random, Seed, Stream};
+
 use crate::check::budget::{Budget, Meter};
 use crate::check::exhaustive;
 use crate::check::model::Timed;
@@ -15,8 +18,6 @@ use crate::check::models::{Machine, MachineOperation};
 use crate::check::reduce::KeyHistory;
 use crate::check::search::Found;
 use crate::check::{Judgement, ModelName, Rules, check_by_rules, model};
-use crate::history::{Action, Answer, History, Operation};
-use crate::rng::{Random, Seed, Stream};
 use histories::{Family, corrupt, random_history, random_history_from, spell_absence};
 
 #[test]

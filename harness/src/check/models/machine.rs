@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use synod_history::{Text, Texts};
+
 use crate::check::model::Model;
-use crate::history::{Text, Texts};
 
 /// A key of a text map.
 #[derive(Clone, Copy, Debug)]

@@ -8,10 +8,11 @@
 //! Where every addition counts upwards there is a simpler way: anything can be left out of a
 //! counter that may rise between any two operations.
 
+use synod_history::{Action, Answer, Operation};
+
 use super::{KeyHistory, Problem};
 use crate::check::model::Timed;
 use crate::check::models::{Counter, CounterOperation};
-use crate::history::{Action, Answer, Operation};
 
 type Step = Timed<CounterOperation>;
 

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use synod_history::{Action, Answer};
+
 use super::{KeyHistory, Problem};
 use crate::check::model::Timed;
 use crate::check::models::{List, ListOperation};
-use crate::history::{Action, Answer};
 
 /// What is appended, by text, with the index of the append.
 type Elements<'a> = BTreeMap<&'a str, u32>;

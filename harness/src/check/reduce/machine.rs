@@ -1,9 +1,10 @@
 //! Keys with every operation. Only observers can be left out, and what was called too late.
 
+use synod_history::{Action, Answer, Operation};
+
 use super::{KeyHistory, Problem};
 use crate::check::model::Timed;
 use crate::check::models::{Machine, MachineOperation};
-use crate::history::{Action, Answer, Operation};
 
 pub(super) fn problem<'a>(part: &KeyHistory<'a>, kept: &[u32]) -> Problem<'a> {
     let model = Machine {

@@ -12,6 +12,8 @@ mod list;
 mod machine;
 mod register;
 
+use synod_history::{Action, History, Operation};
+
 use super::budget::{Cause, Meter};
 use super::exhaustive;
 use super::model::{self, Timed};
@@ -21,7 +23,6 @@ use super::models::{
 };
 use super::search::{Found, Refute, search};
 use super::{ModelName, Rules};
-use crate::history::{Action, History, Operation};
 
 /// The operations of one key, with the model that fits them.
 pub(super) struct KeyHistory<'a> {

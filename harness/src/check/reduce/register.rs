@@ -12,11 +12,12 @@
 //! Values that no operation can tell from each other are made one. Unknown writes of it are left
 //! out where not even a miss could notice them.
 
+use synod_history::{Action, Answer, Operation, Text};
+
 use super::{KeyHistory, Problem};
 use crate::check::model::Timed;
 use crate::check::models::{Register, RegisterOperation, Value};
 use crate::check::zones::Changes;
-use crate::history::{Action, Answer, Operation, Text};
 
 type Step = Timed<RegisterOperation>;
 

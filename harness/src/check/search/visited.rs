@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-use crate::rng::mix;
+use synod_rng::mix;
 
 /// What a configuration is known by.
 pub(super) type Key = u128;

@@ -3,8 +3,9 @@
 //! Order is by position, not by clock: the position of an event in the recorded history is the
 //! only thing that decides which operation ended before another began. Times are kept for people.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Text, Texts};
-use crate::summary::OperationCounts;
 
 /// What was asked, with texts by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +89,17 @@ pub struct OpenCalls {
     pub changes: u64,
     /// The clients, in order.
     pub clients: Vec<u32>,
+}
+
+/// How the clients' operations ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationCounts {
+    /// Operations that certainly took effect.
+    pub ok: u64,
+    /// Operations that certainly did not.
+    pub fail: u64,
+    /// Operations whose outcome is unknown.
+    pub info: u64,
 }
 
 impl History {

@@ -235,7 +235,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
     use super::*;
-    use crate::history::{Action, Answer, EventKind, Process, Value};
+    use crate::{Action, Answer, EventKind, Process, Value};
 
     #[test]
     fn a_history_reads_back_equal() {

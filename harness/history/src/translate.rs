@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::edn::Edn;
-use super::{Event, EventKind, HistoryBuilder, HistoryError, Process, Value, refused};
-use crate::workload::ELEMENT_END;
+use super::{ELEMENT_END, Event, EventKind, HistoryBuilder, HistoryError, Process, Value, refused};
 
 /// One line of a log, or one map: what an event of ours is made of.
 pub(super) struct Entry<'a> {

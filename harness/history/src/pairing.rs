@@ -16,7 +16,7 @@ use super::{
 /// # Examples
 ///
 /// ```
-/// use synod_harness::history::{Event, EventKind, HistoryBuilder, Process, Value};
+/// use synod_history::{Event, EventKind, HistoryBuilder, Process, Value};
 ///
 /// let event = |index, kind, value| Event {
 ///     index,
@@ -33,7 +33,7 @@ use super::{
 /// builder.push(&event(0, EventKind::Invoke, Value::Null))?;
 /// builder.push(&event(1, EventKind::Ok, Value::Text("5".into())))?;
 /// assert_eq!(builder.finish().operations.len(), 1);
-/// # Ok::<(), synod_harness::history::HistoryError>(())
+/// # Ok::<(), synod_history::HistoryError>(())
 /// ```
 #[derive(Debug)]
 pub struct HistoryBuilder {

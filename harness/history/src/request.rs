@@ -10,7 +10,7 @@ use super::Value;
 /// # Examples
 ///
 /// ```
-/// use synod_harness::history::{Request, Value};
+/// use synod_history::{Request, Value};
 ///
 /// let request = Request::Write { key: "k1".into(), value: "5".into() };
 /// assert_eq!((request.f(), request.key()), ("write", "k1"));
@@ -98,3 +98,6 @@ impl Request {
         }
     }
 }
+
+/// Ends every element that is appended, so that one element is never a part of another.
+pub const ELEMENT_END: char = ',';

@@ -5,7 +5,7 @@
 //! from their own streams at any pace and a recorded plan still holds. The function is SplitMix64
 //! (Steele, Lea and Flood, 2014) whose state is derived from seed and stream; the tests pin it to
 //! published vectors, because a changed number would break every seed that was ever recorded.
-//! It is no source of secrets.
+//! It is no source of secrets, and what is drawn with it is left to whoever draws.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ impl Stream {
 /// # Examples
 ///
 /// ```
-/// use synod_harness::rng::{Random, Seed, Stream};
+/// use synod_rng::{Random, Seed, Stream};
 ///
 /// let link = Stream::named("link").part(1).part(2);
 /// let mut draws = Random::new(Seed(42), link);

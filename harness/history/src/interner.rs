@@ -4,7 +4,7 @@
 //! no million strings. The numbers follow the order of first appearance, so they are the same each
 //! time the same history is read.
 
-use crate::rng::mix;
+use synod_rng::mix;
 
 /// A text of one [`Texts`] table, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +15,7 @@ pub struct Text(pub u32);
 /// # Examples
 ///
 /// ```
-/// use synod_harness::history::Texts;
+/// use synod_history::Texts;
 ///
 /// let mut texts = Texts::default();
 /// let apple = texts.intern("apple");

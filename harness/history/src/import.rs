@@ -224,7 +224,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
     use super::*;
-    use crate::history::{Action, Answer};
+    use crate::{Action, Answer};
 
     #[test]
     fn an_etcd_log_tells_missed_swaps_from_timeouts() {

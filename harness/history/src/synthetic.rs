@@ -4,16 +4,17 @@
 //! them read, written values are unique, and clients are busy half of the time. A stale read can be
 //! planted: one that returns a value which had certainly been replaced before it began.
 
+use synod_rng::{Random, Seed, Stream};
+
 use super::{Action, Answer, History, Operation, Text};
-use crate::rng::{Random, Seed, Stream};
 
 /// What a simulated history is like.
 ///
 /// # Examples
 ///
 /// ```
-/// use synod_harness::history::synthetic::SyntheticHistory;
-/// use synod_harness::rng::Seed;
+/// use synod_history::synthetic::SyntheticHistory;
+/// use synod_rng::Seed;
 ///
 /// let simulation =
 ///     SyntheticHistory { keys: 3, clients: 5, unknown_ppm: 10_000, stale_read: false };

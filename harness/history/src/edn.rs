@@ -108,11 +108,11 @@ impl Edn {
 /// # Examples
 ///
 /// ```
-/// use synod_harness::history::edn::{Edn, forms};
+/// use synod_history::edn::{Edn, forms};
 ///
 /// let read = forms("{:f :read, :value nil} ; the end")?;
 /// assert_eq!(read[0].1.field("f"), Some(&Edn::Keyword("read".into())));
-/// # Ok::<(), synod_harness::history::edn::EdnError>(())
+/// # Ok::<(), synod_history::edn::EdnError>(())
 /// ```
 pub fn forms(text: &str) -> Result<Vec<(u64, Edn)>, EdnError> {
     let mut reader = Reader::new(text.as_bytes(), Notation::Edn);
