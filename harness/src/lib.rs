@@ -4,7 +4,6 @@
 //! every directed link between them, speaks line-JSON with a client bridge, and judges what the
 //! clients saw. It depends on no other floor of the project but the clock.
 
-pub mod check;
 pub mod fault;
 pub mod generator;
 pub mod live;

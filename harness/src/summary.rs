@@ -4,6 +4,7 @@
 //! nothing here decides anything. Every number in it was measured during the run that it describes.
 
 use serde::{Deserialize, Serialize};
+use synod_checker::{CheckerSummary, ViolationCore};
 use synod_history::OperationCounts;
 
 /// The outcome of a run, with the exit code that stands for it.
@@ -99,42 +100,6 @@ pub struct PlanSummary {
     pub workload: String,
     /// The nemesis' name.
     pub nemesis: String,
-}
-
-/// The few operations that no order explains.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ViolationCore {
-    /// The key whose history is wrong.
-    pub key: String,
-    /// One sentence that says what is wrong.
-    pub sentence: String,
-    /// The operations, in order of their call.
-    pub operations: Vec<CoreOperation>,
-}
-
-/// One operation of a violation's core.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CoreOperation {
-    /// The client.
-    pub process: u32,
-    /// The operation's name, as in the history.
-    pub f: String,
-    /// The key.
-    pub key: String,
-    /// The argument, printed.
-    pub argument: String,
-    /// The result, printed; `unknown` where the operation never returned.
-    pub result: String,
-    /// When it was called, in nanoseconds since the start of the run.
-    pub call_ns: u64,
-    /// When it returned, where it did.
-    pub return_ns: Option<u64>,
-    /// The position of the call in the history.
-    #[serde(default)]
-    pub called: u32,
-    /// The position of the return in the history, where there is one.
-    #[serde(default)]
-    pub returned: Option<u32>,
 }
 
 /// One fault, from its start to its end, with the effect that was measured.
@@ -310,23 +275,4 @@ pub struct NodeSummary {
     pub log_tail: Vec<String>,
     /// Resident memory at the end of the run, in bytes, where it was seen.
     pub resident_bytes: Option<u64>,
-}
-
-/// What the checker did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CheckerSummary {
-    /// The algorithm.
-    pub algorithm: String,
-    /// Operations checked.
-    pub operations: u64,
-    /// Keys checked apart.
-    pub keys: u64,
-    /// Configurations visited.
-    pub configurations: u64,
-    /// Time taken, in milliseconds.
-    pub millis: u64,
-    /// Why the verdict rests on hashes of configurations alone, where it does; none where it is
-    /// exact.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unverified: Option<String>,
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_harness::check::{Budget, Judgement, Report, check_history};
+use synod_checker::{Budget, Judgement, Report, check_history};
 use synod_harness::generator::{Generation, Generator};
 use synod_harness::workload::{Workload, missing_writes};
 use synod_history::{Event, EventKind, History, HistoryBuilder, Process, Request, Value};

@@ -9,9 +9,9 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use serde_json::json;
+use synod_checker::{CheckerSummary, CoreOperation, ViolationCore};
 use synod_harness::summary::{
-    AfterHeal, CheckerSummary, CoreOperation, FaultSpan, LeaderSpan, LinkCounts, NodeSummary,
-    PlanSummary, RunSummary, Verdict, ViolationCore,
+    AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
 };
 use synod_history::OperationCounts;
 

@@ -4,8 +4,8 @@
 //! from the settings, not guessed, every client must be answered, every key is read once more, and
 //! all replicas must agree. At last the whole history of the clients is judged.
 
-use synod_harness::check::budget::Budget;
-use synod_harness::check::{Judgement, check_history};
+use synod_checker::budget::Budget;
+use synod_checker::{Judgement, check_history};
 use synod_harness::sim::{Micros, Plan, Simulation, Tally, Violation};
 use synod_harness::workload::Workload;
 use synod_paxos::{Configuration, CoreId, NodeId};

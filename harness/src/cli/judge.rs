@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use synod_harness::check::command::{Question, command};
-use synod_harness::check::{Budget, ModelName};
+use synod_checker::{Budget, ModelName};
 use synod_harness::report;
 use synod_history::import::Format;
 
+use super::check::{Question, command};
 use super::{USAGE, fail, printed, say};
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use synod_checker::{Budget, ModelName, Report, check_history};
 use synod_history::OperationCounts;
 use synod_history::jsonl;
 
@@ -14,7 +15,6 @@ use super::folder::{self, RunFolder};
 use super::interrupt::Interrupt;
 use super::judge::{Evidence, judge};
 use super::run::{RunConfig, RunError, json, spawn_blocking, write};
-use crate::check::{Budget, ModelName, Report, check_history};
 use crate::fault::NodeId;
 use crate::report;
 use crate::schedule::InjectedFault;

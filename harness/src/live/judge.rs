@@ -6,9 +6,9 @@
 //! is a pure function of its inputs. A violation outranks everything but the user's interrupt,
 //! which is told by its own exit code and then names the violation as a reason.
 
+use synod_checker::{Judgement, Report};
 use synod_history::OperationCounts;
 
-use crate::check::{Judgement, Report};
 use crate::fault::NodeId;
 use crate::live::cluster::UnexpectedExit;
 use crate::schedule::{InjectedFault, Plan};
@@ -123,10 +123,11 @@ pub const OK_MIN: u64 = 1_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Cause;
     use crate::fault::{Millis, Transports};
     use crate::nemesis::Nemesis;
-    use crate::summary::{CheckerSummary, FaultSpan, ViolationCore};
+    use crate::summary::FaultSpan;
+    use synod_checker::Cause;
+    use synod_checker::{CheckerSummary, ViolationCore};
     use synod_rng::Seed;
 
     fn plan() -> Plan {

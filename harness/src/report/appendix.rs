@@ -1,10 +1,12 @@
 //! What is left of a run: the nodes and their logs, the checker's figures, the keys, the raw files.
 
+use synod_checker::CheckerSummary;
+
 use super::context::Context;
 use super::format::{counted, grouped, size, span};
 use super::frame::{counts, data_table, figures, head, left_out, scroll, tally_row};
 use super::html::{Html, clip, esc, put, without_colours};
-use crate::summary::{CheckerSummary, NodeSummary};
+use crate::summary::NodeSummary;
 
 /// Writes the sections.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {

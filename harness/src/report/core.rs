@@ -4,11 +4,13 @@
 //! calls and returns, not their distance: linearizability is about which operation was over before
 //! which other began, and a true scale would hide a microsecond beside ten seconds.
 
+use synod_checker::{CoreOperation, ViolationCore};
+
 use super::context::Context;
 use super::format::{moment, span};
 use super::frame::{head, left_out, legend, scroll};
 use super::html::{Html, clip, esc, put};
-use crate::summary::{CoreOperation, Verdict, ViolationCore};
+use crate::summary::Verdict;
 
 /// Writes the section; it says so where there is no counterexample.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {

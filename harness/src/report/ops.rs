@@ -3,7 +3,7 @@
 //! Claim kept true: memory is bounded by [`ALL_LIMIT`] and [`SOME_LIMIT`], and the page can always
 //! say how many of how many operations it shows one by one.
 
-use crate::summary::ViolationCore;
+use synod_checker::ViolationCore;
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a broken setup should fail the test")]
 
     use super::*;
-    use crate::summary::CoreOperation;
+    use synod_checker::CoreOperation;
 
     fn op(call_ns: u64, key: u32, end: End) -> Op {
         Op {

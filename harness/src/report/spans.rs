@@ -3,11 +3,13 @@
 //! Bars are elements with words in them, so that they can be read and found; the class of a fault
 //! chooses a hatch, and its words say the kind. Packing leaves no fault out.
 
+use synod_checker::ViolationCore;
+
 use super::axis::Axis;
 use super::context::Context;
 use super::format::{moment, span};
 use super::html::{Html, clip, esc, put};
-use crate::summary::{FaultSpan, LeaderSpan, ViolationCore};
+use crate::summary::{FaultSpan, LeaderSpan};
 
 /// Writes the row that shows where the counterexample lies, if there is one.
 pub(super) fn core_row(html: &mut Html, axis: Axis, core: Option<&ViolationCore>) {

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use synod_history::{History, Request};
 
-use crate::check::ModelName;
+use synod_checker::ModelName;
 
 pub use durability::missing_writes;
 

@@ -125,14 +125,21 @@ const FLOORS: &[Floor] = &[
         because: "a history can be read without a runtime, a command line or a kernel's calls",
     },
     Floor {
-        name: "synod-harness",
+        name: "synod-checker",
         ours: &["synod-history", "synod-rng"],
+        others: Some(&["serde", "thiserror"]),
+        because: "histories can be judged without a runtime, a command line or a kernel's calls",
+    },
+    Floor {
+        name: "synod-harness",
+        ours: &["synod-checker", "synod-history", "synod-rng"],
         others: None,
         because: "it judges any system, and so links none",
     },
     Floor {
         name: "synod-proof",
         ours: &[
+            "synod-checker",
             "synod-clock",
             "synod-harness",
             "synod-history",
@@ -204,6 +211,21 @@ mod tests {
         assert_eq!(texts(package("synod-smr", &[("tokio", false, false)])).len(), 1);
         assert_eq!(texts(package("synod-clock", &[("loom", false, true)])), [""; 0]);
         assert_eq!(texts(package("synod-clock", &[("loom", false, false)])).len(), 1);
+    }
+
+    #[test]
+    fn histories_and_their_checker_can_be_taken_alone() {
+        for name in ["synod-history", "synod-checker"] {
+            for heavy in ["tokio", "clap", "rustix", "synod-clock", "synod-harness"] {
+                let found = texts(package(name, &[(heavy, false, false)]));
+                assert!(found[0].contains(&format!("`{name}` may not depend on `{heavy}`")));
+            }
+            assert_eq!(texts(package(name, &[("synod-rng", false, false)])), [""; 0]);
+        }
+        let down = package("synod-checker", &[("synod-history", false, false)]);
+        assert_eq!(texts(down), [""; 0]);
+        let up = package("synod-history", &[("synod-checker", true, false)]);
+        assert_eq!(texts(up).len(), 1);
     }
 
     #[test]
