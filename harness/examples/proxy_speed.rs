@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use synod_harness::fault::{NodeId, Transport};
+use synod_fault::{NodeId, Transport};
 use synod_harness::live::network::{Network, Route};
 use synod_rng::Seed;
 

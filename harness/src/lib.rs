@@ -4,12 +4,9 @@
 //! every directed link between them, speaks line-JSON with a client bridge, and judges what the
 //! clients saw. It depends on no other floor of the project but the clock.
 
-pub mod fault;
 pub mod generator;
 pub mod live;
-pub mod nemesis;
 pub mod report;
-pub mod schedule;
 pub mod sim;
 pub mod summary;
 pub mod workload;

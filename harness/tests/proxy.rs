@@ -9,9 +9,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use synod_harness::fault::{
-    LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport,
-};
+use synod_fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport};
 use synod_harness::live::FaultId;
 use synod_harness::live::network::{Network, Route};
 use synod_harness::summary::LinkCounts;

@@ -15,9 +15,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use synod_harness::summary::Verdict;
+
 use report_scratch::Scratch;
 use report_scratch::run::{self, Shape};
-use synod_harness::summary::Verdict;
 
 /// What a browser made of a page.
 struct Shown {

@@ -5,7 +5,7 @@
 //! one takes on average. `cargo run --release -p synod-proof --example in_flight`.
 #![allow(clippy::print_stdout, reason = "an example speaks")]
 
-use synod_harness::fault::{LinkRules, Millis};
+use synod_fault::{LinkRules, Millis};
 use synod_harness::sim::{Micros, Plan, Simulation};
 use synod_proof::cluster::Cluster;
 use synod_proof::tuning::Tuning;

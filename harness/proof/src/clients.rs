@@ -339,7 +339,7 @@ impl SimClient {
     fn send(&self, to: NodeId, request: &Asking, world: &mut SimWorld) {
         let bytes = encode_request(request);
         let length = bytes.len();
-        let to = Address::Node(synod_harness::fault::NodeId(to.number()));
+        let to = Address::Node(synod_fault::NodeId(to.number()));
         world.send(
             self.address(),
             to,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use synod_harness::fault::NodeId as Place;
+use synod_fault::NodeId as Place;
 use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, System, Violation};
 use synod_history::Request;
 use synod_paxos::NodeId;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use synod_harness::fault::Millis;
+use synod_fault::Millis;
 use synod_harness::sim::{Plan, SwarmConfig, Violation, draw, shrink};
 use synod_proof::batch::{Batch, EFFECTIVE_MIN, OPERATIONS_MIN, Report};
 use synod_proof::regression::RegressionSeed;

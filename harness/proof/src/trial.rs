@@ -140,7 +140,7 @@ impl Trial<'_> {
         let end = begun.plus(self.bound(CONVERGENCE_ROUNDS)).plus(self.catching_up());
         let alike = |cluster: &Cluster, world: &crate::machine::SimWorld| {
             let statuses = cluster.statuses();
-            let up = (1..=cluster.size()).map(synod_harness::fault::NodeId);
+            let up = (1..=cluster.size()).map(synod_fault::NodeId);
             let runs = up.filter(|node| !world.is_ruined(*node)).count();
             let first = statuses.first().map(|status| (status.applied, status.digest));
             statuses.len() == runs

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use synod_harness::fault::{LinkId, LinkRules, Millis, NodeId};
+use synod_fault::{LinkId, LinkRules, Millis, NodeId};
 use synod_harness::sim::{Action, Crash, DiskFault, Fault, Plan};
 use synod_proof::coverage::{HitCounts, Point};
 use synod_proof::trial;

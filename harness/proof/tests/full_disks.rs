@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use synod_harness::fault::{LinkRules, Millis, NodeId};
+use synod_fault::{LinkRules, Millis, NodeId};
 use synod_harness::sim::{Action, Crash, DiskFault, Fault, Plan};
 use synod_proof::trial;
 use synod_proof::tuning::{SEGMENT_BYTES, Tuning};

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use synod_harness::fault::{LinkId, LinkRules, Millis, NodeId, all_links};
+use synod_fault::{LinkId, LinkRules, Millis, NodeId, all_links};
 use synod_harness::sim::{Action, Fault, Micros, Plan, Simulation};
 use synod_proof::cluster::Cluster;
 use synod_proof::tuning::Tuning;

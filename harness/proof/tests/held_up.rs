@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
 
-use synod_harness::fault::{LinkRules, Millis};
+use synod_fault::{LinkRules, Millis};
 use synod_harness::sim::{Micros, Plan, Simulation};
 use synod_host::HELD_UP_MAX;
 use synod_paxos::{Ballot, NodeId};

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use synod_harness::fault::Millis;
+use synod_fault::Millis;
 use synod_harness::sim::{SwarmConfig, draw};
 use synod_proof::regression::RegressionSeed;
 use synod_proof::trial;

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
 
-use synod_harness::fault::{LinkRules, Millis, NodeId};
+use synod_fault::{LinkRules, Millis, NodeId};
 use synod_harness::sim::{Action, DiskFault, Fault, Micros, Plan, Simulation, SwarmConfig, draw};
 use synod_paxos::Slot;
 use synod_proof::cluster::Cluster;

@@ -9,7 +9,7 @@
 #[path = "../../../paxos/tests/story/mod.rs"]
 mod story;
 
-use synod_harness::fault::Millis;
+use synod_fault::Millis;
 use synod_harness::sim::{Plan, SwarmConfig, draw};
 use synod_proof::trial;
 use synod_proof::tuning::Tuning;

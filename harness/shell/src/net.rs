@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use synod_harness::fault::{Link, LinkId, LinkRules, NodeId as PlaceId, Verdict};
+use synod_fault::{Link, LinkId, LinkRules, NodeId as PlaceId, Verdict};
 use synod_rng::Seed;
 use synod_transport_quic::HeldPort;
 use tokio::sync::Notify;

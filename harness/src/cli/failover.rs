@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use synod_harness::fault::Millis;
+use synod_fault::Millis;
+use synod_fault::schedule::Plan;
 use synod_harness::live::failover::{Failovers, measure};
 use synod_harness::live::interrupt::Interrupt;
 use synod_harness::live::run::RunConfig;
 use synod_harness::live::setup::NODES_MAX;
-use synod_harness::schedule::Plan;
 use synod_harness::workload::Workload;
 use synod_rng::Seed;
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use synod_fault::NodeId;
 use synod_history::json;
 use synod_history::{Request, Value};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -17,7 +18,6 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
 use super::process::{Pipes, Process, describe_end};
-use crate::fault::NodeId;
 
 /// All bridge processes of a run.
 #[derive(Debug)]

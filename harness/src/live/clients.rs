@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use synod_fault::schedule::Plan;
 use synod_history::Request;
 use synod_rng::{Random, Stream};
 use tokio::task::JoinSet;
@@ -14,7 +15,6 @@ use tokio::task::JoinSet;
 use super::bridge::{Bridge, BridgeError, Outcome};
 use super::record::Recorder;
 use crate::generator::{Generation, Generator};
-use crate::schedule::Plan;
 use crate::workload::Workload;
 
 /// All clients of a run.

@@ -9,10 +9,10 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use synod_fault::schedule::Plan;
 use synod_history::OperationCounts;
 
 use super::leaders::Leader;
-use crate::schedule::Plan;
 use crate::summary::{RunSummary, Verdict};
 
 /// The form of what is printed.
@@ -212,7 +212,7 @@ const HEADLINE_CHARS_MAX: usize = 400;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::NodeId;
+    use synod_fault::NodeId;
 
     #[test]
     fn the_status_names_time_operations_leader_and_fault() {

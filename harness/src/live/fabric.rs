@@ -9,12 +9,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use synod_rng::Seed;
-
-use crate::fault::{
+use synod_fault::{
     ChunkVerdict, Copies, DropReason, Link, LinkId, LinkRules, StreamLink, Transport, UnfitRule,
     Verdict, check_fit,
 };
+use synod_rng::Seed;
+
 use crate::summary::{LinkCounts, StreamCounts};
 
 /// The name of a fault on the network while it is in force.
@@ -136,7 +136,7 @@ impl Fabric {
 
     /// Returns the nodes that some link touches.
     #[cfg(test)]
-    fn nodes(&self) -> std::collections::BTreeSet<crate::fault::NodeId> {
+    fn nodes(&self) -> std::collections::BTreeSet<synod_fault::NodeId> {
         self.links.iter().flat_map(|wire| [wire.id.from, wire.id.to]).collect()
     }
 
@@ -191,7 +191,7 @@ fn count(counts: &mut LinkCounts, copies: &Copies) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{NodeId, PartsPerMillion, Shape, all_links};
+    use synod_fault::{NodeId, PartsPerMillion, Shape, all_links};
 
     fn fabric() -> Fabric {
         let nodes = [NodeId(1), NodeId(2), NodeId(3)];

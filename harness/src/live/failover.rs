@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use serde::Serialize;
+use synod_fault::NodeId;
 use synod_history::Request;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -21,7 +22,6 @@ use super::poll::StatusPoller;
 use super::record::Recorder;
 use super::run::{RunConfig, RunError, json, write};
 use super::setup::TestCluster;
-use crate::fault::NodeId;
 
 /// How long the service was away after each kill of a leader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -7,17 +7,17 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use synod_checker::{Budget, ModelName, Report, check_history};
+use synod_fault::NodeId;
 use synod_history::OperationCounts;
 use synod_history::jsonl;
 
+use super::InjectedFault;
 use super::cluster::UnexpectedExit;
 use super::folder::{self, RunFolder};
 use super::interrupt::Interrupt;
 use super::judge::{Evidence, judge};
 use super::run::{RunConfig, RunError, json, spawn_blocking, write};
-use crate::fault::NodeId;
 use crate::report;
-use crate::schedule::InjectedFault;
 use crate::summary::{
     AfterHeal, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
 };

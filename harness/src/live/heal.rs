@@ -8,6 +8,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use synod_fault::NodeId;
+use synod_fault::schedule::Plan;
 use synod_history::Request;
 use tokio::time::Instant;
 
@@ -17,8 +19,6 @@ use super::cluster::{Cluster, ClusterError};
 use super::leaders::Leaders;
 use super::network::Network;
 use super::record::Recorder;
-use crate::fault::NodeId;
-use crate::schedule::Plan;
 use crate::summary::AfterHeal;
 
 /// Mends everything: links, pauses, processes.

@@ -8,16 +8,17 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use synod_fault::schedule::{Action, PlannedFault, Trigger};
+use synod_fault::{LinkRules, Millis, NodeId, UnfitRule};
 use tokio::time::Instant;
 
+use super::InjectedFault;
 use super::cluster::{Cluster, ClusterError};
 use super::fabric::FaultId;
 use super::leaders::Leaders;
 use super::network::Network;
 use super::record::Recorder;
 use super::resolved_target::{Effect, ResolvedTarget, disturbance, interruption};
-use crate::fault::{LinkRules, Millis, NodeId, UnfitRule};
-use crate::schedule::{Action, InjectedFault, PlannedFault, Trigger};
 use crate::summary::{FaultSpan, LinkCounts};
 
 /// What the injector works with.

@@ -7,11 +7,12 @@
 //! which is told by its own exit code and then names the violation as a reason.
 
 use synod_checker::{Judgement, Report};
+use synod_fault::NodeId;
+use synod_fault::schedule::Plan;
 use synod_history::OperationCounts;
 
-use crate::fault::NodeId;
+use super::InjectedFault;
 use crate::live::cluster::UnexpectedExit;
-use crate::schedule::{InjectedFault, Plan};
 use crate::summary::{AfterHeal, Verdict};
 
 /// What was seen of a run.
@@ -123,11 +124,11 @@ pub const OK_MIN: u64 = 1_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Millis, Transports};
-    use crate::nemesis::Nemesis;
     use crate::summary::FaultSpan;
     use synod_checker::Cause;
     use synod_checker::{CheckerSummary, ViolationCore};
+    use synod_fault::nemesis::Nemesis;
+    use synod_fault::{Millis, Transports};
     use synod_rng::Seed;
 
     fn plan() -> Plan {

@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use synod_fault::NodeId;
+
 use super::bridge::NodeStatus;
-use crate::fault::NodeId;
 use crate::summary::LeaderSpan;
 
 /// What was heard of the nodes.

@@ -8,6 +8,7 @@
 mod delay_queue;
 mod fabric;
 mod finish;
+mod injected_fault;
 mod pipe;
 mod relay;
 mod resolved_target;
@@ -36,5 +37,5 @@ pub mod setup;
 pub mod system;
 pub mod traffic;
 
-pub use crate::fault::CLIENTS;
 pub use fabric::FaultId;
+pub use injected_fault::InjectedFault;

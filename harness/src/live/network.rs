@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::net::sockopt;
+use synod_fault::{LinkId, LinkRules, NodeId, Transport, UnfitRule};
 use synod_rng::Seed;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
@@ -21,7 +22,6 @@ use tokio::task::LocalSet;
 use super::fabric::{Fabric, FaultId, LinkIndex};
 use super::pipe::{self, Pipe};
 use super::relay::{self, Relay};
-use crate::fault::{LinkId, LinkRules, NodeId, Transport, UnfitRule};
 use crate::summary::LinkCounts;
 
 /// One proxy to make.

@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use synod_fault::NodeId;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::bridge::Bridge;
 use super::leaders::Leaders;
 use super::record::Recorder;
-use crate::fault::NodeId;
 
 /// Asks until it is dropped.
 #[derive(Debug)]

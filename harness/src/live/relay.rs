@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use synod_fault::{Copies, Verdict};
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -18,7 +19,6 @@ use tokio::time::Instant;
 use super::delay_queue::DelayQueue;
 use super::fabric::{Fabric, LinkIndex};
 use super::network::{Ends, complain, lock};
-use crate::fault::{Copies, Verdict};
 
 /// One relay, before it runs.
 pub(crate) struct Relay {

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::fault::{CLIENTS, LinkId, LinkRules, NodeId, Shape, all_links};
-use crate::schedule::{Action, LinkScope, PartitionKind, Target};
+use synod_fault::schedule::{Action, LinkScope, PartitionKind, Target};
+use synod_fault::{CLIENTS, LinkId, LinkRules, NodeId, Shape, all_links};
+
 use crate::summary::LinkCounts;
 
 /// What a fault did, in words, and whether that is anything.
@@ -164,8 +165,8 @@ fn listed(nodes: &[NodeId]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::PartsPerMillion;
     use crate::summary::StreamCounts;
+    use synod_fault::PartsPerMillion;
 
     fn nodes() -> Vec<NodeId> {
         (1..=3).map(NodeId).collect()

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use serde::Serialize;
+use synod_fault::schedule::Plan;
 use synod_history::{HistoryError, jsonl};
 use tokio::time::Instant;
 
@@ -28,7 +29,6 @@ use super::record::Recorder;
 use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
 use crate::report::ReportError;
-use crate::schedule::Plan;
 use crate::summary::{AfterHeal, RunSummary};
 use crate::workload::Workload;
 

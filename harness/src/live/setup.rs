@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use synod_fault::schedule::Plan;
+use synod_fault::{CLIENTS, NodeId, Transports};
 use tokio::time::Instant;
 
 use super::bridge::{Bridge, BridgeError};
@@ -21,8 +23,6 @@ use super::ports::PortBlock;
 use super::process::{Process, STDERR_LOG, describe_end};
 use super::system::{CommandLine, Placeholders, System, SystemError, is_executable};
 use super::traffic;
-use crate::fault::{CLIENTS, NodeId, Transports};
-use crate::schedule::Plan;
 
 /// What is put on the stage.
 #[derive(Clone, Debug)]

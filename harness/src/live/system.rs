@@ -13,15 +13,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-
-use crate::fault::{NodeId, Transports};
+use synod_fault::{NodeId, Transports};
 
 /// A system under test.
 ///
 /// # Examples
 ///
 /// ```
-/// use synod_harness::fault::Transports;
+/// use synod_fault::Transports;
 /// use synod_harness::live::system::System;
 ///
 /// let mine: System = serde_json::from_str(r#"{

@@ -4,8 +4,9 @@
 //! such a run shows, no fault of its network touched anything. Nothing is said of addresses that
 //! the description does not hand out.
 
+use synod_fault::{CLIENTS, NodeId, Transport};
+
 use super::system::System;
-use crate::fault::{CLIENTS, NodeId, Transport};
 use crate::summary::LinkCounts;
 
 /// Says which proxies were handed out and carried nothing, one sentence for each kind.

@@ -20,7 +20,7 @@ mod world;
 
 use std::fmt;
 
-use crate::fault::NodeId;
+use synod_fault::NodeId;
 
 pub use event_queue::Micros;
 pub use plan::{Action, Crash, DiskFault, Fault, Plan};

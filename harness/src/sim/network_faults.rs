@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use synod_fault::{DropReason, Link, LinkId, LinkRules, NodeId, Verdict};
+
 use super::Address;
 use super::event_queue::Micros;
 use super::plan::{Action, Plan};
-use crate::fault::{DropReason, Link, LinkId, LinkRules, NodeId, Verdict};
 
 /// What no packet is faster than.
 const FLIGHT_US: u64 = 50;

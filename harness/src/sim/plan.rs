@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use synod_fault::{LinkId, LinkRules, Millis, NodeId, Shape};
 use synod_rng::Seed;
-
-use crate::fault::{LinkId, LinkRules, Millis, NodeId, Shape};
 
 /// A simulated run before it begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,13 +3,13 @@
 //! Faults begin and end as the plan says; healing ends them all at once. The claim kept true: one
 //! event at a time, judged before the next.
 
+use synod_fault::NodeId;
 use synod_history::History;
 
 use super::event_queue::Micros;
 use super::plan::{Action, Crash, Plan};
 use super::world::{Event, World, pace};
 use super::{Address, System, Violation};
-use crate::fault::NodeId;
 
 /// What a run amounted to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,8 +4,9 @@
 //! halves, then quarters, then one by one (delta debugging, Zeller and Hildebrandt, 2002). As dice
 //! are drawn by link and packet number, what is left of a plan behaves much as it did.
 
+use synod_fault::{LinkRules, Millis};
+
 use super::plan::{Fault, Plan};
-use crate::fault::{LinkRules, Millis};
 
 /// The most runs that a search makes.
 const RUNS_MAX: u32 = 2_000;

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
+use synod_fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, Shape, all_links};
 use synod_rng::{Random, Seed, Stream};
 
 use super::plan::{Action, Crash, DiskFault, Fault, Plan};
-use crate::fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, Shape, all_links};
 
 /// What plans are drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! that drains its sockets first. The claim kept true: nothing reaches a process that was not meant
 //! for it in this life, but messages, which live as long as the network likes.
 
+use synod_fault::NodeId;
 use synod_history::{Event as HistoryEvent, History, HistoryBuilder};
 use synod_rng::{Random, Stream, mix};
 
@@ -13,7 +14,6 @@ use super::network_faults::NetworkFaults;
 use super::plan::{Action, DiskFault, Plan};
 use super::run::Tally;
 use super::{Address, Violation};
-use crate::fault::NodeId;
 
 /// What happens next, and to whom.
 #[derive(Clone, Debug)]

@@ -10,9 +10,8 @@ mod durability;
 use std::fmt;
 use std::str::FromStr;
 
-use synod_history::{History, Request};
-
 use synod_checker::ModelName;
+use synod_history::{History, Request};
 
 pub use durability::missing_writes;
 

@@ -131,8 +131,14 @@ const FLOORS: &[Floor] = &[
         because: "histories can be judged without a runtime, a command line or a kernel's calls",
     },
     Floor {
+        name: "synod-fault",
+        ours: &["synod-rng"],
+        others: Some(&["serde", "serde_json", "thiserror"]),
+        because: "a fault is decided the same whoever obeys: no runtime, no socket, no clock",
+    },
+    Floor {
         name: "synod-harness",
-        ours: &["synod-checker", "synod-history", "synod-rng"],
+        ours: &["synod-checker", "synod-fault", "synod-history", "synod-rng"],
         others: None,
         because: "it judges any system, and so links none",
     },
@@ -141,6 +147,7 @@ const FLOORS: &[Floor] = &[
         ours: &[
             "synod-checker",
             "synod-clock",
+            "synod-fault",
             "synod-harness",
             "synod-history",
             "synod-host",
@@ -160,6 +167,7 @@ const FLOORS: &[Floor] = &[
         name: "synod-shell",
         ours: &[
             "synod-clock",
+            "synod-fault",
             "synod-harness",
             "synod-host",
             "synod-node",
@@ -214,8 +222,8 @@ mod tests {
     }
 
     #[test]
-    fn histories_and_their_checker_can_be_taken_alone() {
-        for name in ["synod-history", "synod-checker"] {
+    fn histories_their_checker_and_faults_can_be_taken_alone() {
+        for name in ["synod-history", "synod-checker", "synod-fault"] {
             for heavy in ["tokio", "clap", "rustix", "synod-clock", "synod-harness"] {
                 let found = texts(package(name, &[(heavy, false, false)]));
                 assert!(found[0].contains(&format!("`{name}` may not depend on `{heavy}`")));

@@ -1,9 +1,9 @@
 //! What goes wrong with lists: lost, foreign and doubled elements, and reads that disagree.
 
+use synod_history::ELEMENT_END;
 use synod_history::{Action, Answer, Operation};
 
 use super::Core;
-use synod_history::ELEMENT_END;
 
 pub(super) fn explain(core: &Core<'_>) -> Option<String> {
     let reads: Vec<(&Operation, &str)> =

@@ -12,12 +12,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::net::Shutdown;
+use synod_fault::ChunkVerdict;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::Carrier;
 use super::queue::{Queue, What};
-use crate::fault::ChunkVerdict;
 use crate::live::fabric::LinkIndex;
 use crate::live::network::lock;
 

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::fault::Passage;
+use synod_fault::Passage;
+
 use crate::summary::StreamCounts;
 
 /// What waits, in its order.

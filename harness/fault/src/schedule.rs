@@ -1,15 +1,14 @@
-//! The schedule: the faults of a plan, and those that really happened.
+//! The schedule: the faults of a plan.
 //!
 //! A plan is data made from a seed before anything runs; the same seed and options give the same
-//! bytes. What really happened depends on the machine, so it is recorded apart, with the effect
-//! that was measured. Making plans is for `nemesis`, obeying them for `live`.
+//! bytes. What really happened depends on the machine, so whoever obeys a plan records it apart.
+//! Making plans is for `nemesis`.
 
 use serde::{Deserialize, Serialize};
 use synod_rng::Seed;
 
-use crate::fault::{LinkRules, Millis, NodeId, Shape, Transports, UnfitRule};
 use crate::nemesis::FaultKind;
-use crate::summary::FaultSpan;
+use crate::{LinkRules, Millis, NodeId, Shape, Transports, UnfitRule};
 
 /// Everything that is decided before a run: the content of `plan.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,15 +125,6 @@ pub enum LinkScope {
     Nodes,
     /// Those between the clients and the nodes.
     Clients,
-}
-
-/// A planned fault as it really happened: one entry of `schedule.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct InjectedFault {
-    /// The fault's position in the plan.
-    pub planned: usize,
-    /// When it came and went, and what it did.
-    pub span: FaultSpan,
 }
 
 impl Plan {

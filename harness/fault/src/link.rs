@@ -50,7 +50,7 @@ pub enum DropReason {
 ///
 /// ```
 /// use std::time::Duration;
-/// use synod_harness::fault::{DropReason, Link, LinkId, LinkRules, NodeId, Verdict};
+/// use synod_fault::{DropReason, Link, LinkId, LinkRules, NodeId, Verdict};
 /// use synod_rng::Seed;
 ///
 /// let mut link = Link::new(Seed(1), LinkId::new(NodeId(1), NodeId(2)));

@@ -50,7 +50,7 @@ pub struct RateLimit {
 /// # Examples
 ///
 /// ```
-/// use synod_harness::fault::{LinkRules, PartsPerMillion};
+/// use synod_fault::{LinkRules, PartsPerMillion};
 ///
 /// let lossy = LinkRules { loss: PartsPerMillion::percent(20), ..LinkRules::default() };
 /// let cut = LinkRules { cut: true, ..LinkRules::default() };

@@ -12,8 +12,8 @@ use std::str::FromStr;
 
 use synod_rng::{Random, Seed, Stream};
 
-use crate::fault::{Millis, NodeId, Transport, Transports};
 use crate::schedule::PlannedFault;
+use crate::{Millis, NodeId, Transport, Transports};
 use draw::Planner;
 
 pub use kind::FaultKind;
@@ -123,8 +123,8 @@ impl Nemesis {
     /// # Examples
     ///
     /// ```
-    /// use synod_harness::fault::{Millis, NodeId, Transports};
-    /// use synod_harness::nemesis::Nemesis;
+    /// use synod_fault::{Millis, NodeId, Transports};
+    /// use synod_fault::nemesis::Nemesis;
     /// use synod_rng::Seed;
     ///
     /// let nodes = [NodeId(1), NodeId(2), NodeId(3)];

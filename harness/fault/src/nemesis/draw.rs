@@ -6,10 +6,8 @@
 use synod_rng::Random;
 
 use super::FaultKind;
-use crate::fault::{
-    LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Shape, Transports, lossy,
-};
 use crate::schedule::{Action, LinkScope, PartitionKind, PlannedFault, Target, Trigger};
+use crate::{LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Shape, Transports, lossy};
 
 /// Draws faults one after the other.
 pub(super) struct Planner<'a> {

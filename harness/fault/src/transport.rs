@@ -141,7 +141,7 @@ impl LinkRules {
     /// # Examples
     ///
     /// ```
-    /// use synod_harness::fault::{LinkRules, PartsPerMillion, Transport};
+    /// use synod_fault::{LinkRules, PartsPerMillion, Transport};
     ///
     /// let lossy = LinkRules { loss: PartsPerMillion::percent(5), ..LinkRules::default() };
     /// assert!(lossy.fits(Transport::Udp).is_ok());
@@ -185,7 +185,11 @@ pub fn lossy(transport: Transport, loss: PartsPerMillion) -> LinkRules {
 }
 
 /// Checks the rules of a fault against the transports of the links that it hits.
-pub(crate) fn check_fit<'a>(
+///
+/// # Errors
+///
+/// [`UnfitRule`] names the first rule that its link cannot obey.
+pub fn check_fit<'a>(
     rules: impl IntoIterator<Item = (&'a LinkId, &'a LinkRules)>,
     transport: impl Fn(LinkId) -> Option<Transport>,
 ) -> Result<(), UnfitRule> {

@@ -125,7 +125,7 @@ impl Shape {
     /// # Examples
     ///
     /// ```
-    /// use synod_harness::fault::{NodeId, Shape};
+    /// use synod_fault::{NodeId, Shape};
     ///
     /// let nodes = [NodeId(1), NodeId(2), NodeId(3)];
     /// assert_eq!(Shape::isolate(NodeId(2), &nodes).cuts().len(), 4);

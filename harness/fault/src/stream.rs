@@ -42,7 +42,7 @@ pub struct Passage {
 ///
 /// ```
 /// use std::time::Duration;
-/// use synod_harness::fault::{ChunkVerdict, LinkId, LinkRules, Millis, NodeId, StreamLink};
+/// use synod_fault::{ChunkVerdict, LinkId, LinkRules, Millis, NodeId, StreamLink};
 /// use synod_rng::Seed;
 ///
 /// let mut link = StreamLink::new(Seed(1), LinkId::new(NodeId(1), NodeId(2)));

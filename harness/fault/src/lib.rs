@@ -3,13 +3,39 @@
 //!
 //! Nothing here opens a socket or reads a clock. A [`Link`] is asked about each packet and answers
 //! with a [`Verdict`], a [`StreamLink`] about each chunk; a [`Shape`] says which links a partition
-//! cuts. Whoever carries them (the proxies of `live`, a simulator) obeys. The claim kept true: what
-//! chance decides about a packet or a chunk follows from the seed, the link and its number alone,
-//! never from timing.
+//! cuts. Which fault comes when is planned by a [`nemesis`](nemesis::Nemesis), before anything
+//! runs, and written down as a [`Plan`](schedule::Plan). Whoever carries packets and starts
+//! processes (the proxies of a live run, a simulator, a transport of yours) obeys. The claim kept
+//! true: what chance decides about a packet or a chunk follows from the seed, the link and its
+//! number alone, never from timing.
+//!
+//! # Examples
+//!
+//! A link that loses a tenth of its packets, and holds the others back for up to 20 ms:
+//!
+//! ```
+//! use std::time::Duration;
+//! use synod_fault::{Link, LinkId, LinkRules, Millis, NodeId, PartsPerMillion, Verdict};
+//! use synod_rng::Seed;
+//!
+//! let mut link = Link::new(Seed(7), LinkId::new(NodeId(1), NodeId(2)));
+//! let loss = PartsPerMillion(100_000);
+//! link.set_rules(LinkRules { loss, jitter_ms: Millis(20), ..LinkRules::default() });
+//! let mut lost = 0;
+//! for packet in 0..1_000 {
+//!     match link.verdict(1_200, Duration::from_millis(packet)) {
+//!         Verdict::Drop(_) => lost += 1,
+//!         Verdict::Deliver(copies) => assert!(copies.first <= Duration::from_millis(20)),
+//!     }
+//! }
+//! assert!((70..130).contains(&lost), "{lost}");
+//! ```
 
 mod dice;
 mod link;
+pub mod nemesis;
 mod rules;
+pub mod schedule;
 mod shape;
 mod stream;
 mod transport;
@@ -23,9 +49,7 @@ pub use link::{Copies, DropReason, Link, Verdict};
 pub use rules::{LinkRules, PartsPerMillion, RateLimit};
 pub use shape::{Shape, all_links};
 pub use stream::{ChunkVerdict, Passage, StreamLink};
-pub use transport::{Transport, Transports, UnfitRule, UnknownTransport, lossy};
-
-pub(crate) use transport::check_fit;
+pub use transport::{Transport, Transports, UnfitRule, UnknownTransport, check_fit, lossy};
 
 /// A node of the system under test, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
