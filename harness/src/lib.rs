@@ -4,9 +4,4 @@
 //! every directed link between them, speaks line-JSON with a client bridge, and judges what the
 //! clients saw. It depends on no other floor of the project but the clock.
 
-pub mod generator;
 pub mod live;
-pub mod report;
-pub mod sim;
-pub mod summary;
-pub mod workload;

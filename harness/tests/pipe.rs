@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use synod_fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport};
 use synod_harness::live::FaultId;
 use synod_harness::live::network::{Network, Route};
-use synod_harness::summary::StreamCounts;
+use synod_report::StreamCounts;
 use synod_rng::Seed;
 
 const THERE: LinkId = LinkId { from: NodeId(1), to: NodeId(2) };

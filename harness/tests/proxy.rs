@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use synod_fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport};
 use synod_harness::live::FaultId;
 use synod_harness::live::network::{Network, Route};
-use synod_harness::summary::LinkCounts;
+use synod_report::LinkCounts;
 use synod_rng::Seed;
 
 const THERE: LinkId = LinkId { from: NodeId(1), to: NodeId(2) };

@@ -100,7 +100,16 @@ pub(crate) fn plan_test(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, 
 /// What other systems than Linux are promised: the pure crates and the checkers.
 fn plan_portable() -> Vec<TestRun> {
     let pure = ["-p", "synod-clock", "-p", "synod-paxos", "-p", "synod-smr"];
-    let judges = ["synod-rng", "synod-history", "synod-checker", "synod-fault", "synod-harness"];
+    let judges = [
+        "synod-rng",
+        "synod-history",
+        "synod-checker",
+        "synod-fault",
+        "synod-workload",
+        "synod-report",
+        "synod-simulator",
+        "synod-harness",
+    ];
     let judges = judges.iter().flat_map(|package| ["-p", package]).chain(["--lib"]);
     vec![TestRun::new(pure), TestRun::new(judges)]
 }

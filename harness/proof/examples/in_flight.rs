@@ -6,10 +6,10 @@
 #![allow(clippy::print_stdout, reason = "an example speaks")]
 
 use synod_fault::{LinkRules, Millis};
-use synod_harness::sim::{Micros, Plan, Simulation};
 use synod_proof::cluster::Cluster;
 use synod_proof::tuning::Tuning;
 use synod_rng::Seed;
+use synod_simulator::{Micros, Plan, Simulation};
 
 /// For how long each is measured.
 const TIME_MS: u64 = 10_000;

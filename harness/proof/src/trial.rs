@@ -6,12 +6,12 @@
 
 use synod_checker::budget::Budget;
 use synod_checker::{Judgement, check_history};
-use synod_harness::sim::{Micros, Plan, Simulation, Tally, Violation};
-use synod_harness::workload::Workload;
 use synod_paxos::{Configuration, CoreId, NodeId};
+use synod_simulator::{Micros, Plan, Simulation, Tally, Violation};
 use synod_smr::Config;
 use synod_smr::catch_up::FETCH_SLOTS_MAX;
 use synod_smr::client::HELD_MS_MAX;
+use synod_workload::Workload;
 
 use crate::clients::Outcomes;
 use crate::cluster::Cluster;

@@ -10,10 +10,10 @@
 mod story;
 
 use synod_fault::Millis;
-use synod_harness::sim::{Plan, SwarmConfig, draw};
 use synod_proof::trial;
 use synod_proof::tuning::Tuning;
 use synod_rng::Seed;
+use synod_simulator::{Plan, SwarmConfig, draw};
 
 use std::collections::BTreeMap;
 use story::Story;

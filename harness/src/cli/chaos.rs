@@ -17,9 +17,9 @@ use synod_harness::live::interrupt::Interrupt;
 use synod_harness::live::run::{RunConfig, RunError, run};
 use synod_harness::live::setup::{NODES_MAX, SetupError, SystemManifest, SystemUnderTest};
 use synod_harness::live::system::{SYNOD_KV, System};
-use synod_harness::workload::Workload;
 use synod_history::json;
 use synod_rng::{Seed, mix};
+use synod_workload::Workload;
 use tokio::runtime::Runtime;
 
 use super::{INTERNAL, USAGE, fail, printed};

@@ -9,8 +9,8 @@ use synod_harness::live::failover::{Failovers, measure};
 use synod_harness::live::interrupt::Interrupt;
 use synod_harness::live::run::RunConfig;
 use synod_harness::live::setup::NODES_MAX;
-use synod_harness::workload::Workload;
 use synod_rng::Seed;
+use synod_workload::Workload;
 
 use super::chaos::{
     FormatArgument, OutputArguments, Refusal, SystemArguments, cast_of, drawn_seed, order, refusal,

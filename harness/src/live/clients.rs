@@ -10,12 +10,12 @@ use std::time::Duration;
 use synod_fault::schedule::Plan;
 use synod_history::Request;
 use synod_rng::{Random, Stream};
+use synod_workload::Workload;
+use synod_workload::{Generation, Generator};
 use tokio::task::JoinSet;
 
 use super::bridge::{Bridge, BridgeError, Outcome};
 use super::record::Recorder;
-use crate::generator::{Generation, Generator};
-use crate::workload::Workload;
 
 /// All clients of a run.
 #[derive(Debug)]

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use synod_fault::NodeId;
+use synod_report::NodeSummary;
 use tokio::time::Instant;
 
 use super::guard::{Guard, Limits};
 use super::logs;
 use super::process::{Process, STDERR_LOG, describe_end};
 use super::system::CommandLine;
-use crate::summary::NodeSummary;
 
 /// All nodes of a run. They are killed when this is dropped.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use synod_fault::schedule::Plan;
 use synod_history::OperationCounts;
+use synod_report::{RunSummary, Verdict};
 
 use super::leaders::Leader;
-use crate::summary::{RunSummary, Verdict};
 
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,9 +13,8 @@ use synod_fault::{
     ChunkVerdict, Copies, DropReason, Link, LinkId, LinkRules, StreamLink, Transport, UnfitRule,
     Verdict, check_fit,
 };
+use synod_report::{LinkCounts, StreamCounts};
 use synod_rng::Seed;
-
-use crate::summary::{LinkCounts, StreamCounts};
 
 /// The name of a fault on the network while it is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,6 +10,10 @@ use synod_checker::{Budget, ModelName, Report, check_history};
 use synod_fault::NodeId;
 use synod_history::OperationCounts;
 use synod_history::jsonl;
+use synod_report::{
+    AfterHeal, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
+};
+use synod_workload::missing_writes;
 
 use super::InjectedFault;
 use super::cluster::UnexpectedExit;
@@ -17,11 +21,6 @@ use super::folder::{self, RunFolder};
 use super::interrupt::Interrupt;
 use super::judge::{Evidence, judge};
 use super::run::{RunConfig, RunError, json, spawn_blocking, write};
-use crate::report;
-use crate::summary::{
-    AfterHeal, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
-};
-use crate::workload::missing_writes;
 
 /// What is left of a run when its processes have ended.
 #[derive(Debug)]
@@ -93,7 +92,7 @@ pub(crate) async fn finish(
     let summary = summarize(order, remains, checked, verdict, reasons);
     write(&folder.file(folder::REPORT), &json(&summary))?;
     let path = folder.path().to_owned();
-    spawn_blocking(move || Ok(report::write(&path)?)).await?;
+    spawn_blocking(move || Ok(synod_report::write(&path)?)).await?;
     Ok(summary)
 }
 

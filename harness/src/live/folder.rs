@@ -11,9 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
+use synod_report::Verdict;
 use synod_rng::Seed;
-
-use crate::summary::Verdict;
 
 /// The folder of one run.
 ///

@@ -11,6 +11,7 @@ use std::time::Duration;
 use synod_fault::NodeId;
 use synod_fault::schedule::Plan;
 use synod_history::Request;
+use synod_report::AfterHeal;
 use tokio::time::Instant;
 
 use super::bridge::{Bridge, BridgeError};
@@ -19,7 +20,6 @@ use super::cluster::{Cluster, ClusterError};
 use super::leaders::Leaders;
 use super::network::Network;
 use super::record::Recorder;
-use crate::summary::AfterHeal;
 
 /// Mends everything: links, pauses, processes.
 ///

@@ -4,8 +4,7 @@
 //! verdict asks whether every planned fault is there and had an effect.
 
 use serde::{Deserialize, Serialize};
-
-use crate::summary::FaultSpan;
+use synod_report::FaultSpan;
 
 /// A planned fault as it really happened: one entry of `schedule.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use synod_fault::schedule::{Action, PlannedFault, Trigger};
 use synod_fault::{LinkRules, Millis, NodeId, UnfitRule};
+use synod_report::{FaultSpan, LinkCounts};
 use tokio::time::Instant;
 
 use super::InjectedFault;
@@ -19,7 +20,6 @@ use super::leaders::Leaders;
 use super::network::Network;
 use super::record::Recorder;
 use super::resolved_target::{Effect, ResolvedTarget, disturbance, interruption};
-use crate::summary::{FaultSpan, LinkCounts};
 
 /// What the injector works with.
 #[derive(Debug)]

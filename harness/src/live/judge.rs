@@ -10,10 +10,10 @@ use synod_checker::{Judgement, Report};
 use synod_fault::NodeId;
 use synod_fault::schedule::Plan;
 use synod_history::OperationCounts;
+use synod_report::{AfterHeal, Verdict};
 
 use super::InjectedFault;
 use crate::live::cluster::UnexpectedExit;
-use crate::summary::{AfterHeal, Verdict};
 
 /// What was seen of a run.
 #[derive(Debug)]
@@ -124,11 +124,11 @@ pub const OK_MIN: u64 = 1_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::FaultSpan;
     use synod_checker::Cause;
     use synod_checker::{CheckerSummary, ViolationCore};
     use synod_fault::nemesis::Nemesis;
     use synod_fault::{Millis, Transports};
+    use synod_report::FaultSpan;
     use synod_rng::Seed;
 
     fn plan() -> Plan {

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use synod_fault::NodeId;
+use synod_report::LeaderSpan;
 
 use super::bridge::NodeStatus;
-use crate::summary::LeaderSpan;
 
 /// What was heard of the nodes.
 #[derive(Debug, Default)]

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 
 use rustix::net::sockopt;
 use synod_fault::{LinkId, LinkRules, NodeId, Transport, UnfitRule};
+use synod_report::LinkCounts;
 use synod_rng::Seed;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
@@ -22,7 +23,6 @@ use tokio::task::LocalSet;
 use super::fabric::{Fabric, FaultId, LinkIndex};
 use super::pipe::{self, Pipe};
 use super::relay::{self, Relay};
-use crate::summary::LinkCounts;
 
 /// One proxy to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

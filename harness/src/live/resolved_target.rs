@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use synod_fault::schedule::{Action, LinkScope, PartitionKind, Target};
 use synod_fault::{CLIENTS, LinkId, LinkRules, NodeId, Shape, all_links};
-
-use crate::summary::LinkCounts;
+use synod_report::LinkCounts;
 
 /// What a fault did, in words, and whether that is anything.
 pub(crate) struct Effect {
@@ -165,8 +164,8 @@ fn listed(nodes: &[NodeId]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::StreamCounts;
     use synod_fault::PartsPerMillion;
+    use synod_report::StreamCounts;
 
     fn nodes() -> Vec<NodeId> {
         (1..=3).map(NodeId).collect()

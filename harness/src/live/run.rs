@@ -12,6 +12,9 @@ use std::time::{Duration, Instant as StdInstant, SystemTime};
 use serde::Serialize;
 use synod_fault::schedule::Plan;
 use synod_history::{HistoryError, jsonl};
+use synod_report::ReportError;
+use synod_report::{AfterHeal, RunSummary};
+use synod_workload::Workload;
 use tokio::time::Instant;
 
 use super::bridge::BridgeError;
@@ -28,9 +31,6 @@ use super::poll::StatusPoller;
 use super::record::Recorder;
 use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
-use crate::report::ReportError;
-use crate::summary::{AfterHeal, RunSummary};
-use crate::workload::Workload;
 
 /// What to run, and where.
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@
 //! the description does not hand out.
 
 use synod_fault::{CLIENTS, NodeId, Transport};
+use synod_report::LinkCounts;
 
 use super::system::System;
-use crate::summary::LinkCounts;
 
 /// Says which proxies were handed out and carried nothing, one sentence for each kind.
 #[must_use]
@@ -49,7 +49,7 @@ fn remedy(port: &str, transport: Transport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::StreamCounts;
+    use synod_report::StreamCounts;
 
     fn check(links: &[LinkCounts], sentences: &[&str]) {
         let seen = unused(&System::synod_kv(), &[NodeId(1), NodeId(2)], links);

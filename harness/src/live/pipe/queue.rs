@@ -7,8 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use synod_fault::Passage;
-
-use crate::summary::StreamCounts;
+use synod_report::StreamCounts;
 
 /// What waits, in its order.
 #[derive(Debug, Default)]

@@ -84,7 +84,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a broken setup should fail the test")]
 
     use super::*;
-    use crate::report::bins::Tally;
+    use crate::bins::Tally;
 
     #[test]
     fn what_does_not_fit_is_counted() {

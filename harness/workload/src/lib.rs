@@ -1,11 +1,28 @@
 //! Workloads: what the clients do, how it is judged, and what must still be there afterwards.
 //!
-//! A workload names the operations and their shares; the [`generator`](crate::generator) turns it
-//! into requests. Values are unique, so that a read says which write it saw, and keys are left for
-//! fresh ones after a while, so that the history of a key stays short enough to be judged quickly
-//! even when many of its outcomes are unknown.
+//! A workload names the operations and their shares; the [`Generator`] turns it into requests.
+//! Values are unique, so that a read says which write it saw, and keys are left for fresh ones
+//! after a while, so that the history of a key stays short enough to be judged quickly even when
+//! many of its outcomes are unknown. Asking a system, and judging what it answered, is left to
+//! others. The claim kept true: the same seed and answers give the same requests for ever.
+//!
+//! # Examples
+//!
+//! ```
+//! use synod_history::Value;
+//! use synod_rng::Seed;
+//! use synod_workload::{Generation, Generator, Workload};
+//!
+//! let mut client = Generator::new(Workload::Registers, Seed(7), 3);
+//! let calls = 12; // How many operations all clients have called so far.
+//! let request = client.next_request(Generation::after(calls));
+//! assert!(request.key().starts_with('r'));
+//! // Ask the system, and tell the generator what it answered.
+//! client.observe(&request, &Value::Null);
+//! ```
 
 mod durability;
+mod generator;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,13 +31,14 @@ use synod_checker::ModelName;
 use synod_history::{History, Request};
 
 pub use durability::missing_writes;
+pub use generator::{Generation, Generator};
 
 /// What the clients do.
 ///
 /// # Examples
 ///
 /// ```
-/// use synod_harness::workload::Workload;
+/// use synod_workload::Workload;
 ///
 /// assert_eq!("append".parse(), Ok(Workload::Append));
 /// assert_eq!(Workload::Mix.to_string(), "mix");

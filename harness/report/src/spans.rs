@@ -9,7 +9,7 @@ use super::axis::Axis;
 use super::context::Context;
 use super::format::{moment, span};
 use super::html::{Html, clip, esc, put};
-use crate::summary::{FaultSpan, LeaderSpan};
+use crate::{FaultSpan, LeaderSpan};
 
 /// Writes the row that shows where the counterexample lies, if there is one.
 pub(super) fn core_row(html: &mut Html, axis: Axis, core: Option<&ViolationCore>) {

@@ -1,7 +1,7 @@
 //! A deterministic simulator: one thread, virtual time, one seed, any system.
 //!
 //! A [`System`] brings its nodes, its clients and its judgement; the simulator brings time, links,
-//! clocks, crashes, pauses and chance, and obeys the same fault verdicts as the proxies of `live`.
+//! clocks, crashes, pauses and chance, and obeys the same fault verdicts as a live run's proxies.
 //! Swarm testing (Groce and others, 2012): each seed draws which kinds of faults it uses at all,
 //! as faults of one kind hide the bugs that another kind needs. The claim kept true: seed and plan
 //! fix a run bit for bit, on every machine and in every build, which its trace hash witnesses.

@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use synod_harness::summary::Verdict;
+use synod_report::Verdict;
 
 use report_scratch::Scratch;
 use report_scratch::run::{self, Shape};
@@ -95,7 +95,7 @@ fn show(browser: &Path, scratch: &Scratch, page: &Path, flags: &[&str]) -> Shown
 /// Writes a made-up run, its page, and a copy of the page that ends with the probe.
 fn probed(scratch: &Scratch, shape: &Shape) -> PathBuf {
     run::write(scratch.path(), shape).unwrap();
-    let page = synod_harness::report::write(scratch.path()).unwrap();
+    let page = synod_report::write(scratch.path()).unwrap();
     let text = fs::read_to_string(page).unwrap();
     let copy = scratch.path().join("probed.html");
     let probe = format!("<script>{PROBE}</script></body>");

@@ -6,7 +6,7 @@
 
 use super::digest::Digest;
 use super::html::{Html, put};
-use crate::summary::RunSummary;
+use crate::RunSummary;
 
 /// The extent of a run.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use super::frame::{Chart, figures, head, left_out, scroll, tally_row};
 use super::gaps::Gap;
 use super::html::{Html, clip, esc, put};
 use super::names::Names;
-use crate::summary::FaultSpan;
+use crate::FaultSpan;
 
 /// Writes the chart of throughput, the table of gaps and the table of errors.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::format::{moment, span};
 use super::frame::{head, left_out, legend, scroll};
 use super::html::{Html, clip, esc, put};
-use crate::summary::Verdict;
+use crate::Verdict;
 
 /// Writes the section; it says so where there is no counterexample.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {

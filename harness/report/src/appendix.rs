@@ -6,7 +6,7 @@ use super::context::Context;
 use super::format::{counted, grouped, size, span};
 use super::frame::{counts, data_table, figures, head, left_out, scroll, tally_row};
 use super::html::{Html, clip, esc, put, without_colours};
-use crate::summary::NodeSummary;
+use crate::NodeSummary;
 
 /// Writes the sections.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {

@@ -1,6 +1,6 @@
 //! Makes up a run folder and writes its report page, to look at the page without a run.
 //!
-//! `cargo run -p synod-harness --example sample_report -- DIR [VERDICT] [OPERATIONS] [KEYS]
+//! `cargo run -p synod-report --example sample_report -- DIR [VERDICT] [OPERATIONS] [KEYS]
 //! [CLIENTS]` The data is invented by `run.rs` and says so.
 #![allow(clippy::print_stdout, reason = "an example talks to its user")]
 
@@ -11,7 +11,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use synod_harness::summary::Verdict;
+use synod_report::Verdict;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     shape.length_ms = shape.length_ms.max(pace_ms);
     run::write(Path::new(&dir), &shape)?;
     let start = Instant::now();
-    let page = synod_harness::report::write(Path::new(&dir))?;
+    let page = synod_report::write(Path::new(&dir))?;
     let bytes = page.metadata()?.len();
     println!("{} ({bytes} bytes, {:?})", page.display(), start.elapsed());
     Ok(())

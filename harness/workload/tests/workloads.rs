@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use synod_checker::{Budget, Judgement, Report, check_history};
-use synod_harness::generator::{Generation, Generator};
-use synod_harness::workload::{Workload, missing_writes};
 use synod_history::{Event, EventKind, History, HistoryBuilder, Process, Request, Value};
 use synod_rng::{Random, Seed, Stream};
+use synod_workload::{Generation, Generator};
+use synod_workload::{Workload, missing_writes};
 
 #[test]
 fn a_correct_map_passes_every_workload() {

@@ -11,7 +11,7 @@ use super::reader::Reading;
 use super::{
     appendix, availability, banner, core, embedded, faults, latency_chart, strip, timeline,
 };
-use crate::summary::RunSummary;
+use crate::RunSummary;
 
 /// Returns the page of a run.
 pub(super) fn compose(

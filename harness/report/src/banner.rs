@@ -5,7 +5,7 @@
 use super::context::Context;
 use super::format::{counted, grouped, percent, span, utc};
 use super::html::{Html, clip, esc, put};
-use crate::summary::Verdict;
+use crate::Verdict;
 
 /// Writes the header of the page.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {

@@ -104,8 +104,8 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::plan::Action;
-    use crate::sim::swarm::{SwarmConfig, draw};
+    use crate::plan::Action;
+    use crate::swarm::{SwarmConfig, draw};
     use synod_rng::Seed;
 
     #[test]

@@ -7,7 +7,7 @@ use super::axis::Axis;
 use super::bins::Tally;
 use super::format::grouped;
 use super::html::{Html, esc, put};
-use crate::summary::FaultSpan;
+use crate::FaultSpan;
 
 /// A chart on the time axis.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use synod_history::{ELEMENT_END, Request, Value};
 use synod_rng::{Random, Seed, Stream, scale};
 
-use crate::workload::{RequestKind, Share, Workload};
+use crate::{RequestKind, Share, Workload};
 
 /// A generation of keys: all clients leave their keys for fresh ones together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,9 +30,9 @@ impl Generation {
 /// # Examples
 ///
 /// ```
-/// use synod_harness::generator::{Generation, Generator};
+/// use synod_workload::{Generation, Generator};
 /// use synod_rng::Seed;
-/// use synod_harness::workload::Workload;
+/// use synod_workload::Workload;
 ///
 /// let mut one = Generator::new(Workload::Mix, Seed(7), 3);
 /// let mut other = one.clone();

@@ -6,11 +6,9 @@ mod report_scratch;
 
 use std::fs;
 
-use synod_harness::report::{self, ReportError};
-use synod_harness::summary::{
-    FaultSpan, LinkCounts, NodeSummary, RunSummary, StreamCounts, Verdict,
-};
 use synod_history::OperationCounts;
+use synod_report::ReportError;
+use synod_report::{FaultSpan, LinkCounts, NodeSummary, RunSummary, StreamCounts, Verdict};
 
 use report_scratch::Scratch;
 use report_scratch::run::{self, Shape};
@@ -27,7 +25,7 @@ fn page(name: &str, shape: &Shape, change: impl FnOnce(&Scratch, &mut RunSummary
     change(&scratch, &mut summary);
     let json = serde_json::to_vec(&summary).unwrap();
     fs::write(scratch.path().join("report.json"), json).unwrap();
-    let path = report::write(scratch.path()).unwrap();
+    let path = synod_report::write(scratch.path()).unwrap();
     assert_eq!(path, scratch.path().join("report.html"));
     let page = fs::read_to_string(path).unwrap();
     check_structure(&page);
@@ -377,10 +375,10 @@ fn ten_thousand_keys_are_all_counted() {
 #[test]
 fn a_folder_that_is_no_run_is_refused() {
     let scratch = Scratch::new("no-run");
-    let missing = report::write(scratch.path()).unwrap_err();
+    let missing = synod_report::write(scratch.path()).unwrap_err();
     assert!(matches!(missing, ReportError::ReadSummary { .. }), "{missing}");
     fs::write(scratch.path().join("report.json"), "{\"verdict\":\"maybe\"}").unwrap();
-    let wrong = report::write(scratch.path()).unwrap_err();
+    let wrong = synod_report::write(scratch.path()).unwrap_err();
     assert!(matches!(wrong, ReportError::ParseSummary { .. }), "{wrong}");
     assert!(!scratch.path().join("report.html").exists());
 }

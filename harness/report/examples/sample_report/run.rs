@@ -10,10 +10,10 @@ use std::path::Path;
 
 use serde_json::json;
 use synod_checker::{CheckerSummary, CoreOperation, ViolationCore};
-use synod_harness::summary::{
+use synod_history::OperationCounts;
+use synod_report::{
     AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
 };
-use synod_history::OperationCounts;
 
 /// What kind of run to make up.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::digest::Digest;
 use super::reader::Reading;
-use crate::summary::RunSummary;
+use crate::RunSummary;
 
 /// The run, what was counted from its history, and the room there is.
 #[derive(Debug)]

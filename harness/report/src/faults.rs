@@ -7,7 +7,7 @@ use super::format::{counted, grouped, moment, span};
 use super::frame::{figures, head, left_out, scroll};
 use super::html::{Html, clip, esc, put};
 use super::spans::family;
-use crate::summary::{AfterHeal, FaultSpan, LinkCounts};
+use crate::{AfterHeal, FaultSpan, LinkCounts};
 
 /// Writes the sections.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {

@@ -1,10 +1,10 @@
 //! The report page: one self-contained HTML file made from a run summary and its history.
 //!
-//! [`write()`] is the whole interface. It leaves measuring to the runner and judging to the
-//! checkers: what the page says was in `report.json` or is counted from `history.jsonl`. Claims
-//! kept true: the page needs no network, no script and no other file to be read; it stays below two
-//! megabytes however long the history is; and nothing that a run produced can become markup or
-//! script.
+//! [`write()`] makes it, and [`RunSummary`] is what a runner writes for it. Measuring is left to
+//! the runner and judging to the checker: what the page says was in `report.json` or is counted
+//! from `history.jsonl`. Claims kept true: the page needs no network, no script and no other file
+//! to be read; it stays below two megabytes however long the history is; and nothing that a run
+//! produced can become markup or script.
 
 mod appendix;
 mod availability;
@@ -30,6 +30,7 @@ mod page;
 mod reader;
 mod spans;
 mod strip;
+mod summary;
 mod timeline;
 
 use std::fs::{self, File};
@@ -38,9 +39,13 @@ use std::path::{Path, PathBuf};
 
 use synod_history::json;
 
-use crate::summary::RunSummary;
 use digest::Digest;
 use reader::{Reading, read_events};
+
+pub use summary::{
+    AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,
+    StreamCounts, Verdict,
+};
 
 /// Why no page could be written.
 #[derive(Debug, thiserror::Error)]
@@ -86,8 +91,8 @@ pub enum ReportError {
 /// # Examples
 ///
 /// ```no_run
-/// # fn main() -> Result<(), synod_harness::report::ReportError> {
-/// let page = synod_harness::report::write("target/chaos/latest".as_ref())?;
+/// # fn main() -> Result<(), synod_report::ReportError> {
+/// let page = synod_report::write("target/chaos/latest".as_ref())?;
 /// assert!(page.ends_with("report.html"));
 /// # Ok(())
 /// # }

@@ -13,7 +13,7 @@ use super::latency::Latencies;
 use super::names::Names;
 use super::ops::{End, Kept, Op};
 use super::reader::{Event, Kind};
-use crate::summary::RunSummary;
+use crate::RunSummary;
 
 /// What a history amounts to.
 #[derive(Debug)]
@@ -323,8 +323,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a broken setup should fail the test")]
 
     use super::*;
-    use crate::report::gaps::Gap;
-    use crate::report::reader::read_events;
+    use crate::gaps::Gap;
+    use crate::reader::read_events;
 
     /// Digests events written as `time client type`, all writes on one key.
     fn check(events: &[(u64, &str, &str)]) -> Digest {
