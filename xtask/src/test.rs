@@ -108,7 +108,7 @@ fn plan_portable() -> Vec<TestRun> {
         "synod-workload",
         "synod-report",
         "synod-simulator",
-        "synod-harness",
+        "synod-live",
     ];
     let judges = judges.iter().flat_map(|package| ["-p", package]).chain(["--lib"]);
     vec![TestRun::new(pure), TestRun::new(judges)]
@@ -287,7 +287,7 @@ mod tests {
             line_of(&["-p", "synod-paxos", "--test", "paper", "p1a", "--exact"]),
             "cargo test --locked -p synod-paxos --test paper --no-fail-fast -- p1a --exact"
         );
-        assert!(line_of(&["--portable"]).ends_with("-p synod-harness --lib --no-fail-fast"));
+        assert!(line_of(&["--portable"]).ends_with("-p synod-live --lib --no-fail-fast"));
     }
 
     #[test]

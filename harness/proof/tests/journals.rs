@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Instant, UNIX_EPOCH};
 
-use synod_harness::live::folder::RunFolder;
+use synod_live::folder::RunFolder;
 use synod_paxos::{Ballot, Decree, NodeId, Slot};
 use synod_proof::trace::{NodeJournal, ReadError, Unexplained, explain, read_run};
 use synod_rng::Seed;

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 use synod_fault::Millis;
 use synod_fault::schedule::Plan;
-use synod_harness::live::failover::{Failovers, measure};
-use synod_harness::live::interrupt::Interrupt;
-use synod_harness::live::run::RunConfig;
-use synod_harness::live::setup::NODES_MAX;
+use synod_live::failover::{Failovers, measure};
+use synod_live::interrupt::Interrupt;
+use synod_live::run::RunConfig;
+use synod_live::setup::NODES_MAX;
 use synod_rng::Seed;
 use synod_workload::Workload;
 

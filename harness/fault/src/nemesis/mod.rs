@@ -3,7 +3,7 @@
 //! One fault at a time, each followed by a quiet gap in which the system must recover; what is
 //! broken, how badly and how long follows from the seed. The mix always holds a fault that takes
 //! the leader away, a pause, a disturbed network and a partition before it repeats itself. Nothing
-//! here touches a process: `live` obeys the plan.
+//! here touches a process: whoever runs the system obeys the plan.
 
 mod draw;
 mod kind;

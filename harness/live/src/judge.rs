@@ -13,7 +13,7 @@ use synod_history::OperationCounts;
 use synod_report::{AfterHeal, Verdict};
 
 use super::InjectedFault;
-use crate::live::cluster::UnexpectedExit;
+use crate::cluster::UnexpectedExit;
 
 /// What was seen of a run.
 #[derive(Debug)]

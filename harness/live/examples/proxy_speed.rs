@@ -1,7 +1,7 @@
 //! Measures what one proxy carries, for the processor time that it takes, and the round trip that
 //! it adds: a relay of datagrams, and a pipe of TCP.
 //!
-//! `cargo run --release -p synod-harness --example proxy_speed`. One thread sends as fast as the
+//! `cargo run --release -p synod-live --example proxy_speed`. One thread sends as fast as the
 //! proxy takes it, one counts what arrives. The time is that of the proxies' thread, as the kernel
 //! keeps it, so that other load on the machine disturbs little. Nothing of it is a test, because
 //! the figures depend on the machine.
@@ -13,7 +13,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use synod_fault::{NodeId, Transport};
-use synod_harness::live::network::{Network, Route};
+use synod_live::network::{Network, Route};
 use synod_rng::Seed;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;

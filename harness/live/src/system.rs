@@ -21,7 +21,7 @@ use synod_fault::{NodeId, Transports};
 ///
 /// ```
 /// use synod_fault::Transports;
-/// use synod_harness::live::system::System;
+/// use synod_live::system::System;
 ///
 /// let mine: System = serde_json::from_str(r#"{
 ///     "name": "mine",

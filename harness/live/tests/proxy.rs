@@ -10,8 +10,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use synod_fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport};
-use synod_harness::live::FaultId;
-use synod_harness::live::network::{Network, Route};
+use synod_live::FaultId;
+use synod_live::network::{Network, Route};
 use synod_report::LinkCounts;
 use synod_rng::Seed;
 

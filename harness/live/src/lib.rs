@@ -1,9 +1,11 @@
 //! Real processes: spawning, breaking, healing, and the proxies between them.
 //!
-//! `network` carries packets and streams by the verdicts of `fault`; `guard` and `process` start
-//! what must not outlive the harness; `cluster` knows the nodes, `bridge` their clients. `run` puts
-//! a plan into practice with them and hands history and summary to whoever judges. Nothing here
-//! decides what is correct.
+//! [`network`] carries packets and streams by the verdicts of `synod-fault`; [`guard`] and
+//! [`process`] start what must not outlive the harness; [`cluster`] knows the nodes, [`bridge`]
+//! their clients. [`run`](run::run) puts a plan into practice with them. What the clients saw is
+//! judged by `synod-checker`, and [`judge`] adds what no history shows; what is drawn is left to
+//! `synod-workload` and to the nemesis, and the page to `synod-report`. The claim kept true: no
+//! process outlives the run that started it.
 
 mod delay_queue;
 mod fabric;
@@ -26,7 +28,6 @@ pub mod interrupt;
 pub mod judge;
 pub mod leaders;
 pub mod logs;
-
 pub mod network;
 pub mod poll;
 pub mod ports;

@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 
 use super::Carrier;
 use super::queue::{Queue, What};
-use crate::live::fabric::LinkIndex;
-use crate::live::network::lock;
+use crate::fabric::LinkIndex;
+use crate::network::lock;
 
 /// One direction of one connection.
 pub(super) struct Direction {

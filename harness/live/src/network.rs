@@ -4,7 +4,7 @@
 //! address instead of the listener's, and both directions pass the verdicts of their own directed
 //! link. What is carried is opaque, so any protocol on UDP or TCP can be broken, encrypted ones
 //! too. No privilege is needed. Two routes between the same nodes, dialed from either side, share
-//! their links. What the verdicts are is decided by `fault`; `relay` and `pipe` carry.
+//! their links. What the verdicts are is decided by `synod-fault`; `relay` and `pipe` carry.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -145,7 +145,7 @@ const LOOK_STEP: Duration = Duration::from_millis(10);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::bridge::NodeStatus;
+    use crate::bridge::NodeStatus;
 
     fn hear(leaders: &mut Leaders, node: u16, at_ms: u64, applied: u64, digest: &str) {
         let status = NodeStatus {
