@@ -1,9 +1,9 @@
 //! From an illegal key to the few operations that show it.
 //!
 //! Delta debugging (Zeller and Hildebrandt, 2002): leave out as much as possible while the rest
-//! still has no order. The [plan](super::plan) sees to it that the rest is only ever judged in a
-//! way that holds for the whole, so that the core explains the whole history and not only itself.
-//! Before a core is shown, the exact search judges it again.
+//! still has no order. The [reduction](super::reduce) sees to it that the rest is only ever judged
+//! in a way that holds for the whole, so that the core explains the whole history and not only
+//! itself. Before a core is shown, the exact search judges it again.
 
 use super::budget::{Cause, Meter};
 use super::explain::{self, printed};
@@ -40,7 +40,7 @@ pub(super) fn core(part: &KeyHistory<'_>, until: u32, meter: &mut Meter) -> Resu
 ///
 /// # Errors
 ///
-/// As [`core`].
+/// As [`core()`].
 pub(super) fn core_of(
     part: &KeyHistory<'_>,
     mut found: Vec<u32>,
