@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use synod_harness::live::guard::{Guard, Limits};
+use synod_live::guard::{Guard, Limits};
 
 fn guarded(limits: Limits, script: &str) -> Output {
     let guard = Guard::at(env!("CARGO_BIN_EXE_synod-harness"));

@@ -100,7 +100,18 @@ pub(crate) fn plan_test(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, 
 /// What other systems than Linux are promised: the pure crates and the checkers.
 fn plan_portable() -> Vec<TestRun> {
     let pure = ["-p", "synod-clock", "-p", "synod-paxos", "-p", "synod-smr"];
-    vec![TestRun::new(pure), TestRun::new(["-p", "synod-harness", "--lib"])]
+    let judges = [
+        "synod-rng",
+        "synod-history",
+        "synod-checker",
+        "synod-fault",
+        "synod-workload",
+        "synod-report",
+        "synod-simulator",
+        "synod-live",
+    ];
+    let judges = judges.iter().flat_map(|package| ["-p", package]).chain(["--lib"]);
+    vec![TestRun::new(pure), TestRun::new(judges)]
 }
 
 /// Reads the flags of `loom`. The cfg name is our own: `--cfg loom` would switch tokio's net
@@ -276,7 +287,7 @@ mod tests {
             line_of(&["-p", "synod-paxos", "--test", "paper", "p1a", "--exact"]),
             "cargo test --locked -p synod-paxos --test paper --no-fail-fast -- p1a --exact"
         );
-        assert!(line_of(&["--portable"]).ends_with("-p synod-harness --lib --no-fail-fast"));
+        assert!(line_of(&["--portable"]).ends_with("-p synod-live --lib --no-fail-fast"));
     }
 
     #[test]

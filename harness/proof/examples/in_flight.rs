@@ -5,11 +5,11 @@
 //! one takes on average. `cargo run --release -p synod-proof --example in_flight`.
 #![allow(clippy::print_stdout, reason = "an example speaks")]
 
-use synod_harness::fault::{LinkRules, Millis};
-use synod_harness::rng::Seed;
-use synod_harness::sim::{Micros, Plan, Simulation};
+use synod_fault::{LinkRules, Millis};
 use synod_proof::cluster::Cluster;
 use synod_proof::tuning::Tuning;
+use synod_rng::Seed;
+use synod_simulator::{Micros, Plan, Simulation};
 
 /// For how long each is measured.
 const TIME_MS: u64 = 10_000;

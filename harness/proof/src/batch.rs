@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use synod_harness::rng::{Seed, mix};
-use synod_harness::sim::{SwarmConfig, Violation, draw};
+use synod_rng::{Seed, mix};
+use synod_simulator::{SwarmConfig, Violation, draw};
 
 use crate::clients::Outcomes;
 use crate::coverage::HitCounts;

@@ -5,11 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use synod_harness::generator::{Generation, Generator};
-use synod_harness::history::{Event, EventKind, Process, Request, Value};
-use synod_harness::sim::{Address, Micros, Plan};
-use synod_harness::workload::Workload;
+use synod_history::{Event, EventKind, Process, Request, Value};
 use synod_paxos::NodeId;
+use synod_simulator::{Address, Micros, Plan};
 use synod_smr::client::{
     Client, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket, Unsent,
 };
@@ -17,6 +15,8 @@ use synod_smr::wire::client::{decode_response, encode_request};
 use synod_smr::{
     ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
 };
+use synod_workload::Workload;
+use synod_workload::{Generation, Generator};
 
 use crate::kv_model::{self, Asked};
 use crate::machine::{Packet, SimWorld, Wakeup};
@@ -339,7 +339,7 @@ impl SimClient {
     fn send(&self, to: NodeId, request: &Asking, world: &mut SimWorld) {
         let bytes = encode_request(request);
         let length = bytes.len();
-        let to = Address::Node(synod_harness::fault::NodeId(to.number()));
+        let to = Address::Node(synod_fault::NodeId(to.number()));
         world.send(
             self.address(),
             to,

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use synod_harness::fault::NodeId as Place;
-use synod_harness::history::Request;
-use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, System, Violation};
+use synod_fault::NodeId as Place;
+use synod_history::Request;
 use synod_paxos::NodeId;
+use synod_simulator::{Address, Crash, DiskFault, Micros, Plan, System, Violation};
 use synod_smr::{Replica, Status};
 
 use crate::clients::{Outcomes, SimClient, name_of};

@@ -7,11 +7,11 @@
 //! against it: a journal must give back all that was vouched for, in order, and of the rest a
 //! prefix.
 
-use synod_harness::sim::Micros;
 use synod_host::journal::{
     AppendError, Commit, Committer, Journal, OpenError, Reader, Rest, Room, SimDisk,
 };
 use synod_host::{Committed, RecoveryError, Ticket};
+use synod_simulator::Micros;
 use synod_smr::Record;
 use synod_smr::command::fingerprint;
 use synod_smr::wire::record::{JournalRecord, decode_record};

@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_clock::Moment;
-use synod_harness::fault::NodeId as Place;
-use synod_harness::sim::{Address, Crash, DiskFault, Micros, Plan, World};
+use synod_fault::NodeId as Place;
 use synod_host::journal::SimDisk;
 use synod_host::{Beacon, Event, Host, OldDecrees};
 use synod_paxos::{CoreId, NodeId};
+use synod_simulator::{Address, Crash, DiskFault, Micros, Plan, World};
 use synod_smr::{Config, Connection, Replica};
 
 use crate::coverage::{End, Point};

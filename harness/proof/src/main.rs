@@ -9,13 +9,13 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use synod_harness::fault::Millis;
-use synod_harness::rng::Seed;
-use synod_harness::sim::{Plan, SwarmConfig, Violation, draw, shrink};
+use synod_fault::Millis;
 use synod_proof::batch::{Batch, EFFECTIVE_MIN, OPERATIONS_MIN, Report};
 use synod_proof::regression::RegressionSeed;
 use synod_proof::trace::{explain, read_run};
 use synod_proof::trial::{self, RunResult};
+use synod_rng::Seed;
+use synod_simulator::{Plan, SwarmConfig, Violation, draw, shrink};
 
 const USAGE: &str = "\
 synod-sim [--seeds N] [--from S] [--jobs J] [--time SECONDS] [--nodes N] [--twice] [--all-points]

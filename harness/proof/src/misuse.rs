@@ -5,8 +5,8 @@
 //! the client will use.
 
 use bytes::Bytes;
-use synod_harness::history::Request;
-use synod_harness::rng::Random;
+use synod_history::Request;
+use synod_rng::Random;
 use synod_smr::command::Sequence;
 use synod_smr::session::PIPELINE_MAX;
 use synod_smr::{Refusal, RequestBody, RequestId, Response};

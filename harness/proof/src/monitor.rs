@@ -3,8 +3,8 @@
 //! What is judged is in `invariants`, one file for each property; here is only who is heard and
 //! when. The claim kept true: no step of any replica goes unseen.
 
-use synod_harness::sim::Violation;
 use synod_paxos::{Configuration, NodeId};
+use synod_simulator::Violation;
 use synod_smr::{Message, Record, Replica};
 
 use crate::coverage::Tracker;

@@ -4,7 +4,7 @@
 //! The plan is kept whole, because the same seed draws another plan once the drawing changes.
 
 use serde::{Deserialize, Serialize};
-use synod_harness::sim::Plan;
+use synod_simulator::Plan;
 
 /// A plan that failed once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,9 +3,9 @@
 //! Plain data. Invariants, the specification and the points of interest look at nothing else, so
 //! that none of them needs a hook in the core.
 
-use synod_harness::sim::Micros;
 use synod_host::Host;
 use synod_paxos::{AfterSync, Ballot, Immediate, Message as Paxos, NodeId, Report, Slot, To};
+use synod_simulator::Micros;
 use synod_smr::{Connection, Message, Record, Replica, RequestBody, RequestId, Response, Timer};
 
 use crate::kv_model::KvModel;

@@ -4,14 +4,14 @@
 //! from the settings, not guessed, every client must be answered, every key is read once more, and
 //! all replicas must agree. At last the whole history of the clients is judged.
 
-use synod_harness::check::budget::Budget;
-use synod_harness::check::{Judgement, check_history};
-use synod_harness::sim::{Micros, Plan, Simulation, Tally, Violation};
-use synod_harness::workload::Workload;
+use synod_checker::budget::Budget;
+use synod_checker::{Judgement, check_history};
 use synod_paxos::{Configuration, CoreId, NodeId};
+use synod_simulator::{Micros, Plan, Simulation, Tally, Violation};
 use synod_smr::Config;
 use synod_smr::catch_up::FETCH_SLOTS_MAX;
 use synod_smr::client::HELD_MS_MAX;
+use synod_workload::Workload;
 
 use crate::clients::Outcomes;
 use crate::cluster::Cluster;
@@ -140,7 +140,7 @@ impl Trial<'_> {
         let end = begun.plus(self.bound(CONVERGENCE_ROUNDS)).plus(self.catching_up());
         let alike = |cluster: &Cluster, world: &crate::machine::SimWorld| {
             let statuses = cluster.statuses();
-            let up = (1..=cluster.size()).map(synod_harness::fault::NodeId);
+            let up = (1..=cluster.size()).map(synod_fault::NodeId);
             let runs = up.filter(|node| !world.is_ruined(*node)).count();
             let first = statuses.first().map(|status| (status.applied, status.digest));
             statuses.len() == runs

@@ -5,10 +5,10 @@
 //! phases differ in some, and in a few the values are as large as the service takes. Which bounds
 //! exist is the business of those who have them.
 
-use synod_harness::rng::{Random, Stream};
-use synod_harness::sim::{Micros, Plan};
 use synod_host::Settings;
 use synod_paxos::{Configuration, NodeId};
+use synod_rng::{Random, Stream};
+use synod_simulator::{Micros, Plan};
 use synod_smr::read::ReadLimits;
 
 /// The bounds of one run.

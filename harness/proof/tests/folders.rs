@@ -9,12 +9,12 @@
 
 use std::collections::BTreeSet;
 
-use synod_harness::fault::{LinkId, LinkRules, Millis, NodeId};
-use synod_harness::rng::Seed;
-use synod_harness::sim::{Action, Crash, DiskFault, Fault, Plan};
+use synod_fault::{LinkId, LinkRules, Millis, NodeId};
 use synod_proof::coverage::{HitCounts, Point};
 use synod_proof::trial;
 use synod_proof::tuning::Tuning;
+use synod_rng::Seed;
+use synod_simulator::{Action, Crash, DiskFault, Fault, Plan};
 
 /// How many seeds are run of each case.
 const SEEDS: u64 = 12;

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use synod_harness::fault::{LinkRules, Millis, NodeId};
-use synod_harness::rng::Seed;
-use synod_harness::sim::{Action, Crash, DiskFault, Fault, Plan};
+use synod_fault::{LinkRules, Millis, NodeId};
 use synod_proof::trial;
 use synod_proof::tuning::{SEGMENT_BYTES, Tuning};
+use synod_rng::Seed;
+use synod_simulator::{Action, Crash, DiskFault, Fault, Plan};
 
 #[test]
 fn a_majority_with_room_serves_although_the_others_disk_is_full() {

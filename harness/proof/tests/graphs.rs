@@ -9,11 +9,11 @@
 
 use std::collections::BTreeSet;
 
-use synod_harness::fault::{LinkId, LinkRules, Millis, NodeId, all_links};
-use synod_harness::rng::Seed;
-use synod_harness::sim::{Action, Fault, Micros, Plan, Simulation};
+use synod_fault::{LinkId, LinkRules, Millis, NodeId, all_links};
 use synod_proof::cluster::Cluster;
 use synod_proof::tuning::Tuning;
+use synod_rng::Seed;
+use synod_simulator::{Action, Fault, Micros, Plan, Simulation};
 
 /// A suspicion time: five heartbeats of 40 ms.
 const SUSPICION_MS: u64 = 200;

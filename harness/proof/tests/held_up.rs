@@ -7,14 +7,14 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
 
-use synod_harness::fault::{LinkRules, Millis};
-use synod_harness::rng::Seed;
-use synod_harness::sim::{Micros, Plan, Simulation};
+use synod_fault::{LinkRules, Millis};
 use synod_host::HELD_UP_MAX;
 use synod_paxos::{Ballot, NodeId};
 use synod_proof::cluster::Cluster;
 use synod_proof::coverage::Point;
 use synod_proof::tuning::{HoldUps, Tuning};
+use synod_rng::Seed;
+use synod_simulator::{Micros, Plan, Simulation};
 
 /// When turns begin to be long: a leader is there by then.
 const FROM_MS: u64 = 2_000;

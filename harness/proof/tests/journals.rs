@@ -18,14 +18,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Instant, UNIX_EPOCH};
 
-use corruptions::CORRUPTIONS;
-use folder::{Run, contents};
-use synod_harness::live::folder::RunFolder;
-use synod_harness::rng::Seed;
+use synod_live::folder::RunFolder;
 use synod_paxos::{Ballot, Decree, NodeId, Slot};
 use synod_proof::trace::{NodeJournal, ReadError, Unexplained, explain, read_run};
+use synod_rng::Seed;
 use synod_smr::Record;
 use synod_smr::wire::record::JournalRecord;
+
+use corruptions::CORRUPTIONS;
+use folder::{Run, contents};
 use world::{Event, Rough, World, follow, value};
 
 const CALM: Rough = Rough { nodes: 3, steps: 1500, values: 200, crashes: false };

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use synod_harness::fault::Millis;
-use synod_harness::rng::Seed;
-use synod_harness::sim::{SwarmConfig, draw};
+use synod_fault::Millis;
 use synod_proof::regression::RegressionSeed;
 use synod_proof::trial;
+use synod_rng::Seed;
+use synod_simulator::{SwarmConfig, draw};
 
 #[test]
 fn every_kept_seed_holds() {

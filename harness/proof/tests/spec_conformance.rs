@@ -13,17 +13,18 @@ mod projection;
 #[path = "spec/world.rs"]
 mod world;
 
+use synod_paxos::{
+    AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Report, Slot, To, Vote,
+};
+use synod_proof::spec::conformance::{Action, Conformance};
+use synod_smr::{CommandBatch, Message, Record};
+
 use corruptions::{
     CORRUPTIONS, Corruption, another_value, double_value, vote_below_the_promise, vote_for_another,
 };
 use projection::{Projection, walk};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use synod_paxos::{
-    AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Report, Slot, To, Vote,
-};
-use synod_proof::spec::conformance::{Action, Conformance};
-use synod_smr::{CommandBatch, Message, Record};
 use world::{Event, Rough, World, follow, tell, value};
 
 const CALM: Rough = Rough { nodes: 3, steps: 1500, values: 200, crashes: false };

@@ -13,11 +13,12 @@ mod explore;
 #[path = "spec/settings.rs"]
 mod settings;
 
-use explore::{Log, Single, Start, explore, is_large, must_fail, pinned};
-use settings::{log, single, split, three_ballots};
 use synod_proof::spec::multi_paxos::{self, MultiPaxos};
 use synod_proof::spec::quorums;
 use synod_proof::spec::synod::{self, Synod};
+
+use explore::{Log, Single, Start, explore, is_large, must_fail, pinned};
+use settings::{log, single, split, three_ballots};
 
 /// Larger models run only where they are asked for.
 const SMALL_MAX: usize = 20_000;

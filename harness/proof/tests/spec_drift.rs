@@ -20,15 +20,16 @@ mod settings;
 #[allow(dead_code, reason = "a complete comparison is another test's")]
 mod tie;
 
-use explore::Start;
-use image_log::Log;
-use image_single::Single;
-use settings::{log, single, split, three_ballots};
 use synod_proof::spec::multi_paxos::{self, MultiPaxos};
 use synod_proof::spec::quorums;
 use synod_proof::spec::synod::{self, Synod};
 use synod_prove::finite::Finite;
 use synod_prove::{MODELS, Model};
+
+use explore::Start;
+use image_log::Log;
+use image_single::Single;
+use settings::{log, single, split, three_ballots};
 use tie::{Drift, Tied, difference};
 
 /// A change that shows at all shows within so many states.

@@ -21,13 +21,14 @@ mod settings;
 #[allow(dead_code, reason = "a search for a difference is another test's")]
 mod tie;
 
+use synod_proof::spec::multi_paxos::MultiPaxos;
+use synod_proof::spec::quorums;
+use synod_proof::spec::synod::Synod;
+
 use explore::{Start, is_large, pinned};
 use image_log::Log;
 use image_single::Single;
 use settings::{log, single, split, three_ballots};
-use synod_proof::spec::multi_paxos::MultiPaxos;
-use synod_proof::spec::quorums;
-use synod_proof::spec::synod::Synod;
 use tie::compare;
 
 /// Larger models are compared only where they are asked for.

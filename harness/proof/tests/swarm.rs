@@ -7,13 +7,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
 
-use synod_harness::fault::{LinkRules, Millis, NodeId};
-use synod_harness::rng::Seed;
-use synod_harness::sim::{Action, DiskFault, Fault, Micros, Plan, Simulation, SwarmConfig, draw};
+use synod_fault::{LinkRules, Millis, NodeId};
 use synod_paxos::Slot;
 use synod_proof::cluster::Cluster;
 use synod_proof::trial;
 use synod_proof::tuning::Tuning;
+use synod_rng::Seed;
+use synod_simulator::{Action, DiskFault, Fault, Micros, Plan, Simulation, SwarmConfig, draw};
 
 /// How many seeds are run, and for how many simulated seconds each.
 const SEEDS: u64 = 100;

@@ -9,13 +9,14 @@
 #[path = "../../../paxos/tests/story/mod.rs"]
 mod story;
 
-use std::collections::BTreeMap;
-use story::Story;
-use synod_harness::fault::Millis;
-use synod_harness::rng::Seed;
-use synod_harness::sim::{Plan, SwarmConfig, draw};
+use synod_fault::Millis;
 use synod_proof::trial;
 use synod_proof::tuning::Tuning;
+use synod_rng::Seed;
+use synod_simulator::{Plan, SwarmConfig, draw};
+
+use std::collections::BTreeMap;
+use story::Story;
 
 fn plan(seed: u64) -> Plan {
     let config = SwarmConfig { time_ms: Millis(5_000), clients: 2, ..SwarmConfig::default() };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use synod_harness::fault::{LinkRules, Millis};
+use synod_fault::{LinkRules, Millis};
 use synod_node::{Client, Config, Node, NodeError, NodeId, Outcome, Session, StartError, Timing};
 use synod_transport_quic::{Credentials, PeerId};
 

@@ -11,8 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use synod_harness::fault::{Link, LinkId, LinkRules, NodeId as PlaceId, Verdict};
-use synod_harness::rng::Seed;
+use synod_fault::{Link, LinkId, LinkRules, NodeId as PlaceId, Verdict};
+use synod_rng::Seed;
 use synod_transport_quic::HeldPort;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};

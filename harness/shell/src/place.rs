@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use synod_harness::rng::{Random, Seed, Stream};
 use synod_host::journal::{Journal, SimDisk};
 use synod_node::world::{OnOutcome, Placement, Surroundings, World};
+use synod_rng::{Random, Seed, Stream};
 use synod_transport_quic::{BindError, HeldPort, Turns, Wall};
 use tokio::time::Instant;
 

@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use synod_harness::fault::Millis;
-use synod_harness::live::failover::{Failovers, measure};
-use synod_harness::live::interrupt::Interrupt;
-use synod_harness::live::run::RunConfig;
-use synod_harness::live::setup::NODES_MAX;
-use synod_harness::rng::Seed;
-use synod_harness::schedule::Plan;
-use synod_harness::workload::Workload;
+use synod_fault::Millis;
+use synod_fault::schedule::Plan;
+use synod_live::failover::{Failovers, measure};
+use synod_live::interrupt::Interrupt;
+use synod_live::run::RunConfig;
+use synod_live::setup::NODES_MAX;
+use synod_rng::Seed;
+use synod_workload::Workload;
 
 use super::chaos::{
     FormatArgument, OutputArguments, Refusal, SystemArguments, cast_of, drawn_seed, order, refusal,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Args;
-use synod_harness::live::guard::{Limits, become_guarded};
+use synod_live::guard::{Limits, become_guarded};
 
 use super::{INTERNAL, fail};
 

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use synod_harness::check::command::{Question, command};
-use synod_harness::check::{Budget, ModelName};
-use synod_harness::history::import::Format;
-use synod_harness::report;
+use synod_checker::{Budget, ModelName};
+use synod_history::import::Format;
 
+use super::check::{Question, command};
 use super::{USAGE, fail, printed, say};
 
 #[derive(Debug, Args)]
@@ -62,7 +61,7 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
 }
 
 pub(super) fn report(arguments: &ReportArguments) -> ExitCode {
-    match report::write(&arguments.run) {
+    match synod_report::write(&arguments.run) {
         Ok(page) => {
             let said = say(&format!("{}\n", page.display()));
             printed(said, 0)

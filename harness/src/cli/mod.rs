@@ -1,6 +1,7 @@
 //! The command line: its words, its help, its exit codes.
 
 mod chaos;
+mod check;
 mod failover;
 mod guard;
 mod judge;

@@ -113,31 +113,107 @@ const FLOORS: &[Floor] = &[
         because: "a server does not live inside its tester",
     },
     Floor {
+        name: "synod-rng",
+        ours: &[],
+        others: Some(&["serde"]),
+        because: "what follows from a seed follows from nothing else",
+    },
+    Floor {
+        name: "synod-history",
+        ours: &["synod-rng"],
+        others: Some(&["flate2", "serde", "serde_json", "thiserror"]),
+        because: "a history can be read without a runtime, a command line or a kernel's calls",
+    },
+    Floor {
+        name: "synod-checker",
+        ours: &["synod-history", "synod-rng"],
+        others: Some(&["serde", "thiserror"]),
+        because: "histories can be judged without a runtime, a command line or a kernel's calls",
+    },
+    Floor {
+        name: "synod-fault",
+        ours: &["synod-rng"],
+        others: Some(&["serde", "serde_json", "thiserror"]),
+        because: "a fault is decided the same whoever obeys: no runtime, no socket, no clock",
+    },
+    Floor {
+        name: "synod-workload",
+        ours: &["synod-checker", "synod-history", "synod-rng"],
+        others: Some(&["thiserror"]),
+        because: "what clients do follows from a seed, and asks nobody",
+    },
+    Floor {
+        name: "synod-report",
+        ours: &["synod-checker", "synod-history"],
+        others: Some(&["serde", "serde_json", "thiserror"]),
+        because: "a page shows what was measured and judged elsewhere",
+    },
+    Floor {
+        name: "synod-simulator",
+        ours: &["synod-fault", "synod-history", "synod-rng"],
+        others: Some(&["serde"]),
+        because: "it simulates any system, and so links none; no runtime, no clock, no chance",
+    },
+    Floor {
+        name: "synod-live",
+        ours: &[
+            "synod-checker",
+            "synod-fault",
+            "synod-history",
+            "synod-report",
+            "synod-rng",
+            "synod-workload",
+        ],
+        others: None,
+        because: "it runs any system, and so links none",
+    },
+    Floor {
         name: "synod-harness",
-        ours: &["synod-clock"],
+        ours: &[
+            "synod-checker",
+            "synod-fault",
+            "synod-history",
+            "synod-live",
+            "synod-report",
+            "synod-rng",
+            "synod-workload",
+        ],
         others: None,
         because: "it judges any system, and so links none",
     },
     Floor {
         name: "synod-proof",
         ours: &[
+            "synod-checker",
             "synod-clock",
-            "synod-harness",
+            "synod-fault",
+            "synod-history",
             "synod-host",
             "synod-journal",
             "synod-kv",
+            "synod-live",
             "synod-node",
             "synod-paxos",
             "synod-prove",
+            "synod-rng",
+            "synod-simulator",
             "synod-smr",
             "synod-transport-quic",
+            "synod-workload",
         ],
         others: None,
         because: "arrows go down",
     },
     Floor {
         name: "synod-shell",
-        ours: &["synod-clock", "synod-harness", "synod-host", "synod-node", "synod-transport-quic"],
+        ours: &[
+            "synod-clock",
+            "synod-fault",
+            "synod-host",
+            "synod-node",
+            "synod-rng",
+            "synod-transport-quic",
+        ],
         others: None,
         because: "arrows go down",
     },
@@ -183,6 +259,21 @@ mod tests {
         assert_eq!(texts(package("synod-smr", &[("tokio", false, false)])).len(), 1);
         assert_eq!(texts(package("synod-clock", &[("loom", false, true)])), [""; 0]);
         assert_eq!(texts(package("synod-clock", &[("loom", false, false)])).len(), 1);
+    }
+
+    #[test]
+    fn histories_their_checker_and_faults_can_be_taken_alone() {
+        for name in ["synod-history", "synod-checker", "synod-fault"] {
+            for heavy in ["tokio", "clap", "rustix", "synod-clock", "synod-harness"] {
+                let found = texts(package(name, &[(heavy, false, false)]));
+                assert!(found[0].contains(&format!("`{name}` may not depend on `{heavy}`")));
+            }
+            assert_eq!(texts(package(name, &[("synod-rng", false, false)])), [""; 0]);
+        }
+        let down = package("synod-checker", &[("synod-history", false, false)]);
+        assert_eq!(texts(down), [""; 0]);
+        let up = package("synod-history", &[("synod-checker", true, false)]);
+        assert_eq!(texts(up).len(), 1);
     }
 
     #[test]

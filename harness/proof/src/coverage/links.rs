@@ -3,8 +3,8 @@
 //! Who hears whom is read from the heartbeats that the nodes send; that a node was paused or its
 //! clock jumped, from when it made its steps.
 
-use synod_harness::sim::Micros;
 use synod_paxos::NodeId;
+use synod_simulator::Micros;
 use synod_smr::Message;
 use synod_smr::message::Heartbeat;
 

@@ -1,7 +1,7 @@
 //! Points of processes and disks: how lives end, and what the next one finds.
 
-use synod_harness::sim::Micros;
 use synod_paxos::NodeId;
+use synod_simulator::Micros;
 use synod_smr::{Disk, Record};
 
 use super::tracker::{NodeView, View, place};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use synod_harness::sim::Micros;
 use synod_paxos::{AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Slot};
+use synod_simulator::Micros;
 use synod_smr::command::CommandBatch;
 use synod_smr::{Message, Record};
 

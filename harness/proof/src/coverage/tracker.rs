@@ -3,8 +3,8 @@
 //! The view is what every watcher may ask of nodes other than the one that steps: how each stood
 //! after its last step, whether it runs, and who led last.
 
-use synod_harness::sim::Micros;
 use synod_paxos::{Ballot, NodeId, Slot};
+use synod_simulator::Micros;
 
 use super::elections::Elections;
 use super::links::Links;

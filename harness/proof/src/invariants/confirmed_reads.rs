@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use synod_harness::sim::Micros;
 use synod_paxos::{Ballot, Configuration, NodeId, Tally, To};
+use synod_simulator::Micros;
 use synod_smr::{Connection, Message, RequestId, Response};
 
 use super::Invariant;

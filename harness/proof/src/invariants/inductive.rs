@@ -8,10 +8,10 @@
 //! kept true are `multi_paxos.epr`'s, by the names that they have there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use synod_harness::rng::Seed;
 use synod_paxos::{
     AfterSync, Ballot, Configuration, Decree, Immediate, Message as Paxos, NodeId, Report, Slot,
 };
+use synod_rng::Seed;
 use synod_smr::{CommandBatch, Message, Record};
 
 use super::Invariant;

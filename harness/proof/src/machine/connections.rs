@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use synod_harness::sim::{Address, Micros};
 use synod_host::{Event, REPLY_OVERHEAD_BYTES, Settings, WORD_BYTES_MAX, WORDS_WAITING_MAX_TOTAL};
+use synod_simulator::{Address, Micros};
 use synod_smr::Connection;
 use synod_smr::wire::client::decode_request;
 

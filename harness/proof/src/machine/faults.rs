@@ -2,9 +2,9 @@
 //!
 //! The simulated disk does the damage; here is which damage, and when.
 
-use synod_harness::rng::Random;
-use synod_harness::sim::{Crash, DiskFault, Micros};
 use synod_host::journal::{Failure, Fault, Operation, Times};
+use synod_rng::Random;
+use synod_simulator::{Crash, DiskFault, Micros};
 
 use super::{Machine, SimWorld, Wakeup};
 use crate::coverage::Point;

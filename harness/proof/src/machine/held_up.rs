@@ -5,7 +5,7 @@
 //! journal's thread and the beacon (`synod-host`) go on. Which turns may be long is what applies or
 //! answers: votes, announcements, decrees, confirmations of reads, and syncs.
 
-use synod_harness::sim::{Address, Micros};
+use synod_simulator::{Address, Micros};
 
 use super::turns::Arrival;
 use super::{Event, Machine, Packet, Place, SimWorld, Wakeup};

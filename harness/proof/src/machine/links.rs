@@ -5,9 +5,9 @@
 //! that is not, or was said to be gone before: no order of these words may be relied on. The claim
 //! kept true: whatever the transport says of links, what a life has said is what counts.
 
-use synod_harness::sim::Micros;
 use synod_host::Event;
 use synod_paxos::NodeId;
+use synod_simulator::Micros;
 use synod_smr::wire::peer::decode_message;
 
 use super::turns::Arrival;

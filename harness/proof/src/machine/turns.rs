@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use synod_clock::Moment;
-use synod_harness::sim::Micros;
 use synod_host::Event;
+use synod_simulator::Micros;
 use synod_smr::{Record, Timer};
 
 use super::{Machine, SimWorld, Wakeup};

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use synod_harness::live::folder::{DATA, NODES, is_running};
 use synod_journal::{Create, Journal, Lsn, OpenError, Options, RealDisk};
+use synod_live::folder::{DATA, NODES, is_running};
 use synod_paxos::NodeId;
 use synod_smr::wire::record::decode_record;
 

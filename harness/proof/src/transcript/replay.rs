@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use synod_paxos::multi::limits::Limits;
 use synod_paxos::{
     Ballot, Batch, Configuration, CoreId, Decree, Effects, Input, Message as Paxos, MultiPaxos,
     NodeId, Recovery, To,
@@ -16,7 +17,6 @@ use synod_smr::{Config, Message, Record};
 
 use super::{Act, Content, Packet};
 use crate::step::Step;
-use synod_paxos::multi::limits::Limits;
 
 /// The core, its effects, and its batches on their way to the disk.
 #[derive(Clone)]

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::world::value;
 use synod_paxos::{Ballot, Decree, NodeId, Slot};
 use synod_proof::trace::NodeJournal;
 use synod_smr::wire::record::JournalRecord;
 use synod_smr::{CommandBatch, Record};
+
+use super::world::value;
 
 /// Changes journals; none if they hold nothing that is suited.
 pub(crate) type Corruption = fn(&mut [NodeJournal]) -> Option<()>;

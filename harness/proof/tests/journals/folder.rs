@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use synod_harness::live::folder::{DATA, NODES};
 use synod_journal::{HardState, Journal, Options, RealDisk, Records};
+use synod_live::folder::{DATA, NODES};
 use synod_proof::trace::NodeJournal;
 use synod_smr::wire::record::encode_record;
 

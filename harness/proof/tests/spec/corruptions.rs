@@ -5,13 +5,14 @@
 
 #![allow(clippy::ptr_arg, reason = "all corruptions have one type, and some add events")]
 
-use super::world::{Event, value};
-use std::collections::BTreeMap;
 use synod_paxos::{
     AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Report, Slot, To, Vote,
 };
 use synod_smr::message::Heartbeat;
 use synod_smr::{CommandBatch, Message, Record};
+
+use super::world::{Event, value};
+use std::collections::BTreeMap;
 
 /// Changes one event of a run; none if the run has no event that is suited.
 pub(crate) type Corruption = fn(&mut Vec<Event>) -> Option<()>;

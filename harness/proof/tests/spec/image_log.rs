@@ -5,14 +5,15 @@
 //! Promises are numbered in their order, and the one that a step sends comes last. What was counted
 //! is history, which the relation forgets: it is kept beside the state.
 
-use super::explore::Start;
-use super::tie::Tied;
-use std::collections::BTreeSet;
 use synod_proof::spec::multi_paxos::{
     Action, COPIED, Decree, MultiPaxos, Promise, Proposal, Slot, State, Vote,
 };
 use synod_proof::spec::{Acceptor, Ballot};
 use synod_prove::finite::{self, Choice, Finite, World};
+
+use super::explore::Start;
+use super::tie::Tied;
+use std::collections::BTreeSet;
 
 /// The relation, and where it begins.
 pub(crate) struct Log {

@@ -3,10 +3,11 @@
 //! Ballot b of the relation is element b + 1 of the model, and element 0 is the one that stands for
 //! none. Promises are numbered in their order, and the one that a step sends comes last.
 
-use super::tie::Tied;
 use synod_proof::spec::synod::{Action, Promise, State, Synod, Vote};
 use synod_proof::spec::{Acceptor, Ballot};
 use synod_prove::finite::{self, Choice, Finite, World};
+
+use super::tie::Tied;
 
 /// The relation, and the one whose state a step of the model follows.
 pub(crate) struct Single(pub(crate) Synod);

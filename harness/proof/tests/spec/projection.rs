@@ -5,12 +5,13 @@
 //! candidate may propose with prefixes that are called chosen, it may propose without. The claim
 //! kept true: the projection reads the events alone, and asks no guard.
 
-use super::world::Event;
-use std::collections::{BTreeMap, BTreeSet};
 use synod_paxos::{Ballot, Configuration, Decree, Immediate, Message as Paxos, NodeId, Slot};
 use synod_proof::spec::multi_paxos::{Action, Broken, MultiPaxos, State};
 use synod_proof::spec::quorums;
 use synod_smr::{CommandBatch, Message, Record};
+
+use super::world::Event;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The actions of a run, and the names of what is in them.
 pub(crate) struct Projection {

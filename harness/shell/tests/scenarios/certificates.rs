@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synod_harness::fault::LinkRules;
+use synod_fault::LinkRules;
 use synod_node::NodeId;
 use synod_shell::{Cluster, DAWN, LINK, PATIENCE, Validity, count_once};
 use tokio::time::{sleep, timeout};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_harness::fault::{LinkRules, RateLimit};
+use synod_fault::{LinkRules, RateLimit};
 use synod_node::world::Surroundings as _;
 use synod_shell::{Authority, LINK, Net, PATIENCE, Place, Validity};
 use synod_transport_quic::{

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use synod_harness::fault::{LinkRules, Millis, PartsPerMillion};
-use synod_harness::rng::{Random, Seed, Stream};
+use synod_fault::{LinkRules, Millis, PartsPerMillion};
 use synod_node::{NodeId, Outcome};
+use synod_rng::{Random, Seed, Stream};
 use synod_shell::{Cluster, Counter, LINK, PATIENCE, count_once};
 use tokio::time::{Instant, sleep, timeout};
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use synod_harness::fault::LinkRules;
+use synod_fault::LinkRules;
 use synod_node::Session;
 use synod_shell::{Cluster, LINK, Place, count_once};
 use tokio::task::JoinSet;

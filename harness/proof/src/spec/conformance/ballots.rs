@@ -5,10 +5,11 @@
 //! tells them truly, so they are read from the slots. The claim kept true: `allows` is the guard of
 //! `MultiPaxos!Phase2a`, decided without trying every quorum.
 
-use super::deviation::{Action, Failed, fails};
-use super::slots::{COPIED, Number, Place, SlotState, show};
 use synod_paxos::{Ballot, Decree, Slot};
 use synod_smr::CommandBatch;
+
+use super::deviation::{Action, Failed, fails};
+use super::slots::{COPIED, Number, Place, SlotState, show};
 
 /// The slots that one Promise message tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]

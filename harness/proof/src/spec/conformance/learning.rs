@@ -4,12 +4,13 @@
 //! that was enabled; which one, memory knows and messages do not, so any that is enabled will do.
 //! The claim kept true is `LearnedIsChosen`, and that nobody learns from nowhere.
 
-use super::Conformance;
-use super::deviation::{Action, Failed, fails};
-use super::slots::{Place, SlotState, show};
 use synod_paxos::{Ballot, Decree, Slot};
 use synod_smr::CommandBatch;
 use synod_smr::message::Heartbeat;
+
+use super::Conformance;
+use super::deviation::{Action, Failed, fails};
+use super::slots::{Place, SlotState, show};
 
 const CHOSEN: &str = "LearnedIsChosen";
 

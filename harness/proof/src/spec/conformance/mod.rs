@@ -58,14 +58,15 @@ mod phases;
 mod promise;
 mod slots;
 
+use synod_paxos::{AfterSync, Ballot, Configuration, Decree, Immediate, NodeId, Slot, Tally, To};
+use synod_smr::{CommandBatch, Message, Record};
+
 pub use deviation::{Action, Deviation};
 
 use ballots::BallotState;
 use deviation::{Failed, fails};
 use slots::{Place, SlotState};
 use std::collections::BTreeMap;
-use synod_paxos::{AfterSync, Ballot, Configuration, Decree, Immediate, NodeId, Slot, Tally, To};
-use synod_smr::{CommandBatch, Message, Record};
 
 /// The state of the specification for one cluster, and how often each action was taken.
 ///

@@ -3,14 +3,15 @@
 //! Each function is the translation of the action that it names, guard by guard. It leaves what
 //! follows from a choice to `learning.rs`, and what a Promise says to `promise.rs`.
 
+use synod_paxos::{Ballot, Decree, Slot};
+use synod_smr::{CommandBatch, Record};
+
 use super::Conformance;
 use super::ballots::{BallotState, PromisePart};
 use super::deviation::{Action, Failed, fails};
 use super::slots::{COPIED, NodeTable, Number, Place, SlotState, show};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use synod_paxos::{Ballot, Decree, Slot};
-use synod_smr::{CommandBatch, Record};
 
 impl Conformance {
     /// The record of a promise: `Phase1b`, and before it `Phase1a` if the ballot is the node's own.

@@ -6,13 +6,14 @@
 //! ballot was the one promised, at which the disk held in each slot what is told of it. The claim
 //! kept true: a promise that is let in hides no vote from its candidate, and makes none up.
 
+use synod_paxos::{Ballot, Report, Slot};
+use synod_smr::CommandBatch;
+
 use super::Conformance;
 use super::ballots::{BallotState, PromisePart};
 use super::deviation::{Action, Failed, fails};
 use super::slots::{COPIED, NodeTable, Place, SlotState, show};
 use std::ops::Bound;
-use synod_paxos::{Ballot, Report, Slot};
-use synod_smr::CommandBatch;
 
 /// One line of a Promise.
 type Line = (Slot, Report<CommandBatch>);

@@ -1,0 +1,53 @@
+//! A counter: add and read. An absent counter reads as nothing and counts as 0.
+
+use crate::model::Model;
+
+/// A counter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counter {
+    /// What it holds before the first operation; none where it is absent.
+    pub(crate) initial: Option<i64>,
+    /// Whether additions that are left out may count it up at any time.
+    pub(crate) rises: bool,
+}
+
+/// One operation on a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum CounterOperation {
+    /// Saw this number, or absence.
+    Read(Option<i64>),
+    /// Saw what no counter holds.
+    Contradiction,
+    /// Added the first number and made the second.
+    Add(i64, i64),
+    /// Adds this number; what it makes is not known.
+    MaybeAdd(i64),
+}
+
+impl Model for Counter {
+    type State = Option<i64>;
+    type Operation = CounterOperation;
+
+    fn initial(&self) -> Option<i64> {
+        self.initial
+    }
+
+    fn step(&self, state: &Option<i64>, operation: &CounterOperation) -> Option<Option<i64>> {
+        let add = |delta| state.unwrap_or(0).checked_add(delta);
+        match *operation {
+            // Absence is less than any number.
+            CounterOperation::Read(seen) if self.rises => (seen >= *state).then_some(seen),
+            CounterOperation::Read(seen) => (seen == *state).then_some(seen),
+            CounterOperation::Contradiction => None,
+            CounterOperation::Add(delta, sum) if self.rises => {
+                (add(delta)? <= sum).then_some(Some(sum))
+            }
+            CounterOperation::Add(delta, sum) => (add(delta)? == sum).then_some(Some(sum)),
+            CounterOperation::MaybeAdd(delta) => Some(Some(add(delta)?)),
+        }
+    }
+
+    fn only_observes(&self, operation: &CounterOperation) -> bool {
+        !self.rises && matches!(operation, CounterOperation::Read(_))
+    }
+}

@@ -1,0 +1,190 @@
+//! The logical clients: each asks, waits for the outcome, rests, and asks again.
+//!
+//! What they ask follows from the seed; when, from the system under test. Each call is in the
+//! history before it is sent, each outcome after it came.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use synod_fault::schedule::Plan;
+use synod_history::Request;
+use synod_rng::{Random, Stream};
+use synod_workload::Workload;
+use synod_workload::{Generation, Generator};
+use tokio::task::JoinSet;
+
+use super::bridge::{Bridge, BridgeError, Outcome};
+use super::record::Recorder;
+
+/// All clients of a run.
+#[derive(Debug)]
+pub struct Clients {
+    tasks: JoinSet<Result<(), BridgeError>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    bridge: Arc<Bridge>,
+    record: Arc<Recorder>,
+    limit: Duration,
+    rest_ms: u64,
+    calls: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl Clients {
+    /// Starts the clients of a plan.
+    #[must_use]
+    pub fn start(
+        plan: &Plan,
+        workload: Workload,
+        bridge: &Arc<Bridge>,
+        record: &Arc<Recorder>,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            bridge: Arc::clone(bridge),
+            record: Arc::clone(record),
+            limit: plan.timeout_ms.duration(),
+            rest_ms: plan.rest_ms.0,
+            calls: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+        });
+        let mut tasks = JoinSet::new();
+        for number in 0..plan.clients {
+            let rests = Random::new(plan.seed, Stream::named("rests").part(u64::from(number)));
+            let client = Client {
+                number,
+                generator: Generator::new(workload, plan.seed, number),
+                rests,
+                shared: Arc::clone(&shared),
+            };
+            tasks.spawn(client.run());
+        }
+        Self { tasks, shared }
+    }
+
+    /// Waits until a client ends with an error; for ever, if none does.
+    ///
+    /// # Errors
+    ///
+    /// That error: the bridge is gone.
+    pub async fn failed(&mut self) -> BridgeError {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok(Err(error)) = ended {
+                return error;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Lets every client finish its operation and waits for all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`BridgeError`] if the bridge is gone.
+    pub async fn stop(mut self) -> Result<(), BridgeError> {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok(ended) = ended {
+                ended?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes requests, spread over the clients of a plan, each until it is ok. Returns those that were
+/// not ok within the time.
+///
+/// # Errors
+///
+/// [`BridgeError`] if the bridge is gone.
+pub async fn insist(
+    requests: Vec<Request>,
+    plan: &Plan,
+    bridge: &Arc<Bridge>,
+    record: &Arc<Recorder>,
+    within: Duration,
+) -> Result<Vec<Request>, BridgeError> {
+    let deadline = tokio::time::Instant::now() + within;
+    let limit = plan.timeout_ms.duration();
+    let clients = plan.clients.max(1);
+    let mut tasks = JoinSet::new();
+    for client in 0..clients {
+        let mine: Vec<Request> =
+            requests.iter().skip(client as usize).step_by(clients as usize).cloned().collect();
+        let (bridge, record) = (Arc::clone(bridge), Arc::clone(record));
+        tasks.spawn(async move {
+            let mut refused = Vec::new();
+            for request in mine {
+                let mut done = false;
+                while !done && tokio::time::Instant::now() < deadline {
+                    let outcome = ask(&bridge, &record, client, &request, limit).await?;
+                    done = matches!(outcome, Outcome::Ok(_));
+                    if !done {
+                        tokio::time::sleep(REST_AFTER_REFUSAL).await;
+                    }
+                }
+                if !done {
+                    refused.push(request);
+                }
+            }
+            Ok(refused)
+        });
+    }
+    let mut refused = Vec::new();
+    while let Some(ended) = tasks.join_next().await {
+        if let Ok(ended) = ended {
+            refused.extend(ended?);
+        }
+    }
+    Ok(refused)
+}
+
+struct Client {
+    number: u32,
+    generator: Generator,
+    rests: Random,
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    async fn run(mut self) -> Result<(), BridgeError> {
+        let shared = Arc::clone(&self.shared);
+        while !shared.stopped.load(Ordering::Relaxed) {
+            let calls = shared.calls.fetch_add(1, Ordering::Relaxed);
+            let request = self.generator.next_request(Generation::after(calls));
+            let Shared { bridge, record, .. } = &*shared;
+            let outcome = ask(bridge, record, self.number, &request, shared.limit).await?;
+            let rest = Duration::from_millis(self.rests.between(0, shared.rest_ms));
+            match outcome {
+                Outcome::Ok(value) => {
+                    self.generator.observe(&request, &value);
+                    tokio::time::sleep(rest).await;
+                }
+                Outcome::Fail(_) | Outcome::Info(_) => {
+                    tokio::time::sleep(rest + REST_AFTER_REFUSAL).await;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn ask(
+    bridge: &Bridge,
+    record: &Recorder,
+    client: u32,
+    request: &Request,
+    limit: Duration,
+) -> Result<Outcome, BridgeError> {
+    record.call(client, request);
+    let outcome = bridge.call(client, request, limit).await?;
+    record.end(client, request, &outcome);
+    Ok(outcome)
+}
+
+/// How much longer a client rests after an operation that was not ok.
+const REST_AFTER_REFUSAL: Duration = Duration::from_millis(20);

@@ -1,0 +1,315 @@
+//! The nodes of a run: started, killed, paused, ended, and watched for ends that nobody asked for.
+//!
+//! Every end of a process is accounted for: asked for, with the reason, or by itself. A node whose
+//! process ended by itself is not started again before the run is judged, except to heal it. The
+//! methods take `&self` and never hold a lock across a wait, so that the nemesis and the monitor
+//! share the cluster.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use synod_fault::NodeId;
+use synod_report::NodeSummary;
+use tokio::time::Instant;
+
+use super::guard::{Guard, Limits};
+use super::logs;
+use super::process::{Process, STDERR_LOG, describe_end};
+use super::system::CommandLine;
+
+/// All nodes of a run. They are killed when this is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    guard: Guard,
+    limits: Limits,
+    nodes: Vec<Node>,
+}
+
+/// What a node needs to be started.
+#[derive(Clone, Debug)]
+pub struct NodeSpec {
+    /// The node.
+    pub id: NodeId,
+    /// Its command.
+    pub launch: CommandLine,
+    /// The folder for its logs, which exists.
+    pub folder: PathBuf,
+}
+
+/// Why a node does not do what it should. The environment or the description is to blame.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The process cannot be started.
+    #[error("cannot start node {node} ({program}): {source}", program = program.display())]
+    Start {
+        /// The node.
+        node: NodeId,
+        /// Its program.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No such node.
+    #[error("there is no node {node}")]
+    NoSuchNode {
+        /// The number.
+        node: NodeId,
+    },
+}
+
+/// An end of a node's process that nobody asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnexpectedExit {
+    /// The node.
+    pub node: NodeId,
+    /// How it ended, such as `exit code 101`.
+    pub how: String,
+}
+
+#[derive(Debug)]
+struct Node {
+    spec: NodeSpec,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    process: Option<Process>,
+    /// Why the process is about to end, where somebody asked for it.
+    asked: Option<&'static str>,
+    starts: u32,
+    exits: Vec<String>,
+    lone: Vec<UnexpectedExit>,
+    resident_bytes: Option<u64>,
+}
+
+impl Cluster {
+    /// Makes a cluster whose nodes do not run yet.
+    #[must_use]
+    pub fn new(guard: Guard, limits: Limits, specs: Vec<NodeSpec>) -> Self {
+        let node = |spec| Node { spec, state: Mutex::default() };
+        Self { guard, limits, nodes: specs.into_iter().map(node).collect() }
+    }
+
+    /// Returns the nodes.
+    #[must_use]
+    pub fn ids(&self) -> Vec<NodeId> {
+        self.nodes.iter().map(|node| node.spec.id).collect()
+    }
+
+    /// Starts a node that does not run. Call it on the main thread, see [`Guard`].
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`] if there is no such node or the system refuses.
+    pub fn start(&self, id: NodeId) -> Result<(), ClusterError> {
+        let node = self.node(id)?;
+        self.note_end(node);
+        let mut state = node.lock();
+        if state.process.is_some() {
+            return Ok(());
+        }
+        let CommandLine { program, arguments } = &node.spec.launch;
+        let command = self.guard.command(program, arguments, self.limits);
+        let process = Process::start(command, &node.spec.folder)
+            .map_err(|source| ClusterError::Start { node: id, program: program.clone(), source })?;
+        state.starts += 1;
+        state.asked = None;
+        state.process = Some(process);
+        Ok(())
+    }
+
+    /// Kills nodes by SIGKILL, all before it waits for their ends. Returns how many ran.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::NoSuchNode`].
+    pub async fn kill(&self, ids: &[NodeId], why: &'static str) -> Result<usize, ClusterError> {
+        let mut waits = Vec::new();
+        for id in ids {
+            let node = self.node(*id)?;
+            waits.extend(self.ask(node, Signal::KILL, why).map(|ended| (node, ended)));
+        }
+        let killed = waits.len();
+        for (node, ended) in waits {
+            ended.await;
+            self.note_end(node);
+        }
+        Ok(killed)
+    }
+
+    /// Ends all nodes by SIGTERM, and by SIGKILL those that take longer than `patience`.
+    pub async fn stop_all(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut waits = Vec::new();
+        for node in &self.nodes {
+            node.signal(Signal::CONT);
+            waits.extend(self.ask(node, Signal::TERM, "asked to end").map(|ended| (node, ended)));
+        }
+        for (node, ended) in waits {
+            if tokio::time::timeout_at(deadline, ended).await.is_err() {
+                let late = self.ask(node, Signal::KILL, "did not end when asked, killed");
+                if let Some(ended) = late {
+                    ended.await;
+                }
+            }
+            self.note_end(node);
+        }
+    }
+
+    /// Stops a node's clock by SIGSTOP. Returns whether it ran.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::NoSuchNode`].
+    pub fn pause(&self, id: NodeId) -> Result<bool, ClusterError> {
+        Ok(self.node(id)?.signal(Signal::STOP))
+    }
+
+    /// Lets a paused node go on.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::NoSuchNode`].
+    pub fn resume(&self, id: NodeId) -> Result<(), ClusterError> {
+        self.node(id)?.signal(Signal::CONT);
+        Ok(())
+    }
+
+    /// Returns whether the kernel holds the node stopped.
+    #[must_use]
+    pub fn is_stopped(&self, id: NodeId) -> bool {
+        let state = self.node(id).map(Node::lock);
+        state.is_ok_and(|state| state.process.as_ref().is_some_and(Process::is_stopped))
+    }
+
+    /// Returns whether the node's process runs, paused or not.
+    #[must_use]
+    pub fn is_running(&self, id: NodeId) -> bool {
+        let state = self.node(id).map(Node::lock);
+        state.is_ok_and(|state| state.process.as_ref().is_some_and(|it| it.end().is_none()))
+    }
+
+    /// Returns the process numbers of the nodes that run.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        let pid = |node: &Node| {
+            let state = node.lock();
+            let running = state.process.as_ref().filter(|process| process.end().is_none());
+            running.map(Process::pid)
+        };
+        self.nodes.iter().filter_map(pid).collect()
+    }
+
+    /// Returns the ends that nobody asked for, so far.
+    #[must_use]
+    pub fn lone_exits(&self) -> Vec<UnexpectedExit> {
+        self.nodes
+            .iter()
+            .flat_map(|node| {
+                self.note_end(node);
+                node.lock().lone.clone()
+            })
+            .collect()
+    }
+
+    /// Notes the memory that each running node holds.
+    pub fn measure_memory(&self) {
+        for node in &self.nodes {
+            let mut state = node.lock();
+            let resident = state.process.as_ref().and_then(Process::resident_bytes);
+            state.resident_bytes = resident.or(state.resident_bytes);
+        }
+    }
+
+    /// Returns the first line of each node's log that tells of a panic.
+    #[must_use]
+    pub fn panics(&self) -> Vec<(NodeId, String)> {
+        let panic = |node: &Node| {
+            let line = logs::find_panic(&node.spec.folder.join(STDERR_LOG))?;
+            Some((node.spec.id, line))
+        };
+        self.nodes.iter().filter_map(panic).collect()
+    }
+
+    /// Sums the nodes up for the report.
+    #[must_use]
+    pub fn summaries(&self) -> Vec<NodeSummary> {
+        self.nodes
+            .iter()
+            .map(|node| {
+                self.note_end(node);
+                let state = node.lock();
+                NodeSummary {
+                    id: node.spec.id.0,
+                    starts: state.starts,
+                    exits: state.exits.clone(),
+                    log_tail: logs::tail(&node.spec.folder.join(STDERR_LOG), TAIL_LINES),
+                    resident_bytes: state.resident_bytes,
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the folder of a node's logs.
+    #[must_use]
+    pub fn folder(&self, id: NodeId) -> Option<&Path> {
+        self.node(id).ok().map(|node| node.spec.folder.as_path())
+    }
+
+    fn node(&self, id: NodeId) -> Result<&Node, ClusterError> {
+        let found = self.nodes.iter().find(|node| node.spec.id == id);
+        found.ok_or(ClusterError::NoSuchNode { node: id })
+    }
+
+    /// Sends a signal that ends the process, unless it has ended already.
+    fn ask(
+        &self,
+        node: &Node,
+        signal: Signal,
+        why: &'static str,
+    ) -> Option<impl Future<Output = ExitStatus> + use<>> {
+        self.note_end(node);
+        let mut state = node.lock();
+        let process = state.process.as_ref()?;
+        if !process.signal(signal) {
+            return None;
+        }
+        let ended = process.ended();
+        state.asked = Some(why);
+        Some(ended)
+    }
+
+    /// Takes note of a process that has ended.
+    fn note_end(&self, node: &Node) {
+        let mut state = node.lock();
+        let Some(status) = state.process.as_ref().and_then(Process::end) else { return };
+        state.process = None;
+        let how = describe_end(status);
+        match state.asked.take() {
+            Some(why) => state.exits.push(format!("{why}: {how}")),
+            None => {
+                state.exits.push(format!("by itself: {how}"));
+                state.lone.push(UnexpectedExit { node: node.spec.id, how });
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Sends a signal; returns whether a process was there to get it.
+    fn signal(&self, signal: Signal) -> bool {
+        self.lock().process.as_ref().is_some_and(|process| process.signal(signal))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lines of each log that a report shows.
+const TAIL_LINES: usize = 40;

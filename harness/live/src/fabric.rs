@@ -1,0 +1,264 @@
+//! All directed links of a run, with what each did to its packets and streams.
+//!
+//! The relays ask it about every packet and the pipes about every chunk; the nemesis changes its
+//! rules through named faults that may overlap; the judge reads its counters. It owns no socket.
+//! The claims kept true: a link obeys the joint rules of all faults in force; every packet that
+//! came is in exactly one of the counters delivered, lost, cut and overflowed, and each double once
+//! more in delivered; what is counted of a stream is what its receiver was given, or kept from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use synod_fault::{
+    ChunkVerdict, Copies, DropReason, Link, LinkId, LinkRules, StreamLink, Transport, UnfitRule,
+    Verdict, check_fit,
+};
+use synod_report::{LinkCounts, StreamCounts};
+use synod_rng::Seed;
+
+/// The name of a fault on the network while it is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FaultId(pub u32);
+
+/// The position of a link in its fabric, which relays and pipes keep instead of the name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkIndex(usize);
+
+/// The links between all nodes.
+#[derive(Debug)]
+pub(crate) struct Fabric {
+    links: Vec<Wire>,
+    faults: BTreeMap<FaultId, BTreeMap<LinkId, LinkRules>>,
+}
+
+#[derive(Debug)]
+struct Wire {
+    id: LinkId,
+    carries: Carries,
+}
+
+/// What a link carries, and what it did.
+#[derive(Debug)]
+enum Carries {
+    Packets { link: Link, counts: LinkCounts },
+    Streams { link: StreamLink, counts: StreamCounts },
+}
+
+impl Fabric {
+    /// Makes the links, all of which pass everything.
+    pub(crate) fn new(seed: Seed, links: impl IntoIterator<Item = (LinkId, Transport)>) -> Self {
+        let wire = |(id, transport)| Wire { id, carries: Carries::new(seed, id, transport) };
+        Self { links: links.into_iter().map(wire).collect(), faults: BTreeMap::new() }
+    }
+
+    /// Puts a fault in force; one of the same name is replaced. Links that are not there are not
+    /// hit.
+    ///
+    /// # Errors
+    ///
+    /// [`UnfitRule`] if a link cannot obey; nothing has changed then.
+    pub(crate) fn begin(
+        &mut self,
+        fault: FaultId,
+        rules: BTreeMap<LinkId, LinkRules>,
+    ) -> Result<(), UnfitRule> {
+        check_fit(&rules, |id| {
+            let wire = self.links.iter().find(|wire| wire.id == id)?;
+            Some(wire.carries.transport())
+        })?;
+        self.faults.insert(fault, rules);
+        self.apply();
+        Ok(())
+    }
+
+    /// Ends a fault; the others stay.
+    pub(crate) fn end(&mut self, fault: FaultId) {
+        self.faults.remove(&fault);
+        self.apply();
+    }
+
+    /// Ends all faults.
+    pub(crate) fn heal(&mut self) {
+        self.faults.clear();
+        self.apply();
+    }
+
+    /// Decides about a packet and counts it.
+    pub(crate) fn decide(&mut self, index: LinkIndex, size: usize, now: Duration) -> Verdict {
+        let (link, counts) = self.packets(index);
+        let verdict = link.verdict(size, now);
+        match verdict {
+            Verdict::Deliver(copies) => count(counts, &copies),
+            Verdict::Drop(DropReason::Cut) => counts.cut += 1,
+            Verdict::Drop(DropReason::Lost) => counts.lost += 1,
+            Verdict::Drop(DropReason::Overflow) => counts.overflowed += 1,
+        }
+        verdict
+    }
+
+    /// Corrects the count of a copy that was to be delivered, but found no room.
+    pub(crate) fn overflowed(&mut self, index: LinkIndex) {
+        let (_, counts) = self.packets(index);
+        counts.delivered -= 1;
+        counts.overflowed += 1;
+    }
+
+    /// Decides about a chunk of a stream. It counts nothing: the receiver has not got it yet.
+    pub(crate) fn chunk(&mut self, index: LinkIndex, size: usize, now: Duration) -> ChunkVerdict {
+        self.streams(index).0.chunk(size, now)
+    }
+
+    /// Returns a link of streams and its counters, for the pipe that carries them.
+    pub(crate) fn streams(&mut self, index: LinkIndex) -> (&mut StreamLink, &mut StreamCounts) {
+        match &mut self.links[index.0].carries {
+            Carries::Streams { link, counts } => (link, counts),
+            Carries::Packets { .. } => panic!("a pipe was given a link of packets"),
+        }
+    }
+
+    /// Finds a link by its name.
+    pub(crate) fn index(&self, id: LinkId) -> Option<LinkIndex> {
+        self.links.iter().position(|wire| wire.id == id).map(LinkIndex)
+    }
+
+    /// Returns the counters of all links.
+    pub(crate) fn counts(&self) -> Vec<LinkCounts> {
+        let counts = |wire: &Wire| match wire.carries {
+            Carries::Packets { counts, .. } => counts,
+            Carries::Streams { counts, .. } => {
+                let (from, to) = (wire.id.from.0, wire.id.to.0);
+                LinkCounts { from, to, stream: Some(counts), ..LinkCounts::default() }
+            }
+        };
+        self.links.iter().map(counts).collect()
+    }
+
+    /// Returns the nodes that some link touches.
+    #[cfg(test)]
+    fn nodes(&self) -> std::collections::BTreeSet<synod_fault::NodeId> {
+        self.links.iter().flat_map(|wire| [wire.id.from, wire.id.to]).collect()
+    }
+
+    fn packets(&mut self, index: LinkIndex) -> (&mut Link, &mut LinkCounts) {
+        match &mut self.links[index.0].carries {
+            Carries::Packets { link, counts } => (link, counts),
+            Carries::Streams { .. } => panic!("a relay was given a link of streams"),
+        }
+    }
+
+    fn apply(&mut self) {
+        for wire in &mut self.links {
+            let on_link = self.faults.values().filter_map(|rules| rules.get(&wire.id));
+            let rules = on_link.fold(LinkRules::default(), |sum, rules| sum.joined(*rules));
+            match &mut wire.carries {
+                Carries::Packets { link, .. } => link.set_rules(rules),
+                Carries::Streams { link, .. } => link.set_rules(rules),
+            }
+        }
+    }
+}
+
+impl Carries {
+    fn new(seed: Seed, id: LinkId, transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Packets {
+                link: Link::new(seed, id),
+                counts: LinkCounts { from: id.from.0, to: id.to.0, ..LinkCounts::default() },
+            },
+            Transport::Tcp => {
+                Self::Streams { link: StreamLink::new(seed, id), counts: StreamCounts::default() }
+            }
+        }
+    }
+
+    fn transport(&self) -> Transport {
+        match self {
+            Self::Packets { .. } => Transport::Udp,
+            Self::Streams { .. } => Transport::Tcp,
+        }
+    }
+}
+
+fn count(counts: &mut LinkCounts, copies: &Copies) {
+    counts.delivered += 1 + u64::from(copies.second.is_some());
+    counts.delayed += u64::from(!copies.first.is_zero());
+    counts.duplicated += u64::from(copies.second.is_some());
+    counts.reordered += u64::from(copies.reordered);
+    counts.corrupted += u64::from(copies.corrupt_bit.is_some());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod_fault::{NodeId, PartsPerMillion, Shape, all_links};
+
+    fn fabric() -> Fabric {
+        let nodes = [NodeId(1), NodeId(2), NodeId(3)];
+        Fabric::new(Seed(1), all_links(&nodes).into_iter().map(|link| (link, Transport::Udp)))
+    }
+
+    fn cut(shape: &Shape) -> BTreeMap<LinkId, LinkRules> {
+        shape.cuts().into_iter().map(|link| (link, LinkRules::CUT)).collect()
+    }
+
+    fn passes(fabric: &mut Fabric, from: u16, to: u16) -> bool {
+        let index = fabric.index(LinkId::new(NodeId(from), NodeId(to))).expect("a link");
+        matches!(fabric.decide(index, 100, Duration::ZERO), Verdict::Deliver(_))
+    }
+
+    #[test]
+    fn faults_overlap_and_end_apart() {
+        let mut fabric = fabric();
+        let nodes: Vec<NodeId> = fabric.nodes().into_iter().collect();
+        assert_eq!(fabric.begin(FaultId(1), cut(&Shape::isolate(NodeId(1), &nodes))), Ok(()));
+        assert_eq!(fabric.begin(FaultId(2), cut(&Shape::mute(NodeId(1), &nodes))), Ok(()));
+        assert!(!passes(&mut fabric, 1, 2) && !passes(&mut fabric, 2, 1));
+        assert!(passes(&mut fabric, 2, 3));
+        fabric.end(FaultId(1));
+        assert!(!passes(&mut fabric, 1, 2), "the second fault is still in force");
+        assert!(passes(&mut fabric, 2, 1));
+        fabric.heal();
+        assert!(passes(&mut fabric, 1, 2));
+        let counts = fabric.counts();
+        let link = counts.iter().find(|c| (c.from, c.to) == (1, 2)).expect("a link");
+        assert_eq!((link.cut, link.delivered), (2, 1));
+    }
+
+    #[test]
+    fn every_packet_is_counted_once() {
+        let mut fabric = fabric();
+        let link = LinkId::new(NodeId(1), NodeId(2));
+        let rules = LinkRules {
+            loss: PartsPerMillion::percent(30),
+            duplicate: PartsPerMillion::percent(30),
+            ..LinkRules::default()
+        };
+        assert_eq!(fabric.begin(FaultId(1), BTreeMap::from([(link, rules)])), Ok(()));
+        let index = fabric.index(link).expect("a link");
+        for _ in 0..1_000 {
+            fabric.decide(index, 100, Duration::ZERO);
+        }
+        fabric.overflowed(index);
+        let counts = fabric.counts().into_iter().find(|c| (c.from, c.to) == (1, 2));
+        let counts = counts.expect("a link");
+        assert!(counts.lost > 0 && counts.duplicated > 0);
+        let once = counts.delivered + counts.lost + counts.overflowed - counts.duplicated;
+        assert_eq!(once, 1_000);
+    }
+
+    #[test]
+    fn a_rule_that_a_link_cannot_obey_is_refused_and_changes_nothing() {
+        let link = LinkId::new(NodeId(1), NodeId(2));
+        let mut fabric = Fabric::new(Seed(1), [(link, Transport::Tcp)]);
+        let index = fabric.index(link).expect("a link");
+        let lossy = LinkRules { loss: PartsPerMillion::percent(5), ..LinkRules::CUT };
+        let error = fabric.begin(FaultId(1), BTreeMap::from([(link, lossy)]));
+        assert_eq!(error.expect_err("streams lose nothing").rule, "loss");
+        assert!(!fabric.streams(index).0.is_cut());
+        let nowhere = LinkId::new(NodeId(8), NodeId(9));
+        assert_eq!(fabric.begin(FaultId(1), BTreeMap::from([(nowhere, lossy)])), Ok(()));
+        assert_eq!(fabric.begin(FaultId(1), BTreeMap::from([(link, LinkRules::CUT)])), Ok(()));
+        assert!(fabric.streams(index).0.is_cut());
+        assert!(fabric.counts()[0].stream.is_some());
+    }
+}

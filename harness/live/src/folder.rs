@@ -1,0 +1,254 @@
+//! The run folder: where a run leaves its files, and which old runs go.
+//!
+//! Folders are named by the time in UTC and the seed, so that their names sort by age. Only folders
+//! with such names are ever removed, and never one whose run found a violation: that is the one
+//! somebody will want to look at.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::Deserialize;
+use synod_report::Verdict;
+use synod_rng::Seed;
+
+/// The folder of one run.
+///
+/// While this lives, the folder is locked, so that another harness does not take it for an old one.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Makes a folder for a run that starts at `now`, and points `latest` at it.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be made.
+    pub fn create(runs: &Path, seed: Seed, now: SystemTime) -> io::Result<Self> {
+        std::fs::create_dir_all(runs)?;
+        let runs = runs.canonicalize()?;
+        let name = format!("{}-{seed}", utc(now.duration_since(UNIX_EPOCH).unwrap_or_default()));
+        let name = first_free(&runs, &name)?;
+        let path = runs.join(&name);
+        std::fs::create_dir(&path)?;
+        let lock = lock(&path)?;
+        point_latest(&runs, &name)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Returns the folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the path of a file of the run.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Makes a folder inside, with all above it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub fn inner(&self, name: &str) -> io::Result<PathBuf> {
+        let path = self.path.join(name);
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+}
+
+/// Tells whether a run goes on: its harness holds the folder.
+#[must_use]
+pub fn is_running(run: &Path) -> bool {
+    matches!(lock(run), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Removes the oldest runs beyond the `keep` latest, and the nodes' data of all but the latest.
+///
+/// Runs that found a violation stay whole. Data is what takes the room: journals are laid out in
+/// advance, so a run of seconds may hold hundreds of megabytes, while its logs, its history and its
+/// report say all that a run without a violation has to say.
+///
+/// # Errors
+///
+/// If the folder of the runs cannot be read. A run that cannot be removed is left.
+pub fn prune(runs: &Path, keep: usize) -> io::Result<()> {
+    let mut names: Vec<String> = std::fs::read_dir(runs)?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| is_run(name))
+        .collect();
+    names.sort_unstable();
+    let old = names.len().saturating_sub(keep.max(1));
+    let latest = names.len().saturating_sub(1);
+    for (age, name) in names[..latest].iter().enumerate() {
+        let run = runs.join(name);
+        // A run that goes on holds its lock; it is neither old nor without a violation yet.
+        let Ok(_lock) = lock(&run) else { continue };
+        if found_violation(&run) {
+            continue;
+        }
+        if age < old {
+            drop(std::fs::remove_dir_all(run));
+        } else {
+            remove_data(&run);
+        }
+    }
+    Ok(())
+}
+
+/// The plan: what was to be done.
+pub const PLAN: &str = "plan.json";
+/// The system under test and its binary.
+pub const CAST: &str = "system.json";
+/// The history: what the clients did and saw.
+pub const HISTORY: &str = "history.jsonl";
+/// The schedule: what was really done.
+pub const SCHEDULE: &str = "schedule.json";
+/// The summary of the run.
+pub const REPORT: &str = "report.json";
+/// The page that shows it.
+pub const PAGE: &str = "report.html";
+/// The folder that holds a folder for each node.
+pub const NODES: &str = "nodes";
+/// The folder, within a node's, that holds what the node stores.
+pub const DATA: &str = "data";
+/// The link to the latest run.
+pub const LATEST: &str = "latest";
+
+fn first_free(runs: &Path, name: &str) -> io::Result<String> {
+    let numbered = (2..1_000).map(|turn| format!("{name}.{turn}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| !runs.join(name).exists()).ok_or_else(|| io::ErrorKind::AlreadyExists.into())
+}
+
+/// Replaces the link in one step, so that it always points somewhere.
+fn point_latest(runs: &Path, name: &str) -> io::Result<()> {
+    let fresh = runs.join(format!(".{LATEST}-{}", std::process::id()));
+    drop(std::fs::remove_file(&fresh));
+    std::os::unix::fs::symlink(name, &fresh)?;
+    std::fs::rename(&fresh, runs.join(LATEST))
+}
+
+/// Whether a name has the form that [`RunFolder::create`] gives.
+fn is_run(name: &str) -> bool {
+    let Some((time, seed)) = name.split_once('-') else { return false };
+    let pattern = time.chars().enumerate().all(|(at, letter)| match at {
+        8 => letter == 'T',
+        15 => letter == 'Z',
+        _ => letter.is_ascii_digit(),
+    });
+    let seed = seed.split_once('.').map_or(seed, |(seed, _)| seed);
+    time.len() == 16 && pattern && seed.parse::<u64>().is_ok()
+}
+
+fn found_violation(run: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Outcome {
+        verdict: Verdict,
+    }
+    let report = std::fs::read(run.join(REPORT)).unwrap_or_default();
+    let outcome: Option<Outcome> = serde_json::from_slice(&report).ok();
+    outcome.is_some_and(|outcome| outcome.verdict == Verdict::Violation)
+}
+
+/// Locks a folder, unless somebody else holds it. The lock ends with the file, or the process.
+fn lock(folder: &Path) -> io::Result<File> {
+    let folder = File::open(folder)?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(folder)
+}
+
+/// Removes what the nodes of a run stored; what cannot be removed is left.
+fn remove_data(run: &Path) {
+    let nodes = std::fs::read_dir(run.join(NODES)).into_iter().flatten();
+    for node in nodes.filter_map(Result::ok) {
+        drop(std::fs::remove_dir_all(node.path().join(DATA)));
+    }
+}
+
+/// Writes a time since 1970 as `20261122T100312Z`.
+fn utc(since_1970: Duration) -> String {
+    let seconds = since_1970.as_secs();
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// Turns days since 1970 into a date of the Gregorian calendar.
+///
+/// Years are counted from March, so that the day that leap years add is the last of a year.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_dates_of_the_calendar() {
+        let written = |seconds| utc(Duration::from_secs(seconds));
+        assert_eq!(written(0), "19700101T000000Z");
+        assert_eq!(written(951_782_400), "20000229T000000Z");
+        assert_eq!(written(1_709_251_199), "20240229T235959Z");
+        assert_eq!(written(1_795_341_792), "20261122T100312Z");
+    }
+
+    #[test]
+    fn only_names_of_runs_count_as_runs() {
+        assert!(is_run("20261122T100312Z-42"));
+        assert!(is_run("20261122T100312Z-42.2"));
+        for name in ["latest", "notes", "20261122T100312Z", "20261122T100312Z-x", "2026-42"] {
+            assert!(!is_run(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn old_runs_go_but_not_those_with_a_violation_nor_anything_else() {
+        let runs = std::env::temp_dir().join(format!("synod-runs-{}", std::process::id()));
+        let at = |second| UNIX_EPOCH + Duration::from_secs(second);
+        let folders: Vec<RunFolder> = (0..5)
+            .map(|n| RunFolder::create(&runs, Seed(n), at(n)).expect("a temporary folder"))
+            .collect();
+        for folder in &folders {
+            folder.inner("nodes/1/data").expect("a folder");
+        }
+        let violation = r#"{"verdict":"violation"}"#;
+        std::fs::write(folders[1].file(REPORT), violation).expect("a file");
+        std::fs::write(folders[2].file(REPORT), r#"{"verdict":"pass"}"#).expect("a file");
+        std::fs::create_dir(runs.join("notes")).expect("a folder");
+        let again = RunFolder::create(&runs, Seed(4), at(4)).expect("another name");
+        assert!(again.path().ends_with("19700101T000004Z-4.2"));
+        prune(&runs, 2).expect("it can be read");
+        assert!(folders.iter().all(|folder| folder.path().exists()), "all of them go on");
+        assert!(folders.iter().all(|folder| is_running(folder.path())));
+        let folders: Vec<PathBuf> = folders.into_iter().map(|folder| folder.path).collect();
+        assert!(!folders.iter().any(|folder| is_running(folder)));
+        prune(&runs, 2).expect("it can be read");
+        let left: Vec<bool> = folders.iter().map(|folder| folder.exists()).collect();
+        assert_eq!(left, [false, true, false, false, true]);
+        let data = |folder: &Path| folder.join("nodes/1/data").exists();
+        assert!(data(&folders[1]), "a violation stays whole");
+        assert!(folders[4].join("nodes/1").exists() && !data(&folders[4]), "logs stay");
+        assert!(again.path().exists() && runs.join("notes").exists());
+        let latest = std::fs::read_link(runs.join(LATEST)).expect("a link");
+        assert_eq!(latest, Path::new("19700101T000004Z-4.2"));
+        std::fs::remove_dir_all(&runs).expect("it was made above");
+    }
+}

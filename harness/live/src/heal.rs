@@ -1,0 +1,194 @@
+//! After the faults: everything is mended, and then every node must serve again.
+//!
+//! A system that survived faults but stays broken, forgets an acknowledged write or lets its
+//! replicas drift apart has not survived. The claims are checked from outside: every node answers,
+//! all have applied the same slots with equal digests, and every key can be read by the ordinary
+//! clients; what those reads return is judged with the rest of the history.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use synod_fault::NodeId;
+use synod_fault::schedule::Plan;
+use synod_history::Request;
+use synod_report::AfterHeal;
+use tokio::time::Instant;
+
+use super::bridge::{Bridge, BridgeError};
+use super::clients::insist;
+use super::cluster::{Cluster, ClusterError};
+use super::leaders::Leaders;
+use super::network::Network;
+use super::record::Recorder;
+
+/// Mends everything: links, pauses, processes.
+///
+/// # Errors
+///
+/// [`ClusterError`] if a node cannot be started again.
+pub fn recover(cluster: &Cluster, network: &Network) -> Result<(), ClusterError> {
+    network.heal();
+    for node in cluster.ids() {
+        cluster.resume(node)?;
+        cluster.start(node)?;
+    }
+    Ok(())
+}
+
+/// Waits until all nodes serve again, at most [`SERVE_LIMIT`] after `healed`.
+///
+/// The answers must have come after `since`, the same moment on the recorder's clock.
+pub async fn wait_until_served(
+    nodes: &[NodeId],
+    leaders: &Mutex<Leaders>,
+    healed: Instant,
+    since: Duration,
+) -> AfterHeal {
+    loop {
+        let state = compare(nodes, &lock(leaders), since);
+        let took = healed.elapsed();
+        match state {
+            Compared::Equal => {
+                return AfterHeal {
+                    served_within_ms: Some(took.as_millis() as u64),
+                    digests_equal: true,
+                    acknowledged_present: false,
+                    findings: Vec::new(),
+                };
+            }
+            Compared::Not { why, digests_equal } if took >= SERVE_LIMIT => {
+                let limit = SERVE_LIMIT.as_secs();
+                return AfterHeal {
+                    served_within_ms: None,
+                    digests_equal,
+                    acknowledged_present: false,
+                    findings: vec![format!("{limit} s after healing, {why}")],
+                };
+            }
+            Compared::Not { .. } => tokio::time::sleep(LOOK_STEP).await,
+        }
+    }
+}
+
+/// Reads every key once more and notes those that could not be read.
+///
+/// # Errors
+///
+/// [`BridgeError`] if the bridge is gone.
+pub async fn read_all(
+    reads: Vec<Request>,
+    plan: &Plan,
+    bridge: &Arc<Bridge>,
+    record: &Arc<Recorder>,
+    after: &mut AfterHeal,
+) -> Result<(), BridgeError> {
+    let asked = reads.len();
+    let refused = insist(reads, plan, bridge, record, READ_LIMIT).await?;
+    after.acknowledged_present = refused.is_empty();
+    if let Some(first) = refused.first() {
+        let (count, key) = (refused.len(), first.key());
+        let limit = READ_LIMIT.as_secs();
+        after.findings.push(format!(
+            "{count} of {asked} keys were not readable {limit} s after healing, such as {key}"
+        ));
+    }
+    Ok(())
+}
+
+enum Compared {
+    Equal,
+    Not { why: String, digests_equal: bool },
+}
+
+/// Compares what the nodes said after `since`.
+fn compare(nodes: &[NodeId], leaders: &Leaders, since: Duration) -> Compared {
+    let heard = leaders.heard();
+    let fresh = |node: &&NodeId| heard.get(node).is_some_and(|heard| heard.at > since);
+    let silent: Vec<String> =
+        nodes.iter().filter(|node| !fresh(node)).map(ToString::to_string).collect();
+    if !silent.is_empty() {
+        let why = format!("no status comes from node {}", silent.join(" "));
+        return Compared::Not { why, digests_equal: true };
+    }
+    let states: Vec<(&NodeId, u64, &str)> = nodes
+        .iter()
+        .filter_map(|node| {
+            let status = &heard.get(node)?.status;
+            Some((node, status.applied, status.digest.as_str()))
+        })
+        .collect();
+    let applied: Vec<String> =
+        states.iter().map(|(node, applied, _)| format!("node {node} {applied}")).collect();
+    if states.windows(2).any(|pair| pair[0].1 != pair[1].1) {
+        let why = format!("the nodes have not applied the same slots: {}", applied.join(", "));
+        return Compared::Not { why, digests_equal: true };
+    }
+    if states.windows(2).any(|pair| pair[0].2 != pair[1].2) {
+        let why = format!("the digests differ at one slot: {}", applied.join(", "));
+        return Compared::Not { why, digests_equal: false };
+    }
+    Compared::Equal
+}
+
+fn lock(leaders: &Mutex<Leaders>) -> MutexGuard<'_, Leaders> {
+    leaders.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long the nodes have to serve again.
+pub const SERVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the reads of all keys may take in all.
+const READ_LIMIT: Duration = Duration::from_secs(30);
+
+const LOOK_STEP: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::NodeStatus;
+
+    fn hear(leaders: &mut Leaders, node: u16, at_ms: u64, applied: u64, digest: &str) {
+        let status = NodeStatus {
+            node,
+            leads: None,
+            follows: None,
+            chosen: applied,
+            applied,
+            digest: digest.to_owned(),
+        };
+        leaders.on_status(NodeId(node), Duration::from_millis(at_ms), status);
+    }
+
+    fn why(leaders: &Leaders) -> String {
+        match compare(&[NodeId(1), NodeId(2)], leaders, Duration::from_millis(100)) {
+            Compared::Equal => "equal".to_owned(),
+            Compared::Not { why, .. } => why,
+        }
+    }
+
+    #[test]
+    fn nodes_serve_when_all_answered_since_with_equal_states() {
+        let mut leaders = Leaders::default();
+        hear(&mut leaders, 1, 150, 7, "aa");
+        hear(&mut leaders, 2, 50, 7, "aa");
+        assert!(why(&leaders).contains("from node 2"), "its answer is from before");
+        hear(&mut leaders, 2, 160, 6, "99");
+        assert!(why(&leaders).contains("node 1 7, node 2 6"));
+        hear(&mut leaders, 2, 170, 7, "bb");
+        assert!(why(&leaders).contains("digests differ"));
+        hear(&mut leaders, 2, 180, 7, "aa");
+        assert_eq!(why(&leaders), "equal");
+        leaders.on_silence(NodeId(1));
+        assert!(why(&leaders).contains("from node 1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_stays_away_is_a_finding_after_ten_seconds() {
+        let leaders = Mutex::new(Leaders::default());
+        let healed = Instant::now();
+        let after = wait_until_served(&[NodeId(1)], &leaders, healed, Duration::ZERO).await;
+        assert_eq!(after.served_within_ms, None);
+        assert!(after.findings[0].contains("no status comes from node 1"));
+        assert!(healed.elapsed() >= SERVE_LIMIT);
+    }
+}

@@ -1,0 +1,287 @@
+//! The verdict of a run, from everything that was seen.
+//!
+//! The checker judges the history; this adds what a history cannot show: processes that ended by
+//! themselves, panics, states that differ, nodes that did not come back. It also asks whether the
+//! run exercised enough to mean anything (a pass that tried nothing is worse than a failure). It
+//! is a pure function of its inputs. A violation outranks everything but the user's interrupt,
+//! which is told by its own exit code and then names the violation as a reason.
+
+use synod_checker::{Judgement, Report};
+use synod_fault::NodeId;
+use synod_fault::schedule::Plan;
+use synod_history::OperationCounts;
+use synod_report::{AfterHeal, Verdict};
+
+use super::InjectedFault;
+use crate::cluster::UnexpectedExit;
+
+/// What was seen of a run.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Whether the user ended the run.
+    pub interrupted: bool,
+    /// What the checker says, where the history was judged.
+    pub report: Option<&'a Report>,
+    /// How the operations ended.
+    pub counts: OperationCounts,
+    /// The faults that came and went.
+    pub faults: &'a [InjectedFault],
+    /// How often the leader changed.
+    pub leader_changes: usize,
+    /// Processes that ended by themselves.
+    pub lone_exits: &'a [UnexpectedExit],
+    /// Log lines that tell of a panic.
+    pub panics: &'a [(NodeId, String)],
+    /// States that differed at one slot, one sentence each.
+    pub divergences: &'a [String],
+    /// What was found after healing.
+    pub after_heal: Option<&'a AfterHeal>,
+    /// Proxies that nobody used, one sentence each; see [`traffic`](super::traffic).
+    pub unused: &'a [String],
+    /// Why the cluster never served, if it did not.
+    pub never_served: Option<&'a str>,
+}
+
+/// Returns the verdict and its reasons, one sentence each.
+#[must_use]
+pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
+    let mut violations = violations(evidence);
+    if evidence.interrupted {
+        violations.insert(0, "the run was interrupted".to_owned());
+        return (Verdict::Interrupted, violations);
+    }
+    if !violations.is_empty() {
+        return (Verdict::Violation, violations);
+    }
+    if let Some(reason) = undecided(evidence) {
+        return (Verdict::Unknown, vec![reason]);
+    }
+    let gaps = gaps(evidence);
+    if !gaps.is_empty() {
+        return (Verdict::Void, gaps);
+    }
+    (Verdict::Pass, vec!["what the clients saw is linearizable".to_owned()])
+}
+
+fn violations(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(core) = evidence.report.and_then(Report::violation) {
+        found.push(core.sentence.clone());
+    }
+    for exit in evidence.lone_exits {
+        found.push(format!("node {} ended by itself: {}", exit.node, exit.how));
+    }
+    for (node, line) in evidence.panics {
+        found.push(format!("the log of node {node} tells of a panic: {line}"));
+    }
+    found.extend(evidence.divergences.iter().cloned());
+    if let Some(after) = evidence.after_heal {
+        found.extend(after.findings.iter().cloned());
+    }
+    found
+}
+
+fn undecided(evidence: &Evidence<'_>) -> Option<String> {
+    match evidence.report.map(|report| &report.judgement) {
+        Some(Judgement::Legal { .. } | Judgement::Illegal { .. }) => None,
+        Some(Judgement::Unknown { cause }) => Some(format!("the history is not judged: {cause}")),
+        None => Some("the history was not judged".to_owned()),
+    }
+}
+
+/// What the run failed to exercise.
+fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut gaps = evidence.unused.to_vec();
+    if let Some(why) = evidence.never_served {
+        gaps.push(format!("the cluster never served: {why}"));
+        return gaps;
+    }
+    if evidence.counts.ok < OK_MIN {
+        let ok = evidence.counts.ok;
+        gaps.push(format!("only {ok} operations were ok; a run needs {OK_MIN}"));
+    }
+    for (planned, fault) in evidence.plan.faults.iter().enumerate() {
+        match evidence.faults.iter().find(|happened| happened.planned == planned) {
+            Some(happened) if happened.span.effective => {}
+            Some(happened) => gaps.push(format!(
+                "{} ({}) had no effect: {}",
+                fault.kind, happened.span.detail, happened.span.effect
+            )),
+            None => gaps.push(format!("{} was planned and did not happen", fault.kind)),
+        }
+    }
+    if evidence.plan.changes_leader() && evidence.leader_changes == 0 {
+        gaps.push("a leader was taken away, but no other was seen to lead".to_owned());
+    }
+    gaps
+}
+
+/// Operations that must be ok for a run to mean anything.
+pub const OK_MIN: u64 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod_checker::Cause;
+    use synod_checker::{CheckerSummary, ViolationCore};
+    use synod_fault::nemesis::Nemesis;
+    use synod_fault::{Millis, Transports};
+    use synod_report::FaultSpan;
+    use synod_rng::Seed;
+
+    fn plan() -> Plan {
+        let nodes: Vec<NodeId> = (1..=3).map(NodeId).collect();
+        Plan {
+            format: Plan::FORMAT,
+            seed: Seed(1),
+            system: "fake".to_owned(),
+            nodes: 3,
+            clients: 2,
+            workload: "registers".to_owned(),
+            nemesis: "kill-leader".to_owned(),
+            time_ms: Millis(8_000),
+            timeout_ms: Millis(1_000),
+            rest_ms: Millis(0),
+            faults: "kill-leader".parse::<Nemesis>().expect("a nemesis").plan(
+                Seed(1),
+                &nodes,
+                Millis(8_000),
+                Transports::default(),
+            ),
+        }
+    }
+
+    fn happened(plan: &Plan, effective: bool) -> Vec<InjectedFault> {
+        let span = |kind: &str| FaultSpan {
+            kind: kind.to_owned(),
+            detail: "node 1".to_owned(),
+            start_ns: 0,
+            end_ns: 1,
+            effect: "something".to_owned(),
+            effective,
+        };
+        let faults = plan.faults.iter().enumerate();
+        faults.map(|(planned, f)| InjectedFault { planned, span: span(f.kind.name()) }).collect()
+    }
+
+    fn report(judgement: Judgement) -> Report {
+        let checker = CheckerSummary {
+            algorithm: "none".to_owned(),
+            operations: 0,
+            keys: 0,
+            configurations: 0,
+            millis: 0,
+            unverified: None,
+        };
+        Report { judgement, checker, stuck: None }
+    }
+
+    /// Judges a good run after `spoil` has changed what was seen of it.
+    fn check(spoil: impl FnOnce(&mut Evidence<'_>), verdict: Verdict, reason: &str) {
+        let plan = plan();
+        let faults = happened(&plan, true);
+        let report = report(Judgement::Legal { witness: Vec::new() });
+        let mut evidence = Evidence {
+            plan: &plan,
+            interrupted: false,
+            report: Some(&report),
+            counts: OperationCounts { ok: 1_000, fail: 5, info: 5 },
+            faults: &faults,
+            leader_changes: 1,
+            lone_exits: &[],
+            panics: &[],
+            divergences: &[],
+            after_heal: None,
+            unused: &[],
+            never_served: None,
+        };
+        spoil(&mut evidence);
+        let (seen, reasons) = judge(&evidence);
+        assert_eq!(seen, verdict, "{reasons:?}");
+        assert!(reasons.join("; ").contains(reason), "{reasons:?}");
+    }
+
+    #[test]
+    fn a_run_that_was_exercised_and_is_legal_passes() {
+        check(|_| {}, Verdict::Pass, "linearizable");
+    }
+
+    #[test]
+    fn too_little_exercise_is_void() {
+        check(|seen| seen.counts.ok = 999, Verdict::Void, "only 999 operations");
+        check(|seen| seen.leader_changes = 0, Verdict::Void, "no other was seen to lead");
+        check(|seen| seen.faults = &[], Verdict::Void, "did not happen");
+        let idle = happened(&plan(), false);
+        check(|seen| seen.faults = Box::leak(idle.into()), Verdict::Void, "had no effect");
+    }
+
+    #[test]
+    fn proxies_that_nobody_used_make_the_best_run_void() {
+        let unused: &[String] = Box::leak(Box::new(["is the transport udp?".to_owned()]));
+        check(|seen| seen.unused = unused, Verdict::Void, "is the transport udp?");
+        check(
+            |seen| {
+                (seen.unused, seen.never_served) = (unused, Some("no node leads"));
+                seen.faults = &[];
+            },
+            Verdict::Void,
+            "is the transport udp?; the cluster never served: no node leads",
+        );
+    }
+
+    #[test]
+    fn a_run_without_verdict_of_the_checker_is_unknown() {
+        check(|seen| seen.report = None, Verdict::Unknown, "not judged");
+        let cause = Cause::Memory(1 << 20);
+        let unknown = report(Judgement::Unknown { cause });
+        let unknown = Box::leak(Box::new(unknown));
+        check(|seen| seen.report = Some(unknown), Verdict::Unknown, "memory");
+    }
+
+    #[test]
+    fn what_breaks_a_promise_is_a_violation_even_in_a_run_that_is_void() {
+        let core = ViolationCore {
+            key: "k".to_owned(),
+            sentence: "client 1 read a value that was overwritten".to_owned(),
+            operations: Vec::new(),
+        };
+        let illegal = Box::leak(Box::new(report(Judgement::Illegal { core })));
+        check(|seen| seen.report = Some(illegal), Verdict::Violation, "overwritten");
+        let exit = [UnexpectedExit { node: NodeId(2), how: "exit code 101".to_owned() }];
+        let exit = Box::leak(Box::new(exit));
+        check(
+            |seen| {
+                seen.lone_exits = exit;
+                seen.counts.ok = 0;
+            },
+            Verdict::Violation,
+            "node 2 ended by itself: exit code 101",
+        );
+        let panics = Box::leak(Box::new([(NodeId(1), "panicked at x".to_owned())]));
+        check(|seen| seen.panics = panics, Verdict::Violation, "panic");
+        let divergences = Box::leak(Box::new(["at slot 7".to_owned()]));
+        check(|seen| seen.divergences = divergences, Verdict::Violation, "slot 7");
+        let after = Box::leak(Box::new(AfterHeal {
+            served_within_ms: None,
+            digests_equal: true,
+            acknowledged_present: true,
+            findings: vec!["node 3 did not serve again".to_owned()],
+        }));
+        check(|seen| seen.after_heal = Some(after), Verdict::Violation, "node 3 did not serve");
+    }
+
+    #[test]
+    fn an_interrupt_is_told_as_such_and_keeps_the_reasons() {
+        let divergences = Box::leak(Box::new(["at slot 7".to_owned()]));
+        check(
+            |seen| {
+                seen.interrupted = true;
+                seen.divergences = divergences;
+            },
+            Verdict::Interrupted,
+            "slot 7",
+        );
+    }
+}

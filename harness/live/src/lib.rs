@@ -1,0 +1,42 @@
+//! Real processes: spawning, breaking, healing, and the proxies between them.
+//!
+//! [`network`] carries packets and streams by the verdicts of `synod-fault`; [`guard`] and
+//! [`process`] start what must not outlive the harness; [`cluster`] knows the nodes, [`bridge`]
+//! their clients. [`run`](run::run) puts a plan into practice with them. What the clients saw is
+//! judged by `synod-checker`, and [`judge`] adds what no history shows; what is drawn is left to
+//! `synod-workload` and to the nemesis, and the page to `synod-report`. The claim kept true: no
+//! process outlives the run that started it.
+
+mod delay_queue;
+mod fabric;
+mod finish;
+mod injected_fault;
+mod pipe;
+mod relay;
+mod resolved_target;
+
+pub mod bridge;
+pub mod clients;
+pub mod cluster;
+pub mod console;
+pub mod failover;
+pub mod folder;
+pub mod guard;
+pub mod heal;
+pub mod injector;
+pub mod interrupt;
+pub mod judge;
+pub mod leaders;
+pub mod logs;
+pub mod network;
+pub mod poll;
+pub mod ports;
+pub mod process;
+pub mod record;
+pub mod run;
+pub mod setup;
+pub mod system;
+pub mod traffic;
+
+pub use fabric::FaultId;
+pub use injected_fault::InjectedFault;

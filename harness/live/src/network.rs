@@ -1,0 +1,230 @@
+//! The network between the nodes: user-space proxies on a thread of their own.
+//!
+//! A [`Route`] is one proxy, a relay of datagrams or a pipe of TCP: the dialer is given the proxy's
+//! address instead of the listener's, and both directions pass the verdicts of their own directed
+//! link. What is carried is opaque, so any protocol on UDP or TCP can be broken, encrypted ones
+//! too. No privilege is needed. Two routes between the same nodes, dialed from either side, share
+//! their links. What the verdicts are is decided by `synod-fault`; `relay` and `pipe` carry.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use rustix::net::sockopt;
+use synod_fault::{LinkId, LinkRules, NodeId, Transport, UnfitRule};
+use synod_report::LinkCounts;
+use synod_rng::Seed;
+use tokio::runtime::Runtime;
+use tokio::sync::{oneshot, watch};
+use tokio::task::LocalSet;
+
+use super::fabric::{Fabric, FaultId, LinkIndex};
+use super::pipe::{self, Pipe};
+use super::relay::{self, Relay};
+
+/// One proxy to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Who speaks first, to the proxy's address.
+    pub dialer: NodeId,
+    /// Who is spoken to.
+    pub listener: NodeId,
+    /// Where the listener really listens.
+    pub upstream: SocketAddr,
+    /// What is spoken.
+    pub transport: Transport,
+}
+
+/// The links of a proxy's two directions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    /// From the dialer to the listener.
+    pub(crate) there: LinkIndex,
+    /// From the listener to the dialer.
+    pub(crate) back: LinkIndex,
+}
+
+/// The proxies of a run. They end when this is dropped.
+#[derive(Debug)]
+pub struct Network {
+    fabric: Arc<Mutex<Fabric>>,
+    /// Tells the pipes that rules have changed.
+    changes: watch::Sender<u64>,
+    addresses: BTreeMap<(NodeId, NodeId), SocketAddr>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The proxies before they run.
+#[derive(Default)]
+struct Proxies {
+    relays: Vec<Relay>,
+    pipes: Vec<Pipe>,
+}
+
+impl Network {
+    /// Starts a proxy for each route, on loopback and ports that are free.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no socket or no thread, or two routes between the same nodes differ in
+    /// their transport.
+    pub fn start(seed: Seed, routes: &[Route]) -> io::Result<Self> {
+        let fabric = Arc::new(Mutex::new(Fabric::new(seed, links(routes)?)));
+        let mut addresses = BTreeMap::new();
+        let mut proxies = Proxies::default();
+        for route in routes {
+            let address = proxies.add(route, &lock(&fabric))?;
+            addresses.insert((route.dialer, route.listener), address);
+        }
+        let (stop, stopped) = oneshot::channel();
+        let (changes, changed) = watch::channel(0);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let shared = Arc::clone(&fabric);
+        let thread = std::thread::Builder::new()
+            .name("network".to_owned())
+            .spawn(move || run(&runtime, &shared, proxies, &changed, stopped))?;
+        Ok(Self { fabric, changes, addresses, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Returns the address that `dialer` is to be given for `listener`.
+    #[must_use]
+    pub fn address(&self, dialer: NodeId, listener: NodeId) -> Option<SocketAddr> {
+        self.addresses.get(&(dialer, listener)).copied()
+    }
+
+    /// Puts a fault in force. When this returns, no packet is decided by the former rules, and no
+    /// byte of a stream passes a link that is cut.
+    ///
+    /// # Errors
+    ///
+    /// [`UnfitRule`] if a link cannot obey; nothing has changed then.
+    pub fn begin(
+        &self,
+        fault: FaultId,
+        rules: BTreeMap<LinkId, LinkRules>,
+    ) -> Result<(), UnfitRule> {
+        let begun = lock(&self.fabric).begin(fault, rules);
+        self.tell();
+        begun
+    }
+
+    /// Ends a fault.
+    pub fn end(&self, fault: FaultId) {
+        lock(&self.fabric).end(fault);
+        self.tell();
+    }
+
+    /// Ends all faults.
+    pub fn heal(&self) {
+        lock(&self.fabric).heal();
+        self.tell();
+    }
+
+    /// Tells the pipes that rules have changed, after they did.
+    fn tell(&self) {
+        self.changes.send_modify(|version| *version += 1);
+    }
+
+    /// Returns what each directed link did since the start.
+    #[must_use]
+    pub fn counts(&self) -> Vec<LinkCounts> {
+        lock(&self.fabric).counts()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A relay thread that panicked has said so on standard error; nothing else is lost.
+            drop(thread.join());
+        }
+    }
+}
+
+/// Locks the fabric. Its methods leave no half-done change behind, so poison means nothing.
+pub(crate) fn lock(fabric: &Mutex<Fabric>) -> MutexGuard<'_, Fabric> {
+    fabric.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says on standard error what a proxy suffers from.
+#[expect(clippy::print_stderr, reason = "the thread has no one to return an error to")]
+pub(crate) fn complain(what: &str, error: &io::Error) {
+    eprintln!("synod-harness: {what}: {error}");
+}
+
+/// Runs the proxies until `stopped` resolves.
+fn run(
+    runtime: &Runtime,
+    fabric: &Arc<Mutex<Fabric>>,
+    proxies: Proxies,
+    changed: &watch::Receiver<u64>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let tasks = LocalSet::new();
+    tasks.block_on(runtime, async {
+        let relays = relay::start(fabric, proxies.relays);
+        let pipes = pipe::start(fabric, changed, proxies.pipes);
+        for error in [relays, pipes].into_iter().filter_map(Result::err) {
+            complain("a proxy does not start", &error);
+        }
+        // Whether it was told to stop or the handle is gone makes no difference.
+        drop(stopped.await);
+    });
+}
+
+/// Names the two directed links of each route, and what they speak.
+fn links(routes: &[Route]) -> io::Result<BTreeMap<LinkId, Transport>> {
+    let mut links = BTreeMap::new();
+    for route in routes {
+        let there = LinkId::new(route.dialer, route.listener);
+        for link in [there, there.reversed()] {
+            let other = links.insert(link, route.transport);
+            if other.is_some_and(|other| other != route.transport) {
+                let words = format!("{link} cannot speak udp and tcp at once");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+            }
+        }
+    }
+    Ok(links)
+}
+
+impl Proxies {
+    /// Makes one more. Returns the address for its dialer.
+    fn add(&mut self, route: &Route, fabric: &Fabric) -> io::Result<SocketAddr> {
+        let link = LinkId::new(route.dialer, route.listener);
+        let index = |link| fabric.index(link).expect("the fabric was made of these routes");
+        let ends = Ends { there: index(link), back: index(link.reversed()) };
+        let listener = route.upstream;
+        match route.transport {
+            Transport::Udp => {
+                let relay = Relay { public: socket()?, upstream: socket()?, listener, ends };
+                let address = relay.public.local_addr();
+                self.relays.push(relay);
+                address
+            }
+            Transport::Tcp => {
+                let public = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+                public.set_nonblocking(true)?;
+                let address = public.local_addr();
+                self.pipes.push(Pipe { public, listener, ends });
+                address
+            }
+        }
+    }
+}
+
+fn socket() -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    // The system may grant less than asked; then a burst loses packets, as on any network.
+    sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER_BYTES)?;
+    sockopt::set_socket_send_buffer_size(&socket, SOCKET_BUFFER_BYTES)?;
+    Ok(socket)
+}
+
+/// The socket buffers that are asked for.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;

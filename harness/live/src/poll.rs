@@ -1,0 +1,67 @@
+//! The poll: asks every node for its status ten times a second and tells `leaders`.
+//!
+//! Each node has its own task and its own logical client, so that one that is paused or cut off
+//! delays no other.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use synod_fault::NodeId;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use super::bridge::Bridge;
+use super::leaders::Leaders;
+use super::record::Recorder;
+
+/// Asks until it is dropped.
+#[derive(Debug)]
+pub struct StatusPoller {
+    _tasks: JoinSet<()>,
+}
+
+impl StatusPoller {
+    /// Starts asking the nodes; their logical clients are numbered from `first_client`.
+    #[must_use]
+    pub fn start(
+        nodes: &[NodeId],
+        first_client: u32,
+        bridge: &Arc<Bridge>,
+        record: &Arc<Recorder>,
+        leaders: &Arc<Mutex<Leaders>>,
+    ) -> Self {
+        let mut tasks = JoinSet::new();
+        for (client, node) in (first_client..).zip(nodes) {
+            let (bridge, record) = (Arc::clone(bridge), Arc::clone(record));
+            tasks.spawn(ask(*node, client, bridge, record, Arc::clone(leaders)));
+        }
+        Self { _tasks: tasks }
+    }
+}
+
+async fn ask(
+    node: NodeId,
+    client: u32,
+    bridge: Arc<Bridge>,
+    record: Arc<Recorder>,
+    leaders: Arc<Mutex<Leaders>>,
+) {
+    let mut ticks = tokio::time::interval(POLL_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // A bridge that is gone is told by the clients; the poll just ends.
+        let Ok(answer) = bridge.status(client, node, POLL_LIMIT).await else { return };
+        let mut leaders = leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Some(status) => leaders.on_status(node, record.now(), status),
+            None => leaders.on_silence(node),
+        }
+    }
+}
+
+/// How often each node is asked.
+pub const POLL_PERIOD: Duration = Duration::from_millis(100);
+
+/// How long a node may take to answer.
+const POLL_LIMIT: Duration = Duration::from_millis(400);

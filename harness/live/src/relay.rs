@@ -1,0 +1,203 @@
+//! The loops that carry packets: two sockets a relay, all on the thread of `network`.
+//!
+//! Everything runs on one single-threaded runtime, so relays share their delay queue without
+//! locks; only the fabric is shared with other threads. A packet without delay is sent on within
+//! the same turn that received it. The claim kept true: no packet leaves but by a verdict.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::{SocketAddr, UdpSocket as StdSocket};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use synod_fault::{Copies, Verdict};
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::delay_queue::DelayQueue;
+use super::fabric::{Fabric, LinkIndex};
+use super::network::{Ends, complain, lock};
+
+/// One relay, before it runs.
+pub(crate) struct Relay {
+    /// Where the dialer sends.
+    pub(crate) public: StdSocket,
+    /// Where the listener's answers arrive.
+    pub(crate) upstream: StdSocket,
+    /// Where the listener listens.
+    pub(crate) listener: SocketAddr,
+    /// The links of the two directions.
+    pub(crate) ends: Ends,
+}
+
+/// Starts the relays on the local set that runs this.
+pub(crate) fn start(fabric: &Arc<Mutex<Fabric>>, relays: Vec<Relay>) -> io::Result<()> {
+    let carrier = Rc::new(Carrier {
+        fabric: Arc::clone(fabric),
+        held: RefCell::new(DelayQueue::new()),
+        earlier: Notify::new(),
+        start: Instant::now(),
+    });
+    for relay in relays {
+        spawn(&carrier, relay)?;
+    }
+    tokio::task::spawn_local(release(carrier));
+    Ok(())
+}
+
+/// What all relays share.
+struct Carrier {
+    fabric: Arc<Mutex<Fabric>>,
+    held: RefCell<DelayQueue<Packet>>,
+    /// Told when a packet is due earlier than all others.
+    earlier: Notify,
+    start: Instant,
+}
+
+/// A packet that waits.
+struct Packet {
+    link: LinkIndex,
+    out: Rc<UdpSocket>,
+    to: SocketAddr,
+    bytes: Box<[u8]>,
+}
+
+/// One direction of one relay.
+struct Direction {
+    link: LinkIndex,
+    from: Rc<UdpSocket>,
+    out: Rc<UdpSocket>,
+    listener: SocketAddr,
+    /// The dialer's address, learned from its packets.
+    dialer: Rc<Cell<Option<SocketAddr>>>,
+    outward: bool,
+}
+
+fn spawn(carrier: &Rc<Carrier>, relay: Relay) -> io::Result<()> {
+    let public = Rc::new(UdpSocket::from_std(relay.public)?);
+    let upstream = Rc::new(UdpSocket::from_std(relay.upstream)?);
+    let dialer = Rc::new(Cell::new(None));
+    let direction = |link, from: &Rc<UdpSocket>, out: &Rc<UdpSocket>, outward| Direction {
+        link,
+        from: Rc::clone(from),
+        out: Rc::clone(out),
+        listener: relay.listener,
+        dialer: Rc::clone(&dialer),
+        outward,
+    };
+    let there = direction(relay.ends.there, &public, &upstream, true);
+    let back = direction(relay.ends.back, &upstream, &public, false);
+    tokio::task::spawn_local(carry(Rc::clone(carrier), there));
+    tokio::task::spawn_local(carry(Rc::clone(carrier), back));
+    Ok(())
+}
+
+async fn carry(carrier: Rc<Carrier>, direction: Direction) {
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    loop {
+        if let Err(error) = direction.from.readable().await {
+            return complain("a relay ended", &error);
+        }
+        for _ in 0..BURST_PACKETS_MAX {
+            match direction.from.try_recv_from(&mut buffer) {
+                Ok((size, source)) => direction.pass(&carrier, &mut buffer[..size], source),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // A peer that is gone may be reported here; the socket itself is well.
+                Err(_) => {}
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Direction {
+    fn pass(&self, carrier: &Carrier, bytes: &mut [u8], source: SocketAddr) {
+        let Some(to) = self.destination(source) else {
+            return;
+        };
+        let now = carrier.start.elapsed();
+        match lock(&carrier.fabric).decide(self.link, bytes.len(), now) {
+            Verdict::Drop(_) => {}
+            Verdict::Deliver(copies) => self.deliver(carrier, bytes, to, now, &copies),
+        }
+    }
+
+    /// Learns the dialer's address from what comes from it; takes answers from the listener only.
+    fn destination(&self, source: SocketAddr) -> Option<SocketAddr> {
+        if self.outward {
+            self.dialer.set(Some(source));
+            return Some(self.listener);
+        }
+        if source == self.listener { self.dialer.get() } else { None }
+    }
+
+    fn deliver(
+        &self,
+        carrier: &Carrier,
+        bytes: &mut [u8],
+        to: SocketAddr,
+        now: Duration,
+        copies: &Copies,
+    ) {
+        if let Some(bit) = copies.corrupt_bit {
+            let at = usize::try_from(bit / 8).expect("a bit of the packet");
+            bytes[at] ^= 1 << (bit % 8);
+        }
+        for delay in [Some(copies.first), copies.second].into_iter().flatten() {
+            let sent = if delay.is_zero() {
+                self.out.try_send_to(bytes, to).is_ok()
+            } else {
+                carrier.hold(now + delay, self.packet(bytes, to))
+            };
+            if !sent {
+                lock(&carrier.fabric).overflowed(self.link);
+            }
+        }
+    }
+
+    fn packet(&self, bytes: &[u8], to: SocketAddr) -> Packet {
+        Packet { link: self.link, out: Rc::clone(&self.out), to, bytes: Box::from(bytes) }
+    }
+}
+
+impl Carrier {
+    fn hold(&self, due: Duration, packet: Packet) -> bool {
+        let mut held = self.held.borrow_mut();
+        let first = held.next_due().is_none_or(|next| due < next);
+        let fits = held.push(due, packet.bytes.len(), packet);
+        if fits && first {
+            self.earlier.notify_one();
+        }
+        fits
+    }
+}
+
+/// Sends the packets that waited, each at its time.
+async fn release(carrier: Rc<Carrier>) {
+    loop {
+        let next = carrier.held.borrow().next_due();
+        match next {
+            None => carrier.earlier.notified().await,
+            Some(due) => {
+                let earlier = carrier.earlier.notified();
+                drop(tokio::time::timeout_at(carrier.start + due, earlier).await);
+            }
+        }
+        for _ in 0..BURST_PACKETS_MAX {
+            let due = carrier.held.borrow_mut().pop(carrier.start.elapsed());
+            let Some(packet) = due else { break };
+            if packet.out.try_send_to(&packet.bytes, packet.to).is_err() {
+                lock(&carrier.fabric).overflowed(packet.link);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Packets that one direction carries before the others have their turn.
+const BURST_PACKETS_MAX: usize = 64;
+
+/// The largest datagram that UDP carries.
+const DATAGRAM_BYTES_MAX: usize = 65_535;

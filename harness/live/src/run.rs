@@ -1,0 +1,332 @@
+//! One run: plan, folder, cluster, faults, healing, judgement, report.
+//!
+//! The order is the claim: the plan is on disk before anything starts, every event is on disk
+//! before it is judged, and a run that is interrupted at any point still ends with a report of
+//! what it had seen. Everything that waits does so together with the interrupt.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant as StdInstant, SystemTime};
+
+use serde::Serialize;
+use synod_fault::schedule::Plan;
+use synod_history::{HistoryError, jsonl};
+use synod_report::ReportError;
+use synod_report::{AfterHeal, RunSummary};
+use synod_workload::Workload;
+use tokio::time::Instant;
+
+use super::bridge::BridgeError;
+use super::clients::Clients;
+use super::cluster::ClusterError;
+use super::console::{Console, Status};
+use super::finish::{RunData, finish};
+use super::folder::{self, RunFolder};
+use super::heal;
+use super::injector::{Happened, Injector};
+use super::interrupt::Interrupt;
+use super::leaders::Leaders;
+use super::poll::StatusPoller;
+use super::record::Recorder;
+use super::setup::{SetupError, SystemUnderTest, TestCluster};
+use super::traffic;
+
+/// What to run, and where.
+#[derive(Clone, Debug)]
+pub struct RunConfig {
+    /// The plan.
+    pub plan: Plan,
+    /// What the clients do.
+    pub workload: Workload,
+    /// The system under test.
+    pub cast: SystemUnderTest,
+    /// The folder of all runs.
+    pub runs: PathBuf,
+    /// How many runs are kept.
+    pub keep: usize,
+    /// The command that runs the plan again.
+    pub reproduce: String,
+}
+
+/// A run that came to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// What it amounts to.
+    pub summary: RunSummary,
+    /// Where its files are.
+    pub folder: PathBuf,
+}
+
+/// Why a run did not come to its end. Not the system under test is to blame.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The cluster could not be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A node could not be started again.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The bridge failed.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// No node has led for long enough to be worth killing.
+    #[error("no node leads, or none for long; see the logs in the run folder")]
+    NoLeader,
+    /// The history could not be written, or read back.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The page could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file of the run could not be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Runs a plan to its end.
+///
+/// # Errors
+///
+/// [`RunError`]; no process is left running.
+pub async fn run(
+    order: &RunConfig,
+    interrupt: &Interrupt,
+    console: &mut Console,
+) -> Result<Finished, RunError> {
+    order.cast.check(&order.plan)?;
+    let began = SystemTime::now();
+    let folder = prepare(order, began)?;
+    console.first(&order.plan, folder.path());
+    let mut act = ActiveRun::open(order, &folder, began)?;
+    let played = tokio::select! {
+        played = act.play(console, interrupt) => played,
+        () = interrupt.raised() => Ok(()),
+    };
+    let mut remains = act.end(interrupt).await;
+    match played {
+        // A cluster that reaches nobody through the proxies says something of its description.
+        Err(RunError::Setup(SetupError::NotReady { why, unused, .. })) if !unused.is_empty() => {
+            (remains.unused, remains.never_served) = (unused, Some(why));
+        }
+        played => played?,
+    }
+    if !remains.interrupted {
+        console.line("judging the history");
+    }
+    let summary = finish(order, &folder, remains, interrupt).await?;
+    // A folder that cannot be pruned is no reason to lose a verdict.
+    drop(folder::prune(&order.runs, order.keep));
+    console.last(&summary, folder.path());
+    Ok(Finished { summary, folder: folder.path().to_owned() })
+}
+
+fn prepare(order: &RunConfig, began: SystemTime) -> Result<RunFolder, RunError> {
+    let folder = RunFolder::create(&order.runs, order.plan.seed, began)
+        .map_err(|source| RunError::Write { path: order.runs.clone(), source })?;
+    write(&folder.file(folder::PLAN), &order.plan.to_json())?;
+    write(&folder.file(folder::CAST), &json(&order.cast.written()))?;
+    Ok(folder)
+}
+
+/// A run while it goes on.
+struct ActiveRun<'a> {
+    order: &'a RunConfig,
+    folder: &'a RunFolder,
+    began: SystemTime,
+    record: Arc<Recorder>,
+    leaders: Arc<Mutex<Leaders>>,
+    happened: Happened,
+    stage: Option<TestCluster>,
+    after: Option<AfterHeal>,
+}
+
+impl<'a> ActiveRun<'a> {
+    fn open(
+        order: &'a RunConfig,
+        folder: &'a RunFolder,
+        began: SystemTime,
+    ) -> Result<Self, RunError> {
+        let record = Recorder::create(&folder.file(folder::HISTORY), StdInstant::now())?;
+        Ok(Self {
+            order,
+            folder,
+            began,
+            record: Arc::new(record),
+            leaders: Arc::default(),
+            happened: Happened::default(),
+            stage: None,
+            after: None,
+        })
+    }
+
+    /// Starts the cluster, breaks it, heals it.
+    async fn play(&mut self, console: &mut Console, interrupt: &Interrupt) -> Result<(), RunError> {
+        let Self { order, folder, record, leaders, happened, stage, after, .. } = self;
+        let stage = &*stage.insert(order.cast.start(&order.plan, folder).await?);
+        let (plan, bridge) = (&order.plan, &stage.bridge);
+        let poll = StatusPoller::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
+        let mut clients = Clients::start(plan, order.workload, bridge, record);
+        let mut show = Show { record, leaders, happened, console };
+        tokio::select! {
+            broken = break_things(plan, stage, leaders, record, happened) => broken?,
+            error = clients.failed() => return Err(error.into()),
+            never = show.keep_showing() => match never {},
+            () = interrupt.raised() => return Ok(()),
+        }
+        show.show(Some("healing"));
+        *after = Some(heal_and_read(order, folder, stage, leaders, record, clients).await?);
+        drop(poll);
+        Ok(())
+    }
+
+    /// Ends every process, softly if there is time for that, and sums up what was seen.
+    async fn end(self, interrupt: &Interrupt) -> RunData {
+        let interrupted = interrupt.is_raised();
+        let (leaders, divergences) = {
+            let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+            (leaders.spans().to_vec(), leaders.divergences().to_vec())
+        };
+        let mut remains = RunData {
+            interrupted,
+            began: self.began,
+            counts: self.record.counts(),
+            faults: self.happened.faults(),
+            leaders,
+            divergences,
+            after: self.after,
+            links: Vec::new(),
+            nodes: Vec::new(),
+            lone_exits: Vec::new(),
+            panics: Vec::new(),
+            unused: Vec::new(),
+            never_served: None,
+            flushed: self.record.flush(),
+        };
+        if let Some(stage) = self.stage {
+            remains.lone_exits = stage.cluster.lone_exits();
+            remains.links = stage.network.counts();
+            let nodes = self.order.plan.node_ids();
+            remains.unused = traffic::unused(&self.order.cast.system, &nodes, &remains.links);
+            stage.cluster.measure_memory();
+            let patience = if interrupted { SHORT_PATIENCE } else { PATIENCE };
+            stage.cluster.stop_all(patience).await;
+            remains.panics = stage.cluster.panics();
+            remains.nodes = stage.cluster.summaries();
+        }
+        remains
+    }
+}
+
+/// Lets the faults of the plan come and go, for as long as the plan says.
+async fn break_things(
+    plan: &Plan,
+    stage: &TestCluster,
+    leaders: &Mutex<Leaders>,
+    record: &Recorder,
+    happened: &Happened,
+) -> Result<(), RunError> {
+    let TestCluster { cluster, network, .. } = stage;
+    let start = Instant::now();
+    let injector = Injector { cluster, network, leaders, record, happened };
+    injector.run(&plan.faults, start).await?;
+    tokio::time::sleep_until(start + plan.time_ms.duration()).await;
+    Ok(())
+}
+
+/// Mends everything, lets the clients finish, and asks whether all is well again.
+async fn heal_and_read(
+    order: &RunConfig,
+    folder: &RunFolder,
+    stage: &TestCluster,
+    leaders: &Mutex<Leaders>,
+    record: &Arc<Recorder>,
+    clients: Clients,
+) -> Result<AfterHeal, RunError> {
+    let (healed, since) = (Instant::now(), record.now());
+    heal::recover(&stage.cluster, &stage.network)?;
+    clients.stop().await?;
+    let nodes = order.plan.node_ids();
+    let mut after = heal::wait_until_served(&nodes, leaders, healed, since).await;
+    if after.served_within_ms.is_some() {
+        let path = folder.file(folder::HISTORY);
+        record.flush().map_err(|source| RunError::Write { path: path.clone(), source })?;
+        let workload = order.workload;
+        let reads = spawn_blocking(move || Ok(workload.final_reads(&jsonl::read_file(&path)?)));
+        let reads = reads.await?;
+        heal::read_all(reads, &order.plan, &stage.bridge, record, &mut after).await?;
+    }
+    Ok(after)
+}
+
+/// Does long work on a thread of its own, so that everything else goes on.
+///
+/// The thread is not waited for when nobody wants its result any more.
+pub(crate) async fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
+) -> Result<T, RunError> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("spawn_blocking".to_owned());
+    thread
+        .spawn(move || drop(done.send(work())))
+        .map_err(|source| RunError::Write { path: PathBuf::from("a thread"), source })?;
+    result.await.unwrap_or_else(|_| panic!("the work panicked; its thread has said why"))
+}
+
+/// Shows the status while the run goes on.
+struct Show<'a> {
+    record: &'a Recorder,
+    leaders: &'a Mutex<Leaders>,
+    happened: &'a Happened,
+    console: &'a mut Console,
+}
+
+impl Show<'_> {
+    async fn keep_showing(&mut self) -> Infallible {
+        let period = self.console.status_period();
+        loop {
+            tokio::time::sleep(period).await;
+            self.show(None);
+            // The file then holds what the status says, whatever happens to the harness. An error
+            // is kept by the recorder and ends the run when it is judged.
+            drop(self.record.flush());
+        }
+    }
+
+    fn show(&mut self, phase: Option<&'static str>) {
+        let at = self.record.now();
+        let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        self.console.status(&Status {
+            at,
+            counts: self.record.counts(),
+            fault: self.happened.current(),
+            leader: leaders.leader(at),
+            phase,
+        });
+    }
+}
+
+/// Returns the written form of plain data.
+///
+/// # Panics
+///
+/// If the data is not plain: if it has keys that are no text, or refuses to be written.
+pub(crate) fn json(data: &impl Serialize) -> String {
+    serde_json::to_string_pretty(data).expect("plain data has a written form")
+}
+
+/// Writes a file of the run.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), RunError> {
+    std::fs::write(path, text).map_err(|source| RunError::Write { path: path.to_owned(), source })
+}
+
+/// How long a node may take to end when it is asked to.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same when the user wants to go.
+const SHORT_PATIENCE: Duration = Duration::from_millis(300);

@@ -1,0 +1,410 @@
+//! What the harness knows of a system under test: a few command lines with gaps in them.
+//!
+//! A description is data, so that another system needs a file and no code. `init` prepares a
+//! directory, `create` the data of a node that never ran, `serve` runs one node, `bridge` runs the
+//! process that speaks line-JSON for all clients. Each command is a list of words; `{...}` in a
+//! word is replaced, and a list inside the list is repeated for every peer or node. A description
+//! that names an unknown gap is refused when a command is made from it. `transport` says what the
+//! ports speak.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use synod_fault::{NodeId, Transports};
+
+/// A system under test.
+///
+/// # Examples
+///
+/// ```
+/// use synod_fault::Transports;
+/// use synod_live::system::System;
+///
+/// let mine: System = serde_json::from_str(r#"{
+///     "name": "mine",
+///     "serve": ["{binary}", "run", "{node}", {"per_peer": ["--peer", "{peer}={address}"]}],
+///     "bridge": ["{binary}", "clients", {"per_node": ["{address}"]}],
+///     "transport": {"peer": "tcp", "client": "tcp"}
+/// }"#)?;
+/// assert_eq!(mine.transport, Transports::TCP);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object that describes a system")]
+pub struct System {
+    /// The name that reports show.
+    pub name: String,
+    /// Prepares `{dir}`: configuration, certificates. Runs once, before all nodes.
+    #[serde(default)]
+    pub init: Option<Vec<Arg>>,
+    /// Prepares one node's `{data}`. Runs once for each node, before its first start and never
+    /// again: a node that lost its data is not given new ones.
+    #[serde(default)]
+    pub create: Option<Vec<Arg>>,
+    /// Runs one node until it is told to end.
+    pub serve: Vec<Arg>,
+    /// Runs the clients' bridge until its input ends.
+    pub bridge: Vec<Arg>,
+    /// What the ports of a node speak, and so the proxies before them; UDP, if absent.
+    #[serde(default, skip_serializing_if = "Transports::is_default")]
+    pub transport: Transports,
+}
+
+/// A word of a command, or words that are repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a word of a command is a text in quotes, or {\"per_peer\": [texts]}, or \
+                 {\"per_node\": [texts]}"
+)]
+pub enum Arg {
+    /// One word. Gaps: binary, dir, nodes, node, data, peer-listen, client-listen. `{{` and `}}`
+    /// stand for a brace.
+    One(String),
+    /// Words for each other node. Further gaps: peer, address.
+    PerPeer {
+        /// The words.
+        per_peer: Vec<String>,
+    },
+    /// Words for each node. Further gaps: peer, address.
+    PerNode {
+        /// The words.
+        per_node: Vec<String>,
+    },
+}
+
+/// What fills the gaps of a command.
+#[derive(Clone, Debug, Default)]
+pub struct Placeholders {
+    /// The values of single gaps.
+    values: BTreeMap<&'static str, OsString>,
+    /// The addresses that stand for other nodes.
+    addresses: BTreeMap<NodeId, SocketAddr>,
+}
+
+/// A program with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+/// Why a description makes no command. The description is to blame.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SystemError {
+    /// A word names a gap that nothing fills.
+    #[error(
+        "`{word}` names `{gap}`, which this command does not have; it has {known}; \
+             a brace that means itself is written twice"
+    )]
+    UnknownGap {
+        /// The word.
+        word: String,
+        /// The name in it.
+        gap: String,
+        /// What there is.
+        known: String,
+    },
+    /// A word opens a gap and does not close it.
+    #[error(
+        "`{word}` opens a gap with `{{` and does not close it; \
+             a brace that means itself is written twice"
+    )]
+    UnfilledPlaceholder {
+        /// The word.
+        word: String,
+    },
+    /// The command has no words.
+    #[error(
+        "`init`, `create`, `serve` and `bridge` need a program's name each, where they are given"
+    )]
+    Empty,
+}
+
+impl System {
+    /// Describes the key-value server of this project.
+    #[must_use]
+    pub fn synod_kv() -> Self {
+        let words = |text: &str| -> Vec<Arg> {
+            text.split_whitespace().map(|word| Arg::One(word.to_owned())).collect()
+        };
+        let repeated =
+            |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+        let mut serve = words(
+            "{binary} serve --config {dir}/node-{node}.toml --data {data} \
+             --peer-listen {peer-listen} --client-listen {client-listen}",
+        );
+        serve.push(Arg::PerPeer { per_peer: repeated("--peer {peer}={address}") });
+        let mut bridge = words("{binary} bridge --config {dir}/client.toml");
+        bridge.push(Arg::PerNode { per_node: repeated("--node {peer}={address}") });
+        Self {
+            name: SYNOD_KV.to_owned(),
+            init: Some(words("{binary} init --dir {dir} --nodes {nodes} --without-journals")),
+            create: Some(words("{binary} init --dir {dir} --node {node} --data {data}")),
+            serve,
+            bridge,
+            transport: Transports::default(),
+        }
+    }
+
+    /// Returns whether nodes are told where their peers are.
+    #[must_use]
+    pub fn names_peers(&self) -> bool {
+        names_others(&self.serve)
+    }
+
+    /// Returns whether the clients' bridge is told where the nodes are.
+    #[must_use]
+    pub fn names_nodes(&self) -> bool {
+        names_others(&self.bridge)
+    }
+}
+
+fn names_others(words: &[Arg]) -> bool {
+    words.iter().any(|word| match word {
+        Arg::One(_) => false,
+        Arg::PerPeer { .. } | Arg::PerNode { .. } => true,
+    })
+}
+
+impl Placeholders {
+    /// Fills a gap with text or a path.
+    #[must_use]
+    pub fn with(mut self, gap: &'static str, value: impl Into<OsString>) -> Self {
+        self.values.insert(gap, value.into());
+        self
+    }
+
+    /// Gives the address that stands for a node.
+    #[must_use]
+    pub fn node(mut self, node: NodeId, address: SocketAddr) -> Self {
+        self.addresses.insert(node, address);
+        self
+    }
+
+    /// Makes a command.
+    ///
+    /// # Errors
+    ///
+    /// [`SystemError`] if a word has a gap that is not filled.
+    pub fn fill(&self, words: &[Arg]) -> Result<CommandLine, SystemError> {
+        let mut filled = Vec::new();
+        for word in words {
+            match word {
+                Arg::One(word) => filled.push(self.fill_word(word)?),
+                Arg::PerPeer { per_peer: words } | Arg::PerNode { per_node: words } => {
+                    filled.extend(self.fill_repeated(words)?);
+                }
+            }
+        }
+        let mut filled = filled.into_iter();
+        let program = filled.next().map(PathBuf::from).ok_or(SystemError::Empty)?;
+        Ok(CommandLine { program, arguments: filled.collect() })
+    }
+
+    fn fill_repeated(&self, words: &[String]) -> Result<Vec<OsString>, SystemError> {
+        let mut filled = Vec::new();
+        for (node, address) in &self.addresses {
+            let gaps =
+                self.clone().with("peer", node.to_string()).with("address", address.to_string());
+            for word in words {
+                filled.push(gaps.fill_word(word)?);
+            }
+        }
+        Ok(filled)
+    }
+
+    fn fill_word(&self, word: &str) -> Result<OsString, SystemError> {
+        let mut filled = OsString::new();
+        let mut rest = word;
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, after) = rest.split_at(at);
+            filled.push(before);
+            if let Some(after) = after.strip_prefix("{{").or_else(|| after.strip_prefix("}}")) {
+                filled.push(&rest[at..=at]);
+                rest = after;
+            } else if let Some(after) = after.strip_prefix('{') {
+                let open = || SystemError::UnfilledPlaceholder { word: word.to_owned() };
+                let (gap, after) = after.split_once('}').ok_or_else(open)?;
+                filled.push(self.values.get(gap).ok_or_else(|| self.unknown(word, gap))?);
+                rest = after;
+            } else {
+                filled.push("}");
+                rest = &after[1..];
+            }
+        }
+        filled.push(rest);
+        Ok(filled)
+    }
+
+    fn unknown(&self, word: &str, gap: &str) -> SystemError {
+        let known: Vec<&str> = self.values.keys().copied().collect();
+        SystemError::UnknownGap {
+            word: word.to_owned(),
+            gap: gap.to_owned(),
+            known: known.join(", "),
+        }
+    }
+}
+
+/// Returns whether a program can be found: as a path, or by name in the search path.
+#[must_use]
+pub fn is_executable(program: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let executable = |path: &Path| {
+        path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    };
+    if program.components().count() > 1 {
+        return executable(program);
+    }
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&search).any(|dir| executable(&dir.join(program)))
+}
+
+/// The name of the system that is built in.
+pub const SYNOD_KV: &str = "synod-kv";
+
+#[cfg(test)]
+mod tests {
+    use synod_history::json;
+
+    use super::*;
+
+    fn gaps() -> Placeholders {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Placeholders::default()
+            .with("binary", "/bin/synod-kv")
+            .with("dir", "/run/config")
+            .with("node", "1")
+            .with("data", "/run/data")
+            .with("peer-listen", "127.0.0.1:17001")
+            .with("client-listen", "127.0.0.1:17002")
+            .node(NodeId(2), address(4002))
+            .node(NodeId(3), address(4003))
+    }
+
+    fn line(launch: &CommandLine) -> String {
+        let words: Vec<_> = launch.arguments.iter().map(|word| word.to_string_lossy()).collect();
+        format!("{} {}", launch.program.display(), words.join(" "))
+    }
+
+    #[test]
+    fn the_key_value_server_is_served_as_it_wants() {
+        let system = System::synod_kv();
+        let serve = gaps().fill(&system.serve).expect("all gaps are filled");
+        assert_eq!(
+            line(&serve),
+            "/bin/synod-kv serve --config /run/config/node-1.toml --data /run/data \
+             --peer-listen 127.0.0.1:17001 --client-listen 127.0.0.1:17002 \
+             --peer 2=127.0.0.1:4002 --peer 3=127.0.0.1:4003"
+        );
+        let create = gaps().fill(&system.create.expect("it needs one"));
+        assert_eq!(
+            line(&create.expect("all gaps are filled")),
+            "/bin/synod-kv init --dir /run/config --node 1 --data /run/data"
+        );
+        let bridge = gaps().fill(&system.bridge).expect("all gaps are filled");
+        assert_eq!(
+            line(&bridge),
+            "/bin/synod-kv bridge --config /run/config/client.toml \
+             --node 2=127.0.0.1:4002 --node 3=127.0.0.1:4003"
+        );
+    }
+
+    #[test]
+    fn a_description_survives_being_written() {
+        let text = serde_json::to_string(&System::synod_kv()).expect("plain data");
+        let back: System = serde_json::from_str(&text).expect("what was written");
+        assert_eq!(back, System::synod_kv());
+        assert!(!text.contains("transport"), "older harnesses read what needs no newer one");
+    }
+
+    #[test]
+    fn a_description_says_what_its_ports_speak_or_means_udp() {
+        let read = |transport: &str| {
+            let text = format!(r#"{{"name": "x", "serve": ["s"], "bridge": ["b"]{transport}}}"#);
+            serde_json::from_str::<System>(&text)
+        };
+        assert_eq!(read("").expect("a description").transport, Transports::default());
+        let tcp = read(r#", "transport": {"peer": "tcp", "client": "tcp"}"#);
+        assert_eq!(tcp.expect("a description").transport, Transports::TCP);
+        let half = read(r#", "transport": {"client": "tcp"}"#).expect_err("half of it");
+        assert!(half.to_string().contains("says nothing of `peer`"), "{half}");
+        let wrong = read(r#", "transport": {"peer": "sctp", "client": "tcp"}"#);
+        let wrong = wrong.expect_err("no such word").to_string();
+        assert!(wrong.contains("no transport `sctp`"), "{wrong}");
+    }
+
+    #[test]
+    fn braces_that_mean_themselves_are_written_twice() {
+        let filled = |word: &str| gaps().fill_word(word).map(|word| word.into_string());
+        assert_eq!(filled("{{ print $1 }}"), Ok(Ok("{ print $1 }".to_owned())));
+        assert_eq!(filled("{{\"id\":{node}}}"), Ok(Ok("{\"id\":1}".to_owned())));
+        assert_eq!(filled("{{{node}}}"), Ok(Ok("{1}".to_owned())));
+        assert_eq!(filled("a } b"), Ok(Ok("a } b".to_owned())));
+        assert!(filled("{ print $1 }").is_err());
+    }
+
+    #[test]
+    fn addresses_are_handed_out_where_words_are_repeated() {
+        let system = System::synod_kv();
+        assert!(system.names_peers() && system.names_nodes());
+        let alone = System { serve: vec![Arg::One("s".to_owned())], ..system };
+        assert!(!alone.names_peers());
+    }
+
+    #[test]
+    fn bad_words_are_refused_by_name() {
+        let fill = |word: &str| gaps().fill(&[Arg::One(word.to_owned())]);
+        let error = fill("{colour}").expect_err("there is no such gap");
+        assert!(error.to_string().contains("`colour`"), "{error}");
+        assert!(error.to_string().contains("peer-listen"), "{error}");
+        let error = fill("{dir").expect_err("it is open");
+        assert_eq!(error, SystemError::UnfilledPlaceholder { word: "{dir".to_owned() });
+        assert_eq!(gaps().fill(&[]), Err(SystemError::Empty));
+    }
+
+    #[test]
+    fn programs_are_found_by_path_and_by_name() {
+        assert!(is_executable(Path::new("/bin/sh")));
+        assert!(is_executable(Path::new("sh")));
+        assert!(!is_executable(Path::new("/bin")));
+        assert!(!is_executable(Path::new("no-such-program-anywhere")));
+    }
+
+    #[test]
+    fn a_wrong_description_is_told_in_plain_words() {
+        let told = |text: &str| {
+            let read = serde_json::from_str::<System>(text);
+            json::problem(&read.expect_err("the description is wrong"))
+        };
+        for (text, wanted) in [
+            ("", "there is no JSON in it"),
+            ("\nhello", "it is no JSON from line 2, column 1 on"),
+            ("{\"name\": \"x\"", "the JSON ends too early, in line 1"),
+            ("7", "line 1: found integer `7`, wanted an object that describes a system"),
+            ("{\"name\": 7}", "line 1: found integer `7`, wanted a string"),
+            ("{\"name\": \"x\"}", "line 1: `serve` is missing"),
+            ("{\"name\": \"x\", \"serve\": \"s\"}", "line 1: found string \"s\", wanted a list"),
+        ] {
+            assert_eq!(told(text), wanted);
+        }
+        let with = |more: &str| {
+            told(&format!("{{\"name\": \"x\",\n\"serve\": [\"s\"], \"bridge\": [\"b\"], {more}}}"))
+        };
+        for (more, wanted) in [
+            ("\"transport\": \"tcp\"", "line 2: found string \"tcp\", wanted an object such as {"),
+            ("\"transport\": {\"peer\": \"sctp\"}", "line 2: there is no transport `sctp`"),
+            ("\"colour\": 1", "line 2: there is no `colour`, expected one of `name`, "),
+            ("\"init\": [7]", "line 2: a word of a command is a text in quotes, or "),
+        ] {
+            let told = with(more);
+            assert!(told.starts_with(wanted), "{told}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The top of the page: the verdict, how to run it again, why, and the run at a glance.
+//!
+//! The verdict is said by a word, an icon and a colour, so that any one of them is enough.
+
+use super::context::Context;
+use super::format::{counted, grouped, percent, span, utc};
+use super::html::{Html, clip, esc, put};
+use crate::Verdict;
+
+/// Writes the header of the page.
+pub(super) fn write(html: &mut Html, context: &Context<'_>) {
+    let summary = context.summary;
+    let verdict = summary.verdict;
+    put!(html, "<header class=\"banner v-{}\">", class(verdict));
+    put!(
+        html,
+        "<svg class=\"icon\" viewBox=\"0 0 48 48\" aria-hidden=\"true\">{}</svg>",
+        icon(verdict)
+    );
+    html.raw("<div class=\"said\">");
+    put!(
+        html,
+        "<p class=\"kind\">Synod chaos report: {}</p><h1>{}</h1><p class=\"means\">{}</p></div>",
+        esc(&clip(&summary.system, context.room.letters)),
+        verdict.word(),
+        meaning(verdict)
+    );
+    identity(html, context);
+    reproduction(html, context);
+    html.raw("</header>");
+}
+
+/// Writes why the verdict is what it is, and the run at a glance.
+pub(super) fn reasons(html: &mut Html, context: &Context<'_>) {
+    let reasons = &context.summary.reasons;
+    html.raw("<section id=\"reasons\" aria-labelledby=\"reasons-h\"><h2 id=\"reasons-h\">Why</h2>");
+    if reasons.is_empty() {
+        html.raw("<p>The run recorded no reason.</p>");
+    } else {
+        html.raw("<ul class=\"reasons\">");
+        for reason in reasons.iter().take(context.room.rows) {
+            put!(html, "<li>{}</li>", esc(&clip(reason, context.room.letters)));
+        }
+        if reasons.len() > context.room.rows {
+            let more = reasons.len() - context.room.rows;
+            put!(html, "<li>and {} more, in report.json</li>", grouped(more as u64));
+        }
+        html.raw("</ul>");
+    }
+    glance(html, context);
+    html.raw("</section>");
+}
+
+fn identity(html: &mut Html, context: &Context<'_>) {
+    let summary = context.summary;
+    let plan = &summary.plan;
+    let letters = context.room.letters;
+    html.raw("<dl class=\"identity\">");
+    let mut pair = |name: &str, value: &str| {
+        put!(html, "<div><dt>{name}</dt><dd>{}</dd></div>", esc(&clip(value, letters)));
+    };
+    pair("Seed", &summary.seed.to_string());
+    pair("Version", &summary.version);
+    pair("Started", &utc(summary.started_unix_ms));
+    pair("Took", &span(summary.duration_ms.saturating_mul(1_000_000)));
+    let shape = format!(
+        "{}, {}, {} s of faults",
+        counted(plan.nodes.into(), "node"),
+        counted(plan.clients.into(), "client"),
+        plan.time_s
+    );
+    pair("Plan", &shape);
+    pair("Workload", &plan.workload);
+    pair("Nemesis", &plan.nemesis);
+    html.raw("</dl>");
+}
+
+fn reproduction(html: &mut Html, context: &Context<'_>) {
+    let command = &context.summary.reproduce;
+    html.raw("<div class=\"again\"><h2>Run the same plan again</h2><div class=\"command\">");
+    put!(
+        html,
+        "<code id=\"command\" tabindex=\"0\">{}</code>",
+        esc(&clip(command, context.room.letters))
+    );
+    html.raw(
+        "<button type=\"button\" class=\"js\" id=\"copy\" hidden>Copy</button>\
+         <span id=\"copied\" role=\"status\"></span></div></div>",
+    );
+}
+
+/// Writes the tiles: the figures that are asked for first.
+fn glance(html: &mut Html, context: &Context<'_>) {
+    let (summary, digest) = (context.summary, context.digest);
+    let counts = summary.counts;
+    let ended = counts.ok.saturating_add(counts.fail).saturating_add(counts.info);
+    let effective = summary.faults.iter().filter(|fault| fault.effective).count() as u64;
+    html.raw("<dl class=\"tiles\">");
+    let mut tile = |name: &str, value: String, note: String| {
+        put!(
+            html,
+            "<div><dt>{name}</dt><dd><b>{}</b><span>{}</span></dd></div>",
+            esc(&value),
+            esc(&note)
+        );
+    };
+    tile(
+        "Operations ok",
+        grouped(counts.ok),
+        format!("{} of {}", percent(counts.ok, ended), grouped(ended)),
+    );
+    tile("Failed", grouped(counts.fail), "certainly not done".to_owned());
+    tile("Unknown", grouped(counts.info), "outcome not known".to_owned());
+    tile(
+        "Effective faults",
+        effective.to_string(),
+        format!("of {}", counted(summary.faults.len() as u64, "fault")),
+    );
+    tile("Leader changes", leader_changes(context).to_string(), "as far as observed".to_owned());
+    let gap = digest.gaps.longest().first();
+    tile(
+        "Longest time without ok",
+        gap.map_or_else(|| "-".to_owned(), |gap| span(gap.length_ns())),
+        "over all clients".to_owned(),
+    );
+    html.raw("</dl>");
+}
+
+/// Counts how often a span of leadership follows one of another ballot.
+fn leader_changes(context: &Context<'_>) -> usize {
+    let leaders = &context.summary.leaders;
+    leaders.windows(2).filter(|pair| pair[0].ballot != pair[1].ballot).count()
+}
+
+/// Returns the class that gives the banner its colour.
+pub(super) fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Violation => "violation",
+        Verdict::Unknown => "unknown",
+        Verdict::Void => "void",
+        Verdict::Interrupted => "interrupted",
+    }
+}
+
+fn meaning(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => {
+            "The history is correct, and enough was exercised for that to mean something."
+        }
+        Verdict::Violation => {
+            "The clients saw, or the nodes hold, something that breaks a promise."
+        }
+        Verdict::Unknown => "The checker ran out of its budget before it could decide.",
+        Verdict::Void => "Too little was exercised for this run to mean anything.",
+        Verdict::Interrupted => "The run was ended early; nothing is claimed about it.",
+    }
+}
+
+/// Returns the drawing of a verdict: a tick, a cross in an octagon, a question, a dash, two bars.
+fn icon(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "<circle cx=\"24\" cy=\"24\" r=\"22\"/><path d=\"M13 25l8 8 15-17\"/>",
+        Verdict::Violation => {
+            "<path class=\"f\" d=\"M15 2h18l13 13v18L33 46H15L2 33V15z\"/>\
+             <path d=\"M16 16l16 16M32 16L16 32\"/>"
+        }
+        Verdict::Unknown => {
+            "<path class=\"f\" d=\"M24 2l22 22-22 22L2 24z\"/>\
+             <path d=\"M18 19a6 6 0 1 1 9 5c-2 1.5-3 2.5-3 5M24 34v1\"/>"
+        }
+        Verdict::Void => {
+            "<rect x=\"3\" y=\"3\" width=\"42\" height=\"42\" rx=\"6\"/><path d=\"M14 24h20\"/>"
+        }
+        Verdict::Interrupted => {
+            "<rect x=\"3\" y=\"3\" width=\"42\" height=\"42\" rx=\"21\"/>\
+             <path d=\"M18 15v18M30 15v18\"/>"
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The report page: one self-contained HTML file made from a run summary and its history.
+//!
+//! [`write()`] makes it, and [`RunSummary`] is what a runner writes for it. Measuring is left to
+//! the runner and judging to the checker: what the page says was in `report.json` or is counted
+//! from `history.jsonl`. Claims kept true: the page needs no network, no script and no other file
+//! to be read; it stays below two megabytes however long the history is; and nothing that a run
+//! produced can become markup or script.
+
+mod appendix;
+mod availability;
+mod axis;
+mod banner;
+mod bins;
+mod cells;
+mod context;
+mod core;
+mod digest;
+mod embedded;
+mod faults;
+mod format;
+mod frame;
+mod gaps;
+mod html;
+mod lanes;
+mod latency;
+mod latency_chart;
+mod names;
+mod ops;
+mod page;
+mod reader;
+mod spans;
+mod strip;
+mod summary;
+mod timeline;
+
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+use synod_history::json;
+
+use digest::Digest;
+use reader::{Reading, read_events};
+
+pub use summary::{
+    AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,
+    StreamCounts, Verdict,
+};
+
+/// Why no page could be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The run folder has no summary that can be read: the environment's fault, or the folder is
+    /// none.
+    #[error("cannot read {}: {source}", path.display())]
+    ReadSummary {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The summary is not one: whoever wrote it is at fault.
+    #[error("{} is not the summary of a run: {}", path.display(), json::problem(source))]
+    ParseSummary {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The page could not be put into the run folder: the environment's fault.
+    #[error("cannot write {}: {source}", path.display())]
+    WritePage {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Writes `report.html` into a run folder and returns its path.
+///
+/// Reads `report.json` and `history.jsonl` in that folder, the history once and line by line, so
+/// that memory does not grow with it. A history that is missing, cut off or damaged does not
+/// prevent a page; the page says so. An older page is replaced at once or not at all.
+///
+/// # Errors
+///
+/// Returns an error if the summary cannot be read or the page cannot be written.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn main() -> Result<(), synod_report::ReportError> {
+/// let page = synod_report::write("target/chaos/latest".as_ref())?;
+/// assert!(page.ends_with("report.html"));
+/// # Ok(())
+/// # }
+/// ```
+pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
+    let summary = read_summary(&run_dir.join("report.json"))?;
+    let mut digest = Digest::new(&summary);
+    let reading = digest_history(&run_dir.join("history.jsonl"), &mut digest);
+    digest.finish();
+    let page = page::compose(&summary, &mut digest, &reading);
+    let path = run_dir.join("report.html");
+    replace(&path, &page)
+        .map_err(|source| ReportError::WritePage { path: path.clone(), source })?;
+    Ok(path)
+}
+
+fn read_summary(path: &Path) -> Result<RunSummary, ReportError> {
+    let bytes = fs::read(path)
+        .map_err(|source| ReportError::ReadSummary { path: path.to_owned(), source })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|source| ReportError::ParseSummary { path: path.to_owned(), source })
+}
+
+/// Counts a history, or says why that was not possible.
+fn digest_history(path: &Path, digest: &mut Digest) -> Result<Reading, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let history = BufReader::with_capacity(HISTORY_BUFFER, file);
+    read_events(history, |event| digest.take(event)).map_err(|error| error.to_string())
+}
+
+/// Writes a file beside its place and moves it there.
+fn replace(path: &Path, content: &str) -> io::Result<()> {
+    let beside = path.with_extension("html.part");
+    fs::write(&beside, content)?;
+    fs::rename(&beside, path)
+}
+
+/// Bytes read of a history at once.
+const HISTORY_BUFFER: usize = 256 * 1024;

@@ -1,0 +1,278 @@
+//! What a run amounts to: the verdict, its reasons, what was exercised and what was seen.
+//!
+//! This is the content of `report.json`. The live runner fills it, the report page renders it, and
+//! nothing here decides anything. Every number in it was measured during the run that it describes.
+
+use serde::{Deserialize, Serialize};
+use synod_checker::{CheckerSummary, ViolationCore};
+use synod_history::OperationCounts;
+
+/// The outcome of a run, with the exit code that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The history is correct and enough was exercised. Exit code 0.
+    Pass,
+    /// The history, or the state after healing, breaks a promise. Exit code 1.
+    Violation,
+    /// The checker ran out of its budget. Exit code 2.
+    Unknown,
+    /// Too little was exercised for the run to mean anything. Exit code 2.
+    Void,
+    /// The user ended the run. Exit code 130.
+    Interrupted,
+}
+
+impl Verdict {
+    /// Returns the exit code of the harness for this verdict.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Violation => 1,
+            Self::Unknown | Self::Void => 2,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Returns the word that the last lines of a run and the report page show.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Violation => "VIOLATION",
+            Self::Unknown => "UNKNOWN",
+            Self::Void => "VOID",
+            Self::Interrupted => "INTERRUPTED",
+        }
+    }
+}
+
+/// One run, whole: the content of `report.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The outcome.
+    pub verdict: Verdict,
+    /// Why the verdict is what it is, one sentence each.
+    pub reasons: Vec<String>,
+    /// The seed from which plan, operations and packet decisions follow.
+    pub seed: u64,
+    /// The version of the harness.
+    pub version: String,
+    /// The name of the system under test.
+    pub system: String,
+    /// When the run began, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// How long the run took, heal and judgement included, in milliseconds.
+    pub duration_ms: u64,
+    /// The command that runs the same plan again.
+    pub reproduce: String,
+    /// What was planned.
+    pub plan: PlanSummary,
+    /// How the clients' operations ended.
+    pub counts: OperationCounts,
+    /// The minimal core of the violation, where there is one.
+    pub violation: Option<ViolationCore>,
+    /// The faults, in order of their start.
+    pub faults: Vec<FaultSpan>,
+    /// Who led when, as far as it was observed.
+    pub leaders: Vec<LeaderSpan>,
+    /// What each directed link did to its packets.
+    pub links: Vec<LinkCounts>,
+    /// What was found after the faults were healed.
+    pub after_heal: Option<AfterHeal>,
+    /// The nodes: how they ended, what they logged last.
+    pub nodes: Vec<NodeSummary>,
+    /// What the checker did.
+    pub checker: Option<CheckerSummary>,
+}
+
+/// What was planned for a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanSummary {
+    /// How many nodes.
+    pub nodes: u16,
+    /// How many logical clients.
+    pub clients: u32,
+    /// How long the faults last, in seconds.
+    pub time_s: u64,
+    /// The workload's name.
+    pub workload: String,
+    /// The nemesis' name.
+    pub nemesis: String,
+}
+
+/// One fault, from its start to its end, with the effect that was measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FaultSpan {
+    /// The kind, such as `isolate-leader` or `kill-one`.
+    pub kind: String,
+    /// What exactly, such as `node 2` or `1 | 2 3`.
+    pub detail: String,
+    /// When it began, in nanoseconds since the start of the run.
+    pub start_ns: u64,
+    /// When it ended.
+    pub end_ns: u64,
+    /// What was measured, such as `412 packets dropped`.
+    pub effect: String,
+    /// Whether the fault had any effect at all.
+    pub effective: bool,
+}
+
+/// One leader, as long as it was seen to lead.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeaderSpan {
+    /// The node.
+    pub node: u16,
+    /// Its ballot, printed as `round.node`.
+    pub ballot: String,
+    /// When it was first seen to lead, in nanoseconds since the start of the run.
+    pub start_ns: u64,
+    /// When it was last seen to lead.
+    pub end_ns: u64,
+}
+
+/// What one directed link did to its packets, or to the bytes of its streams.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct LinkCounts {
+    /// The sending node.
+    pub from: u16,
+    /// The receiving node.
+    pub to: u16,
+    /// Packets handed on, duplicates included.
+    pub delivered: u64,
+    /// Packets dropped at random.
+    pub lost: u64,
+    /// Packets dropped because the link was cut.
+    pub cut: u64,
+    /// Packets held back for a while.
+    pub delayed: u64,
+    /// Packets sent twice.
+    pub duplicated: u64,
+    /// Packets let through after a later one.
+    pub reordered: u64,
+    /// Packets with a flipped bit.
+    pub corrupted: u64,
+    /// Packets dropped because the rate limit's queue was full.
+    pub overflowed: u64,
+    /// What it did to streams, where it speaks TCP; the counts of packets are then 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamCounts>,
+}
+
+/// What one directed link did to the bytes of its streams, counted where they are received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamCounts {
+    /// Connections opened over the link.
+    pub connections: u64,
+    /// Connections that found nobody at the other end.
+    pub unanswered: u64,
+    /// Bytes that the receiver was given.
+    pub bytes: u64,
+    /// Of these, bytes that waited for their delay or the rate.
+    pub delayed_bytes: u64,
+    /// Of these, bytes before which their connection stood still.
+    pub stalled_bytes: u64,
+    /// Of these, bytes that were given in smaller pieces than they came in.
+    pub sliced_bytes: u64,
+    /// Bytes that were due while the link was cut, and so were kept back.
+    pub held_bytes: u64,
+    /// Connections that were asked for while the link was cut, and so were kept waiting.
+    pub held_connections: u64,
+    /// Connections that a fault reset.
+    pub resets: u64,
+    /// Connections that a fault refused.
+    pub refused: u64,
+    /// Streams that a fault ended, while the opposite one went on.
+    pub half_closed: u64,
+}
+
+impl LinkCounts {
+    /// Returns whether anything was sent over the link, delivered or not.
+    #[must_use]
+    pub fn was_used(&self) -> bool {
+        let packets = self.delivered + self.lost + self.cut + self.overflowed;
+        let tried = |counts: &StreamCounts| {
+            let waited = counts.held_connections + counts.refused;
+            counts.connections + counts.unanswered + waited + counts.bytes
+        };
+        packets + self.stream.as_ref().map_or(0, tried) > 0
+    }
+
+    /// Returns the sum of both, which names no link.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let streams = [self.stream, other.stream];
+        Self {
+            from: 0,
+            to: 0,
+            delivered: self.delivered + other.delivered,
+            lost: self.lost + other.lost,
+            cut: self.cut + other.cut,
+            delayed: self.delayed + other.delayed,
+            duplicated: self.duplicated + other.duplicated,
+            reordered: self.reordered + other.reordered,
+            corrupted: self.corrupted + other.corrupted,
+            overflowed: self.overflowed + other.overflowed,
+            stream: streams.into_iter().flatten().reduce(|one, other| one.plus(&other)),
+        }
+    }
+}
+
+impl StreamCounts {
+    /// Returns the sum of both.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        self.merged(other, u64::saturating_add)
+    }
+
+    /// Returns what was counted since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        self.merged(before, u64::saturating_sub)
+    }
+
+    fn merged(&self, other: &Self, merge: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            connections: merge(self.connections, other.connections),
+            unanswered: merge(self.unanswered, other.unanswered),
+            bytes: merge(self.bytes, other.bytes),
+            delayed_bytes: merge(self.delayed_bytes, other.delayed_bytes),
+            stalled_bytes: merge(self.stalled_bytes, other.stalled_bytes),
+            sliced_bytes: merge(self.sliced_bytes, other.sliced_bytes),
+            held_bytes: merge(self.held_bytes, other.held_bytes),
+            held_connections: merge(self.held_connections, other.held_connections),
+            resets: merge(self.resets, other.resets),
+            refused: merge(self.refused, other.refused),
+            half_closed: merge(self.half_closed, other.half_closed),
+        }
+    }
+}
+
+/// What was found after the faults were healed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AfterHeal {
+    /// Milliseconds until every node served again; none if one did not in time.
+    pub served_within_ms: Option<u64>,
+    /// Whether all nodes had equal digests at an equal slot.
+    pub digests_equal: bool,
+    /// Whether every acknowledged write was there.
+    pub acknowledged_present: bool,
+    /// What was wrong, one sentence each.
+    pub findings: Vec<String>,
+}
+
+/// One node at the end of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeSummary {
+    /// The node.
+    pub id: u16,
+    /// How often it was started.
+    pub starts: u32,
+    /// How its processes ended, in order, such as `killed by the nemesis`.
+    pub exits: Vec<String>,
+    /// The last lines of its log.
+    pub log_tail: Vec<String>,
+    /// Resident memory at the end of the run, in bytes, where it was seen.
+    pub resident_bytes: Option<u64>,
+}

@@ -1,0 +1,136 @@
+//! The search for a smaller failure: fewer faults, calmer links, fewer clients, a shorter run.
+//!
+//! Each candidate is run; it is taken if it still violates the same invariant. Faults go first, in
+//! halves, then quarters, then one by one (delta debugging, Zeller and Hildebrandt, 2002). As dice
+//! are drawn by link and packet number, what is left of a plan behaves much as it did.
+
+use synod_fault::{LinkRules, Millis};
+
+use super::plan::{Fault, Plan};
+
+/// The most runs that a search makes.
+const RUNS_MAX: u32 = 2_000;
+
+/// What a search came to.
+#[derive(Clone, Debug)]
+pub struct Shrunk {
+    /// The smallest plan that still fails in the same way.
+    pub plan: Plan,
+    /// How many runs it took.
+    pub runs: u32,
+}
+
+/// Makes a plan smaller as long as it fails in the same way, which `fails` tells by running it.
+pub fn shrink(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Shrunk {
+    let mut search = Search { plan: plan.clone(), runs: 0, fails: &mut fails };
+    search.cut_time();
+    search.drop_faults();
+    search.calm();
+    search.drop_clients();
+    search.drop_faults();
+    search.shorten_faults();
+    search.cut_time();
+    Shrunk { plan: search.plan, runs: search.runs }
+}
+
+struct Search<'a> {
+    plan: Plan,
+    runs: u32,
+    fails: &'a mut dyn FnMut(&Plan) -> bool,
+}
+
+impl Search<'_> {
+    /// Takes a change of the plan if it still fails with it.
+    fn attempt(&mut self, change: impl FnOnce(&mut Plan)) -> bool {
+        let mut candidate = self.plan.clone();
+        change(&mut candidate);
+        if candidate == self.plan || self.runs >= RUNS_MAX {
+            return false;
+        }
+        self.runs += 1;
+        let taken = (self.fails)(&candidate);
+        if taken {
+            self.plan = candidate;
+        }
+        taken
+    }
+
+    fn drop_faults(&mut self) {
+        let mut size = self.plan.faults.len().div_ceil(2);
+        while size > 0 {
+            let mut start = 0;
+            while start < self.plan.faults.len() {
+                let end = (start + size).min(self.plan.faults.len());
+                if !self.attempt(|plan| drop(plan.faults.drain(start..end))) {
+                    start = end;
+                }
+            }
+            size = if size == 1 { 0 } else { size.div_ceil(2) };
+        }
+    }
+
+    fn calm(&mut self) {
+        self.attempt(|plan| plan.clock_ppm.fill(0));
+        self.attempt(|plan| plan.client_links = LinkRules::default());
+        self.attempt(|plan| {
+            plan.links = LinkRules { jitter_ms: plan.links.jitter_ms, ..LinkRules::default() };
+        });
+        self.attempt(|plan| plan.links = LinkRules::default());
+    }
+
+    fn drop_clients(&mut self) {
+        while self.plan.clients > 1 && self.attempt(|plan| plan.clients -= 1) {}
+    }
+
+    fn shorten_faults(&mut self) {
+        for index in 0..self.plan.faults.len() {
+            let halve = |fault: &mut Fault| fault.lasts_ms = Millis(fault.lasts_ms.0 / 2);
+            while self.attempt(|plan| halve(&mut plan.faults[index])) {}
+        }
+    }
+
+    /// Ends the run sooner, by halves and then by tenths.
+    fn cut_time(&mut self) {
+        for (part, whole) in [(1, 2), (9, 10)] {
+            while self.attempt(|plan| {
+                let time = plan.time_ms.0 * part / whole;
+                plan.time_ms = Millis(time);
+                plan.faults.retain(|fault| fault.at_ms.0 < time);
+            }) {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Action;
+    use crate::swarm::{SwarmConfig, draw};
+    use synod_rng::Seed;
+
+    #[test]
+    fn a_failure_that_needs_two_faults_is_cut_down_to_them() {
+        let plan = (0..100).map(|seed| draw(Seed(seed), &SwarmConfig::default())).find(|plan| {
+            let crashes = plan.faults.iter().filter(|fault| is_crash(fault));
+            crashes.count() >= 2 && plan.faults.len() > 10
+        });
+        let plan = plan.expect("some seed of a hundred has two crashes");
+        let shrunk = shrink(&plan, |plan| plan.faults.iter().filter(|f| is_crash(f)).count() >= 2);
+        assert_eq!(shrunk.plan.faults.len(), 2, "{:#?}", shrunk.plan.faults);
+        assert!(shrunk.plan.faults.iter().all(is_crash));
+        assert_eq!(shrunk.plan.clients, 1);
+        assert_eq!(shrunk.plan.seed, plan.seed, "the dice stay the same");
+        assert!(shrunk.runs < 200);
+    }
+
+    #[test]
+    fn a_failure_that_needs_everything_stays_as_it_is() {
+        let plan = draw(Seed(1), &SwarmConfig::default());
+        let shrunk = shrink(&plan, |_| false);
+        assert_eq!(shrunk.plan, plan);
+    }
+
+    fn is_crash(fault: &Fault) -> bool {
+        matches!(fault.action, Action::Crash { .. })
+    }
+}

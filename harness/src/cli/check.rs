@@ -1,0 +1,336 @@
+//! `synod-harness check`: judges a recorded history and says what it found.
+//!
+//! This is the whole command but for reading its arguments and printing its text, so that it can be
+//! tested without a process. A history that cannot carry a verdict is VOID: a PASS always rests on
+//! something, and what it rests on is printed. Time and memory are counted from the first byte.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use synod_checker::budget::Meter;
+use synod_checker::{
+    Budget, Cause, CoreOperation, EMPTY, Judgement, ModelName, Report, Rules, Stuck, ViolationCore,
+    check_by_rules, void_because,
+};
+use synod_history::import::Format;
+use synod_history::{Answer, History, HistoryError};
+
+/// What is asked of the command.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    /// How the history is written.
+    pub(super) format: Format,
+    /// What it is judged by; none for the format's own model.
+    pub(super) model: Option<ModelName>,
+    /// What each key holds before the first operation; none for what the model says.
+    pub(super) initial: Option<String>,
+    /// What the verdict may take, the reading of the history included.
+    pub(super) budget: Budget,
+}
+
+/// What the command prints, and how it exits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Output {
+    /// The text for standard output, lines with their ends.
+    pub(super) text: String,
+    /// The exit code: 0 linearizable, 1 violation, 2 unknown or void.
+    pub(super) exit_code: u8,
+}
+
+/// Reads a history, judges it, and says what was found.
+///
+/// # Errors
+///
+/// [`HistoryError`] if the file cannot be read, or there is no model for such a history: the
+/// caller's exit code for that is 64.
+pub(super) fn command(file: &Path, question: &Question) -> Result<Output, HistoryError> {
+    let mut meter = Meter::start_at(question.budget, Instant::now());
+    let mut cause = None;
+    let read = question.format.read_watched(file, &mut |bytes| {
+        cause = meter.look(bytes).err();
+        cause.is_none()
+    });
+    match (read, cause) {
+        (Ok(history), _) => Ok(judged(&history, question, &mut meter)),
+        (Err(HistoryError::Stopped { events, .. }), Some(cause)) => Ok(stopped(events, cause)),
+        (Err(error @ (HistoryError::Malformed { .. } | HistoryError::Cut { .. })), _) => {
+            let format = question.format;
+            Ok(void(&format!("the file is not what --format {format} says: {error}"), ""))
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn judged(history: &History, question: &Question, meter: &mut Meter) -> Output {
+    let mut rules = Rules::of(question.format, history);
+    rules.model = question.model.unwrap_or(rules.model);
+    rules.initial = question.initial.clone().or(rules.initial);
+    let report = check_by_rules(history, &rules, meter);
+    let figures = figures(history, &report, &rules);
+    let is_violation = report.violation().is_some();
+    match void_because(history, question.format).filter(|_| !is_violation) {
+        Some(reason) => void(&reason, &figures),
+        None => output(history, &report, &figures),
+    }
+}
+
+fn void(reason: &str, figures: &str) -> Output {
+    Output { text: format!("VOID: {reason}\n{figures}"), exit_code: 2 }
+}
+
+fn stopped(events: u64, cause: Cause) -> Output {
+    let remedy = remedy(cause);
+    let text =
+        format!("UNKNOWN: {cause} while the history was read, after {events} events{remedy}\n");
+    Output { text, exit_code: 2 }
+}
+
+fn output(history: &History, report: &Report, figures: &str) -> Output {
+    let has_times = history.has_times();
+    let (text, exit_code) = match &report.judgement {
+        Judgement::Legal { .. } => ("PASS: the history is linearizable\n".to_owned(), 0),
+        Judgement::Illegal { core } => (violation(core, has_times), 1),
+        Judgement::Unknown { cause } => {
+            let mut text = format!("UNKNOWN: {cause}{}\n", remedy(*cause));
+            if let Some(stuck) = &report.stuck {
+                text += &told(stuck, has_times);
+            }
+            (text, 2)
+        }
+    };
+    Output { text: text + figures + &verified(report), exit_code }
+}
+
+fn remedy(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Time(_) => "; a larger --budget may decide it",
+        Cause::Memory(_) => "; a larger --memory-mib may decide it",
+        Cause::Collision => "; please report it",
+    }
+}
+
+/// Says what a verdict rests on. Nothing of it is judged.
+fn figures(history: &History, report: &Report, rules: &Rules) -> String {
+    let counts = history.counts;
+    let checker = &report.checker;
+    let saw = |answer: Answer| matches!(answer, Answer::Seen(Some(_)));
+    let saw = history.operations.iter().filter(|operation| saw(operation.answer)).count();
+    let mut clients: Vec<u32> = history.operations.iter().map(|one| one.process).collect();
+    clients.sort_unstable();
+    clients.dedup();
+    let initial = rules.initial.as_ref();
+    let initial = initial.map_or_else(String::new, |initial| format!(", initial {initial}"));
+    format!(
+        "operations {}, ok {}, fail {}, unknown {}; keys {}, configurations {}, {} ms\n\
+         model {}{initial}; clients {}, reads that saw a value {saw}\n",
+        checker.operations,
+        counts.ok,
+        counts.fail,
+        counts.info,
+        checker.keys,
+        checker.configurations,
+        checker.millis,
+        rules.model,
+        clients.len(),
+    )
+}
+
+/// Says whether a verdict is exact.
+fn verified(report: &Report) -> String {
+    match (&report.judgement, &report.checker.unverified) {
+        (Judgement::Unknown { .. }, _) => String::new(),
+        (_, None) => "verified: true\n".to_owned(),
+        (_, Some(reason)) => format!("verified: false, because {reason}\n"),
+    }
+}
+
+fn violation(core: &ViolationCore, has_times: bool) -> String {
+    let mut text = format!("VIOLATION: {}\n\n", core.sentence);
+    let shown = core.operations.iter().take(SHOWN_MAX);
+    for operation in shown {
+        text += &row(operation, has_times);
+    }
+    let rest = core.operations.len().saturating_sub(SHOWN_MAX);
+    if rest > 0 {
+        let _ = writeln!(text, "  ... and {rest} more");
+    }
+    text.push('\n');
+    text
+}
+
+/// Says where a search was when a budget ran out.
+fn told(stuck: &Stuck, has_times: bool) -> String {
+    let (from, until) = if has_times {
+        (seconds(stuck.times_ns.0), seconds(stuck.times_ns.1))
+    } else {
+        (format!("event {}", stuck.positions.0), format!("event {}", stuck.positions.1))
+    };
+    let key = if stuck.key.is_empty() { "the register" } else { &stuck.key };
+    let mut text = format!(
+        "no order of {key} was found past {from} .. {until}, where {} operations were open and \
+         {} with an unknown outcome may have taken effect",
+        stuck.open, stuck.unknown_count
+    );
+    text += if stuck.unknown.is_empty() { "\n" } else { "; the last of these:\n" };
+    for operation in &stuck.unknown {
+        text += &row(operation, has_times);
+    }
+    text
+}
+
+fn row(operation: &CoreOperation, has_times: bool) -> String {
+    let CoreOperation { process, f, key, argument, result, .. } = operation;
+    let client = format!("client {process}");
+    let asked = [f.as_str(), key, argument].map(str::trim).join(" ");
+    let asked = asked.split_whitespace().collect::<Vec<_>>().join(" ");
+    let when = if has_times {
+        let back = operation.return_ns.map_or_else(|| "never".to_owned(), seconds);
+        format!("{:>12} .. {back:<12}", seconds(operation.call_ns))
+    } else {
+        let back =
+            operation.returned.map_or_else(|| "never".to_owned(), |at| format!("event {at}"));
+        format!("{:>12} .. {back:<12}", format!("event {}", operation.called))
+    };
+    let result = if result.is_empty() { EMPTY } else { result };
+    format!("  {when} {client:<10} {asked} = {result}\n")
+}
+
+fn seconds(time_ns: u64) -> String {
+    format!("{}.{:06} s", time_ns / 1_000_000_000, time_ns % 1_000_000_000 / 1000)
+}
+
+/// How many operations of a core are printed.
+const SHOWN_MAX: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_violation_is_told_with_its_core() {
+        let text = "{:process 1 :type :invoke :f :write :key \"x\" :value 2 :time 4000000}\n\
+            {:process 1 :type :ok :f :write :key \"x\" :value 2 :time 4190000}\n\
+            {:process 2 :type :invoke :f :read :key \"y\" :value nil :time 4195000}\n\
+            {:process 3 :type :invoke :f :read :key \"x\" :value nil :time 4213000}\n\
+            {:process 3 :type :ok :f :read :key \"x\" :value nil :time 4220000}\n";
+        let output = judged_as(Format::Edn, text);
+        let wanted = "VIOLATION: client 3's read of x began at 0.004213 s and found nothing, \
+            although client 1's write of x = 2 had been acknowledged at 0.004190 s\n\n\
+            \x20   0.004000 s .. 0.004190 s   client 1   write x 2 = ok\n\
+            \x20   0.004213 s .. 0.004220 s   client 3   read x = nothing\n\n\
+            operations 3, ok 2, fail 0, unknown 1; keys 2, ";
+        assert!(output.text.starts_with(wanted), "{}", output.text);
+        assert!(output.text.ends_with("verified: true\n"), "{}", output.text);
+        assert_eq!(output.exit_code, 1);
+    }
+
+    #[test]
+    fn without_times_rows_name_events() {
+        let text = "{:process 1 :type :invoke :f :write :value 2}\n\
+            {:process 1 :type :ok :f :write :value 2}\n\
+            {:process 3 :type :invoke :f :read}\n{:process 3 :type :ok :f :read :value nil}\n";
+        let output = judged_as(Format::Edn, text);
+        assert!(!output.text.contains("0.000000"), "{}", output.text);
+        let wanted = "\x20      event 2 .. event 3      client 3   read = nothing\n";
+        assert!(output.text.contains(wanted), "{}", output.text);
+    }
+
+    #[test]
+    fn a_good_history_passes() {
+        let output = judged_as(Format::Edn, GOOD);
+        assert!(output.text.starts_with("PASS"), "{}", output.text);
+        assert_eq!(output.exit_code, 0);
+    }
+
+    #[test]
+    fn what_cannot_carry_a_verdict_is_void() {
+        let unknown = (0..1001).fold(String::new(), |text, client| {
+            text + &format!("{{:process {client} :type :invoke :f :write :value {client}}}\n")
+                + &format!("{{:process {client} :type :info :f :write :value {client}}}\n")
+        });
+        let one = GOOD.lines().take(2).collect::<Vec<_>>().join("\n");
+        let cut = format!("{GOOD}\n{{:process 1 :type :invoke :f :write :value 3}}");
+        let torn = &GOOD[..GOOD.len() - 5];
+        for (text, wanted) in [
+            ("", "the history is empty"),
+            ("[]", "the history is empty"),
+            (unknown.as_str(), "0 of 1001 operations were acknowledged"),
+            (one.as_str(), "1 of 1 operations was acknowledged"),
+            (cut.as_str(), "it does not tell how 1 of its calls ended, those of clients 1;"),
+            (torn, "the file ends within an event"),
+            ("hello", "the file is not what --format edn says"),
+        ] {
+            let output = judged_as(Format::Edn, text);
+            assert!(output.text.starts_with("VOID: "), "{}", output.text);
+            assert!(output.text.contains(wanted), "{}", output.text);
+            assert_eq!(output.exit_code, 2);
+        }
+        let event = |n: u32, kind: &str, f: &str| {
+            format!(
+                "{{\"index\":{n},\"time_ns\":{n},\"process\":{},\"type\":\"{kind}\",\"f\":\"{f}\",\
+                 \"key\":\"k\",\"value\":\"1\"}}\n",
+                n / 2
+            )
+        };
+        let ours = event(0, "invoke", "write")
+            + &event(1, "ok", "write")
+            + &event(2, "invoke", "read")
+            + &event(3, "ok", "read");
+        assert_eq!(judged_as(Format::Jsonl, &ours).exit_code, 0);
+        let cut = ours + &event(4, "invoke", "read");
+        assert!(judged_as(Format::Jsonl, &cut).text.starts_with("VOID: the history was cut"));
+        for format in Format::ALL {
+            for text in ["", "nothing of the kind\n"] {
+                let output = judged_as(format, text);
+                assert!(output.text.starts_with("VOID: "), "{format}: {}", output.text);
+                assert_eq!(output.exit_code, 2, "{format}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_violation_of_a_history_that_was_cut_is_one() {
+        let text = "{:process 1 :type :invoke :f :write :value 2}\n\
+            {:process 2 :type :invoke :f :read}\n\
+            {:process 2 :type :ok :f :read :value 7}";
+        assert_eq!(judged_as(Format::Edn, text).exit_code, 1);
+    }
+
+    #[test]
+    fn a_budget_that_runs_out_is_named() {
+        let history = History::default();
+        let rules = Rules::from(ModelName::Register);
+        let mut report = check_by_rules(&history, &rules, &mut Meter::start(Budget::default()));
+        report.judgement = Judgement::Unknown { cause: Cause::Memory(3 << 20) };
+        let output = output(&history, &report, "");
+        assert!(output.text.contains("memory budget of 3 MiB ran out"), "{}", output.text);
+        assert_eq!(output.exit_code, 2);
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error() {
+        let read = command(Path::new("no/such/file"), &question(Format::Jsonl));
+        assert!(matches!(read, Err(HistoryError::Io { .. })));
+    }
+
+    fn judged_as(format: Format, text: &str) -> Output {
+        let folder = std::env::temp_dir();
+        let id = format!("{:?}", std::thread::current().id());
+        let file = folder.join(format!("synod-check-{}-{id}", std::process::id()));
+        std::fs::write(&file, text).unwrap();
+        let output = command(&file, &question(format));
+        std::fs::remove_file(&file).unwrap();
+        output.unwrap()
+    }
+
+    fn question(format: Format) -> Question {
+        Question { format, model: None, initial: None, budget: Budget::default() }
+    }
+
+    const GOOD: &str = "{:process 1 :type :invoke :f :write :value 2}\n\
+        {:process 1 :type :ok :f :write :value 2}\n{:process 2 :type :invoke :f :read}\n\
+        {:process 2 :type :ok :f :read :value 2}";
+}
