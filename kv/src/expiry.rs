@@ -51,14 +51,12 @@ impl Expiry {
         match self.not_after.duration_since(present) {
             Ok(left) if left > WARN_BEFORE => None,
             Ok(left) => {
-                let days = left.as_secs() / DAY.as_secs();
-                let text = format!("{name} ends in {days} days: {REMEDY}");
+                let text = format!("{name} ends in {}: {REMEDY}", days(left));
                 Some(Warning { text, is_over: false })
             }
             Err(over) => {
-                let days = over.duration().as_secs() / DAY.as_secs();
-                let text =
-                    format!("{name} ended {days} days ago by the clock of this host: {REMEDY}");
+                let over = days(over.duration());
+                let text = format!("{name} ended {over} ago by the clock of this host: {REMEDY}");
                 Some(Warning { text, is_over: true })
             }
         }
@@ -85,6 +83,15 @@ fn log(warning: Warning) {
     }
 }
 
+/// Tells a time in whole days.
+fn days(time: Duration) -> String {
+    match time.as_secs() / DAY.as_secs() {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
 /// From when on a warning is given.
 const WARN_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -106,8 +113,8 @@ mod tests {
         assert_eq!(at(69), None);
         for (days, begins, is_over) in [
             (70, "node-1.pem ends in 30 days: renew it", false),
-            (99, "node-1.pem ends in 1 days: renew it", false),
-            (100, "node-1.pem ends in 0 days: renew it", false),
+            (99, "node-1.pem ends in 1 day: renew it", false),
+            (100, "node-1.pem ends in less than a day: renew it", false),
             (103, "node-1.pem ended 3 days ago by the clock of this host: renew it", true),
         ] {
             let warning = at(days).expect("it is late");
