@@ -42,13 +42,13 @@ fn agreement(flags: &[OsString]) -> Outcome {
 }
 
 fn build(profile: Profile) -> Outcome {
-    println!("building synod-proof ({} profile)", profile.folder);
+    println!("building synod-simulated ({} profile)", profile.folder);
     build_step(profile).run()
 }
 
 /// Gives the command that builds the simulator.
 pub(crate) fn build_step(profile: Profile) -> Step {
-    Step::cargo().args(["build", "--locked", "-p", "synod-proof"]).args(profile.flags)
+    Step::cargo().args(["build", "--locked", "-p", "synod-simulated"]).args(profile.flags)
 }
 
 /// Gives the simulator itself.

@@ -321,7 +321,8 @@ mod tests {
         let runs = plan_model(&mut parser(&[])).unwrap();
         let lines: Vec<_> = runs.iter().map(|run| run.step().to_string()).collect();
         assert!(lines.iter().all(|line| line.starts_with("SYNOD_MODEL=large ")), "{lines:?}");
-        let tests = ["-p synod-paxos --test model --release", "-p synod-proof --test spec_counts"];
+        let tests =
+            ["-p synod-paxos --test model --release", "-p synod-simulated --test spec_counts"];
         for test in tests {
             assert!(lines.iter().any(|line| line.contains(test)), "{test}: {lines:?}");
         }

@@ -7,7 +7,7 @@
 //! can afford to wait for is waited for. TLS and QUIC draw their own randomness, so a run is not
 //! repeated bit for bit; what the faults do to packet n of a link is, by the seed.
 //!
-//! What it leaves to others: every rule about the log, which the simulator of `harness/proof`
+//! What it leaves to others: every rule about the log, which the simulator of `harness/synod`
 //! drives bit for bit. The claim kept true: nothing of a node or client is replaced here but the
 //! devices under it. Work takes no virtual time, but for what a place is told to take for each
 //! datagram.

@@ -3,7 +3,7 @@
 //! The counts of `counts.tsv` are those of the relations in Rust, too. So a rule that changes in a
 //! module and not in its relation must be noticed in a configuration that holds: it is violated, or
 //! it has other states. Which rule shows in which configuration is the table `drift.tsv` beside the
-//! modules; that the relations and the models notice, the tests of `harness/proof` see to.
+//! modules; that the relations and the models notice, the tests of `harness/synod` see to.
 
 use std::fs;
 use std::path::{Path, PathBuf};

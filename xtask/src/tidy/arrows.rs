@@ -182,7 +182,7 @@ const FLOORS: &[Floor] = &[
         because: "it judges any system, and so links none",
     },
     Floor {
-        name: "synod-proof",
+        name: "synod-simulated",
         ours: &[
             "synod-checker",
             "synod-clock",

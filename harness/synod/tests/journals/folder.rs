@@ -1,0 +1,64 @@
+//! A folder as a run of the harness leaves it, written with the real journal.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use synod_journal::{HardState, Journal, Options, RealDisk, Records};
+use synod_live::folder::{DATA, NODES};
+use synod_simulated::trace::NodeJournal;
+use synod_smr::wire::record::encode_record;
+
+/// The folder of a run, which is removed in the end.
+pub(crate) struct Run(PathBuf);
+
+impl Run {
+    /// Writes the journals, in commits of a few records, and leaves them as a killed process does.
+    pub(crate) fn write(name: &str, journals: &[NodeJournal]) -> Self {
+        let name = format!("synod-run-{name}-{}", std::process::id());
+        let run = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+        drop(std::fs::remove_dir_all(&run.0));
+        for NodeJournal { node, records } in journals {
+            let data = run.0.join(NODES).join(node.to_string()).join(DATA);
+            std::fs::create_dir_all(data.parent().unwrap()).unwrap();
+            let mut options = Options::new(format!("synod/a cluster/node/{node}").as_bytes());
+            options.segment_bytes = 64 << 10;
+            let (mut journal, _) = Journal::open(RealDisk, &data, &options, |_| {}).unwrap();
+            for commit in records.chunks(COMMIT_RECORDS) {
+                let mut records = Records::new();
+                for record in commit {
+                    records.push(&encode_record(record));
+                }
+                journal.append(&HardState::default(), &mut records).unwrap();
+                journal.sync().unwrap();
+            }
+        }
+        run
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Reads all files below a folder.
+pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            found.insert(path, bytes);
+        }
+    }
+    found
+}
+
+const COMMIT_RECORDS: usize = 3;
