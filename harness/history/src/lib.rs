@@ -33,6 +33,8 @@
 //! ```
 
 pub mod edn;
+mod etcd;
+mod fields;
 pub mod import;
 mod interner;
 pub mod json;
@@ -41,6 +43,7 @@ mod log;
 mod operation;
 mod operations;
 mod pairing;
+mod porcupine;
 mod refused;
 mod request;
 mod source;
@@ -59,6 +62,7 @@ pub use request::{ELEMENT_END, Request};
 
 /// One event of a history: a call, or the end of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// The position in the history, from 0, without gaps.
     pub index: u64,
