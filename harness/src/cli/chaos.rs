@@ -159,6 +159,8 @@ fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
     let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));
     let nodes: Vec<NodeId> = (1..=arguments.nodes).map(NodeId).collect();
     let time_ms = Millis(arguments.time * 1_000);
+    let short = nemesis.check_time(seed, &nodes, time_ms, system.transport);
+    short.map_err(|error| Refusal(USAGE, error.to_string()))?;
     let plan = Plan {
         format: Plan::FORMAT,
         seed,
@@ -186,6 +188,10 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
     }
     let unfit = plan.check_transports(written.system.transport);
     unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
+    if plan.plans_nothing() {
+        let words = format!("the plan has no fault of {}: the run was too short", plan.nemesis);
+        return Err(Refusal(USAGE, words));
+    }
     let workload: Workload = parsed(&plan.workload)?;
     let cast = SystemUnderTest {
         system: written.system,
