@@ -466,6 +466,56 @@ fn a_verdict_that_cannot_be_printed_is_no_success() {
 }
 
 #[test]
+fn what_a_terminal_obeys_is_spelled() {
+    let write = "{:process 1 :type :invoke :f :write :key \"k\u{1b}[2J\" :value \"a\u{7}\"}\
+        {:process 1 :type :ok :f :write}{:process 2 :type :invoke :f :read :key \"k\u{1b}[2J\"}";
+    let read = |seen: &str| format!("{write}{{:process 2 :type :ok :f :read :value {seen}}}");
+    assert_says(&["--format", "edn"], &read("\"\u{1b}[31m\""), 1, "k\\u{1b}[2J = \\u{1b}[31m");
+    for text in [read("nil"), read("\"\u{1b}\""), "\u{1b}".to_owned(), "{\u{1b}".to_owned()] {
+        let output = run(&["--format", "edn"], text.as_bytes());
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let obeyed = told.contains(|letter: char| letter.is_control() && letter != '\n');
+        assert!(!obeyed, "{told:?}");
+    }
+}
+
+#[test]
+fn a_history_that_breaks_off_is_no_fault_of_the_command_line() {
+    for (file, code) in [("no/such/file", 64), ("/", 64), ("/proc/self/mem", 70)] {
+        let output = harness().args(["check", file]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{file}: {told}");
+    }
+    for (value, wanted) in [("many", "it is no whole number"), ("-1", "")] {
+        let output = harness().args(["check", "-", "--budget", value]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(wanted) && !told.contains("in string"), "{told}");
+        assert_eq!(output.status.code(), Some(64), "{told}");
+    }
+}
+
+#[test]
+fn a_check_that_is_told_to_end_has_the_code_of_an_interrupt() {
+    for signal in ["-TERM", "-INT"] {
+        let mut child = harness()
+            .args(["check", "-", "--format", "edn"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Once it has read more than a pipe and a buffer hold, it listens.
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(&vec![b' '; 1 << 20]).unwrap();
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        assert_eq!(output.status.code(), Some(130), "{signal}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "synod-harness: interrupted\n");
+    }
+}
+
+#[test]
 fn an_operation_whose_end_cannot_be_read_is_no_open_one() {
     let stale = "{\"ClientId\":0,\"Input\":{\"Op\":1,\"Key\":\"x\",\"Value\":\"1\"},\
         \"Call\":10,\"Output\":null,\"Return\":20}\
@@ -559,9 +609,13 @@ fn one_form_without_end_takes_no_more_than_its_bound() {
     }
 }
 
+fn harness() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_synod-harness"))
+}
+
 /// Judges what stands on standard input.
 fn run(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_synod-harness"))
+    let mut child = harness()
         .args(["check", "-"])
         .args(arguments)
         .stdin(Stdio::piped())

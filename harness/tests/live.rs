@@ -187,8 +187,13 @@ fn a_node_that_panics_is_a_violation_though_the_history_is_sound() {
 fn a_run_that_did_too_little_is_void() {
     let scratch = Scratch::new("void");
     let flags = ["--nemesis", "calm", "--time", "1", "--clients", "1", "--rest-ms", "50"];
-    let (out, _) = check(scratch.chaos("none", &flags), 2);
+    let mut command = scratch.chaos("none", &flags);
+    command.args(["--node-files", "4096"]);
+    let (out, _) = check(command, 2);
     assert!(out.contains("VOID  only"), "{out}");
+    assert!(out.contains(" --node-files 4096 --seed 7 "), "{out}");
+    let written = std::fs::read_to_string(scratch.latest("system.json")).unwrap();
+    assert!(written.contains("\"files\": 4096"), "a replay has the same limits: {written}");
     assert_eq!(scratch.report()["verdict"], "void");
 }
 

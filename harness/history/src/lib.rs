@@ -50,6 +50,7 @@ mod source;
 mod stream;
 pub mod synthetic;
 mod translate;
+mod visible;
 
 use std::path::PathBuf;
 
@@ -59,6 +60,7 @@ pub use interner::{Text, Texts};
 pub use operation::{Action, Answer, History, OpenCalls, Operation, OperationCounts};
 pub use pairing::HistoryBuilder;
 pub use request::{ELEMENT_END, Request};
+pub use visible::visible;
 
 /// One event of a history: a call, or the end of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use synod_history::import::Format;
-use synod_history::{Answer, History, HistoryError};
+use synod_history::{Answer, History, HistoryError, visible};
 
 use super::budget::Meter;
 use super::explain::EMPTY;
@@ -120,7 +120,7 @@ fn void_because(history: &History, format: Format) -> Option<String> {
 }
 
 fn void(reason: &str, figures: &str) -> Output {
-    Output { text: format!("VOID: {reason}\n{figures}"), exit_code: 2 }
+    Output { text: format!("VOID: {}\n{figures}", visible(reason)), exit_code: 2 }
 }
 
 fn stopped(events: u64, cause: Cause) -> Output {
@@ -164,7 +164,8 @@ fn figures(history: &History, report: &Report, rules: &Rules) -> String {
     clients.sort_unstable();
     clients.dedup();
     let initial = rules.initial.as_deref().or(rules.absent_is_zero.then_some("0"));
-    let initial = initial.map_or_else(String::new, |initial| format!(", initial {initial}"));
+    let told = |initial| format!(", initial {}", visible(initial));
+    let initial = initial.map_or_else(String::new, told);
     format!(
         "operations {}, ok {}, fail {}, unknown {}; keys {}, configurations {}, {} ms\n\
          model {}{initial}; clients {}, reads that saw a value {saw}\n",
@@ -210,7 +211,7 @@ fn told(stuck: &Stuck, has_times: bool) -> String {
     } else {
         (format!("event {}", stuck.positions.0), format!("event {}", stuck.positions.1))
     };
-    let key = if stuck.key.is_empty() { "the register" } else { &stuck.key };
+    let key = if stuck.key.is_empty() { "the register".into() } else { visible(&stuck.key) };
     let mut text = format!(
         "no order of {key} was found past {from} .. {until}, where {} operations were open and \
          {} with an unknown outcome may have taken effect",
@@ -237,7 +238,7 @@ fn row(operation: &CoreOperation, has_times: bool) -> String {
         format!("{:>12} .. {back:<12}", format!("event {}", operation.called))
     };
     let result = if result.is_empty() { EMPTY } else { result };
-    format!("  {when} {client:<10} {asked} = {result}\n")
+    format!("  {when} {client:<10} {} = {}\n", visible(&asked), visible(result))
 }
 
 fn seconds(time_ns: u64) -> String {

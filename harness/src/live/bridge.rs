@@ -3,8 +3,8 @@
 //! One or more bridge processes are shared by all logical clients; a client always speaks through
 //! the same one. The harness keeps its own clock: a request that the bridge does not answer some
 //! time after its time limit has an unknown outcome. A bridge that ends or speaks nonsense is an
-//! error of the bridge, never of the system under test, and ends the run: nonsense is also an answer
-//! to what was never asked, a second one, and one of another form than the question has.
+//! error of the bridge, never of the system under test, and ends the run: nonsense is also an
+//! answer to what was never asked, a second one, and one of another form than the question has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use synod_history::json;
-use synod_history::{Request, Value};
+use synod_history::{Request, Value, visible};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
@@ -439,7 +439,8 @@ async fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>) -> Result<(
 
 impl BridgeError {
     fn nonsense(line: &str, problem: String) -> Self {
-        Self::Nonsense { line: line.trim_end().chars().take(200).collect(), problem }
+        let line: String = line.trim_end().chars().take(200).collect();
+        Self::Nonsense { line: visible(&line).into_owned(), problem }
     }
 }
 
