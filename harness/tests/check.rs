@@ -18,7 +18,12 @@ fn a_counter_of_jepsen_repeats_the_delta_and_begins_at_zero() {
         )
     };
     assert_says(&["--format", "edn"], &format!("{}{adds}{}", read("0"), read("2")), 0, "PASS");
-    assert_says(&["--format", "edn"], &format!("{}{adds}", read("nil")), 0, "initial 0");
+    assert_says(
+        &["--format", "edn"],
+        &format!("{}{adds}{}", read("nil"), read("2")),
+        0,
+        "initial 0",
+    );
     assert_says(
         &["--format", "edn"],
         &format!("{adds}{}", read("1")),
@@ -27,6 +32,47 @@ fn a_counter_of_jepsen_repeats_the_delta_and_begins_at_zero() {
     );
     assert_says(&["--format", "edn", "--initial", "5"], &format!("{adds}{}", read("7")), 0, "PASS");
     assert_says(&["--format", "edn", "--initial", "5"], &format!("{adds}{}", read("2")), 1, "");
+}
+
+#[test]
+fn a_counter_says_what_it_holds_in_the_beginning() {
+    let event = |kind: &str, f: &str, value: &str| {
+        format!("{{:type :{kind} :f :{f} :value {value} :process 0}}")
+    };
+    let add = |delta: &str| event("invoke", "add", delta) + &event("ok", "add", delta);
+    let read = |seen: &str| event("invoke", "read", "nil") + &event("ok", "read", seen);
+    let back = [read("0"), read("nil"), read("0"), add("1"), read("1"), add("-1")].concat();
+    let says = |flags: &[&str], text: String, code, wanted: &str| {
+        assert_says(&[&["--format", "edn"], flags].concat(), &text, code, wanted);
+    };
+    says(&[], back.clone() + &read("0"), 0, "model mixed, initial 0");
+    says(&[], back.clone() + &read("nil"), 1, "VIOLATION");
+    // Whoever names a value, or a model that has one, means it.
+    says(&["--initial", "0"], read("0") + &add("1") + &read("1"), 0, "initial 0");
+    says(&["--initial", "0"], read("nil") + &add("1") + &read("1"), 1, "VIOLATION");
+    says(&["--initial", "0"], add("1") + &add("-1") + &read("nil"), 1, "VIOLATION");
+    for (seen, code) in [("\"\"", 0), ("0", 1)] {
+        says(&["--model", "kv"], read(seen) + &add("1") + &read("1"), code, "model kv; clients");
+    }
+}
+
+#[test]
+fn a_counter_that_only_rises_never_falls_below_nothing() {
+    for (before, seen) in [("null", "-1"), ("null", "-9"), ("null", "0")] {
+        let event = |index: u32, kind: &str, f: &str, value: &str| {
+            format!(
+                "{{\"index\":{index},\"time_ns\":{index},\"process\":0,\"type\":\"{kind}\",\
+                 \"f\":\"{f}\",\"key\":\"a\",\"value\":{value}}}\n"
+            )
+        };
+        let text = event(0, "invoke", "read", "null")
+            + &event(1, "ok", "read", before)
+            + &event(2, "invoke", "add", "\"2\"")
+            + &event(3, "ok", "add", "\"2\"")
+            + &event(4, "invoke", "read", "null")
+            + &event(5, "ok", "read", &format!("\"{seen}\""));
+        assert_says(&[], &text, 1, "VIOLATION: client 0's read of a returned");
+    }
 }
 
 #[test]
@@ -140,10 +186,174 @@ fn operations_of_porcupine_and_of_etcd_are_read() {
     let five = "{\"Key\":\"k\",\"Value\":{\"Value\":\"5\",\"Hash\":0},\"ModRevision\":2}";
     assert_says(&["--format", "etcd-json"], &etcd("", five), 0, "PASS");
     assert_says(&["--format", "etcd-json"], &etcd("", ""), 1, "found nothing");
-    assert_says(&["--format", "etcd-json"], &etcd("timeout", ""), 0, "unknown 1");
+    assert_says(&["--format", "etcd-json"], &etcd("timeout", ""), 2, "unknown 1");
+    assert_says(&["--format", "etcd-json"], &etcd("timeout", five), 0, "unknown 1");
     let conditions =
         etcd("", five).replace("\"Conditions\":null", "\"Conditions\":[{\"Key\":\"k\"}]");
     assert_refused(&["--format", "etcd-json"], &conditions, "etcd's transactions with cond");
+}
+
+#[test]
+fn a_field_of_porcupine_that_is_not_known_is_no_guess() {
+    let operation = |input: &str, output: &str, call: u32| {
+        format!(
+            "{{\"ClientId\":0,\"Input\":{input},\"Call\":{call},\"Output\":{output},\
+             \"Return\":{}}}\n",
+            call + 5
+        )
+    };
+    let put = |value: &str| format!("{{\"Op\":1,\"Key\":\"x\",\"Value\":\"{value}\"}}");
+    let get = "{\"Op\":0,\"Key\":\"x\",\"Value\":\"\"}";
+    let swap = "{\"Op\":\"cas\",\"Key\":\"x\",\"From\":\"2\",\"To\":\"2\"}";
+    let text = operation(&put("1"), "{\"Value\":\"\"}", 10)
+        + &operation(&put("2"), "null", 20)
+        + &operation(swap, "{\"Ok\":true}", 30)
+        + &operation(get, "{\"Value\":\"2\"}", 40);
+    let says = |from: &str, to: &str, code, wanted: &str| {
+        assert!(text.contains(from), "{from}");
+        assert_says(&["--format", "porcupine-json"], &text.replace(from, to), code, wanted);
+    };
+    says("2", "2", 0, "PASS");
+    let seen = "{\"Value\":\"2\"}";
+    says(seen, "{\"Value\":\"1\"}", 1, "VIOLATION");
+    for (from, to, wanted) in [
+        ("\"Value\":\"1\"", "\"Val\":\"1\"", "the `Input` has a field `Val`"),
+        ("\"Value\":\"1\"", "\"Value\":null", "the `Value` of the `Input` is `nil`"),
+        ("\"Key\":\"x\",\"Value\":\"1\"", "\"Value\":\"1\"", "the `Input` has no `Key`"),
+        ("\"From\"", "\"Old\"", "the `Input` has a field `Old`"),
+        ("\"From\":\"2\",", "", "the `Input` has no `From`"),
+        ("\"To\":\"2\"", "\"Arg1\":\"2\"", "the `Input` has its `From` twice"),
+        ("{\"Ok\":true}", "{}", "the `Output` of `cas` has no `Ok`"),
+        ("{\"Ok\":true}", "{\"Ok\":\"true\"}", "is `\"true\"` and no true or false"),
+        ("{\"Ok\":true}", "null", "the `Output` of `cas` is `nil`"),
+        (seen, "{\"Err\":\"timeout\"}", "the `Output` has a field `Err`"),
+        (seen, "{\"Value\":\"2\",\"Err\":\"\"}", "the `Output` has a field `Err`"),
+        (seen, "{}", "the `Output` has no `Value`"),
+        (seen, "{\"Value\":[2]}", "the `Value` of the `Output` is `[2]`"),
+        (seen, "{\"Value\":\"2\",\"Exists\":false}", "has a `Value`, which"),
+        (seen, "null", "the `Output` of `get` is `nil`"),
+        ("null", "{\"Ok\":false}", "the `Ok` of the `Output` of `put` is false"),
+        ("null", "\"timeout\"", "the `Output` of `put` is `\"timeout\"`"),
+        ("\"Output\":null,", "", "has a `Return` and no `Output`"),
+        ("\"Output\":null,\"Return\"", "\"Retrun\"", "the operation has a field `Retrun`"),
+        ("\"Call\":20", "\"call\":20,\"Call\":2", "the operation has its `Call` twice"),
+        ("\"ClientId\":0", "\"ClientId\":\"0\"", "the `ClientId` of the operation is"),
+    ] {
+        says(from, to, 2, wanted);
+    }
+}
+
+#[test]
+fn a_field_of_etcd_that_is_not_known_is_no_guess() {
+    let pair = "{\"Key\":\"k\",\"Value\":{\"Value\":\"5\",\"Hash\":0},\"ModRevision\":2}";
+    let text = ETCD.replace("ERROR", "").replace("SEEN", pair);
+    let flags = ["--format", "etcd-json"];
+    for (from, to, wanted) in [
+        ("{\"Value\":\"5\"", "{\"Val\":\"5\"", "the `Value` has a field `Val`"),
+        ("\"Error\":\"\"", "\"Error\":{}", "the `Error` of the `Output` is `{}` and no text"),
+        ("{\"Failure\":false}", "{\"Failure\":true}", "has its `Failure` true"),
+        ("{\"Failure\":false}", "{}", "the `Txn` of the `Output` has no `Failure`"),
+        ("{\"Txn\":{\"Failure\":false},", "{", "the `Output` has no `Txn`"),
+        ("{\"Range\":{\"KVs\":null}}", "{}", "the `Output` has no `Range`"),
+        ("{\"Range\":{\"KVs\":null}}", "null", "the `Output` is `nil` and no map"),
+        ("{\"KVs\":null}", "{\"Kvs\":7}", "the `KVs` of the response to a read is `7`"),
+        ("[{\"Key\":\"k\"", "[{\"Key\":\"OTHER\"", "answered with the key `OTHER`"),
+        ("[{\"Key\":\"k\"", "[{\"Kee\":\"k\"", "the pair that was read has a field `Kee`"),
+        ("\"Start\":\"z\"", "\"Begin\":\"z\"", "has a field `Begin`"),
+        ("\"Conditions\":null,", "", "the `Txn` of the `Input` has no `Conditions`"),
+        ("\"Conditions\"", "\"Condition\"", "has a field `Condition`"),
+        ("\"LeaseID\":0", "\"LeaseID\":\"7\"", "is `\"7\"` and no whole number"),
+    ] {
+        assert!(text.contains(from), "{from} in {text}");
+        assert_says(&flags, &text.replacen(from, to, 1), 2, wanted);
+    }
+    let refused = |from: &str, to: &str, wanted: &str| {
+        assert!(text.contains(from), "{from} in {text}");
+        assert_refused(&flags, &text.replace(from, to), wanted);
+    };
+    refused("\"Error\":\"\"", "\"ClientError\":\"lost\"", "etcd's requests that it refuses");
+    refused("\"Error\":\"\"", "\"Revision\":-1", "etcd's reads that may be stale");
+    // A value without letters is left out of what is recorded.
+    let empty = text.replace("{\"Value\":\"5\",\"Hash\":0}", "{}");
+    assert_says(&flags, &empty, 0, "PASS");
+}
+
+#[test]
+fn a_field_of_jepsen_that_is_missing_is_no_guess() {
+    let edn = "{:index 0 :process 0 :type :invoke :f :write :key \"x\" :value 1}\n\
+        {:index 1 :process 0 :type :ok :f :write :key \"x\" :value 1}\n\
+        {:index 2 :process :nemesis :type :info :f :kill}\n\
+        {:index 4 :process 1 :type :invoke :f :cas :key \"x\" :value [1 2]}\n\
+        {:index 5 :process 1 :type :ok :f :cas :key \"x\" :value [1 2]}\n\
+        {:index 6 :process 2 :type :invoke :f :read :key \"x\" :value nil}\n\
+        {:index 7 :process 2 :type :ok :f :read :key \"x\" :value 2}\n";
+    assert_says(&["--format", "edn"], edn, 0, "PASS");
+    for (line, from, to, wanted) in [
+        (1, ":value 1", ":val 1", "the invoke event of `write` has no :value"),
+        (1, ":key", ":kee", "the call was of key ``, the return is of `x`"),
+        (4, ":key", ":kee", "the call has no key, where a :key beside its value was to be"),
+        (4, ":value", ":args", "the invoke event of `cas` has no :value"),
+        (5, ":value", ":result", "the ok event of `cas` has no :value"),
+        (5, "[1 2]", "\"no\"", "`cas` cannot answer `\"no\"`"),
+        (5, ":key \"x\"", ":key \"y\"", "the call was of key `x`, the return is of `y`"),
+        (6, ":process 2", ":process :two", "its :process is `two`"),
+        (7, ":value", ":result", "the ok event of `read` has no :value"),
+        (7, ":value 2", ":value 1 :value 2", "the event has its :value twice"),
+        (7, ":index 7", ":index 3", "its :index 3 stands after 6"),
+    ] {
+        let mut lines: Vec<String> = edn.lines().map(str::to_owned).collect();
+        let line = &mut lines[line - 1];
+        *line = line.replace(from, to);
+        assert_says(&["--format", "edn"], &lines.join("\n"), 2, wanted);
+    }
+    let json = "{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":1}\
+        {\"process\":0,\"type\":\"ok\",\"f\":\"write\",\"value\":1}\
+        {\"process\":1,\"type\":\"invoke\",\"f\":\"read\",\"value\":null}\
+        {\"process\":1,\"type\":\"ok\",\"f\":\"read\",\"value\":1}";
+    assert_says(&["--format", "jepsen-json"], json, 0, "PASS");
+    let args = json.replace("\"value\"", "\"args\"");
+    assert_says(&["--format", "jepsen-json"], &args, 2, "`write` has no :value");
+    let (calls, answer) = json.rsplit_once("\"value\"").unwrap();
+    let result = format!("{calls}\"result\"{answer}");
+    assert_says(&["--format", "jepsen-json"], &result, 2, "the ok event of `read` has no :value");
+    let keyless = "{:process 0 :type :invoke :f :get :value nil}";
+    assert_says(&["--format", "porcupine-kv"], keyless, 2, "the call has no key");
+    let log = "INFO 0 :invoke :write 1\nINFO 0 :ok :write 1\n\
+        INFO 1 :invoke :read nil\nINFO WHO :ok :read SEEN\n";
+    let log = |who: &str, seen: &str| log.replace("WHO", who).replace("SEEN", seen);
+    assert_says(&["--format", "jepsen-log"], &log("1", "1"), 0, "PASS");
+    assert_says(&["--format", "jepsen-log"], &log("1", ""), 2, "of `read` has no :value");
+    assert_says(&["--format", "jepsen-log"], &log("one", "1"), 2, "its :process is `one`");
+    assert_says(&["--format", "jepsen-log"], &log(":one", "1"), 2, "its :process is `:one`");
+}
+
+#[test]
+fn a_field_of_our_own_that_is_not_known_is_no_guess() {
+    let event = |index: u32, kind: &str, f: &str, rest: &str| {
+        format!(
+            "{{\"index\":{index},\"time_ns\":{index},\"process\":0,\"type\":\"{kind}\",\
+             \"f\":\"{f}\",\"key\":\"a\"{rest}}}\n"
+        )
+    };
+    let of = |last: &str| {
+        event(0, "invoke", "write", ",\"value\":\"1\"")
+            + &event(1, "ok", "write", "")
+            + &event(2, "invoke", "read", "")
+            + &event(3, "ok", "read", last)
+    };
+    assert_says(&[], &of(",\"value\":\"1\""), 0, "PASS");
+    assert_says(&[], &of(",\"value\":null"), 1, "VIOLATION");
+    for (last, wanted) in [
+        ("", "-:4: the ok event of a read has no `value`"),
+        (",\"val\":\"1\"", "-:4: an event has no field `val`"),
+        (",\"value\":\"1\",\"index\":3", "-:4: the event has its `index` twice"),
+    ] {
+        assert_says(&[], &of(last), 2, wanted);
+    }
+    let back = of(",\"value\":\"1\"").replace("\"time_ns\":2", "\"time_ns\":0");
+    assert_says(&[], &back, 2, "-:3: its `time_ns` 0 is before 1: time ran back");
+    assert_says(&[], &(of("") + "\n"), 2, "VOID");
+    assert_says(&[], &(of(",\"value\":\"1\"") + "\n"), 2, "-:5: the line is empty");
 }
 
 #[test]
@@ -256,6 +466,56 @@ fn a_verdict_that_cannot_be_printed_is_no_success() {
 }
 
 #[test]
+fn what_a_terminal_obeys_is_spelled() {
+    let write = "{:process 1 :type :invoke :f :write :key \"k\u{1b}[2J\" :value \"a\u{7}\"}\
+        {:process 1 :type :ok :f :write}{:process 2 :type :invoke :f :read :key \"k\u{1b}[2J\"}";
+    let read = |seen: &str| format!("{write}{{:process 2 :type :ok :f :read :value {seen}}}");
+    assert_says(&["--format", "edn"], &read("\"\u{1b}[31m\""), 1, "k\\u{1b}[2J = \\u{1b}[31m");
+    for text in [read("nil"), read("\"\u{1b}\""), "\u{1b}".to_owned(), "{\u{1b}".to_owned()] {
+        let output = run(&["--format", "edn"], text.as_bytes());
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let obeyed = told.contains(|letter: char| letter.is_control() && letter != '\n');
+        assert!(!obeyed, "{told:?}");
+    }
+}
+
+#[test]
+fn a_history_that_breaks_off_is_no_fault_of_the_command_line() {
+    for (file, code) in [("no/such/file", 64), ("/", 64), ("/proc/self/mem", 70)] {
+        let output = harness().args(["check", file]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{file}: {told}");
+    }
+    for (value, wanted) in [("many", "it is no whole number"), ("-1", "")] {
+        let output = harness().args(["check", "-", "--budget", value]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(wanted) && !told.contains("in string"), "{told}");
+        assert_eq!(output.status.code(), Some(64), "{told}");
+    }
+}
+
+#[test]
+fn a_check_that_is_told_to_end_has_the_code_of_an_interrupt() {
+    for signal in ["-TERM", "-INT"] {
+        let mut child = harness()
+            .args(["check", "-", "--format", "edn"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Once it has read more than a pipe and a buffer hold, it listens.
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(&vec![b' '; 1 << 20]).unwrap();
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        assert_eq!(output.status.code(), Some(130), "{signal}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "synod-harness: interrupted\n");
+    }
+}
+
+#[test]
 fn an_operation_whose_end_cannot_be_read_is_no_open_one() {
     let stale = "{\"ClientId\":0,\"Input\":{\"Op\":1,\"Key\":\"x\",\"Value\":\"1\"},\
         \"Call\":10,\"Output\":null,\"Return\":20}\
@@ -349,9 +609,13 @@ fn one_form_without_end_takes_no_more_than_its_bound() {
     }
 }
 
+fn harness() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_synod-harness"))
+}
+
 /// Judges what stands on standard input.
 fn run(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_synod-harness"))
+    let mut child = harness()
         .args(["check", "-"])
         .args(arguments)
         .stdin(Stdio::piped())

@@ -187,15 +187,52 @@ fn a_node_that_panics_is_a_violation_though_the_history_is_sound() {
 fn a_run_that_did_too_little_is_void() {
     let scratch = Scratch::new("void");
     let flags = ["--nemesis", "calm", "--time", "1", "--clients", "1", "--rest-ms", "50"];
-    let (out, _) = check(scratch.chaos("none", &flags), 2);
+    let mut command = scratch.chaos("none", &flags);
+    command.args(["--node-files", "4096"]);
+    let (out, _) = check(command, 2);
     assert!(out.contains("VOID  only"), "{out}");
+    assert!(out.contains(" --node-files 4096 --seed 7 "), "{out}");
+    let written = std::fs::read_to_string(scratch.latest("system.json")).unwrap();
+    assert!(written.contains("\"files\": 4096"), "a replay has the same limits: {written}");
     assert_eq!(scratch.report()["verdict"], "void");
+}
+
+#[test]
+fn a_run_too_short_for_a_fault_is_refused_before_it_begins() {
+    let scratch = Scratch::new("short");
+    for nemesis in ["kill-one", "mix", "lossy"] {
+        let (_, told) = check(scratch.chaos("none", &["--nemesis", nemesis, "--time", "2"]), 64);
+        assert!(told.contains("2000 ms are too short for a fault of"), "{told}");
+        assert!(told.contains("with seed 7 it takes at least"), "{told}");
+    }
+    assert!(!scratch.runs().exists(), "nothing was begun");
+}
+
+#[test]
+fn what_the_bridge_says_wrongly_is_its_own_fault() {
+    for (bug, wanted) in [
+        ("unasked", "there was no request 1000000000"),
+        ("twice", "has its answer already"),
+        ("object", "`{\"a\":1}`: `read` that is ok answers a text, or null"),
+        ("null-swap", "`null`: `cas` that is ok answers true if it was set, or false"),
+        ("false-write", "`false`: `write` that is ok answers null"),
+        ("other-node", "was asked, and this is of node 77"),
+        ("ends", "a bridge ended (exit code 3)"),
+        ("mute", "no bridge answered anything for 10 s"),
+    ] {
+        let scratch = Scratch::new(bug);
+        let flags = ["--nemesis", "calm", "--time", "2", "--timeout-ms", "500"];
+        let (out, told) = check(scratch.chaos(bug, &flags), 70);
+        assert!(told.contains(wanted), "{bug}: {told}");
+        assert!(!out.contains("VIOLATION"), "{bug}: {out}");
+    }
 }
 
 #[test]
 fn equal_seeds_make_equal_plans_and_a_replay_takes_the_recorded_one() {
     let scratch = Scratch::new("replay");
-    let flags = ["--nemesis", "kill-one", "--time", "1", "--clients", "1"];
+    let few = ["--clients", "1", "--rest-ms", "50"];
+    let flags = [&["--nemesis", "kill-one", "--time", "6"], few.as_slice()].concat();
     check(scratch.chaos("none", &flags), 2);
     let first = std::fs::read(scratch.latest("plan.json")).unwrap();
     let recorded = std::fs::canonicalize(scratch.runs().join("latest")).unwrap();

@@ -50,6 +50,7 @@ pub mod exhaustive;
 mod explain;
 #[cfg(test)]
 mod fuzz;
+mod grounds;
 pub mod model;
 mod models;
 mod reduce;
@@ -69,6 +70,7 @@ pub use budget::{Budget, Cause};
 pub use checker::{check_by_rules, check_history, is_linearizable};
 pub use checker_summary::CheckerSummary;
 pub use explain::EMPTY;
+pub use grounds::shows_nothing;
 pub use stuck::Stuck;
 pub use violation_core::{CoreOperation, ViolationCore};
 pub use void::void_because;
@@ -97,17 +99,20 @@ pub struct Rules {
     pub model: ModelName,
     /// What each key holds before the first operation; none for what the model says.
     pub initial: Option<String>,
+    /// Whether a counter to which nothing was added may be read as 0, besides as nothing.
+    pub absent_is_zero: bool,
 }
 
 impl From<ModelName> for Rules {
     fn from(model: ModelName) -> Self {
-        Self { model, initial: None }
+        Self { model, initial: None, absent_is_zero: false }
     }
 }
 
 impl Rules {
     /// Returns what a history of a format is judged by where nothing else is asked for: the
-    /// format's own model; and in Jepsen's histories counters begin at 0.
+    /// format's own model; and in Jepsen's histories counters begin at 0, which some clients read
+    /// as nil until something is added.
     #[must_use]
     pub fn of(format: Format, history: &History) -> Self {
         let (model, is_jepsens) = match format {
@@ -121,7 +126,7 @@ impl Rules {
         let adds = |operation: &Operation| matches!(operation.action, Action::Add(_));
         let counts = operations.clone().all(|one| one.action == Action::Read || adds(one));
         let is_counter = is_jepsens && counts && operations.clone().any(adds);
-        Self { model, initial: is_counter.then(|| "0".to_owned()) }
+        Self { model, initial: None, absent_is_zero: is_counter }
     }
 }
 

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use synod_rng::Seed;
 
-use crate::nemesis::FaultKind;
+use crate::nemesis::{FaultKind, Nemesis};
 use crate::{LinkRules, Millis, NodeId, Shape, Transports, UnfitRule};
 
 /// Everything that is decided before a run: the content of `plan.json`.
@@ -158,6 +158,12 @@ impl Plan {
                 | Action::Pause(Target::Node(_) | Target::All) => false,
             }
         })
+    }
+
+    /// Returns whether faults were asked for and none is planned.
+    #[must_use]
+    pub fn plans_nothing(&self) -> bool {
+        self.faults.is_empty() && self.nemesis != Nemesis::Calm.name()
     }
 
     /// Says whether the links of a system of these transports can suffer all faults.

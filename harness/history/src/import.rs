@@ -104,8 +104,13 @@ impl Format {
         match self {
             Self::Jsonl => jsonl::read_watched(source, Path::new(place), watch),
             Self::JepsenLog => read_log(source, place, watch),
-            Self::PorcupineKv | Self::Edn => read_events(source, place, Notation::Edn, watch),
-            Self::JepsenJson => read_events(source, place, Notation::Json, watch),
+            Self::PorcupineKv => {
+                read_events(source, Translator::with_keys(place), place, Notation::Edn, watch)
+            }
+            Self::Edn => read_events(source, Translator::new(place), place, Notation::Edn, watch),
+            Self::JepsenJson => {
+                read_events(source, Translator::new(place), place, Notation::Json, watch)
+            }
             Self::PorcupineJson => read_operations(source, place, Dialect::Porcupine, watch),
             Self::EtcdJson => read_operations(source, place, Dialect::Etcd, watch),
         }
@@ -150,11 +155,11 @@ fn read_log(source: impl BufRead, place: &str, watch: Watch<'_>) -> Result<Histo
 
 fn read_events(
     source: impl BufRead,
+    mut translator: Translator,
     place: &str,
     notation: Notation,
     watch: Watch<'_>,
 ) -> Result<History, HistoryError> {
-    let mut translator = Translator::new(place);
     let mut pace = Pace { place, watch, count: 0 };
     let read = each_event(source, notation, |line, form| {
         translator.push_map(line, form)?;

@@ -24,11 +24,19 @@ pub fn problem(error: &serde_json::Error) -> String {
 
 /// Puts the parser's complaint about a value into words of this program.
 fn plain(text: &str) -> String {
-    let parts = text.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "));
-    if let Some((found, wanted)) = parts {
+    let begin = ["invalid type: ", "invalid value: ", "invalid "];
+    let rest = begin.iter().find_map(|begin| text.strip_prefix(begin));
+    if let Some((found, wanted)) = rest.and_then(|rest| rest.split_once(", expected ")) {
         let wanted = match wanted {
             "a sequence" => "a list",
             "a map" => "an object in braces",
+            "a string" => "a text",
+            "a boolean" => "true or false",
+            "u8" | "u16" | "u32" | "u64" | "usize" => {
+                "a whole number from 0 on that is not too large"
+            }
+            "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number that is not too large",
+            "f32" | "f64" => "a number",
             other => other,
         };
         return format!("found {}, wanted {wanted}", found.replace("sequence", "a list"));
@@ -60,6 +68,7 @@ mod tests {
             ("{\"books\": [", "the JSON ends too early, in line 1"),
             ("{}", "line 1: `books` is missing"),
             ("{\n\"books\": 7}", "line 2: found integer `7`, wanted a list"),
+            ("{\"books\": [7]}", "line 1: found integer `7`, wanted a text"),
             ("{\"tapes\": 7}", "line 1: there is no `tapes`, expected `books`"),
         ] {
             let read = serde_json::from_str::<Shelf>(text);

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufWriter, Read, Write};
 use std::path::Path;
 
 use super::import::{EVENTS_PER_LOOK, Watch};
-use super::{Event, History, HistoryBuilder, HistoryError};
+use super::{Event, EventKind, History, HistoryBuilder, HistoryError, Value};
 
 /// Writes events, one a line.
 ///
@@ -113,6 +113,7 @@ pub fn each_event(
 ) -> Result<(), HistoryError> {
     let mut text = Vec::new();
     let mut line = 0;
+    let mut time_ns = 0;
     loop {
         text.clear();
         let length = source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text);
@@ -138,6 +139,12 @@ pub fn each_event(
                 HistoryError::Malformed { place, line, column, problem, remedy: REMEDY }
             }
         })?;
+        let before = std::mem::replace(&mut time_ns, event.time_ns);
+        if event.time_ns < before {
+            let (place, column) = (path.display().to_string(), None);
+            let problem = format!("its `time_ns` {time_ns} is before {before}: time ran back");
+            return Err(HistoryError::Malformed { place, line, column, problem, remedy: REMEDY });
+        }
         visit(line, &event)?;
     }
 }
@@ -158,16 +165,29 @@ impl Problem {
 
 fn parse(text: &[u8], line: u64) -> Result<Event, Problem> {
     let event: Event = serde_json::from_slice(text).map_err(|error| explain(text, &error))?;
-    if event.index + 1 == line {
-        return Ok(event);
+    if event.index + 1 != line {
+        let problem = format!("event {} stands where event {} belongs", event.index, line - 1);
+        return Err(Problem::of(problem));
     }
-    let problem = format!("event {} stands where event {} belongs", event.index, line - 1);
-    Err(Problem::of(problem))
+    let is_read = event.kind == EventKind::Ok && event.f == "read";
+    if is_read && event.value == Value::Null && !has_value(text) {
+        let problem = "the ok event of a read has no `value`, which is null where it saw nothing";
+        return Err(Problem::of(problem.to_owned()));
+    }
+    Ok(event)
+}
+
+/// Returns whether an event says what its value is, be it null.
+fn has_value(text: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(text).is_ok_and(|one| one.get("value").is_some())
 }
 
 /// Says in plain words what is wrong with a line that is no event.
 fn explain(text: &[u8], error: &serde_json::Error) -> Problem {
     let column = Some(error.column() as u64).filter(|column| *column > 0);
+    if text.is_empty() {
+        return Problem::of("the line is empty".to_owned());
+    }
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(text) else {
         let is_begun = error.is_eof();
         let problem = if is_begun { "the line ends too early" } else { "this is no JSON" };
@@ -190,13 +210,25 @@ fn explain(text: &[u8], error: &serde_json::Error) -> Problem {
             "null, true, false, a text, or a pair of texts",
         ),
     ];
+    if let Some(name) = map.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+        return Problem::of(format!("an event has no field `{name}`"));
+    }
     let wrong = rules.iter().find(|(_, right, _)| !right);
     let problem = match wrong {
         Some((name, _, wanted)) if map.contains_key(*name) => format!("`{name}` must be {wanted}"),
         Some((name, _, wanted)) => format!("the event has no `{name}`, which is {wanted}"),
-        None => "`key` and `error` must be texts, and `node` a small number".to_owned(),
+        None => match map.keys().find(|name| twice(text, name)) {
+            Some(name) => format!("the event has its `{name}` twice"),
+            None => "`key` and `error` must be texts, and `node` a small number".to_owned(),
+        },
     };
     Problem::of(problem)
+}
+
+/// Returns whether a field stands twice. A reader that takes the last of them sees only one.
+fn twice(text: &[u8], name: &str) -> bool {
+    let name = format!("\"{name}\"");
+    String::from_utf8_lossy(text).matches(&name).count() > 1
 }
 
 fn is_process(value: &serde_json::Value) -> bool {
@@ -222,6 +254,8 @@ fn io(path: &Path, source: std::io::Error) -> HistoryError {
     HistoryError::Io { path: path.to_owned(), source }
 }
 
+const FIELDS: [&str; 9] =
+    ["index", "time_ns", "process", "type", "f", "key", "value", "error", "node"];
 const BUFFER_BYTES: usize = 64 * 1024;
 const REMEDY: &str = "expected one event a line, such as {\"index\":0,\"time_ns\":5,\
     \"process\":3,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"k\",\"value\":null}; for a \
@@ -235,7 +269,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
     use super::*;
-    use crate::{Action, Answer, EventKind, Process, Value};
+    use crate::{Action, Answer, Process};
 
     #[test]
     fn a_history_reads_back_equal() {

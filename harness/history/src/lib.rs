@@ -33,6 +33,8 @@
 //! ```
 
 pub mod edn;
+mod etcd;
+mod fields;
 pub mod import;
 mod interner;
 pub mod json;
@@ -41,12 +43,14 @@ mod log;
 mod operation;
 mod operations;
 mod pairing;
+mod porcupine;
 mod refused;
 mod request;
 mod source;
 mod stream;
 pub mod synthetic;
 mod translate;
+mod visible;
 
 use std::path::PathBuf;
 
@@ -56,9 +60,11 @@ pub use interner::{Text, Texts};
 pub use operation::{Action, Answer, History, OpenCalls, Operation, OperationCounts};
 pub use pairing::HistoryBuilder;
 pub use request::{ELEMENT_END, Request};
+pub use visible::visible;
 
 /// One event of a history: a call, or the end of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// The position in the history, from 0, without gaps.
     pub index: u64,

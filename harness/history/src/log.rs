@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::io::{BufRead, Read};
 
 use super::edn::{self, Edn};
-use super::translate::{Entry, Translator, short};
+use super::translate::{Entry, NEMESIS, Translator, short};
 use super::{EventKind, HistoryError};
 
 /// Gives every line of a history to the translator, and returns how many there were.
@@ -74,13 +74,21 @@ fn push(line: u64, words: &Words<'_>, translator: &mut Translator) -> Result<boo
             let problem = format!("process `{}` is no number from 0 to 2^32 - 1", words.process);
             return Err(translator.malformed(line, problem));
         }
-        // The nemesis is a word; anything else is prose.
-        return Ok(words.process.starts_with(':'));
+        // The nemesis is a word; anything else is prose, if it does not tell of a client's deed.
+        let told = words.process.strip_prefix(':');
+        if told != Some(NEMESIS) && CLIENTS_DO.contains(&words.f) {
+            let kind = Edn::Keyword(words.kind.to_owned());
+            translator.by_no_client(line, Some(&kind), words.process)?;
+        }
+        return Ok(told.is_some());
     };
     let kind = translator.kind(line, words.kind)?;
     let value = match edn::forms(words.rest) {
         Ok(mut forms) if !forms.is_empty() => forms.swap_remove(0).1,
-        Ok(_) => Edn::Nil,
+        Ok(_) => {
+            translator.needs_no_value(line, kind, words.f)?;
+            Edn::Nil
+        }
         // What failed may be followed by any error.
         Err(_) if matches!(kind, EventKind::Fail | EventKind::Info) => Edn::Nil,
         Err(error) => {
@@ -117,6 +125,10 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
 
 const KINDS: [&str; 4] = [":invoke", ":ok", ":fail", ":info"];
 const EARLY: &str = "jepsen.util - ";
+
+/// What no one but a client does.
+const CLIENTS_DO: [&str; 9] =
+    ["read", "get", "write", "put", "set", "cas", "append", "delete", "add"];
 const TIMED_OUT: &str = "timed-out";
 
 /// The longest line that is read as one.

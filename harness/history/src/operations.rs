@@ -2,13 +2,14 @@
 //! and answered.
 //!
 //! Porcupine leaves the form of questions and answers to its user. Read are those of its own
-//! key-value model and, as another format, those that etcd's robustness tests record. Times make
-//! the order: a return and a call at the same time overlap. Of etcd's requests those on one key are
-//! read, and one that needs revisions, leases or several keys is refused by name.
+//! key-value model and, as another format, those that etcd's robustness tests record; `porcupine`
+//! and `etcd` know them. Times make the order: a return and a call at the same time overlap. The
+//! claim kept true: every field of an operation is one that is known, so none is guessed.
 
 use super::edn::Edn;
-use super::translate::{printed, short};
-use super::{Action, Answer, History, HistoryError, Operation};
+use super::fields::Fields;
+use super::translate::short;
+use super::{Action, Answer, History, HistoryError, Operation, etcd, porcupine};
 
 /// Whose questions and answers these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +28,24 @@ pub(super) struct Collector {
 }
 
 /// What was asked and answered.
-struct Deed {
-    key: String,
-    action: Action,
-    answer: Answer,
+pub(super) struct Deed {
+    pub(super) key: String,
+    pub(super) action: Action,
+    pub(super) answer: Answer,
+}
+
+/// Why an operation is not read.
+pub(super) enum Refusal {
+    /// It is not of this form.
+    Malformed(String),
+    /// It is of a kind that no model knows.
+    NoModel(String),
+}
+
+impl From<String> for Refusal {
+    fn from(problem: String) -> Self {
+        Self::Malformed(problem)
+    }
 }
 
 impl Collector {
@@ -45,24 +60,43 @@ impl Collector {
     }
 
     pub(super) fn push(&mut self, line: u64, form: &Edn) -> Result<(), HistoryError> {
+        let read = self.read(form);
+        read.map_err(|refusal| match refusal {
+            Refusal::Malformed(problem) => self.malformed(line, problem),
+            Refusal::NoModel(kind) => {
+                HistoryError::NoModel { place: self.place.clone(), line, kind }
+            }
+        })
+    }
+
+    fn read(&mut self, form: &Edn) -> Result<(), Refusal> {
         let Edn::Map(_) = form else {
-            let found = short(form);
-            return Err(self.malformed(line, format!("`{found}` is no operation")));
+            return Err(format!("`{}` is no operation", short(form)).into());
         };
-        let process = any(form, &["clientid", "client_id", "client"]);
-        let process = whole(process).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
-        let Some(call) = whole(any(form, &["call"])) else {
-            return Err(self.malformed(line, "the operation has no `Call`, a time".to_owned()));
+        let fields = Fields::some_of("the operation", form, OPERATION)?;
+        // Who did it plays no part in a verdict, and a program that has one client may not say.
+        let process = fields.whole("ClientId")?.unwrap_or(0);
+        let Ok(process) = u32::try_from(process) else {
+            return Err(format!("its `ClientId` {process} is none from 0 to 2^32 - 1").into());
         };
-        let returned = self.returned(line, form, call)?;
-        let Some(input) = any(form, &["input"]) else {
-            return Err(self.malformed(line, "the operation has no `Input`".to_owned()));
+        let Some(call) = fields.whole("Call")? else {
+            return Err("the operation has no `Call`, a time".to_owned().into());
         };
-        let output = any(form, &["output"]).unwrap_or(&Edn::Nil);
+        let returned = returned(&fields, call)?;
+        fields.all_known()?;
+        let input = fields.needed("Input")?;
+        // What never returned has no output, whatever stands there.
+        let output = returned.map(|_| output(&fields)).transpose()?;
+        let texts = &mut self.history.texts;
         let deed = match self.dialect {
-            Dialect::Porcupine => self.porcupine(line, input, output)?,
-            Dialect::Etcd => self.etcd(line, input, output)?,
+            Dialect::Porcupine => porcupine::read(texts, input, output)?,
+            Dialect::Etcd => etcd::read(texts, input, output)?,
         };
+        self.add(process, deed, call, returned);
+        Ok(())
+    }
+
+    fn add(&mut self, process: u32, deed: Deed, call: i64, returned: Option<i64>) {
         let Deed { key, action, answer } = deed;
         let answer = if returned.is_some() { answer } else { Answer::Unknown };
         let returned = returned.filter(|_| answer != Answer::Unknown);
@@ -84,28 +118,6 @@ impl Collector {
             call_ns,
             return_ns,
         });
-        Ok(())
-    }
-
-    /// Returns when an operation ended; none where it never did. A time that cannot be read is not
-    /// taken for none: what has no end is hardly judged.
-    fn returned(&self, line: u64, form: &Edn, call: i64) -> Result<Option<i64>, HistoryError> {
-        match any(form, &["return"]) {
-            Some(Edn::Nil | Edn::Whole(i64::MAX)) => Ok(None),
-            Some(Edn::Whole(time)) if *time >= call => Ok(Some(*time)),
-            Some(Edn::Whole(_)) => {
-                Err(self.malformed(line, "the operation returns before its call".to_owned()))
-            }
-            Some(time) => {
-                let problem = format!("its `Return` is `{}` and no whole number", short(time));
-                Err(self.malformed(line, problem))
-            }
-            None if any(form, &["output"]).is_none_or(|output| *output == Edn::Nil) => Ok(None),
-            None => {
-                let problem = "the operation has an `Output` and no `Return`, a time";
-                Err(self.malformed(line, problem.to_owned()))
-            }
-        }
     }
 
     /// Gives every call and return its position.
@@ -129,172 +141,36 @@ impl Collector {
         self.history
     }
 
-    /// Reads an operation of Porcupine's key-value model, or one that says what it does by name.
-    fn porcupine(&mut self, line: u64, input: &Edn, output: &Edn) -> Result<Deed, HistoryError> {
-        let f = match any(input, &["op", "f", "type", "operation"]) {
-            Some(Edn::Whole(0)) => "get".to_owned(),
-            Some(Edn::Whole(1)) => "put".to_owned(),
-            Some(Edn::Whole(2)) => "append".to_owned(),
-            Some(word) => printed(word).to_lowercase(),
-            None => return Err(self.malformed(line, "the `Input` has no `Op`".to_owned())),
-        };
-        let key = any(input, &["key"]).map(printed).unwrap_or_default();
-        let value = any(input, &["value"]).map(printed).unwrap_or_default();
-        let texts = &mut self.history.texts;
-        let is_unknown = any(output, &["unknown"]) == Some(&Edn::Flag(true));
-        let is_map = matches!(output, Edn::Map(_));
-        let seen = if is_map { any(output, &["value"]) } else { Some(output) };
-        let (action, answer) = match f.as_str() {
-            "get" | "read" => {
-                let exists = any(output, &["exists"]) != Some(&Edn::Flag(false));
-                let seen = seen.filter(|value| **value != Edn::Nil && exists);
-                (Action::Read, Answer::Seen(seen.map(|value| texts.intern(&printed(value)))))
-            }
-            "put" | "write" | "set" => (Action::Write(texts.intern(&value)), Answer::Done),
-            "append" => (Action::Append(texts.intern(&value)), Answer::Done),
-            "delete" => (Action::Delete, Answer::Done),
-            "cas" => {
-                let from = any(input, &["from", "arg1"]).filter(|from| **from != Edn::Nil);
-                let to = any(input, &["to", "arg2"]).map(printed).unwrap_or_default();
-                let from = from.map(|from| texts.intern(&printed(from)));
-                let swapped = if is_map { any(output, &["ok"]) } else { Some(output) };
-                let answer = match swapped {
-                    Some(Edn::Flag(swapped)) => Answer::Swapped(*swapped),
-                    _ => Answer::Unknown,
-                };
-                (Action::Cas { from, to: texts.intern(&to) }, answer)
-            }
-            f => {
-                let kind = super::refused::kind(f, &Edn::Nil);
-                let kind = kind.map_or_else(|| super::refused::unknown(f), str::to_owned);
-                return Err(self.no_model(line, &kind));
-            }
-        };
-        Ok(Deed { key, action, answer: if is_unknown { Answer::Unknown } else { answer } })
-    }
-
-    /// Reads a request to etcd, and what came of it.
-    fn etcd(&mut self, line: u64, input: &Edn, output: &Edn) -> Result<Deed, HistoryError> {
-        let is_set = |name: &[&str]| match any(output, name) {
-            Some(Edn::Text(text)) => !text.is_empty(),
-            Some(Edn::Flag(flag)) => *flag,
-            _ => false,
-        };
-        // What was persisted took effect, but not by when.
-        let is_unknown =
-            is_set(&["error"]) || is_set(&["persisted"]) || is_set(&["partialresponse"]);
-        let mut deed = match any(input, &["type"]).map(printed).unwrap_or_default().as_str() {
-            "range" => {
-                let range = any(input, &["range"]).unwrap_or(&Edn::Nil);
-                let options = any(range, &["rangeoptions"]).unwrap_or(range);
-                if whole(any(range, &["revision"])).unwrap_or(0) != 0 {
-                    return Err(self.no_model(line, "etcd's reads at a revision"));
-                }
-                self.range(line, options, any(output, &["range"]).unwrap_or(&Edn::Nil))?
-            }
-            "txn" => self.transaction(line, any(input, &["txn"]).unwrap_or(&Edn::Nil), output)?,
-            "" => return Err(self.malformed(line, "the `Input` has no `Type`".to_owned())),
-            other => return Err(self.no_model(line, &format!("etcd's request `{other}`"))),
-        };
-        if is_unknown {
-            deed.answer = Answer::Unknown;
-        }
-        Ok(deed)
-    }
-
-    fn range(&mut self, line: u64, options: &Edn, answer: &Edn) -> Result<Deed, HistoryError> {
-        let end = any(options, &["end"]).map(printed).unwrap_or_default();
-        if !end.is_empty() {
-            return Err(self.no_model(line, "etcd's reads of several keys"));
-        }
-        let key = any(options, &["start"]).map(printed).unwrap_or_default();
-        let seen = match any(answer, &["kvs"]) {
-            Some(Edn::Sequence(found)) => found.first().map(value_of),
-            _ => None,
-        };
-        let seen = seen.map(|seen| self.history.texts.intern(&seen));
-        Ok(Deed { key, action: Action::Read, answer: Answer::Seen(seen) })
-    }
-
-    /// Reads a transaction of one unconditional step.
-    fn transaction(&mut self, line: u64, txn: &Edn, output: &Edn) -> Result<Deed, HistoryError> {
-        let list = |name: &str| match any(txn, &[name]) {
-            Some(Edn::Sequence(items)) => items.as_slice(),
-            _ => &[],
-        };
-        let (conditions, steps) = (list("conditions"), list("operationsonsuccess"));
-        let ([], [step]) = (conditions, steps) else {
-            return Err(self.no_model(line, "etcd's transactions with conditions or several steps"));
-        };
-        match any(step, &["type"]).map(printed).unwrap_or_default().as_str() {
-            "put-operation" => {
-                let put = any(step, &["put"]).unwrap_or(&Edn::Nil);
-                if whole(any(put, &["leaseid"])).unwrap_or(0) != 0 {
-                    return Err(self.no_model(line, "etcd's leases"));
-                }
-                let key = any(put, &["key"]).map(printed).unwrap_or_default();
-                let value = self.history.texts.intern(&value_of(put));
-                Ok(Deed { key, action: Action::Write(value), answer: Answer::Done })
-            }
-            "delete-operation" => {
-                let delete = any(step, &["delete"]).unwrap_or(&Edn::Nil);
-                let key = any(delete, &["key"]).map(printed).unwrap_or_default();
-                Ok(Deed { key, action: Action::Delete, answer: Answer::Done })
-            }
-            "range-operation" => {
-                let results = any(output, &["txn"]).and_then(|txn| any(txn, &["results"]));
-                let first = match results {
-                    Some(Edn::Sequence(results)) => results.first(),
-                    _ => None,
-                };
-                let range = any(step, &["range"]).unwrap_or(&Edn::Nil);
-                self.range(line, range, first.unwrap_or(&Edn::Nil))
-            }
-            other => Err(self.no_model(line, &format!("etcd's step `{other}`"))),
-        }
-    }
-
-    fn no_model(&self, line: u64, kind: &str) -> HistoryError {
-        HistoryError::NoModel { place: self.place.clone(), line, kind: kind.to_owned() }
-    }
-
     fn malformed(&self, line: u64, problem: String) -> HistoryError {
         let place = self.place.clone();
         HistoryError::Malformed { place, line, column: None, problem, remedy: REMEDY }
     }
 }
 
-/// Returns the value of an etcd pair; of a long one only its hash was kept.
-fn value_of(pair: &Edn) -> String {
-    let Some(value) = any(pair, &["value"]) else { return String::new() };
-    // A pair with its revision holds the value once more within.
-    let inner = any(value, &["value"]).filter(|inner| matches!(inner, Edn::Map(_)));
-    let value = inner.unwrap_or(value);
-    match whole(any(value, &["hash"])) {
-        Some(hash) if hash != 0 => format!("hash {hash}"),
-        _ => any(value, &["value"]).map_or_else(|| printed(value), printed),
+/// Returns when an operation ended; none where it never did. A time that cannot be read is not
+/// taken for none: what has no end is hardly judged.
+fn returned(fields: &Fields<'_>, call: i64) -> Result<Option<i64>, String> {
+    match fields.get("Return") {
+        Some(Edn::Nil | Edn::Whole(i64::MAX)) => Ok(None),
+        Some(Edn::Whole(time)) if *time >= call => Ok(Some(*time)),
+        Some(Edn::Whole(_)) => Err("the operation returns before its call".to_owned()),
+        Some(time) => Err(fields.wrong("Return", time, "whole number")),
+        None if fields.some("Output").is_none() => Ok(None),
+        None => Err("the operation has an `Output` and no `Return`, a time".to_owned()),
     }
 }
 
-/// Returns what a map has under one of some names, whatever their case.
-fn any<'a>(form: &'a Edn, names: &[&str]) -> Option<&'a Edn> {
-    let Edn::Map(entries) = form else { return None };
-    let is_named = |key: &Edn| {
-        key.word().is_some_and(|word| names.iter().any(|name| word.eq_ignore_ascii_case(name)))
-    };
-    entries.iter().find(|(key, _)| is_named(key)).map(|(_, value)| value)
-}
-
-fn whole(form: Option<&Edn>) -> Option<i64> {
-    match form {
-        Some(Edn::Whole(number)) => Some(*number),
-        _ => None,
-    }
+fn output<'a>(fields: &Fields<'a>) -> Result<&'a Edn, String> {
+    let missing = "the operation has a `Return` and no `Output`, null where there is none";
+    fields.get("Output").ok_or_else(|| missing.to_owned())
 }
 
 fn positive(time: i64) -> u64 {
     u64::try_from(time).unwrap_or(0)
 }
+
+const OPERATION: &[&str] =
+    &["ClientId|Client_Id|Client", "Input", "Call", "Output", "Return", "Metadata", "Id"];
 
 const REMEDY: &str = "expected operations such as {\"ClientId\":0,\"Input\":{\"Op\":\"put\",\
     \"Key\":\"x\",\"Value\":\"1\"},\"Call\":10,\"Output\":null,\"Return\":20}; \

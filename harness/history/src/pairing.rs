@@ -239,8 +239,13 @@ impl HistoryBuilder {
             (Action::Cas { .. }, Value::Flag(swapped)) => Some(Answer::Swapped(*swapped)),
             (Action::Add(_), Value::Text(sum)) => sum.parse().ok().map(Answer::Sum),
             (Action::Add(_), Value::Null) => Some(Answer::Done),
-            (Action::Write(_) | Action::Delete | Action::Append(_), _) => Some(Answer::Done),
-            (Action::Read | Action::Cas { .. } | Action::Add(_), _) => None,
+            // Some repeat what was written, or say how long it has become, or whether it was there.
+            (
+                Action::Write(_) | Action::Delete | Action::Append(_),
+                Value::Null | Value::Text(_),
+            )
+            | (Action::Delete, Value::Flag(_)) => Some(Answer::Done),
+            (_, Value::Null | Value::Flag(_) | Value::Text(_) | Value::Pair(..)) => None,
         };
         answer.ok_or_else(|| {
             let problem = format!("`{}` cannot answer {}", event.f, event.value);
@@ -283,4 +288,4 @@ impl Action {
 const CALLS: &str = "use read, write, cas, delete, append or add, with a text, a pair of texts \
     for cas, or a whole number as a text for add";
 const ANSWERS: &str = "a read answers a text or null, cas true or false, add a whole number as a \
-    text, or null";
+    text, or null, and write, delete and append null";

@@ -25,10 +25,21 @@ pub(super) struct Entry<'a> {
 struct Open {
     f: &'static str,
     key: String,
-    /// Whether the key stands in the value: `[key value]`.
-    is_keyed: bool,
+    /// Where the key stands.
+    keyed: Keyed,
     /// What was asked for.
     asked: Value,
+}
+
+/// Where the events of a history have their keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keyed {
+    /// Nowhere: there is one register.
+    Nowhere,
+    /// Beside the value.
+    Beside,
+    /// In the value: `[key value]`.
+    Within,
 }
 
 /// Turns entries into events and gives them to the builder.
@@ -37,6 +48,10 @@ pub(super) struct Translator {
     pub(super) builder: HistoryBuilder,
     index: u64,
     open: BTreeMap<u32, Open>,
+    /// Where the first call had its key; every other call has it there, too.
+    keyed: Option<Keyed>,
+    /// The last `:index` of an event.
+    last_index: i64,
     appends: bool,
     adds: bool,
     /// The sum of all that was added, without signs: no counter came further than that.
@@ -52,6 +67,8 @@ impl Translator {
             builder: HistoryBuilder::new(place),
             index: 0,
             open: BTreeMap::new(),
+            keyed: None,
+            last_index: -1,
             appends: false,
             adds: false,
             added: 0,
@@ -59,16 +76,28 @@ impl Translator {
         }
     }
 
+    /// Reads a history in which every call has a key beside its value.
+    pub(super) fn with_keys(place: &str) -> Self {
+        Self { keyed: Some(Keyed::Beside), ..Self::new(place) }
+    }
+
     pub(super) fn push_map(&mut self, line: u64, form: &Edn) -> Result<(), HistoryError> {
-        let Edn::Map(_) = form else {
+        let Edn::Map(entries) = form else {
             let found = short(form);
             return Err(self.malformed(line, format!("`{found}` is no event, which is a map")));
         };
+        for name in ["process", "type", "f", "key", "value", "index"] {
+            if entries.iter().filter(|(key, _)| key.word() == Some(name)).count() > 1 {
+                return Err(self.malformed(line, format!("the event has its :{name} twice")));
+            }
+        }
+        self.in_order(line, form)?;
         let process = match form.field("process") {
             Some(Edn::Whole(number)) => u32::try_from(*number).ok(),
-            // The nemesis, and others that are no clients, go by words.
-            Some(Edn::Keyword(_)) => return Ok(()),
-            Some(Edn::Text(word)) if word.parse::<f64>().is_err() => return Ok(()),
+            Some(word) if word.word() == Some(NEMESIS) => return Ok(()),
+            Some(Edn::Keyword(word) | Edn::Text(word)) if word.parse::<f64>().is_err() => {
+                return self.by_no_client(line, form.field("type"), word);
+            }
             None | Some(Edn::Nil) => {
                 return Err(self.malformed(line, "the event has no :process".to_owned()));
             }
@@ -78,7 +107,8 @@ impl Translator {
             let problem = "its :process is no number from 0 to 2^32 - 1";
             return Err(self.malformed(line, problem.to_owned()));
         };
-        let value = form.field("value").unwrap_or(&Edn::Nil);
+        let told = form.field("value");
+        let value = told.unwrap_or(&Edn::Nil);
         let f = form.field("f").and_then(Edn::word).unwrap_or_default();
         if let Some(kind) = refused::kind(f, value) {
             return Err(self.no_model(line, kind));
@@ -87,7 +117,17 @@ impl Translator {
             Some(kind) if !f.is_empty() => self.kind(line, kind)?,
             _ => return Err(self.malformed(line, "the event has no :type or no :f".to_owned())),
         };
-        let key = form.field("key").filter(|key| **key != Edn::Nil).map(printed);
+        // A return without a call is told as such.
+        if told.is_none() && (kind == EventKind::Invoke || self.open.contains_key(&process)) {
+            self.needs_no_value(line, kind, f)?;
+        }
+        let key = match form.field("key") {
+            None | Some(Edn::Nil) => None,
+            Some(Edn::Map(_) | Edn::Set(_)) => {
+                return Err(self.malformed(line, "its :key is a map or a set".to_owned()));
+            }
+            Some(key) => Some(printed(key)),
+        };
         let time_ns = match form.field("time") {
             Some(Edn::Whole(time)) => u64::try_from(*time).unwrap_or(0),
             _ => 0,
@@ -95,14 +135,84 @@ impl Translator {
         self.push(&Entry { line, process, kind, f, key, value, time_ns })
     }
 
+    /// Refuses an event without a value where a value tells something: none is not taken for nil.
+    pub(super) fn needs_no_value(
+        &self,
+        line: u64,
+        kind: EventKind,
+        f: &str,
+    ) -> Result<(), HistoryError> {
+        let (kind, tells) = match kind {
+            EventKind::Invoke => ("invoke", !matches!(f, "read" | "get" | "delete")),
+            EventKind::Ok => ("ok", matches!(f, "read" | "get" | "cas")),
+            EventKind::Fail | EventKind::Info => return Ok(()),
+        };
+        if !tells {
+            return Ok(());
+        }
+        let problem = format!("the {kind} event of `{f}` has no :value, nil or another");
+        Err(self.malformed(line, problem))
+    }
+
+    /// Refuses events that do not stand in the order that their `:index` gives them. One below 0
+    /// was never given.
+    fn in_order(&mut self, line: u64, form: &Edn) -> Result<(), HistoryError> {
+        let index = match form.field("index") {
+            None | Some(Edn::Nil | Edn::Whole(..=-1)) => return Ok(()),
+            Some(Edn::Whole(index)) => *index,
+            Some(other) => {
+                let problem = format!("its :index is `{}` and no whole number", short(other));
+                return Err(self.malformed(line, problem));
+            }
+        };
+        let before = std::mem::replace(&mut self.last_index, index);
+        if index > before {
+            return Ok(());
+        }
+        let problem = format!("its :index {index} stands after {before}: the order is lost");
+        Err(self.malformed(line, problem))
+    }
+
+    /// Passes over what is told by somebody who goes by a word and is not the nemesis: no client,
+    /// if it is never said how an operation ended.
+    pub(super) fn by_no_client(
+        &self,
+        line: u64,
+        kind: Option<&Edn>,
+        word: &str,
+    ) -> Result<(), HistoryError> {
+        if kind.and_then(Edn::word) == Some("info") {
+            return Ok(());
+        }
+        let problem = format!("its :process is `{word}`, and neither a number nor :{NEMESIS}");
+        Err(self.malformed(line, problem))
+    }
+
+    /// Refuses a call whose key does not stand where the others have theirs: a key whose name is
+    /// written otherwise would split what was done to it.
+    fn same_place(&mut self, entry: &Entry<'_>, keyed: Keyed) -> Result<(), HistoryError> {
+        let wanted = *self.keyed.get_or_insert(keyed);
+        if keyed == wanted {
+            return Ok(());
+        }
+        let told = |keyed| match keyed {
+            Keyed::Nowhere => "no key",
+            Keyed::Beside => "a :key beside its value",
+            Keyed::Within => "a key in its value",
+        };
+        let problem = format!("the call has {}, where {} was to be", told(keyed), told(wanted));
+        Err(self.malformed(entry.line, problem))
+    }
+
     pub(super) fn push(&mut self, entry: &Entry<'_>) -> Result<(), HistoryError> {
         let Entry { line, process, kind, time_ns, .. } = *entry;
         let (f, key, value) = if kind == EventKind::Invoke {
-            let (key, is_keyed, value) = keyed(entry);
+            let (key, keyed, value) = keyed(entry);
+            self.same_place(entry, keyed)?;
             let f = self.operation(entry, value)?;
             let asked = self.asked(entry, value)?;
             self.note_added(entry, value)?;
-            let open = Open { f, key: key.clone(), is_keyed, asked: asked.clone() };
+            let open = Open { f, key: key.clone(), keyed, asked: asked.clone() };
             if self.open.insert(process, open).is_some() {
                 let problem = format!("process {process} calls while its last operation is open");
                 return Err(self.malformed(line, problem));
@@ -118,6 +228,9 @@ impl Translator {
                     format!("process {process} returns from `{}` without a call", entry.f);
                 return Err(self.malformed(line, problem));
             };
+            if let Some(key) = entry.key.as_ref().filter(|key| **key != open.key) {
+                return Err(self.other_key(line, &open, key));
+            }
             let value = if kind == EventKind::Ok {
                 let value = self.unkeyed(entry, &open)?;
                 self.answered(entry, &open, value)?
@@ -209,7 +322,8 @@ impl Translator {
             ("write" | "delete" | "append", _) => Ok(Value::Null),
             ("cas", Edn::Flag(swapped)) => Ok(Value::Flag(*swapped)),
             // What is ok has swapped; the pair is repeated, or not.
-            ("cas", _) => Ok(Value::Flag(true)),
+            ("cas", Edn::Nil) => Ok(Value::Flag(true)),
+            ("cas", Edn::Sequence(items)) if items.len() == 2 => Ok(Value::Flag(true)),
             ("add", Edn::Whole(_)) if Value::Text(printed(value)) != open.asked => {
                 Ok(Value::Text(printed(value)))
             }
@@ -243,15 +357,19 @@ impl Translator {
     /// Takes the key off the value of a return, where the call had one.
     fn unkeyed<'a>(&self, entry: &Entry<'a>, open: &Open) -> Result<&'a Edn, HistoryError> {
         let Edn::Sequence(items) = entry.value else { return Ok(entry.value) };
-        if !open.is_keyed || items.len() != 2 {
+        if open.keyed != Keyed::Within || items.len() != 2 {
             return Ok(entry.value);
         }
         let key = printed(&items[0]);
         if key == open.key {
             return Ok(&items[1]);
         }
+        Err(self.other_key(entry.line, open, &key))
+    }
+
+    fn other_key(&self, line: u64, open: &Open, key: &str) -> HistoryError {
         let problem = format!("the call was of key `{}`, the return is of `{key}`", open.key);
-        Err(self.malformed(entry.line, problem))
+        self.malformed(line, problem)
     }
 
     pub(super) fn kind(&self, line: u64, word: &str) -> Result<EventKind, HistoryError> {
@@ -282,19 +400,20 @@ impl Translator {
     }
 }
 
-/// Returns the key of a call, whether it stands in the value, and the value without it. Jepsen's
+/// Returns the key of a call, where it stands, and the value without it. Jepsen's
 /// independent keys do: `[key value]`, and `[key [from to]]` for compare-and-sets.
-fn keyed<'a>(entry: &Entry<'a>) -> (String, bool, &'a Edn) {
+fn keyed<'a>(entry: &Entry<'a>) -> (String, Keyed, &'a Edn) {
     if let (Edn::Sequence(items), None) = (entry.value, &entry.key) {
         match items.as_slice() {
             [key, value @ Edn::Sequence(_)] if entry.f == "cas" => {
-                return (printed(key), true, value);
+                return (printed(key), Keyed::Within, value);
             }
-            [key, value] if entry.f != "cas" => return (printed(key), true, value),
+            [key, value] if entry.f != "cas" => return (printed(key), Keyed::Within, value),
             _ => {}
         }
     }
-    (entry.key.clone().unwrap_or_default(), false, entry.value)
+    let keyed = if entry.key.is_some() { Keyed::Beside } else { Keyed::Nowhere };
+    (entry.key.clone().unwrap_or_default(), keyed, entry.value)
 }
 
 /// Ends an element of a list, so that no list is written like another.
@@ -331,6 +450,9 @@ pub(super) fn short(form: &Edn) -> String {
 }
 
 const SHORT_MAX: usize = 60;
+
+/// The process that breaks things, and is no client.
+pub(super) const NEMESIS: &str = "nemesis";
 
 const REMEDY: &str = "expected events such as {:process 0, :type :invoke, :f :read, :value nil}, \
     with :f read, write, cas, append, add or delete; --help lists the formats";

@@ -3,16 +3,17 @@
 //! One or more bridge processes are shared by all logical clients; a client always speaks through
 //! the same one. The harness keeps its own clock: a request that the bridge does not answer some
 //! time after its time limit has an unknown outcome. A bridge that ends or speaks nonsense is an
-//! error of the bridge, never of the system under test, and ends the run.
+//! error of the bridge, never of the system under test, and ends the run: nonsense is also an
+//! answer to what was never asked, a second one, and one of another form than the question has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use synod_fault::NodeId;
 use synod_history::json;
-use synod_history::{Request, Value};
+use synod_history::{Request, Value, visible};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
@@ -63,6 +64,12 @@ pub enum BridgeError {
     /// The process ended.
     #[error("a bridge ended ({0}); see its stderr.log in the run folder")]
     Ended(String),
+    /// The process is there and says nothing.
+    #[error(
+        "no bridge answered anything for {0} s; it has to answer every request, `info` where \
+         nobody knows the outcome"
+    )]
+    Silent(u64),
     /// The process said something that is no answer.
     #[error(
         "a bridge answered `{line}`: {problem}; an answer is a line such as \
@@ -103,8 +110,27 @@ impl Bridge {
             node: None,
             timeout_ms: limit.as_millis() as u64,
         };
-        let answer = self.ask(client, question, limit).await?;
-        Ok(answer.map_or_else(Outcome::Info, Answer::outcome))
+        let line = self.line(client);
+        match line.ask(question, limit).await? {
+            Ok(answer) => answer.outcome(request).map_err(|error| line.give_up(error)),
+            Err(silence) => Ok(Outcome::Info(silence)),
+        }
+    }
+
+    /// Returns why the bridge is of no use any more, if it is not.
+    pub async fn failure(&self) -> Option<BridgeError> {
+        for line in &self.lines {
+            if let Some(error) = line.broken().await {
+                return Some(error);
+            }
+        }
+        None
+    }
+
+    /// Returns how many answers came so far.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.lines.iter().map(|line| lock(&line.waiting).answered).sum()
     }
 
     /// Asks a node for its status; none if it does not answer in time.
@@ -127,37 +153,28 @@ impl Bridge {
             node: Some(node.0),
             timeout_ms: limit.as_millis() as u64,
         };
-        match self.ask(client, question, limit).await? {
+        let line = self.line(client);
+        match line.ask(question, limit).await? {
             Ok(answer) if answer.kind == AnswerKind::Ok => {
-                let text = answer.value.to_string();
-                let status = serde_json::from_value(answer.value);
-                status.map(Some).map_err(|error| nonsense(&text, &error))
+                answer.status(node).map(Some).map_err(|error| line.give_up(error))
             }
             Ok(_) | Err(_) => Ok(None),
         }
     }
 
-    async fn ask(
-        &self,
-        client: u32,
-        question: Question<'_>,
-        limit: Duration,
-    ) -> Result<Result<Answer, String>, BridgeError> {
-        let line = &self.lines[client as usize % self.lines.len()];
-        let (id, answer) = line.send(question).await?;
-        match tokio::time::timeout(limit + GRACE, answer).await {
-            Ok(Ok(answer)) => Ok(Ok(answer)),
-            Ok(Err(_)) => Err(line.broken().unwrap_or_else(|| line.ended())),
-            Err(_) => {
-                lock(&line.waiting).answers.remove(&id);
-                Ok(Err("the bridge gave no answer in time".to_owned()))
-            }
-        }
+    fn line(&self, client: u32) -> &Line {
+        &self.lines[client as usize % self.lines.len()]
     }
 }
 
 /// How much longer than its time limit a request may take before the harness gives it up.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How many requests that were given up are remembered one by one.
+const LATE_MAX: usize = 65_536;
+
+/// How long a process whose output ended may take to end.
+const END_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Requests that wait to be written.
 const REQUESTS_MAX: usize = 1_024;
@@ -178,6 +195,12 @@ struct Line {
 struct Waiting {
     next_id: u64,
     answers: BTreeMap<u64, oneshot::Sender<Answer>>,
+    /// Requests that were given up, whose answers may still come.
+    late: BTreeSet<u64>,
+    /// The last request whose answer may come late although it is not in the list any more.
+    late_until: u64,
+    /// How many answers came.
+    answered: u64,
     broken: Option<BridgeError>,
 }
 
@@ -216,16 +239,48 @@ enum AnswerKind {
 }
 
 impl Answer {
-    fn outcome(self) -> Outcome {
+    fn outcome(self, request: &Request) -> Result<Outcome, BridgeError> {
         let error = self.error.unwrap_or_else(|| "no reason given".to_owned());
         match self.kind {
-            // A value of another form than the history knows is left for the judge to refuse.
-            AnswerKind::Ok => Outcome::Ok(
-                serde_json::from_value(self.value.clone())
-                    .unwrap_or_else(|_| Value::Text(self.value.to_string())),
-            ),
-            AnswerKind::Fail => Outcome::Fail(error),
-            AnswerKind::Info => Outcome::Info(error),
+            AnswerKind::Ok => value_for(request, &self.value).map(Outcome::Ok).map_err(|wanted| {
+                let problem = format!("`{}` that is ok answers {wanted}", request.f());
+                BridgeError::nonsense(&self.value.to_string(), problem)
+            }),
+            AnswerKind::Fail => Ok(Outcome::Fail(error)),
+            AnswerKind::Info => Ok(Outcome::Info(error)),
+        }
+    }
+
+    fn status(self, asked: NodeId) -> Result<NodeStatus, BridgeError> {
+        let text = self.value.to_string();
+        let status: NodeStatus = serde_json::from_value(self.value)
+            .map_err(|error| BridgeError::nonsense(&text, json::problem(&error)))?;
+        if status.node == asked.0 {
+            return Ok(status);
+        }
+        let problem = format!("node {asked} was asked, and this is of node {}", status.node);
+        Err(BridgeError::nonsense(&text, problem))
+    }
+}
+
+/// Reads the value of an answer that is ok, or returns what it may be. What a change says besides
+/// that it was made, such as how long a text has become, is kept and never judged.
+fn value_for(request: &Request, value: &serde_json::Value) -> Result<Value, &'static str> {
+    use serde_json::Value as Json;
+    let text = match value {
+        Json::Null => Some(Value::Null),
+        Json::String(text) => Some(Value::Text(text.clone())),
+        Json::Number(number) => Some(Value::Text(number.to_string())),
+        Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
+    };
+    let is_number = |value: &Value| matches!(value, Value::Text(sum) if sum.parse::<i64>().is_ok());
+    match (request, value) {
+        (Request::Read { .. }, _) => text.ok_or("a text, or null where there is none"),
+        (Request::Cas { .. } | Request::Delete { .. }, Json::Bool(flag)) => Ok(Value::Flag(*flag)),
+        (Request::Cas { .. }, _) => Err("true if it was set, or false"),
+        (Request::Add { .. }, _) => text.filter(is_number).ok_or("the sum, a whole number"),
+        (Request::Write { .. } | Request::Delete { .. } | Request::Append { .. }, _) => {
+            text.ok_or("null")
         }
     }
 }
@@ -243,39 +298,108 @@ impl Line {
         Self { process, requests, waiting }
     }
 
+    async fn ask(
+        &self,
+        question: Question<'_>,
+        limit: Duration,
+    ) -> Result<Result<Answer, String>, BridgeError> {
+        let (id, answer) = self.send(question).await?;
+        match tokio::time::timeout(limit + GRACE, answer).await {
+            Ok(Ok(answer)) => Ok(Ok(answer)),
+            Ok(Err(_)) => Err(self.gone().await),
+            Err(_) => {
+                lock(&self.waiting).give_up(id);
+                Ok(Err("the bridge gave no answer in time".to_owned()))
+            }
+        }
+    }
+
     async fn send(
         &self,
         mut question: Question<'_>,
     ) -> Result<(u64, oneshot::Receiver<Answer>), BridgeError> {
         let (promise, answer) = oneshot::channel();
-        question.id = {
-            let mut waiting = lock(&self.waiting);
-            if let Some(error) = &waiting.broken {
-                return Err(error.clone());
-            }
-            waiting.next_id += 1;
-            let id = waiting.next_id;
-            waiting.answers.insert(id, promise);
-            id
-        };
+        let id = lock(&self.waiting).next(promise);
+        let Some(id) = id else { return Err(self.gone().await) };
+        question.id = id;
         let mut bytes = serde_json::to_vec(&question).expect("plain data has a written form");
         bytes.push(b'\n');
         match self.requests.send(bytes).await {
             Ok(()) => Ok((question.id, answer)),
-            Err(_) => Err(self.broken().unwrap_or_else(|| self.ended())),
+            Err(_) => Err(self.gone().await),
         }
     }
 
-    fn broken(&self) -> Option<BridgeError> {
-        match lock(&self.waiting).broken.clone()? {
-            BridgeError::Ended(_) => Some(self.ended()),
-            nonsense @ BridgeError::Nonsense { .. } => Some(nonsense),
+    /// Ends the use of a process that answered something of another form.
+    fn give_up(&self, error: BridgeError) -> BridgeError {
+        lock(&self.waiting).end(error.clone());
+        error
+    }
+
+    async fn broken(&self) -> Option<BridgeError> {
+        let broken = lock(&self.waiting).broken.clone();
+        match broken? {
+            BridgeError::Ended(_) => Some(self.gone().await),
+            other @ (BridgeError::Nonsense { .. } | BridgeError::Silent(_)) => Some(other),
         }
     }
 
-    fn ended(&self) -> BridgeError {
-        let how = self.process.end().map(describe_end);
+    /// Says why there are no more answers. A process that ends closes its output first.
+    async fn gone(&self) -> BridgeError {
+        let broken = lock(&self.waiting).broken.clone();
+        if let Some(other @ (BridgeError::Nonsense { .. } | BridgeError::Silent(_))) = broken {
+            return other;
+        }
+        // What came of it is told, whether it came in time or not.
+        let ended = tokio::time::timeout(END_PATIENCE, self.process.ended()).await;
+        let how = ended.ok().map(describe_end);
         BridgeError::Ended(how.unwrap_or_else(|| "it closed its output".to_owned()))
+    }
+}
+
+impl Waiting {
+    /// Gives a request its number; none if nothing will be answered any more.
+    fn next(&mut self, promise: oneshot::Sender<Answer>) -> Option<u64> {
+        if self.broken.is_some() {
+            return None;
+        }
+        self.next_id += 1;
+        self.answers.insert(self.next_id, promise);
+        Some(self.next_id)
+    }
+
+    /// Stops waiting for an answer.
+    fn give_up(&mut self, id: u64) {
+        self.answers.remove(&id);
+        self.late.insert(id);
+        if self.late.len() > LATE_MAX {
+            self.late_until = self.late.pop_first().unwrap_or_default().max(self.late_until);
+        }
+    }
+
+    /// Takes an answer to whoever waits for it, or says why nobody can.
+    fn take(&mut self, answer: Answer) -> Result<(), String> {
+        self.answered += 1;
+        let id = answer.id;
+        if let Some(promise) = self.answers.remove(&id) {
+            // Whoever asked may be gone.
+            drop(promise.send(answer));
+            return Ok(());
+        }
+        if self.late.remove(&id) || (1..=self.late_until).contains(&id) {
+            return Ok(());
+        }
+        Err(if (1..=self.next_id).contains(&id) {
+            format!("request {id} has its answer already")
+        } else {
+            format!("there was no request {id}")
+        })
+    }
+
+    fn end(&mut self, error: BridgeError) {
+        self.broken.get_or_insert(error);
+        // Whoever waits sees the promise broken.
+        self.answers.clear();
     }
 }
 
@@ -293,10 +417,7 @@ async fn read(stdout: ChildStdout, waiting: Arc<Mutex<Waiting>>) {
         Ok(()) => BridgeError::Ended("it closed its output".to_owned()),
         Err(error) => error,
     };
-    let mut waiting = lock(&waiting);
-    waiting.broken = Some(error);
-    // Whoever waits sees the promise broken.
-    waiting.answers.clear();
+    lock(&waiting).end(error);
 }
 
 async fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>) -> Result<(), BridgeError> {
@@ -309,19 +430,17 @@ async fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>) -> Result<(
             return Ok(());
         }
         let text = String::from_utf8_lossy(&line);
-        let answer: Answer =
-            serde_json::from_slice(&line).map_err(|error| nonsense(&text, &error))?;
-        // An answer that nobody waits for any more came too late.
-        if let Some(promise) = lock(waiting).answers.remove(&answer.id) {
-            drop(promise.send(answer));
-        }
+        let answer: Answer = serde_json::from_slice(&line)
+            .map_err(|error| BridgeError::nonsense(&text, json::problem(&error)))?;
+        let taken = lock(waiting).take(answer);
+        taken.map_err(|problem| BridgeError::nonsense(&text, problem))?;
     }
 }
 
-fn nonsense(line: &str, error: &serde_json::Error) -> BridgeError {
-    BridgeError::Nonsense {
-        line: line.trim_end().chars().take(200).collect(),
-        problem: json::problem(error),
+impl BridgeError {
+    fn nonsense(line: &str, problem: String) -> Self {
+        let line: String = line.trim_end().chars().take(200).collect();
+        Self::Nonsense { line: visible(&line).into_owned(), problem }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use synod_checker::{Budget, ModelName, Report, check_history};
+use synod_checker::{Budget, ModelName, Report, Rules, check_history, shows_nothing};
 use synod_fault::NodeId;
 use synod_history::OperationCounts;
 use synod_history::jsonl;
@@ -68,17 +68,19 @@ pub(crate) async fn finish(
     write(&folder.file(folder::SCHEDULE), &json(&remains.faults))?;
     let judged = judge_history(path, order.workload.model(), &remains, interrupt).await?;
     remains.interrupted |= interrupt.is_raised();
-    if let (Some((_, missing)), Some(after)) = (&judged, &mut remains.after)
+    if let (Some(Judged { missing, .. }), Some(after)) = (&judged, &mut remains.after)
         && after.acknowledged_present
     {
         after.acknowledged_present = missing.is_empty();
         after.findings.extend(missing.iter().take(MISSING_MAX).cloned());
     }
-    let checked = judged.map(|(report, _)| report);
+    let (checked, unseen) = judged.map(|judged| (judged.report, judged.unseen)).unzip();
+    let unseen = unseen.flatten();
     let (verdict, reasons) = judge(&Evidence {
         plan: &order.plan,
         interrupted: remains.interrupted,
         report: checked.as_ref(),
+        unseen: unseen.as_deref(),
         counts: remains.counts,
         faults: &remains.faults,
         leader_changes: remains.leaders.len().saturating_sub(1),
@@ -96,18 +98,31 @@ pub(crate) async fn finish(
     Ok(summary)
 }
 
+/// What the history says.
+struct Judged {
+    report: Report,
+    /// Writes that were acknowledged and are gone, one sentence each.
+    missing: Vec<String>,
+    /// Why it shows nothing, if it does not.
+    unseen: Option<String>,
+}
+
 /// Judges the history, unless the user ends that.
 async fn judge_history(
     path: PathBuf,
     model: ModelName,
     remains: &RunData,
     interrupt: &Interrupt,
-) -> Result<Option<(Report, Vec<String>)>, RunError> {
+) -> Result<Option<Judged>, RunError> {
     let time = if remains.interrupted { INTERRUPTED_BUDGET } else { Budget::default().time };
     let budget = Budget { time, ..Budget::default() };
     let work = spawn_blocking(move || {
         let history = jsonl::read_file(&path)?;
-        Ok((check_history(&history, model, budget), missing_writes(&history)))
+        Ok(Judged {
+            report: check_history(&history, model, budget),
+            missing: missing_writes(&history),
+            unseen: shows_nothing(&history, &Rules::from(model)),
+        })
     });
     let no_more = async {
         if !remains.interrupted {

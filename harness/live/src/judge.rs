@@ -24,6 +24,8 @@ pub struct Evidence<'a> {
     pub interrupted: bool,
     /// What the checker says, where the history was judged.
     pub report: Option<&'a Report>,
+    /// Why what was seen shows nothing, if it does not; see [`synod_checker::shows_nothing`].
+    pub unseen: Option<&'a str>,
     /// How the operations ended.
     pub counts: OperationCounts,
     /// The faults that came and went.
@@ -101,6 +103,12 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     if evidence.counts.ok < OK_MIN {
         let ok = evidence.counts.ok;
         gaps.push(format!("only {ok} operations were ok; a run needs {OK_MIN}"));
+    }
+    if evidence.plan.plans_nothing() {
+        gaps.push(format!("no fault of {} was planned", evidence.plan.nemesis));
+    }
+    if let Some(why) = evidence.unseen {
+        gaps.push(why.to_owned());
     }
     for (planned, fault) in evidence.plan.faults.iter().enumerate() {
         match evidence.faults.iter().find(|happened| happened.planned == planned) {
@@ -187,6 +195,7 @@ mod tests {
             plan: &plan,
             interrupted: false,
             report: Some(&report),
+            unseen: None,
             counts: OperationCounts { ok: 1_000, fail: 5, info: 5 },
             faults: &faults,
             leader_changes: 1,
@@ -213,6 +222,9 @@ mod tests {
         check(|seen| seen.counts.ok = 999, Verdict::Void, "only 999 operations");
         check(|seen| seen.leader_changes = 0, Verdict::Void, "no other was seen to lead");
         check(|seen| seen.faults = &[], Verdict::Void, "did not happen");
+        check(|seen| seen.unseen = Some("nobody read"), Verdict::Void, "nobody read");
+        let idle: &Plan = Box::leak(Box::new(Plan { faults: Vec::new(), ..plan() }));
+        check(|seen| seen.plan = idle, Verdict::Void, "no fault of kill-leader was planned");
         let idle = happened(&plan(), false);
         check(|seen| seen.faults = Box::leak(idle.into()), Verdict::Void, "had no effect");
     }

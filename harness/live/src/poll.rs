@@ -50,7 +50,8 @@ async fn ask(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // A bridge that is gone is told by the clients; the poll just ends.
+        // A bridge that is gone, or speaks nonsense, is told by whoever asks it next, or in the
+        // end; the poll just ends.
         let Ok(answer) = bridge.status(client, node, POLL_LIMIT).await else { return };
         let mut leaders = leaders.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {

@@ -248,18 +248,26 @@ async fn heal_and_read(
     record: &Arc<Recorder>,
     clients: Clients,
 ) -> Result<AfterHeal, RunError> {
-    let (healed, since) = (Instant::now(), record.now());
+    let (healed, since, answered) = (Instant::now(), record.now(), stage.bridge.answered());
     heal::recover(&stage.cluster, &stage.network)?;
     clients.stop().await?;
     let nodes = order.plan.node_ids();
     let mut after = heal::wait_until_served(&nodes, leaders, healed, since).await;
-    if after.served_within_ms.is_some() {
+    let is_served = after.served_within_ms.is_some();
+    if is_served {
         let path = folder.file(folder::HISTORY);
         record.flush().map_err(|source| RunError::Write { path: path.clone(), source })?;
         let workload = order.workload;
         let reads = spawn_blocking(move || Ok(workload.final_reads(&jsonl::read_file(&path)?)));
         let reads = reads.await?;
         heal::read_all(reads, &order.plan, &stage.bridge, record, &mut after).await?;
+    }
+    // What the bridge did not bring is not the system's to answer for.
+    if let Some(error) = stage.bridge.failure().await {
+        return Err(error.into());
+    }
+    if !is_served && stage.bridge.answered() == answered {
+        return Err(BridgeError::Silent(heal::SERVE_LIMIT.as_secs()).into());
     }
     Ok(after)
 }

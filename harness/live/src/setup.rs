@@ -49,6 +49,9 @@ pub struct SystemManifest {
     pub binary: PathBuf,
     /// How many bridge processes share the clients.
     pub bridges: u32,
+    /// Limits of every node; runs of before have none.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// A running system with everything around it.
@@ -140,6 +143,7 @@ impl SystemUnderTest {
             system: self.system.clone(),
             binary: self.binary.clone(),
             bridges: self.bridges,
+            limits: self.limits,
         }
     }
 

@@ -237,13 +237,41 @@ fn bridge(options: &Options) -> Result<(), Box<dyn Error>> {
             let (sender, requests) = channel();
             let (store, bug) = (Arc::clone(&store), options.bug.clone());
             std::thread::spawn(move || {
-                requests.iter().for_each(|request| println!("{}", answer(&request, &store, &bug)));
+                for request in requests {
+                    let answer = answer(&request, &store, &bug);
+                    spoiled(&request, answer, &bug).iter().for_each(|line| println!("{line}"));
+                }
             });
             sender
         });
         client.send(request)?;
     }
     Ok(())
+}
+
+/// Returns what is really answered: where it was asked for, not what is right.
+fn spoiled(request: &Value, answer: Value, bug: &str) -> Vec<Value> {
+    let (f, is_ok) = (request["f"].as_str().unwrap_or_default(), answer["type"] == "ok");
+    let with = |name: &str, value: Value| {
+        let mut answer = answer.clone();
+        answer[name] = value;
+        answer
+    };
+    match (bug, f) {
+        ("unasked", "write") => vec![with("id", json!(1_000_000_000))],
+        ("twice", "write") if is_ok => vec![answer.clone(), with("type", json!("fail"))],
+        ("object", "read") if is_ok => vec![with("value", json!({"a": 1}))],
+        ("null-swap", "cas") if is_ok => vec![with("value", Value::Null)],
+        ("false-write", "write") if is_ok => vec![with("value", json!(false))],
+        ("other-node", "status") if is_ok => {
+            let mut status = answer["value"].clone();
+            status["node"] = json!(77);
+            vec![with("value", status)]
+        }
+        ("mute", _) if answer["id"].as_u64() > Some(500) => Vec::new(),
+        ("ends", "read") => std::process::exit(3),
+        _ => vec![answer],
+    }
 }
 
 /// Asks a node for its status all the time.

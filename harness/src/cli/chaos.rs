@@ -159,6 +159,8 @@ fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
     let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));
     let nodes: Vec<NodeId> = (1..=arguments.nodes).map(NodeId).collect();
     let time_ms = Millis(arguments.time * 1_000);
+    let short = nemesis.check_time(seed, &nodes, time_ms, system.transport);
+    short.map_err(|error| Refusal(USAGE, error.to_string()))?;
     let plan = Plan {
         format: Plan::FORMAT,
         seed,
@@ -186,17 +188,21 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
     }
     let unfit = plan.check_transports(written.system.transport);
     unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
+    if plan.plans_nothing() {
+        let words = format!("the plan has no fault of {}: the run was too short", plan.nemesis);
+        return Err(Refusal(USAGE, words));
+    }
     let workload: Workload = parsed(&plan.workload)?;
     let cast = SystemUnderTest {
         system: written.system,
         binary: arguments.binary.as_deref().map_or(written.binary, absolute),
         guard: Guard::of_this_process(),
-        limits: Limits::default(),
+        limits: written.limits,
         bridges: written.bridges,
     };
     let run = arguments.run.canonicalize().unwrap_or_else(|_| arguments.run.clone());
     let program = if plan.system == SYNOD_KV { "cargo xtask" } else { "synod-harness" };
-    let reproduce = format!("{program} replay {}", run.display());
+    let reproduce = format!("{program} replay {}", quoted(&run.display().to_string()));
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
 
@@ -232,15 +238,16 @@ pub(super) fn single_thread() -> std::io::Result<Runtime> {
 /// Spells the command that makes the same plan again.
 fn reproduction(arguments: &ChaosArguments, plan: &Plan) -> String {
     let ChaosArguments { time, nodes, clients, nemesis, workload, .. } = arguments;
-    let (program, system) = if arguments.system.system == SYNOD_KV {
+    let SystemArguments { system, binary, bridges, .. } = &arguments.system;
+    let limits = limit_flags(&arguments.system);
+    let (program, system) = if system == SYNOD_KV && limits.is_empty() && is_built_here(binary) {
         ("cargo xtask chaos", String::new())
     } else {
-        let SystemArguments { system, binary, .. } = &arguments.system;
-        let flags = format!(" --system {system} --binary {}", binary.display());
-        ("synod-harness chaos", flags)
+        let binary = quoted(&binary.display().to_string());
+        ("synod-harness chaos", format!(" --system {} --binary {binary}", quoted(system)))
     };
     let mut command = format!(
-        "{program}{system} --seed {} --time {time} --nodes {nodes} --clients {clients} \
+        "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --clients {clients} \
          --nemesis {nemesis}",
         plan.seed
     );
@@ -248,13 +255,43 @@ fn reproduction(arguments: &ChaosArguments, plan: &Plan) -> String {
         ("--workload", workload.clone(), "mix"),
         ("--timeout-ms", arguments.timeout_ms.to_string(), "2000"),
         ("--rest-ms", arguments.rest_ms.to_string(), "4"),
-        ("--bridges", arguments.system.bridges.to_string(), "1"),
+        ("--bridges", bridges.to_string(), "1"),
     ] {
         if value != default {
             command.push_str(&format!(" {flag} {value}"));
         }
     }
     command
+}
+
+/// Spells the limits of nodes that were given.
+fn limit_flags(arguments: &SystemArguments) -> String {
+    let limits = [
+        ("--node-files", arguments.node_files),
+        ("--node-file-bytes", arguments.node_file_bytes),
+        ("--node-memory-bytes", arguments.node_memory_bytes),
+    ];
+    let given = limits.iter().filter_map(|(flag, value)| value.map(|value| (flag, value)));
+    given.map(|(flag, value)| format!(" {flag} {value}")).collect()
+}
+
+/// Returns whether `cargo xtask chaos` would run this binary: the one beside this program.
+fn is_built_here(binary: &Path) -> bool {
+    let beside = std::env::current_exe().map(|program| program.with_file_name(SYNOD_KV));
+    beside.is_ok_and(|beside| beside == absolute(binary) && beside.parent().is_some_and(is_debug))
+}
+
+fn is_debug(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| name == "debug")
+}
+
+/// Spells a word so that a shell takes it for one.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-+=:,./@%".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 pub(super) fn system_of(name: &str) -> Result<System, Refusal> {
@@ -271,7 +308,8 @@ pub(super) fn system_of(name: &str) -> Result<System, Refusal> {
 fn recorded<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Refusal> {
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", path.display()));
     let text = std::fs::read(path).map_err(|error| refused(&error))?;
-    serde_json::from_slice(&text).map_err(|error| refused(&json::problem(&error)))
+    let text = text.strip_prefix(BYTE_ORDER_MARK.as_slice()).unwrap_or(&text);
+    serde_json::from_slice(text).map_err(|error| refused(&json::problem(&error)))
 }
 
 fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<T, Refusal> {
@@ -301,6 +339,9 @@ pub(super) fn refusal(error: &RunError) -> Refusal {
     Refusal(code, error.to_string())
 }
 
+/// How some editors begin a file.
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -309,4 +350,18 @@ fn absolute(path: &Path) -> PathBuf {
 pub(super) fn drawn_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     mix(now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_word_is_one_word_of_a_shell() {
+        assert_eq!(quoted("target/debug/synod-kv"), "target/debug/synod-kv");
+        assert_eq!(quoted("sp ace/fake sys.json"), "'sp ace/fake sys.json'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted("$HOME"), "'$HOME'");
+        assert_eq!(quoted(""), "''");
+    }
 }

@@ -11,10 +11,10 @@ use std::time::Instant;
 use synod_checker::budget::Meter;
 use synod_checker::{
     Budget, Cause, CoreOperation, EMPTY, Judgement, ModelName, Report, Rules, Stuck, ViolationCore,
-    check_by_rules, void_because,
+    check_by_rules, shows_nothing, void_because,
 };
 use synod_history::import::Format;
-use synod_history::{Answer, History, HistoryError};
+use synod_history::{Answer, History, HistoryError, visible};
 
 /// What is asked of the command.
 #[derive(Clone, Debug)]
@@ -63,20 +63,32 @@ pub(super) fn command(file: &Path, question: &Question) -> Result<Output, Histor
 }
 
 fn judged(history: &History, question: &Question, meter: &mut Meter) -> Output {
-    let mut rules = Rules::of(question.format, history);
-    rules.model = question.model.unwrap_or(rules.model);
-    rules.initial = question.initial.clone().or(rules.initial);
+    let rules = rules(history, question);
     let report = check_by_rules(history, &rules, meter);
     let figures = figures(history, &report, &rules);
     let is_violation = report.violation().is_some();
-    match void_because(history, question.format).filter(|_| !is_violation) {
+    let void_because = || {
+        let nothing = || shows_nothing(history, &rules);
+        void_because(history, question.format).or_else(nothing)
+    };
+    match (!is_violation).then(void_because).flatten() {
         Some(reason) => void(&reason, &figures),
         None => output(history, &report, &figures),
     }
 }
 
+/// Returns what is asked for, and besides what the format says. What was asked for says alone what
+/// a key holds in the beginning: the model `kv` does, and so does a value.
+fn rules(history: &History, question: &Question) -> Rules {
+    let of_format = Rules::of(question.format, history);
+    let model = question.model.unwrap_or(of_format.model);
+    let initial = question.initial.clone();
+    let is_told = initial.is_some() || model == ModelName::Kv;
+    Rules { model, initial, absent_is_zero: of_format.absent_is_zero && !is_told }
+}
+
 fn void(reason: &str, figures: &str) -> Output {
-    Output { text: format!("VOID: {reason}\n{figures}"), exit_code: 2 }
+    Output { text: format!("VOID: {}\n{figures}", visible(reason)), exit_code: 2 }
 }
 
 fn stopped(events: u64, cause: Cause) -> Output {
@@ -119,8 +131,9 @@ fn figures(history: &History, report: &Report, rules: &Rules) -> String {
     let mut clients: Vec<u32> = history.operations.iter().map(|one| one.process).collect();
     clients.sort_unstable();
     clients.dedup();
-    let initial = rules.initial.as_ref();
-    let initial = initial.map_or_else(String::new, |initial| format!(", initial {initial}"));
+    let initial = rules.initial.as_deref().or(rules.absent_is_zero.then_some("0"));
+    let told = |initial| format!(", initial {}", visible(initial));
+    let initial = initial.map_or_else(String::new, told);
     format!(
         "operations {}, ok {}, fail {}, unknown {}; keys {}, configurations {}, {} ms\n\
          model {}{initial}; clients {}, reads that saw a value {saw}\n",
@@ -166,7 +179,7 @@ fn told(stuck: &Stuck, has_times: bool) -> String {
     } else {
         (format!("event {}", stuck.positions.0), format!("event {}", stuck.positions.1))
     };
-    let key = if stuck.key.is_empty() { "the register" } else { &stuck.key };
+    let key = if stuck.key.is_empty() { "the register".into() } else { visible(&stuck.key) };
     let mut text = format!(
         "no order of {key} was found past {from} .. {until}, where {} operations were open and \
          {} with an unknown outcome may have taken effect",
@@ -193,7 +206,7 @@ fn row(operation: &CoreOperation, has_times: bool) -> String {
         format!("{:>12} .. {back:<12}", format!("event {}", operation.called))
     };
     let result = if result.is_empty() { EMPTY } else { result };
-    format!("  {when} {client:<10} {asked} = {result}\n")
+    format!("  {when} {client:<10} {} = {}\n", visible(&asked), visible(result))
 }
 
 fn seconds(time_ns: u64) -> String {
@@ -253,6 +266,14 @@ mod tests {
         });
         let one = GOOD.lines().take(2).collect::<Vec<_>>().join("\n");
         let cut = format!("{GOOD}\n{{:process 1 :type :invoke :f :write :value 3}}");
+        let write = |value: u32| {
+            format!("{{:process 1 :type :invoke :f :write :value {value}}}")
+                + "{:process 1 :type :ok :f :write}"
+        };
+        let unseen = (0..1000).map(write).collect::<String>();
+        let nothing = "{:process 2 :type :invoke :f :read}\
+            {:process 2 :type :ok :f :read :value nil}";
+        let before = nothing.to_owned() + &unseen;
         let torn = &GOOD[..GOOD.len() - 5];
         for (text, wanted) in [
             ("", "the history is empty"),
@@ -261,6 +282,8 @@ mod tests {
             (one.as_str(), "1 of 1 operations was acknowledged"),
             (cut.as_str(), "it does not tell how 1 of its calls ended, those of clients 1;"),
             (torn, "the file ends within an event"),
+            (unseen.as_str(), "no read and no other operation tells what it found"),
+            (before.as_str(), "the 1 operations that tell what they found saw only"),
             ("hello", "the file is not what --format edn says"),
         ] {
             let output = judged_as(Format::Edn, text);

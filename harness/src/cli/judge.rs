@@ -1,15 +1,18 @@
 //! `synod-harness check` and `report`: what can be done with the files of a run.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use synod_checker::{Budget, ModelName};
+use synod_history::HistoryError;
 use synod_history::import::Format;
+use synod_live::interrupt::Interrupt;
 
 use super::check::{Question, command};
-use super::{USAGE, fail, printed, say};
+use super::{INTERNAL, INTERRUPTED, USAGE, fail, printed, say};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
@@ -51,13 +54,44 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
         initial: arguments.initial.clone(),
         budget,
     };
+    end_when_interrupted();
     match command(&arguments.file, &question) {
         Ok(output) => {
             let said = say(&output.text);
             printed(said, output.exit_code)
         }
-        Err(error) => fail(USAGE, &error),
+        Err(error) => fail(code_of(&error), &error),
     }
+}
+
+/// A file that cannot be opened is the caller's to name; one that breaks off is the environment.
+fn code_of(error: &HistoryError) -> u8 {
+    let HistoryError::Io { source, .. } = error else { return USAGE };
+    match source.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory => USAGE,
+        _ => INTERNAL,
+    }
+}
+
+/// Ends the process with its own code when it is told to end, by any signal.
+fn end_when_interrupted() {
+    let (listens, is_listening) = std::sync::mpsc::channel::<()>();
+    let wait = move || -> std::io::Result<()> {
+        let runtime = super::chaos::single_thread()?;
+        runtime.block_on(async {
+            let interrupt = Interrupt::listen()?;
+            drop(listens);
+            interrupt.raised().await;
+            Ok::<_, std::io::Error>(())
+        })?;
+        let _: ExitCode = fail(INTERRUPTED, &"interrupted");
+        std::process::exit(i32::from(INTERRUPTED))
+    };
+    // Without the thread a signal ends the process all the same, with the system's code.
+    let thread = std::thread::Builder::new().name("interrupt".to_owned());
+    drop(thread.spawn(wait));
+    // Nothing is sent: the other end is gone once the thread listens, or cannot.
+    let _ = is_listening.recv();
 }
 
 pub(super) fn report(arguments: &ReportArguments) -> ExitCode {

@@ -54,7 +54,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Nothing can be done about a closed standard error.
-            drop(error.print());
+            drop(refuse(&error));
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
@@ -66,6 +66,20 @@ pub(crate) fn main() -> ExitCode {
         Command::Report(arguments) => judge::report(&arguments),
         Command::Guard(arguments) => guard::guard(&arguments),
     }
+}
+
+/// Prints help, or what is wrong with the command line, in words of this program.
+fn refuse(error: &clap::Error) -> std::io::Result<()> {
+    if error.kind() != clap::error::ErrorKind::ValueValidation {
+        return error.print();
+    }
+    let text = error
+        .to_string()
+        .replace("invalid digit found in string", "it is no whole number")
+        .replace("cannot parse integer from empty string", "it is no whole number")
+        .replace("number too large to fit in target type", "the number is too large")
+        .replace("number too small to fit in target type", "the number is too small");
+    std::io::stderr().write_all(text.as_bytes())
 }
 
 /// Ends with an exit code, if what it stands for was printed; what could not be printed is no

@@ -10,7 +10,7 @@ mod register;
 #[cfg(test)]
 mod tests;
 
-use synod_history::{Action, Answer, History, Operation, Text};
+use synod_history::{Action, Answer, History, Operation, Text, visible};
 
 use super::reduce::{KeyHistory, Kind, Problem};
 use crate::CoreOperation;
@@ -34,7 +34,7 @@ pub(super) fn explain(part: &KeyHistory<'_>, problem: &Problem<'_>, core: &[u32]
         (Kind::List, _) => list::explain(&core),
         (Kind::Register | Kind::Counter | Kind::Machine, _) => register::explain(&core),
     };
-    special.unwrap_or_else(|| core.general())
+    visible(&special.unwrap_or_else(|| core.general())).into_owned()
 }
 
 /// Prints an operation for people.

@@ -145,12 +145,15 @@ fn answer(history: &mut History, index: u32, object: &mut Option<String>) {
 
 /// Ends an operation, sometimes without an answer and sometimes with a wrong one.
 fn finish(random: &mut Random, history: &mut History, index: u32, position: u32) {
-    let others: Vec<Answer> = history
+    let below_zero = history.texts.intern("-1");
+    let mut others: Vec<Answer> = history
         .operations
         .iter()
         .filter(|operation| operation.action == Action::Read && !operation.is_unknown())
         .map(|operation| operation.answer)
         .collect();
+    // What nobody saw either, such as a number that nothing counts down to.
+    others.extend([Answer::Seen(None), Answer::Seen(Some(below_zero))]);
     let wrong = random.chance(WRONG_PPM);
     let lost = random.chance(LOST_PPM).then(|| without_one_element(random, history, index));
     let operation = &mut history.operations[index as usize];

@@ -32,7 +32,8 @@ fn registers_of_unique_values_agree_with_the_exact_reference() {
 
 #[test]
 fn registers_that_hold_a_value_in_the_beginning_agree_with_the_exact_reference() {
-    let rules = Rules { model: ModelName::Register, initial: Some("1".to_owned()) };
+    let initial = Some("1".to_owned());
+    let rules = Rules { initial, ..Rules::from(ModelName::Register) };
     for family in [Family::Register, Family::Unique, Family::Counter, Family::Everything] {
         fuzz_by(&rules, "initial values", |random| random_history_from(random, family, Some("1")));
     }

@@ -1,4 +1,5 @@
-//! A counter: add and read. An absent counter reads as nothing and counts as 0.
+//! A counter: add and read. An absent counter reads as nothing and counts as 0. One of Jepsen's may
+//! as well read as 0 before anything is added to it.
 
 use crate::model::Model;
 
@@ -7,6 +8,8 @@ use crate::model::Model;
 pub(crate) struct Counter {
     /// What it holds before the first operation; none where it is absent.
     pub(crate) initial: Option<i64>,
+    /// Whether a read of an absent counter may also see 0.
+    pub(crate) absent_is_zero: bool,
     /// Whether additions that are left out may count it up at any time.
     pub(crate) rises: bool,
 }
@@ -35,8 +38,14 @@ impl Model for Counter {
     fn step(&self, state: &Option<i64>, operation: &CounterOperation) -> Option<Option<i64>> {
         let add = |delta| state.unwrap_or(0).checked_add(delta);
         match *operation {
-            // Absence is less than any number.
-            CounterOperation::Read(seen) if self.rises => (seen >= *state).then_some(seen),
+            CounterOperation::Read(None) => state.is_none().then_some(None),
+            // Absence counts as 0 here as well, so nothing rises from it to less than that.
+            CounterOperation::Read(Some(seen)) if self.rises => {
+                let before = state.unwrap_or(0);
+                let is_risen = seen > before || state.is_some();
+                (seen >= before).then_some(is_risen.then_some(seen))
+            }
+            CounterOperation::Read(Some(0)) if self.absent_is_zero && state.is_none() => Some(None),
             CounterOperation::Read(seen) => (seen == *state).then_some(seen),
             CounterOperation::Contradiction => None,
             CounterOperation::Add(delta, sum) if self.rises => {

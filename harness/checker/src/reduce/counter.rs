@@ -18,7 +18,7 @@ type Step = Timed<CounterOperation>;
 
 pub(super) fn problem<'a>(part: &KeyHistory<'a>, kept: &[u32]) -> Problem<'a> {
     let (start, end) = span(part, kept);
-    let mut model = Counter { initial: initial(part), rises: false };
+    let mut model = Counter { rises: false, ..counter(part) };
     let mut kept = kept.iter().copied().peekable();
     let mut operations: Vec<Step> = Vec::new();
     let mut between = Vec::new();
@@ -115,7 +115,7 @@ pub(super) fn rising_problem<'a>(part: &KeyHistory<'a>, kept: &[u32]) -> Problem
         let step = translate(part, operation).filter(|_| !operation.is_unknown())?;
         Some(part.timed(*index, step))
     };
-    let model = Counter { initial: initial(part), rises: true };
+    let model = Counter { rises: true, ..counter(part) };
     Problem::Counter(model, kept.iter().filter_map(step).collect())
 }
 
@@ -136,8 +136,9 @@ fn translate(part: &KeyHistory<'_>, operation: &Operation) -> Option<CounterOper
     match (operation.action, operation.answer) {
         (Action::Add(delta), Answer::Sum(sum)) => Some(CounterOperation::Add(delta, sum)),
         (Action::Add(delta), _) => Some(CounterOperation::MaybeAdd(delta)),
-        // A counter that began with a number is never absent: nothing stands for 0.
-        (_, Answer::Seen(None)) => Some(CounterOperation::Read(part.initial.map(|_| 0))),
+        // A counter that began with a number is never absent.
+        (_, Answer::Seen(None)) if part.initial.is_some() => Some(CounterOperation::Contradiction),
+        (_, Answer::Seen(None)) => Some(CounterOperation::Read(None)),
         (_, Answer::Seen(Some(text))) => Some(seen(part, part.history.texts.text(text))),
         (_, Answer::Unknown | Answer::Done | Answer::Swapped(_) | Answer::Sum(_)) => None,
     }
@@ -153,9 +154,10 @@ fn seen(part: &KeyHistory<'_>, text: &str) -> CounterOperation {
     }
 }
 
-/// Returns what the counter holds before the first operation.
-fn initial(part: &KeyHistory<'_>) -> Option<i64> {
-    part.initial.and_then(number)
+/// Returns the counter as it is before the first operation.
+fn counter(part: &KeyHistory<'_>) -> Counter {
+    let initial = part.initial.and_then(number);
+    Counter { initial, absent_is_zero: part.absent_is_zero, rises: false }
 }
 
 /// Reads a number that is written in the one way in which an addition writes it.

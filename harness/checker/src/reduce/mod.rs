@@ -31,6 +31,7 @@ pub(super) struct KeyHistory<'a> {
     indexes: Vec<u32>,
     kind: Kind,
     absent_is_empty: bool,
+    absent_is_zero: bool,
     /// What the key holds before the first operation; none if that follows from the model.
     initial: Option<&'a str>,
 }
@@ -63,7 +64,8 @@ impl<'a> KeyHistory<'a> {
             }
         };
         let initial = rules.initial.as_deref();
-        let mut part = Self { history, indexes, kind: Kind::Machine, absent_is_empty, initial };
+        let (kind, absent_is_zero) = (Kind::Machine, rules.absent_is_zero);
+        let mut part = Self { history, indexes, kind, absent_is_empty, absent_is_zero, initial };
         part.kind = part.narrowest();
         part
     }
@@ -80,6 +82,7 @@ impl<'a> KeyHistory<'a> {
             indexes: self.indexes.clone(),
             kind: Kind::RisingCounter,
             absent_is_empty: self.absent_is_empty,
+            absent_is_zero: self.absent_is_zero,
             initial: self.initial,
         };
         Some((relaxed, conflict))

@@ -66,6 +66,24 @@ pub struct UnfitKind {
     pub known: String,
 }
 
+/// A run in which no fault would come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{time_ms} ms are too short for a fault of {}: with seed {} it takes at least {least_s} s \
+     (calm is the nemesis that plans none)",
+    nemesis.name(), seed.0
+)]
+pub struct TooShort {
+    /// What was to be suffered.
+    pub nemesis: Nemesis,
+    /// The seed of the plan.
+    pub seed: Seed,
+    /// The time that was asked for.
+    pub time_ms: Millis,
+    /// The least time with this seed that has a fault, in seconds.
+    pub least_s: u64,
+}
+
 impl Nemesis {
     /// Returns every name, in the order in which help lists them.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -116,6 +134,29 @@ impl Nemesis {
         let known = FaultKind::ALL.into_iter().filter(|kind| kind.misses(on).is_none());
         let known = known.map(FaultKind::name).collect::<Vec<_>>().join(", ");
         Err(UnfitKind { kind, needed, why, known })
+    }
+
+    /// Says whether a run of `time` has a fault, where one was asked for: a run that nothing
+    /// disturbed shows nothing of faults.
+    ///
+    /// # Errors
+    ///
+    /// [`TooShort`] if it has none.
+    pub fn check_time(
+        self,
+        seed: Seed,
+        nodes: &[NodeId],
+        time_ms: Millis,
+        on: Transports,
+    ) -> Result<(), TooShort> {
+        let is_planned = |time_ms| !self.plan(seed, nodes, time_ms, on).is_empty();
+        if self == Self::Calm || is_planned(time_ms) {
+            return Ok(());
+        }
+        let longer = time_ms.0 / 1_000 + 1..;
+        let least_s = longer.into_iter().find(|seconds| is_planned(Millis(seconds * 1_000)));
+        let least_s = least_s.expect("a fault has an end");
+        Err(TooShort { nemesis: self, seed, time_ms, least_s })
     }
 
     /// Plans the faults of a run of `time` on `nodes` whose ports speak this.
@@ -276,6 +317,31 @@ mod tests {
         let faults = mix(3, 12);
         assert!(has(&faults[..1], &[FaultKind::KillLeader, FaultKind::IsolateLeader]));
         assert!(faults.len() >= 2);
+    }
+
+    #[test]
+    fn a_time_without_a_fault_is_refused_with_the_least_that_has_one() {
+        let on = Transports::default();
+        for name in Nemesis::names() {
+            let nemesis: Nemesis = name.parse().expect("a listed name");
+            let on = match nemesis {
+                Nemesis::Only(kind) if kind.misses(on).is_some() => Transports::TCP,
+                Nemesis::Only(_) | Nemesis::Calm | Nemesis::Mix => on,
+            };
+            for seed in (0..20).map(Seed) {
+                let check =
+                    |seconds| nemesis.check_time(seed, &nodes(), Millis(seconds * 1_000), on);
+                let Err(error) = check(1) else {
+                    assert_eq!(nemesis, Nemesis::Calm);
+                    continue;
+                };
+                let least = error.least_s;
+                assert!(error.to_string().ends_with("plans none)"), "{error}");
+                assert_eq!(check(least - 1).expect_err("it is the least").least_s, least);
+                assert_eq!(check(least), Ok(()), "{name} {seed:?}");
+                assert!(!nemesis.plan(seed, &nodes(), Millis(least * 1_000), on).is_empty());
+            }
+        }
     }
 
     #[test]
