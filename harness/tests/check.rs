@@ -46,7 +46,7 @@ fn a_counter_says_what_it_holds_in_the_beginning() {
         assert_says(&[&["--format", "edn"], flags].concat(), &text, code, wanted);
     };
     says(&[], back.clone() + &read("0"), 0, "model mixed, initial 0");
-    says(&[], back.clone() + &read("nil"), 1, "VIOLATION");
+    says(&[], back + &read("nil"), 1, "VIOLATION");
     // Whoever names a value, or a model that has one, means it.
     says(&["--initial", "0"], read("0") + &add("1") + &read("1"), 0, "initial 0");
     says(&["--initial", "0"], read("nil") + &add("1") + &read("1"), 1, "VIOLATION");

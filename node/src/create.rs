@@ -96,11 +96,12 @@ pub(crate) fn journal_identity(config: &Config, cluster: ClusterId) -> String {
 
 impl From<RecoveryError> for StartError {
     fn from(error: RecoveryError) -> Self {
-        match error {
-            RecoveryError::Journal(OpenError::Missing { path }) => Self::NoJournal { path },
-            RecoveryError::OtherVoters { .. } => Self::Members(error),
-            // The errors of the host are many, and the rest of them is alike here.
-            error => Self::Recovery(error),
+        if let RecoveryError::Journal(OpenError::Missing { path }) = error {
+            return Self::NoJournal { path };
         }
+        if matches!(error, RecoveryError::OtherVoters { .. }) {
+            return Self::Members(error);
+        }
+        Self::Recovery(error)
     }
 }

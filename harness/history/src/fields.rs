@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
         for (key, _) in *entries {
             let Some(names) = known.iter().find(|names| is_one_of(key, names)) else {
                 let key = short(&Edn::Symbol(printed(key)));
-                let known = known.iter().map(|names| first(names)).collect::<Vec<_>>().join(", ");
+                let known = known.iter().map(first).collect::<Vec<_>>().join(", ");
                 return Err(format!(
                     "{what} has a field `{key}`, which is not known there; it may have {known}"
                 ));
@@ -108,11 +108,12 @@ impl<'a> Fields<'a> {
 
     /// Returns a list; null is one without items.
     pub(super) fn list(&self, name: &str) -> Result<&'a [Edn], String> {
-        match self.needed(name)? {
-            Edn::Nil => Ok(&[]),
-            Edn::Sequence(items) => Ok(items),
-            value => Err(self.wrong(name, value, "list")),
+        let value = self.needed(name)?;
+        if *value == Edn::Nil {
+            return Ok(&[]);
         }
+        let Edn::Sequence(items) = value else { return Err(self.wrong(name, value, "list")) };
+        Ok(items)
     }
 
     /// Refuses fields that say something where they have nothing to say. What a program writes of

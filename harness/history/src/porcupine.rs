@@ -13,12 +13,10 @@ use super::{Action, Answer, Texts, refused};
 /// Reads an operation. Where it never returned, there is no output to look at.
 pub(super) fn read(texts: &mut Texts, input: &Edn, output: Option<&Edn>) -> Result<Deed, Refusal> {
     let input = Fields::of("the `Input`", input, INPUT)?;
-    let f = match input.needed("Op")? {
-        Edn::Whole(0) => "get".to_owned(),
-        Edn::Whole(1) => "put".to_owned(),
-        Edn::Whole(2) => "append".to_owned(),
-        word => printed(word).to_lowercase(),
-    };
+    let word = input.needed("Op")?;
+    let number = if let Edn::Whole(number) = word { usize::try_from(*number).ok() } else { None };
+    let numbered = number.and_then(|number| ["get", "put", "append"].get(number));
+    let f = numbered.map_or_else(|| printed(word).to_lowercase(), |f| (*f).to_owned());
     let f = f.as_str();
     let action = match f {
         "get" | "read" => {

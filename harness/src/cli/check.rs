@@ -131,7 +131,7 @@ fn figures(history: &History, report: &Report, rules: &Rules) -> String {
     let mut clients: Vec<u32> = history.operations.iter().map(|one| one.process).collect();
     clients.sort_unstable();
     clients.dedup();
-    let initial = rules.initial.as_deref().or(rules.absent_is_zero.then_some("0"));
+    let initial = rules.initial.as_deref().or_else(|| rules.absent_is_zero.then_some("0"));
     let told = |initial| format!(", initial {}", visible(initial));
     let initial = initial.map_or_else(String::new, told);
     format!(

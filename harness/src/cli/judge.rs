@@ -67,10 +67,8 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
 /// A file that cannot be opened is the caller's to name; one that breaks off is the environment.
 fn code_of(error: &HistoryError) -> u8 {
     let HistoryError::Io { source, .. } = error else { return USAGE };
-    match source.kind() {
-        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory => USAGE,
-        _ => INTERNAL,
-    }
+    let misnamed = [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::IsADirectory];
+    if misnamed.contains(&source.kind()) { USAGE } else { INTERNAL }
 }
 
 /// Ends the process with its own code when it is told to end, by any signal.

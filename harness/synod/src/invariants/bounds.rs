@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_paxos::{NodeId, Record};
+use synod_paxos::{Decree, NodeId, Record};
 
 use super::Invariant;
 use crate::journal_thread::Found;
@@ -43,7 +43,7 @@ impl Invariant for Bounds {
         let durable = (log.base().number()..paxos.durable_chosen().number())
             .filter_map(|slot| log.decree(synod_paxos::Slot::new(slot)));
         let bytes = if log.chosen_weight() > limits.cache_bytes {
-            durable.map(synod_paxos::Decree::weight).sum()
+            durable.map(Decree::weight).sum()
         } else {
             0
         };
@@ -53,12 +53,27 @@ impl Invariant for Bounds {
         let found = self.found.entry(node).or_insert_with(|| log.unchosen_weight());
         *found = (*found).min(log.unchosen_weight());
         let unchosen = log.unchosen_weight() - *found;
-        if unchosen > 2 * limits.log.unchosen_bytes + 2 * self.largest {
+        if unchosen > 2 * (limits.log.unchosen_bytes + self.largest) {
+            // The record of the latest vote may wait for its batch, and was not weighed then.
+            self.largest = self.largest.max(largest_unchosen(step));
+        }
+        if unchosen > 2 * (limits.log.unchosen_bytes + self.largest) {
             return Err(format!("node {node} holds {unchosen} bytes that are not chosen"));
         }
         Ok(())
     }
 }
+
+/// Returns the weight of the largest decree that a node knows and does not know to be chosen.
+fn largest_unchosen(step: &Step<'_>) -> usize {
+    let paxos = step.replica.paxos();
+    let open = (0..SLOTS_LOOKED_AT).map(|more| paxos.chosen().plus(more));
+    let weights = open.filter_map(|slot| paxos.log().decree(slot)).map(Decree::weight);
+    weights.max().unwrap_or(0)
+}
+
+/// How far past the chosen prefix votes are looked for; farther than any window reaches.
+const SLOTS_LOOKED_AT: u64 = 4_096;
 
 impl Bounds {
     fn weigh(&mut self, records: &[synod_smr::Record]) {
