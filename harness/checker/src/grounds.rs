@@ -63,7 +63,7 @@ mod tests {
         };
         let write = deed(0, "write", "1", "1");
         let empty = Rules::from(ModelName::Mixed);
-        let one = Rules { initial: Some("1".to_owned()), ..empty.clone() };
+        let one = Rules { initial: Some("1".to_owned()), ..empty };
         let kv = Rules::from(ModelName::Kv);
         for (text, rules, shows) in [
             (write.clone(), &empty, false),
