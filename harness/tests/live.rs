@@ -202,7 +202,7 @@ fn a_run_too_short_for_a_fault_is_refused_before_it_begins() {
     let scratch = Scratch::new("short");
     for nemesis in ["kill-one", "mix", "lossy"] {
         let (_, told) = check(scratch.chaos("none", &["--nemesis", nemesis, "--time", "2"]), 64);
-        assert!(told.contains("2000 ms are too short for a fault of"), "{told}");
+        assert!(told.contains("2.0 s are too short for a fault of"), "{told}");
         assert!(told.contains("with seed 7 it takes at least"), "{told}");
     }
     assert!(!scratch.runs().exists(), "nothing was begun");

@@ -88,10 +88,11 @@ fn texts_that_a_search_holds_count_in_its_budget() {
 fn a_verdict_by_hashes_alone_says_so() {
     let elements = ["a", "ab", "b", "ba", "aa", "bb", "c"];
     let append = |kind: &str, n: usize| {
-        format!("{{:process {n} :type :{kind} :f :append :value \"{}\"}}\n", elements[n])
+        format!("{{:process {n} :type :{kind} :f :append :key \"k\" :value \"{}\"}}\n", elements[n])
     };
     let all = |kind| (0..elements.len()).map(|n| append(kind, n)).collect::<String>();
-    let read = "{:process 9 :type :invoke :f :read}{:process 9 :type :ok :f :read :value \"abc\"}";
+    let read = "{:process 9 :type :invoke :f :read :key \"k\"}\
+                {:process 9 :type :ok :f :read :key \"k\" :value \"abc\"}";
     let text = all("invoke") + &all("ok") + read;
     let history = Format::PorcupineKv.read(&text, "appends").unwrap();
     let judge = |bits: u32| {

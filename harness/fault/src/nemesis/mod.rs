@@ -69,7 +69,7 @@ pub struct UnfitKind {
 /// A run in which no fault would come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{time_ms} ms are too short for a fault of {}: with seed {} it takes at least {least_s} s \
+    "{time_ms} are too short for a fault of {}: with seed {} it takes at least {least_s} s \
      (calm is the nemesis that plans none)",
     nemesis.name(), seed.0
 )]
