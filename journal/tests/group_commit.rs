@@ -7,14 +7,14 @@
 
 mod script;
 
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use script::{open, open_with, options, path};
 use synod_journal::{
-    AppendError, Commit, Completion, Failure, Fault, GroupCommit, HardState, IN_FLIGHT_MAX,
-    Operation, Options, Records, SimDisk, SubmitError, SyncError, Times,
+    AppendError, Commit, Committer, Completion, Failure, Fault, GroupCommit, HardState,
+    IN_FLIGHT_MAX, Operation, Options, Records, SimDisk, SubmitError, SyncError, Times,
 };
 
 /// No test waits longer than this for something that must happen.
@@ -224,40 +224,30 @@ fn an_idle_journal_on_a_full_disk_asks_for_space_again_and_is_sealed_then() {
     drop(group);
 }
 
-/// A journal that never rests: its callback goes on only when the next commit is there.
+/// A journal that never rests, whatever the scheduler does: its batches end one after the other.
 struct Busy {
-    /// It is dropped before the group, so that a failed test does not leave the thread waiting.
-    gate: Sender<()>,
-    group: GroupCommit<usize>,
-    inbox: Receiver<usize>,
+    committer: Committer<SimDisk, usize>,
     ticket: usize,
 }
 
 impl Busy {
     fn new(disk: &SimDisk) -> Self {
         let (journal, _, _) = open_with(disk, &roomy()).unwrap();
-        let (gate, held) = mpsc::channel();
-        let (told, inbox) = mpsc::channel();
-        let group = GroupCommit::start(journal, move |outcome: Outcome| {
-            told.send(outcome.unwrap().ticket).unwrap();
-            held.recv().unwrap();
-        });
-        Self { gate, group: group.unwrap(), inbox, ticket: 0 }
+        Self { committer: Committer::new(journal), ticket: 0 }
     }
 
-    /// Commits so many bytes, and waits until they are durable.
+    /// Commits so many bytes, in a batch of their own.
     fn commit(&mut self, bytes: usize) {
-        self.group.submit(commit(self.ticket, bytes, Records::new())).unwrap();
-        if self.ticket > 0 {
-            self.gate.send(()).unwrap();
-        }
-        assert_eq!(self.inbox.recv_timeout(PATIENCE).unwrap(), self.ticket);
+        self.committer.write(&mut vec![commit(self.ticket, bytes, Records::new())]);
+        self.committer.sync().unwrap();
+        let tickets: Vec<_> = self.committer.completions().map(|done| done.ticket).collect();
+        assert_eq!(tickets, [self.ticket]);
+        self.committer.end_batch().unwrap();
         self.ticket += 1;
     }
 
-    fn shutdown(self) {
-        self.gate.send(()).unwrap();
-        self.group.shutdown().unwrap();
+    fn room(&self) -> u64 {
+        self.committer.room().total
     }
 }
 
@@ -268,13 +258,12 @@ fn a_journal_that_is_never_idle_asks_a_full_disk_again_after_so_many_batches() {
     let mut busy = Busy::new(&disk);
     // More than half of the segment is used: the next one is wanted, and there is no space.
     (0..12).for_each(|_| busy.commit(3000));
-    let before = busy.group.room().total;
+    let before = busy.room();
     disk.set_capacity(None);
     (0..40).for_each(|_| busy.commit(1));
-    assert!(busy.group.room().total < before, "it does not ask with each batch");
+    assert!(busy.room() < before, "it does not ask with each batch");
     (0..40).for_each(|_| busy.commit(1));
-    assert!(busy.group.room().total > before, "the next segment is there");
-    busy.shutdown();
+    assert!(busy.room() > before, "the next segment is there");
 }
 
 #[test]
@@ -282,10 +271,8 @@ fn a_journal_that_is_never_idle_makes_its_next_segment_when_half_of_this_one_is_
     let disk = SimDisk::new(1);
     let mut busy = Busy::new(&disk);
     let next = || disk.contents(&path().join("segment-00000002.log")).is_some();
-    // The last commit's batch may be at work still, so what is asserted is that of the one before.
     (0..4).for_each(|_| busy.commit(3000));
     assert!(!next(), "commits come first");
     (0..8).for_each(|_| busy.commit(3000));
     assert!(next());
-    busy.shutdown();
 }

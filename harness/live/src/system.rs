@@ -388,7 +388,7 @@ mod tests {
             ("\nhello", "it is no JSON from line 2, column 1 on"),
             ("{\"name\": \"x\"", "the JSON ends too early, in line 1"),
             ("7", "line 1: found integer `7`, wanted an object that describes a system"),
-            ("{\"name\": 7}", "line 1: found integer `7`, wanted a string"),
+            ("{\"name\": 7}", "line 1: found integer `7`, wanted a text"),
             ("{\"name\": \"x\"}", "line 1: `serve` is missing"),
             ("{\"name\": \"x\", \"serve\": \"s\"}", "line 1: found string \"s\", wanted a list"),
         ] {
