@@ -157,6 +157,7 @@ fn an_uncertain_answer_is_tried_again_under_the_same_number() {
 fn no_refusal_after_an_uncertain_answer_is_definite() {
     let mut world = World::with_command();
     world.answer(Response::Uncertain { leader: None });
+    world.wait();
     world.refuse(Refusal::Invalid("no".to_owned()));
     assert!(matches!(world.outcomes[..], [Outcome::Unknown(_)]), "{:?}", world.outcomes);
 }
