@@ -84,13 +84,21 @@ pub fn identity_of(cluster: &str, node: NodeId, voters: &Configuration) -> Strin
     format!("synod/{cluster}/node/{}{AMONG}{}", node.number(), voters.join(", "))
 }
 
+/// Takes apart what [`identity_of`] made: whose cluster it is, which node, and among whom.
+#[must_use]
+pub fn parts_of_identity(identity: &str) -> Option<(&str, &str, &str)> {
+    let (whose, voters) = identity.rsplit_once(AMONG)?;
+    let (cluster, node) = whose.rsplit_once("/node/")?;
+    Some((cluster, node, voters))
+}
+
 /// Tells the wrong voters of the right node from another node's journal.
 fn error_of_open(error: OpenError) -> RecoveryError {
     if let OpenError::OtherIdentity { path, found, expected } = &error {
         let (found, expected) = (String::from_utf8_lossy(found), String::from_utf8_lossy(expected));
-        if let (Some((whose, made)), Some((mine, asked))) =
-            (found.rsplit_once(AMONG), expected.rsplit_once(AMONG))
-            && whose == mine
+        if let (Some((cluster, node, made)), Some((mine, me, asked))) =
+            (parts_of_identity(&found), parts_of_identity(&expected))
+            && (cluster, node) == (mine, me)
         {
             let (path, made, asked) = (path.clone(), made.to_owned(), asked.to_owned());
             return RecoveryError::OtherVoters { path, made, asked };

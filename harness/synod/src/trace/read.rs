@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use synod_host::parts_of_identity;
 use synod_journal::{Create, Journal, Lsn, OpenError, Options, RealDisk};
 use synod_live::folder::{DATA, NODES, is_running};
 use synod_paxos::NodeId;
@@ -124,8 +125,11 @@ fn read_copy(node: NodeId, data: &Path) -> Result<(String, NodeJournal), ReadErr
         Ok(_) => return Err(foreign("its journal has no identity".to_owned())),
     };
     let identity = String::from_utf8_lossy(&options.identity).into_owned();
-    let Some(cluster) = identity.strip_suffix(&format!("/node/{node}")) else {
-        return Err(foreign(format!("its journal is that of \"{identity}\"")));
+    let of = match parts_of_identity(&identity) {
+        Some((cluster, me, voters)) if me == node.to_string() => {
+            format!("{cluster}, of the nodes {voters}")
+        }
+        Some(_) | None => return Err(foreign(format!("its journal is that of \"{identity}\""))),
     };
     let mut records = Vec::new();
     let mut wrong = None;
@@ -143,7 +147,7 @@ fn read_copy(node: NodeId, data: &Path) -> Result<(String, NodeJournal), ReadErr
     }
     match wrong {
         Some(reason) => Err(foreign(reason)),
-        None => Ok((cluster.to_owned(), NodeJournal { node, records })),
+        None => Ok((of, NodeJournal { node, records })),
     }
 }
 

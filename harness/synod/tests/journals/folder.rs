@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use synod_host::identity_of;
 use synod_journal::{HardState, Journal, Options, RealDisk, Records};
 use synod_live::folder::{DATA, NODES};
+use synod_paxos::{Configuration, NodeId};
 use synod_simulated::trace::NodeJournal;
 use synod_smr::wire::record::encode_record;
 
@@ -17,10 +19,12 @@ impl Run {
         let name = format!("synod-run-{name}-{}", std::process::id());
         let run = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
         drop(std::fs::remove_dir_all(&run.0));
+        let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
         for NodeJournal { node, records } in journals {
             let data = run.0.join(NODES).join(node.to_string()).join(DATA);
             std::fs::create_dir_all(data.parent().unwrap()).unwrap();
-            let mut options = Options::new(format!("synod/a cluster/node/{node}").as_bytes());
+            let identity = identity_of("a cluster", *node, &voters);
+            let mut options = Options::new(identity.as_bytes());
             options.segment_bytes = 64 << 10;
             let (mut journal, _) = Journal::open(RealDisk, &data, &options, |_| {}).unwrap();
             for commit in records.chunks(COMMIT_RECORDS) {
