@@ -77,7 +77,9 @@ pub struct Opened<M, D: Disk> {
 /// Returns the words by which a journal knows whose it is, and among which voters.
 ///
 /// The voters are a part of it, as nothing else keeps two nodes from counting different majorities:
-/// a node that was started with fewer of them could choose alone what the others never hear of.
+/// a node that was started with fewer of them could choose alone what the others never hear of. The
+/// sizes of quorums are no part of it: whoever starts a host with others than majorities gives all
+/// nodes the same.
 #[must_use]
 pub fn identity_of(cluster: &str, node: NodeId, voters: &Configuration) -> String {
     let voters: Vec<_> = voters.voters().iter().map(|voter| voter.number().to_string()).collect();

@@ -6,12 +6,15 @@
 
 mod rig;
 
+use std::path::Path;
+
 use rig::{
-    LARGE_SEGMENTS, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, open, small,
+    LARGE_SEGMENTS, ME, NEW_LEADER, Nothing, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat,
+    open, small,
 };
-use synod_host::journal::SimDisk;
-use synod_host::{Event, Settings};
-use synod_paxos::{AfterSync, Message as Paxos};
+use synod_host::journal::{Options, SimDisk};
+use synod_host::{Event, RecoveryError, Settings, identity_of};
+use synod_paxos::{AfterSync, Configuration, Message as Paxos};
 use synod_smr::Message;
 use synod_smr::message::Heartbeat;
 
@@ -24,6 +27,29 @@ fn a_life_has_its_number_before_it_says_anything() {
     // Nothing survives but what was synced.
     let after = disk.crash(|_| 0);
     assert_eq!(open(&after, LARGE_SEGMENTS, &Settings::default()).unwrap().incarnation, 2);
+}
+
+/// With fewer voters than the others it would be a majority by itself.
+#[test]
+fn a_life_does_not_begin_among_other_voters_than_its_journal_was_made_for() {
+    let disk = SimDisk::new(1);
+    drop(open(&disk, LARGE_SEGMENTS, &Settings::default()).unwrap());
+    for others in [vec![ME], vec![ME, OLD_LEADER]] {
+        let voters = Configuration::majority(others).unwrap();
+        let options = Options::new(identity_of("test", ME, &voters).as_bytes());
+        let settings = Settings::default();
+        let opened = synod_host::open(
+            disk.clone(),
+            Path::new("journal"),
+            &options,
+            Nothing,
+            &settings,
+            |_, _| (),
+        );
+        assert!(matches!(opened, Err(RecoveryError::OtherVoters { .. })), "{opened:?}");
+    }
+    let again = open(&disk, LARGE_SEGMENTS, &Settings::default()).unwrap();
+    assert_eq!(again.incarnation, 2, "a start that was refused counts for nothing");
 }
 
 fn tells_of_a_vote(rig: &Rig) -> bool {
@@ -56,7 +82,7 @@ fn a_leader_that_begins_another_life_leads_no_more() {
     let leads = Some(rig::NEW);
     let of_the_leader = beat(PEERS_JOURNAL, 1);
     let heard =
-        Heartbeat { leads, content: true, hears: vec![rig::ME], echoes: vec![0], ..of_the_leader };
+        Heartbeat { leads, content: true, hears: vec![ME], echoes: vec![0], ..of_the_leader };
     rig.hear(NEW_LEADER, &Message::Heartbeat(heard));
     assert_eq!(rig.host.replica().status().follows, leads);
     rig.take(Event::PeerUp { peer: NEW_LEADER, life: 2 });
