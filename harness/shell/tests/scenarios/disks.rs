@@ -10,7 +10,7 @@ use crate::load::Load;
 
 const HEALTHY: DiskState = DiskState { sync: Duration::from_millis(2), is_hung: false };
 const HUNG: DiskState = DiskState { is_hung: true, ..HEALTHY };
-const SLOW: DiskState = DiskState { sync: Duration::from_secs(2), is_hung: false };
+const SLOW: DiskState = DiskState { sync: Duration::from_secs(4), is_hung: false };
 
 /// A cluster with a load of one command after the other in each of eight sessions.
 async fn busy(seed: u64) -> (Cluster, Client, Load, u16) {
@@ -128,7 +128,8 @@ async fn a_node_whose_disk_hangs_ends_in_time_when_it_is_asked_to() {
     assert!(done.failed.is_empty(), "{:?}", done.failed);
 }
 
-/// Several commits are on their way when it has handed over, each of which takes two seconds.
+/// Two commits are on their way when it has handed over, each of which takes four seconds: more than
+/// the end waits for one answer of the disk, and less than for each.
 #[tokio::test(start_paused = true)]
 async fn a_node_whose_disk_is_slow_closes_its_journal_when_it_is_asked_to_end() {
     for late_ms in [0, 1_000] {
@@ -136,7 +137,7 @@ async fn a_node_whose_disk_is_slow_closes_its_journal_when_it_is_asked_to_end() 
         let follower = if leader == 1 { 2 } else { 1 };
         cluster.place(follower).drive().set(SLOW);
         sleep(Duration::from_secs(5) + Duration::from_millis(late_ms)).await;
-        let ended = timeout(Duration::from_secs(15), cluster.end(follower)).await;
+        let ended = timeout(Duration::from_secs(20), cluster.end(follower)).await;
         ended.expect("it ends in time").expect("the journal is closed");
         let done = load.end().await;
         assert!(done.failed.is_empty(), "{:?}", done.failed);
