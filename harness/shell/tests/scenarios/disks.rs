@@ -128,8 +128,8 @@ async fn a_node_whose_disk_hangs_ends_in_time_when_it_is_asked_to() {
     assert!(done.failed.is_empty(), "{:?}", done.failed);
 }
 
-/// Two commits are on their way when it has handed over, each of which takes four seconds: more than
-/// the end waits for one answer of the disk, and less than for each.
+/// Two commits are on their way when it has handed over, each of which takes four seconds: together
+/// more than the end waits for one answer of the disk.
 #[tokio::test(start_paused = true)]
 async fn a_node_whose_disk_is_slow_closes_its_journal_when_it_is_asked_to_end() {
     for late_ms in [0, 1_000] {
