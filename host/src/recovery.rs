@@ -13,6 +13,7 @@ use synod_smr::message::{Folder, Life as PeerLife};
 use synod_smr::wire::record::{JournalRecord, decode_record, encode_record};
 use synod_smr::{Config, Effects, Recovering, StateMachine};
 
+use crate::client_gate::ClientGate;
 use crate::clients::Clients;
 use crate::commits::{Commits, slot_of};
 use crate::counts::Counts;
@@ -238,6 +239,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             effects,
             settings: self.settings,
             clients: Clients::default(),
+            gate: ClientGate::default(),
             mine: PeerLife {
                 folder: self.folder,
                 incarnation: self.incarnation,

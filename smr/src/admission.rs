@@ -72,6 +72,14 @@ impl<M: StateMachine> Replica<M> {
         self.draining.is_none() && self.claims().is_some() && self.election.is_connected()
     }
 
+    /// Tells whether this node leads and has so much under way that more of it had better wait with
+    /// the clients: what is refused here was sent for nothing, and is sent again.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let half = self.config.limits.waiting_bytes / 2;
+        self.admits() && (self.paxos.is_backlogged() || self.proposals.bytes() > half)
+    }
+
     /// Returns the leader that clients are sent to: none if it says itself that it cannot lead, for
     /// a client that is sent to and fro between two cut-off nodes never tries the others.
     fn leader_to_name(&self) -> Option<NodeId> {
@@ -115,7 +123,9 @@ impl<M: StateMachine> Replica<M> {
             return Some(Response::Refused(Refusal::DiskFull));
         }
         // A disk that hangs must not let memory fill with what waits for it.
-        let taken = !self.paxos.is_backlogged() && self.proposals.admit(awaited, command, waiter);
+        let bytes_max = self.config.limits.waiting_bytes;
+        let taken = !self.paxos.is_backlogged()
+            && self.proposals.admit(awaited, command, waiter, bytes_max);
         (!taken).then(overloaded)
     }
 

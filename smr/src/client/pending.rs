@@ -21,6 +21,8 @@ pub const EARLIER_MAX: usize = 8;
 pub(super) struct Pending {
     pub(super) operation: Operation,
     pub(super) deadline: Millis,
+    /// From here on less than half of its time is left.
+    late: Millis,
     pub(super) sequence: Option<Sequence>,
     /// Whether an attempt may have taken effect, or still may.
     pub(super) uncertain: bool,
@@ -82,6 +84,7 @@ impl Pending {
         Self {
             operation,
             deadline,
+            late: Millis(now.0 + deadline.0.saturating_sub(now.0) / 2),
             sequence: None,
             uncertain: false,
             attempt: Attempt::Due(now),
@@ -90,6 +93,14 @@ impl Pending {
             retries: Retries::NONE,
             refusal: None,
         }
+    }
+
+    /// Tells whether it is not worth the room of a full queue any more: it never left, and less
+    /// than half of its time is left. Those behind it have more, and a request whose answer comes too
+    /// late would have them be late, too.
+    pub(super) fn is_too_late_to_leave(&self, now: Millis) -> bool {
+        let never_left = !self.uncertain && self.earlier.is_empty();
+        never_left && now >= self.late
     }
 
     pub(super) const fn is_in_flight(&self) -> bool {
