@@ -3,8 +3,9 @@
 //! A request that is refused because too much waits has crossed the network for nothing, and comes
 //! again: with long values that is all that a crowded leader would do. So a shell hands over
 //! nothing of clients while the gate is shut; its inbox fills, its streams are not read, and QUIC
-//! holds the clients back. The claim kept true: a gate is shut only while the leader gets on, or for
-//! [`CLIENTS_HELD_BACK_MAX`], so that clients of one that does not are refused and ask elsewhere.
+//! holds the clients back. The claim kept true: a gate is shut only while the leader gets on, or
+//! for [`CLIENTS_HELD_BACK_MAX`], so that clients of one that does not are refused and ask
+//! elsewhere.
 
 use std::time::Duration;
 

@@ -96,8 +96,8 @@ impl Pending {
     }
 
     /// Tells whether it is not worth the room of a full queue any more: it never left, and less
-    /// than half of its time is left. Those behind it have more, and a request whose answer comes too
-    /// late would have them be late, too.
+    /// than half of its time is left. Those behind it have more, and a request whose answer comes
+    /// too late would have them be late, too.
     pub(super) fn is_too_late_to_leave(&self, now: Millis) -> bool {
         let never_left = !self.uncertain && self.earlier.is_empty();
         never_left && now >= self.late
