@@ -19,7 +19,7 @@ mod echo;
 
 const CONNECTION: Connection = Connection(1);
 
-/// What half of the room for commands holds twice, and all of them hold twenty times.
+/// All of them are eight times the room.
 const COMMAND_BYTES: usize = 512;
 const COMMANDS: u64 = 32;
 const ROOM: usize = 2 << 10;

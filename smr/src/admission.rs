@@ -20,6 +20,10 @@ use synod_paxos::{NodeId, Slot, To};
 /// After how many milliseconds a client that met too much load tries again.
 const RETRY_AFTER_MS: u32 = 50;
 
+/// A leader is crowded with this part of the bytes under way that it takes at most. That keeps a
+/// link of a gigabit busy over a way and a sync of 60 ms; more would only be older when it is done.
+const CROWDED_FRACTION: usize = 8;
+
 impl<M: StateMachine> Replica<M> {
     pub(crate) fn on_request(
         &mut self,
@@ -76,8 +80,8 @@ impl<M: StateMachine> Replica<M> {
     /// the clients: what is refused here was sent for nothing, and is sent again.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        let half = self.config.limits.waiting_bytes / 2;
-        self.admits() && (self.paxos.is_backlogged() || self.proposals.bytes() > half)
+        let enough = self.config.limits.waiting_bytes / CROWDED_FRACTION;
+        self.admits() && (self.paxos.is_backlogged() || self.proposals.bytes() > enough)
     }
 
     /// Returns the leader that clients are sent to: none if it says itself that it cannot lead, for

@@ -32,7 +32,7 @@ pub struct Limits {
     /// alone. A peer takes an answer only where its disk has room for all of it.
     pub fetch_bytes: usize,
     /// The bytes of commands that wait for a slot at a leader, and that are open in slots. Past
-    /// half of it a shell had better not hand over more ([`Replica::is_crowded`]).
+    /// an eighth of it a shell had better not hand over more ([`Replica::is_crowded`]).
     ///
     /// [`Replica::is_crowded`]: crate::Replica::is_crowded
     pub waiting_bytes: usize,

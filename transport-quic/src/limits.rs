@@ -52,6 +52,9 @@ pub(crate) const READ_BUFFER_BYTES: usize = 8 * KIB;
 pub const INBOX_EVENTS_MAX: usize = 4096;
 /// Payload bytes that may wait in an inbox; above it the stream readers wait.
 pub const INBOX_BYTES_MAX: usize = 32 * MIB;
+/// Payload bytes of clients that may wait in their inbox: requests that wait there use up memory,
+/// and their users' patience, for nothing.
+pub const CLIENT_INBOX_BYTES_MAX: usize = 8 * MIB;
 
 /// Streams a peer may have open towards us: three lanes, and log streams under reset.
 pub(crate) const PEER_UNI_STREAMS_MAX: u32 = 8;

@@ -163,7 +163,7 @@ impl Tuning {
     /// Room for so few commands under way that a leader is crowded by a handful.
     fn draw_crowd(&mut self, dice: &mut Random) {
         if dice.chance(CROWDED_PPM) {
-            self.settings.replica.waiting_bytes = size(dice, 64, 1 << 10);
+            self.settings.replica.waiting_bytes = size(dice, 256, 4 << 10);
         }
     }
 

@@ -3,7 +3,7 @@
 //! The rest of an attempt's life is in `mod.rs`. The claims kept true: what never left leaves no
 //! doubt behind, and nobody is said to have refused it; and a client whose nodes are all out of
 //! reach tries each of them again and again, but not in haste. Where this end's own queue is full,
-//! operations that can still be answered in time go first: more than half of their time is left.
+//! operations that can still be answered in time go first.
 
 use super::operation::{ClientEffects, Millis, NotSent, Reason, Ticket, Unsent};
 use super::pending::Attempt;
@@ -58,7 +58,8 @@ impl Client {
             return self.end(ticket, outcome, effects);
         }
         let (mut retries, deadline) = (pending.retries, pending.deadline);
-        let gives_way = cause == NotSent::QueueFull && pending.is_too_late_to_leave(now);
+        let gives_way =
+            cause == NotSent::QueueFull && pending.is_too_late_to_leave(now, self.took_ms);
         let due = self.delay_after_not_sent(now, to, cause, &mut retries);
         let due = if gives_way { deadline } else { due };
         if let Some(pending) = self.operations.get_mut(&ticket) {

@@ -21,8 +21,8 @@ pub const EARLIER_MAX: usize = 8;
 pub(super) struct Pending {
     pub(super) operation: Operation,
     pub(super) deadline: Millis,
-    /// From here on less than half of its time is left.
-    late: Millis,
+    /// The time that it had at first, in milliseconds.
+    time_ms: u64,
     pub(super) sequence: Option<Sequence>,
     /// Whether an attempt may have taken effect, or still may.
     pub(super) uncertain: bool,
@@ -84,7 +84,7 @@ impl Pending {
         Self {
             operation,
             deadline,
-            late: Millis(now.0 + deadline.0.saturating_sub(now.0) / 2),
+            time_ms: deadline.0.saturating_sub(now.0),
             sequence: None,
             uncertain: false,
             attempt: Attempt::Due(now),
@@ -95,12 +95,12 @@ impl Pending {
         }
     }
 
-    /// Tells whether it is not worth the room of a full queue any more: it never left, and less
-    /// than half of its time is left. Those behind it have more, and a request whose answer comes
-    /// too late would have them be late, too.
-    pub(super) fn is_too_late_to_leave(&self, now: Millis) -> bool {
+    /// Tells whether it is not worth the room of a full queue any more: it never left, and its
+    /// answer would come too late if it took as long as the last one did, or a quarter of its time
+    /// where there was none. A request that is answered too late has those behind it be late, too.
+    pub(super) fn is_too_late_to_leave(&self, now: Millis, took_ms: Option<u64>) -> bool {
         let never_left = !self.uncertain && self.earlier.is_empty();
-        never_left && now >= self.late
+        never_left && now.plus(took_ms.unwrap_or(self.time_ms / 4)) >= self.deadline
     }
 
     pub(super) const fn is_in_flight(&self) -> bool {
