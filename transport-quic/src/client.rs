@@ -302,7 +302,7 @@ impl ClientSender {
         }
     }
 
-    /// Tells whether a request of so many bytes would be dropped now as one too many, so that its
+    /// Tells whether a request of so many bytes would be dropped as one too many, so that its
     /// owner need not make it.
     #[must_use]
     pub fn is_full_for(&self, bytes: usize) -> bool {

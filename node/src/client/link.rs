@@ -95,7 +95,7 @@ pub(crate) fn open(
 }
 
 impl LinkSender {
-    /// Tells whether a request of so many bytes would be one too many now.
+    /// Tells whether a request of so many bytes would be one too many.
     pub(crate) fn is_full_for(&self, bytes: usize) -> bool {
         self.sender.is_full_for(bytes)
     }

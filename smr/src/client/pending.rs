@@ -96,8 +96,9 @@ impl Pending {
     }
 
     /// Tells whether it is not worth the room of a full queue any more: it never left, and its
-    /// answer would come too late if it took twice as long as the last one did, or a quarter of
-    /// its time where there was none. A request that is answered too late has those behind it be late, too.
+    /// answer would come too late if it took twice as long as the last one did, or a quarter of its
+    /// time where there was none. A request that is answered too late has those behind it be late,
+    /// too.
     pub(super) fn is_too_late_to_leave(&self, now: Millis, took_ms: Option<u64>) -> bool {
         let never_left = !self.uncertain && self.earlier.is_empty();
         never_left && now.plus(took_ms.map_or(self.time_ms / 4, |took| 2 * took)) >= self.deadline
