@@ -1,11 +1,11 @@
 //! The frame: one group commit on the disk, and the header that lets recovery judge it.
 //!
-//! Where frames stand in a file is left to `segment` and `writer`, what a bad one means to
+//! Where frames stand in a file is left to `segment` and `journal`, what a bad one means to
 //! `recovery`. Claim kept: a header is believed only at the offset, in the segment and under the
 //! salt it was written for, and its own checksum covers every field of it, the length included.
 
-use crate::position::{HARD_STATE_BYTES, HardState, Lsn, SegmentId};
-use crate::records;
+use super::position::{HARD_STATE_BYTES, HardState, Lsn, SegmentId};
+use super::records_iter;
 
 /// Bytes of a frame header; the body follows at once.
 pub(crate) const FRAME_HEADER_BYTES: usize = 96;
@@ -112,12 +112,12 @@ impl FrameHeader {
 
     /// Tells whether a body is the one this header was written for.
     pub(crate) fn owns(&self, body: &[u8]) -> bool {
-        crc32c::crc32c(body) == self.body_crc && records::is_well_formed(body, self.count)
+        crc32c::crc32c(body) == self.body_crc && records_iter::is_well_formed(body, self.count)
     }
 
     /// Returns where the frame ends, padding included.
     pub(crate) fn end(&self) -> u64 {
-        u64::from(self.offset) + records::frame_bytes(self.body_bytes as usize)
+        u64::from(self.offset) + frame_bytes(self.body_bytes as usize)
     }
 
     /// Returns the number of the record after the last of this frame.
@@ -143,6 +143,11 @@ impl FrameKind {
             _ => None,
         }
     }
+}
+
+/// Returns what a frame with a body of so many bytes takes on the disk.
+pub(crate) fn frame_bytes(body_bytes: usize) -> u64 {
+    ((FRAME_HEADER_BYTES + body_bytes) as u64).next_multiple_of(FRAME_ALIGN)
 }
 
 /// Takes a number inside one segment, an offset, a length or a count, to its 32 bits.

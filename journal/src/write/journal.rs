@@ -7,19 +7,20 @@
 use std::io;
 use std::ops::Range;
 
+use crate::directory::Directory;
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{AppendError, Fatal, SyncError};
-use crate::frame::{BODY_START, FRAME_ALIGN, PAGE_BYTES};
-use crate::frame::{FrameHeader, FrameKind, narrow};
-use crate::identity::FolderId;
-use crate::index::{IndexBuilder, SharedIndex};
-use crate::next_segment::{NextSegment, Prepared};
-use crate::position::{HardState, Lsn, SegmentId};
+use crate::format::frame::{self, BODY_START, FRAME_ALIGN, PAGE_BYTES};
+use crate::format::frame::{FrameHeader, FrameKind, narrow};
+use crate::format::identity::FolderId;
+use crate::format::position::{HardState, Lsn, SegmentId};
+use crate::format::records::Records;
+use crate::format::segment::{FRAMES_START, SegmentHeader, data_bytes, data_limit};
 use crate::primitives::Arc;
-use crate::reader::Reader;
-use crate::records::{self, Records};
-use crate::segment::{Directory, FRAMES_START, SegmentHeader, data_bytes, data_limit};
-use crate::spare::Spare;
+use crate::read::index::{IndexBuilder, SharedIndex};
+use crate::read::reader::Reader;
+use crate::write::next_segment::{NextSegment, Prepared};
+use crate::write::spare::Spare;
 
 /// Bytes of the next segment that one call of [`Journal::prepare`] writes, at least.
 pub const PREPARE_STEP_BYTES: u64 = 1 << 20;
@@ -93,7 +94,7 @@ impl<D: Disk> Journal<D> {
     pub(crate) fn assemble(parts: JournalParts<D>) -> Self {
         let oldest = parts.tally.oldest.get();
         // A start writes a commit without records.
-        let start = parts.active.end + records::frame_bytes(0);
+        let start = parts.active.end + frame::frame_bytes(0);
         let keeps_to_spare = parts.spare.takes().is_some_and(|takes| start <= data_limit(takes));
         Self {
             directory: parts.directory,
@@ -380,7 +381,7 @@ impl<D: Disk> Journal<D> {
         let written = disk::write_all_at(&self.active.file, bytes, u64::from(header.offset));
         records.unpad(header.body_bytes as usize);
         written.map_err(|error| self.fail("cannot write", error))?;
-        self.appended += records::frame_bytes(header.body_bytes as usize);
+        self.appended += frame::frame_bytes(header.body_bytes as usize);
         self.active.end = header.end();
         self.removable.end = header.oldest.get();
         self.builder.note(header);

@@ -7,23 +7,24 @@
 
 use std::path::Path;
 
+use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::{DamageReason, Fatal, OpenError};
-use crate::folders;
-use crate::identity::{self, Condition, FolderId};
-use crate::index::{IndexBuilder, SharedIndex};
-use crate::next_segment::NextSegment;
+use crate::format::identity::{self, Condition, FolderId};
+use crate::format::position::{HardState, Lsn, SegmentId};
+use crate::format::records_iter::RecordsIter;
+use crate::format::{names, segment};
 use crate::options::{Create, Options};
-use crate::position::{HardState, Lsn, SegmentId};
 use crate::primitives::Arc;
-use crate::reader::Record;
-use crate::records::RecordsIter;
-use crate::rewrite::{self, RewrittenSegment};
-use crate::scan::FrameIter;
-use crate::segment::{self, Directory};
-use crate::spare::{self, Spare};
-use crate::tail::{self, SegmentFile, Tail};
-use crate::writer::{Active, Journal, JournalParts, LogState};
+use crate::read::index::{IndexBuilder, SharedIndex};
+use crate::read::reader::Record;
+use crate::read::scan::FrameIter;
+use crate::recover::folders;
+use crate::recover::rewrite::{self, RewrittenSegment};
+use crate::recover::tail::{self, SegmentFile, Tail};
+use crate::write::journal::{Active, Journal, JournalParts, LogState};
+use crate::write::next_segment::NextSegment;
+use crate::write::spare::{self, Spare};
 
 /// What was found when a journal was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl<D: Disk> Journal<D> {
         let names = list(&directory.disk, path)?;
         let names = spare::tidy(&directory, names, options.segment_bytes)?;
         let mut segments: Vec<SegmentId> =
-            names.iter().filter_map(|name| segment::segment_of(name)).collect();
+            names.iter().filter_map(|name| names::segment_of(name)).collect();
         segments.sort_unstable();
         let recovery = Recovery::new(directory, options, segments);
         recovery.run(lock, &mut on_record)

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{Fatal, OpenError};
-use crate::frame::{u32_at, u64_at};
 use crate::options::IDENTITY_BYTES_MAX;
-use crate::segment::{FORMAT, is_draft, segment_of};
+
+use super::frame::{u32_at, u64_at};
+use super::names::{is_draft, segment_of};
+use super::segment::FORMAT;
 
 const IDENTITY_NAME: &str = "IDENTITY";
 const DRAFT_NAME: &str = "IDENTITY.new";

@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::group_commit::{Commit, IN_FLIGHT_MAX, Room, SubmitError};
 use crate::primitives::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::write::commit::{Commit, IN_FLIGHT_MAX, Room, SubmitError};
 
 /// The shared side of a group commit.
 pub(crate) struct Queue<T> {

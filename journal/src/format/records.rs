@@ -3,10 +3,8 @@
 //! What the bytes mean is left to the user, the header to `frame`. Claim kept: a record is copied
 //! once, into this buffer, and the buffer can be used again after the commit.
 
-use crate::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES};
-
-/// Bytes in front of each record in a frame: its length.
-pub(crate) const RECORD_PREFIX_BYTES: usize = 4;
+use super::frame::{BODY_START, FRAME_HEADER_BYTES, frame_bytes};
+use super::records_iter::{RECORD_PREFIX_BYTES, RecordsIter};
 
 /// The records of one commit in one contiguous buffer.
 ///
@@ -82,7 +80,7 @@ impl Records {
     /// Returns the records in the order in which they were added.
     #[must_use]
     pub fn iter(&self) -> RecordsIter<'_> {
-        RecordsIter { body: self.body() }
+        RecordsIter::over(self.body())
     }
 
     /// The number of records as a header has it.
@@ -143,62 +141,9 @@ impl<'a> IntoIterator for &'a Records {
     }
 }
 
-/// The records of one commit, in order.
-#[derive(Clone, Debug)]
-pub struct RecordsIter<'a> {
-    body: &'a [u8],
-}
-
-impl<'a> RecordsIter<'a> {
-    /// Walks over a body whose structure `is_well_formed` has confirmed.
-    pub(crate) fn over(body: &'a [u8]) -> Self {
-        Self { body }
-    }
-}
-
-impl<'a> Iterator for RecordsIter<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (record, rest) = split_record(self.body)?;
-        self.body = rest;
-        Some(record)
-    }
-}
-
-/// Returns what a frame with a body of so many bytes takes on the disk.
-pub(crate) fn frame_bytes(body_bytes: usize) -> u64 {
-    ((FRAME_HEADER_BYTES + body_bytes) as u64).next_multiple_of(FRAME_ALIGN)
-}
-
-/// Tells whether a body holds exactly `count` records and nothing else.
-pub(crate) fn is_well_formed(mut body: &[u8], count: u32) -> bool {
-    for _ in 0..count {
-        let Some((_, rest)) = split_record(body) else { return false };
-        body = rest;
-    }
-    body.is_empty()
-}
-
-fn split_record(body: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (prefix, rest) = body.split_first_chunk::<RECORD_PREFIX_BYTES>()?;
-    let bytes = u32::from_le_bytes(*prefix) as usize;
-    rest.split_at_checked(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_body_is_well_formed_for_its_own_count_alone() {
-        let records: Records = [&b"a"[..], b"", b"ccc"].into_iter().collect();
-        assert!(is_well_formed(records.body(), 3));
-        for count in [0, 1, 2, 4, u32::MAX] {
-            assert!(!is_well_formed(records.body(), count), "count {count}");
-        }
-        assert!(!is_well_formed(&records.body()[..records.body().len() - 1], 3));
-    }
 
     #[test]
     fn clear_leaves_nothing_of_the_last_commit() {

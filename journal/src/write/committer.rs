@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::error::{AppendError, SyncError};
-use crate::group_commit::{Commit, Completion, FULL_RETRY, IDLE_SEAL, IN_FLIGHT_MAX, Room};
-use crate::next_segment::Prepared;
-use crate::position::Lsn;
-use crate::writer::Journal;
+use crate::format::position::Lsn;
+use crate::write::commit::{Commit, Completion, FULL_RETRY, IDLE_SEAL, IN_FLIGHT_MAX, Room};
+use crate::write::journal::Journal;
+use crate::write::next_segment::Prepared;
 
 /// How long the journal is idle before it works on the next segment, where that is not urgent.
 const IDLE_PREPARE: Duration = Duration::from_millis(1);

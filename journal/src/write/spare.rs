@@ -9,11 +9,12 @@
 //! written then than it takes, until there is room for another. A segment that has outgrown it
 //! under another size is the one exception.
 
+use crate::directory::Directory;
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::Fatal;
-use crate::next_segment::Prepared;
-use crate::segment::{DRAFT_SUFFIX, Directory, SPARE_NAME};
-use crate::segment::{is_draft, replaced_of, segment_name};
+use crate::format::names::{DRAFT_SUFFIX, SPARE_NAME};
+use crate::format::names::{is_draft, replaced_of, segment_name};
+use crate::write::next_segment::Prepared;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 

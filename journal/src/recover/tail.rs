@@ -6,16 +6,16 @@
 
 use std::path::PathBuf;
 
+use crate::directory::Directory;
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{DamageReason, Damaged, Fatal, OpenError};
-use crate::frame::{FrameHeader, FrameKind};
-use crate::position::{Lsn, SegmentId};
-use crate::records;
-use crate::scan::{self, FrameIter};
-use crate::segment::{
-    Directory, FORMAT, FRAMES_START, HeaderVerdict, SEGMENT_HEADER_BYTES, SegmentHeader,
+use crate::format::frame::{self, FrameHeader, FrameKind};
+use crate::format::position::{Lsn, SegmentId};
+use crate::format::segment::{
+    FORMAT, FRAMES_START, HeaderVerdict, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
-use crate::writer::LogState;
+use crate::read::scan::{self, FrameIter};
+use crate::write::journal::LogState;
 
 /// A segment whose header and length are as they were made.
 pub(crate) struct SegmentFile<D: Disk> {
@@ -89,7 +89,7 @@ fn examine<D: Disk>(
         first.get_or_insert(header.first);
         last = Some(tally(&header));
         if is_copied(&header) {
-            data_bytes += records::frame_bytes(header.body_bytes as usize);
+            data_bytes += frame::frame_bytes(header.body_bytes as usize);
         }
     }
     let (position, finished) = (walk.position(), walk.finished());

@@ -6,14 +6,15 @@
 use std::io;
 use std::ops::{ControlFlow, Range};
 
+use crate::directory::Directory;
 use crate::disk::{self, Disk};
 use crate::error::{DamageReason, Damaged, Fatal, ReadError};
-use crate::index::{INDEX_STRIDE_BYTES, SharedIndex};
-use crate::position::{Lsn, SegmentId};
+use crate::format::position::{Lsn, SegmentId};
+use crate::format::records_iter::RecordsIter;
+use crate::format::segment::{FRAMES_START, HeaderVerdict, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::primitives::Arc;
-use crate::records::RecordsIter;
-use crate::scan::FrameIter;
-use crate::segment::{Directory, FRAMES_START, HeaderVerdict, SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::read::index::{Entry, INDEX_STRIDE_BYTES, SharedIndex};
+use crate::read::scan::FrameIter;
 
 /// One record, as it is streamed by recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl<D: Disk> Reader<D> {
         Ok(())
     }
 
-    fn look_up(&self, wanted: Lsn) -> Result<(crate::index::Entry, Lsn), ReadError> {
+    fn look_up(&self, wanted: Lsn) -> Result<(Entry, Lsn), ReadError> {
         let index = self.index.lock();
         let (oldest, next) = (index.oldest(), index.next());
         if wanted >= next {

@@ -1,12 +1,14 @@
 //! The segment after the active one, made before it is needed.
 //!
-//! When to work on it is left to `writer`. Claim kept: it is there whole or not at all, the work is
-//! done in bounded steps, and a full disk leaves nothing behind.
+//! When to work on it is left to `journal`. Claim kept: it is there whole or not at all, the work
+//! is done in bounded steps, and a full disk leaves nothing behind.
 
+use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::Fatal;
-use crate::position::SegmentId;
-use crate::segment::{self, Directory, Draft, DraftError, SegmentHeader};
+use crate::format::position::SegmentId;
+use crate::format::segment::{self, SegmentHeader};
+use crate::write::draft::{Draft, DraftError};
 
 /// The segment after the active one.
 pub(crate) enum NextSegment<D: Disk> {

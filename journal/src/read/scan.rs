@@ -8,9 +8,9 @@
 use std::io;
 
 use crate::disk::{self, DiskFile};
-use crate::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, PAGE_BYTES};
-use crate::frame::{FrameHeader, FrameHome, FrameKind, narrow};
-use crate::segment::{FRAMES_START, SegmentHeader};
+use crate::format::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, PAGE_BYTES};
+use crate::format::frame::{FrameHeader, FrameHome, FrameKind, narrow};
+use crate::format::segment::{FRAMES_START, SegmentHeader};
 
 /// Bytes that recovery reads at a time.
 pub(crate) const READ_AHEAD_BYTES: usize = 256 << 10;

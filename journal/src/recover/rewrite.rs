@@ -4,17 +4,18 @@
 //! fresh one, synced to its last byte, takes its name; so an interrupted rewriting changes nothing
 //! and a repeated one comes to the same.
 
+use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::{Fatal, OpenError};
-use crate::frame::{FRAME_ALIGN, FrameHeader, FrameKind, PAGE_BYTES, narrow};
+use crate::format::frame::{self, FRAME_ALIGN, FrameHeader, FrameKind, PAGE_BYTES, narrow};
+use crate::format::position::{HardState, Lsn, SegmentId};
+use crate::format::segment::{self, SegmentHeader};
 use crate::options::{Options, SEGMENT_BYTES_MAX};
-use crate::position::{HardState, Lsn, SegmentId};
-use crate::records;
-use crate::scan::FrameIter;
-use crate::segment::{self, Directory, Draft, DraftError, SegmentHeader};
-use crate::spare;
-use crate::tail::{self, Tail};
-use crate::writer::{Active, LogState, START_BYTES};
+use crate::read::scan::FrameIter;
+use crate::recover::tail::{self, Tail};
+use crate::write::draft::{Draft, DraftError};
+use crate::write::journal::{Active, LogState, START_BYTES};
+use crate::write::spare;
 
 /// Bytes that are gathered before they are written.
 const GATHER_BYTES: usize = 1 << 20;
@@ -170,7 +171,7 @@ impl<D: Disk> Composer<D> {
     /// Adds a frame that tells the hard state, where there is room for it. Without it that would
     /// stand in the seal alone, whose rot looks like a torn write.
     fn add_state(&mut self, tally: LogState) -> Result<(), Fatal> {
-        if self.end + records::frame_bytes(0) > self.header.data_limit() {
+        if self.end + frame::frame_bytes(0) > self.header.data_limit() {
             return Ok(());
         }
         self.add(self.blank(FrameKind::Data, tally), &[])

@@ -3,8 +3,8 @@
 //! Reading itself is left to `reader`. Claim kept: 16 bytes for each 16 KiB of log and for each
 //! segment, however small the records are; and only what was synced is in it.
 
-use crate::frame::FrameHeader;
-use crate::position::{Lsn, SegmentId};
+use crate::format::frame::FrameHeader;
+use crate::format::position::{Lsn, SegmentId};
 use crate::primitives::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of log between two entries of the index, at least.
