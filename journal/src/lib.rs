@@ -38,7 +38,8 @@ mod write;
 
 pub use disk::real::{RealDisk, RealLock};
 pub use disk::sim::{
-    CrashChoice, Effect, Failure, Fault, Operation, SECTOR_BYTES, SimDisk, SimFile, SimLock, Times,
+    CallFault, CrashChoice, DiskCall, Effect, Failure, SECTOR_BYTES, SimDisk, SimFile, SimLock,
+    Times,
 };
 pub use disk::{Disk, DiskFile};
 pub use error::{
@@ -55,7 +56,7 @@ pub use options::{
 pub use read::reader::{Reader, Record};
 pub use recover::recovery::Recovered;
 pub use write::commit::{
-    Commit, Completion, FULL_RETRY, IDLE_SEAL, IN_FLIGHT_MAX, Room, SubmitError,
+    Commit, Completion, FULL_RETRY, FreeSpace, IDLE_SEAL, IN_FLIGHT_MAX, SubmitError,
 };
 pub use write::committer::{Committer, Rest};
 pub use write::group_commit::GroupCommit;

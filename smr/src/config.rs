@@ -3,11 +3,11 @@
 //! Time is counted in heartbeats: a tick is one heartbeat period, and a core that was held up for
 //! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
 
-use crate::catch_up::FETCH_BYTES_MAX;
 use crate::message::Folder;
 use crate::read::{READ_BYTES_MAX, READS_MAX, ReadLimits};
+use crate::replica::catch_up::FETCH_BYTES_MAX;
 use std::fmt;
-use synod_paxos::{Configuration, CoreId, multi, multi::ALPHA_DEFAULT};
+use synod_paxos::{ALPHA_DEFAULT, Configuration, CoreId, LogLimits};
 
 /// The fewest heartbeats that a suspicion time must hold.
 pub const SUSPICION_TICKS_MIN: u32 = 5;
@@ -31,7 +31,7 @@ pub struct Limits {
     /// alone. A peer takes an answer only where its disk has room for all of it.
     pub fetch_bytes: usize,
     /// Those of the log.
-    pub log: multi::limits::Limits,
+    pub log: LogLimits,
 }
 
 impl Limits {
@@ -40,7 +40,7 @@ impl Limits {
         cache_slots: CACHE_SLOTS,
         cache_bytes: CACHE_BYTES,
         fetch_bytes: FETCH_BYTES_MAX,
-        log: multi::limits::Limits::DEFAULT,
+        log: LogLimits::DEFAULT,
     };
 }
 

@@ -47,6 +47,7 @@ impl Proposals {
     /// A command that is on its way already is not queued again: its requests wait together.
     pub fn admit(&mut self, awaited: WaitKey, command: Command, waiter: Waiter) -> bool {
         let known = self.waiters.get(&awaited).map_or(0, Vec::len);
+        // What is proposed and not chosen counts as well: its bytes are still held.
         let bytes = self.queued_bytes + self.open.values().sum::<usize>();
         if self.waiting >= WAITERS_MAX
             || known >= WAITERS_PER_COMMAND_MAX
@@ -77,6 +78,7 @@ impl Proposals {
         let mut bytes = 0;
         while let Some((_, command)) = self.queue.front() {
             let len = command.encoded_len();
+            // A command longer than a batch goes alone; one that the disk has no room for waits.
             let full = bytes + len > BATCH_BYTES_MAX || commands.len() >= BATCH_COMMANDS_MAX;
             if (full && !commands.is_empty()) || (bytes + len) as u64 > room {
                 break;
@@ -111,6 +113,8 @@ impl Proposals {
     /// the next one of this leader may have found other decrees in those slots. Whoever waited on
     /// would join nothing, and so would each repetition.
     pub fn break_off(&mut self) -> Vec<Waiter> {
+        // What was not proposed is known to have had no effect, so it may be proposed in the next
+        // ballot.
         let queued: BTreeSet<_> = self.queue.iter().map(|(awaited, _)| *awaited).collect();
         let all = std::mem::take(&mut self.waiters).into_iter();
         let (kept, proposed): (_, BTreeMap<_, _>) =
@@ -132,6 +136,8 @@ impl Proposals {
     /// uncertain.
     pub fn give_up(&mut self, leader: Option<NodeId>) -> Vec<(Waiter, Response)> {
         let mut answers = Vec::new();
+        // What never left the queue changed nothing: that is a refusal, which a client may act
+        // upon.
         for (awaited, _) in std::mem::take(&mut self.queue) {
             for waiter in self.settle(awaited) {
                 answers.push((waiter, Response::Refused(Refusal::NotLeader { leader })));

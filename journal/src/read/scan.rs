@@ -88,6 +88,8 @@ impl<'f, F: DiskFile> FrameIter<'f, F> {
         if !header.owns(self.window.get(body, bytes)?) {
             return Ok(None);
         }
+        // Only now: where the body is bad, the walk stops at the end of the frame before, which is
+        // where a tail is cut.
         self.position = header.end();
         self.midway = false;
         self.finished = header.kind == FrameKind::End;
@@ -109,6 +111,8 @@ impl<'f, F: DiskFile> FrameIter<'f, F> {
         if let Some(header) = self.header_at(self.position)? {
             return Ok(Some(header));
         }
+        // A seal and an end frame go to the next page where the log ends within one; data never
+        // does.
         let page = self.position.next_multiple_of(PAGE_BYTES);
         if page == self.position {
             return Ok(None);
@@ -124,6 +128,8 @@ impl<'f, F: DiskFile> FrameIter<'f, F> {
         let bytes = self.window.get(offset, FRAME_HEADER_BYTES)?;
         let header = FrameHeader::decode(bytes, self.home, narrow(offset));
         Ok(header.filter(|header| {
+            // A frame of an earlier write may stand behind a torn one, whole and under the right
+            // salt: the chain tells that one is missing between.
             let chained = self.midway || u64::from(header.follows) == self.position;
             chained && header.end() <= self.capacity
         }))
@@ -140,6 +146,7 @@ pub(crate) fn search<F: DiskFile>(
     mut wanted: impl FnMut(&FrameHeader) -> bool,
 ) -> io::Result<Option<FrameHeader>> {
     let mut window = Window::new(file, READ_AHEAD_BYTES);
+    // Frames stand at multiples of eight alone, so the words there are all that is looked at.
     let mut chunk_start = from.next_multiple_of(FRAME_ALIGN);
     loop {
         let chunk = window.get(chunk_start, READ_AHEAD_BYTES)?;

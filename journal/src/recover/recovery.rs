@@ -65,15 +65,20 @@ impl<D: Disk> Journal<D> {
         let folder = settled.folder;
         let identity_crc = identity::checksum(folder, &options.identity);
         let directory = Directory { disk, path: path.to_owned(), folder, identity_crc };
+        // The identity gets its name last: until then nothing here was ever acknowledged, and the
+        // next start may clear it away.
         if settled.is_draft {
             let made = rewrite::first_segment(&directory, options)?;
             identity::publish(&directory.disk, path)?;
             return Ok(begin(directory, options, made, lock));
         }
         let names = list(&directory.disk, path)?;
+        // An exchange with the spare may have been cut short, and a segment miss its name: that is
+        // put right before anything is judged.
         let names = spare::tidy(&directory, names, options.segment_bytes)?;
         let mut segments: Vec<SegmentId> =
             names.iter().filter_map(|name| names::segment_of(name)).collect();
+        // A directory is listed in any order, and a gap in the numbers must show.
         segments.sort_unstable();
         let recovery = Recovery::new(directory, options, segments);
         recovery.run(lock, &mut on_record)
@@ -218,6 +223,8 @@ impl<'o, D: Disk> Recovery<'o, D> {
         let oldest = tail.oldest(&self.directory)?;
         // Only the very first segment is known to start with the very first record.
         self.expected = (oldest == SegmentId::FIRST).then_some(Lsn::FIRST);
+        // All before the tail were finished under an end frame: a bad frame there is damage, never
+        // a torn write.
         for number in oldest.get()..tail.file.header.segment.get() {
             let segment = SegmentId::new(number).expect("segments are numbered from 1");
             let file = SegmentFile::open(&self.directory, segment)?;
@@ -232,6 +239,8 @@ impl<'o, D: Disk> Recovery<'o, D> {
             let start = u64::from(segment::FRAMES_START);
             return Err(tail.file.damaged(start, DamageReason::Order).into());
         }
+        // The tail is written anew before its records are told: in place it may hold bytes that
+        // only the page cache has.
         let active = rewrite::tail(&self.directory, self.options, &mut tail, self.tally)?;
         let fresh = SegmentFile::open(&self.directory, active.header.segment)?;
         let stop = self.walk(&fresh, on_record)?;
@@ -239,6 +248,7 @@ impl<'o, D: Disk> Recovery<'o, D> {
             // What was written a moment ago cannot be read back.
             return Err(fresh.damaged(stop.position, DamageReason::SyncedFrame).into());
         }
+        // Nothing is removed until all that stays was read back.
         self.discard(oldest)?;
         self.conclude(tail, active, lock)
     }

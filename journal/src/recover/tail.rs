@@ -88,6 +88,8 @@ fn examine<D: Disk>(
         let Some((header, _)) = step else { break };
         first.get_or_insert(header.first);
         last = Some(tally(&header));
+        // The room for the copy is computed before anything is written, as a full disk must change
+        // nothing.
         if is_copied(&header) {
             data_bytes += frame::frame_bytes(header.body_bytes as usize);
         }
@@ -99,6 +101,8 @@ fn examine<D: Disk>(
     }
     let mut cut_bytes = 0;
     if !finished {
+        // A later frame says that this place was synced before it was written: what is bad here was
+        // good once. Without such a frame it may be the one write that the crash tore.
         if file.search(position, |header| u64::from(header.synced) > position)? {
             return Err(file.damaged(position, DamageReason::SyncedFrame).into());
         }
@@ -163,6 +167,8 @@ impl<D: Disk> SegmentFile<D> {
             return Err(damaged(0, DamageReason::SegmentHeader).into());
         }
         let capacity = u64::from(header.capacity);
+        // A segment has its length from the beginning, so any other one is damage, and no torn
+        // write.
         if length != capacity {
             return Err(damaged(length.min(capacity), DamageReason::Length).into());
         }

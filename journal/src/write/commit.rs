@@ -52,7 +52,7 @@ pub enum SubmitError<T> {
 
 /// Bytes of commits that can be appended for certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct FreeSpace {
     /// As [`Journal::room`].
     pub total: u64,
     /// As [`Journal::room_for_work`].
@@ -61,7 +61,7 @@ pub struct Room {
     pub refused: bool,
 }
 
-impl Room {
+impl FreeSpace {
     /// Returns the room that a journal has.
     #[must_use]
     pub fn of<D: Disk>(journal: &Journal<D>) -> Self {

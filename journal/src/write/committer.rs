@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::disk::Disk;
 use crate::error::{AppendError, SyncError};
 use crate::format::position::Lsn;
-use crate::write::commit::{Commit, Completion, FULL_RETRY, IDLE_SEAL, IN_FLIGHT_MAX, Room};
+use crate::write::commit::{Commit, Completion, FULL_RETRY, FreeSpace, IDLE_SEAL, IN_FLIGHT_MAX};
 use crate::write::journal::Journal;
 use crate::write::next_segment::Prepared;
 
@@ -149,8 +149,8 @@ impl<D: Disk, T> Committer<D, T> {
 
     /// Returns the room that the journal has, without what was not written yet.
     #[must_use]
-    pub fn room(&self) -> Room {
-        Room::of(&self.journal)
+    pub fn room(&self) -> FreeSpace {
+        FreeSpace::of(&self.journal)
     }
 
     /// Seals the journal and gives the directory back.

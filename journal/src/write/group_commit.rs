@@ -10,7 +10,7 @@ use crate::error::{AppendError, SyncError};
 use crate::write::committer::{Committer, Rest};
 
 use crate::primitives::{Arc, panicking, thread};
-use crate::write::commit::{Commit, Completion, IN_FLIGHT_MAX, Room, SubmitError};
+use crate::write::commit::{Commit, Completion, FreeSpace, IN_FLIGHT_MAX, SubmitError};
 use crate::write::journal::Journal;
 use crate::write::queue::{Queue, Taken};
 
@@ -81,7 +81,7 @@ impl<T: Send + 'static> GroupCommit<T> {
 
     /// Returns the room that is left when the commits on their way are written.
     #[must_use]
-    pub fn room(&self) -> Room {
+    pub fn room(&self) -> FreeSpace {
         self.queue.room()
     }
 

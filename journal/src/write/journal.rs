@@ -136,6 +136,7 @@ impl<D: Disk> Journal<D> {
         if bytes > max {
             return Err(AppendError::TooLarge { bytes, max });
         }
+        // A frame never spans two segments: each segment can be judged, and released, by itself.
         if bytes > self.room_in_active() {
             self.rotate(bytes)?;
         }
@@ -163,6 +164,8 @@ impl<D: Disk> Journal<D> {
         if self.poisoned {
             return Err(SyncError::Poisoned);
         }
+        // Released segments go only after this sync: the frame that says they are not needed is
+        // durable then.
         if self.active.synced < self.active.end {
             self.sync_active()?;
             self.remove_released()?;
@@ -226,6 +229,8 @@ impl<D: Disk> Journal<D> {
     pub fn release(&mut self, keep: Lsn) {
         let segment = self.index.lock().segment_of(keep);
         let oldest = segment.unwrap_or(self.active.header.segment);
+        // It is said in the frames to come and done after their sync; until then a crash finds all
+        // of them.
         if oldest <= self.tally.oldest {
             return;
         }
@@ -362,6 +367,7 @@ impl<D: Disk> Journal<D> {
 
     /// Writes and syncs an empty frame on a page of its own.
     fn write_seal(&mut self, kind: FrameKind) -> Result<(), Fatal> {
+        // On a page of its own, so that writing it touches no sector of what it vouches for.
         let header = self.blank(kind, self.seal_offset());
         self.write(&header, &mut Records::new())?;
         self.sync_active()?;
@@ -391,6 +397,7 @@ impl<D: Disk> Journal<D> {
     fn sync_active(&mut self) -> Result<(), Fatal> {
         let synced = self.active.file.sync();
         synced.map_err(|error| self.fail("cannot sync", error))?;
+        // Readers see an entry only from here on: they read nothing that a crash may take.
         self.active.synced = self.active.end;
         self.index.publish(&mut self.builder.pending, self.tally.next);
         Ok(())
@@ -402,6 +409,8 @@ impl<D: Disk> Journal<D> {
             return Ok(());
         }
         let kept = self.removable.end;
+        // The range is emptied first: after an error the journal is poisoned, and nothing is tried
+        // twice.
         for number in std::mem::replace(&mut self.removable, kept..kept) {
             let segment = SegmentId::new(number).expect("segments are numbered from 1");
             let removed = self.directory.remove(&self.directory.segment_path(segment));

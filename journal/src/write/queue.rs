@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::primitives::{Condvar, Mutex, MutexGuard, PoisonError};
-use crate::write::commit::{Commit, IN_FLIGHT_MAX, Room, SubmitError};
+use crate::write::commit::{Commit, FreeSpace, IN_FLIGHT_MAX, SubmitError};
 
 /// The shared side of a group commit.
 pub(crate) struct Queue<T> {
@@ -22,7 +22,7 @@ struct State<T> {
     in_flight: usize,
     /// What those take on the disk.
     in_flight_bytes: u64,
-    room: Room,
+    room: FreeSpace,
     closing: bool,
     ended: bool,
 }
@@ -39,7 +39,7 @@ pub(crate) enum Taken {
 }
 
 impl<T> Queue<T> {
-    pub(crate) fn new(room: Room) -> Self {
+    pub(crate) fn new(room: FreeSpace) -> Self {
         let state = State {
             waiting: VecDeque::with_capacity(IN_FLIGHT_MAX),
             in_flight: 0,
@@ -102,12 +102,12 @@ impl<T> Queue<T> {
     }
 
     /// Publishes the room that the journal has.
-    pub(crate) fn set_room(&self, room: Room) {
+    pub(crate) fn set_room(&self, room: FreeSpace) {
         self.lock().room = room;
     }
 
     /// Returns the room that is left when everything in flight is written.
-    pub(crate) fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> FreeSpace {
         let state = self.lock();
         state.room.less(state.in_flight_bytes)
     }

@@ -15,12 +15,12 @@ use synod_report::{
 };
 use synod_workload::missing_writes;
 
-use super::InjectedFault;
-use super::cluster::UnexpectedExit;
-use super::folder::{self, RunFolder};
-use super::interrupt::Interrupt;
-use super::judge::{Evidence, judge};
-use super::run::{RunConfig, RunError, json, spawn_blocking, write};
+use super::{RunConfig, RunError, json, spawn_blocking, write};
+use crate::InjectedFault;
+use crate::cluster::UnexpectedExit;
+use crate::folder::{self, RunFolder};
+use crate::interrupt::Interrupt;
+use crate::judge::{Evidence, judge};
 
 /// What is left of a run when its processes have ended.
 #[derive(Debug)]

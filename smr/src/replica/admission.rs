@@ -3,11 +3,9 @@
 //! The second half of the replica's dispatch. The claim kept true: a refusal given here is definite
 //! for its attempt, as nothing has been proposed for it.
 
-use crate::catch_up::FETCH_SLOTS_MAX;
 use crate::command::{Command, Fingerprint, PAYLOAD_BYTES_MAX, Principal, Sequence, SessionId};
-use crate::effects::{Disk, Effects, LogRead};
+use crate::effects::{Disk, Effects};
 use crate::executor::{WaitKey, answer};
-use crate::message::Message;
 use crate::proposals::Waiter;
 use crate::read::Read;
 use crate::replica::Replica;
@@ -15,7 +13,7 @@ use crate::request::{Connection, Refusal, Request, RequestBody, Response};
 use crate::session::SessionVerdict;
 use crate::state_machine::StateMachine;
 use bytes::Bytes;
-use synod_paxos::{NodeId, Slot, To};
+use synod_paxos::NodeId;
 
 /// After how many milliseconds a client that met too much load tries again.
 const RETRY_AFTER_MS: u32 = 50;
@@ -75,7 +73,7 @@ impl<M: StateMachine> Replica<M> {
     /// Returns the leader that clients are sent to: none if it says itself that it cannot lead, for
     /// a client that is sent to and fro between two cut-off nodes never tries the others.
     fn leader_to_name(&self) -> Option<NodeId> {
-        self.leader_elsewhere().filter(|_| self.election.is_content())
+        self.leader_elsewhere().filter(|_| self.election.is_leader_ok())
     }
 
     /// Takes a command in, or returns what it is refused with.
@@ -117,47 +115,6 @@ impl<M: StateMachine> Replica<M> {
         // A disk that hangs must not let memory fill with what waits for it.
         let taken = !self.paxos.is_backlogged() && self.proposals.admit(awaited, command, waiter);
         (!taken).then(overloaded)
-    }
-
-    /// Answers a peer that lags with what memory holds, or asks the driver to.
-    pub(crate) fn on_fetch(&self, from: NodeId, first: Slot, effects: &mut Effects) {
-        let (log, chosen) = (self.paxos.log(), self.paxos.chosen());
-        if first >= chosen {
-            return;
-        }
-        let end = chosen.min(first.plus(FETCH_SLOTS_MAX));
-        if first < log.base() {
-            let end = end.min(log.base());
-            return effects.read_log(LogRead { to: from, first, end, chosen });
-        }
-        let mut decrees = Vec::new();
-        let mut bytes = 0;
-        let mut slot = first;
-        while slot < end
-            && let Some(decree) = log.decree(slot)
-        {
-            bytes += decree.weight();
-            if bytes > self.config.limits.fetch_bytes && !decrees.is_empty() {
-                break;
-            }
-            decrees.push(decree.clone());
-            slot = slot.next();
-        }
-        effects.send(To::Node(from), Message::Decrees { first, decrees, chosen });
-    }
-
-    /// Asks for decrees that somebody knows and this node does not.
-    pub(crate) fn fetch_missing(&mut self, effects: &mut Effects) {
-        if self.disk == Disk::Full {
-            return;
-        }
-        let chosen = self.paxos.chosen();
-        let leader = self.leader_elsewhere();
-        let rtt = |node| self.election.rtt_ticks(node);
-        let peers = self.election.beats().map(|(node, beat)| (node, beat.chosen, rtt(node)));
-        if let Some(peer) = self.catch_up.on_tick(chosen, leader, peers) {
-            effects.send(To::Node(peer), Message::Fetch { first: chosen });
-        }
     }
 }
 

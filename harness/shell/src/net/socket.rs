@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
-use crate::net::{Datagram, Net};
+use super::{Datagram, Net};
 
 /// One end of the network.
 #[derive(Debug)]
