@@ -383,8 +383,8 @@ impl<M: StateMachine> Replica<M> {
         let Some(ticks) = &mut self.draining else { return };
         *ticks += 1;
         let overdue = *ticks > patience;
-        // A leader that waits for its open slots spares their clients an uncertain answer; past its
-        // patience the peers wait no longer.
+        // A leader that waits for its open slots spares their clients an uncertain answer; its
+        // patience ends, so that the peers need not wait for a slot that is never chosen.
         if self.paxos.leader().ballot().is_some() && (overdue || !self.is_busy()) {
             self.drive(synod_paxos::Input::Resign, effects);
         }
@@ -408,8 +408,7 @@ impl<M: StateMachine> Replica<M> {
         let (log, limits) = (self.paxos.log(), &self.config.limits);
         let base = log.base();
         let held = self.paxos.durable_chosen().past(base);
-        // A quarter more may gather, so that the cache is cut back now and then and not with each
-        // slot.
+        // A quarter more may gather, so that the cache is not cut back with each slot.
         if held > limits.cache_slots + limits.cache_slots / 4 {
             Some(base.plus(held - limits.cache_slots))
         } else if log.chosen_weight() > limits.cache_bytes && held > 0 {

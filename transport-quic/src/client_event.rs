@@ -29,8 +29,10 @@ pub enum ClientEvent {
         bytes: Bytes,
     },
     /// Replies have been handed to QUIC, so that there is room for others. Of all that was handed
-    /// over less than [`CLIENT_WRITTEN_STEP_BYTES`](crate::limits::CLIENT_WRITTEN_STEP_BYTES) is not told of while the connection
+    /// over less than [`CLIENT_WRITTEN_STEP_BYTES`][step] is not told of while the connection
     /// lives; what was not told of when it closes is gone with it.
+    ///
+    /// [step]: crate::limits::CLIENT_WRITTEN_STEP_BYTES
     Written {
         /// Its connection.
         connection: ConnectionId,

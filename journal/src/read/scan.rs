@@ -88,8 +88,8 @@ impl<'f, F: DiskFile> FrameIter<'f, F> {
         if !header.owns(self.window.get(body, bytes)?) {
             return Ok(None);
         }
-        // Only now: where the body is bad, the walk stops at the end of the frame before, which is
-        // where a tail is cut.
+        // Not before: where the body is bad, the walk stops at the end of the frame before this
+        // one, which is where a tail is cut.
         self.position = header.end();
         self.midway = false;
         self.finished = header.kind == FrameKind::End;

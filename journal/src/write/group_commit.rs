@@ -16,7 +16,8 @@ use crate::write::queue::{Queue, Taken};
 
 /// A journal on its own thread.
 ///
-/// The thread seals after [`IDLE_SEAL`](crate::IDLE_SEAL) without a commit and makes segments ahead.
+/// The thread seals after [`IDLE_SEAL`](crate::IDLE_SEAL) without a commit, and makes segments
+/// ahead.
 ///
 /// ```
 /// use std::path::Path;
