@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use synod_paxos::NodeId;
-use synod_smr::wire::client::encode_response;
+use synod_smr::wire::encode_response;
 use synod_smr::{Connection, Principal, RequestId, Response};
 
 use crate::event::Output;

@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 
 use synod_journal::{Commit, Completion, Lsn, Records};
 use synod_paxos::{Ballot, Slot, Synced};
-use synod_smr::wire::record::{JournalRecord, encode_record, encode_replica_record};
+use synod_smr::wire::{JournalRecord, encode_record, encode_replica_record};
 use synod_smr::{Batch, Record};
 
-use crate::hard_state::Life;
+use crate::hard_state::NodeHardState;
 use crate::slot_index::SlotIndex;
 
 /// What comes back with a completion: the batch, with the last of its commits.
@@ -43,11 +43,11 @@ pub(crate) struct Commits {
     most: usize,
     waiting: VecDeque<Commit<Ticket>>,
     spare: Vec<Records>,
-    life: Life,
+    life: NodeHardState,
 }
 
 impl Commits {
-    pub(crate) fn new(life: Life, most: usize) -> Self {
+    pub(crate) fn new(life: NodeHardState, most: usize) -> Self {
         let (waiting, spare) = (VecDeque::new(), Vec::new());
         Self { in_flight: 0, batches: 0, most, waiting, spare, life }
     }

@@ -1,7 +1,7 @@
 //! What comes to a host, and what it gives back: the whole of its contact with the world.
 
 use bytes::Bytes;
-use synod_journal::{Commit, Room};
+use synod_journal::{Commit, FreeSpace};
 use synod_paxos::NodeId;
 use synod_smr::{Connection, Lane};
 
@@ -53,7 +53,7 @@ pub enum Event {
     /// A commit is durable.
     Committed(Committed),
     /// The room that the journal has when everything that it was given is written.
-    Room(Room),
+    Room(FreeSpace),
     /// What was asked for with [`Output::Read`] was read.
     OldDecrees(OldDecrees),
     /// The operator asks the node to hand over and end.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use synod_clock::Moment;
 use synod_paxos::To;
-use synod_smr::wire::peer::encode_message;
+use synod_smr::wire::encode_message;
 use synod_smr::{Connection, Lane, Message, Record, RequestId, Response, StateMachine};
 
 use crate::clients::Answered;

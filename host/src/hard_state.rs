@@ -9,14 +9,14 @@ use synod_paxos::{Ballot, NodeId};
 
 /// The state that survives even where records are damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Life {
+pub(crate) struct NodeHardState {
     /// Which start of the node this is, counted from 1; 0 before the first.
     pub(crate) incarnation: u64,
     /// The highest ballot promised.
     pub(crate) promised: Ballot,
 }
 
-impl Life {
+impl NodeHardState {
     /// Reads what a journal says; all zeros is a journal that was never written.
     ///
     /// Returns none if another version wrote it.
@@ -53,11 +53,11 @@ mod tests {
 
     #[test]
     fn a_life_reads_back_as_it_was_written() {
-        let first = Life { incarnation: 0, promised: Ballot::ZERO };
-        assert_eq!(Life::decode(HardState::default()), Some(first));
+        let first = NodeHardState { incarnation: 0, promised: Ballot::ZERO };
+        assert_eq!(NodeHardState::decode(HardState::default()), Some(first));
         let promised = Ballot::new(0x0102_0304_0506_0708, NodeId::new(0x0a0b));
-        let life = Life { incarnation: 3, promised };
-        assert_eq!(Life::decode(life.encode()), Some(life));
+        let life = NodeHardState { incarnation: 3, promised };
+        assert_eq!(NodeHardState::decode(life.encode()), Some(life));
         assert_eq!(
             life.encode().0[..19],
             [1, 3, 0, 0, 0, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1, 11, 10]
@@ -66,11 +66,11 @@ mod tests {
 
     #[test]
     fn another_version_is_not_misread() {
-        let mut state = Life { incarnation: 3, promised: Ballot::ZERO }.encode();
+        let mut state = NodeHardState { incarnation: 3, promised: Ballot::ZERO }.encode();
         state.0[0] = 2;
-        assert_eq!(Life::decode(state), None);
+        assert_eq!(NodeHardState::decode(state), None);
         state.0[0] = 1;
         state.0[31] = 1;
-        assert_eq!(Life::decode(state), None);
+        assert_eq!(NodeHardState::decode(state), None);
     }
 }

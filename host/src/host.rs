@@ -11,12 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use synod_clock::Moment;
 use synod_paxos::{NodeId, To};
-use synod_smr::message::{Heartbeat, Life};
-use synod_smr::wire::client::decode_request;
-use synod_smr::wire::peer::decode_message;
-use synod_smr::wire::record::JournalRecord;
+use synod_smr::wire::{JournalRecord, decode_message, decode_request};
 use synod_smr::{
-    Connection, Disk, Effects, Input, Message, Replica, RequestId, Response, StateMachine, Timer,
+    Connection, Disk, Effects, Heartbeat, Input, Message, PeerStart, Replica, RequestId, Response,
+    StateMachine, Timer,
 };
 
 use crate::client_gate::ClientGate;
@@ -45,7 +43,7 @@ pub struct Host<M> {
     pub(crate) clients: Clients,
     pub(crate) gate: ClientGate,
     /// The journal of this node, and which start of it this is.
-    pub(crate) mine: Life,
+    pub(crate) mine: PeerStart,
     pub(crate) peers: Peers,
     /// Why a peer refuses this node, if one does for good reason.
     pub(crate) refused: Option<String>,
@@ -254,7 +252,7 @@ impl<M: StateMachine> Host<M> {
 
     /// Stops where a peer knows this node by what it does not have, and has the journal remember
     /// it: each start counts, so that a later one might not look like an older copy any more.
-    fn on_known(&mut self, by: NodeId, known: &Life) {
+    fn on_known(&mut self, by: NodeId, known: &PeerStart) {
         if peers::is_same_start(&self.mine, known) {
             return self.peers.on_vouched(by);
         }
@@ -311,7 +309,7 @@ impl<M: StateMachine> Host<M> {
 impl<M: StateMachine> Host<M> {
     /// Returns the journal of this node, which start of it this is, and what it began with.
     #[must_use]
-    pub const fn life(&self) -> Life {
+    pub const fn life(&self) -> PeerStart {
         self.mine
     }
 

@@ -42,7 +42,7 @@ pub use slot_index::BYTES_PER_SLOT;
 pub use synod_journal as journal;
 pub use synod_paxos as paxos;
 pub use synod_smr as smr;
-pub use synod_smr::proposals::WAITING_BYTES_MAX;
+pub use synod_smr::WAITING_BYTES_MAX;
 
 /// What the owner of a node meets of the layers below, each under its own name.
 pub mod api {

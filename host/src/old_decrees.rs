@@ -12,10 +12,8 @@ use std::fmt;
 use bytes::Bytes;
 use synod_journal::{Disk, Lsn, ReadError, Reader};
 use synod_paxos::{Decree, NodeId, Slot};
-use synod_smr::catch_up::{FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
-use synod_smr::command::CommandBatch;
-use synod_smr::wire::record::{JournalRecord, decode_record};
-use synod_smr::{LogRead, Message, Record};
+use synod_smr::wire::{JournalRecord, decode_record};
+use synod_smr::{CommandBatch, FETCH_BYTES_MAX, FETCH_SLOTS_MAX, LogRead, Message, Record};
 
 use crate::slot_index::SlotIndex;
 

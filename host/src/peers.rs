@@ -17,8 +17,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use synod_paxos::{Ballot, NodeId, Slot};
-use synod_smr::message::{Heartbeat, Life};
-use synod_smr::wire::record::JournalRecord;
+use synod_smr::wire::JournalRecord;
+use synod_smr::{Heartbeat, PeerStart};
 
 /// All peers.
 #[derive(Clone, Debug, Default)]
@@ -26,12 +26,12 @@ pub(crate) struct Peers {
     known: BTreeMap<NodeId, Known>,
     links: BTreeMap<NodeId, Link>,
     /// What is not in a commit yet.
-    unwritten: BTreeMap<NodeId, Life>,
+    unwritten: BTreeMap<NodeId, PeerStart>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    life: Life,
+    life: PeerStart,
     /// What the peer had promised before its present life, which began with no less.
     promised_before: Ballot,
     /// The end that its journal had before its present life, which began with no less.
@@ -79,7 +79,7 @@ pub(crate) enum Hearing {
     /// for this node.
     Granted {
         /// What is known of the life.
-        known: Life,
+        known: PeerStart,
         /// Whether that is to be told the peer: once a link, as the other end has begun anew with
         /// it, too, and until the peer hears this node.
         tell: bool,
@@ -89,7 +89,7 @@ pub(crate) enum Hearing {
     /// It is dropped, and the peer is told by what it is known.
     Refused {
         /// What is known.
-        known: Life,
+        known: PeerStart,
         /// Whether that life was refused before.
         again: bool,
     },
@@ -97,7 +97,7 @@ pub(crate) enum Hearing {
 
 impl Peers {
     /// Takes in what an earlier life remembered.
-    pub(crate) fn on_record(&mut self, peer: NodeId, life: Life) {
+    pub(crate) fn on_record(&mut self, peer: NodeId, life: PeerStart) {
         self.known.insert(peer, Known::first(life));
     }
 
@@ -156,7 +156,7 @@ impl Peers {
         end_step: u64,
     ) -> Hearing {
         let Heartbeat { folder, incarnation, mark, promised, journal_end, .. } = *beat;
-        let life = Life { folder, incarnation, mark, promised, journal_end };
+        let life = PeerStart { folder, incarnation, mark, promised, journal_end };
         // A transport that tells of no lives leaves it to the first heartbeat.
         let link = self.links.entry(peer).or_insert_with(|| Link::of(incarnation));
         if link.incarnation != incarnation {
@@ -200,7 +200,7 @@ impl Peers {
 
 impl Known {
     /// Tells whether a life can be one that came after what is known, or that very one.
-    fn goes_on_in(&self, life: &Life) -> bool {
+    fn goes_on_in(&self, life: &PeerStart) -> bool {
         let known = &self.life;
         let is_later = life.incarnation > known.incarnation;
         let is_same = life.incarnation == known.incarnation && life.mark == known.mark;
@@ -216,7 +216,7 @@ impl Known {
     }
 
     /// Takes in what a life tells that goes on from here. Heartbeats may come out of order.
-    fn with(self, life: Life) -> Self {
+    fn with(self, life: PeerStart) -> Self {
         let next = life.incarnation > self.life.incarnation;
         let (promised_before, end_before) = if next {
             (self.life.promised, self.life.journal_end)
@@ -225,11 +225,11 @@ impl Known {
         };
         let promised = self.life.promised.max(life.promised);
         let journal_end = self.life.journal_end.max(life.journal_end);
-        let life = Life { promised, journal_end, ..life };
+        let life = PeerStart { promised, journal_end, ..life };
         Self { life, promised_before, end_before, ..self }
     }
 
-    const fn first(life: Life) -> Self {
+    const fn first(life: PeerStart) -> Self {
         Self {
             life,
             promised_before: Ballot::ZERO,
@@ -242,7 +242,7 @@ impl Known {
     /// every vote: it is remembered in steps.
     fn is_to_be_remembered_after(&self, known: &Self, end_step: u64) -> bool {
         let end = known.end_remembered.plus(end_step);
-        let old = Life { journal_end: known.life.journal_end, ..self.life };
+        let old = PeerStart { journal_end: known.life.journal_end, ..self.life };
         old != known.life || self.life.journal_end >= end
     }
 }
@@ -252,14 +252,14 @@ const REMEDY: &str = "a node that goes on without all that it promised and voted
                       writes be lost. Give it the folder that it had last, or leave it off";
 
 /// Tells whether two lives are the very same start of a journal.
-pub(crate) fn is_same_start(mine: &Life, known: &Life) -> bool {
-    let of = |life: &Life| (life.folder, life.incarnation, life.mark);
+pub(crate) fn is_same_start(mine: &PeerStart, known: &PeerStart) -> bool {
+    let of = |life: &PeerStart| (life.folder, life.incarnation, life.mark);
     of(mine) == of(known)
 }
 
 /// Says why a node must not go on that a peer refuses, and what to do; none if it is the peer that
 /// is behind, as where its word was on its way while this node began a life.
-pub(crate) fn verdict(mine: &Life, by: NodeId, known: &Life) -> Option<String> {
+pub(crate) fn verdict(mine: &PeerStart, by: NodeId, known: &PeerStart) -> Option<String> {
     let (folder, incarnation) = (mine.folder, mine.incarnation);
     if folder != known.folder {
         return Some(format!(
@@ -285,7 +285,7 @@ pub(crate) fn verdict(mine: &Life, by: NodeId, known: &Life) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod_smr::message::Folder;
+    use synod_smr::Folder;
 
     const END_STEP: u64 = 256;
 
@@ -301,12 +301,12 @@ mod tests {
             journal_end: Slot::new(4),
             leads: None,
             follows: None,
-            content: false,
+            leader_ok: false,
             chosen: Slot::FIRST,
             hears: Vec::new(),
             priority: 0,
             checkpoint: None,
-            applied: synod_smr::message::Checkpoint { slot: Slot::FIRST, digest: 0 },
+            applied: synod_smr::Checkpoint { slot: Slot::FIRST, digest: 0 },
             tick: 0,
             echoes: Vec::new(),
             sync_ticks: None,
@@ -434,7 +434,7 @@ mod tests {
 
     #[test]
     fn a_node_that_is_refused_knows_why() {
-        let life = |folder, incarnation, mark| Life {
+        let life = |folder, incarnation, mark| PeerStart {
             folder: Folder(folder),
             incarnation,
             mark,
@@ -442,14 +442,14 @@ mod tests {
             journal_end: Slot::new(4),
         };
         let mine = life(7, 3, 30);
-        let told = |known: &Life| verdict(&mine, PEER, known);
+        let told = |known: &PeerStart| verdict(&mine, PEER, known);
         assert!(told(&life(8, 1, 1)).is_some_and(|why| why.contains("journal")));
         assert!(told(&life(7, 4, 40)).is_some_and(|why| why.contains("older copy")));
         assert!(told(&life(7, 3, 31)).is_some_and(|why| why.contains("older copy")));
         assert_eq!(told(&mine), None, "that was said to an earlier start");
         assert_eq!(told(&life(7, 2, 20)), None, "that was said to an earlier start");
         let (promised, journal_end) = (Ballot::new(2, PEER), Slot::new(5));
-        assert!(told(&Life { promised, ..life(7, 2, 20) }).is_some(), "a promise is lost");
-        assert!(told(&Life { journal_end, ..life(7, 2, 20) }).is_some(), "a vote is lost");
+        assert!(told(&PeerStart { promised, ..life(7, 2, 20) }).is_some(), "a promise is lost");
+        assert!(told(&PeerStart { journal_end, ..life(7, 2, 20) }).is_some(), "a vote is lost");
     }
 }

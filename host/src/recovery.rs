@@ -7,17 +7,16 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use synod_journal::{AppendError, Disk, Journal, OpenError, Options, Records, Room};
+use synod_journal::{AppendError, Disk, FreeSpace, Journal, OpenError, Options, Records};
 use synod_paxos::{Ballot, Configuration, NodeId};
-use synod_smr::message::{Folder, Life as PeerLife};
-use synod_smr::wire::record::{JournalRecord, decode_record, encode_record};
-use synod_smr::{Config, Effects, Recovering, StateMachine};
+use synod_smr::wire::{JournalRecord, decode_record, encode_record};
+use synod_smr::{Config, Effects, Folder, PeerStart, Recovering, StateMachine};
 
 use crate::client_gate::ClientGate;
 use crate::clients::Clients;
 use crate::commits::{Commits, slot_of};
 use crate::counts::Counts;
-use crate::hard_state::Life;
+use crate::hard_state::NodeHardState;
 use crate::host::Host;
 use crate::jitter::Jitter;
 use crate::leadership_log::LeadershipLog;
@@ -69,7 +68,7 @@ pub struct Opened<M, D: Disk> {
     journal: Journal<D>,
     recovering: Recovering<M>,
     slots: SlotIndex,
-    life: Life,
+    life: NodeHardState,
     folder: Folder,
     peers: Peers,
     settings: Settings,
@@ -136,7 +135,7 @@ pub fn open<M: StateMachine, D: Disk>(
     if let Some(reason) = reading.foreign {
         return Err(foreign(reason));
     }
-    let before = Life::decode(found.hard_state)
+    let before = NodeHardState::decode(found.hard_state)
         .ok_or_else(|| foreign("its frames are of another version".to_owned()))?;
     let promised = reading.recovering.promised();
     if promised < before.promised {
@@ -144,7 +143,7 @@ pub fn open<M: StateMachine, D: Disk>(
         return Err(foreign(reason));
     }
     let incarnation = reading.incarnation.max(before.incarnation) + 1;
-    let life = Life { incarnation, promised };
+    let life = NodeHardState { incarnation, promised };
     begin_life(&mut journal, life)?;
     tracing::info!(
         incarnation,
@@ -164,7 +163,7 @@ pub fn open<M: StateMachine, D: Disk>(
 /// leaves but the reserve there is none, as a commit without records takes no room for good: the
 /// next start leaves it out, and tells the hard state once. So any number of starts fit on a full
 /// disk.
-fn begin_life<D: Disk>(journal: &mut Journal<D>, life: Life) -> Result<(), AppendError> {
+fn begin_life<D: Disk>(journal: &mut Journal<D>, life: NodeHardState) -> Result<(), AppendError> {
     let mut records = Records::new();
     records.push(&encode_record(&JournalRecord::Incarnation(life.incarnation)));
     if records.frame_bytes() > journal.room_for_work() {
@@ -231,7 +230,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
         let members = config.voters.voters().to_vec();
         let mut effects = Effects::new(config.core_id);
         let replica = self.recovering.finish(config, &mut effects);
-        let room = Room::of(&self.journal);
+        let room = FreeSpace::of(&self.journal);
         let host = Host {
             me,
             members,
@@ -240,7 +239,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             settings: self.settings,
             clients: Clients::default(),
             gate: ClientGate::default(),
-            mine: PeerLife {
+            mine: PeerStart {
                 folder: self.folder,
                 incarnation: self.incarnation,
                 mark: seed,

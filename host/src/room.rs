@@ -10,7 +10,7 @@
 //! refused the next segment, and not where that is still being made; a replica for whose records
 //! there is no room then waits.
 
-use synod_journal::Room;
+use synod_journal::FreeSpace;
 use synod_paxos::RecordRoom;
 use synod_smr::Disk;
 
@@ -19,19 +19,19 @@ use crate::settings::Settings;
 /// What is known of the room.
 #[derive(Clone, Debug)]
 pub(crate) struct DiskRoom {
-    room: Room,
+    room: FreeSpace,
     /// Bytes of commits that were given out since the room was told.
     given: u64,
     disk: Disk,
 }
 
 impl DiskRoom {
-    pub(crate) const fn new(room: Room) -> Self {
+    pub(crate) const fn new(room: FreeSpace) -> Self {
         Self { room, given: 0, disk: Disk::Fine }
     }
 
     /// Takes note of the room, with all that was given out counted.
-    pub(crate) const fn on_room(&mut self, room: Room) {
+    pub(crate) const fn on_room(&mut self, room: FreeSpace) {
         self.room = room;
         self.given = 0;
     }
@@ -66,7 +66,7 @@ impl DiskRoom {
     }
 
     /// Returns what is left once so many bytes more are written.
-    pub(crate) const fn left(&self, unwritten: u64) -> Room {
+    pub(crate) const fn left(&self, unwritten: u64) -> FreeSpace {
         self.room.less(self.given + unwritten)
     }
 }
@@ -75,8 +75,8 @@ impl DiskRoom {
 mod tests {
     use super::*;
 
-    fn at(for_work: u64, refused: bool) -> Room {
-        Room { total: for_work + 500, for_work, refused }
+    fn at(for_work: u64, refused: bool) -> FreeSpace {
+        FreeSpace { total: for_work + 500, for_work, refused }
     }
 
     #[test]

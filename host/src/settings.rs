@@ -4,9 +4,7 @@
 //! bind. Only those of the sessions must be equal on all nodes.
 
 use synod_paxos::RECORD_COST_BYTES;
-use synod_smr::command::{BATCH_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use synod_smr::config::Limits;
-use synod_smr::session::SessionLimits;
+use synod_smr::{BATCH_BYTES_MAX, Limits, PAYLOAD_BYTES_MAX, SessionLimits};
 
 /// The bounds of one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

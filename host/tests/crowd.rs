@@ -10,8 +10,8 @@ use bytes::Bytes;
 use synod_clock::Moment;
 use synod_host::journal::{Committer, Options, SimDisk};
 use synod_host::paxos::{Configuration, CoreId, NodeId};
-use synod_host::smr::command::{ClientId, Opening, Sequence};
-use synod_host::smr::wire::client::{decode_response, encode_request};
+use synod_host::smr::wire::{decode_response, encode_request};
+use synod_host::smr::{ClientId, Opening, Sequence};
 use synod_host::smr::{Config, Connection, Refusal, Request, RequestBody, RequestId, Response};
 use synod_host::{Event, Host, Output, Settings, Ticket, identity_of, open};
 
@@ -32,7 +32,7 @@ struct Shell {
     waiting: VecDeque<Bytes>,
     now_ms: u64,
     is_hung: bool,
-    opened: Option<synod_host::smr::command::SessionId>,
+    opened: Option<synod_host::smr::SessionId>,
     done: usize,
     refused: usize,
 }

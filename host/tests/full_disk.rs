@@ -16,9 +16,8 @@ use synod_host::{Event, Settings};
 use synod_paxos::{
     AfterSync, Decree, Message as Paxos, RECORD_COST_BYTES, Record, Report, Slot, Vote,
 };
-use synod_smr::message::Heartbeat;
-use synod_smr::wire::record::encode_replica_record;
-use synod_smr::{Disk, Message};
+use synod_smr::wire::encode_replica_record;
+use synod_smr::{Disk, Heartbeat, Message};
 
 /// Settings for segments of 64 KiB.
 fn tight() -> Settings {

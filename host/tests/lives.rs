@@ -15,8 +15,7 @@ use rig::{
 use synod_host::journal::{Options, SimDisk};
 use synod_host::{Event, RecoveryError, Settings, identity_of};
 use synod_paxos::{AfterSync, Configuration, Message as Paxos};
-use synod_smr::Message;
-use synod_smr::message::Heartbeat;
+use synod_smr::{Heartbeat, Message};
 
 #[test]
 fn a_life_has_its_number_before_it_says_anything() {
@@ -82,7 +81,7 @@ fn a_leader_that_begins_another_life_leads_no_more() {
     let leads = Some(rig::NEW);
     let of_the_leader = beat(PEERS_JOURNAL, 1);
     let heard =
-        Heartbeat { leads, content: true, hears: vec![ME], echoes: vec![0], ..of_the_leader };
+        Heartbeat { leads, leader_ok: true, hears: vec![ME], echoes: vec![0], ..of_the_leader };
     rig.hear(NEW_LEADER, &Message::Heartbeat(heard));
     assert_eq!(rig.host.replica().status().follows, leads);
     rig.take(Event::PeerUp { peer: NEW_LEADER, life: 2 });

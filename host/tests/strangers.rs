@@ -11,8 +11,7 @@ use rig::{
 use synod_host::journal::{IN_FLIGHT_MAX, SimDisk};
 use synod_host::{Event, Settings};
 use synod_paxos::{Ballot, Slot};
-use synod_smr::Message;
-use synod_smr::message::{Folder, Heartbeat, Life};
+use synod_smr::{Folder, Heartbeat, Message, PeerStart};
 
 fn rig(disk: &SimDisk) -> Rig {
     Rig::with_config(disk, LARGE_SEGMENTS, Settings::default(), |_| ())
@@ -39,7 +38,7 @@ fn a_known_journal_is_heard_in_its_next_life_and_another_never() {
     let folder = Folder(PEERS_JOURNAL);
     assert_eq!(
         told,
-        Some(Life {
+        Some(PeerStart {
             folder,
             incarnation: 1,
             mark: 0,
@@ -64,8 +63,8 @@ fn nothing_is_heard_of_a_peer_before_it_has_vouched_for_this_life() {
     let mut rig = rig(&SimDisk::new(1));
     rig.take(Event::PeerUp { peer: OLD_LEADER, life: 2 });
     rig.hear(OLD_LEADER, &Message::Heartbeat(beat(PEERS_JOURNAL, 2)));
-    let earlier = Life { mark: 0, ..rig.host.life() };
-    rig.hear(OLD_LEADER, &Message::Known(Life { incarnation: 0, ..earlier }));
+    let earlier = PeerStart { mark: 0, ..rig.host.life() };
+    rig.hear(OLD_LEADER, &Message::Known(PeerStart { incarnation: 0, ..earlier }));
     rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
     rig.settle();
     assert_eq!(rig.host.replica().paxos().log().voted_in(Slot::FIRST), None);
@@ -131,7 +130,7 @@ fn what_is_known_of_peers_outlives_a_power_loss() {
 fn a_node_that_is_refused_stops_and_says_what_to_do() {
     let disk = SimDisk::new(1);
     let mut rig = rig(&disk);
-    let known = Life {
+    let known = PeerStart {
         folder: Folder(99),
         incarnation: 4,
         mark: 0,

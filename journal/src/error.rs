@@ -6,8 +6,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::position::{Lsn, SegmentId};
-use crate::segment::segment_of;
+use crate::format::names::segment_of;
+use crate::format::position::{Lsn, SegmentId};
 
 /// Bytes that were synced once and cannot be read back as they were written.
 ///

@@ -26,49 +26,39 @@
 //! an earlier life of a file are no frames. "Synced up to" and seals tell rot from a torn write:
 //! what they cover was durable once, and must still be there.
 
-mod committer;
+mod directory;
 mod disk;
 mod error;
-mod folders;
-mod frame;
-mod group_commit;
-mod identity;
-mod index;
-mod next_segment;
+mod format;
 mod options;
-mod position;
 mod primitives;
-mod queue;
-mod reader;
-mod records;
-mod recovery;
-mod rewrite;
-mod scan;
-mod segment;
-mod spare;
-mod tail;
-mod writer;
+mod read;
+mod recover;
+mod write;
 
-pub use committer::{Committer, Rest};
 pub use disk::real::{RealDisk, RealLock};
 pub use disk::sim::{
-    CrashChoice, Effect, Failure, Fault, Operation, SECTOR_BYTES, SimDisk, SimFile, SimLock, Times,
+    CallFault, CrashChoice, DiskCall, Effect, Failure, SECTOR_BYTES, SimDisk, SimFile, SimLock,
+    Times,
 };
 pub use disk::{Disk, DiskFile};
 pub use error::{
     AppendError, DamageReason, Damaged, Fatal, OpenError, OptionsError, ReadError, SyncError,
 };
-pub use group_commit::{
-    Commit, Completion, FULL_RETRY, GroupCommit, IDLE_SEAL, IN_FLIGHT_MAX, Room, SubmitError,
-};
-pub use identity::FolderId;
-pub use next_segment::Prepared;
+pub use format::identity::FolderId;
+pub use format::position::{HARD_STATE_BYTES, HardState, Lsn, SegmentId};
+pub use format::records::Records;
+pub use format::records_iter::RecordsIter;
 pub use options::{
     Create, IDENTITY_BYTES_MAX, Options, RESERVE_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN,
 };
-pub use position::{HARD_STATE_BYTES, HardState, Lsn, SegmentId};
-pub use reader::{Reader, Record};
-pub use records::{Records, RecordsIter};
-pub use recovery::Recovered;
-pub use writer::{Journal, PREPARE_STEP_BYTES};
+pub use read::reader::{Reader, Record};
+pub use recover::recovery::Recovered;
+pub use write::commit::{
+    Commit, Completion, FULL_RETRY, FreeSpace, IDLE_SEAL, IN_FLIGHT_MAX, SubmitError,
+};
+pub use write::committer::{Committer, Rest};
+pub use write::group_commit::GroupCommit;
+pub use write::journal::{Journal, PREPARE_STEP_BYTES};
+pub use write::next_segment::Prepared;

@@ -3,7 +3,7 @@
 //! Claim kept: an option is checked once, when the journal is opened, and has a bound with a name.
 
 use crate::error::OptionsError;
-use crate::frame::PAGE_BYTES;
+use crate::format::frame::PAGE_BYTES;
 
 /// Bytes of a segment where nothing else is asked for.
 pub const SEGMENT_BYTES: u64 = 64 << 20;

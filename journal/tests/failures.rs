@@ -12,12 +12,12 @@ use std::path::Path;
 use script::Step::{Append, Prepare, Reopen, Seal, Sync};
 use script::{Ledger, append, assert_allowed, check, open, open_with, options, path, run, sync};
 use synod_journal::{
-    AppendError, Create, Disk, DiskFile, Failure, Fault, HardState, Journal, OpenError, Operation,
-    Options, OptionsError, Prepared, Records, SimDisk, SyncError, Times,
+    AppendError, CallFault, Create, Disk, DiskCall, DiskFile, Failure, HardState, Journal,
+    OpenError, Options, OptionsError, Prepared, Records, SimDisk, SyncError, Times,
 };
 
-fn fault(operation: Operation, failure: Failure, times: Times) -> Fault {
-    Fault { operation, after: 0, times, failure }
+fn fault(operation: DiskCall, failure: Failure, times: Times) -> CallFault {
+    CallFault { operation, after: 0, times, failure }
 }
 
 fn one(bytes: usize) -> Records {
@@ -32,7 +32,7 @@ fn a_failed_sync_is_reported_once_and_never_tried_again() {
     append(&mut journal, &mut ledger, &[100]).unwrap();
     sync(&mut journal, &mut ledger).unwrap();
     append(&mut journal, &mut ledger, &[200]).unwrap();
-    disk.inject(fault(Operation::Sync, Failure::Io, Times::Once));
+    disk.inject(fault(DiskCall::Sync, Failure::Io, Times::Once));
     let error = journal.sync().unwrap_err();
     assert!(matches!(error, SyncError::Fatal(_)), "{error}");
     assert!(error.to_string().contains("segment-00000001.log"), "{error}");
@@ -59,19 +59,19 @@ fn every_failing_operation_ends_the_journal_without_a_loss() {
     let script =
         [Append(vec![3000]), Sync, Append(vec![3000]), Sync, Prepare, Append(vec![50]), Seal];
     let mutating = [
-        Operation::CreateDir,
-        Operation::Create,
-        Operation::Write,
-        Operation::Sync,
-        Operation::Rename,
-        Operation::SyncDir,
+        DiskCall::CreateDir,
+        DiskCall::Create,
+        DiskCall::Write,
+        DiskCall::Sync,
+        DiskCall::Rename,
+        DiskCall::SyncDir,
     ];
-    let reading = [Operation::Lock, Operation::List, Operation::Open, Operation::Read];
+    let reading = [DiskCall::Lock, DiskCall::List, DiskCall::Open, DiskCall::Read];
     for operation in mutating.into_iter().chain(reading) {
         for after in 0..40 {
             let disk = SimDisk::new(1);
             let failure = Failure::Io;
-            disk.inject(Fault { operation, after, times: Times::Once, failure });
+            disk.inject(CallFault { operation, after, times: Times::Once, failure });
             let ledger = run(&disk, &script);
             disk.clear_faults();
             check(&disk.crash(|_| 0), &ledger);
@@ -85,7 +85,7 @@ fn every_failing_operation_ends_the_journal_without_a_loss() {
 fn an_error_of_a_write_ends_the_journal() {
     let disk = SimDisk::new(1);
     let (mut journal, _, _) = open(&disk).unwrap();
-    disk.inject(fault(Operation::Write, Failure::Io, Times::Once));
+    disk.inject(fault(DiskCall::Write, Failure::Io, Times::Once));
     let error = journal.append(&HardState::default(), &mut one(10)).unwrap_err();
     assert!(matches!(error, AppendError::Fatal(_)), "{error}");
     assert!(matches!(journal.sync(), Err(SyncError::Poisoned)));
@@ -98,8 +98,8 @@ fn an_error_of_a_read_refuses_to_open_and_changes_nothing() {
     let before = disk.operations();
     for after in 0..8 {
         let copy = disk.kill();
-        copy.inject(Fault {
-            operation: Operation::Read,
+        copy.inject(CallFault {
+            operation: DiskCall::Read,
             after,
             times: Times::Always,
             failure: Failure::Io,
@@ -175,7 +175,7 @@ fn room_is_what_can_be_appended_however_it_is_cut() {
             if ahead {
                 assert_eq!(journal.prepare().unwrap(), Prepared::Ready);
             }
-            disk.inject(fault(Operation::Create, Failure::Full, Times::Always));
+            disk.inject(fault(DiskCall::Create, Failure::Full, Times::Always));
             let mut left = journal.room();
             loop {
                 let commit = one(cut.min(usize::try_from(left).unwrap().saturating_sub(104)));
@@ -412,7 +412,8 @@ fn a_directory_above_that_cannot_be_synced_stops_the_making_if_it_matters() {
             disk.create_dir(Path::new("/srv")).unwrap();
         }
         // The first sync is that of the parent, the second that of the root above it.
-        let fault = Fault { operation: Operation::SyncDir, after: 1, times: Times::Once, failure };
+        let fault =
+            CallFault { operation: DiskCall::SyncDir, after: 1, times: Times::Once, failure };
         disk.inject(fault);
         Journal::open(disk, Path::new("/srv/log"), &options(), |_| {}).map(drop)
     };
@@ -470,7 +471,7 @@ fn another_format_is_refused_with_both_numbers() {
 #[test]
 fn a_directory_without_permission_is_refused_with_the_remedy() {
     for failure in [Failure::Permission, Failure::ReadOnly] {
-        for operation in [Operation::Lock, Operation::Open, Operation::Create] {
+        for operation in [DiskCall::Lock, DiskCall::Open, DiskCall::Create] {
             let disk = SimDisk::new(1);
             drop(open(&disk).unwrap());
             disk.inject(fault(operation, failure, Times::Always));

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use script::{open, open_with, options, path};
 use synod_journal::{
-    AppendError, Commit, Committer, Completion, Failure, Fault, GroupCommit, HardState,
-    IN_FLIGHT_MAX, Operation, Options, Records, SimDisk, SubmitError, SyncError, Times,
+    AppendError, CallFault, Commit, Committer, Completion, DiskCall, Failure, GroupCommit,
+    HardState, IN_FLIGHT_MAX, Options, Records, SimDisk, SubmitError, SyncError, Times,
 };
 
 /// No test waits longer than this for something that must happen.
@@ -133,8 +133,8 @@ fn an_error_is_told_once_and_hands_later_commits_back() {
     wait_until("the next segment", || {
         disk.contents(&path().join("segment-00000002.log")).is_some()
     });
-    let (operation, failure) = (Operation::Sync, Failure::Io);
-    disk.inject(Fault { operation, after: 0, times: Times::Once, failure });
+    let (operation, failure) = (DiskCall::Sync, Failure::Io);
+    disk.inject(CallFault { operation, after: 0, times: Times::Once, failure });
     group.submit(commit(7, 10, Records::new())).unwrap();
     let error = inbox.recv_timeout(PATIENCE).unwrap().unwrap_err();
     assert!(error.to_string().contains("cannot sync /log/segment-00000001.log"), "{error}");

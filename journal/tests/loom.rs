@@ -10,8 +10,8 @@ use std::path::Path;
 
 use loom::sync::{Arc, Condvar, Mutex};
 use synod_journal::{
-    AppendError, Commit, Completion, Failure, Fault, GroupCommit, HardState, IN_FLIGHT_MAX,
-    Journal, Operation, Options, Records, SimDisk, SubmitError, SyncError, Times,
+    AppendError, CallFault, Commit, Completion, DiskCall, Failure, GroupCommit, HardState,
+    IN_FLIGHT_MAX, Journal, Options, Records, SimDisk, SubmitError, SyncError, Times,
 };
 
 /// What the owner is told, with what the disk had at that moment.
@@ -159,8 +159,8 @@ fn an_error_is_told_once_and_ends_everything() {
     loom::model(|| {
         let disk = SimDisk::new(1);
         let (group, inbox) = started(&disk);
-        let (operation, failure) = (Operation::Sync, Failure::Io);
-        disk.inject(Fault { operation, after: 0, times: Times::Once, failure });
+        let (operation, failure) = (DiskCall::Sync, Failure::Io);
+        disk.inject(CallFault { operation, after: 0, times: Times::Once, failure });
         // They may find a place in the queue; their completions never come. The error may even be
         // that of a segment made ahead, before any of them.
         let _ = group.submit(commit(1));

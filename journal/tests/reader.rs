@@ -11,7 +11,7 @@ use std::thread;
 
 use script::{Ledger, append, open, open_with, options, path, sync};
 use synod_journal::{
-    Failure, Fault, HardState, Lsn, Operation, ReadError, Reader, Records, SimDisk, Times,
+    CallFault, DiskCall, Failure, HardState, Lsn, ReadError, Reader, Records, SimDisk, Times,
 };
 
 fn lsn(number: usize) -> Lsn {
@@ -135,7 +135,7 @@ fn rot_is_reported_and_the_writer_goes_on() {
     disk.tamper(&path().join("segment-00000001.log"), |bytes| bytes[4096 + 500] ^= 1);
     assert!(reader.read(lsn(1)).unwrap() == ledger.records[0]);
     let failure = Failure::Io;
-    disk.inject(Fault { operation: Operation::Read, after: 0, times: Times::Once, failure });
+    disk.inject(CallFault { operation: DiskCall::Read, after: 0, times: Times::Once, failure });
     assert!(matches!(reader.read(lsn(1)), Err(ReadError::Fatal(_))));
     assert!(reader.read(lsn(2)).unwrap() == ledger.records[1]);
     append(&mut journal, &mut ledger, &[10]).unwrap();

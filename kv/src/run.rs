@@ -368,7 +368,7 @@ mod tests {
             promised: Ballot::ZERO,
             leads: None,
             follows: None,
-            content: true,
+            leader_ok: true,
             chosen: Slot::new(applied),
             applied: Slot::new(applied),
             digest,

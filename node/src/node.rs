@@ -35,12 +35,12 @@ pub struct Node {
     pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) is_draining: AtomicBool,
     pub(crate) ended: Option<oneshot::Receiver<Result<(), NodeError>>>,
-    pub(crate) life: Option<Life>,
+    pub(crate) life: Option<LoopHandle>,
 }
 
 /// Where a node runs.
 #[derive(Debug)]
-pub(crate) enum Life {
+pub(crate) enum LoopHandle {
     /// On a thread of its own.
     Thread(JoinHandle<()>),
     /// As a task.
@@ -194,8 +194,8 @@ impl Node {
     fn join(&mut self) {
         match self.life.take() {
             // A panic was reported by the closed channel.
-            Some(Life::Thread(thread)) => drop(thread.join()),
-            Some(Life::Task(task)) => task.abort(),
+            Some(LoopHandle::Thread(thread)) => drop(thread.join()),
+            Some(LoopHandle::Task(task)) => task.abort(),
             None => {}
         }
     }

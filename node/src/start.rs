@@ -32,7 +32,7 @@ use crate::config::{Config, ConfigError};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
 use crate::driver::{Driver, Ended, Reads};
 use crate::metrics::Reporter;
-use crate::node::{Control, Life, Node, NodeError};
+use crate::node::{Control, LoopHandle, Node, NodeError};
 use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::world::{self, Placement, World};
@@ -134,7 +134,7 @@ where
 }
 
 /// Where a node listens to peers and to clients, and where it runs.
-type Begun = ((SocketAddr, SocketAddr), Life);
+type Begun = ((SocketAddr, SocketAddr), LoopHandle);
 
 /// Begins the life as a task of the runtime that this is called in.
 fn begin_task<W, M>(
@@ -152,7 +152,7 @@ where
     // Nobody may be waiting for the end.
     let run = async move { drop(ended.send(driver.run_as_task().await.outcome)) };
     let task = tokio::spawn(run.instrument(span));
-    Ok((addresses, Life::Task(task.abort_handle())))
+    Ok((addresses, LoopHandle::Task(task.abort_handle())))
 }
 
 /// Begins the life on a thread with a runtime of its own.
@@ -173,7 +173,7 @@ where
         Err(StartError::System { what: "the start", source })
     });
     match began {
-        Ok(addresses) => Ok((addresses, Life::Thread(thread))),
+        Ok(addresses) => Ok((addresses, LoopHandle::Thread(thread))),
         Err(error) => {
             // The data folder is given back before the error is told.
             let _ = thread.join();

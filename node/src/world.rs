@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use synod_clock::WallTime;
 use synod_host::journal::{
-    AppendError, Commit, Disk, GroupCommit, Journal, RealDisk, Room, SubmitError, SyncError,
+    AppendError, Commit, Disk, FreeSpace, GroupCommit, Journal, RealDisk, SubmitError, SyncError,
 };
 use synod_host::{Committed, Ticket};
 use synod_transport_quic::{BindError, HeldPort, Turns, Wall};
@@ -84,7 +84,7 @@ pub trait Commits: Send + 'static {
     fn submit(&self, commit: Commit<Ticket>);
 
     /// The room that is left when the commits on their way are written.
-    fn room(&self) -> Room;
+    fn room(&self) -> FreeSpace;
 
     /// Completes what was submitted and seals the journal. It may be given up at any moment, and
     /// then nobody waits for the disk any more.
@@ -151,7 +151,7 @@ impl Commits for GroupCommit<Ticket> {
         }
     }
 
-    fn room(&self) -> Room {
+    fn room(&self) -> FreeSpace {
         Self::room(self)
     }
 

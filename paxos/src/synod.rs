@@ -16,7 +16,7 @@ use crate::quorum::Configuration;
 
 /// What can happen to a node of the Synod protocol.
 #[derive(Debug)]
-pub enum Input<V> {
+pub enum SynodInput<V> {
     /// A message came.
     Message {
         /// The sender, as the transport proved it.
@@ -33,7 +33,7 @@ pub enum Input<V> {
 /// One node of the Synod protocol.
 ///
 /// ```
-/// use synod_paxos::synod::{Input, Synod};
+/// use synod_paxos::{Synod, SynodInput};
 /// use synod_paxos::{CoreId, Configuration, Decree, Effects, NodeId};
 ///
 /// // A cluster of one: it promises to itself, votes for itself, and chooses.
@@ -41,10 +41,10 @@ pub enum Input<V> {
 /// let core_id = CoreId { node: me, incarnation: 1 };
 /// let mut effects = Effects::new(core_id);
 /// let mut node = Synod::new(core_id, Configuration::majority([me])?);
-/// node.step(Input::Propose("x"), &mut effects);
+/// node.step(SynodInput::Propose("x"), &mut effects);
 /// while let Some(batch) = effects.take_batch() {
 ///     // A real driver writes and syncs `batch.records()` here.
-///     node.step(Input::Synced(batch.confirm_synced()), &mut effects);
+///     node.step(SynodInput::Synced(batch.confirm_synced()), &mut effects);
 /// }
 /// assert_eq!(node.learned(), Some(&Decree::Value("x")));
 /// # Ok::<(), synod_paxos::ConfigurationError>(())
@@ -93,11 +93,11 @@ impl<V: Value> Synod<V> {
     }
 
     /// Takes one input to completion.
-    pub fn step(&mut self, input: Input<V>, effects: &mut Effects<V>) {
+    pub fn step(&mut self, input: SynodInput<V>, effects: &mut Effects<V>) {
         match input {
-            Input::Message { from, message } => self.on_message(from, message, effects),
-            Input::Propose(value) => self.propose(value, effects),
-            Input::Synced(proof) => self.gate.on_synced(&proof),
+            SynodInput::Message { from, message } => self.on_message(from, message, effects),
+            SynodInput::Propose(value) => self.propose(value, effects),
+            SynodInput::Synced(proof) => self.gate.on_synced(&proof),
         }
         loop {
             self.gate.close(effects);

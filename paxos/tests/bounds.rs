@@ -6,10 +6,9 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use synod_paxos::multi::limits::Limits;
 use synod_paxos::{
-    AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
-    MultiPaxos, NodeId, Record, Recovery, Report, Slot, To, Value, Vote,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, LogLimits,
+    Message, MultiPaxos, NodeId, Record, Recovery, Report, Slot, To, Value, Vote,
 };
 
 const ME: NodeId = NodeId::new(1);
@@ -180,7 +179,7 @@ fn a_promise_is_cut_where_it_grows_too_long() {
 #[test]
 fn a_candidate_asks_for_the_rest_of_a_promise_that_was_cut() {
     let mut world = World::new();
-    world.node = world.node.with_limits(Limits { promise_parts: 1, ..Limits::DEFAULT });
+    world.node = world.node.with_limits(LogLimits { promise_parts: 1, ..LogLimits::DEFAULT });
     world.step(Input::Campaign { above: Ballot::ZERO });
     let ballot = world.ballot();
     assert_eq!(world.asked(), [(To::Peers, 0)]);

@@ -9,9 +9,7 @@
 mod story;
 
 use story::Story;
-use synod_paxos::message::Vote;
-use synod_paxos::proposer::Choice;
-use synod_paxos::{Ballot, Configuration, Decree, NodeId, Report, Slot};
+use synod_paxos::{Ballot, Choice, Configuration, Decree, NodeId, Report, Slot, Vote};
 
 /// Returns the ballot that is printed as `round.node`.
 fn ballot(text: &str) -> Ballot {
@@ -130,7 +128,7 @@ fn a_stale_promise_does_not_count() {
 #[test]
 fn a_repeated_vote_counts_once() {
     let voters = Configuration::majority((1..=5).map(NodeId::new)).unwrap();
-    let mut learner = synod_paxos::learner::Learner::new(ballot("1.1"), Decree::Value('x'));
+    let mut learner = synod_paxos::Learner::new(ballot("1.1"), Decree::Value('x'));
     for _ in 0..5 {
         assert!(!learner.on_accepted(NodeId::new(2), ballot("1.1"), &voters));
     }

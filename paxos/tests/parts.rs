@@ -6,10 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
-use synod_paxos::multi::limits::Limits;
 use synod_paxos::{
-    AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
-    MultiPaxos, NodeId, Report, Slot, To, Value, Vote,
+    AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, LogLimits,
+    Message, MultiPaxos, NodeId, Report, Slot, To, Value, Vote,
 };
 
 const ME: NodeId = NodeId::new(1);
@@ -39,7 +38,7 @@ impl World {
     fn new() -> Self {
         let core_id = CoreId { node: ME, incarnation: 1 };
         let voters = Configuration::majority([ME, PEER, OTHER]).unwrap();
-        let limits = Limits { promise_bytes: 10, promise_parts: 3, ..Limits::DEFAULT };
+        let limits = LogLimits { promise_bytes: 10, promise_parts: 3, ..LogLimits::DEFAULT };
         let node = MultiPaxos::new(core_id, voters, 256).with_limits(limits);
         Self { node, effects: Effects::new(core_id), sent: Vec::new() }
     }

@@ -5,10 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::VecDeque;
-use synod_paxos::synod::{Input, Synod};
 use synod_paxos::{
     AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Message, NodeId, Record,
-    Report, Slot, To, Vote,
+    Report, Slot, Synod, SynodInput, To, Vote,
 };
 
 struct Node {
@@ -35,13 +34,13 @@ impl Cluster {
     }
 
     /// Steps a node, syncs what it wrote, and mails what it said.
-    fn step(&mut self, number: u16, input: Input<char>) {
+    fn step(&mut self, number: u16, input: SynodInput<char>) {
         let count = u16::try_from(self.nodes.len()).unwrap();
         let node = &mut self.nodes[usize::from(number) - 1];
         node.core.step(input, &mut node.effects);
         while let Some(batch) = node.effects.take_batch() {
             node.disk.extend_from_slice(batch.records());
-            node.core.step(Input::Synced(batch.confirm_synced()), &mut node.effects);
+            node.core.step(SynodInput::Synced(batch.confirm_synced()), &mut node.effects);
         }
         let from = NodeId::new(number);
         for (to, message) in node.effects.outbox() {
@@ -54,11 +53,11 @@ impl Cluster {
     }
 
     fn propose(&mut self, number: u16, value: char) {
-        self.step(number, Input::Propose(value));
+        self.step(number, SynodInput::Propose(value));
     }
 
     fn hear(&mut self, number: u16, from: u16, message: Message<char>) {
-        self.step(number, Input::Message { from: NodeId::new(from), message });
+        self.step(number, SynodInput::Message { from: NodeId::new(from), message });
     }
 
     /// Delivers all that is on its way, but what goes to these nodes or comes from them.

@@ -6,10 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
-use synod_paxos::multi::limits::Limits;
 use synod_paxos::{
-    AfterSync, Ballot, Batch, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
-    MultiPaxos, NodeId, Record, Report, Slot, Value, Vote,
+    AfterSync, Ballot, Batch, Configuration, CoreId, Decree, Effects, Immediate, Input, LogLimits,
+    Message, MultiPaxos, NodeId, Record, Report, Slot, Value, Vote,
 };
 
 const ME: NodeId = NodeId::new(1);
@@ -37,7 +36,7 @@ struct World {
 }
 
 impl World {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: LogLimits) -> Self {
         let core_id = CoreId { node: ME, incarnation: 1 };
         let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
         let node = MultiPaxos::new(core_id, voters, 256).with_limits(limits);
@@ -120,13 +119,13 @@ fn block(name: char, bytes: usize) -> Decree<Block> {
     Decree::Value(Block(name, bytes))
 }
 
-fn narrow() -> Limits {
-    Limits { unchosen_bytes: WINDOW, ..Limits::DEFAULT }
+fn narrow() -> LogLimits {
+    LogLimits { unchosen_bytes: WINDOW, ..LogLimits::DEFAULT }
 }
 
 #[test]
 fn a_slot_is_forgotten_only_once_the_disk_has_it_as_it_was_chosen() {
-    let mut world = World::new(Limits::DEFAULT);
+    let mut world = World::new(LogLimits::DEFAULT);
     // The old leader's proposal reaches this node alone, and the disk has it.
     world.accept(OLD, 0, &[block('x', 1)], 0);
     world.sync();
@@ -148,7 +147,7 @@ fn a_slot_is_forgotten_only_once_the_disk_has_it_as_it_was_chosen() {
 
 #[test]
 fn what_is_chosen_weighs_apart_from_what_is_not() {
-    let mut world = World::new(Limits::DEFAULT);
+    let mut world = World::new(LogLimits::DEFAULT);
     world.accept(NEW, 0, &[block('a', 7), block('b', 5), block('c', 3)], 0);
     let weights = |world: &World| {
         let log = world.node.log();
@@ -223,7 +222,7 @@ fn a_leader_has_the_decree_of_whatever_it_counts() {
 
 #[test]
 fn while_the_disk_hangs_votes_and_copies_wait_and_promises_do_not() {
-    let mut world = World::new(Limits { unsynced_bytes: WINDOW, ..Limits::DEFAULT });
+    let mut world = World::new(LogLimits { unsynced_bytes: WINDOW, ..LogLimits::DEFAULT });
     world.accept(NEW, 0, &[block('a', 60), block('b', 60)], 0);
     assert!(world.node.is_backlogged());
     world.accept(NEW, 2, &[block('c', 1)], 0);
@@ -245,7 +244,7 @@ fn while_the_disk_hangs_votes_and_copies_wait_and_promises_do_not() {
 
 #[test]
 fn a_leader_whose_disk_hangs_proposes_no_more_than_its_memory_holds() {
-    let mut world = World::new(Limits { unsynced_bytes: WINDOW, ..Limits::DEFAULT });
+    let mut world = World::new(LogLimits { unsynced_bytes: WINDOW, ..LogLimits::DEFAULT });
     world.lead();
     assert_eq!(world.propose_all(60), 2);
     world.vote(2);

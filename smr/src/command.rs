@@ -176,14 +176,14 @@ const APPLY_HEADER: usize = 1 + 8 + 8 + 4 + 8 + 8 + 4;
 /// Commands that are chosen together, encoded.
 ///
 /// ```
-/// use synod_smr::command::{ClientId, Command, CommandBatch, Opening, Principal};
+/// use synod_smr::{ClientId, Command, CommandBatch, Opening, Principal};
 ///
 /// let opening = Opening::first(ClientId::new(7));
 /// let open = Command::Open { principal: Principal::of_name("alice"), opening };
 /// let batch = CommandBatch::encode(&[open.clone()]);
 /// let parsed = CommandBatch::parse(batch.bytes().clone())?;
 /// assert_eq!(parsed.commands().collect::<Vec<_>>(), [open]);
-/// # Ok::<(), synod_smr::command::MalformedBatch>(())
+/// # Ok::<(), synod_smr::MalformedBatch>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommandBatch(Bytes);

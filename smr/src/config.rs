@@ -3,12 +3,12 @@
 //! Time is counted in heartbeats: a tick is one heartbeat period, and a core that was held up for
 //! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
 
-use crate::catch_up::FETCH_BYTES_MAX;
 use crate::message::Folder;
 use crate::proposals::WAITING_BYTES_MAX;
 use crate::read::{READ_BYTES_MAX, READS_MAX, ReadLimits};
+use crate::replica::catch_up::FETCH_BYTES_MAX;
 use std::fmt;
-use synod_paxos::{Configuration, CoreId, multi, multi::ALPHA_DEFAULT};
+use synod_paxos::{ALPHA_DEFAULT, Configuration, CoreId, LogLimits};
 
 /// The fewest heartbeats that a suspicion time must hold.
 pub const SUSPICION_TICKS_MIN: u32 = 5;
@@ -37,7 +37,7 @@ pub struct Limits {
     /// [`Replica::is_crowded`]: crate::Replica::is_crowded
     pub waiting_bytes: usize,
     /// Those of the log.
-    pub log: multi::limits::Limits,
+    pub log: LogLimits,
 }
 
 impl Limits {
@@ -47,7 +47,7 @@ impl Limits {
         cache_bytes: CACHE_BYTES,
         fetch_bytes: FETCH_BYTES_MAX,
         waiting_bytes: WAITING_BYTES_MAX,
-        log: multi::limits::Limits::DEFAULT,
+        log: LogLimits::DEFAULT,
     };
 }
 

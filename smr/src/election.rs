@@ -44,7 +44,7 @@ pub const SLOW_SYNC_MS: u32 = 1_000;
 pub struct Election {
     config: Config,
     links: BTreeMap<NodeId, Link>,
-    content: bool,
+    leader_ok: bool,
     /// Ticks until this node may campaign (again).
     cooldown: u32,
     /// Whether the campaign timer runs.
@@ -122,7 +122,7 @@ impl Election {
         Self {
             config,
             links,
-            content: false,
+            leader_ok: false,
             cooldown: 0,
             armed: false,
             raising: None,
@@ -206,8 +206,8 @@ impl Election {
             self.raising = None;
         }
         self.own.look(view.preparing);
-        self.content = self.is_satisfied(view);
-        if self.content {
+        self.leader_ok = self.is_satisfied(view);
+        if self.leader_ok {
             self.failures = 0;
         } else {
             self.raising = None;
@@ -227,6 +227,8 @@ impl Election {
         // One campaign should be heard of before the next begins: who has promised or follows by
         // the time that its timer fires does not campaign.
         self.armed = true;
+        // Nodes of higher priority, and then those that know more of the log, campaign first;
+        // jitter parts those that think themselves equal.
         let delay = self.rank(view) * self.config.stagger_ms;
         let jitter = (self.config.stagger_ms / 2) << self.failures.min(BACKOFF_MAX);
         ElectionAction::Arm(delay, delay + jitter)
@@ -240,6 +242,8 @@ impl Election {
 
     /// Takes note that this node begins a ballot.
     pub const fn on_campaign(&mut self, view: &ElectionView) {
+        // A campaign on top of one that did not end well: the times grow, or rivals would go on
+        // ending each other's ballots.
         if view.preparing.is_some() {
             self.failures = self.failures.saturating_add(1);
         }
@@ -252,7 +256,7 @@ impl Election {
     /// Tells whether a Prepare of `from` is heard: by the discontent, and from their own leader.
     #[must_use]
     pub fn admits_prepare(&self, from: NodeId, view: &ElectionView) -> bool {
-        !self.content || self.follows(view.leads).is_some_and(|ballot| ballot.node() == from)
+        !self.leader_ok || self.follows(view.leads).is_some_and(|ballot| ballot.node() == from)
     }
 
     /// Returns the ballot in which this node leads, or still claims to while it raises it.
@@ -276,8 +280,8 @@ impl Election {
 
     /// Tells whether this node sees no need for another leader.
     #[must_use]
-    pub const fn is_content(&self) -> bool {
-        self.content
+    pub const fn is_leader_ok(&self) -> bool {
+        self.leader_ok
     }
 
     /// Lists the peers that this node hears.
@@ -376,10 +380,13 @@ impl Election {
     fn is_satisfied(&self, view: &ElectionView) -> bool {
         let Some(ballot) = self.follows(view.leads) else { return false };
         if ballot.node() == self.me() {
+            // A leader judges itself by what it gets done: links that stand say nothing of a disk
+            // that hangs.
             return view.fit && !self.is_stalled(view) && self.is_connected();
         }
-        self.beats()
-            .any(|(node, beat)| node == ballot.node() && beat.leads == Some(ballot) && beat.content)
+        self.beats().any(|(node, beat)| {
+            node == ballot.node() && beat.leads == Some(ballot) && beat.leader_ok
+        })
     }
 
     /// Tells whether a voter promised a ballot above this content leader's, and is lost to it.
@@ -388,17 +395,19 @@ impl Election {
     /// for the first: it leads on without that voter, as raising its ballot would end its lead.
     fn is_stranded(&self, view: &ElectionView) -> bool {
         let Some(mine) = view.leads else { return false };
+        // A voter that promised more than this ballot refuses it for ever; only a higher ballot has
+        // it back.
         let is_lost = || view.seen > mine || self.beats().any(|(_, beat)| beat.promised > mine);
         let connected = self.beats().map(|(node, _)| node).chain([self.me()]);
-        self.content
+        self.leader_ok
             && self.since_raise >= self.config.suspicion_ticks
             && is_lost()
             && self.config.voters.is_phase1_quorum_of(connected)
     }
 
     fn may_campaign(&self, view: &ElectionView) -> bool {
-        let discontent = self.beats().filter(|(_, beat)| !beat.content).map(|(node, _)| node);
-        !self.content
+        let discontent = self.beats().filter(|(_, beat)| !beat.leader_ok).map(|(node, _)| node);
+        !self.leader_ok
             && view.fit
             && self.cooldown == 0
             && !self.is_alive(view)
@@ -446,6 +455,7 @@ impl Election {
         let mut nodes: Vec<_> = peers.chain([mine]).collect();
         nodes.sort_unstable();
         let mut tally = Tally::default();
+        // Nodes join from the fastest on, until they are enough; the last of them sets the time.
         let enough = nodes.iter().find(|(_, node)| {
             tally.add(*node);
             is_quorum(&tally)
@@ -458,9 +468,9 @@ impl Election {
         let key =
             |priority: u8, chosen: Slot, node: NodeId| (priority, chosen, std::cmp::Reverse(node));
         let mine = key(self.config.priority, view.progress.chosen, self.me());
-        let better = self
-            .beats()
-            .filter(|(node, beat)| !beat.content && key(beat.priority, beat.chosen, *node) > mine);
+        let better = self.beats().filter(|(node, beat)| {
+            !beat.leader_ok && key(beat.priority, beat.chosen, *node) > mine
+        });
         u32::try_from(better.count()).unwrap_or(u32::MAX)
     }
 }

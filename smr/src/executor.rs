@@ -126,8 +126,12 @@ impl<M: StateMachine> Executor<M> {
             Command::Apply { principal, session, sequence, unanswered, payload } => {
                 let (principal, session, sequence) = (*principal, *session, *sequence);
                 let print = Fingerprint::of(payload);
+                // The use counts even where the command is refused: all nodes must evict alike,
+                // whatever came of it.
                 self.sessions.touch(session, principal, *unanswered, slot);
                 let standing = self.sessions.standing(session, principal, sequence, print);
+                // A command is in the log as often as it was proposed; here, in the order that all
+                // nodes share, it is applied the first time alone.
                 let response = match answer(standing) {
                     Some(response) => response,
                     None => self.change((session, sequence, print), payload),
@@ -148,6 +152,7 @@ impl<M: StateMachine> Executor<M> {
         } else {
             KeptReply::Whole(reply)
         };
+        // What is kept is part of the replicated state, so its bounds are the same on all nodes.
         self.sessions.keep(session, sequence, print, kept.clone());
         response_of(kept)
     }

@@ -4,35 +4,51 @@
 //! cannot fail, and the same inputs give the same effects.
 #![doc = include_str!("../README.md")]
 
-pub mod admission;
-pub mod catch_up;
-pub mod checkpoint;
+mod checkpoint;
 pub mod client;
-pub mod command;
-pub mod config;
-pub mod effects;
-pub mod election;
-pub mod executor;
-pub mod message;
-pub mod pace;
-pub mod proposals;
-pub mod read;
-pub mod recovery;
-pub mod replica;
-pub mod request;
-pub mod resend;
-pub mod session;
-pub mod state_machine;
-pub mod status;
+mod command;
+mod config;
+mod effects;
+mod election;
+mod executor;
+mod message;
+mod pace;
+mod proposals;
+mod read;
+mod recovery;
+mod replica;
+mod request;
+mod resend;
+mod session;
+mod state_machine;
+mod status;
 pub mod wire;
 
-pub use command::{ClientId, CommandBatch, Opening, Principal};
-pub use config::{Config, ConfigError};
+pub use checkpoint::{CHECKPOINT_SLOTS, Checkpoints, Difference, Finding};
+pub use command::{
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, ClientId, Command, CommandBatch, Fingerprint,
+    MalformedBatch, Opening, PAYLOAD_BYTES_MAX, Principal, Sequence, SessionId, fingerprint, mix,
+};
+pub use config::{CACHE_BYTES, CACHE_SLOTS, Config, ConfigError, Limits, SUSPICION_TICKS_MIN};
 pub use effects::{Batch, Disk, Effects, Input, LogRead, Record, SetTimer, Timer};
-pub use message::{Lane, Message};
+pub use election::{
+    BACKOFF_MAX, DEAF_TIMES, Election, ElectionAction, ElectionView, PATIENCE_TICKS_MAX, Progress,
+    SLOW_SYNC_MS, STALL_TICKS,
+};
+pub use executor::{Executor, WaitKey, answer};
+pub use message::{Checkpoint, Folder, Heartbeat, Lane, Message, PeerStart};
+pub use pace::{PATH_SYNCS, Pace, RTT_TICKS_MAX, SYNC_TICKS_MAX, path_ticks};
+pub use proposals::{Proposals, WAITERS_MAX, WAITERS_PER_COMMAND_MAX, WAITING_BYTES_MAX, Waiter};
+pub use read::{Confirmed, READ_BYTES_MAX, READS_MAX, Read, ReadLimits, Reads};
 pub use recovery::Recovering;
 pub use replica::Replica;
+pub use replica::catch_up::{CatchUp, FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
 pub use request::{Connection, Refusal, Request, RequestBody, RequestId, Response};
-pub use session::SessionLimits;
+pub use resend::{Awaited, RESEND_PATH_TICKS_MAX, RESEND_TICKS, RESEND_TICKS_MAX, Resends};
+pub use session::{
+    KEPT_BYTES, KEPT_REPLY_BYTES_MAX, KeptReply, PIPELINE_MAX, SESSION_BYTES, SESSIONS_MAX,
+    SESSIONS_PER_PRINCIPAL_MAX, SessionLimits, SessionVerdict, Sessions, TABLE_BYTES_MAX,
+    TABLE_BYTES_PER_PRINCIPAL_MAX,
+};
 pub use state_machine::{Invalid, REPLY_BYTES_MAX, StateMachine};
 pub use status::Status;

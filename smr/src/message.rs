@@ -46,7 +46,7 @@ pub enum Message {
     /// Tells the receiver by which life the sender knows it. Where that is the one in which it is,
     /// the sender vouches for it; where it is of another journal or a later one, the receiver is
     /// refused. The host of the receiver sees to it; its replica never does.
-    Known(Life),
+    Known(PeerStart),
 }
 
 /// Tells the journal of a node from every other, even of the same node: 128 bits drawn at random
@@ -56,7 +56,7 @@ pub struct Folder(pub u128);
 
 /// What the peers of a node remember of it durably.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Life {
+pub struct PeerStart {
     /// Its journal.
     pub folder: Folder,
     /// Which start of it this is.
@@ -88,7 +88,7 @@ pub struct Heartbeat {
     /// The ballot that the sender follows.
     pub follows: Option<Ballot>,
     /// Whether the sender sees no need for another leader.
-    pub content: bool,
+    pub leader_ok: bool,
     /// The end of the sender's chosen prefix. It is no announcement: a receiver fetches, but does
     /// not learn from it.
     pub chosen: Slot,

@@ -74,6 +74,7 @@ impl Proposals {
     /// Returns the bytes of the commands that wait for a slot, and of those open in slots.
     #[must_use]
     pub fn bytes(&self) -> usize {
+        // What is proposed and not chosen counts as well: its bytes are still held.
         self.queued_bytes + self.open.values().sum::<usize>()
     }
 
@@ -90,6 +91,7 @@ impl Proposals {
         let mut bytes = 0;
         while let Some((_, command)) = self.queue.front() {
             let len = command.encoded_len();
+            // A command longer than a batch goes alone; one that the disk has no room for waits.
             let full = bytes + len > BATCH_BYTES_MAX || commands.len() >= BATCH_COMMANDS_MAX;
             if (full && !commands.is_empty()) || (bytes + len) as u64 > room {
                 break;
@@ -124,6 +126,8 @@ impl Proposals {
     /// the next one of this leader may have found other decrees in those slots. Whoever waited on
     /// would join nothing, and so would each repetition.
     pub fn break_off(&mut self) -> Vec<Waiter> {
+        // What was not proposed is known to have had no effect, so it may be proposed in the next
+        // ballot.
         let queued: BTreeSet<_> = self.queue.iter().map(|(awaited, _)| *awaited).collect();
         let all = std::mem::take(&mut self.waiters).into_iter();
         let (kept, proposed): (_, BTreeMap<_, _>) =
@@ -145,6 +149,8 @@ impl Proposals {
     /// uncertain.
     pub fn give_up(&mut self, leader: Option<NodeId>) -> Vec<(Waiter, Response)> {
         let mut answers = Vec::new();
+        // What never left the queue changed nothing: that is a refusal, which a client may act
+        // upon.
         for (awaited, _) in std::mem::take(&mut self.queue) {
             for waiter in self.settle(awaited) {
                 answers.push((waiter, Response::Refused(Refusal::NotLeader { leader })));

@@ -123,6 +123,7 @@ impl Reads {
         }
         self.number += 1;
         let reads = std::mem::take(&mut self.waiting);
+        // Its own echo is given: had it promised a higher ballot it would not lead.
         let echoes = [me].into_iter().collect();
         self.round = Some(Round { number: self.number, at, echoes, reads });
         Some(self.number)
@@ -140,6 +141,8 @@ impl Reads {
     pub fn on_confirmed(&mut self, from: NodeId, number: u64, promised: Ballot, ballot: Ballot) {
         if let Some(round) = &mut self.round
             && round.number == number
+            // An echo under a higher promise says that another may lead: what it has chosen is not
+            // known here.
             && promised <= ballot
         {
             round.echoes.add(from);
@@ -162,6 +165,7 @@ impl Reads {
     /// leads again, may lack what a rival has chosen in between.
     pub fn break_off(&mut self) {
         if let Some(round) = self.round.take() {
+            // They were asked first, so they go to the front.
             self.waiting.splice(..0, round.reads);
         }
     }

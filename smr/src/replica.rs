@@ -5,7 +5,10 @@
 //! taken to completion, and afterwards everything chosen is applied, everything that may be
 //! proposed is proposed, and everybody whose answer is known has it.
 
-use crate::catch_up::CatchUp;
+mod admission;
+pub(crate) mod catch_up;
+mod observe;
+
 use crate::checkpoint::Checkpoints;
 use crate::command::CommandBatch;
 use crate::config::Config;
@@ -19,9 +22,8 @@ use crate::read::Reads;
 use crate::request::{Refusal, Response};
 use crate::resend::{Awaited, RESEND_TICKS, Resends};
 use crate::state_machine::StateMachine;
-use synod_paxos::{
-    AfterSync, Ballot, Decree, Immediate, Message as Paxos, MultiPaxos, NodeId, Slot, To,
-};
+use catch_up::CatchUp;
+use synod_paxos::{AfterSync, Ballot, Immediate, Message as Paxos, MultiPaxos, NodeId, Slot, To};
 
 /// How many heartbeats a draining leader waits for its open slots, beside those that links and
 /// disks take.
@@ -30,17 +32,17 @@ const DRAIN_TICKS: u32 = 25;
 /// One replica of the state machine `M`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Replica<M> {
-    pub(crate) config: Config,
-    pub(crate) paxos: MultiPaxos<CommandBatch>,
-    pub(crate) executor: Executor<M>,
-    pub(crate) election: Election,
-    pub(crate) reads: Reads,
-    pub(crate) proposals: Proposals,
-    pub(crate) catch_up: CatchUp,
+    config: Config,
+    paxos: MultiPaxos<CommandBatch>,
+    executor: Executor<M>,
+    election: Election,
+    reads: Reads,
+    proposals: Proposals,
+    catch_up: CatchUp,
     checkpoints: Checkpoints,
-    pub(crate) disk: Disk,
+    disk: Disk,
     /// How many ticks this node has been draining.
-    pub(crate) draining: Option<u32>,
+    draining: Option<u32>,
     pace: Pace,
     resends: Resends,
     /// The ballot in which this node led after the last step.
@@ -56,7 +58,7 @@ struct Stance {
     leads: Option<Ballot>,
     /// The ballot prepared.
     prepares: Option<Ballot>,
-    content: bool,
+    leader_ok: bool,
 }
 
 impl<M: StateMachine> Replica<M> {
@@ -180,6 +182,8 @@ impl<M: StateMachine> Replica<M> {
     fn on_heartbeat_timer(&mut self, effects: &mut Effects) {
         let period = self.config.heartbeat_ms;
         effects.set_timer(Timer::Heartbeat, period, period);
+        // The tick counts first, and the heartbeat goes last: it tells how things stand after all
+        // that the tick brought about.
         self.pace.on_tick();
         self.election.on_tick(&self.view());
         self.resend(effects);
@@ -199,6 +203,8 @@ impl<M: StateMachine> Replica<M> {
             self.drive(synod_paxos::Input::Resend(self.paxos.me()), effects);
         }
         for node in self.config.voters.voters().to_vec() {
+            // A part that came shows that the peer's promise is synced: the rest takes the way
+            // alone, without its disk.
             let path = if self.paxos.has_part_of(node) {
                 self.election.rtt_ticks(node)
             } else {
@@ -230,6 +236,8 @@ impl<M: StateMachine> Replica<M> {
     fn campaign(&mut self, view: &ElectionView, effects: &mut Effects) {
         self.election.on_campaign(view);
         self.resends.begin();
+        // Peers told in heartbeats what they promised, so that the ballot need not be refused once
+        // to learn it.
         let above = self.election.highest_promise();
         self.drive(synod_paxos::Input::Campaign { above }, effects);
     }
@@ -275,7 +283,7 @@ impl<M: StateMachine> Replica<M> {
         let stance = Stance {
             leads: self.claims(),
             prepares: self.paxos.preparing().map(|(ballot, _)| ballot),
-            content: self.election.is_content(),
+            leader_ok: self.election.is_leader_ok(),
         };
         if std::mem::replace(&mut self.announced, stance) != stance {
             self.send_heartbeat(effects);
@@ -296,6 +304,7 @@ impl<M: StateMachine> Replica<M> {
             self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
         }
         assert_eq!(self.executor.applied(), self.paxos.chosen(), "what is chosen is applied");
+        // Bytes of proposals are freed only here, as a proposed batch is held until it is chosen.
         self.proposals.on_chosen(self.paxos.chosen());
     }
 
@@ -309,6 +318,8 @@ impl<M: StateMachine> Replica<M> {
         if claims.is_none() {
             self.give_up(effects);
         } else {
+            // It leads in another ballot: what was asked or proposed in the last one says nothing
+            // about this one.
             self.reads.break_off();
             let leader = Some(self.paxos.me());
             for waiter in self.proposals.break_off() {
@@ -372,6 +383,8 @@ impl<M: StateMachine> Replica<M> {
         let Some(ticks) = &mut self.draining else { return };
         *ticks += 1;
         let overdue = *ticks > patience;
+        // A leader that waits for its open slots spares their clients an uncertain answer; its
+        // patience ends, so that the peers need not wait for a slot that is never chosen.
         if self.paxos.leader().ballot().is_some() && (overdue || !self.is_busy()) {
             self.drive(synod_paxos::Input::Resign, effects);
         }
@@ -395,6 +408,7 @@ impl<M: StateMachine> Replica<M> {
         let (log, limits) = (self.paxos.log(), &self.config.limits);
         let base = log.base();
         let held = self.paxos.durable_chosen().past(base);
+        // A quarter more may gather, so that the cache is not cut back with each slot.
         if held > limits.cache_slots + limits.cache_slots / 4 {
             Some(base.plus(held - limits.cache_slots))
         } else if log.chosen_weight() > limits.cache_bytes && held > 0 {
@@ -414,7 +428,7 @@ impl<M: StateMachine> Replica<M> {
             journal_end: Slot::FIRST,
             leads: self.election.claims(view.leads),
             follows: self.election.follows(view.leads),
-            content: self.election.is_content(),
+            leader_ok: self.election.is_leader_ok(),
             chosen: self.paxos.chosen(),
             hears: self.election.hears(),
             priority: self.config.priority,
@@ -455,25 +469,5 @@ impl<M: StateMachine> Replica<M> {
     pub(crate) fn leader_elsewhere(&self) -> Option<NodeId> {
         let follows = self.election.follows(self.paxos.leader().leads());
         follows.map(Ballot::node).filter(|node| *node != self.paxos.me())
-    }
-
-    fn on_decrees(
-        &mut self,
-        from: NodeId,
-        first: Slot,
-        decrees: Vec<Decree<CommandBatch>>,
-        chosen: Slot,
-        effects: &mut Effects,
-    ) {
-        // A copy would be written; the peer is asked again once there is room.
-        if self.disk == Disk::Full {
-            return;
-        }
-        let before = self.paxos.chosen();
-        self.drive(synod_paxos::Input::Decrees { first, decrees }, effects);
-        let now = self.paxos.chosen();
-        if let Some(peer) = self.catch_up.on_decrees(from, now > before, chosen > now) {
-            effects.send(To::Node(peer), Message::Fetch { first: now });
-        }
     }
 }

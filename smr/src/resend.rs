@@ -68,6 +68,8 @@ impl Resends {
         let pace = RESEND_TICKS + path_ticks.min(RESEND_PATH_TICKS_MAX);
         let slowest = RESEND_TICKS_MAX.max(RESEND_TICKS + path_ticks);
         assert!(pace <= slowest, "back-off begins past its bound");
+        // A peer that answers nothing may be down or drowned: each repetition without an answer
+        // doubles the wait.
         let backed_off = pace.saturating_mul(1 << held.unanswered.min(BACKOFF_MAX));
         if held.waited < backed_off.min(slowest) {
             return false;

@@ -103,6 +103,8 @@ impl Sessions {
         } else {
             None
         };
+        // One principal's flood costs its own sessions first; only a full table costs whoever has
+        // most of it.
         if let Some(idle) = whose.and_then(|whose| self.longest_idle(whose)) {
             self.evict(idle);
         }
@@ -139,6 +141,8 @@ impl Sessions {
         let Some(session) = self.table.get(&id).filter(|held| held.principal == principal) else {
             return SessionVerdict::Expired;
         };
+        // Kept replies are looked up before the window: one that is kept can be told however far
+        // the client has gone on.
         if let Some(kept) = session.replies.get(&sequence) {
             return if kept.payload == payload {
                 SessionVerdict::Applied(kept.reply.clone())
@@ -231,6 +235,8 @@ impl Sessions {
         self.digest = self.digest.wrapping_sub(mark).wrapping_add(session.mark);
         self.shares.resize(principal, bytes, session.bytes);
         if used != session.used {
+            // The order of use is the order of eviction, the same on all nodes as it follows from
+            // the log alone.
             self.by_use.insert((principal, session.used, id));
             let was_there = self.by_use.remove(&(principal, used, id));
             assert!(was_there, "a session is not where its last use put it");
@@ -250,6 +256,7 @@ impl Sessions {
                 return true;
             };
             let Some(idle) = whose.and_then(|whose| self.longest_idle(whose)) else { return true };
+            // The session in use does not go for the sake of its own reply: the reply goes.
             if idle == current {
                 return false;
             }
@@ -305,6 +312,8 @@ impl Session {
 
 impl Kept {
     fn new(sequence: Sequence, payload: Fingerprint, reply: KeptReply) -> Self {
+        // A lost reply has a mark of its own: a node that kept it and one that did not have gone
+        // astray.
         let held = match &reply {
             KeptReply::Whole(whole) => fingerprint(whole),
             KeptReply::Lost => LOST_MARK,

@@ -1,14 +1,8 @@
-//! What others may look at in a replica, and how it is doing.
+//! How a replica is doing, as it tells whoever asks.
 //!
-//! Nothing here changes a replica. The claim kept true: a status is read off one state, between
-//! two steps.
+//! How it is read off a replica is left to `observe.rs`.
 
-use crate::command::CommandBatch;
-use crate::config::Limits;
-use crate::executor::Executor;
-use crate::replica::Replica;
-use crate::state_machine::StateMachine;
-use synod_paxos::{Ballot, MultiPaxos, NodeId, Slot};
+use synod_paxos::{Ballot, NodeId, Slot};
 
 /// How a replica is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +18,7 @@ pub struct Status {
     /// The ballot that it follows.
     pub follows: Option<Ballot>,
     /// Whether it sees no need for another leader.
-    pub content: bool,
+    pub leader_ok: bool,
     /// The end of its chosen prefix.
     pub chosen: Slot,
     /// The first slot that is not applied.
@@ -33,42 +27,4 @@ pub struct Status {
     pub digest: u64,
     /// How many sessions there are.
     pub sessions: u64,
-}
-
-impl<M: StateMachine> Replica<M> {
-    /// Returns how the replica is doing.
-    pub fn status(&self) -> Status {
-        Status {
-            node: self.paxos.me(),
-            incarnation: self.config.core_id.incarnation,
-            promised: self.paxos.log().promised(),
-            leads: self.paxos.leader().leads(),
-            follows: self.election.follows(self.paxos.leader().leads()),
-            content: self.election.is_content(),
-            chosen: self.paxos.chosen(),
-            applied: self.executor.applied(),
-            digest: self.executor.digest(),
-            sessions: self.executor.sessions().len() as u64,
-        }
-    }
-
-    /// Returns the Paxos node.
-    pub const fn paxos(&self) -> &MultiPaxos<CommandBatch> {
-        &self.paxos
-    }
-
-    /// Returns how far what it holds may grow.
-    pub const fn limits(&self) -> &Limits {
-        &self.config.limits
-    }
-
-    /// Returns the replicated state.
-    pub const fn executor(&self) -> &Executor<M> {
-        &self.executor
-    }
-
-    /// Tells whether a draining replica has nothing left to hand over.
-    pub fn is_drained(&self) -> bool {
-        self.draining.is_some() && self.paxos.leader().ballot().is_none()
-    }
 }

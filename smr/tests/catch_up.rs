@@ -11,13 +11,10 @@ use beat::{ME, beat};
 use bytes::Bytes;
 use nothing::Nothing;
 use synod_paxos::{Configuration, CoreId, Decree, NodeId, Slot, To};
-use synod_smr::catch_up::{CatchUp, FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
-use synod_smr::command::{Command, Sequence, SessionId, mix};
-use synod_smr::config::{CACHE_BYTES, CACHE_SLOTS};
-use synod_smr::executor::Executor;
 use synod_smr::{
-    CommandBatch, Config, Effects, Input, LogRead, Message, Principal, Record, Recovering, Replica,
-    Timer,
+    CACHE_BYTES, CACHE_SLOTS, CatchUp, Command, CommandBatch, Config, Effects, Executor,
+    FETCH_BYTES_MAX, FETCH_SLOTS_MAX, Input, LogRead, Message, Principal, Record, Recovering,
+    Replica, Sequence, SessionId, Timer, mix,
 };
 
 const PEER: NodeId = NodeId::new(2);
@@ -290,7 +287,7 @@ fn the_chain_over_all_decrees_is_the_same_in_every_version() {
         assert_eq!(executor.chain(), chain);
     }
     let Decree::Value(batch) = decree_of(100) else { panic!("a decree of a batch") };
-    let fingerprint = synod_smr::command::fingerprint(batch.bytes());
+    let fingerprint = synod_smr::fingerprint(batch.bytes());
     executor.apply(&Decree::Value(batch), |_, _| {});
     assert_eq!(executor.chain(), mix(chain ^ fingerprint));
 }

@@ -10,9 +10,10 @@ mod nothing;
 use beat::{ME, beat};
 use nothing::Nothing;
 use synod_paxos::{Configuration, CoreId, Decree, NodeId, Slot};
-use synod_smr::checkpoint::{CHECKPOINT_SLOTS, Checkpoints, Difference, Finding};
-use synod_smr::message::{Checkpoint, Heartbeat};
-use synod_smr::{Config, Effects, Input, Message, Record, Recovering, Replica, Timer};
+use synod_smr::{
+    CHECKPOINT_SLOTS, Checkpoint, Checkpoints, Config, Difference, Effects, Finding, Heartbeat,
+    Input, Message, Record, Recovering, Replica, Timer,
+};
 
 const PEER: NodeId = NodeId::new(2);
 const OTHER: NodeId = NodeId::new(3);

@@ -8,9 +8,7 @@ mod beat;
 
 use beat::{ME, beat};
 use synod_paxos::{Ballot, Configuration, CoreId, NodeId, Slot};
-use synod_smr::Config;
-use synod_smr::election::{Election, ElectionAction, ElectionView, Progress};
-use synod_smr::message::Heartbeat;
+use synod_smr::{Config, Election, ElectionAction, ElectionView, Heartbeat, Progress};
 
 const STAGGER_MS: u32 = 20;
 
@@ -56,7 +54,7 @@ fn without_a_discontent_quorum_nobody_campaigns() {
     let mut election = election();
     election.on_heartbeat(NodeId::new(2), beat(0));
     assert_eq!(election.assess(&situation()), ElectionAction::Nothing, "two of five");
-    election.on_heartbeat(NodeId::new(3), Heartbeat { content: true, ..beat(0) });
+    election.on_heartbeat(NodeId::new(3), Heartbeat { leader_ok: true, ..beat(0) });
     assert_eq!(election.assess(&situation()), ElectionAction::Nothing, "the third is content");
     election.on_heartbeat(NodeId::new(3), beat(0));
     assert_eq!(election.assess(&situation()), ElectionAction::Arm(0, STAGGER_MS / 2));
@@ -78,10 +76,10 @@ fn a_leader_that_hears_no_quorum_of_phase_1_does_not_raise_its_ballot() {
             election.on_tick(&leading);
         }
         for peer in peers {
-            election.on_heartbeat(NodeId::new(peer), Heartbeat { content: true, ..beat(5) });
+            election.on_heartbeat(NodeId::new(peer), Heartbeat { leader_ok: true, ..beat(5) });
         }
         assert_eq!(election.assess(&leading), wish);
-        assert!(election.is_content(), "it has all that it takes to go on");
+        assert!(election.is_leader_ok(), "it has all that it takes to go on");
     }
 }
 
@@ -96,7 +94,7 @@ fn a_leader_raises_its_ballot_for_a_stranded_voter_and_without_a_quorum_it_does_
         }
         for peer in peers {
             let promised = Ballot::new(2, NodeId::new(5));
-            let follower = Heartbeat { promised, content: true, ..beat(5) };
+            let follower = Heartbeat { promised, leader_ok: true, ..beat(5) };
             election.on_heartbeat(NodeId::new(peer), follower);
         }
         assert_eq!(election.assess(&leading), wish);

@@ -13,10 +13,8 @@ mod driver;
 
 use bytes::Bytes;
 use driver::{Cluster, Faults};
-use synod_paxos::multi::limits::PROMISE_PARTS_MAX;
-use synod_paxos::{Ballot, Decree, NodeId, Slot};
-use synod_smr::command::{Command, Sequence, SessionId};
-use synod_smr::{CommandBatch, Principal, Record};
+use synod_paxos::{Ballot, Decree, NodeId, PROMISE_PARTS_MAX, Slot};
+use synod_smr::{Command, CommandBatch, Principal, Record, Sequence, SessionId};
 
 /// How slow all is, and how much is to be reported.
 #[derive(Clone, Copy, Debug)]

@@ -17,11 +17,10 @@ use nothing::Nothing;
 use synod_paxos::{
     AfterSync, Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Slot,
 };
-use synod_smr::command::{ClientId, Command, Opening, Principal, Sequence, SessionId};
-use synod_smr::config::Limits;
 use synod_smr::{
-    Batch, CommandBatch, Config, Connection, Effects, Input, Message, Recovering, Refusal, Replica,
-    Request, RequestBody, RequestId, Response, SessionLimits, Timer,
+    Batch, ClientId, Command, CommandBatch, Config, Connection, Effects, Input, Limits, Message,
+    Opening, Principal, Recovering, Refusal, Replica, Request, RequestBody, RequestId, Response,
+    Sequence, SessionId, SessionLimits, Timer,
 };
 
 const OLD: Ballot = Ballot::new(1, NodeId::new(2));

@@ -17,10 +17,10 @@ use synod_paxos::{
     AfterSync, Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId,
     RECORD_COST_BYTES, RecordRoom, Report, Slot, Vote,
 };
-use synod_smr::command::{ClientId, Opening};
 use synod_smr::{
-    Batch, CommandBatch, Config, Connection, Disk, Effects, Input, Message, Principal, Record,
-    Recovering, Refusal, Replica, Request, RequestBody, RequestId, Response, Timer,
+    Batch, ClientId, CommandBatch, Config, Connection, Disk, Effects, Input, Message, Opening,
+    Principal, Record, Recovering, Refusal, Replica, Request, RequestBody, RequestId, Response,
+    Timer,
 };
 
 const PEER: NodeId = NodeId::new(2);

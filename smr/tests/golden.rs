@@ -15,14 +15,13 @@ use std::fmt::Write as _;
 use synod_paxos::{
     AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Record, Report, Slot, Vote,
 };
-use synod_smr::command::{ClientId, Command, Opening, Sequence, SessionId};
-use synod_smr::message::{Checkpoint, Heartbeat};
-use synod_smr::wire::WireError;
-use synod_smr::wire::client::{decode_request, decode_response, encode_request, encode_response};
-use synod_smr::wire::peer::{decode_message, encode_message};
-use synod_smr::wire::record::{JournalRecord, decode_record, encode_record};
+use synod_smr::wire::{
+    JournalRecord, WireError, decode_message, decode_record, decode_request, decode_response,
+    encode_message, encode_record, encode_request, encode_response,
+};
 use synod_smr::{
-    CommandBatch, Message, Principal, Refusal, Request, RequestBody, RequestId, Response, Status,
+    Checkpoint, ClientId, Command, CommandBatch, Heartbeat, Message, Opening, Principal, Refusal,
+    Request, RequestBody, RequestId, Response, Sequence, SessionId, Status,
 };
 
 const BALLOT: Ballot = Ballot::new(300, NodeId::new(2));
@@ -51,14 +50,14 @@ fn messages() -> Vec<Message> {
     ];
     let decrees = vec![decree(), Decree::Noop];
     let beat = Heartbeat {
-        folder: synod_smr::message::Folder(0),
+        folder: synod_smr::Folder(0),
         incarnation: 4,
         mark: 5,
         promised: BALLOT,
         journal_end: Slot::new(8),
         leads: Some(BALLOT),
         follows: Some(LOWER),
-        content: true,
+        leader_ok: true,
         chosen,
         hears: vec![NodeId::new(1), NodeId::new(3)],
         priority: 1,
@@ -125,7 +124,7 @@ fn responses() -> Vec<Response> {
         promised: BALLOT,
         leads: Some(BALLOT),
         follows: None,
-        content: true,
+        leader_ok: true,
         chosen: Slot::new(8),
         applied: Slot::new(8),
         digest: 0x0123_4567_89AB_CDEF,

@@ -12,8 +12,7 @@ use synod_smr::client::{
     ATTEMPT_MS, Client, ClientEffects, ClientInput, EARLIER_MAX, Millis, NO_LEADER_MS, NotSent,
     Operation, Outcome, Reason, Ticket, Unsent,
 };
-use synod_smr::command::{ClientId, Sequence, SessionId};
-use synod_smr::{Refusal, Request, RequestBody, Response};
+use synod_smr::{ClientId, Refusal, Request, RequestBody, Response, Sequence, SessionId};
 
 const SESSION: SessionId = SessionId { slot: Slot::FIRST, position: 0 };
 const DEADLINE: u64 = 3000;

@@ -10,11 +10,10 @@ mod beat;
 
 use beat::{ME, beat};
 use synod_paxos::{Ballot, Configuration, CoreId, NodeId, Slot};
-use synod_smr::Config;
-use synod_smr::election::{Election, ElectionAction, ElectionView, Progress, STALL_TICKS};
-use synod_smr::message::Heartbeat;
-use synod_smr::pace::{PATH_SYNCS, Pace, SYNC_TICKS_MAX};
-use synod_smr::resend::{Awaited, RESEND_PATH_TICKS_MAX, RESEND_TICKS, Resends};
+use synod_smr::{
+    Awaited, Config, Election, ElectionAction, ElectionView, Heartbeat, PATH_SYNCS, Pace, Progress,
+    RESEND_PATH_TICKS_MAX, RESEND_TICKS, Resends, STALL_TICKS, SYNC_TICKS_MAX,
+};
 
 const PEER: NodeId = NodeId::new(2);
 const OTHER: NodeId = NodeId::new(3);
@@ -74,9 +73,9 @@ impl World {
         self.situation.pending = true;
         self.tick();
         let ticks = (0..2_000).find(|_| {
-            let content = self.election.is_content();
+            let leader_ok = self.election.is_leader_ok();
             self.tick();
-            !content
+            !leader_ok
         });
         ticks.expect("nobody waits for ever")
     }
@@ -207,7 +206,7 @@ fn a_leader_is_not_stalled_by_peers_that_are_held_up() {
     world.held_up = vec![PEER, OTHER];
     for _ in 0..500 {
         world.tick();
-        assert!(world.election.is_content(), "they are alive, and will vote");
+        assert!(world.election.is_leader_ok(), "they are alive, and will vote");
     }
     // One of them makes a quorum with this node, and is free to vote.
     world.held_up = vec![PEER];
@@ -222,7 +221,7 @@ fn a_leader_is_not_stalled_by_peers_that_are_held_up() {
     let ticks = (0..100).find(|_| {
         world.election.on_tick(&world.situation);
         world.election.assess(&world.situation);
-        !world.election.is_content()
+        !world.election.is_leader_ok()
     });
     assert_eq!(ticks, Some(SUSPICION_TICKS), "it is lost like any other");
 }
@@ -252,7 +251,7 @@ fn a_leader_is_not_stalled_by_the_time_that_its_phase_1_took() {
     world.situation.preparing = None;
     world.situation.leads = Some(MINE);
     world.tick();
-    assert!(world.election.is_content(), "it leads since a tick ago");
+    assert!(world.election.is_leader_ok(), "it leads since a tick ago");
 }
 
 #[test]

@@ -10,11 +10,10 @@ use synod_paxos::{
     AfterSync, Ballot, Configuration, CoreId, Decree, Message as Paxos, NodeId, Report, Slot, Vote,
 };
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Ticket};
-use synod_smr::command::{Command, Sequence, SessionId};
 use synod_smr::{
-    ClientId, CommandBatch, Config, Connection, Effects, Input, Invalid, Message, Opening,
-    Principal, Recovering, Refusal, Replica, Request, RequestBody, RequestId, Response,
-    StateMachine, Timer,
+    ClientId, Command, CommandBatch, Config, Connection, Effects, Input, Invalid, Message, Opening,
+    Principal, Recovering, Refusal, Replica, Request, RequestBody, RequestId, Response, Sequence,
+    SessionId, StateMachine, Timer,
 };
 
 const PEER: NodeId = NodeId::new(2);

@@ -3,15 +3,11 @@
 
 use bytes::Bytes;
 use synod_paxos::{NodeId, Slot, Value};
-use synod_smr::command::{
-    BATCH_COMMANDS_MAX, ClientId, Command, CommandBatch, Fingerprint, Opening, Sequence, SessionId,
-    fingerprint,
+use synod_smr::{
+    BATCH_COMMANDS_MAX, ClientId, Command, CommandBatch, Connection, Fingerprint, Opening,
+    Principal, Proposals, Refusal, RequestId, Response, Sequence, SessionId, WAITERS_MAX,
+    WAITERS_PER_COMMAND_MAX, WAITING_BYTES_MAX, WaitKey, Waiter, fingerprint,
 };
-use synod_smr::executor::WaitKey;
-use synod_smr::proposals::{
-    Proposals, WAITERS_MAX, WAITERS_PER_COMMAND_MAX, WAITING_BYTES_MAX, Waiter,
-};
-use synod_smr::{Connection, Principal, Refusal, RequestId, Response};
 
 const MIB: usize = 1 << 20;
 const SESSION: SessionId = SessionId { slot: Slot::FIRST, position: 0 };

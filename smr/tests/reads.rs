@@ -3,8 +3,7 @@
 
 use bytes::Bytes;
 use synod_paxos::{Ballot, Configuration, NodeId, Slot};
-use synod_smr::read::{READS_MAX, Read, ReadLimits, Reads};
-use synod_smr::{Connection, RequestId};
+use synod_smr::{Connection, READS_MAX, Read, ReadLimits, Reads, RequestId};
 
 const ME: NodeId = NodeId::new(1);
 const PEER: NodeId = NodeId::new(2);

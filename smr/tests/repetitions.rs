@@ -11,12 +11,10 @@ use nothing::Nothing;
 use synod_paxos::{
     AfterSync, Configuration, CoreId, Immediate, Message as Paxos, NodeId, Slot, To,
 };
-use synod_smr::command::{ClientId, Opening};
-use synod_smr::message::Heartbeat;
-use synod_smr::resend::{RESEND_PATH_TICKS_MAX, RESEND_TICKS};
 use synod_smr::{
-    Config, Connection, Effects, Input, Message, Principal, Recovering, Replica, Request,
-    RequestBody, RequestId, Timer,
+    ClientId, Config, Connection, Effects, Heartbeat, Input, Message, Opening, Principal,
+    RESEND_PATH_TICKS_MAX, RESEND_TICKS, Recovering, Replica, Request, RequestBody, RequestId,
+    Timer,
 };
 
 const PEER: NodeId = NodeId::new(2);
@@ -74,7 +72,7 @@ impl Leader {
         for peer in [PEER, OTHER] {
             let beat = Heartbeat {
                 follows: leads,
-                content: true,
+                leader_ok: true,
                 promised: leads.unwrap_or(synod_paxos::Ballot::ZERO),
                 tick: self.tick,
                 sync_ticks: self.sync_ticks,

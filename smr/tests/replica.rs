@@ -14,12 +14,10 @@ use synod_paxos::{
     AfterSync, Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Report,
     Slot, To, Vote,
 };
-use synod_smr::command::{ClientId, Opening, Sequence, SessionId};
-use synod_smr::election::STALL_TICKS;
-use synod_smr::message::Heartbeat;
 use synod_smr::{
-    Config, Connection, Disk, Effects, Input, Message, Principal, Recovering, Refusal, Replica,
-    Request, RequestBody, RequestId, Response, Timer,
+    ClientId, Config, Connection, Disk, Effects, Heartbeat, Input, Message, Opening, Principal,
+    Recovering, Refusal, Replica, Request, RequestBody, RequestId, Response, STALL_TICKS, Sequence,
+    SessionId, Timer,
 };
 
 const PEER: NodeId = NodeId::new(2);
@@ -83,7 +81,7 @@ impl World {
         let stranded = ballot.next(NodeId::new(3));
         for _ in 0..6 {
             self.step(Input::Timer(Timer::Heartbeat));
-            self.hear_beat(Heartbeat { promised: stranded, content: true, ..beat() });
+            self.hear_beat(Heartbeat { promised: stranded, leader_ok: true, ..beat() });
         }
         stranded.next(ME)
     }
@@ -183,7 +181,7 @@ fn a_leader_resigns_to_a_higher_one() {
     world.promise(ballot, 0, Vec::new());
     let higher = ballot.next(PEER);
     let leads = Some(higher);
-    world.hear_beat(Heartbeat { leads, follows: leads, content: true, ..beat() });
+    world.hear_beat(Heartbeat { leads, follows: leads, leader_ok: true, ..beat() });
     assert_eq!(world.replica.status().leads, None);
     world.ask(RequestBody::Query(Bytes::new()));
     let refusal = Refusal::NotLeader { leader: Some(PEER) };
@@ -195,8 +193,8 @@ fn the_content_hear_no_strangers_prepare() {
     let mut world = World::new();
     let (mine, other) = (Ballot::new(7, PEER), NodeId::new(3));
     let leads = Some(mine);
-    world.hear_beat(Heartbeat { leads, follows: leads, content: true, ..beat() });
-    assert!(world.replica.status().content);
+    world.hear_beat(Heartbeat { leads, follows: leads, leader_ok: true, ..beat() });
+    assert!(world.replica.status().leader_ok);
     let prepare = |ballot| {
         Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot, first: Slot::FIRST }))
     };
@@ -211,14 +209,14 @@ fn the_content_hear_no_strangers_prepare() {
 fn silence_of_the_leader_ends_content_and_one_late_tick_does_not() {
     let mut world = World::new();
     let leads = Some(OLD);
-    world.hear_beat(Heartbeat { leads, follows: leads, content: true, ..beat() });
+    world.hear_beat(Heartbeat { leads, follows: leads, leader_ok: true, ..beat() });
     // However long the process was held up, it counts one tick.
     world.step(Input::Timer(Timer::Heartbeat));
-    assert!(world.replica.status().content);
+    assert!(world.replica.status().leader_ok);
     for _ in 0..5 {
         world.step(Input::Timer(Timer::Heartbeat));
     }
-    assert!(!world.replica.status().content);
+    assert!(!world.replica.status().leader_ok);
 }
 
 #[test]
@@ -312,7 +310,7 @@ fn a_leader_that_loses_its_ballot_while_it_raises_it_claims_nothing() {
     let stranded = ballot.next(NodeId::new(3));
     for _ in 0..6 {
         world.step(Input::Timer(Timer::Heartbeat));
-        world.hear_beat(Heartbeat { promised: stranded, content: true, ..beat() });
+        world.hear_beat(Heartbeat { promised: stranded, leader_ok: true, ..beat() });
     }
     assert_eq!(world.told_leads(), Some(Some(ballot)), "it raises its ballot");
     let (ballot, first, chosen) = (Ballot::new(9, PEER), Slot::FIRST, Slot::FIRST);
@@ -337,9 +335,9 @@ fn a_link_that_works_one_way_is_no_link() {
     }
     assert_eq!(world.replica.status().promised, Ballot::ZERO, "nobody would hear its Prepare");
     let leads = Some(OLD);
-    let deaf = Heartbeat { leads, follows: leads, content: true, hears: Vec::new(), ..beat() };
+    let deaf = Heartbeat { leads, follows: leads, leader_ok: true, hears: Vec::new(), ..beat() };
     world.hear_beat(deaf);
-    assert!(!world.replica.status().content, "its leader does not hear it");
+    assert!(!world.replica.status().leader_ok, "its leader does not hear it");
 }
 
 #[test]
@@ -347,14 +345,14 @@ fn a_leader_that_gets_nothing_done_is_discontent() {
     let mut world = World::new();
     let ballot = world.campaign();
     world.promise(ballot, 0, Vec::new());
-    world.hear_beat(Heartbeat { content: true, ..beat() });
-    assert!(world.replica.status().content);
+    world.hear_beat(Heartbeat { leader_ok: true, ..beat() });
+    assert!(world.replica.status().leader_ok);
     world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
     for tick in 1..=STALL_TICKS + 1 {
         world.step(Input::Timer(Timer::Heartbeat));
-        world.hear_beat(Heartbeat { content: true, tick, ..beat() });
+        world.hear_beat(Heartbeat { leader_ok: true, tick, ..beat() });
     }
-    assert!(!world.replica.status().content, "slot 0 is open and nobody votes");
+    assert!(!world.replica.status().leader_ok, "slot 0 is open and nobody votes");
 }
 
 #[test]
@@ -367,10 +365,10 @@ fn a_leader_whose_reads_wait_in_vain_is_discontent_and_an_idle_one_is_not() {
             world.ask(RequestBody::Query(Bytes::new()));
         }
         for tick in 1..=STALL_TICKS + 1 {
-            world.hear_beat(Heartbeat { content: true, tick, ..beat() });
+            world.hear_beat(Heartbeat { leader_ok: true, tick, ..beat() });
             world.step(Input::Timer(Timer::Heartbeat));
         }
-        assert_eq!(world.replica.status().content, !asks);
+        assert_eq!(world.replica.status().leader_ok, !asks);
     }
 }
 
@@ -401,12 +399,12 @@ fn a_leader_that_is_cut_off_refuses_and_nobody_is_sent_to_it() {
 
     // A follower hears that its leader is discontent, and sends no client there.
     let mut follower = World::new();
-    let content = Heartbeat { leads: Some(OLD), content: true, ..beat() };
-    follower.hear_beat(content.clone());
+    let satisfied = Heartbeat { leads: Some(OLD), leader_ok: true, ..beat() };
+    follower.hear_beat(satisfied.clone());
     follower.ask(RequestBody::Query(Bytes::new()));
     let sent = Response::Refused(Refusal::NotLeader { leader: Some(PEER) });
     assert_eq!(follower.replies, std::slice::from_ref(&sent));
-    follower.hear_beat(Heartbeat { content: false, ..content });
+    follower.hear_beat(Heartbeat { leader_ok: false, ..satisfied });
     follower.ask(RequestBody::Query(Bytes::new()));
     assert_eq!(follower.replies, [sent, refused]);
 }
@@ -417,7 +415,7 @@ fn a_leader_with_a_full_disk_is_discontent_and_refuses_commands() {
     let ballot = world.campaign();
     world.promise(ballot, 0, Vec::new());
     world.step(Input::Disk(Disk::Full));
-    assert!(!world.replica.status().content);
+    assert!(!world.replica.status().leader_ok);
     world.ask(RequestBody::Open { opening: Opening::first(ClientId::new(1)) });
     assert_eq!(world.replies, [Response::Refused(Refusal::DiskFull)]);
 }

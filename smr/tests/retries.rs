@@ -8,8 +8,7 @@ use synod_smr::client::{
     Client, ClientEffects, ClientInput, Millis, NO_LEADER_MS, OVERLOAD_GROWTH_MAX, Operation,
     RETRY_MS_MAX, Ticket,
 };
-use synod_smr::command::SessionId;
-use synod_smr::{ClientId, Refusal, RequestBody, RequestId, Response};
+use synod_smr::{ClientId, Refusal, RequestBody, RequestId, Response, SessionId};
 
 /// How long a request or a response is on its way.
 const WIRE_MS: u64 = 1;

@@ -4,11 +4,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use synod_paxos::Slot;
-use synod_smr::Principal;
-use synod_smr::command::{Fingerprint, Sequence, SessionId};
-use synod_smr::session::{
-    KEPT_BYTES, KeptReply, SESSION_BYTES, SESSIONS_MAX, SESSIONS_PER_PRINCIPAL_MAX, SessionLimits,
-    SessionVerdict, Sessions,
+use synod_smr::{
+    Fingerprint, KEPT_BYTES, KeptReply, Principal, SESSION_BYTES, SESSIONS_MAX,
+    SESSIONS_PER_PRINCIPAL_MAX, Sequence, SessionId, SessionLimits, SessionVerdict, Sessions,
 };
 
 /// A table whose every change has a slot of its own.

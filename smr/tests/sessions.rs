@@ -4,12 +4,10 @@
 
 use bytes::Bytes;
 use synod_paxos::Decree;
-use synod_smr::command::{ClientId, Command, Opening, Sequence, SessionId};
-use synod_smr::executor::Executor;
-use synod_smr::session::{KEPT_REPLY_BYTES_MAX, PIPELINE_MAX};
 use synod_smr::{
-    CommandBatch, Invalid, Principal, REPLY_BYTES_MAX, Refusal, Response, SessionLimits,
-    StateMachine,
+    ClientId, Command, CommandBatch, Executor, Invalid, KEPT_REPLY_BYTES_MAX, Opening,
+    PIPELINE_MAX, Principal, REPLY_BYTES_MAX, Refusal, Response, Sequence, SessionId,
+    SessionLimits, StateMachine,
 };
 
 /// Adds the first byte of a command to a sum; the reply is as long as the second byte says.

@@ -15,8 +15,7 @@ use synod_smr::client::{
     ATTEMPT_MS, ATTEMPT_MS_MAX, Client, ClientEffects, ClientInput, HELD_MS_MAX, Millis, NotSent,
     Operation, Outcome, Ticket, Unsent,
 };
-use synod_smr::command::SessionId;
-use synod_smr::{ClientId, RequestBody, RequestId, Response};
+use synod_smr::{ClientId, RequestBody, RequestId, Response, SessionId};
 
 const SILENT: NodeId = NodeId::new(1);
 const SECOND: NodeId = NodeId::new(2);

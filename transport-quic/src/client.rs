@@ -14,15 +14,16 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::accept::note;
+use crate::bind_error::BindError;
 use crate::counters::{Count, Counters, CountersSnapshot};
-use crate::endpoint::DownReason;
 use crate::held::HeldPort;
 use crate::identity::{ClusterId, PeerId, Role};
 use crate::lanes::{DropReason, LaneQueue, Sent};
 use crate::limits;
+use crate::peer_event::DownReason;
 use crate::preface::{Hello, Incarnation};
 use crate::refusal::{CloseCode, Refusal, Refused, shorten};
-use crate::setup::{self, BindError, SERVER_NAME};
+use crate::setup::{self, SERVER_NAME};
 use crate::stream::{FrameReader, FrameWriter, ReadFailure};
 use crate::tls::Credentials;
 use crate::turn::Turns;

@@ -16,18 +16,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::accept::{Acceptor, WhenFull, note, note_error};
+use crate::bind_error::BindError;
+use crate::client_event::{ClientEvent, ConnectionId};
 use crate::counters::{Count, Counters, CountersSnapshot};
-use crate::endpoint::DownReason;
 use crate::held::HeldPort;
 use crate::identity::{Identity, Role};
 use crate::inbox::{EventSender, Inbox, inbox};
-use crate::lanes::{Budget, DropReason, LaneQueue, Sent, lock};
+use crate::lanes::{Budget, DropReason, LaneQueue, Sent};
 use crate::limits;
+use crate::lock::lock;
+use crate::peer_event::DownReason;
 use crate::preface::{Hello, Incarnation, StreamKind};
 use crate::refusal::{CloseCode, Refusal, Refused};
 use crate::replies::ReplyWriter;
 use crate::reset;
-use crate::setup::{self, BindError};
+use crate::setup;
 use crate::stream::{Breach, FrameReader, FrameWriter, ReadFailure};
 use crate::tls::Credentials;
 use crate::verify::{Admission, ClientNames};
@@ -45,45 +48,6 @@ pub struct ClientPortConfig {
     pub admitted: ClientNames,
     /// Connections served at once, at most [`limits::CLIENT_CONNECTIONS_MAX`].
     pub connections_max: usize,
-}
-
-/// Names one connection of a client for as long as the port is open; never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub u64);
-
-/// Tells the owner what happened at the client port. Complete by definition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClientEvent {
-    /// A client is there.
-    Connected {
-        /// Its connection.
-        connection: ConnectionId,
-        /// Who it is, as its certificate says.
-        identity: Identity,
-    },
-    /// A client asks for something. Requests of one connection come in the order they were sent.
-    Request {
-        /// Its connection.
-        connection: ConnectionId,
-        /// The payload.
-        bytes: Bytes,
-    },
-    /// Replies have been handed to QUIC, so that there is room for others. Of all that was handed
-    /// over less than [`limits::CLIENT_WRITTEN_STEP_BYTES`] is not told of while the connection
-    /// lives; what was not told of when it closes is gone with it.
-    Written {
-        /// Its connection.
-        connection: ConnectionId,
-        /// The payload bytes of replies written since the last such event of this connection.
-        bytes: usize,
-    },
-    /// The connection is gone. Nothing of it follows.
-    Closed {
-        /// The connection.
-        connection: ConnectionId,
-        /// Why.
-        reason: DownReason,
-    },
 }
 
 /// Begins the client port of a node.

@@ -10,8 +10,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use tokio::time::Instant;
 
-use crate::lanes::lock;
 use crate::limits::REFUSAL_LOG_INTERVAL;
+use crate::lock::lock;
 use crate::refusal::{Refusal, Refused, RefusedBy};
 
 /// Names one count. The variants say what is counted.

@@ -15,17 +15,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::accept::{Acceptor, WhenFull, note, note_error};
+use crate::bind_error::BindError;
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::held::HeldPort;
 use crate::identity::{ClusterId, Identity, PeerId, Role};
 use crate::inbox::{EventSender, Inbox, inbox};
-use crate::lanes::{DropReason, Epoch, Lane, Sent, lock};
+use crate::lanes::{DropReason, Epoch, Sent};
 use crate::limits;
 use crate::link::{Outbound, PlainLane};
+use crate::lock::lock;
 use crate::peer::{Candidate, LinkCell, PeerTask, PeerTaskConfig, read_hello};
+use crate::peer_event::{DownReason, PeerEvent};
 use crate::preface::{Hello, Incarnation};
 use crate::refusal::{CloseCode, Refusal, Refused};
-use crate::setup::{self, BindError};
+use crate::setup;
 use crate::stream::{FrameReader, ReadFailure};
 use crate::tls::Credentials;
 use crate::verify::Admission;
@@ -44,64 +47,6 @@ pub struct PeerConfig {
     /// The suspicion time; a link silent for two of it is dropped. At least
     /// [`limits::SUSPICION_MIN`].
     pub suspicion: Duration,
-}
-
-/// Tells the owner what happened at the peer port. Complete by definition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerEvent {
-    /// A link stands: the peer has answered over it.
-    Up {
-        /// The peer.
-        peer: PeerId,
-        /// The life of its process.
-        incarnation: Incarnation,
-    },
-    /// The link is gone, and what was under way with it. Nothing of it follows.
-    Down {
-        /// The peer.
-        peer: PeerId,
-        /// Why.
-        reason: DownReason,
-    },
-    /// A frame, in the order in which its lane took it.
-    Frame {
-        /// The peer, as its certificate names it.
-        peer: PeerId,
-        /// The lane.
-        lane: Lane,
-        /// The payload.
-        bytes: Bytes,
-    },
-    /// A datagram, in any order, if it came at all.
-    Datagram {
-        /// The peer, as its certificate names it.
-        peer: PeerId,
-        /// The payload.
-        bytes: Bytes,
-    },
-}
-
-/// Says why a link went down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DownReason {
-    /// Nothing was heard for two suspicion times.
-    Silent,
-    /// Another connection of the same pair took its place; `Up` follows.
-    Superseded,
-    /// The peer closed it.
-    ClosedByPeer {
-        /// The close code, a [`CloseCode`] if the peer is of this kind.
-        code: u64,
-        /// The peer's reason, shortened.
-        text: String,
-    },
-    /// The peer broke a rule, named in the text.
-    Violation(String),
-    /// QUIC lost the connection, for the reason in the text.
-    Lost(String),
-    /// This endpoint shuts down.
-    ShuttingDown,
 }
 
 /// Begins the peer port of a node.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use quinn::AsyncUdpSocket;
 
-use crate::setup::BindError;
+use crate::bind_error::BindError;
 
 /// Holds a UDP port on which nothing is read yet. What arrives meanwhile waits in the socket.
 ///

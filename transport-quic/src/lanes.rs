@@ -6,13 +6,14 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::counters::Count;
 use crate::limits;
+use crate::lock::lock;
 
 /// Names a lane: a kind of traffic with a stream of its own in either direction. Complete by
 /// definition.
@@ -283,11 +284,6 @@ impl LogLane {
             self.changed.notified().await;
         }
     }
-}
-
-/// Locks a mutex whose holders cannot leave its content half changed.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const fn cost(frame_bytes: usize) -> usize {

@@ -9,7 +9,9 @@
 mod readme {}
 
 mod accept;
+mod bind_error;
 mod client;
+mod client_event;
 mod client_port;
 mod counters;
 mod endpoint;
@@ -20,7 +22,9 @@ mod inbox;
 mod lanes;
 pub mod limits;
 mod link;
+mod lock;
 mod peer;
+mod peer_event;
 mod preface;
 mod refusal;
 mod replies;
@@ -32,17 +36,19 @@ mod turn;
 mod verify;
 mod wall;
 
+pub use bind_error::BindError;
 pub use client::{ClientConnection, ClientDialer, ClientReceiver, ClientSender, ConnectError};
-pub use client_port::{ClientEvent, ClientPort, ClientPortConfig, ClientPortHandle, ConnectionId};
+pub use client_event::{ClientEvent, ConnectionId};
+pub use client_port::{ClientPort, ClientPortConfig, ClientPortHandle};
 pub use counters::{Count, CountersSnapshot};
-pub use endpoint::{DownReason, PeerConfig, PeerEndpoint, PeerEvent, PeerHandle};
+pub use endpoint::{PeerConfig, PeerEndpoint, PeerHandle};
 pub use held::HeldPort;
 pub use identity::{ClientName, ClusterId, Identity, IdentityError, PeerId, Role};
 pub use inbox::Inbox;
 pub use lanes::{DropReason, Epoch, Lane, Sent};
+pub use peer_event::{DownReason, PeerEvent};
 pub use preface::Incarnation;
 pub use refusal::{CloseCode, Refusal, Refused, RefusedBy};
-pub use setup::BindError;
 pub use tls::{Credentials, TlsError};
 pub use turn::Turns;
 pub use verify::ClientNames;

@@ -12,11 +12,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::counters::{Count, Counters};
-use crate::endpoint::{DownReason, PeerEvent};
 use crate::identity::PeerId;
 use crate::inbox::{EventSender, Permit};
-use crate::lanes::{DropReason, Epoch, Lane, LaneQueue, LogLane, lock};
+use crate::lanes::{DropReason, Epoch, Lane, LaneQueue, LogLane};
 use crate::limits::{SILENCE_SUSPICIONS, WATCH_PER_SUSPICION};
+use crate::lock::lock;
+use crate::peer_event::{DownReason, PeerEvent};
 use crate::preface::{Hello, StreamKind};
 use crate::refusal::{CloseCode, shorten};
 use crate::stream::{Breach, FrameReader, FrameWriter, ReadFailure};

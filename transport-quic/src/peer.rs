@@ -16,12 +16,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::accept::note_error;
 use crate::counters::{Count, Counters};
-use crate::endpoint::{DownReason, PeerEvent};
 use crate::identity::PeerId;
 use crate::inbox::{Closed, EventSender};
-use crate::lanes::lock;
 use crate::limits::{DIAL_TIMEOUT, DIALS_MAX, REDIAL_MAX, REDIAL_MIN, SILENCE_SUSPICIONS};
 use crate::link::{ControlStart, Deliveries, Link, Outbound};
+use crate::lock::lock;
+use crate::peer_event::{DownReason, PeerEvent};
 use crate::preface::{Hello, Incarnation, StreamKind};
 use crate::refusal::CloseCode;
 use crate::setup::SERVER_NAME;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::client_port::{ClientEvent, ConnectionId};
+use crate::client_event::{ClientEvent, ConnectionId};
 use crate::inbox::{Closed, EventSender};
 use crate::lanes::LaneQueue;
 use crate::limits;

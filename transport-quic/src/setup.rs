@@ -4,7 +4,7 @@
 //! keeps true: TLS 1.3 with certificates on both sides, no resumption, no early data, nothing
 //! without a bound.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,39 +13,12 @@ use quinn::{AckFrequencyConfig, Endpoint, EndpointConfig, IdleTimeout, Transport
 use rustls::client::Resumption;
 use rustls::server::NoServerSessionStorage;
 
+use crate::bind_error::BindError;
 use crate::counters::Counters;
 use crate::held::{HeldPort, Socket};
 use crate::limits;
 use crate::tls::{Credentials, TlsError, provider};
 use crate::verify::{Admission, ClientVerifier, ServerVerifier};
-
-/// Says why an endpoint cannot begin. The fault is the environment's, or the configuration's.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// The socket cannot be had.
-    #[error("cannot listen on {address}: {source}")]
-    Socket {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The credentials cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The own certificate has the wrong role for this endpoint.
-    #[error("own certificate names {identity}, but a {wanted} is wanted here")]
-    Role {
-        /// Who the certificate names.
-        identity: String,
-        /// The role that is wanted.
-        wanted: &'static str,
-    },
-    /// A setting is out of its range.
-    #[error("{0}")]
-    Setting(String),
-}
 
 /// What differs between the two ports.
 pub(crate) struct Port {

@@ -14,8 +14,8 @@ use std::sync::{Arc, LazyLock, Mutex, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::lanes::lock;
 use crate::limits::CLIENT_DIALS_MAX;
+use crate::lock::lock;
 
 /// The right to dial an address, given back when dropped.
 #[derive(Debug)]

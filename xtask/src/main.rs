@@ -21,6 +21,7 @@ mod mutants;
 mod mutation;
 mod outcome;
 mod prove;
+mod root;
 mod shell;
 mod sim;
 mod spec;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use crate::outcome::{FOUND, Failure, Outcome};
-use crate::workspace::root;
+use crate::root::root;
 
 /// One command: a program, its arguments, and what differs in its environment.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Where things are: the root, the target folder, and what `cargo metadata` says of the crates.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -9,14 +9,7 @@ use serde_json::Value;
 use crate::outcome::Failure;
 use crate::shell::Step;
 
-/// Gives the workspace's root: that of this source, or of the copy named by [`ROOT_VARIABLE`].
-pub(crate) fn root() -> PathBuf {
-    if let Some(copy) = env::var_os(ROOT_VARIABLE) {
-        return PathBuf::from(copy);
-    }
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
-}
+pub(crate) use crate::root::{ROOT_VARIABLE, root};
 
 /// Gives the folder that cargo builds into.
 pub(crate) fn target_dir() -> PathBuf {
@@ -118,6 +111,3 @@ pub(crate) fn is_installed(program: &str) -> bool {
         .and_then(|mut child| child.wait().map_err(|error| Failure::Internal(error.to_string())))
         .is_ok_and(|status| status.success())
 }
-
-/// Points a run at a copy of the sources; the mutants use it.
-pub(crate) const ROOT_VARIABLE: &str = "SYNOD_XTASK_ROOT";

@@ -4,13 +4,13 @@
 //! refused by name. A response must be one to the request: to its kind, and of its key. A response
 //! that was lost, or of which only some is known, leaves the outcome unknown.
 
+use super::deed::{Deed, Unread};
 use super::edn::Edn;
 use super::fields::{Fields, atom};
-use super::operations::{Deed, Refusal};
 use super::{Action, Answer, Texts};
 
 /// Reads a request and what came of it, where it ever returned.
-pub(super) fn read(texts: &mut Texts, input: &Edn, output: Option<&Edn>) -> Result<Deed, Refusal> {
+pub(super) fn read(texts: &mut Texts, input: &Edn, output: Option<&Edn>) -> Result<Deed, Unread> {
     let input = Fields::of("the `Input`", input, REQUEST)?;
     let output = output.map(response).transpose()?.flatten();
     match input.text("Type")?.as_str() {
@@ -18,7 +18,7 @@ pub(super) fn read(texts: &mut Texts, input: &Edn, output: Option<&Edn>) -> Resu
             let told = input.needed("Range")?;
             let told = Fields::of("the `Range` of the `Input`", told, RANGE)?;
             if told.whole("Revision")?.unwrap_or(0) != 0 {
-                return Err(Refusal::NoModel("etcd's reads at a revision".to_owned()));
+                return Err(Unread::NoModel("etcd's reads at a revision".to_owned()));
             }
             let key = match told.some("RangeOptions") {
                 Some(inner) => key_of_range(&Fields::of("the `RangeOptions`", inner, RANGE)?)?,
@@ -31,12 +31,12 @@ pub(super) fn read(texts: &mut Texts, input: &Edn, output: Option<&Edn>) -> Resu
             Ok(Deed { key, action: Action::Read, answer })
         }
         "txn" => transaction(texts, input.needed("Txn")?, output.as_ref()),
-        other => Err(Refusal::NoModel(format!("etcd's request `{other}`"))),
+        other => Err(Unread::NoModel(format!("etcd's request `{other}`"))),
     }
 }
 
 /// Takes a response; none where it does not tell what became of the request.
-fn response(output: &Edn) -> Result<Option<Fields<'_>>, Refusal> {
+fn response(output: &Edn) -> Result<Option<Fields<'_>>, Unread> {
     let output = Fields::of("the `Output`", output, RESPONSE)?;
     let text = |name: &str| match output.some(name) {
         None => Ok(String::new()),
@@ -51,21 +51,21 @@ fn response(output: &Edn) -> Result<Option<Fields<'_>>, Refusal> {
         return Ok(None);
     }
     if !refusal.is_empty() {
-        return Err(Refusal::NoModel(format!("etcd's requests that it refuses (`{refusal}`)")));
+        return Err(Unread::NoModel(format!("etcd's requests that it refuses (`{refusal}`)")));
     }
     if output.whole("Revision")?.is_some_and(|revision| revision < 0) {
-        return Err(Refusal::NoModel("etcd's reads that may be stale".to_owned()));
+        return Err(Unread::NoModel("etcd's reads that may be stale".to_owned()));
     }
     Ok(Some(output))
 }
 
-fn key_of_range(options: &Fields<'_>) -> Result<String, Refusal> {
+fn key_of_range(options: &Fields<'_>) -> Result<String, Unread> {
     options.whole("Limit")?;
     match options.some("End") {
         None => {}
         Some(Edn::Text(end)) if end.is_empty() => {}
         Some(Edn::Text(_)) => {
-            return Err(Refusal::NoModel("etcd's reads of several keys".to_owned()));
+            return Err(Unread::NoModel("etcd's reads of several keys".to_owned()));
         }
         Some(other) => return Err(options.wrong("End", other, "text").into()),
     }
@@ -94,12 +94,12 @@ fn transaction(
     texts: &mut Texts,
     request: &Edn,
     output: Option<&Fields<'_>>,
-) -> Result<Deed, Refusal> {
+) -> Result<Deed, Unread> {
     let request = Fields::of("the `Txn` of the `Input`", request, TRANSACTION)?;
     let steps = request.list("OperationsOnSuccess")?;
     let ([], [step]) = (request.list("Conditions")?, steps) else {
         let kind = "etcd's transactions with conditions or several steps";
-        return Err(Refusal::NoModel(kind.to_owned()));
+        return Err(Unread::NoModel(kind.to_owned()));
     };
     let result = output.map(result).transpose()?;
     let step = Fields::of("the step of the `Txn`", step, STEP)?;
@@ -108,7 +108,7 @@ fn transaction(
         "put-operation" => {
             let put = Fields::of("the `Put`", step.needed("Put")?, PUT)?;
             if put.whole("LeaseID")?.unwrap_or(0) != 0 {
-                return Err(Refusal::NoModel("etcd's leases".to_owned()));
+                return Err(Unread::NoModel("etcd's leases".to_owned()));
             }
             let action = Action::Write(texts.intern(&value_of(&put)?));
             Ok(Deed { key: put.text("Key")?, action, answer: done })
@@ -129,7 +129,7 @@ fn transaction(
             };
             Ok(Deed { key, action: Action::Read, answer })
         }
-        other => Err(Refusal::NoModel(format!("etcd's step `{other}`"))),
+        other => Err(Unread::NoModel(format!("etcd's step `{other}`"))),
     }
 }
 

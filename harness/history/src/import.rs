@@ -14,6 +14,7 @@ use super::edn::{EdnError, Notation};
 use super::operations::{Collector, Dialect};
 use super::stream::{Stop, each_event};
 use super::translate::Translator;
+use super::watch::{EVENTS_PER_LOOK, Watch};
 use super::{History, HistoryError, jsonl, log, source};
 
 /// The notation of a history.
@@ -34,10 +35,6 @@ pub enum Format {
     /// The operations that etcd's robustness tests record.
     EtcdJson,
 }
-
-/// Is asked at times while a history is read, with the bytes that it holds; an answer of
-/// `false` ends the reading.
-pub type Watch<'a> = &'a mut dyn FnMut(usize) -> bool;
 
 impl Format {
     /// Every format.
@@ -220,9 +217,6 @@ impl Pace<'_> {
         Ok(())
     }
 }
-
-/// How many events pass between two looks at the budget: some milliseconds.
-pub(super) const EVENTS_PER_LOOK: u64 = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufWriter, Read, Write};
 use std::path::Path;
 
-use super::import::{EVENTS_PER_LOOK, Watch};
+use super::watch::{EVENTS_PER_LOOK, Watch};
 use super::{Event, EventKind, History, HistoryBuilder, HistoryError, Value};
 
 /// Writes events, one a line.

@@ -32,6 +32,7 @@
 //! # Ok::<(), synod_history::HistoryError>(())
 //! ```
 
+mod deed;
 pub mod edn;
 mod etcd;
 mod fields;
@@ -51,6 +52,7 @@ mod stream;
 pub mod synthetic;
 mod translate;
 mod visible;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -61,6 +63,7 @@ pub use operation::{Action, Answer, History, OpenCalls, Operation, OperationCoun
 pub use pairing::HistoryBuilder;
 pub use request::{ELEMENT_END, Request};
 pub use visible::visible;
+pub use watch::Watch;
 
 /// One event of a history: a call, or the end of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,10 +6,11 @@
 //! and `etcd` know them. Times make the order: a return and a call at the same time overlap. The
 //! claim kept true: every field of an operation is one that is known, so none is guessed.
 
+use super::deed::{Deed, Unread};
 use super::edn::Edn;
 use super::fields::Fields;
 use super::translate::short;
-use super::{Action, Answer, History, HistoryError, Operation, etcd, porcupine};
+use super::{Answer, History, HistoryError, Operation, etcd, porcupine};
 
 /// Whose questions and answers these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,27 +28,6 @@ pub(super) struct Collector {
     times: Vec<(i64, Option<i64>)>,
 }
 
-/// What was asked and answered.
-pub(super) struct Deed {
-    pub(super) key: String,
-    pub(super) action: Action,
-    pub(super) answer: Answer,
-}
-
-/// Why an operation is not read.
-pub(super) enum Refusal {
-    /// It is not of this form.
-    Malformed(String),
-    /// It is of a kind that no model knows.
-    NoModel(String),
-}
-
-impl From<String> for Refusal {
-    fn from(problem: String) -> Self {
-        Self::Malformed(problem)
-    }
-}
-
 impl Collector {
     pub(super) fn new(place: &str, dialect: Dialect) -> Self {
         let history = History::default();
@@ -62,14 +42,14 @@ impl Collector {
     pub(super) fn push(&mut self, line: u64, form: &Edn) -> Result<(), HistoryError> {
         let read = self.read(form);
         read.map_err(|refusal| match refusal {
-            Refusal::Malformed(problem) => self.malformed(line, problem),
-            Refusal::NoModel(kind) => {
+            Unread::Malformed(problem) => self.malformed(line, problem),
+            Unread::NoModel(kind) => {
                 HistoryError::NoModel { place: self.place.clone(), line, kind }
             }
         })
     }
 
-    fn read(&mut self, form: &Edn) -> Result<(), Refusal> {
+    fn read(&mut self, form: &Edn) -> Result<(), Unread> {
         let Edn::Map(_) = form else {
             return Err(format!("`{}` is no operation", short(form)).into());
         };

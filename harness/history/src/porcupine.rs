@@ -4,14 +4,14 @@
 //! expected, and what only changes something says nothing, or that it was done. Whatever else an
 //! answer says, such as an error, is refused.
 
+use super::deed::{Deed, Unread};
 use super::edn::Edn;
 use super::fields::{Fields, atom};
-use super::operations::{Deed, Refusal};
 use super::translate::{printed, short};
 use super::{Action, Answer, Texts, refused};
 
 /// Reads an operation. Where it never returned, there is no output to look at.
-pub(super) fn read(texts: &mut Texts, input: &Edn, output: Option<&Edn>) -> Result<Deed, Refusal> {
+pub(super) fn read(texts: &mut Texts, input: &Edn, output: Option<&Edn>) -> Result<Deed, Unread> {
     let input = Fields::of("the `Input`", input, INPUT)?;
     let word = input.needed("Op")?;
     let number = if let Edn::Whole(number) = word { usize::try_from(*number).ok() } else { None };
@@ -43,7 +43,7 @@ pub(super) fn read(texts: &mut Texts, input: &Edn, output: Option<&Edn>) -> Resu
         f => {
             let kind = refused::kind(f, &Edn::Nil);
             let kind = kind.map_or_else(|| refused::unknown(f), str::to_owned);
-            return Err(Refusal::NoModel(kind));
+            return Err(Unread::NoModel(kind));
         }
     };
     let key = input.text("Key")?;

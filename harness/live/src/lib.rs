@@ -9,7 +9,6 @@
 
 mod delay_queue;
 mod fabric;
-mod finish;
 mod injected_fault;
 mod pipe;
 mod relay;

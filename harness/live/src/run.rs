@@ -4,6 +4,8 @@
 //! before it is judged, and a run that is interrupted at any point still ends with a report of
 //! what it had seen. Everything that waits does so together with the interrupt.
 
+mod finish;
+
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +23,6 @@ use super::bridge::BridgeError;
 use super::clients::Clients;
 use super::cluster::ClusterError;
 use super::console::{Console, Status};
-use super::finish::{RunData, finish};
 use super::folder::{self, RunFolder};
 use super::heal;
 use super::injector::{Happened, Injector};
@@ -31,6 +32,7 @@ use super::poll::StatusPoller;
 use super::record::Recorder;
 use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
+use finish::{RunData, finish};
 
 /// What to run, and where.
 #[derive(Clone, Debug)]

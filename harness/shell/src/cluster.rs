@@ -189,7 +189,7 @@ impl Cluster {
             loop {
                 for &id in self.sites.keys() {
                     let status = client.status(NodeId::new(id), Duration::from_millis(500)).await;
-                    if status.is_some_and(|status| status.leads.is_some() && status.content) {
+                    if status.is_some_and(|status| status.leads.is_some() && status.leader_ok) {
                         return id;
                     }
                 }

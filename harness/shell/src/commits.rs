@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use synod_host::Ticket;
 use synod_host::journal::{
-    AppendError, Commit, Committer, IN_FLIGHT_MAX, Journal, Rest, Room, SimDisk, SyncError,
+    AppendError, Commit, Committer, FreeSpace, IN_FLIGHT_MAX, Journal, Rest, SimDisk, SyncError,
 };
 use synod_node::world::{Commits, OnOutcome};
 use tokio::sync::Notify;
@@ -37,7 +37,7 @@ struct State {
     waiting: VecDeque<Commit<Ticket>>,
     in_flight: usize,
     in_flight_bytes: u64,
-    room: Room,
+    room: FreeSpace,
     is_closing: bool,
     has_ended: bool,
 }
@@ -74,7 +74,7 @@ impl Commits for CommitTask {
         self.queue.changed.notify_one();
     }
 
-    fn room(&self) -> Room {
+    fn room(&self) -> FreeSpace {
         let state = self.queue.lock();
         state.room.less(state.in_flight_bytes)
     }

@@ -19,12 +19,11 @@ mod disk;
 mod machine;
 mod net;
 mod place;
-mod socket;
 
 pub use authority::{Authority, Validity};
 pub use cluster::{Cluster, LINK, PATIENCE, count_once};
 pub use commits::CommitTask;
 pub use disk::{DiskState, Drive};
 pub use machine::Counter;
-pub use net::{Net, Tally};
+pub use net::{Net, NetTally};
 pub use place::{DAWN, Place};

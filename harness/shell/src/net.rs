@@ -4,6 +4,8 @@
 //! The claims kept true: what waits is bounded, in the queue of a place as in that of a socket; and
 //! what a place that is gone has not sent by then is never sent.
 
+mod socket;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::io;
@@ -17,7 +19,7 @@ use synod_transport_quic::HeldPort;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::socket::{Mailbox, Socket};
+use socket::{Mailbox, Socket};
 
 /// A network that its clones share. Its datagrams are carried by a task of the runtime that it was
 /// made in.
@@ -42,7 +44,7 @@ struct State {
     datagrams: BTreeMap<u64, Datagram>,
     last: u64,
     last_port: u16,
-    tally: Tally,
+    tally: NetTally,
 }
 
 /// How fast a place takes in what arrives.
@@ -63,7 +65,7 @@ pub(crate) struct Datagram {
 
 /// What the network has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct NetTally {
     /// Datagrams that arrived, doubles included.
     pub arrived: u64,
     /// Datagrams that a rule dropped.
@@ -96,7 +98,7 @@ impl Net {
             datagrams: BTreeMap::new(),
             last: 0,
             last_port: EPHEMERAL_PORTS,
-            tally: Tally::default(),
+            tally: NetTally::default(),
         };
         let state = Mutex::new(state);
         let net = Self(Arc::new(Shared { state, sent: Notify::new(), origin: Instant::now() }));
@@ -159,7 +161,7 @@ impl Net {
 
     /// What the network has done so far.
     #[must_use]
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> NetTally {
         self.lock().tally
     }
 

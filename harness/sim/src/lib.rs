@@ -14,6 +14,7 @@ mod event_queue;
 mod network_faults;
 mod plan;
 mod run;
+mod run_tally;
 mod shrink;
 mod swarm;
 mod world;
@@ -24,7 +25,8 @@ use synod_fault::NodeId;
 
 pub use event_queue::Micros;
 pub use plan::{Action, Crash, DiskFault, Fault, Plan};
-pub use run::{Simulation, Tally};
+pub use run::Simulation;
+pub use run_tally::RunTally;
 pub use shrink::{Shrunk, shrink};
 pub use swarm::{SwarmConfig, draw};
 pub use world::World;

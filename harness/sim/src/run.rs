@@ -8,29 +8,9 @@ use synod_history::History;
 
 use super::event_queue::Micros;
 use super::plan::{Action, Crash, Plan};
+use super::run_tally::RunTally;
 use super::world::{Event, World, pace};
 use super::{Address, System, Violation};
-
-/// What a run amounted to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Events of all kinds.
-    pub events: u64,
-    /// Steps of nodes, as the system counts them.
-    pub steps: u64,
-    /// Messages sent.
-    pub sent: u64,
-    /// Messages that never came.
-    pub lost: u64,
-    /// Messages that came twice.
-    pub doubled: u64,
-    /// Processes that ended without a word.
-    pub crashes: u64,
-    /// Nodes that will never start again.
-    pub ruined: u64,
-    /// Faults that had an effect.
-    pub effective: u64,
-}
 
 /// A system in a simulated world.
 pub struct Simulation<S: System> {
@@ -75,8 +55,8 @@ impl<S: System> Simulation<S> {
     }
 
     /// Returns what the run amounted to so far.
-    pub fn tally(&self) -> Tally {
-        Tally { effective: self.world.network_faults.effective(), ..self.world.tally }
+    pub fn tally(&self) -> RunTally {
+        RunTally { effective: self.world.network_faults.effective(), ..self.world.tally }
     }
 
     /// Takes the clients' history out.

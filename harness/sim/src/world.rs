@@ -12,7 +12,7 @@ use synod_rng::{Random, Stream, mix};
 use super::event_queue::{EventQueue, Micros};
 use super::network_faults::NetworkFaults;
 use super::plan::{Action, DiskFault, Plan};
-use super::run::Tally;
+use super::run_tally::RunTally;
 use super::{Address, Violation};
 
 /// What happens next, and to whom.
@@ -32,7 +32,7 @@ pub struct World<M, T> {
     pub(super) event_queue: EventQueue<Event<M, T>>,
     pub(super) network_faults: NetworkFaults,
     pub(super) hosts: Vec<Host<M, T>>,
-    pub(super) tally: Tally,
+    pub(super) tally: RunTally,
     chance: Random,
     trace: u64,
     history: HistoryBuilder,
@@ -93,7 +93,7 @@ impl<M: Clone, T> World<M, T> {
             event_queue: EventQueue::new(),
             network_faults: NetworkFaults::new(plan),
             hosts: ppm.iter().map(host).collect(),
-            tally: Tally::default(),
+            tally: RunTally::default(),
             chance: Random::new(plan.seed, Stream::named("system")),
             trace: mix(plan.seed.0),
             history: HistoryBuilder::new("simulation"),

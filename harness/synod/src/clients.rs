@@ -11,7 +11,7 @@ use synod_simulator::{Address, Micros, Plan};
 use synod_smr::client::{
     Client, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket, Unsent,
 };
-use synod_smr::wire::client::{decode_response, encode_request};
+use synod_smr::wire::{decode_response, encode_request};
 use synod_smr::{
     ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
 };

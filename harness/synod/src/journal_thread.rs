@@ -8,13 +8,12 @@
 //! prefix.
 
 use synod_host::journal::{
-    AppendError, Commit, Committer, Journal, OpenError, Reader, Rest, Room, SimDisk,
+    AppendError, Commit, Committer, FreeSpace, Journal, OpenError, Reader, Rest, SimDisk,
 };
 use synod_host::{Committed, RecoveryError, Ticket};
 use synod_simulator::Micros;
-use synod_smr::Record;
-use synod_smr::command::fingerprint;
-use synod_smr::wire::record::{JournalRecord, decode_record};
+use synod_smr::wire::{JournalRecord, decode_record};
+use synod_smr::{Record, fingerprint};
 
 /// Why a node's storage cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +80,7 @@ pub struct JournalThread {
     rest: Rest,
     rests_since: Micros,
     /// The room when it was last looked at.
-    room: Room,
+    room: FreeSpace,
     /// What the commits take that came since.
     in_flight_bytes: u64,
     /// Bytes of commits that this life has appended.
@@ -113,7 +112,7 @@ impl JournalThread {
 
     /// Returns the room that is left when everything is written that came.
     #[must_use]
-    pub fn room(&self) -> Room {
+    pub fn room(&self) -> FreeSpace {
         self.room.less(self.in_flight_bytes)
     }
 

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_history::{Request, Value};
-use synod_smr::command::{fingerprint, mix};
-use synod_smr::{Invalid, REPLY_BYTES_MAX, StateMachine};
+use synod_smr::{Invalid, REPLY_BYTES_MAX, StateMachine, fingerprint, mix};
 
 /// The replicated state.
 #[derive(Clone, Debug, Default)]

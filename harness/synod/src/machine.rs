@@ -415,5 +415,5 @@ fn end_of(error: &StorageError) -> End {
 }
 
 fn mix_found(records: usize, cut_bytes: u64) -> u64 {
-    synod_smr::command::mix(records as u64 ^ (cut_bytes << 32))
+    synod_smr::mix(records as u64 ^ (cut_bytes << 32))
 }

@@ -7,9 +7,7 @@
 use bytes::Bytes;
 use synod_history::Request;
 use synod_rng::Random;
-use synod_smr::command::Sequence;
-use synod_smr::session::PIPELINE_MAX;
-use synod_smr::{Refusal, RequestBody, RequestId, Response};
+use synod_smr::{PIPELINE_MAX, Refusal, RequestBody, RequestId, Response, Sequence};
 
 use crate::kv_model::{self, Asked, LONG_QUERY};
 

@@ -151,7 +151,7 @@ impl Monitor {
 fn print(step: &Step<'_>) -> u64 {
     let place = u64::from(step.node.number()) << 48 ^ step.now.0;
     let state = step.after.chosen.number() << 20 ^ step.after.promised.round();
-    synod_smr::command::mix(place) ^ synod_smr::command::mix(state ^ sizes(step))
+    synod_smr::mix(place) ^ synod_smr::mix(state ^ sizes(step))
 }
 
 fn sizes(step: &Step<'_>) -> u64 {

@@ -7,10 +7,9 @@
 use synod_checker::budget::Budget;
 use synod_checker::{Judgement, check_history};
 use synod_paxos::{Configuration, CoreId, NodeId};
-use synod_simulator::{Micros, Plan, Simulation, Tally, Violation};
-use synod_smr::Config;
-use synod_smr::catch_up::FETCH_SLOTS_MAX;
+use synod_simulator::{Micros, Plan, RunTally, Simulation, Violation};
 use synod_smr::client::HELD_MS_MAX;
+use synod_smr::{Config, FETCH_SLOTS_MAX};
 use synod_workload::Workload;
 
 use crate::clients::Outcomes;
@@ -25,7 +24,7 @@ pub struct RunResult {
     /// What was violated, if anything was.
     pub violation: Option<Violation>,
     /// What the simulation amounted to.
-    pub tally: Tally,
+    pub tally: RunTally,
     /// How the operations of the clients ended.
     pub outcomes: Outcomes,
     /// The points of interest that were seen.

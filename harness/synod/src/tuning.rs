@@ -9,7 +9,7 @@ use synod_host::Settings;
 use synod_paxos::{Configuration, NodeId};
 use synod_rng::{Random, Stream};
 use synod_simulator::{Micros, Plan};
-use synod_smr::read::ReadLimits;
+use synod_smr::ReadLimits;
 
 /// The bounds of one run.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ use synod_paxos::{Ballot, Decree, NodeId, Slot};
 use synod_rng::Seed;
 use synod_simulated::trace::{NodeJournal, ReadError, Unexplained, explain, read_run};
 use synod_smr::Record;
-use synod_smr::wire::record::JournalRecord;
+use synod_smr::wire::JournalRecord;
 
 use corruptions::CORRUPTIONS;
 use folder::{Run, contents};

@@ -14,8 +14,7 @@ use synod_paxos::{
 use synod_simulated::spec::conformance::{Conformance, Deviation};
 use synod_simulated::spec::multi_paxos::{Action, Broken, MultiPaxos, Promise, Slot, State};
 use synod_simulated::spec::{Acceptor, Ballot, quorums};
-use synod_smr::command::{ClientId, Command, CommandBatch, Opening};
-use synod_smr::{Message, Principal, Record};
+use synod_smr::{ClientId, Command, CommandBatch, Message, Opening, Principal, Record};
 
 /// How many acceptors there are, and how many are quorums of the two phases.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, error::Error, path::Path};
 use synod_clock::Moment;
 use synod_host::journal::{Committer, Options, RealDisk};
 use synod_host::paxos::{Configuration, CoreId, NodeId};
-use synod_host::smr::wire::client::{decode_response, encode_request};
+use synod_host::smr::wire::{decode_response, encode_request};
 use synod_host::smr::{Config, Connection, Request, RequestBody, RequestId, Response};
 use synod_host::{Event, Output, Settings, identity_of, open};
 

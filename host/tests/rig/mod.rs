@@ -9,17 +9,16 @@ use std::path::Path;
 
 use bytes::Bytes;
 use synod_clock::Moment;
-use synod_host::journal::{Commit, Committer, Options, Rest, Room, SimDisk};
+use synod_host::journal::{Commit, Committer, FreeSpace, Options, Rest, SimDisk};
 use synod_host::{Event, Host, Opened, Output, RecoveryError, Settings, Ticket};
 use synod_paxos::{
     Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Slot,
 };
-use synod_smr::command::{
-    ClientId, Command, CommandBatch, Opening, Principal, Sequence, SessionId,
+use synod_smr::wire::{decode_message, encode_message};
+use synod_smr::{
+    Checkpoint, ClientId, Command, CommandBatch, Config, Folder, Heartbeat, Invalid, Lane, Message,
+    Opening, Principal, Sequence, SessionId, StateMachine,
 };
-use synod_smr::message::{Checkpoint, Folder, Heartbeat};
-use synod_smr::wire::peer::{decode_message, encode_message};
-use synod_smr::{Config, Invalid, Lane, Message, StateMachine};
 
 /// The machine does not matter.
 #[derive(Clone, Debug, Default)]
@@ -178,7 +177,7 @@ impl Rig {
     }
 
     /// Returns the room that is left when what was given is written.
-    pub(crate) fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> FreeSpace {
         let given = self.commits.iter().map(|commit| commit.records.frame_bytes()).sum();
         self.journal.room().less(given)
     }
@@ -254,7 +253,7 @@ pub(crate) fn beat(journal: u128, life: u64) -> Heartbeat {
         journal_end: Slot::FIRST,
         leads: None,
         follows: None,
-        content: false,
+        leader_ok: false,
         chosen: Slot::FIRST,
         hears: Vec::new(),
         priority: 0,

@@ -16,7 +16,7 @@ mod inode;
 mod names;
 mod state;
 
-pub use faults::{Failure, Fault, Operation, Times};
+pub use faults::{CallFault, DiskCall, Failure, Times};
 
 /// Bytes that a crash keeps or loses as a whole.
 pub const SECTOR_BYTES: usize = 512;
@@ -96,7 +96,7 @@ impl SimDisk {
     }
 
     /// Makes operations fail.
-    pub fn inject(&self, fault: Fault) {
+    pub fn inject(&self, fault: CallFault) {
         self.lock().faults.inject(fault);
     }
 
@@ -169,13 +169,13 @@ impl Disk for SimDisk {
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock();
-        state.faults.pass(Operation::CreateDir)?;
+        state.faults.pass(DiskCall::CreateDir)?;
         state.names.create_dir(path)
     }
 
     fn lock_dir(&self, path: &Path) -> io::Result<Option<SimLock>> {
         let mut state = self.lock();
-        state.faults.pass(Operation::Lock)?;
+        state.faults.pass(DiskCall::Lock)?;
         state.names.list(path)?;
         let free = state.locked.insert(path.to_owned());
         Ok(free.then(|| SimLock { disk: self.clone(), path: path.to_owned() }))
@@ -183,33 +183,33 @@ impl Disk for SimDisk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut state = self.lock();
-        state.faults.pass(Operation::List)?;
+        state.faults.pass(DiskCall::List)?;
         state.names.list(path)
     }
 
     fn create(&self, path: &Path, bytes: u64) -> io::Result<SimFile> {
         let mut state = self.lock();
-        state.faults.pass(Operation::Create)?;
+        state.faults.pass(DiskCall::Create)?;
         let inode = state.create(path, bytes)?;
         Ok(SimFile { disk: self.clone(), inode })
     }
 
     fn open(&self, path: &Path) -> io::Result<SimFile> {
         let mut state = self.lock();
-        state.faults.pass(Operation::Open)?;
+        state.faults.pass(DiskCall::Open)?;
         let inode = state.names.file(path)?;
         Ok(SimFile { disk: self.clone(), inode })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.lock();
-        state.faults.pass(Operation::Rename)?;
+        state.faults.pass(DiskCall::Rename)?;
         state.names.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.lock();
-        state.faults.pass(Operation::Remove)?;
+        state.faults.pass(DiskCall::Remove)?;
         state.names.remove(path)
     }
 
@@ -217,7 +217,7 @@ impl Disk for SimDisk {
         let mut state = self.lock();
         // A sync that fails forgets what it owed; one that was never called does not.
         state.faults.reach()?;
-        let passed = state.faults.pass(Operation::SyncDir);
+        let passed = state.faults.pass(DiskCall::SyncDir);
         state.names.sync(path, passed)
     }
 
@@ -236,26 +236,26 @@ pub struct SimFile {
 impl DiskFile for SimFile {
     fn bytes(&self) -> io::Result<u64> {
         let mut state = self.disk.lock();
-        state.faults.pass(Operation::Read)?;
+        state.faults.pass(DiskCall::Read)?;
         Ok(state.inode(self.inode).cached().len() as u64)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.lock();
-        state.faults.pass(Operation::Read)?;
+        state.faults.pass(DiskCall::Read)?;
         Ok(state.inode(self.inode).read(buffer, offset))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.lock();
-        state.faults.pass(Operation::Write)?;
+        state.faults.pass(DiskCall::Write)?;
         state.write(self.inode, bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
         state.faults.reach()?;
-        let passed = state.faults.pass(Operation::Sync);
+        let passed = state.faults.pass(DiskCall::Sync);
         state.inode_mut(self.inode).sync(passed)
     }
 }

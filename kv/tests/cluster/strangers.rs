@@ -8,9 +8,10 @@ use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use synod_kv::command::{Blob, Command, Reply};
-use synod_smr::command::{Sequence, SessionId};
-use synod_smr::wire::client::{decode_response, encode_request};
-use synod_smr::{ClientId, Opening, Refusal, Request, RequestBody, RequestId, Response};
+use synod_smr::wire::{decode_response, encode_request};
+use synod_smr::{
+    ClientId, Opening, Refusal, Request, RequestBody, RequestId, Response, Sequence, SessionId,
+};
 use synod_transport_quic::{
     ClientConnection, ClientDialer, ConnectError, Credentials, PeerId, Refusal as NotAdmitted,
     RefusedBy, Sent,

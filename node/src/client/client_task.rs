@@ -13,7 +13,7 @@ use synod_host::paxos::NodeId;
 use synod_host::smr::client::{
     Client as Core, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket, Unsent,
 };
-use synod_host::smr::wire::client::{decode_response, encode_request};
+use synod_host::smr::wire::{decode_response, encode_request};
 use synod_host::smr::{ClientId, Request, RequestBody, RequestId, Response, Status};
 use synod_transport_quic::{DropReason, Sent};
 use tokio::sync::{mpsc, oneshot};

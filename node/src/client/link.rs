@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_host::paxos::NodeId;
-use synod_host::smr::wire::client::encode_request;
+use synod_host::smr::wire::encode_request;
 use synod_host::smr::{Request, RequestBody, RequestId};
 use synod_transport_quic::{
     ClientConnection, ClientDialer, ClientSender, ConnectError, Credentials, PeerId, Sent,

@@ -1,6 +1,5 @@
 //! The command line: what is asked for, and how it ends.
 
-use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
@@ -9,6 +8,7 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::failure::{Failure, USAGE, say};
 use crate::model::Model;
 use crate::models::{MODELS, Source};
 use crate::proof::{Plan, Proof};
@@ -16,37 +16,6 @@ use crate::query::queries;
 use crate::smt::script;
 use crate::solver::{Bounds, Solver};
 use crate::why;
-
-/// Why a proof did not end well.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The caller's: an unknown model, query or flag.
-    Usage(String),
-    /// The project's: something is not proved.
-    Found(String),
-    /// The environment's, or this program's own.
-    Internal(String),
-}
-
-impl Failure {
-    pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::Found(_) => 1,
-            Self::Usage(_) => 64,
-            Self::Internal(_) => 70,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usage(text) => write!(out, "usage: {text}\n{USAGE}"),
-            Self::Found(text) => out.write_str(text),
-            Self::Internal(text) => write!(out, "error: {text}"),
-        }
-    }
-}
 
 /// Runs the tool on the arguments behind the program's name, prints what it finds, and gives the
 /// exit code: 0 all is proved, 1 something is not, 64 a wrong command line, 70 no solver or so.
@@ -199,12 +168,6 @@ fn switches(model: &Model) -> String {
     format!("{}: {}", model.name, names.join(" "))
 }
 
-/// Prints a text. A reader who has seen enough, such as `head`, ends no proof: the exit code says
-/// what came of it.
-pub(crate) fn say(text: impl fmt::Display) {
-    drop(write!(io::stdout(), "{text}"));
-}
-
 /// Writes each query into a file of its own, for another solver or a reader.
 fn emit(models: &[Model], broken: Option<&str>, folder: &Path) -> Result<(), Failure> {
     let failed = |error| Failure::Internal(format!("cannot write {}: {error}", folder.display()));
@@ -225,15 +188,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// How many queries are asked at once by default.
 const JOBS_MAX: usize = 8;
-
-const USAGE: &str = "usage: prove [MODEL] [--broken NAME] [--cross] [--why QUERY] [--emit FOLDER] \
-    [--seed N] [--limit S] [--jobs N]
-  MODEL         one model, such as MultiPaxos; without it all of them
-  --broken NAME switch one rule off, and tell how it goes wrong
-  --cross       ask cvc5 as well as z3
-  --emit FOLDER write each query into a file, in SMT-LIB 2, and ask nobody
-  --why QUERY   show what a query asserts, where it leads, and what its proof needs
-exit codes: 0 proved, 1 not proved, 64 usage, 70 internal";
 
 #[cfg(test)]
 mod tests {

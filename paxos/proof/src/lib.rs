@@ -16,9 +16,11 @@
 //! # Ok::<(), synod_prove::ModelError>(())
 //! ```
 
+mod asked;
 mod command;
 mod error;
 mod expression;
+mod failure;
 pub mod finite;
 mod formula;
 mod fragment;

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::command::Failure;
+use crate::failure::Failure;
 use crate::query::{Answer, Query};
 
 /// A solver, and how it is told to search.

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::command::Failure;
 use crate::expression;
+use crate::failure::Failure;
 use crate::formula::{Formula, Name, Term, Variable};
 use crate::ground::{Universe, assignments, grounded};
 use crate::model::{Action, Model};

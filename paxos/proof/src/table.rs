@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::asked::{Asked, alternations, is_beside, way};
 use crate::model::Model;
-use crate::proof::{Asked, alternations, is_beside, way};
 use crate::query::{Kind, Query};
 
 /// Gives the table of a model, and a summary below it.

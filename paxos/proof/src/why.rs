@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::command::Failure;
+use crate::asked::way;
+use crate::failure::Failure;
 use crate::model::Model;
-use crate::proof::way;
 use crate::query::{Answer, Query, queries};
 use crate::smt::{script, written};
 use crate::solver::{Bounds, Solver};

@@ -10,7 +10,7 @@ use crate::ballot::Ballot;
 use crate::effects::{Effects, Record};
 use crate::message::{AfterSync, Report, To, Vote};
 use crate::multi::decree::{Decree, Value};
-use crate::multi::limits::Limits;
+use crate::multi::limits::LogLimits;
 use crate::multi::slot::Slot;
 use std::collections::BTreeMap;
 
@@ -142,7 +142,7 @@ impl<V: Value> LogAcceptor<V> {
         ballot: Ballot,
         first: Slot,
         chosen: Slot,
-        limits: &Limits,
+        limits: &LogLimits,
         effects: &mut Effects<V>,
     ) {
         if !self.promised.admits(ballot) {
@@ -151,6 +151,8 @@ impl<V: Value> LogAcceptor<V> {
         if ballot > self.promised() && !effects.has_room_for_promise() {
             return;
         }
+        // A repetition records nothing: the first record covers it, and the gate holds the answer
+        // back until that one is synced.
         if self.promised.raise(ballot) {
             effects.record(Record::Promised(ballot));
         }
@@ -158,6 +160,8 @@ impl<V: Value> LogAcceptor<V> {
         let mut next = Some(first);
         for _ in 0..limits.promise_parts.max(1) {
             let Some(first) = next else { break };
+            // Below the chosen prefix nothing is reported: the candidate copies those slots, so it
+            // proposes in none of them, and no vote there can bind it.
             let (reports, end) = self.reports(first.max(chosen), limits.promise_bytes);
             let promise = AfterSync::Promise { ballot, first, end, chosen, reports };
             effects.claim(To::Node(ballot.node()), promise);
@@ -193,6 +197,7 @@ impl<V: Value> LogAcceptor<V> {
         let (mut first, mut slot) = (first, first);
         let mut votes = 0;
         for decree in decrees {
+            // A vote that it has cast already is said again without room for it: it takes none.
             let fits = self.voted_in(slot) == Some(ballot)
                 || (self.has_room(slot, &decree, window) && effects.has_room_for(decree.weight()));
             if fits && self.may_vote(slot, &decree, window.chosen) {
@@ -205,18 +210,22 @@ impl<V: Value> LogAcceptor<V> {
             slot = slot.next();
         }
         claim_votes(ballot, first, slot, effects);
+        // The records of votes raise the promise as well when they are read back, so only an Accept
+        // without a vote needs one of its own.
         if raised && votes == 0 {
             effects.record(Record::Promised(ballot));
         }
     }
 
     fn may_vote(&self, slot: Slot, decree: &Decree<V>, chosen: Slot) -> bool {
+        // A slot that memory let go of is chosen, and what it was is not here to compare.
         let is_chosen = slot < chosen || self.is_copied(slot);
         slot >= self.base && (!is_chosen || self.decree(slot) == Some(decree))
     }
 
     fn has_room(&self, slot: Slot, decree: &Decree<V>, window: Window) -> bool {
         let held = self.slots.get(&slot).map_or(0, weight_of);
+        // Were the first slot refused as well, nothing would be chosen, and so no room come about.
         slot <= window.chosen
             || decree.weight() <= held
             || self.unchosen_weight() - held < window.bytes
@@ -248,6 +257,8 @@ impl<V: Value> LogAcceptor<V> {
         if !effects.has_room_for(decree.weight()) {
             return false;
         }
+        // A vote gives way, as it was for a decree that lost; a copy that differs is a broken
+        // protocol.
         assert!(!self.is_copied(slot), "two decrees are said to be chosen in slot {slot}");
         effects.record(Record::Learned { slot, decree: decree.clone() });
         self.put(slot, Report::Chosen(decree));
@@ -295,6 +306,7 @@ impl<V: Value> LogAcceptor<V> {
         let mut weight = 0;
         for (slot, report) in self.slots.range(first..) {
             weight += weight_of(report);
+            // The first one goes whatever it weighs, or a large decree would never be reported.
             if weight > bytes && !reports.is_empty() {
                 return (reports, Some(*slot));
             }

@@ -8,7 +8,7 @@
 use crate::ballot::{Ballot, NodeId};
 use crate::message::Report;
 use crate::multi::decree::Value;
-use crate::multi::leader::Leading;
+use crate::multi::leader::Leader;
 use crate::multi::slot::Slot;
 use crate::proposer::Choice;
 use crate::quorum::{Configuration, Tally};
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 /// A node in phase 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Preparing<V> {
+pub struct Candidate<V> {
     ballot: Ballot,
     /// The first slot asked for.
     first: Slot,
@@ -55,6 +55,19 @@ struct Part {
     reported: Slot,
 }
 
+/// A part of a promise, as a message brings it.
+#[derive(Debug)]
+pub(crate) struct PromisePart<V> {
+    /// Where it begins.
+    pub(crate) first: Slot,
+    /// Where it ends; none is the end of the log.
+    pub(crate) end: Option<Slot>,
+    /// The end of the sender's chosen prefix.
+    pub(crate) chosen: Slot,
+    /// The votes of its slots, in order.
+    pub(crate) reports: Vec<(Slot, Report<V>)>,
+}
+
 /// What a promise leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Promised {
@@ -66,7 +79,7 @@ pub(crate) enum Promised {
     Elected,
 }
 
-impl<V: Value> Preparing<V> {
+impl<V: Value> Candidate<V> {
     pub(crate) const fn new(ballot: Ballot, first: Slot, parts: u32) -> Self {
         Self {
             ballot,
@@ -113,10 +126,11 @@ impl<V: Value> Preparing<V> {
     pub(crate) fn on_promise(
         &mut self,
         from: NodeId,
-        (first, end, chosen): (Slot, Option<Slot>, Slot),
-        reports: Vec<(Slot, Report<V>)>,
+        PromisePart { first, end, chosen, reports }: PromisePart<V>,
         configuration: &Configuration,
     ) -> Promised {
+        // A promise that is whole stays so: what its sender has voted for since is in this ballot
+        // or above it.
         if self.promises.contains(from) {
             return Promised::Waiting;
         }
@@ -128,6 +142,7 @@ impl<V: Value> Preparing<V> {
             return Promised::Waiting;
         }
         self.taken = self.taken.saturating_add(1);
+        // Every part counts from here on, whole promise or not: a vote that was reported was cast.
         self.copy_below = self.copy_below.max(chosen);
         for (slot, report) in reports {
             self.choices.entry(slot).or_insert_with(Choice::free).on_report(report);
@@ -150,9 +165,9 @@ impl<V: Value> Preparing<V> {
     }
 
     /// Begins phase 2 with what the promises bind it to.
-    pub(crate) fn lead(&self) -> Leading<V> {
+    pub(crate) fn lead(&self) -> Leader<V> {
         let found = self.copy_below.max(self.reported);
-        Leading::new(self.ballot, self.copy_below, found, self.choices.clone())
+        Leader::new(self.ballot, self.copy_below, found, self.choices.clone())
     }
 }
 
@@ -171,6 +186,8 @@ impl Partial {
         let end = part.end;
         let reaches = |held: &Part| held.end.is_none_or(|held| end.is_some_and(|end| end <= held));
         let before = self.ahead.range(..=first).next_back();
+        // Parts were asked for at different times and may overlap in any way; only one that reaches
+        // further than all before it is news.
         if end.is_some_and(|end| end <= self.end) || before.is_some_and(|(_, held)| reaches(held)) {
             return false;
         }

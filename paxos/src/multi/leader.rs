@@ -8,27 +8,15 @@
 
 use crate::ballot::{Ballot, NodeId};
 use crate::learner::Learner;
-use crate::multi::candidate::Preparing;
 use crate::multi::decree::{Decree, Value};
-use crate::multi::slot::Slot;
+use crate::multi::slot::{Slot, SlotRange};
 use crate::proposer::Choice;
 use crate::quorum::Configuration;
 use std::collections::BTreeMap;
 
-/// What a node is with regard to leadership.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Leader<V> {
-    /// It does not lead.
-    Idle,
-    /// It is in phase 1: a candidate.
-    Preparing(Preparing<V>),
-    /// It is in phase 2.
-    Leading(Leading<V>),
-}
-
 /// A leader: it proposes and counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Leading<V> {
+pub struct Leader<V> {
     ballot: Ballot,
     /// The next slot to propose in.
     next: Slot,
@@ -43,7 +31,7 @@ pub struct Leading<V> {
     resend_below: BTreeMap<NodeId, Slot>,
 }
 
-impl<V: Value> Leading<V> {
+impl<V: Value> Leader<V> {
     /// Begins phase 2 with what the promises bind it to, above a prefix that is to be copied.
     pub(crate) fn new(
         ballot: Ballot,
@@ -92,6 +80,8 @@ impl<V: Value> Leading<V> {
         if self.next >= self.found {
             return None;
         }
+        // A slot below the last report of which no promise knew a vote was chosen in no lower
+        // ballot: Noop closes the gap, as the machine can go on only without one.
         let choice = self.choices.get(&self.next);
         Some(choice.and_then(Choice::decree).cloned().unwrap_or(Decree::Noop))
     }
@@ -101,6 +91,8 @@ impl<V: Value> Leading<V> {
     /// spec: MultiPaxos!Phase2a
     pub(crate) fn open(&mut self, decree: Decree<V>) -> Slot {
         let slot = self.next;
+        // From here on the ballot's decree is what the learner has, and no other may be chosen
+        // from.
         self.choices.remove(&slot);
         self.open_bytes += decree.weight();
         let before = self.open.insert(slot, Learner::new(self.ballot, decree));
@@ -109,14 +101,14 @@ impl<V: Value> Leading<V> {
         slot
     }
 
-    /// Counts the votes of `from` in `[first, end)`.
+    /// Counts the votes of `from` in a range of slots.
     ///
     /// spec: MultiPaxos!Choose
     pub(crate) fn on_accepted(
         &mut self,
         from: NodeId,
         ballot: Ballot,
-        (first, end): (Slot, Slot),
+        SlotRange { first, end }: SlotRange,
         configuration: &Configuration,
     ) {
         if first >= end {
@@ -149,6 +141,7 @@ impl<V: Value> Leading<V> {
         {
             entry.remove();
         }
+        // It may have copied slots that it never proposed in; it does not go back to them.
         self.next = self.next.max(chosen);
         assert!(self.has_open() || self.open_bytes == 0, "bytes are counted of slots that closed");
     }
@@ -182,24 +175,3 @@ pub const RESEND_SLOTS_MAX: usize = 64;
 
 /// The most bytes of decrees that one resend to one node repeats; one larger decree goes alone.
 pub const RESEND_BYTES_MAX: usize = 4 << 20;
-
-impl<V: Value> Leader<V> {
-    /// Returns the ballot in which the node leads; none for a candidate.
-    #[must_use]
-    pub const fn leads(&self) -> Option<Ballot> {
-        match self {
-            Self::Leading(leading) => Some(leading.ballot),
-            Self::Idle | Self::Preparing(_) => None,
-        }
-    }
-
-    /// Returns the ballot in which the node leads or would like to.
-    #[must_use]
-    pub const fn ballot(&self) -> Option<Ballot> {
-        match self {
-            Self::Idle => None,
-            Self::Preparing(preparing) => Some(preparing.ballot()),
-            Self::Leading(leading) => Some(leading.ballot),
-        }
-    }
-}

@@ -19,7 +19,7 @@ pub const UNSYNCED_BYTES_MAX: usize = 64 << 20;
 
 /// How far the parts of a node of the log may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Limits {
+pub struct LogLimits {
     /// The most bytes of decrees in one part of a promise; one larger decree is a part alone.
     pub promise_bytes: usize,
     /// How many parts of a promise one Prepare brings. A candidate asks for more once so many came;
@@ -34,7 +34,7 @@ pub struct Limits {
     pub unsynced_bytes: usize,
 }
 
-impl Limits {
+impl LogLimits {
     /// The limits of a node that serves.
     pub const DEFAULT: Self = Self {
         promise_bytes: PROMISE_BYTES_MAX,
@@ -44,7 +44,7 @@ impl Limits {
     };
 }
 
-impl Default for Limits {
+impl Default for LogLimits {
     fn default() -> Self {
         Self::DEFAULT
     }

@@ -5,29 +5,31 @@
 //! leaves to others when to campaign, what to propose, how to fetch decrees, and what they mean.
 //! The claim kept true: the chosen prefixes of all nodes are prefixes of one another.
 
-pub mod acceptor;
-pub mod candidate;
-pub mod chosen;
-pub mod decree;
+pub(crate) mod acceptor;
+pub(crate) mod candidate;
+pub(crate) mod chosen;
+pub(crate) mod decree;
 mod durable;
-pub mod leader;
-pub mod limits;
+pub(crate) mod leader;
+pub(crate) mod limits;
 mod questions;
-pub mod recovery;
-pub mod slot;
+pub(crate) mod recovery;
+pub(crate) mod role;
+pub(crate) mod slot;
 
 use crate::ballot::{Ballot, NodeId, ROUND_STEP_MAX};
 use crate::effects::{CoreId, Effects, Gate, Record, Synced};
 use crate::message::{AfterSync, Immediate, Message, To};
 use crate::quorum::Configuration;
 use acceptor::{LogAcceptor, Window};
-use candidate::{Preparing, Promised};
+use candidate::{Candidate, PromisePart, Promised};
 use chosen::ChosenPrefix;
 use decree::{Decree, Value};
 use durable::Durable;
-use leader::{Leader, Leading};
-use limits::Limits;
-use slot::Slot;
+use leader::Leader;
+use limits::LogLimits;
+use role::Role;
+use slot::{Slot, SlotRange};
 
 /// The slots that may be open past the chosen prefix, unless the caller says otherwise.
 pub const ALPHA_DEFAULT: u64 = 256;
@@ -77,13 +79,13 @@ pub struct MultiPaxos<V: Value> {
     alpha: u64,
     log: LogAcceptor<V>,
     chosen: ChosenPrefix,
-    leader: Leader<V>,
+    leader: Role<V>,
     /// The highest ballot heard of.
     seen: Ballot,
     /// The chosen prefix that the last hint in the journal tells.
     hinted: Slot,
     durable: Durable,
-    limits: Limits,
+    limits: LogLimits,
     gate: Gate<V>,
 }
 
@@ -98,9 +100,9 @@ impl<V: Value> MultiPaxos<V> {
         Self::restore(core_id, configuration, alpha, LogAcceptor::new(), Slot::FIRST)
     }
 
-    /// Sets limits other than [`Limits::DEFAULT`].
+    /// Sets limits other than [`LogLimits::DEFAULT`].
     #[must_use]
-    pub const fn with_limits(mut self, limits: Limits) -> Self {
+    pub const fn with_limits(mut self, limits: LogLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -118,11 +120,11 @@ impl<V: Value> MultiPaxos<V> {
             configuration,
             alpha,
             chosen: ChosenPrefix::new(chosen),
-            leader: Leader::Idle,
+            leader: Role::Idle,
             seen: log.promised(),
             hinted: chosen,
             durable: Durable::new(log.promised(), chosen),
-            limits: Limits::DEFAULT,
+            limits: LogLimits::DEFAULT,
             log,
             gate: Gate::new(core_id),
         };
@@ -155,7 +157,7 @@ impl<V: Value> MultiPaxos<V> {
                 self.resend(node, effects);
                 self.announce(To::Node(node), effects);
             }
-            Input::Resign => self.leader = Leader::Idle,
+            Input::Resign => self.leader = Role::Idle,
             Input::ForgetBelow(slot) => self.log.forget_below(slot.min(self.durable.chosen())),
             Input::Synced(proof) => self.gate.on_synced(&proof),
         }
@@ -193,15 +195,15 @@ impl<V: Value> MultiPaxos<V> {
                 self.promise(ballot, first, effects);
             }
             AfterSync::Promise { ballot, first, end, chosen, reports } => {
-                let Leader::Preparing(preparing) = &mut self.leader else {
+                let Role::Preparing(preparing) = &mut self.leader else {
                     return;
                 };
                 // A promise of an earlier ballot says nothing about this one.
                 if ballot != preparing.ballot() {
                     return;
                 }
-                let range = (first, end, chosen);
-                match preparing.on_promise(from, range, reports, &self.configuration) {
+                let part = PromisePart { first, end, chosen, reports };
+                match preparing.on_promise(from, part, &self.configuration) {
                     Promised::Waiting => {}
                     Promised::Cut(first) => {
                         let to = To::Node(from);
@@ -211,12 +213,13 @@ impl<V: Value> MultiPaxos<V> {
                             effects.claim(to, AfterSync::Prepare { ballot, first });
                         }
                     }
-                    Promised::Elected => self.leader = Leader::Leading(preparing.lead()),
+                    Promised::Elected => self.leader = Role::Leading(preparing.lead()),
                 }
             }
             AfterSync::Accepted { ballot, first, end } => {
-                if let Leader::Leading(leading) = &mut self.leader {
-                    leading.on_accepted(from, ballot, (first, end), &self.configuration);
+                if let Role::Leading(leading) = &mut self.leader {
+                    let range = SlotRange { first, end };
+                    leading.on_accepted(from, ballot, range, &self.configuration);
                 }
             }
         }
@@ -234,11 +237,13 @@ impl<V: Value> MultiPaxos<V> {
             ) => (*ballot, Some(ballot.node())),
             Message::Immediate(Immediate::Nack { promised, .. }) => (*promised, None),
         };
+        // Both are asked: a ballot that is seen counts even where its sender is not its owner.
         self.see(ballot) && owner.is_none_or(|owner| owner == from)
     }
 
     /// Takes note of a ballot, unless its round jumps so far that it must be corrupt.
     fn see(&mut self, ballot: Ballot) -> bool {
+        // A round near the end of its numbers would leave no ballot above it, for ever.
         let sane = ballot.round() <= self.seen.round().saturating_add(ROUND_STEP_MAX);
         if sane {
             self.seen = self.seen.max(ballot);
@@ -255,11 +260,15 @@ impl<V: Value> MultiPaxos<V> {
             return;
         }
         self.see(above);
+        // Above what was promised durably and all that was heard of: no earlier life of this node
+        // has used it, as it promised each ballot to itself before it asked anybody.
         let ballot = self.seen.max(self.log.promised()).next(self.me);
         assert!(ballot > self.log.promised(), "a ballot of its own was promised before it began");
         self.seen = ballot;
         let first = self.chosen.end();
-        self.leader = Leader::Preparing(Preparing::new(ballot, first, self.limits.promise_parts));
+        self.leader = Role::Preparing(Candidate::new(ballot, first, self.limits.promise_parts));
+        // Its own promise comes first, so that the claim to the peers waits for its record: a
+        // ballot that a crash forgets was never heard of.
         self.promise(ballot, first, effects);
         effects.claim(To::Peers, AfterSync::Prepare { ballot, first });
     }
@@ -273,12 +282,14 @@ impl<V: Value> MultiPaxos<V> {
     }
 
     fn propose_decree(&mut self, decree: Decree<V>, effects: &mut Effects<V>) {
-        let Leader::Leading(leading) = &mut self.leader else {
+        let Role::Leading(leading) = &mut self.leader else {
             return;
         };
         let (ballot, chosen) = (leading.ballot(), self.chosen.end());
         let first = leading.open(decree.clone());
         let decrees = vec![decree.clone()];
+        // Proposing says nothing about this node's disk, so the peers write at the same time as it
+        // does; its own vote counts after its own sync, as theirs do.
         effects.send(To::Peers, Immediate::Accept { ballot, first, decrees, chosen });
         // Its window was looked at before; and what it counts it must have the decree of.
         let window = Window { chosen, bytes: usize::MAX };
@@ -309,8 +320,9 @@ impl<V: Value> MultiPaxos<V> {
                 if !self.log.on_decree(slot, decree, effects) {
                     return;
                 }
+                // It resigns after the copy: from here on its log is that of the ballot which won.
                 if superseded {
-                    self.leader = Leader::Idle;
+                    self.leader = Role::Idle;
                 }
                 self.chosen.extend_to(slot.next());
                 self.log.on_chosen(slot.next());
@@ -330,14 +342,14 @@ impl<V: Value> MultiPaxos<V> {
         }
         let to = To::Node(node);
         match &mut self.leader {
-            Leader::Idle => {}
-            Leader::Preparing(preparing) => {
+            Role::Idle => {}
+            Role::Preparing(preparing) => {
                 let ballot = preparing.ballot();
                 if let Some(first) = preparing.ask_again(node) {
                     effects.claim(to, AfterSync::Prepare { ballot, first });
                 }
             }
-            Leader::Leading(leading) => {
+            Role::Leading(leading) => {
                 let (ballot, chosen) = (leading.ballot(), self.chosen.end());
                 for (first, decree) in leading.overdue(node) {
                     let decrees = vec![decree];
@@ -365,8 +377,12 @@ impl<V: Value> MultiPaxos<V> {
                 self.hinted = self.chosen.end();
                 effects.record(Record::Chosen(self.hinted));
             }
+            // A hint saves a restart from asking which slots are chosen. It is written only along
+            // with other records, as it is worth no sync of its own.
             self.gate.close(effects);
             self.durable.on_step(self.log.promised(), self.chosen.end(), &self.gate);
+            // What this node claims to itself may let it conclude more, and so claim more: around
+            // again.
             let Some(own) = self.gate.open(effects) else {
                 return self.assert_in_order();
             };
@@ -389,11 +405,11 @@ impl<V: Value> MultiPaxos<V> {
     fn conclude(&mut self, effects: &mut Effects<V>) {
         // Its own acceptor follows a higher ballot, so this node votes for another leader.
         if self.leader.ballot().is_some_and(|ballot| ballot < self.log.promised()) {
-            self.leader = Leader::Idle;
+            self.leader = Role::Idle;
         }
         let before = self.chosen.end();
         self.advance();
-        let Leader::Leading(leading) = &mut self.leader else {
+        let Role::Leading(leading) = &mut self.leader else {
             return;
         };
         leading.on_prefix(self.chosen.end());
@@ -407,15 +423,15 @@ impl<V: Value> MultiPaxos<V> {
     fn advance(&mut self) {
         let (leader, configuration) = (&self.leader, &self.configuration);
         self.chosen.advance(&self.log, |slot| match leader {
-            Leader::Leading(leading) => leading.counted(slot, configuration),
-            Leader::Idle | Leader::Preparing(_) => false,
+            Role::Leading(leading) => leading.counted(slot, configuration),
+            Role::Idle | Role::Preparing(_) => false,
         });
         self.log.on_chosen(self.chosen.end());
     }
 
     /// Proposes what phase 1 found, as far as the windows and the room on the disk reach.
     fn propose_bound(&mut self, effects: &mut Effects<V>) {
-        while let Leader::Leading(leading) = &self.leader
+        while let Role::Leading(leading) = &self.leader
             && self.is_in_window(leading)
             && let Some(decree) = leading.bound_decree()
             && effects.has_room_for(decree.weight())
@@ -426,7 +442,7 @@ impl<V: Value> MultiPaxos<V> {
 
     /// Tells whether another slot may be opened: in the window of slots, in that of bytes, and
     /// while the disk follows.
-    fn is_in_window(&self, leading: &Leading<V>) -> bool {
+    fn is_in_window(&self, leading: &Leader<V>) -> bool {
         leading.next() < self.chosen.end().plus(self.alpha)
             && (!leading.has_open() || leading.open_bytes() < self.limits.unchosen_bytes)
             && !self.is_backlogged()

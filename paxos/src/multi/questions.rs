@@ -3,8 +3,9 @@
 use super::MultiPaxos;
 use super::acceptor::LogAcceptor;
 use super::decree::Value;
-use super::leader::{Leader, Leading};
-use super::limits::Limits;
+use super::leader::Leader;
+use super::limits::LogLimits;
+use super::role::Role;
 use super::slot::Slot;
 use crate::ballot::{Ballot, NodeId};
 use crate::quorum::Configuration;
@@ -31,7 +32,7 @@ impl<V: Value> MultiPaxos<V> {
 
     /// Returns the leader's role.
     #[must_use]
-    pub const fn leader(&self) -> &Leader<V> {
+    pub const fn leader(&self) -> &Role<V> {
         &self.leader
     }
 
@@ -62,7 +63,7 @@ impl<V: Value> MultiPaxos<V> {
 
     /// Returns the limits.
     #[must_use]
-    pub const fn limits(&self) -> &Limits {
+    pub const fn limits(&self) -> &LogLimits {
         &self.limits
     }
 
@@ -85,9 +86,9 @@ impl<V: Value> MultiPaxos<V> {
     #[must_use]
     pub fn is_bound(&self) -> bool {
         match &self.leader {
-            Leader::Idle => false,
-            Leader::Preparing(_) => true,
-            Leader::Leading(leading) => leading.next() < leading.found(),
+            Role::Idle => false,
+            Role::Preparing(_) => true,
+            Role::Leading(leading) => leading.next() < leading.found(),
         }
     }
 
@@ -108,7 +109,7 @@ impl<V: Value> MultiPaxos<V> {
     /// Returns the slot of the next proposal of the leader.
     #[must_use]
     pub fn next_slot(&self) -> Option<Slot> {
-        self.leading().map(Leading::next)
+        self.leading().map(Leader::next)
     }
 
     /// Returns the ballot that this node prepares, and how many parts of promises it has taken in:
@@ -116,8 +117,8 @@ impl<V: Value> MultiPaxos<V> {
     #[must_use]
     pub const fn preparing(&self) -> Option<(Ballot, u32)> {
         match &self.leader {
-            Leader::Preparing(preparing) => Some((preparing.ballot(), preparing.taken())),
-            Leader::Idle | Leader::Leading(_) => None,
+            Role::Preparing(preparing) => Some((preparing.ballot(), preparing.taken())),
+            Role::Idle | Role::Leading(_) => None,
         }
     }
 
@@ -125,9 +126,9 @@ impl<V: Value> MultiPaxos<V> {
     #[must_use]
     pub fn awaits(&self, node: NodeId) -> bool {
         match &self.leader {
-            Leader::Idle => false,
-            Leader::Preparing(preparing) => preparing.asks_from(node).is_some(),
-            Leader::Leading(leading) => leading.awaits(node),
+            Role::Idle => false,
+            Role::Preparing(preparing) => preparing.asks_from(node).is_some(),
+            Role::Leading(leading) => leading.awaits(node),
         }
     }
 
@@ -136,8 +137,8 @@ impl<V: Value> MultiPaxos<V> {
     #[must_use]
     pub fn has_part_of(&self, node: NodeId) -> bool {
         match &self.leader {
-            Leader::Preparing(preparing) => preparing.is_partial(node),
-            Leader::Idle | Leader::Leading(_) => false,
+            Role::Preparing(preparing) => preparing.is_partial(node),
+            Role::Idle | Role::Leading(_) => false,
         }
     }
 
@@ -151,16 +152,16 @@ impl<V: Value> MultiPaxos<V> {
     #[must_use]
     pub fn is_pending(&self) -> bool {
         match &self.leader {
-            Leader::Idle => false,
-            Leader::Preparing(_) => true,
-            Leader::Leading(leading) => leading.has_open() || !self.is_settled(),
+            Role::Idle => false,
+            Role::Preparing(_) => true,
+            Role::Leading(leading) => leading.has_open() || !self.is_settled(),
         }
     }
 
-    pub(super) const fn leading(&self) -> Option<&Leading<V>> {
+    pub(super) const fn leading(&self) -> Option<&Leader<V>> {
         match &self.leader {
-            Leader::Leading(leading) => Some(leading),
-            Leader::Idle | Leader::Preparing(_) => None,
+            Role::Leading(leading) => Some(leading),
+            Role::Idle | Role::Preparing(_) => None,
         }
     }
 }

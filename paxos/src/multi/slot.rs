@@ -56,6 +56,15 @@ impl Slot {
     pub const NUMBER_MAX: u64 = 1 << 56;
 }
 
+/// The slots from `first` on and before `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotRange {
+    /// The first slot.
+    pub first: Slot,
+    /// The slot behind the last one.
+    pub end: Slot,
+}
+
 impl fmt::Display for Slot {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

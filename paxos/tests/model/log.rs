@@ -2,10 +2,9 @@
 
 use super::world::{Act, Core, MAJORITIES, Quorums, V, World};
 use stateright::{Model, Property};
-use synod_paxos::multi::leader::Leader;
 use synod_paxos::{
     AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
-    MultiPaxos, NodeId, Record, Recovery, Slot, Synced,
+    MultiPaxos, NodeId, Record, Recovery, Role, Slot, Synced,
 };
 
 /// The window of the modelled log.
@@ -32,7 +31,7 @@ impl Core for MultiPaxos<V> {
         let promised = self.log().promised();
         match message {
             Message::AfterSync(AfterSync::Promise { ballot, .. }) => {
-                matches!(self.leader(), Leader::Preparing(_))
+                matches!(self.leader(), Role::Preparing(_))
                     && self.leader().ballot() == Some(*ballot)
             }
             Message::AfterSync(AfterSync::Accepted { ballot, end, .. }) => {

@@ -2,10 +2,9 @@
 
 use super::world::{Act, Core, MAJORITIES, V, World};
 use stateright::{Model, Property};
-use synod_paxos::proposer::Proposer;
-use synod_paxos::synod::{Input, Synod};
 use synod_paxos::{
-    AfterSync, Configuration, CoreId, Decree, Effects, Immediate, Message, NodeId, Record, Synced,
+    AfterSync, Configuration, CoreId, Decree, Effects, Immediate, Message, NodeId, Proposer,
+    Record, Synced, Synod, SynodInput,
 };
 
 impl Core for Synod<V> {
@@ -14,11 +13,11 @@ impl Core for Synod<V> {
     }
 
     fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>) {
-        self.step(Input::Message { from, message }, effects);
+        self.step(SynodInput::Message { from, message }, effects);
     }
 
     fn on_synced(&mut self, proof: Synced, effects: &mut Effects<V>) {
-        self.step(Input::Synced(proof), effects);
+        self.step(SynodInput::Synced(proof), effects);
     }
 
     fn is_live(&self, from: NodeId, message: &Message<V>, _: bool) -> bool {
@@ -84,7 +83,7 @@ impl Model for Single {
                 state.rounds[place] -= 1;
                 let value = u8::try_from(place).unwrap();
                 state.world.step(place, |core, effects| {
-                    core.step(Input::Propose(value), effects);
+                    core.step(SynodInput::Propose(value), effects);
                 });
             }
         }

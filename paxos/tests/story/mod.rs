@@ -36,10 +36,9 @@
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
-use synod_paxos::multi::leader::Leader;
 use synod_paxos::{
     Ballot, Batch, Configuration, CoreId, Effects, Input, Message, MultiPaxos, NodeId, Record,
-    Recovery, Slot, To,
+    Recovery, Role, Slot, To,
 };
 use words::{ballot, decree, id, letter, number, spoken, told};
 
@@ -284,9 +283,9 @@ impl Story {
         for node in ids {
             let core = &self.nodes[&node].core;
             let role = match core.leader() {
-                Leader::Idle => String::new(),
-                Leader::Preparing(_) => ", a candidate".to_owned(),
-                Leader::Leading(_) => ", a leader".to_owned(),
+                Role::Idle => String::new(),
+                Role::Preparing(_) => ", a candidate".to_owned(),
+                Role::Leading(_) => ", a leader".to_owned(),
             };
             let line = format!(
                 "{node} promised {}, chose \"{}\"{role}",

@@ -25,8 +25,8 @@ pub use not_sent::QUEUE_FULL_MS;
 pub use operation::{
     ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Reason, Ticket, Unsent,
 };
-pub use patience::{ATTEMPT_MS, ATTEMPT_MS_MAX, HELD_MS_MAX};
-pub use pending::EARLIER_MAX;
+pub use patience::HELD_MS_MAX;
+pub use pending::{ATTEMPT_MS, ATTEMPT_MS_MAX, EARLIER_MAX};
 pub use retry::{NO_LEADER_MS, OVERLOAD_GROWTH_MAX, RETRY_MS_MAX};
 
 /// The most operations that may be submitted and not ended.
@@ -127,6 +127,7 @@ impl Client {
             ClientInput::Lost(node) => self.on_lost(now, node),
             ClientInput::Timer => {}
         }
+        // Deadlines come before attempts: nothing is sent for what is given up in the same step.
         self.expire(now, effects);
         self.attempt_all(now, effects);
         effects.wake_at = self.next_instant();
@@ -156,6 +157,8 @@ impl Client {
         let mut pending = Pending::new(operation, deadline, now);
         if matches!(pending.operation, Operation::Command(_)) {
             self.waiting.push_back(ticket);
+            // Without a session nothing is sent; the reason why there is none is what its deadline
+            // will tell.
             pending.refusal = self.session.refusal().cloned();
         }
         self.operations.insert(ticket, pending);
@@ -170,6 +173,7 @@ impl Client {
         effects: &mut ClientEffects,
     ) {
         self.on_heard(from, now);
+        // The number tells to what it is an answer; numbers are never used again.
         if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.asked(id)) {
             return self.on_inquired(now, id, &response);
         }
@@ -273,6 +277,7 @@ impl Client {
             | Refusal::Invalid(_) => true,
         };
         let Some(pending) = self.operations.get(&ticket) else { return };
+        // No other attempt at it would be answered otherwise.
         if is_final {
             let applied = refusal.is_of_the_applied();
             let outcome = pending.without_reply(Reason::Refused(refusal), applied);
@@ -322,6 +327,8 @@ impl Client {
         refusal: &Refusal,
         retries: &mut Retries,
     ) -> Millis {
+        // Where a leader is named there is nothing to wait for; where none is, an election is on,
+        // and asking at once would only add to its load.
         let delay = match refusal {
             Refusal::NotLeader { leader } => {
                 // A node that names itself is the one that could not answer.

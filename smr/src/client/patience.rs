@@ -8,19 +8,10 @@
 
 use super::Client;
 use super::operation::{ClientEffects, Millis};
-use super::pending::Attempt;
+use super::pending::{ATTEMPT_MS, ATTEMPT_MS_MAX, Attempt};
 use crate::request::{Request, RequestBody, RequestId, Response};
 use crate::status::Status;
 use synod_paxos::{Ballot, NodeId};
-
-/// How long a node may be silent that has an attempt, in milliseconds, and how long the others may
-/// be that are asked about it. The first doubles with every round of silences that is as long as
-/// there are nodes, up to [`ATTEMPT_MS_MAX`].
-pub const ATTEMPT_MS: u64 = 250;
-
-/// How long an attempt waits for its answer at most, in milliseconds, before others are asked
-/// whether its node leads; and the longest silence that is borne.
-pub const ATTEMPT_MS_MAX: u64 = 2000;
 
 /// How long an attempt waits at most at a node that the others name as the leader, or that is the
 /// only one, in milliseconds. Then it is made again, at the same node. A loaded leader with long
@@ -179,5 +170,5 @@ impl Client {
 
 /// Returns whom a node takes for the leader: nobody, if it wants another one.
 fn leader_of(status: &Status) -> Option<NodeId> {
-    status.follows.filter(|_| status.content).map(Ballot::node)
+    status.follows.filter(|_| status.leader_ok).map(Ballot::node)
 }

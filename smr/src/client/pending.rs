@@ -6,7 +6,6 @@
 
 use super::Session;
 use super::operation::{Millis, Operation, Outcome, Reason};
-use super::patience::{ATTEMPT_MS, ATTEMPT_MS_MAX};
 use super::retry::Retries;
 use crate::command::Sequence;
 use crate::request::{Refusal, RequestBody, RequestId};
@@ -16,6 +15,15 @@ use synod_paxos::NodeId;
 /// How many attempts of an operation, or of an opening, are known after they were given up. The
 /// answer to one before these is not recognised, and the operation waits for another one.
 pub const EARLIER_MAX: usize = 8;
+
+/// How long a node may be silent that has an attempt, in milliseconds, and how long the others may
+/// be that are asked about it. The first doubles with every round of silences that is as long as
+/// there are nodes, up to [`ATTEMPT_MS_MAX`].
+pub const ATTEMPT_MS: u64 = 250;
+
+/// How long an attempt waits for its answer at most, in milliseconds, before others are asked
+/// whether its node leads; and the longest silence that is borne.
+pub const ATTEMPT_MS_MAX: u64 = 2000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pending {

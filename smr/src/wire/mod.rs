@@ -8,16 +8,20 @@
 //! in a header, so that a short frame cannot ask for much memory or stack. Variants are only ever
 //! appended: their order is the format (`tests/golden.rs` holds each byte).
 
-pub mod client;
-pub mod peer;
-pub mod record;
+mod client;
+mod peer;
+mod record;
 
 use crate::command::CommandBatch;
-use crate::message::{Folder, Life};
+use crate::message::{Folder, PeerStart};
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt;
 use synod_paxos::{Ballot, Decree, NodeId, Slot};
+
+pub use client::{decode_request, decode_response, encode_request, encode_response};
+pub use peer::{decode_message, encode_message};
+pub use record::{JournalRecord, decode_record, encode_record, encode_replica_record};
 
 /// The version of all formats here.
 pub const VERSION: u8 = 1;
@@ -144,7 +148,7 @@ impl From<WireBallot> for Ballot {
 
 /// What is known of a node, on the wire and in records.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct WireLife {
+struct WireStart {
     folder: u128,
     incarnation: u64,
     mark: u64,
@@ -152,8 +156,8 @@ struct WireLife {
     journal_end: u64,
 }
 
-fn life_out(life: &Life) -> WireLife {
-    WireLife {
+fn start_out(life: &PeerStart) -> WireStart {
+    WireStart {
         folder: life.folder.0,
         incarnation: life.incarnation,
         mark: life.mark,
@@ -162,8 +166,8 @@ fn life_out(life: &Life) -> WireLife {
     }
 }
 
-fn life_in(life: &WireLife) -> Result<Life, WireError> {
-    Ok(Life {
+fn start_in(life: &WireStart) -> Result<PeerStart, WireError> {
+    Ok(PeerStart {
         folder: Folder(life.folder),
         incarnation: life.incarnation,
         mark: life.mark,

@@ -1,8 +1,8 @@
 //! Messages between replicas, as bytes.
 
 use super::{
-    Values, WireBallot, WireDecree, WireError, WireLife, decode, decree_bytes, decree_out, encode,
-    life_in, life_out, run_in, slot_in,
+    Values, WireBallot, WireDecree, WireError, WireStart, decode, decree_bytes, decree_out, encode,
+    run_in, slot_in, start_in, start_out,
 };
 use crate::command::CommandBatch;
 use crate::message::{Checkpoint, Folder, Heartbeat, Message};
@@ -25,7 +25,7 @@ enum Header {
     Confirmed { ballot: WireBallot, round: u64, promised: WireBallot },
     Fetch { first: u64 },
     Decrees { first: u64, decrees: Vec<WireDecree>, chosen: u64 },
-    Known(WireLife),
+    Known(WireStart),
 }
 
 /// A report: without a ballot, the decree was copied as chosen.
@@ -45,7 +45,7 @@ struct Beat {
     journal_end: u64,
     leads: Option<WireBallot>,
     follows: Option<WireBallot>,
-    content: bool,
+    leader_ok: bool,
     chosen: u64,
     hears: Vec<u16>,
     priority: u8,
@@ -81,7 +81,7 @@ pub fn encode_message(message: &Message) -> Bytes {
             };
             encode(&header, decrees.iter().filter_map(decree_bytes))
         }
-        Message::Known(known) => encode(&Header::Known(life_out(known)), [].iter()),
+        Message::Known(known) => encode(&Header::Known(start_out(known)), [].iter()),
     }
 }
 
@@ -179,7 +179,7 @@ pub fn decode_message(frame: &Bytes) -> Result<Message, WireError> {
             decrees: decrees_in(decrees, &mut values)?,
             chosen: slot_in(chosen)?,
         },
-        Header::Known(life) => Message::Known(life_in(&life)?),
+        Header::Known(life) => Message::Known(start_in(&life)?),
     };
     values.finish(message)
 }
@@ -244,7 +244,7 @@ fn beat_out(beat: &Heartbeat) -> Beat {
         journal_end: beat.journal_end.number(),
         leads: beat.leads.map(WireBallot::from),
         follows: beat.follows.map(WireBallot::from),
-        content: beat.content,
+        leader_ok: beat.leader_ok,
         chosen: beat.chosen.number(),
         hears: beat.hears.iter().map(|node| node.number()).collect(),
         priority: beat.priority,
@@ -270,7 +270,7 @@ fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
         journal_end: slot_in(beat.journal_end)?,
         leads: beat.leads.map(Ballot::from),
         follows: beat.follows.map(Ballot::from),
-        content: beat.content,
+        leader_ok: beat.leader_ok,
         chosen: slot_in(beat.chosen)?,
         hears: beat.hears.into_iter().map(NodeId::new).collect(),
         priority: beat.priority,

@@ -4,11 +4,11 @@
 //! incarnation it is.
 
 use super::{
-    WireBallot, WireDecree, WireError, WireLife, decode, decree_bytes, decree_out, encode, life_in,
-    life_out, slot_in,
+    WireBallot, WireDecree, WireError, WireStart, decode, decree_bytes, decree_out, encode,
+    slot_in, start_in, start_out,
 };
 use crate::effects::Record;
-use crate::message::Life;
+use crate::message::PeerStart;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_paxos::{NodeId, Slot};
@@ -21,7 +21,7 @@ pub enum JournalRecord {
     /// Something that its replica must still know.
     Replica(Record),
     /// What the node remembers of a peer.
-    Peer(NodeId, Life),
+    Peer(NodeId, PeerStart),
 }
 
 impl JournalRecord {
@@ -46,7 +46,7 @@ enum Header {
     Accepted { ballot: WireBallot, slot: u64, decree: WireDecree },
     Learned { slot: u64, decree: WireDecree },
     Chosen(u64),
-    Peer { node: u16, life: WireLife },
+    Peer { node: u16, life: WireStart },
 }
 
 /// Encodes a record.
@@ -56,7 +56,7 @@ pub fn encode_record(record: &JournalRecord) -> Bytes {
         JournalRecord::Incarnation(number) => encode(&Header::Incarnation(*number), [].iter()),
         JournalRecord::Replica(record) => encode_replica_record(record),
         JournalRecord::Peer(node, life) => {
-            let (node, life) = (node.number(), life_out(life));
+            let (node, life) = (node.number(), start_out(life));
             encode(&Header::Peer { node, life }, [].iter())
         }
     }
@@ -100,7 +100,7 @@ pub fn decode_record(bytes: &Bytes) -> Result<JournalRecord, WireError> {
             decree: values.decree(decree)?,
         }),
         Header::Chosen(slot) => JournalRecord::Replica(Record::Chosen(slot_in(slot)?)),
-        Header::Peer { node, life } => JournalRecord::Peer(NodeId::new(node), life_in(&life)?),
+        Header::Peer { node, life } => JournalRecord::Peer(NodeId::new(node), start_in(&life)?),
     };
     values.finish(record)
 }

@@ -5,11 +5,10 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use synod_paxos::{Configuration, CoreId, NodeId, Slot, To};
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
-use synod_smr::command::{ClientId, fingerprint, mix};
-use synod_smr::wire::peer::{decode_message, encode_message};
+use synod_smr::wire::{decode_message, encode_message};
 use synod_smr::{
-    Batch, Config, Connection, Effects, Input, Invalid, LogRead, Message, Principal, Record,
-    Recovering, Replica, Request, Response, StateMachine, Timer,
+    Batch, ClientId, Config, Connection, Effects, Input, Invalid, LogRead, Message, Principal,
+    Record, Recovering, Replica, Request, Response, StateMachine, Timer, fingerprint, mix,
 };
 
 /// Appends numbers to a list.

@@ -1,7 +1,7 @@
 //! The heartbeat of a peer, for tests of a lone replica.
 
 use synod_paxos::{Ballot, NodeId, Slot};
-use synod_smr::message::{Checkpoint, Heartbeat};
+use synod_smr::{Checkpoint, Heartbeat};
 
 /// The replica that is fed by hand; its peers hear it.
 pub(crate) const ME: NodeId = NodeId::new(1);
@@ -12,14 +12,14 @@ pub(crate) const FAR: Checkpoint = Checkpoint { slot: Slot::new(1 << 40), digest
 /// Returns what a discontent peer says that follows nobody and knows so many slots to be chosen.
 pub(crate) fn beat(chosen: u64) -> Heartbeat {
     Heartbeat {
-        folder: synod_smr::message::Folder(0),
+        folder: synod_smr::Folder(0),
         incarnation: 1,
         mark: 0,
         promised: Ballot::ZERO,
         journal_end: Slot::FIRST,
         leads: None,
         follows: None,
-        content: false,
+        leader_ok: false,
         chosen: Slot::new(chosen),
         hears: vec![ME],
         priority: 0,

@@ -1,8 +1,7 @@
 //! What a node says of the leader.
 
 use synod_paxos::{Ballot, NodeId, Slot};
-use synod_smr::Response;
-use synod_smr::status::Status;
+use synod_smr::{Response, Status};
 
 /// Returns the status of `node`, which follows `leader` and is content with it, or knows of none.
 pub(crate) fn naming(node: NodeId, leader: Option<NodeId>) -> Response {
@@ -12,7 +11,7 @@ pub(crate) fn naming(node: NodeId, leader: Option<NodeId>) -> Response {
         promised: Ballot::ZERO,
         leads: None,
         follows: leader.map(|leader| Ballot::new(1, leader)),
-        content: leader.is_some(),
+        leader_ok: leader.is_some(),
         chosen: Slot::FIRST,
         applied: Slot::FIRST,
         digest: 0,

@@ -4,8 +4,7 @@
 //! writes its state holds and in which order, and linearizability becomes a matter of prefixes.
 
 use bytes::Bytes;
-use synod_smr::command::{fingerprint, mix};
-use synod_smr::{Invalid, StateMachine};
+use synod_smr::{Invalid, StateMachine, fingerprint, mix};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Written(Vec<u8>);

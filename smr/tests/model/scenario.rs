@@ -11,9 +11,9 @@ use bytes::Bytes;
 use stateright::{Model, Property};
 use std::collections::BTreeMap;
 use synod_paxos::{Configuration, Decree, NodeId, Slot};
-use synod_smr::command::{ClientId, Opening, Sequence, SessionId, fingerprint};
 use synod_smr::{
-    CommandBatch, Connection, Input, Principal, Refusal, Request, RequestBody, RequestId, Response,
+    ClientId, CommandBatch, Connection, Input, Opening, Principal, Refusal, Request, RequestBody,
+    RequestId, Response, Sequence, SessionId, fingerprint,
 };
 
 /// The write of the beginning.

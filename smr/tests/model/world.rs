@@ -7,10 +7,8 @@
 
 use crate::node::{Node, Reply, Said, id};
 use crate::shared::Shared;
-use synod_paxos::multi::leader::Leader;
-use synod_paxos::{AfterSync, Ballot, Configuration, Immediate, Message as Paxos, Slot, To};
-use synod_smr::message::{Checkpoint, Heartbeat};
-use synod_smr::{CommandBatch, Input, Message, Timer};
+use synod_paxos::{AfterSync, Ballot, Configuration, Immediate, Message as Paxos, Role, Slot, To};
+use synod_smr::{Checkpoint, CommandBatch, Heartbeat, Input, Message, Timer};
 
 /// Ticks until a node may campaign or raise its ballot again; even, so that resends keep their
 /// rhythm.
@@ -155,7 +153,7 @@ impl World {
     /// they may be cut, and before that it sends clients away.
     pub(crate) fn ask(&mut self, place: usize, request: Input) -> Vec<Reply> {
         let status = self.nodes[place].replica.status();
-        if status.leads.is_none() || status.content {
+        if status.leads.is_none() || status.leader_ok {
             return self.step(place, [request]);
         }
         let beats = self.peers(place).map(|peer| beat(peer, place, Ballot::ZERO));
@@ -183,7 +181,7 @@ impl World {
     /// links are cut.
     pub(crate) fn end_raise(&mut self, place: usize) -> Vec<Reply> {
         let status = self.nodes[place].replica.status();
-        if !status.content || status.leads.is_none() {
+        if !status.leader_ok || status.leads.is_none() {
             return Vec::new();
         }
         self.step(place, ticks(RESEND).chain(self.cuts(place)))
@@ -254,7 +252,7 @@ fn is_live(sender: &Node, receiver: &Node, message: &Paxos<CommandBatch>, may_cr
     let (promised, known) = receiver.kept(may_crash);
     match message {
         Paxos::AfterSync(AfterSync::Promise { ballot, .. }) => {
-            matches!(leader, Leader::Preparing(_)) && leader.ballot() == Some(*ballot)
+            matches!(leader, Role::Preparing(_)) && leader.ballot() == Some(*ballot)
         }
         Paxos::AfterSync(AfterSync::Accepted { ballot, end, .. }) => {
             leader.leads() == Some(*ballot) && *end > receiver.chosen()
@@ -264,7 +262,7 @@ fn is_live(sender: &Node, receiver: &Node, message: &Paxos<CommandBatch>, may_cr
         Paxos::AfterSync(AfterSync::Prepare { ballot, .. }) => {
             let candidate = sender.replica.paxos().leader();
             let counts =
-                matches!(candidate, Leader::Preparing(_)) && candidate.ballot() == Some(*ballot);
+                matches!(candidate, Role::Preparing(_)) && candidate.ballot() == Some(*ballot);
             *ballot > promised || *ballot == promised && counts
         }
         Paxos::Immediate(Immediate::Accept { ballot, first, decrees, chosen }) => {
@@ -284,14 +282,14 @@ fn is_live(sender: &Node, receiver: &Node, message: &Paxos<CommandBatch>, may_cr
 /// The heartbeat of a peer that hears `place` and follows nobody.
 fn beat(peer: usize, place: usize, promised: Ballot) -> Input {
     let beat = Heartbeat {
-        folder: synod_smr::message::Folder(0),
+        folder: synod_smr::Folder(0),
         incarnation: 0,
         mark: 0,
         promised,
         journal_end: Slot::FIRST,
         leads: None,
         follows: None,
-        content: false,
+        leader_ok: false,
         chosen: Slot::FIRST,
         hears: vec![id(place)],
         priority: 0,

@@ -244,13 +244,14 @@ const CODE: &[(&str, &str, &str)] = &[
     (
         "synod-smr",
         "smr",
-        "replica read proposals executor session admission recovery catch_up checkpoint command \
-         client/*",
+        "replica replica/* read proposals executor session recovery checkpoint command client/*",
     ),
     (
         "synod-journal",
         "journal",
-        "writer tail scan frame recovery rewrite records group_commit identity segment",
+        "format/frame format/identity format/names format/records format/records_iter \
+         format/segment read/scan recover/recovery recover/rewrite recover/tail write/draft \
+         write/group_commit write/journal",
     ),
 ];
 /// What people read is nothing that safety rests on.

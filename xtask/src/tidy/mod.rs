@@ -5,6 +5,7 @@
 
 mod arrows;
 mod bounds;
+mod circles;
 mod links;
 mod manifests;
 mod models;
@@ -13,6 +14,7 @@ mod rust;
 mod shell;
 mod source;
 mod specs;
+mod types;
 mod words;
 mod workflows;
 
@@ -60,6 +62,8 @@ fn check_tree(tree: &Tree) -> Vec<Finding> {
     findings.extend(models::check(tree));
     findings.extend(links::check(tree));
     findings.extend(bounds::check(tree));
+    findings.extend(circles::check(tree));
+    findings.extend(types::check(tree));
     findings
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_fault::{LinkRules, RateLimit};
-use synod_host::smr::wire::client::{decode_response, encode_request};
+use synod_host::smr::wire::{decode_response, encode_request};
 use synod_host::smr::{Request, RequestBody, RequestId, Response};
 use synod_node::world::Surroundings as _;
 use synod_node::{Outcome, Reason, Refusal};

@@ -1,8 +1,7 @@
 //! Points of phase 1 and of leadership: promises, campaigns, elections, and how leaders end.
 
 use synod_paxos::{AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Report, To};
-use synod_smr::command::CommandBatch;
-use synod_smr::{Message, Timer};
+use synod_smr::{CommandBatch, Message, Timer};
 
 use super::tracker::{View, place};
 use super::{HitCounts, Point};

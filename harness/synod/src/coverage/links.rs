@@ -5,8 +5,7 @@
 
 use synod_paxos::NodeId;
 use synod_simulator::Micros;
-use synod_smr::Message;
-use synod_smr::message::Heartbeat;
+use synod_smr::{Heartbeat, Message};
 
 use super::tracker::{View, place};
 use super::{HitCounts, Point};

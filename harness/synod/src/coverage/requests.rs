@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use synod_paxos::Ballot;
-use synod_smr::command::SessionId;
-use synod_smr::{Connection, Message, Refusal, RequestId, Response};
+use synod_smr::{Connection, Message, Refusal, RequestId, Response, SessionId};
 
 use super::tracker::{View, place};
 use super::{HitCounts, Point};

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use synod_paxos::{AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Slot};
 use synod_simulator::Micros;
-use synod_smr::command::CommandBatch;
-use synod_smr::{Message, Record};
+use synod_smr::{CommandBatch, Message, Record};
 
 use super::elections::refuses;
 use super::tracker::{View, open_slots, place};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use synod_paxos::{Decree, NodeId, Slot};
-use synod_smr::command::fingerprint;
+use synod_smr::fingerprint;
 
 use super::Invariant;
 use crate::journal_thread::Found;

@@ -9,9 +9,7 @@
 use std::collections::BTreeMap;
 
 use synod_paxos::{Configuration, NodeId, Tally};
-use synod_smr::Timer;
-use synod_smr::config::SUSPICION_TICKS_MIN;
-use synod_smr::election::DEAF_TIMES;
+use synod_smr::{DEAF_TIMES, SUSPICION_TICKS_MIN, Timer};
 
 use super::Invariant;
 use crate::step::{Cause, Kind, Step};

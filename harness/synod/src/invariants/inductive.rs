@@ -203,7 +203,7 @@ mod tests {
     use super::*;
     use synod_paxos::{Tally, Vote};
     use synod_smr::Principal;
-    use synod_smr::command::{ClientId, Command, Opening};
+    use synod_smr::{ClientId, Command, Opening};
 
     /// The nodes are 1 to 3, so that each one's place is its number less one.
     const NODES: u16 = 3;

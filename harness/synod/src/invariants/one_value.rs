@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use synod_paxos::{Ballot, Decree, Immediate, Message as Paxos, Slot};
-use synod_smr::command::fingerprint;
-use synod_smr::{CommandBatch, Message, Record};
+use synod_smr::{CommandBatch, Message, Record, fingerprint};
 
 use super::Invariant;
 use crate::step::Step;

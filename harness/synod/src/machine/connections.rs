@@ -10,7 +10,7 @@ use bytes::Bytes;
 use synod_host::{Event, REPLY_OVERHEAD_BYTES, Settings, WORD_BYTES_MAX, WORDS_WAITING_MAX_TOTAL};
 use synod_simulator::{Address, Micros};
 use synod_smr::Connection;
-use synod_smr::wire::client::decode_request;
+use synod_smr::wire::decode_request;
 
 use super::{Machine, Packet, SimWorld, Wakeup};
 use crate::clients;

@@ -2,7 +2,7 @@
 //!
 //! The simulated disk does the damage; here is which damage, and when.
 
-use synod_host::journal::{Failure, Fault, Operation, Times};
+use synod_host::journal::{CallFault, DiskCall, Failure, Times};
 use synod_rng::Random;
 use synod_simulator::{Crash, DiskFault, Micros};
 
@@ -32,9 +32,9 @@ impl Machine {
                 self.full = begins;
                 self.disk.set_capacity(begins.then_some(0));
             }
-            DiskFault::SyncFails => self.inject(Operation::Sync, begins),
-            DiskFault::WriteFails => self.inject(Operation::Write, begins),
-            DiskFault::ReadFails => self.inject(Operation::Read, begins),
+            DiskFault::SyncFails => self.inject(DiskCall::Sync, begins),
+            DiskFault::WriteFails => self.inject(DiskCall::Write, begins),
+            DiskFault::ReadFails => self.inject(DiskCall::Read, begins),
             DiskFault::PowerFailsAt { operations } => {
                 // Of a machine that is down, it fails in the middle of the recovery.
                 if begins {
@@ -70,11 +70,11 @@ impl Machine {
         self.injected = false;
     }
 
-    fn inject(&mut self, operation: Operation, begins: bool) {
+    fn inject(&mut self, operation: DiskCall, begins: bool) {
         if begins {
             self.injected = true;
             let times = Times::Once;
-            self.disk.inject(Fault { operation, after: 0, times, failure: Failure::Io });
+            self.disk.inject(CallFault { operation, after: 0, times, failure: Failure::Io });
         } else if !begins && std::mem::take(&mut self.injected) {
             self.disk.clear_faults();
         }

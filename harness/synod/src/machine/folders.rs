@@ -12,9 +12,8 @@ use std::path::Path;
 use synod_host::journal::{Create, Journal, Options, SimDisk};
 use synod_paxos::{Ballot, NodeId, Slot};
 use synod_simulator::{Crash, DiskFault, Micros};
-use synod_smr::Record;
-use synod_smr::message::Life;
-use synod_smr::wire::record::{JournalRecord, decode_record};
+use synod_smr::wire::{JournalRecord, decode_record};
+use synod_smr::{PeerStart, Record};
 
 use super::{Machine, SimWorld};
 use crate::coverage::{End, Point};
@@ -41,7 +40,7 @@ pub(super) struct Stranger {
 pub struct Contents {
     promised: Ballot,
     end: Slot,
-    peers: Vec<(NodeId, Life)>,
+    peers: Vec<(NodeId, PeerStart)>,
 }
 
 impl Contents {
@@ -50,7 +49,7 @@ impl Contents {
     }
 
     /// Returns what is known of a peer.
-    fn of(&self, peer: NodeId) -> Option<&Life> {
+    fn of(&self, peer: NodeId) -> Option<&PeerStart> {
         self.peers.iter().rev().find(|(known, _)| *known == peer).map(|(_, life)| life)
     }
 
@@ -127,8 +126,9 @@ impl Machine {
                 let mut old = Contents::new();
                 self.read(copied.disk.crash(|_| 0), &mut old);
                 others.iter().all(|other| {
-                    let is_less =
-                        |known: &Life| known.promised > old.promised || known.journal_end > old.end;
+                    let is_less = |known: &PeerStart| {
+                        known.promised > old.promised || known.journal_end > old.end
+                    };
                     other.of(node).is_some_and(is_less)
                 })
             }),

@@ -8,7 +8,7 @@
 use synod_host::Event;
 use synod_paxos::NodeId;
 use synod_simulator::Micros;
-use synod_smr::wire::peer::decode_message;
+use synod_smr::wire::decode_message;
 
 use super::turns::Arrival;
 use super::{Machine, Packet, SimWorld, Wakeup};

@@ -58,7 +58,7 @@ pub use static_checks::{Contradiction, check_facts};
 pub use validate::{Blocked, Counts, Explained, Unexplained, explain};
 
 use synod_paxos::NodeId;
-use synod_smr::wire::record::JournalRecord;
+use synod_smr::wire::JournalRecord;
 
 #[cfg(doc)]
 use crate::spec::conformance::Conformance;

@@ -15,7 +15,7 @@ use synod_host::parts_of_identity;
 use synod_journal::{Create, Journal, Lsn, OpenError, Options, RealDisk};
 use synod_live::folder::{DATA, NODES, is_running};
 use synod_paxos::NodeId;
-use synod_smr::wire::record::decode_record;
+use synod_smr::wire::decode_record;
 
 use super::NodeJournal;
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use synod_paxos::{Ballot, Configuration, Decree, NodeId, Slot, Tally};
-use synod_smr::wire::record::JournalRecord;
+use synod_smr::wire::JournalRecord;
 use synod_smr::{CommandBatch, Record};
 
 use super::NodeJournal;

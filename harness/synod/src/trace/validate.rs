@@ -11,7 +11,7 @@ use synod_paxos::{
     AfterSync, Ballot, Configuration, ConfigurationError, Decree, Immediate, Message as Paxos,
     NodeId, Report, Slot, To, Vote,
 };
-use synod_smr::wire::record::JournalRecord;
+use synod_smr::wire::JournalRecord;
 use synod_smr::{CommandBatch, Message, Record};
 
 use super::NodeJournal;
@@ -31,7 +31,7 @@ use crate::spec::conformance::{Conformance, Deviation};
 /// use synod_paxos::{Ballot, NodeId};
 /// use synod_simulated::trace::{NodeJournal, explain};
 /// use synod_smr::Record;
-/// use synod_smr::wire::record::JournalRecord;
+/// use synod_smr::wire::JournalRecord;
 ///
 /// let promise = JournalRecord::Replica(Record::Promised(Ballot::new(1, NodeId::new(1))));
 /// let journal = |node, records| NodeJournal { node: NodeId::new(node), records };

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use synod_paxos::{Ballot, Decree, MultiPaxos, NodeId, Slot};
-use synod_smr::command::CommandBatch;
+use synod_smr::CommandBatch;
 
 use super::{Act, Content, Event, Packet, role};
 

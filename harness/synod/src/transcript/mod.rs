@@ -12,11 +12,8 @@ mod replay;
 
 use std::collections::BTreeMap;
 
-use synod_paxos::multi::leader::Leader;
-use synod_paxos::multi::limits::Limits;
-use synod_paxos::{Ballot, Configuration, Decree, Message as Paxos, NodeId, Slot};
-use synod_smr::command::CommandBatch;
-use synod_smr::{Message, Replica, Timer};
+use synod_paxos::{Ballot, Configuration, Decree, LogLimits, Message as Paxos, NodeId, Role, Slot};
+use synod_smr::{CommandBatch, Message, Replica, Timer};
 
 use crate::journal_thread::Found;
 use crate::kv_model::KvModel;
@@ -28,7 +25,7 @@ use replay::ReplayCore;
 pub struct Transcript {
     voters: Configuration,
     /// The limits of the core, and how many batches may be in flight.
-    bounds: (Limits, usize),
+    bounds: (LogLimits, usize),
     replays: BTreeMap<NodeId, ReplayCore>,
     packets: Vec<Packet>,
     /// The packet that the next step takes.
@@ -84,7 +81,7 @@ enum Act {
 impl Transcript {
     /// Begins with a cluster that never ran.
     #[must_use]
-    pub fn new(voters: Configuration, bounds: (Limits, usize)) -> Self {
+    pub fn new(voters: Configuration, bounds: (LogLimits, usize)) -> Self {
         Self {
             voters,
             bounds,
@@ -178,7 +175,7 @@ impl Transcript {
     pub fn write<'a>(&self, replicas: impl Iterator<Item = &'a Replica<KvModel>>) -> String {
         let window = self.replays.values().next().map_or(1, ReplayCore::window);
         let mut page = Format::new(self.voters.voters().len(), window, self.bounds.1);
-        if self.bounds.0 != Limits::DEFAULT {
+        if self.bounds.0 != LogLimits::DEFAULT {
             page.remark(&format!("The limits of the nodes are others: {:?}.", self.bounds.0));
         }
         for event in &self.events {
@@ -273,10 +270,10 @@ impl Transcript {
 }
 
 /// Says what a node is beside an acceptor, as a transcript does.
-fn role<V>(leader: &Leader<V>) -> &'static str {
+fn role<V>(leader: &Role<V>) -> &'static str {
     match leader {
-        Leader::Idle => "",
-        Leader::Preparing(_) => ", a candidate",
-        Leader::Leading(_) => ", a leader",
+        Role::Idle => "",
+        Role::Preparing(_) => ", a candidate",
+        Role::Leading(_) => ", a leader",
     }
 }

@@ -7,13 +7,11 @@
 
 use std::collections::VecDeque;
 
-use synod_paxos::multi::limits::Limits;
 use synod_paxos::{
-    Ballot, Batch, Configuration, CoreId, Decree, Effects, Input, Message as Paxos, MultiPaxos,
-    NodeId, Recovery, To,
+    Ballot, Batch, Configuration, CoreId, Decree, Effects, Input, LogLimits, Message as Paxos,
+    MultiPaxos, NodeId, Recovery, To,
 };
-use synod_smr::command::CommandBatch;
-use synod_smr::{Config, Message, Record};
+use synod_smr::{CommandBatch, Config, Message, Record};
 
 use super::{Act, Content, Packet};
 use crate::step::Step;
@@ -37,7 +35,7 @@ impl ReplayCore {
     pub(super) fn recover(
         (node, life): (NodeId, u64),
         voters: Configuration,
-        (limits, batches): (Limits, usize),
+        (limits, batches): (LogLimits, usize),
         records: &[Record],
     ) -> Self {
         let core_id = CoreId { node, incarnation: life };

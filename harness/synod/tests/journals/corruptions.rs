@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use synod_paxos::{Ballot, Decree, NodeId, Slot};
 use synod_simulated::trace::NodeJournal;
-use synod_smr::wire::record::JournalRecord;
+use synod_smr::wire::JournalRecord;
 use synod_smr::{CommandBatch, Record};
 
 use super::world::value;

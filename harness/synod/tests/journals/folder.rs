@@ -8,7 +8,7 @@ use synod_journal::{HardState, Journal, Options, RealDisk, Records};
 use synod_live::folder::{DATA, NODES};
 use synod_paxos::{Configuration, NodeId};
 use synod_simulated::trace::NodeJournal;
-use synod_smr::wire::record::encode_record;
+use synod_smr::wire::encode_record;
 
 /// The folder of a run, which is removed in the end.
 pub(crate) struct Run(PathBuf);

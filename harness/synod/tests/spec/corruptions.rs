@@ -8,8 +8,7 @@
 use synod_paxos::{
     AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Report, Slot, To, Vote,
 };
-use synod_smr::message::Heartbeat;
-use synod_smr::{CommandBatch, Message, Record};
+use synod_smr::{CommandBatch, Heartbeat, Message, Record};
 
 use super::world::{Event, value};
 use std::collections::BTreeMap;

@@ -10,9 +10,9 @@ use synod_paxos::{
     Slot, To,
 };
 use synod_simulated::spec::conformance::{Conformance, Deviation};
-use synod_smr::command::{ClientId, Command, CommandBatch, Opening};
-use synod_smr::message::{Checkpoint, Heartbeat};
-use synod_smr::{Message, Principal, Record};
+use synod_smr::{
+    Checkpoint, ClientId, Command, CommandBatch, Heartbeat, Message, Opening, Principal, Record,
+};
 
 /// What a conformance is told.
 #[allow(clippy::large_enum_variant, reason = "a test keeps a few of them, for a moment")]
@@ -209,14 +209,14 @@ impl World {
     fn beat(&mut self, node: NodeId) {
         let core = &self.nodes[&node].core;
         let beat = Heartbeat {
-            folder: synod_smr::message::Folder(0),
+            folder: synod_smr::Folder(0),
             incarnation: self.nodes[&node].incarnation,
             mark: 0,
             promised: core.durable_promised(),
             journal_end: Slot::FIRST,
             leads: core.leader().leads(),
             follows: None,
-            content: true,
+            leader_ok: true,
             chosen: core.chosen(),
             hears: Vec::new(),
             priority: 0,

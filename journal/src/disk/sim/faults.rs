@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 /// One kind of call to a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
+pub enum DiskCall {
     /// `create_dir`.
     CreateDir,
     /// `lock_dir`.
@@ -58,9 +58,9 @@ pub enum Times {
 
 /// An order to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fault {
+pub struct CallFault {
     /// Which calls count.
-    pub operation: Operation,
+    pub operation: DiskCall,
     /// How many of them pass before one fails.
     pub after: u64,
     /// Whether the later ones fail too.
@@ -72,13 +72,13 @@ pub struct Fault {
 /// The orders of one disk.
 #[derive(Default)]
 pub(super) struct Faults {
-    pending: Vec<Fault>,
+    pending: Vec<CallFault>,
     operations: u64,
     halt_at: Option<u64>,
 }
 
 impl Faults {
-    pub(super) fn inject(&mut self, fault: Fault) {
+    pub(super) fn inject(&mut self, fault: CallFault) {
         self.pending.push(fault);
     }
 
@@ -103,7 +103,7 @@ impl Faults {
     }
 
     /// Counts a call and says whether it may go on.
-    pub(super) fn pass(&mut self, operation: Operation) -> io::Result<()> {
+    pub(super) fn pass(&mut self, operation: DiskCall) -> io::Result<()> {
         self.reach()?;
         self.operations += u64::from(operation.changes());
         for index in 0..self.pending.len() {
@@ -126,7 +126,7 @@ impl Faults {
     }
 }
 
-impl Operation {
+impl DiskCall {
     /// Tells whether the call changes something, on the disk or in its cache.
     fn changes(self) -> bool {
         match self {

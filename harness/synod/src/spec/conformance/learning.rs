@@ -5,8 +5,7 @@
 //! The claim kept true is `LearnedIsChosen`, and that nobody learns from nowhere.
 
 use synod_paxos::{Ballot, Decree, Slot};
-use synod_smr::CommandBatch;
-use synod_smr::message::Heartbeat;
+use synod_smr::{CommandBatch, Heartbeat};
 
 use super::Conformance;
 use super::deviation::{Action, Failed, fails};

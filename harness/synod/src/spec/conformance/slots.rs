@@ -5,8 +5,7 @@
 //! once, when it comes in. The claim kept true: equal numbers of a slot are equal decrees.
 
 use synod_paxos::{Ballot, Decree, NodeId};
-use synod_smr::CommandBatch;
-use synod_smr::command::fingerprint;
+use synod_smr::{CommandBatch, fingerprint};
 
 /// Numbers the decrees of one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,179 @@
+//! The end of a run: the history is judged, everything is summed up, the report is written.
+//!
+//! The history is read back from the file, so what is judged is what anybody can judge again. An
+//! interrupt does not prevent a report: it only shortens the time that the judge has.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use synod_checker::{Budget, ModelName, Report, Rules, check_history, shows_nothing};
+use synod_fault::NodeId;
+use synod_history::OperationCounts;
+use synod_history::jsonl;
+use synod_report::{
+    AfterHeal, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
+};
+use synod_workload::missing_writes;
+
+use super::{RunConfig, RunError, json, spawn_blocking, write};
+use crate::InjectedFault;
+use crate::cluster::UnexpectedExit;
+use crate::folder::{self, RunFolder};
+use crate::interrupt::Interrupt;
+use crate::judge::{Evidence, judge};
+
+/// What is left of a run when its processes have ended.
+#[derive(Debug)]
+pub(crate) struct RunData {
+    /// Whether the user ended it.
+    pub(crate) interrupted: bool,
+    /// When it began.
+    pub(crate) began: SystemTime,
+    /// How the operations ended.
+    pub(crate) counts: OperationCounts,
+    /// The faults that came and went.
+    pub(crate) faults: Vec<InjectedFault>,
+    /// Who led when.
+    pub(crate) leaders: Vec<LeaderSpan>,
+    /// States that differed.
+    pub(crate) divergences: Vec<String>,
+    /// What was found after healing.
+    pub(crate) after: Option<AfterHeal>,
+    /// What the links did.
+    pub(crate) links: Vec<LinkCounts>,
+    /// The nodes.
+    pub(crate) nodes: Vec<NodeSummary>,
+    /// Processes that ended by themselves.
+    pub(crate) lone_exits: Vec<UnexpectedExit>,
+    /// Log lines that tell of a panic.
+    pub(crate) panics: Vec<(NodeId, String)>,
+    /// Proxies that nobody used.
+    pub(crate) unused: Vec<String>,
+    /// Why the cluster never served, if it did not.
+    pub(crate) never_served: Option<String>,
+    /// Whether the whole history is in its file.
+    pub(crate) flushed: std::io::Result<()>,
+}
+
+/// Judges a run and writes its report.
+pub(crate) async fn finish(
+    order: &RunConfig,
+    folder: &RunFolder,
+    mut remains: RunData,
+    interrupt: &Interrupt,
+) -> Result<RunSummary, RunError> {
+    let path = folder.file(folder::HISTORY);
+    std::mem::replace(&mut remains.flushed, Ok(()))
+        .map_err(|source| RunError::Write { path: path.clone(), source })?;
+    write(&folder.file(folder::SCHEDULE), &json(&remains.faults))?;
+    let judged = judge_history(path, order.workload.model(), &remains, interrupt).await?;
+    remains.interrupted |= interrupt.is_raised();
+    if let (Some(Judged { missing, .. }), Some(after)) = (&judged, &mut remains.after)
+        && after.acknowledged_present
+    {
+        after.acknowledged_present = missing.is_empty();
+        after.findings.extend(missing.iter().take(MISSING_MAX).cloned());
+    }
+    let (checked, unseen) = judged.map(|judged| (judged.report, judged.unseen)).unzip();
+    let unseen = unseen.flatten();
+    let (verdict, reasons) = judge(&Evidence {
+        plan: &order.plan,
+        interrupted: remains.interrupted,
+        report: checked.as_ref(),
+        unseen: unseen.as_deref(),
+        counts: remains.counts,
+        faults: &remains.faults,
+        leader_changes: remains.leaders.len().saturating_sub(1),
+        lone_exits: &remains.lone_exits,
+        panics: &remains.panics,
+        divergences: &remains.divergences,
+        after_heal: remains.after.as_ref(),
+        unused: &remains.unused,
+        never_served: remains.never_served.as_deref(),
+    });
+    let summary = summarize(order, remains, checked, verdict, reasons);
+    write(&folder.file(folder::REPORT), &json(&summary))?;
+    let path = folder.path().to_owned();
+    spawn_blocking(move || Ok(synod_report::write(&path)?)).await?;
+    Ok(summary)
+}
+
+/// What the history says.
+struct Judged {
+    report: Report,
+    /// Writes that were acknowledged and are gone, one sentence each.
+    missing: Vec<String>,
+    /// Why it shows nothing, if it does not.
+    unseen: Option<String>,
+}
+
+/// Judges the history, unless the user ends that.
+async fn judge_history(
+    path: PathBuf,
+    model: ModelName,
+    remains: &RunData,
+    interrupt: &Interrupt,
+) -> Result<Option<Judged>, RunError> {
+    let time = if remains.interrupted { INTERRUPTED_BUDGET } else { Budget::default().time };
+    let budget = Budget { time, ..Budget::default() };
+    let work = spawn_blocking(move || {
+        let history = jsonl::read_file(&path)?;
+        Ok(Judged {
+            report: check_history(&history, model, budget),
+            missing: missing_writes(&history),
+            unseen: shows_nothing(&history, &Rules::from(model)),
+        })
+    });
+    let no_more = async {
+        if !remains.interrupted {
+            interrupt.raised().await;
+        }
+        tokio::time::sleep(INTERRUPTED_BUDGET).await;
+    };
+    tokio::select! {
+        judged = work => judged.map(Some),
+        () = no_more => Ok(None),
+    }
+}
+
+fn summarize(
+    order: &RunConfig,
+    remains: RunData,
+    checked: Option<Report>,
+    verdict: Verdict,
+    reasons: Vec<String>,
+) -> RunSummary {
+    let plan = &order.plan;
+    let millis = |time: Duration| time.as_millis() as u64;
+    RunSummary {
+        verdict,
+        reasons,
+        seed: plan.seed.0,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        system: plan.system.clone(),
+        started_unix_ms: millis(remains.began.duration_since(UNIX_EPOCH).unwrap_or_default()),
+        duration_ms: millis(remains.began.elapsed().unwrap_or_default()),
+        reproduce: order.reproduce.clone(),
+        plan: PlanSummary {
+            nodes: plan.nodes,
+            clients: plan.clients,
+            time_s: plan.time_ms.0 / 1_000,
+            workload: plan.workload.clone(),
+            nemesis: plan.nemesis.clone(),
+        },
+        counts: remains.counts,
+        violation: checked.as_ref().and_then(Report::violation).cloned(),
+        faults: remains.faults.into_iter().map(|happened| happened.span).collect(),
+        leaders: remains.leaders,
+        links: remains.links,
+        after_heal: remains.after,
+        nodes: remains.nodes,
+        checker: checked.map(|report| report.checker),
+    }
+}
+
+/// How long the judge has once the user wants to go.
+const INTERRUPTED_BUDGET: Duration = Duration::from_millis(700);
+
+/// Missing writes that are told; one is enough to condemn.
+const MISSING_MAX: usize = 20;

@@ -1,0 +1,192 @@
+//! Reading a segment: frame after frame while they are good, and searching for headers past a bad
+//! one.
+//!
+//! What a bad frame means is left to `recovery`. Claim kept: a frame is handed out only when its
+//! header belongs to this place, follows the frame before it, and its body carries its checksum;
+//! memory stays below one frame and one read-ahead.
+
+use std::io;
+
+use crate::disk::{self, DiskFile};
+use crate::format::frame::{BODY_START, FRAME_ALIGN, FRAME_HEADER_BYTES, FRAME_MAGIC, PAGE_BYTES};
+use crate::format::frame::{FrameHeader, FrameHome, FrameKind, narrow};
+use crate::format::segment::{FRAMES_START, SegmentHeader};
+
+/// Bytes that recovery reads at a time.
+pub(crate) const READ_AHEAD_BYTES: usize = 256 << 10;
+
+/// A buffered view of a file.
+pub(crate) struct Window<'f, F> {
+    file: &'f F,
+    buffer: Vec<u8>,
+    start: u64,
+    ahead: usize,
+}
+
+impl<'f, F: DiskFile> Window<'f, F> {
+    /// Reads `ahead` bytes at a time where no more are asked for.
+    pub(crate) fn new(file: &'f F, ahead: usize) -> Self {
+        Self { file, buffer: Vec::new(), start: 0, ahead }
+    }
+
+    /// Returns so many bytes from `offset` on, fewer where the file ends.
+    pub(crate) fn get(&mut self, offset: u64, bytes: usize) -> io::Result<&[u8]> {
+        let held = self.start..=self.start + self.buffer.len() as u64;
+        if !held.contains(&offset) || !held.contains(&(offset + bytes as u64)) {
+            self.buffer.resize(bytes.max(self.ahead), 0);
+            let read = disk::read_full_at(self.file, &mut self.buffer, offset);
+            self.start = offset;
+            let read = read.inspect_err(|_| self.buffer.clear())?;
+            self.buffer.truncate(read);
+        }
+        let from = narrow(offset - self.start) as usize;
+        let to = self.buffer.len().min(from + bytes);
+        Ok(&self.buffer[from..to])
+    }
+}
+
+/// A walk over the good frames of one segment.
+pub(crate) struct FrameIter<'f, F> {
+    window: Window<'f, F>,
+    home: FrameHome,
+    capacity: u64,
+    /// Where the last good frame ended.
+    position: u64,
+    /// The walk began in the middle: what the first frame follows is not known.
+    midway: bool,
+    finished: bool,
+}
+
+impl<'f, F: DiskFile> FrameIter<'f, F> {
+    /// Starts at the first frame.
+    pub(crate) fn new(file: &'f F, header: &SegmentHeader) -> Self {
+        let mut walk = Self::midway(file, header, FRAMES_START, READ_AHEAD_BYTES);
+        walk.midway = false;
+        walk
+    }
+
+    /// Starts at a frame known to stand at `offset`.
+    pub(crate) fn midway(file: &'f F, header: &SegmentHeader, offset: u32, ahead: usize) -> Self {
+        Self {
+            window: Window::new(file, ahead),
+            home: header.home(),
+            capacity: u64::from(header.capacity),
+            position: u64::from(offset),
+            midway: true,
+            finished: false,
+        }
+    }
+
+    /// Returns the next good frame and its body, or `None` where there is none.
+    pub(crate) fn step(&mut self) -> io::Result<Option<(FrameHeader, &[u8])>> {
+        if self.finished {
+            return Ok(None);
+        }
+        let Some(header) = self.find()? else { return Ok(None) };
+        let (offset, bytes) = (u64::from(header.offset), header.body_bytes as usize);
+        let body = offset + BODY_START as u64;
+        if !header.owns(self.window.get(body, bytes)?) {
+            return Ok(None);
+        }
+        // Not before: where the body is bad, the walk stops at the end of the frame before this
+        // one, which is where a tail is cut.
+        self.position = header.end();
+        self.midway = false;
+        self.finished = header.kind == FrameKind::End;
+        Ok(Some((header, self.window.get(body, bytes)?)))
+    }
+
+    /// Returns where the last good frame ended.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Tells whether an end frame was met.
+    pub(crate) fn finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Looks where the next frame may stand: at once, or as a seal on the next page.
+    fn find(&mut self) -> io::Result<Option<FrameHeader>> {
+        if let Some(header) = self.header_at(self.position)? {
+            return Ok(Some(header));
+        }
+        // A seal and an end frame go to the next page where the log ends within one; data never
+        // does.
+        let page = self.position.next_multiple_of(PAGE_BYTES);
+        if page == self.position {
+            return Ok(None);
+        }
+        let header = self.header_at(page)?;
+        Ok(header.filter(|header| header.kind != FrameKind::Data))
+    }
+
+    fn header_at(&mut self, offset: u64) -> io::Result<Option<FrameHeader>> {
+        if offset + FRAME_HEADER_BYTES as u64 > self.capacity {
+            return Ok(None);
+        }
+        let bytes = self.window.get(offset, FRAME_HEADER_BYTES)?;
+        let header = FrameHeader::decode(bytes, self.home, narrow(offset));
+        Ok(header.filter(|header| {
+            // A frame of an earlier write may stand behind a torn one, whole and under the right
+            // salt: the chain tells that one is missing between.
+            let chained = self.midway || u64::from(header.follows) == self.position;
+            chained && header.end() <= self.capacity
+        }))
+    }
+}
+
+/// Searches for headers that belong to the segment, at or past `from`, until `wanted` takes one.
+///
+/// The bodies are not looked at: a whole header proves that the frame was being written.
+pub(crate) fn search<F: DiskFile>(
+    file: &F,
+    home: FrameHome,
+    from: u64,
+    mut wanted: impl FnMut(&FrameHeader) -> bool,
+) -> io::Result<Option<FrameHeader>> {
+    let mut window = Window::new(file, READ_AHEAD_BYTES);
+    // Frames stand at multiples of eight alone, so the words there are all that is looked at.
+    let mut chunk_start = from.next_multiple_of(FRAME_ALIGN);
+    loop {
+        let chunk = window.get(chunk_start, READ_AHEAD_BYTES)?;
+        let length = chunk.len();
+        for place in places_of_magic(chunk) {
+            let offset = chunk_start + place as u64;
+            let Ok(at) = u32::try_from(offset) else { return Ok(None) };
+            // A header may reach past the chunk, so it is read by itself.
+            let mut bytes = [0; FRAME_HEADER_BYTES];
+            let read = disk::read_full_at(file, &mut bytes, offset)?;
+            let header = FrameHeader::decode(&bytes[..read], home, at);
+            if let Some(header) = header.filter(|header| wanted(header)) {
+                return Ok(Some(header));
+            }
+        }
+        if length < READ_AHEAD_BYTES {
+            return Ok(None);
+        }
+        chunk_start += length as u64;
+    }
+}
+
+/// Returns how many bytes from `from` on reach to the last one that is not zero.
+pub(crate) fn used_bytes<F: DiskFile>(file: &F, from: u64) -> io::Result<u64> {
+    let mut window = Window::new(file, READ_AHEAD_BYTES);
+    let (mut offset, mut used) = (from, 0);
+    loop {
+        let chunk = window.get(offset, READ_AHEAD_BYTES)?;
+        if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
+            used = offset + last as u64 + 1 - from;
+        }
+        if chunk.len() < READ_AHEAD_BYTES {
+            return Ok(used);
+        }
+        offset += chunk.len() as u64;
+    }
+}
+
+fn places_of_magic(chunk: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let words = chunk.chunks(FRAME_ALIGN as usize).enumerate();
+    let matching = words.filter(|(_, word)| word.starts_with(&FRAME_MAGIC));
+    matching.map(|(index, _)| index * FRAME_ALIGN as usize)
+}

@@ -1,0 +1,148 @@
+//! Catch-up: a node that lacks chosen decrees fetches them.
+//!
+//! A restarted or lagging node sees in heartbeats that others know a longer prefix, and asks one of
+//! them, its leader first. One question is out at a time. The claim kept true is one of liveness:
+//! while some reachable peer knows more, a question to one of them is out or will be at a tick.
+
+use super::Replica;
+use crate::command::CommandBatch;
+use crate::effects::{Disk, Effects, LogRead};
+use crate::message::Message;
+use crate::state_machine::StateMachine;
+use synod_paxos::{Decree, NodeId, Slot, To};
+
+/// The most slots that one answer carries.
+pub const FETCH_SLOTS_MAX: u64 = 1024;
+
+/// The most bytes of decrees that one answer gathers; one larger decree goes alone.
+pub const FETCH_BYTES_MAX: usize = 1 << 20;
+
+/// How many ticks a question may stay without an answer before another is asked, beside those of
+/// the way there and back.
+const ANSWER_TICKS: u32 = 6;
+
+/// The one question that may be out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CatchUp {
+    asked: Option<Asked>,
+    /// The chosen prefix at the last tick.
+    before: Slot,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    peer: NodeId,
+    ticks: u32,
+    /// After how many the answer is late.
+    patience: u32,
+}
+
+impl CatchUp {
+    /// Counts a tick, and says whom to ask: where nothing was learned since the last tick although
+    /// somebody knows more. Each peer comes with its chosen prefix and the ticks there and back.
+    pub fn on_tick(
+        &mut self,
+        chosen: Slot,
+        leader: Option<NodeId>,
+        peers: impl Iterator<Item = (NodeId, Slot, u32)>,
+    ) -> Option<NodeId> {
+        let stuck = std::mem::replace(&mut self.before, chosen) == chosen;
+        let silent = self.asked.as_mut().and_then(|asked| {
+            asked.ticks += 1;
+            (asked.ticks > asked.patience).then_some(asked.peer)
+        });
+        if silent.is_some() {
+            self.asked = None;
+        }
+        // Whoever learns by the usual way needs no copies: each would be sent twice.
+        if !stuck || self.asked.is_some() {
+            return None;
+        }
+        let ahead = peers.filter(|(_, slot, _)| *slot > chosen);
+        // Somebody who did not answer is asked again only if nobody else can.
+        let best = ahead.max_by_key(|(node, slot, _)| {
+            (Some(*node) != silent, Some(*node) == leader, *slot, std::cmp::Reverse(*node))
+        });
+        best.map(|(node, _, rtt)| self.ask(node, ANSWER_TICKS + rtt))
+    }
+
+    /// Takes note of an answer, and says whether to ask the same peer on.
+    pub fn on_decrees(&mut self, from: NodeId, grew: bool, more: bool) -> Option<NodeId> {
+        let answered = self.asked.take_if(|asked| asked.peer == from);
+        let patience = answered.map_or(ANSWER_TICKS, |asked| asked.patience);
+        (grew && more && self.asked.is_none()).then(|| self.ask(from, patience))
+    }
+
+    const fn ask(&mut self, peer: NodeId, patience: u32) -> NodeId {
+        assert!(self.asked.is_none(), "one peer is asked at a time");
+        self.asked = Some(Asked { peer, ticks: 0, patience });
+        peer
+    }
+}
+
+impl<M: StateMachine> Replica<M> {
+    /// Answers a peer that lags with what memory holds, or asks the driver to.
+    pub(super) fn on_fetch(&self, from: NodeId, first: Slot, effects: &mut Effects) {
+        let (log, chosen) = (self.paxos.log(), self.paxos.chosen());
+        if first >= chosen {
+            return;
+        }
+        let end = chosen.min(first.plus(FETCH_SLOTS_MAX));
+        // Memory has let go of these; the journal has them, and reading it takes a thread that may
+        // wait.
+        if first < log.base() {
+            let end = end.min(log.base());
+            return effects.read_log(LogRead { to: from, first, end, chosen });
+        }
+        let mut decrees = Vec::new();
+        let mut bytes = 0;
+        let mut slot = first;
+        while slot < end
+            && let Some(decree) = log.decree(slot)
+        {
+            bytes += decree.weight();
+            // A decree of any size goes alone, or a peer that lacks a large one would ask for ever.
+            if bytes > self.config.limits.fetch_bytes && !decrees.is_empty() {
+                break;
+            }
+            decrees.push(decree.clone());
+            slot = slot.next();
+        }
+        effects.send(To::Node(from), Message::Decrees { first, decrees, chosen });
+    }
+
+    /// Asks for decrees that somebody knows and this node does not.
+    pub(super) fn fetch_missing(&mut self, effects: &mut Effects) {
+        if self.disk == Disk::Full {
+            return;
+        }
+        let chosen = self.paxos.chosen();
+        let leader = self.leader_elsewhere();
+        let rtt = |node| self.election.rtt_ticks(node);
+        let peers = self.election.beats().map(|(node, beat)| (node, beat.chosen, rtt(node)));
+        if let Some(peer) = self.catch_up.on_tick(chosen, leader, peers) {
+            effects.send(To::Node(peer), Message::Fetch { first: chosen });
+        }
+    }
+
+    /// Takes in what a peer answered, and asks it on while it knows more.
+    pub(super) fn on_decrees(
+        &mut self,
+        from: NodeId,
+        first: Slot,
+        decrees: Vec<Decree<CommandBatch>>,
+        chosen: Slot,
+        effects: &mut Effects,
+    ) {
+        // A copy would be written; the peer is asked again once there is room.
+        if self.disk == Disk::Full {
+            return;
+        }
+        let before = self.paxos.chosen();
+        self.drive(synod_paxos::Input::Decrees { first, decrees }, effects);
+        let now = self.paxos.chosen();
+        if let Some(peer) = self.catch_up.on_decrees(from, now > before, chosen > now) {
+            effects.send(To::Node(peer), Message::Fetch { first: now });
+        }
+    }
+}
