@@ -5,6 +5,7 @@
 #![doc = include_str!("../README.md")]
 
 mod beacon;
+mod client_gate;
 mod clients;
 mod commits;
 mod counts;
@@ -23,6 +24,7 @@ mod slot_index;
 mod timers;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
+pub use client_gate::CLIENTS_HELD_BACK_MAX;
 pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};
 pub use commits::{Committed, Ticket};
 pub use counts::Counts;

@@ -157,7 +157,9 @@ impl<M: StateMachine, W: World> Driver<M, W> {
                 outcome.map_or(Woken::JournalGone, Woken::Journal)
             }
             Some(event) = self.peer_events.recv() => Woken::Peer(event),
-            Some(event) = self.client_events.recv() => Woken::Client(event),
+            Some(event) = self.client_events.recv(), if self.host.hears_clients() => {
+                Woken::Client(event)
+            }
             Some(old) = self.reads.events.recv() => Woken::Read(old),
             () = sleep_until(due.unwrap_or_else(|| Instant::now() + IDLE)) => Woken::Time,
         }
@@ -199,7 +201,9 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         if let Some(event) = self.peer_events.try_recv() {
             return Some(Woken::Peer(event));
         }
-        if let Some(event) = self.client_events.try_recv() {
+        if self.host.hears_clients()
+            && let Some(event) = self.client_events.try_recv()
+        {
             return Some(Woken::Client(event));
         }
         self.reads.events.try_recv().ok().map(Woken::Read)

@@ -4,6 +4,7 @@
 //! seconds has seen one tick, not a hundred, so a local pause never looks like a dead peer.
 
 use crate::message::Folder;
+use crate::proposals::WAITING_BYTES_MAX;
 use crate::read::{READ_BYTES_MAX, READS_MAX, ReadLimits};
 use crate::replica::catch_up::FETCH_BYTES_MAX;
 use std::fmt;
@@ -30,6 +31,11 @@ pub struct Limits {
     /// The bytes of decrees that one answer to a peer that lags gathers; one larger decree goes
     /// alone. A peer takes an answer only where its disk has room for all of it.
     pub fetch_bytes: usize,
+    /// The bytes of commands that wait for a slot at a leader, and that are open in slots. Past
+    /// an eighth of it a shell had better not hand over more ([`Replica::is_crowded`]).
+    ///
+    /// [`Replica::is_crowded`]: crate::Replica::is_crowded
+    pub waiting_bytes: usize,
     /// Those of the log.
     pub log: LogLimits,
 }
@@ -40,6 +46,7 @@ impl Limits {
         cache_slots: CACHE_SLOTS,
         cache_bytes: CACHE_BYTES,
         fetch_bytes: FETCH_BYTES_MAX,
+        waiting_bytes: WAITING_BYTES_MAX,
         log: LogLimits::DEFAULT,
     };
 }

@@ -42,16 +42,22 @@ pub struct Waiter {
 }
 
 impl Proposals {
-    /// Takes a command in; false if too much waits.
+    /// Takes a command in; false if too much waits, or more than so many bytes would. One command
+    /// is taken in alone, however long it is.
     ///
     /// A command that is on its way already is not queued again: its requests wait together.
-    pub fn admit(&mut self, awaited: WaitKey, command: Command, waiter: Waiter) -> bool {
+    pub fn admit(
+        &mut self,
+        awaited: WaitKey,
+        command: Command,
+        waiter: Waiter,
+        bytes_max: usize,
+    ) -> bool {
         let known = self.waiters.get(&awaited).map_or(0, Vec::len);
-        // What is proposed and not chosen counts as well: its bytes are still held.
-        let bytes = self.queued_bytes + self.open.values().sum::<usize>();
+        let bytes = self.bytes();
         if self.waiting >= WAITERS_MAX
             || known >= WAITERS_PER_COMMAND_MAX
-            || bytes + command.encoded_len() > WAITING_BYTES_MAX
+            || (bytes > 0 && bytes + command.encoded_len() > bytes_max)
         {
             return false;
         }
@@ -63,6 +69,13 @@ impl Proposals {
             self.queue.push_back((awaited, command));
         }
         true
+    }
+
+    /// Returns the bytes of the commands that wait for a slot, and of those open in slots.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        // What is proposed and not chosen counts as well: its bytes are still held.
+        self.queued_bytes + self.open.values().sum::<usize>()
     }
 
     /// Tells whether a command waits for a slot.

@@ -424,6 +424,41 @@ fn a_full_queue_is_waited_for_at_the_same_node() {
     assert!(world.now >= before + synod_smr::client::QUEUE_FULL_MS);
 }
 
+/// What cannot be answered in time must not be carried in the place of what can.
+#[test]
+fn who_never_left_until_its_answer_would_be_late_gives_way_where_the_queue_is_full() {
+    for (took, least) in [(0, DEADLINE * 9 / 10), (DEADLINE / 4, DEADLINE / 4)] {
+        let mut world = World::with_command();
+        world.now += took;
+        world.answer(Response::Reply(Bytes::new()));
+        (world.outcomes, world.now) = (Vec::new(), 0);
+        world.submit(Operation::Command(Bytes::from_static(b"c")));
+        let mut attempts = Vec::new();
+        while world.outcomes.is_empty() {
+            attempts.push(world.now);
+            world.do_not_send(NotSent::QueueFull);
+            world.wait();
+        }
+        let last = attempts[attempts.len() - 1];
+        assert!((least..DEADLINE - 2 * took + 200).contains(&last), "{took}: {attempts:?}");
+        assert_eq!(world.outcomes, [Outcome::NotApplied(Reason::Deadline(None))]);
+    }
+}
+
+/// Its outcome is not certain: only an answer can make it so.
+#[test]
+fn what_may_have_left_is_tried_to_the_end_although_the_queue_is_full() {
+    let mut world = World::with_command();
+    world.step(ClientInput::Lost(world.last().0));
+    let mut late = 0;
+    while world.outcomes.is_empty() {
+        late += u64::from(world.now >= DEADLINE * 3 / 4);
+        world.do_not_send(NotSent::QueueFull);
+        world.wait();
+    }
+    assert!(late > 2, "{late}");
+}
+
 /// A command waits for the session: what refuses that refuses the command, and is told.
 #[test]
 fn what_refused_the_opening_is_told_at_the_deadline_of_the_command() {

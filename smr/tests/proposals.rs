@@ -21,7 +21,8 @@ impl World {
     /// Asks for a command that is `bytes` long in its batch; false if it is refused.
     fn ask(&mut self, number: u64, request: u64, bytes: usize) -> bool {
         let framing = command(number, 0).encoded_len();
-        self.0.admit(awaited(number), command(number, bytes - framing), waiter(request))
+        let command = command(number, bytes - framing);
+        self.0.admit(awaited(number), command, waiter(request), WAITING_BYTES_MAX)
     }
 
     /// Asks for a small command, once.

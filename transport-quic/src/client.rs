@@ -303,6 +303,13 @@ impl ClientSender {
         }
     }
 
+    /// Tells whether a request of so many bytes would be dropped as one too many, so that its
+    /// owner need not make it.
+    #[must_use]
+    pub fn is_full_for(&self, bytes: usize) -> bool {
+        self.requests.is_full_for(bytes)
+    }
+
     /// Waits until the connection has ended, and says why.
     pub async fn closed(&self) -> DownReason {
         DownReason::from_error(&self.connection.closed().await)

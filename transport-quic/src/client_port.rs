@@ -133,7 +133,7 @@ impl ClientPort {
         )?;
         let resets = reset::endpoint_config(&config.credentials, limits::ALPN_CLIENT)?;
         let endpoint = setup::open_as(resets, held, Some(server))?;
-        let (outlet, events) = inbox(limits::INBOX_EVENTS_MAX, limits::INBOX_BYTES_MAX);
+        let (outlet, events) = inbox(limits::INBOX_EVENTS_MAX, limits::CLIENT_INBOX_BYTES_MAX);
         let hello = Hello { incarnation: config.incarnation };
         let port = Arc::new(Port::new(hello, outlet, counters, config.connections_max));
         let (stop, _) = watch::channel(false);

@@ -159,7 +159,7 @@ impl LaneQueue {
         if frame.len() > self.frame_bytes_max {
             return Err(DropReason::TooLong);
         }
-        let cost = cost(&frame);
+        let cost = cost(frame.len());
         let mut waiting = lock(&self.waiting);
         if waiting.bytes + cost > self.bytes_max {
             return Err(DropReason::Full);
@@ -175,6 +175,11 @@ impl LaneQueue {
             self.ready.notify_one();
         }
         Ok(())
+    }
+
+    /// Tells whether a frame of so many bytes would be one too many; one that is too long never is.
+    pub(crate) fn is_full_for(&self, bytes: usize) -> bool {
+        bytes <= self.frame_bytes_max && self.bytes() + cost(bytes) > self.bytes_max
     }
 
     /// Waits for frames and moves one write's worth of them to `frames`. Cancel-safe.
@@ -219,7 +224,7 @@ impl LaneQueue {
         let mut taken = 0;
         while taken < limits::WRITE_BATCH_BYTES {
             let Some(frame) = waiting.frames.pop_front() else { break };
-            taken += cost(&frame);
+            taken += cost(frame.len());
             frames.push(frame);
         }
         waiting.bytes -= taken;
@@ -281,8 +286,8 @@ impl LogLane {
     }
 }
 
-fn cost(frame: &Bytes) -> usize {
-    frame.len() + limits::FRAME_OVERHEAD_BYTES
+const fn cost(frame_bytes: usize) -> usize {
+    frame_bytes + limits::FRAME_OVERHEAD_BYTES
 }
 
 #[cfg(test)]
@@ -304,6 +309,7 @@ mod tests {
         }
         assert_eq!(queue.push(Bytes::from_static(b"x")), Err(DropReason::Full));
         assert_eq!(queue.push(Bytes::from_static(b"xy")), Err(DropReason::TooLong));
+        assert!(queue.is_full_for(1) && !queue.is_full_for(2), "what is too long is never full");
         assert_eq!(take_all(&queue), [vec![0], vec![1], vec![2]]);
         assert_eq!(queue.bytes(), 0);
         assert_eq!(queue.push(Bytes::from_static(b"x")), Ok(()));

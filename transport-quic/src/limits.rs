@@ -52,6 +52,9 @@ pub(crate) const READ_BUFFER_BYTES: usize = 8 * KIB;
 pub const INBOX_EVENTS_MAX: usize = 4096;
 /// Payload bytes that may wait in an inbox; above it the stream readers wait.
 pub const INBOX_BYTES_MAX: usize = 32 * MIB;
+/// Payload bytes of clients that may wait in their inbox: requests that wait there use up memory,
+/// and their users' patience, for nothing.
+pub const CLIENT_INBOX_BYTES_MAX: usize = 8 * MIB;
 
 /// Streams a peer may have open towards us: three lanes, and log streams under reset.
 pub(crate) const PEER_UNI_STREAMS_MAX: u32 = 8;
@@ -158,8 +161,9 @@ pub const CLIENT_REPLIES_BUDGET_FRAMES: usize = 64 * 1024;
 pub const CLIENT_WRITTEN_STEP_BYTES: usize = 8 * KIB;
 /// A client that takes none of the replies that wait for it for this long is closed.
 pub const CLIENT_STALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Request bytes that may wait at a client's own end.
-pub const CLIENT_REQUESTS_BYTES_MAX: usize = 8 * MIB;
+/// Request bytes that may wait at a client's own end: what waits longer than its user does is
+/// carried for nothing.
+pub const CLIENT_REQUESTS_BYTES_MAX: usize = 4 * MIB;
 /// QUIC gives a client connection up after this long in silence.
 pub(crate) const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client shows that it lives this often.

@@ -274,6 +274,7 @@ impl SimClient {
             }
             Wakeup::Wake(_)
             | Wakeup::Turn
+            | Wakeup::Clients
             | Wakeup::Synced
             | Wakeup::Immediate(_)
             | Wakeup::Beacon(_)

@@ -6,6 +6,7 @@
 //! disk's latencies, what goes wrong with it (`faults`, `folders`), the node's clock, its power.
 
 mod connections;
+mod crowd;
 mod faults;
 mod flush;
 mod folders;
@@ -74,6 +75,8 @@ pub enum Wakeup {
     Read,
     /// A turn of several events is due.
     Turn,
+    /// What clients said to a crowded leader is due.
+    Clients,
     /// The transport of a node has written so many bytes of replies to a client.
     Wrote {
         /// The client's connection.
@@ -150,6 +153,9 @@ struct Process {
     connections: Connections,
     /// What waits for a turn.
     inbox: Vec<Arrival>,
+    /// What clients say to a leader that is too crowded to hear it.
+    held_back: VecDeque<Arrival>,
+    is_hearing_due: bool,
     is_turn_due: bool,
     taken: Taken,
     /// When the host was last told the time, and what the clock said.
@@ -244,6 +250,8 @@ impl Machine {
             far_ends: BTreeMap::new(),
             connections: Connections::default(),
             inbox: Vec::new(),
+            held_back: VecDeque::new(),
+            is_hearing_due: false,
             is_turn_due: false,
             taken: Taken::default(),
             told: (world.now(), Moment::from_nanos(world.clock(self.place()).0 * 1_000)),
@@ -303,6 +311,7 @@ impl Machine {
                 }
             }
             Wakeup::Turn => self.on_turn(world, monitor),
+            Wakeup::Clients => self.on_clients_heard(world, monitor),
             Wakeup::Wrote { connection, bytes, ends } => {
                 self.on_wrote((connection, bytes, ends), world, monitor);
             }

@@ -133,6 +133,7 @@ impl Tuning {
         if dice.chance(TINY_PPM) {
             tuning.shrink_clients(plan, dice);
         }
+        tuning.draw_crowd(&mut Random::new(plan.seed, Stream::named("crowd")));
         tuning
     }
 
@@ -156,6 +157,13 @@ impl Tuning {
             self.settings.reply_budget_bytes = size(dice, 64, 1_024);
             self.settings.reply_budget_bytes_total = size(dice, 64, 2_048);
             self.settings.reply_share_bytes = size(dice, 1, 2) * SHORT_REPLY_BYTES;
+        }
+    }
+
+    /// Room for so few commands under way that a leader is crowded by a handful.
+    fn draw_crowd(&mut self, dice: &mut Random) {
+        if dice.chance(CROWDED_PPM) {
+            self.settings.replica.waiting_bytes = size(dice, 256, 4 << 10);
         }
     }
 
@@ -253,6 +261,9 @@ const RUMOUR_PPM: u32 = 300_000;
 
 /// In how many runs clients read nothing for a while.
 const STALL_PPM: u32 = 300_000;
+
+/// In how many runs a handful of commands crowds a leader.
+const CROWDED_PPM: u32 = 150_000;
 
 /// What a short reply of the simulated service takes.
 const SHORT_REPLY_BYTES: usize = 128;

@@ -272,11 +272,24 @@ impl ClientTask {
 /// Sends a request, or says why it certainly did not leave.
 fn send(up: &BTreeMap<NodeId, LinkSender>, node: NodeId, request: &Request) -> Result<(), NotSent> {
     let link = up.get(&node).ok_or(NotSent::NotConnected)?;
+    // Many sessions try again and again while the queue is full: long payloads copied for nothing
+    // would be all that this thread does.
+    if link.is_full_for(payload_bytes(&request.body)) {
+        return Err(NotSent::QueueFull);
+    }
     match link.send(encode_request(request)) {
         Sent::Queued => Ok(()),
         Sent::Dropped(DropReason::Full) => Err(NotSent::QueueFull),
         Sent::Dropped(DropReason::TooLong) => Err(NotSent::TooLong),
         Sent::Dropped(_) => Err(NotSent::NotConnected),
+    }
+}
+
+/// Returns how long the payload of a request is, which the request is longer than.
+fn payload_bytes(body: &RequestBody) -> usize {
+    match body {
+        RequestBody::Command { payload, .. } | RequestBody::Query(payload) => payload.len(),
+        RequestBody::Open { .. } | RequestBody::Status => 0,
     }
 }
 

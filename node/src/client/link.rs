@@ -95,6 +95,11 @@ pub(crate) fn open(
 }
 
 impl LinkSender {
+    /// Tells whether a request of so many bytes would be one too many.
+    pub(crate) fn is_full_for(&self, bytes: usize) -> bool {
+        self.sender.is_full_for(bytes)
+    }
+
     /// Sends a request; see [`ClientSender::send`].
     pub(crate) fn send(&self, request: Bytes) -> Sent {
         self.asked.notify_one();

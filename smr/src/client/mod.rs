@@ -43,6 +43,8 @@ pub struct Client {
     heard: BTreeMap<NodeId, Millis>,
     /// What the others are asked about a silent node.
     inquiry: Option<Inquiry>,
+    /// How long the last reply took to the attempt that was out, in milliseconds.
+    took_ms: Option<u64>,
     session: Session,
     next_request: u64,
     operations: BTreeMap<Ticket, Pending>,
@@ -99,6 +101,7 @@ impl Client {
             guess,
             heard: BTreeMap::new(),
             inquiry: None,
+            took_ms: None,
             session: Session::closed(Opening::first(id), Millis(0)),
             next_request: first_request,
             operations: BTreeMap::new(),
@@ -182,6 +185,9 @@ impl Client {
         // An attempt that was given up stays uncertain, unless it is told that it was applied.
         if !pending.is_out(id) && !is_of_the_applied(&response) {
             return;
+        }
+        if let Attempt::Out { since, .. } = pending.attempt {
+            self.took_ms = Some(now.0.saturating_sub(since.0));
         }
         match response {
             Response::Reply(reply) => self.end(ticket, Outcome::Ok(reply), effects),

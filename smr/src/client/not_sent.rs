@@ -2,7 +2,8 @@
 //!
 //! The rest of an attempt's life is in `mod.rs`. The claims kept true: what never left leaves no
 //! doubt behind, and nobody is said to have refused it; and a client whose nodes are all out of
-//! reach tries each of them again and again, but not in haste.
+//! reach tries each of them again and again, but not in haste. Where this end's own queue is full,
+//! operations that can still be answered in time go first.
 
 use super::operation::{ClientEffects, Millis, NotSent, Reason, Ticket, Unsent};
 use super::pending::Attempt;
@@ -56,8 +57,11 @@ impl Client {
             let outcome = pending.without_reply(Reason::TooLong, false);
             return self.end(ticket, outcome, effects);
         }
-        let mut retries = pending.retries;
+        let (mut retries, deadline) = (pending.retries, pending.deadline);
+        let gives_way =
+            cause == NotSent::QueueFull && pending.is_too_late_to_leave(now, self.took_ms);
         let due = self.delay_after_not_sent(now, to, cause, &mut retries);
+        let due = if gives_way { deadline } else { due };
         if let Some(pending) = self.operations.get_mut(&ticket) {
             (pending.attempt, pending.retries) = (Attempt::Due(due), retries);
         }

@@ -18,6 +18,10 @@ use synod_paxos::NodeId;
 /// After how many milliseconds a client that met too much load tries again.
 const RETRY_AFTER_MS: u32 = 50;
 
+/// A leader is crowded with this part of the bytes under way that it takes at most. That keeps a
+/// link of a gigabit busy over a way and a sync of 60 ms; more would only be older when it is done.
+const CROWDED_FRACTION: usize = 8;
+
 impl<M: StateMachine> Replica<M> {
     pub(crate) fn on_request(
         &mut self,
@@ -71,6 +75,14 @@ impl<M: StateMachine> Replica<M> {
         self.draining.is_none() && self.claims().is_some() && self.election.is_connected()
     }
 
+    /// Tells whether this node leads and has so much under way that more of it had better wait with
+    /// the clients: what is refused here was sent for nothing, and is sent again.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let enough = self.config.limits.waiting_bytes / CROWDED_FRACTION;
+        self.admits() && (self.paxos.is_backlogged() || self.proposals.bytes() > enough)
+    }
+
     /// Returns the leader that clients are sent to: none if it says itself that it cannot lead, for
     /// a client that is sent to and fro between two cut-off nodes never tries the others.
     fn leader_to_name(&self) -> Option<NodeId> {
@@ -114,7 +126,9 @@ impl<M: StateMachine> Replica<M> {
             return Some(Response::Refused(Refusal::DiskFull));
         }
         // A disk that hangs must not let memory fill with what waits for it.
-        let taken = !self.paxos.is_backlogged() && self.proposals.admit(awaited, command, waiter);
+        let bytes_max = self.config.limits.waiting_bytes;
+        let taken = !self.paxos.is_backlogged()
+            && self.proposals.admit(awaited, command, waiter, bytes_max);
         (!taken).then(overloaded)
     }
 }

@@ -84,6 +84,7 @@ impl Machine {
         }
         self.weigh_replies(monitor);
         self.set_wake(world);
+        self.have_clients_heard(world);
         self.end_if_done(world, monitor);
     }
 

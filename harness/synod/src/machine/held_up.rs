@@ -55,6 +55,7 @@ impl Machine {
         }
         process.beacon.on_turn_end();
         self.take_waiting(world, monitor);
+        self.have_clients_heard(world);
         if !self.is_held_up() {
             self.set_wake(world);
         }

@@ -81,7 +81,7 @@ impl Machine {
     fn take_alone(&mut self, arrival: Arrival, world: &mut SimWorld, monitor: &mut Monitor) {
         self.tell_room(self.now(world));
         if self.take(arrival, world, monitor) {
-            self.flush(world, monitor);
+            self.flush_taken(world, monitor);
         }
     }
 
@@ -102,7 +102,7 @@ impl Machine {
         }
         self.tell_room(self.now(world));
         if self.take_some(world, monitor) {
-            self.flush(world, monitor);
+            self.flush_taken(world, monitor);
         }
     }
 
@@ -124,8 +124,21 @@ impl Machine {
         count > 0 && taken.into_iter().all(|arrival| self.take(arrival, world, monitor))
     }
 
-    /// Hands one event to the host; tells whether the host goes on.
+    /// Hands one event to the host, or leaves it for later; tells whether the host goes on.
     fn take(&mut self, arrival: Arrival, world: &SimWorld, monitor: &mut Monitor) -> bool {
+        match self.hold_back(arrival, monitor) {
+            Some(arrival) => self.hand_over(arrival, world, monitor),
+            None => true,
+        }
+    }
+
+    /// Hands one event to the host; tells whether the host goes on.
+    pub(super) fn hand_over(
+        &mut self,
+        arrival: Arrival,
+        world: &SimWorld,
+        monitor: &mut Monitor,
+    ) -> bool {
         let Arrival { event, mut cause, by_stranger } = arrival;
         let (now, is_stranger) = (self.now(world), self.is_stranger());
         let Some(process) = &mut self.process else { return false };
@@ -180,11 +193,17 @@ impl Machine {
                 self.flush(world, monitor);
             }
         }
+        self.flush_taken(world, monitor);
+        self.set_wake(world);
+        self.have_clients_heard(world);
+        self.end_if_done(world, monitor);
+    }
+
+    /// Ends a turn that took anything.
+    pub(super) fn flush_taken(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         if self.process.as_ref().is_some_and(|process| !process.taken.given.is_empty()) {
             self.flush(world, monitor);
         }
-        self.set_wake(world);
-        self.end_if_done(world, monitor);
     }
 
     /// Fires the timer that is due first; tells whether there was one.
@@ -234,10 +253,18 @@ const fn rank(event: &Event) -> u8 {
         Event::ClientUp { .. }
         | Event::ClientFrame { .. }
         | Event::ClientWrote { .. }
-        | Event::ClientDown(_) => 3,
+        | Event::ClientDown(_) => CLIENTS,
         Event::OldDecrees(_) => 4,
     }
 }
+
+/// Tells whether a client has it happen.
+pub(super) const fn is_of_a_client(event: &Event) -> bool {
+    rank(event) == CLIENTS
+}
+
+/// The rank of what clients have happen.
+const CLIENTS: u8 = 3;
 
 fn words_of(panic: &dyn Any) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
