@@ -68,6 +68,8 @@ impl Checkpoints {
     /// Takes note that all below `slot` is applied; the digest is asked for where it is compared.
     pub fn on_applied(&mut self, slot: Slot, digest: impl FnOnce() -> u64) {
         let is_regular = slot.number().is_multiple_of(CHECKPOINT_SLOTS);
+        // A digest of a large state takes time, so it is asked for only where somebody has one to
+        // compare.
         let is_awaited = self.recent.peers.contains_key(&slot);
         if !is_regular && !is_awaited {
             return;
@@ -104,6 +106,7 @@ impl Checkpoints {
     /// Compares what came in since the last time.
     pub fn judge(&mut self, voters: &Configuration) -> Vec<Finding> {
         let mut findings = Vec::new();
+        // This is asked after every step, and mostly nothing came in.
         if self.regular.unjudged.is_empty() && self.recent.unjudged.is_empty() {
             return findings;
         }
@@ -150,6 +153,7 @@ impl<const MAX: usize> Series<MAX> {
         };
         let mut findings = Vec::new();
         for (&peer, &theirs) in peers {
+            // A difference is said once, and again only after the two have agreed in between.
             if theirs == mine {
                 blamed.remove(&peer);
             } else if blamed.insert(peer) {

@@ -146,12 +146,16 @@ impl<D: Disk> Composer<D> {
                     self.add(header, body)?;
                 }
             }
+            // Frames without records are not copied, and the latest hard state may have been in
+            // one.
             if told != Some(tally.hard_state) {
                 self.add_state(tally)?;
             }
         }
         self.seal(tally);
         let end = self.end;
+        // All of it is synced by the filling, before the segment has its name: nobody sees a part
+        // of it.
         self.draft.append(&self.gathered)?;
         self.draft.fill(u64::MAX)?;
         Ok(end)

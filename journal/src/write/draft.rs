@@ -59,6 +59,8 @@ impl<D: Disk> Draft<D> {
     ) -> Result<Self, DraftError> {
         let path = directory.draft_path(segment);
         let disk = &directory.disk;
+        // The salt is drawn before the file is there: without one the bytes of an earlier life of
+        // these blocks would pass for frames.
         let header = fresh_header(directory, segment, capacity, &path)?;
         let created = disk.create(&path, u64::from(capacity));
         let file = match created.map_err(|error| Fatal::new("cannot create", &path, error)) {

@@ -76,6 +76,8 @@ impl<D: Disk> NextSegment<D> {
         };
         match draft.and_then(|draft| self.fill(directory, draft, bytes)) {
             Ok(prepared) => Ok(prepared),
+            // The draft is gone by then: room that is set aside half would be taken from others for
+            // nothing.
             Err(DraftError::Full) => Ok(Prepared::Full),
             Err(DraftError::Fatal(fatal)) => Err(fatal),
         }

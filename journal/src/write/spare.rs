@@ -67,6 +67,7 @@ impl<D: Disk> Spare<D> {
         step: u64,
     ) -> Result<Prepared, Fatal> {
         let path = directory.path.join(format!("{SPARE_NAME}{DRAFT_SUFFIX}"));
+        // It is filled under a draft's name, so that a start takes no half of one for a spare.
         let advanced = match std::mem::replace(&mut self.making, Making::Missing) {
             Making::Ready => {
                 self.making = Making::Ready;
@@ -136,6 +137,7 @@ pub(crate) fn tidy<D: Disk>(
             left.push(name.clone());
             continue;
         }
+        // One spare is enough; what is left of another is given back.
         if !has_spare && is_as_large(directory, name, segment_bytes)? {
             rename(directory, name, SPARE_NAME)?;
             has_spare = true;

@@ -55,6 +55,8 @@ impl ChosenPrefix {
     fn is_known<V: Value>(&self, log: &LogAcceptor<V>) -> bool {
         log.is_copied(self.end)
             || self.announced.is_some_and(|(ballot, chosen)| {
+                // A vote of another ballot may be for another decree; what is announced is that of
+                // the ballot that announces it.
                 self.end < chosen && log.voted_in(self.end) == Some(ballot)
             })
     }

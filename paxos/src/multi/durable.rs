@@ -73,6 +73,8 @@ impl<T: Copy + Ord> Durably<T> {
     fn on_step<V: Value>(&mut self, now: T, gate: &Gate<V>) {
         let last = self.waiting.back().map_or(self.held, |(_, value)| *value);
         if now > last {
+            // Values of one mark become durable together, so the queue is never longer than the
+            // records that wait.
             let mark = gate.written();
             match self.waiting.back_mut() {
                 Some((same, value)) if same.0 == mark => *value = now,

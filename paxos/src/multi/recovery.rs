@@ -29,6 +29,8 @@ impl<V: Value> Recovery<V> {
     /// Takes the next record in.
     pub fn on_record(&mut self, record: Record<V>) {
         if let Record::Chosen(chosen) = record {
+            // Hints are recorded after what they speak of, so all that is below one has been read
+            // by then.
             self.chosen = self.chosen.max(chosen);
             self.log.on_chosen(chosen);
         }

@@ -174,7 +174,6 @@ impl Client {
         effects: &mut ClientEffects,
     ) {
         self.on_heard(from, now);
-        // The number tells to what it is an answer; numbers are never used again.
         if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.asked(id)) {
             return self.on_inquired(now, id, &response);
         }
@@ -313,6 +312,7 @@ impl Client {
             && let Attempt::Out { id, to, until, .. } = *attempt
             && until <= now
         {
+            // It may be answered all the same, and a session that is open is as good from there.
             earlier.note(id);
             *attempt = Attempt::Due(now);
             self.turn_from(to);
@@ -331,6 +331,8 @@ impl Client {
             if due > now {
                 continue;
             }
+            // Each attempt has a number of its own: an answer tells of one attempt, and not of the
+            // operation.
             let id = RequestId(self.next_request);
             self.next_request += 1;
             let until = now.plus(pending.patience_ms(nodes));

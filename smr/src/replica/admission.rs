@@ -32,6 +32,7 @@ impl<M: StateMachine> Replica<M> {
     ) {
         let waiter = Waiter { connection, id: request.id };
         let answer = match request.body {
+            // How a node is doing every node may tell, whoever leads.
             RequestBody::Status => Some(Response::Status(self.status())),
             body if self.admits() => self.on_body(body, principal, waiter),
             RequestBody::Open { .. } | RequestBody::Command { .. } | RequestBody::Query(_) => {
