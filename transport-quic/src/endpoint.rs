@@ -197,6 +197,11 @@ impl PeerHandle {
         link.map_or(0, |link| link.log_bytes_waiting())
     }
 
+    /// The peers on whose log lane something waits for its turn.
+    pub fn with_log_waiting(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.shared.slots.keys().copied().filter(|peer| self.log_bytes_waiting(*peer) > 0)
+    }
+
     /// Sends a long and patient frame of at most [`limits::BULK_FRAME_BYTES_MAX`] bytes. Never
     /// waits.
     pub fn send_bulk(&self, peer: PeerId, frame: Bytes) -> Sent {

@@ -274,6 +274,7 @@ impl SimClient {
             }
             Wakeup::Wake(_)
             | Wakeup::Turn
+            | Wakeup::Lane(..)
             | Wakeup::Synced
             | Wakeup::Immediate(_)
             | Wakeup::Beacon(_)
