@@ -1,7 +1,7 @@
 //! What is said again to a peer, and what is left out: one message on its way is enough.
 //!
-//! How much waits on a lane is the transport's to say, in each turn anew. The claim kept true: while
-//! the lane of the log to a peer held something as the turn ended, nothing that was said before is
+//! How much waits on a lane is the transport's to say, in each turn anew. The claim kept true: if
+//! the lane of the log to a peer holds something as a turn ends, nothing that was said before is
 //! said to it again. What the lane holds comes or is lost with its link, and who repeats something
 //! does so again a pace later.
 

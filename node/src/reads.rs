@@ -71,7 +71,9 @@ impl Drop for Answer {
             tracing::error!("a read of old decrees has panicked, and what it was for is not sent");
         }
         // There is a place for the one order that is out; the loop is gone only when the node ends.
-        let _ = self.old.take().map(|old| self.answers.try_send(old));
+        if let Some(old) = self.old.take() {
+            let _ = self.answers.try_send(old);
+        }
     }
 }
 

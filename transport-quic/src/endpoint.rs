@@ -14,7 +14,8 @@ use quinn::{Connection, Endpoint};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::accept::{Acceptor, WhenFull, note, note_error};
+use crate::accept::{Acceptor, note, note_error};
+use crate::calls::{CallLimits, WhenFull};
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::held::HeldPort;
 use crate::identity::{ClusterId, Identity, PeerId, Role};
@@ -311,17 +312,22 @@ impl Start {
             keepers.insert(peer, sender);
         }
         let door = Acceptor {
-            handshakes_max: limits::PEER_HANDSHAKES_MAX,
-            handshakes_free: limits::PEER_HANDSHAKES_FREE,
-            when_full: WhenFull::Refuse,
+            limits: CallLimits {
+                under_way_max: limits::PEER_HANDSHAKES_MAX,
+                kept: limits::PEER_HANDSHAKES_KEPT,
+                member_max: limits::DIALS_MAX,
+                unproved_max: limits::PEER_HANDSHAKES_FREE,
+                when_full: WhenFull::Refuse,
+            },
+            members: config.peers.values().copied().collect(),
+            counters: Arc::clone(&self.counters),
         };
         let keepers = Arc::new(keepers);
         let counters = Arc::clone(&self.counters);
         let greet = move |connection, identity| {
             greet(connection, identity, Arc::clone(&keepers), Arc::clone(&counters))
         };
-        let (endpoint, counters) = (self.endpoint.clone(), Arc::clone(&self.counters));
-        self.tasks.spawn(door.keep(endpoint, counters, self.stop.subscribe(), greet));
+        self.tasks.spawn(door.keep(self.endpoint.clone(), self.stop.subscribe(), greet));
         Ok(slots)
     }
 

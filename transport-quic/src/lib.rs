@@ -9,6 +9,7 @@
 mod readme {}
 
 mod accept;
+mod calls;
 mod client;
 mod client_port;
 mod counters;

@@ -2,8 +2,9 @@
 //!
 //! The process is the shipped host (`synod-host`) on the shipped journal, driven as the node's loop
 //! drives it: events in, the time, a flush, outputs out (`turns`, `flush`). What a turn was and did
-//! goes to the monitor. Here are only the devices: the network's (`links`, `lanes`, `connections`) and the
-//! disk's latencies, what goes wrong with it (`faults`, `folders`), the node's clock, its power.
+//! goes to the monitor. Here are only the devices: the network's (`links`, `lanes`, `connections`)
+//! and the disk's latencies, what goes wrong with it (`faults`, `folders`), the node's clock, its
+//! power.
 
 mod connections;
 mod faults;

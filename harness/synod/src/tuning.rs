@@ -257,7 +257,7 @@ const IN_FLIGHT_PPM: u32 = 200_000;
 /// In how many runs links are told of again and again.
 const RUMOUR_PPM: u32 = 300_000;
 
-/// In how many runs the lanes of the log come to a stand now and then.
+/// In how many runs the lanes of the log come to a stand at times.
 const LANE_STALL_RUNS_PPM: u32 = 250_000;
 
 /// How often a message brings its lane to a stand in such a run.

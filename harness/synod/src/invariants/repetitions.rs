@@ -15,10 +15,10 @@ use synod_smr::Message;
 pub fn nothing_twice_on_its_way(
     to: &To,
     message: &Message,
-    mut standing: impl Iterator<Item = NodeId>,
+    standing: &[NodeId],
 ) -> Result<(), String> {
     match repeated_to(to, message) {
-        Some(peer) if standing.any(|standing| standing == peer) => {
+        Some(peer) if standing.contains(&peer) => {
             Err(format!("node {peer} is told again what is still on its way: {message:?}"))
         }
         Some(_) | None => Ok(()),

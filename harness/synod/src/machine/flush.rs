@@ -7,9 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use synod_fault::NodeId as Place;
 use synod_host::{Brought, Output};
-use synod_paxos::To;
+use synod_paxos::{NodeId, To};
 use synod_simulator::{Crash, DiskFault, Micros};
-use synod_smr::Disk;
+use synod_smr::{Disk, Message};
 
 use super::turns::Taken;
 use super::{Machine, Packet, SimWorld, Wakeup};
@@ -56,18 +56,8 @@ impl Machine {
                 for difference in brought.differences {
                     monitor.report("halt", format!("node {node}: {difference}"));
                 }
-                for (to, message) in brought.sent {
-                    if let Err(detail) = nothing_twice_on_its_way(to, message, lanes.standing()) {
-                        monitor.report("repetitions", format!("node {node}: {detail}"));
-                    }
-                    let receivers = match to {
-                        To::Node(node) => std::slice::from_ref(node),
-                        To::Peers => &nodes[..],
-                    };
-                    for receiver in receivers.iter().filter(|receiver| **receiver != node) {
-                        numbers.push_back(monitor.on_packet(node, *receiver, message));
-                    }
-                }
+                let standing: Vec<NodeId> = lanes.standing().collect();
+                see_sent(node, brought.sent, nodes, &standing, &mut numbers, monitor);
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(flushes)) {
@@ -75,10 +65,11 @@ impl Machine {
         }
         process.taken.given.clear();
         process.taken.durable.clear();
-        if before.disk == Disk::Fine && process.host.disk() == Disk::Full {
+        let (disk, counts) = (process.host.disk(), process.host.counts());
+        if before.disk == Disk::Fine && disk == Disk::Full {
             world.felt_disk(Place(node.number()), |fault| fault == DiskFault::Full);
         }
-        if process.host.counts().repetitions_left_out > left_out {
+        if counts.repetitions_left_out > left_out {
             monitor.tracker.see(Point::RepetitionLeftOut);
         }
         let halted = process.host.halted().map(str::to_owned);
@@ -191,6 +182,29 @@ impl Machine {
             self.leave_disk(Crash::Kill, world);
             let comeback = Micros::from_ms(world.chance().between(50, 1_000));
             world.ended(self.place(), Some(comeback));
+        }
+    }
+}
+
+/// Shows the messages that leave to the monitor, and keeps under which numbers it knows them.
+fn see_sent(
+    node: NodeId,
+    sent: &[(To, Message)],
+    nodes: &[NodeId],
+    standing: &[NodeId],
+    numbers: &mut VecDeque<u64>,
+    monitor: &mut Monitor,
+) {
+    for (to, message) in sent {
+        if let Err(detail) = nothing_twice_on_its_way(to, message, standing) {
+            monitor.report("repetitions", format!("node {node}: {detail}"));
+        }
+        let receivers = match to {
+            To::Node(node) => std::slice::from_ref(node),
+            To::Peers => nodes,
+        };
+        for receiver in receivers.iter().filter(|receiver| **receiver != node) {
+            numbers.push_back(monitor.on_packet(node, *receiver, message));
         }
     }
 }
