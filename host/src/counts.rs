@@ -15,6 +15,8 @@ pub struct Counts {
     pub malformed_client: u64,
     /// Messages for peers, one for each receiver.
     pub messages_out: u64,
+    /// Messages that were left out, as what they say again was still on its way.
+    pub repetitions_left_out: u64,
     /// Requests of clients.
     pub requests: u64,
     /// Responses to clients.

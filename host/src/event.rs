@@ -20,6 +20,11 @@ pub enum Event {
     },
     /// The link to a peer is gone, and no other one took its place.
     PeerDown(NodeId),
+    /// Another connection of the same pair took the place of the link to a peer.
+    PeerReplaced(NodeId),
+    /// Of what was given for the lane of the log to a peer, something still waits there. It counts
+    /// for the turn under way, and is told before its flush.
+    LogWaiting(NodeId),
     /// A message of a peer, from whichever lane.
     PeerFrame {
         /// Who sent it, as the transport proved.
@@ -73,9 +78,6 @@ pub enum Output {
         lane: Lane,
         /// The message.
         bytes: Bytes,
-        /// Whether it was said before: it may be left out while its lane still holds what was said
-        /// last.
-        repeats: bool,
     },
     /// What the [`Beacon`](crate::Beacon) says from here on while the loop is held up: the
     /// heartbeat that is sent with it.

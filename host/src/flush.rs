@@ -23,7 +23,7 @@ use crate::settings::CONTROL_MESSAGE_BYTES_MAX;
 pub struct Brought<'a> {
     /// The records that go to the journal as the next batch.
     pub records: &'a [Record],
-    /// The messages, each to one peer or to all.
+    /// The messages that leave, each to one peer or to all.
     pub sent: &'a [(To, Message)],
     /// What clients are told.
     pub replies: &'a [(Connection, RequestId, Response)],
@@ -54,6 +54,7 @@ impl<M: StateMachine> Host<M> {
         let batch = if self.commits.has_place() { self.effects.take_batch() } else { None };
         let mut sent = std::mem::take(&mut self.sent);
         sent.extend(self.effects.outbox());
+        self.counts.repetitions_left_out += self.log_lanes.end_turn(&mut sent);
         for (_, message) in &mut sent {
             if let Message::Heartbeat(beat) = message {
                 (beat.mark, beat.journal_end) = (self.mine.mark, self.slots.end());
@@ -121,12 +122,10 @@ impl<M: StateMachine> Host<M> {
             To::Node(node) => std::slice::from_ref(node),
             To::Peers => &self.members[..],
         };
-        // The log is said to all once; to one node alone it is said again.
-        let repeats = matches!((&to, lane), (To::Node(_), Lane::Log { .. }));
         for &to in receivers.iter().filter(|node| **node != self.me) {
             self.counts.messages_out += 1;
             let bytes = bytes.clone();
-            self.outputs.push_back(Output::Send { to, lane, bytes, repeats });
+            self.outputs.push_back(Output::Send { to, lane, bytes });
         }
     }
 

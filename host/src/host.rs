@@ -24,6 +24,7 @@ use crate::counts::Counts;
 use crate::event::{Event, Output};
 use crate::jitter::Jitter;
 use crate::leadership_log::LeadershipLog;
+use crate::log_lanes::LogLanes;
 use crate::old_decrees::OldDecrees;
 use crate::peers::{self, Hearing, Peers};
 use crate::room::DiskRoom;
@@ -55,6 +56,7 @@ pub struct Host<M> {
     pub(crate) timers: Timers<Timer>,
     pub(crate) jitter: Jitter,
     pub(crate) watch: LeadershipLog,
+    pub(crate) log_lanes: LogLanes,
     pub(crate) counts: Counts,
     /// When a node that was asked to end does so in any case.
     pub(crate) drain_by: Option<Moment>,
@@ -80,6 +82,9 @@ impl<M: StateMachine> Host<M> {
                 tracing::info!(%peer, "link down");
                 self.step(Input::LinkDown(peer));
             }
+            // What was under way on the old link may be lost, as any message may: it is said again.
+            Event::PeerReplaced(peer) => tracing::debug!(%peer, "link replaced"),
+            Event::LogWaiting(peer) => self.log_lanes.on_waiting(peer),
             Event::PeerFrame { peer, bytes } => self.on_peer_frame(peer, &bytes),
             Event::ClientUp { connection, name } => self.clients.on_up(connection, &name),
             Event::ClientFrame { connection, bytes } => self.on_client_frame(connection, &bytes),

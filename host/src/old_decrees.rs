@@ -2,7 +2,8 @@
 //!
 //! The replica asks for a range of chosen slots that left its memory; their places are looked up
 //! here, and whoever runs the host carries the order out where it may wait for the disk. One read
-//! is under way at a time: a wish that comes meanwhile is dropped, as the peer asks again. The
+//! is under way at a time: a wish that comes meanwhile is dropped, as the peer asks again. So every
+//! order must come back, if with nothing. The
 //! claim kept true: a slot is read back as it was chosen. The replica lets go of a slot only when
 //! its last record is durable, later votes there are for the same decree, and the place of a slot
 //! is that of its last durable record; what does not hold its slot ends the answer before it.
@@ -36,7 +37,21 @@ pub struct OldDecrees {
     pub(crate) message: Option<Message>,
 }
 
+impl OldDecrees {
+    /// The end of a read of which nothing came, for a peer that asks again.
+    #[must_use]
+    pub const fn nothing(to: NodeId) -> Self {
+        Self { to, message: None }
+    }
+}
+
 impl ReadOrder {
+    /// Returns for whom it is.
+    #[must_use]
+    pub const fn to(&self) -> NodeId {
+        self.to
+    }
+
     /// Looks up where the slots of a wish are, as far as they are known without a gap.
     pub(crate) fn new(wish: LogRead, slots: &SlotIndex, bytes_max: usize) -> Self {
         let LogRead { to, first, end, chosen } = wish;

@@ -20,6 +20,7 @@ use crate::hard_state::NodeHardState;
 use crate::host::Host;
 use crate::jitter::Jitter;
 use crate::leadership_log::LeadershipLog;
+use crate::log_lanes::LogLanes;
 use crate::peers::Peers;
 use crate::room::DiskRoom;
 use crate::settings::Settings;
@@ -255,6 +256,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             timers: Timers::new(),
             jitter: Jitter::seeded(seed),
             watch: LeadershipLog::default(),
+            log_lanes: LogLanes::default(),
             counts: Counts::default(),
             drain_by: None,
             sent: Vec::new(),

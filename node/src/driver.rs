@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use synod_clock::{Moment, TimeSource as _};
 use synod_host::api::{NodeId, StateMachine};
-use synod_host::journal::{Disk, Reader, SyncError};
+use synod_host::journal::SyncError;
 use synod_host::smr::{Connection, Lane};
-use synod_host::{Event, Host, OldDecrees, Output, ReadOrder};
+use synod_host::{Event, Host, OldDecrees, Output};
 use synod_transport_quic::{
     ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, PeerEvent, PeerHandle,
     PeerId, Sent, limits,
@@ -34,7 +34,8 @@ use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::metrics::Reporter;
 use crate::node::{Control, NodeError};
-use crate::world::{Commits, Outcome, Placement, World};
+use crate::reads::Reads;
+use crate::world::{Commits, Outcome, World};
 
 /// Everything that a node is made of, on its one thread.
 pub(crate) struct Driver<M, W: World> {
@@ -50,14 +51,6 @@ pub(crate) struct Driver<M, W: World> {
     pub(crate) time: LoopTime,
     pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) reporter: Reporter,
-}
-
-/// Reads old decrees on threads that may wait for the disk. The host has one order out at a time.
-pub(crate) struct Reads<D: Disk> {
-    placement: Placement,
-    reader: Reader<D>,
-    answers: mpsc::Sender<OldDecrees>,
-    events: mpsc::Receiver<OldDecrees>,
 }
 
 /// The end of a node.
@@ -160,7 +153,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
             Some(event) = self.client_events.recv(), if self.host.hears_clients() => {
                 Woken::Client(event)
             }
-            Some(old) = self.reads.events.recv() => Woken::Read(old),
+            Some(old) = self.reads.next() => Woken::Read(old),
             () = sleep_until(due.unwrap_or_else(|| Instant::now() + IDLE)) => Woken::Time,
         }
     }
@@ -176,6 +169,9 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         }
         let now = self.time.now();
         self.host.on_time(now);
+        for peer in self.peers.with_log_waiting() {
+            self.host.take(now, Event::LogWaiting(node_of(peer)));
+        }
         self.host.flush(now);
         if let Some(reason) = self.host.halted() {
             let reason = reason.to_owned();
@@ -206,7 +202,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         {
             return Some(Woken::Client(event));
         }
-        self.reads.events.try_recv().ok().map(Woken::Read)
+        self.reads.ready().map(Woken::Read)
     }
 
     fn hand_over(&mut self, now: Moment, woken: Woken) -> Result<(), NodeError> {
@@ -214,10 +210,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
             Woken::Control(Control::Drain) => Event::Drain,
             Woken::Control(Control::Stop) => return Err(NodeError::Stopped),
             Woken::Journal(outcome) => Event::Committed(outcome?),
-            Woken::Peer(event) => match event_of_peer(event) {
-                Some(event) => event,
-                None => return Ok(()),
-            },
+            Woken::Peer(event) => event_of_peer(event),
             Woken::Client(event) => event_of_client(event),
             Woken::Read(old) => Event::OldDecrees(old),
             Woken::Time => return Ok(()),
@@ -230,12 +223,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Commit(commit) => self.journal.submit(commit),
-            Output::Send { to, lane, bytes, repeats } => {
-                // What a peer has not taken yet is still on its way, and a second copy would only
-                // make it later.
-                if repeats && self.peers.log_bytes_waiting(PeerId(to.number())) > 0 {
-                    return;
-                }
+            Output::Send { to, lane, bytes } => {
                 if let Sent::Dropped(reason) = send(&self.peers, to, lane, bytes) {
                     self.reporter.on_dropped();
                     tracing::trace!(%to, ?lane, ?reason, "a message was dropped");
@@ -296,42 +284,26 @@ async fn close_journal(
     }
 }
 
-impl<D: Disk> Reads<D> {
-    pub(crate) fn new(reader: Reader<D>, placement: Placement) -> Self {
-        let (answers, events) = mpsc::channel(READS_UNDER_WAY_MAX);
-        Self { placement, reader, answers, events }
-    }
-
-    fn begin(&self, order: ReadOrder) {
-        let (mut reader, answers) = (self.reader.clone(), self.answers.clone());
-        let read = move || {
-            // There is a place for the one order that is out; the loop is gone only when the node
-            // ends.
-            let _ = answers.try_send(order.carry_out(&mut reader));
-        };
-        match self.placement {
-            Placement::Threads => drop(tokio::task::spawn_blocking(read)),
-            Placement::Tasks => drop(tokio::spawn(async move { read() })),
+fn event_of_peer(event: PeerEvent) -> Event {
+    match event {
+        PeerEvent::Frame { peer, bytes, .. } | PeerEvent::Datagram { peer, bytes } => {
+            Event::PeerFrame { peer: node_of(peer), bytes }
+        }
+        PeerEvent::Up { peer, incarnation } => {
+            Event::PeerUp { peer: node_of(peer), life: incarnation.0 }
+        }
+        PeerEvent::Down { peer, reason: DownReason::Superseded } => {
+            Event::PeerReplaced(node_of(peer))
+        }
+        PeerEvent::Down { peer, reason } => {
+            tracing::info!(peer = peer.0, %reason, "a link ended");
+            Event::PeerDown(node_of(peer))
         }
     }
 }
 
-fn event_of_peer(event: PeerEvent) -> Option<Event> {
-    let node = |peer: PeerId| NodeId::new(peer.0);
-    match event {
-        PeerEvent::Frame { peer, bytes, .. } | PeerEvent::Datagram { peer, bytes } => {
-            Some(Event::PeerFrame { peer: node(peer), bytes })
-        }
-        PeerEvent::Up { peer, incarnation } => {
-            Some(Event::PeerUp { peer: node(peer), life: incarnation.0 })
-        }
-        // The other connection of the pair goes on: nothing was lost that is not sent again.
-        PeerEvent::Down { reason: DownReason::Superseded, .. } => None,
-        PeerEvent::Down { peer, reason } => {
-            tracing::info!(peer = peer.0, %reason, "a link ended");
-            Some(Event::PeerDown(node(peer)))
-        }
-    }
+const fn node_of(peer: PeerId) -> NodeId {
+    NodeId::new(peer.0)
 }
 
 fn event_of_client(event: ClientEvent) -> Event {
@@ -399,6 +371,3 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How long the end of a node waits for the next answer of its disk: one that hangs does not keep
 /// it from ending. At most as many commits are on their way as the journal takes, and a seal.
 const JOURNAL_CLOSE_MAX: Duration = Duration::from_millis(4_500);
-
-/// How many reads are under way at most: the host asks for one at a time.
-const READS_UNDER_WAY_MAX: usize = 1;

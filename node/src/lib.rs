@@ -15,6 +15,7 @@ mod metrics;
 mod node;
 mod ports;
 mod progress;
+mod reads;
 mod start;
 pub mod world;
 

@@ -53,6 +53,7 @@ impl Reporter {
             malformed_client = counts.malformed_client,
             unheard = counts.unheard,
             messages_out = counts.messages_out,
+            repetitions_left_out = counts.repetitions_left_out,
             messages_dropped = self.messages_dropped,
             requests = counts.requests,
             responses = counts.responses,

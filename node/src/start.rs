@@ -30,11 +30,12 @@ use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::config::{Config, ConfigError};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
-use crate::driver::{Driver, Ended, Reads};
+use crate::driver::{Driver, Ended};
 use crate::metrics::Reporter;
 use crate::node::{Control, LoopHandle, Node, NodeError};
 use crate::ports::Ports;
 use crate::progress::Progress;
+use crate::reads::Reads;
 use crate::world::{self, Placement, World};
 
 /// A host on its way back from a journal of this world.

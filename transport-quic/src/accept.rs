@@ -1,67 +1,40 @@
 //! The door of a port: takes incoming connections in, a bounded number at a time.
 //!
-//! What it leaves to others: what is said after the handshake. The claim it keeps true: strangers
-//! cost a bounded number of handshakes, must prove their address when there are many, and each
-//! refusal is logged and counted; and where callers wait, so many handshakes begin at most in any
-//! time as long as a period, so that a storm of them leaves time to whoever else runs on the
-//! thread.
+//! What it leaves to others: whose handshake begins next (`calls`), and what is said after it. The
+//! claim it keeps true: each call comes before those rules as soon as it is there, so that no queue
+//! before them is full of the calls of one; what they say is done; and each refusal is logged and
+//! counted.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, Endpoint, Incoming};
 use rustls_pki_types::CertificateDer;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::calls::{CallLimits, Calls, Turned, Whence};
 use crate::counters::{Count, Counters};
 use crate::identity::Identity;
 use crate::limits::HANDSHAKE_TIMEOUT;
 use crate::refusal::{CloseCode, Refusal, Refused};
 
-/// Bounds what a port spends on connections that have not said their hello.
-#[derive(Clone, Copy, Debug)]
+/// Greets those who call a port.
+#[derive(Debug)]
 pub(crate) struct Acceptor {
-    pub(crate) handshakes_max: usize,
-    pub(crate) handshakes_free: usize,
-    pub(crate) when_full: WhenFull,
+    pub(crate) limits: CallLimits,
+    /// Where members listen, if it is they who call.
+    pub(crate) members: BTreeSet<SocketAddr>,
+    pub(crate) counters: Arc<Counters>,
 }
 
-/// Says what becomes of a call when as many handshakes are under way as may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WhenFull {
-    /// It is refused, and its caller knows at once.
-    Refuse,
-    /// It waits for its turn, in a queue that QUIC bounds. So many handshakes begin in a period.
-    Wait {
-        /// How many.
-        begin_max: usize,
-        /// In how long.
-        period: Duration,
-    },
-}
-
-/// The moments at which the last handshakes began: as many as may begin in a period.
-#[derive(Clone, Debug, Default)]
-struct Pace(VecDeque<Instant>);
-
-impl Pace {
-    /// Takes note that a handshake begins.
-    fn on_begin(&mut self, now: Instant, begin_max: usize) {
-        if self.0.len() == begin_max {
-            self.0.pop_front();
-        }
-        self.0.push_back(now);
-    }
-
-    /// Returns when the next handshake may begin, if not at once.
-    fn is_due_at(&self, begin_max: usize, period: Duration) -> Option<Instant> {
-        let first = self.0.front().filter(|_| self.0.len() >= begin_max);
-        first.map(|first| *first + period)
-    }
+/// A place among the handshakes under way. It is given back in whichever way the handshake ends.
+#[derive(Debug)]
+struct Place {
+    from: Whence,
+    ended: mpsc::Sender<Whence>,
 }
 
 impl Acceptor {
@@ -69,7 +42,6 @@ impl Acceptor {
     pub(crate) async fn keep<G, F>(
         self,
         endpoint: Endpoint,
-        counters: Arc<Counters>,
         mut stop: watch::Receiver<bool>,
         greet: G,
     ) where
@@ -77,71 +49,77 @@ impl Acceptor {
         F: Future<Output = ()> + Send + 'static,
     {
         let mut greetings = JoinSet::new();
-        let mut pace = Pace::default();
+        let mut calls = Calls::new(self.limits);
+        // There is room for the end of each handshake that is under way.
+        let (ended, mut ends) = mpsc::channel(self.under_way_max());
         loop {
-            let due = self.is_due_at(&pace);
+            while let Some((from, incoming)) = calls.begin(Instant::now()) {
+                let place = Place { from, ended: ended.clone() };
+                let (greet, counters) = (greet.clone(), Arc::clone(&self.counters));
+                greetings.spawn(welcome(incoming, place, counters, greet));
+            }
+            let due = calls.due(Instant::now());
             tokio::select! {
                 _ = stop.changed() => return,
                 Some(_) = greetings.join_next() => {}
-                incoming = next(&endpoint, due), if self.has_place(greetings.len()) => {
+                Some(from) = ends.recv() => calls.on_end(from),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                incoming = endpoint.accept() => {
                     let Some(incoming) = incoming else { return };
-                    let Some(incoming) = self.admit(incoming, greetings.len(), &counters) else {
-                        continue;
-                    };
-                    if let WhenFull::Wait { begin_max, .. } = self.when_full {
-                        pace.on_begin(Instant::now(), begin_max);
-                    }
-                    let (greet, counters) = (greet.clone(), Arc::clone(&counters));
-                    greetings.spawn(async move {
-                        let from = incoming.remote_address();
-                        let greeting = shake_hands(incoming, &counters, greet);
-                        if tokio::time::timeout(HANDSHAKE_TIMEOUT, greeting).await.is_err() {
-                            tracing::debug!(%from, "no hello in time");
-                        }
-                    });
+                    self.take(incoming, &mut calls);
                 }
             }
         }
     }
 
-    fn has_place(self, under_way: usize) -> bool {
-        match self.when_full {
-            WhenFull::Refuse => true,
-            WhenFull::Wait { .. } => under_way < self.handshakes_max,
-        }
+    /// Counts all handshakes that may be under way.
+    fn under_way_max(&self) -> usize {
+        self.limits.under_way_max + self.members.len() * self.limits.member_max
     }
 
-    /// Returns when the next handshake may begin, if not at once.
-    fn is_due_at(self, pace: &Pace) -> Option<Instant> {
-        match self.when_full {
-            WhenFull::Refuse => None,
-            WhenFull::Wait { begin_max, period } => pace.is_due_at(begin_max, period),
+    /// Brings a call before the rules, and does what they say.
+    fn take(&self, incoming: Incoming, calls: &mut Calls<Incoming>) {
+        let from = Whence::of(incoming.remote_address(), |at| self.members.contains(at));
+        // What cannot be sent back has proved its address, or never will.
+        let is_proved = incoming.remote_address_validated() || !incoming.may_retry();
+        match calls.on_call(from, is_proved, incoming) {
+            None => {}
+            Some(Turned::Prove(incoming)) => {
+                self.counters.add(Count::Retries);
+                // The only error is that no retry is possible, which was asked above.
+                let _ = incoming.retry();
+            }
+            Some(Turned::Refused(incoming, text)) => {
+                let refused = Refused::here(Refusal::Overloaded, text);
+                note(&refused, incoming.remote_address(), &self.counters);
+                incoming.refuse();
+            }
+            Some(Turned::LetGo(incoming)) => {
+                self.counters.add(Count::CallsLetGo);
+                incoming.ignore();
+            }
         }
-    }
-
-    fn admit(self, incoming: Incoming, under_way: usize, counters: &Counters) -> Option<Incoming> {
-        if under_way >= self.handshakes_max {
-            let text = format!("{under_way} handshakes are under way");
-            note(&Refused::here(Refusal::Overloaded, text), incoming.remote_address(), counters);
-            incoming.refuse();
-            return None;
-        }
-        if under_way >= self.handshakes_free && incoming.may_retry() {
-            counters.add(Count::Retries);
-            // The only error is that no retry is possible, which was asked above.
-            let _ = incoming.retry();
-            return None;
-        }
-        Some(incoming)
     }
 }
 
-/// Waits until a handshake may begin, and then for somebody who calls. Cancel-safe.
-async fn next(endpoint: &Endpoint, due: Option<Instant>) -> Option<Incoming> {
-    if let Some(due) = due {
-        sleep_until(due).await;
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A port that has closed counts no places.
+        let _ = self.ended.try_send(self.from);
     }
-    endpoint.accept().await
+}
+
+async fn welcome<G, F>(incoming: Incoming, place: Place, counters: Arc<Counters>, greet: G)
+where
+    G: Fn(Connection, Identity) -> F,
+    F: Future<Output = ()>,
+{
+    let from = incoming.remote_address();
+    let greeting = shake_hands(incoming, &counters, greet);
+    if tokio::time::timeout(HANDSHAKE_TIMEOUT, greeting).await.is_err() {
+        tracing::debug!(%from, "no hello in time");
+    }
+    drop(place);
 }
 
 async fn shake_hands<G, F>(incoming: Incoming, counters: &Counters, greet: G)
@@ -195,57 +173,3 @@ pub(crate) fn note_error(error: &ConnectionError, at: SocketAddr, counters: &Cou
 }
 
 type Chain = Vec<CertificateDer<'static>>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PERIOD: Duration = Duration::from_millis(10);
-    const BEGIN_MAX: usize = 3;
-
-    /// Begins handshakes as soon as they may, but not before the moments at which callers come.
-    async fn begin(callers: impl IntoIterator<Item = Duration>) -> Vec<Duration> {
-        let (mut pace, start) = (Pace::default(), Instant::now());
-        let mut begun = Vec::new();
-        for caller in callers {
-            sleep_until(start + caller).await;
-            if let Some(due) = pace.is_due_at(BEGIN_MAX, PERIOD) {
-                sleep_until(due).await;
-            }
-            begun.push(start.elapsed());
-            pace.on_begin(Instant::now(), BEGIN_MAX);
-        }
-        begun
-    }
-
-    fn assert_paced(begun: &[Duration]) {
-        let mut more = begun.windows(BEGIN_MAX + 1);
-        assert!(more.all(|more| more[BEGIN_MAX] - more[0] >= PERIOD), "{begun:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_storm_begins_no_faster_than_it_may_and_no_slower() {
-        let begun = begin([Duration::ZERO; 30]).await;
-        assert_paced(&begun);
-        assert_eq!(begun[29], 9 * PERIOD);
-    }
-
-    /// One caller and a storm that comes late in his period: there is no end of a period at which
-    /// twice as many begin.
-    #[tokio::test(start_paused = true)]
-    async fn no_time_as_long_as_a_period_begins_more_than_it_may() {
-        for late in 0..=20 {
-            let storm = [Duration::from_millis(late); 12];
-            assert_paced(&begin([Duration::ZERO].into_iter().chain(storm)).await);
-        }
-    }
-
-    /// Time that nobody used is not saved up for a storm.
-    #[tokio::test(start_paused = true)]
-    async fn a_quiet_hour_allows_no_more_in_the_next_period() {
-        let hour = Duration::from_secs(3600);
-        let begun = begin([Duration::ZERO; 2].into_iter().chain([hour; 9])).await;
-        assert_paced(&begun);
-        assert_eq!(begun[2..5], [hour; BEGIN_MAX]);
-    }
-}

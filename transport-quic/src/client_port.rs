@@ -5,7 +5,7 @@
 //! true: connections, requests under way and replies not read are bounded, and a slow client
 //! harms itself alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,8 +15,9 @@ use quinn::{Connection, Endpoint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::accept::{Acceptor, WhenFull, note, note_error};
+use crate::accept::{Acceptor, note, note_error};
 use crate::bind_error::BindError;
+use crate::calls::{CallLimits, WhenFull};
 use crate::client_event::{ClientEvent, ConnectionId};
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::held::HeldPort;
@@ -236,18 +237,25 @@ impl Port {
 
     fn open(self: &Arc<Self>, endpoint: Endpoint, stop: watch::Receiver<bool>) -> JoinSet<()> {
         let door = Acceptor {
-            handshakes_max: limits::CLIENT_HANDSHAKES_MAX,
-            handshakes_free: limits::CLIENT_HANDSHAKES_FREE,
-            // Whoever is turned away comes back at once, and costs more than by waiting.
-            when_full: WhenFull::Wait {
-                begin_max: limits::CLIENT_HANDSHAKES_PER_PERIOD,
-                period: limits::CLIENT_HANDSHAKE_PERIOD,
+            limits: CallLimits {
+                under_way_max: limits::CLIENT_HANDSHAKES_MAX,
+                kept: limits::CLIENT_HANDSHAKES_KEPT,
+                member_max: 0,
+                unproved_max: limits::CLIENT_HANDSHAKES_FREE,
+                // Whoever is turned away comes back at once, and costs more than by waiting.
+                when_full: WhenFull::Wait {
+                    waiting_max: limits::CLIENT_CALLS_WAITING_MAX,
+                    begin_max: limits::CLIENT_HANDSHAKES_PER_PERIOD,
+                    period: limits::CLIENT_HANDSHAKE_PERIOD,
+                },
             },
+            members: BTreeSet::new(),
+            counters: Arc::clone(&self.counters),
         };
         let port = Arc::clone(self);
         let greet = move |connection, identity| Arc::clone(&port).greet(connection, identity);
         let mut tasks = JoinSet::new();
-        tasks.spawn(door.keep(endpoint, Arc::clone(&self.counters), stop, greet));
+        tasks.spawn(door.keep(endpoint, stop, greet));
         tasks
     }
 

@@ -48,6 +48,8 @@ pub enum Count {
     Retries,
     /// Client connections closed because they did not read.
     SlowReaders,
+    /// Calls left unanswered because too many waited, and most of them from the same address.
+    CallsLetGo,
 }
 
 /// Holds the counts of one endpoint; shared by its tasks.
@@ -162,9 +164,10 @@ const ALL: [Count; COUNTS] = [
     Count::Violations,
     Count::Retries,
     Count::SlowReaders,
+    Count::CallsLetGo,
 ];
 
-const COUNTS: usize = 15;
+const COUNTS: usize = 16;
 
 /// What the dialers of this process have logged.
 static DIALERS_LOGGED: LazyLock<Arc<LogLimit>> = LazyLock::new(Arc::default);

@@ -14,8 +14,9 @@ use quinn::{Connection, Endpoint};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::accept::{Acceptor, WhenFull, note, note_error};
+use crate::accept::{Acceptor, note, note_error};
 use crate::bind_error::BindError;
+use crate::calls::{CallLimits, WhenFull};
 use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::held::HeldPort;
 use crate::identity::{ClusterId, Identity, PeerId, Role};
@@ -142,6 +143,11 @@ impl PeerHandle {
         link.map_or(0, |link| link.log_bytes_waiting())
     }
 
+    /// The peers on whose log lane something waits for its turn.
+    pub fn with_log_waiting(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.shared.slots.keys().copied().filter(|peer| self.log_bytes_waiting(*peer) > 0)
+    }
+
     /// Sends a long and patient frame of at most [`limits::BULK_FRAME_BYTES_MAX`] bytes. Never
     /// waits.
     pub fn send_bulk(&self, peer: PeerId, frame: Bytes) -> Sent {
@@ -251,17 +257,22 @@ impl Start {
             keepers.insert(peer, sender);
         }
         let door = Acceptor {
-            handshakes_max: limits::PEER_HANDSHAKES_MAX,
-            handshakes_free: limits::PEER_HANDSHAKES_FREE,
-            when_full: WhenFull::Refuse,
+            limits: CallLimits {
+                under_way_max: limits::PEER_HANDSHAKES_MAX,
+                kept: limits::PEER_HANDSHAKES_KEPT,
+                member_max: limits::DIALS_MAX,
+                unproved_max: limits::PEER_HANDSHAKES_FREE,
+                when_full: WhenFull::Refuse,
+            },
+            members: config.peers.values().copied().collect(),
+            counters: Arc::clone(&self.counters),
         };
         let keepers = Arc::new(keepers);
         let counters = Arc::clone(&self.counters);
         let greet = move |connection, identity| {
             greet(connection, identity, Arc::clone(&keepers), Arc::clone(&counters))
         };
-        let (endpoint, counters) = (self.endpoint.clone(), Arc::clone(&self.counters));
-        self.tasks.spawn(door.keep(endpoint, counters, self.stop.subscribe(), greet));
+        self.tasks.spawn(door.keep(self.endpoint.clone(), self.stop.subscribe(), greet));
         Ok(slots)
     }
 

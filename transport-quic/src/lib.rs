@@ -10,6 +10,7 @@ mod readme {}
 
 mod accept;
 mod bind_error;
+mod calls;
 mod client;
 mod client_event;
 mod client_port;

@@ -100,25 +100,35 @@ pub(crate) const CANDIDATES_MAX: usize = 4;
 
 /// Longest time from the first packet of an incoming connection to its hello.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Incoming connections on the peer port that wait for their handshake to begin.
+/// Incoming connections on the peer port that QUIC holds for the door, which takes each at once.
 pub(crate) const PEER_INCOMING_MAX: usize = 64;
-/// Handshakes on the peer port under way at once.
-pub(crate) const PEER_HANDSHAKES_MAX: usize = 64;
-/// Handshakes on the peer port above which callers must first prove their address.
+/// Handshakes on the peer port under way at once, beside [`DIALS_MAX`] of each member from where it
+/// listens. One machine alone holds half of what is not kept.
+pub(crate) const PEER_HANDSHAKES_MAX: usize = 160;
+/// Handshakes on the peer port that only machines begin that have none under way.
+pub(crate) const PEER_HANDSHAKES_KEPT: usize = 32;
+/// Handshakes on the peer port from which on callers must first prove their address.
 pub(crate) const PEER_HANDSHAKES_FREE: usize = 16;
-/// Incoming connections on the client port that wait for their handshake to begin: as many as are
-/// served. Calls beyond it are not answered, and their callers knock again.
-pub(crate) const CLIENT_INCOMING_MAX: usize = CLIENT_CONNECTIONS_MAX;
-/// Handshakes on the client port under way at once; further calls wait for their turn. More at once
-/// would not end sooner, as one thread does them all, and each would take longer.
-pub(crate) const CLIENT_HANDSHAKES_MAX: usize = 128;
+/// Calls on the client port that wait for their handshake to begin: as many as are served. Beyond
+/// it calls are not answered, those first from where most wait, and their callers knock again.
+pub(crate) const CLIENT_CALLS_WAITING_MAX: usize = CLIENT_CONNECTIONS_MAX;
+/// Incoming connections on the client port that QUIC holds: those that wait, and those that the
+/// door has not taken yet. Beyond it QUIC passes over whoever calls.
+pub(crate) const CLIENT_INCOMING_MAX: usize = CLIENT_CALLS_WAITING_MAX + 256;
+/// Handshakes on the client port under way at once; further calls wait for their turn. One machine
+/// alone holds half of what is not kept. More at once would not end sooner, as one thread does them
+/// all, and each would take longer.
+pub(crate) const CLIENT_HANDSHAKES_MAX: usize = 320;
+/// Handshakes on the client port that only machines begin that have none under way.
+pub(crate) const CLIENT_HANDSHAKES_KEPT: usize = 64;
 /// Handshakes on the client port that begin at most in any time as long as
 /// [`CLIENT_HANDSHAKE_PERIOD`]. Each costs up to a millisecond of the thread that the owner of the
 /// port may need.
 pub(crate) const CLIENT_HANDSHAKES_PER_PERIOD: usize = 4;
 /// The time in which handshakes on the client port are counted, wherever it begins.
 pub(crate) const CLIENT_HANDSHAKE_PERIOD: Duration = Duration::from_millis(10);
-/// Handshakes on the client port above which callers must first prove their address.
+/// Calls on the client port, under way or waiting, from which on callers must first prove their
+/// address.
 pub(crate) const CLIENT_HANDSHAKES_FREE: usize = 64;
 /// Bytes buffered for one connection that is not accepted yet.
 pub(crate) const INCOMING_BUFFER_BYTES: u64 = 16 * KIB as u64;

@@ -155,6 +155,12 @@ impl Cluster {
         (PeerId(id), self.sites[&id].config.client_listen)
     }
 
+    /// Where a node listens to its peers.
+    #[must_use]
+    pub fn peer_address(&self, id: u16) -> SocketAddr {
+        self.sites[&id].config.peer_listen
+    }
+
     /// Makes a place for one more client process.
     pub fn client_place(&mut self) -> Place {
         self.last_client += 1;

@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quinn::AsyncUdpSocket;
 use synod_fault::{Link, LinkId, LinkRules, NodeId as PlaceId, Verdict};
 use synod_rng::Seed;
 use synod_transport_quic::HeldPort;
@@ -112,6 +113,15 @@ impl Net {
     ///
     /// When somebody has it.
     pub(crate) fn bind(&self, address: SocketAddr) -> io::Result<HeldPort> {
+        HeldPort::given(self.socket(address)?)
+    }
+
+    /// Takes a port of a place as a bare socket; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// When somebody has it.
+    pub(crate) fn socket(&self, address: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let mut state = self.lock();
         let address = match address.port() {
             0 => {
@@ -126,7 +136,7 @@ impl Net {
         let mailbox = Arc::new(Mailbox::default());
         state.sockets.insert(address, Arc::clone(&mailbox));
         drop(state);
-        HeldPort::given(Arc::new(Socket::new(self.clone(), address, mailbox)))
+        Ok(Arc::new(Socket::new(self.clone(), address, mailbox)))
     }
 
     /// Changes the rules of one direction between two places.

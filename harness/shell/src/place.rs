@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use quinn::AsyncUdpSocket;
 use synod_host::journal::{Journal, SimDisk};
 use synod_node::world::{OnOutcome, Placement, Surroundings, World};
 use synod_rng::{Random, Seed, Stream};
@@ -64,6 +65,15 @@ impl Place {
     #[must_use]
     pub fn at(&self, port: u16) -> SocketAddr {
         SocketAddr::new(ip_of(self.number), port)
+    }
+
+    /// Takes a free port of the place as a bare socket, for whoever keeps no rule of the transport.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn socket(&self) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        self.net.socket(self.at(0))
     }
 
     /// The drive of the place.

@@ -275,6 +275,7 @@ impl SimClient {
             Wakeup::Wake(_)
             | Wakeup::Turn
             | Wakeup::Clients
+            | Wakeup::Lane(..)
             | Wakeup::Synced
             | Wakeup::Immediate(_)
             | Wakeup::Beacon(_)

@@ -2,8 +2,9 @@
 //!
 //! The process is the shipped host (`synod-host`) on the shipped journal, driven as the node's loop
 //! drives it: events in, the time, a flush, outputs out (`turns`, `flush`). What a turn was and did
-//! goes to the monitor. Here are only the devices: the network's (`links`, `connections`) and the
-//! disk's latencies, what goes wrong with it (`faults`, `folders`), the node's clock, its power.
+//! goes to the monitor. Here are only the devices: the network's (`links`, `lanes`, `connections`)
+//! and the disk's latencies, what goes wrong with it (`faults`, `folders`), the node's clock, its
+//! power.
 
 mod connections;
 mod crowd;
@@ -11,6 +12,7 @@ mod faults;
 mod flush;
 mod folders;
 mod held_up;
+mod lanes;
 mod links;
 mod turns;
 
@@ -41,6 +43,7 @@ use faults::is_failure;
 pub use flush::READ_US_MAX;
 pub use folders::Contents;
 use folders::{Copied, Stranger};
+use lanes::Lanes;
 use links::FarEnd;
 use turns::{Arrival, Taken};
 
@@ -77,6 +80,8 @@ pub enum Wakeup {
     Turn,
     /// What clients said to a crowded leader is due.
     Clients,
+    /// The lane of the log to a node, of a process of the machine, goes on.
+    Lane(NodeId, u64),
     /// The transport of a node has written so many bytes of replies to a client.
     Wrote {
         /// The client's connection.
@@ -150,6 +155,7 @@ struct Process {
     process: u64,
     /// What is at the other end of each link.
     far_ends: BTreeMap<NodeId, FarEnd>,
+    lanes: Lanes,
     connections: Connections,
     /// What waits for a turn.
     inbox: Vec<Arrival>,
@@ -248,6 +254,7 @@ impl Machine {
             reads: VecDeque::new(),
             process: self.processes,
             far_ends: BTreeMap::new(),
+            lanes: Lanes::default(),
             connections: Connections::default(),
             inbox: Vec::new(),
             held_back: VecDeque::new(),
@@ -312,6 +319,7 @@ impl Machine {
             }
             Wakeup::Turn => self.on_turn(world, monitor),
             Wakeup::Clients => self.on_clients_heard(world, monitor),
+            Wakeup::Lane(peer, process) => self.on_lane(peer, process, world),
             Wakeup::Wrote { connection, bytes, ends } => {
                 self.on_wrote((connection, bytes, ends), world, monitor);
             }

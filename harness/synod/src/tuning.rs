@@ -32,6 +32,8 @@ pub struct Tuning {
     pub turn_us: u64,
     /// How often a message brings with it that its link is told of again.
     pub rumour_ppm: u32,
+    /// How often a message of the log brings its lane to a stand.
+    pub lane_stall_ppm: u32,
     /// How often a client that is answered reads nothing for a while.
     pub stall_ppm: u32,
     /// How the state machines hold up their nodes.
@@ -98,6 +100,7 @@ impl Tuning {
             events_per_turn: 1,
             turn_us: 1,
             rumour_ppm: 0,
+            lane_stall_ppm: 0,
             stall_ppm: 0,
             hold_ups: HoldUps::NONE,
         }
@@ -114,6 +117,9 @@ impl Tuning {
         let mut tuning =
             Self { voters: voters(plan, dice), hold_ups: HoldUps::draw(plan), ..Self::usual(plan) };
         tuning.draw_shell(&mut Random::new(plan.seed, Stream::named("shell")));
+        if Random::new(plan.seed, Stream::named("lanes")).chance(LANE_STALL_RUNS_PPM) {
+            tuning.lane_stall_ppm = LANE_STALL_PPM;
+        }
         if dice.chance(LARGE_PPM) {
             tuning.enlarge();
             return tuning;
@@ -258,6 +264,12 @@ const IN_FLIGHT_PPM: u32 = 200_000;
 
 /// In how many runs links are told of again and again.
 const RUMOUR_PPM: u32 = 300_000;
+
+/// In how many runs the lanes of the log come to a stand at times.
+const LANE_STALL_RUNS_PPM: u32 = 250_000;
+
+/// How often a message brings its lane to a stand in such a run.
+const LANE_STALL_PPM: u32 = 10_000;
 
 /// In how many runs clients read nothing for a while.
 const STALL_PPM: u32 = 300_000;

@@ -15,3 +15,4 @@ mod load;
 mod readers;
 mod service;
 mod storms;
+mod strangers;

@@ -15,6 +15,7 @@ mod inductive;
 mod one_value;
 mod promise;
 mod read_back;
+mod repetitions;
 mod room;
 mod settled;
 mod specification;
@@ -22,6 +23,7 @@ mod state_equality;
 mod told;
 
 pub use inductive::is_asked;
+pub use repetitions::nothing_twice_on_its_way;
 pub use room::room_given;
 
 use synod_paxos::{Configuration, NodeId};

@@ -7,14 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use synod_fault::NodeId as Place;
 use synod_host::{Brought, Output};
-use synod_paxos::To;
-use synod_simulator::{Address, Crash, DiskFault, Micros};
-use synod_smr::Disk;
+use synod_paxos::{NodeId, To};
+use synod_simulator::{Crash, DiskFault, Micros};
+use synod_smr::{Disk, Message};
 
 use super::turns::Taken;
 use super::{Machine, Packet, SimWorld, Wakeup};
 use crate::coverage::{End, Point};
-use crate::invariants::room_given;
+use crate::invariants::{nothing_twice_on_its_way, room_given};
 use crate::monitor::Monitor;
 use crate::step::{Cause, Stance, Step};
 
@@ -22,11 +22,13 @@ impl Machine {
     /// Ends a turn, shows what it brought about to the monitor, and carries it out.
     pub(super) fn flush(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let (now, is_stranger) = (self.now(world), self.is_stranger());
+        self.tell_lanes(now);
         let (node, nodes) = (self.node, &self.nodes);
         let Some(process) = &mut self.process else { return };
         world.count_step();
         let (life, mut numbers) = (process.life, VecDeque::new());
-        let host = &mut process.host;
+        let (host, lanes) = (&mut process.host, &process.lanes);
+        let left_out = host.counts().repetitions_left_out;
         let Taken { given, durable } = &process.taken;
         let (cause, before) = match &given[..] {
             [] => (Cause::Start, Stance::of(host)),
@@ -54,15 +56,8 @@ impl Machine {
                 for difference in brought.differences {
                     monitor.report("halt", format!("node {node}: {difference}"));
                 }
-                for (to, message) in brought.sent {
-                    let receivers = match to {
-                        To::Node(node) => std::slice::from_ref(node),
-                        To::Peers => &nodes[..],
-                    };
-                    for receiver in receivers.iter().filter(|receiver| **receiver != node) {
-                        numbers.push_back(monitor.on_packet(node, *receiver, message));
-                    }
-                }
+                let standing: Vec<NodeId> = lanes.standing().collect();
+                see_sent(node, brought.sent, nodes, &standing, &mut numbers, monitor);
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(flushes)) {
@@ -70,8 +65,12 @@ impl Machine {
         }
         process.taken.given.clear();
         process.taken.durable.clear();
-        if before.disk == Disk::Fine && process.host.disk() == Disk::Full {
+        let (disk, counts) = (process.host.disk(), process.host.counts());
+        if before.disk == Disk::Fine && disk == Disk::Full {
             world.felt_disk(Place(node.number()), |fault| fault == DiskFault::Full);
+        }
+        if counts.repetitions_left_out > left_out {
+            monitor.tracker.see(Point::RepetitionLeftOut);
         }
         let halted = process.host.halted().map(str::to_owned);
         self.carry_out(numbers, world, monitor);
@@ -115,13 +114,13 @@ impl Machine {
                     }
                     self.lose_power(world, monitor);
                 }
-                Output::Send { to, bytes, .. } => {
+                Output::Send { to, lane, bytes } => {
                     let number = numbers.pop_front().unwrap_or_default();
-                    let (length, by_stranger) = (bytes.len(), self.stranger.is_some());
+                    let by_stranger = self.stranger.is_some();
                     let (life, process) = (process.life, process.process);
                     let packet = Packet { life, process, by_stranger, number, bytes };
                     self.judge_silence(monitor);
-                    world.send(address, Address::Node(Place(to.number())), packet, length);
+                    self.send_by_lane(to, lane, packet, world, monitor);
                 }
                 Output::Beacon(bytes) => process.beacon.on_heartbeat(bytes),
                 Output::Reply { connection, bytes } => {
@@ -184,6 +183,29 @@ impl Machine {
             self.leave_disk(Crash::Kill, world);
             let comeback = Micros::from_ms(world.chance().between(50, 1_000));
             world.ended(self.place(), Some(comeback));
+        }
+    }
+}
+
+/// Shows the messages that leave to the monitor, and keeps under which numbers it knows them.
+fn see_sent(
+    node: NodeId,
+    sent: &[(To, Message)],
+    nodes: &[NodeId],
+    standing: &[NodeId],
+    numbers: &mut VecDeque<u64>,
+    monitor: &mut Monitor,
+) {
+    for (to, message) in sent {
+        if let Err(detail) = nothing_twice_on_its_way(to, message, standing) {
+            monitor.report("repetitions", format!("node {node}: {detail}"));
+        }
+        let receivers = match to {
+            To::Node(node) => std::slice::from_ref(node),
+            To::Peers => nodes,
+        };
+        for receiver in receivers.iter().filter(|receiver| **receiver != node) {
+            numbers.push_back(monitor.on_packet(node, *receiver, message));
         }
     }
 }

@@ -50,6 +50,7 @@ impl Machine {
 
     /// Tells the host of the link that a frame comes by, where it is another one.
     fn meet(&mut self, from: NodeId, packet: &Packet, world: &mut SimWorld, monitor: &mut Monitor) {
+        let now = self.now(world);
         let Some(process) = &mut self.process else { return };
         let known = process.far_ends.get(&from).copied();
         let is_past = known.is_some_and(|known| packet.process < known.process);
@@ -70,6 +71,8 @@ impl Machine {
         }
         if again {
             monitor.tracker.see(Point::LinkToldAgain);
+            // It comes with the link that takes the place.
+            process.host.take(now, Event::PeerReplaced(from));
         }
         let event = Event::PeerUp { peer: from, life: packet.life };
         self.turn(event, Cause::LinkDown(from), world, monitor);

@@ -249,7 +249,11 @@ const fn rank(event: &Event) -> u8 {
     match event {
         Event::Drain => 0,
         Event::Committed(_) | Event::Room(_) => 1,
-        Event::PeerUp { .. } | Event::PeerDown(_) | Event::PeerFrame { .. } => 2,
+        Event::PeerUp { .. }
+        | Event::PeerDown(_)
+        | Event::PeerReplaced(_)
+        | Event::LogWaiting(_)
+        | Event::PeerFrame { .. } => 2,
         Event::ClientUp { .. }
         | Event::ClientFrame { .. }
         | Event::ClientWrote { .. }

@@ -1,0 +1,87 @@
+//! What is said again to a peer, and what is left out: one message on its way is enough.
+//!
+//! How much waits on a lane is the transport's to say, in each turn anew. The claim kept true: if
+//! the lane of the log to a peer holds something as a turn ends, nothing that was said before is
+//! said to it again. What the lane holds comes or is lost with its link, and who repeats something
+//! does so again a pace later.
+
+use synod_paxos::{NodeId, To};
+use synod_smr::{Lane, Message};
+
+/// The lanes of the log on which something waits, as far as the turn under way was told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogLanes {
+    waiting: Vec<NodeId>,
+}
+
+impl LogLanes {
+    /// Hears that a peer has not taken all that it was given.
+    pub(crate) fn on_waiting(&mut self, peer: NodeId) {
+        if !self.waiting.contains(&peer) {
+            self.waiting.push(peer);
+        }
+    }
+
+    /// Takes out of what a turn sends what is on its way as it is, and counts it. The turn is over:
+    /// what was told is forgotten, so that a transport that falls silent silences nobody.
+    pub(crate) fn end_turn(&mut self, sent: &mut Vec<(To, Message)>) -> u64 {
+        let before = sent.len();
+        sent.retain(|(to, message)| match repeated_to(to, message) {
+            Some(peer) => !self.waiting.contains(&peer),
+            None => true,
+        });
+        self.waiting.clear();
+        (before - sent.len()) as u64
+    }
+}
+
+/// Returns to whom a message says again what was said before, if it does. The log is said to all
+/// once; to one node alone it is said again.
+#[must_use]
+pub fn repeated_to(to: &To, message: &Message) -> Option<NodeId> {
+    match (to, message.lane()) {
+        (To::Node(peer), Lane::Log { .. }) => Some(*peer),
+        (To::Node(_), Lane::Control | Lane::Bulk | Lane::Datagram) | (To::Peers, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_paxos::{Ballot, Immediate, Message as Paxos, Slot};
+
+    use super::*;
+
+    const ONE: NodeId = NodeId::new(1);
+    const OTHER: NodeId = NodeId::new(2);
+
+    fn chosen() -> Message {
+        let (ballot, chosen) = (Ballot::new(1, NodeId::new(3)), Slot::FIRST);
+        Message::Paxos(Paxos::Immediate(Immediate::Chosen { ballot, chosen }))
+    }
+
+    fn fetch() -> Message {
+        Message::Fetch { first: Slot::FIRST }
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_not_said_again_and_all_else_is() {
+        let mut lanes = LogLanes::default();
+        lanes.on_waiting(ONE);
+        lanes.on_waiting(ONE);
+        let (one, other) = (To::Node(ONE), To::Node(OTHER));
+        let mut sent =
+            vec![(one, chosen()), (other, chosen()), (To::Peers, chosen()), (one, fetch())];
+        assert_eq!(lanes.end_turn(&mut sent), 1);
+        assert_eq!(sent, [(other, chosen()), (To::Peers, chosen()), (one, fetch())]);
+    }
+
+    #[test]
+    fn what_was_told_counts_for_one_turn() {
+        let mut lanes = LogLanes::default();
+        lanes.on_waiting(ONE);
+        assert_eq!(lanes.end_turn(&mut Vec::new()), 0);
+        let mut sent = vec![(To::Node(ONE), chosen())];
+        assert_eq!(lanes.end_turn(&mut sent), 0);
+        assert_eq!(sent.len(), 1);
+    }
+}
