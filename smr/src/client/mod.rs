@@ -174,6 +174,7 @@ impl Client {
         effects: &mut ClientEffects,
     ) {
         self.on_heard(from, now);
+        // The number tells to what it is an answer; numbers are never used again.
         if self.inquiry.as_ref().is_some_and(|inquiry| inquiry.asked(id)) {
             return self.on_inquired(now, id, &response);
         }
