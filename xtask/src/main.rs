@@ -17,6 +17,7 @@ mod ci;
 mod demo;
 mod doctor;
 mod lint;
+mod measure;
 mod mutants;
 mod mutation;
 mod outcome;

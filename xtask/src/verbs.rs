@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
 use crate::{
-    bench, chaos, ci, demo, doctor, lint, mutants, mutation, prove, sim, spec, test, tidy,
+    bench, chaos, ci, demo, doctor, lint, measure, mutants, mutation, prove, sim, spec, test, tidy,
 };
 
 /// A task that can be asked for.
@@ -104,6 +104,12 @@ pub(crate) const VERBS: &[Verb] = &[
         takes: "[...]",
         about: "throughput and latency of three processes, durable and encrypted",
         run: bench::run,
+    },
+    Verb {
+        name: "measure",
+        takes: "[--before COMMIT]",
+        about: "how large the crates are, and how their rooms hang together",
+        run: measure::run,
     },
     Verb {
         name: "ci",
