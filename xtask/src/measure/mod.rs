@@ -1,9 +1,8 @@
 //! The verb `measure`: how large the crates are, and how their rooms hang together.
 //!
 //! It counts texts and judges nothing. A crate is a folder with a `Cargo.toml` that names a
-//! package; what lies in a crate inside of it is of that one. With `--before COMMIT` the same counts
-//! are made of that commit, in a copy below the target folder, so that two states are told side by
-//! side.
+//! package; what lies in a crate inside of it is of that one. With `--before COMMIT` the same
+//! counts are made of that commit, in a copy below the target folder, and told side by side.
 
 mod count;
 mod rooms;
