@@ -20,6 +20,7 @@ mod doctor;
 mod fuzz;
 mod lint;
 mod measure;
+mod measurements;
 mod mutants;
 mod mutation;
 mod outcome;

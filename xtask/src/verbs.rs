@@ -102,7 +102,7 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "bench",
-        takes: "[...]",
+        takes: "[--json FILE] [--compare FILE] [...]",
         about: "throughput and latency of three processes, durable and encrypted",
         run: bench::run,
     },

@@ -88,7 +88,7 @@ fn run_page(name: &str) {
         .replace("\ntarget/debug/", &format!("\n{}/", binaries.display()));
     let path = scratch.0.join("page.sh");
     // Whatever a page leaves running ends with it.
-    let trap = "trap 'jobs -p | xargs -r kill -KILL 2> /dev/null' EXIT";
+    let trap = "trap 'kill -KILL $(jobs -p) 2> /dev/null || true' EXIT";
     fs::write(&path, format!("set -euo pipefail\n{trap}\n{script}")).unwrap();
     let output = Command::new("timeout")
         .args(["--signal=TERM", "--kill-after=5", LIMIT_S, "bash"])
