@@ -49,19 +49,22 @@ fn run(mut arguments: lexopt::Parser) -> Result<bool, lexopt::Error> {
 
 /// Feeds one decoder, and tells what came of it.
 fn fuzz(target: &Target, seed: Seed, limit: Duration) -> bool {
-    let mut pool = match corpus::inputs(target.name) {
+    let committed = match corpus::inputs(target.name) {
         Ok(inputs) if !inputs.is_empty() => inputs,
         Ok(_) | Err(_) => {
             eprintln!("fuzz: {} has no corpus", target.name);
             return false;
         }
     };
+    let mut pool = committed.clone();
     let mut random = Random::new(seed, Stream::named(target.name));
     let (start, mut tried, mut accepted) = (Instant::now(), 0_u64, 0_u64);
     while start.elapsed() < limit {
         for _ in 0..BETWEEN_LOOKS {
             let other = random.pick(&pool).cloned().unwrap_or_default();
-            let mut input = random.pick(&pool).cloned().unwrap_or_default();
+            // What is cut short is often valid, so that a pool alone would end in empty texts.
+            let from = if random.chance(HALF) { &committed } else { &pool };
+            let mut input = random.pick(from).cloned().unwrap_or_default();
             mutator::mutate(&mut random, &mut input, &other);
             tried += 1;
             match panic::catch_unwind(AssertUnwindSafe(|| (target.run)(&input))) {
@@ -92,6 +95,8 @@ fn keep(random: &mut Random, pool: &mut Vec<Vec<u8>>, input: Vec<u8>) {
     }
 }
 
+/// One in two, in parts of a million.
+const HALF: u32 = 500_000;
 /// How many inputs are kept at most.
 const POOL_MAX: usize = 1_024;
 /// How many inputs are tried between two looks at the clock.
