@@ -14,13 +14,16 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::measurements;
 use crate::outcome::{Failure, Outcome};
 use crate::shell::Step;
 use crate::workspace::target_dir;
 
 /// Builds, starts the cluster, and hands the flags on to `synod-kv bench`.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
-    let flags: Vec<OsString> = arguments.raw_args()?.collect();
+    let order = Order::read(arguments)?;
+    // A file that cannot be read is told before minutes are spent on measuring.
+    let before = order.compare.as_deref().map(measurements::read).transpose()?;
     println!("bench: building synod-kv and synod-harness (release profile)");
     Step::cargo()
         .args(["build", "--locked", "--release", "-p", "synod-kv", "-p", "synod-harness"])
@@ -36,7 +39,46 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let targets =
         nodes.iter().flat_map(|node| ["--node".to_owned(), format!("{}={}", node.id, node.client)]);
     let client = folder.join("client.toml");
-    server().arg("bench").arg("--config").arg(client).args(targets).args(flags).run()
+    let bench = server().arg("bench").arg("--config").arg(client).args(targets).args(order.flags);
+    if order.json.is_none() && before.is_none() {
+        return bench.run();
+    }
+    let measured = measurements::parse(&bench.arg("--json").capture()?)?;
+    measured.iter().for_each(|it| println!("bench: {}", measurements::line(it)));
+    if let Some(path) = &order.json {
+        measurements::write(path, &measured)?;
+    }
+    if let Some(before) = before {
+        print!("{}", measurements::compare(&before, &measured)?);
+    }
+    Ok(())
+}
+
+/// What is asked for: flags for `synod-kv bench`, and what becomes of the figures.
+struct Order {
+    flags: Vec<OsString>,
+    json: Option<PathBuf>,
+    compare: Option<PathBuf>,
+}
+
+impl Order {
+    fn read(arguments: &mut lexopt::Parser) -> Result<Self, Failure> {
+        let mut order = Self { flags: Vec::new(), json: None, compare: None };
+        let mut words = arguments.raw_args()?;
+        while let Some(word) = words.next() {
+            let file = match word.to_str() {
+                Some("--json") => &mut order.json,
+                Some("--compare") => &mut order.compare,
+                Some(_) | None => {
+                    order.flags.push(word);
+                    continue;
+                }
+            };
+            let missing = || Failure::Usage(format!("{} needs a file", word.display()));
+            *file = Some(PathBuf::from(words.next().ok_or_else(missing)?));
+        }
+        Ok(order)
+    }
 }
 
 /// One node, and where it listens.
@@ -140,6 +182,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn files_are_taken_and_all_else_is_handed_on() {
+        let read = |words: &[&str]| Order::read(&mut lexopt::Parser::from_args(words));
+        let order = read(&["--seconds", "1", "--json", "a", "--compare", "b"]).unwrap();
+        assert_eq!(order.flags, ["--seconds", "1"]);
+        assert_eq!((order.json, order.compare), (Some("a".into()), Some("b".into())));
+        assert!(read(&["--json"]).is_err());
+    }
 
     #[test]
     fn every_node_has_addresses_of_its_own() {

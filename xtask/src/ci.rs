@@ -118,6 +118,8 @@ const STEPS: &[&[&str]] = &[
     &["sim", "--seeds", "20", "--agree"],
     &["sim", "--seeds", "2000", "--from", "1000", "--all-points"],
     &["mutants", "--quick"],
+    &["book"],
+    &["demo"],
 ];
 
 /// The seeds of the chaos step.

@@ -12,21 +12,27 @@
 )]
 
 mod bench;
+mod book;
 mod chaos;
 mod ci;
 mod demo;
 mod doctor;
+mod fuzz;
 mod lint;
+mod measure;
+mod measurements;
 mod mutants;
 mod mutation;
 mod outcome;
 mod prove;
+mod release;
 mod root;
 mod shell;
 mod sim;
 mod spec;
 mod test;
 mod tidy;
+mod tools;
 mod verbs;
 mod workspace;
 

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
 use crate::{
-    bench, chaos, ci, demo, doctor, lint, mutants, mutation, prove, sim, spec, test, tidy,
+    bench, book, chaos, ci, demo, doctor, fuzz, lint, measure, mutants, mutation, prove, release,
+    sim, spec, test, tidy,
 };
 
 /// A task that can be asked for.
@@ -101,9 +102,33 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "bench",
-        takes: "[...]",
+        takes: "[--json FILE] [--compare FILE] [...]",
         about: "throughput and latency of three processes, durable and encrypted",
         run: bench::run,
+    },
+    Verb {
+        name: "measure",
+        takes: "[--before COMMIT]",
+        about: "how large the crates are, and how their rooms hang together",
+        run: measure::run,
+    },
+    Verb {
+        name: "book",
+        takes: "",
+        about: "build the book below target/book, and check its links",
+        run: book::run,
+    },
+    Verb {
+        name: "fuzz",
+        takes: "[--seconds N] [--seed S] [--target NAME]",
+        about: "broken bytes for every decoder, for some seconds each",
+        run: fuzz::run,
+    },
+    Verb {
+        name: "release",
+        takes: "--dry-run",
+        about: "what a release would publish, crate by crate, in order",
+        run: release::run,
     },
     Verb {
         name: "ci",

@@ -3,7 +3,7 @@
 //! Each rule that can be switched off is switched off in the relation and not in the model, and in
 //! the model and not in the relation. Beyond the rules with a name, each guard of a model is left
 //! out once, and each update. The comparison of `spec_models.rs` must object every time; where it
-//! cannot, the reason stands here. `docs/drift.md` has the table, with the other places.
+//! cannot, the reason stands here. `docs/book/pages/drift.md` has the table, with the other places.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test says what noticed a change")]
 

@@ -1,5 +1,4 @@
-//! The tool that makes the mutants: installed at one exact version, asked for its list, run on a
-//! sample.
+//! The tool that makes the mutants: asked for its list, and run on a sample.
 //!
 //! Each mutant meets the tests of its own crate that end in seconds, and only those that survive
 //! meet the slow ones: a build and a run cost little then, and hundreds of mutants fit in an hour.
@@ -16,51 +15,25 @@ use super::sample::Mutant;
 use crate::mutants::Scratch;
 use crate::outcome::{Failure, Outcome};
 use crate::shell::Step;
+use crate::tools::CARGO_MUTANTS;
 use crate::workspace::{Package, packages};
 
 /// The tool, ready to run.
 #[derive(Debug)]
 pub(super) struct Tool {
-    program: PathBuf,
+    step: Step,
     results: PathBuf,
 }
 
 impl Tool {
     /// Gives the pinned tool, and installs it under the target folder if it is not there.
     pub(super) fn install(target: &Path) -> Result<Self, Failure> {
-        let tools = target.join("tools");
-        let program = tools.join("bin").join(format!("{NAME}{}", std::env::consts::EXE_SUFFIX));
-        let tool = Self { program, results: target.join("mutation") };
-        if tool.version().as_deref() == Some(VERSION) {
-            return Ok(tool);
-        }
-        Step::cargo()
-            .args(["install", NAME, "--locked", "--force", "--version", VERSION, "--root"])
-            .arg(&tools)
-            .arg("--target-dir")
-            .arg(tools.join("build"))
-            .run()?;
-        match tool.version() {
-            Some(found) if found == VERSION => Ok(tool),
-            found => Err(Failure::Internal(format!("{NAME} calls itself {found:?}"))),
-        }
-    }
-
-    fn version(&self) -> Option<String> {
-        if !self.program.is_file() {
-            return None;
-        }
-        let said = self.step().arg("--version").capture().ok()?;
-        said.split_whitespace().last().map(String::from)
-    }
-
-    fn step(&self) -> Step {
-        Step::new(&self.program).arg("mutants")
+        Ok(Self { step: CARGO_MUTANTS.ready()?, results: target.join("mutation") })
     }
 
     /// Lists the mutants of the safety code.
     pub(super) fn list(&self, scratch: &Scratch) -> Result<Vec<Mutant>, Failure> {
-        let mut step = self.step().args(["--list", "--json", "--exclude-re", NOT_TESTED]);
+        let mut step = self.step.clone().args(["--list", "--json", "--exclude-re", NOT_TESTED]);
         for (package, folder, files) in CODE {
             step = step.args(["--package", package]);
             for file in files.split(' ') {
@@ -106,7 +79,7 @@ impl Tool {
 
     /// Gives the command that runs these mutants, without the tests that it shall run.
     fn command(&self, package: &str, speed: Speed, jobs: usize, mutants: &[Mutant]) -> Step {
-        let mut step = self.step().args(["--no-shuffle", "--package", package]);
+        let mut step = self.step.clone().args(["--no-shuffle", "--package", package]);
         step = step.args(["--timeout", speed.limit_s(), "--output"]);
         step = step.arg(self.results_of(package, speed));
         // A copy is what the tool itself makes for each of several jobs; one job needs no other
@@ -233,9 +206,7 @@ fn parse_outcomes(text: &str, mutants: &[Mutant]) -> Result<Vec<(Mutant, Fate)>,
     mutants.iter().map(of).collect()
 }
 
-const NAME: &str = "cargo-mutants";
-/// The one version whose mutants the list of survivors names.
-const VERSION: &str = "27.1.0";
+const NAME: &str = CARGO_MUTANTS.name;
 
 /// What safety rests on: crate, folder, files. The elections of the replica, which only decide
 /// when something happens, are left out, and so is the simulated disk, which is itself a test.

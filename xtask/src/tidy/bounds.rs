@@ -27,7 +27,7 @@ struct Bound {
 
 impl std::fmt::Display for Bound {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "| [`{}`](../{}) | `{}` |", self.name, self.path, self.value)
+        write!(formatter, "| [`{}`](../../../{}) | `{}` |", self.name, self.path, self.value)
     }
 }
 
@@ -59,7 +59,7 @@ fn bound(path: &str, text: &str) -> Option<Bound> {
 /// The bounds of the page: rows of a name with its place, and a value.
 fn rows(page: &str) -> BTreeSet<Bound> {
     let row = |line: &str| {
-        let (name, rest) = line.strip_prefix("| [`")?.split_once("`](../")?;
+        let (name, rest) = line.strip_prefix("| [`")?.split_once("`](../../../")?;
         let (path, rest) = rest.split_once(") | `")?;
         let (value, _) = rest.split_once("` |")?;
         Some(Bound { path: path.to_owned(), name: name.to_owned(), value: value.to_owned() })
@@ -67,7 +67,7 @@ fn rows(page: &str) -> BTreeSet<Bound> {
     page.lines().filter_map(row).collect()
 }
 
-const PAGE: &str = "docs/bounds.md";
+const PAGE: &str = "docs/book/pages/bounds.md";
 
 /// What a node is made of.
 const CRATES: [&str; 8] =
@@ -93,14 +93,14 @@ mod tests {
 
     #[test]
     fn a_bound_is_told_with_its_place_and_value() {
-        assert!(told("| [`COMMITS_MAX`](../journal/src/a.rs) | `1 << 2` | x |\n").is_empty());
+        assert!(told("| [`COMMITS_MAX`](../../../journal/src/a.rs) | `1 << 2` | x |\n").is_empty());
     }
 
     #[test]
     fn a_bound_that_is_left_out_and_one_that_is_old_are_found() {
         let missing = told("| bound | value |\n");
         assert!(missing.len() == 1 && missing[0].contains("COMMITS_MAX"), "{missing:?}");
-        let old = told("| [`COMMITS_MAX`](../journal/src/a.rs) | `8` | x |\n");
+        let old = told("| [`COMMITS_MAX`](../../../journal/src/a.rs) | `8` | x |\n");
         assert!(old.len() == 2 && old.concat().contains("no source has"), "{old:?}");
     }
 }

@@ -1,14 +1,17 @@
-//! The rule that the documents at the root do not point at what is gone.
+//! The rule that no document points at what is gone.
 //!
-//! Checked are relative links, file names in backticks, and a name in backticks right behind a
-//! Rust file, which that file must define.
+//! Checked are relative links of every document, with the heading that they name; and in the
+//! documents at the root file names in backticks, and a name in backticks right behind a Rust file,
+//! which that file must define.
+
+use std::collections::BTreeMap;
 
 use super::{File, Finding, Tree};
 
-/// Checks the documents at the root.
+/// Checks all documents.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    let at_root = |file: &&File| file.path.ends_with(".md") && !file.path.contains('/');
-    tree.files.iter().filter(at_root).flat_map(|file| check_document(tree, file)).collect()
+    let documents = tree.files.iter().filter(|file| file.path.ends_with(".md"));
+    documents.flat_map(|file| check_document(tree, file)).collect()
 }
 
 fn check_document(tree: &Tree, document: &File) -> Vec<Finding> {
@@ -18,22 +21,73 @@ fn check_document(tree: &Tree, document: &File) -> Vec<Finding> {
         if line.trim_start().starts_with("```") {
             fenced = !fenced;
         } else if !fenced {
-            let dead = dead_links(tree, line).into_iter().chain(dead_names(tree, line));
+            let mut dead = dead_links(tree, document, line);
+            if document.folder().is_empty() {
+                dead.extend(dead_names(tree, line));
+            }
+            let dead = dead.into_iter();
             findings.extend(dead.map(|what| Finding::new(&document.path, at + 1, what)));
         }
     }
     findings
 }
 
-/// Finds `](path)` that leads nowhere.
-fn dead_links(tree: &Tree, line: &str) -> Vec<String> {
+/// Finds `](path)` that leads nowhere, and `](path#heading)` to a heading that is not there.
+fn dead_links(tree: &Tree, document: &File, line: &str) -> Vec<String> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let relative = targets
-        .filter(|target| !target.contains("://") && !target.starts_with(['#', '<']))
-        .filter(|target| !target.starts_with("mailto:"))
-        .map(|target| target.split('#').next().unwrap_or(target).trim_end_matches('/'));
-    let dead = relative.filter(|path| !tree.has(path) && !tree.has_folder(path));
-    dead.map(|path| format!("the link to `{path}` leads nowhere")).collect()
+        .filter(|target| !target.contains("://") && !target.starts_with(['<', '"']))
+        .filter(|target| !target.starts_with("mailto:") && !target.contains('`'));
+    let dead = |target: &str| {
+        let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+        let path = match path {
+            "" => document.path.clone(),
+            path => joined(document.folder(), path),
+        };
+        if !tree.has(&path) && !tree.has_folder(&path) {
+            return Some(format!("the link to `{target}` leads nowhere"));
+        }
+        let named = tree.get(&path).filter(|file| file.path.ends_with(".md"));
+        let missing = named
+            .is_some_and(|file| !heading.is_empty() && !anchors(&file.text).contains_key(heading));
+        missing.then(|| format!("`{path}` has no heading `#{heading}`"))
+    };
+    relative.filter_map(dead).collect()
+}
+
+/// Gives the path from the root that a path from a folder means.
+fn joined(folder: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.pop().is_none() => parts.push(".."),
+            ".." => {}
+            name => parts.push(name),
+        }
+    }
+    parts.join("/")
+}
+
+/// Gives the anchors of a document: its headings in small letters, joined by hyphens; a repeated
+/// one is numbered.
+fn anchors(text: &str) -> BTreeMap<String, u32> {
+    let mut anchors = BTreeMap::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        let heading = line.trim_start_matches('#').strip_prefix(' ');
+        let Some(heading) = heading.filter(|_| line.starts_with('#') && !fenced) else { continue };
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let name: String = heading.trim().to_lowercase().chars().filter(kept).collect();
+        let name = name.replace(' ', "-");
+        let before: u32 = anchors.get(&name).copied().unwrap_or_default();
+        anchors.insert(name.clone(), before + 1);
+        if before > 0 {
+            anchors.insert(format!("{name}-{before}"), 1);
+        }
+    }
+    anchors
 }
 
 /// Finds file names in backticks that no file has, and names that their file does not define.
@@ -131,10 +185,25 @@ mod tests {
 
     #[test]
     fn live_references_are_in_order() {
-        let text = "[a](smr/src/replica.rs#L3) [b](smr/) [c](https://x.example) [d](#top)\n\
+        let text = "[a](smr/src/replica.rs#L3) [b](smr/) [c](https://x.example) [d](#top)\n# Top\n\
             `replica.rs` `step`, `Smr.tla`, [`replica.rs`](smr/src/replica.rs) `Input::Synced`\n\
             `report.json` and `cargo xtask` are no sources\n```\n`gone.rs`\n```\n";
         assert_eq!(findings(text), [""; 0]);
+    }
+
+    #[test]
+    fn links_are_read_from_the_document_and_with_their_heading() {
+        let page = "# One\n## What is `it`, then?\n## One\n[a](../README.md#top) [b](#one-1)\n\
+            [c](page.md#what-is-it-then) [d](../README.md) [e](../gone/) [f](#two) `gone.rs`\n";
+        let tree = Tree::of(&[("docs/page.md", page), ("README.md", "# Top\n[x](docs)\n")]);
+        let found: Vec<String> = check(&tree).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "docs/page.md:5: the link to `../gone/` leads nowhere",
+                "docs/page.md:5: `docs/page.md` has no heading `#two`",
+            ]
+        );
     }
 
     #[test]

@@ -21,6 +21,8 @@ mod workflows;
 use std::fmt;
 use std::fs;
 
+pub(crate) use source::Source;
+
 use crate::mutants;
 use crate::outcome::{Failure, Outcome};
 use crate::workspace::{files, packages, root};
