@@ -146,7 +146,7 @@ impl ServerConfig {
         Ok(Self {
             cluster: cluster(layers)?,
             node,
-            data: layers.text("data")?.into(),
+            data: data(layers)?,
             segment_bytes: segment_bytes(layers)?,
             peer_listen,
             client_listen,
@@ -182,6 +182,13 @@ impl ClientConfig {
             log: LogConfig::from_layers(&layers)?,
         };
         Ok(Printed { config, page: layers.print() })
+    }
+}
+
+fn data(layers: &Layers) -> Result<PathBuf, ConfigError> {
+    match layers.text("data")? {
+        "" => Err(layers.wrong("data", "wanted the folder of the node's journal")),
+        text => Ok(text.into()),
     }
 }
 

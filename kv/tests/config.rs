@@ -189,6 +189,13 @@ fn wrong_settings_are_named_with_their_origin() {
         "flag --set: `--set = data`: wanted <key>=<value>, such as timing.heartbeat_ms=40",
     );
     check(
+        "no-folder",
+        none,
+        &[],
+        &["--set", "data="],
+        "flag --set: `data = `: wanted the folder of the node's journal",
+    );
+    check(
         "uuid",
         none,
         &[("SYNOD_CLUSTER", "0B0E3A52")],

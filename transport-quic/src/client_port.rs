@@ -29,7 +29,7 @@ use crate::lock::lock;
 use crate::peer_event::DownReason;
 use crate::preface::{Hello, Incarnation, StreamKind};
 use crate::refusal::{CloseCode, Refusal, Refused};
-use crate::replies::ReplyWriter;
+use crate::replies::{Counted, ReplyWriter};
 use crate::reset;
 use crate::setup;
 use crate::stream::{Breach, FrameReader, FrameWriter, ReadFailure};
@@ -66,7 +66,6 @@ struct Shared {
     endpoint: Endpoint,
     local: SocketAddr,
     port: Arc<Port>,
-    stop: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -80,6 +79,9 @@ struct Port {
     last: AtomicU64,
     places: Arc<Semaphore>,
     replies: Arc<Budget>,
+    stop: watch::Sender<bool>,
+    /// How many writers of replies have not ended.
+    writers: watch::Sender<usize>,
 }
 
 /// A connection that can be replied to.
@@ -137,10 +139,9 @@ impl ClientPort {
         let (outlet, events) = inbox(limits::INBOX_EVENTS_MAX, limits::CLIENT_INBOX_BYTES_MAX);
         let hello = Hello { incarnation: config.incarnation };
         let port = Arc::new(Port::new(hello, outlet, counters, config.connections_max));
-        let (stop, _) = watch::channel(false);
-        let tasks = Mutex::new(port.open(endpoint.clone(), stop.subscribe()));
+        let tasks = Mutex::new(port.open(endpoint.clone()));
         tracing::info!(%local, "client port open");
-        let shared = Shared { endpoint, local, port, stop, tasks };
+        let shared = Shared { endpoint, local, port, tasks };
         Ok((ClientPortHandle { shared: Arc::new(shared) }, events))
     }
 }
@@ -195,13 +196,19 @@ impl ClientPortHandle {
         self.shared.port.counters.snapshot()
     }
 
-    /// Closes all connections with a goodbye and ends the port's tasks; waits at most half a
-    /// second. The inbox must be drained meanwhile, or dropped.
+    /// Closes all connections with a goodbye, after the replies that were handed over, and ends the
+    /// port's tasks; waits at most half a second, and for replies at most
+    /// [`limits::LAST_REPLIES_TIMEOUT`]. The inbox must be drained meanwhile, or dropped.
     pub async fn close(&self) {
-        self.shared.stop.send_replace(true);
+        self.shared.port.stop.send_replace(true);
+        let mut writers = self.shared.port.writers.subscribe();
         let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
         let goodbye = async {
             while tasks.join_next().await.is_some() {}
+            let last = writers.wait_for(|count| *count == 0);
+            if tokio::time::timeout(limits::LAST_REPLIES_TIMEOUT, last).await.is_err() {
+                tracing::debug!("the client port closes with replies that were not read");
+            }
             close_endpoint(&self.shared.endpoint);
             self.shared.endpoint.wait_idle().await;
         };
@@ -232,10 +239,12 @@ impl Port {
             last: AtomicU64::new(0),
             places: Arc::new(Semaphore::new(connections_max)),
             replies: Arc::new(Budget::new(limits::CLIENT_REPLIES_BYTES_TOTAL)),
+            stop: watch::Sender::new(false),
+            writers: watch::Sender::new(0),
         }
     }
 
-    fn open(self: &Arc<Self>, endpoint: Endpoint, stop: watch::Receiver<bool>) -> JoinSet<()> {
+    fn open(self: &Arc<Self>, endpoint: Endpoint) -> JoinSet<()> {
         let door = Acceptor {
             limits: CallLimits {
                 under_way_max: limits::CLIENT_HANDSHAKES_MAX,
@@ -255,7 +264,7 @@ impl Port {
         let port = Arc::clone(self);
         let greet = move |connection, identity| Arc::clone(&port).greet(connection, identity);
         let mut tasks = JoinSet::new();
-        tasks.spawn(door.keep(endpoint, stop, greet));
+        tasks.spawn(door.keep(endpoint, self.stop.subscribe(), greet));
         tasks
     }
 
@@ -318,7 +327,8 @@ impl Port {
         let connected = ClientEvent::Connected { connection: id, identity };
         if self.outlet.send(connected, 0).await.is_ok() {
             let (outlet, queue) = (self.outlet.clone(), Arc::clone(&replies));
-            let writing = ReplyWriter { connection: id, replies: queue, outlet };
+            let (stop, counted) = (self.stop.subscribe(), Counted::among(&self.writers));
+            let writing = ReplyWriter { connection: id, replies: queue, outlet, stop, counted };
             let mut tasks = JoinSet::new();
             tasks.spawn(writing.run(writer));
             let reason = self.serve_until_end(id, &connection, reader, &replies, &mut tasks).await;

@@ -187,6 +187,9 @@ pub const CLIENT_DIALS_MAX: usize = 4;
 
 /// UDP socket buffer asked for in either direction; the kernel may give less.
 pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * MIB;
+/// Longest wait for the replies that were handed over before a port closed: then the goodbye
+/// leaves all the same.
+pub const LAST_REPLIES_TIMEOUT: Duration = Duration::from_millis(300);
 /// Longest wait for goodbyes to leave when an endpoint closes.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Refusals by one end for one reason are logged once in this time, and counted always.

@@ -4,11 +4,13 @@
 //! What it leaves to others: which replies there are, and who may be served (`clients`). The claim
 //! it keeps true: of what was handed to QUIC all but [`limits::CLIENT_WRITTEN_STEP_BYTES`] is told,
 //! each byte once; a client that takes nothing for [`limits::CLIENT_STALL_TIMEOUT`] while replies
-//! wait is found out, and one that reads slowly is not.
+//! wait is found out, and one that reads slowly is not. When the port closes, what was handed over
+//! is written to its end.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::client_event::{ClientEvent, ConnectionId};
 use crate::inbox::{Closed, EventSender};
@@ -22,13 +24,34 @@ pub(crate) struct ReplyWriter {
     pub(crate) connection: ConnectionId,
     pub(crate) replies: Arc<LaneQueue>,
     pub(crate) outlet: EventSender<ClientEvent>,
+    /// Whether the port closes: what waits then is the last.
+    pub(crate) stop: watch::Receiver<bool>,
+    /// Counts it among those that have not ended.
+    pub(crate) counted: Counted,
+}
+
+/// One writer among those of a port, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    pub(crate) fn among(writers: &watch::Sender<usize>) -> Self {
+        writers.send_modify(|count| *count += 1);
+        Self(writers.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl ReplyWriter {
     /// Writes until the stream or the connection ends; gives the breach of a client that reads
     /// nothing. A task of its own.
     pub(crate) async fn run(self, mut writer: FrameWriter) -> Option<Breach> {
-        let Self { connection, replies, outlet } = self;
+        let Self { connection, replies, outlet, mut stop, counted: _counted } = self;
         let (mut frames, mut untold, mut heard) = (Vec::new(), Untold::default(), true);
         loop {
             tokio::select! {
@@ -54,9 +77,20 @@ impl ReplyWriter {
                         }
                     }
                 }
+                // The owner hands nothing over any more, and what it did has been written. Where
+                // the port is gone without a word, so is the connection.
+                true = closes(&mut stop) => {
+                    writer.finish().await;
+                    return None;
+                }
             }
         }
     }
+}
+
+/// Waits until the port closes; tells whether it does so with a word. Cancel-safe.
+async fn closes(stop: &mut watch::Receiver<bool>) -> bool {
+    stop.wait_for(|stop| *stop).await.is_ok()
 }
 
 /// What was handed to QUIC and the owner was not told of.

@@ -232,6 +232,14 @@ impl FrameWriter {
         Ok(())
     }
 
+    /// Ends the stream, and waits until the other end has all of it or is gone.
+    pub(crate) async fn finish(mut self) {
+        if self.stream.finish().is_ok() {
+            // Who wants no more of it is gone as far as the stream goes.
+            let _ = self.stream.stopped().await;
+        }
+    }
+
     async fn flush(&mut self) -> Result<(), WriteError> {
         self.stream.write_all_chunks(&mut self.chunks).await?;
         self.chunks.clear();

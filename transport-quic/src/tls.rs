@@ -296,10 +296,20 @@ const fn pem_problem(error: &pem::Error) -> &'static str {
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |source| TlsError::Read { path: path.to_owned(), source };
-    read_open(File::open(path).map_err(failed)?).map_err(failed)
+    read_open(open_regular(path).map_err(failed)?).map_err(failed)
 }
 
-/// Reads no more than a file of certificates may have: a device may have no end.
+/// Opens a regular file: a pipe would wait for whoever writes into it, and a device has no end.
+fn open_regular(path: &Path) -> std::io::Result<File> {
+    let kind = path.metadata()?;
+    if !kind.is_file() {
+        let what = if kind.is_dir() { "it is a directory" } else { "it is no regular file" };
+        return Err(std::io::Error::other(what));
+    }
+    File::open(path)
+}
+
+/// Reads no more than a file of certificates may have.
 fn read_open(file: File) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let read = file.take(PEM_BYTES_MAX + 1).read_to_end(&mut text)?;
@@ -313,7 +323,7 @@ fn read_open(file: File) -> std::io::Result<Vec<u8>> {
 /// Reads a key through one open file, so that what was checked is what is read.
 fn read_key(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |source| TlsError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
+    let file = open_regular(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
     if mode & 0o077 != 0 {

@@ -15,6 +15,7 @@ use support::relay::Relay;
 use support::{Authority, CLUSTER, Profile, any, black_hole, client_port, soon, until};
 use synod_transport_quic::limits::{
     ALPN_CLIENT, CLIENT_CONNECTIONS_MAX, CLIENT_DIALS_MAX, CLIENT_FRAME_BYTES_MAX,
+    LAST_REPLIES_TIMEOUT,
 };
 use synod_transport_quic::{
     ClientConnection, ClientDialer, ClientEvent, ClientNames, ClientPort, ClientPortConfig,
@@ -122,6 +123,49 @@ async fn goodbyes_are_seen_at_the_other_end() {
     let mut third = connect(&dialer, &port).await;
     port.close().await;
     assert!(matches!(soon(third.recv()).await, Err(DownReason::ClosedByPeer { .. })));
+}
+
+/// More than a write takes at once, and more than lies in windows that begin small.
+#[tokio::test]
+async fn replies_that_were_handed_over_leave_before_the_goodbye() {
+    let authority = Authority::new("a");
+    let (port, mut inbox) = client_port(&authority, 1, ClientNames::AnyCertified);
+    let dialer = ClientDialer::bind(any(), app(&authority)).unwrap();
+    let mut client = connect(&dialer, &port).await;
+    let id = connected(&mut inbox).await;
+    let reply = |number: usize| Bytes::from(vec![number as u8; 4 << 10]);
+    for number in 0..200 {
+        assert_eq!(port.reply(id, reply(number)), Sent::Queued);
+    }
+    drop(inbox);
+    let reading = async {
+        for number in 0..200 {
+            assert_eq!(client.recv().await, Ok(reply(number)), "reply {number}");
+        }
+        client.recv().await
+    };
+    let (_, end) = soon(async { tokio::join!(port.close(), reading) }).await;
+    let Err(DownReason::ClosedByPeer { code, .. }) = end else { panic!("{end:?}") };
+    assert_eq!(code, CloseCode::ShuttingDown as u64);
+}
+
+/// The goodbye waits for nobody who does not read.
+#[tokio::test]
+async fn a_client_that_reads_nothing_keeps_no_port_open() {
+    let authority = Authority::new("a");
+    let (port, mut inbox) = client_port(&authority, 1, ClientNames::AnyCertified);
+    let dialer = ClientDialer::bind(any(), app(&authority)).unwrap();
+    let client = connect(&dialer, &port).await;
+    let id = connected(&mut inbox).await;
+    for _ in 0..7 {
+        assert_eq!(port.reply(id, Bytes::from(vec![0; 1 << 20])), Sent::Queued);
+    }
+    let begun = Instant::now();
+    port.close().await;
+    let took = begun.elapsed();
+    assert!(took >= LAST_REPLIES_TIMEOUT, "nothing was waited for: {took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    drop(client);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::fs::File as OpenFile;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -61,9 +61,9 @@ impl Layers {
     /// Lays the TOML file over what is set.
     pub(crate) fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
-        // A device or a pipe may have more to read than it says.
+        // Even a file may be growing.
         let mut bytes = Vec::new();
-        OpenFile::open(path)
+        open_regular(path)
             .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
             .map_err(|error| unreadable(error.to_string()))?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
@@ -223,6 +223,8 @@ impl Layers {
         let kind = self.setting(&key, &origin)?.kind;
         let text = match (kind, item.get_ref()) {
             (Kind::Text, DeValue::String(text)) => text.to_string(),
+            // No path is no path from the folder of the file either.
+            (Kind::Path, DeValue::String(text)) if text.is_empty() => String::new(),
             (Kind::Path, DeValue::String(text)) => {
                 let folder = file.path.parent().unwrap_or_else(|| Path::new(""));
                 folder.join(text.as_ref()).to_string_lossy().into_owned()
@@ -310,6 +312,16 @@ impl File<'_> {
 pub(super) fn environment_name(key: &str) -> String {
     let plain = key.trim_end_matches(".*");
     format!("SYNOD_{}", plain.replace('.', "_").to_uppercase())
+}
+
+/// Opens a regular file: a pipe would wait for whoever writes into it, and a device has no end.
+fn open_regular(path: &Path) -> io::Result<OpenFile> {
+    let kind = path.metadata()?;
+    if !kind.is_file() {
+        let what = if kind.is_dir() { "it is a directory" } else { "it is no regular file" };
+        return Err(io::Error::other(what));
+    }
+    OpenFile::open(path)
 }
 
 /// A configuration has some dozens of lines; more is another kind of file.
