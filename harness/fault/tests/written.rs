@@ -154,7 +154,7 @@ proptest! {
         let text = scenario.to_json();
         prop_assert_eq!(Scenario::from_json(&text), Ok(scenario.clone()), "{}", text);
         let drawn = scenario.drawn();
-        prop_assert_eq!(drawn.drawn(), drawn.clone(), "what is drawn stays");
+        prop_assert_eq!(&drawn.drawn(), &drawn, "what is drawn stays");
         prop_assert!(drawn.faults.iter().all(|fault| fault.target != Target::Minority));
         prop_assert_eq!(Scenario::from_toml(&drawn.to_toml().unwrap()), Ok(drawn));
     }

@@ -92,7 +92,7 @@ impl<'a> RealWorld<'a> {
         }
     }
 
-    /// Starts a node again, unless a fault keeps it down; if one pauses it, it stands still at once.
+    /// Starts a node again, unless a fault keeps it down; one that is paused stands still at once.
     fn start(&self, node: NodeId) -> Result<(), ClusterError> {
         if self.in_force.keeps_down(node) {
             return Ok(());

@@ -10,8 +10,12 @@ use synod_simulated::trial::{self, RunResult};
 
 /// Runs a scenario, which must hold, and every fault of which must have had an effect.
 fn check(scenario: &Scenario) -> RunResult {
+    check_told(scenario, false)
+}
+
+fn check_told(scenario: &Scenario, keep_log: bool) -> RunResult {
     assert_eq!(trial::check(scenario), Ok(()));
-    let ended = trial::run(scenario, true);
+    let ended = trial::run(scenario, keep_log);
     assert_eq!(ended.violation, None, "{scenario:#?}");
     assert_eq!(ended.tally.effective, scenario.faults.len() as u64, "{scenario:#?}");
     ended
@@ -37,8 +41,9 @@ fn every_scenario_that_is_kept_holds_and_is_written_as_it_is_read() {
 #[test]
 fn the_plan_of_a_live_run_is_one_of_the_simulator() {
     let recorded = include_str!("../../fault/tests/plans/udp-mix-42.json");
-    let plan = Scenario::from_json(recorded).unwrap();
-    let ended = check(&plan);
+    let recorded = Scenario::from_json(recorded).unwrap();
+    let plan = Scenario { clients: 4, rest_ms: Millis(100), ..recorded };
+    let ended = check_told(&plan, true);
     let told = |words: &str| ended.log.iter().filter(|line| line.ends_with(words)).count();
     assert_eq!(told("begins: isolate, the leader"), 1);
     assert_eq!(told("begins: partition 2 - 3 - 1, all nodes"), 1);
@@ -49,24 +54,25 @@ fn the_plan_of_a_live_run_is_one_of_the_simulator() {
 
 #[test]
 fn what_a_nemesis_draws_for_live_runs_holds_in_the_simulator() {
-    let time_ms = Millis(20_000);
-    let names = ["mix", "kill-leader", "restart-storm", "flapping", "one-way", "cut-clients"];
+    let time_ms = Millis(15_000);
+    let names = ["mix", "kill-leader", "restart-storm", "flapping", "one-way", "lossy-clients"];
     for (seed, name) in (0..).map(Seed).zip(names) {
         let nemesis: Nemesis = name.parse().unwrap();
         let calm = Scenario::calm(seed, 3, time_ms);
         let faults = nemesis.plan(seed, &calm.node_ids(), time_ms, Transports::default());
-        let plan = Scenario { nemesis: name.to_owned(), faults, ..calm };
+        let plan = Scenario { clients: 4, rest_ms: Millis(100), faults, ..calm };
         assert_eq!(Abilities::live(Transports::default()).check_all(&plan), Ok(()));
         check(&plan);
     }
 }
 
 #[test]
-fn a_fault_is_aimed_at_whoever_leads_and_waits_for_one() {
+fn a_fault_is_aimed_at_whoever_leads_or_at_the_clients() {
     let text = r#"
         seed = 1
         nodes = 3
         time_ms = 8000
+        rest_ms = 100
 
         [[faults]]
         trigger = "leader-seen"
@@ -79,6 +85,12 @@ fn a_fault_is_aimed_at_whoever_leads_and_waits_for_one() {
         lasts_ms = 500
         action = "pause"
         target = "leader"
+
+        [[faults]]
+        at_ms = 5000
+        lasts_ms = 500
+        action = "isolate"
+        target = "clients"
     "#;
     let scenario = Scenario::from_toml(text).unwrap();
     assert_eq!(scenario.faults[0].target, Target::Leader);
