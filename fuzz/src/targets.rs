@@ -6,6 +6,7 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
+use synod_fault::Scenario;
 use synod_history::import::Format;
 use synod_kv::command::{Command, Query, Reply};
 use synod_live::system::System;
@@ -53,7 +54,7 @@ pub const TARGETS: &[FuzzTarget] = &[
     FuzzTarget { name: "history-etcd-json", run: |bytes| history(Format::EtcdJson, bytes) },
     FuzzTarget { name: "system", run: system },
     FuzzTarget { name: "plan", run: plan },
-    FuzzTarget { name: "simulated-plan", run: simulated_plan },
+    FuzzTarget { name: "scenario", run: scenario },
 ];
 
 fn message(bytes: &[u8]) -> Verdict {
@@ -112,13 +113,16 @@ fn system(bytes: &[u8]) -> Verdict {
 }
 
 fn plan(bytes: &[u8]) -> Verdict {
-    let decode = |bytes: &[u8]| serde_json::from_slice::<synod_fault::schedule::Plan>(bytes).ok();
-    same(decode(bytes), json, decode)
+    let decode = |bytes: &[u8]| Scenario::from_json(std::str::from_utf8(bytes).ok()?).ok();
+    same(decode(bytes), |scenario| scenario.to_json().into_bytes(), decode)
 }
 
-fn simulated_plan(bytes: &[u8]) -> Verdict {
-    let decode = |bytes: &[u8]| serde_json::from_slice::<synod_simulator::Plan>(bytes).ok();
-    same(decode(bytes), json, decode)
+fn scenario(bytes: &[u8]) -> Verdict {
+    let decode = |bytes: &[u8]| Scenario::from_toml(std::str::from_utf8(bytes).ok()?).ok();
+    let encode = |scenario: &Scenario| {
+        scenario.to_toml().expect("what was read has a written form").into_bytes()
+    };
+    same(decode(bytes), encode, decode)
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Vec<u8> {

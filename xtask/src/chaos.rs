@@ -120,6 +120,7 @@ const CHAOS_FLAGS: &[(&str, Value)] = &[
     ("nodes", Value::Number),
     ("clients", Value::Number),
     ("nemesis", Value::Word),
+    ("scenario", Value::Word),
     ("workload", Value::Word),
     ("timeout-ms", Value::Number),
     ("rest-ms", Value::Number),

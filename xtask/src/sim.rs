@@ -95,7 +95,8 @@ const RELEASE: Profile = Profile { folder: "release", flags: &["--release"] };
 pub(crate) const DEV: Profile = Profile { folder: "debug", flags: &[] };
 
 /// The flags of the simulator that take a value.
-const VALUES: &[&str] = &["seeds", "from", "jobs", "time", "nodes", "seed", "plan", "journals"];
+const VALUES: &[&str] =
+    &["seeds", "from", "jobs", "time", "nodes", "seed", "plan", "scenario", "nemesis", "journals"];
 
 /// Those that take none.
 const SWITCHES: &[&str] = &["twice", "all-points", "points", "shrink", "log", "transcript", "help"];

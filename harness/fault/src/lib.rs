@@ -3,11 +3,12 @@
 //!
 //! Nothing here opens a socket or reads a clock. A [`Link`] is asked about each packet and answers
 //! with a [`Verdict`], a [`StreamLink`] about each chunk; a [`Shape`] says which links a partition
-//! cuts. Which fault comes when is planned by a [`nemesis`](nemesis::Nemesis), before anything
-//! runs, and written down as a [`Plan`](schedule::Plan). Whoever carries packets and starts
-//! processes (the proxies of a live run, a simulator, a transport of yours) obeys. The claim kept
-//! true: what chance decides about a packet or a chunk follows from the seed, the link and its
-//! number alone, never from timing.
+//! cuts. Which fault comes when is said by a [`Scenario`], which people write, or a
+//! [`nemesis`](nemesis::Nemesis) or the [`swarm`] draws before anything runs; what several faults
+//! are together, by the faults [in force](InForce). Whoever carries packets and starts processes
+//! is a [`World`] and obeys: the proxies of a live run, a simulator, a transport of yours. The
+//! claim kept true: what chance decides about a packet or a chunk follows from the seed, the link
+//! and its number alone, never from timing.
 //!
 //! # Examples
 //!
@@ -31,25 +32,38 @@
 //! assert!((70..130).contains(&lost), "{lost}");
 //! ```
 
+mod action;
 mod dice;
+mod in_force;
 mod link;
 pub mod nemesis;
 mod rules;
-pub mod schedule;
+mod scenario;
 mod shape;
 mod stream;
+pub mod swarm;
+mod target;
 mod transport;
+mod world;
+mod written;
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use action::{Action, DiskFault};
+pub use in_force::{Active, FaultId, InForce, JointRules};
 pub use link::{Copies, DropReason, Link, Verdict};
 pub use rules::{LinkRules, PartsPerMillion, RateLimit};
+pub use scenario::{BY_HAND, Conditions, LEADER_GONE_MS_MIN, PlannedFault, Scenario, Trigger};
 pub use shape::{Shape, all_links};
 pub use stream::{ChunkVerdict, Passage, StreamLink};
+pub use target::{ResolvedTarget, Target};
 pub use transport::{Transport, Transports, UnfitRule, UnknownTransport, check_fit, lossy};
+pub use world::{Abilities, Unsupported, World};
+pub use written::{Malformed, Unwritable};
 
 /// A node of the system under test, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,8 +76,9 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// One direction between two nodes.
+/// One direction between two nodes, written as `1->2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LinkId {
     /// The sending node.
     pub from: NodeId,
@@ -88,6 +103,38 @@ impl LinkId {
 impl fmt::Display for LinkId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}->{}", self.from, self.to)
+    }
+}
+
+/// A word that names no link.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no link `{0}`; write \"1->2\" for what node 1 sends to node 2, and 0 for the clients"
+)]
+pub struct UnknownLink(pub String);
+
+impl FromStr for LinkId {
+    type Err = UnknownLink;
+
+    fn from_str(word: &str) -> Result<Self, UnknownLink> {
+        let end = |word: &str| word.parse().map(NodeId);
+        let ends =
+            word.split_once("->").and_then(|(from, to)| Some((end(from).ok()?, end(to).ok()?)));
+        ends.map(|(from, to)| Self { from, to }).ok_or_else(|| UnknownLink(word.to_owned()))
+    }
+}
+
+impl TryFrom<String> for LinkId {
+    type Error = UnknownLink;
+
+    fn try_from(word: String) -> Result<Self, UnknownLink> {
+        word.parse()
+    }
+}
+
+impl From<LinkId> for String {
+    fn from(link: LinkId) -> Self {
+        link.to_string()
     }
 }
 

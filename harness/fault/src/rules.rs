@@ -37,6 +37,7 @@ impl fmt::Display for PartsPerMillion {
 
 /// A link that passes a number of bytes a second and holds the rest back in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// Bytes that pass in a second; 0 is read as 1.
     pub bytes_per_s: u64,
@@ -58,7 +59,7 @@ pub struct RateLimit {
 /// assert!(both.cut && both.loss == PartsPerMillion(200_000));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LinkRules {
     /// Nothing passes.
     #[serde(skip_serializing_if = "is_default")]

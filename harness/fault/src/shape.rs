@@ -15,7 +15,7 @@ use super::{CLIENTS, LinkId, NodeId};
 
 /// A partition: nodes and how they are torn apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Shape {
     /// The two sides hear nothing of each other.
     Split {
@@ -118,6 +118,21 @@ impl Shape {
     #[must_use]
     pub fn deaf(node: NodeId, nodes: &[NodeId]) -> Self {
         Self::Deaf { node, others: all_but(node, nodes) }
+    }
+
+    /// Returns the nodes that it names.
+    #[must_use]
+    pub fn nodes(&self) -> BTreeSet<NodeId> {
+        match self {
+            Self::Split { one, other } => one.union(other).copied().collect(),
+            Self::Bridge { middle, one, other } => {
+                one.union(other).copied().chain([*middle]).collect()
+            }
+            Self::Ring { order } => order.iter().copied().collect(),
+            Self::Mute { node, others } | Self::Deaf { node, others } => {
+                others.iter().copied().chain([*node]).collect()
+            }
+        }
     }
 
     /// Returns the directed links that the shape cuts.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use synod_fault::schedule::Plan;
+use synod_fault::Scenario;
 use synod_history::Request;
 use synod_rng::{Random, Stream};
 use synod_workload::Workload;
@@ -38,7 +38,7 @@ impl Clients {
     /// Starts the clients of a plan.
     #[must_use]
     pub fn start(
-        plan: &Plan,
+        plan: &Scenario,
         workload: Workload,
         bridge: &Arc<Bridge>,
         record: &Arc<Recorder>,
@@ -103,7 +103,7 @@ impl Clients {
 /// [`BridgeError`] if the bridge is gone.
 pub async fn insist(
     requests: Vec<Request>,
-    plan: &Plan,
+    plan: &Scenario,
     bridge: &Arc<Bridge>,
     record: &Arc<Recorder>,
     within: Duration,

@@ -129,17 +129,48 @@ impl Cluster {
     ///
     /// [`ClusterError::NoSuchNode`].
     pub async fn kill(&self, ids: &[NodeId], why: &'static str) -> Result<usize, ClusterError> {
-        let mut waits = Vec::new();
+        let killed = self.begin_kill(ids, why)?;
+        self.wait_for_ends(ids).await?;
+        Ok(killed)
+    }
+
+    /// Kills nodes by SIGKILL and does not wait for their ends. Returns how many ran.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::NoSuchNode`].
+    pub fn begin_kill(&self, ids: &[NodeId], why: &'static str) -> Result<usize, ClusterError> {
+        self.ask_all(ids, Signal::KILL, why)
+    }
+
+    /// Asks nodes to end by SIGTERM and does not wait for it. Returns how many ran.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::NoSuchNode`].
+    pub fn begin_retire(&self, ids: &[NodeId], why: &'static str) -> Result<usize, ClusterError> {
+        self.ask_all(ids, Signal::TERM, why)
+    }
+
+    /// Waits until the processes of nodes have ended that were asked to.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::NoSuchNode`].
+    pub async fn wait_for_ends(&self, ids: &[NodeId]) -> Result<(), ClusterError> {
         for id in ids {
             let node = self.node(*id)?;
-            waits.extend(self.ask(node, Signal::KILL, why).map(|ended| (node, ended)));
-        }
-        let killed = waits.len();
-        for (node, ended) in waits {
-            ended.await;
+            let ended = {
+                let state = node.lock();
+                let asked = state.process.as_ref().filter(|_| state.asked.is_some());
+                asked.map(Process::ended)
+            };
+            if let Some(ended) = ended {
+                ended.await;
+            }
             self.note_end(node);
         }
-        Ok(killed)
+        Ok(())
     }
 
     /// Ends all nodes by SIGTERM, and by SIGKILL those that take longer than `patience`.
@@ -264,6 +295,19 @@ impl Cluster {
     fn node(&self, id: NodeId) -> Result<&Node, ClusterError> {
         let found = self.nodes.iter().find(|node| node.spec.id == id);
         found.ok_or(ClusterError::NoSuchNode { node: id })
+    }
+
+    fn ask_all(
+        &self,
+        ids: &[NodeId],
+        signal: Signal,
+        why: &'static str,
+    ) -> Result<usize, ClusterError> {
+        let mut asked = 0;
+        for id in ids {
+            asked += usize::from(self.ask(self.node(*id)?, signal, why).is_some());
+        }
+        Ok(asked)
     }
 
     /// Sends a signal that ends the process, unless it has ended already.

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use synod_fault::schedule::Plan;
+use synod_fault::Scenario;
 use synod_history::OperationCounts;
 use synod_report::{RunSummary, Verdict};
 
@@ -66,8 +66,8 @@ impl Console {
     }
 
     /// Prints the plan, the seed and the run folder.
-    pub fn first(&mut self, plan: &Plan, folder: &Path) {
-        let Plan { nodes, clients, system, workload, nemesis, seed, .. } = plan;
+    pub fn first(&mut self, plan: &Scenario, folder: &Path) {
+        let Scenario { nodes, clients, system, workload, nemesis, seed, .. } = plan;
         let faults = plan.faults.len();
         let time = plan.time_ms.0 / 1_000;
         self.line(&format!(

@@ -10,15 +10,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use synod_fault::{
-    ChunkVerdict, Copies, DropReason, Link, LinkId, LinkRules, StreamLink, Transport, UnfitRule,
-    Verdict, check_fit,
+    ChunkVerdict, Copies, DropReason, FaultId, JointRules, Link, LinkId, LinkRules, StreamLink,
+    Transport, UnfitRule, Verdict, check_fit,
 };
 use synod_report::{LinkCounts, StreamCounts};
 use synod_rng::Seed;
-
-/// The name of a fault on the network while it is in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FaultId(pub u32);
 
 /// The position of a link in its fabric, which relays and pipes keep instead of the name.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +24,7 @@ pub(crate) struct LinkIndex(usize);
 #[derive(Debug)]
 pub(crate) struct Fabric {
     links: Vec<Wire>,
-    faults: BTreeMap<FaultId, BTreeMap<LinkId, LinkRules>>,
+    faults: JointRules,
 }
 
 #[derive(Debug)]
@@ -48,7 +44,7 @@ impl Fabric {
     /// Makes the links, all of which pass everything.
     pub(crate) fn new(seed: Seed, links: impl IntoIterator<Item = (LinkId, Transport)>) -> Self {
         let wire = |(id, transport)| Wire { id, carries: Carries::new(seed, id, transport) };
-        Self { links: links.into_iter().map(wire).collect(), faults: BTreeMap::new() }
+        Self { links: links.into_iter().map(wire).collect(), faults: JointRules::default() }
     }
 
     /// Puts a fault in force; one of the same name is replaced. Links that are not there are not
@@ -66,14 +62,14 @@ impl Fabric {
             let wire = self.links.iter().find(|wire| wire.id == id)?;
             Some(wire.carries.transport())
         })?;
-        self.faults.insert(fault, rules);
+        self.faults.begin(fault, rules);
         self.apply();
         Ok(())
     }
 
     /// Ends a fault; the others stay.
     pub(crate) fn end(&mut self, fault: FaultId) {
-        self.faults.remove(&fault);
+        self.faults.end(fault);
         self.apply();
     }
 
@@ -148,8 +144,7 @@ impl Fabric {
 
     fn apply(&mut self) {
         for wire in &mut self.links {
-            let on_link = self.faults.values().filter_map(|rules| rules.get(&wire.id));
-            let rules = on_link.fold(LinkRules::default(), |sum, rules| sum.joined(*rules));
+            let rules = self.faults.on(wire.id, LinkRules::default());
             match &mut wire.carries {
                 Carries::Packets { link, .. } => link.set_rules(rules),
                 Carries::Streams { link, .. } => link.set_rules(rules),

@@ -8,8 +8,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use synod_fault::NodeId;
-use synod_fault::schedule::Plan;
+use synod_fault::{NodeId, Scenario};
 use synod_history::Request;
 use synod_report::AfterHeal;
 use tokio::time::Instant;
@@ -77,7 +76,7 @@ pub async fn wait_until_served(
 /// [`BridgeError`] if the bridge is gone.
 pub async fn read_all(
     reads: Vec<Request>,
-    plan: &Plan,
+    plan: &Scenario,
     bridge: &Arc<Bridge>,
     record: &Arc<Recorder>,
     after: &mut AfterHeal,

@@ -13,4 +13,7 @@ pub struct InjectedFault {
     pub planned: usize,
     /// When it came and went, and what it did.
     pub span: FaultSpan,
+    /// Whether other faults had done to all its nodes what it does, so that nothing was left to do.
+    #[serde(default)]
+    pub overshadowed: bool,
 }

@@ -1,33 +1,37 @@
-//! The injector: does to the cluster what the plan says, and measures that it had an effect.
+//! The injector: does to the cluster what the plan says, when it says so.
 //!
-//! One fault after the other. A fault whose time has come waits for its trigger; each is ended
-//! before the next begins, and what it really did is recorded: packets and bytes that were cut,
-//! processes that ended by our signal, nodes that the kernel held stopped. A fault without effect
-//! is recorded as such, never left out.
+//! Faults begin and end each for itself, and may overlap. A fault whose time has come waits for
+//! its trigger; all that are in force when the time of the plan is over end then. What each really
+//! did is recorded: packets and bytes that were cut, processes that ended by our signal, nodes that
+//! the kernel held stopped. A fault without effect is recorded as such, never left out. What is
+//! done to processes and links is left to `real_world`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use synod_fault::schedule::{Action, PlannedFault, Trigger};
-use synod_fault::{LinkRules, Millis, NodeId, UnfitRule};
-use synod_report::{FaultSpan, LinkCounts};
+use synod_fault::{Action, FaultId, NodeId, ResolvedTarget, Scenario, Transports, Trigger, World};
+use synod_report::FaultSpan;
 use tokio::time::Instant;
 
 use super::InjectedFault;
 use super::cluster::{Cluster, ClusterError};
-use super::fabric::FaultId;
 use super::leaders::Leaders;
 use super::network::Network;
+use super::real_world::RealWorld;
 use super::record::Recorder;
-use super::resolved_target::{Effect, ResolvedTarget, disturbance, interruption};
 
 /// What the injector works with.
 #[derive(Debug)]
 pub struct Injector<'a> {
+    /// The plan, every draw of which is made.
+    pub plan: &'a Scenario,
     /// The nodes.
     pub cluster: &'a Cluster,
     /// The links.
     pub network: &'a Network,
+    /// What they carry.
+    pub transports: Transports,
     /// Who leads.
     pub leaders: &'a Mutex<Leaders>,
     /// The history, which the faults are noted in.
@@ -40,14 +44,16 @@ pub struct Injector<'a> {
 #[derive(Debug, Default)]
 pub struct Happened {
     faults: Mutex<Vec<InjectedFault>>,
-    current: Mutex<Option<String>>,
+    current: Mutex<BTreeMap<FaultId, String>>,
 }
 
 impl Happened {
-    /// Returns the fault that is in force, as the status line names it.
+    /// Returns the faults that are in force, as the status line names them.
     #[must_use]
     pub fn current(&self) -> Option<String> {
-        lock(&self.current).clone()
+        let current = lock(&self.current);
+        let names: Vec<&str> = current.values().map(String::as_str).collect();
+        (!names.is_empty()).then(|| names.join(" + "))
     }
 
     /// Returns the faults that came and went.
@@ -57,184 +63,150 @@ impl Happened {
     }
 }
 
+/// What is due at an instant. What was put down first comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Begin(FaultId),
+    Toggle(FaultId),
+    End(FaultId),
+}
+
+/// A run of the injector: what is due, and what is in force.
+struct Injection<'a> {
+    injector: &'a Injector<'a>,
+    world: RealWorld<'a>,
+    due: BTreeSet<(Instant, u64, Due)>,
+    count: u64,
+    open: BTreeMap<FaultId, (ResolvedTarget, u64)>,
+}
+
 impl Injector<'_> {
-    /// Runs all faults of a plan whose time 0 was `start`.
+    /// Lets all faults of the plan come and go, whose time 0 was `start`.
     ///
     /// # Errors
     ///
     /// [`ClusterError`] if a node cannot be started again.
-    pub async fn run(&self, faults: &[PlannedFault], start: Instant) -> Result<(), ClusterError> {
-        let mut quiet_until = start;
-        for (planned, fault) in faults.iter().enumerate() {
-            let at = start + fault.at_ms.duration();
-            tokio::time::sleep_until(at.max(quiet_until)).await;
-            let leader = match fault.trigger {
-                Trigger::Time => None,
-                Trigger::LeaderSeen => self.wait_for_leader().await,
-            };
-            let aim = ResolvedTarget::take(&fault.action, leader, &self.cluster.ids());
-            let begin_ns = self.begin(fault, &aim);
-            let effect = self.act(planned, fault, &aim).await?;
-            self.end(planned, fault, &aim, begin_ns, effect);
-            quiet_until = Instant::now() + GAP_MIN;
+    pub async fn run(&self, start: Instant) -> Result<(), ClusterError> {
+        let world = RealWorld::new(self.cluster, self.network, self.plan, self.transports);
+        let (due, open) = (BTreeSet::new(), BTreeMap::new());
+        let mut injection = Injection { injector: self, world, due, count: 0, open };
+        for (place, fault) in (0..).zip(&self.plan.faults) {
+            injection.put(start + fault.at_ms.duration(), Due::Begin(FaultId(place)));
+        }
+        let end = start + self.plan.time_ms.duration();
+        while let Some((at, _, due)) = injection.due.pop_first() {
+            if at >= end {
+                break;
+            }
+            tokio::time::sleep_until(at).await;
+            match due {
+                Due::Begin(fault) => injection.begin(fault, at, start).await?,
+                Due::Toggle(fault) => injection.toggle(fault),
+                Due::End(fault) => injection.end(fault).await?,
+            }
+        }
+        if injection.open.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep_until(end).await;
+        for fault in injection.world.faults() {
+            injection.end(fault).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Injection<'_> {
+    fn put(&mut self, at: Instant, due: Due) {
+        self.due.insert((at, self.count, due));
+        self.count += 1;
+    }
+
+    /// Begins a fault, or waits on for what triggers it.
+    async fn begin(
+        &mut self,
+        fault: FaultId,
+        at: Instant,
+        start: Instant,
+    ) -> Result<(), ClusterError> {
+        let Injector { plan, cluster, record, happened, .. } = self.injector;
+        let planned = &plan.faults[fault.0 as usize];
+        let leader = self.leader();
+        let patience = start + planned.at_ms.duration() + LEADER_PATIENCE;
+        if planned.trigger == Trigger::LeaderSeen && leader.is_none() && at < patience {
+            self.put(at.max(Instant::now()) + LEADER_STEP, Due::Begin(fault));
+            return Ok(());
+        }
+        let (action, target) = (&planned.action, &planned.target);
+        let on = ResolvedTarget::resolve(action, target, leader, &cluster.ids());
+        let name = planned.name();
+        lock(&happened.current).insert(fault, format!("{name} {}", on.detail));
+        record.nemesis(name, format!("begin {}", on.detail));
+        let begun = Instant::now();
+        self.open.insert(fault, (on.clone(), record.now().as_nanos() as u64));
+        self.world.apply(fault, on.clone())?;
+        if *action == Action::Kill {
+            let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
+            cluster.wait_for_ends(&nodes).await?;
+        }
+        self.put(begun + planned.lasts_ms.duration(), Due::End(fault));
+        if let Some(period) = planned.flaps_ms {
+            self.put(begun + period.duration(), Due::Toggle(fault));
         }
         Ok(())
     }
 
-    async fn wait_for_leader(&self) -> Option<NodeId> {
-        let deadline = Instant::now() + LEADER_PATIENCE;
-        loop {
-            let leader = lock(self.leaders).leader(self.record.now());
-            if leader.is_some() || Instant::now() >= deadline {
-                return leader.map(|leader| leader.node);
-            }
-            tokio::time::sleep(LEADER_STEP).await;
+    fn toggle(&mut self, fault: FaultId) {
+        let Some((on, _)) = self.open.get(&fault) else { return };
+        let period = self.injector.plan.faults[fault.0 as usize].flaps_ms;
+        if self.world.toggle(fault, on)
+            && let Some(period) = period
+        {
+            self.put(Instant::now() + period.duration(), Due::Toggle(fault));
         }
     }
 
-    async fn act(
-        &self,
-        planned: usize,
-        fault: &PlannedFault,
-        aim: &ResolvedTarget,
-    ) -> Result<Effect, ClusterError> {
-        let lasts = fault.lasts_ms.duration();
-        match &fault.action {
-            Action::Partition(_) => Ok(self.cut(planned, aim, lasts, None).await),
-            Action::Flap { period_ms, .. } => {
-                Ok(self.cut(planned, aim, lasts, Some(*period_ms)).await)
-            }
-            Action::Disturb { rules, .. } => Ok(self.disturb(planned, aim, rules, lasts).await),
-            Action::Kill(_) => self.kill(&aim.nodes, lasts).await,
-            Action::Storm { .. } => self.storm(&aim.nodes, lasts).await,
-            Action::Pause(_) => self.pause(&aim.nodes, lasts).await,
+    async fn end(&mut self, fault: FaultId) -> Result<(), ClusterError> {
+        let Some((on, start_ns)) = self.open.remove(&fault) else { return Ok(()) };
+        let Injector { plan, cluster, record, happened, .. } = self.injector;
+        let planned = &plan.faults[fault.0 as usize];
+        if planned.action == Action::Retire {
+            // Who has not ended by then will not: a node that stays cannot be started again.
+            let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
+            cluster.kill(&nodes, LATE).await?;
         }
-    }
-
-    async fn cut(
-        &self,
-        planned: usize,
-        aim: &ResolvedTarget,
-        lasts: Duration,
-        period: Option<Millis>,
-    ) -> Effect {
-        let (id, end) = (FaultId(planned as u32), Instant::now() + lasts);
-        let before = self.sum(aim);
-        let step = period.map_or(lasts, Millis::duration);
-        let mut cuts = 0_u32;
-        while Instant::now() < end {
-            if let Err(error) = self.network.begin(id, aim.rules.clone()) {
-                return refused(&error);
-            }
-            cuts += 1;
-            tokio::time::sleep_until(end.min(Instant::now() + step)).await;
-            self.network.end(id);
-            tokio::time::sleep_until(end.min(Instant::now() + step)).await;
-        }
-        interruption(cuts, &before, &self.sum(aim))
-    }
-
-    async fn disturb(
-        &self,
-        planned: usize,
-        aim: &ResolvedTarget,
-        rules: &LinkRules,
-        lasts: Duration,
-    ) -> Effect {
-        let id = FaultId(planned as u32);
-        let before = self.sum(aim);
-        if let Err(error) = self.network.begin(id, aim.rules.clone()) {
-            return refused(&error);
-        }
-        tokio::time::sleep(lasts).await;
-        self.network.end(id);
-        disturbance(rules, &before, &self.sum(aim))
-    }
-
-    async fn kill(&self, nodes: &[NodeId], lasts: Duration) -> Result<Effect, ClusterError> {
-        let killed = self.cluster.kill(nodes, KILLED).await?;
-        tokio::time::sleep(lasts).await;
-        for node in nodes {
-            self.cluster.start(*node)?;
-        }
-        let words = format!("{killed} of {} processes killed, started again", nodes.len());
-        Ok(Effect { words, effective: killed > 0 && killed == nodes.len() })
-    }
-
-    async fn storm(&self, nodes: &[NodeId], lasts: Duration) -> Result<Effect, ClusterError> {
-        let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX).max(1);
-        let mut killed = 0;
-        for node in nodes {
-            killed += self.cluster.kill(&[*node], KILLED).await?;
-            self.cluster.start(*node)?;
-            tokio::time::sleep(lasts / count).await;
-        }
-        let words = format!("{killed} processes killed, each started again at once");
-        Ok(Effect { words, effective: killed > 0 })
-    }
-
-    async fn pause(&self, nodes: &[NodeId], lasts: Duration) -> Result<Effect, ClusterError> {
-        for node in nodes {
-            self.cluster.pause(*node)?;
-        }
-        tokio::time::sleep(lasts).await;
-        let stopped = nodes.iter().filter(|node| self.cluster.is_stopped(**node)).count();
-        for node in nodes {
-            self.cluster.resume(*node)?;
-        }
-        let words = format!("{stopped} of {} processes stopped, then went on", nodes.len());
-        Ok(Effect { words, effective: stopped > 0 && stopped == nodes.len() })
-    }
-
-    /// Adds up what the links that a fault hits did so far.
-    fn sum(&self, aim: &ResolvedTarget) -> LinkCounts {
-        aim.sum(&self.network.counts())
-    }
-
-    fn begin(&self, fault: &PlannedFault, aim: &ResolvedTarget) -> u64 {
-        *lock(&self.happened.current) = Some(format!("{} {}", fault.kind, aim.detail));
-        self.record.nemesis(fault.kind.name(), format!("begin {}", aim.detail));
-        self.record.now().as_nanos() as u64
-    }
-
-    fn end(
-        &self,
-        planned: usize,
-        fault: &PlannedFault,
-        aim: &ResolvedTarget,
-        start_ns: u64,
-        effect: Effect,
-    ) {
-        *lock(&self.happened.current) = None;
-        self.record.nemesis(fault.kind.name(), format!("end {}: {}", aim.detail, effect.words));
+        self.world.lift(fault)?;
+        let (effect, overshadowed) = self.world.take_effect(fault);
+        lock(&happened.current).remove(&fault);
+        let name = planned.name();
+        record.nemesis(name, format!("end {}: {}", on.detail, effect.words));
         let span = FaultSpan {
-            kind: fault.kind.name().to_owned(),
-            detail: aim.detail.clone(),
+            kind: name.to_owned(),
+            detail: on.detail,
             start_ns,
-            end_ns: self.record.now().as_nanos() as u64,
+            end_ns: record.now().as_nanos() as u64,
             effect: effect.words,
             effective: effect.effective,
         };
-        lock(&self.happened.faults).push(InjectedFault { planned, span });
+        let planned = fault.0 as usize;
+        lock(&happened.faults).push(InjectedFault { planned, span, overshadowed });
+        Ok(())
     }
-}
 
-/// A fault that the links cannot carry out, which plans are checked for before a run.
-fn refused(error: &UnfitRule) -> Effect {
-    Effect { words: error.to_string(), effective: false }
+    fn leader(&self) -> Option<NodeId> {
+        let leaders = lock(self.injector.leaders);
+        leaders.leader(self.injector.record.now()).map(|leader| leader.node)
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How the end of a process is explained that a fault killed.
-const KILLED: &str = "killed by the nemesis";
+/// How the end of a process is explained that was asked to end and stayed.
+const LATE: &str = "did not end when asked by the nemesis, killed";
 
 /// How long a fault waits for a leader to hit.
 const LEADER_PATIENCE: Duration = Duration::from_secs(5);
-
-/// The quiet time after a fault that took longer than planned.
-const GAP_MIN: Duration = Duration::from_secs(1);
 
 const LEADER_STEP: Duration = Duration::from_millis(20);

@@ -7,8 +7,7 @@
 //! which is told by its own exit code and then names the violation as a reason.
 
 use synod_checker::{Judgement, Report};
-use synod_fault::NodeId;
-use synod_fault::schedule::Plan;
+use synod_fault::{NodeId, Scenario};
 use synod_history::OperationCounts;
 use synod_report::{AfterHeal, Verdict};
 
@@ -19,7 +18,7 @@ use crate::cluster::UnexpectedExit;
 #[derive(Debug)]
 pub struct Evidence<'a> {
     /// The plan.
-    pub plan: &'a Plan,
+    pub plan: &'a Scenario,
     /// Whether the user ended the run.
     pub interrupted: bool,
     /// What the checker says, where the history was judged.
@@ -112,13 +111,21 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     }
     for (planned, fault) in evidence.plan.faults.iter().enumerate() {
         match evidence.faults.iter().find(|happened| happened.planned == planned) {
-            Some(happened) if happened.span.effective => {}
+            Some(happened) if happened.span.effective || happened.overshadowed => {}
             Some(happened) => gaps.push(format!(
                 "{} ({}) had no effect: {}",
-                fault.kind, happened.span.detail, happened.span.effect
+                fault.name(),
+                happened.span.detail,
+                happened.span.effect
             )),
-            None => gaps.push(format!("{} was planned and did not happen", fault.kind)),
+            // Whose time comes with the end of the run has none.
+            None if fault.at_ms >= evidence.plan.time_ms => {}
+            None => gaps.push(format!("{} was planned and did not happen", fault.name())),
         }
+    }
+    let hit = |happened: &InjectedFault| happened.span.effective;
+    if !evidence.plan.faults.is_empty() && !evidence.faults.iter().any(hit) {
+        gaps.push("no fault had an effect".to_owned());
     }
     if evidence.plan.changes_leader() && evidence.leader_changes == 0 {
         gaps.push("a leader was taken away, but no other was seen to lead".to_owned());
@@ -135,33 +142,25 @@ mod tests {
     use synod_checker::Cause;
     use synod_checker::{CheckerSummary, ViolationCore};
     use synod_fault::nemesis::Nemesis;
-    use synod_fault::{Millis, Transports};
+    use synod_fault::{Millis, PlannedFault, Transports};
     use synod_report::FaultSpan;
     use synod_rng::Seed;
 
-    fn plan() -> Plan {
+    fn plan() -> Scenario {
         let nodes: Vec<NodeId> = (1..=3).map(NodeId).collect();
-        Plan {
-            format: Plan::FORMAT,
-            seed: Seed(1),
+        let time_ms = Millis(8_000);
+        let nemesis: Nemesis = "kill-leader".parse().expect("a nemesis");
+        Scenario {
             system: "fake".to_owned(),
-            nodes: 3,
             clients: 2,
             workload: "registers".to_owned(),
-            nemesis: "kill-leader".to_owned(),
-            time_ms: Millis(8_000),
-            timeout_ms: Millis(1_000),
-            rest_ms: Millis(0),
-            faults: "kill-leader".parse::<Nemesis>().expect("a nemesis").plan(
-                Seed(1),
-                &nodes,
-                Millis(8_000),
-                Transports::default(),
-            ),
+            nemesis: nemesis.name().to_owned(),
+            faults: nemesis.plan(Seed(1), &nodes, time_ms, Transports::default()),
+            ..Scenario::calm(Seed(1), 3, time_ms)
         }
     }
 
-    fn happened(plan: &Plan, effective: bool) -> Vec<InjectedFault> {
+    fn happened(plan: &Scenario, effective: bool) -> Vec<InjectedFault> {
         let span = |kind: &str| FaultSpan {
             kind: kind.to_owned(),
             detail: "node 1".to_owned(),
@@ -171,7 +170,12 @@ mod tests {
             effective,
         };
         let faults = plan.faults.iter().enumerate();
-        faults.map(|(planned, f)| InjectedFault { planned, span: span(f.kind.name()) }).collect()
+        let happened = |(planned, fault): (usize, &PlannedFault)| InjectedFault {
+            planned,
+            span: span(fault.name()),
+            overshadowed: false,
+        };
+        faults.map(happened).collect()
     }
 
     fn report(judgement: Judgement) -> Report {
@@ -223,10 +227,16 @@ mod tests {
         check(|seen| seen.leader_changes = 0, Verdict::Void, "no other was seen to lead");
         check(|seen| seen.faults = &[], Verdict::Void, "did not happen");
         check(|seen| seen.unseen = Some("nobody read"), Verdict::Void, "nobody read");
-        let idle: &Plan = Box::leak(Box::new(Plan { faults: Vec::new(), ..plan() }));
+        let idle: &Scenario = Box::leak(Box::new(Scenario { faults: Vec::new(), ..plan() }));
         check(|seen| seen.plan = idle, Verdict::Void, "no fault of kill-leader was planned");
         let idle = happened(&plan(), false);
         check(|seen| seen.faults = Box::leak(idle.into()), Verdict::Void, "had no effect");
+        let mut hidden = happened(&plan(), false);
+        hidden.iter_mut().for_each(|fault| fault.overshadowed = true);
+        check(|seen| seen.faults = Box::leak(hidden.into()), Verdict::Void, "no fault had");
+        let mut hidden = happened(&plan(), true);
+        (hidden[1].overshadowed, hidden[1].span.effective) = (true, false);
+        check(|seen| seen.faults = Box::leak(hidden.into()), Verdict::Pass, "linearizable");
     }
 
     #[test]

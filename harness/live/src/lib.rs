@@ -8,11 +8,12 @@
 //! process outlives the run that started it.
 
 mod delay_queue;
+mod effect;
 mod fabric;
 mod injected_fault;
 mod pipe;
+mod real_world;
 mod relay;
-mod resolved_target;
 
 pub mod bridge;
 pub mod clients;
@@ -37,5 +38,4 @@ pub mod setup;
 pub mod system;
 pub mod traffic;
 
-pub use fabric::FaultId;
 pub use injected_fault::InjectedFault;

@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::net::sockopt;
-use synod_fault::{LinkId, LinkRules, NodeId, Transport, UnfitRule};
+use synod_fault::{FaultId, LinkId, LinkRules, NodeId, Transport, UnfitRule};
 use synod_report::LinkCounts;
 use synod_rng::Seed;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
-use super::fabric::{Fabric, FaultId, LinkIndex};
+use super::fabric::{Fabric, LinkIndex};
 use super::pipe::{self, Pipe};
 use super::relay::{self, Relay};
 

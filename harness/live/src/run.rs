@@ -6,13 +6,17 @@
 
 mod finish;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use serde::Serialize;
-use synod_fault::schedule::Plan;
+use synod_fault::{
+    Abilities, CLIENTS, FaultId, LinkId, LinkRules, Scenario, Transports, UnfitRule, Unsupported,
+    all_links,
+};
 use synod_history::{HistoryError, jsonl};
 use synod_report::ReportError;
 use synod_report::{AfterHeal, RunSummary};
@@ -38,7 +42,7 @@ use finish::{RunData, finish};
 #[derive(Clone, Debug)]
 pub struct RunConfig {
     /// The plan.
-    pub plan: Plan,
+    pub plan: Scenario,
     /// What the clients do.
     pub workload: Workload,
     /// The system under test.
@@ -72,6 +76,12 @@ pub enum RunError {
     /// The bridge failed.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
+    /// The plan asks for what no live run can do.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// The links cannot obey the conditions of the plan.
+    #[error(transparent)]
+    Unfit(UnfitRule),
     /// No node has led for long enough to be worth killing.
     #[error("no node leads, or none for long; see the logs in the run folder")]
     NoLeader,
@@ -101,6 +111,7 @@ pub async fn run(
     interrupt: &Interrupt,
     console: &mut Console,
 ) -> Result<Finished, RunError> {
+    Abilities::live(order.cast.system.transport).check_all(&order.plan)?;
     order.cast.check(&order.plan)?;
     let began = SystemTime::now();
     let folder = prepare(order, began)?;
@@ -172,11 +183,12 @@ impl<'a> ActiveRun<'a> {
         let Self { order, folder, record, leaders, happened, stage, after, .. } = self;
         let stage = &*stage.insert(order.cast.start(&order.plan, folder).await?);
         let (plan, bridge) = (&order.plan, &stage.bridge);
+        let transports = order.cast.system.transport;
         let poll = StatusPoller::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
         let mut clients = Clients::start(plan, order.workload, bridge, record);
         let mut show = Show { record, leaders, happened, console };
         tokio::select! {
-            broken = break_things(plan, stage, leaders, record, happened) => broken?,
+            broken = break_things(plan, transports, stage, leaders, record, happened) => broken?,
             error = clients.failed() => return Err(error.into()),
             never = show.keep_showing() => match never {},
             () = interrupt.raised() => return Ok(()),
@@ -227,18 +239,32 @@ impl<'a> ActiveRun<'a> {
 
 /// Lets the faults of the plan come and go, for as long as the plan says.
 async fn break_things(
-    plan: &Plan,
+    plan: &Scenario,
+    transports: Transports,
     stage: &TestCluster,
     leaders: &Mutex<Leaders>,
     record: &Recorder,
     happened: &Happened,
 ) -> Result<(), RunError> {
     let TestCluster { cluster, network, .. } = stage;
+    network.begin(CONDITIONS, conditions(plan)).map_err(RunError::Unfit)?;
     let start = Instant::now();
-    let injector = Injector { cluster, network, leaders, record, happened };
-    injector.run(&plan.faults, start).await?;
+    let injector = Injector { plan, cluster, network, transports, leaders, record, happened };
+    injector.run(start).await?;
     tokio::time::sleep_until(start + plan.time_ms.duration()).await;
     Ok(())
+}
+
+/// Returns what the links do all the time, faults or not.
+fn conditions(plan: &Scenario) -> BTreeMap<LinkId, LinkRules> {
+    let mut ends = plan.node_ids();
+    ends.push(CLIENTS);
+    let rules = |link: LinkId| {
+        let of_clients = link.from == CLIENTS || link.to == CLIENTS;
+        let conditions = &plan.conditions;
+        (link, if of_clients { conditions.client_links } else { conditions.links })
+    };
+    all_links(&ends).into_iter().map(rules).collect()
 }
 
 /// Mends everything, lets the clients finish, and asks whether all is well again.
@@ -334,6 +360,9 @@ pub(crate) fn json(data: &impl Serialize) -> String {
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), RunError> {
     std::fs::write(path, text).map_err(|source| RunError::Write { path: path.to_owned(), source })
 }
+
+/// The name of what the links do all the time: no plan has a fault of this number.
+const CONDITIONS: FaultId = FaultId(u32::MAX);
 
 /// How long a node may take to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use synod_fault::schedule::Plan;
-use synod_fault::{CLIENTS, NodeId, Transports};
+use synod_fault::{CLIENTS, NodeId, Scenario, Transports};
 use tokio::time::Instant;
 
 use super::bridge::{Bridge, BridgeError};
@@ -152,7 +151,7 @@ impl SystemUnderTest {
     /// # Errors
     ///
     /// [`SetupError::NoProgram`].
-    pub fn check(&self, plan: &Plan) -> Result<(), SetupError> {
+    pub fn check(&self, plan: &Scenario) -> Result<(), SetupError> {
         if plan.nodes == 0 || plan.nodes > NODES_MAX {
             return Err(SetupError::TooManyNodes { nodes: plan.nodes, most: NODES_MAX });
         }
@@ -173,7 +172,11 @@ impl SystemUnderTest {
     /// # Errors
     ///
     /// [`SetupError`]; whatever was started has been ended.
-    pub async fn start(&self, plan: &Plan, folder: &RunFolder) -> Result<TestCluster, SetupError> {
+    pub async fn start(
+        &self,
+        plan: &Scenario,
+        folder: &RunFolder,
+    ) -> Result<TestCluster, SetupError> {
         let io = |what| move |source| SetupError::Io { what, source };
         let ports = PortBlock::claim().map_err(io("find free ports"))?;
         let nodes = plan.node_ids();
@@ -193,7 +196,12 @@ impl SystemUnderTest {
     }
 
     /// Lets the system make its configuration; its folder is left for it to make.
-    async fn init(&self, plan: &Plan, folder: &RunFolder, config: &Path) -> Result<(), SetupError> {
+    async fn init(
+        &self,
+        plan: &Scenario,
+        folder: &RunFolder,
+        config: &Path,
+    ) -> Result<(), SetupError> {
         let what = "prepare the system";
         let io = |source| SetupError::Io { what, source };
         let Some(words) = &self.system.init else {
@@ -296,7 +304,7 @@ impl TestCluster {
     /// Waits until every node answers and one leads.
     async fn wait_until_ready(
         &self,
-        plan: &Plan,
+        plan: &Scenario,
         folder: &RunFolder,
         system: &System,
     ) -> Result<(), SetupError> {

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 use rustix::process::{Pid, Signal, kill_process};
-use synod_fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport};
-use synod_live::FaultId;
+use synod_fault::{
+    FaultId, LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport,
+};
+
 use synod_live::network::{Network, Route};
 use synod_report::StreamCounts;
 use synod_rng::Seed;

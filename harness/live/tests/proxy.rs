@@ -9,8 +9,9 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use synod_fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport};
-use synod_live::FaultId;
+use synod_fault::{
+    FaultId, LinkId, LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Transport,
+};
 use synod_live::network::{Network, Route};
 use synod_report::LinkCounts;
 use synod_rng::Seed;

@@ -2,33 +2,30 @@
 //!
 //! A [`System`] brings its nodes, its clients and its judgement; the simulator brings time, links,
 //! clocks, crashes, pauses and chance, and obeys the same fault verdicts as a live run's proxies.
-//! Swarm testing (Groce and others, 2012): each seed draws which kinds of faults it uses at all,
-//! as faults of one kind hide the bugs that another kind needs. The claim kept true: seed and plan
-//! fix a run bit for bit, on every machine and in every build, which its trace hash witnesses.
+//! What is broken, and when, is a scenario of `synod-fault`, the same as for a live run. The claim
+//! kept true: a scenario fixes a run bit for bit, on every machine and in every build, which its
+//! trace hash witnesses.
 //!
-//! What a plan holds is in `plan`, how it is drawn in `swarm`, how it is obeyed in
-//! `network_faults`; the world that a system sees is in `world`, the loop in `run`, the search for
-//! a smaller failure in `shrink`.
+//! What faults make of links is in `network_faults`; the world that a system sees is in `world`,
+//! the loop, and the faults that it lets come and go, in `run` and `faults`, the search for a
+//! smaller failure in `shrink`.
 
 mod event_queue;
+mod faults;
 mod network_faults;
-mod plan;
 mod run;
 mod run_tally;
 mod shrink;
-mod swarm;
 mod world;
 
 use std::fmt;
 
-use synod_fault::NodeId;
+use synod_fault::{DiskFault, NodeId};
 
 pub use event_queue::Micros;
-pub use plan::{Action, Crash, DiskFault, Fault, Plan};
 pub use run::Simulation;
 pub use run_tally::RunTally;
 pub use shrink::{Shrunk, shrink};
-pub use swarm::{SwarmConfig, draw};
 pub use world::World;
 
 /// Who sends, receives and waits.
@@ -49,6 +46,15 @@ impl fmt::Display for Address {
     }
 }
 
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// The process is killed; what it wrote is in the page cache.
+    Kill,
+    /// The power fails: what was not synced is lost, torn or kept, as the dice say.
+    Power,
+}
+
 /// A system that can be simulated: its nodes, its clients and what must be true of them.
 ///
 /// All calls come from one thread, in virtual time. A system draws its own chance from
@@ -64,6 +70,9 @@ pub trait System {
 
     /// Ends the process of a node without a word; its disk is left as `crash` says.
     fn crash(&mut self, node: NodeId, crash: Crash, world: &mut World<Self::Message, Self::Wakeup>);
+
+    /// Returns who leads, if a node does: the one that a fault may be aimed at.
+    fn leader(&self) -> Option<NodeId>;
 
     /// Asks a node to hand over and end, as an operator would.
     fn retire(&mut self, node: NodeId, world: &mut World<Self::Message, Self::Wakeup>);

@@ -1,17 +1,18 @@
-//! The network_faults: which faults are in force, and what they make of links and packets.
+//! The links of a simulated network, and what the faults in force make of them.
 //!
-//! Every directed link keeps its own dice; the network_faults sets its rules as faults come and go,
-//! the harsher rule winning. A fault counts as effective once something was really lost, held back,
-//! ended or refused because of it: a plan whose faults hit nothing has tested nothing.
+//! Every directed link keeps its own dice; its rules are set as faults come and go. What several
+//! faults are together is decided by `synod-fault`; here every packet is asked about, and what
+//! became of it is told to the faults that it is an effect of. To a fault all clients are one.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use synod_fault::{DropReason, Link, LinkId, LinkRules, NodeId, Verdict};
+use synod_fault::{
+    Action, Active, CLIENTS, DropReason, FaultId, InForce, Link, LinkId, LinkRules, NodeId,
+    ResolvedTarget, Scenario, Verdict,
+};
 
 use super::Address;
 use super::event_queue::Micros;
-use super::plan::{Action, Plan};
 
 /// What no packet is faster than.
 const FLIGHT_US: u64 = 50;
@@ -27,19 +28,7 @@ pub(super) struct NetworkFaults {
     links: Vec<Link>,
     base: LinkRules,
     client_base: LinkRules,
-    active: Vec<Active>,
-    /// How often each fault of the plan had an effect.
-    effects: Vec<u64>,
-}
-
-/// A fault in force, as far as links are concerned.
-#[derive(Clone, Debug)]
-struct Active {
-    fault: usize,
-    action: Action,
-    cuts: BTreeSet<LinkId>,
-    /// Whether a flapping fault cuts at the moment.
-    cutting: bool,
+    in_force: InForce,
 }
 
 /// What becomes of a packet.
@@ -50,16 +39,15 @@ pub(super) struct Delivery {
 }
 
 impl NetworkFaults {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Scenario) -> Self {
         let clients = u16::try_from(plan.clients).expect("fewer than 60,000 clients");
         let mut network_faults = Self {
             nodes: plan.nodes,
             clients,
             links: Vec::new(),
-            base: plan.links,
-            client_base: plan.client_links,
-            active: Vec::new(),
-            effects: vec![0; plan.faults.len()],
+            base: plan.conditions.links,
+            client_base: plan.conditions.client_links,
+            in_force: InForce::of(plan.faults.len()),
         };
         let ends = plan.nodes + clients;
         for from in 0..ends {
@@ -86,8 +74,10 @@ impl NetworkFaults {
         let verdict = link.verdict(bytes, Duration::from_micros(now.0));
         let id = LinkId::new(self.end(from), self.end(to));
         match verdict {
-            Verdict::Drop(DropReason::Cut) => self.note_cut(id),
-            Verdict::Drop(DropReason::Lost | DropReason::Overflow) => self.note_disturbed(id),
+            Verdict::Drop(DropReason::Cut) => self.in_force.note_cut(place_of(id)),
+            Verdict::Drop(DropReason::Lost | DropReason::Overflow) => {
+                self.in_force.note_disturbed(place_of(id))
+            }
             Verdict::Deliver(copies) => {
                 let at = |delay: Duration| {
                     let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
@@ -95,7 +85,7 @@ impl NetworkFaults {
                 };
                 let slow = copies.first > self.base_delay(id);
                 if copies.second.is_some() || copies.reordered || slow {
-                    self.note_disturbed(id);
+                    self.in_force.note_disturbed(place_of(id));
                 }
                 // A damaged packet fails its authentication, and is as good as lost.
                 if copies.corrupt_bit.is_none() {
@@ -104,39 +94,36 @@ impl NetworkFaults {
                         second: copies.second.map(at),
                     };
                 }
-                self.note_disturbed(id);
+                self.in_force.note_disturbed(place_of(id));
             }
         }
         Delivery::default()
     }
 
-    pub(super) fn begin(&mut self, fault: usize, action: &Action) {
-        let cuts = action.cuts();
-        self.active.push(Active { fault, action: action.clone(), cuts, cutting: true });
+    pub(super) fn begin(&mut self, fault: FaultId, action: &Action, on: ResolvedTarget) {
+        self.in_force.begin(fault, action.clone(), on);
         self.set_rules();
     }
 
     /// Turns a flapping fault around; says whether it is in force at all.
-    pub(super) fn toggle(&mut self, fault: usize) -> bool {
-        let Some(active) = self.active.iter_mut().find(|active| active.fault == fault) else {
-            return false;
-        };
-        active.cutting = !active.cutting;
-        self.set_rules();
-        true
+    pub(super) fn toggle(&mut self, fault: FaultId) -> bool {
+        let turned = self.in_force.toggle(fault).is_some();
+        if turned {
+            self.set_rules();
+        }
+        turned
     }
 
-    /// Ends a fault; says whether it was in force.
-    pub(super) fn end_fault(&mut self, fault: usize) -> bool {
-        let before = self.active.len();
-        self.active.retain(|active| active.fault != fault);
+    /// Ends a fault; returns it if it was in force.
+    pub(super) fn end_fault(&mut self, fault: FaultId) -> Option<Active> {
+        let ended = self.in_force.end(fault);
         self.set_rules();
-        self.active.len() < before
+        ended
     }
 
     /// Returns the faults in force.
-    pub(super) fn in_force(&self) -> Vec<usize> {
-        self.active.iter().map(|active| active.fault).collect()
+    pub(super) fn in_force(&self) -> &InForce {
+        &self.in_force
     }
 
     /// From here on the links are as good as they ever are: no loss, no doubles, no reordering.
@@ -152,20 +139,18 @@ impl NetworkFaults {
     }
 
     /// Notes that a fault did something.
-    pub(super) fn note(&mut self, fault: usize) {
-        self.effects[fault] += 1;
+    pub(super) fn note(&mut self, fault: FaultId) {
+        self.in_force.note(fault);
     }
 
     /// Notes that the faults in force that `which` picks did something.
-    pub(super) fn note_where(&mut self, which: impl Fn(&Action) -> bool) {
-        for active in self.active.iter().filter(|active| which(&active.action)) {
-            self.effects[active.fault] += 1;
-        }
+    pub(super) fn note_where(&mut self, which: impl Fn(&Active) -> bool) {
+        self.in_force.note_where(which);
     }
 
     /// Counts the faults that did something.
     pub(super) fn effective(&self) -> u64 {
-        self.effects.iter().filter(|effects| **effects > 0).count() as u64
+        self.in_force.effective()
     }
 
     /// Returns whether a packet from one node to another would pass a cut.
@@ -173,19 +158,6 @@ impl NetworkFaults {
         let ends = usize::from(self.nodes + self.clients);
         let place = usize::from(from.0 - 1) * ends + usize::from(to.0 - 1);
         !self.links[place].rules().cut
-    }
-
-    fn note_cut(&mut self, link: LinkId) {
-        for active in self.active.iter().filter(|active| active.cutting) {
-            if active.cuts.contains(&link) {
-                self.effects[active.fault] += 1;
-            }
-        }
-    }
-
-    fn note_disturbed(&mut self, link: LinkId) {
-        let of_clients = is_client(link);
-        self.note_where(|action| action.disturbance(of_clients).is_some());
     }
 
     fn base_delay(&self, link: LinkId) -> Duration {
@@ -208,15 +180,8 @@ impl NetworkFaults {
     }
 
     fn rules(&self, link: LinkId) -> LinkRules {
-        let of_clients = is_client(link);
-        let mut rules = if of_clients { self.client_base } else { self.base };
-        for active in &self.active {
-            rules.cut |= active.cutting && active.cuts.contains(&link);
-            if let Some(more) = active.action.disturbance(of_clients) {
-                rules = rules.joined(more);
-            }
-        }
-        rules
+        let base = if is_client(link) { self.client_base } else { self.base };
+        self.in_force.on_link(place_of(link), base)
     }
 
     fn place(&self, address: Address) -> u16 {
@@ -235,4 +200,10 @@ impl NetworkFaults {
 
 fn is_client(link: LinkId) -> bool {
     link.from.0 >= FIRST_CLIENT || link.to.0 >= FIRST_CLIENT
+}
+
+/// Returns the link as faults name it: to them, all clients are in one place.
+fn place_of(link: LinkId) -> LinkId {
+    let place = |end: NodeId| if end.0 >= FIRST_CLIENT { CLIENTS } else { end };
+    LinkId::new(place(link.from), place(link.to))
 }

@@ -1,23 +1,22 @@
 //! The loop: the next event happens, the system does its part, and is judged.
 //!
-//! Faults begin and end as the plan says; healing ends them all at once. The claim kept true: one
-//! event at a time, judged before the next.
+//! Faults begin and end as the plan says (`faults`); healing ends them all at once. The claim kept
+//! true: one event at a time, judged before the next.
 
-use synod_fault::NodeId;
+use synod_fault::{Action, FaultId, NodeId, Scenario};
 use synod_history::History;
 
 use super::event_queue::Micros;
-use super::plan::{Action, Crash, Plan};
 use super::run_tally::RunTally;
-use super::world::{Event, World, pace};
+use super::world::{Event, World};
 use super::{Address, System, Violation};
 
 /// A system in a simulated world.
 pub struct Simulation<S: System> {
     /// The system.
     pub system: S,
-    plan: Plan,
-    world: World<S::Message, S::Wakeup>,
+    pub(super) plan: Scenario,
+    pub(super) world: World<S::Message, S::Wakeup>,
     /// How many events happened at the present instant.
     at_once: u64,
 }
@@ -26,11 +25,13 @@ pub struct Simulation<S: System> {
 const EVENTS_AT_ONCE_MAX: u64 = 100_000;
 
 impl<S: System> Simulation<S> {
-    /// Puts a system into the world of a plan, and starts its nodes.
-    pub fn new(plan: Plan, system: S) -> Self {
+    /// Puts a system into the world of a scenario, of which every draw is made, and starts its
+    /// nodes.
+    pub fn new(scenario: &Scenario, system: S) -> Self {
+        let plan = scenario.drawn();
         let mut world = World::new(&plan);
-        for (index, fault) in plan.faults.iter().enumerate() {
-            world.event_queue.put(Micros::from_ms(fault.at_ms.0), Event::Begin(index));
+        for (place, fault) in (0..).zip(&plan.faults) {
+            world.event_queue.put(Micros::from_ms(fault.at_ms.0), Event::Begin(FaultId(place)));
         }
         let mut simulation = Self { system, plan, world, at_once: 0 };
         for node in simulation.plan.node_ids() {
@@ -50,7 +51,7 @@ impl<S: System> Simulation<S> {
     }
 
     /// Returns the plan.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Scenario {
         &self.plan
     }
 
@@ -110,7 +111,7 @@ impl<S: System> Simulation<S> {
     /// Ends all faults: every machine is up, every link is good.
     pub fn heal(&mut self) {
         self.world.say(|| "all faults end".to_owned());
-        for fault in self.world.network_faults.in_force() {
+        for fault in self.world.network_faults.in_force().faults() {
             self.end(fault);
         }
         self.world.network_faults.heal();
@@ -147,175 +148,18 @@ impl<S: System> Simulation<S> {
 
     fn hold(&mut self, node: NodeId, event: Event<S::Message, S::Wakeup>) {
         self.world.host_mut(node).held.push(event);
-        self.world.network_faults.note_where(|action| *action == Action::Pause(node));
-    }
-
-    fn begin(&mut self, fault: usize) {
-        let planned = &self.plan.faults[fault];
-        let (action, lasts) = (planned.action.clone(), Micros::from_ms(planned.lasts_ms.0));
-        if self.world.now >= Micros::from_ms(self.plan.time_ms.0) {
-            return;
-        }
-        self.world.say(|| format!("begins: {action}"));
-        self.world.note(fault as u64);
-        self.world.network_faults.begin(fault, &action);
-        self.world.event_queue.put(self.world.now.plus(lasts), Event::End(fault));
-        match action {
-            Action::Partition(_)
-            | Action::Cut(_)
-            | Action::Disturb(_)
-            | Action::DisturbClients(_) => {}
-            Action::Flap { period_ms, .. } => {
-                let at = self.world.now.plus(Micros::from_ms(period_ms.0));
-                self.world.event_queue.put(at, Event::Toggle(fault));
-            }
-            Action::Crash { nodes, crash } => {
-                for node in nodes {
-                    if self.crash(node, crash) {
-                        self.world.network_faults.note(fault);
-                    }
-                }
-            }
-            Action::Pause(node) => self.world.host_mut(node).pauses += 1,
-            Action::ClockRate { node, ppm } => {
-                self.change_rate(node, i64::from(ppm));
-                self.world.network_faults.note(fault);
-            }
-            Action::ClockJump { node, ms } => {
-                self.jump(node, Micros::from_ms(ms.0));
-                self.world.network_faults.note(fault);
-            }
-            Action::Disk { node, fault } => {
-                self.system.disk(node, fault, true, &mut self.world);
-            }
-            Action::Retire(node) => {
-                if self.world.is_up(node) {
-                    self.system.retire(node, &mut self.world);
-                }
-            }
-        }
-    }
-
-    fn toggle(&mut self, fault: usize) {
-        if self.world.network_faults.toggle(fault)
-            && let Action::Flap { period_ms, .. } = &self.plan.faults[fault].action
-        {
-            let at = self.world.now.plus(Micros::from_ms(period_ms.0.max(1)));
-            self.world.event_queue.put(at, Event::Toggle(fault));
-        }
-    }
-
-    fn end(&mut self, fault: usize) {
-        if !self.world.network_faults.end_fault(fault) {
-            return;
-        }
-        let action = self.plan.faults[fault].action.clone();
-        self.world.say(|| format!("ends: {action}"));
-        match action {
-            Action::Partition(_)
-            | Action::Flap { .. }
-            | Action::Cut(_)
-            | Action::Disturb(_)
-            | Action::DisturbClients(_)
-            | Action::ClockJump { .. } => {}
-            Action::Crash { nodes, .. } => {
-                for node in nodes {
-                    if !self.is_kept_down(node) {
-                        self.start(node);
-                    }
-                }
-            }
-            Action::Pause(node) => self.resume(node),
-            Action::ClockRate { node, ppm } => self.change_rate(node, -i64::from(ppm)),
-            Action::Disk { node, fault } => {
-                self.system.disk(node, fault, false, &mut self.world);
-            }
-            Action::Retire(node) => {
-                if !self.is_kept_down(node) {
-                    self.start(node);
-                }
-            }
-        }
-    }
-
-    fn crash(&mut self, node: NodeId, crash: Crash) -> bool {
-        if !self.world.is_up(node) {
-            return false;
-        }
-        self.world.ended(node, None);
-        self.world.tally.crashes += 1;
-        self.system.crash(node, crash, &mut self.world);
-        true
-    }
-
-    /// Starts a node that is down and can be started.
-    fn start(&mut self, node: NodeId) {
-        let host = self.world.host_mut(node);
-        if host.up || host.ruined {
-            return;
-        }
-        host.up = true;
-        host.life += 1;
-        self.system.start(node, &mut self.world);
-    }
-
-    /// Tells whether a fault in force keeps a node from being started.
-    fn is_kept_down(&self, node: NodeId) -> bool {
-        let in_force = self.world.network_faults.in_force().into_iter();
-        in_force.map(|fault| &self.plan.faults[fault].action).any(|action| action.keeps_down(node))
-    }
-
-    /// Lets a paused node go on: first all messages and completions that came, then its timers.
-    fn resume(&mut self, node: NodeId) {
-        let host = self.world.host_mut(node);
-        host.pauses -= 1;
-        if host.pauses > 0 {
-            return;
-        }
-        let held = std::mem::take(&mut host.held);
-        let is_timer = |event: &Event<S::Message, S::Wakeup>| {
-            matches!(event, Event::Wake { by_clock: true, .. })
-        };
-        let (timers, others): (Vec<_>, Vec<_>) = held.into_iter().partition(is_timer);
-        for event in others.into_iter().chain(timers) {
-            self.world.event_queue.put(self.world.now, event);
-        }
-    }
-
-    /// Lets a node's clock run at another rate: what is left of its waits is stretched or pressed.
-    fn change_rate(&mut self, node: NodeId, by_ppm: i64) {
-        let (now, host) = (self.world.now, self.world.host_mut(node));
-        host.stop_clock(now);
-        let before = pace(host.ppm);
-        host.ppm += by_ppm;
-        let after = pace(host.ppm);
-        self.move_timers(node, |at| {
-            let left = u128::from(at.since(now).0) * u128::from(before) / u128::from(after);
-            now.plus(Micros(u64::try_from(left).unwrap_or(u64::MAX)))
-        });
-    }
-
-    /// What a node waits for by its clock comes so much sooner.
-    fn jump(&mut self, node: NodeId, length: Micros) {
-        let (now, host) = (self.world.now, self.world.host_mut(node));
-        host.stop_clock(now);
-        host.clock = host.clock.plus(length);
-        self.move_timers(node, |at| Micros(at.0.saturating_sub(length.0)).max(now));
-    }
-
-    fn move_timers(&mut self, node: NodeId, when: impl Fn(Micros) -> Micros) {
-        self.world.event_queue.reschedule(|event, at| {
-            let whose = Address::Node(node);
-            let moves = matches!(event, Event::Wake { at, by_clock: true, .. } if *at == whose);
-            if moves { when(at) } else { at }
-        });
+        self.world
+            .network_faults
+            .note_where(|active| active.action == Action::Pause && active.hits(node));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DiskFault, SwarmConfig, draw};
+    use super::super::Crash;
     use super::*;
+    use synod_fault::DiskFault;
+    use synod_fault::swarm::{SwarmConfig, draw};
     use synod_rng::Seed;
 
     /// Waits for nothing, again and again.
@@ -336,6 +180,10 @@ mod tests {
         }
 
         fn crash(&mut self, _: NodeId, _: Crash, _: &mut Nothing) {}
+        fn leader(&self) -> Option<NodeId> {
+            None
+        }
+
         fn retire(&mut self, _: NodeId, _: &mut Nothing) {}
         fn disk(&mut self, _: NodeId, _: DiskFault, _: bool, _: &mut Nothing) {}
         fn deliver(&mut self, _: Address, _: Address, (): (), _: &mut Nothing) {}
@@ -347,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_run_in_which_time_stands_still_ends_and_fails() {
-        let mut simulation = Simulation::new(draw(Seed(1), &SwarmConfig::default()), Restless);
+        let mut simulation = Simulation::new(&draw(Seed(1), &SwarmConfig::default()), Restless);
         let ended = simulation.run_until(Micros::from_ms(1)).map_err(|found| found.invariant);
         assert_eq!(ended, Err("standstill"));
     }

@@ -4,9 +4,7 @@
 //! halves, then quarters, then one by one (delta debugging, Zeller and Hildebrandt, 2002). As dice
 //! are drawn by link and packet number, what is left of a plan behaves much as it did.
 
-use synod_fault::{LinkRules, Millis};
-
-use super::plan::{Fault, Plan};
+use synod_fault::{LinkRules, Millis, PlannedFault, Scenario};
 
 /// The most runs that a search makes.
 const RUNS_MAX: u32 = 2_000;
@@ -15,13 +13,13 @@ const RUNS_MAX: u32 = 2_000;
 #[derive(Clone, Debug)]
 pub struct Shrunk {
     /// The smallest plan that still fails in the same way.
-    pub plan: Plan,
+    pub plan: Scenario,
     /// How many runs it took.
     pub runs: u32,
 }
 
 /// Makes a plan smaller as long as it fails in the same way, which `fails` tells by running it.
-pub fn shrink(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Shrunk {
+pub fn shrink(plan: &Scenario, mut fails: impl FnMut(&Scenario) -> bool) -> Shrunk {
     let mut search = Search { plan: plan.clone(), runs: 0, fails: &mut fails };
     search.cut_time();
     search.drop_faults();
@@ -34,14 +32,14 @@ pub fn shrink(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Shrunk {
 }
 
 struct Search<'a> {
-    plan: Plan,
+    plan: Scenario,
     runs: u32,
-    fails: &'a mut dyn FnMut(&Plan) -> bool,
+    fails: &'a mut dyn FnMut(&Scenario) -> bool,
 }
 
 impl Search<'_> {
     /// Takes a change of the plan if it still fails with it.
-    fn attempt(&mut self, change: impl FnOnce(&mut Plan)) -> bool {
+    fn attempt(&mut self, change: impl FnOnce(&mut Scenario)) -> bool {
         let mut candidate = self.plan.clone();
         change(&mut candidate);
         if candidate == self.plan || self.runs >= RUNS_MAX {
@@ -70,12 +68,13 @@ impl Search<'_> {
     }
 
     fn calm(&mut self) {
-        self.attempt(|plan| plan.clock_ppm.fill(0));
-        self.attempt(|plan| plan.client_links = LinkRules::default());
+        self.attempt(|plan| plan.conditions.clock_ppm.fill(0));
+        self.attempt(|plan| plan.conditions.client_links = LinkRules::default());
         self.attempt(|plan| {
-            plan.links = LinkRules { jitter_ms: plan.links.jitter_ms, ..LinkRules::default() };
+            plan.conditions.links =
+                LinkRules { jitter_ms: plan.conditions.links.jitter_ms, ..LinkRules::default() };
         });
-        self.attempt(|plan| plan.links = LinkRules::default());
+        self.attempt(|plan| plan.conditions.links = LinkRules::default());
     }
 
     fn drop_clients(&mut self) {
@@ -84,7 +83,7 @@ impl Search<'_> {
 
     fn shorten_faults(&mut self) {
         for index in 0..self.plan.faults.len() {
-            let halve = |fault: &mut Fault| fault.lasts_ms = Millis(fault.lasts_ms.0 / 2);
+            let halve = |fault: &mut PlannedFault| fault.lasts_ms = Millis(fault.lasts_ms.0 / 2);
             while self.attempt(|plan| halve(&mut plan.faults[index])) {}
         }
     }
@@ -104,8 +103,8 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Action;
-    use crate::swarm::{SwarmConfig, draw};
+    use synod_fault::Action;
+    use synod_fault::swarm::{SwarmConfig, draw};
     use synod_rng::Seed;
 
     #[test]
@@ -130,7 +129,7 @@ mod tests {
         assert_eq!(shrunk.plan, plan);
     }
 
-    fn is_crash(fault: &Fault) -> bool {
-        matches!(fault.action, Action::Crash { .. })
+    fn is_crash(fault: &PlannedFault) -> bool {
+        matches!(fault.action, Action::Kill | Action::PowerLoss)
     }
 }

@@ -5,13 +5,12 @@
 //! that drains its sockets first. The claim kept true: nothing reaches a process that was not meant
 //! for it in this life, but messages, which live as long as the network likes.
 
-use synod_fault::NodeId;
+use synod_fault::{Action, DiskFault, FaultId, NodeId, Scenario};
 use synod_history::{Event as HistoryEvent, History, HistoryBuilder};
 use synod_rng::{Random, Stream, mix};
 
 use super::event_queue::{EventQueue, Micros};
 use super::network_faults::NetworkFaults;
-use super::plan::{Action, DiskFault, Plan};
 use super::run_tally::RunTally;
 use super::{Address, Violation};
 
@@ -20,9 +19,9 @@ use super::{Address, Violation};
 pub(super) enum Event<M, T> {
     Deliver { from: Address, to: Address, message: M },
     Wake { at: Address, life: u64, wakeup: T, by_clock: bool },
-    Begin(usize),
-    Toggle(usize),
-    End(usize),
+    Begin(FaultId),
+    Toggle(FaultId),
+    End(FaultId),
     Restart { node: NodeId, life: u64 },
 }
 
@@ -75,7 +74,7 @@ impl<M, T> Host<M, T> {
 }
 
 impl<M: Clone, T> World<M, T> {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Scenario) -> Self {
         let host = |ppm: &i32| Host {
             up: false,
             ruined: false,
@@ -87,7 +86,8 @@ impl<M: Clone, T> World<M, T> {
             clock_at: Micros(0),
         };
         let still = vec![0; usize::from(plan.nodes)];
-        let ppm = if plan.clock_ppm.is_empty() { &still } else { &plan.clock_ppm };
+        let ppm =
+            if plan.conditions.clock_ppm.is_empty() { &still } else { &plan.conditions.clock_ppm };
         Self {
             now: Micros(0),
             event_queue: EventQueue::new(),
@@ -189,12 +189,15 @@ impl<M: Clone, T> World<M, T> {
 
     /// Says that a fault of this kind of a node's disk did something.
     pub fn felt_disk(&mut self, node: NodeId, which: impl Fn(DiskFault) -> bool) {
-        self.network_faults.note_where(|action| action.disk_fault(node).is_some_and(&which));
+        self.network_faults.note_where(|active| {
+            active.hits(node) && matches!(&active.action, Action::Disk(fault) if which(*fault))
+        });
     }
 
     /// Says that a node is about to end because it was asked to.
     pub fn felt_retirement(&mut self, node: NodeId) {
-        self.network_faults.note_where(|action| *action == Action::Retire(node));
+        self.network_faults
+            .note_where(|active| active.action == Action::Retire && active.hits(node));
     }
 
     /// Mixes a word into the trace hash: whatever two equal runs must agree in.

@@ -1,4 +1,4 @@
-//! `synod-harness chaos` and `replay`: from flags, or from a run folder, to a run.
+//! `synod-harness chaos` and `replay`: from flags, a scenario or a run folder, to a run.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use synod_fault::nemesis::Nemesis;
-use synod_fault::schedule::Plan;
-use synod_fault::{Millis, NodeId};
+use synod_fault::swarm::{self, SwarmConfig};
+use synod_fault::{Abilities, Millis, NodeId, Scenario};
 use synod_history::json;
 use synod_live::console::{Console, Format};
 use synod_live::folder;
@@ -22,7 +22,7 @@ use synod_rng::{Seed, mix};
 use synod_workload::Workload;
 use tokio::runtime::Runtime;
 
-use super::{INTERNAL, USAGE, fail, printed};
+use super::{INTERNAL, USAGE, fail, printed, scenario};
 
 #[derive(Debug, Args)]
 pub(super) struct ChaosArguments {
@@ -44,9 +44,13 @@ pub(super) struct ChaosArguments {
     /// How many logical clients.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     clients: u32,
-    /// What the cluster suffers from: mix, calm, or one kind of fault.
+    /// What the cluster suffers from: mix, swarm, calm, or one kind of fault.
     #[arg(long, value_name = "NAME", default_value = "mix")]
     nemesis: String,
+    /// A scenario that says what is run, by whom and how long; see `synod-harness scenario`.
+    #[arg(long, value_name = "FILE", conflicts_with_all =
+        ["time", "nodes", "clients", "nemesis", "workload", "timeout_ms", "rest_ms"])]
+    scenario: Option<PathBuf>,
     /// What the clients do: mix, registers, append or counter.
     #[arg(long, value_name = "NAME", default_value = "mix")]
     workload: String,
@@ -150,49 +154,83 @@ fn perform(order: &RunConfig, format: FormatArgument) -> ExitCode {
 }
 
 fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
-    let nemesis: Nemesis = parsed(&arguments.nemesis)?;
-    nemesis.check(arguments.nodes).map_err(|error| Refusal(USAGE, error.to_string()))?;
-    let workload: Workload = parsed(&arguments.workload)?;
     let system = system_of(&arguments.system.system)?;
-    let unfit = nemesis.check_transports(system.transport);
-    unfit.map_err(|error| Refusal(USAGE, error.to_string()))?;
-    let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));
-    let nodes: Vec<NodeId> = (1..=arguments.nodes).map(NodeId).collect();
-    let time_ms = Millis(arguments.time * 1_000);
-    let short = nemesis.check_time(seed, &nodes, time_ms, system.transport);
-    short.map_err(|error| Refusal(USAGE, error.to_string()))?;
-    let plan = Plan {
-        format: Plan::FORMAT,
-        seed,
-        system: system.name.clone(),
-        nodes: arguments.nodes,
-        clients: arguments.clients,
-        workload: workload.name().to_owned(),
-        nemesis: nemesis.name().to_owned(),
-        time_ms,
-        timeout_ms: Millis(arguments.timeout_ms),
-        rest_ms: Millis(arguments.rest_ms),
-        faults: nemesis.plan(seed, &nodes, time_ms, system.transport),
+    let world = Abilities::live(system.transport);
+    let mut plan = match &arguments.scenario {
+        Some(path) => scenario::read(path)?,
+        None => drawn_plan(arguments, world)?,
     };
+    plan.system.clone_from(&system.name);
+    if let Some(seed) = arguments.seed {
+        plan.seed = Seed(seed);
+    }
+    let plan = plan.drawn();
+    let workload = check_plan(&plan, world)?;
     let cast = cast_of(system, &arguments.system);
     let reproduce = reproduction(arguments, &plan);
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
 
-fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
-    let plan: Plan = recorded(&arguments.run.join(folder::PLAN))?;
-    let written: SystemManifest = recorded(&arguments.run.join(folder::CAST))?;
-    if plan.format != Plan::FORMAT {
-        let words = "the plan was written by another version of the harness";
-        return Err(Refusal(USAGE, format!("{words} (form {})", plan.format)));
-    }
-    let unfit = plan.check_transports(written.system.transport);
+/// Draws the plan that the flags ask for.
+fn drawn_plan(arguments: &ChaosArguments, world: Abilities) -> Result<Scenario, Refusal> {
+    let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));
+    let time_ms = Millis(arguments.time * 1_000);
+    let drawn = if arguments.nemesis == swarm::NAME {
+        let nodes = vec![arguments.nodes];
+        swarm::draw(seed, &SwarmConfig { nodes, time_ms, world, ..SwarmConfig::default() })
+    } else {
+        nemesis_plan(arguments, seed, time_ms, world)?
+    };
+    Ok(Scenario {
+        clients: arguments.clients,
+        workload: arguments.workload.clone(),
+        timeout_ms: Millis(arguments.timeout_ms),
+        rest_ms: Millis(arguments.rest_ms),
+        ..drawn
+    })
+}
+
+fn nemesis_plan(
+    arguments: &ChaosArguments,
+    seed: Seed,
+    time_ms: Millis,
+    world: Abilities,
+) -> Result<Scenario, Refusal> {
+    let refused = |words: String| Refusal(USAGE, words);
+    let nemesis: Nemesis =
+        arguments.nemesis.parse().map_err(|error| refused(format!("{error}, {}", swarm::NAME)))?;
+    nemesis.check(arguments.nodes).map_err(|error| refused(error.to_string()))?;
+    let unfit = nemesis.check_transports(world.transports);
+    unfit.map_err(|error| refused(error.to_string()))?;
+    let nodes: Vec<NodeId> = (1..=arguments.nodes).map(NodeId).collect();
+    let short = nemesis.check_time(seed, &nodes, time_ms, world.transports);
+    short.map_err(|error| refused(error.to_string()))?;
+    Ok(Scenario {
+        nemesis: nemesis.name().to_owned(),
+        faults: nemesis.plan(seed, &nodes, time_ms, world.transports),
+        ..Scenario::calm(seed, arguments.nodes, time_ms)
+    })
+}
+
+/// Refuses a plan that no live run of the system can obey, or that breaks nothing.
+fn check_plan(plan: &Scenario, world: Abilities) -> Result<Workload, Refusal> {
+    let unfit = world.check_all(plan);
     unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
     if plan.plans_nothing() {
-        let words = format!("the plan has no fault of {}: the run was too short", plan.nemesis);
+        let words = format!(
+            "the plan has no fault of {}: the run was too short, or its world can do none; if it \
+             shall have none, its nemesis is calm",
+            plan.nemesis
+        );
         return Err(Refusal(USAGE, words));
     }
-    let workload: Workload = parsed(&plan.workload)?;
+    parsed(&plan.workload)
+}
+
+fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
+    let plan = scenario::read(&arguments.run.join(folder::PLAN))?;
+    let written: SystemManifest = recorded(&arguments.run.join(folder::CAST))?;
+    let workload = check_plan(&plan, Abilities::live(written.system.transport))?;
     let cast = SystemUnderTest {
         system: written.system,
         binary: arguments.binary.as_deref().map_or(written.binary, absolute),
@@ -207,7 +245,7 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
 }
 
 pub(super) fn order(
-    plan: Plan,
+    plan: Scenario,
     workload: Workload,
     cast: SystemUnderTest,
     output: &OutputArguments,
@@ -236,7 +274,7 @@ pub(super) fn single_thread() -> std::io::Result<Runtime> {
 }
 
 /// Spells the command that makes the same plan again.
-fn reproduction(arguments: &ChaosArguments, plan: &Plan) -> String {
+fn reproduction(arguments: &ChaosArguments, plan: &Scenario) -> String {
     let ChaosArguments { time, nodes, clients, nemesis, workload, .. } = arguments;
     let SystemArguments { system, binary, bridges, .. } = &arguments.system;
     let limits = limit_flags(&arguments.system);
@@ -246,6 +284,10 @@ fn reproduction(arguments: &ChaosArguments, plan: &Plan) -> String {
         let binary = quoted(&binary.display().to_string());
         ("synod-harness chaos", format!(" --system {} --binary {binary}", quoted(system)))
     };
+    if let Some(path) = &arguments.scenario {
+        let path = quoted(&absolute(path).display().to_string());
+        return format!("{program}{system}{limits} --scenario {path} --seed {}", plan.seed);
+    }
     let mut command = format!(
         "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --clients {clients} \
          --nemesis {nemesis}",
@@ -321,7 +363,8 @@ pub(super) fn refusal(error: &RunError) -> Refusal {
     let code = match error {
         RunError::Setup(
             SetupError::NoProgram { .. } | SetupError::System(_) | SetupError::TooManyNodes { .. },
-        ) => USAGE,
+        )
+        | RunError::Unsupported(_) => USAGE,
         RunError::Setup(
             SetupError::Cluster(_)
             | SetupError::Bridge(_)
@@ -331,6 +374,7 @@ pub(super) fn refusal(error: &RunError) -> Refusal {
         )
         | RunError::Cluster(_)
         | RunError::Bridge(_)
+        | RunError::Unfit(_)
         | RunError::NoLeader
         | RunError::History(_)
         | RunError::Report(_)

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use synod_fault::Millis;
-use synod_fault::schedule::Plan;
+use synod_fault::{Millis, Scenario};
 use synod_live::failover::{Failovers, measure};
 use synod_live::interrupt::Interrupt;
 use synod_live::run::RunConfig;
@@ -68,18 +67,14 @@ async fn watched(order: &RunConfig, kills: u32, text: bool) -> Result<Failovers,
 
 fn order_of(arguments: &FailoverArguments) -> Result<RunConfig, Refusal> {
     let system = system_of(&arguments.system.system)?;
-    let plan = Plan {
-        format: Plan::FORMAT,
-        seed: Seed(drawn_seed()),
+    let plan = Scenario {
         system: system.name.clone(),
-        nodes: arguments.nodes,
         clients: arguments.clients,
         workload: Workload::Registers.name().to_owned(),
         nemesis: "failover".to_owned(),
-        time_ms: Millis(0),
         timeout_ms: Millis(5_000),
         rest_ms: Millis(0),
-        faults: Vec::new(),
+        ..Scenario::calm(Seed(drawn_seed()), arguments.nodes, Millis(0))
     };
     let cast = cast_of(system, &arguments.system);
     Ok(order(plan, Workload::Registers, cast, &arguments.output, String::new()))

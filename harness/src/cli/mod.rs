@@ -5,6 +5,7 @@ mod check;
 mod failover;
 mod guard;
 mod judge;
+mod scenario;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -43,6 +44,12 @@ enum Command {
     /// Renders the report page of a run again.
     #[command(after_help = EXIT_CODES)]
     Report(judge::ReportArguments),
+    /// Lists, shows and checks scenarios: what is run, which faults come when, and whom they hit.
+    ///
+    /// A scenario is a TOML file, or the plan.json of a run. It runs on real processes by `chaos
+    /// --scenario`, and in the simulator by `cargo xtask sim --plan`.
+    #[command(after_help = EXIT_CODES)]
+    Scenario(scenario::ScenarioArguments),
     /// Becomes a command that cannot outlive the harness.
     #[command(hide = true)]
     Guard(guard::GuardArguments),
@@ -64,6 +71,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(arguments) => judge::check(&arguments),
         Command::Failover(arguments) => failover::failover(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
+        Command::Scenario(arguments) => scenario::scenario(&arguments),
         Command::Guard(arguments) => guard::guard(&arguments),
     }
 }

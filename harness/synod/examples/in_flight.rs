@@ -5,11 +5,11 @@
 //! one takes on average. `cargo run --release -p synod-simulated --example in_flight`.
 #![allow(clippy::print_stdout, reason = "an example speaks")]
 
-use synod_fault::{LinkRules, Millis};
+use synod_fault::{Conditions, Millis, Scenario};
 use synod_rng::Seed;
 use synod_simulated::cluster::Cluster;
 use synod_simulated::tuning::Tuning;
-use synod_simulator::{Micros, Plan, Simulation};
+use synod_simulator::{Micros, Simulation};
 
 /// For how long each is measured.
 const TIME_MS: u64 = 10_000;
@@ -27,24 +27,18 @@ fn main() {
 }
 
 fn measure(sync_us: u64, clients: u32, batches: usize) -> (f64, f64) {
-    let plan = Plan {
-        seed: Seed(1),
-        nodes: 3,
+    let plan = Scenario {
         clients,
-        time_ms: Millis(TIME_MS),
         rest_ms: Millis(0),
         timeout_ms: Millis(10_000),
-        links: LinkRules::default(),
-        client_links: LinkRules::default(),
-        sync_us,
-        clock_ppm: Vec::new(),
-        faults: Vec::new(),
+        conditions: Conditions { sync_us, ..Conditions::default() },
+        ..Scenario::calm(Seed(1), 3, Millis(TIME_MS))
     };
     let mut tuning = Tuning::usual(&plan);
     tuning.segment_bytes = 64 << 20;
     tuning.settings.commit_bytes = 8 << 20;
     tuning.settings.batches_in_flight = batches;
-    let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan, tuning));
+    let mut simulation = Simulation::new(&plan, Cluster::new(&plan, tuning));
     let (cluster, world) = simulation.parts();
     cluster.begin(world);
     let ended = simulation.run_until(Micros::from_ms(TIME_MS));

@@ -9,8 +9,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use synod_fault::swarm::{SwarmConfig, draw};
 use synod_rng::{Seed, mix};
-use synod_simulator::{SwarmConfig, Violation, draw};
+use synod_simulator::Violation;
 
 use crate::clients::Outcomes;
 use crate::coverage::HitCounts;

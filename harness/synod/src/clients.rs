@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use synod_fault::Scenario;
 use synod_history::{Event, EventKind, Process, Request, Value};
 use synod_paxos::NodeId;
-use synod_simulator::{Address, Micros, Plan};
+use synod_simulator::{Address, Micros};
 use synod_smr::client::{
     Client, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket, Unsent,
 };
@@ -15,13 +16,13 @@ use synod_smr::wire::{decode_response, encode_request};
 use synod_smr::{
     ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
 };
-use synod_workload::Workload;
 use synod_workload::{Generation, Generator};
 
 use crate::kv_model::{self, Asked};
 use crate::machine::{Packet, SimWorld, Wakeup};
 use crate::misuse::{self, is_misuse};
 use crate::monitor::Monitor;
+use crate::trial;
 
 /// Returns the name on the certificate that a client shows. Every third one shows the same, as the
 /// sessions of one application do.
@@ -112,8 +113,12 @@ struct Open {
 
 impl SimClient {
     /// Makes a client.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such workload as the plan's.
     #[must_use]
-    pub fn new(number: u32, nodes: &[NodeId], plan: &Plan, padding_max: u32) -> Self {
+    pub fn new(number: u32, nodes: &[NodeId], plan: &Scenario, padding_max: u32) -> Self {
         let id = ClientId::new(u128::from(number));
         Self {
             number,
@@ -122,7 +127,7 @@ impl SimClient {
             answered_command: None,
             trespasses: 0,
             misuses: 0,
-            generator: Generator::new(Workload::Mix, plan.seed, number),
+            generator: Generator::new(trial::workload(plan), plan.seed, number),
             padding_max,
             open: None,
             wake: None,

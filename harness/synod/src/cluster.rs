@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use synod_fault::NodeId as Place;
+use synod_fault::{DiskFault, NodeId as Place, Scenario};
 use synod_history::Request;
 use synod_paxos::NodeId;
-use synod_simulator::{Address, Crash, DiskFault, Micros, Plan, System, Violation};
+use synod_simulator::{Address, Crash, Micros, System, Violation};
 use synod_smr::{Replica, Status};
 
 use crate::clients::{Outcomes, SimClient, name_of};
@@ -35,9 +35,9 @@ impl Cluster {
     ///
     /// # Panics
     ///
-    /// Panics if the plan has no node.
+    /// Panics if the plan has no node, or a workload that there is not.
     #[must_use]
-    pub fn new(plan: &Plan, tuning: Tuning) -> Self {
+    pub fn new(plan: &Scenario, tuning: Tuning) -> Self {
         let nodes: Vec<NodeId> = (1..=plan.nodes).map(NodeId::new).collect();
         let machine = |node: &NodeId| {
             let seed = plan.seed.0.wrapping_mul(1_000).wrapping_add(u64::from(node.number()));
@@ -225,6 +225,13 @@ impl System for Cluster {
         let (machine, monitor) = self.machine(node);
         machine.crash(crash, world, monitor);
         self.announce_end(node, crash, world);
+    }
+
+    /// Of two that lead, the one in the higher ballot is the leader.
+    fn leader(&self) -> Option<Place> {
+        let leads = |status: Status| status.leads.map(|ballot| (ballot, status.node));
+        let leader = self.statuses().into_iter().filter_map(leads).max();
+        leader.map(|(_, node)| Place(node.number()))
     }
 
     fn retire(&mut self, node: Place, world: &mut SimWorld) {

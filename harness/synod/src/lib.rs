@@ -14,7 +14,6 @@ pub mod kv_model;
 pub mod machine;
 pub mod misuse;
 pub mod monitor;
-pub mod regression;
 pub mod spec;
 pub mod step;
 pub mod trace;

@@ -21,11 +21,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_clock::Moment;
-use synod_fault::NodeId as Place;
+use synod_fault::{DiskFault, NodeId as Place, Scenario};
 use synod_host::journal::SimDisk;
 use synod_host::{Beacon, Event, Host, OldDecrees};
 use synod_paxos::{CoreId, NodeId};
-use synod_simulator::{Address, Crash, DiskFault, Micros, Plan, World};
+use synod_simulator::{Address, Crash, Micros, World};
 use synod_smr::{Config, Connection, Replica};
 
 use crate::coverage::{End, Point};
@@ -174,7 +174,7 @@ struct Process {
 impl Machine {
     /// Makes a machine whose node has an empty journal.
     #[must_use]
-    pub fn new(node: NodeId, tuning: &Tuning, seed: u64, plan: &Plan) -> Self {
+    pub fn new(node: NodeId, tuning: &Tuning, seed: u64, plan: &Scenario) -> Self {
         let machine = Self {
             node,
             nodes: tuning.voters.voters().to_vec(),
@@ -182,7 +182,7 @@ impl Machine {
             disk: SimDisk::new(seed),
             process: None,
             vouched: Vouched::default(),
-            sync_us: plan.sync_us,
+            sync_us: plan.conditions.sync_us,
             slow_ms: 0,
             hung: false,
             full: false,

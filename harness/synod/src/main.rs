@@ -9,18 +9,19 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use synod_fault::Millis;
+use synod_fault::nemesis::Nemesis;
+use synod_fault::swarm::{SwarmConfig, draw};
+use synod_fault::{Millis, Scenario, Transports};
 use synod_rng::Seed;
 use synod_simulated::batch::{Batch, EFFECTIVE_MIN, OPERATIONS_MIN, Report};
-use synod_simulated::regression::RegressionSeed;
 use synod_simulated::trace::{explain, read_run};
-use synod_simulated::trial::{self, RunResult};
-use synod_simulator::{Plan, SwarmConfig, Violation, draw, shrink};
+use synod_simulated::trial::{self, NODES_MAX, RunResult};
+use synod_simulator::{Violation, shrink};
 
 const USAGE: &str = "\
 synod-sim [--seeds N] [--from S] [--jobs J] [--time SECONDS] [--nodes N] [--twice] [--all-points]
           [--points]
-synod-sim --seed S [--shrink] [--log] [--transcript]
+synod-sim --seed S [--nemesis NAME] [--shrink] [--log] [--transcript]
 synod-sim --plan FILE [--shrink] [--log] [--transcript]
   --seeds N      runs N seeds (200)
   --from S       from seed S on (0)
@@ -31,7 +32,9 @@ synod-sim --plan FILE [--shrink] [--log] [--transcript]
   --all-points   fails unless every point of interest was seen
   --points       prints how often each was seen, the rarest first
   --seed S       runs one seed and tells how it went
-  --plan FILE    runs the plan that a failure left behind, or a kept seed
+  --nemesis NAME draws the faults of that seed as a live run does: mix, or one kind of fault
+  --plan FILE    runs a scenario: what a failure left behind, a kept seed, or the plan.json
+                 of a run of real processes
   --journals FOLDER  explains what the nodes of a chaos run wrote by the specification
   --shrink       makes a failing plan as small as it can, and keeps it in target/sim
   --log          prints everything that happened
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
 struct Options {
     batch: Batch,
     one: Option<One>,
+    nemesis: Option<Nemesis>,
     journals: Option<PathBuf>,
     shrink: bool,
     log: bool,
@@ -78,6 +82,7 @@ impl Options {
         let mut options = Self {
             batch: Batch { first: 0, count: 200, jobs, twice: false, config },
             one: None,
+            nemesis: None,
             journals: None,
             shrink: false,
             log: false,
@@ -106,7 +111,10 @@ impl Options {
                 Long("all-points") => options.all_points = true,
                 Long("points") => options.points = true,
                 Long("seed") => options.one = Some(One::Seed(arguments.value()?.parse()?)),
-                Long("plan") => options.one = Some(One::Plan(arguments.value()?.into())),
+                Long("nemesis") => options.nemesis = Some(arguments.value()?.parse()?),
+                Long("plan" | "scenario") => {
+                    options.one = Some(One::Plan(arguments.value()?.into()))
+                }
                 Long("journals") => options.journals = Some(arguments.value()?.into()),
                 Long("shrink") => options.shrink = true,
                 Long("log") => options.log = true,
@@ -124,7 +132,7 @@ impl Options {
         }
         let plan = match &self.one {
             None => return self.run_batch(),
-            Some(One::Seed(seed)) => Ok(draw(Seed(*seed), &self.batch.config)),
+            Some(One::Seed(seed)) => self.drawn(Seed(*seed)),
             Some(One::Plan(path)) => read_plan(path),
         };
         match plan {
@@ -134,6 +142,18 @@ impl Options {
                 ExitCode::from(64)
             }
         }
+    }
+
+    /// Draws the plan of a seed: as the swarm does, or a nemesis.
+    fn drawn(&self, seed: Seed) -> Result<Scenario, String> {
+        let swarm = draw(seed, &self.batch.config);
+        let Some(nemesis) = self.nemesis else { return Ok(swarm) };
+        let (nodes, on) = (swarm.node_ids(), Transports::default());
+        nemesis.check(swarm.nodes).map_err(|error| error.to_string())?;
+        nemesis.check_transports(on).map_err(|error| error.to_string())?;
+        nemesis.check_time(seed, &nodes, swarm.time_ms, on).map_err(|error| error.to_string())?;
+        let faults = nemesis.plan(seed, &nodes, swarm.time_ms, on);
+        Ok(Scenario { nemesis: nemesis.name().to_owned(), faults, ..swarm })
     }
 
     fn run_batch(&self) -> ExitCode {
@@ -161,7 +181,7 @@ impl Options {
         ExitCode::SUCCESS
     }
 
-    fn run_one(&self, mut plan: Plan) -> ExitCode {
+    fn run_one(&self, mut plan: Scenario) -> ExitCode {
         let mut ended = trial::run(&plan, true);
         if self.shrink
             && let Some(violation) = &ended.violation
@@ -175,7 +195,7 @@ impl Options {
         self.tell_one(&plan, &ended)
     }
 
-    fn tell_one(&self, plan: &Plan, ended: &RunResult) -> ExitCode {
+    fn tell_one(&self, plan: &Scenario, ended: &RunResult) -> ExitCode {
         let shown = if self.log { ended.log.len() } else { LAST_LINES.min(ended.log.len()) };
         let shown = if ended.violation.is_some() || self.log { shown } else { 0 };
         for line in &ended.log[ended.log.len() - shown..] {
@@ -236,14 +256,16 @@ fn judge_journals(run: &Path) -> ExitCode {
     }
 }
 
-fn read_plan(path: &Path) -> Result<Plan, String> {
+fn read_plan(path: &Path) -> Result<Scenario, String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
-    RegressionSeed::parse(&text).map(|kept| kept.plan).map_err(|error| told(&error))
+    let plan = Scenario::parse(&path.to_string_lossy(), &text).map_err(|error| told(&error))?;
+    trial::check(&plan).map_err(|error| told(&error))?;
+    Ok(plan.drawn())
 }
 
-fn smaller(plan: &Plan, violation: &Violation) -> Plan {
-    let fails = |plan: &Plan| {
+fn smaller(plan: &Scenario, violation: &Violation) -> Scenario {
+    let fails = |plan: &Scenario| {
         let found = trial::run(plan, false).violation;
         found.is_some_and(|found| found.invariant == violation.invariant)
     };
@@ -261,13 +283,14 @@ fn smaller(plan: &Plan, violation: &Violation) -> Plan {
     shrunk.plan
 }
 
-fn keep(plan: &Plan, violation: &Violation) -> std::io::Result<PathBuf> {
-    let kept = RegressionSeed { reason: violation.to_string(), plan: plan.clone() };
-    write_down(plan, "json", &kept.to_json())
+fn keep(plan: &Scenario, violation: &Violation) -> std::io::Result<PathBuf> {
+    let reason = violation.to_string().lines().next().unwrap_or_default().to_owned();
+    let text = Scenario { reason, ..plan.clone() }.to_toml();
+    write_down(plan, "toml", &text.map_err(std::io::Error::other)?)
 }
 
 /// Keeps the transcript, under remarks that say whose it is.
-fn keep_transcript(plan: &Plan, ended: &RunResult) -> std::io::Result<PathBuf> {
+fn keep_transcript(plan: &Scenario, ended: &RunResult) -> std::io::Result<PathBuf> {
     let verdict = ended.violation.as_ref().map_or_else(
         || "no violation".to_owned(),
         |violation| format!("violation at {}: {violation}", ended.time),
@@ -291,7 +314,7 @@ fn told_where(path: &Path) -> String {
     )
 }
 
-fn write_down(plan: &Plan, extension: &str, text: &str) -> std::io::Result<PathBuf> {
+fn write_down(plan: &Scenario, extension: &str, text: &str) -> std::io::Result<PathBuf> {
     let folder = Path::new("target/sim");
     std::fs::create_dir_all(folder)?;
     let path = folder.join(format!("seed-{}.{extension}", plan.seed));
@@ -346,9 +369,6 @@ fn asked(config: &SwarmConfig) -> String {
     }
     words
 }
-
-/// The most nodes of a simulated cluster.
-const NODES_MAX: u16 = 9;
 
 /// How often progress is told.
 const PROGRESS_EVERY: u64 = 1_000;

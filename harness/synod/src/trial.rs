@@ -6,8 +6,9 @@
 
 use synod_checker::budget::Budget;
 use synod_checker::{Judgement, check_history};
+use synod_fault::{Abilities, Scenario};
 use synod_paxos::{Configuration, CoreId, NodeId};
-use synod_simulator::{Micros, Plan, RunTally, Simulation, Violation};
+use synod_simulator::{Micros, RunTally, Simulation, Violation};
 use synod_smr::client::HELD_MS_MAX;
 use synod_smr::{Config, FETCH_SLOTS_MAX};
 use synod_workload::Workload;
@@ -41,23 +42,24 @@ pub struct RunResult {
 
 /// Runs a plan to its end, of bounds drawn from its seed; `keep_log` asks for all that can be told.
 #[must_use]
-pub fn run(plan: &Plan, keep_log: bool) -> RunResult {
+pub fn run(plan: &Scenario, keep_log: bool) -> RunResult {
     run_tuned(plan, Tuning::draw(plan), keep_log)
 }
 
 /// Runs a plan to its end, of these bounds.
 #[must_use]
-pub fn run_tuned(plan: &Plan, tuning: Tuning, keep_log: bool) -> RunResult {
+pub fn run_tuned(plan: &Scenario, tuning: Tuning, keep_log: bool) -> RunResult {
     let held_up_ms = tuning.hold_ups.longest_ms;
     let mut cluster = Cluster::new(plan, tuning);
     if keep_log {
         cluster.keep_transcript();
     }
-    let mut simulation = Simulation::new(plan.clone(), cluster);
+    let mut simulation = Simulation::new(plan, cluster);
     if keep_log {
         simulation.parts().1.keep_log();
     }
-    let violation = Trial { simulation: &mut simulation, held_up_ms }.run().err();
+    let workload = workload(plan);
+    let violation = Trial { simulation: &mut simulation, workload, held_up_ms }.run().err();
     let tally = simulation.tally();
     let (cluster, world) = simulation.parts();
     let outcomes = cluster.outcomes();
@@ -73,8 +75,31 @@ pub fn run_tuned(plan: &Plan, tuning: Tuning, keep_log: bool) -> RunResult {
     }
 }
 
+/// Says whether a scenario can be tried: a world, a size and a workload that there are.
+///
+/// # Errors
+///
+/// Says what cannot be, and what can.
+pub fn check(plan: &Scenario) -> Result<(), String> {
+    Abilities::SIMULATED.check_all(plan).map_err(|refused| refused.to_string())?;
+    if plan.nodes > NODES_MAX {
+        return Err(format!("a simulated cluster has up to {NODES_MAX} nodes, not {}", plan.nodes));
+    }
+    plan.workload.parse::<Workload>().map(drop).map_err(|error| error.to_string())
+}
+
+/// Returns what the clients of a plan do.
+///
+/// # Panics
+///
+/// Panics if there is no such workload, which [`check`] tells.
+pub(crate) fn workload(plan: &Scenario) -> Workload {
+    plan.workload.parse().expect("the plan was checked before it is tried")
+}
+
 struct Trial<'a> {
     simulation: &'a mut Simulation<Cluster>,
+    workload: Workload,
     /// How long a turn that began before the end of the faults may go on.
     held_up_ms: u64,
 }
@@ -161,9 +186,9 @@ impl Trial<'_> {
         let largest = cluster.monitor.largest_decree().max(1);
         let fetched = (cluster.fetch_bytes() / largest).max(1) as u64;
         let plan = self.simulation.plan();
-        let flight = plan.links.delay_ms.0 + plan.links.jitter_ms.0 + 1;
+        let flight = plan.conditions.links.delay_ms.0 + plan.conditions.links.jitter_ms.0 + 1;
         let tick = u64::from(lan().heartbeat_ms) * self.drift();
-        let each = 2 * flight + READ_MS_MAX + plan.sync_us / 1_000 + 1 + tick;
+        let each = 2 * flight + READ_MS_MAX + plan.conditions.sync_us / 1_000 + 1 + tick;
         Micros::from_ms(lag.div_ceil(fetched.min(FETCH_SLOTS_MAX)) * each)
     }
 
@@ -176,7 +201,7 @@ impl Trial<'_> {
 
     fn judge_history(&mut self) -> Result<(), Violation> {
         let history = self.simulation.take_history();
-        let report = check_history(&history, Workload::Mix.model(), Budget::default());
+        let report = check_history(&history, self.workload.model(), Budget::default());
         match report.judgement {
             Judgement::Legal { .. } => Ok(()),
             Judgement::Illegal { core } => {
@@ -193,8 +218,8 @@ impl Trial<'_> {
         let config = lan();
         let suspicion = u64::from(config.suspicion_ticks * config.heartbeat_ms);
         let stagger = u64::from(config.stagger_ms) * u64::from(plan.nodes + 1);
-        let flight = plan.links.delay_ms.0 + plan.links.jitter_ms.0 + 1;
-        let disk = plan.sync_us / 1_000 + 1;
+        let flight = plan.conditions.links.delay_ms.0 + plan.conditions.links.jitter_ms.0 + 1;
+        let disk = plan.conditions.sync_us / 1_000 + 1;
         let election = (2 * suspicion + stagger) * self.drift() + 4 * flight + 2 * disk;
         let client = HELD_MS_MAX + plan.rest_ms.0 + 2 * flight;
         Micros::from_ms(rounds * (election + client))
@@ -203,7 +228,8 @@ impl Trial<'_> {
     /// How many times longer than the true time the slowest clock takes: it decides how long a
     /// suspicion lasts.
     fn drift(&self) -> u64 {
-        let slowest = self.simulation.plan().clock_ppm.iter().min().copied().unwrap_or(0);
+        let slowest =
+            self.simulation.plan().conditions.clock_ppm.iter().min().copied().unwrap_or(0);
         1_000_000 / u64::try_from(1_000_000 + i64::from(slowest)).unwrap_or(1) + 1
     }
 
@@ -212,6 +238,9 @@ impl Trial<'_> {
         Violation::new(invariant, format!("{detail}: {statuses:#?}"))
     }
 }
+
+/// The most nodes of a simulated cluster.
+pub const NODES_MAX: u16 = 9;
 
 /// How often the end of a phase is looked for.
 const LOOK_EVERY: Micros = Micros(10_000);

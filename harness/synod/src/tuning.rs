@@ -5,10 +5,11 @@
 //! phases differ in some, and in a few the values are as large as the service takes. Which bounds
 //! exist is the business of those who have them.
 
+use synod_fault::Scenario;
 use synod_host::Settings;
 use synod_paxos::{Configuration, NodeId};
 use synod_rng::{Random, Stream};
-use synod_simulator::{Micros, Plan};
+use synod_simulator::Micros;
 use synod_smr::ReadLimits;
 
 /// The bounds of one run.
@@ -69,7 +70,7 @@ impl HoldUps {
     };
 
     /// Draws them from dice of their own, so that they move nothing else.
-    fn draw(plan: &Plan) -> Self {
+    fn draw(plan: &Scenario) -> Self {
         let dice = &mut Random::new(plan.seed, Stream::named("hold-ups"));
         if !dice.chance(HELD_UP_PPM) {
             return Self::NONE;
@@ -88,7 +89,7 @@ impl Tuning {
     ///
     /// Panics if the plan has no node.
     #[must_use]
-    pub fn usual(plan: &Plan) -> Self {
+    pub fn usual(plan: &Scenario) -> Self {
         let nodes = (1..=plan.nodes).map(NodeId::new);
         Self {
             settings: small_segments(),
@@ -112,7 +113,7 @@ impl Tuning {
     ///
     /// Panics if the plan has no node.
     #[must_use]
-    pub fn draw(plan: &Plan) -> Self {
+    pub fn draw(plan: &Scenario) -> Self {
         let dice = &mut Random::new(plan.seed, Stream::named("tuning"));
         let mut tuning =
             Self { voters: voters(plan, dice), hold_ups: HoldUps::draw(plan), ..Self::usual(plan) };
@@ -200,7 +201,7 @@ impl Tuning {
         self.settings.commit_bytes = dice.between(512, 8 << 10);
     }
 
-    fn shrink_clients(&mut self, plan: &Plan, dice: &mut Random) {
+    fn shrink_clients(&mut self, plan: &Scenario, dice: &mut Random) {
         let clients = usize::try_from(plan.clients).unwrap_or(1);
         let sessions = &mut self.settings.sessions;
         sessions.sessions = clients + size(dice, 0, 2);
@@ -215,7 +216,7 @@ impl Tuning {
 
 /// Quorums of the two phases differ in some runs: not where a journal may be damaged for good, as
 /// a phase may then need every node.
-fn voters(plan: &Plan, dice: &mut Random) -> Configuration {
+fn voters(plan: &Scenario, dice: &mut Random) -> Configuration {
     let nodes = || (1..=plan.nodes).map(NodeId::new);
     let (flexible, phase2) = (dice.chance(FLEXIBLE_PPM), dice.between(1, u64::from(plan.nodes)));
     let whole = !plan.faults.iter().any(|fault| fault.action.is_for_good());

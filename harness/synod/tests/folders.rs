@@ -7,14 +7,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
 
-use std::collections::BTreeSet;
-
-use synod_fault::{LinkId, LinkRules, Millis, NodeId};
+use synod_fault::{
+    Action, Conditions, DiskFault, LinkRules, Millis, NodeId, PlannedFault, Scenario, Target,
+};
 use synod_rng::Seed;
 use synod_simulated::coverage::{HitCounts, Point};
 use synod_simulated::trial;
 use synod_simulated::tuning::Tuning;
-use synod_simulator::{Action, Crash, DiskFault, Fault, Plan};
 
 /// How many seeds are run of each case.
 const SEEDS: u64 = 12;
@@ -24,45 +23,41 @@ const CHANGED_MS: u64 = 3_000;
 
 const CHANGED: NodeId = NodeId(2);
 
-fn fault(at_ms: u64, lasts_ms: u64, action: Action) -> Fault {
-    Fault { at_ms: Millis(at_ms), lasts_ms: Millis(lasts_ms), action }
+fn fault(at_ms: u64, lasts_ms: u64, action: Action) -> PlannedFault {
+    PlannedFault::new(Millis(at_ms), Millis(lasts_ms), action, Target::Node(CHANGED))
 }
 
-fn folder(at_ms: u64, lasts_ms: u64, fault_of: DiskFault) -> Fault {
-    fault(at_ms, lasts_ms, Action::Disk { node: CHANGED, fault: fault_of })
+fn folder(at_ms: u64, lasts_ms: u64, fault_of: DiskFault) -> PlannedFault {
+    fault(at_ms, lasts_ms, Action::Disk(fault_of))
 }
 
-fn stop(at_ms: u64, lasts_ms: u64) -> Fault {
-    let nodes = BTreeSet::from([CHANGED]);
-    fault(at_ms, lasts_ms, Action::Crash { nodes, crash: Crash::Kill })
+fn stop(at_ms: u64, lasts_ms: u64) -> PlannedFault {
+    fault(at_ms, lasts_ms, Action::Kill)
 }
 
 /// Nobody hears the node, which hears all others.
-fn mute(at_ms: u64, lasts_ms: u64) -> Fault {
-    let others = [NodeId(1), NodeId(3)];
-    let links = others.map(|other| LinkId::new(CHANGED, other)).into();
-    fault(at_ms, lasts_ms, Action::Cut(links))
+fn mute(at_ms: u64, lasts_ms: u64) -> PlannedFault {
+    fault(at_ms, lasts_ms, Action::Mute)
 }
 
-fn plan(seed: u64, mut faults: Vec<Fault>) -> Plan {
+fn plan(seed: u64, mut faults: Vec<PlannedFault>) -> Scenario {
     faults.sort_by_key(|fault| fault.at_ms);
-    Plan {
-        seed: Seed(seed),
-        nodes: 3,
+    Scenario {
         clients: 4,
-        time_ms: Millis(8_000),
         rest_ms: Millis(50),
         timeout_ms: Millis(4_000),
-        links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
-        client_links: LinkRules::default(),
-        sync_us: 1_000,
-        clock_ppm: Vec::new(),
         faults,
+        conditions: Conditions {
+            links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
+            sync_us: 1_000,
+            ..Conditions::default()
+        },
+        ..Scenario::calm(Seed(seed), 3, Millis(8_000))
     }
 }
 
 /// Runs all seeds of a case; the folder is changed in each, and found out.
-fn check(changed: Point, faults: impl Fn(u64) -> Vec<Fault>) -> HitCounts {
+fn check(changed: Point, faults: impl Fn(u64) -> Vec<PlannedFault>) -> HitCounts {
     let mut sum = HitCounts::default();
     for seed in 0..SEEDS {
         println!("seed {seed}");
@@ -125,9 +120,8 @@ fn a_node_whose_power_fails_as_it_is_refused_is_refused_again() {
         let begins = CHANGED_MS - 1_000;
         let mut faults = vec![folder(begins, 1_000, DiskFault::RolledBack)];
         for round in 0..8 {
-            let nodes = BTreeSet::from([CHANGED]);
             let at_ms = CHANGED_MS + 100 * round + 13 * seed;
-            faults.push(fault(at_ms, 30, Action::Crash { nodes, crash: Crash::Power }));
+            faults.push(fault(at_ms, 30, Action::PowerLoss));
         }
         faults
     });

@@ -5,13 +5,12 @@
 //! its full disk is among those that run.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::collections::BTreeSet;
-
-use synod_fault::{LinkRules, Millis, NodeId};
+use synod_fault::{
+    Action, Conditions, DiskFault, LinkRules, Millis, NodeId, PlannedFault, Scenario, Target,
+};
 use synod_rng::Seed;
 use synod_simulated::trial;
 use synod_simulated::tuning::{SEGMENT_BYTES, Tuning};
-use synod_simulator::{Action, Crash, DiskFault, Fault, Plan};
 
 #[test]
 fn a_majority_with_room_serves_although_the_others_disk_is_full() {
@@ -33,13 +32,16 @@ fn so_it_does_with_the_full_node_started_anew_again_and_again() {
 
 /// Runs a plan to its verdict, which needs every client served at its end, and counts what was
 /// served meanwhile: with all disks full hardly anything is.
-fn check(plan: &Plan) {
+fn check(plan: &Scenario) {
     let mut tuning = Tuning::usual(plan);
     tuning.segment_bytes = SEGMENT_BYTES / 2;
     tuning.settings.commit_bytes = 4 << 10;
     tuning.settings.full_below_bytes = 2 << 10;
-    let filled =
-        trial::run_tuned(&Plan { time_ms: Millis(ROOM_MS), ..plan.clone() }, tuning.clone(), false);
+    let filled = trial::run_tuned(
+        &Scenario { time_ms: Millis(ROOM_MS), ..plan.clone() },
+        tuning.clone(),
+        false,
+    );
     assert!(filled.violation.is_none(), "{:#?}", filled.violation);
     let ended = trial::run_tuned(plan, tuning, false);
     assert!(ended.violation.is_none(), "{:#?}", ended.violation);
@@ -48,38 +50,34 @@ fn check(plan: &Plan) {
     assert!(served >= least, "{served} operations of {plan:#?}");
 }
 
-fn plan(seed: u64, stays_full: u16, restarts: bool) -> Plan {
-    let full = |node: u16| Fault {
-        at_ms: Millis(FULL_MS),
-        lasts_ms: Millis(if node == stays_full { END_MS } else { ROOM_MS } - FULL_MS),
-        action: Action::Disk { node: NodeId(node), fault: DiskFault::Full },
+fn plan(seed: u64, stays_full: u16, restarts: bool) -> Scenario {
+    let full = |node: u16| {
+        let until = if node == stays_full { END_MS } else { ROOM_MS };
+        let (action, target) = (Action::Disk(DiskFault::Full), Target::Node(NodeId(node)));
+        PlannedFault::new(Millis(FULL_MS), Millis(until - FULL_MS), action, target)
     };
-    let mut faults: Vec<Fault> = (1..=3).map(full).collect();
+    let mut faults: Vec<PlannedFault> = (1..=3).map(full).collect();
     let crash = |at_ms| {
-        let (nodes, crash) = (BTreeSet::from([NodeId(stays_full)]), Crash::Power);
-        Fault {
-            at_ms: Millis(at_ms),
-            lasts_ms: Millis(100),
-            action: Action::Crash { nodes, crash },
-        }
+        let target = Target::Node(NodeId(stays_full));
+        PlannedFault::new(Millis(at_ms), Millis(100), Action::PowerLoss, target)
     };
     if restarts {
         faults.extend((FULL_MS + 500..END_MS).step_by(700).map(crash));
     }
     faults.sort_by_key(|fault| fault.at_ms);
     let quiet = LinkRules { jitter_ms: Millis(2), ..LinkRules::default() };
-    Plan {
-        seed: Seed(seed),
-        nodes: 3,
+    Scenario {
         clients: 3,
-        time_ms: Millis(END_MS),
         rest_ms: Millis(20),
         timeout_ms: Millis(2_000),
-        links: quiet,
-        client_links: quiet,
-        sync_us: 500,
-        clock_ppm: vec![0; 3],
         faults,
+        conditions: Conditions {
+            links: quiet,
+            client_links: quiet,
+            sync_us: 500,
+            clock_ppm: vec![0; 3],
+        },
+        ..Scenario::calm(Seed(seed), 3, Millis(END_MS))
     }
 }
 

@@ -9,11 +9,14 @@
 
 use std::collections::BTreeSet;
 
-use synod_fault::{LinkId, LinkRules, Millis, NodeId, all_links};
+use synod_fault::{
+    Action, Conditions, LinkId, LinkRules, Millis, NodeId, PlannedFault, Scenario, Target,
+    all_links,
+};
 use synod_rng::Seed;
 use synod_simulated::cluster::Cluster;
 use synod_simulated::tuning::Tuning;
-use synod_simulator::{Action, Fault, Micros, Plan, Simulation};
+use synod_simulator::{Micros, Simulation};
 
 /// A suspicion time: five heartbeats of 40 ms.
 const SUSPICION_MS: u64 = 200;
@@ -80,25 +83,21 @@ fn check(count: u16, cut: &BTreeSet<LinkId>, graph: u64) {
 fn answers_under(count: u16, cut: &BTreeSet<LinkId>, seed: u64, late: bool) -> bool {
     let begins = if late { LATE_MS } else { 0 };
     let lasts = WITHIN * SUSPICION_MS;
-    let fault = Fault {
-        at_ms: Millis(begins),
-        lasts_ms: Millis(lasts + 1_000),
-        action: Action::Cut(cut.clone()),
-    };
-    let plan = Plan {
-        seed: Seed(seed),
-        nodes: count,
+    let (action, lasts_ms) = (Action::Cut(cut.clone()), Millis(lasts + 1_000));
+    let fault = PlannedFault::new(Millis(begins), lasts_ms, action, Target::All);
+    let plan = Scenario {
         clients: 2,
-        time_ms: Millis(begins + lasts + 1_000),
         rest_ms: Millis(100),
         timeout_ms: Millis(20_000),
-        links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
-        client_links: LinkRules::default(),
-        sync_us: 1_000,
-        clock_ppm: Vec::new(),
         faults: vec![fault],
+        conditions: Conditions {
+            links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
+            sync_us: 1_000,
+            ..Conditions::default()
+        },
+        ..Scenario::calm(Seed(seed), count, Millis(begins + lasts + 1_000))
     };
-    let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan, Tuning::usual(&plan)));
+    let mut simulation = Simulation::new(&plan, Cluster::new(&plan, Tuning::usual(&plan)));
     let (cluster, world) = simulation.parts();
     cluster.begin(world);
     // What was in flight when the graph fell may still be answered; that is no progress under it.

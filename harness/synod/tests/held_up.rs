@@ -7,14 +7,14 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
 
-use synod_fault::{LinkRules, Millis};
+use synod_fault::{Conditions, LinkRules, Millis, Scenario};
 use synod_host::HELD_UP_MAX;
 use synod_paxos::{Ballot, NodeId};
 use synod_rng::Seed;
 use synod_simulated::cluster::Cluster;
 use synod_simulated::coverage::Point;
 use synod_simulated::tuning::{HoldUps, Tuning};
-use synod_simulator::{Micros, Plan, Simulation};
+use synod_simulator::{Micros, Simulation};
 
 /// When turns begin to be long: a leader is there by then.
 const FROM_MS: u64 = 2_000;
@@ -22,19 +22,17 @@ const FROM_MS: u64 = 2_000;
 /// How often the leader is looked for.
 const LOOK_MS: u64 = 20;
 
-fn plan(seed: u64, nodes: u16, time_ms: u64) -> Plan {
-    Plan {
-        seed: Seed(seed),
-        nodes,
+fn plan(seed: u64, nodes: u16, time_ms: u64) -> Scenario {
+    Scenario {
         clients: 6,
-        time_ms: Millis(time_ms),
         rest_ms: Millis(20),
         timeout_ms: Millis(60_000),
-        links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
-        client_links: LinkRules::default(),
-        sync_us: 1_000,
-        clock_ppm: Vec::new(),
-        faults: Vec::new(),
+        conditions: Conditions {
+            links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
+            sync_us: 1_000,
+            ..Conditions::default()
+        },
+        ..Scenario::calm(Seed(seed), nodes, Millis(time_ms))
     }
 }
 
@@ -50,9 +48,9 @@ struct Seen {
     answered: u64,
 }
 
-fn run(plan: &Plan, hold_ups: HoldUps) -> Seen {
+fn run(plan: &Scenario, hold_ups: HoldUps) -> Seen {
     let tuning = Tuning { hold_ups, ..Tuning::usual(plan) };
-    let mut simulation = Simulation::new(plan.clone(), Cluster::new(plan, tuning));
+    let mut simulation = Simulation::new(plan, Cluster::new(plan, tuning));
     let (cluster, world) = simulation.parts();
     cluster.begin(world);
     simulation.run_until(Micros::from_ms(FROM_MS)).unwrap();
@@ -72,7 +70,7 @@ fn led(cluster: &Cluster) -> Option<Ballot> {
     cluster.statuses().iter().filter_map(|status| status.leads).max()
 }
 
-fn hold_ups(ppm: u32, shortest_ms: u64, longest_ms: u64, plan: &Plan) -> HoldUps {
+fn hold_ups(ppm: u32, shortest_ms: u64, longest_ms: u64, plan: &Scenario) -> HoldUps {
     let (from, until) = (Micros::from_ms(FROM_MS), Micros::from_ms(plan.time_ms.0));
     HoldUps { ppm, shortest_ms, longest_ms, from, until, only: None }
 }

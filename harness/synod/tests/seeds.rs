@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use synod_fault::Millis;
+use synod_fault::swarm::{SwarmConfig, draw};
+use synod_fault::{Millis, Scenario};
 use synod_rng::Seed;
-use synod_simulated::regression::RegressionSeed;
 use synod_simulated::trial;
-use synod_simulator::{SwarmConfig, draw};
 
 #[test]
 fn every_kept_seed_holds() {
@@ -15,11 +14,11 @@ fn every_kept_seed_holds() {
     let mut count = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "json") {
+        if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
-        let kept = RegressionSeed::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let ended = trial::run(&kept.plan, false);
+        let kept = Scenario::from_toml(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let ended = trial::run(&kept, false);
         assert_eq!(ended.violation, None, "{}: {}", path.display(), kept.reason);
         count += 1;
     }

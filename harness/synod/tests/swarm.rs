@@ -7,13 +7,16 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
 
-use synod_fault::{LinkRules, Millis, NodeId};
+use synod_fault::swarm::{SwarmConfig, draw};
+use synod_fault::{
+    Action, Conditions, DiskFault, LinkRules, Millis, NodeId, PlannedFault, Scenario, Target,
+};
 use synod_paxos::Slot;
 use synod_rng::Seed;
 use synod_simulated::cluster::Cluster;
 use synod_simulated::trial;
 use synod_simulated::tuning::Tuning;
-use synod_simulator::{Action, DiskFault, Fault, Micros, Plan, Simulation, SwarmConfig, draw};
+use synod_simulator::{Micros, Simulation};
 
 /// How many seeds are run, and for how many simulated seconds each.
 const SEEDS: u64 = 100;
@@ -52,28 +55,27 @@ fn a_hung_disk_stops_only_its_own_node() {
 /// Lets the disk of each node in turn go bad, the leader's among them.
 fn check_bad_disk(fault: DiskFault) {
     for node in 1..=3 {
-        let grown = chosen_under(Action::Disk { node: NodeId(node), fault });
+        let grown = chosen_under(Action::Disk(fault), Target::Node(NodeId(node)));
         assert!(grown >= CHOSEN_MIN, "with a bad disk of node {node}: {grown} slots");
     }
 }
 
 /// Runs three nodes under one fault, and counts the slots chosen in the second half of it.
-fn chosen_under(action: Action) -> u64 {
+fn chosen_under(action: Action, target: Target) -> u64 {
     let lasts_ms = Millis(BAD_MS + 1_000);
-    let plan = Plan {
-        seed: Seed(0),
-        nodes: 3,
+    let plan = Scenario {
         clients: 8,
-        time_ms: Millis(BAD_FROM_MS + lasts_ms.0),
         rest_ms: Millis(5),
         timeout_ms: Millis(20_000),
-        links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
-        client_links: LinkRules::default(),
-        sync_us: 1_000,
-        clock_ppm: Vec::new(),
-        faults: vec![Fault { at_ms: Millis(BAD_FROM_MS), lasts_ms, action }],
+        faults: vec![PlannedFault::new(Millis(BAD_FROM_MS), lasts_ms, action, target)],
+        conditions: Conditions {
+            links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
+            sync_us: 1_000,
+            ..Conditions::default()
+        },
+        ..Scenario::calm(Seed(0), 3, Millis(BAD_FROM_MS + lasts_ms.0))
     };
-    let mut simulation = Simulation::new(plan.clone(), Cluster::new(&plan, Tuning::draw(&plan)));
+    let mut simulation = Simulation::new(&plan, Cluster::new(&plan, Tuning::draw(&plan)));
     let (cluster, world) = simulation.parts();
     cluster.begin(world);
     simulation.run_until(Micros::from_ms(BAD_FROM_MS + BAD_MS / 2)).unwrap();

@@ -9,16 +9,16 @@
 #[path = "../../../paxos/tests/story/mod.rs"]
 mod story;
 
-use synod_fault::Millis;
+use synod_fault::swarm::{SwarmConfig, draw};
+use synod_fault::{Millis, Scenario};
 use synod_rng::Seed;
 use synod_simulated::trial;
 use synod_simulated::tuning::Tuning;
-use synod_simulator::{Plan, SwarmConfig, draw};
 
 use std::collections::BTreeMap;
 use story::Story;
 
-fn plan(seed: u64) -> Plan {
+fn plan(seed: u64) -> Scenario {
     let config = SwarmConfig { time_ms: Millis(5_000), clients: 2, ..SwarmConfig::default() };
     let mut plan = draw(Seed(seed), &config);
     // A transcript ends where a node is given a folder that is not the one that it had.

@@ -6,8 +6,10 @@
 use synod_rng::Random;
 
 use super::FaultKind;
-use crate::schedule::{Action, LinkScope, PartitionKind, PlannedFault, Target, Trigger};
-use crate::{LinkRules, Millis, NodeId, PartsPerMillion, RateLimit, Shape, Transports, lossy};
+use crate::{
+    Action, LinkRules, Millis, NodeId, PartsPerMillion, PlannedFault, RateLimit, Shape, Target,
+    Transports, Trigger, lossy,
+};
 
 /// Draws faults one after the other.
 pub(super) struct Planner<'a> {
@@ -37,7 +39,7 @@ impl Planner<'_> {
                     return faults;
                 }
                 at = Millis(end + self.random.between(GAP_MS.0, GAP_MS.1));
-                faults.push(fault);
+                faults.extend(fault.planned());
             }
         }
     }
@@ -67,22 +69,9 @@ impl Planner<'_> {
         self.random.pick(&kinds).copied().unwrap_or(FaultKind::KillOne)
     }
 
-    fn draw(&mut self, kind: FaultKind, at_ms: Millis) -> PlannedFault {
-        let action = self.action(kind);
-        let lasts_ms = Millis(self.lasts(kind));
-        let trigger = match action {
-            Action::Kill(Target::Leader)
-            | Action::Pause(Target::Leader)
-            | Action::Partition(PartitionKind::IsolateLeader)
-            | Action::Flap { tear: PartitionKind::IsolateLeader, .. } => Trigger::LeaderSeen,
-            Action::Partition(PartitionKind::Fixed(_))
-            | Action::Flap { tear: PartitionKind::Fixed(_), .. }
-            | Action::Disturb { .. }
-            | Action::Kill(Target::Node(_) | Target::All)
-            | Action::Storm { .. }
-            | Action::Pause(Target::Node(_) | Target::All) => Trigger::Time,
-        };
-        PlannedFault { kind, at_ms, lasts_ms, trigger, action }
+    fn draw(&mut self, kind: FaultKind, at_ms: Millis) -> Drawn {
+        let what = self.action(kind);
+        Drawn { kind, at_ms, lasts_ms: Millis(self.lasts(kind)), what }
     }
 
     fn lasts(&mut self, kind: FaultKind) -> u64 {
@@ -119,75 +108,73 @@ impl Planner<'_> {
         self.random.between(low, high)
     }
 
-    fn action(&mut self, kind: FaultKind) -> Action {
-        let fixed = |shape| Action::Partition(PartitionKind::Fixed(shape));
+    fn action(&mut self, kind: FaultKind) -> What {
+        let shaped = |shape| What::once(Action::Partition(shape), Target::All);
         match kind {
-            FaultKind::PartitionHalves => fixed(Shape::halves(self.nodes, &mut self.random)),
-            FaultKind::Minority => fixed(Shape::minority(self.nodes, &mut self.random)),
-            FaultKind::IsolateOne => fixed(Shape::isolate(self.node(), self.nodes)),
-            FaultKind::IsolateLeader => Action::Partition(PartitionKind::IsolateLeader),
-            FaultKind::Bridge => fixed(Shape::bridge(self.nodes, &mut self.random)),
-            FaultKind::Ring => fixed(Shape::ring(self.nodes, &mut self.random)),
+            FaultKind::PartitionHalves => shaped(Shape::halves(self.nodes, &mut self.random)),
+            FaultKind::Minority => shaped(Shape::minority(self.nodes, &mut self.random)),
+            FaultKind::IsolateOne => What::once(Action::Isolate, self.node()),
+            FaultKind::IsolateLeader => What::once(Action::Isolate, Target::Leader),
+            FaultKind::Bridge => shaped(Shape::bridge(self.nodes, &mut self.random)),
+            FaultKind::Ring => shaped(Shape::ring(self.nodes, &mut self.random)),
             FaultKind::OneWay => self.one_way(),
             FaultKind::Flapping => self.flapping(),
-            FaultKind::KillOne => Action::Kill(Target::Node(self.node())),
-            FaultKind::KillLeader => Action::Kill(Target::Leader),
-            FaultKind::KillAll => Action::Kill(Target::All),
-            FaultKind::PauseLeader => Action::Pause(Target::Leader),
-            FaultKind::PauseOne => Action::Pause(Target::Node(self.node())),
+            FaultKind::KillOne => What::once(Action::Kill, self.node()),
+            FaultKind::KillLeader => What::once(Action::Kill, Target::Leader),
+            FaultKind::KillAll => What::once(Action::Kill, Target::All),
+            FaultKind::PauseLeader => What::once(Action::Pause, Target::Leader),
+            FaultKind::PauseOne => What::once(Action::Pause, self.node()),
             FaultKind::RestartStorm => self.storm(),
             FaultKind::Slow
             | FaultKind::Lossy
             | FaultKind::Duplicating
             | FaultKind::Reordering
             | FaultKind::Corrupting
-            | FaultKind::Rate => {
-                Action::Disturb { wires: LinkScope::Nodes, rules: self.rules(kind) }
-            }
+            | FaultKind::Rate => What::once(Action::Disturb(self.rules(kind)), Target::All),
             FaultKind::LossyClients => {
-                Action::Disturb { wires: LinkScope::Clients, rules: self.rules(kind) }
+                What::once(Action::Disturb(self.rules(kind)), Target::Clients)
             }
             FaultKind::Stalling
             | FaultKind::Resetting
             | FaultKind::Refusing
             | FaultKind::HalfClosing
             | FaultKind::Slicing => {
-                Action::Disturb { wires: LinkScope::Nodes, rules: self.stream_rules(kind) }
+                What::once(Action::Disturb(self.stream_rules(kind)), Target::All)
             }
             FaultKind::ResettingClients => {
-                Action::Disturb { wires: LinkScope::Clients, rules: self.stream_rules(kind) }
+                What::once(Action::Disturb(self.stream_rules(kind)), Target::Clients)
             }
-            FaultKind::CutClients => fixed(Shape::without_clients(self.node())),
+            FaultKind::CutClients => {
+                let node = self.some_node();
+                shaped(Shape::without_clients(node))
+            }
         }
     }
 
-    fn node(&mut self) -> NodeId {
+    fn some_node(&mut self) -> NodeId {
         *self.random.pick(self.nodes).expect("a cluster has a node")
     }
 
-    fn one_way(&mut self) -> Action {
+    fn node(&mut self) -> Target {
+        Target::Node(self.some_node())
+    }
+
+    fn one_way(&mut self) -> What {
         let node = self.node();
-        let shape = if self.random.chance(500_000) {
-            Shape::mute(node, self.nodes)
-        } else {
-            Shape::deaf(node, self.nodes)
-        };
-        Action::Partition(PartitionKind::Fixed(shape))
+        let mute = self.random.chance(500_000);
+        What::once(if mute { Action::Mute } else { Action::Deafen }, node)
     }
 
-    fn flapping(&mut self) -> Action {
-        let tear = if self.random.chance(500_000) {
-            PartitionKind::IsolateLeader
-        } else {
-            PartitionKind::Fixed(Shape::isolate(self.node(), self.nodes))
-        };
+    fn flapping(&mut self) -> What {
+        let leader = self.random.chance(500_000);
+        let target = if leader { Target::Leader } else { self.node() };
         // Around the election timeouts in use: the worst periods are those.
-        Action::Flap { tear, period_ms: Millis(self.random.between(150, 600)) }
+        What::Flapping(target, Millis(self.random.between(150, 600)))
     }
 
-    fn storm(&mut self) -> Action {
+    fn storm(&mut self) -> What {
         let count = self.random.between(3, 5);
-        Action::Storm { victims: (0..count).map(|_| self.node()).collect() }
+        What::Storm((0..count).map(|_| self.some_node()).collect())
     }
 
     fn rules(&mut self, kind: FaultKind) -> LinkRules {
@@ -246,6 +233,56 @@ impl Planner<'_> {
 
     fn parts(&mut self, low: u32, high: u32) -> u32 {
         u32::try_from(self.random.between(u64::from(low), u64::from(high))).unwrap_or(high)
+    }
+}
+
+/// A fault of a kind as it was drawn: one entry of a plan, or several.
+struct Drawn {
+    kind: FaultKind,
+    at_ms: Millis,
+    lasts_ms: Millis,
+    what: What,
+}
+
+/// What a fault of a kind does.
+enum What {
+    /// One thing to one target.
+    Once(Action, Target),
+    /// It cuts somebody off again and again.
+    Flapping(Target, Millis),
+    /// It kills nodes one after the other and starts each again at once; a node may come again.
+    Storm(Vec<NodeId>),
+}
+
+impl What {
+    fn once(action: Action, target: Target) -> Self {
+        Self::Once(action, target)
+    }
+}
+
+impl Drawn {
+    /// Returns what a plan says of it.
+    fn planned(self) -> Vec<PlannedFault> {
+        let Self { kind, at_ms, lasts_ms, what } = self;
+        let plan = |at_ms, lasts_ms, action, target: Target| {
+            let leader = target == Target::Leader;
+            let trigger = if leader { Trigger::LeaderSeen } else { Trigger::Time };
+            let kind = Some(kind);
+            PlannedFault { kind, trigger, ..PlannedFault::new(at_ms, lasts_ms, action, target) }
+        };
+        match what {
+            What::Once(action, target) => vec![plan(at_ms, lasts_ms, action, target)],
+            What::Flapping(target, period) => {
+                let fault = plan(at_ms, lasts_ms, Action::Isolate, target);
+                vec![PlannedFault { flaps_ms: Some(period), ..fault }]
+            }
+            What::Storm(victims) => {
+                let step = lasts_ms.0 / (victims.len() as u64).max(1);
+                let times = (0..).map(|turn| Millis(at_ms.0 + turn * step));
+                let one = |(at_ms, node)| plan(at_ms, Millis(0), Action::Kill, Target::Node(node));
+                times.zip(victims).map(one).collect()
+            }
+        }
     }
 }
 

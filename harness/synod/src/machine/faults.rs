@@ -2,9 +2,10 @@
 //!
 //! The simulated disk does the damage; here is which damage, and when.
 
+use synod_fault::DiskFault;
 use synod_host::journal::{CallFault, DiskCall, Failure, Times};
 use synod_rng::Random;
-use synod_simulator::{Crash, DiskFault, Micros};
+use synod_simulator::{Crash, Micros};
 
 use super::{Machine, SimWorld, Wakeup};
 use crate::coverage::Point;

@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use synod_fault::NodeId as Place;
+use synod_fault::{DiskFault, NodeId as Place};
 use synod_host::{Brought, Output};
 use synod_paxos::{NodeId, To};
-use synod_simulator::{Crash, DiskFault, Micros};
+use synod_simulator::{Crash, Micros};
 use synod_smr::{Disk, Message};
 
 use super::turns::Taken;

@@ -9,9 +9,10 @@
 
 use std::path::Path;
 
+use synod_fault::DiskFault;
 use synod_host::journal::{Create, Journal, Options, SimDisk};
 use synod_paxos::{Ballot, NodeId, Slot};
-use synod_simulator::{Crash, DiskFault, Micros};
+use synod_simulator::{Crash, Micros};
 use synod_smr::wire::{JournalRecord, decode_record};
 use synod_smr::{PeerStart, Record};
 

@@ -1,17 +1,20 @@
-//! Drawing a plan: which kinds of faults a run has at all, and then each of them.
+//! The swarm: which kinds of faults a run has at all, and then each of them.
 //!
-//! Every kind is in or out by a coin of its own, so that a run may be all partitions, all disks, or
-//! anything between. Each kind draws from its own stream of chance: a change of one kind leaves
-//! the plans of the others as they were.
+//! Every kind is in or out by a coin of its own (swarm testing, Groce and others, 2012), so that a
+//! run may be all partitions, all disks, or anything between: faults of one kind hide the bugs that
+//! another kind needs. Faults overlap. Each kind draws from its own stream of chance: a change of
+//! one kind leaves those of the others as they were, and so does a world that cannot do it.
 
 use std::collections::BTreeSet;
 
-use synod_fault::{LinkId, LinkRules, Millis, NodeId, PartsPerMillion, Shape, all_links};
 use synod_rng::{Random, Seed, Stream};
 
-use super::plan::{Action, Crash, DiskFault, Fault, Plan};
+use crate::{
+    Abilities, Action, Conditions, DiskFault, LinkId, LinkRules, Millis, NodeId, PartsPerMillion,
+    PlannedFault, Scenario, Shape, Target, Trigger, all_links,
+};
 
-/// What plans are drawn from.
+/// What scenarios are drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SwarmConfig {
     /// How many nodes there may be; a number that stands twice comes twice as often.
@@ -22,6 +25,8 @@ pub struct SwarmConfig {
     pub clients: u32,
     /// How long a client rests at most between two operations.
     pub rest_ms: Millis,
+    /// What the world can do; what it cannot is drawn and left out.
+    pub world: Abilities,
 }
 
 impl Default for SwarmConfig {
@@ -31,6 +36,7 @@ impl Default for SwarmConfig {
             time_ms: Millis(60_000),
             clients: 4,
             rest_ms: Millis(500),
+            world: Abilities::SIMULATED,
         }
     }
 }
@@ -94,9 +100,23 @@ const FOLDER_PPM: u32 = 250_000;
 /// By when the nodes have heard of each other.
 const FOLDER_MS_MIN: u64 = 1_000;
 
-/// Draws the plan of a seed.
+/// Draws the scenario of a seed.
+///
+/// # Examples
+///
+/// ```
+/// use synod_fault::swarm::{SwarmConfig, draw};
+/// use synod_fault::{Abilities, Transports};
+/// use synod_rng::Seed;
+///
+/// let everything = draw(Seed(7), &SwarmConfig::default());
+/// let world = Abilities::live(Transports::default());
+/// let real = draw(Seed(7), &SwarmConfig { world, ..SwarmConfig::default() });
+/// assert!(real.faults.iter().all(|fault| everything.faults.contains(fault)));
+/// assert_eq!(world.check_all(&real), Ok(()));
+/// ```
 #[must_use]
-pub fn draw(seed: Seed, config: &SwarmConfig) -> Plan {
+pub fn draw(seed: Seed, config: &SwarmConfig) -> Scenario {
     let mut random = Random::new(seed, Stream::named("swarm"));
     let nodes = random.pick(&config.nodes).copied().unwrap_or(3);
     let mut links = base_links(&mut random);
@@ -117,20 +137,40 @@ pub fn draw(seed: Seed, config: &SwarmConfig) -> Plan {
     }
     faults.extend(folder_faults(seed, &ids, config.time_ms, &faults));
     faults.sort_by_key(|fault| fault.at_ms);
-    Plan {
-        seed,
-        nodes,
+    let conditions = Conditions { links, client_links, sync_us: custom.sync_us, clock_ppm };
+    faults.retain(|fault| config.world.check(fault).is_ok());
+    Scenario {
+        nemesis: NAME.to_owned(),
         clients: custom.clients,
-        time_ms: config.time_ms,
         rest_ms: custom.rest_ms,
         timeout_ms: Millis(4_000),
-        links,
-        client_links,
-        sync_us: custom.sync_us,
-        clock_ppm,
+        conditions: possible(conditions, &config.world),
         faults,
+        ..Scenario::calm(seed, nodes, config.time_ms)
     }
 }
+
+/// Leaves out the conditions that a world cannot have.
+fn possible(mut conditions: Conditions, world: &Abilities) -> Conditions {
+    if !world.clocks {
+        conditions.clock_ppm.clear();
+    }
+    if !world.disks {
+        conditions.sync_us = 0;
+    }
+    if conditions.links.fits(world.transports.peer).is_err() {
+        conditions.links =
+            LinkRules { jitter_ms: conditions.links.jitter_ms, ..LinkRules::default() };
+    }
+    if conditions.client_links.fits(world.transports.client).is_err() {
+        let jitter_ms = conditions.client_links.jitter_ms;
+        conditions.client_links = LinkRules { jitter_ms, ..LinkRules::default() };
+    }
+    conditions
+}
+
+/// The name that a scenario gives as its nemesis.
+pub const NAME: &str = "swarm";
 
 /// What differs between ordinary runs and some others.
 struct Custom {
@@ -204,7 +244,7 @@ fn base_links(random: &mut Random) -> LinkRules {
     }
 }
 
-fn faults_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) -> Vec<Fault> {
+fn faults_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) -> Vec<PlannedFault> {
     // A bit rots once in a run at most. What is more comes more often the longer a run lasts.
     let most = match kind {
         Kind::Rot => 1,
@@ -242,7 +282,12 @@ fn faults_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) ->
 /// In some runs one node loses what it wrote, or is given an older copy of it, or another's. With
 /// few nodes it is the only one whose disk is damaged for good: another one would be more than a
 /// quorum can bear.
-fn folder_faults(seed: Seed, nodes: &[NodeId], time: Millis, others: &[Fault]) -> Vec<Fault> {
+fn folder_faults(
+    seed: Seed,
+    nodes: &[NodeId],
+    time: Millis,
+    others: &[PlannedFault],
+) -> Vec<PlannedFault> {
     let mut random = Random::new(seed, Stream::named("folder"));
     let is_other = others.iter().any(|fault| fault.action.is_for_good());
     let needed = if is_other { 2 * ROT_NODES_MIN - 1 } else { ROT_NODES_MIN };
@@ -259,16 +304,13 @@ fn folder_faults(seed: Seed, nodes: &[NodeId], time: Millis, others: &[Fault]) -
         1 => (DiskFault::Foreign, lasts_ms),
         _ => (DiskFault::RolledBack, lasts_ms << doubled),
     };
-    let fault_at = |at_ms, lasts_ms, action| Fault {
-        at_ms: Millis(at_ms),
-        lasts_ms: Millis(lasts_ms),
-        action,
+    let fault_at = |at_ms, lasts_ms, action| {
+        PlannedFault::new(Millis(at_ms), Millis(lasts_ms), action, Target::Node(node))
     };
-    let mut faults = vec![fault_at(at_ms, lasts_ms, Action::Disk { node, fault })];
+    let mut faults = vec![fault_at(at_ms, lasts_ms, Action::Disk(fault))];
     if stopped && fault == DiskFault::RolledBack {
         // The copy is that of a process that was stopped for it, and the original goes on from it.
-        let action = Action::Crash { nodes: BTreeSet::from([node]), crash: Crash::Kill };
-        faults.push(fault_at(at_ms.saturating_sub(20), 40, action));
+        faults.push(fault_at(at_ms.saturating_sub(20), 40, Action::Kill));
     }
     faults
 }
@@ -278,16 +320,24 @@ fn minutes(time: Millis) -> u64 {
 }
 
 /// Some crashes are followed by one of other nodes at the time of the election that comes of them.
-fn aftershock(fault: &Fault, nodes: &[NodeId], random: &mut Random) -> Option<Fault> {
-    let Action::Crash { nodes: gone, crash } = &fault.action else { return None };
+fn aftershock(fault: &PlannedFault, nodes: &[NodeId], random: &mut Random) -> Option<PlannedFault> {
+    if !matches!(fault.action, Action::Kill | Action::PowerLoss) {
+        return None;
+    }
     let at_ms = Millis(fault.at_ms.0 + random.between(150, 450));
-    let hit: BTreeSet<NodeId> = some_nodes(nodes, random).difference(gone).copied().collect();
+    let gone = |node: &NodeId| match &fault.target {
+        Target::Node(other) => node == other,
+        Target::Nodes(nodes) => nodes.contains(node),
+        Target::Leader | Target::Minority | Target::All | Target::Clients => true,
+    };
+    let hit: BTreeSet<NodeId> =
+        some_nodes(nodes, random).into_iter().filter(|node| !gone(node)).collect();
     let follows = random.chance(AFTERSHOCK_PPM) && !hit.is_empty();
-    let action = Action::Crash { nodes: hit, crash: *crash };
-    follows.then_some(Fault { at_ms, lasts_ms: fault.lasts_ms, action })
+    let action = fault.action.clone();
+    follows.then(|| PlannedFault::new(at_ms, fault.lasts_ms, action, Target::of(hit)))
 }
 
-fn fault_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) -> Fault {
+fn fault_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) -> PlannedFault {
     // The first half second is left alone, so that there is something to break.
     let at_ms = Millis(random.between(500.min(time.0), time.0));
     // Short faults are as likely as long ones: the exponent is drawn, not the length.
@@ -295,37 +345,34 @@ fn fault_of(kind: Kind, nodes: &[NodeId], time: Millis, random: &mut Random) -> 
     let node = random.pick(nodes).copied().unwrap_or(NodeId(1));
     // A full disk takes a while to be felt: what was allocated is filled first.
     let lasts_ms = if kind == Kind::DiskFull { Millis(lasts_ms.0 << 2) } else { lasts_ms };
-    let action = match kind {
-        Kind::Partition => Action::Partition(shape(nodes, random)),
+    let one = Target::Node(node);
+    let disk = |fault| (Action::Disk(fault), Target::Node(node));
+    let mut flaps_ms = None;
+    let (action, target) = match kind {
+        Kind::Partition => (Action::Partition(shape(nodes, random)), Target::All),
         Kind::Flap => {
-            Action::Flap { shape: shape(nodes, random), period_ms: Millis(random.between(30, 600)) }
+            let shape = shape(nodes, random);
+            flaps_ms = Some(Millis(random.between(30, 600)));
+            (Action::Partition(shape), Target::All)
         }
-        Kind::Cut => Action::Cut(some_links(nodes, random)),
-        Kind::Disturb => Action::Disturb(disturbance(random)),
-        Kind::DisturbClients => Action::DisturbClients(once(disturbance(random))),
-        Kind::Kill => Action::Crash { nodes: some_nodes(nodes, random), crash: Crash::Kill },
-        Kind::Power => Action::Crash { nodes: some_nodes(nodes, random), crash: Crash::Power },
-        Kind::AllPower => {
-            Action::Crash { nodes: nodes.iter().copied().collect(), crash: Crash::Power }
-        }
-        Kind::Pause => Action::Pause(node),
-        Kind::ClockRate => Action::ClockRate { node, ppm: ppm(random, 900_000) },
-        Kind::ClockJump => Action::ClockJump { node, ms: Millis(random.between(1, 10_000)) },
-        Kind::DiskSlow => {
-            let ms = Millis(random.between(5, 500));
-            Action::Disk { node, fault: DiskFault::Slow { ms } }
-        }
-        Kind::DiskHung => Action::Disk { node, fault: DiskFault::Hung },
-        Kind::DiskFull => Action::Disk { node, fault: DiskFault::Full },
-        Kind::DiskError => Action::Disk { node, fault: disk_error(random) },
-        Kind::PowerMidway => {
-            let operations = random.below(60);
-            Action::Disk { node, fault: DiskFault::PowerFailsAt { operations } }
-        }
-        Kind::Rot => Action::Disk { node, fault: DiskFault::Rot },
-        Kind::Retire => Action::Retire(node),
+        Kind::Cut => (Action::Cut(some_links(nodes, random)), Target::All),
+        Kind::Disturb => (Action::Disturb(disturbance(random)), Target::All),
+        Kind::DisturbClients => (Action::Disturb(once(disturbance(random))), Target::Clients),
+        Kind::Kill => (Action::Kill, Target::of(some_nodes(nodes, random))),
+        Kind::Power => (Action::PowerLoss, Target::of(some_nodes(nodes, random))),
+        Kind::AllPower => (Action::PowerLoss, Target::All),
+        Kind::Pause => (Action::Pause, one),
+        Kind::ClockRate => (Action::ClockRate { ppm: ppm(random, 900_000) }, one),
+        Kind::ClockJump => (Action::ClockJump { ms: Millis(random.between(1, 10_000)) }, one),
+        Kind::DiskSlow => disk(DiskFault::Slow { ms: Millis(random.between(5, 500)) }),
+        Kind::DiskHung => disk(DiskFault::Hung),
+        Kind::DiskFull => disk(DiskFault::Full),
+        Kind::DiskError => disk(disk_error(random)),
+        Kind::PowerMidway => disk(DiskFault::PowerFailsAt { operations: random.below(60) }),
+        Kind::Rot => disk(DiskFault::Rot),
+        Kind::Retire => (Action::Retire, one),
     };
-    Fault { at_ms, lasts_ms, action }
+    PlannedFault { kind: None, at_ms, trigger: Trigger::Time, lasts_ms, action, target, flaps_ms }
 }
 
 fn shape(nodes: &[NodeId], random: &mut Random) -> Shape {
@@ -407,11 +454,15 @@ mod tests {
         for seed in 0..200 {
             let plan = draw(Seed(seed), &SwarmConfig::default());
             let text = serde_json::to_string(&plan).expect("plain data");
-            let back: Plan = serde_json::from_str(&text).expect("what was written");
+            let back: Scenario = serde_json::from_str(&text).expect("what was written");
             assert_eq!(back, plan);
+            let text = plan.to_toml().expect("small numbers");
+            assert_eq!(Scenario::from_toml(&text), Ok(plan.clone()), "{text}");
             assert!(plan.faults.is_sorted_by_key(|fault| fault.at_ms));
             let names = plan.node_ids();
-            assert!(plan.clock_ppm.len() == names.len() && plan.faults.len() >= KINDS_MIN);
+            assert!(
+                plan.conditions.clock_ppm.len() == names.len() && plan.faults.len() >= KINDS_MIN
+            );
         }
     }
 
@@ -437,12 +488,12 @@ mod tests {
             let plan = draw(Seed(seed), &SwarmConfig::default());
             sizes.insert(plan.nodes);
             for fault in &plan.faults {
-                let text = serde_json::to_string(&fault.action).expect("plain data");
-                let word: String = text.chars().take_while(|c| *c != ':').collect();
-                words.insert(word);
+                let flaps = if fault.flaps_ms.is_some() { "flapping " } else { "" };
+                let clients = if fault.target == Target::Clients { " of clients" } else { "" };
+                words.insert(format!("{flaps}{}{clients}", fault.action.name()));
             }
         }
         assert_eq!(sizes, BTreeSet::from([1, 2, 3, 4, 5, 7]));
-        assert_eq!(words.len(), 11, "{words:?}");
+        assert_eq!(words.len(), 12, "{words:?}");
     }
 }

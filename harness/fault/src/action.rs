@@ -1,0 +1,199 @@
+//! What a fault does, whomever it hits, in either world.
+//!
+//! An action names no node: whom it hits is the target's business, and how it is done that of the
+//! world that obeys. The only exceptions are the shapes of partitions and the cuts of single links,
+//! which are drawn as a whole. The claim kept true: what a written scenario says is one of these,
+//! in a run of real processes as in a simulated one.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{LinkId, LinkRules, Millis, Shape};
+
+/// What a fault does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Action {
+    /// Cuts its targets off from all other nodes, both ways.
+    Isolate,
+    /// Lets nobody hear its targets.
+    Mute,
+    /// Lets its targets hear nobody.
+    Deafen,
+    /// Tears the nodes apart in this shape.
+    Partition(Shape),
+    /// Cuts these directed links.
+    Cut(BTreeSet<LinkId>),
+    /// Lets the links of its targets misbehave.
+    Disturb(LinkRules),
+    /// Kills processes, which are started again when the fault ends; what they wrote stays.
+    Kill,
+    /// Takes the power: what was not synced is lost, torn or kept, as the dice say.
+    PowerLoss,
+    /// Stops processes, which do not know, until the fault ends.
+    Pause,
+    /// Asks nodes to hand over and end, as an operator does; they are started again at the end.
+    Retire,
+    /// Lets clocks run fast or slow.
+    ClockRate {
+        /// By how many parts of a million they are fast, or slow.
+        ppm: i32,
+    },
+    /// Lets clocks jump ahead, as after a suspend: what is waited for comes so much sooner.
+    ClockJump {
+        /// How far.
+        ms: Millis,
+    },
+    /// Lets disks misbehave.
+    Disk(DiskFault),
+}
+
+/// How a disk misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DiskFault {
+    /// Each sync takes up to so much longer.
+    Slow {
+        /// How much longer at most.
+        ms: Millis,
+    },
+    /// No sync returns until the fault ends.
+    Hung,
+    /// There is no space for anything more.
+    Full,
+    /// The next sync fails; what it should have made durable is forgotten.
+    SyncFails,
+    /// The next write fails.
+    WriteFails,
+    /// The next read fails.
+    ReadFails,
+    /// The power fails in the middle of the so-many-th operation from here on.
+    PowerFailsAt {
+        /// How many operations pass.
+        operations: u64,
+    },
+    /// A bit of what was written long ago flips.
+    Rot,
+    /// What was written is copied when the fault begins, and the copy takes its place when it ends,
+    /// as with a backup or a snapshot of the machine.
+    RolledBack,
+    /// All that was written is lost, and the node is made anew in its place.
+    MadeAnew,
+    /// What another node has written takes its place.
+    Foreign,
+}
+
+impl Action {
+    /// Returns the word by which it is refused and listed.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Isolate => "isolate",
+            Self::Mute => "mute",
+            Self::Deafen => "deafen",
+            Self::Partition(_) => "partition",
+            Self::Cut(_) => "cut",
+            Self::Disturb(_) => "disturb",
+            Self::Kill => "kill",
+            Self::PowerLoss => "power-loss",
+            Self::Pause => "pause",
+            Self::Retire => "retire",
+            Self::ClockRate { .. } => "clock-rate",
+            Self::ClockJump { .. } => "clock-jump",
+            Self::Disk(_) => "disk",
+        }
+    }
+
+    /// Tells whether it cuts links.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        match self {
+            Self::Isolate | Self::Mute | Self::Deafen | Self::Partition(_) | Self::Cut(_) => true,
+            Self::Disturb(_)
+            | Self::Kill
+            | Self::PowerLoss
+            | Self::Pause
+            | Self::Retire
+            | Self::ClockRate { .. }
+            | Self::ClockJump { .. }
+            | Self::Disk(_) => false,
+        }
+    }
+
+    /// Tells whether it says itself which links it hits, so that its target says nothing more.
+    #[must_use]
+    pub const fn names_links(&self) -> bool {
+        matches!(self, Self::Partition(_) | Self::Cut(_))
+    }
+
+    /// Tells whether its targets are not started while it lasts.
+    #[must_use]
+    pub const fn keeps_down(&self) -> bool {
+        matches!(self, Self::Kill | Self::PowerLoss | Self::Retire)
+    }
+
+    /// Tells whether a node that it happens to is lost to its cluster.
+    #[must_use]
+    pub const fn is_for_good(&self) -> bool {
+        matches!(self, Self::Disk(fault) if fault.is_for_good())
+    }
+}
+
+impl DiskFault {
+    /// Tells whether a node that it happens to is lost to its cluster.
+    #[must_use]
+    pub const fn is_for_good(self) -> bool {
+        match self {
+            Self::Rot | Self::RolledBack | Self::MadeAnew | Self::Foreign => true,
+            Self::Slow { .. }
+            | Self::Hung
+            | Self::Full
+            | Self::SyncFails
+            | Self::WriteFails
+            | Self::ReadFails
+            | Self::PowerFailsAt { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Partition(shape) => write!(formatter, "partition {shape}"),
+            Self::Cut(links) => {
+                let links: Vec<String> = links.iter().map(ToString::to_string).collect();
+                write!(formatter, "cut {}", links.join(" "))
+            }
+            Self::Disturb(rules) => write!(formatter, "links: {rules}"),
+            Self::PowerLoss => formatter.write_str("power loss"),
+            Self::ClockRate { ppm } => write!(formatter, "clock off by {ppm} parts in a million"),
+            Self::ClockJump { ms } => write!(formatter, "clock jumps {ms}"),
+            Self::Disk(fault) => write!(formatter, "disk: {fault}"),
+            Self::Isolate | Self::Mute | Self::Deafen | Self::Kill | Self::Pause | Self::Retire => {
+                formatter.write_str(self.name())
+            }
+        }
+    }
+}
+
+impl fmt::Display for DiskFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slow { ms } => write!(formatter, "syncs take up to {ms} longer"),
+            Self::Hung => formatter.write_str("syncs hang"),
+            Self::Full => formatter.write_str("full"),
+            Self::SyncFails => formatter.write_str("a sync fails"),
+            Self::WriteFails => formatter.write_str("a write fails"),
+            Self::ReadFails => formatter.write_str("a read fails"),
+            Self::PowerFailsAt { operations } => {
+                write!(formatter, "power fails after {operations} operations")
+            }
+            Self::Rot => formatter.write_str("a bit rots"),
+            Self::RolledBack => formatter.write_str("rolled back to a copy in the end"),
+            Self::MadeAnew => formatter.write_str("lost, and made anew"),
+            Self::Foreign => formatter.write_str("replaced by that of another node"),
+        }
+    }
+}

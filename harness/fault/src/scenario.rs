@@ -1,0 +1,287 @@
+//! The scenario: everything that is decided before a run, in either world.
+//!
+//! It is written by people (`written` has the form), drawn by a generator (`nemesis`, `swarm`), or
+//! what is left of a failure that was made smaller. The plan of a run is the same scenario with
+//! every draw made ([`Scenario::drawn`]). The claims kept true: the same seed and options give the
+//! same plan, and leaving a fault out leaves the dice of all others as they were. What really
+//! happened may depend on the machine, so whoever obeys a plan records that apart.
+
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use synod_rng::{Random, Seed, Stream};
+
+use crate::nemesis::{FaultKind, Nemesis};
+use crate::{Action, LinkRules, Millis, NodeId, Target};
+
+/// Everything that is decided before a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The version of this form.
+    #[serde(default = "format_of_today")]
+    pub format: u32,
+    /// What it is about, or what failed and why, in a line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The seed from which faults, operations and packet decisions follow.
+    #[serde(deserialize_with = "written_seed")]
+    pub seed: Seed,
+    /// The name of the system under test, where one was chosen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub system: String,
+    /// How many nodes.
+    pub nodes: u16,
+    /// How many logical clients.
+    #[serde(default = "clients_usual")]
+    pub clients: u32,
+    /// The name of the workload.
+    #[serde(default = "workload_usual")]
+    pub workload: String,
+    /// Who drew the faults, if anybody did; `calm` is what has none.
+    #[serde(default = "nemesis_usual")]
+    pub nemesis: String,
+    /// How long the clients are watched while faults come and go.
+    pub time_ms: Millis,
+    /// How long an operation may take before its outcome counts as unknown.
+    #[serde(default = "timeout_usual")]
+    pub timeout_ms: Millis,
+    /// How long a client rests at most between two operations.
+    #[serde(default = "rest_usual")]
+    pub rest_ms: Millis,
+    /// What the world is like, faults or not.
+    #[serde(default, skip_serializing_if = "Conditions::are_usual")]
+    pub conditions: Conditions,
+    /// The faults, in order of their start; they may overlap.
+    #[serde(default)]
+    pub faults: Vec<PlannedFault>,
+}
+
+/// What the world is like, faults or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conditions {
+    /// What every link between nodes does.
+    #[serde(skip_serializing_if = "is_default")]
+    pub links: LinkRules,
+    /// What every link between a client and a node does.
+    #[serde(skip_serializing_if = "is_default")]
+    pub client_links: LinkRules,
+    /// How long a sync of a simulated disk takes at most, in microseconds; a real one takes the
+    /// time it takes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sync_us: u64,
+    /// By how many parts of a million each node's clock is fast, or slow; none is off if it is
+    /// empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clock_ppm: Vec<i32>,
+}
+
+/// A fault of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedFault {
+    /// The kind that a nemesis drew, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FaultKind>,
+    /// When it begins at the earliest, from the start of the run.
+    #[serde(default)]
+    pub at_ms: Millis,
+    /// What must be seen before it begins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trigger: Trigger,
+    /// How long it lasts.
+    pub lasts_ms: Millis,
+    /// What it does.
+    pub action: Action,
+    /// Whom it hits.
+    #[serde(default, skip_serializing_if = "Target::is_default")]
+    pub target: Target,
+    /// Of a cut that comes and goes: how long each cut lasts, and each time between two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaps_ms: Option<Millis>,
+}
+
+/// What a fault waits for, once its time has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// Nothing.
+    #[default]
+    Time,
+    /// A node that is seen to lead.
+    LeaderSeen,
+}
+
+impl Scenario {
+    /// The version of the form that this harness writes and reads.
+    pub const FORMAT: u32 = 2;
+
+    /// Returns a scenario of so many nodes, of the usual numbers, without a fault.
+    #[must_use]
+    pub fn calm(seed: Seed, nodes: u16, time_ms: Millis) -> Self {
+        Self {
+            format: Self::FORMAT,
+            reason: String::new(),
+            seed,
+            system: String::new(),
+            nodes,
+            clients: clients_usual(),
+            workload: workload_usual(),
+            nemesis: Nemesis::Calm.name().to_owned(),
+            time_ms,
+            timeout_ms: timeout_usual(),
+            rest_ms: rest_usual(),
+            conditions: Conditions::default(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Returns the nodes, counted from 1.
+    #[must_use]
+    pub fn node_ids(&self) -> Vec<NodeId> {
+        (1..=self.nodes).map(NodeId).collect()
+    }
+
+    /// Returns the same scenario with every draw made: what a run obeys and leaves behind.
+    ///
+    /// Each fault has dice of its own place, and what is drawn already stays.
+    #[must_use]
+    pub fn drawn(&self) -> Self {
+        let all = self.node_ids();
+        let mut plan = self.clone();
+        for (place, fault) in plan.faults.iter_mut().enumerate() {
+            let stream = Stream::named("target").part(place as u64);
+            fault.target = fault.target.drawn(&all, &mut Random::new(self.seed, stream));
+        }
+        plan
+    }
+
+    /// Returns whether some fault must make another node lead.
+    ///
+    /// A leader that is away for a shorter time than [`LEADER_GONE_MS_MIN`] may be back before the
+    /// others miss it.
+    #[must_use]
+    pub fn changes_leader(&self) -> bool {
+        self.faults.iter().any(PlannedFault::changes_leader)
+    }
+
+    /// Returns whether faults were asked for and none is planned.
+    #[must_use]
+    pub fn plans_nothing(&self) -> bool {
+        self.faults.is_empty() && self.nemesis != Nemesis::Calm.name()
+    }
+}
+
+impl Conditions {
+    /// Tells whether nothing differs from a world without faults.
+    #[must_use]
+    pub fn are_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl PlannedFault {
+    /// Plans an action that is not left to chance.
+    #[must_use]
+    pub fn new(at_ms: Millis, lasts_ms: Millis, action: Action, target: Target) -> Self {
+        let trigger = Trigger::Time;
+        Self { kind: None, at_ms, trigger, lasts_ms, action, target, flaps_ms: None }
+    }
+
+    /// Returns the name that status lines and reports use.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.kind.map_or_else(|| self.action.name(), FaultKind::name)
+    }
+
+    /// Tells whether it must be known who leads before it begins.
+    #[must_use]
+    pub fn needs_leader(&self) -> bool {
+        self.trigger == Trigger::LeaderSeen || self.target == Target::Leader
+    }
+
+    fn changes_leader(&self) -> bool {
+        if self.target != Target::Leader && self.target != Target::All {
+            return false;
+        }
+        let leader = self.target == Target::Leader;
+        let long = self.lasts_ms >= LEADER_GONE_MS_MIN && self.flaps_ms.is_none();
+        match self.action {
+            Action::Kill | Action::PowerLoss => true,
+            Action::Isolate | Action::Pause => leader && long,
+            Action::Mute
+            | Action::Deafen
+            | Action::Partition(_)
+            | Action::Cut(_)
+            | Action::Disturb(_)
+            | Action::Retire
+            | Action::ClockRate { .. }
+            | Action::ClockJump { .. }
+            | Action::Disk(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for PlannedFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:>6} ms for {:>5} ms: {}", self.at_ms.0, self.lasts_ms.0, self.action)?;
+        if !self.action.names_links() {
+            write!(formatter, ", {}", self.target)?;
+        }
+        if let Some(period) = self.flaps_ms {
+            write!(formatter, ", flapping every {period}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a seed, which is a string of digits where a form has no number as large.
+fn written_seed<'de, D: Deserializer<'de>>(written: D) -> Result<Seed, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a seed is a number from 0 to 18446744073709551615")]
+    enum Written {
+        Number(u64),
+        Digits(String),
+    }
+    match Written::deserialize(written)? {
+        Written::Number(number) => Ok(Seed(number)),
+        Written::Digits(digits) => digits.parse().map(Seed).map_err(D::Error::custom),
+    }
+}
+
+fn format_of_today() -> u32 {
+    Scenario::FORMAT
+}
+
+fn clients_usual() -> u32 {
+    8
+}
+
+fn workload_usual() -> String {
+    "mix".to_owned()
+}
+
+/// What a scenario says of its nemesis that nobody drew.
+fn nemesis_usual() -> String {
+    BY_HAND.to_owned()
+}
+
+fn timeout_usual() -> Millis {
+    Millis(2_000)
+}
+
+fn rest_usual() -> Millis {
+    Millis(4)
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The name of no nemesis: somebody wrote the faults down.
+pub const BY_HAND: &str = "by-hand";
+
+/// How long a leader must be away before another one is expected.
+pub const LEADER_GONE_MS_MIN: Millis = Millis(2_000);

@@ -1,0 +1,221 @@
+//! A world: whoever carries faults out, on real processes or on simulated ones.
+//!
+//! The scenario is the same for all; what differs is what can be done at all. A world says so as
+//! data, and whatever a scenario asks beyond that is refused by name before anything starts. The
+//! claim kept true: nothing that a scenario asks for is left out in silence.
+
+use crate::{
+    Action, FaultId, LinkRules, PlannedFault, ResolvedTarget, Scenario, Target, Transports,
+    UnfitRule,
+};
+
+/// A world in which faults come and go.
+pub trait World {
+    /// What may go wrong with the world itself while it obeys.
+    type Error;
+
+    /// Returns what can be done here.
+    fn abilities(&self) -> Abilities;
+
+    /// Says whether a fault can be carried out here; asked for all faults before the run.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] names what cannot be done.
+    fn supports(&self, fault: &PlannedFault) -> Result<(), Unsupported> {
+        self.abilities().check(fault)
+    }
+
+    /// Lets a fault begin on what it hits.
+    ///
+    /// # Errors
+    ///
+    /// The world's own.
+    fn apply(&mut self, fault: FaultId, on: ResolvedTarget) -> Result<(), Self::Error>;
+
+    /// Lets a fault end; others in force stay.
+    ///
+    /// # Errors
+    ///
+    /// The world's own.
+    fn lift(&mut self, fault: FaultId) -> Result<(), Self::Error>;
+}
+
+/// What a world can do beyond cuts, kills, pauses and asking a node to end, which all can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// How it is called.
+    pub name: &'static str,
+    /// Whether it can take a machine's power, so that what was not synced is lost.
+    pub power: bool,
+    /// Whether it has the clocks in its hands.
+    pub clocks: bool,
+    /// Whether it has the disks in its hands.
+    pub disks: bool,
+    /// What its links carry.
+    pub transports: Transports,
+}
+
+/// Something that a world cannot do, with the reason and a way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{world} cannot do `{what}`{}: {why}", place(*fault))]
+pub struct Unsupported {
+    /// The world.
+    pub world: &'static str,
+    /// The name of what it cannot do, as scenarios write it.
+    pub what: String,
+    /// Which fault of the scenario asks for it, counted from 1, if it is one of several.
+    pub fault: Option<usize>,
+    /// Why it cannot, and what can.
+    pub why: String,
+}
+
+fn place(fault: Option<usize>) -> String {
+    fault.map_or_else(String::new, |fault| format!(" of fault {fault}"))
+}
+
+impl Abilities {
+    /// A simulated run has everything in its hands; its links carry packets.
+    pub const SIMULATED: Self = Self {
+        name: "a simulated run",
+        power: true,
+        clocks: true,
+        disks: true,
+        transports: Transports { peer: crate::Transport::Udp, client: crate::Transport::Udp },
+    };
+
+    /// Returns what can be done to real processes whose ports speak this.
+    #[must_use]
+    pub const fn live(transports: Transports) -> Self {
+        Self { name: "a live run", power: false, clocks: false, disks: false, transports }
+    }
+
+    /// Says whether all of a scenario can be carried out.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] names the first thing that cannot, and which fault asks for it.
+    pub fn check_all(&self, scenario: &Scenario) -> Result<(), Unsupported> {
+        let conditions = &scenario.conditions;
+        if !self.clocks && conditions.clock_ppm.iter().any(|ppm| *ppm != 0) {
+            return Err(self.refused("clock_ppm", CLOCKS));
+        }
+        self.check_rules(&conditions.links, &Target::All)?;
+        self.check_rules(&conditions.client_links, &Target::Clients)?;
+        scenario.faults.iter().enumerate().try_for_each(|(place, fault)| {
+            let numbered = |refused| Unsupported { fault: Some(place + 1), ..refused };
+            self.check(fault).map_err(numbered)
+        })
+    }
+
+    /// Says whether a fault can be carried out.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] names what cannot.
+    pub fn check(&self, fault: &PlannedFault) -> Result<(), Unsupported> {
+        let name = fault.action.name();
+        match &fault.action {
+            Action::PowerLoss if !self.power => Err(self.refused(name, POWER)),
+            Action::ClockRate { .. } | Action::ClockJump { .. } if !self.clocks => {
+                Err(self.refused(name, CLOCKS))
+            }
+            Action::Disk(_) if !self.disks => Err(self.refused(name, DISKS)),
+            Action::Disturb(rules) => self.check_rules(rules, &fault.target),
+            Action::Isolate
+            | Action::Mute
+            | Action::Deafen
+            | Action::Partition(_)
+            | Action::Cut(_)
+            | Action::Kill
+            | Action::PowerLoss
+            | Action::Pause
+            | Action::Retire
+            | Action::ClockRate { .. }
+            | Action::ClockJump { .. }
+            | Action::Disk(_) => Ok(()),
+        }
+    }
+
+    fn check_rules(&self, rules: &LinkRules, target: &Target) -> Result<(), Unsupported> {
+        let port = match target {
+            Target::Clients => self.transports.client,
+            Target::Leader
+            | Target::Node(_)
+            | Target::Nodes(_)
+            | Target::Minority
+            | Target::All => self.transports.peer,
+        };
+        let unfit = |error: UnfitRule| {
+            let why = format!("it does not exist on {}: {}", error.transport, error.why);
+            Unsupported { world: self.name, what: error.rule.to_owned(), fault: None, why }
+        };
+        rules.fits(port).map_err(unfit)
+    }
+
+    fn refused(&self, what: &str, why: &str) -> Unsupported {
+        let (what, why) = (what.to_owned(), why.to_owned());
+        Unsupported { world: self.name, what, fault: None, why }
+    }
+}
+
+const POWER: &str = "a process that is killed loses nothing that it wrote; use `kill`, or run the \
+    scenario in the simulator";
+
+const CLOCKS: &str = "real processes share the clock of their machine; leave it out, or run the \
+    scenario in the simulator";
+
+const DISKS: &str = "real processes write to a disk that obeys nobody here; leave it out, or run \
+    the scenario in the simulator";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DiskFault, Millis, PartsPerMillion};
+    use synod_rng::Seed;
+
+    fn check(abilities: Abilities, action: Action) -> Result<(), String> {
+        let mut scenario = Scenario::calm(Seed(1), 3, Millis(1_000));
+        let fault = |action| PlannedFault::new(Millis(0), Millis(10), action, Target::All);
+        scenario.faults = vec![fault(Action::Kill), fault(action)];
+        abilities.check_all(&scenario).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_a_world_cannot_do_is_refused_by_name_and_place() {
+        let live = Abilities::live(Transports::default());
+        for (action, name) in [
+            (Action::PowerLoss, "power-loss"),
+            (Action::ClockRate { ppm: 1 }, "clock-rate"),
+            (Action::ClockJump { ms: Millis(1) }, "clock-jump"),
+            (Action::Disk(DiskFault::Hung), "disk"),
+        ] {
+            assert_eq!(check(Abilities::SIMULATED, action.clone()), Ok(()));
+            let words = check(live, action).expect_err("it is not in its hands");
+            let begin = format!("a live run cannot do `{name}` of fault 2: ");
+            assert!(words.starts_with(&begin) && words.ends_with("simulator"), "{words}");
+        }
+        for action in [Action::Pause, Action::Retire, Action::Isolate] {
+            assert_eq!(check(live, action), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_rule_of_another_transport_is_refused_by_name() {
+        let resets = LinkRules { reset: PartsPerMillion::percent(1), ..LinkRules::default() };
+        let words = check(Abilities::SIMULATED, Action::Disturb(resets)).expect_err("packets");
+        assert!(words.starts_with("a simulated run cannot do `reset` of fault 2"), "{words}");
+        assert_eq!(check(Abilities::live(Transports::TCP), Action::Disturb(resets)), Ok(()));
+    }
+
+    #[test]
+    fn clocks_that_drift_without_a_fault_are_refused_where_nobody_holds_them() {
+        let mut scenario = Scenario::calm(Seed(1), 3, Millis(1_000));
+        scenario.conditions.clock_ppm = vec![0, 0, 5];
+        assert_eq!(Abilities::SIMULATED.check_all(&scenario), Ok(()));
+        let refused = Abilities::live(Transports::default()).check_all(&scenario);
+        assert_eq!(refused.expect_err("a shared clock").what, "clock_ppm");
+        scenario.conditions.clock_ppm = vec![0, 0, 0];
+        assert_eq!(Abilities::live(Transports::default()).check_all(&scenario), Ok(()));
+    }
+}

@@ -1,0 +1,348 @@
+//! Scenarios as text: TOML for people, JSON for the plan that a run leaves behind.
+//!
+//! Whatever is read is whole and makes sense, or is refused with the line and what to do about it:
+//! an unknown word, a node that there is not, a target that an action does not have. The claim kept
+//! true: what was written is read back as it was.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Action, CLIENTS, NodeId, PlannedFault, Scenario, Target};
+
+/// A text that is no scenario.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{what}; {remedy}", at(*line))]
+pub struct Malformed {
+    /// The line, where it is known.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// A scenario with a number that TOML cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it cannot be written as TOML: {0}")]
+pub struct Unwritable(String);
+
+fn at(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!("line {line}: "))
+}
+
+impl Scenario {
+    /// Reads the text of a file of this name: JSON if the name says so, and else TOML.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] says where, what, and what to do.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Malformed> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if name.ends_with(".json") { Self::from_json(text) } else { Self::from_toml(text) }
+    }
+
+    /// Reads what people wrote.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use synod_fault::{Action, Scenario, Target};
+    ///
+    /// let text = r#"
+    ///     seed = 7
+    ///     nodes = 3
+    ///     time_ms = 10000
+    ///
+    ///     [[faults]]
+    ///     at_ms = 2000
+    ///     trigger = "leader-seen"
+    ///     lasts_ms = 3000
+    ///     action = "isolate"
+    ///     target = "leader"
+    /// "#;
+    /// let scenario = Scenario::from_toml(text)?;
+    /// assert_eq!(scenario.faults[0].action, Action::Isolate);
+    /// assert_eq!(scenario.faults[0].target, Target::Leader);
+    ///
+    /// let wrong = text.replace("\"isolate\"", "\"isolates\"");
+    /// let words = Scenario::from_toml(&wrong).unwrap_err().to_string();
+    /// assert!(words.starts_with("line 10: unknown variant `isolates`"), "{words}");
+    /// # Ok::<(), synod_fault::Malformed>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] says where, what, and what to do.
+    pub fn from_toml(text: &str) -> Result<Self, Malformed> {
+        let line = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
+        if let Ok(Form { format: Some(format) }) = toml::from_str(text) {
+            check_form(format)?;
+        }
+        let scenario: Self = toml::from_str(text).map_err(|error| {
+            let what = error.message().trim_end().to_owned();
+            let remedy = remedy(&what).to_owned();
+            Malformed { line: error.span().map(|span| line(span.start)), what, remedy }
+        })?;
+        let headers = text.lines().enumerate().filter(|(_, text)| text.trim() == "[[faults]]");
+        let headers: Vec<usize> = headers.map(|(line, _)| line + 1).collect();
+        scenario.check().map_err(|problem| {
+            let line = problem.fault.and_then(|fault| headers.get(fault).copied());
+            problem.told(line)
+        })?;
+        Ok(scenario)
+    }
+
+    /// Writes it for people.
+    ///
+    /// # Errors
+    ///
+    /// [`Unwritable`] if a number is larger than TOML's are.
+    pub fn to_toml(&self) -> Result<String, Unwritable> {
+        let mut out = Writer::default();
+        out.value("format", &self.format)?;
+        for (key, word) in [("reason", &self.reason), ("system", &self.system)] {
+            if !word.is_empty() {
+                out.value(key, word)?;
+            }
+        }
+        match i64::try_from(self.seed.0) {
+            Ok(seed) => out.value("seed", &seed)?,
+            Err(_) => out.value("seed", &self.seed.to_string())?,
+        }
+        out.value("nodes", &self.nodes)?;
+        out.value("clients", &self.clients)?;
+        out.value("workload", &self.workload)?;
+        out.value("nemesis", &self.nemesis)?;
+        out.value("time_ms", &self.time_ms)?;
+        out.value("timeout_ms", &self.timeout_ms)?;
+        out.value("rest_ms", &self.rest_ms)?;
+        if !self.conditions.are_usual() {
+            out.header("[conditions]");
+            out.fields(&self.conditions)?;
+        }
+        for fault in &self.faults {
+            out.header("[[faults]]");
+            out.fault(fault)?;
+        }
+        Ok(out.0)
+    }
+
+    /// Reads the plan of a run.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] says where, what, and what to do.
+    pub fn from_json(text: &str) -> Result<Self, Malformed> {
+        if let Ok(Form { format: Some(format) }) = serde_json::from_str(text) {
+            check_form(format)?;
+        }
+        let scenario: Self = serde_json::from_str(text).map_err(|error| {
+            let what = error.to_string();
+            let remedy = remedy(&what).to_owned();
+            Malformed { line: Some(error.line()).filter(|line| *line > 0), what, remedy }
+        })?;
+        scenario.check().map_err(|problem| problem.told(None))?;
+        Ok(scenario)
+    }
+
+    /// Returns the written form, which ends in a line feed and is the same for equal plans.
+    ///
+    /// # Panics
+    ///
+    /// Never: a plan has no part that cannot be written.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("plain data");
+        text.push('\n');
+        text
+    }
+
+    /// Says whether it makes sense, whatever the world.
+    fn check(&self) -> Result<(), Problem> {
+        let problem = |what: String, remedy: &str| Problem::of(None, what, remedy);
+        check_form(self.format).map_err(|error| problem(error.what, &error.remedy))?;
+        if self.nodes == 0 || self.clients == 0 {
+            let what = "a run has a node and a client at least".to_owned();
+            return Err(problem(what, "set `nodes` and `clients` to 1 or more"));
+        }
+        let clocks = self.conditions.clock_ppm.len();
+        if clocks != 0 && clocks != usize::from(self.nodes) {
+            let what = format!("`clock_ppm` has {clocks} numbers for {} nodes", self.nodes);
+            return Err(problem(what, "give one for each node, or none at all"));
+        }
+        for (place, fault) in self.faults.iter().enumerate() {
+            check_fault(fault, self.nodes)
+                .map_err(|(what, remedy)| Problem::of(Some(place), what, remedy))?;
+        }
+        Ok(())
+    }
+}
+
+/// The only field that every version of the form has.
+#[derive(Deserialize)]
+struct Form {
+    format: Option<u32>,
+}
+
+/// What makes no sense, and in which fault.
+struct Problem {
+    fault: Option<usize>,
+    what: String,
+    remedy: String,
+}
+
+impl Problem {
+    fn of(fault: Option<usize>, what: String, remedy: &str) -> Self {
+        Self { fault, what, remedy: remedy.to_owned() }
+    }
+
+    fn told(self, line: Option<usize>) -> Malformed {
+        let place = self.fault.map_or_else(String::new, |fault| format!("fault {}: ", fault + 1));
+        Malformed { line, what: format!("{place}{}", self.what), remedy: self.remedy }
+    }
+}
+
+fn check_form(format: u32) -> Result<(), Malformed> {
+    if format == Scenario::FORMAT {
+        return Ok(());
+    }
+    let what = format!("it was written by another version of the harness (form {format})");
+    let remedy = format!("this one reads form {}: write it anew", Scenario::FORMAT);
+    Err(Malformed { line: None, what, remedy })
+}
+
+type Wrong = (String, &'static str);
+
+fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
+    let PlannedFault { action, target, flaps_ms, .. } = fault;
+    let name = action.name();
+    if let Some(node) = named(fault).into_iter().find(|node| node.0 > count) {
+        let what = format!("there is no node {node} among {count}");
+        return Err((what, "name a node from 1 to `nodes`"));
+    }
+    match target {
+        Target::Nodes(nodes) if nodes.is_empty() => {
+            return Err(("it hits no node".to_owned(), "name one in `target.nodes`"));
+        }
+        Target::Minority if count < 3 => {
+            let what = format!("{count} nodes have no minority");
+            return Err((what, "take 3 nodes or more, or name a node"));
+        }
+        Target::Leader
+        | Target::Node(_)
+        | Target::Nodes(_)
+        | Target::Minority
+        | Target::All
+        | Target::Clients => {}
+    }
+    if action.names_links() && !target.is_default() {
+        let what = format!("`{name}` says itself which links it cuts");
+        return Err((what, "leave `target` out, or use `isolate`"));
+    }
+    if hits_machines(action) && (*target == Target::Clients || hits_clients(target)) {
+        let what = format!("`{name}` is nothing that clients suffer from");
+        return Err((what, "name nodes, from 1 on, as its target"));
+    }
+    match flaps_ms {
+        Some(_) if !action.is_cut() => {
+            let what = format!("`{name}` does not come and go");
+            Err((what, "leave `flaps_ms` out, or use a cut"))
+        }
+        Some(period) if period.0 == 0 => {
+            Err(("a period of 0 ms has no end".to_owned(), "set `flaps_ms` to 1 or more"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Returns the nodes that a fault names by their numbers.
+fn named(fault: &PlannedFault) -> BTreeSet<NodeId> {
+    let mut nodes = match &fault.target {
+        Target::Node(node) => BTreeSet::from([*node]),
+        Target::Nodes(nodes) => nodes.clone(),
+        Target::Leader | Target::Minority | Target::All | Target::Clients => BTreeSet::new(),
+    };
+    if let Action::Partition(shape) = &fault.action {
+        nodes.extend(shape.nodes());
+    }
+    if let Action::Cut(links) = &fault.action {
+        nodes.extend(links.iter().flat_map(|link| [link.from, link.to]));
+    }
+    nodes
+}
+
+fn hits_machines(action: &Action) -> bool {
+    !action.is_cut() && !matches!(action, Action::Disturb(_))
+}
+
+fn hits_clients(target: &Target) -> bool {
+    match target {
+        Target::Node(node) => *node == CLIENTS,
+        Target::Nodes(nodes) => nodes.contains(&CLIENTS),
+        Target::Leader | Target::Minority | Target::All | Target::Clients => false,
+    }
+}
+
+/// Says what to do about an error of the form.
+fn remedy(what: &str) -> &'static str {
+    if what.starts_with("unknown") {
+        "use one of the words that there are"
+    } else if what.starts_with("missing field") {
+        "add it"
+    } else {
+        "`synod-harness scenario show FILE` writes a scenario in full"
+    }
+}
+
+/// Text under way, each value on a line of its own.
+#[derive(Default)]
+struct Writer(String);
+
+impl Writer {
+    fn header(&mut self, header: &str) {
+        self.line(format_args!("\n{header}"));
+    }
+
+    fn value(&mut self, key: &str, value: &impl Serialize) -> Result<(), Unwritable> {
+        let value = as_value(value)?;
+        self.line(format_args!("{key} = {value}"));
+        Ok(())
+    }
+
+    fn fields(&mut self, value: &impl Serialize) -> Result<(), Unwritable> {
+        let toml::Value::Table(table) = as_value(value)? else { return Ok(()) };
+        for (key, value) in table {
+            self.line(format_args!("{key} = {value}"));
+        }
+        Ok(())
+    }
+
+    fn fault(&mut self, fault: &PlannedFault) -> Result<(), Unwritable> {
+        if let Some(kind) = fault.kind {
+            self.value("kind", &kind)?;
+        }
+        self.value("at_ms", &fault.at_ms)?;
+        if fault.trigger != crate::Trigger::Time {
+            self.value("trigger", &fault.trigger)?;
+        }
+        self.value("lasts_ms", &fault.lasts_ms)?;
+        self.value("action", &fault.action)?;
+        if !fault.target.is_default() {
+            self.value("target", &fault.target)?;
+        }
+        if let Some(period) = fault.flaps_ms {
+            self.value("flaps_ms", &period)?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, words: fmt::Arguments<'_>) {
+        self.0.push_str(&format!("{words}\n"));
+    }
+}
+
+fn as_value(value: &impl Serialize) -> Result<toml::Value, Unwritable> {
+    toml::Value::try_from(value).map_err(|error| Unwritable(error.to_string()))
+}

@@ -1,0 +1,129 @@
+//! The effect of a fault: what it did, in words, and whether that is anything.
+//!
+//! Links count what they lose, hold back and damage; here is which of it a fault asked for. Nothing
+//! here touches a process or a link: the injector acts, this counts and finds the words.
+
+use synod_fault::{LinkId, LinkRules, NodeId, ResolvedTarget};
+use synod_report::LinkCounts;
+
+/// What a fault did, in words, and whether that is anything.
+#[derive(Debug)]
+pub(crate) struct Effect {
+    pub(crate) words: String,
+    pub(crate) effective: bool,
+}
+
+/// Adds up what the links that a fault hits did so far.
+pub(crate) fn sum(on: &ResolvedTarget, counts: &[LinkCounts]) -> LinkCounts {
+    let hit = |counts: &&LinkCounts| {
+        let link = LinkId::new(NodeId(counts.from), NodeId(counts.to));
+        on.rules.contains_key(&link)
+    };
+    counts.iter().filter(hit).fold(LinkCounts::default(), |sum, counts| sum.plus(counts))
+}
+
+/// Says what cuts did, by what they kept from the receivers.
+pub(crate) fn interruption(cuts: u32, before: &LinkCounts, after: &LinkCounts) -> Effect {
+    let often = if cuts > 1 { format!(" in {cuts} cuts") } else { String::new() };
+    let packets = after.cut - before.cut;
+    let Some(stream) = after.stream else {
+        let words = format!("{packets} packets cut{often}");
+        return Effect { words, effective: packets > 0 };
+    };
+    let held = stream.since(&before.stream.unwrap_or_default());
+    let (bytes, connections) = (held.held_bytes, held.held_connections);
+    let others = if packets > 0 { format!("{packets} packets cut, ") } else { String::new() };
+    Effect {
+        words: format!("{others}{bytes} bytes and {connections} connections held back{often}"),
+        effective: packets + bytes + connections > 0,
+    }
+}
+
+/// Says what a disturbance did, by the counters that its rules move.
+pub(crate) fn disturbance(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> Effect {
+    let Some(stream) = after.stream else {
+        return told("packets: ", &packets_hit(rules, before, after));
+    };
+    let hit = stream.since(&before.stream.unwrap_or_default());
+    let slow = rules.delay_ms.0 > 0 || rules.jitter_ms.0 > 0 || rules.rate.is_some();
+    let wanted = [
+        (rules.cut, hit.held_bytes, "bytes held back"),
+        (rules.cut, hit.held_connections, "connections held back"),
+        (slow, hit.delayed_bytes, "bytes delayed"),
+        (rules.stall.0 > 0, hit.stalled_bytes, "bytes stalled"),
+        (rules.slice_bytes > 0, hit.sliced_bytes, "bytes in pieces"),
+        (rules.reset.0 > 0, hit.resets, "connections reset"),
+        (rules.refuse.0 > 0, hit.refused, "connections refused"),
+        (rules.half_close.0 > 0, hit.half_closed, "streams half-closed"),
+    ];
+    told("", &wanted)
+}
+
+type Wanted = (bool, u64, &'static str);
+
+fn packets_hit(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> [Wanted; 6] {
+    [
+        (rules.loss.0 > 0, after.lost - before.lost, "lost"),
+        (rules.duplicate.0 > 0, after.duplicated - before.duplicated, "doubled"),
+        (rules.reorder.0 > 0, after.reordered - before.reordered, "held back"),
+        (rules.corrupt.0 > 0, after.corrupted - before.corrupted, "damaged"),
+        (rules.delay_ms.0 > 0 || rules.rate.is_some(), after.delayed - before.delayed, "delayed"),
+        (rules.rate.is_some(), after.overflowed - before.overflowed, "over the rate"),
+    ]
+}
+
+fn told(what: &str, wanted: &[Wanted]) -> Effect {
+    let asked = wanted.iter().filter(|(asked, ..)| *asked);
+    let words: Vec<String> =
+        asked.clone().map(|(_, count, word)| format!("{count} {word}")).collect();
+    let moved: u64 = asked.map(|(_, count, _)| *count).sum();
+    Effect { words: format!("{what}{}", words.join(", ")), effective: moved > 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod_fault::{Action, PartsPerMillion, Target};
+    use synod_report::StreamCounts;
+
+    #[test]
+    fn an_effect_counts_only_what_the_rules_ask_for() {
+        let rules = LinkRules { loss: PartsPerMillion::percent(10), ..LinkRules::default() };
+        let before = LinkCounts { lost: 5, delayed: 5, ..LinkCounts::default() };
+        let idle = LinkCounts { lost: 5, delayed: 9, ..LinkCounts::default() };
+        assert!(!disturbance(&rules, &before, &idle).effective);
+        let busy = LinkCounts { lost: 12, ..before };
+        let effect = disturbance(&rules, &before, &busy);
+        assert!(effect.effective);
+        assert_eq!(effect.words, "packets: 7 lost");
+    }
+
+    #[test]
+    fn only_the_links_that_a_fault_hits_count() {
+        let nodes: Vec<NodeId> = (1..=3).map(NodeId).collect();
+        let (isolate, leader) = (Action::Isolate, Target::Leader);
+        let on = ResolvedTarget::resolve(&isolate, &leader, Some(NodeId(1)), &nodes);
+        let counts = |from, to, cut| LinkCounts { from, to, cut, ..LinkCounts::default() };
+        let sum = sum(&on, &[counts(1, 2, 10), counts(2, 3, 100), counts(3, 1, 1)]);
+        assert_eq!(sum.cut, 11);
+    }
+
+    #[test]
+    fn a_fault_on_streams_counts_what_it_kept_from_the_receiver() {
+        let streams = |stream| LinkCounts { stream: Some(stream), ..LinkCounts::default() };
+        let before = streams(StreamCounts { bytes: 9, held_bytes: 5, ..StreamCounts::default() });
+        let idle = streams(StreamCounts { bytes: 90, ..before.stream.expect("streams") });
+        assert!(!interruption(1, &before, &idle).effective, "bytes that passed are no effect");
+        let held = StreamCounts { held_bytes: 12, held_connections: 2, ..StreamCounts::default() };
+        let effect = interruption(3, &before, &streams(held));
+        assert!(effect.effective);
+        assert_eq!(effect.words, "7 bytes and 2 connections held back in 3 cuts");
+
+        let rules = LinkRules { reset: PartsPerMillion::percent(5), ..LinkRules::default() };
+        assert!(!disturbance(&rules, &before, &streams(held)).effective);
+        let reset = streams(StreamCounts { resets: 1, ..StreamCounts::default() });
+        let effect = disturbance(&rules, &before, &reset);
+        assert!(effect.effective);
+        assert_eq!(effect.words, "1 connections reset");
+    }
+}

@@ -1,0 +1,113 @@
+//! `synod-harness scenario`: lists, shows and checks what a run can be made of.
+//!
+//! What a scenario is, and whether it makes sense, is decided by `synod-fault`; here it is read
+//! from files, and told which world can carry it out.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use synod_fault::{Abilities, Scenario};
+use synod_live::system::SYNOD_KV;
+use synod_workload::Workload;
+
+use super::chaos::{Refusal, system_of};
+use super::{USAGE, fail, printed, say};
+
+#[derive(Debug, Args)]
+pub(super) struct ScenarioArguments {
+    #[command(subcommand)]
+    command: ScenarioCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ScenarioCommand {
+    /// Lists the scenarios of folders, a line each.
+    List {
+        /// The folders; those of the repository if none is named.
+        folders: Vec<PathBuf>,
+    },
+    /// Writes a scenario in full, with every draw made.
+    Show {
+        /// A TOML file, or the plan.json of a run.
+        file: PathBuf,
+    },
+    /// Says whether a scenario makes sense, and which world can carry it out.
+    ///
+    /// It fails if neither can, or if what is wrong is in the file itself.
+    Check {
+        /// A TOML file, or the plan.json of a run.
+        file: PathBuf,
+        /// The system of the live run: synod-kv, or a JSON file that describes another one.
+        #[arg(long, value_name = "NAME|FILE", default_value = SYNOD_KV)]
+        system: String,
+    },
+}
+
+pub(super) fn scenario(arguments: &ScenarioArguments) -> ExitCode {
+    let said = match &arguments.command {
+        ScenarioCommand::List { folders } => list(folders),
+        ScenarioCommand::Show { file } => show(file),
+        ScenarioCommand::Check { file, system } => check(file, system),
+    };
+    match said {
+        Ok(text) => printed(say(&text), 0),
+        Err(Refusal(code, error)) => fail(code, &error),
+    }
+}
+
+/// Reads a scenario: JSON if the name of the file says so, and else TOML.
+pub(super) fn read(path: &Path) -> Result<Scenario, Refusal> {
+    let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| refused(&error))?;
+    Scenario::parse(&path.to_string_lossy(), &text).map_err(|error| refused(&error))
+}
+
+fn list(folders: &[PathBuf]) -> Result<String, Refusal> {
+    let usual = FOLDERS.map(PathBuf::from);
+    let folders = if folders.is_empty() { usual.as_slice() } else { folders };
+    let mut lines = String::new();
+    for folder in folders {
+        let refused = |error| Refusal(USAGE, format!("{}: {error}", folder.display()));
+        let entries = std::fs::read_dir(folder).map_err(refused)?;
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let is_toml = |path: &PathBuf| path.extension().is_some_and(|word| word == "toml");
+        let mut paths: Vec<PathBuf> = paths.filter(is_toml).collect();
+        paths.sort_unstable();
+        for path in paths {
+            let Scenario { nodes, time_ms, faults, reason, .. } = read(&path)?;
+            let (path, faults) = (path.display(), faults.len());
+            lines += &format!("{path}: {nodes} nodes, {time_ms}, {faults} faults; {reason}\n");
+        }
+    }
+    Ok(lines)
+}
+
+fn show(file: &Path) -> Result<String, Refusal> {
+    let scenario = read(file)?.drawn();
+    let comments: String = scenario.faults.iter().map(|fault| format!("# {fault}\n")).collect();
+    let text = scenario.to_toml().map_err(|error| Refusal(USAGE, error.to_string()))?;
+    Ok(comments + &text)
+}
+
+fn check(file: &Path, system: &str) -> Result<String, Refusal> {
+    let plan = read(file)?.drawn();
+    let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", file.display()));
+    plan.workload.parse::<Workload>().map_err(|error| refused(&error))?;
+    let worlds = [Abilities::live(system_of(system)?.transport), Abilities::SIMULATED];
+    let mut lines = String::new();
+    let mut able = false;
+    for world in worlds {
+        let said = match world.check_all(&plan) {
+            Ok(()) => format!("{} can do all of it", world.name),
+            Err(refused) => refused.to_string(),
+        };
+        able |= world.check_all(&plan).is_ok();
+        lines += &format!("{said}\n");
+    }
+    if able { Ok(lines) } else { Err(refused(&lines.trim_end())) }
+}
+
+/// The folders of scenarios that the repository has.
+const FOLDERS: [&str; 2] = ["harness/scenarios", "harness/seeds"];

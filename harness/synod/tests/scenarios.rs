@@ -1,0 +1,99 @@
+//! Scenarios in the simulator: those that people wrote, those of live runs, and what they hit.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::path::Path;
+
+use synod_fault::nemesis::Nemesis;
+use synod_fault::{Abilities, Millis, Scenario, Target, Transports};
+use synod_rng::Seed;
+use synod_simulated::trial::{self, RunResult};
+
+/// Runs a scenario, which must hold, and every fault of which must have had an effect.
+fn check(scenario: &Scenario) -> RunResult {
+    check_told(scenario, false)
+}
+
+fn check_told(scenario: &Scenario, keep_log: bool) -> RunResult {
+    assert_eq!(trial::check(scenario), Ok(()));
+    let ended = trial::run(scenario, keep_log);
+    assert_eq!(ended.violation, None, "{scenario:#?}");
+    assert_eq!(ended.tally.effective, scenario.faults.len() as u64, "{scenario:#?}");
+    ended
+}
+
+#[test]
+fn every_scenario_that_is_kept_holds_and_is_written_as_it_is_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let scenario = Scenario::from_toml(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        check(&scenario);
+        assert_eq!(Scenario::from_toml(&scenario.to_toml().unwrap()), Ok(scenario));
+        count += 1;
+    }
+    assert!(count >= 4, "the scenarios are gone");
+}
+
+#[test]
+fn the_plan_of_a_live_run_is_one_of_the_simulator() {
+    let recorded = include_str!("../../fault/tests/plans/udp-mix-42.json");
+    let recorded = Scenario::from_json(recorded).unwrap();
+    let plan = Scenario { clients: 4, rest_ms: Millis(100), ..recorded };
+    let ended = check_told(&plan, true);
+    let told = |words: &str| ended.log.iter().filter(|line| line.ends_with(words)).count();
+    assert_eq!(told("begins: isolate, the leader"), 1);
+    assert_eq!(told("begins: partition 2 - 3 - 1, all nodes"), 1);
+    assert_eq!(told("begins: pause, node 2"), 1);
+    assert_eq!(told("ends: kill"), 1);
+    assert_eq!(check(&plan).trace, ended.trace, "as ever, it is the same run each time");
+}
+
+#[test]
+fn what_a_nemesis_draws_for_live_runs_holds_in_the_simulator() {
+    let time_ms = Millis(15_000);
+    let names = ["mix", "kill-leader", "restart-storm", "flapping", "one-way", "lossy-clients"];
+    for (seed, name) in (0..).map(Seed).zip(names) {
+        let nemesis: Nemesis = name.parse().unwrap();
+        let calm = Scenario::calm(seed, 3, time_ms);
+        let faults = nemesis.plan(seed, &calm.node_ids(), time_ms, Transports::default());
+        let plan = Scenario { clients: 4, rest_ms: Millis(100), faults, ..calm };
+        assert_eq!(Abilities::live(Transports::default()).check_all(&plan), Ok(()));
+        check(&plan);
+    }
+}
+
+#[test]
+fn a_fault_is_aimed_at_whoever_leads_or_at_the_clients() {
+    let text = r#"
+        seed = 1
+        nodes = 3
+        time_ms = 8000
+        rest_ms = 100
+
+        [[faults]]
+        trigger = "leader-seen"
+        lasts_ms = 4000
+        action = "kill"
+        target = "leader"
+
+        [[faults]]
+        at_ms = 3000
+        lasts_ms = 500
+        action = "pause"
+        target = "leader"
+
+        [[faults]]
+        at_ms = 5000
+        lasts_ms = 500
+        action = "isolate"
+        target = "clients"
+    "#;
+    let scenario = Scenario::from_toml(text).unwrap();
+    assert_eq!(scenario.faults[0].target, Target::Leader);
+    let ended = check(&scenario);
+    assert!(scenario.changes_leader() && ended.tally.crashes >= 1, "{:?}", ended.tally);
+}

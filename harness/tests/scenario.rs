@@ -1,0 +1,143 @@
+//! Scenarios on real processes: faults that overlap, what no live run can do, and the commands.
+//!
+//! The system under test is `synod-fake`, so that these tests need no consensus.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const HARNESS: &str = env!("CARGO_BIN_EXE_synod-harness");
+const FAKE: &str = env!("CARGO_BIN_EXE_synod-fake");
+const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+
+/// A folder of its own for a test, gone when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let name = format!("synod-scenario-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        let text = r#"{"name": "fake",
+            "serve": ["{binary}", "serve", "--id", "{node}", "--bug", "none",
+                "--peer-listen", "{peer-listen}", "--client-listen", "{client-listen}",
+                {"per_peer": ["--other", "{peer}={address}"]}],
+            "bridge": ["{binary}", "bridge", "--bug", "none",
+                {"per_node": ["--other", "{peer}={address}"]}]}"#;
+        std::fs::write(path.join("fake.json"), text).unwrap();
+        Self(path)
+    }
+
+    fn chaos(&self, flags: &[&str]) -> Command {
+        let mut command = Command::new(HARNESS);
+        command.arg("chaos").arg("--system").arg(self.0.join("fake.json"));
+        command.args(["--binary", FAKE, "--runs-dir"]).arg(self.0.join("runs")).args(flags);
+        command
+    }
+
+    fn latest(&self, name: &str) -> Value {
+        let path = self.0.join("runs/latest").join(name);
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Runs a command and asserts its exit code; returns what it printed.
+fn check(mut command: Command, code: i32) -> (String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let stdout = String::from_utf8(stdout).unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(code), "stdout:\n{stdout}\nstderr:\n{stderr}");
+    (stdout, stderr)
+}
+
+fn scenario(words: &[&str]) -> Command {
+    let mut command = Command::new(HARNESS);
+    command.arg("scenario").args(words);
+    command
+}
+
+fn kept(name: &str) -> String {
+    Path::new(SCENARIOS).join(name).display().to_string()
+}
+
+#[test]
+fn faults_overlap_on_real_processes_and_each_has_its_effect() {
+    let scratch = Scratch::new("overlapping");
+    let (out, _) = check(scratch.chaos(&["--scenario", &kept("overlapping.toml")]), 0);
+    assert!(out.contains("PASS") && out.contains(" + "), "two faults at once: {out}");
+    assert!(out.contains("--scenario "), "how it is run again: {out}");
+    let faults = scratch.latest("report.json")["faults"].as_array().unwrap().clone();
+    assert_eq!(faults.len(), 5, "{faults:?}");
+    let of = |kind: &str| faults.iter().find(|fault| fault["kind"] == kind).unwrap();
+    let time = |fault: &Value, end: &str| fault[end].as_u64().unwrap();
+    assert!(time(of("kill"), "start_ns") < time(of("pause"), "end_ns"));
+    assert!(time(of("kill"), "end_ns") < time(of("pause"), "end_ns"));
+    let effect = of("pause")["effect"].as_str().unwrap();
+    assert_eq!(effect, "1 of 1 processes stopped, then went on", "it came back paused");
+    let plan = scratch.latest("plan.json");
+    let minority = &plan["faults"][4]["target"];
+    assert!(minority["node"].as_u64().is_some(), "every draw is made: {minority}");
+}
+
+#[test]
+fn a_node_that_is_asked_to_end_is_started_again() {
+    let scratch = Scratch::new("retire");
+    check(scratch.chaos(&["--scenario", &kept("rolling-restart.toml")]), 0);
+    let report = scratch.latest("report.json");
+    let nodes = report["nodes"].as_array().unwrap();
+    assert!(nodes.iter().all(|node| node["starts"] == 2), "{nodes:?}");
+    let exits = nodes.iter().map(|node| node["exits"].to_string()).collect::<String>();
+    assert!(exits.contains("asked to end by the nemesis: "), "{exits}");
+}
+
+#[test]
+fn what_a_live_run_cannot_do_is_refused_by_name_before_it_begins() {
+    let scratch = Scratch::new("unsupported");
+    let (_, told) = check(scratch.chaos(&["--scenario", &kept("power.toml")]), 64);
+    assert!(told.contains("a live run cannot do `clock-rate` of fault 1: "), "{told}");
+    assert!(!scratch.0.join("runs").exists(), "nothing was begun");
+    let both = ["--scenario", &kept("one-way.toml"), "--nodes", "5"];
+    let (_, told) = check(scratch.chaos(&both), 64);
+    assert!(told.contains("cannot be used with"), "{told}");
+}
+
+#[test]
+fn the_swarm_draws_for_real_processes_too() {
+    let scratch = Scratch::new("swarm");
+    let flags = ["--nemesis", "swarm", "--seed", "4", "--time", "8", "--keep", "1"];
+    let (out, _) = check(scratch.chaos(&flags), 0);
+    assert!(out.contains("of swarm ("), "{out}");
+    let plan = scratch.latest("plan.json");
+    assert!(plan["faults"].as_array().unwrap().len() >= 4, "{plan}");
+}
+
+#[test]
+fn scenarios_are_listed_shown_and_checked() {
+    let scratch = Scratch::new("commands");
+    let (out, _) = check(scenario(&["list", SCENARIOS]), 0);
+    assert!(out.lines().count() >= 4, "{out}");
+    assert!(out.contains("one-way.toml: 3 nodes, 10.0 s, 2 faults; a leader that"), "{out}");
+    let (shown, _) = check(scenario(&["show", &kept("overlapping.toml")]), 0);
+    assert!(shown.contains("isolate, node ") && !shown.contains("minority"), "{shown}");
+    let again = scratch.0.join("again.toml");
+    std::fs::write(&again, &shown).unwrap();
+    let again = again.display().to_string();
+    assert_eq!(check(scenario(&["show", &again]), 0).0, shown, "what is shown is a scenario");
+
+    let (out, _) = check(scenario(&["check", &kept("overlapping.toml")]), 0);
+    assert_eq!(out, "a live run can do all of it\na simulated run can do all of it\n");
+    let (out, _) = check(scenario(&["check", &kept("power.toml")]), 0);
+    assert!(out.starts_with("a live run cannot do `clock-rate` of fault 1"), "{out}");
+    std::fs::write(&again, shown.replace("\"pause\"", "\"paws\"")).unwrap();
+    let (_, told) = check(scenario(&["check", &again]), 64);
+    assert!(told.contains("line ") && told.contains("unknown variant `paws`"), "{told}");
+    check(scenario(&["show", "/nowhere.toml"]), 64);
+}
