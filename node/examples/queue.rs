@@ -65,7 +65,7 @@ pub(crate) struct QueueClient(Session);
 
 impl QueueClient {
     /// Puts a job at the end.
-    pub(crate) async fn push(&mut self, job: &[u8]) -> Result<(), QueueError> {
+    pub(crate) async fn push(&self, job: &[u8]) -> Result<(), QueueError> {
         match &self.command([b"+", job].concat()).await?[..] {
             b"+" => Ok(()),
             _ => Err(QueueError::NotDone("the queue is full".into())),
@@ -73,12 +73,12 @@ impl QueueClient {
     }
 
     /// Takes the job at the front; no other client is given it.
-    pub(crate) async fn take(&mut self) -> Result<Option<Vec<u8>>, QueueError> {
+    pub(crate) async fn take(&self) -> Result<Option<Vec<u8>>, QueueError> {
         let answer = self.command(b"-".to_vec()).await?;
         Ok(answer.strip_prefix(b"-").map(<[u8]>::to_vec))
     }
 
-    async fn command(&mut self, bytes: Vec<u8>) -> Result<Bytes, QueueError> {
+    async fn command(&self, bytes: Vec<u8>) -> Result<Bytes, QueueError> {
         match self.0.command(bytes, PATIENCE).await {
             Outcome::Ok(answer) => Ok(answer),
             Outcome::NotApplied(why) => Err(QueueError::NotDone(format!("{why:?}"))),
@@ -122,11 +122,11 @@ pub(crate) async fn work(folder: &Path, jobs: &[&str]) -> Result<Vec<String>, Bo
     }
     let tls = TlsFiles::in_folder(folder, "client");
     let client = Client::connect(&ClientConfig { nodes, tls })?;
-    let mut boss = QueueClient(client.session());
+    let boss = QueueClient(client.session());
     for job in jobs {
         boss.push(job.as_bytes()).await?;
     }
-    let mut workers = [QueueClient(client.session()), QueueClient(client.session())];
+    let workers = [QueueClient(client.session()), QueueClient(client.session())];
     let mut done = Vec::new();
     while let Some(job) = workers[done.len() % 2].take().await? {
         done.push(String::from_utf8(job)?);

@@ -165,7 +165,7 @@ fn binaries() -> PathBuf {
     let build = || {
         let test = std::env::current_exe().unwrap();
         let folder = test.ancestors().nth(2).unwrap().to_path_buf();
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--quiet", "--locked", "-p", "synod-kv", "-p", "synod-harness"]);
         cargo.current_dir(root()).env("CARGO_TARGET_DIR", folder.parent().unwrap());
         assert!(cargo.status().unwrap().success(), "the programs do not build");

@@ -14,7 +14,7 @@ pub(crate) fn problem(schema: &Value, definition: &str, value: &Value) -> Option
 }
 
 fn check(root: &Value, schema: &Value, value: &Value) -> Option<String> {
-    let rules = schema.as_object().expect("a schema is an object");
+    let Some(rules) = schema.as_object() else { return Some(format!("{schema} is no schema")) };
     rules.iter().find_map(|(word, rule)| rule_broken(root, (schema, word, rule), value))
 }
 
@@ -24,17 +24,17 @@ fn rule_broken(root: &Value, rule: (&Value, &str, &Value), value: &Value) -> Opt
     match word {
         "$schema" | "title" | "description" | "$defs" => None,
         "$ref" => {
-            let name = rule.as_str()?.strip_prefix("#/$defs/").expect("a definition of this file");
-            check(root, &root["$defs"][name], value)
+            let name = rule.as_str().and_then(|name| name.strip_prefix("#/$defs/"));
+            check(root, &root["$defs"][name.unwrap_or_default()], value)
         }
         "oneOf" => {
             let fits = |schema: &&Value| check(root, schema, value).is_none();
             wrong(rule.as_array()?.iter().filter(fits).count() == 1)
         }
         "const" => wrong(rule == value),
-        "type" => match rule {
-            Value::Array(types) => wrong(types.iter().any(|name| is_of(name, value))),
-            name => wrong(is_of(name, value)),
+        "type" => match rule.as_array() {
+            Some(types) => wrong(types.iter().any(|name| is_of(name, value))),
+            None => wrong(is_of(rule, value)),
         },
         "minimum" => wrong(value.as_i64().is_none_or(|number| Some(number) >= rule.as_i64())),
         "required" => {
