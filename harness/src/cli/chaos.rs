@@ -10,7 +10,6 @@ use clap::{Args, ValueEnum};
 use synod_fault::nemesis::Nemesis;
 use synod_fault::swarm::{self, SwarmConfig};
 use synod_fault::{Abilities, Millis, NodeId, Scenario};
-use synod_history::json;
 use synod_live::console::{Console, Format};
 use synod_live::folder;
 use synod_live::guard::{Guard, Limits};
@@ -22,6 +21,7 @@ use synod_rng::{Seed, mix};
 use synod_workload::Workload;
 use tokio::runtime::Runtime;
 
+use super::refusal::{Refusal, recorded, system_of};
 use super::{INTERNAL, USAGE, fail, printed, scenario};
 
 #[derive(Debug, Args)]
@@ -115,9 +115,6 @@ pub(super) enum FormatArgument {
     Text,
     Json,
 }
-
-/// A failure with the exit code that stands for it.
-pub(super) struct Refusal(pub(super) u8, pub(super) String);
 
 pub(super) fn chaos(arguments: &ChaosArguments) -> ExitCode {
     match order_of(arguments) {
@@ -336,24 +333,6 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-pub(super) fn system_of(name: &str) -> Result<System, Refusal> {
-    if name == SYNOD_KV {
-        return Ok(System::synod_kv());
-    }
-    if !name.ends_with(".json") {
-        let words = format!("there is no system `{name}`; use {SYNOD_KV}, or name a .json file");
-        return Err(Refusal(USAGE, words));
-    }
-    recorded(Path::new(name))
-}
-
-fn recorded<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Refusal> {
-    let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", path.display()));
-    let text = std::fs::read(path).map_err(|error| refused(&error))?;
-    let text = text.strip_prefix(BYTE_ORDER_MARK.as_slice()).unwrap_or(&text);
-    serde_json::from_slice(text).map_err(|error| refused(&json::problem(&error)))
-}
-
 fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<T, Refusal> {
     name.parse().map_err(|error: T::Err| Refusal(USAGE, error.to_string()))
 }
@@ -382,9 +361,6 @@ pub(super) fn refusal(error: &RunError) -> Refusal {
     };
     Refusal(code, error.to_string())
 }
-
-/// How some editors begin a file.
-const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())

@@ -12,9 +12,10 @@ use synod_rng::Seed;
 use synod_workload::Workload;
 
 use super::chaos::{
-    FormatArgument, OutputArguments, Refusal, SystemArguments, cast_of, drawn_seed, order, refusal,
-    single_thread, system_of,
+    FormatArgument, OutputArguments, SystemArguments, cast_of, drawn_seed, order, refusal,
+    single_thread,
 };
+use super::refusal::{Refusal, system_of};
 use super::{INTERNAL, INTERRUPTED, VIOLATION, fail, printed, say};
 
 #[derive(Debug, Args)]

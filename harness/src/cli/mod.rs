@@ -5,6 +5,7 @@ mod check;
 mod failover;
 mod guard;
 mod judge;
+mod refusal;
 mod scenario;
 
 use std::fmt::Display;

@@ -12,7 +12,7 @@ use synod_fault::{Abilities, Scenario};
 use synod_live::system::SYNOD_KV;
 use synod_workload::Workload;
 
-use super::chaos::{Refusal, system_of};
+use super::refusal::{Refusal, system_of};
 use super::{USAGE, fail, printed, say};
 
 #[derive(Debug, Args)]

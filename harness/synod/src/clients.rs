@@ -16,13 +16,12 @@ use synod_smr::wire::{decode_response, encode_request};
 use synod_smr::{
     ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
 };
-use synod_workload::{Generation, Generator};
+use synod_workload::{Generation, Generator, Workload};
 
 use crate::kv_model::{self, Asked};
 use crate::machine::{Packet, SimWorld, Wakeup};
 use crate::misuse::{self, is_misuse};
 use crate::monitor::Monitor;
-use crate::trial;
 
 /// Returns the name on the certificate that a client shows. Every third one shows the same, as the
 /// sessions of one application do.
@@ -127,7 +126,7 @@ impl SimClient {
             answered_command: None,
             trespasses: 0,
             misuses: 0,
-            generator: Generator::new(trial::workload(plan), plan.seed, number),
+            generator: Generator::new(workload(plan), plan.seed, number),
             padding_max,
             open: None,
             wake: None,
@@ -445,3 +444,12 @@ const SHORT_PADDING: u32 = 256;
 
 /// An answer that took longer is a slow one.
 const SLOW: Micros = Micros(1_000_000);
+
+/// Returns what the clients of a plan do.
+///
+/// # Panics
+///
+/// Panics if there is no such workload, which [`trial::check`](crate::trial::check) tells.
+pub(crate) fn workload(plan: &Scenario) -> Workload {
+    plan.workload.parse().expect("the plan was checked before it is tried")
+}

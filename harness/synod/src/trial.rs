@@ -13,7 +13,7 @@ use synod_smr::client::HELD_MS_MAX;
 use synod_smr::{Config, FETCH_SLOTS_MAX};
 use synod_workload::Workload;
 
-use crate::clients::Outcomes;
+use crate::clients::{self, Outcomes};
 use crate::cluster::Cluster;
 use crate::coverage::HitCounts;
 use crate::machine::READ_US_MAX;
@@ -58,7 +58,7 @@ pub fn run_tuned(plan: &Scenario, tuning: Tuning, keep_log: bool) -> RunResult {
     if keep_log {
         simulation.parts().1.keep_log();
     }
-    let workload = workload(plan);
+    let workload = clients::workload(plan);
     let violation = Trial { simulation: &mut simulation, workload, held_up_ms }.run().err();
     let tally = simulation.tally();
     let (cluster, world) = simulation.parts();
@@ -86,15 +86,6 @@ pub fn check(plan: &Scenario) -> Result<(), String> {
         return Err(format!("a simulated cluster has up to {NODES_MAX} nodes, not {}", plan.nodes));
     }
     plan.workload.parse::<Workload>().map(drop).map_err(|error| error.to_string())
-}
-
-/// Returns what the clients of a plan do.
-///
-/// # Panics
-///
-/// Panics if there is no such workload, which [`check`] tells.
-pub(crate) fn workload(plan: &Scenario) -> Workload {
-    plan.workload.parse().expect("the plan was checked before it is tried")
 }
 
 struct Trial<'a> {

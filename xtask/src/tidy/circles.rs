@@ -236,7 +236,7 @@ const KNOWN: &[Known] = &[
         files: &[
             "harness/fault/src/nemesis/draw.rs",
             "harness/fault/src/nemesis/mod.rs",
-            "harness/fault/src/schedule.rs",
+            "harness/fault/src/scenario.rs",
         ],
         why: "a plan names the nemesis that drew it, and a nemesis draws the faults of a plan",
     },
@@ -264,7 +264,6 @@ const KNOWN: &[Known] = &[
             "harness/synod/src/machine/faults.rs",
             "harness/synod/src/machine/flush.rs",
             "harness/synod/src/machine/folders.rs",
-            "harness/synod/src/machine/held_up.rs",
             "harness/synod/src/machine/lanes.rs",
             "harness/synod/src/machine/links.rs",
             "harness/synod/src/machine/turns.rs",

@@ -123,6 +123,10 @@ const SHARED: &[Shared] = &[
               inside, a command of the service is the payload of one of the log",
     },
     Shared {
+        names: &["Malformed"],
+        why: "a written command and a written scenario are refused by those who read them",
+    },
+    Shared {
         names: &["DropReason", "Lane", "Millis", "NodeId", "Refusal", "Role"],
         why: "the crates know nothing of each other on purpose, and `node` or the harness \
               translates; a trait of the clock asks what a node id can do",
@@ -133,7 +137,7 @@ const SHARED: &[Shared] = &[
               and the replica have the same words for their own",
     },
     Shared {
-        names: &["Cluster", "Leader", "Machine", "Plan", "System", "World"],
+        names: &["Cluster", "Leader", "Machine", "System", "World"],
         why: "whole clusters run on real processes, in virtual time and in the simulator, and each \
               way has its own",
     },

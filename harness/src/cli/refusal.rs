@@ -1,0 +1,35 @@
+//! What a command is refused with, and the files that it names.
+//!
+//! The claim kept true: a file that cannot be read is named, with what is wrong in it.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use synod_history::json;
+use synod_live::system::{SYNOD_KV, System};
+
+use super::USAGE;
+
+/// A failure with the exit code that stands for it.
+pub(super) struct Refusal(pub(super) u8, pub(super) String);
+
+pub(super) fn system_of(name: &str) -> Result<System, Refusal> {
+    if name == SYNOD_KV {
+        return Ok(System::synod_kv());
+    }
+    if !name.ends_with(".json") {
+        let words = format!("there is no system `{name}`; use {SYNOD_KV}, or name a .json file");
+        return Err(Refusal(USAGE, words));
+    }
+    recorded(Path::new(name))
+}
+
+pub(super) fn recorded<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Refusal> {
+    let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", path.display()));
+    let text = std::fs::read(path).map_err(|error| refused(&error))?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK.as_slice()).unwrap_or(&text);
+    serde_json::from_slice(text).map_err(|error| refused(&json::problem(&error)))
+}
+
+/// How some editors begin a file.
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
