@@ -118,14 +118,14 @@ fn the_sound_store_passes_what_the_others_fail_and_the_pipes_tell_what_they_did(
     let plan = recorded.join("plan.json");
     let text = std::fs::read_to_string(&plan).unwrap();
     let mut changed: Value = serde_json::from_str(&text).unwrap();
-    changed["faults"][0]["action"] =
-        serde_json::json!({"disturb": {"wires": "nodes", "rules": {"reorder": 100_000}}});
+    changed["faults"][0]["action"] = serde_json::json!({"disturb": {"reorder": 100_000}});
     std::fs::write(&plan, changed.to_string()).unwrap();
     let Output { status, stderr, .. } =
         Command::new(HARNESS).arg("replay").arg(&recorded).output().unwrap();
     let words = self::text(stderr);
     assert_eq!(status.code(), Some(64), "{words}");
-    assert!(words.contains("`reorder` does not exist on tcp"), "{words}");
+    let why = "cannot do `reorder` of fault 1: it does not exist on tcp";
+    assert!(words.contains(why), "{words}");
 }
 
 #[test]
