@@ -267,10 +267,17 @@ impl Drop for Cluster {
     }
 }
 
-/// Addresses that nobody listened on a moment ago; all are held until all are found.
+/// Addresses that nobody listened on a moment ago; all are held until all are found. They are from
+/// below the range out of which systems give ports to whoever asks for any: clients of other tests
+/// would take them before a server does.
 pub(crate) fn free_addresses(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<UdpSocket> =
-        (0..count).map(|_| UdpSocket::bind(("127.0.0.1", 0)).unwrap()).collect();
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let mut held: Vec<UdpSocket> = Vec::new();
+    while held.len() < count {
+        let turn = (std::process::id() % 1_000) * 512 + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(10_000 + turn % 6_000).unwrap();
+        held.extend(UdpSocket::bind(("127.0.0.1", port)));
+    }
     held.iter().map(|socket| socket.local_addr().unwrap()).collect()
 }
 
