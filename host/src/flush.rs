@@ -50,7 +50,7 @@ impl<M: StateMachine> Host<M> {
             return;
         }
         self.set_timers(now);
-        self.look_at_gate(now);
+        self.look_at_crowd(now);
         let batch = if self.commits.has_place() { self.effects.take_batch() } else { None };
         let mut sent = std::mem::take(&mut self.sent);
         sent.extend(self.effects.outbox());

@@ -17,10 +17,10 @@ use synod_smr::{
     StateMachine, Timer,
 };
 
-use crate::client_gate::ClientGate;
 use crate::clients::{Clients, Held};
 use crate::commits::{Commits, Committed};
 use crate::counts::Counts;
+use crate::crowd::Crowd;
 use crate::event::{Event, Output};
 use crate::jitter::Jitter;
 use crate::leadership_log::LeadershipLog;
@@ -42,7 +42,7 @@ pub struct Host<M> {
     pub(crate) effects: Effects,
     pub(crate) settings: Settings,
     pub(crate) clients: Clients,
-    pub(crate) gate: ClientGate,
+    pub(crate) crowd: Crowd,
     /// The journal of this node, and which start of it this is.
     pub(crate) mine: PeerStart,
     pub(crate) peers: Peers,
@@ -109,7 +109,7 @@ impl<M: StateMachine> Host<M> {
     /// Fires the timer that is due first, and returns it. After a pause of the process none fires
     /// for a grace, as the inbox goes first.
     pub fn fire(&mut self, now: Moment) -> Option<Timer> {
-        self.look_at_gate(now);
+        self.look_at_crowd(now);
         if self.refused.is_some() {
             return None;
         }
@@ -136,19 +136,19 @@ impl<M: StateMachine> Host<M> {
         if self.refused.is_some() {
             return None;
         }
-        self.timers.next().into_iter().chain(self.drain_by).chain(self.gate.opens_at()).min()
+        self.timers.next().into_iter().chain(self.drain_by).chain(self.crowd.heard_at()).min()
     }
 
     /// Tells whether the shell may hand over the next event of a client. Where it may not, the
     /// event stays where it is: what fills up there is to hold the client back.
     #[must_use]
     pub fn hears_clients(&self) -> bool {
-        self.gate.hears(self.replica.is_crowded())
+        self.crowd.hears(self.replica.is_crowded())
     }
 
-    /// Has the gate take note of how the replica is doing.
-    pub(crate) fn look_at_gate(&mut self, now: Moment) {
-        self.gate.look(now, self.replica.is_crowded(), self.replica.paxos().chosen());
+    /// Takes note of whether the replica is crowded, and gets on.
+    pub(crate) fn look_at_crowd(&mut self, now: Moment) {
+        self.crowd.look(now, self.replica.is_crowded(), self.replica.paxos().chosen());
     }
 
     /// Takes the next output.

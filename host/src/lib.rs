@@ -5,10 +5,10 @@
 #![doc = include_str!("../README.md")]
 
 mod beacon;
-mod client_gate;
 mod clients;
 mod commits;
 mod counts;
+mod crowd;
 mod event;
 mod flush;
 mod hard_state;
@@ -25,10 +25,10 @@ mod slot_index;
 mod timers;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
-pub use client_gate::CLIENTS_HELD_BACK_MAX;
 pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};
 pub use commits::{Committed, Ticket};
 pub use counts::Counts;
+pub use crowd::CLIENTS_HELD_BACK_MAX;
 pub use event::{Event, Output};
 pub use flush::Brought;
 pub use host::Host;

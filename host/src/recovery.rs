@@ -12,10 +12,10 @@ use synod_paxos::{Ballot, Configuration, NodeId};
 use synod_smr::wire::{JournalRecord, decode_record, encode_record};
 use synod_smr::{Config, Effects, Folder, PeerStart, Recovering, StateMachine};
 
-use crate::client_gate::ClientGate;
 use crate::clients::Clients;
 use crate::commits::{Commits, slot_of};
 use crate::counts::Counts;
+use crate::crowd::Crowd;
 use crate::hard_state::NodeHardState;
 use crate::host::Host;
 use crate::jitter::Jitter;
@@ -239,7 +239,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             effects,
             settings: self.settings,
             clients: Clients::default(),
-            gate: ClientGate::default(),
+            crowd: Crowd::default(),
             mine: PeerStart {
                 folder: self.folder,
                 incarnation: self.incarnation,

@@ -19,7 +19,8 @@ use synod_paxos::NodeId;
 const RETRY_AFTER_MS: u32 = 50;
 
 /// A leader is crowded with this part of the bytes under way that it takes at most. That keeps a
-/// link of a gigabit busy over a way and a sync of 60 ms; more would only be older when it is done.
+/// link of a gigabit busy over a way and a sync of 60 ms; more would only be older when it is
+/// done. A farther peer or a slower disk is kept less busy, as it does not follow what they take.
 const CROWDED_FRACTION: usize = 8;
 
 impl<M: StateMachine> Replica<M> {
