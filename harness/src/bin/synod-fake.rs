@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use synod_rng::mix;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
@@ -125,7 +126,7 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     std::thread::spawn(move || {
         each_datagram(&clients, |_, from| {
             let status = status(&lock(&shared));
-            drop(clients.send_to(status.to_string().as_bytes(), from));
+            drop(clients.send_to(&sealed(&status.to_string()), from));
         });
     });
     println!("ready");
@@ -144,7 +145,7 @@ fn beat(options: &Options, election: &Mutex<Election>) -> Result<(), Box<dyn Err
         };
         let heartbeat = format!("{} {round} {leader}", options.node);
         for address in options.others.values() {
-            drop(socket.send_to(heartbeat.as_bytes(), address));
+            drop(socket.send_to(&sealed(&heartbeat), address));
         }
         if options.bug == "panic" && options.node == 1 && start.elapsed() > Duration::from_secs(2) {
             return Err(Box::from(seeded_panic()));
@@ -280,7 +281,7 @@ fn watch(node: u16, address: SocketAddr, store: &Arc<Mutex<Store>>) -> Result<()
     let (asking, store) = (socket.try_clone()?, Arc::clone(store));
     std::thread::spawn(move || {
         loop {
-            drop(asking.send_to(b"status", address));
+            drop(asking.send_to(&sealed("status"), address));
             std::thread::sleep(BEAT);
         }
     });
@@ -319,11 +320,27 @@ fn answer(request: &Value, store: &Mutex<Store>, bug: &str) -> Value {
     }
 }
 
+/// Takes what comes as it was sent; what was damaged on its way is dropped, as in any system that
+/// means what it says.
 fn each_datagram(socket: &UdpSocket, mut handle: impl FnMut(&str, SocketAddr)) {
     let mut buffer = [0; 2_048];
     while let Ok((size, from)) = socket.recv_from(&mut buffer) {
-        handle(&String::from_utf8_lossy(&buffer[..size]), from);
+        let text = String::from_utf8_lossy(&buffer[..size]);
+        if let Some((sum, text)) = text.split_once(' ')
+            && sum == checksum(text)
+        {
+            handle(text, from);
+        }
     }
+}
+
+fn sealed(text: &str) -> Vec<u8> {
+    format!("{} {text}", checksum(text)).into_bytes()
+}
+
+fn checksum(text: &str) -> String {
+    let sum = text.bytes().fold(0, |sum, byte| mix(sum ^ u64::from(byte)).wrapping_add(1));
+    format!("{sum:016x}")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
