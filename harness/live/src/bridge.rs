@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use synod_fault::NodeId;
 use synod_history::json;
 use synod_history::{Request, Value, visible};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
@@ -420,7 +420,10 @@ async fn read(stdout: ChildStdout, waiting: Arc<Mutex<Waiting>>) {
     lock(&waiting).end(error);
 }
 
-async fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>) -> Result<(), BridgeError> {
+async fn read_answers(
+    stdout: impl AsyncRead + Unpin,
+    waiting: &Mutex<Waiting>,
+) -> Result<(), BridgeError> {
     let mut stdout = BufReader::new(stdout);
     let mut line = Vec::new();
     loop {
@@ -430,6 +433,14 @@ async fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>) -> Result<(
             return Ok(());
         }
         let text = String::from_utf8_lossy(&line);
+        if line.last() != Some(&b'\n') {
+            if line.len() as u64 == LINE_BYTES_MAX {
+                let problem = format!("it is longer than {} MiB", LINE_BYTES_MAX >> 20);
+                return Err(BridgeError::nonsense(&text, problem));
+            }
+            // It ended within a line: why it ended is to be told, not that half a line is no JSON.
+            return Ok(());
+        }
         let answer: Answer = serde_json::from_slice(&line)
             .map_err(|error| BridgeError::nonsense(&text, json::problem(&error)))?;
         let taken = lock(waiting).take(answer);
@@ -450,4 +461,30 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 
 fn is_null(value: &Value) -> bool {
     *value == Value::Null
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bridge_that_ends_within_a_line_has_ended() {
+        let waiting = Mutex::new(Waiting::default());
+        for half in ["{", "{\"id\": 1, \"type\"", "{\"id\": 1, \"type\": \"ok\"}"] {
+            assert_eq!(read_answers(half.as_bytes(), &waiting).await, Ok(()), "{half}");
+        }
+        let whole = read_answers("{\n".as_bytes(), &waiting).await;
+        assert!(matches!(whole, Err(BridgeError::Nonsense { .. })), "{whole:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_past_the_longest_is_called_too_long() {
+        let waiting = Mutex::new(Waiting::default());
+        let endless = tokio::io::repeat(b'[').take(2 * LINE_BYTES_MAX);
+        let Err(BridgeError::Nonsense { line, problem }) = read_answers(endless, &waiting).await
+        else {
+            panic!("it is no answer");
+        };
+        assert!(line.len() <= 200 && problem.contains("8 MiB"), "{problem}");
+    }
 }
