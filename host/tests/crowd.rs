@@ -32,6 +32,8 @@ struct Shell {
     waiting: VecDeque<Bytes>,
     now_ms: u64,
     is_hung: bool,
+    /// A sync takes so many turns.
+    sync_turns: u64,
     opened: Option<synod_host::smr::SessionId>,
     done: usize,
     refused: usize,
@@ -55,6 +57,7 @@ impl Shell {
             waiting: VecDeque::new(),
             now_ms: 0,
             is_hung: false,
+            sync_turns: 1,
             opened: None,
             done: 0,
             refused: 0,
@@ -107,7 +110,7 @@ impl Shell {
                 Output::Close { reason, .. } => panic!("{reason}"),
             }
         }
-        if !self.is_hung {
+        if !self.is_hung && self.now_ms.is_multiple_of(self.sync_turns) {
             self.journal.sync().unwrap();
             self.journal.completions().for_each(|committed| {
                 self.host.take(now, Event::Committed(committed));
@@ -150,4 +153,17 @@ fn a_leader_that_does_not_get_on_hears_its_clients_again() {
     }
     assert_eq!((shell.waiting.len(), shell.done), (0, 0));
     assert!(shell.refused > 16, "{}", shell.refused);
+}
+
+/// A leader whose quorum takes long has more under way: its disk syncs all of it at once.
+#[test]
+fn a_leader_whose_disk_is_slow_is_crowded_with_more() {
+    let mut shell = Shell::new();
+    shell.sync_turns = 400;
+    shell.ask_all();
+    // With one command under way all would take 12,800 turns at least.
+    for _ in 0..9_000 {
+        shell.turn(true);
+    }
+    assert_eq!((shell.done, shell.refused), (32, 0));
 }

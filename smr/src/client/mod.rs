@@ -26,7 +26,7 @@ pub use not_sent::QUEUE_FULL_MS;
 pub use operation::{
     ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Reason, Ticket, Unsent,
 };
-pub use patience::HELD_MS_MAX;
+pub use patience::{HELD_MS, HELD_MS_MAX};
 pub use pending::{ATTEMPT_MS, ATTEMPT_MS_MAX, EARLIER_MAX};
 pub use retry::{NO_LEADER_MS, OVERLOAD_GROWTH_MAX, RETRY_MS_MAX};
 
@@ -44,7 +44,7 @@ pub struct Client {
     heard: BTreeMap<NodeId, Millis>,
     /// What the others are asked about a silent node.
     inquiry: Option<Inquiry>,
-    /// How long the last reply took to the attempt that was out, in milliseconds.
+    /// How long the last reply took, in milliseconds.
     took_ms: Option<u64>,
     session: Session,
     next_request: u64,
@@ -188,8 +188,8 @@ impl Client {
         if !pending.is_out(id) && !is_of_the_applied(&response) {
             return;
         }
-        if let Attempt::Out { since, .. } = pending.attempt {
-            self.took_ms = Some(now.0.saturating_sub(since.0));
+        if matches!(response, Response::Reply(_)) {
+            self.took_ms = Some(pending.took_ms(id, now));
         }
         match response {
             Response::Reply(reply) => self.end(ticket, Outcome::Ok(reply), effects),

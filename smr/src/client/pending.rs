@@ -116,6 +116,16 @@ impl Pending {
         matches!(self.attempt, Attempt::Out { .. })
     }
 
+    /// Returns how long the reply to an attempt took: to an earlier one, since the operation was
+    /// submitted, as when it was made is not kept.
+    pub(super) fn took_ms(&self, answered: RequestId, now: Millis) -> u64 {
+        let since = match self.attempt {
+            Attempt::Out { id, since, .. } if id == answered => since.0,
+            Attempt::Out { .. } | Attempt::Due(_) => self.deadline.0 - self.time_ms,
+        };
+        now.0.saturating_sub(since)
+    }
+
     pub(super) fn is_out(&self, asked: RequestId) -> bool {
         matches!(self.attempt, Attempt::Out { id, .. } if id == asked)
     }
