@@ -87,6 +87,33 @@ fn faults_overlap_on_real_processes_and_each_has_its_effect() {
     assert!(minority["node"].as_u64().is_some(), "every draw is made: {minority}");
 }
 
+/// Two faults may want the same process: whoever comes second, or is surpassed, has not failed.
+#[test]
+fn what_other_faults_have_done_already_makes_no_run_void() {
+    let scratch = Scratch::new("shared");
+    let text = "seed = 5\nnodes = 3\ntime_ms = 7000\n".to_owned();
+    let fault = |at: u32, lasts: u32, action: &str, target: &str| {
+        let times = format!("[[faults]]\nat_ms = {at}\nlasts_ms = {lasts}\n");
+        format!("{times}action = {action}\ntarget = {{ {target} }}\n")
+    };
+    let text = text
+        + &fault(1_000, 2_000, "\"kill\"", "node = 1")
+        + &fault(1_500, 500, "\"kill\"", "nodes = [1, 2]")
+        + &fault(3_500, 1_000, "\"pause\"", "node = 3")
+        + &fault(4_000, 1_500, "\"kill\"", "node = 3")
+        + &fault(4_500, 1_500, "\"isolate\"", "node = 2")
+        + &fault(5_000, 500, "{ disturb = { loss = 300000 } }", "node = 2");
+    let path = scratch.0.join("shared.toml");
+    std::fs::write(&path, text).unwrap();
+    check(scratch.chaos(&["--scenario", &path.display().to_string()]), 0);
+    let report = scratch.latest("report.json");
+    let effects = report["faults"].as_array().unwrap().iter();
+    let effects: Vec<&str> = effects.map(|fault| fault["effect"].as_str().unwrap()).collect();
+    let of = |begin: &str| effects.iter().any(|effect| effect.starts_with(begin));
+    assert!(of("1 of 2 processes killed, started again, 1 were down by others"), "{effects:?}");
+    assert!(of("0 of 1 processes stopped, then went on, 1 were down by others"), "{effects:?}");
+}
+
 #[test]
 fn a_node_that_is_asked_to_end_is_started_again() {
     let scratch = Scratch::new("retire");

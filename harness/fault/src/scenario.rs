@@ -6,6 +6,7 @@
 //! same plan, and leaving a fault out leaves the dice of all others as they were. What really
 //! happened may depend on the machine, so whoever obeys a plan records that apart.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::Error as _;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use synod_rng::{Random, Seed, Stream};
 
 use crate::nemesis::{FaultKind, Nemesis};
-use crate::{Action, LinkRules, Millis, NodeId, Target};
+use crate::{Action, LinkRules, Millis, NodeId, ResolvedTarget, Target};
 
 /// Everything that is decided before a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,14 +147,19 @@ impl Scenario {
 
     /// Returns the same scenario with every draw made: what a run obeys and leaves behind.
     ///
-    /// Each fault has dice of its own place, and what is drawn already stays.
+    /// Each fault has dice of its own, by what it says of its time and how many before it say the
+    /// same; what is drawn already stays.
     #[must_use]
     pub fn drawn(&self) -> Self {
         let all = self.node_ids();
         let mut plan = self.clone();
-        for (place, fault) in plan.faults.iter_mut().enumerate() {
-            let stream = Stream::named("target").part(place as u64);
-            fault.target = fault.target.drawn(&all, &mut Random::new(self.seed, stream));
+        let mut seen: BTreeMap<(Millis, Millis), u64> = BTreeMap::new();
+        for fault in &mut plan.faults {
+            let count = seen.entry((fault.at_ms, fault.lasts_ms)).or_default();
+            let stream = Stream::named("target").part(fault.at_ms.0).part(fault.lasts_ms.0);
+            let mut dice = Random::new(self.seed, stream.part(*count));
+            *count += 1;
+            fault.target = fault.target.drawn(&all, &mut dice);
         }
         plan
     }
@@ -200,6 +206,18 @@ impl PlannedFault {
     #[must_use]
     pub fn needs_leader(&self) -> bool {
         self.trigger == Trigger::LeaderSeen || self.target == Target::Leader
+    }
+
+    /// Tells whether it would hit nothing in a cluster of these nodes, whoever leads in it and
+    /// whatever is drawn.
+    #[must_use]
+    pub fn hits_nothing(&self, all: &[NodeId]) -> bool {
+        let one = Target::of(all.first().copied().into_iter().collect());
+        let target = match &self.target {
+            Target::Leader | Target::Minority => &one,
+            target @ (Target::Node(_) | Target::Nodes(_) | Target::All | Target::Clients) => target,
+        };
+        ResolvedTarget::resolve(&self.action, target, None, all).is_nothing()
     }
 
     fn changes_leader(&self) -> bool {

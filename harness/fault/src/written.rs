@@ -1,8 +1,8 @@
 //! Scenarios as text: TOML for people, JSON for the plan that a run leaves behind.
 //!
 //! Whatever is read is whole and makes sense, or is refused with the line and what to do about it:
-//! an unknown word, a node that there is not, a target that an action does not have. The claim kept
-//! true: what was written is read back as it was.
+//! an unknown word, a node that there is not, a target that an action does not have, a fault that
+//! hits nothing. The claim kept true: what was written is read back as it was.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -244,6 +244,11 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
     if hits_machines(action) && (*target == Target::Clients || hits_clients(target)) {
         let what = format!("`{name}` is nothing that clients suffer from");
         return Err((what, "name nodes, from 1 on, as its target"));
+    }
+    let all: Vec<NodeId> = (1..=count).map(NodeId).collect();
+    if fault.hits_nothing(&all) {
+        let what = format!("`{name}` hits nothing");
+        return Err((what, "name in `target` some nodes or the clients, or leave the fault out"));
     }
     match flaps_ms {
         Some(_) if !action.is_cut() => {

@@ -109,7 +109,7 @@ fn what() -> impl Strategy<Value = (Action, Target, Option<Millis>)> {
 fn fault() -> impl Strategy<Value = PlannedFault> {
     let kind = option::of(prop::sample::select(FaultKind::ALL.to_vec()));
     let trigger = prop::sample::select(vec![Trigger::Time, Trigger::LeaderSeen]);
-    (kind, ms(), trigger, ms(), what()).prop_map(
+    let fault = (kind, ms(), trigger, ms(), what()).prop_map(
         |(kind, at_ms, trigger, lasts_ms, (action, target, flaps_ms))| PlannedFault {
             kind,
             at_ms,
@@ -119,7 +119,9 @@ fn fault() -> impl Strategy<Value = PlannedFault> {
             target,
             flaps_ms,
         },
-    )
+    );
+    let nodes: Vec<NodeId> = (1..=NODES).map(NodeId).collect();
+    fault.prop_filter("it hits something", move |fault| !fault.hits_nothing(&nodes))
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
@@ -219,10 +221,55 @@ fn what_makes_no_sense_is_refused_with_its_fault_and_a_way_out() {
     check("seed = 7", "format = 1\nseed = 7", "it was written by another version", "anew");
     let clocks = "[conditions]\nclock_ppm = [1]\n\n[[faults]]";
     check("[[faults]]", clocks, "`clock_ppm` has 1 numbers for 3 nodes", "none at all");
+    let nobody = "hits nothing; name in `target`";
+    for action in [
+        "\"isolate\"",
+        "\"mute\"",
+        "\"deafen\"",
+        "{ partition = { split = { one = [1], other = [] } } }",
+    ] {
+        let text = GOOD.replace("{ cut = [\"1->2\"] }", action);
+        let words = Scenario::from_toml(&text).expect_err(action).to_string();
+        assert!(words.starts_with("line 11: fault 2: `") && words.contains(nobody), "{words}");
+    }
+    check("[\"1->2\"]", "[]", "line 11: fault 2: `cut` hits nothing; ", "");
+    let disturbed = "action = { disturb = { loss = 5 } }\ntarget = { node = 0 }";
+    check(
+        "action = { cut = [\"1->2\"] }",
+        disturbed,
+        "line 11: fault 2: `disturb` hits nothing",
+        "",
+    );
+    check(
+        "{ cut = [\"1->2\"] }",
+        "{ disturb = {} }",
+        "line 11: fault 2: `disturb` hits nothing",
+        "",
+    );
     let small = "nodes = 2";
     let text = GOOD.replace("nodes = 3", small).replace("{ node = 2 }", "\"minority\"");
     let words = Scenario::from_toml(&text).expect_err(small).to_string();
     assert!(words.contains("2 nodes have no minority"), "{words}");
+}
+
+/// Whoever looks for the fault that matters leaves others out, and the rest must stay as it was.
+#[test]
+fn a_fault_that_is_left_out_leaves_the_dice_of_the_others_as_they_were() {
+    let fault = |at_ms| PlannedFault::new(Millis(at_ms), Millis(9), Action::Kill, Target::Minority);
+    let mut drawn = BTreeSet::new();
+    for seed in 0..40 {
+        let mut scenario = Scenario::calm(Seed(seed), NODES, Millis(100));
+        scenario.faults = vec![fault(1), fault(2), fault(3), fault(3)];
+        let all = scenario.drawn().faults;
+        drawn.extend(all.iter().map(|fault| fault.target.to_string()));
+        for left_out in 0..3 {
+            let (mut less, mut rest) = (scenario.clone(), all.clone());
+            less.faults.remove(left_out);
+            rest.remove(if left_out == 2 { 3 } else { left_out });
+            assert_eq!(less.drawn().faults, rest, "seed {seed} without fault {left_out}");
+        }
+    }
+    assert_eq!(drawn.len(), 15, "each node, and each two of five, some day: {drawn:?}");
 }
 
 #[test]

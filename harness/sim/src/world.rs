@@ -22,6 +22,7 @@ pub(super) enum Event<M, T> {
     Begin(FaultId),
     Toggle(FaultId),
     End(FaultId),
+    Retire { node: NodeId, life: u64 },
     Restart { node: NodeId, life: u64 },
 }
 

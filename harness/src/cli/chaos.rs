@@ -173,8 +173,9 @@ fn drawn_plan(arguments: &ChaosArguments, world: Abilities) -> Result<Scenario, 
     let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));
     let time_ms = Millis(arguments.time * 1_000);
     let drawn = if arguments.nemesis == swarm::NAME {
-        let nodes = vec![arguments.nodes];
-        swarm::draw(seed, &SwarmConfig { nodes, time_ms, world, ..SwarmConfig::default() })
+        let (nodes, quiet_ms) = (vec![arguments.nodes], QUIET_MS);
+        let config = SwarmConfig { nodes, time_ms, quiet_ms, world, ..SwarmConfig::default() };
+        swarm::draw(seed, &config)
     } else {
         nemesis_plan(arguments, seed, time_ms, world)?
     };
@@ -371,6 +372,9 @@ pub(super) fn drawn_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     mix(now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000_000
 }
+
+/// For how long before the end of a run the swarm begins no fault.
+const QUIET_MS: Millis = Millis(500);
 
 #[cfg(test)]
 mod tests {

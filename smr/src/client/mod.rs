@@ -16,6 +16,7 @@ mod retry;
 use crate::command::{ClientId, Opening, Sequence, SessionId, mix};
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
 use crate::session::PIPELINE_MAX;
+use not_sent::Took;
 use patience::Inquiry;
 use pending::{Attempt, Earlier, Pending};
 use retry::Retries;
@@ -44,8 +45,8 @@ pub struct Client {
     heard: BTreeMap<NodeId, Millis>,
     /// What the others are asked about a silent node.
     inquiry: Option<Inquiry>,
-    /// How long the last reply took, in milliseconds.
-    took_ms: Option<u64>,
+    /// How long the last reply took.
+    took: Option<Took>,
     session: Session,
     next_request: u64,
     operations: BTreeMap<Ticket, Pending>,
@@ -102,7 +103,7 @@ impl Client {
             guess,
             heard: BTreeMap::new(),
             inquiry: None,
-            took_ms: None,
+            took: None,
             session: Session::closed(Opening::first(id), Millis(0)),
             next_request: first_request,
             operations: BTreeMap::new(),
@@ -189,7 +190,7 @@ impl Client {
             return;
         }
         if matches!(response, Response::Reply(_)) {
-            self.took_ms = Some(pending.took_ms(id, now));
+            self.took = Some(Took::by_reply_to(id, pending, now, self.took));
         }
         match response {
             Response::Reply(reply) => self.end(ticket, Outcome::Ok(reply), effects),

@@ -145,7 +145,7 @@ impl Client {
     /// Waits on at a silent node that others name, or that has no others, or asks it once more.
     fn stay(&mut self, now: Millis, of: NodeId) {
         let nodes = self.nodes.len();
-        let held_ms = self.took_ms.map_or(HELD_MS, |took| (2 * took).clamp(HELD_MS, HELD_MS_MAX));
+        let held_ms = self.took.map_or(HELD_MS, |took| (2 * took.ms()).clamp(HELD_MS, HELD_MS_MAX));
         for pending in self.operations.values_mut().filter(|held| held.is_silent(now, of)) {
             let Attempt::Out { since, .. } = pending.attempt else { continue };
             let last = since.plus(held_ms);
