@@ -115,6 +115,23 @@ fn what_other_faults_have_done_already_makes_no_run_void() {
 }
 
 #[test]
+fn a_fault_waits_for_answers_and_for_the_end_of_another() {
+    let scratch = Scratch::new("chained");
+    check(scratch.chaos(&["--scenario", &kept("chained.toml")]), 0);
+    let faults = scratch.latest("report.json")["faults"].as_array().unwrap().clone();
+    let of = |kind: &str| faults.iter().find(|fault| fault["kind"] == kind).unwrap();
+    let time = |fault: &Value, end: &str| fault[end].as_u64().unwrap();
+    let (kill, cut) = (of("kill"), of("isolate"));
+    assert!(time(kill, "start_ns") < time(of("disturb"), "start_ns"));
+    let late = time(cut, "start_ns").checked_sub(time(kill, "end_ns")).unwrap();
+    assert!(late < 1_000_000_000, "it began soon after: {late} ns");
+    let history = std::fs::read_to_string(scratch.0.join("runs/latest/history.jsonl")).unwrap();
+    let begun = history.lines().position(|line| line.contains("begin ")).unwrap();
+    let answered = history.lines().take(begun).filter(|line| line.contains("\"ok\"")).count();
+    assert!(answered >= 100, "{answered}");
+}
+
+#[test]
 fn a_node_that_is_asked_to_end_is_started_again() {
     let scratch = Scratch::new("retire");
     check(scratch.chaos(&["--scenario", &kept("rolling-restart.toml")]), 0);

@@ -6,7 +6,7 @@
 //! ended or refused because of it: a plan whose faults hit nothing has tested nothing. The claim
 //! kept true: ending one fault never softens another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Action, DiskFault, LinkId, LinkRules, NodeId, ResolvedTarget};
 
@@ -61,6 +61,8 @@ pub struct Active {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InForce {
     active: Vec<Active>,
+    /// Those that began, whether or not they ended.
+    begun: BTreeSet<FaultId>,
     rules: JointRules,
     /// How often each fault of the plan had an effect.
     effects: Vec<u64>,
@@ -70,12 +72,13 @@ impl InForce {
     /// Makes the state in which none of so many faults is in force.
     #[must_use]
     pub fn of(faults: usize) -> Self {
-        Self { active: Vec::new(), rules: JointRules::default(), effects: vec![0; faults] }
+        Self { effects: vec![0; faults], ..Self::default() }
     }
 
     /// Puts a fault in force.
     pub fn begin(&mut self, fault: FaultId, action: Action, on: ResolvedTarget) {
         self.rules.begin(fault, on.rules.clone());
+        self.begun.insert(fault);
         self.active.push(Active { fault, action, on, cutting: true });
     }
 
@@ -102,6 +105,18 @@ impl InForce {
     #[must_use]
     pub fn faults(&self) -> Vec<FaultId> {
         self.active.iter().map(|active| active.fault).collect()
+    }
+
+    /// Tells whether a fault began, whether or not it ended.
+    #[must_use]
+    pub fn has_begun(&self, fault: FaultId) -> bool {
+        self.begun.contains(&fault)
+    }
+
+    /// Tells whether a fault began and ended.
+    #[must_use]
+    pub fn has_ended(&self, fault: FaultId) -> bool {
+        self.has_begun(fault) && self.active.iter().all(|active| active.fault != fault)
     }
 
     /// Tells whether a fault in force keeps a node from being started.

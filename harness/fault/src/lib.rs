@@ -44,6 +44,7 @@ mod stream;
 pub mod swarm;
 mod target;
 mod transport;
+mod trigger;
 mod world;
 mod written;
 
@@ -57,11 +58,12 @@ pub use action::{Action, DiskFault};
 pub use in_force::{Active, FaultId, InForce, JointRules};
 pub use link::{Copies, DropReason, Link, Verdict};
 pub use rules::{LinkRules, PartsPerMillion, RateLimit};
-pub use scenario::{BY_HAND, Conditions, LEADER_GONE_MS_MIN, PlannedFault, Scenario, Trigger};
+pub use scenario::{BY_HAND, Conditions, LEADER_GONE_MS_MIN, PlannedFault, Scenario};
 pub use shape::{Shape, all_links};
 pub use stream::{ChunkVerdict, Passage, StreamLink};
 pub use target::{ResolvedTarget, Target};
 pub use transport::{Transport, Transports, UnfitRule, UnknownTransport, check_fit, lossy};
+pub use trigger::{LEADER_PATIENCE, RunProgress, TRIGGER_STEP, Trigger};
 pub use world::{Abilities, Unsupported, World};
 pub use written::{Malformed, Unwritable};
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use synod_rng::{Random, Seed, Stream};
 
 use crate::nemesis::{FaultKind, Nemesis};
-use crate::{Action, LinkRules, Millis, NodeId, ResolvedTarget, Target};
+use crate::{Action, LinkRules, Millis, NodeId, ResolvedTarget, Target, Trigger};
 
 /// Everything that is decided before a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,17 +104,6 @@ pub struct PlannedFault {
     pub flaps_ms: Option<Millis>,
 }
 
-/// What a fault waits for, once its time has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trigger {
-    /// Nothing.
-    #[default]
-    Time,
-    /// A node that is seen to lead.
-    LeaderSeen,
-}
-
 impl Scenario {
     /// The version of the form that this harness writes and reads.
     pub const FORMAT: u32 = 2;
@@ -162,6 +151,27 @@ impl Scenario {
             fault.target = fault.target.drawn(&all, &mut dice);
         }
         plan
+    }
+
+    /// Leaves out the faults that `keeps` does not want, which is told the place and the fault.
+    ///
+    /// Who waits for a fault that stays goes on waiting for it; who waits for one that goes waits
+    /// for its time alone.
+    pub fn retain_faults(&mut self, mut keeps: impl FnMut(usize, &PlannedFault) -> bool) {
+        let mut numbers = Vec::with_capacity(self.faults.len());
+        let mut kept = 0;
+        for (place, fault) in self.faults.iter().enumerate() {
+            let keeps = keeps(place, fault);
+            kept += u32::from(keeps);
+            numbers.push(keeps.then_some(kept));
+        }
+        let mut place = 0..;
+        self.faults.retain(|_| place.next().is_some_and(|place: usize| numbers[place].is_some()));
+        for fault in &mut self.faults {
+            let awaited = fault.trigger.awaited().and_then(|number| number.checked_sub(1));
+            let number = awaited.and_then(|place| numbers.get(place as usize).copied().flatten());
+            fault.trigger = fault.trigger.renumbered(number);
+        }
     }
 
     /// Returns whether some fault must make another node lead.
@@ -250,6 +260,9 @@ impl fmt::Display for PlannedFault {
         }
         if let Some(period) = self.flaps_ms {
             write!(formatter, ", flapping every {period}")?;
+        }
+        if self.trigger != Trigger::Time {
+            write!(formatter, ", {}", self.trigger)?;
         }
         Ok(())
     }

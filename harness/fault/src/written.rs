@@ -173,7 +173,8 @@ impl Scenario {
             return Err(problem(what, "give one for each node, or none at all"));
         }
         for (place, fault) in self.faults.iter().enumerate() {
-            check_fault(fault, self.nodes)
+            check_trigger(fault, place)
+                .and_then(|()| check_fault(fault, self.nodes))
                 .map_err(|(what, remedy)| Problem::of(Some(place), what, remedy))?;
         }
         Ok(())
@@ -214,6 +215,17 @@ fn check_form(format: u32) -> Result<(), Malformed> {
 }
 
 type Wrong = (String, &'static str);
+
+/// A fault waits for one that stands before it, so that no two wait for each other.
+fn check_trigger(fault: &PlannedFault, place: usize) -> Result<(), Wrong> {
+    match fault.trigger.awaited() {
+        Some(number) if number == 0 || number as usize > place => {
+            let what = format!("it waits for fault {number}, which does not stand before it");
+            Err((what, "name one that does; faults are numbered from 1"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
 
 fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
     let PlannedFault { action, target, flaps_ms, .. } = fault;

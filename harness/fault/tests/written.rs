@@ -108,7 +108,8 @@ fn what() -> impl Strategy<Value = (Action, Target, Option<Millis>)> {
 
 fn fault() -> impl Strategy<Value = PlannedFault> {
     let kind = option::of(prop::sample::select(FaultKind::ALL.to_vec()));
-    let trigger = prop::sample::select(vec![Trigger::Time, Trigger::LeaderSeen]);
+    let answered = (0..9_000_u64).prop_map(Trigger::Answered);
+    let trigger = prop_oneof![Just(Trigger::Time), Just(Trigger::LeaderSeen), answered];
     let fault = (kind, ms(), trigger, ms(), what()).prop_map(
         |(kind, at_ms, trigger, lasts_ms, (action, target, flaps_ms))| PlannedFault {
             kind,
@@ -270,6 +271,46 @@ fn a_fault_that_is_left_out_leaves_the_dice_of_the_others_as_they_were() {
         }
     }
     assert_eq!(drawn.len(), 15, "each node, and each two of five, some day: {drawn:?}");
+}
+
+/// Two faults, of which the second waits for the first.
+fn chained(trigger: &str) -> String {
+    GOOD.replace("at_ms = 2000", &format!("trigger = {trigger}"))
+}
+
+#[test]
+fn a_fault_may_wait_for_answers_or_for_a_fault_before_it() {
+    for (written, trigger, told) in [
+        ("{ answered = 40 }", Trigger::Answered(40), "once 40 operations are answered"),
+        ("{ begun = 1 }", Trigger::Begun(1), "once fault 1 has begun"),
+        ("{ ended = 1 }", Trigger::Ended(1), "once fault 1 has ended"),
+    ] {
+        let scenario = Scenario::from_toml(&chained(written)).unwrap();
+        assert_eq!(scenario.faults[1].trigger, trigger);
+        assert!(scenario.faults[1].to_string().ends_with(told), "{}", scenario.faults[1]);
+        assert_eq!(Scenario::from_toml(&scenario.to_toml().unwrap()), Ok(scenario.clone()));
+        assert_eq!(Scenario::from_json(&scenario.to_json()), Ok(scenario));
+    }
+    for unfit in ["{ begun = 2 }", "{ ended = 3 }", "{ ended = 0 }"] {
+        let words = Scenario::from_toml(&chained(unfit)).expect_err(unfit).to_string();
+        assert!(words.starts_with("line 11: fault 2: it waits for fault "), "{words}");
+        assert!(words.ends_with("numbered from 1"), "{words}");
+    }
+}
+
+#[test]
+fn who_waits_for_a_fault_follows_it_when_others_are_left_out() {
+    let mut scenario = Scenario::from_toml(&chained("{ ended = 1 }")).unwrap();
+    let first = scenario.faults[0].clone();
+    scenario.faults.insert(0, first.clone());
+    scenario.faults[2].trigger = Trigger::Begun(2);
+    let mut fewer = scenario.clone();
+    fewer.retain_faults(|place, _| place != 0);
+    assert_eq!((fewer.faults.len(), fewer.faults[1].trigger), (2, Trigger::Begun(1)));
+    scenario.retain_faults(|place, _| place != 1);
+    assert_eq!((scenario.faults.len(), scenario.faults[1].trigger), (2, Trigger::Time));
+    scenario.retain_faults(|_, fault| *fault == first);
+    assert_eq!(scenario.faults, [first]);
 }
 
 #[test]

@@ -68,9 +68,9 @@ impl<'a> RealWorld<'a> {
         true
     }
 
-    /// Returns the faults in force.
-    pub(crate) fn faults(&self) -> Vec<FaultId> {
-        self.in_force.faults()
+    /// Returns the faults in force, and those that were.
+    pub(crate) const fn in_force(&self) -> &InForce {
+        &self.in_force
     }
 
     /// Takes out what a fault did that has ended, and whether others hid it.

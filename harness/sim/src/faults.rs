@@ -6,9 +6,11 @@
 //! nothing, whatever it is asked.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use synod_fault::{
-    Abilities, Action, DiskFault, FaultId, NodeId, ResolvedTarget, Trigger, World as FaultWorld,
+    Abilities, Action, DiskFault, FaultId, NodeId, ResolvedTarget, RunProgress, TRIGGER_STEP,
+    World as FaultWorld,
 };
 
 use super::event_queue::Micros;
@@ -57,10 +59,16 @@ impl<S: System> Simulation<S> {
         }
         let planned = &self.plan.faults[fault.0 as usize];
         let leader = if planned.needs_leader() { self.system.leader() } else { None };
-        let patience = Micros::from_ms(planned.at_ms.0).plus(LEADER_PATIENCE);
-        let waits = planned.trigger == Trigger::LeaderSeen && leader.is_none();
-        if waits && self.world.now < patience {
-            self.world.event_queue.put(self.world.now.plus(LEADER_STEP), Event::Begin(fault));
+        let waited = self.world.now.since(Micros::from_ms(planned.at_ms.0));
+        let progress = RunProgress {
+            waited: Duration::from_micros(waited.0),
+            leader,
+            answered: self.world.answered(),
+            in_force: self.world.network_faults.in_force(),
+        };
+        if planned.trigger.waits(&progress) {
+            let again = self.world.now.plus(Micros::from_ms(TRIGGER_STEP.as_millis() as u64));
+            self.world.event_queue.put(again, Event::Begin(fault));
             return;
         }
         let (action, target) = (&planned.action, &planned.target);
@@ -247,12 +255,6 @@ impl<S: System> Simulation<S> {
         });
     }
 }
-
-/// How long a fault waits for a leader to hit.
-const LEADER_PATIENCE: Micros = Micros(5_000_000);
-
-/// How often it looks for one.
-const LEADER_STEP: Micros = Micros(20_000);
 
 #[cfg(test)]
 mod tests {

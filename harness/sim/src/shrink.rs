@@ -59,7 +59,9 @@ impl Search<'_> {
             let mut start = 0;
             while start < self.plan.faults.len() {
                 let end = (start + size).min(self.plan.faults.len());
-                if !self.attempt(|plan| drop(plan.faults.drain(start..end))) {
+                if !self.attempt(|plan| {
+                    plan.retain_faults(|place, _| !(start..end).contains(&place));
+                }) {
                     start = end;
                 }
             }
@@ -94,7 +96,7 @@ impl Search<'_> {
             while self.attempt(|plan| {
                 let time = plan.time_ms.0 * part / whole;
                 plan.time_ms = Millis(time);
-                plan.faults.retain(|fault| fault.at_ms.0 < time);
+                plan.retain_faults(|_, fault| fault.at_ms.0 < time);
             }) {}
         }
     }
