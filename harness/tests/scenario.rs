@@ -185,3 +185,20 @@ fn scenarios_are_listed_shown_and_checked() {
     assert!(told.contains("line ") && told.contains("unknown variant `paws`"), "{told}");
     check(scenario(&["show", "/nowhere.toml"]), 64);
 }
+
+/// A run that left out what was asked for would pass; see `sense` of `synod-fault`.
+#[test]
+fn a_scenario_with_a_fault_that_never_comes_is_refused_before_anything_starts() {
+    let scratch = Scratch::new("late");
+    let file = scratch.0.join("late.toml");
+    let text = "seed = 7\nnodes = 3\ntime_ms = 4000\n\
+        [[faults]]\nat_ms = 500\nlasts_ms = 900\naction = \"kill\"\ntarget = \"leader\"\n\
+        [[faults]]\nat_ms = 40000\nlasts_ms = 900\naction = \"kill\"\n";
+    std::fs::write(&file, text).unwrap();
+    let (_, words) = check(scratch.chaos(&["--scenario", file.to_str().unwrap()]), 64);
+    assert!(words.contains("line 9: fault 2: it begins at 40000 ms of 4000, and so"), "{words}");
+    assert!(!scratch.0.join("runs").exists(), "nothing was started");
+    let mut command = Command::new(HARNESS);
+    command.args(["scenario", "check"]).arg(&file);
+    check(command, 64);
+}

@@ -39,6 +39,7 @@ mod link;
 pub mod nemesis;
 mod rules;
 mod scenario;
+mod sense;
 mod shape;
 mod stream;
 pub mod swarm;
@@ -59,12 +60,13 @@ pub use in_force::{Active, FaultId, InForce, JointRules};
 pub use link::{Copies, DropReason, Link, Verdict};
 pub use rules::{LinkRules, PartsPerMillion, RateLimit};
 pub use scenario::{BY_HAND, Conditions, LEADER_GONE_MS_MIN, PlannedFault, Scenario};
+pub use sense::{CLIENTS_MAX, REST_MS_MAX, TIME_MS_MAX, TIMEOUT_MS_MAX};
 pub use shape::{Shape, all_links};
 pub use stream::{ChunkVerdict, Passage, StreamLink};
 pub use target::{ResolvedTarget, Target};
 pub use transport::{Transport, Transports, UnfitRule, UnknownTransport, check_fit, lossy};
 pub use trigger::{LEADER_PATIENCE, RunProgress, TRIGGER_STEP, Trigger};
-pub use world::{Abilities, Unsupported, World};
+pub use world::{Abilities, LIVE_NODES_MAX, SIMULATED_NODES_MAX, Unsupported, World};
 pub use written::{Malformed, Unwritable};
 
 /// A node of the system under test, counted from 1.

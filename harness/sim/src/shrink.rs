@@ -94,7 +94,8 @@ impl Search<'_> {
     fn cut_time(&mut self) {
         for (part, whole) in [(1, 2), (9, 10)] {
             while self.attempt(|plan| {
-                let time = plan.time_ms.0 * part / whole;
+                // A run without time is none.
+                let time = (plan.time_ms.0 * part / whole).max(1);
                 plan.time_ms = Millis(time);
                 plan.retain_faults(|_, fault| fault.at_ms.0 < time);
             }) {}

@@ -9,7 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 use synod_fault::nemesis::Nemesis;
 use synod_fault::swarm::{self, SwarmConfig};
-use synod_fault::{Abilities, Millis, NodeId, Scenario};
+use synod_fault::{
+    Abilities, CLIENTS_MAX, Millis, NodeId, REST_MS_MAX, Scenario, TIME_MS_MAX, TIMEOUT_MS_MAX,
+};
 use synod_live::console::{Console, Format};
 use synod_live::folder;
 use synod_live::guard::{Guard, Limits};
@@ -35,14 +37,14 @@ pub(super) struct ChaosArguments {
     seed: Option<u64>,
     /// How long faults come and go, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        value_parser = clap::value_parser!(u64).range(1..=TIME_MS_MAX.0 / 1_000))]
     time: u64,
     /// How many nodes.
     #[arg(long, default_value_t = 3,
         value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
     nodes: u16,
     /// How many logical clients.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
     clients: u32,
     /// What the cluster suffers from: mix, swarm, calm, or one kind of fault.
     #[arg(long, value_name = "NAME", default_value = "mix")]
@@ -56,11 +58,11 @@ pub(super) struct ChaosArguments {
     workload: String,
     /// How long an operation may take before its outcome counts as unknown, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 2_000,
-        value_parser = clap::value_parser!(u64).range(1..=600_000))]
+        value_parser = clap::value_parser!(u64).range(1..=TIMEOUT_MS_MAX.0))]
     timeout_ms: u64,
     /// How long a client rests at most between two operations, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 4,
-        value_parser = clap::value_parser!(u64).range(0..=600_000))]
+        value_parser = clap::value_parser!(u64).range(0..=REST_MS_MAX.0))]
     rest_ms: u64,
 }
 
