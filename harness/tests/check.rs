@@ -677,7 +677,9 @@ fn a_path_that_leads_in_a_circle_is_misused_and_a_torn_stream_is_void() {
 #[test]
 fn a_history_whose_returns_are_of_other_operations_carries_no_verdict() {
     let text = "{:process 0 :type :invoke :f :write :value 1}\
-        {:process 0 :type :ok :f :read :value 5}{:process 1 :type :invoke :f :read :value nil}{:process 1 :type :ok :f :write :value 1}";
+        {:process 0 :type :ok :f :read :value 5}\
+        {:process 1 :type :invoke :f :read :value nil}\
+        {:process 1 :type :ok :f :write :value 1}";
     let wanted = "process 0 called `write` and returns from `read`";
     assert_says(&["--format", "edn"], text, 2, wanted);
 }
