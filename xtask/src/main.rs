@@ -24,6 +24,7 @@ mod measurements;
 mod mutants;
 mod mutation;
 mod outcome;
+mod power;
 mod prove;
 mod release;
 mod root;

@@ -42,6 +42,7 @@ mod scenario;
 mod shape;
 mod stream;
 pub mod swarm;
+pub mod varied;
 mod target;
 mod transport;
 mod world;

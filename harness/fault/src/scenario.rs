@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use synod_rng::{Random, Seed, Stream};
 
 use crate::nemesis::{FaultKind, Nemesis};
-use crate::{Action, LinkRules, Millis, NodeId, Target};
+use crate::{Action, LinkRules, Millis, NodeId, PartsPerMillion, Target};
 
 /// Everything that is decided before a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,13 @@ pub struct Scenario {
     /// How long a client rests at most between two operations.
     #[serde(default = "rest_usual")]
     pub rest_ms: Millis,
+    /// Which share of the clients asks one node alone, whoever leads. Each of them has a node of its
+    /// own, which follows from the seed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pinned: PartsPerMillion,
+    /// How many keys of each kind are in use at a time; as many as the workload has, if it is 0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keys: u32,
     /// What the world is like, faults or not.
     #[serde(default, skip_serializing_if = "Conditions::are_usual")]
     pub conditions: Conditions,
@@ -112,6 +119,20 @@ pub enum Trigger {
     Time,
     /// A node that is seen to lead.
     LeaderSeen,
+    /// Another node than the one that led when its time came: a leader that has only just begun.
+    NewLeader,
+}
+
+impl Trigger {
+    /// Tells whether a fault waits on, when `leader` leads now and `led` did when its time came.
+    #[must_use]
+    pub fn waits(self, leader: Option<NodeId>, led: Option<NodeId>) -> bool {
+        match self {
+            Self::Time => false,
+            Self::LeaderSeen => leader.is_none(),
+            Self::NewLeader => leader.is_none() || led.is_none() || leader == led,
+        }
+    }
 }
 
 impl Scenario {
@@ -133,6 +154,8 @@ impl Scenario {
             time_ms,
             timeout_ms: timeout_usual(),
             rest_ms: rest_usual(),
+            pinned: PartsPerMillion::default(),
+            keys: 0,
             conditions: Conditions::default(),
             faults: Vec::new(),
         }
@@ -142,6 +165,15 @@ impl Scenario {
     #[must_use]
     pub fn node_ids(&self) -> Vec<NodeId> {
         (1..=self.nodes).map(NodeId).collect()
+    }
+
+    /// Returns the node that a client asks alone, if it does: the same for the same seed.
+    #[must_use]
+    pub fn pin_of(&self, client: u32) -> Option<NodeId> {
+        let stream = Stream::named("pins").part(u64::from(client));
+        let mut random = Random::new(self.seed, stream);
+        let pinned = random.chance(self.pinned.0);
+        random.pick(&self.node_ids()).copied().filter(|_| pinned)
     }
 
     /// Returns the same scenario with every draw made: what a run obeys and leaves behind.
@@ -199,7 +231,7 @@ impl PlannedFault {
     /// Tells whether it must be known who leads before it begins.
     #[must_use]
     pub fn needs_leader(&self) -> bool {
-        self.trigger == Trigger::LeaderSeen || self.target == Target::Leader
+        self.trigger != Trigger::Time || self.target == Target::Leader
     }
 
     fn changes_leader(&self) -> bool {
@@ -216,6 +248,7 @@ impl PlannedFault {
             | Action::Partition(_)
             | Action::Cut(_)
             | Action::Disturb(_)
+            | Action::DisturbInbound(_)
             | Action::Retire
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }

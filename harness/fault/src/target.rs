@@ -134,6 +134,14 @@ impl ResolvedTarget {
                 Self::cut(format!("{} hears nobody", named(&hit)), cuts)
             }
             Action::Disturb(rules) => disturbed(*rules, target, &hit, all),
+            Action::DisturbInbound(rules) => {
+                let links = links_to(&others(&hit, all), &hit).into_iter();
+                Self {
+                    detail: format!("{rules} towards {}", named(&hit)),
+                    nodes: BTreeSet::new(),
+                    rules: links.map(|link| (link, *rules)).collect(),
+                }
+            }
             Action::Kill
             | Action::PowerLoss
             | Action::Pause

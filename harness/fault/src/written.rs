@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, CLIENTS, NodeId, PlannedFault, Scenario, Target};
+use crate::{Action, CLIENTS, NodeId, PartsPerMillion, PlannedFault, Scenario, Target};
 
 /// A text that is no scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,6 +118,12 @@ impl Scenario {
         out.value("time_ms", &self.time_ms)?;
         out.value("timeout_ms", &self.timeout_ms)?;
         out.value("rest_ms", &self.rest_ms)?;
+        if self.pinned != PartsPerMillion::default() {
+            out.value("pinned", &self.pinned)?;
+        }
+        if self.keys != 0 {
+            out.value("keys", &self.keys)?;
+        }
         if !self.conditions.are_usual() {
             out.header("[conditions]");
             out.fields(&self.conditions)?;
@@ -241,6 +247,10 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
         let what = format!("`{name}` says itself which links it cuts");
         return Err((what, "leave `target` out, or use `isolate`"));
     }
+    if matches!(action, Action::DisturbInbound(_)) && target.is_default() {
+        let what = format!("`{name}` is for some nodes, towards which links differ");
+        return Err((what, "name them, or use `disturb`"));
+    }
     if hits_machines(action) && (*target == Target::Clients || hits_clients(target)) {
         let what = format!("`{name}` is nothing that clients suffer from");
         return Err((what, "name nodes, from 1 on, as its target"));
@@ -274,7 +284,7 @@ fn named(fault: &PlannedFault) -> BTreeSet<NodeId> {
 }
 
 fn hits_machines(action: &Action) -> bool {
-    !action.is_cut() && !matches!(action, Action::Disturb(_))
+    !action.is_cut() && !matches!(action, Action::Disturb(_) | Action::DisturbInbound(_))
 }
 
 fn hits_clients(target: &Target) -> bool {

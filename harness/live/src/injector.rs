@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use synod_fault::{Action, FaultId, NodeId, ResolvedTarget, Scenario, Transports, Trigger, World};
+use synod_fault::{Action, FaultId, NodeId, ResolvedTarget, Scenario, Transports, World};
 use synod_report::FaultSpan;
 use tokio::time::Instant;
 
@@ -78,6 +78,8 @@ struct Injection<'a> {
     due: BTreeSet<(Instant, u64, Due)>,
     count: u64,
     open: BTreeMap<FaultId, (ResolvedTarget, u64)>,
+    /// Who led when the time of a fault came that may wait for somebody else.
+    led: BTreeMap<FaultId, NodeId>,
 }
 
 impl Injector<'_> {
@@ -88,8 +90,8 @@ impl Injector<'_> {
     /// [`ClusterError`] if a node cannot be started again.
     pub async fn run(&self, start: Instant) -> Result<(), ClusterError> {
         let world = RealWorld::new(self.cluster, self.network, self.plan, self.transports);
-        let (due, open) = (BTreeSet::new(), BTreeMap::new());
-        let mut injection = Injection { injector: self, world, due, count: 0, open };
+        let (due, open, led) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        let mut injection = Injection { injector: self, world, due, count: 0, open, led };
         for (place, fault) in (0..).zip(&self.plan.faults) {
             injection.put(start + fault.at_ms.duration(), Due::Begin(FaultId(place)));
         }
@@ -133,7 +135,9 @@ impl Injection<'_> {
         let planned = &plan.faults[fault.0 as usize];
         let leader = self.leader();
         let patience = start + planned.at_ms.duration() + LEADER_PATIENCE;
-        if planned.trigger == Trigger::LeaderSeen && leader.is_none() && at < patience {
+        let led = self.led.get(&fault).copied().or(leader);
+        self.led.extend(led.map(|node| (fault, node)));
+        if planned.trigger.waits(leader, led) && at < patience {
             self.put(at.max(Instant::now()) + LEADER_STEP, Due::Begin(fault));
             return Ok(());
         }

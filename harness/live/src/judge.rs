@@ -9,9 +9,11 @@
 use synod_checker::{Judgement, Report};
 use synod_fault::{NodeId, Scenario};
 use synod_history::OperationCounts;
-use synod_report::{AfterHeal, Verdict};
+use synod_report::{AfterHeal, Exercise, Verdict};
 
 use super::InjectedFault;
+use crate::audit::Audit;
+use crate::exercise::Thresholds;
 use crate::cluster::UnexpectedExit;
 
 /// What was seen of a run.
@@ -27,6 +29,12 @@ pub struct Evidence<'a> {
     pub unseen: Option<&'a str>,
     /// How the operations ended.
     pub counts: OperationCounts,
+    /// What was exercised, where the history was read.
+    pub exercise: Option<&'a Exercise>,
+    /// How much that must be.
+    pub thresholds: Thresholds,
+    /// What the system's own look at the run said.
+    pub audit: &'a Audit,
     /// The faults that came and went.
     pub faults: &'a [InjectedFault],
     /// How often the leader changed.
@@ -71,6 +79,9 @@ fn violations(evidence: &Evidence<'_>) -> Vec<String> {
     if let Some(core) = evidence.report.and_then(Report::violation) {
         found.push(core.sentence.clone());
     }
+    if let Audit::Broken(words) = evidence.audit {
+        found.push(format!("the audit of what the nodes left says: {words}"));
+    }
     for exit in evidence.lone_exits {
         found.push(format!("node {} ended by itself: {}", exit.node, exit.how));
     }
@@ -86,9 +97,15 @@ fn violations(evidence: &Evidence<'_>) -> Vec<String> {
 
 fn undecided(evidence: &Evidence<'_>) -> Option<String> {
     match evidence.report.map(|report| &report.judgement) {
-        Some(Judgement::Legal { .. } | Judgement::Illegal { .. }) => None,
-        Some(Judgement::Unknown { cause }) => Some(format!("the history is not judged: {cause}")),
-        None => Some("the history was not judged".to_owned()),
+        Some(Judgement::Legal { .. } | Judgement::Illegal { .. }) => {}
+        Some(Judgement::Unknown { cause }) => {
+            return Some(format!("the history is not judged: {cause}"));
+        }
+        None => return Some("the history was not judged".to_owned()),
+    }
+    match evidence.audit {
+        Audit::NotAsked | Audit::Sound(_) | Audit::Broken(_) => None,
+        Audit::Failed(why) => Some(format!("what the nodes left is not audited: {why}")),
     }
 }
 
@@ -99,9 +116,8 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
         gaps.push(format!("the cluster never served: {why}"));
         return gaps;
     }
-    if evidence.counts.ok < OK_MIN {
-        let ok = evidence.counts.ok;
-        gaps.push(format!("only {ok} operations were ok; a run needs {OK_MIN}"));
+    if let Some(exercise) = evidence.exercise {
+        gaps.extend(evidence.thresholds.gaps(exercise, evidence.plan));
     }
     if evidence.plan.plans_nothing() {
         gaps.push(format!("no fault of {} was planned", evidence.plan.nemesis));
@@ -109,10 +125,12 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     if let Some(why) = evidence.unseen {
         gaps.push(why.to_owned());
     }
+    let idle_allowed = evidence.plan.faults.len() as u64 * evidence.thresholds.idle_percent / 100;
+    let mut idle = Vec::new();
     for (planned, fault) in evidence.plan.faults.iter().enumerate() {
         match evidence.faults.iter().find(|happened| happened.planned == planned) {
             Some(happened) if happened.span.effective || happened.overshadowed => {}
-            Some(happened) => gaps.push(format!(
+            Some(happened) => idle.push(format!(
                 "{} ({}) had no effect: {}",
                 fault.name(),
                 happened.span.detail,
@@ -122,6 +140,9 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
             None if fault.at_ms >= evidence.plan.time_ms => {}
             None => gaps.push(format!("{} was planned and did not happen", fault.name())),
         }
+    }
+    if idle.len() as u64 > idle_allowed {
+        gaps.append(&mut idle);
     }
     let hit = |happened: &InjectedFault| happened.span.effective;
     if !evidence.plan.faults.is_empty() && !evidence.faults.iter().any(hit) {
@@ -133,9 +154,6 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     gaps
 }
 
-/// Operations that must be ok for a run to mean anything.
-pub const OK_MIN: u64 = 1_000;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +161,7 @@ mod tests {
     use synod_checker::{CheckerSummary, ViolationCore};
     use synod_fault::nemesis::Nemesis;
     use synod_fault::{Millis, PlannedFault, Transports};
-    use synod_report::FaultSpan;
+    use synod_report::{Exercised, FaultSpan};
     use synod_rng::Seed;
 
     fn plan() -> Scenario {
@@ -201,6 +219,9 @@ mod tests {
             report: Some(&report),
             unseen: None,
             counts: OperationCounts { ok: 1_000, fail: 5, info: 5 },
+            exercise: None,
+            thresholds: Thresholds::default(),
+            audit: &Audit::NotAsked,
             faults: &faults,
             leader_changes: 1,
             lone_exits: &[],
@@ -223,7 +244,9 @@ mod tests {
 
     #[test]
     fn too_little_exercise_is_void() {
-        check(|seen| seen.counts.ok = 999, Verdict::Void, "only 999 operations");
+        let few = Exercise { all: Exercised { ok: 999, ..Exercised::default() }, ..Exercise::default() };
+        let few: &Exercise = Box::leak(Box::new(few));
+        check(|seen| seen.exercise = Some(few), Verdict::Void, "only 999 operations");
         check(|seen| seen.leader_changes = 0, Verdict::Void, "no other was seen to lead");
         check(|seen| seen.faults = &[], Verdict::Void, "did not happen");
         check(|seen| seen.unseen = Some("nobody read"), Verdict::Void, "nobody read");
@@ -237,6 +260,31 @@ mod tests {
         let mut hidden = happened(&plan(), true);
         (hidden[1].overshadowed, hidden[1].span.effective) = (true, false);
         check(|seen| seen.faults = Box::leak(hidden.into()), Verdict::Pass, "linearizable");
+    }
+
+    #[test]
+    fn some_faults_of_many_may_hit_nothing() {
+        let many = |idle: usize| -> (&'static Scenario, &'static [InjectedFault]) {
+            let one = plan().faults[0].clone();
+            let plan = Scenario { faults: vec![one; 20], ..plan() };
+            let mut faults = happened(&plan, true);
+            faults[..idle].iter_mut().for_each(|fault| fault.span.effective = false);
+            (Box::leak(Box::new(plan)), Box::leak(faults.into()))
+        };
+        let (plan, faults) = many(2);
+        check(|seen| (seen.plan, seen.faults) = (plan, faults), Verdict::Pass, "linearizable");
+        let (plan, faults) = many(3);
+        check(|seen| (seen.plan, seen.faults) = (plan, faults), Verdict::Void, "had no effect");
+    }
+
+    #[test]
+    fn an_audit_condemns_and_one_without_a_word_lets_nothing_pass() {
+        let sound = Audit::Sound("2 records".to_owned());
+        check(|seen| seen.audit = Box::leak(Box::new(sound)), Verdict::Pass, "linearizable");
+        let broken: &Audit = Box::leak(Box::new(Audit::Broken("two decrees".to_owned())));
+        check(|seen| seen.audit = broken, Verdict::Violation, "two decrees");
+        let failed: &Audit = Box::leak(Box::new(Audit::Failed("exit code 64".to_owned())));
+        check(|seen| seen.audit = failed, Verdict::Unknown, "is not audited: exit code 64");
     }
 
     #[test]
@@ -276,7 +324,7 @@ mod tests {
         check(
             |seen| {
                 seen.lone_exits = exit;
-                seen.counts.ok = 0;
+                seen.exercise = Some(Box::leak(Box::default()));
             },
             Verdict::Violation,
             "node 2 ended by itself: exit code 101",

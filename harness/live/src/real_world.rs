@@ -109,7 +109,7 @@ impl<'a> RealWorld<'a> {
         let (hit, nodes) = (measured.hit, on.nodes.len());
         let all = hit > 0 && hit == nodes;
         match action {
-            Action::Disturb(rules) => disturbance(rules, &measured.before, &after()),
+            Action::Disturb(rules) | Action::DisturbInbound(rules) => disturbance(rules, &measured.before, &after()),
             Action::Isolate
             | Action::Mute
             | Action::Deafen
@@ -173,6 +173,7 @@ impl World for RealWorld<'_> {
             | Action::Partition(_)
             | Action::Cut(_)
             | Action::Disturb(_)
+            | Action::DisturbInbound(_)
             | Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }

@@ -16,6 +16,7 @@ mod context;
 mod core;
 mod digest;
 mod embedded;
+mod exercise;
 mod faults;
 mod format;
 mod frame;
@@ -42,6 +43,7 @@ use synod_history::json;
 use digest::Digest;
 use reader::{Reading, read_events};
 
+pub use exercise::{Exercise, Exercised};
 pub use summary::{
     AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,
     StreamCounts, Verdict,

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use synod_checker::{CheckerSummary, ViolationCore};
 use synod_history::OperationCounts;
 
+use crate::Exercise;
+
 /// The outcome of a run, with the exit code that stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +73,12 @@ pub struct RunSummary {
     pub plan: PlanSummary,
     /// How the clients' operations ended.
     pub counts: OperationCounts,
+    /// What the verdict rests on, where the history was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exercise: Option<Exercise>,
+    /// What the system's own audit of the run said, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<String>,
     /// The minimal core of the violation, where there is one.
     pub violation: Option<ViolationCore>,
     /// The faults, in order of their start.

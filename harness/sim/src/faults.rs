@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 
 use synod_fault::{
-    Abilities, Action, FaultId, NodeId, ResolvedTarget, Trigger, World as FaultWorld,
+    Abilities, Action, FaultId, NodeId, ResolvedTarget, World as FaultWorld,
 };
 
 use super::event_queue::Micros;
@@ -57,8 +57,9 @@ impl<S: System> Simulation<S> {
         let planned = &self.plan.faults[fault.0 as usize];
         let leader = if planned.needs_leader() { self.system.leader() } else { None };
         let patience = Micros::from_ms(planned.at_ms.0).plus(LEADER_PATIENCE);
-        let waits = planned.trigger == Trigger::LeaderSeen && leader.is_none();
-        if waits && self.world.now < patience {
+        let led = self.led.get(&fault).copied().or(leader);
+        self.led.extend(led.map(|node| (fault, node)));
+        if planned.trigger.waits(leader, led) && self.world.now < patience {
             self.world.event_queue.put(self.world.now.plus(LEADER_STEP), Event::Begin(fault));
             return;
         }
@@ -90,7 +91,8 @@ impl<S: System> Simulation<S> {
             | Action::Deafen
             | Action::Partition(_)
             | Action::Cut(_)
-            | Action::Disturb(_) => {}
+            | Action::Disturb(_)
+            | Action::DisturbInbound(_) => {}
             Action::Kill | Action::PowerLoss => {
                 let crash = if *action == Action::Kill { Crash::Kill } else { Crash::Power };
                 if self.crash(node, crash) {
@@ -123,6 +125,7 @@ impl<S: System> Simulation<S> {
             | Action::Partition(_)
             | Action::Cut(_)
             | Action::Disturb(_)
+            | Action::DisturbInbound(_)
             | Action::ClockJump { .. } => {}
             Action::Kill | Action::PowerLoss | Action::Retire => {
                 if !self.is_kept_down(node) {

@@ -23,7 +23,7 @@ use std::fs;
 
 pub(crate) use source::Source;
 
-use crate::mutants;
+use crate::{mutants, power};
 use crate::outcome::{Failure, Outcome};
 use crate::workspace::{files, packages, root};
 
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let tree = Tree::read()?;
     let mut findings = check_tree(&tree);
     findings.extend(arrows::check(&packages()?));
-    let stale = mutants::stale()?.into_iter();
+    let stale = mutants::stale()?.into_iter().chain(power::stale()?);
     findings.extend(stale.map(|what| Finding::new("harness/mutants/catalogue.toml", 0, what)));
     findings.sort();
     findings.dedup();

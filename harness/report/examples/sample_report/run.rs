@@ -295,6 +295,8 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
             nemesis: "mix".to_owned(),
         },
         counts,
+        exercise: None,
+        audit: None,
         violation: violated.then(|| core(shape)),
         leaders: leaders(shape, !faults.is_empty()),
         links: links(),
