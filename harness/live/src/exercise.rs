@@ -39,13 +39,13 @@ pub struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
-            ok: 1_000,
+            ok: 300,
             reads_per_mille: 20,
             overlapped_per_mille: 1,
             faults_felt_percent: 60,
-            ok_per_fault: 5,
-            reads_per_ten_faults: 5,
-            idle_percent: 10,
+            ok_per_fault: 3,
+            reads_per_ten_faults: 3,
+            idle_percent: 25,
         }
     }
 }
@@ -255,12 +255,12 @@ mod tests {
             let gaps = usual.gaps(&seen, &plan());
             assert!(gaps.iter().any(|gap| gap.contains(words)), "{gaps:?}");
         };
-        gap(&|seen| seen.all.ok = 999, "only 999 operations were ok; a run needs 1000 (rule `ok`)");
+        gap(&|seen| seen.all.ok = 299, "only 299 operations were ok; a run needs 300 (rule `ok`)");
         gap(&|seen| seen.all.reads = 39, "only 39 reads saw a value; a run needs 40");
         gap(&|seen| seen.all.overlapped = 0, "rule `overlapped_per_mille`");
         gap(&|seen| seen.faults = vec![Exercised::default(); 10], "rule `faults_felt_percent`");
-        gap(&|seen| seen.in_faults.ok = 49, "only 49 operations were ok while a fault went on");
-        gap(&|seen| seen.in_faults.reads = 4, "rule `reads_per_ten_faults`");
+        gap(&|seen| seen.in_faults.ok = 29, "only 29 operations were ok while a fault went on");
+        gap(&|seen| seen.in_faults.reads = 2, "rule `reads_per_ten_faults`");
         let calm = Exercise { all: plenty, ..Exercise::default() };
         assert_eq!(usual.gaps(&calm, &plan()), Vec::<String>::new());
     }

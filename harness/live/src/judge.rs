@@ -3,11 +3,12 @@
 //! The checker judges the history; this adds what a history cannot show: processes that ended by
 //! themselves, panics, states that differ, nodes that did not come back. It also asks whether the
 //! run exercised enough to mean anything (a pass that tried nothing is worse than a failure). It
-//! is a pure function of its inputs. A violation outranks everything but the user's interrupt,
-//! which is told by its own exit code and then names the violation as a reason.
+//! is a pure function of its inputs. A violation of safety outranks what is not served in time, and
+//! that everything but the user's interrupt, which is told by its own exit code and then names the
+//! violation as a reason.
 
 use synod_checker::{Judgement, Report};
-use synod_fault::{NodeId, Scenario};
+use synod_fault::{NodeId, Scenario, Trigger};
 use synod_history::OperationCounts;
 use synod_report::{AfterHeal, Exercise, Verdict};
 
@@ -63,6 +64,11 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
     }
     if !violations.is_empty() {
         return (Verdict::Violation, violations);
+    }
+    if let Some(after) = evidence.after_heal
+        && !after.unserved.is_empty()
+    {
+        return (Verdict::NotServed, after.unserved.clone());
     }
     if let Some(reason) = undecided(evidence) {
         return (Verdict::Unknown, vec![reason]);
@@ -138,6 +144,11 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
             )),
             // Whose time comes with the end of the run has none.
             None if fault.at_ms >= evidence.plan.time_ms => {}
+            // What it waits for may never have come.
+            None if fault.trigger != Trigger::Time => {
+                let why = "no leader came that it waits for";
+                idle.push(format!("{} was planned and did not happen: {why}", fault.name()));
+            }
             None => gaps.push(format!("{} was planned and did not happen", fault.name())),
         }
     }
@@ -244,9 +255,9 @@ mod tests {
 
     #[test]
     fn too_little_exercise_is_void() {
-        let few = Exercise { all: Exercised { ok: 999, ..Exercised::default() }, ..Exercise::default() };
+        let few = Exercise { all: Exercised { ok: 299, ..Exercised::default() }, ..Exercise::default() };
         let few: &Exercise = Box::leak(Box::new(few));
-        check(|seen| seen.exercise = Some(few), Verdict::Void, "only 999 operations");
+        check(|seen| seen.exercise = Some(few), Verdict::Void, "only 299 operations");
         check(|seen| seen.leader_changes = 0, Verdict::Void, "no other was seen to lead");
         check(|seen| seen.faults = &[], Verdict::Void, "did not happen");
         check(|seen| seen.unseen = Some("nobody read"), Verdict::Void, "nobody read");
@@ -271,9 +282,9 @@ mod tests {
             faults[..idle].iter_mut().for_each(|fault| fault.span.effective = false);
             (Box::leak(Box::new(plan)), Box::leak(faults.into()))
         };
-        let (plan, faults) = many(2);
+        let (plan, faults) = many(5);
         check(|seen| (seen.plan, seen.faults) = (plan, faults), Verdict::Pass, "linearizable");
-        let (plan, faults) = many(3);
+        let (plan, faults) = many(6);
         check(|seen| (seen.plan, seen.faults) = (plan, faults), Verdict::Void, "had no effect");
     }
 
@@ -337,9 +348,27 @@ mod tests {
             served_within_ms: None,
             digests_equal: true,
             acknowledged_present: true,
-            findings: vec!["node 3 did not serve again".to_owned()],
+            findings: vec!["a write is gone".to_owned()],
+            unserved: vec!["node 3 did not serve again".to_owned()],
         }));
-        check(|seen| seen.after_heal = Some(after), Verdict::Violation, "node 3 did not serve");
+        check(|seen| seen.after_heal = Some(after), Verdict::Violation, "a write is gone");
+    }
+
+    #[test]
+    fn what_is_not_served_in_time_is_a_class_of_its_own() {
+        let after: &AfterHeal = Box::leak(Box::new(AfterHeal {
+            served_within_ms: None,
+            digests_equal: true,
+            acknowledged_present: false,
+            findings: Vec::new(),
+            unserved: vec!["node 3 did not serve again".to_owned()],
+        }));
+        let spoil = |seen: &mut Evidence<'_>| {
+            seen.after_heal = Some(after);
+            // It outranks what is void, and what the checker did not decide.
+            (seen.report, seen.leader_changes) = (None, 0);
+        };
+        check(spoil, Verdict::NotServed, "node 3 did not serve");
     }
 
     #[test]
