@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use crate::outcome::Outcome;
 use crate::{
     bench, book, chaos, ci, demo, doctor, fuzz, lint, measure, mutants, mutation, power, prove,
-    release,
-    sim, spec, test, tidy,
+    release, sim, spec, test, tidy,
 };
 
 /// A task that can be asked for.

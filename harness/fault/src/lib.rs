@@ -42,9 +42,9 @@ mod scenario;
 mod shape;
 mod stream;
 pub mod swarm;
-pub mod varied;
 mod target;
 mod transport;
+pub mod varied;
 mod world;
 mod written;
 

@@ -50,8 +50,11 @@ pub struct Scenario {
     /// How long a client rests at most between two operations.
     #[serde(default = "rest_usual")]
     pub rest_ms: Millis,
-    /// Which share of the clients asks one node alone, whoever leads. Each of them has a node of its
-    /// own, which follows from the seed.
+    /// After how long every other client gives up already; none does, if it is 0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hasty_ms: Millis,
+    /// Which share of the clients asks one node alone, whoever leads. Which node that is of each
+    /// follows from the seed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pinned: PartsPerMillion,
     /// How many keys of each kind are in use at a time; as many as the workload has, if it is 0.
@@ -124,7 +127,7 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// Tells whether a fault waits on, when `leader` leads now and `led` did when its time came.
+    /// Tells whether a fault waits on, when `leader` leads and `led` did when its time came.
     #[must_use]
     pub fn waits(self, leader: Option<NodeId>, led: Option<NodeId>) -> bool {
         match self {
@@ -154,6 +157,7 @@ impl Scenario {
             time_ms,
             timeout_ms: timeout_usual(),
             rest_ms: rest_usual(),
+            hasty_ms: Millis(0),
             pinned: PartsPerMillion::default(),
             keys: 0,
             conditions: Conditions::default(),
@@ -165,6 +169,13 @@ impl Scenario {
     #[must_use]
     pub fn node_ids(&self) -> Vec<NodeId> {
         (1..=self.nodes).map(NodeId).collect()
+    }
+
+    /// Returns how long an operation of a client may take before its outcome counts as unknown.
+    #[must_use]
+    pub fn patience_of(&self, client: u32) -> Millis {
+        let is_hasty = self.hasty_ms.0 > 0 && client % 2 == 1;
+        if is_hasty { self.hasty_ms.min(self.timeout_ms) } else { self.timeout_ms }
     }
 
     /// Returns the node that a client asks alone, if it does: the same for the same seed.
@@ -318,3 +329,41 @@ pub const BY_HAND: &str = "by-hand";
 
 /// How long a leader must be away before another one is expected.
 pub const LEADER_GONE_MS_MIN: Millis = Millis(2_000);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_wants_a_new_leader_waits_while_the_old_one_or_nobody_leads() {
+        let (old, new) = (Some(NodeId(1)), Some(NodeId(2)));
+        assert!(!Trigger::Time.waits(None, None));
+        assert!(Trigger::LeaderSeen.waits(None, old) && !Trigger::LeaderSeen.waits(old, old));
+        for (leader, led) in [(None, None), (None, old), (old, old)] {
+            assert!(Trigger::NewLeader.waits(leader, led), "{leader:?} after {led:?}");
+        }
+        assert!(!Trigger::NewLeader.waits(new, old));
+    }
+
+    #[test]
+    fn every_other_client_is_hasty_where_any_is() {
+        let calm = Scenario::calm(Seed(7), 3, Millis(1_000));
+        assert_eq!([0, 1].map(|client| calm.patience_of(client)), [calm.timeout_ms; 2]);
+        let hasty = Scenario { hasty_ms: Millis(100), ..calm.clone() };
+        assert_eq!([0, 1, 3].map(|client| hasty.patience_of(client).0), [2_000, 100, 100]);
+        let slower = Scenario { hasty_ms: Millis(9_000), ..calm };
+        assert_eq!(slower.patience_of(1).0, 2_000);
+    }
+
+    #[test]
+    fn so_many_clients_as_wanted_ask_one_node_and_each_the_same_one() {
+        let calm = Scenario::calm(Seed(7), 3, Millis(1_000));
+        assert!((0..100).all(|client| calm.pin_of(client).is_none()));
+        let half = Scenario { pinned: PartsPerMillion(500_000), ..calm };
+        let pins: Vec<Option<NodeId>> = (0..400).map(|client| half.pin_of(client)).collect();
+        assert_eq!(pins, (0..400).map(|client| half.pin_of(client)).collect::<Vec<_>>());
+        let count = pins.iter().flatten().count();
+        assert!((150..250).contains(&count), "{count}");
+        assert!(half.node_ids().iter().all(|node| pins.contains(&Some(*node))));
+    }
+}

@@ -265,6 +265,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_disturbed_inbound_is_what_a_node_hears_and_no_link_of_clients() {
+        let rules = LinkRules { delay_ms: crate::Millis(500), ..LinkRules::default() };
+        let late = Action::DisturbInbound(rules);
+        let hit = check(&late, &Target::Leader, Some(NodeId(1)));
+        let heard: BTreeSet<LinkId> = hit.rules.keys().copied().collect();
+        assert_eq!(heard, Shape::deaf(NodeId(1), &nodes()).cuts());
+        assert!(hit.rules.values().all(|rule| *rule == rules));
+        assert!(hit.detail.ends_with("towards node 1"), "{}", hit.detail);
+        assert!(check(&late, &Target::Leader, None).rules.is_empty());
+    }
+
+    #[test]
     fn a_minority_is_drawn_once_and_is_less_than_half() {
         let five: Vec<NodeId> = (1..=5).map(NodeId).collect();
         let mut sizes = BTreeSet::new();

@@ -1,8 +1,8 @@
 //! The varied run: what a live run suffers from when nobody says more, and who asks what.
 //!
-//! Bugs of consensus need states that a fault at a time and patient clients never reach. So a run is
-//! made of acts, and each act of overlapping faults: one of those that every run must have, and some
-//! that come by a coin (swarm testing, Groce and others, 2012). Around them everything varies that
+//! Bugs of consensus need states that a fault at a time and patient clients never reach. So a run
+//! is made of acts, and each act of overlapping faults: one of those that every run must have, and
+//! perhaps another (swarm testing, Groce and others, 2012). Around them everything varies that
 //! decides which rules bind: how many clients there are and how long they rest, how soon an outcome
 //! counts as unknown, how many keys they share, how many ask one node alone, whoever leads, and how
 //! far apart nodes are. All of it follows from the seed, and stands in the plan.
@@ -36,7 +36,8 @@ pub const TIME_MS_MIN: Millis = Millis(5_000);
 /// What an act may consist of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// What the leader is told takes long, and then nobody hears it: it is deposed, and does not know.
+    /// What the leader is told takes long, and then nobody hears it: it is deposed, and does not
+    /// know.
     FarLeader,
     /// The leader is killed, and sometimes the one that follows it as soon as it is seen.
     Deaths,
@@ -46,7 +47,7 @@ enum Kind {
     Isolation,
     /// A majority, or everybody, is killed and started again.
     Majority,
-    /// Nodes are torn apart, now and then again and again.
+    /// Nodes are torn apart, in some cases again and again.
     Partition,
     /// Packets between nodes are lost, late, doubled, and come long after.
     Disturbed,
@@ -59,8 +60,7 @@ enum Kind {
 }
 
 /// What each run has, an act each.
-const MUSTS: [&[Kind]; 3] =
-    [&[Kind::FarLeader], &[Kind::Deaths], &[Kind::Pauses, Kind::Isolation]];
+const MUSTS: [&[Kind]; 3] = [&[Kind::FarLeader], &[Kind::Deaths], &[Kind::Pauses, Kind::Isolation]];
 
 /// What an act may have besides.
 const EXTRAS: [Kind; 8] = [
@@ -122,7 +122,9 @@ fn around(seed: Seed, config: &VariedConfig) -> Scenario {
     let keys = of(&mut random, &[1, 1, 2, 2, 0]);
     let delay = of(&mut random, &[0, 0, 0, 0, 4, 12]);
     let jitter = of(&mut random, &[0, 2, 4]);
-    let timeout = of(&mut random, &[100, 150, 250, 400, 700, 1_000, 2_000]);
+    // Who waits repeats its request until the next leader answers; who does not never knows.
+    let timeout = of(&mut random, &[1_500, 2_000, 3_000]);
+    let hasty = of(&mut random, &[100, 150, 250, 400, 700]);
     let pinned = of(&mut random, &[0, 250_000, 250_000, 400_000]);
     let rules = |delay| LinkRules {
         delay_ms: Millis(delay),
@@ -134,7 +136,8 @@ fn around(seed: Seed, config: &VariedConfig) -> Scenario {
         clients: u32::try_from(clients).unwrap_or(1),
         // Few clients must not sleep the run away, and no outcome be unknown for distance alone.
         rest_ms: Millis(rest.min(clients * REST_MS_FOR_EACH_CLIENT)),
-        timeout_ms: Millis(timeout.max(100 + 6 * (delay + jitter))),
+        timeout_ms: Millis(timeout),
+        hasty_ms: Millis(hasty.max(100 + 6 * (delay + jitter))),
         keys: u32::try_from(keys).unwrap_or(0),
         // Somebody has to ask whoever leads.
         pinned: if config.pins && clients > 1 { pinned } else { PartsPerMillion(0) },
@@ -185,9 +188,7 @@ impl Act<'_> {
             Kind::FarLeader => self.far_leader(at, random),
             Kind::Deaths => self.deaths(at, random),
             Kind::Pauses => one(at, random.between(200, 1_500), Action::Pause, Target::Leader),
-            Kind::Isolation => {
-                one(at, random.between(300, 2_500), Action::Isolate, Target::Leader)
-            }
+            Kind::Isolation => one(at, random.between(300, 2_500), Action::Isolate, Target::Leader),
             Kind::Majority => {
                 let target = self.majority(random);
                 let (mut faults, took) = one(at, random.between(50, 800), Action::Kill, target);
@@ -261,12 +262,7 @@ impl Act<'_> {
         (faults, took)
     }
 
-    fn disturbed(
-        &self,
-        at: u64,
-        target: Target,
-        random: &mut Random,
-    ) -> (Vec<PlannedFault>, u64) {
+    fn disturbed(&self, at: u64, target: Target, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let percent = |random: &mut Random, low, high| {
             PartsPerMillion::percent(u32::try_from(random.between(low, high)).unwrap_or(0))
         };
@@ -328,3 +324,74 @@ const EXTRAS_MAX: u64 = 1;
 /// How many milliseconds of rest each client is good for: ten clients that rest 10 ms at most ask
 /// as often as one that rests 1 ms.
 const REST_MS_FOR_EACH_CLIENT: u64 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Transports;
+
+    fn run(seed: u64, seconds: u64, on: Transports) -> Scenario {
+        let (world, time_ms) = (Abilities::live(on), Millis(seconds * 1_000));
+        draw(Seed(seed), &VariedConfig { nodes: 3, time_ms, world, pins: true })
+    }
+
+    #[test]
+    fn each_run_of_half_a_minute_has_what_it_must_have() {
+        for seed in 0..200 {
+            let plan = run(seed, 30, Transports::default());
+            let has = |wanted: &dyn Fn(&PlannedFault) -> bool| plan.faults.iter().any(wanted);
+            let leader = |fault: &PlannedFault| fault.target == Target::Leader;
+            assert!(has(&|fault| matches!(fault.action, Action::DisturbInbound(_))), "{seed}");
+            assert!(has(&|fault| fault.action == Action::Mute && leader(fault)), "{seed}");
+            assert!(has(&|fault| fault.action == Action::Kill && leader(fault)), "{seed}");
+            let still =
+                |fault: &PlannedFault| matches!(fault.action, Action::Pause | Action::Isolate);
+            assert!(has(&|fault| still(fault) && leader(fault)), "{seed}");
+            assert!(plan.faults.is_sorted_by_key(|fault| fault.at_ms), "{seed}");
+            assert!(plan.faults.iter().all(|fault| fault.at_ms.0 < 30_000), "{seed}");
+        }
+    }
+
+    #[test]
+    fn all_that_decides_which_rules_bind_is_drawn() {
+        let plans: Vec<Scenario> =
+            (0..200).map(|seed| run(seed, 30, Transports::default())).collect();
+        let all = |of: &dyn Fn(&Scenario) -> u64| -> Vec<u64> {
+            let mut values: Vec<u64> = plans.iter().map(of).collect();
+            values.sort_unstable();
+            values.dedup();
+            values
+        };
+        assert_eq!(all(&|plan| plan.clients.into()), [4, 8, 16, 32, 64]);
+        assert_eq!(all(&|plan| plan.keys.into()), [0, 1, 2]);
+        assert_eq!(all(&|plan| plan.hasty_ms.0)[0], 100);
+        assert_eq!(all(&|plan| plan.timeout_ms.0), [1_500, 2_000, 3_000]);
+        assert_eq!(all(&|plan| plan.pinned.0.into()), [0, 250_000, 400_000]);
+        assert!(
+            all(&|plan| plan.rest_ms.0).len() > 3
+                && all(&|plan| plan.conditions.links.delay_ms.0).len() == 3
+        );
+        let follows = plans.iter().flat_map(|plan| &plan.faults);
+        assert!(follows.filter(|fault| fault.trigger == Trigger::NewLeader).count() > 20);
+    }
+
+    #[test]
+    fn a_plan_can_be_obeyed_and_written_down() {
+        for (seed, on) in (0..100).zip([Transports::default(), Transports::TCP].repeat(50)) {
+            let plan = run(seed, 20, on);
+            assert_eq!(Abilities::live(on).check_all(&plan), Ok(()));
+            assert!(!plan.plans_nothing(), "seed {seed}");
+            assert_eq!(Scenario::from_json(&plan.to_json()), Ok(plan.clone()));
+            let text = plan.to_toml().expect("small numbers");
+            assert_eq!(Scenario::from_toml(&text), Ok(plan), "{text}");
+        }
+        assert!(run(1, 1, Transports::default()).faults.is_empty(), "a second has no act");
+    }
+
+    #[test]
+    fn nobody_asks_one_node_alone_where_bridges_cannot() {
+        let world = Abilities::live(Transports::default());
+        let config = VariedConfig { nodes: 3, time_ms: Millis(30_000), world, pins: false };
+        assert!((0..50).all(|seed| draw(Seed(seed), &config).pinned == PartsPerMillion(0)));
+    }
+}

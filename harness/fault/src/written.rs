@@ -118,6 +118,9 @@ impl Scenario {
         out.value("time_ms", &self.time_ms)?;
         out.value("timeout_ms", &self.timeout_ms)?;
         out.value("rest_ms", &self.rest_ms)?;
+        if self.hasty_ms.0 != 0 {
+            out.value("hasty_ms", &self.hasty_ms)?;
+        }
         if self.pinned != PartsPerMillion::default() {
             out.value("pinned", &self.pinned)?;
         }

@@ -1,4 +1,4 @@
-//! The system's own look at what a run has left: a command of its description, run once all is over.
+//! The system's own look at what a run has left: a command of its description, run in the end.
 //!
 //! A history shows what clients saw; what nodes wrote may break a promise that no client noticed
 //! yet. What is to be looked at only the system knows, so the harness starts its command and takes
@@ -47,9 +47,11 @@ impl Audit {
         match status.code() {
             Some(0) => Self::Sound(said(STDOUT_LOG)),
             Some(1) => Self::Broken(said(STDOUT_LOG)),
-            Some(_) | None => {
-                Self::Failed(format!("it ended with {}: {}", describe_end(status), said(STDERR_LOG)))
-            }
+            Some(_) | None => Self::Failed(format!(
+                "it ended with {}: {}",
+                describe_end(status),
+                said(STDERR_LOG)
+            )),
         }
     }
 

@@ -28,7 +28,6 @@ pub struct Clients {
 struct Shared {
     bridge: Arc<Bridge>,
     record: Arc<Recorder>,
-    limit: Duration,
     rest_ms: u64,
     keys: u32,
     calls: AtomicU64,
@@ -47,7 +46,6 @@ impl Clients {
         let shared = Arc::new(Shared {
             bridge: Arc::clone(bridge),
             record: Arc::clone(record),
-            limit: plan.timeout_ms.duration(),
             rest_ms: plan.rest_ms.0,
             keys: plan.keys,
             calls: AtomicU64::new(0),
@@ -58,6 +56,7 @@ impl Clients {
             let rests = Random::new(plan.seed, Stream::named("rests").part(u64::from(number)));
             let client = Client {
                 number,
+                limit: plan.patience_of(number).duration(),
                 pin: plan.pin_of(number),
                 generator: Generator::new(workload, plan.seed, number).with_keys(plan.keys),
                 rests,
@@ -149,6 +148,8 @@ pub async fn insist(
 
 struct Client {
     number: u32,
+    /// How long it waits for an outcome.
+    limit: Duration,
     /// The node that it asks, whoever leads.
     pin: Option<NodeId>,
     generator: Generator,
@@ -164,7 +165,7 @@ impl Client {
             let request = self.generator.next_request(Generation::after_on(calls, shared.keys));
             let Shared { bridge, record, .. } = &*shared;
             let asker = Asker { client: self.number, pin: self.pin };
-            let outcome = ask(bridge, record, asker, &request, shared.limit).await?;
+            let outcome = ask(bridge, record, asker, &request, self.limit).await?;
             let rest = Duration::from_millis(self.rests.between(0, shared.rest_ms));
             match outcome {
                 Outcome::Ok(value) => {

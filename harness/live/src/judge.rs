@@ -14,8 +14,8 @@ use synod_report::{AfterHeal, Exercise, Verdict};
 
 use super::InjectedFault;
 use crate::audit::Audit;
-use crate::exercise::Thresholds;
 use crate::cluster::UnexpectedExit;
+use crate::thresholds::Thresholds;
 
 /// What was seen of a run.
 #[derive(Debug)]
@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn too_little_exercise_is_void() {
-        let few = Exercise { all: Exercised { ok: 299, ..Exercised::default() }, ..Exercise::default() };
+        let few =
+            Exercise { all: Exercised { ok: 299, ..Exercised::default() }, ..Exercise::default() };
         let few: &Exercise = Box::leak(Box::new(few));
         check(|seen| seen.exercise = Some(few), Verdict::Void, "only 299 operations");
         check(|seen| seen.leader_changes = 0, Verdict::Void, "no other was seen to lead");

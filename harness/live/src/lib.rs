@@ -38,6 +38,7 @@ pub mod record;
 pub mod run;
 pub mod setup;
 pub mod system;
+pub mod thresholds;
 pub mod traffic;
 
 pub use injected_fault::InjectedFault;

@@ -109,7 +109,9 @@ impl<'a> RealWorld<'a> {
         let (hit, nodes) = (measured.hit, on.nodes.len());
         let all = hit > 0 && hit == nodes;
         match action {
-            Action::Disturb(rules) | Action::DisturbInbound(rules) => disturbance(rules, &measured.before, &after()),
+            Action::Disturb(rules) | Action::DisturbInbound(rules) => {
+                disturbance(rules, &measured.before, &after())
+            }
             Action::Isolate
             | Action::Mute
             | Action::Deafen

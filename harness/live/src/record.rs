@@ -57,13 +57,7 @@ impl Recorder {
     }
 
     /// Writes how a client's call ended.
-    pub fn end(
-        &self,
-        client: u32,
-        node: Option<NodeId>,
-        request: &Request,
-        outcome: &Outcome,
-    ) {
+    pub fn end(&self, client: u32, node: Option<NodeId>, request: &Request, outcome: &Outcome) {
         let (kind, value, error) = match outcome {
             Outcome::Ok(value) => (EventKind::Ok, value.clone(), None),
             Outcome::Fail(error) => (EventKind::Fail, Value::Null, Some(error.clone())),

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use synod_fault::{NodeId, Transports};
 
-use crate::exercise::Thresholds;
+use crate::thresholds::Thresholds;
 
 /// A system under test.
 ///

@@ -1,14 +1,12 @@
 //! What a verdict rests on: how much was asked, of whom, and how much of it while faults went on.
 //!
-//! A runner counts it and judges whether it is enough; this is how it is written down, and shown in
-//! words and on the page. Claim kept true: an operation belongs to every fault that it overlapped.
+//! A runner counts it and judges whether it is enough; this is how it is written down and said in
+//! words, and `rests_on` shows it. Claim kept true: an operation belongs to each fault that it
+//! overlapped.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-use super::context::Context;
-use super::html::{Html, esc, put};
 
 /// What was exercised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +51,12 @@ impl Exercise {
 impl fmt::Display for Exercise {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { all, in_faults, faults, ok_per_key: (least, middle, most), .. } = self;
-        write!(out, "all: {all}; during faults: {in_faults}, in {} of {}", self.faults_felt(), faults.len())?;
+        write!(
+            out,
+            "all: {all}; during faults: {in_faults}, in {} of {}",
+            self.faults_felt(),
+            faults.len()
+        )?;
         write!(out, "; {} keys of {least} to {most} ok, {middle} at the median", self.keys)?;
         for (node, asked) in &self.nodes {
             write!(out, "; node {node} alone: {} ok, {} unknown", asked.ok, asked.unknown)?;
@@ -72,51 +75,3 @@ impl fmt::Display for Exercised {
         )
     }
 }
-
-/// Writes the table of what the verdict rests on.
-pub(super) fn write(html: &mut Html, context: &Context<'_>) {
-    let Some(exercise) = &context.summary.exercise else { return };
-    html.raw(
-        "<section id=\"exercise\" aria-labelledby=\"exercise-h\">\
-         <h2 id=\"exercise-h\">What the verdict rests on</h2><div class=\"scroll\"><table>\
-         <thead><tr><th scope=\"col\">When, or who was asked</th><th scope=\"col\">Ok</th>\
-         <th scope=\"col\">Unknown</th><th scope=\"col\">Reads that saw a value</th>\
-         <th scope=\"col\">Beside a change</th></tr></thead><tbody>",
-    );
-    row(html, "the whole run", &exercise.all);
-    row(html, "while a fault went on", &exercise.in_faults);
-    row(html, "asked of whoever leads", &exercise.followers);
-    for (node, asked) in &exercise.nodes {
-        row(html, &format!("asked of node {node} alone"), asked);
-    }
-    let spans = context.summary.faults.iter().zip(&exercise.faults);
-    for (fault, seen) in spans.take(ROWS_MAX) {
-        row(html, &format!("{} {}", fault.kind, super::html::clip(&fault.detail, 60)), seen);
-    }
-    html.raw("</tbody></table></div>");
-    let (least, middle, most) = exercise.ok_per_key;
-    put!(
-        html,
-        "<p>{} keys, each with {} to {} operations that were ok, {} at the median.</p></section>",
-        exercise.keys,
-        least,
-        most,
-        middle
-    );
-}
-
-fn row(html: &mut Html, what: &str, seen: &Exercised) {
-    let Exercised { ok, unknown, reads, overlapped } = seen;
-    put!(
-        html,
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-        esc(what),
-        ok,
-        unknown,
-        reads,
-        overlapped
-    );
-}
-
-/// Faults that the table has a row for; the file of the report has all.
-const ROWS_MAX: usize = 60;

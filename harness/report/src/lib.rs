@@ -29,6 +29,7 @@ mod names;
 mod ops;
 mod page;
 mod reader;
+mod rests_on;
 mod spans;
 mod strip;
 mod summary;

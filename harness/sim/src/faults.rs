@@ -6,9 +6,7 @@
 
 use std::convert::Infallible;
 
-use synod_fault::{
-    Abilities, Action, FaultId, NodeId, ResolvedTarget, World as FaultWorld,
-};
+use synod_fault::{Abilities, Action, FaultId, NodeId, ResolvedTarget, World as FaultWorld};
 
 use super::event_queue::Micros;
 use super::run::Simulation;

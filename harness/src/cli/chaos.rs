@@ -55,8 +55,8 @@ pub(super) struct ChaosArguments {
     /// What the clients do: mix, registers, append or counter.
     #[arg(long, value_name = "NAME", default_value = "mix")]
     workload: String,
-    /// How long an operation may take before its outcome counts as unknown, in milliseconds; 2000, or
-    /// what a varied run draws.
+    /// How long an operation may take before its outcome counts as unknown, in milliseconds; 2000,
+    /// or what a varied run draws.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     timeout_ms: Option<u64>,
     /// How long a client rests at most between two operations, in milliseconds; 4, or what a varied
@@ -209,8 +209,10 @@ fn nemesis_plan(
     world: Abilities,
 ) -> Result<Scenario, Refusal> {
     let refused = |words: String| Refusal(USAGE, words);
-    let nemesis: Nemesis =
-        arguments.nemesis.parse().map_err(|error| refused(format!("{error}, {}, {}", swarm::NAME, varied::NAME)))?;
+    let nemesis: Nemesis = arguments
+        .nemesis
+        .parse()
+        .map_err(|error| refused(format!("{error}, {}, {}", swarm::NAME, varied::NAME)))?;
     nemesis.check(arguments.nodes).map_err(|error| refused(error.to_string()))?;
     let unfit = nemesis.check_transports(world.transports);
     unfit.map_err(|error| refused(error.to_string()))?;

@@ -221,6 +221,23 @@ mod tests {
     }
 
     #[test]
+    fn few_keys_are_shared_by_all_and_left_sooner() {
+        let mut generator = Generator::new(Workload::Mix, Seed(5), 0).with_keys(1);
+        let keys = (0..200).map(|_| generator.next_request(Generation(0)).key().to_owned());
+        let keys: BTreeSet<String> = keys.collect();
+        assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["a0.0", "c0.0", "r0.0"]);
+        assert_eq!(Generation::after_on(299, 1), Generation(0));
+        assert_eq!(Generation::after_on(300, 1), Generation(1));
+        assert_eq!(Generation::after_on(5_000, 0), Generation::after(5_000));
+        assert_eq!(Generation::after_on(5_000, 50), Generation::after(5_000));
+        let usual = Generator::new(Workload::Mix, Seed(5), 0);
+        assert_eq!(
+            usual.clone().with_keys(0).next_request(Generation(0)),
+            usual.clone().next_request(Generation(0))
+        );
+    }
+
+    #[test]
     fn written_values_are_unique_over_clients_and_generations() {
         let mut values = BTreeSet::new();
         let mut count = 0;

@@ -314,7 +314,10 @@ mod tests {
     fn a_status_names_its_node() {
         let request = Request::parse(br#"{"id":7,"f":"status","node":2}"#);
         let operation = Operation::Status { node: 2 };
-        assert_eq!(request, Ok(Request { id: 7, client: 0, timeout_ms: None, node: None, operation }));
+        assert_eq!(
+            request,
+            Ok(Request { id: 7, client: 0, timeout_ms: None, node: None, operation })
+        );
     }
 
     #[test]

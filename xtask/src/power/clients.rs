@@ -29,13 +29,14 @@ impl Clients {
         let path = root().join("harness/mutants/clients.toml");
         let text = fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
         let ids: Vec<&str> = catalogue.iter().map(|mutant| mutant.id.as_str()).collect();
-        Self::parse(&text, &ids)
-            .map_err(|why| Failure::Found(format!("{}: {why}", path.display())))
+        Self::parse(&text, &ids).map_err(|why| Failure::Found(format!("{}: {why}", path.display())))
     }
 
     fn parse(text: &str, catalogue: &[&str]) -> Result<Self, String> {
         let table: Table = text.parse().map_err(|error| format!("not TOML: {error}"))?;
-        if let Some(key) = table.keys().find(|key| !["seen", "unseen", "missed"].contains(&key.as_str())) {
+        if let Some(key) =
+            table.keys().find(|key| !["seen", "unseen", "missed"].contains(&key.as_str()))
+        {
             return Err(format!("unknown list `{key}`"));
         }
         let seen = entries(&table, "seen", "shows")?;

@@ -60,7 +60,9 @@ impl Table {
         for entry in entries.into_iter().flatten() {
             let number = |key: &str| -> Result<u32, String> {
                 let number = entry.get(key).and_then(Value::as_integer);
-                number.and_then(|n| u32::try_from(n).ok()).ok_or(format!("a row lacks `{key}`"))
+                number
+                    .and_then(|n| u32::try_from(n).ok())
+                    .ok_or_else(|| format!("a row lacks `{key}`"))
             };
             let seconds = |key: &str| entry.get(key).and_then(Value::as_float);
             let id = entry.get("id").and_then(Value::as_str).ok_or("a row lacks `id`")?;
@@ -153,10 +155,13 @@ impl Table {
         for mutant in catalogue.iter().filter(|mutant| clients.is_seen(&mutant.id)) {
             let (found, when, words) = self.cells(mutant, clients);
             let words = words.replace('|', "/");
-            let _ = writeln!(text, "| {}: {} | {found} | {when} | {words} |", mutant.id, mutant.breaks);
+            let _ =
+                writeln!(text, "| {}: {} | {found} | {when} | {words} |", mutant.id, mutant.breaks);
         }
         let _ = writeln!(text, "\n{}", self.share(catalogue, clients).trim_end());
-        text.push_str("\n| not measured | why no client of such a run can be shown by it |\n|---|---|\n");
+        text.push_str(
+            "\n| not measured | why no client of such a run can be shown by it |\n|---|---|\n",
+        );
         for (why, count) in clients.unseen_by_reason() {
             let _ = writeln!(text, "| {count} | {why} |");
         }

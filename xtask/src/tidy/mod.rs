@@ -23,9 +23,9 @@ use std::fs;
 
 pub(crate) use source::Source;
 
-use crate::{mutants, power};
 use crate::outcome::{Failure, Outcome};
 use crate::workspace::{files, packages, root};
+use crate::{mutants, power};
 
 /// Runs every rule over every file that git knows, and prints what they find.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
