@@ -1,6 +1,8 @@
 //! `synod-kv bridge`: line-JSON on stdin and stdout for many logical clients of the cluster.
 //!
-//! Each logical client has a session of its own; all share one connection to each node. Lines are
+//! Each logical client has a session of its own; all share one connection to each node. A request
+//! may name a node, which alone is then asked, whoever leads: in another session, over a connection
+//! that those requests share. Lines are
 //! read as they come and answered as their operations end, in any order. What the lines mean is
 //! said by `protocol`. The claims kept true: every line that carries an id is answered exactly
 //! once; nothing but answers is written to stdout; and what may have happened is never `fail`.
@@ -17,7 +19,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use crate::client::{Answer as KvAnswer, KvError, KvSession};
+use crate::client::{Answer as KvAnswer, KvError, KvSession, client_config};
+use crate::config::ClientConfig;
 use protocol::{Answer, Encoded, LINE_BYTES_MAX, Operation, Request, Verdict};
 
 /// Serves the lines of `input` until its end, and answers on `output`.
@@ -27,25 +30,51 @@ use protocol::{Answer, Encoded, LINE_BYTES_MAX, Operation, Request, Verdict};
 /// When reading or writing fails; a line of more than 8 MiB counts as such.
 pub async fn bridge(
     client: Client,
-    timeout: Duration,
+    config: ClientConfig,
     input: impl AsyncBufRead + Unpin,
     output: impl AsyncWrite + Send + Unpin + 'static,
 ) -> std::io::Result<()> {
     let (answers, lines) = mpsc::channel(ANSWERS_MAX);
     let writer = tokio::spawn(write_answers(lines, output));
-    let read = read_requests(client, timeout, input, answers).await;
+    let read = read_requests(Ways { client, config, alone: BTreeMap::new() }, input, answers).await;
     // All senders of answers are gone here, so the writer ends.
     let written = writer.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     read.and(written)
 }
 
-async fn read_requests(
+/// The ways to the cluster.
+struct Ways {
+    /// To whoever leads.
     client: Client,
-    timeout: Duration,
+    /// How to make another one.
+    config: ClientConfig,
+    /// To one node alone, where somebody asked for that.
+    alone: BTreeMap<u16, Client>,
+}
+
+impl Ways {
+    /// Returns the way to whoever leads, or to one node alone.
+    fn to(&mut self, node: Option<u16>) -> Result<Client, String> {
+        let Some(node) = node else { return Ok(self.client.clone()) };
+        if let Some(client) = self.alone.get(&node) {
+            return Ok(client.clone());
+        }
+        let mut config = client_config(&self.config);
+        config.nodes.retain(|known, _| known.number() == node);
+        let client = Client::connect(&config).map_err(|error| format!("node {node}: {error}"))?;
+        self.alone.insert(node, client.clone());
+        Ok(client)
+    }
+}
+
+async fn read_requests(
+    mut ways: Ways,
     mut input: impl AsyncBufRead + Unpin,
     answers: mpsc::Sender<Answer>,
 ) -> std::io::Result<()> {
-    let mut sessions: BTreeMap<u64, Arc<Mutex<KvSession>>> = BTreeMap::new();
+    type Asker = (u64, Option<u16>);
+    let mut sessions: BTreeMap<Asker, Arc<Mutex<KvSession>>> = BTreeMap::new();
+    let timeout = ways.config.timeout;
     let mut running = JoinSet::new();
     let mut line = Vec::new();
     while read_line(&mut input, &mut line).await? {
@@ -62,15 +91,24 @@ async fn read_requests(
             running.join_next().await;
         }
         let timeout = request.timeout_ms.map_or(timeout, Duration::from_millis);
-        if sessions.len() >= SESSIONS_MAX && !sessions.contains_key(&request.client) {
-            let verdict = Verdict::fail(format!("more than {SESSIONS_MAX} logical clients"));
-            let _ = answers.send(Answer { id: Some(request.id), verdict }).await;
-            continue;
-        }
+        let asker = (request.client, request.node);
+        let is_full = sessions.len() >= SESSIONS_MAX && !sessions.contains_key(&asker);
+        let client = match ways.to(request.node) {
+            Ok(_) if is_full => Err(format!("more than {SESSIONS_MAX} logical clients")),
+            other => other,
+        };
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => {
+                let answer = Answer { id: Some(request.id), verdict: Verdict::fail(error) };
+                let _ = answers.send(answer).await;
+                continue;
+            }
+        };
         let session = sessions
-            .entry(request.client)
+            .entry(asker)
             .or_insert_with(|| Arc::new(Mutex::new(KvSession::new(&client, timeout))));
-        let (session, client, answers) = (Arc::clone(session), client.clone(), answers.clone());
+        let (session, answers) = (Arc::clone(session), answers.clone());
         running.spawn(async move {
             let id = Some(request.id);
             let verdict = run(request.operation, timeout, &session, &client).await;

@@ -245,7 +245,7 @@ fn status_line(status: &Status) -> String {
 async fn run_bridge(target: &TargetArgs) -> Result<Exit, Exit> {
     let target = Target::open(target)?;
     let input = BufReader::with_capacity(64 * 1024, stdin());
-    let served = bridge(target.client, target.config.timeout, input, stdout()).await;
+    let served = bridge(target.client, target.config, input, stdout()).await;
     let failed = |error| Exit::internal(format!("standard input or output: {error}"));
     served.map(|()| Exit::done()).map_err(failed)
 }

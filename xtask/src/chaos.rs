@@ -99,7 +99,7 @@ fn resolve_run(asked: Option<PathBuf>) -> Result<PathBuf, Failure> {
     })
 }
 
-fn executable(name: &str) -> String {
+pub(crate) fn executable(name: &str) -> String {
     format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }
 

@@ -25,6 +25,7 @@ mod measurements;
 mod mutants;
 mod mutation;
 mod outcome;
+mod power;
 mod prove;
 mod release;
 mod root;

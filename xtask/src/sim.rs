@@ -89,7 +89,8 @@ pub(crate) struct Profile {
     flags: &'static [&'static str],
 }
 
-const RELEASE: Profile = Profile { folder: "release", flags: &["--release"] };
+/// As CI runs it.
+pub(crate) const RELEASE: Profile = Profile { folder: "release", flags: &["--release"] };
 
 /// As the tests build it.
 pub(crate) const DEV: Profile = Profile { folder: "debug", flags: &[] };

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
 use crate::{
-    api, bench, book, chaos, ci, demo, doctor, fuzz, lint, measure, mutants, mutation, prove,
-    release, sim, spec, test, tidy,
+    api, bench, book, chaos, ci, demo, doctor, fuzz, lint, measure, mutants, mutation, power,
+    prove, release, sim, spec, test, tidy,
 };
 
 /// A task that can be asked for.
@@ -93,6 +93,12 @@ pub(crate) const VERBS: &[Verb] = &[
         takes: "[--list] [--quick] [--only ID,ID]",
         about: "seed each known bug in a scratch copy, and see which level catches it",
         run: mutants::run,
+    },
+    Verb {
+        name: "power",
+        takes: "[--only ID,ID] [--runs K] [--show] [--page]",
+        about: "which seeded bugs live runs catch: measure what is not measured yet, or show it",
+        run: power::run,
     },
     Verb {
         name: "mutation",

@@ -28,6 +28,8 @@ pub enum Action {
     Cut(BTreeSet<LinkId>),
     /// Lets the links of its targets misbehave.
     Disturb(LinkRules),
+    /// Lets the links on which its targets hear others misbehave, and no link the other way.
+    DisturbInbound(LinkRules),
     /// Kills processes, which are started again when the fault ends; what they wrote stays.
     Kill,
     /// Takes the power: what was not synced is lost, torn or kept, as the dice say.
@@ -96,6 +98,7 @@ impl Action {
             Self::Partition(_) => "partition",
             Self::Cut(_) => "cut",
             Self::Disturb(_) => "disturb",
+            Self::DisturbInbound(_) => "disturb-inbound",
             Self::Kill => "kill",
             Self::PowerLoss => "power-loss",
             Self::Pause => "pause",
@@ -112,6 +115,7 @@ impl Action {
         match self {
             Self::Isolate | Self::Mute | Self::Deafen | Self::Partition(_) | Self::Cut(_) => true,
             Self::Disturb(_)
+            | Self::DisturbInbound(_)
             | Self::Kill
             | Self::PowerLoss
             | Self::Pause
@@ -182,6 +186,7 @@ impl fmt::Display for Action {
                 write!(formatter, "cut {}", links.join(" "))
             }
             Self::Disturb(rules) => write!(formatter, "links: {rules}"),
+            Self::DisturbInbound(rules) => write!(formatter, "links towards: {rules}"),
             Self::PowerLoss => formatter.write_str("power loss"),
             Self::ClockRate { ppm } => write!(formatter, "clock off by {ppm} parts in a million"),
             Self::ClockJump { ms } => write!(formatter, "clock jumps {ms}"),

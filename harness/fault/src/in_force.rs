@@ -144,6 +144,7 @@ impl InForce {
             | Action::Partition(_)
             | Action::Cut(_)
             | Action::Disturb(_)
+            | Action::DisturbInbound(_)
             | Action::Kill
             | Action::PowerLoss
             | Action::Pause

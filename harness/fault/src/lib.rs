@@ -46,6 +46,7 @@ pub mod swarm;
 mod target;
 mod transport;
 mod trigger;
+pub mod varied;
 mod world;
 mod written;
 

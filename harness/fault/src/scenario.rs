@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use synod_rng::{Random, Seed, Stream};
 
 use crate::nemesis::{FaultKind, Nemesis};
-use crate::{Action, LinkRules, Millis, NodeId, ResolvedTarget, Target, Trigger};
+use crate::{Action, LinkRules, Millis, NodeId, PartsPerMillion, ResolvedTarget, Target, Trigger};
 
 /// Everything that is decided before a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,16 @@ pub struct Scenario {
     /// How long a client rests at most between two operations.
     #[serde(default = "rest_usual")]
     pub rest_ms: Millis,
+    /// After how long every other client gives up already; none does, if it is 0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hasty_ms: Millis,
+    /// Which share of the clients asks one node alone, whoever leads. Which node that is of each
+    /// follows from the seed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pinned: PartsPerMillion,
+    /// How many keys of each kind are in use at a time; as many as the workload has, if it is 0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keys: u32,
     /// What the world is like, faults or not.
     #[serde(default, skip_serializing_if = "Conditions::are_usual")]
     pub conditions: Conditions,
@@ -123,6 +133,9 @@ impl Scenario {
             time_ms,
             timeout_ms: timeout_usual(),
             rest_ms: rest_usual(),
+            hasty_ms: Millis(0),
+            pinned: PartsPerMillion::default(),
+            keys: 0,
             conditions: Conditions::default(),
             faults: Vec::new(),
         }
@@ -132,6 +145,22 @@ impl Scenario {
     #[must_use]
     pub fn node_ids(&self) -> Vec<NodeId> {
         (1..=self.nodes).map(NodeId).collect()
+    }
+
+    /// Returns how long an operation of a client may take before its outcome counts as unknown.
+    #[must_use]
+    pub fn patience_of(&self, client: u32) -> Millis {
+        let is_hasty = self.hasty_ms.0 > 0 && client % 2 == 1;
+        if is_hasty { self.hasty_ms.min(self.timeout_ms) } else { self.timeout_ms }
+    }
+
+    /// Returns the node that a client asks alone, if it does: the same for the same seed.
+    #[must_use]
+    pub fn pin_of(&self, client: u32) -> Option<NodeId> {
+        let stream = Stream::named("pins").part(u64::from(client));
+        let mut random = Random::new(self.seed, stream);
+        let pinned = random.chance(self.pinned.0);
+        random.pick(&self.node_ids()).copied().filter(|_| pinned)
     }
 
     /// Returns the same scenario with every draw made: what a run obeys and leaves behind.
@@ -215,7 +244,7 @@ impl PlannedFault {
     /// Tells whether it must be known who leads before it begins.
     #[must_use]
     pub fn needs_leader(&self) -> bool {
-        self.trigger == Trigger::LeaderSeen || self.target == Target::Leader
+        self.trigger.asks_who_leads() || self.target == Target::Leader
     }
 
     /// Tells whether it would hit nothing in a cluster of these nodes, whoever leads in it and
@@ -244,6 +273,7 @@ impl PlannedFault {
             | Action::Partition(_)
             | Action::Cut(_)
             | Action::Disturb(_)
+            | Action::DisturbInbound(_)
             | Action::Retire
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
@@ -316,3 +346,30 @@ pub const BY_HAND: &str = "by-hand";
 
 /// How long a leader must be away before another one is expected.
 pub const LEADER_GONE_MS_MIN: Millis = Millis(2_000);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_client_is_hasty_where_any_is() {
+        let calm = Scenario::calm(Seed(7), 3, Millis(1_000));
+        assert_eq!([0, 1].map(|client| calm.patience_of(client)), [calm.timeout_ms; 2]);
+        let hasty = Scenario { hasty_ms: Millis(100), ..calm.clone() };
+        assert_eq!([0, 1, 3].map(|client| hasty.patience_of(client).0), [2_000, 100, 100]);
+        let slower = Scenario { hasty_ms: Millis(9_000), ..calm };
+        assert_eq!(slower.patience_of(1).0, 2_000);
+    }
+
+    #[test]
+    fn so_many_clients_as_wanted_ask_one_node_and_each_the_same_one() {
+        let calm = Scenario::calm(Seed(7), 3, Millis(1_000));
+        assert!((0..100).all(|client| calm.pin_of(client).is_none()));
+        let half = Scenario { pinned: PartsPerMillion(500_000), ..calm };
+        let pins: Vec<Option<NodeId>> = (0..400).map(|client| half.pin_of(client)).collect();
+        assert_eq!(pins, (0..400).map(|client| half.pin_of(client)).collect::<Vec<_>>());
+        let count = pins.iter().flatten().count();
+        assert!((150..250).contains(&count), "{count}");
+        assert!(half.node_ids().iter().all(|node| pins.contains(&Some(*node))));
+    }
+}

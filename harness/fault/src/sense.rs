@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use crate::nemesis::Nemesis;
 use crate::{
-    Action, CLIENTS, Conditions, DiskFault, LinkRules, Millis, NodeId, PlannedFault, Scenario,
-    Shape, Target, swarm,
+    Action, CLIENTS, Conditions, DiskFault, LinkRules, Millis, NodeId, PartsPerMillion,
+    PlannedFault, Scenario, Shape, Target, swarm, varied,
 };
 
 /// What makes no sense, and in which fault.
@@ -48,10 +48,12 @@ impl Scenario {
     /// Tells whether its faults are what a generator drew.
     fn is_drawn(&self) -> bool {
         let nemesis = self.nemesis.parse::<Nemesis>();
-        self.nemesis == swarm::NAME || nemesis.is_ok_and(|nemesis| nemesis != Nemesis::Calm)
+        let is_mixed = [swarm::NAME, varied::NAME].contains(&self.nemesis.as_str());
+        is_mixed || nemesis.is_ok_and(|nemesis| nemesis != Nemesis::Calm)
     }
 
     fn check_numbers(&self) -> Result<(), Wrong> {
+        check_share("pinned", self.pinned)?;
         if self.nodes == 0 || self.clients == 0 {
             let what = "a run has a node and a client at least".to_owned();
             return Err((what, "set `nodes` and `clients` to 1 or more"));
@@ -64,6 +66,7 @@ impl Scenario {
             ("time_ms", self.time_ms, Millis(1), TIME_MS_MAX),
             ("timeout_ms", self.timeout_ms, Millis(1), TIMEOUT_MS_MAX),
             ("rest_ms", self.rest_ms, Millis(0), REST_MS_MAX),
+            ("hasty_ms", self.hasty_ms, Millis(0), TIMEOUT_MS_MAX),
         ] {
             if !(least..=most).contains(&time) {
                 let what =
@@ -142,6 +145,10 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
         let what = format!("`{name}` says itself which links it cuts");
         return Err((what, "leave `target` out, or use `isolate`"));
     }
+    if matches!(action, Action::DisturbInbound(_)) && target.is_default() {
+        let what = format!("`{name}` is for some nodes, towards which links differ");
+        return Err((what, "name them, or use `disturb`"));
+    }
     if hits_machines(action) && (*target == Target::Clients || hits_clients(target)) {
         let what = format!("`{name}` is nothing that clients suffer from");
         return Err((what, "name nodes, from 1 on, as its target"));
@@ -165,7 +172,7 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
 /// Says whether there can be such an action, whomever it hits.
 fn check_action(action: &Action) -> Result<(), Wrong> {
     match action {
-        Action::Disturb(rules) => check_rules(rules),
+        Action::Disturb(rules) | Action::DisturbInbound(rules) => check_rules(rules),
         Action::ClockRate { ppm } => check_clock(*ppm),
         Action::ClockJump { ms } | Action::Disk(DiskFault::Slow { ms }) => {
             check_lasting("ms", *ms, TIME_MS_MAX)
@@ -219,10 +226,7 @@ fn check_rules(rules: &LinkRules) -> Result<(), Wrong> {
         ("refuse", rules.refuse),
         ("half_close", rules.half_close),
     ] {
-        if share.0 > SHARE_MAX {
-            let what = format!("`{name}` is {} in {SHARE_MAX}, which is more than all", share.0);
-            return Err((what, "shares are in millionths: 10000 is one in a hundred"));
-        }
+        check_share(name, share)?;
     }
     for (name, time) in [
         ("delay_ms", rules.delay_ms),
@@ -234,6 +238,14 @@ fn check_rules(rules: &LinkRules) -> Result<(), Wrong> {
         check_lasting(name, time, TIME_MS_MAX)?;
     }
     Ok(())
+}
+
+fn check_share(name: &str, share: PartsPerMillion) -> Result<(), Wrong> {
+    if share.0 <= SHARE_MAX {
+        return Ok(());
+    }
+    let what = format!("`{name}` is {} in {SHARE_MAX}, which is more than all", share.0);
+    Err((what, "shares are in millionths: 10000 is one in a hundred"))
 }
 
 fn check_lasting(name: &str, time: Millis, most: Millis) -> Result<(), Wrong> {
@@ -261,7 +273,7 @@ fn named(fault: &PlannedFault) -> BTreeSet<NodeId> {
 }
 
 fn hits_machines(action: &Action) -> bool {
-    !action.is_cut() && !matches!(action, Action::Disturb(_))
+    !action.is_cut() && !matches!(action, Action::Disturb(_) | Action::DisturbInbound(_))
 }
 
 fn hits_clients(target: &Target) -> bool {

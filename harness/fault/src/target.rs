@@ -134,6 +134,14 @@ impl ResolvedTarget {
                 Self::cut(format!("{} hears nobody", named(&hit)), cuts)
             }
             Action::Disturb(rules) => disturbed(*rules, target, &hit, all),
+            Action::DisturbInbound(rules) => {
+                let links = links_to(&others(&hit, all), &hit).into_iter();
+                Self {
+                    detail: format!("{rules} towards {}", named(&hit)),
+                    nodes: BTreeSet::new(),
+                    rules: links.map(|link| (link, *rules)).collect(),
+                }
+            }
             Action::Kill
             | Action::PowerLoss
             | Action::Pause
@@ -263,6 +271,18 @@ mod tests {
         assert_eq!(mute, Shape::mute(NodeId(1), &nodes()).cuts());
         let deaf = cuts(check(&Action::Deafen, &node, None));
         assert_eq!(deaf, Shape::deaf(NodeId(1), &nodes()).cuts());
+    }
+
+    #[test]
+    fn what_is_disturbed_inbound_is_what_a_node_hears_and_no_link_of_clients() {
+        let rules = LinkRules { delay_ms: crate::Millis(500), ..LinkRules::default() };
+        let late = Action::DisturbInbound(rules);
+        let hit = check(&late, &Target::Leader, Some(1));
+        let heard: BTreeSet<LinkId> = hit.rules.keys().copied().collect();
+        assert_eq!(heard, Shape::deaf(NodeId(1), &nodes()).cuts());
+        assert!(hit.rules.values().all(|rule| *rule == rules));
+        assert!(hit.detail.ends_with("towards node 1"), "{}", hit.detail);
+        assert!(check(&late, &Target::Leader, None).rules.is_empty());
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub enum Trigger {
     Time,
     /// A node that is seen to lead.
     LeaderSeen,
+    /// Another node than the one that led when its time came: a leader that has only just begun.
+    NewLeader,
     /// So many operations of clients that were answered since the start of the run.
     Answered(u64),
     /// The begin of the fault of this number; faults are numbered from 1, in the order of the plan.
@@ -37,6 +39,8 @@ pub struct RunProgress<'a> {
     pub waited: Duration,
     /// Who leads, if that is known.
     pub leader: Option<NodeId>,
+    /// Who led when the time of the fault came, or who led first since then.
+    pub led: Option<NodeId>,
     /// How many operations were answered.
     pub answered: u64,
     /// Which faults began and ended.
@@ -52,9 +56,22 @@ impl Trigger {
             Self::Time => false,
             // A cluster that elects nobody is what such a fault may be there to show.
             Self::LeaderSeen => progress.leader.is_none() && progress.waited < LEADER_PATIENCE,
+            Self::NewLeader => {
+                let is_new = progress.leader.is_some() && progress.leader != progress.led;
+                !is_new && progress.waited < LEADER_PATIENCE
+            }
             Self::Answered(count) => progress.answered < count,
             Self::Begun(number) => !progress.in_force.has_begun(other(number)),
             Self::Ended(number) => !progress.in_force.has_ended(other(number)),
+        }
+    }
+
+    /// Tells whether it must be known who leads.
+    #[must_use]
+    pub const fn asks_who_leads(self) -> bool {
+        match self {
+            Self::LeaderSeen | Self::NewLeader => true,
+            Self::Time | Self::Answered(_) | Self::Begun(_) | Self::Ended(_) => false,
         }
     }
 
@@ -63,7 +80,7 @@ impl Trigger {
     pub const fn awaited(self) -> Option<u32> {
         match self {
             Self::Begun(number) | Self::Ended(number) => Some(number),
-            Self::Time | Self::LeaderSeen | Self::Answered(_) => None,
+            Self::Time | Self::LeaderSeen | Self::NewLeader | Self::Answered(_) => None,
         }
     }
 
@@ -73,7 +90,7 @@ impl Trigger {
             (Self::Begun(_), Some(number)) => Self::Begun(number),
             (Self::Ended(_), Some(number)) => Self::Ended(number),
             (Self::Begun(_) | Self::Ended(_), None) => Self::Time,
-            (Self::Time | Self::LeaderSeen | Self::Answered(_), _) => self,
+            (Self::Time | Self::LeaderSeen | Self::NewLeader | Self::Answered(_), _) => self,
         }
     }
 }
@@ -83,6 +100,7 @@ impl fmt::Display for Trigger {
         match self {
             Self::Time => formatter.write_str("at its time"),
             Self::LeaderSeen => formatter.write_str("once a node leads"),
+            Self::NewLeader => formatter.write_str("once another node leads"),
             Self::Answered(count) => write!(formatter, "once {count} operations are answered"),
             Self::Begun(number) => write!(formatter, "once fault {number} has begun"),
             Self::Ended(number) => write!(formatter, "once fault {number} has ended"),
@@ -102,7 +120,7 @@ mod tests {
     use crate::{Action, ResolvedTarget, Target};
 
     fn progress(in_force: &InForce) -> RunProgress<'_> {
-        RunProgress { waited: Duration::ZERO, leader: None, answered: 9, in_force }
+        RunProgress { waited: Duration::ZERO, leader: None, led: None, answered: 9, in_force }
     }
 
     #[test]
@@ -112,6 +130,21 @@ mod tests {
         assert!(Trigger::LeaderSeen.waits(&seen) && !Trigger::Time.waits(&seen));
         assert!(!Trigger::LeaderSeen.waits(&RunProgress { leader: Some(NodeId(1)), ..seen }));
         assert!(!Trigger::LeaderSeen.waits(&RunProgress { waited: LEADER_PATIENCE, ..seen }));
+    }
+
+    #[test]
+    fn a_fault_waits_for_another_leader_but_not_for_ever() {
+        let in_force = InForce::of(1);
+        let of = |leader: u16, led: u16| RunProgress {
+            leader: Some(NodeId(leader)).filter(|node| node.0 > 0),
+            led: Some(NodeId(led)).filter(|node| node.0 > 0),
+            ..progress(&in_force)
+        };
+        for (leader, led) in [(0, 0), (0, 1), (1, 1)] {
+            assert!(Trigger::NewLeader.waits(&of(leader, led)), "{leader} after {led}");
+        }
+        assert!(!Trigger::NewLeader.waits(&of(2, 1)));
+        assert!(!Trigger::NewLeader.waits(&RunProgress { waited: LEADER_PATIENCE, ..of(1, 1) }));
     }
 
     #[test]

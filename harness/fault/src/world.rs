@@ -129,7 +129,9 @@ impl Abilities {
                 Err(self.refused(name, CLOCKS))
             }
             Action::Disk(_) if !self.disks => Err(self.refused(name, DISKS)),
-            Action::Disturb(rules) => self.check_rules(rules, &fault.target),
+            Action::Disturb(rules) | Action::DisturbInbound(rules) => {
+                self.check_rules(rules, &fault.target)
+            }
             Action::Isolate
             | Action::Mute
             | Action::Deafen

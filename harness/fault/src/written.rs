@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::sense::SenselessPart;
-use crate::{PlannedFault, Scenario};
+use crate::{PartsPerMillion, PlannedFault, Scenario};
 
 /// A text that is no scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,6 +117,15 @@ impl Scenario {
         out.value("time_ms", &self.time_ms)?;
         out.value("timeout_ms", &self.timeout_ms)?;
         out.value("rest_ms", &self.rest_ms)?;
+        if self.hasty_ms.0 != 0 {
+            out.value("hasty_ms", &self.hasty_ms)?;
+        }
+        if self.pinned != PartsPerMillion::default() {
+            out.value("pinned", &self.pinned)?;
+        }
+        if self.keys != 0 {
+            out.value("keys", &self.keys)?;
+        }
         if !self.conditions.are_usual() {
             out.header("[conditions]");
             out.fields(&self.conditions)?;

@@ -90,7 +90,7 @@ impl Bridge {
         Self { lines: processes.into_iter().map(Line::open).collect() }
     }
 
-    /// Asks for an operation and waits for its outcome.
+    /// Asks for an operation, perhaps of one node alone, and waits for its outcome.
     ///
     /// # Errors
     ///
@@ -98,6 +98,7 @@ impl Bridge {
     pub async fn call(
         &self,
         client: u32,
+        node: Option<NodeId>,
         request: &Request,
         limit: Duration,
     ) -> Result<Outcome, BridgeError> {
@@ -107,7 +108,7 @@ impl Bridge {
             f: request.f(),
             key: Some(request.key()),
             value: request.argument(),
-            node: None,
+            node: node.map(|node| node.0),
             timeout_ms: limit.as_millis() as u64,
         };
         let line = self.line(client);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use synod_fault::Scenario;
+use synod_fault::{NodeId, Scenario};
 use synod_history::Request;
 use synod_rng::{Random, Stream};
 use synod_workload::Workload;
@@ -28,8 +28,8 @@ pub struct Clients {
 struct Shared {
     bridge: Arc<Bridge>,
     record: Arc<Recorder>,
-    limit: Duration,
     rest_ms: u64,
+    keys: u32,
     calls: AtomicU64,
     stopped: AtomicBool,
 }
@@ -46,8 +46,8 @@ impl Clients {
         let shared = Arc::new(Shared {
             bridge: Arc::clone(bridge),
             record: Arc::clone(record),
-            limit: plan.timeout_ms.duration(),
             rest_ms: plan.rest_ms.0,
+            keys: plan.keys,
             calls: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         });
@@ -56,7 +56,9 @@ impl Clients {
             let rests = Random::new(plan.seed, Stream::named("rests").part(u64::from(number)));
             let client = Client {
                 number,
-                generator: Generator::new(workload, plan.seed, number),
+                limit: plan.patience_of(number).duration(),
+                pin: plan.pin_of(number),
+                generator: Generator::new(workload, plan.seed, number).with_keys(plan.keys),
                 rests,
                 shared: Arc::clone(&shared),
             };
@@ -116,12 +118,13 @@ pub async fn insist(
         let mine: Vec<Request> =
             requests.iter().skip(client as usize).step_by(clients as usize).cloned().collect();
         let (bridge, record) = (Arc::clone(bridge), Arc::clone(record));
+        let asker = Asker { client, pin: None };
         tasks.spawn(async move {
             let mut refused = Vec::new();
             for request in mine {
                 let mut done = false;
                 while !done && tokio::time::Instant::now() < deadline {
-                    let outcome = ask(&bridge, &record, client, &request, limit).await?;
+                    let outcome = ask(&bridge, &record, asker, &request, limit).await?;
                     done = matches!(outcome, Outcome::Ok(_));
                     if !done {
                         tokio::time::sleep(REST_AFTER_REFUSAL).await;
@@ -145,6 +148,10 @@ pub async fn insist(
 
 struct Client {
     number: u32,
+    /// How long it waits for an outcome.
+    limit: Duration,
+    /// The node that it asks, whoever leads.
+    pin: Option<NodeId>,
     generator: Generator,
     rests: Random,
     shared: Arc<Shared>,
@@ -155,9 +162,10 @@ impl Client {
         let shared = Arc::clone(&self.shared);
         while !shared.stopped.load(Ordering::Relaxed) {
             let calls = shared.calls.fetch_add(1, Ordering::Relaxed);
-            let request = self.generator.next_request(Generation::after(calls));
+            let request = self.generator.next_request(Generation::after_on(calls, shared.keys));
             let Shared { bridge, record, .. } = &*shared;
-            let outcome = ask(bridge, record, self.number, &request, shared.limit).await?;
+            let asker = Asker { client: self.number, pin: self.pin };
+            let outcome = ask(bridge, record, asker, &request, self.limit).await?;
             let rest = Duration::from_millis(self.rests.between(0, shared.rest_ms));
             match outcome {
                 Outcome::Ok(value) => {
@@ -173,16 +181,25 @@ impl Client {
     }
 }
 
+/// Who asks, and whom.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    client: u32,
+    /// The one node that is asked.
+    pin: Option<NodeId>,
+}
+
 async fn ask(
     bridge: &Bridge,
     record: &Recorder,
-    client: u32,
+    asker: Asker,
     request: &Request,
     limit: Duration,
 ) -> Result<Outcome, BridgeError> {
-    record.call(client, request);
-    let outcome = bridge.call(client, request, limit).await?;
-    record.end(client, request, &outcome);
+    let Asker { client, pin } = asker;
+    record.call(client, pin, request);
+    let outcome = bridge.call(client, pin, request, limit).await?;
+    record.end(client, pin, request, &outcome);
     Ok(outcome)
 }
 

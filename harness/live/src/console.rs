@@ -68,11 +68,18 @@ impl Console {
     /// Prints the plan, the seed and the run folder.
     pub fn first(&mut self, plan: &Scenario, folder: &Path) {
         let Scenario { nodes, clients, system, workload, nemesis, seed, .. } = plan;
+        let pinned = (0..*clients).filter(|client| plan.pin_of(*client).is_some()).count();
+        let keys = if plan.keys == 0 { "usual".to_owned() } else { plan.keys.to_string() };
         let faults = plan.faults.len();
         let time = plan.time_ms.0 / 1_000;
         self.line(&format!(
             "plan: {time} s of {nemesis} ({faults} faults) on {nodes} nodes of {system}, \
-             {clients} clients, workload {workload}; seed {seed}; run folder {}",
+             {clients} clients, workload {workload}; timeout {} or {}, rest {}, keys {keys}, \
+             {pinned} clients ask one node alone, links: {}; seed {seed}; run folder {}",
+            plan.timeout_ms,
+            plan.patience_of(1),
+            plan.rest_ms,
+            plan.conditions.links,
             folder.display()
         ));
     }
@@ -146,6 +153,8 @@ fn last_lines(summary: &RunSummary, folder: &Path) -> Vec<String> {
     let more = summary.reasons.iter().skip(1).take(REASONS_MAX);
     lines.extend(more.map(|reason| format!("  {reason}")));
     lines.push(exercised(summary));
+    lines.extend(summary.exercise.as_ref().map(|exercise| format!("rests on: {exercise}")));
+    lines.extend(summary.audit.as_ref().map(|words| format!("audit: {words}")));
     lines.extend(summary.after_heal.as_ref().map(|after| match after.served_within_ms {
         Some(ms) => format!("after healing: all nodes served within {ms} ms"),
         None => "after healing: not all nodes served again".to_owned(),

@@ -198,7 +198,7 @@ impl Probes {
     fn write(&self, client: u32) -> impl Future<Output = Result<Outcome, BridgeError>> + use<> {
         let bridge = Arc::clone(&self.bridge);
         let request = Request::Write { key: format!("probe{client}"), value: "1".to_owned() };
-        async move { bridge.call(client, &request, WRITE_LIMIT).await }
+        async move { bridge.call(client, None, &request, WRITE_LIMIT).await }
     }
 }
 

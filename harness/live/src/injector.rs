@@ -79,6 +79,8 @@ struct Injection<'a> {
     due: BTreeSet<(Instant, u64, Due)>,
     count: u64,
     open: BTreeMap<FaultId, (ResolvedTarget, u64)>,
+    /// Who led when the time of a fault came that may wait for somebody else.
+    led: BTreeMap<FaultId, NodeId>,
 }
 
 impl Injector<'_> {
@@ -89,8 +91,8 @@ impl Injector<'_> {
     /// [`ClusterError`] if a node cannot be started again.
     pub async fn run(&self, start: Instant) -> Result<(), ClusterError> {
         let world = RealWorld::new(self.cluster, self.network, self.plan, self.transports);
-        let (due, open) = (BTreeSet::new(), BTreeMap::new());
-        let mut injection = Injection { injector: self, world, due, count: 0, open };
+        let (due, open, led) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        let mut injection = Injection { injector: self, world, due, count: 0, open, led };
         for (place, fault) in (0..).zip(&self.plan.faults) {
             injection.put(start + fault.at_ms.duration(), Due::Begin(FaultId(place)));
         }
@@ -133,9 +135,12 @@ impl Injection<'_> {
         let Injector { plan, cluster, record, happened, .. } = self.injector;
         let planned = &plan.faults[fault.0 as usize];
         let leader = self.leader();
+        let led = self.led.get(&fault).copied().or(leader);
+        self.led.extend(led.map(|node| (fault, node)));
         let progress = RunProgress {
             waited: at.saturating_duration_since(start + planned.at_ms.duration()),
             leader,
+            led,
             answered: record.counts().ok,
             in_force: self.world.in_force(),
         };

@@ -3,16 +3,19 @@
 //! The checker judges the history; this adds what a history cannot show: processes that ended by
 //! themselves, panics, states that differ, nodes that did not come back. It also asks whether the
 //! run exercised enough to mean anything (a pass that tried nothing is worse than a failure). It
-//! is a pure function of its inputs. A violation outranks everything but the user's interrupt,
-//! which is told by its own exit code and then names the violation as a reason.
+//! is a pure function of its inputs. A violation of safety outranks what is not served in time, and
+//! that everything but the user's interrupt, which is told by its own exit code and then names the
+//! violation as a reason.
 
 use synod_checker::{Judgement, Report};
-use synod_fault::{NodeId, Scenario};
+use synod_fault::{NodeId, Scenario, Trigger};
 use synod_history::OperationCounts;
-use synod_report::{AfterHeal, Verdict};
+use synod_report::{AfterHeal, Exercise, Verdict};
 
 use super::InjectedFault;
+use crate::audit::Audit;
 use crate::cluster::UnexpectedExit;
+use crate::thresholds::Thresholds;
 
 /// What was seen of a run.
 #[derive(Debug)]
@@ -27,6 +30,12 @@ pub struct Evidence<'a> {
     pub unseen: Option<&'a str>,
     /// How the operations ended.
     pub counts: OperationCounts,
+    /// What was exercised, where the history was read.
+    pub exercise: Option<&'a Exercise>,
+    /// How much that must be.
+    pub thresholds: Thresholds,
+    /// What the system's own look at the run said.
+    pub audit: &'a Audit,
     /// The faults that came and went.
     pub faults: &'a [InjectedFault],
     /// How often the leader changed.
@@ -56,6 +65,11 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
     if !violations.is_empty() {
         return (Verdict::Violation, violations);
     }
+    if let Some(after) = evidence.after_heal
+        && !after.unserved.is_empty()
+    {
+        return (Verdict::NotServed, after.unserved.clone());
+    }
     if let Some(reason) = undecided(evidence) {
         return (Verdict::Unknown, vec![reason]);
     }
@@ -70,6 +84,9 @@ fn violations(evidence: &Evidence<'_>) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(core) = evidence.report.and_then(Report::violation) {
         found.push(core.sentence.clone());
+    }
+    if let Audit::Broken(words) = evidence.audit {
+        found.push(format!("the audit of what the nodes left says: {words}"));
     }
     for exit in evidence.lone_exits {
         found.push(format!("node {} ended by itself: {}", exit.node, exit.how));
@@ -86,9 +103,15 @@ fn violations(evidence: &Evidence<'_>) -> Vec<String> {
 
 fn undecided(evidence: &Evidence<'_>) -> Option<String> {
     match evidence.report.map(|report| &report.judgement) {
-        Some(Judgement::Legal { .. } | Judgement::Illegal { .. }) => None,
-        Some(Judgement::Unknown { cause }) => Some(format!("the history is not judged: {cause}")),
-        None => Some("the history was not judged".to_owned()),
+        Some(Judgement::Legal { .. } | Judgement::Illegal { .. }) => {}
+        Some(Judgement::Unknown { cause }) => {
+            return Some(format!("the history is not judged: {cause}"));
+        }
+        None => return Some("the history was not judged".to_owned()),
+    }
+    match evidence.audit {
+        Audit::NotAsked | Audit::Sound(_) | Audit::Broken(_) => None,
+        Audit::Failed(why) => Some(format!("what the nodes left is not audited: {why}")),
     }
 }
 
@@ -99,9 +122,8 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
         gaps.push(format!("the cluster never served: {why}"));
         return gaps;
     }
-    if evidence.counts.ok < OK_MIN {
-        let ok = evidence.counts.ok;
-        gaps.push(format!("only {ok} operations were ok; a run needs {OK_MIN}"));
+    if let Some(exercise) = evidence.exercise {
+        gaps.extend(evidence.thresholds.gaps(exercise, evidence.plan));
     }
     if evidence.plan.plans_nothing() {
         gaps.push(format!("no fault of {} was planned", evidence.plan.nemesis));
@@ -109,10 +131,12 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     if let Some(why) = evidence.unseen {
         gaps.push(why.to_owned());
     }
+    let idle_allowed = evidence.plan.faults.len() as u64 * evidence.thresholds.idle_percent / 100;
+    let mut idle = Vec::new();
     for (planned, fault) in evidence.plan.faults.iter().enumerate() {
         match evidence.faults.iter().find(|happened| happened.planned == planned) {
             Some(happened) if happened.span.effective || happened.overshadowed => {}
-            Some(happened) => gaps.push(format!(
+            Some(happened) => idle.push(format!(
                 "{} ({}) had no effect: {}",
                 fault.name(),
                 happened.span.detail,
@@ -120,8 +144,16 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
             )),
             // Whose time comes with the end of the run has none.
             None if fault.at_ms >= evidence.plan.time_ms => {}
+            // What it waits for may never have come.
+            None if fault.trigger != Trigger::Time => {
+                let why = "no leader came that it waits for";
+                idle.push(format!("{} was planned and did not happen: {why}", fault.name()));
+            }
             None => gaps.push(format!("{} was planned and did not happen", fault.name())),
         }
+    }
+    if idle.len() as u64 > idle_allowed {
+        gaps.append(&mut idle);
     }
     let hit = |happened: &InjectedFault| happened.span.effective;
     if !evidence.plan.faults.is_empty() && !evidence.faults.iter().any(hit) {
@@ -133,9 +165,6 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     gaps
 }
 
-/// Operations that must be ok for a run to mean anything.
-pub const OK_MIN: u64 = 1_000;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +172,7 @@ mod tests {
     use synod_checker::{CheckerSummary, ViolationCore};
     use synod_fault::nemesis::Nemesis;
     use synod_fault::{Millis, PlannedFault, Transports};
-    use synod_report::FaultSpan;
+    use synod_report::{Exercised, FaultSpan};
     use synod_rng::Seed;
 
     fn plan() -> Scenario {
@@ -201,6 +230,9 @@ mod tests {
             report: Some(&report),
             unseen: None,
             counts: OperationCounts { ok: 1_000, fail: 5, info: 5 },
+            exercise: None,
+            thresholds: Thresholds::default(),
+            audit: &Audit::NotAsked,
             faults: &faults,
             leader_changes: 1,
             lone_exits: &[],
@@ -223,7 +255,10 @@ mod tests {
 
     #[test]
     fn too_little_exercise_is_void() {
-        check(|seen| seen.counts.ok = 999, Verdict::Void, "only 999 operations");
+        let few =
+            Exercise { all: Exercised { ok: 299, ..Exercised::default() }, ..Exercise::default() };
+        let few: &Exercise = Box::leak(Box::new(few));
+        check(|seen| seen.exercise = Some(few), Verdict::Void, "only 299 operations");
         check(|seen| seen.leader_changes = 0, Verdict::Void, "no other was seen to lead");
         check(|seen| seen.faults = &[], Verdict::Void, "did not happen");
         check(|seen| seen.unseen = Some("nobody read"), Verdict::Void, "nobody read");
@@ -237,6 +272,31 @@ mod tests {
         let mut hidden = happened(&plan(), true);
         (hidden[1].overshadowed, hidden[1].span.effective) = (true, false);
         check(|seen| seen.faults = Box::leak(hidden.into()), Verdict::Pass, "linearizable");
+    }
+
+    #[test]
+    fn some_faults_of_many_may_hit_nothing() {
+        let many = |idle: usize| -> (&'static Scenario, &'static [InjectedFault]) {
+            let one = plan().faults[0].clone();
+            let plan = Scenario { faults: vec![one; 20], ..plan() };
+            let mut faults = happened(&plan, true);
+            faults[..idle].iter_mut().for_each(|fault| fault.span.effective = false);
+            (Box::leak(Box::new(plan)), Box::leak(faults.into()))
+        };
+        let (plan, faults) = many(5);
+        check(|seen| (seen.plan, seen.faults) = (plan, faults), Verdict::Pass, "linearizable");
+        let (plan, faults) = many(6);
+        check(|seen| (seen.plan, seen.faults) = (plan, faults), Verdict::Void, "had no effect");
+    }
+
+    #[test]
+    fn an_audit_condemns_and_one_without_a_word_lets_nothing_pass() {
+        let sound = Audit::Sound("2 records".to_owned());
+        check(|seen| seen.audit = Box::leak(Box::new(sound)), Verdict::Pass, "linearizable");
+        let broken: &Audit = Box::leak(Box::new(Audit::Broken("two decrees".to_owned())));
+        check(|seen| seen.audit = broken, Verdict::Violation, "two decrees");
+        let failed: &Audit = Box::leak(Box::new(Audit::Failed("exit code 64".to_owned())));
+        check(|seen| seen.audit = failed, Verdict::Unknown, "is not audited: exit code 64");
     }
 
     #[test]
@@ -276,7 +336,7 @@ mod tests {
         check(
             |seen| {
                 seen.lone_exits = exit;
-                seen.counts.ok = 0;
+                seen.exercise = Some(Box::leak(Box::default()));
             },
             Verdict::Violation,
             "node 2 ended by itself: exit code 101",
@@ -289,9 +349,27 @@ mod tests {
             served_within_ms: None,
             digests_equal: true,
             acknowledged_present: true,
-            findings: vec!["node 3 did not serve again".to_owned()],
+            findings: vec!["a write is gone".to_owned()],
+            unserved: vec!["node 3 did not serve again".to_owned()],
         }));
-        check(|seen| seen.after_heal = Some(after), Verdict::Violation, "node 3 did not serve");
+        check(|seen| seen.after_heal = Some(after), Verdict::Violation, "a write is gone");
+    }
+
+    #[test]
+    fn what_is_not_served_in_time_is_a_class_of_its_own() {
+        let after: &AfterHeal = Box::leak(Box::new(AfterHeal {
+            served_within_ms: None,
+            digests_equal: true,
+            acknowledged_present: false,
+            findings: Vec::new(),
+            unserved: vec!["node 3 did not serve again".to_owned()],
+        }));
+        let spoil = |seen: &mut Evidence<'_>| {
+            seen.after_heal = Some(after);
+            // It outranks what is void, and what the checker did not decide.
+            (seen.report, seen.leader_changes) = (None, 0);
+        };
+        check(spoil, Verdict::NotServed, "node 3 did not serve");
     }
 
     #[test]

@@ -15,10 +15,12 @@ mod pipe;
 mod real_world;
 mod relay;
 
+pub mod audit;
 pub mod bridge;
 pub mod clients;
 pub mod cluster;
 pub mod console;
+pub mod exercise;
 pub mod failover;
 pub mod folder;
 pub mod guard;
@@ -36,6 +38,7 @@ pub mod record;
 pub mod run;
 pub mod setup;
 pub mod system;
+pub mod thresholds;
 pub mod traffic;
 
 pub use injected_fault::InjectedFault;

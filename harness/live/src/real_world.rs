@@ -116,6 +116,7 @@ impl<'a> RealWorld<'a> {
             | Action::Partition(_)
             | Action::Cut(_)
             | Action::Disturb(_)
+            | Action::DisturbInbound(_)
             | Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
@@ -125,7 +126,7 @@ impl<'a> RealWorld<'a> {
 
     /// Tells whether faults in force do already, to all that it hits, as much as this one would.
     fn is_overshadowed(&self, action: &Action, on: &ResolvedTarget) -> bool {
-        if let Action::Disturb(_) = action {
+        if let Action::Disturb(_) | Action::DisturbInbound(_) = action {
             let is_cut = |link| self.in_force.on_link(link, LinkRules::default()).cut;
             return !on.rules.is_empty() && on.rules.keys().all(|link| is_cut(*link));
         }
@@ -152,7 +153,9 @@ impl<'a> RealWorld<'a> {
     fn told(&self, action: &Action, on: &ResolvedTarget, measured: &Measured) -> Effect {
         let after = || effect::sum(on, &self.network.counts());
         match action {
-            Action::Disturb(rules) => disturbance(rules, &measured.before, &after()),
+            Action::Disturb(rules) | Action::DisturbInbound(rules) => {
+                disturbance(rules, &measured.before, &after())
+            }
             Action::Isolate
             | Action::Mute
             | Action::Deafen

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use synod_fault::NodeId;
 use synod_history::OperationCounts;
 use synod_history::jsonl::EventWriter;
 use synod_history::{Event, EventKind, HistoryError, Process, Request, Value};
@@ -50,19 +51,19 @@ impl Recorder {
     }
 
     /// Writes that a client calls.
-    pub fn call(&self, client: u32, request: &Request) {
+    pub fn call(&self, client: u32, node: Option<NodeId>, request: &Request) {
         let value = request.argument();
-        self.write(client, request, EventKind::Invoke, value, None);
+        self.write((client, node), request, EventKind::Invoke, value, None);
     }
 
     /// Writes how a client's call ended.
-    pub fn end(&self, client: u32, request: &Request, outcome: &Outcome) {
+    pub fn end(&self, client: u32, node: Option<NodeId>, request: &Request, outcome: &Outcome) {
         let (kind, value, error) = match outcome {
             Outcome::Ok(value) => (EventKind::Ok, value.clone(), None),
             Outcome::Fail(error) => (EventKind::Fail, Value::Null, Some(error.clone())),
             Outcome::Info(error) => (EventKind::Info, Value::Null, Some(error.clone())),
         };
-        self.write(client, request, kind, value, error);
+        self.write((client, node), request, kind, value, error);
     }
 
     /// Writes what the nemesis does.
@@ -103,7 +104,7 @@ impl Recorder {
 
     fn write(
         &self,
-        client: u32,
+        (client, node): (u32, Option<NodeId>),
         request: &Request,
         kind: EventKind,
         value: Value,
@@ -127,7 +128,7 @@ impl Recorder {
             key: Some(request.key().to_owned()),
             value,
             error,
-            node: None,
+            node: node.map(|node| node.0),
         });
     }
 

@@ -164,6 +164,13 @@ impl SystemUnderTest {
                 return Err(SetupError::NoProgram { program, name: self.system.name.clone() });
             }
         }
+        if let Some(words) = &self.system.audit {
+            let gaps = Placeholders::default().with("binary", &self.binary).with("run", "/");
+            let program = gaps.fill(words)?.program;
+            if !is_executable(&program) {
+                return Err(SetupError::NoProgram { program, name: self.system.name.clone() });
+            }
+        }
         Ok(())
     }
 
@@ -286,6 +293,16 @@ impl SystemUnderTest {
 
     fn command(&self, launch: &CommandLine, limits: Limits) -> std::process::Command {
         self.guard.command(&launch.program, &launch.arguments, limits)
+    }
+
+    /// Makes the command that looks at what a run has left, if there is one.
+    pub(crate) fn audit_command(
+        &self,
+        run: &Path,
+    ) -> Result<Option<std::process::Command>, SystemError> {
+        let Some(words) = &self.system.audit else { return Ok(None) };
+        let gaps = Placeholders::default().with("binary", &self.binary).with("run", run);
+        Ok(Some(self.command(&gaps.fill(words)?, Limits::default())))
     }
 
     fn gaps(&self, config: &Path) -> Placeholders {

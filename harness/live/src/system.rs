@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use synod_fault::{NodeId, Transports};
 
+use crate::thresholds::Thresholds;
+
 /// A system under test.
 ///
 /// # Examples
@@ -51,6 +53,16 @@ pub struct System {
     /// What the ports of a node speak, and so the proxies before them; UDP, if absent.
     #[serde(default, skip_serializing_if = "Transports::is_default")]
     pub transport: Transports,
+    /// Whether the bridge asks the one node that an operation names, whoever leads.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pins: bool,
+    /// Looks at what a run that is over has left, in the folder `{run}`: ends with 0 where all is
+    /// right, with 1 and a line on standard output where a promise is broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Vec<Arg>>,
+    /// How much a run must have exercised to mean anything.
+    #[serde(default, skip_serializing_if = "Thresholds::are_usual")]
+    pub evidence: Thresholds,
 }
 
 /// A word of a command, or words that are repeated.
@@ -149,6 +161,9 @@ impl System {
             serve,
             bridge,
             transport: Transports::default(),
+            pins: true,
+            audit: None,
+            evidence: Thresholds::default(),
         }
     }
 
@@ -163,6 +178,10 @@ impl System {
     pub fn names_nodes(&self) -> bool {
         names_others(&self.bridge)
     }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn names_others(words: &[Arg]) -> bool {

@@ -136,7 +136,7 @@ fn leader_changes(context: &Context<'_>) -> usize {
 pub(super) fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
-        Verdict::Violation => "violation",
+        Verdict::Violation | Verdict::NotServed => "violation",
         Verdict::Unknown => "unknown",
         Verdict::Void => "void",
         Verdict::Interrupted => "interrupted",
@@ -151,6 +151,9 @@ fn meaning(verdict: Verdict) -> &'static str {
         Verdict::Violation => {
             "The clients saw, or the nodes hold, something that breaks a promise."
         }
+        Verdict::NotServed => {
+            "All faults were healed, and the system did not serve again in the time that it has."
+        }
         Verdict::Unknown => "The checker ran out of its budget before it could decide.",
         Verdict::Void => "Too little was exercised for this run to mean anything.",
         Verdict::Interrupted => "The run was ended early; nothing is claimed about it.",
@@ -161,7 +164,7 @@ fn meaning(verdict: Verdict) -> &'static str {
 fn icon(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "<circle cx=\"24\" cy=\"24\" r=\"22\"/><path d=\"M13 25l8 8 15-17\"/>",
-        Verdict::Violation => {
+        Verdict::Violation | Verdict::NotServed => {
             "<path class=\"f\" d=\"M15 2h18l13 13v18L33 46H15L2 33V15z\"/>\
              <path d=\"M16 16l16 16M32 16L16 32\"/>"
         }

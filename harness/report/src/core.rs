@@ -33,6 +33,9 @@ fn none(verdict: Verdict) -> &'static str {
             "No set of operations is in conflict; what is wrong is said above and under \
              <a href=\"#heal\">after the faults</a>."
         }
+        Verdict::NotServed => {
+            "None was found; what was not served is under <a href=\"#heal\">after the faults</a>."
+        }
         Verdict::Unknown => "None was found before the checker's budget ended.",
         Verdict::Void => "None was found, but the run exercised too little to rely on that.",
         Verdict::Interrupted => "None was found in what was recorded before the run was ended.",

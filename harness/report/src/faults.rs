@@ -89,12 +89,13 @@ fn after_heal(html: &mut Html, context: &Context<'_>, heal: &AfterHeal) {
         "An acknowledged write was missing."
     };
     check(html, heal.acknowledged_present, acknowledged);
-    for finding in heal.findings.iter().take(context.room.rows) {
+    let findings: Vec<&String> = heal.findings.iter().chain(&heal.unserved).collect();
+    for finding in findings.iter().take(context.room.rows) {
         check(html, false, &clip(finding, context.room.letters));
     }
     html.raw("</ul>");
-    if heal.findings.len() > context.room.rows {
-        let more = heal.findings.len() - context.room.rows;
+    if findings.len() > context.room.rows {
+        let more = findings.len() - context.room.rows;
         put!(html, "<p>And {}, in report.json.</p>", counted(more as u64, "more finding"));
     }
 }

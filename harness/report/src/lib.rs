@@ -16,6 +16,7 @@ mod context;
 mod core;
 mod digest;
 mod embedded;
+mod exercise;
 mod faults;
 mod format;
 mod frame;
@@ -28,6 +29,7 @@ mod names;
 mod ops;
 mod page;
 mod reader;
+mod rests_on;
 mod spans;
 mod strip;
 mod summary;
@@ -42,6 +44,7 @@ use synod_history::json;
 use digest::Digest;
 use reader::{Reading, read_events};
 
+pub use exercise::{Exercise, Exercised};
 pub use summary::{
     AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,
     StreamCounts, Verdict,

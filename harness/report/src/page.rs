@@ -9,7 +9,8 @@ use super::digest::Digest;
 use super::html::{Html, esc, put};
 use super::reader::Reading;
 use super::{
-    appendix, availability, banner, core, embedded, faults, latency_chart, strip, timeline,
+    appendix, availability, banner, core, embedded, faults, latency_chart, rests_on, strip,
+    timeline,
 };
 use crate::RunSummary;
 
@@ -77,6 +78,7 @@ fn part(html: &mut Html, context: &Context<'_>, name: &str) {
 
 fn body(html: &mut Html, context: &Context<'_>) {
     banner::reasons(html, context);
+    rests_on::write(html, context);
     core::write(html, context);
     timeline::write(html, context);
     html.raw(

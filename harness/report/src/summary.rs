@@ -7,14 +7,18 @@ use serde::{Deserialize, Serialize};
 use synod_checker::{CheckerSummary, ViolationCore};
 use synod_history::OperationCounts;
 
+use crate::Exercise;
+
 /// The outcome of a run, with the exit code that stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The history is correct and enough was exercised. Exit code 0.
     Pass,
     /// The history, or the state after healing, breaks a promise. Exit code 1.
     Violation,
+    /// What was healed did not serve again in time. Exit code 3.
+    NotServed,
     /// The checker ran out of its budget. Exit code 2.
     Unknown,
     /// Too little was exercised for the run to mean anything. Exit code 2.
@@ -31,6 +35,7 @@ impl Verdict {
             Self::Pass => 0,
             Self::Violation => 1,
             Self::Unknown | Self::Void => 2,
+            Self::NotServed => 3,
             Self::Interrupted => 130,
         }
     }
@@ -41,6 +46,7 @@ impl Verdict {
         match self {
             Self::Pass => "PASS",
             Self::Violation => "VIOLATION",
+            Self::NotServed => "NOT SERVED",
             Self::Unknown => "UNKNOWN",
             Self::Void => "VOID",
             Self::Interrupted => "INTERRUPTED",
@@ -71,6 +77,12 @@ pub struct RunSummary {
     pub plan: PlanSummary,
     /// How the clients' operations ended.
     pub counts: OperationCounts,
+    /// What the verdict rests on, where the history was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exercise: Option<Exercise>,
+    /// What the system's own audit of the run said, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<String>,
     /// The minimal core of the violation, where there is one.
     pub violation: Option<ViolationCore>,
     /// The faults, in order of their start.
@@ -260,6 +272,9 @@ pub struct AfterHeal {
     pub acknowledged_present: bool,
     /// What was wrong, one sentence each.
     pub findings: Vec<String>,
+    /// What was not served in time, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unserved: Vec<String>,
 }
 
 /// One node at the end of a run.

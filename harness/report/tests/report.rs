@@ -13,8 +13,14 @@ use synod_report::{FaultSpan, LinkCounts, NodeSummary, RunSummary, StreamCounts,
 use report_scratch::Scratch;
 use report_scratch::run::{self, Shape};
 
-const VERDICTS: [Verdict; 5] =
-    [Verdict::Pass, Verdict::Violation, Verdict::Unknown, Verdict::Void, Verdict::Interrupted];
+const VERDICTS: [Verdict; 6] = [
+    Verdict::Pass,
+    Verdict::Violation,
+    Verdict::NotServed,
+    Verdict::Unknown,
+    Verdict::Void,
+    Verdict::Interrupted,
+];
 
 const SIZE_LIMIT: usize = 2_000_000;
 

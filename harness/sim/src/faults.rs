@@ -60,9 +60,12 @@ impl<S: System> Simulation<S> {
         let planned = &self.plan.faults[fault.0 as usize];
         let leader = if planned.needs_leader() { self.system.leader() } else { None };
         let waited = self.world.now.since(Micros::from_ms(planned.at_ms.0));
+        let led = self.led.get(&fault).copied().or(leader);
+        self.led.extend(led.map(|node| (fault, node)));
         let progress = RunProgress {
             waited: Duration::from_micros(waited.0),
             leader,
+            led,
             answered: self.world.answered(),
             in_force: self.world.network_faults.in_force(),
         };
@@ -99,7 +102,8 @@ impl<S: System> Simulation<S> {
             | Action::Deafen
             | Action::Partition(_)
             | Action::Cut(_)
-            | Action::Disturb(_) => {}
+            | Action::Disturb(_)
+            | Action::DisturbInbound(_) => {}
             Action::Kill | Action::PowerLoss => {
                 let crash = if *action == Action::Kill { Crash::Kill } else { Crash::Power };
                 if self.crash(node, crash) {
@@ -131,6 +135,7 @@ impl<S: System> Simulation<S> {
             | Action::Partition(_)
             | Action::Cut(_)
             | Action::Disturb(_)
+            | Action::DisturbInbound(_)
             | Action::ClockJump { .. } => {}
             Action::Kill | Action::PowerLoss | Action::Retire => {
                 if !self.is_kept_down(node) {

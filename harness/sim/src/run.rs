@@ -3,6 +3,8 @@
 //! Faults begin and end as the plan says (`faults`); healing ends them all at once. The claim kept
 //! true: one event at a time, judged before the next.
 
+use std::collections::BTreeMap;
+
 use synod_fault::{Action, FaultId, NodeId, Scenario};
 use synod_history::History;
 
@@ -17,6 +19,8 @@ pub struct Simulation<S: System> {
     pub system: S,
     pub(super) plan: Scenario,
     pub(super) world: World<S::Message, S::Wakeup>,
+    /// Who led when the time of a fault came that waits for somebody else.
+    pub(super) led: BTreeMap<FaultId, NodeId>,
     /// How many events happened at the present instant.
     at_once: u64,
 }
@@ -33,7 +37,7 @@ impl<S: System> Simulation<S> {
         for (place, fault) in (0..).zip(&plan.faults) {
             world.event_queue.put(Micros::from_ms(fault.at_ms.0), Event::Begin(FaultId(place)));
         }
-        let mut simulation = Self { system, plan, world, at_once: 0 };
+        let mut simulation = Self { system, plan, world, led: BTreeMap::new(), at_once: 0 };
         for node in simulation.plan.node_ids() {
             simulation.start(node);
         }

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 use synod_fault::nemesis::Nemesis;
 use synod_fault::swarm::{self, SwarmConfig};
+use synod_fault::varied::{self, VariedConfig};
 use synod_fault::{
     Abilities, CLIENTS_MAX, Millis, NodeId, REST_MS_MAX, Scenario, TIME_MS_MAX, TIMEOUT_MS_MAX,
 };
@@ -18,7 +19,7 @@ use synod_live::guard::{Guard, Limits};
 use synod_live::interrupt::Interrupt;
 use synod_live::run::{RunConfig, RunError, run};
 use synod_live::setup::{NODES_MAX, SetupError, SystemManifest, SystemUnderTest};
-use synod_live::system::{SYNOD_KV, System};
+use synod_live::system::{Arg, SYNOD_KV, System};
 use synod_rng::{Seed, mix};
 use synod_workload::Workload;
 use tokio::runtime::Runtime;
@@ -43,12 +44,12 @@ pub(super) struct ChaosArguments {
     #[arg(long, default_value_t = 3,
         value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
     nodes: u16,
-    /// How many logical clients.
-    #[arg(long, default_value_t = 8,
+    /// How many logical clients; 8, or what a varied run draws.
+    #[arg(long, value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
-    clients: u32,
-    /// What the cluster suffers from: mix, swarm, calm, or one kind of fault.
-    #[arg(long, value_name = "NAME", default_value = "mix")]
+    clients: Option<u32>,
+    /// What the cluster suffers from: varied, mix, swarm, calm, or one kind of fault.
+    #[arg(long, value_name = "NAME", default_value = varied::NAME)]
     nemesis: String,
     /// A scenario that says what is run, by whom and how long; see `synod-harness scenario`.
     #[arg(long, value_name = "FILE", conflicts_with_all =
@@ -57,14 +58,16 @@ pub(super) struct ChaosArguments {
     /// What the clients do: mix, registers, append or counter.
     #[arg(long, value_name = "NAME", default_value = "mix")]
     workload: String,
-    /// How long an operation may take before its outcome counts as unknown, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 2_000,
+    /// How long an operation may take before its outcome counts as unknown, in milliseconds; 2000,
+    /// or what a varied run draws.
+    #[arg(long, value_name = "MS",
         value_parser = clap::value_parser!(u64).range(1..=TIMEOUT_MS_MAX.0))]
-    timeout_ms: u64,
-    /// How long a client rests at most between two operations, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 4,
+    timeout_ms: Option<u64>,
+    /// How long a client rests at most between two operations, in milliseconds; 4, or what a varied
+    /// run draws.
+    #[arg(long, value_name = "MS",
         value_parser = clap::value_parser!(u64).range(0..=REST_MS_MAX.0))]
-    rest_ms: u64,
+    rest_ms: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -86,6 +89,10 @@ pub(super) struct SystemArguments {
     /// The system's binary.
     #[arg(long, value_name = "PATH", default_value = "target/debug/synod-kv")]
     binary: PathBuf,
+    /// A program that looks at what the nodes of synod-kv left: `synod-sim`, which holds their
+    /// journals against the specification. It is part of the verdict.
+    #[arg(long, value_name = "PATH")]
+    audit: Option<PathBuf>,
     /// How many bridge processes share the clients.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     bridges: u32,
@@ -158,7 +165,7 @@ fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
     let world = Abilities::live(system.transport);
     let mut plan = match &arguments.scenario {
         Some(path) => scenario::read(path)?,
-        None => drawn_plan(arguments, world)?,
+        None => drawn_plan(arguments, world, system.pins)?,
     };
     plan.system.clone_from(&system.name);
     if let Some(seed) = arguments.seed {
@@ -172,21 +179,31 @@ fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
 }
 
 /// Draws the plan that the flags ask for.
-fn drawn_plan(arguments: &ChaosArguments, world: Abilities) -> Result<Scenario, Refusal> {
+fn drawn_plan(
+    arguments: &ChaosArguments,
+    world: Abilities,
+    pins: bool,
+) -> Result<Scenario, Refusal> {
     let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));
     let time_ms = Millis(arguments.time * 1_000);
-    let drawn = if arguments.nemesis == swarm::NAME {
-        let (nodes, quiet_ms) = (vec![arguments.nodes], QUIET_MS);
-        let config = SwarmConfig { nodes, time_ms, quiet_ms, world, ..SwarmConfig::default() };
-        swarm::draw(seed, &config)
-    } else {
-        nemesis_plan(arguments, seed, time_ms, world)?
+    let nodes = arguments.nodes;
+    let drawn = match arguments.nemesis.as_str() {
+        varied::NAME => varied::draw(seed, &VariedConfig { nodes, time_ms, world, pins }),
+        swarm::NAME => {
+            let nodes = vec![nodes];
+            let usual = Scenario::calm(seed, arguments.nodes, time_ms);
+            let Scenario { clients, rest_ms, timeout_ms, .. } = usual;
+            let quiet_ms = QUIET_MS;
+            let config = SwarmConfig { nodes, time_ms, quiet_ms, world, ..SwarmConfig::default() };
+            Scenario { clients, rest_ms, timeout_ms, ..swarm::draw(seed, &config) }
+        }
+        _ => nemesis_plan(arguments, seed, time_ms, world)?,
     };
     Ok(Scenario {
-        clients: arguments.clients,
+        clients: arguments.clients.unwrap_or(drawn.clients),
         workload: arguments.workload.clone(),
-        timeout_ms: Millis(arguments.timeout_ms),
-        rest_ms: Millis(arguments.rest_ms),
+        timeout_ms: arguments.timeout_ms.map_or(drawn.timeout_ms, Millis),
+        rest_ms: arguments.rest_ms.map_or(drawn.rest_ms, Millis),
         ..drawn
     })
 }
@@ -198,8 +215,10 @@ fn nemesis_plan(
     world: Abilities,
 ) -> Result<Scenario, Refusal> {
     let refused = |words: String| Refusal(USAGE, words);
-    let nemesis: Nemesis =
-        arguments.nemesis.parse().map_err(|error| refused(format!("{error}, {}", swarm::NAME)))?;
+    let nemesis: Nemesis = arguments
+        .nemesis
+        .parse()
+        .map_err(|error| refused(format!("{error}, {}, {}", swarm::NAME, varied::NAME)))?;
     nemesis.check(arguments.nodes).map_err(|error| refused(error.to_string()))?;
     let unfit = nemesis.check_transports(world.transports);
     unfit.map_err(|error| refused(error.to_string()))?;
@@ -255,7 +274,13 @@ pub(super) fn order(
     RunConfig { plan, workload, cast, runs: output.runs_dir.clone(), keep: output.keep, reproduce }
 }
 
-pub(super) fn cast_of(system: System, arguments: &SystemArguments) -> SystemUnderTest {
+pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> SystemUnderTest {
+    if let Some(program) = &arguments.audit {
+        let program = absolute(program).display().to_string();
+        let program = program.replace('{', "{{").replace('}', "}}");
+        let words = [program.as_str(), "--audit", "{run}"];
+        system.audit = Some(words.map(|word| Arg::One(word.to_owned())).to_vec());
+    }
     SystemUnderTest {
         system,
         binary: absolute(&arguments.binary),
@@ -276,7 +301,7 @@ pub(super) fn single_thread() -> std::io::Result<Runtime> {
 
 /// Spells the command that makes the same plan again.
 fn reproduction(arguments: &ChaosArguments, plan: &Scenario) -> String {
-    let ChaosArguments { time, nodes, clients, nemesis, workload, .. } = arguments;
+    let ChaosArguments { time, nodes, nemesis, workload, .. } = arguments;
     let SystemArguments { system, binary, bridges, .. } = &arguments.system;
     let limits = limit_flags(&arguments.system);
     let (program, system) = if system == SYNOD_KV && limits.is_empty() && is_built_here(binary) {
@@ -290,17 +315,18 @@ fn reproduction(arguments: &ChaosArguments, plan: &Scenario) -> String {
         return format!("{program}{system}{limits} --scenario {path} --seed {}", plan.seed);
     }
     let mut command = format!(
-        "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --clients {clients} \
-         --nemesis {nemesis}",
+        "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --nemesis {nemesis}",
         plan.seed
     );
-    for (flag, value, default) in [
-        ("--workload", workload.clone(), "mix"),
-        ("--timeout-ms", arguments.timeout_ms.to_string(), "2000"),
-        ("--rest-ms", arguments.rest_ms.to_string(), "4"),
-        ("--bridges", bridges.to_string(), "1"),
+    let given = |number: Option<u64>| number.map(|number| number.to_string());
+    for (flag, value) in [
+        ("--clients", given(arguments.clients.map(u64::from))),
+        ("--workload", Some(workload.clone()).filter(|name| name != "mix")),
+        ("--timeout-ms", given(arguments.timeout_ms)),
+        ("--rest-ms", given(arguments.rest_ms)),
+        ("--bridges", given(Some(u64::from(*bridges)).filter(|number| *number != 1))),
     ] {
-        if value != default {
+        if let Some(value) = value {
             command.push_str(&format!(" {flag} {value}"));
         }
     }

@@ -14,7 +14,7 @@ use synod_fault::swarm::{SwarmConfig, draw};
 use synod_fault::{Millis, Scenario, Transports};
 use synod_rng::Seed;
 use synod_simulated::batch::{Batch, EFFECTIVE_MIN, OPERATIONS_MIN, Report};
-use synod_simulated::trace::{explain, read_run};
+use synod_simulated::trace::{NodeJournal, ReadError, explain, read_ended, read_run};
 use synod_simulated::trial::{self, NODES_MAX, RunResult};
 use synod_simulator::{Violation, shrink};
 
@@ -36,6 +36,7 @@ synod-sim --plan FILE [--shrink] [--log] [--transcript]
   --plan FILE    runs a scenario: what a failure left behind, a kept seed, or the plan.json
                  of a run of real processes
   --journals FOLDER  explains what the nodes of a chaos run wrote by the specification
+  --audit FOLDER     does the same for the harness that holds the folder of its run
   --shrink       makes a failing plan as small as it can, and keeps it in target/sim
   --log          prints everything that happened
   --transcript        writes what Paxos did as a transcript, as every violation does";
@@ -60,6 +61,7 @@ struct Options {
     one: Option<One>,
     nemesis: Option<Nemesis>,
     journals: Option<PathBuf>,
+    audit: Option<PathBuf>,
     shrink: bool,
     log: bool,
     transcript: bool,
@@ -84,6 +86,7 @@ impl Options {
             one: None,
             nemesis: None,
             journals: None,
+            audit: None,
             shrink: false,
             log: false,
             transcript: false,
@@ -116,6 +119,7 @@ impl Options {
                     options.one = Some(One::Plan(arguments.value()?.into()))
                 }
                 Long("journals") => options.journals = Some(arguments.value()?.into()),
+                Long("audit") => options.audit = Some(arguments.value()?.into()),
                 Long("shrink") => options.shrink = true,
                 Long("log") => options.log = true,
                 Long("transcript") => options.transcript = true,
@@ -128,7 +132,10 @@ impl Options {
 
     fn run(&self) -> ExitCode {
         if let Some(run) = &self.journals {
-            return judge_journals(run);
+            return judge_journals(|| read_run(run));
+        }
+        if let Some(run) = &self.audit {
+            return judge_journals(|| read_ended(run));
         }
         let plan = match &self.one {
             None => return self.run_batch(),
@@ -233,9 +240,9 @@ impl Options {
 }
 
 /// Holds what real nodes wrote against the specification.
-fn judge_journals(run: &Path) -> ExitCode {
+fn judge_journals(read: impl FnOnce() -> Result<Vec<NodeJournal>, ReadError>) -> ExitCode {
     let began = Instant::now();
-    let journals = match read_run(run) {
+    let journals = match read() {
         Ok(journals) => journals,
         Err(reason) => {
             eprintln!("synod-sim: {reason}");

@@ -20,7 +20,21 @@ impl Generation {
     /// Returns the generation that is on when so many operations were called by all clients.
     #[must_use]
     pub fn after(calls: u64) -> Self {
-        let number = calls / CALLS_PER_GENERATION;
+        Self::after_each(calls, CALLS_PER_GENERATION)
+    }
+
+    /// Returns the same where each kind has so many keys at a time, or as many as usual if it is 0:
+    /// fewer keys are left sooner.
+    #[must_use]
+    pub fn after_on(calls: u64, keys: u32) -> Self {
+        match u64::from(keys) {
+            0 => Self::after(calls),
+            keys => Self::after_each(calls, (keys * CALLS_PER_KEY).min(CALLS_PER_GENERATION)),
+        }
+    }
+
+    fn after_each(calls: u64, each: u64) -> Self {
+        let number = calls / each;
         Self(u32::try_from(number).unwrap_or(u32::MAX).min(GENERATION_MAX))
     }
 }
@@ -66,6 +80,16 @@ impl Generator {
             number: 0,
             seen: BTreeMap::new(),
         }
+    }
+
+    /// Lets each kind of operation use so many keys at a time; as many as the workload has, if it
+    /// is 0.
+    #[must_use]
+    pub fn with_keys(mut self, keys: u32) -> Self {
+        if keys > 0 {
+            self.shares.iter_mut().for_each(|share| share.keys = keys);
+        }
+        self
     }
 
     /// Returns the next request, on the keys of the given generation or of a later one.
@@ -147,6 +171,9 @@ impl Generator {
 /// key has some two hundred operations, of which even dozens may have an unknown outcome.
 const CALLS_PER_GENERATION: u64 = 1000;
 
+/// How many operations all clients call on one key of each kind, where there are few of them.
+const CALLS_PER_KEY: u64 = 300;
+
 /// The most requests of one client in one generation; then it moves on by itself.
 const REQUESTS_PER_GENERATION_MAX: u32 = 1 << GENERATION_SHIFT;
 
@@ -191,6 +218,23 @@ mod tests {
         assert_eq!(Generation::after(999), Generation(0));
         assert_eq!(Generation::after(1000), Generation(1));
         assert_eq!(Generation::after(u64::MAX), Generation(GENERATION_MAX));
+    }
+
+    #[test]
+    fn few_keys_are_shared_by_all_and_left_sooner() {
+        let mut generator = Generator::new(Workload::Mix, Seed(5), 0).with_keys(1);
+        let keys = (0..200).map(|_| generator.next_request(Generation(0)).key().to_owned());
+        let keys: BTreeSet<String> = keys.collect();
+        assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["a0.0", "c0.0", "r0.0"]);
+        assert_eq!(Generation::after_on(299, 1), Generation(0));
+        assert_eq!(Generation::after_on(300, 1), Generation(1));
+        assert_eq!(Generation::after_on(5_000, 0), Generation::after(5_000));
+        assert_eq!(Generation::after_on(5_000, 50), Generation::after(5_000));
+        let usual = Generator::new(Workload::Mix, Seed(5), 0);
+        assert_eq!(
+            usual.clone().with_keys(0).next_request(Generation(0)),
+            usual.clone().next_request(Generation(0))
+        );
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) id: u64,
     pub(crate) client: u64,
     pub(crate) timeout_ms: Option<u64>,
+    /// The node that is asked alone, whoever leads.
+    pub(crate) node: Option<u16>,
     pub(crate) operation: Operation,
 }
 
@@ -84,9 +86,10 @@ impl Request {
                 return Err(fail(whole["id"].as_u64(), problem(&error)));
             }
         };
-        let (id, client, timeout_ms) = (line.id, line.client, line.timeout_ms);
+        let (id, client, timeout_ms, node) = (line.id, line.client, line.timeout_ms, line.node);
         let operation = Operation::from_line(line).map_err(|error| fail(Some(id), error))?;
-        Ok(Self { id, client, timeout_ms, operation })
+        let node = node.filter(|_| !matches!(operation, Operation::Status { .. }));
+        Ok(Self { id, client, timeout_ms, node, operation })
     }
 }
 
@@ -311,7 +314,18 @@ mod tests {
     fn a_status_names_its_node() {
         let request = Request::parse(br#"{"id":7,"f":"status","node":2}"#);
         let operation = Operation::Status { node: 2 };
-        assert_eq!(request, Ok(Request { id: 7, client: 0, timeout_ms: None, operation }));
+        assert_eq!(
+            request,
+            Ok(Request { id: 7, client: 0, timeout_ms: None, node: None, operation })
+        );
+    }
+
+    #[test]
+    fn an_operation_may_name_the_node_that_is_asked_alone() {
+        let request = Request::parse(br#"{"id":7,"f":"read","key":"k","node":3}"#);
+        assert_eq!(request.map(|request| request.node), Ok(Some(3)));
+        let request = Request::parse(br#"{"id":7,"f":"read","key":"k"}"#);
+        assert_eq!(request.map(|request| request.node), Ok(None));
     }
 
     #[test]

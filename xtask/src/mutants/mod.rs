@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use lexopt::Arg;
 
-pub(crate) use catalogue::{Mutant, read as read_catalogue};
+pub(crate) use catalogue::{Level, Mutant, read as read_catalogue};
 pub(crate) use scratch::Scratch;
 
 use crate::ci::this_program;
@@ -25,7 +25,7 @@ use crate::shell::Step;
 use crate::test::seconds;
 use crate::workspace::{files, root};
 use attempt::Verdict;
-use catalogue::{Level, level_of};
+use catalogue::level_of;
 
 /// Reads the flags, and runs the mutants that are asked for.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {

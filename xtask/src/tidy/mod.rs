@@ -24,9 +24,9 @@ use std::fs;
 
 pub(crate) use source::Source;
 
-use crate::mutants;
 use crate::outcome::{Failure, Outcome};
 use crate::workspace::{files, packages, root};
+use crate::{mutants, power};
 
 /// Runs every rule over every file that git knows, and prints what they find.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let tree = Tree::read()?;
     let mut findings = check_tree(&tree);
     findings.extend(arrows::check(&packages()?));
-    let stale = mutants::stale()?.into_iter();
+    let stale = mutants::stale()?.into_iter().chain(power::stale()?);
     findings.extend(stale.map(|what| Finding::new("harness/mutants/catalogue.toml", 0, what)));
     findings.sort();
     findings.dedup();

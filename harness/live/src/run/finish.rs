@@ -6,18 +6,20 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use synod_checker::{Budget, ModelName, Report, Rules, check_history, shows_nothing};
+use synod_checker::{Budget, Report, Rules, check_history, shows_nothing};
 use synod_fault::NodeId;
 use synod_history::OperationCounts;
 use synod_history::jsonl;
 use synod_report::{
-    AfterHeal, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
+    AfterHeal, Exercise, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
 };
 use synod_workload::missing_writes;
 
 use super::{RunConfig, RunError, json, spawn_blocking, write};
 use crate::InjectedFault;
+use crate::audit::Audit;
 use crate::cluster::UnexpectedExit;
+use crate::exercise::measure;
 use crate::folder::{self, RunFolder};
 use crate::interrupt::Interrupt;
 use crate::judge::{Evidence, judge};
@@ -66,7 +68,18 @@ pub(crate) async fn finish(
     std::mem::replace(&mut remains.flushed, Ok(()))
         .map_err(|source| RunError::Write { path: path.clone(), source })?;
     write(&folder.file(folder::SCHEDULE), &json(&remains.faults))?;
-    let judged = judge_history(path, order.workload.model(), &remains, interrupt).await?;
+    let audited = async {
+        if remains.interrupted || remains.never_served.is_some() {
+            return Audit::NotAsked;
+        }
+        tokio::select! {
+            audit = Audit::of(&order.cast, folder.path()) => audit,
+            () = interrupt.raised() => Audit::NotAsked,
+        }
+    };
+    let history = judge_history(path, order, &remains, interrupt);
+    let (judged, audit) = tokio::join!(history, audited);
+    let judged = judged?;
     remains.interrupted |= interrupt.is_raised();
     if let (Some(Judged { missing, .. }), Some(after)) = (&judged, &mut remains.after)
         && after.acknowledged_present
@@ -74,14 +87,20 @@ pub(crate) async fn finish(
         after.acknowledged_present = missing.is_empty();
         after.findings.extend(missing.iter().take(MISSING_MAX).cloned());
     }
-    let (checked, unseen) = judged.map(|judged| (judged.report, judged.unseen)).unzip();
-    let unseen = unseen.flatten();
+    let (mut checked, mut unseen, mut exercise) = (None, None, None);
+    if let Some(judged) = judged {
+        (checked, unseen) = (Some(judged.report), judged.unseen);
+        exercise = Some(judged.exercise);
+    }
     let (verdict, reasons) = judge(&Evidence {
         plan: &order.plan,
         interrupted: remains.interrupted,
         report: checked.as_ref(),
         unseen: unseen.as_deref(),
         counts: remains.counts,
+        exercise: exercise.as_ref(),
+        thresholds: order.cast.system.evidence,
+        audit: &audit,
         faults: &remains.faults,
         leader_changes: remains.leaders.len().saturating_sub(1),
         lone_exits: &remains.lone_exits,
@@ -92,6 +111,7 @@ pub(crate) async fn finish(
         never_served: remains.never_served.as_deref(),
     });
     let summary = summarize(order, remains, checked, verdict, reasons);
+    let summary = RunSummary { exercise, audit: audit.told(), ..summary };
     write(&folder.file(folder::REPORT), &json(&summary))?;
     let path = folder.path().to_owned();
     spawn_blocking(move || Ok(synod_report::write(&path)?)).await?;
@@ -105,22 +125,27 @@ struct Judged {
     missing: Vec<String>,
     /// Why it shows nothing, if it does not.
     unseen: Option<String>,
+    /// What it exercised.
+    exercise: Exercise,
 }
 
 /// Judges the history, unless the user ends that.
 async fn judge_history(
     path: PathBuf,
-    model: ModelName,
+    order: &RunConfig,
     remains: &RunData,
     interrupt: &Interrupt,
 ) -> Result<Option<Judged>, RunError> {
     let time = if remains.interrupted { INTERRUPTED_BUDGET } else { Budget::default().time };
     let budget = Budget { time, ..Budget::default() };
+    let (model, plan) = (order.workload.model(), order.plan.clone());
+    let faults = remains.faults.clone();
     let work = spawn_blocking(move || {
         let history = jsonl::read_file(&path)?;
         Ok(Judged {
             report: check_history(&history, model, budget),
             missing: missing_writes(&history),
+            exercise: measure(&history, &faults, &plan),
             unseen: shows_nothing(&history, &Rules::from(model)),
         })
     });
@@ -162,6 +187,8 @@ fn summarize(
             nemesis: plan.nemesis.clone(),
         },
         counts: remains.counts,
+        exercise: None,
+        audit: None,
         violation: checked.as_ref().and_then(Report::violation).cloned(),
         faults: remains.faults.into_iter().map(|happened| happened.span).collect(),
         leaders: remains.leaders,

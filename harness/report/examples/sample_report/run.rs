@@ -295,6 +295,8 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
             nemesis: "mix".to_owned(),
         },
         counts,
+        exercise: None,
+        audit: None,
         violation: violated.then(|| core(shape)),
         leaders: leaders(shape, !faults.is_empty()),
         links: links(),
@@ -303,6 +305,7 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
             served_within_ms: Some(412),
             digests_equal: true,
             acknowledged_present: !violated,
+            unserved: Vec::new(),
             findings: if violated {
                 vec!["key k3: the acknowledged write of 4711 is missing on all nodes".to_owned()]
             } else {
@@ -332,6 +335,7 @@ fn reasons(shape: &Shape, faults: &[FaultSpan], counts: OperationCounts) -> Vec<
                 .to_owned(),
             "After the faults an acknowledged write was missing.".to_owned(),
         ],
+        Verdict::NotServed => vec!["10 s after healing, no status comes from node 3".to_owned()],
         Verdict::Unknown => vec!["Key k3: the checker's budget of 60 s ended first.".to_owned()],
         Verdict::Void => vec!["Only 1 of at least 3 faults had an effect.".to_owned()],
         Verdict::Interrupted => vec!["Ended by Ctrl-C.".to_owned()],

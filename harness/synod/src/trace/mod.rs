@@ -53,7 +53,7 @@ mod read;
 mod static_checks;
 mod validate;
 
-pub use read::{ReadError, read_journals, read_run};
+pub use read::{ReadError, read_ended, read_journals, read_run};
 pub use static_checks::{Contradiction, check_facts};
 pub use validate::{Blocked, Counts, Explained, Unexplained, explain};
 

@@ -1,0 +1,170 @@
+//! What a run exercised, counted from its history; whether that is enough is left to `thresholds`.
+
+use std::collections::BTreeMap;
+
+use synod_fault::{NodeId, Scenario};
+use synod_history::{Action, Answer, History, Operation};
+use synod_report::{Exercise, Exercised};
+
+use super::InjectedFault;
+
+/// Counts what a history exercised, during which faults.
+#[must_use]
+pub fn measure(history: &History, faults: &[InjectedFault], plan: &Scenario) -> Exercise {
+    let overlaps = Overlaps::of(history);
+    let spans: Vec<(u64, u64)> =
+        faults.iter().map(|fault| (fault.span.start_ns, fault.span.end_ns)).collect();
+    let mut exercise =
+        Exercise { faults: vec![Exercised::default(); spans.len()], ..Exercise::default() };
+    let mut nodes: BTreeMap<NodeId, Exercised> = (0..plan.clients)
+        .filter_map(|client| Some((plan.pin_of(client)?, Exercised::default())))
+        .collect();
+    let mut keys: BTreeMap<_, u64> = BTreeMap::new();
+    for operation in &history.operations {
+        let one = seen(operation, &overlaps);
+        add(&mut exercise.all, one);
+        *keys.entry(operation.key).or_default() += one.ok;
+        let is_client = operation.process < plan.clients;
+        let pin = plan.pin_of(operation.process).filter(|_| is_client);
+        add(pin.and_then(|node| nodes.get_mut(&node)).unwrap_or(&mut exercise.followers), one);
+        let mut in_any = false;
+        for (span, fault) in spans.iter().zip(&mut exercise.faults) {
+            if operation.call_ns < span.1 && end_ns(operation) > span.0 {
+                add(fault, one);
+                in_any = true;
+            }
+        }
+        if in_any {
+            add(&mut exercise.in_faults, one);
+        }
+    }
+    let mut counts: Vec<u64> = keys.into_values().collect();
+    counts.sort_unstable();
+    exercise.keys = counts.len() as u64;
+    let at = |place: usize| counts.get(place).copied().unwrap_or_default();
+    exercise.ok_per_key = (at(0), at(counts.len() / 2), at(counts.len().saturating_sub(1)));
+    exercise.nodes = nodes.into_iter().map(|(node, asked)| (node.0, asked)).collect();
+    exercise
+}
+
+fn seen(operation: &Operation, overlaps: &Overlaps) -> Exercised {
+    let is_read = matches!(operation.answer, Answer::Seen(Some(_)));
+    Exercised {
+        ok: u64::from(operation.answer != Answer::Unknown),
+        unknown: u64::from(operation.answer == Answer::Unknown && operation.action != Action::Read),
+        reads: u64::from(is_read),
+        overlapped: u64::from(is_read && overlaps.has(operation)),
+    }
+}
+
+fn add(sum: &mut Exercised, one: Exercised) {
+    sum.ok += one.ok;
+    sum.unknown += one.unknown;
+    sum.reads += one.reads;
+    sum.overlapped += one.overlapped;
+}
+
+/// An operation without an answer goes on for a moment at least: until it was called.
+fn end_ns(operation: &Operation) -> u64 {
+    operation.returned.map_or(operation.call_ns + 1, |_| operation.return_ns)
+}
+
+/// The changes of each key, by the place of their calls, with the latest end so far.
+struct Overlaps(BTreeMap<synod_history::Text, Vec<(u32, u32)>>);
+
+impl Overlaps {
+    fn of(history: &History) -> Self {
+        let mut changes: BTreeMap<_, Vec<(u32, u32)>> = BTreeMap::new();
+        // What nobody knows of may overlap everything after it, and says nothing here.
+        let known = history.operations.iter().filter(|one| one.action != Action::Read);
+        for change in known {
+            let Some(returned) = change.returned else { continue };
+            let of_key = changes.entry(change.key).or_default();
+            let latest = of_key.last().map_or(0, |last| last.1).max(returned);
+            of_key.push((change.called, latest));
+        }
+        Self(changes)
+    }
+
+    /// Tells whether a change of the same key was open at some time while an operation was.
+    fn has(&self, operation: &Operation) -> bool {
+        let Some(returned) = operation.returned else { return false };
+        let Some(changes) = self.0.get(&operation.key) else { return false };
+        let before = changes.partition_point(|(called, _)| *called < returned);
+        before.checked_sub(1).is_some_and(|last| changes[last].1 > operation.called)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod_fault::{Millis, PartsPerMillion};
+    use synod_history::Text;
+    use synod_report::FaultSpan;
+    use synod_rng::Seed;
+
+    fn operation(at: u32, action: Action, answer: Answer) -> Operation {
+        let returned = (answer != Answer::Unknown).then_some(at + 3);
+        let (call_ns, return_ns) = (u64::from(at), u64::from(at + 3));
+        Operation {
+            process: 0,
+            key: Text(0),
+            action,
+            answer,
+            called: at,
+            returned,
+            call_ns,
+            return_ns,
+        }
+    }
+
+    fn fault(start_ns: u64, end_ns: u64) -> InjectedFault {
+        let span = FaultSpan {
+            kind: "kill".to_owned(),
+            detail: String::new(),
+            start_ns,
+            end_ns,
+            effect: String::new(),
+            effective: true,
+        };
+        InjectedFault { planned: 0, span, overshadowed: false }
+    }
+
+    fn plan() -> Scenario {
+        Scenario { clients: 2, ..Scenario::calm(Seed(1), 3, Millis(1_000)) }
+    }
+
+    #[test]
+    fn an_operation_belongs_to_every_fault_that_it_overlapped() {
+        let history = History {
+            operations: vec![
+                operation(10, Action::Write(Text(1)), Answer::Done),
+                operation(12, Action::Read, Answer::Seen(Some(Text(1)))),
+                operation(30, Action::Read, Answer::Seen(None)),
+                operation(50, Action::Write(Text(2)), Answer::Unknown),
+            ],
+            ..History::default()
+        };
+        let faults = [fault(0, 11), fault(12, 40), fault(60, 70)];
+        let seen = measure(&history, &faults, &plan());
+        assert_eq!(seen.all, Exercised { ok: 3, unknown: 1, reads: 1, overlapped: 1 });
+        assert_eq!(seen.faults[0], Exercised { ok: 1, unknown: 0, reads: 0, overlapped: 0 });
+        assert_eq!(seen.faults[1], Exercised { ok: 3, unknown: 0, reads: 1, overlapped: 1 });
+        assert_eq!((seen.faults[2], seen.faults_felt()), (Exercised::default(), 2));
+        assert_eq!((seen.in_faults.ok, seen.keys, seen.ok_per_key), (3, 1, (3, 3, 3)));
+    }
+
+    #[test]
+    fn what_is_asked_of_one_node_is_counted_with_it() {
+        let plan = Scenario { pinned: PartsPerMillion(1_000_000), ..plan() };
+        let done = operation(1, Action::Write(Text(1)), Answer::Done);
+        let history = History { operations: vec![done], ..History::default() };
+        let seen = measure(&history, &[], &plan);
+        let asked: u64 = seen.nodes.iter().map(|(_, asked)| asked.ok).sum();
+        assert_eq!((asked, seen.followers.ok), (1, 0));
+        assert_eq!(
+            plan.pin_of(0).map(|node| node.0),
+            seen.nodes.iter().find(|one| one.1.ok == 1).map(|one| one.0)
+        );
+    }
+}
