@@ -1,10 +1,10 @@
 //! The faults in force: what they are together, and how often each of them did something.
 //!
-//! Faults overlap, and each ends for itself: a link obeys the harshest of all rules on it, a disk is
-//! as slow as the slowest of its faults says, and a node that two faults keep down is started when
-//! the second ends. A fault counts as effective once something was really lost, held back, ended or
-//! refused because of it: a plan whose faults hit nothing has tested nothing. The claim kept true:
-//! ending one fault never softens another.
+//! Faults overlap, and each ends for itself: a link obeys the harshest of all rules on it, a disk
+//! is as slow as the slowest of its faults says, and a node that two faults keep down is started
+//! when the second ends. A fault counts as effective once something was really lost, held back,
+//! ended or refused because of it: a plan whose faults hit nothing has tested nothing. The claim
+//! kept true: ending one fault never softens another.
 
 use std::collections::BTreeMap;
 
