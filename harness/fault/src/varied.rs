@@ -226,8 +226,8 @@ impl Act<'_> {
     }
 
     /// The leader dies; in some cases so does the next one, once it is seen to lead. In most of
-    /// them all nodes are far apart for a while: much is under way when it dies, and what its successor
-    /// finds of that takes long to be chosen, while clients repeat the same.
+    /// them all nodes are far apart for a while: much is under way when it dies, and what its
+    /// successor finds of that takes long to be chosen, while clients repeat the same.
     fn deaths(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (lasts, before) = (random.between(100, 1_500), random.between(300, 700));
         let mut faults = one(at + before, lasts, Action::Kill, Target::Leader).0;
