@@ -229,8 +229,8 @@ const ALARM_CHARS_MAX: usize = 140;
 const MARK: &str = "<!-- the table, by cargo xtask power -->";
 
 const HEAD: &str = "# Written by `cargo xtask power`: what live runs of 30 s, of the default kind, \
-    said of each seeded\n# bug that a client can be shown by. Seeds count from 1. A run that is void \
-    raised no alarm.\n";
+    said of each seeded\n# bug that a client can be shown by. Seeds count from 1. A run that is \
+    void raised no alarm.\n";
 
 #[cfg(test)]
 mod tests {
