@@ -37,6 +37,7 @@ struct Shell {
     opened: Option<synod_host::smr::SessionId>,
     done: usize,
     refused: usize,
+    sent_away: usize,
 }
 
 impl Shell {
@@ -61,13 +62,14 @@ impl Shell {
             opened: None,
             done: 0,
             refused: 0,
+            sent_away: 0,
         };
         while shell.opened.is_none() {
             let opening = Opening::first(ClientId::new(7));
             shell.ask(0, RequestBody::Open { opening });
             shell.turn(true);
         }
-        (shell.done, shell.refused) = (0, 0);
+        (shell.done, shell.refused, shell.sent_away) = (0, 0, 0);
         shell
     }
 
@@ -104,6 +106,7 @@ impl Shell {
                     Response::Opened(session) => self.opened = Some(session),
                     Response::Reply(_) => self.done += 1,
                     Response::Refused(Refusal::Overloaded { .. }) => self.refused += 1,
+                    Response::Refused(Refusal::NotLeader { .. }) => self.sent_away += 1,
                     other => assert!(self.opened.is_none(), "{other:?}"),
                 },
                 Output::Send { .. } | Output::Beacon(_) | Output::Read(_) => {}
@@ -166,4 +169,18 @@ fn a_leader_whose_disk_is_slow_is_crowded_with_more() {
         shell.turn(true);
     }
     assert_eq!((shell.done, shell.refused), (32, 0));
+}
+
+/// A leader that hands over takes nothing in any more, so nobody is to wait for it.
+#[test]
+fn a_leader_that_was_asked_to_end_sends_its_clients_away_at_once() {
+    let mut shell = Shell::new();
+    shell.is_hung = true;
+    shell.ask_all();
+    shell.turn(true);
+    assert!(!shell.host.hears_clients() && shell.waiting.len() > 16);
+    shell.host.take(Moment::from_nanos(shell.now_ms * 1_000_000), Event::Drain);
+    let waiting = shell.waiting.len();
+    shell.turn(true);
+    assert_eq!((shell.waiting.len(), shell.sent_away), (0, waiting));
 }
