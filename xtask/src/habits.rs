@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     Ok(())
 }
 
-/// Something that is asked of the workspace now and then.
+/// Something that is asked of the workspace by the calendar.
 struct Habit {
     name: &'static str,
     about: &'static str,

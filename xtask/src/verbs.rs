@@ -127,7 +127,7 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb {
         name: "habits",
         takes: "[NAME...]",
-        about: "what is asked by the calendar: spelling, oldest compiler, features, licences, [...]",
+        about: "what is asked by the calendar: spelling, oldest compiler, licences, and others",
         run: habits::run,
     },
     Verb {
