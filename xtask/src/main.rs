@@ -19,6 +19,7 @@ mod ci;
 mod demo;
 mod doctor;
 mod fuzz;
+mod habits;
 mod lint;
 mod measure;
 mod measurements;

@@ -100,7 +100,8 @@ const VALUES: &[&str] =
     &["seeds", "from", "jobs", "time", "nodes", "seed", "plan", "scenario", "nemesis", "journals"];
 
 /// Those that take none.
-const SWITCHES: &[&str] = &["twice", "all-points", "points", "shrink", "log", "transcript", "help"];
+const SWITCHES: &[&str] =
+    &["twice", "all-points", "points", "outside", "shrink", "log", "transcript", "help"];
 
 #[cfg(test)]
 mod tests {

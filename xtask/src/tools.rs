@@ -12,8 +12,10 @@ use crate::workspace::target_dir;
 /// A program of a crate that cargo can install.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tool {
-    /// The crate, and the program in it.
+    /// The crate.
     pub(crate) name: &'static str,
+    /// The program in it.
+    pub(crate) program: &'static str,
     /// The one version.
     pub(crate) version: &'static str,
     /// What cargo is told when it builds the tool.
@@ -62,7 +64,7 @@ impl Tool {
     }
 
     fn program(&self) -> PathBuf {
-        let file = format!("{}{}", self.name, std::env::consts::EXE_SUFFIX);
+        let file = format!("{}{}", self.program, std::env::consts::EXE_SUFFIX);
         target_dir().join("tools").join("bin").join(file)
     }
 }
@@ -71,11 +73,41 @@ impl Tool {
 /// an unoptimised one writes a book in a second.
 pub(crate) const MDBOOK: Tool = Tool {
     name: "mdbook",
+    program: "mdbook",
     version: "0.5.4",
     flags: &["--no-default-features", "--profile", "dev"],
     word: None,
 };
 
 /// Makes mutants; the list of survivors names those of this version.
-pub(crate) const CARGO_MUTANTS: Tool =
-    Tool { name: "cargo-mutants", version: "27.1.0", flags: &[], word: Some("mutants") };
+pub(crate) const CARGO_MUTANTS: Tool = command("cargo-mutants", "27.1.0", &[], "mutants");
+
+/// Reads every word.
+pub(crate) const TYPOS: Tool =
+    Tool { name: "typos-cli", program: "typos", version: "1.42.3", flags: UNOPTIMISED, word: None };
+
+/// Compiles crates one by one, with each set of their features.
+pub(crate) const CARGO_HACK: Tool = command("cargo-hack", "0.6.46", UNOPTIMISED, "hack");
+
+/// Looks dependencies over.
+pub(crate) const CARGO_DENY: Tool = command("cargo-deny", "0.20.2", UNOPTIMISED, "deny");
+
+/// Counts what tests run.
+pub(crate) const CARGO_LLVM_COV: Tool = command("cargo-llvm-cov", "0.9.1", UNOPTIMISED, "llvm-cov");
+
+/// Compares interfaces with those of a release.
+pub(crate) const CARGO_SEMVER_CHECKS: Tool =
+    command("cargo-semver-checks", "0.44.0", UNOPTIMISED, "semver-checks");
+
+/// What runs for seconds need not be compiled for minutes.
+const UNOPTIMISED: &[&str] = &["--profile", "dev"];
+
+/// Names a tool that is a command of cargo.
+const fn command(
+    name: &'static str,
+    version: &'static str,
+    flags: &'static [&'static str],
+    word: &'static str,
+) -> Tool {
+    Tool { name, program: name, version, flags, word: Some(word) }
+}

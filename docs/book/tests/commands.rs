@@ -29,6 +29,11 @@ fn test_your_own() {
 }
 
 #[test]
+fn scenarios() {
+    run_page("scenarios");
+}
+
+#[test]
 fn service() {
     run_page("service");
 }

@@ -28,6 +28,8 @@ pub struct Cluster {
     /// How many operations all clients began.
     calls: u64,
     keys: BTreeSet<String>,
+    /// Whether what happens inside is judged, too.
+    inside: bool,
 }
 
 impl Cluster {
@@ -51,7 +53,13 @@ impl Cluster {
             tuning,
             calls: 0,
             keys: BTreeSet::new(),
+            inside: true,
         }
+    }
+
+    /// Leaves the judgement to what shows outside: answers, and states in the end.
+    pub fn judge_outside_alone(&mut self) {
+        self.inside = false;
     }
 
     /// Has the transcript of the run written; to be asked for before any node starts.
@@ -296,7 +304,8 @@ impl System for Cluster {
     }
 
     fn judge(&mut self, _: &SimWorld) -> Result<(), Violation> {
-        self.monitor.violation().map_or(Ok(()), |violation| Err(violation.clone()))
+        let violation = self.monitor.violation().filter(|_| self.inside);
+        violation.map_or(Ok(()), |violation| Err(violation.clone()))
     }
 }
 

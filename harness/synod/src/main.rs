@@ -21,8 +21,8 @@ use synod_simulator::{Violation, shrink};
 const USAGE: &str = "\
 synod-sim [--seeds N] [--from S] [--jobs J] [--time SECONDS] [--nodes N] [--twice] [--all-points]
           [--points]
-synod-sim --seed S [--nemesis NAME] [--shrink] [--log] [--transcript]
-synod-sim --plan FILE [--shrink] [--log] [--transcript]
+synod-sim --seed S [--nemesis NAME] [--outside] [--shrink] [--log] [--transcript]
+synod-sim --plan FILE [--outside] [--shrink] [--log] [--transcript]
   --seeds N      runs N seeds (200)
   --from S       from seed S on (0)
   --jobs J       on J threads (as many as there are cores)
@@ -37,6 +37,8 @@ synod-sim --plan FILE [--shrink] [--log] [--transcript]
                  of a run of real processes
   --journals FOLDER  explains what the nodes of a chaos run wrote by the specification
   --audit FOLDER     does the same for the harness that holds the folder of its run
+  --outside      judges as a run of real processes is judged: by what clients saw, and by the
+                 states in the end; what it shrinks to fails there, too
   --shrink       makes a failing plan as small as it can, and keeps it in target/sim
   --log          prints everything that happened
   --transcript        writes what Paxos did as a transcript, as every violation does";
@@ -62,6 +64,7 @@ struct Options {
     nemesis: Option<Nemesis>,
     journals: Option<PathBuf>,
     audit: Option<PathBuf>,
+    outside: bool,
     shrink: bool,
     log: bool,
     transcript: bool,
@@ -87,6 +90,7 @@ impl Options {
             nemesis: None,
             journals: None,
             audit: None,
+            outside: false,
             shrink: false,
             log: false,
             transcript: false,
@@ -120,6 +124,7 @@ impl Options {
                 }
                 Long("journals") => options.journals = Some(arguments.value()?.into()),
                 Long("audit") => options.audit = Some(arguments.value()?.into()),
+                Long("outside") => options.outside = true,
                 Long("shrink") => options.shrink = true,
                 Long("log") => options.log = true,
                 Long("transcript") => options.transcript = true,
@@ -189,12 +194,13 @@ impl Options {
     }
 
     fn run_one(&self, mut plan: Scenario) -> ExitCode {
-        let mut ended = trial::run(&plan, true);
+        let run = if self.outside { trial::run_judged_outside } else { trial::run };
+        let mut ended = run(&plan, true);
         if self.shrink
             && let Some(violation) = &ended.violation
         {
-            plan = smaller(&plan, violation);
-            ended = trial::run(&plan, true);
+            plan = smaller(&plan, violation, |plan| run(plan, false));
+            ended = run(&plan, true);
         }
         for fault in &plan.faults {
             println!("{fault}");
@@ -271,9 +277,13 @@ fn read_plan(path: &Path) -> Result<Scenario, String> {
     Ok(plan.drawn())
 }
 
-fn smaller(plan: &Scenario, violation: &Violation) -> Scenario {
+fn smaller(
+    plan: &Scenario,
+    violation: &Violation,
+    run: impl Fn(&Scenario) -> RunResult,
+) -> Scenario {
     let fails = |plan: &Scenario| {
-        let found = trial::run(plan, false).violation;
+        let found = run(plan).violation;
         found.is_some_and(|found| found.invariant == violation.invariant)
     };
     let shrunk = shrink(plan, fails);

@@ -46,11 +46,33 @@ pub fn run(plan: &Scenario, keep_log: bool) -> RunResult {
     run_tuned(plan, Tuning::draw(plan), keep_log)
 }
 
+/// Runs a plan to its end as [`run`] does, and judges it as a run of real processes is judged: by
+/// what clients saw, and by the states in the end.
+///
+/// What happens inside is seen long before it shows outside, if it ever does. A plan that was made
+/// smaller by this judgement fails where nobody can look inside.
+#[must_use]
+pub fn run_judged_outside(plan: &Scenario, keep_log: bool) -> RunResult {
+    let tuning = Tuning::draw(plan);
+    let mut cluster = Cluster::new(plan, tuning.clone());
+    cluster.judge_outside_alone();
+    run_cluster(plan, cluster, &tuning, keep_log)
+}
+
 /// Runs a plan to its end, of these bounds.
 #[must_use]
 pub fn run_tuned(plan: &Scenario, tuning: Tuning, keep_log: bool) -> RunResult {
+    let cluster = Cluster::new(plan, tuning.clone());
+    run_cluster(plan, cluster, &tuning, keep_log)
+}
+
+fn run_cluster(
+    plan: &Scenario,
+    mut cluster: Cluster,
+    tuning: &Tuning,
+    keep_log: bool,
+) -> RunResult {
     let held_up_ms = tuning.hold_ups.longest_ms;
-    let mut cluster = Cluster::new(plan, tuning);
     if keep_log {
         cluster.keep_transcript();
     }

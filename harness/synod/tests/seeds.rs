@@ -44,6 +44,14 @@ fn a_log_changes_nothing() {
 }
 
 #[test]
+fn who_judges_changes_nothing_of_the_run() {
+    let plan = draw(Seed(5), &SwarmConfig { time_ms: Millis(10_000), ..SwarmConfig::default() });
+    let (inside, outside) = (trial::run(&plan, false), trial::run_judged_outside(&plan, false));
+    assert_eq!((inside.violation, outside.violation), (None, None));
+    assert_eq!(inside.trace, outside.trace);
+}
+
+#[test]
 fn different_seeds_are_different_runs() {
     let config = SwarmConfig { time_ms: Millis(5_000), ..SwarmConfig::default() };
     let traces = (0..10).map(|seed| trial::run(&draw(Seed(seed), &config), false).trace);
