@@ -676,8 +676,10 @@ fn a_path_that_leads_in_a_circle_is_misused_and_a_torn_stream_is_void() {
 
 #[test]
 fn a_history_whose_returns_are_of_other_operations_carries_no_verdict() {
-    let text = "{:process 0 :type :invoke :f :write :value 1}{:process 0 :type :ok :f :read :value 5}\
-        {:process 1 :type :invoke :f :read :value nil}{:process 1 :type :ok :f :write :value 1}";
+    let text = "{:process 0 :type :invoke :f :write :value 1}\
+        {:process 0 :type :ok :f :read :value 5}\
+        {:process 1 :type :invoke :f :read :value nil}\
+        {:process 1 :type :ok :f :write :value 1}";
     let wanted = "process 0 called `write` and returns from `read`";
     assert_says(&["--format", "edn"], text, 2, wanted);
 }
@@ -705,11 +707,11 @@ fn a_page_that_cannot_be_written_is_no_misuse() {
     };
     let (code, words) = report();
     assert!(code == Some(64) && words.contains("cannot read"), "{code:?} {words}");
-    let summary = "{\"verdict\":\"pass\",\"reasons\":[],\"seed\":1,\"version\":\"1\",\"system\":\"x\",\
-        \"started_unix_ms\":1,\"duration_ms\":1,\"reproduce\":\"\",\"plan\":{\"nodes\":1,\"clients\":1,\
-        \"time_s\":1,\"workload\":\"mix\",\"nemesis\":\"calm\"},\"counts\":{\"ok\":0,\"fail\":0,\
-        \"info\":0},\"violation\":null,\"faults\":[],\"leaders\":[],\"links\":[],\"after_heal\":null,\
-        \"nodes\":[],\"checker\":null}";
+    let summary = r#"{"verdict": "pass", "reasons": [], "seed": 1, "version": "1", "system": "x",
+        "started_unix_ms": 1, "duration_ms": 1, "reproduce": "",
+        "plan": {"nodes": 1, "clients": 1, "time_s": 1, "workload": "mix", "nemesis": "calm"},
+        "counts": {"ok": 0, "fail": 0, "info": 0}, "violation": null, "faults": [],
+        "leaders": [], "links": [], "after_heal": null, "nodes": [], "checker": null}"#;
     std::fs::write(folder.join("report.json"), summary).unwrap();
     let (code, words) = report();
     assert!(code == Some(70) && words.contains("cannot write"), "{code:?} {words}");

@@ -44,7 +44,8 @@ pub(super) struct ChaosArguments {
         value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
     nodes: u16,
     /// How many logical clients.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
+    #[arg(long, default_value_t = 8,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
     clients: u32,
     /// What the cluster suffers from: mix, swarm, calm, or one kind of fault.
     #[arg(long, value_name = "NAME", default_value = "mix")]

@@ -43,9 +43,9 @@ synod-sim --plan FILE [--shrink] [--log] [--transcript]
   --log          prints everything that happened
   --transcript   writes what Paxos did as a transcript, as every violation does
 
-Exit codes: 0 no violation, 1 a violation, 2 nothing that was planned had an effect or no operation
-was answered, and with --all-points a point that no seed reached, 64 the command line makes no sense,
-70 what was found cannot be printed";
+Exit codes: 0 no violation, 1 a violation, 2 nothing that was planned had an effect or no
+operation was answered, and with --all-points a point that no seed reached, 64 the command line
+makes no sense, 70 what was found cannot be printed";
 
 fn main() -> ExitCode {
     let found = match Options::parse() {
