@@ -694,3 +694,26 @@ fn help_that_cannot_be_printed_is_no_success() {
         assert_eq!(status.code(), Some(70), "{flags:?}");
     }
 }
+
+/// That a page has no place is the environment's fault; that there is no run, the caller's.
+#[test]
+fn a_page_that_cannot_be_written_is_no_misuse() {
+    let folder = std::env::temp_dir().join(format!("synod-report-place-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("report.html")).unwrap();
+    let report = || {
+        let mut harness = Command::new(env!("CARGO_BIN_EXE_synod-harness"));
+        let output = harness.arg("report").arg(&folder).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, words) = report();
+    assert!(code == Some(64) && words.contains("cannot read"), "{code:?} {words}");
+    let summary = r#"{"verdict": "pass", "reasons": [], "seed": 1, "version": "1", "system": "x",
+        "started_unix_ms": 1, "duration_ms": 1, "reproduce": "",
+        "plan": {"nodes": 1, "clients": 1, "time_s": 1, "workload": "mix", "nemesis": "calm"},
+        "counts": {"ok": 0, "fail": 0, "info": 0}, "violation": null, "faults": [],
+        "leaders": [], "links": [], "after_heal": null, "nodes": [], "checker": null}"#;
+    std::fs::write(folder.join("report.json"), summary).unwrap();
+    let (code, words) = report();
+    assert!(code == Some(70) && words.contains("cannot write"), "{code:?} {words}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}

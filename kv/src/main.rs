@@ -10,17 +10,20 @@ fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => synod_kv::run::run(cli).report(),
         Err(error) => {
-            let wrong = error.use_stderr();
             let text = error.render().to_string();
-            // Help goes to stdout and is no failure; a closed pipe is not worth a complaint.
-            let _ = if wrong {
-                std::io::stderr().write_all(text.as_bytes())
-            } else {
-                std::io::stdout().write_all(text.as_bytes())
-            };
-            ExitCode::from(if wrong { USAGE } else { 0 })
+            if error.use_stderr() {
+                // Nothing can be done about a closed standard error.
+                drop(std::io::stderr().write_all(text.as_bytes()));
+                return ExitCode::from(USAGE);
+            }
+            // Help is no failure; what could not be printed is no success.
+            let mut out = std::io::stdout().lock();
+            let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            ExitCode::from(if said.is_ok() { 0 } else { INTERNAL })
         }
     }
 }
 
 const USAGE: u8 = 64;
+
+const INTERNAL: u8 = 70;

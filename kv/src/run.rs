@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use synod_node::{Client, Node, NodeId, Status};
+use synod_transport_quic::Credentials;
 use tokio::io::{BufReader, stdin, stdout};
 use tokio::task::JoinHandle;
 
@@ -325,13 +326,24 @@ fn read_client(args: &TargetArgs) -> Result<ClientConfig, Exit> {
     let config = ClientConfig::read(args, variable).map_err(Exit::config)?.config;
     log::install(&config.log).map_err(no_log)?;
     unknown_variables(variables()).iter().for_each(|line| tracing::warn!("{line}"));
-    check_certificate(&config.tls)?;
+    check_certificate(&config)?;
     Ok(config)
 }
 
-/// Refuses a certificate that has ended, as the nodes would, one after the other.
-fn check_certificate(files: &TlsFiles) -> Result<(), Exit> {
-    let expiry = Expiry::read(files).map_err(Exit::config)?;
+/// Refuses a certificate that has ended, as the nodes would, one after the other; and one of
+/// another cluster than is meant, which its own nodes would serve.
+fn check_certificate(config: &ClientConfig) -> Result<(), Exit> {
+    let TlsFiles { authority, certificate, key } = &config.tls;
+    let credentials = Credentials::load(authority, certificate, key).map_err(Exit::config)?;
+    let (found, meant) = (credentials.identity(), &config.cluster);
+    if found.cluster.to_string() != *meant {
+        let name = certificate.display();
+        return Err(Exit::config(format!(
+            "{name} is that of {found}, and the configuration says cluster {meant}; name the \
+             cluster and the certificate that were made together"
+        )));
+    }
+    let expiry = Expiry::of(certificate, &credentials);
     let over = expiry.warning(SystemTime::now()).filter(|warning| warning.is_over);
     over.map_or(Ok(()), |warning| Err(Exit::config(warning.text)))
 }

@@ -341,3 +341,33 @@ fn a_comparison_with_nothing_to_compare_names_both_ways_to_say_it() {
     assert!(cas(&["--absent", "--expected", "x"]).is_err(), "one of them");
     assert!(cas(&["--absent"]).is_ok() && cas(&["--expected", "x"]).is_ok());
 }
+
+/// The nodes of the certificate's cluster would serve it, and the wrong one would be written to.
+#[test]
+fn a_client_whose_certificate_is_of_another_cluster_than_it_names_is_refused() {
+    let scratch = Scratch::cluster("other-cluster");
+    let file = scratch.file("client.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (config, timeout_ms) = (file.clone(), None);
+    let args = TargetArgs { config, node: Vec::new(), timeout_ms, set: Vec::new() };
+    let meant = ClientConfig::read(&args, |_| None).unwrap().config.cluster;
+    let other = "00000000-0000-4000-8000-000000000000";
+    fs::write(&file, text.replace(&meant, other)).unwrap();
+    for command in ["get", "status", "bridge"] {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_synod-kv"));
+        program.args([command, "--config"]).arg(&file).args((command == "get").then_some("x"));
+        let output = program.stdin(std::process::Stdio::null()).output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{command}: {words}");
+        let found = format!("client.pem is that of synod://{meant}/client/");
+        assert!(words.contains(&found), "{command}: {words}");
+        assert!(words.contains(&format!("says cluster {other}; name the cluster")), "{words}");
+    }
+}
+
+#[test]
+fn help_that_cannot_be_printed_is_no_success() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_synod-kv"));
+    assert_eq!(program.arg("--help").stdout(full).status().unwrap().code(), Some(70));
+}

@@ -147,9 +147,11 @@ impl Scenario {
             check_form(format)?;
         }
         let scenario: Self = serde_json::from_str(text).map_err(|error| {
-            let what = error.to_string();
+            let (line, what) = (error.line(), error.to_string());
+            let place = format!(" at line {line} column {}", error.column());
+            let what = what.strip_suffix(&place).unwrap_or(&what).to_owned();
             let remedy = remedy(&what).to_owned();
-            Malformed { line: Some(error.line()).filter(|line| *line > 0), what, remedy }
+            Malformed { line: Some(line).filter(|line| *line > 0), what, remedy }
         })?;
         check_form(scenario.format)?;
         scenario.check().map_err(|problem| told(problem, None))?;

@@ -384,6 +384,19 @@ fn a_fault_is_found_by_its_header_with_a_remark_and_with_blanks() {
 }
 
 #[test]
+fn a_plan_that_is_no_json_is_told_by_its_line_once() {
+    let good = Scenario::from_toml(GOOD).unwrap().to_json();
+    for (text, begin) in [
+        ("", "line 1: EOF while parsing a value; "),
+        (good.split_at(40).0, "line 3: EOF while parsing an object; "),
+        (good.replace("nodes", "knots").as_str(), "line 4: unknown field `knots`, expected one"),
+    ] {
+        let words = Scenario::from_json(text).expect_err(text).to_string();
+        assert!(words.starts_with(begin) && !words.contains(" column "), "{words}");
+    }
+}
+
+#[test]
 fn a_seed_too_large_for_toml_is_written_as_digits() {
     let scenario = Scenario::calm(Seed(u64::MAX), 1, Millis(1));
     let text = scenario.to_toml().unwrap();

@@ -177,6 +177,9 @@ const LATE_MAX: usize = 65_536;
 /// How long a process whose output ended may take to end.
 const END_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How an answer is told that says nothing.
+const NO_VALUE: &str = "no `value`";
+
 /// Requests that wait to be written.
 const REQUESTS_MAX: usize = 1_024;
 
@@ -219,14 +222,23 @@ struct Question<'a> {
     timeout_ms: u64,
 }
 
+impl Question<'_> {
+    fn line(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("plain data has a written form");
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "an object")]
 struct Answer {
     id: u64,
     #[serde(rename = "type")]
     kind: AnswerKind,
-    #[serde(default)]
-    value: serde_json::Value,
+    /// What it says, be it null; none if it has no such field.
+    #[serde(default, deserialize_with = "said")]
+    value: Option<serde_json::Value>,
     #[serde(default)]
     error: Option<String>,
 }
@@ -243,18 +255,23 @@ impl Answer {
     fn outcome(self, request: &Request) -> Result<Outcome, BridgeError> {
         let error = self.error.unwrap_or_else(|| "no reason given".to_owned());
         match self.kind {
-            AnswerKind::Ok => value_for(request, &self.value).map(Outcome::Ok).map_err(|wanted| {
-                let problem = format!("`{}` that is ok answers {wanted}", request.f());
-                BridgeError::nonsense(&self.value.to_string(), problem)
-            }),
+            AnswerKind::Ok => {
+                let value = self.value.as_ref();
+                value_for(request, value).map(Outcome::Ok).map_err(|wanted| {
+                    let problem = format!("`{}` that is ok answers {wanted}", request.f());
+                    let told = value.map_or_else(|| NO_VALUE.to_owned(), ToString::to_string);
+                    BridgeError::nonsense(&told, problem)
+                })
+            }
             AnswerKind::Fail => Ok(Outcome::Fail(error)),
             AnswerKind::Info => Ok(Outcome::Info(error)),
         }
     }
 
     fn status(self, asked: NodeId) -> Result<NodeStatus, BridgeError> {
-        let text = self.value.to_string();
-        let status: NodeStatus = serde_json::from_value(self.value)
+        let value = self.value.unwrap_or_default();
+        let text = value.to_string();
+        let status: NodeStatus = serde_json::from_value(value)
             .map_err(|error| BridgeError::nonsense(&text, json::problem(&error)))?;
         if status.node == asked.0 {
             return Ok(status);
@@ -265,9 +282,14 @@ impl Answer {
 }
 
 /// Reads the value of an answer that is ok, or returns what it may be. What a change says besides
-/// that it was made, such as how long a text has become, is kept and never judged.
-fn value_for(request: &Request, value: &serde_json::Value) -> Result<Value, &'static str> {
+/// that it was made, such as how long a text has become, is kept and never judged. A read without a
+/// value is none that saw nothing: a name that was misspelt would tell of a write that was lost.
+fn value_for(request: &Request, value: Option<&serde_json::Value>) -> Result<Value, &'static str> {
     use serde_json::Value as Json;
+    if value.is_none() && matches!(request, Request::Read { .. }) {
+        return Err("a `value`, be it null where there is none");
+    }
+    let value = value.unwrap_or(&Json::Null);
     let text = match value {
         Json::Null => Some(Value::Null),
         Json::String(text) => Some(Value::Text(text.clone())),
@@ -304,30 +326,18 @@ impl Line {
         question: Question<'_>,
         limit: Duration,
     ) -> Result<Result<Answer, String>, BridgeError> {
-        let (id, answer) = self.send(question).await?;
-        match tokio::time::timeout(limit + GRACE, answer).await {
-            Ok(Ok(answer)) => Ok(Ok(answer)),
-            Ok(Err(_)) => Err(self.gone().await),
+        let (promise, answer) = oneshot::channel();
+        let id = lock(&self.waiting).next(promise);
+        let Some(id) = id else { return Err(self.gone().await) };
+        let line = Question { id, ..question }.line();
+        let answered = exchange(&self.requests, line, answer);
+        match tokio::time::timeout(limit + GRACE, answered).await {
+            Ok(Some(answer)) => Ok(Ok(answer)),
+            Ok(None) => Err(self.gone().await),
             Err(_) => {
                 lock(&self.waiting).give_up(id);
                 Ok(Err("the bridge gave no answer in time".to_owned()))
             }
-        }
-    }
-
-    async fn send(
-        &self,
-        mut question: Question<'_>,
-    ) -> Result<(u64, oneshot::Receiver<Answer>), BridgeError> {
-        let (promise, answer) = oneshot::channel();
-        let id = lock(&self.waiting).next(promise);
-        let Some(id) = id else { return Err(self.gone().await) };
-        question.id = id;
-        let mut bytes = serde_json::to_vec(&question).expect("plain data has a written form");
-        bytes.push(b'\n');
-        match self.requests.send(bytes).await {
-            Ok(()) => Ok((question.id, answer)),
-            Err(_) => Err(self.gone().await),
         }
     }
 
@@ -356,6 +366,22 @@ impl Line {
         let how = ended.ok().map(describe_end);
         BridgeError::Ended(how.unwrap_or_else(|| "it closed its output".to_owned()))
     }
+}
+
+/// Hands a request over and waits for its answer; none if there will be none. Both may take for
+/// ever: a bridge that reads no more fills the pipe, and then the queue in front of it.
+async fn exchange(
+    requests: &mpsc::Sender<Vec<u8>>,
+    line: Vec<u8>,
+    answer: oneshot::Receiver<Answer>,
+) -> Option<Answer> {
+    requests.send(line).await.ok()?;
+    answer.await.ok()
+}
+
+/// Reads a field that is there.
+fn said<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<serde_json::Value>, D::Error> {
+    serde_json::Value::deserialize(value).map(Some)
 }
 
 impl Waiting {
@@ -467,6 +493,45 @@ fn is_null(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Requests that nobody reads fill the pipe, and then the queue in front of it.
+    #[tokio::test(start_paused = true)]
+    async fn a_bridge_that_reads_nothing_holds_no_client_for_longer_than_its_time_limit() {
+        let logs = std::env::temp_dir().join(format!("synod-unread-{}", std::process::id()));
+        std::fs::create_dir_all(&logs).expect("a temporary folder");
+        let mut reads_nothing = std::process::Command::new("sleep");
+        reads_nothing.arg("600");
+        let bridge = Process::start_piped(reads_nothing, &logs).expect("a program that sleeps");
+        let bridge = Arc::new(Bridge::new(vec![bridge]));
+        let mut calls = tokio::task::JoinSet::new();
+        for client in 0..2 * REQUESTS_MAX as u32 {
+            let bridge = Arc::clone(&bridge);
+            calls.spawn(async move {
+                let request = Request::Read { key: "k".repeat(1_000) };
+                bridge.call(client, None, &request, Duration::from_secs(1)).await
+            });
+        }
+        let ended = tokio::time::timeout(2 * GRACE, calls.join_all()).await;
+        let unknown = Ok(Outcome::Info("the bridge gave no answer in time".to_owned()));
+        assert!(ended.expect("all of them have given up").iter().all(|end| *end == unknown));
+        std::fs::remove_dir_all(&logs).expect("it was made above");
+    }
+
+    #[test]
+    fn a_read_says_what_it_saw_and_what_changes_something_need_not() {
+        let key = || "k".to_owned();
+        let answer = |text: &str| serde_json::from_str::<Answer>(text).expect("an answer");
+        let read = Request::Read { key: key() };
+        let seen = |text: &str| answer(text).outcome(&read);
+        assert_eq!(seen(r#"{"id":1,"type":"ok","value":null}"#), Ok(Outcome::Ok(Value::Null)));
+        for silent in [r#"{"id":1,"type":"ok"}"#, r#"{"id":1,"type":"ok","vlaue":"7"}"#] {
+            let words = seen(silent).expect_err(silent).to_string();
+            let wanted = "answered `no `value``: `read` that is ok answers a `value`, be it null";
+            assert!(words.contains(wanted), "{words}");
+            let write = Request::Write { key: key(), value: "7".to_owned() };
+            assert_eq!(answer(silent).outcome(&write), Ok(Outcome::Ok(Value::Null)));
+        }
+    }
 
     #[tokio::test]
     async fn a_bridge_that_ends_within_a_line_has_ended() {

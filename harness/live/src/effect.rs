@@ -67,7 +67,7 @@ pub(crate) fn disturbance(rules: &LinkRules, before: &LinkCounts, after: &LinkCo
         return told("packets: ", &packets_hit(rules, before, after));
     };
     let hit = stream.since(&before.stream.unwrap_or_default());
-    let slow = rules.delay_ms.0 > 0 || rules.jitter_ms.0 > 0 || rules.rate.is_some();
+    let slow = delays(rules);
     let wanted = [
         (rules.cut, hit.held_bytes, "bytes held back"),
         (rules.cut, hit.held_connections, "connections held back"),
@@ -83,13 +83,18 @@ pub(crate) fn disturbance(rules: &LinkRules, before: &LinkCounts, after: &LinkCo
 
 type Wanted = (bool, u64, &'static str);
 
-fn packets_hit(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> [Wanted; 6] {
+fn delays(rules: &LinkRules) -> bool {
+    rules.delay_ms.0 > 0 || rules.jitter_ms.0 > 0 || rules.rate.is_some()
+}
+
+fn packets_hit(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> [Wanted; 7] {
     [
+        (rules.cut, after.cut - before.cut, "cut"),
         (rules.loss.0 > 0, after.lost - before.lost, "lost"),
         (rules.duplicate.0 > 0, after.duplicated - before.duplicated, "doubled"),
         (rules.reorder.0 > 0, after.reordered - before.reordered, "held back"),
         (rules.corrupt.0 > 0, after.corrupted - before.corrupted, "damaged"),
-        (rules.delay_ms.0 > 0 || rules.rate.is_some(), after.delayed - before.delayed, "delayed"),
+        (delays(rules), after.delayed - before.delayed, "delayed"),
         (rules.rate.is_some(), after.overflowed - before.overflowed, "over the rate"),
     ]
 }
@@ -105,7 +110,7 @@ fn told(what: &str, wanted: &[Wanted]) -> Effect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod_fault::{Action, PartsPerMillion, Target};
+    use synod_fault::{Action, Millis, PartsPerMillion, RateLimit, Target};
     use synod_report::StreamCounts;
 
     #[test]
@@ -128,6 +133,51 @@ mod tests {
         assert_eq!(told(2, 0).words, "2 of 2 processes killed, started again");
         let words = "1 of 2 processes killed, started again, 1 were down by others";
         assert_eq!(told(1, 1).words, words);
+    }
+
+    #[test]
+    fn every_rule_for_packets_has_a_count_that_it_moves() {
+        let some = PartsPerMillion::percent(10);
+        let rate = Some(RateLimit { bytes_per_s: 1, queue_bytes: 1 });
+        let (none, zero) = (LinkRules::default(), LinkCounts::default());
+        for (rules, after, words) in [
+            (LinkRules::CUT, LinkCounts { cut: 3, ..zero }, "packets: 3 cut"),
+            (LinkRules { loss: some, ..none }, LinkCounts { lost: 3, ..zero }, "packets: 3 lost"),
+            (
+                LinkRules { delay_ms: Millis(1), ..none },
+                LinkCounts { delayed: 3, ..zero },
+                "packets: 3 delayed",
+            ),
+            (
+                LinkRules { jitter_ms: Millis(1), ..none },
+                LinkCounts { delayed: 3, ..zero },
+                "packets: 3 delayed",
+            ),
+            (
+                LinkRules { rate, ..none },
+                LinkCounts { delayed: 3, ..zero },
+                "packets: 3 delayed, 0 over the rate",
+            ),
+            (
+                LinkRules { duplicate: some, ..none },
+                LinkCounts { duplicated: 3, ..zero },
+                "packets: 3 doubled",
+            ),
+            (
+                LinkRules { reorder: some, ..none },
+                LinkCounts { reordered: 3, ..zero },
+                "packets: 3 held back",
+            ),
+            (
+                LinkRules { corrupt: some, ..none },
+                LinkCounts { corrupted: 3, ..zero },
+                "packets: 3 damaged",
+            ),
+        ] {
+            let effect = disturbance(&rules, &zero, &after);
+            assert_eq!((effect.words.as_str(), effect.effective), (words, true));
+            assert!(!disturbance(&rules, &zero, &zero).effective, "{words}");
+        }
     }
 
     #[test]

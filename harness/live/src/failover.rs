@@ -59,7 +59,8 @@ impl Failovers {
     }
 }
 
-/// Kills the leader `kills` times and measures each time; `progress` is told of every kill.
+/// Kills the leader `kills` times and measures each time; `progress` is told of the run's
+/// folder, which is not made the latest as no plan can be run again, and of every kill.
 ///
 /// The plan of the order gives seed, nodes and clients; its faults are not used.
 ///
@@ -75,6 +76,7 @@ pub async fn measure(
     let failed = |source| RunError::Write { path: order.runs.clone(), source };
     let folder =
         RunFolder::create(&order.runs, order.plan.seed, SystemTime::now()).map_err(failed)?;
+    progress(&format!("run folder {}", folder.path().display()));
     let stage = order.cast.start(&order.plan, &folder).await?;
     let record = Recorder::create(&folder.file(folder::HISTORY), StdInstant::now())?;
     let scene = Scene {

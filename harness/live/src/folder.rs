@@ -24,7 +24,7 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a folder for a run that starts at `now`, and points `latest` at it.
+    /// Makes a folder for a run that starts at `now`.
     ///
     /// # Errors
     ///
@@ -33,12 +33,22 @@ impl RunFolder {
         std::fs::create_dir_all(runs)?;
         let runs = runs.canonicalize()?;
         let name = format!("{}-{seed}", utc(now.duration_since(UNIX_EPOCH).unwrap_or_default()));
-        let name = first_free(&runs, &name)?;
+        let name = make_first_free(&runs, &name)?;
         let path = runs.join(&name);
-        std::fs::create_dir(&path)?;
         let lock = lock(&path)?;
-        point_latest(&runs, &name)?;
         Ok(Self { path, _lock: lock })
+    }
+
+    /// Points `latest` at it: whoever looks there finds a plan that can be run again.
+    ///
+    /// # Errors
+    ///
+    /// If the link cannot be made.
+    pub fn become_latest(&self) -> io::Result<()> {
+        let (Some(runs), Some(name)) = (self.path.parent(), self.path.file_name()) else {
+            return Ok(());
+        };
+        point_latest(runs, Path::new(name))
     }
 
     /// Returns the folder.
@@ -123,15 +133,22 @@ pub const DATA: &str = "data";
 /// The link to the latest run.
 pub const LATEST: &str = "latest";
 
-fn first_free(runs: &Path, name: &str) -> io::Result<String> {
+/// Makes a folder of the first name that is free. Two runs may begin in one second: whoever makes
+/// a folder has its name.
+fn make_first_free(runs: &Path, name: &str) -> io::Result<String> {
     let numbered = (2..1_000).map(|turn| format!("{name}.{turn}"));
-    let mut names = std::iter::once(name.to_owned()).chain(numbered);
-    names.find(|name| !runs.join(name).exists()).ok_or_else(|| io::ErrorKind::AlreadyExists.into())
+    for name in std::iter::once(name.to_owned()).chain(numbered) {
+        match std::fs::create_dir(runs.join(&name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| name),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// Replaces the link in one step, so that it always points somewhere.
-fn point_latest(runs: &Path, name: &str) -> io::Result<()> {
-    let fresh = runs.join(format!(".{LATEST}-{}", std::process::id()));
+fn point_latest(runs: &Path, name: &Path) -> io::Result<()> {
+    let fresh = runs.join(format!(".{LATEST}-{}", name.display()));
     drop(std::fs::remove_file(&fresh));
     std::os::unix::fs::symlink(name, &fresh)?;
     std::fs::rename(&fresh, runs.join(LATEST))
@@ -220,6 +237,31 @@ mod tests {
     }
 
     #[test]
+    fn runs_that_begin_at_once_have_a_folder_each() {
+        let runs = std::env::temp_dir().join(format!("synod-at-once-{}", std::process::id()));
+        let start = std::sync::Barrier::new(8);
+        let folders: Vec<PathBuf> = std::thread::scope(|scope| {
+            let begin = || {
+                start.wait();
+                let create = |_| {
+                    let folder = RunFolder::create(&runs, Seed(1), UNIX_EPOCH)?;
+                    folder.become_latest().map(|()| folder)
+                };
+                (0..20).map(create).collect()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+            let made: Vec<io::Result<Vec<RunFolder>>> =
+                threads.into_iter().map(|it| it.join().expect("no panic")).collect();
+            let made = made.into_iter().flat_map(|made| made.expect("a folder each"));
+            made.map(|folder| folder.path).collect()
+        });
+        let distinct: std::collections::BTreeSet<&PathBuf> = folders.iter().collect();
+        assert_eq!(distinct.len(), 160);
+        assert!(runs.join(LATEST).exists());
+        std::fs::remove_dir_all(&runs).expect("it was made above");
+    }
+
+    #[test]
     fn old_runs_go_but_not_those_with_a_violation_nor_anything_else() {
         let runs = std::env::temp_dir().join(format!("synod-runs-{}", std::process::id()));
         let at = |second| UNIX_EPOCH + Duration::from_secs(second);
@@ -234,6 +276,8 @@ mod tests {
         std::fs::write(folders[2].file(REPORT), r#"{"verdict":"pass"}"#).expect("a file");
         std::fs::create_dir(runs.join("notes")).expect("a folder");
         let again = RunFolder::create(&runs, Seed(4), at(4)).expect("another name");
+        assert!(!runs.join(LATEST).exists(), "none has a plan yet");
+        again.become_latest().expect("a link");
         assert!(again.path().ends_with("19700101T000004Z-4.2"));
         prune(&runs, 2).expect("it can be read");
         assert!(folders.iter().all(|folder| folder.path().exists()), "all of them go on");

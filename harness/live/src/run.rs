@@ -144,6 +144,8 @@ fn prepare(order: &RunConfig, began: SystemTime) -> Result<RunFolder, RunError> 
         .map_err(|source| RunError::Write { path: order.runs.clone(), source })?;
     write(&folder.file(folder::PLAN), &order.plan.to_json())?;
     write(&folder.file(folder::CAST), &json(&order.cast.written()))?;
+    let path = order.runs.join(folder::LATEST);
+    folder.become_latest().map_err(|source| RunError::Write { path, source })?;
     Ok(folder)
 }
 

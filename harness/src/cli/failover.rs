@@ -97,6 +97,7 @@ fn show(failovers: &Failovers, text: bool, median_max_ms: Option<u64>) -> ExitCo
         let line = serde_json::to_string(failovers).expect("plain data has a written form");
         say(&format!("{line}\n"))
     };
-    let slow = median_max_ms.is_some_and(|most| failovers.median_micros > most * 1_000);
+    let slow =
+        median_max_ms.is_some_and(|most| failovers.median_micros > most.saturating_mul(1_000));
     printed(said, if slow || failovers.unanswered > 0 { VIOLATION } else { 0 })
 }

@@ -11,6 +11,7 @@ use synod_checker::{Budget, ModelName};
 use synod_history::HistoryError;
 use synod_history::import::Format;
 use synod_live::interrupt::Interrupt;
+use synod_report::ReportError;
 
 use super::check::{Question, command};
 use super::{INTERNAL, INTERRUPTED, USAGE, fail, printed, say};
@@ -110,6 +111,9 @@ pub(super) fn report(arguments: &ReportArguments) -> ExitCode {
             let said = say(&format!("{}\n", page.display()));
             printed(said, 0)
         }
-        Err(error) => fail(USAGE, &error),
+        Err(error) => {
+            let unwritten = matches!(error, ReportError::WritePage { .. });
+            fail(if unwritten { INTERNAL } else { USAGE }, &error)
+        }
     }
 }

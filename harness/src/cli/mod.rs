@@ -61,9 +61,7 @@ pub(crate) fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Nothing can be done about a closed standard error.
-            drop(refuse(&error));
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            return printed(refuse(&error), if error.use_stderr() { USAGE } else { 0 });
         }
     };
     match arguments.command {

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use synod_fault::{Abilities, Scenario};
+use synod_history::visible;
 use synod_live::system::SYNOD_KV;
 use synod_workload::Workload;
 
@@ -77,7 +78,7 @@ fn list(folders: &[PathBuf]) -> Result<String, Refusal> {
         paths.sort_unstable();
         for path in paths {
             let Scenario { nodes, time_ms, faults, reason, .. } = read(&path)?;
-            let (path, faults) = (path.display(), faults.len());
+            let (path, faults, reason) = (path.display(), faults.len(), visible(&reason));
             lines += &format!("{path}: {nodes} nodes, {time_ms}, {faults} faults; {reason}\n");
         }
     }
