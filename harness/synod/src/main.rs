@@ -1,9 +1,12 @@
 //! The simulator's command line: batches of seeds, single seeds, replays, smaller failures.
 //!
 //! What a seed does is in the library; here are words in and words out. Exit codes: 0 pass, 1 a
-//! violation, 2 a batch that proves too little, 64 usage, 70 internal.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks")]
+//! violation, 2 a run that proves too little, 64 usage, 70 what was found cannot be printed. The
+//! claims kept true: nothing that was asked for is left out in silence, a run in which nothing
+//! happened is no pass, and a closed pipe hides no violation.
 
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -11,7 +14,7 @@ use std::time::Instant;
 
 use synod_fault::nemesis::Nemesis;
 use synod_fault::swarm::{SwarmConfig, draw};
-use synod_fault::{Millis, Scenario, Transports};
+use synod_fault::{Millis, Scenario, TIME_MS_MAX, Transports};
 use synod_rng::Seed;
 use synod_simulated::batch::{Batch, EFFECTIVE_MIN, OPERATIONS_MIN, Report};
 use synod_simulated::trace::{NodeJournal, ReadError, explain, read_ended, read_run};
@@ -41,20 +44,42 @@ synod-sim --plan FILE [--outside] [--shrink] [--log] [--transcript]
                  states in the end; what it shrinks to fails there, too
   --shrink       makes a failing plan as small as it can, and keeps it in target/sim
   --log          prints everything that happened
-  --transcript        writes what Paxos did as a transcript, as every violation does";
+  --transcript   writes what Paxos did as a transcript, as every violation does
+
+Exit codes: 0 no violation, 1 a violation, 2 nothing that was planned had an effect or no
+operation was answered, and with --all-points a point that no seed reached, 64 the command line
+makes no sense, 70 what was found cannot be printed";
 
 fn main() -> ExitCode {
-    match Options::parse() {
+    let found = match Options::parse() {
         Ok(Some(options)) => options.run(),
-        Ok(None) => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
-        }
+        Ok(None) => Ok(Found { text: format!("{USAGE}\n"), code: PASS }),
+        Err(reason) => Err(format!("{reason}\n{USAGE}")),
+    };
+    let Found { text, code } = match found {
+        Ok(found) => found,
         Err(reason) => {
-            eprintln!("synod-sim: {reason}\n{USAGE}");
-            ExitCode::from(64)
+            complain(&reason);
+            return ExitCode::from(MISUSED);
         }
+    };
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        complain(&format_args!("cannot print what was found: {error}"));
+        return ExitCode::from(if code == PASS { UNPRINTED } else { code });
     }
+    ExitCode::from(code)
+}
+
+/// What came of it: the text for standard output, and the exit code.
+struct Found {
+    text: String,
+    code: u8,
+}
+
+/// Says on standard error what went wrong; nothing can be done about one that is closed.
+fn complain(reason: &dyn Display) {
+    drop(writeln!(std::io::stderr(), "synod-sim: {reason}"));
 }
 
 /// What was asked for.
@@ -98,14 +123,22 @@ impl Options {
             points: false,
         };
         let mut arguments = lexopt::Parser::from_env();
+        let mut given = Vec::new();
         while let Some(argument) = arguments.next()? {
+            if let Long(name) = argument {
+                given.push(name.to_owned());
+            }
             match argument {
                 Long("seeds") => options.batch.count = arguments.value()?.parse()?,
                 Long("from") => options.batch.first = arguments.value()?.parse()?,
                 Long("jobs") => options.batch.jobs = arguments.value()?.parse()?,
                 Long("time") => {
                     let seconds: u32 = arguments.value()?.parse()?;
-                    options.batch.config.time_ms = Millis(u64::from(seconds.max(1)) * 1_000);
+                    let most = TIME_MS_MAX.0 / 1_000;
+                    if !(1..=most).contains(&u64::from(seconds)) {
+                        return Err(format!("--time takes 1 to {most}, not {seconds}").into());
+                    }
+                    options.batch.config.time_ms = Millis(u64::from(seconds) * 1_000);
                 }
                 Long("nodes") => {
                     let nodes: u16 = arguments.value()?.parse()?;
@@ -132,10 +165,37 @@ impl Options {
                 other @ (Short(_) | Long(_) | Value(_)) => return Err(other.unexpected()),
             }
         }
+        options.check(&given)?;
         Ok(Some(options))
     }
 
-    fn run(&self) -> ExitCode {
+    /// Refuses what goes with nothing else that was given: it would be left out in silence.
+    fn check(&self, given: &[String]) -> Result<(), String> {
+        let is_given = |name: &&str| given.iter().any(|given| given == name);
+        let ways = [&["seed"][..], &["plan", "scenario"], &["journals"], &["audit"]];
+        let ways: Vec<&str> =
+            ways.iter().flat_map(|names| names.iter().copied().find(is_given)).collect();
+        if let [one, other, ..] = ways[..] {
+            return Err(format!("--{one} and --{other} are two different things to do"));
+        }
+        let (way, without): (&str, &[&str]) = match (&self.one, &self.journals, &self.audit) {
+            (_, Some(_), _) => ("--journals", &[OF_BATCH, OF_DRAWS, OF_ONE].concat()),
+            (_, None, Some(_)) => ("--audit", &[OF_BATCH, OF_DRAWS, OF_ONE].concat()),
+            (Some(One::Plan(_)), None, None) => ("--plan", &[OF_BATCH, OF_DRAWS].concat()),
+            (Some(One::Seed(_)), None, None) => ("--seed", OF_BATCH),
+            (None, None, None) => ("a batch of seeds", OF_ONE),
+        };
+        if let Some(name) = without.iter().find(|name| is_given(name)) {
+            return Err(format!("--{name} means nothing to {way}"));
+        }
+        if self.batch.count == 0 || self.batch.first.checked_add(self.batch.count).is_none() {
+            let reason = "--seeds takes 1 or more, and the last seed is 18446744073709551614";
+            return Err(reason.to_owned());
+        }
+        Ok(())
+    }
+
+    fn run(&self) -> Result<Found, String> {
         if let Some(run) = &self.journals {
             return judge_journals(|| read_run(run));
         }
@@ -143,17 +203,11 @@ impl Options {
             return judge_journals(|| read_ended(run));
         }
         let plan = match &self.one {
-            None => return self.run_batch(),
+            None => return Ok(self.run_batch()),
             Some(One::Seed(seed)) => self.drawn(Seed(*seed)),
             Some(One::Plan(path)) => read_plan(path),
         };
-        match plan {
-            Ok(plan) => self.run_one(plan),
-            Err(reason) => {
-                eprintln!("synod-sim: {reason}");
-                ExitCode::from(64)
-            }
-        }
+        plan.map(|plan| self.run_one(plan))
     }
 
     /// Draws the plan of a seed: as the swarm does, or a nemesis.
@@ -168,109 +222,117 @@ impl Options {
         Ok(Scenario { nemesis: nemesis.name().to_owned(), faults, ..swarm })
     }
 
-    fn run_batch(&self) -> ExitCode {
+    fn run_batch(&self) -> Found {
         let began = Instant::now();
         let stop = AtomicBool::new(false);
         let report = self.batch.run(&stop, |seeds| {
             if seeds % PROGRESS_EVERY == 0 {
-                eprintln!("{seeds} seeds after {:.0} s", began.elapsed().as_secs_f64());
+                let took = began.elapsed().as_secs_f64();
+                drop(writeln!(std::io::stderr(), "{seeds} seeds after {took:.0} s"));
             }
         });
-        tell(&report, began.elapsed().as_secs_f64(), &self.batch.config);
+        let mut text = told(&report, began.elapsed().as_secs_f64(), &self.batch.config);
         if self.points {
-            print!("{}", report.hit_counts.table());
-        }
-        if report.failed > 0 {
-            return ExitCode::from(1);
+            text += &report.hit_counts.table();
         }
         let unseen = report.hit_counts.unseen();
-        if !unseen.is_empty() {
-            println!("never seen: {}", unseen.join(", "));
+        if report.failed == 0 && !unseen.is_empty() {
+            text += &format!("never seen: {}\n", unseen.join(", "));
         }
-        if self.all_points && !unseen.is_empty() {
-            return ExitCode::from(2);
-        }
-        ExitCode::SUCCESS
+        let too_little = report.outcomes.ok == 0 || (self.all_points && !unseen.is_empty());
+        let code = if report.failed > 0 { VIOLATION } else { PASS };
+        Found { text, code: if code == PASS && too_little { TOO_LITTLE } else { code } }
     }
 
-    fn run_one(&self, mut plan: Scenario) -> ExitCode {
+    fn run_one(&self, mut plan: Scenario) -> Found {
+        let mut text = String::new();
         let run = if self.outside { trial::run_judged_outside } else { trial::run };
         let mut ended = run(&plan, true);
         if self.shrink
             && let Some(violation) = &ended.violation
         {
-            plan = smaller(&plan, violation, |plan| run(plan, false));
+            plan = smaller(&plan, violation, |plan| run(plan, false), &mut text);
             ended = run(&plan, true);
         }
         for fault in &plan.faults {
-            println!("{fault}");
+            text += &format!("{fault}\n");
         }
-        self.tell_one(&plan, &ended)
+        self.told_one(&plan, &ended, text)
     }
 
-    fn tell_one(&self, plan: &Scenario, ended: &RunResult) -> ExitCode {
+    fn told_one(&self, plan: &Scenario, ended: &RunResult, mut text: String) -> Found {
         let shown = if self.log { ended.log.len() } else { LAST_LINES.min(ended.log.len()) };
         let shown = if ended.violation.is_some() || self.log { shown } else { 0 };
         for line in &ended.log[ended.log.len() - shown..] {
-            println!("{line}");
+            text += &format!("{line}\n");
         }
-        let (tally, outcomes) = (ended.tally, ended.outcomes);
-        println!(
-            "seed {}, {} nodes, {} clients: {} steps, {} ok, {} failed, {} unknown, {} of {} \
-             faults effective, trace {:016x}",
-            plan.seed,
-            plan.nodes,
-            plan.clients,
-            tally.steps,
-            outcomes.ok,
-            outcomes.failed,
-            outcomes.unknown,
-            tally.effective,
-            plan.faults.len(),
-            ended.trace
-        );
+        text += &summed_up(plan, ended);
         if self.transcript || ended.violation.is_some() {
             match keep_transcript(plan, ended) {
-                Ok(path) => println!("{}", told_where(&path)),
-                Err(error) => eprintln!("synod-sim: the transcript cannot be kept: {error}"),
+                Ok(path) => text += &told_where(&path),
+                Err(error) => complain(&format_args!("the transcript cannot be kept: {error}")),
             }
         }
-        let Some(violation) = &ended.violation else { return ExitCode::SUCCESS };
-        println!("VIOLATION at {}: {violation}", ended.time);
+        let Some(violation) = &ended.violation else {
+            let nothing = nothing_tried(plan, ended);
+            text += &nothing.map_or_else(String::new, |why| format!("TOO LITTLE: {why}\n"));
+            return Found { text, code: if nothing.is_some() { TOO_LITTLE } else { PASS } };
+        };
+        text += &format!("VIOLATION at {}: {violation}\n", ended.time);
         match keep(plan, violation) {
-            Ok(path) => println!("the plan is in {}", path.display()),
-            Err(error) => eprintln!("synod-sim: the plan cannot be kept: {error}"),
+            Ok(path) => text += &format!("the plan is in {}\n", path.display()),
+            Err(error) => complain(&format_args!("the plan cannot be kept: {error}")),
         }
-        ExitCode::from(1)
+        Found { text, code: VIOLATION }
     }
+}
+
+fn summed_up(plan: &Scenario, ended: &RunResult) -> String {
+    let (tally, outcomes) = (ended.tally, ended.outcomes);
+    format!(
+        "seed {}, {} nodes, {} clients: {} steps, {} ok, {} failed, {} unknown, {} of {} \
+         faults effective, trace {:016x}\n",
+        plan.seed,
+        plan.nodes,
+        plan.clients,
+        tally.steps,
+        outcomes.ok,
+        outcomes.failed,
+        outcomes.unknown,
+        tally.effective,
+        plan.faults.len(),
+        ended.trace
+    )
+}
+
+/// Says why a run without a violation shows nothing, if it does not.
+fn nothing_tried(plan: &Scenario, ended: &RunResult) -> Option<&'static str> {
+    if ended.outcomes.ok == 0 {
+        return Some("no operation was answered");
+    }
+    let idle = !plan.faults.is_empty() && ended.tally.effective == 0;
+    idle.then_some("no fault had an effect")
 }
 
 /// Holds what real nodes wrote against the specification.
-fn judge_journals(read: impl FnOnce() -> Result<Vec<NodeJournal>, ReadError>) -> ExitCode {
+fn judge_journals(
+    read: impl FnOnce() -> Result<Vec<NodeJournal>, ReadError>,
+) -> Result<Found, String> {
     let began = Instant::now();
-    let journals = match read() {
-        Ok(journals) => journals,
-        Err(reason) => {
-            eprintln!("synod-sim: {reason}");
-            return ExitCode::from(64);
-        }
-    };
+    let journals = read().map_err(|reason| reason.to_string())?;
     let read = began.elapsed().as_secs_f64();
-    match explain(&journals) {
+    Ok(match explain(&journals) {
         Ok(explained) => {
             let all = began.elapsed().as_secs_f64();
-            println!("{explained}; {all:.1} s, {read:.1} s of them to read");
-            ExitCode::SUCCESS
+            let text = format!("{explained}; {all:.1} s, {read:.1} s of them to read\n");
+            Found { text, code: PASS }
         }
-        Err(reason) => {
-            println!("UNEXPLAINED: {reason}");
-            ExitCode::from(1)
-        }
-    }
+        Err(reason) => Found { text: format!("UNEXPLAINED: {reason}\n"), code: VIOLATION },
+    })
 }
 
 fn read_plan(path: &Path) -> Result<Scenario, String> {
-    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let told = |error: &dyn Display| format!("{}: {error}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
     let plan = Scenario::parse(&path.to_string_lossy(), &text).map_err(|error| told(&error))?;
     trial::check(&plan).map_err(|error| told(&error))?;
@@ -281,14 +343,15 @@ fn smaller(
     plan: &Scenario,
     violation: &Violation,
     run: impl Fn(&Scenario) -> RunResult,
+    text: &mut String,
 ) -> Scenario {
     let fails = |plan: &Scenario| {
         let found = run(plan).violation;
         found.is_some_and(|found| found.invariant == violation.invariant)
     };
     let shrunk = shrink(plan, fails);
-    println!(
-        "made smaller in {} runs: {} of {} faults, {} of {} clients, {} of {}",
+    *text += &format!(
+        "made smaller in {} runs: {} of {} faults, {} of {} clients, {} of {}\n",
         shrunk.runs,
         shrunk.plan.faults.len(),
         plan.faults.len(),
@@ -327,7 +390,7 @@ fn told_where(path: &Path) -> String {
     let path = path.display();
     format!(
         "the transcript is in {path}; for the core alone: cp {path} paxos/tests/transcripts/ \
-         && SYNOD_REWRITE=1 cargo test -p synod-paxos --test transcripts"
+         && SYNOD_REWRITE=1 cargo test -p synod-paxos --test transcripts\n"
     )
 }
 
@@ -339,10 +402,12 @@ fn write_down(plan: &Scenario, extension: &str, text: &str) -> std::io::Result<P
     Ok(path)
 }
 
-fn tell(report: &Report, seconds: f64, config: &SwarmConfig) {
+fn told(report: &Report, seconds: f64, config: &SwarmConfig) -> String {
+    let mut text = String::new();
     let virtual_s = report.virtual_us as f64 / 1e6;
     let busy = report.busy.as_secs_f64();
-    println!(
+    let _ = writeln!(
+        text,
         "{} seeds in {seconds:.1} s: {:.0} simulated hours, {:.0} times real time on each thread, \
          {:.0} steps/s, {:.0} seeds/minute",
         report.seeds,
@@ -351,7 +416,8 @@ fn tell(report: &Report, seconds: f64, config: &SwarmConfig) {
         report.steps as f64 / seconds,
         report.seeds as f64 / seconds * 60.0
     );
-    println!(
+    let _ = writeln!(
+        text,
         "operations: {} ok, {} failed, {} unknown; {} faults effective, {} crashes; trace {:016x}",
         report.outcomes.ok,
         report.outcomes.failed,
@@ -360,7 +426,8 @@ fn tell(report: &Report, seconds: f64, config: &SwarmConfig) {
         report.crashes,
         report.trace
     );
-    println!(
+    let _ = writeln!(
+        text,
         "{} seeds passed, {} were thin (under {OPERATIONS_MIN} operations or {EFFECTIVE_MIN} \
          effective faults), {} failed",
         report.seeds - report.thin - report.failed,
@@ -370,8 +437,10 @@ fn tell(report: &Report, seconds: f64, config: &SwarmConfig) {
     for (seed, violation) in &report.failures {
         let detail = violation.to_string();
         let line = detail.lines().next().unwrap_or_default();
-        println!("seed {seed}: {line}\n  cargo xtask sim --seed {seed}{} --shrink", asked(config));
+        let again = asked(config);
+        text += &format!("seed {seed}: {line}\n  cargo xtask sim --seed {seed}{again} --shrink\n");
     }
+    text
 }
 
 /// Says with which arguments a seed draws the plans of this config.
@@ -386,6 +455,21 @@ fn asked(config: &SwarmConfig) -> String {
     }
     words
 }
+
+/// The flags that a batch of seeds has alone.
+const OF_BATCH: &[&str] = &["seeds", "from", "jobs", "twice", "all-points", "points"];
+
+/// Those that say how the plan of a seed is drawn.
+const OF_DRAWS: &[&str] = &["time", "nodes", "nemesis"];
+
+/// Those that a single run has alone.
+const OF_ONE: &[&str] = &["nemesis", "outside", "shrink", "log", "transcript"];
+
+const PASS: u8 = 0;
+const VIOLATION: u8 = 1;
+const TOO_LITTLE: u8 = 2;
+const MISUSED: u8 = 64;
+const UNPRINTED: u8 = 70;
 
 /// How often progress is told.
 const PROGRESS_EVERY: u64 = 1_000;

@@ -1,0 +1,94 @@
+//! `synod-sim` as a user calls it: what it refuses, and how it exits.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// A folder of its own for a test, gone when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("synod-sim-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Runs the simulator here, so that what it keeps goes with the folder.
+    fn run(&self, arguments: &[&str], stdout: Stdio) -> (Option<i32>, String, String) {
+        let mut simulator = Command::new(env!("CARGO_BIN_EXE_synod-sim"));
+        simulator.args(arguments).current_dir(&self.0).stdout(stdout).stderr(Stdio::piped());
+        let output = simulator.spawn().unwrap().wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    fn plan(&self, faults: &str) -> &'static str {
+        let text = format!("seed = 7\nnodes = 3\ntime_ms = 3000\nnemesis = \"swarm\"\n{faults}");
+        std::fs::write(self.0.join("plan.toml"), text).unwrap();
+        "plan.toml"
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn fault(action: &str) -> String {
+    format!("[[faults]]\nat_ms = 900\nlasts_ms = 500\naction = {action}\n")
+}
+
+#[test]
+fn what_would_be_left_out_in_silence_is_misused() {
+    let scratch = Scratch::new("misused");
+    let plan = scratch.plan("");
+    for (arguments, words) in [
+        (&["--seeds", "0"][..], "--seeds takes 1 or more"),
+        (&["--from", "18446744073709551615", "--seeds", "2"], "the last seed is"),
+        (&["--time", "0"], "--time takes 1 to 86400, not 0"),
+        (&["--seed", "1", "--plan", plan], "--seed and --plan are two different things to do"),
+        (&["--plan", plan, "--journals", "."], "--plan and --journals are two"),
+        (&["--seed", "1", "--seeds", "3"], "--seeds means nothing to --seed"),
+        (&["--seed", "1", "--all-points"], "--all-points means nothing to --seed"),
+        (&["--plan", plan, "--nemesis", "mix"], "--nemesis means nothing to --plan"),
+        (&["--plan", plan, "--time", "9"], "--time means nothing to --plan"),
+        (&["--nemesis", "mix"], "--nemesis means nothing to a batch of seeds"),
+        (&["--seeds", "1", "--shrink"], "--shrink means nothing to a batch of seeds"),
+        (&["--journals", ".", "--log"], "--log means nothing to --journals"),
+    ] {
+        let (code, out, err) = scratch.run(arguments, Stdio::piped());
+        assert_eq!((code, out.as_str()), (Some(64), ""), "{arguments:?}: {err}");
+        assert!(err.contains(words), "{arguments:?}: {err}");
+    }
+    let drawn = ["--seed", "1", "--time", "2", "--nodes", "3", "--nemesis", "kill-one", "--log"];
+    let (code, _, err) = scratch.run(&drawn, Stdio::piped());
+    assert!(code == Some(0) || err.contains("too short"), "{err}");
+}
+
+#[test]
+fn a_run_in_which_nothing_happened_is_no_pass() {
+    let scratch = Scratch::new("nothing");
+    let cut = scratch.plan(&fault("{ cut = [] }"));
+    let (code, out, _) = scratch.run(&["--plan", cut], Stdio::piped());
+    assert_eq!(code, Some(2), "{out}");
+    assert!(out.ends_with("TOO LITTLE: no fault had an effect\n"), "{out}");
+    let kill = scratch.plan(&fault("\"kill\""));
+    assert_eq!(scratch.run(&["--plan", kill], Stdio::piped()).0, Some(0));
+    let calm = scratch.plan("");
+    assert_eq!(scratch.run(&["--plan", calm], Stdio::piped()).0, Some(0));
+}
+
+#[test]
+fn what_cannot_be_printed_is_no_success_and_no_panic() {
+    let scratch = Scratch::new("full");
+    let plan = scratch.plan("");
+    for arguments in [&["--help"][..], &["--plan", plan], &["--seeds", "1", "--time", "1"]] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (code, _, err) = scratch.run(arguments, full.into());
+        assert_eq!(code, Some(70), "{arguments:?}: {err}");
+        assert!(err.contains("synod-sim: cannot print what was found: "), "{err}");
+    }
+}
