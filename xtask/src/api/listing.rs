@@ -71,7 +71,7 @@ impl Interface {
                 self.implementations.push(item.clone());
             } else if let Some(used) = head.strip_prefix("pub use ") {
                 // What a private module hands on is named again where it comes out.
-                let named = names(used).filter(|_| module == place);
+                let named = names(used).into_iter().filter(|_| module == place);
                 self.exports.extend(named.map(|name| format!("{from}pub use {name}")));
             } else if head.starts_with("pub mod ") {
                 self.exports.insert(format!("{from}{head}"));
@@ -150,12 +150,10 @@ impl Interface {
 }
 
 /// Gives each name that an import names, with its path.
-fn names(used: &str) -> impl Iterator<Item = String> {
+fn names(used: &str) -> Vec<String> {
     let (path, inner) = used.split_once('{').unwrap_or(("", used));
     let inner = inner.trim_end_matches('}').trim().trim_end_matches(',');
-    let names: Vec<String> =
-        inner.split(',').map(|name| format!("{path}{}", name.trim())).collect();
-    names.into_iter()
+    inner.split(',').map(|name| format!("{path}{}", name.trim())).collect()
 }
 
 /// Gives the kind and the name of an item that says `pub`.

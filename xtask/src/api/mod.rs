@@ -45,7 +45,7 @@ pub(crate) fn interfaces(tree: &Tree) -> Vec<Interface> {
     let published = libraries.filter(|folder| {
         let manifest = tree.text(&format!("{folder}/Cargo.toml")).unwrap_or_default();
         let kept = |name: &&str| manifest.contains(&format!("\nname = \"{name}\"\n"));
-        !KEPT.iter().any(|name| kept(name))
+        !KEPT.iter().any(kept)
     });
     let interface = |folder: &str| {
         let source = format!("{folder}/src/");
