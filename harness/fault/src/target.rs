@@ -268,7 +268,7 @@ mod tests {
     fn what_is_disturbed_inbound_is_what_a_node_hears_and_no_link_of_clients() {
         let rules = LinkRules { delay_ms: crate::Millis(500), ..LinkRules::default() };
         let late = Action::DisturbInbound(rules);
-        let hit = check(&late, &Target::Leader, Some(NodeId(1)));
+        let hit = check(&late, &Target::Leader, Some(1));
         let heard: BTreeSet<LinkId> = hit.rules.keys().copied().collect();
         assert_eq!(heard, Shape::deaf(NodeId(1), &nodes()).cuts());
         assert!(hit.rules.values().all(|rule| *rule == rules));

@@ -74,8 +74,8 @@ impl Console {
         let time = plan.time_ms.0 / 1_000;
         self.line(&format!(
             "plan: {time} s of {nemesis} ({faults} faults) on {nodes} nodes of {system}, \
-             {clients} clients, workload {workload}; timeout {} or {}, rest {}, keys {keys}, {pinned} \
-             clients ask one node alone, links: {}; seed {seed}; run folder {}",
+             {clients} clients, workload {workload}; timeout {} or {}, rest {}, keys {keys}, \
+             {pinned} clients ask one node alone, links: {}; seed {seed}; run folder {}",
             plan.timeout_ms,
             plan.patience_of(1),
             plan.rest_ms,

@@ -121,7 +121,8 @@ mod tests {
     use super::*;
 
     const LISTS: &str = "[[seen]]\nids = [\"A1\", \"A2\"]\nshows = \"a lost write\"\n\
-        [[unseen]]\nids = [\"B1\"]\nwhy = \"no disk\"\n[[missed]]\nids = [\"A2\"]\nwhy = \"rare\"\n";
+        [[unseen]]\nids = [\"B1\"]\nwhy = \"no disk\"\n\
+        [[missed]]\nids = [\"A2\"]\nwhy = \"rare\"\n";
 
     #[test]
     fn each_mutant_is_seen_or_has_a_reason() -> Result<(), String> {
