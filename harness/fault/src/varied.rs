@@ -213,8 +213,8 @@ impl Act<'_> {
         }
     }
 
-    /// What the leader is told comes later and later, so slowly that it takes nobody for silent; and
-    /// then nobody hears it. Another one is elected, of which it does not know for as long.
+    /// What the leader is told comes later and later, so slowly that it takes nobody for silent;
+    /// and then nobody hears it. Another one is elected, of which it does not know for as long.
     fn far_leader(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (steps, hold) = (random.between(4, 9), random.between(300, 800));
         let far = steps * FAR_STEP_MS;
@@ -230,9 +230,9 @@ impl Act<'_> {
         (faults, muted_at + muted)
     }
 
-    /// The leader dies; in some cases so does the next one, once it is seen to lead. In most of them
-    /// all nodes are far apart for a while: much is under way when it dies, and what its successor
-    /// finds of that takes long to be chosen, while clients repeat the same.
+    /// The leader dies; in some cases so does the next one, once it is seen to lead. In most of
+    /// them all nodes are far apart for a while: much is under way when it dies, and what its
+    /// successor finds of that takes long to be chosen, while clients repeat the same.
     fn deaths(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (lasts, before) = (random.between(100, 1_500), random.between(300, 700));
         let mut faults = one(at + before, lasts, Action::Kill, Target::Leader).0;
