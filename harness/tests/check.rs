@@ -651,3 +651,46 @@ const ETCD: &str = r#"
 {"ClientID":2,"Input":{"Type":"range","Range":{"Start":"z"}},
  "Call":50,"Output":{"Range":{"KVs":null}},"Return":60}
 "#;
+
+/// A path that nobody can open is the caller's to name; a stream that is torn is no history.
+#[test]
+fn a_path_that_leads_in_a_circle_is_misused_and_a_torn_stream_is_void() {
+    let folder = std::env::temp_dir().join(format!("synod-check-paths-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (circle, torn) = (folder.join("circle"), folder.join("torn.gz"));
+    std::os::unix::fs::symlink("circle", &circle).unwrap();
+    std::fs::write(&torn, [0x1f, 0x8b]).unwrap();
+    let check = |path: &std::path::Path| {
+        let harness = env!("CARGO_BIN_EXE_synod-harness");
+        let output = Command::new(harness).arg("check").arg(path).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    for path in [circle.clone(), torn.join("within-a-file"), folder.join("x".repeat(300))] {
+        assert_eq!(check(&path), (Some(64), String::new()), "{}", path.display());
+    }
+    let (code, text) = check(&torn);
+    assert!(code == Some(2) && text.starts_with("VOID: "), "{code:?} {text}");
+    assert!(text.contains("its gzip stream is broken"), "{text}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_history_whose_returns_are_of_other_operations_carries_no_verdict() {
+    let text = "{:process 0 :type :invoke :f :write :value 1}\
+        {:process 0 :type :ok :f :read :value 5}\
+        {:process 1 :type :invoke :f :read :value nil}\
+        {:process 1 :type :ok :f :write :value 1}";
+    let wanted = "process 0 called `write` and returns from `read`";
+    assert_says(&["--format", "edn"], text, 2, wanted);
+}
+
+/// What could not be printed is no success, help among it.
+#[test]
+fn help_that_cannot_be_printed_is_no_success() {
+    for flags in [&["--help"][..], &["--version"], &["check", "--help"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut harness = Command::new(env!("CARGO_BIN_EXE_synod-harness"));
+        let status = harness.args(flags).stdout(full).stderr(Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(70), "{flags:?}");
+    }
+}

@@ -87,6 +87,50 @@ fn faults_overlap_on_real_processes_and_each_has_its_effect() {
     assert!(minority["node"].as_u64().is_some(), "every draw is made: {minority}");
 }
 
+/// Two faults may want the same process: whoever comes second, or is surpassed, has not failed.
+#[test]
+fn what_other_faults_have_done_already_makes_no_run_void() {
+    let scratch = Scratch::new("shared");
+    let text = "seed = 5\nnodes = 3\ntime_ms = 7000\n".to_owned();
+    let fault = |at: u32, lasts: u32, action: &str, target: &str| {
+        let times = format!("[[faults]]\nat_ms = {at}\nlasts_ms = {lasts}\n");
+        format!("{times}action = {action}\ntarget = {{ {target} }}\n")
+    };
+    let text = text
+        + &fault(1_000, 2_000, "\"kill\"", "node = 1")
+        + &fault(1_500, 500, "\"kill\"", "nodes = [1, 2]")
+        + &fault(3_500, 1_000, "\"pause\"", "node = 3")
+        + &fault(4_000, 1_500, "\"kill\"", "node = 3")
+        + &fault(4_500, 1_500, "\"isolate\"", "node = 2")
+        + &fault(5_000, 500, "{ disturb = { loss = 300000 } }", "node = 2");
+    let path = scratch.0.join("shared.toml");
+    std::fs::write(&path, text).unwrap();
+    check(scratch.chaos(&["--scenario", &path.display().to_string()]), 0);
+    let report = scratch.latest("report.json");
+    let effects = report["faults"].as_array().unwrap().iter();
+    let effects: Vec<&str> = effects.map(|fault| fault["effect"].as_str().unwrap()).collect();
+    let of = |begin: &str| effects.iter().any(|effect| effect.starts_with(begin));
+    assert!(of("1 of 2 processes killed, started again, 1 were down by others"), "{effects:?}");
+    assert!(of("0 of 1 processes stopped, then went on, 1 were down by others"), "{effects:?}");
+}
+
+#[test]
+fn a_fault_waits_for_answers_and_for_the_end_of_another() {
+    let scratch = Scratch::new("chained");
+    check(scratch.chaos(&["--scenario", &kept("chained.toml")]), 0);
+    let faults = scratch.latest("report.json")["faults"].as_array().unwrap().clone();
+    let of = |kind: &str| faults.iter().find(|fault| fault["kind"] == kind).unwrap();
+    let time = |fault: &Value, end: &str| fault[end].as_u64().unwrap();
+    let (kill, cut) = (of("kill"), of("isolate"));
+    assert!(time(kill, "start_ns") < time(of("disturb"), "start_ns"));
+    let late = time(cut, "start_ns").checked_sub(time(kill, "end_ns")).unwrap();
+    assert!(late < 1_000_000_000, "it began soon after: {late} ns");
+    let history = std::fs::read_to_string(scratch.0.join("runs/latest/history.jsonl")).unwrap();
+    let begun = history.lines().position(|line| line.contains("begin ")).unwrap();
+    let answered = history.lines().take(begun).filter(|line| line.contains("\"ok\"")).count();
+    assert!(answered >= 100, "{answered}");
+}
+
 #[test]
 fn a_node_that_is_asked_to_end_is_started_again() {
     let scratch = Scratch::new("retire");
@@ -140,4 +184,21 @@ fn scenarios_are_listed_shown_and_checked() {
     let (_, told) = check(scenario(&["check", &again]), 64);
     assert!(told.contains("line ") && told.contains("unknown variant `paws`"), "{told}");
     check(scenario(&["show", "/nowhere.toml"]), 64);
+}
+
+/// A run that left out what was asked for would pass; see `sense` of `synod-fault`.
+#[test]
+fn a_scenario_with_a_fault_that_never_comes_is_refused_before_anything_starts() {
+    let scratch = Scratch::new("late");
+    let file = scratch.0.join("late.toml");
+    let text = "seed = 7\nnodes = 3\ntime_ms = 4000\n\
+        [[faults]]\nat_ms = 500\nlasts_ms = 900\naction = \"kill\"\ntarget = \"leader\"\n\
+        [[faults]]\nat_ms = 40000\nlasts_ms = 900\naction = \"kill\"\n";
+    std::fs::write(&file, text).unwrap();
+    let (_, words) = check(scratch.chaos(&["--scenario", file.to_str().unwrap()]), 64);
+    assert!(words.contains("line 9: fault 2: it begins at 40000 ms of 4000, and so"), "{words}");
+    assert!(!scratch.0.join("runs").exists(), "nothing was started");
+    let mut command = Command::new(HARNESS);
+    command.args(["scenario", "check"]).arg(&file);
+    check(command, 64);
 }

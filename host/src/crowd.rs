@@ -4,8 +4,8 @@
 //! again: with long values that is all that a crowded leader would do. So a shell hands over
 //! nothing of clients while they are held back; its inbox fills, its streams are not read, and QUIC
 //! holds the clients back. The claim kept true: clients are held back only while the leader gets
-//! on, or for [`CLIENTS_HELD_BACK_MAX`], so that those of one that does not are refused and ask
-//! elsewhere.
+//! on, or for [`CLIENTS_HELD_BACK_MAX`] and a round of its quorum, so that those of one that does
+//! not are refused and ask elsewhere.
 
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ pub(crate) enum Crowd {
 }
 
 impl Crowd {
-    /// Takes note of how the leader is doing.
-    pub(crate) fn look(&mut self, now: Moment, is_crowded: bool, chosen: Slot) {
-        let held_back = Self::HeldBack { until: now + CLIENTS_HELD_BACK_MAX, chosen };
+    /// Takes note of how the leader is doing, whose quorum takes so long for a round.
+    pub(crate) fn look(&mut self, now: Moment, is_crowded: bool, chosen: Slot, round: Duration) {
+        let held_back = Self::HeldBack { until: now + CLIENTS_HELD_BACK_MAX + round, chosen };
         *self = match *self {
             _ if !is_crowded => Self::None,
             Self::None => held_back,
@@ -55,8 +55,9 @@ impl Crowd {
     }
 }
 
-/// The longest time for which clients of a leader are held back that gets nothing chosen: a disk
-/// may take as long for one sync.
+/// The longest time for which clients of a leader are held back that gets nothing chosen, beside
+/// what its quorum takes for a round, as measured: a disk of which nothing is known yet may take as
+/// long for one sync.
 pub const CLIENTS_HELD_BACK_MAX: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -68,8 +69,21 @@ mod tests {
     }
 
     fn look(crowd: &mut Crowd, ms: u64, is_crowded: bool, chosen: u64) -> bool {
-        crowd.look(at(ms), is_crowded, Slot::new(chosen));
+        crowd.look(at(ms), is_crowded, Slot::new(chosen), Duration::ZERO);
         crowd.hears(is_crowded)
+    }
+
+    #[test]
+    fn whoever_takes_long_for_a_round_is_given_that_time_too() {
+        let mut crowd = Crowd::default();
+        crowd.look(at(0), true, Slot::new(1), Duration::from_secs(3));
+        assert_eq!(crowd.heard_at(), Some(at(4_000)));
+        // It gets on slowly, and hears nobody meanwhile.
+        crowd.look(at(3_000), true, Slot::new(2), Duration::from_secs(3));
+        assert_eq!(crowd.heard_at(), Some(at(7_000)));
+        // What it takes is fixed when it last got on: a disk that hangs seems slower and slower.
+        crowd.look(at(7_000), true, Slot::new(2), Duration::from_secs(8));
+        assert!(crowd.hears(true));
     }
 
     #[test]

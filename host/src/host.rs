@@ -148,7 +148,11 @@ impl<M: StateMachine> Host<M> {
 
     /// Takes note of whether the replica is crowded, and gets on.
     pub(crate) fn look_at_crowd(&mut self, now: Moment) {
-        self.crowd.look(now, self.replica.is_crowded(), self.replica.paxos().chosen());
+        let is_crowded = self.replica.is_crowded();
+        // Only a crowded leader has to know what a round takes.
+        let round_ms = if is_crowded { self.replica.round_ms() } else { 0 };
+        let round = Duration::from_millis(round_ms.into());
+        self.crowd.look(now, is_crowded, self.replica.paxos().chosen(), round);
     }
 
     /// Takes the next output.

@@ -32,9 +32,12 @@ struct Shell {
     waiting: VecDeque<Bytes>,
     now_ms: u64,
     is_hung: bool,
+    /// A sync takes so many turns.
+    sync_turns: u64,
     opened: Option<synod_host::smr::SessionId>,
     done: usize,
     refused: usize,
+    sent_away: usize,
 }
 
 impl Shell {
@@ -55,16 +58,18 @@ impl Shell {
             waiting: VecDeque::new(),
             now_ms: 0,
             is_hung: false,
+            sync_turns: 1,
             opened: None,
             done: 0,
             refused: 0,
+            sent_away: 0,
         };
         while shell.opened.is_none() {
             let opening = Opening::first(ClientId::new(7));
             shell.ask(0, RequestBody::Open { opening });
             shell.turn(true);
         }
-        (shell.done, shell.refused) = (0, 0);
+        (shell.done, shell.refused, shell.sent_away) = (0, 0, 0);
         shell
     }
 
@@ -101,13 +106,14 @@ impl Shell {
                     Response::Opened(session) => self.opened = Some(session),
                     Response::Reply(_) => self.done += 1,
                     Response::Refused(Refusal::Overloaded { .. }) => self.refused += 1,
+                    Response::Refused(Refusal::NotLeader { .. }) => self.sent_away += 1,
                     other => assert!(self.opened.is_none(), "{other:?}"),
                 },
                 Output::Send { .. } | Output::Beacon(_) | Output::Read(_) => {}
                 Output::Close { reason, .. } => panic!("{reason}"),
             }
         }
-        if !self.is_hung {
+        if !self.is_hung && self.now_ms.is_multiple_of(self.sync_turns) {
             self.journal.sync().unwrap();
             self.journal.completions().for_each(|committed| {
                 self.host.take(now, Event::Committed(committed));
@@ -150,4 +156,31 @@ fn a_leader_that_does_not_get_on_hears_its_clients_again() {
     }
     assert_eq!((shell.waiting.len(), shell.done), (0, 0));
     assert!(shell.refused > 16, "{}", shell.refused);
+}
+
+/// A leader whose quorum takes long has more under way: its disk syncs all of it at once.
+#[test]
+fn a_leader_whose_disk_is_slow_is_crowded_with_more() {
+    let mut shell = Shell::new();
+    shell.sync_turns = 400;
+    shell.ask_all();
+    // With one command under way all would take 12,800 turns at least.
+    for _ in 0..9_000 {
+        shell.turn(true);
+    }
+    assert_eq!((shell.done, shell.refused), (32, 0));
+}
+
+/// A leader that hands over takes nothing in any more, so nobody is to wait for it.
+#[test]
+fn a_leader_that_was_asked_to_end_sends_its_clients_away_at_once() {
+    let mut shell = Shell::new();
+    shell.is_hung = true;
+    shell.ask_all();
+    shell.turn(true);
+    assert!(!shell.host.hears_clients() && shell.waiting.len() > 16);
+    shell.host.take(Moment::from_nanos(shell.now_ms * 1_000_000), Event::Drain);
+    let waiting = shell.waiting.len();
+    shell.turn(true);
+    assert_eq!((shell.waiting.len(), shell.sent_away), (0, waiting));
 }

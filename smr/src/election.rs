@@ -18,6 +18,7 @@
 //! however slow links and disks are.
 
 mod link;
+mod paths;
 
 use crate::config::Config;
 use crate::message::Heartbeat;
@@ -322,26 +323,6 @@ impl Election {
         heard.map(|link| link.echo).collect()
     }
 
-    /// Returns how many ticks the way to `peer` and back takes, as seen last.
-    #[must_use]
-    pub fn rtt_ticks(&self, peer: NodeId) -> u32 {
-        self.links.get(&peer).map_or(0, |link| link.rtt)
-    }
-
-    /// Returns how many ticks something may need to `peer`, through its disk, and back.
-    #[must_use]
-    pub fn ticks_through(&self, peer: NodeId) -> u32 {
-        self.links.get(&peer).map_or(0, |link| {
-            path_ticks(link.rtt, link.beat.as_ref().and_then(|beat| beat.sync_ticks))
-        })
-    }
-
-    /// Returns how many ticks links and disks may take to have something chosen.
-    #[must_use]
-    pub fn commit_ticks(&self, view: &ElectionView) -> u32 {
-        self.path_ticks(view, |tally| self.config.voters.is_phase2_quorum(tally))
-    }
-
     /// Tells whether a sync of this node's disk, of so many ticks, is slow, and some peer's last
     /// one took at most half as long: then that peer had better lead.
     #[must_use]
@@ -439,28 +420,14 @@ impl Election {
 
     /// Returns how many ticks a phase 1 may take without getting on.
     fn patience(&self, view: &ElectionView) -> u32 {
-        let path = self.path_ticks(view, |tally| self.config.voters.is_phase1_quorum(tally));
+        let is_quorum = |tally: &Tally| self.config.voters.is_phase1_quorum(tally);
+        let path = self.quorum_ticks(view.sync_ticks, path_ticks, is_quorum);
         let ticks = (self.config.suspicion_ticks + path) << self.failures.min(BACKOFF_MAX);
         ticks.min(PATIENCE_TICKS_MAX)
     }
 
     fn is_stalled(&self, view: &ElectionView) -> bool {
         self.stalled >= STALL_TICKS && self.stalled >= STALL_TICKS + self.commit_ticks(view)
-    }
-
-    /// Returns how many ticks links and disks take to bring about what the fastest quorum can.
-    fn path_ticks(&self, view: &ElectionView, is_quorum: impl Fn(&Tally) -> bool) -> u32 {
-        let peers = self.beats().map(|(node, _)| (self.ticks_through(node), node));
-        let mine = (path_ticks(0, view.sync_ticks), self.me());
-        let mut nodes: Vec<_> = peers.chain([mine]).collect();
-        nodes.sort_unstable();
-        let mut tally = Tally::default();
-        // Nodes join from the fastest on, until they are enough; the last of them sets the time.
-        let enough = nodes.iter().find(|(_, node)| {
-            tally.add(*node);
-            is_quorum(&tally)
-        });
-        enough.or_else(|| nodes.last()).map_or(0, |(ticks, _)| *ticks)
     }
 
     /// Counts the discontent peers that should campaign before this node.

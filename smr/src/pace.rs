@@ -49,6 +49,12 @@ impl Pace {
         }
     }
 
+    /// Returns how many ticks syncs that have ended took of late.
+    #[must_use]
+    pub fn ended_sync_ticks(&self) -> Option<u32> {
+        self.last
+    }
+
     /// Returns how many ticks a sync takes: as of late, or the one that runs if it takes longer.
     #[must_use]
     pub fn sync_ticks(&self) -> Option<u32> {
@@ -60,6 +66,13 @@ impl Pace {
 #[must_use]
 pub fn path_ticks(rtt_ticks: u32, sync_ticks: Option<u32>) -> u32 {
     rtt_ticks.min(RTT_TICKS_MAX) + PATH_SYNCS * sync_ticks.unwrap_or(0).min(SYNC_TICKS_MAX)
+}
+
+/// Returns how many ticks a message needs to a node, through its disk, and back where nothing waits
+/// before it.
+#[must_use]
+pub(crate) fn round_ticks(rtt_ticks: u32, sync_ticks: Option<u32>) -> u32 {
+    rtt_ticks.min(RTT_TICKS_MAX) + sync_ticks.unwrap_or(0).min(SYNC_TICKS_MAX)
 }
 
 /// Each sync lets go of this part of a time that was longer once.

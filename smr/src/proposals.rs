@@ -1,10 +1,10 @@
 //! Proposals: the commands that wait for a slot, and the clients that wait for commands.
 //!
-//! Commands gather until the last batch is durable here or chosen, whichever is first; the next
-//! batch takes all that waits. There is no linger timer: an idle leader proposes one command at
-//! once. The claims kept true: a command that was never proposed is refused definitely when this
-//! node stops leading; one that was proposed is answered as uncertain, never as refused; and each
-//! is answered by the end of the ballot in which it was proposed.
+//! Commands gather until the last batch is durable here or chosen, whichever is first, or until
+//! they fill a batch; the next batch takes all that waits. There is no linger timer: an idle leader
+//! proposes one command at once. The claims kept true: a command that was never proposed is refused
+//! definitely when this node stops leading; one that was proposed is answered as uncertain, never
+//! as refused; and each is answered by the end of the ballot in which it was proposed.
 
 use crate::command::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Command, CommandBatch};
 use crate::executor::WaitKey;
@@ -82,6 +82,12 @@ impl Proposals {
     #[must_use]
     pub fn has_queued(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Tells whether so much waits for a slot that a batch of it gains nothing by waiting on.
+    #[must_use]
+    pub fn has_full_batch(&self) -> bool {
+        self.queued_bytes >= BATCH_BYTES_MAX || self.queue.len() >= BATCH_COMMANDS_MAX
     }
 
     /// Takes the next batch, to be proposed in `slot`, of no more bytes than the disk has room for:

@@ -350,7 +350,7 @@ impl<M: StateMachine> Replica<M> {
         while self.proposals.has_queued()
             && self.disk == Disk::Fine
             && self.paxos.can_propose()
-            && self.paxos.last_is_durable()
+            && (self.paxos.last_is_durable() || self.proposals.has_full_batch())
             && let Some(slot) = self.paxos.next_slot()
             && let Some(room) = effects.paxos.room_for_decree()
             && let Some(batch) = self.proposals.take(slot, room)

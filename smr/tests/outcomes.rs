@@ -445,6 +445,58 @@ fn who_never_left_until_its_answer_would_be_late_gives_way_where_the_queue_is_fu
     }
 }
 
+/// A queue that is always full when it is asked would keep a session from finding out for ever that
+/// answers come soon again.
+#[test]
+fn a_slow_answer_of_long_ago_lets_nobody_give_way() {
+    let mut world = World::with_command();
+    world.now += DEADLINE * 2 / 3;
+    world.answer(Response::Reply(Bytes::new()));
+    world.outcomes.clear();
+    for later in [DEADLINE, 60_000] {
+        world.now += later;
+        let (begin, before) = (world.now, world.requests.len());
+        world.submit(Operation::Command(Bytes::from_static(b"c")));
+        while world.outcomes.is_empty() {
+            world.do_not_send(NotSent::QueueFull);
+            world.wait();
+        }
+        assert_eq!(world.outcomes, [Outcome::NotApplied(Reason::Deadline(None))]);
+        world.outcomes.clear();
+        let attempts = world.requests.len() - before;
+        assert_eq!(attempts > 3, later > 2 * DEADLINE, "{attempts} from {begin} on");
+    }
+}
+
+/// How long an attempt took that was given up, the one that is out does not tell.
+#[test]
+fn an_answer_to_an_earlier_attempt_does_not_tell_how_long_answers_take() {
+    let mut world = World::with_command();
+    world.now += DEADLINE / 3;
+    world.answer(Response::Reply(Bytes::new()));
+    world.submit(Operation::Command(Bytes::from_static(b"c")));
+    let (asked, first) = (world.requests.len(), world.requests.len() - 1);
+    while world.requests.len() == asked {
+        world.wait();
+    }
+    world.answer_to(first, reply());
+    world.outcomes.clear();
+    world.now += 1;
+    world.submit(Operation::Command(Bytes::from_static(b"c")));
+    let begin = world.now;
+    let mut last = begin;
+    while world.outcomes.is_empty() {
+        last = world.now;
+        world.do_not_send(NotSent::QueueFull);
+        world.wait();
+    }
+    assert!(
+        last < begin + DEADLINE / 2,
+        "an attempt {} ms before the end",
+        begin + DEADLINE - last
+    );
+}
+
 /// Its outcome is not certain: only an answer can make it so.
 #[test]
 fn what_may_have_left_is_tried_to_the_end_although_the_queue_is_full() {

@@ -11,6 +11,7 @@
     reason = "a command line tool speaks on its standard streams"
 )]
 
+mod api;
 mod bench;
 mod book;
 mod chaos;

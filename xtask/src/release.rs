@@ -72,7 +72,7 @@ fn wrong_in(name: &str, files: &BTreeSet<&str>) -> Vec<String> {
 }
 
 /// What stays here: the project's own tasks, tests and tools.
-const KEPT: &[&str] =
+pub(crate) const KEPT: &[&str] =
     &["xtask", "synod-book", "synod-fuzz", "synod-simulated", "synod-shell", "synod-prove"];
 
 #[cfg(test)]

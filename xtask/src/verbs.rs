@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
 use crate::{
-    bench, book, chaos, ci, demo, doctor, fuzz, lint, measure, mutants, mutation, power, prove,
-    release, sim, spec, test, tidy,
+    api, bench, book, chaos, ci, demo, doctor, fuzz, lint, measure, mutants, mutation, power,
+    prove, release, sim, spec, test, tidy,
 };
 
 /// A task that can be asked for.
@@ -129,6 +129,12 @@ pub(crate) const VERBS: &[Verb] = &[
         takes: "[--seconds N] [--seed S] [--target NAME]",
         about: "broken bytes for every decoder, for some seconds each",
         run: fuzz::run,
+    },
+    Verb {
+        name: "api",
+        takes: "",
+        about: "write the public interface of each crate into its api.txt, to be reviewed",
+        run: api::run,
     },
     Verb {
         name: "release",

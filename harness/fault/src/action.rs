@@ -146,6 +146,21 @@ impl Action {
 }
 
 impl DiskFault {
+    /// Tells whether a disk that misbehaves in this way does so in that one, too.
+    #[must_use]
+    pub fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
+    /// Returns the worse one of two that are alike; of those that know no degrees, this one.
+    #[must_use]
+    pub const fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Slow { ms: mine }, Self::Slow { ms }) if ms.0 > mine.0 => Self::Slow { ms },
+            (worse, _) => worse,
+        }
+    }
+
     /// Tells whether a node that it happens to is lost to its cluster.
     #[must_use]
     pub const fn is_for_good(self) -> bool {

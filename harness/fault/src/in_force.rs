@@ -1,13 +1,14 @@
 //! The faults in force: what they are together, and how often each of them did something.
 //!
-//! Faults overlap, and each ends for itself: a link obeys the harshest of all rules on it, a node
-//! that two faults keep down is started when the second ends. A fault counts as effective once
-//! something was really lost, held back, ended or refused because of it: a plan whose faults hit
-//! nothing has tested nothing. The claim kept true: ending one fault never softens another.
+//! Faults overlap, and each ends for itself: a link obeys the harshest of all rules on it, a disk
+//! is as slow as the slowest of its faults says, and a node that two faults keep down is started
+//! when the second ends. A fault counts as effective once something was really lost, held back,
+//! ended or refused because of it: a plan whose faults hit nothing has tested nothing. The claim
+//! kept true: ending one fault never softens another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Action, LinkId, LinkRules, NodeId, ResolvedTarget};
+use crate::{Action, DiskFault, LinkId, LinkRules, NodeId, ResolvedTarget};
 
 /// The place of a fault in its plan, which names it while it is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +61,8 @@ pub struct Active {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InForce {
     active: Vec<Active>,
+    /// Those that began, whether or not they ended.
+    begun: BTreeSet<FaultId>,
     rules: JointRules,
     /// How often each fault of the plan had an effect.
     effects: Vec<u64>,
@@ -69,12 +72,13 @@ impl InForce {
     /// Makes the state in which none of so many faults is in force.
     #[must_use]
     pub fn of(faults: usize) -> Self {
-        Self { active: Vec::new(), rules: JointRules::default(), effects: vec![0; faults] }
+        Self { effects: vec![0; faults], ..Self::default() }
     }
 
     /// Puts a fault in force.
     pub fn begin(&mut self, fault: FaultId, action: Action, on: ResolvedTarget) {
         self.rules.begin(fault, on.rules.clone());
+        self.begun.insert(fault);
         self.active.push(Active { fault, action, on, cutting: true });
     }
 
@@ -103,6 +107,18 @@ impl InForce {
         self.active.iter().map(|active| active.fault).collect()
     }
 
+    /// Tells whether a fault began, whether or not it ended.
+    #[must_use]
+    pub fn has_begun(&self, fault: FaultId) -> bool {
+        self.begun.contains(&fault)
+    }
+
+    /// Tells whether a fault began and ended.
+    #[must_use]
+    pub fn has_ended(&self, fault: FaultId) -> bool {
+        self.has_begun(fault) && self.active.iter().all(|active| active.fault != fault)
+    }
+
     /// Tells whether a fault in force keeps a node from being started.
     #[must_use]
     pub fn keeps_down(&self, node: NodeId) -> bool {
@@ -113,6 +129,30 @@ impl InForce {
     #[must_use]
     pub fn pauses(&self, node: NodeId) -> bool {
         self.active.iter().any(|active| active.action == Action::Pause && active.hits(node))
+    }
+
+    /// Returns how badly a node's disk misbehaves in the way of `fault`: as the worst of those in
+    /// force has it, if one is.
+    #[must_use]
+    pub fn on_disk(&self, node: NodeId, fault: DiskFault) -> Option<DiskFault> {
+        let of_node = self.active.iter().filter(|active| active.hits(node));
+        let of_disk = of_node.filter_map(|active| match active.action {
+            Action::Disk(other) => Some(other).filter(|other| other.is_like(fault)),
+            Action::Isolate
+            | Action::Mute
+            | Action::Deafen
+            | Action::Partition(_)
+            | Action::Cut(_)
+            | Action::Disturb(_)
+            | Action::DisturbInbound(_)
+            | Action::Kill
+            | Action::PowerLoss
+            | Action::Pause
+            | Action::Retire
+            | Action::ClockRate { .. }
+            | Action::ClockJump { .. } => None,
+        });
+        of_disk.reduce(DiskFault::worse)
     }
 
     /// Returns what a link does that does `base` without a fault.
@@ -175,7 +215,7 @@ impl Active {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PartsPerMillion, Target};
+    use crate::{Millis, PartsPerMillion, Target};
 
     const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
@@ -218,6 +258,25 @@ mod tests {
         assert_eq!(in_force.on_link(link(1, 2), LinkRules::default()), LinkRules::CUT);
         assert_eq!(in_force.on_link(link(2, 3), base), base);
         assert_eq!(in_force.toggle(FaultId(0)), None);
+    }
+
+    #[test]
+    fn a_disk_is_as_bad_as_the_worst_fault_of_a_kind_says() {
+        let slow = |ms| DiskFault::Slow { ms: Millis(ms) };
+        let one = Target::Node(NodeId(1));
+        let mut in_force = InForce::of(4);
+        for (fault, disk) in [(0, slow(50)), (1, slow(7)), (2, DiskFault::Full)] {
+            begin(&mut in_force, fault, Action::Disk(disk), &one);
+        }
+        begin(&mut in_force, 3, Action::Disk(slow(90)), &Target::Node(NodeId(2)));
+        let slowest = |in_force: &InForce| in_force.on_disk(NodeId(1), slow(0));
+        assert_eq!(slowest(&in_force), Some(slow(50)));
+        assert!(in_force.end(FaultId(0)).is_some());
+        assert_eq!(slowest(&in_force), Some(slow(7)));
+        assert!(in_force.end(FaultId(1)).is_some());
+        assert_eq!(slowest(&in_force), None);
+        assert_eq!(in_force.on_disk(NodeId(1), DiskFault::Full), Some(DiskFault::Full));
+        assert_eq!(in_force.on_disk(NodeId(1), DiskFault::Hung), None);
     }
 
     #[test]

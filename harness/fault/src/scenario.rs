@@ -6,6 +6,7 @@
 //! same plan, and leaving a fault out leaves the dice of all others as they were. What really
 //! happened may depend on the machine, so whoever obeys a plan records that apart.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::Error as _;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use synod_rng::{Random, Seed, Stream};
 
 use crate::nemesis::{FaultKind, Nemesis};
-use crate::{Action, LinkRules, Millis, NodeId, PartsPerMillion, Target};
+use crate::{Action, LinkRules, Millis, NodeId, PartsPerMillion, ResolvedTarget, Target, Trigger};
 
 /// Everything that is decided before a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,31 +114,6 @@ pub struct PlannedFault {
     pub flaps_ms: Option<Millis>,
 }
 
-/// What a fault waits for, once its time has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trigger {
-    /// Nothing.
-    #[default]
-    Time,
-    /// A node that is seen to lead.
-    LeaderSeen,
-    /// Another node than the one that led when its time came: a leader that has only just begun.
-    NewLeader,
-}
-
-impl Trigger {
-    /// Tells whether a fault waits on, when `leader` leads and `led` did when its time came.
-    #[must_use]
-    pub fn waits(self, leader: Option<NodeId>, led: Option<NodeId>) -> bool {
-        match self {
-            Self::Time => false,
-            Self::LeaderSeen => leader.is_none(),
-            Self::NewLeader => leader.is_none() || led.is_none() || leader == led,
-        }
-    }
-}
-
 impl Scenario {
     /// The version of the form that this harness writes and reads.
     pub const FORMAT: u32 = 2;
@@ -190,16 +166,42 @@ impl Scenario {
 
     /// Returns the same scenario with every draw made: what a run obeys and leaves behind.
     ///
-    /// Each fault has dice of its own place, and what is drawn already stays.
+    /// Each fault has dice of its own, by what it says of its time and how many before it say the
+    /// same; what is drawn already stays.
     #[must_use]
     pub fn drawn(&self) -> Self {
         let all = self.node_ids();
         let mut plan = self.clone();
-        for (place, fault) in plan.faults.iter_mut().enumerate() {
-            let stream = Stream::named("target").part(place as u64);
-            fault.target = fault.target.drawn(&all, &mut Random::new(self.seed, stream));
+        let mut seen: BTreeMap<(Millis, Millis), u64> = BTreeMap::new();
+        for fault in &mut plan.faults {
+            let count = seen.entry((fault.at_ms, fault.lasts_ms)).or_default();
+            let stream = Stream::named("target").part(fault.at_ms.0).part(fault.lasts_ms.0);
+            let mut dice = Random::new(self.seed, stream.part(*count));
+            *count += 1;
+            fault.target = fault.target.drawn(&all, &mut dice);
         }
         plan
+    }
+
+    /// Leaves out the faults that `keeps` does not want, which is told the place and the fault.
+    ///
+    /// Who waits for a fault that stays goes on waiting for it; who waits for one that goes waits
+    /// for its time alone.
+    pub fn retain_faults(&mut self, mut keeps: impl FnMut(usize, &PlannedFault) -> bool) {
+        let mut numbers = Vec::with_capacity(self.faults.len());
+        let mut kept = 0;
+        for (place, fault) in self.faults.iter().enumerate() {
+            let keeps = keeps(place, fault);
+            kept += u32::from(keeps);
+            numbers.push(keeps.then_some(kept));
+        }
+        let mut place = 0..;
+        self.faults.retain(|_| place.next().is_some_and(|place: usize| numbers[place].is_some()));
+        for fault in &mut self.faults {
+            let awaited = fault.trigger.awaited().and_then(|number| number.checked_sub(1));
+            let number = awaited.and_then(|place| numbers.get(place as usize).copied().flatten());
+            fault.trigger = fault.trigger.renumbered(number);
+        }
     }
 
     /// Returns whether some fault must make another node lead.
@@ -243,7 +245,19 @@ impl PlannedFault {
     /// Tells whether it must be known who leads before it begins.
     #[must_use]
     pub fn needs_leader(&self) -> bool {
-        self.trigger != Trigger::Time || self.target == Target::Leader
+        self.trigger.asks_who_leads() || self.target == Target::Leader
+    }
+
+    /// Tells whether it would hit nothing in a cluster of these nodes, whoever leads in it and
+    /// whatever is drawn.
+    #[must_use]
+    pub fn hits_nothing(&self, all: &[NodeId]) -> bool {
+        let one = Target::of(all.first().copied().into_iter().collect());
+        let target = match &self.target {
+            Target::Leader | Target::Minority => &one,
+            target @ (Target::Node(_) | Target::Nodes(_) | Target::All | Target::Clients) => target,
+        };
+        ResolvedTarget::resolve(&self.action, target, None, all).is_nothing()
     }
 
     fn changes_leader(&self) -> bool {
@@ -277,6 +291,9 @@ impl fmt::Display for PlannedFault {
         }
         if let Some(period) = self.flaps_ms {
             write!(formatter, ", flapping every {period}")?;
+        }
+        if self.trigger != Trigger::Time {
+            write!(formatter, ", {}", self.trigger)?;
         }
         Ok(())
     }
@@ -334,17 +351,6 @@ pub const LEADER_GONE_MS_MIN: Millis = Millis(2_000);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fault_that_wants_a_new_leader_waits_while_the_old_one_or_nobody_leads() {
-        let (old, new) = (Some(NodeId(1)), Some(NodeId(2)));
-        assert!(!Trigger::Time.waits(None, None));
-        assert!(Trigger::LeaderSeen.waits(None, old) && !Trigger::LeaderSeen.waits(old, old));
-        for (leader, led) in [(None, None), (None, old), (old, old)] {
-            assert!(Trigger::NewLeader.waits(leader, led), "{leader:?} after {led:?}");
-        }
-        assert!(!Trigger::NewLeader.waits(new, old));
-    }
 
     #[test]
     fn every_other_client_is_hasty_where_any_is() {

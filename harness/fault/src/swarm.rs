@@ -21,6 +21,8 @@ pub struct SwarmConfig {
     pub nodes: Vec<u16>,
     /// How long faults come and go.
     pub time_ms: Millis,
+    /// For how long before the end of that none begins: real processes need a moment to feel one.
+    pub quiet_ms: Millis,
     /// How many clients there are.
     pub clients: u32,
     /// How long a client rests at most between two operations.
@@ -34,6 +36,7 @@ impl Default for SwarmConfig {
         Self {
             nodes: vec![3, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 4, 2, 1, 7],
             time_ms: Millis(60_000),
+            quiet_ms: Millis(0),
             clients: 4,
             rest_ms: Millis(500),
             world: Abilities::SIMULATED,
@@ -85,7 +88,8 @@ const KINDS: [Kind; 18] = [
     Kind::Retire,
 ];
 
-/// The fewest kinds of faults in a run.
+/// The fewest kinds of faults that are drawn for a run. What hits nothing is left out: a link of
+/// which there is none, a partition of one node.
 const KINDS_MIN: usize = 4;
 
 /// The most faults of one kind in a minute.
@@ -129,16 +133,20 @@ pub fn draw(seed: Seed, config: &SwarmConfig) -> Scenario {
     let drift = |_| if drifts { ppm(&mut random, 50_000) } else { 0 };
     let clock_ppm = (0..nodes).map(drift).collect();
     let ids: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
+    let last_ms = Millis(config.time_ms.0.saturating_sub(config.quiet_ms.0));
     let mut faults = Vec::new();
     for kind in kinds(&mut random) {
         let stream = Stream::named("swarm").part(kind as u64 + 1);
         let mut random = Random::new(seed, stream);
-        faults.extend(faults_of(kind, &ids, config.time_ms, &mut random));
+        faults.extend(faults_of(kind, &ids, last_ms, &mut random));
     }
-    faults.extend(folder_faults(seed, &ids, config.time_ms, &faults));
+    faults.extend(folder_faults(seed, &ids, last_ms, &faults));
     faults.sort_by_key(|fault| fault.at_ms);
     let conditions = Conditions { links, client_links, sync_us: custom.sync_us, clock_ppm };
-    faults.retain(|fault| config.world.check(fault).is_ok());
+    faults.retain(|fault| {
+        let comes = fault.at_ms <= last_ms;
+        comes && config.world.check(fault).is_ok() && !fault.hits_nothing(&ids)
+    });
     Scenario {
         nemesis: NAME.to_owned(),
         clients: custom.clients,
@@ -460,10 +468,22 @@ mod tests {
             assert_eq!(Scenario::from_toml(&text), Ok(plan.clone()), "{text}");
             assert!(plan.faults.is_sorted_by_key(|fault| fault.at_ms));
             let names = plan.node_ids();
-            assert!(
-                plan.conditions.clock_ppm.len() == names.len() && plan.faults.len() >= KINDS_MIN
-            );
+            assert_eq!(plan.conditions.clock_ppm.len(), names.len());
+            assert!(plan.faults.len() + 1 >= KINDS_MIN || plan.nodes < 3, "{:?}", plan.faults);
         }
+    }
+
+    /// A fault that nobody has time to feel has no effect, and a live run is void for it.
+    #[test]
+    fn no_fault_begins_as_the_run_ends_where_that_is_asked_for() {
+        let time_ms = Millis(8_000);
+        let draws = |quiet_ms| {
+            let config = SwarmConfig { time_ms, quiet_ms, ..SwarmConfig::default() };
+            let all = (0..100).flat_map(move |seed| draw(Seed(seed), &config).faults);
+            all.map(|fault| fault.at_ms).max()
+        };
+        assert!(draws(Millis(500)).is_some_and(|last| last <= Millis(7_500)));
+        assert!(draws(Millis(0)).is_some_and(|last| last > Millis(7_900)));
     }
 
     /// Two damaged disks of three would be more than a quorum can bear.

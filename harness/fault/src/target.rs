@@ -152,6 +152,15 @@ impl ResolvedTarget {
         }
     }
 
+    /// Tells whether there is nothing that it hits: no node, and no link that it changes.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let changes = |(link, rules): (&LinkId, &LinkRules)| {
+            link.from != link.to && *rules != LinkRules::default()
+        };
+        self.nodes.is_empty() && !self.rules.iter().any(changes)
+    }
+
     fn cut(detail: String, links: BTreeSet<LinkId>) -> Self {
         let rules = links.into_iter().map(|link| (link, LinkRules::CUT)).collect();
         Self { detail, nodes: BTreeSet::new(), rules }

@@ -46,6 +46,8 @@ pub trait World {
 pub struct Abilities {
     /// How it is called.
     pub name: &'static str,
+    /// How many nodes it has room for.
+    pub nodes_max: u16,
     /// Whether it can take a machine's power, so that what was not synced is lost.
     pub power: bool,
     /// Whether it has the clocks in its hands.
@@ -78,6 +80,7 @@ impl Abilities {
     /// A simulated run has everything in its hands; its links carry packets.
     pub const SIMULATED: Self = Self {
         name: "a simulated run",
+        nodes_max: SIMULATED_NODES_MAX,
         power: true,
         clocks: true,
         disks: true,
@@ -87,7 +90,8 @@ impl Abilities {
     /// Returns what can be done to real processes whose ports speak this.
     #[must_use]
     pub const fn live(transports: Transports) -> Self {
-        Self { name: "a live run", power: false, clocks: false, disks: false, transports }
+        let (name, nodes_max) = ("a live run", LIVE_NODES_MAX);
+        Self { name, nodes_max, power: false, clocks: false, disks: false, transports }
     }
 
     /// Says whether all of a scenario can be carried out.
@@ -97,6 +101,10 @@ impl Abilities {
     /// [`Unsupported`] names the first thing that cannot, and which fault asks for it.
     pub fn check_all(&self, scenario: &Scenario) -> Result<(), Unsupported> {
         let conditions = &scenario.conditions;
+        if scenario.nodes > self.nodes_max {
+            let (what, most) = (format!("nodes = {}", scenario.nodes), self.nodes_max);
+            return Err(self.refused(&what, &format!("it has room for {most}; take fewer")));
+        }
         if !self.clocks && conditions.clock_ppm.iter().any(|ppm| *ppm != 0) {
             return Err(self.refused("clock_ppm", CLOCKS));
         }
@@ -161,6 +169,12 @@ impl Abilities {
     }
 }
 
+/// The most nodes of a simulated cluster.
+pub const SIMULATED_NODES_MAX: u16 = 9;
+
+/// The most nodes of a live run: each has two of the ports that a run claims.
+pub const LIVE_NODES_MAX: u16 = 31;
+
 const POWER: &str = "a process that is killed loses nothing that it wrote; use `kill`, or run the \
     scenario in the simulator";
 
@@ -199,6 +213,17 @@ mod tests {
         }
         for action in [Action::Pause, Action::Retire, Action::Isolate] {
             assert_eq!(check(live, action), Ok(()));
+        }
+    }
+
+    #[test]
+    fn more_nodes_than_a_world_has_room_for_are_refused() {
+        for world in [Abilities::SIMULATED, Abilities::live(Transports::default())] {
+            let check = |nodes| world.check_all(&Scenario::calm(Seed(1), nodes, Millis(1_000)));
+            assert_eq!(check(world.nodes_max), Ok(()));
+            let words = check(world.nodes_max + 1).expect_err("too many").to_string();
+            let begin = format!("{} cannot do `nodes = {}`: ", world.name, world.nodes_max + 1);
+            assert!(words.starts_with(&begin) && words.ends_with("take fewer"), "{words}");
         }
     }
 

@@ -1,15 +1,15 @@
 //! Scenarios as text: TOML for people, JSON for the plan that a run leaves behind.
 //!
 //! Whatever is read is whole and makes sense, or is refused with the line and what to do about it:
-//! an unknown word, a node that there is not, a target that an action does not have. The claim kept
-//! true: what was written is read back as it was.
+//! an unknown word here, what makes no sense in `sense`. The claim kept true: what was written is
+//! read back as it was.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, CLIENTS, NodeId, PartsPerMillion, PlannedFault, Scenario, Target};
+use crate::sense::SenselessPart;
+use crate::{PartsPerMillion, PlannedFault, Scenario};
 
 /// A text that is no scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,11 +85,10 @@ impl Scenario {
             let remedy = remedy(&what).to_owned();
             Malformed { line: error.span().map(|span| line(span.start)), what, remedy }
         })?;
-        let headers = text.lines().enumerate().filter(|(_, text)| text.trim() == "[[faults]]");
-        let headers: Vec<usize> = headers.map(|(line, _)| line + 1).collect();
+        check_form(scenario.format)?;
         scenario.check().map_err(|problem| {
-            let line = problem.fault.and_then(|fault| headers.get(fault).copied());
-            problem.told(line)
+            let line = problem.fault.and_then(|fault| headers(text).nth(fault));
+            told(problem, line)
         })?;
         Ok(scenario)
     }
@@ -152,7 +151,8 @@ impl Scenario {
             let remedy = remedy(&what).to_owned();
             Malformed { line: Some(error.line()).filter(|line| *line > 0), what, remedy }
         })?;
-        scenario.check().map_err(|problem| problem.told(None))?;
+        check_form(scenario.format)?;
+        scenario.check().map_err(|problem| told(problem, None))?;
         Ok(scenario)
     }
 
@@ -167,26 +167,6 @@ impl Scenario {
         text.push('\n');
         text
     }
-
-    /// Says whether it makes sense, whatever the world.
-    fn check(&self) -> Result<(), Problem> {
-        let problem = |what: String, remedy: &str| Problem::of(None, what, remedy);
-        check_form(self.format).map_err(|error| problem(error.what, &error.remedy))?;
-        if self.nodes == 0 || self.clients == 0 {
-            let what = "a run has a node and a client at least".to_owned();
-            return Err(problem(what, "set `nodes` and `clients` to 1 or more"));
-        }
-        let clocks = self.conditions.clock_ppm.len();
-        if clocks != 0 && clocks != usize::from(self.nodes) {
-            let what = format!("`clock_ppm` has {clocks} numbers for {} nodes", self.nodes);
-            return Err(problem(what, "give one for each node, or none at all"));
-        }
-        for (place, fault) in self.faults.iter().enumerate() {
-            check_fault(fault, self.nodes)
-                .map_err(|(what, remedy)| Problem::of(Some(place), what, remedy))?;
-        }
-        Ok(())
-    }
 }
 
 /// The only field that every version of the form has.
@@ -195,22 +175,19 @@ struct Form {
     format: Option<u32>,
 }
 
-/// What makes no sense, and in which fault.
-struct Problem {
-    fault: Option<usize>,
-    what: String,
-    remedy: String,
+/// Returns the lines on which the faults begin, counted from 1, of which each has a header.
+fn headers(text: &str) -> impl Iterator<Item = usize> {
+    let is_header = |line: &str| {
+        let line = line.split('#').next().unwrap_or_default();
+        line.split_whitespace().collect::<String>() == "[[faults]]"
+    };
+    (1..).zip(text.lines()).filter(move |(_, line)| is_header(line)).map(|(line, _)| line)
 }
 
-impl Problem {
-    fn of(fault: Option<usize>, what: String, remedy: &str) -> Self {
-        Self { fault, what, remedy: remedy.to_owned() }
-    }
-
-    fn told(self, line: Option<usize>) -> Malformed {
-        let place = self.fault.map_or_else(String::new, |fault| format!("fault {}: ", fault + 1));
-        Malformed { line, what: format!("{place}{}", self.what), remedy: self.remedy }
-    }
+fn told(problem: SenselessPart, line: Option<usize>) -> Malformed {
+    let SenselessPart { fault, what, remedy } = problem;
+    let place = fault.map_or_else(String::new, |fault| format!("fault {}: ", fault + 1));
+    Malformed { line, what: format!("{place}{what}"), remedy }
 }
 
 fn check_form(format: u32) -> Result<(), Malformed> {
@@ -220,82 +197,6 @@ fn check_form(format: u32) -> Result<(), Malformed> {
     let what = format!("it was written by another version of the harness (form {format})");
     let remedy = format!("this one reads form {}: write it anew", Scenario::FORMAT);
     Err(Malformed { line: None, what, remedy })
-}
-
-type Wrong = (String, &'static str);
-
-fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
-    let PlannedFault { action, target, flaps_ms, .. } = fault;
-    let name = action.name();
-    if let Some(node) = named(fault).into_iter().find(|node| node.0 > count) {
-        let what = format!("there is no node {node} among {count}");
-        return Err((what, "name a node from 1 to `nodes`"));
-    }
-    match target {
-        Target::Nodes(nodes) if nodes.is_empty() => {
-            return Err(("it hits no node".to_owned(), "name one in `target.nodes`"));
-        }
-        Target::Minority if count < 3 => {
-            let what = format!("{count} nodes have no minority");
-            return Err((what, "take 3 nodes or more, or name a node"));
-        }
-        Target::Leader
-        | Target::Node(_)
-        | Target::Nodes(_)
-        | Target::Minority
-        | Target::All
-        | Target::Clients => {}
-    }
-    if action.names_links() && !target.is_default() {
-        let what = format!("`{name}` says itself which links it cuts");
-        return Err((what, "leave `target` out, or use `isolate`"));
-    }
-    if matches!(action, Action::DisturbInbound(_)) && target.is_default() {
-        let what = format!("`{name}` is for some nodes, towards which links differ");
-        return Err((what, "name them, or use `disturb`"));
-    }
-    if hits_machines(action) && (*target == Target::Clients || hits_clients(target)) {
-        let what = format!("`{name}` is nothing that clients suffer from");
-        return Err((what, "name nodes, from 1 on, as its target"));
-    }
-    match flaps_ms {
-        Some(_) if !action.is_cut() => {
-            let what = format!("`{name}` does not come and go");
-            Err((what, "leave `flaps_ms` out, or use a cut"))
-        }
-        Some(period) if period.0 == 0 => {
-            Err(("a period of 0 ms has no end".to_owned(), "set `flaps_ms` to 1 or more"))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Returns the nodes that a fault names by their numbers.
-fn named(fault: &PlannedFault) -> BTreeSet<NodeId> {
-    let mut nodes = match &fault.target {
-        Target::Node(node) => BTreeSet::from([*node]),
-        Target::Nodes(nodes) => nodes.clone(),
-        Target::Leader | Target::Minority | Target::All | Target::Clients => BTreeSet::new(),
-    };
-    if let Action::Partition(shape) = &fault.action {
-        nodes.extend(shape.nodes());
-    }
-    if let Action::Cut(links) = &fault.action {
-        nodes.extend(links.iter().flat_map(|link| [link.from, link.to]));
-    }
-    nodes
-}
-
-fn hits_machines(action: &Action) -> bool {
-    !action.is_cut() && !matches!(action, Action::Disturb(_) | Action::DisturbInbound(_))
-}
-
-fn hits_clients(target: &Target) -> bool {
-    match target {
-        Target::Node(node) => *node == CLIENTS,
-        Target::Nodes(nodes) => nodes.contains(&CLIENTS),
-        Target::Leader | Target::Minority | Target::All | Target::Clients => false,
-    }
 }
 
 /// Says what to do about an error of the form.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use synod_fault::nemesis::FaultKind;
 use synod_fault::{
     Action, Conditions, DiskFault, LinkId, LinkRules, Millis, NodeId, PartsPerMillion,
-    PlannedFault, RateLimit, Scenario, Shape, Target, Trigger,
+    PlannedFault, RateLimit, Scenario, Shape, Target, Trigger, swarm,
 };
 use synod_rng::Seed;
 
@@ -26,6 +26,10 @@ fn some_nodes() -> impl Strategy<Value = BTreeSet<NodeId>> {
 
 fn ms() -> impl Strategy<Value = Millis> {
     prop_oneof![0..10_u64, 0..100_000_u64].prop_map(Millis)
+}
+
+fn ppm() -> impl Strategy<Value = i32> {
+    -999_999..=999_999
 }
 
 fn rules() -> impl Strategy<Value = LinkRules> {
@@ -45,14 +49,24 @@ fn rules() -> impl Strategy<Value = LinkRules> {
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
-    let sides = || (some_nodes(), some_nodes());
-    prop_oneof![
-        sides().prop_map(|(one, other)| Shape::Split { one, other }),
-        (node(), sides()).prop_map(|(middle, (one, other))| Shape::Bridge { middle, one, other }),
-        vec(node(), 3..6).prop_map(|order| Shape::Ring { order }),
-        (node(), some_nodes()).prop_map(|(node, others)| Shape::Mute { node, others }),
-        (node(), some_nodes()).prop_map(|(node, others)| Shape::Deaf { node, others }),
-    ]
+    let all: Vec<NodeId> = (1..=NODES).map(NodeId).collect();
+    let order = Just(all).prop_shuffle();
+    (0..5, order, 1..4_usize, 3..=5_usize).prop_map(|(which, order, first, second)| {
+        let (one, other) = order[..second].split_at(first.min(second - 1));
+        let (node, middle) = (one[0], *order.last().unwrap());
+        let one: BTreeSet<NodeId> = one.iter().copied().collect();
+        let mut other: BTreeSet<NodeId> = other.iter().copied().collect();
+        match which {
+            0 => Shape::Split { one, other },
+            1 => {
+                other.remove(&middle);
+                Shape::Bridge { middle, one, other }
+            }
+            2 => Shape::Ring { order },
+            3 => Shape::Mute { node, others: other },
+            _ => Shape::Deaf { node, others: other },
+        }
+    })
 }
 
 fn disk_fault() -> impl Strategy<Value = DiskFault> {
@@ -84,10 +98,11 @@ fn what() -> impl Strategy<Value = (Action, Target, Option<Millis>)> {
             Just(Target::All),
         ]
     };
-    let link = (0..=NODES, 1..=NODES).prop_map(|(one, two)| LinkId::new(NodeId(one), NodeId(two)));
+    let link = (0..=NODES, 1..=NODES).prop_filter("a link has two ends", |(one, two)| one != two);
+    let link = link.prop_map(|(one, two)| LinkId::new(NodeId(one), NodeId(two)));
     let machines = prop_oneof![
         prop::sample::select(vec![Action::Kill, Action::PowerLoss, Action::Pause, Action::Retire]),
-        any::<i32>().prop_map(|ppm| Action::ClockRate { ppm }),
+        ppm().prop_map(|ppm| Action::ClockRate { ppm }),
         ms().prop_map(|ms| Action::ClockJump { ms }),
         disk_fault().prop_map(Action::Disk),
     ];
@@ -108,8 +123,9 @@ fn what() -> impl Strategy<Value = (Action, Target, Option<Millis>)> {
 
 fn fault() -> impl Strategy<Value = PlannedFault> {
     let kind = option::of(prop::sample::select(FaultKind::ALL.to_vec()));
-    let trigger = prop::sample::select(vec![Trigger::Time, Trigger::LeaderSeen]);
-    (kind, ms(), trigger, ms(), what()).prop_map(
+    let answered = (0..9_000_u64).prop_map(Trigger::Answered);
+    let trigger = prop_oneof![Just(Trigger::Time), Just(Trigger::LeaderSeen), answered];
+    let fault = (kind, ms(), trigger, ms(), what()).prop_map(
         |(kind, at_ms, trigger, lasts_ms, (action, target, flaps_ms))| PlannedFault {
             kind,
             at_ms,
@@ -119,11 +135,13 @@ fn fault() -> impl Strategy<Value = PlannedFault> {
             target,
             flaps_ms,
         },
-    )
+    );
+    let nodes: Vec<NodeId> = (1..=NODES).map(NodeId).collect();
+    fault.prop_filter("it hits something", move |fault| !fault.hits_nothing(&nodes))
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
-    let clocks = prop_oneof![Just(Vec::new()), vec(any::<i32>(), usize::from(NODES))];
+    let clocks = prop_oneof![Just(Vec::new()), vec(ppm(), usize::from(NODES))];
     let conditions = (rules(), rules(), 0..50_000_u64, clocks).prop_map(
         |(links, client_links, sync_us, clock_ppm)| Conditions {
             links,
@@ -136,12 +154,14 @@ fn scenario() -> impl Strategy<Value = Scenario> {
     let words = "[ -~\n\"'#=\\[\\]\u{e9}]{0,30}";
     (any::<u64>(), words, words, 1..99_u32, ms(), conditions, vec(fault(), 0..6)).prop_map(
         |(seed, reason, system, clients, time_ms, conditions, faults)| Scenario {
+            // What is drawn may come too late, or hit nothing.
+            nemesis: swarm::NAME.to_owned(),
             reason,
             system,
             clients,
             conditions,
             faults,
-            ..Scenario::calm(Seed(seed), NODES, time_ms)
+            ..Scenario::calm(Seed(seed), NODES, time_ms.max(Millis(1)))
         },
     )
 }
@@ -223,6 +243,144 @@ fn what_makes_no_sense_is_refused_with_its_fault_and_a_way_out() {
     let text = GOOD.replace("nodes = 3", small).replace("{ node = 2 }", "\"minority\"");
     let words = Scenario::from_toml(&text).expect_err(small).to_string();
     assert!(words.contains("2 nodes have no minority"), "{words}");
+}
+
+/// Whoever looks for the fault that matters leaves others out, and the rest must stay as it was.
+#[test]
+fn a_fault_that_is_left_out_leaves_the_dice_of_the_others_as_they_were() {
+    let fault = |at_ms| PlannedFault::new(Millis(at_ms), Millis(9), Action::Kill, Target::Minority);
+    let mut drawn = BTreeSet::new();
+    for seed in 0..40 {
+        let mut scenario = Scenario::calm(Seed(seed), NODES, Millis(100));
+        scenario.faults = vec![fault(1), fault(2), fault(3), fault(3)];
+        let all = scenario.drawn().faults;
+        drawn.extend(all.iter().map(|fault| fault.target.to_string()));
+        for left_out in 0..3 {
+            let (mut less, mut rest) = (scenario.clone(), all.clone());
+            less.faults.remove(left_out);
+            rest.remove(if left_out == 2 { 3 } else { left_out });
+            assert_eq!(less.drawn().faults, rest, "seed {seed} without fault {left_out}");
+        }
+    }
+    assert_eq!(drawn.len(), 15, "each node, and each two of five, some day: {drawn:?}");
+}
+
+/// Two faults, of which the second waits for the first.
+fn chained(trigger: &str) -> String {
+    GOOD.replace("at_ms = 2000", &format!("trigger = {trigger}"))
+}
+
+#[test]
+fn a_fault_may_wait_for_answers_or_for_a_fault_before_it() {
+    for (written, trigger, told) in [
+        ("{ answered = 40 }", Trigger::Answered(40), "once 40 operations are answered"),
+        ("{ begun = 1 }", Trigger::Begun(1), "once fault 1 has begun"),
+        ("{ ended = 1 }", Trigger::Ended(1), "once fault 1 has ended"),
+    ] {
+        let scenario = Scenario::from_toml(&chained(written)).unwrap();
+        assert_eq!(scenario.faults[1].trigger, trigger);
+        assert!(scenario.faults[1].to_string().ends_with(told), "{}", scenario.faults[1]);
+        assert_eq!(Scenario::from_toml(&scenario.to_toml().unwrap()), Ok(scenario.clone()));
+        assert_eq!(Scenario::from_json(&scenario.to_json()), Ok(scenario));
+    }
+    for unfit in ["{ begun = 2 }", "{ ended = 3 }", "{ ended = 0 }"] {
+        let words = Scenario::from_toml(&chained(unfit)).expect_err(unfit).to_string();
+        assert!(words.starts_with("line 11: fault 2: it waits for fault "), "{words}");
+        assert!(words.ends_with("numbered from 1"), "{words}");
+    }
+}
+
+#[test]
+fn who_waits_for_a_fault_follows_it_when_others_are_left_out() {
+    let mut scenario = Scenario::from_toml(&chained("{ ended = 1 }")).unwrap();
+    let first = scenario.faults[0].clone();
+    scenario.faults.insert(0, first.clone());
+    scenario.faults[2].trigger = Trigger::Begun(2);
+    let mut fewer = scenario.clone();
+    fewer.retain_faults(|place, _| place != 0);
+    assert_eq!((fewer.faults.len(), fewer.faults[1].trigger), (2, Trigger::Begun(1)));
+    scenario.retain_faults(|place, _| place != 1);
+    assert_eq!((scenario.faults.len(), scenario.faults[1].trigger), (2, Trigger::Time));
+    scenario.retain_faults(|_, fault| *fault == first);
+    assert_eq!(scenario.faults, [first]);
+}
+
+/// A fault that never comes would be left out, and a run that left it out would pass.
+#[test]
+fn a_fault_that_somebody_wrote_and_that_can_do_nothing_is_refused() {
+    for at in [9_000, 9_001, 40_000] {
+        let words = format!("line 11: fault 2: it begins at {at} ms of 9000, and so never; ");
+        check("at_ms = 2000", &format!("at_ms = {at}"), &words, "to more");
+    }
+    check("time_ms = 9000", "time_ms = 2000", "line 11: fault 2: it begins at 2000 ms of 2", "");
+    let cut = "{ cut = [\"1->2\"] }";
+    for nothing in [
+        "\"isolate\"",
+        "\"mute\"",
+        "\"deafen\"",
+        "{ cut = [] }",
+        "{ disturb = {} }",
+        "{ disturb = { stall_ms = 0 } }",
+        "{ partition = { split = { one = [], other = [2] } } }",
+        "{ partition = { mute = { node = 1, others = [] } } }",
+        "{ partition = { ring = { order = [1] } } }",
+        "{ disturb = { loss = 10000 } }\ntarget = { node = 0 }",
+    ] {
+        check(cut, nothing, "line 11: fault 2: there is nothing that it hits: ", "with others");
+        // A generator may draw it, and the run tells of it.
+        let drawn = GOOD.replace("seed = 7", "seed = 7\nnemesis = \"swarm\"");
+        let drawn = drawn.replace(cut, nothing).replace("at_ms = 2000", "at_ms = 9001");
+        assert!(Scenario::from_toml(&drawn).is_ok(), "{drawn}");
+        // Of itself it says that it was drawn by nobody.
+        for nemesis in ["calm", "by-hand", "myself"] {
+            let named = format!("seed = 7\nnemesis = \"{nemesis}\"");
+            let text = GOOD.replace("seed = 7", &named).replace(cut, nothing);
+            let words = Scenario::from_toml(&text).expect_err(&text).to_string();
+            assert!(words.starts_with("line 12: fault 2: there is nothing"), "{words}");
+        }
+    }
+}
+
+#[test]
+fn a_number_beyond_its_bound_is_refused() {
+    for (from, to, begin) in [
+        ("time_ms = 9000", "time_ms = 0", "`time_ms` is 0, and not from 1 to 86400000; "),
+        ("time_ms = 9000", "time_ms = 86400001", "`time_ms` is 86400001, and not from 1 to"),
+        ("seed = 7", "seed = 7\nclients = 4097", "4097 clients are too many: 4096 is the most; "),
+        ("seed = 7", "seed = 7\ntimeout_ms = 0", "`timeout_ms` is 0, and not from 1 to 600000;"),
+        ("seed = 7", "seed = 7\nrest_ms = 600001", "`rest_ms` is 600001, and not from 0 to"),
+        ("lasts_ms = 500", "lasts_ms = 86400001", "line 5: fault 1: `lasts_ms` is 86400001, long"),
+        ("\"kill\"", "{ clock-jump = { ms = 86400001 } }", "line 5: fault 1: `ms` is 86400001"),
+        ("\"kill\"", "{ clock-rate = { ppm = -1000000 } }", "line 5: fault 1: no clock is off by"),
+        ("\"kill\"", "{ disturb = { loss = 1000001 } }", "line 5: fault 1: `loss` is 1000001 in"),
+        ("\"kill\"", "{ disturb = { delay_ms = 86400001 } }", "line 5: fault 1: `delay_ms` is"),
+        ("\"1->2\"", "\"1->1\"", "line 11: fault 2: `1->1` is no link; name two nodes"),
+        (
+            "{ cut = [\"1->2\"] }",
+            "{ partition = { split = { one = [1, 2], other = [2] } } }",
+            "line 11: fault 2: a node stands twice in `1 2 | 2`; name each node once",
+        ),
+        (
+            "{ cut = [\"1->2\"] }",
+            "{ partition = { ring = { order = [1, 1, 2] } } }",
+            "line 11: fault 2: a node stands twice in `ring 1 1 2`",
+        ),
+        ("[[faults]]", "[conditions]\nsync_us = 60000001\n\n[[faults]]", "`sync_us` is 60000001"),
+        ("[[faults]]", "[conditions]\nclock_ppm = [0, 0, 1000000]\n\n[[faults]]", "no clock is"),
+        ("[[faults]]", "[conditions.links]\nloss = 2000000\n\n[[faults]]", "`loss` is 2000000 in"),
+    ] {
+        check(from, to, begin, "");
+    }
+}
+
+/// However its header is written, a fault is told by its line.
+#[test]
+fn a_fault_is_found_by_its_header_with_a_remark_and_with_blanks() {
+    for header in ["[[faults]] # the first", "  [[ faults ]]", "[[faults]]#1"] {
+        let text = GOOD.replacen("[[faults]]", header, 1).replace("node = 2", "node = 4");
+        let words = Scenario::from_toml(&text).expect_err(header).to_string();
+        assert!(words.starts_with("line 5: fault 1: there is no node 4"), "{words}");
+    }
 }
 
 #[test]

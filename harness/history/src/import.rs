@@ -78,9 +78,7 @@ impl Format {
     ///
     /// As [`Format::read_file`], and [`HistoryError::Stopped`].
     pub fn read_watched(self, path: &Path, watch: Watch<'_>) -> Result<History, HistoryError> {
-        let io = |source| HistoryError::Io { path: path.to_owned(), source };
-        let source = source::open(path).map_err(io)?;
-        self.read_from(source, &path.display().to_string(), watch)
+        self.read_from(source::open(path)?, &path.display().to_string(), watch)
     }
 
     /// Reads a history of this format from a text; `place` names it in errors.
@@ -295,6 +293,38 @@ mod tests {
         ] {
             let error = format.read(text, "h").unwrap_err().to_string();
             assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+
+    /// A return that was taken for one of another operation would pass for what nobody saw.
+    #[test]
+    fn a_return_of_another_operation_than_was_called_is_refused() {
+        let event = |kind: &str, f: &str, value: &str| {
+            let edn = format!("{{:process 0 :type :{kind} :f :{f} :key 1 :value {value}}}\n");
+            let json = format!(
+                "{{\"process\": 0, \"key\": \"1\", \"type\": \"{kind}\", \"f\": \"{f}\", \
+                 \"value\": {value}}}\n"
+            );
+            [edn.clone(), edn, json, format!("INFO x - 0\t:{kind}\t:{f}\t{value}\n")]
+        };
+        let formats = [Format::Edn, Format::PorcupineKv, Format::JepsenJson, Format::JepsenLog];
+        for (called, returned) in
+            [("read", "write"), ("write", "read"), ("append", "write"), ("read", "get")]
+        {
+            for kind in ["ok", "fail", "info"] {
+                let (call, back) = (event("invoke", called, "1"), event(kind, returned, "1"));
+                let same = event(kind, called, "1");
+                for (place, format) in formats.into_iter().enumerate() {
+                    let text = call[place].clone() + &back[place];
+                    let error = format.read(&text, "h").unwrap_err().to_string();
+                    let wanted = format!(
+                        "h:2: process 0 called `{called}` and returns from `{returned}`; expected"
+                    );
+                    assert!(error.starts_with(&wanted), "{format}: {error}");
+                    let text = call[place].clone() + &same[place];
+                    assert!(format.read(&text, "h").is_ok(), "{format}: {text}");
+                }
+            }
         }
     }
 

@@ -72,7 +72,7 @@ impl<W: Write> EventWriter<W> {
 ///
 /// [`HistoryError`] if the file cannot be read, or is no history.
 pub fn read_file(path: &Path) -> Result<History, HistoryError> {
-    read(super::source::open(path).map_err(|source| io(path, source))?, path)
+    read(super::source::open(path)?, path)
 }
 
 /// Reads a history from a source; `path` names it in errors.

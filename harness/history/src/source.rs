@@ -9,16 +9,21 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::HistoryError;
+
 /// Opens a file, or standard input where the path is `-`.
 ///
 /// # Errors
 ///
-/// What the system says.
-pub(super) fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+/// [`HistoryError`] with what the system says, or that a gzip stream is broken from its beginning.
+pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, HistoryError> {
+    let broken = |error| HistoryError::of_source(&path.display().to_string(), 1, error);
     if path == Path::new(STANDARD_INPUT) {
-        return unpacked(io::stdin());
+        return unpacked(io::stdin()).map_err(broken);
     }
-    unpacked(File::open(path)?)
+    let file = File::open(path);
+    let file = file.map_err(|source| HistoryError::Io { path: path.to_owned(), source })?;
+    unpacked(file).map_err(broken)
 }
 
 /// Unpacks what is packed, and skips a byte order mark.

@@ -2,7 +2,8 @@
 //!
 //! In their maps `:fail` means that the operation certainly did not happen. An `:add` that is ok
 //! repeats what was added, where ours answers the sum; one that answers another number is taken to
-//! answer the sum. A list is read as a vector of its elements, where ours is one text.
+//! answer the sum. A list is read as a vector of its elements, where ours is one text. The claim
+//! kept true: a return is that of its call, of the same operation on the same key.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,8 @@ pub(super) struct Entry<'a> {
 /// The operation that a process has open.
 struct Open {
     f: &'static str,
+    /// Its name in the history.
+    named: String,
     key: String,
     /// Where the key stands.
     keyed: Keyed,
@@ -212,7 +215,8 @@ impl Translator {
             let f = self.operation(entry, value)?;
             let asked = self.asked(entry, value)?;
             self.note_added(entry, value)?;
-            let open = Open { f, key: key.clone(), keyed, asked: asked.clone() };
+            let named = entry.f.to_owned();
+            let open = Open { f, named, key: key.clone(), keyed, asked: asked.clone() };
             if self.open.insert(process, open).is_some() {
                 let problem = format!("process {process} calls while its last operation is open");
                 return Err(self.malformed(line, problem));
@@ -228,6 +232,9 @@ impl Translator {
                     format!("process {process} returns from `{}` without a call", entry.f);
                 return Err(self.malformed(line, problem));
             };
+            if entry.f != open.named {
+                return Err(self.other_operation(entry, &open));
+            }
             if let Some(key) = entry.key.as_ref().filter(|key| **key != open.key) {
                 return Err(self.other_key(line, &open, key));
             }
@@ -365,6 +372,13 @@ impl Translator {
             return Ok(&items[1]);
         }
         Err(self.other_key(entry.line, open, &key))
+    }
+
+    fn other_operation(&self, entry: &Entry<'_>, open: &Open) -> HistoryError {
+        let Entry { line, process, f, .. } = entry;
+        let called = &open.named;
+        let problem = format!("process {process} called `{called}` and returns from `{f}`");
+        self.malformed(*line, problem)
     }
 
     fn other_key(&self, line: u64, open: &Open, key: &str) -> HistoryError {

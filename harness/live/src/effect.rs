@@ -22,6 +22,28 @@ pub(crate) fn sum(on: &ResolvedTarget, counts: &[LinkCounts]) -> LinkCounts {
     counts.iter().filter(hit).fold(LinkCounts::default(), |sum, counts| sum.plus(counts))
 }
 
+/// What became of the processes that a fault hits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hit {
+    /// How many there are.
+    pub(crate) all: usize,
+    /// To how many it was done.
+    pub(crate) done: usize,
+    /// To how many it was not, as other faults had done as much already.
+    pub(crate) held: usize,
+}
+
+/// Says what was done to processes: an effect, if it was done to some, and to all that others had
+/// left.
+pub(crate) fn done_to(hit: Hit, what: &str) -> Effect {
+    let Hit { all, done, held } = hit;
+    let others = if held > 0 { format!(", {held} were down by others") } else { String::new() };
+    Effect {
+        words: format!("{done} of {all} processes {what}{others}"),
+        effective: done > 0 && done + held >= all,
+    }
+}
+
 /// Says what cuts did, by what they kept from the receivers.
 pub(crate) fn interruption(cuts: u32, before: &LinkCounts, after: &LinkCounts) -> Effect {
     let often = if cuts > 1 { format!(" in {cuts} cuts") } else { String::new() };
@@ -96,6 +118,16 @@ mod tests {
         let effect = disturbance(&rules, &before, &busy);
         assert!(effect.effective);
         assert_eq!(effect.words, "packets: 7 lost");
+    }
+
+    #[test]
+    fn what_other_faults_hold_down_is_no_gap_and_no_effect() {
+        let told = |done, held| done_to(Hit { all: 2, done, held }, "killed, started again");
+        assert!(told(2, 0).effective && told(1, 1).effective);
+        assert!(!told(1, 0).effective && !told(0, 1).effective && !told(0, 2).effective);
+        assert_eq!(told(2, 0).words, "2 of 2 processes killed, started again");
+        let words = "1 of 2 processes killed, started again, 1 were down by others";
+        assert_eq!(told(1, 1).words, words);
     }
 
     #[test]

@@ -8,9 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use synod_fault::{Action, FaultId, NodeId, ResolvedTarget, Scenario, Transports, World};
+use synod_fault::{
+    Action, FaultId, NodeId, ResolvedTarget, RunProgress, Scenario, TRIGGER_STEP, Transports, World,
+};
 use synod_report::FaultSpan;
 use tokio::time::Instant;
 
@@ -111,7 +112,7 @@ impl Injector<'_> {
             return Ok(());
         }
         tokio::time::sleep_until(end).await;
-        for fault in injection.world.faults() {
+        for fault in injection.world.in_force().faults() {
             injection.end(fault).await?;
         }
         Ok(())
@@ -134,11 +135,17 @@ impl Injection<'_> {
         let Injector { plan, cluster, record, happened, .. } = self.injector;
         let planned = &plan.faults[fault.0 as usize];
         let leader = self.leader();
-        let patience = start + planned.at_ms.duration() + LEADER_PATIENCE;
         let led = self.led.get(&fault).copied().or(leader);
         self.led.extend(led.map(|node| (fault, node)));
-        if planned.trigger.waits(leader, led) && at < patience {
-            self.put(at.max(Instant::now()) + LEADER_STEP, Due::Begin(fault));
+        let progress = RunProgress {
+            waited: at.saturating_duration_since(start + planned.at_ms.duration()),
+            leader,
+            led,
+            answered: record.counts().ok,
+            in_force: self.world.in_force(),
+        };
+        if planned.trigger.waits(&progress) {
+            self.put(at.max(Instant::now()) + TRIGGER_STEP, Due::Begin(fault));
             return Ok(());
         }
         let (action, target) = (&planned.action, &planned.target);
@@ -209,8 +216,3 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How the end of a process is explained that was asked to end and stayed.
 const LATE: &str = "did not end when asked by the nemesis, killed";
-
-/// How long a fault waits for a leader to hit.
-const LEADER_PATIENCE: Duration = Duration::from_secs(5);
-
-const LEADER_STEP: Duration = Duration::from_millis(20);

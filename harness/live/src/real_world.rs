@@ -14,7 +14,7 @@ use synod_fault::{
 use synod_report::LinkCounts;
 
 use super::cluster::{Cluster, ClusterError};
-use super::effect::{self, Effect, disturbance, interruption};
+use super::effect::{self, Effect, Hit, disturbance, done_to, interruption};
 use super::network::Network;
 
 /// The nodes and links of a run, with the faults that are in force on them.
@@ -33,8 +33,8 @@ pub(crate) struct RealWorld<'a> {
 struct Measured {
     /// What its links had done before it.
     before: LinkCounts,
-    /// How many processes it hit.
-    hit: usize,
+    /// What became of the processes that it hits.
+    hit: Hit,
     /// How often it cut.
     cuts: u32,
     /// Whether others had done to all its nodes what it does.
@@ -68,9 +68,9 @@ impl<'a> RealWorld<'a> {
         true
     }
 
-    /// Returns the faults in force.
-    pub(crate) fn faults(&self) -> Vec<FaultId> {
-        self.in_force.faults()
+    /// Returns the faults in force, and those that were.
+    pub(crate) const fn in_force(&self) -> &InForce {
+        &self.in_force
     }
 
     /// Takes out what a fault did that has ended, and whether others hid it.
@@ -104,10 +104,54 @@ impl<'a> RealWorld<'a> {
         Ok(())
     }
 
+    /// Does to a node's process what the action says; tells whether there was one to do it to.
+    fn begin_on(&self, action: &Action, node: NodeId) -> Result<bool, ClusterError> {
+        match action {
+            Action::Kill => Ok(self.cluster.begin_kill(&[node], KILLED)? > 0),
+            Action::Retire => Ok(self.cluster.begin_retire(&[node], RETIRED)? > 0),
+            Action::Pause => self.cluster.pause(node),
+            Action::Isolate
+            | Action::Mute
+            | Action::Deafen
+            | Action::Partition(_)
+            | Action::Cut(_)
+            | Action::Disturb(_)
+            | Action::DisturbInbound(_)
+            | Action::PowerLoss
+            | Action::ClockRate { .. }
+            | Action::ClockJump { .. }
+            | Action::Disk(_) => Ok(false),
+        }
+    }
+
+    /// Tells whether faults in force do already, to all that it hits, as much as this one would.
+    fn is_overshadowed(&self, action: &Action, on: &ResolvedTarget) -> bool {
+        if let Action::Disturb(_) | Action::DisturbInbound(_) = action {
+            let is_cut = |link| self.in_force.on_link(link, LinkRules::default()).cut;
+            return !on.rules.is_empty() && on.rules.keys().all(|link| is_cut(*link));
+        }
+        let held = |node: &NodeId| {
+            let paused = *action == Action::Pause && self.in_force.pauses(*node);
+            paused || self.in_force.keeps_down(*node)
+        };
+        !on.nodes.is_empty() && on.nodes.iter().all(held)
+    }
+
+    /// Counts the processes that stand still as a pause ends. Those that others took away meanwhile
+    /// do not stand, and are no gap.
+    fn look_at_paused(&self, on: &ResolvedTarget, measured: &mut Measured) {
+        let stopped = on.nodes.iter().filter(|node| self.cluster.is_stopped(**node)).count();
+        let held = on
+            .nodes
+            .iter()
+            .filter(|node| self.in_force.keeps_down(**node) && !self.cluster.is_stopped(**node));
+        let held = held.count();
+        measured.overshadowed |= held > 0 && held == on.nodes.len();
+        measured.hit = Hit { all: on.nodes.len(), done: stopped, held };
+    }
+
     fn told(&self, action: &Action, on: &ResolvedTarget, measured: &Measured) -> Effect {
         let after = || effect::sum(on, &self.network.counts());
-        let (hit, nodes) = (measured.hit, on.nodes.len());
-        let all = hit > 0 && hit == nodes;
         match action {
             Action::Disturb(rules) | Action::DisturbInbound(rules) => {
                 disturbance(rules, &measured.before, &after())
@@ -117,22 +161,9 @@ impl<'a> RealWorld<'a> {
             | Action::Deafen
             | Action::Partition(_)
             | Action::Cut(_) => interruption(measured.cuts, &measured.before, &after()),
-            Action::Kill => Effect {
-                words: format!("{hit} of {nodes} processes killed, started again"),
-                effective: all,
-            },
-            Action::Retire => Effect {
-                words: format!("{hit} of {nodes} processes asked to end, started again"),
-                effective: all,
-            },
-            Action::Pause => {
-                let stopped = on.nodes.iter().filter(|node| self.cluster.is_stopped(**node));
-                let stopped = stopped.count();
-                Effect {
-                    words: format!("{stopped} of {nodes} processes stopped, then went on"),
-                    effective: stopped > 0 && stopped == nodes,
-                }
-            }
+            Action::Kill => done_to(measured.hit, "killed, started again"),
+            Action::Retire => done_to(measured.hit, "asked to end, started again"),
+            Action::Pause => done_to(measured.hit, "stopped, then went on"),
             Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
@@ -153,34 +184,14 @@ impl World for RealWorld<'_> {
     fn apply(&mut self, fault: FaultId, on: ResolvedTarget) -> Result<(), ClusterError> {
         let action = self.action(fault);
         let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
-        let held = |node: &NodeId| {
-            let paused = *action == Action::Pause && self.in_force.pauses(*node);
-            paused || (!action.is_cut() && self.in_force.keeps_down(*node))
-        };
-        let overshadowed = !nodes.is_empty() && nodes.iter().all(held);
+        let overshadowed = self.is_overshadowed(action, &on);
         let before = effect::sum(&on, &self.network.counts());
-        let hit = match action {
-            Action::Kill => self.cluster.begin_kill(&nodes, KILLED)?,
-            Action::Retire => self.cluster.begin_retire(&nodes, RETIRED)?,
-            Action::Pause => {
-                let mut hit = 0;
-                for node in &nodes {
-                    hit += usize::from(self.cluster.pause(*node)?);
-                }
-                hit
-            }
-            Action::Isolate
-            | Action::Mute
-            | Action::Deafen
-            | Action::Partition(_)
-            | Action::Cut(_)
-            | Action::Disturb(_)
-            | Action::DisturbInbound(_)
-            | Action::PowerLoss
-            | Action::ClockRate { .. }
-            | Action::ClockJump { .. }
-            | Action::Disk(_) => 0,
-        };
+        let mut hit = Hit { all: nodes.len(), ..Hit::default() };
+        for node in &nodes {
+            let is_done = self.begin_on(action, *node)?;
+            hit.done += usize::from(is_done);
+            hit.held += usize::from(!is_done && self.in_force.keeps_down(*node));
+        }
         let measured = Measured { before, hit, cuts: 1, overshadowed, effect: None };
         self.measured.insert(fault, measured);
         if on.rules.values().any(|rules| *rules != LinkRules::default()) {
@@ -192,7 +203,10 @@ impl World for RealWorld<'_> {
 
     fn lift(&mut self, fault: FaultId) -> Result<(), ClusterError> {
         let Some(active) = self.in_force.end(fault) else { return Ok(()) };
-        let measured = self.measured.remove(&fault).unwrap_or_default();
+        let mut measured = self.measured.remove(&fault).unwrap_or_default();
+        if active.action == Action::Pause {
+            self.look_at_paused(&active.on, &mut measured);
+        }
         let effect = self.told(&active.action, &active.on, &measured);
         self.network.end(fault);
         for node in &active.on.nodes {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use synod_fault::{CLIENTS, NodeId, Scenario, Transports};
+use synod_fault::{CLIENTS, LIVE_NODES_MAX, NodeId, Scenario, Transports};
 use tokio::time::Instant;
 
 use super::bridge::{Bridge, BridgeError};
@@ -389,7 +389,9 @@ fn routes(nodes: &[NodeId], ports: &PortBlock, transport: Transports) -> Vec<Rou
 }
 
 /// Nodes that a run can have.
-pub const NODES_MAX: u16 = PortBlock::LEN / 2;
+pub const NODES_MAX: u16 = LIVE_NODES_MAX;
+
+const _: () = assert!(NODES_MAX * 2 <= PortBlock::LEN, "each node has its two ports");
 
 /// How long preparing the system may take.
 const INIT_LIMIT: Duration = Duration::from_secs(30);

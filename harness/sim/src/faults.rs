@@ -1,12 +1,17 @@
 //! The simulation as a world of faults: it obeys a scenario as real processes do, and can do more.
 //!
 //! When a fault begins, whom it hits is known; what it does to processes, clocks and disks is done
-//! here, what to links in `network_faults`. The claim kept true: what several faults keep down,
-//! pause or cut comes back when the last of them has ended.
+//! here, what to links in `network_faults`. The claims kept true: what several faults keep down,
+//! pause, cut or do to a disk comes back when the last of them has ended; and a paused process does
+//! nothing, whatever it is asked.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
-use synod_fault::{Abilities, Action, FaultId, NodeId, ResolvedTarget, World as FaultWorld};
+use synod_fault::{
+    Abilities, Action, DiskFault, FaultId, NodeId, ResolvedTarget, RunProgress, TRIGGER_STEP,
+    World as FaultWorld,
+};
 
 use super::event_queue::Micros;
 use super::run::Simulation;
@@ -54,11 +59,19 @@ impl<S: System> Simulation<S> {
         }
         let planned = &self.plan.faults[fault.0 as usize];
         let leader = if planned.needs_leader() { self.system.leader() } else { None };
-        let patience = Micros::from_ms(planned.at_ms.0).plus(LEADER_PATIENCE);
+        let waited = self.world.now.since(Micros::from_ms(planned.at_ms.0));
         let led = self.led.get(&fault).copied().or(leader);
         self.led.extend(led.map(|node| (fault, node)));
-        if planned.trigger.waits(leader, led) && self.world.now < patience {
-            self.world.event_queue.put(self.world.now.plus(LEADER_STEP), Event::Begin(fault));
+        let progress = RunProgress {
+            waited: Duration::from_micros(waited.0),
+            leader,
+            led,
+            answered: self.world.answered(),
+            in_force: self.world.network_faults.in_force(),
+        };
+        if planned.trigger.waits(&progress) {
+            let again = self.world.now.plus(Micros::from_ms(TRIGGER_STEP.as_millis() as u64));
+            self.world.event_queue.put(again, Event::Begin(fault));
             return;
         }
         let (action, target) = (&planned.action, &planned.target);
@@ -99,9 +112,8 @@ impl<S: System> Simulation<S> {
             }
             Action::Pause => self.world.host_mut(node).pauses += 1,
             Action::Retire => {
-                if self.world.is_up(node) {
-                    self.system.retire(node, &mut self.world);
-                }
+                let life = self.world.host(node).life;
+                self.retire(node, life);
             }
             Action::ClockRate { ppm } => {
                 self.change_rate(node, i64::from(*ppm));
@@ -111,7 +123,7 @@ impl<S: System> Simulation<S> {
                 self.jump(node, Micros::from_ms(ms.0));
                 self.world.network_faults.note(fault);
             }
-            Action::Disk(disk) => self.system.disk(node, *disk, true, &mut self.world),
+            Action::Disk(disk) => self.begin_on_disk(node, *disk),
         }
     }
 
@@ -132,7 +144,47 @@ impl<S: System> Simulation<S> {
             }
             Action::Pause => self.resume(node),
             Action::ClockRate { ppm } => self.change_rate(node, -i64::from(*ppm)),
-            Action::Disk(disk) => self.system.disk(node, *disk, false, &mut self.world),
+            Action::Disk(disk) => self.end_on_disk(node, *disk),
+        }
+    }
+
+    /// Asks a process to end: one that is paused hears it when it goes on.
+    pub(super) fn retire(&mut self, node: NodeId, life: u64) {
+        let host = self.world.host(node);
+        if !host.up || host.life != life {
+            return;
+        }
+        if host.pauses > 0 {
+            return self.hold(node, Event::Retire { node, life });
+        }
+        self.system.retire(node, &mut self.world);
+    }
+
+    fn begin_on_disk(&mut self, node: NodeId, fault: DiskFault) {
+        let worst = self.world.network_faults.in_force().on_disk(node, fault);
+        self.system.disk(node, fault.worse(worst.unwrap_or(fault)), true, &mut self.world);
+    }
+
+    /// A disk misbehaves on in this way as long as another fault says so, if less.
+    fn end_on_disk(&mut self, node: NodeId, fault: DiskFault) {
+        match self.world.network_faults.in_force().on_disk(node, fault) {
+            None => self.system.disk(node, fault, false, &mut self.world),
+            Some(rest @ DiskFault::Slow { .. }) => {
+                self.system.disk(node, rest, true, &mut self.world);
+            }
+            // They know no degrees: what the others began goes on as it is.
+            Some(
+                DiskFault::Hung
+                | DiskFault::Full
+                | DiskFault::SyncFails
+                | DiskFault::WriteFails
+                | DiskFault::ReadFails
+                | DiskFault::PowerFailsAt { .. }
+                | DiskFault::Rot
+                | DiskFault::RolledBack
+                | DiskFault::MadeAnew
+                | DiskFault::Foreign,
+            ) => {}
         }
     }
 
@@ -209,8 +261,98 @@ impl<S: System> Simulation<S> {
     }
 }
 
-/// How long a fault waits for a leader to hit.
-const LEADER_PATIENCE: Micros = Micros(5_000_000);
+#[cfg(test)]
+mod tests {
+    use synod_fault::{Millis, PlannedFault, Scenario, Target};
+    use synod_rng::Seed;
 
-/// How often it looks for one.
-const LEADER_STEP: Micros = Micros(20_000);
+    use super::super::{Violation, World};
+    use super::*;
+
+    /// Does nothing, and keeps what it was told and when, in milliseconds.
+    #[derive(Default)]
+    struct Listener {
+        disks: Vec<(u64, DiskFault, bool)>,
+        retired: Vec<u64>,
+    }
+
+    type Nothing = World<(), ()>;
+
+    impl System for Listener {
+        type Message = ();
+        type Wakeup = ();
+
+        fn retire(&mut self, _: NodeId, world: &mut Nothing) {
+            self.retired.push(world.now().0 / 1_000);
+        }
+
+        fn disk(&mut self, _: NodeId, fault: DiskFault, begins: bool, world: &mut Nothing) {
+            self.disks.push((world.now().0 / 1_000, fault, begins));
+        }
+
+        fn start(&mut self, _: NodeId, _: &mut Nothing) {}
+        fn wake(&mut self, _: Address, (): (), _: &mut Nothing) {}
+        fn crash(&mut self, _: NodeId, _: Crash, _: &mut Nothing) {}
+        fn leader(&self) -> Option<NodeId> {
+            None
+        }
+
+        fn deliver(&mut self, _: Address, _: Address, (): (), _: &mut Nothing) {}
+        fn judge(&mut self, _: &Nothing) -> Result<(), Violation> {
+            Ok(())
+        }
+    }
+
+    /// Runs a second of faults of node 1, each from an instant on, for a time.
+    fn run(faults: &[(u64, u64, Action)]) -> Listener {
+        let mut scenario = Scenario::calm(Seed(1), 3, Millis(1_000));
+        let planned = faults.iter().map(|(at_ms, lasts_ms, action)| {
+            let target = Target::Node(NodeId(1));
+            PlannedFault::new(Millis(*at_ms), Millis(*lasts_ms), action.clone(), target)
+        });
+        scenario.faults = planned.collect();
+        let mut simulation = Simulation::new(&scenario, Listener::default());
+        assert_eq!(simulation.run_until(Micros::from_ms(1_000)), Ok(()));
+        simulation.system
+    }
+
+    #[test]
+    fn what_two_faults_do_to_a_disk_ends_with_the_second() {
+        for fault in [DiskFault::Hung, DiskFault::Full, DiskFault::SyncFails] {
+            let told = run(&[
+                (100, 400, Action::Disk(fault)),
+                (200, 600, Action::Disk(fault)),
+                (300, 100, Action::Disk(DiskFault::Rot)),
+            ]);
+            let ends = told.disks.iter().filter(|(_, told, begins)| *told == fault && !begins);
+            let ends: Vec<u64> = ends.map(|(at, ..)| *at).collect();
+            assert_eq!(ends, [800], "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_disk_is_as_slow_as_the_slowest_fault_in_force_says() {
+        let slow = |ms| Action::Disk(DiskFault::Slow { ms: Millis(ms) });
+        let told = run(&[(100, 500, slow(50)), (200, 100, slow(7)), (400, 500, slow(20))]);
+        let mut now = (0, 0);
+        let mut seen = Vec::new();
+        for (at, fault, begins) in told.disks {
+            let DiskFault::Slow { ms } = fault else { panic!("{fault}") };
+            now = (at, if begins { ms.0 } else { 0 });
+            if seen.last().is_none_or(|(_, ms)| *ms != now.1) {
+                seen.push(now);
+            }
+        }
+        assert_eq!(seen, [(100, 50), (600, 20), (900, 0)]);
+        assert_eq!(now, (900, 0));
+    }
+
+    #[test]
+    fn a_node_that_is_paused_hears_that_it_shall_end_when_it_goes_on() {
+        let told = run(&[(100, 500, Action::Pause), (200, 700, Action::Retire)]);
+        assert_eq!(told.retired, [600]);
+        let told =
+            run(&[(100, 500, Action::Pause), (200, 700, Action::Retire), (300, 1, Action::Kill)]);
+        assert_eq!(told.retired, [] as [u64; 0], "it is another process that goes on");
+    }
+}

@@ -77,7 +77,8 @@ pub trait System {
     /// Asks a node to hand over and end, as an operator would.
     fn retire(&mut self, node: NodeId, world: &mut World<Self::Message, Self::Wakeup>);
 
-    /// Lets a node's disk begin or cease to misbehave.
+    /// Lets a node's disk begin or cease to misbehave. Of several faults of one kind that are in
+    /// force at once it is told of the worst, and of the end with the last.
     fn disk(
         &mut self,
         node: NodeId,

@@ -142,6 +142,7 @@ impl<S: System> Simulation<S> {
             Event::Begin(fault) => self.begin(fault),
             Event::Toggle(fault) => self.toggle(fault),
             Event::End(fault) => self.end(fault),
+            Event::Retire { node, life } => self.retire(node, life),
             Event::Restart { node, life } => {
                 if self.world.host(node).life == life && !self.is_kept_down(node) {
                     self.start(node);
@@ -150,7 +151,7 @@ impl<S: System> Simulation<S> {
         }
     }
 
-    fn hold(&mut self, node: NodeId, event: Event<S::Message, S::Wakeup>) {
+    pub(super) fn hold(&mut self, node: NodeId, event: Event<S::Message, S::Wakeup>) {
         self.world.host_mut(node).held.push(event);
         self.world
             .network_faults

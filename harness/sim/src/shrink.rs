@@ -59,7 +59,9 @@ impl Search<'_> {
             let mut start = 0;
             while start < self.plan.faults.len() {
                 let end = (start + size).min(self.plan.faults.len());
-                if !self.attempt(|plan| drop(plan.faults.drain(start..end))) {
+                if !self.attempt(|plan| {
+                    plan.retain_faults(|place, _| !(start..end).contains(&place));
+                }) {
                     start = end;
                 }
             }
@@ -92,9 +94,10 @@ impl Search<'_> {
     fn cut_time(&mut self) {
         for (part, whole) in [(1, 2), (9, 10)] {
             while self.attempt(|plan| {
-                let time = plan.time_ms.0 * part / whole;
+                // A run without time is none.
+                let time = (plan.time_ms.0 * part / whole).max(1);
                 plan.time_ms = Millis(time);
-                plan.faults.retain(|fault| fault.at_ms.0 < time);
+                plan.retain_faults(|_, fault| fault.at_ms.0 < time);
             }) {}
         }
     }

@@ -6,7 +6,7 @@
 //! for it in this life, but messages, which live as long as the network likes.
 
 use synod_fault::{Action, DiskFault, FaultId, NodeId, Scenario};
-use synod_history::{Event as HistoryEvent, History, HistoryBuilder};
+use synod_history::{Event as HistoryEvent, EventKind, History, HistoryBuilder};
 use synod_rng::{Random, Stream, mix};
 
 use super::event_queue::{EventQueue, Micros};
@@ -22,6 +22,7 @@ pub(super) enum Event<M, T> {
     Begin(FaultId),
     Toggle(FaultId),
     End(FaultId),
+    Retire { node: NodeId, life: u64 },
     Restart { node: NodeId, life: u64 },
 }
 
@@ -36,6 +37,8 @@ pub struct World<M, T> {
     trace: u64,
     history: HistoryBuilder,
     events: u64,
+    /// How many operations of clients were answered.
+    answered: u64,
     refused: Option<Violation>,
     log: Option<Vec<String>>,
 }
@@ -98,6 +101,7 @@ impl<M: Clone, T> World<M, T> {
             trace: mix(plan.seed.0),
             history: HistoryBuilder::new("simulation"),
             events: 0,
+            answered: 0,
             refused: None,
             log: None,
         }
@@ -221,9 +225,15 @@ impl<M: Clone, T> World<M, T> {
         event.index = self.events;
         event.time_ns = self.now.0 * 1_000;
         self.events += 1;
+        self.answered += u64::from(event.kind == EventKind::Ok);
         if let Err(error) = self.history.push(&event) {
             self.refused.get_or_insert_with(|| Violation::new("history", error.to_string()));
         }
+    }
+
+    /// Returns how many operations of clients were answered.
+    pub(super) fn answered(&self) -> u64 {
+        self.answered
     }
 
     /// Writes a line into the log, if one is kept.

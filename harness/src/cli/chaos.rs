@@ -10,7 +10,9 @@ use clap::{Args, ValueEnum};
 use synod_fault::nemesis::Nemesis;
 use synod_fault::swarm::{self, SwarmConfig};
 use synod_fault::varied::{self, VariedConfig};
-use synod_fault::{Abilities, Millis, NodeId, Scenario};
+use synod_fault::{
+    Abilities, CLIENTS_MAX, Millis, NodeId, REST_MS_MAX, Scenario, TIME_MS_MAX, TIMEOUT_MS_MAX,
+};
 use synod_live::console::{Console, Format};
 use synod_live::folder;
 use synod_live::guard::{Guard, Limits};
@@ -36,14 +38,15 @@ pub(super) struct ChaosArguments {
     seed: Option<u64>,
     /// How long faults come and go, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        value_parser = clap::value_parser!(u64).range(1..=TIME_MS_MAX.0 / 1_000))]
     time: u64,
     /// How many nodes.
     #[arg(long, default_value_t = 3,
         value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
     nodes: u16,
     /// How many logical clients; 8, or what a varied run draws.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    #[arg(long, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
     clients: Option<u32>,
     /// What the cluster suffers from: varied, mix, swarm, calm, or one kind of fault.
     #[arg(long, value_name = "NAME", default_value = varied::NAME)]
@@ -57,11 +60,13 @@ pub(super) struct ChaosArguments {
     workload: String,
     /// How long an operation may take before its outcome counts as unknown, in milliseconds; 2000,
     /// or what a varied run draws.
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    #[arg(long, value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(1..=TIMEOUT_MS_MAX.0))]
     timeout_ms: Option<u64>,
     /// How long a client rests at most between two operations, in milliseconds; 4, or what a varied
     /// run draws.
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=600_000))]
+    #[arg(long, value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(0..=REST_MS_MAX.0))]
     rest_ms: Option<u64>,
 }
 
@@ -188,7 +193,8 @@ fn drawn_plan(
             let nodes = vec![nodes];
             let usual = Scenario::calm(seed, arguments.nodes, time_ms);
             let Scenario { clients, rest_ms, timeout_ms, .. } = usual;
-            let config = SwarmConfig { nodes, time_ms, world, ..SwarmConfig::default() };
+            let quiet_ms = QUIET_MS;
+            let config = SwarmConfig { nodes, time_ms, quiet_ms, world, ..SwarmConfig::default() };
             Scenario { clients, rest_ms, timeout_ms, ..swarm::draw(seed, &config) }
         }
         _ => nemesis_plan(arguments, seed, time_ms, world)?,
@@ -395,6 +401,9 @@ pub(super) fn drawn_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     mix(now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000_000
 }
+
+/// For how long before the end of a run the swarm begins no fault.
+const QUIET_MS: Millis = Millis(500);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use rustix::io::Errno;
 use synod_checker::{Budget, ModelName};
 use synod_history::HistoryError;
 use synod_history::import::Format;
@@ -67,8 +68,19 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
 /// A file that cannot be opened is the caller's to name; one that breaks off is the environment.
 fn code_of(error: &HistoryError) -> u8 {
     let HistoryError::Io { source, .. } = error else { return USAGE };
-    let misnamed = [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::IsADirectory];
-    if misnamed.contains(&source.kind()) { USAGE } else { INTERNAL }
+    let misnamed = [
+        ErrorKind::NotFound,
+        ErrorKind::PermissionDenied,
+        ErrorKind::IsADirectory,
+        ErrorKind::NotADirectory,
+    ];
+    // The kind of a path that leads in a circle, or is too long, has no name that is stable yet.
+    let numbers = [Errno::LOOP, Errno::NAMETOOLONG].map(|error| Some(error.raw_os_error()));
+    if misnamed.contains(&source.kind()) || numbers.contains(&source.raw_os_error()) {
+        USAGE
+    } else {
+        INTERNAL
+    }
 }
 
 /// Ends the process with its own code when it is told to end, by any signal.

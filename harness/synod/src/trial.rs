@@ -6,7 +6,7 @@
 
 use synod_checker::budget::Budget;
 use synod_checker::{Judgement, check_history};
-use synod_fault::{Abilities, Scenario};
+use synod_fault::{Abilities, SIMULATED_NODES_MAX, Scenario};
 use synod_paxos::{Configuration, CoreId, NodeId};
 use synod_simulator::{Micros, RunTally, Simulation, Violation};
 use synod_smr::client::HELD_MS_MAX;
@@ -82,9 +82,6 @@ pub fn run_tuned(plan: &Scenario, tuning: Tuning, keep_log: bool) -> RunResult {
 /// Says what cannot be, and what can.
 pub fn check(plan: &Scenario) -> Result<(), String> {
     Abilities::SIMULATED.check_all(plan).map_err(|refused| refused.to_string())?;
-    if plan.nodes > NODES_MAX {
-        return Err(format!("a simulated cluster has up to {NODES_MAX} nodes, not {}", plan.nodes));
-    }
     plan.workload.parse::<Workload>().map(drop).map_err(|error| error.to_string())
 }
 
@@ -231,7 +228,7 @@ impl Trial<'_> {
 }
 
 /// The most nodes of a simulated cluster.
-pub const NODES_MAX: u16 = 9;
+pub const NODES_MAX: u16 = SIMULATED_NODES_MAX;
 
 /// How often the end of a phase is looked for.
 const LOOK_EVERY: Micros = Micros(10_000);

@@ -67,6 +67,26 @@ fn what_a_nemesis_draws_for_live_runs_holds_in_the_simulator() {
 }
 
 #[test]
+fn a_fault_begins_after_what_it_waits_for() {
+    let scenario = include_str!("../../scenarios/chained.toml");
+    let ended = check_told(&Scenario::from_toml(scenario).unwrap(), true);
+    let place = |words: &str| ended.log.iter().position(|line| line.contains(words)).unwrap();
+    let kill = place("begins: kill, the leader");
+    let answers = ended.log[..kill].iter().filter(|line| line.contains(" is told Ok ")).count();
+    assert!(answers >= 100, "{answers}");
+    assert!(kill < place("begins: links: "));
+    assert!(place("ends: kill") < place("begins: isolate, the leader"));
+}
+
+#[test]
+fn a_fault_that_waits_in_vain_never_begins() {
+    let text = include_str!("../../scenarios/chained.toml").replace("= 100", "= 1000000");
+    let ended = trial::run(&Scenario::from_toml(&text).unwrap(), true);
+    assert_eq!((ended.violation, ended.tally.effective), (None, 0));
+    assert!(!ended.log.iter().any(|line| line.contains("begins: ")));
+}
+
+#[test]
 fn a_fault_is_aimed_at_whoever_leads_or_at_the_clients() {
     let text = r#"
         seed = 1

@@ -16,6 +16,7 @@ mod retry;
 use crate::command::{ClientId, Opening, Sequence, SessionId, mix};
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
 use crate::session::PIPELINE_MAX;
+use not_sent::Took;
 use patience::Inquiry;
 use pending::{Attempt, Earlier, Pending};
 use retry::Retries;
@@ -26,7 +27,7 @@ pub use not_sent::QUEUE_FULL_MS;
 pub use operation::{
     ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Reason, Ticket, Unsent,
 };
-pub use patience::HELD_MS_MAX;
+pub use patience::{HELD_MS, HELD_MS_MAX};
 pub use pending::{ATTEMPT_MS, ATTEMPT_MS_MAX, EARLIER_MAX};
 pub use retry::{NO_LEADER_MS, OVERLOAD_GROWTH_MAX, RETRY_MS_MAX};
 
@@ -44,8 +45,8 @@ pub struct Client {
     heard: BTreeMap<NodeId, Millis>,
     /// What the others are asked about a silent node.
     inquiry: Option<Inquiry>,
-    /// How long the last reply took to the attempt that was out, in milliseconds.
-    took_ms: Option<u64>,
+    /// How long the last reply took.
+    took: Option<Took>,
     session: Session,
     next_request: u64,
     operations: BTreeMap<Ticket, Pending>,
@@ -102,7 +103,7 @@ impl Client {
             guess,
             heard: BTreeMap::new(),
             inquiry: None,
-            took_ms: None,
+            took: None,
             session: Session::closed(Opening::first(id), Millis(0)),
             next_request: first_request,
             operations: BTreeMap::new(),
@@ -188,8 +189,8 @@ impl Client {
         if !pending.is_out(id) && !is_of_the_applied(&response) {
             return;
         }
-        if let Attempt::Out { since, .. } = pending.attempt {
-            self.took_ms = Some(now.0.saturating_sub(since.0));
+        if matches!(response, Response::Reply(_)) {
+            self.took = Some(Took::by_reply_to(id, pending, now, self.took));
         }
         match response {
             Response::Reply(reply) => self.end(ticket, Outcome::Ok(reply), effects),

@@ -3,10 +3,11 @@
 //! The rest of an attempt's life is in `mod.rs`. The claims kept true: what never left leaves no
 //! doubt behind, and nobody is said to have refused it; and a client whose nodes are all out of
 //! reach tries each of them again and again, but not in haste. Where this end's own queue is full,
-//! operations that can still be answered in time go first.
+//! operations that can still be answered in time go first; and that answers take too long for all
+//! of them is believed for a while only.
 
 use super::operation::{ClientEffects, Millis, NotSent, Reason, Ticket, Unsent};
-use super::pending::Attempt;
+use super::pending::{Attempt, Pending};
 use super::retry::{NO_LEADER_MS, Retries};
 use super::{Client, Session};
 use crate::request::RequestId;
@@ -15,6 +16,59 @@ use synod_paxos::NodeId;
 
 /// How long to wait at first where this end's own queue is full, in milliseconds.
 pub const QUEUE_FULL_MS: u64 = 10;
+
+/// How many times as long as an answer took it is believed that others take as long.
+const BELIEVED_TIMES: u64 = 2;
+
+/// How long an answer took, and when it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Took {
+    ms: u64,
+    until: Millis,
+}
+
+impl Took {
+    /// Takes in the reply to an attempt.
+    ///
+    /// When an earlier attempt was made is not kept: it took at most since the operation was
+    /// submitted, and that counts where it is more than the last reply took.
+    pub(super) fn by_reply_to(
+        answered: RequestId,
+        pending: &Pending,
+        now: Millis,
+        last: Option<Self>,
+    ) -> Self {
+        match pending.attempt {
+            Attempt::Out { id, since, .. } if id == answered => Self::between(since, now),
+            Attempt::Out { .. } | Attempt::Due(_) => {
+                let submitted = Millis(pending.deadline.0 - pending.time_ms);
+                let most = Self::between(submitted, now);
+                last.filter(|last| last.ms >= most.ms).unwrap_or(most)
+            }
+        }
+    }
+
+    const fn between(since: Millis, until: Millis) -> Self {
+        Self { ms: until.0.saturating_sub(since.0), until }
+    }
+
+    /// How long it was, in milliseconds.
+    pub(super) const fn ms(&self) -> u64 {
+        self.ms
+    }
+
+    /// Returns how long an operation that has not left needs before its deadline, of so many
+    /// milliseconds that it had at first: twice as long as the last answer took, or a quarter of
+    /// its time where there was none. What took long may be over, and whoever gives way because of
+    /// it asks nothing that would show it: so it is believed for a while only.
+    fn needed_ms(last: Option<Self>, now: Millis, time_ms: u64) -> u64 {
+        let usual = time_ms / 4;
+        last.map_or(usual, |Self { ms, until }| {
+            let is_believed = now <= until.plus(BELIEVED_TIMES * ms);
+            if is_believed { 2 * ms } else { usual.min(2 * ms) }
+        })
+    }
+}
 
 impl Client {
     /// Takes note that requests did not leave: their attempts never were.
@@ -58,8 +112,8 @@ impl Client {
             return self.end(ticket, outcome, effects);
         }
         let (mut retries, deadline) = (pending.retries, pending.deadline);
-        let gives_way =
-            cause == NotSent::QueueFull && pending.is_too_late_to_leave(now, self.took_ms);
+        let needed_ms = Took::needed_ms(self.took, now, pending.time_ms);
+        let gives_way = cause == NotSent::QueueFull && pending.is_too_late_to_leave(now, needed_ms);
         let due = self.delay_after_not_sent(now, to, cause, &mut retries);
         let due = if gives_way { deadline } else { due };
         if let Some(pending) = self.operations.get_mut(&ticket) {

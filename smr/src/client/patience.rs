@@ -13,10 +13,15 @@ use crate::request::{Request, RequestBody, RequestId, Response};
 use crate::status::Status;
 use synod_paxos::{Ballot, NodeId};
 
-/// How long an attempt waits at most at a node that the others name as the leader, or that is the
-/// only one, in milliseconds. Then it is made again, at the same node. A loaded leader with long
-/// values needs some two seconds; a request that is lost without its connection waits as long.
-pub const HELD_MS_MAX: u64 = 3000;
+/// How long an attempt waits at a node that the others name as the leader, or that is the only one,
+/// in milliseconds, where the last reply took less than half as long. Then it is made again, at the
+/// same node. A loaded leader with long values needs some two seconds; a request that is lost
+/// without its connection waits as long.
+pub const HELD_MS: u64 = 3000;
+
+/// How long such an attempt waits at most, in milliseconds, where replies take longer: what is sent
+/// twice to a leader that is loaded has all others wait longer still.
+pub const HELD_MS_MAX: u64 = 6000;
 
 /// A question to all other nodes: does this one lead?
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -140,9 +145,10 @@ impl Client {
     /// Waits on at a silent node that others name, or that has no others, or asks it once more.
     fn stay(&mut self, now: Millis, of: NodeId) {
         let nodes = self.nodes.len();
+        let held_ms = self.took.map_or(HELD_MS, |took| (2 * took.ms()).clamp(HELD_MS, HELD_MS_MAX));
         for pending in self.operations.values_mut().filter(|held| held.is_silent(now, of)) {
             let Attempt::Out { since, .. } = pending.attempt else { continue };
-            let last = since.plus(HELD_MS_MAX);
+            let last = since.plus(held_ms);
             if last <= now {
                 pending.give_attempt_up(now);
                 continue;

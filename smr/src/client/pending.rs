@@ -30,7 +30,7 @@ pub(super) struct Pending {
     pub(super) operation: Operation,
     pub(super) deadline: Millis,
     /// The time that it had at first, in milliseconds.
-    time_ms: u64,
+    pub(super) time_ms: u64,
     pub(super) sequence: Option<Sequence>,
     /// Whether an attempt may have taken effect, or still may.
     pub(super) uncertain: bool,
@@ -103,13 +103,11 @@ impl Pending {
         }
     }
 
-    /// Tells whether it is not worth the room of a full queue any more: it never left, and its
-    /// answer would come too late if it took twice as long as the last one did, or a quarter of its
-    /// time where there was none. A request that is answered too late has those behind it be late,
-    /// too.
-    pub(super) fn is_too_late_to_leave(&self, now: Millis, took_ms: Option<u64>) -> bool {
+    /// Tells whether it is not worth the room of a full queue any more: it never left, and has less
+    /// time than it needs. A request that is answered too late has those behind it be late, too.
+    pub(super) fn is_too_late_to_leave(&self, now: Millis, needed_ms: u64) -> bool {
         let never_left = !self.uncertain && self.earlier.is_empty();
-        never_left && now.plus(took_ms.map_or(self.time_ms / 4, |took| 2 * took)) >= self.deadline
+        never_left && now.plus(needed_ms) >= self.deadline
     }
 
     pub(super) const fn is_in_flight(&self) -> bool {

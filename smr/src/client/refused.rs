@@ -84,8 +84,6 @@ impl Client {
     ) -> Millis {
         // Where a leader is named there is nothing to wait for; where none is, an election is on,
         // and asking at once would only add to its load.
-        // Where a leader is named there is nothing to wait for; where none is, an election is on,
-        // and asking at once would only add to its load.
         let delay = match refusal {
             Refusal::NotLeader { leader } => {
                 // A node that names itself is the one that could not answer.

@@ -59,6 +59,11 @@ impl Link {
         self.phase1.on_tick();
     }
 
+    /// How long its last sync took, as it told.
+    pub(super) fn sync_ticks(&self) -> Option<u32> {
+        self.beat.as_ref().and_then(|beat| beat.sync_ticks)
+    }
+
     /// Tells whether the peer is alive, and held up by its state machine.
     pub(super) fn is_held_up(&self) -> bool {
         self.silent < HELD_UP_TICKS && self.still >= HELD_UP_TICKS

@@ -19,9 +19,16 @@ use synod_paxos::NodeId;
 const RETRY_AFTER_MS: u32 = 50;
 
 /// A leader is crowded with this part of the bytes under way that it takes at most. That keeps a
-/// link of a gigabit busy over a way and a sync of 60 ms; more would only be older when it is
-/// done. A farther peer or a slower disk is kept less busy, as it does not follow what they take.
+/// link of a gigabit busy over the ways and the sync of [`CROWDED_TICKS`]; more would only be older
+/// when it is done. A leader whose quorum takes longer has as much more under way, up to
+/// [`CROWDED_MOST`] such parts, so that what it is handed beside them is still taken in.
 const CROWDED_FRACTION: usize = 8;
+
+/// How many ticks one such part is enough for: 80 ms at 40 ms.
+const CROWDED_TICKS: u32 = 2;
+
+/// The most such parts under way at a leader that is not crowded.
+const CROWDED_MOST: u32 = 6;
 
 impl<M: StateMachine> Replica<M> {
     pub(crate) fn on_request(
@@ -80,8 +87,30 @@ impl<M: StateMachine> Replica<M> {
     /// the clients: what is refused here was sent for nothing, and is sent again.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        let enough = self.config.limits.waiting_bytes / CROWDED_FRACTION;
-        self.admits() && (self.paxos.is_backlogged() || self.proposals.bytes() > enough)
+        self.admits() && (self.paxos.is_backlogged() || self.is_enough(self.proposals.bytes()))
+    }
+
+    /// Tells whether so many bytes under way keep links and disks busy for as long as they take.
+    fn is_enough(&self, bytes: usize) -> bool {
+        let part = self.config.limits.waiting_bytes / CROWDED_FRACTION;
+        // This is asked before each request, and what a round takes is seldom needed for it.
+        bytes > part && {
+            let ticks = (1 + self.round_ticks()).clamp(CROWDED_TICKS, CROWDED_MOST * CROWDED_TICKS);
+            bytes > part * ticks as usize / CROWDED_TICKS as usize
+        }
+    }
+
+    /// Returns how many milliseconds it takes to have something chosen that nothing waits before,
+    /// as far as this replica has seen: the way to the fastest quorum and back, and a sync. It is
+    /// counted in whole heartbeats.
+    #[must_use]
+    pub fn round_ms(&self) -> u32 {
+        self.round_ticks().saturating_mul(self.config.heartbeat_ms)
+    }
+
+    fn round_ticks(&self) -> u32 {
+        // A sync that does not end makes no room: what it may take is known when it has ended.
+        self.election.round_ticks(self.pace.ended_sync_ticks())
     }
 
     /// Returns the leader that clients are sent to: none if it says itself that it cannot lead, for

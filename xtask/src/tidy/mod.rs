@@ -6,6 +6,7 @@
 mod arrows;
 mod bounds;
 mod circles;
+mod interfaces;
 mod links;
 mod manifests;
 mod models;
@@ -66,6 +67,7 @@ fn check_tree(tree: &Tree) -> Vec<Finding> {
     findings.extend(bounds::check(tree));
     findings.extend(circles::check(tree));
     findings.extend(types::check(tree));
+    findings.extend(interfaces::check(tree));
     findings
 }
 
@@ -84,7 +86,7 @@ pub(crate) struct File {
 }
 
 impl Tree {
-    fn read() -> Result<Self, Failure> {
+    pub(crate) fn read() -> Result<Self, Failure> {
         let mut read = Vec::new();
         let paths = files()?;
         for path in &paths {
@@ -101,6 +103,16 @@ impl Tree {
     fn of(files: &[(&str, &str)]) -> Self {
         let paths = files.iter().map(|(path, _)| (*path).to_owned()).collect();
         Self { files: files.iter().map(|(path, text)| File::of(path, text)).collect(), paths }
+    }
+
+    /// Gives the paths of all files, in the order of the alphabet.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(String::as_str)
+    }
+
+    /// Gives the text of a file.
+    pub(crate) fn text(&self, path: &str) -> Option<&str> {
+        self.get(path).map(|file| file.text.as_str())
     }
 
     fn get(&self, path: &str) -> Option<&File> {

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "what was measured is shown with --nocapture")]
 
 mod certificates;
+mod crowds;
 mod disks;
 mod failover;
 mod lanes;

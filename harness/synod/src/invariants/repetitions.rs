@@ -1,10 +1,10 @@
 //! NothingTwiceOnItsWay: what is said again to a peer waits behind nothing that was said before.
 //!
 //! It is asked of each message as it leaves the host. A second copy of what a slow link has not
-//! taken makes the link later still, the more so the slower it is.
+//! taken makes the link later still, the more so the slower it is. What is a second copy is said
+//! here once more, and not asked of the host, which might be wrong about it.
 
-use synod_host::repeated_to;
-use synod_paxos::{NodeId, To};
+use synod_paxos::{AfterSync, Immediate, Message as Paxos, NodeId, To};
 use synod_smr::Message;
 
 /// Says what is wrong with a message, where these lanes have not taken what they were given.
@@ -17,10 +17,30 @@ pub fn nothing_twice_on_its_way(
     message: &Message,
     standing: &[NodeId],
 ) -> Result<(), String> {
-    match repeated_to(to, message) {
-        Some(peer) if standing.contains(&peer) => {
-            Err(format!("node {peer} is told again what is still on its way: {message:?}"))
+    let To::Node(peer) = to else { return Ok(()) };
+    if standing.contains(peer) && is_of_the_log(message) {
+        return Err(format!("node {peer} is told again what is still on its way: {message:?}"));
+    }
+    Ok(())
+}
+
+/// Tells whether a message is one that a leader says to all, and to one alone only again.
+const fn is_of_the_log(message: &Message) -> bool {
+    match message {
+        Message::Paxos(Paxos::Immediate(Immediate::Accept { .. } | Immediate::Chosen { .. })) => {
+            true
         }
-        Some(_) | None => Ok(()),
+        Message::Paxos(
+            Paxos::Immediate(Immediate::Nack { .. })
+            | Paxos::AfterSync(
+                AfterSync::Prepare { .. } | AfterSync::Promise { .. } | AfterSync::Accepted { .. },
+            ),
+        )
+        | Message::Heartbeat(_)
+        | Message::Confirm { .. }
+        | Message::Confirmed { .. }
+        | Message::Fetch { .. }
+        | Message::Decrees { .. }
+        | Message::Known(_) => false,
     }
 }

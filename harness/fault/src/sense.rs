@@ -1,0 +1,309 @@
+//! Whether a scenario makes sense, whatever the world.
+//!
+//! Every number has a bound: without one a file could ask for more clients than a machine holds, a
+//! run without an end, or a time limit within which nothing can be done, and the run would tell of
+//! the file and not of the system. The claim kept true: a fault that somebody wrote down can begin
+//! within the run, and there is something that it hits. One that cannot would be left out, and a
+//! run that left it out would pass. What a generator draws may come too late or hit nothing; a run
+//! counts it among the faults without an effect.
+
+use std::collections::BTreeSet;
+
+use crate::nemesis::Nemesis;
+use crate::{
+    Action, CLIENTS, Conditions, DiskFault, LinkRules, Millis, NodeId, PartsPerMillion,
+    PlannedFault, Scenario, Shape, Target, swarm, varied,
+};
+
+/// What makes no sense, and in which fault.
+pub(super) struct SenselessPart {
+    /// The place of the fault, from 0.
+    pub(super) fault: Option<usize>,
+    /// What is wrong.
+    pub(super) what: String,
+    /// What to do about it.
+    pub(super) remedy: String,
+}
+
+type Wrong = (String, &'static str);
+
+impl Scenario {
+    /// Says whether it makes sense.
+    pub(super) fn check(&self) -> Result<(), SenselessPart> {
+        let wrong = |fault| {
+            move |(what, remedy): Wrong| SenselessPart { fault, what, remedy: remedy.to_owned() }
+        };
+        self.check_numbers().map_err(wrong(None))?;
+        check_conditions(&self.conditions, self.nodes).map_err(wrong(None))?;
+        for (place, fault) in self.faults.iter().enumerate() {
+            check_trigger(fault, place).map_err(wrong(Some(place)))?;
+            check_fault(fault, self.nodes).map_err(wrong(Some(place)))?;
+            if !self.is_drawn() {
+                self.check_use(fault).map_err(wrong(Some(place)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether its faults are what a generator drew.
+    fn is_drawn(&self) -> bool {
+        let nemesis = self.nemesis.parse::<Nemesis>();
+        let is_mixed = [swarm::NAME, varied::NAME].contains(&self.nemesis.as_str());
+        is_mixed || nemesis.is_ok_and(|nemesis| nemesis != Nemesis::Calm)
+    }
+
+    fn check_numbers(&self) -> Result<(), Wrong> {
+        check_share("pinned", self.pinned)?;
+        if self.nodes == 0 || self.clients == 0 {
+            let what = "a run has a node and a client at least".to_owned();
+            return Err((what, "set `nodes` and `clients` to 1 or more"));
+        }
+        if self.clients > CLIENTS_MAX {
+            let what = format!("{} clients are too many: {CLIENTS_MAX} is the most", self.clients);
+            return Err((what, "set `clients` to fewer"));
+        }
+        for (name, time, least, most) in [
+            ("time_ms", self.time_ms, Millis(1), TIME_MS_MAX),
+            ("timeout_ms", self.timeout_ms, Millis(1), TIMEOUT_MS_MAX),
+            ("rest_ms", self.rest_ms, Millis(0), REST_MS_MAX),
+            ("hasty_ms", self.hasty_ms, Millis(0), TIMEOUT_MS_MAX),
+        ] {
+            if !(least..=most).contains(&time) {
+                let what =
+                    format!("`{name}` is {}, and not from {} to {}", time.0, least.0, most.0);
+                return Err((what, "take a number from that range"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether a fault can begin within the run, and whether there is something that it hits.
+    fn check_use(&self, fault: &PlannedFault) -> Result<(), Wrong> {
+        if fault.at_ms >= self.time_ms {
+            let (at, end) = (fault.at_ms.0, self.time_ms.0);
+            let what = format!("it begins at {at} ms of {end}, and so never");
+            return Err((what, "let it begin earlier, or set `time_ms` to more"));
+        }
+        if fault.hits_nothing(&self.node_ids()) {
+            let what = format!("there is nothing that it hits: {}", fault.action);
+            return Err((what, "let it name what it cuts or changes, and a target with others"));
+        }
+        Ok(())
+    }
+}
+
+fn check_conditions(conditions: &Conditions, nodes: u16) -> Result<(), Wrong> {
+    let Conditions { links, client_links, sync_us, clock_ppm } = conditions;
+    let clocks = clock_ppm.len();
+    if clocks != 0 && clocks != usize::from(nodes) {
+        let what = format!("`clock_ppm` has {clocks} numbers for {nodes} nodes");
+        return Err((what, "give one for each node, or none at all"));
+    }
+    clock_ppm.iter().try_for_each(|ppm| check_clock(*ppm))?;
+    if *sync_us > SYNC_US_MAX {
+        let what = format!("`sync_us` is {sync_us}, and not up to {SYNC_US_MAX}");
+        return Err((what, "let a disk hang where no sync shall return"));
+    }
+    check_rules(links)?;
+    check_rules(client_links)
+}
+
+/// A fault waits for one that stands before it, so that no two wait for each other.
+fn check_trigger(fault: &PlannedFault, place: usize) -> Result<(), Wrong> {
+    match fault.trigger.awaited() {
+        Some(number) if number == 0 || number as usize > place => {
+            let what = format!("it waits for fault {number}, which does not stand before it");
+            Err((what, "name one that does; faults are numbered from 1"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
+    let PlannedFault { action, target, flaps_ms, .. } = fault;
+    let name = action.name();
+    if let Some(node) = named(fault).into_iter().find(|node| node.0 > count) {
+        let what = format!("there is no node {node} among {count}");
+        return Err((what, "name a node from 1 to `nodes`"));
+    }
+    match target {
+        Target::Nodes(nodes) if nodes.is_empty() => {
+            return Err(("it hits no node".to_owned(), "name one in `target.nodes`"));
+        }
+        Target::Minority if count < 3 => {
+            let what = format!("{count} nodes have no minority");
+            return Err((what, "take 3 nodes or more, or name a node"));
+        }
+        Target::Leader
+        | Target::Node(_)
+        | Target::Nodes(_)
+        | Target::Minority
+        | Target::All
+        | Target::Clients => {}
+    }
+    if action.names_links() && !target.is_default() {
+        let what = format!("`{name}` says itself which links it cuts");
+        return Err((what, "leave `target` out, or use `isolate`"));
+    }
+    if matches!(action, Action::DisturbInbound(_)) && target.is_default() {
+        let what = format!("`{name}` is for some nodes, towards which links differ");
+        return Err((what, "name them, or use `disturb`"));
+    }
+    if hits_machines(action) && (*target == Target::Clients || hits_clients(target)) {
+        let what = format!("`{name}` is nothing that clients suffer from");
+        return Err((what, "name nodes, from 1 on, as its target"));
+    }
+    check_action(action)?;
+    check_lasting("lasts_ms", fault.lasts_ms, TIME_MS_MAX)?;
+    check_lasting("at_ms", fault.at_ms, AT_MS_MAX)?;
+    check_lasting("flaps_ms", flaps_ms.unwrap_or_default(), TIME_MS_MAX)?;
+    match flaps_ms {
+        Some(_) if !action.is_cut() => {
+            let what = format!("`{name}` does not come and go");
+            Err((what, "leave `flaps_ms` out, or use a cut"))
+        }
+        Some(period) if period.0 == 0 => {
+            Err(("a period of 0 ms has no end".to_owned(), "set `flaps_ms` to 1 or more"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Says whether there can be such an action, whomever it hits.
+fn check_action(action: &Action) -> Result<(), Wrong> {
+    match action {
+        Action::Disturb(rules) | Action::DisturbInbound(rules) => check_rules(rules),
+        Action::ClockRate { ppm } => check_clock(*ppm),
+        Action::ClockJump { ms } | Action::Disk(DiskFault::Slow { ms }) => {
+            check_lasting("ms", *ms, TIME_MS_MAX)
+        }
+        Action::Cut(links) => match links.iter().find(|link| link.from == link.to) {
+            Some(link) => Err((format!("`{link}` is no link"), "name two nodes")),
+            None => Ok(()),
+        },
+        Action::Partition(shape) => check_shape(shape),
+        Action::Isolate
+        | Action::Mute
+        | Action::Deafen
+        | Action::Kill
+        | Action::PowerLoss
+        | Action::Pause
+        | Action::Retire
+        | Action::Disk(_) => Ok(()),
+    }
+}
+
+/// Refuses a node that stands on two sides, or twice in a ring.
+fn check_shape(shape: &Shape) -> Result<(), Wrong> {
+    let count = match shape {
+        Shape::Split { one, other } => one.len() + other.len(),
+        Shape::Bridge { one, other, .. } => one.len() + other.len() + 1,
+        Shape::Ring { order } => order.len(),
+        Shape::Mute { others, .. } | Shape::Deaf { others, .. } => others.len() + 1,
+    };
+    if count == shape.nodes().len() {
+        return Ok(());
+    }
+    Err((format!("a node stands twice in `{shape}`"), "name each node once"))
+}
+
+fn check_clock(ppm: i32) -> Result<(), Wrong> {
+    if ppm.unsigned_abs() <= CLOCK_PPM_MAX {
+        return Ok(());
+    }
+    let what = format!("no clock is off by {ppm} parts in a million");
+    Err((what, "take a number from -999999 to 999999"))
+}
+
+fn check_rules(rules: &LinkRules) -> Result<(), Wrong> {
+    for (name, share) in [
+        ("loss", rules.loss),
+        ("duplicate", rules.duplicate),
+        ("reorder", rules.reorder),
+        ("corrupt", rules.corrupt),
+        ("stall", rules.stall),
+        ("reset", rules.reset),
+        ("refuse", rules.refuse),
+        ("half_close", rules.half_close),
+    ] {
+        check_share(name, share)?;
+    }
+    for (name, time) in [
+        ("delay_ms", rules.delay_ms),
+        ("jitter_ms", rules.jitter_ms),
+        ("duplicate_late_ms", rules.duplicate_late_ms),
+        ("reorder_late_ms", rules.reorder_late_ms),
+        ("stall_ms", rules.stall_ms),
+    ] {
+        check_lasting(name, time, TIME_MS_MAX)?;
+    }
+    Ok(())
+}
+
+fn check_share(name: &str, share: PartsPerMillion) -> Result<(), Wrong> {
+    if share.0 <= SHARE_MAX {
+        return Ok(());
+    }
+    let what = format!("`{name}` is {} in {SHARE_MAX}, which is more than all", share.0);
+    Err((what, "shares are in millionths: 10000 is one in a hundred"))
+}
+
+fn check_lasting(name: &str, time: Millis, most: Millis) -> Result<(), Wrong> {
+    if time <= most {
+        return Ok(());
+    }
+    let what = format!("`{name}` is {}, longer than any run", time.0);
+    Err((what, "take a time that a run can wait for"))
+}
+
+/// Returns the nodes that a fault names by their numbers.
+fn named(fault: &PlannedFault) -> BTreeSet<NodeId> {
+    let mut nodes = match &fault.target {
+        Target::Node(node) => BTreeSet::from([*node]),
+        Target::Nodes(nodes) => nodes.clone(),
+        Target::Leader | Target::Minority | Target::All | Target::Clients => BTreeSet::new(),
+    };
+    if let Action::Partition(shape) = &fault.action {
+        nodes.extend(shape.nodes());
+    }
+    if let Action::Cut(links) = &fault.action {
+        nodes.extend(links.iter().flat_map(|link| [link.from, link.to]));
+    }
+    nodes
+}
+
+fn hits_machines(action: &Action) -> bool {
+    !action.is_cut() && !matches!(action, Action::Disturb(_) | Action::DisturbInbound(_))
+}
+
+fn hits_clients(target: &Target) -> bool {
+    match target {
+        Target::Node(node) => *node == CLIENTS,
+        Target::Nodes(nodes) => nodes.contains(&CLIENTS),
+        Target::Leader | Target::Minority | Target::All | Target::Clients => false,
+    }
+}
+
+/// How long faults may come and go: a day.
+pub const TIME_MS_MAX: Millis = Millis(86_400_000);
+
+/// The latest begin of a fault. A drawn one may come after the end, as the aftershock of the last.
+const AT_MS_MAX: Millis = Millis(2 * TIME_MS_MAX.0);
+
+/// The most logical clients of a run.
+pub const CLIENTS_MAX: u32 = 4_096;
+
+/// The longest time limit of an operation.
+pub const TIMEOUT_MS_MAX: Millis = Millis(600_000);
+
+/// The longest rest of a client between two operations.
+pub const REST_MS_MAX: Millis = Millis(600_000);
+
+/// The slowest disk that still obeys: a sync takes up to a minute.
+const SYNC_US_MAX: u64 = 60_000_000;
+
+/// The fastest clock, and the slowest, which still gets on.
+const CLOCK_PPM_MAX: u32 = 999_999;
+
+/// All of a share in millionths.
+const SHARE_MAX: u32 = 1_000_000;
