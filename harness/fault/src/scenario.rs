@@ -54,8 +54,8 @@ pub struct Scenario {
     /// After how long every other client gives up already; none does, if it is 0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hasty_ms: Millis,
-    /// Which share of the clients asks one node alone, whoever leads. Which node that is of each
-    /// follows from the seed.
+    /// Which share of the clients asks one node alone, whoever leads. Which clients do follows from
+    /// the seed; their nodes take turns.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pinned: PartsPerMillion,
     /// How many keys of each kind are in use at a time; as many as the workload has, if it is 0.
@@ -158,9 +158,10 @@ impl Scenario {
     #[must_use]
     pub fn pin_of(&self, client: u32) -> Option<NodeId> {
         let stream = Stream::named("pins").part(u64::from(client));
-        let mut random = Random::new(self.seed, stream);
-        let pinned = random.chance(self.pinned.0);
-        random.pick(&self.node_ids()).copied().filter(|_| pinned)
+        let pinned = Random::new(self.seed, stream).chance(self.pinned.0);
+        // Nodes in turn, so that no node is left out where few clients are pinned.
+        let number = client.checked_rem(u32::from(self.nodes))? + 1;
+        u16::try_from(number).ok().map(NodeId).filter(|_| pinned)
     }
 
     /// Returns the same scenario with every draw made: what a run obeys and leaves behind.

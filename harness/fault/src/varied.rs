@@ -125,7 +125,7 @@ fn around(seed: Seed, config: &VariedConfig) -> Scenario {
     // Who waits repeats its request until the next leader answers; who does not never knows.
     let timeout = of(&mut random, &[1_500, 2_000, 3_000]);
     let hasty = of(&mut random, &[100, 150, 250, 400, 700]);
-    let pinned = of(&mut random, &[0, 250_000, 250_000, 400_000]);
+    let pinned = of(&mut random, &[0, 400_000, 500_000, 500_000, 600_000]);
     let rules = |delay| LinkRules {
         delay_ms: Millis(delay),
         jitter_ms: Millis(jitter.min(delay + 2)),
@@ -213,16 +213,21 @@ impl Act<'_> {
         }
     }
 
-    /// What the leader is told comes late, so that it does not notice what happens next: nobody
-    /// hears it any more, and another one is elected.
+    /// What the leader is told comes later and later, so slowly that it takes nobody for silent;
+    /// and then nobody hears it. Another one is elected, of which it does not know for as long.
     fn far_leader(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
-        let (far, before) = (random.between(300, 900), random.between(600, 1_300));
-        let muted = far + random.between(300, 1_200);
-        let rules = LinkRules { delay_ms: Millis(far), ..LinkRules::default() };
-        let late = Action::DisturbInbound(rules);
-        let (mut faults, took) = one(at, before + muted, late, Target::Leader);
-        faults.extend(one(at + before, muted, Action::Mute, Target::Leader).0);
-        (faults, took)
+        let (steps, hold) = (random.between(4, 9), random.between(300, 800));
+        let far = steps * FAR_STEP_MS;
+        let muted_at = steps * FAR_PERIOD_MS + hold;
+        let muted = far + random.between(300, 900);
+        let mut faults = one(at + muted_at, muted, Action::Mute, Target::Leader).0;
+        for step in 0..steps {
+            let delay_ms = Millis((step + 1) * FAR_STEP_MS);
+            let late = Action::DisturbInbound(LinkRules { delay_ms, ..LinkRules::default() });
+            let after = step * FAR_PERIOD_MS;
+            faults.extend(one(at + after, muted_at + muted - after, late, Target::Leader).0);
+        }
+        (faults, muted_at + muted)
     }
 
     /// The leader dies; in some cases so does the next one, once it is seen to lead. In most of
@@ -321,6 +326,12 @@ const ACTS_MAX: u64 = 6;
 /// The most kinds of an act beside the one that it must have.
 const EXTRAS_MAX: u64 = 1;
 
+/// By how much later the leader hears of others with each step: less than it waits for them.
+const FAR_STEP_MS: u64 = 120;
+
+/// How long each step takes.
+const FAR_PERIOD_MS: u64 = 160;
+
 /// How many milliseconds of rest each client is good for: ten clients that rest 10 ms at most ask
 /// as often as one that rests 1 ms.
 const REST_MS_FOR_EACH_CLIENT: u64 = 1;
@@ -366,7 +377,7 @@ mod tests {
         assert_eq!(all(&|plan| plan.keys.into()), [0, 1, 2]);
         assert_eq!(all(&|plan| plan.hasty_ms.0)[0], 100);
         assert_eq!(all(&|plan| plan.timeout_ms.0), [1_500, 2_000, 3_000]);
-        assert_eq!(all(&|plan| plan.pinned.0.into()), [0, 250_000, 400_000]);
+        assert_eq!(all(&|plan| plan.pinned.0.into()), [0, 400_000, 500_000, 600_000]);
         assert!(
             all(&|plan| plan.rest_ms.0).len() > 3
                 && all(&|plan| plan.conditions.links.delay_ms.0).len() == 3

@@ -228,9 +228,9 @@ const ALARM_CHARS_MAX: usize = 140;
 /// Behind this line of the page stands the table.
 const MARK: &str = "<!-- the table, by cargo xtask power -->";
 
-const HEAD: &str = "# Written by `cargo xtask power`: what live runs of 30 s, of the default kind, \
-    said of each seeded\n# bug that a client can be shown by. Seeds count from 1. A run that is \
-    void raised no alarm.\n";
+const HEAD: &str = "\
+    # Written by `cargo xtask power`: what live runs of 30 s, of the default kind, said of each\n\
+    # seeded bug that a client can be shown by. Seeds count from 1. A void run raised no alarm.\n";
 
 #[cfg(test)]
 mod tests {
