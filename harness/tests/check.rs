@@ -665,7 +665,7 @@ fn a_path_that_leads_in_a_circle_is_misused_and_a_torn_stream_is_void() {
         let output = Command::new(harness).arg("check").arg(path).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
-    for path in [circle.clone(), torn.join("within-a-file"), folder.join("x".repeat(300))] {
+    for path in [circle, torn.join("within-a-file"), folder.join("x".repeat(300))] {
         assert_eq!(check(&path), (Some(64), String::new()), "{}", path.display());
     }
     let (code, text) = check(&torn);

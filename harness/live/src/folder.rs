@@ -249,6 +249,7 @@ mod tests {
                 };
                 (0..20).map(create).collect()
             };
+            #[expect(clippy::needless_collect, reason = "all begin before one is waited for")]
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
             let made: Vec<io::Result<Vec<RunFolder>>> =
                 threads.into_iter().map(|it| it.join().expect("no panic")).collect();
