@@ -388,7 +388,7 @@ fn a_plan_that_is_no_json_is_told_by_its_line_once() {
     let good = Scenario::from_toml(GOOD).unwrap().to_json();
     for (text, begin) in [
         ("", "line 1: EOF while parsing a value; "),
-        (good.split_at(40).0, "line 3: EOF while parsing an object; "),
+        (good.split_at(40).0, "line 4: EOF while parsing a value; "),
         (good.replace("nodes", "knots").as_str(), "line 4: unknown field `knots`, expected one"),
     ] {
         let words = Scenario::from_json(text).expect_err(text).to_string();
