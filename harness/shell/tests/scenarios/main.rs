@@ -13,6 +13,7 @@ mod failover;
 mod lanes;
 mod links;
 mod load;
+mod narrow;
 mod readers;
 mod service;
 mod storms;
