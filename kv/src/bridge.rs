@@ -2,10 +2,10 @@
 //!
 //! Each logical client has a session of its own; all share one connection to each node. A request
 //! may name a node, which alone is then asked, whoever leads: in another session, over a connection
-//! that those requests share. Lines are
-//! read as they come and answered as their operations end, in any order. What the lines mean is
-//! said by `protocol`. The claims kept true: every line that carries an id is answered exactly
-//! once; nothing but answers is written to stdout; and what may have happened is never `fail`.
+//! that those requests share. Lines are read as they come and answered as their operations end, in
+//! any order. What the lines mean is said by `protocol`. The claims kept true: every line that
+//! carries an id is answered exactly once; nothing but answers is written to stdout; and what may
+//! have happened is never `fail`.
 
 mod protocol;
 

@@ -45,8 +45,9 @@ impl Scenario {
         Ok(())
     }
 
-    /// Tells whether its faults are what a generator drew.
-    fn is_drawn(&self) -> bool {
+    /// Tells whether its faults are what a generator drew, and not what somebody wrote.
+    #[must_use]
+    pub fn is_drawn(&self) -> bool {
         let nemesis = self.nemesis.parse::<Nemesis>();
         let is_mixed = [swarm::NAME, varied::NAME].contains(&self.nemesis.as_str());
         is_mixed || nemesis.is_ok_and(|nemesis| nemesis != Nemesis::Calm)

@@ -26,8 +26,8 @@ pub struct Thresholds {
     pub ok_per_fault: u64,
     /// Reads that saw a value while some fault went on, for each ten faults.
     pub reads_per_ten_faults: u64,
-    /// How many in each hundred faults may have no effect, because nobody led or another fault had
-    /// come first.
+    /// How many in each hundred faults that were drawn may have no effect, because nobody led or
+    /// another fault had come first. Of those that somebody wrote, each must have one.
     pub idle_percent: u64,
 }
 

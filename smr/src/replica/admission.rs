@@ -18,10 +18,11 @@ use synod_paxos::NodeId;
 /// After how many milliseconds a client that met too much load tries again.
 const RETRY_AFTER_MS: u32 = 50;
 
-/// A leader is crowded with this part of the bytes under way that it takes at most. That keeps a
-/// link of a gigabit busy over the ways and the sync of [`CROWDED_TICKS`]; more would only be older
-/// when it is done. A leader whose quorum takes longer has as much more under way, up to
-/// [`CROWDED_MOST`] such parts, so that what it is handed beside them is still taken in.
+/// A leader is crowded with this part of the bytes under way that it takes at most: 8 MiB of 64.
+/// That keeps a link of 800 megabits a second busy over the ways and the sync of [`CROWDED_TICKS`];
+/// more would only be older when it is done. A leader whose quorum takes longer has as much more
+/// under way, up to [`CROWDED_MOST`] such parts, so that what it is handed beside them is still
+/// taken in.
 const CROWDED_FRACTION: usize = 8;
 
 /// How many ticks one such part is enough for: 80 ms at 40 ms.
@@ -109,7 +110,8 @@ impl<M: StateMachine> Replica<M> {
     }
 
     fn round_ticks(&self) -> u32 {
-        // A sync that does not end makes no room: what it may take is known when it has ended.
+        // A sync here that does not end makes no room: what it may take is known when it has ended.
+        // What a peer tells counts the one that runs, up to a bound.
         self.election.round_ticks(self.pace.ended_sync_ticks())
     }
 
