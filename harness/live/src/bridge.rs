@@ -6,11 +6,13 @@
 //! error of the bridge, never of the system under test, and ends the run: nonsense is also an
 //! answer to what was never asked, a second one, and one of another form than the question has.
 
+mod answer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use synod_fault::NodeId;
 use synod_history::json;
 use synod_history::{Request, Value, visible};
@@ -19,43 +21,13 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
 use super::process::{Pipes, Process, describe_end};
+use answer::{Answer, AnswerKind, Misspoken};
+pub use answer::{NodeStatus, Outcome};
 
 /// All bridge processes of a run.
 #[derive(Debug)]
 pub struct Bridge {
     lines: Vec<Line>,
-}
-
-/// How an operation ended, as the bridge says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It took effect.
-    Ok(Value),
-    /// It certainly did not.
-    Fail(String),
-    /// Nobody knows.
-    Info(String),
-}
-
-/// What a node says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(expecting = "an object with node, applied and digest")]
-pub struct NodeStatus {
-    /// The node.
-    pub node: u16,
-    /// The ballot with which it leads, if it does.
-    #[serde(default)]
-    pub leads: Option<String>,
-    /// The ballot of the leader that it follows.
-    #[serde(default)]
-    pub follows: Option<String>,
-    /// The first slot that it does not know to be chosen.
-    #[serde(default)]
-    pub chosen: u64,
-    /// The first slot that it has not applied.
-    pub applied: u64,
-    /// The digest of its state at `applied`.
-    pub digest: String,
 }
 
 /// Why there is no answer, and will be none. The bridge is to blame.
@@ -113,7 +85,9 @@ impl Bridge {
         };
         let line = self.line(client);
         match line.ask(question, limit).await? {
-            Ok(answer) => answer.outcome(request).map_err(|error| line.give_up(error)),
+            Ok(answer) => {
+                answer.outcome(request).map_err(|said| line.give_up(BridgeError::of(said)))
+            }
             Err(silence) => Ok(Outcome::Info(silence)),
         }
     }
@@ -157,7 +131,7 @@ impl Bridge {
         let line = self.line(client);
         match line.ask(question, limit).await? {
             Ok(answer) if answer.kind == AnswerKind::Ok => {
-                answer.status(node).map(Some).map_err(|error| line.give_up(error))
+                answer.status(node).map(Some).map_err(|said| line.give_up(BridgeError::of(said)))
             }
             Ok(_) | Err(_) => Ok(None),
         }
@@ -176,9 +150,6 @@ const LATE_MAX: usize = 65_536;
 
 /// How long a process whose output ended may take to end.
 const END_PATIENCE: Duration = Duration::from_millis(500);
-
-/// How an answer is told that says nothing.
-const NO_VALUE: &str = "no `value`";
 
 /// Requests that wait to be written.
 const REQUESTS_MAX: usize = 1_024;
@@ -227,84 +198,6 @@ impl Question<'_> {
         let mut bytes = serde_json::to_vec(self).expect("plain data has a written form");
         bytes.push(b'\n');
         bytes
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(expecting = "an object")]
-struct Answer {
-    id: u64,
-    #[serde(rename = "type")]
-    kind: AnswerKind,
-    /// What it says, be it null; none if it has no such field.
-    #[serde(default, deserialize_with = "said")]
-    value: Option<serde_json::Value>,
-    #[serde(default)]
-    error: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum AnswerKind {
-    Ok,
-    Fail,
-    Info,
-}
-
-impl Answer {
-    fn outcome(self, request: &Request) -> Result<Outcome, BridgeError> {
-        let error = self.error.unwrap_or_else(|| "no reason given".to_owned());
-        match self.kind {
-            AnswerKind::Ok => {
-                let value = self.value.as_ref();
-                value_for(request, value).map(Outcome::Ok).map_err(|wanted| {
-                    let problem = format!("`{}` that is ok answers {wanted}", request.f());
-                    let told = value.map_or_else(|| NO_VALUE.to_owned(), ToString::to_string);
-                    BridgeError::nonsense(&told, problem)
-                })
-            }
-            AnswerKind::Fail => Ok(Outcome::Fail(error)),
-            AnswerKind::Info => Ok(Outcome::Info(error)),
-        }
-    }
-
-    fn status(self, asked: NodeId) -> Result<NodeStatus, BridgeError> {
-        let value = self.value.unwrap_or_default();
-        let text = value.to_string();
-        let status: NodeStatus = serde_json::from_value(value)
-            .map_err(|error| BridgeError::nonsense(&text, json::problem(&error)))?;
-        if status.node == asked.0 {
-            return Ok(status);
-        }
-        let problem = format!("node {asked} was asked, and this is of node {}", status.node);
-        Err(BridgeError::nonsense(&text, problem))
-    }
-}
-
-/// Reads the value of an answer that is ok, or returns what it may be. What a change says besides
-/// that it was made, such as how long a text has become, is kept and never judged. A read without a
-/// value is none that saw nothing: a name that was misspelt would tell of a write that was lost.
-fn value_for(request: &Request, value: Option<&serde_json::Value>) -> Result<Value, &'static str> {
-    use serde_json::Value as Json;
-    if value.is_none() && matches!(request, Request::Read { .. }) {
-        return Err("a `value`, be it null where there is none");
-    }
-    let value = value.unwrap_or(&Json::Null);
-    let text = match value {
-        Json::Null => Some(Value::Null),
-        Json::String(text) => Some(Value::Text(text.clone())),
-        Json::Number(number) => Some(Value::Text(number.to_string())),
-        Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
-    };
-    let is_number = |value: &Value| matches!(value, Value::Text(sum) if sum.parse::<i64>().is_ok());
-    match (request, value) {
-        (Request::Read { .. }, _) => text.ok_or("a text, or null where there is none"),
-        (Request::Cas { .. } | Request::Delete { .. }, Json::Bool(flag)) => Ok(Value::Flag(*flag)),
-        (Request::Cas { .. }, _) => Err("true if it was set, or false"),
-        (Request::Add { .. }, _) => text.filter(is_number).ok_or("the sum, a whole number"),
-        (Request::Write { .. } | Request::Delete { .. } | Request::Append { .. }, _) => {
-            text.ok_or("null")
-        }
     }
 }
 
@@ -377,11 +270,6 @@ async fn exchange(
 ) -> Option<Answer> {
     requests.send(line).await.ok()?;
     answer.await.ok()
-}
-
-/// Reads a field that is there.
-fn said<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<serde_json::Value>, D::Error> {
-    serde_json::Value::deserialize(value).map(Some)
 }
 
 impl Waiting {
@@ -476,6 +364,10 @@ async fn read_answers(
 }
 
 impl BridgeError {
+    fn of(Misspoken { said, problem }: Misspoken) -> Self {
+        Self::nonsense(&said, problem)
+    }
+
     fn nonsense(line: &str, problem: String) -> Self {
         let line: String = line.trim_end().chars().take(200).collect();
         Self::Nonsense { line: visible(&line).into_owned(), problem }
@@ -515,22 +407,6 @@ mod tests {
         let unknown = Ok(Outcome::Info("the bridge gave no answer in time".to_owned()));
         assert!(ended.expect("all of them have given up").iter().all(|end| *end == unknown));
         std::fs::remove_dir_all(&logs).expect("it was made above");
-    }
-
-    #[test]
-    fn a_read_says_what_it_saw_and_what_changes_something_need_not() {
-        let key = || "k".to_owned();
-        let answer = |text: &str| serde_json::from_str::<Answer>(text).expect("an answer");
-        let read = Request::Read { key: key() };
-        let seen = |text: &str| answer(text).outcome(&read);
-        assert_eq!(seen(r#"{"id":1,"type":"ok","value":null}"#), Ok(Outcome::Ok(Value::Null)));
-        for silent in [r#"{"id":1,"type":"ok"}"#, r#"{"id":1,"type":"ok","vlaue":"7"}"#] {
-            let words = seen(silent).expect_err(silent).to_string();
-            let wanted = "answered `no `value``: `read` that is ok answers a `value`, be it null";
-            assert!(words.contains(wanted), "{words}");
-            let write = Request::Write { key: key(), value: "7".to_owned() };
-            assert_eq!(answer(silent).outcome(&write), Ok(Outcome::Ok(Value::Null)));
-        }
     }
 
     #[tokio::test]

@@ -1,0 +1,157 @@
+//! One answer of a bridge, and what it means to the request that was asked.
+//!
+//! Which request it belongs to, and what becomes of a bridge that speaks nonsense, is left to its
+//! parent. The claim kept true: an answer of another form than its question has is never taken for
+//! an outcome.
+
+use serde::Deserialize;
+use synod_fault::NodeId;
+use synod_history::{Request, Value, json};
+
+/// How an operation ended, as the bridge says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect.
+    Ok(Value),
+    /// It certainly did not.
+    Fail(String),
+    /// Nobody knows.
+    Info(String),
+}
+
+/// What a node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object with node, applied and digest")]
+pub struct NodeStatus {
+    /// The node.
+    pub node: u16,
+    /// The ballot with which it leads, if it does.
+    #[serde(default)]
+    pub leads: Option<String>,
+    /// The ballot of the leader that it follows.
+    #[serde(default)]
+    pub follows: Option<String>,
+    /// The first slot that it does not know to be chosen.
+    #[serde(default)]
+    pub chosen: u64,
+    /// The first slot that it has not applied.
+    pub applied: u64,
+    /// The digest of its state at `applied`.
+    pub digest: String,
+}
+
+/// An answer that is none to its question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Misspoken {
+    /// What was said, or that nothing was.
+    pub(super) said: String,
+    /// What is wrong with it.
+    pub(super) problem: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
+pub(super) struct Answer {
+    pub(super) id: u64,
+    #[serde(rename = "type")]
+    pub(super) kind: AnswerKind,
+    /// What it says, be it null; none if it has no such field.
+    #[serde(default, deserialize_with = "said")]
+    value: Option<serde_json::Value>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AnswerKind {
+    Ok,
+    Fail,
+    Info,
+}
+
+impl Answer {
+    pub(super) fn outcome(self, request: &Request) -> Result<Outcome, Misspoken> {
+        let error = self.error.unwrap_or_else(|| "no reason given".to_owned());
+        match self.kind {
+            AnswerKind::Ok => {
+                let value = self.value.as_ref();
+                value_for(request, value).map(Outcome::Ok).map_err(|wanted| {
+                    let problem = format!("`{}` that is ok answers {wanted}", request.f());
+                    let said = value.map_or_else(|| NO_VALUE.to_owned(), ToString::to_string);
+                    Misspoken { said, problem }
+                })
+            }
+            AnswerKind::Fail => Ok(Outcome::Fail(error)),
+            AnswerKind::Info => Ok(Outcome::Info(error)),
+        }
+    }
+
+    pub(super) fn status(self, asked: NodeId) -> Result<NodeStatus, Misspoken> {
+        let value = self.value.unwrap_or_default();
+        let said = value.to_string();
+        let status: NodeStatus = serde_json::from_value(value)
+            .map_err(|error| Misspoken { said: said.clone(), problem: json::problem(&error) })?;
+        if status.node == asked.0 {
+            return Ok(status);
+        }
+        let problem = format!("node {asked} was asked, and this is of node {}", status.node);
+        Err(Misspoken { said, problem })
+    }
+}
+
+/// Reads the value of an answer that is ok, or returns what it may be. What a change says besides
+/// that it was made, such as how long a text has become, is kept and never judged. A read without a
+/// value is none that saw nothing: a name that was misspelt would tell of a write that was lost.
+fn value_for(request: &Request, value: Option<&serde_json::Value>) -> Result<Value, &'static str> {
+    use serde_json::Value as Json;
+    if value.is_none() && matches!(request, Request::Read { .. }) {
+        return Err("a `value`, be it null where there is none");
+    }
+    let value = value.unwrap_or(&Json::Null);
+    let text = match value {
+        Json::Null => Some(Value::Null),
+        Json::String(text) => Some(Value::Text(text.clone())),
+        Json::Number(number) => Some(Value::Text(number.to_string())),
+        Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
+    };
+    let is_number = |value: &Value| matches!(value, Value::Text(sum) if sum.parse::<i64>().is_ok());
+    match (request, value) {
+        (Request::Read { .. }, _) => text.ok_or("a text, or null where there is none"),
+        (Request::Cas { .. } | Request::Delete { .. }, Json::Bool(flag)) => Ok(Value::Flag(*flag)),
+        (Request::Cas { .. }, _) => Err("true if it was set, or false"),
+        (Request::Add { .. }, _) => text.filter(is_number).ok_or("the sum, a whole number"),
+        (Request::Write { .. } | Request::Delete { .. } | Request::Append { .. }, _) => {
+            text.ok_or("null")
+        }
+    }
+}
+
+/// Reads a field that is there.
+fn said<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<serde_json::Value>, D::Error> {
+    serde_json::Value::deserialize(value).map(Some)
+}
+
+/// How an answer is told that says nothing.
+const NO_VALUE: &str = "no `value`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_says_what_it_saw_and_what_changes_something_need_not() {
+        let key = || "k".to_owned();
+        let answer = |text: &str| serde_json::from_str::<Answer>(text).expect("an answer");
+        let read = Request::Read { key: key() };
+        let seen = |text: &str| answer(text).outcome(&read);
+        assert_eq!(seen(r#"{"id":1,"type":"ok","value":null}"#), Ok(Outcome::Ok(Value::Null)));
+        for silent in [r#"{"id":1,"type":"ok"}"#, r#"{"id":1,"type":"ok","vlaue":"7"}"#] {
+            let Misspoken { said, problem } = seen(silent).expect_err(silent);
+            let wanted = "`read` that is ok answers a `value`, be it null";
+            assert!(said == "no `value`" && problem.starts_with(wanted), "{said}: {problem}");
+            let write = Request::Write { key: key(), value: "7".to_owned() };
+            assert_eq!(answer(silent).outcome(&write), Ok(Outcome::Ok(Value::Null)));
+        }
+    }
+}
