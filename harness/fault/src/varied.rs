@@ -5,7 +5,8 @@
 //! perhaps another (swarm testing, Groce and others, 2012). Around them everything varies that
 //! decides which rules bind: how many clients there are and how long they rest, how soon an outcome
 //! counts as unknown, how many keys they share, how many ask one node alone, whoever leads, and how
-//! far apart nodes are. All of it follows from the seed, and stands in the plan.
+//! far apart nodes are. The claims kept true: all of it follows from the seed and stands in the
+//! plan; and a run of half a minute has an act of each kind that it must have.
 
 use synod_rng::{Random, Seed, Stream};
 
