@@ -84,7 +84,11 @@ impl<M: StateMachine> Host<M> {
             }
             // What was under way on the old link may be lost, as any message may: it is said again.
             Event::PeerReplaced(peer) => tracing::debug!(%peer, "link replaced"),
-            Event::LogWaiting(peer) => self.log_lanes.on_waiting(peer),
+            Event::LogWaiting { peer, passed } => {
+                if self.log_lanes.on_waiting(peer, passed) {
+                    self.step(Input::LaneMoved(peer));
+                }
+            }
             Event::PeerFrame { peer, bytes } => self.on_peer_frame(peer, &bytes),
             Event::ClientUp { connection, name } => self.clients.on_up(connection, &name),
             Event::ClientFrame { connection, bytes } => self.on_client_frame(connection, &bytes),

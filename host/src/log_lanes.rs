@@ -1,9 +1,12 @@
 //! What is said again to a peer, and what is left out: one message on its way is enough.
 //!
-//! How much waits on a lane is the transport's to say, in each turn anew. The claim kept true: if
-//! the lane of the log to a peer holds something as a turn ends, nothing that was said before is
-//! said to it again. What the lane holds comes or is lost with its link, and who repeats something
-//! does so again a pace later.
+//! Whether something waits on a lane is the transport's to say, in each turn anew. The claims kept
+//! true: if the lane of the log to a peer holds something as a turn ends, nothing that was said
+//! before is said to it again; and a lane is called moving only if the peer took some of what
+//! waited there. What the lane holds comes or is lost with its link, and who repeats something does
+//! so again a pace later.
+
+use std::collections::BTreeMap;
 
 use synod_paxos::{NodeId, To};
 use synod_smr::{Lane, Message};
@@ -12,14 +15,18 @@ use synod_smr::{Lane, Message};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogLanes {
     waiting: Vec<NodeId>,
+    /// How much had passed where something waited, as told last.
+    passed: BTreeMap<NodeId, u64>,
 }
 
 impl LogLanes {
-    /// Hears that a peer has not taken all that it was given.
-    pub(crate) fn on_waiting(&mut self, peer: NodeId) {
+    /// Hears that a peer has not taken all that it was given, and tells whether it took some of it
+    /// since it was told last.
+    pub(crate) fn on_waiting(&mut self, peer: NodeId, passed: u64) -> bool {
         if !self.waiting.contains(&peer) {
             self.waiting.push(peer);
         }
+        self.passed.insert(peer, passed).is_some_and(|before| before != passed)
     }
 
     /// Takes out of what a turn sends what is on its way as it is, and counts it. The turn is over:
@@ -54,9 +61,10 @@ mod tests {
     const ONE: NodeId = NodeId::new(1);
     const OTHER: NodeId = NodeId::new(2);
 
-    fn chosen() -> Message {
-        let (ballot, chosen) = (Ballot::new(1, NodeId::new(3)), Slot::FIRST);
-        Message::Paxos(Paxos::Immediate(Immediate::Chosen { ballot, chosen }))
+    fn accept() -> Message {
+        let (ballot, first) = (Ballot::new(1, NodeId::new(3)), Slot::FIRST);
+        let (decrees, chosen) = (Vec::new(), first);
+        Message::Paxos(Paxos::Immediate(Immediate::Accept { ballot, first, decrees, chosen }))
     }
 
     fn fetch() -> Message {
@@ -66,22 +74,33 @@ mod tests {
     #[test]
     fn what_is_on_its_way_is_not_said_again_and_all_else_is() {
         let mut lanes = LogLanes::default();
-        lanes.on_waiting(ONE);
-        lanes.on_waiting(ONE);
+        lanes.on_waiting(ONE, 0);
+        lanes.on_waiting(ONE, 0);
         let (one, other) = (To::Node(ONE), To::Node(OTHER));
         let mut sent =
-            vec![(one, chosen()), (other, chosen()), (To::Peers, chosen()), (one, fetch())];
+            vec![(one, accept()), (other, accept()), (To::Peers, accept()), (one, fetch())];
         assert_eq!(lanes.end_turn(&mut sent), 1);
-        assert_eq!(sent, [(other, chosen()), (To::Peers, chosen()), (one, fetch())]);
+        assert_eq!(sent, [(other, accept()), (To::Peers, accept()), (one, fetch())]);
     }
 
     #[test]
     fn what_was_told_counts_for_one_turn() {
         let mut lanes = LogLanes::default();
-        lanes.on_waiting(ONE);
+        lanes.on_waiting(ONE, 0);
         assert_eq!(lanes.end_turn(&mut Vec::new()), 0);
-        let mut sent = vec![(To::Node(ONE), chosen())];
+        let mut sent = vec![(To::Node(ONE), accept())];
         assert_eq!(lanes.end_turn(&mut sent), 0);
         assert_eq!(sent.len(), 1);
+    }
+
+    #[test]
+    fn a_lane_moves_if_more_has_passed_than_before() {
+        let mut lanes = LogLanes::default();
+        assert!(!lanes.on_waiting(ONE, 7), "nothing is known of before");
+        assert!(!lanes.on_waiting(ONE, 7));
+        lanes.end_turn(&mut Vec::new());
+        assert!(!lanes.on_waiting(OTHER, 8), "another lane");
+        assert!(lanes.on_waiting(ONE, 8), "in a later turn");
+        assert!(!lanes.on_waiting(ONE, 8));
     }
 }

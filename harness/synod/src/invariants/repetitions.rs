@@ -27,11 +27,9 @@ pub fn nothing_twice_on_its_way(
 /// Tells whether a message is one that a leader says to all, and to one alone only again.
 const fn is_of_the_log(message: &Message) -> bool {
     match message {
-        Message::Paxos(Paxos::Immediate(Immediate::Accept { .. } | Immediate::Chosen { .. })) => {
-            true
-        }
+        Message::Paxos(Paxos::Immediate(Immediate::Accept { .. })) => true,
         Message::Paxos(
-            Paxos::Immediate(Immediate::Nack { .. })
+            Paxos::Immediate(Immediate::Chosen { .. } | Immediate::Nack { .. })
             | Paxos::AfterSync(
                 AfterSync::Prepare { .. } | AfterSync::Promise { .. } | AfterSync::Accepted { .. },
             ),

@@ -22,7 +22,7 @@ impl Machine {
     /// Ends a turn, shows what it brought about to the monitor, and carries it out.
     pub(super) fn flush(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let (now, is_stranger) = (self.now(world), self.is_stranger());
-        self.tell_lanes(now);
+        self.tell_lanes(now, world);
         let (node, nodes) = (self.node, &self.nodes);
         let Some(process) = &mut self.process else { return };
         world.count_step();
@@ -56,8 +56,8 @@ impl Machine {
                 for difference in brought.differences {
                     monitor.report("halt", format!("node {node}: {difference}"));
                 }
-                let standing: Vec<NodeId> = lanes.standing().collect();
-                see_sent(node, brought.sent, nodes, &standing, &mut numbers, monitor);
+                let holding: Vec<NodeId> = lanes.holding().collect();
+                see_sent(node, brought.sent, nodes, &holding, &mut numbers, monitor);
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(flushes)) {

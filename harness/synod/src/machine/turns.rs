@@ -252,7 +252,7 @@ const fn rank(event: &Event) -> u8 {
         Event::PeerUp { .. }
         | Event::PeerDown(_)
         | Event::PeerReplaced(_)
-        | Event::LogWaiting(_)
+        | Event::LogWaiting { .. }
         | Event::PeerFrame { .. } => 2,
         Event::ClientUp { .. }
         | Event::ClientFrame { .. }
