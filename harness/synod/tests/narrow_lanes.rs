@@ -1,7 +1,7 @@
 //! Narrow ways: a leader outlives that the peer it needs takes long over each message.
 //!
-//! Clusters of three of which one node is down, so that each choice needs the other peer, and on the
-//! way to it each message of the log takes up to seconds. The claim checked: by that alone no
+//! Clusters of three of which one node is down, so that each choice needs the other peer, and on
+//! the way to it each message of the log takes up to seconds. The claim checked: by that alone no
 //! leader is deposed and clients are answered; and where nothing passes any more, the leader gives
 //! up.
 

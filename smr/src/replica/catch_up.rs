@@ -1,10 +1,10 @@
 //! Catch-up: a node that lacks chosen decrees fetches them.
 //!
 //! A restarted or lagging node sees in heartbeats that others know a longer prefix, and asks one of
-//! them, its leader first. One question is out at a time. What this node voted for in the ballot of
-//! its leader is here, and to be announced: a copy would only come on top of it. The claim kept true
-//! is one of liveness: while some reachable peer knows more, a question to one of them is out or
-//! will be, at a tick within a bound.
+//! them, its leader first. One question is out at a time. What this node voted for in the ballot
+//! of its leader is here, and to be announced: a copy would only come on top of it. The claim kept
+//! true is one of liveness: while some reachable peer knows more, a question to one of them is out
+//! or will be, at a tick within a bound.
 
 use super::Replica;
 use crate::command::CommandBatch;
