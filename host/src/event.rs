@@ -31,6 +31,9 @@ pub enum Event {
         /// between the two counts as taken, and must be little.
         passed: u64,
     },
+    /// Of what was given for the bulk lane to a peer, something still waits there. It counts and is
+    /// told like [`Event::LogWaiting`].
+    BulkWaiting(NodeId),
     /// A message of a peer, from whichever lane.
     PeerFrame {
         /// Who sent it, as the transport proved.

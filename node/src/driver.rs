@@ -172,6 +172,9 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         for (peer, passed) in self.peers.with_log_waiting() {
             self.host.take(now, Event::LogWaiting { peer: node_of(peer), passed });
         }
+        for peer in self.peers.with_bulk_waiting() {
+            self.host.take(now, Event::BulkWaiting(node_of(peer)));
+        }
         self.host.flush(now);
         if let Some(reason) = self.host.halted() {
             let reason = reason.to_owned();

@@ -143,6 +143,13 @@ impl PeerHandle {
         link.map(|link| link.log_waiting())
     }
 
+    /// The peers on whose bulk lane something waits, as it does in [`PeerHandle::log_waiting`].
+    pub fn with_bulk_waiting(&self) -> impl Iterator<Item = PeerId> + '_ {
+        let links = self.shared.slots.iter();
+        let links = links.filter_map(|(peer, slot)| Some((*peer, lock(slot).clone()?)));
+        links.filter(|(_, link)| link.bulk_waiting().bytes > 0).map(|(peer, _)| peer)
+    }
+
     /// The peers on whose log lane something waits, each with the count of what passed there.
     pub fn with_log_waiting(&self) -> impl Iterator<Item = (PeerId, u64)> + '_ {
         self.shared.slots.keys().filter_map(|&peer| {

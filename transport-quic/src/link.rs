@@ -94,6 +94,10 @@ impl Outbound {
         self.log.current().1.waiting()
     }
 
+    pub(crate) fn bulk_waiting(&self) -> LaneWaiting {
+        self.bulk.waiting()
+    }
+
     pub(crate) fn send_datagram(&self, datagram: Bytes) -> Result<(), DropReason> {
         if self.connection.max_datagram_size().is_some_and(|most| datagram.len() > most) {
             return Err(DropReason::TooLong);

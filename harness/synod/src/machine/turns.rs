@@ -253,6 +253,7 @@ const fn rank(event: &Event) -> u8 {
         | Event::PeerDown(_)
         | Event::PeerReplaced(_)
         | Event::LogWaiting { .. }
+        | Event::BulkWaiting(_)
         | Event::PeerFrame { .. } => 2,
         Event::ClientUp { .. }
         | Event::ClientFrame { .. }
