@@ -1,4 +1,5 @@
-//! When a proposal that was lost is said again, by a leader whose peers speak and follow.
+//! When a proposal that was lost is said again, by a leader whose peers speak and follow, and what
+//! is chosen.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "lone/beat.rs"]
@@ -28,6 +29,8 @@ struct Leader {
     tick: u32,
     /// Accepts that were sent to the peer alone: repetitions.
     repeated: usize,
+    /// What all peers were told to be chosen, by a word of its own.
+    announced: Vec<Slot>,
 }
 
 impl Leader {
@@ -37,7 +40,14 @@ impl Leader {
         let mut effects = Effects::new(core_id);
         let config = Config::lan(core_id, voters);
         let replica = Recovering::new(Nothing).finish(config, &mut effects);
-        let mut leader = Self { replica, effects, sync_ticks: None, tick: 0, repeated: 0 };
+        let mut leader = Self {
+            replica,
+            effects,
+            sync_ticks: None,
+            tick: 0,
+            repeated: 0,
+            announced: Vec::new(),
+        };
         for peer in [PEER, OTHER] {
             leader.step(Input::Message { from: peer, message: Message::Heartbeat(beat(0)) });
         }
@@ -60,6 +70,11 @@ impl Leader {
             let accept =
                 matches!(message, Message::Paxos(Paxos::Immediate(Immediate::Accept { .. })));
             self.repeated += usize::from(accept && to == To::Node(PEER));
+            if let Message::Paxos(Paxos::Immediate(Immediate::Chosen { chosen, .. })) = message
+                && to == To::Peers
+            {
+                self.announced.push(chosen);
+            }
         }
         self.effects.replies().for_each(drop);
         self.effects.timers().for_each(drop);
@@ -121,4 +136,24 @@ fn what_was_lost_is_said_again_within_the_bound_beside_a_disk_that_hung() {
 fn what_was_lost_is_said_again_within_a_pace_beside_a_fast_disk() {
     let waits: Vec<u32> = (10..14).map(|quiet| Leader::ticks_to_repetition(quiet, None)).collect();
     assert!(waits.iter().all(|ticks| *ticks <= RESEND_TICKS + 1), "{waits:?}");
+}
+
+/// Proposals say what is chosen, too, but may wait for their way: a word of its own passes them.
+#[test]
+fn what_was_chosen_is_said_once_more_at_the_next_tick() {
+    let mut leader = Leader::new();
+    leader.tick();
+    let ballot = leader.replica.status().leads.unwrap();
+    leader.propose();
+    let (first, end) = (Slot::FIRST, Slot::FIRST.next());
+    let vote = AfterSync::Accepted { ballot, first, end };
+    leader.step(Input::Message { from: PEER, message: Message::Paxos(Paxos::AfterSync(vote)) });
+    assert_eq!(leader.replica.paxos().chosen(), end);
+    leader.announced.clear();
+    leader.tick();
+    assert_eq!(leader.announced, [end]);
+    for _ in 0..10 {
+        leader.tick();
+    }
+    assert_eq!(leader.announced, [end], "nothing was chosen since");
 }
