@@ -113,8 +113,8 @@ impl SharedBeacon {
         }
     }
 
-    /// Says what is due, if the turn runs, or the next one by now; tells whether one does, and then
-    /// its end is told.
+    /// Says what is due; tells whether a turn runs, if another one than before, and then its end is
+    /// told.
     fn say(&self, now: Moment, send: impl FnOnce(Bytes)) -> bool {
         let mut state = self.lock();
         if let Some(bytes) = state.beacon.on_time(now) {

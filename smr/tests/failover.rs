@@ -3,9 +3,9 @@
 //! Whole clusters in virtual time, without faults but the one: the leader is killed, or the only
 //! node there is, which comes back at once. Syncs take up to two seconds, the way from node to node
 //! up to 200 ms, and up to 64 MiB of decrees are accepted everywhere and known to be chosen
-//! nowhere. The claims checked: another leader comes about, and has a command applied, within bounds
-//! that are computed from those and printed beside what was needed. `SYNOD_GRID=200` tries every
-//! corner so many times.
+//! nowhere. The claims checked: another leader comes about, and has a command applied, within
+//! bounds that are computed from those and printed beside what was needed. `SYNOD_GRID=200` tries
+//! every corner so many times.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test says what it measured")]
 #![allow(clippy::disallowed_methods, reason = "a test reads its environment")]

@@ -6,8 +6,8 @@
 //! from where it listens always finds a place, and a machine that holds none finds one however many
 //! calls come from a few others: some places are kept for such, and of the rest a machine holds at
 //! most as many as are free, so that one alone has half of them. Those that wait take turns,
-//! machine by machine; and where too many wait, the latest is let go from where most do, but not the
-//! one whose turn is next.
+//! machine by machine; and where too many wait, the latest is let go from where most do, but not
+//! the one whose turn is next.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
