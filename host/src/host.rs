@@ -178,11 +178,13 @@ impl<M: StateMachine> Host<M> {
         self.refused.is_some()
     }
 
-    /// Tells whether a node that was asked to end has handed over, or has no more time to.
+    /// Tells whether a node that was asked to end has handed over and has given the transport all
+    /// of its replies, or has no more time to.
     #[must_use]
     pub fn is_done(&self, now: Moment) -> bool {
         let Some(by) = self.drain_by else { return false };
-        (self.replica.is_drained() && self.commits.is_idle()) || now >= by
+        let has_said_all = self.clients.held().waiting == 0;
+        (self.replica.is_drained() && self.commits.is_idle() && has_said_all) || now >= by
     }
 
     /// Steps the replica, which is told before how its disk is doing and what that takes.
@@ -365,5 +367,6 @@ impl<M> std::fmt::Debug for Host<M> {
     }
 }
 
-/// How long a leader may take to hand over before the node ends all the same.
+/// How long a leader may take to hand over, and clients to read what they were answered, before the
+/// node ends all the same.
 const DRAIN_MAX: Duration = Duration::from_secs(5);

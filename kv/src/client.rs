@@ -112,5 +112,6 @@ fn explain(reason: Reason) -> String {
         Reason::Refused(refusal) => refusal.to_string(),
         Reason::TooMany => "too many operations at once".to_owned(),
         Reason::TooLong => "the request is longer than a frame may be".to_owned(),
+        Reason::AccessDenied => "every node refuses a connection to this client".to_owned(),
     }
 }

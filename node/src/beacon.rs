@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use bytes::Bytes;
 use synod_clock::{Moment, TimeSource as _};
 use synod_host::Beacon;
 use synod_transport_quic::{PeerHandle, PeerId};
@@ -64,7 +65,7 @@ impl SharedBeacon {
     }
 
     /// Takes in the heartbeat that the loop sends.
-    pub(crate) fn on_heartbeat(&self, bytes: bytes::Bytes) {
+    pub(crate) fn on_heartbeat(&self, bytes: Bytes) {
         self.lock().beacon.on_heartbeat(bytes);
     }
 
@@ -99,7 +100,12 @@ impl SharedBeacon {
 
     /// Says what is due until the turn is over.
     async fn speak(&self, time: LoopTime, peers: &PeerHandle, to: &[PeerId]) {
-        while self.say(time.now(), peers, to) {
+        let send = |bytes: Bytes| {
+            for peer in to {
+                peers.send_datagram(*peer, bytes.clone());
+            }
+        };
+        while self.say(time.now(), send) {
             tokio::select! {
                 () = self.turn_over.notified() => {}
                 () = sleep(self.period / LOOKS_PER_PERIOD) => {}
@@ -107,15 +113,15 @@ impl SharedBeacon {
         }
     }
 
-    /// Says what is due; tells whether the turn still runs.
-    fn say(&self, now: Moment, peers: &PeerHandle, to: &[PeerId]) -> bool {
+    /// Says what is due; tells whether a turn runs, if another one than before, and then its end is
+    /// told.
+    fn say(&self, now: Moment, send: impl FnOnce(Bytes)) -> bool {
         let mut state = self.lock();
         if let Some(bytes) = state.beacon.on_time(now) {
-            for peer in to {
-                peers.send_datagram(*peer, bytes.clone());
-            }
+            send(bytes);
         }
-        state.in_turn
+        state.drives = state.in_turn;
+        state.drives
     }
 
     fn takes_over(&self, now: Moment) -> bool {
@@ -180,9 +186,11 @@ impl Drop for Standby<'_> {
 const LOOKS_PER_PERIOD: u32 = 2;
 
 #[cfg(test)]
+mod orders;
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     const PERIOD: Duration = Duration::from_millis(40);
 

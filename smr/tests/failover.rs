@@ -3,8 +3,9 @@
 //! Whole clusters in virtual time, without faults but the one: the leader is killed, or the only
 //! node there is, which comes back at once. Syncs take up to two seconds, the way from node to node
 //! up to 200 ms, and up to 64 MiB of decrees are accepted everywhere and known to be chosen
-//! nowhere. The claim checked: another leader comes about within a bound that is computed from
-//! those, and printed beside what was needed. `SYNOD_GRID=200` tries every corner so many times.
+//! nowhere. The claims checked: another leader comes about, and has a command applied, within
+//! bounds that are computed from those and printed beside what was needed. `SYNOD_GRID=200` tries
+//! every corner so many times.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test says what it measured")]
 #![allow(clippy::disallowed_methods, reason = "a test reads its environment")]
@@ -14,6 +15,7 @@ mod driver;
 use bytes::Bytes;
 use driver::{Cluster, Faults};
 use synod_paxos::{Ballot, Decree, NodeId, PROMISE_PARTS_MAX, Slot};
+use synod_smr::client::ATTEMPT_MS;
 use synod_smr::{Command, CommandBatch, Principal, Record, Sequence, SessionId};
 
 /// How slow all is, and how much is to be reported.
@@ -48,15 +50,36 @@ impl Corner {
     /// for three syncs, as two batches may be in flight before it; both ends have one; and the
     /// reports come in so many parts for each way there and back. Two ballots may collide, once.
     fn bound_ms(self) -> u64 {
-        let syncs = 3 * (self.sync_ms + 4);
+        let (syncs, flight) = (self.syncs_ms(), self.flight_ms());
         if self.nodes == 1 {
             return HEARTBEAT_MS + STAGGER_MS + syncs;
         }
-        let flight = self.delay_ms + 1;
         let suspected = SUSPICION_MS + 3 * HEARTBEAT_MS + 2 * flight;
-        let windows = self.backlog.div_ceil(u64::from(PROMISE_PARTS_MAX)) + 1;
-        let ballot = 2 * syncs + 2 * flight * windows + HEARTBEAT_MS;
+        let ballot = 2 * syncs + 2 * flight * self.windows() + HEARTBEAT_MS;
         suspected + 2 * (STAGGER_MS * u64::from(self.nodes + 1) + ballot)
+    }
+
+    /// Returns how long the first write may take once a leader has come about.
+    ///
+    /// Its client asks in time, whether it waits for the old leader or for its next attempt. What
+    /// was reported is proposed anew and chosen, window by window, and then the write: both ends
+    /// have a record, and each waits for three syncs.
+    fn write_bound_ms(self) -> u64 {
+        ATTEMPT_MS + 2 * self.syncs_ms() + 2 * self.flight_ms() * (self.windows() + 1)
+    }
+
+    /// A record waits for so long at most: two batches may be in flight before it.
+    fn syncs_ms(self) -> u64 {
+        3 * (self.sync_ms + 4)
+    }
+
+    fn flight_ms(self) -> u64 {
+        self.delay_ms + 1
+    }
+
+    /// Of how many slots at once the reports come, and what was reported is proposed anew.
+    fn windows(self) -> u64 {
+        self.backlog.div_ceil(u64::from(PROMISE_PARTS_MAX)) + 1
     }
 
     fn fail_over(self, seed: u64) -> Needed {
@@ -89,9 +112,13 @@ impl Corner {
         let mut needed: Vec<_> = (0..kills).map(|seed| self.fail_over(seed)).collect();
         needed.sort_unstable();
         let (middle, worst) = (needed[needed.len() / 2], needed[needed.len() - 1]);
-        let bound = self.bound_ms();
+        let (bound, write_bound) = (self.bound_ms(), self.write_bound_ms());
         println!("{self:?}: {kills} kills, middle {middle:?}, worst {worst:?}, bound {bound} ms");
         assert!(worst.leader_ms <= bound, "{self:?}: {worst:?}, and {bound} ms are the bound");
+        let writes = needed.iter().map(|needed| needed.write_ms - needed.leader_ms);
+        let slowest = writes.max().unwrap_or(0);
+        println!("  first write after {slowest} ms more at worst, bound {write_bound} ms");
+        assert!(slowest <= write_bound, "{self:?}: {slowest} ms, the bound is {write_bound} ms");
         needed
     }
 }

@@ -538,3 +538,51 @@ fn a_command_that_comes_between_two_refused_openings_is_told_of_the_refusal() {
     let reason = Reason::Deadline(Some(Refusal::DiskFull));
     assert_eq!(world.outcomes, [Outcome::NotApplied(reason)]);
 }
+
+/// Says of the nodes with these numbers that they deny access for good.
+fn deny(world: &mut World, nodes: &[u16]) {
+    for node in nodes {
+        world.step(ClientInput::Access { node: NodeId::new(*node), is_denied: true });
+    }
+}
+
+#[test]
+fn who_is_denied_by_every_node_is_told_so_at_once_and_does_not_wait() {
+    let mut world = World::new();
+    world.submit(Operation::Command(Bytes::from_static(b"c")));
+    world.do_not_send(NotSent::NotConnected);
+    deny(&mut world, &[1, 3, 3, 9]);
+    assert_eq!(world.outcomes, [], "node 2 may grant it");
+    deny(&mut world, &[2]);
+    let denied = Outcome::NotApplied(Reason::AccessDenied);
+    assert_eq!(world.outcomes, [denied.clone()]);
+    // Nor does who comes later, and nothing is sent for it.
+    let (sent, now) = (world.requests.len(), world.now);
+    world.outcomes.clear();
+    world.submit(Operation::Query(Bytes::from_static(b"q")));
+    assert_eq!((world.outcomes.as_slice(), world.requests.len()), (&[denied][..], sent));
+    assert_eq!((world.now, world.wake), (now, None), "nothing is left to wait for");
+}
+
+#[test]
+fn what_was_sent_before_every_node_denied_access_is_unknown() {
+    let mut world = World::with_command();
+    deny(&mut world, &[1, 2, 3]);
+    assert_eq!(world.outcomes, [Outcome::Unknown(Reason::AccessDenied)]);
+    let mut world = World::with_command();
+    world.wait();
+    world.refuse(Refusal::NotLeader { leader: None });
+    deny(&mut world, &[1, 2, 3]);
+    assert_eq!(world.outcomes, [Outcome::Unknown(Reason::AccessDenied)], "an attempt is open");
+}
+
+#[test]
+fn as_soon_as_a_node_may_grant_access_operations_wait_again() {
+    let mut world = World::new();
+    deny(&mut world, &[1, 2, 3]);
+    world.step(ClientInput::Access { node: NodeId::new(2), is_denied: false });
+    world.submit(Operation::Query(Bytes::from_static(b"q")));
+    assert_eq!(world.outcomes, []);
+    world.answer(Response::Reply(Bytes::from_static(b"r")));
+    assert_eq!(world.outcomes, [Outcome::Ok(Bytes::from_static(b"r"))]);
+}

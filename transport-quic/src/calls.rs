@@ -6,7 +6,8 @@
 //! from where it listens always finds a place, and a machine that holds none finds one however many
 //! calls come from a few others: some places are kept for such, and of the rest a machine holds at
 //! most as many as are free, so that one alone has half of them. Those that wait take turns,
-//! machine by machine; and where too many wait, the latest is let go from where most do.
+//! machine by machine; and where too many wait, the latest is let go from where most do, but not
+//! the one whose turn is next.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -188,10 +189,11 @@ impl<C> Calls<C> {
         }
     }
 
-    /// Lets go of the latest call from where most wait.
+    /// Lets go of the latest call from where most wait; of several such places, from the one whose
+    /// turn comes last. Whoever has waited longest is the next one, and not let go.
     fn let_go(&mut self) -> Option<C> {
         let longest = self.waiting.iter().map(|(_, calls)| calls.len()).max()?;
-        let at = self.waiting.iter().position(|(_, calls)| calls.len() == longest)?;
+        let at = self.waiting.iter().rposition(|(_, calls)| calls.len() == longest)?;
         let call = self.waiting[at].1.pop_back();
         if longest == 1 {
             self.waiting.remove(at);

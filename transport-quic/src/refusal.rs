@@ -126,6 +126,25 @@ impl Refusal {
         }
     }
 
+    /// Tells whether the reason may pass by itself: while both ends have the certificates, the
+    /// addresses and the programs that they have.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        match self {
+            // A certificate may be one that has not begun, or a clock be set right.
+            Self::Expired | Self::Overloaded | Self::Other => true,
+            Self::NoCertificate
+            | Self::UntrustedIssuer
+            | Self::Profile
+            | Self::WrongCluster
+            | Self::WrongRole
+            | Self::UnknownName
+            | Self::UnexpectedNode
+            | Self::WrongProtocol
+            | Self::WrongVersion => false,
+        }
+    }
+
     /// The mark that carries the reason inside a close text.
     pub(crate) fn tag(self) -> String {
         format!("refused[{}]", self.slug())

@@ -50,6 +50,8 @@ pub(crate) struct ClientTask {
     nodes: Vec<NodeId>,
     links: Links,
     up: BTreeMap<NodeId, LinkSender>,
+    /// The nodes that deny access for good, as each session is told.
+    denied_by: BTreeSet<NodeId>,
     /// The name of this process among all clients; each session counts on from it.
     name: u128,
     origin: Instant,
@@ -78,6 +80,7 @@ impl ClientTask {
             nodes,
             links,
             up: BTreeMap::new(),
+            denied_by: BTreeSet::new(),
             name,
             origin: Instant::now(),
             sessions: BTreeMap::new(),
@@ -145,7 +148,10 @@ impl ClientTask {
                     answers: BTreeMap::new(),
                 });
                 held.answers.insert(ticket, answer);
-                self.step(key, ClientInput::Submit { ticket, operation, deadline });
+                let denied = self.denied_by.iter();
+                let denied = denied.map(|&node| ClientInput::Access { node, is_denied: true });
+                let submit = ClientInput::Submit { ticket, operation, deadline };
+                self.step_all(key, [submit].into_iter().chain(denied).collect());
             }
             ClientOrder::Status { node, answer } => self.ask_status(node, answer),
         }
@@ -161,6 +167,7 @@ impl ClientTask {
         match event {
             LinkEvent::Up(node, sender) => {
                 self.up.insert(node, sender);
+                self.on_access(node, false);
                 for (node, answer) in std::mem::take(&mut self.unasked) {
                     self.ask_status(node, answer);
                 }
@@ -168,12 +175,19 @@ impl ClientTask {
             LinkEvent::Down(node) => {
                 self.up.remove(&node);
                 self.statuses.retain(|_, (asked, _)| *asked != node);
-                let keys: Vec<_> = self.sessions.keys().copied().collect();
-                for key in keys {
-                    self.step(key, ClientInput::Lost(node));
-                }
+                self.step_each(&ClientInput::Lost(node));
             }
+            LinkEvent::NotUp { node, is_denied } => self.on_access(node, is_denied),
             LinkEvent::Reply(from, bytes) => self.on_reply(from, &bytes),
+        }
+    }
+
+    /// Tells all sessions what changed of who denies access.
+    fn on_access(&mut self, node: NodeId, is_denied: bool) {
+        let changed =
+            if is_denied { self.denied_by.insert(node) } else { self.denied_by.remove(&node) };
+        if changed {
+            self.step_each(&ClientInput::Access { node, is_denied });
         }
     }
 
@@ -221,6 +235,13 @@ impl ClientTask {
             let heard = self.heard.iter().map(|(&node, &at)| ClientInput::Heard(node, at));
             let inputs: Vec<_> = [ClientInput::Timer].into_iter().chain(heard).collect();
             self.step_all(key, inputs);
+        }
+    }
+
+    fn step_each(&mut self, input: &ClientInput) {
+        let keys: Vec<_> = self.sessions.keys().copied().collect();
+        for key in keys {
+            self.step(key, input.clone());
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) enum LinkEvent {
     Reply(NodeId, Bytes),
     /// The connection is gone; what was asked over it may have been heard.
     Down(NodeId),
+    /// No connection came about; if it was denied, for a reason that does not pass by itself.
+    NotUp { node: NodeId, is_denied: bool },
 }
 
 /// Sends requests over a connection, and sees to it that its silence is noticed.
@@ -129,9 +131,17 @@ impl Link {
                         None => return,
                     }
                 }
-                // The node is named where the trouble is told.
-                Err(ConnectError::TimedOut(_, at)) => format!("nothing answered at {at}"),
-                Err(error) => error.to_string(),
+                Err(error) => {
+                    let not_up = LinkEvent::NotUp { node: self.node, is_denied: is_denial(&error) };
+                    if self.events.send(not_up).await.is_err() {
+                        return;
+                    }
+                    match error {
+                        // The node is named where the trouble is told.
+                        ConnectError::TimedOut(_, at) => format!("nothing answered at {at}"),
+                        error => error.to_string(),
+                    }
+                }
             };
             tracing::debug!(node = %self.node, trouble, "no connection");
             self.connection_errors.note(self.node, trouble);
@@ -177,6 +187,11 @@ impl Link {
         self.events.send(LinkEvent::Down(self.node)).await.ok()?;
         Some(reason)
     }
+}
+
+/// Tells whether a dial failed for a reason that does not pass by itself.
+fn is_denial(error: &ConnectError) -> bool {
+    matches!(error, ConnectError::Refused(refused) if !refused.reason.may_pass())
 }
 
 /// What is awaited of a node.

@@ -6,6 +6,7 @@
 //! attempt that was sent and never answered keeps an operation's fate open, whatever other attempts
 //! were told.
 
+mod access;
 mod not_sent;
 mod operation;
 mod patience;
@@ -20,7 +21,7 @@ use not_sent::Took;
 use patience::Inquiry;
 use pending::{Attempt, Earlier, Pending};
 use retry::Retries;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use synod_paxos::NodeId;
 
 pub use not_sent::QUEUE_FULL_MS;
@@ -43,6 +44,8 @@ pub struct Client {
     guess: usize,
     /// When each node last said something.
     heard: BTreeMap<NodeId, Millis>,
+    /// The nodes that deny access, for reasons that do not pass by themselves.
+    denied_by: BTreeSet<NodeId>,
     /// What the others are asked about a silent node.
     inquiry: Option<Inquiry>,
     /// How long the last reply took.
@@ -102,6 +105,7 @@ impl Client {
             nodes,
             guess,
             heard: BTreeMap::new(),
+            denied_by: BTreeSet::new(),
             inquiry: None,
             took: None,
             session: Session::closed(Opening::first(id), Millis(0)),
@@ -127,10 +131,12 @@ impl Client {
                 return;
             }
             ClientInput::Lost(node) => self.on_lost(now, node),
+            ClientInput::Access { node, is_denied } => self.on_access(node, is_denied),
             ClientInput::Timer => {}
         }
-        // Deadlines come before attempts: nothing is sent for what is given up in the same step.
+        // These come before attempts: nothing is sent for what is given up in the same step.
         self.expire(now, effects);
+        self.end_denied(effects);
         self.attempt_all(now, effects);
         effects.wake_at = self.next_instant();
         assert!(self.waiting.len() <= self.operations.len(), "who waits was submitted");

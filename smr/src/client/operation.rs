@@ -52,6 +52,9 @@ pub enum Reason {
     TooMany,
     /// It is longer than a frame may be.
     TooLong,
+    /// Every node denies this client a connection, for a reason that does not pass by itself, such
+    /// as a certificate that they do not trust.
+    AccessDenied,
 }
 
 /// A request that did not leave this end.
@@ -104,6 +107,14 @@ pub enum ClientInput {
     Heard(NodeId, Millis),
     /// The connection to a node is gone, or could not be made: its answers will not come.
     Lost(NodeId),
+    /// What became of the last try to connect to a node. One that denies access, for a reason that
+    /// does not pass by itself, counts as doing so until it is said otherwise.
+    Access {
+        /// The node.
+        node: NodeId,
+        /// Whether it denies access so.
+        is_denied: bool,
+    },
     /// The instant that [`ClientEffects::wake_at`] named has come.
     Timer,
 }

@@ -128,6 +128,28 @@ fn where_too_many_wait_the_latest_is_let_go_from_where_most_do() {
     assert_eq!(begin_all(&mut calls)[..4], [0, 100, 1, 101]);
 }
 
+/// Each from a machine of its own, as in a storm: those that have waited longest are served, and a
+/// caller that comes when too many wait does not push the next one out.
+#[test]
+fn where_all_wait_alike_the_one_whose_turn_is_next_is_not_let_go() {
+    let mut calls = waiting();
+    for call in 0..WAITING as u8 {
+        assert_eq!(calls.on_call(from(call), true, call.into()), None);
+    }
+    for call in 100..110 {
+        assert_eq!(calls.on_call(from(call), true, call.into()), Some(Turned::LetGo(call.into())));
+    }
+    assert_eq!(calls.begin(Instant::now()), Some((from(0), 0)));
+    // One more from everywhere: of two that wait in each place the second goes, the last one first.
+    let mut calls = waiting();
+    for call in 0..WAITING as u32 {
+        assert_eq!(calls.on_call(from(call as u8 % 10), true, call), None);
+    }
+    assert_eq!(calls.on_call(from(100), true, 100), Some(Turned::LetGo(19)));
+    assert_eq!(calls.on_call(from(101), true, 101), Some(Turned::LetGo(18)));
+    assert_eq!(begin_all(&mut calls)[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
 #[test]
 fn a_port_that_lets_nobody_wait_refuses_who_has_no_place_and_says_why() {
     let mut calls = calls(WhenFull::Refuse);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use synod_fault::LinkRules;
-use synod_node::NodeId;
-use synod_shell::{Cluster, DAWN, LINK, PATIENCE, Validity, count_once};
-use tokio::time::{sleep, timeout};
+use synod_node::{NodeId, Outcome, Reason};
+use synod_shell::{Authority, Cluster, Counter, DAWN, LINK, PATIENCE, Validity, count_once};
+use tokio::time::{Instant, sleep, timeout};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -102,4 +102,30 @@ async fn a_node_with_a_clock_years_ahead_is_alone_and_the_others_serve() {
         connection_errors.contains("node 3") && connection_errors.contains("expired"),
         "{connection_errors}"
     );
+}
+
+/// Waiting would help nobody: the client has its certificate for as long as it runs.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_every_node_refuses_for_good_is_told_so_and_does_not_wait() {
+    let mut cluster = Cluster::started(3, 369);
+    let other = Authority::new().credentials("client/client", Validity::default());
+    let place = cluster.client_place();
+    let client = cluster.client_at(&place, &other);
+    let (session, begin) = (client.session(), Instant::now());
+    for _ in 0..2 {
+        let outcome = session.command(Counter::asking(8), PATIENCE).await;
+        assert_eq!(outcome, Outcome::NotApplied(Reason::AccessDenied));
+    }
+    println!("told after {:?}: {}", begin.elapsed(), client.connection_errors());
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(client.connection_errors().contains("nodes 1, 2, 3: "));
+    // One that is not there may be one that would let it in.
+    let place = cluster.client_place();
+    let client = cluster.client_at(&place, &other);
+    cluster.kill(3).await;
+    let begin = Instant::now();
+    let patience = Duration::from_secs(5);
+    let outcome = client.session().query(Counter::asking(8), patience).await;
+    assert_eq!(outcome, Outcome::NotApplied(Reason::Deadline(None)));
+    assert_eq!(begin.elapsed(), patience);
 }
