@@ -22,7 +22,7 @@ use synod_live::setup::SystemUnderTest;
 use synod_live::system::System;
 use synod_report::Verdict;
 use synod_rng::{Random, Seed, Stream};
-use synod_workload::{Act, Findings, Generation, RequestSource, Role, Workload};
+use synod_workload::{Findings, Generation, KeyUse, RequestSource, Touch, Workload};
 
 const HARNESS: &str = env!("CARGO_BIN_EXE_synod-harness");
 const FAKE: &str = env!("CARGO_BIN_EXE_synod-fake");
@@ -111,7 +111,7 @@ impl Workload for Queues {
             report: check_calls(&calls, self, QueueCall::read, budget),
             missing: Vec::new(),
             unseen: unseen.then(|| "no item was taken".to_owned()),
-            acts: Act::of_calls(&calls, |call| Role { sees: took(call), changes: true }),
+            uses: KeyUse::of_calls(&calls, |call| Touch { sees: took(call), changes: true }),
         })
     }
 }
@@ -176,11 +176,21 @@ fn system(bug: &str) -> System {
     serde_json::from_str(&text.replace("BUG", bug)).unwrap()
 }
 
-/// Runs queues against the stand-in with this bug, of which leaders are killed for so long.
-fn play(scratch: &Scratch, bug: &str, workload: &str, time: Millis) -> Result<Finished, RunError> {
-    let nodes: Vec<NodeId> = (1..=3).map(NodeId).collect();
+/// Runs queues against the stand-in with this bug, of which a leader is killed.
+fn play(scratch: &Scratch, bug: &str, workload: &str) -> Result<Finished, RunError> {
+    let (interrupt, mut console) = (Interrupt::never(), Console::new(Format::Json));
+    let order = order(scratch, bug, workload);
+    runtime().block_on(run(&order, &interrupt, &mut console))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn order(scratch: &Scratch, bug: &str, workload: &str) -> RunConfig {
+    let (nodes, time): (Vec<NodeId>, _) = ((1..=3).map(NodeId).collect(), Millis(6_000));
     let nemesis: Nemesis = "kill-leader".parse().unwrap();
-    let order = RunConfig {
+    RunConfig {
         plan: Scenario {
             system: "fake".to_owned(),
             workload: workload.to_owned(),
@@ -199,15 +209,13 @@ fn play(scratch: &Scratch, bug: &str, workload: &str, time: Millis) -> Result<Fi
         runs: scratch.0.clone(),
         keep: 1,
         reproduce: "cargo test -p synod-harness --test own_workload".to_owned(),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(run(&order, &Interrupt::never(), &mut Console::new(Format::Json)))
+    }
 }
 
 #[test]
 fn a_sound_queue_passes_and_the_run_rests_on_what_was_taken() {
     let scratch = Scratch::new("sound");
-    let Finished { summary, folder } = play(&scratch, "none", "queues", Millis(6_000)).unwrap();
+    let Finished { summary, folder } = play(&scratch, "none", "queues").unwrap();
     assert_eq!(summary.verdict, Verdict::Pass, "{:?}", summary.reasons);
     let exercise = summary.exercise.unwrap();
     assert!(exercise.all.reads > 100 && exercise.all.overlapped > 0, "{:?}", exercise.all);
@@ -219,8 +227,7 @@ fn a_sound_queue_passes_and_the_run_rests_on_what_was_taken() {
 #[test]
 fn an_item_that_is_taken_twice_is_a_violation_by_the_model_that_was_brought() {
     let scratch = Scratch::new("twice");
-    let time = Millis(6_000);
-    let Finished { summary, .. } = play(&scratch, "taken-twice", "queues", time).unwrap();
+    let Finished { summary, .. } = play(&scratch, "taken-twice", "queues").unwrap();
     assert_eq!(summary.verdict, Verdict::Violation, "{:?}", summary.reasons);
     let core = summary.violation.unwrap();
     assert!(core.sentence.contains("'s take of q"), "{}", core.sentence);
@@ -230,7 +237,7 @@ fn an_item_that_is_taken_twice_is_a_violation_by_the_model_that_was_brought() {
 #[test]
 fn a_plan_that_names_another_workload_is_refused_before_anything_starts() {
     let scratch = Scratch::new("other");
-    let refused = play(&scratch, "none", "mix", Millis(6_000)).unwrap_err().to_string();
+    let refused = play(&scratch, "none", "mix").unwrap_err().to_string();
     assert_eq!(refused, "the plan asks for the workload `mix`, and `queues` was brought");
     assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 0, "no run was begun");
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use synod_fault::{NodeId, Scenario};
 use synod_report::{Exercise, Exercised};
-use synod_workload::Act;
+use synod_workload::KeyUse;
 
 use super::InjectedFault;
 
 /// Counts what the operations of a run exercised, during which faults.
 #[must_use]
-pub fn measure(acts: &[Act], faults: &[InjectedFault], plan: &Scenario) -> Exercise {
-    let overlaps = Overlaps::of(acts);
+pub fn measure(uses: &[KeyUse], faults: &[InjectedFault], plan: &Scenario) -> Exercise {
+    let overlaps = Overlaps::of(uses);
     let spans: Vec<(u64, u64)> =
         faults.iter().map(|fault| (fault.span.start_ns, fault.span.end_ns)).collect();
     let mut exercise =
@@ -20,16 +20,16 @@ pub fn measure(acts: &[Act], faults: &[InjectedFault], plan: &Scenario) -> Exerc
         .filter_map(|client| Some((plan.pin_of(client)?, Exercised::default())))
         .collect();
     let mut keys: BTreeMap<_, u64> = BTreeMap::new();
-    for act in acts {
-        let one = seen(act, &overlaps);
+    for key_use in uses {
+        let one = seen(key_use, &overlaps);
         add(&mut exercise.all, one);
-        *keys.entry(act.key).or_default() += one.ok;
-        let is_client = act.client < plan.clients;
-        let pin = plan.pin_of(act.client).filter(|_| is_client);
+        *keys.entry(key_use.key).or_default() += one.ok;
+        let is_client = key_use.client < plan.clients;
+        let pin = plan.pin_of(key_use.client).filter(|_| is_client);
         add(pin.and_then(|node| nodes.get_mut(&node)).unwrap_or(&mut exercise.followers), one);
         let mut in_any = false;
         for (span, fault) in spans.iter().zip(&mut exercise.faults) {
-            if act.call_ns < span.1 && end_ns(act) > span.0 {
+            if key_use.call_ns < span.1 && end_ns(key_use) > span.0 {
                 add(fault, one);
                 in_any = true;
             }
@@ -47,13 +47,13 @@ pub fn measure(acts: &[Act], faults: &[InjectedFault], plan: &Scenario) -> Exerc
     exercise
 }
 
-fn seen(act: &Act, overlaps: &Overlaps) -> Exercised {
-    let is_read = act.role.sees && act.returned.is_some();
+fn seen(key_use: &KeyUse, overlaps: &Overlaps) -> Exercised {
+    let is_read = key_use.touch.sees && key_use.returned.is_some();
     Exercised {
-        ok: u64::from(act.returned.is_some()),
-        unknown: u64::from(act.returned.is_none() && act.role.changes),
+        ok: u64::from(key_use.returned.is_some()),
+        unknown: u64::from(key_use.returned.is_none() && key_use.touch.changes),
         reads: u64::from(is_read),
-        overlapped: u64::from(is_read && overlaps.has(act)),
+        overlapped: u64::from(is_read && overlaps.has(key_use)),
     }
 }
 
@@ -65,8 +65,8 @@ fn add(sum: &mut Exercised, one: Exercised) {
 }
 
 /// An operation without an answer goes on for a moment at least: until it was called.
-fn end_ns(act: &Act) -> u64 {
-    act.returned.map_or(act.call_ns + 1, |_| act.return_ns)
+fn end_ns(key_use: &KeyUse) -> u64 {
+    key_use.returned.map_or(key_use.call_ns + 1, |_| key_use.return_ns)
 }
 
 /// The changes of each key, in the order of their calls.
@@ -80,29 +80,29 @@ struct Change {
 }
 
 impl Overlaps {
-    fn of(acts: &[Act]) -> Self {
+    fn of(uses: &[KeyUse]) -> Self {
         let mut changes: BTreeMap<_, Vec<Change>> = BTreeMap::new();
-        for act in acts.iter().filter(|act| act.role.changes) {
+        for key_use in uses.iter().filter(|key_use| key_use.touch.changes) {
             // What nobody knows of may overlap everything after it, and says nothing here.
-            let Some(end) = act.returned else { continue };
-            let of_key = changes.entry(act.key).or_default();
+            let Some(end) = key_use.returned else { continue };
+            let of_key = changes.entry(key_use.key).or_default();
             let (latest, second) = of_key.last().map_or((0, 0), |last| (last.latest, last.second));
             let (latest, second) = (latest.max(end), second.max(latest.min(end)));
-            of_key.push(Change { called: act.called, latest, second });
+            of_key.push(Change { called: key_use.called, latest, second });
         }
         Self(changes)
     }
 
     /// Tells whether another change of the same key was open at some time while an operation was.
-    fn has(&self, act: &Act) -> bool {
-        let Some(returned) = act.returned else { return false };
-        let Some(changes) = self.0.get(&act.key) else { return false };
+    fn has(&self, key_use: &KeyUse) -> bool {
+        let Some(returned) = key_use.returned else { return false };
+        let Some(changes) = self.0.get(&key_use.key) else { return false };
         let before = changes.partition_point(|change| change.called < returned);
         let last = before.checked_sub(1).map(|last| &changes[last]);
         // One that changes something itself is among these, and ends after its call.
         last.is_some_and(|last| {
-            let end = if act.role.changes { last.second } else { last.latest };
-            end > act.called
+            let end = if key_use.touch.changes { last.second } else { last.latest };
+            end > key_use.called
         })
     }
 }
@@ -113,21 +113,21 @@ mod tests {
     use synod_fault::{Millis, PartsPerMillion};
     use synod_report::FaultSpan;
     use synod_rng::Seed;
-    use synod_workload::Role;
+    use synod_workload::Touch;
 
-    const READ: Role = Role { sees: true, changes: false };
-    const BLIND: Role = Role { sees: false, changes: false };
-    const WRITE: Role = Role { sees: false, changes: true };
-    const TAKE: Role = Role { sees: true, changes: true };
+    const READ: Touch = Touch { sees: true, changes: false };
+    const BLIND: Touch = Touch { sees: false, changes: false };
+    const WRITE: Touch = Touch { sees: false, changes: true };
+    const TAKE: Touch = Touch { sees: true, changes: true };
 
-    fn act(at: u32, role: Role) -> Act {
+    fn used(at: u32, touch: Touch) -> KeyUse {
         let (call_ns, return_ns) = (u64::from(at), u64::from(at + 3));
         let returned = Some(at + 3);
-        Act { client: 0, key: 0, role, called: at, returned, call_ns, return_ns }
+        KeyUse { client: 0, key: 0, touch, called: at, returned, call_ns, return_ns }
     }
 
-    fn unknown(at: u32, role: Role) -> Act {
-        Act { returned: None, ..act(at, role) }
+    fn unknown(at: u32, touch: Touch) -> KeyUse {
+        KeyUse { returned: None, ..used(at, touch) }
     }
 
     fn fault(start_ns: u64, end_ns: u64) -> InjectedFault {
@@ -148,9 +148,9 @@ mod tests {
 
     #[test]
     fn an_operation_belongs_to_every_fault_that_it_overlapped() {
-        let acts = [act(10, WRITE), act(12, READ), act(30, BLIND), unknown(50, WRITE)];
+        let uses = [used(10, WRITE), used(12, READ), used(30, BLIND), unknown(50, WRITE)];
         let faults = [fault(0, 11), fault(12, 40), fault(60, 70)];
-        let seen = measure(&acts, &faults, &plan());
+        let seen = measure(&uses, &faults, &plan());
         assert_eq!(seen.all, Exercised { ok: 3, unknown: 1, reads: 1, overlapped: 1 });
         assert_eq!(seen.faults[0], Exercised { ok: 1, unknown: 0, reads: 0, overlapped: 0 });
         assert_eq!(seen.faults[1], Exercised { ok: 3, unknown: 0, reads: 1, overlapped: 1 });
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn what_is_asked_of_one_node_is_counted_with_it() {
         let plan = Scenario { pinned: PartsPerMillion(1_000_000), ..plan() };
-        let seen = measure(&[act(1, WRITE)], &[], &plan);
+        let seen = measure(&[used(1, WRITE)], &[], &plan);
         let asked: u64 = seen.nodes.iter().map(|(_, asked)| asked.ok).sum();
         assert_eq!((asked, seen.followers.ok), (1, 0));
         assert_eq!(
@@ -172,10 +172,10 @@ mod tests {
 
     #[test]
     fn what_sees_and_changes_overlaps_another_and_never_itself() {
-        let overlapped = |acts: &[Act]| measure(acts, &[], &plan()).all.overlapped;
-        assert_eq!(overlapped(&[act(10, TAKE), act(20, TAKE)]), 0);
-        assert_eq!(overlapped(&[act(10, TAKE), act(12, TAKE)]), 2);
-        assert_eq!(overlapped(&[act(10, WRITE), act(12, TAKE), act(20, READ)]), 1);
-        assert_eq!(overlapped(&[unknown(10, TAKE), act(12, TAKE)]), 0);
+        let overlapped = |uses: &[KeyUse]| measure(uses, &[], &plan()).all.overlapped;
+        assert_eq!(overlapped(&[used(10, TAKE), used(20, TAKE)]), 0);
+        assert_eq!(overlapped(&[used(10, TAKE), used(12, TAKE)]), 2);
+        assert_eq!(overlapped(&[used(10, WRITE), used(12, TAKE), used(20, READ)]), 1);
+        assert_eq!(overlapped(&[unknown(10, TAKE), used(12, TAKE)]), 0);
     }
 }

@@ -7,7 +7,7 @@ use synod_checker::{Budget, Rules, check_history, shows_nothing};
 use synod_history::{HistoryError, Request, jsonl};
 use synod_rng::Seed;
 
-use crate::{Act, Findings, Generator, RequestSource, Workload, WorkloadName, missing_writes};
+use crate::{Findings, Generator, KeyUse, RequestSource, Workload, WorkloadName, missing_writes};
 
 impl Workload for WorkloadName {
     fn name(&self) -> &str {
@@ -28,7 +28,7 @@ impl Workload for WorkloadName {
             report: check_history(&history, self.model(), budget),
             missing: missing_writes(&history),
             unseen: shows_nothing(&history, &Rules::from(self.model())),
-            acts: Act::of_history(&history),
+            uses: KeyUse::of_history(&history),
         })
     }
 }

@@ -30,5 +30,5 @@ mod workload_name;
 pub use durability::missing_writes;
 pub use generation::Generation;
 pub use generator::Generator;
-pub use workload::{Act, Findings, RequestSource, Role, Workload};
+pub use workload::{Findings, KeyUse, RequestSource, Touch, Workload};
 pub use workload_name::{RequestKind, Share, UnknownWorkload, WorkloadName};

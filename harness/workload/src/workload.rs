@@ -2,7 +2,7 @@
 //!
 //! A run knows no operation by its name. It asks what it is told to, notes what is answered, and
 //! hands the history to whoever knows what it means. The claim kept true: whether a run exercised
-//! enough is counted in the same way for every workload, from [`Act`]s.
+//! enough is counted in the same way for every workload, from [`KeyUse`]s.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,7 +32,7 @@ use crate::Generation;
 /// use synod_checker::{Budget, check_calls};
 /// use synod_history::{Call, Calls, HistoryError, Request, Value};
 /// use synod_rng::Seed;
-/// use synod_workload::{Act, Findings, Generation, RequestSource, Role, Workload};
+/// use synod_workload::{KeyUse, Findings, Generation, RequestSource, Touch, Workload};
 ///
 /// #[derive(Debug)]
 /// struct Drawing;
@@ -60,7 +60,7 @@ use crate::Generation;
 ///             report: check_calls(&calls, self, number, budget),
 ///             missing: Vec::new(),
 ///             unseen: calls.counts.eq(&Default::default()).then(|| "nobody drew".to_owned()),
-///             acts: Act::of_calls(&calls, |_| Role { sees: true, changes: true }),
+///             uses: KeyUse::of_calls(&calls, |_| Touch { sees: true, changes: true }),
 ///         })
 ///     }
 /// }
@@ -145,19 +145,19 @@ pub struct Findings {
     pub missing: Vec<String>,
     /// Why the history shows nothing that could have been wrong, if it does not.
     pub unseen: Option<String>,
-    /// What each operation did.
-    pub acts: Vec<Act>,
+    /// Which keys were used, and how.
+    pub uses: Vec<KeyUse>,
 }
 
-/// What one operation did, as far as it says how much a run exercised.
+/// One operation on a key, as far as it says how much a run exercised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Act {
+pub struct KeyUse {
     /// The client.
     pub client: u32,
     /// The number of the key.
     pub key: u32,
     /// What it can show.
-    pub role: Role,
+    pub touch: Touch,
     /// The position of its call among all events.
     pub called: u32,
     /// The position of its return; none if nobody knows whether it took effect.
@@ -168,23 +168,23 @@ pub struct Act {
     pub return_ns: u64,
 }
 
-/// What an operation can show.
+/// How an operation touches its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Role {
+pub struct Touch {
     /// Whether it saw what another operation did: a value, an item.
     pub sees: bool,
     /// Whether it may have changed something.
     pub changes: bool,
 }
 
-impl Act {
-    /// Returns what the operations of a history did.
+impl KeyUse {
+    /// Returns the operations of a history.
     #[must_use]
     pub fn of_history(history: &History) -> Vec<Self> {
-        let act = |operation: &Operation| Self {
+        let key_use = |operation: &Operation| Self {
             client: operation.process,
             key: operation.key.0,
-            role: Role {
+            touch: Touch {
                 sees: matches!(operation.answer, Answer::Seen(Some(_))),
                 changes: operation.action != Action::Read,
             },
@@ -193,26 +193,26 @@ impl Act {
             call_ns: operation.call_ns,
             return_ns: operation.return_ns,
         };
-        history.operations.iter().map(act).collect()
+        history.operations.iter().map(key_use).collect()
     }
 
-    /// Returns what calls did, of which `role` says what each can show.
+    /// Returns calls, of which `touch` says what each can show.
     #[must_use]
-    pub fn of_calls(calls: &Calls, role: impl Fn(&Call) -> Role) -> Vec<Self> {
+    pub fn of_calls(calls: &Calls, touch: impl Fn(&Call) -> Touch) -> Vec<Self> {
         let mut keys = BTreeMap::new();
-        let mut acts = Vec::with_capacity(calls.calls.len());
+        let mut uses = Vec::with_capacity(calls.calls.len());
         for call in &calls.calls {
             let next = u32::try_from(keys.len()).unwrap_or(u32::MAX);
-            acts.push(Self {
+            uses.push(Self {
                 client: call.client,
                 key: *keys.entry(call.key.as_str()).or_insert(next),
-                role: role(call),
+                touch: touch(call),
                 called: call.called,
                 returned: call.returned(),
                 call_ns: call.call_ns,
                 return_ns: call.end.as_ref().map_or(call.call_ns, |end| end.return_ns),
             });
         }
-        acts
+        uses
     }
 }

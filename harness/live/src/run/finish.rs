@@ -130,7 +130,7 @@ async fn judge_history(
     let faults = remains.faults.clone();
     let work = spawn_blocking(move || {
         let found = workload.judge(&path, budget)?;
-        let exercise = measure(&found.acts, &faults, &plan);
+        let exercise = measure(&found.uses, &faults, &plan);
         Ok((found, exercise))
     });
     let no_more = async {
