@@ -1,5 +1,5 @@
-//! Calls in the words in which they were recorded: for operations that a [`History`](crate::History)
-//! does not know.
+//! Calls in the words in which they were recorded: for operations that a
+//! [`History`](crate::History) does not know.
 //!
 //! A workload of one's own asks what it likes. What its words mean is left to whoever brought them;
 //! here each return finds its call. The claim kept true is that of every history: no outcome is

@@ -18,8 +18,8 @@ use crate::Generation;
 
 /// What the clients of a run do, and how that is judged.
 ///
-/// [`WorkloadName`](crate::WorkloadName) has those that come with the harness. One of one's own asks
-/// what it likes, as [`Request::Own`], and judges it by a model of its own.
+/// [`WorkloadName`](crate::WorkloadName) has those that come with the harness. One of one's own
+/// asks what it likes, as [`Request::Own`], and judges it by a model of its own.
 ///
 /// # Examples
 ///
