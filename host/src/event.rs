@@ -24,7 +24,16 @@ pub enum Event {
     PeerReplaced(NodeId),
     /// Of what was given for the lane of the log to a peer, something still waits there. It counts
     /// for the turn under way, and is told before its flush.
-    LogWaiting(NodeId),
+    LogWaiting {
+        /// The peer.
+        peer: NodeId,
+        /// A count that changes whenever the peer's side takes some of it. What is under way
+        /// between the two counts as taken, and must be little.
+        passed: u64,
+    },
+    /// Of what was given for the bulk lane to a peer, something still waits there. It counts and is
+    /// told like [`Event::LogWaiting`].
+    BulkWaiting(NodeId),
     /// A message of a peer, from whichever lane.
     PeerFrame {
         /// Who sent it, as the transport proved.

@@ -54,7 +54,7 @@ impl<M: StateMachine> Host<M> {
         let batch = if self.commits.has_place() { self.effects.take_batch() } else { None };
         let mut sent = std::mem::take(&mut self.sent);
         sent.extend(self.effects.outbox());
-        self.counts.repetitions_left_out += self.log_lanes.end_turn(&mut sent);
+        self.counts.repetitions_left_out += self.lanes.end_turn(&mut sent);
         for (_, message) in &mut sent {
             if let Message::Heartbeat(beat) = message {
                 (beat.mark, beat.journal_end) = (self.mine.mark, self.slots.end());

@@ -23,8 +23,8 @@ use crate::counts::Counts;
 use crate::crowd::Crowd;
 use crate::event::{Event, Output};
 use crate::jitter::Jitter;
+use crate::lanes::Lanes;
 use crate::leadership_log::LeadershipLog;
-use crate::log_lanes::LogLanes;
 use crate::old_decrees::OldDecrees;
 use crate::peers::{self, Hearing, Peers};
 use crate::room::DiskRoom;
@@ -56,7 +56,7 @@ pub struct Host<M> {
     pub(crate) timers: Timers<Timer>,
     pub(crate) jitter: Jitter,
     pub(crate) watch: LeadershipLog,
-    pub(crate) log_lanes: LogLanes,
+    pub(crate) lanes: Lanes,
     pub(crate) counts: Counts,
     /// When a node that was asked to end does so in any case.
     pub(crate) drain_by: Option<Moment>,
@@ -84,7 +84,12 @@ impl<M: StateMachine> Host<M> {
             }
             // What was under way on the old link may be lost, as any message may: it is said again.
             Event::PeerReplaced(peer) => tracing::debug!(%peer, "link replaced"),
-            Event::LogWaiting(peer) => self.log_lanes.on_waiting(peer),
+            Event::LogWaiting { peer, passed } => {
+                if self.lanes.on_log_waiting(peer, passed) {
+                    self.step(Input::LaneMoved(peer));
+                }
+            }
+            Event::BulkWaiting(peer) => self.lanes.on_bulk_waiting(peer),
             Event::PeerFrame { peer, bytes } => self.on_peer_frame(peer, &bytes),
             Event::ClientUp { connection, name } => self.clients.on_up(connection, &name),
             Event::ClientFrame { connection, bytes } => self.on_client_frame(connection, &bytes),

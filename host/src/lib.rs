@@ -14,8 +14,8 @@ mod flush;
 mod hard_state;
 mod host;
 mod jitter;
+mod lanes;
 mod leadership_log;
-mod log_lanes;
 mod old_decrees;
 mod peers;
 mod recovery;
@@ -33,7 +33,6 @@ pub use event::{Event, Output};
 pub use flush::Brought;
 pub use host::Host;
 pub use jitter::Jitter;
-pub use log_lanes::repeated_to;
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{Opened, RecoveryError, identity_of, open, parts_of_identity};
 pub use settings::{

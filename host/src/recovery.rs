@@ -19,8 +19,8 @@ use crate::crowd::Crowd;
 use crate::hard_state::NodeHardState;
 use crate::host::Host;
 use crate::jitter::Jitter;
+use crate::lanes::Lanes;
 use crate::leadership_log::LeadershipLog;
-use crate::log_lanes::LogLanes;
 use crate::peers::Peers;
 use crate::room::DiskRoom;
 use crate::settings::Settings;
@@ -256,7 +256,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             timers: Timers::new(),
             jitter: Jitter::seeded(seed),
             watch: LeadershipLog::default(),
-            log_lanes: LogLanes::default(),
+            lanes: Lanes::default(),
             counts: Counts::default(),
             drain_by: None,
             sent: Vec::new(),

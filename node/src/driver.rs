@@ -169,8 +169,11 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         }
         let now = self.time.now();
         self.host.on_time(now);
-        for peer in self.peers.with_log_waiting() {
-            self.host.take(now, Event::LogWaiting(node_of(peer)));
+        for (peer, passed) in self.peers.with_log_waiting() {
+            self.host.take(now, Event::LogWaiting { peer: node_of(peer), passed });
+        }
+        for peer in self.peers.with_bulk_waiting() {
+            self.host.take(now, Event::BulkWaiting(node_of(peer)));
         }
         self.host.flush(now);
         if let Some(reason) = self.host.halted() {

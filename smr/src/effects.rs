@@ -40,6 +40,8 @@ pub enum Input {
     Timer(Timer),
     /// The link to a peer broke, or the peer began another life.
     LinkDown(NodeId),
+    /// A peer takes in what waits for it on the lane of the log, and has not taken all of it.
+    LaneMoved(NodeId),
     /// A batch is durable.
     Synced(Synced),
     /// How the disk is doing.

@@ -31,6 +31,10 @@ use synod_paxos::{Ballot, NodeId, Slot, Tally};
 /// those that links and disks take.
 pub const STALL_TICKS: u32 = 15;
 
+/// How many ticks a leader waits without progress for nodes that take in what they were sent: half
+/// a minute at 40 ms, in which the longest message passes a way of 140 kB a second.
+pub const TAKE_IN_TICKS_MAX: u32 = 750;
+
 /// How often failed ballots double the patience with the next, and its jitter.
 pub const BACKOFF_MAX: u32 = 5;
 
@@ -54,6 +58,9 @@ pub struct Election {
     raising: Option<Ballot>,
     /// Ticks since this leader last raised its ballot.
     since_raise: u32,
+    /// Ticks that something has waited for without progress.
+    waited: u32,
+    /// Those of them, of late, in which no busy node was waited for.
     stalled: u32,
     progress: Progress,
     /// The ballot led at the last tick, and how phase 1 stood: a change of it is progress, too.
@@ -128,6 +135,7 @@ impl Election {
             armed: false,
             raising: None,
             since_raise: 0,
+            waited: 0,
             stalled: 0,
             progress: Progress::default(),
             stood: (None, None),
@@ -172,6 +180,13 @@ impl Election {
         }
     }
 
+    /// Takes note that a peer took some of what waits for it, and has more to take in.
+    pub fn on_lane_moved(&mut self, peer: NodeId) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.lane_still = 0;
+        }
+    }
+
     /// Takes note that this node promised another one's ballot: that one gets its chance first.
     ///
     /// From then on its heartbeats tell for how long.
@@ -196,8 +211,9 @@ impl Election {
         self.since_raise = self.since_raise.saturating_add(1);
         let stands = (view.leads, view.preparing);
         let same = view.progress == self.progress && stands == self.stood;
-        let waits = view.pending && same && !self.waits_for_held_up();
-        self.stalled = if waits { self.stalled.saturating_add(1) } else { 0 };
+        self.waited = if view.pending && same { self.waited.saturating_add(1) } else { 0 };
+        let is_stuck = self.waited > 0 && !self.waits_for_busy();
+        self.stalled = if is_stuck { self.stalled.saturating_add(1) } else { 0 };
         (self.progress, self.stood) = (view.progress, stands);
     }
 
@@ -251,7 +267,7 @@ impl Election {
         self.raising = view.leads;
         self.since_raise = 0;
         self.cooldown = self.config.suspicion_ticks;
-        self.stalled = 0;
+        (self.waited, self.stalled) = (0, 0);
     }
 
     /// Tells whether a Prepare of `from` is heard: by the discontent, and from their own leader.
@@ -338,10 +354,13 @@ impl Election {
         self.config.core_id.node
     }
 
-    /// Tells whether no quorum comes about without nodes that are alive and held up.
-    fn waits_for_held_up(&self) -> bool {
-        let held_up = |node: &NodeId| self.links.get(node).is_some_and(Link::is_held_up);
-        let others = self.beats().map(|(node, _)| node).filter(|node| !held_up(node));
+    /// Tells whether no quorum comes about without nodes that are alive and busy: held up by their
+    /// state machine, or taking in what is long for the way to them.
+    fn waits_for_busy(&self) -> bool {
+        let may_take_in = self.waited < TAKE_IN_TICKS_MAX;
+        let is_busy = |link: &Link| link.is_held_up() || (may_take_in && link.is_taking_in());
+        let is_free = |node: &NodeId| !self.links.get(node).is_some_and(is_busy);
+        let others = self.beats().map(|(node, _)| node).filter(is_free);
         let ready = others.chain([self.me()]);
         !self.config.voters.is_phase2_quorum_of(ready) && self.is_connected()
     }

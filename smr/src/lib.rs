@@ -33,7 +33,7 @@ pub use config::{CACHE_BYTES, CACHE_SLOTS, Config, ConfigError, Limits, SUSPICIO
 pub use effects::{Batch, Disk, Effects, Input, LogRead, Record, SetTimer, Timer};
 pub use election::{
     BACKOFF_MAX, DEAF_TIMES, Election, ElectionAction, ElectionView, PATIENCE_TICKS_MAX, Progress,
-    SLOW_SYNC_MS, STALL_TICKS,
+    SLOW_SYNC_MS, STALL_TICKS, TAKE_IN_TICKS_MAX,
 };
 pub use executor::{Executor, WaitKey, answer};
 pub use message::{Checkpoint, Folder, Heartbeat, Lane, Message, PeerStart};
@@ -42,7 +42,7 @@ pub use proposals::{Proposals, WAITERS_MAX, WAITERS_PER_COMMAND_MAX, WAITING_BYT
 pub use read::{Confirmed, READ_BYTES_MAX, READS_MAX, Read, ReadLimits, Reads};
 pub use recovery::Recovering;
 pub use replica::Replica;
-pub use replica::catch_up::{CatchUp, FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
+pub use replica::catch_up::{ANNOUNCED_TICKS, CatchUp, FETCH_BYTES_MAX, FETCH_SLOTS_MAX};
 pub use request::{Connection, Refusal, Request, RequestBody, RequestId, Response};
 pub use resend::{Awaited, RESEND_PATH_TICKS_MAX, RESEND_TICKS, RESEND_TICKS_MAX, Resends};
 pub use session::{

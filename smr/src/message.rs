@@ -142,11 +142,13 @@ impl Message {
     #[must_use]
     pub const fn lane(&self) -> Lane {
         match self {
-            Self::Paxos(synod_paxos::Message::Immediate(
-                Immediate::Accept { ballot, .. } | Immediate::Chosen { ballot, .. },
-            )) => Lane::Log { epoch: ballot.round() },
+            Self::Paxos(synod_paxos::Message::Immediate(Immediate::Accept { ballot, .. })) => {
+                Lane::Log { epoch: ballot.round() }
+            }
+            // What is chosen is said past proposals that wait: who does not hear of it copies what
+            // it has.
             Self::Paxos(
-                synod_paxos::Message::Immediate(Immediate::Nack { .. })
+                synod_paxos::Message::Immediate(Immediate::Chosen { .. } | Immediate::Nack { .. })
                 | synod_paxos::Message::AfterSync(
                     AfterSync::Prepare { .. }
                     | AfterSync::Promise { .. }

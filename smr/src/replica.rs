@@ -49,6 +49,8 @@ pub struct Replica<M> {
     was_leading: Option<Ballot>,
     /// What the peers were last told at once.
     announced: Stance,
+    /// The chosen prefix that this node, as leader, said at a tick.
+    said_chosen: Slot,
 }
 
 /// What peers are told at once when it changes.
@@ -83,6 +85,7 @@ impl<M: StateMachine> Replica<M> {
             resends: Resends::default(),
             was_leading: None,
             announced: Stance::default(),
+            said_chosen: Slot::FIRST,
         };
         let period = replica.config.heartbeat_ms;
         effects.set_timer(Timer::Heartbeat, 0, period);
@@ -100,6 +103,7 @@ impl<M: StateMachine> Replica<M> {
             Input::Timer(Timer::Heartbeat) => self.on_heartbeat_timer(effects),
             Input::Timer(Timer::Campaign) => self.on_campaign_timer(effects),
             Input::LinkDown(peer) => self.election.on_link_down(peer),
+            Input::LaneMoved(peer) => self.election.on_lane_moved(peer),
             Input::Synced(proof) => {
                 self.pace.on_synced();
                 self.drive(synod_paxos::Input::Synced(proof), effects);
@@ -187,10 +191,21 @@ impl<M: StateMachine> Replica<M> {
         self.pace.on_tick();
         self.election.on_tick(&self.view());
         self.resend(effects);
+        self.say_chosen(effects);
         self.fetch_missing(effects);
         self.drain(effects);
         self.checkpoints.on_tick(self.state());
         self.send_heartbeat(effects);
+    }
+
+    /// Says what was chosen since the last tick. Proposals say it, too, but they may wait for their
+    /// way, and who hears of it from heartbeats alone copies what it has.
+    fn say_chosen(&mut self, effects: &mut Effects) {
+        let chosen = self.paxos.chosen();
+        if self.paxos.leader().leads().is_some() && chosen > self.said_chosen {
+            self.said_chosen = chosen;
+            self.drive(synod_paxos::Input::Announce, effects);
+        }
     }
 
     /// Sends what waits for an answer again, to each peer at its own pace.

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use nothing::Nothing;
 use synod_paxos::{Configuration, CoreId, Decree, NodeId, Slot, To};
 use synod_smr::{
-    CACHE_BYTES, CACHE_SLOTS, CatchUp, Command, CommandBatch, Config, Effects, Executor,
-    FETCH_BYTES_MAX, FETCH_SLOTS_MAX, Input, LogRead, Message, Principal, Record, Recovering,
-    Replica, Sequence, SessionId, Timer, mix,
+    ANNOUNCED_TICKS, CACHE_BYTES, CACHE_SLOTS, CatchUp, Command, CommandBatch, Config, Effects,
+    Executor, FETCH_BYTES_MAX, FETCH_SLOTS_MAX, Input, LogRead, Message, Principal, Record,
+    Recovering, Replica, Sequence, SessionId, Timer, mix,
 };
 
 const PEER: NodeId = NodeId::new(2);
@@ -124,7 +124,7 @@ fn decree_of(bytes: usize) -> Decree<CommandBatch> {
 fn the_leader_is_asked_before_who_knows_most_and_nobody_who_knows_less() {
     let ask = |leader, peers: [(NodeId, u64); 2]| {
         let peers = peers.map(|(node, chosen)| (node, Slot::new(chosen), 0));
-        CatchUp::default().on_tick(Slot::FIRST, leader, peers.into_iter())
+        CatchUp::default().on_tick(Slot::FIRST, false, leader, peers.into_iter())
     };
     assert_eq!(ask(Some(OTHER), [(PEER, 9), (OTHER, 5)]), Some(OTHER));
     assert_eq!(ask(None, [(PEER, 9), (OTHER, 5)]), Some(PEER));
@@ -137,10 +137,30 @@ fn a_node_that_learns_by_itself_asks_nobody() {
     let mut catch_up = CatchUp::default();
     let mut tick = |chosen| {
         let peers = [(PEER, Slot::new(9), 0)].into_iter();
-        catch_up.on_tick(Slot::new(chosen), None, peers)
+        catch_up.on_tick(Slot::new(chosen), false, None, peers)
     };
     assert_eq!(tick(3), None, "three slots since the last tick");
     assert_eq!(tick(3), Some(PEER));
+}
+
+#[test]
+fn what_was_voted_for_is_fetched_only_if_nobody_says_that_it_is_chosen() {
+    for rtt in [0, 7] {
+        let mut catch_up = CatchUp::default();
+        let mut tick = |is_voted| {
+            let peers = [(PEER, Slot::new(9), rtt)].into_iter();
+            catch_up.on_tick(Slot::FIRST, is_voted, Some(PEER), peers)
+        };
+        for _ in 0..ANNOUNCED_TICKS + rtt {
+            assert_eq!(tick(true), None, "the word of it is on its way");
+        }
+        assert_eq!(tick(true), Some(PEER), "it got lost");
+        let mut catch_up = CatchUp::default();
+        let peers = || [(PEER, Slot::new(9), rtt)].into_iter();
+        assert_eq!(catch_up.on_tick(Slot::FIRST, true, Some(PEER), peers()), None);
+        let asked = catch_up.on_tick(Slot::FIRST, false, Some(PEER), peers());
+        assert_eq!(asked, Some(PEER), "another ballot is led: the vote says nothing");
+    }
 }
 
 #[test]
@@ -148,7 +168,7 @@ fn one_question_is_out_until_its_answer_or_the_end_of_patience() {
     let mut catch_up = CatchUp::default();
     let tick = |catch_up: &mut CatchUp, peers: &[NodeId]| {
         let peers = peers.iter().map(|node| (*node, Slot::new(9), 0));
-        catch_up.on_tick(Slot::FIRST, Some(PEER), peers)
+        catch_up.on_tick(Slot::FIRST, false, Some(PEER), peers)
     };
     let both = [PEER, OTHER];
     assert_eq!(tick(&mut catch_up, &both), Some(PEER));

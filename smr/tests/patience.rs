@@ -12,7 +12,7 @@ use beat::{ME, beat};
 use synod_paxos::{Ballot, Configuration, CoreId, NodeId, Slot};
 use synod_smr::{
     Awaited, Config, Election, ElectionAction, ElectionView, Heartbeat, PATH_SYNCS, Pace, Progress,
-    RESEND_PATH_TICKS_MAX, RESEND_TICKS, Resends, STALL_TICKS, SYNC_TICKS_MAX,
+    RESEND_PATH_TICKS_MAX, RESEND_TICKS, Resends, STALL_TICKS, SYNC_TICKS_MAX, TAKE_IN_TICKS_MAX,
 };
 
 const PEER: NodeId = NodeId::new(2);
@@ -375,4 +375,44 @@ fn a_call_that_marks_what_is_open_makes_no_repetition_later() {
     let slow = RESEND_TICKS + RESEND_PATH_TICKS_MAX;
     let asked = [1, 1 + slow, 1 + 3 * slow];
     assert_eq!(resent(&mut resends, 200, 9 * slow, Awaited::Votes), asked);
+}
+
+#[test]
+fn a_leader_is_not_stalled_by_peers_that_take_in_what_is_long() {
+    let leading = || {
+        let mut world = World::new(None);
+        (world.situation.leads, world.situation.pending) = (Some(MINE), true);
+        world
+    };
+    // What counts is that they get on, however slowly, and that no quorum comes about otherwise.
+    let mut world = leading();
+    let stalled = (0..2_000_u32).find(|tick| {
+        if tick % 4 == 0 {
+            world.election.on_lane_moved(PEER);
+            world.election.on_lane_moved(OTHER);
+        }
+        world.tick();
+        !world.election.is_leader_ok()
+    });
+    let stalled = stalled.expect("nobody waits for ever");
+    assert!(stalled.abs_diff(TAKE_IN_TICKS_MAX + STALL_TICKS) < 8, "after {stalled} ticks");
+    let mut world = leading();
+    let stalled = (0..2_000_u32).find(|_| {
+        world.election.on_lane_moved(PEER);
+        world.tick();
+        !world.election.is_leader_ok()
+    });
+    let stalled = stalled.expect("the other one makes a quorum and does not vote");
+    assert!(stalled.abs_diff(STALL_TICKS) < 3, "after {stalled} ticks");
+    // One that gets on no more is waited for like any other.
+    let mut world = leading();
+    for _ in 0..100 {
+        world.election.on_lane_moved(PEER);
+        world.election.on_lane_moved(OTHER);
+        world.tick();
+        assert!(world.election.is_leader_ok());
+    }
+    // A fifth of a second without anything is part of it.
+    let stalled = world.ticks_until_stalled();
+    assert!((STALL_TICKS..=STALL_TICKS + 5).contains(&stalled), "after {stalled} ticks");
 }

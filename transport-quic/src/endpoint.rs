@@ -21,7 +21,7 @@ use crate::counters::{Count, Counters, CountersSnapshot};
 use crate::held::HeldPort;
 use crate::identity::{ClusterId, Identity, PeerId, Role};
 use crate::inbox::{EventSender, Inbox, inbox};
-use crate::lanes::{DropReason, Epoch, Sent};
+use crate::lanes::{DropReason, Epoch, LaneWaiting, Sent};
 use crate::limits;
 use crate::link::{Outbound, PlainLane};
 use crate::lock::lock;
@@ -135,17 +135,27 @@ impl PeerHandle {
         })
     }
 
-    /// Bytes that wait for their turn on the log lane of a peer, overhead included; none without a
-    /// link. What was said once and waits there need not be said again.
+    /// What waits on the log lane of a peer, with what its writer has under its hand; none without
+    /// a link. What was said once and waits there need not be said again.
     #[must_use]
-    pub fn log_bytes_waiting(&self, peer: PeerId) -> usize {
+    pub fn log_waiting(&self, peer: PeerId) -> Option<LaneWaiting> {
         let link = self.shared.slots.get(&peer).and_then(|slot| lock(slot).clone());
-        link.map_or(0, |link| link.log_bytes_waiting())
+        link.map(|link| link.log_waiting())
     }
 
-    /// The peers on whose log lane something waits for its turn.
-    pub fn with_log_waiting(&self) -> impl Iterator<Item = PeerId> + '_ {
-        self.shared.slots.keys().copied().filter(|peer| self.log_bytes_waiting(*peer) > 0)
+    /// The peers on whose bulk lane something waits, as it does in [`PeerHandle::log_waiting`].
+    pub fn with_bulk_waiting(&self) -> impl Iterator<Item = PeerId> + '_ {
+        let links = self.shared.slots.iter();
+        let links = links.filter_map(|(peer, slot)| Some((*peer, lock(slot).clone()?)));
+        links.filter(|(_, link)| link.bulk_waiting().bytes > 0).map(|(peer, _)| peer)
+    }
+
+    /// The peers on whose log lane something waits, each with the count of what passed there.
+    pub fn with_log_waiting(&self) -> impl Iterator<Item = (PeerId, u64)> + '_ {
+        self.shared.slots.keys().filter_map(|&peer| {
+            let waiting = self.log_waiting(peer).filter(|waiting| waiting.bytes > 0)?;
+            Some((peer, waiting.passed))
+        })
     }
 
     /// Sends a long and patient frame of at most [`limits::BULK_FRAME_BYTES_MAX`] bytes. Never

@@ -115,6 +115,19 @@ pub(crate) struct LaneQueue {
 struct Waiting {
     frames: VecDeque<Bytes>,
     bytes: usize,
+    /// What was taken out last and is not written to its end, overhead included.
+    in_hand: usize,
+    /// Bytes that QUIC took over, framing included.
+    passed: u64,
+}
+
+/// What stands between a lane's owner and the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneWaiting {
+    /// Bytes that QUIC has not taken, overhead included, those under a writer's hand among them.
+    pub bytes: usize,
+    /// A count that changes whenever QUIC takes some: as it holds little, the lane gets on.
+    pub passed: u64,
 }
 
 /// Holds the log lane: the queue of the largest epoch.
@@ -182,8 +195,10 @@ impl LaneQueue {
         bytes <= self.frame_bytes_max && self.bytes() + cost(bytes) > self.bytes_max
     }
 
-    /// Waits for frames and moves one write's worth of them to `frames`. Cancel-safe.
+    /// Waits for frames and moves one write's worth of them to `frames`; those of before are
+    /// written. Cancel-safe.
     pub(crate) async fn next_batch(&self, frames: &mut Vec<Bytes>) {
+        lock(&self.waiting).in_hand = 0;
         while !self.take(frames) {
             self.ready.notified().await;
         }
@@ -214,6 +229,17 @@ impl LaneQueue {
         dropped.frames.len()
     }
 
+    /// Takes note that QUIC took so many bytes of what was taken out last.
+    pub(crate) fn on_passed(&self, bytes: usize) {
+        lock(&self.waiting).passed += bytes as u64;
+    }
+
+    /// What QUIC has not taken, and whether it takes more.
+    pub(crate) fn waiting(&self) -> LaneWaiting {
+        let waiting = lock(&self.waiting);
+        LaneWaiting { bytes: waiting.bytes + waiting.in_hand, passed: waiting.passed }
+    }
+
     /// Bytes that wait, overhead included.
     pub(crate) fn bytes(&self) -> usize {
         lock(&self.waiting).bytes
@@ -228,6 +254,7 @@ impl LaneQueue {
             frames.push(frame);
         }
         waiting.bytes -= taken;
+        waiting.in_hand = taken;
         drop(waiting);
         self.drained.notify_one();
         self.refund(taken);
@@ -320,6 +347,20 @@ mod tests {
         let queue = LaneQueue::with_bounds(1024, 1, None);
         let taken = (0..10_000).filter(|_| queue.push(Bytes::new()).is_ok()).count();
         assert_eq!(taken, 1024 / limits::FRAME_OVERHEAD_BYTES);
+    }
+
+    #[test]
+    fn what_a_writer_has_under_its_hand_waits_until_it_asks_for_more() {
+        let queue = LaneQueue::new(Lane::Log);
+        assert_eq!(queue.push(Bytes::from_static(b"abc")), Ok(()));
+        let mut frames = Vec::new();
+        assert_ready!(task::spawn(queue.next_batch(&mut frames)).poll());
+        queue.on_passed(2);
+        let bytes = 3 + limits::FRAME_OVERHEAD_BYTES;
+        assert_eq!((queue.waiting(), queue.bytes()), (LaneWaiting { bytes, passed: 2 }, 0));
+        queue.on_passed(2);
+        assert_pending!(task::spawn(queue.next_batch(&mut frames)).poll());
+        assert_eq!(queue.waiting(), LaneWaiting { bytes: 0, passed: 4 });
     }
 
     #[test]

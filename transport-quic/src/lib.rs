@@ -46,7 +46,7 @@ pub use endpoint::{PeerConfig, PeerEndpoint, PeerHandle};
 pub use held::HeldPort;
 pub use identity::{ClientName, ClusterId, Identity, IdentityError, PeerId, Role};
 pub use inbox::Inbox;
-pub use lanes::{DropReason, Epoch, Lane, Sent};
+pub use lanes::{DropReason, Epoch, Lane, LaneWaiting, Sent};
 pub use peer_event::{DownReason, PeerEvent};
 pub use preface::Incarnation;
 pub use refusal::{CloseCode, Refusal, Refused, RefusedBy};

@@ -62,8 +62,12 @@ pub(crate) const PEER_UNI_STREAMS_MAX: u32 = 8;
 pub(crate) const PEER_STREAM_WINDOW: u32 = MIB as u32;
 /// Receive window of one peer connection: more than three lanes can fill, so no lane starves one.
 pub(crate) const PEER_RECEIVE_WINDOW: u32 = 4 * MIB as u32;
-/// Unacknowledged bytes kept for one peer connection.
+/// Bytes that QUIC holds for one peer connection at most, unacknowledged or not sent yet.
 pub(crate) const PEER_SEND_WINDOW: u64 = 8 * MIB as u64;
+/// Bytes that QUIC may hold for one peer connection however narrow its path is.
+pub(crate) const PEER_SEND_WINDOW_MIN: u64 = INITIAL_CONGESTION_WINDOW;
+/// Congestion windows that QUIC may hold for one peer connection.
+pub(crate) const SEND_WINDOW_CWNDS: u64 = 2;
 /// Datagram bytes that may wait in either direction of a peer connection.
 pub(crate) const PEER_DATAGRAM_BUFFER: usize = 64 * KIB;
 /// Congestion window a connection starts with.

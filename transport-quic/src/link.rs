@@ -7,15 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quinn::{Connection, ConnectionError, SendDatagramError};
+use quinn::{Connection, ConnectionError, ConnectionStats, SendDatagramError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::counters::{Count, Counters};
 use crate::identity::PeerId;
 use crate::inbox::{EventSender, Permit};
-use crate::lanes::{DropReason, Epoch, Lane, LaneQueue, LogLane};
-use crate::limits::{SILENCE_SUSPICIONS, WATCH_PER_SUSPICION};
+use crate::lanes::{DropReason, Epoch, Lane, LaneQueue, LaneWaiting, LogLane};
+use crate::limits::{
+    PEER_SEND_WINDOW, PEER_SEND_WINDOW_MIN, SEND_WINDOW_CWNDS, SILENCE_SUSPICIONS,
+    WATCH_PER_SUSPICION,
+};
 use crate::lock::lock;
 use crate::peer_event::{DownReason, PeerEvent};
 use crate::preface::{Hello, StreamKind};
@@ -87,8 +90,12 @@ impl Outbound {
         self.log.push(epoch, frame)
     }
 
-    pub(crate) fn log_bytes_waiting(&self) -> usize {
-        self.log.current().1.bytes()
+    pub(crate) fn log_waiting(&self) -> LaneWaiting {
+        self.log.current().1.waiting()
+    }
+
+    pub(crate) fn bulk_waiting(&self) -> LaneWaiting {
+        self.bulk.waiting()
     }
 
     pub(crate) fn send_datagram(&self, datagram: Bytes) -> Result<(), DropReason> {
@@ -204,7 +211,7 @@ impl Link {
         tasks.spawn(write_lanes(connection.clone(), start, outbound));
         tasks.spawn(read_streams(connection.clone(), control, deliveries.clone()));
         tasks.spawn(read_datagrams(connection.clone(), deliveries.clone()));
-        let silence = silence(&connection, suspicion);
+        let silence = watch(&connection, suspicion);
         tokio::pin!(silence);
         let reason = loop {
             tokio::select! {
@@ -350,11 +357,12 @@ fn breach_of(failure: ReadFailure) -> Result<(), Breach> {
     }
 }
 
-/// Ends when nothing authentic was heard for two suspicion times.
+/// Keeps the send window near what the path carries, and ends when nothing authentic was heard for
+/// two suspicion times.
 ///
 /// Only time in which this process was able to listen counts: after a stall of its own the packets
 /// that arrived meanwhile are still to be read, and the other end is not to blame.
-async fn silence(connection: &Connection, suspicion: Duration) {
+async fn watch(connection: &Connection, suspicion: Duration) {
     let look = suspicion / WATCH_PER_SUSPICION;
     // A look and a half less, so that the report comes within the limit and not a look after it.
     let limit = suspicion * SILENCE_SUSPICIONS - look * 3 / 2;
@@ -365,14 +373,35 @@ async fn silence(connection: &Connection, suspicion: Duration) {
         let at = looks.tick().await;
         let passed = Instant::now().duration_since(last).min(look * 2);
         last = Instant::now().max(at);
-        let count = frames_heard(connection);
+        let stats = connection.stats();
+        connection.set_send_window(send_window(stats.path.cwnd));
+        let count = frames_heard(&stats);
         silent = if count == heard { silent + passed } else { Duration::ZERO };
         heard = count;
     }
 }
 
 /// Frames that came in packets whose authenticity was checked.
-fn frames_heard(connection: &Connection) -> u64 {
-    let frames = connection.stats().frame_rx;
+const fn frames_heard(stats: &ConnectionStats) -> u64 {
+    let frames = stats.frame_rx;
     frames.acks + frames.ping + frames.stream + frames.datagram + frames.crypto
+}
+
+/// Returns how much QUIC may hold for a path with such a congestion window: what is under way, and
+/// as much again to go on with. More would be out of the owner's sight for as long as a narrow
+/// path takes over it.
+fn send_window(cwnd: u64) -> u64 {
+    cwnd.saturating_mul(SEND_WINDOW_CWNDS).clamp(PEER_SEND_WINDOW_MIN, PEER_SEND_WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quic_holds_little_for_a_narrow_path_and_what_a_wide_one_carries() {
+        assert_eq!(send_window(0), PEER_SEND_WINDOW_MIN);
+        assert_eq!(send_window(PEER_SEND_WINDOW_MIN), 2 * PEER_SEND_WINDOW_MIN);
+        assert_eq!(send_window(u64::MAX), PEER_SEND_WINDOW);
+    }
 }

@@ -206,7 +206,7 @@ impl FrameWriter {
         loop {
             queue.next_batch(&mut frames).await;
             self.encoder.encode(frames.drain(..), &mut self.chunks);
-            if let Err(error) = self.flush().await {
+            if let Err(error) = self.flush_telling(|bytes| queue.on_passed(bytes)).await {
                 // Either the connection is lost, which the watch over it reports, or the reader
                 // stopped this stream, which it does to a stale one.
                 return tracing::debug!(%error, "a stream's writer ended");
@@ -241,7 +241,17 @@ impl FrameWriter {
     }
 
     async fn flush(&mut self) -> Result<(), WriteError> {
-        self.stream.write_all_chunks(&mut self.chunks).await?;
+        self.flush_telling(|_| {}).await
+    }
+
+    /// Writes all chunks, and tells of each part as QUIC takes it.
+    async fn flush_telling(&mut self, on_passed: impl Fn(usize)) -> Result<(), WriteError> {
+        let mut rest = &mut self.chunks[..];
+        while !rest.is_empty() {
+            let written = self.stream.write_chunks(rest).await?;
+            on_passed(written.bytes);
+            rest = &mut rest[written.chunks..];
+        }
         self.chunks.clear();
         Ok(())
     }

@@ -204,14 +204,23 @@ async fn what_waits_on_the_log_lane_is_known() {
     const FRAME: usize = 1 << 20;
     let authority = Authority::new("a");
     let (one, mut two) = pair(&authority).await;
-    let waiting = || one.handle.log_bytes_waiting(PeerId(2));
-    assert_eq!((waiting(), one.handle.log_bytes_waiting(PeerId(9))), (0, 0));
+    let told = || one.handle.log_waiting(PeerId(2)).expect("the link stands");
+    let waiting = || told().bytes;
+    assert_eq!((waiting(), one.handle.log_waiting(PeerId(9))), (0, None));
+    assert_eq!(one.handle.with_log_waiting().count(), 0);
     let frames = limits::LOG_QUEUE_BYTES_MAX / FRAME - 1;
     for index in 0..frames {
         let frame = numbered(index as u32, FRAME);
         assert_eq!(one.handle.send_log(PeerId(2), Epoch(1), frame), Sent::Queued, "frame {index}");
     }
     assert!(waiting() >= frames * FRAME, "{} bytes wait", waiting());
+    let [(peer, before)] = one.handle.with_log_waiting().collect::<Vec<_>>()[..] else {
+        panic!("one lane holds something")
+    };
+    assert_eq!(peer, PeerId(2));
+    while told().passed == before {
+        two.next().await;
+    }
     assert_eq!(one.handle.send_log(PeerId(2), Epoch(2), numbered(99, 10)), Sent::Queued);
     assert!(waiting() < FRAME, "{} bytes of an epoch that is over", waiting());
     loop {

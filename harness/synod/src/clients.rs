@@ -280,6 +280,7 @@ impl SimClient {
             | Wakeup::Turn
             | Wakeup::Clients
             | Wakeup::Lane(..)
+            | Wakeup::Bulk(..)
             | Wakeup::Synced
             | Wakeup::Immediate(_)
             | Wakeup::Beacon(_)

@@ -43,7 +43,7 @@ use faults::is_failure;
 pub use flush::READ_US_MAX;
 pub use folders::Contents;
 use folders::{Copied, Stranger};
-use lanes::Lanes;
+use lanes::{Kind, Lanes};
 use links::FarEnd;
 use turns::{Arrival, Taken};
 
@@ -82,6 +82,8 @@ pub enum Wakeup {
     Clients,
     /// The lane of the log to a node, of a process of the machine, goes on.
     Lane(NodeId, u64),
+    /// The lane of what is long goes on.
+    Bulk(NodeId, u64),
     /// The transport of a node has written so many bytes of replies to a client.
     Wrote {
         /// The client's connection.
@@ -319,7 +321,8 @@ impl Machine {
             }
             Wakeup::Turn => self.on_turn(world, monitor),
             Wakeup::Clients => self.on_clients_heard(world, monitor),
-            Wakeup::Lane(peer, process) => self.on_lane(peer, process, world),
+            Wakeup::Lane(peer, process) => self.on_lane(peer, Kind::Log, process, world),
+            Wakeup::Bulk(peer, process) => self.on_lane(peer, Kind::Bulk, process, world),
             Wakeup::Wrote { connection, bytes, ends } => {
                 self.on_wrote((connection, bytes, ends), world, monitor);
             }

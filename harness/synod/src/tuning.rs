@@ -35,6 +35,8 @@ pub struct Tuning {
     pub rumour_ppm: u32,
     /// How often a message of the log brings its lane to a stand.
     pub lane_stall_ppm: u32,
+    /// How often such a lane is narrow, and does not stand.
+    pub lane_narrow_ppm: u32,
     /// How often a client that is answered reads nothing for a while.
     pub stall_ppm: u32,
     /// How the state machines hold up their nodes.
@@ -102,6 +104,7 @@ impl Tuning {
             turn_us: 1,
             rumour_ppm: 0,
             lane_stall_ppm: 0,
+            lane_narrow_ppm: 500_000,
             stall_ppm: 0,
             hold_ups: HoldUps::NONE,
         }

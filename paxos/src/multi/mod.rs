@@ -62,6 +62,8 @@ pub enum Input<V> {
     ResendTimer,
     /// Time passed without an answer of this node: what waits for it is sent again.
     Resend(NodeId),
+    /// A leader shall say to all what is chosen.
+    Announce,
     /// This node shall not lead.
     Resign,
     /// The decrees below this slot are applied and held elsewhere: those below
@@ -157,6 +159,7 @@ impl<V: Value> MultiPaxos<V> {
                 self.resend(node, effects);
                 self.announce(To::Node(node), effects);
             }
+            Input::Announce => self.announce(To::Peers, effects),
             Input::Resign => self.leader = Role::Idle,
             // What a crash may take from the disk is kept: it could be read from nowhere else.
             Input::ForgetBelow(slot) => self.log.forget_below(slot.min(self.durable.chosen())),

@@ -11,6 +11,7 @@
 //! | `propose N x` | node N, if it leads, proposes x |
 //! | `resend N` | what waits for an answer at node N is sent again |
 //! | `resend N to M` | the same, to node M alone |
+//! | `announce N` | node N says to all what is chosen, if it leads |
 //! | `resign N` | node N ceases to lead |
 //! | `forget N S` | node N lets go of its decrees below slot S |
 //! | `sync N` | the oldest batch of node N is durable |
@@ -118,6 +119,7 @@ impl Story {
             ["propose", node, value] => (id(node), Input::Propose(value.parse().unwrap())),
             ["resend", node] => (id(node), Input::ResendTimer),
             ["resend", node, "to", to] => (id(node), Input::Resend(id(to))),
+            ["announce", node] => (id(node), Input::Announce),
             ["resign", node] => (id(node), Input::Resign),
             ["forget", node, slot] => (id(node), Input::ForgetBelow(Slot::new(number(slot)))),
             ["sync", node] => (id(node), self.sync(id(node))),

@@ -4,6 +4,7 @@
 //! while it speaks and its own count of ticks stands still.
 
 use crate::message::Heartbeat;
+use crate::pace::RTT_TICKS_MAX;
 use synod_paxos::Ballot;
 
 /// How somebody's phase 1 gets on.
@@ -42,6 +43,8 @@ pub(super) struct Link {
     /// The ticks to the peer and back, as seen last; a longer way is believed at once, and a
     /// shorter one by and by.
     pub(super) rtt: u32,
+    /// Ticks since the peer took some of what waits for it on the lane of the log.
+    pub(super) lane_still: u32,
     pub(super) phase1: Phase1,
 }
 
@@ -49,12 +52,14 @@ impl Link {
     /// Makes the view of a peer that was not heard for so many ticks.
     pub(super) fn silent_for(silent: u32) -> Self {
         let phase1 = Phase1::default();
-        Self { silent, beat: None, still: 0, echo: 0, rtt: 0, phase1 }
+        let lane_still = u32::MAX;
+        Self { silent, beat: None, still: 0, echo: 0, rtt: 0, lane_still, phase1 }
     }
 
     pub(super) fn on_tick(&mut self) {
         self.silent = self.silent.saturating_add(1);
         self.still = self.still.saturating_add(1);
+        self.lane_still = self.lane_still.saturating_add(1);
         self.echo = self.echo.wrapping_add(1);
         self.phase1.on_tick();
     }
@@ -68,7 +73,16 @@ impl Link {
     pub(super) fn is_held_up(&self) -> bool {
         self.silent < HELD_UP_TICKS && self.still >= HELD_UP_TICKS
     }
+
+    /// Tells whether the peer has not taken in all that it was sent, and gets on.
+    pub(super) fn is_taking_in(&self) -> bool {
+        self.lane_still < LANE_STILL_TICKS + self.rtt.min(RTT_TICKS_MAX)
+    }
 }
 
 /// A peer that speaks, and whose count of ticks has stood still for so many, is held up.
 const HELD_UP_TICKS: u32 = 3;
+
+/// A peer that has taken nothing of what waits for it for so many ticks, beside the way there and
+/// back, does not get on: a fifth of a second at 40 ms, in which what was lost is sent again.
+const LANE_STILL_TICKS: u32 = 5;

@@ -1,13 +1,17 @@
 //! Catch-up: a node that lacks chosen decrees fetches them.
 //!
 //! A restarted or lagging node sees in heartbeats that others know a longer prefix, and asks one of
-//! them, its leader first. One question is out at a time. The claim kept true is one of liveness:
-//! while some reachable peer knows more, a question to one of them is out or will be at a tick.
+//! them, its leader first. One question is out at a time. What this node voted for in the ballot
+//! of its leader is here, and to be announced: a copy would only come on top of it. The claim kept
+//! true is one of liveness: while some reachable peer knows more, a question to one of them is out
+//! or will be, at a tick within a bound.
 
 use super::Replica;
 use crate::command::CommandBatch;
 use crate::effects::{Disk, Effects, LogRead};
 use crate::message::Message;
+use crate::pace::RTT_TICKS_MAX;
+use crate::resend::RESEND_TICKS_MAX;
 use crate::state_machine::StateMachine;
 use synod_paxos::{Decree, NodeId, Slot, To};
 
@@ -17,9 +21,16 @@ pub const FETCH_SLOTS_MAX: u64 = 1024;
 /// The most bytes of decrees that one answer gathers; one larger decree goes alone.
 pub const FETCH_BYTES_MAX: usize = 1 << 20;
 
+/// The longest that an announcement is waited for.
+const ANNOUNCED_MAX: u32 = ANNOUNCED_TICKS + RTT_TICKS_MAX + 1;
+
 /// How many ticks a question may stay without an answer before another is asked, beside those of
 /// the way there and back.
 const ANSWER_TICKS: u32 = 6;
+
+/// For how many ticks the announcement of what this node voted for is waited for, beside those of
+/// the way there and back. It may have to be said again, and within a second it is.
+pub const ANNOUNCED_TICKS: u32 = 2 + RESEND_TICKS_MAX;
 
 /// The one question that may be out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,6 +38,8 @@ pub struct CatchUp {
     asked: Option<Asked>,
     /// The chosen prefix at the last tick.
     before: Slot,
+    /// For how many ticks the announcement of what is here has been waited for.
+    announced: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,10 +52,12 @@ struct Asked {
 
 impl CatchUp {
     /// Counts a tick, and says whom to ask: where nothing was learned since the last tick although
-    /// somebody knows more. Each peer comes with its chosen prefix and the ticks there and back.
+    /// somebody knows more. `is_voted` tells whether the next decree is here, voted for in the
+    /// leader's ballot. Each peer comes with its chosen prefix and the ticks there and back.
     pub fn on_tick(
         &mut self,
         chosen: Slot,
+        is_voted: bool,
         leader: Option<NodeId>,
         peers: impl Iterator<Item = (NodeId, Slot, u32)>,
     ) -> Option<NodeId> {
@@ -54,11 +69,15 @@ impl CatchUp {
         if silent.is_some() {
             self.asked = None;
         }
+        let waits = stuck && is_voted;
+        self.announced = if waits { (self.announced + 1).min(ANNOUNCED_MAX) } else { 0 };
         // Whoever learns by the usual way needs no copies: each would be sent twice.
         if !stuck || self.asked.is_some() {
             return None;
         }
-        let ahead = peers.filter(|(_, slot, _)| *slot > chosen);
+        let late =
+            |rtt: u32| !is_voted || self.announced > ANNOUNCED_TICKS + rtt.min(RTT_TICKS_MAX);
+        let ahead = peers.filter(|(_, slot, rtt)| *slot > chosen && late(*rtt));
         // Somebody who did not answer is asked again only if nobody else can.
         let best = ahead.max_by_key(|(node, slot, _)| {
             (Some(*node) != silent, Some(*node) == leader, *slot, std::cmp::Reverse(*node))
@@ -118,9 +137,11 @@ impl<M: StateMachine> Replica<M> {
         }
         let chosen = self.paxos.chosen();
         let leader = self.leader_elsewhere();
+        let follows = self.election.follows(self.paxos.leader().leads());
+        let is_voted = follows.is_some() && self.paxos.log().voted_in(chosen) == follows;
         let rtt = |node| self.election.rtt_ticks(node);
         let peers = self.election.beats().map(|(node, beat)| (node, beat.chosen, rtt(node)));
-        if let Some(peer) = self.catch_up.on_tick(chosen, leader, peers) {
+        if let Some(peer) = self.catch_up.on_tick(chosen, is_voted, leader, peers) {
             effects.send(To::Node(peer), Message::Fetch { first: chosen });
         }
     }

@@ -175,6 +175,8 @@ points! {
     // Links, clocks and pauses.
     LinkOfEarlierLife "link-of-earlier-life" "A link is told of with an earlier life than before."
     LaneStalls "lane-stalls" "A peer takes nothing more of the log for a while."
+    BulkStalls "bulk-stalls" "A peer takes nothing more of what is long for a while."
+    LaneNarrow "lane-narrow" "The way of the log to a peer is narrow for a while."
     RepetitionLeftOut "repetition-left-out" "What is still on its way is not said again."
     LinkToldAgain "link-told-again" "A link is told of again for the life that it has."
     ConnectionBreaks "connection-breaks" "A client's connection breaks, and it comes back."

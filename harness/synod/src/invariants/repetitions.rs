@@ -1,4 +1,5 @@
-//! NothingTwiceOnItsWay: what is said again to a peer waits behind nothing that was said before.
+//! NothingTwiceOnItsWay: what is said again to a peer waits behind nothing that was said before,
+//! and no answer behind an earlier one.
 //!
 //! It is asked of each message as it leaves the host. A second copy of what a slow link has not
 //! taken makes the link later still, the more so the slower it is. What is a second copy is said
@@ -7,7 +8,8 @@
 use synod_paxos::{AfterSync, Immediate, Message as Paxos, NodeId, To};
 use synod_smr::Message;
 
-/// Says what is wrong with a message, where these lanes have not taken what they were given.
+/// Says what is wrong with a message, where these lanes have not taken what they were given: those
+/// of the log, and those of what is long.
 ///
 /// # Errors
 ///
@@ -15,11 +17,14 @@ use synod_smr::Message;
 pub fn nothing_twice_on_its_way(
     to: &To,
     message: &Message,
-    standing: &[NodeId],
+    [log, bulk]: &[Vec<NodeId>; 2],
 ) -> Result<(), String> {
     let To::Node(peer) = to else { return Ok(()) };
-    if standing.contains(peer) && is_of_the_log(message) {
+    if log.contains(peer) && is_of_the_log(message) {
         return Err(format!("node {peer} is told again what is still on its way: {message:?}"));
+    }
+    if bulk.contains(peer) && matches!(message, Message::Decrees { .. }) {
+        return Err(format!("node {peer} is answered behind what is still on its way to it"));
     }
     Ok(())
 }
@@ -27,11 +32,9 @@ pub fn nothing_twice_on_its_way(
 /// Tells whether a message is one that a leader says to all, and to one alone only again.
 const fn is_of_the_log(message: &Message) -> bool {
     match message {
-        Message::Paxos(Paxos::Immediate(Immediate::Accept { .. } | Immediate::Chosen { .. })) => {
-            true
-        }
+        Message::Paxos(Paxos::Immediate(Immediate::Accept { .. })) => true,
         Message::Paxos(
-            Paxos::Immediate(Immediate::Nack { .. })
+            Paxos::Immediate(Immediate::Chosen { .. } | Immediate::Nack { .. })
             | Paxos::AfterSync(
                 AfterSync::Prepare { .. } | AfterSync::Promise { .. } | AfterSync::Accepted { .. },
             ),

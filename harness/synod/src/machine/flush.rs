@@ -11,6 +11,7 @@ use synod_paxos::{NodeId, To};
 use synod_simulator::{Crash, Micros};
 use synod_smr::{Disk, Message};
 
+use super::lanes::Kind;
 use super::turns::Taken;
 use super::{Machine, Packet, SimWorld, Wakeup};
 use crate::coverage::{End, Point};
@@ -22,7 +23,7 @@ impl Machine {
     /// Ends a turn, shows what it brought about to the monitor, and carries it out.
     pub(super) fn flush(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let (now, is_stranger) = (self.now(world), self.is_stranger());
-        self.tell_lanes(now);
+        self.tell_lanes(now, world);
         let (node, nodes) = (self.node, &self.nodes);
         let Some(process) = &mut self.process else { return };
         world.count_step();
@@ -56,8 +57,8 @@ impl Machine {
                 for difference in brought.differences {
                     monitor.report("halt", format!("node {node}: {difference}"));
                 }
-                let standing: Vec<NodeId> = lanes.standing().collect();
-                see_sent(node, brought.sent, nodes, &standing, &mut numbers, monitor);
+                let holding = [Kind::Log, Kind::Bulk].map(|kind| lanes.holding(kind).collect());
+                see_sent(node, brought.sent, nodes, &holding, &mut numbers, monitor);
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(flushes)) {
@@ -192,12 +193,12 @@ fn see_sent(
     node: NodeId,
     sent: &[(To, Message)],
     nodes: &[NodeId],
-    standing: &[NodeId],
+    holding: &[Vec<NodeId>; 2],
     numbers: &mut VecDeque<u64>,
     monitor: &mut Monitor,
 ) {
     for (to, message) in sent {
-        if let Err(detail) = nothing_twice_on_its_way(to, message, standing) {
+        if let Err(detail) = nothing_twice_on_its_way(to, message, holding) {
             monitor.report("repetitions", format!("node {node}: {detail}"));
         }
         let receivers = match to {

@@ -1,8 +1,10 @@
-//! The lanes of the log to peers, as far as they differ from the network under them.
+//! The lanes of the log and of what is long to peers, as far as they differ from the network under
+//! them.
 //!
-//! Once in a while a peer takes nothing more for some time: what it is sent of the log waits in
-//! order, within a bound, and then leaves as it came. Everything else passes it by. The host is
-//! told in each turn which lanes stand, as by a transport.
+//! Once in a while a peer takes nothing more for some time: what it is sent on a lane waits in
+//! order, within a bound, and then leaves as it came. Or the way to it is narrow for a while: each
+//! message takes its time, and the next one waits for it. Everything else passes them by. The host
+//! is told in each turn on which lanes something waits and how much has passed, as by a transport.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,25 +19,71 @@ use super::{Machine, Packet, SimWorld, Wakeup};
 use crate::coverage::Point;
 use crate::monitor::Monitor;
 
-/// What waits on the lanes that stand, each with at least one message.
+/// What waits on the lanes that hold something.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    standing: BTreeMap<NodeId, VecDeque<Packet>>,
+    held: BTreeMap<(NodeId, Kind), Held>,
+}
+
+/// Which lane to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Log,
+    Bulk,
+}
+
+impl Kind {
+    /// Returns what is waited for, where the lane to a node goes on.
+    const fn wakeup(self, to: NodeId, process: u64) -> Wakeup {
+        match self {
+            Self::Log => Wakeup::Lane(to, process),
+            Self::Bulk => Wakeup::Bulk(to, process),
+        }
+    }
+}
+
+/// What waits on one lane: at least one message.
+#[derive(Debug)]
+struct Held {
+    waiting: VecDeque<Packet>,
+    /// How the peer takes it.
+    way: Way,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// Not at all, and then all of it at once.
+    Stands,
+    /// One message after the other, each of which takes so long, and after so many further ones
+    /// all that wait.
+    Narrow(Micros, u64),
 }
 
 impl Lanes {
-    /// Returns the peers whose lanes stand.
-    pub(super) fn standing(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.standing.keys().copied()
+    /// Returns the peers on whose lanes of this kind something waits.
+    pub(super) fn holding(&self, wanted: Kind) -> impl Iterator<Item = NodeId> + '_ {
+        let held = self.held.keys().filter(move |(_, kind)| *kind == wanted);
+        held.map(|(peer, _)| *peer)
+    }
+
+    /// Lists what a transport would tell. Bytes pass a narrow way all the time.
+    fn told(&self, now: Micros) -> impl Iterator<Item = Event> + '_ {
+        self.held.iter().map(move |((peer, kind), held)| match (kind, held.way) {
+            (Kind::Bulk, _) => Event::BulkWaiting(*peer),
+            (Kind::Log, Way::Stands) => Event::LogWaiting { peer: *peer, passed: 0 },
+            (Kind::Log, Way::Narrow(..)) => {
+                Event::LogWaiting { peer: *peer, passed: now.0 / PASSES_US }
+            }
+        })
     }
 }
 
 impl Machine {
     /// Tells the host on which lanes something waits.
-    pub(super) fn tell_lanes(&mut self, now: Moment) {
+    pub(super) fn tell_lanes(&mut self, now: Moment, world: &SimWorld) {
         let Some(process) = &mut self.process else { return };
-        for peer in process.lanes.standing() {
-            process.host.take(now, Event::LogWaiting(peer));
+        for event in process.lanes.told(world.now()) {
+            process.host.take(now, event);
         }
     }
 
@@ -51,34 +99,58 @@ impl Machine {
         let (address, is_calm) = (self.address(), self.is_calm);
         let stalls_ppm = if is_calm { 0 } else { self.tuning.lane_stall_ppm };
         let Some(process) = &mut self.process else { return };
-        match lane {
-            Lane::Log { .. } => {}
-            Lane::Control | Lane::Bulk | Lane::Datagram => return send(address, to, packet, world),
-        }
-        if let Some(waiting) = process.lanes.standing.get_mut(&to) {
+        let kind = match lane {
+            Lane::Log { .. } => Kind::Log,
+            Lane::Bulk => Kind::Bulk,
+            Lane::Control | Lane::Datagram => return send(address, to, packet, world),
+        };
+        if let Some(held) = process.lanes.held.get_mut(&(to, kind)) {
             // What finds the lane full is lost, as on a real one.
-            if waiting.len() < WAITING_MAX {
-                waiting.push_back(packet);
+            if held.waiting.len() < WAITING_MAX {
+                held.waiting.push_back(packet);
             }
-        } else if stalls_ppm > 0 && world.chance().chance(stalls_ppm) {
-            process.lanes.standing.insert(to, VecDeque::from([packet]));
-            let length = Micros::from_ms(world.chance().between(1, STALL_MS_MAX));
-            world.after(address, Wakeup::Lane(to, process.process), length);
-            monitor.tracker.see(Point::LaneStalls);
-        } else {
-            send(address, to, packet, world);
+            return;
         }
+        if stalls_ppm == 0 || !world.chance().chance(stalls_ppm) {
+            return send(address, to, packet, world);
+        }
+        let (way, length) = if world.chance().chance(self.tuning.lane_narrow_ppm) {
+            let length = Micros::from_ms(world.chance().between(1, NARROW_MS_MAX));
+            monitor.tracker.see(Point::LaneNarrow);
+            (Way::Narrow(length, world.chance().below(NARROW_MESSAGES_MAX)), length)
+        } else {
+            monitor.tracker.see(match kind {
+                Kind::Log => Point::LaneStalls,
+                Kind::Bulk => Point::BulkStalls,
+            });
+            (Way::Stands, Micros::from_ms(world.chance().between(1, STALL_MS_MAX)))
+        };
+        process.lanes.held.insert((to, kind), Held { waiting: VecDeque::from([packet]), way });
+        world.after(address, kind.wakeup(to, process.process), length);
     }
 
-    /// A peer takes what waits for it.
-    pub(super) fn on_lane(&mut self, peer: NodeId, number: u64, world: &mut SimWorld) {
+    /// A peer takes what waits for it, or the first of it.
+    pub(super) fn on_lane(&mut self, peer: NodeId, kind: Kind, number: u64, world: &mut SimWorld) {
         let address = self.address();
         let Some(process) = &mut self.process else { return };
         if process.process != number {
             return;
         }
-        for packet in process.lanes.standing.remove(&peer).into_iter().flatten() {
+        let Some(mut held) = process.lanes.held.remove(&(peer, kind)) else { return };
+        let passes = match held.way {
+            Way::Narrow(_, 1..) if !self.is_calm => 1,
+            Way::Stands | Way::Narrow(..) => held.waiting.len(),
+        };
+        for packet in held.waiting.drain(..passes) {
             send(address, peer, packet, world);
+        }
+        if let Way::Narrow(length, further) = &mut held.way
+            && !held.waiting.is_empty()
+        {
+            *further -= 1;
+            let length = *length;
+            world.after(address, kind.wakeup(peer, number), length);
+            process.lanes.held.insert((peer, kind), held);
         }
     }
 }
@@ -93,3 +165,13 @@ const WAITING_MAX: usize = 256;
 
 /// How long a lane stands at most: several times as long as until something is said again.
 const STALL_MS_MAX: u64 = 2_000;
+
+/// How long a message takes at most on a narrow way: several times as long as a leader waits for
+/// what does not get on.
+const NARROW_MS_MAX: u64 = 3_000;
+
+/// After how many further messages a narrow way is wide again, at most.
+const NARROW_MESSAGES_MAX: u64 = 8;
+
+/// Within this time some of a message passes a narrow way, in microseconds.
+const PASSES_US: u64 = 20_000;

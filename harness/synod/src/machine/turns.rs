@@ -252,7 +252,8 @@ const fn rank(event: &Event) -> u8 {
         Event::PeerUp { .. }
         | Event::PeerDown(_)
         | Event::PeerReplaced(_)
-        | Event::LogWaiting(_)
+        | Event::LogWaiting { .. }
+        | Event::BulkWaiting(_)
         | Event::PeerFrame { .. } => 2,
         Event::ClientUp { .. }
         | Event::ClientFrame { .. }

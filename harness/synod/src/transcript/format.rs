@@ -88,6 +88,7 @@ impl Format {
             Act::Campaign(above) => format!("campaign {node} above {above}"),
             Act::Propose(value) => format!("propose {node} {}", self.letters.of_value(value)),
             Act::Resend(to) => format!("resend {node} to {to}"),
+            Act::Announce => format!("announce {node}"),
             Act::Resign => format!("resign {node}"),
             Act::Forget(slot) => format!("forget {node} {slot}"),
             Act::Sync => format!("sync {node}"),

@@ -73,6 +73,8 @@ enum Act {
     Propose(CommandBatch),
     /// What this node has not answered goes out again.
     Resend(NodeId),
+    /// The leader says to all what is chosen.
+    Announce,
     Resign,
     Forget(Slot),
     Sync,
@@ -210,7 +212,7 @@ impl Transcript {
                 // A full disk takes no copies.
                 Some((packet, _)) => vec![vec![Act::Learn(packet)], vec![]],
             },
-            Cause::Timer(Timer::Heartbeat) => self.resends(node),
+            Cause::Timer(Timer::Heartbeat) => self.of_a_tick(node),
             // A commit may be but a part of a batch, or hold what is known of a peer.
             Cause::Synced => vec![vec![Act::Sync], vec![]],
             Cause::Start
@@ -226,14 +228,17 @@ impl Transcript {
         }
     }
 
-    /// Lists to whom a tick may send again: to any of the peers, in the order of the voters.
-    fn resends(&self, node: NodeId) -> Vec<Vec<Act>> {
+    /// Lists what a tick may do: send again to any of the peers, in the order of the voters, and
+    /// then say what is chosen.
+    fn of_a_tick(&self, node: NodeId) -> Vec<Vec<Act>> {
         let peers = self.voters.voters().iter().filter(|peer| **peer != node);
         let peers: Vec<_> = peers.copied().collect();
         let sets = 0..1_u64 << peers.len();
-        sets.map(|set| {
+        sets.flat_map(|set| {
             let chosen = (0..).zip(&peers).filter(|(bit, _)| set >> bit & 1 == 1);
-            chosen.map(|(_, peer)| Act::Resend(*peer)).collect()
+            let acts: Vec<Act> = chosen.map(|(_, peer)| Act::Resend(*peer)).collect();
+            let announcing = acts.iter().cloned().chain([Act::Announce]).collect();
+            [acts, announcing]
         })
         .collect()
     }

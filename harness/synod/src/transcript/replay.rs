@@ -103,6 +103,7 @@ impl ReplayCore {
             Act::Campaign(above) => Input::Campaign { above: *above },
             Act::Propose(value) => Input::Propose(value.clone()),
             Act::Resend(to) => Input::Resend(*to),
+            Act::Announce => Input::Announce,
             Act::Resign => Input::Resign,
             Act::Forget(slot) => Input::ForgetBelow(*slot),
             Act::Sync => {

@@ -143,6 +143,7 @@ impl World {
             985..990 => self.crash(node),
             990..993 => self.deaf = Some(node),
             993..995 => self.deaf = None,
+            995..998 => self.step(node, Input::Announce),
             _ => self.deliver(),
         }
     }
