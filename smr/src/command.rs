@@ -228,6 +228,8 @@ impl CommandBatch {
             let bytes_left = rest.len();
             let command = split_command(&mut rest);
             count += 1;
+            // All of it is looked through here, once: whoever applies it later can refuse nothing,
+            // as it is chosen by then.
             if command.is_none() || count > BATCH_COMMANDS_MAX {
                 return Err(MalformedBatch { bytes_left });
             }
@@ -273,6 +275,8 @@ fn split_command(rest: &mut Bytes) -> Option<Command> {
             let sequence = Sequence(rest.get_u64_le());
             let unanswered = Sequence(rest.get_u64_le());
             let len = rest.get_u32_le() as usize;
+            // The bound is asked for here as at admission: a batch may come from a peer that admits
+            // more.
             let fits = len <= rest.len() && len <= PAYLOAD_BYTES_MAX;
             fits.then(|| rest.split_to(len)).map(|payload| Command::Apply {
                 principal,

@@ -138,6 +138,7 @@ impl Sessions {
         sequence: Sequence,
         payload: Fingerprint,
     ) -> SessionVerdict {
+        // Another's session is as good as none: whoever asks learns not even that it is there.
         let Some(session) = self.table.get(&id).filter(|held| held.principal == principal) else {
             return SessionVerdict::Expired;
         };
@@ -189,6 +190,8 @@ impl Sessions {
         };
         let kept = Kept::new(sequence, payload, reply);
         let principal = self.change(id, |session| session.keep(sequence, kept));
+        // There is no room for it even after all others of this principal are gone. That it was
+        // applied stays known: forgetting that would have it applied again.
         if principal.is_some_and(|principal| !self.shed(id, principal)) {
             let lost = Kept::new(sequence, payload, KeptReply::Lost);
             self.change(id, |session| session.keep(sequence, lost));

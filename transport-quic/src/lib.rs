@@ -11,31 +11,23 @@ mod readme {}
 mod accept;
 mod bind_error;
 mod calls;
-mod client;
-mod client_event;
-mod client_port;
+mod clients;
 mod counters;
-mod endpoint;
-mod frame;
+mod frames;
 mod held;
-mod identity;
-mod inbox;
-mod lanes;
 pub mod limits;
-mod link;
 mod lock;
-mod peer;
-mod peer_event;
-mod preface;
+mod peers;
 mod refusal;
-mod replies;
-mod reset;
 mod setup;
-mod stream;
-mod tls;
-mod turn;
-mod verify;
-mod wall;
+mod trust;
+
+// The folders sort the files, and hide none of them: within the crate each has the path of its own
+// name, whichever folder it is in.
+use clients::{client, client_event, client_port, replies, turn};
+use frames::{frame, inbox, lanes, preface, stream};
+use peers::{endpoint, link, peer, peer_event};
+use trust::{identity, reset, tls, verify, wall};
 
 pub use bind_error::BindError;
 pub use client::{ClientConnection, ClientDialer, ClientReceiver, ClientSender, ConnectError};

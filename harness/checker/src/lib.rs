@@ -1,6 +1,6 @@
 //! Judges histories: was what the clients saw linearizable?
 //!
-//! [`check_history`] is the one entry point. It splits the history by key, takes the cheapest exact
+//! [`check_history`] is the entry point. It splits the history by key, takes the cheapest exact
 //! model for what was done to each key, and searches an order of the operations that respects real
 //! time and that the model accepts. A legal verdict carries that order as its witness; an illegal
 //! one carries the few operations that no order explains; `Unknown` says which budget ran out, and
@@ -10,7 +10,7 @@
 //! Histories, their formats, and what a client may say of an outcome are `synod-history`'s; what is
 //! printed of a verdict, and with which code a program ends, is left to the caller. Nothing here
 //! needs a runtime: a check is one call on one thread, within a [`Budget`]. An object of one's own
-//! is a [`model::Model`], for which [`search`] and [`exhaustive`] look for an order.
+//! is a [`model::Model`]: [`check_calls`] judges a history of it, by the same [`search`].
 //!
 //! # Examples
 //!
@@ -43,6 +43,7 @@
 //! ```
 
 pub mod budget;
+mod calls;
 mod checker;
 mod checker_summary;
 mod counterexample;
@@ -67,6 +68,7 @@ use synod_history::import::Format;
 use synod_history::{Action, History, Operation};
 
 pub use budget::{Budget, Cause};
+pub use calls::check_calls;
 pub use checker::{check_by_rules, check_history, is_linearizable};
 pub use checker_summary::CheckerSummary;
 pub use explain::EMPTY;

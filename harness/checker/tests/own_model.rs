@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 
-use synod_checker::Budget;
 use synod_checker::budget::Meter;
 use synod_checker::exhaustive::is_legal;
 use synod_checker::model::{Model, Timed, explains};
 use synod_checker::search::{Found, search};
+use synod_checker::{Budget, Judgement, Report, check_calls};
+use synod_history::{Call, CallEnd, Calls, Value};
 
 /// First in, first out.
 struct Queue;
@@ -97,4 +98,132 @@ fn a_put_of_unknown_outcome_may_take_effect_late_or_never() {
     assert!(check(&later(Took(None))));
     assert!(check(&later(Took(Some(1)))));
     assert!(!check(&later(Took(Some(2)))));
+}
+
+/// A call of client `called`, and what it was answered at which position.
+fn call(key: &str, item: Option<u8>, called: u32, end: Option<(Option<u8>, u32)>) -> Call {
+    let said = |item: Option<u8>| item.map_or(Value::Null, |item| Value::Text(item.to_string()));
+    Call {
+        client: called,
+        f: if item.is_some() { "put" } else { "take" }.to_owned(),
+        key: key.to_owned(),
+        argument: said(item),
+        called,
+        call_ns: u64::from(called),
+        end: end.map(|(answer, returned)| CallEnd {
+            answer: said(answer),
+            returned,
+            return_ns: u64::from(returned),
+        }),
+    }
+}
+
+/// Judges calls as those of queues; a call that took something of unknown outcome plays no part.
+fn judge(calls: Vec<Call>, budget: Budget) -> Report {
+    let item = |value: &Value| match value {
+        Value::Text(item) => Some(item.parse().unwrap()),
+        Value::Null | Value::Flag(_) | Value::Pair(..) => None,
+    };
+    let read = |call: &Call| match (call.f.as_str(), call.answer()) {
+        ("put", _) => item(&call.argument).map(Put),
+        (_, answer) => answer.map(|taken| Took(item(taken))),
+    };
+    check_calls(&Calls { calls, ..Calls::default() }, &Queue, read, budget)
+}
+
+#[test]
+fn calls_are_judged_key_by_key_and_a_legal_history_has_its_order() {
+    let calls = vec![
+        call("a", Some(1), 0, Some((None, 3))),
+        call("b", Some(2), 1, None),
+        call("a", Some(3), 2, Some((None, 4))),
+        call("a", None, 5, Some((Some(3), 6))),
+        call("b", None, 7, Some((Some(2), 8))),
+        call("b", None, 9, None),
+    ];
+    let report = judge(calls, Budget::default());
+    let Judgement::Legal { witness } = report.judgement else { panic!("{report:?}") };
+    assert_eq!(witness, [2, 0, 3, 1, 4]);
+    assert_eq!((report.checker.keys, report.checker.operations), (2, 6));
+}
+
+/// What came before cannot be left out: without the call that put an item none explains who took
+/// it. So the counterexample ends with the first call that nothing before it explains.
+#[test]
+fn the_counterexample_is_the_shortest_beginning_without_an_order() {
+    let mut calls = Vec::new();
+    let (mut at, mut wrong) = (0, 0);
+    for item in 0..60 {
+        calls.push(call("a", Some(item), at, Some((None, at + 1))));
+        calls.push(call("a", None, at + 2, Some((Some(item), at + 3))));
+        at += 4;
+        if item == 30 {
+            wrong = at + 2;
+            // It is open from before the wrong one until long after it.
+            calls.push(call("a", Some(200), at, Some((None, 400))));
+            calls.push(call("a", None, at + 1, Some((Some(item), wrong))));
+            at += 3;
+        }
+    }
+    let report = judge(calls, Budget::default());
+    let core = report.violation().unwrap();
+    let wanted = format!(
+        "client {}'s take of a answered \"30\" at event {wrong}, and no order of the 64 calls of a \
+         until then explains that",
+        wrong - 1
+    );
+    assert_eq!(core.sentence, wanted);
+    assert_eq!(core.operations.len(), 8);
+    let last = core.operations.last().unwrap();
+    assert_eq!((last.f.as_str(), last.result.as_str()), ("take", "30"));
+    assert_eq!(report.checker.unverified, None);
+}
+
+/// The first call takes what is put much later, and returns later still.
+#[test]
+fn what_returns_after_a_beginning_may_have_taken_effect_or_not() {
+    let calls = vec![
+        call("a", None, 0, Some((Some(5), 9))),
+        call("a", Some(5), 1, Some((None, 2))),
+        call("a", Some(6), 3, Some((None, 4))),
+        call("a", None, 5, Some((Some(5), 6))),
+        call("a", None, 10, Some((Some(6), 11))),
+    ];
+    let report = judge(calls, Budget::default());
+    let core = report.violation().unwrap();
+    assert!(core.sentence.contains("at event 9, and no order of the 4 calls"), "{}", core.sentence);
+    let open = || call("a", None, 0, Some((Some(5), 9)));
+    let calls = vec![
+        open(),
+        call("a", Some(7), 1, Some((None, 2))),
+        call("a", None, 3, Some((Some(7), 4))),
+        call("a", Some(5), 5, Some((None, 6))),
+        call("a", None, 10, Some((Some(99), 11))),
+    ];
+    let report = judge(calls, Budget::default());
+    let core = report.violation().unwrap();
+    assert!(
+        core.sentence.contains("at event 11, and no order of the 5 calls"),
+        "{}",
+        core.sentence
+    );
+}
+
+#[test]
+fn a_budget_that_runs_out_is_told_and_hides_no_violation_of_another_key() {
+    let none = Budget { bytes: 0, ..Budget::default() };
+    let put = || call("a", Some(1), 0, Some((None, 1)));
+    assert!(matches!(judge(vec![put()], none).judgement, Judgement::Unknown { .. }));
+    // Sixteen items of unknown order, of which none is the one that was taken.
+    let mut hard: Vec<Call> =
+        (0..16).map(|item| call("hard", Some(item), u32::from(item), None)).collect();
+    for item in 0..16_u8 {
+        let at = 100 + 2 * u32::from(item);
+        hard.push(call("hard", None, at, Some((Some(15 - item), at + 1))));
+    }
+    hard.push(call("hard", None, 200, Some((Some(99), 201))));
+    hard.push(call("easy", None, 202, Some((Some(7), 203))));
+    let budget = Budget { time: std::time::Duration::from_millis(800), ..Budget::default() };
+    let report = judge(hard, budget);
+    assert!(report.violation().is_some(), "{report:?}");
 }

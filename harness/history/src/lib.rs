@@ -32,6 +32,7 @@
 //! # Ok::<(), synod_history::HistoryError>(())
 //! ```
 
+mod calls;
 mod deed;
 pub mod edn;
 mod etcd;
@@ -58,6 +59,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use calls::{Call, CallEnd, Calls};
 pub use interner::{Text, Texts};
 pub use operation::{Action, Answer, History, OpenCalls, Operation, OperationCounts};
 pub use pairing::HistoryBuilder;

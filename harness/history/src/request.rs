@@ -58,12 +58,22 @@ pub enum Request {
         /// The number to add.
         delta: i64,
     },
+    /// What a workload of one's own asks, in its own words; the answer may be null, true, false or
+    /// a text.
+    Own {
+        /// The name of the operation, which is none of those above.
+        f: String,
+        /// The key.
+        key: String,
+        /// What it is asked with.
+        argument: Value,
+    },
 }
 
 impl Request {
     /// Returns the operation's name in the history and in the bridge protocol.
     #[must_use]
-    pub fn f(&self) -> &'static str {
+    pub fn f(&self) -> &str {
         match self {
             Self::Read { .. } => "read",
             Self::Write { .. } => "write",
@@ -71,6 +81,7 @@ impl Request {
             Self::Delete { .. } => "delete",
             Self::Append { .. } => "append",
             Self::Add { .. } => "add",
+            Self::Own { f, .. } => f,
         }
     }
 
@@ -83,7 +94,8 @@ impl Request {
             | Self::Cas { key, .. }
             | Self::Delete { key }
             | Self::Append { key, .. }
-            | Self::Add { key, .. } => key,
+            | Self::Add { key, .. }
+            | Self::Own { key, .. } => key,
         }
     }
 
@@ -95,6 +107,7 @@ impl Request {
             Self::Write { value, .. } | Self::Append { value, .. } => Value::Text(value.clone()),
             Self::Cas { from, to, .. } => Value::Pair(from.clone(), to.clone()),
             Self::Add { delta, .. } => Value::Text(delta.to_string()),
+            Self::Own { argument, .. } => argument.clone(),
         }
     }
 }

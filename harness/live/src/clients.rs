@@ -10,8 +10,7 @@ use std::time::Duration;
 use synod_fault::{NodeId, Scenario};
 use synod_history::Request;
 use synod_rng::{Random, Stream};
-use synod_workload::Workload;
-use synod_workload::{Generation, Generator};
+use synod_workload::{Generation, RequestSource, Workload};
 use tokio::task::JoinSet;
 
 use super::bridge::{Bridge, BridgeError, Outcome};
@@ -39,7 +38,7 @@ impl Clients {
     #[must_use]
     pub fn start(
         plan: &Scenario,
-        workload: Workload,
+        workload: &dyn Workload,
         bridge: &Arc<Bridge>,
         record: &Arc<Recorder>,
     ) -> Self {
@@ -58,7 +57,7 @@ impl Clients {
                 number,
                 limit: plan.patience_of(number).duration(),
                 pin: plan.pin_of(number),
-                generator: Generator::new(workload, plan.seed, number).with_keys(plan.keys),
+                requests: workload.requests(plan.seed, number, plan.keys),
                 rests,
                 shared: Arc::clone(&shared),
             };
@@ -152,7 +151,7 @@ struct Client {
     limit: Duration,
     /// The node that it asks, whoever leads.
     pin: Option<NodeId>,
-    generator: Generator,
+    requests: Box<dyn RequestSource>,
     rests: Random,
     shared: Arc<Shared>,
 }
@@ -162,14 +161,14 @@ impl Client {
         let shared = Arc::clone(&self.shared);
         while !shared.stopped.load(Ordering::Relaxed) {
             let calls = shared.calls.fetch_add(1, Ordering::Relaxed);
-            let request = self.generator.next_request(Generation::after_on(calls, shared.keys));
+            let request = self.requests.next_request(Generation::after_on(calls, shared.keys));
             let Shared { bridge, record, .. } = &*shared;
             let asker = Asker { client: self.number, pin: self.pin };
             let outcome = ask(bridge, record, asker, &request, self.limit).await?;
             let rest = Duration::from_millis(self.rests.between(0, shared.rest_ms));
             match outcome {
                 Outcome::Ok(value) => {
-                    self.generator.observe(&request, &value);
+                    self.requests.observe(&request, &value);
                     tokio::time::sleep(rest).await;
                 }
                 Outcome::Fail(_) | Outcome::Info(_) => {

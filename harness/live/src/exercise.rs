@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use synod_fault::{NodeId, Scenario};
-use synod_history::{Action, Answer, History, Operation};
 use synod_report::{Exercise, Exercised};
+use synod_workload::KeyUse;
 
 use super::InjectedFault;
 
-/// Counts what a history exercised, during which faults.
+/// Counts what the operations of a run exercised, during which faults.
 #[must_use]
-pub fn measure(history: &History, faults: &[InjectedFault], plan: &Scenario) -> Exercise {
-    let overlaps = Overlaps::of(history);
+pub fn measure(uses: &[KeyUse], faults: &[InjectedFault], plan: &Scenario) -> Exercise {
+    let overlaps = Overlaps::of(uses);
     let spans: Vec<(u64, u64)> =
         faults.iter().map(|fault| (fault.span.start_ns, fault.span.end_ns)).collect();
     let mut exercise =
@@ -20,16 +20,16 @@ pub fn measure(history: &History, faults: &[InjectedFault], plan: &Scenario) -> 
         .filter_map(|client| Some((plan.pin_of(client)?, Exercised::default())))
         .collect();
     let mut keys: BTreeMap<_, u64> = BTreeMap::new();
-    for operation in &history.operations {
-        let one = seen(operation, &overlaps);
+    for key_use in uses {
+        let one = seen(key_use, &overlaps);
         add(&mut exercise.all, one);
-        *keys.entry(operation.key).or_default() += one.ok;
-        let is_client = operation.process < plan.clients;
-        let pin = plan.pin_of(operation.process).filter(|_| is_client);
+        *keys.entry(key_use.key).or_default() += one.ok;
+        let is_client = key_use.client < plan.clients;
+        let pin = plan.pin_of(key_use.client).filter(|_| is_client);
         add(pin.and_then(|node| nodes.get_mut(&node)).unwrap_or(&mut exercise.followers), one);
         let mut in_any = false;
         for (span, fault) in spans.iter().zip(&mut exercise.faults) {
-            if operation.call_ns < span.1 && end_ns(operation) > span.0 {
+            if key_use.call_ns < span.1 && end_ns(key_use) > span.0 {
                 add(fault, one);
                 in_any = true;
             }
@@ -47,13 +47,13 @@ pub fn measure(history: &History, faults: &[InjectedFault], plan: &Scenario) -> 
     exercise
 }
 
-fn seen(operation: &Operation, overlaps: &Overlaps) -> Exercised {
-    let is_read = matches!(operation.answer, Answer::Seen(Some(_)));
+fn seen(key_use: &KeyUse, overlaps: &Overlaps) -> Exercised {
+    let is_read = key_use.touch.sees && key_use.returned.is_some();
     Exercised {
-        ok: u64::from(operation.answer != Answer::Unknown),
-        unknown: u64::from(operation.answer == Answer::Unknown && operation.action != Action::Read),
+        ok: u64::from(key_use.returned.is_some()),
+        unknown: u64::from(key_use.returned.is_none() && key_use.touch.changes),
         reads: u64::from(is_read),
-        overlapped: u64::from(is_read && overlaps.has(operation)),
+        overlapped: u64::from(is_read && overlaps.has(key_use)),
     }
 }
 
@@ -65,33 +65,45 @@ fn add(sum: &mut Exercised, one: Exercised) {
 }
 
 /// An operation without an answer goes on for a moment at least: until it was called.
-fn end_ns(operation: &Operation) -> u64 {
-    operation.returned.map_or(operation.call_ns + 1, |_| operation.return_ns)
+fn end_ns(key_use: &KeyUse) -> u64 {
+    key_use.returned.map_or(key_use.call_ns + 1, |_| key_use.return_ns)
 }
 
-/// The changes of each key, by the place of their calls, with the latest end so far.
-struct Overlaps(BTreeMap<synod_history::Text, Vec<(u32, u32)>>);
+/// The changes of each key, in the order of their calls.
+struct Overlaps(BTreeMap<u32, Vec<Change>>);
+
+/// A change, and the latest two ends of those until then.
+struct Change {
+    called: u32,
+    latest: u32,
+    second: u32,
+}
 
 impl Overlaps {
-    fn of(history: &History) -> Self {
-        let mut changes: BTreeMap<_, Vec<(u32, u32)>> = BTreeMap::new();
-        // What nobody knows of may overlap everything after it, and says nothing here.
-        let known = history.operations.iter().filter(|one| one.action != Action::Read);
-        for change in known {
-            let Some(returned) = change.returned else { continue };
-            let of_key = changes.entry(change.key).or_default();
-            let latest = of_key.last().map_or(0, |last| last.1).max(returned);
-            of_key.push((change.called, latest));
+    fn of(uses: &[KeyUse]) -> Self {
+        let mut changes: BTreeMap<_, Vec<Change>> = BTreeMap::new();
+        for key_use in uses.iter().filter(|key_use| key_use.touch.changes) {
+            // What nobody knows of may overlap everything after it, and says nothing here.
+            let Some(end) = key_use.returned else { continue };
+            let of_key = changes.entry(key_use.key).or_default();
+            let (latest, second) = of_key.last().map_or((0, 0), |last| (last.latest, last.second));
+            let (latest, second) = (latest.max(end), second.max(latest.min(end)));
+            of_key.push(Change { called: key_use.called, latest, second });
         }
         Self(changes)
     }
 
-    /// Tells whether a change of the same key was open at some time while an operation was.
-    fn has(&self, operation: &Operation) -> bool {
-        let Some(returned) = operation.returned else { return false };
-        let Some(changes) = self.0.get(&operation.key) else { return false };
-        let before = changes.partition_point(|(called, _)| *called < returned);
-        before.checked_sub(1).is_some_and(|last| changes[last].1 > operation.called)
+    /// Tells whether another change of the same key was open at some time while an operation was.
+    fn has(&self, key_use: &KeyUse) -> bool {
+        let Some(returned) = key_use.returned else { return false };
+        let Some(changes) = self.0.get(&key_use.key) else { return false };
+        let before = changes.partition_point(|change| change.called < returned);
+        let last = before.checked_sub(1).map(|last| &changes[last]);
+        // One that changes something itself is among these, and ends after its call.
+        last.is_some_and(|last| {
+            let end = if key_use.touch.changes { last.second } else { last.latest };
+            end > key_use.called
+        })
     }
 }
 
@@ -99,23 +111,23 @@ impl Overlaps {
 mod tests {
     use super::*;
     use synod_fault::{Millis, PartsPerMillion};
-    use synod_history::Text;
     use synod_report::FaultSpan;
     use synod_rng::Seed;
+    use synod_workload::Touch;
 
-    fn operation(at: u32, action: Action, answer: Answer) -> Operation {
-        let returned = (answer != Answer::Unknown).then_some(at + 3);
+    const READ: Touch = Touch { sees: true, changes: false };
+    const BLIND: Touch = Touch { sees: false, changes: false };
+    const WRITE: Touch = Touch { sees: false, changes: true };
+    const TAKE: Touch = Touch { sees: true, changes: true };
+
+    fn used(at: u32, touch: Touch) -> KeyUse {
         let (call_ns, return_ns) = (u64::from(at), u64::from(at + 3));
-        Operation {
-            process: 0,
-            key: Text(0),
-            action,
-            answer,
-            called: at,
-            returned,
-            call_ns,
-            return_ns,
-        }
+        let returned = Some(at + 3);
+        KeyUse { client: 0, key: 0, touch, called: at, returned, call_ns, return_ns }
+    }
+
+    fn unknown(at: u32, touch: Touch) -> KeyUse {
+        KeyUse { returned: None, ..used(at, touch) }
     }
 
     fn fault(start_ns: u64, end_ns: u64) -> InjectedFault {
@@ -136,17 +148,9 @@ mod tests {
 
     #[test]
     fn an_operation_belongs_to_every_fault_that_it_overlapped() {
-        let history = History {
-            operations: vec![
-                operation(10, Action::Write(Text(1)), Answer::Done),
-                operation(12, Action::Read, Answer::Seen(Some(Text(1)))),
-                operation(30, Action::Read, Answer::Seen(None)),
-                operation(50, Action::Write(Text(2)), Answer::Unknown),
-            ],
-            ..History::default()
-        };
+        let uses = [used(10, WRITE), used(12, READ), used(30, BLIND), unknown(50, WRITE)];
         let faults = [fault(0, 11), fault(12, 40), fault(60, 70)];
-        let seen = measure(&history, &faults, &plan());
+        let seen = measure(&uses, &faults, &plan());
         assert_eq!(seen.all, Exercised { ok: 3, unknown: 1, reads: 1, overlapped: 1 });
         assert_eq!(seen.faults[0], Exercised { ok: 1, unknown: 0, reads: 0, overlapped: 0 });
         assert_eq!(seen.faults[1], Exercised { ok: 3, unknown: 0, reads: 1, overlapped: 1 });
@@ -157,14 +161,21 @@ mod tests {
     #[test]
     fn what_is_asked_of_one_node_is_counted_with_it() {
         let plan = Scenario { pinned: PartsPerMillion(1_000_000), ..plan() };
-        let done = operation(1, Action::Write(Text(1)), Answer::Done);
-        let history = History { operations: vec![done], ..History::default() };
-        let seen = measure(&history, &[], &plan);
+        let seen = measure(&[used(1, WRITE)], &[], &plan);
         let asked: u64 = seen.nodes.iter().map(|(_, asked)| asked.ok).sum();
         assert_eq!((asked, seen.followers.ok), (1, 0));
         assert_eq!(
             plan.pin_of(0).map(|node| node.0),
             seen.nodes.iter().find(|one| one.1.ok == 1).map(|one| one.0)
         );
+    }
+
+    #[test]
+    fn what_sees_and_changes_overlaps_another_and_never_itself() {
+        let overlapped = |uses: &[KeyUse]| measure(uses, &[], &plan()).all.overlapped;
+        assert_eq!(overlapped(&[used(10, TAKE), used(20, TAKE)]), 0);
+        assert_eq!(overlapped(&[used(10, TAKE), used(12, TAKE)]), 2);
+        assert_eq!(overlapped(&[used(10, WRITE), used(12, TAKE), used(20, READ)]), 1);
+        assert_eq!(overlapped(&[unknown(10, TAKE), used(12, TAKE)]), 0);
     }
 }

@@ -75,26 +75,27 @@ pub async fn wait_until_served(
     }
 }
 
-/// Reads every key once more and notes those that could not be read.
+/// Asks what a workload asks in the end, which reads every key, and notes what was not answered.
 ///
 /// # Errors
 ///
 /// [`BridgeError`] if the bridge is gone.
-pub async fn read_all(
-    reads: Vec<Request>,
+pub async fn ask_all(
+    requests: Vec<Request>,
     plan: &Scenario,
     bridge: &Arc<Bridge>,
     record: &Arc<Recorder>,
     after: &mut AfterHeal,
 ) -> Result<(), BridgeError> {
-    let asked = reads.len();
-    let refused = insist(reads, plan, bridge, record, READ_LIMIT).await?;
+    let asked = requests.len();
+    let refused = insist(requests, plan, bridge, record, ASK_LIMIT).await?;
     after.acknowledged_present = refused.is_empty();
     if let Some(first) = refused.first() {
-        let (count, key) = (refused.len(), first.key());
-        let limit = READ_LIMIT.as_secs();
+        let (count, f, key) = (refused.len(), first.f(), first.key());
+        let limit = ASK_LIMIT.as_secs();
         after.unserved.push(format!(
-            "{count} of {asked} keys were not readable {limit} s after healing, such as {key}"
+            "{count} of {asked} last requests were not answered {limit} s after healing, such as \
+             the {f} of {key}"
         ));
     }
     Ok(())
@@ -142,8 +143,8 @@ fn lock(leaders: &Mutex<Leaders>) -> MutexGuard<'_, Leaders> {
 /// How long the nodes have to serve again.
 pub const SERVE_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long the reads of all keys may take in all.
-const READ_LIMIT: Duration = Duration::from_secs(30);
+/// How long the last requests may take in all.
+const ASK_LIMIT: Duration = Duration::from_secs(30);
 
 const LOOK_STEP: Duration = Duration::from_millis(10);
 

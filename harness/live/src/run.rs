@@ -17,7 +17,7 @@ use synod_fault::{
     Abilities, CLIENTS, FaultId, LinkId, LinkRules, Scenario, Transports, UnfitRule, Unsupported,
     all_links,
 };
-use synod_history::{HistoryError, jsonl};
+use synod_history::HistoryError;
 use synod_report::ReportError;
 use synod_report::{AfterHeal, RunSummary};
 use synod_workload::Workload;
@@ -43,8 +43,8 @@ use finish::{RunData, finish};
 pub struct RunConfig {
     /// The plan.
     pub plan: Scenario,
-    /// What the clients do.
-    pub workload: Workload,
+    /// What the clients do: that of the plan, by its name.
+    pub workload: Arc<dyn Workload>,
     /// The system under test.
     pub cast: SystemUnderTest,
     /// The folder of all runs.
@@ -79,6 +79,14 @@ pub enum RunError {
     /// The plan asks for what no live run can do.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// The plan names another workload than was brought.
+    #[error("the plan asks for the workload `{planned}`, and `{brought}` was brought")]
+    OtherWorkload {
+        /// That of the plan.
+        planned: String,
+        /// That which was brought.
+        brought: String,
+    },
     /// The links cannot obey the conditions of the plan.
     #[error(transparent)]
     Unfit(UnfitRule),
@@ -113,6 +121,11 @@ pub async fn run(
 ) -> Result<Finished, RunError> {
     Abilities::live(order.cast.system.transport).check_all(&order.plan)?;
     order.cast.check(&order.plan)?;
+    let (planned, brought) = (&order.plan.workload, order.workload.name());
+    if planned != brought {
+        let (planned, brought) = (planned.clone(), brought.to_owned());
+        return Err(RunError::OtherWorkload { planned, brought });
+    }
     let began = SystemTime::now();
     let folder = prepare(order, began)?;
     console.first(&order.plan, folder.path());
@@ -187,7 +200,7 @@ impl<'a> ActiveRun<'a> {
         let (plan, bridge) = (&order.plan, &stage.bridge);
         let transports = order.cast.system.transport;
         let poll = StatusPoller::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
-        let mut clients = Clients::start(plan, order.workload, bridge, record);
+        let mut clients = Clients::start(plan, &*order.workload, bridge, record);
         let mut show = Show { record, leaders, happened, console };
         tokio::select! {
             broken = break_things(plan, transports, stage, leaders, record, happened) => broken?,
@@ -287,10 +300,9 @@ async fn heal_and_read(
     if is_served {
         let path = folder.file(folder::HISTORY);
         record.flush().map_err(|source| RunError::Write { path: path.clone(), source })?;
-        let workload = order.workload;
-        let reads = spawn_blocking(move || Ok(workload.final_reads(&jsonl::read_file(&path)?)));
-        let reads = reads.await?;
-        heal::read_all(reads, &order.plan, &stage.bridge, record, &mut after).await?;
+        let workload = Arc::clone(&order.workload);
+        let last = spawn_blocking(move || Ok(workload.final_requests(&path)?)).await?;
+        heal::ask_all(last, &order.plan, &stage.bridge, record, &mut after).await?;
     }
     // What the bridge did not bring is not the system's to answer for.
     if let Some(error) = stage.bridge.failure().await {

@@ -7,7 +7,7 @@
 //! shows how small a system can be that the harness can drive; it replicates nothing.
 #![allow(clippy::print_stdout, reason = "the bridge protocol is spoken on standard output")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::io::BufRead;
 use std::net::{SocketAddr, UdpSocket};
@@ -180,6 +180,8 @@ struct Store {
     values: BTreeMap<String, String>,
     before: BTreeMap<String, Option<String>>,
     reads: u64,
+    queues: BTreeMap<String, VecDeque<String>>,
+    takes: u64,
 }
 
 impl Store {
@@ -213,6 +215,11 @@ impl Store {
                 (request["value"][1].as_str().map(str::to_owned), json!(true))
             }
             (Some("cas"), _) => return Ok(json!(false)),
+            (Some("put"), Some(item)) => {
+                self.queues.entry(key).or_default().push_back(item.to_owned());
+                return Ok(Value::Null);
+            }
+            (Some("take"), _) => return Ok(json!(self.take(key, bug))),
             _ => return Err("no such operation"),
         };
         self.before.insert(key.clone(), held);
@@ -221,6 +228,16 @@ impl Store {
             None => self.values.remove(&key),
         };
         Ok(answer)
+    }
+
+    /// Takes the first item of a queue.
+    fn take(&mut self, key: String, bug: &str) -> Option<String> {
+        self.takes += 1;
+        let queue = self.queues.entry(key).or_default();
+        if bug == "taken-twice" && self.takes.is_multiple_of(50) {
+            return queue.front().cloned();
+        }
+        queue.pop_front()
     }
 }
 

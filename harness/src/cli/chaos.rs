@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
@@ -21,7 +22,7 @@ use synod_live::run::{RunConfig, RunError, run};
 use synod_live::setup::{NODES_MAX, SetupError, SystemManifest, SystemUnderTest};
 use synod_live::system::{Arg, SYNOD_KV, System};
 use synod_rng::{Seed, mix};
-use synod_workload::Workload;
+use synod_workload::WorkloadName;
 use tokio::runtime::Runtime;
 
 use super::refusal::{Refusal, recorded, system_of};
@@ -233,7 +234,7 @@ fn nemesis_plan(
 }
 
 /// Refuses a plan that no live run of the system can obey, or that breaks nothing.
-fn check_plan(plan: &Scenario, world: Abilities) -> Result<Workload, Refusal> {
+fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal> {
     let unfit = world.check_all(plan);
     unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
     if plan.plans_nothing() {
@@ -266,11 +267,12 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
 
 pub(super) fn order(
     plan: Scenario,
-    workload: Workload,
+    workload: WorkloadName,
     cast: SystemUnderTest,
     output: &OutputArguments,
     reproduce: String,
 ) -> RunConfig {
+    let workload = Arc::new(workload);
     RunConfig { plan, workload, cast, runs: output.runs_dir.clone(), keep: output.keep, reproduce }
 }
 
@@ -373,7 +375,8 @@ pub(super) fn refusal(error: &RunError) -> Refusal {
         RunError::Setup(
             SetupError::NoProgram { .. } | SetupError::System(_) | SetupError::TooManyNodes { .. },
         )
-        | RunError::Unsupported(_) => USAGE,
+        | RunError::Unsupported(_)
+        | RunError::OtherWorkload { .. } => USAGE,
         RunError::Setup(
             SetupError::Cluster(_)
             | SetupError::Bridge(_)

@@ -9,7 +9,7 @@ use synod_live::interrupt::Interrupt;
 use synod_live::run::RunConfig;
 use synod_live::setup::NODES_MAX;
 use synod_rng::Seed;
-use synod_workload::Workload;
+use synod_workload::WorkloadName;
 
 use super::chaos::{
     FormatArgument, OutputArguments, SystemArguments, cast_of, drawn_seed, order, refusal,
@@ -71,14 +71,14 @@ fn order_of(arguments: &FailoverArguments) -> Result<RunConfig, Refusal> {
     let plan = Scenario {
         system: system.name.clone(),
         clients: arguments.clients,
-        workload: Workload::Registers.name().to_owned(),
+        workload: WorkloadName::Registers.name().to_owned(),
         nemesis: "failover".to_owned(),
         timeout_ms: Millis(5_000),
         rest_ms: Millis(0),
         ..Scenario::calm(Seed(drawn_seed()), arguments.nodes, Millis(0))
     };
     let cast = cast_of(system, &arguments.system);
-    Ok(order(plan, Workload::Registers, cast, &arguments.output, String::new()))
+    Ok(order(plan, WorkloadName::Registers, cast, &arguments.output, String::new()))
 }
 
 fn show(failovers: &Failovers, text: bool, median_max_ms: Option<u64>) -> ExitCode {

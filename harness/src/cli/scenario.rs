@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use synod_fault::{Abilities, Scenario};
 use synod_history::visible;
 use synod_live::system::SYNOD_KV;
-use synod_workload::Workload;
+use synod_workload::WorkloadName;
 
 use super::refusal::{Refusal, system_of};
 use super::{USAGE, fail, printed, say};
@@ -95,7 +95,7 @@ fn show(file: &Path) -> Result<String, Refusal> {
 fn check(file: &Path, system: &str) -> Result<String, Refusal> {
     let plan = read(file)?.drawn();
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", file.display()));
-    plan.workload.parse::<Workload>().map_err(|error| refused(&error))?;
+    plan.workload.parse::<WorkloadName>().map_err(|error| refused(&error))?;
     let worlds = [Abilities::live(system_of(system)?.transport), Abilities::SIMULATED];
     let mut lines = String::new();
     let mut able = false;

@@ -16,7 +16,7 @@ use synod_smr::wire::{decode_response, encode_request};
 use synod_smr::{
     ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
 };
-use synod_workload::{Generation, Generator, Workload};
+use synod_workload::{Generation, Generator, WorkloadName};
 
 use crate::kv_model::{self, Asked};
 use crate::machine::{Packet, SimWorld, Wakeup};
@@ -451,6 +451,6 @@ const SLOW: Micros = Micros(1_000_000);
 /// # Panics
 ///
 /// Panics if there is no such workload, which [`trial::check`](crate::trial::check) tells.
-pub(crate) fn workload(plan: &Scenario) -> Workload {
+pub(crate) fn workload(plan: &Scenario) -> WorkloadName {
     plan.workload.parse().expect("the plan was checked before it is tried")
 }

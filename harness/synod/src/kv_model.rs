@@ -67,7 +67,7 @@ pub enum Asked {
 ///
 /// # Panics
 ///
-/// Never: memory is written without errors.
+/// Panics if the request is none of those that the store knows.
 #[must_use]
 pub fn encode(operation: u64, request: &Request, padding: usize) -> Asked {
     let change = match request {
@@ -77,6 +77,7 @@ pub fn encode(operation: u64, request: &Request, padding: usize) -> Asked {
         Request::Delete { .. } => Change::Delete,
         Request::Append { value, .. } => Change::Append(value),
         Request::Add { delta, .. } => Change::Add(*delta),
+        Request::Own { f, .. } => panic!("the simulated store knows no `{f}`"),
     };
     let padding = &vec![0; padding];
     let command = Command { operation, key: request.key(), change, padding };

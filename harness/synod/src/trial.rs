@@ -11,7 +11,7 @@ use synod_paxos::{Configuration, CoreId, NodeId};
 use synod_simulator::{Micros, RunTally, Simulation, Violation};
 use synod_smr::client::HELD_MS_MAX;
 use synod_smr::{Config, FETCH_SLOTS_MAX};
-use synod_workload::Workload;
+use synod_workload::WorkloadName;
 
 use crate::clients::{self, Outcomes};
 use crate::cluster::Cluster;
@@ -104,12 +104,12 @@ fn run_cluster(
 /// Says what cannot be, and what can.
 pub fn check(plan: &Scenario) -> Result<(), String> {
     Abilities::SIMULATED.check_all(plan).map_err(|refused| refused.to_string())?;
-    plan.workload.parse::<Workload>().map(drop).map_err(|error| error.to_string())
+    plan.workload.parse::<WorkloadName>().map(drop).map_err(|error| error.to_string())
 }
 
 struct Trial<'a> {
     simulation: &'a mut Simulation<Cluster>,
-    workload: Workload,
+    workload: WorkloadName,
     /// How long a turn that began before the end of the faults may go on.
     held_up_ms: u64,
 }

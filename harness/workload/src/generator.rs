@@ -10,34 +10,8 @@ use std::collections::BTreeMap;
 use synod_history::{ELEMENT_END, Request, Value};
 use synod_rng::{Random, Seed, Stream, scale};
 
-use crate::{RequestKind, Share, Workload};
-
-/// A generation of keys: all clients leave their keys for fresh ones together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Generation(pub u32);
-
-impl Generation {
-    /// Returns the generation that is on when so many operations were called by all clients.
-    #[must_use]
-    pub fn after(calls: u64) -> Self {
-        Self::after_each(calls, CALLS_PER_GENERATION)
-    }
-
-    /// Returns the same where each kind has so many keys at a time, or as many as usual if it is 0:
-    /// fewer keys are left sooner.
-    #[must_use]
-    pub fn after_on(calls: u64, keys: u32) -> Self {
-        match u64::from(keys) {
-            0 => Self::after(calls),
-            keys => Self::after_each(calls, (keys * CALLS_PER_KEY).min(CALLS_PER_GENERATION)),
-        }
-    }
-
-    fn after_each(calls: u64, each: u64) -> Self {
-        let number = calls / each;
-        Self(u32::try_from(number).unwrap_or(u32::MAX).min(GENERATION_MAX))
-    }
-}
+use crate::generation::{GENERATION_MAX, Generation};
+use crate::{RequestKind, RequestSource, Share, WorkloadName};
 
 /// Generates the requests of one client.
 ///
@@ -46,9 +20,9 @@ impl Generation {
 /// ```
 /// use synod_workload::{Generation, Generator};
 /// use synod_rng::Seed;
-/// use synod_workload::Workload;
+/// use synod_workload::WorkloadName;
 ///
-/// let mut one = Generator::new(Workload::Mix, Seed(7), 3);
+/// let mut one = Generator::new(WorkloadName::Mix, Seed(7), 3);
 /// let mut other = one.clone();
 /// assert_eq!(one.next_request(Generation(0)), other.next_request(Generation(0)));
 /// ```
@@ -68,7 +42,7 @@ pub struct Generator {
 impl Generator {
     /// Starts the requests of one client, which is numbered below 2^20.
     #[must_use]
-    pub fn new(workload: Workload, seed: Seed, client: u32) -> Self {
+    pub fn new(workload: WorkloadName, seed: Seed, client: u32) -> Self {
         let shares = workload.shares();
         let weight = shares.iter().map(|share| share.weight).sum();
         Self {
@@ -111,7 +85,13 @@ impl Generator {
             (Request::Read { .. } | Request::Delete { .. }, _) => None,
             (Request::Write { value, .. }, _) => Some(value.clone()),
             (Request::Cas { to, .. }, Value::Flag(true)) => Some(to.clone()),
-            (Request::Cas { .. } | Request::Append { .. } | Request::Add { .. }, _) => return,
+            (
+                Request::Cas { .. }
+                | Request::Append { .. }
+                | Request::Add { .. }
+                | Request::Own { .. },
+                _,
+            ) => return,
         };
         self.seen.insert(request.key().to_owned(), seen);
     }
@@ -167,19 +147,22 @@ impl Generator {
     }
 }
 
-/// How many operations all clients call on the keys of one generation. With five register keys a
-/// key has some two hundred operations, of which even dozens may have an unknown outcome.
-const CALLS_PER_GENERATION: u64 = 1000;
+impl RequestSource for Generator {
+    fn next_request(&mut self, generation: Generation) -> Request {
+        Self::next_request(self, generation)
+    }
 
-/// How many operations all clients call on one key of each kind, where there are few of them.
-const CALLS_PER_KEY: u64 = 300;
+    fn observe(&mut self, request: &Request, result: &Value) {
+        Self::observe(self, request, result);
+    }
+}
 
 /// The most requests of one client in one generation; then it moves on by itself.
 const REQUESTS_PER_GENERATION_MAX: u32 = 1 << GENERATION_SHIFT;
 
 const GENERATION_SHIFT: u32 = 16;
 const CLIENT_SHIFT: u32 = 40;
-const GENERATION_MAX: u32 = (1 << (CLIENT_SHIFT - GENERATION_SHIFT)) - 1;
+const _: () = assert!(GENERATION_MAX < 1 << (CLIENT_SHIFT - GENERATION_SHIFT));
 const DRAWS_PER_REQUEST: u64 = 4;
 const DELTA_MAX: u64 = 5;
 
@@ -191,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_bytes() {
-        for workload in Workload::ALL {
+        for workload in WorkloadName::ALL {
             assert_eq!(stream(workload, 7, 3), stream(workload, 7, 3));
             assert_ne!(stream(workload, 7, 3), stream(workload, 8, 3));
             assert_ne!(stream(workload, 7, 3), stream(workload, 7, 4));
@@ -200,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_recorded_stream_holds_for_ever() {
-        let mut generator = Generator::new(Workload::Mix, Seed(1), 2);
+        let mut generator = Generator::new(WorkloadName::Mix, Seed(1), 2);
         let requests: Vec<String> = (0..4)
             .map(|_| generator.next_request(Generation(1)))
             .map(|request| format!("{} {} {:?}", request.f(), request.key(), request.argument()))
@@ -210,9 +193,9 @@ mod tests {
 
     #[test]
     fn a_slow_client_joins_the_generation_of_the_others() {
-        let mut slow = Generator::new(Workload::Registers, Seed(7), 3);
+        let mut slow = Generator::new(WorkloadName::Registers, Seed(7), 3);
         slow.next_request(Generation(0));
-        let mut fast = Generator::new(Workload::Registers, Seed(7), 3);
+        let mut fast = Generator::new(WorkloadName::Registers, Seed(7), 3);
         (0..50).for_each(|_| drop(fast.next_request(Generation(0))));
         assert_eq!(slow.next_request(Generation(4)), fast.next_request(Generation(4)));
         assert_eq!(Generation::after(999), Generation(0));
@@ -222,7 +205,7 @@ mod tests {
 
     #[test]
     fn few_keys_are_shared_by_all_and_left_sooner() {
-        let mut generator = Generator::new(Workload::Mix, Seed(5), 0).with_keys(1);
+        let mut generator = Generator::new(WorkloadName::Mix, Seed(5), 0).with_keys(1);
         let keys = (0..200).map(|_| generator.next_request(Generation(0)).key().to_owned());
         let keys: BTreeSet<String> = keys.collect();
         assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["a0.0", "c0.0", "r0.0"]);
@@ -230,10 +213,10 @@ mod tests {
         assert_eq!(Generation::after_on(300, 1), Generation(1));
         assert_eq!(Generation::after_on(5_000, 0), Generation::after(5_000));
         assert_eq!(Generation::after_on(5_000, 50), Generation::after(5_000));
-        let usual = Generator::new(Workload::Mix, Seed(5), 0);
+        let usual = Generator::new(WorkloadName::Mix, Seed(5), 0);
         assert_eq!(
             usual.with_keys(0).next_request(Generation(0)),
-            Generator::new(Workload::Mix, Seed(5), 0).next_request(Generation(0))
+            Generator::new(WorkloadName::Mix, Seed(5), 0).next_request(Generation(0))
         );
     }
 
@@ -242,13 +225,16 @@ mod tests {
         let mut values = BTreeSet::new();
         let mut count = 0;
         for client in 0..8 {
-            let mut generator = Generator::new(Workload::Mix, Seed(5), client);
+            let mut generator = Generator::new(WorkloadName::Mix, Seed(5), client);
             for number in 0..2000 {
                 let request = generator.next_request(Generation(number / 500));
                 let value = match request {
                     Request::Write { value, .. } | Request::Append { value, .. } => value,
                     Request::Cas { to, .. } => to,
-                    Request::Read { .. } | Request::Delete { .. } | Request::Add { .. } => continue,
+                    Request::Read { .. }
+                    | Request::Delete { .. }
+                    | Request::Add { .. }
+                    | Request::Own { .. } => continue,
                 };
                 count += 1;
                 values.insert(value.trim_end_matches(ELEMENT_END).to_owned());
@@ -260,14 +246,14 @@ mod tests {
 
     #[test]
     fn a_client_alone_moves_on_when_a_generation_is_used_up() {
-        let mut generator = Generator::new(Workload::Counter, Seed(5), 0);
+        let mut generator = Generator::new(WorkloadName::Counter, Seed(5), 0);
         generator.number = REQUESTS_PER_GENERATION_MAX;
         assert!(generator.next_request(Generation(0)).key().ends_with(".1"));
     }
 
     #[test]
     fn compare_and_set_expects_what_was_last_seen() {
-        let mut generator = Generator::new(Workload::Registers, Seed(5), 0);
+        let mut generator = Generator::new(WorkloadName::Registers, Seed(5), 0);
         let mut expected: BTreeMap<String, Option<String>> = BTreeMap::new();
         let (mut from_seen, mut from_absent) = (0, 0);
         for number in 0..500 {
@@ -285,7 +271,7 @@ mod tests {
         assert!(from_seen > 50 && from_absent > 0, "{from_seen} {from_absent}");
     }
 
-    fn stream(workload: Workload, seed: u64, client: u32) -> Vec<Request> {
+    fn stream(workload: WorkloadName, seed: u64, client: u32) -> Vec<Request> {
         let mut generator = Generator::new(workload, Seed(seed), client);
         (0..300).map(|number| generator.next_request(Generation(number / 100))).collect()
     }

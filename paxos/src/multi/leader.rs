@@ -111,6 +111,7 @@ impl<V: Value> Leader<V> {
         SlotRange { first, end }: SlotRange,
         configuration: &Configuration,
     ) {
+        // A range that ends before it begins is the sender's fault, and would be the map's panic.
         if first >= end {
             return;
         }

@@ -161,6 +161,7 @@ impl<V: Value> MultiPaxos<V> {
             }
             Input::Announce => self.announce(To::Peers, effects),
             Input::Resign => self.leader = Role::Idle,
+            // What a crash may take from the disk is kept: it could be read from nowhere else.
             Input::ForgetBelow(slot) => self.log.forget_below(slot.min(self.durable.chosen())),
             Input::Synced(proof) => self.gate.on_synced(&proof),
         }
@@ -186,6 +187,8 @@ impl<V: Value> MultiPaxos<V> {
             Message::Immediate(Immediate::Chosen { ballot, chosen }) => {
                 self.chosen.on_chosen(ballot, chosen);
             }
+            // It ends no ballot: whoever refuses may be alone, and a quorum may still promise this
+            // one. It only keeps the next ballot from being too low.
             Message::Immediate(Immediate::Nack { promised, .. }) => {
                 self.seen = self.seen.max(promised)
             }
@@ -220,6 +223,8 @@ impl<V: Value> MultiPaxos<V> {
                 }
             }
             AfterSync::Accepted { ballot, first, end } => {
+                // A vote in an earlier ballot of this node needs no look here: each learner counts
+                // those of its own ballot alone.
                 if let Role::Leading(leading) = &mut self.leader {
                     let range = SlotRange { first, end };
                     leading.on_accepted(from, ballot, range, &self.configuration);
@@ -316,6 +321,8 @@ impl<V: Value> MultiPaxos<V> {
         }
         let mut slot = first;
         for decree in decrees {
+            // What lies behind a gap is left out: all that is known of a log is where its chosen
+            // prefix ends, and the gap would be taken for chosen.
             if slot == self.chosen.end() {
                 let mine =
                     self.log.voted_in(slot).filter(|voted| self.leader.leads() == Some(*voted));

@@ -159,6 +159,7 @@ impl Client {
         deadline: Millis,
         effects: &mut ClientEffects,
     ) {
+        // Nothing of it was sent, so it may say for certain that nothing happened.
         if self.operations.len() >= OPERATIONS_MAX {
             return effects.outcomes.push((ticket, Outcome::NotApplied(Reason::TooMany)));
         }
@@ -202,6 +203,8 @@ impl Client {
             Response::Reply(reply) => self.end(ticket, Outcome::Ok(reply), effects),
             Response::Refused(refusal) => self.on_refused(now, from, ticket, refusal, effects),
             Response::Uncertain { leader } => {
+                // The node cannot tell, and neither can anybody from here on: no refusal of a later
+                // attempt makes this one undone. It is asked again under the same number.
                 let Some(pending) = self.operations.get(&ticket) else { return };
                 let mut retries = pending.retries;
                 let refusal = Refusal::NotLeader { leader };
@@ -238,6 +241,8 @@ impl Client {
             Response::Uncertain { leader } => {
                 self.delay_after(now, from, &Refusal::NotLeader { leader }, &mut retries)
             }
+            // A node that answers an opening with anything else is broken. It counts as a refusal,
+            // so that the opening is tried again.
             Response::Reply(_) | Response::Status(_) => {
                 now.plus(retries.after_refusal(self.draw(), NO_LEADER_MS))
             }
@@ -290,6 +295,8 @@ impl Client {
     fn on_lost(&mut self, now: Millis, lost: NodeId) {
         self.on_lost_inquired(now, lost);
         self.turn_from(lost);
+        // All clients of a lost node lose it in the same moment: without a delay that each draws
+        // for itself they would come to the next node together.
         let draw = self.draw();
         if let Session::Closed { attempt, retries, .. } = &mut self.session
             && matches!(attempt, Attempt::Out { to, .. } if *to == lost)

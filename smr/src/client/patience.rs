@@ -60,6 +60,8 @@ impl Client {
         for pending in self.operations.values_mut() {
             let patience = pending.patience_ms(nodes);
             let Attempt::Out { to, since, until, .. } = &mut pending.attempt else { continue };
+            // Whatever it said of others shows that it lives. But one that talks and never answers
+            // this operation is not waited for without end.
             if let Some(heard) = self.heard.get(to) {
                 let most = since.plus(ATTEMPT_MS_MAX);
                 *until = heard.plus(patience).min(most).max(*until);
@@ -100,6 +102,7 @@ impl Client {
                 self.inquiry = None;
                 self.leave(now, of, Some(leader));
             }
+            // It names nobody, which proves nothing: one of the others may still name a leader.
             None => self.end_questions(now, |asked, _| asked == id),
         }
     }

@@ -134,6 +134,8 @@ impl Pending {
 
     /// Returns how long a node may be silent, in a cluster of so many.
     pub(super) fn patience_ms(&self, nodes: usize) -> u64 {
+        // It grows once all nodes were silent in turn: a lone silent node says nothing of the way
+        // to the others, and they need not be waited for as long.
         let rounds = self.silences / u32::try_from(nodes).unwrap_or(u32::MAX);
         (ATTEMPT_MS << rounds.min(8)).min(ATTEMPT_MS_MAX)
     }

@@ -76,6 +76,8 @@ fn decode<H: DeserializeOwned>(frame: &Bytes) -> Result<(H, Values), WireError> 
     if *version != VERSION {
         return Err(WireError::Version(*version));
     }
+    // The version stands outside of the header, so that a header of another form is not even
+    // tried: it might decode, and mean something else.
     let (header, rest) = postcard::take_from_bytes(body).map_err(|_| WireError::Header)?;
     Ok((header, Values { rest: frame.slice_ref(rest) }))
 }
@@ -88,6 +90,7 @@ struct Values {
 impl Values {
     fn take(&mut self, len: u32) -> Result<Bytes, WireError> {
         let len = len as usize;
+        // A length is a claim of the sender, and a buffer panics that is split past its end.
         if len > self.rest.len() {
             return Err(WireError::Length);
         }

@@ -222,6 +222,7 @@ fn rows_in(
     let mut reports = Vec::new();
     for row in rows {
         let slot = slot_in(row.slot)?;
+        // One slot has one highest vote: of two reports of it nobody could say which is meant.
         if after.replace(slot) >= Some(slot) {
             return Err(WireError::Bounds("order of reports"));
         }
@@ -258,6 +259,7 @@ fn beat_out(beat: &Heartbeat) -> Beat {
 }
 
 fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
+    // The two lists are one table: who is heard, and what is echoed to each.
     if beat.echoes.len() != beat.hears.len() {
         return Err(WireError::Bounds("number of echoes"));
     }

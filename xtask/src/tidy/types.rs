@@ -173,8 +173,8 @@ const SUBJECTS: &[&str] = &[
     "host/src/flush.rs",
     "journal/src/write/next_segment.rs",
     "paxos/proof/src/models.rs",
-    "transport-quic/src/preface.rs",
-    "transport-quic/src/verify.rs",
+    "transport-quic/src/frames/preface.rs",
+    "transport-quic/src/trust/verify.rs",
 ];
 
 #[cfg(test)]

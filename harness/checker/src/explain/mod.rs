@@ -180,4 +180,4 @@ fn result(history: &History, answer: Answer) -> String {
 pub const EMPTY: &str = "\"\"";
 
 /// How an absent key prints.
-const NOTHING: &str = "nothing";
+pub(super) const NOTHING: &str = "nothing";

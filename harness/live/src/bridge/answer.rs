@@ -105,7 +105,8 @@ impl Answer {
 /// value is none that saw nothing: a name that was misspelt would tell of a write that was lost.
 fn value_for(request: &Request, value: Option<&serde_json::Value>) -> Result<Value, &'static str> {
     use serde_json::Value as Json;
-    if value.is_none() && matches!(request, Request::Read { .. }) {
+    let needs_value = matches!(request, Request::Read { .. } | Request::Own { .. });
+    if value.is_none() && needs_value {
         return Err("a `value`, be it null where there is none");
     }
     let value = value.unwrap_or(&Json::Null);
@@ -124,6 +125,8 @@ fn value_for(request: &Request, value: Option<&serde_json::Value>) -> Result<Val
         (Request::Write { .. } | Request::Delete { .. } | Request::Append { .. }, _) => {
             text.ok_or("null")
         }
+        (Request::Own { .. }, Json::Bool(flag)) => Ok(Value::Flag(*flag)),
+        (Request::Own { .. }, _) => text.ok_or("null, true, false, a text or a number"),
     }
 }
 
@@ -152,6 +155,30 @@ mod tests {
             assert!(said == "no `value`" && problem.starts_with(wanted), "{said}: {problem}");
             let write = Request::Write { key: key(), value: "7".to_owned() };
             assert_eq!(answer(silent).outcome(&write), Ok(Outcome::Ok(Value::Null)));
+        }
+    }
+
+    #[test]
+    fn what_a_workload_of_ones_own_is_answered_is_kept_as_it_was_said() {
+        let take =
+            Request::Own { f: "take".to_owned(), key: "q".to_owned(), argument: Value::Null };
+        let said = |value: &str| {
+            let line = format!(r#"{{"id":1,"type":"ok"{value}}}"#);
+            serde_json::from_str::<Answer>(&line).expect("an answer").outcome(&take)
+        };
+        let text = Value::Text("7".to_owned());
+        for (value, kept) in [
+            (r#","value":null"#, Value::Null),
+            (r#","value":true"#, Value::Flag(true)),
+            (r#","value":"7""#, text.clone()),
+            (r#","value":7"#, text),
+        ] {
+            assert_eq!(said(value), Ok(Outcome::Ok(kept)), "{value}");
+        }
+        for (value, words) in [("", "a `value`, be it null"), (r#","value":[]"#, "null, true, f")] {
+            let Misspoken { problem, .. } = said(value).expect_err(words);
+            let wanted = format!("`take` that is ok answers {words}");
+            assert!(problem.starts_with(&wanted), "{problem}");
         }
     }
 }

@@ -4,16 +4,16 @@
 //! interrupt does not prevent a report: it only shortens the time that the judge has.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use synod_checker::{Budget, Report, Rules, check_history, shows_nothing};
+use synod_checker::{Budget, Report};
 use synod_fault::NodeId;
 use synod_history::OperationCounts;
-use synod_history::jsonl;
 use synod_report::{
     AfterHeal, Exercise, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
 };
-use synod_workload::missing_writes;
+use synod_workload::Findings;
 
 use super::{RunConfig, RunError, json, spawn_blocking, write};
 use crate::InjectedFault;
@@ -81,16 +81,15 @@ pub(crate) async fn finish(
     let (judged, audit) = tokio::join!(history, audited);
     let judged = judged?;
     remains.interrupted |= interrupt.is_raised();
-    if let (Some(Judged { missing, .. }), Some(after)) = (&judged, &mut remains.after)
+    if let (Some((Findings { missing, .. }, _)), Some(after)) = (&judged, &mut remains.after)
         && after.acknowledged_present
     {
         after.acknowledged_present = missing.is_empty();
         after.findings.extend(missing.iter().take(MISSING_MAX).cloned());
     }
     let (mut checked, mut unseen, mut exercise) = (None, None, None);
-    if let Some(judged) = judged {
-        (checked, unseen) = (Some(judged.report), judged.unseen);
-        exercise = Some(judged.exercise);
+    if let Some((found, exercised)) = judged {
+        (checked, unseen, exercise) = (Some(found.report), found.unseen, Some(exercised));
     }
     let (verdict, reasons) = judge(&Evidence {
         plan: &order.plan,
@@ -118,36 +117,21 @@ pub(crate) async fn finish(
     Ok(summary)
 }
 
-/// What the history says.
-struct Judged {
-    report: Report,
-    /// Writes that were acknowledged and are gone, one sentence each.
-    missing: Vec<String>,
-    /// Why it shows nothing, if it does not.
-    unseen: Option<String>,
-    /// What it exercised.
-    exercise: Exercise,
-}
-
-/// Judges the history, unless the user ends that.
+/// Judges the history and counts what it exercised, unless the user ends that.
 async fn judge_history(
     path: PathBuf,
     order: &RunConfig,
     remains: &RunData,
     interrupt: &Interrupt,
-) -> Result<Option<Judged>, RunError> {
+) -> Result<Option<(Findings, Exercise)>, RunError> {
     let time = if remains.interrupted { INTERRUPTED_BUDGET } else { Budget::default().time };
     let budget = Budget { time, ..Budget::default() };
-    let (model, plan) = (order.workload.model(), order.plan.clone());
+    let (workload, plan) = (Arc::clone(&order.workload), order.plan.clone());
     let faults = remains.faults.clone();
     let work = spawn_blocking(move || {
-        let history = jsonl::read_file(&path)?;
-        Ok(Judged {
-            report: check_history(&history, model, budget),
-            missing: missing_writes(&history),
-            exercise: measure(&history, &faults, &plan),
-            unseen: shows_nothing(&history, &Rules::from(model)),
-        })
+        let found = workload.judge(&path, budget)?;
+        let exercise = measure(&found.uses, &faults, &plan);
+        Ok((found, exercise))
     });
     let no_more = async {
         if !remains.interrupted {

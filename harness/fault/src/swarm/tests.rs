@@ -1,0 +1,100 @@
+//! What the swarm draws: the same for ever, within its bounds, and some day everything.
+
+use std::collections::BTreeSet;
+
+use super::kind::KINDS_MIN;
+use super::*;
+use crate::PlannedFault;
+use crate::Target::{self, Leader, Minority};
+
+#[test]
+fn the_same_seed_draws_the_same_plan_and_another_one_another() {
+    let config = SwarmConfig::default();
+    assert_eq!(draw(Seed(5), &config), draw(Seed(5), &config));
+    assert_ne!(draw(Seed(5), &config), draw(Seed(6), &config));
+}
+
+#[test]
+fn plans_can_be_written_down_and_read_back() {
+    for seed in 0..200 {
+        let plan = draw(Seed(seed), &SwarmConfig::default());
+        let text = serde_json::to_string(&plan).expect("plain data");
+        let back: Scenario = serde_json::from_str(&text).expect("what was written");
+        assert_eq!(back, plan);
+        let text = plan.to_toml().expect("small numbers");
+        assert_eq!(Scenario::from_toml(&text), Ok(plan.clone()), "{text}");
+        assert!(plan.faults.is_sorted_by_key(|fault| fault.at_ms));
+        let names = plan.node_ids();
+        assert_eq!(plan.conditions.clock_ppm.len(), names.len());
+        assert!(plan.faults.len() + 1 >= KINDS_MIN || plan.nodes < 3, "{:?}", plan.faults);
+    }
+}
+
+/// A fault that nobody has time to feel has no effect, and a live run is void for it.
+#[test]
+fn no_fault_begins_as_the_run_ends_where_that_is_asked_for() {
+    let time_ms = Millis(8_000);
+    let draws = |quiet_ms| {
+        let config = SwarmConfig { time_ms, quiet_ms, ..SwarmConfig::default() };
+        let all = (0..100).flat_map(move |seed| draw(Seed(seed), &config).faults);
+        all.map(|fault| fault.at_ms).max()
+    };
+    assert!(draws(Millis(500)).is_some_and(|last| last <= Millis(7_500)));
+    assert!(draws(Millis(0)).is_some_and(|last| last > Millis(7_900)));
+}
+
+/// Two damaged disks of three would be more than a quorum can bear.
+#[test]
+fn a_minority_of_disks_is_damaged_for_good_however_long_a_run_is() {
+    let config = SwarmConfig { time_ms: Millis(600_000), ..SwarmConfig::default() };
+    let mut most = 0;
+    for seed in 0..400 {
+        let plan = draw(Seed(seed), &config);
+        let damaged = plan.faults.iter().filter(|fault| fault.action.is_for_good()).count();
+        assert!(2 * damaged < usize::from(plan.nodes), "seed {seed}: {damaged}");
+        most = most.max(damaged);
+    }
+    assert_eq!(most, 2, "some large cluster bears two");
+}
+
+#[test]
+fn every_kind_of_fault_and_every_size_of_cluster_is_drawn_some_day() {
+    let mut words = BTreeSet::new();
+    let mut sizes = BTreeSet::new();
+    for seed in 0..300 {
+        let plan = draw(Seed(seed), &SwarmConfig::default());
+        sizes.insert(plan.nodes);
+        for fault in &plan.faults {
+            let flaps = if fault.flaps_ms.is_some() { "flapping " } else { "" };
+            let clients = if fault.target == Target::Clients { " of clients" } else { "" };
+            words.insert(format!("{flaps}{}{clients}", fault.action.name()));
+        }
+    }
+    assert_eq!(sizes, BTreeSet::from([1, 2, 3, 4, 5, 7]));
+    assert_eq!(words.len(), 16, "{words:?}");
+}
+
+/// Each aimed action is drawn at the leader and at a minority, in either world; and a run that has
+/// none of them is the run that it would be if there were none.
+#[test]
+fn what_is_aimed_is_drawn_for_either_world_and_changes_no_other_fault() {
+    let live = Abilities::live(crate::Transports::TCP);
+    for world in [Abilities::SIMULATED, live] {
+        let config = SwarmConfig { world, ..SwarmConfig::default() };
+        let mut words = BTreeSet::new();
+        for seed in (0..300).map(Seed) {
+            let mut plan = draw(seed, &config);
+            assert_eq!(world.check_all(&plan), Ok(()));
+            let aimed = aimed_faults(seed, &plan.node_ids(), config.time_ms).len();
+            let is_aimed = |fault: &PlannedFault| [Leader, Minority].contains(&fault.target);
+            let drawn = plan.faults.iter().filter(|fault| is_aimed(fault));
+            // One node has no links that a fault could hit.
+            assert!(drawn.count() == aimed || plan.nodes == 1, "seed {seed}: all are possible");
+            plan.faults.retain(is_aimed);
+            words.extend(plan.faults.iter().map(|one| (one.action.name(), one.target == Leader)));
+        }
+        assert_eq!(words.len(), 14, "{words:?}");
+    }
+    let has_none = |seed: &u64| aimed_faults(Seed(*seed), &[], Millis(60_000)).is_empty();
+    assert!((190..=230).contains(&(0..300).filter(has_none).count()), "seven in ten have none");
+}
