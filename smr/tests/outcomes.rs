@@ -554,13 +554,13 @@ fn who_is_denied_by_every_node_is_told_so_at_once_and_does_not_wait() {
     deny(&mut world, &[1, 3, 3, 9]);
     assert_eq!(world.outcomes, [], "node 2 may grant it");
     deny(&mut world, &[2]);
-    let denied = Outcome::NotApplied(Reason::AccessDenied);
-    assert_eq!(world.outcomes, [denied.clone()]);
+    let denied = [Outcome::NotApplied(Reason::AccessDenied)];
+    assert_eq!(world.outcomes, denied);
     // Nor does who comes later, and nothing is sent for it.
     let (sent, now) = (world.requests.len(), world.now);
     world.outcomes.clear();
     world.submit(Operation::Query(Bytes::from_static(b"q")));
-    assert_eq!((world.outcomes.as_slice(), world.requests.len()), (&[denied][..], sent));
+    assert_eq!((world.outcomes.as_slice(), world.requests.len()), (&denied[..], sent));
     assert_eq!((world.now, world.wake), (now, None), "nothing is left to wait for");
 }
 

@@ -5,7 +5,6 @@
 //! drive takes.
 
 use std::collections::VecDeque;
-use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use synod_host::Ticket;
@@ -141,8 +140,7 @@ impl Worker {
                 Err(error) => {
                     self.queue.lock().has_ended = true;
                     (self.on_outcome)(Err(error));
-                    // The loop ends the node for this, and with it this task.
-                    return pending().await;
+                    return Err(SyncError::Poisoned);
                 }
             };
             self.queue.lock().room = self.committer.room();

@@ -40,6 +40,14 @@ impl Drive {
         self.state.send_replace(state);
     }
 
+    /// Makes a drive in good health with what is on this one, as a backup of it has it.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let healthy = DiskState { sync: SYNC, is_hung: false };
+        let disk = self.disk.crash(|choice| choice.options - 1);
+        Self { disk, state: watch::Sender::new(healthy) }
+    }
+
     /// Lets the power fail: what was not synced is lost, and whoever uses the disk still uses one
     /// that nobody will see again.
     pub fn fail(&mut self) {

@@ -82,6 +82,11 @@ impl Place {
         &self.drive
     }
 
+    /// Puts another drive into the place, before a start.
+    pub fn put_drive(&mut self, drive: Drive) {
+        self.drive = drive;
+    }
+
     /// The power of the place fails.
     pub(crate) fn fail(&mut self) {
         self.drive.fail();

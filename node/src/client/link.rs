@@ -136,10 +136,11 @@ impl Link {
                     if self.events.send(not_up).await.is_err() {
                         return;
                     }
-                    match error {
+                    if let ConnectError::TimedOut(_, at) = error {
                         // The node is named where the trouble is told.
-                        ConnectError::TimedOut(_, at) => format!("nothing answered at {at}"),
-                        error => error.to_string(),
+                        format!("nothing answered at {at}")
+                    } else {
+                        error.to_string()
                     }
                 }
             };

@@ -7,9 +7,11 @@
 #![allow(clippy::print_stdout, reason = "what was measured is shown with --nocapture")]
 
 mod certificates;
+mod counts;
 mod crowds;
 mod disks;
 mod failover;
+mod hand_overs;
 mod lanes;
 mod links;
 mod load;

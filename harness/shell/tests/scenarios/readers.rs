@@ -18,7 +18,7 @@ use crate::load::Load;
 /// The longest answer there is, for the machine of these scenarios.
 const REPLY_BYTES_MAX: u32 = (1 << 20) + (48 << 10);
 
-async fn connect(cluster: &Cluster, place: &Place, node: u16) -> ClientConnection {
+pub(crate) async fn connect(cluster: &Cluster, place: &Place, node: u16) -> ClientConnection {
     let held = place.hold(place.at(0)).unwrap();
     let credentials = cluster.credentials().clone().dated_by(place.wall());
     let dialer = ClientDialer::bind_on(held, credentials, place.turns()).unwrap();
@@ -26,7 +26,7 @@ async fn connect(cluster: &Cluster, place: &Place, node: u16) -> ClientConnectio
     timeout(PATIENCE, dialer.connect(address, peer)).await.unwrap().unwrap()
 }
 
-fn question(id: u64, bytes: u32) -> Bytes {
+pub(crate) fn question(id: u64, bytes: u32) -> Bytes {
     let body = RequestBody::Query(Counter::asking(bytes));
     encode_request(&Request { id: RequestId(id), body })
 }

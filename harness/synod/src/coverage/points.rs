@@ -164,6 +164,7 @@ points! {
     LongBatch "long-batch" "A batch of more than eight records is written."
     SegmentTurned "segment-turned" "A journal fills a segment and goes on in the next one."
     ClientsHeldBack "clients-held-back" "A leader is too crowded to hear its clients."
+    CrowdHeardAgain "crowd-heard-again" "A crowded leader that does not get on hears clients."
     SeveralInATurn "several-in-a-turn" "A turn takes several events before its flush."
     FolderRolledBack "folder-rolled-back" "A node is given an older copy of its folder."
     FolderMadeAnew "folder-made-anew" "A node's folder is lost, and it is made anew."

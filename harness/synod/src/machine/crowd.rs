@@ -47,7 +47,11 @@ impl Machine {
             if !process.host.hears_clients() {
                 break;
             }
+            let is_crowded = process.host.replica().is_crowded();
             let Some(arrival) = process.held_back.pop_front() else { break };
+            if is_crowded {
+                monitor.tracker.see(Point::CrowdHeardAgain);
+            }
             if !self.hand_over(arrival, world, monitor) {
                 return;
             }
