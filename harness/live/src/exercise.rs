@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use synod_fault::{NodeId, Scenario};
+use synod_fault::{Action as FaultAction, NodeId, PlannedFault, Scenario, Target};
 use synod_history::{Action, Answer, History, Operation};
-use synod_report::{Exercise, Exercised};
+use synod_report::{Exercise, Exercised, Parts};
 
 use super::InjectedFault;
 
-/// Counts what a history exercised, during which faults.
+/// Counts what a history exercised until all was healed, at that time of its clock, during which
+/// faults. The reads that follow are the harness' own, and insist: they are no exercise.
 #[must_use]
-pub fn measure(history: &History, faults: &[InjectedFault], plan: &Scenario) -> Exercise {
+pub fn measure(
+    history: &History,
+    faults: &[InjectedFault],
+    plan: &Scenario,
+    healed_ns: Option<u64>,
+) -> Exercise {
     let overlaps = Overlaps::of(history);
     let spans: Vec<(u64, u64)> =
         faults.iter().map(|fault| (fault.span.start_ns, fault.span.end_ns)).collect();
@@ -20,7 +26,8 @@ pub fn measure(history: &History, faults: &[InjectedFault], plan: &Scenario) -> 
         .filter_map(|client| Some((plan.pin_of(client)?, Exercised::default())))
         .collect();
     let mut keys: BTreeMap<_, u64> = BTreeMap::new();
-    for operation in &history.operations {
+    let until = healed_ns.unwrap_or(u64::MAX);
+    for operation in history.operations.iter().filter(|one| one.call_ns < until) {
         let one = seen(operation, &overlaps);
         add(&mut exercise.all, one);
         *keys.entry(operation.key).or_default() += one.ok;
@@ -38,6 +45,7 @@ pub fn measure(history: &History, faults: &[InjectedFault], plan: &Scenario) -> 
             add(&mut exercise.in_faults, one);
         }
     }
+    exercise.parts = parts(history, faults, plan);
     let mut counts: Vec<u64> = keys.into_values().collect();
     counts.sort_unstable();
     exercise.keys = counts.len() as u64;
@@ -46,6 +54,57 @@ pub fn measure(history: &History, faults: &[InjectedFault], plan: &Scenario) -> 
     exercise.nodes = nodes.into_iter().map(|(node, asked)| (node.0, asked)).collect();
     exercise
 }
+
+/// Cuts the time of the faults into parts that leave most nodes alone, and counts those in which an
+/// operation was called that was ok. What such a fault leaves is to serve through it: who refuses
+/// everything from soon after its begin shows nothing of it.
+fn parts(history: &History, faults: &[InjectedFault], plan: &Scenario) -> Parts {
+    let mut parts = Parts::default();
+    for fault in faults {
+        let (start, end) = (fault.span.start_ns, fault.span.end_ns);
+        let leaves_most = plan.faults.get(fault.planned).is_some_and(|one| spares_most(one, plan));
+        if !leaves_most || end <= start {
+            continue;
+        }
+        let mut served = [false; PARTS];
+        let known = |one: &&Operation| one.answer != Answer::Unknown;
+        for operation in history.operations.iter().filter(known) {
+            if (start..end).contains(&operation.call_ns) {
+                let part = (operation.call_ns - start) * PARTS as u64 / (end - start);
+                served[part as usize] = true;
+            }
+        }
+        parts.all += PARTS as u64;
+        parts.served += served.iter().filter(|served| **served).count() as u64;
+    }
+    parts
+}
+
+/// Tells whether a fault takes or cuts off less than half of the nodes, and nobody else.
+fn spares_most(fault: &PlannedFault, plan: &Scenario) -> bool {
+    let is_few = match &fault.target {
+        Target::Leader | Target::Node(_) | Target::Minority => plan.nodes > 2,
+        Target::Nodes(nodes) => 2 * nodes.len() < usize::from(plan.nodes),
+        Target::All | Target::Clients => false,
+    };
+    let takes = match &fault.action {
+        FaultAction::Isolate | FaultAction::Kill | FaultAction::Pause | FaultAction::Retire => true,
+        FaultAction::Mute
+        | FaultAction::Deafen
+        | FaultAction::Partition(_)
+        | FaultAction::Cut(_)
+        | FaultAction::Disturb(_)
+        | FaultAction::DisturbInbound(_)
+        | FaultAction::PowerLoss
+        | FaultAction::ClockRate { .. }
+        | FaultAction::ClockJump { .. }
+        | FaultAction::Disk(_) => false,
+    };
+    is_few && takes
+}
+
+/// Into how many parts the time of a fault is cut.
+const PARTS: usize = 20;
 
 fn seen(operation: &Operation, overlaps: &Overlaps) -> Exercised {
     let is_read = matches!(operation.answer, Answer::Seen(Some(_)));
@@ -127,7 +186,7 @@ mod tests {
             effect: String::new(),
             effective: true,
         };
-        InjectedFault { planned: 0, span, overshadowed: false }
+        InjectedFault { planned: 0, span, overshadowed: false, refuted: Vec::new() }
     }
 
     fn plan() -> Scenario {
@@ -142,11 +201,12 @@ mod tests {
                 operation(12, Action::Read, Answer::Seen(Some(Text(1)))),
                 operation(30, Action::Read, Answer::Seen(None)),
                 operation(50, Action::Write(Text(2)), Answer::Unknown),
+                operation(55, Action::Read, Answer::Seen(Some(Text(1)))),
             ],
             ..History::default()
         };
         let faults = [fault(0, 11), fault(12, 40), fault(60, 70)];
-        let seen = measure(&history, &faults, &plan());
+        let seen = measure(&history, &faults, &plan(), Some(55));
         assert_eq!(seen.all, Exercised { ok: 3, unknown: 1, reads: 1, overlapped: 1 });
         assert_eq!(seen.faults[0], Exercised { ok: 1, unknown: 0, reads: 0, overlapped: 0 });
         assert_eq!(seen.faults[1], Exercised { ok: 3, unknown: 0, reads: 1, overlapped: 1 });
@@ -155,11 +215,40 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_that_leaves_most_nodes_alone_is_served_as_far_as_something_was_ok() {
+        let planned = |action, target| PlannedFault {
+            kind: None,
+            at_ms: Millis(0),
+            trigger: synod_fault::Trigger::Time,
+            lasts_ms: Millis(1),
+            flaps_ms: None,
+            action,
+            target,
+        };
+        let (one, all) = (Target::Node(NodeId(1)), Target::All);
+        let faults = vec![planned(FaultAction::Kill, one), planned(FaultAction::Kill, all)];
+        let plan = Scenario { faults, ..plan() };
+        let history = History {
+            operations: vec![
+                operation(1_000, Action::Write(Text(1)), Answer::Done),
+                operation(1_010, Action::Write(Text(1)), Answer::Done),
+                operation(1_110, Action::Write(Text(1)), Answer::Done),
+                operation(1_900, Action::Write(Text(1)), Answer::Unknown),
+                operation(2_000, Action::Write(Text(1)), Answer::Done),
+            ],
+            ..History::default()
+        };
+        let faults = [fault(1_000, 2_000), InjectedFault { planned: 1, ..fault(1_000, 2_000) }];
+        let seen = measure(&history, &faults, &plan, None);
+        assert_eq!(seen.parts, Parts { all: 20, served: 2 });
+    }
+
+    #[test]
     fn what_is_asked_of_one_node_is_counted_with_it() {
         let plan = Scenario { pinned: PartsPerMillion(1_000_000), ..plan() };
         let done = operation(1, Action::Write(Text(1)), Answer::Done);
         let history = History { operations: vec![done], ..History::default() };
-        let seen = measure(&history, &[], &plan);
+        let seen = measure(&history, &[], &plan, None);
         let asked: u64 = seen.nodes.iter().map(|(_, asked)| asked.ok).sum();
         assert_eq!((asked, seen.followers.ok), (1, 0));
         assert_eq!(

@@ -79,10 +79,20 @@ impl Fabric {
         self.apply();
     }
 
+    /// Decides about a canary as about any packet, and counts nothing.
+    pub(crate) fn decide_canary(
+        &mut self,
+        index: LinkIndex,
+        size: usize,
+        now: Duration,
+    ) -> Verdict {
+        self.packets(index).0.verdict(size, now)
+    }
+
     /// Decides about a packet and counts it.
     pub(crate) fn decide(&mut self, index: LinkIndex, size: usize, now: Duration) -> Verdict {
-        let (link, counts) = self.packets(index);
-        let verdict = link.verdict(size, now);
+        let verdict = self.packets(index).0.verdict(size, now);
+        let (_, counts) = self.packets(index);
         match verdict {
             Verdict::Deliver(copies) => count(counts, &copies),
             Verdict::Drop(DropReason::Cut) => counts.cut += 1,

@@ -23,6 +23,7 @@ use tokio::task::LocalSet;
 use super::fabric::{Fabric, LinkIndex};
 use super::pipe::{self, Pipe};
 use super::relay::{self, Relay};
+use super::witness::{Canaries, Perch};
 
 /// One proxy to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,9 @@ pub struct Network {
     /// Tells the pipes that rules have changed.
     changes: watch::Sender<u64>,
     addresses: BTreeMap<(NodeId, NodeId), SocketAddr>,
+    /// From where canaries will fly.
+    perches: Vec<Perch>,
+    canaries: Canaries,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -62,6 +66,7 @@ pub struct Network {
 struct Proxies {
     relays: Vec<Relay>,
     pipes: Vec<Pipe>,
+    perches: Vec<Perch>,
 }
 
 impl Network {
@@ -79,6 +84,8 @@ impl Network {
             let address = proxies.add(route, &lock(&fabric))?;
             addresses.insert((route.dialer, route.listener), address);
         }
+        let perches = std::mem::take(&mut proxies.perches);
+        let canaries = Canaries::default();
         let (stop, stopped) = oneshot::channel();
         let (changes, changed) = watch::channel(0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -86,7 +93,34 @@ impl Network {
         let thread = std::thread::Builder::new()
             .name("network".to_owned())
             .spawn(move || run(&runtime, &shared, proxies, &changed, stopped))?;
-        Ok(Self { fabric, changes, addresses, stop: Some(stop), thread: Some(thread) })
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(Self { fabric, changes, addresses, perches, canaries, stop, thread })
+    }
+
+    /// Lets canaries cross every link of packets from here on.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no thread.
+    pub fn send_canaries(&mut self) -> io::Result<()> {
+        let perches = std::mem::take(&mut self.perches);
+        if !perches.is_empty() {
+            self.canaries = Canaries::start(perches)?;
+        }
+        Ok(())
+    }
+
+    /// Names the links that no canary ever crossed, one sentence each: whatever faults did there,
+    /// nobody could have seen it.
+    pub(crate) fn blind(&self) -> Vec<String> {
+        let blind =
+            |link| format!("no canary ever crossed {link}, so nobody saw what faults did there");
+        self.canaries.never_crossed().into_iter().map(blind).collect()
+    }
+
+    /// Returns who sees what crosses the links.
+    pub(crate) const fn canaries(&self) -> &Canaries {
+        &self.canaries
     }
 
     /// Returns the address that `dialer` is to be given for `listener`.
@@ -201,10 +235,13 @@ impl Proxies {
         let listener = route.upstream;
         match route.transport {
             Transport::Udp => {
-                let relay = Relay { public: socket()?, upstream: socket()?, listener, ends };
-                let address = relay.public.local_addr();
-                self.relays.push(relay);
-                address
+                let (public, upstream, near, far) = (socket()?, socket()?, socket()?, socket()?);
+                let perches = [near.local_addr()?, far.local_addr()?];
+                let (address, back) = (public.local_addr()?, upstream.local_addr()?);
+                self.perches.push(Perch { link, socket: near, to: address });
+                self.perches.push(Perch { link: link.reversed(), socket: far, to: back });
+                self.relays.push(Relay { public, upstream, listener, ends, perches });
+                Ok(address)
             }
             Transport::Tcp => {
                 let public = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
