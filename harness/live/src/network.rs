@@ -23,7 +23,7 @@ use tokio::task::LocalSet;
 use super::fabric::{Fabric, LinkIndex};
 use super::pipe::{self, Pipe};
 use super::relay::{self, Relay};
-use super::witness::{Canaries, Perch};
+use super::witness::{Canaries, DialedFrom, Perch};
 
 /// One proxy to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,13 @@ pub(crate) struct Ends {
     pub(crate) there: LinkIndex,
     /// From the listener to the dialer.
     pub(crate) back: LinkIndex,
+}
+
+impl Ends {
+    /// Returns the same links for canaries.
+    pub(crate) const fn of_canaries(self) -> Self {
+        Self { there: self.there.of_canaries(), back: self.back.of_canaries() }
+    }
 }
 
 /// The proxies of a run. They end when this is dropped.
@@ -97,7 +104,7 @@ impl Network {
         Ok(Self { fabric, changes, addresses, perches, canaries, stop, thread })
     }
 
-    /// Lets canaries cross every link of packets from here on.
+    /// Lets canaries cross every link from here on.
     ///
     /// # Errors
     ///
@@ -238,17 +245,22 @@ impl Proxies {
                 let (public, upstream, near, far) = (socket()?, socket()?, socket()?, socket()?);
                 let perches = [near.local_addr()?, far.local_addr()?];
                 let (address, back) = (public.local_addr()?, upstream.local_addr()?);
-                self.perches.push(Perch { link, socket: near, to: address });
-                self.perches.push(Perch { link: link.reversed(), socket: far, to: back });
+                self.perches.push(Perch::Packets { link, socket: near, to: address });
+                self.perches.push(Perch::Packets { link: link.reversed(), socket: far, to: back });
                 self.relays.push(Relay { public, upstream, listener, ends, perches });
                 Ok(address)
             }
             Transport::Tcp => {
                 let public = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
                 public.set_nonblocking(true)?;
-                let address = public.local_addr();
-                self.pipes.push(Pipe { public, listener, ends });
-                address
+                let address = public.local_addr()?;
+                let far = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+                far.set_nonblocking(true)?;
+                let near = DialedFrom::default();
+                let perches = (near.clone(), far.local_addr()?);
+                self.perches.push(Perch::Streams { link, near, far, to: address });
+                self.pipes.push(Pipe { public, listener, ends, perches });
+                Ok(address)
             }
         }
     }
@@ -265,3 +277,58 @@ fn socket() -> io::Result<UdpSocket> {
 
 /// The socket buffers that are asked for.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const THERE: LinkId = LinkId { from: NodeId(1), to: NodeId(2) };
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+    fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !happened() {
+            assert!(start.elapsed() < PATIENCE, "{what} did not happen");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Makes a network of one route to nobody, over which canaries fly.
+    fn network(transport: Transport) -> Network {
+        let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr());
+        let upstream = nobody.expect("a free port");
+        let (dialer, listener) = (THERE.from, THERE.to);
+        let route = Route { dialer, listener, upstream, transport };
+        let mut network = Network::start(Seed(1), &[route]).expect("a proxy");
+        network.send_canaries().expect("a thread");
+        network
+    }
+
+    #[test]
+    fn canaries_cross_a_link_of_either_transport_but_not_while_it_is_cut() {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let network = network(transport);
+            let since = |link, from| {
+                let seen = network.canaries().crossings(link, (from, Instant::now()));
+                seen.expect("canaries cross it")
+            };
+            let begun = Instant::now();
+            for link in [THERE, THERE.reversed()] {
+                wait_for("a crossing", || since(link, begun).received > 2);
+            }
+            network.begin(FaultId(1), BTreeMap::from([(THERE, LinkRules::CUT)])).expect("a cut");
+            let cut = Instant::now();
+            wait_for("a try", || {
+                since(THERE, cut).sent > 5 && since(THERE.reversed(), cut).received > 2
+            });
+            assert_eq!(since(THERE, cut).received, 0, "{transport}");
+            network.heal();
+            let healed = Instant::now();
+            wait_for("a crossing after it", || since(THERE, healed).received > 2);
+            let counts = network.counts();
+            assert!(counts.iter().all(|counts| !counts.was_used()), "{counts:?}");
+        }
+    }
+}

@@ -61,8 +61,7 @@ struct Carrier {
 
 /// A packet that waits.
 struct Packet {
-    /// The link that counts it; none counts a canary.
-    link: Option<LinkIndex>,
+    link: LinkIndex,
     out: Rc<UdpSocket>,
     to: SocketAddr,
     bytes: Box<[u8]>,
@@ -122,20 +121,17 @@ async fn carry(carrier: Rc<Carrier>, direction: Direction) {
 
 impl Direction {
     fn pass(&self, carrier: &Carrier, bytes: &mut [u8], source: SocketAddr) {
-        let now = carrier.start.elapsed();
-        let (verdict, to, counted) = if source == self.canary.0 {
-            let verdict = lock(&carrier.fabric).decide_canary(self.link, bytes.len(), now);
-            (verdict, self.canary.1, None)
+        let (link, to) = if source == self.canary.0 {
+            (self.link.of_canaries(), self.canary.1)
         } else {
             let Some(to) = self.destination(source) else { return };
-            let verdict = lock(&carrier.fabric).decide(self.link, bytes.len(), now);
-            (verdict, to, Some(self.link))
+            (self.link, to)
         };
-        match verdict {
+        let now = carrier.start.elapsed();
+        match lock(&carrier.fabric).decide(link, bytes.len(), now) {
             Verdict::Drop(_) => {}
             Verdict::Deliver(copies) => {
-                let on = Onward { to, now, counted };
-                self.deliver(carrier, bytes, on, &copies);
+                self.deliver(carrier, bytes, Onward { link, to, now }, &copies);
             }
         }
     }
@@ -150,7 +146,7 @@ impl Direction {
     }
 
     fn deliver(&self, carrier: &Carrier, bytes: &mut [u8], on: Onward, copies: &Copies) {
-        let Onward { to, now, counted } = on;
+        let Onward { link, to, now } = on;
         if let Some(bit) = copies.corrupt_bit {
             let at = usize::try_from(bit / 8).expect("a bit of the packet");
             bytes[at] ^= 1 << (bit % 8);
@@ -160,10 +156,9 @@ impl Direction {
                 self.out.try_send_to(bytes, to).is_ok()
             } else {
                 let out = Rc::clone(&self.out);
-                carrier
-                    .hold(now + delay, Packet { link: counted, out, to, bytes: Box::from(&*bytes) })
+                carrier.hold(now + delay, Packet { link, out, to, bytes: Box::from(&*bytes) })
             };
-            if let (false, Some(link)) = (sent, counted) {
+            if !sent {
                 lock(&carrier.fabric).overflowed(link);
             }
         }
@@ -173,10 +168,9 @@ impl Direction {
 /// How a packet goes on.
 #[derive(Clone, Copy)]
 struct Onward {
+    link: LinkIndex,
     to: SocketAddr,
     now: Duration,
-    /// The link that counts it.
-    counted: Option<LinkIndex>,
 }
 
 impl Carrier {
@@ -205,9 +199,8 @@ async fn release(carrier: Rc<Carrier>) {
         for _ in 0..BURST_PACKETS_MAX {
             let due = carrier.held.borrow_mut().pop(carrier.start.elapsed());
             let Some(packet) = due else { break };
-            let is_sent = packet.out.try_send_to(&packet.bytes, packet.to).is_ok();
-            if let (false, Some(link)) = (is_sent, packet.link) {
-                lock(&carrier.fabric).overflowed(link);
+            if packet.out.try_send_to(&packet.bytes, packet.to).is_err() {
+                lock(&carrier.fabric).overflowed(packet.link);
             }
         }
         tokio::task::yield_now().await;

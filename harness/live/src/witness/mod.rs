@@ -19,7 +19,7 @@ use rustix::process::Signal;
 use synod_fault::NodeId;
 
 use super::process::describe_end;
-pub(crate) use canaries::{Canaries, Crossings, Perch, Window, refute_rules};
+pub(crate) use canaries::{Canaries, Crossings, DialedFrom, Perch, Window, refute_rules};
 pub(crate) use kernel::ListenPort;
 use kernel::{ProcessLife, ProcessView};
 pub(crate) use watch::Watch;
