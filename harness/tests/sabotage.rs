@@ -1,8 +1,9 @@
 //! Sabotages: runs in which something is not what it seems, and which therefore must not pass.
 //!
-//! A fault that was not, a server that is not the one that was tested, a cluster that serves between
-//! faults alone: each would make the finest PASS of a system that nobody tested. Here each is done on
-//! real processes, and the run that meets it must say VOID and why; the page on verdicts lists them.
+//! A fault that was not, a server that is not the one that was tested, a cluster that serves
+//! between faults alone: each would make the finest PASS of a system that nobody tested. Here each
+//! is done on real processes, and the run that meets it must say VOID and why; the page on verdicts
+//! lists them.
 //! What would have to be done inside of the harness itself is a seeded bug of `harness/mutants`,
 //! and the run of this file that is to pass does not with it.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]

@@ -1,4 +1,4 @@
-//! The verb `canary`: a store with a planted bug, which the harness must find before its PASS counts.
+//! The verb `canary`: a store with a planted bug, which the harness must find.
 //!
 //! A batch of live runs that passes says nothing if the harness had gone blind: faults that are
 //! none, clients that see nothing, a checker that nods. So each batch of CI begins with this one.

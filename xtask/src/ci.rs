@@ -109,8 +109,8 @@ fn table(times: &[(String, Duration)]) -> String {
 }
 
 /// What CI runs: the cheap first, and what needs the most building last. Behind them come the
-/// recorded runs of the real nodes that the tests left, for the specification to judge, then the canary
-/// of the live runs, chaos, and the journals that chaos left.
+/// recorded runs of the real nodes that the tests left, for the specification to judge, then the
+/// canary of the live runs, chaos, and the journals that chaos left.
 const STEPS: &[&[&str]] = &[
     &["tidy"],
     &["lint"],

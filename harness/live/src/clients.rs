@@ -98,8 +98,8 @@ impl Clients {
 }
 
 /// Finds the client that has been silent for longest beyond what it may, at `now` on the recorder's
-/// clock: one that waits may do so until its request is given up, and others rest. Its silence is in
-/// milliseconds.
+/// clock: one that waits may do so until its request is given up, and others rest. Its silence is
+/// in milliseconds.
 pub(crate) fn quietest(plan: &Scenario, record: &Recorder, now: Duration) -> Option<(u32, u64)> {
     let silence = |client: u32| {
         let Some(LastHeard { at, waits }) = record.last_heard(client) else { return now };

@@ -3,8 +3,8 @@
 //! Faults begin and end each for itself, and may overlap. A fault whose time has come waits for
 //! its trigger; all that are in force when the time of the plan is over end then. What each really
 //! did is recorded: packets and bytes that were cut, processes that ended by our signal, nodes that
-//! the kernel held stopped. A fault without effect is recorded as such, never left out, and so is one
-//! that its witness refutes. What is done to processes and links is left to `real_world`.
+//! the kernel held stopped. A fault without effect is recorded as such, never left out, and so is
+//! one that its witness refutes. What is done to processes and links is left to `real_world`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -153,6 +153,8 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     for (planned, fault) in evidence.plan.faults.iter().enumerate() {
         match evidence.faults.iter().find(|happened| happened.planned == planned) {
             Some(happened) if happened.span.effective || happened.overshadowed => {}
+            // Told already, as what it is.
+            Some(happened) if !happened.refuted.is_empty() => {}
             Some(happened) => idle.push(format!(
                 "{} ({}) had no effect: {}",
                 fault.name(),

@@ -49,7 +49,7 @@ struct Options {
     /// The words that came, to be handed on.
     words: Vec<String>,
     /// Of a server that another process started: whose end it does not outlive, what group it is
-    /// to be in, and the how manyeth it is.
+    /// to be in, and how many there were before it, and this one.
     harness: u32,
     group: i32,
     life: u32,
@@ -92,8 +92,8 @@ fn again(options: &Options, command: &str, more: &[(&str, u32)]) -> Command {
 }
 
 /// Has the node served by another process: one in a session of its own, which no signal to this
-/// group reaches; one that is started again when it ends; or one that somebody outside of this group
-/// starts again when all of the group was killed.
+/// group reaches; one that is started again when it ends; or one that somebody outside of this
+/// group starts again when all of the group was killed.
 fn supervise(options: &Options) -> Result<(), Box<dyn Error>> {
     let harness = std::os::unix::process::parent_id();
     let me = std::process::id();

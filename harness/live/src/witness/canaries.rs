@@ -1,10 +1,10 @@
 //! Canaries: numbered probes that cross every link beside what the system sends.
 //!
-//! They go through the same sockets, rules and delays, from a socket beside the sender to one beside
-//! the receiver, and are compared there: so what a cut leaks, and a delay lets through early, is seen
-//! by who received it and not by who counted what he dropped. They are in no count of the links.
-//! Claim kept true: a canary is held against a rule only if it was sent after the rule was in force
-//! and received before it ended, so a slow machine makes no false alarm.
+//! They go through the same sockets, rules and delays, from a socket beside the sender to one
+//! beside the receiver, and are compared there: so what a cut leaks, and a delay lets through
+//! early, is seen by who received it and not by who counted what he dropped. They are in no count
+//! of the links. Claim kept true: a canary is held against a rule only if it was sent after the
+//! rule was in force and received before it ended, so a slow machine makes no false alarm.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
