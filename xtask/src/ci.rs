@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     }
     if ended.is_ok() {
         ended = judge_recorded_runs(&mut times)
+            .and_then(|()| take(&["canary"], &mut times))
             .and_then(|()| break_a_cluster(&mut times))
             .and_then(|()| judge_journals(&mut times));
     }
@@ -108,8 +109,8 @@ fn table(times: &[(String, Duration)]) -> String {
 }
 
 /// What CI runs: the cheap first, and what needs the most building last. Behind them come the
-/// recorded runs of the real nodes that the tests left, for the specification to judge, then chaos,
-/// and the journals that chaos left.
+/// recorded runs of the real nodes that the tests left, for the specification to judge, then the
+/// canary of the live runs, chaos, and the journals that chaos left.
 const STEPS: &[&[&str]] = &[
     &["tidy"],
     &["lint"],
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_step_is_a_verb() {
-        for step in STEPS.iter().chain([&["chaos"] as &[&str]].iter()) {
+        for step in STEPS.iter().chain([&["chaos"] as &[&str], &["canary"]].iter()) {
             assert!(crate::verbs::find(step[0]).is_some(), "{step:?}");
         }
     }

@@ -5,6 +5,7 @@
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 
+use crate::canary;
 use crate::outcome::{Failure, Outcome};
 use crate::prove;
 use crate::shell::Step;
@@ -16,7 +17,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         return Err(argument.unexpected().into());
     }
     let findings = [toolchain(), c_compiler(), git(), ports(), open_files(), platform()];
-    let optional = [z3(), cvc5(), chromium()];
+    let optional = [z3(), cvc5(), python(), chromium()];
     let mut missing = 0;
     for finding in &findings {
         missing += usize::from(finding.remedy.is_some());
@@ -84,6 +85,11 @@ fn z3() -> Finding {
 fn cvc5() -> Finding {
     let found = is_installed(prove::SECOND_SOLVER).then(|| prove::SECOND_SOLVER.into());
     Finding::new("cvc5", found, "install the package cvc5 for `cargo xtask prove --cross`")
+}
+
+fn python() -> Finding {
+    let found = canary::has_python().then(|| "python3".into());
+    Finding::new("python3", found, "install python3, 3.10 or later, for `cargo xtask canary`")
 }
 
 fn ports() -> Finding {

@@ -14,6 +14,7 @@
 mod api;
 mod bench;
 mod book;
+mod canary;
 mod chaos;
 mod ci;
 mod demo;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::outcome::Outcome;
 use crate::{
-    api, bench, book, chaos, ci, demo, doctor, fuzz, habits, lint, measure, mutants, mutation,
-    power, prove, release, sim, spec, test, tidy,
+    api, bench, book, canary, chaos, ci, demo, doctor, fuzz, habits, lint, measure, mutants,
+    mutation, power, prove, release, sim, spec, test, tidy,
 };
 
 /// A task that can be asked for.
@@ -93,6 +93,12 @@ pub(crate) const VERBS: &[Verb] = &[
         takes: "[--list] [--quick] [--only ID,ID]",
         about: "seed each known bug in a scratch copy, and see which level catches it",
         run: mutants::run,
+    },
+    Verb {
+        name: "canary",
+        takes: "",
+        about: "look for a bug that is planted in a store, without which a PASS is worth nothing",
+        run: canary::run,
     },
     Verb {
         name: "power",

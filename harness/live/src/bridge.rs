@@ -143,7 +143,7 @@ impl Bridge {
 }
 
 /// How much longer than its time limit a request may take before the harness gives it up.
-const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// How many requests that were given up are remembered one by one.
 const LATE_MAX: usize = 65_536;

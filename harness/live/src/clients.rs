@@ -13,8 +13,8 @@ use synod_rng::{Random, Stream};
 use synod_workload::{Generation, RequestSource, Workload};
 use tokio::task::JoinSet;
 
-use super::bridge::{Bridge, BridgeError, Outcome};
-use super::record::Recorder;
+use super::bridge::{Bridge, BridgeError, GRACE, Outcome};
+use super::record::{LastHeard, Recorder};
 
 /// All clients of a run.
 #[derive(Debug)]
@@ -94,6 +94,20 @@ impl Clients {
         }
         Ok(())
     }
+}
+
+/// Finds the client that has been silent for longest beyond what it may, at `now` on the recorder's
+/// clock: one that waits may do so until its request is given up, and others rest. Its silence is
+/// in milliseconds.
+pub(crate) fn quietest(plan: &Scenario, record: &Recorder, now: Duration) -> Option<(u32, u64)> {
+    let silence = |client: u32| {
+        let Some(LastHeard { at, waits }) = record.last_heard(client) else { return now };
+        let rests = plan.rest_ms.duration() + REST_AFTER_REFUSAL;
+        let may = if waits { plan.patience_of(client).duration() + GRACE } else { rests };
+        now.saturating_sub(at + may)
+    };
+    let silences = (0..plan.clients).map(|client| (client, silence(client).as_millis() as u64));
+    silences.max_by_key(|(_, silence)| *silence)
 }
 
 /// Makes requests, spread over the clients of a plan, each until it is ok. Returns those that were
@@ -204,3 +218,34 @@ async fn ask(
 
 /// How much longer a client rests after an operation that was not ok.
 const REST_AFTER_REFUSAL: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use synod_fault::Millis;
+    use synod_rng::Seed;
+
+    #[test]
+    fn a_client_is_silent_from_when_it_should_have_gone_on() {
+        let name = format!("synod-quiet-{}.jsonl", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        drop(std::fs::remove_file(&path));
+        let record = Recorder::create(&path, Instant::now()).expect("a new file");
+        let plan = Scenario { clients: 3, ..Scenario::calm(Seed(1), 3, Millis(1_000)) };
+        let read = Request::Read { key: "k".to_owned() };
+        (0..3).for_each(|client| record.call(client, None, &read));
+        record.end(1, None, &read, &Outcome::Info("late".to_owned()));
+        let heard = |client| record.last_heard(client).expect("it called");
+        assert!(heard(0).waits && !heard(1).waits && record.last_heard(9).is_none());
+        let may = plan.rest_ms.duration() + REST_AFTER_REFUSAL;
+        // Who waits may do so for seconds; who had an answer asks again.
+        let quiet = quietest(&plan, &record, heard(1).at + may + Duration::from_millis(700));
+        assert_eq!(quiet, Some((1, 700)));
+        let four = Scenario { clients: 4, ..plan };
+        let never = quietest(&four, &record, Duration::from_secs(9));
+        assert_eq!(never, Some((3, 9_000)), "a client that never asked");
+        std::fs::remove_file(&path).expect("it was made above");
+    }
+}

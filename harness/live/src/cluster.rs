@@ -84,6 +84,8 @@ struct State {
     starts: u32,
     exits: Vec<String>,
     lone: Vec<UnexpectedExit>,
+    /// How the last process ended, once it has.
+    last_end: Option<ExitStatus>,
     resident_bytes: Option<u64>,
 }
 
@@ -118,7 +120,7 @@ impl Cluster {
         let process = Process::start(command, &node.spec.folder)
             .map_err(|source| ClusterError::Start { node: id, program: program.clone(), source })?;
         state.starts += 1;
-        state.asked = None;
+        (state.asked, state.last_end) = (None, None);
         state.process = Some(process);
         Ok(())
     }
@@ -152,7 +154,7 @@ impl Cluster {
         self.ask_all(ids, Signal::TERM, why)
     }
 
-    /// Waits until the processes of nodes have ended that were asked to.
+    /// Waits until the processes of nodes have ended that were asked to, for a few seconds at most.
     ///
     /// # Errors
     ///
@@ -166,7 +168,8 @@ impl Cluster {
                 asked.map(Process::ended)
             };
             if let Some(ended) = ended {
-                ended.await;
+                // One that was killed and lives on is not waited for; the witness tells of it.
+                drop(tokio::time::timeout(END_LIMIT, ended).await);
             }
             self.note_end(node);
         }
@@ -223,6 +226,29 @@ impl Cluster {
     pub fn is_running(&self, id: NodeId) -> bool {
         let state = self.node(id).map(Node::lock);
         state.is_ok_and(|state| state.process.as_ref().is_some_and(|it| it.end().is_none()))
+    }
+
+    /// Returns how often a node was started that runs, and that nobody asked to end.
+    #[must_use]
+    pub fn starts_in_peace(&self, id: NodeId) -> Option<u32> {
+        let state = self.node(id).ok()?.lock();
+        let runs = state.process.as_ref().is_some_and(|process| process.end().is_none());
+        (runs && state.asked.is_none()).then_some(state.starts)
+    }
+
+    /// Returns the process group of a node that runs.
+    #[must_use]
+    pub fn group(&self, id: NodeId) -> Option<u32> {
+        let state = self.node(id).ok()?.lock();
+        state.process.as_ref().filter(|process| process.end().is_none()).map(Process::pid)
+    }
+
+    /// Returns how the last process of a node ended, if it did.
+    #[must_use]
+    pub fn last_end(&self, id: NodeId) -> Option<ExitStatus> {
+        let node = self.node(id).ok()?;
+        self.note_end(node);
+        node.lock().last_end
     }
 
     /// Returns the process numbers of the nodes that run.
@@ -332,7 +358,7 @@ impl Cluster {
     fn note_end(&self, node: &Node) {
         let mut state = node.lock();
         let Some(status) = state.process.as_ref().and_then(Process::end) else { return };
-        state.process = None;
+        (state.process, state.last_end) = (None, Some(status));
         let how = describe_end(status);
         match state.asked.take() {
             Some(why) => state.exits.push(format!("{why}: {how}")),
@@ -354,6 +380,9 @@ impl Node {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How long the end of a process is waited for that was killed.
+const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// Lines of each log that a report shows.
 const TAIL_LINES: usize = 40;

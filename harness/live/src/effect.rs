@@ -11,6 +11,25 @@ use synod_report::LinkCounts;
 pub(crate) struct Effect {
     pub(crate) words: String,
     pub(crate) effective: bool,
+    /// What witnesses saw that it cannot have done, one sentence each.
+    pub(crate) refuted: Vec<String>,
+}
+
+impl Effect {
+    /// Makes an effect that nobody refuted.
+    pub(crate) fn of(words: String, effective: bool) -> Self {
+        Self { words, effective, refuted: Vec::new() }
+    }
+
+    /// Takes what witnesses saw: an effect that one of them refutes is none.
+    pub(crate) fn unless(mut self, refuted: Vec<String>) -> Self {
+        if let Some(first) = refuted.first() {
+            self.words = format!("{}; but {first}", self.words);
+            self.effective = false;
+        }
+        self.refuted = refuted;
+        self
+    }
 }
 
 /// Adds up what the links that a fault hits did so far.
@@ -38,10 +57,8 @@ pub(crate) struct Hit {
 pub(crate) fn done_to(hit: Hit, what: &str) -> Effect {
     let Hit { all, done, held } = hit;
     let others = if held > 0 { format!(", {held} were down by others") } else { String::new() };
-    Effect {
-        words: format!("{done} of {all} processes {what}{others}"),
-        effective: done > 0 && done + held >= all,
-    }
+    let words = format!("{done} of {all} processes {what}{others}");
+    Effect::of(words, done > 0 && done + held >= all)
 }
 
 /// Says what cuts did, by what they kept from the receivers.
@@ -49,16 +66,13 @@ pub(crate) fn interruption(cuts: u32, before: &LinkCounts, after: &LinkCounts) -
     let often = if cuts > 1 { format!(" in {cuts} cuts") } else { String::new() };
     let packets = after.cut - before.cut;
     let Some(stream) = after.stream else {
-        let words = format!("{packets} packets cut{often}");
-        return Effect { words, effective: packets > 0 };
+        return Effect::of(format!("{packets} packets cut{often}"), packets > 0);
     };
     let held = stream.since(&before.stream.unwrap_or_default());
     let (bytes, connections) = (held.held_bytes, held.held_connections);
     let others = if packets > 0 { format!("{packets} packets cut, ") } else { String::new() };
-    Effect {
-        words: format!("{others}{bytes} bytes and {connections} connections held back{often}"),
-        effective: packets + bytes + connections > 0,
-    }
+    let words = format!("{others}{bytes} bytes and {connections} connections held back{often}");
+    Effect::of(words, packets + bytes + connections > 0)
 }
 
 /// Says what a disturbance did, by the counters that its rules move.
@@ -104,7 +118,7 @@ fn told(what: &str, wanted: &[Wanted]) -> Effect {
     let words: Vec<String> =
         asked.clone().map(|(_, count, word)| format!("{count} {word}")).collect();
     let moved: u64 = asked.map(|(_, count, _)| *count).sum();
-    Effect { words: format!("{what}{}", words.join(", ")), effective: moved > 0 }
+    Effect::of(format!("{what}{}", words.join(", ")), moved > 0)
 }
 
 #[cfg(test)]
@@ -133,6 +147,15 @@ mod tests {
         assert_eq!(told(2, 0).words, "2 of 2 processes killed, started again");
         let words = "1 of 2 processes killed, started again, 1 were down by others";
         assert_eq!(told(1, 1).words, words);
+    }
+
+    #[test]
+    fn what_a_witness_refutes_is_no_effect() {
+        let done = || done_to(Hit { all: 1, done: 1, held: 0 }, "killed, started again");
+        assert!(done().unless(Vec::new()).effective);
+        let refuted = done().unless(vec!["process 7 lives on".to_owned()]);
+        assert!(!refuted.effective);
+        assert_eq!(refuted.words, "1 of 1 processes killed, started again; but process 7 lives on");
     }
 
     #[test]

@@ -2,15 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use synod_fault::{NodeId, Scenario};
-use synod_report::{Exercise, Exercised};
+use synod_fault::{Action as FaultAction, NodeId, PlannedFault, Scenario, Target};
+use synod_report::{Exercise, Exercised, Parts};
 use synod_workload::KeyUse;
 
 use super::InjectedFault;
 
-/// Counts what the operations of a run exercised, during which faults.
+/// Counts what the operations of a run exercised until all was healed, at that time of its clock,
+/// during which faults. The reads that follow are the harness' own, and insist: they are no
+/// exercise.
 #[must_use]
-pub fn measure(uses: &[KeyUse], faults: &[InjectedFault], plan: &Scenario) -> Exercise {
+pub fn measure(
+    uses: &[KeyUse],
+    faults: &[InjectedFault],
+    plan: &Scenario,
+    healed_ns: Option<u64>,
+) -> Exercise {
     let overlaps = Overlaps::of(uses);
     let spans: Vec<(u64, u64)> =
         faults.iter().map(|fault| (fault.span.start_ns, fault.span.end_ns)).collect();
@@ -20,7 +27,8 @@ pub fn measure(uses: &[KeyUse], faults: &[InjectedFault], plan: &Scenario) -> Ex
         .filter_map(|client| Some((plan.pin_of(client)?, Exercised::default())))
         .collect();
     let mut keys: BTreeMap<_, u64> = BTreeMap::new();
-    for key_use in uses {
+    let until = healed_ns.unwrap_or(u64::MAX);
+    for key_use in uses.iter().filter(|one| one.call_ns < until) {
         let one = seen(key_use, &overlaps);
         add(&mut exercise.all, one);
         *keys.entry(key_use.key).or_default() += one.ok;
@@ -38,6 +46,7 @@ pub fn measure(uses: &[KeyUse], faults: &[InjectedFault], plan: &Scenario) -> Ex
             add(&mut exercise.in_faults, one);
         }
     }
+    exercise.parts = parts(uses, faults, plan);
     let mut counts: Vec<u64> = keys.into_values().collect();
     counts.sort_unstable();
     exercise.keys = counts.len() as u64;
@@ -46,6 +55,56 @@ pub fn measure(uses: &[KeyUse], faults: &[InjectedFault], plan: &Scenario) -> Ex
     exercise.nodes = nodes.into_iter().map(|(node, asked)| (node.0, asked)).collect();
     exercise
 }
+
+/// Cuts the time of the faults into parts that leave most nodes alone, and counts those in which an
+/// operation was called that was ok. What such a fault leaves is to serve through it: who refuses
+/// everything from soon after its begin shows nothing of it.
+fn parts(uses: &[KeyUse], faults: &[InjectedFault], plan: &Scenario) -> Parts {
+    let mut parts = Parts::default();
+    for fault in faults {
+        let (start, end) = (fault.span.start_ns, fault.span.end_ns);
+        let leaves_most = plan.faults.get(fault.planned).is_some_and(|one| spares_most(one, plan));
+        if !leaves_most || end <= start {
+            continue;
+        }
+        let mut served = [false; PARTS];
+        for key_use in uses.iter().filter(|one| one.returned.is_some()) {
+            if (start..end).contains(&key_use.call_ns) {
+                let part = (key_use.call_ns - start) * PARTS as u64 / (end - start);
+                served[part as usize] = true;
+            }
+        }
+        parts.all += PARTS as u64;
+        parts.served += served.iter().filter(|served| **served).count() as u64;
+    }
+    parts
+}
+
+/// Tells whether a fault takes or cuts off less than half of the nodes, and nobody else.
+fn spares_most(fault: &PlannedFault, plan: &Scenario) -> bool {
+    let is_few = match &fault.target {
+        Target::Leader | Target::Node(_) | Target::Minority => plan.nodes > 2,
+        Target::Nodes(nodes) => 2 * nodes.len() < usize::from(plan.nodes),
+        Target::All | Target::Clients => false,
+    };
+    let takes = match &fault.action {
+        FaultAction::Isolate | FaultAction::Kill | FaultAction::Pause | FaultAction::Retire => true,
+        FaultAction::Mute
+        | FaultAction::Deafen
+        | FaultAction::Partition(_)
+        | FaultAction::Cut(_)
+        | FaultAction::Disturb(_)
+        | FaultAction::DisturbInbound(_)
+        | FaultAction::PowerLoss
+        | FaultAction::ClockRate { .. }
+        | FaultAction::ClockJump { .. }
+        | FaultAction::Disk(_) => false,
+    };
+    is_few && takes
+}
+
+/// Into how many parts the time of a fault is cut.
+const PARTS: usize = 20;
 
 fn seen(key_use: &KeyUse, overlaps: &Overlaps) -> Exercised {
     let is_read = key_use.touch.sees && key_use.returned.is_some();
@@ -139,7 +198,7 @@ mod tests {
             effect: String::new(),
             effective: true,
         };
-        InjectedFault { planned: 0, span, overshadowed: false }
+        InjectedFault { planned: 0, span, overshadowed: false, refuted: Vec::new() }
     }
 
     fn plan() -> Scenario {
@@ -148,9 +207,10 @@ mod tests {
 
     #[test]
     fn an_operation_belongs_to_every_fault_that_it_overlapped() {
-        let uses = [used(10, WRITE), used(12, READ), used(30, BLIND), unknown(50, WRITE)];
+        let uses =
+            [used(10, WRITE), used(12, READ), used(30, BLIND), unknown(50, WRITE), used(55, READ)];
         let faults = [fault(0, 11), fault(12, 40), fault(60, 70)];
-        let seen = measure(&uses, &faults, &plan());
+        let seen = measure(&uses, &faults, &plan(), Some(55));
         assert_eq!(seen.all, Exercised { ok: 3, unknown: 1, reads: 1, overlapped: 1 });
         assert_eq!(seen.faults[0], Exercised { ok: 1, unknown: 0, reads: 0, overlapped: 0 });
         assert_eq!(seen.faults[1], Exercised { ok: 3, unknown: 0, reads: 1, overlapped: 1 });
@@ -159,9 +219,35 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_that_leaves_most_nodes_alone_is_served_as_far_as_something_was_ok() {
+        let planned = |action, target| PlannedFault {
+            kind: None,
+            at_ms: Millis(0),
+            trigger: synod_fault::Trigger::Time,
+            lasts_ms: Millis(1),
+            flaps_ms: None,
+            action,
+            target,
+        };
+        let (one, all) = (Target::Node(NodeId(1)), Target::All);
+        let faults = vec![planned(FaultAction::Kill, one), planned(FaultAction::Kill, all)];
+        let plan = Scenario { faults, ..plan() };
+        let uses = [
+            used(1_000, WRITE),
+            used(1_010, WRITE),
+            used(1_110, WRITE),
+            unknown(1_900, WRITE),
+            used(2_000, WRITE),
+        ];
+        let faults = [fault(1_000, 2_000), InjectedFault { planned: 1, ..fault(1_000, 2_000) }];
+        let seen = measure(&uses, &faults, &plan, None);
+        assert_eq!(seen.parts, Parts { all: 20, served: 2 });
+    }
+
+    #[test]
     fn what_is_asked_of_one_node_is_counted_with_it() {
         let plan = Scenario { pinned: PartsPerMillion(1_000_000), ..plan() };
-        let seen = measure(&[used(1, WRITE)], &[], &plan);
+        let seen = measure(&[used(1, WRITE)], &[], &plan, None);
         let asked: u64 = seen.nodes.iter().map(|(_, asked)| asked.ok).sum();
         assert_eq!((asked, seen.followers.ok), (1, 0));
         assert_eq!(
@@ -172,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_sees_and_changes_overlaps_another_and_never_itself() {
-        let overlapped = |uses: &[KeyUse]| measure(uses, &[], &plan()).all.overlapped;
+        let overlapped = |uses: &[KeyUse]| measure(uses, &[], &plan(), None).all.overlapped;
         assert_eq!(overlapped(&[used(10, TAKE), used(20, TAKE)]), 0);
         assert_eq!(overlapped(&[used(10, TAKE), used(12, TAKE)]), 2);
         assert_eq!(overlapped(&[used(10, WRITE), used(12, TAKE), used(20, READ)]), 1);

@@ -18,7 +18,18 @@ use synod_rng::Seed;
 
 /// The position of a link in its fabric, which relays and pipes keep instead of the name.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LinkIndex(usize);
+pub(crate) struct LinkIndex {
+    place: usize,
+    /// Whether what is decided about is a canary.
+    canary: bool,
+}
+
+impl LinkIndex {
+    /// Returns the same link for canaries: they obey its rules, and are in counts of their own.
+    pub(crate) const fn of_canaries(self) -> Self {
+        Self { canary: true, ..self }
+    }
+}
 
 /// The links between all nodes.
 #[derive(Debug)]
@@ -36,8 +47,8 @@ struct Wire {
 /// What a link carries, and what it did.
 #[derive(Debug)]
 enum Carries {
-    Packets { link: Link, counts: LinkCounts },
-    Streams { link: StreamLink, counts: StreamCounts },
+    Packets { link: Link, counts: LinkCounts, of_canaries: LinkCounts },
+    Streams { link: StreamLink, counts: StreamCounts, of_canaries: StreamCounts },
 }
 
 impl Fabric {
@@ -106,15 +117,18 @@ impl Fabric {
 
     /// Returns a link of streams and its counters, for the pipe that carries them.
     pub(crate) fn streams(&mut self, index: LinkIndex) -> (&mut StreamLink, &mut StreamCounts) {
-        match &mut self.links[index.0].carries {
-            Carries::Streams { link, counts } => (link, counts),
+        match &mut self.links[index.place].carries {
+            Carries::Streams { link, counts, of_canaries } => {
+                (link, if index.canary { of_canaries } else { counts })
+            }
             Carries::Packets { .. } => panic!("a pipe was given a link of packets"),
         }
     }
 
     /// Finds a link by its name.
     pub(crate) fn index(&self, id: LinkId) -> Option<LinkIndex> {
-        self.links.iter().position(|wire| wire.id == id).map(LinkIndex)
+        let place = self.links.iter().position(|wire| wire.id == id)?;
+        Some(LinkIndex { place, canary: false })
     }
 
     /// Returns the counters of all links.
@@ -136,8 +150,10 @@ impl Fabric {
     }
 
     fn packets(&mut self, index: LinkIndex) -> (&mut Link, &mut LinkCounts) {
-        match &mut self.links[index.0].carries {
-            Carries::Packets { link, counts } => (link, counts),
+        match &mut self.links[index.place].carries {
+            Carries::Packets { link, counts, of_canaries } => {
+                (link, if index.canary { of_canaries } else { counts })
+            }
             Carries::Streams { .. } => panic!("a relay was given a link of streams"),
         }
     }
@@ -159,10 +175,13 @@ impl Carries {
             Transport::Udp => Self::Packets {
                 link: Link::new(seed, id),
                 counts: LinkCounts { from: id.from.0, to: id.to.0, ..LinkCounts::default() },
+                of_canaries: LinkCounts::default(),
             },
-            Transport::Tcp => {
-                Self::Streams { link: StreamLink::new(seed, id), counts: StreamCounts::default() }
-            }
+            Transport::Tcp => Self::Streams {
+                link: StreamLink::new(seed, id),
+                counts: StreamCounts::default(),
+                of_canaries: StreamCounts::default(),
+            },
         }
     }
 

@@ -16,4 +16,7 @@ pub struct InjectedFault {
     /// Whether other faults had done to all its nodes what it does, so that nothing was left to do.
     #[serde(default)]
     pub overshadowed: bool,
+    /// What its witnesses saw that it cannot have done, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refuted: Vec<String>,
 }

@@ -3,8 +3,8 @@
 //! Faults begin and end each for itself, and may overlap. A fault whose time has come waits for
 //! its trigger; all that are in force when the time of the plan is over end then. What each really
 //! did is recorded: packets and bytes that were cut, processes that ended by our signal, nodes that
-//! the kernel held stopped. A fault without effect is recorded as such, never left out. What is
-//! done to processes and links is left to `real_world`.
+//! the kernel held stopped. A fault without effect is recorded as such, never left out, and so is
+//! one that its witness refutes. What is done to processes and links is left to `real_world`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,21 +16,19 @@ use synod_report::FaultSpan;
 use tokio::time::Instant;
 
 use super::InjectedFault;
-use super::cluster::{Cluster, ClusterError};
+use super::cluster::ClusterError;
 use super::leaders::Leaders;
-use super::network::Network;
 use super::real_world::RealWorld;
 use super::record::Recorder;
+use super::setup::TestCluster;
 
 /// What the injector works with.
 #[derive(Debug)]
 pub struct Injector<'a> {
     /// The plan, every draw of which is made.
     pub plan: &'a Scenario,
-    /// The nodes.
-    pub cluster: &'a Cluster,
-    /// The links.
-    pub network: &'a Network,
+    /// The nodes, the links, and who sees what becomes of them.
+    pub stage: &'a TestCluster,
     /// What they carry.
     pub transports: Transports,
     /// Who leads.
@@ -90,7 +88,7 @@ impl Injector<'_> {
     ///
     /// [`ClusterError`] if a node cannot be started again.
     pub async fn run(&self, start: Instant) -> Result<(), ClusterError> {
-        let world = RealWorld::new(self.cluster, self.network, self.plan, self.transports);
+        let world = RealWorld::new(self.stage, self.plan, self.transports);
         let (due, open, led) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         let mut injection = Injection { injector: self, world, due, count: 0, open, led };
         for (place, fault) in (0..).zip(&self.plan.faults) {
@@ -132,8 +130,8 @@ impl Injection<'_> {
         at: Instant,
         start: Instant,
     ) -> Result<(), ClusterError> {
-        let Injector { plan, cluster, record, happened, .. } = self.injector;
-        let planned = &plan.faults[fault.0 as usize];
+        let Injector { plan, stage, record, happened, .. } = self.injector;
+        let (cluster, planned) = (&stage.cluster, &plan.faults[fault.0 as usize]);
         let leader = self.leader();
         let led = self.led.get(&fault).copied().or(leader);
         self.led.extend(led.map(|node| (fault, node)));
@@ -179,13 +177,14 @@ impl Injection<'_> {
 
     async fn end(&mut self, fault: FaultId) -> Result<(), ClusterError> {
         let Some((on, start_ns)) = self.open.remove(&fault) else { return Ok(()) };
-        let Injector { plan, cluster, record, happened, .. } = self.injector;
-        let planned = &plan.faults[fault.0 as usize];
+        let Injector { plan, stage, record, happened, .. } = self.injector;
+        let (cluster, planned) = (&stage.cluster, &plan.faults[fault.0 as usize]);
         if planned.action == Action::Retire {
             // Who has not ended by then will not: a node that stays cannot be started again.
             let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
             cluster.kill(&nodes, LATE).await?;
         }
+        self.world.settle(&planned.action, &on).await;
         self.world.lift(fault)?;
         let (effect, overshadowed) = self.world.take_effect(fault);
         lock(&happened.current).remove(&fault);
@@ -200,7 +199,8 @@ impl Injection<'_> {
             effective: effect.effective,
         };
         let planned = fault.0 as usize;
-        lock(&happened.faults).push(InjectedFault { planned, span, overshadowed });
+        let refuted = effect.refuted;
+        lock(&happened.faults).push(InjectedFault { planned, span, overshadowed, refuted });
         Ok(())
     }
 

@@ -5,7 +5,8 @@
 //! run exercised enough to mean anything (a pass that tried nothing is worse than a failure). It
 //! is a pure function of its inputs. A violation of safety outranks what is not served in time, and
 //! that everything but the user's interrupt, which is told by its own exit code and then names the
-//! violation as a reason.
+//! violation as a reason. Where a witness saw that a fault was none, what became of processes is
+//! not the system's to answer for: one that was not killed keeps its port from the next.
 
 use synod_checker::{Judgement, Report};
 use synod_fault::{NodeId, Scenario, Trigger};
@@ -42,6 +43,8 @@ pub struct Evidence<'a> {
     pub leader_changes: usize,
     /// Processes that ended by themselves.
     pub lone_exits: &'a [UnexpectedExit],
+    /// What witnesses saw of the whole run that lets nothing pass, one sentence each.
+    pub doubts: &'a [String],
     /// Log lines that tell of a panic.
     pub panics: &'a [(NodeId, String)],
     /// States that differed at one slot, one sentence each.
@@ -57,13 +60,19 @@ pub struct Evidence<'a> {
 /// Returns the verdict and its reasons, one sentence each.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
-    let mut violations = violations(evidence);
+    let refuted = refuted(evidence.faults);
+    let mut violations = violations(evidence, refuted.is_empty());
     if evidence.interrupted {
         violations.insert(0, "the run was interrupted".to_owned());
         return (Verdict::Interrupted, violations);
     }
     if !violations.is_empty() {
         return (Verdict::Violation, violations);
+    }
+    if !refuted.is_empty() {
+        let unserved = evidence.after_heal.map(|after| after.unserved.as_slice());
+        let gaps = [unserved.unwrap_or_default(), &gaps(evidence)].concat();
+        return (Verdict::Void, [refuted, exits(evidence).collect(), gaps].concat());
     }
     if let Some(after) = evidence.after_heal
         && !after.unserved.is_empty()
@@ -80,7 +89,7 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
     (Verdict::Pass, vec!["what the clients saw is linearizable".to_owned()])
 }
 
-fn violations(evidence: &Evidence<'_>) -> Vec<String> {
+fn violations(evidence: &Evidence<'_>, knows_ends: bool) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(core) = evidence.report.and_then(Report::violation) {
         found.push(core.sentence.clone());
@@ -88,8 +97,8 @@ fn violations(evidence: &Evidence<'_>) -> Vec<String> {
     if let Audit::Broken(words) = evidence.audit {
         found.push(format!("the audit of what the nodes left says: {words}"));
     }
-    for exit in evidence.lone_exits {
-        found.push(format!("node {} ended by itself: {}", exit.node, exit.how));
+    if knows_ends {
+        found.extend(exits(evidence));
     }
     for (node, line) in evidence.panics {
         found.push(format!("the log of node {node} tells of a panic: {line}"));
@@ -99,6 +108,12 @@ fn violations(evidence: &Evidence<'_>) -> Vec<String> {
         found.extend(after.findings.iter().cloned());
     }
     found
+}
+
+/// The ends of processes that nobody asked for.
+fn exits(evidence: &Evidence<'_>) -> impl Iterator<Item = String> {
+    let exits = evidence.lone_exits.iter();
+    exits.map(|exit| format!("node {} ended by itself: {}", exit.node, exit.how))
 }
 
 fn undecided(evidence: &Evidence<'_>) -> Option<String> {
@@ -117,7 +132,7 @@ fn undecided(evidence: &Evidence<'_>) -> Option<String> {
 
 /// What the run failed to exercise.
 fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
-    let mut gaps = evidence.unused.to_vec();
+    let mut gaps = [evidence.unused, evidence.doubts].concat();
     if let Some(why) = evidence.never_served {
         gaps.push(format!("the cluster never served: {why}"));
         return gaps;
@@ -138,6 +153,8 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     for (planned, fault) in evidence.plan.faults.iter().enumerate() {
         match evidence.faults.iter().find(|happened| happened.planned == planned) {
             Some(happened) if happened.span.effective || happened.overshadowed => {}
+            // Told already, as what it is.
+            Some(happened) if !happened.refuted.is_empty() => {}
             Some(happened) => idle.push(format!(
                 "{} ({}) had no effect: {}",
                 fault.name(),
@@ -165,6 +182,17 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
         gaps.push("a leader was taken away, but no other was seen to lead".to_owned());
     }
     gaps
+}
+
+/// What witnesses saw that faults cannot have done. One is enough, of however many faults: what the
+/// injector says of the others is worth no more.
+fn refuted(faults: &[InjectedFault]) -> Vec<String> {
+    let of = |fault: &InjectedFault| {
+        let InjectedFault { span, refuted, .. } = fault;
+        let told = |why: &String| format!("{} ({}) did not happen: {why}", span.kind, span.detail);
+        refuted.iter().map(told).collect::<Vec<_>>()
+    };
+    faults.iter().flat_map(of).collect()
 }
 
 #[cfg(test)]
@@ -205,6 +233,7 @@ mod tests {
             planned,
             span: span(fault.name()),
             overshadowed: false,
+            refuted: Vec::new(),
         };
         faults.map(happened).collect()
     }
@@ -238,6 +267,7 @@ mod tests {
             faults: &faults,
             leader_changes: 1,
             lone_exits: &[],
+            doubts: &[],
             panics: &[],
             divergences: &[],
             after_heal: None,
@@ -293,6 +323,31 @@ mod tests {
         let written = Scenario { nemesis: synod_fault::BY_HAND.to_owned(), ..plan.clone() };
         let written: &Scenario = Box::leak(Box::new(written));
         check(|seen| (seen.plan, seen.faults) = (written, faults), Verdict::Void, "had no effect");
+    }
+
+    #[test]
+    fn one_refuted_fault_of_many_or_a_process_that_was_replaced_is_void() {
+        let one = plan().faults[0].clone();
+        let plan: &Scenario = Box::leak(Box::new(Scenario { faults: vec![one; 20], ..plan() }));
+        let mut faults = happened(plan, true);
+        faults[7].span.effective = false;
+        let spoil = |faults: &[InjectedFault], verdict, reason| {
+            let faults: &[InjectedFault] = Box::leak(faults.into());
+            check(|seen| (seen.plan, seen.faults) = (plan, faults), verdict, reason);
+        };
+        spoil(&faults, Verdict::Pass, "linearizable");
+        faults[7].refuted.push("process 70 lives on".to_owned());
+        spoil(&faults, Verdict::Void, "(node 1) did not happen: process 70 lives on");
+        // The next one did not get its port, and that is nobody's fault but the harness'.
+        let exit = [UnexpectedExit { node: NodeId(1), how: "exit code 1".to_owned() }];
+        let exit: &[UnexpectedExit] = Box::leak(Box::new(exit));
+        let leaked: &[InjectedFault] = Box::leak(faults.into());
+        let spoiled = |seen: &mut Evidence<'_>| {
+            (seen.plan, seen.faults, seen.lone_exits) = (plan, leaked, exit);
+        };
+        check(spoiled, Verdict::Void, "lives on; node 1 ended by itself: exit code 1");
+        let replaced: &[String] = Box::leak(Box::new(["node 2 went to 71".to_owned()]));
+        check(|seen| seen.doubts = replaced, Verdict::Void, "node 2 went to 71");
     }
 
     #[test]

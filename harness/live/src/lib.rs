@@ -14,6 +14,7 @@ mod injected_fault;
 mod pipe;
 mod real_world;
 mod relay;
+mod witness;
 
 pub mod audit;
 pub mod bridge;
@@ -42,3 +43,4 @@ pub mod thresholds;
 pub mod traffic;
 
 pub use injected_fault::InjectedFault;
+pub use witness::Witness;

@@ -23,6 +23,7 @@ use tokio::task::LocalSet;
 use super::fabric::{Fabric, LinkIndex};
 use super::pipe::{self, Pipe};
 use super::relay::{self, Relay};
+use super::witness::{Canaries, DialedFrom, Perch};
 
 /// One proxy to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,13 @@ pub(crate) struct Ends {
     pub(crate) back: LinkIndex,
 }
 
+impl Ends {
+    /// Returns the same links for canaries.
+    pub(crate) const fn of_canaries(self) -> Self {
+        Self { there: self.there.of_canaries(), back: self.back.of_canaries() }
+    }
+}
+
 /// The proxies of a run. They end when this is dropped.
 #[derive(Debug)]
 pub struct Network {
@@ -53,6 +61,9 @@ pub struct Network {
     /// Tells the pipes that rules have changed.
     changes: watch::Sender<u64>,
     addresses: BTreeMap<(NodeId, NodeId), SocketAddr>,
+    /// From where canaries will fly.
+    perches: Vec<Perch>,
+    canaries: Canaries,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -62,6 +73,7 @@ pub struct Network {
 struct Proxies {
     relays: Vec<Relay>,
     pipes: Vec<Pipe>,
+    perches: Vec<Perch>,
 }
 
 impl Network {
@@ -79,6 +91,8 @@ impl Network {
             let address = proxies.add(route, &lock(&fabric))?;
             addresses.insert((route.dialer, route.listener), address);
         }
+        let perches = std::mem::take(&mut proxies.perches);
+        let canaries = Canaries::default();
         let (stop, stopped) = oneshot::channel();
         let (changes, changed) = watch::channel(0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -86,7 +100,34 @@ impl Network {
         let thread = std::thread::Builder::new()
             .name("network".to_owned())
             .spawn(move || run(&runtime, &shared, proxies, &changed, stopped))?;
-        Ok(Self { fabric, changes, addresses, stop: Some(stop), thread: Some(thread) })
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(Self { fabric, changes, addresses, perches, canaries, stop, thread })
+    }
+
+    /// Lets canaries cross every link from here on.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no thread.
+    pub fn send_canaries(&mut self) -> io::Result<()> {
+        let perches = std::mem::take(&mut self.perches);
+        if !perches.is_empty() {
+            self.canaries = Canaries::start(perches)?;
+        }
+        Ok(())
+    }
+
+    /// Names the links that no canary ever crossed, one sentence each: whatever faults did there,
+    /// nobody could have seen it.
+    pub(crate) fn blind(&self) -> Vec<String> {
+        let blind =
+            |link| format!("no canary ever crossed {link}, so nobody saw what faults did there");
+        self.canaries.never_crossed().into_iter().map(blind).collect()
+    }
+
+    /// Returns who sees what crosses the links.
+    pub(crate) const fn canaries(&self) -> &Canaries {
+        &self.canaries
     }
 
     /// Returns the address that `dialer` is to be given for `listener`.
@@ -201,17 +242,25 @@ impl Proxies {
         let listener = route.upstream;
         match route.transport {
             Transport::Udp => {
-                let relay = Relay { public: socket()?, upstream: socket()?, listener, ends };
-                let address = relay.public.local_addr();
-                self.relays.push(relay);
-                address
+                let (public, upstream, near, far) = (socket()?, socket()?, socket()?, socket()?);
+                let perches = [near.local_addr()?, far.local_addr()?];
+                let (address, back) = (public.local_addr()?, upstream.local_addr()?);
+                self.perches.push(Perch::Packets { link, socket: near, to: address });
+                self.perches.push(Perch::Packets { link: link.reversed(), socket: far, to: back });
+                self.relays.push(Relay { public, upstream, listener, ends, perches });
+                Ok(address)
             }
             Transport::Tcp => {
                 let public = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
                 public.set_nonblocking(true)?;
-                let address = public.local_addr();
-                self.pipes.push(Pipe { public, listener, ends });
-                address
+                let address = public.local_addr()?;
+                let far = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+                far.set_nonblocking(true)?;
+                let near = DialedFrom::default();
+                let perches = (near.clone(), far.local_addr()?);
+                self.perches.push(Perch::Streams { link, near, far, to: address });
+                self.pipes.push(Pipe { public, listener, ends, perches });
+                Ok(address)
             }
         }
     }
@@ -228,3 +277,58 @@ fn socket() -> io::Result<UdpSocket> {
 
 /// The socket buffers that are asked for.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const THERE: LinkId = LinkId { from: NodeId(1), to: NodeId(2) };
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+    fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !happened() {
+            assert!(start.elapsed() < PATIENCE, "{what} did not happen");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Makes a network of one route to nobody, over which canaries fly.
+    fn network(transport: Transport) -> Network {
+        let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr());
+        let upstream = nobody.expect("a free port");
+        let (dialer, listener) = (THERE.from, THERE.to);
+        let route = Route { dialer, listener, upstream, transport };
+        let mut network = Network::start(Seed(1), &[route]).expect("a proxy");
+        network.send_canaries().expect("a thread");
+        network
+    }
+
+    #[test]
+    fn canaries_cross_a_link_of_either_transport_but_not_while_it_is_cut() {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let network = network(transport);
+            let since = |link, from| {
+                let seen = network.canaries().crossings(link, (from, Instant::now()));
+                seen.expect("canaries cross it")
+            };
+            let begun = Instant::now();
+            for link in [THERE, THERE.reversed()] {
+                wait_for("a crossing", || since(link, begun).received > 2);
+            }
+            network.begin(FaultId(1), BTreeMap::from([(THERE, LinkRules::CUT)])).expect("a cut");
+            let cut = Instant::now();
+            wait_for("a try", || {
+                since(THERE, cut).sent > 5 && since(THERE.reversed(), cut).received > 2
+            });
+            assert_eq!(since(THERE, cut).received, 0, "{transport}");
+            network.heal();
+            let healed = Instant::now();
+            wait_for("a crossing after it", || since(THERE, healed).received > 2);
+            let counts = network.counts();
+            assert!(counts.iter().all(|counts| !counts.was_used()), "{counts:?}");
+        }
+    }
+}

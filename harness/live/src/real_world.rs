@@ -3,25 +3,31 @@
 //! A fault begins and ends here without a wait: signals are sent, rules are set. What several
 //! faults make of a node together is decided by the faults in force: it is started when nothing
 //! keeps it down any more, and stopped again if something still pauses it. What a fault did is
-//! measured between its begin and its end, and left to `effect` to be told.
+//! measured between its begin and its end, and left to `effect` to be told; what its witnesses saw
+//! instead, they say.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant as StdInstant};
 
 use synod_fault::{
     Abilities, Action, FaultId, InForce, LinkRules, NodeId, ResolvedTarget, Scenario, Transports,
     World,
 };
 use synod_report::LinkCounts;
+use tokio::time::Instant;
 
 use super::cluster::{Cluster, ClusterError};
 use super::effect::{self, Effect, Hit, disturbance, done_to, interruption};
 use super::network::Network;
+use super::setup::TestCluster;
+use super::witness::{Crossings, Victim, Window, Witness, refute_rules};
 
 /// The nodes and links of a run, with the faults that are in force on them.
 #[derive(Debug)]
 pub(crate) struct RealWorld<'a> {
     cluster: &'a Cluster,
     network: &'a Network,
+    witness: &'a Witness,
     plan: &'a Scenario,
     transports: Transports,
     in_force: InForce,
@@ -35,8 +41,12 @@ struct Measured {
     before: LinkCounts,
     /// What became of the processes that it hits.
     hit: Hit,
+    /// The nodes whose processes it took or stopped, as they were seen then.
+    victims: BTreeMap<NodeId, Victim>,
     /// How often it cut.
     cuts: u32,
+    /// When its rules came into force, and when they were lifted.
+    windows: Vec<(StdInstant, Option<StdInstant>)>,
     /// Whether others had done to all its nodes what it does.
     overshadowed: bool,
     /// What it did, once it has ended.
@@ -46,20 +56,36 @@ struct Measured {
 impl<'a> RealWorld<'a> {
     /// Makes the world of a plan, in which no fault is in force.
     pub(crate) fn new(
-        cluster: &'a Cluster,
-        network: &'a Network,
+        TestCluster { cluster, network, witness, .. }: &'a TestCluster,
         plan: &'a Scenario,
         transports: Transports,
     ) -> Self {
         let in_force = InForce::of(plan.faults.len());
-        Self { cluster, network, plan, transports, in_force, measured: BTreeMap::new() }
+        let measured = BTreeMap::new();
+        Self { cluster, network, witness, plan, transports, in_force, measured }
+    }
+
+    /// Waits until a fault that is about to end shows all that it did: who was killed has left its
+    /// ports, who was stopped stands. For a moment at most, as it may never come to that.
+    pub(crate) async fn settle(&self, action: &Action, on: &ResolvedTarget) {
+        let is_settled = |node: &NodeId| {
+            if action.keeps_down() {
+                return self.witness.is_free(*node);
+            }
+            let is_paused = *action == Action::Pause && !self.in_force.keeps_down(*node);
+            !is_paused || self.witness.stands_still(*node)
+        };
+        let deadline = Instant::now() + SETTLE_MAX;
+        while !on.nodes.iter().all(is_settled) && Instant::now() < deadline {
+            tokio::time::sleep(SETTLE_STEP).await;
+        }
     }
 
     /// Turns a cut around that comes and goes; says whether it is in force at all.
     pub(crate) fn toggle(&mut self, fault: FaultId, on: &ResolvedTarget) -> bool {
         match self.in_force.toggle(fault) {
             None => return false,
-            Some(false) => self.network.end(fault),
+            Some(false) => self.end_rules(fault),
             Some(true) => {
                 self.begin_rules(fault, on);
                 self.measured.entry(fault).or_default().cuts += 1;
@@ -76,7 +102,7 @@ impl<'a> RealWorld<'a> {
     /// Takes out what a fault did that has ended, and whether others hid it.
     pub(crate) fn take_effect(&mut self, fault: FaultId) -> (Effect, bool) {
         let measured = self.measured.remove(&fault).unwrap_or_default();
-        let nothing = || Effect { words: "it did not end".to_owned(), effective: false };
+        let nothing = || Effect::of("it did not end".to_owned(), false);
         (measured.effect.unwrap_or_else(nothing), measured.overshadowed)
     }
 
@@ -85,11 +111,45 @@ impl<'a> RealWorld<'a> {
     }
 
     fn begin_rules(&mut self, fault: FaultId, on: &ResolvedTarget) {
-        if let Err(error) = self.network.begin(fault, on.rules.clone()) {
+        let begun = self.network.begin(fault, on.rules.clone());
+        let measured = self.measured.entry(fault).or_default();
+        match begun {
+            // Whatever is sent from this moment on obeys them.
+            Ok(()) => measured.windows.push((StdInstant::now(), None)),
             // Plans are checked for this before a run.
-            let effect = Effect { words: error.to_string(), effective: false };
-            self.measured.entry(fault).or_default().effect = Some(effect);
+            Err(error) => measured.effect = Some(Effect::of(error.to_string(), false)),
         }
+    }
+
+    fn end_rules(&mut self, fault: FaultId) {
+        let windows =
+            self.measured.get_mut(&fault).and_then(|measured| measured.windows.last_mut());
+        if let Some((_, end @ None)) = windows {
+            *end = Some(StdInstant::now());
+        }
+        self.network.end(fault);
+    }
+
+    /// Says which canaries crossed a link that the rules of a fault should have kept, or that there
+    /// were none to cross it. The rules have been lifted.
+    fn refuted_rules(&self, on: &ResolvedTarget, measured: &Measured) -> Vec<String> {
+        let closed = |window: &(StdInstant, Option<StdInstant>)| Some((window.0, window.1?));
+        let windows: Vec<Window> = measured.windows.iter().filter_map(closed).collect();
+        let time: Duration = windows.iter().map(|(from, until)| *until - *from).sum();
+        let mut refuted = Vec::new();
+        for (link, rules) in &on.rules {
+            let seen =
+                windows.iter().filter_map(|one| self.network.canaries().crossings(*link, *one));
+            let seen: Vec<Crossings> = seen.collect();
+            refuted.extend(seen.iter().filter_map(|seen| refute_rules(*link, rules, *seen)));
+            let sent: u64 = seen.iter().map(|seen| seen.sent).sum();
+            let is_blind = seen.iter().any(|seen| seen.always_sent) && sent == 0;
+            if is_blind && time > BLIND_MAX {
+                let ms = time.as_millis();
+                refuted.push(format!("no canary was sent over {link} for {ms} ms"));
+            }
+        }
+        refuted
     }
 
     /// Starts a node again, unless a fault keeps it down; one that is paused stands still at once.
@@ -102,6 +162,49 @@ impl<'a> RealWorld<'a> {
             self.cluster.pause(node)?;
         }
         Ok(())
+    }
+
+    /// Does to a node's process what the action says, and has the witness look at it: before it is
+    /// asked to end, and after it is told to stop. Returns what was seen, if there was a process.
+    fn take(&self, action: &Action, node: NodeId) -> Result<Option<Victim>, ClusterError> {
+        let mut victim = Victim::default();
+        if action.keeps_down() {
+            victim = Victim {
+                held: self.witness.look(node),
+                group: self.cluster.group(node),
+                was_ending: self.in_force.keeps_down(node),
+            };
+        }
+        if !self.begin_on(action, node)? {
+            return Ok(None);
+        }
+        if *action == Action::Pause {
+            victim.held = self.witness.look(node);
+        }
+        Ok(Some(victim))
+    }
+
+    /// Says what was seen that a fault cannot have done. It has not ended yet.
+    fn refuted(&self, action: &Action, victims: &BTreeMap<NodeId, Victim>) -> Vec<String> {
+        let refuted = |(node, victim): (&NodeId, &Victim)| match action {
+            Action::Kill => self.witness.refute_kill(*node, victim, self.cluster.last_end(*node)),
+            Action::Retire => self.witness.refute_end(*node, &victim.held),
+            // What was killed beside the pause does not stand.
+            Action::Pause if self.in_force.keeps_down(*node) => None,
+            Action::Pause => self.witness.refute_pause(*node, &victim.held),
+            Action::Isolate
+            | Action::Mute
+            | Action::Deafen
+            | Action::Partition(_)
+            | Action::Cut(_)
+            | Action::Disturb(_)
+            | Action::DisturbInbound(_)
+            | Action::PowerLoss
+            | Action::ClockRate { .. }
+            | Action::ClockJump { .. }
+            | Action::Disk(_) => None,
+        };
+        victims.iter().filter_map(refuted).collect()
     }
 
     /// Does to a node's process what the action says; tells whether there was one to do it to.
@@ -167,9 +270,7 @@ impl<'a> RealWorld<'a> {
             Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
-            | Action::Disk(_) => {
-                Effect { words: "a live run cannot do it".to_owned(), effective: false }
-            }
+            | Action::Disk(_) => Effect::of("a live run cannot do it".to_owned(), false),
         }
     }
 }
@@ -187,12 +288,15 @@ impl World for RealWorld<'_> {
         let overshadowed = self.is_overshadowed(action, &on);
         let before = effect::sum(&on, &self.network.counts());
         let mut hit = Hit { all: nodes.len(), ..Hit::default() };
+        let mut victims = BTreeMap::new();
         for node in &nodes {
-            let is_done = self.begin_on(action, *node)?;
-            hit.done += usize::from(is_done);
-            hit.held += usize::from(!is_done && self.in_force.keeps_down(*node));
+            let victim = self.take(action, *node)?;
+            hit.done += usize::from(victim.is_some());
+            hit.held += usize::from(victim.is_none() && self.in_force.keeps_down(*node));
+            victims.extend(victim.map(|victim| (*node, victim)));
         }
-        let measured = Measured { before, hit, cuts: 1, overshadowed, effect: None };
+        let measured = Measured { before, hit, victims, cuts: 1, ..Measured::default() };
+        let measured = Measured { overshadowed, ..measured };
         self.measured.insert(fault, measured);
         if on.rules.values().any(|rules| *rules != LinkRules::default()) {
             self.begin_rules(fault, &on);
@@ -203,12 +307,15 @@ impl World for RealWorld<'_> {
 
     fn lift(&mut self, fault: FaultId) -> Result<(), ClusterError> {
         let Some(active) = self.in_force.end(fault) else { return Ok(()) };
+        self.end_rules(fault);
         let mut measured = self.measured.remove(&fault).unwrap_or_default();
         if active.action == Action::Pause {
             self.look_at_paused(&active.on, &mut measured);
         }
+        let mut refuted = self.refuted(&active.action, &measured.victims);
         let effect = self.told(&active.action, &active.on, &measured);
-        self.network.end(fault);
+        refuted.extend(self.refuted_rules(&active.on, &measured));
+        let effect = effect.unless(refuted);
         for node in &active.on.nodes {
             if active.action.keeps_down() {
                 self.start(*node)?;
@@ -221,6 +328,14 @@ impl World for RealWorld<'_> {
         Ok(())
     }
 }
+
+/// How long a fault that ends is given to show what it did.
+const SETTLE_MAX: Duration = Duration::from_millis(500);
+
+const SETTLE_STEP: Duration = Duration::from_millis(10);
+
+/// How long rules may be in force without a canary that they could have stopped.
+const BLIND_MAX: Duration = Duration::from_secs(2);
 
 /// How the end of a process is explained that a fault killed.
 const KILLED: &str = "killed by the nemesis";

@@ -4,6 +4,7 @@
 //! order of the lines never claims that an operation ended before another began unless it did. The
 //! file reaches the disk's cache several times a second. It also counts, for the status line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -28,8 +29,19 @@ pub struct Recorder {
 struct Inner {
     writer: EventWriter<File>,
     counts: OperationCounts,
+    /// What was last heard of each client.
+    last: BTreeMap<u32, LastHeard>,
     /// The first write that failed; the history is incomplete from there.
     broken: Option<io::Error>,
+}
+
+/// What was last heard of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastHeard {
+    /// When it called, or had its answer.
+    pub(crate) at: Duration,
+    /// Whether it waits for an answer.
+    pub(crate) waits: bool,
 }
 
 impl Recorder {
@@ -40,7 +52,8 @@ impl Recorder {
     /// [`HistoryError::Io`] if the file exists or cannot be created.
     pub fn create(path: &Path, start: Instant) -> Result<Self, HistoryError> {
         let writer = EventWriter::create(path)?;
-        let inner = Inner { writer, counts: OperationCounts::default(), broken: None };
+        let (counts, last) = (OperationCounts::default(), BTreeMap::new());
+        let inner = Inner { writer, counts, last, broken: None };
         Ok(Self { start, inner: Mutex::new(inner) })
     }
 
@@ -89,6 +102,11 @@ impl Recorder {
         self.lock().counts
     }
 
+    /// Returns what was last heard of a client, if it ever called.
+    pub(crate) fn last_heard(&self, client: u32) -> Option<LastHeard> {
+        self.lock().last.get(&client).copied()
+    }
+
     /// Hands what was written to the system.
     ///
     /// # Errors
@@ -112,7 +130,9 @@ impl Recorder {
     ) {
         let mut inner = self.lock();
         // Within the lock, so that times have the order of the lines.
-        let time_ns = self.now().as_nanos() as u64;
+        let now = self.now();
+        let time_ns = now.as_nanos() as u64;
+        inner.last.insert(client, LastHeard { at: now, waits: kind == EventKind::Invoke });
         match kind {
             EventKind::Invoke => {}
             EventKind::Ok => inner.counts.ok += 1,

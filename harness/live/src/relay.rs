@@ -2,7 +2,8 @@
 //!
 //! Everything runs on one single-threaded runtime, so relays share their delay queue without
 //! locks; only the fabric is shared with other threads. A packet without delay is sent on within
-//! the same turn that received it. The claim kept true: no packet leaves but by a verdict.
+//! the same turn that received it. Canaries take the same way to an address of their own. The claim
+//! kept true: no packet leaves but by a verdict.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -30,6 +31,8 @@ pub(crate) struct Relay {
     pub(crate) listener: SocketAddr,
     /// The links of the two directions.
     pub(crate) ends: Ends,
+    /// Where canaries come from, and arrive: beside the dialer, and beside the listener.
+    pub(crate) perches: [SocketAddr; 2],
 }
 
 /// Starts the relays on the local set that runs this.
@@ -73,12 +76,15 @@ struct Direction {
     /// The dialer's address, learned from its packets.
     dialer: Rc<Cell<Option<SocketAddr>>>,
     outward: bool,
+    /// Where canaries come from, and where they go.
+    canary: (SocketAddr, SocketAddr),
 }
 
 fn spawn(carrier: &Rc<Carrier>, relay: Relay) -> io::Result<()> {
     let public = Rc::new(UdpSocket::from_std(relay.public)?);
     let upstream = Rc::new(UdpSocket::from_std(relay.upstream)?);
     let dialer = Rc::new(Cell::new(None));
+    let [near, far] = relay.perches;
     let direction = |link, from: &Rc<UdpSocket>, out: &Rc<UdpSocket>, outward| Direction {
         link,
         from: Rc::clone(from),
@@ -86,6 +92,7 @@ fn spawn(carrier: &Rc<Carrier>, relay: Relay) -> io::Result<()> {
         listener: relay.listener,
         dialer: Rc::clone(&dialer),
         outward,
+        canary: if outward { (near, far) } else { (far, near) },
     };
     let there = direction(relay.ends.there, &public, &upstream, true);
     let back = direction(relay.ends.back, &upstream, &public, false);
@@ -114,13 +121,18 @@ async fn carry(carrier: Rc<Carrier>, direction: Direction) {
 
 impl Direction {
     fn pass(&self, carrier: &Carrier, bytes: &mut [u8], source: SocketAddr) {
-        let Some(to) = self.destination(source) else {
-            return;
+        let (link, to) = if source == self.canary.0 {
+            (self.link.of_canaries(), self.canary.1)
+        } else {
+            let Some(to) = self.destination(source) else { return };
+            (self.link, to)
         };
         let now = carrier.start.elapsed();
-        match lock(&carrier.fabric).decide(self.link, bytes.len(), now) {
+        match lock(&carrier.fabric).decide(link, bytes.len(), now) {
             Verdict::Drop(_) => {}
-            Verdict::Deliver(copies) => self.deliver(carrier, bytes, to, now, &copies),
+            Verdict::Deliver(copies) => {
+                self.deliver(carrier, bytes, Onward { link, to, now }, &copies);
+            }
         }
     }
 
@@ -133,14 +145,8 @@ impl Direction {
         if source == self.listener { self.dialer.get() } else { None }
     }
 
-    fn deliver(
-        &self,
-        carrier: &Carrier,
-        bytes: &mut [u8],
-        to: SocketAddr,
-        now: Duration,
-        copies: &Copies,
-    ) {
+    fn deliver(&self, carrier: &Carrier, bytes: &mut [u8], on: Onward, copies: &Copies) {
+        let Onward { link, to, now } = on;
         if let Some(bit) = copies.corrupt_bit {
             let at = usize::try_from(bit / 8).expect("a bit of the packet");
             bytes[at] ^= 1 << (bit % 8);
@@ -149,17 +155,22 @@ impl Direction {
             let sent = if delay.is_zero() {
                 self.out.try_send_to(bytes, to).is_ok()
             } else {
-                carrier.hold(now + delay, self.packet(bytes, to))
+                let out = Rc::clone(&self.out);
+                carrier.hold(now + delay, Packet { link, out, to, bytes: Box::from(&*bytes) })
             };
             if !sent {
-                lock(&carrier.fabric).overflowed(self.link);
+                lock(&carrier.fabric).overflowed(link);
             }
         }
     }
+}
 
-    fn packet(&self, bytes: &[u8], to: SocketAddr) -> Packet {
-        Packet { link: self.link, out: Rc::clone(&self.out), to, bytes: Box::from(bytes) }
-    }
+/// How a packet goes on.
+#[derive(Clone, Copy)]
+struct Onward {
+    link: LinkIndex,
+    to: SocketAddr,
+    now: Duration,
 }
 
 impl Carrier {

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use serde::Serialize;
 use synod_fault::{
-    Abilities, CLIENTS, FaultId, LinkId, LinkRules, Scenario, Transports, UnfitRule, Unsupported,
-    all_links,
+    Abilities, CLIENTS, Conditions, FaultId, LinkId, LinkRules, Scenario, Transports, UnfitRule,
+    Unsupported, all_links,
 };
 use synod_history::HistoryError;
 use synod_report::ReportError;
@@ -24,7 +24,7 @@ use synod_workload::Workload;
 use tokio::time::Instant;
 
 use super::bridge::BridgeError;
-use super::clients::Clients;
+use super::clients::{Clients, quietest};
 use super::cluster::ClusterError;
 use super::console::{Console, Status};
 use super::folder::{self, RunFolder};
@@ -36,6 +36,7 @@ use super::poll::StatusPoller;
 use super::record::Recorder;
 use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
+use super::witness::Watch;
 use finish::{RunData, finish};
 
 /// What to run, and where.
@@ -170,6 +171,11 @@ struct ActiveRun<'a> {
     record: Arc<Recorder>,
     leaders: Arc<Mutex<Leaders>>,
     happened: Happened,
+    watch: Watch,
+    /// When all was about to be healed, on the recorder's clock.
+    healed: Option<Duration>,
+    /// The client that was silent for longest when all was healed, and for how many milliseconds.
+    quiet: Option<(u32, u64)>,
     stage: Option<TestCluster>,
     after: Option<AfterHeal>,
 }
@@ -188,6 +194,9 @@ impl<'a> ActiveRun<'a> {
             record: Arc::new(record),
             leaders: Arc::default(),
             happened: Happened::default(),
+            watch: Watch::default(),
+            healed: None,
+            quiet: None,
             stage: None,
             after: None,
         })
@@ -195,7 +204,19 @@ impl<'a> ActiveRun<'a> {
 
     /// Starts the cluster, breaks it, heals it.
     async fn play(&mut self, console: &mut Console, interrupt: &Interrupt) -> Result<(), RunError> {
-        let Self { order, folder, record, leaders, happened, stage, after, .. } = self;
+        let Self {
+            order,
+            folder,
+            record,
+            leaders,
+            happened,
+            watch,
+            healed,
+            quiet,
+            stage,
+            after,
+            ..
+        } = self;
         let stage = &*stage.insert(order.cast.start(&order.plan, folder).await?);
         let (plan, bridge) = (&order.plan, &stage.bridge);
         let transports = order.cast.system.transport;
@@ -206,9 +227,12 @@ impl<'a> ActiveRun<'a> {
             broken = break_things(plan, transports, stage, leaders, record, happened) => broken?,
             error = clients.failed() => return Err(error.into()),
             never = show.keep_showing() => match never {},
+            never = watch.keep_looking(&stage.witness, &stage.cluster) => match never {},
             () = interrupt.raised() => return Ok(()),
         }
         show.show(Some("healing"));
+        let now = *healed.insert(record.now());
+        *quiet = quietest(plan, record, now);
         *after = Some(heal_and_read(order, folder, stage, leaders, record, clients).await?);
         drop(poll);
         Ok(())
@@ -228,16 +252,25 @@ impl<'a> ActiveRun<'a> {
             faults: self.happened.faults(),
             leaders,
             divergences,
+            healed_ns: self.healed.map(|healed| healed.as_nanos() as u64),
+            quiet: self.quiet,
             after: self.after,
             links: Vec::new(),
             nodes: Vec::new(),
             lone_exits: Vec::new(),
+            doubts: Vec::new(),
             panics: Vec::new(),
             unused: Vec::new(),
             never_served: None,
             flushed: self.record.flush(),
         };
         if let Some(stage) = self.stage {
+            self.watch.look(&stage.witness, &stage.cluster);
+            remains.doubts = self.watch.replaced();
+            let Conditions { links, client_links, .. } = self.order.plan.conditions;
+            if !links.cut && !client_links.cut {
+                remains.doubts.extend(stage.network.blind());
+            }
             remains.lone_exits = stage.cluster.lone_exits();
             remains.links = stage.network.counts();
             let nodes = self.order.plan.node_ids();
@@ -261,10 +294,9 @@ async fn break_things(
     record: &Recorder,
     happened: &Happened,
 ) -> Result<(), RunError> {
-    let TestCluster { cluster, network, .. } = stage;
-    network.begin(CONDITIONS, conditions(plan)).map_err(RunError::Unfit)?;
+    stage.network.begin(CONDITIONS, conditions(plan)).map_err(RunError::Unfit)?;
     let start = Instant::now();
-    let injector = Injector { plan, cluster, network, transports, leaders, record, happened };
+    let injector = Injector { plan, stage, transports, leaders, record, happened };
     injector.run(start).await?;
     tokio::time::sleep_until(start + plan.time_ms.duration()).await;
     Ok(())

@@ -3,6 +3,7 @@
 //! Everything that can be wrong with the environment shows here, before any fault, and is told
 //! with what to do about it. What was started is owned by [`TestCluster`] and ends with it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use super::ports::PortBlock;
 use super::process::{Process, STDERR_LOG, describe_end};
 use super::system::{CommandLine, Placeholders, System, SystemError, is_executable};
 use super::traffic;
+use super::witness::{ListenPort, Witness};
 
 /// What is put on the stage.
 #[derive(Clone, Debug)]
@@ -60,6 +62,8 @@ pub struct TestCluster {
     pub cluster: Cluster,
     /// The links between them, and to the clients.
     pub network: Network,
+    /// Who sees what becomes of the nodes' processes.
+    pub witness: Witness,
     /// The clients' way in.
     pub bridge: Arc<Bridge>,
     /// The claim on the nodes' ports.
@@ -187,8 +191,9 @@ impl SystemUnderTest {
         let io = |what| move |source| SetupError::Io { what, source };
         let ports = PortBlock::claim().map_err(io("find free ports"))?;
         let nodes = plan.node_ids();
-        let network = Network::start(plan.seed, &routes(&nodes, &ports, self.system.transport))
+        let mut network = Network::start(plan.seed, &routes(&nodes, &ports, self.system.transport))
             .map_err(io("start the proxies"))?;
+        network.send_canaries().map_err(io("start the canaries"))?;
         let config = folder.file("config");
         self.init(plan, folder, &config).await?;
         let specs = self.specs(&nodes, folder, &config, &ports, &network).await?;
@@ -197,7 +202,8 @@ impl SystemUnderTest {
             cluster.start(*node)?;
         }
         let bridge = Arc::new(self.start_bridges(&nodes, folder, &config, &network)?);
-        let stage = TestCluster { cluster, network, bridge, _ports: ports };
+        let witness = Witness::new(listen_ports(&self.system, &nodes, &ports));
+        let stage = TestCluster { cluster, network, witness, bridge, _ports: ports };
         stage.wait_until_ready(plan, folder, &self.system).await?;
         Ok(stage)
     }
@@ -364,6 +370,23 @@ impl TestCluster {
 fn listeners(node: NodeId, ports: &PortBlock) -> (std::net::SocketAddr, std::net::SocketAddr) {
     let first = (node.0 - 1) * 2;
     (ports.address(first), ports.address(first + 1))
+}
+
+/// The ports at which each node was told to listen.
+fn listen_ports(
+    system: &System,
+    nodes: &[NodeId],
+    ports: &PortBlock,
+) -> BTreeMap<NodeId, Vec<ListenPort>> {
+    let Transports { peer, client } = system.transport;
+    let of_node = |node: &NodeId| {
+        let (at_peers, at_clients) = listeners(*node, ports);
+        let all = [("peer-listen", peer, at_peers), ("client-listen", client, at_clients)];
+        let named = all.into_iter().filter(|(gap, ..)| system.names_gap(gap));
+        let named = named.map(|(_, transport, at)| ListenPort { transport, number: at.port() });
+        (*node, named.collect())
+    };
+    nodes.iter().map(of_node).collect()
 }
 
 /// A proxy for every ordered pair of nodes, and one from the clients to each node.

@@ -173,6 +173,20 @@ impl System {
         names_others(&self.serve)
     }
 
+    /// Returns whether nodes are told where to listen, by the gap of this name.
+    #[must_use]
+    pub(crate) fn names_gap(&self, gap: &str) -> bool {
+        let gap = format!("{{{gap}}}");
+        let names = |word: &Arg| match word {
+            Arg::One(word) => word.contains(&gap),
+            Arg::PerPeer { per_peer: words } | Arg::PerNode { per_node: words } => {
+                words.iter().any(|word| word.contains(&gap))
+            }
+        };
+        let commands = [self.init.as_ref(), self.create.as_ref(), Some(&self.serve)];
+        commands.into_iter().flatten().flatten().any(names)
+    }
+
     /// Returns whether the clients' bridge is told where the nodes are.
     #[must_use]
     pub fn names_nodes(&self) -> bool {

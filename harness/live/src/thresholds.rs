@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use synod_fault::Scenario;
-use synod_report::Exercise;
+use synod_report::{Exercise, Parts};
 
 /// How much a run needs to have exercised; less of any is void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub struct Thresholds {
     pub ok_per_fault: u64,
     /// Reads that saw a value while some fault went on, for each ten faults.
     pub reads_per_ten_faults: u64,
+    /// Of the time of faults that leave most nodes alone, how many parts in a hundred must have had
+    /// an operation that was ok.
+    pub served_percent: u64,
+    /// For how many milliseconds beyond its patience and its rests a client may have been silent
+    /// when all was healed; one that is longer is gone.
+    pub quiet_client_ms: u64,
     /// How many in each hundred faults that were drawn may have no effect, because nobody led or
     /// another fault had come first. Of those that somebody wrote, each must have one.
     pub idle_percent: u64,
@@ -40,6 +46,8 @@ impl Default for Thresholds {
             faults_felt_percent: 60,
             ok_per_fault: 3,
             reads_per_ten_faults: 3,
+            served_percent: 10,
+            quiet_client_ms: 2_000,
             idle_percent: 25,
         }
     }
@@ -76,6 +84,18 @@ impl Thresholds {
         need("ok_per_fault", in_faults.ok, count * self.ok_per_fault, what);
         let wanted = (count * self.reads_per_ten_faults).div_ceil(10);
         need("reads_per_ten_faults", in_faults.reads, wanted, "reads saw a value during faults");
+        let Parts { all: parts, served } = exercise.parts;
+        let what = format!("of {parts} parts of faults that leave most nodes alone had an ok");
+        need("served_percent", served, (parts * self.served_percent).div_ceil(100), &what);
+        if let Some((client, silent)) = exercise.quiet
+            && silent > self.quiet_client_ms
+        {
+            let most = self.quiet_client_ms;
+            gaps.push(format!(
+                "client {client} was silent for {silent} ms when all was healed; {most} is the \
+                 most (rule `quiet_client_ms`)"
+            ));
+        }
         gaps
     }
 
@@ -90,7 +110,7 @@ impl Thresholds {
 mod tests {
     use super::*;
     use synod_fault::Millis;
-    use synod_report::Exercised;
+    use synod_report::{Exercised, Parts};
     use synod_rng::Seed;
 
     fn plan() -> Scenario {
@@ -120,6 +140,15 @@ mod tests {
         gap(&|seen| seen.faults = vec![Exercised::default(); 10], "rule `faults_felt_percent`");
         gap(&|seen| seen.in_faults.ok = 29, "only 29 operations were ok while a fault went on");
         gap(&|seen| seen.in_faults.reads = 2, "rule `reads_per_ten_faults`");
+        gap(&|seen| seen.parts = Parts { all: 40, served: 3 }, "only 3 of 40 parts of faults");
+        let words = "client 5 was silent for 2001 ms when all was healed; 2000 is the most";
+        gap(&|seen| seen.quiet = Some((5, 2_001)), words);
+        let just = Exercise {
+            parts: Parts { all: 40, served: 4 },
+            quiet: Some((5, 2_000)),
+            ..good.clone()
+        };
+        assert_eq!(usual.gaps(&just, &plan()), Vec::<String>::new());
         let calm = Exercise { all: plenty, ..Exercise::default() };
         assert_eq!(usual.gaps(&calm, &plan()), Vec::<String>::new());
     }

@@ -25,6 +25,23 @@ pub struct Exercise {
     pub ok_per_key: (u64, u64, u64),
     /// How many keys there were.
     pub keys: u64,
+    /// Of the time of faults that leave most nodes alone, cut into parts: how many there were, and
+    /// in how many of these an operation was called that took effect.
+    #[serde(default)]
+    pub parts: Parts,
+    /// The client that was silent for longest when all was healed, and for how many milliseconds
+    /// longer than it may.
+    #[serde(default)]
+    pub quiet: Option<(u32, u64)>,
+}
+
+/// Parts of the time of faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// How many there were.
+    pub all: u64,
+    /// In how many of them something was served.
+    pub served: u64,
 }
 
 /// How operations ended, and what they saw.
@@ -58,6 +75,13 @@ impl fmt::Display for Exercise {
             faults.len()
         )?;
         write!(out, "; {} keys of {least} to {most} ok, {middle} at the median", self.keys)?;
+        let Parts { all, served } = self.parts;
+        if all > 0 {
+            write!(
+                out,
+                "; served in {served} of {all} parts of faults that leave most nodes alone"
+            )?;
+        }
         for (node, asked) in &self.nodes {
             write!(out, "; node {node} alone: {} ok, {} unknown", asked.ok, asked.unknown)?;
         }

@@ -44,7 +44,7 @@ use synod_history::json;
 use digest::Digest;
 use reader::{Reading, read_events};
 
-pub use exercise::{Exercise, Exercised};
+pub use exercise::{Exercise, Exercised, Parts};
 pub use summary::{
     AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,
     StreamCounts, Verdict,

@@ -3,7 +3,8 @@
 //! Its nodes are real processes that exchange heartbeats over UDP and agree, more or less, on who
 //! leads; its values live in the bridge, which serves them only while some node is seen to lead.
 //! So kills, pauses and cuts have the effects that the harness measures, and the histories are
-//! linearizable because there is one copy of everything. `--bug` breaks a promise on purpose. It
+//! linearizable because there is one copy of everything. `--bug` breaks a promise on purpose, and
+//! some of the bugs are sabotages: servers that signals do not reach, or that come back unseen. It
 //! shows how small a system can be that the harness can drive; it replicates nothing.
 #![allow(clippy::print_stdout, reason = "the bridge protocol is spoken on standard output")]
 
@@ -11,6 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::io::BufRead;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,7 +26,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let command = words.next().ok_or("say `serve` or `bridge`")?;
     let options = Options::read(words)?;
     match command.as_str() {
-        "serve" => serve(&options),
+        "serve" => match options.bug.as_str() {
+            "detached" | "supervised" | "revived" => supervise(&options),
+            _ => serve(&options),
+        },
+        "detached" => detach(&options),
+        "reviver" => revive(&options),
+        "server" => serve(&options),
         "bridge" => bridge(&options),
         other => Err(format!("there is no command `{other}`").into()),
     }
@@ -37,11 +46,20 @@ struct Options {
     client_listen: Option<SocketAddr>,
     others: BTreeMap<u16, SocketAddr>,
     bug: String,
+    /// The words that came, to be handed on.
+    words: Vec<String>,
+    /// Of a server that another process started: whose end it does not outlive, what group it is
+    /// to be in, and how many there were before it, and this one.
+    harness: u32,
+    group: i32,
+    life: u32,
 }
 
 impl Options {
-    fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-        let mut options = Self::default();
+    fn read(words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
+        let words: Vec<String> = words.collect();
+        let mut options = Self { words: words.clone(), ..Self::default() };
+        let mut words = words.into_iter();
         while let Some(flag) = words.next() {
             let value = words.next().ok_or_else(|| format!("{flag} needs a value"))?;
             match flag.as_str() {
@@ -53,10 +71,75 @@ impl Options {
                     options.others.insert(node.parse()?, address.parse()?);
                 }
                 "--bug" => options.bug = value,
+                "--harness" => options.harness = value.parse()?,
+                "--group" => options.group = value.parse()?,
+                "--life" => options.life = value.parse()?,
                 other => return Err(format!("there is no flag `{other}`").into()),
             }
         }
         Ok(options)
+    }
+}
+
+/// Starts this program again with the same flags and some more.
+fn again(options: &Options, command: &str, more: &[(&str, u32)]) -> Command {
+    let mut again = Command::new("/proc/self/exe");
+    again.arg(command).args(&options.words);
+    for (flag, value) in more {
+        again.arg(flag).arg(value.to_string());
+    }
+    again
+}
+
+/// Has the node served by another process: one in a session of its own, which no signal to this
+/// group reaches; one that is started again when it ends; or one that somebody outside of this
+/// group starts again when all of the group was killed.
+fn supervise(options: &Options) -> Result<(), Box<dyn Error>> {
+    let harness = std::os::unix::process::parent_id();
+    let me = std::process::id();
+    match options.bug.as_str() {
+        "detached" => {
+            again(options, "detached", &[("--harness", harness)]).status()?;
+        }
+        "revived" => {
+            let mut reviver = again(options, "reviver", &[("--harness", harness), ("--group", me)]);
+            reviver.process_group(0).status()?;
+        }
+        _ => {
+            for life in 1.. {
+                again(options, "server", &[("--life", life)]).status()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Serves in a session of its own, for as long as the harness is there.
+fn detach(options: &Options) -> Result<(), Box<dyn Error>> {
+    rustix::process::setsid()?;
+    let harness = options.harness;
+    std::thread::spawn(move || {
+        wait_for_the_end_of(harness);
+        std::process::exit(0);
+    });
+    serve(options)
+}
+
+/// Has a server in another group, and starts it again after it was killed.
+fn revive(options: &Options) -> Result<(), Box<dyn Error>> {
+    let mut first = again(options, "server", &[]).process_group(options.group).spawn()?;
+    first.wait()?;
+    // Outside of the group that was killed, so that it lives as long as this.
+    let mut second = again(options, "server", &[]).spawn()?;
+    wait_for_the_end_of(options.harness);
+    second.kill()?;
+    second.wait()?;
+    Ok(())
+}
+
+fn wait_for_the_end_of(process: u32) {
+    while std::path::Path::new(&format!("/proc/{process}")).exists() {
+        std::thread::sleep(BEAT);
     }
 }
 
@@ -147,6 +230,10 @@ fn beat(options: &Options, election: &Mutex<Election>) -> Result<(), Box<dyn Err
         for address in options.others.values() {
             drop(socket.send_to(&sealed(&heartbeat), address));
         }
+        // An end that nobody hears of: no word, no code, and somebody starts it again.
+        if options.life == 1 && options.node == 1 && start.elapsed() > Duration::from_secs(2) {
+            std::process::exit(0);
+        }
         if options.bug == "panic" && options.node == 1 && start.elapsed() > Duration::from_secs(2) {
             return Err(Box::from(seeded_panic()));
         }
@@ -185,6 +272,11 @@ struct Store {
 }
 
 impl Store {
+    /// Tells whether a node has not answered for a moment.
+    fn misses_one(&self) -> bool {
+        self.statuses.values().any(|(at, _)| at.elapsed() > 4 * BEAT)
+    }
+
     fn has_leader(&self) -> bool {
         let mut fresh = self.statuses.values().filter(|(at, _)| at.elapsed() < SUSPECT);
         fresh.any(|(_, status)| !status["leads"].is_null())
@@ -323,6 +415,12 @@ fn answer(request: &Value, store: &Mutex<Store>, bug: &str) -> Value {
             _ => json!({"id": id, "type": "fail", "error": "the node does not answer"}),
         };
     }
+    if bug == "refuses-in-faults" && lock(store).misses_one() {
+        return json!({"id": id, "type": "fail", "error": "not while a node is missing"});
+    }
+    if bug == "rarely-reads" && request["f"] == "read" && !rarely(store) {
+        return json!({"id": id, "type": "fail", "error": "no read at the moment"});
+    }
     if !lock(store).has_leader() {
         return json!({"id": id, "type": "fail", "error": "no node leads"});
     }
@@ -335,6 +433,13 @@ fn answer(request: &Value, store: &Mutex<Store>, bug: &str) -> Value {
         }
         Ok(value) => json!({"id": id, "type": "ok", "value": value}),
     }
+}
+
+/// Says yes to one read of a hundred.
+fn rarely(store: &Mutex<Store>) -> bool {
+    let mut store = lock(store);
+    store.reads += 1;
+    store.reads.is_multiple_of(100)
 }
 
 /// Takes what comes as it was sent; what was damaged on its way is dropped, as in any system that

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use super::fabric::{Fabric, LinkIndex};
 use super::network::{Ends, complain, lock};
+use super::witness::DialedFrom;
 use direction::{Broken, CHUNK_BYTES_MAX, Direction, Unfinished};
 
 /// One pipe, before it runs.
@@ -36,6 +37,8 @@ pub(crate) struct Pipe {
     pub(crate) listener: SocketAddr,
     /// The links of the two directions.
     pub(crate) ends: Ends,
+    /// From where the canaries' connection comes, and where theirs are listened for.
+    pub(crate) perches: (DialedFrom, SocketAddr),
 }
 
 /// What all pipes share.
@@ -63,20 +66,27 @@ pub(crate) fn start(
         places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         start: Instant::now(),
     });
-    for pipe in pipes {
-        let public = TcpListener::from_std(pipe.public)?;
-        let (carrier, listener, ends) = (Rc::clone(&carrier), pipe.listener, pipe.ends);
-        tokio::task::spawn_local(accept(carrier, public, listener, ends));
+    for Pipe { public, listener, ends, perches } in pipes {
+        let public = TcpListener::from_std(public)?;
+        tokio::task::spawn_local(accept(Rc::clone(&carrier), public, (listener, ends), perches));
     }
     Ok(())
 }
 
-async fn accept(carrier: Rc<Carrier>, public: TcpListener, listener: SocketAddr, ends: Ends) {
+async fn accept(
+    carrier: Rc<Carrier>,
+    public: TcpListener,
+    (listener, ends): (SocketAddr, Ends),
+    (near, far): (DialedFrom, SocketAddr),
+) {
     loop {
         let Ok(place) = Arc::clone(&carrier.places).acquire_owned().await else { return };
         match public.accept().await {
-            Ok((dialer, _)) => {
+            Ok((dialer, from)) => {
                 let carrier = Rc::clone(&carrier);
+                let is_canary = near.is(from);
+                let (listener, ends) =
+                    if is_canary { (far, ends.of_canaries()) } else { (listener, ends) };
                 tokio::task::spawn_local(async move {
                     connect(carrier, dialer, listener, ends).await;
                     drop(place);

@@ -39,6 +39,10 @@ pub(crate) struct RunData {
     pub(crate) leaders: Vec<LeaderSpan>,
     /// States that differed.
     pub(crate) divergences: Vec<String>,
+    /// When all was healed, in nanoseconds since the start.
+    pub(crate) healed_ns: Option<u64>,
+    /// The client that was silent for longest when all was healed, and for how many milliseconds.
+    pub(crate) quiet: Option<(u32, u64)>,
     /// What was found after healing.
     pub(crate) after: Option<AfterHeal>,
     /// What the links did.
@@ -47,6 +51,8 @@ pub(crate) struct RunData {
     pub(crate) nodes: Vec<NodeSummary>,
     /// Processes that ended by themselves.
     pub(crate) lone_exits: Vec<UnexpectedExit>,
+    /// What witnesses saw of the whole run that lets nothing pass, one sentence each.
+    pub(crate) doubts: Vec<String>,
     /// Log lines that tell of a panic.
     pub(crate) panics: Vec<(NodeId, String)>,
     /// Proxies that nobody used.
@@ -89,7 +95,8 @@ pub(crate) async fn finish(
     }
     let (mut checked, mut unseen, mut exercise) = (None, None, None);
     if let Some((found, exercised)) = judged {
-        (checked, unseen, exercise) = (Some(found.report), found.unseen, Some(exercised));
+        (checked, unseen) = (Some(found.report), found.unseen);
+        exercise = Some(Exercise { quiet: remains.quiet, ..exercised });
     }
     let (verdict, reasons) = judge(&Evidence {
         plan: &order.plan,
@@ -103,6 +110,7 @@ pub(crate) async fn finish(
         faults: &remains.faults,
         leader_changes: remains.leaders.len().saturating_sub(1),
         lone_exits: &remains.lone_exits,
+        doubts: &remains.doubts,
         panics: &remains.panics,
         divergences: &remains.divergences,
         after_heal: remains.after.as_ref(),
@@ -127,10 +135,10 @@ async fn judge_history(
     let time = if remains.interrupted { INTERRUPTED_BUDGET } else { Budget::default().time };
     let budget = Budget { time, ..Budget::default() };
     let (workload, plan) = (Arc::clone(&order.workload), order.plan.clone());
-    let faults = remains.faults.clone();
+    let (faults, healed_ns) = (remains.faults.clone(), remains.healed_ns);
     let work = spawn_blocking(move || {
         let found = workload.judge(&path, budget)?;
-        let exercise = measure(&found.uses, &faults, &plan);
+        let exercise = measure(&found.uses, &faults, &plan, healed_ns);
         Ok((found, exercise))
     });
     let no_more = async {
