@@ -36,6 +36,7 @@ mod tls;
 mod turn;
 mod verify;
 mod wall;
+mod window;
 
 pub use bind_error::BindError;
 pub use client::{ClientConnection, ClientDialer, ClientReceiver, ClientSender, ConnectError};
