@@ -37,6 +37,8 @@ impl LogLanes {
             Some(peer) => !self.waiting.contains(&peer),
             None => true,
         });
+        // Where nothing waited, what comes to wait there is none of what passed meanwhile.
+        self.passed.retain(|peer, _| self.waiting.contains(peer));
         self.waiting.clear();
         (before - sent.len()) as u64
     }
@@ -102,5 +104,17 @@ mod tests {
         assert!(!lanes.on_waiting(OTHER, 8), "another lane");
         assert!(lanes.on_waiting(ONE, 8), "in a later turn");
         assert!(!lanes.on_waiting(ONE, 8));
+    }
+
+    #[test]
+    fn what_passed_before_a_lane_was_empty_moves_nothing_that_waits_there_since() {
+        let mut lanes = LogLanes::default();
+        lanes.on_waiting(ONE, 7);
+        lanes.end_turn(&mut Vec::new());
+        // All of it passes, and in this turn nothing waits; then something comes, and stands.
+        lanes.end_turn(&mut Vec::new());
+        assert!(!lanes.on_waiting(ONE, 900), "that was passed by what waited before");
+        lanes.end_turn(&mut Vec::new());
+        assert!(!lanes.on_waiting(ONE, 900));
     }
 }
