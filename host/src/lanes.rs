@@ -43,6 +43,8 @@ impl Lanes {
     pub(crate) fn end_turn(&mut self, sent: &mut Vec<(To, Message)>) -> u64 {
         let before = sent.len();
         sent.retain(|(to, message)| !self.is_on_its_way(to, message));
+        // Where nothing waited, what comes to wait there is none of what passed meanwhile.
+        self.passed.retain(|peer, _| self.log.contains(peer));
         self.log.clear();
         self.bulk.clear();
         (before - sent.len()) as u64
@@ -126,5 +128,17 @@ mod tests {
         assert!(!lanes.on_log_waiting(OTHER, 8), "another lane");
         assert!(lanes.on_log_waiting(ONE, 8), "in a later turn");
         assert!(!lanes.on_log_waiting(ONE, 8));
+    }
+
+    #[test]
+    fn what_passed_before_a_lane_was_empty_moves_nothing_that_waits_there_since() {
+        let mut lanes = Lanes::default();
+        lanes.on_log_waiting(ONE, 7);
+        lanes.end_turn(&mut Vec::new());
+        // All of it passes, and in this turn nothing waits; then something comes, and stands.
+        lanes.end_turn(&mut Vec::new());
+        assert!(!lanes.on_log_waiting(ONE, 900), "that was passed by what waited before");
+        lanes.end_turn(&mut Vec::new());
+        assert!(!lanes.on_log_waiting(ONE, 900));
     }
 }

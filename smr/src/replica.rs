@@ -103,7 +103,12 @@ impl<M: StateMachine> Replica<M> {
             Input::Timer(Timer::Heartbeat) => self.on_heartbeat_timer(effects),
             Input::Timer(Timer::Campaign) => self.on_campaign_timer(effects),
             Input::LinkDown(peer) => self.election.on_link_down(peer),
-            Input::LaneMoved(peer) => self.election.on_lane_moved(peer),
+            // Who voted where the others are waited for takes in what is for later.
+            Input::LaneMoved(peer) => {
+                if self.paxos.awaits_first(peer) {
+                    self.election.on_lane_moved(peer);
+                }
+            }
             Input::Synced(proof) => {
                 self.pace.on_synced();
                 self.drive(synod_paxos::Input::Synced(proof), effects);

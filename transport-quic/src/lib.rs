@@ -26,7 +26,7 @@ mod trust;
 // name, whichever folder it is in.
 use clients::{client, client_event, client_port, replies, turn};
 use frames::{frame, inbox, lanes, preface, stream};
-use peers::{endpoint, link, peer, peer_event};
+use peers::{endpoint, link, peer, peer_event, window};
 use trust::{identity, reset, tls, verify, wall};
 
 pub use bind_error::BindError;

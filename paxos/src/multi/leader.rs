@@ -152,6 +152,11 @@ impl<V: Value> Leader<V> {
         self.open.values().any(|learner| !learner.has_vote_of(node))
     }
 
+    /// Tells whether a vote of `node` in `slot` is waited for.
+    pub(crate) fn awaits_in(&self, slot: Slot, node: NodeId) -> bool {
+        self.open.get(&slot).is_some_and(|learner| !learner.has_vote_of(node))
+    }
+
     /// Lists the slots that were open at the last call for `node` and still lack its vote, with
     /// their decrees, as many as one resend repeats.
     pub(crate) fn overdue(&mut self, node: NodeId) -> Vec<(Slot, Decree<V>)> {

@@ -132,6 +132,13 @@ impl<V: Value> MultiPaxos<V> {
         }
     }
 
+    /// Tells whether this leader waits for a vote of `node` in the first slot that is not known to
+    /// be chosen, behind which all others wait.
+    #[must_use]
+    pub fn awaits_first(&self, node: NodeId) -> bool {
+        self.leading().is_some_and(|leading| leading.awaits_in(self.chosen.end(), node))
+    }
+
     /// Tells whether this candidate has a part of the promise of `node`, and not all of it: that
     /// node needs no sync to go on.
     #[must_use]

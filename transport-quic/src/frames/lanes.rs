@@ -234,6 +234,11 @@ impl LaneQueue {
         lock(&self.waiting).passed += bytes as u64;
     }
 
+    /// Begins the count of what passed where another queue's ended.
+    fn count_from(&self, passed: u64) {
+        lock(&self.waiting).passed = passed;
+    }
+
     /// What QUIC has not taken, and whether it takes more.
     pub(crate) fn waiting(&self) -> LaneWaiting {
         let waiting = lock(&self.waiting);
@@ -289,8 +294,11 @@ impl LogLane {
         }
         let mut stale = 0;
         if epoch > current.0 {
+            // The count goes on: nothing of the larger epoch has passed yet.
+            let passed = current.1.waiting().passed;
             stale = current.1.clear();
             *current = (epoch, Arc::new(LaneQueue::new(Lane::Log)));
+            current.1.count_from(passed);
             self.changed.notify_one();
         }
         (current.1.push(frame), stale)
@@ -361,6 +369,16 @@ mod tests {
         queue.on_passed(2);
         assert_pending!(task::spawn(queue.next_batch(&mut frames)).poll());
         assert_eq!(queue.waiting(), LaneWaiting { bytes: 0, passed: 4 });
+    }
+
+    #[test]
+    fn a_larger_epoch_alone_is_no_progress_of_the_lane() {
+        let lane = LogLane::new();
+        let frame = || Bytes::from_static(b"abc");
+        assert_eq!(lane.push(Epoch(1), frame()), (Ok(()), 0));
+        lane.current().1.on_passed(70);
+        assert_eq!(lane.push(Epoch(2), frame()), (Ok(()), 1));
+        assert_eq!(lane.current().1.waiting().passed, 70);
     }
 
     #[test]

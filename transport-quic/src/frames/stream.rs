@@ -19,6 +19,7 @@ use crate::lanes::{Lane, LaneQueue};
 use crate::limits::{PREFACE_FRAME_BYTES_MAX, READ_STEP_BYTES};
 use crate::preface::{Hello, PrefaceError, StreamKind};
 use crate::refusal::{CloseCode, Refusal, Refused};
+use crate::window::write_past;
 
 /// Reads frames from one stream.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct FrameWriter {
     stream: SendStream,
     encoder: FrameEncoder,
     chunks: Vec<Bytes>,
+    /// The connection, where what is written passes by all that other streams have filled.
+    past: Option<Connection>,
 }
 
 /// Says why reading ended before the stream did.
@@ -168,7 +171,7 @@ impl FrameWriter {
 
     /// Makes a writer on an open stream.
     pub(crate) fn on(stream: SendStream) -> Self {
-        Self { stream, encoder: FrameEncoder::default(), chunks: Vec::new() }
+        Self { stream, encoder: FrameEncoder::default(), chunks: Vec::new(), past: None }
     }
 
     /// Opens the control stream of this end, which begins with a hello.
@@ -178,6 +181,7 @@ impl FrameWriter {
     ) -> Result<Self, WriteError> {
         let priority = Lane::Control.priority();
         let mut writer = Self::open(connection, StreamKind::Control, priority).await?;
+        writer.past = Some(connection.clone());
         writer.hello(hello).await?;
         Ok(writer)
     }
@@ -248,7 +252,10 @@ impl FrameWriter {
     async fn flush_telling(&mut self, on_passed: impl Fn(usize)) -> Result<(), WriteError> {
         let mut rest = &mut self.chunks[..];
         while !rest.is_empty() {
-            let written = self.stream.write_chunks(rest).await?;
+            let written = match &self.past {
+                Some(connection) => write_past(connection, &mut self.stream, rest).await?,
+                None => self.stream.write_chunks(rest).await?,
+            };
             on_passed(written.bytes);
             rest = &mut rest[written.chunks..];
         }

@@ -15,15 +15,13 @@ use crate::counters::{Count, Counters};
 use crate::identity::PeerId;
 use crate::inbox::{EventSender, Permit};
 use crate::lanes::{DropReason, Epoch, Lane, LaneQueue, LaneWaiting, LogLane};
-use crate::limits::{
-    PEER_SEND_WINDOW, PEER_SEND_WINDOW_MIN, SEND_WINDOW_CWNDS, SILENCE_SUSPICIONS,
-    WATCH_PER_SUSPICION,
-};
+use crate::limits::{SILENCE_SUSPICIONS, WATCH_PER_SUSPICION};
 use crate::lock::lock;
 use crate::peer_event::{DownReason, PeerEvent};
 use crate::preface::{Hello, StreamKind};
 use crate::refusal::{CloseCode, shorten};
 use crate::stream::{Breach, FrameReader, FrameWriter, ReadFailure};
+use crate::window::send_window;
 
 /// Takes frames for one live link. Shared by the owner's handle and the link's writers.
 #[derive(Debug)]
@@ -385,23 +383,4 @@ async fn watch(connection: &Connection, suspicion: Duration) {
 const fn frames_heard(stats: &ConnectionStats) -> u64 {
     let frames = stats.frame_rx;
     frames.acks + frames.ping + frames.stream + frames.datagram + frames.crypto
-}
-
-/// Returns how much QUIC may hold for a path with such a congestion window: what is under way, and
-/// as much again to go on with. More would be out of the owner's sight for as long as a narrow
-/// path takes over it.
-fn send_window(cwnd: u64) -> u64 {
-    cwnd.saturating_mul(SEND_WINDOW_CWNDS).clamp(PEER_SEND_WINDOW_MIN, PEER_SEND_WINDOW)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quic_holds_little_for_a_narrow_path_and_what_a_wide_one_carries() {
-        assert_eq!(send_window(0), PEER_SEND_WINDOW_MIN);
-        assert_eq!(send_window(PEER_SEND_WINDOW_MIN), 2 * PEER_SEND_WINDOW_MIN);
-        assert_eq!(send_window(u64::MAX), PEER_SEND_WINDOW);
-    }
 }

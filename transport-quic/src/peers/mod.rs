@@ -5,3 +5,4 @@ pub(crate) mod endpoint;
 pub(crate) mod link;
 pub(crate) mod peer;
 pub(crate) mod peer_event;
+pub(crate) mod window;

@@ -10,7 +10,7 @@ use synod_transport_quic::{
     Count, Epoch, Inbox, Incarnation, Lane, PeerConfig, PeerEndpoint, PeerEvent, PeerHandle,
     PeerId, Sent,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 struct End {
     handle: PeerHandle,
@@ -91,4 +91,29 @@ async fn a_link_that_ends_in_the_middle_of_a_frame_leaves_nothing_of_it_to_the_n
     let PeerEvent::Frame { bytes, .. } = next(&mut two).await else { panic!() };
     assert!(bytes == frame(2), "a frame of {} bytes, of {}", bytes.len(), bytes[0]);
     assert_eq!(two.handle.counters().count(Count::Violations), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_urgent_passes_long_lanes_on_a_narrow_link() {
+    let net = Net::new(11, LINK);
+    let (one, mut two) = linked(&net).await;
+    for length in [20, 5_000, 60_000, 200_000] {
+        // All three lanes wait for room at once, and the two long ones for seconds.
+        assert_eq!(one.handle.send_bulk(PeerId(2), frame(2)), Sent::Queued);
+        sleep(Duration::from_millis(300)).await;
+        assert_eq!(one.handle.send_log(PeerId(2), Epoch(1), frame(1)), Sent::Queued);
+        let sent = one.handle.send_control(PeerId(2), vec![3; length].into());
+        assert_eq!(sent, Sent::Queued);
+        let said = Instant::now();
+        while !matches!(next(&mut two).await, PeerEvent::Frame { lane: Lane::Control, .. }) {}
+        let took = said.elapsed();
+        println!("{length} bytes took {took:?}");
+        // Its own bytes at that rate, what stands in the queue of the network, and a little.
+        let most = Duration::from_micros(length as u64) + Duration::from_millis(300);
+        assert!(took < most, "{length} bytes took {took:?}");
+        let mut long = 0;
+        while long < 2 {
+            long += usize::from(matches!(next(&mut two).await, PeerEvent::Frame { .. }));
+        }
+    }
 }
