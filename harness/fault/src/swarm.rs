@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use synod_rng::{Random, Seed, Stream};
 
 use crate::{
-    Abilities, Action, Conditions, DiskFault, LinkId, LinkRules, Millis, NodeId, PartsPerMillion,
-    PlannedFault, Scenario, Shape, Target, Trigger, all_links,
+    Abilities, Action, Conditions, DiskFault, DiskReach, LinkId, LinkRules, Millis, NodeId,
+    PartsPerMillion, PlannedFault, Scenario, Shape, Target, Trigger, all_links,
 };
 
 /// What scenarios are drawn from.
@@ -163,7 +163,7 @@ fn possible(mut conditions: Conditions, world: &Abilities) -> Conditions {
     if !world.clocks {
         conditions.clock_ppm.clear();
     }
-    if !world.disks {
+    if world.disks != DiskReach::Medium {
         conditions.sync_us = 0;
     }
     if conditions.links.fits(world.transports.peer).is_err() {
