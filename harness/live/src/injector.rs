@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::InjectedFault;
 use super::cluster::{Cluster, ClusterError};
 use super::leaders::Leaders;
+use super::machines::Machines;
 use super::network::Network;
 use super::real_world::RealWorld;
 use super::record::Recorder;
@@ -31,6 +32,8 @@ pub struct Injector<'a> {
     pub cluster: &'a Cluster,
     /// The links.
     pub network: &'a Network,
+    /// What the nodes take for their machines.
+    pub machines: &'a Machines,
     /// What they carry.
     pub transports: Transports,
     /// Who leads.
@@ -90,7 +93,8 @@ impl Injector<'_> {
     ///
     /// [`ClusterError`] if a node cannot be started again.
     pub async fn run(&self, start: Instant) -> Result<(), ClusterError> {
-        let world = RealWorld::new(self.cluster, self.network, self.plan, self.transports);
+        let Injector { cluster, network, machines, plan, transports, .. } = *self;
+        let world = RealWorld::new(cluster, network, machines, plan, transports);
         let (due, open, led) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         let mut injection = Injection { injector: self, world, due, count: 0, open, led };
         for (place, fault) in (0..).zip(&self.plan.faults) {
@@ -156,9 +160,12 @@ impl Injection<'_> {
         let begun = Instant::now();
         self.open.insert(fault, (on.clone(), record.now().as_nanos() as u64));
         self.world.apply(fault, on.clone())?;
-        if *action == Action::Kill {
+        if matches!(action, Action::Kill | Action::PowerLoss) {
             let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
             cluster.wait_for_ends(&nodes).await?;
+        }
+        if *action == Action::PowerLoss {
+            self.world.take_power(fault, &on)?;
         }
         self.put(begun + planned.lasts_ms.duration(), Due::End(fault));
         if let Some(period) = planned.flaps_ms {

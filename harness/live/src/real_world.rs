@@ -15,6 +15,7 @@ use synod_report::LinkCounts;
 
 use super::cluster::{Cluster, ClusterError};
 use super::effect::{self, Effect, Hit, disturbance, done_to, interruption};
+use super::machines::{Machines, MachinesSeen};
 use super::network::Network;
 
 /// The nodes and links of a run, with the faults that are in force on them.
@@ -22,6 +23,7 @@ use super::network::Network;
 pub(crate) struct RealWorld<'a> {
     cluster: &'a Cluster,
     network: &'a Network,
+    machines: &'a Machines,
     plan: &'a Scenario,
     transports: Transports,
     in_force: InForce,
@@ -35,6 +37,8 @@ struct Measured {
     before: LinkCounts,
     /// What became of the processes that it hits.
     hit: Hit,
+    /// What was seen of their machines.
+    machines: MachinesSeen,
     /// How often it cut.
     cuts: u32,
     /// Whether others had done to all its nodes what it does.
@@ -48,11 +52,12 @@ impl<'a> RealWorld<'a> {
     pub(crate) fn new(
         cluster: &'a Cluster,
         network: &'a Network,
+        machines: &'a Machines,
         plan: &'a Scenario,
         transports: Transports,
     ) -> Self {
-        let in_force = InForce::of(plan.faults.len());
-        Self { cluster, network, plan, transports, in_force, measured: BTreeMap::new() }
+        let (in_force, measured) = (InForce::of(plan.faults.len()), BTreeMap::new());
+        Self { cluster, network, machines, plan, transports, in_force, measured }
     }
 
     /// Turns a cut around that comes and goes; says whether it is in force at all.
@@ -108,6 +113,7 @@ impl<'a> RealWorld<'a> {
     fn begin_on(&self, action: &Action, node: NodeId) -> Result<bool, ClusterError> {
         match action {
             Action::Kill => Ok(self.cluster.begin_kill(&[node], KILLED)? > 0),
+            Action::PowerLoss => Ok(self.cluster.begin_kill(&[node], WITHOUT_POWER)? > 0),
             Action::Retire => Ok(self.cluster.begin_retire(&[node], RETIRED)? > 0),
             Action::Pause => self.cluster.pause(node),
             Action::Isolate
@@ -117,7 +123,6 @@ impl<'a> RealWorld<'a> {
             | Action::Cut(_)
             | Action::Disturb(_)
             | Action::DisturbInbound(_)
-            | Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
             | Action::Disk(_) => Ok(false),
@@ -150,9 +155,14 @@ impl<'a> RealWorld<'a> {
         measured.hit = Hit { all: on.nodes.len(), done: stopped, held };
     }
 
-    fn told(&self, action: &Action, on: &ResolvedTarget, measured: &Measured) -> Effect {
+    fn told(
+        &self,
+        action: &Action,
+        on: &ResolvedTarget,
+        measured: &Measured,
+    ) -> Result<Effect, ClusterError> {
         let after = || effect::sum(on, &self.network.counts());
-        match action {
+        Ok(match action {
             Action::Disturb(rules) | Action::DisturbInbound(rules) => {
                 disturbance(rules, &measured.before, &after())
             }
@@ -167,10 +177,33 @@ impl<'a> RealWorld<'a> {
             Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
-            | Action::Disk(_) => {
-                Effect { words: "a live run cannot do it".to_owned(), effective: false }
+            | Action::Disk(_) => self.machines.told(action, measured.hit, &measured.machines)?,
+        })
+    }
+
+    /// Takes what was not synced from the machines that a power loss hit, once their processes have
+    /// ended.
+    pub(crate) fn take_power(
+        &mut self,
+        fault: FaultId,
+        on: &ResolvedTarget,
+    ) -> Result<(), ClusterError> {
+        let seen = &mut self.measured.entry(fault).or_default().machines;
+        self.machines.take_power(fault, on.nodes.iter().copied(), seen)
+    }
+
+    /// Has the machines of nodes obey the faults in force, as one of them begins or ends.
+    fn turn(&self, action: &Action, on: &ResolvedTarget, begins: bool) -> Result<(), ClusterError> {
+        for node in on.nodes.iter().filter(|_| action.is_of_machines()) {
+            self.machines.strike(*node, action, begins)?;
+            self.machines.obey(*node, &self.in_force)?;
+            if let Action::Disk(fault) = action
+                && fault.may_end_a_process()
+            {
+                self.cluster.excuse(*node, begins.then_some(DISK_FAILED))?;
             }
         }
+        Ok(())
     }
 }
 
@@ -178,7 +211,7 @@ impl World for RealWorld<'_> {
     type Error = ClusterError;
 
     fn abilities(&self) -> Abilities {
-        Abilities::live(self.transports)
+        Abilities::live(self.transports).with_shim()
     }
 
     fn apply(&mut self, fault: FaultId, on: ResolvedTarget) -> Result<(), ClusterError> {
@@ -186,19 +219,20 @@ impl World for RealWorld<'_> {
         let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
         let overshadowed = self.is_overshadowed(action, &on);
         let before = effect::sum(&on, &self.network.counts());
+        let machines = self.machines.look(nodes.iter().copied())?;
         let mut hit = Hit { all: nodes.len(), ..Hit::default() };
         for node in &nodes {
             let is_done = self.begin_on(action, *node)?;
             hit.done += usize::from(is_done);
             hit.held += usize::from(!is_done && self.in_force.keeps_down(*node));
         }
-        let measured = Measured { before, hit, cuts: 1, overshadowed, effect: None };
+        let measured = Measured { before, hit, machines, cuts: 1, overshadowed, effect: None };
         self.measured.insert(fault, measured);
         if on.rules.values().any(|rules| *rules != LinkRules::default()) {
             self.begin_rules(fault, &on);
         }
-        self.in_force.begin(fault, action.clone(), on);
-        Ok(())
+        self.in_force.begin(fault, action.clone(), on.clone());
+        self.turn(action, &on, true)
     }
 
     fn lift(&mut self, fault: FaultId) -> Result<(), ClusterError> {
@@ -207,10 +241,11 @@ impl World for RealWorld<'_> {
         if active.action == Action::Pause {
             self.look_at_paused(&active.on, &mut measured);
         }
-        let effect = self.told(&active.action, &active.on, &measured);
+        let effect = self.told(&active.action, &active.on, &measured)?;
         self.network.end(fault);
+        self.turn(&active.action, &active.on, false)?;
         for node in &active.on.nodes {
-            if active.action.keeps_down() {
+            if active.action.keeps_down() || matches!(active.action, Action::Disk(_)) {
                 self.start(*node)?;
             } else if active.action == Action::Pause && !self.in_force.pauses(*node) {
                 self.cluster.resume(*node)?;
@@ -224,6 +259,12 @@ impl World for RealWorld<'_> {
 
 /// How the end of a process is explained that a fault killed.
 const KILLED: &str = "killed by the nemesis";
+
+/// How the end of a process is explained whose machine lost its power.
+const WITHOUT_POWER: &str = "without power by the nemesis";
+
+/// How the end of a process is explained that had an error of its disk, by a fault.
+const DISK_FAILED: &str = "after the nemesis let its disk fail";
 
 /// How the end of a process is explained that a fault asked to end.
 const RETIRED: &str = "asked to end by the nemesis";

@@ -111,7 +111,7 @@ pub async fn run(
     interrupt: &Interrupt,
     console: &mut Console,
 ) -> Result<Finished, RunError> {
-    Abilities::live(order.cast.system.transport).check_all(&order.plan)?;
+    Abilities::live(order.cast.system.transport).with_shim().check_all(&order.plan)?;
     order.cast.check(&order.plan)?;
     let began = SystemTime::now();
     let folder = prepare(order, began)?;
@@ -248,10 +248,11 @@ async fn break_things(
     record: &Recorder,
     happened: &Happened,
 ) -> Result<(), RunError> {
-    let TestCluster { cluster, network, .. } = stage;
+    let TestCluster { cluster, network, machines, .. } = stage;
     network.begin(CONDITIONS, conditions(plan)).map_err(RunError::Unfit)?;
     let start = Instant::now();
-    let injector = Injector { plan, cluster, network, transports, leaders, record, happened };
+    let injector =
+        Injector { plan, cluster, network, machines, transports, leaders, record, happened };
     injector.run(start).await?;
     tokio::time::sleep_until(start + plan.time_ms.duration()).await;
     Ok(())
