@@ -183,7 +183,11 @@ fn a_program_that_no_library_reaches_is_refused_before_anything_starts() {
 fn a_power_loss_of_a_system_that_shows_no_write_is_void_and_names_the_node() {
     let scratch = Scratch::new("unseen");
     let system = scratch.describe("fake", "\"{binary}\"");
-    let scenario = Path::new(SCENARIOS).join("power-losses.toml");
+    // One node alone: what it forgets, the others know.
+    let scenario = scratch.0.join("one.toml");
+    let text = "seed = 1\nnodes = 3\ntime_ms = 4000\n[[faults]]\nat_ms = 1000\nlasts_ms = 500\n\
+        action = \"power-loss\"\ntarget = { node = 1 }\n";
+    std::fs::write(&scenario, text).unwrap();
     let output = scratch.chaos(&system, FAKE, &scenario, 1);
     let out = text_of(output.stdout);
     assert_eq!(output.status.code(), Some(2), "{out}{}", text_of(output.stderr));

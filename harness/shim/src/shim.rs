@@ -273,7 +273,10 @@ impl Shim {
     pub fn take_power(&self, dice: &mut Dice) -> Result<PowerLoss, ShimError> {
         let records = log::read(&self.log, self.word(WORD_LOG_BYTES)?.min(LOG_BYTES_MAX))?;
         let mut paths = BTreeMap::new();
-        find_files(&self.watched, &mut paths)?;
+        // Who never made the folder has nothing in it.
+        if self.watched.exists() {
+            find_files(&self.watched, &mut paths)?;
+        }
         let mut lost = PowerLoss::default();
         for (file, rollback) in decide(&records, dice) {
             // One that was removed has nothing that could be taken.
