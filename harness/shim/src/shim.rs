@@ -135,7 +135,7 @@ impl Shim {
         }
         fs::write(&library, crate::LIBRARY).map_err(failed("write", &library))?;
         let control = file(&folder.join("control"), CONTROL_BYTES as u64)?;
-        let log = file(&folder.join("undo"), LOG_BYTES_MAX)?;
+        let log = file(&folder.join(UNDO), LOG_BYTES_MAX)?;
         let shim = Self { library, control, log, folder, watched };
         let bytes = shim.watched.as_os_str().as_bytes();
         let written = shim.control.write_all_at(bytes, FOLDER_AT as u64);
@@ -322,6 +322,13 @@ impl Shim {
     }
 }
 
+impl Drop for Shim {
+    /// Removes the log: it is of use to this life alone, and looks as large as it may grow.
+    fn drop(&mut self) {
+        drop(fs::remove_file(self.folder.join(UNDO)));
+    }
+}
+
 /// Makes a file of zeros that takes no room yet.
 fn file(path: &Path, bytes: u64) -> Result<File, ShimError> {
     let mut options = OpenOptions::new();
@@ -363,6 +370,7 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShimErro
 }
 
 const PRELOAD: &str = "LD_PRELOAD";
+const UNDO: &str = "undo";
 
 const GAPS: [(u64, &str); 5] = [
     (GAP_MAPPED, "a file is mapped for writing, and what is stored there passes no call"),

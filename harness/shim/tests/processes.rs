@@ -345,4 +345,8 @@ fn a_process_without_the_files_of_a_shim_does_as_it_would_without_one() {
     assert!(command.status().unwrap().success());
     assert_eq!(scratch.read("file"), "one\n");
     assert_eq!(shim.counts().unwrap(), synod_shim::Counts::default());
+    let log = scratch.0.join("shim/undo");
+    assert!(log.exists());
+    drop(shim);
+    assert!(!log.exists(), "half a gigabyte of holes is left to nobody");
 }
