@@ -4,11 +4,12 @@ Each key holds a value under a stamp. A write asks a majority for the newest sta
 value under a higher one at a majority. A read asks a majority for the newest value and stores
 that at a majority before it answers, so that no later read finds an older one. Nothing elects
 anybody; the lowest node that hears a majority spreads what some replicas lack, and is called the
-leader in `status`. What is stored is in a file before it is acknowledged.
+leader in `status`. What is stored is in a file, and synced, before it is acknowledged.
 
 `--bug` breaks a promise on purpose:
   ack-alone      a write is acknowledged when the node's own replica has it
   no-write-back  a read answers with the newest value that it found, and does not store it
+  late-sync      what is stored is acknowledged at once, and synced once a second
 """
 
 import argparse
@@ -16,6 +17,7 @@ import asyncio
 import hashlib
 import json
 import os
+import sys
 import time
 
 from wire import Caller, NoAnswer, NotSent, serve
@@ -24,20 +26,36 @@ CALL_S = 0.8
 BEAT_S = 0.1
 FRESH_S = 0.5
 SPREAD_S = 1.0
+LATE_S = 1.0
+BUGS = ["none", "ack-alone", "no-write-back", "late-sync"]
 NOTHING = [[0, 0, 0], None]
 
 
 class Replica:
     """What is stored here: for each key a stamp and a value."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, syncs_late):
         os.makedirs(folder, exist_ok=True)
         self.entries, self.digest = {}, 0
-        self.log = open(os.path.join(folder, "log.jsonl"), "a+", encoding="utf-8")
-        self.log.seek(0)
-        for line in self.log:
-            if line.endswith("\n"):
-                self.keep(*json.loads(line))
+        self.syncs_late = syncs_late
+        self.log = os.open(os.path.join(folder, "log.jsonl"), os.O_RDWR | os.O_CREAT, 0o600)
+        with open(self.log, "rb", closefd=False) as log:
+            whole = sum(map(len, self.load(log)))
+        # What follows was never synced, and so never acknowledged: a power loss tore it.
+        os.ftruncate(self.log, whole)
+        os.lseek(self.log, whole, os.SEEK_SET)
+        os.fsync(self.log)
+
+    def load(self, log):
+        for line in log:
+            try:
+                key, stamp, value = json.loads(line)
+            except ValueError:
+                return
+            if not line.endswith(b"\n"):
+                return
+            self.keep(key, stamp, value)
+            yield line
 
     def keep(self, key, stamp, value):
         held, _ = self.entries.get(key, NOTHING)
@@ -47,11 +65,21 @@ class Replica:
         self.entries[key] = [stamp, value]
         return True
 
-    def store(self, key, stamp, value):
-        if self.keep(key, stamp, value):
-            self.log.write(json.dumps([key, stamp, value]) + "\n")
-            # A killed process leaves what the kernel has; a machine without power may not.
-            self.log.flush()
+    def store(self, *entries):
+        kept = [entry for entry in entries if self.keep(*entry)]
+        if not kept:
+            return
+        left = memoryview("".join(json.dumps(entry) + "\n" for entry in kept).encode())
+        try:
+            while left:
+                left = left[os.write(self.log, left) :]
+            # A killed process leaves what the kernel has; a machine without power does not.
+            if not self.syncs_late:
+                os.fsync(self.log)
+        except OSError as error:
+            # What the disk refused once, it may have forgotten: nobody knows what is stored.
+            print(f"the disk fails: {error}", file=sys.stderr, flush=True)
+            os._exit(74)
 
 
 def fingerprint(key, stamp):
@@ -64,7 +92,7 @@ def fingerprint(key, stamp):
 class Node:
     def __init__(self, options):
         self.number, self.bug = options.id, options.bug
-        self.replica = Replica(options.data)
+        self.replica = Replica(options.data, self.bug == "late-sync")
         self.peers = {int(n): Caller(a) for n, a in (p.split("=") for p in options.peer)}
         self.heard = dict.fromkeys(self.peers, 0.0)
         self.spread_at = dict.fromkeys(self.peers, 0.0)
@@ -80,7 +108,7 @@ class Node:
                 stamp, value = self.replica.entries.get(message["key"], NOTHING)
                 return {"stamp": stamp, "value": value}
             case "store":
-                self.replica.store(message["key"], message["stamp"], message["value"])
+                self.replica.store((message["key"], message["stamp"], message["value"]))
                 return {}
             case "ping":
                 return {"digest": self.replica.digest}
@@ -179,11 +207,16 @@ class Node:
             return
         self.spread_at[number] = time.monotonic()
         theirs = (await peer.call({"op": "dump"}, CALL_S))["entries"]
-        for key, (stamp, value) in theirs.items():
-            self.replica.store(key, stamp, value)
+        self.replica.store(*((key, stamp, value) for key, (stamp, value) in theirs.items()))
         for key, (stamp, value) in list(self.replica.entries.items()):
             if stamp > theirs.get(key, NOTHING)[0]:
                 await peer.call({"op": "store", "key": key, "stamp": stamp, "value": value}, CALL_S)
+
+
+async def sync_late(replica):
+    while replica.syncs_late:
+        await asyncio.sleep(LATE_S)
+        os.fsync(replica.log)
 
 
 async def main():
@@ -193,7 +226,7 @@ async def main():
     words.add_argument("--peer-listen", required=True)
     words.add_argument("--client-listen", required=True)
     words.add_argument("--peer", action="append", default=[], metavar="N=ADDRESS")
-    words.add_argument("--bug", choices=["none", "ack-alone", "no-write-back"], default="none")
+    words.add_argument("--bug", choices=BUGS, default="none")
     options = words.parse_args()
     node = Node(options)
     servers = [
@@ -202,7 +235,8 @@ async def main():
     ]
     callers = [peer.run() for peer in node.peers.values()]
     beats = [node.beat(number, peer) for number, peer in node.peers.items()]
-    await asyncio.gather(*callers, *beats, *(server.serve_forever() for server in servers))
+    late = sync_late(node.replica)
+    await asyncio.gather(late, *callers, *beats, *(server.serve_forever() for server in servers))
 
 
 asyncio.run(main())

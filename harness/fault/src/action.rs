@@ -71,6 +71,9 @@ pub enum DiskFault {
     WriteFails,
     /// The next read fails.
     ReadFails,
+    /// Each write takes a part of what it was given, as the calls of a kernel may; the caller has
+    /// to go on with the rest.
+    ShortWrites,
     /// The power fails in the middle of the so-many-th operation from here on.
     PowerFailsAt {
         /// How many operations pass.
@@ -143,6 +146,27 @@ impl Action {
     pub const fn is_for_good(&self) -> bool {
         matches!(self, Self::Disk(fault) if fault.is_for_good())
     }
+
+    /// Tells whether it is done to the power, the disk or the clock of a machine. A real process
+    /// has none of these for itself, unless something stands between it and its kernel.
+    #[must_use]
+    pub const fn is_of_machines(&self) -> bool {
+        match self {
+            Self::PowerLoss | Self::ClockRate { .. } | Self::ClockJump { .. } | Self::Disk(_) => {
+                true
+            }
+            Self::Isolate
+            | Self::Mute
+            | Self::Deafen
+            | Self::Partition(_)
+            | Self::Cut(_)
+            | Self::Disturb(_)
+            | Self::DisturbInbound(_)
+            | Self::Kill
+            | Self::Pause
+            | Self::Retire => false,
+        }
+    }
 }
 
 impl DiskFault {
@@ -172,8 +196,36 @@ impl DiskFault {
             | Self::SyncFails
             | Self::WriteFails
             | Self::ReadFails
+            | Self::ShortWrites
             | Self::PowerFailsAt { .. } => false,
         }
+    }
+
+    /// Tells whether it is something that calls on files return, so that whoever stands between a
+    /// program and its kernel can do it.
+    #[must_use]
+    pub const fn is_of_calls(self) -> bool {
+        match self {
+            Self::Slow { .. }
+            | Self::Hung
+            | Self::Full
+            | Self::SyncFails
+            | Self::WriteFails
+            | Self::ShortWrites => true,
+            Self::ReadFails
+            | Self::PowerFailsAt { .. }
+            | Self::Rot
+            | Self::RolledBack
+            | Self::MadeAnew
+            | Self::Foreign => false,
+        }
+    }
+
+    /// Tells whether a process may end by itself because of it: one that goes on after an error of
+    /// its disk vouches for bytes that may be gone.
+    #[must_use]
+    pub const fn may_end_a_process(self) -> bool {
+        matches!(self, Self::SyncFails | Self::WriteFails)
     }
 }
 
@@ -207,6 +259,7 @@ impl fmt::Display for DiskFault {
             Self::SyncFails => formatter.write_str("a sync fails"),
             Self::WriteFails => formatter.write_str("a write fails"),
             Self::ReadFails => formatter.write_str("a read fails"),
+            Self::ShortWrites => formatter.write_str("writes are short"),
             Self::PowerFailsAt { operations } => {
                 write!(formatter, "power fails after {operations} operations")
             }

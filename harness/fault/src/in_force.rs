@@ -155,6 +155,28 @@ impl InForce {
         of_disk.reduce(DiskFault::worse)
     }
 
+    /// Returns by how many parts of a million the faults in force let a node's clock be fast.
+    #[must_use]
+    pub fn clock_ppm(&self, node: NodeId) -> i32 {
+        let of_node = self.active.iter().filter(|active| active.hits(node));
+        of_node.fold(0, |sum: i32, active| match active.action {
+            Action::ClockRate { ppm } => sum.saturating_add(ppm),
+            Action::Isolate
+            | Action::Mute
+            | Action::Deafen
+            | Action::Partition(_)
+            | Action::Cut(_)
+            | Action::Disturb(_)
+            | Action::DisturbInbound(_)
+            | Action::Kill
+            | Action::PowerLoss
+            | Action::Pause
+            | Action::Retire
+            | Action::ClockJump { .. }
+            | Action::Disk(_) => sum,
+        })
+    }
+
     /// Returns what a link does that does `base` without a fault.
     #[must_use]
     pub fn on_link(&self, link: LinkId, base: LinkRules) -> LinkRules {
@@ -226,6 +248,18 @@ mod tests {
 
     fn link(from: u16, to: u16) -> LinkId {
         LinkId::new(NodeId(from), NodeId(to))
+    }
+
+    #[test]
+    fn clocks_are_off_by_all_that_hits_them_together() {
+        let mut in_force = InForce::of(3);
+        for (fault, ppm, node) in [(0, 300, 1), (1, -100, 1), (2, 7, 2)] {
+            let action = Action::ClockRate { ppm };
+            begin(&mut in_force, fault, action, &Target::Node(NodeId(node)));
+        }
+        assert_eq!([1, 2, 3].map(|node| in_force.clock_ppm(NodeId(node))), [200, 7, 0]);
+        assert!(in_force.end(FaultId(0)).is_some());
+        assert_eq!(in_force.clock_ppm(NodeId(1)), -100);
     }
 
     #[test]

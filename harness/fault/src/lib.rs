@@ -67,7 +67,7 @@ pub use stream::{ChunkVerdict, Passage, StreamLink};
 pub use target::{ResolvedTarget, Target};
 pub use transport::{Transport, Transports, UnfitRule, UnknownTransport, check_fit, lossy};
 pub use trigger::{LEADER_PATIENCE, RunProgress, TRIGGER_STEP, Trigger};
-pub use world::{Abilities, LIVE_NODES_MAX, SIMULATED_NODES_MAX, Unsupported, World};
+pub use world::{Abilities, DiskReach, LIVE_NODES_MAX, SIMULATED_NODES_MAX, Unsupported, World};
 pub use written::{Malformed, Unwritable};
 
 /// A node of the system under test, counted from 1.

@@ -213,6 +213,13 @@ impl Scenario {
         self.faults.iter().any(PlannedFault::changes_leader)
     }
 
+    /// Returns whether something is done to the power, the disk or the clock of a machine.
+    #[must_use]
+    pub fn hits_machines(&self) -> bool {
+        self.faults.iter().any(|fault| fault.action.is_of_machines())
+            || self.conditions.clock_ppm.iter().any(|ppm| *ppm != 0)
+    }
+
     /// Returns whether faults were asked for and none is planned.
     #[must_use]
     pub fn plans_nothing(&self) -> bool {

@@ -5,8 +5,8 @@
 //! claim kept true: nothing that a scenario asks for is left out in silence.
 
 use crate::{
-    Action, FaultId, LinkRules, PlannedFault, ResolvedTarget, Scenario, Target, Transports,
-    UnfitRule,
+    Action, DiskFault, FaultId, LinkRules, PlannedFault, ResolvedTarget, Scenario, Target,
+    Transports, UnfitRule,
 };
 
 /// A world in which faults come and go.
@@ -52,10 +52,31 @@ pub struct Abilities {
     pub power: bool,
     /// Whether it has the clocks in its hands.
     pub clocks: bool,
-    /// Whether it has the disks in its hands.
-    pub disks: bool,
+    /// How far it has the disks in its hands.
+    pub disks: DiskReach,
     /// What its links carry.
     pub transports: Transports,
+}
+
+/// How far a world has disks in its hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskReach {
+    /// Not at all.
+    None,
+    /// It can say what the calls of a process return, and change nothing of what was written.
+    Calls,
+    /// It is the disk, which takes each write whole.
+    Medium,
+}
+
+impl DiskReach {
+    const fn does(self, fault: DiskFault) -> bool {
+        match self {
+            Self::None => false,
+            Self::Calls => fault.is_of_calls(),
+            Self::Medium => !matches!(fault, DiskFault::ShortWrites),
+        }
+    }
 }
 
 /// Something that a world cannot do, with the reason and a way out.
@@ -83,7 +104,7 @@ impl Abilities {
         nodes_max: SIMULATED_NODES_MAX,
         power: true,
         clocks: true,
-        disks: true,
+        disks: DiskReach::Medium,
         transports: Transports { peer: crate::Transport::Udp, client: crate::Transport::Udp },
     };
 
@@ -91,7 +112,14 @@ impl Abilities {
     #[must_use]
     pub const fn live(transports: Transports) -> Self {
         let (name, nodes_max) = ("a live run", LIVE_NODES_MAX);
-        Self { name, nodes_max, power: false, clocks: false, disks: false, transports }
+        let disks = DiskReach::None;
+        Self { name, nodes_max, power: false, clocks: false, disks, transports }
+    }
+
+    /// Returns what can be done where a shim stands between each process and its kernel.
+    #[must_use]
+    pub const fn with_shim(self) -> Self {
+        Self { power: true, clocks: true, disks: DiskReach::Calls, ..self }
     }
 
     /// Says whether all of a scenario can be carried out.
@@ -128,7 +156,14 @@ impl Abilities {
             Action::ClockRate { .. } | Action::ClockJump { .. } if !self.clocks => {
                 Err(self.refused(name, CLOCKS))
             }
-            Action::Disk(_) if !self.disks => Err(self.refused(name, DISKS)),
+            Action::Disk(disk) if !self.disks.does(*disk) => {
+                let why = match self.disks {
+                    DiskReach::None => DISKS,
+                    DiskReach::Calls => FILES,
+                    DiskReach::Medium => WHOLE_WRITES,
+                };
+                Err(self.refused(name, why))
+            }
             Action::Disturb(rules) | Action::DisturbInbound(rules) => {
                 self.check_rules(rules, &fault.target)
             }
@@ -184,10 +219,15 @@ const CLOCKS: &str = "real processes share the clock of their machine; leave it 
 const DISKS: &str = "real processes write to a disk that obeys nobody here; leave it out, or run \
     the scenario in the simulator";
 
+const FILES: &str = "what calls on files return is in its hands, and what stands in files is not; \
+    take another fault, or run the scenario in the simulator";
+
+const WHOLE_WRITES: &str = "its disk takes each write whole; run the scenario on real processes";
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DiskFault, Millis, PartsPerMillion};
+    use crate::{Millis, PartsPerMillion};
     use synod_rng::Seed;
 
     fn check(abilities: Abilities, action: Action) -> Result<(), String> {
@@ -214,6 +254,26 @@ mod tests {
         for action in [Action::Pause, Action::Retire, Action::Isolate] {
             assert_eq!(check(live, action), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_shim_has_power_clocks_and_calls_in_its_hands_and_no_bytes() {
+        let shim = Abilities::live(Transports::default()).with_shim();
+        let slow = DiskFault::Slow { ms: Millis(1) };
+        for action in [
+            Action::PowerLoss,
+            Action::ClockRate { ppm: 1 },
+            Action::ClockJump { ms: Millis(1) },
+            Action::Disk(slow),
+            Action::Disk(DiskFault::ShortWrites),
+        ] {
+            assert!(action.is_of_machines() && check(shim, action.clone()) == Ok(()), "{action}");
+        }
+        let words = check(shim, Action::Disk(DiskFault::Rot)).expect_err("bytes on a disk");
+        assert!(words.contains("what stands in files is not"), "{words}");
+        let short = Action::Disk(DiskFault::ShortWrites);
+        let words = check(Abilities::SIMULATED, short).expect_err("a simulated disk");
+        assert!(words.contains("takes each write whole"), "{words}");
     }
 
     #[test]

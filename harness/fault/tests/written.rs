@@ -79,6 +79,7 @@ fn disk_fault() -> impl Strategy<Value = DiskFault> {
             DiskFault::SyncFails,
             DiskFault::WriteFails,
             DiskFault::ReadFails,
+            DiskFault::ShortWrites,
             DiskFault::Rot,
             DiskFault::RolledBack,
             DiskFault::MadeAnew,

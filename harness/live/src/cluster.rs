@@ -5,6 +5,7 @@
 //! methods take `&self` and never hold a lock across a wait, so that the nemesis and the monitor
 //! share the cluster.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use synod_fault::NodeId;
 use synod_report::NodeSummary;
+use synod_shim::ShimError;
 use tokio::time::Instant;
 
 use super::guard::{Guard, Limits};
@@ -36,6 +38,8 @@ pub struct NodeSpec {
     pub id: NodeId,
     /// Its command.
     pub launch: CommandLine,
+    /// The variables that are set for it beside those of the harness.
+    pub variables: Vec<(&'static str, OsString)>,
     /// The folder for its logs, which exists.
     pub folder: PathBuf,
 }
@@ -52,6 +56,14 @@ pub enum ClusterError {
         program: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// What stands between a node and its kernel does not obey.
+    #[error("node {node} has no power, disk or clock of its own: {source}")]
+    Shim {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        source: ShimError,
     },
     /// No such node.
     #[error("there is no node {node}")]
@@ -81,6 +93,8 @@ struct State {
     process: Option<Process>,
     /// Why the process is about to end, where somebody asked for it.
     asked: Option<&'static str>,
+    /// Why it may end by itself, where a fault in force is a reason.
+    excused: Option<&'static str>,
     starts: u32,
     exits: Vec<String>,
     lone: Vec<UnexpectedExit>,
@@ -116,12 +130,25 @@ impl Cluster {
             return Ok(());
         }
         let CommandLine { program, arguments } = &node.spec.launch;
-        let command = self.guard.command(program, arguments, self.limits);
+        let mut command = self.guard.command(program, arguments, self.limits);
+        command.envs(node.spec.variables.iter().map(|(name, value)| (name, value)));
         let process = Process::start(command, &node.spec.folder)
             .map_err(|source| ClusterError::Start { node: id, program: program.clone(), source })?;
         state.starts += 1;
         (state.asked, state.last_end) = (None, None);
         state.process = Some(process);
+        Ok(())
+    }
+
+    /// Says why a node may end by itself from here on, or that it may not.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::NoSuchNode`].
+    pub fn excuse(&self, id: NodeId, why: Option<&'static str>) -> Result<(), ClusterError> {
+        let node = self.node(id)?;
+        self.note_end(node);
+        node.lock().excused = why;
         Ok(())
     }
 
@@ -360,7 +387,7 @@ impl Cluster {
         let Some(status) = state.process.as_ref().and_then(Process::end) else { return };
         (state.process, state.last_end) = (None, Some(status));
         let how = describe_end(status);
-        match state.asked.take() {
+        match state.asked.take().or(state.excused) {
             Some(why) => state.exits.push(format!("{why}: {how}")),
             None => {
                 state.exits.push(format!("by itself: {how}"));

@@ -154,9 +154,12 @@ impl Injection<'_> {
         let begun = Instant::now();
         self.open.insert(fault, (on.clone(), record.now().as_nanos() as u64));
         self.world.apply(fault, on.clone())?;
-        if *action == Action::Kill {
+        if matches!(action, Action::Kill | Action::PowerLoss) {
             let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
             cluster.wait_for_ends(&nodes).await?;
+        }
+        if *action == Action::PowerLoss {
+            self.world.take_power(fault, &on)?;
         }
         self.put(begun + planned.lasts_ms.duration(), Due::End(fault));
         if let Some(period) = planned.flaps_ms {

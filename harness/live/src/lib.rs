@@ -11,6 +11,7 @@ mod delay_queue;
 mod effect;
 mod fabric;
 mod injected_fault;
+mod machines;
 mod pipe;
 mod real_world;
 mod relay;
@@ -43,4 +44,5 @@ pub mod thresholds;
 pub mod traffic;
 
 pub use injected_fault::InjectedFault;
+pub use machines::Machines;
 pub use witness::Witness;

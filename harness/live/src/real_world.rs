@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::cluster::{Cluster, ClusterError};
 use super::effect::{self, Effect, Hit, disturbance, done_to, interruption};
+use super::machines::{Machines, MachinesSeen};
 use super::network::Network;
 use super::setup::TestCluster;
 use super::witness::{Crossings, Victim, Window, Witness, refute_rules};
@@ -28,6 +29,7 @@ pub(crate) struct RealWorld<'a> {
     cluster: &'a Cluster,
     network: &'a Network,
     witness: &'a Witness,
+    machines: &'a Machines,
     plan: &'a Scenario,
     transports: Transports,
     in_force: InForce,
@@ -43,6 +45,8 @@ struct Measured {
     hit: Hit,
     /// The nodes whose processes it took or stopped, as they were seen then.
     victims: BTreeMap<NodeId, Victim>,
+    /// What was seen of their machines.
+    machines: MachinesSeen,
     /// How often it cut.
     cuts: u32,
     /// When its rules came into force, and when they were lifted.
@@ -55,14 +59,10 @@ struct Measured {
 
 impl<'a> RealWorld<'a> {
     /// Makes the world of a plan, in which no fault is in force.
-    pub(crate) fn new(
-        TestCluster { cluster, network, witness, .. }: &'a TestCluster,
-        plan: &'a Scenario,
-        transports: Transports,
-    ) -> Self {
-        let in_force = InForce::of(plan.faults.len());
-        let measured = BTreeMap::new();
-        Self { cluster, network, witness, plan, transports, in_force, measured }
+    pub(crate) fn new(stage: &'a TestCluster, plan: &'a Scenario, transports: Transports) -> Self {
+        let TestCluster { cluster, network, machines, witness, .. } = stage;
+        let (in_force, measured) = (InForce::of(plan.faults.len()), BTreeMap::new());
+        Self { cluster, network, machines, witness, plan, transports, in_force, measured }
     }
 
     /// Waits until a fault that is about to end shows all that it did: who was killed has left its
@@ -187,7 +187,9 @@ impl<'a> RealWorld<'a> {
     /// Says what was seen that a fault cannot have done. It has not ended yet.
     fn refuted(&self, action: &Action, victims: &BTreeMap<NodeId, Victim>) -> Vec<String> {
         let refuted = |(node, victim): (&NodeId, &Victim)| match action {
-            Action::Kill => self.witness.refute_kill(*node, victim, self.cluster.last_end(*node)),
+            Action::Kill | Action::PowerLoss => {
+                self.witness.refute_kill(*node, victim, self.cluster.last_end(*node))
+            }
             Action::Retire => self.witness.refute_end(*node, &victim.held),
             // What was killed beside the pause does not stand.
             Action::Pause if self.in_force.keeps_down(*node) => None,
@@ -199,7 +201,6 @@ impl<'a> RealWorld<'a> {
             | Action::Cut(_)
             | Action::Disturb(_)
             | Action::DisturbInbound(_)
-            | Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
             | Action::Disk(_) => None,
@@ -211,6 +212,7 @@ impl<'a> RealWorld<'a> {
     fn begin_on(&self, action: &Action, node: NodeId) -> Result<bool, ClusterError> {
         match action {
             Action::Kill => Ok(self.cluster.begin_kill(&[node], KILLED)? > 0),
+            Action::PowerLoss => Ok(self.cluster.begin_kill(&[node], WITHOUT_POWER)? > 0),
             Action::Retire => Ok(self.cluster.begin_retire(&[node], RETIRED)? > 0),
             Action::Pause => self.cluster.pause(node),
             Action::Isolate
@@ -220,7 +222,6 @@ impl<'a> RealWorld<'a> {
             | Action::Cut(_)
             | Action::Disturb(_)
             | Action::DisturbInbound(_)
-            | Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
             | Action::Disk(_) => Ok(false),
@@ -253,9 +254,14 @@ impl<'a> RealWorld<'a> {
         measured.hit = Hit { all: on.nodes.len(), done: stopped, held };
     }
 
-    fn told(&self, action: &Action, on: &ResolvedTarget, measured: &Measured) -> Effect {
+    fn told(
+        &self,
+        action: &Action,
+        on: &ResolvedTarget,
+        measured: &Measured,
+    ) -> Result<Effect, ClusterError> {
         let after = || effect::sum(on, &self.network.counts());
-        match action {
+        Ok(match action {
             Action::Disturb(rules) | Action::DisturbInbound(rules) => {
                 disturbance(rules, &measured.before, &after())
             }
@@ -270,8 +276,33 @@ impl<'a> RealWorld<'a> {
             Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
-            | Action::Disk(_) => Effect::of("a live run cannot do it".to_owned(), false),
+            | Action::Disk(_) => self.machines.told(action, measured.hit, &measured.machines)?,
+        })
+    }
+
+    /// Takes what was not synced from the machines that a power loss hit, once their processes have
+    /// ended.
+    pub(crate) fn take_power(
+        &mut self,
+        fault: FaultId,
+        on: &ResolvedTarget,
+    ) -> Result<(), ClusterError> {
+        let seen = &mut self.measured.entry(fault).or_default().machines;
+        self.machines.take_power(fault, on.nodes.iter().copied(), seen)
+    }
+
+    /// Has the machines of nodes obey the faults in force, as one of them begins or ends.
+    fn turn(&self, action: &Action, on: &ResolvedTarget, begins: bool) -> Result<(), ClusterError> {
+        for node in on.nodes.iter().filter(|_| action.is_of_machines()) {
+            self.machines.strike(*node, action, begins)?;
+            self.machines.obey(*node, &self.in_force)?;
+            if let Action::Disk(fault) = action
+                && fault.may_end_a_process()
+            {
+                self.cluster.excuse(*node, begins.then_some(DISK_FAILED))?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -279,7 +310,7 @@ impl World for RealWorld<'_> {
     type Error = ClusterError;
 
     fn abilities(&self) -> Abilities {
-        Abilities::live(self.transports)
+        Abilities::live(self.transports).with_shim()
     }
 
     fn apply(&mut self, fault: FaultId, on: ResolvedTarget) -> Result<(), ClusterError> {
@@ -287,6 +318,7 @@ impl World for RealWorld<'_> {
         let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
         let overshadowed = self.is_overshadowed(action, &on);
         let before = effect::sum(&on, &self.network.counts());
+        let machines = self.machines.look(nodes.iter().copied())?;
         let mut hit = Hit { all: nodes.len(), ..Hit::default() };
         let mut victims = BTreeMap::new();
         for node in &nodes {
@@ -295,14 +327,14 @@ impl World for RealWorld<'_> {
             hit.held += usize::from(victim.is_none() && self.in_force.keeps_down(*node));
             victims.extend(victim.map(|victim| (*node, victim)));
         }
-        let measured = Measured { before, hit, victims, cuts: 1, ..Measured::default() };
+        let measured = Measured { before, hit, victims, machines, cuts: 1, ..Measured::default() };
         let measured = Measured { overshadowed, ..measured };
         self.measured.insert(fault, measured);
         if on.rules.values().any(|rules| *rules != LinkRules::default()) {
             self.begin_rules(fault, &on);
         }
-        self.in_force.begin(fault, action.clone(), on);
-        Ok(())
+        self.in_force.begin(fault, action.clone(), on.clone());
+        self.turn(action, &on, true)
     }
 
     fn lift(&mut self, fault: FaultId) -> Result<(), ClusterError> {
@@ -313,11 +345,12 @@ impl World for RealWorld<'_> {
             self.look_at_paused(&active.on, &mut measured);
         }
         let mut refuted = self.refuted(&active.action, &measured.victims);
-        let effect = self.told(&active.action, &active.on, &measured);
+        let effect = self.told(&active.action, &active.on, &measured)?;
         refuted.extend(self.refuted_rules(&active.on, &measured));
         let effect = effect.unless(refuted);
+        self.turn(&active.action, &active.on, false)?;
         for node in &active.on.nodes {
-            if active.action.keeps_down() {
+            if active.action.keeps_down() || matches!(active.action, Action::Disk(_)) {
                 self.start(*node)?;
             } else if active.action == Action::Pause && !self.in_force.pauses(*node) {
                 self.cluster.resume(*node)?;
@@ -339,6 +372,12 @@ const BLIND_MAX: Duration = Duration::from_secs(2);
 
 /// How the end of a process is explained that a fault killed.
 const KILLED: &str = "killed by the nemesis";
+
+/// How the end of a process is explained whose machine lost its power.
+const WITHOUT_POWER: &str = "without power by the nemesis";
+
+/// How the end of a process is explained that had an error of its disk, by a fault.
+const DISK_FAILED: &str = "after the nemesis let its disk fail";
 
 /// How the end of a process is explained that a fault asked to end.
 const RETIRED: &str = "asked to end by the nemesis";

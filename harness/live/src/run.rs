@@ -120,7 +120,7 @@ pub async fn run(
     interrupt: &Interrupt,
     console: &mut Console,
 ) -> Result<Finished, RunError> {
-    Abilities::live(order.cast.system.transport).check_all(&order.plan)?;
+    Abilities::live(order.cast.system.transport).with_shim().check_all(&order.plan)?;
     order.cast.check(&order.plan)?;
     let (planned, brought) = (&order.plan.workload, order.workload.name());
     if planned != brought {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use synod_fault::{CLIENTS, LIVE_NODES_MAX, NodeId, Scenario, Transports};
+use synod_shim::reach::{self, ReachError};
 use tokio::time::Instant;
 
 use super::bridge::{Bridge, BridgeError};
@@ -18,6 +19,7 @@ use super::cluster::{Cluster, ClusterError, NodeSpec};
 use super::folder::{DATA, NODES, RunFolder};
 use super::guard::{Guard, Limits};
 use super::logs;
+use super::machines::Machines;
 use super::network::{Network, Route};
 use super::ports::PortBlock;
 use super::process::{Process, STDERR_LOG, describe_end};
@@ -64,6 +66,8 @@ pub struct TestCluster {
     pub network: Network,
     /// Who sees what becomes of the nodes' processes.
     pub witness: Witness,
+    /// The machines that the nodes take for theirs, where the plan does something to them.
+    pub machines: Machines,
     /// The clients' way in.
     pub bridge: Arc<Bridge>,
     /// The claim on the nodes' ports.
@@ -89,6 +93,17 @@ pub enum SetupError {
         program: PathBuf,
         /// The name of the system.
         name: String,
+    },
+    /// A program cannot be given a disk and a clock of its own.
+    #[error(
+        "nothing can be done to the power, the disk or the clock of {program}: {why}",
+        program = program.display()
+    )]
+    Unreached {
+        /// The program.
+        program: PathBuf,
+        /// Why not.
+        why: ReachError,
     },
     /// The system's description makes no command.
     #[error("the description of the system is wrong: {0}")]
@@ -168,6 +183,10 @@ impl SystemUnderTest {
                 return Err(SetupError::NoProgram { program, name: self.system.name.clone() });
             }
         }
+        if plan.hits_machines() {
+            let program = gaps.fill(serve)?.program;
+            reach::look(&program).map_err(|why| SetupError::Unreached { program, why })?;
+        }
         if let Some(words) = &self.system.audit {
             let gaps = Placeholders::default().with("binary", &self.binary).with("run", "/");
             let program = gaps.fill(words)?.program;
@@ -196,14 +215,15 @@ impl SystemUnderTest {
         network.send_canaries().map_err(io("start the canaries"))?;
         let config = folder.file("config");
         self.init(plan, folder, &config).await?;
-        let specs = self.specs(&nodes, folder, &config, &ports, &network).await?;
+        let mut specs = self.specs(&nodes, folder, &config, &ports, &network).await?;
+        let machines = Machines::make(plan, &mut specs)?;
         let cluster = Cluster::new(self.guard.clone(), self.limits, specs);
         for node in &nodes {
             cluster.start(*node)?;
         }
         let bridge = Arc::new(self.start_bridges(&nodes, folder, &config, &network)?);
         let witness = Witness::new(listen_ports(&self.system, &nodes, &ports));
-        let stage = TestCluster { cluster, network, witness, bridge, _ports: ports };
+        let stage = TestCluster { cluster, network, machines, witness, bridge, _ports: ports };
         stage.wait_until_ready(plan, folder, &self.system).await?;
         Ok(stage)
     }
@@ -269,7 +289,8 @@ impl SystemUnderTest {
                 let logs = folder.inner(&format!("init/{id}")).map_err(io)?;
                 self.run(&gaps.fill(words)?, &logs).await?;
             }
-            specs.push(NodeSpec { id: *id, launch: gaps.fill(&self.system.serve)?, folder: home });
+            let launch = gaps.fill(&self.system.serve)?;
+            specs.push(NodeSpec { id: *id, launch, variables: Vec::new(), folder: home });
         }
         Ok(specs)
     }

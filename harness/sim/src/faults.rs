@@ -179,6 +179,7 @@ impl<S: System> Simulation<S> {
                 | DiskFault::SyncFails
                 | DiskFault::WriteFails
                 | DiskFault::ReadFails
+                | DiskFault::ShortWrites
                 | DiskFault::PowerFailsAt { .. }
                 | DiskFault::Rot
                 | DiskFault::RolledBack

@@ -235,7 +235,7 @@ fn nemesis_plan(
 
 /// Refuses a plan that no live run of the system can obey, or that breaks nothing.
 fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal> {
-    let unfit = world.check_all(plan);
+    let unfit = world.with_shim().check_all(plan);
     unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
     if plan.plans_nothing() {
         let words = format!(
@@ -373,7 +373,10 @@ fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<T, Refusal> {
 pub(super) fn refusal(error: &RunError) -> Refusal {
     let code = match error {
         RunError::Setup(
-            SetupError::NoProgram { .. } | SetupError::System(_) | SetupError::TooManyNodes { .. },
+            SetupError::NoProgram { .. }
+            | SetupError::Unreached { .. }
+            | SetupError::System(_)
+            | SetupError::TooManyNodes { .. },
         )
         | RunError::Unsupported(_)
         | RunError::OtherWorkload { .. } => USAGE,

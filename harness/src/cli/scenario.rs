@@ -96,7 +96,8 @@ fn check(file: &Path, system: &str) -> Result<String, Refusal> {
     let plan = read(file)?.drawn();
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", file.display()));
     plan.workload.parse::<WorkloadName>().map_err(|error| refused(&error))?;
-    let worlds = [Abilities::live(system_of(system)?.transport), Abilities::SIMULATED];
+    let live = Abilities::live(system_of(system)?.transport).with_shim();
+    let worlds = [live, Abilities::SIMULATED];
     let mut lines = String::new();
     let mut able = false;
     for world in worlds {

@@ -261,6 +261,7 @@ impl System for Cluster {
                 | DiskFault::SyncFails
                 | DiskFault::WriteFails
                 | DiskFault::ReadFails
+                | DiskFault::ShortWrites
                 | DiskFault::PowerFailsAt { .. }
                 | DiskFault::Rot,
                 _,

@@ -137,6 +137,12 @@ const FLOORS: &[Floor] = &[
         because: "a fault is decided the same whoever obeys: no runtime, no socket, no clock",
     },
     Floor {
+        name: "synod-shim",
+        ours: &["synod-rng"],
+        others: Some(&["rustix", "thiserror"]),
+        because: "what stands between a program and its kernel knows neither faults nor runs",
+    },
+    Floor {
         name: "synod-workload",
         ours: &["synod-checker", "synod-history", "synod-rng"],
         others: Some(&["thiserror"]),
@@ -162,6 +168,7 @@ const FLOORS: &[Floor] = &[
             "synod-history",
             "synod-report",
             "synod-rng",
+            "synod-shim",
             "synod-workload",
         ],
         others: None,

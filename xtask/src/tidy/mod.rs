@@ -60,6 +60,7 @@ fn check_tree(tree: &Tree) -> Vec<Finding> {
             findings.extend(shell::check(file));
         }
     }
+    findings.extend(manifests::check_lints(tree));
     findings.extend(rust::check_atomics(tree));
     findings.extend(specs::check(tree));
     findings.extend(models::check(tree));

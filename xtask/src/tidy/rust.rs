@@ -8,6 +8,7 @@ pub(crate) fn check(file: &File) -> Vec<Finding> {
     let source = Source::parse(&file.text);
     let mut findings = first_words(file, &source);
     findings.extend(columns(file, &source));
+    findings.extend(unsafe_code(file, &source));
     if !is_test(file) {
         findings.extend(sizes(file, &source));
     }
@@ -35,6 +36,19 @@ fn atomics(file: &File, facade: &str) -> Vec<Finding> {
     let named = lines.filter(|(_, line)| DOORS.iter().any(|door| line.code.contains(door)));
     let what = format!("atomics and loom are named in {facade} alone; import them from there");
     named.map(|(at, _)| Finding::new(&file.path, at + 1, what.clone())).collect()
+}
+
+/// Finds unsafe code outside of the one folder that is for it, whatever the lints of a crate say.
+fn unsafe_code(file: &File, source: &Source) -> Vec<Finding> {
+    if file.path.starts_with(UNSAFE_FOLDER) {
+        return Vec::new();
+    }
+    let is_word = |code: &str| {
+        code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
+    };
+    let lines = source.lines.iter().enumerate().filter(|(_, line)| is_word(&line.code));
+    let what = format!("unsafe code stands in {UNSAFE_FOLDER} alone");
+    lines.map(|(at, _)| Finding::new(&file.path, at + 1, what.clone())).collect()
 }
 
 fn first_words(file: &File, source: &Source) -> Vec<Finding> {
@@ -72,6 +86,10 @@ fn is_test(file: &File) -> bool {
     file.path.split('/').any(|part| part == "tests" || part == "tests.rs")
 }
 
+/// Where unsafe code may stand: the library that stands between a program and its C library defines
+/// functions of C and calls the kernel, and nothing else here has to.
+const UNSAFE_FOLDER: &str = "harness/shim/preload/";
+
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 const COLUMNS_MAX: usize = 100;
@@ -105,6 +123,17 @@ mod tests {
         assert!(findings("a.rs", &long)[0].starts_with("a.rs: 501 lines without tests"));
         let tests = format!("//! A.\n#[cfg(test)]\nmod tests {{\n{}}}\n", "x\n".repeat(900));
         assert_eq!(findings("a.rs", &tests), [""; 0]);
+    }
+
+    #[test]
+    fn unsafe_code_has_one_folder() {
+        let code = "//! A.\nfn a() { unsafe { b() } } // unsafe\n";
+        assert_eq!(
+            findings("c/src/a.rs", code),
+            ["c/src/a.rs:2: unsafe code stands in harness/shim/preload/ alone"]
+        );
+        assert_eq!(findings("harness/shim/preload/a.rs", code), [""; 0]);
+        assert_eq!(findings("c/src/a.rs", "//! unsafe\n#![forbid(unsafe_code)]\n"), [""; 0]);
     }
 
     #[test]

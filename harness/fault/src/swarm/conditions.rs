@@ -2,14 +2,14 @@
 
 use synod_rng::{Random, Seed, Stream};
 
-use crate::{Abilities, Conditions, LinkRules, Millis, PartsPerMillion};
+use crate::{Abilities, Conditions, DiskReach, LinkRules, Millis, PartsPerMillion};
 
 /// Leaves out the conditions that a world cannot have.
 pub(super) fn possible(mut conditions: Conditions, world: &Abilities) -> Conditions {
     if !world.clocks {
         conditions.clock_ppm.clear();
     }
-    if !world.disks {
+    if world.disks != DiskReach::Medium {
         conditions.sync_us = 0;
     }
     if conditions.links.fits(world.transports.peer).is_err() {

@@ -36,6 +36,8 @@ impl Machine {
             DiskFault::SyncFails => self.inject(DiskCall::Sync, begins),
             DiskFault::WriteFails => self.inject(DiskCall::Write, begins),
             DiskFault::ReadFails => self.inject(DiskCall::Read, begins),
+            // Refused before a run: the simulated disk takes each write whole.
+            DiskFault::ShortWrites => {}
             DiskFault::PowerFailsAt { operations } => {
                 // Of a machine that is down, it fails in the middle of the recovery.
                 if begins {
@@ -116,6 +118,7 @@ pub(super) fn is_failure(fault: DiskFault) -> bool {
         DiskFault::Slow { .. }
         | DiskFault::Hung
         | DiskFault::Full
+        | DiskFault::ShortWrites
         | DiskFault::Rot
         | DiskFault::RolledBack
         | DiskFault::MadeAnew

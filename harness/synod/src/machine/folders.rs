@@ -146,6 +146,7 @@ impl Machine {
             | DiskFault::SyncFails
             | DiskFault::WriteFails
             | DiskFault::ReadFails
+            | DiskFault::ShortWrites
             | DiskFault::PowerFailsAt { .. }
             | DiskFault::Rot => None,
         };
@@ -235,6 +236,7 @@ const fn point_of(fault: DiskFault) -> Point {
         | DiskFault::SyncFails
         | DiskFault::WriteFails
         | DiskFault::ReadFails
+        | DiskFault::ShortWrites
         | DiskFault::PowerFailsAt { .. }
         | DiskFault::Rot => Point::FolderRolledBack,
     }
