@@ -51,6 +51,8 @@ struct Seen {
     first: Ballot,
     /// The highest ballot that anybody led in since.
     last: Ballot,
+    /// How often nobody led when it was looked for.
+    leaderless: u32,
     /// How many lanes were narrow for a while, or stood.
     lanes: u64,
     /// How many operations were answered.
@@ -66,15 +68,18 @@ fn run(seed: u64, narrow_ppm: u32) -> Seen {
     cluster.begin(world);
     simulation.run_until(Micros::from_ms(FROM_MS)).unwrap();
     let first = led(&simulation.system);
-    let mut last = first;
+    let (mut last, mut leaderless) = (first, 0);
     for at in (FROM_MS..TIME_MS - 200).step_by(usize::try_from(LOOK_MS).unwrap()) {
         simulation.run_until(Micros::from_ms(at)).unwrap();
-        last = last.max(led(&simulation.system));
+        let led = led(&simulation.system);
+        last = last.max(led);
+        leaderless += u32::from(led == Ballot::ZERO);
     }
     let outcomes = simulation.system.outcomes();
     let hit_counts = simulation.system.monitor.tracker.finish(outcomes);
     let point = if narrow_ppm > 0 { Point::LaneNarrow } else { Point::LaneStalls };
-    Seen { first, last, lanes: hit_counts.of(point).times, answered: outcomes.ok }
+    let lanes = hit_counts.of(point).times;
+    Seen { first, last, leaderless, lanes, answered: outcomes.ok }
 }
 
 fn led(cluster: &Cluster) -> Ballot {
@@ -89,6 +94,8 @@ fn no_leader_is_deposed_by_narrow_ways_alone() {
         let seen = run(seed, 1_000_000);
         println!("seed {seed}: {} narrow lanes, {} answered", seen.lanes, seen.answered);
         assert_eq!(seen.first, seen.last, "seed {seed}: the leader was deposed");
+        assert_eq!(seen.leaderless, 0, "seed {seed}: nobody led for a while");
+        assert!(seen.answered > 0, "seed {seed}: nobody was answered");
         lanes += seen.lanes;
         answered += seen.answered;
     }
