@@ -1,19 +1,20 @@
 //! What nodes have counted, as the lines of their logs say it.
+//!
+//! There is one listener for the process, as the library remembers for all threads whether anybody
+//! listens; what it hears is kept for each thread, and a scenario runs on one.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::subscriber::set_global_default;
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Listens to the lines of this thread for as long as it lives.
-pub(crate) struct CountLines {
-    seen: Arc<Mutex<Seen>>,
-    _listening: DefaultGuard,
-}
+/// What the nodes of this thread say from its beginning on.
+pub(crate) struct CountLines(());
 
 #[derive(Default)]
 struct Seen {
@@ -23,28 +24,31 @@ struct Seen {
     counts: BTreeMap<(u64, &'static str), u64>,
 }
 
+thread_local! {
+    static SEEN: RefCell<Seen> = RefCell::default();
+}
+
 impl CountLines {
     pub(crate) fn begin() -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let listening = set_default(Listener(Arc::clone(&seen)));
-        Self { seen, _listening: listening }
+        static LISTENING: Once = Once::new();
+        LISTENING.call_once(|| set_global_default(Listener).unwrap());
+        SEEN.take();
+        Self(())
     }
 
     /// What a node has counted under a name, as it said last.
     pub(crate) fn last(&self, node: u16, name: &'static str) -> u64 {
-        let seen = self.seen.lock().unwrap();
-        let count = seen.counts.get(&(node.into(), name)).copied();
+        let Self(()) = self;
+        let count = with(|seen| seen.counts.get(&(node.into(), name)).copied());
         count.unwrap_or_else(|| panic!("node {node} has not said its {name}"))
     }
 }
 
-struct Listener(Arc<Mutex<Seen>>);
-
-impl Listener {
-    fn with<T>(&self, act: impl FnOnce(&mut Seen) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+fn with<T>(act: impl FnOnce(&mut Seen) -> T) -> T {
+    SEEN.with_borrow_mut(act)
 }
+
+struct Listener;
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -54,7 +58,7 @@ impl Subscriber for Listener {
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
         let mut numbers = Numbers::default();
         attributes.record(&mut numbers);
-        self.with(|seen| {
+        with(|seen| {
             seen.nodes.push(numbers.0.get("id").copied());
             Id::from_u64(seen.nodes.len() as u64)
         })
@@ -67,8 +71,8 @@ impl Subscriber for Listener {
     fn event(&self, event: &Event<'_>) {
         let mut numbers = Numbers::default();
         event.record(&mut numbers);
-        self.with(|seen| {
-            let node = seen.entered.iter().rev().find_map(|span| seen.nodes[*span]);
+        with(|seen| {
+            let node = seen.entered.iter().rev().find_map(|span| seen.nodes.get(*span).copied()?);
             if let (Some(node), true) = (node, numbers.0.contains_key("turns")) {
                 seen.counts.extend(numbers.0.into_iter().map(|(name, n)| ((node, name), n)));
             }
@@ -76,13 +80,13 @@ impl Subscriber for Listener {
     }
 
     fn enter(&self, span: &Id) {
-        self.with(|seen| seen.entered.push(place(span)));
+        with(|seen| seen.entered.push(place(span)));
     }
 
     fn exit(&self, span: &Id) {
-        self.with(|seen| {
+        with(|seen| {
             let last = seen.entered.iter().rposition(|entered| *entered == place(span));
-            seen.entered.remove(last.unwrap());
+            last.map(|last| seen.entered.remove(last));
         });
     }
 }
