@@ -497,8 +497,12 @@ fn a_process_that_is_stopped_keeps_its_connections_and_one_that_is_killed_ends_t
     stream.write_all(b"a").unwrap();
     assert_eq!(read(&mut stream, 1), b"a");
     kill_process(pid, Signal::STOP).unwrap();
-    stream.write_all(b"b").unwrap();
     let start = Instant::now();
+    while !stands_still(process.id()) {
+        assert!(start.elapsed() < PATIENCE, "a signal arrives");
+        std::thread::yield_now();
+    }
+    stream.write_all(b"b").unwrap();
     while pair.counts(BACK).bytes < 2 {
         assert!(start.elapsed() < PATIENCE, "the kernel takes it for the process");
         std::thread::yield_now();
@@ -509,6 +513,17 @@ fn a_process_that_is_stopped_keeps_its_connections_and_one_that_is_killed_ends_t
     kill_process(pid, Signal::KILL).unwrap();
     process.wait().unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the kernel ends the stream of the dead");
+}
+
+/// Tells whether each thread of a process stands: one of them takes the signal, and tells the
+/// others only when it has its turn.
+fn stands_still(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    threads.map(|thread| thread.unwrap().path().join("stat")).all(|path| {
+        let state = std::fs::read_to_string(path).unwrap_or_default();
+        // The name before it is in brackets, and may hold anything.
+        state.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    })
 }
 
 #[test]
