@@ -1,5 +1,7 @@
 //! The rules for the manifests of crates: one lint table, one version of each dependency.
 
+use std::collections::BTreeSet;
+
 use super::{File, Finding, Tree};
 
 /// Checks one file, when it is the manifest of a crate.
@@ -50,7 +52,8 @@ pub(crate) fn check_lints(tree: &Tree) -> Vec<Finding> {
     for (kind, wanted) in &root {
         let wanted = lints(Some(wanted)).unwrap_or_default();
         let found = lints(own.get(kind)).unwrap_or_default();
-        for name in wanted.keys().chain(found.keys()) {
+        let names: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+        for name in names {
             let expected = match name.as_str() {
                 "unsafe_code" => Some(toml::Value::from("deny")),
                 // Each crate has names of its own in it.
