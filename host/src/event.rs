@@ -30,6 +30,8 @@ pub enum Event {
         /// A count that changes whenever the peer's side takes some of it. What is under way
         /// between the two counts as taken, and must be little.
         passed: u64,
+        /// How many bytes still wait.
+        waiting: usize,
     },
     /// Of what was given for the bulk lane to a peer, something still waits there. It counts and is
     /// told like [`Event::LogWaiting`].

@@ -84,9 +84,9 @@ impl<M: StateMachine> Host<M> {
             }
             // What was under way on the old link may be lost, as any message may: it is said again.
             Event::PeerReplaced(peer) => tracing::debug!(%peer, "link replaced"),
-            Event::LogWaiting { peer, passed } => {
+            Event::LogWaiting { peer, passed, waiting } => {
                 if self.lanes.on_log_waiting(peer, passed) {
-                    self.step(Input::LaneMoved(peer));
+                    self.step(Input::LaneMoved { peer, waiting });
                 }
             }
             Event::BulkWaiting(peer) => self.lanes.on_bulk_waiting(peer),

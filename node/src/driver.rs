@@ -21,8 +21,8 @@ use synod_host::journal::SyncError;
 use synod_host::smr::{Connection, Lane};
 use synod_host::{Event, Host, OldDecrees, Output};
 use synod_transport_quic::{
-    ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, PeerEvent, PeerHandle,
-    PeerId, Sent, limits,
+    ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, LaneWaiting, PeerEvent,
+    PeerHandle, PeerId, Sent, limits,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, error::TryRecvError};
@@ -169,8 +169,8 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         }
         let now = self.time.now();
         self.host.on_time(now);
-        for (peer, passed) in self.peers.with_log_waiting() {
-            self.host.take(now, Event::LogWaiting { peer: node_of(peer), passed });
+        for (peer, LaneWaiting { bytes: waiting, passed }) in self.peers.with_log_waiting() {
+            self.host.take(now, Event::LogWaiting { peer: node_of(peer), passed, waiting });
         }
         for peer in self.peers.with_bulk_waiting() {
             self.host.take(now, Event::BulkWaiting(node_of(peer)));

@@ -41,7 +41,12 @@ pub enum Input {
     /// The link to a peer broke, or the peer began another life.
     LinkDown(NodeId),
     /// A peer takes in what waits for it on the lane of the log, and has not taken all of it.
-    LaneMoved(NodeId),
+    LaneMoved {
+        /// The peer.
+        peer: NodeId,
+        /// How many bytes still wait.
+        waiting: usize,
+    },
     /// A batch is durable.
     Synced(Synced),
     /// How the disk is doing.

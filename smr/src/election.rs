@@ -35,6 +35,9 @@ pub const STALL_TICKS: u32 = 15;
 /// a minute at 40 ms, in which the longest message passes a way of 140 kB a second.
 pub const TAKE_IN_TICKS_MAX: u32 = 750;
 
+/// How many bytes may wait for a node that is waited for, beside those of open slots.
+pub const TAKE_IN_BYTES_MAX: usize = 1 << 20;
+
 /// How often failed ballots double the patience with the next, and its jitter.
 pub const BACKOFF_MAX: u32 = 5;
 

@@ -33,7 +33,7 @@ pub use config::{CACHE_BYTES, CACHE_SLOTS, Config, ConfigError, Limits, SUSPICIO
 pub use effects::{Batch, Disk, Effects, Input, LogRead, Record, SetTimer, Timer};
 pub use election::{
     BACKOFF_MAX, DEAF_TIMES, Election, ElectionAction, ElectionView, PATIENCE_TICKS_MAX, Progress,
-    SLOW_SYNC_MS, STALL_TICKS, TAKE_IN_TICKS_MAX,
+    SLOW_SYNC_MS, STALL_TICKS, TAKE_IN_BYTES_MAX, TAKE_IN_TICKS_MAX,
 };
 pub use executor::{Executor, WaitKey, answer};
 pub use message::{Checkpoint, Folder, Heartbeat, Lane, Message, PeerStart};

@@ -103,9 +103,11 @@ impl<M: StateMachine> Replica<M> {
             Input::Timer(Timer::Heartbeat) => self.on_heartbeat_timer(effects),
             Input::Timer(Timer::Campaign) => self.on_campaign_timer(effects),
             Input::LinkDown(peer) => self.election.on_link_down(peer),
-            // Who voted where the others are waited for takes in what is for later.
-            Input::LaneMoved(peer) => {
-                if self.paxos.awaits_first(peer) {
+            // Who voted where the others are waited for takes in what is for later; and more than
+            // is open is what was chosen long ago, which a ballot of its own would take away.
+            Input::LaneMoved { peer, waiting } => {
+                let most = self.paxos.open_bytes() + TAKE_IN_BYTES_MAX;
+                if self.paxos.awaits_first(peer) && waiting <= most {
                     self.election.on_lane_moved(peer);
                 }
             }

@@ -11,7 +11,8 @@ use nothing::Nothing;
 use synod_paxos::{AfterSync, Ballot, Configuration, CoreId, Message as Paxos, NodeId, Slot};
 use synod_smr::{
     ClientId, Config, Connection, Effects, Heartbeat, Input, Message, Opening, Principal,
-    Recovering, Replica, Request, RequestBody, RequestId, STALL_TICKS, TAKE_IN_TICKS_MAX, Timer,
+    Recovering, Replica, Request, RequestBody, RequestId, STALL_TICKS, TAKE_IN_BYTES_MAX,
+    TAKE_IN_TICKS_MAX, Timer,
 };
 
 const VOTES: NodeId = NodeId::new(2);
@@ -78,8 +79,9 @@ impl Leader {
         self.effects.timers().for_each(drop);
     }
 
-    /// Counts the ticks, in each of which that peer takes in some, until this leader is discontent.
-    fn ticks_until_stalled(&mut self, taking_in: NodeId) -> u32 {
+    /// Counts the ticks, in each of which that peer takes in some and so much still waits for it,
+    /// until this leader is discontent.
+    fn ticks_until_stalled(&mut self, taking_in: NodeId, waiting: usize) -> u32 {
         let mut ticks = 0;
         while self.replica.status().leader_ok {
             ticks += 1;
@@ -91,7 +93,7 @@ impl Leader {
                 let beat = Heartbeat { follows: leads, leader_ok: true, promised, tick, ..beat(0) };
                 self.step(Input::Message { from, message: Message::Heartbeat(beat) });
             }
-            self.step(Input::LaneMoved(taking_in));
+            self.step(Input::LaneMoved { peer: taking_in, waiting });
             self.step(Input::Timer(Timer::Heartbeat));
         }
         ticks
@@ -100,12 +102,19 @@ impl Leader {
 
 #[test]
 fn who_has_voted_for_what_is_chosen_next_is_not_waited_for() {
-    let ticks = Leader::new().ticks_until_stalled(VOTES);
+    let ticks = Leader::new().ticks_until_stalled(VOTES, 1);
     assert!(ticks.abs_diff(STALL_TICKS) < 5, "after {ticks} ticks");
 }
 
 #[test]
 fn who_holds_up_what_is_chosen_next_is_waited_for() {
-    let ticks = Leader::new().ticks_until_stalled(SILENT);
+    let ticks = Leader::new().ticks_until_stalled(SILENT, TAKE_IN_BYTES_MAX);
     assert!(ticks >= TAKE_IN_TICKS_MAX, "after {ticks} ticks");
+}
+
+/// What waits before it was chosen long ago: a larger ballot has it passed over.
+#[test]
+fn who_takes_in_more_than_is_open_is_not_waited_for() {
+    let ticks = Leader::new().ticks_until_stalled(SILENT, TAKE_IN_BYTES_MAX + 4_096);
+    assert!(ticks.abs_diff(STALL_TICKS) < 5, "after {ticks} ticks");
 }

@@ -329,6 +329,14 @@ mod tests {
         }
     }
 
+    /// Whoever calls again may be served, though both ends stay as they are; in all other cases
+    /// operations end at once, so that a full node would have every new client fail.
+    #[test]
+    fn what_passes_by_itself_is_a_full_node_a_date_and_what_nobody_knows() {
+        let passing: Vec<_> = Refusal::ALL.into_iter().filter(|one| one.may_pass()).collect();
+        assert_eq!(passing, [Refusal::Expired, Refusal::Overloaded, Refusal::Other]);
+    }
+
     #[test]
     fn what_was_refused_is_said_without_the_words_of_the_library() {
         let wrapped = "invalid peer certificate: Other(OtherError(refused[wrong-role]: a is no b))";

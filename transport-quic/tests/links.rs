@@ -12,8 +12,8 @@ use bytes::Bytes;
 use support::relay::Relay;
 use support::{Authority, Node, any, config, free_port, pair, until};
 use synod_transport_quic::{
-    CloseCode, Count, DownReason, DropReason, Epoch, Inbox, Incarnation, Lane, PeerEndpoint,
-    PeerEvent, PeerHandle, PeerId, Sent, limits,
+    CloseCode, Count, DownReason, DropReason, Epoch, Inbox, Incarnation, Lane, LaneWaiting,
+    PeerEndpoint, PeerEvent, PeerHandle, PeerId, Sent, limits,
 };
 
 const SUSPICION: Duration = Duration::from_millis(200);
@@ -214,7 +214,9 @@ async fn what_waits_on_the_log_lane_is_known() {
         assert_eq!(one.handle.send_log(PeerId(2), Epoch(1), frame), Sent::Queued, "frame {index}");
     }
     assert!(waiting() >= frames * FRAME, "{} bytes wait", waiting());
-    let [(peer, before)] = one.handle.with_log_waiting().collect::<Vec<_>>()[..] else {
+    let [(peer, LaneWaiting { passed: before, .. })] =
+        one.handle.with_log_waiting().collect::<Vec<_>>()[..]
+    else {
         panic!("one lane holds something")
     };
     assert_eq!(peer, PeerId(2));

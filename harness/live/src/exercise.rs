@@ -88,14 +88,17 @@ fn spares_most(fault: &PlannedFault, plan: &Scenario) -> bool {
         Target::All | Target::Clients => false,
     };
     let takes = match &fault.action {
-        FaultAction::Isolate | FaultAction::Kill | FaultAction::Pause | FaultAction::Retire => true,
+        FaultAction::Isolate
+        | FaultAction::Kill
+        | FaultAction::PowerLoss
+        | FaultAction::Pause
+        | FaultAction::Retire => true,
         FaultAction::Mute
         | FaultAction::Deafen
         | FaultAction::Partition(_)
         | FaultAction::Cut(_)
         | FaultAction::Disturb(_)
         | FaultAction::DisturbInbound(_)
-        | FaultAction::PowerLoss
         | FaultAction::ClockRate { .. }
         | FaultAction::ClockJump { .. }
         | FaultAction::Disk(_) => false,

@@ -287,8 +287,11 @@ impl<'a> RealWorld<'a> {
         fault: FaultId,
         on: &ResolvedTarget,
     ) -> Result<(), ClusterError> {
+        let (cluster, witness) = (self.cluster, self.witness);
+        // Nobody has a file changed under its hands: who lives on kept its power.
+        let is_gone = |node: &NodeId| !cluster.is_running(*node) && witness.is_free(*node);
         let seen = &mut self.measured.entry(fault).or_default().machines;
-        self.machines.take_power(fault, on.nodes.iter().copied(), seen)
+        self.machines.take_power(fault, on.nodes.iter().copied().filter(is_gone), seen)
     }
 
     /// Has the machines of nodes obey the faults in force, as one of them begins or ends.

@@ -134,7 +134,9 @@ fn open_at(folder: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_
     }
     let creates = flags & kernel::O_CREAT != 0;
     let is_new = creates && kernel::stat_at(folder, path, 0).is_none();
-    if flags & kernel::O_TRUNC != 0 && !is_new {
+    // Who wants a new file and finds another is refused, and that one left as it is.
+    let is_refused = creates && !is_new && flags & kernel::O_EXCL != 0;
+    if flags & kernel::O_TRUNC != 0 && !is_new && !is_refused {
         empty(folder, path);
     }
     let fd = open();

@@ -184,6 +184,7 @@ pub(crate) const ENOSPC: c_int = 28;
 
 pub(crate) const O_ACCMODE: c_int = 3;
 pub(crate) const O_CREAT: c_int = 0o100;
+pub(crate) const O_EXCL: c_int = 0o200;
 pub(crate) const O_TRUNC: c_int = 0o1000;
 pub(crate) const O_APPEND: c_int = 0o2000;
 pub(crate) const O_DSYNC: c_int = 0o10_000;

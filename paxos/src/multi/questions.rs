@@ -139,6 +139,12 @@ impl<V: Value> MultiPaxos<V> {
         self.leading().is_some_and(|leading| leading.awaits_in(self.chosen.end(), node))
     }
 
+    /// Returns the bytes of the decrees in this leader's open slots.
+    #[must_use]
+    pub fn open_bytes(&self) -> usize {
+        self.leading().map_or(0, Leader::open_bytes)
+    }
+
     /// Tells whether this candidate has a part of the promise of `node`, and not all of it: that
     /// node needs no sync to go on.
     #[must_use]

@@ -150,11 +150,11 @@ impl PeerHandle {
         links.filter(|(_, link)| link.bulk_waiting().bytes > 0).map(|(peer, _)| peer)
     }
 
-    /// The peers on whose log lane something waits, each with the count of what passed there.
-    pub fn with_log_waiting(&self) -> impl Iterator<Item = (PeerId, u64)> + '_ {
+    /// The peers on whose log lane something waits, and what.
+    pub fn with_log_waiting(&self) -> impl Iterator<Item = (PeerId, LaneWaiting)> + '_ {
         self.shared.slots.keys().filter_map(|&peer| {
             let waiting = self.log_waiting(peer).filter(|waiting| waiting.bytes > 0)?;
-            Some((peer, waiting.passed))
+            Some((peer, waiting))
         })
     }
 

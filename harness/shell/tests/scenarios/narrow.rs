@@ -60,6 +60,28 @@ async fn pass(seed: u64, bytes_per_second: u32) {
     assert!(took < most, "{took:?}, and to say all of it once takes {once:?}");
 }
 
+/// What was chosen long ago fills the way to a far node; when that one is needed, it is not waited
+/// for until all of it has passed.
+#[tokio::test(start_paused = true)]
+async fn a_far_node_is_needed_before_it_has_what_was_chosen_long_ago() {
+    let mut cluster = Cluster::started(3, 91);
+    let client = cluster.client();
+    let session = client.session();
+    count_once(&session, PATIENCE).await;
+    let leader = cluster.leader(&client).await;
+    let [near, far] = [1, 2].map(|further| (leader + further - 1) % 3 + 1);
+    let rate = Some(RateLimit { bytes_per_s: 1 << 20, queue_bytes: 64 << 10 });
+    cluster.net().set(leader, far, LinkRules { rate, jitter_ms: Millis(0), ..LINK });
+    ask(client.session()).await;
+    cluster.kill(near).await;
+
+    let begin = Instant::now();
+    count_once(&session, PATIENCE).await;
+    let took = begin.elapsed();
+    println!("needed and answered after {took:?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
 /// A node that was down asks for one long command after the other, and gets each of them once.
 #[tokio::test(start_paused = true)]
 async fn a_node_catches_up_over_a_narrow_link() {

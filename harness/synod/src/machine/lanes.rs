@@ -68,11 +68,15 @@ impl Lanes {
 
     /// Lists what a transport would tell. Bytes pass a narrow way all the time.
     fn told(&self, now: Micros) -> impl Iterator<Item = Event> + '_ {
-        self.held.iter().map(move |((peer, kind), held)| match (kind, held.way) {
-            (Kind::Bulk, _) => Event::BulkWaiting(*peer),
-            (Kind::Log, Way::Stands) => Event::LogWaiting { peer: *peer, passed: 0 },
-            (Kind::Log, Way::Narrow(..)) => {
-                Event::LogWaiting { peer: *peer, passed: now.0 / PASSES_US }
+        self.held.iter().map(move |((peer, kind), held)| {
+            let passed = match held.way {
+                Way::Stands => 0,
+                Way::Narrow(..) => now.0 / PASSES_US,
+            };
+            let waiting = held.waiting.iter().map(|packet| packet.bytes.len()).sum();
+            match kind {
+                Kind::Log => Event::LogWaiting { peer: *peer, passed, waiting },
+                Kind::Bulk => Event::BulkWaiting(*peer),
             }
         })
     }
