@@ -145,7 +145,7 @@ fn a_node_that_is_asked_to_end_is_started_again() {
 #[test]
 fn what_a_live_run_cannot_do_is_refused_by_name_before_it_begins() {
     let scratch = Scratch::new("unsupported");
-    let (_, told) = check(scratch.chaos(&["--scenario", &kept("failing-read.toml")]), 64);
+    let (_, told) = check(scratch.chaos(&["--scenario", &kept("power-midway.toml")]), 64);
     assert!(told.contains("a live run cannot do `disk` of fault 1: "), "{told}");
     assert!(!scratch.0.join("runs").exists(), "nothing was begun");
     let both = ["--scenario", &kept("one-way.toml"), "--nodes", "5"];
@@ -178,7 +178,7 @@ fn scenarios_are_listed_shown_and_checked() {
 
     let (out, _) = check(scenario(&["check", &kept("overlapping.toml")]), 0);
     assert_eq!(out, "a live run can do all of it\na simulated run can do all of it\n");
-    let (out, _) = check(scenario(&["check", &kept("failing-read.toml")]), 0);
+    let (out, _) = check(scenario(&["check", &kept("power-midway.toml")]), 0);
     assert!(out.starts_with("a live run cannot do `disk` of fault 1"), "{out}");
     let (out, _) = check(scenario(&["check", &kept("bad-disks.toml")]), 0);
     assert!(out.contains("a simulated run cannot do `disk` of fault 3: its disk takes"), "{out}");

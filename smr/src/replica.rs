@@ -13,7 +13,7 @@ use crate::checkpoint::Checkpoints;
 use crate::command::CommandBatch;
 use crate::config::Config;
 use crate::effects::{Disk, Effects, Input, Timer};
-use crate::election::{Election, ElectionAction, ElectionView, Progress};
+use crate::election::{Election, ElectionAction, ElectionView, Progress, TAKE_IN_BYTES_MAX};
 use crate::executor::Executor;
 use crate::message::{Checkpoint, Heartbeat, Message};
 use crate::pace::Pace;
