@@ -32,7 +32,8 @@ use synod_paxos::{Ballot, NodeId, Slot, Tally};
 pub const STALL_TICKS: u32 = 15;
 
 /// How many ticks a leader waits without progress for nodes that take in what they were sent: half
-/// a minute at 40 ms, in which the longest message passes a way of 140 kB a second.
+/// a minute at 40 ms, in which the longest message passes a way of 140 kB a second. A confirmed
+/// round of reads is progress, too: a leader whose reads go on is not bound by this.
 pub const TAKE_IN_TICKS_MAX: u32 = 750;
 
 /// How many bytes may wait for a node that is waited for, beside those of open slots.

@@ -23,7 +23,8 @@ pub enum Lane {
     Control,
     /// The log of one epoch: vanishes when a larger epoch begins.
     Log,
-    /// Long and patient: catch-up and snapshots, goes after the others.
+    /// Long and patient: catch-up and snapshots. Of what QUIC holds it goes last; for room there it
+    /// takes turns with the log.
     Bulk,
 }
 

@@ -31,7 +31,8 @@ pub(crate) async fn write_past(
         if let done @ Poll::Ready(_) = pin!(stream.write_chunks(chunks)).poll(context) {
             return done;
         }
-        // The window is open for this write alone: nobody else has a turn in between.
+        // The window is open for this write alone. Nobody else has a turn in between on a runtime
+        // of one thread, such as a node's; on others a lane may take up to its stream's window.
         connection.set_send_window(PEER_SEND_WINDOW);
         let done = pin!(stream.write_chunks(chunks)).poll(context);
         connection.set_send_window(send_window(connection.stats().path.cwnd));
