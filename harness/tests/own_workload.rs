@@ -109,6 +109,7 @@ impl Workload for Queues {
         let unseen = !calls.calls.iter().any(took);
         Ok(Findings {
             report: check_calls(&calls, self, QueueCall::read, budget),
+            witness: None,
             missing: Vec::new(),
             unseen: unseen.then(|| "no item was taken".to_owned()),
             uses: KeyUse::of_calls(&calls, |call| Touch { sees: took(call), changes: true }),

@@ -52,6 +52,7 @@ mod explain;
 #[cfg(test)]
 mod fuzz;
 mod grounds;
+mod linearization;
 pub mod model;
 mod models;
 mod reduce;
@@ -73,6 +74,7 @@ pub use checker::{check_by_rules, check_history, is_linearizable};
 pub use checker_summary::CheckerSummary;
 pub use explain::EMPTY;
 pub use grounds::shows_nothing;
+pub use linearization::{Linearization, LinearizationError};
 pub use stuck::Stuck;
 pub use violation_core::{CoreOperation, ViolationCore};
 pub use void::void_because;

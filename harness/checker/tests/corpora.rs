@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use synod_checker::budget::Meter;
-use synod_checker::{Budget, Judgement, Rules, check_by_rules, is_linearizable};
+use synod_checker::{Budget, Judgement, Linearization, Rules, check_by_rules, is_linearizable};
 use synod_history::import::Format;
 
 #[test]
@@ -30,7 +30,14 @@ fn every_verdict_is_that_of_the_manifest() {
         let model = rules.model;
         let report = check_by_rules(&history, &rules, &mut Meter::start(Budget::default()));
         let verdict = match &report.judgement {
-            Judgement::Legal { .. } => "linearizable",
+            Judgement::Legal { witness } => {
+                let witness = Linearization::new(witness.clone());
+                let read = Linearization::parse(&witness.written(&history), &history).unwrap();
+                assert_eq!(read, witness, "{file}");
+                let played = read.replay(&history, &rules);
+                assert!(played.is_ok(), "{file}: {played:?}");
+                "linearizable"
+            }
             Judgement::Illegal { .. } => "illegal",
             Judgement::Unknown { cause } => panic!("{file}: {cause}"),
         };

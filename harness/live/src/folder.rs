@@ -120,6 +120,8 @@ pub const PLAN: &str = "plan.json";
 pub const CAST: &str = "system.json";
 /// The history: what the clients did and saw.
 pub const HISTORY: &str = "history.jsonl";
+/// The order that explains what the clients saw, where there is one.
+pub const WITNESS: &str = "witness.txt";
 /// The schedule: what was really done.
 pub const SCHEDULE: &str = "schedule.json";
 /// The summary of the run.

@@ -5,7 +5,7 @@
 //! something, and what it rests on is printed. Time and memory are counted from the first byte.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use synod_checker::budget::Meter;
@@ -16,6 +16,8 @@ use synod_checker::{
 use synod_history::import::Format;
 use synod_history::{Answer, History, HistoryError, visible};
 
+use super::witness;
+
 /// What is asked of the command.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
@@ -25,6 +27,10 @@ pub(super) struct Question {
     pub(super) model: Option<ModelName>,
     /// What each key holds before the first operation; none for what the model says.
     pub(super) initial: Option<String>,
+    /// The file with an order to be played in place of a search, if there is one.
+    pub(super) witness: Option<PathBuf>,
+    /// The file that shall have the order of a PASS, if one is wanted.
+    pub(super) keep_witness: Option<PathBuf>,
     /// What the verdict may take, the reading of the history included.
     pub(super) budget: Budget,
 }
@@ -42,8 +48,8 @@ pub(super) struct Output {
 ///
 /// # Errors
 ///
-/// [`HistoryError`] if the file cannot be read, or there is no model for such a history: the
-/// caller's exit code for that is 64.
+/// [`HistoryError`] if a file cannot be read, or that of the witness not be written, or there is no
+/// model for such a history: the caller's exit code for the last is 64.
 pub(super) fn command(file: &Path, question: &Question) -> Result<Output, HistoryError> {
     let mut meter = Meter::start_at(question.budget, Instant::now());
     let mut cause = None;
@@ -52,7 +58,10 @@ pub(super) fn command(file: &Path, question: &Question) -> Result<Output, Histor
         cause.is_none()
     });
     match (read, cause) {
-        (Ok(history), _) => Ok(judged(&history, question, &mut meter)),
+        (Ok(history), _) => match &question.witness {
+            Some(witness) => played(witness, &history, question),
+            None => judged(&history, question, &mut meter),
+        },
         (Err(HistoryError::Stopped { events, .. }), Some(cause)) => Ok(stopped(events, cause)),
         (Err(error @ (HistoryError::Malformed { .. } | HistoryError::Cut { .. })), _) => {
             let format = question.format;
@@ -62,7 +71,39 @@ pub(super) fn command(file: &Path, question: &Question) -> Result<Output, Histor
     }
 }
 
-fn judged(history: &History, question: &Question, meter: &mut Meter) -> Output {
+/// Holds a history against an order that somebody found before. Its grounds are looked at first:
+/// the order of a history that shows nothing shows nothing, either.
+fn played(file: &Path, history: &History, question: &Question) -> Result<Output, HistoryError> {
+    let rules = rules(history, question);
+    let nothing = || shows_nothing(history, &rules);
+    if let Some(reason) = void_because(history, question.format).or_else(nothing) {
+        return Ok(void(&reason, ""));
+    }
+    let name = file.display();
+    Ok(match witness::play(file, history, &rules)? {
+        Ok(count) => Output {
+            text: format!(
+                "PASS: the history is linearizable, as the {count} operations of {name} show in \
+                 their order\nmodel {}; nothing was searched\nverified: true\n",
+                rules.model
+            ),
+            exit_code: 0,
+        },
+        Err(why) => Output {
+            text: format!(
+                "UNKNOWN: {name} does not explain the history: {why}; without --witness an order \
+                 is searched\n"
+            ),
+            exit_code: 2,
+        },
+    })
+}
+
+fn judged(
+    history: &History,
+    question: &Question,
+    meter: &mut Meter,
+) -> Result<Output, HistoryError> {
     let rules = rules(history, question);
     let report = check_by_rules(history, &rules, meter);
     let figures = figures(history, &report, &rules);
@@ -71,10 +112,13 @@ fn judged(history: &History, question: &Question, meter: &mut Meter) -> Output {
         let nothing = || shows_nothing(history, &rules);
         void_because(history, question.format).or_else(nothing)
     };
-    match (!is_violation).then(void_because).flatten() {
-        Some(reason) => void(&reason, &figures),
-        None => output(history, &report, &figures),
+    if let Some(reason) = (!is_violation).then(void_because).flatten() {
+        return Ok(void(&reason, &figures));
     }
+    if let Some(file) = &question.keep_witness {
+        witness::keep(file, history, &report)?;
+    }
+    Ok(output(history, &report, &figures))
 }
 
 /// Returns what is asked for, and besides what the format says. What was asked for says alone what
@@ -350,7 +394,8 @@ mod tests {
     }
 
     fn question(format: Format) -> Question {
-        Question { format, model: None, initial: None, budget: Budget::default() }
+        let budget = Budget::default();
+        Question { format, model: None, initial: None, witness: None, keep_witness: None, budget }
     }
 
     const GOOD: &str = "{:process 1 :type :invoke :f :write :value 2}\n\

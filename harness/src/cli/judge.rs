@@ -30,6 +30,12 @@ pub(super) struct CheckArguments {
     /// etcd-json.
     #[arg(long, value_name = "NAME", default_value = "jsonl")]
     format: Format,
+    /// Play an order of the operations that an earlier PASS kept, in place of searching one.
+    #[arg(long, value_name = "WITNESS", conflicts_with = "keep_witness")]
+    witness: Option<PathBuf>,
+    /// Write the order that a PASS rests on into a file.
+    #[arg(long, value_name = "WITNESS")]
+    keep_witness: Option<PathBuf>,
     /// How long reading and judging may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     budget: u64,
@@ -54,6 +60,8 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
         format: arguments.format,
         model: arguments.model,
         initial: arguments.initial.clone(),
+        witness: arguments.witness.clone(),
+        keep_witness: arguments.keep_witness.clone(),
         budget,
     };
     end_when_interrupted();

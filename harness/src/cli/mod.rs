@@ -7,6 +7,7 @@ mod guard;
 mod judge;
 mod refusal;
 mod scenario;
+mod witness;
 
 use std::fmt::Display;
 use std::io::Write;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use synod_checker::{Budget, Rules, check_history, shows_nothing};
+use synod_checker::{Budget, Judgement, Linearization, Rules, check_history, shows_nothing};
 use synod_history::{HistoryError, Request, jsonl};
 use synod_rng::Seed;
 
@@ -24,8 +24,16 @@ impl Workload for WorkloadName {
 
     fn judge(&self, history: &Path, budget: Budget) -> Result<Findings, HistoryError> {
         let history = jsonl::read_file(history)?;
+        let report = check_history(&history, self.model(), budget);
+        let witness = match &report.judgement {
+            Judgement::Legal { witness } => {
+                Some(Linearization::new(witness.clone()).written(&history))
+            }
+            Judgement::Illegal { .. } | Judgement::Unknown { .. } => None,
+        };
         Ok(Findings {
-            report: check_history(&history, self.model(), budget),
+            report,
+            witness,
             missing: missing_writes(&history),
             unseen: shows_nothing(&history, &Rules::from(self.model())),
             uses: KeyUse::of_history(&history),

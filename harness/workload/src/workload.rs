@@ -58,6 +58,7 @@ use crate::Generation;
 ///         };
 ///         Ok(Findings {
 ///             report: check_calls(&calls, self, number, budget),
+///             witness: None,
 ///             missing: Vec::new(),
 ///             unseen: calls.counts.eq(&Default::default()).then(|| "nobody drew".to_owned()),
 ///             uses: KeyUse::of_calls(&calls, |_| Touch { sees: true, changes: true }),
@@ -141,6 +142,9 @@ pub trait RequestSource: fmt::Debug + Send {
 pub struct Findings {
     /// The verdict.
     pub report: Report,
+    /// The order that explains the history, as text for a file of the run, where there is one and
+    /// it can be played again; see [`Linearization`](synod_checker::Linearization).
+    pub witness: Option<String>,
     /// What was acknowledged and is gone, one sentence each.
     pub missing: Vec<String>,
     /// Why the history shows nothing that could have been wrong, if it does not.

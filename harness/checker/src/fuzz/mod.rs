@@ -17,7 +17,7 @@ use crate::model::Timed;
 use crate::models::{Machine, MachineOperation};
 use crate::reduce::KeyHistory;
 use crate::search::Found;
-use crate::{Judgement, ModelName, Rules, check_by_rules, model};
+use crate::{Judgement, Linearization, ModelName, Rules, check_by_rules, model};
 use histories::{Family, corrupt, random_history, random_history_from, spell_absence};
 
 #[test]
@@ -139,7 +139,8 @@ fn translate(operation: &Operation) -> Option<MachineOperation> {
     })
 }
 
-/// Asserts that a witness is an order that real time and the general model allow.
+/// Asserts that a witness is an order that real time and the general model allow; and that the
+/// player of witnesses says so, too, of this order and of each that differs by two neighbours.
 fn assert_witness(history: &History, rules: &Rules, witness: &[u32], number: u64) {
     let operations = &history.operations;
     let of = |index: &u32| &operations[*index as usize];
@@ -156,6 +157,16 @@ fn assert_witness(history: &History, rules: &Rules, witness: &[u32], number: u64
         assert!(taken.contains(&index), "{number}: operation {index} is not in the witness");
     }
     assert!(reference(history, rules, Some(witness)), "{number}: {witness:?} is no order");
+    let played = |order: &[u32]| Linearization::new(order.to_vec()).replay(history, rules);
+    assert_eq!(played(witness), Ok(witness.len()), "{number}: {witness:?}");
+    for place in 1..witness.len() {
+        let mut other = witness.to_vec();
+        other.swap(place - 1, place);
+        let of = |place: usize| &operations[other[place] as usize];
+        let in_time = !of(place).precedes(of(place - 1));
+        let wanted = in_time && reference(history, rules, Some(&other));
+        assert_eq!(played(&other).is_ok(), wanted, "{number}: {other:?} of {history:?}");
+    }
 }
 
 /// Asserts of a legal history that the plan finds no part of it illegal, whatever is left out: a

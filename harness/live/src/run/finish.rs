@@ -95,6 +95,9 @@ pub(crate) async fn finish(
     }
     let (mut checked, mut unseen, mut exercise) = (None, None, None);
     if let Some((found, exercised)) = judged {
+        if let Some(witness) = &found.witness {
+            write(&folder.file(folder::WITNESS), witness)?;
+        }
         (checked, unseen) = (Some(found.report), found.unseen);
         exercise = Some(Exercise { quiet: remains.quiet, ..exercised });
     }
