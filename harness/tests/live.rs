@@ -247,6 +247,53 @@ fn equal_seeds_make_equal_plans_and_a_replay_takes_the_recorded_one() {
 }
 
 #[test]
+fn a_campaign_says_what_came_of_its_runs_and_a_replay_how_often_it_came_back() {
+    let scratch = Scratch::new("campaign");
+    let flags = ["--nemesis", "calm", "--time", "1", "--workload", "registers"];
+    let (out, _) =
+        check(scratch.chaos("stale-read", &[&flags[..], &["--test-count", "2"]].concat()), 1);
+    assert!(out.ends_with("2 of 2 runs: 2 VIOLATION (seeds 7, 8)\n"), "{out}");
+    let replay = |more: &[&str]| {
+        let mut replay = Command::new(HARNESS);
+        replay.arg("replay").arg(scratch.runs().join("latest")).args(["--times", "2"]);
+        replay.arg("--runs-dir").arg(scratch.runs()).args(more);
+        replay
+    };
+    let (out, _) = check(replay(&[]), 1);
+    assert!(out.ends_with("2 of 2 runs: 2 VIOLATION\n"), "{out}");
+    let (out, _) = check(replay(&["--format", "json"]), 1);
+    let told: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((told.len(), &told[2]["seeds"]["VIOLATION"]), (3, &serde_json::json!([8, 8])));
+}
+
+#[test]
+fn a_failure_is_made_smaller_by_running_it_and_what_never_failed_is_not() {
+    let scratch = Scratch::new("shrink");
+    let flags = ["--nemesis", "kill-one", "--time", "6", "--clients", "3"];
+    check(scratch.chaos("stale-read", &flags), 1);
+    let failed = std::fs::canonicalize(scratch.runs().join("latest")).unwrap();
+    let shrink = |run: &Path| {
+        let mut shrink = Command::new(HARNESS);
+        shrink.arg("shrink").arg(run).args(["--budget", "300", "--tries", "1"]);
+        shrink
+    };
+    let (out, _) = check(shrink(&failed), 1);
+    assert!(out.starts_with("run 1: 1 faults, 3 clients, 6.0 s: VIOLATION; "), "{out}");
+    assert!(out.contains(" 0 of 1 faults, "), "the bug needs no fault: {out}");
+    let mut checked = Command::new(HARNESS);
+    checked.args(["scenario", "check"]).arg(failed.join("shrunk.toml"));
+    check(checked, 0);
+    let left = std::fs::read_dir(failed.join("shrink")).unwrap();
+    let left = left.filter(|entry| is_folder(&entry.as_ref().unwrap().path()));
+    assert_eq!(left.count(), 1, "the last run that failed is kept, and no other");
+
+    let flags = ["--nemesis", "calm", "--time", "1", "--clients", "1", "--rest-ms", "50"];
+    check(scratch.chaos("none", &flags), 2);
+    let (_, told) = check(shrink(&scratch.runs().join("latest")), 64);
+    assert!(told.contains("the verdict is VOID, so there is no failure to make smaller"), "{told}");
+}
+
+#[test]
 fn an_interrupt_ends_the_run_within_two_seconds_with_a_report() {
     let scratch = Scratch::new("interrupt");
     let (mut harness, mut lines) = start_long_run(&scratch);

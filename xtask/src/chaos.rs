@@ -6,9 +6,10 @@
 //! typing error costs no minute.
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use lexopt::Arg;
+use lexopt::{Arg, ValueExt as _};
 
 use crate::outcome::{Failure, Outcome};
 use crate::shell::Step;
@@ -21,11 +22,13 @@ pub(crate) fn chaos(arguments: &mut lexopt::Parser) -> Outcome {
     campaign(&flags).become_it()
 }
 
-/// The verb `replay`: a run folder, or the latest run.
+/// The verb `replay`: a run folder, or the latest run; `--times N` runs its plan N times.
 pub(crate) fn replay(arguments: &mut lexopt::Parser) -> Outcome {
     let mut run: Option<PathBuf> = None;
+    let mut times = 1;
     while let Some(argument) = arguments.next()? {
         match argument {
+            Arg::Long("times") => times = arguments.value()?.parse::<NonZeroU32>()?.get(),
             Arg::Value(folder) if run.is_none() => run = Some(folder.into()),
             other @ (Arg::Short(_) | Arg::Long(_) | Arg::Value(_)) => {
                 return Err(other.unexpected().into());
@@ -35,7 +38,7 @@ pub(crate) fn replay(arguments: &mut lexopt::Parser) -> Outcome {
     let run = resolve_run(run)?;
     build()?;
     let harness = target_dir().join("debug").join(executable("synod-harness"));
-    let replay = Step::new(harness).arg("replay").arg(run);
+    let replay = Step::new(harness).arg("replay").arg(run).args(["--times", &times.to_string()]);
     replay.arg("--runs-dir").arg(runs_dir()).become_it()
 }
 
@@ -124,6 +127,7 @@ const CHAOS_FLAGS: &[(&str, Value)] = &[
     ("workload", Value::Word),
     ("timeout-ms", Value::Number),
     ("rest-ms", Value::Number),
+    ("test-count", Value::Number),
     ("bridges", Value::Number),
     ("keep", Value::Number),
     ("format", Value::Word),

@@ -23,6 +23,8 @@ pub enum Format {
     Text,
     /// One JSON object at the end.
     Json,
+    /// Nothing: whoever makes many runs says what came of them.
+    Silent,
 }
 
 /// Prints for one run.
@@ -91,6 +93,7 @@ impl Console {
         match self.format {
             Format::Text => self.write_out(&text),
             Format::Json => write_err(&text),
+            Format::Silent => {}
         }
     }
 

@@ -7,15 +7,14 @@
 //! trace hash witnesses.
 //!
 //! What faults make of links is in `network_faults`; the world that a system sees is in `world`,
-//! the loop, and the faults that it lets come and go, in `run` and `faults`, the search for a
-//! smaller failure in `shrink`.
+//! the loop, and the faults that it lets come and go, in `run` and `faults`. The search for a
+//! smaller failure is `synod-fault`'s, as it serves both worlds.
 
 mod event_queue;
 mod faults;
 mod network_faults;
 mod run;
 mod run_tally;
-mod shrink;
 mod world;
 
 use std::fmt;
@@ -25,7 +24,6 @@ use synod_fault::{DiskFault, NodeId};
 pub use event_queue::Micros;
 pub use run::Simulation;
 pub use run_tally::RunTally;
-pub use shrink::{Shrunk, shrink};
 pub use world::World;
 
 /// Who sends, receives and waits.

@@ -7,28 +7,27 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use synod_fault::nemesis::Nemesis;
 use synod_fault::swarm::{self, SwarmConfig};
 use synod_fault::varied::{self, VariedConfig};
 use synod_fault::{
     Abilities, CLIENTS_MAX, Millis, NodeId, REST_MS_MAX, Scenario, TIME_MS_MAX, TIMEOUT_MS_MAX,
 };
-use synod_live::console::{Console, Format};
 use synod_live::folder;
 use synod_live::guard::{Guard, Limits};
-use synod_live::interrupt::Interrupt;
-use synod_live::run::{RunConfig, RunError, run};
-use synod_live::setup::{NODES_MAX, SetupError, SystemManifest, SystemUnderTest};
+use synod_live::run::RunConfig;
+use synod_live::setup::{NODES_MAX, SystemManifest, SystemUnderTest};
 use synod_live::system::{Arg, SYNOD_KV, System};
 use synod_rng::{Seed, mix};
 use synod_workload::WorkloadName;
-use tokio::runtime::Runtime;
 
+use super::output::OutputArguments;
 use super::refusal::{Refusal, recorded, system_of};
-use super::{INTERNAL, USAGE, fail, printed, scenario};
+use super::repeat::perform;
+use super::{USAGE, scenario};
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct ChaosArguments {
     #[command(flatten)]
     system: SystemArguments,
@@ -69,6 +68,10 @@ pub(super) struct ChaosArguments {
     #[arg(long, value_name = "MS",
         value_parser = clap::value_parser!(u64).range(0..=REST_MS_MAX.0))]
     rest_ms: Option<u64>,
+    /// How many runs are made, one after the other: each has the seed after that of the one before.
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(RUNS_MAX)))]
+    test_count: u32,
 }
 
 #[derive(Debug, Args)]
@@ -80,9 +83,13 @@ pub(super) struct ReplayArguments {
     /// Another binary than the run had.
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
+    /// How often the plan is run: the last line says how often each verdict came.
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(RUNS_MAX)))]
+    times: u32,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct SystemArguments {
     /// The system under test: synod-kv, or a JSON file that describes another one.
     #[arg(long, value_name = "NAME|FILE", default_value = SYNOD_KV)]
@@ -108,69 +115,36 @@ pub(super) struct SystemArguments {
     node_memory_bytes: Option<u64>,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct OutputArguments {
-    /// Where run folders are made.
-    #[arg(long, value_name = "DIR", default_value = "target/chaos")]
-    runs_dir: PathBuf,
-    /// How many runs are kept; those that found a violation are kept beyond that.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    keep: usize,
-    /// What is printed: lines for people, or one JSON object at the end.
-    #[arg(long, value_enum, default_value_t = FormatArgument::Text)]
-    pub(super) format: FormatArgument,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum FormatArgument {
-    Text,
-    Json,
-}
-
 pub(super) fn chaos(arguments: &ChaosArguments) -> ExitCode {
-    match order_of(arguments) {
-        Ok(order) => perform(&order, arguments.output.format),
-        Err(Refusal(code, error)) => fail(code, &error),
-    }
+    // A scenario has a seed of its own.
+    let drawn = || arguments.scenario.is_none().then(drawn_seed);
+    let first = arguments.seed.or_else(drawn);
+    perform(arguments.output.format, arguments.test_count, |turn| order_of(arguments, first, turn))
 }
 
 pub(super) fn replay(arguments: &ReplayArguments) -> ExitCode {
-    match recorded_order(arguments) {
-        Ok(order) => perform(&order, arguments.output.format),
-        Err(Refusal(code, error)) => fail(code, &error),
-    }
+    let ReplayArguments { run, output, binary, times } = arguments;
+    perform(output.format, *times, |_| recorded_order(run, binary.as_deref(), output))
 }
 
-fn perform(order: &RunConfig, format: FormatArgument) -> ExitCode {
-    let runtime = match single_thread() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(INTERNAL, &error),
-    };
-    let mut console = Console::new(match format {
-        FormatArgument::Text => Format::Text,
-        FormatArgument::Json => Format::Json,
-    });
-    let outcome = runtime.block_on(async {
-        let interrupt =
-            Interrupt::listen().map_err(|error| Refusal(INTERNAL, error.to_string()))?;
-        run(order, &interrupt, &mut console).await.map_err(|error| refusal(&error))
-    });
-    match outcome {
-        Ok(finished) => printed(console.unprinted(), finished.summary.verdict.exit_code()),
-        Err(Refusal(code, error)) => fail(code, &error),
-    }
-}
-
-fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
+/// Makes the order of one run of a campaign: the seed is that of the first run and its turn.
+fn order_of(
+    arguments: &ChaosArguments,
+    first: Option<u64>,
+    turn: u32,
+) -> Result<RunConfig, Refusal> {
     let system = system_of(&arguments.system.system)?;
     let world = Abilities::live(system.transport);
     let mut plan = match &arguments.scenario {
         Some(path) => scenario::read(path)?,
-        None => drawn_plan(arguments, world, system.pins)?,
+        None => {
+            let first = first.unwrap_or_else(drawn_seed);
+            drawn_plan(arguments, Seed(first.wrapping_add(turn.into())), world, system.pins)?
+        }
     };
     plan.system.clone_from(&system.name);
-    if let Some(seed) = arguments.seed {
-        plan.seed = Seed(seed);
+    if arguments.scenario.is_some() {
+        plan.seed = Seed(first.unwrap_or(plan.seed.0).wrapping_add(turn.into()));
     }
     let plan = plan.drawn();
     let workload = check_plan(&plan, world)?;
@@ -182,10 +156,10 @@ fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
 /// Draws the plan that the flags ask for.
 fn drawn_plan(
     arguments: &ChaosArguments,
+    seed: Seed,
     world: Abilities,
     pins: bool,
 ) -> Result<Scenario, Refusal> {
-    let seed = Seed(arguments.seed.unwrap_or_else(drawn_seed));
     let time_ms = Millis(arguments.time * 1_000);
     let nodes = arguments.nodes;
     let drawn = match arguments.nemesis.as_str() {
@@ -234,7 +208,7 @@ fn nemesis_plan(
 }
 
 /// Refuses a plan that no live run of the system can obey, or that breaks nothing.
-fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal> {
+pub(super) fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal> {
     let unfit = world.with_shim().check_all(plan);
     unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
     if plan.plans_nothing() {
@@ -248,21 +222,26 @@ fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal
     parsed(&plan.workload)
 }
 
-fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
-    let plan = scenario::read(&arguments.run.join(folder::PLAN))?;
-    let written: SystemManifest = recorded(&arguments.run.join(folder::CAST))?;
+/// Makes the order of an earlier run again, from its folder.
+pub(super) fn recorded_order(
+    run: &Path,
+    binary: Option<&Path>,
+    output: &OutputArguments,
+) -> Result<RunConfig, Refusal> {
+    let plan = scenario::read(&run.join(folder::PLAN))?;
+    let written: SystemManifest = recorded(&run.join(folder::CAST))?;
     let workload = check_plan(&plan, Abilities::live(written.system.transport))?;
     let cast = SystemUnderTest {
         system: written.system,
-        binary: arguments.binary.as_deref().map_or(written.binary, absolute),
+        binary: binary.map_or(written.binary, absolute),
         guard: Guard::of_this_process(),
         limits: written.limits,
         bridges: written.bridges,
     };
-    let run = arguments.run.canonicalize().unwrap_or_else(|_| arguments.run.clone());
+    let run = run.canonicalize().unwrap_or_else(|_| run.to_owned());
     let program = if plan.system == SYNOD_KV { "cargo xtask" } else { "synod-harness" };
     let reproduce = format!("{program} replay {}", quoted(&run.display().to_string()));
-    Ok(order(plan, workload, cast, &arguments.output, reproduce))
+    Ok(order(plan, workload, cast, output, reproduce))
 }
 
 pub(super) fn order(
@@ -294,11 +273,6 @@ pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> System
         },
         bridges: arguments.bridges,
     }
-}
-
-/// Makes the runtime: of one thread, see the crate's `main`.
-pub(super) fn single_thread() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Spells the command that makes the same plan again.
@@ -357,7 +331,7 @@ fn is_debug(folder: &Path) -> bool {
 }
 
 /// Spells a word so that a shell takes it for one.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-+=:,./@%".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
@@ -369,35 +343,6 @@ fn parsed<T: FromStr<Err: Display>>(name: &str) -> Result<T, Refusal> {
     name.parse().map_err(|error: T::Err| Refusal(USAGE, error.to_string()))
 }
 
-/// A program that is not there is the caller's to build or to name; all else is the environment.
-pub(super) fn refusal(error: &RunError) -> Refusal {
-    let code = match error {
-        RunError::Setup(
-            SetupError::NoProgram { .. }
-            | SetupError::Unreached { .. }
-            | SetupError::System(_)
-            | SetupError::TooManyNodes { .. },
-        )
-        | RunError::Unsupported(_)
-        | RunError::OtherWorkload { .. } => USAGE,
-        RunError::Setup(
-            SetupError::Cluster(_)
-            | SetupError::Bridge(_)
-            | SetupError::Io { .. }
-            | SetupError::Failed { .. }
-            | SetupError::NotReady { .. },
-        )
-        | RunError::Cluster(_)
-        | RunError::Bridge(_)
-        | RunError::Unfit(_)
-        | RunError::NoLeader
-        | RunError::History(_)
-        | RunError::Report(_)
-        | RunError::Write { .. } => INTERNAL,
-    };
-    Refusal(code, error.to_string())
-}
-
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -407,6 +352,9 @@ pub(super) fn drawn_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     mix(now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000_000
 }
+
+/// The most runs of one command.
+const RUNS_MAX: u32 = 100_000;
 
 /// For how long before the end of a run the swarm begins no fault.
 const QUIET_MS: Millis = Millis(500);

@@ -11,11 +11,10 @@ use synod_live::setup::NODES_MAX;
 use synod_rng::Seed;
 use synod_workload::WorkloadName;
 
-use super::chaos::{
-    FormatArgument, OutputArguments, SystemArguments, cast_of, drawn_seed, order, refusal,
-    single_thread,
-};
-use super::refusal::{Refusal, system_of};
+use super::chaos::{SystemArguments, cast_of, drawn_seed, order};
+use super::output::{FormatArgument, OutputArguments};
+use super::refusal::{Refusal, refusal, system_of};
+use super::repeat::single_thread;
 use super::{INTERNAL, INTERRUPTED, VIOLATION, fail, printed, say};
 
 #[derive(Debug, Args)]

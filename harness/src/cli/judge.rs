@@ -96,7 +96,7 @@ fn code_of(error: &HistoryError) -> u8 {
 fn end_when_interrupted() {
     let (listens, is_listening) = std::sync::mpsc::channel::<()>();
     let wait = move || -> std::io::Result<()> {
-        let runtime = super::chaos::single_thread()?;
+        let runtime = super::repeat::single_thread()?;
         runtime.block_on(async {
             let interrupt = Interrupt::listen()?;
             drop(listens);

@@ -5,8 +5,11 @@ mod check;
 mod failover;
 mod guard;
 mod judge;
+mod output;
 mod refusal;
+mod repeat;
 mod scenario;
+mod shrink;
 mod witness;
 
 use std::fmt::Display;
@@ -34,6 +37,12 @@ enum Command {
     /// not repeat the timing of their threads, so the outcome may differ.
     #[command(after_help = EXIT_CODES)]
     Replay(chaos::ReplayArguments),
+    /// Makes the plan of a run that failed as small as it can.
+    ///
+    /// Each plan that it tries is run, with the system, the limits and the options of that run.
+    /// What is left is shrunk.toml in the run's folder: `chaos --scenario` runs it.
+    #[command(after_help = EXIT_CODES)]
+    Shrink(shrink::ShrinkArguments),
     /// Judges a recorded history.
     #[command(after_help = EXIT_CODES)]
     Check(judge::CheckArguments),
@@ -68,6 +77,7 @@ pub(crate) fn main() -> ExitCode {
     match arguments.command {
         Command::Chaos(arguments) => chaos::chaos(&arguments),
         Command::Replay(arguments) => chaos::replay(&arguments),
+        Command::Shrink(arguments) => shrink::shrink(&arguments),
         Command::Check(arguments) => judge::check(&arguments),
         Command::Failover(arguments) => failover::failover(&arguments),
         Command::Report(arguments) => judge::report(&arguments),

@@ -6,9 +6,11 @@ use std::fmt::Display;
 use std::path::Path;
 
 use synod_history::json;
+use synod_live::run::RunError;
+use synod_live::setup::SetupError;
 use synod_live::system::{SYNOD_KV, System};
 
-use super::USAGE;
+use super::{INTERNAL, USAGE};
 
 /// A failure with the exit code that stands for it.
 pub(super) struct Refusal(pub(super) u8, pub(super) String);
@@ -29,6 +31,35 @@ pub(super) fn recorded<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T,
     let text = std::fs::read(path).map_err(|error| refused(&error))?;
     let text = text.strip_prefix(BYTE_ORDER_MARK.as_slice()).unwrap_or(&text);
     serde_json::from_slice(text).map_err(|error| refused(&json::problem(&error)))
+}
+
+/// A program that is not there is the caller's to build or to name; all else is the environment.
+pub(super) fn refusal(error: &RunError) -> Refusal {
+    let code = match error {
+        RunError::Setup(
+            SetupError::NoProgram { .. }
+            | SetupError::Unreached { .. }
+            | SetupError::System(_)
+            | SetupError::TooManyNodes { .. },
+        )
+        | RunError::Unsupported(_)
+        | RunError::OtherWorkload { .. } => USAGE,
+        RunError::Setup(
+            SetupError::Cluster(_)
+            | SetupError::Bridge(_)
+            | SetupError::Io { .. }
+            | SetupError::Failed { .. }
+            | SetupError::NotReady { .. },
+        )
+        | RunError::Cluster(_)
+        | RunError::Bridge(_)
+        | RunError::Unfit(_)
+        | RunError::NoLeader
+        | RunError::History(_)
+        | RunError::Report(_)
+        | RunError::Write { .. } => INTERNAL,
+    };
+    Refusal(code, error.to_string())
 }
 
 /// How some editors begin a file.

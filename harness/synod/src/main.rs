@@ -19,7 +19,7 @@ use synod_rng::Seed;
 use synod_simulated::batch::{Batch, EFFECTIVE_MIN, OPERATIONS_MIN, Report};
 use synod_simulated::trace::{NodeJournal, ReadError, explain, read_ended, read_run};
 use synod_simulated::trial::{self, NODES_MAX, RunResult};
-use synod_simulator::{Violation, shrink};
+use synod_simulator::Violation;
 
 const USAGE: &str = "\
 synod-sim [--seeds N] [--from S] [--jobs J] [--time SECONDS] [--nodes N] [--twice] [--all-points]
@@ -349,7 +349,7 @@ fn smaller(
         let found = run(plan).violation;
         found.is_some_and(|found| found.invariant == violation.invariant)
     };
-    let shrunk = shrink(plan, fails);
+    let shrunk = synod_fault::shrink(plan, SHRINK_RUNS_MAX, fails);
     *text += &format!(
         "made smaller in {} runs: {} of {} faults, {} of {} clients, {} of {}\n",
         shrunk.runs,
@@ -464,6 +464,9 @@ const OF_DRAWS: &[&str] = &["time", "nodes", "nemesis"];
 
 /// Those that a single run has alone.
 const OF_ONE: &[&str] = &["nemesis", "outside", "shrink", "log", "transcript"];
+
+/// The most runs that the search for a smaller plan makes.
+const SHRINK_RUNS_MAX: u32 = 2_000;
 
 const PASS: u8 = 0;
 const VIOLATION: u8 = 1;

@@ -162,7 +162,7 @@ const SUBJECTS: &[&str] = &[
     "harness/shell/src/machine.rs",
     "harness/sim/src/event_queue.rs",
     "harness/sim/src/run.rs",
-    "harness/sim/src/shrink.rs",
+    "harness/fault/src/shrink.rs",
     "harness/synod/src/coverage/machines.rs",
     "harness/synod/src/machine/folders.rs",
     "harness/synod/src/trace/mod.rs",

@@ -1,13 +1,11 @@
 //! The search for a smaller failure: fewer faults, calmer links, fewer clients, a shorter run.
 //!
-//! Each candidate is run; it is taken if it still violates the same invariant. Faults go first, in
-//! halves, then quarters, then one by one (delta debugging, Zeller and Hildebrandt, 2002). As dice
-//! are drawn by link and packet number, what is left of a plan behaves much as it did.
+//! Each candidate is run, by whichever world it failed in; it is taken if it still fails in the
+//! same way, and what that is the world says. Faults go first, in halves, then quarters, then one
+//! by one (delta debugging, Zeller and Hildebrandt, 2002). As dice are drawn by link and packet
+//! number, what is left of a plan behaves much as it did.
 
-use synod_fault::{LinkRules, Millis, PlannedFault, Scenario};
-
-/// The most runs that a search makes.
-const RUNS_MAX: u32 = 2_000;
+use crate::{LinkRules, Millis, PlannedFault, Scenario};
 
 /// What a search came to.
 #[derive(Clone, Debug)]
@@ -18,9 +16,10 @@ pub struct Shrunk {
     pub runs: u32,
 }
 
-/// Makes a plan smaller as long as it fails in the same way, which `fails` tells by running it.
-pub fn shrink(plan: &Scenario, mut fails: impl FnMut(&Scenario) -> bool) -> Shrunk {
-    let mut search = Search { plan: plan.clone(), runs: 0, fails: &mut fails };
+/// Makes a plan smaller as long as it fails in the same way, which `fails` tells by running it. At
+/// most `runs_max` candidates are run.
+pub fn shrink(plan: &Scenario, runs_max: u32, mut fails: impl FnMut(&Scenario) -> bool) -> Shrunk {
+    let mut search = Search { plan: plan.clone(), runs: 0, runs_max, fails: &mut fails };
     search.cut_time();
     search.drop_faults();
     search.calm();
@@ -34,6 +33,7 @@ pub fn shrink(plan: &Scenario, mut fails: impl FnMut(&Scenario) -> bool) -> Shru
 struct Search<'a> {
     plan: Scenario,
     runs: u32,
+    runs_max: u32,
     fails: &'a mut dyn FnMut(&Scenario) -> bool,
 }
 
@@ -42,7 +42,7 @@ impl Search<'_> {
     fn attempt(&mut self, change: impl FnOnce(&mut Scenario)) -> bool {
         let mut candidate = self.plan.clone();
         change(&mut candidate);
-        if candidate == self.plan || self.runs >= RUNS_MAX {
+        if candidate == self.plan || self.runs >= self.runs_max {
             return false;
         }
         self.runs += 1;
@@ -106,8 +106,8 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod_fault::Action;
-    use synod_fault::swarm::{SwarmConfig, draw};
+    use crate::Action;
+    use crate::swarm::{SwarmConfig, draw};
     use synod_rng::Seed;
 
     #[test]
@@ -117,18 +117,20 @@ mod tests {
             crashes.count() >= 2 && plan.faults.len() > 10
         });
         let plan = plan.expect("some seed of a hundred has two crashes");
-        let shrunk = shrink(&plan, |plan| plan.faults.iter().filter(|f| is_crash(f)).count() >= 2);
+        let needs_two = |plan: &Scenario| plan.faults.iter().filter(|f| is_crash(f)).count() >= 2;
+        let shrunk = shrink(&plan, 200, needs_two);
         assert_eq!(shrunk.plan.faults.len(), 2, "{:#?}", shrunk.plan.faults);
         assert!(shrunk.plan.faults.iter().all(is_crash));
         assert_eq!(shrunk.plan.clients, 1);
         assert_eq!(shrunk.plan.seed, plan.seed, "the dice stay the same");
         assert!(shrunk.runs < 200);
+        assert_eq!(shrink(&plan, 3, needs_two).runs, 3, "the bound holds");
     }
 
     #[test]
     fn a_failure_that_needs_everything_stays_as_it_is() {
         let plan = draw(Seed(1), &SwarmConfig::default());
-        let shrunk = shrink(&plan, |_| false);
+        let shrunk = shrink(&plan, 200, |_| false);
         assert_eq!(shrunk.plan, plan);
     }
 
