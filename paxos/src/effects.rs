@@ -169,3 +169,34 @@ impl<V: Hash> Hash for Effects<V> {
         self.outbox.hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+    use crate::NodeId;
+    use crate::ballot::Ballot;
+
+    /// A disk that is nearly full is asked for no more than it has: the room shrinks by what the
+    /// records weigh that wait, and by what each costs besides.
+    #[test]
+    fn records_that_wait_take_room_until_they_are_taken() {
+        let mut effects = Effects::<u8>::new(CoreId { node: NodeId::new(1), incarnation: 1 });
+        let promised = || Record::Promised(Ballot::new(1, NodeId::new(2)));
+        let each = promised().weight() as u64 + RECORD_COST_BYTES;
+        effects.set_room(RecordRoom { work: 2 * each + RECORD_COST_BYTES, promises: 3 * each });
+        for count in 1..=2 {
+            effects.record(promised());
+            assert_eq!(effects.cost(), count * each);
+        }
+        assert_eq!(effects.room_for_decree(), Some(0));
+        assert!(effects.has_room_for(0) && !effects.has_room_for(1));
+        assert!(effects.has_room_for_promise());
+        effects.record(promised());
+        assert_eq!(effects.room_for_decree(), None);
+        assert!(!effects.has_room_for_promise());
+        let _batch = effects.take_batch().unwrap();
+        assert_eq!((effects.cost(), effects.room_for_decree()), (0, Some(2 * each)));
+    }
+}

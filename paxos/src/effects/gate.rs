@@ -226,6 +226,51 @@ mod tests {
         assert_eq!(sent[1].1, Message::AfterSync(accepted(4, 5)), "a gap is never bridged");
     }
 
+    /// States of a model are merged when they are equal: a gate that holds back something else, or
+    /// for longer, is another.
+    #[test]
+    fn gates_that_hold_back_other_claims_or_for_other_records_differ() {
+        let made = |records: usize, claim: Option<AfterSync<u8>>| {
+            let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::new(CORE_ID));
+            for _ in 0..records {
+                effects.record(Record::Promised(BALLOT));
+            }
+            if let Some(claim) = claim {
+                effects.claim(YOU, claim);
+            }
+            gate.close(&mut effects);
+            gate
+        };
+        let one = made(1, Some(accepted(0, 1)));
+        assert_eq!(one, made(1, Some(accepted(0, 1))));
+        for other in [
+            made(1, Some(accepted(0, 2))),
+            made(1, None),
+            made(2, Some(accepted(0, 1))),
+            made(0, Some(accepted(0, 1))),
+        ] {
+            assert_ne!(one, other);
+        }
+        // One more record behind the claim holds it back no longer, and is to be synced all the
+        // same; the same claim behind it waits for both.
+        let behind = |claim_first: bool| {
+            let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::<u8>::new(CORE_ID));
+            let record = |effects: &mut Effects<u8>| effects.record(Record::Promised(BALLOT));
+            record(&mut effects);
+            if claim_first {
+                effects.claim(YOU, accepted(0, 1));
+                gate.close(&mut effects);
+                record(&mut effects);
+            } else {
+                record(&mut effects);
+                effects.claim(YOU, accepted(0, 1));
+            }
+            gate.close(&mut effects);
+            gate
+        };
+        assert_ne!(behind(true), behind(false));
+    }
+
     #[test]
     #[should_panic(expected = "of another life")]
     fn a_proof_of_an_earlier_life_is_refused() {
