@@ -141,3 +141,23 @@ impl Client {
         now.plus(delay)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_took_is_believed_for_a_while_and_a_quarter_of_the_time_is_usual() {
+        assert_eq!(Took::needed_ms(None, Millis(0), 2_000), 500, "nothing was answered yet");
+        let last = Some(Took { ms: 300, until: Millis(1_000) });
+        for (now, time_ms, needed_ms) in [
+            (1_000, 2_000, 600),
+            (1_600, 2_000, 600),
+            // No longer believed, so that it makes nobody give way who would not without it.
+            (1_601, 2_000, 500),
+            (1_601, 8_000, 600),
+        ] {
+            assert_eq!(Took::needed_ms(last, Millis(now), time_ms), needed_ms, "at {now}");
+        }
+    }
+}
