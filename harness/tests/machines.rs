@@ -7,14 +7,16 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod store;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
+use store::{STORE, has_python, text_of};
 
 const HARNESS: &str = env!("CARGO_BIN_EXE_synod-harness");
 const FAKE: &str = env!("CARGO_BIN_EXE_synod-fake");
-const STORE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quorum_kv");
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
 
 /// A folder of its own for a test, gone when the test ends.
@@ -44,8 +46,12 @@ impl Scratch {
 
     /// Runs a variant of the store; a run that did too little on a busy machine is repeated.
     fn run(&self, variant: &str, scenario: &str, seeds: std::ops::Range<u64>) -> Run {
-        let path = self.0.join(scenario);
         let text = std::fs::read_to_string(Path::new(SCENARIOS).join(scenario)).unwrap();
+        self.run_text(variant, &text, seeds)
+    }
+
+    fn run_text(&self, variant: &str, text: &str, seeds: std::ops::Range<u64>) -> Run {
+        let path = self.0.join("scenario.toml");
         // The store knows registers alone.
         let text = text.replace("\nnodes =", "\nworkload = \"registers\"\nnodes =");
         std::fs::write(&path, text).unwrap();
@@ -91,22 +97,6 @@ impl Run {
         let of_kind = faults.iter().filter(|fault| fault["kind"] == kind);
         of_kind.map(|fault| fault["effect"].as_str().unwrap().to_owned()).collect()
     }
-}
-
-fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap()
-}
-
-/// Returns whether there is a Python for the store; says so if there is none.
-fn has_python() -> bool {
-    let probe = "import sys; sys.exit(sys.version_info < (3, 10))";
-    let mut python = Command::new("python3");
-    let python = python.args(["-c", probe]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let found = python.is_ok_and(|status| status.success());
-    if !found {
-        eprintln!("skipped: there is no python3 of version 3.10 or later");
-    }
-    found
 }
 
 #[test]
@@ -158,6 +148,28 @@ fn errors_of_a_disk_and_clocks_that_are_off_are_survived_and_counted() {
     assert_eq!(run.code, Some(0), "{}", run.out);
     let effects = run.effects("clock-rate");
     assert!(effects.iter().all(|effect| !effect.starts_with("0 ")), "{effects:?}");
+}
+
+/// The second failure begins while the first one is in force, and strikes after that has ended: it
+/// is still asked for, and is still a reason for the process to end.
+#[test]
+fn a_failure_of_a_disk_that_ends_takes_no_other_one_with_it() {
+    if !has_python() {
+        return;
+    }
+    let scratch = Scratch::new("failures");
+    let text = "seed = 1\nnodes = 3\ntime_ms = 8000\n\
+        [[faults]]\nat_ms = 1500\nlasts_ms = 1500\n\
+        action = { disk = \"sync-fails\" }\ntarget = { node = 1 }\n\
+        [[faults]]\nat_ms = 2500\nlasts_ms = 3000\n\
+        action = { disk = \"SECOND\" }\ntarget = { node = 1 }\n";
+    for (second, effect) in [("sync-fails", "syncs failed"), ("write-fails", "writes failed")] {
+        let run = scratch.run_text("sound", &text.replace("SECOND", second), 1..4);
+        assert_eq!(run.code, Some(0), "{second}: {}", run.out);
+        let effects = run.effects("disk");
+        let is_felt = |told: &String| told.ends_with(effect) && !told.starts_with("0 ");
+        assert!(effects.len() == 2 && is_felt(&effects[1]), "{second}: {effects:?}");
+    }
 }
 
 #[test]

@@ -6,13 +6,15 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod store;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
+use store::{STORE, has_python, text_of};
 
 const HARNESS: &str = env!("CARGO_BIN_EXE_synod-harness");
-const STORE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/quorum_kv");
 
 /// A folder of its own for a test, gone when the test ends.
 struct Scratch(PathBuf);
@@ -47,7 +49,7 @@ impl Scratch {
             let time = seconds.to_string();
             let flags = ["--nemesis", nemesis, "--seed", seed, "--time", &time];
             let Output { status, stdout, stderr } = self.chaos(&description, &flags);
-            let out = format!("{}{}", text(stdout), text(stderr));
+            let out = format!("{}{}", text_of(stdout), text_of(stderr));
             let report = std::fs::read(self.0.join("runs/latest/report.json")).expect(&out);
             let report: Value = serde_json::from_slice(&report).unwrap();
             let idle = report["reasons"].to_string().contains("operations were ok");
@@ -64,22 +66,6 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.0));
     }
-}
-
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap()
-}
-
-/// Returns whether there is a Python for the store; says so if there is none.
-fn has_python() -> bool {
-    let probe = "import sys; sys.exit(sys.version_info < (3, 10))";
-    let mut python = Command::new("python3");
-    let python = python.args(["-c", probe]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let found = python.is_ok_and(|status| status.success());
-    if !found {
-        eprintln!("skipped: there is no python3 of version 3.10 or later");
-    }
-    found
 }
 
 #[test]
@@ -122,7 +108,7 @@ fn the_sound_store_passes_what_the_others_fail_and_the_pipes_tell_what_they_did(
     std::fs::write(&plan, changed.to_string()).unwrap();
     let Output { status, stderr, .. } =
         Command::new(HARNESS).arg("replay").arg(&recorded).output().unwrap();
-    let words = self::text(stderr);
+    let words = text_of(stderr);
     assert_eq!(status.code(), Some(64), "{words}");
     let why = "cannot do `reorder` of fault 1: it does not exist on tcp";
     assert!(words.contains(why), "{words}");
@@ -138,14 +124,14 @@ fn a_store_on_tcp_that_is_described_as_udp_is_void_and_says_why() {
     let description = scratch.0.join("udp.json");
     std::fs::write(&description, text.replace("\"tcp\"", "\"udp\"")).unwrap();
     let output = scratch.chaos(&description, &["--nemesis", "calm", "--time", "1"]);
-    let out = self::text(output.stdout);
-    assert_eq!(output.status.code(), Some(2), "{out}{}", self::text(output.stderr));
+    let out = text_of(output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{out}{}", text_of(output.stderr));
     let why = "VOID  no node ever sent anything through its proxies: is the transport udp?";
     assert!(out.contains(why), "{out}");
     assert!(out.contains("no status comes from node 1 2 3"), "{out}");
     let flags = ["--nemesis", "corrupting", "--time", "1"];
     let refused = scratch.chaos(&Path::new(STORE).join("sound.json"), &flags);
-    let words = self::text(refused.stderr);
+    let words = text_of(refused.stderr);
     assert_eq!(refused.status.code(), Some(64), "{words}");
     assert!(
         words.contains("corrupting is a fault of udp") && words.contains("stalling"),
@@ -153,7 +139,7 @@ fn a_store_on_tcp_that_is_described_as_udp_is_void_and_says_why() {
     );
     std::fs::write(&description, text.replace("\"tcp\"", "\"quic\"")).unwrap();
     let refused = scratch.chaos(&description, &["--time", "1"]);
-    let words = self::text(refused.stderr);
+    let words = text_of(refused.stderr);
     assert_eq!(refused.status.code(), Some(64), "{words}");
     assert!(words.contains("there is no transport `quic`; there are udp and tcp"), "{words}");
 }

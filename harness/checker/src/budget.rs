@@ -42,7 +42,9 @@ pub enum Cause {
     Time(Duration),
     /// The memory ran out.
     Memory(usize),
-    /// The search over hashed configurations found no order, and the exact one did.
+    /// The search over hashed configurations found no order, and the exact one did; or what it found
+    /// is none when the model is asked again. A model from outside may be to blame: one that is no
+    /// function of its state, or that takes what changes a state for an observer.
     Collision,
 }
 
@@ -50,7 +52,10 @@ impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Time(time) => write!(formatter, "the time budget of {time:?} ran out"),
-            Self::Collision => formatter.write_str("two configurations had the same hash"),
+            Self::Collision => formatter.write_str(
+                "two configurations had the same hash, or the model contradicts itself: its steps \
+                 are no function of the state, or what it takes for an observer changes it",
+            ),
             Self::Memory(bytes) => {
                 write!(formatter, "the memory budget of {} MiB ran out", bytes >> 20)
             }

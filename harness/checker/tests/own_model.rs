@@ -227,3 +227,74 @@ fn a_budget_that_runs_out_is_told_and_hides_no_violation_of_another_key() {
     let report = judge(hard, budget);
     assert!(report.violation().is_some(), "{report:?}");
 }
+
+/// A queue that takes every call that takes for an observer.
+struct Mistaken;
+
+impl Model for Mistaken {
+    type State = VecDeque<u8>;
+    type Operation = QueueOperation;
+
+    fn initial(&self) -> VecDeque<u8> {
+        VecDeque::new()
+    }
+
+    fn step(&self, state: &VecDeque<u8>, operation: &QueueOperation) -> Option<VecDeque<u8>> {
+        Queue.step(state, operation)
+    }
+
+    fn only_observes(&self, operation: &QueueOperation) -> bool {
+        matches!(operation, Took(_))
+    }
+}
+
+/// Accepts a call the first time that it is asked, and never again.
+struct Unsteady(std::cell::Cell<u32>);
+
+impl Model for Unsteady {
+    type State = u8;
+    type Operation = u8;
+
+    fn initial(&self) -> u8 {
+        0
+    }
+
+    fn step(&self, state: &u8, _: &u8) -> Option<u8> {
+        let asked = self.0.replace(self.0.get() + 1);
+        (asked == 0).then_some(*state + 1)
+    }
+
+    fn only_observes(&self, _: &u8) -> bool {
+        false
+    }
+}
+
+/// Whoever brings a model makes mistakes; none of them is a violation of the system, nor a panic.
+#[test]
+fn a_model_that_contradicts_itself_decides_nothing_and_is_named_as_the_cause() {
+    let put = |at| call("a", Some(1), at, Some((None, at + 1)));
+    let take = |item, at| call("a", None, at, Some((item, at + 1)));
+    let read = |call: &Call| {
+        let taken = call.answer().and_then(|answer| match answer {
+            Value::Text(item) => item.parse().ok(),
+            Value::Null | Value::Flag(_) | Value::Pair(..) => None,
+        });
+        Some(if call.f == "put" { Put(1) } else { Took(taken) })
+    };
+    let unknown = |report: Report| match report.judgement {
+        Judgement::Unknown { cause } => cause.to_string(),
+        Judgement::Legal { .. } | Judgement::Illegal { .. } => panic!("{report:?}"),
+    };
+    for calls in [
+        vec![put(0), take(Some(1), 2), take(Some(1), 4)],
+        vec![put(0), take(Some(1), 2), take(None, 4)],
+    ] {
+        let calls = Calls { calls, ..Calls::default() };
+        let words = unknown(check_calls(&calls, &Mistaken, read, Budget::default()));
+        assert!(words.contains("the model contradicts itself"), "{words}");
+    }
+    let calls = Calls { calls: vec![put(0)], ..Calls::default() };
+    let unsteady = Unsteady(std::cell::Cell::new(0));
+    let words = unknown(check_calls(&calls, &unsteady, |_| Some(0), Budget::default()));
+    assert!(words.contains("the model contradicts itself"), "{words}");
+}

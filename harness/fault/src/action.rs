@@ -147,6 +147,57 @@ impl Action {
         matches!(self, Self::Disk(fault) if fault.is_for_good())
     }
 
+    /// Returns how it lets disks misbehave, if it does.
+    #[must_use]
+    pub const fn disk_fault(&self) -> Option<DiskFault> {
+        if let Self::Disk(fault) = self { Some(*fault) } else { None }
+    }
+
+    /// Returns by how many parts of a million it lets clocks be fast, if it does.
+    #[must_use]
+    pub const fn clock_ppm(&self) -> Option<i32> {
+        if let Self::ClockRate { ppm } = self { Some(*ppm) } else { None }
+    }
+
+    /// Tells whether it does nothing to anybody: a clock that is off by nothing is right.
+    #[must_use]
+    pub fn does_nothing(&self) -> bool {
+        match self {
+            Self::Disturb(rules) | Self::DisturbInbound(rules) => rules.do_nothing(),
+            Self::ClockRate { ppm } => *ppm == 0,
+            Self::ClockJump { ms } | Self::Disk(DiskFault::Slow { ms }) => ms.0 == 0,
+            Self::Isolate
+            | Self::Mute
+            | Self::Deafen
+            | Self::Partition(_)
+            | Self::Cut(_)
+            | Self::Kill
+            | Self::PowerLoss
+            | Self::Pause
+            | Self::Retire
+            | Self::Disk(_) => false,
+        }
+    }
+
+    /// Tells whether nothing comes of it, or nobody can see what does, unless it lasts for a while.
+    #[must_use]
+    pub const fn takes_time(&self) -> bool {
+        match self {
+            Self::Kill | Self::PowerLoss | Self::Retire => false,
+            Self::Disk(fault) => fault.takes_time(),
+            Self::Isolate
+            | Self::Mute
+            | Self::Deafen
+            | Self::Partition(_)
+            | Self::Cut(_)
+            | Self::Disturb(_)
+            | Self::DisturbInbound(_)
+            | Self::Pause
+            | Self::ClockRate { .. }
+            | Self::ClockJump { .. } => true,
+        }
+    }
+
     /// Tells whether it is done to the power, the disk or the clock of a machine. A real process
     /// has none of these for itself, unless something stands between it and its kernel.
     #[must_use]
@@ -199,6 +250,11 @@ impl DiskFault {
             | Self::ShortWrites
             | Self::PowerFailsAt { .. } => false,
         }
+    }
+
+    /// Tells whether it waits for what comes while it lasts, and is not done when it has begun.
+    const fn takes_time(self) -> bool {
+        !matches!(self, Self::Rot | Self::MadeAnew | Self::Foreign)
     }
 
     /// Tells whether it is something that calls on files return, so that whoever stands between a

@@ -136,45 +136,23 @@ impl InForce {
     #[must_use]
     pub fn on_disk(&self, node: NodeId, fault: DiskFault) -> Option<DiskFault> {
         let of_node = self.active.iter().filter(|active| active.hits(node));
-        let of_disk = of_node.filter_map(|active| match active.action {
-            Action::Disk(other) => Some(other).filter(|other| other.is_like(fault)),
-            Action::Isolate
-            | Action::Mute
-            | Action::Deafen
-            | Action::Partition(_)
-            | Action::Cut(_)
-            | Action::Disturb(_)
-            | Action::DisturbInbound(_)
-            | Action::Kill
-            | Action::PowerLoss
-            | Action::Pause
-            | Action::Retire
-            | Action::ClockRate { .. }
-            | Action::ClockJump { .. } => None,
-        });
-        of_disk.reduce(DiskFault::worse)
+        let of_disk = of_node.filter_map(|active| active.action.disk_fault());
+        of_disk.filter(|other| other.is_like(fault)).reduce(DiskFault::worse)
+    }
+
+    /// Tells whether a fault in force is a reason for a node's process to end by itself.
+    #[must_use]
+    pub fn may_end_a_process(&self, node: NodeId) -> bool {
+        let of_node = self.active.iter().filter(|active| active.hits(node));
+        let mut of_disk = of_node.filter_map(|active| active.action.disk_fault());
+        of_disk.any(DiskFault::may_end_a_process)
     }
 
     /// Returns by how many parts of a million the faults in force let a node's clock be fast.
     #[must_use]
     pub fn clock_ppm(&self, node: NodeId) -> i32 {
         let of_node = self.active.iter().filter(|active| active.hits(node));
-        of_node.fold(0, |sum: i32, active| match active.action {
-            Action::ClockRate { ppm } => sum.saturating_add(ppm),
-            Action::Isolate
-            | Action::Mute
-            | Action::Deafen
-            | Action::Partition(_)
-            | Action::Cut(_)
-            | Action::Disturb(_)
-            | Action::DisturbInbound(_)
-            | Action::Kill
-            | Action::PowerLoss
-            | Action::Pause
-            | Action::Retire
-            | Action::ClockJump { .. }
-            | Action::Disk(_) => sum,
-        })
+        of_node.filter_map(|active| active.action.clock_ppm()).fold(0, i32::saturating_add)
     }
 
     /// Returns what a link does that does `base` without a fault.
@@ -205,12 +183,10 @@ impl InForce {
         self.note_where(|active| active.cutting && cuts(&active.on));
     }
 
-    /// Notes that a packet was lost, held back, doubled or damaged on its link.
-    pub fn note_disturbed(&mut self, link: LinkId) {
-        let disturbs = |active: &Active| {
-            matches!(active.action, Action::Disturb(_)) && active.on.rules.contains_key(&link)
-        };
-        self.note_where(disturbs);
+    /// Notes that a packet was lost, held back, doubled or damaged on its link, which only those
+    /// faults did whose rules there `asked` for it: what a link does all the time is no effect.
+    pub fn note_disturbed(&mut self, link: LinkId, asked: impl Fn(&LinkRules) -> bool) {
+        self.note_where(|active| active.on.rules.get(&link).is_some_and(&asked));
     }
 
     /// Returns how often a fault had an effect.
@@ -318,16 +294,49 @@ mod tests {
         let mut in_force = InForce::of(4);
         begin(&mut in_force, 0, Action::Isolate, &Target::Node(NodeId(1)));
         begin(&mut in_force, 1, Action::Mute, &Target::Node(NodeId(1)));
-        begin(&mut in_force, 2, Action::Disturb(LinkRules::default()), &Target::Clients);
+        let late = LinkRules { delay_ms: Millis(9), ..LinkRules::default() };
+        begin(&mut in_force, 2, Action::Disturb(late), &Target::Clients);
+        let is_late = |rules: &LinkRules| rules.delay_ms.0 > 0;
         in_force.note_cut(link(1, 2));
         in_force.note_cut(link(2, 1));
-        in_force.note_disturbed(link(1, 2));
+        in_force.note_disturbed(link(1, 2), is_late);
         let seen = |in_force: &InForce| [0, 1, 2].map(|fault| in_force.effects(FaultId(fault)));
         assert_eq!(seen(&in_force), [2, 1, 0]);
         assert_eq!(in_force.toggle(FaultId(0)), Some(false));
         in_force.note_cut(link(1, 2));
-        in_force.note_disturbed(link(0, 2));
+        in_force.note_disturbed(link(0, 2), is_late);
         assert_eq!(seen(&in_force), [2, 2, 1]);
         assert_eq!(in_force.effective(), 3);
+    }
+
+    #[test]
+    fn a_disturbance_is_credited_to_the_faults_that_asked_for_it_alone() {
+        let late = LinkRules { delay_ms: Millis(9), ..LinkRules::default() };
+        let lossy = LinkRules { loss: PartsPerMillion::percent(9), ..LinkRules::default() };
+        let mut in_force = InForce::of(3);
+        begin(&mut in_force, 0, Action::DisturbInbound(late), &Target::Node(NodeId(1)));
+        begin(&mut in_force, 1, Action::Disturb(lossy), &Target::All);
+        begin(&mut in_force, 2, Action::Isolate, &Target::Node(NodeId(1)));
+        let seen = |in_force: &InForce| [0, 1, 2].map(|fault| in_force.effects(FaultId(fault)));
+        in_force.note_disturbed(link(2, 1), |rules| rules.delay_ms.0 > 0);
+        assert_eq!(seen(&in_force), [1, 0, 0], "what a node hears late is an effect, too");
+        in_force.note_disturbed(link(1, 2), |rules| rules.delay_ms.0 > 0);
+        assert_eq!(seen(&in_force), [1, 0, 0], "nobody asked for that there");
+        in_force.note_disturbed(link(2, 1), |rules| rules.loss.0 > 0);
+        assert_eq!(seen(&in_force), [1, 1, 0]);
+    }
+
+    #[test]
+    fn a_process_may_end_by_itself_until_the_last_failure_of_its_disk_is_over() {
+        let one = Target::Node(NodeId(1));
+        let mut in_force = InForce::of(3);
+        begin(&mut in_force, 0, Action::Disk(DiskFault::SyncFails), &one);
+        begin(&mut in_force, 1, Action::Disk(DiskFault::WriteFails), &one);
+        begin(&mut in_force, 2, Action::Disk(DiskFault::Full), &Target::All);
+        assert!(in_force.may_end_a_process(NodeId(1)) && !in_force.may_end_a_process(NodeId(2)));
+        assert!(in_force.end(FaultId(0)).is_some());
+        assert!(in_force.may_end_a_process(NodeId(1)), "a write may fail still");
+        assert!(in_force.end(FaultId(1)).is_some());
+        assert!(!in_force.may_end_a_process(NodeId(1)));
     }
 }

@@ -132,6 +132,20 @@ impl LinkRules {
         slice_bytes: 0,
     };
 
+    /// Tells whether nothing comes of them: what is held back for no time is not held back, and how
+    /// late a double is says nothing where there is none.
+    #[must_use]
+    pub fn do_nothing(&self) -> bool {
+        let Self { cut, loss, delay_ms, jitter_ms, duplicate, duplicate_late_ms: _, .. } = *self;
+        let Self { reorder, reorder_late_ms, corrupt, rate, stall, stall_ms, .. } = *self;
+        let Self { reset, refuse, half_close, slice_bytes, .. } = *self;
+        let shares = [loss, duplicate, corrupt, reset, refuse, half_close];
+        let overtaken = reorder.0 > 0 && reorder_late_ms.0 > 0;
+        let stalled = stall.0 > 0 && stall_ms.0 > 0;
+        let held = delay_ms.0 > 0 || jitter_ms.0 > 0 || rate.is_some() || overtaken || stalled;
+        !cut && !held && slice_bytes == 0 && shares.iter().all(|share| share.0 == 0)
+    }
+
     /// Returns the rules that are as harsh as both in every respect.
     #[must_use]
     pub fn joined(self, other: Self) -> Self {
@@ -258,6 +272,38 @@ mod tests {
     fn joining_with_no_rules_changes_nothing() {
         let rules = LinkRules { corrupt: PartsPerMillion(7), ..LinkRules::default() };
         assert_eq!(rules.joined(LinkRules::default()), rules);
+    }
+
+    #[test]
+    fn rules_of_which_nothing_comes_are_known_as_such() {
+        let (none, some) = (LinkRules::default(), PartsPerMillion(1));
+        for nothing in [
+            none,
+            LinkRules { duplicate_late_ms: Millis(9), ..none },
+            LinkRules { reorder: some, ..none },
+            LinkRules { reorder_late_ms: Millis(9), ..none },
+            LinkRules { stall: some, ..none },
+            LinkRules { stall_ms: Millis(9), ..none },
+        ] {
+            assert!(nothing.do_nothing(), "{nothing:?}");
+        }
+        for something in [
+            LinkRules::CUT,
+            LinkRules { loss: some, ..none },
+            LinkRules { delay_ms: Millis(1), ..none },
+            LinkRules { jitter_ms: Millis(1), ..none },
+            LinkRules { duplicate: some, ..none },
+            LinkRules { reorder: some, reorder_late_ms: Millis(1), ..none },
+            LinkRules { corrupt: some, ..none },
+            LinkRules { rate: Some(RateLimit { bytes_per_s: 1, queue_bytes: 1 }), ..none },
+            LinkRules { stall: some, stall_ms: Millis(1), ..none },
+            LinkRules { reset: some, ..none },
+            LinkRules { refuse: some, ..none },
+            LinkRules { half_close: some, ..none },
+            LinkRules { slice_bytes: 1, ..none },
+        ] {
+            assert!(!something.do_nothing(), "{something:?}");
+        }
     }
 
     #[test]

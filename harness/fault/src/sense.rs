@@ -89,8 +89,27 @@ impl Scenario {
             let what = format!("there is nothing that it hits: {}", fault.action);
             return Err((what, "let it name what it cuts or changes, and a target with others"));
         }
-        Ok(())
+        check_doing(fault)
     }
+}
+
+/// Says whether something comes of a fault that hits somebody, and whether all whom it names are hit.
+fn check_doing(fault: &PlannedFault) -> Result<(), Wrong> {
+    let PlannedFault { action, target, lasts_ms, .. } = fault;
+    let disturbs = matches!(action, Action::Disturb(_) | Action::DisturbInbound(_));
+    if disturbs && hits_clients(target) {
+        let what = format!("`{}` does not know clients by a number", action.name());
+        return Err((what, "take `clients` as the target of a fault of their own"));
+    }
+    if action.does_nothing() {
+        let what = format!("nothing comes of it: {action}");
+        return Err((what, "let it differ by more than nothing"));
+    }
+    if action.takes_time() && lasts_ms.0 == 0 {
+        let what = format!("nothing comes of it in no time: {action}");
+        return Err((what, "set `lasts_ms` to 1 or more"));
+    }
+    Ok(())
 }
 
 fn check_conditions(conditions: &Conditions, nodes: u16) -> Result<(), Wrong> {

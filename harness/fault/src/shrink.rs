@@ -85,7 +85,11 @@ impl Search<'_> {
 
     fn shorten_faults(&mut self) {
         for index in 0..self.plan.faults.len() {
-            let halve = |fault: &mut PlannedFault| fault.lasts_ms = Millis(fault.lasts_ms.0 / 2);
+            // What is left can be read again, and no scenario has a fault of which nothing comes.
+            let halve = |fault: &mut PlannedFault| {
+                let least = u64::from(fault.action.takes_time()).min(fault.lasts_ms.0);
+                fault.lasts_ms = Millis((fault.lasts_ms.0 / 2).max(least));
+            };
             while self.attempt(|plan| halve(&mut plan.faults[index])) {}
         }
     }
@@ -132,6 +136,19 @@ mod tests {
         let plan = draw(Seed(1), &SwarmConfig::default());
         let shrunk = shrink(&plan, 200, |_| false);
         assert_eq!(shrunk.plan, plan);
+    }
+
+    #[test]
+    fn a_plan_that_was_made_smaller_can_be_read_again() {
+        let mut plan = Scenario::calm(Seed(1), 3, Millis(9_000));
+        plan.nemesis = synod_fault::BY_HAND.to_owned();
+        let one = synod_fault::Target::Node(synod_fault::NodeId(1));
+        let fault = |action| PlannedFault::new(Millis(0), Millis(900), action, one.clone());
+        plan.faults = vec![fault(Action::Isolate), fault(Action::Kill)];
+        let shrunk = shrink(&plan, |plan| plan.faults.len() == 2).plan;
+        let lasts: Vec<u64> = shrunk.faults.iter().map(|fault| fault.lasts_ms.0).collect();
+        assert_eq!(lasts, [1, 0]);
+        assert_eq!(Scenario::from_json(&shrunk.to_json()), Ok(shrunk));
     }
 
     fn is_crash(fault: &PlannedFault) -> bool {

@@ -155,9 +155,8 @@ impl ResolvedTarget {
     /// Tells whether there is nothing that it hits: no node, and no link that it changes.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        let changes = |(link, rules): (&LinkId, &LinkRules)| {
-            link.from != link.to && *rules != LinkRules::default()
-        };
+        let changes =
+            |(link, rules): (&LinkId, &LinkRules)| link.from != link.to && !rules.do_nothing();
         self.nodes.is_empty() && !self.rules.iter().any(changes)
     }
 

@@ -9,7 +9,7 @@ use proptest::option;
 use proptest::prelude::*;
 use synod_fault::nemesis::FaultKind;
 use synod_fault::{
-    Action, Conditions, DiskFault, LinkId, LinkRules, Millis, NodeId, PartsPerMillion,
+    Action, Conditions, DiskFault, LinkId, LinkRules, Malformed, Millis, NodeId, PartsPerMillion,
     PlannedFault, RateLimit, Scenario, Shape, Target, Trigger, swarm,
 };
 use synod_rng::Seed;
@@ -343,6 +343,57 @@ fn a_fault_that_somebody_wrote_and_that_can_do_nothing_is_refused() {
 }
 
 #[test]
+fn a_fault_of_which_nothing_can_come_is_refused() {
+    let (kill, end) = ("\"kill\"", "more than nothing");
+    for nothing in [
+        "{ clock-rate = { ppm = 0 } }",
+        "{ clock-jump = { ms = 0 } }",
+        "{ disk = { slow = { ms = 0 } } }",
+    ] {
+        check(kill, nothing, "line 5: fault 1: nothing comes of it: ", end);
+    }
+    for nothing in [
+        "{ disturb = { reorder = 500000 } }",
+        "{ disturb = { duplicate_late_ms = 50 } }",
+        "{ disturb-inbound = { reorder_late_ms = 50 } }",
+        "{ disturb = { stall = 500000 } }",
+    ] {
+        check(kill, nothing, "line 5: fault 1: there is nothing that it hits: ", "");
+    }
+    let cut = "lasts_ms = 500\naction = { cut";
+    let words = "line 11: fault 2: nothing comes of it in no time: cut 1->2; ";
+    check(cut, "lasts_ms = 0\naction = { cut", words, "to 1 or more");
+    for (action, is_refused) in [
+        ("\"pause\"", true),
+        ("{ clock-jump = { ms = 9 } }", true),
+        ("{ disk = \"sync-fails\" }", true),
+        ("{ disk = \"rolled-back\" }", true),
+        ("\"kill\"", false),
+        ("\"power-loss\"", false),
+        ("\"retire\"", false),
+        ("{ disk = \"rot\" }", false),
+    ] {
+        let text = GOOD.replacen("500", "0", 1).replace(kill, action);
+        assert_eq!(Scenario::from_toml(&text).is_err(), is_refused, "{action}");
+    }
+}
+
+/// Clients have no number to a disturbance, which would hit the others whom it names alone.
+#[test]
+fn a_disturbance_of_nodes_and_clients_together_is_refused() {
+    let begin = "line 5: fault 1: `disturb` does not know clients by a number; take `clients`";
+    check(
+        "action = \"kill\"\ntarget = { node = 2 }",
+        "action = { disturb = { loss = 9 } }\ntarget = { nodes = [0, 2] }",
+        begin,
+        "of their own",
+    );
+    let inbound = "action = { disturb-inbound = { loss = 9 } }\ntarget = { node = 0 }";
+    let begin = begin.replace("disturb", "disturb-inbound");
+    check("action = \"kill\"\ntarget = { node = 2 }", inbound, &begin, "of their own");
+}
+
+#[test]
 fn a_number_beyond_its_bound_is_refused() {
     for (from, to, begin) in [
         ("time_ms = 9000", "time_ms = 0", "`time_ms` is 0, and not from 1 to 86400000; "),
@@ -382,6 +433,28 @@ fn a_fault_is_found_by_its_header_with_a_remark_and_with_blanks() {
         let words = Scenario::from_toml(&text).expect_err(header).to_string();
         assert!(words.starts_with("line 5: fault 1: there is no node 4"), "{words}");
     }
+}
+
+/// Places are told in lines, which are counted in bytes that may be the middle of a letter.
+#[test]
+fn no_letter_at_no_place_keeps_an_error_from_being_told() {
+    let mut refused = 0;
+    for letters in
+        ["\u{e9}", "\u{65e5}", "\u{1f980}", "\u{feff}", "\r\n", "\0", "\"\u{e9}", "\\\u{e9}"]
+    {
+        for place in 0..=GOOD.len() {
+            let (before, after) = GOOD.split_at(place);
+            let text = format!("{before}{letters}{after}");
+            if let Err(Malformed { line: Some(line), .. }) = Scenario::parse("it.toml", &text) {
+                assert!(line <= text.lines().count() + 1, "{text}");
+                refused += 1;
+            }
+            // Nor does one in JSON, or one that cuts the text off.
+            assert!(Scenario::parse("it.json", &text).is_err());
+            assert!(place == GOOD.len() || Scenario::parse("it.json", before).is_err());
+        }
+    }
+    assert!(refused > 1_000, "{refused}");
 }
 
 #[test]

@@ -71,18 +71,24 @@ impl Machines {
         })
     }
 
-    /// Does once what a fault does at its begin, or takes it back at its end.
+    /// Does once what a fault does at its begin, or takes it back at its end: unless another one in
+    /// force asked for the same, which may be waiting for it still.
     pub(crate) fn strike(
         &self,
         node: NodeId,
         action: &Action,
         begins: bool,
+        in_force: &InForce,
     ) -> Result<(), ClusterError> {
         self.on(node, |machine| {
-            if let Action::Disk(DiskFault::SyncFails) = action {
+            let turns = |fault| {
+                let is_it = *action == Action::Disk(fault);
+                is_it && (begins || in_force.on_disk(node, fault).is_none())
+            };
+            if turns(DiskFault::SyncFails) {
                 machine.shim.fail_syncs(u64::from(begins))?;
             }
-            if let Action::Disk(DiskFault::WriteFails) = action {
+            if turns(DiskFault::WriteFails) {
                 machine.shim.fail_writes(u64::from(begins))?;
             }
             if let Action::ClockJump { ms } = action

@@ -297,13 +297,10 @@ impl<'a> RealWorld<'a> {
     /// Has the machines of nodes obey the faults in force, as one of them begins or ends.
     fn turn(&self, action: &Action, on: &ResolvedTarget, begins: bool) -> Result<(), ClusterError> {
         for node in on.nodes.iter().filter(|_| action.is_of_machines()) {
-            self.machines.strike(*node, action, begins)?;
+            self.machines.strike(*node, action, begins, &self.in_force)?;
             self.machines.obey(*node, &self.in_force)?;
-            if let Action::Disk(fault) = action
-                && fault.may_end_a_process()
-            {
-                self.cluster.excuse(*node, begins.then_some(DISK_FAILED))?;
-            }
+            let may_end = self.in_force.may_end_a_process(*node);
+            self.cluster.excuse(*node, may_end.then_some(DISK_FAILED))?;
         }
         Ok(())
     }

@@ -120,7 +120,10 @@ pub async fn run(
     interrupt: &Interrupt,
     console: &mut Console,
 ) -> Result<Finished, RunError> {
+    // A target that is left to chance would hit nobody.
+    let order = &RunConfig { plan: order.plan.drawn(), ..order.clone() };
     Abilities::live(order.cast.system.transport).with_shim().check_all(&order.plan)?;
+    check_pins(order)?;
     order.cast.check(&order.plan)?;
     let (planned, brought) = (&order.plan.workload, order.workload.name());
     if planned != brought {
@@ -151,6 +154,16 @@ pub async fn run(
     drop(folder::prune(&order.runs, order.keep));
     console.last(&summary, folder.path());
     Ok(Finished { summary, folder: folder.path().to_owned() })
+}
+
+/// Refuses clients that ask one node alone, where the bridge does not say that it heeds that: it
+/// might ask whoever leads, and the run would tell of stale nodes that nobody asked.
+fn check_pins(order: &RunConfig) -> Result<(), Unsupported> {
+    if order.plan.pinned.0 == 0 || order.cast.system.pins {
+        return Ok(());
+    }
+    let why = format!("the description of {} has no `pins`; leave it out", order.cast.system.name);
+    Err(Unsupported { world: "a live run", what: "pinned".to_owned(), fault: None, why })
 }
 
 fn prepare(order: &RunConfig, began: SystemTime) -> Result<RunFolder, RunError> {

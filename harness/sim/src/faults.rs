@@ -9,8 +9,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use synod_fault::{
-    Abilities, Action, DiskFault, FaultId, NodeId, ResolvedTarget, RunProgress, TRIGGER_STEP,
-    World as FaultWorld,
+    Abilities, Action, Active, DiskFault, FaultId, NodeId, ResolvedTarget, RunProgress,
+    TRIGGER_STEP, World as FaultWorld,
 };
 
 use super::event_queue::Micros;
@@ -107,7 +107,7 @@ impl<S: System> Simulation<S> {
             Action::Kill | Action::PowerLoss => {
                 let crash = if *action == Action::Kill { Crash::Kill } else { Crash::Power };
                 if self.crash(node, crash) {
-                    self.world.network_faults.note(fault);
+                    self.world.network_faults.note_effect(fault);
                 }
             }
             Action::Pause => self.world.host_mut(node).pauses += 1,
@@ -117,11 +117,16 @@ impl<S: System> Simulation<S> {
             }
             Action::ClockRate { ppm } => {
                 self.change_rate(node, i64::from(*ppm));
-                self.world.network_faults.note(fault);
+                if *ppm != 0 && self.world.is_up(node) {
+                    self.world.network_faults.note_effect(fault);
+                }
             }
             Action::ClockJump { ms } => {
                 self.jump(node, Micros::from_ms(ms.0));
-                self.world.network_faults.note(fault);
+                // Nobody waits for anything on a machine that is down.
+                if ms.0 > 0 && self.world.is_up(node) {
+                    self.world.network_faults.note_effect(fault);
+                }
             }
             Action::Disk(disk) => self.begin_on_disk(node, *disk),
         }
@@ -207,6 +212,9 @@ impl<S: System> Simulation<S> {
         }
         host.up = true;
         host.life += 1;
+        let is_off = |action: &Action| action.clock_ppm().is_some_and(|ppm| ppm != 0);
+        let feels = |active: &Active| active.hits(node) && is_off(&active.action);
+        self.world.network_faults.note_where(feels);
         self.system.start(node, &mut self.world);
     }
 
@@ -223,6 +231,7 @@ impl<S: System> Simulation<S> {
             return;
         }
         let held = std::mem::take(&mut host.held);
+        self.backlog += held.len() as u64;
         let is_timer = |event: &Event<S::Message, S::Wakeup>| {
             matches!(event, Event::Wake { by_clock: true, .. })
         };
@@ -306,6 +315,10 @@ mod tests {
 
     /// Runs a second of faults of node 1, each from an instant on, for a time.
     fn run(faults: &[(u64, u64, Action)]) -> Listener {
+        simulate(faults).system
+    }
+
+    fn simulate(faults: &[(u64, u64, Action)]) -> Simulation<Listener> {
         let mut scenario = Scenario::calm(Seed(1), 3, Millis(1_000));
         let planned = faults.iter().map(|(at_ms, lasts_ms, action)| {
             let target = Target::Node(NodeId(1));
@@ -314,7 +327,7 @@ mod tests {
         scenario.faults = planned.collect();
         let mut simulation = Simulation::new(&scenario, Listener::default());
         assert_eq!(simulation.run_until(Micros::from_ms(1_000)), Ok(()));
-        simulation.system
+        simulation
     }
 
     #[test]
@@ -346,6 +359,24 @@ mod tests {
         }
         assert_eq!(seen, [(100, 50), (600, 20), (900, 0)]);
         assert_eq!(now, (900, 0));
+    }
+
+    #[test]
+    fn a_clock_that_nobody_reads_or_that_is_right_is_no_effect() {
+        let kill = (100, 300, Action::Kill);
+        let off = |at, lasts, ppm| (at, lasts, Action::ClockRate { ppm });
+        let jump = |at, ms| (at, 10, Action::ClockJump { ms: Millis(ms) });
+        for (faults, effective) in [
+            (vec![off(100, 50, 9)], 1),
+            (vec![off(100, 50, 0)], 0),
+            (vec![jump(100, 9)], 1),
+            (vec![jump(100, 0)], 0),
+            (vec![kill.clone(), off(150, 50, 9), jump(200, 9)], 1),
+            // It is felt once there is somebody who feels it.
+            (vec![kill.clone(), off(150, 500, 9)], 2),
+        ] {
+            assert_eq!(simulate(&faults).tally().effective, effective, "{faults:?}");
+        }
     }
 
     #[test]

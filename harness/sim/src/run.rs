@@ -23,9 +23,12 @@ pub struct Simulation<S: System> {
     pub(super) led: BTreeMap<FaultId, NodeId>,
     /// How many events happened at the present instant.
     at_once: u64,
+    /// How many of those had waited for a node that was paused.
+    pub(super) backlog: u64,
 }
 
-/// How many events an instant may hold: whoever waits for nothing again and again never ends.
+/// How many events an instant may hold beside those that waited for it: whoever waits for nothing
+/// again and again never ends.
 const EVENTS_AT_ONCE_MAX: u64 = 100_000;
 
 impl<S: System> Simulation<S> {
@@ -37,7 +40,8 @@ impl<S: System> Simulation<S> {
         for (place, fault) in (0..).zip(&plan.faults) {
             world.event_queue.put(Micros::from_ms(fault.at_ms.0), Event::Begin(FaultId(place)));
         }
-        let mut simulation = Self { system, plan, world, led: BTreeMap::new(), at_once: 0 };
+        let mut simulation =
+            Self { system, plan, world, led: BTreeMap::new(), at_once: 0, backlog: 0 };
         for node in simulation.plan.node_ids() {
             simulation.start(node);
         }
@@ -76,8 +80,10 @@ impl<S: System> Simulation<S> {
     /// Fails with the first violation; the world stands as it was seen.
     pub fn run_until(&mut self, end: Micros) -> Result<(), Violation> {
         while let Some((at, event)) = self.world.event_queue.next_until(end) {
-            self.at_once = if at == self.world.now { self.at_once + 1 } else { 0 };
-            if self.at_once > EVENTS_AT_ONCE_MAX {
+            let goes_on = at > self.world.now;
+            (self.at_once, self.backlog) =
+                if goes_on { (0, 0) } else { (self.at_once + 1, self.backlog) };
+            if self.at_once > EVENTS_AT_ONCE_MAX + self.backlog {
                 return Err(Violation::new("standstill", format!("time stands still at {at}")));
             }
             self.world.now = at;
@@ -164,6 +170,7 @@ mod tests {
     use super::super::Crash;
     use super::*;
     use synod_fault::DiskFault;
+    use synod_fault::Millis;
     use synod_fault::swarm::{SwarmConfig, draw};
     use synod_rng::Seed;
 
@@ -203,5 +210,56 @@ mod tests {
         let mut simulation = Simulation::new(&draw(Seed(1), &SwarmConfig::default()), Restless);
         let ended = simulation.run_until(Micros::from_ms(1)).map_err(|found| found.invariant);
         assert_eq!(ended, Err("standstill"));
+    }
+
+    /// The first node tells the second one more than an instant may hold, and counts nothing.
+    struct Talker {
+        heard: u64,
+    }
+
+    impl System for Talker {
+        type Message = ();
+        type Wakeup = ();
+
+        fn start(&mut self, node: NodeId, world: &mut Nothing) {
+            if node == NodeId(1) {
+                world.set_timer(Address::Node(node), (), Micros::from_ms(20));
+            }
+        }
+
+        fn wake(&mut self, at: Address, (): (), world: &mut Nothing) {
+            for _ in 0..=EVENTS_AT_ONCE_MAX {
+                world.send(at, Address::Node(NodeId(2)), (), 1);
+            }
+        }
+
+        fn deliver(&mut self, _: Address, _: Address, (): (), _: &mut Nothing) {
+            self.heard += 1;
+        }
+
+        fn crash(&mut self, _: NodeId, _: Crash, _: &mut Nothing) {}
+        fn leader(&self) -> Option<NodeId> {
+            None
+        }
+
+        fn retire(&mut self, _: NodeId, _: &mut Nothing) {}
+        fn disk(&mut self, _: NodeId, _: DiskFault, _: bool, _: &mut Nothing) {}
+
+        fn judge(&mut self, _: &Nothing) -> Result<(), Violation> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_node_that_finds_much_when_it_goes_on_does_not_stand_still() {
+        let mut plan = Scenario::calm(Seed(1), 2, Millis(1_000));
+        // What is sent comes over a second or so, and all of it is there when the node goes on.
+        plan.conditions.links.jitter_ms = Millis(400);
+        let (from, pause) = (Millis(10), Action::Pause);
+        let target = synod_fault::Target::Node(NodeId(2));
+        plan.faults = vec![synod_fault::PlannedFault::new(from, Millis(600), pause, target)];
+        let mut simulation = Simulation::new(&plan, Talker { heard: 0 });
+        assert_eq!(simulation.run_until(Micros::from_ms(1_000)), Ok(()));
+        assert_eq!(simulation.system.heard, EVENTS_AT_ONCE_MAX + 1);
     }
 }

@@ -85,6 +85,8 @@ pub struct SimClient {
     /// How often it misused its own.
     misuses: u64,
     generator: Generator,
+    /// How many keys of each kind are in use at a time; as many as the workload has, if it is 0.
+    keys: u32,
     /// How long its values are made at most.
     padding_max: u32,
     open: Option<Open>,
@@ -126,7 +128,8 @@ impl SimClient {
             answered_command: None,
             trespasses: 0,
             misuses: 0,
-            generator: Generator::new(workload(plan), plan.seed, number),
+            generator: Generator::new(workload(plan), plan.seed, number).with_keys(plan.keys),
+            keys: plan.keys,
             padding_max,
             open: None,
             wake: None,
@@ -136,7 +139,7 @@ impl SimClient {
             resting: false,
             stopped: false,
             rest_ms: plan.rest_ms.0,
-            timeout_ms: plan.timeout_ms.0,
+            timeout_ms: plan.patience_of(number).0,
             answered: None,
             outcomes: Outcomes::default(),
         }
@@ -145,6 +148,11 @@ impl SimClient {
     /// Gives it requests to make before its own.
     pub fn send_on_errands(&mut self, requests: Vec<Request>) {
         self.errands = requests;
+    }
+
+    /// Lets it wait so long for an answer, at least, from its next operation on.
+    pub fn wait_at_least(&mut self, patience_ms: u64) {
+        self.timeout_ms = self.timeout_ms.max(patience_ms);
     }
 
     /// Lets it begin nothing more but its errands.
@@ -172,7 +180,7 @@ impl SimClient {
         let request = match self.errands.pop() {
             Some(errand) => errand,
             None if self.stopped => return None,
-            None => self.generator.next_request(Generation::after(calls)),
+            None => self.generator.next_request(Generation::after_on(calls, self.keys)),
         };
         self.count += 1;
         let (number, padding) = (u64::from(self.number) << 32 | self.count, self.padding(world));

@@ -77,7 +77,7 @@ impl Cluster {
     /// Counts the nodes.
     #[must_use]
     pub fn size(&self) -> u16 {
-        u16::try_from(self.machines.len()).expect("a plan has from one to seven nodes")
+        u16::try_from(self.machines.len()).expect("a plan has few nodes")
     }
 
     /// Returns the replicas that run.
@@ -187,9 +187,11 @@ impl Cluster {
         self.tuning.settings.replica.fetch_bytes
     }
 
-    /// Takes note that all faults have ended.
-    pub fn calm_down(&mut self) {
+    /// Takes note that all faults have ended: from here on clients wait so long for an answer, at
+    /// least.
+    pub fn calm_down(&mut self, patience_ms: u64) {
         self.machines.iter_mut().for_each(Machine::calm_down);
+        self.clients.iter_mut().for_each(|client| client.wait_at_least(patience_ms));
     }
 
     /// Counts the nodes whose folder is not the one that they had and whom nobody has refused.

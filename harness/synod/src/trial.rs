@@ -6,7 +6,7 @@
 
 use synod_checker::budget::Budget;
 use synod_checker::{Judgement, check_history};
-use synod_fault::{Abilities, SIMULATED_NODES_MAX, Scenario};
+use synod_fault::{Abilities, LinkRules, SIMULATED_NODES_MAX, Scenario};
 use synod_paxos::{Configuration, CoreId, NodeId};
 use synod_simulator::{Micros, RunTally, Simulation, Violation};
 use synod_smr::client::HELD_MS_MAX;
@@ -120,7 +120,8 @@ impl Trial<'_> {
         cluster.begin(world);
         self.simulation.run_until(Micros::from_ms(self.simulation.plan().time_ms.0))?;
         self.simulation.heal();
-        self.simulation.parts().0.calm_down();
+        let patience_ms = self.patience_ms();
+        self.simulation.parts().0.calm_down(patience_ms);
         self.refuse_strangers()?;
         self.progress()?;
         self.read_everything()?;
@@ -196,7 +197,7 @@ impl Trial<'_> {
         let largest = cluster.monitor.largest_decree().max(1);
         let fetched = (cluster.fetch_bytes() / largest).max(1) as u64;
         let plan = self.simulation.plan();
-        let flight = plan.conditions.links.delay_ms.0 + plan.conditions.links.jitter_ms.0 + 1;
+        let flight = way_ms(&plan.conditions.links);
         let tick = u64::from(lan().heartbeat_ms) * self.drift();
         let each = 2 * flight + READ_MS_MAX + plan.conditions.sync_us / 1_000 + 1 + tick;
         Micros::from_ms(lag.div_ceil(fetched.min(FETCH_SLOTS_MAX)) * each)
@@ -228,10 +229,11 @@ impl Trial<'_> {
         let config = lan();
         let suspicion = u64::from(config.suspicion_ticks * config.heartbeat_ms);
         let stagger = u64::from(config.stagger_ms) * u64::from(plan.nodes + 1);
-        let flight = plan.conditions.links.delay_ms.0 + plan.conditions.links.jitter_ms.0 + 1;
+        let flight = way_ms(&plan.conditions.links);
         let disk = plan.conditions.sync_us / 1_000 + 1;
         let election = (2 * suspicion + stagger) * self.drift() + 4 * flight + 2 * disk;
-        let client = HELD_MS_MAX + plan.rest_ms.0 + 2 * flight;
+        let client_flight = way_ms(&plan.conditions.client_links);
+        let client = HELD_MS_MAX + plan.rest_ms.0 + 2 * flight + 2 * client_flight;
         Micros::from_ms(rounds * (election + client))
     }
 
@@ -241,6 +243,15 @@ impl Trial<'_> {
         let slowest =
             self.simulation.plan().conditions.clock_ppm.iter().min().copied().unwrap_or(0);
         1_000_000 / u64::try_from(1_000_000 + i64::from(slowest)).unwrap_or(1) + 1
+    }
+
+    /// How long a client waits for an answer once all is well, at least: the usual time, and some
+    /// ways there and back. One that gives up sooner is answered by nobody, which says nothing of
+    /// the system.
+    fn patience_ms(&self) -> u64 {
+        let conditions = &self.simulation.plan().conditions;
+        let ways = way_ms(&conditions.links) + way_ms(&conditions.client_links);
+        PATIENCE_MS_MIN + WAYS_MIN * ways
     }
 
     fn stuck(&self, invariant: &'static str, detail: String) -> Violation {
@@ -254,6 +265,12 @@ pub const NODES_MAX: u16 = SIMULATED_NODES_MAX;
 
 /// How often the end of a phase is looked for.
 const LOOK_EVERY: Micros = Micros(10_000);
+
+/// How long a client waits for an answer once all is well, if nothing is far away.
+const PATIENCE_MS_MIN: u64 = 2_000;
+
+/// How many ways between clients and nodes, and between nodes, an answer may take.
+const WAYS_MIN: u64 = 8;
 
 /// A node that comes back may disturb the first leader, and its clients try the others first.
 const PROGRESS_ROUNDS: u64 = 4;
@@ -269,6 +286,11 @@ const CONVERGENCE_ROUNDS: u64 = 3;
 
 /// How long a read of old decrees takes at most.
 const READ_MS_MAX: u64 = READ_US_MAX / 1_000;
+
+/// Returns how long a packet takes at most on a link of these rules.
+const fn way_ms(rules: &LinkRules) -> u64 {
+    rules.delay_ms.0 + rules.jitter_ms.0 + 1
+}
 
 /// Returns the settings that every replica has.
 fn lan() -> Config {

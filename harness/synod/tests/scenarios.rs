@@ -126,3 +126,47 @@ fn a_fault_is_aimed_at_whoever_leads_or_at_the_clients() {
     let ended = check(&scenario);
     assert!(scenario.changes_leader() && ended.tally.crashes >= 1, "{:?}", ended.tally);
 }
+
+/// What a live run draws of its clients is obeyed here, too: who is hasty gives up, and few keys are
+/// few.
+#[test]
+fn hasty_clients_and_few_keys_are_those_of_the_scenario() {
+    let text = r#"
+        seed = 3
+        nodes = 3
+        time_ms = 6000
+        timeout_ms = 4000
+        rest_ms = 50
+
+        [[faults]]
+        at_ms = 2000
+        lasts_ms = 2000
+        action = "pause"
+    "#;
+    let usual = Scenario::from_toml(text).unwrap();
+    let keys = |ended: &RunResult| {
+        let asked = ended.log.iter().filter(|line| line.contains(" asks: "));
+        let key = |line: &String| line.split("key: ").nth(1).map(str::to_owned);
+        let key = |line| key(line).map(|rest| rest.split('"').nth(1).unwrap().to_owned());
+        asked.filter_map(key).collect::<std::collections::BTreeSet<String>>().len()
+    };
+    let patient = check_told(&usual, true);
+    let hasty = check_told(&Scenario { hasty_ms: Millis(300), ..usual.clone() }, true);
+    let few = check_told(&Scenario { keys: 1, ..usual }, true);
+    let unknown = [&patient, &hasty].map(|ended| ended.outcomes.unknown);
+    assert!(unknown[1] > unknown[0] + 3, "{unknown:?}");
+    assert!(keys(&few) < keys(&patient), "{} and {}", keys(&few), keys(&patient));
+}
+
+/// Whoever gives up before an answer can be there says nothing of the system.
+#[test]
+fn a_client_without_patience_is_no_lack_of_progress() {
+    for (timeout_ms, hasty_ms, delay_ms) in [(1, 0, 0), (4_000, 1, 0), (100, 0, 200)] {
+        let mut scenario = Scenario::calm(Seed(4), 3, Millis(1_000));
+        (scenario.timeout_ms, scenario.hasty_ms) = (Millis(timeout_ms), Millis(hasty_ms));
+        scenario.rest_ms = Millis(100);
+        scenario.conditions.client_links.delay_ms = Millis(delay_ms);
+        let ended = trial::run(&scenario, false);
+        assert_eq!(ended.violation, None, "{timeout_ms} ms, {hasty_ms} ms, {delay_ms} ms");
+    }
+}
