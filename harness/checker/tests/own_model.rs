@@ -227,3 +227,63 @@ fn a_budget_that_runs_out_is_told_and_hides_no_violation_of_another_key() {
     let report = judge(hard, budget);
     assert!(report.violation().is_some(), "{report:?}");
 }
+
+/// A queue that calls a take an observation, and takes by it.
+struct Contradiction;
+
+impl Model for Contradiction {
+    type State = VecDeque<u8>;
+    type Operation = QueueOperation;
+
+    fn initial(&self) -> VecDeque<u8> {
+        Queue.initial()
+    }
+
+    fn step(&self, state: &VecDeque<u8>, operation: &QueueOperation) -> Option<VecDeque<u8>> {
+        Queue.step(state, operation)
+    }
+
+    fn only_observes(&self, operation: &QueueOperation) -> bool {
+        matches!(operation, Took(_))
+    }
+}
+
+#[test]
+#[should_panic(expected = "the model contradicts itself")]
+fn a_model_that_contradicts_itself_gets_no_verdict() {
+    let calls = vec![
+        call("a", Some(1), 0, Some((None, 1))),
+        call("a", None, 2, Some((Some(1), 3))),
+        call("a", None, 4, Some((None, 5))),
+    ];
+    let calls = Calls { calls, ..Calls::default() };
+    let read = |call: &Call| Some(if call.f == "put" { Put(1) } else { Took(Some(1)) });
+    drop(check_calls(&calls, &Contradiction, read, Budget::default()));
+}
+
+#[test]
+#[should_panic(expected = "client 5's put returns at 1, called at 5")]
+fn a_call_that_returns_before_it_began_gets_no_verdict() {
+    judge(vec![call("a", Some(1), 5, Some((None, 1)))], Budget::default());
+}
+
+#[test]
+#[should_panic(expected = "two events stand at one position")]
+fn events_at_one_position_get_no_verdict() {
+    let calls = vec![call("a", Some(1), 0, Some((None, 1))), call("b", None, 1, None)];
+    judge(calls, Budget::default());
+}
+
+#[test]
+fn calls_may_be_given_in_any_order() {
+    let calls = |took| {
+        vec![
+            call("a", None, 6, Some((Some(took), 7))),
+            call("a", Some(2), 2, None),
+            call("a", Some(1), 0, Some((None, 1))),
+            call("a", None, 4, Some((Some(1), 5))),
+        ]
+    };
+    assert!(judge(calls(2), Budget::default()).violation().is_none());
+    assert!(judge(calls(1), Budget::default()).violation().is_some());
+}

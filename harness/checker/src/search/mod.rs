@@ -60,6 +60,10 @@ pub type Refute<'a> = &'a mut dyn FnMut(u32, &mut Meter) -> bool;
 /// # Errors
 ///
 /// The cause, if the meter's budget ran out.
+///
+/// # Panics
+///
+/// If the model contradicts itself: if an operation that only observes changes a state.
 pub fn search<M: Model>(
     model: &M,
     operations: &[Timed<M::Operation>],
@@ -273,12 +277,18 @@ impl<'a, M: Model> Search<'a, M> {
         while let Some(index) = self.links.call_at(link) {
             let operation = &self.operations[index as usize].operation;
             let next = self.links.after(link);
-            let fits = self.model.only_observes(operation)
-                && self.model.step(&self.state, operation).is_some();
-            if !fits {
+            let only_observes = self.model.only_observes(operation);
+            let after = if only_observes { self.model.step(&self.state, operation) } else { None };
+            let Some(after) = after else {
                 link = next;
                 continue;
-            }
+            };
+            // A model that says otherwise would get a verdict on another object.
+            assert!(
+                after == self.state,
+                "`only_observes` holds for operation {index}, and `step` changes the state by it: \
+                 the model contradicts itself"
+            );
             // The return that is unlinked may be the very next link.
             let next =
                 if self.links.is_return_of(next, index) { self.links.after(next) } else { next };
