@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead};
 
+use super::number::number;
 use super::source::Cursor;
 
 /// One form.
@@ -322,10 +323,7 @@ impl<R: BufRead> Reader<R> {
             "nil" | "null" => Edn::Nil,
             "true" => Edn::Flag(true),
             "false" => Edn::Flag(false),
-            _ => match word.strip_suffix('N').unwrap_or(&word).parse() {
-                Ok(number) => Edn::Whole(number),
-                Err(_) => Edn::Symbol(word),
-            },
+            _ => number(&word, self.notation).unwrap_or(Edn::Symbol(word)),
         })
     }
 
