@@ -3,24 +3,31 @@
 //! Numbers beyond 64 bits and fractions stay texts, so none is rounded. The claim kept true: two
 //! spellings are one value just where the notation says so. In JSON 1.0 is 1; in EDN it is not.
 
-use super::edn::{Edn, Notation};
+/// A number in the one spelling that it has here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Number {
+    /// A whole number of 64 bits.
+    Whole(i64),
+    /// One that is larger, or has a fraction.
+    Text(String),
+}
 
-/// Reads a number; none if the word is no number, or one of too many digits to be spelled out.
-pub(super) fn number(word: &str, notation: Notation) -> Option<Edn> {
-    let whole = match notation {
-        Notation::Edn => word.strip_suffix('N').unwrap_or(word),
-        Notation::Json => word,
-    };
-    if let Ok(number) = whole.parse() {
-        return Some(Edn::Whole(number));
+/// Reads a number of JSON, where 1.0 is 1; none if the word is no number, or one of too many digits
+/// to be spelled out.
+pub(super) fn of_json(word: &str) -> Option<Number> {
+    let text = spelled(word)?;
+    Some(text.parse().map_or(Number::Text(text), Number::Whole))
+}
+
+/// Reads a number of EDN, where 1.0 is not 1; none if the word is no number, or one of too many
+/// digits to be spelled out.
+pub(super) fn of_edn(word: &str) -> Option<Number> {
+    if !word.contains(['.', 'e', 'E']) {
+        return of_json(word.strip_suffix('N').unwrap_or(word));
     }
-    let is_fraction = word.contains(['.', 'e', 'E']);
-    let text = spelled(if is_fraction { word } else { whole })?;
-    if is_fraction && notation == Notation::Edn {
-        let end = if text.contains('.') { "" } else { ".0" };
-        return Some(Edn::Symbol(text + end));
-    }
-    Some(text.parse().map_or(Edn::Symbol(text), Edn::Whole))
+    let text = spelled(word)?;
+    let end = if text.contains('.') { "" } else { ".0" };
+    Some(Number::Text(text + end))
 }
 
 /// Spells a number without an exponent, and without zeros that say nothing.
@@ -59,32 +66,33 @@ const ZEROS_MAX: i64 = 400;
 mod tests {
     use super::*;
 
-    fn check(words: &[&str], notation: Notation, wanted: &Edn) {
+    fn check(read: fn(&str) -> Option<Number>, words: &[&str], wanted: &Number) {
         for word in words {
-            assert_eq!(number(word, notation).as_ref(), Some(wanted), "{word} in {notation:?}");
+            assert_eq!(read(word).as_ref(), Some(wanted), "{word}");
         }
     }
 
     #[test]
     fn spellings_of_one_number_are_one_value() {
-        let symbol = |text: &str| Edn::Symbol(text.to_owned());
-        let json = Notation::Json;
-        check(&["1000", "1e3", "1E+3", "1000.0", "10000e-1", "0.001e6"], json, &Edn::Whole(1000));
-        check(&["0", "-0.0", "0e9", "0.00"], json, &Edn::Whole(0));
-        check(&["-0.5", "-5e-1", "-0.50"], json, &symbol("-0.5"));
-        check(&["1e19", "10000000000000000000.0"], json, &symbol("10000000000000000000"));
-        check(&["1.0", "1.00", "1e0", "+1.0"], Notation::Edn, &symbol("1.0"));
-        check(&["1", "1N", "+1"], Notation::Edn, &Edn::Whole(1));
+        let text = |text: &str| Number::Text(text.to_owned());
+        let thousand = ["1000", "1e3", "1E+3", "1000.0", "10000e-1", "0.001e6", "01000"];
+        check(of_json, &thousand, &Number::Whole(1000));
+        check(of_json, &["0", "-0", "-0.0", "0e9", "0.00"], &Number::Whole(0));
+        check(of_json, &["-0.5", "-5e-1", "-0.50"], &text("-0.5"));
+        check(of_json, &["1e19", "10000000000000000000.0"], &text("10000000000000000000"));
+        check(of_edn, &["1.0", "1.00", "1e0", "+1.0"], &text("1.0"));
+        check(of_edn, &["1", "1N", "+1"], &Number::Whole(1));
+        check(of_edn, &["-9223372036854775808"], &Number::Whole(i64::MIN));
         let large = "99999999999999999999";
-        check(&[large, &format!("{large}N"), &format!("+0{large}")], Notation::Edn, &symbol(large));
-        check(&["12.5e1"], Notation::Edn, &symbol("125.0"));
+        check(of_edn, &[large, &format!("{large}N"), &format!("+0{large}")], &text(large));
+        check(of_edn, &["12.5e1"], &text("125.0"));
     }
 
     #[test]
     fn what_is_no_number_is_none() {
         for word in ["abc", "1/2", "1.0M", "0x1", "-", "e5", ".5", "1e", "1e9999", "1.2.3", "N"] {
-            assert_eq!(number(word, Notation::Edn), None, "{word}");
+            assert_eq!(of_edn(word), None, "{word}");
         }
-        assert_eq!(number("1N", Notation::Json), None);
+        assert_eq!(of_json("1N"), None);
     }
 }
