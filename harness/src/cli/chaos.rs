@@ -173,7 +173,11 @@ fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
         plan.seed = Seed(seed);
     }
     let plan = plan.drawn();
-    let workload = check_plan(&plan, world)?;
+    let checked = check_plan(&plan, world);
+    let workload = match &arguments.scenario {
+        Some(path) => checked.map_err(|refused| refused.of(path))?,
+        None => checked?,
+    };
     let cast = cast_of(system, &arguments.system);
     let reproduce = reproduction(arguments, &plan);
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
@@ -249,9 +253,11 @@ fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal
 }
 
 fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
-    let plan = scenario::read(&arguments.run.join(folder::PLAN))?;
+    let path = arguments.run.join(folder::PLAN);
+    let plan = scenario::read(&path)?;
     let written: SystemManifest = recorded(&arguments.run.join(folder::CAST))?;
-    let workload = check_plan(&plan, Abilities::live(written.system.transport))?;
+    let checked = check_plan(&plan, Abilities::live(written.system.transport));
+    let workload = checked.map_err(|refused| refused.of(&path))?;
     let cast = SystemUnderTest {
         system: written.system,
         binary: arguments.binary.as_deref().map_or(written.binary, absolute),
@@ -260,8 +266,11 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
         bridges: written.bridges,
     };
     let run = arguments.run.canonicalize().unwrap_or_else(|_| arguments.run.clone());
-    let program = if plan.system == SYNOD_KV { "cargo xtask" } else { "synod-harness" };
-    let reproduce = format!("{program} replay {}", quoted(&run.display().to_string()));
+    let is_here = plan.system == SYNOD_KV && is_built_here(&cast.binary);
+    let program = if is_here { "cargo xtask" } else { "synod-harness" };
+    let binary = arguments.binary.as_deref().map(|path| quoted(&path.display().to_string()));
+    let binary = binary.map_or_else(String::new, |path| format!(" --binary {path}"));
+    let reproduce = format!("{program} replay {}{binary}", quoted(&run.display().to_string()));
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
 
@@ -309,8 +318,11 @@ fn reproduction(arguments: &ChaosArguments, plan: &Scenario) -> String {
     let (program, system) = if system == SYNOD_KV && limits.is_empty() && is_built_here(binary) {
         ("cargo xtask chaos", String::new())
     } else {
-        let binary = quoted(&binary.display().to_string());
-        ("synod-harness chaos", format!(" --system {} --binary {binary}", quoted(system)))
+        let path = |path: &Path| quoted(&path.display().to_string());
+        let audit = arguments.system.audit.as_deref();
+        let audit = audit.map_or_else(String::new, |audit| format!(" --audit {}", path(audit)));
+        let system = quoted(system);
+        ("synod-harness chaos", format!(" --system {system} --binary {}{audit}", path(binary)))
     };
     if let Some(path) = &arguments.scenario {
         let path = quoted(&absolute(path).display().to_string());
