@@ -171,6 +171,16 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
         let what = format!("`{name}` is for some nodes, towards which links differ");
         return Err((what, "name them, or use `disturb`"));
     }
+    if matches!(action, Action::Disturb(_) | Action::DisturbInbound(_))
+        && matches!(target, Target::Nodes(_))
+        && hits_clients(target)
+    {
+        let what = format!("`{name}` is for links between nodes, and 0 is the clients");
+        return Err((
+            what,
+            "leave 0 out, and give the clients a fault with `target = \"clients\"`",
+        ));
+    }
     if hits_machines(action) && (*target == Target::Clients || hits_clients(target)) {
         let what = format!("`{name}` is nothing that clients suffer from");
         return Err((what, "name nodes, from 1 on, as its target"));

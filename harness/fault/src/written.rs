@@ -33,12 +33,18 @@ fn at(line: Option<usize>) -> String {
 }
 
 impl Scenario {
-    /// Reads the text of a file of this name: JSON if the name says so, and else TOML.
+    /// Reads the bytes of a file of this name: JSON if the name says so, and else TOML.
     ///
     /// # Errors
     ///
     /// [`Malformed`] says where, what, and what to do.
-    pub fn parse(name: &str, text: &str) -> Result<Self, Malformed> {
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Malformed> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let before = &bytes[..error.valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let what = "these bytes are no UTF-8".to_owned();
+            Malformed { line: Some(line), what, remedy: "save the file as UTF-8".to_owned() }
+        })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if name.ends_with(".json") { Self::from_json(text) } else { Self::from_toml(text) }
     }

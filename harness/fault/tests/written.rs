@@ -233,6 +233,9 @@ fn what_makes_no_sense_is_refused_with_its_fault_and_a_way_out() {
     check("node = 2", "nodes = []", "line 5: fault 1: it hits no node", "");
     check("{ node = 2 }", "\"clients\"", "line 5: fault 1: `kill` is nothing", "");
     check("{ node = 2 }", "{ node = 0 }", "line 5: fault 1: `kill` is nothing", "");
+    let disturbed = "action = { disturb = { loss = 9 } }\ntarget = { nodes = [0, 1] }";
+    let aimed = "action = \"kill\"\ntarget = { node = 2 }";
+    check(aimed, disturbed, "line 5: fault 1: `disturb` is for links between nodes, and 0 is", "");
     let flapping = "action = \"kill\"\nflaps_ms = 5";
     check("action = \"kill\"", flapping, "line 5: fault 1: `kill` does not come and go", "");
     let aimed = "action = { cut = [\"1->2\"] }\ntarget = \"leader\"";
@@ -244,6 +247,14 @@ fn what_makes_no_sense_is_refused_with_its_fault_and_a_way_out() {
     let text = GOOD.replace("nodes = 3", small).replace("{ node = 2 }", "\"minority\"");
     let words = Scenario::from_toml(&text).expect_err(small).to_string();
     assert!(words.contains("2 nodes have no minority"), "{words}");
+}
+
+#[test]
+fn bytes_that_are_no_letters_are_told_by_their_line() {
+    let latin = [GOOD.as_bytes(), b"# caf\xe9\n"].concat();
+    let words = Scenario::parse("mine.toml", &latin).expect_err("latin").to_string();
+    assert_eq!(words, "line 15: these bytes are no UTF-8; save the file as UTF-8");
+    assert!(Scenario::parse("mine.toml", format!("\u{feff}{GOOD}").as_bytes()).is_ok());
 }
 
 #[test]
