@@ -97,6 +97,30 @@ fn a_list_of_jepsen_is_read_as_a_vector_of_its_elements() {
     assert_says(&["--format", "edn"], &keyed, 0, "PASS");
 }
 
+/// Two spellings of one number would be a value that nobody wrote.
+#[test]
+fn a_number_that_is_spelled_otherwise_is_the_same() {
+    let text = |wrote: &str, saw: &str| {
+        let event = |process: u32, kind: &str, f: &str, value: &str| {
+            let event = format!("\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\"");
+            format!("{{{event},\"value\":{value}}}\n")
+        };
+        let write = event(0, "invoke", "write", wrote) + &event(0, "ok", "write", wrote);
+        write + &event(1, "invoke", "read", "null") + &event(1, "ok", "read", saw)
+    };
+    let json = ["--format", "jepsen-json"];
+    for (wrote, saw, code) in
+        [("1000", "1e3", 0), ("1.0", "1", 0), ("0.5", "5e-1", 0), ("1.5", "1.51", 1)]
+    {
+        assert_says(&json, &text(wrote, saw), code, "operations 2");
+    }
+    let large = "99999999999999999999";
+    let edn = |wrote: &str, saw: &str| text(wrote, saw).replace("\":", "\" ");
+    assert_says(&["--format", "edn"], &edn(&format!("{large}N"), large), 0, "PASS");
+    assert_says(&["--format", "edn"], &edn("1.0", "1.00"), 0, "PASS");
+    assert_says(&["--format", "edn"], &edn("1.0", "1"), 1, "VIOLATION");
+}
+
 #[test]
 fn what_wraps_a_history_makes_no_difference() {
     let text = REGISTER;

@@ -314,6 +314,21 @@ fn an_interrupt_ends_the_run_within_two_seconds_with_a_report() {
     });
 }
 
+/// `timeout` sends its signal to the harness and to its group, and a terminal to all of a group.
+#[test]
+fn an_interrupt_that_comes_twice_at_once_is_one() {
+    let scratch = Scratch::new("twice");
+    let (mut harness, mut lines) = start_long_run(&scratch);
+    signal(&harness, Signal::INT);
+    signal(&harness, Signal::TERM);
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert_eq!(harness.wait().unwrap().code(), Some(130));
+    assert!(rest.contains("INTERRUPTED"), "{rest}");
+    assert_eq!(scratch.report()["verdict"], "interrupted");
+    assert!(scratch.latest("report.html").exists());
+}
+
 #[test]
 fn no_process_outlives_a_harness_that_is_killed() {
     let scratch = Scratch::new("orphans");

@@ -69,6 +69,46 @@ fn kept(name: &str) -> String {
 }
 
 #[test]
+fn every_exit_code_of_a_verdict_is_in_the_help() {
+    for words in [&["--help"][..], &["chaos", "--help"]] {
+        let mut help = Command::new(HARNESS);
+        help.args(words);
+        let (out, _) = check(help, 0);
+        for code in [0, 1, 2, 3, 64, 70, 130] {
+            let line = format!("\n  {code} ");
+            assert!(out.contains(&line), "{code}: {out}");
+        }
+    }
+}
+
+#[test]
+fn a_list_without_folders_says_where_they_would_be() {
+    let scratch = Scratch::new("nowhere");
+    let mut list = scenario(&["list"]);
+    list.current_dir(&scratch.0);
+    let (_, error) = check(list, 64);
+    assert!(error.ends_with("; name a folder, or go to the repository\n"), "{error}");
+}
+
+#[test]
+fn what_a_scenario_cannot_be_run_for_is_told_with_its_file() {
+    let scratch = Scratch::new("named");
+    for (field, words) in [
+        (
+            "workload = \"bank\"\n[[faults]]\naction = \"kill\"\nlasts_ms = 9\n",
+            "no workload `bank`",
+        ),
+        ("", "the plan has no fault of by-hand"),
+    ] {
+        let path = scratch.0.join("unfit.toml");
+        std::fs::write(&path, format!("seed = 1\nnodes = 3\ntime_ms = 900\n{field}")).unwrap();
+        let path = path.display().to_string();
+        let (_, error) = check(scratch.chaos(&["--scenario", &path]), 64);
+        assert!(error.contains(&path) && error.contains(words), "{error}");
+    }
+}
+
+#[test]
 fn faults_overlap_on_real_processes_and_each_has_its_effect() {
     let scratch = Scratch::new("overlapping");
     let (out, _) = check(scratch.chaos(&["--scenario", &kept("overlapping.toml")]), 0);

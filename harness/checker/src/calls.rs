@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use synod_history::{Call, Calls, Value, visible};
+use synod_history::{Call, CallEnd, Calls, Value, visible};
 
 use super::budget::{Budget, Cause, Meter};
 use super::exhaustive::is_legal;
@@ -22,7 +22,12 @@ use super::{CheckerSummary, CoreOperation, Judgement, Report, ViolationCore};
 /// Judges calls by a model, within a budget.
 ///
 /// `read` says what a call is to the model, and which calls play no part: one of unknown outcome
-/// that only observes says nothing.
+/// that only observes says nothing. A history without calls is legal; whether what was called shows
+/// anything is left to the caller.
+///
+/// # Panics
+///
+/// If two events of the calls have one position, or a call returns before it began.
 ///
 /// # Examples
 ///
@@ -86,6 +91,7 @@ pub fn check_calls<M: Model>(
     budget: Budget,
 ) -> Report {
     let mut meter = Meter::start(budget);
+    assert_placed(&calls.calls);
     let parts = parts(calls, &read);
     let bytes =
         parts.iter().map(|part| part.timed.len()).sum::<usize>() * size_of::<Timed<M::Operation>>();
@@ -102,6 +108,23 @@ pub fn check_calls<M: Model>(
     };
     let judgement = judgement.unwrap_or_else(|cause| Judgement::Unknown { cause });
     Report { judgement, checker, stuck: None }
+}
+
+/// Asserts that positions make an order. [`Calls::of`] takes no others; calls that are put together
+/// by hand may have them, and a verdict on those would mean nothing.
+fn assert_placed(calls: &[Call]) {
+    let mut positions = Vec::with_capacity(calls.len() * 2);
+    for Call { client, f, called, end, .. } in calls {
+        positions.push(*called);
+        if let Some(CallEnd { returned, .. }) = end {
+            let is_after = returned > called;
+            assert!(is_after, "client {client}'s {f} returns at {returned}, called at {called}");
+            positions.push(*returned);
+        }
+    }
+    positions.sort_unstable();
+    let twice = positions.windows(2).find(|pair| pair[0] == pair[1]);
+    assert!(twice.is_none(), "two events stand at one position: {twice:?}");
 }
 
 /// The calls of one key, as the model knows them, in their order.
@@ -122,6 +145,7 @@ fn parts<O>(calls: &Calls, read: &impl Fn(&Call) -> Option<O>) -> Vec<Part<O>> {
         let (called, returned) = (call.called, call.returned());
         parts[place].timed.push(Timed { index, operation, called, returned });
     }
+    parts.iter_mut().for_each(|part| part.timed.sort_by_key(|one| one.called));
     parts
 }
 

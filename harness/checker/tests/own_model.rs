@@ -298,3 +298,30 @@ fn a_model_that_contradicts_itself_decides_nothing_and_is_named_as_the_cause() {
     let words = unknown(check_calls(&calls, &unsteady, |_| Some(0), Budget::default()));
     assert!(words.contains("the model contradicts itself"), "{words}");
 }
+
+#[test]
+#[should_panic(expected = "client 5's put returns at 1, called at 5")]
+fn a_call_that_returns_before_it_began_gets_no_verdict() {
+    judge(vec![call("a", Some(1), 5, Some((None, 1)))], Budget::default());
+}
+
+#[test]
+#[should_panic(expected = "two events stand at one position")]
+fn events_at_one_position_get_no_verdict() {
+    let calls = vec![call("a", Some(1), 0, Some((None, 1))), call("b", None, 1, None)];
+    judge(calls, Budget::default());
+}
+
+#[test]
+fn calls_may_be_given_in_any_order() {
+    let calls = |took| {
+        vec![
+            call("a", None, 6, Some((Some(took), 7))),
+            call("a", Some(2), 2, None),
+            call("a", Some(1), 0, Some((None, 1))),
+            call("a", None, 4, Some((Some(1), 5))),
+        ]
+    };
+    assert!(judge(calls(2), Budget::default()).violation().is_none());
+    assert!(judge(calls(1), Budget::default()).violation().is_some());
+}

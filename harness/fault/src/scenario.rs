@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::Error as _;
+use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use synod_rng::{Random, Seed, Stream};
 
@@ -308,15 +308,36 @@ impl fmt::Display for PlannedFault {
 
 /// Reads a seed, which is a string of digits where a form has no number as large.
 fn written_seed<'de, D: Deserializer<'de>>(written: D) -> Result<Seed, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a seed is a number from 0 to 18446744073709551615")]
-    enum Written {
-        Number(u64),
-        Digits(String),
+    written.deserialize_any(WrittenSeed)
+}
+
+/// Takes a seed in either form, and names the range of both where it is neither.
+struct WrittenSeed;
+
+impl Visitor<'_> for WrittenSeed {
+    type Value = Seed;
+
+    fn expecting(&self, words: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(words, "a seed, which is a number from 0 to {}", u64::MAX)
     }
-    match Written::deserialize(written)? {
-        Written::Number(number) => Ok(Seed(number)),
-        Written::Digits(digits) => digits.parse().map(Seed).map_err(D::Error::custom),
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Seed, E> {
+        Ok(Seed(number))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Seed, E> {
+        let seed = u64::try_from(number).map(Seed);
+        seed.map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_i128<E: de::Error>(self, number: i128) -> Result<Seed, E> {
+        let seed = u64::try_from(number).map(Seed);
+        seed.map_err(|_| E::invalid_value(Unexpected::Other(&number.to_string()), &self))
+    }
+
+    fn visit_str<E: de::Error>(self, digits: &str) -> Result<Seed, E> {
+        let seed = digits.parse().map(Seed);
+        seed.map_err(|_| E::invalid_value(Unexpected::Str(digits), &self))
     }
 }
 

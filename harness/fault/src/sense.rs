@@ -19,6 +19,8 @@ use crate::{
 pub(super) struct SenselessPart {
     /// The place of the fault, from 0.
     pub(super) fault: Option<usize>,
+    /// The field of the scenario or of its conditions, where it is no fault's.
+    pub(super) field: Option<&'static str>,
     /// What is wrong.
     pub(super) what: String,
     /// What to do about it.
@@ -27,14 +29,26 @@ pub(super) struct SenselessPart {
 
 type Wrong = (String, &'static str);
 
+/// What is wrong with a field that is no fault's, and its name.
+type WrongField = (&'static str, Wrong);
+
 impl Scenario {
     /// Says whether it makes sense.
     pub(super) fn check(&self) -> Result<(), SenselessPart> {
         let wrong = |fault| {
-            move |(what, remedy): Wrong| SenselessPart { fault, what, remedy: remedy.to_owned() }
+            move |(what, remedy): Wrong| SenselessPart {
+                fault,
+                field: None,
+                what,
+                remedy: remedy.to_owned(),
+            }
         };
-        self.check_numbers().map_err(wrong(None))?;
-        check_conditions(&self.conditions, self.nodes).map_err(wrong(None))?;
+        let of_field = |(field, (what, remedy)): WrongField| {
+            let (field, remedy) = (Some(field), remedy.to_owned());
+            SenselessPart { fault: None, field, what, remedy }
+        };
+        self.check_numbers().map_err(of_field)?;
+        check_conditions(&self.conditions, self.nodes).map_err(of_field)?;
         for (place, fault) in self.faults.iter().enumerate() {
             check_trigger(fault, place).map_err(wrong(Some(place)))?;
             check_fault(fault, self.nodes).map_err(wrong(Some(place)))?;
@@ -53,15 +67,17 @@ impl Scenario {
         is_mixed || nemesis.is_ok_and(|nemesis| nemesis != Nemesis::Calm)
     }
 
-    fn check_numbers(&self) -> Result<(), Wrong> {
-        check_share("pinned", self.pinned)?;
-        if self.nodes == 0 || self.clients == 0 {
-            let what = "a run has a node and a client at least".to_owned();
-            return Err((what, "set `nodes` and `clients` to 1 or more"));
+    fn check_numbers(&self) -> Result<(), WrongField> {
+        check_share("pinned", self.pinned).map_err(|wrong| ("pinned", wrong))?;
+        for (name, count) in [("nodes", u32::from(self.nodes)), ("clients", self.clients)] {
+            if count == 0 {
+                let what = "a run has a node and a client at least".to_owned();
+                return Err((name, (what, "set `nodes` and `clients` to 1 or more")));
+            }
         }
         if self.clients > CLIENTS_MAX {
             let what = format!("{} clients are too many: {CLIENTS_MAX} is the most", self.clients);
-            return Err((what, "set `clients` to fewer"));
+            return Err(("clients", (what, "set `clients` to fewer")));
         }
         for (name, time, least, most) in [
             ("time_ms", self.time_ms, Millis(1), TIME_MS_MAX),
@@ -72,7 +88,7 @@ impl Scenario {
             if !(least..=most).contains(&time) {
                 let what =
                     format!("`{name}` is {}, and not from {} to {}", time.0, least.0, most.0);
-                return Err((what, "take a number from that range"));
+                return Err((name, (what, "take a number from that range")));
             }
         }
         Ok(())
@@ -93,14 +109,9 @@ impl Scenario {
     }
 }
 
-/// Says whether something comes of a fault that hits somebody, and whether all whom it names are hit.
+/// Says whether something comes of a fault that hits somebody.
 fn check_doing(fault: &PlannedFault) -> Result<(), Wrong> {
-    let PlannedFault { action, target, lasts_ms, .. } = fault;
-    let disturbs = matches!(action, Action::Disturb(_) | Action::DisturbInbound(_));
-    if disturbs && hits_clients(target) {
-        let what = format!("`{}` does not know clients by a number", action.name());
-        return Err((what, "take `clients` as the target of a fault of their own"));
-    }
+    let PlannedFault { action, lasts_ms, .. } = fault;
     if action.does_nothing() {
         let what = format!("nothing comes of it: {action}");
         return Err((what, "let it differ by more than nothing"));
@@ -112,20 +123,21 @@ fn check_doing(fault: &PlannedFault) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn check_conditions(conditions: &Conditions, nodes: u16) -> Result<(), Wrong> {
+fn check_conditions(conditions: &Conditions, nodes: u16) -> Result<(), WrongField> {
     let Conditions { links, client_links, sync_us, clock_ppm } = conditions;
     let clocks = clock_ppm.len();
     if clocks != 0 && clocks != usize::from(nodes) {
         let what = format!("`clock_ppm` has {clocks} numbers for {nodes} nodes");
-        return Err((what, "give one for each node, or none at all"));
+        return Err(("clock_ppm", (what, "give one for each node, or none at all")));
     }
-    clock_ppm.iter().try_for_each(|ppm| check_clock(*ppm))?;
+    let clocks = clock_ppm.iter().try_for_each(|ppm| check_clock(*ppm));
+    clocks.map_err(|wrong| ("clock_ppm", wrong))?;
     if *sync_us > SYNC_US_MAX {
         let what = format!("`sync_us` is {sync_us}, and not up to {SYNC_US_MAX}");
-        return Err((what, "let a disk hang where no sync shall return"));
+        return Err(("sync_us", (what, "let a disk hang where no sync shall return")));
     }
-    check_rules(links)?;
-    check_rules(client_links)
+    check_rules(links).map_err(|wrong| ("links", wrong))?;
+    check_rules(client_links).map_err(|wrong| ("client_links", wrong))
 }
 
 /// A fault waits for one that stands before it, so that no two wait for each other.
@@ -169,6 +181,15 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
         let what = format!("`{name}` is for some nodes, towards which links differ");
         return Err((what, "name them, or use `disturb`"));
     }
+    let is_mixed = matches!((action, target), (Action::Disturb(_), Target::Nodes(_)))
+        || matches!(action, Action::DisturbInbound(_));
+    if is_mixed && hits_clients(target) {
+        let what = format!("`{name}` is for links between nodes, and 0 is the clients");
+        return Err((
+            what,
+            "leave 0 out, and give the clients a fault with `target = \"clients\"`",
+        ));
+    }
     if hits_machines(action) && (*target == Target::Clients || hits_clients(target)) {
         let what = format!("`{name}` is nothing that clients suffer from");
         return Err((what, "name nodes, from 1 on, as its target"));
@@ -202,6 +223,10 @@ fn check_action(action: &Action) -> Result<(), Wrong> {
             None => Ok(()),
         },
         Action::Partition(shape) => check_shape(shape),
+        Action::Disk(DiskFault::PowerFailsAt { operations }) if *operations > OPERATIONS_MAX => {
+            let what = format!("`operations` is {operations}, and not up to {OPERATIONS_MAX}");
+            Err((what, "take a number that a run can come to"))
+        }
         Action::Isolate
         | Action::Mute
         | Action::Deafen
@@ -321,6 +346,9 @@ pub const REST_MS_MAX: Millis = Millis(600_000);
 
 /// The slowest disk that still obeys: a sync takes up to a minute.
 const SYNC_US_MAX: u64 = 60_000_000;
+
+/// The latest operation of a disk in the middle of which the power fails: more than a day has.
+const OPERATIONS_MAX: u64 = 1_000_000_000_000;
 
 /// The fastest clock, and the slowest, which still gets on.
 const CLOCK_PPM_MAX: u32 = 999_999;

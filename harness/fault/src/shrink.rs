@@ -141,11 +141,11 @@ mod tests {
     #[test]
     fn a_plan_that_was_made_smaller_can_be_read_again() {
         let mut plan = Scenario::calm(Seed(1), 3, Millis(9_000));
-        plan.nemesis = synod_fault::BY_HAND.to_owned();
-        let one = synod_fault::Target::Node(synod_fault::NodeId(1));
+        plan.nemesis = crate::BY_HAND.to_owned();
+        let one = crate::Target::Node(crate::NodeId(1));
         let fault = |action| PlannedFault::new(Millis(0), Millis(900), action, one.clone());
         plan.faults = vec![fault(Action::Isolate), fault(Action::Kill)];
-        let shrunk = shrink(&plan, |plan| plan.faults.len() == 2).plan;
+        let shrunk = shrink(&plan, 200, |plan| plan.faults.len() == 2).plan;
         let lasts: Vec<u64> = shrunk.faults.iter().map(|fault| fault.lasts_ms.0).collect();
         assert_eq!(lasts, [1, 0]);
         assert_eq!(Scenario::from_json(&shrunk.to_json()), Ok(shrunk));

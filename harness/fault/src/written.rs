@@ -33,12 +33,18 @@ fn at(line: Option<usize>) -> String {
 }
 
 impl Scenario {
-    /// Reads the text of a file of this name: JSON if the name says so, and else TOML.
+    /// Reads the bytes of a file of this name: JSON if the name says so, and else TOML.
     ///
     /// # Errors
     ///
     /// [`Malformed`] says where, what, and what to do.
-    pub fn parse(name: &str, text: &str) -> Result<Self, Malformed> {
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Malformed> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let before = &bytes[..error.valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let what = "these bytes are no UTF-8".to_owned();
+            Malformed { line: Some(line), what, remedy: "save the file as UTF-8".to_owned() }
+        })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if name.ends_with(".json") { Self::from_json(text) } else { Self::from_toml(text) }
     }
@@ -81,13 +87,14 @@ impl Scenario {
             check_form(format)?;
         }
         let scenario: Self = toml::from_str(text).map_err(|error| {
-            let what = error.message().trim_end().to_owned();
+            let what = in_words(error.message().trim_end());
             let remedy = remedy(&what).to_owned();
             Malformed { line: error.span().map(|span| line(span.start)), what, remedy }
         })?;
         check_form(scenario.format)?;
         scenario.check().map_err(|problem| {
-            let line = problem.fault.and_then(|fault| headers(text).nth(fault));
+            let of_fault = problem.fault.and_then(|fault| headers(text).nth(fault));
+            let line = of_fault.or_else(|| field_line(text, problem.field?));
             told(problem, line)
         })?;
         Ok(scenario)
@@ -149,7 +156,7 @@ impl Scenario {
         let scenario: Self = serde_json::from_str(text).map_err(|error| {
             let (line, what) = (error.line(), error.to_string());
             let place = format!(" at line {line} column {}", error.column());
-            let what = what.strip_suffix(&place).unwrap_or(&what).to_owned();
+            let what = in_words(what.strip_suffix(&place).unwrap_or(&what));
             let remedy = remedy(&what).to_owned();
             Malformed { line: Some(line).filter(|line| *line > 0), what, remedy }
         })?;
@@ -186,8 +193,34 @@ fn headers(text: &str) -> impl Iterator<Item = usize> {
     (1..).zip(text.lines()).filter(move |(_, line)| is_header(line)).map(|(line, _)| line)
 }
 
+/// Returns the line on which a field stands that is no fault's. Those stand before all faults.
+fn field_line(text: &str, field: &str) -> Option<usize> {
+    let is_field = |line: &str| {
+        let line = line.trim();
+        let rest = line.strip_prefix(field);
+        let is_table = line.starts_with('[') && line.ends_with(&format!(".{field}]"));
+        is_table || rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    (1..).zip(text.lines()).find(|(_, line)| is_field(line)).map(|(line, _)| line)
+}
+
+/// Names what a field takes in the words of the form, where the reader names types of Rust.
+fn in_words(what: &str) -> String {
+    let Some((found, expected)) = what.rsplit_once(", expected ") else { return what.to_owned() };
+    let expected = match expected {
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" => "a whole number, 0 or more",
+        "i32" => "a whole number",
+        "a sequence" => "a list",
+        "struct RateLimit" => "a table with `bytes_per_s` and `queue_bytes`",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
+}
+
 fn told(problem: SenselessPart, line: Option<usize>) -> Malformed {
-    let SenselessPart { fault, what, remedy } = problem;
+    let SenselessPart { fault, field: _, what, remedy } = problem;
     let place = fault.map_or_else(String::new, |fault| format!("fault {}: ", fault + 1));
     Malformed { line, what: format!("{place}{what}"), remedy }
 }
@@ -208,7 +241,7 @@ fn remedy(what: &str) -> &'static str {
     } else if what.starts_with("missing field") {
         "add it"
     } else {
-        "`synod-harness scenario show FILE` writes a scenario in full"
+        "`synod-harness scenario list` names files that are right, and `show` writes one in full"
     }
 }
 

@@ -229,21 +229,61 @@ fn a_word_that_there_is_not_is_refused_with_its_line_and_those_that_there_are() 
 fn what_makes_no_sense_is_refused_with_its_fault_and_a_way_out() {
     check("node = 2", "node = 4", "line 5: fault 1: there is no node 4 among 3; ", "to `nodes`");
     check("1->2", "9->2", "line 11: fault 2: there is no node 9", "");
-    check("nodes = 3", "nodes = 0", "a run has a node", "or more");
+    check("nodes = 3", "nodes = 0", "line 2: a run has a node", "or more");
     check("node = 2", "nodes = []", "line 5: fault 1: it hits no node", "");
     check("{ node = 2 }", "\"clients\"", "line 5: fault 1: `kill` is nothing", "");
     check("{ node = 2 }", "{ node = 0 }", "line 5: fault 1: `kill` is nothing", "");
+    let disturbed = "action = { disturb = { loss = 9 } }\ntarget = { nodes = [0, 1] }";
+    let aimed = "action = \"kill\"\ntarget = { node = 2 }";
+    check(aimed, disturbed, "line 5: fault 1: `disturb` is for links between nodes, and 0 is", "");
     let flapping = "action = \"kill\"\nflaps_ms = 5";
     check("action = \"kill\"", flapping, "line 5: fault 1: `kill` does not come and go", "");
     let aimed = "action = { cut = [\"1->2\"] }\ntarget = \"leader\"";
     check("action = { cut = [\"1->2\"] }", aimed, "line 11: fault 2: `cut` says itself", "");
     check("seed = 7", "format = 1\nseed = 7", "it was written by another version", "anew");
     let clocks = "[conditions]\nclock_ppm = [1]\n\n[[faults]]";
-    check("[[faults]]", clocks, "`clock_ppm` has 1 numbers for 3 nodes", "none at all");
+    check("[[faults]]", clocks, "line 6: `clock_ppm` has 1 numbers for 3 nodes", "none at all");
     let small = "nodes = 2";
     let text = GOOD.replace("nodes = 3", small).replace("{ node = 2 }", "\"minority\"");
     let words = Scenario::from_toml(&text).expect_err(small).to_string();
     assert!(words.contains("2 nodes have no minority"), "{words}");
+}
+
+#[test]
+fn bytes_that_are_no_letters_are_told_by_their_line() {
+    let latin = [GOOD.as_bytes(), b"# caf\xe9\n"].concat();
+    let words = Scenario::parse("mine.toml", &latin).expect_err("latin").to_string();
+    assert_eq!(words, "line 15: these bytes are no UTF-8; save the file as UTF-8");
+    assert!(Scenario::parse("mine.toml", format!("\u{feff}{GOOD}").as_bytes()).is_ok());
+}
+
+#[test]
+fn a_number_that_there_cannot_be_is_refused_with_its_line_and_its_range() {
+    let range = "expected a seed, which is a number from 0 to 18446744073709551615; ";
+    for seed in ["-1", "\"abc\"", "99999999999999999999", "\"18446744073709551616\"", "1.5"] {
+        let text = GOOD.replace("seed = 7", &format!("seed = {seed}"));
+        let words = Scenario::from_toml(&text).expect_err(seed).to_string();
+        assert!(words.starts_with("line 1: ") && words.contains(range), "{words}");
+    }
+    let text = GOOD.replace("seed = 7", "seed = \"18446744073709551615\"");
+    assert_eq!(Scenario::from_toml(&text).unwrap().seed, Seed(u64::MAX));
+    let whole = "expected a whole number from 0 to 65535; ";
+    for nodes in ["-1", "70000", "\"3\"", "3.0"] {
+        let text = GOOD.replace("nodes = 3", &format!("nodes = {nodes}"));
+        let words = Scenario::from_toml(&text).expect_err(nodes).to_string();
+        assert!(words.starts_with("line 2: ") && words.contains(whole), "{words}");
+    }
+    check("time_ms = 9000", "time_ms = 0", "line 3: `time_ms` is 0, and not from 1", "range");
+    check("seed = 7", "clients = 5000\nseed = 7", "line 1: 5000 clients are too many", "");
+    check("seed = 7", "pinned = 2000000\nseed = 7", "line 1: `pinned` is 2000000 in", "");
+    let links = "[conditions]\nlinks = { loss = 2000000 }\n\n[[faults]]";
+    check("[[faults]]", links, "line 6: `loss` is 2000000 in 1000000", "");
+    let late = "action = { disk = { power-fails-at = { operations = 18446744073709551615 } } }";
+    let text = GOOD.replace("{ cut = [\"1->2\"] }", &late["action = ".len()..]);
+    let words = Scenario::from_toml(&text).expect_err(late).to_string();
+    assert!(words.contains("operations"), "{words}");
+    let late = late.replace("18446744073709551615", "9000000000000000000");
+    check("action = \"kill\"", &late, "line 5: fault 1: `operations` is 9000000", "come to");
 }
 
 /// Whoever looks for the fault that matters leaves others out, and the rest must stay as it was.
@@ -339,6 +379,13 @@ fn a_fault_that_somebody_wrote_and_that_can_do_nothing_is_refused() {
             let words = Scenario::from_toml(&text).expect_err(&text).to_string();
             assert!(words.starts_with("line 12: fault 2: there is nothing"), "{words}");
         }
+        for nothing in [
+            "{ clock-rate = { ppm = 0 } }",
+            "{ clock-jump = { ms = 0 } }",
+            "{ disk = { slow = { ms = 0 } } }",
+        ] {
+            check(cut, nothing, "line 11: fault 2: nothing comes of it: ", "than nothing");
+        }
     }
 }
 
@@ -381,26 +428,26 @@ fn a_fault_of_which_nothing_can_come_is_refused() {
 /// Clients have no number to a disturbance, which would hit the others whom it names alone.
 #[test]
 fn a_disturbance_of_nodes_and_clients_together_is_refused() {
-    let begin = "line 5: fault 1: `disturb` does not know clients by a number; take `clients`";
+    let begin = "line 5: fault 1: `disturb` is for links between nodes, and 0 is the clients";
     check(
         "action = \"kill\"\ntarget = { node = 2 }",
         "action = { disturb = { loss = 9 } }\ntarget = { nodes = [0, 2] }",
         begin,
-        "of their own",
+        "`target = \"clients\"`",
     );
     let inbound = "action = { disturb-inbound = { loss = 9 } }\ntarget = { node = 0 }";
     let begin = begin.replace("disturb", "disturb-inbound");
-    check("action = \"kill\"\ntarget = { node = 2 }", inbound, &begin, "of their own");
+    check("action = \"kill\"\ntarget = { node = 2 }", inbound, &begin, "`target = \"clients\"`");
 }
 
 #[test]
 fn a_number_beyond_its_bound_is_refused() {
     for (from, to, begin) in [
-        ("time_ms = 9000", "time_ms = 0", "`time_ms` is 0, and not from 1 to 86400000; "),
-        ("time_ms = 9000", "time_ms = 86400001", "`time_ms` is 86400001, and not from 1 to"),
-        ("seed = 7", "seed = 7\nclients = 4097", "4097 clients are too many: 4096 is the most; "),
-        ("seed = 7", "seed = 7\ntimeout_ms = 0", "`timeout_ms` is 0, and not from 1 to 600000;"),
-        ("seed = 7", "seed = 7\nrest_ms = 600001", "`rest_ms` is 600001, and not from 0 to"),
+        ("time_ms = 9000", "time_ms = 0", "line 3: `time_ms` is 0, and not from 1 to 86400000; "),
+        ("time_ms = 9000", "time_ms = 86400001", "line 3: `time_ms` is 86400001, and not from"),
+        ("seed = 7", "seed = 7\nclients = 4097", "line 2: 4097 clients are too many: 4096 is"),
+        ("seed = 7", "seed = 7\ntimeout_ms = 0", "line 2: `timeout_ms` is 0, and not from 1"),
+        ("seed = 7", "seed = 7\nrest_ms = 600001", "line 2: `rest_ms` is 600001, and not from"),
         ("lasts_ms = 500", "lasts_ms = 86400001", "line 5: fault 1: `lasts_ms` is 86400001, long"),
         ("\"kill\"", "{ clock-jump = { ms = 86400001 } }", "line 5: fault 1: `ms` is 86400001"),
         ("\"kill\"", "{ clock-rate = { ppm = -1000000 } }", "line 5: fault 1: no clock is off by"),
@@ -417,9 +464,13 @@ fn a_number_beyond_its_bound_is_refused() {
             "{ partition = { ring = { order = [1, 1, 2] } } }",
             "line 11: fault 2: a node stands twice in `ring 1 1 2`",
         ),
-        ("[[faults]]", "[conditions]\nsync_us = 60000001\n\n[[faults]]", "`sync_us` is 60000001"),
-        ("[[faults]]", "[conditions]\nclock_ppm = [0, 0, 1000000]\n\n[[faults]]", "no clock is"),
-        ("[[faults]]", "[conditions.links]\nloss = 2000000\n\n[[faults]]", "`loss` is 2000000 in"),
+        ("[[faults]]", "[conditions]\nsync_us = 60000001\n\n[[faults]]", "line 6: `sync_us`"),
+        (
+            "[[faults]]",
+            "[conditions]\nclock_ppm = [0, 0, 1000000]\n\n[[faults]]",
+            "line 6: no clock",
+        ),
+        ("[[faults]]", "[conditions.links]\nloss = 2000000\n\n[[faults]]", "line 5: `loss` is 2"),
     ] {
         check(from, to, begin, "");
     }
@@ -445,13 +496,15 @@ fn no_letter_at_no_place_keeps_an_error_from_being_told() {
         for place in 0..=GOOD.len() {
             let (before, after) = GOOD.split_at(place);
             let text = format!("{before}{letters}{after}");
-            if let Err(Malformed { line: Some(line), .. }) = Scenario::parse("it.toml", &text) {
+            if let Err(Malformed { line: Some(line), .. }) =
+                Scenario::parse("it.toml", text.as_bytes())
+            {
                 assert!(line <= text.lines().count() + 1, "{text}");
                 refused += 1;
             }
             // Nor does one in JSON, or one that cuts the text off.
-            assert!(Scenario::parse("it.json", &text).is_err());
-            assert!(place == GOOD.len() || Scenario::parse("it.json", before).is_err());
+            assert!(Scenario::parse("it.json", text.as_bytes()).is_err());
+            assert!(place == GOOD.len() || Scenario::parse("it.json", before.as_bytes()).is_err());
         }
     }
     assert!(refused > 1_000, "{refused}");

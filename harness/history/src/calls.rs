@@ -128,18 +128,35 @@ struct Pairs {
     open: BTreeMap<u32, usize>,
     /// The calls that certainly did not happen, in the order of their ends.
     failed: Vec<usize>,
+    /// The index of the last event.
+    last_index: Option<u64>,
 }
 
 impl Pairs {
     fn new(place: &str) -> Self {
         let (all, open) = (Calls::default(), BTreeMap::new());
-        Self { place: place.to_owned(), all, open, failed: Vec::new() }
+        Self { place: place.to_owned(), all, open, failed: Vec::new(), last_index: None }
     }
 
     fn push(&mut self, line: u64, event: &Event) -> Result<(), HistoryError> {
+        let before = self.last_index.replace(event.index);
+        let done = match before {
+            Some(before) if event.index <= before => {
+                let index = event.index;
+                Err((format!("event {index} stands after event {before}"), "number them in order"))
+            }
+            Some(_) | None => self.take(event).map_err(|problem| (problem, REMEDY)),
+        };
+        done.map_err(|(problem, remedy)| {
+            let (place, column) = (self.place.clone(), None);
+            HistoryError::Malformed { place, line, column, problem, remedy }
+        })
+    }
+
+    fn take(&mut self, event: &Event) -> Result<(), String> {
         let Process::Client(client) = event.process else { return Ok(()) };
         let counts = &mut self.all.counts;
-        let done = match event.kind {
+        match event.kind {
             EventKind::Invoke => self.on_invoke(client, event),
             EventKind::Ok => {
                 counts.ok += 1;
@@ -153,11 +170,7 @@ impl Pairs {
                 counts.info += 1;
                 self.close(client, event).map(drop)
             }
-        };
-        done.map_err(|problem| {
-            let (place, column, remedy) = (self.place.clone(), None, REMEDY);
-            HistoryError::Malformed { place, line, column, problem, remedy }
-        })
+        }
     }
 
     fn on_invoke(&mut self, client: u32, event: &Event) -> Result<(), String> {
@@ -263,6 +276,21 @@ mod tests {
         let kept = calls.iter().map(|call| (call.client, call.answer(), call.returned()));
         let kept: Vec<_> = kept.collect();
         assert_eq!(kept, [(2, None, None), (3, Some(&text("b")), Some(4)), (4, None, None)]);
+    }
+
+    #[test]
+    fn events_whose_numbers_do_not_rise_are_refused() {
+        let events = |indexes: [u64; 2]| {
+            let call = event(1, EventKind::Invoke, "put", Value::Null);
+            let end = event(1, EventKind::Ok, "put", Value::Null);
+            let pairs = indexes.into_iter().zip([call, end]);
+            pairs.map(|(index, event)| Event { index, ..event }).collect::<Vec<_>>()
+        };
+        assert!(Calls::of(&events([3, 9])).is_ok());
+        for (indexes, words) in [([0, 0], "event 0 stands after event 0"), ([5, 4], "event 4 s")] {
+            let refused = Calls::of(&events(indexes)).expect_err(words).to_string();
+            assert!(refused.starts_with(&format!("the events:2: {words}")), "{refused}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead};
 
+use super::number::{self, Number};
 use super::source::Cursor;
 
 /// One form.
@@ -322,11 +323,19 @@ impl<R: BufRead> Reader<R> {
             "nil" | "null" => Edn::Nil,
             "true" => Edn::Flag(true),
             "false" => Edn::Flag(false),
-            _ => match word.strip_suffix('N').unwrap_or(&word).parse() {
-                Ok(number) => Edn::Whole(number),
-                Err(_) => Edn::Symbol(word),
+            _ => match self.number(&word) {
+                Some(Number::Whole(number)) => Edn::Whole(number),
+                Some(Number::Text(text)) => Edn::Symbol(text),
+                None => Edn::Symbol(word),
             },
         })
+    }
+
+    fn number(&self, word: &str) -> Option<Number> {
+        match self.notation {
+            Notation::Edn => number::of_edn(word),
+            Notation::Json => number::of_json(word),
+        }
     }
 
     fn word(&mut self) -> Result<String, EdnError> {

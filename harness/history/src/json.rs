@@ -11,7 +11,9 @@ pub fn problem(error: &serde_json::Error) -> String {
     let text = full.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&full);
     match error.classify() {
         serde_json::error::Category::Io => text.to_owned(),
-        serde_json::error::Category::Eof if column == 0 => "there is no JSON in it".to_owned(),
+        serde_json::error::Category::Eof if column == 0 && line < 2 => {
+            "there is no JSON in it".to_owned()
+        }
         serde_json::error::Category::Eof => format!("the JSON ends too early, in line {line}"),
         serde_json::error::Category::Syntax => {
             format!("it is no JSON from line {line}, column {column} on")

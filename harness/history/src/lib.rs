@@ -42,6 +42,7 @@ mod interner;
 pub mod json;
 pub mod jsonl;
 mod log;
+mod number;
 mod operation;
 mod operations;
 mod pairing;

@@ -58,13 +58,14 @@ pub fn measure(
 
 /// Cuts the time of the faults into parts that leave most nodes alone, and counts those in which an
 /// operation was called that was ok. What such a fault leaves is to serve through it: who refuses
-/// everything from soon after its begin shows nothing of it.
+/// everything from soon after its begin shows nothing of it. One that is over before it could be
+/// felt in each part has none.
 fn parts(uses: &[KeyUse], faults: &[InjectedFault], plan: &Scenario) -> Parts {
     let mut parts = Parts::default();
     for fault in faults {
         let (start, end) = (fault.span.start_ns, fault.span.end_ns);
         let leaves_most = plan.faults.get(fault.planned).is_some_and(|one| spares_most(one, plan));
-        if !leaves_most || end <= start {
+        if !leaves_most || end.saturating_sub(start) < PARTS as u64 * PART_NS_MIN {
             continue;
         }
         let mut served = [false; PARTS];
@@ -108,6 +109,10 @@ fn spares_most(fault: &PlannedFault, plan: &Scenario) -> bool {
 
 /// Into how many parts the time of a fault is cut.
 const PARTS: usize = 20;
+
+/// The shortest part: a store that syncs answers in some milliseconds, and in less than one of
+/// them few parts have an operation, however well all are served.
+const PART_NS_MIN: u64 = 5_000_000;
 
 fn seen(key_use: &KeyUse, overlaps: &Overlaps) -> Exercised {
     let is_read = key_use.touch.sees && key_use.returned.is_some();
@@ -235,16 +240,21 @@ mod tests {
         let (one, all) = (Target::Node(NodeId(1)), Target::All);
         let faults = vec![planned(FaultAction::Kill, one), planned(FaultAction::Kill, all)];
         let plan = Scenario { faults, ..plan() };
+        let ms = |ms: u64| ms * 1_000_000;
+        let at = |at, key_use: KeyUse| KeyUse { call_ns: ms(at), return_ns: ms(at) + 3, ..key_use };
         let uses = [
-            used(1_000, WRITE),
-            used(1_010, WRITE),
-            used(1_110, WRITE),
-            unknown(1_900, WRITE),
-            used(2_000, WRITE),
+            at(1_000, used(1, WRITE)),
+            at(1_010, used(5, WRITE)),
+            at(1_110, used(9, WRITE)),
+            at(1_900, unknown(13, WRITE)),
+            at(2_000, used(17, WRITE)),
         ];
-        let faults = [fault(1_000, 2_000), InjectedFault { planned: 1, ..fault(1_000, 2_000) }];
+        let long = fault(ms(1_000), ms(2_000));
+        let faults = [long.clone(), InjectedFault { planned: 1, ..long }];
         let seen = measure(&uses, &faults, &plan, None);
         assert_eq!(seen.parts, Parts { all: 20, served: 2 });
+        let short = measure(&uses, &[fault(ms(1_000), ms(1_099))], &plan, None);
+        assert_eq!(short.parts, Parts::default(), "nobody could be served in each of its parts");
     }
 
     #[test]

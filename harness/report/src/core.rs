@@ -135,7 +135,9 @@ fn picture(html: &mut Html, all: &[CoreOperation], letters: usize) {
     for (index, time) in moments.iter().enumerate() {
         let lift = if index % 2 == 0 { 24 } else { 8 };
         let (x, y) = (place(*time), height - lift);
-        put!(html, "<text class=\"tick\" x=\"{x:.2}%\" y=\"{y}\">{}</text>", moment(*time));
+        // Half of the first would lie beyond the edge of a narrow window, which nobody can reach.
+        let class = if index == 0 { "tick first" } else { "tick" };
+        put!(html, "<text class=\"{class}\" x=\"{x:.2}%\" y=\"{y}\">{}</text>", moment(*time));
     }
     html.raw("</svg></div>");
     html.raw("<figcaption>From call to return, in order of time and not to scale.");

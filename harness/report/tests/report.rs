@@ -306,6 +306,14 @@ fn a_run_with_too_much_of_everything_fits() {
     assert!(page.contains("more letters]"));
 }
 
+/// It stands near the edge, and a narrow window shows nothing beyond that.
+#[test]
+fn the_first_time_below_a_counterexample_begins_at_its_place() {
+    let page = page("first", &Shape { operations: 40, ..Shape::default() }, |_, _| {});
+    assert_eq!(page.matches("class=\"tick first\" x=\"3.00%\"").count(), 1);
+    assert!(page.contains(".order .tick.first { text-anchor: start; }"), "or it is centred");
+}
+
 #[test]
 fn odd_histories_still_give_a_page() {
     type Change = fn(&str) -> Option<String>;

@@ -68,6 +68,11 @@ impl<S: System> Simulation<S> {
         RunTally { effective: self.world.network_faults.effective(), ..self.world.tally }
     }
 
+    /// Tells whether a fault of the plan began, whether or not it ended.
+    pub fn has_begun(&self, fault: FaultId) -> bool {
+        self.world.network_faults.in_force().has_begun(fault)
+    }
+
     /// Takes the clients' history out.
     pub fn take_history(&mut self) -> History {
         self.world.take_history()

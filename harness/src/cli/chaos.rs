@@ -147,7 +147,11 @@ fn order_of(
         plan.seed = Seed(first.unwrap_or(plan.seed.0).wrapping_add(turn.into()));
     }
     let plan = plan.drawn();
-    let workload = check_plan(&plan, world)?;
+    let checked = check_plan(&plan, world);
+    let workload = match &arguments.scenario {
+        Some(path) => checked.map_err(|refused| refused.of(path))?,
+        None => checked?,
+    };
     let cast = cast_of(system, &arguments.system);
     let reproduce = reproduction(arguments, &plan);
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
@@ -228,9 +232,11 @@ pub(super) fn recorded_order(
     binary: Option<&Path>,
     output: &OutputArguments,
 ) -> Result<RunConfig, Refusal> {
-    let plan = scenario::read(&run.join(folder::PLAN))?;
+    let path = run.join(folder::PLAN);
+    let plan = scenario::read(&path)?;
     let written: SystemManifest = recorded(&run.join(folder::CAST))?;
-    let workload = check_plan(&plan, Abilities::live(written.system.transport))?;
+    let checked = check_plan(&plan, Abilities::live(written.system.transport));
+    let workload = checked.map_err(|refused| refused.of(&path))?;
     let cast = SystemUnderTest {
         system: written.system,
         binary: binary.map_or(written.binary, absolute),
@@ -239,8 +245,11 @@ pub(super) fn recorded_order(
         bridges: written.bridges,
     };
     let run = run.canonicalize().unwrap_or_else(|_| run.to_owned());
-    let program = if plan.system == SYNOD_KV { "cargo xtask" } else { "synod-harness" };
-    let reproduce = format!("{program} replay {}", quoted(&run.display().to_string()));
+    let is_here = plan.system == SYNOD_KV && is_built_here(&cast.binary);
+    let program = if is_here { "cargo xtask" } else { "synod-harness" };
+    let binary = binary.map(|path| quoted(&path.display().to_string()));
+    let binary = binary.map_or_else(String::new, |path| format!(" --binary {path}"));
+    let reproduce = format!("{program} replay {}{binary}", quoted(&run.display().to_string()));
     Ok(order(plan, workload, cast, output, reproduce))
 }
 
@@ -283,8 +292,11 @@ fn reproduction(arguments: &ChaosArguments, plan: &Scenario) -> String {
     let (program, system) = if system == SYNOD_KV && limits.is_empty() && is_built_here(binary) {
         ("cargo xtask chaos", String::new())
     } else {
-        let binary = quoted(&binary.display().to_string());
-        ("synod-harness chaos", format!(" --system {} --binary {binary}", quoted(system)))
+        let path = |path: &Path| quoted(&path.display().to_string());
+        let audit = arguments.system.audit.as_deref();
+        let audit = audit.map_or_else(String::new, |audit| format!(" --audit {}", path(audit)));
+        let system = quoted(system);
+        ("synod-harness chaos", format!(" --system {system} --binary {}{audit}", path(binary)))
     };
     if let Some(path) = &arguments.scenario {
         let path = quoted(&absolute(path).display().to_string());

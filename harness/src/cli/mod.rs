@@ -140,6 +140,7 @@ const EXIT_CODES: &str = "Exit codes:
   0    PASS: the history is correct, and enough was exercised
   1    VIOLATION: the history, or the state after healing, breaks a promise
   2    UNKNOWN or VOID: no verdict within the budget, or too little was exercised
+  3    NOT SERVED: after healing, not all nodes served in time
   64   the command line makes no sense, or no model knows such a history
   70   the harness or its environment failed, or what was found cannot be printed
   130  interrupted; a report was still written";

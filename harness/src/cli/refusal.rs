@@ -15,6 +15,14 @@ use super::{INTERNAL, USAGE};
 /// A failure with the exit code that stands for it.
 pub(super) struct Refusal(pub(super) u8, pub(super) String);
 
+impl Refusal {
+    /// Names the file in which it stands.
+    pub(super) fn of(self, path: &Path) -> Self {
+        let Self(code, words) = self;
+        Self(code, format!("{}: {words}", path.display()))
+    }
+}
+
 pub(super) fn system_of(name: &str) -> Result<System, Refusal> {
     if name == SYNOD_KV {
         return Ok(System::synod_kv());

@@ -61,16 +61,17 @@ pub(super) fn scenario(arguments: &ScenarioArguments) -> ExitCode {
 /// Reads a scenario: JSON if the name of the file says so, and else TOML.
 pub(super) fn read(path: &Path) -> Result<Scenario, Refusal> {
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| refused(&error))?;
+    let text = std::fs::read(path).map_err(|error| refused(&error))?;
     Scenario::parse(&path.to_string_lossy(), &text).map_err(|error| refused(&error))
 }
 
 fn list(folders: &[PathBuf]) -> Result<String, Refusal> {
     let usual = FOLDERS.map(PathBuf::from);
+    let way_out = if folders.is_empty() { "; name a folder, or go to the repository" } else { "" };
     let folders = if folders.is_empty() { usual.as_slice() } else { folders };
     let mut lines = String::new();
     for folder in folders {
-        let refused = |error| Refusal(USAGE, format!("{}: {error}", folder.display()));
+        let refused = |error| Refusal(USAGE, format!("{}: {error}{way_out}", folder.display()));
         let entries = std::fs::read_dir(folder).map_err(refused)?;
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let is_toml = |path: &PathBuf| path.extension().is_some_and(|word| word == "toml");

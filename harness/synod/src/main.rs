@@ -46,9 +46,9 @@ synod-sim --plan FILE [--outside] [--shrink] [--log] [--transcript]
   --log          prints everything that happened
   --transcript   writes what Paxos did as a transcript, as every violation does
 
-Exit codes: 0 no violation, 1 a violation, 2 nothing that was planned had an effect or no
-operation was answered, and with --all-points a point that no seed reached, 64 the command line
-makes no sense, 70 what was found cannot be printed";
+Exit codes: 0 no violation, 1 a violation, 2 nothing that was planned had an effect, a fault that
+somebody wrote never began or no operation was answered, and with --all-points a point that no seed
+reached, 64 the command line makes no sense, 70 what was found cannot be printed";
 
 fn main() -> ExitCode {
     let found = match Options::parse() {
@@ -275,8 +275,9 @@ impl Options {
         }
         let Some(violation) = &ended.violation else {
             let nothing = nothing_tried(plan, ended);
+            let code = if nothing.is_some() { TOO_LITTLE } else { PASS };
             text += &nothing.map_or_else(String::new, |why| format!("TOO LITTLE: {why}\n"));
-            return Found { text, code: if nothing.is_some() { TOO_LITTLE } else { PASS } };
+            return Found { text, code };
         };
         text += &format!("VIOLATION at {}: {violation}\n", ended.time);
         match keep(plan, violation) {
@@ -306,12 +307,26 @@ fn summed_up(plan: &Scenario, ended: &RunResult) -> String {
 }
 
 /// Says why a run without a violation shows nothing, if it does not.
-fn nothing_tried(plan: &Scenario, ended: &RunResult) -> Option<&'static str> {
+fn nothing_tried(plan: &Scenario, ended: &RunResult) -> Option<String> {
     if ended.outcomes.ok == 0 {
-        return Some("no operation was answered");
+        return Some("no operation was answered".to_owned());
     }
-    let idle = !plan.faults.is_empty() && ended.tally.effective == 0;
-    idle.then_some("no fault had an effect")
+    // A generator may draw none, or one that comes too late.
+    let is_drawn = plan.is_drawn();
+    if plan.plans_nothing() && (!is_drawn || plan.nemesis.parse::<Nemesis>().is_ok()) {
+        let nemesis = &plan.nemesis;
+        let why = format!(
+            "the plan has no fault of {nemesis}; if it shall have none, its nemesis \
+             is calm"
+        );
+        return Some(why);
+    }
+    if !plan.faults.is_empty() && ended.tally.effective == 0 {
+        return Some("no fault had an effect".to_owned());
+    }
+    let unbegun = ended.unbegun.filter(|_| !is_drawn)?;
+    let fault = &plan.faults[unbegun as usize - 1];
+    Some(format!("fault {unbegun} never began: {}", fault.to_string().trim_start()))
 }
 
 /// Holds what real nodes wrote against the specification.
@@ -333,7 +348,7 @@ fn judge_journals(
 
 fn read_plan(path: &Path) -> Result<Scenario, String> {
     let told = |error: &dyn Display| format!("{}: {error}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
+    let text = std::fs::read(path).map_err(|error| told(&error))?;
     let plan = Scenario::parse(&path.to_string_lossy(), &text).map_err(|error| told(&error))?;
     trial::check(&plan).map_err(|error| told(&error))?;
     Ok(plan.drawn())

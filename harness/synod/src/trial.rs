@@ -6,7 +6,7 @@
 
 use synod_checker::budget::Budget;
 use synod_checker::{Judgement, check_history};
-use synod_fault::{Abilities, LinkRules, SIMULATED_NODES_MAX, Scenario};
+use synod_fault::{Abilities, FaultId, LinkRules, SIMULATED_NODES_MAX, Scenario};
 use synod_paxos::{Configuration, CoreId, NodeId};
 use synod_simulator::{Micros, RunTally, Simulation, Violation};
 use synod_smr::client::HELD_MS_MAX;
@@ -26,6 +26,8 @@ pub struct RunResult {
     pub violation: Option<Violation>,
     /// What the simulation amounted to.
     pub tally: RunTally,
+    /// The first fault of the plan that never began, counted from 1, if there is one.
+    pub unbegun: Option<u32>,
     /// How the operations of the clients ended.
     pub outcomes: Outcomes,
     /// The points of interest that were seen.
@@ -83,11 +85,14 @@ fn run_cluster(
     let workload = clients::workload(plan);
     let violation = Trial { simulation: &mut simulation, workload, held_up_ms }.run().err();
     let tally = simulation.tally();
+    let mut faults = (0..).map(FaultId).take(plan.faults.len());
+    let unbegun = faults.find(|fault| !simulation.has_begun(*fault)).map(|fault| fault.0 + 1);
     let (cluster, world) = simulation.parts();
     let outcomes = cluster.outcomes();
     RunResult {
         violation,
         tally,
+        unbegun,
         outcomes,
         hit_counts: cluster.monitor.tracker.finish(outcomes),
         trace: world.trace(),

@@ -25,7 +25,12 @@ impl Scratch {
     }
 
     fn plan(&self, faults: &str) -> &'static str {
-        let text = format!("seed = 7\nnodes = 3\ntime_ms = 3000\nnemesis = \"swarm\"\n{faults}");
+        self.plan_of("swarm", faults)
+    }
+
+    fn plan_of(&self, nemesis: &str, faults: &str) -> &'static str {
+        let head = "seed = 7\nnodes = 3\ntime_ms = 3000\n";
+        let text = format!("{head}nemesis = \"{nemesis}\"\n{faults}");
         std::fs::write(self.0.join("plan.toml"), text).unwrap();
         "plan.toml"
     }
@@ -78,6 +83,26 @@ fn a_run_in_which_nothing_happened_is_no_pass() {
     let kill = scratch.plan(&fault("\"kill\""));
     assert_eq!(scratch.run(&["--plan", kill], Stdio::piped()).0, Some(0));
     let calm = scratch.plan("");
+    assert_eq!(scratch.run(&["--plan", calm], Stdio::piped()).0, Some(0));
+}
+
+/// What a live run refuses, or calls VOID, is no pass here.
+#[test]
+fn a_written_fault_that_never_begins_and_a_plan_without_one_are_no_pass() {
+    let scratch = Scratch::new("unbegun");
+    let waits = fault("\"kill\"") + "trigger = { answered = 99999999 }\n";
+    let plan = scratch.plan_of("by-hand", &(fault("\"kill\"") + &waits));
+    let (code, out, _) = scratch.run(&["--plan", plan], Stdio::piped());
+    let words = "TOO LITTLE: fault 2 never began: 900 ms for   500 ms: kill, all nodes, once \
+        99999999 operations are answered\n";
+    assert!(code == Some(2) && out.ends_with(words), "{code:?} {out}");
+    for nemesis in ["by-hand", "mix"] {
+        let plan = scratch.plan_of(nemesis, "");
+        let (code, out, _) = scratch.run(&["--plan", plan], Stdio::piped());
+        let words = format!("TOO LITTLE: the plan has no fault of {nemesis}; ");
+        assert!(code == Some(2) && out.contains(&words), "{code:?} {out}");
+    }
+    let calm = scratch.plan_of("calm", "");
     assert_eq!(scratch.run(&["--plan", calm], Stdio::piped()).0, Some(0));
 }
 
