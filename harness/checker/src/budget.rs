@@ -42,9 +42,9 @@ pub enum Cause {
     Time(Duration),
     /// The memory ran out.
     Memory(usize),
-    /// The search over hashed configurations found no order, and the exact one did; or what it found
-    /// is none when the model is asked again. A model from outside may be to blame: one that is no
-    /// function of its state, or that takes what changes a state for an observer.
+    /// The search over hashed configurations found no order, and the exact one did; or what it
+    /// found is none when the model is asked again. A model from outside may be to blame: one that
+    /// is no function of its state, or that takes what changes a state for an observer.
     Collision,
 }
 

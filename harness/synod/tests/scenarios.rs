@@ -127,8 +127,8 @@ fn a_fault_is_aimed_at_whoever_leads_or_at_the_clients() {
     assert!(scenario.changes_leader() && ended.tally.crashes >= 1, "{:?}", ended.tally);
 }
 
-/// What a live run draws of its clients is obeyed here, too: who is hasty gives up, and few keys are
-/// few.
+/// What a live run draws of its clients is obeyed here, too: who is hasty gives up, and few keys
+/// are few.
 #[test]
 fn hasty_clients_and_few_keys_are_those_of_the_scenario() {
     let text = r#"

@@ -1,4 +1,5 @@
-//! The store of `examples/quorum_kv`, for the tests that run it: where it is, and whether it can run.
+//! The store of `examples/quorum_kv`, for the tests that run it: where it is, and whether it can
+//! run.
 
 use std::process::{Command, Stdio};
 

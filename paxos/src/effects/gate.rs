@@ -251,8 +251,7 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
-        // One more record behind the claim holds it back no longer, and is to be synced all the
-        // same; the same claim behind it waits for both.
+        // A record behind the claim is to be synced, and does not hold it back; one before it does.
         let behind = |claim_first: bool| {
             let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::<u8>::new(CORE_ID));
             let record = |effects: &mut Effects<u8>| effects.record(Record::Promised(BALLOT));

@@ -153,7 +153,7 @@ mod tests {
         for (now, time_ms, needed_ms) in [
             (1_000, 2_000, 600),
             (1_600, 2_000, 600),
-            // No longer believed, so that it makes nobody give way who would not without it.
+            // It is believed until then, and makes nobody give way after that who else would not.
             (1_601, 2_000, 500),
             (1_601, 8_000, 600),
         ] {
