@@ -228,8 +228,8 @@ const CODE: &[(&str, &str, &str)] = &[
     (
         "synod-host",
         "host",
-        "beacon clients clients/* commits crowd flush hard_state host lanes old_decrees peers recovery \
-         room slot_index timers",
+        "beacon clients clients/* commits crowd flush hard_state host lanes old_decrees peers \
+         recovery room slot_index timers",
     ),
 ];
 /// What people read is nothing that safety rests on.
