@@ -373,7 +373,7 @@ mod tests {
             (vec![jump(100, 0)], 0),
             (vec![kill.clone(), off(150, 50, 9), jump(200, 9)], 1),
             // It is felt once there is somebody who feels it.
-            (vec![kill.clone(), off(150, 500, 9)], 2),
+            (vec![kill, off(150, 500, 9)], 2),
         ] {
             assert_eq!(simulate(&faults).tally().effective, effective, "{faults:?}");
         }

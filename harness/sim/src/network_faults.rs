@@ -49,8 +49,8 @@ impl NetworkFaults {
             client_base: plan.conditions.client_links,
             in_force: InForce::of(plan.faults.len()),
         };
-        let ids: Vec<LinkId> = network_faults.ids().collect();
-        network_faults.links = ids.into_iter().map(|id| Link::new(plan.seed, id)).collect();
+        let links = network_faults.ids().map(|id| Link::new(plan.seed, id)).collect();
+        network_faults.links = links;
         network_faults.set_rules();
         network_faults
     }
@@ -306,8 +306,9 @@ mod tests {
         for (place, id) in network.ids().enumerate() {
             let number = |end: NodeId| (0..ends).position(|place| network.end(place) == end);
             if place % 4_001 == 0 || place < 30 {
-                let (from, to) = (number(id.from).unwrap(), number(id.to).unwrap());
-                assert_eq!(network.index(from as u16, to as u16), Some(place), "{id}");
+                let index = number(id.from).zip(number(id.to));
+                let index = index.and_then(|(from, to)| network.index(from as u16, to as u16));
+                assert_eq!(index, Some(place), "{id}");
             }
         }
         assert_eq!(network.index(9, 10), None);
