@@ -551,7 +551,8 @@ fn an_operation_whose_end_cannot_be_read_is_no_open_one() {
         assert_says(&["--format", "porcupine-json"], text, code, wanted);
     };
     says(stale, 1, "found \"\", although client 0's write of x = 1 had been acknowledged");
-    for end in ["40.5", "4e1", "\"40\"", "99999999999999999999", "29"] {
+    says(&stale.replace("Return\":40", "Return\":4e1"), 1, "VIOLATION");
+    for end in ["40.5", "4.05e1", "\"40\"", "99999999999999999999", "29"] {
         let text = stale.replace("\"Return\":40", &format!("\"Return\":{end}"));
         says(&text, 2, "VOID: the file is not what --format porcupine-json says");
     }
