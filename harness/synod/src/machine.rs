@@ -105,6 +105,15 @@ pub enum Wakeup {
     Lost(NodeId),
     /// A client's rest is over.
     Rested,
+    /// Nodes are about to deny a client access.
+    Denials,
+    /// A node denies a client access from here on, or grants it.
+    Access {
+        /// The node.
+        node: NodeId,
+        /// Whether it denies access.
+        is_denied: bool,
+    },
 }
 
 /// The world of the nodes.
@@ -331,7 +340,11 @@ impl Machine {
             Wakeup::LinkDown(peer) => {
                 self.turn(Event::PeerDown(peer), Cause::LinkDown(peer), world, monitor);
             }
-            Wakeup::Client(_) | Wakeup::Lost(_) | Wakeup::Rested => {}
+            Wakeup::Client(_)
+            | Wakeup::Lost(_)
+            | Wakeup::Rested
+            | Wakeup::Denials
+            | Wakeup::Access { .. } => {}
         }
     }
 

@@ -120,7 +120,8 @@ impl Trial<'_> {
         cluster.begin(world);
         self.simulation.run_until(Micros::from_ms(self.simulation.plan().time_ms.0))?;
         self.simulation.heal();
-        self.simulation.parts().0.calm_down();
+        let (cluster, world) = self.simulation.parts();
+        cluster.calm_down(world);
         self.refuse_strangers()?;
         self.progress()?;
         self.read_everything()?;

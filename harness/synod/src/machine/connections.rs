@@ -104,6 +104,11 @@ impl Machine {
     /// A connection ends; its host is told at once or late, and coverage twice.
     fn close(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
         let Some(process) = &mut self.process else { return };
+    /// Breaks the connection of a client that is denied access from here on.
+    pub fn turn_away(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
+        self.close(client, world, monitor);
+    }
+
         let Some(open) = process.connections.open.remove(&client) else { return };
         monitor.tracker.see(Point::ConnectionBreaks);
         if open.under_way > 0 {
