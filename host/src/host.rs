@@ -80,12 +80,17 @@ impl<M: StateMachine> Host<M> {
             Event::PeerUp { peer, life } => self.on_peer_up(peer, life),
             Event::PeerDown(peer) => {
                 tracing::info!(%peer, "link down");
+                self.lanes.on_link(peer);
                 self.step(Input::LinkDown(peer));
             }
             // What was under way on the old link may be lost, as any message may: it is said again.
-            Event::PeerReplaced(peer) => tracing::debug!(%peer, "link replaced"),
+            Event::PeerReplaced(peer) => {
+                tracing::debug!(%peer, "link replaced");
+                self.lanes.on_link(peer);
+            }
             Event::LogWaiting { peer, passed, waiting } => {
                 if self.lanes.on_log_waiting(peer, passed) {
+                    self.counts.lanes_moved += 1;
                     self.step(Input::LaneMoved { peer, waiting });
                 }
             }
@@ -212,6 +217,7 @@ impl<M: StateMachine> Host<M> {
         match decode_message(bytes) {
             Ok(message) => self.on_message(from, message),
             Err(error) => {
+        self.lanes.on_link(peer);
                 self.counts.malformed_peer += 1;
                 tracing::warn!(peer = %from, %error, "a frame that is no message");
             }

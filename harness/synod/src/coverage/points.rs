@@ -183,6 +183,8 @@ points! {
     BulkStalls "bulk-stalls" "A peer takes nothing more of what is long for a while."
     LaneNarrow "lane-narrow" "The way of the log to a peer is narrow for a while."
     RepetitionLeftOut "repetition-left-out" "What is still on its way is not said again."
+    LaneBegunAnew "lane-begun-anew" "The link to a peer is another one, and its lane had waited."
+    LaneOfLargerBallot "lane-of-larger-ballot" "What waits on a lane makes room for a larger ballot."
     LinkToldAgain "link-told-again" "A link is told of again for the life that it has."
     ConnectionBreaks "connection-breaks" "A client's connection breaks, and it comes back."
     ConnectionBreaksUnread "connection-breaks-unread" "It breaks with replies not written."

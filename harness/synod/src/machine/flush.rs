@@ -23,7 +23,7 @@ impl Machine {
     /// Ends a turn, shows what it brought about to the monitor, and carries it out.
     pub(super) fn flush(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let (now, is_stranger) = (self.now(world), self.is_stranger());
-        self.tell_lanes(now, world);
+        self.tell_lanes(now, world, monitor);
         let (node, nodes) = (self.node, &self.nodes);
         let Some(process) = &mut self.process else { return };
         world.count_step();
