@@ -188,6 +188,12 @@ impl Machine {
             }
             return;
         }
+        let standing = self.tuning.standing.filter(|_| kind == Kind::Log);
+        if let Some(length) = standing.and_then(|standing| standing.left(self.node, world.now())) {
+            let (waiting, way) = (VecDeque::from([packet]), Way::Stands);
+            process.lanes.held.insert((to, kind), Held { waiting, epoch, way });
+            return world.after(address, kind.wakeup(to, process.process), length);
+        }
         if stalls_ppm == 0 || !world.chance().chance(stalls_ppm) {
             return send(address, to, packet, world);
         }
