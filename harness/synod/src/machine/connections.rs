@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use synod_host::{Event, REPLY_OVERHEAD_BYTES, Settings, WORD_BYTES_MAX, WORDS_WAITING_MAX_TOTAL};
+use synod_clock::Moment;
+use synod_host::{
+    DRAIN_MAX, Event, REPLY_OVERHEAD_BYTES, Settings, WORD_BYTES_MAX, WORDS_WAITING_MAX_TOTAL,
+};
 use synod_simulator::{Address, Micros};
 use synod_smr::Connection;
 use synod_smr::wire::decode_request;
@@ -101,14 +104,14 @@ impl Machine {
         Some(connection)
     }
 
-    /// A connection ends; its host is told at once or late, and coverage twice.
-    fn close(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
-        let Some(process) = &mut self.process else { return };
     /// Breaks the connection of a client that is denied access from here on.
     pub fn turn_away(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
         self.close(client, world, monitor);
     }
 
+    /// A connection ends; its host is told at once or late, and coverage twice.
+    fn close(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
+        let Some(process) = &mut self.process else { return };
         let Some(open) = process.connections.open.remove(&client) else { return };
         monitor.tracker.see(Point::ConnectionBreaks);
         if open.under_way > 0 {
@@ -232,6 +235,29 @@ impl Machine {
         }
         if held.waiting > waiting_max(settings) || held.words > WORDS_WAITING_MAX_TOTAL {
             monitor.report("reply-bounds", format!("{held:?} of replies waits"));
+        }
+    }
+
+    /// Holds the end of a process that was asked to end against what its clients have not taken: it
+    /// waits for that within its bound, but for the share of each.
+    pub(super) fn judge_last_replies(&self, is_done: bool, now: Moment, monitor: &mut Monitor) {
+        let Some(process) = &self.process else { return };
+        let Some(since) = process.retired else { return };
+        let share = self.tuning.settings.reply_share_bytes;
+        let beyond = |open: &Open| open.under_way > share;
+        let untaken = process.connections.open.values().filter(|open| beyond(open)).count();
+        let waiting = process.host.replies_held().waiting;
+        if (untaken, waiting) == (0, 0) {
+            return;
+        }
+        if !is_done {
+            monitor.tracker.see(Point::LastRepliesAwaited);
+        } else if now < since + DRAIN_MAX {
+            let detail = format!(
+                "node {} ends with {waiting} bytes unsaid, and what {untaken} clients have not taken",
+                self.node
+            );
+            monitor.report("last-replies", detail);
         }
     }
 

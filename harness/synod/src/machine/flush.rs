@@ -176,6 +176,7 @@ impl Machine {
     pub(super) fn end_if_done(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let now = self.now(world);
         let done = self.process.as_ref().is_some_and(|process| process.host.is_done(now));
+        self.judge_last_replies(done, now, monitor);
         if done && let Some(process) = self.end(End::Retired, world, monitor) {
             world.say(|| format!("node {} ends as it was asked to", self.node));
             world.felt_retirement(self.place());

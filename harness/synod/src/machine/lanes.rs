@@ -195,13 +195,13 @@ impl Machine {
             return world.after(address, kind.wakeup(to, process.process), length);
         }
         if stalls_ppm == 0 || !world.chance().chance(stalls_ppm) {
+            process.lanes.on_passed(to, kind, &packet);
             return send(address, to, packet, world);
         }
         let (way, length) = if world.chance().chance(self.tuning.lane_narrow_ppm) {
             let length = Micros::from_ms(world.chance().between(1, NARROW_MS_MAX));
             monitor.tracker.see(Point::LaneNarrow);
             (Way::Narrow(length, world.chance().below(NARROW_MESSAGES_MAX)), length)
-            process.lanes.on_passed(to, kind, &packet);
         } else {
             monitor.tracker.see(match kind {
                 Kind::Log => Point::LaneStalls,
@@ -227,13 +227,13 @@ impl Machine {
             Way::Stands | Way::Narrow(..) => held.waiting.len(),
         };
         for packet in held.waiting.drain(..passes) {
+            process.lanes.on_passed(peer, kind, &packet);
             send(address, peer, packet, world);
         }
         if let Way::Narrow(length, further) = &mut held.way
             && !held.waiting.is_empty()
         {
             *further -= 1;
-            process.lanes.on_passed(peer, kind, &packet);
             let length = *length;
             world.after(address, kind.wakeup(peer, number), length);
             process.lanes.held.insert((peer, kind), held);
