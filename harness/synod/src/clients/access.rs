@@ -36,9 +36,9 @@ pub(super) struct Access {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Denial {
     pub(super) node: NodeId,
-    /// From when on, from now.
+    /// After how long it begins.
     pub(super) from: Micros,
-    /// Until when.
+    /// After how long it ends.
     pub(super) until: Micros,
 }
 

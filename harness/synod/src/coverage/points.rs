@@ -184,7 +184,7 @@ points! {
     BulkStalls "bulk-stalls" "A peer takes nothing more of what is long for a while."
     LaneNarrow "lane-narrow" "The way of the log to a peer is narrow for a while."
     LaneBegunAnew "lane-begun-anew" "The link to a peer is another one, and its lane had waited."
-    LaneOfLargerBallot "lane-of-larger-ballot" "What waits on a lane makes room for a larger ballot."
+    LaneOfLargerBallot "lane-of-larger-ballot" "What waits makes room for a larger ballot."
     RepetitionLeftOut "repetition-left-out" "What is still on its way is not said again."
     LinkToldAgain "link-told-again" "A link is told of again for the life that it has."
     ConnectionBreaks "connection-breaks" "A client's connection breaks, and it comes back."

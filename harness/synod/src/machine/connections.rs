@@ -253,10 +253,9 @@ impl Machine {
         if !is_done {
             monitor.tracker.see(Point::LastRepliesAwaited);
         } else if now < since + DRAIN_MAX {
-            let detail = format!(
-                "node {} ends with {waiting} bytes unsaid, and what {untaken} clients have not taken",
-                self.node
-            );
+            let node = self.node;
+            let detail =
+                format!("node {node} ends: {waiting} bytes wait, and {untaken} clients read");
             monitor.report("last-replies", detail);
         }
     }
