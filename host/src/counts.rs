@@ -17,6 +17,8 @@ pub struct Counts {
     pub messages_out: u64,
     /// Messages that were left out, as what they say again was still on its way.
     pub repetitions_left_out: u64,
+    /// Words of lanes on which something waited and some of it had passed.
+    pub lanes_moved: u64,
     /// Requests of clients.
     pub requests: u64,
     /// Responses to clients.

@@ -27,8 +27,8 @@ pub enum Event {
     LogWaiting {
         /// The peer.
         peer: NodeId,
-        /// A count that changes whenever the peer's side takes some of it. What is under way
-        /// between the two counts as taken, and must be little.
+        /// A count that changes whenever the peer's side takes some of it; each link may begin its
+        /// own. What is under way between the two counts as taken, and must be little.
         passed: u64,
         /// How many bytes still wait.
         waiting: usize,

@@ -80,12 +80,17 @@ impl<M: StateMachine> Host<M> {
             Event::PeerUp { peer, life } => self.on_peer_up(peer, life),
             Event::PeerDown(peer) => {
                 tracing::info!(%peer, "link down");
+                self.lanes.on_link(peer);
                 self.step(Input::LinkDown(peer));
             }
             // What was under way on the old link may be lost, as any message may: it is said again.
-            Event::PeerReplaced(peer) => tracing::debug!(%peer, "link replaced"),
+            Event::PeerReplaced(peer) => {
+                tracing::debug!(%peer, "link replaced");
+                self.lanes.on_link(peer);
+            }
             Event::LogWaiting { peer, passed, waiting } => {
                 if self.lanes.on_log_waiting(peer, passed) {
+                    self.counts.lanes_moved += 1;
                     self.step(Input::LaneMoved { peer, waiting });
                 }
             }
@@ -178,13 +183,23 @@ impl<M: StateMachine> Host<M> {
         self.refused.is_some()
     }
 
-    /// Tells whether a node that was asked to end has handed over and has given the transport all
-    /// of its replies, or has no more time to.
+    /// Tells whether a node that was asked to end has handed over, and its clients have taken what
+    /// it answered but for the share of each, or it has no more time to wait for that.
+    ///
+    /// A share is what a transport need not tell of: it writes that before its goodbye.
     #[must_use]
     pub fn is_done(&self, now: Moment) -> bool {
         let Some(by) = self.drain_by else { return false };
-        let has_said_all = self.clients.held().waiting == 0;
+        let held = self.clients.held();
+        let has_said_all = held.waiting == 0 && held.common == 0;
         (self.replica.is_drained() && self.commits.is_idle() && has_said_all) || now >= by
+    }
+
+    /// Returns for how much longer clients may take what a node answered that is asked to end: what
+    /// is left of [`DRAIN_MAX`], which is one bound for what waits here and with the transport.
+    #[must_use]
+    pub fn time_left(&self, now: Moment) -> Duration {
+        self.drain_by.map_or(Duration::ZERO, |by| by.since(now))
     }
 
     /// Steps the replica, which is told before how its disk is doing and what that takes.
@@ -202,6 +217,7 @@ impl<M: StateMachine> Host<M> {
 
     fn on_peer_up(&mut self, peer: NodeId, life: u64) {
         tracing::info!(%peer, life, "link up");
+        self.lanes.on_link(peer);
         // What was said in an earlier life may be forgotten in this one.
         if self.peers.on_up(peer, life) {
             self.step(Input::LinkDown(peer));
@@ -369,4 +385,4 @@ impl<M> std::fmt::Debug for Host<M> {
 
 /// How long a leader may take to hand over, and clients to read what they were answered, before the
 /// node ends all the same.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
+pub const DRAIN_MAX: Duration = Duration::from_secs(5);

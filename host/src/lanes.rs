@@ -31,6 +31,11 @@ impl Lanes {
         self.passed.insert(peer, passed).is_some_and(|before| before != passed)
     }
 
+    /// Hears that the link to a peer is another one, or none: its count is none of the last one's.
+    pub(crate) fn on_link(&mut self, peer: NodeId) {
+        self.passed.remove(&peer);
+    }
+
     /// Hears that a peer has not taken all that it was given of what is long.
     pub(crate) fn on_bulk_waiting(&mut self, peer: NodeId) {
         if !self.bulk.contains(&peer) {
@@ -128,6 +133,19 @@ mod tests {
         assert!(!lanes.on_log_waiting(OTHER, 8), "another lane");
         assert!(lanes.on_log_waiting(ONE, 8), "in a later turn");
         assert!(!lanes.on_log_waiting(ONE, 8));
+    }
+
+    #[test]
+    fn a_lane_of_another_link_moves_only_once_it_has_moved_itself() {
+        let mut lanes = Lanes::default();
+        lanes.on_log_waiting(ONE, 900);
+        lanes.on_log_waiting(OTHER, 900);
+        lanes.end_turn(&mut Vec::new());
+        lanes.on_link(ONE);
+        assert!(!lanes.on_log_waiting(ONE, 0), "that is where its count begins");
+        assert!(lanes.on_log_waiting(OTHER, 901), "the link to another peer stays");
+        lanes.end_turn(&mut Vec::new());
+        assert!(lanes.on_log_waiting(ONE, 1));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use counts::Counts;
 pub use crowd::CLIENTS_HELD_BACK_MAX;
 pub use event::{Event, Output};
 pub use flush::Brought;
-pub use host::Host;
+pub use host::{DRAIN_MAX, Host};
 pub use jitter::Jitter;
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{Opened, RecoveryError, identity_of, open, parts_of_identity};

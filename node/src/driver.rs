@@ -257,7 +257,8 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         // The inboxes go first: the ports wait for nobody to read the last events.
         drop((self.peer_events, self.client_events));
         if reason.is_ok() {
-            tokio::join!(self.clients.close(), self.peers.close());
+            let left = self.host.time_left(self.time.now());
+            tokio::join!(self.clients.close(left), self.peers.close());
         }
         drop((self.clients, self.peers));
         let closed = close_journal(self.journal, self.journal_events).await;

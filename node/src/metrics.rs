@@ -54,6 +54,7 @@ impl Reporter {
             unheard = counts.unheard,
             messages_out = counts.messages_out,
             repetitions_left_out = counts.repetitions_left_out,
+            lanes_moved = counts.lanes_moved,
             messages_dropped = self.messages_dropped,
             requests = counts.requests,
             responses = counts.responses,

@@ -19,6 +19,7 @@
 
 mod link;
 mod paths;
+mod progress;
 
 use crate::config::Config;
 use crate::message::Heartbeat;
@@ -32,8 +33,7 @@ use synod_paxos::{Ballot, NodeId, Slot, Tally};
 pub const STALL_TICKS: u32 = 15;
 
 /// How many ticks a leader waits without progress for nodes that take in what they were sent: half
-/// a minute at 40 ms, in which the longest message passes a way of 140 kB a second. A confirmed
-/// round of reads is progress, too: a leader whose reads go on is not bound by this.
+/// a minute at 40 ms, in which the longest message passes a way of 140 kB a second.
 pub const TAKE_IN_TICKS_MAX: u32 = 750;
 
 /// How many bytes may wait for a node that is waited for, beside those of open slots.
@@ -103,6 +103,8 @@ pub struct ElectionView {
     pub seen: Ballot,
     /// Whether something waits for other nodes.
     pub pending: bool,
+    /// Whether something of the log does, and not questions alone.
+    pub log_pending: bool,
     /// What has been achieved.
     pub progress: Progress,
     /// Whether this node is fit to lead: it has disk room, and is not about to stop.
@@ -214,7 +216,7 @@ impl Election {
         self.cooldown = self.cooldown.saturating_sub(1);
         self.since_raise = self.since_raise.saturating_add(1);
         let stands = (view.leads, view.preparing);
-        let same = view.progress == self.progress && stands == self.stood;
+        let same = !self.gets_on(view) && stands == self.stood;
         self.waited = if view.pending && same { self.waited.saturating_add(1) } else { 0 };
         let is_stuck = self.waited > 0 && !self.waits_for_busy();
         self.stalled = if is_stuck { self.stalled.saturating_add(1) } else { 0 };

@@ -478,6 +478,7 @@ impl<M: StateMachine> Replica<M> {
             sync_ticks,
             seen: self.paxos.seen(),
             pending: self.paxos.is_pending() || !self.reads.is_empty(),
+            log_pending: self.paxos.is_pending(),
             progress: Progress { chosen: self.paxos.chosen(), reads: self.reads.confirmed() },
             fit: self.can_lead() && !self.election.is_outpaced(sync_ticks),
         }

@@ -29,6 +29,7 @@ fn situation() -> ElectionView {
         sync_ticks: None,
         seen: Ballot::ZERO,
         pending: false,
+        log_pending: false,
         progress: Progress { chosen: Slot::new(5), reads: 0 },
         fit: true,
     }

@@ -12,7 +12,8 @@ use beat::{ME, beat};
 use synod_paxos::{Ballot, Configuration, CoreId, NodeId, Slot};
 use synod_smr::{
     Awaited, Config, Election, ElectionAction, ElectionView, Heartbeat, PATH_SYNCS, Pace, Progress,
-    RESEND_PATH_TICKS_MAX, RESEND_TICKS, Resends, STALL_TICKS, SYNC_TICKS_MAX, TAKE_IN_TICKS_MAX,
+    RESEND_PATH_TICKS_MAX, RESEND_TICKS, Resends, SLOW_SYNC_MS, STALL_TICKS, SYNC_TICKS_MAX,
+    TAKE_IN_TICKS_MAX,
 };
 
 const PEER: NodeId = NodeId::new(2);
@@ -44,6 +45,7 @@ impl World {
             sync_ticks,
             seen: Ballot::ZERO,
             pending: false,
+            log_pending: false,
             progress: Progress { chosen: Slot::FIRST, reads: 0 },
             fit: true,
         };
@@ -197,6 +199,74 @@ fn ticks_until_stalled(sync_ticks: Option<u32>) -> u32 {
 fn a_leader_is_not_stalled_by_slow_disks_alone() {
     assert_eq!(ticks_until_stalled(None), STALL_TICKS);
     assert_eq!(ticks_until_stalled(Some(SLOW)), STALL_TICKS + PATH_SYNCS * SLOW);
+}
+
+/// Lets a leader confirm reads in each tick while its log stands, and counts the ticks until it is
+/// discontent; none if it goes on for long.
+fn ticks_until_stalled_with_reads(mine: Option<u32>, theirs: Option<u32>) -> Option<u32> {
+    let mut world = World::new(theirs);
+    world.situation.leads = Some(MINE);
+    (world.situation.pending, world.situation.log_pending) = (true, true);
+    world.situation.sync_ticks = mine;
+    world.tick();
+    (0..2_000).find(|_| {
+        let leader_ok = world.election.is_leader_ok();
+        world.situation.progress.reads += 1;
+        world.tick();
+        !leader_ok
+    })
+}
+
+#[test]
+fn reads_that_go_on_do_not_excuse_a_log_that_stands() {
+    assert_eq!(ticks_until_stalled_with_reads(Some(1), Some(0)), Some(STALL_TICKS));
+    let syncs = STALL_TICKS + 2 * PATH_SYNCS;
+    assert_eq!(ticks_until_stalled_with_reads(Some(0), Some(2)), Some(syncs));
+    // What its disk does is another matter: the peers are a quorum without it.
+    let ticks = ticks_until_stalled_with_reads(Some(SLOW), Some(1));
+    assert!(ticks.is_some_and(|ticks| ticks <= STALL_TICKS + PATH_SYNCS), "{ticks:?}");
+}
+
+#[test]
+fn where_no_other_leader_would_do_better_reads_go_on() {
+    let slow = SLOW_SYNC_MS / 40;
+    for (mine, theirs, stays) in [
+        // The disks of both peers hang, or are slow.
+        (Some(1), Some(slow + 1), true),
+        (Some(1), Some(9_999), true),
+        (Some(1), Some(slow), false),
+        // Neither of them is fit to lead.
+        (Some(1), None, true),
+    ] {
+        let ticks = ticks_until_stalled_with_reads(mine, theirs);
+        assert_eq!(ticks.is_none(), stays, "{mine:?}, {theirs:?}: {ticks:?}");
+    }
+}
+
+#[test]
+fn questions_alone_are_served_for_as_long_as_rounds_are_confirmed() {
+    let mut world = World::new(Some(0));
+    (world.situation.leads, world.situation.pending) = (Some(MINE), true);
+    for _ in 0..2_000 {
+        world.situation.progress.reads += 1;
+        world.tick();
+        assert!(world.election.is_leader_ok());
+    }
+}
+
+#[test]
+fn a_peer_that_takes_in_is_waited_for_within_the_bound_though_reads_go_on() {
+    let mut world = World::new(Some(0));
+    world.situation.leads = Some(MINE);
+    (world.situation.pending, world.situation.log_pending) = (true, true);
+    let ticks = (0..2_000).find(|_| {
+        world.situation.progress.reads += 1;
+        [PEER, OTHER].into_iter().for_each(|peer| world.election.on_lane_moved(peer));
+        world.tick();
+        !world.election.is_leader_ok()
+    });
+    let bound = TAKE_IN_TICKS_MAX + STALL_TICKS;
+    assert!(ticks.is_some_and(|ticks| ticks >= TAKE_IN_TICKS_MAX && ticks <= bound), "{ticks:?}");
 }
 
 #[test]

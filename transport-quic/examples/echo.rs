@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     say(&format!("the node says: {:?}", client.recv().await?));
     drop(client);
     node.await?;
-    port.close().await;
+    port.close(limits::LAST_REPLIES_TIMEOUT).await;
     Ok(())
 }
 

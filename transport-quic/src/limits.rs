@@ -191,8 +191,8 @@ pub const CLIENT_DIALS_MAX: usize = 4;
 
 /// UDP socket buffer asked for in either direction; the kernel may give less.
 pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * MIB;
-/// Longest wait for the replies that were handed over before a port closed: then the goodbye
-/// leaves all the same.
+/// Longest wait for the replies that were handed over before a port closed, where clients take in
+/// nothing: then the goodbye leaves all the same. Where they do, the owner says how long it waits.
 pub const LAST_REPLIES_TIMEOUT: Duration = Duration::from_millis(300);
 /// Longest wait for goodbyes to leave when an endpoint closes.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);

@@ -121,7 +121,7 @@ async fn goodbyes_are_seen_at_the_other_end() {
     assert_eq!(port.connections(), 0);
 
     let mut third = connect(&dialer, &port).await;
-    port.close().await;
+    port.close(LAST_REPLIES_TIMEOUT).await;
     assert!(matches!(soon(third.recv()).await, Err(DownReason::ClosedByPeer { .. })));
 }
 
@@ -144,7 +144,7 @@ async fn replies_that_were_handed_over_leave_before_the_goodbye() {
         }
         client.recv().await
     };
-    let (_, end) = soon(async { tokio::join!(port.close(), reading) }).await;
+    let (_, end) = soon(async { tokio::join!(port.close(LAST_REPLIES_TIMEOUT), reading) }).await;
     let Err(DownReason::ClosedByPeer { code, .. }) = end else { panic!("{end:?}") };
     assert_eq!(code, CloseCode::ShuttingDown as u64);
 }
@@ -161,7 +161,7 @@ async fn a_client_that_reads_nothing_keeps_no_port_open() {
         assert_eq!(port.reply(id, Bytes::from(vec![0; 1 << 20])), Sent::Queued);
     }
     let begun = Instant::now();
-    port.close().await;
+    port.close(LAST_REPLIES_TIMEOUT).await;
     let took = begun.elapsed();
     assert!(took >= LAST_REPLIES_TIMEOUT, "nothing was waited for: {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");

@@ -3,8 +3,11 @@
 //! Each client has at most one operation open, and rests between two. What it was told goes into
 //! the history word for word; an unknown outcome stays unknown.
 
+mod access;
+
 use std::collections::BTreeMap;
 
+use access::{Access, is_refused};
 use synod_fault::Scenario;
 use synod_history::{Event, EventKind, Process, Request, Value};
 use synod_paxos::NodeId;
@@ -93,6 +96,7 @@ pub struct SimClient {
     wake: Option<Millis>,
     /// Until when there is no connection to a node that was lost.
     away: BTreeMap<NodeId, Micros>,
+    access: Access,
     /// How many operations it began.
     count: u64,
     /// What it shall ask before it goes on with its own; none ends it.
@@ -108,6 +112,8 @@ pub struct SimClient {
 }
 
 struct Open {
+    /// Under which number the state machine knows it.
+    number: u64,
     request: Request,
     begun: Micros,
 }
@@ -134,6 +140,7 @@ impl SimClient {
             open: None,
             wake: None,
             away: BTreeMap::new(),
+            access: Access::draw(number, nodes, plan),
             count: 0,
             errands: Vec::new(),
             resting: false,
@@ -173,7 +180,12 @@ impl SimClient {
     }
 
     /// Begins an operation, unless one is open; returns its key.
-    pub fn begin(&mut self, calls: u64, world: &mut SimWorld) -> Option<String> {
+    pub fn begin(
+        &mut self,
+        calls: u64,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) -> Option<String> {
         if self.open.is_some() {
             return None;
         }
@@ -191,10 +203,10 @@ impl SimClient {
         world.record(self.event(&request, EventKind::Invoke, request.argument()));
         world.say(|| format!("client {} asks: {request:?}", self.number));
         let key = request.key().to_owned();
-        self.open = Some(Open { request, begun: world.now() });
+        self.open = Some(Open { number, request, begun: world.now() });
         let deadline = Millis(world.now().ms() + self.timeout_ms);
         let ticket = Ticket(self.count);
-        self.step(ClientInput::Submit { ticket, operation, deadline }, world);
+        self.step(ClientInput::Submit { ticket, operation, deadline }, world, monitor);
         Some(key)
     }
 
@@ -259,25 +271,35 @@ impl SimClient {
                     monitor.report("misuse", detail);
                 }
             }
-            Ok((id, response)) => self.step(ClientInput::Response { from, id, response }, world),
+            Ok((id, response)) => {
+                self.step(ClientInput::Response { from, id, response }, world, monitor)
+            }
             Err(error) => monitor.report("wire", format!("a frame of node {from}: {error}")),
         }
     }
 
     /// Takes what was waited for; says whether it wants to begin an operation.
-    pub fn wake(&mut self, wakeup: Wakeup, world: &mut SimWorld) -> bool {
+    pub fn wake(&mut self, wakeup: Wakeup, world: &mut SimWorld, monitor: &mut Monitor) -> bool {
         match wakeup {
             Wakeup::Client(at) => {
                 if self.wake == Some(Millis(at)) {
                     self.wake = None;
-                    self.step(ClientInput::Timer, world);
+                    self.step(ClientInput::Timer, world, monitor);
                 }
                 false
             }
             Wakeup::Lost(node) => {
                 let length = Micros::from_ms(world.chance().below(AWAY_MS));
                 self.away.insert(node, world.now().plus(length));
-                self.step(ClientInput::Lost(node), world);
+                self.step(ClientInput::Lost(node), world, monitor);
+                false
+            }
+            Wakeup::Denials => {
+                self.begin_denials(world);
+                false
+            }
+            Wakeup::Access { node, is_denied } => {
+                self.on_access(node, is_denied, world, monitor);
                 false
             }
             Wakeup::Rested => {
@@ -300,13 +322,14 @@ impl SimClient {
         }
     }
 
-    fn step(&mut self, input: ClientInput, world: &mut SimWorld) {
+    fn step(&mut self, input: ClientInput, world: &mut SimWorld, monitor: &mut Monitor) {
         let mut effects = ClientEffects::default();
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             self.client.step(Millis(world.now().ms()), input, &mut effects);
             let mut unsent = Vec::new();
             for (to, request) in std::mem::take(&mut effects.requests) {
+                self.judge_request(&request, monitor);
                 if let Some(cause) = self.hindrance(to, world) {
                     unsent.push(Unsent { to, id: request.id, cause });
                     continue;
@@ -327,9 +350,11 @@ impl SimClient {
             let length = Micros::from_ms(at.0.saturating_sub(world.now().ms()).max(1));
             world.set_timer(self.address(), Wakeup::Client(at.0), length);
         }
+        let gives_up = effects.outcomes.iter().any(|(_, outcome)| is_refused(outcome));
         for (_, outcome) in effects.outcomes {
-            self.end(outcome, world);
+            self.end(outcome, world, monitor);
         }
+        self.judge_access(gives_up, monitor);
         if self.open.is_none() && !self.resting && !(self.stopped && self.errands.is_empty()) {
             self.resting = true;
             let rest = if self.stopped { 1 } else { self.rest_ms };
@@ -340,7 +365,8 @@ impl SimClient {
 
     /// Says what keeps a request from leaving this end, if anything does.
     fn hindrance(&mut self, to: NodeId, world: &mut SimWorld) -> Option<NotSent> {
-        if self.away.get(&to).is_some_and(|until| *until > world.now()) {
+        let is_away = self.away.get(&to).is_some_and(|until| *until > world.now());
+        if is_away || self.access.is_denied_by(to) {
             self.outcomes.not_connected += 1;
             return Some(NotSent::NotConnected);
         }
@@ -363,8 +389,12 @@ impl SimClient {
         );
     }
 
-    fn end(&mut self, outcome: Outcome, world: &mut SimWorld) {
-        let Some(Open { request, begun }) = self.open.take() else { return };
+    fn end(&mut self, outcome: Outcome, world: &mut SimWorld, monitor: &mut Monitor) {
+        let Some(Open { number, request, begun }) = self.open.take() else { return };
+        self.note_access(&outcome, monitor);
+        if matches!(outcome, Outcome::NotApplied(_)) {
+            monitor.on_told_not_applied(number);
+        }
         let (kind, value, error) = match outcome {
             Outcome::Ok(reply) => match kv_model::decode(&reply) {
                 Some(value) => (EventKind::Ok, value, None),

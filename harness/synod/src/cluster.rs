@@ -70,6 +70,7 @@ impl Cluster {
     /// Lets every client begin its first operation.
     pub fn begin(&mut self, world: &mut SimWorld) {
         for number in 0..self.clients.len() {
+            self.clients[number].await_denials(world);
             self.begin_operation(number, world);
         }
     }
@@ -133,7 +134,7 @@ impl Cluster {
 
     fn begin_operation(&mut self, number: usize, world: &mut SimWorld) {
         self.trespass(number, world);
-        if let Some(key) = self.clients[number].begin(self.calls, world) {
+        if let Some(key) = self.clients[number].begin(self.calls, world, &mut self.monitor) {
             self.calls += 1;
             self.keys.insert(key);
         }
@@ -189,9 +190,12 @@ impl Cluster {
 
     /// Takes note that all faults have ended: from here on clients wait so long for an answer, at
     /// least.
-    pub fn calm_down(&mut self, patience_ms: u64) {
+    pub fn calm_down(&mut self, world: &mut SimWorld, patience_ms: u64) {
         self.machines.iter_mut().for_each(Machine::calm_down);
-        self.clients.iter_mut().for_each(|client| client.wait_at_least(patience_ms));
+        for client in &mut self.clients {
+            client.calm_down(world, &mut self.monitor);
+            client.wait_at_least(patience_ms);
+        }
     }
 
     /// Counts the nodes whose folder is not the one that they had and whom nobody has refused.
@@ -281,11 +285,17 @@ impl System for Cluster {
                 machine.on_frame(NodeId::new(from.0), &packet, world, monitor);
             }
             (Address::Client(from), Address::Node(to)) => {
+                if self.clients[from as usize].is_denied_by(NodeId::new(to.0)) {
+                    return;
+                }
                 let (machine, monitor) = self.machine(to);
                 machine.on_request(from, &packet, world, monitor);
             }
             (Address::Node(from), Address::Client(to)) => {
                 let client = &mut self.clients[to as usize];
+                if client.is_denied_by(NodeId::new(from.0)) {
+                    return;
+                }
                 client.on_frame(NodeId::new(from.0), &packet, world, &mut self.monitor);
             }
             (Address::Client(_), Address::Client(_)) => {}
@@ -299,7 +309,15 @@ impl System for Cluster {
                 machine.wake(wakeup, world, monitor);
             }
             Address::Client(number) => {
-                if self.clients[number as usize].wake(wakeup, world) {
+                let client = &mut self.clients[number as usize];
+                let begins = client.wake(wakeup, world, &mut self.monitor);
+                if let Wakeup::Access { node, is_denied: true } = wakeup
+                    && client.is_denied_by(node)
+                {
+                    let (machine, monitor) = self.machine(Place(node.number()));
+                    machine.turn_away(number, world, monitor);
+                }
+                if begins {
                     self.begin_operation(number as usize, world);
                 }
             }

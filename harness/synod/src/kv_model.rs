@@ -17,6 +17,8 @@ pub struct KvModel {
     texts: BTreeMap<String, String>,
     digest: u64,
     applied: BTreeSet<u64>,
+    /// The same numbers, in the order in which they were applied.
+    order: Vec<u64>,
     twice: Option<u64>,
 }
 
@@ -111,6 +113,12 @@ impl KvModel {
         self.applied.len()
     }
 
+    /// Lists the operations in the order in which they were applied.
+    #[must_use]
+    pub fn order(&self) -> &[u64] {
+        &self.order
+    }
+
     fn change(&mut self, key: &str, change: &Change<'_>) -> Reply {
         let old = self.texts.get(key).map(String::as_str);
         match change {
@@ -179,6 +187,7 @@ impl StateMachine for KvModel {
         let Ok(command) = postcard::from_bytes::<Command<'_>>(command) else {
             return Bytes::new();
         };
+        self.order.push(command.operation);
         if !self.applied.insert(command.operation) {
             self.twice = self.twice.or(Some(command.operation));
         }

@@ -105,6 +105,15 @@ pub enum Wakeup {
     Lost(NodeId),
     /// A client's rest is over.
     Rested,
+    /// Nodes are about to deny a client access.
+    Denials,
+    /// A node denies a client access from here on, or grants it.
+    Access {
+        /// The node.
+        node: NodeId,
+        /// Whether it denies access.
+        is_denied: bool,
+    },
 }
 
 /// The world of the nodes.
@@ -169,6 +178,8 @@ struct Process {
     /// When the host was last told the time, and what the clock said.
     told: (Micros, Moment),
     beacon: Beacon,
+    /// When it was asked to end, by the machine's clock.
+    retired: Option<Moment>,
     /// The turn that holds up the loop, if one does.
     long_turn: Option<u64>,
 }
@@ -265,6 +276,7 @@ impl Machine {
             taken: Taken::default(),
             told: (world.now(), Moment::from_nanos(world.clock(self.place()).0 * 1_000)),
             beacon: Beacon::new(period),
+            retired: None,
             long_turn: None,
         });
         self.flush(world, monitor);
@@ -295,8 +307,10 @@ impl Machine {
 
     /// Asks the process to hand over and end.
     pub fn retire(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
+        let now = self.now(world);
         if let Some(process) = &mut self.process {
             process.beacon.end();
+            process.retired = process.retired.or(Some(now));
         }
         self.turn(Event::Drain, Cause::Drain, world, monitor);
     }
@@ -331,7 +345,11 @@ impl Machine {
             Wakeup::LinkDown(peer) => {
                 self.turn(Event::PeerDown(peer), Cause::LinkDown(peer), world, monitor);
             }
-            Wakeup::Client(_) | Wakeup::Lost(_) | Wakeup::Rested => {}
+            Wakeup::Client(_)
+            | Wakeup::Lost(_)
+            | Wakeup::Rested
+            | Wakeup::Denials
+            | Wakeup::Access { .. } => {}
         }
     }
 

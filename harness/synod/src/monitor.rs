@@ -8,7 +8,7 @@ use synod_simulator::Violation;
 use synod_smr::{Message, Record, Replica};
 
 use crate::coverage::Tracker;
-use crate::invariants::{self, Invariant};
+use crate::invariants::{self, Invariant, NotApplied};
 use crate::journal_thread::Found;
 use crate::kv_model::KvModel;
 use crate::machine::SimWorld;
@@ -20,6 +20,7 @@ use crate::tuning::Tuning;
 pub struct Monitor {
     invariants: Vec<Box<dyn Invariant>>,
     violation: Option<Violation>,
+    not_applied: NotApplied,
     transcript: Option<Transcript>,
     /// What the largest decree takes that any node recorded.
     largest: usize,
@@ -34,7 +35,8 @@ impl Monitor {
     pub fn new(voters: &Configuration, is_proof_asked: bool) -> Self {
         let invariants = invariants::all(voters, is_proof_asked);
         let tracker = Tracker::new(voters.voters());
-        Self { invariants, violation: None, transcript: None, largest: 0, tracker }
+        let not_applied = NotApplied::default();
+        Self { invariants, violation: None, not_applied, transcript: None, largest: 0, tracker }
     }
 
     /// Has the transcript of the run written, from its beginning on.
@@ -103,6 +105,9 @@ impl Monitor {
                 self.violation.get_or_insert(violation);
             }
         }
+        if let Err(detail) = self.not_applied.on_step(step) {
+            self.report("not-applied", detail);
+        }
         if !step.is_stranger {
             self.tracker.on_step(step);
             if let Some(transcript) = &mut self.transcript {
@@ -111,6 +116,13 @@ impl Monitor {
         }
         self.weigh(step.records);
         world.say(|| told(step));
+    }
+
+    /// Hears that a client was told that an operation of it was not applied.
+    pub fn on_told_not_applied(&mut self, operation: u64) {
+        if let Err(detail) = self.not_applied.on_told(operation) {
+            self.report("not-applied", detail);
+        }
     }
 
     /// Returns what the largest decree takes that any node recorded.

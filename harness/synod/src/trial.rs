@@ -126,7 +126,8 @@ impl Trial<'_> {
         self.simulation.run_until(Micros::from_ms(self.simulation.plan().time_ms.0))?;
         self.simulation.heal();
         let patience_ms = self.patience_ms();
-        self.simulation.parts().0.calm_down(patience_ms);
+        let (cluster, world) = self.simulation.parts();
+        cluster.calm_down(world, patience_ms);
         self.refuse_strangers()?;
         self.progress()?;
         self.read_everything()?;

@@ -37,10 +37,32 @@ pub struct Tuning {
     pub lane_stall_ppm: u32,
     /// How often such a lane is narrow, and does not stand.
     pub lane_narrow_ppm: u32,
+    /// The node whose lanes of the log stand, if one's do.
+    pub standing: Option<Standing>,
     /// How often a client that is answered reads nothing for a while.
     pub stall_ppm: u32,
     /// How the state machines hold up their nodes.
     pub hold_ups: HoldUps,
+}
+
+/// That nothing of the log leaves a node for a time, while all else does.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// Which node.
+    pub node: NodeId,
+    /// When it begins.
+    pub from: Micros,
+    /// When it ends.
+    pub until: Micros,
+}
+
+impl Standing {
+    /// Returns for how much longer the lanes of a node stand; none if they do not.
+    #[must_use]
+    pub fn left(self, node: NodeId, now: Micros) -> Option<Micros> {
+        let stand = self.node == node && self.from <= now && now < self.until;
+        stand.then(|| self.until.since(now))
+    }
 }
 
 /// How a state machine that takes long over some commands and questions holds up its node.
@@ -105,6 +127,7 @@ impl Tuning {
             rumour_ppm: 0,
             lane_stall_ppm: 0,
             lane_narrow_ppm: 500_000,
+            standing: None,
             stall_ppm: 0,
             hold_ups: HoldUps::NONE,
         }

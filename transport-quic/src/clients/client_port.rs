@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{Connection, Endpoint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::accept::{Acceptor, note, note_error};
 use crate::bind_error::BindError;
@@ -197,22 +199,18 @@ impl ClientPortHandle {
     }
 
     /// Closes all connections with a goodbye, after the replies that were handed over, and ends the
-    /// port's tasks; waits at most half a second, and for replies at most
-    /// [`limits::LAST_REPLIES_TIMEOUT`]. The inbox must be drained meanwhile, or dropped.
-    pub async fn close(&self) {
+    /// port's tasks. Those replies are waited for as long as clients take some in, for `most` at
+    /// most, and for [`limits::LAST_REPLIES_TIMEOUT`] in any case; all else takes half a second at
+    /// most. The inbox must be drained meanwhile, or dropped.
+    pub async fn close(&self, most: Duration) {
         self.shared.port.stop.send_replace(true);
-        let mut writers = self.shared.port.writers.subscribe();
         let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
-        let goodbye = async {
-            while tasks.join_next().await.is_some() {}
-            let last = writers.wait_for(|count| *count == 0);
-            if tokio::time::timeout(limits::LAST_REPLIES_TIMEOUT, last).await.is_err() {
-                tracing::debug!("the client port closes with replies that were not read");
-            }
-            close_endpoint(&self.shared.endpoint);
-            self.shared.endpoint.wait_idle().await;
-        };
-        if tokio::time::timeout(limits::CLOSE_TIMEOUT, goodbye).await.is_err() {
+        let end = async { while tasks.join_next().await.is_some() {} };
+        let ends = timeout(limits::CLOSE_TIMEOUT, end).await;
+        self.shared.port.say_last(most).await;
+        close_endpoint(&self.shared.endpoint);
+        let goodbye = timeout(limits::CLOSE_TIMEOUT, self.shared.endpoint.wait_idle()).await;
+        if ends.and(goodbye).is_err() {
             tracing::debug!("the client port closed without every goodbye acknowledged");
         }
     }
@@ -225,6 +223,31 @@ impl Drop for Shared {
 }
 
 impl Port {
+    /// Waits until all replies that were handed over are with their clients, or none of them has
+    /// taken anything for [`limits::LAST_REPLIES_TIMEOUT`], or the time is up.
+    async fn say_last(&self, most: Duration) {
+        let end = Instant::now() + most.max(limits::LAST_REPLIES_TIMEOUT);
+        let (mut writers, mut before) = (self.writers.subscribe(), self.taken());
+        loop {
+            let look = end.min(Instant::now() + limits::LAST_REPLIES_TIMEOUT);
+            if timeout_at(look, writers.wait_for(|count| *count == 0)).await.is_ok() {
+                return;
+            }
+            let taken = self.taken();
+            if taken == before || Instant::now() >= end {
+                return tracing::debug!("the client port closes with replies that were not read");
+            }
+            before = taken;
+        }
+    }
+
+    /// Counts how often clients said what they have received: this end asks them nothing else, so
+    /// that they took some of their replies.
+    fn taken(&self) -> u64 {
+        let live = lock(&self.live);
+        live.values().map(|client| client.connection.stats().frame_rx.acks).sum()
+    }
+
     fn new(
         hello: Hello,
         outlet: EventSender<ClientEvent>,

@@ -252,6 +252,7 @@ const KNOWN: &[Known] = &[
     Known {
         files: &[
             "harness/synod/src/clients.rs",
+            "harness/synod/src/clients/access.rs",
             "harness/synod/src/coverage/elections.rs",
             "harness/synod/src/coverage/links.rs",
             "harness/synod/src/coverage/machines.rs",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_fault::{LinkRules, RateLimit};
+use synod_host::DRAIN_MAX;
 use synod_host::smr::wire::{decode_response, encode_request};
 use synod_host::smr::{Request, RequestBody, RequestId, Response};
 use synod_node::world::Surroundings as _;
@@ -124,4 +125,38 @@ async fn sixty_four_megabytes_of_answers_that_are_due_at_once_all_come() {
         assert_eq!(answer.len(), 1_000_000);
     }
     assert_eq!(client.connection_errors(), "");
+}
+
+/// One bound for all that is not read: what the node has not given to its transport, and what the
+/// transport has not brought to the client.
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_has_its_last_answers_before_a_node_ends_and_within_the_bound() {
+    // What takes a second and a half is waited for, and what takes longer than the bound is not.
+    for (seed, answers, all) in [(81, 3, true), (82, 16, false)] {
+        let mut cluster = Cluster::started(3, seed);
+        let client = cluster.client();
+        let leader = cluster.leader(&client).await;
+        let place = cluster.client_place();
+        let mut slow = connect(&cluster, &place, leader).await;
+        let rate = Some(RateLimit { bytes_per_s: 1 << 20, queue_bytes: 64 << 10 });
+        cluster.net().set(leader, place.number(), LinkRules { rate, ..LINK });
+        for id in 1..=answers {
+            slow.send(question(id, 512 << 10));
+        }
+        let reading = tokio::spawn(async move {
+            let mut read = 0;
+            while let Ok(answer) = slow.recv().await {
+                let (_, response) = decode_response(&answer).unwrap();
+                read += u64::from(matches!(response, Response::Reply(_)));
+            }
+            read
+        });
+        sleep(Duration::from_millis(200)).await;
+        let took = cluster.drain(leader).await;
+        let read = timeout(PATIENCE, reading).await.unwrap().unwrap();
+        println!("{read} of {answers} answers were read, the node ended after {took:?}");
+        assert_eq!(read == answers, all, "{read} of {answers} answers");
+        assert!(took > Duration::from_secs(1), "{took:?}: nobody was waited for");
+        assert!(took < DRAIN_MAX + Duration::from_secs(1), "{took:?}");
+    }
 }

@@ -12,6 +12,7 @@ mod campaigns;
 mod confirmed_reads;
 mod exactly_once;
 mod inductive;
+mod not_applied;
 mod one_value;
 mod promise;
 mod read_back;
@@ -23,6 +24,7 @@ mod state_equality;
 mod told;
 
 pub use inductive::is_asked;
+pub use not_applied::NotApplied;
 pub use repetitions::nothing_twice_on_its_way;
 pub use room::room_given;
 

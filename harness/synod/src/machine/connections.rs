@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use synod_host::{Event, REPLY_OVERHEAD_BYTES, Settings, WORD_BYTES_MAX, WORDS_WAITING_MAX_TOTAL};
+use synod_clock::Moment;
+use synod_host::{
+    DRAIN_MAX, Event, REPLY_OVERHEAD_BYTES, Settings, WORD_BYTES_MAX, WORDS_WAITING_MAX_TOTAL,
+};
 use synod_simulator::{Address, Micros};
 use synod_smr::Connection;
 use synod_smr::wire::decode_request;
@@ -99,6 +102,11 @@ impl Machine {
         let name = clients::name_of(client).to_owned();
         self.turn(Event::ClientUp { connection, name }, Cause::Client, world, monitor);
         Some(connection)
+    }
+
+    /// Breaks the connection of a client that is denied access from here on.
+    pub fn turn_away(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
+        self.close(client, world, monitor);
     }
 
     /// A connection ends; its host is told at once or late, and coverage twice.
@@ -227,6 +235,28 @@ impl Machine {
         }
         if held.waiting > waiting_max(settings) || held.words > WORDS_WAITING_MAX_TOTAL {
             monitor.report("reply-bounds", format!("{held:?} of replies waits"));
+        }
+    }
+
+    /// Holds the end of a process that was asked to end against what its clients have not taken: it
+    /// waits for that within its bound, but for the share of each.
+    pub(super) fn judge_last_replies(&self, is_done: bool, now: Moment, monitor: &mut Monitor) {
+        let Some(process) = &self.process else { return };
+        let Some(since) = process.retired else { return };
+        let share = self.tuning.settings.reply_share_bytes;
+        let beyond = |open: &Open| open.under_way > share;
+        let untaken = process.connections.open.values().filter(|open| beyond(open)).count();
+        let waiting = process.host.replies_held().waiting;
+        if (untaken, waiting) == (0, 0) {
+            return;
+        }
+        if !is_done {
+            monitor.tracker.see(Point::LastRepliesAwaited);
+        } else if now < since + DRAIN_MAX {
+            let node = self.node;
+            let detail =
+                format!("node {node} ends: {waiting} bytes wait, and {untaken} clients read");
+            monitor.report("last-replies", detail);
         }
     }
 

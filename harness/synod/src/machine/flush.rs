@@ -23,7 +23,7 @@ impl Machine {
     /// Ends a turn, shows what it brought about to the monitor, and carries it out.
     pub(super) fn flush(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let (now, is_stranger) = (self.now(world), self.is_stranger());
-        self.tell_lanes(now, world);
+        self.tell_lanes(now, world, monitor);
         let (node, nodes) = (self.node, &self.nodes);
         let Some(process) = &mut self.process else { return };
         world.count_step();
@@ -176,6 +176,7 @@ impl Machine {
     pub(super) fn end_if_done(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let now = self.now(world);
         let done = self.process.as_ref().is_some_and(|process| process.host.is_done(now));
+        self.judge_last_replies(done, now, monitor);
         if done && let Some(process) = self.end(End::Retired, world, monitor) {
             world.say(|| format!("node {} ends as it was asked to", self.node));
             world.felt_retirement(self.place());

@@ -141,6 +141,7 @@ impl Machine {
     ) -> bool {
         let Arrival { event, mut cause, by_stranger } = arrival;
         let (now, is_stranger) = (self.now(world), self.is_stranger());
+        self.change_lanes(&event, monitor);
         let Some(process) = &mut self.process else { return false };
         let before = Stance::of(&process.host);
         if let Event::Committed(committed) = &event {
