@@ -189,7 +189,14 @@ fn a_run_that_did_too_little_is_void() {
     let flags = ["--nemesis", "calm", "--time", "1", "--clients", "1", "--rest-ms", "50"];
     let mut command = scratch.chaos("none", &flags);
     command.args(["--node-files", "4096"]);
+    let step = scratch.0.join("step.md");
+    command.env("GITHUB_STEP_SUMMARY", &step);
     let (out, _) = check(command, 2);
+    let told = std::fs::read_to_string(step).unwrap();
+    assert!(told.starts_with("## VOID: fake, seed 7\n"), "{told}");
+    assert!(told.contains("| enough was exercised | failed | only "), "{told}");
+    let junit = std::fs::read_to_string(scratch.latest("junit.xml")).unwrap();
+    assert!(junit.contains("name=\"enough was exercised\"><failure message=\"only "), "{junit}");
     assert!(out.contains("VOID  only"), "{out}");
     assert!(out.contains(" --node-files 4096 --seed 7 "), "{out}");
     let written = std::fs::read_to_string(scratch.latest("system.json")).unwrap();

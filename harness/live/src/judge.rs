@@ -11,7 +11,7 @@
 use synod_checker::{Judgement, Report};
 use synod_fault::{NodeId, Scenario, Trigger};
 use synod_history::OperationCounts;
-use synod_report::{AfterHeal, Exercise, Verdict};
+use synod_report::{AfterHeal, Check, CheckOutcome, Exercise, Verdict};
 
 use super::InjectedFault;
 use crate::audit::Audit;
@@ -89,6 +89,77 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
     (Verdict::Pass, vec!["what the clients saw is linearizable".to_owned()])
 }
 
+/// Returns what was asked of a run, and the answers: the same that [`judge`] makes a verdict of.
+#[must_use]
+pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
+    let refuted = refuted(evidence.faults);
+    let ends = if refuted.is_empty() {
+        answered(exits(evidence).collect())
+    } else {
+        let why = "a fault did not happen, so that ends of processes tell nothing of the system";
+        CheckOutcome::NotAsked(why.to_owned())
+    };
+    let after = |of: fn(&AfterHeal) -> &[String]| match evidence.after_heal {
+        Some(after) => answered(of(after).to_vec()),
+        None => CheckOutcome::NotAsked("the run did not get as far as healing".to_owned()),
+    };
+    let gaps = if evidence.interrupted {
+        CheckOutcome::NotAsked("the run was interrupted".to_owned())
+    } else {
+        answered(gaps(evidence))
+    };
+    let rows = [
+        ("what the clients saw is linearizable", linearizable(evidence)),
+        ("no process ends by itself", (Verdict::Violation, ends)),
+        ("no log tells of a crash", (Verdict::Violation, answered(crashes(evidence).collect()))),
+        (
+            "states are equal at equal slots",
+            (Verdict::Violation, answered(evidence.divergences.to_vec())),
+        ),
+        (
+            "what was acknowledged is there after healing",
+            (Verdict::Violation, after(|it| &it.findings)),
+        ),
+        ("what the nodes left passes its audit", audited(evidence.audit)),
+        ("all nodes serve after healing", (Verdict::NotServed, after(|it| &it.unserved))),
+        ("faults are what they are said to be", (Verdict::Void, answered(refuted))),
+        ("enough was exercised", (Verdict::Void, gaps)),
+    ];
+    let check =
+        |(name, (leads_to, outcome)): (&str, _)| Check { name: name.to_owned(), leads_to, outcome };
+    rows.into_iter().map(check).collect()
+}
+
+fn answered(reasons: Vec<String>) -> CheckOutcome {
+    if reasons.is_empty() { CheckOutcome::Ok } else { CheckOutcome::Failed(reasons) }
+}
+
+fn linearizable(evidence: &Evidence<'_>) -> (Verdict, CheckOutcome) {
+    let unjudged = "the history was not judged".to_owned();
+    match evidence.report.map(|report| &report.judgement) {
+        None => (Verdict::Unknown, CheckOutcome::NotAsked(unjudged)),
+        Some(Judgement::Legal { .. }) => (Verdict::Violation, CheckOutcome::Ok),
+        Some(Judgement::Illegal { core }) => {
+            (Verdict::Violation, CheckOutcome::Failed(vec![core.sentence.clone()]))
+        }
+        Some(Judgement::Unknown { cause }) => {
+            (Verdict::Unknown, CheckOutcome::Failed(vec![format!("it is not judged: {cause}")]))
+        }
+    }
+}
+
+fn audited(audit: &Audit) -> (Verdict, CheckOutcome) {
+    match audit {
+        Audit::NotAsked => {
+            let why = "the system has no audit, or the run did not get as far";
+            (Verdict::Violation, CheckOutcome::NotAsked(why.to_owned()))
+        }
+        Audit::Sound(_) => (Verdict::Violation, CheckOutcome::Ok),
+        Audit::Broken(words) => (Verdict::Violation, CheckOutcome::Failed(vec![words.clone()])),
+        Audit::Failed(why) => (Verdict::Unknown, CheckOutcome::Failed(vec![why.clone()])),
+    }
+}
+
 fn violations(evidence: &Evidence<'_>, knows_ends: bool) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(core) = evidence.report.and_then(Report::violation) {
@@ -100,9 +171,7 @@ fn violations(evidence: &Evidence<'_>, knows_ends: bool) -> Vec<String> {
     if knows_ends {
         found.extend(exits(evidence));
     }
-    for (node, line) in evidence.panics {
-        found.push(format!("the log of node {node} tells of a panic: {line}"));
-    }
+    found.extend(crashes(evidence));
     found.extend(evidence.divergences.iter().cloned());
     if let Some(after) = evidence.after_heal {
         found.extend(after.findings.iter().cloned());
@@ -114,6 +183,12 @@ fn violations(evidence: &Evidence<'_>, knows_ends: bool) -> Vec<String> {
 fn exits(evidence: &Evidence<'_>) -> impl Iterator<Item = String> {
     let exits = evidence.lone_exits.iter();
     exits.map(|exit| format!("node {} ended by itself: {}", exit.node, exit.how))
+}
+
+/// What logs tell of crashes.
+fn crashes(evidence: &Evidence<'_>) -> impl Iterator<Item = String> {
+    let panics = evidence.panics.iter();
+    panics.map(|(node, line)| format!("the log of node {node} tells of a panic: {line}"))
 }
 
 fn undecided(evidence: &Evidence<'_>) -> Option<String> {
@@ -277,7 +352,27 @@ mod tests {
         spoil(&mut evidence);
         let (seen, reasons) = judge(&evidence);
         assert_eq!(seen, verdict, "{reasons:?}");
+        assert_told(&evidence, seen);
         assert!(reasons.join("; ").contains(reason), "{reasons:?}");
+    }
+
+    /// Asserts that the checks say the same as the verdict: none fails of a pass, and each other
+    /// verdict has one that fails and leads to it.
+    fn assert_told(evidence: &Evidence<'_>, verdict: Verdict) {
+        let checks = checks(evidence);
+        let failed = |check: &&Check| matches!(check.outcome, CheckOutcome::Failed(_));
+        let failed: Vec<Verdict> = checks.iter().filter(failed).map(|it| it.leads_to).collect();
+        match verdict {
+            Verdict::Pass => assert!(failed.is_empty(), "{checks:?}"),
+            Verdict::Interrupted => {}
+            Verdict::Unknown if evidence.report.is_none() => {
+                let asked = &checks[0].outcome;
+                assert!(matches!(asked, CheckOutcome::NotAsked(_)), "{checks:?}");
+            }
+            Verdict::Violation | Verdict::NotServed | Verdict::Unknown | Verdict::Void => {
+                assert!(failed.contains(&verdict), "{verdict:?}: {checks:?}");
+            }
+        }
     }
 
     #[test]

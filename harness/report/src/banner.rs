@@ -47,6 +47,7 @@ pub(super) fn reasons(html: &mut Html, context: &Context<'_>) {
         }
         html.raw("</ul>");
     }
+    super::check::write(html, &context.summary.checks, context.room.letters);
     glance(html, context);
     html.raw("</section>");
 }

@@ -12,12 +12,14 @@ mod axis;
 mod banner;
 mod bins;
 mod cells;
+mod check;
 mod context;
 mod core;
 mod digest;
 mod embedded;
 mod exercise;
 mod faults;
+mod for_machines;
 mod format;
 mod frame;
 mod gaps;
@@ -34,6 +36,7 @@ mod spans;
 mod strip;
 mod summary;
 mod timeline;
+mod verdict;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -44,11 +47,14 @@ use synod_history::json;
 use digest::Digest;
 use reader::{Reading, read_events};
 
+pub use check::{Check, CheckOutcome};
 pub use exercise::{Exercise, Exercised, Parts};
+pub use for_machines::{junit, markdown};
 pub use summary::{
     AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,
-    StreamCounts, Verdict,
+    StreamCounts,
 };
+pub use verdict::Verdict;
 
 /// Why no page could be written.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +87,7 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.html` into a run folder and returns its path.
+/// Writes `report.html` into a run folder, and `junit.xml` beside it; returns the path of the page.
 ///
 /// Reads `report.json` and `history.jsonl` in that folder, the history once and line by line, so
 /// that memory does not grow with it. A history that is missing, cut off or damaged does not
@@ -109,6 +115,9 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let path = run_dir.join("report.html");
     replace(&path, &page)
         .map_err(|source| ReportError::WritePage { path: path.clone(), source })?;
+    let cases = run_dir.join("junit.xml");
+    replace(&cases, &junit(&summary))
+        .map_err(|source| ReportError::WritePage { path: cases, source })?;
     Ok(path)
 }
 

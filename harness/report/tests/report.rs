@@ -7,7 +7,7 @@ mod report_scratch;
 use std::fs;
 
 use synod_history::OperationCounts;
-use synod_report::ReportError;
+use synod_report::{CheckOutcome, ReportError, markdown};
 use synod_report::{FaultSpan, LinkCounts, NodeSummary, RunSummary, StreamCounts, Verdict};
 
 use report_scratch::Scratch;
@@ -213,6 +213,10 @@ fn foreign_text_is_inert_wherever_it_stands() {
         let mut value: serde_json::Value = serde_json::from_str(&json).unwrap();
         poison(&mut value, EVIL);
         value["verdict"] = serde_json::json!("violation");
+        for check in value["checks"].as_array_mut().unwrap() {
+            check["leads_to"] = serde_json::json!("void");
+            check["outcome"] = serde_json::json!({ "failed": [EVIL] });
+        }
         *summary = serde_json::from_value(value).unwrap();
         let path = scratch.path().join("history.jsonl");
         let history = fs::read_to_string(&path).unwrap();
@@ -395,4 +399,43 @@ fn a_folder_that_is_no_run_is_refused() {
     let wrong = synod_report::write(scratch.path()).unwrap_err();
     assert!(matches!(wrong, ReportError::ParseSummary { .. }), "{wrong}");
     assert!(!scratch.path().join("report.html").exists());
+}
+
+#[test]
+fn a_table_says_what_was_asked_and_other_programs_are_told_the_same() {
+    let shape = Shape { operations: 300, verdict: Verdict::Void, ..Shape::default() };
+    let scratch = Scratch::new("for-machines");
+    let mut summary = run::write(scratch.path(), &shape).unwrap();
+    let hostile = "</failure>]]> \"<b>\" & | ` \u{0} \u{202e}\nnext";
+    summary.checks[2].outcome = CheckOutcome::Failed(vec![hostile.to_owned(), "two".to_owned()]);
+    let json = serde_json::to_vec(&summary).unwrap();
+    fs::write(scratch.path().join("report.json"), json).unwrap();
+    let page = fs::read_to_string(synod_report::write(scratch.path()).unwrap()).unwrap();
+    check_structure(&page);
+    assert!(page.contains("What was asked, and the answers"), "the page has the table");
+
+    let junit = fs::read_to_string(scratch.path().join("junit.xml")).unwrap();
+    assert!(junit.contains("tests=\"4\" failures=\"2\" errors=\"0\" skipped=\"0\""), "{junit}");
+    assert!(junit.contains("name=\"the verdict\"><failure message=\"VOID\">"), "{junit}");
+    assert!(junit.contains("&lt;/failure&gt;]]&gt; &quot;&lt;b&gt;&quot; &amp;"), "{junit}");
+    assert!(!junit.contains('\u{0}'), "XML has no such letter");
+    check_nesting(&junit.replace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", ""));
+
+    let told = markdown(&summary);
+    assert!(told.starts_with("## VOID: a made-up system, seed 7238119045511\n"), "{told}");
+    let row = told.lines().find(|line| line.starts_with("| enough was exercised")).unwrap();
+    assert!(
+        row.contains("&lt;b>") && row.contains("\\| \\`") && row.contains("(and 1 more)"),
+        "{row}"
+    );
+
+    let shape = Shape { operations: 300, verdict: Verdict::Pass, ..Shape::default() };
+    let summary = run::write(scratch.path(), &shape).unwrap();
+    assert!(junit_of(&summary).contains("failures=\"0\""), "a pass has no failure");
+}
+
+fn junit_of(summary: &RunSummary) -> String {
+    let text = synod_report::junit(summary);
+    assert!(!text.contains("<failure"), "{text}");
+    text
 }

@@ -10,6 +10,7 @@ mod refusal;
 mod repeat;
 mod scenario;
 mod shrink;
+mod step_summary;
 mod witness;
 
 use std::fmt::Display;

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use super::output::FormatArgument;
 use super::refusal::{Refusal, refusal};
-use super::{INTERNAL, fail, printed, say};
+use super::{INTERNAL, fail, printed, say, step_summary};
 
 /// Where runs are made: one thread, and the user's wish to end.
 pub(super) struct Runs {
@@ -77,7 +77,10 @@ fn performed(
     let mut order_of_turn = first;
     for turn in 1.. {
         match runs.one(&order_of_turn, &mut console) {
-            Ok(finished) => tally.add(order_of_turn.plan.seed.0, finished.summary.verdict),
+            Ok(finished) => {
+                step_summary::add(&finished.summary);
+                tally.add(order_of_turn.plan.seed.0, finished.summary.verdict);
+            }
             // Without an earlier run there is nothing else to say.
             Err(Refusal(code, error)) if tally.runs.is_empty() => {
                 return Err(Refusal(code, error));

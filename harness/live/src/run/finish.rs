@@ -22,7 +22,7 @@ use crate::cluster::UnexpectedExit;
 use crate::exercise::measure;
 use crate::folder::{self, RunFolder};
 use crate::interrupt::Interrupt;
-use crate::judge::{Evidence, judge};
+use crate::judge::{Evidence, checks, judge};
 
 /// What is left of a run when its processes have ended.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ pub(crate) async fn finish(
         (checked, unseen) = (Some(found.report), found.unseen);
         exercise = Some(Exercise { quiet: remains.quiet, ..exercised });
     }
-    let (verdict, reasons) = judge(&Evidence {
+    let evidence = Evidence {
         plan: &order.plan,
         interrupted: remains.interrupted,
         report: checked.as_ref(),
@@ -119,9 +119,11 @@ pub(crate) async fn finish(
         after_heal: remains.after.as_ref(),
         unused: &remains.unused,
         never_served: remains.never_served.as_deref(),
-    });
+    };
+    let (verdict, reasons) = judge(&evidence);
+    let checks = checks(&evidence);
     let summary = summarize(order, remains, checked, verdict, reasons);
-    let summary = RunSummary { exercise, audit: audit.told(), ..summary };
+    let summary = RunSummary { exercise, audit: audit.told(), checks, ..summary };
     write(&folder.file(folder::REPORT), &json(&summary))?;
     let path = folder.path().to_owned();
     spawn_blocking(move || Ok(synod_report::write(&path)?)).await?;
@@ -168,6 +170,7 @@ fn summarize(
     RunSummary {
         verdict,
         reasons,
+        checks: Vec::new(),
         seed: plan.seed.0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         system: plan.system.clone(),

@@ -12,7 +12,8 @@ use serde_json::json;
 use synod_checker::{CheckerSummary, CoreOperation, ViolationCore};
 use synod_history::OperationCounts;
 use synod_report::{
-    AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
+    AfterHeal, Check, CheckOutcome, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary,
+    RunSummary, Verdict,
 };
 
 /// What kind of run to make up.
@@ -279,6 +280,7 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
     RunSummary {
         verdict: shape.verdict,
         reasons: reasons(shape, &faults, counts),
+        checks: checks(shape.verdict),
         seed: 7_238_119_045_511,
         version: "0.1.0 (an example, nothing ran)".to_owned(),
         system: "a made-up system".to_owned(),
@@ -322,6 +324,26 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
             unverified: None,
         }),
     }
+}
+
+fn checks(verdict: Verdict) -> Vec<Check> {
+    let check = |name: &str, leads_to, outcome| Check { name: name.to_owned(), leads_to, outcome };
+    let answer = |leads_to, why: &str| {
+        if verdict == leads_to {
+            CheckOutcome::Failed(vec![why.to_owned()])
+        } else if verdict == Verdict::Interrupted {
+            CheckOutcome::NotAsked("the run was interrupted".to_owned())
+        } else {
+            CheckOutcome::Ok
+        }
+    };
+    [
+        ("what clients saw is linearizable", Verdict::Violation, "a read of k3 found 4711"),
+        ("all nodes serve after healing", Verdict::NotServed, "node 3 is silent"),
+        ("enough was exercised", Verdict::Void, "only 3 operations were ok"),
+    ]
+    .map(|(name, leads_to, why)| check(name, leads_to, answer(leads_to, why)))
+    .into()
 }
 
 fn reasons(shape: &Shape, faults: &[FaultSpan], counts: OperationCounts) -> Vec<String> {
