@@ -1,6 +1,7 @@
 //! The outcome of a run: its word, and the code by which a program says it.
 //!
-//! Who comes to it is the runner. The claim kept true: each outcome has one word and one code, here.
+//! Who comes to it is the runner. The claim kept true: each outcome has one word and one code, and
+//! both are here.
 
 use serde::{Deserialize, Serialize};
 
