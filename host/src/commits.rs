@@ -130,11 +130,12 @@ impl Commits {
         &mut self,
         committed: Committed,
         slots: &mut SlotIndex,
-        commit_bytes: u64,
     ) -> Option<Synced> {
         let Completion { ticket, lsns, records } = committed;
         self.in_flight -= 1;
-        if records.frame_bytes() <= commit_bytes && self.spare.len() < self.most {
+        // A buffer has room for a full commit and a record at most, so those that are kept have a
+        // bound together.
+        if self.spare.len() < self.most {
             self.spare.push(records);
         }
         let batch = ticket.0?;
@@ -163,5 +164,59 @@ const fn promise_of(record: &Record) -> Ballot {
     match record {
         Record::Promised(ballot) | Record::Accepted { ballot, .. } => *ballot,
         Record::Learned { .. } | Record::Chosen(_) => Ballot::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    fn commits(most: usize) -> Commits {
+        Commits::new(NodeHardState { incarnation: 1, promised: Ballot::ZERO }, most)
+    }
+
+    fn put(commits: &mut Commits, bytes: usize) {
+        let mut records = commits.spare.pop().unwrap_or_default();
+        records.push(&vec![7; bytes]);
+        commits.put(records, Ticket(None));
+    }
+
+    fn complete(commits: &mut Commits, slots: &mut SlotIndex) {
+        let Commit { mut records, ticket, .. } = commits.next().unwrap();
+        records.clear();
+        let lsns = Lsn::FIRST..Lsn::FIRST;
+        assert!(commits.on_committed(Completion { ticket, lsns, records }, slots).is_none());
+    }
+
+    /// The host asks no more of a disk than it has, what waits in front of it included.
+    #[test]
+    fn commits_that_wait_count_with_all_that_they_take_on_the_disk() {
+        let mut commits = commits(1);
+        assert_eq!(commits.waiting_bytes(), 0);
+        put(&mut commits, 100);
+        let first = commits.waiting_bytes();
+        assert!(first > 100, "{first}");
+        put(&mut commits, 5_000);
+        let both = commits.waiting_bytes();
+        assert!(both > first + 5_000, "{both}");
+        assert!(commits.next().is_some() && commits.next().is_none(), "one place");
+        assert_eq!(commits.waiting_bytes(), both - first);
+    }
+
+    #[test]
+    fn buffers_are_used_again_and_no_more_are_kept_than_may_be_under_way() {
+        let (mut commits, mut slots) = (commits(2), SlotIndex::default());
+        for _ in 0..5 {
+            put(&mut commits, 10);
+        }
+        for kept in [1, 2, 2, 2, 2] {
+            complete(&mut commits, &mut slots);
+            assert_eq!(commits.spare.len(), kept);
+        }
+        assert!(commits.is_idle());
+        put(&mut commits, 10);
+        assert_eq!(commits.spare.len(), 1, "a buffer is used again");
     }
 }

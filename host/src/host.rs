@@ -314,8 +314,7 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn on_committed(&mut self, committed: Committed) {
-        let bytes = self.settings.commit_bytes;
-        let proof = self.commits.on_committed(committed, &mut self.slots, bytes);
+        let proof = self.commits.on_committed(committed, &mut self.slots);
         if let Some(proof) = proof {
             self.step(Input::Synced(proof));
         }
