@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use super::{Effect, SECTOR_BYTES};
 
@@ -16,13 +17,28 @@ pub(super) struct InodeId(pub(super) u64);
 /// One file.
 #[derive(Clone, Default)]
 pub(super) struct Inode {
-    cached: Vec<u8>,
-    durable: Vec<u8>,
-    /// The contents that each sector had since its last sync, in order.
-    sectors: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// Shared with what survived a crash, until either changes.
+    cached: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
+    /// What the writes since the last sync left behind, in order.
+    owed: Vec<Owed>,
     /// The lengths that the file had since its last sync, in order.
     lengths: Vec<usize>,
     reserved: u64,
+}
+
+/// The contents of all sectors that one write touched, as it left them.
+#[derive(Clone)]
+struct Owed {
+    first_sector: usize,
+    contents: Vec<u8>,
+}
+
+impl Owed {
+    /// Lists the sectors by number.
+    fn sectors(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        (self.first_sector..).zip(self.contents.chunks(SECTOR_BYTES))
+    }
 }
 
 impl Inode {
@@ -53,61 +69,66 @@ impl Inode {
 
     pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
-        if end > self.cached.len() {
-            self.cached.resize(end, 0);
+        let cached = Arc::make_mut(&mut self.cached);
+        if end > cached.len() {
+            cached.resize(end, 0);
             self.lengths.push(end);
         }
-        self.cached[offset..end].copy_from_slice(bytes);
-        for sector in offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES) {
-            let start = sector * SECTOR_BYTES;
-            let stop = self.cached.len().min(start + SECTOR_BYTES);
-            let contents = self.cached[start..stop].to_vec();
-            self.sectors.entry(sector).or_default().push(contents);
-        }
+        cached[offset..end].copy_from_slice(bytes);
+        let first_sector = offset / SECTOR_BYTES;
+        let stop = cached.len().min(end.next_multiple_of(SECTOR_BYTES));
+        let contents = cached[first_sector * SECTOR_BYTES..stop].to_vec();
+        self.owed.push(Owed { first_sector, contents });
     }
 
     /// Writes back everything owed, or forgets it when the sync fails.
     pub(super) fn sync(&mut self, passed: io::Result<()>) -> io::Result<()> {
-        let sectors = std::mem::take(&mut self.sectors);
+        let owed = std::mem::take(&mut self.owed);
         let lengths = std::mem::take(&mut self.lengths);
         passed?;
+        let durable = Arc::make_mut(&mut self.durable);
         if let Some(&bytes) = lengths.last() {
-            self.durable.resize(bytes, 0);
+            durable.resize(bytes, 0);
         }
-        for (sector, mut versions) in sectors {
-            let youngest = versions.pop().expect("a listed sector was written");
-            place(&mut self.durable, sector, &youngest);
+        // In order, so that the youngest contents of each sector stay: a file never becomes
+        // shorter, and they cover all older ones.
+        for Owed { first_sector, contents } in &owed {
+            place(durable, *first_sector, contents);
         }
         Ok(())
     }
 
     /// Returns the file as a power loss leaves it.
     pub(super) fn crashed(&self, choose: &mut dyn FnMut(Effect, usize) -> usize) -> Self {
-        let mut durable = self.durable.clone();
+        let mut durable = Arc::clone(&self.durable);
         if !self.lengths.is_empty() {
             let chosen = choose(Effect::Length, self.lengths.len() + 1);
             if let Some(version) = chosen.checked_sub(1) {
-                durable.resize(self.lengths[version], 0);
+                Arc::make_mut(&mut durable).resize(self.lengths[version], 0);
             }
         }
-        for (&sector, versions) in &self.sectors {
+        let mut sectors: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
+        for (sector, contents) in self.owed.iter().flat_map(Owed::sectors) {
+            sectors.entry(sector).or_default().push(contents);
+        }
+        for (sector, versions) in sectors {
             let chosen = choose(Effect::Sector, versions.len() + 1);
             if let Some(version) = chosen.checked_sub(1) {
-                place(&mut durable, sector, &versions[version]);
+                place(Arc::make_mut(&mut durable).as_mut_slice(), sector, versions[version]);
             }
         }
-        Self { cached: durable.clone(), durable, ..Self::default() }
+        Self { cached: Arc::clone(&durable), durable, ..Self::default() }
     }
 
     pub(super) fn tamper(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
-        change(&mut self.cached);
-        self.durable.clone_from(&self.cached);
-        self.sectors.clear();
+        change(Arc::make_mut(&mut self.cached));
+        self.durable = Arc::clone(&self.cached);
+        self.owed.clear();
         self.lengths.clear();
     }
 }
 
-/// Puts a sector where it belongs, as far as the file reaches.
+/// Puts contents that begin with a sector where they belong, as far as the file reaches.
 fn place(file: &mut [u8], sector: usize, contents: &[u8]) {
     let start = (sector * SECTOR_BYTES).min(file.len());
     let stop = (start + contents.len()).min(file.len());
