@@ -17,7 +17,7 @@ impl LeadershipLog {
     /// Logs what has changed since the last look.
     pub(crate) fn look<M: StateMachine>(&mut self, replica: &Replica<M>) {
         let leads = replica.paxos().leader().leads();
-        let follows = replica.status().follows;
+        let follows = replica.follows();
         let slot = replica.paxos().chosen().number();
         if leads != self.leads {
             match (leads, self.leads) {

@@ -172,6 +172,7 @@ impl Election {
         }
         link.phase1.look(beat.prepares);
         link.echo = beat.tick;
+        link.hears_me = place.is_some();
         link.beat = Some(beat);
     }
 
@@ -371,8 +372,7 @@ impl Election {
 
     /// Tells whether a link works both ways.
     fn works(&self, link: &Link) -> bool {
-        self.is_heard(link)
-            && link.beat.as_ref().is_some_and(|beat| beat.hears.contains(&self.me()))
+        self.is_heard(link) && link.hears_me
     }
 
     /// Tells whether a link speaks: what takes longer on its way is late by more, too.
