@@ -22,13 +22,16 @@ pub(crate) struct Window<'f, F> {
     start: u64,
     /// Where the file ends: no memory is set aside for what is not there.
     end: u64,
+    /// How much is read at a time at present, and at most.
     ahead: usize,
+    ahead_max: usize,
 }
 
 impl<'f, F: DiskFile> Window<'f, F> {
-    /// Reads `ahead` bytes at a time, where no more are asked for, of a file of `end` bytes.
-    pub(crate) fn new(file: &'f F, end: u64, ahead: usize) -> Self {
-        Self { file, buffer: Vec::new(), start: 0, end, ahead }
+    /// Reads `ahead` bytes at first, and each time twice as many up to `ahead_max`, where no more
+    /// are asked for, of a file of `end` bytes.
+    pub(crate) fn new(file: &'f F, end: u64, ahead: usize, ahead_max: usize) -> Self {
+        Self { file, buffer: Vec::new(), start: 0, end, ahead, ahead_max }
     }
 
     /// Returns so many bytes from `offset` on, fewer where the file ends.
@@ -37,6 +40,7 @@ impl<'f, F: DiskFile> Window<'f, F> {
         if !held.contains(&offset) || !held.contains(&(offset + bytes as u64)) {
             let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
             self.buffer.resize(bytes.max(self.ahead).min(left), 0);
+            self.ahead = (2 * self.ahead).min(self.ahead_max);
             let read = disk::read_full_at(self.file, &mut self.buffer, offset);
             self.start = offset;
             let read = read.inspect_err(|_| self.buffer.clear())?;
@@ -63,7 +67,9 @@ pub(crate) struct FrameIter<'f, F> {
 impl<'f, F: DiskFile> FrameIter<'f, F> {
     /// Starts at the first frame.
     pub(crate) fn new(file: &'f F, header: &SegmentHeader) -> Self {
-        let mut walk = Self::midway(file, header, FRAMES_START, READ_AHEAD_BYTES);
+        let mut walk = Self::midway(file, header, FRAMES_START, PAGE_BYTES as usize);
+        // Most of a segment may be zeros past the last frame, which are not looked at.
+        walk.window.ahead_max = READ_AHEAD_BYTES;
         walk.midway = false;
         walk
     }
@@ -71,7 +77,7 @@ impl<'f, F: DiskFile> FrameIter<'f, F> {
     /// Starts at a frame known to stand at `offset`.
     pub(crate) fn midway(file: &'f F, header: &SegmentHeader, offset: u32, ahead: usize) -> Self {
         Self {
-            window: Window::new(file, u64::from(header.capacity), ahead),
+            window: Window::new(file, u64::from(header.capacity), ahead, ahead),
             home: header.home(),
             capacity: u64::from(header.capacity),
             position: u64::from(offset),
@@ -148,12 +154,14 @@ pub(crate) fn search<F: DiskFile>(
     from: u64,
     mut wanted: impl FnMut(&FrameHeader) -> bool,
 ) -> io::Result<Option<FrameHeader>> {
-    let mut window = Window::new(file, u64::from(segment.capacity), READ_AHEAD_BYTES);
+    // Mostly the first page has what is looked for, so more is read at a time by and by.
+    let mut at_once = PAGE_BYTES as usize;
+    let mut window = Window::new(file, u64::from(segment.capacity), at_once, at_once);
     let home = segment.home();
     // Frames stand at multiples of eight alone, so the words there are all that is looked at.
     let mut chunk_start = from.next_multiple_of(FRAME_ALIGN);
     loop {
-        let chunk = window.get(chunk_start, READ_AHEAD_BYTES)?;
+        let chunk = window.get(chunk_start, at_once)?;
         let length = chunk.len();
         for place in places_of_magic(chunk) {
             let offset = chunk_start + place as u64;
@@ -166,17 +174,18 @@ pub(crate) fn search<F: DiskFile>(
                 return Ok(Some(header));
             }
         }
-        if length < READ_AHEAD_BYTES {
+        if length < at_once {
             return Ok(None);
         }
         chunk_start += length as u64;
+        at_once = (2 * at_once).min(READ_AHEAD_BYTES);
     }
 }
 
 /// Returns how many bytes from `from` on, in a file of `end` bytes, reach to the last one that is
 /// not zero.
 pub(crate) fn used_bytes<F: DiskFile>(file: &F, end: u64, from: u64) -> io::Result<u64> {
-    let mut window = Window::new(file, end, READ_AHEAD_BYTES);
+    let mut window = Window::new(file, end, READ_AHEAD_BYTES, READ_AHEAD_BYTES);
     let (mut offset, mut used) = (from, 0);
     loop {
         let chunk = window.get(offset, READ_AHEAD_BYTES)?;

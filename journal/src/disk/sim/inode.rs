@@ -71,10 +71,9 @@ impl Inode {
         let end = offset + bytes.len();
         let cached = Arc::make_mut(&mut self.cached);
         if end > cached.len() {
-            cached.resize(end, 0);
             self.lengths.push(end);
         }
-        cached[offset..end].copy_from_slice(bytes);
+        put(cached, offset, bytes);
         let first_sector = offset / SECTOR_BYTES;
         let stop = cached.len().min(end.next_multiple_of(SECTOR_BYTES));
         let contents = cached[first_sector * SECTOR_BYTES..stop].to_vec();
@@ -87,14 +86,14 @@ impl Inode {
         let lengths = std::mem::take(&mut self.lengths);
         passed?;
         let durable = Arc::make_mut(&mut self.durable);
-        if let Some(&bytes) = lengths.last() {
-            durable.resize(bytes, 0);
-        }
+        let length = lengths.last().copied().unwrap_or(durable.len());
         // In order, so that the youngest contents of each sector stay: a file never becomes
         // shorter, and they cover all older ones.
         for Owed { first_sector, contents } in &owed {
-            place(durable, *first_sector, contents);
+            let start = (first_sector * SECTOR_BYTES).min(length);
+            put(durable, start, &contents[..contents.len().min(length - start)]);
         }
+        durable.resize(length, 0);
         Ok(())
     }
 
@@ -128,7 +127,17 @@ impl Inode {
     }
 }
 
-/// Puts contents that begin with a sector where they belong, as far as the file reaches.
+/// Puts bytes into a file, which becomes longer as far as they reach past its end.
+fn put(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if file.len() < offset {
+        file.resize(offset, 0);
+    }
+    let inside = bytes.len().min(file.len() - offset);
+    file[offset..offset + inside].copy_from_slice(&bytes[..inside]);
+    file.extend_from_slice(&bytes[inside..]);
+}
+
+/// Puts a sector where it belongs, as far as the file reaches.
 fn place(file: &mut [u8], sector: usize, contents: &[u8]) {
     let start = (sector * SECTOR_BYTES).min(file.len());
     let stop = (start + contents.len()).min(file.len());
@@ -166,6 +175,22 @@ mod tests {
         assert_eq!(inode.cached()[0], 2, "the page cache shows the bytes");
         let after = inode.crashed(&mut |_, options| options - 1);
         assert_eq!(after.cached()[0], 1, "the disk never had them");
+    }
+
+    #[test]
+    fn a_write_may_begin_inside_the_file_at_its_end_or_past_it() {
+        let mut inode = Inode::new(0);
+        for (bytes, offset) in [(&b"abcd"[..], 0), (b"EF", 3), (b"g", 5), (b"h", 8), (b"", 1)] {
+            inode.write(bytes, offset);
+        }
+        assert_eq!(inode.cached(), b"abcEFg\0\0h");
+        inode.sync(Ok(())).expect("no fault");
+        assert_eq!(inode.crashed(&mut |_, _| 0).cached(), b"abcEFg\0\0h");
+        inode.write(&[7; 600], 9);
+        inode.sync(Err(io::ErrorKind::Other.into())).expect_err("it forgets the length, too");
+        inode.write(b"x", 600);
+        inode.sync(Ok(())).expect("no fault");
+        assert_eq!(inode.crashed(&mut |_, _| 0).cached(), b"abcEFg\0\0h");
     }
 
     #[test]
