@@ -228,14 +228,15 @@ impl Election {
             self.raising = None;
         }
         self.own.look(view.preparing);
-        self.leader_ok = self.is_satisfied(view);
+        let follows = self.follows(view.leads);
+        self.leader_ok = self.is_satisfied(view, follows);
         if self.leader_ok {
             self.failures = 0;
         } else {
             self.raising = None;
         }
         if let Some(mine) = view.leads
-            && self.follows(view.leads).is_some_and(|ballot| ballot > mine)
+            && follows.is_some_and(|ballot| ballot > mine)
         {
             // A quorum promised that ballot, so nothing more is chosen in this one.
             return ElectionAction::Resign;
@@ -381,8 +382,8 @@ impl Election {
         link.silent <= suspicion + link.rtt.min((DEAF_TIMES - 1) * suspicion)
     }
 
-    fn is_satisfied(&self, view: &ElectionView) -> bool {
-        let Some(ballot) = self.follows(view.leads) else { return false };
+    fn is_satisfied(&self, view: &ElectionView, follows: Option<Ballot>) -> bool {
+        let Some(ballot) = follows else { return false };
         if ballot.node() == self.me() {
             // A leader judges itself by what it gets done: links that stand say nothing of a disk
             // that hangs.
