@@ -1,6 +1,6 @@
 //! What an invariant keeps of each node, by the node's number.
 //!
-//! Every step looks something up here, of nodes that are few and numbered from one, so it is a list.
+//! Every step looks something up here, and nodes are few and numbered from one: it is a list.
 
 use synod_paxos::NodeId;
 
