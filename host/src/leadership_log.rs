@@ -16,8 +16,12 @@ pub(crate) struct LeadershipLog {
 impl LeadershipLog {
     /// Logs what has changed since the last look.
     pub(crate) fn look<M: StateMachine>(&mut self, replica: &Replica<M>) {
+        // It is asked after each turn, and who is followed takes a look at all links.
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
         let leads = replica.paxos().leader().leads();
-        let follows = replica.status().follows;
+        let follows = replica.follows();
         let slot = replica.paxos().chosen().number();
         if leads != self.leads {
             match (leads, self.leads) {

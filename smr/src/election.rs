@@ -174,6 +174,7 @@ impl Election {
         }
         link.phase1.look(beat.prepares);
         link.echo = beat.tick;
+        link.hears_me = place.is_some();
         link.beat = Some(beat);
     }
 
@@ -229,14 +230,15 @@ impl Election {
             self.raising = None;
         }
         self.own.look(view.preparing);
-        self.leader_ok = self.is_satisfied(view);
+        let follows = self.follows(view.leads);
+        self.leader_ok = self.is_satisfied(view, follows);
         if self.leader_ok {
             self.failures = 0;
         } else {
             self.raising = None;
         }
         if let Some(mine) = view.leads
-            && self.follows(view.leads).is_some_and(|ballot| ballot > mine)
+            && follows.is_some_and(|ballot| ballot > mine)
         {
             // A quorum promised that ballot, so nothing more is chosen in this one.
             return ElectionAction::Resign;
@@ -373,8 +375,7 @@ impl Election {
 
     /// Tells whether a link works both ways.
     fn works(&self, link: &Link) -> bool {
-        self.is_heard(link)
-            && link.beat.as_ref().is_some_and(|beat| beat.hears.contains(&self.me()))
+        self.is_heard(link) && link.hears_me
     }
 
     /// Tells whether a link speaks: what takes longer on its way is late by more, too.
@@ -383,8 +384,8 @@ impl Election {
         link.silent <= suspicion + link.rtt.min((DEAF_TIMES - 1) * suspicion)
     }
 
-    fn is_satisfied(&self, view: &ElectionView) -> bool {
-        let Some(ballot) = self.follows(view.leads) else { return false };
+    fn is_satisfied(&self, view: &ElectionView, follows: Option<Ballot>) -> bool {
+        let Some(ballot) = follows else { return false };
         if ballot.node() == self.me() {
             // A leader judges itself by what it gets done: links that stand say nothing of a disk
             // that hangs.

@@ -490,7 +490,6 @@ impl<M: StateMachine> Replica<M> {
     }
 
     pub(crate) fn leader_elsewhere(&self) -> Option<NodeId> {
-        let follows = self.election.follows(self.paxos.leader().leads());
-        follows.map(Ballot::node).filter(|node| *node != self.paxos.me())
+        self.follows().map(Ballot::node).filter(|node| *node != self.paxos.me())
     }
 }

@@ -3,7 +3,7 @@
 //! Things due at the same instant happen in the order in which they were put down, so that the
 //! order never depends on the heap. That is the claim on which every replay rests.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
@@ -46,25 +46,35 @@ impl fmt::Display for Micros {
 /// Events in the order of their instants.
 #[derive(Clone, Debug)]
 pub(super) struct EventQueue<E> {
-    heap: BinaryHeap<Reverse<Entry<E>>>,
+    heap: BinaryHeap<Reverse<Entry>>,
+    /// The events, which stay where they are while the heap moves what stands for them.
+    events: Vec<Option<E>>,
+    /// The places of `events` that are free.
+    free: Vec<usize>,
     count: u64,
 }
 
-#[derive(Clone, Debug)]
-struct Entry<E> {
+/// What stands for an event in the heap. No two have one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
     at: Micros,
     number: u64,
-    event: E,
+    place: usize,
 }
 
 impl<E> EventQueue<E> {
     pub(super) fn new() -> Self {
-        Self { heap: BinaryHeap::new(), count: 0 }
+        Self { heap: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), count: 0 }
     }
 
     pub(super) fn put(&mut self, at: Micros, event: E) {
         self.count += 1;
-        self.heap.push(Reverse(Entry { at, number: self.count, event }));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() - 1
+        });
+        self.events[place] = Some(event);
+        self.heap.push(Reverse(Entry { at, number: self.count, place }));
     }
 
     /// Takes the next event, unless it comes after `end`.
@@ -72,36 +82,20 @@ impl<E> EventQueue<E> {
         if self.heap.peek()?.0.at > end {
             return None;
         }
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
+        let Reverse(Entry { at, place, .. }) = self.heap.pop()?;
+        self.free.push(place);
+        self.events[place].take().map(|event| (at, event))
     }
 
     /// Moves events to earlier or later instants; those that stay keep their order.
     pub(super) fn reschedule(&mut self, mut when: impl FnMut(&E, Micros) -> Micros) {
         let mut entries = std::mem::take(&mut self.heap).into_vec();
         for Reverse(entry) in &mut entries {
-            entry.at = when(&entry.event, entry.at);
+            if let Some(event) = &self.events[entry.place] {
+                entry.at = when(event, entry.at);
+            }
         }
         self.heap = entries.into();
-    }
-}
-
-impl<E> PartialEq for Entry<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl<E> Eq for Entry<E> {}
-
-impl<E> PartialOrd for Entry<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Entry<E> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
     }
 }
 
@@ -122,6 +116,20 @@ mod tests {
         }
         assert!(seen.is_sorted());
         assert_eq!(seen.len(), 100);
+    }
+
+    #[test]
+    fn a_place_is_used_again_and_for_one_event_at_a_time() {
+        let mut event_queue = EventQueue::new();
+        for round in 0..50 {
+            for number in 0..4 {
+                event_queue.put(Micros(round * 10 + number), (round, number));
+            }
+            let taken = [0, 1, 2].map(|_| event_queue.next_until(Micros(9_999)).expect("one of 4"));
+            assert!(taken.is_sorted());
+            assert!(taken.iter().all(|(at, (round, number))| at.0 == round * 10 + number));
+        }
+        assert_eq!(event_queue.events.len(), 53, "as many as waited at once");
     }
 
     #[test]

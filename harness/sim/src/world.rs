@@ -64,9 +64,10 @@ pub(super) struct Host<M, T> {
 impl<M, T> Host<M, T> {
     /// Returns what its clock says.
     fn read_clock(&self, now: Micros) -> Micros {
-        let passed = u128::from(now.since(self.clock_at).0) * u128::from(pace(self.ppm));
-        let passed = u64::try_from(passed / 1_000_000).unwrap_or(u64::MAX);
-        self.clock.plus(Micros(passed))
+        let passed = now.since(self.clock_at).0;
+        // Every turn reads the clock, and most clocks are true.
+        let counted = if self.ppm == 0 { passed } else { counted(passed, self.ppm) };
+        self.clock.plus(Micros(counted))
     }
 
     /// Takes note of what its clock says before it changes its pace.
@@ -281,6 +282,12 @@ impl<M: Clone, T> World<M, T> {
     }
 }
 
+/// Returns how many microseconds a clock counts that is so many parts of a million fast.
+fn counted(passed: u64, ppm: i64) -> u64 {
+    let counted = u128::from(passed) * u128::from(pace(ppm)) / 1_000_000;
+    u64::try_from(counted).unwrap_or(u64::MAX)
+}
+
 /// Returns how many microseconds a clock counts in a true second that is so many parts of a
 /// million fast. A clock that stands is one that crawls: a thousandth of the true pace.
 pub(super) fn pace(ppm: i64) -> u64 {
@@ -305,6 +312,14 @@ mod tests {
             assert!(on_clock(Micros(2), ppm) >= Micros(1), "{ppm}");
         }
         assert_eq!(on_clock(Micros(0), 1_500_000), Micros(0));
+    }
+
+    #[test]
+    fn a_true_clock_counts_what_passes() {
+        for passed in [0, 1, 999_999, u64::MAX] {
+            assert_eq!(counted(passed, 0), passed);
+        }
+        assert_eq!(counted(1_000_000, 500), 1_000_500);
     }
 
     #[test]

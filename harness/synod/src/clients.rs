@@ -381,12 +381,7 @@ impl SimClient {
         let bytes = encode_request(request);
         let length = bytes.len();
         let to = Address::Node(synod_fault::NodeId(to.number()));
-        world.send(
-            self.address(),
-            to,
-            Packet { life: 0, process: 0, by_stranger: false, number: 0, bytes },
-            length,
-        );
+        world.send(self.address(), to, Packet::of_client(bytes), length);
     }
 
     fn end(&mut self, outcome: Outcome, world: &mut SimWorld, monitor: &mut Monitor) {

@@ -282,7 +282,7 @@ impl System for Cluster {
         match (from, to) {
             (Address::Node(from), Address::Node(to)) => {
                 let (machine, monitor) = self.machine(to);
-                machine.on_frame(NodeId::new(from.0), &packet, world, monitor);
+                machine.on_frame(NodeId::new(from.0), packet, world, monitor);
             }
             (Address::Client(from), Address::Node(to)) => {
                 if self.clients[from as usize].is_denied_by(NodeId::new(to.0)) {

@@ -73,6 +73,8 @@ pub struct JournalThread {
     committer: Committer<SimDisk, Ticket>,
     reader: Reader<SimDisk>,
     waiting: Vec<Commit<Ticket>>,
+    /// The fingerprints of the records in them.
+    waiting_prints: Vec<Print>,
     /// What a sync is under way for, or waits for one.
     unsynced: Vec<Unsynced>,
     /// How many commits are written and wait for the sync that is under way.
@@ -99,6 +101,7 @@ impl JournalThread {
             committer,
             reader,
             waiting: Vec::new(),
+            waiting_prints: Vec::new(),
             unsynced: Vec::new(),
             syncing: 0,
             rest: Rest::Prepare,
@@ -146,7 +149,8 @@ impl JournalThread {
     /// Takes a commit; says whether a sync began with it, or it waits for the one under way.
     pub fn submit(&mut self, commit: Commit<Ticket>, vouched: &mut Vouched) -> bool {
         self.in_flight_bytes += commit.records.frame_bytes();
-        self.unsynced.push(Unsynced::of(&commit));
+        let unsynced = self.look_at(&commit);
+        self.unsynced.push(unsynced);
         self.waiting.push(commit);
         if self.syncing > 0 {
             return false;
@@ -221,26 +225,28 @@ impl JournalThread {
         self.committer.close().map_err(|error| StorageError::Sync(error.into()))
     }
 
+    /// Says what of a commit matters until it is durable, and takes the fingerprints of its records.
+    fn look_at(&mut self, commit: &Commit<Ticket>) -> Unsynced {
+        let mut unsynced = Unsynced::default();
+        for bytes in &commit.records {
+            let mut of_replica = false;
+            if let Ok(JournalRecord::Replica(record)) = decode_record(&bytes.to_vec().into()) {
+                of_replica = true;
+                unsynced.promise |= matches!(record, Record::Promised(_));
+                unsynced.vote |= matches!(record, Record::Accepted { .. });
+            }
+            self.waiting_prints.push((fingerprint(bytes), of_replica));
+        }
+        unsynced
+    }
+
     fn begin(&mut self, vouched: &mut Vouched) {
+        vouched.pending.append(&mut self.waiting_prints);
         for commit in &self.waiting {
-            vouched.pending.extend(commit.records.iter().map(print));
             self.appended += commit.records.frame_bytes();
         }
         self.syncing = self.waiting.len();
         self.committer.write(&mut self.waiting);
-    }
-}
-
-impl Unsynced {
-    fn of(commit: &Commit<Ticket>) -> Self {
-        let mut unsynced = Self::default();
-        for bytes in &commit.records {
-            if let Ok(JournalRecord::Replica(record)) = decode_record(&bytes.to_vec().into()) {
-                unsynced.promise |= matches!(record, Record::Promised(_));
-                unsynced.vote |= matches!(record, Record::Accepted { .. });
-            }
-        }
-        unsynced
     }
 }
 
@@ -296,11 +302,6 @@ impl Vouched {
         self.pending.clear();
         Ok(vouched)
     }
-}
-
-fn print(bytes: &[u8]) -> Print {
-    let decoded = decode_record(&bytes.to_vec().into());
-    (fingerprint(bytes), matches!(decoded, Ok(JournalRecord::Replica(_))))
 }
 
 fn patience_ms(patience: std::time::Duration) -> u64 {

@@ -35,7 +35,7 @@ use crate::journal_thread::{
 };
 use crate::kv_model::KvModel;
 use crate::monitor::Monitor;
-use crate::step::Cause;
+use crate::step::{self, Cause};
 use crate::tuning::Tuning;
 use connections::Connections;
 pub use connections::client_of;
@@ -59,8 +59,18 @@ pub struct Packet {
     pub by_stranger: bool,
     /// Under which number the transcript knows it; 0 if it does not.
     pub number: u64,
+    /// What a node sends, as its judges saw it leave; none for what clients send and are told.
+    pub kind: Option<step::Kind>,
     /// The frame.
     pub bytes: Bytes,
+}
+
+impl Packet {
+    /// Makes what a client sends, or is told.
+    #[must_use]
+    pub const fn of_client(bytes: Bytes) -> Self {
+        Self { life: 0, process: 0, by_stranger: false, number: 0, kind: None, bytes }
+    }
 }
 
 /// What is waited for.

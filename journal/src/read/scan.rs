@@ -3,7 +3,7 @@
 //!
 //! What a bad frame means is left to `recovery`. Claim kept: a frame is handed out only when its
 //! header belongs to this place, follows the frame before it, and its body carries its checksum;
-//! memory stays below one frame and one read-ahead.
+//! memory stays below one frame and one read-ahead, and below the segment.
 
 use std::io;
 
@@ -20,20 +20,27 @@ pub(crate) struct Window<'f, F> {
     file: &'f F,
     buffer: Vec<u8>,
     start: u64,
+    /// Where the file ends: no memory is set aside for what is not there.
+    end: u64,
+    /// How much is read at a time at present, and at most.
     ahead: usize,
+    ahead_max: usize,
 }
 
 impl<'f, F: DiskFile> Window<'f, F> {
-    /// Reads `ahead` bytes at a time where no more are asked for.
-    pub(crate) fn new(file: &'f F, ahead: usize) -> Self {
-        Self { file, buffer: Vec::new(), start: 0, ahead }
+    /// Reads `ahead` bytes at first, and each time twice as many up to `ahead_max`, where no more
+    /// are asked for, of a file of `end` bytes.
+    pub(crate) fn new(file: &'f F, end: u64, ahead: usize, ahead_max: usize) -> Self {
+        Self { file, buffer: Vec::new(), start: 0, end, ahead, ahead_max }
     }
 
     /// Returns so many bytes from `offset` on, fewer where the file ends.
     pub(crate) fn get(&mut self, offset: u64, bytes: usize) -> io::Result<&[u8]> {
         let held = self.start..=self.start + self.buffer.len() as u64;
         if !held.contains(&offset) || !held.contains(&(offset + bytes as u64)) {
-            self.buffer.resize(bytes.max(self.ahead), 0);
+            let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
+            self.buffer.resize(bytes.max(self.ahead).min(left), 0);
+            self.ahead = (2 * self.ahead).min(self.ahead_max);
             let read = disk::read_full_at(self.file, &mut self.buffer, offset);
             self.start = offset;
             let read = read.inspect_err(|_| self.buffer.clear())?;
@@ -60,7 +67,9 @@ pub(crate) struct FrameIter<'f, F> {
 impl<'f, F: DiskFile> FrameIter<'f, F> {
     /// Starts at the first frame.
     pub(crate) fn new(file: &'f F, header: &SegmentHeader) -> Self {
-        let mut walk = Self::midway(file, header, FRAMES_START, READ_AHEAD_BYTES);
+        let mut walk = Self::midway(file, header, FRAMES_START, PAGE_BYTES as usize);
+        // Most of a segment may be zeros past the last frame, which are not looked at.
+        walk.window.ahead_max = READ_AHEAD_BYTES;
         walk.midway = false;
         walk
     }
@@ -68,7 +77,7 @@ impl<'f, F: DiskFile> FrameIter<'f, F> {
     /// Starts at a frame known to stand at `offset`.
     pub(crate) fn midway(file: &'f F, header: &SegmentHeader, offset: u32, ahead: usize) -> Self {
         Self {
-            window: Window::new(file, ahead),
+            window: Window::new(file, u64::from(header.capacity), ahead, ahead),
             home: header.home(),
             capacity: u64::from(header.capacity),
             position: u64::from(offset),
@@ -141,15 +150,18 @@ impl<'f, F: DiskFile> FrameIter<'f, F> {
 /// The bodies are not looked at: a whole header proves that the frame was being written.
 pub(crate) fn search<F: DiskFile>(
     file: &F,
-    home: FrameHome,
+    segment: &SegmentHeader,
     from: u64,
     mut wanted: impl FnMut(&FrameHeader) -> bool,
 ) -> io::Result<Option<FrameHeader>> {
-    let mut window = Window::new(file, READ_AHEAD_BYTES);
+    // Mostly the first page has what is looked for, so more is read at a time by and by.
+    let mut at_once = PAGE_BYTES as usize;
+    let mut window = Window::new(file, u64::from(segment.capacity), at_once, at_once);
+    let home = segment.home();
     // Frames stand at multiples of eight alone, so the words there are all that is looked at.
     let mut chunk_start = from.next_multiple_of(FRAME_ALIGN);
     loop {
-        let chunk = window.get(chunk_start, READ_AHEAD_BYTES)?;
+        let chunk = window.get(chunk_start, at_once)?;
         let length = chunk.len();
         for place in places_of_magic(chunk) {
             let offset = chunk_start + place as u64;
@@ -162,20 +174,22 @@ pub(crate) fn search<F: DiskFile>(
                 return Ok(Some(header));
             }
         }
-        if length < READ_AHEAD_BYTES {
+        if length < at_once {
             return Ok(None);
         }
         chunk_start += length as u64;
+        at_once = (2 * at_once).min(READ_AHEAD_BYTES);
     }
 }
 
-/// Returns how many bytes from `from` on reach to the last one that is not zero.
-pub(crate) fn used_bytes<F: DiskFile>(file: &F, from: u64) -> io::Result<u64> {
-    let mut window = Window::new(file, READ_AHEAD_BYTES);
+/// Returns how many bytes from `from` on, in a file of `end` bytes, reach to the last one that is
+/// not zero.
+pub(crate) fn used_bytes<F: DiskFile>(file: &F, end: u64, from: u64) -> io::Result<u64> {
+    let mut window = Window::new(file, end, READ_AHEAD_BYTES, READ_AHEAD_BYTES);
     let (mut offset, mut used) = (from, 0);
     loop {
         let chunk = window.get(offset, READ_AHEAD_BYTES)?;
-        if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
+        if let Some(last) = last_used(chunk) {
             used = offset + last as u64 + 1 - from;
         }
         if chunk.len() < READ_AHEAD_BYTES {
@@ -185,8 +199,40 @@ pub(crate) fn used_bytes<F: DiskFile>(file: &F, from: u64) -> io::Result<u64> {
     }
 }
 
+/// Returns the place of the last byte that is not zero.
+fn last_used(chunk: &[u8]) -> Option<usize> {
+    // Most of a segment is zeros, which are passed many at a time.
+    let mut end = chunk.len();
+    for block in chunk.rchunks(ZEROS_AT_ONCE) {
+        if block.iter().fold(0, |seen, byte| seen | byte) != 0 {
+            return chunk[..end].iter().rposition(|byte| *byte != 0);
+        }
+        end -= block.len();
+    }
+    None
+}
+
 fn places_of_magic(chunk: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let words = chunk.chunks(FRAME_ALIGN as usize).enumerate();
-    let matching = words.filter(|(_, word)| word.starts_with(&FRAME_MAGIC));
+    let matching = words.filter(|(_, word)| word.first_chunk() == Some(&FRAME_MAGIC));
     matching.map(|(index, _)| index * FRAME_ALIGN as usize)
+}
+
+const ZEROS_AT_ONCE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_byte_in_use_is_found_wherever_it_stands() {
+        for length in 0..3 * ZEROS_AT_ONCE {
+            let mut chunk = vec![0; length];
+            assert_eq!(last_used(&chunk), None);
+            for place in 0..length {
+                chunk[place] = 1;
+                assert_eq!(last_used(&chunk), Some(place), "of {length}");
+            }
+        }
+    }
 }

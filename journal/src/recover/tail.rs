@@ -106,7 +106,7 @@ fn examine<D: Disk>(
         if file.search(position, |header| u64::from(header.synced) > position)? {
             return Err(file.damaged(position, DamageReason::SyncedFrame).into());
         }
-        let used = scan::used_bytes(&file.file, position);
+        let used = scan::used_bytes(&file.file, u64::from(file.header.capacity), position);
         cut_bytes = used.map_err(|error| Fatal::new("cannot read", &file.path, error))?;
     }
     Ok(Tail { file, first, last, data_bytes, finished, cut_bytes, ahead })
@@ -182,7 +182,7 @@ impl<D: Disk> SegmentFile<D> {
 
     /// Tells whether a header that satisfies `wanted` stands at or past `from`.
     fn search(&self, from: u64, wanted: impl FnMut(&FrameHeader) -> bool) -> Result<bool, Fatal> {
-        let found = scan::search(&self.file, self.header.home(), from, wanted);
+        let found = scan::search(&self.file, &self.header, from, wanted);
         let found = found.map_err(|error| Fatal::new("cannot read", &self.path, error))?;
         Ok(found.is_some())
     }

@@ -36,6 +36,8 @@ pub(super) struct Link {
     /// Ticks since the last heartbeat.
     pub(super) silent: u32,
     pub(super) beat: Option<Heartbeat>,
+    /// Whether `beat` says that the peer hears this node.
+    pub(super) hears_me: bool,
     /// Ticks since its own count of ticks moved.
     pub(super) still: u32,
     /// The tick in `beat`, moved on by the ticks since then.
@@ -53,7 +55,8 @@ impl Link {
     pub(super) fn silent_for(silent: u32) -> Self {
         let phase1 = Phase1::default();
         let lane_still = u32::MAX;
-        Self { silent, beat: None, still: 0, echo: 0, rtt: 0, lane_still, phase1 }
+        let (beat, hears_me) = (None, false);
+        Self { silent, beat, hears_me, still: 0, echo: 0, rtt: 0, lane_still, phase1 }
     }
 
     pub(super) fn on_tick(&mut self) {

@@ -88,7 +88,9 @@ impl<M: StateMachine> Replica<M> {
     /// the clients: what is refused here was sent for nothing, and is sent again.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.admits() && (self.paxos.is_backlogged() || self.is_enough(self.proposals.bytes()))
+        // This is asked several times a turn, and mostly little is under way: that is looked at
+        // first, as links are not for nothing.
+        (self.paxos.is_backlogged() || self.is_enough(self.proposals.bytes())) && self.admits()
     }
 
     /// Tells whether so many bytes under way keep links and disks busy for as long as they take.

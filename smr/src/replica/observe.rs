@@ -9,7 +9,7 @@ use crate::executor::Executor;
 use crate::replica::Replica;
 use crate::state_machine::StateMachine;
 use crate::status::Status;
-use synod_paxos::MultiPaxos;
+use synod_paxos::{Ballot, MultiPaxos};
 
 impl<M: StateMachine> Replica<M> {
     /// Returns how the replica is doing.
@@ -19,13 +19,18 @@ impl<M: StateMachine> Replica<M> {
             incarnation: self.config.core_id.incarnation,
             promised: self.paxos.log().promised(),
             leads: self.paxos.leader().leads(),
-            follows: self.election.follows(self.paxos.leader().leads()),
+            follows: self.follows(),
             leader_ok: self.election.is_leader_ok(),
             chosen: self.paxos.chosen(),
             applied: self.executor.applied(),
             digest: self.executor.digest(),
             sessions: self.executor.sessions().len() as u64,
         }
+    }
+
+    /// Returns the highest ballot that somebody on a working link leads, this node included.
+    pub fn follows(&self) -> Option<Ballot> {
+        self.election.follows(self.paxos.leader().leads())
     }
 
     /// Returns the Paxos node.

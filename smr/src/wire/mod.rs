@@ -14,7 +14,7 @@ mod record;
 
 use crate::command::CommandBatch;
 use crate::message::{Folder, PeerStart};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt;
 use synod_paxos::{Ballot, Decree, NodeId, Slot};
@@ -58,17 +58,20 @@ impl fmt::Display for WireError {
 impl std::error::Error for WireError {}
 
 /// Encodes a header and the values that it names.
-fn encode<'a, H: Serialize>(header: &H, values: impl Iterator<Item = &'a Bytes>) -> Bytes {
-    let head = postcard::to_allocvec(header);
-    let head = head.expect("headers hold only what postcard encodes");
-    let mut frame = BytesMut::with_capacity(1 + head.len());
-    frame.extend_from_slice(&[VERSION]);
-    frame.extend_from_slice(&head);
+fn encode<'a, H: Serialize>(header: &H, values: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
+    let bytes = values.clone().map(Bytes::len).sum::<usize>();
+    let mut frame = Vec::with_capacity(HEADER_BYTES + bytes);
+    frame.push(VERSION);
+    let frame = postcard::to_extend(header, frame);
+    let mut frame = frame.expect("headers hold only what postcard encodes");
     for value in values {
         frame.extend_from_slice(value);
     }
-    frame.freeze()
+    frame.into()
 }
+
+/// What is set aside at first for the version and a header: most headers take no more.
+const HEADER_BYTES: usize = 128;
 
 /// Decodes a header; the values follow in the reader.
 fn decode<H: DeserializeOwned>(frame: &Bytes) -> Result<(H, Values), WireError> {

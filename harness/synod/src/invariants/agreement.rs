@@ -1,11 +1,10 @@
 //! Agreement: no slot ever has two decrees, whoever learns them and whenever.
 
-use std::collections::BTreeMap;
-
 use synod_paxos::{Decree, NodeId, Slot};
 use synod_smr::fingerprint;
 
 use super::Invariant;
+use super::by_node::ByNode;
 use crate::journal_thread::Found;
 use crate::step::Step;
 
@@ -14,7 +13,7 @@ use crate::step::Step;
 pub(super) struct Agreement {
     decrees: Vec<Option<(u64, NodeId)>>,
     /// How far each node has been looked at, in its present life.
-    seen: BTreeMap<NodeId, (u64, Slot)>,
+    seen: ByNode<(u64, Slot)>,
 }
 
 impl Invariant for Agreement {
@@ -27,13 +26,13 @@ impl Invariant for Agreement {
     }
 
     fn on_recovery(&mut self, node: NodeId, _: &Found) -> Result<(), String> {
-        self.seen.remove(&node);
+        *self.seen.of(node) = Default::default();
         Ok(())
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
         let log = step.replica.paxos().log();
-        let seen = self.seen.entry(step.node).or_default();
+        let seen = self.seen.of(step.node);
         if seen.0 != step.life {
             *seen = (step.life, log.base());
         }

@@ -1,16 +1,15 @@
 //! NoGapApplied: what is chosen is applied in order and at once, and nothing is ever unapplied.
 
-use std::collections::BTreeMap;
-
-use synod_paxos::{NodeId, Slot};
+use synod_paxos::Slot;
 
 use super::Invariant;
+use super::by_node::ByNode;
 use crate::step::Step;
 
 /// How far each node got in its present life.
 #[derive(Default)]
 pub(super) struct NoGapApplied {
-    applied: BTreeMap<NodeId, (u64, Slot)>,
+    applied: ByNode<(u64, Slot)>,
 }
 
 impl Invariant for NoGapApplied {
@@ -23,12 +22,11 @@ impl Invariant for NoGapApplied {
         if chosen != applied {
             return Err(format!("node {} chose up to {chosen}, applied {applied}", step.node));
         }
-        let last = self.applied.insert(step.node, (step.life, applied));
-        match last {
-            Some((life, before)) if life == step.life && before > applied => {
-                Err(format!("node {} fell back from {before} to {applied}", step.node))
-            }
-            Some(_) | None => Ok(()),
+        let last = self.applied.of(step.node);
+        let (life, before) = std::mem::replace(last, (step.life, applied));
+        if life == step.life && before > applied {
+            return Err(format!("node {} fell back from {before} to {applied}", step.node));
         }
+        Ok(())
     }
 }

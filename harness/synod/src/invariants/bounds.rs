@@ -4,11 +4,10 @@
 //! window, as the first slot that is not known to be chosen is always taken, and a leader's own
 //! proposals follow its own window; so the largest decree counts beside each bound of bytes.
 
-use std::collections::BTreeMap;
-
 use synod_paxos::{Decree, NodeId, Record};
 
 use super::Invariant;
+use super::by_node::ByNode;
 use crate::journal_thread::Found;
 use crate::step::Step;
 
@@ -17,7 +16,7 @@ use crate::step::Step;
 pub(super) struct Bounds {
     /// The bytes of un-chosen votes with which each node began its life, as far as they are left:
     /// the leader of that time may have had a wider window.
-    found: BTreeMap<NodeId, usize>,
+    found: ByNode<Option<usize>>,
     /// The largest decree that any node recorded.
     largest: usize,
 }
@@ -28,7 +27,7 @@ impl Invariant for Bounds {
     }
 
     fn on_recovery(&mut self, node: NodeId, _: &Found) -> Result<(), String> {
-        self.found.remove(&node);
+        *self.found.of(node) = None;
         Ok(())
     }
 
@@ -50,7 +49,7 @@ impl Invariant for Bounds {
         if bytes > limits.cache_bytes + self.largest {
             return Err(format!("node {node} keeps {bytes} bytes of durable decrees in memory"));
         }
-        let found = self.found.entry(node).or_insert_with(|| log.unchosen_weight());
+        let found = self.found.of(node).get_or_insert_with(|| log.unchosen_weight());
         *found = (*found).min(log.unchosen_weight());
         let unchosen = log.unchosen_weight() - *found;
         if unchosen > 2 * (limits.log.unchosen_bytes + self.largest) {

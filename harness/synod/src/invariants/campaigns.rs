@@ -12,12 +12,13 @@ use synod_paxos::{Configuration, NodeId, Tally};
 use synod_smr::{DEAF_TIMES, SUSPICION_TICKS_MIN, Timer};
 
 use super::Invariant;
+use super::by_node::ByNode;
 use crate::step::{Cause, Kind, Step};
 
 /// Whom each node hears.
 pub(super) struct Campaigns {
     voters: Configuration,
-    nodes: BTreeMap<NodeId, Ears>,
+    nodes: ByNode<Ears>,
 }
 
 /// What one node has heard in its present life.
@@ -30,7 +31,7 @@ struct Ears {
 
 impl Campaigns {
     pub(super) fn new(voters: &Configuration) -> Self {
-        Self { voters: voters.clone(), nodes: BTreeMap::new() }
+        Self { voters: voters.clone(), nodes: ByNode::default() }
     }
 }
 
@@ -68,7 +69,7 @@ impl Invariant for Campaigns {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        let ears = self.nodes.entry(step.node).or_default();
+        let ears = self.nodes.of(step.node);
         if ears.life != step.life {
             *ears = Ears { life: step.life, ..Ears::default() };
         }

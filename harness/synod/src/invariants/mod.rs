@@ -8,6 +8,7 @@ mod agreement;
 mod applied;
 mod ballots;
 mod bounds;
+mod by_node;
 mod campaigns;
 mod confirmed_reads;
 mod exactly_once;

@@ -1,17 +1,16 @@
 //! PromiseMonotone: what a node promised durably it keeps, across every restart.
 
-use std::collections::BTreeMap;
-
-use synod_paxos::{Ballot, NodeId};
+use synod_paxos::Ballot;
 use synod_smr::Record;
 
 use super::Invariant;
+use super::by_node::ByNode;
 use crate::step::Step;
 
 /// The highest ballot that each node promised in records that are durable.
 #[derive(Default)]
 pub(super) struct PromiseMonotone {
-    durable: BTreeMap<NodeId, Ballot>,
+    durable: ByNode<Option<Ballot>>,
 }
 
 impl Invariant for PromiseMonotone {
@@ -20,7 +19,7 @@ impl Invariant for PromiseMonotone {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        let durable = self.durable.entry(step.node).or_insert(Ballot::ZERO);
+        let durable = self.durable.of(step.node).get_or_insert(Ballot::ZERO);
         for record in step.durable {
             *durable = (*durable).max(promised(record));
         }

@@ -11,6 +11,7 @@ use synod_smr::Message;
 
 use super::Invariant;
 use super::agreement::mark;
+use super::by_node::ByNode;
 use crate::step::Step;
 
 /// What was chosen, as far as it was asked for.
@@ -18,7 +19,7 @@ use crate::step::Step;
 pub(super) struct ReadBackIsChosen {
     chosen: BTreeMap<Slot, u64>,
     /// How far each node has been looked at, in its present life.
-    seen: BTreeMap<NodeId, (u64, Slot)>,
+    seen: ByNode<(u64, Slot)>,
 }
 
 impl Invariant for ReadBackIsChosen {
@@ -43,7 +44,7 @@ impl ReadBackIsChosen {
     /// Takes in what the node of a step has come to know as chosen.
     fn learn(&mut self, step: &Step<'_>) {
         let log = step.replica.paxos().log();
-        let seen = self.seen.entry(step.node).or_default();
+        let seen = self.seen.of(step.node);
         if seen.0 != step.life {
             *seen = (step.life, log.base());
         }

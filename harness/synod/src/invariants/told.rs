@@ -9,13 +9,14 @@ use synod_paxos::{AfterSync, Ballot, Message as Paxos, NodeId, Slot, To};
 use synod_smr::{Message, Record};
 
 use super::Invariant;
+use super::by_node::ByNode;
 use crate::journal_thread::Found;
 use crate::step::Step;
 
 /// What is durable on each disk.
 #[derive(Default)]
 pub(super) struct PersistBeforeSend {
-    disks: BTreeMap<NodeId, Durable>,
+    disks: ByNode<Durable>,
 }
 
 struct Durable {
@@ -36,7 +37,7 @@ impl Invariant for PersistBeforeSend {
 
     fn on_recovery(&mut self, node: NodeId, found: &Found) -> Result<(), String> {
         // All that a recovery finds is durable, whether or not the life that wrote it was told.
-        let disk = self.disks.entry(node).or_default();
+        let disk = self.disks.of(node);
         for record in &found.records {
             disk.keep(record);
         }
@@ -44,7 +45,7 @@ impl Invariant for PersistBeforeSend {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        let disk = self.disks.entry(step.node).or_default();
+        let disk = self.disks.of(step.node);
         for record in step.durable {
             disk.keep(record);
         }

@@ -26,6 +26,8 @@ use crate::step::{Cause, Wanted};
 pub(super) struct Connections {
     /// By client.
     open: BTreeMap<u32, Open>,
+    /// What is under way on all that are open.
+    under_way: usize,
     /// How many there were.
     count: u64,
 }
@@ -53,8 +55,28 @@ impl Connections {
         self.open.get_mut(&client_of(connection)).filter(|open| open.name == connection)
     }
 
-    fn under_way(&self) -> usize {
-        self.open.values().map(|open| open.under_way).sum()
+    /// Takes a connection out that ends; what was under way on it goes nowhere.
+    fn end(&mut self, client: u32) -> Option<Open> {
+        let open = self.open.remove(&client)?;
+        self.under_way -= open.under_way;
+        Some(open)
+    }
+
+    /// Takes note of a reply of so many bytes; returns what is under way to its client.
+    fn on_reply(&mut self, connection: Connection, bytes: usize) -> Option<usize> {
+        let open = self.find(connection)?;
+        open.under_way += bytes;
+        let under_way = open.under_way;
+        self.under_way += bytes;
+        Some(under_way)
+    }
+
+    /// Takes note of the end of a reply of so many bytes; tells whether anybody is connected.
+    fn on_written(&mut self, connection: Connection, bytes: usize) -> bool {
+        let Some(open) = self.find(connection) else { return false };
+        open.under_way -= bytes;
+        self.under_way -= bytes;
+        true
     }
 }
 
@@ -112,7 +134,7 @@ impl Machine {
     /// A connection ends; its host is told at once or late, and coverage twice.
     fn close(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
         let Some(process) = &mut self.process else { return };
-        let Some(open) = process.connections.open.remove(&client) else { return };
+        let Some(open) = process.connections.end(client) else { return };
         monitor.tracker.see(Point::ConnectionBreaks);
         if open.under_way > 0 {
             monitor.tracker.see(Point::ConnectionBreaksUnread);
@@ -143,15 +165,14 @@ impl Machine {
         let stalls = world.chance().chance(self.breaks_ppm(self.tuning.stall_ppm));
         let address = self.address();
         let Some(process) = &mut self.process else { return };
-        let Some(open) = process.connections.find(connection) else { return };
-        open.under_way += bytes.len() + REPLY_OVERHEAD_BYTES;
         let length = bytes.len() + REPLY_OVERHEAD_BYTES;
+        let Some(found) = process.connections.on_reply(connection, length) else { return };
         let most = self.tuning.settings.reply_budget_bytes;
         let most = most.max(self.tuning.settings.reply_share_bytes).max(length);
-        if open.under_way > most {
-            let found = open.under_way;
+        if found > most {
             monitor.report("reply-bounds", format!("{found} bytes are under way, not {most}"));
         }
+        let Some(open) = process.connections.find(connection) else { return };
         if let Some(unread) = &mut open.unread {
             unread.push(bytes);
         } else if stalls {
@@ -190,7 +211,7 @@ impl Machine {
     /// Sends a reply, and has the host told that it is written, in one word or two.
     fn write(&mut self, connection: Connection, bytes: Bytes, world: &mut SimWorld) {
         let (address, length, now) = (self.address(), bytes.len(), world.now());
-        let packet = Packet { life: 0, process: 0, by_stranger: false, number: 0, bytes };
+        let packet = Packet::of_client(bytes);
         world.send(address, Address::Client(client_of(connection)), packet, length);
         let after = Micros(world.chance().between(1, self.tuning.written_us));
         let Some(process) = &mut self.process else { return };
@@ -217,8 +238,9 @@ impl Machine {
         monitor: &mut Monitor,
     ) {
         let Some(process) = &mut self.process else { return };
-        let Some(open) = process.connections.find(connection) else { return };
-        open.under_way -= ends;
+        if !process.connections.on_written(connection, ends) {
+            return;
+        }
         let event = Event::ClientWrote { connection, bytes };
         self.turn(event, Cause::Wrote, world, monitor);
     }
@@ -227,7 +249,7 @@ impl Machine {
     pub(super) fn weigh_replies(&self, monitor: &mut Monitor) {
         let Some(process) = &self.process else { return };
         let (held, settings) = (process.host.replies_held(), &self.tuning.settings);
-        let given = process.connections.under_way();
+        let given = process.connections.under_way;
         let largest = REPLY_MAX.max(settings.reply_budget_bytes_total);
         let shares = self.clients_max * settings.reply_share_bytes;
         if given > largest + shares {

@@ -17,7 +17,7 @@ use super::{Machine, Packet, SimWorld, Wakeup};
 use crate::coverage::{End, Point};
 use crate::invariants::{nothing_twice_on_its_way, room_given};
 use crate::monitor::Monitor;
-use crate::step::{Cause, Stance, Step};
+use crate::step::{self, Cause, Stance, Step};
 
 impl Machine {
     /// Ends a turn, shows what it brought about to the monitor, and carries it out.
@@ -27,7 +27,7 @@ impl Machine {
         let (node, nodes) = (self.node, &self.nodes);
         let Some(process) = &mut self.process else { return };
         world.count_step();
-        let (life, mut numbers) = (process.life, VecDeque::new());
+        let (life, mut seen) = (process.life, VecDeque::new());
         let (host, lanes) = (&mut process.host, &process.lanes);
         let left_out = host.counts().repetitions_left_out;
         let Taken { given, durable } = &process.taken;
@@ -58,7 +58,7 @@ impl Machine {
                     monitor.report("halt", format!("node {node}: {difference}"));
                 }
                 let holding = [Kind::Log, Kind::Bulk].map(|kind| lanes.holding(kind).collect());
-                see_sent(node, brought.sent, nodes, &holding, &mut numbers, monitor);
+                see_sent(node, brought.sent, nodes, &holding, &mut seen, monitor);
             });
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(flushes)) {
@@ -74,7 +74,7 @@ impl Machine {
             monitor.tracker.see(Point::RepetitionLeftOut);
         }
         let halted = process.host.halted().map(str::to_owned);
-        self.carry_out(numbers, world, monitor);
+        self.carry_out(seen, world, monitor);
         if let Some(reason) = halted {
             if is_stranger {
                 world.say(|| format!("node {node} halts: {reason}"));
@@ -88,13 +88,8 @@ impl Machine {
         self.end_if_done(world, monitor);
     }
 
-    /// Carries the outputs out; `numbers` are those under which the transcript knows the messages.
-    fn carry_out(
-        &mut self,
-        mut numbers: VecDeque<u64>,
-        world: &mut SimWorld,
-        monitor: &mut Monitor,
-    ) {
+    /// Carries the outputs out; `seen` is what the judges saw of the messages, in their order.
+    fn carry_out(&mut self, mut seen: VecDeque<Seen>, world: &mut SimWorld, monitor: &mut Monitor) {
         let address = self.address();
         while let Some(process) = &mut self.process
             && let Some(output) = process.host.output()
@@ -116,10 +111,15 @@ impl Machine {
                     self.lose_power(world, monitor);
                 }
                 Output::Send { to, lane, bytes } => {
-                    let number = numbers.pop_front().unwrap_or_default();
+                    let Some((number, kind)) = seen.pop_front() else {
+                        let detail = format!("node {} says what no judge saw", self.node);
+                        monitor.report("unseen", detail);
+                        continue;
+                    };
                     let by_stranger = self.stranger.is_some();
                     let (life, process) = (process.life, process.process);
-                    let packet = Packet { life, process, by_stranger, number, bytes };
+                    let kind = Some(kind);
+                    let packet = Packet { life, process, by_stranger, number, kind, bytes };
                     self.judge_silence(monitor);
                     self.send_by_lane(to, lane, packet, world, monitor);
                 }
@@ -189,13 +189,16 @@ impl Machine {
     }
 }
 
-/// Shows the messages that leave to the monitor, and keeps under which numbers it knows them.
+/// A message for one receiver: its number in the transcript, and what it is.
+type Seen = (u64, step::Kind);
+
+/// Shows the messages that leave to the monitor, and keeps what it saw.
 fn see_sent(
     node: NodeId,
     sent: &[(To, Message)],
     nodes: &[NodeId],
     holding: &[Vec<NodeId>; 2],
-    numbers: &mut VecDeque<u64>,
+    seen: &mut VecDeque<Seen>,
     monitor: &mut Monitor,
 ) {
     for (to, message) in sent {
@@ -207,7 +210,7 @@ fn see_sent(
             To::Peers => nodes,
         };
         for receiver in receivers.iter().filter(|receiver| **receiver != node) {
-            numbers.push_back(monitor.on_packet(node, *receiver, message));
+            seen.push_back((monitor.on_packet(node, *receiver, message), step::Kind::of(message)));
         }
     }
 }

@@ -73,7 +73,8 @@ impl Machine {
             let by_stranger = self.stranger.is_some();
             for peer in self.nodes.iter().filter(|peer| **peer != self.node) {
                 let (bytes, length) = (bytes.clone(), bytes.len());
-                let packet = Packet { life, process, by_stranger, number: 0, bytes };
+                let kind = Some(Kind::Heartbeat);
+                let packet = Packet { life, process, by_stranger, number: 0, kind, bytes };
                 world.send(address, Address::Node(Place(peer.number())), packet, length);
             }
         }

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use synod_clock::Moment;
-use synod_host::Event;
+use synod_host::{Counts, Event};
 use synod_simulator::Micros;
 use synod_smr::{Record, Timer};
 
@@ -147,13 +147,16 @@ impl Machine {
         if let Event::Committed(committed) = &event {
             process.taken.durable.extend_from_slice(committed.ticket.records());
         }
-        let unheard = process.host.counts().unheard;
+        let Counts { unheard, malformed_peer, .. } = *process.host.counts();
         let takes = || process.host.take(now, event);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(takes)) {
             self.on_panic(cause, &*panic, monitor);
             return false;
         }
         if let Cause::Message(from, kind) = cause {
+            if process.host.counts().malformed_peer > malformed_peer {
+                monitor.report("wire", format!("a frame of node {from} is no message: {kind:?}"));
+            }
             if process.host.counts().unheard > unheard {
                 cause = Cause::Unheard(from);
             } else if by_stranger && !is_stranger {

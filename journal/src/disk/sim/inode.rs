@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use super::{Effect, SECTOR_BYTES};
 
@@ -16,13 +17,28 @@ pub(super) struct InodeId(pub(super) u64);
 /// One file.
 #[derive(Clone, Default)]
 pub(super) struct Inode {
-    cached: Vec<u8>,
-    durable: Vec<u8>,
-    /// The contents that each sector had since its last sync, in order.
-    sectors: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// Shared with what survived a crash, until either changes.
+    cached: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
+    /// What the writes since the last sync left behind, in order.
+    owed: Vec<Owed>,
     /// The lengths that the file had since its last sync, in order.
     lengths: Vec<usize>,
     reserved: u64,
+}
+
+/// The contents of all sectors that one write touched, as it left them.
+#[derive(Clone)]
+struct Owed {
+    first_sector: usize,
+    contents: Vec<u8>,
+}
+
+impl Owed {
+    /// Lists the sectors by number.
+    fn sectors(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        (self.first_sector..).zip(self.contents.chunks(SECTOR_BYTES))
+    }
 }
 
 impl Inode {
@@ -53,58 +69,72 @@ impl Inode {
 
     pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
-        if end > self.cached.len() {
-            self.cached.resize(end, 0);
+        let cached = Arc::make_mut(&mut self.cached);
+        if end > cached.len() {
             self.lengths.push(end);
         }
-        self.cached[offset..end].copy_from_slice(bytes);
-        for sector in offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES) {
-            let start = sector * SECTOR_BYTES;
-            let stop = self.cached.len().min(start + SECTOR_BYTES);
-            let contents = self.cached[start..stop].to_vec();
-            self.sectors.entry(sector).or_default().push(contents);
-        }
+        put(cached, offset, bytes);
+        let first_sector = offset / SECTOR_BYTES;
+        let stop = cached.len().min(end.next_multiple_of(SECTOR_BYTES));
+        let contents = cached[first_sector * SECTOR_BYTES..stop].to_vec();
+        self.owed.push(Owed { first_sector, contents });
     }
 
     /// Writes back everything owed, or forgets it when the sync fails.
     pub(super) fn sync(&mut self, passed: io::Result<()>) -> io::Result<()> {
-        let sectors = std::mem::take(&mut self.sectors);
+        let owed = std::mem::take(&mut self.owed);
         let lengths = std::mem::take(&mut self.lengths);
         passed?;
-        if let Some(&bytes) = lengths.last() {
-            self.durable.resize(bytes, 0);
+        let durable = Arc::make_mut(&mut self.durable);
+        let length = lengths.last().copied().unwrap_or(durable.len());
+        // In order, so that the youngest contents of each sector stay: a file never becomes
+        // shorter, and they cover all older ones.
+        for Owed { first_sector, contents } in &owed {
+            let start = (first_sector * SECTOR_BYTES).min(length);
+            put(durable, start, &contents[..contents.len().min(length - start)]);
         }
-        for (sector, mut versions) in sectors {
-            let youngest = versions.pop().expect("a listed sector was written");
-            place(&mut self.durable, sector, &youngest);
-        }
+        durable.resize(length, 0);
         Ok(())
     }
 
     /// Returns the file as a power loss leaves it.
     pub(super) fn crashed(&self, choose: &mut dyn FnMut(Effect, usize) -> usize) -> Self {
-        let mut durable = self.durable.clone();
+        let mut durable = Arc::clone(&self.durable);
         if !self.lengths.is_empty() {
             let chosen = choose(Effect::Length, self.lengths.len() + 1);
             if let Some(version) = chosen.checked_sub(1) {
-                durable.resize(self.lengths[version], 0);
+                Arc::make_mut(&mut durable).resize(self.lengths[version], 0);
             }
         }
-        for (&sector, versions) in &self.sectors {
+        let mut sectors: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
+        for (sector, contents) in self.owed.iter().flat_map(Owed::sectors) {
+            sectors.entry(sector).or_default().push(contents);
+        }
+        for (sector, versions) in sectors {
             let chosen = choose(Effect::Sector, versions.len() + 1);
             if let Some(version) = chosen.checked_sub(1) {
-                place(&mut durable, sector, &versions[version]);
+                place(Arc::make_mut(&mut durable).as_mut_slice(), sector, versions[version]);
             }
         }
-        Self { cached: durable.clone(), durable, ..Self::default() }
+        Self { cached: Arc::clone(&durable), durable, ..Self::default() }
     }
 
     pub(super) fn tamper(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
-        change(&mut self.cached);
-        self.durable.clone_from(&self.cached);
-        self.sectors.clear();
+        change(Arc::make_mut(&mut self.cached));
+        self.durable = Arc::clone(&self.cached);
+        self.owed.clear();
         self.lengths.clear();
     }
+}
+
+/// Puts bytes into a file, which becomes longer as far as they reach past its end.
+fn put(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if file.len() < offset {
+        file.resize(offset, 0);
+    }
+    let inside = bytes.len().min(file.len() - offset);
+    file[offset..offset + inside].copy_from_slice(&bytes[..inside]);
+    file.extend_from_slice(&bytes[inside..]);
 }
 
 /// Puts a sector where it belongs, as far as the file reaches.
@@ -145,6 +175,22 @@ mod tests {
         assert_eq!(inode.cached()[0], 2, "the page cache shows the bytes");
         let after = inode.crashed(&mut |_, options| options - 1);
         assert_eq!(after.cached()[0], 1, "the disk never had them");
+    }
+
+    #[test]
+    fn a_write_may_begin_inside_the_file_at_its_end_or_past_it() {
+        let mut inode = Inode::new(0);
+        for (bytes, offset) in [(&b"abcd"[..], 0), (b"EF", 3), (b"g", 5), (b"h", 8), (b"", 1)] {
+            inode.write(bytes, offset);
+        }
+        assert_eq!(inode.cached(), b"abcEFg\0\0h");
+        inode.sync(Ok(())).expect("no fault");
+        assert_eq!(inode.crashed(&mut |_, _| 0).cached(), b"abcEFg\0\0h");
+        inode.write(&[7; 600], 9);
+        inode.sync(Err(io::ErrorKind::Other.into())).expect_err("it forgets the length, too");
+        inode.write(b"x", 600);
+        inode.sync(Ok(())).expect("no fault");
+        assert_eq!(inode.crashed(&mut |_, _| 0).cached(), b"abcEFg\0\0h");
     }
 
     #[test]
