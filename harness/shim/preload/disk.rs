@@ -60,8 +60,7 @@ impl Change {
         if length == 0 {
             return Allowed::Bytes(0);
         }
-        if control.takes(WORD_FAIL_WRITES) {
-            control.count(COUNT_WRITES_FAILED);
+        if control.takes(WORD_FAIL_WRITES, COUNT_WRITES_FAILED) {
             return Allowed::Nothing(kernel::EIO);
         }
         let mut allowed = length;
@@ -307,8 +306,7 @@ pub(crate) fn sync(fd: c_int, sync: impl FnOnce() -> c_long) -> c_long {
     drop(change);
     control.count(COUNT_SYNCS);
     wait_by_faults(control);
-    if control.takes(WORD_FAIL_SYNCS) {
-        control.count(COUNT_SYNCS_FAILED);
+    if control.takes(WORD_FAIL_SYNCS, COUNT_SYNCS_FAILED) {
         end_sync(control, fd, stat, KIND_LOST, covered);
         return kernel::fail(kernel::EIO);
     }

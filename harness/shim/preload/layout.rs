@@ -30,9 +30,9 @@ pub(crate) const WORD_GAPS: usize = 3;
 /// Draws how much of a write is taken, and how long a slow sync takes.
 pub(crate) const WORD_SEED: usize = 4;
 
-/// How many syncs fail from here on.
+/// Syncs fail until so many have failed.
 pub(crate) const WORD_FAIL_SYNCS: usize = 8;
-/// How many writes fail from here on.
+/// Writes fail until so many have failed.
 pub(crate) const WORD_FAIL_WRITES: usize = 9;
 /// By how many nanoseconds at most each sync is slowed.
 pub(crate) const WORD_SLOW_SYNCS: usize = 10;

@@ -86,11 +86,13 @@ impl Control {
         self.word(WORD_GAPS).fetch_or(gap, Ordering::Relaxed);
     }
 
-    /// Takes one of so many faults; returns whether there was one left.
-    pub(crate) fn takes(self, place: usize) -> bool {
-        let left = self.word(place);
-        let less = |left: u64| left.checked_sub(1);
-        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    /// Counts one more call that fails, unless as many failed as may; returns whether it does. The
+    /// harness writes the one word and the shim the other, so no order is lost and none kept twice.
+    pub(crate) fn takes(self, limit: usize, count: usize) -> bool {
+        let limit = self.word(limit).load(Ordering::Relaxed);
+        let more = |count: u64| (count < limit).then_some(count + 1);
+        let count = self.word(WORD_COUNTS + count);
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     /// Returns a number below `bound`, another one each time.

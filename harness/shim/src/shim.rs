@@ -175,22 +175,22 @@ impl Shim {
         self.set(WORD_SHORT, u64::from(orders.short))
     }
 
-    /// Lets so many of the next syncs fail, and none that an earlier call asked for.
+    /// Lets syncs fail until so many have failed since the shim was made.
     ///
     /// # Errors
     ///
     /// [`ShimError::Io`].
-    pub fn fail_syncs(&self, count: u64) -> Result<(), ShimError> {
-        self.set(WORD_FAIL_SYNCS, count)
+    pub fn fail_syncs_up_to(&self, failed: u64) -> Result<(), ShimError> {
+        self.set(WORD_FAIL_SYNCS, failed)
     }
 
-    /// Lets so many of the next writes fail, and none that an earlier call asked for.
+    /// Lets writes fail until so many have failed since the shim was made.
     ///
     /// # Errors
     ///
     /// [`ShimError::Io`].
-    pub fn fail_writes(&self, count: u64) -> Result<(), ShimError> {
-        self.set(WORD_FAIL_WRITES, count)
+    pub fn fail_writes_up_to(&self, failed: u64) -> Result<(), ShimError> {
+        self.set(WORD_FAIL_WRITES, failed)
     }
 
     /// Lets the clocks of the node run fast or slow from here on.

@@ -213,7 +213,7 @@ fn a_sync_that_fails_says_so_and_takes_its_bytes_with_it() {
     let shim = scratch.shim();
     let mut process = Process::start(&scratch, &shim);
     process.all(&["create log", "write one.", "sync", "write two."]);
-    shim.fail_syncs(1).unwrap();
+    shim.fail_syncs_up_to(1).unwrap();
     assert_eq!(process.ask("sync"), "5");
     process.all(&["write three.", "sync"]);
     process.kill();
@@ -271,7 +271,7 @@ fn writes_are_short_or_fail_as_they_are_told_to() {
     let wrote: usize = told.strip_prefix("wrote ").unwrap().parse().unwrap();
     assert!((1..10).contains(&wrote), "{told}");
     shim.order_disk(DiskOrders::default()).unwrap();
-    shim.fail_writes(1).unwrap();
+    shim.fail_writes_up_to(1).unwrap();
     assert_eq!(process.ask("write abc"), "5");
     process.all(&["write abc", "sync"]);
     process.kill();
