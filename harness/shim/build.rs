@@ -38,6 +38,8 @@ fn compile(library: &std::path::Path) -> bool {
     rustc.args(["-C", "opt-level=2", "-C", "panic=abort", "-C", "lto=fat", "-C", "strip=symbols"]);
     // Nothing here unwinds, so nobody asks how; the core library was compiled to ask all the same.
     rustc.args(["-C", "link-arg=-Wl,--defsym=rust_eh_personality=0"]);
+    // A thread that is cancelled while it waits is unwound through what stands here.
+    rustc.args(["-C", "force-unwind-tables=yes"]);
     rustc.args(["--target", &variable("TARGET")]);
     if let Some(linker) = env::var_os("RUSTC_LINKER") {
         let mut flag = std::ffi::OsString::from("linker=");

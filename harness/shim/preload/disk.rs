@@ -42,7 +42,7 @@ impl Change {
     pub(crate) fn begin(fd: c_int) -> Option<Self> {
         let control = Control::of_process()?;
         let stat = kernel::stat(fd).filter(|stat| stat.is_file)?;
-        let order = Ordered::wait(control);
+        let order = Ordered::wait(control)?;
         if !files(&order).watch(control, fd, &stat, Known::Asked) {
             return None;
         }
@@ -280,7 +280,7 @@ fn put(record: *mut u64, head: &[u64; 7], kind: u64, kept: u64, size: u64) {
 pub(crate) fn on_open(fd: c_int, is_new: bool) {
     let Some(control) = Control::of_process() else { return };
     let Some(stat) = kernel::stat(fd).filter(|stat| stat.is_file) else { return };
-    let order = Ordered::wait(control);
+    let Some(order) = Ordered::wait(control) else { return };
     if files(&order).watch(control, fd, &stat, Known::Anew) && is_new {
         let change = Change { control, order, fd, stat };
         change.record(KIND_NEW, change.next(), 0, 0);
@@ -292,7 +292,7 @@ pub(crate) fn sync(fd: c_int, sync: impl FnOnce() -> c_long) -> c_long {
     let Some(control) = Control::of_process() else { return sync() };
     let stat = kernel::stat(fd).filter(|stat| stat.is_file || stat.is_folder);
     let Some(stat) = stat else { return sync() };
-    let order = Ordered::wait(control);
+    let Some(order) = Ordered::wait(control) else { return sync() };
     if !files(&order).watch(control, fd, &stat, Known::Asked) {
         drop(order);
         return sync();
@@ -318,7 +318,8 @@ pub(crate) fn sync(fd: c_int, sync: impl FnOnce() -> c_long) -> c_long {
 }
 
 fn end_sync(control: Control, fd: c_int, stat: Stat, kind: u64, covered: u64) {
-    let change = Change { control, order: Ordered::wait(control), fd, stat };
+    let Some(order) = Ordered::wait(control) else { return };
+    let change = Change { control, order, fd, stat };
     change.record(kind, change.next(), covered, 0);
 }
 
@@ -380,7 +381,8 @@ static FILES: Shared = Shared(UnsafeCell::new(Files {
 
 #[allow(clippy::mut_from_ref, reason = "whoever has the order of changes has the table")]
 fn files(_: &Ordered) -> &mut Files {
-    // SAFETY: one thread has the order of changes at a time, and no two parts of it are in use.
+    // SAFETY: one thread has the order of changes at a time and a handler that interrupts it does
+    // not get it; no two parts of the table are in use at once.
     unsafe { &mut *FILES.0.get() }
 }
 

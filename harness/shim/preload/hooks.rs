@@ -10,6 +10,7 @@ use crate::clock;
 use crate::disk::{self, Allowed, Change, Place};
 use crate::kernel::{self, Piece, Time, call};
 use crate::state::Control;
+use crate::waits;
 
 /// Defines a function of C under all of its names.
 macro_rules! define {
@@ -125,6 +126,28 @@ define! { time: (place: *mut i64) -> i64 {
         unsafe { place.write(seconds) };
     }
     seconds
+}}
+
+// The calls of the kernel that a program makes by their numbers. Those that have a function here
+// are taken for that function. It is defined with all six arguments, of which the last one is
+// passed on the stack of one of the machines: what stands there is passed on and not looked at.
+define! { syscall: (
+    number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long
+) -> c_long {
+    let (fd, at, place) = (a as c_int, b as usize, c as usize);
+    let bytes = core::ptr::with_exposed_provenance::<u8>(at);
+    match number {
+        kernel::SYS_FUTEX => waits::futex([a, b, c, d, e, f]),
+        kernel::SYS_WRITE => write(fd, bytes, place),
+        kernel::SYS_PWRITE => pwrite(fd, bytes, place, d),
+        kernel::SYS_FSYNC => c_long::from(fsync(fd)),
+        kernel::SYS_FDATASYNC => c_long::from(fdatasync(fd)),
+        kernel::SYS_FTRUNCATE => c_long::from(ftruncate(fd, b)),
+        kernel::SYS_CLOCK_GETTIME => {
+            c_long::from(clock_gettime(fd, core::ptr::with_exposed_provenance_mut(at)))
+        }
+        _ => call!(number, a, b, c, d, e, f),
+    }
 }}
 
 fn open_at(folder: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {

@@ -43,14 +43,23 @@ pub(crate) const WORD_FULL: usize = 12;
 /// Whether each write takes a part only.
 pub(crate) const WORD_SHORT: usize = 13;
 
-/// Odd while the words of the clock are changed.
+/// How often the law of the clock was changed. Its lowest bit says which of the two laws is in
+/// force; the other one may be half written.
 pub(crate) const WORD_CLOCK_TURN: usize = 16;
+/// Where the two laws begin.
+pub(crate) const WORD_CLOCK_LAWS: usize = 17;
+/// How many words a law has.
+pub(crate) const LAW_WORDS: usize = 3;
 /// The real monotonic time in nanoseconds from which on the clock runs at its rate.
-pub(crate) const WORD_CLOCK_SINCE: usize = 17;
+pub(crate) const LAW_SINCE: usize = 0;
 /// By how many nanoseconds it was ahead at that time, signed.
-pub(crate) const WORD_CLOCK_AHEAD: usize = 18;
+pub(crate) const LAW_AHEAD: usize = 1;
 /// By how many parts of a million it is fast, signed.
-pub(crate) const WORD_CLOCK_PPM: usize = 19;
+pub(crate) const LAW_PPM: usize = 2;
+/// The latest time that each clock has shown, in nanoseconds, by the number of the clock.
+pub(crate) const WORD_CLOCK_SHOWN: usize = 48;
+/// How many clocks there are.
+pub(crate) const CLOCKS: usize = 12;
 
 /// The first word that counts something.
 pub(crate) const WORD_COUNTS: usize = 32;

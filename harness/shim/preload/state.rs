@@ -6,7 +6,7 @@
 
 use core::ffi::{CStr, c_char, c_int, c_long};
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crate::kernel::{self, call};
 use crate::layout::*;
@@ -17,7 +17,11 @@ static CONTROL: AtomicPtr<AtomicU64> = AtomicPtr::new(null_mut());
 /// The undo log.
 static LOG: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 
-static LOCKED: AtomicBool = AtomicBool::new(false);
+/// The thread that has the order of changes; zero, if none has.
+static OWNER: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether that thread took it for a fork.
+static FORKING: AtomicBool = AtomicBool::new(false);
 
 /// The control file of this process.
 #[derive(Clone, Copy)]
@@ -36,7 +40,7 @@ pub(crate) fn open() {
     if magic.load(Ordering::Acquire) != MAGIC {
         return;
     }
-    kernel::around_forks(hold, release);
+    kernel::around_forks(hold, release, release_in_child);
     LOG.store(log, Ordering::Release);
     CONTROL.store(control.cast(), Ordering::Release);
 }
@@ -129,38 +133,56 @@ impl Control {
     }
 }
 
-/// The order of changes, for as long as it lives.
+/// The order of changes, for as long as it lives. One thread has it at a time, and once.
 pub(crate) struct Ordered(());
 
 impl Ordered {
-    /// Waits for the other threads, but not for ever: a handler of signals may interrupt its own.
-    pub(crate) fn wait(control: Control) -> Self {
+    /// Waits for the other threads, but not for ever: the one that has it may be gone, in a child
+    /// that was made past the C library. A handler of signals that interrupts its own thread does
+    /// not get it at all. Whoever does not get it goes on without a record, which is noted.
+    pub(crate) fn wait(control: Control) -> Option<Self> {
+        let own = kernel::thread();
         for _ in 0..TURNS_MAX {
-            if !LOCKED.swap(true, Ordering::Acquire) {
-                return Self(());
-            }
-            call!(kernel::SYS_SCHED_YIELD);
+            match OWNER.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(Self(())),
+                Err(owner) if owner == own => break,
+                Err(_) => call!(kernel::SYS_SCHED_YIELD),
+            };
         }
         control.note(GAP_ORDER);
-        Self(())
+        None
     }
 }
 
 impl Drop for Ordered {
     fn drop(&mut self) {
-        LOCKED.store(false, Ordering::Release);
+        OWNER.store(0, Ordering::Release);
     }
 }
 
-/// Takes the lock before a fork, so that no child begins with that of a thread that it lacks.
+/// Takes the order before a fork, so that no child begins in the middle of a change.
 extern "C" fn hold() {
-    if let Some(control) = Control::of_process() {
-        core::mem::forget(Ordered::wait(control));
+    if let Some(control) = Control::of_process()
+        && let Some(order) = Ordered::wait(control)
+    {
+        core::mem::forget(order);
+        FORKING.store(true, Ordering::Relaxed);
     }
 }
 
+/// Gives it back, if this thread took it for the fork.
 extern "C" fn release() {
-    LOCKED.store(false, Ordering::Release);
+    if OWNER.load(Ordering::Relaxed) == kernel::thread() && FORKING.swap(false, Ordering::Relaxed) {
+        OWNER.store(0, Ordering::Release);
+    }
+}
+
+/// Gives it back in a child, where no other thread is.
+extern "C" fn release_in_child() {
+    release();
+    if OWNER.load(Ordering::Relaxed) != kernel::thread() {
+        OWNER.store(0, Ordering::Release);
+    }
 }
 
 const READ_WRITE: c_int = 2;

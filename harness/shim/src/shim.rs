@@ -212,22 +212,26 @@ impl Shim {
     }
 
     fn change_clock(&self, ppm: Option<i32>, jump_ns: u64) -> Result<(), ShimError> {
+        let turn = self.word(WORD_CLOCK_TURN)?;
+        let law = |turn: u64| WORD_CLOCK_LAWS + (turn % 2) as usize * LAW_WORDS;
+        let word = |place| self.word(law(turn) + place).map(u64::cast_signed);
+        let (since, ahead, before) = (word(LAW_SINCE)?, word(LAW_AHEAD)?, word(LAW_PPM)?);
+        let ppm = ppm.map_or(before, i64::from);
+        if ppm == before && jump_ns == 0 {
+            return Ok(());
+        }
         let time = clock_gettime(ClockId::Monotonic);
         let now = time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec);
-        let since = self.word(WORD_CLOCK_SINCE)?.cast_signed();
-        let ahead = self.word(WORD_CLOCK_AHEAD)?.cast_signed();
-        let before = self.word(WORD_CLOCK_PPM)?.cast_signed();
         let drift = i128::from(now - since) * i128::from(before) / 1_000_000;
         let drift = if before == 0 { 0 } else { i64::try_from(drift).unwrap_or(i64::MAX) };
         let jump = i64::try_from(jump_ns).unwrap_or(i64::MAX);
         let ahead = ahead.saturating_add(drift).saturating_add(jump);
-        // Whoever reads meanwhile reads again once the turn is even.
-        let turn = self.word(WORD_CLOCK_TURN)?;
-        self.set(WORD_CLOCK_TURN, turn + 1)?;
-        self.set(WORD_CLOCK_SINCE, now.cast_unsigned())?;
-        self.set(WORD_CLOCK_AHEAD, ahead.cast_unsigned())?;
-        self.set(WORD_CLOCK_PPM, ppm.map_or(before, i64::from).cast_unsigned())?;
-        self.set(WORD_CLOCK_TURN, turn + 2)
+        // The other law is in force until this one is whole; one byte says which.
+        let next = law(turn + 1);
+        self.set(next + LAW_SINCE, now.cast_unsigned())?;
+        self.set(next + LAW_AHEAD, ahead.cast_unsigned())?;
+        self.set(next + LAW_PPM, ppm.cast_unsigned())?;
+        self.set(WORD_CLOCK_TURN, turn + 1)
     }
 
     /// Returns what was seen so far.

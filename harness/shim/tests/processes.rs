@@ -12,8 +12,13 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
+};
 use synod_rng::{Random, Seed, Stream};
 use synod_shim::rollback::Dice;
 use synod_shim::{DiskOrders, Shim};
@@ -141,9 +146,54 @@ fn obey(data: &Path, open: &mut Option<File>, words: &[&str]) -> io::Result<Stri
             std::thread::sleep(wait);
             return Ok(format!("{}", begun.elapsed().as_millis()));
         }
+        // Waits until a time of the clock as it is shown, in each way that there is.
+        ["until", how, ms] => return Ok(waits_until(how, ms.parse().unwrap())),
+        ["never-back", reads] => return Ok(never_back(reads.parse().unwrap())),
         _ => panic!("nobody knows {words:?}"),
     }
     Ok("ok".to_owned())
+}
+
+/// Waits for so many milliseconds, and says how long that was by the clock as it is shown.
+fn waits_until(how: &str, ms: u64) -> String {
+    let (begun, span) = (Instant::now(), Duration::from_millis(ms));
+    match how {
+        "condition" => {
+            let (mutex, condition) = (Mutex::new(()), Condvar::new());
+            drop(condition.wait_timeout(mutex.lock().unwrap(), span).unwrap());
+        }
+        "park" => std::thread::park_timeout(span),
+        "timer" => {
+            let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::empty()).unwrap();
+            let now = clock_gettime(ClockId::Monotonic);
+            let nanos = now.tv_nsec + i64::try_from(span.as_nanos()).unwrap();
+            let (more, tv_nsec) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+            let first = Timespec { tv_sec: now.tv_sec + more, tv_nsec };
+            let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let times = Itimerspec { it_interval, it_value: first };
+            timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &times).unwrap();
+            let mut read = [0; 8];
+            rustix::io::read(&timer, &mut read).unwrap();
+        }
+        _ => panic!("nobody waits by {how}"),
+    }
+    begun.elapsed().as_millis().to_string()
+}
+
+/// Reads clocks, and says how often one of them showed an earlier time than before.
+fn never_back(reads: u64) -> String {
+    let nanos = |clock| {
+        let time = clock_gettime(clock);
+        time.tv_sec * 1_000_000_000 + time.tv_nsec
+    };
+    let clocks = [ClockId::Monotonic, ClockId::Realtime, ClockId::Boottime];
+    let (mut last, mut back) = (clocks.map(nanos), 0);
+    for _ in 0..reads {
+        let now = clocks.map(nanos);
+        back += last.iter().zip(&now).filter(|(last, now)| now < last).count();
+        last = now;
+    }
+    back.to_string()
 }
 
 #[test]
@@ -303,6 +353,48 @@ fn clocks_jump_drift_and_stand_still_and_never_go_back() {
     assert!(number(process.ask("clock")) >= still);
     let counts = shim.counts().unwrap();
     assert!(counts.clock_reads >= counts.clock_reads_changed && counts.clock_reads_changed > 0);
+    process.kill();
+}
+
+/// A wait until a time that was worked out from a clock which is ahead must be one for the span,
+/// not for the hour that the clock is ahead; the test would wait that long.
+#[test]
+fn waits_until_a_time_of_a_clock_that_is_off_last_for_the_span() {
+    let scratch = Scratch::new("waits");
+    let shim = scratch.shim();
+    let mut process = Process::start(&scratch, &shim);
+    shim.jump_clock(3_600_000_000_000).unwrap();
+    for how in ["condition", "park", "timer"] {
+        let waited: u64 = process.ask(&format!("until {how} 50")).parse().unwrap();
+        // However busy the machine is, it is not an hour; a park may end early.
+        assert!(waited < 3_000_000 && (waited >= 50 || how == "park"), "{how}: {waited} ms");
+    }
+    process.kill();
+    let code = "import threading, time, queue\n\
+        a = threading.Lock(); a.acquire(); b = time.monotonic()\n\
+        assert not a.acquire(timeout=0.05)\n\
+        c = threading.Condition()\n\
+        with c: assert not c.wait(timeout=0.05)\n\
+        time.sleep(0.05)\n\
+        assert 0.15 <= time.monotonic() - b < 3000";
+    let mut command = Command::new("python3");
+    match command.args(["-c", code]).envs(shim.variables()).status() {
+        Ok(status) => assert!(status.success(), "locks and sleeps of Python last for the span"),
+        Err(_) => eprintln!("not all was tried: there is no python3"),
+    }
+}
+
+#[test]
+fn no_clock_goes_back_while_it_is_changed() {
+    let scratch = Scratch::new("back");
+    let shim = scratch.shim();
+    let mut process = Process::start(&scratch, &shim);
+    process.send("never-back 300000");
+    for turn in 0..20_000 {
+        shim.order_clock([900_000, 0, -999_999, 500][turn % 4]).unwrap();
+    }
+    assert_eq!(process.answer(), "0");
+    assert!(shim.counts().unwrap().clock_reads_changed > 0);
     process.kill();
 }
 
