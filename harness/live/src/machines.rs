@@ -118,11 +118,7 @@ impl Machines {
             let mut dice = if all { Dice::AllLost } else { Dice::Drawn(random) };
             let mut lost = PowerLoss::default();
             self.on(node, |machine| {
-                // What went past the shim may have been synced: who does not know all takes
-                // nothing, and the run is told of the gap.
-                if machine.shim.gaps()?.is_empty() {
-                    lost = machine.shim.take_power(&mut dice)?;
-                }
+                lost = machine.shim.take_power(&mut dice)?;
                 Ok(())
             })?;
             seen.lost.taken += lost.taken;

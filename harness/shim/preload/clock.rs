@@ -84,6 +84,13 @@ pub(crate) fn next(place: &AtomicPtr<c_void>, name: &CStr, version: &CStr) -> *m
     found
 }
 
+/// Returns what the machine's wall clock shows, in nanoseconds.
+pub(crate) fn machine_nanos() -> u64 {
+    let mut time = Time::default();
+    real(REALTIME, &raw mut time);
+    nanos(&time).unsigned_abs()
+}
+
 fn change(control: Control, clock: c_int, time: &mut Time) {
     let mut now = Time::default();
     let now = if clock == MONOTONIC {

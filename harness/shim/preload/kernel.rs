@@ -250,6 +250,7 @@ const MODE_FOLDER: u16 = 0o040_000;
 /// The kernel's errors are the negative numbers from here on.
 const ERRORS_MAX: c_long = 4_095;
 
+pub(crate) const EINTR: c_int = 4;
 pub(crate) const EIO: c_int = 5;
 pub(crate) const EACCES: c_int = 13;
 pub(crate) const EINVAL: c_int = 22;
@@ -259,11 +260,12 @@ pub(crate) const O_ACCMODE: c_int = 3;
 pub(crate) const O_WRONLY: c_int = 1;
 pub(crate) const O_RDWR: c_int = 2;
 pub(crate) const O_CREAT: c_int = 0o100;
-pub(crate) const O_EXCL: c_int = 0o200;
 pub(crate) const O_TRUNC: c_int = 0o1000;
 pub(crate) const O_APPEND: c_int = 0o2000;
 pub(crate) const O_DSYNC: c_int = 0o10_000;
 pub(crate) const O_CLOEXEC: c_int = 0o2_000_000;
+pub(crate) const O_PATH: c_int = 0o10_000_000;
+pub(crate) const SYS_IO_URING_SETUP: c_long = 425;
 
 pub(crate) const F_GETFL: c_int = 3;
 pub(crate) const SEEK_CUR: c_int = 1;
@@ -275,6 +277,12 @@ pub(crate) const MAP_SHARED: c_int = 1;
 #[cfg(target_arch = "x86_64")]
 mod numbers {
     use core::ffi::c_long;
+    pub(crate) const SYS_SENDFILE: c_long = 40;
+    pub(crate) const SYS_SYNC: c_long = 162;
+    pub(crate) const SYS_SPLICE: c_long = 275;
+    pub(crate) const SYS_SYNCFS: c_long = 306;
+    pub(crate) const SYS_COPY_FILE_RANGE: c_long = 326;
+    pub(crate) const SYS_PWRITEV2: c_long = 328;
     pub(crate) const SYS_WRITE: c_long = 1;
     pub(crate) const SYS_CLOSE: c_long = 3;
     pub(crate) const SYS_LSEEK: c_long = 8;
@@ -303,6 +311,12 @@ mod numbers {
 #[cfg(target_arch = "aarch64")]
 mod numbers {
     use core::ffi::c_long;
+    pub(crate) const SYS_SENDFILE: c_long = 71;
+    pub(crate) const SYS_SPLICE: c_long = 76;
+    pub(crate) const SYS_SYNC: c_long = 81;
+    pub(crate) const SYS_SYNCFS: c_long = 267;
+    pub(crate) const SYS_COPY_FILE_RANGE: c_long = 285;
+    pub(crate) const SYS_PWRITEV2: c_long = 287;
     pub(crate) const SYS_FCNTL: c_long = 25;
     pub(crate) const SYS_FTRUNCATE: c_long = 46;
     pub(crate) const SYS_FALLOCATE: c_long = 47;

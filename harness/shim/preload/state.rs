@@ -52,7 +52,7 @@ fn map(folder: &CStr, name: &[u8], bytes: u64) -> Option<*mut u8> {
     path.get_mut(..folder.len())?.copy_from_slice(folder);
     // One byte stays zero: the end of the text.
     path[..FOLDER_BYTES_MAX - 1].get_mut(folder.len()..whole)?.copy_from_slice(name);
-    let flags = kernel::O_CLOEXEC | READ_WRITE;
+    let flags = kernel::O_CLOEXEC | kernel::O_RDWR;
     let fd = call!(kernel::SYS_OPENAT, kernel::AT_FDCWD, path.as_ptr(), flags, 0);
     let fd = c_int::try_from(fd).ok().filter(|fd| *fd >= 0)?;
     let is_whole = kernel::stat(fd).is_some_and(|stat| stat.size >= bytes);
@@ -119,17 +119,46 @@ impl Control {
     /// Takes room in the undo log, of whole words; notes it if there is none.
     pub(crate) fn room(self, bytes: usize) -> Option<*mut u64> {
         let taken = self.word(WORD_LOG_BYTES).fetch_add(bytes as u64, Ordering::Relaxed);
-        if taken.saturating_add(bytes as u64) > LOG_BYTES_MAX {
+        let end = taken.saturating_add(bytes as u64);
+        let has_room = || self.word(WORD_LOG_ROOM).load(Ordering::Acquire) >= end;
+        if end > LOG_BYTES_MAX || !(has_room() || self.make_room(end)) {
             self.note(GAP_LOG);
             return None;
         }
-        // SAFETY: the log is mapped for as long as the process lives, and this part is in it.
+        // SAFETY: the log is mapped for as long as the process lives, and the file system has the
+        // room for this part.
         unsafe {
             let record = LOG.load(Ordering::Acquire).add(taken as usize).cast::<u64>();
             // Whoever reads the log passes over a record that is begun and not finished.
             record.add(HEAD_KIND).write((bytes as u64) << KIND_BITS);
             Some(record)
         }
+    }
+}
+
+/// Makes the log's next part one that can be stored in: where the file system has no room, a store
+/// into a hole of the file would end the process.
+impl Control {
+    fn make_room(self, end: u64) -> bool {
+        let before = kernel::error();
+        // SAFETY: within the mapped file, where a path stands that a zero ends.
+        let path = unsafe { self.0.cast::<u8>().add(UNDO_AT) };
+        let flags = kernel::O_CLOEXEC | kernel::O_RDWR;
+        let fd = call!(kernel::SYS_OPENAT, kernel::AT_FDCWD, path, flags, 0);
+        let from = self.word(WORD_LOG_ROOM).load(Ordering::Acquire);
+        let to = end.next_multiple_of(ROOM_BYTES).min(LOG_BYTES_MAX);
+        let mut made = fd >= 0;
+        while made && call!(kernel::SYS_FALLOCATE, fd, 0, from, to.saturating_sub(from)) != 0 {
+            made = kernel::error() == kernel::EINTR;
+        }
+        if made {
+            self.word(WORD_LOG_ROOM).fetch_max(to, Ordering::AcqRel);
+        }
+        if fd >= 0 {
+            call!(kernel::SYS_CLOSE, fd);
+        }
+        kernel::set_error(before);
+        made
     }
 }
 
@@ -185,7 +214,8 @@ extern "C" fn release_in_child() {
     }
 }
 
-const READ_WRITE: c_int = 2;
+/// How much room is made at a time.
+const ROOM_BYTES: u64 = 1 << 20;
 
 /// How often a thread lets others go first.
 const TURNS_MAX: u32 = 5_000_000;

@@ -15,20 +15,25 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
 };
 use synod_rng::{Random, Seed, Stream};
 use synod_shim::rollback::Dice;
-use synod_shim::{DiskOrders, Shim};
+use synod_shim::{DiskOrders, PowerLoss, Shim};
 
 /// A folder of its own for a test, gone when the test ends.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("synod-shim-{}-{name}", std::process::id()));
+        Self::within(&std::env::temp_dir(), name)
+    }
+
+    fn within(folder: &Path, name: &str) -> Self {
+        let path = folder.join(format!("synod-shim-{}-{name}", std::process::id()));
         fs::create_dir_all(path.join("data")).unwrap();
         Self(path)
     }
@@ -135,6 +140,23 @@ fn obey(data: &Path, open: &mut Option<File>, words: &[&str]) -> io::Result<Stri
         }
         ["cut", size] => file.unwrap().set_len(size.parse().unwrap())?,
         ["sync"] => file.unwrap().sync_data()?,
+        ["sync-all"] => rustix::fs::syncfs(file.unwrap())?,
+        ["copy", from, to] => drop(fs::copy(path(from), path(to))?),
+        ["lock"] => fcntl_lock(file.unwrap(), FlockOperation::NonBlockingLockExclusive)?,
+        // The file stays open: whoever closes it gives up all locks that the process has on it.
+        ["beside", name, text] => {
+            let beside = OpenOptions::new().write(true).open(path(name))?;
+            beside.write_all_at(text.as_bytes(), 0)?;
+            std::mem::forget(beside);
+        }
+        ["emptied-beside", name] => {
+            std::mem::forget(OpenOptions::new().write(true).truncate(true).open(path(name))?);
+        }
+        ["blocks", count] => {
+            for block in 0..count.parse().unwrap() {
+                file.unwrap().write_all_at(&[b'x'; 65_536], block * 65_536)?;
+            }
+        }
         ["sync-folder"] => File::open(data)?.sync_all()?,
         ["rename", from, to] => fs::rename(path(from), path(to))?,
         ["clock"] => {
@@ -354,6 +376,99 @@ fn clocks_jump_drift_and_stand_still_and_never_go_back() {
     let counts = shim.counts().unwrap();
     assert!(counts.clock_reads >= counts.clock_reads_changed && counts.clock_reads_changed > 0);
     process.kill();
+}
+
+#[test]
+fn a_copy_is_taken_and_a_sync_of_all_files_keeps() {
+    let shm = Path::new("/dev/shm");
+    let scratch = Scratch::within(if shm.is_dir() { shm } else { Path::new("/tmp") }, "copy");
+    fs::write(scratch.0.join("data/from"), "from here").unwrap();
+    let shim = scratch.shim();
+    let mut process = Process::start(&scratch, &shim);
+    process.all(&["copy from kept", "open kept", "at 0 FROM", "sync-all", "at 5 THERE"]);
+    process.all(&["copy from taken"]);
+    process.kill();
+    assert_eq!(scratch.read("taken"), "from here");
+    shim.take_power(&mut Dice::AllLost).unwrap();
+    assert_eq!(shim.gaps().unwrap(), [""; 0]);
+    assert_eq!(scratch.read("taken"), "", "a copy within the kernel is a write");
+    assert_eq!(scratch.read("kept"), "FROM here");
+}
+
+#[test]
+fn what_is_written_past_the_shim_is_noticed_and_nothing_taken() {
+    for (name, code) in [
+        ("fwrite", "printf 'x\\n' | awk '{ print > \"unseen\" }'"),
+        ("other", "echo seen > unseen; env -u LD_PRELOAD sh -c 'echo unseen >> unseen'"),
+        ("alone", "env -u LD_PRELOAD sh -c 'echo unseen >> unseen'"),
+    ] {
+        let scratch = Scratch::new(name);
+        let shim = scratch.shim();
+        let mut command = Command::new("sh");
+        command.args(["-c", code]).current_dir(scratch.0.join("data")).envs(shim.variables());
+        assert!(command.status().unwrap().success(), "{name}");
+        let before = scratch.read("unseen");
+        assert_eq!(shim.take_power(&mut Dice::AllLost).unwrap(), PowerLoss::default(), "{name}");
+        let gaps = shim.gaps().unwrap();
+        assert!(gaps.iter().any(|gap| gap.contains("no library sees")), "{name}: {gaps:?}");
+        assert_eq!(scratch.read("unseen"), before, "{name}");
+    }
+}
+
+#[test]
+fn locks_of_a_process_outlive_what_the_shim_does_to_its_files() {
+    let scratch = Scratch::new("locks");
+    let shim = scratch.shim();
+    let mut process = Process::start(&scratch, &shim);
+    let mut other = Process::start(&scratch, &shim);
+    process.all(&["create it", "write some-bytes", "open it", "lock"]);
+    other.all(&["open it"]);
+    let is_locked = |other: &mut Process| ["11", "13"].contains(&&*other.ask("lock"));
+    assert!(is_locked(&mut other));
+    process.all(&["beside it SOME"]);
+    assert!(is_locked(&mut other), "what stood there was read beside the program");
+    process.all(&["emptied-beside it"]);
+    assert!(is_locked(&mut other), "it was emptied beside the program");
+    process.kill();
+    assert_eq!(other.ask("lock"), "ok", "the lock was one");
+    other.kill();
+    shim.take_power(&mut Dice::AllLost).unwrap();
+    assert_eq!(shim.gaps().unwrap(), [""; 0]);
+    assert_eq!(scratch.read("it"), "");
+}
+
+/// Runs within a file system that has no room for the log; as a test among others it does nothing.
+#[test]
+fn within_a_full_file_system() {
+    let Some(full) = std::env::var_os("SYNOD_SHIM_FULL").map(PathBuf::from) else { return };
+    let scratch = Scratch::new("room");
+    let shim = Shim::create(&full.join("shim"), &scratch.0.join("data"), 7).unwrap();
+    let mut process = Process::start(&scratch, &shim);
+    process.all(&["create log", "blocks 64", "sync", "blocks 64", "write more"]);
+    process.kill();
+    assert_eq!(shim.gaps().unwrap(), ["there is no room for the log of what was not synced"]);
+    assert_eq!(shim.take_power(&mut Dice::AllLost).unwrap(), PowerLoss::default());
+    println!("the process lived");
+}
+
+#[test]
+fn a_log_without_room_is_told_and_ends_no_process() {
+    let scratch = Scratch::new("full-log");
+    let full = scratch.0.join("full");
+    fs::create_dir(&full).unwrap();
+    let script = "mount -t tmpfs -o size=2m none \"$SYNOD_SHIM_FULL\" || exit 99; exec \"$0\" \
+        --exact within_a_full_file_system --nocapture --test-threads=1";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+    let output =
+        command.arg(std::env::current_exe().unwrap()).env("SYNOD_SHIM_FULL", &full).output();
+    match output {
+        Ok(output) if output.status.code() != Some(99) && !output.stdout.is_empty() => {
+            let words = String::from_utf8_lossy(&output.stdout);
+            assert!(words.contains("the process lived"), "{words}");
+        }
+        other => eprintln!("skipped: no file system can be mounted here: {other:?}"),
+    }
 }
 
 /// A wait until a time that was worked out from a clock which is ahead must be one for the span,
