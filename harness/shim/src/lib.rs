@@ -23,3 +23,6 @@ pub use shim::{Counts, DiskOrders, PowerLoss, Shim, ShimError};
 
 /// The library that processes are started with; empty where none can be made.
 pub const LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shim.so"));
+
+/// Why there is no [`LIBRARY`], with the remedy; empty, if there is one.
+pub const WHY_NONE: &str = include_str!(concat!(env!("OUT_DIR"), "/why-none.txt"));

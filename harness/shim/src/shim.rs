@@ -107,8 +107,11 @@ pub enum ShimError {
         why: &'static str,
     },
     /// Nothing can be loaded before the C library here.
-    #[error("this harness has no library that can be preloaded: it was not built for glibc")]
-    NoLibrary,
+    #[error("this harness has no library that can be preloaded: {why}")]
+    NoLibrary {
+        /// Why it was built without, and the remedy.
+        why: &'static str,
+    },
 }
 
 impl Shim {
@@ -120,7 +123,7 @@ impl Shim {
     /// [`ShimError`].
     pub fn create(folder: &Path, watched: &Path, seed: u64) -> Result<Self, ShimError> {
         if crate::LIBRARY.is_empty() {
-            return Err(ShimError::NoLibrary);
+            return Err(ShimError::NoLibrary { why: crate::WHY_NONE });
         }
         fs::create_dir(folder).map_err(failed("make", folder))?;
         let folder = fs::canonicalize(folder).map_err(failed("find", folder))?;
