@@ -85,7 +85,8 @@ mod tests {
         with_log("panic", &content, |path| {
             let line = find_panic(path, &[]).expect("it is there");
             assert_eq!(line, "thread 'main' panicked at src/main.rs:1:1:");
-            assert_eq!(find_panic(path, &[0..200_002]), None, "it begins in what is excused");
+            let before = std::slice::from_ref(&(0..200_002));
+            assert_eq!(find_panic(path, before), None, "it begins in what is excused");
             assert!(find_panic(path, &[0..200_001, 200_002..300_000]).is_some());
         });
     }
