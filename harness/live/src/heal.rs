@@ -35,8 +35,8 @@ pub fn recover(cluster: &Cluster, network: &Network) -> Result<(), ClusterError>
     Ok(())
 }
 
-/// Starts those nodes again, for as long as it is waited for, that end only now after an error of
-/// their disks.
+/// Starts those nodes again, for as long as it is waited for, that end after an error of their
+/// disks, however late.
 ///
 /// # Errors
 ///

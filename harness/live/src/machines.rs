@@ -229,7 +229,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Returns whether a fault that lets one call fail has done so; nothing, if it is none of those.
+    /// Returns whether a fault that lets one call fail has done so; nothing, if it is no such one.
     fn has_struck(&self, fault: FaultId, action: &Action, counts: &Counts) -> Option<bool> {
         let Action::Disk(kind) = action else { return None };
         let (mut calls, is_sync) = (self.calls(), *kind == DiskFault::SyncFails);

@@ -8,8 +8,8 @@ pub(crate) fn unreached(target: &Target<'_>) -> Option<String> {
     let why = match (os, libc, arch, endian, pointer_bits) {
         ("linux", "gnu", "x86_64" | "aarch64", "little", "64") => return None,
         ("linux", "gnu", ..) => format!(
-            "it knows the calls of the kernel on x86_64 and aarch64 with 64-bit addresses alone, and \
-             this was built for {arch} with {pointer_bits}-bit ones"
+            "it knows the calls of the kernel on x86_64 and aarch64 with 64-bit addresses alone, \
+             and this was built for {arch} with {pointer_bits}-bit ones"
         ),
         ("linux", ..) => format!(
             "it stands before glibc alone, and this was built for {libc}; build it for the target \

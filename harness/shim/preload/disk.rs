@@ -205,8 +205,9 @@ impl Change {
         Some(record)
     }
 
-    /// Reads what stands in the file. One that is open for writing only cannot be read, and must not
-    /// be opened beside it: the end of any descriptor of a file ends the locks that its process has.
+    /// Reads what stands in the file. One that is open for writing only cannot be read, and must
+    /// not be opened beside it: the end of any descriptor of a file ends the locks that its process
+    /// has.
     fn read(&self, buffer: &mut [u8], offset: u64) -> usize {
         let mut read = 0;
         while read < buffer.len() {

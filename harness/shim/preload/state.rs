@@ -136,9 +136,9 @@ impl Control {
     }
 }
 
-/// Makes the log's next part one that can be stored in: where the file system has no room, a store
-/// into a hole of the file would end the process.
 impl Control {
+    /// Makes the log's next part one that can be stored in: where the file system has no room, a
+    /// store into a hole of the file would end the process.
     fn make_room(self, end: u64) -> bool {
         let before = kernel::error();
         // SAFETY: within the mapped file, where a path stands that a zero ends.

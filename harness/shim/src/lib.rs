@@ -14,6 +14,7 @@
 mod layout;
 mod log;
 mod shim;
+mod unseen;
 
 pub mod reach;
 pub mod rollback;

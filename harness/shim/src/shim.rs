@@ -4,20 +4,20 @@
 //! brought back to what `rollback` decides. Nothing here starts or ends a process. The claim kept
 //! true: the log is emptied only once every file is as it says.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::layout::*;
-use crate::log::{self, Event, FileKey, LogError, Record};
+use crate::log::{self, LogError};
 use crate::rollback::{Dice, FileRollback, Restore, decide};
+use crate::unseen::{Found, LookError, Since, find_files};
 
 /// The shim of one node.
 #[derive(Debug)]
@@ -112,6 +112,12 @@ pub enum ShimError {
         /// Why it was built without, and the remedy.
         why: &'static str,
     },
+}
+
+impl From<LookError> for ShimError {
+    fn from(LookError { what, path, source }: LookError) -> Self {
+        Self::Io { what, path, source }
+    }
 }
 
 impl Shim {
@@ -291,7 +297,10 @@ impl Shim {
     pub fn take_power(&self, dice: &mut Dice) -> Result<PowerLoss, ShimError> {
         let records = log::read(&self.log, self.word(WORD_LOG_BYTES)?.min(LOG_BYTES_MAX))?;
         let found = find_files(&self.watched)?;
-        if self.was_changed_unseen(&records, &found) {
+        let since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unseen = since.is_changed_unseen(&records, &found);
+        drop(since);
+        if is_unseen {
             self.set(WORD_GAPS, self.word(WORD_GAPS)? | GAP_UNSEEN)?;
         }
         let mut lost = PowerLoss::default();
@@ -308,28 +317,6 @@ impl Shim {
         }
         self.forget()?;
         Ok(lost)
-    }
-
-    /// Tells whether a file was written later than at what was recorded of it: by a call that no
-    /// library sees, by `fwrite`, in memory, or by a process without the shim.
-    fn was_changed_unseen(&self, records: &[Record], found: &BTreeMap<FileKey, Found>) -> bool {
-        let mut seen: BTreeMap<FileKey, Seen> = BTreeMap::new();
-        for record in records {
-            seen.entry(record.file).or_default().note(record);
-        }
-        let since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        found.iter().any(|(file, found)| match seen.get(file) {
-            // Whoever was killed in the middle of a call wrote it and did not say when.
-            Some(seen) if !seen.open.is_empty() => false,
-            Some(seen) => {
-                found.written > seen.last.max(since.time) || seen.size != Some(found.size)
-            }
-            // One that is new and empty holds nothing that anybody wrote.
-            None => {
-                let size = since.sizes.get(file).copied().unwrap_or(0);
-                found.written > since.time || found.size != size
-            }
-        })
     }
 
     fn restore(&self, path: &Path, rollback: &FileRollback) -> Result<(), ShimError> {
@@ -392,103 +379,10 @@ fn resolved(path: &Path) -> Result<PathBuf, ShimError> {
     Ok(parent.join(path.file_name().unwrap_or_default()))
 }
 
-/// A file of the watched folder.
-struct Found {
-    path: PathBuf,
-    size: u64,
-    /// When it was last written, in nanoseconds of the wall clock.
-    written: u64,
-}
-
-/// What the watched folder was when the log was empty.
-#[derive(Debug)]
-struct Since {
-    /// When that was, in nanoseconds of the wall clock.
-    time: u64,
-    sizes: BTreeMap<FileKey, u64>,
-}
-
-impl Since {
-    fn look(watched: &Path) -> Result<Self, ShimError> {
-        let sizes = find_files(watched)?.into_iter().map(|(file, found)| (file, found.size));
-        Ok(Self { sizes: sizes.collect(), time: wall_nanos() })
-    }
-}
-
-/// What was recorded of a file.
-#[derive(Default)]
-struct Seen {
-    /// When it last changed.
-    last: u64,
-    /// How large it became.
-    size: Option<u64>,
-    /// The call that changed it last, and from which byte on.
-    call: (u64, u64),
-    /// Calls of which nobody said that they had happened.
-    open: BTreeSet<u64>,
-}
-
-impl Seen {
-    fn note(&mut self, record: &Record) {
-        let Record { call, size, time, .. } = *record;
-        match record.event {
-            Event::New => *self = Self { size: Some(0), ..Self::default() },
-            Event::Write { offset, length, .. } => {
-                if self.call.0 != call {
-                    self.call = (call, offset);
-                }
-                self.size = Some(size.max(offset + length));
-            }
-            Event::Size(size) => self.size = Some(size),
-            // What a call took of what it was given is less than that; a size stayed as it was.
-            Event::Short(0) => self.size = Some(size),
-            Event::Short(bytes) => self.size = Some(size.max(self.call.1 + bytes)),
-            Event::Sync(_) | Event::SyncAll(_) | Event::Lost(_) | Event::Touch => {
-                self.size = self.size.or(Some(size));
-            }
-            Event::Cut { .. } => {}
-        }
-        if time > 0 {
-            self.open.remove(&call);
-            self.last = self.last.max(time);
-        } else if matches!(record.event, Event::Write { .. } | Event::Cut { .. } | Event::Size(_)) {
-            self.open.insert(call);
-        }
-    }
-}
-
-fn wall_nanos() -> u64 {
-    let time = clock_gettime(ClockId::Realtime);
-    let nanos = time.tv_sec.saturating_mul(1_000_000_000) + time.tv_nsec;
-    u64::try_from(nanos).unwrap_or(0)
-}
-
-/// Finds the files below a folder by their numbers; links are not followed. Who never made the
-/// folder has nothing in it.
-fn find_files(folder: &Path) -> Result<BTreeMap<FileKey, Found>, ShimError> {
-    let mut found = BTreeMap::new();
-    let mut folders: Vec<PathBuf> =
-        folder.exists().then(|| folder.to_owned()).into_iter().collect();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(failed("list", &folder))? {
-            let path = entry.map_err(failed("list", &folder))?.path();
-            let data = fs::symlink_metadata(&path).map_err(failed("look at", &path))?;
-            if data.is_dir() {
-                folders.push(path);
-            } else if data.is_file() {
-                let (major, minor) = (rustix::fs::major(data.dev()), rustix::fs::minor(data.dev()));
-                let device = u64::from(major) << 32 | u64::from(minor);
-                let nanos = data.mtime().saturating_mul(1_000_000_000) + data.mtime_nsec();
-                let written = u64::try_from(nanos).unwrap_or(0);
-                let key = FileKey { device, inode: data.ino() };
-                found.insert(key, Found { path, size: data.len(), written });
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShimError + use<> {
+pub(crate) fn failed(
+    what: &'static str,
+    path: &Path,
+) -> impl FnOnce(io::Error) -> ShimError + use<> {
     let path = path.to_owned();
     move |source| ShimError::Io { what, path, source }
 }
