@@ -150,11 +150,12 @@ impl Change {
 
     /// Lets something happen to a file that is no change of its bytes.
     pub(crate) fn touch(self, change: impl FnOnce() -> c_long) -> c_long {
+        let record = self.record(KIND_TOUCH, self.next(), 0, 0);
         let done = change();
         if let Some(stat) = kernel::stat(self.fd) {
             self.has_size(stat.size);
         }
-        has_happened(self.record(KIND_TOUCH, self.next(), 0, 0));
+        has_happened(record);
         done
     }
 

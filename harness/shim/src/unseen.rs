@@ -75,7 +75,7 @@ impl Since {
             // One that is new and empty holds nothing that anybody wrote.
             None => {
                 let size = self.sizes.get(file).copied().unwrap_or(0);
-                found.written > self.time || found.size != size
+                found.size != size || (size > 0 && found.written > self.time)
             }
         })
     }
@@ -117,7 +117,15 @@ impl Seen {
         if time > 0 {
             self.open.remove(&call);
             self.last = self.last.max(time);
-        } else if matches!(record.event, Event::Write { .. } | Event::Cut { .. } | Event::Size(_)) {
+            return;
+        }
+        let is_change = match record.event {
+            Event::Write { .. } | Event::Cut { .. } | Event::Size(_) | Event::Touch => true,
+            Event::Short(_) | Event::Sync(_) | Event::SyncAll(_) | Event::Lost(_) | Event::New => {
+                false
+            }
+        };
+        if is_change {
             self.open.insert(call);
         }
     }
