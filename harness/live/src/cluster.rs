@@ -9,15 +9,16 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use synod_fault::NodeId;
 use synod_report::NodeSummary;
-use synod_shim::ShimError;
+use synod_shim::{Shim, ShimError};
 use tokio::time::Instant;
 
+use super::disk_errors::DiskErrors;
 use super::guard::{Guard, Limits};
 use super::logs;
 use super::process::{Process, STDERR_LOG, describe_end};
@@ -42,6 +43,8 @@ pub struct NodeSpec {
     pub variables: Vec<(&'static str, OsString)>,
     /// The folder for its logs, which exists.
     pub folder: PathBuf,
+    /// The shim that stands between it and its disk, if one does.
+    pub shim: Option<Arc<Shim>>,
 }
 
 /// Why a node does not do what it should. The environment or the description is to blame.
@@ -93,8 +96,8 @@ struct State {
     process: Option<Process>,
     /// Why the process is about to end, where somebody asked for it.
     asked: Option<&'static str>,
-    /// Why it may end by itself, where a fault in force is a reason.
-    excused: Option<&'static str>,
+    /// What faults let fail on its disk, for which it may end by itself.
+    disk: DiskErrors,
     starts: u32,
     exits: Vec<String>,
     lone: Vec<UnexpectedExit>,
@@ -132,24 +135,37 @@ impl Cluster {
         let CommandLine { program, arguments } = &node.spec.launch;
         let mut command = self.guard.command(program, arguments, self.limits);
         command.envs(node.spec.variables.iter().map(|(name, value)| (name, value)));
+        let log_bytes = node.log_bytes();
         let process = Process::start(command, &node.spec.folder)
             .map_err(|source| ClusterError::Start { node: id, program: program.clone(), source })?;
         state.starts += 1;
         (state.asked, state.last_end) = (None, None);
+        state.disk.on_start(node.failed_calls(), log_bytes);
         state.process = Some(process);
         Ok(())
     }
 
-    /// Says why a node may end by itself from here on, or that it may not.
+    /// Notes that from here on a call of a node may fail by a fault of its disk. Whatever it does
+    /// after one that did is not its own doing, until it is started anew.
     ///
     /// # Errors
     ///
     /// [`ClusterError::NoSuchNode`].
-    pub fn excuse(&self, id: NodeId, why: Option<&'static str>) -> Result<(), ClusterError> {
+    pub fn expect_disk_error(&self, id: NodeId) -> Result<(), ClusterError> {
         let node = self.node(id)?;
         self.note_end(node);
-        node.lock().excused = why;
+        node.lock().disk.expect(node.failed_calls(), node.log_bytes());
         Ok(())
+    }
+
+    /// Returns whether a node is down as it ended by itself after an error of its disk, which a
+    /// fault had made.
+    #[must_use]
+    pub fn is_down_by_disk(&self, id: NodeId) -> bool {
+        let Ok(node) = self.node(id) else { return false };
+        self.note_end(node);
+        let state = node.lock();
+        state.process.is_none() && state.disk.ended()
     }
 
     /// Kills nodes by SIGKILL, all before it waits for their ends. Returns how many ran.
@@ -310,11 +326,13 @@ impl Cluster {
         }
     }
 
-    /// Returns the first line of each node's log that tells of a panic.
+    /// Returns the first line of each node's log that tells of a panic which no fault excuses.
     #[must_use]
     pub fn panics(&self) -> Vec<(NodeId, String)> {
         let panic = |node: &Node| {
-            let line = logs::find_panic(&node.spec.folder.join(STDERR_LOG))?;
+            self.note_end(node);
+            let excused = node.lock().disk.excused(node.failed_calls());
+            let line = logs::find_panic(&node.spec.folder.join(STDERR_LOG), &excused)?;
             Some((node.spec.id, line))
         };
         self.nodes.iter().filter_map(panic).collect()
@@ -387,7 +405,9 @@ impl Cluster {
         let Some(status) = state.process.as_ref().and_then(Process::end) else { return };
         (state.process, state.last_end) = (None, Some(status));
         let how = describe_end(status);
-        match state.asked.take().or(state.excused) {
+        let asked = state.asked.take();
+        let failed = state.disk.on_end(asked.is_some(), node.failed_calls(), node.log_bytes());
+        match asked.or(failed) {
             Some(why) => state.exits.push(format!("{why}: {how}")),
             None => {
                 state.exits.push(format!("by itself: {how}"));
@@ -401,6 +421,19 @@ impl Node {
     /// Sends a signal; returns whether a process was there to get it.
     fn signal(&self, signal: Signal) -> bool {
         self.lock().process.as_ref().is_some_and(|process| process.signal(signal))
+    }
+
+    /// Counts the calls that faults of its disk let fail, in all its lives. A shim that cannot be
+    /// read excuses nothing.
+    fn failed_calls(&self) -> u64 {
+        let counts = self.spec.shim.as_ref().map(|shim| shim.counts().unwrap_or_default());
+        counts.map_or(0, |counts| counts.syncs_failed + counts.writes_failed)
+    }
+
+    /// Returns how long the log is that tells of panics.
+    fn log_bytes(&self) -> u64 {
+        let log = std::fs::metadata(self.spec.folder.join(STDERR_LOG));
+        log.map_or(0, |log| log.len())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,6 +5,7 @@
 //! all have applied the same slots with equal digests, and every key can be read by the ordinary
 //! clients; what those reads return is judged with the rest of the history.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,21 @@ pub fn recover(cluster: &Cluster, network: &Network) -> Result<(), ClusterError>
         cluster.start(node)?;
     }
     Ok(())
+}
+
+/// Starts those nodes again, for as long as it is waited for, that end after an error of their
+/// disks, however late.
+///
+/// # Errors
+///
+/// [`ClusterError`] if one cannot be started again; it ends with nothing else.
+pub async fn keep_starting(cluster: &Cluster) -> Result<Infallible, ClusterError> {
+    loop {
+        for node in cluster.ids().into_iter().filter(|node| cluster.is_down_by_disk(*node)) {
+            cluster.start(node)?;
+        }
+        tokio::time::sleep(LOOK_STEP).await;
+    }
 }
 
 /// Waits until all nodes serve again, at most [`SERVE_LIMIT`] after `healed`.

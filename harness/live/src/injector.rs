@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use synod_fault::{
     Action, FaultId, NodeId, ResolvedTarget, RunProgress, Scenario, TRIGGER_STEP, Transports, World,
@@ -99,17 +100,14 @@ impl Injector<'_> {
             if at >= end {
                 break;
             }
-            tokio::time::sleep_until(at).await;
+            injection.wait_until(at).await?;
             match due {
                 Due::Begin(fault) => injection.begin(fault, at, start).await?,
                 Due::Toggle(fault) => injection.toggle(fault),
                 Due::End(fault) => injection.end(fault).await?,
             }
         }
-        if injection.open.is_empty() {
-            return Ok(());
-        }
-        tokio::time::sleep_until(end).await;
+        injection.wait_until(end).await?;
         for fault in injection.world.in_force().faults() {
             injection.end(fault).await?;
         }
@@ -121,6 +119,19 @@ impl Injection<'_> {
     fn put(&mut self, at: Instant, due: Due) {
         self.due.insert((at, self.count, due));
         self.count += 1;
+    }
+
+    /// Waits, and meanwhile starts nodes again that ended after an error of a disk that is mended:
+    /// they may take their time to end.
+    async fn wait_until(&self, at: Instant) -> Result<(), ClusterError> {
+        loop {
+            self.world.revive()?;
+            let next = at.min(Instant::now() + REVIVE_STEP);
+            tokio::time::sleep_until(next).await;
+            if next == at {
+                return Ok(());
+            }
+        }
     }
 
     /// Begins a fault, or waits on for what triggers it.
@@ -219,3 +230,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How the end of a process is explained that was asked to end and stayed.
 const LATE: &str = "did not end when asked by the nemesis, killed";
+
+/// How often it is looked for nodes that ended after an error of their disks.
+const REVIVE_STEP: Duration = Duration::from_millis(100);

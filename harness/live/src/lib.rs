@@ -7,7 +7,9 @@
 //! `synod-workload` and to the nemesis, and the page to `synod-report`. The claim kept true: no
 //! process outlives the run that started it.
 
+mod armed;
 mod delay_queue;
+mod disk_errors;
 mod effect;
 mod fabric;
 mod injected_fault;

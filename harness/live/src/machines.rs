@@ -8,12 +8,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use synod_fault::{Action, DiskFault, FaultId, InForce, Millis, NodeId, Scenario};
 use synod_rng::{Random, Seed, Stream};
 use synod_shim::rollback::Dice;
 use synod_shim::{Counts, DiskOrders, PowerLoss, Shim, ShimError};
 
+use super::armed::Armed;
 use super::cluster::{ClusterError, NodeSpec};
 use super::effect::{Effect, Hit, done_to};
 use super::folder::DATA;
@@ -27,9 +29,17 @@ pub struct Machines {
 
 #[derive(Debug)]
 struct Machine {
-    shim: Shim,
+    shim: Arc<Shim>,
+    /// The faults that wait for a call to fail, or had one.
+    calls: Mutex<FailingCalls>,
     /// By how much its clock is off without a fault.
     ppm: i32,
+}
+
+#[derive(Debug, Default)]
+struct FailingCalls {
+    syncs: Armed,
+    writes: Armed,
 }
 
 /// What a fault of machines was measured by.
@@ -71,25 +81,19 @@ impl Machines {
         })
     }
 
-    /// Does once what a fault does at its begin, or takes it back at its end: unless another one in
-    /// force asked for the same, which may be waiting for it still.
+    /// Does once what a fault does at its begin, or takes it back at its end.
     pub(crate) fn strike(
         &self,
+        fault: FaultId,
         node: NodeId,
         action: &Action,
         begins: bool,
-        in_force: &InForce,
     ) -> Result<(), ClusterError> {
         self.on(node, |machine| {
-            let turns = |fault| {
-                let is_it = *action == Action::Disk(fault);
-                is_it && (begins || in_force.on_disk(node, fault).is_none())
-            };
-            if turns(DiskFault::SyncFails) {
-                machine.shim.fail_syncs(u64::from(begins))?;
-            }
-            if turns(DiskFault::WriteFails) {
-                machine.shim.fail_writes(u64::from(begins))?;
+            if let Action::Disk(of_disk) = action
+                && of_disk.may_end_a_process()
+            {
+                machine.let_fail(fault, *of_disk, begins)?;
             }
             if let Action::ClockJump { ms } = action
                 && begins
@@ -114,11 +118,7 @@ impl Machines {
             let mut dice = if all { Dice::AllLost } else { Dice::Drawn(random) };
             let mut lost = PowerLoss::default();
             self.on(node, |machine| {
-                // What went past the shim may have been synced: who does not know all takes
-                // nothing, and the run is told of the gap.
-                if machine.shim.gaps()?.is_empty() {
-                    lost = machine.shim.take_power(&mut dice)?;
-                }
+                lost = machine.shim.take_power(&mut dice)?;
                 Ok(())
             })?;
             seen.lost.taken += lost.taken;
@@ -146,6 +146,7 @@ impl Machines {
     /// Says what a fault did to machines.
     pub(crate) fn told(
         &self,
+        fault: FaultId,
         action: &Action,
         hit: Hit,
         seen: &MachinesSeen,
@@ -154,7 +155,10 @@ impl Machines {
         for (node, before) in &seen.before {
             self.on(*node, |machine| {
                 let after = machine.shim.counts()?;
-                sum += moved(action, &after).0 - moved(action, before).0;
+                sum += match machine.has_struck(fault, action, &after) {
+                    Some(has_struck) => u64::from(has_struck),
+                    None => moved(action, &after).0 - moved(action, before).0,
+                };
                 if let Some(what) = machine.unseen(action, &after)? {
                     // Writing to a text cannot fail.
                     let _ = write!(unseen, "; node {node}: {what}");
@@ -191,10 +195,52 @@ impl Machine {
         let ppm = plan.conditions.clock_ppm.get(place).copied().unwrap_or(0);
         let seed = Random::new(plan.seed, Stream::named("shim").part(u64::from(spec.id.0))).at(0);
         let (folder, data) = (spec.folder.join("shim"), spec.folder.join(DATA));
-        let shim = Shim::create(&folder, &data, seed)?;
+        let shim = Arc::new(Shim::create(&folder, &data, seed)?);
         shim.order_clock(ppm)?;
         spec.variables.extend(shim.variables());
-        Ok(Self { shim, ppm })
+        spec.shim = Some(Arc::clone(&shim));
+        Ok(Self { shim, ppm, calls: Mutex::default() })
+    }
+
+    /// Lets one more call fail by a fault, or none by it from here on.
+    fn let_fail(&self, fault: FaultId, kind: DiskFault, begins: bool) -> Result<(), ShimError> {
+        let mut calls = self.calls();
+        let is_sync = kind == DiskFault::SyncFails;
+        let failed =
+            |counts: Counts| if is_sync { counts.syncs_failed } else { counts.writes_failed };
+        let armed = if is_sync { &mut calls.syncs } else { &mut calls.writes };
+        armed.settle(failed(self.shim.counts()?));
+        let limit = if begins {
+            armed.begin(fault);
+            armed.limit(None)
+        } else {
+            armed.limit(Some(fault))
+        };
+        if is_sync {
+            self.shim.fail_syncs_up_to(limit)?
+        } else {
+            self.shim.fail_writes_up_to(limit)?
+        }
+        // What failed until the order came is settled while the fault still waits.
+        armed.settle(failed(self.shim.counts()?));
+        if !begins {
+            armed.end(fault);
+        }
+        Ok(())
+    }
+
+    /// Returns whether a fault that lets one call fail has done so; nothing, if it is no such one.
+    fn has_struck(&self, fault: FaultId, action: &Action, counts: &Counts) -> Option<bool> {
+        let Action::Disk(kind) = action else { return None };
+        let (mut calls, is_sync) = (self.calls(), *kind == DiskFault::SyncFails);
+        let failed = if is_sync { counts.syncs_failed } else { counts.writes_failed };
+        let armed = if is_sync { &mut calls.syncs } else { &mut calls.writes };
+        armed.settle(failed);
+        kind.may_end_a_process().then(|| armed.has_struck(fault))
+    }
+
+    fn calls(&self) -> MutexGuard<'_, FailingCalls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says what of the node was not seen that the fault rests on.

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant as StdInstant};
 
 use synod_fault::{
-    Abilities, Action, FaultId, InForce, LinkRules, NodeId, ResolvedTarget, Scenario, Transports,
-    World,
+    Abilities, Action, DiskFault, FaultId, InForce, LinkRules, NodeId, ResolvedTarget, Scenario,
+    Transports, World,
 };
 use synod_report::LinkCounts;
 use tokio::time::Instant;
@@ -72,7 +72,7 @@ impl<'a> RealWorld<'a> {
             if action.keeps_down() {
                 return self.witness.is_free(*node);
             }
-            let is_paused = *action == Action::Pause && !self.in_force.keeps_down(*node);
+            let is_paused = *action == Action::Pause && !self.is_down_by_others(*node);
             !is_paused || self.witness.stands_still(*node)
         };
         let deadline = Instant::now() + SETTLE_MAX;
@@ -152,9 +152,9 @@ impl<'a> RealWorld<'a> {
         refuted
     }
 
-    /// Starts a node again, unless a fault keeps it down; one that is paused stands still at once.
+    /// Starts a node again, unless a fault holds it down; one that is paused stands still at once.
     fn start(&self, node: NodeId) -> Result<(), ClusterError> {
-        if self.in_force.keeps_down(node) {
+        if self.is_held(node) {
             return Ok(());
         }
         self.cluster.start(node)?;
@@ -192,7 +192,7 @@ impl<'a> RealWorld<'a> {
             }
             Action::Retire => self.witness.refute_end(*node, &victim.held),
             // What was killed beside the pause does not stand.
-            Action::Pause if self.in_force.keeps_down(*node) => None,
+            Action::Pause if self.is_down_by_others(*node) => None,
             Action::Pause => self.witness.refute_pause(*node, &victim.held),
             Action::Isolate
             | Action::Mute
@@ -236,7 +236,7 @@ impl<'a> RealWorld<'a> {
         }
         let held = |node: &NodeId| {
             let paused = *action == Action::Pause && self.in_force.pauses(*node);
-            paused || self.in_force.keeps_down(*node)
+            paused || self.is_down_by_others(*node)
         };
         !on.nodes.is_empty() && on.nodes.iter().all(held)
     }
@@ -248,7 +248,7 @@ impl<'a> RealWorld<'a> {
         let held = on
             .nodes
             .iter()
-            .filter(|node| self.in_force.keeps_down(**node) && !self.cluster.is_stopped(**node));
+            .filter(|node| self.is_down_by_others(**node) && !self.cluster.is_stopped(**node));
         let held = held.count();
         measured.overshadowed |= held > 0 && held == on.nodes.len();
         measured.hit = Hit { all: on.nodes.len(), done: stopped, held };
@@ -256,6 +256,7 @@ impl<'a> RealWorld<'a> {
 
     fn told(
         &self,
+        fault: FaultId,
         action: &Action,
         on: &ResolvedTarget,
         measured: &Measured,
@@ -276,7 +277,9 @@ impl<'a> RealWorld<'a> {
             Action::PowerLoss
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
-            | Action::Disk(_) => self.machines.told(action, measured.hit, &measured.machines)?,
+            | Action::Disk(_) => {
+                self.machines.told(fault, action, measured.hit, &measured.machines)?
+            }
         })
     }
 
@@ -295,14 +298,44 @@ impl<'a> RealWorld<'a> {
     }
 
     /// Has the machines of nodes obey the faults in force, as one of them begins or ends.
-    fn turn(&self, action: &Action, on: &ResolvedTarget, begins: bool) -> Result<(), ClusterError> {
+    fn turn(
+        &self,
+        fault: FaultId,
+        action: &Action,
+        on: &ResolvedTarget,
+        begins: bool,
+    ) -> Result<(), ClusterError> {
         for node in on.nodes.iter().filter(|_| action.is_of_machines()) {
-            self.machines.strike(*node, action, begins, &self.in_force)?;
+            if let Action::Disk(of_disk) = action
+                && of_disk.may_end_a_process()
+                && begins
+            {
+                self.cluster.expect_disk_error(*node)?;
+            }
+            self.machines.strike(fault, *node, action, begins)?;
             self.machines.obey(*node, &self.in_force)?;
-            let may_end = self.in_force.may_end_a_process(*node);
-            self.cluster.excuse(*node, may_end.then_some(DISK_FAILED))?;
         }
         Ok(())
+    }
+
+    /// Tells whether a node is down and has to stay so: a fault keeps it down, or it ended after an
+    /// error of its disk, which is not mended yet.
+    fn is_held(&self, node: NodeId) -> bool {
+        let breaks = |fault| self.in_force.on_disk(node, fault).is_some();
+        let breaks = || breaks(DiskFault::SyncFails) || breaks(DiskFault::WriteFails);
+        self.in_force.keeps_down(node) || (breaks() && self.cluster.is_down_by_disk(node))
+    }
+
+    /// Tells whether other faults had the node down, so that no more could be done to it.
+    fn is_down_by_others(&self, node: NodeId) -> bool {
+        self.in_force.keeps_down(node) || self.cluster.is_down_by_disk(node)
+    }
+
+    /// Starts those nodes again that ended after an error of their disks which are mended.
+    pub(crate) fn revive(&self) -> Result<(), ClusterError> {
+        let down =
+            self.cluster.ids().into_iter().filter(|node| self.cluster.is_down_by_disk(*node));
+        down.into_iter().try_for_each(|node| self.start(node))
     }
 }
 
@@ -324,7 +357,7 @@ impl World for RealWorld<'_> {
         for node in &nodes {
             let victim = self.take(action, *node)?;
             hit.done += usize::from(victim.is_some());
-            hit.held += usize::from(victim.is_none() && self.in_force.keeps_down(*node));
+            hit.held += usize::from(victim.is_none() && self.is_down_by_others(*node));
             victims.extend(victim.map(|victim| (*node, victim)));
         }
         let measured = Measured { before, hit, victims, machines, cuts: 1, ..Measured::default() };
@@ -334,7 +367,7 @@ impl World for RealWorld<'_> {
             self.begin_rules(fault, &on);
         }
         self.in_force.begin(fault, action.clone(), on.clone());
-        self.turn(action, &on, true)
+        self.turn(fault, action, &on, true)
     }
 
     fn lift(&mut self, fault: FaultId) -> Result<(), ClusterError> {
@@ -345,10 +378,15 @@ impl World for RealWorld<'_> {
             self.look_at_paused(&active.on, &mut measured);
         }
         let mut refuted = self.refuted(&active.action, &measured.victims);
-        let effect = self.told(&active.action, &active.on, &measured)?;
+        let effect = self.told(fault, &active.action, &active.on, &measured)?;
+        // A machine without a process has no disk or clock that anybody could see.
+        let down = |node: &NodeId| self.is_down_by_others(*node);
+        if active.action.is_of_machines() && active.action != Action::PowerLoss {
+            measured.overshadowed |= !effect.effective && active.on.nodes.iter().all(down);
+        }
         refuted.extend(self.refuted_rules(&active.on, &measured));
         let effect = effect.unless(refuted);
-        self.turn(&active.action, &active.on, false)?;
+        self.turn(fault, &active.action, &active.on, false)?;
         for node in &active.on.nodes {
             if active.action.keeps_down() || matches!(active.action, Action::Disk(_)) {
                 self.start(*node)?;
@@ -375,9 +413,6 @@ const KILLED: &str = "killed by the nemesis";
 
 /// How the end of a process is explained whose machine lost its power.
 const WITHOUT_POWER: &str = "without power by the nemesis";
-
-/// How the end of a process is explained that had an error of its disk, by a fault.
-const DISK_FAILED: &str = "after the nemesis let its disk fail";
 
 /// How the end of a process is explained that a fault asked to end.
 const RETIRED: &str = "asked to end by the nemesis";

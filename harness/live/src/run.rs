@@ -340,7 +340,10 @@ async fn heal_and_read(
     heal::recover(&stage.cluster, &stage.network)?;
     clients.stop().await?;
     let nodes = order.plan.node_ids();
-    let mut after = heal::wait_until_served(&nodes, leaders, healed, since).await;
+    let mut after = tokio::select! {
+        after = heal::wait_until_served(&nodes, leaders, healed, since) => after,
+        failed = heal::keep_starting(&stage.cluster) => match failed? {},
+    };
     let is_served = after.served_within_ms.is_some();
     if is_served {
         let path = folder.file(folder::HISTORY);

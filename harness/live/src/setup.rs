@@ -290,7 +290,13 @@ impl SystemUnderTest {
                 self.run(&gaps.fill(words)?, &logs).await?;
             }
             let launch = gaps.fill(&self.system.serve)?;
-            specs.push(NodeSpec { id: *id, launch, variables: Vec::new(), folder: home });
+            specs.push(NodeSpec {
+                id: *id,
+                launch,
+                variables: Vec::new(),
+                folder: home,
+                shim: None,
+            });
         }
         Ok(specs)
     }

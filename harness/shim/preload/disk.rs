@@ -8,6 +8,7 @@ use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_long};
 use core::sync::atomic::Ordering;
 
+use crate::clock;
 use crate::kernel::{self, Stat, call};
 use crate::layout::*;
 use crate::state::{Control, Ordered};
@@ -42,7 +43,7 @@ impl Change {
     pub(crate) fn begin(fd: c_int) -> Option<Self> {
         let control = Control::of_process()?;
         let stat = kernel::stat(fd).filter(|stat| stat.is_file)?;
-        let order = Ordered::wait(control);
+        let order = Ordered::wait(control)?;
         if !files(&order).watch(control, fd, &stat, Known::Asked) {
             return None;
         }
@@ -60,8 +61,7 @@ impl Change {
         if length == 0 {
             return Allowed::Bytes(0);
         }
-        if control.takes(WORD_FAIL_WRITES) {
-            control.count(COUNT_WRITES_FAILED);
+        if control.takes(WORD_FAIL_WRITES, COUNT_WRITES_FAILED) {
             return Allowed::Nothing(kernel::EIO);
         }
         let mut allowed = length;
@@ -102,8 +102,9 @@ impl Change {
     ) -> c_long {
         let offset = self.offset(place);
         let call = self.next();
-        self.keep(KIND_WRITE, call, offset, length as u64);
+        let record = self.keep(KIND_WRITE, call, offset, length as u64);
         let written = write();
+        has_happened(record);
         let taken = u64::try_from(written).unwrap_or(0);
         if taken != length as u64 {
             self.record(KIND_SHORT, call, 0, taken);
@@ -125,8 +126,9 @@ impl Change {
         if size < self.stat.size {
             self.keep(KIND_CUT, call, size, self.stat.size - size);
         }
-        self.record(KIND_SIZE, call, size, 0);
+        let record = self.record(KIND_SIZE, call, size, 0);
         let done = resize();
+        has_happened(record);
         if done == 0 {
             self.has_size(size);
         } else {
@@ -142,11 +144,18 @@ impl Change {
 
     /// Notes that the file changes in a way that no record can tell of.
     pub(crate) fn pass_by(self, change: impl FnOnce() -> c_long) -> c_long {
-        self.control.note(GAP_CHANGED);
+        self.control.note(GAP_CALL);
+        self.touch(change)
+    }
+
+    /// Lets something happen to a file that is no change of its bytes.
+    pub(crate) fn touch(self, change: impl FnOnce() -> c_long) -> c_long {
+        let record = self.record(KIND_TOUCH, self.next(), 0, 0);
         let done = change();
         if let Some(stat) = kernel::stat(self.fd) {
             self.has_size(stat.size);
         }
+        has_happened(record);
         done
     }
 
@@ -164,17 +173,18 @@ impl Change {
         }
     }
 
-    /// Records bytes that are about to change, with what stands there.
-    fn keep(&self, kind: u64, call: u64, offset: u64, length: u64) {
-        let mut done = 0;
+    /// Records bytes that are about to change, with what stands there; returns the last record.
+    fn keep(&self, kind: u64, call: u64, offset: u64, length: u64) -> Option<*mut u64> {
+        let (mut done, mut last) = (0, None);
         while done < length {
             let part = (length - done).min(KEPT_BYTES_MAX as u64);
-            self.keep_part(kind, call, offset + done, part);
+            last = self.keep_part(kind, call, offset.saturating_add(done), part);
             done += part;
         }
+        last
     }
 
-    fn keep_part(&self, kind: u64, call: u64, offset: u64, length: u64) {
+    fn keep_part(&self, kind: u64, call: u64, offset: u64, length: u64) -> Option<*mut u64> {
         let there = self.stat.size.saturating_sub(offset).min(length) as usize;
         let buffer = &mut files(&self.order).buffer[..there];
         let before = kernel::error();
@@ -185,7 +195,7 @@ impl Change {
         let zeros = kept.iter().rev().take_while(|byte| **byte == 0).count();
         let kept = &kept[..kept.len() - zeros];
         let words = kept.len().div_ceil(8) * 8;
-        let Some(record) = self.control.room(HEAD_BYTES + words) else { return };
+        let record = self.control.room(HEAD_BYTES + words)?;
         let head = [0, self.next_taken(), call, self.stat.device, self.stat.inode, offset, length];
         // SAFETY: the log has room for the head, and for the bytes behind it.
         unsafe {
@@ -193,33 +203,22 @@ impl Change {
             core::ptr::copy_nonoverlapping(kept.as_ptr(), bytes, kept.len());
         }
         self.put(record, &head, kind, kept.len() as u64);
+        Some(record)
     }
 
-    /// Reads what stands in the file, through a descriptor of its own where this one cannot.
+    /// Reads what stands in the file. One that is open for writing only cannot be read, and must
+    /// not be opened beside it: the end of any descriptor of a file ends the locks that its process
+    /// has.
     fn read(&self, buffer: &mut [u8], offset: u64) -> usize {
-        let mut fd = self.fd;
-        let flags = call!(kernel::SYS_FCNTL, fd, kernel::F_GETFL) as c_int;
-        let is_own = flags & kernel::O_ACCMODE == WRITE_ONLY;
-        if is_own {
-            let mut path = [0_u8; FOLDER_BYTES_MAX];
-            let length = kernel::path_of(fd, &mut path[..FOLDER_BYTES_MAX - 1]);
-            path[length] = 0;
-            let flags = kernel::O_CLOEXEC;
-            let opened = call!(kernel::SYS_OPENAT, kernel::AT_FDCWD, path.as_ptr(), flags, 0);
-            fd = opened as c_int;
-        }
         let mut read = 0;
         while read < buffer.len() {
             let rest = &mut buffer[read..];
             let at = offset + read as u64;
-            let more = call!(kernel::SYS_PREAD, fd, rest.as_mut_ptr(), rest.len(), at);
+            let more = call!(kernel::SYS_PREAD, self.fd, rest.as_mut_ptr(), rest.len(), at);
             match usize::try_from(more) {
                 Ok(0) | Err(_) => break,
                 Ok(more) => read += more,
             }
-        }
-        if is_own && fd >= 0 {
-            call!(kernel::SYS_CLOSE, fd);
         }
         if read < buffer.len() {
             self.control.note(GAP_CHANGED);
@@ -227,11 +226,12 @@ impl Change {
         read
     }
 
-    fn record(&self, kind: u64, call: u64, offset: u64, length: u64) {
-        let Some(record) = self.control.room(HEAD_BYTES) else { return };
+    fn record(&self, kind: u64, call: u64, offset: u64, length: u64) -> Option<*mut u64> {
+        let record = self.control.room(HEAD_BYTES)?;
         let Stat { device, inode, .. } = self.stat;
         let head = [0, self.next_taken(), call, device, inode, offset, length];
         self.put(record, &head, kind, 0);
+        Some(record)
     }
 
     fn put(&self, record: *mut u64, head: &[u64; 7], kind: u64, kept: u64) {
@@ -272,8 +272,18 @@ fn put(record: *mut u64, head: &[u64; 7], kind: u64, kept: u64, size: u64) {
         }
         record.add(HEAD_KEPT).write(kept);
         record.add(HEAD_SIZE).write(size);
+        record.add(HEAD_TIME).write(0);
         let first = &*record.add(HEAD_KIND).cast::<core::sync::atomic::AtomicU64>();
         first.fetch_or(kind, Ordering::Release);
+    }
+}
+
+/// Notes in the last record of a call that the change has happened, and when.
+fn has_happened(record: Option<*mut u64>) {
+    if let Some(record) = record {
+        // SAFETY: the log has room for the head.
+        let time = unsafe { &*record.add(HEAD_TIME).cast::<core::sync::atomic::AtomicU64>() };
+        time.store(clock::machine_nanos(), Ordering::Release);
     }
 }
 
@@ -281,10 +291,10 @@ fn put(record: *mut u64, head: &[u64; 7], kind: u64, kept: u64, size: u64) {
 pub(crate) fn on_open(fd: c_int, is_new: bool) {
     let Some(control) = Control::of_process() else { return };
     let Some(stat) = kernel::stat(fd).filter(|stat| stat.is_file) else { return };
-    let order = Ordered::wait(control);
+    let Some(order) = Ordered::wait(control) else { return };
     if files(&order).watch(control, fd, &stat, Known::Anew) && is_new {
         let change = Change { control, order, fd, stat };
-        change.record(KIND_NEW, change.next(), 0, 0);
+        has_happened(change.record(KIND_NEW, change.next(), 0, 0));
     }
 }
 
@@ -293,7 +303,7 @@ pub(crate) fn sync(fd: c_int, sync: impl FnOnce() -> c_long) -> c_long {
     let Some(control) = Control::of_process() else { return sync() };
     let stat = kernel::stat(fd).filter(|stat| stat.is_file || stat.is_folder);
     let Some(stat) = stat else { return sync() };
-    let order = Ordered::wait(control);
+    let Some(order) = Ordered::wait(control) else { return sync() };
     if !files(&order).watch(control, fd, &stat, Known::Asked) {
         drop(order);
         return sync();
@@ -307,8 +317,7 @@ pub(crate) fn sync(fd: c_int, sync: impl FnOnce() -> c_long) -> c_long {
     drop(change);
     control.count(COUNT_SYNCS);
     wait_by_faults(control);
-    if control.takes(WORD_FAIL_SYNCS) {
-        control.count(COUNT_SYNCS_FAILED);
+    if control.takes(WORD_FAIL_SYNCS, COUNT_SYNCS_FAILED) {
         end_sync(control, fd, stat, KIND_LOST, covered);
         return kernel::fail(kernel::EIO);
     }
@@ -319,8 +328,46 @@ pub(crate) fn sync(fd: c_int, sync: impl FnOnce() -> c_long) -> c_long {
     done
 }
 
+/// Does a sync of all files of a file system, or of every one.
+pub(crate) fn sync_all(device: u64, sync: impl FnOnce() -> c_long) -> c_long {
+    let Some(control) = Control::of_process() else { return sync() };
+    let Some(order) = Ordered::wait(control) else { return sync() };
+    let covered = control.word(WORD_NEXT).load(Ordering::Relaxed);
+    drop(order);
+    control.count(COUNT_SYNCS);
+    wait_by_faults(control);
+    let done = sync();
+    if done == 0 {
+        let stat = Stat { device, inode: 0, size: 0, is_file: false, is_folder: false };
+        end_sync(control, -1, stat, KIND_SYNC_ALL, covered);
+    }
+    done
+}
+
+/// Notes a change of a file by a call that may take long, and that no record can tell of.
+pub(crate) fn on_unknown(fd: c_int) {
+    if let Some(change) = Change::begin(fd) {
+        change.control.note(GAP_CALL);
+    }
+}
+
+/// Tells whether a file that stands at a path is one of the watched folder.
+pub(crate) fn watches(control: Control, folder: c_int, path: *const core::ffi::c_char) -> bool {
+    // A descriptor of a path alone ends no lock as it is closed.
+    let flags = kernel::O_PATH | kernel::O_CLOEXEC;
+    let fd = call!(kernel::SYS_OPENAT, folder, path, flags, 0) as c_int;
+    if fd < 0 {
+        return false;
+    }
+    let mut place = [0_u8; FOLDER_BYTES_MAX];
+    let length = kernel::path_of(fd, &mut place);
+    call!(kernel::SYS_CLOSE, fd);
+    control.watches(&place[..length])
+}
+
 fn end_sync(control: Control, fd: c_int, stat: Stat, kind: u64, covered: u64) {
-    let change = Change { control, order: Ordered::wait(control), fd, stat };
+    let Some(order) = Ordered::wait(control) else { return };
+    let change = Change { control, order, fd, stat };
     change.record(kind, change.next(), covered, 0);
 }
 
@@ -382,7 +429,8 @@ static FILES: Shared = Shared(UnsafeCell::new(Files {
 
 #[allow(clippy::mut_from_ref, reason = "whoever has the order of changes has the table")]
 fn files(_: &Ordered) -> &mut Files {
-    // SAFETY: one thread has the order of changes at a time, and no two parts of it are in use.
+    // SAFETY: one thread has the order of changes at a time and a handler that interrupts it does
+    // not get it; no two parts of the table are in use at once.
     unsafe { &mut *FILES.0.get() }
 }
 
@@ -421,8 +469,6 @@ impl Files {
         watched
     }
 }
-
-const WRITE_ONLY: c_int = 1;
 
 /// The most files that a process follows.
 const FILES_MAX: usize = 4_096;

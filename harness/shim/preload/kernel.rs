@@ -1,15 +1,18 @@
 //! The calls that go down: what of the C library and of the kernel the shim itself uses.
 //!
-//! Files are reached by the numbers of system calls, so that no call of the shim comes back to it.
+//! The kernel is entered by its own instruction, so that no call of the shim comes back to it.
 
+use core::arch::asm;
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 
+// The C library has `dlsym` in a library of its own before version 2.34.
+#[link(name = "dl")]
 #[link(name = "c")]
 unsafe extern "C" {
-    fn syscall(number: c_long, ...) -> c_long;
     fn __errno_location() -> *mut c_int;
     fn getenv(name: *const c_char) -> *const c_char;
     fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
     fn pthread_atfork(
         prepare: Option<extern "C" fn()>,
         parent: Option<extern "C" fn()>,
@@ -61,15 +64,61 @@ macro_rules! call {
 }
 pub(crate) use call;
 
-/// Makes a system call.
+/// Makes a system call, and sets `errno` where it fails, as the C library's `syscall` does.
 ///
 /// # Safety
 ///
 /// The arguments must be right for the call.
 pub(crate) unsafe fn raw<const N: usize>(number: c_long, arguments: [c_long; N]) -> c_long {
-    let of = |place: usize| arguments.get(place).copied().unwrap_or(0);
+    let mut all = [0; 6];
+    for (place, argument) in all.iter_mut().zip(arguments) {
+        *place = argument;
+    }
     // SAFETY: what the caller vouches for; the kernel ignores arguments that a call does not have.
-    unsafe { syscall(number, of(0), of(1), of(2), of(3), of(4), of(5)) }
+    let told = unsafe { enter(number, all) };
+    if (-ERRORS_MAX..0).contains(&told) { fail(-told as c_int) } else { told }
+}
+
+/// Enters the kernel.
+///
+/// # Safety
+///
+/// The arguments must be right for the call.
+#[cfg(target_arch = "x86_64")]
+unsafe fn enter(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_long {
+    let told;
+    // SAFETY: the kernel changes `rax`, `rcx` and `r11` alone, and memory as the call says.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number => told,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    told
+}
+
+/// Enters the kernel.
+///
+/// # Safety
+///
+/// The arguments must be right for the call.
+#[cfg(target_arch = "aarch64")]
+unsafe fn enter(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_long {
+    let told;
+    // SAFETY: the kernel changes `x0` alone, and memory as the call says.
+    unsafe {
+        asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") a => told,
+            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+            options(nostack),
+        );
+    }
+    told
 }
 
 /// Sets `errno`, and returns what a call returns that fails.
@@ -77,6 +126,12 @@ pub(crate) fn fail(error: c_int) -> c_long {
     // SAFETY: the C library has an `errno` for each thread.
     unsafe { *__errno_location() = error };
     -1
+}
+
+/// Returns a number that no other thread of the process has: where its `errno` stands.
+pub(crate) fn thread() -> usize {
+    // SAFETY: as in `fail`.
+    unsafe { __errno_location() }.addr()
 }
 
 /// Returns `errno`.
@@ -157,6 +212,15 @@ pub(crate) fn next_function(name: &CStr) -> *mut c_void {
     unsafe { dlsym(core::ptr::without_provenance_mut(usize::MAX), name.as_ptr()) }
 }
 
+/// Finds the function of that name and version behind the shim, or else of that name. Without a
+/// version the oldest is found, which may be another function under the same name.
+pub(crate) fn next_version(name: &CStr, version: &CStr) -> *mut c_void {
+    let handle = core::ptr::without_provenance_mut(usize::MAX);
+    // SAFETY: both texts end with a zero; -1 is what the C library calls the next one.
+    let found = unsafe { dlvsym(handle, name.as_ptr(), version.as_ptr()) };
+    if found.is_null() { next_function(name) } else { found }
+}
+
 /// Reads a variable of the environment.
 pub(crate) fn variable(name: &CStr) -> Option<&'static CStr> {
     // SAFETY: the C library returns null, or a text that ends with a zero and stays.
@@ -167,9 +231,13 @@ pub(crate) fn variable(name: &CStr) -> Option<&'static CStr> {
 }
 
 /// Has functions called around each fork.
-pub(crate) fn around_forks(before: extern "C" fn(), after: extern "C" fn()) {
-    // SAFETY: both are functions that stay.
-    unsafe { pthread_atfork(Some(before), Some(after), Some(after)) };
+pub(crate) fn around_forks(
+    before: extern "C" fn(),
+    parent: extern "C" fn(),
+    child: extern "C" fn(),
+) {
+    // SAFETY: all are functions that stay.
+    unsafe { pthread_atfork(Some(before), Some(parent), Some(child)) };
 }
 
 pub(crate) const AT_FDCWD: c_int = -100;
@@ -179,16 +247,25 @@ const MODE_KIND: u16 = 0o170_000;
 const MODE_FILE: u16 = 0o100_000;
 const MODE_FOLDER: u16 = 0o040_000;
 
+/// The kernel's errors are the negative numbers from here on.
+const ERRORS_MAX: c_long = 4_095;
+
+pub(crate) const EINTR: c_int = 4;
 pub(crate) const EIO: c_int = 5;
+pub(crate) const EACCES: c_int = 13;
+pub(crate) const EINVAL: c_int = 22;
 pub(crate) const ENOSPC: c_int = 28;
 
 pub(crate) const O_ACCMODE: c_int = 3;
+pub(crate) const O_WRONLY: c_int = 1;
+pub(crate) const O_RDWR: c_int = 2;
 pub(crate) const O_CREAT: c_int = 0o100;
-pub(crate) const O_EXCL: c_int = 0o200;
 pub(crate) const O_TRUNC: c_int = 0o1000;
 pub(crate) const O_APPEND: c_int = 0o2000;
 pub(crate) const O_DSYNC: c_int = 0o10_000;
 pub(crate) const O_CLOEXEC: c_int = 0o2_000_000;
+pub(crate) const O_PATH: c_int = 0o10_000_000;
+pub(crate) const SYS_IO_URING_SETUP: c_long = 425;
 
 pub(crate) const F_GETFL: c_int = 3;
 pub(crate) const SEEK_CUR: c_int = 1;
@@ -200,6 +277,12 @@ pub(crate) const MAP_SHARED: c_int = 1;
 #[cfg(target_arch = "x86_64")]
 mod numbers {
     use core::ffi::c_long;
+    pub(crate) const SYS_SENDFILE: c_long = 40;
+    pub(crate) const SYS_SYNC: c_long = 162;
+    pub(crate) const SYS_SPLICE: c_long = 275;
+    pub(crate) const SYS_SYNCFS: c_long = 306;
+    pub(crate) const SYS_COPY_FILE_RANGE: c_long = 326;
+    pub(crate) const SYS_PWRITEV2: c_long = 328;
     pub(crate) const SYS_WRITE: c_long = 1;
     pub(crate) const SYS_CLOSE: c_long = 3;
     pub(crate) const SYS_LSEEK: c_long = 8;
@@ -213,10 +296,13 @@ mod numbers {
     pub(crate) const SYS_FSYNC: c_long = 74;
     pub(crate) const SYS_FDATASYNC: c_long = 75;
     pub(crate) const SYS_FTRUNCATE: c_long = 77;
+    pub(crate) const SYS_FUTEX: c_long = 202;
     pub(crate) const SYS_CLOCK_GETTIME: c_long = 228;
+    pub(crate) const SYS_CLOCK_NANOSLEEP: c_long = 230;
     pub(crate) const SYS_OPENAT: c_long = 257;
     pub(crate) const SYS_READLINKAT: c_long = 267;
     pub(crate) const SYS_FALLOCATE: c_long = 285;
+    pub(crate) const SYS_TIMERFD_SETTIME: c_long = 286;
     pub(crate) const SYS_PWRITEV: c_long = 296;
     pub(crate) const SYS_STATX: c_long = 332;
 }
@@ -225,6 +311,12 @@ mod numbers {
 #[cfg(target_arch = "aarch64")]
 mod numbers {
     use core::ffi::c_long;
+    pub(crate) const SYS_SENDFILE: c_long = 71;
+    pub(crate) const SYS_SPLICE: c_long = 76;
+    pub(crate) const SYS_SYNC: c_long = 81;
+    pub(crate) const SYS_SYNCFS: c_long = 267;
+    pub(crate) const SYS_COPY_FILE_RANGE: c_long = 285;
+    pub(crate) const SYS_PWRITEV2: c_long = 287;
     pub(crate) const SYS_FCNTL: c_long = 25;
     pub(crate) const SYS_FTRUNCATE: c_long = 46;
     pub(crate) const SYS_FALLOCATE: c_long = 47;
@@ -239,8 +331,11 @@ mod numbers {
     pub(crate) const SYS_READLINKAT: c_long = 78;
     pub(crate) const SYS_FSYNC: c_long = 82;
     pub(crate) const SYS_FDATASYNC: c_long = 83;
+    pub(crate) const SYS_TIMERFD_SETTIME: c_long = 86;
+    pub(crate) const SYS_FUTEX: c_long = 98;
     pub(crate) const SYS_NANOSLEEP: c_long = 101;
     pub(crate) const SYS_CLOCK_GETTIME: c_long = 113;
+    pub(crate) const SYS_CLOCK_NANOSLEEP: c_long = 115;
     pub(crate) const SYS_SCHED_YIELD: c_long = 124;
     pub(crate) const SYS_MMAP: c_long = 222;
     pub(crate) const SYS_STATX: c_long = 291;

@@ -8,13 +8,16 @@
 pub(crate) const MAGIC: u64 = 0x5359_4e4f_4453_4831;
 
 /// How large a control file is.
-pub(crate) const CONTROL_BYTES: usize = 8_192;
+pub(crate) const CONTROL_BYTES: usize = 12_288;
 
 /// Where the path of the watched folder begins, in bytes; a zero ends it.
 pub(crate) const FOLDER_AT: usize = 4_096;
 
 /// The most bytes of that path.
 pub(crate) const FOLDER_BYTES_MAX: usize = 4_000;
+
+/// Where the path of the undo log begins, in bytes; a zero ends it.
+pub(crate) const UNDO_AT: usize = 8_192;
 
 /// How large an undo log may grow. The file has holes: it takes what is written.
 pub(crate) const LOG_BYTES_MAX: u64 = 512 << 20;
@@ -25,14 +28,16 @@ pub(crate) const WORD_MAGIC: usize = 0;
 pub(crate) const WORD_NEXT: usize = 1;
 /// How many bytes of the undo log are taken.
 pub(crate) const WORD_LOG_BYTES: usize = 2;
+/// Of how many bytes the undo log has the room; whoever stores where none is is ended by a signal.
+pub(crate) const WORD_LOG_ROOM: usize = 5;
 /// What went past the shim, as bits.
 pub(crate) const WORD_GAPS: usize = 3;
 /// Draws how much of a write is taken, and how long a slow sync takes.
 pub(crate) const WORD_SEED: usize = 4;
 
-/// How many syncs fail from here on.
+/// Syncs fail until so many have failed.
 pub(crate) const WORD_FAIL_SYNCS: usize = 8;
-/// How many writes fail from here on.
+/// Writes fail until so many have failed.
 pub(crate) const WORD_FAIL_WRITES: usize = 9;
 /// By how many nanoseconds at most each sync is slowed.
 pub(crate) const WORD_SLOW_SYNCS: usize = 10;
@@ -43,14 +48,23 @@ pub(crate) const WORD_FULL: usize = 12;
 /// Whether each write takes a part only.
 pub(crate) const WORD_SHORT: usize = 13;
 
-/// Odd while the words of the clock are changed.
+/// How often the law of the clock was changed. Its lowest bit says which of the two laws is in
+/// force; the other one may be half written.
 pub(crate) const WORD_CLOCK_TURN: usize = 16;
+/// Where the two laws begin.
+pub(crate) const WORD_CLOCK_LAWS: usize = 17;
+/// How many words a law has.
+pub(crate) const LAW_WORDS: usize = 3;
 /// The real monotonic time in nanoseconds from which on the clock runs at its rate.
-pub(crate) const WORD_CLOCK_SINCE: usize = 17;
+pub(crate) const LAW_SINCE: usize = 0;
 /// By how many nanoseconds it was ahead at that time, signed.
-pub(crate) const WORD_CLOCK_AHEAD: usize = 18;
+pub(crate) const LAW_AHEAD: usize = 1;
 /// By how many parts of a million it is fast, signed.
-pub(crate) const WORD_CLOCK_PPM: usize = 19;
+pub(crate) const LAW_PPM: usize = 2;
+/// The latest time that each clock has shown, in nanoseconds, by the number of the clock.
+pub(crate) const WORD_CLOCK_SHOWN: usize = 48;
+/// How many clocks there are.
+pub(crate) const CLOCKS: usize = 12;
 
 /// The first word that counts something.
 pub(crate) const WORD_COUNTS: usize = 32;
@@ -88,8 +102,15 @@ pub(crate) const GAP_CHANGED: u64 = 8;
 /// A thread waited too long for another one, and went on alone.
 pub(crate) const GAP_ORDER: u64 = 16;
 
-/// The head of a record: nine words, and then as many bytes as it keeps, filled up to a word.
-pub(crate) const HEAD_BYTES: usize = 72;
+/// A file changed by a call that no record can tell of.
+pub(crate) const GAP_CALL: u64 = 32;
+/// Rings of calls are in use, and what is asked for there passes no function.
+pub(crate) const GAP_RINGS: u64 = 64;
+/// A file was written later than anything that was recorded of it.
+pub(crate) const GAP_UNSEEN: u64 = 128;
+
+/// The head of a record: ten words, and then as many bytes as it keeps, filled up to a word.
+pub(crate) const HEAD_BYTES: usize = 80;
 
 /// The most bytes that a record keeps; a call that changes more has several records.
 pub(crate) const KEPT_BYTES_MAX: usize = 65_536;
@@ -116,6 +137,9 @@ pub(crate) const HEAD_KEPT: usize = 7;
 /// How large the file was before.
 pub(crate) const HEAD_SIZE: usize = 8;
 
+/// When the change had happened, in nanoseconds of the machine's wall clock; zero before that.
+pub(crate) const HEAD_TIME: usize = 9;
+
 /// Bytes are written, and what stood there is kept.
 pub(crate) const KIND_WRITE: u64 = 1;
 /// Bytes are cut off, and kept; the cut itself follows.
@@ -130,3 +154,8 @@ pub(crate) const KIND_SYNC: u64 = 5;
 pub(crate) const KIND_LOST: u64 = 6;
 /// The file is new: what was recorded under its number belongs to another one.
 pub(crate) const KIND_NEW: u64 = 7;
+/// The file was changed in what is no byte and no size.
+pub(crate) const KIND_TOUCH: u64 = 8;
+/// What was recorded before the record `offset` is synced, of all files of the file system, or of
+/// every one if that is zero.
+pub(crate) const KIND_SYNC_ALL: u64 = 9;

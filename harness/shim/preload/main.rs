@@ -21,6 +21,7 @@ mod kernel;
 #[allow(dead_code, reason = "each side of the files uses its part of the words")]
 mod layout;
 mod state;
+mod waits;
 
 /// Nothing here panics; what must be here for a library without the standard one is this.
 #[cfg(synod_preload)]

@@ -6,7 +6,7 @@
 
 use core::ffi::{CStr, c_char, c_int, c_long};
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crate::kernel::{self, call};
 use crate::layout::*;
@@ -17,7 +17,11 @@ static CONTROL: AtomicPtr<AtomicU64> = AtomicPtr::new(null_mut());
 /// The undo log.
 static LOG: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 
-static LOCKED: AtomicBool = AtomicBool::new(false);
+/// The thread that has the order of changes; zero, if none has.
+static OWNER: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether that thread took it for a fork.
+static FORKING: AtomicBool = AtomicBool::new(false);
 
 /// The control file of this process.
 #[derive(Clone, Copy)]
@@ -36,7 +40,7 @@ pub(crate) fn open() {
     if magic.load(Ordering::Acquire) != MAGIC {
         return;
     }
-    kernel::around_forks(hold, release);
+    kernel::around_forks(hold, release, release_in_child);
     LOG.store(log, Ordering::Release);
     CONTROL.store(control.cast(), Ordering::Release);
 }
@@ -48,7 +52,7 @@ fn map(folder: &CStr, name: &[u8], bytes: u64) -> Option<*mut u8> {
     path.get_mut(..folder.len())?.copy_from_slice(folder);
     // One byte stays zero: the end of the text.
     path[..FOLDER_BYTES_MAX - 1].get_mut(folder.len()..whole)?.copy_from_slice(name);
-    let flags = kernel::O_CLOEXEC | READ_WRITE;
+    let flags = kernel::O_CLOEXEC | kernel::O_RDWR;
     let fd = call!(kernel::SYS_OPENAT, kernel::AT_FDCWD, path.as_ptr(), flags, 0);
     let fd = c_int::try_from(fd).ok().filter(|fd| *fd >= 0)?;
     let is_whole = kernel::stat(fd).is_some_and(|stat| stat.size >= bytes);
@@ -86,11 +90,13 @@ impl Control {
         self.word(WORD_GAPS).fetch_or(gap, Ordering::Relaxed);
     }
 
-    /// Takes one of so many faults; returns whether there was one left.
-    pub(crate) fn takes(self, place: usize) -> bool {
-        let left = self.word(place);
-        let less = |left: u64| left.checked_sub(1);
-        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    /// Counts one more call that fails, unless as many failed as may; returns whether it does. The
+    /// harness writes the one word and the shim the other, so no order is lost and none kept twice.
+    pub(crate) fn takes(self, limit: usize, count: usize) -> bool {
+        let limit = self.word(limit).load(Ordering::Relaxed);
+        let more = |count: u64| (count < limit).then_some(count + 1);
+        let count = self.word(WORD_COUNTS + count);
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     /// Returns a number below `bound`, another one each time.
@@ -113,11 +119,14 @@ impl Control {
     /// Takes room in the undo log, of whole words; notes it if there is none.
     pub(crate) fn room(self, bytes: usize) -> Option<*mut u64> {
         let taken = self.word(WORD_LOG_BYTES).fetch_add(bytes as u64, Ordering::Relaxed);
-        if taken.saturating_add(bytes as u64) > LOG_BYTES_MAX {
+        let end = taken.saturating_add(bytes as u64);
+        let has_room = || self.word(WORD_LOG_ROOM).load(Ordering::Acquire) >= end;
+        if end > LOG_BYTES_MAX || !(has_room() || self.make_room(end)) {
             self.note(GAP_LOG);
             return None;
         }
-        // SAFETY: the log is mapped for as long as the process lives, and this part is in it.
+        // SAFETY: the log is mapped for as long as the process lives, and the file system has the
+        // room for this part.
         unsafe {
             let record = LOG.load(Ordering::Acquire).add(taken as usize).cast::<u64>();
             // Whoever reads the log passes over a record that is begun and not finished.
@@ -127,41 +136,86 @@ impl Control {
     }
 }
 
-/// The order of changes, for as long as it lives.
+impl Control {
+    /// Makes the log's next part one that can be stored in: where the file system has no room, a
+    /// store into a hole of the file would end the process.
+    fn make_room(self, end: u64) -> bool {
+        let before = kernel::error();
+        // SAFETY: within the mapped file, where a path stands that a zero ends.
+        let path = unsafe { self.0.cast::<u8>().add(UNDO_AT) };
+        let flags = kernel::O_CLOEXEC | kernel::O_RDWR;
+        let fd = call!(kernel::SYS_OPENAT, kernel::AT_FDCWD, path, flags, 0);
+        let from = self.word(WORD_LOG_ROOM).load(Ordering::Acquire);
+        let to = end.next_multiple_of(ROOM_BYTES).min(LOG_BYTES_MAX);
+        let mut made = fd >= 0;
+        while made && call!(kernel::SYS_FALLOCATE, fd, 0, from, to.saturating_sub(from)) != 0 {
+            made = kernel::error() == kernel::EINTR;
+        }
+        if made {
+            self.word(WORD_LOG_ROOM).fetch_max(to, Ordering::AcqRel);
+        }
+        if fd >= 0 {
+            call!(kernel::SYS_CLOSE, fd);
+        }
+        kernel::set_error(before);
+        made
+    }
+}
+
+/// The order of changes, for as long as it lives. One thread has it at a time, and once.
 pub(crate) struct Ordered(());
 
 impl Ordered {
-    /// Waits for the other threads, but not for ever: a handler of signals may interrupt its own.
-    pub(crate) fn wait(control: Control) -> Self {
+    /// Waits for the other threads, but not for ever: the one that has it may be gone, in a child
+    /// that was made past the C library. A handler of signals that interrupts its own thread does
+    /// not get it at all. Whoever does not get it goes on without a record, which is noted.
+    pub(crate) fn wait(control: Control) -> Option<Self> {
+        let own = kernel::thread();
         for _ in 0..TURNS_MAX {
-            if !LOCKED.swap(true, Ordering::Acquire) {
-                return Self(());
-            }
-            call!(kernel::SYS_SCHED_YIELD);
+            match OWNER.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(Self(())),
+                Err(owner) if owner == own => break,
+                Err(_) => call!(kernel::SYS_SCHED_YIELD),
+            };
         }
         control.note(GAP_ORDER);
-        Self(())
+        None
     }
 }
 
 impl Drop for Ordered {
     fn drop(&mut self) {
-        LOCKED.store(false, Ordering::Release);
+        OWNER.store(0, Ordering::Release);
     }
 }
 
-/// Takes the lock before a fork, so that no child begins with that of a thread that it lacks.
+/// Takes the order before a fork, so that no child begins in the middle of a change.
 extern "C" fn hold() {
-    if let Some(control) = Control::of_process() {
-        core::mem::forget(Ordered::wait(control));
+    if let Some(control) = Control::of_process()
+        && let Some(order) = Ordered::wait(control)
+    {
+        core::mem::forget(order);
+        FORKING.store(true, Ordering::Relaxed);
     }
 }
 
+/// Gives it back, if this thread took it for the fork.
 extern "C" fn release() {
-    LOCKED.store(false, Ordering::Release);
+    if OWNER.load(Ordering::Relaxed) == kernel::thread() && FORKING.swap(false, Ordering::Relaxed) {
+        OWNER.store(0, Ordering::Release);
+    }
 }
 
-const READ_WRITE: c_int = 2;
+/// Gives it back in a child, where no other thread is.
+extern "C" fn release_in_child() {
+    release();
+    if OWNER.load(Ordering::Relaxed) != kernel::thread() {
+        OWNER.store(0, Ordering::Release);
+    }
+}
+
+/// How much room is made at a time.
+const ROOM_BYTES: u64 = 1 << 20;
 
 /// How often a thread lets others go first.
 const TURNS_MAX: u32 = 5_000_000;

@@ -14,6 +14,7 @@
 mod layout;
 mod log;
 mod shim;
+mod unseen;
 
 pub mod reach;
 pub mod rollback;
@@ -23,3 +24,6 @@ pub use shim::{Counts, DiskOrders, PowerLoss, Shim, ShimError};
 
 /// The library that processes are started with; empty where none can be made.
 pub const LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shim.so"));
+
+/// Why there is no [`LIBRARY`], with the remedy; empty, if there is one.
+pub const WHY_NONE: &str = include_str!(concat!(env!("OUT_DIR"), "/why-none.txt"));

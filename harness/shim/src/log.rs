@@ -10,8 +10,8 @@ use std::os::unix::fs::FileExt as _;
 
 use crate::layout::{
     HEAD_BYTES, HEAD_CALL, HEAD_DEVICE, HEAD_INODE, HEAD_KEPT, HEAD_KIND, HEAD_LENGTH, HEAD_NUMBER,
-    HEAD_OFFSET, HEAD_SIZE, KIND_BITS, KIND_CUT, KIND_LOST, KIND_NEW, KIND_SHORT, KIND_SIZE,
-    KIND_SYNC, KIND_WRITE,
+    HEAD_OFFSET, HEAD_SIZE, HEAD_TIME, KIND_BITS, KIND_CUT, KIND_LOST, KIND_NEW, KIND_SHORT,
+    KIND_SIZE, KIND_SYNC, KIND_SYNC_ALL, KIND_TOUCH, KIND_WRITE,
 };
 
 /// A file by its numbers, which stay when it is renamed.
@@ -34,6 +34,9 @@ pub struct Record {
     pub file: FileKey,
     /// How large the file was before.
     pub size: u64,
+    /// When it had happened, in nanoseconds of the machine's wall clock; zero, if nobody knows, as
+    /// that stands in another record of the call, or the process was killed before.
+    pub time: u64,
     /// What happened.
     pub event: Event,
 }
@@ -67,6 +70,11 @@ pub enum Event {
     Sync(u64),
     /// What came before that record and was not synced was lost by a sync that failed.
     Lost(u64),
+    /// What came before that record of all files of the file system was synced, or of every file,
+    /// if the record names none.
+    SyncAll(u64),
+    /// Something was changed that is no byte and no size.
+    Touch,
     /// The file was made: what came before belongs to another one of its number.
     New,
 }
@@ -124,11 +132,14 @@ pub(crate) fn read(log: &File, bytes: u64) -> Result<Vec<Record>, LogError> {
             KIND_SYNC => Event::Sync(offset),
             KIND_LOST => Event::Lost(offset),
             KIND_NEW => Event::New,
+            KIND_TOUCH => Event::Touch,
+            KIND_SYNC_ALL => Event::SyncAll(offset),
             kind => return Err(LogError::Kind { kind, at: kept.at }),
         };
         let file = FileKey { device: word(HEAD_DEVICE), inode: word(HEAD_INODE) };
         let (number, call, size) = (word(HEAD_NUMBER), word(HEAD_CALL), word(HEAD_SIZE));
-        records.push(Record { number, call, file, size, event });
+        let time = word(HEAD_TIME);
+        records.push(Record { number, call, file, size, time, event });
     }
     records.sort_by_key(|record| record.number);
     Ok(records)

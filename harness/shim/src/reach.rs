@@ -25,6 +25,12 @@ pub enum ReachError {
     /// It is for another kind of machine.
     #[error("it is a program for another kind of machine")]
     OtherMachine,
+    /// None can be, by a harness that was built without the library.
+    #[error("this harness has no library that can be preloaded: {why}")]
+    NoLibrary {
+        /// Why it was built without, and the remedy.
+        why: &'static str,
+    },
 }
 
 /// Looks at a program: an executable file, or a script.
@@ -35,6 +41,13 @@ pub enum ReachError {
 ///
 /// [`ReachError`].
 pub fn look(program: &Path) -> Result<(), ReachError> {
+    if crate::LIBRARY.is_empty() {
+        return Err(ReachError::NoLibrary { why: crate::WHY_NONE });
+    }
+    follow(program)
+}
+
+fn follow(program: &Path) -> Result<(), ReachError> {
     let mut program = found(program);
     for _ in 0..SCRIPTS_MAX {
         let Ok(file) = File::open(&program) else { return Ok(()) };
@@ -177,7 +190,7 @@ mod tests {
     }
 
     fn check(path: &Path, expected: Result<(), ReachError>) {
-        let seen = look(path);
+        let seen = follow(path);
         std::fs::remove_file(path).expect("it was written");
         assert_eq!(seen, expected, "{}", path.display());
     }
@@ -208,7 +221,7 @@ mod tests {
         check(&written("env", line.as_bytes()), Err(ReachError::Static));
         check(&program, Err(ReachError::Static));
         check(&written("text", b"hello, this is a text"), Ok(()));
-        assert_eq!(look(Path::new("no-such-program-anywhere")), Ok(()));
+        assert_eq!(follow(Path::new("no-such-program-anywhere")), Ok(()));
     }
 
     #[test]

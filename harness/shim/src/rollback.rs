@@ -48,6 +48,13 @@ pub enum Dice {
 pub fn decide(records: &[Record], dice: &mut Dice) -> BTreeMap<FileKey, FileRollback> {
     let mut files: BTreeMap<FileKey, Vec<&Record>> = BTreeMap::new();
     for record in records {
+        if let Event::SyncAll(_) = record.event {
+            let of_device = files
+                .iter_mut()
+                .filter(|(file, _)| record.file.device == 0 || record.file.device == file.device);
+            of_device.for_each(|(_, of_file)| of_file.push(record));
+            continue;
+        }
         let of_file = files.entry(record.file).or_default();
         if record.event == Event::New {
             of_file.clear();
@@ -138,12 +145,6 @@ enum What {
     Size(u64),
 }
 
-impl What {
-    const fn is_bytes(&self) -> bool {
-        matches!(self, Self::Bytes { .. })
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// Its first bytes are there.
@@ -166,7 +167,7 @@ fn changes(records: &[&Record], dice: &mut Dice) -> Vec<Change> {
                 shorten(&mut changes, *call, bytes);
                 continue;
             }
-            Event::Sync(before) => {
+            Event::Sync(before) | Event::SyncAll(before) => {
                 settle(&mut changes, &mut open, before, true);
                 continue;
             }
@@ -174,7 +175,7 @@ fn changes(records: &[&Record], dice: &mut Dice) -> Vec<Change> {
                 settle(&mut changes, &mut open, before, false);
                 continue;
             }
-            Event::New => continue,
+            Event::New | Event::Touch => continue,
         };
         open.push(changes.len());
         let fate = Fate::Kept { bytes: length_of(what) };
@@ -184,20 +185,21 @@ fn changes(records: &[&Record], dice: &mut Dice) -> Vec<Change> {
     changes
 }
 
-/// Lets only the first bytes of a call have happened: a size that was refused did not change.
+/// Lets only the first bytes of a call have happened: a size that was refused did not change. A
+/// file is changed by one call at a time, so that its changes are the last ones.
 fn shorten(changes: &mut [Change], call: u64, bytes: u64) {
+    let others = changes.iter().rev().take_while(|change| change.call == call).count();
+    let first = changes.len() - others;
     let mut left = bytes;
-    for change in changes.iter_mut().filter(|change| change.call == call) {
+    for change in &mut changes[first..] {
         if let What::Bytes { length, .. } = &mut change.what {
             *length = left.min(*length);
             left -= *length;
             change.fate = Fate::Kept { bytes: *length };
+        } else {
+            change.what = What::Bytes { offset: 0, length: 0, kept: Kept::default() };
+            change.fate = Fate::Kept { bytes: 0 };
         }
-    }
-    let is_size = |change: &&mut Change| change.call == call && !change.what.is_bytes();
-    for change in changes.iter_mut().filter(is_size) {
-        change.what = What::Bytes { offset: 0, length: 0, kept: Kept::default() };
-        change.fate = Fate::Kept { bytes: 0 };
     }
 }
 
@@ -261,38 +263,39 @@ const fn length_of(what: What) -> u64 {
     }
 }
 
-/// Bytes in which later changes stand that stay.
+/// Bytes in which later changes stand that stay: the end of each range, by its begin. No two of
+/// them touch.
 #[derive(Debug, Default)]
-struct Standing(Vec<Range<u64>>);
+struct Standing(BTreeMap<u64, u64>);
 
 impl Standing {
     fn add(&mut self, bytes: Range<u64>) {
-        if !bytes.is_empty() {
-            let (mut joined, mut others) = (bytes, Vec::new());
-            for range in self.0.drain(..) {
-                if range.end < joined.start || joined.end < range.start {
-                    others.push(range);
-                } else {
-                    joined = joined.start.min(range.start)..joined.end.max(range.end);
-                }
-            }
-            others.push(joined);
-            others.sort_by_key(|range| range.start);
-            self.0 = others;
+        if bytes.is_empty() {
+            return;
         }
+        let mut joined = bytes;
+        while let Some((start, end)) = self.0.range(..=joined.end).next_back()
+            && *end >= joined.start
+        {
+            let (start, end) = (*start, *end);
+            joined = joined.start.min(start)..joined.end.max(end);
+            self.0.remove(&start);
+        }
+        self.0.insert(joined.start, joined.end);
     }
 
     /// Returns the parts of a range in which nothing stands.
     fn without(&self, bytes: Range<u64>) -> Vec<Range<u64>> {
         let (mut free, mut from) = (Vec::new(), bytes.start);
-        for range in &self.0 {
-            if range.start >= bytes.end {
+        let before = self.0.range(..bytes.start).next_back();
+        for (start, end) in before.into_iter().chain(self.0.range(bytes.start..)) {
+            if *start >= bytes.end {
                 break;
             }
-            if from < range.start {
-                free.push(from..range.start);
+            if from < *start {
+                free.push(from..*start);
             }
-            from = from.max(range.end);
+            from = from.max(*end);
         }
         if from < bytes.end {
             free.push(from..bytes.end);
@@ -331,7 +334,8 @@ mod tests {
         fn record(&mut self, event: Event) {
             let number = self.records.len() as u64;
             let size = self.bytes.len() as u64;
-            self.records.push(Record { number, call: self.calls, file: FILE, size, event });
+            let (call, time) = (self.calls, 0);
+            self.records.push(Record { number, call, file: FILE, size, time, event });
         }
 
         fn keep(&mut self, offset: usize, length: usize) -> Kept {
@@ -449,6 +453,49 @@ mod tests {
         disk.write(0, b"new");
         disk.sync();
         assert_eq!(all_lost(&disk), b"new");
+    }
+
+    #[test]
+    fn a_sync_of_all_covers_the_files_that_there_are_on_its_device() {
+        let mut disk = Disk::of(b"aaaa");
+        disk.write(0, b"b");
+        disk.record(Event::SyncAll(1));
+        disk.write(1, b"c");
+        assert_eq!(all_lost(&disk), b"baaa");
+        let last = disk.records.len() as u64;
+        disk.record(Event::SyncAll(last));
+        if let Some(record) = disk.records.last_mut() {
+            record.file = FileKey { device: 2, inode: 0 };
+        }
+        assert_eq!(all_lost(&disk), b"baaa", "that was another disk");
+        disk.record(Event::SyncAll(last));
+        if let Some(record) = disk.records.last_mut() {
+            record.file = FileKey { device: 0, inode: 0 };
+        }
+        assert_eq!(all_lost(&disk), b"bcaa");
+    }
+
+    /// Half of so many changes lie apart from one another and stay, and each call was cut short: a
+    /// look at all that came before it for each of them would take hours.
+    #[test]
+    fn many_changes_are_decided_as_few_are() {
+        let mut records = Vec::new();
+        let mut push = |call, event| {
+            let (number, size, time) = (records.len() as u64, 0, 0);
+            records.push(Record { number, call, file: FILE, size, time, event });
+        };
+        push(0, Event::Write { offset: 0, length: 1, kept: Kept::default() });
+        push(0, Event::Lost(1));
+        for call in 1..=300_000 {
+            let offset = call % 2 * (1 << 40) + call * 10;
+            push(call, Event::Write { offset, length: 9, kept: Kept::default() });
+            push(call, Event::Short(8));
+        }
+        push(300_001, Event::Sync(600_002));
+        let decided = decide(&records, &mut Dice::AllLost);
+        let rollback = &decided[&FILE];
+        assert_eq!((rollback.taken, rollback.kept, rollback.restores.len()), (1, 0, 1));
+        assert_eq!(rollback.size, (1 << 40) + 299_999 * 10 + 8);
     }
 
     /// Whatever the dice say, the file is what those changes make of it that stay, in their order.

@@ -4,19 +4,20 @@
 //! brought back to what `rollback` decides. Nothing here starts or ends a process. The claim kept
 //! true: the log is emptied only once every file is as it says.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::layout::*;
-use crate::log::{self, FileKey, LogError};
+use crate::log::{self, LogError};
 use crate::rollback::{Dice, FileRollback, Restore, decide};
+use crate::unseen::{Found, LookError, Since, find_files};
 
 /// The shim of one node.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct Shim {
     watched: PathBuf,
     control: File,
     log: File,
+    since: Mutex<Since>,
 }
 
 /// How the disk of a node misbehaves.
@@ -105,8 +107,17 @@ pub enum ShimError {
         why: &'static str,
     },
     /// Nothing can be loaded before the C library here.
-    #[error("this harness has no library that can be preloaded: it was not built for glibc")]
-    NoLibrary,
+    #[error("this harness has no library that can be preloaded: {why}")]
+    NoLibrary {
+        /// Why it was built without, and the remedy.
+        why: &'static str,
+    },
+}
+
+impl From<LookError> for ShimError {
+    fn from(LookError { what, path, source }: LookError) -> Self {
+        Self::Io { what, path, source }
+    }
 }
 
 impl Shim {
@@ -118,7 +129,7 @@ impl Shim {
     /// [`ShimError`].
     pub fn create(folder: &Path, watched: &Path, seed: u64) -> Result<Self, ShimError> {
         if crate::LIBRARY.is_empty() {
-            return Err(ShimError::NoLibrary);
+            return Err(ShimError::NoLibrary { why: crate::WHY_NONE });
         }
         fs::create_dir(folder).map_err(failed("make", folder))?;
         let folder = fs::canonicalize(folder).map_err(failed("find", folder))?;
@@ -136,10 +147,18 @@ impl Shim {
         fs::write(&library, crate::LIBRARY).map_err(failed("write", &library))?;
         let control = file(&folder.join("control"), CONTROL_BYTES as u64)?;
         let log = file(&folder.join(UNDO), LOG_BYTES_MAX)?;
-        let shim = Self { library, control, log, folder, watched };
+        let since = Mutex::new(Since::look(&watched)?);
+        let shim = Self { library, control, log, folder, watched, since };
         let bytes = shim.watched.as_os_str().as_bytes();
-        let written = shim.control.write_all_at(bytes, FOLDER_AT as u64);
-        written.map_err(failed("write", &shim.folder))?;
+        let undo = shim.folder.join(UNDO);
+        let undo = undo.as_os_str().as_bytes();
+        if undo.len() > FOLDER_BYTES_MAX {
+            return Err(ShimError::Path { path: shim.folder.clone(), why: "is too long" });
+        }
+        for (bytes, at) in [(bytes, FOLDER_AT), (undo, UNDO_AT)] {
+            let written = shim.control.write_all_at(bytes, at as u64);
+            written.map_err(failed("write", &shim.folder))?;
+        }
         shim.set(WORD_SEED, seed)?;
         shim.set(WORD_MAGIC, MAGIC)?;
         Ok(shim)
@@ -175,22 +194,22 @@ impl Shim {
         self.set(WORD_SHORT, u64::from(orders.short))
     }
 
-    /// Lets so many of the next syncs fail, and none that an earlier call asked for.
+    /// Lets syncs fail until so many have failed since the shim was made.
     ///
     /// # Errors
     ///
     /// [`ShimError::Io`].
-    pub fn fail_syncs(&self, count: u64) -> Result<(), ShimError> {
-        self.set(WORD_FAIL_SYNCS, count)
+    pub fn fail_syncs_up_to(&self, failed: u64) -> Result<(), ShimError> {
+        self.set(WORD_FAIL_SYNCS, failed)
     }
 
-    /// Lets so many of the next writes fail, and none that an earlier call asked for.
+    /// Lets writes fail until so many have failed since the shim was made.
     ///
     /// # Errors
     ///
     /// [`ShimError::Io`].
-    pub fn fail_writes(&self, count: u64) -> Result<(), ShimError> {
-        self.set(WORD_FAIL_WRITES, count)
+    pub fn fail_writes_up_to(&self, failed: u64) -> Result<(), ShimError> {
+        self.set(WORD_FAIL_WRITES, failed)
     }
 
     /// Lets the clocks of the node run fast or slow from here on.
@@ -212,22 +231,26 @@ impl Shim {
     }
 
     fn change_clock(&self, ppm: Option<i32>, jump_ns: u64) -> Result<(), ShimError> {
+        let turn = self.word(WORD_CLOCK_TURN)?;
+        let law = |turn: u64| WORD_CLOCK_LAWS + (turn % 2) as usize * LAW_WORDS;
+        let word = |place| self.word(law(turn) + place).map(u64::cast_signed);
+        let (since, ahead, before) = (word(LAW_SINCE)?, word(LAW_AHEAD)?, word(LAW_PPM)?);
+        let ppm = ppm.map_or(before, i64::from);
+        if ppm == before && jump_ns == 0 {
+            return Ok(());
+        }
         let time = clock_gettime(ClockId::Monotonic);
         let now = time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec);
-        let since = self.word(WORD_CLOCK_SINCE)?.cast_signed();
-        let ahead = self.word(WORD_CLOCK_AHEAD)?.cast_signed();
-        let before = self.word(WORD_CLOCK_PPM)?.cast_signed();
         let drift = i128::from(now - since) * i128::from(before) / 1_000_000;
         let drift = if before == 0 { 0 } else { i64::try_from(drift).unwrap_or(i64::MAX) };
         let jump = i64::try_from(jump_ns).unwrap_or(i64::MAX);
         let ahead = ahead.saturating_add(drift).saturating_add(jump);
-        // Whoever reads meanwhile reads again once the turn is even.
-        let turn = self.word(WORD_CLOCK_TURN)?;
-        self.set(WORD_CLOCK_TURN, turn + 1)?;
-        self.set(WORD_CLOCK_SINCE, now.cast_unsigned())?;
-        self.set(WORD_CLOCK_AHEAD, ahead.cast_unsigned())?;
-        self.set(WORD_CLOCK_PPM, ppm.map_or(before, i64::from).cast_unsigned())?;
-        self.set(WORD_CLOCK_TURN, turn + 2)
+        // The other law is in force until this one is whole; one byte says which.
+        let next = law(turn + 1);
+        self.set(next + LAW_SINCE, now.cast_unsigned())?;
+        self.set(next + LAW_AHEAD, ahead.cast_unsigned())?;
+        self.set(next + LAW_PPM, ppm.cast_unsigned())?;
+        self.set(WORD_CLOCK_TURN, turn + 1)
     }
 
     /// Returns what was seen so far.
@@ -265,22 +288,28 @@ impl Shim {
         Ok(told.collect())
     }
 
-    /// Takes what was not synced from the files of a node whose processes have ended.
+    /// Takes what was not synced from the files of a node whose processes have ended. If something
+    /// went past the shim, nothing is taken: nobody knows what was synced.
     ///
     /// # Errors
     ///
     /// [`ShimError`]; what was not yet taken can be taken by another call.
     pub fn take_power(&self, dice: &mut Dice) -> Result<PowerLoss, ShimError> {
         let records = log::read(&self.log, self.word(WORD_LOG_BYTES)?.min(LOG_BYTES_MAX))?;
-        let mut paths = BTreeMap::new();
-        // Who never made the folder has nothing in it.
-        if self.watched.exists() {
-            find_files(&self.watched, &mut paths)?;
+        let found = find_files(&self.watched)?;
+        let since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unseen = since.is_changed_unseen(&records, &found);
+        drop(since);
+        if is_unseen {
+            self.set(WORD_GAPS, self.word(WORD_GAPS)? | GAP_UNSEEN)?;
         }
         let mut lost = PowerLoss::default();
+        if !self.gaps()?.is_empty() {
+            return Ok(lost);
+        }
         for (file, rollback) in decide(&records, dice) {
             // One that was removed has nothing that could be taken.
-            let Some(path) = paths.get(&file) else { continue };
+            let Some(Found { path, .. }) = found.get(&file) else { continue };
             self.restore(path, &rollback)?;
             lost.taken += rollback.taken;
             lost.kept += rollback.kept;
@@ -304,8 +333,10 @@ impl Shim {
 
     /// Empties the log: what the files hold from here on is what they had.
     fn forget(&self) -> Result<(), ShimError> {
+        self.set(WORD_LOG_ROOM, 0)?;
         let emptied = self.log.set_len(0).and_then(|()| self.log.set_len(LOG_BYTES_MAX));
         emptied.map_err(failed("empty", &self.folder))?;
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Since::look(&self.watched)?;
         self.set(WORD_LOG_BYTES, 0)
     }
 
@@ -348,23 +379,10 @@ fn resolved(path: &Path) -> Result<PathBuf, ShimError> {
     Ok(parent.join(path.file_name().unwrap_or_default()))
 }
 
-/// Finds the files below a folder by their numbers; links are not followed.
-fn find_files(folder: &Path, found: &mut BTreeMap<FileKey, PathBuf>) -> Result<(), ShimError> {
-    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
-        let path = entry.map_err(failed("list", folder))?.path();
-        let data = fs::symlink_metadata(&path).map_err(failed("look at", &path))?;
-        if data.is_dir() {
-            find_files(&path, found)?;
-        } else if data.is_file() {
-            let (major, minor) = (rustix::fs::major(data.dev()), rustix::fs::minor(data.dev()));
-            let device = u64::from(major) << 32 | u64::from(minor);
-            found.insert(FileKey { device, inode: data.ino() }, path);
-        }
-    }
-    Ok(())
-}
-
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShimError + use<> {
+pub(crate) fn failed(
+    what: &'static str,
+    path: &Path,
+) -> impl FnOnce(io::Error) -> ShimError + use<> {
     let path = path.to_owned();
     move |source| ShimError::Io { what, path, source }
 }
@@ -372,10 +390,13 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShimErro
 const PRELOAD: &str = "LD_PRELOAD";
 const UNDO: &str = "undo";
 
-const GAPS: [(u64, &str); 5] = [
+const GAPS: [(u64, &str); 8] = [
     (GAP_MAPPED, "a file is mapped for writing, and what is stored there passes no call"),
     (GAP_FILES, "a process has more files than are followed"),
-    (GAP_LOG, "the log of what was not synced is full"),
+    (GAP_LOG, "there is no room for the log of what was not synced"),
     (GAP_CHANGED, "a file changed by calls of the kernel that no library sees"),
     (GAP_ORDER, "two threads changed a file at once, and their order is not known"),
+    (GAP_CALL, "a file changed by a call that is not followed, such as splice"),
+    (GAP_RINGS, "a process uses io_uring, whose writes and syncs pass no function"),
+    (GAP_UNSEEN, "a file was written by what no library sees, such as fwrite, or without the shim"),
 ];

@@ -12,18 +12,28 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
+};
 use synod_rng::{Random, Seed, Stream};
 use synod_shim::rollback::Dice;
-use synod_shim::{DiskOrders, Shim};
+use synod_shim::{DiskOrders, PowerLoss, Shim};
 
 /// A folder of its own for a test, gone when the test ends.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("synod-shim-{}-{name}", std::process::id()));
+        Self::within(&std::env::temp_dir(), name)
+    }
+
+    fn within(folder: &Path, name: &str) -> Self {
+        let path = folder.join(format!("synod-shim-{}-{name}", std::process::id()));
         fs::create_dir_all(path.join("data")).unwrap();
         Self(path)
     }
@@ -130,6 +140,23 @@ fn obey(data: &Path, open: &mut Option<File>, words: &[&str]) -> io::Result<Stri
         }
         ["cut", size] => file.unwrap().set_len(size.parse().unwrap())?,
         ["sync"] => file.unwrap().sync_data()?,
+        ["sync-all"] => rustix::fs::syncfs(file.unwrap())?,
+        ["copy", from, to] => drop(fs::copy(path(from), path(to))?),
+        ["lock"] => fcntl_lock(file.unwrap(), FlockOperation::NonBlockingLockExclusive)?,
+        // The file stays open: whoever closes it gives up all locks that the process has on it.
+        ["beside", name, text] => {
+            let beside = OpenOptions::new().write(true).open(path(name))?;
+            beside.write_all_at(text.as_bytes(), 0)?;
+            std::mem::forget(beside);
+        }
+        ["emptied-beside", name] => {
+            std::mem::forget(OpenOptions::new().write(true).truncate(true).open(path(name))?);
+        }
+        ["blocks", count] => {
+            for block in 0..count.parse().unwrap() {
+                file.unwrap().write_all_at(&[b'x'; 65_536], block * 65_536)?;
+            }
+        }
         ["sync-folder"] => File::open(data)?.sync_all()?,
         ["rename", from, to] => fs::rename(path(from), path(to))?,
         ["clock"] => {
@@ -141,9 +168,54 @@ fn obey(data: &Path, open: &mut Option<File>, words: &[&str]) -> io::Result<Stri
             std::thread::sleep(wait);
             return Ok(format!("{}", begun.elapsed().as_millis()));
         }
+        // Waits until a time of the clock as it is shown, in each way that there is.
+        ["until", how, ms] => return Ok(waits_until(how, ms.parse().unwrap())),
+        ["never-back", reads] => return Ok(never_back(reads.parse().unwrap())),
         _ => panic!("nobody knows {words:?}"),
     }
     Ok("ok".to_owned())
+}
+
+/// Waits for so many milliseconds, and says how long that was by the clock as it is shown.
+fn waits_until(how: &str, ms: u64) -> String {
+    let (begun, span) = (Instant::now(), Duration::from_millis(ms));
+    match how {
+        "condition" => {
+            let (mutex, condition) = (Mutex::new(()), Condvar::new());
+            drop(condition.wait_timeout(mutex.lock().unwrap(), span).unwrap());
+        }
+        "park" => std::thread::park_timeout(span),
+        "timer" => {
+            let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::empty()).unwrap();
+            let now = clock_gettime(ClockId::Monotonic);
+            let nanos = now.tv_nsec + i64::try_from(span.as_nanos()).unwrap();
+            let (more, tv_nsec) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+            let first = Timespec { tv_sec: now.tv_sec + more, tv_nsec };
+            let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let times = Itimerspec { it_interval, it_value: first };
+            timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &times).unwrap();
+            let mut read = [0; 8];
+            rustix::io::read(&timer, &mut read).unwrap();
+        }
+        _ => panic!("nobody waits by {how}"),
+    }
+    begun.elapsed().as_millis().to_string()
+}
+
+/// Reads clocks, and says how often one of them showed an earlier time than before.
+fn never_back(reads: u64) -> String {
+    let nanos = |clock| {
+        let time = clock_gettime(clock);
+        time.tv_sec * 1_000_000_000 + time.tv_nsec
+    };
+    let clocks = [ClockId::Monotonic, ClockId::Realtime, ClockId::Boottime];
+    let (mut last, mut back) = (clocks.map(nanos), 0);
+    for _ in 0..reads {
+        let now = clocks.map(nanos);
+        back += last.iter().zip(&now).filter(|(last, now)| now < last).count();
+        last = now;
+    }
+    back.to_string()
 }
 
 #[test]
@@ -213,7 +285,7 @@ fn a_sync_that_fails_says_so_and_takes_its_bytes_with_it() {
     let shim = scratch.shim();
     let mut process = Process::start(&scratch, &shim);
     process.all(&["create log", "write one.", "sync", "write two."]);
-    shim.fail_syncs(1).unwrap();
+    shim.fail_syncs_up_to(1).unwrap();
     assert_eq!(process.ask("sync"), "5");
     process.all(&["write three.", "sync"]);
     process.kill();
@@ -271,7 +343,7 @@ fn writes_are_short_or_fail_as_they_are_told_to() {
     let wrote: usize = told.strip_prefix("wrote ").unwrap().parse().unwrap();
     assert!((1..10).contains(&wrote), "{told}");
     shim.order_disk(DiskOrders::default()).unwrap();
-    shim.fail_writes(1).unwrap();
+    shim.fail_writes_up_to(1).unwrap();
     assert_eq!(process.ask("write abc"), "5");
     process.all(&["write abc", "sync"]);
     process.kill();
@@ -307,6 +379,141 @@ fn clocks_jump_drift_and_stand_still_and_never_go_back() {
 }
 
 #[test]
+fn a_copy_is_taken_and_a_sync_of_all_files_keeps() {
+    let shm = Path::new("/dev/shm");
+    let scratch = Scratch::within(if shm.is_dir() { shm } else { Path::new("/tmp") }, "copy");
+    fs::write(scratch.0.join("data/from"), "from here").unwrap();
+    let shim = scratch.shim();
+    let mut process = Process::start(&scratch, &shim);
+    process.all(&["copy from kept", "open kept", "at 0 FROM", "sync-all", "at 5 THERE"]);
+    process.all(&["copy from taken"]);
+    process.kill();
+    assert_eq!(scratch.read("taken"), "from here");
+    shim.take_power(&mut Dice::AllLost).unwrap();
+    assert_eq!(shim.gaps().unwrap(), [""; 0]);
+    assert_eq!(scratch.read("taken"), "", "a copy within the kernel is a write");
+    assert_eq!(scratch.read("kept"), "FROM here");
+}
+
+#[test]
+fn what_is_written_past_the_shim_is_noticed_and_nothing_taken() {
+    for (name, code) in [
+        ("fwrite", "printf 'x\\n' | awk '{ print > \"unseen\" }'"),
+        ("other", "echo seen > unseen; env -u LD_PRELOAD sh -c 'echo unseen >> unseen'"),
+        ("alone", "env -u LD_PRELOAD sh -c 'echo unseen >> unseen'"),
+    ] {
+        let scratch = Scratch::new(name);
+        let shim = scratch.shim();
+        let mut command = Command::new("sh");
+        command.args(["-c", code]).current_dir(scratch.0.join("data")).envs(shim.variables());
+        assert!(command.status().unwrap().success(), "{name}");
+        let before = scratch.read("unseen");
+        assert_eq!(shim.take_power(&mut Dice::AllLost).unwrap(), PowerLoss::default(), "{name}");
+        let gaps = shim.gaps().unwrap();
+        assert!(gaps.iter().any(|gap| gap.contains("no library sees")), "{name}: {gaps:?}");
+        assert_eq!(scratch.read("unseen"), before, "{name}");
+    }
+}
+
+#[test]
+fn locks_of_a_process_outlive_what_the_shim_does_to_its_files() {
+    let scratch = Scratch::new("locks");
+    let shim = scratch.shim();
+    let mut process = Process::start(&scratch, &shim);
+    let mut other = Process::start(&scratch, &shim);
+    process.all(&["create it", "write some-bytes", "open it", "lock"]);
+    other.all(&["open it"]);
+    let is_locked = |other: &mut Process| ["11", "13"].contains(&&*other.ask("lock"));
+    assert!(is_locked(&mut other));
+    process.all(&["beside it SOME"]);
+    assert!(is_locked(&mut other), "what stood there was read beside the program");
+    process.all(&["emptied-beside it"]);
+    assert!(is_locked(&mut other), "it was emptied beside the program");
+    process.kill();
+    assert_eq!(other.ask("lock"), "ok", "the lock was one");
+    other.kill();
+    shim.take_power(&mut Dice::AllLost).unwrap();
+    assert_eq!(shim.gaps().unwrap(), [""; 0]);
+    assert_eq!(scratch.read("it"), "");
+}
+
+/// Runs within a file system that has no room for the log; as a test among others it does nothing.
+#[test]
+fn within_a_full_file_system() {
+    let Some(full) = std::env::var_os("SYNOD_SHIM_FULL").map(PathBuf::from) else { return };
+    let scratch = Scratch::new("room");
+    let shim = Shim::create(&full.join("shim"), &scratch.0.join("data"), 7).unwrap();
+    let mut process = Process::start(&scratch, &shim);
+    process.all(&["create log", "blocks 64", "sync", "blocks 64", "write more"]);
+    process.kill();
+    assert_eq!(shim.gaps().unwrap(), ["there is no room for the log of what was not synced"]);
+    assert_eq!(shim.take_power(&mut Dice::AllLost).unwrap(), PowerLoss::default());
+    println!("the process lived");
+}
+
+#[test]
+fn a_log_without_room_is_told_and_ends_no_process() {
+    let scratch = Scratch::new("full-log");
+    let full = scratch.0.join("full");
+    fs::create_dir(&full).unwrap();
+    let script = "mount -t tmpfs -o size=2m none \"$SYNOD_SHIM_FULL\" || exit 99; exec \"$0\" \
+        --exact within_a_full_file_system --nocapture --test-threads=1";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+    let output =
+        command.arg(std::env::current_exe().unwrap()).env("SYNOD_SHIM_FULL", &full).output();
+    match output {
+        Ok(output) if output.status.code() != Some(99) && !output.stdout.is_empty() => {
+            let words = String::from_utf8_lossy(&output.stdout);
+            assert!(words.contains("the process lived"), "{words}");
+        }
+        other => eprintln!("skipped: no file system can be mounted here: {other:?}"),
+    }
+}
+
+/// A wait until a time that was worked out from a clock which is ahead must be one for the span,
+/// not for the hour that the clock is ahead; the test would wait that long.
+#[test]
+fn waits_until_a_time_of_a_clock_that_is_off_last_for_the_span() {
+    let scratch = Scratch::new("waits");
+    let shim = scratch.shim();
+    let mut process = Process::start(&scratch, &shim);
+    shim.jump_clock(3_600_000_000_000).unwrap();
+    for how in ["condition", "park", "timer"] {
+        let waited: u64 = process.ask(&format!("until {how} 50")).parse().unwrap();
+        // However busy the machine is, it is not an hour; a park may end early.
+        assert!(waited < 3_000_000 && (waited >= 50 || how == "park"), "{how}: {waited} ms");
+    }
+    process.kill();
+    let code = "import threading, time, queue\n\
+        a = threading.Lock(); a.acquire(); b = time.monotonic()\n\
+        assert not a.acquire(timeout=0.05)\n\
+        c = threading.Condition()\n\
+        with c: assert not c.wait(timeout=0.05)\n\
+        time.sleep(0.05)\n\
+        assert 0.15 <= time.monotonic() - b < 3000";
+    let mut command = Command::new("python3");
+    match command.args(["-c", code]).envs(shim.variables()).status() {
+        Ok(status) => assert!(status.success(), "locks and sleeps of Python last for the span"),
+        Err(_) => eprintln!("not all was tried: there is no python3"),
+    }
+}
+
+#[test]
+fn no_clock_goes_back_while_it_is_changed() {
+    let scratch = Scratch::new("back");
+    let shim = scratch.shim();
+    let mut process = Process::start(&scratch, &shim);
+    process.send("never-back 300000");
+    for turn in 0..20_000 {
+        shim.order_clock([900_000, 0, -999_999, 500][turn % 4]).unwrap();
+    }
+    assert_eq!(process.answer(), "0");
+    assert!(shim.counts().unwrap().clock_reads_changed > 0);
+    process.kill();
+}
+
+#[test]
 fn other_programs_are_reached_alike() {
     let scratch = Scratch::new("others");
     let shim = scratch.shim();
@@ -316,6 +523,9 @@ fn other_programs_are_reached_alike() {
         command.args(arguments).current_dir(&data).envs(shim.variables());
         command.env("PYTHONDONTWRITEBYTECODE", "1").status()
     };
+    // A file that is made and never written, as one to lock is, shows nothing that was not seen.
+    let made = "import os; os.open('made', os.O_RDONLY | os.O_CREAT, 0o600)";
+    drop(run("python3", &["-c", made]));
     assert!(run("sh", &["-c", "echo one > shell; echo two >> shell"]).unwrap().success());
     assert_eq!(shim.counts().unwrap().writes, 2);
     let code = "import os, time\n\
@@ -326,6 +536,7 @@ fn other_programs_are_reached_alike() {
     let has_python = python.is_ok_and(|status| status.success());
     let counts = shim.counts().unwrap();
     shim.take_power(&mut Dice::AllLost).unwrap();
+    assert_eq!(shim.gaps().unwrap(), [""; 0]);
     assert_eq!(scratch.read("shell"), "");
     if has_python {
         assert!(counts.writes >= 5 && counts.syncs >= 1 && counts.clock_reads >= 1, "{counts:?}");
