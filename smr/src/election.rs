@@ -230,8 +230,12 @@ impl Election {
             self.raising = None;
         }
         self.own.look(view.preparing);
+        let was_ok = self.leader_ok;
         let follows = self.follows(view.leads);
         self.leader_ok = self.is_satisfied(view, follows);
+        if was_ok && view.leads.is_some() && self.is_stalled(view) {
+            self.cooldown = self.cooldown.max(self.others_first_ticks());
+        }
         if self.leader_ok {
             self.failures = 0;
         } else {

@@ -227,6 +227,15 @@ fn reads_that_go_on_do_not_excuse_a_log_that_stands() {
     assert!(ticks.is_some_and(|ticks| ticks <= STALL_TICKS + PATH_SYNCS), "{ticks:?}");
 }
 
+/// It knows most of the log, and would win again.
+#[test]
+fn a_leader_that_gives_up_lets_others_campaign_first() {
+    let mut world = World::new(None);
+    world.ticks_until_stalled();
+    assert!(!world.election.is_leader_ok());
+    assert_eq!(world.ticks_until_it_campaigns(), SUSPICION_TICKS - 1);
+}
+
 #[test]
 fn where_no_other_leader_would_do_better_reads_go_on() {
     let slow = SLOW_SYNC_MS / 40;
