@@ -150,10 +150,10 @@ fn errors_of_a_disk_and_clocks_that_are_off_are_survived_and_counted() {
     assert!(effects.iter().all(|effect| !effect.starts_with("0 ")), "{effects:?}");
 }
 
-/// The second failure begins while the first one is in force, and strikes after that has ended: it
-/// is still asked for, and is still a reason for the process to end.
+/// The second failure begins while the first one is in force. Whichever strikes ends the process,
+/// which is held until both have ended: so one of the two may find nobody, and the run is sound.
 #[test]
-fn a_failure_of_a_disk_that_ends_takes_no_other_one_with_it() {
+fn failures_of_one_disk_that_overlap_end_its_process_and_no_run() {
     if !has_python() {
         return;
     }
@@ -163,12 +163,13 @@ fn a_failure_of_a_disk_that_ends_takes_no_other_one_with_it() {
         action = { disk = \"sync-fails\" }\ntarget = { node = 1 }\n\
         [[faults]]\nat_ms = 2500\nlasts_ms = 3000\n\
         action = { disk = \"SECOND\" }\ntarget = { node = 1 }\n";
-    for (second, effect) in [("sync-fails", "syncs failed"), ("write-fails", "writes failed")] {
+    for second in ["sync-fails", "write-fails"] {
         let run = scratch.run_text("sound", &text.replace("SECOND", second), 1..4);
         assert_eq!(run.code, Some(0), "{second}: {}", run.out);
         let effects = run.effects("disk");
-        let is_felt = |told: &String| told.ends_with(effect) && !told.starts_with("0 ");
-        assert!(effects.len() == 2 && is_felt(&effects[1]), "{second}: {effects:?}");
+        let is_felt = |told: &&String| told.ends_with(" failed") && !told.starts_with("0 ");
+        let felt = effects.iter().filter(is_felt).count();
+        assert!(effects.len() == 2 && felt >= 1, "{second}: {effects:?}");
     }
 }
 
