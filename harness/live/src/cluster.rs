@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,9 +19,10 @@ use synod_report::NodeSummary;
 use synod_shim::ShimError;
 use tokio::time::Instant;
 
+use super::crashes::{CrashLine, CrashPatterns};
 use super::guard::{Guard, Limits};
 use super::logs;
-use super::process::{Process, STDERR_LOG, describe_end};
+use super::process::{Process, STDERR_LOG, STDOUT_LOG, describe_end};
 use super::system::CommandLine;
 
 /// All nodes of a run. They are killed when this is dropped.
@@ -39,7 +41,7 @@ pub struct NodeSpec {
     /// Its command.
     pub launch: CommandLine,
     /// The variables that are set for it beside those of the harness.
-    pub variables: Vec<(&'static str, OsString)>,
+    pub variables: Vec<(OsString, OsString)>,
     /// The folder for its logs, which exists.
     pub folder: PathBuf,
 }
@@ -95,6 +97,8 @@ struct State {
     asked: Option<&'static str>,
     /// Why it may end by itself, where a fault in force is a reason.
     excused: Option<&'static str>,
+    /// The bytes of each log that were written while a fault in force was a reason for anything.
+    explained: [Vec<Range<u64>>; 2],
     starts: u32,
     exits: Vec<String>,
     lone: Vec<UnexpectedExit>,
@@ -140,7 +144,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Says why a node may end by itself from here on, or that it may not.
+    /// Says why a node may end by itself from here on, or that it may not. What it writes meanwhile
+    /// tells of no crash.
     ///
     /// # Errors
     ///
@@ -148,7 +153,17 @@ impl Cluster {
     pub fn excuse(&self, id: NodeId, why: Option<&'static str>) -> Result<(), ClusterError> {
         let node = self.node(id)?;
         self.note_end(node);
-        node.lock().excused = why;
+        let mut state = node.lock();
+        for (log, explained) in LOGS.iter().zip(&mut state.explained) {
+            let written = logs::length(&node.spec.folder.join(log));
+            if let Some(open) = explained.last_mut().filter(|range| range.end == u64::MAX) {
+                open.end = written;
+            }
+            if why.is_some() {
+                explained.push(written..u64::MAX);
+            }
+        }
+        state.excused = why;
         Ok(())
     }
 
@@ -310,14 +325,18 @@ impl Cluster {
         }
     }
 
-    /// Returns the first line of each node's log that tells of a panic.
+    /// Returns the first line of each node's logs that tells of a crash that no fault explains.
     #[must_use]
-    pub fn panics(&self) -> Vec<(NodeId, String)> {
-        let panic = |node: &Node| {
-            let line = logs::find_panic(&node.spec.folder.join(STDERR_LOG))?;
-            Some((node.spec.id, line))
+    pub fn crashes(&self, patterns: CrashPatterns<'_>) -> Vec<CrashLine> {
+        let crash = |node: &Node| {
+            let state = node.lock();
+            LOGS.iter().zip(&state.explained).find_map(|(log, explained)| {
+                let path = node.spec.folder.join(log);
+                let (number, words) = logs::find_crash(&path, patterns, explained)?;
+                Some(CrashLine { node: node.spec.id, log, number, words })
+            })
         };
-        self.nodes.iter().filter_map(panic).collect()
+        self.nodes.iter().filter_map(crash).collect()
     }
 
     /// Sums the nodes up for the report.
@@ -411,5 +430,62 @@ impl Node {
 /// How long the end of a process is waited for that was killed.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
+/// The logs of a node.
+const LOGS: [&str; 2] = [STDERR_LOG, STDOUT_LOG];
+
 /// Lines of each log that a report shows.
 const TAIL_LINES: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node that is never started, whose logs the test writes.
+    fn cluster(name: &str) -> (Cluster, PathBuf) {
+        let folder =
+            std::env::temp_dir().join(format!("synod-crash-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let launch = CommandLine { program: PathBuf::from("true"), arguments: Vec::new() };
+        let (id, variables) = (NodeId(1), Vec::new());
+        let spec = NodeSpec { id, launch, variables, folder: folder.clone() };
+        (Cluster::new(Guard::at("true"), Limits::default(), vec![spec]), folder)
+    }
+
+    fn write(folder: &Path, log: &str, line: &str) {
+        use std::io::Write as _;
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(log));
+        writeln!(file.expect("a log"), "{line}").expect("a line");
+    }
+
+    const KNOWN: CrashPatterns<'static> = CrashPatterns { known: true, own: &[] };
+
+    #[test]
+    fn a_fault_explains_a_crash_while_it_is_a_reason_and_not_before_or_after() {
+        let (cluster, folder) = cluster("explained");
+        let seen = || cluster.crashes(KNOWN).first().map(|crash| (crash.log, crash.number));
+        assert_eq!(seen(), None);
+        cluster.excuse(NodeId(1), Some("a disk that fails")).expect("a node");
+        write(&folder, STDERR_LOG, "panic: the disk");
+        write(&folder, STDOUT_LOG, "panic: the disk");
+        assert_eq!(seen(), None, "the fault is a reason");
+        cluster.excuse(NodeId(1), None).expect("a node");
+        assert_eq!(seen(), None, "what was written then stays explained");
+        write(&folder, STDOUT_LOG, "panic: for no reason");
+        assert_eq!(seen(), Some((STDOUT_LOG, 2)));
+        cluster.excuse(NodeId(1), Some("a disk that fails")).expect("a node");
+        assert_eq!(seen(), Some((STDOUT_LOG, 2)), "it was written before");
+        std::fs::remove_dir_all(&folder).expect("it was made above");
+    }
+
+    #[test]
+    fn a_crash_is_told_with_node_log_and_line() {
+        let (cluster, folder) = cluster("told");
+        write(&folder, STDERR_LOG, "starting");
+        write(&folder, STDERR_LOG, "Exception in thread \"main\" java.lang.Error");
+        let words = "Exception in thread \"main\" java.lang.Error".to_owned();
+        let crash = CrashLine { node: NodeId(1), log: STDERR_LOG, number: 2, words };
+        assert_eq!(cluster.crashes(KNOWN), [crash]);
+        assert_eq!(cluster.crashes(CrashPatterns { known: false, own: &[] }), []);
+        std::fs::remove_dir_all(&folder).expect("it was made above");
+    }
+}

@@ -187,7 +187,8 @@ impl Machine {
         let (folder, data) = (spec.folder.join("shim"), spec.folder.join(DATA));
         let shim = Shim::create(&folder, &data, seed)?;
         shim.order_clock(ppm)?;
-        spec.variables.extend(shim.variables());
+        let own = shim.variables().map(|(name, value)| (name.into(), value));
+        spec.variables.extend(own);
         Ok(Self { shim, ppm })
     }
 

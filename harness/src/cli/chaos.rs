@@ -84,7 +84,7 @@ pub(super) struct ReplayArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct SystemArguments {
-    /// The system under test: synod-kv, or a JSON file that describes another one.
+    /// The system under test: synod-kv, or a TOML file that describes another one.
     #[arg(long, value_name = "NAME|FILE", default_value = SYNOD_KV)]
     pub(super) system: String,
     /// The system's binary.
@@ -173,8 +173,8 @@ fn order_of(arguments: &ChaosArguments) -> Result<RunConfig, Refusal> {
         plan.seed = Seed(seed);
     }
     let plan = plan.drawn();
-    let workload = check_plan(&plan, world)?;
     let cast = cast_of(system, &arguments.system);
+    let workload = check_live(&plan, world, &cast)?;
     let reproduce = reproduction(arguments, &plan);
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
@@ -220,9 +220,7 @@ fn nemesis_plan(
         .nemesis
         .parse()
         .map_err(|error| refused(format!("{error}, {}, {}", swarm::NAME, varied::NAME)))?;
-    nemesis.check(arguments.nodes).map_err(|error| refused(error.to_string()))?;
-    let unfit = nemesis.check_transports(world.transports);
-    unfit.map_err(|error| refused(error.to_string()))?;
+    check_nemesis(nemesis, arguments.nodes, world)?;
     let nodes: Vec<NodeId> = (1..=arguments.nodes).map(NodeId).collect();
     let short = nemesis.check_time(seed, &nodes, time_ms, world.transports);
     short.map_err(|error| refused(error.to_string()))?;
@@ -231,6 +229,24 @@ fn nemesis_plan(
         faults: nemesis.plan(seed, &nodes, time_ms, world.transports),
         ..Scenario::calm(seed, arguments.nodes, time_ms)
     })
+}
+
+/// Refuses a nemesis that so few nodes would not notice, or that their links do not have.
+fn check_nemesis(nemesis: Nemesis, nodes: u16, world: Abilities) -> Result<(), Refusal> {
+    let refused = |error: &dyn Display| Refusal(USAGE, error.to_string());
+    nemesis.check(nodes).map_err(|error| refused(&error))?;
+    nemesis.check_transports(world.transports).map_err(|error| refused(&error))
+}
+
+/// Refuses what a run of the plan would refuse before it starts anything.
+fn check_live(
+    plan: &Scenario,
+    world: Abilities,
+    cast: &SystemUnderTest,
+) -> Result<WorkloadName, Refusal> {
+    let workload = check_plan(plan, world)?;
+    cast.check(plan).map_err(|error| refusal(&RunError::Setup(error)))?;
+    Ok(workload)
 }
 
 /// Refuses a plan that no live run of the system can obey, or that breaks nothing.
@@ -255,6 +271,7 @@ fn recorded_order(arguments: &ReplayArguments) -> Result<RunConfig, Refusal> {
     let cast = SystemUnderTest {
         system: written.system,
         binary: arguments.binary.as_deref().map_or(written.binary, absolute),
+        here: written.here,
         guard: Guard::of_this_process(),
         limits: written.limits,
         bridges: written.bridges,
@@ -286,6 +303,7 @@ pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> System
     SystemUnderTest {
         system,
         binary: absolute(&arguments.binary),
+        here: absolute(&folder_of(&arguments.system)),
         guard: Guard::of_this_process(),
         limits: Limits {
             files: arguments.node_files,
@@ -294,6 +312,12 @@ pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> System
         },
         bridges: arguments.bridges,
     }
+}
+
+/// Returns the folder of a description.
+fn folder_of(system: &str) -> PathBuf {
+    let folder = Path::new(system).parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
 /// Makes the runtime: of one thread, see the crate's `main`.
@@ -375,6 +399,7 @@ pub(super) fn refusal(error: &RunError) -> Refusal {
         RunError::Setup(
             SetupError::NoProgram { .. }
             | SetupError::Unreached { .. }
+            | SetupError::NoShim(_)
             | SetupError::System(_)
             | SetupError::TooManyNodes { .. },
         )
