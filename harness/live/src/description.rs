@@ -306,4 +306,25 @@ ok = 50
             assert_eq!((system.transport, system.ready), (Transports::TCP, Ready::Tcp));
         }
     }
+
+    #[test]
+    fn what_init_writes_is_read_with_each_of_its_examples() {
+        let text = include_str!("../../src/cli/skeleton/system.toml");
+        let plain = System::parse("system.toml", text).expect("it is right as it stands");
+        assert_eq!(plain.name, "my-system");
+        // A comment that is an assignment or a header is an example.
+        let is_example = |line: &&str| {
+            let begins = line.starts_with("# ") && !line.starts_with("#  ");
+            begins && (line.contains(" = ") || line.contains("# [env.serve]"))
+        };
+        let examples: Vec<&str> = text.lines().filter(is_example).collect();
+        assert_eq!(examples.len(), 10, "{examples:?}");
+        for ready in examples.iter().filter(|line| line.starts_with("# ready")) {
+            let others = examples.iter().filter(|line| !line.starts_with("# ready")).chain([ready]);
+            let whole = others.fold(text.to_owned(), |text, line| text.replace(line, &line[2..]));
+            let system = System::parse("system.toml", &whole).expect(&whole);
+            assert!(!system.ready.is_default() && system.init.is_some() && system.create.is_some());
+            assert_eq!((system.crash_patterns.len(), system.env.serve.len()), (2, 2));
+        }
+    }
 }

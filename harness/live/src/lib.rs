@@ -21,6 +21,7 @@ pub mod audit;
 pub mod bridge;
 pub mod clients;
 pub mod cluster;
+pub mod conformance;
 pub mod console;
 pub mod crashes;
 pub mod description;

@@ -232,14 +232,14 @@ fn nemesis_plan(
 }
 
 /// Refuses a nemesis that so few nodes would not notice, or that their links do not have.
-fn check_nemesis(nemesis: Nemesis, nodes: u16, world: Abilities) -> Result<(), Refusal> {
+pub(super) fn check_nemesis(nemesis: Nemesis, nodes: u16, world: Abilities) -> Result<(), Refusal> {
     let refused = |error: &dyn Display| Refusal(USAGE, error.to_string());
     nemesis.check(nodes).map_err(|error| refused(&error))?;
     nemesis.check_transports(world.transports).map_err(|error| refused(&error))
 }
 
 /// Refuses what a run of the plan would refuse before it starts anything.
-fn check_live(
+pub(super) fn check_live(
     plan: &Scenario,
     world: Abilities,
     cast: &SystemUnderTest,
@@ -291,6 +291,31 @@ pub(super) fn order(
 ) -> RunConfig {
     let workload = Arc::new(workload);
     RunConfig { plan, workload, cast, runs: output.runs_dir.clone(), keep: output.keep, reproduce }
+}
+
+/// The system of a command that makes no run: a description, and what it names.
+#[derive(Debug, Args)]
+pub(super) struct SystemFile {
+    /// The system under test: synod-kv, or a TOML file that describes another one.
+    #[arg(value_name = "NAME|FILE", default_value = SYNOD_KV)]
+    pub(super) system: String,
+    /// The system's binary.
+    #[arg(long, value_name = "PATH", default_value = "target/debug/synod-kv")]
+    binary: PathBuf,
+}
+
+impl SystemFile {
+    /// Reads the description.
+    pub(super) fn cast(&self) -> Result<SystemUnderTest, Refusal> {
+        Ok(SystemUnderTest {
+            system: system_of(&self.system)?,
+            binary: absolute(&self.binary),
+            here: absolute(&folder_of(&self.system)),
+            guard: Guard::of_this_process(),
+            limits: Limits::default(),
+            bridges: 1,
+        })
+    }
 }
 
 pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> SystemUnderTest {
