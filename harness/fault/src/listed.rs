@@ -97,9 +97,10 @@ impl ListedFault {
 }
 
 fn of_scenarios((action, target): (Action, Target)) -> ListedFault {
-    let name = match &action {
-        Action::Disk(disk) => format!("disk {}", disk.name()),
-        other => other.name().to_owned(),
+    let name = if let Action::Disk(disk) = &action {
+        format!("disk {}", disk.name())
+    } else {
+        action.name().to_owned()
     };
     let does = action.does();
     ListedFault { name, does, asked: AskedBy::Scenario(planned(action, target)) }

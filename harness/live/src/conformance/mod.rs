@@ -86,7 +86,7 @@ pub async fn try_bridge(
                 missteps.push(trial.ended(&logs::tail(&log, TAIL_LINES)).await);
                 Found::Wrong(missteps)
             }
-            found => found,
+            found @ (Found::Right(_) | Found::Wrong(_) | Found::NotTried(_)) => found,
         };
         let check = BridgeCheck { rule, found };
         tell(&check);
@@ -240,7 +240,7 @@ impl Trial<'_> {
                 }
             };
             match status {
-                Ok(status) => look.leader = look.leader.or(status.leads.map(|_| *node)),
+                Ok(status) => look.leader = look.leader.or_else(|| status.leads.map(|_| *node)),
                 Err(said) => {
                     self.talk.note(look.last, said.problem, STATUS_FORM);
                     return None;

@@ -5,6 +5,7 @@
 //! to the checks. The claim kept true: a line is an answer here exactly if a run takes it for one.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use synod_fault::NodeId;
@@ -142,9 +143,9 @@ impl Talk {
         let ids: Vec<u64> = asked.iter().map(|asked| asked.id).collect();
         let until = asked.iter().map(|asked| asked.until).max().unwrap_or_else(Instant::now);
         self.hear(&ids, until).await;
-        for id in ids.iter().filter(|id| !self.came.contains_key(id)).collect::<Vec<_>>() {
-            if !self.is_over {
-                self.note(*id, format!("no answer came, long after {LATE}"), NO_ANSWER);
+        for id in ids {
+            if !self.came.contains_key(&id) && !self.is_over {
+                self.note(id, format!("no answer came, long after {LATE}"), NO_ANSWER);
             }
         }
     }
@@ -182,12 +183,17 @@ impl Talk {
         let id = answer.id;
         if !self.sent.contains_key(&id) {
             self.missteps.push(wrong(format!("there was no question {id}"), OWN_ID));
-        } else if self.came.contains_key(&id) {
-            let sent = self.sent.get(&id).cloned();
-            let what = format!("question {id} has its answer already");
-            self.missteps.push(Misstep { sent, ..wrong(what, ONE_ANSWER) });
-        } else {
-            self.came.insert(id, (answer, line));
+            return;
+        }
+        match self.came.entry(id) {
+            Entry::Vacant(place) => {
+                place.insert((answer, line));
+            }
+            Entry::Occupied(_) => {
+                let sent = self.sent.get(&id).cloned();
+                let what = format!("question {id} has its answer already");
+                self.missteps.push(Misstep { sent, ..wrong(what, ONE_ANSWER) });
+            }
         }
     }
 
