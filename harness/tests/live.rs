@@ -178,7 +178,7 @@ fn a_node_that_panics_is_a_violation_though_the_history_is_sound() {
     assert!(out.contains("node 1 ended by itself: exit code 101"), "{out}");
     let report = scratch.report();
     assert!(report["violation"].is_null());
-    assert!(report["reasons"].to_string().contains("tells of a panic"), "{report}");
+    assert!(report["reasons"].to_string().contains("tells of a crash"), "{report}");
     let tail = report["nodes"][0]["log_tail"].to_string();
     assert!(tail.contains("this bug was asked for"), "{tail}");
 }

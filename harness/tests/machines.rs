@@ -55,7 +55,7 @@ impl Scratch {
         // The store knows registers alone.
         let text = text.replace("\nnodes =", "\nworkload = \"registers\"\nnodes =");
         std::fs::write(&path, text).unwrap();
-        let system = Path::new(STORE).join(format!("{variant}.json"));
+        let system = Path::new(STORE).join(format!("{variant}.toml"));
         let mut last = None;
         for seed in seeds {
             let Output { status, stdout, stderr } = self.chaos(&system, STORE, &path, seed);

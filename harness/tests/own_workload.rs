@@ -206,6 +206,7 @@ fn order(scratch: &Scratch, bug: &str, workload: &str) -> RunConfig {
         cast: SystemUnderTest {
             system: system(bug),
             binary: FAKE.into(),
+            here: PathBuf::new(),
             guard: Guard::at(HARNESS),
             limits: Limits::default(),
             bridges: 1,

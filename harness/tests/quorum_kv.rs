@@ -43,7 +43,7 @@ impl Scratch {
 
     /// Runs a variant of the store until the run says something.
     fn run(&self, variant: &str, nemesis: &str, seed: &str, seconds: u32) -> Run {
-        let description = Path::new(STORE).join(format!("{variant}.json"));
+        let description = Path::new(STORE).join(format!("{variant}.toml"));
         let mut seconds = seconds;
         loop {
             let time = seconds.to_string();
@@ -120,9 +120,10 @@ fn a_store_on_tcp_that_is_described_as_udp_is_void_and_says_why() {
         return;
     }
     let scratch = Scratch::new("udp");
-    let text = std::fs::read_to_string(Path::new(STORE).join("sound.json")).unwrap();
-    let description = scratch.0.join("udp.json");
-    std::fs::write(&description, text.replace("\"tcp\"", "\"udp\"")).unwrap();
+    let text = std::fs::read_to_string(Path::new(STORE).join("sound.toml")).unwrap();
+    let description = scratch.0.join("udp.toml");
+    let udp = text.replace("\"tcp\"", "\"udp\"").replace("ready = { tcp = true }", "");
+    std::fs::write(&description, udp).unwrap();
     let output = scratch.chaos(&description, &["--nemesis", "calm", "--time", "1"]);
     let out = text_of(output.stdout);
     assert_eq!(output.status.code(), Some(2), "{out}{}", text_of(output.stderr));
@@ -130,7 +131,7 @@ fn a_store_on_tcp_that_is_described_as_udp_is_void_and_says_why() {
     assert!(out.contains(why), "{out}");
     assert!(out.contains("no status comes from node 1 2 3"), "{out}");
     let flags = ["--nemesis", "corrupting", "--time", "1"];
-    let refused = scratch.chaos(&Path::new(STORE).join("sound.json"), &flags);
+    let refused = scratch.chaos(&Path::new(STORE).join("sound.toml"), &flags);
     let words = text_of(refused.stderr);
     assert_eq!(refused.status.code(), Some(64), "{words}");
     assert!(

@@ -71,7 +71,7 @@ fn bird(seed: &str) -> Step {
     let harness: PathBuf = target_dir().join("debug").join(chaos::executable("synod-harness"));
     Step::new(harness)
         .args(["chaos", "--system"])
-        .arg(store.join("ack-alone.json"))
+        .arg(store.join("ack-alone.toml"))
         .arg("--binary")
         .arg(&store)
         .args(["--workload", "registers", "--nemesis", "isolate-one", "--time", "8"])

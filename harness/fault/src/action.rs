@@ -112,6 +112,29 @@ impl Action {
         }
     }
 
+    /// Says in a few words what it does.
+    #[must_use]
+    pub const fn does(&self) -> &'static str {
+        match self {
+            Self::Isolate => "a node is cut off from all others, both ways",
+            Self::Mute => "nobody hears a node",
+            Self::Deafen => "a node hears nobody",
+            Self::Partition(_) => "nodes are torn apart, in a shape of your own",
+            Self::Cut(_) => "single links are cut, each in one direction",
+            Self::Disturb(_) => "links misbehave by a rule of your own",
+            Self::DisturbInbound(_) => {
+                "what a node hears misbehaves by a rule, what it says does not"
+            }
+            Self::Kill => "a process is killed, and started again with all that it wrote",
+            Self::PowerLoss => "a machine loses its power: what was not synced is gone",
+            Self::Pause => "a process stands still, and does not know",
+            Self::Retire => "a process is asked to end, as an operator does",
+            Self::ClockRate { .. } => "a clock runs fast or slow",
+            Self::ClockJump { .. } => "a clock jumps ahead, as after a suspend",
+            Self::Disk(disk) => disk.does(),
+        }
+    }
+
     /// Tells whether it cuts links.
     #[must_use]
     pub const fn is_cut(&self) -> bool {
@@ -221,6 +244,44 @@ impl Action {
 }
 
 impl DiskFault {
+    /// Returns the word by which scenarios ask for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Slow { .. } => "slow",
+            Self::Hung => "hung",
+            Self::Full => "full",
+            Self::SyncFails => "sync-fails",
+            Self::WriteFails => "write-fails",
+            Self::ReadFails => "read-fails",
+            Self::ShortWrites => "short-writes",
+            Self::PowerFailsAt { .. } => "power-fails-at",
+            Self::Rot => "rot",
+            Self::RolledBack => "rolled-back",
+            Self::MadeAnew => "made-anew",
+            Self::Foreign => "foreign",
+        }
+    }
+
+    /// Says in a few words what it does.
+    #[must_use]
+    pub const fn does(self) -> &'static str {
+        match self {
+            Self::Slow { .. } => "each sync takes longer",
+            Self::Hung => "no sync returns",
+            Self::Full => "there is no space for anything more",
+            Self::SyncFails => "the next sync fails, and what it was for is forgotten",
+            Self::WriteFails => "the next write fails",
+            Self::ReadFails => "the next read fails",
+            Self::ShortWrites => "each write takes a part of what it was given",
+            Self::PowerFailsAt { .. } => "the power fails in the middle of an operation",
+            Self::Rot => "a bit of what was written long ago flips",
+            Self::RolledBack => "what was written goes back to what it was a while ago",
+            Self::MadeAnew => "all that was written is lost, and the node is made anew",
+            Self::Foreign => "what another node has written takes its place",
+        }
+    }
+
     /// Tells whether a disk that misbehaves in this way does so in that one, too.
     #[must_use]
     pub fn is_like(self, other: Self) -> bool {

@@ -24,8 +24,9 @@ pub fn problem(error: &serde_json::Error) -> String {
     }
 }
 
-/// Puts the parser's complaint about a value into words of this program.
-fn plain(text: &str) -> String {
+/// Puts a parser's complaint about a value into words of this program.
+#[must_use]
+pub fn plain(text: &str) -> String {
     let begin = ["invalid type: ", "invalid value: ", "invalid "];
     let rest = begin.iter().find_map(|begin| text.strip_prefix(begin));
     if let Some((found, wanted)) = rest.and_then(|rest| rest.split_once(", expected ")) {

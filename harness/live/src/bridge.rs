@@ -6,7 +6,7 @@
 //! error of the bridge, never of the system under test, and ends the run: nonsense is also an
 //! answer to what was never asked, a second one, and one of another form than the question has.
 
-mod answer;
+pub(crate) mod answer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -155,7 +155,7 @@ const END_PATIENCE: Duration = Duration::from_millis(500);
 const REQUESTS_MAX: usize = 1_024;
 
 /// The longest answer: values are up to 1 MiB, and JSON may write six characters for a byte.
-const LINE_BYTES_MAX: u64 = 8 << 20;
+pub(crate) const LINE_BYTES_MAX: u64 = 8 << 20;
 
 /// One bridge process with its pipes.
 #[derive(Debug)]
@@ -179,22 +179,23 @@ struct Waiting {
     broken: Option<BridgeError>,
 }
 
+/// What a bridge is asked, as a line of its input.
 #[derive(Serialize)]
-struct Question<'a> {
-    id: u64,
-    client: u32,
-    f: &'a str,
+pub(crate) struct Question<'a> {
+    pub(crate) id: u64,
+    pub(crate) client: u32,
+    pub(crate) f: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
     #[serde(skip_serializing_if = "is_null")]
-    value: Value,
+    pub(crate) value: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<u16>,
-    timeout_ms: u64,
+    pub(crate) node: Option<u16>,
+    pub(crate) timeout_ms: u64,
 }
 
 impl Question<'_> {
-    fn line(&self) -> Vec<u8> {
+    pub(crate) fn line(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec(self).expect("plain data has a written form");
         bytes.push(b'\n');
         bytes

@@ -18,10 +18,11 @@ use synod_report::NodeSummary;
 use synod_shim::{Shim, ShimError};
 use tokio::time::Instant;
 
-use super::disk_errors::DiskErrors;
+use super::crashes::{CrashLine, CrashPatterns};
+use super::disk_errors::{DiskErrors, LOG_COUNT, LogBytes};
 use super::guard::{Guard, Limits};
 use super::logs;
-use super::process::{Process, STDERR_LOG, describe_end};
+use super::process::{Process, STDERR_LOG, STDOUT_LOG, describe_end};
 use super::system::CommandLine;
 
 /// All nodes of a run. They are killed when this is dropped.
@@ -40,7 +41,7 @@ pub struct NodeSpec {
     /// Its command.
     pub launch: CommandLine,
     /// The variables that are set for it beside those of the harness.
-    pub variables: Vec<(&'static str, OsString)>,
+    pub variables: Vec<(OsString, OsString)>,
     /// The folder for its logs, which exists.
     pub folder: PathBuf,
     /// The shim that stands between it and its disk, if one does.
@@ -326,16 +327,19 @@ impl Cluster {
         }
     }
 
-    /// Returns the first line of each node's log that tells of a panic which no fault excuses.
+    /// Returns the first line of each node's logs that tells of a crash which no fault excuses.
     #[must_use]
-    pub fn panics(&self) -> Vec<(NodeId, String)> {
-        let panic = |node: &Node| {
+    pub fn crashes(&self, patterns: CrashPatterns<'_>) -> Vec<CrashLine> {
+        let crash = |node: &Node| {
             self.note_end(node);
             let excused = node.lock().disk.excused(node.failed_calls());
-            let line = logs::find_panic(&node.spec.folder.join(STDERR_LOG), &excused)?;
-            Some((node.spec.id, line))
+            LOGS.iter().zip(&excused).find_map(|(log, excused)| {
+                let path = node.spec.folder.join(log);
+                let (number, words) = logs::find_crash(&path, patterns, excused)?;
+                Some(CrashLine { node: node.spec.id, log, number, words })
+            })
         };
-        self.nodes.iter().filter_map(panic).collect()
+        self.nodes.iter().filter_map(crash).collect()
     }
 
     /// Sums the nodes up for the report.
@@ -430,10 +434,9 @@ impl Node {
         counts.map_or(0, |counts| counts.syncs_failed + counts.writes_failed)
     }
 
-    /// Returns how long the log is that tells of panics.
-    fn log_bytes(&self) -> u64 {
-        let log = std::fs::metadata(self.spec.folder.join(STDERR_LOG));
-        log.map_or(0, |log| log.len())
+    /// Returns how long each of its logs is.
+    fn log_bytes(&self) -> LogBytes {
+        LOGS.map(|log| logs::length(&self.spec.folder.join(log)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -444,5 +447,57 @@ impl Node {
 /// How long the end of a process is waited for that was killed.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
+/// The logs of a node.
+const LOGS: [&str; LOG_COUNT] = [STDERR_LOG, STDOUT_LOG];
+
 /// Lines of each log that a report shows.
 const TAIL_LINES: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node that is never started, whose logs the test writes.
+    fn cluster(name: &str) -> (Cluster, PathBuf) {
+        let folder =
+            std::env::temp_dir().join(format!("synod-crash-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let launch = CommandLine { program: PathBuf::from("true"), arguments: Vec::new() };
+        let (id, variables) = (NodeId(1), Vec::new());
+        let spec = NodeSpec { id, launch, variables, folder: folder.clone(), shim: None };
+        (Cluster::new(Guard::at("true"), Limits::default(), vec![spec]), folder)
+    }
+
+    fn write(folder: &Path, log: &str, line: &str) {
+        use std::io::Write as _;
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(log));
+        writeln!(file.expect("a log"), "{line}").expect("a line");
+    }
+
+    const KNOWN: CrashPatterns<'static> = CrashPatterns { known: true, own: &[] };
+
+    #[test]
+    fn either_log_tells_of_a_crash() {
+        let (cluster, folder) = cluster("either");
+        let seen = || cluster.crashes(KNOWN).first().map(|crash| (crash.log, crash.number));
+        assert_eq!(seen(), None);
+        write(&folder, STDOUT_LOG, "serving");
+        write(&folder, STDOUT_LOG, "panic: for no reason");
+        assert_eq!(seen(), Some((STDOUT_LOG, 2)));
+        write(&folder, STDERR_LOG, "panic: for no reason");
+        assert_eq!(seen(), Some((STDERR_LOG, 1)));
+        std::fs::remove_dir_all(&folder).expect("it was made above");
+    }
+
+    #[test]
+    fn a_crash_is_told_with_node_log_and_line() {
+        let (cluster, folder) = cluster("told");
+        write(&folder, STDERR_LOG, "starting");
+        write(&folder, STDERR_LOG, "Exception in thread \"main\" java.lang.Error");
+        let words = "Exception in thread \"main\" java.lang.Error".to_owned();
+        let crash = CrashLine { node: NodeId(1), log: STDERR_LOG, number: 2, words };
+        assert_eq!(cluster.crashes(KNOWN), [crash]);
+        assert_eq!(cluster.crashes(CrashPatterns { known: false, own: &[] }), []);
+        std::fs::remove_dir_all(&folder).expect("it was made above");
+    }
+}

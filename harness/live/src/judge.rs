@@ -1,21 +1,23 @@
 //! The verdict of a run, from everything that was seen.
 //!
 //! The checker judges the history; this adds what a history cannot show: processes that ended by
-//! themselves, panics, states that differ, nodes that did not come back. It also asks whether the
-//! run exercised enough to mean anything (a pass that tried nothing is worse than a failure). It
-//! is a pure function of its inputs. A violation of safety outranks what is not served in time, and
-//! that everything but the user's interrupt, which is told by its own exit code and then names the
-//! violation as a reason. Where a witness saw that a fault was none, what became of processes is
-//! not the system's to answer for: one that was not killed keeps its port from the next.
+//! themselves, crashes in logs, states that differ, nodes that did not come back. It also asks
+//! whether the run exercised enough to mean anything (a pass that tried nothing is worse than a
+//! failure). It is a pure function of its inputs. A violation of safety outranks what is not served
+//! in time, and that everything but the user's interrupt, which is told by its own exit code and
+//! then names the violation as a reason. Where a witness saw that a fault was none, what became of
+//! processes is not the system's to answer for: one that was not killed keeps its port from the
+//! next.
 
 use synod_checker::{Judgement, Report};
-use synod_fault::{NodeId, Scenario, Trigger};
+use synod_fault::{Scenario, Trigger};
 use synod_history::OperationCounts;
 use synod_report::{AfterHeal, Check, CheckOutcome, Exercise, Verdict};
 
 use super::InjectedFault;
 use crate::audit::Audit;
 use crate::cluster::UnexpectedExit;
+use crate::crashes::CrashLine;
 use crate::thresholds::Thresholds;
 
 /// What was seen of a run.
@@ -45,8 +47,8 @@ pub struct Evidence<'a> {
     pub lone_exits: &'a [UnexpectedExit],
     /// What witnesses saw of the whole run that lets nothing pass, one sentence each.
     pub doubts: &'a [String],
-    /// Log lines that tell of a panic.
-    pub panics: &'a [(NodeId, String)],
+    /// Log lines that tell of a crash, and that no fault explains.
+    pub crashes: &'a [CrashLine],
     /// States that differed at one slot, one sentence each.
     pub divergences: &'a [String],
     /// What was found after healing.
@@ -187,8 +189,9 @@ fn exits(evidence: &Evidence<'_>) -> impl Iterator<Item = String> {
 
 /// What logs tell of crashes.
 fn crashes(evidence: &Evidence<'_>) -> impl Iterator<Item = String> {
-    let panics = evidence.panics.iter();
-    panics.map(|(node, line)| format!("the log of node {node} tells of a panic: {line}"))
+    evidence.crashes.iter().map(|CrashLine { node, log, number, words }| {
+        format!("line {number} of {log} of node {node} tells of a crash: {words}")
+    })
 }
 
 fn undecided(evidence: &Evidence<'_>) -> Option<String> {
@@ -276,7 +279,7 @@ mod tests {
     use synod_checker::Cause;
     use synod_checker::{CheckerSummary, ViolationCore};
     use synod_fault::nemesis::Nemesis;
-    use synod_fault::{Millis, PlannedFault, Transports};
+    use synod_fault::{Millis, NodeId, PlannedFault, Transports};
     use synod_report::{Exercised, FaultSpan};
     use synod_rng::Seed;
 
@@ -343,7 +346,7 @@ mod tests {
             leader_changes: 1,
             lone_exits: &[],
             doubts: &[],
-            panics: &[],
+            crashes: &[],
             divergences: &[],
             after_heal: None,
             unused: &[],
@@ -508,8 +511,11 @@ mod tests {
             Verdict::Violation,
             "node 2 ended by itself: exit code 101",
         );
-        let panics = Box::leak(Box::new([(NodeId(1), "panicked at x".to_owned())]));
-        check(|seen| seen.panics = panics, Verdict::Violation, "panic");
+        let words = "panic: x".to_owned();
+        let crash = CrashLine { node: NodeId(1), log: "stdout.log", number: 7, words };
+        let crashes = Box::leak(Box::new([crash]));
+        let told = "line 7 of stdout.log of node 1 tells of a crash: panic: x";
+        check(|seen| seen.crashes = crashes, Verdict::Violation, told);
         let divergences = Box::leak(Box::new(["at slot 7".to_owned()]));
         check(|seen| seen.divergences = divergences, Verdict::Violation, "slot 7");
         let after = Box::leak(Box::new(AfterHeal {

@@ -1,4 +1,4 @@
-//! What the processes wrote: the last lines, and signs of a panic.
+//! What the processes wrote: the last lines, and signs of a crash.
 //!
 //! Logs are read in bounded pieces, however long they grew. They are text of the system under test
 //! and may hold anything; bytes that are no text are replaced.
@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
+
+use super::crashes::CrashPatterns;
 
 /// Returns the last lines of a log; an absent log has none.
 #[must_use]
@@ -18,24 +20,48 @@ pub fn tail(path: &Path, lines: usize) -> Vec<String> {
     all[skipped..].iter().map(|line| line.chars().take(LINE_CHARS_MAX).collect()).collect()
 }
 
-/// Returns the first line that tells of a panic and does not begin in one of the `excused` parts.
+/// Returns the first line that tells of a crash, with its number from 1. Lines that begin within
+/// one of the `explained` ranges of bytes are passed over.
 #[must_use]
-pub fn find_panic(path: &Path, excused: &[Range<u64>]) -> Option<String> {
+pub fn find_crash(
+    path: &Path,
+    patterns: CrashPatterns<'_>,
+    explained: &[Range<u64>],
+) -> Option<(u64, String)> {
     let mut log = BufReader::new(File::open(path).ok()?);
-    let (mut line, mut next) = (Vec::new(), 0);
+    let mut line = Vec::new();
+    let (mut number, mut begins_line, mut at, mut begin) = (1, true, 0, 0);
     loop {
         line.clear();
-        let at = next;
         let read = log.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).ok()?;
         if read == 0 {
             return None;
         }
-        next = at + read as u64;
-        let text = String::from_utf8_lossy(&line);
-        if text.contains(PANIC_MARK) && !excused.iter().any(|part| part.contains(&at)) {
-            return Some(text.trim_end().chars().take(LINE_CHARS_MAX).collect());
+        if begins_line {
+            begin = at;
         }
+        let text = String::from_utf8_lossy(&line);
+        let is_explained = explained.iter().any(|range| range.contains(&begin));
+        if !is_explained && patterns.is_met(&text, begins_line) {
+            return Some((number, text.trim_end().chars().take(LINE_CHARS_MAX).collect()));
+        }
+        at += read as u64;
+        begins_line = line.last() == Some(&b'\n');
+        number += u64::from(begins_line);
     }
+}
+
+/// Returns whether some line has this text. An absent log has none.
+#[must_use]
+pub fn has(path: &Path, text: &str) -> bool {
+    let own = [text.to_owned()];
+    find_crash(path, CrashPatterns { known: false, own: &own }, &[]).is_some()
+}
+
+/// Returns how many bytes a log has; an absent one has none.
+#[must_use]
+pub fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |data| data.len())
 }
 
 fn last_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
@@ -46,9 +72,6 @@ fn last_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     log.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
-
-/// What the standard library writes when a thread panics.
-const PANIC_MARK: &str = "panicked at ";
 
 const TAIL_BYTES_MAX: u64 = 64 << 10;
 const LINE_BYTES_MAX: u64 = 64 << 10;
@@ -72,22 +95,54 @@ mod tests {
         let content: String = (0..50_000).map(|n| format!("line {n}\n")).collect();
         with_log("tail", content.as_bytes(), |path| {
             assert_eq!(tail(path, 2), ["line 49998", "line 49999"]);
-            assert_eq!(find_panic(path, &[]), None);
+            assert_eq!(find_crash(path, KNOWN, &[]), None);
         });
         assert!(tail(Path::new("/nonexistent"), 5).is_empty());
     }
 
     #[test]
-    fn a_panic_is_found_anywhere_even_among_bytes_that_are_no_text() {
+    fn a_crash_is_found_anywhere_even_among_bytes_that_are_no_text() {
         let mut content = vec![0xff; 200_000];
         content.extend(b"\nthread 'main' panicked at src/main.rs:1:1:\nboom\n");
         content.extend(vec![b'x'; 200_000]);
         with_log("panic", &content, |path| {
-            let line = find_panic(path, &[]).expect("it is there");
-            assert_eq!(line, "thread 'main' panicked at src/main.rs:1:1:");
-            let before = std::slice::from_ref(&(0..200_002));
-            assert_eq!(find_panic(path, before), None, "it begins in what is excused");
-            assert!(find_panic(path, &[0..200_001, 200_002..300_000]).is_some());
+            let line = find_crash(path, KNOWN, &[]).expect("it is there");
+            assert_eq!(line, (2, "thread 'main' panicked at src/main.rs:1:1:".to_owned()));
         });
     }
+
+    #[test]
+    fn a_long_line_begins_once() {
+        let mut content = vec![b'x'; LINE_BYTES_MAX as usize];
+        content.extend(b"panic: not at the begin of a line\n");
+        with_log("long", &content, |path| assert_eq!(find_crash(path, KNOWN, &[]), None));
+        with_log("short", b"one\npanic: two\n", |path| {
+            assert_eq!(find_crash(path, KNOWN, &[]), Some((2, "panic: two".to_owned())));
+        });
+    }
+
+    #[test]
+    fn a_line_that_something_explains_is_passed_over_and_no_other() {
+        let content = b"calm\npanic: disk\npanic: own\n";
+        with_log("explained", content, |path| {
+            let found = |explained: &[Range<u64>]| find_crash(path, KNOWN, explained);
+            let (disk, own) =
+                (Some((2, "panic: disk".to_owned())), Some((3, "panic: own".to_owned())));
+            assert_eq!(found(&[]), disk);
+            assert_eq!(found(&[Range { start: 5, end: 6 }]), own, "it begins at byte 5");
+            assert_eq!(found(&[Range { start: 6, end: 9 }]), disk, "it began before");
+            assert_eq!(found(&[Range { start: 5, end: u64::MAX }]), None);
+        });
+    }
+
+    #[test]
+    fn a_text_is_found_and_an_absent_log_has_none() {
+        with_log("has", b"one\nnow serving clients\n", |path| {
+            assert!(has(path, "serving") && !has(path, "leading") && length(path) == 24);
+        });
+        let absent = Path::new("/nonexistent");
+        assert!(!has(absent, "") && length(absent) == 0);
+    }
+
+    const KNOWN: CrashPatterns<'static> = CrashPatterns { known: true, own: &[] };
 }

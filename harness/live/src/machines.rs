@@ -197,7 +197,8 @@ impl Machine {
         let (folder, data) = (spec.folder.join("shim"), spec.folder.join(DATA));
         let shim = Arc::new(Shim::create(&folder, &data, seed)?);
         shim.order_clock(ppm)?;
-        spec.variables.extend(shim.variables());
+        let own = shim.variables().map(|(name, value)| (name.into(), value));
+        spec.variables.extend(own);
         spec.shim = Some(Arc::clone(&shim));
         Ok(Self { shim, ppm, calls: Mutex::default() })
     }

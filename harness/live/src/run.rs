@@ -272,7 +272,7 @@ impl<'a> ActiveRun<'a> {
             nodes: Vec::new(),
             lone_exits: Vec::new(),
             doubts: Vec::new(),
-            panics: Vec::new(),
+            crashes: Vec::new(),
             unused: Vec::new(),
             never_served: None,
             flushed: self.record.flush(),
@@ -291,7 +291,7 @@ impl<'a> ActiveRun<'a> {
             stage.cluster.measure_memory();
             let patience = if interrupted { SHORT_PATIENCE } else { PATIENCE };
             stage.cluster.stop_all(patience).await;
-            remains.panics = stage.cluster.panics();
+            remains.crashes = stage.cluster.crashes(self.order.cast.system.crash_patterns());
             remains.nodes = stage.cluster.summaries();
         }
         remains

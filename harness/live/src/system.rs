@@ -4,8 +4,8 @@
 //! directory, `create` the data of a node that never ran, `serve` runs one node, `bridge` runs the
 //! process that speaks line-JSON for all clients. Each command is a list of words; `{...}` in a
 //! word is replaced, and a list inside the list is repeated for every peer or node. A description
-//! that names an unknown gap is refused when a command is made from it. `transport` says what the
-//! ports speak.
+//! that names an unknown gap is refused. `transport` says what the ports speak, `ready` when a node
+//! is up. How a description is written down is left to [`description`](crate::description).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,8 +13,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use synod_fault::{NodeId, Transports};
+use synod_fault::{NodeId, Transport, Transports};
 
+use crate::crashes::CrashPatterns;
+use crate::readiness::Ready;
 use crate::thresholds::Thresholds;
 
 /// A system under test.
@@ -25,17 +27,17 @@ use crate::thresholds::Thresholds;
 /// use synod_fault::Transports;
 /// use synod_live::system::System;
 ///
-/// let mine: System = serde_json::from_str(r#"{
-///     "name": "mine",
-///     "serve": ["{binary}", "run", "{node}", {"per_peer": ["--peer", "{peer}={address}"]}],
-///     "bridge": ["{binary}", "clients", {"per_node": ["{address}"]}],
-///     "transport": {"peer": "tcp", "client": "tcp"}
-/// }"#)?;
+/// let mine = System::parse("mine.toml", r#"
+///     name = "mine"
+///     serve = ["{binary}", "run", "{node}", { per_peer = ["--peer", "{peer}={address}"] }]
+///     bridge = ["{binary}", "clients", { per_node = ["{address}"] }]
+///     transport = { peer = "tcp", client = "tcp" }
+/// "#)?;
 /// assert_eq!(mine.transport, Transports::TCP);
-/// # Ok::<(), serde_json::Error>(())
+/// # Ok::<(), synod_live::description::DescriptionError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object that describes a system")]
+#[serde(deny_unknown_fields, expecting = "a description of a system")]
 pub struct System {
     /// The name that reports show.
     pub name: String,
@@ -63,18 +65,58 @@ pub struct System {
     /// How much a run must have exercised to mean anything.
     #[serde(default, skip_serializing_if = "Thresholds::are_usual")]
     pub evidence: Thresholds,
+    /// The variables of each command.
+    #[serde(default, skip_serializing_if = "CommandVariables::are_none")]
+    pub env: CommandVariables,
+    /// How it shows that a node is up, before the bridge is started.
+    #[serde(default, skip_serializing_if = "Ready::is_default")]
+    pub ready: Ready,
+    /// Texts that mean a crash where they stand in a line of a node's log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crash_patterns: Vec<String>,
+    /// Whether what the usual runtimes write at a crash means one, too.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub known_crash_patterns: bool,
 }
+
+/// The variables that are set for each command, beside those of the harness.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    default,
+    deny_unknown_fields,
+    expecting = "a table of commands, such as [env.serve], with a text for each variable"
+)]
+pub struct CommandVariables {
+    /// Those of `init`.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub init: Variables,
+    /// Those of `create`.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub create: Variables,
+    /// Those of `serve`.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub serve: Variables,
+    /// Those of `bridge`.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub bridge: Variables,
+    /// Those of `audit`.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub audit: Variables,
+}
+
+/// Variables by name. Words that are repeated become one text, with commas between.
+pub type Variables = BTreeMap<String, Arg>;
 
 /// A word of a command, or words that are repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a word of a command is a text in quotes, or {\"per_peer\": [texts]}, or \
-                 {\"per_node\": [texts]}"
+    expecting = "a word of a command is a text in quotes, or { per_peer = [texts] }, or \
+                 { per_node = [texts] }"
 )]
 pub enum Arg {
-    /// One word. Gaps: binary, dir, nodes, node, data, peer-listen, client-listen. `{{` and `}}`
-    /// stand for a brace.
+    /// One word. Gaps: binary, here, dir, nodes, node, data, peer-listen, client-listen. `{{` and
+    /// `}}` stand for a brace.
     One(String),
     /// Words for each other node. Further gaps: peer, address.
     PerPeer {
@@ -133,9 +175,22 @@ pub enum SystemError {
     },
     /// The command has no words.
     #[error(
-        "`init`, `create`, `serve` and `bridge` need a program's name each, where they are given"
+        "a command has no words; `init`, `create`, `serve` and `bridge` need a program's name \
+         each, where they are given"
     )]
     Empty,
+    /// Readiness is to be asked for at a port that does not speak TCP.
+    #[error(
+        "`ready` asks the port for clients by TCP, which it does not speak; wait for a line of \
+         the log by {{ log = \"text\" }}, or set transport = {{ peer = \"tcp\", client = \"tcp\" }}"
+    )]
+    NoPortToAsk,
+    /// A plan needs a variable that the description sets.
+    #[error(
+        "`env.serve` sets LD_PRELOAD, by which faults of power, disks and clocks reach a process; \
+         leave it out, or take a plan without such faults"
+    )]
+    PreloadTaken,
 }
 
 impl System {
@@ -164,13 +219,55 @@ impl System {
             pins: true,
             audit: None,
             evidence: Thresholds::default(),
+            env: CommandVariables::default(),
+            ready: Ready::default(),
+            crash_patterns: Vec::new(),
+            known_crash_patterns: true,
         }
+    }
+
+    /// Says whether every command can be made, with all of its variables.
+    ///
+    /// # Errors
+    ///
+    /// [`SystemError`] names what cannot.
+    pub fn check(&self) -> Result<(), SystemError> {
+        if self.ready.needs_tcp() && self.transport.client != Transport::Tcp {
+            return Err(SystemError::NoPortToAsk);
+        }
+        let env = &self.env;
+        let node = ["node", "data", "peer-listen", "client-listen"];
+        let of_node = [&OF_ALL[..], &node].concat();
+        self.check_command(self.init.as_ref(), &env.init, &OF_ALL)?;
+        self.check_command(self.create.as_ref(), &env.create, &of_node)?;
+        self.check_command(Some(&self.serve), &env.serve, &of_node)?;
+        self.check_command(Some(&self.bridge), &env.bridge, &OF_ALL)?;
+        self.check_command(self.audit.as_ref(), &env.audit, &OF_AUDIT)
+    }
+
+    fn check_command(
+        &self,
+        words: Option<&Vec<Arg>>,
+        variables: &Variables,
+        gaps: &[&'static str],
+    ) -> Result<(), SystemError> {
+        let gaps = gaps.iter().fold(Placeholders::default(), |all, gap| all.with(gap, "1"));
+        // Words that are repeated have their gaps filled once at least.
+        let gaps = gaps.node(NodeId(1), SocketAddr::from(([127, 0, 0, 1], 1)));
+        gaps.fill_variables(variables)?;
+        words.map_or(Ok(()), |words| gaps.fill(words).map(drop))
+    }
+
+    /// Returns which lines of a node's log mean a crash.
+    #[must_use]
+    pub fn crash_patterns(&self) -> CrashPatterns<'_> {
+        CrashPatterns { known: self.known_crash_patterns, own: &self.crash_patterns }
     }
 
     /// Returns whether nodes are told where their peers are.
     #[must_use]
     pub fn names_peers(&self) -> bool {
-        names_others(&self.serve)
+        names_others(self.serve.iter().chain(self.env.serve.values()))
     }
 
     /// Returns whether nodes are told where to listen, by the gap of this name.
@@ -184,13 +281,23 @@ impl System {
             }
         };
         let commands = [self.init.as_ref(), self.create.as_ref(), Some(&self.serve)];
-        commands.into_iter().flatten().flatten().any(names)
+        let variables = self.env.init.values().chain(self.env.create.values());
+        let mut variables = variables.chain(self.env.serve.values());
+        commands.into_iter().flatten().flatten().any(names) || variables.any(names)
     }
 
     /// Returns whether the clients' bridge is told where the nodes are.
     #[must_use]
     pub fn names_nodes(&self) -> bool {
-        names_others(&self.bridge)
+        names_others(self.bridge.iter().chain(self.env.bridge.values()))
+    }
+}
+
+impl CommandVariables {
+    /// Returns whether no command has any.
+    #[must_use]
+    pub fn are_none(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -198,8 +305,16 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-fn names_others(words: &[Arg]) -> bool {
-    words.iter().any(|word| match word {
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn names_others<'a>(mut words: impl Iterator<Item = &'a Arg>) -> bool {
+    words.any(|word| match word {
         Arg::One(_) => false,
         Arg::PerPeer { .. } | Arg::PerNode { .. } => true,
     })
@@ -226,6 +341,28 @@ impl Placeholders {
     ///
     /// [`SystemError`] if a word has a gap that is not filled.
     pub fn fill(&self, words: &[Arg]) -> Result<CommandLine, SystemError> {
+        let mut filled = self.fill_words(words)?.into_iter();
+        let program = filled.next().map(PathBuf::from).ok_or(SystemError::Empty)?;
+        Ok(CommandLine { program, arguments: filled.collect() })
+    }
+
+    /// Makes the variables of a command.
+    ///
+    /// # Errors
+    ///
+    /// [`SystemError`] if a value has a gap that is not filled.
+    pub fn fill_variables(
+        &self,
+        variables: &Variables,
+    ) -> Result<Vec<(OsString, OsString)>, SystemError> {
+        let fill = |(name, value): (&String, &Arg)| {
+            let words = self.fill_words(std::slice::from_ref(value))?;
+            Ok((OsString::from(name), words.join(&OsString::from(","))))
+        };
+        variables.iter().map(fill).collect()
+    }
+
+    fn fill_words(&self, words: &[Arg]) -> Result<Vec<OsString>, SystemError> {
         let mut filled = Vec::new();
         for word in words {
             match word {
@@ -235,9 +372,7 @@ impl Placeholders {
                 }
             }
         }
-        let mut filled = filled.into_iter();
-        let program = filled.next().map(PathBuf::from).ok_or(SystemError::Empty)?;
-        Ok(CommandLine { program, arguments: filled.collect() })
+        Ok(filled)
     }
 
     fn fill_repeated(&self, words: &[String]) -> Result<Vec<OsString>, SystemError> {
@@ -299,13 +434,17 @@ pub fn is_executable(program: &Path) -> bool {
     std::env::split_paths(&search).any(|dir| executable(&dir.join(program)))
 }
 
+/// The gaps of a command that is no node's.
+const OF_ALL: [&str; 4] = ["binary", "here", "dir", "nodes"];
+
+/// The gaps of a command that looks at what a run has left.
+const OF_AUDIT: [&str; 3] = ["binary", "here", "run"];
+
 /// The name of the system that is built in.
 pub const SYNOD_KV: &str = "synod-kv";
 
 #[cfg(test)]
 mod tests {
-    use synod_history::json;
-
     use super::*;
 
     fn gaps() -> Placeholders {
@@ -408,36 +547,5 @@ mod tests {
         assert!(is_executable(Path::new("sh")));
         assert!(!is_executable(Path::new("/bin")));
         assert!(!is_executable(Path::new("no-such-program-anywhere")));
-    }
-
-    #[test]
-    fn a_wrong_description_is_told_in_plain_words() {
-        let told = |text: &str| {
-            let read = serde_json::from_str::<System>(text);
-            json::problem(&read.expect_err("the description is wrong"))
-        };
-        for (text, wanted) in [
-            ("", "there is no JSON in it"),
-            ("\nhello", "it is no JSON from line 2, column 1 on"),
-            ("{\"name\": \"x\"", "the JSON ends too early, in line 1"),
-            ("7", "line 1: found integer `7`, wanted an object that describes a system"),
-            ("{\"name\": 7}", "line 1: found integer `7`, wanted a text"),
-            ("{\"name\": \"x\"}", "line 1: `serve` is missing"),
-            ("{\"name\": \"x\", \"serve\": \"s\"}", "line 1: found string \"s\", wanted a list"),
-        ] {
-            assert_eq!(told(text), wanted);
-        }
-        let with = |more: &str| {
-            told(&format!("{{\"name\": \"x\",\n\"serve\": [\"s\"], \"bridge\": [\"b\"], {more}}}"))
-        };
-        for (more, wanted) in [
-            ("\"transport\": \"tcp\"", "line 2: found string \"tcp\", wanted an object such as {"),
-            ("\"transport\": {\"peer\": \"sctp\"}", "line 2: there is no transport `sctp`"),
-            ("\"colour\": 1", "line 2: there is no `colour`, expected one of `name`, "),
-            ("\"init\": [7]", "line 2: a word of a command is a text in quotes, or "),
-        ] {
-            let told = with(more);
-            assert!(told.starts_with(wanted), "{told}");
-        }
     }
 }

@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use synod_fault::NodeId;
 use synod_live::cluster::{Cluster, NodeSpec};
+use synod_live::crashes::CrashPatterns;
 use synod_live::guard::{Guard, Limits};
 use synod_live::system::CommandLine;
 use synod_shim::Shim;
 
 const NODE: NodeId = NodeId(1);
+const KNOWN: CrashPatterns<'static> = CrashPatterns { known: true, own: &[] };
 
 /// A folder of its own for a test, gone when the test ends.
 struct Scratch(PathBuf);
@@ -45,7 +47,7 @@ impl Scratch {
         let spec = NodeSpec {
             id: NODE,
             launch: CommandLine { program: "/bin/sh".into(), arguments },
-            variables: shim.variables().into(),
+            variables: shim.variables().map(|(name, value)| (name.into(), value)).into(),
             folder: self.0.clone(),
             shim: Some(Arc::clone(&shim)),
         };
@@ -88,7 +90,7 @@ async fn an_error_of_its_disk_excuses_a_node_that_takes_its_time_to_end() {
     scratch.go();
     wait_until(|| !cluster.is_running(NODE)).await;
     assert_eq!(cluster.lone_exits(), []);
-    assert_eq!(cluster.panics(), []);
+    assert_eq!(cluster.crashes(KNOWN), []);
     assert!(cluster.is_down_by_disk(NODE));
     let exits = cluster.summaries().remove(0).exits;
     assert_eq!(exits, ["after the nemesis let its disk fail: exit code 3"]);
@@ -108,6 +110,6 @@ async fn a_fault_that_made_nothing_fail_excuses_nobody() {
     scratch.go();
     wait_until(|| !cluster.is_running(NODE)).await;
     assert_eq!(cluster.lone_exits().len(), 1);
-    assert_eq!(cluster.panics().len(), 1);
+    assert_eq!(cluster.crashes(KNOWN).len(), 1);
     assert!(!cluster.is_down_by_disk(NODE));
 }

@@ -16,14 +16,14 @@ use synod_fault::{
 };
 use synod_live::folder;
 use synod_live::guard::{Guard, Limits};
-use synod_live::run::RunConfig;
+use synod_live::run::{RunConfig, RunError};
 use synod_live::setup::{NODES_MAX, SystemManifest, SystemUnderTest};
 use synod_live::system::{Arg, SYNOD_KV, System};
 use synod_rng::{Seed, mix};
 use synod_workload::WorkloadName;
 
 use super::output::OutputArguments;
-use super::refusal::{Refusal, recorded, system_of};
+use super::refusal::{Refusal, recorded, refusal, system_of};
 use super::repeat::perform;
 use super::{USAGE, scenario};
 
@@ -91,7 +91,7 @@ pub(super) struct ReplayArguments {
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct SystemArguments {
-    /// The system under test: synod-kv, or a JSON file that describes another one.
+    /// The system under test: synod-kv, or a TOML file that describes another one.
     #[arg(long, value_name = "NAME|FILE", default_value = SYNOD_KV)]
     pub(super) system: String,
     /// The system's binary.
@@ -147,12 +147,12 @@ fn order_of(
         plan.seed = Seed(first.unwrap_or(plan.seed.0).wrapping_add(turn.into()));
     }
     let plan = plan.drawn();
-    let checked = check_plan(&plan, world);
+    let cast = cast_of(system, &arguments.system);
+    let checked = check_live(&plan, world, &cast);
     let workload = match &arguments.scenario {
         Some(path) => checked.map_err(|refused| refused.of(path))?,
         None => checked?,
     };
-    let cast = cast_of(system, &arguments.system);
     let reproduce = reproduction(arguments, &plan);
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
@@ -198,9 +198,7 @@ fn nemesis_plan(
         .nemesis
         .parse()
         .map_err(|error| refused(format!("{error}, {}, {}", swarm::NAME, varied::NAME)))?;
-    nemesis.check(arguments.nodes).map_err(|error| refused(error.to_string()))?;
-    let unfit = nemesis.check_transports(world.transports);
-    unfit.map_err(|error| refused(error.to_string()))?;
+    check_nemesis(nemesis, arguments.nodes, world)?;
     let nodes: Vec<NodeId> = (1..=arguments.nodes).map(NodeId).collect();
     let short = nemesis.check_time(seed, &nodes, time_ms, world.transports);
     short.map_err(|error| refused(error.to_string()))?;
@@ -209,6 +207,24 @@ fn nemesis_plan(
         faults: nemesis.plan(seed, &nodes, time_ms, world.transports),
         ..Scenario::calm(seed, arguments.nodes, time_ms)
     })
+}
+
+/// Refuses a nemesis that so few nodes would not notice, or that their links do not have.
+pub(super) fn check_nemesis(nemesis: Nemesis, nodes: u16, world: Abilities) -> Result<(), Refusal> {
+    let refused = |error: &dyn Display| Refusal(USAGE, error.to_string());
+    nemesis.check(nodes).map_err(|error| refused(&error))?;
+    nemesis.check_transports(world.transports).map_err(|error| refused(&error))
+}
+
+/// Refuses what a run of the plan would refuse before it starts anything.
+pub(super) fn check_live(
+    plan: &Scenario,
+    world: Abilities,
+    cast: &SystemUnderTest,
+) -> Result<WorkloadName, Refusal> {
+    let workload = check_plan(plan, world)?;
+    cast.check(plan).map_err(|error| refusal(&RunError::Setup(error)))?;
+    Ok(workload)
 }
 
 /// Refuses a plan that no live run of the system can obey, or that breaks nothing.
@@ -240,6 +256,7 @@ pub(super) fn recorded_order(
     let cast = SystemUnderTest {
         system: written.system,
         binary: binary.map_or(written.binary, absolute),
+        here: written.here,
         guard: Guard::of_this_process(),
         limits: written.limits,
         bridges: written.bridges,
@@ -264,6 +281,31 @@ pub(super) fn order(
     RunConfig { plan, workload, cast, runs: output.runs_dir.clone(), keep: output.keep, reproduce }
 }
 
+/// The system of a command that makes no run: a description, and what it names.
+#[derive(Debug, Args)]
+pub(super) struct SystemFile {
+    /// The system under test: synod-kv, or a TOML file that describes another one.
+    #[arg(value_name = "NAME|FILE", default_value = SYNOD_KV)]
+    pub(super) system: String,
+    /// The system's binary.
+    #[arg(long, value_name = "PATH", default_value = "target/debug/synod-kv")]
+    binary: PathBuf,
+}
+
+impl SystemFile {
+    /// Reads the description.
+    pub(super) fn cast(&self) -> Result<SystemUnderTest, Refusal> {
+        Ok(SystemUnderTest {
+            system: system_of(&self.system)?,
+            binary: absolute(&self.binary),
+            here: absolute(&folder_of(&self.system)),
+            guard: Guard::of_this_process(),
+            limits: Limits::default(),
+            bridges: 1,
+        })
+    }
+}
+
 pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> SystemUnderTest {
     if let Some(program) = &arguments.audit {
         let program = absolute(program).display().to_string();
@@ -274,6 +316,7 @@ pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> System
     SystemUnderTest {
         system,
         binary: absolute(&arguments.binary),
+        here: absolute(&folder_of(&arguments.system)),
         guard: Guard::of_this_process(),
         limits: Limits {
             files: arguments.node_files,
@@ -282,6 +325,12 @@ pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> System
         },
         bridges: arguments.bridges,
     }
+}
+
+/// Returns the folder of a description.
+fn folder_of(system: &str) -> PathBuf {
+    let folder = Path::new(system).parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
 /// Spells the command that makes the same plan again.

@@ -3,7 +3,9 @@
 mod chaos;
 mod check;
 mod failover;
+mod faults;
 mod guard;
+mod init;
 mod judge;
 mod output;
 mod refusal;
@@ -11,6 +13,7 @@ mod repeat;
 mod scenario;
 mod shrink;
 mod step_summary;
+mod try_bridge;
 mod witness;
 
 use std::fmt::Display;
@@ -62,6 +65,24 @@ enum Command {
     /// --scenario`, and in the simulator by `cargo xtask sim --plan`.
     #[command(after_help = EXIT_CODES)]
     Scenario(scenario::ScenarioArguments),
+    /// Lists every fault, and says which can be done to a system on this machine, and why not the
+    /// rest.
+    ///
+    /// What a run would refuse is what the list says cannot be done, in the same words.
+    #[command(after_help = PLAIN_CODES)]
+    Faults(faults::FaultsArguments),
+    /// Writes a description of a system, with a comment on each field, and a bridge to begin with.
+    ///
+    /// Nothing that is there is overwritten. The bridge works as it stands: it keeps the values.
+    #[command(after_help = PLAIN_CODES)]
+    Init(init::InitArguments),
+    /// Tries a bridge by every rule of its protocol, and says what is wrong with it.
+    ///
+    /// The nodes of the system are started, asked by the bridge for everything once, cut off from
+    /// their clients, and one of them is killed. Exit code 0 says that the bridge is right, 1 that
+    /// it is not; each rule is printed with the lines that were sent and came, and what to do.
+    #[command(after_help = BRIDGE_CODES)]
+    TryBridge(try_bridge::TryBridgeArguments),
     /// Becomes a command that cannot outlive the harness.
     #[command(hide = true)]
     Guard(guard::GuardArguments),
@@ -83,6 +104,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Failover(arguments) => failover::failover(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Scenario(arguments) => scenario::scenario(&arguments),
+        Command::Faults(arguments) => faults::faults(&arguments),
+        Command::Init(arguments) => init::init(&arguments),
+        Command::TryBridge(arguments) => try_bridge::try_bridge(&arguments),
         Command::Guard(arguments) => guard::guard(&arguments),
     }
 }
@@ -145,3 +169,15 @@ const EXIT_CODES: &str = "Exit codes:
   64   the command line makes no sense, or no model knows such a history
   70   the harness or its environment failed, or what was found cannot be printed
   130  interrupted; a report was still written";
+
+const PLAIN_CODES: &str = "Exit codes:
+  0    done
+  64   the command line or the description makes no sense, or a file is there already
+  70   the environment failed, or what was found cannot be printed";
+
+const BRIDGE_CODES: &str = "Exit codes:
+  0    the bridge is right by every rule
+  1    it is wrong by some, or so wrong that others could not be tried
+  64   the command line or the description makes no sense
+  70   the nodes did not start, or the environment failed
+  130  interrupted";

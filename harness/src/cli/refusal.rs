@@ -27,11 +27,17 @@ pub(super) fn system_of(name: &str) -> Result<System, Refusal> {
     if name == SYNOD_KV {
         return Ok(System::synod_kv());
     }
-    if !name.ends_with(".json") {
-        let words = format!("there is no system `{name}`; use {SYNOD_KV}, or name a .json file");
+    let path = Path::new(name);
+    if !path.is_file() && !name.ends_with(".toml") && !name.ends_with(".json") {
+        let words = format!(
+            "there is no system `{name}`; use {SYNOD_KV}, or name a .toml file that describes one \
+             (`synod-harness init DIR` writes one)"
+        );
         return Err(Refusal(USAGE, words));
     }
-    recorded(Path::new(name))
+    let refused = |error: &dyn Display| Refusal(USAGE, format!("{name}: {error}"));
+    let text = std::fs::read_to_string(path).map_err(|error| refused(&error))?;
+    System::parse(name, &text).map_err(|error| refused(&error))
 }
 
 pub(super) fn recorded<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Refusal> {

@@ -40,7 +40,7 @@ enum ScenarioCommand {
     Check {
         /// A TOML file, or the plan.json of a run.
         file: PathBuf,
-        /// The system of the live run: synod-kv, or a JSON file that describes another one.
+        /// The system of the live run: synod-kv, or a TOML file that describes another one.
         #[arg(long, value_name = "NAME|FILE", default_value = SYNOD_KV)]
         system: String,
     },

@@ -180,6 +180,43 @@ impl FaultKind {
         }
     }
 
+    /// Says in a few words what it does.
+    #[must_use]
+    pub const fn does(self) -> &'static str {
+        match self {
+            Self::PartitionHalves => "two halves hear nothing of each other",
+            Self::Minority => "a minority is cut off",
+            Self::IsolateOne => "one node is cut off",
+            Self::IsolateLeader => "the leader is cut off",
+            Self::Bridge => "two sides are connected by one node only",
+            Self::Ring => "each node hears another majority",
+            Self::OneWay => "one node is not heard, or does not hear",
+            Self::Flapping => "a node is cut off and comes back, again and again",
+            Self::KillOne => "one node is killed",
+            Self::KillLeader => "the leader is killed",
+            Self::KillAll => "all nodes are killed at once",
+            Self::PauseLeader => "the leader is stopped for a while",
+            Self::PauseOne => "one node is stopped for a while",
+            Self::RestartStorm => "nodes are killed and started one after the other",
+            Self::Slow => "packets between nodes take their time",
+            Self::Lossy => "packets between nodes are lost",
+            Self::Duplicating => "packets between nodes come twice",
+            Self::Reordering => "packets between nodes overtake each other",
+            Self::Corrupting => "packets between nodes arrive with a flipped bit",
+            Self::Rate => "few bytes a second pass between nodes",
+            Self::LossyClients => "packets between clients and nodes are lost, doubled and late",
+            Self::Stalling => "connections between nodes stand still again and again",
+            Self::Resetting => "connections between nodes are reset",
+            Self::Refusing => "connections between nodes are reset, and most new ones refused",
+            Self::HalfClosing => "connections between nodes end in one direction",
+            Self::Slicing => "what nodes send comes in small pieces",
+            Self::ResettingClients => {
+                "connections between clients and nodes are reset, stand still, and come in pieces"
+            }
+            Self::CutClients => "one node is cut off from all clients",
+        }
+    }
+
     /// Returns the name that the command line and reports use.
     #[must_use]
     pub fn name(self) -> &'static str {

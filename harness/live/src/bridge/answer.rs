@@ -42,19 +42,19 @@ pub struct NodeStatus {
 
 /// An answer that is none to its question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Misspoken {
+pub(crate) struct Misspoken {
     /// What was said, or that nothing was.
-    pub(super) said: String,
+    pub(crate) said: String,
     /// What is wrong with it.
-    pub(super) problem: String,
+    pub(crate) problem: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(expecting = "an object")]
-pub(super) struct Answer {
-    pub(super) id: u64,
+pub(crate) struct Answer {
+    pub(crate) id: u64,
     #[serde(rename = "type")]
-    pub(super) kind: AnswerKind,
+    pub(crate) kind: AnswerKind,
     /// What it says, be it null; none if it has no such field.
     #[serde(default, deserialize_with = "said")]
     value: Option<serde_json::Value>,
@@ -64,14 +64,14 @@ pub(super) struct Answer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum AnswerKind {
+pub(crate) enum AnswerKind {
     Ok,
     Fail,
     Info,
 }
 
 impl Answer {
-    pub(super) fn outcome(self, request: &Request) -> Result<Outcome, Misspoken> {
+    pub(crate) fn outcome(self, request: &Request) -> Result<Outcome, Misspoken> {
         let error = self.error.unwrap_or_else(|| "no reason given".to_owned());
         match self.kind {
             AnswerKind::Ok => {
@@ -87,7 +87,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn status(self, asked: NodeId) -> Result<NodeStatus, Misspoken> {
+    pub(crate) fn status(self, asked: NodeId) -> Result<NodeStatus, Misspoken> {
         let value = self.value.unwrap_or_default();
         let said = value.to_string();
         let status: NodeStatus = serde_json::from_value(value)

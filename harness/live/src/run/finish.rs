@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use synod_checker::{Budget, Report};
-use synod_fault::NodeId;
 use synod_history::OperationCounts;
 use synod_report::{
     AfterHeal, Exercise, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
@@ -19,6 +18,7 @@ use super::{RunConfig, RunError, json, spawn_blocking, write};
 use crate::InjectedFault;
 use crate::audit::Audit;
 use crate::cluster::UnexpectedExit;
+use crate::crashes::CrashLine;
 use crate::exercise::measure;
 use crate::folder::{self, RunFolder};
 use crate::interrupt::Interrupt;
@@ -53,8 +53,8 @@ pub(crate) struct RunData {
     pub(crate) lone_exits: Vec<UnexpectedExit>,
     /// What witnesses saw of the whole run that lets nothing pass, one sentence each.
     pub(crate) doubts: Vec<String>,
-    /// Log lines that tell of a panic.
-    pub(crate) panics: Vec<(NodeId, String)>,
+    /// Log lines that tell of a crash, and that no fault explains.
+    pub(crate) crashes: Vec<CrashLine>,
     /// Proxies that nobody used.
     pub(crate) unused: Vec<String>,
     /// Why the cluster never served, if it did not.
@@ -114,7 +114,7 @@ pub(crate) async fn finish(
         leader_changes: remains.leaders.len().saturating_sub(1),
         lone_exits: &remains.lone_exits,
         doubts: &remains.doubts,
-        panics: &remains.panics,
+        crashes: &remains.crashes,
         divergences: &remains.divergences,
         after_heal: remains.after.as_ref(),
         unused: &remains.unused,

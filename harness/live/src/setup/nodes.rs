@@ -1,0 +1,250 @@
+//! The nodes of a system, with the proxies between them, before there are clients; and the bridges.
+//!
+//! When a node is ready is told by `readiness`, what a run makes of all this by the parent. The
+//! claim kept true: a node whose process ends as it is to start is told of with its last lines.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use synod_fault::{CLIENTS, NodeId, Scenario, Transports};
+use tokio::time::Instant;
+
+use super::{READY_STEP, START_LIMIT, SetupError, SystemUnderTest};
+use crate::cluster::{Cluster, NodeSpec};
+use crate::folder::{DATA, NODES, RunFolder};
+use crate::logs;
+use crate::machines::Machines;
+use crate::network::{Network, Route};
+use crate::ports::PortBlock;
+use crate::process::{Pipes, Process, STDERR_LOG, describe_end};
+use crate::readiness::NodeProbe;
+use crate::system::{Arg, CommandLine, Placeholders, System, Variables};
+use crate::witness::{ListenPort, Witness};
+
+/// The nodes of a system with everything around them but their clients.
+#[derive(Debug)]
+pub(crate) struct RunningNodes {
+    pub(crate) cluster: Cluster,
+    pub(crate) network: Network,
+    pub(super) witness: Witness,
+    pub(super) machines: Machines,
+    /// The command of a bridge.
+    bridge: CommandLine,
+    /// The variables of a bridge.
+    variables: Vec<(OsString, OsString)>,
+    pub(super) ports: PortBlock,
+}
+
+impl SystemUnderTest {
+    /// Starts the nodes with the proxies between them, and waits until they are ready.
+    pub(crate) async fn start_nodes(
+        &self,
+        plan: &Scenario,
+        folder: &RunFolder,
+    ) -> Result<RunningNodes, SetupError> {
+        let io = |what| move |source| SetupError::Io { what, source };
+        let ports = PortBlock::claim().map_err(io("find free ports"))?;
+        let ids = plan.node_ids();
+        let mut network = Network::start(plan.seed, &routes(&ids, &ports, self.system.transport))
+            .map_err(io("start the proxies"))?;
+        network.send_canaries().map_err(io("start the canaries"))?;
+        let config = folder.file("config");
+        self.init(plan, folder, &config).await?;
+        let mut specs = self.specs(&ids, folder, &config, &ports, &network).await?;
+        let machines = Machines::make(plan, &mut specs)?;
+        let logs = specs.iter().map(|spec| (spec.id, spec.folder.clone())).collect::<Vec<_>>();
+        let cluster = Cluster::new(self.guard.clone(), self.limits, specs);
+        for node in &ids {
+            cluster.start(*node)?;
+        }
+        for (node, logs) in logs {
+            let probe = NodeProbe { node, client: listeners(node, &ports).1, logs };
+            self.wait_for_node(&cluster, folder, &probe).await?;
+        }
+        let witness = Witness::new(listen_ports(&self.system, &ids, &ports));
+        let gaps = self.bridge_gaps(&ids, &config, &network);
+        let bridge = gaps.fill(&self.system.bridge)?;
+        let variables = gaps.fill_variables(&self.system.env.bridge)?;
+        Ok(RunningNodes { cluster, network, witness, machines, bridge, variables, ports })
+    }
+
+    /// Waits until a node is ready, as the description tells it.
+    async fn wait_for_node(
+        &self,
+        cluster: &Cluster,
+        folder: &RunFolder,
+        probe: &NodeProbe,
+    ) -> Result<(), SetupError> {
+        let deadline = Instant::now() + START_LIMIT;
+        while let Err(why) = self.system.ready.of(probe).await {
+            all_run(cluster, folder)?;
+            if Instant::now() >= deadline {
+                let folder = folder.path().to_owned();
+                return Err(SetupError::NotReady { why, folder, unused: Vec::new() });
+            }
+            tokio::time::sleep(READY_STEP).await;
+        }
+        Ok(())
+    }
+
+    /// Lets the system make its configuration; its folder is left for it to make.
+    async fn init(
+        &self,
+        plan: &Scenario,
+        folder: &RunFolder,
+        config: &Path,
+    ) -> Result<(), SetupError> {
+        let what = "prepare the system";
+        let io = |source| SetupError::Io { what, source };
+        let Some(words) = &self.system.init else {
+            return std::fs::create_dir(config).map_err(io);
+        };
+        let home = folder.inner("init").map_err(io)?;
+        let gaps = self.gaps(config).with("nodes", plan.nodes.to_string());
+        self.run(&gaps, words, &self.system.env.init, &home).await
+    }
+
+    /// Runs a command that prepares something to its end; its logs go to `home`.
+    async fn run(
+        &self,
+        gaps: &Placeholders,
+        words: &[Arg],
+        variables: &Variables,
+        home: &Path,
+    ) -> Result<(), SetupError> {
+        let io = |source| SetupError::Io { what: "prepare the system", source };
+        let launch = gaps.fill(words)?;
+        let mut command = self.command(&launch);
+        command.envs(gaps.fill_variables(variables)?);
+        let process = Process::start(command, home).map_err(io)?;
+        let ended = tokio::time::timeout(INIT_LIMIT, process.ended()).await;
+        if ended.is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+        let how = process.end().map_or_else(|| "it takes too long".to_owned(), describe_end);
+        let tail = logs::tail(&home.join(STDERR_LOG), 20).join("\n");
+        Err(SetupError::Failed { what: launch.program.display().to_string(), how, tail })
+    }
+
+    /// Works out the commands of the nodes, and lets the system make what a node starts from.
+    async fn specs(
+        &self,
+        nodes: &[NodeId],
+        folder: &RunFolder,
+        config: &Path,
+        ports: &PortBlock,
+        network: &Network,
+    ) -> Result<Vec<NodeSpec>, SetupError> {
+        let mut specs = Vec::new();
+        for id in nodes {
+            let what = "make a node's folder";
+            let io = |source| SetupError::Io { what, source };
+            let home = folder.inner(&format!("{NODES}/{id}")).map_err(io)?;
+            let (peer, client) = listeners(*id, ports);
+            let mut gaps = self
+                .gaps(config)
+                .with("node", id.to_string())
+                .with("nodes", nodes.len().to_string())
+                .with("data", home.join(DATA))
+                .with("peer-listen", peer.to_string())
+                .with("client-listen", client.to_string());
+            for other in nodes.iter().filter(|other| *other != id) {
+                let proxy = network.address(*id, *other).expect("each pair has a proxy");
+                gaps = gaps.node(*other, proxy);
+            }
+            if let Some(words) = &self.system.create {
+                let logs = folder.inner(&format!("init/{id}")).map_err(io)?;
+                self.run(&gaps, words, &self.system.env.create, &logs).await?;
+            }
+            let launch = gaps.fill(&self.system.serve)?;
+            let variables = gaps.fill_variables(&self.system.env.serve)?;
+            specs.push(NodeSpec { id: *id, launch, variables, folder: home, shim: None });
+        }
+        Ok(specs)
+    }
+
+    /// Starts a bridge process, with its logs in a folder of this number.
+    pub(crate) fn start_bridge(
+        &self,
+        nodes: &RunningNodes,
+        folder: &RunFolder,
+        number: u32,
+    ) -> Result<(Process, Pipes), SetupError> {
+        let io = |source| SetupError::Io { what: "start the bridge", source };
+        let home = folder.inner(&format!("bridge/{number}")).map_err(io)?;
+        let mut command = self.command(&nodes.bridge);
+        command.envs(nodes.variables.iter().map(|(name, value)| (name, value)));
+        Process::start_piped(command, &home).map_err(io)
+    }
+
+    fn bridge_gaps(&self, nodes: &[NodeId], config: &Path, network: &Network) -> Placeholders {
+        let gaps = self.gaps(config).with("nodes", nodes.len().to_string());
+        nodes.iter().fold(gaps, |gaps, node| {
+            let proxy = network.address(CLIENTS, *node).expect("the clients reach every node");
+            gaps.node(*node, proxy)
+        })
+    }
+}
+
+/// Tells of a node whose process ended as it was to start.
+pub(super) fn all_run(cluster: &Cluster, folder: &RunFolder) -> Result<(), SetupError> {
+    let exits = cluster.lone_exits();
+    let Some(exit) = exits.first() else { return Ok(()) };
+    let log = folder.file(&format!("{NODES}/{}/{STDERR_LOG}", exit.node));
+    Err(SetupError::Failed {
+        what: format!("node {}", exit.node),
+        how: exit.how.clone(),
+        tail: logs::tail(&log, 20).join("\n"),
+    })
+}
+
+/// The ports of a node: for its peers and for its clients.
+fn listeners(node: NodeId, ports: &PortBlock) -> (SocketAddr, SocketAddr) {
+    let first = (node.0 - 1) * 2;
+    (ports.address(first), ports.address(first + 1))
+}
+
+/// The ports at which each node was told to listen.
+fn listen_ports(
+    system: &System,
+    nodes: &[NodeId],
+    ports: &PortBlock,
+) -> BTreeMap<NodeId, Vec<ListenPort>> {
+    let Transports { peer, client } = system.transport;
+    let of_node = |node: &NodeId| {
+        let (at_peers, at_clients) = listeners(*node, ports);
+        let all = [("peer-listen", peer, at_peers), ("client-listen", client, at_clients)];
+        let named = all.into_iter().filter(|(gap, ..)| system.names_gap(gap));
+        let named = named.map(|(_, transport, at)| ListenPort { transport, number: at.port() });
+        (*node, named.collect())
+    };
+    nodes.iter().map(of_node).collect()
+}
+
+/// A proxy for every ordered pair of nodes, and one from the clients to each node.
+fn routes(nodes: &[NodeId], ports: &PortBlock, transport: Transports) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for listener in nodes {
+        let (peer, client) = listeners(*listener, ports);
+        let dialers = nodes.iter().filter(|dialer| *dialer != listener);
+        routes.extend(dialers.map(|dialer| Route {
+            dialer: *dialer,
+            listener: *listener,
+            upstream: peer,
+            transport: transport.peer,
+        }));
+        routes.push(Route {
+            dialer: CLIENTS,
+            listener: *listener,
+            upstream: client,
+            transport: transport.client,
+        });
+    }
+    routes
+}
+
+/// How long preparing the system may take.
+const INIT_LIMIT: Duration = Duration::from_secs(30);
