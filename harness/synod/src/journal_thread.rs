@@ -225,7 +225,7 @@ impl JournalThread {
         self.committer.close().map_err(|error| StorageError::Sync(error.into()))
     }
 
-    /// Says what of a commit matters until it is durable, and takes the fingerprints of its records.
+    /// Says what of a commit matters until it is durable, and takes its records' fingerprints.
     fn look_at(&mut self, commit: &Commit<Ticket>) -> Unsynced {
         let mut unsynced = Unsynced::default();
         for bytes in &commit.records {
