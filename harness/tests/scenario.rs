@@ -230,6 +230,17 @@ fn scenarios_are_listed_shown_and_checked() {
 
 /// A run that left out what was asked for would pass; see `sense` of `synod-fault`.
 #[test]
+fn a_list_names_what_it_cannot_read_and_lists_the_rest() {
+    let scratch = Scratch::new("list");
+    std::fs::write(scratch.0.join("a.toml"), "seed = \"x\"\n").unwrap();
+    std::fs::write(scratch.0.join("b.toml"), "seed = 1\nnodes = 3\ntime_ms = 9000\n").unwrap();
+    std::fs::write(scratch.0.join("c.toml"), b"\xff\n").unwrap();
+    let (out, told) = check(scenario(&["list", scratch.0.to_str().unwrap()]), 64);
+    assert!(out.contains("b.toml: 3 nodes") && out.lines().count() == 1, "{out}");
+    assert!(told.contains("a.toml: line 1") && told.contains("c.toml: line 1"), "{told}");
+}
+
+#[test]
 fn a_scenario_with_a_fault_that_never_comes_is_refused_before_anything_starts() {
     let scratch = Scratch::new("late");
     let file = scratch.0.join("late.toml");

@@ -49,6 +49,11 @@ impl Scenario {
         };
         self.check_numbers().map_err(of_field)?;
         check_conditions(&self.conditions, self.nodes).map_err(of_field)?;
+        if self.faults.len() > FAULTS_MAX {
+            let what =
+                format!("{} faults are too many: {FAULTS_MAX} is the most", self.faults.len());
+            return Err(of_field(("faults", (what, "split the scenario"))));
+        }
         for (place, fault) in self.faults.iter().enumerate() {
             check_trigger(fault, place).map_err(wrong(Some(place)))?;
             check_fault(fault, self.nodes).map_err(wrong(Some(place)))?;
@@ -206,6 +211,11 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
         Some(period) if period.0 == 0 => {
             Err(("a period of 0 ms has no end".to_owned(), "set `flaps_ms` to 1 or more"))
         }
+        Some(period) if fault.lasts_ms.0 / period.0 > FLAPS_MAX => {
+            let flaps = fault.lasts_ms.0 / period.0;
+            let what = format!("it comes and goes {flaps} times: {FLAPS_MAX} is the most");
+            Err((what, "set `flaps_ms` to more, or `lasts_ms` to less"))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -334,6 +344,12 @@ pub const TIME_MS_MAX: Millis = Millis(86_400_000);
 
 /// The latest begin of a fault. A drawn one may come after the end, as the aftershock of the last.
 const AT_MS_MAX: Millis = Millis(2 * TIME_MS_MAX.0);
+
+/// The most faults of one scenario: each is looked at whenever one of them begins or ends.
+const FAULTS_MAX: usize = 10_000;
+
+/// How often one fault may come and go: what each time showed is kept until the end of a run.
+const FLAPS_MAX: u64 = 100_000;
 
 /// The most logical clients of a run.
 pub const CLIENTS_MAX: u32 = 4_096;

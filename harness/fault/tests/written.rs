@@ -441,6 +441,23 @@ fn a_disturbance_of_nodes_and_clients_together_is_refused() {
 }
 
 #[test]
+fn more_faults_than_a_run_can_look_at_are_refused() {
+    let cut = "{ cut = [\"1->2\"] }";
+    let flapping = |period: u64| {
+        let long =
+            GOOD.replace("lasts_ms = 500\naction = { cut", "lasts_ms = 86400000\naction = { cut");
+        long.replace(cut, &format!("{cut}\nflaps_ms = {period}"))
+    };
+    assert!(Scenario::from_toml(&flapping(864)).is_ok());
+    let words = Scenario::from_toml(&flapping(863)).unwrap_err().to_string();
+    assert!(words.contains("it comes and goes 100115 times: 100000 is the most"), "{words}");
+    let fault = "[[faults]]\nat_ms = 1\nlasts_ms = 5\naction = \"kill\"\ntarget = \"leader\"\n";
+    let text = "seed = 1\nnodes = 3\ntime_ms = 9000\n".to_owned() + &fault.repeat(10_001);
+    let words = Scenario::from_toml(&text).unwrap_err().to_string();
+    assert!(words.contains("10001 faults are too many: 10000 is the most"), "{words}");
+}
+
+#[test]
 fn a_number_beyond_its_bound_is_refused() {
     for (from, to, begin) in [
         ("time_ms = 9000", "time_ms = 0", "line 3: `time_ms` is 0, and not from 1 to 86400000; "),

@@ -20,14 +20,14 @@ use synod_rng::Seed;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkIndex {
     place: usize,
-    /// Whether what is decided about is a canary.
-    canary: bool,
+    /// Whether what is decided about is a tracer.
+    tracer: bool,
 }
 
 impl LinkIndex {
-    /// Returns the same link for canaries: they obey its rules, and are in counts of their own.
-    pub(crate) const fn of_canaries(self) -> Self {
-        Self { canary: true, ..self }
+    /// Returns the same link for tracers: they obey its rules, and are in counts of their own.
+    pub(crate) const fn of_tracers(self) -> Self {
+        Self { tracer: true, ..self }
     }
 }
 
@@ -47,8 +47,8 @@ struct Wire {
 /// What a link carries, and what it did.
 #[derive(Debug)]
 enum Carries {
-    Packets { link: Link, counts: LinkCounts, of_canaries: LinkCounts },
-    Streams { link: StreamLink, counts: StreamCounts, of_canaries: StreamCounts },
+    Packets { link: Link, counts: LinkCounts, of_tracers: LinkCounts },
+    Streams { link: StreamLink, counts: StreamCounts, of_tracers: StreamCounts },
 }
 
 impl Fabric {
@@ -118,8 +118,8 @@ impl Fabric {
     /// Returns a link of streams and its counters, for the pipe that carries them.
     pub(crate) fn streams(&mut self, index: LinkIndex) -> (&mut StreamLink, &mut StreamCounts) {
         match &mut self.links[index.place].carries {
-            Carries::Streams { link, counts, of_canaries } => {
-                (link, if index.canary { of_canaries } else { counts })
+            Carries::Streams { link, counts, of_tracers } => {
+                (link, if index.tracer { of_tracers } else { counts })
             }
             Carries::Packets { .. } => panic!("a pipe was given a link of packets"),
         }
@@ -128,7 +128,7 @@ impl Fabric {
     /// Finds a link by its name.
     pub(crate) fn index(&self, id: LinkId) -> Option<LinkIndex> {
         let place = self.links.iter().position(|wire| wire.id == id)?;
-        Some(LinkIndex { place, canary: false })
+        Some(LinkIndex { place, tracer: false })
     }
 
     /// Returns the counters of all links.
@@ -151,8 +151,8 @@ impl Fabric {
 
     fn packets(&mut self, index: LinkIndex) -> (&mut Link, &mut LinkCounts) {
         match &mut self.links[index.place].carries {
-            Carries::Packets { link, counts, of_canaries } => {
-                (link, if index.canary { of_canaries } else { counts })
+            Carries::Packets { link, counts, of_tracers } => {
+                (link, if index.tracer { of_tracers } else { counts })
             }
             Carries::Streams { .. } => panic!("a relay was given a link of streams"),
         }
@@ -175,12 +175,12 @@ impl Carries {
             Transport::Udp => Self::Packets {
                 link: Link::new(seed, id),
                 counts: LinkCounts { from: id.from.0, to: id.to.0, ..LinkCounts::default() },
-                of_canaries: LinkCounts::default(),
+                of_tracers: LinkCounts::default(),
             },
             Transport::Tcp => Self::Streams {
                 link: StreamLink::new(seed, id),
                 counts: StreamCounts::default(),
-                of_canaries: StreamCounts::default(),
+                of_tracers: StreamCounts::default(),
             },
         }
     }

@@ -23,7 +23,7 @@ use tokio::task::LocalSet;
 use super::fabric::{Fabric, LinkIndex};
 use super::pipe::{self, Pipe};
 use super::relay::{self, Relay};
-use super::witness::{Canaries, DialedFrom, Perch};
+use super::witness::{DialedFrom, TracerPort, Tracers};
 
 /// One proxy to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +48,9 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// Returns the same links for canaries.
-    pub(crate) const fn of_canaries(self) -> Self {
-        Self { there: self.there.of_canaries(), back: self.back.of_canaries() }
+    /// Returns the same links for tracers.
+    pub(crate) const fn of_tracers(self) -> Self {
+        Self { there: self.there.of_tracers(), back: self.back.of_tracers() }
     }
 }
 
@@ -61,9 +61,9 @@ pub struct Network {
     /// Tells the pipes that rules have changed.
     changes: watch::Sender<u64>,
     addresses: BTreeMap<(NodeId, NodeId), SocketAddr>,
-    /// From where canaries will fly.
-    perches: Vec<Perch>,
-    canaries: Canaries,
+    /// From where tracers will fly.
+    ports: Vec<TracerPort>,
+    tracers: Tracers,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -73,7 +73,7 @@ pub struct Network {
 struct Proxies {
     relays: Vec<Relay>,
     pipes: Vec<Pipe>,
-    perches: Vec<Perch>,
+    ports: Vec<TracerPort>,
 }
 
 impl Network {
@@ -91,8 +91,8 @@ impl Network {
             let address = proxies.add(route, &lock(&fabric))?;
             addresses.insert((route.dialer, route.listener), address);
         }
-        let perches = std::mem::take(&mut proxies.perches);
-        let canaries = Canaries::default();
+        let ports = std::mem::take(&mut proxies.ports);
+        let tracers = Tracers::default();
         let (stop, stopped) = oneshot::channel();
         let (changes, changed) = watch::channel(0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -101,33 +101,33 @@ impl Network {
             .name("network".to_owned())
             .spawn(move || run(&runtime, &shared, proxies, &changed, stopped))?;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { fabric, changes, addresses, perches, canaries, stop, thread })
+        Ok(Self { fabric, changes, addresses, ports, tracers, stop, thread })
     }
 
-    /// Lets canaries cross every link from here on.
+    /// Lets tracers cross every link from here on.
     ///
     /// # Errors
     ///
     /// If the system gives no thread.
-    pub fn send_canaries(&mut self) -> io::Result<()> {
-        let perches = std::mem::take(&mut self.perches);
-        if !perches.is_empty() {
-            self.canaries = Canaries::start(perches)?;
+    pub fn send_tracers(&mut self) -> io::Result<()> {
+        let ports = std::mem::take(&mut self.ports);
+        if !ports.is_empty() {
+            self.tracers = Tracers::start(ports)?;
         }
         Ok(())
     }
 
-    /// Names the links that no canary ever crossed, one sentence each: whatever faults did there,
+    /// Names the links that no tracer ever crossed, one sentence each: whatever faults did there,
     /// nobody could have seen it.
     pub(crate) fn blind(&self) -> Vec<String> {
         let blind =
-            |link| format!("no canary ever crossed {link}, so nobody saw what faults did there");
-        self.canaries.never_crossed().into_iter().map(blind).collect()
+            |link| format!("no tracer ever crossed {link}, so nobody saw what faults did there");
+        self.tracers.never_crossed().into_iter().map(blind).collect()
     }
 
     /// Returns who sees what crosses the links.
-    pub(crate) const fn canaries(&self) -> &Canaries {
-        &self.canaries
+    pub(crate) const fn tracers(&self) -> &Tracers {
+        &self.tracers
     }
 
     /// Returns the address that `dialer` is to be given for `listener`.
@@ -243,11 +243,15 @@ impl Proxies {
         match route.transport {
             Transport::Udp => {
                 let (public, upstream, near, far) = (socket()?, socket()?, socket()?, socket()?);
-                let perches = [near.local_addr()?, far.local_addr()?];
+                let ports = [near.local_addr()?, far.local_addr()?];
                 let (address, back) = (public.local_addr()?, upstream.local_addr()?);
-                self.perches.push(Perch::Packets { link, socket: near, to: address });
-                self.perches.push(Perch::Packets { link: link.reversed(), socket: far, to: back });
-                self.relays.push(Relay { public, upstream, listener, ends, perches });
+                self.ports.push(TracerPort::Packets { link, socket: near, to: address });
+                self.ports.push(TracerPort::Packets {
+                    link: link.reversed(),
+                    socket: far,
+                    to: back,
+                });
+                self.relays.push(Relay { public, upstream, listener, ends, ports });
                 Ok(address)
             }
             Transport::Tcp => {
@@ -257,9 +261,9 @@ impl Proxies {
                 let far = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
                 far.set_nonblocking(true)?;
                 let near = DialedFrom::default();
-                let perches = (near.clone(), far.local_addr()?);
-                self.perches.push(Perch::Streams { link, near, far, to: address });
-                self.pipes.push(Pipe { public, listener, ends, perches });
+                let ports = (near.clone(), far.local_addr()?);
+                self.ports.push(TracerPort::Streams { link, near, far, to: address });
+                self.pipes.push(Pipe { public, listener, ends, ports });
                 Ok(address)
             }
         }
@@ -295,24 +299,24 @@ mod tests {
         }
     }
 
-    /// Makes a network of one route to nobody, over which canaries fly.
+    /// Makes a network of one route to nobody, over which tracers fly.
     fn network(transport: Transport) -> Network {
         let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr());
         let upstream = nobody.expect("a free port");
         let (dialer, listener) = (THERE.from, THERE.to);
         let route = Route { dialer, listener, upstream, transport };
         let mut network = Network::start(Seed(1), &[route]).expect("a proxy");
-        network.send_canaries().expect("a thread");
+        network.send_tracers().expect("a thread");
         network
     }
 
     #[test]
-    fn canaries_cross_a_link_of_either_transport_but_not_while_it_is_cut() {
+    fn tracers_cross_a_link_of_either_transport_but_not_while_it_is_cut() {
         for transport in [Transport::Udp, Transport::Tcp] {
             let network = network(transport);
             let since = |link, from| {
-                let seen = network.canaries().crossings(link, (from, Instant::now()));
-                seen.expect("canaries cross it")
+                let seen = network.tracers().crossings(link, (from, Instant::now()));
+                seen.expect("tracers cross it")
             };
             let begun = Instant::now();
             for link in [THERE, THERE.reversed()] {

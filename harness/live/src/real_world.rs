@@ -130,7 +130,7 @@ impl<'a> RealWorld<'a> {
         self.network.end(fault);
     }
 
-    /// Says which canaries crossed a link that the rules of a fault should have kept, or that there
+    /// Says which tracers crossed a link that the rules of a fault should have kept, or that there
     /// were none to cross it. The rules have been lifted.
     fn refuted_rules(&self, on: &ResolvedTarget, measured: &Measured) -> Vec<String> {
         let closed = |window: &(StdInstant, Option<StdInstant>)| Some((window.0, window.1?));
@@ -139,14 +139,14 @@ impl<'a> RealWorld<'a> {
         let mut refuted = Vec::new();
         for (link, rules) in &on.rules {
             let seen =
-                windows.iter().filter_map(|one| self.network.canaries().crossings(*link, *one));
+                windows.iter().filter_map(|one| self.network.tracers().crossings(*link, *one));
             let seen: Vec<Crossings> = seen.collect();
             refuted.extend(seen.iter().filter_map(|seen| refute_rules(*link, rules, *seen)));
             let sent: u64 = seen.iter().map(|seen| seen.sent).sum();
             let is_blind = seen.iter().any(|seen| seen.always_sent) && sent == 0;
             if is_blind && time > BLIND_MAX {
                 let ms = time.as_millis();
-                refuted.push(format!("no canary was sent over {link} for {ms} ms"));
+                refuted.push(format!("no tracer was sent over {link} for {ms} ms"));
             }
         }
         refuted
@@ -405,7 +405,7 @@ const SETTLE_MAX: Duration = Duration::from_millis(500);
 
 const SETTLE_STEP: Duration = Duration::from_millis(10);
 
-/// How long rules may be in force without a canary that they could have stopped.
+/// How long rules may be in force without a tracer that they could have stopped.
 const BLIND_MAX: Duration = Duration::from_secs(2);
 
 /// How the end of a process is explained that a fault killed.

@@ -2,7 +2,7 @@
 //!
 //! Everything runs on one single-threaded runtime, so relays share their delay queue without
 //! locks; only the fabric is shared with other threads. A packet without delay is sent on within
-//! the same turn that received it. Canaries take the same way to an address of their own. The claim
+//! the same turn that received it. Tracers take the same way to an address of their own. The claim
 //! kept true: no packet leaves but by a verdict.
 
 use std::cell::{Cell, RefCell};
@@ -31,8 +31,8 @@ pub(crate) struct Relay {
     pub(crate) listener: SocketAddr,
     /// The links of the two directions.
     pub(crate) ends: Ends,
-    /// Where canaries come from, and arrive: beside the dialer, and beside the listener.
-    pub(crate) perches: [SocketAddr; 2],
+    /// Where tracers come from, and arrive: beside the dialer, and beside the listener.
+    pub(crate) ports: [SocketAddr; 2],
 }
 
 /// Starts the relays on the local set that runs this.
@@ -76,15 +76,15 @@ struct Direction {
     /// The dialer's address, learned from its packets.
     dialer: Rc<Cell<Option<SocketAddr>>>,
     outward: bool,
-    /// Where canaries come from, and where they go.
-    canary: (SocketAddr, SocketAddr),
+    /// Where tracers come from, and where they go.
+    tracer: (SocketAddr, SocketAddr),
 }
 
 fn spawn(carrier: &Rc<Carrier>, relay: Relay) -> io::Result<()> {
     let public = Rc::new(UdpSocket::from_std(relay.public)?);
     let upstream = Rc::new(UdpSocket::from_std(relay.upstream)?);
     let dialer = Rc::new(Cell::new(None));
-    let [near, far] = relay.perches;
+    let [near, far] = relay.ports;
     let direction = |link, from: &Rc<UdpSocket>, out: &Rc<UdpSocket>, outward| Direction {
         link,
         from: Rc::clone(from),
@@ -92,7 +92,7 @@ fn spawn(carrier: &Rc<Carrier>, relay: Relay) -> io::Result<()> {
         listener: relay.listener,
         dialer: Rc::clone(&dialer),
         outward,
-        canary: if outward { (near, far) } else { (far, near) },
+        tracer: if outward { (near, far) } else { (far, near) },
     };
     let there = direction(relay.ends.there, &public, &upstream, true);
     let back = direction(relay.ends.back, &upstream, &public, false);
@@ -121,8 +121,8 @@ async fn carry(carrier: Rc<Carrier>, direction: Direction) {
 
 impl Direction {
     fn pass(&self, carrier: &Carrier, bytes: &mut [u8], source: SocketAddr) {
-        let (link, to) = if source == self.canary.0 {
-            (self.link.of_canaries(), self.canary.1)
+        let (link, to) = if source == self.tracer.0 {
+            (self.link.of_tracers(), self.tracer.1)
         } else {
             let Some(to) = self.destination(source) else { return };
             (self.link, to)

@@ -69,7 +69,7 @@ fn list(folders: &[PathBuf]) -> Result<String, Refusal> {
     let usual = FOLDERS.map(PathBuf::from);
     let way_out = if folders.is_empty() { "; name a folder, or go to the repository" } else { "" };
     let folders = if folders.is_empty() { usual.as_slice() } else { folders };
-    let mut lines = String::new();
+    let (mut lines, mut refusals) = (String::new(), Vec::new());
     for folder in folders {
         let refused = |error| Refusal(USAGE, format!("{}: {error}{way_out}", folder.display()));
         let entries = std::fs::read_dir(folder).map_err(refused)?;
@@ -78,12 +78,24 @@ fn list(folders: &[PathBuf]) -> Result<String, Refusal> {
         let mut paths: Vec<PathBuf> = paths.filter(is_toml).collect();
         paths.sort_unstable();
         for path in paths {
-            let Scenario { nodes, time_ms, faults, reason, .. } = read(&path)?;
+            let scenario = match read(&path) {
+                Ok(scenario) => scenario,
+                Err(Refusal(_, words)) => {
+                    refusals.push(words);
+                    continue;
+                }
+            };
+            let Scenario { nodes, time_ms, faults, reason, .. } = scenario;
             let (path, faults, reason) = (path.display(), faults.len(), visible(&reason));
             lines += &format!("{path}: {nodes} nodes, {time_ms}, {faults} faults; {reason}\n");
         }
     }
-    Ok(lines)
+    if refusals.is_empty() {
+        return Ok(lines);
+    }
+    // What is sound is listed all the same.
+    drop(say(&lines));
+    Err(Refusal(USAGE, refusals.join("\n")))
 }
 
 fn show(file: &Path) -> Result<String, Refusal> {

@@ -37,8 +37,8 @@ pub(crate) struct Pipe {
     pub(crate) listener: SocketAddr,
     /// The links of the two directions.
     pub(crate) ends: Ends,
-    /// From where the canaries' connection comes, and where theirs are listened for.
-    pub(crate) perches: (DialedFrom, SocketAddr),
+    /// From where the tracers' connection comes, and where theirs are listened for.
+    pub(crate) ports: (DialedFrom, SocketAddr),
 }
 
 /// What all pipes share.
@@ -66,9 +66,9 @@ pub(crate) fn start(
         places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         start: Instant::now(),
     });
-    for Pipe { public, listener, ends, perches } in pipes {
+    for Pipe { public, listener, ends, ports } in pipes {
         let public = TcpListener::from_std(public)?;
-        tokio::task::spawn_local(accept(Rc::clone(&carrier), public, (listener, ends), perches));
+        tokio::task::spawn_local(accept(Rc::clone(&carrier), public, (listener, ends), ports));
     }
     Ok(())
 }
@@ -84,9 +84,9 @@ async fn accept(
         match public.accept().await {
             Ok((dialer, from)) => {
                 let carrier = Rc::clone(&carrier);
-                let is_canary = near.is(from);
+                let is_tracer = near.is(from);
                 let (listener, ends) =
-                    if is_canary { (far, ends.of_canaries()) } else { (listener, ends) };
+                    if is_tracer { (far, ends.of_tracers()) } else { (listener, ends) };
                 tokio::task::spawn_local(async move {
                     connect(carrier, dialer, listener, ends).await;
                     drop(place);

@@ -50,7 +50,7 @@ impl SystemUnderTest {
         let ids = plan.node_ids();
         let mut network = Network::start(plan.seed, &routes(&ids, &ports, self.system.transport))
             .map_err(io("start the proxies"))?;
-        network.send_canaries().map_err(io("start the canaries"))?;
+        network.send_tracers().map_err(io("start the tracers"))?;
         let config = folder.file("config");
         self.init(plan, folder, &config).await?;
         let mut specs = self.specs(&ids, folder, &config, &ports, &network).await?;

@@ -6,8 +6,8 @@
 //! seen is put into words here, and judged with the run. Claim kept true: nothing here sends a
 //! signal or sets a rule, and what nobody may see is not taken for an effect.
 
-mod canaries;
 mod kernel;
+mod tracers;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,9 +19,9 @@ use rustix::process::Signal;
 use synod_fault::NodeId;
 
 use super::process::describe_end;
-pub(crate) use canaries::{Canaries, Crossings, DialedFrom, Perch, Window, refute_rules};
 pub(crate) use kernel::ListenPort;
 use kernel::{ProcessLife, ProcessView};
+pub(crate) use tracers::{Crossings, DialedFrom, TracerPort, Tracers, Window, refute_rules};
 pub(crate) use watch::Watch;
 
 /// Sees who holds the ports of the nodes.

@@ -1,9 +1,9 @@
-//! Canaries: numbered probes that cross every link beside what the system sends.
+//! Tracers: numbered probes that cross every link beside what the system sends.
 //!
 //! They go through the same sockets, rules and delays, from a socket beside the sender to one
 //! beside the receiver, and are compared there: so what a cut leaks, and a delay lets through
 //! early, is seen by who received it and not by who counted what he dropped. They are in no count
-//! of the links. Claim kept true: a canary is held against a rule only if it was sent after the
+//! of the links. Claim kept true: a tracer is held against a rule only if it was sent after the
 //! rule was in force and received before it ended, so a slow machine makes no false alarm.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,9 +21,9 @@ use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 
-/// From where the canaries of a link start, and where those of the opposite one arrive.
+/// From where the tracers of a link start, and where those of the opposite one arrive.
 #[derive(Debug)]
-pub(crate) enum Perch {
+pub(crate) enum TracerPort {
     /// A socket of packets, at either end.
     Packets {
         /// The link that they cross.
@@ -36,7 +36,7 @@ pub(crate) enum Perch {
     Streams {
         /// The link from the dialer to the listener.
         link: LinkId,
-        /// From where it was dialed last, which tells the proxy that it is the canaries'.
+        /// From where it was dialed last, which tells the proxy that it is the tracers'.
         near: DialedFrom,
         /// Where it arrives.
         far: StdListener,
@@ -45,7 +45,7 @@ pub(crate) enum Perch {
     },
 }
 
-/// The address from which the canaries of a pipe dialed last.
+/// The address from which the tracers of a pipe dialed last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DialedFrom(Arc<Mutex<Option<SocketAddr>>>);
 
@@ -60,19 +60,19 @@ impl DialedFrom {
     }
 }
 
-/// The canaries of a run. They stop when this is dropped.
+/// The tracers of a run. They stop when this is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Canaries {
+pub(crate) struct Tracers {
     flights: Shared,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     started: Option<Instant>,
 }
 
-/// The canaries of all links, as their thread and whoever asks see them.
+/// The tracers of all links, as their thread and whoever asks see them.
 type Shared = Arc<Mutex<BTreeMap<LinkId, Flights>>>;
 
-/// The latest canaries of one link, by their numbers.
+/// The latest tracers of one link, by their numbers.
 #[derive(Debug, Default)]
 struct Flights {
     latest: VecDeque<Flight>,
@@ -90,7 +90,7 @@ struct Flight {
     received: Option<Instant>,
 }
 
-/// What was seen of the canaries of a link during some time.
+/// What was seen of the tracers of a link during some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Crossings {
     /// Whether it is amiss that none was sent for long.
@@ -106,19 +106,19 @@ pub(crate) struct Crossings {
 /// A time during which rules were in force.
 pub(crate) type Window = (Instant, Instant);
 
-impl Canaries {
-    /// Lets canaries fly from these perches, on a thread of their own.
-    pub(crate) fn start(perches: Vec<Perch>) -> io::Result<Self> {
-        let flights = Arc::new(Mutex::new(perches.iter().flat_map(Perch::links).collect()));
+impl Tracers {
+    /// Lets tracers fly from these ports, on a thread of their own.
+    pub(crate) fn start(ports: Vec<TracerPort>) -> io::Result<Self> {
+        let flights = Arc::new(Mutex::new(ports.iter().flat_map(TracerPort::links).collect()));
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::clone(&flights);
         let entered = runtime.enter();
-        let ready = perches.into_iter().map(Perch::ready).collect::<io::Result<Vec<_>>>()?;
+        let ready = ports.into_iter().map(TracerPort::ready).collect::<io::Result<Vec<_>>>()?;
         drop(entered);
-        let thread = std::thread::Builder::new().name("canaries".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("tracers".to_owned()).spawn(move || {
             LocalSet::new().block_on(&runtime, async {
-                ready.into_iter().for_each(|perch| perch.fly(&shared));
+                ready.into_iter().for_each(|port| port.fly(&shared));
                 drop(stopped.await);
             });
         })?;
@@ -126,12 +126,12 @@ impl Canaries {
         Ok(Self { flights, stop, thread, started })
     }
 
-    /// Returns what was seen of a link; nothing, if no canary crosses it.
+    /// Returns what was seen of a link; nothing, if no tracer crosses it.
     pub(crate) fn crossings(&self, link: LinkId, (from, until): Window) -> Option<Crossings> {
         self.lock().get(&link).map(|flights| flights.within(from, until))
     }
 
-    /// Returns the links of which, for long, no canary arrived.
+    /// Returns the links of which, for long, no tracer arrived.
     pub(crate) fn never_crossed(&self) -> Vec<LinkId> {
         let flights = self.lock();
         let long = self.started.is_some_and(|started| started.elapsed() > ARRIVAL_MAX);
@@ -144,7 +144,7 @@ impl Canaries {
     }
 }
 
-impl Drop for Canaries {
+impl Drop for Tracers {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -195,29 +195,29 @@ impl Flights {
     }
 }
 
-/// Says which canaries crossed a link that its rules should have kept, while they were in force.
+/// Says which tracers crossed a link that its rules should have kept, while they were in force.
 pub(crate) fn refute_rules(link: LinkId, rules: &LinkRules, seen: Crossings) -> Option<String> {
     let Crossings { sent, received, quickest, .. } = seen;
     let (took, number) = quickest?;
     if rules.cut {
         return Some(format!(
-            "{received} of {sent} canaries crossed {link} while it was cut, such as canary {number}"
+            "{received} of {sent} tracers crossed {link} while it was cut, such as tracer {number}"
         ));
     }
     let delay = rules.delay_ms.duration();
     (took < delay).then(|| {
         let (took, delay) = (took.as_secs_f64() * 1_000.0, delay.as_millis());
-        format!("canary {number} crossed {link} in {took:.1} ms, with a delay of {delay} ms")
+        format!("tracer {number} crossed {link} in {took:.1} ms, with a delay of {delay} ms")
     })
 }
 
-/// A perch whose sockets belong to the thread of the canaries.
+/// A port whose sockets belong to the thread of the tracers.
 enum Ready {
     Packets { link: LinkId, socket: Arc<UdpSocket>, to: SocketAddr },
     Streams { link: LinkId, near: DialedFrom, far: TcpListener, to: SocketAddr },
 }
 
-impl Perch {
+impl TracerPort {
     fn links(&self) -> Vec<(LinkId, Flights)> {
         match self {
             Self::Packets { link, .. } => vec![(*link, Flights::default())],
@@ -256,7 +256,7 @@ impl Ready {
     }
 }
 
-/// Opens the connection of the canaries, and does so again when it has ended.
+/// Opens the connection of the tracers, and does so again when it has ended.
 async fn dial(shared: Shared, link: LinkId, near: DialedFrom, to: SocketAddr) {
     loop {
         if let Ok(stream) = dialed(&near, to).await {
@@ -274,7 +274,7 @@ async fn dialed(near: &DialedFrom, to: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(to).await
 }
 
-/// Takes the connections of the canaries.
+/// Takes the connections of the tracers.
 async fn listen(shared: Shared, link: LinkId, far: TcpListener) {
     loop {
         match far.accept().await {
@@ -287,7 +287,7 @@ async fn listen(shared: Shared, link: LinkId, far: TcpListener) {
     }
 }
 
-/// Sends the canaries of a link over a connection and takes those of the opposite one, until either
+/// Sends the tracers of a link over a connection and takes those of the opposite one, until either
 /// ends.
 async fn converse(shared: &Shared, link: LinkId, stream: TcpStream) {
     drop(stream.set_nodelay(true));
@@ -298,14 +298,14 @@ async fn converse(shared: &Shared, link: LinkId, stream: TcpStream) {
         loop {
             ticks.tick().await;
             let number = lock(shared).entry(link).or_default().start(Instant::now());
-            // A canary that finds no room, or room for half of it, ends the connection.
-            if !matches!(to.try_write(&written(link, number)), Ok(CANARY_BYTES)) {
+            // A tracer that finds no room, or room for half of it, ends the connection.
+            if !matches!(to.try_write(&written(link, number)), Ok(TRACER_BYTES)) {
                 return;
             }
         }
     };
     let receiving = async {
-        let (link, mut bytes) = (link.reversed(), [0; CANARY_BYTES]);
+        let (link, mut bytes) = (link.reversed(), [0; TRACER_BYTES]);
         while from.read_exact(&mut bytes).await.is_ok() {
             let now = Instant::now();
             let Some(number) = read(link, &bytes) else { return };
@@ -318,7 +318,7 @@ async fn converse(shared: &Shared, link: LinkId, stream: TcpStream) {
     }
 }
 
-/// Lets the canaries of one link start, again and again.
+/// Lets the tracers of one link start, again and again.
 async fn send(shared: Shared, link: LinkId, socket: Arc<UdpSocket>, to: SocketAddr) {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -330,11 +330,11 @@ async fn send(shared: Shared, link: LinkId, socket: Arc<UdpSocket>, to: SocketAd
     }
 }
 
-/// Takes the canaries of one link.
+/// Takes the tracers of one link.
 async fn receive(shared: Shared, link: LinkId, socket: Arc<UdpSocket>) {
-    let mut buffer = [0; 2 * CANARY_BYTES];
+    let mut buffer = [0; 2 * TRACER_BYTES];
     loop {
-        // What is reported here of a proxy that is gone is no canary.
+        // What is reported here of a proxy that is gone is no tracer.
         let Ok((size, _)) = socket.recv_from(&mut buffer).await else { continue };
         let now = Instant::now();
         if let Some(number) = read(link, &buffer[..size]) {
@@ -343,17 +343,17 @@ async fn receive(shared: Shared, link: LinkId, socket: Arc<UdpSocket>) {
     }
 }
 
-/// Writes a canary: its number, and a sum that a changed bit does not survive.
-fn written(link: LinkId, number: u64) -> [u8; CANARY_BYTES] {
-    let mut bytes = [0; CANARY_BYTES];
-    let (first, second) = bytes.split_at_mut(CANARY_BYTES / 2);
+/// Writes a tracer: its number, and a sum that a changed bit does not survive.
+fn written(link: LinkId, number: u64) -> [u8; TRACER_BYTES] {
+    let mut bytes = [0; TRACER_BYTES];
+    let (first, second) = bytes.split_at_mut(TRACER_BYTES / 2);
     first.copy_from_slice(&number.to_le_bytes());
     second.copy_from_slice(&sum(link, number).to_le_bytes());
     bytes
 }
 
 fn read(link: LinkId, bytes: &[u8]) -> Option<u64> {
-    let (first, second) = bytes.split_at_checked(CANARY_BYTES / 2)?;
+    let (first, second) = bytes.split_at_checked(TRACER_BYTES / 2)?;
     let number = u64::from_le_bytes(first.try_into().ok()?);
     (second == sum(link, number).to_le_bytes()).then_some(number)
 }
@@ -366,19 +366,19 @@ fn lock(flights: &Mutex<BTreeMap<LinkId, Flights>>) -> MutexGuard<'_, BTreeMap<L
     flights.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How often a canary starts from each end of a proxy.
+/// How often a tracer starts from each end of a proxy.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Canaries of a link that are remembered: more than ten minutes of them.
+/// Tracers of a link that are remembered: more than ten minutes of them.
 const FLIGHTS_MAX: usize = 16_384;
 
-/// How long the first canary of a link may take, before the witness is called blind.
+/// How long the first tracer of a link may take, before the witness is called blind.
 const ARRIVAL_MAX: Duration = Duration::from_secs(2);
 
 /// How long a connection that has ended is left alone.
 const REDIAL: Duration = Duration::from_millis(100);
 
-const CANARY_BYTES: usize = 16;
+const TRACER_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_counts_that_was_sent_and_received_while_a_rule_was_in_force() {
+    fn a_tracer_counts_that_was_sent_and_received_while_a_rule_was_in_force() {
         let (mut flights, start) = (Flights::default(), Instant::now());
         let at = |time| start + ms(time);
         for time in [0, 100, 200, 300] {
@@ -409,7 +409,7 @@ mod tests {
         let seen = flights.within(at(90), at(300));
         assert_eq!((seen.sent, seen.received, seen.quickest), (2, 1, Some((ms(20), 1))));
         let words = refute_rules(LINK, &LinkRules::CUT, seen).expect("it leaked");
-        assert_eq!(words, "1 of 2 canaries crossed 1->2 while it was cut, such as canary 1");
+        assert_eq!(words, "1 of 2 tracers crossed 1->2 while it was cut, such as tracer 1");
     }
 
     #[test]
@@ -418,7 +418,7 @@ mod tests {
         let rules = LinkRules { delay_ms: Millis(50), ..LinkRules::default() };
         assert_eq!(refute_rules(LINK, &rules, seen(50)), None);
         let words = refute_rules(LINK, &rules, seen(49)).expect("it was early");
-        assert_eq!(words, "canary 7 crossed 1->2 in 49.0 ms, with a delay of 50 ms");
+        assert_eq!(words, "tracer 7 crossed 1->2 in 49.0 ms, with a delay of 50 ms");
     }
 
     #[test]
