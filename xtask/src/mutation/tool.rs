@@ -1,7 +1,8 @@
 //! The tool that makes the mutants: asked for its list, and run on a sample.
 //!
 //! Each mutant meets the tests of its own crate that end in seconds, and only those that survive
-//! meet the slow ones: a build and a run cost little then, and hundreds of mutants fit in an hour.
+//! meet the slow ones, and what survives these the simulator, which drives all of the code: a build
+//! and a run cost little then, and hundreds of mutants fit in two hours.
 //! The tool works in the scratch copy, so that the sources are never broken in place.
 
 use std::collections::BTreeSet;
@@ -57,7 +58,7 @@ impl Tool {
         for package in packages()? {
             let of_it = |mutant: &&Mutant| mutant.package == package.name;
             let mut left: Vec<Mutant> = mutants.iter().filter(of_it).cloned().collect();
-            for speed in [Speed::Fast, Speed::Slow] {
+            for speed in [Speed::Fast, Speed::Slow, Speed::Simulated] {
                 let tests = tests_of(&package, speed);
                 if left.is_empty() || tests.is_empty() {
                     continue;
@@ -82,6 +83,9 @@ impl Tool {
         let mut step = self.step.clone().args(["--no-shuffle", "--package", package]);
         step = step.args(["--timeout", speed.limit_s(), "--output"]);
         step = step.arg(self.results_of(package, speed));
+        if speed == Speed::Simulated {
+            step = step.args(["--test-package", SIMULATOR]);
+        }
         // A copy is what the tool itself makes for each of several jobs; one job needs no other
         // than the scratch copy, and keeps what it built between the calls.
         step = match jobs {
@@ -142,6 +146,8 @@ fn judge(code: Option<i32>) -> Outcome {
 enum Speed {
     Fast,
     Slow,
+    /// The simulator's tests, whichever crate the mutant is of.
+    Simulated,
 }
 
 impl Speed {
@@ -149,6 +155,7 @@ impl Speed {
         match self {
             Self::Fast => "fast",
             Self::Slow => "slow",
+            Self::Simulated => "simulated",
         }
     }
 
@@ -156,13 +163,16 @@ impl Speed {
     fn limit_s(self) -> &'static str {
         match self {
             Self::Fast => "60",
-            Self::Slow => "300",
+            Self::Slow | Self::Simulated => "300",
         }
     }
 }
 
 /// Gives the flags of cargo that select the tests of a speed.
 fn tests_of(package: &Package, speed: Speed) -> Vec<String> {
+    if speed == Speed::Simulated {
+        return SIMULATED.iter().map(|test| format!("--test={test}")).collect();
+    }
     let speed_of = |test: &str| match test.starts_with("model") || SLOW.contains(&test) {
         true => Speed::Slow,
         false => Speed::Fast,
@@ -237,6 +247,10 @@ const NOT_TESTED: &str = "impl (std::)?fmt::(Debug|Display)";
 /// The tests that take more than a second or two, beside the models.
 const SLOW: &[&str] = &["cluster", "crash", "properties", "record", "rot"];
 
+/// The package of the simulator, and those of its tests that draw faults by seed.
+const SIMULATOR: &str = "synod-simulated";
+const SIMULATED: &[&str] = &["swarm", "seeds"];
+
 /// The exit codes of the tool, as its manual gives them.
 const SOME_SURVIVED: i32 = 2;
 const SOME_TIMED_OUT: i32 = 3;
@@ -266,6 +280,11 @@ mod tests {
         assert_eq!(tests_of(&package, Speed::Fast), ["--test=golden", "--lib"]);
         let slow = ["--test=cluster", "--test=model", "--test=model_reads"];
         assert_eq!(tests_of(&package, Speed::Slow), slow);
+        for flag in tests_of(&package, Speed::Simulated) {
+            let test = flag.strip_prefix("--test=").unwrap();
+            let path = crate::workspace::root().join("harness/synod/tests");
+            assert!(path.join(format!("{test}.rs")).is_file(), "{test}");
+        }
     }
 
     #[test]
