@@ -84,6 +84,10 @@ impl Shape {
     }
 
     /// Leaves two random sides that only one random node connects.
+    ///
+    /// # Panics
+    ///
+    /// If there is no node.
     #[must_use]
     pub fn bridge(nodes: &[NodeId], random: &mut Random) -> Self {
         let shuffled = shuffled(nodes, random);

@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use synod_fault::nemesis::FaultKind;
+use synod_fault::nemesis::{FaultKind, Nemesis};
+use synod_fault::swarm::SwarmConfig;
+use synod_fault::varied::VariedConfig;
 use synod_fault::{
-    Action, Conditions, DiskFault, LinkId, LinkRules, Malformed, Millis, NodeId, PartsPerMillion,
-    PlannedFault, RateLimit, Scenario, Shape, Target, Trigger, swarm,
+    Abilities, Action, Conditions, DiskFault, LinkId, LinkRules, Malformed, Millis, NodeId,
+    PartsPerMillion, PlannedFault, RateLimit, Scenario, Shape, Target, Transports, Trigger, swarm,
+    varied,
 };
 use synod_rng::Seed;
 
@@ -455,6 +458,20 @@ fn more_faults_than_a_run_can_look_at_are_refused() {
     let text = "seed = 1\nnodes = 3\ntime_ms = 9000\n".to_owned() + &fault.repeat(10_001);
     let words = Scenario::from_toml(&text).unwrap_err().to_string();
     assert!(words.contains("10001 faults are too many: 10000 is the most"), "{words}");
+}
+
+#[test]
+fn nothing_is_drawn_for_a_cluster_without_nodes_and_no_run_takes_it() {
+    let (seed, time_ms, world) = (Seed(1), Millis(30_000), Abilities::live(Transports::default()));
+    for nemesis in Nemesis::names().map(|name| name.parse::<Nemesis>().unwrap()) {
+        assert_eq!(nemesis.plan(seed, &[], time_ms, world.transports), []);
+    }
+    let swarm = swarm::draw(seed, &SwarmConfig { nodes: vec![0], ..SwarmConfig::default() });
+    let varied = varied::draw(seed, &VariedConfig { nodes: 0, time_ms, world, pins: true });
+    for drawn in [swarm, varied] {
+        let words = Scenario::from_json(&drawn.to_json()).unwrap_err().to_string();
+        assert!(words.contains("a run has a node"), "{words}");
+    }
 }
 
 #[test]

@@ -180,6 +180,9 @@ impl Nemesis {
         time: Millis,
         transports: Transports,
     ) -> Vec<PlannedFault> {
+        if nodes.is_empty() {
+            return Vec::new();
+        }
         let random = Random::new(seed, Stream::named("nemesis"));
         let mut planner = Planner { random, nodes, transports, short: false };
         match self {

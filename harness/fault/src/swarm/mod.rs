@@ -70,6 +70,10 @@ impl Default for SwarmConfig {
 pub fn draw(seed: Seed, config: &SwarmConfig) -> Scenario {
     let mut random = Random::new(seed, Stream::named("swarm"));
     let nodes = random.pick(&config.nodes).copied().unwrap_or(3);
+    if nodes == 0 {
+        // Nobody is there to suffer: whoever runs it is told that a run has a node.
+        return Scenario::calm(seed, 0, config.time_ms);
+    }
     let mut links = base_links(&mut random);
     let client_links = LinkRules { jitter_ms: Millis(random.between(0, 3)), ..once(links) };
     let sync_us = random.between(100, 4_000);
