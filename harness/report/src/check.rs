@@ -62,9 +62,9 @@ pub(super) fn write(html: &mut Html, checks: &[Check], letters: usize) {
         return;
     }
     html.raw(
-        "<div class=\"scroll\"><table><caption>What was asked, and the answers</caption><thead><tr>\
+        "<table class=\"asked\"><caption>What was asked, and the answers</caption><thead><tr>\
          <th scope=\"col\">What has to hold</th><th scope=\"col\">Answer</th>\
-         <th scope=\"col\">Why</th><th scope=\"col\">Without it</th></tr></thead><tbody>",
+         <th scope=\"col\" class=\"wide\">Without it</th></tr></thead><tbody>",
     );
     for Check { name, leads_to, outcome } in checks {
         let class = match outcome {
@@ -72,14 +72,17 @@ pub(super) fn write(html: &mut Html, checks: &[Check], letters: usize) {
             CheckOutcome::Failed(_) => "no",
             CheckOutcome::NotAsked(_) => "rest",
         };
+        let reason = outcome.reason();
+        let colon = if reason.is_empty() { "" } else { ": " };
         put!(
             html,
-            "<tr class=\"{class}\"><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr class=\"{class}\"><th scope=\"row\">{}</th><td>{}{colon}{}</td>\
+             <td class=\"wide\">{}</td></tr>",
             esc(name),
             outcome.word(),
-            esc(&clip(&outcome.reason(), letters)),
+            esc(&clip(&reason, letters)),
             leads_to.word()
         );
     }
-    html.raw("</tbody></table></div>");
+    html.raw("</tbody></table>");
 }

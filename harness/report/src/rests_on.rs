@@ -1,6 +1,7 @@
 //! What the verdict rests on, as a table of the page.
 
 use super::context::Context;
+use super::format::grouped;
 use super::html::{Html, esc, put};
 use crate::Exercised;
 
@@ -42,10 +43,10 @@ fn row(html: &mut Html, what: &str, seen: &Exercised) {
         html,
         "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
         esc(what),
-        ok,
-        unknown,
-        reads,
-        overlapped
+        grouped(*ok),
+        grouped(*unknown),
+        grouped(*reads),
+        grouped(*overlapped)
     );
 }
 
