@@ -145,3 +145,40 @@ const RUN_RECORDS_MAX: u64 = 4 * FETCH_SLOTS_MAX;
 
 /// How many bytes of records one sweep reads at most, wanted or not.
 const SWEEP_BYTES_MAX: usize = 2 * FETCH_BYTES_MAX;
+
+#[cfg(test)]
+mod tests {
+    use synod_smr::wire::encode_replica_record;
+
+    use super::*;
+
+    fn lsn(number: u64) -> Lsn {
+        Lsn::FIRST.advanced(number)
+    }
+
+    #[test]
+    fn a_sweep_goes_on_while_places_rise_and_ends_where_they_lie_apart() {
+        let length = |numbers: &[u64]| {
+            run_length(&numbers.iter().map(|number| lsn(*number)).collect::<Vec<_>>())
+        };
+        assert_eq!(length(&[5]), 1);
+        assert_eq!(length(&[5, 6, 9]), 3);
+        assert_eq!(length(&[5, 6, 6]), 2, "one place holds one slot");
+        assert_eq!(length(&[5, 9, 7]), 2);
+        assert_eq!(length(&[5, 5 + RUN_RECORDS_MAX - 1]), 2);
+        assert_eq!(length(&[5, 5 + RUN_RECORDS_MAX]), 1, "that is too far for one sweep");
+    }
+
+    /// What is read back under the wrong slot is sent to nobody: it would be learned there.
+    #[test]
+    fn a_record_of_another_slot_is_no_decree_of_this_one() {
+        let slot = Slot::new(7);
+        let record = Record::Learned { slot, decree: Decree::Noop };
+        let bytes = || Bytes::from(encode_replica_record(&record).to_vec());
+        assert_eq!(decree_of(bytes(), slot), Some(Decree::Noop));
+        assert_eq!(decree_of(bytes(), slot.next()), None);
+        let promise = Record::Promised(synod_paxos::Ballot::ZERO);
+        let promise = Bytes::from(encode_replica_record(&promise).to_vec());
+        assert_eq!(decree_of(promise, slot), None);
+    }
+}

@@ -338,6 +338,19 @@ mod tests {
     }
 
     #[test]
+    fn a_life_that_falls_behind_the_one_before_it_is_refused_and_told_of_once() {
+        let mut peers = known();
+        assert!(told(&mut peers, &beat(7, 4, 6)), "another life, which goes on from the last");
+        let older = beat(7, 4, 4);
+        let again = |peers: &mut Peers| match peers.on_heartbeat(ME, PEER, &older, END_STEP) {
+            Hearing::Refused { again, .. } => again,
+            hearing @ (Hearing::Granted { .. } | Hearing::Dropped) => panic!("{hearing:?}"),
+        };
+        assert!(!again(&mut peers), "its promise is below that of the life before");
+        assert!(again(&mut peers), "which is told of once");
+    }
+
+    #[test]
     fn a_later_life_of_the_same_journal_is_heard_and_no_other() {
         assert!(told(&mut known(), &beat(7, 4, 5)), "the next start");
         assert!(told(&mut known(), &beat(7, 9, 8)), "starts that nobody heard of");
