@@ -40,6 +40,8 @@ fn a_node_does_not_end_before_it_has_said_what_it_answered() {
         assert!(!rig.host.is_done(rig.now()), "the last of {said} replies is not written");
         let bytes = rig.replies.last().unwrap().len();
         rig.take(Event::ClientWrote { connection: CONNECTION, bytes });
+        // What was written made room, and the next reply is not on its way yet.
+        assert_eq!(rig.host.is_done(rig.now()), said == QUESTIONS, "after {said} replies");
         rig.flush();
     }
     assert!(rig.host.is_done(rig.now()));
