@@ -445,26 +445,6 @@ fn assert_output(output: &Output, exit_code: i32, wanted: &str) {
     assert!(told.contains(wanted), "{wanted:?} in {told}{errors}");
 }
 
-#[test]
-fn blank_lines_of_a_history_say_nothing() {
-    let event = |n: u32, kind: &str, f: &str, value: &str| {
-        format!(
-            "{{\"index\":{n},\"time_ns\":{n},\"process\":1,\"type\":\"{kind}\",\"f\":\"{f}\",\
-             \"key\":\"k\",\"value\":{value}}}\n"
-        )
-    };
-    let text = [
-        event(0, "invoke", "write", "\"1\""),
-        "\n \r\n".to_owned(),
-        event(1, "ok", "write", "\"1\""),
-        event(2, "invoke", "read", "null"),
-        event(3, "ok", "read", "\"1\""),
-        "\n\n".to_owned(),
-    ];
-    assert_says(&[], &text.concat(), 0, "PASS");
-    assert_says(&[], "\n\n", 2, "the history is empty");
-}
-
 /// A logical clock counts events: its times are places, and are printed as such.
 #[test]
 fn times_of_a_logical_clock_are_told_as_places() {

@@ -129,10 +129,6 @@ pub fn each_event(
             let (place, column) = (place(), None);
             return Err(HistoryError::Malformed { place, line, column, problem, remedy: REMEDY });
         }
-        // Editors and shells leave blank lines behind, which say nothing and lose nothing.
-        if text.trim_ascii().is_empty() {
-            continue;
-        }
         let event = parse(text.trim_ascii_end(), line).map_err(|problem| {
             let place = path.display().to_string();
             let Problem { column, problem, is_begun } = problem;
