@@ -338,6 +338,25 @@ mod tests {
     }
 
     #[test]
+    fn heartbeats_that_come_late_take_nothing_back() {
+        let mut peers = known();
+        let long = |end, round| Heartbeat { journal_end: Slot::new(end), ..beat(7, 3, round) };
+        let told = |peers: &mut Peers, beat: &Heartbeat| {
+            let heard = peers.on_heartbeat(ME, PEER, beat, END_STEP);
+            let Hearing::Granted { known, .. } = heard else { panic!("{heard:?}") };
+            (known.promised.round(), known.journal_end)
+        };
+        assert_eq!(told(&mut peers, &long(20, 9)), (9, Slot::new(20)));
+        assert_eq!(told(&mut peers, &long(10, 6)), (9, Slot::new(20)), "it was sent before");
+        // The next life has to go on from the end of this one.
+        peers.on_up(PEER, 4);
+        let next = |end| Heartbeat { journal_end: Slot::new(end), ..beat(7, 4, 9) };
+        assert!(!is_granted(peers.on_heartbeat(ME, PEER, &next(19), END_STEP)));
+        assert!(is_granted(peers.on_heartbeat(ME, PEER, &next(20), END_STEP)));
+        assert!(!is_granted(peers.on_heartbeat(ME, PEER, &next(19), END_STEP)), "nor later on");
+    }
+
+    #[test]
     fn a_life_that_falls_behind_the_one_before_it_is_refused_and_told_of_once() {
         let mut peers = known();
         assert!(told(&mut peers, &beat(7, 4, 6)), "another life, which goes on from the last");
