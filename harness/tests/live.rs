@@ -274,6 +274,17 @@ fn a_campaign_says_what_came_of_its_runs_and_a_replay_how_often_it_came_back() {
 }
 
 #[test]
+fn a_seed_that_makes_no_plan_hides_nothing_that_was_found_before() {
+    let scratch = Scratch::new("early");
+    // The fault of seed 7 fits into five seconds, that of seed 8 does not.
+    let flags = ["--nemesis", "isolate-one", "--time", "5", "--workload", "registers"];
+    let flags = [&flags[..], &["--test-count", "3"]].concat();
+    let (out, told) = check(scratch.chaos("stale-read", &flags), 1);
+    assert!(out.ends_with("1 of 3 runs, ended early: 1 VIOLATION\n"), "{out}");
+    assert!(told.contains("with seed 8 it takes at least 6 s"), "{told}");
+}
+
+#[test]
 fn a_failure_is_made_smaller_by_running_it_and_what_never_failed_is_not() {
     let scratch = Scratch::new("shrink");
     let flags = ["--nemesis", "kill-one", "--time", "6", "--clients", "3"];

@@ -144,6 +144,10 @@ impl Linearization {
     ///
     /// [`LinearizationError`] names the first operation that cannot stand where it stands, or one
     /// that has no place though it took effect.
+    ///
+    /// # Panics
+    ///
+    /// If an index is none of the history.
     pub fn replay(&self, history: &History, rules: &Rules) -> Result<usize, LinearizationError> {
         let mut missing = vec![true; history.operations.len()];
         let mut keys: BTreeMap<Text, Key<'_>> = BTreeMap::new();

@@ -92,7 +92,14 @@ fn performed(
         if turn >= count || runs.is_interrupted() || tally.broke_off.is_some() {
             break;
         }
-        order_of_turn = order(turn)?;
+        // A later seed may make a plan that is refused; what the runs before it found is told.
+        match order(turn) {
+            Ok(next) => order_of_turn = next,
+            Err(Refusal(code, error)) => {
+                tally.broke_off = Some((code, error));
+                break;
+            }
+        }
     }
     let mut said = console.unprinted();
     if count > 1 {

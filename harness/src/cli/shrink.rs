@@ -3,8 +3,8 @@
 //! The search is `synod-fault`'s, the same as the simulator's; here each candidate is run. Real
 //! processes do not repeat themselves, so that a candidate has several tries, and one that does not
 //! fail in them is kept out though it may fail in the next. Of the runs of a search only the last
-//! that failed is kept. The claim kept true: what is left has failed in the same way as the run
-//! that it came from.
+//! that failed is kept. The claim kept true: what is left came to the verdict of the run that it
+//! came from. A violation of another kind is one, too: the report of the last run tells which.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -89,11 +89,17 @@ fn shrunk(arguments: &ShrinkArguments) -> Result<Outcome, Refusal> {
     let plan = search.order.plan.clone();
     let comes_back = search.fails(&plan);
     let found = comes_back.then(|| synod_fault::shrink(&plan, PLANS_MAX, |it| search.fails(it)));
+    let file = arguments.run.join(SHRUNK);
+    let smallest = found.as_ref().map(|found| named(&found.plan));
+    if let Some(smallest) = &smallest {
+        write(&file, smallest)?;
+    }
+    // What was found until then is kept.
     if let Some(trouble) = search.trouble {
         return Err(trouble);
     }
     let interrupted = search.runs.is_interrupted();
-    let Some(found) = found else {
+    let Some(smallest) = smallest else {
         let text = format!(
             "{} did not come back in {} runs of the same plan; it may with more --tries\n",
             verdict.word(),
@@ -101,9 +107,6 @@ fn shrunk(arguments: &ShrinkArguments) -> Result<Outcome, Refusal> {
         );
         return Ok(Outcome { text, code: if interrupted { INTERRUPTED } else { NOT_AGAIN } });
     };
-    let file = arguments.run.join(SHRUNK);
-    let smallest = named(&found.plan);
-    write(&file, &smallest)?;
     let code = if interrupted { INTERRUPTED } else { verdict.exit_code() };
     Ok(Outcome { text: told(&plan, &smallest, search.made, &file), code })
 }
@@ -123,7 +126,7 @@ struct Search {
 }
 
 impl Search {
-    /// Returns whether a plan fails as the first run did, in one of its tries.
+    /// Returns whether a plan comes to the verdict of the first run, in one of its tries.
     fn fails(&mut self, plan: &Scenario) -> bool {
         let transports = self.order.cast.system.transport;
         let plan = &named(plan);
