@@ -22,8 +22,9 @@ use crate::workspace::target_dir;
 use report::Report;
 use tool::Tool;
 
-/// Runs the verb: `[--sample N] [--seed S] [--jobs J] [--only TEXT]`, where TEXT keeps the mutants
-/// whose name contains it.
+/// Runs the verb: `[--sample N] [--seed S] [--jobs J] [--only TEXT] [--package NAME]`, where TEXT
+/// keeps the mutants whose name contains it before the sample is drawn, and NAME runs only those of
+/// the sample that are of this package: a long sample is run in parts.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let asked = Asked::parse(arguments)?;
     let known = known::read()?;
@@ -36,8 +37,15 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     if wanted.is_empty() {
         return Err(Failure::Usage("no mutant has such a name".into()));
     }
-    let drawn = sample::draw(wanted, asked.sample, asked.seed);
+    let mut drawn = sample::draw(wanted, asked.sample, asked.seed);
     println!("mutation: {} of {} mutants, seed {}", drawn.len(), all.len(), asked.seed);
+    if let Some(package) = &asked.package {
+        drawn.retain(|mutant| mutant.package == *package);
+        println!("mutation: {} of them are of {package}", drawn.len());
+    }
+    if drawn.is_empty() {
+        return Err(Failure::Usage("no mutant of the sample is of this package".into()));
+    }
     let start = Instant::now();
     let results = tool.run(&scratch, &drawn, asked.jobs)?;
     scratch.restore()?;
@@ -55,11 +63,12 @@ struct Asked {
     seed: u64,
     jobs: usize,
     only: Option<String>,
+    package: Option<String>,
 }
 
 impl Asked {
     fn parse(arguments: &mut lexopt::Parser) -> Result<Self, Failure> {
-        let mut asked = Self { sample: SAMPLE, seed: 1, jobs: 1, only: None };
+        let mut asked = Self { sample: SAMPLE, seed: 1, jobs: 1, only: None, package: None };
         while let Some(argument) = arguments.next()? {
             match argument {
                 Arg::Long("sample") => {
@@ -68,6 +77,7 @@ impl Asked {
                 Arg::Long("seed") => asked.seed = arguments.value()?.parse()?,
                 Arg::Long("jobs") => asked.jobs = arguments.value()?.parse::<NonZeroUsize>()?.get(),
                 Arg::Long("only") => asked.only = Some(arguments.value()?.string()?),
+                Arg::Long("package") => asked.package = Some(arguments.value()?.string()?),
                 Arg::Value(_) | Arg::Short(_) | Arg::Long(_) => {
                     return Err(argument.unexpected().into());
                 }
@@ -97,6 +107,8 @@ mod tests {
         assert_eq!((plain.sample, plain.seed, plain.jobs), (SAMPLE, 1, 1));
         let all = asked(&["--sample", "9", "--seed", "7", "--jobs", "2", "--only", "x"]).unwrap();
         assert_eq!((all.sample, all.seed, all.jobs, all.only.as_deref()), (9, 7, 2, Some("x")));
+        let part = asked(&["--package", "synod-smr"]).unwrap();
+        assert_eq!((part.sample, part.package.as_deref()), (SAMPLE, Some("synod-smr")));
         for arguments in [&["--sample", "0"][..], &["--jobs", "0"], &["--fast"], &["name"]] {
             assert!(matches!(asked(arguments), Err(Failure::Usage(_))), "{arguments:?}");
         }

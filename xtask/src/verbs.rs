@@ -108,7 +108,7 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "mutation",
-        takes: "[--sample N] [--seed S] [--jobs J] [--only TEXT]",
+        takes: "[--sample N] [--seed S] [--jobs J] [--only TEXT] [--package NAME]",
         about: "change the safety code in small ways, and see whether its tests notice",
         run: mutation::run,
     },

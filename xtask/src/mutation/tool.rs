@@ -64,6 +64,9 @@ impl Tool {
                     continue;
                 }
                 println!("mutation: {} of {}, {} tests", left.len(), package.name, speed.name());
+                if speed == Speed::Simulated {
+                    unmutated(scratch, &tests)?;
+                }
                 let step = self.command(&package.name, speed, jobs, &left);
                 let step =
                     tests.iter().fold(step, |step, it| step.arg(format!("--cargo-arg={it}")));
@@ -84,7 +87,9 @@ impl Tool {
         step = step.args(["--timeout", speed.limit_s(), "--output"]);
         step = step.arg(self.results_of(package, speed));
         if speed == Speed::Simulated {
-            step = step.args(["--test-package", SIMULATOR]);
+            // The tool would look for these tests in the package of the mutants before it makes
+            // any: that they pass without one is seen to by `unmutated`.
+            step = step.args(["--test-package", SIMULATOR, "--baseline", "skip"]);
         }
         // A copy is what the tool itself makes for each of several jobs; one job needs no other
         // than the scratch copy, and keeps what it built between the calls.
@@ -119,6 +124,16 @@ impl Tool {
 
     fn results_of(&self, package: &str, speed: Speed) -> PathBuf {
         self.results.join(format!("{package}-{}", speed.name()))
+    }
+}
+
+/// Runs the simulator's tests on the code as it is: where they fail, they would kill every mutant.
+fn unmutated(scratch: &Scratch, tests: &[String]) -> Outcome {
+    let step = Step::cargo().args(["test", "--locked", "--quiet", "--package", SIMULATOR]);
+    let step = tests.iter().fold(step, |step, test| step.arg(test));
+    match inside(scratch, step, 1).status()?.success() {
+        true => Ok(()),
+        false => judge(Some(BASELINE_FAILED)),
     }
 }
 
