@@ -148,6 +148,11 @@ const SWEEP_BYTES_MAX: usize = 2 * FETCH_BYTES_MAX;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+    use std::path::Path;
+
+    use synod_journal::{HardState, Journal, Options, Records, SimDisk};
     use synod_smr::wire::encode_replica_record;
 
     use super::*;
@@ -167,6 +172,22 @@ mod tests {
         assert_eq!(length(&[5, 9, 7]), 2);
         assert_eq!(length(&[5, 5 + RUN_RECORDS_MAX - 1]), 2);
         assert_eq!(length(&[5, 5 + RUN_RECORDS_MAX]), 1, "that is too far for one sweep");
+    }
+
+    /// One sweep for each record would read the pages that it shares with others once for each.
+    #[test]
+    fn records_that_lie_together_are_read_in_one_sweep() {
+        let (path, options) = (Path::new("journal"), Options::new(b"test"));
+        let (mut journal, _) = Journal::open(SimDisk::new(1), path, &options, |_| {}).unwrap();
+        let mut records = Records::new();
+        for record in [b"one", b"two", b"six"] {
+            records.push(record);
+        }
+        let at = journal.append(&HardState::default(), &mut records).unwrap();
+        journal.sync().unwrap();
+        let places = [0, 1, 2].map(|number| at.start.advanced(number));
+        let found = read_run(&mut journal.reader(), &places).unwrap();
+        assert_eq!(found, [&b"one"[..], b"two", b"six"]);
     }
 
     /// What is read back under the wrong slot is sent to nobody: it would be learned there.
