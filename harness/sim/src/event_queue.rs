@@ -1,4 +1,4 @@
-//! The event_queue: what will happen, in the order of virtual time.
+//! The event queue: what will happen, in the order of virtual time.
 //!
 //! Things due at the same instant happen in the order in which they were put down, so that the
 //! order never depends on the heap. That is the claim on which every replay rests.

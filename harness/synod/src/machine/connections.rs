@@ -131,7 +131,7 @@ impl Machine {
         self.close(client, world, monitor);
     }
 
-    /// A connection ends; its host is told at once or late, and coverage twice.
+    /// A connection ends; its host is told at once or late, and sometimes twice.
     fn close(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
         let Some(process) = &mut self.process else { return };
         let Some(open) = process.connections.end(client) else { return };
