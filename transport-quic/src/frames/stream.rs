@@ -103,8 +103,8 @@ impl FrameReader {
                 return Ok(Some(frame));
             }
             let more = if self.decoder.has_part() {
-                // The time runs from the first part of a frame and not from the latest: a byte now
-                // and then would hold the reader for ever.
+                // The time runs from the first part of a frame and not from the latest: a byte
+                // once in a while would hold the reader for ever.
                 let end = *end.get_or_insert_with(|| Instant::now() + limit);
                 timeout_at(end, self.read_more()).await.map_err(|_| Breach::stalled())??
             } else {
