@@ -289,6 +289,8 @@ impl Target {
     }
 
     async fn command(&self, command: &Command<'_>) -> Result<Exit, Exit> {
+        // Reading it back asks for every bound that a node would refuse it for, before anything is
+        // sent.
         Command::decode(&command.encode()).map_err(Exit::usage)?;
         self.print(&self.session.command(command).await.map_err(|error| self.failed(&error))?)
     }

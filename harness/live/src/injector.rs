@@ -144,6 +144,8 @@ impl Injection<'_> {
         let Injector { plan, stage, record, happened, .. } = self.injector;
         let (cluster, planned) = (&stage.cluster, &plan.faults[fault.0 as usize]);
         let leader = self.leader();
+        // Who led is fixed at the first look at which anybody did: a fault that waits for somebody
+        // else waits for another than that one, however often it looks.
         let led = self.led.get(&fault).copied().or(leader);
         self.led.extend(led.map(|node| (fault, node)));
         let progress = RunProgress {
@@ -162,10 +164,14 @@ impl Injection<'_> {
         let name = planned.name();
         lock(&happened.current).insert(fault, format!("{name} {}", on.detail));
         record.nemesis(name, format!("begin {}", on.detail));
+        // It is measured here and not by the plan: a fault that had to wait for its trigger lasts
+        // as long as any.
         let begun = Instant::now();
         self.open.insert(fault, (on.clone(), record.now().as_nanos() as u64));
         self.world.apply(fault, on.clone())?;
         if matches!(action, Action::Kill | Action::PowerLoss) {
+            // What the process held in memory is gone only with its end, and a power loss changes
+            // its files, which nobody may have open then.
             let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
             cluster.wait_for_ends(&nodes).await?;
         }

@@ -230,6 +230,8 @@ impl<S: System> Simulation<S> {
         if host.pauses > 0 {
             return;
         }
+        // Messages first, as a process that goes on finds its sockets full before it asks for the
+        // time.
         let held = std::mem::take(&mut host.held);
         self.backlog += held.len() as u64;
         let is_timer = |event: &Event<S::Message, S::Wakeup>| {
@@ -245,6 +247,7 @@ impl<S: System> Simulation<S> {
     fn change_rate(&mut self, node: NodeId, by_ppm: i64) {
         let (now, host) = (self.world.now, self.world.host_mut(node));
         host.stop_clock(now);
+        // The clock was read before its pace changes: what has passed went by the former one.
         let before = pace(host.ppm);
         host.ppm += by_ppm;
         let after = pace(host.ppm);

@@ -88,6 +88,8 @@ impl<S: System> Simulation<S> {
             let goes_on = at > self.world.now;
             (self.at_once, self.backlog) =
                 if goes_on { (0, 0) } else { (self.at_once + 1, self.backlog) };
+            // What a paused node finds as it goes on comes at one instant, however much that is,
+            // and is no standstill.
             if self.at_once > EVENTS_AT_ONCE_MAX + self.backlog {
                 return Err(Violation::new("standstill", format!("time stands still at {at}")));
             }
