@@ -45,7 +45,7 @@ fn whoever_reads_the_journal_finds_the_number_of_each_life() {
     }
 }
 
-/// A driver that is woken too early turns for nothing, and one that is woken at once turns for ever.
+/// A driver that is woken too early turns for nothing, and one that is woken at once never rests.
 #[test]
 fn a_driver_is_woken_when_something_is_due_and_not_before() {
     let mut rig = Rig::start(&SimDisk::new(1), Settings::default());
