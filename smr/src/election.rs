@@ -20,6 +20,7 @@
 mod link;
 mod paths;
 mod progress;
+mod rivals;
 
 use crate::config::Config;
 use crate::message::Heartbeat;
@@ -354,17 +355,6 @@ impl Election {
     pub fn echoes(&self) -> Vec<u32> {
         let heard = self.links.values().filter(|link| self.is_heard(link));
         heard.map(|link| link.echo).collect()
-    }
-
-    /// Tells whether a sync of this node's disk, of so many ticks, is slow, and some peer's last
-    /// one took at most half as long: then that peer had better lead.
-    #[must_use]
-    pub fn is_outpaced(&self, sync_ticks: Option<u32>) -> bool {
-        let slow = SLOW_SYNC_MS / self.config.heartbeat_ms;
-        sync_ticks.is_some_and(|mine| {
-            let theirs = |beat: &Heartbeat| beat.sync_ticks.is_some_and(|ticks| ticks <= mine / 2);
-            mine > slow && self.beats().any(|(_, beat)| theirs(beat))
-        })
     }
 
     const fn me(&self) -> NodeId {
