@@ -123,9 +123,11 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
 
 /// Checks what a start would check before it touches a port or the journal.
 fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
-    let credentials = Node::check(&node_config(config)).map_err(|error| match error {
-        CreateError::Identity(wrong) => wrong_certificate(config, &wrong),
-        error => Exit::config(error),
+    let credentials = Node::check(&node_config(config)).map_err(|error| {
+        if let CreateError::Identity(wrong) = &error {
+            return wrong_certificate(config, wrong);
+        }
+        Exit::config(error)
     })?;
     let expiry = Expiry::of(&config.tls.certificate, &credentials);
     match expiry.warning(SystemTime::now()) {

@@ -60,8 +60,7 @@ impl<S: System> Simulation<S> {
         let planned = &self.plan.faults[fault.0 as usize];
         let leader = if planned.needs_leader() { self.system.leader() } else { None };
         let waited = self.world.now.since(Micros::from_ms(planned.at_ms.0));
-        let led = self.led.get(&fault).copied().or(leader);
-        self.led.extend(led.map(|node| (fault, node)));
+        let led = self.led.look(fault, leader);
         let progress = RunProgress {
             waited: Duration::from_micros(waited.0),
             leader,
