@@ -70,8 +70,7 @@ impl Leader {
         self.asked += 1;
         let (connection, principal) = (Connection(1), Principal::of_name("alice"));
         self.step(Input::Request { connection, principal, request });
-        let told = self.effects.replies().next().map(|(_, _, response)| response);
-        told
+        self.effects.replies().next().map(|(_, _, response)| response)
     }
 
     fn tell(&mut self, claim: AfterSync<CommandBatch>) {
