@@ -115,15 +115,16 @@ pub type Variables = BTreeMap<String, Arg>;
                  { per_node = [texts] }"
 )]
 pub enum Arg {
-    /// One word. Gaps: binary, here, dir, nodes, node, data, peer-listen, client-listen. `{{` and
-    /// `}}` stand for a brace.
+    /// One word. Gaps: binary, here, dir, nodes, node, data, peer-listen, client-listen,
+    /// second-listen, announced, second-announced. `{{` and `}}` stand for a brace.
     One(String),
     /// Words for each other node. Further gaps: peer, address.
     PerPeer {
         /// The words.
         per_peer: Vec<String>,
     },
-    /// Words for each node. Further gaps: peer, address.
+    /// Words for each node. Further gaps: peer, address. A node has no `address` of its own; with
+    /// what is announced, and without addresses, words of `serve` are repeated for it as well.
     PerNode {
         /// The words.
         per_node: Vec<String>,
@@ -137,7 +138,12 @@ pub struct Placeholders {
     values: BTreeMap<&'static str, OsString>,
     /// The addresses that stand for other nodes.
     addresses: BTreeMap<NodeId, SocketAddr>,
+    /// What is announced of each node, by gap.
+    announced: BTreeMap<NodeId, Announced>,
 }
+
+/// The addresses at which everybody reaches a node, by gap.
+pub type Announced = Vec<(&'static str, SocketAddr)>;
 
 /// A program with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,6 +185,12 @@ pub enum SystemError {
          each, where they are given"
     )]
     Empty,
+    /// An address is to be announced where not all ports speak TCP.
+    #[error(
+        "an address that is `announced` is one for all who dial it, and who does is told on TCP \
+         alone; set transport = {{ peer = \"tcp\", client = \"tcp\" }}, or use {{address}}"
+    )]
+    AnnouncedPacket,
     /// Readiness is to be asked for at a port that does not speak TCP.
     #[error(
         "`ready` asks the port for clients by TCP, which it does not speak; wait for a line of \
@@ -235,9 +247,11 @@ impl System {
         if self.ready.needs_tcp() && self.transport.client != Transport::Tcp {
             return Err(SystemError::NoPortToAsk);
         }
+        if self.announces() && self.transport != Transports::TCP {
+            return Err(SystemError::AnnouncedPacket);
+        }
         let env = &self.env;
-        let node = ["node", "data", "peer-listen", "client-listen"];
-        let of_node = [&OF_ALL[..], &node].concat();
+        let of_node = [&OF_ALL[..], &OF_NODE].concat();
         self.check_command(self.init.as_ref(), &env.init, &OF_ALL)?;
         self.check_command(self.create.as_ref(), &env.create, &of_node)?;
         self.check_command(Some(&self.serve), &env.serve, &of_node)?;
@@ -253,7 +267,13 @@ impl System {
     ) -> Result<(), SystemError> {
         let gaps = gaps.iter().fold(Placeholders::default(), |all, gap| all.with(gap, "1"));
         // Words that are repeated have their gaps filled once at least.
-        let gaps = gaps.node(NodeId(1), SocketAddr::from(([127, 0, 0, 1], 1)));
+        let at = SocketAddr::from(([127, 0, 0, 1], 1));
+        let announced = || ANNOUNCED.map(|gap| (gap, at)).to_vec();
+        let mut gaps = gaps.node(NodeId(1), at).announced(NodeId(1), announced());
+        if gaps.values.contains_key("node") {
+            // A node has no address of its own.
+            gaps = gaps.announced(NodeId(2), announced());
+        }
         gaps.fill_variables(variables)?;
         words.map_or(Ok(()), |words| gaps.fill(words).map(drop))
     }
@@ -270,16 +290,23 @@ impl System {
         names_others(self.serve.iter().chain(self.env.serve.values()))
     }
 
+    /// Returns whether one address of a port is announced to all.
+    #[must_use]
+    pub(crate) fn announces(&self) -> bool {
+        let bridge = || self.bridge.iter().chain(self.env.bridge.values());
+        ANNOUNCED.iter().any(|gap| self.names_gap(gap) || bridge().any(|word| word.names(gap)))
+    }
+
+    /// Returns whether clients reach a node where its peers do, as it has one port for all.
+    #[must_use]
+    pub(crate) fn has_one_port(&self) -> bool {
+        self.names_gap("peer-listen") && !self.names_gap("client-listen")
+    }
+
     /// Returns whether nodes are told where to listen, by the gap of this name.
     #[must_use]
     pub(crate) fn names_gap(&self, gap: &str) -> bool {
-        let gap = format!("{{{gap}}}");
-        let names = |word: &Arg| match word {
-            Arg::One(word) => word.contains(&gap),
-            Arg::PerPeer { per_peer: words } | Arg::PerNode { per_node: words } => {
-                words.iter().any(|word| word.contains(&gap))
-            }
-        };
+        let names = |word: &Arg| word.names(gap);
         let commands = [self.init.as_ref(), self.create.as_ref(), Some(&self.serve)];
         let variables = self.env.init.values().chain(self.env.create.values());
         let mut variables = variables.chain(self.env.serve.values());
@@ -290,6 +317,19 @@ impl System {
     #[must_use]
     pub fn names_nodes(&self) -> bool {
         names_others(self.bridge.iter().chain(self.env.bridge.values()))
+    }
+}
+
+impl Arg {
+    /// Returns whether it has the gap of this name.
+    fn names(&self, gap: &str) -> bool {
+        let gap = format!("{{{gap}}}");
+        match self {
+            Self::One(word) => word.contains(&gap),
+            Self::PerPeer { per_peer: words } | Self::PerNode { per_node: words } => {
+                words.iter().any(|word| word.contains(&gap))
+            }
+        }
     }
 }
 
@@ -335,6 +375,13 @@ impl Placeholders {
         self
     }
 
+    /// Gives the addresses at which everybody reaches a node.
+    #[must_use]
+    pub fn announced(mut self, node: NodeId, announced: Announced) -> Self {
+        self.announced.insert(node, announced);
+        self
+    }
+
     /// Makes a command.
     ///
     /// # Errors
@@ -367,19 +414,37 @@ impl Placeholders {
         for word in words {
             match word {
                 Arg::One(word) => filled.push(self.fill_word(word)?),
-                Arg::PerPeer { per_peer: words } | Arg::PerNode { per_node: words } => {
-                    filled.extend(self.fill_repeated(words)?);
+                Arg::PerPeer { per_peer: words } => {
+                    filled.extend(self.fill_repeated(words, self.addresses.keys())?);
+                }
+                Arg::PerNode { per_node: words } => {
+                    let announced = ANNOUNCED.iter().any(|gap| word.names(gap));
+                    let filling = if announced {
+                        self.fill_repeated(words, self.announced.keys())
+                    } else {
+                        self.fill_repeated(words, self.addresses.keys())
+                    };
+                    filled.extend(filling?);
                 }
             }
         }
         Ok(filled)
     }
 
-    fn fill_repeated(&self, words: &[String]) -> Result<Vec<OsString>, SystemError> {
+    fn fill_repeated<'a>(
+        &self,
+        words: &[String],
+        nodes: impl Iterator<Item = &'a NodeId>,
+    ) -> Result<Vec<OsString>, SystemError> {
         let mut filled = Vec::new();
-        for (node, address) in &self.addresses {
-            let gaps =
-                self.clone().with("peer", node.to_string()).with("address", address.to_string());
+        for node in nodes {
+            let mut gaps = self.clone().with("peer", node.to_string());
+            if let Some(address) = self.addresses.get(node) {
+                gaps = gaps.with("address", address.to_string());
+            }
+            for (gap, address) in self.announced.get(node).into_iter().flatten() {
+                gaps = gaps.with(gap, address.to_string());
+            }
             for word in words {
                 filled.push(gaps.fill_word(word)?);
             }
@@ -433,6 +498,20 @@ pub fn is_executable(program: &Path) -> bool {
     let search = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&search).any(|dir| executable(&dir.join(program)))
 }
+
+/// The gaps of a node's command, beside those of all.
+pub(crate) const OF_NODE: [&str; 7] = [
+    "node",
+    "data",
+    "peer-listen",
+    "client-listen",
+    "second-listen",
+    "announced",
+    "second-announced",
+];
+
+/// The gaps for the address at which everybody reaches a node, of its port for peers and of another.
+pub(crate) const ANNOUNCED: [&str; 2] = ["announced", "second-announced"];
 
 /// The gaps of a command that is no node's.
 const OF_ALL: [&str; 4] = ["binary", "here", "dir", "nodes"];

@@ -19,7 +19,7 @@ use rustix::process::Signal;
 use synod_fault::NodeId;
 
 use super::process::describe_end;
-pub(crate) use kernel::ListenPort;
+pub(crate) use kernel::{ListenPort, group_with, socket_of_dialer};
 use kernel::{ProcessLife, ProcessView};
 pub(crate) use tracers::{Crossings, DialedFrom, TracerPort, Tracers, Window, refute_rules};
 pub(crate) use watch::Watch;
