@@ -163,6 +163,8 @@ impl<C: PhysicalClock> Hlc<C> {
     /// Never below the present one, unless that is unlimited.
     #[must_use]
     pub fn ceiling_for(&self, headroom: Duration) -> HlcTime {
+        // A peer may have pulled this clock ahead of its own physical one, and a ceiling below what
+        // was issued would be none.
         let from_ms = self.physical.unix_ms().max(self.last.unix_ms());
         HlcTime::end_of(from_ms.saturating_add(whole_ms(headroom)))
     }

@@ -128,6 +128,7 @@ impl<N: NodeId> VectorClock<N> {
     /// [`Exhausted`] when the count of `node` is at its end on either side; the clock is
     /// unchanged.
     pub fn observe(&mut self, node: &N, remote: &Self) -> Result<u64, Exhausted> {
+        // It is asked before the merging, as a refusal must leave the clock as it was.
         if self.get(node).max(remote.get(node)) == u64::MAX {
             return Err(Exhausted);
         }
@@ -224,6 +225,8 @@ impl<N: NodeId> VectorClock<N> {
     fn insert_missing(&mut self, other: &Self, missing: usize) {
         let mut read = self.entries.len();
         let mut write = read + missing;
+        // The places have to hold something until they are written, and a node's name has no value
+        // that means nothing.
         let filler = other.entries.iter().cycle().take(missing).cloned();
         self.entries.extend(filler);
         for entry in other.entries.iter().rev() {
@@ -237,6 +240,8 @@ impl<N: NodeId> VectorClock<N> {
             }
             write -= 1;
             self.entries[write].clone_from(entry);
+            // Whatever was missing is in its place, and all that stands before it stays where it
+            // is.
             if write == read {
                 return;
             }

@@ -142,6 +142,8 @@ impl Clients {
     ) -> Answered {
         let Some(client) = self.connected.get_mut(&connection) else { return Answered::Gone };
         let mut bytes = encode_response(id, response);
+        // Where something waits, a reply must not leave even if it would fit: those of one client
+        // keep their order.
         if client.waiting.is_empty() {
             let room = client.room_for(bytes.len(), self.held, settings);
             if room.is_open(self.first.is_none()) {
@@ -186,6 +188,8 @@ impl Clients {
     fn serve_all(&mut self, settings: &Settings, outputs: &mut VecDeque<Output>) {
         self.first = None;
         let mut served = VecDeque::new();
+        // Who was passed over goes back into the same queue, so the count is fixed before: each is
+        // looked at once.
         for _ in 0..self.blocked.len() {
             let Some(next) = self.blocked.pop_front() else { break };
             let before = outputs.len();
@@ -211,6 +215,8 @@ impl Clients {
         while let Some(next) = client.waiting.front() {
             let room = client.room_for(next.bytes.len(), self.held, settings);
             if !room.is_open(self.first.is_none()) {
+                // Only who got nothing in this pass may bar the others: else a client with many
+                // long replies would take its turn and bar the rest as well.
                 if room == Room::Taken && outputs.len() == before {
                     self.first.get_or_insert(connection);
                 }

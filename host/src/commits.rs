@@ -139,6 +139,8 @@ impl Commits {
             self.spare.push(records);
         }
         let batch = ticket.0?;
+        // The places of all its slots are noted with the last commit only: until then the replica
+        // has no proof, and may not let go of any of them.
         self.batches -= 1;
         // The commits of a batch are consecutive, so its last record is the last of these.
         let first = lsns.end.get() - batch.records().len() as u64;

@@ -27,6 +27,8 @@ pub(crate) enum Crowd {
 impl Crowd {
     /// Takes note of how the leader is doing, whose quorum takes so long for a round.
     pub(crate) fn look(&mut self, now: Moment, is_crowded: bool, chosen: Slot, round: Duration) {
+        // Where nothing is chosen the moment stays as it was set: a round is measured as longer and
+        // longer then, and a moment that moved with it would never come.
         let held_back = Self::HeldBack { until: now + CLIENTS_HELD_BACK_MAX + round, chosen };
         *self = match *self {
             _ if !is_crowded => Self::None,

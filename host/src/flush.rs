@@ -46,17 +46,23 @@ impl<M: StateMachine> Host<M> {
             tracing::error!(difference, "two nodes are in different states");
         }
         if self.refused.is_some() || self.halted().is_some() {
+            // The commits go on all the same: the note of why this node is refused may be among
+            // them.
             self.hand_over_commits();
             return;
         }
         self.set_timers(now);
         self.look_at_crowd(now);
+        // Without a place the records stay with the replica, and so do the claims that rest on
+        // them; what gathers there meanwhile becomes one batch and needs one sync.
         let batch = if self.commits.has_place() { self.effects.take_batch() } else { None };
         let mut sent = std::mem::take(&mut self.sent);
         sent.extend(self.effects.outbox());
         self.counts.repetitions_left_out += self.lanes.end_turn(&mut sent);
         for (_, message) in &mut sent {
             if let Message::Heartbeat(beat) = message {
+                // The replica knows neither of them. The end is that of durable records: told of a
+                // vote that a power loss can still take, peers would refuse the node after it.
                 (beat.mark, beat.journal_end) = (self.mine.mark, self.slots.end());
             }
         }
@@ -86,6 +92,7 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn write(&mut self, batch: Option<synod_smr::Batch>) {
+        // It is asked before the batch is added, which would itself be found waiting.
         let may_note = !self.commits.is_waiting() && (batch.is_some() || self.commits.has_place());
         if let Some(batch) = batch {
             self.counts.batches += 1;

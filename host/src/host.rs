@@ -80,6 +80,8 @@ impl<M: StateMachine> Host<M> {
             Event::PeerUp { peer, life } => self.on_peer_up(peer, life),
             Event::PeerDown(peer) => {
                 tracing::info!(%peer, "link down");
+                // What is thought of the peer's life stays as it is: that life may go on without a
+                // link, and the next link has its heartbeat judged anew.
                 self.lanes.on_link(peer);
                 self.step(Input::LinkDown(peer));
             }
@@ -146,6 +148,7 @@ impl<M: StateMachine> Host<M> {
         if self.refused.is_some() {
             return None;
         }
+        // Once `drain_by` is past it wakes without end, but that wake finds the node done.
         self.timers.next().into_iter().chain(self.drain_by).chain(self.crowd.heard_at()).min()
     }
 
@@ -173,6 +176,8 @@ impl<M: StateMachine> Host<M> {
     /// Returns why the replica must not go on, if it must not. Nothing leaves it then.
     #[must_use]
     pub fn halted(&self) -> Option<&str> {
+        // A start that ended before the journal holds why would let a later one be taken for a node
+        // in good order, so the commits that are under way come first.
         let refused = self.refused.as_deref().filter(|_| self.commits.is_idle());
         refused.or_else(|| self.effects.halt())
     }
@@ -205,6 +210,8 @@ impl<M: StateMachine> Host<M> {
     /// Steps the replica, which is told before how its disk is doing and what that takes.
     pub(crate) fn step(&mut self, input: Input) {
         let waiting = self.commits.waiting_bytes();
+        // The effects take off what their own records cost, so only the commits are taken off here,
+        // and the room stays right through both steps.
         self.effects.set_room(self.room.for_records(waiting));
         if let Some(disk) = self.room.look(waiting + self.effects.cost(), &self.settings) {
             LeadershipLog::disk(disk);
@@ -237,6 +244,8 @@ impl<M: StateMachine> Host<M> {
     fn on_message(&mut self, from: NodeId, message: Message) {
         let heard = match &message {
             Message::Heartbeat(beat) => self.hear_beat(from, beat),
+            // This one is what hearing rests on: were it to wait until its sender is heard, no two
+            // nodes would ever begin to hear each other.
             Message::Known(known) => {
                 self.on_known(from, known);
                 false
@@ -276,6 +285,8 @@ impl<M: StateMachine> Host<M> {
                          refused: give the node the folder that it had last, or leave it off"
                     );
                 }
+                // It is logged once and said each time, as the word that it is refused may be lost
+                // like any other.
                 self.sent.push((To::Node(from), Message::Known(known)));
                 false
             }

@@ -80,6 +80,7 @@ fn read_decrees<D: Disk>(
 ) -> Vec<Decree<CommandBatch>> {
     let mut decrees = Vec::with_capacity(places.len());
     let mut bytes = 0;
+    // It ends, as a sweep brings at least the first record of its run, or an error.
     while let Some(run) = places.get(decrees.len()..).filter(|rest| !rest.is_empty()) {
         let run = &run[..run_length(run)];
         let records = match read_run(reader, run) {
@@ -105,6 +106,8 @@ fn read_decrees<D: Disk>(
 /// Counts how many places from the first on lie in order and close together.
 fn run_length(places: &[Lsn]) -> usize {
     let near = |place: &Lsn| place.get() - places[0].get() < RUN_RECORDS_MAX;
+    // The order is asked before the distance: places that fall, as where a slot was decided again
+    // later, would take the difference below zero.
     let ordered = places.windows(2).take_while(|pair| pair[0] < pair[1] && near(&pair[1]));
     1 + ordered.count()
 }
@@ -115,6 +118,8 @@ fn read_run<D: Disk>(reader: &mut Reader<D>, run: &[Lsn]) -> Result<Vec<Bytes>, 
     let end = run.last().copied().unwrap_or(start).advanced(1);
     let mut swept = reader.read_range(start..end, SWEEP_BYTES_MAX)?;
     let offset = |place: &Lsn| usize::try_from(place.get() - start.get()).unwrap_or(usize::MAX);
+    // The sweep may have ended at its bound, so what it did not reach ends the run and is the first
+    // of the next one. Each place is met once, as they rise, so it may be moved out.
     let found = run.iter().map_while(|place| swept.get_mut(offset(place)).map(std::mem::take));
     Ok(found.map(Bytes::from).collect())
 }
@@ -148,6 +153,11 @@ const SWEEP_BYTES_MAX: usize = 2 * FETCH_BYTES_MAX;
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
+
+    use std::path::Path;
+
+    use synod_journal::{HardState, Journal, Options, Records, SimDisk};
     use synod_smr::wire::encode_replica_record;
 
     use super::*;
@@ -167,6 +177,22 @@ mod tests {
         assert_eq!(length(&[5, 9, 7]), 2);
         assert_eq!(length(&[5, 5 + RUN_RECORDS_MAX - 1]), 2);
         assert_eq!(length(&[5, 5 + RUN_RECORDS_MAX]), 1, "that is too far for one sweep");
+    }
+
+    /// One sweep for each record would read the pages that it shares with others once for each.
+    #[test]
+    fn records_that_lie_together_are_read_in_one_sweep() {
+        let (path, options) = (Path::new("journal"), Options::new(b"test"));
+        let (mut journal, _) = Journal::open(SimDisk::new(1), path, &options, |_| {}).unwrap();
+        let mut records = Records::new();
+        for record in [b"one", b"two", b"six"] {
+            records.push(record);
+        }
+        let at = journal.append(&HardState::default(), &mut records).unwrap();
+        journal.sync().unwrap();
+        let places = [0, 1, 2].map(|number| at.start.advanced(number));
+        let found = read_run(&mut journal.reader(), &places).unwrap();
+        assert_eq!(found, [&b"one"[..], b"two", b"six"]);
     }
 
     /// What is read back under the wrong slot is sent to nobody: it would be learned there.

@@ -169,6 +169,8 @@ impl Peers {
                 return Hearing::Refused { known: known.life, again };
             }
             Some(known) => known.with(life),
+            // The first life that is ever heard of is believed, as there is nothing to hold it
+            // against.
             None => Known::first(life),
         };
         link.standing = SessionVerdict::Heard;
@@ -232,6 +234,8 @@ impl Known {
     const fn first(life: PeerStart) -> Self {
         Self {
             life,
+            // What that life began with is not known, so a lower number from the same start is
+            // taken for an overtaken heartbeat and not for a loss.
             promised_before: Ballot::ZERO,
             end_before: Slot::FIRST,
             end_remembered: life.journal_end,
@@ -270,6 +274,8 @@ pub(crate) fn verdict(mine: &PeerStart, by: NodeId, known: &PeerStart) -> Option
     let is_copy = match incarnation.cmp(&known.incarnation) {
         Ordering::Less => true,
         Ordering::Equal => mine.mark != known.mark,
+        // A later start is measured by what it began with: what it has promised since would hide
+        // what it lost.
         Ordering::Greater => mine.promised < known.promised || mine.journal_end < known.journal_end,
     };
     is_copy.then(|| {

@@ -139,6 +139,8 @@ pub fn open<M: StateMachine, D: Disk>(
     let before = NodeHardState::decode(found.hard_state)
         .ok_or_else(|| foreign("its frames are of another version".to_owned()))?;
     let promised = reading.recovering.promised();
+    // A frame repeats no promise but those of the records up to its own end. A higher one than all
+    // records hold means that records are missing which a peer may count on.
     if promised < before.promised {
         let reason = format!("its frames tell of {}, its records of {promised}", before.promised);
         return Err(foreign(reason));
@@ -188,6 +190,8 @@ struct Reading<M, W> {
 
 impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
     fn take(&mut self, record: synod_journal::Record<'_>) {
+        // The journal has no way to be stopped in its middle. What follows a record that cannot be
+        // read may rest on it, so none of it is believed.
         if self.foreign.is_some() {
             return;
         }

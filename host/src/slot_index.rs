@@ -69,4 +69,13 @@ mod tests {
         assert_eq!(index.place(Slot::new(2)), None);
         assert_eq!(index.place(Slot::new(1 << 30)), None);
     }
+
+    #[test]
+    fn slots_that_lie_together_share_a_chunk() {
+        let mut index = SlotIndex::default();
+        for slot in 0..=CHUNK_SLOTS as u64 {
+            index.note(Slot::new(slot), Lsn::FIRST);
+        }
+        assert_eq!(index.chunks.len(), 2, "memory is taken by the chunk");
+    }
 }

@@ -7,14 +7,16 @@
 mod rig;
 
 use std::path::Path;
+use std::time::Duration;
 
 use rig::{
     LARGE_SEGMENTS, ME, NEW_LEADER, Nothing, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat,
-    open, small,
+    open, open_watched, small,
 };
 use synod_host::journal::{Options, SimDisk};
 use synod_host::{Event, RecoveryError, Settings, identity_of};
 use synod_paxos::{AfterSync, Configuration, Message as Paxos};
+use synod_smr::wire::JournalRecord;
 use synod_smr::{Heartbeat, Message};
 
 #[test]
@@ -26,6 +28,34 @@ fn a_life_has_its_number_before_it_says_anything() {
     // Nothing survives but what was synced.
     let after = disk.crash(|_| 0);
     assert_eq!(open(&after, LARGE_SEGMENTS, &Settings::default()).unwrap().incarnation, 2);
+}
+
+#[test]
+fn whoever_reads_the_journal_finds_the_number_of_each_life() {
+    let disk = SimDisk::new(1);
+    for life in 1..=3_u64 {
+        let mut numbers = Vec::new();
+        let opened = open_watched(&disk, LARGE_SEGMENTS, &Settings::default(), |record| {
+            if let JournalRecord::Incarnation(number) = record {
+                numbers.push(*number);
+            }
+        });
+        drop(opened.unwrap());
+        assert_eq!(numbers, (1..life).collect::<Vec<_>>());
+    }
+}
+
+/// A driver that is woken too early turns for nothing, and one that is woken at once never rests.
+#[test]
+fn a_driver_is_woken_when_something_is_due_and_not_before() {
+    let mut rig = Rig::start(&SimDisk::new(1), Settings::default());
+    for _ in 0..20 {
+        let due = rig.host.next_wake().expect("the next heartbeat is due at some time");
+        assert!(due > rig.now(), "what was due is done");
+        let soonest = rig.now() + Duration::from_millis(50);
+        assert!(due <= soonest, "a heartbeat is due by then");
+        rig.tick();
+    }
 }
 
 /// With fewer voters than the others it would be a majority by itself.

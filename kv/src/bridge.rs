@@ -86,6 +86,7 @@ async fn read_requests(
                 continue;
             }
         };
+        // Operations that have ended stay in the set, and count, until they are taken out.
         while running.try_join_next().is_some() {}
         if running.len() >= OPERATIONS_MAX {
             running.join_next().await;
@@ -179,6 +180,7 @@ async fn read_line(
             (taken + usize::from(end.is_some()), end.is_some())
         };
         input.consume(taken);
+        // It is asked with each piece and not at the end of the line, which may never come.
         if line.len() > LINE_BYTES_MAX {
             let reason = format!("a line of more than {LINE_BYTES_MAX} bytes");
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason));

@@ -21,6 +21,8 @@ impl EntryHash {
     /// Hashes an entry; the length of the key goes in first, so that key and value cannot shift.
     pub(crate) fn of(key: &[u8], value: &[u8]) -> Self {
         let mut hash = SipHash::keyed(KEY_LOW, KEY_HIGH);
+        // Without the length, bytes that move from the end of a key to the beginning of its value
+        // would change nothing.
         hash.write(&(key.len() as u64).to_le_bytes());
         hash.write(key);
         hash.write(value);

@@ -78,6 +78,7 @@ impl Histogram {
         for (index, count) in self.buckets.iter().enumerate() {
             seen += count;
             if seen >= rank {
+                // The end of the highest bucket in use may lie above anything that was recorded.
                 return Duration::from_nanos(upper(index)).min(self.max);
             }
         }

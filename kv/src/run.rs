@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use synod_node::{Client, Node, NodeId, Status};
+use synod_node::{Client, CreateError, Node, NodeId, Status};
 use synod_transport_quic::Credentials;
 use tokio::io::{BufReader, stdin, stdout};
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::expiry::Expiry;
 use crate::init::{InitError, certificate_days, init, init_node, renew};
 use crate::log;
-use crate::serve::{node_config, serve};
+use crate::serve::{node_config, serve, wrong_certificate};
 
 /// Runs the program.
 pub fn run(cli: Cli) -> Exit {
@@ -123,7 +123,12 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
 
 /// Checks what a start would check before it touches a port or the journal.
 fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
-    let credentials = Node::check(&node_config(config)).map_err(Exit::config)?;
+    let credentials = Node::check(&node_config(config)).map_err(|error| {
+        if let CreateError::Identity(wrong) = &error {
+            return wrong_certificate(config, wrong);
+        }
+        Exit::config(error)
+    })?;
     let expiry = Expiry::of(&config.tls.certificate, &credentials);
     match expiry.warning(SystemTime::now()) {
         None => say(b"the configuration is sound\n"),
@@ -289,6 +294,8 @@ impl Target {
     }
 
     async fn command(&self, command: &Command<'_>) -> Result<Exit, Exit> {
+        // Reading it back asks for every bound that a node would refuse it for, before anything is
+        // sent.
         Command::decode(&command.encode()).map_err(Exit::usage)?;
         self.print(&self.session.command(command).await.map_err(|error| self.failed(&error))?)
     }

@@ -10,7 +10,7 @@ use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use synod_node::{Config, Node, NodeError, NodeId, StartError, Timing};
+use synod_node::{Config, Node, NodeError, NodeId, StartError, Timing, WrongCertificate};
 use synod_transport_quic::BindError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -30,6 +30,7 @@ pub async fn serve(config: &ServerConfig) -> Exit {
     };
     let mut node = match Node::start(node_config(config), Machine::default()) {
         Ok(node) => node,
+        Err(StartError::Identity(wrong)) => return wrong_certificate(config, &wrong),
         Err(error) => return Exit::start(&error),
     };
     if let Err(error) = say_ready(config, &node) {
@@ -67,6 +68,15 @@ fn watch_certificate(config: &ServerConfig) {
         // The node has read them a moment ago.
         Err(error) => tracing::warn!(%error, "the certificate cannot be read any more"),
     }
+}
+
+/// Names the file of a certificate that belongs to somebody else, and the one that is wanted.
+pub(crate) fn wrong_certificate(config: &ServerConfig, wrong: &WrongCertificate) -> Exit {
+    let (name, node) = (config.tls.certificate.display(), config.node);
+    Exit::config(format!(
+        "{name}: {wrong}; name the certificate and the key of this node, such as node-{node}.pem \
+         and node-{node}.key"
+    ))
 }
 
 pub(crate) fn node_config(config: &ServerConfig) -> Config {

@@ -133,6 +133,38 @@ fn a_host_with_a_copy_of_the_authority_certifies_its_own_node() {
 }
 
 #[test]
+fn an_address_that_stands_for_all_hosts_is_no_place_of_a_node() {
+    let scratch = Scratch::new("everywhere");
+    for address in ["0.0.0.0", "::", "224.0.0.1"] {
+        let host = format!("1={address}");
+        let flags = ["--without-journals", "--host", &host];
+        let complaint = refused(&scratch.path("cluster"), &flags, 64);
+        assert!(complaint.contains(&format!("--host {host}: wanted")), "{complaint}");
+        assert!(!scratch.path("cluster").exists(), "nothing is made");
+    }
+}
+
+#[test]
+fn a_certificate_of_another_node_is_named_with_the_one_that_is_wanted() {
+    let scratch = Scratch::new("another");
+    let dir = scratch.path("cluster");
+    made(&dir, &["--nodes", "2"]);
+    let text = fs::read_to_string(dir.join("node-1.toml")).unwrap();
+    let swapped = text.replace("node-1.pem", "node-2.pem").replace("node-1.key", "node-2.key");
+    fs::write(dir.join("node-1.toml"), swapped).unwrap();
+    for more in [&["--check-config"][..], &[]] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_synod-kv"));
+        let config = dir.join("node-1.toml");
+        let output = program.arg("serve").arg("--config").arg(config).args(more).output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{output:?}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        for part in ["cluster/node-2.pem: ", "/node/2", "/node/1; name", "such as node-1.pem"] {
+            assert!(complaint.contains(part), "{part}: {complaint}");
+        }
+    }
+}
+
+#[test]
 fn a_file_in_the_place_of_the_folder_is_named_as_such() {
     let scratch = Scratch::new("file");
     let file = scratch.path("f");

@@ -177,6 +177,7 @@ impl Drop for Standby<'_> {
         self.beacon.lock().over = true;
         self.beacon.end();
         self.beacon.on_turn_end();
+        // The thread may drive the network, of which the line above lets go, or be parked.
         self.beside.unpark();
     }
 }

@@ -192,6 +192,7 @@ impl Session {
         let (answer, answered) = oneshot::channel();
         let order = ClientOrder::Submit { key: self.key, operation, timeout, answer };
         if self.orders.send(order).await.is_err() {
+            // An order that nobody took has left nothing anywhere.
             return Outcome::NotApplied(Reason::Deadline(None));
         }
         // The task answers everything it has taken, unless its runtime ends under it.

@@ -106,6 +106,8 @@ where
         Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?
             .dated_by(world.wall());
     let cluster = check_identity(&config, &credentials)?;
+    // The ports are held before the journal is touched: a start that finds them taken must use up
+    // no incarnation.
     let ports = Ports::hold(&world, &config)?;
     let recovered = recover(&world, &config, cluster, machine)?;
     let incarnation = recovered.incarnation;

@@ -8,7 +8,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use synod_paxos::{
     AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, LogLimits,
-    Message, MultiPaxos, NodeId, Record, Recovery, Report, Slot, To, Value, Vote,
+    Message, MultiPaxos, NodeId, Record, RecordRoom, Recovery, Report, Slot, To, Value, Vote,
 };
 
 const ME: NodeId = NodeId::new(1);
@@ -43,8 +43,12 @@ impl World {
     }
 
     fn of(configuration: Configuration) -> Self {
+        Self::windowed(configuration, ALPHA)
+    }
+
+    fn windowed(configuration: Configuration, alpha: u64) -> Self {
         let (node, effects) =
-            (MultiPaxos::new(CORE_ID, configuration, ALPHA), Effects::new(CORE_ID));
+            (MultiPaxos::new(CORE_ID, configuration, alpha), Effects::new(CORE_ID));
         Self { node, effects, sent: Vec::new(), records: Vec::new() }
     }
 
@@ -351,6 +355,30 @@ fn a_leader_is_settled_once_it_knows_all_that_its_promises_reported() {
     assert!(!world.node.is_settled());
     world.vote(PEER, 1, 2);
     assert!(world.node.is_settled());
+}
+
+#[test]
+fn a_node_is_bound_until_it_has_proposed_what_phase_1_found() {
+    let majority = Configuration::majority([ME, PEER, OTHER]).unwrap();
+    let mut world = World::windowed(majority, 1);
+    assert!(!world.node.is_bound(), "it asked for nothing");
+    world.step(Input::Campaign { above: Ballot::ZERO });
+    assert!(world.node.is_bound(), "what it will find is to be proposed");
+    world.hear(PEER, promise(world.ballot(), 0, None, vec![(0, 'x'), (1, 'y')]));
+    assert_eq!(runs(&world.sent), [(To::Peers, 0, 1)]);
+    assert!(world.node.is_bound(), "the window has no room for the second one");
+    world.vote(PEER, 0, 1);
+    assert!(!world.node.is_bound(), "both are proposed");
+}
+
+#[test]
+fn a_promise_is_repeated_where_there_is_room_for_no_other() {
+    let mut world = World::new();
+    let asked = world.prepare(THEIRS, 0);
+    assert!(asked.is_some());
+    world.effects.set_room(RecordRoom { work: 0, promises: 0 });
+    assert_eq!(world.prepare(THEIRS, 0), asked, "its record is on the disk");
+    assert_eq!(world.prepare(THEIRS.next(PEER), 0), None);
 }
 
 #[test]

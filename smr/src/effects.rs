@@ -185,10 +185,13 @@ impl Effects {
     }
 
     pub(crate) fn set_timer(&mut self, timer: Timer, earliest_ms: u32, latest_ms: u32) {
+        assert!(earliest_ms <= latest_ms, "{timer:?} fires at no time");
         self.timers.push(SetTimer { timer, earliest_ms, latest_ms });
     }
 
     pub(crate) fn read_log(&mut self, wish: LogRead) {
+        // What is not chosen may be replaced in the journal, and is nobody's to copy.
+        assert!(wish.first < wish.end && wish.end <= wish.chosen, "{wish:?} is not of the chosen");
         self.log_reads.push(wish);
     }
 

@@ -20,6 +20,7 @@
 mod link;
 mod paths;
 mod progress;
+mod rivals;
 
 use crate::config::Config;
 use crate::message::Heartbeat;
@@ -221,6 +222,7 @@ impl Election {
         self.waited = if view.pending && same { self.waited.saturating_add(1) } else { 0 };
         let is_stuck = self.waited > 0 && !self.waits_for_busy();
         self.stalled = if is_stuck { self.stalled.saturating_add(1) } else { 0 };
+        assert!(self.stalled <= self.waited, "it stalls while nothing waits");
         (self.progress, self.stood) = (view.progress, stands);
     }
 
@@ -232,6 +234,7 @@ impl Election {
         self.own.look(view.preparing);
         let was_ok = self.leader_ok;
         let follows = self.follows(view.leads);
+        assert!(follows >= self.claims(view.leads), "nobody follows less than it leads");
         self.leader_ok = self.is_satisfied(view, follows);
         if was_ok && view.leads.is_some() && self.is_stalled(view) {
             self.cooldown = self.cooldown.max(self.others_first_ticks());
@@ -241,6 +244,7 @@ impl Election {
         } else {
             self.raising = None;
         }
+        assert!(self.raising.is_none() || view.leads.is_none(), "it leads what it only claims");
         if let Some(mine) = view.leads
             && follows.is_some_and(|ballot| ballot > mine)
         {
@@ -273,6 +277,8 @@ impl Election {
     pub const fn on_campaign(&mut self, view: &ElectionView) {
         // A campaign on top of one that did not end well: the times grow, or rivals would go on
         // ending each other's ballots.
+        let is_due = self.cooldown == 0 || view.leads.is_some();
+        assert!(is_due, "whoever was promised to gets its chance first");
         if view.preparing.is_some() {
             self.failures = self.failures.saturating_add(1);
         }
@@ -349,17 +355,6 @@ impl Election {
     pub fn echoes(&self) -> Vec<u32> {
         let heard = self.links.values().filter(|link| self.is_heard(link));
         heard.map(|link| link.echo).collect()
-    }
-
-    /// Tells whether a sync of this node's disk, of so many ticks, is slow, and some peer's last
-    /// one took at most half as long: then that peer had better lead.
-    #[must_use]
-    pub fn is_outpaced(&self, sync_ticks: Option<u32>) -> bool {
-        let slow = SLOW_SYNC_MS / self.config.heartbeat_ms;
-        sync_ticks.is_some_and(|mine| {
-            let theirs = |beat: &Heartbeat| beat.sync_ticks.is_some_and(|ticks| ticks <= mine / 2);
-            mine > slow && self.beats().any(|(_, beat)| theirs(beat))
-        })
     }
 
     const fn me(&self) -> NodeId {

@@ -154,6 +154,7 @@ impl<M: StateMachine> Executor<M> {
         };
         // What is kept is part of the replicated state, so its bounds are the same on all nodes.
         self.sessions.keep(session, sequence, print, kept.clone());
+        assert!(self.sessions.has_applied(session, sequence), "it would be applied once more");
         response_of(kept)
     }
 }

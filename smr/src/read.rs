@@ -154,6 +154,7 @@ impl Reads {
     /// spec: Reads!Serve
     pub fn finish(&mut self, configuration: &Configuration) -> Option<Confirmed> {
         let round = self.round.take_if(|round| configuration.is_phase2_quorum(&round.echoes))?;
+        assert_eq!(round.number, self.number, "the round that runs is the last that began");
         self.confirmed += 1;
         self.bytes -= round.reads.iter().map(|read| read.query.len()).sum::<usize>();
         assert!(!self.is_empty() || self.bytes == 0, "bytes are counted of questions that left");
@@ -168,6 +169,7 @@ impl Reads {
             // They were asked first, so they go to the front.
             self.waiting.splice(..0, round.reads);
         }
+        assert!(self.len() <= self.limits.count, "more questions wait than may");
     }
 
     /// Takes all questions out: this node does not lead any more.

@@ -125,6 +125,7 @@ impl Sessions {
         let before = self.table.insert(id, session);
         assert!(before.is_none(), "one place of the log opens two sessions");
         self.shed(id, principal);
+        assert!(self.table.len() <= self.limits.sessions.max(1), "more sessions than may be");
         assert_eq!(self.by_use.len(), self.table.len(), "each session stands once in its order");
         id
     }
@@ -167,6 +168,7 @@ impl Sessions {
     pub fn touch(&mut self, id: SessionId, principal: Principal, unanswered: Sequence, slot: Slot) {
         self.change(id, |session| {
             if session.principal == principal {
+                assert!(session.used <= slot, "a session is used in the order of the log");
                 session.used = slot;
                 session.unanswered = session.unanswered.max(unanswered);
                 session.drop_answered();
@@ -196,6 +198,11 @@ impl Sessions {
             let lost = Kept::new(sequence, payload, KeptReply::Lost);
             self.change(id, |session| session.keep(sequence, lost));
         }
+    }
+
+    /// Tells whether the table knows that a command was applied, whatever it kept of the reply.
+    pub(crate) fn has_applied(&self, id: SessionId, sequence: Sequence) -> bool {
+        self.table.get(&id).is_some_and(|held| held.replies.contains_key(&sequence))
     }
 
     /// Returns whose session it is, if there is such a one.
@@ -293,6 +300,8 @@ impl Session {
             self.marks = self.marks.wrapping_sub(kept.mark);
         }
         assert!(self.bytes >= SESSION_BYTES, "a session takes less than an empty one");
+        let is_bare = self.bytes == SESSION_BYTES && self.marks == 0;
+        assert!(is_bare || !self.replies.is_empty(), "replies are counted that are gone");
     }
 
     fn keep(&mut self, sequence: Sequence, kept: Kept) {
@@ -303,6 +312,8 @@ impl Session {
             self.bytes -= before.bytes();
             self.marks = self.marks.wrapping_sub(before.mark);
         }
+        let kept = self.replies.len() as u64;
+        assert!(kept <= PIPELINE_MAX, "more replies are kept than a client may wait for");
     }
 
     /// Computes how the session stands in the digest.

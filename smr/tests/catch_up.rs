@@ -10,11 +10,13 @@ mod nothing;
 use beat::{ME, beat};
 use bytes::Bytes;
 use nothing::Nothing;
-use synod_paxos::{Configuration, CoreId, Decree, NodeId, Slot, To};
+use synod_paxos::{
+    Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Slot, To,
+};
 use synod_smr::{
     ANNOUNCED_TICKS, CACHE_BYTES, CACHE_SLOTS, CatchUp, Command, CommandBatch, Config, Effects,
-    Executor, FETCH_BYTES_MAX, FETCH_SLOTS_MAX, Input, LogRead, Message, Principal, Record,
-    Recovering, Replica, Sequence, SessionId, Timer, mix,
+    Executor, FETCH_BYTES_MAX, FETCH_SLOTS_MAX, Heartbeat, Input, LogRead, Message, Principal,
+    Record, Recovering, Replica, Sequence, SessionId, Timer, mix,
 };
 
 const PEER: NodeId = NodeId::new(2);
@@ -220,6 +222,26 @@ fn a_replica_that_lags_fetches_until_it_has_all() {
     assert_eq!(questions(&mut world), [0; 0], "a repetition brought nothing");
     world.hear(PEER, part(2, vec![Decree::Noop]));
     assert_eq!(questions(&mut world), [0; 0], "there is no more");
+}
+
+/// What is voted for in the ballot of the leader is here, and is only to be announced; a vote in
+/// another ballot says nothing of what is chosen.
+#[test]
+fn a_replica_fetches_no_copy_of_what_it_voted_for_in_the_ballot_of_its_leader() {
+    let (older, ballot) = (Ballot::new(1, PEER), Ballot::new(2, PEER));
+    for (voted_in, is_fetched) in [(None, true), (Some(older), true), (Some(ballot), false)] {
+        let mut world = World::new();
+        if let Some(ballot) = voted_in {
+            let (first, chosen) = (Slot::FIRST, Slot::FIRST);
+            let accept = Immediate::Accept { ballot, first, decrees: vec![Decree::Noop], chosen };
+            world.hear(PEER, Message::Paxos(Paxos::Immediate(accept)));
+        }
+        let leads = Some(ballot);
+        world.hear(PEER, Message::Heartbeat(Heartbeat { leads, leader_ok: true, ..beat(1) }));
+        world.step(Input::Timer(Timer::Heartbeat));
+        let fetches = |(_, message): &(To, Message)| matches!(message, Message::Fetch { .. });
+        assert_eq!(world.sent.iter().any(fetches), is_fetched, "{voted_in:?}");
+    }
 }
 
 #[test]

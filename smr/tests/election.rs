@@ -101,3 +101,51 @@ fn a_leader_raises_its_ballot_for_a_stranded_voter_and_without_a_quorum_it_does_
         assert_eq!(election.assess(&leading), wish);
     }
 }
+
+/// What peers 2 to 5 say of whom they hear, all with fast disks; none is not heard here.
+fn hears(heard: [Option<&[u16]>; 4]) -> Election {
+    let mut election = election();
+    for (peer, heard) in (2..).zip(heard) {
+        if let Some(heard) = heard {
+            let hears = heard.iter().map(|node| NodeId::new(*node)).collect();
+            let beat = Heartbeat { hears, sync_ticks: Some(0), ..beat(0) };
+            election.on_heartbeat(NodeId::new(peer), beat);
+        }
+    }
+    election
+}
+
+/// In a star the hub alone is connected to a quorum: if it gave way nobody would lead.
+#[test]
+fn a_node_with_a_slow_disk_gives_way_to_who_could_lead_and_to_nobody_else() {
+    let slow = Some(2 * 25);
+    let none = Some(&[1][..]);
+    assert!(!hears([none, none, none, none]).is_outpaced(slow), "a star");
+    let both = [Some(&[1, 3][..]), Some(&[1, 2][..])];
+    assert!(hears([both[0], both[1], none, none]).is_outpaced(slow), "three of five");
+    assert!(!hears([both[0], none, none, none]).is_outpaced(slow), "one of the two is deaf");
+    assert!(hears([both[0], None, None, None]).is_outpaced(slow), "its word is all there is");
+}
+
+#[test]
+fn a_node_with_a_slow_disk_does_not_give_way_to_who_is_held_up() {
+    let mut election = hears([Some(&[1, 3, 4]), None, None, None]);
+    let slow = Some(2 * 25);
+    assert!(election.is_outpaced(slow));
+    for _ in 0..3 {
+        election.on_tick(&situation());
+        // It is said again for it, as its state machine takes long.
+        let hears = [1, 3, 4].map(NodeId::new).to_vec();
+        let beat = Heartbeat { hears, sync_ticks: Some(0), ..beat(0) };
+        election.on_heartbeat(NodeId::new(2), beat);
+    }
+    assert!(!election.is_outpaced(slow));
+}
+
+#[test]
+fn a_peer_that_was_suspended_is_not_waited_for_as_long_as_that_took() {
+    let mut election = election();
+    let echoes = vec![election.ticks().wrapping_sub(1 << 20)];
+    election.on_heartbeat(NodeId::new(2), Heartbeat { echoes, ..beat(0) });
+    assert_eq!(election.rtt_ticks(NodeId::new(2)), 100, "four seconds at 40 ms");
+}

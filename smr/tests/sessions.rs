@@ -3,7 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
 use bytes::Bytes;
-use synod_paxos::Decree;
+use synod_paxos::{Decree, Slot};
 use synod_smr::{
     ClientId, Command, CommandBatch, Executor, Invalid, KEPT_REPLY_BYTES_MAX, Opening,
     PIPELINE_MAX, Principal, REPLY_BYTES_MAX, Refusal, Response, Sequence, SessionId,
@@ -201,4 +201,43 @@ fn states_that_differ_in_their_sessions_alone_are_told_apart() {
     assert_eq!((one.sessions().len(), both.sessions().len()), (1, 2));
     assert_eq!((one.applied(), one.chain()), (both.applied(), both.chain()));
     assert_ne!(one.digest(), both.digest());
+}
+
+/// A session is used at one slot or at another, and was opened at one or at another: each of these
+/// decides what is evicted and what is answered later.
+#[test]
+fn the_digest_tells_where_a_session_was_opened_and_last_used() {
+    #[derive(Clone, Copy)]
+    enum Step {
+        Nothing,
+        Open,
+        Use(u64),
+    }
+    let digest = |steps: [Step; 4]| {
+        let mut executor = Executor::new(Sum::default());
+        for step in steps {
+            let command = match step {
+                Step::Nothing => None,
+                Step::Open => {
+                    let opening = Opening::first(ClientId::new(1));
+                    Some(Command::Open { principal: alice(), opening })
+                }
+                Step::Use(opened) => Some(Command::Apply {
+                    principal: alice(),
+                    session: SessionId { slot: Slot::new(opened), position: 0 },
+                    sequence: Sequence(1),
+                    unanswered: Sequence(1),
+                    payload: Bytes::from_static(b"\x05"),
+                }),
+            };
+            executor.apply(&command.map_or(Decree::Noop, decree), |_, _| {});
+        }
+        assert_eq!((executor.sessions().len(), executor.machine().0), (1, 5));
+        executor.sessions().digest()
+    };
+    let usual = digest([Step::Open, Step::Nothing, Step::Use(0), Step::Nothing]);
+    let opened_later = digest([Step::Nothing, Step::Open, Step::Use(1), Step::Nothing]);
+    let used_later = digest([Step::Open, Step::Nothing, Step::Nothing, Step::Use(0)]);
+    assert_ne!(usual, opened_later);
+    assert_ne!(usual, used_later);
 }

@@ -169,6 +169,8 @@ impl<C> Calls<C> {
 
     /// Tells whether a handshake from there may begin.
     fn has_place(&self, from: Whence) -> bool {
+        // It is never below zero: members are counted apart, and a machine begins only where
+        // something is free.
         let free = self.limits.under_way_max - self.under_way_total;
         match (from, self.held(from)) {
             (Whence::Member(_), held) => held < self.limits.member_max,
@@ -227,6 +229,8 @@ impl Whence {
         match address.ip().to_canonical() {
             IpAddr::V4(machine) => Self::Machine(machine.into()),
             IpAddr::V6(machine) => {
+                // Whoever has one address of IPv6 mostly has the whole network below it, and would
+                // count as many machines.
                 let [a, b, c, d, ..] = machine.segments();
                 Self::Machine(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
             }

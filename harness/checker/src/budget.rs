@@ -114,6 +114,7 @@ impl Meter {
         bytes: usize,
         run: impl FnOnce(&mut Self) -> Result<T, Cause>,
     ) -> Result<T, Cause> {
+        // Bytes are counted even where that is refused, so they are given back in any case.
         let done = self.hold(bytes).and_then(|()| run(self));
         self.release(bytes);
         done
@@ -185,6 +186,8 @@ impl Meter {
         if bytes.saturating_add(self.held) > self.budget.bytes {
             Err(Cause::Memory(self.budget.bytes))
         } else if self.steps > self.steps_max || self.started.elapsed() > self.budget.time {
+            // Whoever bounds the steps of an attempt takes every cause for an attempt that failed,
+            // so steps need none of their own.
             Err(Cause::Time(self.budget.time))
         } else {
             Ok(())

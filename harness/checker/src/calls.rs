@@ -235,6 +235,7 @@ impl<O: Clone + Ord> Part<O> {
         returns.sort_unstable();
         // All before `low` have an order, as far as is known; that of `high` has none.
         let (mut low, mut high) = (0, returns.len().saturating_sub(1));
+        // The search has told where it got stuck: that is the likeliest end, and is asked first.
         let mut guess = returns.partition_point(|end| *end < until);
         while low < high {
             let middle = guess.clamp(low, high - 1);

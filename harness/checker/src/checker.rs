@@ -77,6 +77,8 @@ pub fn is_linearizable(history: &History, model: ModelName, budget: Budget) -> R
         match decide(&part, &problem, &mut meter) {
             Ok(Decision::Legal(_)) => {}
             Ok(Decision::Illegal(_) | Decision::IllegalUntil(_)) => return Ok(false),
+            // The other keys are still looked at: one that is illegal settles it, whatever this one
+            // is.
             Err(cause) => unknown = Some(cause),
         }
     }
@@ -94,11 +96,14 @@ impl Findings {
     fn judge_all(&mut self, parts: &[KeyHistory<'_>], meter: &mut Meter) -> Judgement {
         let mut witness = Vec::new();
         let mut hard = Vec::new();
+        // A single key hides nobody behind it, so it has all of the budget at once.
         let share = if parts.len() == 1 { 1 } else { SHARE };
         for part in parts {
             match meter.with_share(share, |meter| judge(part, meter)) {
                 Ok(Ok(order)) => witness.extend(order),
                 Ok(Err(shown)) => return self.illegal(*shown),
+                // What it reached is kept for the case that its second try does not come to a
+                // verdict either.
                 Err(undecided) => hard.push((part, undecided)),
             }
         }

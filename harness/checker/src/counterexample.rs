@@ -51,6 +51,8 @@ pub(super) fn core_of(
     let supported = part.with_support(&found);
     let kept = meter.with_share(2, |meter| {
         let mut shrink = Shrink { part, meter };
+        // Alone these few may prove nothing, where a value that they found has writers that are not
+        // among them.
         let kept = [found, supported].into_iter().find(|kept| shrink.is_illegal(kept));
         // Few operations were chosen to tell a story; the writers of what was seen are part of it.
         Ok::<_, Cause>(
@@ -128,6 +130,8 @@ impl<'a> Shrink<'a, '_> {
             let kept = self.part.with_support(&all[all.len() - length..]);
             let kept: Vec<u32> =
                 kept.into_iter().filter(|i| all.binary_search(i).is_ok()).collect();
+            // Writers that began after the end are left out again, and the reduction sees to it
+            // that nothing is judged that would need them.
             if self.is_illegal(&kept) {
                 return Some(kept);
             }
@@ -156,6 +160,8 @@ impl<'a> Shrink<'a, '_> {
             }
             if size > 1 {
                 size = size.div_ceil(2);
+            // What could not be left out before may be superfluous once another one is gone, so
+            // single operations are tried until a whole round brings nothing.
             } else if kept.len() == before {
                 return kept;
             }
@@ -168,11 +174,15 @@ impl<'a> Shrink<'a, '_> {
         if let Problem::Register(model, steps) = &problem {
             match zones::rule(model.initial, steps, self.meter) {
                 Ok(Ruling::Illegal(_)) => return true,
+                // Where it cannot be told the operations count as legal: a core may so be larger
+                // than it need be, and never one that shows nothing.
                 Ok(Ruling::Legal(_)) | Err(_) => return false,
                 Ok(Ruling::Open) => {}
             }
         }
         let steps = STEPS_PER_ATTEMPT.max(kept.len() as u64 * STEPS_PER_OPERATION);
+        // An attempt asks for no refutation of its own, as that would make attempts within
+        // attempts.
         let search = |meter: &mut Meter| problem.search(meter, &mut |_, _| false);
         matches!(self.meter.with_steps(steps, search), Ok(Found::None { .. }))
     }

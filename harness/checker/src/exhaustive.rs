@@ -31,6 +31,7 @@ pub fn is_legal<M: Model>(
         meter.step(|| bytes + (visited.len() + open.len()) * size_of::<Open<M>>() * 2)?;
         let is_left = |index: usize| taken[index / 64] >> (index % 64) & 1 == 0;
         let left = || operations.iter().enumerate().filter(|(index, _)| is_left(*index));
+        // What has no return may never have happened, so no order has to hold it.
         if left().all(|(_, operation)| operation.returned.is_none()) {
             return Ok(true);
         }
@@ -42,6 +43,7 @@ pub fn is_legal<M: Model>(
                 let mut taken = taken.clone();
                 taken[index / 64] |= 1 << (index % 64);
                 if visited.insert((taken.clone(), after.clone())) {
+                    // One copy is in the set, and one on the stack.
                     bytes += size * 2;
                     open.push((taken, after));
                 }

@@ -119,6 +119,8 @@ pub fn explains<M: Model>(model: &M, operations: &[Timed<M::Operation>], order: 
     let mut called_last = 0;
     for place in order {
         let Timed { operation, called, returned, .. } = &operations[*place as usize];
+        // Positions are those of one history, so no call shares its position with a return, and the
+        // sign need not say which comes first.
         let is_late = returned.is_some_and(|returned| returned < called_last);
         let is_first = std::mem::replace(&mut missing[*place as usize], false);
         let Some(after) = model.step(&state, operation).filter(|_| is_first && !is_late) else {

@@ -70,7 +70,7 @@ pub use shrink::{Shrunk, shrink};
 pub use stream::{ChunkVerdict, Passage, StreamLink};
 pub use target::{ResolvedTarget, Target};
 pub use transport::{Transport, Transports, UnfitRule, UnknownTransport, check_fit, lossy};
-pub use trigger::{LEADER_PATIENCE, RunProgress, TRIGGER_STEP, Trigger};
+pub use trigger::{LEADER_PATIENCE, LedBefore, RunProgress, TRIGGER_STEP, Trigger};
 pub use world::{Abilities, DiskReach, LIVE_NODES_MAX, SIMULATED_NODES_MAX, Unsupported, World};
 pub use written::{Malformed, Unwritable};
 

@@ -87,6 +87,8 @@ impl Link {
     /// If the rules are of streams; see [`LinkRules::fits`].
     pub fn set_rules(&mut self, rules: LinkRules) {
         assert_eq!(rules.fits(Transport::Udp), Ok(()), "packets obey the rules of packets");
+        // What waits is counted in time, and time at one rate says nothing of bytes at another; so
+        // the queue of another rate begins empty.
         if rules.rate != self.rules.rate {
             self.free_at = Duration::ZERO;
         }

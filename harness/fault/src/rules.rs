@@ -225,6 +225,7 @@ fn slower(one: Option<RateLimit>, other: Option<RateLimit>) -> Option<RateLimit>
 
 /// Returns the smaller of two sizes of pieces, of which 0 stands for none.
 fn smaller(one: u32, other: u32) -> u32 {
+    // Zero is no cutting at all, and would win as the smaller one.
     if one == 0 || other == 0 { one.max(other) } else { one.min(other) }
 }
 

@@ -192,6 +192,7 @@ fn ring_cuts(order: &[NodeId]) -> BTreeSet<LinkId> {
     let majority = count / 2 + 1;
     let mut cuts = BTreeSet::new();
     for (position, listener) in order.iter().enumerate() {
+        // A whole turn is added, so that nothing falls below zero for the first of them.
         let first = position + count - majority / 2;
         let heard: BTreeSet<NodeId> =
             (first..first + majority).map(|at| order[at % count]).collect();

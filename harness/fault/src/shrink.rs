@@ -24,6 +24,7 @@ pub fn shrink(plan: &Scenario, runs_max: u32, mut fails: impl FnMut(&Scenario) -
     search.drop_faults();
     search.calm();
     search.drop_clients();
+    // With calm links and fewer clients, faults may be superfluous that were not before.
     search.drop_faults();
     search.shorten_faults();
     search.cut_time();
@@ -42,6 +43,8 @@ impl Search<'_> {
     fn attempt(&mut self, change: impl FnOnce(&mut Scenario)) -> bool {
         let mut candidate = self.plan.clone();
         change(&mut candidate);
+        // A change that changes nothing counts as one that was not taken: it is what ends those who
+        // try again as long as it is.
         if candidate == self.plan || self.runs >= self.runs_max {
             return false;
         }

@@ -108,6 +108,7 @@ impl StreamLink {
         let standing = if stalled { stall_ms.duration() } else { Duration::ZERO };
         let jitter = dice.up_to(Question::Jitter as u64, self.rules.jitter_ms);
         let drawn = 1 + dice.below(Question::Piece as u64, u64::from(slice_bytes));
+        // A piece as large as the chunk would cut nothing, and be counted as if it had.
         let piece = usize::try_from(drawn).ok().filter(|piece| slice_bytes > 0 && *piece < size);
         ChunkVerdict::Pass(Passage {
             delay: queued + self.rules.delay_ms.duration() + jitter + standing,

@@ -6,6 +6,7 @@
 //! much at most. The claim kept true: no fault begins before what it waits for was seen, but one
 //! that waits for a leader, which begins after [`LEADER_PATIENCE`] without.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -45,6 +46,20 @@ pub struct RunProgress<'a> {
     pub answered: u64,
     /// Which faults began and ended.
     pub in_force: &'a InForce,
+}
+
+/// Who led when the time of each fault came, for faults that wait for another leader.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedBefore {
+    of: BTreeMap<FaultId, Option<NodeId>>,
+}
+
+impl LedBefore {
+    /// Takes note of who leads at a look at a fault, and returns who did at the first one: nobody,
+    /// it may be, and then whoever is elected is another one.
+    pub fn look(&mut self, fault: FaultId, leader: Option<NodeId>) -> Option<NodeId> {
+        *self.of.entry(fault).or_insert(leader)
+    }
 }
 
 impl Trigger {
@@ -130,6 +145,21 @@ mod tests {
         assert!(Trigger::LeaderSeen.waits(&seen) && !Trigger::Time.waits(&seen));
         assert!(!Trigger::LeaderSeen.waits(&RunProgress { leader: Some(NodeId(1)), ..seen }));
         assert!(!Trigger::LeaderSeen.waits(&RunProgress { waited: LEADER_PATIENCE, ..seen }));
+    }
+
+    /// A fault whose time comes while nobody leads waits for whoever is elected, and for no second.
+    #[test]
+    fn who_led_is_who_did_at_the_first_look_or_nobody() {
+        let in_force = InForce::of(1);
+        for (first, waits) in [(None, false), (Some(NodeId(2)), true), (Some(NodeId(1)), false)] {
+            let mut led = LedBefore::default();
+            assert_eq!(led.look(FaultId(0), first), first);
+            let leader = Some(NodeId(2));
+            let progress =
+                RunProgress { leader, led: led.look(FaultId(0), leader), ..progress(&in_force) };
+            assert_eq!(Trigger::NewLeader.waits(&progress), waits, "{first:?} led");
+            assert_eq!(led.look(FaultId(1), leader), leader, "each fault has a time of its own");
+        }
     }
 
     #[test]

@@ -109,6 +109,7 @@ impl Texts {
     fn slot_of(&self, text: &str) -> usize {
         let mask = self.slots.len() - 1;
         let mut slot = hash(text.as_bytes()) as usize & mask;
+        // Half of the slots are vacant at least, so it ends.
         while self.slots[slot] != VACANT && self.text(Text(self.slots[slot])) != text {
             slot = (slot + 1) & mask;
         }
@@ -118,6 +119,7 @@ impl Texts {
 
 /// Hashes eight bytes a step; the length keeps texts that end in zero bytes apart.
 fn hash(bytes: &[u8]) -> u64 {
+    // The length comes in first, as the last word is filled up with zeros.
     bytes.chunks(8).fold(bytes.len() as u64, |state, chunk| {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);

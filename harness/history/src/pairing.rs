@@ -103,6 +103,7 @@ impl HistoryBuilder {
                 | Action::Add(_) => open.changes += 1,
             }
         }
+        // They were noted in the order of their returns, and are taken out in that of their calls.
         self.dropped.sort_unstable();
         let mut index = 0;
         let mut dropped = self.dropped.iter().copied().peekable();

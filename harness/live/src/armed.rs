@@ -33,6 +33,8 @@ impl Armed {
     /// Takes note of how many calls have failed.
     pub(crate) fn settle(&mut self, failed: u64) {
         while self.settled < failed {
+            // A call that failed while nobody waited counts as well: the limit is a sum of all that
+            // ever failed, and would let one more fail without it.
             self.settled += 1;
             self.struck.extend(self.waiting.pop_front());
         }

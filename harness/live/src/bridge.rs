@@ -221,6 +221,7 @@ impl Line {
         limit: Duration,
     ) -> Result<Result<Answer, String>, BridgeError> {
         let (promise, answer) = oneshot::channel();
+        // The promise is in place before the question leaves, so no answer can be quicker than it.
         let id = lock(&self.waiting).next(promise);
         let Some(id) = id else { return Err(self.gone().await) };
         let line = Question { id, ..question }.line();
@@ -288,6 +289,8 @@ impl Waiting {
     fn give_up(&mut self, id: u64) {
         self.answers.remove(&id);
         self.late.insert(id);
+        // Below the lowest that is remembered any answer is let pass: a late one must not be taken
+        // for nonsense, and a second one that goes unnoticed there changes no outcome.
         if self.late.len() > LATE_MAX {
             self.late_until = self.late.pop_first().unwrap_or_default().max(self.late_until);
         }

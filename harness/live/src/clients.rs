@@ -77,6 +77,7 @@ impl Clients {
                 return error;
             }
         }
+        // Clients that ended in peace have not failed, and whoever waits here waits for a failure.
         std::future::pending().await
     }
 
@@ -101,6 +102,7 @@ impl Clients {
 /// in milliseconds.
 pub(crate) fn quietest(plan: &Scenario, record: &Recorder, now: Duration) -> Option<(u32, u64)> {
     let silence = |client: u32| {
+        // One that never asked has been silent since the run began.
         let Some(LastHeard { at, waits }) = record.last_heard(client) else { return now };
         let rests = plan.rest_ms.duration() + REST_AFTER_REFUSAL;
         let may = if waits { plan.patience_of(client).duration() + GRACE } else { rests };

@@ -139,6 +139,7 @@ impl Cluster {
     pub fn start(&self, id: NodeId) -> Result<(), ClusterError> {
         let node = self.node(id)?;
         self.note_end(node);
+        // A process that has ended, and whose end nobody noted, would count as one that runs.
         let mut state = node.lock();
         if state.process.is_some() {
             return Ok(());
@@ -236,6 +237,7 @@ impl Cluster {
         let deadline = Instant::now() + patience;
         let mut waits = Vec::new();
         for node in &self.nodes {
+            // A process that stands still takes no request to end until it goes on.
             node.signal(Signal::CONT);
             waits.extend(self.ask(node, Signal::TERM, "asked to end").map(|ended| (node, ended)));
         }
@@ -334,6 +336,8 @@ impl Cluster {
         for node in &self.nodes {
             let mut state = node.lock();
             let resident = state.process.as_ref().and_then(Process::resident_bytes);
+            // Of a process that is gone the last figure stays: it is what the report can still
+            // tell.
             state.resident_bytes = resident.or(state.resident_bytes);
         }
     }
@@ -410,6 +414,7 @@ impl Cluster {
             return None;
         }
         let ended = process.ended();
+        // The lock was held since before the signal, so nobody can note the end without the reason.
         state.asked = Some(why);
         Some(ended)
     }

@@ -153,6 +153,8 @@ impl Overlaps {
             // What nobody knows of may overlap everything after it, and says nothing here.
             let Some(end) = key_use.returned else { continue };
             let of_key = changes.entry(key_use.key).or_default();
+            // Two ends are kept, as an operation that changes something finds its own end among
+            // them.
             let (latest, second) = of_key.last().map_or((0, 0), |last| (last.latest, last.second));
             let (latest, second) = (latest.max(end), second.max(latest.min(end)));
             of_key.push(Change { called: key_use.called, latest, second });

@@ -106,6 +106,8 @@ impl Fabric {
     /// Corrects the count of a copy that was to be delivered, but found no room.
     pub(crate) fn overflowed(&mut self, index: LinkIndex) {
         let (_, counts) = self.packets(index);
+        // The link had decided to deliver it, and was counted so, before the socket or the queue
+        // had no room.
         counts.delivered -= 1;
         counts.overflowed += 1;
     }

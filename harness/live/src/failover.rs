@@ -136,6 +136,8 @@ impl Scene {
                 leaders.leader(self.record.now())
             };
             if leader != last {
+                // Another ballot of the same node counts as another leader: a cluster that still
+                // elects is not what is to be measured.
                 (last, since) = (leader, Instant::now());
             }
             match &last {

@@ -97,6 +97,7 @@ pub fn prune(runs: &Path, keep: usize) -> io::Result<()> {
         .collect();
     names.sort_unstable();
     let old = names.len().saturating_sub(keep.max(1));
+    // The latest run is left as it is, data and all, however few are kept.
     let latest = names.len().saturating_sub(1);
     for (age, name) in names[..latest].iter().enumerate() {
         let run = runs.join(name);

@@ -125,6 +125,8 @@ enum Compared {
 /// Compares what the nodes said after `since`.
 fn compare(nodes: &[NodeId], leaders: &Leaders, since: Duration) -> Compared {
     let heard = leaders.heard();
+    // An answer from before the healing may be of a state that the faults had left, and would be
+    // compared with one from after it.
     let fresh = |node: &&NodeId| heard.get(node).is_some_and(|heard| heard.at > since);
     let silent: Vec<String> =
         nodes.iter().filter(|node| !fresh(node)).map(ToString::to_string).collect();

@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use synod_fault::{
-    Action, FaultId, NodeId, ResolvedTarget, RunProgress, Scenario, TRIGGER_STEP, Transports, World,
+    Action, FaultId, LedBefore, NodeId, ResolvedTarget, RunProgress, Scenario, TRIGGER_STEP,
+    Transports, World,
 };
 use synod_report::FaultSpan;
 use tokio::time::Instant;
@@ -79,7 +80,7 @@ struct Injection<'a> {
     count: u64,
     open: BTreeMap<FaultId, (ResolvedTarget, u64)>,
     /// Who led when the time of a fault came that may wait for somebody else.
-    led: BTreeMap<FaultId, NodeId>,
+    led: LedBefore,
 }
 
 impl Injector<'_> {
@@ -90,7 +91,7 @@ impl Injector<'_> {
     /// [`ClusterError`] if a node cannot be started again.
     pub async fn run(&self, start: Instant) -> Result<(), ClusterError> {
         let world = RealWorld::new(self.stage, self.plan, self.transports);
-        let (due, open, led) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        let (due, open, led) = (BTreeSet::new(), BTreeMap::new(), LedBefore::default());
         let mut injection = Injection { injector: self, world, due, count: 0, open, led };
         for (place, fault) in (0..).zip(&self.plan.faults) {
             injection.put(start + fault.at_ms.duration(), Due::Begin(FaultId(place)));
@@ -144,8 +145,7 @@ impl Injection<'_> {
         let Injector { plan, stage, record, happened, .. } = self.injector;
         let (cluster, planned) = (&stage.cluster, &plan.faults[fault.0 as usize]);
         let leader = self.leader();
-        let led = self.led.get(&fault).copied().or(leader);
-        self.led.extend(led.map(|node| (fault, node)));
+        let led = self.led.look(fault, leader);
         let progress = RunProgress {
             waited: at.saturating_duration_since(start + planned.at_ms.duration()),
             leader,
@@ -162,10 +162,14 @@ impl Injection<'_> {
         let name = planned.name();
         lock(&happened.current).insert(fault, format!("{name} {}", on.detail));
         record.nemesis(name, format!("begin {}", on.detail));
+        // It is measured here and not by the plan: a fault that had to wait for its trigger lasts
+        // as long as any.
         let begun = Instant::now();
         self.open.insert(fault, (on.clone(), record.now().as_nanos() as u64));
         self.world.apply(fault, on.clone())?;
         if matches!(action, Action::Kill | Action::PowerLoss) {
+            // What the process held in memory is gone only with its end, and a power loss changes
+            // its files, which nobody may have open then.
             let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
             cluster.wait_for_ends(&nodes).await?;
         }

@@ -62,6 +62,7 @@ impl Interrupt {
     pub async fn raised(&self) {
         let mut raised = self.raised.clone();
         if raised.wait_for(|raised| *raised).await.is_err() {
+            // Nobody is there any more who could raise it.
             std::future::pending::<()>().await;
         }
     }

@@ -250,8 +250,11 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
         }
     }
     if idle.len() as u64 > idle_allowed {
+        // All of them are told, as none is the one too many.
         gaps.append(&mut idle);
     }
+    // A share of many may be idle; where every single one was, the run tried nothing, whatever the
+    // share.
     let hit = |happened: &InjectedFault| happened.span.effective;
     if !evidence.plan.faults.is_empty() && !evidence.faults.iter().any(hit) {
         gaps.push("no fault had an effect".to_owned());

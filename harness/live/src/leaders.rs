@@ -112,6 +112,8 @@ impl Leaders {
     fn compare_digest(&mut self, node: NodeId, status: &NodeStatus) {
         let Some((other, digest)) = self.digests.get(&status.applied) else {
             self.digests.insert(status.applied, (node, status.digest.clone()));
+            // The lowest goes, as nodes are mostly near the end of the log; one that lags by more
+            // is compared once it has caught up.
             if self.digests.len() > DIGESTS_MAX {
                 self.digests.pop_first();
             }

@@ -41,6 +41,8 @@ pub fn find_crash(
             begin = at;
         }
         let text = String::from_utf8_lossy(&line);
+        // A line counts where it begins: what explains a crash may end in the middle of the line
+        // that tells of it.
         let is_explained = explained.iter().any(|range| range.contains(&begin));
         if !is_explained && patterns.is_met(&text, begins_line) {
             return Some((number, text.trim_end().chars().take(LINE_CHARS_MAX).collect()));

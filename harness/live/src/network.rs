@@ -213,6 +213,7 @@ impl Network {
 
     /// Tells the pipes that rules have changed, after they did.
     fn tell(&self) {
+        // Whoever this wakes looks at the rules, which are in place by then.
         self.changes.send_modify(|version| *version += 1);
     }
 

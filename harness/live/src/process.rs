@@ -56,6 +56,8 @@ impl Process {
         let (ended, end) = watch::channel(None);
         tokio::spawn(async move {
             if let Ok(status) = child.wait().await {
+                // It is kept even if nobody listens at this moment, as whoever asks later asks the
+                // channel.
                 ended.send_replace(Some(status));
             }
         });

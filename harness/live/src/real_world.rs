@@ -69,6 +69,8 @@ impl<'a> RealWorld<'a> {
     /// ports, who was stopped stands. For a moment at most, as it may never come to that.
     pub(crate) async fn settle(&self, action: &Action, on: &ResolvedTarget) {
         let is_settled = |node: &NodeId| {
+            // Ports and not the end of the process are waited for: a wrapper may be gone, and its
+            // server not yet.
             if action.keeps_down() {
                 return self.witness.is_free(*node);
             }
@@ -124,6 +126,8 @@ impl<'a> RealWorld<'a> {
     fn end_rules(&mut self, fault: FaultId) {
         let windows =
             self.measured.get_mut(&fault).and_then(|measured| measured.windows.last_mut());
+        // It closes before the rules are lifted, so that nobody blames them for what crosses right
+        // behind. A cut that comes and goes may have closed it already.
         if let Some((_, end @ None)) = windows {
             *end = Some(StdInstant::now());
         }
@@ -133,6 +137,7 @@ impl<'a> RealWorld<'a> {
     /// Says which tracers crossed a link that the rules of a fault should have kept, or that there
     /// were none to cross it. The rules have been lifted.
     fn refuted_rules(&self, on: &ResolvedTarget, measured: &Measured) -> Vec<String> {
+        // A window that is open still has no end to hold an arrival against.
         let closed = |window: &(StdInstant, Option<StdInstant>)| Some((window.0, window.1?));
         let windows: Vec<Window> = measured.windows.iter().filter_map(closed).collect();
         let time: Duration = windows.iter().map(|(from, until)| *until - *from).sum();
@@ -371,6 +376,7 @@ impl World for RealWorld<'_> {
     }
 
     fn lift(&mut self, fault: FaultId) -> Result<(), ClusterError> {
+        // It is taken out first: from here on, whatever keeps a node down is another fault.
         let Some(active) = self.in_force.end(fault) else { return Ok(()) };
         self.end_rules(fault);
         let mut measured = self.measured.remove(&fault).unwrap_or_default();

@@ -176,6 +176,7 @@ struct Onward {
 impl Carrier {
     fn hold(&self, due: Duration, packet: Packet) -> bool {
         let mut held = self.held.borrow_mut();
+        // It is asked before the packet is in, which would be found to be the first itself.
         let first = held.next_due().is_none_or(|next| due < next);
         let fits = held.push(due, packet.bytes.len(), packet);
         if fits && first {
@@ -193,6 +194,8 @@ async fn release(carrier: Rc<Carrier>) {
             None => carrier.earlier.notified().await,
             Some(due) => {
                 let earlier = carrier.earlier.notified();
+                // Whichever of the two comes, the queue is looked at; a packet that is not due yet
+                // stays.
                 drop(tokio::time::timeout_at(carrier.start + due, earlier).await);
             }
         }

@@ -278,12 +278,16 @@ impl<'a> ActiveRun<'a> {
             flushed: self.record.flush(),
         };
         if let Some(stage) = self.stage {
+            // A server may have been replaced since the watch looked last, which was before the
+            // healing.
             self.watch.look(&stage.witness, &stage.cluster);
             remains.doubts = self.watch.replaced();
             let Conditions { links, client_links, .. } = self.order.plan.conditions;
             if !links.cut && !client_links.cut {
                 remains.doubts.extend(stage.network.blind());
             }
+            // They are taken before everybody is asked to end: a node that ends by itself is known
+            // as such only until then.
             remains.lone_exits = stage.cluster.lone_exits();
             remains.links = stage.network.counts();
             let nodes = self.order.plan.node_ids();
@@ -291,6 +295,8 @@ impl<'a> ActiveRun<'a> {
             stage.cluster.measure_memory();
             let patience = if interrupted { SHORT_PATIENCE } else { PATIENCE };
             stage.cluster.stop_all(patience).await;
+            // Logs are read when nobody writes to them any more: what a node says as it ends counts
+            // as well.
             remains.crashes = stage.cluster.crashes(self.order.cast.system.crash_patterns());
             remains.nodes = stage.cluster.summaries();
         }
@@ -338,6 +344,7 @@ async fn heal_and_read(
 ) -> Result<AfterHeal, RunError> {
     let (healed, since, answered) = (Instant::now(), record.now(), stage.bridge.answered());
     heal::recover(&stage.cluster, &stage.network)?;
+    // The last call of each is waited for, and can be answered only once all is mended.
     clients.stop().await?;
     let nodes = order.plan.node_ids();
     let mut after = tokio::select! {

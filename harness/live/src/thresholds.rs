@@ -71,6 +71,7 @@ impl Thresholds {
             (all.ok * self.reads_per_mille).div_ceil(1_000),
             "reads saw a value",
         );
+        // A single client has one operation at a time, and nothing that it could overlap.
         if plan.clients > 1 {
             let wanted = (all.reads * self.overlapped_per_mille).div_ceil(1_000);
             need("overlapped_per_mille", all.overlapped, wanted, "reads overlapped a change");

@@ -313,6 +313,8 @@ pub(crate) fn sync(fd: c_int, sync: impl FnOnce() -> c_long) -> c_long {
         change.look_for_gaps();
         change.has_size(stat.size);
     }
+    // What is changed while the sync waits may be on the disk after it or not, so only what came
+    // before counts as covered; and nobody else's changes wait for a sync that hangs.
     let covered = change.next();
     drop(change);
     control.count(COUNT_SYNCS);

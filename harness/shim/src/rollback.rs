@@ -56,6 +56,8 @@ pub fn decide(records: &[Record], dice: &mut Dice) -> BTreeMap<FileKey, FileRoll
             continue;
         }
         let of_file = files.entry(record.file).or_default();
+        // Whatever stood under this number belonged to another file, of which nothing is left to
+        // restore.
         if record.event == Event::New {
             of_file.clear();
         }
@@ -85,6 +87,8 @@ fn decide_file(records: &[&Record], dice: &mut Dice) -> FileRollback {
     // What stands before the first loss is nobody's to restore, and most of a log.
     let first = changes.iter().position(Change::is_hurt).unwrap_or(changes.len());
     rollback.kept = changes[..first].iter().filter(|change| !change.is_synced).count() as u64;
+    // From the latest back to the first: what a later change left standing must not be overwritten
+    // by what an earlier one had found there.
     for change in changes[first..].iter().rev() {
         let lost = match (change.what, change.fate) {
             (What::Bytes { offset, length, kept }, Fate::Kept { bytes }) => {
@@ -240,6 +244,8 @@ fn draw(changes: &mut [Change], open: &[usize], dice: &mut Dice) {
                 _ => lose(change),
             },
             What::Cut { .. } | What::Size(_) => {
+                // A call that cuts a file left several records, which the disk takes or leaves
+                // together.
                 let is_lost = *of_cuts.entry(change.call).or_insert_with(|| random.below(2) == 0);
                 if is_lost {
                     lose(change);
@@ -287,6 +293,7 @@ impl Standing {
     /// Returns the parts of a range in which nothing stands.
     fn without(&self, bytes: Range<u64>) -> Vec<Range<u64>> {
         let (mut free, mut from) = (Vec::new(), bytes.start);
+        // The ranges are joined, so one at most reaches in from before.
         let before = self.0.range(..bytes.start).next_back();
         for (start, end) in before.into_iter().chain(self.0.range(bytes.start..)) {
             if *start >= bytes.end {

@@ -1,4 +1,4 @@
-//! The event_queue: what will happen, in the order of virtual time.
+//! The event queue: what will happen, in the order of virtual time.
 //!
 //! Things due at the same instant happen in the order in which they were put down, so that the
 //! order never depends on the heap. That is the claim on which every replay rests.
@@ -92,6 +92,8 @@ impl<E> EventQueue<E> {
         let mut entries = std::mem::take(&mut self.heap).into_vec();
         for Reverse(entry) in &mut entries {
             if let Some(event) = &self.events[entry.place] {
+                // The numbers stay, so events that come to one instant by this keep the order in
+                // which they were put down.
                 entry.at = when(event, entry.at);
             }
         }

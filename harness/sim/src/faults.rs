@@ -60,8 +60,7 @@ impl<S: System> Simulation<S> {
         let planned = &self.plan.faults[fault.0 as usize];
         let leader = if planned.needs_leader() { self.system.leader() } else { None };
         let waited = self.world.now.since(Micros::from_ms(planned.at_ms.0));
-        let led = self.led.get(&fault).copied().or(leader);
-        self.led.extend(led.map(|node| (fault, node)));
+        let led = self.led.look(fault, leader);
         let progress = RunProgress {
             waited: Duration::from_micros(waited.0),
             leader,
@@ -230,6 +229,8 @@ impl<S: System> Simulation<S> {
         if host.pauses > 0 {
             return;
         }
+        // Messages first, as a process that goes on finds its sockets full before it asks for the
+        // time.
         let held = std::mem::take(&mut host.held);
         self.backlog += held.len() as u64;
         let is_timer = |event: &Event<S::Message, S::Wakeup>| {
@@ -245,6 +246,7 @@ impl<S: System> Simulation<S> {
     fn change_rate(&mut self, node: NodeId, by_ppm: i64) {
         let (now, host) = (self.world.now, self.world.host_mut(node));
         host.stop_clock(now);
+        // The clock was read before its pace changes: what has passed went by the former one.
         let before = pace(host.ppm);
         host.ppm += by_ppm;
         let after = pace(host.ppm);

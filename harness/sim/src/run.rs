@@ -3,9 +3,7 @@
 //! Faults begin and end as the plan says (`faults`); healing ends them all at once. The claim kept
 //! true: one event at a time, judged before the next.
 
-use std::collections::BTreeMap;
-
-use synod_fault::{Action, FaultId, NodeId, Scenario};
+use synod_fault::{Action, FaultId, LedBefore, NodeId, Scenario};
 use synod_history::History;
 
 use super::event_queue::Micros;
@@ -20,7 +18,7 @@ pub struct Simulation<S: System> {
     pub(super) plan: Scenario,
     pub(super) world: World<S::Message, S::Wakeup>,
     /// Who led when the time of a fault came that waits for somebody else.
-    pub(super) led: BTreeMap<FaultId, NodeId>,
+    pub(super) led: LedBefore,
     /// How many events happened at the present instant.
     at_once: u64,
     /// How many of those had waited for a node that was paused.
@@ -41,7 +39,7 @@ impl<S: System> Simulation<S> {
             world.event_queue.put(Micros::from_ms(fault.at_ms.0), Event::Begin(FaultId(place)));
         }
         let mut simulation =
-            Self { system, plan, world, led: BTreeMap::new(), at_once: 0, backlog: 0 };
+            Self { system, plan, world, led: LedBefore::default(), at_once: 0, backlog: 0 };
         for node in simulation.plan.node_ids() {
             simulation.start(node);
         }
@@ -88,6 +86,8 @@ impl<S: System> Simulation<S> {
             let goes_on = at > self.world.now;
             (self.at_once, self.backlog) =
                 if goes_on { (0, 0) } else { (self.at_once + 1, self.backlog) };
+            // What a paused node finds as it goes on comes at one instant, however much that is,
+            // and is no standstill.
             if self.at_once > EVENTS_AT_ONCE_MAX + self.backlog {
                 return Err(Violation::new("standstill", format!("time stands still at {at}")));
             }

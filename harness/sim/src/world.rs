@@ -299,6 +299,8 @@ pub(super) fn pace(ppm: i64) -> u64 {
 /// takes some time on any clock: one that took none would be set again for ever.
 fn on_clock(length: Micros, ppm: i64) -> Micros {
     let true_length = length.0.saturating_mul(1_000_000) / pace(ppm);
+    // A wait that is not none never becomes none on a fast clock: who waits again and again would
+    // otherwise hold up the time of all.
     Micros(true_length.max(length.0.min(1)))
 }
 

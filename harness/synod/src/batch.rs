@@ -137,6 +137,7 @@ impl Report {
         self.failed += other.failed;
         for (seed, violation) in other.failures {
             self.failures.insert(seed, violation);
+            // The lowest seeds stay, so that it does not matter which thread came first.
             if self.failures.len() > FAILURES_MAX {
                 self.failures.pop_last();
             }
@@ -148,6 +149,7 @@ impl Report {
         self.virtual_us += other.virtual_us;
         self.busy += other.busy;
         self.hit_counts.add(&other.hit_counts);
+        // A sum is the same in whatever order the threads bring their parts.
         self.trace = self.trace.wrapping_add(other.trace);
     }
 }

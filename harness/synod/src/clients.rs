@@ -282,6 +282,7 @@ impl SimClient {
     pub fn wake(&mut self, wakeup: Wakeup, world: &mut SimWorld, monitor: &mut Monitor) -> bool {
         match wakeup {
             Wakeup::Client(at) => {
+                // A timer that was set anew since has left this one behind.
                 if self.wake == Some(Millis(at)) {
                     self.wake = None;
                     self.step(ClientInput::Timer, world, monitor);

@@ -278,6 +278,7 @@ impl Vouched {
     /// Fails where something vouched for is missing or changed, or something is there that was
     /// never written.
     pub fn settle(&mut self, found: &mut Found) -> Result<(), StorageError> {
+        // It is counted first, as the comparison gives up what was pending.
         found.unvouched = self.pending.iter().filter(|(_, of_replica)| *of_replica).count();
         let vouched = self.compare(&found.prints)?;
         found.vouched = found.prints[..vouched].iter().filter(|print| print.1).count();
@@ -298,6 +299,8 @@ impl Vouched {
         if !self.pending.starts_with(lucky) {
             return untrue(format!("after {vouched} records there is what was never written"));
         }
+        // The start has written and synced anew what it found, so it counts as vouched for from
+        // here on.
         self.records.extend_from_slice(lucky);
         self.pending.clear();
         Ok(vouched)

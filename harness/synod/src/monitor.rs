@@ -80,6 +80,7 @@ impl Monitor {
                 continue;
             }
             if let Err(detail) = invariant.on_recovery(node, found) {
+                // The first violation is kept alone: what comes after it may be its consequence.
                 let violation = Violation::new(invariant.name(), detail);
                 self.violation.get_or_insert(violation);
             }

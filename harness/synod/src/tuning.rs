@@ -246,6 +246,8 @@ fn voters(plan: &Scenario, dice: &mut Random) -> Configuration {
     let nodes = || (1..=plan.nodes).map(NodeId::new);
     let (flexible, phase2) = (dice.chance(FLEXIBLE_PPM), dice.between(1, u64::from(plan.nodes)));
     let whole = !plan.faults.iter().any(|fault| fault.action.is_for_good());
+    // Where one of the quorums is all nodes, a single node that is gone for good would end all
+    // progress.
     let configuration = if flexible && whole {
         let (count, phase2) = (usize::from(plan.nodes), size_of_u64(phase2));
         Configuration::flexible(nodes(), count + 1 - phase2, phase2)

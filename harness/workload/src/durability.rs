@@ -56,6 +56,7 @@ impl Key<'_> {
         });
         let (read, seen) = reads.max_by_key(|(read, _)| read.called)?;
         let writes = self.operations.iter().filter(|o| !matches!(o.action, Action::Read));
+        // What was called before the last acknowledgement may rightly have missed that write.
         let last = writes.filter_map(|write| write.returned).max();
         last.is_none_or(|last| last < read.called).then_some((read, seen))
     }
@@ -86,6 +87,8 @@ impl Key<'_> {
             let Action::Add(delta) = operation.action else { continue };
             let delta = i128::from(delta);
             let certain = operation.precedes(read);
+            // An addition that may have come after the read, or not at all, counts on whichever
+            // side it widens.
             low += if certain { delta } else { delta.min(0) };
             high += if certain { delta } else { delta.max(0) };
         }

@@ -14,7 +14,7 @@ use synod_host::{Event, Host, Opened, Output, RecoveryError, Settings, Ticket};
 use synod_paxos::{
     Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Slot,
 };
-use synod_smr::wire::{decode_message, encode_message};
+use synod_smr::wire::{JournalRecord, decode_message, encode_message};
 use synod_smr::{
     Checkpoint, ClientId, Command, CommandBatch, Config, Folder, Heartbeat, Invalid, Lane, Message,
     Opening, Principal, Sequence, SessionId, StateMachine,
@@ -73,9 +73,20 @@ pub(crate) fn open(
     segment_bytes: u64,
     settings: &Settings,
 ) -> Result<Opened<Nothing, SimDisk>, RecoveryError> {
+    open_watched(disk, segment_bytes, settings, |_| ())
+}
+
+/// Does the same, and shows what is in the journal.
+pub(crate) fn open_watched(
+    disk: &SimDisk,
+    segment_bytes: u64,
+    settings: &Settings,
+    mut watch: impl FnMut(&JournalRecord),
+) -> Result<Opened<Nothing, SimDisk>, RecoveryError> {
     let mut options = Options::new(synod_host::identity_of("test", ME, &voters()).as_bytes());
     options.segment_bytes = segment_bytes;
-    synod_host::open(disk.clone(), Path::new("journal"), &options, Nothing, settings, |_, _| ())
+    let (disk, path) = (disk.clone(), Path::new("journal"));
+    synod_host::open(disk, path, &options, Nothing, settings, |_, record| watch(record))
 }
 
 impl Rig {

@@ -137,6 +137,8 @@ pub(crate) fn check<D: Disk>(disk: &D, dir: &Path, expected: &[u8]) -> Result<Fo
 pub(crate) fn leftovers(dir: &Path, names: &[String]) -> Vec<PathBuf> {
     let segments = names.iter().filter(|name| segment_of(name).is_some() || is_draft(name));
     let mut paths: Vec<PathBuf> = segments.map(|name| dir.join(name)).collect();
+    // The draft is what says that the segments are leftovers. Were it removed before them, a crash
+    // in between would leave segments that nobody may touch.
     paths.extend(names.iter().filter(|name| *name == DRAFT_NAME).map(|name| dir.join(name)));
     paths
 }
@@ -182,6 +184,8 @@ fn decode(bytes: &[u8]) -> Verdict<'_> {
 /// Reads one byte more than any identity has, so that a longer file shows.
 fn read<D: Disk>(disk: &D, path: &Path) -> Result<Vec<u8>, Fatal> {
     let file = disk.open(path).map_err(|error| Fatal::new("cannot open", path, error))?;
+    // One byte more than the longest that is whole: a file that is too long must not read as one
+    // that fits.
     let mut bytes = vec![0; PREFIX_BYTES + IDENTITY_BYTES_MAX + 1];
     let read = disk::read_full_at(&file, &mut bytes, 0);
     let length = read.map_err(|error| Fatal::new("cannot read", path, error))?;

@@ -35,6 +35,8 @@ pub(crate) fn is_well_formed(mut body: &[u8], count: u32) -> bool {
         let Some((_, rest)) = split_record(body) else { return false };
         body = rest;
     }
+    // Bytes behind the last record would be read by nobody, and are a sign that the count is not
+    // that of this body.
     body.is_empty()
 }
 

@@ -112,6 +112,8 @@ impl<D: Disk> Reader<D> {
                     due = due.advanced(1);
                 }
             }
+            // All below `next` was synced, so a segment whose frames end early, and with no word
+            // that the next one goes on, was damaged since.
             if due < next && !walk.finished() {
                 return Err(self.damaged(segment, walk.position()).into());
             }

@@ -43,6 +43,8 @@ impl<'f, F: DiskFile> Window<'f, F> {
             self.ahead = (2 * self.ahead).min(self.ahead_max);
             let read = disk::read_full_at(self.file, &mut self.buffer, offset);
             self.start = offset;
+            // After an error the buffer holds neither what was there nor what was asked for, and
+            // must not be taken for either.
             let read = read.inspect_err(|_| self.buffer.clear())?;
             self.buffer.truncate(read);
         }

@@ -130,6 +130,8 @@ impl<D: Disk> Tail<D> {
         };
         let file = SegmentFile::open(directory, before)?;
         let mut walk = FrameIter::new(&file.file, &file.header);
+        // A tail without a good frame says nothing of its own, so the last frame of the segment
+        // before it does.
         let mut oldest = before;
         while let Some((header, _)) =
             walk.step().map_err(|error| Fatal::new("cannot read", &file.path, error))?

@@ -134,6 +134,7 @@ impl<D: Disk, T> Committer<D, T> {
                     Prepared::Unfinished => Rest::Prepare,
                     // A seal that was put off for want of room is made up for.
                     Prepared::Ready | Prepared::NotDue => Rest::Seal,
+                    // Whoever asks again has come by the seal already.
                     Prepared::Full if rest == Rest::AskForSpace => Rest::AskForSpace,
                     Prepared::Full => Rest::Seal,
                 }

@@ -161,6 +161,7 @@ impl<D: Disk> Draft<D> {
         let error = DraftError::from(cause);
         match error {
             DraftError::Full => {
+                // A file that is open keeps its room, whatever became of its name.
                 drop(self.file);
                 directory.remove(&self.path).map_or_else(DraftError::Fatal, |()| DraftError::Full)
             }

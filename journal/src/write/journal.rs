@@ -142,6 +142,8 @@ impl<D: Disk> Journal<D> {
         }
         let first = self.tally.next;
         let next = first.advanced(records.len() as u64);
+        // The header below is made of the tally: it carries this hard state, and the number of its
+        // first record, which is why the next number is set only behind the write.
         self.tally.hard_state = *hard_state;
         let body = records.body();
         let header = FrameHeader {
@@ -227,6 +229,8 @@ impl<D: Disk> Journal<D> {
     ///
     /// The active segment is always kept, and so is every segment after the first one kept.
     pub fn release(&mut self, keep: Lsn) {
+        // A record past the last one that was synced is in no segment yet, and only the active one
+        // can come to hold it.
         let segment = self.index.lock().segment_of(keep);
         let oldest = segment.unwrap_or(self.active.header.segment);
         // It is said in the frames to come and done after their sync; until then a crash finds all
@@ -330,6 +334,8 @@ impl<D: Disk> Journal<D> {
         let (header, file) = self.ahead.take().expect("the next segment is ready");
         let start = u64::from(FRAMES_START);
         self.active = Active { file, header, end: start, synced: start };
+        // A segment that begins anew has outgrown nothing: it is kept as small as what it can be
+        // written anew over.
         self.keeps_to_spare = true;
         Ok(())
     }
@@ -385,6 +391,8 @@ impl<D: Disk> Journal<D> {
         bytes[..BODY_START].copy_from_slice(&header.encode(self.active.header.salt));
         bytes.resize(bytes.len().next_multiple_of(FRAME_ALIGN as usize), 0);
         let written = disk::write_all_at(&self.active.file, bytes, u64::from(header.offset));
+        // It is undone before the outcome is looked at: the records are the caller's, also where
+        // the write failed.
         records.unpad(header.body_bytes as usize);
         written.map_err(|error| self.fail("cannot write", error))?;
         self.appended += frame::frame_bytes(header.body_bytes as usize);

@@ -64,6 +64,7 @@ impl<T> Queue<T> {
         state.in_flight_bytes += commit.records.frame_bytes();
         state.waiting.push_back(commit);
         drop(state);
+        // Nobody but the thread of the journal ever waits here, so one wake-up is enough.
         self.changed.notify_one();
         Ok(())
     }
@@ -77,6 +78,8 @@ impl<T> Queue<T> {
                 return Taken::Commits;
             }
             if state.closing {
+                // It is asked behind the commits: what was accepted before the closing is still
+                // handed out.
                 return Taken::Closed;
             }
             state = match patience {

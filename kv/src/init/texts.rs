@@ -75,9 +75,11 @@ impl Addresses {
     }
 }
 
+/// Reads where a node runs; an address that stands for all or for several hosts is none.
 fn host(text: &str) -> Option<(u16, IpAddr)> {
     let (id, host) = text.split_once('=')?;
-    Some((id.parse().ok()?, host.parse().ok()?))
+    let (id, host): (u16, IpAddr) = (id.parse().ok()?, host.parse().ok()?);
+    (!host.is_unspecified() && !host.is_multicast()).then_some((id, host))
 }
 
 fn lines(addresses: &BTreeMap<u16, SocketAddr>) -> String {

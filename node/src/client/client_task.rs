@@ -174,6 +174,8 @@ impl ClientTask {
             }
             LinkEvent::Down(node) => {
                 self.up.remove(&node);
+                // Whoever waits sees the answer dropped at once, where it would otherwise wait for
+                // its own patience to end.
                 self.statuses.retain(|_, (asked, _)| *asked != node);
                 self.step_each(&ClientInput::Lost(node));
             }
@@ -254,6 +256,8 @@ impl ClientTask {
         let now = self.now();
         let Some(held) = self.sessions.get_mut(&key) else { return };
         let mut effects = ClientEffects::default();
+        // They are taken from the end: what the core is told of nodes comes before what is asked of
+        // it, and what could not be sent before anything else.
         while let Some(input) = inputs.pop() {
             held.core.step(now, input, &mut effects);
             let requests = effects.requests.drain(..);

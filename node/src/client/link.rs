@@ -164,6 +164,8 @@ impl Link {
         let reason = loop {
             let received = tokio::select! {
                 received = receiver.recv() => received,
+                // Only the first question since the last answer begins the wait: if each did,
+                // whoever asks often enough would wait without end.
                 () = asked.notified(), if awaited == WaitKey::Nothing => {
                     awaited = WaitKey::Since { probes: 0 };
                     continue;

@@ -39,6 +39,8 @@ impl Pace {
         let most = doubled(REDIAL_MIN, self.failures, REDIAL_MAX);
         self.failures = self.failures.saturating_add(1);
         let draw = u32::try_from(self.jitter.next() >> 48).unwrap_or(0);
+        // Half of the wait is certain, so that it spares the node, and half is drawn, so that the
+        // callers come apart.
         most / 2 + most / 2 * draw / (1 << 16)
     }
 }

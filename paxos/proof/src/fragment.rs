@@ -70,6 +70,7 @@ impl Alternations {
             let entered = |sort: &Name| {
                 self.edges.keys().any(|(from, to)| to == sort && from != to && rest.contains(from))
             };
+            // Within a cycle each sort is entered from another; then any of them may come first.
             let at = rest.iter().position(|sort| !entered(sort)).unwrap_or_default();
             order.push(rest.remove(at));
         }

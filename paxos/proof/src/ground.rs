@@ -54,6 +54,8 @@ fn put_in(formula: &Formula, terms: &Terms) -> Formula {
         }
         Formula::Equal(left, right) => Formula::Equal(replaced(left), replaced(right)),
         Formula::Quantified(quantifier, variables, body) => {
+            // A variable that is bound again in here is another one of the same name, and is not
+            // replaced.
             let mut inner = terms.clone();
             variables.iter().for_each(|variable| {
                 inner.remove(&variable.name);

@@ -145,6 +145,7 @@ impl<'m> Proof<'m> {
             }
             Ok(all)
         })?;
+        // Workers end in any order, and what is told has that of the model.
         all.sort_by_key(|(at, _)| *at);
         let all: Vec<Asked> = all.into_iter().map(|(_, asked)| asked).collect();
         for Asked { z3, cvc5, .. } in &all {

@@ -211,6 +211,8 @@ impl<'m> Maker<'m> {
     fn kept(&mut self, claim: &Claim, action: &Action) {
         let expanded = self.rewriter.expand(claim.formula.clone());
         let updated = changed(&action.updates);
+        // A claim that names nothing which the action changes says the same after the step as
+        // before it.
         if !expanded.names_state(&|name| updated.contains(name)) {
             return;
         }
@@ -307,6 +309,7 @@ impl Query {
     /// with "for all".
     fn refute(&mut self, claim: &Claim, formula: Formula) {
         let mut formula = formula;
+        // The elements that refute it become constants of the query, so that a story can name them.
         while let Formula::Quantified(Quantifier::Forall, variables, body) = formula {
             self.constants.extend(variables);
             formula = *body;

@@ -144,6 +144,8 @@ pub(crate) fn simplify(formula: Formula, broken: Option<&str>) -> Formula {
         Formula::If(condition, yes, no) => conditional(*condition, yes, no),
         Formula::Equal(left, right) if left == right => Formula::Constant(true),
         Formula::Same(left, right) if left == right => Formula::Constant(true),
+        // This rests on every sort having an element: in an empty one nothing would exist, whatever
+        // is said of it.
         Formula::Quantified(_, _, body) if matches!(*body, Formula::Constant(_)) => *body,
         other @ (Formula::Constant(_)
         | Formula::Holds(..)

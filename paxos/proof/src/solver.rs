@@ -92,6 +92,7 @@ impl Solver {
         let complained = String::from_utf8_lossy(&output.stderr).into_owned();
         let took = began.elapsed();
         if took < bounds.limit {
+            // One that ran into its limit may end without a word, and has not died of anything.
             self.died(&said, &complained, &output.status)?;
         }
         self.reply(&said, &complained, took)

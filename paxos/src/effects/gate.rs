@@ -50,6 +50,9 @@ impl<V: Value> Gate<V> {
     /// true earlier, and receivers bear loss and repetition.
     pub(crate) fn close(&mut self, effects: &mut Effects<V>) {
         assert_eq!(self.core_id, effects.core_id, "effects of another core, or of another life");
+        assert!(self.written <= effects.written(), "records are counted that were never made");
+        let in_order = self.held.back().is_none_or(|last| last.mark <= self.written);
+        assert!(in_order, "a claim waits for records that are not made yet");
         let wrote = effects.written() > self.written;
         self.written = effects.written();
         self.bytes_written = effects.bytes_written;
@@ -88,6 +91,7 @@ impl<V: Value> Gate<V> {
         assert!(proof.end <= self.written, "a proof covers records that were written");
         self.synced = proof.end;
         self.bytes_synced += proof.bytes;
+        assert!(self.bytes_synced <= self.bytes_written, "more bytes are durable than were made");
     }
 
     /// Counts the records written so far; a fact recorded up to here is durable once

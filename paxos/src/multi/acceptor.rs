@@ -237,6 +237,8 @@ impl<V: Value> LogAcceptor<V> {
         {
             return assert_one_decree_per_ballot(vote, &decree, ballot.node());
         }
+        let rises = self.voted_in(slot).is_none_or(|before| before < ballot);
+        assert!(rises, "a vote in slot {slot} and ballot {ballot} follows a later one");
         effects.record(Record::Accepted { ballot, slot, decree: decree.clone() });
         self.put(slot, Report::Voted(Vote { ballot, decree }));
     }
@@ -298,6 +300,7 @@ impl<V: Value> LogAcceptor<V> {
         if slot < self.chosen {
             self.chosen_weight = self.chosen_weight + weight - replaced;
         }
+        assert!(self.chosen_weight <= self.weight, "what is chosen weighs more than all");
     }
 
     /// Lists the slots from `first` on, and where the list had to be cut to have so many bytes.

@@ -48,6 +48,8 @@ impl ChosenPrefix {
         counted: impl Fn(Slot) -> bool,
     ) {
         while self.is_known(log) || counted(self.end) {
+            // Whoever applies it finds it there: it is let go of only when it was applied.
+            assert!(log.decree(self.end).is_some(), "slot {} is chosen, but not here", self.end);
             self.end = self.end.next();
         }
     }

@@ -91,6 +91,8 @@ impl<V: Value> Leader<V> {
     /// spec: MultiPaxos!Phase2a
     pub(crate) fn open(&mut self, decree: Decree<V>) -> Slot {
         let slot = self.next;
+        let is_free = self.bound_decree().is_none_or(|bound| bound == decree);
+        assert!(is_free, "phase 1 binds ballot {} to another decree in slot {slot}", self.ballot);
         // From here on the ballot's decree is what the learner has, and no other may be chosen
         // from.
         self.choices.remove(&slot);

@@ -143,6 +143,7 @@ impl Client {
         assert!(self.operations.len() <= OPERATIONS_MAX, "more operations are open than may be");
         let in_time = self.operations.values().all(|pending| pending.deadline > now);
         assert!(in_time, "an operation is open past its deadline");
+        assert!(self.guess < self.nodes.len(), "the guess is no node");
     }
 
     /// Returns the node that is thought to lead.
@@ -364,6 +365,8 @@ impl Client {
             && let Some(ticket) = self.waiting.pop_front()
         {
             if let Some(pending) = self.operations.get_mut(&ticket) {
+                // A second number would let one command be applied twice.
+                assert!(pending.sequence.is_none(), "a command has one number");
                 pending.sequence = Some(*next);
                 *next = next.plus(1);
             }

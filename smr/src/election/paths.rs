@@ -4,14 +4,15 @@
 //! claim kept true: what a quorum takes is what the slowest of its fastest members takes.
 
 use super::{Election, ElectionView};
-use crate::pace::{path_ticks, round_ticks};
+use crate::pace::{RTT_TICKS_MAX, path_ticks, round_ticks};
 use synod_paxos::{NodeId, Tally};
 
 impl Election {
-    /// Returns how many ticks the way to `peer` and back takes, as seen last.
+    /// Returns how many ticks the way to `peer` and back takes, as seen last, up to a bound: the
+    /// echo of a peer that was suspended says how long that was.
     #[must_use]
     pub fn rtt_ticks(&self, peer: NodeId) -> u32 {
-        self.links.get(&peer).map_or(0, |link| link.rtt)
+        self.links.get(&peer).map_or(0, |link| link.rtt.min(RTT_TICKS_MAX))
     }
 
     /// Returns how many ticks something may need to `peer`, through its disk, and back.

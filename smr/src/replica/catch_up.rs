@@ -61,6 +61,7 @@ impl CatchUp {
         leader: Option<NodeId>,
         peers: impl Iterator<Item = (NodeId, Slot, u32)>,
     ) -> Option<NodeId> {
+        assert!(self.before <= chosen, "what is chosen stays chosen");
         let stuck = std::mem::replace(&mut self.before, chosen) == chosen;
         let silent = self.asked.as_mut().and_then(|asked| {
             asked.ticks += 1;
@@ -127,6 +128,7 @@ impl<M: StateMachine> Replica<M> {
             decrees.push(decree.clone());
             slot = slot.next();
         }
+        assert!(!decrees.is_empty(), "what is chosen and not let go of is here: slot {first}");
         effects.send(To::Node(from), Message::Decrees { first, decrees, chosen });
     }
 

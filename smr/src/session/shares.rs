@@ -42,6 +42,7 @@ impl Shares {
             && before != after
         {
             let held = share.bytes;
+            assert!(before <= held && held <= self.bytes, "a part is more than the whole");
             share.bytes = held - before + after;
             self.bytes = self.bytes - before + after;
             // A set that is never empty keeps its memory.
@@ -81,6 +82,7 @@ impl Shares {
         self.by_bytes.remove(&(before.bytes, principal));
         self.by_bytes.insert((after.bytes, principal));
         self.of.insert(principal, after);
+        assert!(after.bytes <= self.bytes, "one has more than all");
         if after.sessions == 0 {
             assert_eq!(after.bytes, 0, "who has no session has no bytes");
             self.of.remove(&principal);

@@ -150,6 +150,7 @@ impl ClientDialer {
         address: SocketAddr,
         node: PeerId,
     ) -> Result<ClientConnection, ConnectError> {
+        // The patience is for the node, and so begins with the dial's turn and not before it.
         let _turn = self.turns.turn(address).await;
         self.counters.add(Count::Dials);
         let outcome = timeout(patience, self.try_connect(address, node))
@@ -287,6 +288,7 @@ impl ClientSender {
     /// Sends a request of at most [`limits::CLIENT_FRAME_BYTES_MAX`] bytes. Never waits: when
     /// [`limits::CLIENT_REQUESTS_BYTES_MAX`] bytes wait already, the request is dropped.
     pub fn send(&self, request: Bytes) -> Sent {
+        // The queue would take it all the same, and nobody write it.
         if self.connection.close_reason().is_some() {
             self.counters.add(Count::DroppedNoLink);
             return Sent::Dropped(DropReason::NoLink);

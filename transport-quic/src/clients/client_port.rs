@@ -294,6 +294,8 @@ impl Port {
     /// Exchanges hellos with a client and then serves it in a task of its own.
     async fn greet(self: Arc<Self>, connection: Connection, identity: Identity) {
         let at = connection.remote_address();
+        // Nobody waits for a place here: whoever is told at once that there is none can ask another
+        // node.
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             let text = format!("{} connections are served", lock(&self.live).len());
             note(&Refused::here(Refusal::Overloaded, text), at, &self.counters);
@@ -404,6 +406,8 @@ impl Port {
         replies: &LaneQueue,
     ) -> Option<Breach> {
         loop {
+            // It is asked before the next request is read, so that a client which takes no replies
+            // fills its own stream and nobody's inbox.
             replies.below(limits::CLIENT_REPLIES_PAUSE_BYTES).await;
             let bytes = match reader.next_timely(limits::CLIENT_FRAME_TIMEOUT).await {
                 Ok(Some(bytes)) => bytes,

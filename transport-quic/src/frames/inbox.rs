@@ -98,6 +98,7 @@ impl<E> EventSender<E> {
         let Ok(permit) = self.bytes.try_acquire_many(weight) else { return false };
         let sent = self.events.try_send((event, weight)).is_ok();
         if sent {
+            // The bytes are given back by whoever receives the event, and not with this permit.
             permit.forget();
         }
         sent
@@ -105,6 +106,8 @@ impl<E> EventSender<E> {
 
     /// An event heavier than the whole inbox takes the whole inbox.
     fn weight(&self, bytes: usize) -> u32 {
+        // An event that is larger than the whole bound weighs just that, and comes through once all
+        // else has been taken: it would wait for ever for more.
         u32::try_from(bytes.min(self.bytes_max)).unwrap_or(u32::MAX)
     }
 }

@@ -178,6 +178,8 @@ impl LaneQueue {
         if waiting.bytes + cost > self.bytes_max {
             return Err(DropReason::Full);
         }
+        // What is common to all is asked last: nothing that comes behind it can refuse, so nothing
+        // has to be given back.
         if self.budget.as_ref().is_some_and(|budget| !budget.take(cost)) {
             return Err(DropReason::Full);
         }
@@ -186,6 +188,8 @@ impl LaneQueue {
         let first = waiting.frames.len() == 1;
         drop(waiting);
         if first {
+            // Whoever waits does so only while the lane is empty, so only its first frame has to
+            // wake anybody.
             self.ready.notify_one();
         }
         Ok(())
@@ -199,6 +203,7 @@ impl LaneQueue {
     /// Waits for frames and moves one write's worth of them to `frames`; those of before are
     /// written. Cancel-safe.
     pub(crate) async fn next_batch(&self, frames: &mut Vec<Bytes>) {
+        // The writer asks for the next only when all that it had in hand was written.
         lock(&self.waiting).in_hand = 0;
         while !self.take(frames) {
             self.ready.notified().await;

@@ -103,6 +103,8 @@ impl FrameReader {
                 return Ok(Some(frame));
             }
             let more = if self.decoder.has_part() {
+                // The time runs from the first part of a frame and not from the latest: a byte
+                // once in a while would hold the reader for ever.
                 let end = *end.get_or_insert_with(|| Instant::now() + limit);
                 timeout_at(end, self.read_more()).await.map_err(|_| Breach::stalled())??
             } else {
@@ -228,6 +230,8 @@ impl FrameWriter {
         self.encoder.encode(frames, &mut self.chunks);
         let mut rest = &mut self.chunks[..];
         while !rest.is_empty() {
+            // The time begins again with everything that is taken: a slow reader is let be, and one
+            // that takes nothing is not.
             let some = timeout(stall, self.stream.write_chunks(rest)).await;
             let written = some.map_err(|_| WriteFailure::Stalled)??;
             rest = &mut rest[written.chunks..];

@@ -369,6 +369,8 @@ async fn watch(connection: &Connection, suspicion: Duration) {
     let (mut heard, mut silent, mut last) = (0, Duration::ZERO, Instant::now());
     while silent < limit {
         let at = looks.tick().await;
+        // A process that was held up heard nothing by its own fault, so a look counts for two of
+        // its periods at most.
         let passed = Instant::now().duration_since(last).min(look * 2);
         last = Instant::now().max(at);
         let stats = connection.stats();

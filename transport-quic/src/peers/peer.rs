@@ -138,6 +138,7 @@ impl PeerTask {
     }
 
     fn dial(&mut self) {
+        // It is set before the attempt, so that one which fails at once is not made again at once.
         self.next_dial = Instant::now() + jitter(REDIAL_MIN, REDIAL_MAX);
         self.config.counters.add(Count::Dials);
         let config = self.config.dial.clone();
@@ -183,6 +184,8 @@ impl PeerTask {
                 return Ok(());
             }
         };
+        // Both ends go by the ids alone, and so keep the same one of two: that which the lower id
+        // called.
         let theirs = self.link.as_ref().is_some_and(|link| link.called_by == self.config.peer);
         if theirs && self.config.peer < self.config.own {
             close(&greeted.connection, CloseCode::Duplicate);
@@ -240,6 +243,7 @@ impl PeerTask {
         self.lower(CloseCode::Superseded, DownReason::Superseded).await?;
         let (peer, incarnation) = (self.config.peer, hello.incarnation);
         let outbound = Arc::new(Outbound::new(connection.clone()));
+        // It is in place before its owner hears of it, who may send as soon as it does.
         *lock(&self.config.slot) = Some(Arc::clone(&outbound));
         self.config.counters.add(Count::LinksUp);
         tracing::info!(%peer, incarnation = incarnation.0, %called_by, "link up");
@@ -280,6 +284,8 @@ impl PeerTask {
     /// The lower id dials at once. The higher waits: the lower is about to, unless it does not
     /// know this peer.
     fn schedule_first_dial(&mut self) {
+        // As a rule one end alone dials. The other one does only if nothing came of that for as
+        // long as a silence takes, as where no packet passes in that direction.
         let lower = self.config.own < self.config.peer;
         let wait = if lower { Duration::ZERO } else { self.silence() };
         self.next_dial = Instant::now() + wait;

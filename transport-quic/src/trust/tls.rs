@@ -301,6 +301,8 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 
 /// Opens a regular file: a pipe would wait for whoever writes into it, and a device has no end.
 fn open_regular(path: &Path) -> std::io::Result<File> {
+    // It is asked before the file is opened: opening a pipe that nobody writes to would wait for
+    // ever.
     let kind = path.metadata()?;
     if !kind.is_file() {
         let what = if kind.is_dir() { "it is a directory" } else { "it is no regular file" };
@@ -324,6 +326,8 @@ fn read_open(file: File) -> std::io::Result<Vec<u8>> {
 fn read_key(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |source| TlsError::Read { path: path.to_owned(), source };
     let file = open_regular(path).map_err(failed)?;
+    // What is looked at is the file that is open: under its name another could be put between the
+    // look and the reading.
     let metadata = file.metadata().map_err(failed)?;
     let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
     if mode & 0o077 != 0 {

@@ -30,12 +30,16 @@ pub(super) fn problem<'a>(part: &KeyHistory<'a>, kept: &[u32]) -> Problem<'a> {
             continue;
         }
         let Action::Add(delta) = operation.action else { continue };
+        // It ended before all that is kept began, so every order has it first, whatever its place
+        // among others of its kind.
         let folded = operation.returned.filter(|returned| *returned < start);
         match folded.and_then(|_| model.initial.unwrap_or(0).checked_add(delta)) {
             Some(sum) => model.initial = Some(sum),
             None if operation.called < end => {
                 let inside =
                     operation.called >= start && operation.returned.is_some_and(|r| r <= end);
+                // Only an addition that lies within the time of what is kept can have its result
+                // judged: one that reaches out of it may come after an operation that was left out.
                 between.extend(inside.then_some(operations.len()));
                 operations.push(weakened(part, *index, delta, end));
             }

@@ -21,6 +21,8 @@ pub(super) fn elements_are_told_apart(part: &KeyHistory<'_>) -> bool {
     let apart = |(before, after): (&&str, &&str)| !after.starts_with(before);
     elements.len() == appends
         && !elements.contains_key("")
+        // Neighbours are enough: what sorts between a text and a longer one that begins with it
+        // begins with it too.
         && elements.keys().zip(elements.keys().skip(1)).all(apart)
 }
 
@@ -54,6 +56,8 @@ pub(super) fn problem<'a>(part: &KeyHistory<'a>, kept: &[u32]) -> Problem<'a> {
 fn whole<'a>(part: &KeyHistory<'a>, elements: &Elements<'_>) -> Problem<'a> {
     let texts = part.indexes.iter().filter_map(|index| seen(part, *index));
     let text = texts.max_by_key(|text| text.len()).unwrap_or_default();
+    // A longest text that no appends can have made leaves an empty list, beside which every read
+    // that saw something is a contradiction.
     let list = split(elements, text).unwrap_or_default();
     let mut ends = vec![0];
     for append in &list {
@@ -92,6 +96,8 @@ fn split(elements: &Elements<'_>, text: &str) -> Option<Vec<u32>> {
     let mut rest = text;
     let mut list = Vec::new();
     while !rest.is_empty() {
+        // What the rest begins with sorts before it, and whatever sorts between the two would begin
+        // with it as well, which no other element does. So only this one can fit.
         let (element, index) = elements.range(..=rest).next_back()?;
         rest = rest.strip_prefix(element)?;
         list.push(*index);

@@ -23,6 +23,8 @@ type Step = Timed<RegisterOperation>;
 
 pub(super) fn problem<'a>(part: &KeyHistory<'a>, kept: &[u32]) -> Problem<'a> {
     let initial = part.initial.map_or(ABSENT, |text| {
+        // A text that no operation names gets the number behind all others: it is the initial value
+        // all the same, and nobody can have found it.
         let unheard_of = || Text(u32::try_from(part.history.texts.len()).expect("fewer than 2^32"));
         number_of(part, part.history.texts.find(text).unwrap_or_else(unheard_of), text)
     });
@@ -32,6 +34,8 @@ pub(super) fn problem<'a>(part: &KeyHistory<'a>, kept: &[u32]) -> Problem<'a> {
         steps = weakened(&all, steps);
     }
     merge_unobserved(&mut steps);
+    // The initial value is numbered last, as which values are told apart is known only once steps
+    // were left out and merged.
     let initial = number(initial, &mut steps);
     Problem::Register(Register { initial }, steps)
 }
@@ -217,9 +221,13 @@ impl Misses {
         let unknown = |write: &&Step| write.returned.is_none();
         let candidates = &self.dropped[..called_before];
         let differs = |write: &Step| write.operation.written() != Some(expected);
+        // One without a return may take effect at any time after its call, however long ago that
+        // was.
         if candidates.iter().filter(unknown).any(differs) {
             return false;
         }
+        // They are in order of their calls, and none was open for longer than the longest: once a
+        // call lies further back than that, it and all before it had ended too early to matter.
         let recent = candidates.iter().rev();
         let recent =
             recent.take_while(|w| w.called.saturating_add(self.open_max) >= overwritten_before);
@@ -232,6 +240,8 @@ impl Misses {
 /// Makes all values one that no operation can tell from each other, and drops what then has no
 /// effect that anyone could notice.
 fn merge_unobserved(steps: &mut Vec<Step>) {
+    // An unknown swap that is dropped may have been the last to tell some value from others, which
+    // merges more in the next round.
     for _ in 0..MERGE_ROUNDS_MAX {
         let before = steps.len();
         let known = sorted(steps.iter().filter_map(observed));
@@ -262,6 +272,8 @@ fn number(mut initial: Value, steps: &mut [Step]) -> Value {
     known.dedup();
     let number = |value: &mut Value| {
         if *value != ABSENT && *value != UNOBSERVED {
+            // Merging leaves out the initial value, and ends at a bound; so here, too, there may be
+            // values that nobody observes.
             *value = known.binary_search(value).map_or(UNOBSERVED, |place| {
                 TEXTS_FROM + Value::try_from(place).expect("fewer than 2^32 values")
             });

@@ -195,6 +195,8 @@ impl<'a, M: Model> Search<'a, M> {
                     return true;
                 }
             }
+            // An operation that was entered in vain was given back, so its link is in the list
+            // again and has the same neighbour.
             link = self.links.after(link);
         }
         let waits_for = self.links.position(link);
@@ -210,6 +212,8 @@ impl<'a, M: Model> Search<'a, M> {
         if class == Unknowns::END {
             return false;
         }
+        // It holds for the whole loop: an unknown operation has no return to unlink, and the
+        // observers that it lets in are given back with it.
         let barrier = self.links.first_return();
         while let Some(index) = self.unknowns.next_of(class, barrier) {
             if let Some(index) = index {
@@ -236,6 +240,8 @@ impl<'a, M: Model> Search<'a, M> {
         self.stack.push(taken);
         self.states.push(before);
         self.account(index);
+        // It is counted before the question, as this very operation may be the last one that had to
+        // find the state that is left, or the last that could bring it back.
         let fresh = match left.and_then(|left| self.needs.lost(left)) {
             Some(blamed) => {
                 self.blamed = self.blamed.max(blamed);
@@ -246,6 +252,8 @@ impl<'a, M: Model> Search<'a, M> {
                 self.visit()
             }
         };
+        // The top of the stack holds this choice and what it forced, so backing up undoes just
+        // these; the caller knows where it was.
         if !fresh {
             self.back_up();
         }
@@ -261,6 +269,8 @@ impl<'a, M: Model> Search<'a, M> {
             return self.visited.insert(key);
         }
         let fresh = self.at_pauses.insert(key);
+        // A pause that was met before sends the search back into the past, where it needs all that
+        // it knows of it.
         if fresh {
             self.visited.age();
         }
@@ -270,6 +280,8 @@ impl<'a, M: Model> Search<'a, M> {
     /// Takes every completed observer whose turn it can be and that fits the state.
     fn force_observers(&mut self) {
         let mut link = self.links.first();
+        // One pass is enough: an observer leaves the state as it is, so what did not fit before one
+        // does not fit behind it.
         while let Some(index) = self.links.call_at(link) {
             let operation = &self.operations[index as usize].operation;
             let next = self.links.after(link);
@@ -344,6 +356,8 @@ impl<'a, M: Model> Search<'a, M> {
     }
 
     fn order(mut self) -> Vec<u32> {
+        // The stack names the class of an unknown operation and not the operation; given back from
+        // the top, each class gives up its members in the reverse of how they were taken.
         let mut order = Vec::with_capacity(self.stack.len());
         while let Some(taken) = self.stack.pop() {
             order.push(match taken {

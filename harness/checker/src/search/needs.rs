@@ -45,6 +45,8 @@ impl Needs {
     /// last call that has to find it.
     pub(super) fn lost(&self, state: u32) -> Option<u32> {
         let count = |counts: &[u32]| counts.get(state as usize).copied().unwrap_or(0);
+        // The last call is that of all which have to find it, taken ones too: it only says how far
+        // a core is to be looked for, and a bound that is too late costs time and no truth.
         let is_lost = count(&self.wanted) > 0 && count(&self.sources) == 0;
         is_lost.then(|| count(&self.last))
     }

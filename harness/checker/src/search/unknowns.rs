@@ -71,6 +71,8 @@ impl Unknowns {
         if self.called[front as usize] < barrier {
             Some(Some(self.members[front as usize]))
         } else {
+            // Classes are sorted by their first members, taken or not. So the front says nothing of
+            // the classes further on, and the first member does.
             (self.called[start as usize] < barrier).then_some(None)
         }
     }
@@ -79,6 +81,8 @@ impl Unknowns {
         let this = &mut self.classes[class as usize];
         this.front += 1;
         let Class { front, end, next, previous, .. } = *this;
+        // Its own links stay as they are: a cursor at this class still finds the next one, and it
+        // is put back between the same two.
         if front == end {
             self.classes[previous as usize].next = next;
             self.classes[next as usize].previous = previous;

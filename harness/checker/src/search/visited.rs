@@ -28,6 +28,8 @@ impl Visited {
         if self.len * 4 >= self.slots.len() * 3 {
             self.grow();
         }
+        // The one key that reads as vacant shares the place of its neighbour, which is no likelier
+        // than any two keys being equal.
         let key = key.max(VACANT + 1);
         let slot = self.slot_of(key);
         let fresh = self.slots[slot] == VACANT;
@@ -51,6 +53,8 @@ impl Visited {
 
     /// Returns how many more bytes the next key takes for a while, if there is no room for it.
     pub(super) fn growth(&self) -> usize {
+        // Until all keys are copied both tables are there, so the whole of the larger one comes on
+        // top of what is counted.
         let is_full = self.len * 4 >= self.slots.len() * 3;
         if is_full { (self.slots.len() * 2).max(SLOTS_MIN) * size_of::<Key>() } else { 0 }
     }
@@ -67,6 +71,7 @@ impl Visited {
     fn slot_of(&self, key: Key) -> usize {
         let mask = self.slots.len() - 1;
         let mut slot = (key as usize) & mask;
+        // A quarter of the slots is vacant at least, so it ends.
         while self.slots[slot] != VACANT && self.slots[slot] != key {
             slot = (slot + 1) & mask;
         }
@@ -84,6 +89,8 @@ pub(super) struct Recent {
 impl Recent {
     /// Adds a key and returns whether it is not known.
     pub(super) fn insert(&mut self, key: Key) -> bool {
+        // It is put among the younger ones even if the older ones know it: what is met again is not
+        // to be forgotten with them.
         self.young.insert(key) && !self.old.contains(key)
     }
 
@@ -132,6 +139,8 @@ impl Hasher for StateHasher {
             word[..chunk.len()].copy_from_slice(chunk);
             self.write_u64(u64::from_le_bytes(word));
         }
+        // The last word is filled up with zeros, so only the length tells bytes from the same bytes
+        // with zeros behind them.
         self.write_u64(bytes.len() as u64);
     }
 

@@ -117,6 +117,8 @@ impl Blocks {
         places: &[u32],
         changes: bool,
     ) -> Result<(), Vec<u32>> {
+        // It is fixed before the loop, as the members of one call come in any order: none of them
+        // has to wait for another.
         let after = zone.last_call;
         for place in places {
             let step = &steps[*place as usize];
@@ -146,6 +148,8 @@ impl Blocks {
         for member in self.members.iter().filter(|member| member.changes) {
             left[member.place as usize] = false;
         }
+        // Each of these follows another one at once, and none is the first of a chain; so walking
+        // on from any of them comes back to it.
         let Some(first) = left.iter().position(|left| *left) else { return Vec::new() };
         let mut circle = vec![place(first)];
         let mut next = chains.next(first);

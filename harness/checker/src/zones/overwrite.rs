@@ -63,6 +63,8 @@ impl Changes {
 
 /// Adds a change to the two that were called last.
 fn with([last, second]: [Change; 2], change: Change) -> [Change; 2] {
+    // The two are kept of different values: whichever value is asked about, one of them is another,
+    // and it is the latest such.
     if change.1 == last.1 {
         [last.max(change), second]
     } else if change.0 > last.0 {

@@ -97,6 +97,8 @@ impl Writers {
             return Ok(());
         };
         let value = found(observer);
+        // Steps are sorted by their calls: if even the first writer began too late, so did all
+        // others.
         let earliest = steps.iter().position(|step| step.operation.written() == value);
         Err([index].into_iter().chain(earliest).map(place).collect())
     }
@@ -110,6 +112,8 @@ impl Writers {
         }
         while let Some(value) = open.pop() {
             let sources = &mut self.values[value as usize];
+            // A value that was marked has been followed up already, which is what ends the loop; of
+            // several writers none is certain to be the one.
             if std::mem::replace(&mut sources.wanted, true) || sources.count != 1 {
                 continue;
             }

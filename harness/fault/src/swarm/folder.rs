@@ -15,6 +15,7 @@ pub(super) fn folder_faults(
 ) -> Vec<PlannedFault> {
     let mut random = Random::new(seed, Stream::named("folder"));
     let is_other = others.iter().any(|fault| fault.action.is_for_good());
+    // With two nodes gone for good, what is left has to be a majority still.
     let needed = if is_other { 2 * ROT_NODES_MIN - 1 } else { ROT_NODES_MIN };
     if !random.chance(FOLDER_PPM) || nodes.len() < needed {
         return Vec::new();

@@ -114,6 +114,7 @@ async fn connect(carrier: Rc<Carrier>, dialer: TcpStream, listener: SocketAddr, 
     if !wait_until_open(&carrier, &dialer, ends).await {
         return reset(&dialer);
     }
+    // It is asked only once the link is open: across a cut not even a refusal comes back.
     if refused(&carrier, ends.there) {
         return reset(&dialer);
     }
@@ -163,6 +164,8 @@ async fn carry(carrier: Rc<Carrier>, dialer: Rc<TcpStream>, upstream: Rc<TcpStre
 async fn wait_until_open(carrier: &Carrier, dialer: &TcpStream, ends: Ends) -> bool {
     let mut changes = carrier.changes.clone();
     changes.borrow_and_update();
+    // It is marked as seen before the look at the rules, so that a change right behind that look
+    // still wakes.
     if !is_cut(carrier, ends) {
         return true;
     }
@@ -192,6 +195,8 @@ fn refused(carrier: &Carrier, there: LinkIndex) -> bool {
 /// Waits until the dialer closes its side, whatever it sent before.
 async fn given_up(dialer: &TcpStream) {
     while !is_given_up(dialer).await {
+        // Bytes that nobody has read keep the socket ready, so waiting for it to become ready would
+        // spin.
         tokio::time::sleep(GIVEN_UP_STEP).await;
     }
 }

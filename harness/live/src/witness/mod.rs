@@ -85,6 +85,8 @@ impl Witness {
         let Some(end) = end else {
             return Some(format!("the process of node {node} was killed, and lives on"));
         };
+        // Whoever was asked to end by an earlier fault may be quicker than the signal, and is as
+        // dead.
         if !victim.was_ending && end.signal() != Some(Signal::KILL.as_raw()) {
             let how = describe_end(end);
             return Some(format!("node {node} was to be killed, and ended by itself: {how}"));

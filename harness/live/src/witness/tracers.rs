@@ -113,6 +113,8 @@ impl Tracers {
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::clone(&flights);
+        // A socket belongs to the runtime in which it is made. They are made here and not on the
+        // thread, so that an error ends the start and not the thread alone.
         let entered = runtime.enter();
         let ready = ports.into_iter().map(TracerPort::ready).collect::<io::Result<Vec<_>>>()?;
         drop(entered);
@@ -181,6 +183,7 @@ impl Flights {
     fn within(&self, from: Instant, until: Instant) -> Crossings {
         let mut seen = Crossings { always_sent: !self.in_streams, ..Crossings::default() };
         for (number, flight) in (self.first..).zip(&self.latest) {
+            // One that was sent before the rules were in force may have passed in front of them.
             if flight.sent < from || flight.sent >= until {
                 continue;
             }

@@ -57,6 +57,8 @@ impl Watch {
             if sockets.is_empty() || self.lock().is_known(node, starts, &sockets) {
                 continue;
             }
+            // To find them takes a look at every process, so it is done only where the sockets are
+            // others.
             let holders = super::kernel::holders(&sockets);
             self.lock().on_holders(node, starts, Held { sockets, holders });
         }
@@ -82,6 +84,8 @@ impl Inner {
     /// same one.
     fn on_holders(&mut self, node: NodeId, starts: u32, held: Held) {
         let holders = held.lives();
+        // Nobody may be seen, or the process ended between the two looks: neither shows another
+        // process.
         if holders.is_empty() {
             return;
         }

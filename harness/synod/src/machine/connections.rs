@@ -131,7 +131,7 @@ impl Machine {
         self.close(client, world, monitor);
     }
 
-    /// A connection ends; its host is told at once or late, and coverage twice.
+    /// A connection ends; its host is told at once or late, and sometimes twice.
     fn close(&mut self, client: u32, world: &mut SimWorld, monitor: &mut Monitor) {
         let Some(process) = &mut self.process else { return };
         let Some(open) = process.connections.end(client) else { return };
@@ -139,6 +139,7 @@ impl Machine {
         if open.under_way > 0 {
             monitor.tracker.see(Point::ConnectionBreaksUnread);
         }
+        // A transport may tell of an end late, and twice.
         for _ in 0..world.chance().between(1, 2) {
             let length = Micros(world.chance().below(CLOSED_US_MAX));
             world.after(self.address(), Wakeup::Closed(open.name), length);
@@ -216,6 +217,8 @@ impl Machine {
         let after = Micros(world.chance().between(1, self.tuning.written_us));
         let Some(process) = &mut self.process else { return };
         let Some(open) = process.connections.find(connection) else { return };
+        // Nothing is told before what was written earlier on the connection: the transport writes
+        // in order.
         let begins = now.plus(Micros(after.0 / 2)).max(open.told);
         open.told = now.plus(after).max(open.told);
         let told = open.told;

@@ -15,6 +15,7 @@ impl Machine {
     /// else.
     pub(super) fn hold_back(&mut self, arrival: Arrival, monitor: &mut Monitor) -> Option<Arrival> {
         let process = self.process.as_mut()?;
+        // What came earlier and was held back has to be heard first.
         let is_heard = process.held_back.is_empty() && process.host.hears_clients();
         if is_heard || !is_of_a_client(&arrival.event) {
             return Some(arrival);

@@ -94,6 +94,8 @@ impl Machine {
     /// Returns what is on the disk durably; none where no life can begin from it.
     #[must_use]
     pub fn contents(&self) -> Option<Contents> {
+        // Each first choice leaves what was durable before: what a node may lose again is nothing
+        // that it can be trusted to remember.
         let mut contents = Contents::new();
         let disk = self.disk.crash(|_| 0);
         self.read(disk, &mut contents).then_some(contents)

@@ -77,7 +77,7 @@ impl Machine {
         let event = Event::PeerUp { peer: from, life: packet.life };
         self.turn(event, Cause::LinkDown(from), world, monitor);
         if !is_new && world.chance().chance(GONE_PPM) {
-            // It is said to be gone late, and coverage twice.
+            // It is said to be gone late, and sometimes twice.
             for _ in 0..world.chance().between(1, 2) {
                 let length = Micros(world.chance().between(1, GONE_US_MAX));
                 world.after(self.address(), Wakeup::LinkDown(from), length);

@@ -111,6 +111,7 @@ impl Machine {
         let address = self.address();
         let Some(process) = &mut self.process else { return false };
         let most = world.chance().between(1, self.tuning.events_per_turn as u64);
+        // The sort is stable: within one rank, what came first stays first.
         process.inbox.sort_by_key(|arrival| rank(&arrival.event));
         let count = process.inbox.len().min(usize::try_from(most).unwrap_or(1));
         let taken: Vec<Arrival> = process.inbox.drain(..count).collect();

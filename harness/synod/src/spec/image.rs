@@ -266,6 +266,8 @@ fn quorums(nodes: &[NodeId], is_quorum: impl Fn(&Tally) -> bool) -> Vec<Vec<Plac
     let is_such = |quorum: &super::Quorum| {
         is_quorum(&places(quorum).iter().map(|place| nodes[*place]).collect::<Tally>())
     };
+    // The smallest are enough: every larger quorum has one of them in it, and whatever it shows
+    // that one shows too.
     let mut smallest = sets.skip_while(|sets| !sets.first().is_some_and(is_such));
     smallest.next().unwrap_or_default().iter().map(places).collect()
 }

@@ -259,6 +259,8 @@ impl<'j> Search<'j> {
     /// Takes the next record of a journal, with the messages that it needs and brings about.
     fn take(&mut self, at: usize, record: &'j Record) -> Result<(), Deviation> {
         let node = self.walkers[at].node;
+        // No journal tells of a proposal: that it was made shows in the votes for it, and the first
+        // of them stands for it.
         if let Record::Accepted { ballot, slot, decree } = record {
             propose(&mut self.conformance, (*ballot, *slot), decree)?;
         }
@@ -348,6 +350,7 @@ impl<'j> Search<'j> {
     /// Tells of one copy after the other, from `slot` on, until the proposal is allowed.
     fn justify(&mut self, ballot: Ballot, slot: Slot, decree: &Decree<CommandBatch>) -> bool {
         let Some(later) = self.later.get(&ballot) else { return false };
+        // What is tried in vain must leave no trace in what is told.
         let mut conformance = self.conformance.clone();
         let mut told = BTreeSet::new();
         for ((copied, node), known) in later.range((slot, NodeId::new(0))..) {

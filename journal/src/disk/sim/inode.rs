@@ -82,6 +82,7 @@ impl Inode {
 
     /// Writes back everything owed, or forgets it when the sync fails.
     pub(super) fn sync(&mut self, passed: io::Result<()>) -> io::Result<()> {
+        // It is taken before the outcome is asked, as a sync that fails forgets it all the same.
         let owed = std::mem::take(&mut self.owed);
         let lengths = std::mem::take(&mut self.lengths);
         passed?;
@@ -101,6 +102,7 @@ impl Inode {
     pub(super) fn crashed(&self, choose: &mut dyn FnMut(Effect, usize) -> usize) -> Self {
         let mut durable = Arc::clone(&self.durable);
         if !self.lengths.is_empty() {
+            // One choice more than there are versions: the first is what the disk had before.
             let chosen = choose(Effect::Length, self.lengths.len() + 1);
             if let Some(version) = chosen.checked_sub(1) {
                 Arc::make_mut(&mut durable).resize(self.lengths[version], 0);

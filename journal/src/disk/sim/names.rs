@@ -138,6 +138,8 @@ impl Names {
 
     /// Returns every file that a name stands for or may stand for again after a power loss.
     pub(super) fn reachable(&self) -> BTreeSet<InodeId> {
+        // A name that is gone from the cache may come back with a power loss, until that is synced;
+        // so its file is kept.
         let mut reachable: BTreeSet<InodeId> = self.files().collect();
         for directory in self.directories.values() {
             reachable.extend(directory.durable.values().filter_map(Entry::file));
@@ -189,6 +191,8 @@ fn apply(entries: &mut BTreeMap<String, Entry>, change: Change) {
             entries.insert(name, entry);
         }
         Change::Rename { from, to, entry } => {
+            // Where an earlier change of this name was lost, another file may stand under it, which
+            // this renaming never touched.
             if entries.get(&from) == Some(&entry) {
                 entries.remove(&from);
             }

@@ -95,6 +95,8 @@ impl State {
 
     /// An empty disk that goes on with the numbers of this one.
     fn successor(&self) -> Self {
+        // Numbers and salts go on where they were: a salt that came a second time would let old
+        // frames pass for new ones.
         Self { inodes_made: self.inodes_made, ..Self::new(self.salt_state) }
     }
 

@@ -167,6 +167,8 @@ fn disjunction(nodes: Vec<Node>) -> Node {
 /// Makes loops that look for an element of each sort, in its register, so that the body holds.
 fn some(loops: Vec<(usize, usize)>, body: Node) -> Node {
     if let Node::Or(cases) = body {
+        // What exists in one of several cases exists in one of them alone, and each case has its
+        // own best order of loops.
         return disjunction(cases.into_iter().map(|case| some(loops.clone(), case)).collect());
     }
     search(loops, body.conjuncts())

@@ -266,6 +266,8 @@ impl Finite {
         let action = &self.actions[choice.action];
         let mut registers = action.registers(choice);
         let scene = world.scene(state, state, &choice.free, &choice.flags);
+        // All updates read the state as it was before the step, whatever the others make of it: a
+        // step changes everything at once.
         let mut after = state.clone();
         for (relation, first, body) in &action.updates {
             let mut table = table(world, &self.state[*relation]);

@@ -86,6 +86,7 @@ impl Conformance {
             let found = format!("it calls all below slot {end} chosen, {} is not", self.chosen_end);
             return fails(action, "c <= ChosenUpTo(a)", found);
         }
+        // Each turn learns the slot at the end, which moves it on, or fails.
         while self.acceptors[place].learned_end < end {
             self.learn(place, self.acceptors[place].learned_end)?;
         }

@@ -1,0 +1,91 @@
+//! Hubs: of all nodes one alone is connected to a quorum, and its disk is slow.
+//!
+//! Clusters of five in which four nodes hear nobody but the fifth. A leader behind a slow disk lets
+//! another one lead, where that one can. The claim checked: the hub leads here once its disk is
+//! well again, as nobody else ever could.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
+
+use std::collections::BTreeSet;
+
+use synod_fault::{
+    Action, Conditions, DiskFault, LinkId, LinkRules, Millis, NodeId as Place, PlannedFault,
+    Scenario, Target,
+};
+use synod_rng::Seed;
+use synod_simulated::cluster::Cluster;
+use synod_simulated::tuning::Tuning;
+use synod_simulator::{Micros, Simulation};
+
+/// Who alone hears all others.
+const HUB: u16 = 1;
+
+const NODES: u16 = 5;
+
+/// From here on nobody but the hub hears more than one other node.
+const CUT_MS: u64 = 4_000;
+
+/// When the disk of the hub begins to be slow, and when it is well again.
+const SLOW_MS: (u64, u64) = (1_000, 9_000);
+
+/// By then the hub leads.
+const FROM_MS: u64 = 15_000;
+
+const TIME_MS: u64 = 40_000;
+
+/// How often the leader is looked for.
+const LOOK_MS: u64 = 100;
+
+fn plan(seed: u64) -> Scenario {
+    let leaves = || (1..=NODES).filter(|node| *node != HUB).map(Place);
+    let others = |from: Place| leaves().filter(move |to| *to != from);
+    let links = leaves().flat_map(|from| others(from).map(move |to| LinkId { from, to }));
+    let links: BTreeSet<LinkId> = links.collect();
+    let slow = Action::Disk(DiskFault::Slow { ms: Millis(6_000) });
+    let (from, until) = SLOW_MS;
+    let faults = vec![
+        PlannedFault::new(
+            Millis(CUT_MS),
+            Millis(TIME_MS - CUT_MS),
+            Action::Cut(links),
+            Target::All,
+        ),
+        PlannedFault::new(Millis(from), Millis(until - from), slow, Target::Node(Place(HUB))),
+    ];
+    Scenario {
+        clients: 6,
+        rest_ms: Millis(20),
+        timeout_ms: Millis(20_000),
+        faults,
+        conditions: Conditions {
+            links: LinkRules { jitter_ms: Millis(2), ..LinkRules::default() },
+            sync_us: 1_000,
+            ..Conditions::default()
+        },
+        ..Scenario::calm(Seed(seed), NODES, Millis(TIME_MS))
+    }
+}
+
+#[test]
+fn a_hub_whose_disk_was_slow_leads_as_nobody_else_can() {
+    for seed in 0..8 {
+        let plan = plan(seed);
+        let mut simulation = Simulation::new(&plan, Cluster::new(&plan, Tuning::usual(&plan)));
+        let (cluster, world) = simulation.parts();
+        cluster.begin(world);
+        let (mut leaderless, mut answered) = (0, Vec::new());
+        for at in (FROM_MS..TIME_MS).step_by(usize::try_from(LOOK_MS).unwrap()) {
+            simulation.run_until(Micros::from_ms(at)).unwrap();
+            let statuses = simulation.system.statuses();
+            let leads = statuses.iter().any(|status| status.leads.is_some() && status.leader_ok);
+            leaderless += u32::from(!leads);
+            if at % 5_000 == 0 {
+                answered.push(simulation.system.outcomes().ok);
+            }
+        }
+        println!("seed {seed}: {leaderless} looks without a leader, {answered:?} answered");
+        assert!(answered.windows(2).all(|pair| pair[1] > pair[0]), "seed {seed}: {answered:?}");
+        assert_eq!(leaderless, 0, "seed {seed}");
+    }
+}
