@@ -7,6 +7,7 @@ Words: 1=127.0.0.1:4001 ... for where everybody reaches each node; 4 to 6 are th
 
 import sys
 import zlib
+from collections import defaultdict
 
 from line_json import Refused, serve
 from resp import ErrorReply, Redis
@@ -15,6 +16,8 @@ ADDRESSES = {int(node): at for node, at in (word.split("=") for word in sys.argv
 SENTINELS = [node for node in ADDRESSES if node > 3]
 # The connection of each client to the master that it was told. A client asks one thing at a time.
 MASTERS = {}
+# The connections over which nothing is asked at the moment, by address.
+IDLE = defaultdict(list)
 
 # Texts are told from nothing by a letter before them.
 CAS = """
@@ -26,12 +29,19 @@ return 1
 
 
 def ask(address, *words, seconds):
-    """Asks over a connection of its own."""
-    connection = Redis(address, seconds)
+    """Asks over a connection that is kept for the next question, as one takes long to make."""
+    idle = IDLE[address]
     try:
-        return connection.call(*words, seconds=seconds)
-    finally:
+        connection = idle.pop()
+    except IndexError:
+        connection = Redis(address, seconds)
+    try:
+        reply = connection.call(*words, seconds=seconds)
+    except Exception:
         connection.close()
+        raise
+    idle.append(connection)
+    return reply
 
 
 def told_master(sentinel, seconds):
@@ -94,7 +104,7 @@ def operate(client, _node, f, key, value, seconds):
 
 def status(node, seconds):
     """A Redis tells of itself; a Sentinel, of the master that it knows."""
-    seconds /= 8
+    seconds /= 4
     if node in SENTINELS:
         _, address = told_master(node, seconds)
         return {"node": node, **state(address, seconds)}

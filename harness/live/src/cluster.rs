@@ -19,12 +19,12 @@ use synod_shim::{Shim, ShimError};
 use tokio::time::Instant;
 
 use super::crashes::{CrashLine, CrashPatterns};
-use super::dialers::Dialers;
 use super::disk_errors::{DiskErrors, LOG_COUNT, LogBytes};
 use super::guard::{Guard, Limits};
 use super::logs;
 use super::process::{Process, STDERR_LOG, STDOUT_LOG, describe_end};
 use super::system::CommandLine;
+use super::witness::Dialers;
 
 /// All nodes of a run. They are killed when this is dropped.
 #[derive(Debug)]

@@ -9,7 +9,6 @@
 
 mod armed;
 mod delay_queue;
-mod dialers;
 mod disk_errors;
 mod effect;
 mod fabric;
@@ -50,7 +49,6 @@ pub mod system;
 pub mod thresholds;
 pub mod traffic;
 
-pub use dialers::Dialers;
 pub use injected_fault::InjectedFault;
 pub use machines::Machines;
-pub use witness::Witness;
+pub use witness::{Dialers, Witness};

@@ -20,11 +20,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
-use super::dialers::Dialers;
 use super::fabric::{Fabric, LinkIndex};
 use super::pipe::{self, Front, Pipe};
 use super::relay::{self, Relay};
-use super::witness::{DialedFrom, TracerPort, Tracers};
+use super::witness::{DialedFrom, Dialers, TracerPort, Tracers};
 
 /// One proxy to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

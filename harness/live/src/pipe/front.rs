@@ -15,8 +15,8 @@ use synod_fault::NodeId;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{ACCEPT_REST, Carrier, connect, reset};
-use crate::dialers::Dialers;
 use crate::network::{Ends, complain};
+use crate::witness::Dialers;
 
 /// A front, before it runs.
 pub(crate) struct Front {

@@ -140,8 +140,8 @@ pub(crate) fn holders(sockets: &BTreeSet<u64>) -> Vec<ProcessView> {
     holders
 }
 
-/// Returns the socket from which a connection of TCP was opened, by the kernel's number for it; none
-/// if that end of it is closed already.
+/// Returns the socket from which a connection of TCP was opened, by the kernel's number for it;
+/// none if that end of it is closed already.
 pub(crate) fn socket_of_dialer(from: SocketAddr, to: SocketAddr) -> Option<u64> {
     TCP.iter().find_map(|file| {
         let table = fs::read_to_string(file).unwrap_or_default();
@@ -159,8 +159,8 @@ fn connected(line: &str, from: SocketAddr, to: SocketAddr) -> Option<u64> {
     fields.get(9)?.parse::<u64>().ok().filter(|socket| *socket != 0)
 }
 
-/// Returns whether the kernel's form of an address stands for this one. An address of IPv4 stands at
-/// the end of one of IPv6.
+/// Returns whether the kernel's form of an address stands for this one. An address of IPv4 stands
+/// at the end of one of IPv6.
 fn is_at(written: &str, at: SocketAddr) -> bool {
     let (IpAddr::V4(ip), Some((address, port))) = (at.ip(), written.rsplit_once(':')) else {
         return false;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use synod_fault::{CLIENTS, NodeId};
 
-use crate::witness::{group_with, socket_of_dialer};
+use super::kernel::{group_with, socket_of_dialer};
 
 /// The process group of each node that was started.
 #[derive(Clone, Debug, Default)]
