@@ -24,6 +24,7 @@ use super::guard::{Guard, Limits};
 use super::logs;
 use super::process::{Process, STDERR_LOG, STDOUT_LOG, describe_end};
 use super::system::CommandLine;
+use super::witness::Dialers;
 
 /// All nodes of a run. They are killed when this is dropped.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub struct Cluster {
     guard: Guard,
     limits: Limits,
     nodes: Vec<Node>,
+    dialers: Dialers,
 }
 
 /// What a node needs to be started.
@@ -112,7 +114,15 @@ impl Cluster {
     #[must_use]
     pub fn new(guard: Guard, limits: Limits, specs: Vec<NodeSpec>) -> Self {
         let node = |spec| Node { spec, state: Mutex::default() };
-        Self { guard, limits, nodes: specs.into_iter().map(node).collect() }
+        let nodes = specs.into_iter().map(node).collect();
+        Self { guard, limits, nodes, dialers: Dialers::default() }
+    }
+
+    /// Lets the network know which processes are a node's, from the next start on.
+    #[must_use]
+    pub fn known_to(mut self, dialers: Dialers) -> Self {
+        self.dialers = dialers;
+        self
     }
 
     /// Returns the nodes.
@@ -140,6 +150,7 @@ impl Cluster {
         let log_bytes = node.log_bytes();
         let process = Process::start(command, &node.spec.folder)
             .map_err(|source| ClusterError::Start { node: id, program: program.clone(), source })?;
+        self.dialers.note(process.pid(), id);
         state.starts += 1;
         (state.asked, state.last_end) = (None, None);
         state.disk.on_start(node.failed_calls(), log_bytes);

@@ -117,6 +117,7 @@ fn of_words(error: &SystemError, text: &str) -> DescriptionError {
         }
         SystemError::Empty => "[]".to_owned(),
         SystemError::NoPortToAsk => "ready".to_owned(),
+        SystemError::AnnouncedPacket => "transport".to_owned(),
         SystemError::PreloadTaken => "LD_PRELOAD".to_owned(),
     };
     // A word that stands on several lines may be right on one of them.

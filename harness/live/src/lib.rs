@@ -51,4 +51,4 @@ pub mod traffic;
 
 pub use injected_fault::InjectedFault;
 pub use machines::Machines;
-pub use witness::Witness;
+pub use witness::{Dialers, Witness};

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::net::sockopt;
-use synod_fault::{FaultId, LinkId, LinkRules, NodeId, Transport, UnfitRule};
+use synod_fault::{CLIENTS, FaultId, LinkId, LinkRules, NodeId, Transport, UnfitRule};
 use synod_report::LinkCounts;
 use synod_rng::Seed;
 use tokio::runtime::Runtime;
@@ -21,9 +21,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
 use super::fabric::{Fabric, LinkIndex};
-use super::pipe::{self, Pipe};
+use super::pipe::{self, Front, Pipe};
 use super::relay::{self, Relay};
-use super::witness::{DialedFrom, TracerPort, Tracers};
+use super::witness::{DialedFrom, Dialers, TracerPort, Tracers};
 
 /// One proxy to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,17 @@ pub struct Route {
     pub upstream: SocketAddr,
     /// What is spoken.
     pub transport: Transport,
+}
+
+/// A port of a node on TCP that is to have one address for all who dial it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnnouncedPort {
+    /// Whose it is.
+    pub node: NodeId,
+    /// Where the node really listens to its peers.
+    pub for_peers: SocketAddr,
+    /// Where it really listens to clients.
+    pub for_clients: SocketAddr,
 }
 
 /// The links of a proxy's two directions.
@@ -61,6 +72,9 @@ pub struct Network {
     /// Tells the pipes that rules have changed.
     changes: watch::Sender<u64>,
     addresses: BTreeMap<(NodeId, NodeId), SocketAddr>,
+    /// What is announced of each port, by where its node listens to peers.
+    announced: BTreeMap<SocketAddr, SocketAddr>,
+    dialers: Dialers,
     /// From where tracers will fly.
     ports: Vec<TracerPort>,
     tracers: Tracers,
@@ -73,6 +87,7 @@ pub struct Network {
 struct Proxies {
     relays: Vec<Relay>,
     pipes: Vec<Pipe>,
+    fronts: Vec<Front>,
     ports: Vec<TracerPort>,
 }
 
@@ -84,12 +99,31 @@ impl Network {
     /// If the system gives no socket or no thread, or two routes between the same nodes differ in
     /// their transport.
     pub fn start(seed: Seed, routes: &[Route]) -> io::Result<Self> {
+        Self::start_announced(seed, routes, &[])
+    }
+
+    /// Starts a proxy for each route, and one address for each port that is announced.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::start`].
+    pub fn start_announced(
+        seed: Seed,
+        routes: &[Route],
+        ports: &[AnnouncedPort],
+    ) -> io::Result<Self> {
         let fabric = Arc::new(Mutex::new(Fabric::new(seed, links(routes)?)));
         let mut addresses = BTreeMap::new();
         let mut proxies = Proxies::default();
         for route in routes {
             let address = proxies.add(route, &lock(&fabric))?;
             addresses.insert((route.dialer, route.listener), address);
+        }
+        let dialers = Dialers::default();
+        let mut announced = BTreeMap::new();
+        for port in ports {
+            let address = proxies.announce(port, routes, &lock(&fabric), &dialers)?;
+            announced.insert(port.for_peers, address);
         }
         let ports = std::mem::take(&mut proxies.ports);
         let tracers = Tracers::default();
@@ -101,7 +135,7 @@ impl Network {
             .name("network".to_owned())
             .spawn(move || run(&runtime, &shared, proxies, &changed, stopped))?;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { fabric, changes, addresses, ports, tracers, stop, thread })
+        Ok(Self { fabric, changes, addresses, announced, dialers, ports, tracers, stop, thread })
     }
 
     /// Lets tracers cross every link from here on.
@@ -134,6 +168,18 @@ impl Network {
     #[must_use]
     pub fn address(&self, dialer: NodeId, listener: NodeId) -> Option<SocketAddr> {
         self.addresses.get(&(dialer, listener)).copied()
+    }
+
+    /// Returns the one address at which all reach the port where a node listens to its peers.
+    #[must_use]
+    pub fn announced(&self, for_peers: SocketAddr) -> Option<SocketAddr> {
+        self.announced.get(&for_peers).copied()
+    }
+
+    /// Returns what the network tells dialers by.
+    #[must_use]
+    pub fn dialers(&self) -> Dialers {
+        self.dialers.clone()
     }
 
     /// Puts a fault in force. When this returns, no packet is decided by the former rules, and no
@@ -209,7 +255,7 @@ fn run(
     let tasks = LocalSet::new();
     tasks.block_on(runtime, async {
         let relays = relay::start(fabric, proxies.relays);
-        let pipes = pipe::start(fabric, changed, proxies.pipes);
+        let pipes = pipe::start(fabric, changed, proxies.pipes, proxies.fronts);
         for error in [relays, pipes].into_iter().filter_map(Result::err) {
             complain("a proxy does not start", &error);
         }
@@ -238,8 +284,7 @@ impl Proxies {
     /// Makes one more. Returns the address for its dialer.
     fn add(&mut self, route: &Route, fabric: &Fabric) -> io::Result<SocketAddr> {
         let link = LinkId::new(route.dialer, route.listener);
-        let index = |link| fabric.index(link).expect("the fabric was made of these routes");
-        let ends = Ends { there: index(link), back: index(link.reversed()) };
+        let ends = ends(link, fabric);
         let listener = route.upstream;
         match route.transport {
             Transport::Udp => {
@@ -269,6 +314,32 @@ impl Proxies {
             }
         }
     }
+
+    /// Makes one address for a port, on the links of the routes to its node. Returns it.
+    fn announce(
+        &mut self,
+        port: &AnnouncedPort,
+        routes: &[Route],
+        fabric: &Fabric,
+        dialers: &Dialers,
+    ) -> io::Result<SocketAddr> {
+        let public = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        public.set_nonblocking(true)?;
+        let address = public.local_addr()?;
+        let way = |route: &Route| {
+            let at = if route.dialer == CLIENTS { port.for_clients } else { port.for_peers };
+            (route.dialer, (at, ends(LinkId::new(route.dialer, port.node), fabric)))
+        };
+        let ways = routes.iter().filter(|route| route.listener == port.node).map(way).collect();
+        let (node, own, dialers) = (port.node, port.for_peers, dialers.clone());
+        self.fronts.push(Front { public, node, own, ways, dialers });
+        Ok(address)
+    }
+}
+
+fn ends(link: LinkId, fabric: &Fabric) -> Ends {
+    let index = |link| fabric.index(link).expect("the fabric was made of these routes");
+    Ends { there: index(link), back: index(link.reversed()) }
 }
 
 fn socket() -> io::Result<UdpSocket> {

@@ -70,7 +70,7 @@ fn is_free(port: u16) -> bool {
     bind(port).is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-const BLOCK_PORTS: u16 = 64;
+const BLOCK_PORTS: u16 = 128;
 
 /// Below this are the ports of services.
 const PORTS_START: u16 = 16_000;

@@ -22,7 +22,7 @@ use super::guard::{Guard, Limits};
 use super::machines::Machines;
 use super::network::Network;
 use super::ports::PortBlock;
-use super::system::{CommandLine, Placeholders, System, SystemError, is_executable};
+use super::system::{CommandLine, OF_NODE, Placeholders, System, SystemError, is_executable};
 use super::traffic;
 use super::witness::Witness;
 pub(crate) use nodes::RunningNodes;
@@ -261,9 +261,8 @@ impl SystemUnderTest {
 
     /// Fills every gap with something, to see what the commands would be.
     fn every_gap(&self) -> Placeholders {
-        ["node", "nodes", "data", "peer-listen", "client-listen"]
-            .into_iter()
-            .fold(self.gaps(Path::new("/")), |gaps, gap| gaps.with(gap, "1"))
+        let gaps = self.gaps(Path::new("/")).with("nodes", "1");
+        OF_NODE.into_iter().fold(gaps, |gaps, gap| gaps.with(gap, "1"))
     }
 }
 
@@ -306,7 +305,7 @@ impl TestCluster {
 /// Nodes that a run can have.
 pub const NODES_MAX: u16 = LIVE_NODES_MAX;
 
-const _: () = assert!(NODES_MAX * 2 <= PortBlock::LEN, "each node has its two ports");
+const _: () = assert!(NODES_MAX * 3 <= PortBlock::LEN, "each node has its three ports");
 
 /// How long the cluster may take to serve.
 const START_LIMIT: Duration = Duration::from_secs(20);

@@ -7,6 +7,8 @@
 //! that names an unknown gap is refused. `transport` says what the ports speak, `ready` when a node
 //! is up. How a description is written down is left to [`description`](crate::description).
 
+mod placeholders;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -18,6 +20,8 @@ use synod_fault::{NodeId, Transport, Transports};
 use crate::crashes::CrashPatterns;
 use crate::readiness::Ready;
 use crate::thresholds::Thresholds;
+pub(crate) use placeholders::{ANNOUNCED, OF_NODE};
+pub use placeholders::{Announced, Placeholders};
 
 /// A system under test.
 ///
@@ -115,28 +119,20 @@ pub type Variables = BTreeMap<String, Arg>;
                  { per_node = [texts] }"
 )]
 pub enum Arg {
-    /// One word. Gaps: binary, here, dir, nodes, node, data, peer-listen, client-listen. `{{` and
-    /// `}}` stand for a brace.
+    /// One word. Gaps: binary, here, dir, nodes, node, data, peer-listen, client-listen,
+    /// second-listen, announced, second-announced. `{{` and `}}` stand for a brace.
     One(String),
     /// Words for each other node. Further gaps: peer, address.
     PerPeer {
         /// The words.
         per_peer: Vec<String>,
     },
-    /// Words for each node. Further gaps: peer, address.
+    /// Words for each node. Further gaps: peer, address. A node has no `address` of its own; with
+    /// what is announced, and without addresses, words of `serve` are repeated for it as well.
     PerNode {
         /// The words.
         per_node: Vec<String>,
     },
-}
-
-/// What fills the gaps of a command.
-#[derive(Clone, Debug, Default)]
-pub struct Placeholders {
-    /// The values of single gaps.
-    values: BTreeMap<&'static str, OsString>,
-    /// The addresses that stand for other nodes.
-    addresses: BTreeMap<NodeId, SocketAddr>,
 }
 
 /// A program with its arguments.
@@ -179,6 +175,12 @@ pub enum SystemError {
          each, where they are given"
     )]
     Empty,
+    /// An address is to be announced where not all ports speak TCP.
+    #[error(
+        "an address that is `announced` is one for all who dial it, and who does is told on TCP \
+         alone; set transport = {{ peer = \"tcp\", client = \"tcp\" }}, or use {{address}}"
+    )]
+    AnnouncedPacket,
     /// Readiness is to be asked for at a port that does not speak TCP.
     #[error(
         "`ready` asks the port for clients by TCP, which it does not speak; wait for a line of \
@@ -235,9 +237,11 @@ impl System {
         if self.ready.needs_tcp() && self.transport.client != Transport::Tcp {
             return Err(SystemError::NoPortToAsk);
         }
+        if self.announces() && self.transport != Transports::TCP {
+            return Err(SystemError::AnnouncedPacket);
+        }
         let env = &self.env;
-        let node = ["node", "data", "peer-listen", "client-listen"];
-        let of_node = [&OF_ALL[..], &node].concat();
+        let of_node = [&OF_ALL[..], &OF_NODE].concat();
         self.check_command(self.init.as_ref(), &env.init, &OF_ALL)?;
         self.check_command(self.create.as_ref(), &env.create, &of_node)?;
         self.check_command(Some(&self.serve), &env.serve, &of_node)?;
@@ -253,7 +257,13 @@ impl System {
     ) -> Result<(), SystemError> {
         let gaps = gaps.iter().fold(Placeholders::default(), |all, gap| all.with(gap, "1"));
         // Words that are repeated have their gaps filled once at least.
-        let gaps = gaps.node(NodeId(1), SocketAddr::from(([127, 0, 0, 1], 1)));
+        let at = SocketAddr::from(([127, 0, 0, 1], 1));
+        let announced = || ANNOUNCED.map(|gap| (gap, at)).to_vec();
+        let mut gaps = gaps.node(NodeId(1), at).announced(NodeId(1), announced());
+        if gaps.knows("node") {
+            // A node has no address of its own.
+            gaps = gaps.announced(NodeId(2), announced());
+        }
         gaps.fill_variables(variables)?;
         words.map_or(Ok(()), |words| gaps.fill(words).map(drop))
     }
@@ -270,16 +280,23 @@ impl System {
         names_others(self.serve.iter().chain(self.env.serve.values()))
     }
 
+    /// Returns whether one address of a port is announced to all.
+    #[must_use]
+    pub(crate) fn announces(&self) -> bool {
+        let bridge = || self.bridge.iter().chain(self.env.bridge.values());
+        ANNOUNCED.iter().any(|gap| self.names_gap(gap) || bridge().any(|word| word.names(gap)))
+    }
+
+    /// Returns whether clients reach a node where its peers do, as it has one port for all.
+    #[must_use]
+    pub(crate) fn has_one_port(&self) -> bool {
+        self.names_gap("peer-listen") && !self.names_gap("client-listen")
+    }
+
     /// Returns whether nodes are told where to listen, by the gap of this name.
     #[must_use]
     pub(crate) fn names_gap(&self, gap: &str) -> bool {
-        let gap = format!("{{{gap}}}");
-        let names = |word: &Arg| match word {
-            Arg::One(word) => word.contains(&gap),
-            Arg::PerPeer { per_peer: words } | Arg::PerNode { per_node: words } => {
-                words.iter().any(|word| word.contains(&gap))
-            }
-        };
+        let names = |word: &Arg| word.names(gap);
         let commands = [self.init.as_ref(), self.create.as_ref(), Some(&self.serve)];
         let variables = self.env.init.values().chain(self.env.create.values());
         let mut variables = variables.chain(self.env.serve.values());
@@ -290,6 +307,19 @@ impl System {
     #[must_use]
     pub fn names_nodes(&self) -> bool {
         names_others(self.bridge.iter().chain(self.env.bridge.values()))
+    }
+}
+
+impl Arg {
+    /// Returns whether it has the gap of this name.
+    fn names(&self, gap: &str) -> bool {
+        let gap = format!("{{{gap}}}");
+        match self {
+            Self::One(word) => word.contains(&gap),
+            Self::PerPeer { per_peer: words } | Self::PerNode { per_node: words } => {
+                words.iter().any(|word| word.contains(&gap))
+            }
+        }
     }
 }
 
@@ -318,106 +348,6 @@ fn names_others<'a>(mut words: impl Iterator<Item = &'a Arg>) -> bool {
         Arg::One(_) => false,
         Arg::PerPeer { .. } | Arg::PerNode { .. } => true,
     })
-}
-
-impl Placeholders {
-    /// Fills a gap with text or a path.
-    #[must_use]
-    pub fn with(mut self, gap: &'static str, value: impl Into<OsString>) -> Self {
-        self.values.insert(gap, value.into());
-        self
-    }
-
-    /// Gives the address that stands for a node.
-    #[must_use]
-    pub fn node(mut self, node: NodeId, address: SocketAddr) -> Self {
-        self.addresses.insert(node, address);
-        self
-    }
-
-    /// Makes a command.
-    ///
-    /// # Errors
-    ///
-    /// [`SystemError`] if a word has a gap that is not filled.
-    pub fn fill(&self, words: &[Arg]) -> Result<CommandLine, SystemError> {
-        let mut filled = self.fill_words(words)?.into_iter();
-        let program = filled.next().map(PathBuf::from).ok_or(SystemError::Empty)?;
-        Ok(CommandLine { program, arguments: filled.collect() })
-    }
-
-    /// Makes the variables of a command.
-    ///
-    /// # Errors
-    ///
-    /// [`SystemError`] if a value has a gap that is not filled.
-    pub fn fill_variables(
-        &self,
-        variables: &Variables,
-    ) -> Result<Vec<(OsString, OsString)>, SystemError> {
-        let fill = |(name, value): (&String, &Arg)| {
-            let words = self.fill_words(std::slice::from_ref(value))?;
-            Ok((OsString::from(name), words.join(&OsString::from(","))))
-        };
-        variables.iter().map(fill).collect()
-    }
-
-    fn fill_words(&self, words: &[Arg]) -> Result<Vec<OsString>, SystemError> {
-        let mut filled = Vec::new();
-        for word in words {
-            match word {
-                Arg::One(word) => filled.push(self.fill_word(word)?),
-                Arg::PerPeer { per_peer: words } | Arg::PerNode { per_node: words } => {
-                    filled.extend(self.fill_repeated(words)?);
-                }
-            }
-        }
-        Ok(filled)
-    }
-
-    fn fill_repeated(&self, words: &[String]) -> Result<Vec<OsString>, SystemError> {
-        let mut filled = Vec::new();
-        for (node, address) in &self.addresses {
-            let gaps =
-                self.clone().with("peer", node.to_string()).with("address", address.to_string());
-            for word in words {
-                filled.push(gaps.fill_word(word)?);
-            }
-        }
-        Ok(filled)
-    }
-
-    fn fill_word(&self, word: &str) -> Result<OsString, SystemError> {
-        let mut filled = OsString::new();
-        let mut rest = word;
-        while let Some(at) = rest.find(['{', '}']) {
-            let (before, after) = rest.split_at(at);
-            filled.push(before);
-            if let Some(after) = after.strip_prefix("{{").or_else(|| after.strip_prefix("}}")) {
-                filled.push(&rest[at..=at]);
-                rest = after;
-            } else if let Some(after) = after.strip_prefix('{') {
-                let open = || SystemError::UnfilledPlaceholder { word: word.to_owned() };
-                let (gap, after) = after.split_once('}').ok_or_else(open)?;
-                filled.push(self.values.get(gap).ok_or_else(|| self.unknown(word, gap))?);
-                rest = after;
-            } else {
-                filled.push("}");
-                rest = &after[1..];
-            }
-        }
-        filled.push(rest);
-        Ok(filled)
-    }
-
-    fn unknown(&self, word: &str, gap: &str) -> SystemError {
-        let known: Vec<&str> = self.values.keys().copied().collect();
-        SystemError::UnknownGap {
-            word: word.to_owned(),
-            gap: gap.to_owned(),
-            known: known.join(", "),
-        }
-    }
 }
 
 /// Returns whether a program can be found: as a path, or by name in the search path.

@@ -1,6 +1,8 @@
 //! The store of `examples/quorum_kv`, for the tests that run it: where it is, and whether it can
 //! run.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::process::{Command, Stdio};
 
 /// The folder of the store.

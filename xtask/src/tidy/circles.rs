@@ -244,6 +244,7 @@ const KNOWN: &[Known] = &[
         files: &[
             "harness/live/src/network.rs",
             "harness/live/src/pipe/direction.rs",
+            "harness/live/src/pipe/front.rs",
             "harness/live/src/pipe/mod.rs",
             "harness/live/src/relay.rs",
         ],

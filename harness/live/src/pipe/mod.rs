@@ -9,6 +9,7 @@
 //! pipe, a stream's end as its end and a reset as a reset.
 
 mod direction;
+mod front;
 mod queue;
 
 use std::cell::RefCell;
@@ -27,6 +28,8 @@ use tokio::time::Instant;
 use super::fabric::{Fabric, LinkIndex};
 use super::network::{Ends, complain, lock};
 use super::witness::DialedFrom;
+pub(crate) use front::Front;
+
 use direction::{Broken, CHUNK_BYTES_MAX, Direction, Unfinished};
 
 /// One pipe, before it runs.
@@ -58,6 +61,7 @@ pub(crate) fn start(
     fabric: &Arc<Mutex<Fabric>>,
     changes: &watch::Receiver<u64>,
     pipes: Vec<Pipe>,
+    fronts: Vec<Front>,
 ) -> io::Result<()> {
     let carrier = Rc::new(Carrier {
         fabric: Arc::clone(fabric),
@@ -69,6 +73,10 @@ pub(crate) fn start(
     for Pipe { public, listener, ends, ports } in pipes {
         let public = TcpListener::from_std(public)?;
         tokio::task::spawn_local(accept(Rc::clone(&carrier), public, (listener, ends), ports));
+    }
+    for front in fronts {
+        let public = TcpListener::from_std(front.public.try_clone()?)?;
+        tokio::task::spawn_local(front::accept(Rc::clone(&carrier), public, Rc::new(front)));
     }
     Ok(())
 }

@@ -17,11 +17,11 @@ use crate::cluster::{Cluster, NodeSpec};
 use crate::folder::{DATA, NODES, RunFolder};
 use crate::logs;
 use crate::machines::Machines;
-use crate::network::{Network, Route};
+use crate::network::{AnnouncedPort, Network, Route};
 use crate::ports::PortBlock;
 use crate::process::{Pipes, Process, STDERR_LOG, describe_end};
 use crate::readiness::NodeProbe;
-use crate::system::{Arg, CommandLine, Placeholders, System, Variables};
+use crate::system::{ANNOUNCED, Announced, Arg, CommandLine, Placeholders, System, Variables};
 use crate::witness::{ListenPort, Witness};
 
 /// The nodes of a system with everything around them but their clients.
@@ -48,24 +48,28 @@ impl SystemUnderTest {
         let io = |what| move |source| SetupError::Io { what, source };
         let ports = PortBlock::claim().map_err(io("find free ports"))?;
         let ids = plan.node_ids();
-        let mut network = Network::start(plan.seed, &routes(&ids, &ports, self.system.transport))
+        let ports_of = |node| NodePorts::of(node, &self.system, &ports);
+        let all: Vec<NodePorts> = ids.iter().copied().map(ports_of).collect();
+        let routes = routes(&all, self.system.transport);
+        let mut network = Network::start_announced(plan.seed, &routes, &self.announced(&all))
             .map_err(io("start the proxies"))?;
         network.send_tracers().map_err(io("start the tracers"))?;
         let config = folder.file("config");
         self.init(plan, folder, &config).await?;
-        let mut specs = self.specs(&ids, folder, &config, &ports, &network).await?;
+        let mut specs = self.specs(&all, folder, &config, &network).await?;
         let machines = Machines::make(plan, &mut specs)?;
         let logs = specs.iter().map(|spec| (spec.id, spec.folder.clone())).collect::<Vec<_>>();
         let cluster = Cluster::new(self.guard.clone(), self.limits, specs);
+        let cluster = cluster.known_to(network.dialers());
         for node in &ids {
             cluster.start(*node)?;
         }
         for (node, logs) in logs {
-            let probe = NodeProbe { node, client: listeners(node, &ports).1, logs };
+            let probe = NodeProbe { node, client: ports_of(node).client, logs };
             self.wait_for_node(&cluster, folder, &probe).await?;
         }
-        let witness = Witness::new(listen_ports(&self.system, &ids, &ports));
-        let gaps = self.bridge_gaps(&ids, &config, &network);
+        let witness = Witness::new(listen_ports(&self.system, &all));
+        let gaps = self.bridge_gaps(&all, &config, &network);
         let bridge = gaps.fill(&self.system.bridge)?;
         let variables = gaps.fill_variables(&self.system.env.bridge)?;
         Ok(RunningNodes { cluster, network, witness, machines, bridge, variables, ports })
@@ -132,28 +136,34 @@ impl SystemUnderTest {
     /// Works out the commands of the nodes, and lets the system make what a node starts from.
     async fn specs(
         &self,
-        nodes: &[NodeId],
+        nodes: &[NodePorts],
         folder: &RunFolder,
         config: &Path,
-        ports: &PortBlock,
         network: &Network,
     ) -> Result<Vec<NodeSpec>, SetupError> {
         let mut specs = Vec::new();
-        for id in nodes {
+        for NodePorts { id, peer, client, second } in nodes {
             let what = "make a node's folder";
             let io = |source| SetupError::Io { what, source };
             let home = folder.inner(&format!("{NODES}/{id}")).map_err(io)?;
-            let (peer, client) = listeners(*id, ports);
             let mut gaps = self
                 .gaps(config)
                 .with("node", id.to_string())
                 .with("nodes", nodes.len().to_string())
                 .with("data", home.join(DATA))
                 .with("peer-listen", peer.to_string())
-                .with("client-listen", client.to_string());
-            for other in nodes.iter().filter(|other| *other != id) {
-                let proxy = network.address(*id, *other).expect("each pair has a proxy");
-                gaps = gaps.node(*other, proxy);
+                .with("client-listen", client.to_string())
+                .with("second-listen", second.to_string());
+            for other in nodes {
+                let announced = other.announced(network);
+                if other.id == *id {
+                    let own = announced.iter();
+                    gaps = own.fold(gaps, |gaps, (gap, at)| gaps.with(gap, at.to_string()));
+                } else {
+                    let proxy = network.address(*id, other.id).expect("each pair has a proxy");
+                    gaps = gaps.node(other.id, proxy);
+                }
+                gaps = gaps.announced(other.id, announced);
             }
             if let Some(words) = &self.system.create {
                 let logs = folder.inner(&format!("init/{id}")).map_err(io)?;
@@ -180,11 +190,26 @@ impl SystemUnderTest {
         Process::start_piped(command, &home).map_err(io)
     }
 
-    fn bridge_gaps(&self, nodes: &[NodeId], config: &Path, network: &Network) -> Placeholders {
+    /// Names the ports of which one address is announced to all, if the description wants any.
+    fn announced(&self, nodes: &[NodePorts]) -> Vec<AnnouncedPort> {
+        if !self.system.announces() {
+            return Vec::new();
+        }
+        let both = |ports: &NodePorts| {
+            let NodePorts { id: node, peer, client, second } = *ports;
+            [
+                AnnouncedPort { node, for_peers: peer, for_clients: client },
+                AnnouncedPort { node, for_peers: second, for_clients: second },
+            ]
+        };
+        nodes.iter().flat_map(both).collect()
+    }
+
+    fn bridge_gaps(&self, nodes: &[NodePorts], config: &Path, network: &Network) -> Placeholders {
         let gaps = self.gaps(config).with("nodes", nodes.len().to_string());
         nodes.iter().fold(gaps, |gaps, node| {
-            let proxy = network.address(CLIENTS, *node).expect("the clients reach every node");
-            gaps.node(*node, proxy)
+            let proxy = network.address(CLIENTS, node.id).expect("the clients reach every node");
+            gaps.node(node.id, proxy).announced(node.id, node.announced(network))
         })
     }
 }
@@ -201,44 +226,62 @@ pub(super) fn all_run(cluster: &Cluster, folder: &RunFolder) -> Result<(), Setup
     })
 }
 
-/// The ports of a node: for its peers and for its clients.
-fn listeners(node: NodeId, ports: &PortBlock) -> (SocketAddr, SocketAddr) {
-    let first = (node.0 - 1) * 2;
-    (ports.address(first), ports.address(first + 1))
+/// Where a node really listens.
+#[derive(Clone, Copy, Debug)]
+struct NodePorts {
+    id: NodeId,
+    peer: SocketAddr,
+    /// The same, if the node has one port for all.
+    client: SocketAddr,
+    /// A further one, for a system that needs two among its nodes.
+    second: SocketAddr,
+}
+
+impl NodePorts {
+    fn of(id: NodeId, system: &System, ports: &PortBlock) -> Self {
+        let first = (id.0 - 1) * 3;
+        let peer = ports.address(first);
+        let client = if system.has_one_port() { peer } else { ports.address(first + 1) };
+        Self { id, peer, client, second: ports.address(first + 2) }
+    }
+
+    /// The addresses at which everybody reaches the node, by gap.
+    fn announced(&self, network: &Network) -> Announced {
+        let of = |(gap, port)| network.announced(port).map(|address| (gap, address));
+        ANNOUNCED.into_iter().zip([self.peer, self.second]).filter_map(of).collect()
+    }
 }
 
 /// The ports at which each node was told to listen.
-fn listen_ports(
-    system: &System,
-    nodes: &[NodeId],
-    ports: &PortBlock,
-) -> BTreeMap<NodeId, Vec<ListenPort>> {
+fn listen_ports(system: &System, nodes: &[NodePorts]) -> BTreeMap<NodeId, Vec<ListenPort>> {
     let Transports { peer, client } = system.transport;
-    let of_node = |node: &NodeId| {
-        let (at_peers, at_clients) = listeners(*node, ports);
-        let all = [("peer-listen", peer, at_peers), ("client-listen", client, at_clients)];
+    let of_node = |ports: &NodePorts| {
+        let all = [
+            ("peer-listen", peer, ports.peer),
+            ("client-listen", client, ports.client),
+            ("second-listen", peer, ports.second),
+        ];
         let named = all.into_iter().filter(|(gap, ..)| system.names_gap(gap));
         let named = named.map(|(_, transport, at)| ListenPort { transport, number: at.port() });
-        (*node, named.collect())
+        (ports.id, named.collect())
     };
     nodes.iter().map(of_node).collect()
 }
 
 /// A proxy for every ordered pair of nodes, and one from the clients to each node.
-fn routes(nodes: &[NodeId], ports: &PortBlock, transport: Transports) -> Vec<Route> {
+fn routes(nodes: &[NodePorts], transport: Transports) -> Vec<Route> {
     let mut routes = Vec::new();
-    for listener in nodes {
-        let (peer, client) = listeners(*listener, ports);
-        let dialers = nodes.iter().filter(|dialer| *dialer != listener);
+    for NodePorts { id: listener, peer, client, .. } in nodes.iter().copied() {
+        let dialers = nodes.iter().map(|dialer| dialer.id).filter(|dialer| *dialer != listener);
         routes.extend(dialers.map(|dialer| Route {
-            dialer: *dialer,
-            listener: *listener,
+            dialer,
+            listener,
             upstream: peer,
             transport: transport.peer,
         }));
         routes.push(Route {
             dialer: CLIENTS,
-            listener: *listener,
+            listener,
             upstream: client,
             transport: transport.client,
         });

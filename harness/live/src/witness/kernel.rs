@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use synod_fault::Transport;
@@ -139,6 +140,47 @@ pub(crate) fn holders(sockets: &BTreeSet<u64>) -> Vec<ProcessView> {
     holders
 }
 
+/// Returns the socket from which a connection of TCP was opened, by the kernel's number for it;
+/// none if that end of it is closed already.
+pub(crate) fn socket_of_dialer(from: SocketAddr, to: SocketAddr) -> Option<u64> {
+    TCP.iter().find_map(|file| {
+        let table = fs::read_to_string(file).unwrap_or_default();
+        table.lines().find_map(|line| connected(line, from, to))
+    })
+}
+
+/// Reads a line of a table of sockets: its number, if it is the socket between these ends.
+fn connected(line: &str, from: SocketAddr, to: SocketAddr) -> Option<u64> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    if !is_at(fields.get(1)?, from) || !is_at(fields.get(2)?, to) {
+        return None;
+    }
+    // One that is closed and not forgotten yet has no number.
+    fields.get(9)?.parse::<u64>().ok().filter(|socket| *socket != 0)
+}
+
+/// Returns whether the kernel's form of an address stands for this one. An address of IPv4 stands
+/// at the end of one of IPv6.
+fn is_at(written: &str, at: SocketAddr) -> bool {
+    let (IpAddr::V4(ip), Some((address, port))) = (at.ip(), written.rsplit_once(':')) else {
+        return false;
+    };
+    let ip = format!("{:08X}", u32::from_ne_bytes(ip.octets()));
+    address.ends_with(&ip) && u16::from_str_radix(port, 16) == Ok(at.port())
+}
+
+/// Returns in which of these process groups somebody has the socket open.
+pub(crate) fn group_with(socket: u64, groups: &BTreeSet<u32>) -> Option<u32> {
+    let sockets = BTreeSet::from([socket]);
+    let mut processes = fs::read_dir("/proc").ok()?.filter_map(Result::ok);
+    processes.find_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let group = ProcessView::parse(pid, &stat)?.group;
+        (groups.contains(&group) && has_open(&entry.path(), &sockets)).then_some(group)
+    })
+}
+
 fn has_open(process: &Path, sockets: &BTreeSet<u64>) -> bool {
     let Ok(files) = fs::read_dir(process.join("fd")) else { return false };
     files.filter_map(Result::ok).any(|file| {
@@ -150,10 +192,10 @@ fn has_open(process: &Path, sockets: &BTreeSet<u64>) -> bool {
 }
 
 /// Where the kernel lists the sockets of each transport.
-const TABLES: [(Transport, [&str; 2]); 2] = [
-    (Transport::Udp, ["/proc/net/udp", "/proc/net/udp6"]),
-    (Transport::Tcp, ["/proc/net/tcp", "/proc/net/tcp6"]),
-];
+const TABLES: [(Transport, [&str; 2]); 2] =
+    [(Transport::Udp, ["/proc/net/udp", "/proc/net/udp6"]), (Transport::Tcp, TCP)];
+
+const TCP: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
 /// The state of a stream's socket that listens.
 const LISTENS: &str = "0A";
@@ -205,6 +247,21 @@ mod tests {
         assert!(pids.contains(&std::process::id()), "{pids:?}");
         drop(udp);
         assert_eq!(sockets_at(&ports[..1]), BTreeSet::new());
+    }
+
+    #[test]
+    fn the_dialer_of_a_connection_is_found_in_the_form_of_either_family() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let one = u32::from_ne_bytes([127, 0, 0, 1]);
+        let line = |family: &str, socket| {
+            format!("3: {family}{one:08X}:1F90 {family}{one:08X}:0050 01 0:0 00:0 0 0 0 {socket} 1")
+        };
+        for family in ["", "0000000000000000FFFF0000"] {
+            let line = |socket| line(family, socket);
+            assert_eq!(connected(&line(77), at(8_080), at(80)), Some(77));
+            assert_eq!(connected(&line(77), at(80), at(8_080)), None, "that is the other end");
+            assert_eq!(connected(&line(0), at(8_080), at(80)), None, "it is closed");
+        }
     }
 
     #[test]

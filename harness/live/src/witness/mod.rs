@@ -6,6 +6,7 @@
 //! seen is put into words here, and judged with the run. Claim kept true: nothing here sends a
 //! signal or sets a rule, and what nobody may see is not taken for an effect.
 
+mod dialers;
 mod kernel;
 mod tracers;
 mod watch;
@@ -19,6 +20,7 @@ use rustix::process::Signal;
 use synod_fault::NodeId;
 
 use super::process::describe_end;
+pub use dialers::Dialers;
 pub(crate) use kernel::ListenPort;
 use kernel::{ProcessLife, ProcessView};
 pub(crate) use tracers::{Crossings, DialedFrom, TracerPort, Tracers, Window, refute_rules};
