@@ -40,6 +40,7 @@ impl Pace {
     pub fn on_synced(&mut self) {
         let sample = self.running.take();
         self.last = sample.max(self.last.map(|ticks| ticks - ticks.div_ceil(DECAY)));
+        assert!(self.last >= sample, "a sync that took longer is believed at once");
     }
 
     /// Takes note of whether records wait for the disk.

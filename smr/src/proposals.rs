@@ -141,6 +141,8 @@ impl Proposals {
         self.waiters = kept;
         let waiters: Vec<_> = proposed.into_values().flatten().collect();
         self.waiting -= waiters.len();
+        let kept: usize = self.waiters.values().map(Vec::len).sum();
+        assert_eq!(kept, self.waiting, "each request that waits is counted once");
         waiters
     }
 
