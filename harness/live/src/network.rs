@@ -356,6 +356,8 @@ const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
     use std::time::Instant;
 
     use super::*;
@@ -405,6 +407,52 @@ mod tests {
             wait_for("a crossing after it", || since(THERE, healed).received > 2);
             let counts = network.counts();
             assert!(counts.iter().all(|counts| !counts.was_used()), "{counts:?}");
+        }
+    }
+
+    /// The same address leads a peer and the clients to where a node listens to each, and what a
+    /// connection obeys are the links of whoever dialed.
+    #[test]
+    fn an_announced_address_is_on_the_links_of_whoever_dials_it() {
+        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let (peers, clients) = (listen(), listen());
+        for listener in [&peers, &clients] {
+            listener.set_nonblocking(true).expect("a socket");
+        }
+        let at = |listener: &TcpListener| listener.local_addr().expect("bound");
+        let transport = Transport::Tcp;
+        let (node, other) = (NodeId(1), NodeId(2));
+        let route = |dialer, upstream| Route { dialer, listener: node, upstream, transport };
+        let routes = [route(other, at(&peers)), route(CLIENTS, at(&clients))];
+        let port = AnnouncedPort { node, for_peers: at(&peers), for_clients: at(&clients) };
+        let network = Network::start_announced(Seed(1), &routes, &[port]).expect("a front");
+        let announced = network.announced(at(&peers)).expect("it is announced");
+        let group = rustix::process::getpgrp().as_raw_pid().unsigned_abs();
+        for (dialer, listener, group) in [(CLIENTS, &clients, group + 1), (other, &peers, group)] {
+            network.dialers().note(group, other);
+            let mut dialed = TcpStream::connect(announced).expect("the front listens");
+            let mut accepted = None;
+            wait_for("a connection where it should come", || {
+                accepted = listener.accept().ok();
+                accepted.is_some()
+            });
+            let (mut accepted, _) = accepted.expect("it was waited for");
+            accepted.set_nonblocking(false).expect("a socket");
+            let link = LinkId::new(dialer, node);
+            let held = || {
+                let of_link = |it: &LinkCounts| (it.from, it.to) == (link.from.0, link.to.0);
+                let all = network.counts();
+                let counts = all.iter().find(|it| of_link(it)).and_then(|it| it.stream);
+                counts.expect("it is a stream").held_bytes
+            };
+            assert_eq!(held(), 0);
+            network.begin(FaultId(1), BTreeMap::from([(link, LinkRules::CUT)])).expect("a cut");
+            dialed.write_all(b"word").expect("it is taken");
+            wait_for("what is held back", || held() == 4);
+            network.heal();
+            let mut heard = [0; 4];
+            accepted.read_exact(&mut heard).expect("what was held back comes");
+            assert_eq!(&heard, b"word", "{dialer:?}");
         }
     }
 }
