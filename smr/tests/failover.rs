@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use driver::{Cluster, Faults};
 use synod_paxos::{Ballot, Decree, NodeId, PROMISE_PARTS_MAX, Slot};
-use synod_smr::client::ATTEMPT_MS;
+use synod_smr::client::{ATTEMPT_MS, ATTEMPT_MS_MAX};
 use synod_smr::{Command, CommandBatch, Principal, Record, Sequence, SessionId};
 
 /// How slow all is, and how much is to be reported.
@@ -64,14 +64,16 @@ impl Corner {
 
     /// Returns how long the first write may take once a leader has come about.
     ///
-    /// Its client asks in time, whether it waits for the old leader or for its next attempt. What
+    /// Its client asks in time, whether it waits for the old leader or for its next attempt, and
+    /// attempts become longer while there is no leader, never longer than that took so far. What
     /// was reported is proposed anew and chosen, window by window, and then the write: both ends
     /// have a record, and each waits for three syncs. Before it the client opens a session, which
     /// is a decree of its own, where nothing but the backlog was ever chosen.
     fn write_bound_ms(self) -> u64 {
         let decree = 2 * self.syncs_ms() + 2 * self.flight_ms();
         let opening = if self.backlog > 0 { decree } else { 0 };
-        ATTEMPT_MS + opening + decree + 2 * self.flight_ms() * self.windows()
+        let attempt = self.bound_ms().clamp(ATTEMPT_MS, ATTEMPT_MS_MAX);
+        attempt + opening + decree + 2 * self.flight_ms() * self.windows()
     }
 
     /// A record waits for so long at most: two batches may be in flight before it.
