@@ -3,7 +3,7 @@
 //! Faults begin and end as the plan says (`faults`); healing ends them all at once. The claim kept
 //! true: one event at a time, judged before the next.
 
-use synod_fault::{Action, FaultId, LedBefore, NodeId, Scenario};
+use synod_fault::{Action, FaultId, InForce, LedBefore, NodeId, Scenario};
 use synod_history::History;
 
 use super::event_queue::Micros;
@@ -69,6 +69,11 @@ impl<S: System> Simulation<S> {
     /// Tells whether a fault of the plan began, whether or not it ended.
     pub fn has_begun(&self, fault: FaultId) -> bool {
         self.world.network_faults.in_force().has_begun(fault)
+    }
+
+    /// Returns the faults in force.
+    pub fn in_force(&self) -> &InForce {
+        self.world.network_faults.in_force()
     }
 
     /// Takes the clients' history out.

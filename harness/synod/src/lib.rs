@@ -15,6 +15,7 @@ pub mod machine;
 pub mod misuse;
 pub mod monitor;
 pub mod spec;
+pub mod standing;
 pub mod step;
 pub mod trace;
 pub mod transcript;

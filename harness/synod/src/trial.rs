@@ -15,8 +15,9 @@ use synod_workload::WorkloadName;
 
 use crate::clients::{self, Outcomes};
 use crate::cluster::Cluster;
-use crate::coverage::HitCounts;
+use crate::coverage::{HitCounts, Point};
 use crate::machine::READ_US_MAX;
+use crate::standing::StandingFaults;
 use crate::tuning::Tuning;
 
 /// How a trial ended.
@@ -74,7 +75,6 @@ fn run_cluster(
     tuning: &Tuning,
     keep_log: bool,
 ) -> RunResult {
-    let held_up_ms = tuning.hold_ups.longest_ms;
     if keep_log {
         cluster.keep_transcript();
     }
@@ -83,7 +83,7 @@ fn run_cluster(
         simulation.parts().1.keep_log();
     }
     let workload = clients::workload(plan);
-    let violation = Trial { simulation: &mut simulation, workload, held_up_ms }.run().err();
+    let violation = Trial { simulation: &mut simulation, workload, tuning }.run().err();
     let tally = simulation.tally();
     let mut faults = (0..).map(FaultId).take(plan.faults.len());
     let unbegun = faults.find(|fault| !simulation.has_begun(*fault)).map(|fault| fault.0 + 1);
@@ -115,15 +115,14 @@ pub fn check(plan: &Scenario) -> Result<(), String> {
 struct Trial<'a> {
     simulation: &'a mut Simulation<Cluster>,
     workload: WorkloadName,
-    /// How long a turn that began before the end of the faults may go on.
-    held_up_ms: u64,
+    tuning: &'a Tuning,
 }
 
 impl Trial<'_> {
     fn run(&mut self) -> Result<(), Violation> {
         let (cluster, world) = self.simulation.parts();
         cluster.begin(world);
-        self.simulation.run_until(Micros::from_ms(self.simulation.plan().time_ms.0))?;
+        self.faults()?;
         self.simulation.heal();
         let patience_ms = self.patience_ms();
         let (cluster, world) = self.simulation.parts();
@@ -133,6 +132,37 @@ impl Trial<'_> {
         self.read_everything()?;
         self.converge()?;
         self.judge_history()
+    }
+
+    /// Faults come and go; while some stand, somebody is answered within the bound.
+    fn faults(&mut self) -> Result<(), Violation> {
+        let end = Micros::from_ms(self.simulation.plan().time_ms.0);
+        let mut standing = StandingFaults::default();
+        while self.simulation.world().now() < end {
+            let now = self.simulation.world().now().plus(STANDING_LOOK_EVERY).min(end);
+            self.simulation.run_until(now)?;
+            let Some(since) = standing.look(self.simulation, self.tuning) else { continue };
+            let bound = self.standing_bound();
+            let from = Micros(now.0.saturating_sub(bound.0));
+            if from < since {
+                continue;
+            }
+            let (cluster, _) = self.simulation.parts();
+            if !cluster.any_answered_since(from) {
+                let detail = format!("nobody was answered within {bound} while faults stood");
+                return Err(self.stuck("progress-meanwhile", detail));
+            }
+            if standing.is_any() {
+                cluster.monitor.tracker.see(Point::ServedMeanwhile);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long it may take until somebody is answered while faults stand.
+    fn standing_bound(&mut self) -> Micros {
+        let held_up = Micros::from_ms(self.tuning.hold_ups.longest_ms);
+        self.bound(STANDING_ROUNDS).plus(self.catching_up()).plus(held_up)
     }
 
     /// A node whose folder is not the one that it had is refused within the bound: every link is
@@ -153,7 +183,8 @@ impl Trial<'_> {
         let healed = self.simulation.world().now();
         // Who leads may lack the most, and serves once it has fetched that.
         let end = healed.plus(self.bound(PROGRESS_ROUNDS)).plus(self.catching_up());
-        let end = end.plus(Micros::from_ms(self.held_up_ms));
+        // A turn that began before the end of the faults may go on.
+        let end = end.plus(Micros::from_ms(self.tuning.hold_ups.longest_ms));
         let answered = |cluster: &Cluster, _: &_| cluster.all_answered_since(healed);
         if self.simulation.run_to(end, LOOK_EVERY, answered)? {
             return Ok(());
@@ -269,6 +300,9 @@ impl Trial<'_> {
 /// The most nodes of a simulated cluster.
 pub const NODES_MAX: u16 = SIMULATED_NODES_MAX;
 
+/// How often it is looked at which faults stand, and whether somebody is served.
+const STANDING_LOOK_EVERY: Micros = Micros(100_000);
+
 /// How often the end of a phase is looked for.
 const LOOK_EVERY: Micros = Micros(10_000);
 
@@ -280,6 +314,9 @@ const WAYS_MIN: u64 = 8;
 
 /// A node that comes back may disturb the first leader, and its clients try the others first.
 const PROGRESS_ROUNDS: u64 = 4;
+
+/// Whoever leads when faults begin to stand may be cut off, and clients find the next one alone.
+const STANDING_ROUNDS: u64 = 2;
 
 /// A heartbeat there and a word back are less than an election takes.
 const STRANGER_ROUNDS: u64 = 1;

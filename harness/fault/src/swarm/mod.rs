@@ -11,6 +11,7 @@ mod draw;
 mod folder;
 mod kind;
 mod pace;
+mod standing;
 
 use synod_rng::{Random, Seed, Stream};
 
@@ -20,6 +21,7 @@ use conditions::{Usual, base_links, custom, once, possible};
 use draw::{faults_of, ppm};
 use folder::folder_faults;
 use kind::kinds;
+use standing::stand;
 
 /// What scenarios are drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +95,7 @@ pub fn draw(seed: Seed, config: &SwarmConfig) -> Scenario {
     }
     faults.extend(folder_faults(seed, &ids, last_ms, &faults));
     faults.extend(aimed_faults(seed, &ids, last_ms));
+    stand(seed, &ids, last_ms, &mut faults);
     faults.sort_by_key(|fault| fault.at_ms);
     let conditions = Conditions { links, client_links, sync_us: custom.sync_us, clock_ppm };
     faults.retain(|fault| {
