@@ -151,6 +151,29 @@ fn wrong_settings_are_named_with_their_origin() {
         &["--peer", "2=127.0.0.1:1", "--peer", "2=127.0.0.1:2"],
         "flag --peer: `peers = 2=127.0.0.1:2`: this node id is given twice; name each node once",
     );
+    let twice = "1=127.0.0.1:1,2=127.0.0.1:2,1=127.0.0.1:3";
+    check(
+        "twice-in-a-variable",
+        none,
+        &[("SYNOD_PEERS", twice)],
+        &[],
+        "environment SYNOD_PEERS: `peers = 1=127.0.0.1:3`: this node id is given twice; \
+         name each node once",
+    );
+    check(
+        "twice-by-two-flags",
+        none,
+        &[],
+        &["--peer", "2=127.0.0.1:1", "--set", "peers.2=127.0.0.1:2"],
+        "flag --set: `peers.2 = 127.0.0.1:2`: flag --peer sets this key, too; give it once",
+    );
+    check(
+        "twice-by-one-flag",
+        none,
+        &[],
+        &["--set", "data=a", "--set", "data=b"],
+        "flag --set: `data = b`: flag --set sets this key, too; give it once",
+    );
     check(
         "same",
         none,
@@ -262,6 +285,20 @@ fn the_client_configuration_of_init_is_complete() {
     assert_eq!(config.nodes[&1].to_string(), "127.0.0.1:7101");
     assert_eq!(config.nodes[&2].to_string(), "127.0.0.1:9");
     assert_eq!(config.timeout.as_millis(), 700);
+}
+
+/// The last address would win, and the client would never ask the first.
+#[test]
+fn a_node_that_a_client_is_told_of_twice_is_refused() {
+    let scratch = Scratch::cluster("client-twice");
+    let config = scratch.file("client.toml");
+    let args = TargetArgs { config, node: Vec::new(), timeout_ms: None, set: Vec::new() };
+    let nodes = |name: &str| {
+        (name == "SYNOD_NODES").then(|| "1=127.0.0.1:1, 2=127.0.0.1:2,2=127.0.0.1:3".to_owned())
+    };
+    let error = ClientConfig::read(&args, nodes).unwrap_err().to_string();
+    let want = "environment SYNOD_NODES: `nodes = 2=127.0.0.1:3`: this node id is given twice";
+    assert!(error.starts_with(want), "{error}");
 }
 
 #[test]

@@ -120,25 +120,29 @@ impl Layers {
             match setting.key.strip_suffix(".*") {
                 None => self.put(setting.key.to_owned(), text, origin),
                 Some(table) => {
-                    for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
-                        self.put_pair(table, pair.trim(), origin.clone())?;
-                    }
+                    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+                    self.put_pairs(table, &pairs.collect::<Vec<_>>(), &origin)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Lays one flag over what is set.
+    /// Lays one flag over what is set. Another flag has not set the key: which of the two was meant
+    /// nobody knows.
     pub(crate) fn flag(
         &mut self,
         flag: &str,
         key: &str,
         text: impl Into<String>,
     ) -> Result<(), ConfigError> {
-        let origin = Origin::Flag(flag.to_owned());
+        let (origin, text) = (Origin::Flag(flag.to_owned()), text.into());
         self.setting(key, &origin)?;
-        self.put(key.to_owned(), text.into(), origin);
+        if let Some(Value { origin: Origin::Flag(earlier), .. }) = self.values.get(key) {
+            let wanted = format!("flag {earlier} sets this key, too; give it once");
+            return Err(ConfigError::Wrong { origin, key: key.to_owned(), value: text, wanted });
+        }
+        self.put(key.to_owned(), text, origin);
         Ok(())
     }
 
@@ -149,19 +153,8 @@ impl Layers {
         table: &str,
         pairs: &[String],
     ) -> Result<(), ConfigError> {
-        for (index, pair) in pairs.iter().enumerate() {
-            let entry = |pair: &str| pair.split_once('=').map(|(id, _)| id.to_owned());
-            if pairs[..index].iter().any(|earlier| entry(earlier) == entry(pair)) {
-                return Err(ConfigError::Wrong {
-                    origin: Origin::Flag(flag.to_owned()),
-                    key: table.to_owned(),
-                    value: pair.clone(),
-                    wanted: "this node id is given twice; name each node once".to_owned(),
-                });
-            }
-            self.put_pair(table, pair, Origin::Flag(flag.to_owned()))?;
-        }
-        Ok(())
+        let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
+        self.put_pairs(table, &pairs, &Origin::Flag(flag.to_owned()))
     }
 
     /// Returns the value of a key, parsed.
@@ -246,6 +239,31 @@ impl Layers {
             }
         };
         self.put(key, text, origin);
+        Ok(())
+    }
+
+    /// Sets the entries that one origin names. None of them stands there twice: the last would win
+    /// over the others, and which one was meant nobody knows.
+    fn put_pairs(
+        &mut self,
+        table: &str,
+        pairs: &[&str],
+        origin: &Origin,
+    ) -> Result<(), ConfigError> {
+        fn entry<'a>(pair: &&'a str) -> Option<&'a str> {
+            pair.split_once('=').map(|(entry, _)| entry)
+        }
+        for (index, pair) in pairs.iter().enumerate() {
+            if entry(pair).is_some() && pairs[..index].iter().any(|had| entry(had) == entry(pair)) {
+                return Err(ConfigError::Wrong {
+                    origin: origin.clone(),
+                    key: table.to_owned(),
+                    value: (*pair).to_owned(),
+                    wanted: "this node id is given twice; name each node once".to_owned(),
+                });
+            }
+            self.put_pair(table, pair, origin.clone())?;
+        }
         Ok(())
     }
 
