@@ -11,8 +11,8 @@ use synod_host::RecoveryError;
 use synod_host::journal::{Create, Journal, OpenError, Options, SEGMENT_BYTES_MIN};
 use synod_transport_quic::{ClusterId, Credentials, PeerId, Role, TlsError};
 
-use crate::config::{Config, ConfigError};
-use crate::start::{StartError, voters};
+use crate::config::{Config, ConfigError, voters};
+use crate::start::StartError;
 use crate::world::World;
 
 /// Why a node's journal was not made.
@@ -28,7 +28,11 @@ pub enum CreateError {
     /// The certificate belongs to somebody else.
     #[error(transparent)]
     Identity(#[from] WrongCertificate),
-    /// There is a journal, perhaps with votes: it is not touched.
+    /// There is a journal of this node, made for other members: the caller's fault. It is not
+    /// touched.
+    #[error(transparent)]
+    Members(RecoveryError),
+    /// There is a journal of this node, perhaps with votes: it is not touched.
     #[error("{} holds a journal already, and it is not replaced: start the node", .0.display())]
     Exists(PathBuf),
     /// The folder cannot be used.
@@ -69,7 +73,10 @@ pub(crate) fn create(world: &impl World, config: &Config) -> Result<(), CreateEr
             Ok(())
         }
         Err(OpenError::Exists { path }) => Err(CreateError::Exists(path)),
-        Err(error) => Err(CreateError::Journal(error)),
+        Err(error) => Err(match RecoveryError::from(error) {
+            RecoveryError::Journal(error) => CreateError::Journal(error),
+            other => CreateError::Members(other),
+        }),
     }
 }
 
@@ -98,6 +105,9 @@ impl From<RecoveryError> for StartError {
     fn from(error: RecoveryError) -> Self {
         if let RecoveryError::Journal(OpenError::Missing { path }) = error {
             return Self::NoJournal { path };
+        }
+        if let RecoveryError::Refused { path, reason } = error {
+            return Self::Refused { path, reason };
         }
         if matches!(error, RecoveryError::OtherVoters { .. }) {
             return Self::Members(error);
