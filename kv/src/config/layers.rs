@@ -31,7 +31,7 @@ pub(crate) struct Setting {
     pub(crate) key: &'static str,
     pub(crate) kind: Kind,
     pub(crate) default: Option<&'static str>,
-    /// A line of TOML, for the one who forgot it.
+    /// A line of TOML, for the one who forgot it; it stands in the table of the key.
     pub(crate) example: &'static str,
 }
 
@@ -65,7 +65,7 @@ impl Layers {
         let mut bytes = Vec::new();
         open_regular(path)
             .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-            .map_err(|error| unreadable(error.to_string()))?;
+            .map_err(|error| unreadable(with_remedy(&error)))?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(unreadable(format!("it has more than {FILE_BYTES_MAX} bytes")));
         }
@@ -305,9 +305,14 @@ impl Layers {
             setting.key == key || setting.key.strip_suffix(".*").is_some_and(|name| name == table)
         });
         let (example, name) = owner.map_or(("", key), |setting| (setting.example, setting.key));
+        let place = match name.split_once('.') {
+            Some((table, _)) => format!("under [{table}] in"),
+            None => "at the top of".to_owned(),
+        };
         ConfigError::Missing {
             key: key.to_owned(),
             example: example.to_owned(),
+            place,
             environment: environment_name(name),
         }
     }
@@ -336,10 +341,24 @@ pub(super) fn environment_name(key: &str) -> String {
 fn open_regular(path: &Path) -> io::Result<OpenFile> {
     let kind = path.metadata()?;
     if !kind.is_file() {
-        let what = if kind.is_dir() { "it is a directory" } else { "it is no regular file" };
+        let what = if kind.is_dir() {
+            "it is a directory; name a file in it, such as node-1.toml or client.toml"
+        } else {
+            "it is no regular file"
+        };
         return Err(io::Error::other(what));
     }
     OpenFile::open(path)
+}
+
+/// Says how the one who names a file that is not there comes to it.
+pub(super) fn with_remedy(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return format!(
+            "{error}; name the file that `synod-kv init --dir DIR` made, or copy it here"
+        );
+    }
+    error.to_string()
 }
 
 /// A configuration has some dozens of lines; more is another kind of file.
