@@ -82,6 +82,9 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
         InitError::Exists(_)
         | InitError::NoAuthority { .. }
         | InitError::NoCertificate { .. }
+        | InitError::NoCertificates(_)
+        | InitError::NoKey { .. }
+        | InitError::RenewedInPart { .. }
         | InitError::File { .. }
         | InitError::Random(_)
         | InitError::Certificate { .. }
