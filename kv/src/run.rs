@@ -114,7 +114,11 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
         unknown.iter().for_each(|line| log::say_last(&format!("synod-kv: {line}")));
     }
     if args.print_config {
-        return say(printed.page.as_bytes());
+        let printed = say(printed.page.as_bytes());
+        if !args.check_config {
+            return printed;
+        }
+        printed?;
     }
     if args.check_config {
         return check_config(&printed.config);

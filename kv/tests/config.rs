@@ -152,6 +152,14 @@ fn wrong_settings_are_named_with_their_origin() {
         &["--peer", "2=127.0.0.1:1", "--peer", "2=127.0.0.1:2"],
         "flag --peer: `peers = 2=127.0.0.1:2`: this node id is given twice; name each node once",
     );
+    check(
+        "pair",
+        none,
+        &[("SYNOD_PEERS", "localhost:7002")],
+        &[],
+        "environment SYNOD_PEERS: `peers = localhost:7002`: wanted <node id>=<ip>:<port>, such as \
+         2=127.0.0.1:7002",
+    );
     let twice = "1=127.0.0.1:1,2=127.0.0.1:2,1=127.0.0.1:3";
     check(
         "twice-in-a-variable",

@@ -12,16 +12,16 @@ use std::path::Path;
 #[non_exhaustive]
 pub enum NoProgram {
     /// There is nothing.
-    #[error("is not there; build or install it first, or name the right one with --binary")]
+    #[error("is not there; build or install it first, or name the right one ({FLAGS})")]
     Missing,
     /// It is a link, and what it names is not there.
-    #[error("is a link to what is not there; build that first, or name a program with --binary")]
+    #[error("is a link to what is not there; build that first, or name a program ({FLAGS})")]
     Dangling,
     /// It is a directory.
     #[error("is a directory and no program; name the program in it")]
     Directory,
     /// It is a device, a pipe or a socket.
-    #[error("is no regular file, and so no program; name another one with --binary")]
+    #[error("is no regular file, and so no program; name one ({FLAGS})")]
     Special,
     /// Nobody may execute it.
     #[error(
@@ -33,7 +33,7 @@ pub enum NoProgram {
         mode: u32,
     },
     /// It has no bytes.
-    #[error("is an empty file and no program; build it again, or name another one with --binary")]
+    #[error("is an empty file and no program; build it again, or name another one ({FLAGS})")]
     Empty,
     /// The system does not say.
     #[error("cannot be looked at: {0}")]
@@ -73,6 +73,9 @@ fn look_at(path: &Path) -> Result<(), NoProgram> {
     }
     if data.len() == 0 { Err(NoProgram::Empty) } else { Ok(()) }
 }
+
+/// By what a program is named.
+const FLAGS: &str = "--binary, --audit, or the description itself";
 
 #[cfg(test)]
 mod tests {

@@ -106,7 +106,7 @@ impl Layers {
     }
 
     /// Lays the environment over what is set: `SYNOD_LOG_FORMAT` sets `log.format`, and
-    /// `SYNOD_PEERS="1=host:port,2=host:port"` sets the entries of the table `peers`.
+    /// `SYNOD_PEERS="1=ip:port,2=ip:port"` sets the entries of the table `peers`.
     pub(crate) fn read_environment(
         &mut self,
         variable: impl Fn(&str) -> Option<String>,
@@ -273,7 +273,7 @@ impl Layers {
                 origin,
                 key: table.to_owned(),
                 value: pair.to_owned(),
-                wanted: "wanted <node id>=<host>:<port>, such as 2=127.0.0.1:7002".to_owned(),
+                wanted: "wanted <node id>=<ip>:<port>, such as 2=127.0.0.1:7002".to_owned(),
             });
         };
         self.put(format!("{table}.{entry}"), text.to_owned(), origin);

@@ -50,6 +50,11 @@ fn a_wrong_configuration_is_one_line_and_its_own_code() {
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(page.contains("# flag --peer-listen"), "{page}");
     assert!(page.contains("# default"), "{page}");
+    // Who asks for both is not told that all is well by the page alone.
+    let both = ["--print-config", "--check-config", "--data", "/nonexistent"];
+    let output = serve(&cluster, 1, &both);
+    check(&output, 74, &["no journal in /nonexistent"]);
+    assert!(output.stdout.starts_with(b"client_listen = "), "{output:?}");
 }
 
 #[test]
