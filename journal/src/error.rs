@@ -6,9 +6,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::create::Create;
 use crate::format::names::segment_of;
 use crate::format::position::{Lsn, SegmentId};
-use crate::options::Create;
 
 /// Bytes that were synced once and cannot be read back as they were written.
 ///

@@ -25,7 +25,7 @@ use protocol::{Answer, Encoded, LINE_BYTES_MAX, Operation, Request, Verdict};
 
 /// Why a bridge ended before its input did.
 #[derive(Debug, thiserror::Error)]
-pub enum BridgeError {
+pub enum BridgeFailure {
     /// The input cannot be read, or has a line of more than 8 MiB. What was asked before was
     /// answered.
     #[error("standard input: {0}")]
@@ -56,7 +56,7 @@ pub async fn bridge(
     input: impl AsyncBufRead + Unpin,
     output: impl AsyncWrite + Send + Unpin + 'static,
     lost: impl FnMut(&str) + Send + 'static,
-) -> Result<(), BridgeError> {
+) -> Result<(), BridgeFailure> {
     let (answers, lines) = mpsc::channel(ANSWERS_MAX);
     let (writes, written_until) = oneshot::channel();
     let writer = tokio::spawn(write_answers(lines, output, writes, lost));
@@ -65,9 +65,9 @@ pub async fn bridge(
     // All senders of answers are gone here, so the writer ends.
     let written = writer.await.unwrap_or_else(|error| {
         let (source, lost) = (std::io::Error::other(error), 0);
-        Err(BridgeError::Output { source, lost })
+        Err(BridgeFailure::Output { source, lost })
     });
-    written.and(read.map_err(BridgeError::Input))
+    written.and(read.map_err(BridgeFailure::Input))
 }
 
 /// The ways to the cluster.
@@ -238,7 +238,7 @@ async fn write_answers(
     mut output: impl AsyncWrite + Unpin,
     writes: oneshot::Sender<()>,
     mut lost: impl FnMut(&str),
-) -> Result<(), BridgeError> {
+) -> Result<(), BridgeFailure> {
     while let Some(answer) = answers.recv().await {
         let mut lines = answer.line();
         while let Ok(answer) = answers.try_recv() {
@@ -258,7 +258,7 @@ async fn write_answers(
         while let Some(answer) = answers.recv().await {
             lose(&answer.line());
         }
-        return Err(BridgeError::Output { source, lost: count });
+        return Err(BridgeFailure::Output { source, lost: count });
     }
     Ok(())
 }

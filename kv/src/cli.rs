@@ -106,7 +106,7 @@ pub struct ServeArgs {
     /// Print every value and where it comes from, and exit.
     #[arg(long)]
     pub print_config: bool,
-    /// Check the configuration, certificates and journal as a start would, change nothing, and exit.
+    /// Check configuration, certificates and journal as a start would, change nothing, and exit.
     #[arg(long)]
     pub check_config: bool,
 }

@@ -1,8 +1,8 @@
 //! When a certificate begins and ends, and what is said about it before either.
 //!
-//! The claim kept true: whoever looks is told of a certificate that is not good yet, and from thirty
-//! days before its end on how many days are left, and what to do. Nothing is refused here: the
-//! transport judges certificates as they are shown.
+//! The claim kept true: whoever looks is told of a certificate that is not good yet, and from
+//! thirty days before its end on how many days are left, and what to do. Nothing is refused here:
+//! the transport judges certificates as they are shown.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -58,8 +58,8 @@ impl Expiry {
         {
             let ahead = days(ahead);
             let text = format!(
-                "{name} is not good yet, for {ahead} more by the clock of this host: set the clock, \
-                 if it is behind, or {REMEDY}"
+                "{name} is not good yet, for {ahead} more by the clock of this host: set the \
+                 clock, if it is behind, or {REMEDY}"
             );
             return Some(Warning { text, is_refused: true });
         }

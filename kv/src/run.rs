@@ -12,7 +12,7 @@ use tokio::io::{BufReader, stdin, stdout};
 use tokio::task::JoinHandle;
 
 use crate::bench::{BenchError, Measurement, measure};
-use crate::bridge::{BridgeError, bridge, status_value};
+use crate::bridge::{BridgeFailure, bridge, status_value};
 use crate::cli::{
     BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs, TargetArgs,
 };
@@ -270,8 +270,8 @@ async fn run_bridge(target: &TargetArgs) -> Result<Exit, Exit> {
     let lost = |line: &str| log::say(&format!("synod-kv: not printed: {line}"));
     let served = bridge(target.client, target.config, input, stdout(), lost).await;
     served.map(|()| Exit::done()).map_err(|error| match &error {
-        BridgeError::Input(_) => Exit::internal(error),
-        BridgeError::Output { .. } => Exit::untold(error),
+        BridgeFailure::Input(_) => Exit::internal(error),
+        BridgeFailure::Output { .. } => Exit::untold(error),
     })
 }
 

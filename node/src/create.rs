@@ -33,7 +33,8 @@ pub enum CreateError {
     #[error(transparent)]
     Members(RecoveryError),
     /// There is a journal of this node, perhaps with votes: it is not touched.
-    #[error("{} holds a journal already, and it is not replaced: start the node with it", .0.display())]
+    #[error("{} holds a journal already, and it is not replaced: start the node with it",
+            .0.display())]
     Exists(PathBuf),
     /// The folder cannot be used.
     #[error("the data folder cannot be used: {0}")]

@@ -6,13 +6,14 @@
 
 use std::path::Path;
 
+use crate::create::Create;
 use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::format::identity::{self, Condition};
 use crate::format::names;
 use crate::format::position::SegmentId;
-use crate::options::{Create, Options};
+use crate::options::Options;
 use crate::read::reader::Record;
 use crate::recover::recovery::{Recovered, Recovery, list, lock};
 use crate::write::journal::Journal;

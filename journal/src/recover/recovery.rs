@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use crate::create::Create;
 use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::{DamageReason, Fatal, OpenError};
@@ -14,7 +15,7 @@ use crate::format::identity::{self, Condition, FolderId};
 use crate::format::position::{HardState, Lsn, SegmentId};
 use crate::format::records_iter::RecordsIter;
 use crate::format::{names, segment};
-use crate::options::{Create, Options};
+use crate::options::Options;
 use crate::primitives::Arc;
 use crate::read::index::{IndexBuilder, SharedIndex};
 use crate::read::reader::Record;
@@ -266,8 +267,8 @@ impl<'o, D: Disk> Recovery<'o, D> {
         })
     }
 
-    /// Judges everything, and streams the records of all segments before the tail; returns that, and
-    /// the oldest segment that is kept. Nothing is changed.
+    /// Judges everything, and streams the records of all segments before the tail; returns the
+    /// tail, and the oldest segment that is kept. Nothing is changed.
     fn judge(
         &mut self,
         on_record: &mut impl FnMut(Record<'_>),
