@@ -514,9 +514,10 @@ fn a_directory_without_permission_is_refused_with_the_remedy() {
             let error = open(&disk).unwrap_err();
             assert!(matches!(error, OpenError::Permission { .. }), "{error}");
             assert!(error.to_string().contains("/log"), "{error}");
-            let remedy = match failure {
-                Failure::ReadOnly => "mount the file system for writing",
-                _ => "must own the journal's directory, mode 0700, and every file in it",
+            let remedy = if failure == Failure::ReadOnly {
+                "mount the file system for writing"
+            } else {
+                "must own the journal's directory, mode 0700, and every file in it"
             };
             assert!(error.to_string().contains(remedy), "{error}");
         }

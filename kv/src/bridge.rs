@@ -67,7 +67,8 @@ pub async fn bridge(
         let (source, lost) = (std::io::Error::other(error), 0);
         Err(BridgeFailure::Output { source, lost })
     });
-    written.and(read.map_err(BridgeFailure::Input))
+    written?;
+    read.map_err(BridgeFailure::Input)
 }
 
 /// The ways to the cluster.

@@ -74,10 +74,14 @@ pub(crate) fn create(world: &impl World, config: &Config) -> Result<(), CreateEr
             Ok(())
         }
         Err(OpenError::Exists { path }) => Err(CreateError::Exists(path)),
-        Err(error) => Err(match RecoveryError::from(error) {
-            RecoveryError::Journal(error) => CreateError::Journal(error),
-            other => CreateError::Members(other),
-        }),
+        Err(error) => {
+            let error = RecoveryError::from(error);
+            if let RecoveryError::Journal(error) = error {
+                return Err(CreateError::Journal(error));
+            }
+            // An error of the journal becomes no other one but this.
+            Err(CreateError::Members(error))
+        }
     }
 }
 
