@@ -369,10 +369,19 @@ fn wrong_words_get_exit_code_64_and_say_what_is_right() {
     assert!(err.contains("--frobnicate"), "{err}");
     let (_, err) = check(scratch.chaos("none", &["--workload", "poetry"]), 64);
     assert!(err.contains("registers"), "{err}");
-    let mut missing = Command::new(HARNESS);
-    missing.args(["chaos", "--binary", "/nonexistent/synod-kv", "--runs-dir"]).arg(scratch.runs());
-    let (_, err) = check(missing, 64);
-    assert!(err.contains("/nonexistent/synod-kv") && err.contains("build it first"), "{err}");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (binary, told) in [
+        ("/nonexistent/synod-kv", "is not there; build or install it first"),
+        (source, "is a file that nobody may execute"),
+        (env!("CARGO_MANIFEST_DIR"), "is a directory and no program; name the program in it"),
+    ] {
+        let mut without = Command::new(HARNESS);
+        without.args(["chaos", "--binary", binary, "--runs-dir"]).arg(scratch.runs());
+        let (_, err) = check(without, 64);
+        let told =
+            format!("{binary}, which the description of synod-kv names as a program, {told}");
+        assert!(err.contains(&told), "{err}");
+    }
     assert!(!scratch.runs().exists(), "nothing was made");
     let (out, _) = check(help(), 0);
     assert!(out.contains("130") && out.contains("VOID"), "{out}");

@@ -9,7 +9,7 @@
 mod store;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use store::{STORE, has_python, text_of};
@@ -143,6 +143,37 @@ fn a_store_on_tcp_that_is_described_as_udp_is_void_and_says_why() {
     let words = text_of(refused.stderr);
     assert_eq!(refused.status.code(), Some(64), "{words}");
     assert!(words.contains("there is no transport `quic`; there are udp and tcp"), "{words}");
+}
+
+/// With the last of two addresses alone it would count a majority of fewer nodes than there are.
+#[test]
+fn a_node_that_the_store_is_told_of_twice_is_refused() {
+    if !has_python() {
+        return;
+    }
+    let told = |program: &str, words: &[&str]| {
+        let mut python = Command::new("python3");
+        python.arg(Path::new(STORE).join(program)).args(words).env("PYTHONDONTWRITEBYTECODE", "1");
+        let Output { status, stderr, .. } = python.stdin(Stdio::null()).output().unwrap();
+        assert!(!status.success());
+        text_of(stderr)
+    };
+    let scratch = Scratch::new("named-twice");
+    let data = scratch.0.join("data");
+    // Neither address can be listened on, so that a node which goes on does not stay.
+    let node = ["--id", "1", "--data", data.to_str().unwrap(), "--peer-listen", "192.0.2.1:1"];
+    let peers = |numbers: [&str; 2]| {
+        let peers = numbers.map(|number| format!("--peer={number}=127.0.0.1:{number}"));
+        let words = node.iter().copied().chain(["--client-listen", "192.0.2.1:2"]);
+        let words: Vec<&str> = words.chain(peers.iter().map(String::as_str)).collect();
+        told("node.py", &words)
+    };
+    let words = peers(["2", "2"]);
+    assert!(words.contains("2=127.0.0.1:2: node 2 is named twice; name each node once"), "{words}");
+    let words = peers(["2", "1"]);
+    assert!(words.contains("--peer names node 1, which is this one"), "{words}");
+    let words = told("bridge.py", &["1=127.0.0.1:1", "2=127.0.0.1:2", "1=127.0.0.1:3"]);
+    assert!(words.contains("1=127.0.0.1:3: node 1 is named twice"), "{words}");
 }
 
 /// The time beyond which a run that did too little is not repeated.

@@ -34,7 +34,9 @@ pub use flush::Brought;
 pub use host::{DRAIN_MAX, Host};
 pub use jitter::Jitter;
 pub use old_decrees::{OldDecrees, ReadOrder};
-pub use recovery::{Opened, RecoveryError, identity_of, open, parts_of_identity};
+pub use recovery::{
+    Inspected, Opened, RecoveryError, identity_of, inspect, open, parts_of_identity,
+};
 pub use settings::{
     BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, PEER_END_STEP, REPLY_BUDGET_BYTES,
     REPLY_BUDGET_BYTES_TOTAL, REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,

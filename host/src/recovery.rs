@@ -7,10 +7,12 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use synod_journal::{AppendError, Disk, FreeSpace, Journal, OpenError, Options, Records};
+use synod_journal::{
+    AppendError, Disk, FreeSpace, HardState, Journal, OpenError, Options, Records,
+};
 use synod_paxos::{Ballot, Configuration, NodeId};
 use synod_smr::wire::{JournalRecord, decode_record, encode_record};
-use synod_smr::{Config, Effects, Folder, PeerStart, Recovering, StateMachine};
+use synod_smr::{Config, Effects, Folder, Invalid, PeerStart, Recovering, StateMachine};
 
 use crate::clients::Clients;
 use crate::commits::{Commits, slot_of};
@@ -36,8 +38,9 @@ pub enum RecoveryError {
     Journal(OpenError),
     /// The journal was made for a cluster of other voters.
     #[error("the journal in {} was made for the members {made}, and the configuration names \
-             {asked}: name the same members as every other node, since with others this node would \
-             count another majority", path.display())]
+             {asked}: with others this node would count another majority. Name {made}, as every \
+             other node does; where those name others, this journal is of no use, and if this node \
+             has never run, take the folder away and make its journal anew", path.display())]
     OtherVoters {
         /// The folder.
         path: PathBuf,
@@ -45,6 +48,14 @@ pub enum RecoveryError {
         made: String,
         /// The voters that were asked for.
         asked: String,
+    },
+    /// The journal was refused by the others in an earlier start: the operator's to set right.
+    #[error("{}: {reason}", path.display())]
+    Refused {
+        /// The folder.
+        path: PathBuf,
+        /// By what the others know this node, and what to do.
+        reason: String,
     },
     /// The journal was opened, and failed with the first write.
     #[error("the data folder cannot be written: {0}")]
@@ -95,19 +106,22 @@ pub fn parts_of_identity(identity: &str) -> Option<(&str, &str, &str)> {
     Some((cluster, node, voters))
 }
 
-/// Tells the wrong voters of the right node from another node's journal.
-fn error_of_open(error: OpenError) -> RecoveryError {
-    if let OpenError::OtherIdentity { path, found, expected } = &error {
-        let (found, expected) = (String::from_utf8_lossy(found), String::from_utf8_lossy(expected));
-        if let (Some((cluster, node, made)), Some((mine, me, asked))) =
-            (parts_of_identity(&found), parts_of_identity(&expected))
-            && (cluster, node) == (mine, me)
-        {
-            let (path, made, asked) = (path.clone(), made.to_owned(), asked.to_owned());
-            return RecoveryError::OtherVoters { path, made, asked };
+impl From<OpenError> for RecoveryError {
+    /// Tells the wrong voters of the right node from another node's journal.
+    fn from(error: OpenError) -> Self {
+        if let OpenError::OtherIdentity { path, found, expected } = &error {
+            let found = String::from_utf8_lossy(found);
+            let expected = String::from_utf8_lossy(expected);
+            if let (Some((cluster, node, made)), Some((mine, me, asked))) =
+                (parts_of_identity(&found), parts_of_identity(&expected))
+                && (cluster, node) == (mine, me)
+            {
+                let (path, made, asked) = (path.clone(), made.to_owned(), asked.to_owned());
+                return Self::OtherVoters { path, made, asked };
+            }
         }
+        Self::Journal(error)
     }
-    RecoveryError::Journal(error)
 }
 
 /// What stands before the voters in a journal's identity.
@@ -126,27 +140,11 @@ pub fn open<M: StateMachine, D: Disk>(
     settings: &Settings,
     watch: impl FnMut(&[u8], &JournalRecord),
 ) -> Result<Opened<M, D>, RecoveryError> {
-    let recovering = Recovering::bounded(machine, settings.replica, settings.sessions);
-    let slots = SlotIndex::default();
-    let peers = Peers::default();
-    let mut reading = Reading { recovering, slots, peers, incarnation: 0, foreign: None, watch };
-    let opened = Journal::open(disk, path, options, |record| reading.take(record));
-    let (mut journal, found) = opened.map_err(error_of_open)?;
-    let foreign = |reason| RecoveryError::ForeignRecord { path: path.to_owned(), reason };
-    if let Some(reason) = reading.foreign {
-        return Err(foreign(reason));
-    }
-    let before = NodeHardState::decode(found.hard_state)
-        .ok_or_else(|| foreign("its frames are of another version".to_owned()))?;
-    let promised = reading.recovering.promised();
-    // A frame repeats no promise but those of the records up to its own end. A higher one than all
-    // records hold means that records are missing which a peer may count on.
-    if promised < before.promised {
-        let reason = format!("its frames tell of {}, its records of {promised}", before.promised);
-        return Err(foreign(reason));
-    }
+    let mut reading = Reading::begin(machine, settings, watch);
+    let (mut journal, found) = Journal::open(disk, path, options, |record| reading.take(record))?;
+    let before = reading.judge(path, found.hard_state)?;
     let incarnation = reading.incarnation.max(before.incarnation) + 1;
-    let life = NodeHardState { incarnation, promised };
+    let life = NodeHardState { incarnation, promised: reading.recovering.promised() };
     begin_life(&mut journal, life)?;
     tracing::info!(
         incarnation,
@@ -160,6 +158,59 @@ pub fn open<M: StateMachine, D: Disk>(
     let folder = Folder(u128::from_le_bytes(found.folder.to_bytes()));
     let (cut_bytes, settings) = (found.cut_bytes, *settings);
     Ok(Opened { incarnation, cut_bytes, journal, recovering, slots, life, folder, peers, settings })
+}
+
+/// What a look at the journal of a node found. Complete by its nature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inspected {
+    /// A start would go on with it, as far as can be seen: it needs room on the disk.
+    Sound,
+    /// Another process has it open. It is that node's; what is in it was not looked at.
+    InUse,
+}
+
+/// Judges the journal of the node `me` as [`open`] does, and whether the others have refused it;
+/// changes nothing, and begins no life.
+///
+/// # Errors
+///
+/// Why a life could not begin, or not go on.
+pub fn inspect<D: Disk>(
+    disk: D,
+    path: &Path,
+    options: &Options,
+    me: NodeId,
+    settings: &Settings,
+) -> Result<Inspected, RecoveryError> {
+    let mut reading = Reading::begin(Unapplied, settings, |_: &[u8], _: &_| ());
+    let seen = Journal::inspect(disk, path, options, |record| reading.take(record))?;
+    let Some(seen) = seen else { return Ok(Inspected::InUse) };
+    reading.judge(path, seen.hard_state)?;
+    match reading.peers.refused_earlier(me) {
+        Some(reason) => Err(RecoveryError::Refused { path: path.to_owned(), reason }),
+        None => Ok(Inspected::Sound),
+    }
+}
+
+/// The state machine of a journal that is looked at: what commands do is not asked.
+struct Unapplied;
+
+impl StateMachine for Unapplied {
+    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+
+    fn apply(&mut self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+
+    fn query(&self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+
+    fn digest(&self) -> u64 {
+        0
+    }
 }
 
 /// The hard state alone says it; the record is for those who read the journal later. Where the disk
@@ -189,6 +240,30 @@ struct Reading<M, W> {
 }
 
 impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
+    fn begin(machine: M, settings: &Settings, watch: W) -> Self {
+        let recovering = Recovering::bounded(machine, settings.replica, settings.sessions);
+        let (slots, peers) = (SlotIndex::default(), Peers::default());
+        Self { recovering, slots, peers, incarnation: 0, foreign: None, watch }
+    }
+
+    /// Judges what was read against the last hard state, and returns that.
+    fn judge(&self, path: &Path, last: HardState) -> Result<NodeHardState, RecoveryError> {
+        let foreign = |reason| RecoveryError::ForeignRecord { path: path.to_owned(), reason };
+        if let Some(reason) = &self.foreign {
+            return Err(foreign(reason.clone()));
+        }
+        let before = NodeHardState::decode(last)
+            .ok_or_else(|| foreign("its frames are of another version".to_owned()))?;
+        let promised = self.recovering.promised();
+        // A frame repeats no promise but those of the records up to its own end. A higher one than
+        // all records hold means that records are missing which a peer may count on.
+        if promised < before.promised {
+            let told = before.promised;
+            return Err(foreign(format!("its frames tell of {told}, its records of {promised}")));
+        }
+        Ok(before)
+    }
+
     fn take(&mut self, record: synod_journal::Record<'_>) {
         // The journal has no way to be stopped in its middle. What follows a record that cannot be
         // read may rest on it, so none of it is believed.
@@ -220,6 +295,13 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
     /// Returns the highest ballot that the node promised.
     pub const fn promised(&self) -> Ballot {
         self.life.promised
+    }
+
+    /// Says why the node `me` must not go on with this journal, if the others refused it in an
+    /// earlier start. A host that is made all the same stands still from its first turn on.
+    #[must_use]
+    pub fn refused(&self, me: NodeId) -> Option<String> {
+        self.peers.refused_earlier(me)
     }
 
     /// Makes the host, and gives the journal to whoever writes it.

@@ -6,15 +6,25 @@
 mod rig;
 
 use rig::{
-    LARGE_SEGMENTS, ME, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, small,
+    LARGE_SEGMENTS, ME, NEW_LEADER, OLD, OLD_LEADER, PEERS_JOURNAL, Rig, accept, beat, open, small,
 };
-use synod_host::journal::{IN_FLIGHT_MAX, SimDisk};
-use synod_host::{Event, Settings};
+use synod_host::journal::{IN_FLIGHT_MAX, OpenError, SimDisk};
+use synod_host::{Event, Inspected, RecoveryError, Settings};
 use synod_paxos::{Ballot, Slot};
 use synod_smr::{Folder, Heartbeat, Message, PeerStart};
 
 fn rig(disk: &SimDisk) -> Rig {
     Rig::with_config(disk, LARGE_SEGMENTS, Settings::default(), |_| ())
+}
+
+/// Looks at the journal on a disk without a start.
+fn look(disk: &SimDisk) -> String {
+    match rig::inspect(disk) {
+        Ok(Inspected::Sound) => "sound".to_owned(),
+        Ok(Inspected::InUse) => "in use".to_owned(),
+        Err(RecoveryError::Journal(OpenError::Missing { .. })) => "no journal".to_owned(),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// Tells whether the host took a vote that the old leader asks for in a link of that life.
@@ -148,12 +158,38 @@ fn a_node_that_is_refused_stops_and_says_what_to_do() {
     rig.hear(OLD_LEADER, &accept(OLD, 0, vec![small(1)], 0));
     rig.settle();
     assert!(rig.sent.is_empty(), "node {ME} says nothing more");
+    drop(rig);
     let after = disk.crash(|_| 0);
+    assert_eq!(look(&SimDisk::new(2)), "no journal", "nothing is made");
+    let refused = look(&after);
+    assert!(
+        refused.starts_with("journal: this journal was refused in an earlier start"),
+        "{refused}"
+    );
+    assert!(refused.ends_with("Give it the folder that it had last, or leave it off"), "{refused}");
     for _ in 0..2 {
+        let opened = open(&after, LARGE_SEGMENTS, &Settings::default()).unwrap();
+        let reason = opened.refused(ME).expect("whoever starts it may ask before");
+        assert!(refused.ends_with(&reason), "{reason}");
+        drop(opened);
         let again = Rig::unmet(&after, LARGE_SEGMENTS);
         let reason = again.host.halted().expect("no later start goes on");
         assert!(reason.contains("in an earlier start"), "{reason}");
     }
+}
+
+/// A look at a journal finds what a start would, and leaves the number of starts as it is.
+#[test]
+fn a_look_at_a_journal_begins_no_life() {
+    let disk = SimDisk::new(1);
+    drop(open(&disk, LARGE_SEGMENTS, &Settings::default()).unwrap());
+    let running = rig(&disk);
+    assert_eq!(look(&disk), "in use");
+    drop(running);
+    for _ in 0..2 {
+        assert_eq!(look(&disk), "sound");
+    }
+    assert_eq!(open(&disk, LARGE_SEGMENTS, &Settings::default()).unwrap().incarnation, 3);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::Disk;
 use crate::error::Fatal;
 use crate::format::identity::FolderId;
-use crate::format::names::{DRAFT_SUFFIX, SPARE_NAME, segment_name};
+use crate::format::names::{DRAFT_SUFFIX, SPARE_NAME, replaced_name, segment_name};
 use crate::format::position::SegmentId;
 
 /// A directory of segments, and the disk it is on.
@@ -17,12 +17,16 @@ pub(crate) struct Directory<D> {
     pub(crate) path: PathBuf,
     pub(crate) folder: FolderId,
     pub(crate) identity_crc: u32,
+    /// The segment whose only file has the name of one that was replaced, as an exchange with the
+    /// spare was cut short. An opening gives it its own name back before it asks for it.
+    pub(crate) replaced: Option<SegmentId>,
 }
 
 impl<D: Disk> Directory<D> {
-    /// The final name of a segment.
+    /// The name of a segment, which is its final one but for an exchange that was cut short.
     pub(crate) fn segment_path(&self, segment: SegmentId) -> PathBuf {
-        self.path.join(segment_name(segment))
+        let name = if self.replaced == Some(segment) { replaced_name } else { segment_name };
+        self.path.join(name(segment))
     }
 
     /// The name of a segment in the making.

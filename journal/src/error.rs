@@ -6,12 +6,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::create::Create;
 use crate::format::names::segment_of;
 use crate::format::position::{Lsn, SegmentId};
 
 /// Bytes that were synced once and cannot be read back as they were written.
 ///
-/// Nothing was changed on the disk. The remedy is a copy of this replica made from its peers.
+/// Nothing was changed on the disk. What was there is not made again here: whoever has all of it
+/// elsewhere goes on without this journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} is damaged at byte {offset}: {reason}", path.display())]
 pub struct Damaged {
@@ -67,13 +69,26 @@ pub struct Fatal {
 }
 
 /// Returns what to do with a directory that has no identity.
-fn remedy(found: &str) -> &'static str {
+fn remedy(found: &str, create: Create) -> &'static str {
     if segment_of(found).is_some() {
-        "the file that says whose it is was lost. Keep the directory as it is, and do not make a \
-         new journal for its owner, who would go on without what it has acknowledged"
-    } else {
-        "name the directory of the journal, or an empty one for a new journal"
+        return "the file that says whose it is was lost. Keep the directory as it is, and do not \
+                make a new journal for its owner, who would go on without what it has acknowledged";
     }
+    match create {
+        // An empty one is refused, too.
+        Create::Never => "name the directory of the journal",
+        Create::New => "name an empty directory, or one that is not there yet, for the new journal",
+        Create::IfMissing => "name the directory of the journal, or an empty one for a new journal",
+    }
+}
+
+/// Returns what to do where the system does not let this user do something with a path.
+fn permit(kind: io::ErrorKind) -> &'static str {
+    if kind == io::ErrorKind::ReadOnlyFilesystem {
+        return "mount the file system for writing";
+    }
+    "the user of this process must own the journal's directory, mode 0700, and every file in it, \
+     and may have to be let into those above it"
 }
 
 impl Fatal {
@@ -87,8 +102,9 @@ impl Fatal {
 #[non_exhaustive]
 pub enum OpenError {
     /// The caller asked for an existing journal and there is none.
-    #[error("{} holds no journal: check the path; a lost journal is replaced by joining \
-             again under another identity, not by an empty directory", path.display())]
+    #[error("{} holds no journal: check the path; a journal that was lost is not replaced by an \
+             empty directory, as its owner would go on without what it has acknowledged",
+            path.display())]
     Missing {
         /// The directory.
         path: PathBuf,
@@ -100,19 +116,21 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Another process has the journal open.
-    #[error("{} is locked by another process: stop it, or choose another directory",
+    #[error("{} is locked by another process: stop that one before this one starts",
             path.display())]
     Locked {
         /// The directory.
         path: PathBuf,
     },
     /// The directory holds something, but not a journal.
-    #[error("{} holds {found:?} but no journal: {}", path.display(), remedy(found))]
+    #[error("{} holds {found:?} but no journal: {}", path.display(), remedy(found, *create))]
     Foreign {
         /// The directory.
         path: PathBuf,
         /// One of the names found there.
         found: String,
+        /// Whether a new journal was asked for.
+        create: Create,
     },
     /// The directory belongs to another owner.
     #[error("{} belongs to \"{}\", not to \"{}\": check the path of the data directory",
@@ -145,7 +163,7 @@ pub enum OpenError {
         supported: u32,
     },
     /// The system does not let this user in.
-    #[error("{action} {}: {source}: give this user the directory, mode 0700", path.display())]
+    #[error("{action} {}: {source}: {}", path.display(), permit(source.kind()))]
     Permission {
         /// What was tried.
         action: &'static str,
@@ -155,8 +173,8 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The disk has no room for the segment that recovery writes.
-    #[error("{} has no room: recovery needs {needed} bytes more; free space and start again",
-            path.display())]
+    #[error("{} has no room: {needed} bytes must be free on its file system; make room and try \
+             again", path.display())]
     Full {
         /// The directory.
         path: PathBuf,

@@ -26,6 +26,7 @@
 //! an earlier life of a file are no frames. "Synced up to" and seals tell rot from a torn write:
 //! what they cover was durable once, and must still be there.
 
+mod create;
 mod directory;
 mod disk;
 mod error;
@@ -36,6 +37,7 @@ mod read;
 mod recover;
 mod write;
 
+pub use create::Create;
 pub use disk::real::{RealDisk, RealLock};
 pub use disk::sim::{
     CallFault, CrashChoice, DiskCall, Effect, Failure, SECTOR_BYTES, SimDisk, SimFile, SimLock,
@@ -50,8 +52,7 @@ pub use format::position::{HARD_STATE_BYTES, HardState, Lsn, SegmentId};
 pub use format::records::Records;
 pub use format::records_iter::RecordsIter;
 pub use options::{
-    Create, IDENTITY_BYTES_MAX, Options, RESERVE_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MAX,
-    SEGMENT_BYTES_MIN,
+    IDENTITY_BYTES_MAX, Options, RESERVE_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 pub use read::reader::{Reader, Record};
 pub use recover::recovery::Recovered;

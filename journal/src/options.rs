@@ -2,6 +2,7 @@
 //!
 //! Claim kept: an option is checked once, when the journal is opened, and has a bound with a name.
 
+use crate::create::Create;
 use crate::error::OptionsError;
 use crate::format::frame::PAGE_BYTES;
 
@@ -18,18 +19,6 @@ pub const IDENTITY_BYTES_MAX: usize = 1024;
 pub const RESERVE_BYTES: u64 = 256 << 10;
 /// Small segments keep back this part of a segment instead.
 const RESERVE_PART: u64 = 8;
-
-/// Whether a journal that is not there is made. Complete by its nature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Create {
-    /// Make it when the directory is missing or empty, with the directories above it. This cannot
-    /// tell a journal that was lost from one that never was.
-    IfMissing,
-    /// Refuse: whoever expects promises in a journal must not go on without them.
-    Never,
-    /// Make it as [`Create::IfMissing`] does, and refuse where there is one.
-    New,
-}
 
 /// How a journal is opened.
 ///

@@ -373,6 +373,42 @@ fn a_foreign_directory_is_refused_and_left_alone() {
     assert_eq!(disk.list(path()).unwrap(), ["photos"]);
 }
 
+/// Whoever follows what a refusal says must not be refused for it.
+#[test]
+fn the_remedy_for_a_foreign_directory_is_one() {
+    let disk = SimDisk::new(1);
+    let (foreign, empty) = (Path::new("/foreign"), Path::new("/empty"));
+    for directory in [foreign, empty] {
+        disk.create_dir(directory).unwrap();
+    }
+    disk.create(&foreign.join("photos"), 0).unwrap();
+    let refused = |create, directory: &Path| {
+        let mut options = options();
+        options.create = create;
+        let opened = Journal::open(disk.clone(), directory, &options, |_| {});
+        opened.map(drop).map_err(|error| error.to_string())
+    };
+    let told = refused(Create::Never, foreign).unwrap_err();
+    assert!(told.ends_with("name the directory of the journal"), "{told}");
+    refused(Create::Never, empty).unwrap_err();
+    let told = refused(Create::New, foreign).unwrap_err();
+    assert!(told.contains("name an empty directory, or one that is not there yet"), "{told}");
+    refused(Create::New, empty).unwrap();
+    refused(Create::New, Path::new("/not/there/yet")).unwrap();
+    refused(Create::Never, empty).unwrap();
+}
+
+/// Its owner would be told to start with it, and be refused.
+#[test]
+fn a_journal_of_another_owner_is_not_told_as_one_that_is_there_already() {
+    let disk = SimDisk::new(1);
+    drop(open(&disk).unwrap());
+    let mut other = options();
+    (other.create, other.identity) = (Create::New, b"cluster 1, node 3".to_vec());
+    let error = open_with(&disk, &other).unwrap_err();
+    assert!(matches!(error, OpenError::OtherIdentity { .. }), "{error}");
+}
+
 #[test]
 fn a_journal_that_must_exist_is_not_made() {
     let disk = SimDisk::new(1);
@@ -478,7 +514,12 @@ fn a_directory_without_permission_is_refused_with_the_remedy() {
             let error = open(&disk).unwrap_err();
             assert!(matches!(error, OpenError::Permission { .. }), "{error}");
             assert!(error.to_string().contains("/log"), "{error}");
-            assert!(error.to_string().contains("mode 0700"), "{error}");
+            let remedy = if failure == Failure::ReadOnly {
+                "mount the file system for writing"
+            } else {
+                "must own the journal's directory, mode 0700, and every file in it"
+            };
+            assert!(error.to_string().contains(remedy), "{error}");
         }
     }
 }

@@ -113,6 +113,49 @@ fn a_torn_tail_is_cut_and_rot_is_refused() {
 }
 
 #[test]
+fn a_look_at_a_journal_changes_nothing_and_leaves_it_to_whoever_has_it_open() {
+    let scratch = Scratch::new("look");
+    let look = |options: &Options| {
+        let mut records = Vec::new();
+        let seen = Journal::inspect(RealDisk, &scratch.log(), options, |record| {
+            records.push(record.bytes.to_vec());
+        });
+        seen.map(|seen| (seen, records))
+    };
+    assert!(matches!(look(&options()), Err(OpenError::Missing { .. })));
+    assert!(!scratch.log().exists());
+    let (mut journal, made, _) = open(&scratch.log()).unwrap();
+    let expected = fill(&mut journal, 0, 90);
+    assert_eq!(look(&options()).unwrap(), (None, Vec::new()), "it is in use");
+    let mut other = options();
+    other.identity = b"real 2".to_vec();
+    assert!(matches!(look(&other), Err(OpenError::OtherIdentity { .. })), "in use or not");
+    drop(journal);
+    let stamps = || {
+        let mut stamps = Vec::new();
+        for entry in fs::read_dir(scratch.log()).unwrap() {
+            let path = entry.unwrap().path();
+            let (data, bytes) = (fs::metadata(&path).unwrap(), fs::read(&path).unwrap());
+            stamps.push((path, data.modified().unwrap(), bytes));
+        }
+        (fs::metadata(scratch.log()).unwrap().modified().unwrap(), stamps)
+    };
+    let before = stamps();
+    let (seen, records) = look(&options()).unwrap();
+    let seen = seen.expect("nobody has it");
+    assert!(records == expected && seen.folder == made.folder && !seen.created);
+    assert!(stamps() == before, "nothing is written, not even the same");
+    // An exchange with the spare that was cut short leaves a segment under another name.
+    let segment = scratch.log().join("segment-00000001.log");
+    fs::rename(&segment, scratch.log().join("segment-00000001.log.old")).unwrap();
+    let (seen, records) = look(&options()).unwrap();
+    assert!(seen.is_some() && records == expected && !segment.exists());
+    // A second look finds no lock, and an opening neither.
+    let (_, _, records) = open(&scratch.log()).unwrap();
+    assert!(records == expected && segment.exists());
+}
+
+#[test]
 fn only_the_owner_may_enter() {
     let scratch = Scratch::new("modes");
     let log = scratch.0.join("a/b/log");

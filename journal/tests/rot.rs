@@ -10,7 +10,7 @@ mod script;
 use std::path::{Path, PathBuf};
 
 use script::Step::{Append, Prepare, Release, Seal, Sync};
-use script::{Found, Ledger, Step, open, path, run_into};
+use script::{Found, Ledger, Step, inspect, open, path, run_into};
 use synod_journal::{DamageReason, Disk, OpenError, SECTOR_BYTES, SimDisk};
 
 /// What came of a disk that was tampered with.
@@ -24,8 +24,17 @@ enum Verdict {
 fn judge(disk: &SimDisk, expected: &Found) -> Verdict {
     let contents = || files(disk).iter().map(|file| disk.contents(file)).collect::<Vec<_>>();
     let before = contents();
+    let seen = inspect(disk);
+    assert!(contents() == before, "a look changes nothing");
     let opened = open(disk);
     assert!(opened.is_ok() || contents() == before, "a refusal changes nothing");
+    match (&seen, &opened) {
+        (Ok((_, seen)), Ok((_, _, found))) => assert_eq!(seen, found),
+        (Err(OpenError::Damaged(seen)), Err(OpenError::Damaged(found))) => assert_eq!(seen, found),
+        (Err(OpenError::Foreign { .. }), Err(OpenError::Foreign { .. }))
+        | (Err(OpenError::DamagedIdentity { .. }), Err(OpenError::DamagedIdentity { .. })) => {}
+        _ => panic!("a look finds {seen:?}, an opening {opened:?}"),
+    }
     match opened {
         Ok((_, _, found)) => {
             assert_eq!(&found, expected, "a loss or a change in silence");

@@ -16,14 +16,36 @@ use std::time::Duration;
 use serde_json::json;
 use synod_node::{Ballot, Client, NodeId, Status};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::client::{Answer as KvAnswer, KvError, KvSession, client_config};
 use crate::config::ClientConfig;
 use protocol::{Answer, Encoded, LINE_BYTES_MAX, Operation, Request, Verdict};
 
-/// Serves the lines of `input` until its end, and answers on `output`.
+/// Why a bridge ended before its input did.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeFailure {
+    /// The input cannot be read, or has a line of more than 8 MiB. What was asked before was
+    /// answered.
+    #[error("standard input: {0}")]
+    Input(std::io::Error),
+    /// The output takes nothing more. What was asked was done all the same.
+    #[error(
+        "standard output: {source}; answers that follow \"not printed\", {lost} of them, tell \
+             of what was done"
+    )]
+    Output {
+        /// What the system said.
+        source: std::io::Error,
+        /// How many answers were not printed, or perhaps not.
+        lost: usize,
+    },
+}
+
+/// Serves the lines of `input` until its end, and answers on `output`. Once that takes no answer
+/// no further line is read, and each answer that was not printed, the last of them perhaps,
+/// goes to `lost`.
 ///
 /// # Errors
 ///
@@ -33,13 +55,20 @@ pub async fn bridge(
     config: ClientConfig,
     input: impl AsyncBufRead + Unpin,
     output: impl AsyncWrite + Send + Unpin + 'static,
-) -> std::io::Result<()> {
+    lost: impl FnMut(&str) + Send + 'static,
+) -> Result<(), BridgeFailure> {
     let (answers, lines) = mpsc::channel(ANSWERS_MAX);
-    let writer = tokio::spawn(write_answers(lines, output));
-    let read = read_requests(Ways { client, config, alone: BTreeMap::new() }, input, answers).await;
+    let (writes, written_until) = oneshot::channel();
+    let writer = tokio::spawn(write_answers(lines, output, writes, lost));
+    let ways = Ways { client, config, alone: BTreeMap::new() };
+    let read = read_requests(ways, input, answers, written_until).await;
     // All senders of answers are gone here, so the writer ends.
-    let written = writer.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    read.and(written)
+    let written = writer.await.unwrap_or_else(|error| {
+        let (source, lost) = (std::io::Error::other(error), 0);
+        Err(BridgeFailure::Output { source, lost })
+    });
+    written?;
+    read.map_err(BridgeFailure::Input)
 }
 
 /// The ways to the cluster.
@@ -71,13 +100,25 @@ async fn read_requests(
     mut ways: Ways,
     mut input: impl AsyncBufRead + Unpin,
     answers: mpsc::Sender<Answer>,
+    mut written_until: oneshot::Receiver<()>,
 ) -> std::io::Result<()> {
     type Asker = (u64, Option<u16>);
     let mut sessions: BTreeMap<Asker, Arc<Mutex<KvSession>>> = BTreeMap::new();
     let timeout = ways.config.timeout;
     let mut running = JoinSet::new();
     let mut line = Vec::new();
-    while read_line(&mut input, &mut line).await? {
+    let read = loop {
+        // Nobody is to be answered any more: what is not begun by then is not done.
+        let more = tokio::select! {
+            biased;
+            _ = &mut written_until => Ok(false),
+            more = read_line(&mut input, &mut line) => more,
+        };
+        match more {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
+        }
         let request = match Request::parse(&line) {
             Ok(request) => request,
             Err(answer) => {
@@ -115,9 +156,10 @@ async fn read_requests(
             let verdict = run(request.operation, timeout, &session, &client).await;
             let _ = answers.send(Answer { id, verdict }).await;
         });
-    }
+    };
+    // What was begun is done, and answered, however the input ended.
     while running.join_next().await.is_some() {}
-    Ok(())
+    read
 }
 
 async fn run(
@@ -191,19 +233,40 @@ async fn read_line(
     }
 }
 
+/// Writes answers, as long as they are taken; `writes` is dropped once they are not.
 async fn write_answers(
     mut answers: mpsc::Receiver<Answer>,
     mut output: impl AsyncWrite + Unpin,
-) -> std::io::Result<()> {
+    writes: oneshot::Sender<()>,
+    mut lost: impl FnMut(&str),
+) -> Result<(), BridgeFailure> {
     while let Some(answer) = answers.recv().await {
         let mut lines = answer.line();
         while let Ok(answer) = answers.try_recv() {
             lines.extend(answer.line());
         }
-        output.write_all(&lines).await?;
-        output.flush().await?;
+        let Err(source) = write(&mut output, &lines).await else { continue };
+        drop(writes);
+        let mut count = 0;
+        let mut lose = |lines: &[u8]| {
+            for line in String::from_utf8_lossy(lines).lines() {
+                lost(line);
+                count += 1;
+            }
+        };
+        // Nobody knows how much of it was taken.
+        lose(&lines);
+        while let Some(answer) = answers.recv().await {
+            lose(&answer.line());
+        }
+        return Err(BridgeFailure::Output { source, lost: count });
     }
     Ok(())
+}
+
+async fn write(output: &mut (impl AsyncWrite + Unpin), lines: &[u8]) -> std::io::Result<()> {
+    output.write_all(lines).await?;
+    output.flush().await
 }
 
 /// How many operations may be open at once over all logical clients.

@@ -106,7 +106,7 @@ pub struct ServeArgs {
     /// Print every value and where it comes from, and exit.
     #[arg(long)]
     pub print_config: bool,
-    /// Check the configuration, and exit.
+    /// Check configuration, certificates and journal as a start would, change nothing, and exit.
     #[arg(long)]
     pub check_config: bool,
 }
@@ -279,6 +279,7 @@ pub enum LogFormat {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 the answer is no (key absent, comparison unequal, a node silent);
-2 the outcome is unknown; 64 wrong usage; 69 certainly not done: cluster unavailable or refused;
+2 the outcome is unknown; 3 done, but what came of it could not be printed, and is on stderr;
+64 wrong usage; 69 certainly not done: cluster unavailable or refused;
 70 internal error; 73 cannot make a file or folder; 74 data folder or port unusable;
 78 wrong configuration.";

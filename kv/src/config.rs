@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 
+use synod_node::config::exclude_each_other;
+
 use crate::cli::{LogFormat, ServeArgs, TargetArgs};
 use keys::{CLIENT, SERVER};
 use layers::Layers;
@@ -131,15 +133,19 @@ impl ServerConfig {
         let peers = addresses(layers, "peers")?;
         let own = peers.get(&node).copied().ok_or_else(|| {
             let listed = peers.keys().map(u16::to_string).collect::<Vec<_>>().join(", ");
-            layers.wrong("node", format!("[peers] lists only {listed}; add peers.{node}"))
+            let wanted = format!(
+                "[peers] lists only {listed}; name one of them, or list {node} there too, in the \
+                 configuration of each node and before any journal is made"
+            );
+            layers.wrong("node", wanted)
         })?;
         let peer_listen = match layers.text("peer_listen") {
             Ok(_) => address(layers, "peer_listen")?,
             Err(_) => own,
         };
         let client_listen = address(layers, "client_listen")?;
-        if client_listen == peer_listen && client_listen.port() != 0 {
-            let wanted = "peers listen there already; choose another port";
+        if exclude_each_other(client_listen, peer_listen) {
+            let wanted = format!("{peer_listen} is for peers already; choose another port");
             return Err(layers.wrong("client_listen", wanted));
         }
         let (heartbeat, suspicion) = timing(layers)?;

@@ -32,6 +32,12 @@ impl Exit {
         Self::with(1, reason)
     }
 
+    /// It was done, and what came of it could not be printed: the reason has both.
+    #[must_use]
+    pub fn untold(reason: impl Display) -> Self {
+        Self::with(3, reason)
+    }
+
     /// The command line or a value on it is wrong.
     #[must_use]
     pub fn usage(reason: impl Display) -> Self {

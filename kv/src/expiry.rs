@@ -1,8 +1,8 @@
-//! When a certificate ends, and what is said about it before.
+//! When a certificate begins and ends, and what is said about it before either.
 //!
-//! The claim kept true: from thirty days before the end on, whoever looks is told how many days are
-//! left and what to do. Nothing is refused here: the transport judges certificates as they are
-//! shown.
+//! The claim kept true: whoever looks is told of a certificate that is not good yet, and from
+//! thirty days before its end on how many days are left, and what to do. Nothing is refused here:
+//! the transport judges certificates as they are shown.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,20 +11,21 @@ use synod_transport_quic::{Credentials, TlsError};
 
 use crate::config::TlsFiles;
 
-/// A certificate and its end.
+/// A certificate, its beginning and its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiry {
     certificate: PathBuf,
+    not_before: SystemTime,
     not_after: SystemTime,
 }
 
-/// A complaint about a certificate that ends soon, or has ended.
+/// A complaint about a certificate that is not good yet, ends soon, or has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// What is wrong, and the remedy, in one line.
     pub text: String,
-    /// The certificate is of no use any more.
-    pub is_over: bool,
+    /// The certificate is of no use at this time: everybody refuses it whose clock says the same.
+    pub is_refused: bool,
 }
 
 impl Expiry {
@@ -38,26 +39,40 @@ impl Expiry {
         Ok(Self::of(&files.certificate, &credentials))
     }
 
-    /// Takes the end from credentials that were read from `certificate`.
+    /// Takes the dates from credentials that were read from `certificate`.
     #[must_use]
     pub fn of(certificate: &Path, credentials: &Credentials) -> Self {
-        Self { certificate: certificate.to_owned(), not_after: credentials.not_after() }
+        Self {
+            certificate: certificate.to_owned(),
+            not_before: credentials.not_before(),
+            not_after: credentials.not_after(),
+        }
     }
 
     /// Says what there is to say at this time.
     #[must_use]
     pub fn warning(&self, present: SystemTime) -> Option<Warning> {
         let name = self.certificate.display();
+        if let Ok(ahead) = self.not_before.duration_since(present)
+            && !ahead.is_zero()
+        {
+            let ahead = days(ahead);
+            let text = format!(
+                "{name} is not good yet, for {ahead} more by the clock of this host: set the \
+                 clock, if it is behind, or {REMEDY}"
+            );
+            return Some(Warning { text, is_refused: true });
+        }
         match self.not_after.duration_since(present) {
             Ok(left) if left > WARN_BEFORE => None,
             Ok(left) => {
                 let text = format!("{name} ends in {}: {REMEDY}", days(left));
-                Some(Warning { text, is_over: false })
+                Some(Warning { text, is_refused: false })
             }
             Err(over) => {
                 let over = days(over.duration());
                 let text = format!("{name} ended {over} ago by the clock of this host: {REMEDY}");
-                Some(Warning { text, is_over: true })
+                Some(Warning { text, is_refused: true })
             }
         }
     }
@@ -76,7 +91,7 @@ impl Expiry {
 }
 
 fn log(warning: Warning) {
-    if warning.is_over {
+    if warning.is_refused {
         tracing::error!("certificate {}", warning.text);
     } else {
         tracing::warn!("certificate {}", warning.text);
@@ -105,13 +120,33 @@ const REMEDY: &str =
 mod tests {
     use super::*;
 
+    fn node_1(not_before: SystemTime, not_after: SystemTime) -> Expiry {
+        Expiry { certificate: "node-1.pem".into(), not_before, not_after }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_good_yet_is_told_of() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        let expiry = node_1(epoch + 3 * DAY, epoch + 100 * DAY);
+        let at = |seconds| expiry.warning(epoch + Duration::from_secs(seconds));
+        let day = DAY.as_secs();
+        for (seconds, more) in [(0, "3 days"), (day, "2 days"), (3 * day - 1, "less than a day")] {
+            let warning = at(seconds).expect("it is early");
+            let begins =
+                format!("node-1.pem is not good yet, for {more} more by the clock of this");
+            assert!(warning.text.starts_with(&begins), "{}", warning.text);
+            assert!(warning.is_refused);
+        }
+        assert_eq!(at(3 * day), None);
+    }
+
     #[test]
     fn the_last_thirty_days_are_warned_of() {
-        let not_after = SystemTime::UNIX_EPOCH + 100 * DAY;
-        let expiry = Expiry { certificate: "node-1.pem".into(), not_after };
+        let epoch = SystemTime::UNIX_EPOCH;
+        let expiry = node_1(epoch, epoch + 100 * DAY);
         let at = |days: u32| expiry.warning(SystemTime::UNIX_EPOCH + days * DAY);
         assert_eq!(at(69), None);
-        for (days, begins, is_over) in [
+        for (days, begins, is_refused) in [
             (70, "node-1.pem ends in 30 days: renew it", false),
             (99, "node-1.pem ends in 1 day: renew it", false),
             (100, "node-1.pem ends in less than a day: renew it", false),
@@ -119,14 +154,14 @@ mod tests {
         ] {
             let warning = at(days).expect("it is late");
             assert!(warning.text.starts_with(begins), "{}", warning.text);
-            assert_eq!(warning.is_over, is_over);
+            assert_eq!(warning.is_refused, is_refused);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_running_node_says_it_once_a_day() {
         let (begin, epoch) = (tokio::time::Instant::now(), SystemTime::UNIX_EPOCH);
-        let expiry = Expiry { certificate: "node-1.pem".into(), not_after: epoch + 32 * DAY };
+        let expiry = node_1(epoch, epoch + 32 * DAY);
         let mut said = Vec::new();
         let watch =
             expiry.watch_with(|| epoch + begin.elapsed(), |warning| said.push(warning.text));

@@ -43,9 +43,9 @@ pub enum InitError {
     #[error("--node {0} is more than --nodes; say how many nodes the cluster has")]
     NoSuchNode(u16),
     /// There is no authority that could sign.
-    #[error("cannot read {}: {source}; make the authority once, with `synod-kv init --dir`, and \
-             copy its folder ca, or the node's certificate and key, to where they are needed",
-            path.display())]
+    #[error("cannot read {}: {source}; make the authority once, with `synod-kv init --dir DIR`, \
+             and copy its folder ca to here, or all of a node's files but its journal: its \
+             certificate, its key, its configuration and ca/ca.pem", path.display())]
     NoAuthority {
         /// The file that is missing.
         path: PathBuf,
@@ -60,6 +60,27 @@ pub enum InitError {
         dir: PathBuf,
         /// The node.
         node: u16,
+    },
+    /// The caller's fault: there is no certificate to renew at all.
+    #[error("{} holds no certificate of a node or a client to renew; name the folder that has them",
+            .0.display())]
+    NoCertificates(PathBuf),
+    /// A certificate is there, and its key is not.
+    #[error("{} is there, and its key {} is not: copy the key, or remove the certificate, and both \
+             are made", certificate.display(), key.display())]
+    NoKey {
+        /// The certificate.
+        certificate: PathBuf,
+        /// The key that it lacks.
+        key: PathBuf,
+    },
+    /// Some certificates were renewed, and then one was not.
+    #[error("renewed {done}, and none of the rest: {source}")]
+    RenewedInPart {
+        /// The names of those that were.
+        done: String,
+        /// Why not the next one.
+        source: Box<Self>,
     },
     /// The environment refused a file.
     #[error("cannot make {}: {source}", path.display())]
@@ -89,7 +110,8 @@ pub enum InitError {
         source: TlsError,
     },
     /// A certificate that is there is of another cluster.
-    #[error("{} is of {found}, and the authority in ca is of cluster {wanted}", path.display())]
+    #[error("{} is of {found}, and the authority in ca is of cluster {wanted}; move what is of \
+             another cluster away", path.display())]
     OtherCluster {
         /// The certificate.
         path: PathBuf,
@@ -137,6 +159,10 @@ pub fn init_node(
     let (dir, file) = (&args.dir, format!("node-{node}"));
     let config = dir.join(format!("{file}.toml"));
     let lacks = |name: &str| !dir.join(name).exists();
+    let (certificate, key) = (dir.join(format!("{file}.pem")), dir.join(format!("{file}.key")));
+    if certificate.exists() && !key.exists() {
+        return Err(InitError::NoKey { certificate, key });
+    }
     if lacks(&format!("{file}.pem")) || lacks(&format!("{file}.toml")) {
         let authority = Authority::read(dir)?;
         let addresses = Addresses::of(args)?;
@@ -158,7 +184,7 @@ pub fn init_node(
 ///
 /// # Errors
 ///
-/// Why one was not renewed. Those before it were.
+/// Why none was renewed, or which were and why no other: all are judged before one is replaced.
 pub fn renew(args: &InitArgs) -> Result<Vec<String>, InitError> {
     let authority = Authority::read(&args.dir)?;
     let io = |source| InitError::File { path: args.dir.clone(), source };
@@ -171,9 +197,17 @@ pub fn renew(args: &InitArgs) -> Result<Vec<String>, InitError> {
     if let Some(node) = args.node.filter(|_| names.is_empty()) {
         return Err(InitError::NoCertificate { dir: args.dir.clone(), node });
     }
+    if names.is_empty() {
+        return Err(InitError::NoCertificates(args.dir.clone()));
+    }
     names.sort_unstable();
-    for name in &names {
-        renew_one(&authority, &args.dir, name)?;
+    let renewed: Result<Vec<_>, _> =
+        names.iter().map(|name| renewed(&authority, &args.dir, name)).collect();
+    for (index, (path, pem)) in renewed?.iter().enumerate() {
+        replace(path, 0o644, pem).map_err(|error| match names[..index].join(", ") {
+            done if done.is_empty() => error,
+            done => InitError::RenewedInPart { done, source: Box::new(error) },
+        })?;
     }
     sync_folder(&args.dir)?;
     Ok(names)
@@ -242,7 +276,8 @@ fn issue(authority: &Authority, dir: &Path, file: &str, role: &str) -> Result<()
     write_new(&dir.join(format!("{file}.pem")), 0o644, &certificate.pem())
 }
 
-fn renew_one(authority: &Authority, dir: &Path, file: &str) -> Result<(), InitError> {
+/// Makes a certificate that is to take the place of another one, for the same key.
+fn renewed(authority: &Authority, dir: &Path, file: &str) -> Result<(PathBuf, String), InitError> {
     let (path, key) = (dir.join(format!("{file}.pem")), dir.join(format!("{file}.key")));
     // The old certificate says whose it is, and its key must be the right one and private.
     let old = Credentials::load_of_any_authority(&dir.join("ca/ca.pem"), &path, &key)
@@ -254,7 +289,7 @@ fn renew_one(authority: &Authority, dir: &Path, file: &str) -> Result<(), InitEr
     }
     let role = identity.role.to_string();
     let certificate = authority.certify(&role, &read_key(&key, &role)?)?;
-    replace(&path, 0o644, &certificate.pem())
+    Ok((path, certificate.pem()))
 }
 
 fn read_key(path: &Path, role: &str) -> Result<KeyPair, InitError> {

@@ -33,6 +33,15 @@ pub fn install(log: &LogConfig) -> io::Result<()> {
     Ok(())
 }
 
+/// Says a line without a wait, in its turn after what was logged before it.
+pub fn say(line: &str) {
+    let line = format!("{line}\n");
+    match SINK.get() {
+        Some(sink) => sink.take(line.as_bytes()),
+        None => drop(io::stderr().write_all(line.as_bytes())),
+    }
+}
+
 /// Says a last line, and waits a while until it is out, with all that was logged before it.
 pub fn say_last(line: &str) {
     let line = format!("{line}\n");

@@ -6,13 +6,13 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use synod_node::{Client, CreateError, Node, NodeId, Status};
+use synod_node::{Client, CreateError, Inspected, Node, NodeId, Status};
 use synod_transport_quic::Credentials;
 use tokio::io::{BufReader, stdin, stdout};
 use tokio::task::JoinHandle;
 
 use crate::bench::{BenchError, Measurement, measure};
-use crate::bridge::{bridge, status_value};
+use crate::bridge::{BridgeFailure, bridge, status_value};
 use crate::cli::{
     BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs, TargetArgs,
 };
@@ -82,6 +82,9 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
         InitError::Exists(_)
         | InitError::NoAuthority { .. }
         | InitError::NoCertificate { .. }
+        | InitError::NoCertificates(_)
+        | InitError::NoKey { .. }
+        | InitError::RenewedInPart { .. }
         | InitError::File { .. }
         | InitError::Random(_)
         | InitError::Certificate { .. }
@@ -101,7 +104,7 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
         let cluster = init(args).map_err(failed)?;
         format!("cluster {cluster}: {dir}/node-1.toml to node-{}.toml\n", args.nodes)
     };
-    say(line.as_bytes())
+    tell_done("this was done, and what is said of it", &line)
 }
 
 async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
@@ -111,7 +114,11 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
         unknown.iter().for_each(|line| log::say_last(&format!("synod-kv: {line}")));
     }
     if args.print_config {
-        return say(printed.page.as_bytes());
+        let printed = say(printed.page.as_bytes());
+        if !args.check_config {
+            return printed;
+        }
+        printed?;
     }
     if args.check_config {
         return check_config(&printed.config);
@@ -121,23 +128,32 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
     Ok(serve(&printed.config).await)
 }
 
-/// Checks what a start would check before it touches a port or the journal.
+/// Checks what a start would, but for the ports and the room on the disk.
 fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
-    let credentials = Node::check(&node_config(config)).map_err(|error| {
+    let node = node_config(config);
+    let credentials = Node::check(&node).map_err(|error| {
         if let CreateError::Identity(wrong) = &error {
             return wrong_certificate(config, wrong);
         }
         Exit::config(error)
     })?;
-    let expiry = Expiry::of(&config.tls.certificate, &credentials);
-    match expiry.warning(SystemTime::now()) {
-        None => say(b"the configuration is sound\n"),
-        Some(warning) if warning.is_over => Err(Exit::config(warning.text)),
-        Some(warning) => {
-            let line = format!("the configuration is sound, but {}\n", warning.text);
-            say(line.as_bytes())
+    let warning = Expiry::of(&config.tls.certificate, &credentials).warning(SystemTime::now());
+    let mut sound = "the configuration is sound".to_owned();
+    match warning {
+        Some(warning) if warning.is_refused => return Err(Exit::config(warning.text)),
+        Some(warning) => sound += &format!(", but {}", warning.text),
+        None => {}
+    }
+    match Node::inspect(&node).map_err(|error| Exit::start(&error))? {
+        Inspected::Sound => {}
+        Inspected::InUse => {
+            sound += &format!(
+                "; another process has the journal in {} open, and what is in it was not read",
+                config.data.display()
+            );
         }
     }
+    say(format!("{sound}\n").as_bytes())
 }
 
 async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {
@@ -154,7 +170,7 @@ async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {
         } else {
             bench_line(&measurement)
         };
-        say(line.as_bytes())?;
+        tell_done("this was measured, and the result", &line)?;
     }
     Ok(Exit::done())
 }
@@ -251,9 +267,12 @@ fn status_line(status: &Status) -> String {
 async fn run_bridge(target: &TargetArgs) -> Result<Exit, Exit> {
     let target = Target::open(target)?;
     let input = BufReader::with_capacity(64 * 1024, stdin());
-    let served = bridge(target.client, target.config, input, stdout()).await;
-    let failed = |error| Exit::internal(format!("standard input or output: {error}"));
-    served.map(|()| Exit::done()).map_err(failed)
+    let lost = |line: &str| log::say(&format!("synod-kv: not printed: {line}"));
+    let served = bridge(target.client, target.config, input, stdout(), lost).await;
+    served.map(|()| Exit::done()).map_err(|error| match &error {
+        BridgeFailure::Input(_) => Exit::internal(error),
+        BridgeFailure::Output { .. } => Exit::untold(error),
+    })
 }
 
 async fn run_range(args: &RangeArgs) -> Result<Exit, Exit> {
@@ -314,8 +333,8 @@ impl Target {
             Reply::Deleted { existed: false } | Reply::Compared { swapped: false } => {
                 Ok(Exit::no())
             }
-            Reply::Number(number) => say(format!("{number}\n").as_bytes()),
-            Reply::Length(length) => say(format!("{length}\n").as_bytes()),
+            Reply::Number(number) => tell_done(APPLIED, &format!("{number}\n")),
+            Reply::Length(length) => tell_done(APPLIED, &format!("{length}\n")),
             Reply::Value(Some(Blob(value))) => say(&[value, b"\n"].concat()),
             Reply::Value(None) => Ok(Exit::no()),
             Reply::Rejected(rejection) => {
@@ -337,8 +356,8 @@ fn read_client(args: &TargetArgs) -> Result<ClientConfig, Exit> {
     Ok(config)
 }
 
-/// Refuses a certificate that has ended, as the nodes would, one after the other; and one of
-/// another cluster than is meant, which its own nodes would serve.
+/// Refuses a certificate that has ended, or is not good yet, as the nodes would, one after the
+/// other; and one of another cluster than is meant, which its own nodes would serve.
 fn check_certificate(config: &ClientConfig) -> Result<(), Exit> {
     let TlsFiles { authority, certificate, key } = &config.tls;
     let credentials = Credentials::load(authority, certificate, key).map_err(Exit::config)?;
@@ -351,7 +370,7 @@ fn check_certificate(config: &ClientConfig) -> Result<(), Exit> {
         )));
     }
     let expiry = Expiry::of(certificate, &credentials);
-    let over = expiry.warning(SystemTime::now()).filter(|warning| warning.is_over);
+    let over = expiry.warning(SystemTime::now()).filter(|warning| warning.is_refused);
     over.map_or(Ok(()), |warning| Err(Exit::config(warning.text)))
 }
 
@@ -364,15 +383,30 @@ fn variables() -> impl Iterator<Item = String> {
     std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
+/// Prints the answer to a question, which can be asked again.
 fn say(bytes: &[u8]) -> Result<Exit, Exit> {
+    print(bytes).map_err(|error| Exit::internal(format!("cannot print: {error}")))
+}
+
+/// Prints what came of something that was done. Where that fails it was done all the same, and
+/// whoever takes the failure for one of the deed would do it again: so the reason says both.
+fn tell_done(what: &str, line: &str) -> Result<Exit, Exit> {
+    print(line.as_bytes()).map_err(|error| {
+        Exit::untold(format!("{what} could not be printed ({error}): {}", line.trim_end()))
+    })
+}
+
+fn print(bytes: &[u8]) -> io::Result<Exit> {
     let mut out = io::stdout().lock();
-    let said = out.write_all(bytes).and_then(|()| out.flush());
-    said.map(|()| Exit::done()).map_err(|error| Exit::internal(format!("cannot print: {error}")))
+    out.write_all(bytes).and_then(|()| out.flush()).map(|()| Exit::done())
 }
 
 fn no_log(error: io::Error) -> Exit {
     Exit::internal(format!("no thread for the log: {error}"))
 }
+
+/// What is told of a command whose answer cannot be printed.
+const APPLIED: &str = "the command was applied, and its answer";
 
 #[cfg(test)]
 mod tests {

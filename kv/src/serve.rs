@@ -73,6 +73,11 @@ fn watch_certificate(config: &ServerConfig) {
 /// Names the file of a certificate that belongs to somebody else, and the one that is wanted.
 pub(crate) fn wrong_certificate(config: &ServerConfig, wrong: &WrongCertificate) -> Exit {
     let (name, node) = (config.tls.certificate.display(), config.node);
+    if wrong.found.ends_with(&format!("/node/{node}")) {
+        return Exit::config(format!(
+            "{name}: {wrong}; name the cluster and the certificate that were made together"
+        ));
+    }
     Exit::config(format!(
         "{name}: {wrong}; name the certificate and the key of this node, such as node-{node}.pem \
          and node-{node}.key"
@@ -179,7 +184,8 @@ fn abort_on_panic() {
 }
 
 impl Exit {
-    fn start(error: &StartError) -> Self {
+    /// Why a node cannot start, or could not.
+    pub(crate) fn start(error: &StartError) -> Self {
         match error {
             StartError::Config(_)
             | StartError::Tls(_)
@@ -189,9 +195,19 @@ impl Exit {
             | StartError::ClientPort(BindError::Socket { source, .. })
                 if source.kind() == io::ErrorKind::AddrInUse =>
             {
-                Self::unusable(format!("{error}; end what listens there, or name another port"))
+                Self::unusable(format!(
+                    "{error}; end what listens there, or name another port, here and wherever this \
+                     address is named"
+                ))
+            }
+            StartError::PeerPort(BindError::Socket { source, .. })
+            | StartError::ClientPort(BindError::Socket { source, .. })
+                if source.kind() == io::ErrorKind::AddrNotAvailable =>
+            {
+                Self::unusable(format!("{error}; name an address of this host"))
             }
             StartError::NoJournal { .. }
+            | StartError::Refused { .. }
             | StartError::Recovery(_)
             | StartError::PeerPort(_)
             | StartError::ClientPort(_) => Self::unusable(error),

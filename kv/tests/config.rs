@@ -108,21 +108,22 @@ fn a_wrong_file_is_named_by_line_key_and_remedy() {
         &[],
         &[],
         "node-1.toml:16: `tls.certificate = gone.pem`: No such file or directory (os error 2); \
-         `synod-kv init` makes this file",
+         name the file that `synod-kv init --dir DIR` made, or copy it here",
     );
     check(
         "missing",
         ("node = 1\n", ""),
         &[],
         &[],
-        "`node` is not set; write node = 1 in the file, or set SYNOD_NODE",
+        "`node` is not set; write node = 1 at the top of the file, or set SYNOD_NODE",
     );
     check(
         "member",
         ("node = 1\n", "node = 7\n"),
         &[],
         &[],
-        "node-1.toml:4: `node = 7`: [peers] lists only 1, 2, 3; add peers.7",
+        "node-1.toml:4: `node = 7`: [peers] lists only 1, 2, 3; name one of them, or list 7 there \
+         too, in the configuration of each node and before any journal is made",
     );
 }
 
@@ -152,6 +153,37 @@ fn wrong_settings_are_named_with_their_origin() {
         "flag --peer: `peers = 2=127.0.0.1:2`: this node id is given twice; name each node once",
     );
     check(
+        "pair",
+        none,
+        &[("SYNOD_PEERS", "localhost:7002")],
+        &[],
+        "environment SYNOD_PEERS: `peers = localhost:7002`: wanted <node id>=<ip>:<port>, such as \
+         2=127.0.0.1:7002",
+    );
+    let twice = "1=127.0.0.1:1,2=127.0.0.1:2,1=127.0.0.1:3";
+    check(
+        "twice-in-a-variable",
+        none,
+        &[("SYNOD_PEERS", twice)],
+        &[],
+        "environment SYNOD_PEERS: `peers = 1=127.0.0.1:3`: this node id is given twice; \
+         name each node once",
+    );
+    check(
+        "twice-by-two-flags",
+        none,
+        &[],
+        &["--peer", "2=127.0.0.1:1", "--set", "peers.2=127.0.0.1:2"],
+        "flag --set: `peers.2 = 127.0.0.1:2`: flag --peer sets this key, too; give it once",
+    );
+    check(
+        "twice-by-one-flag",
+        none,
+        &[],
+        &["--set", "data=a", "--set", "data=b"],
+        "flag --set: `data = b`: flag --set sets this key, too; give it once",
+    );
+    check(
         "same",
         none,
         &[],
@@ -171,8 +203,32 @@ fn wrong_settings_are_named_with_their_origin() {
         none,
         &[],
         &["--client-listen", "127.0.0.1:7001"],
-        "flag --client-listen: `client_listen = 127.0.0.1:7001`: peers listen there already; \
-         choose another port",
+        "flag --client-listen: `client_listen = 127.0.0.1:7001`: 127.0.0.1:7001 is for peers \
+         already; choose another port",
+    );
+    check(
+        "one-port-of-all-addresses",
+        none,
+        &[],
+        &["--client-listen", "0.0.0.0:7001"],
+        "flag --client-listen: `client_listen = 0.0.0.0:7001`: 127.0.0.1:7001 is for peers \
+         already; choose another port",
+    );
+    check(
+        "short",
+        none,
+        &[("SYNOD_TIMING_HEARTBEAT_MS", "1"), ("SYNOD_TIMING_SUSPICION_MS", "19")],
+        &[],
+        "environment SYNOD_TIMING_SUSPICION_MS: `timing.suspicion_ms = 19`: links between nodes \
+         cannot keep less than 20 ms; write 20 or more",
+    );
+    check(
+        "long",
+        none,
+        &[("SYNOD_TIMING_HEARTBEAT_MS", "720001")],
+        &[],
+        "environment SYNOD_TIMING_HEARTBEAT_MS: `timing.heartbeat_ms = 720001`: 5 of them are \
+         more than timing.suspicion_ms may be; write 720000 or less",
     );
     check(
         "log",
@@ -218,8 +274,53 @@ fn a_file_that_is_no_toml_or_not_there_is_one_line_too() {
     assert_eq!(
         gone.unwrap_err().to_string(),
         "cannot read the configuration /nowhere/n.toml: No such file or directory (os error 2); \
-         `synod-kv init` makes one"
+         name the file that `synod-kv init --dir DIR` made, or copy it here"
     );
+    let folder = ServerConfig::read(&serve_args(Path::new("/"), &[]), |_| None);
+    assert_eq!(
+        folder.unwrap_err().to_string(),
+        "cannot read the configuration /: it is a directory; name a file in it, such as \
+         node-1.toml or client.toml"
+    );
+}
+
+/// A line of a table is none of another one, and what is advised stands where it is advised.
+#[test]
+fn a_line_that_is_missing_does_what_it_is_advised_for() {
+    let scratch = Scratch::cluster("advised");
+    let file = scratch.file("node-1.toml");
+    let whole = fs::read_to_string(&file).unwrap();
+    let read = || ServerConfig::read(&serve_args(&file, &[]), |_| None);
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let is_setting = |line: &&String| line.contains(" = ") && !line.starts_with('#');
+    for gone in lines(&whole).iter().filter(is_setting) {
+        let mut left = lines(&whole);
+        left.retain(|line| line != gone);
+        fs::write(&file, left.join("\n")).unwrap();
+        let Err(error) = read() else {
+            assert!(gone.starts_with("peer_listen") || gone.starts_with(['2', '3']), "{gone}");
+            continue;
+        };
+        let error = error.to_string();
+        let Some((_, advice)) = error.split_once(" is not set; write ") else {
+            assert!(gone.starts_with("1 = "), "{gone}: {error}");
+            continue;
+        };
+        let (advice, _) = advice.split_once(" the file, or set SYNOD_").expect(&error);
+        let at = match advice.split_once(" under [") {
+            None => 0,
+            Some((_, table)) => {
+                let head = format!("[{}", table.trim_end_matches(" in"));
+                left.iter().position(|line| *line == head).expect(&error) + 1
+            }
+        };
+        let line = advice.trim_end_matches(" at the top of").split(" under [").next().unwrap();
+        left.insert(at, line.to_owned());
+        fs::write(&file, left.join("\n")).unwrap();
+        let advised = read().map(drop);
+        // An example is one of another cluster, which has nothing to say of the rest.
+        assert!(advised.is_ok(), "{error}: {advised:?}");
+    }
 }
 
 #[test]
@@ -262,6 +363,20 @@ fn the_client_configuration_of_init_is_complete() {
     assert_eq!(config.nodes[&1].to_string(), "127.0.0.1:7101");
     assert_eq!(config.nodes[&2].to_string(), "127.0.0.1:9");
     assert_eq!(config.timeout.as_millis(), 700);
+}
+
+/// The last address would win, and the client would never ask the first.
+#[test]
+fn a_node_that_a_client_is_told_of_twice_is_refused() {
+    let scratch = Scratch::cluster("client-twice");
+    let config = scratch.file("client.toml");
+    let args = TargetArgs { config, node: Vec::new(), timeout_ms: None, set: Vec::new() };
+    let nodes = |name: &str| {
+        (name == "SYNOD_NODES").then(|| "1=127.0.0.1:1, 2=127.0.0.1:2,2=127.0.0.1:3".to_owned())
+    };
+    let error = ClientConfig::read(&args, nodes).unwrap_err().to_string();
+    let want = "environment SYNOD_NODES: `nodes = 2=127.0.0.1:3`: this node id is given twice";
+    assert!(error.starts_with(want), "{error}");
 }
 
 #[test]

@@ -202,6 +202,56 @@ fn certificates_are_renewed_and_keys_stay() {
     assert!(nothing.contains("node-9.pem"), "{nothing}");
 }
 
+/// Whoever renews several hears which are renewed, and that none was where there was none.
+#[test]
+fn a_renewal_tells_of_what_it_has_done() {
+    let scratch = Scratch::new("renew-part");
+    let dir = scratch.path("c");
+    made(&dir, &["--nodes", "3", "--without-journals"]);
+    let read = |name: &str| fs::read(dir.join(name)).unwrap();
+    let before = ["client.pem", "node-1.pem", "node-2.pem"].map(read);
+    // All are judged before one is replaced.
+    let key = dir.join("node-3.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let none = refused(&dir, &["--renew"], 73);
+    assert!(none.contains("chmod 600") && !none.contains("renewed"), "{none}");
+    assert_eq!(["client.pem", "node-1.pem", "node-2.pem"].map(read), before);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    // A folder where the draft of the third would be.
+    fs::create_dir(dir.join("node-2.new")).unwrap();
+    let part = refused(&dir, &["--renew"], 73);
+    let said = "renewed client, node-1, and none of the rest: cannot make ";
+    assert!(part.contains(said) && part.contains("node-2.pem"), "{part}");
+    assert_ne!(read("node-1.pem"), before[1]);
+    assert_eq!(read("node-2.pem"), before[2]);
+    let bare = scratch.path("bare");
+    fs::create_dir(&bare).unwrap();
+    copy(&dir, &bare, &["ca/ca.pem", "ca/ca.key", "ca/cluster"]);
+    let nothing = refused(&bare, &["--renew"], 73);
+    assert!(nothing.contains("holds no certificate of a node or a client to renew"), "{nothing}");
+}
+
+/// What the refusal advises is done, and then done again.
+#[test]
+fn a_node_that_lacks_a_file_gets_it_by_what_is_advised() {
+    let scratch = Scratch::new("lacks");
+    let dir = scratch.path("c");
+    made(&dir, &["--nodes", "2", "--without-journals"]);
+    fs::remove_file(dir.join("node-1.key")).unwrap();
+    let told = refused(&dir, &["--node", "1"], 73);
+    assert!(told.contains("node-1.pem is there, and its key") && told.contains("remove"), "{told}");
+    fs::remove_file(dir.join("node-1.pem")).unwrap();
+    made(&dir, &["--node", "1"]);
+    // On another host: all files of the node but one of them, and the authority without its key.
+    let host = scratch.path("host");
+    let files = ["node-2.pem", "node-2.key", "ca/ca.pem"];
+    copy(&dir, &host, &files);
+    let told = refused(&host, &["--node", "2"], 73);
+    assert!(told.contains("its certificate, its key, its configuration and ca/ca.pem"), "{told}");
+    copy(&dir, &host, &["node-2.toml"]);
+    made(&host, &["--node", "2"]);
+}
+
 #[test]
 fn a_key_that_does_not_fit_or_that_others_can_read_is_not_renewed() {
     let scratch = Scratch::new("renew-refused");

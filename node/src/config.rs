@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use synod_host::paxos::NodeId;
+use synod_host::journal::SEGMENT_BYTES_MAX;
+use synod_host::paxos::{Configuration, CoreId, NodeId};
+use synod_transport_quic::limits;
 
 /// The configuration of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +87,9 @@ pub const MEMBERS_MAX: usize = 9;
 /// The smallest files that hold what the node writes at once, with room to notice a full disk.
 pub const SEGMENT_BYTES_MIN: u64 = 16 << 20;
 
+/// A shorter suspicion time than this cannot be kept by the links between nodes.
+pub const SUSPICION_MIN: Duration = limits::SUSPICION_MIN;
+
 /// The size of the journal's files where nothing else is asked for.
 pub const SEGMENT_BYTES: u64 = synod_host::journal::SEGMENT_BYTES;
 
@@ -108,9 +113,23 @@ pub enum ConfigError {
         /// The heartbeat.
         heartbeat: Duration,
     },
-    /// The files of the journal would be too small.
-    #[error("segment_bytes is {0}, and the journal needs at least {SEGMENT_BYTES_MIN}")]
-    SmallSegments(u64),
+    /// The suspicion time is shorter than links can keep.
+    #[error("a suspicion time of {0:?} is less than {SUSPICION_MIN:?}")]
+    ShortSuspicion(Duration),
+    /// The journal cannot have files of this size.
+    #[error(
+        "segment_bytes is {0}: use a multiple of 4096 from {SEGMENT_BYTES_MIN} to \
+         {SEGMENT_BYTES_MAX}"
+    )]
+    SegmentBytes(u64),
+    /// Peers and clients are to be listened to on one port of one host.
+    #[error("peers and clients cannot both be listened to on {peers} and {clients}")]
+    OnePort {
+        /// Where to listen to peers.
+        peers: SocketAddr,
+        /// Where to listen to clients.
+        clients: SocketAddr,
+    },
     /// A time is zero.
     #[error("heartbeat and stagger must be longer than nothing")]
     Zero,
@@ -165,8 +184,14 @@ impl Config {
         if self.members.len() > MEMBERS_MAX {
             return Err(ConfigError::TooMany(self.members.len()));
         }
-        if self.segment_bytes < SEGMENT_BYTES_MIN {
-            return Err(ConfigError::SmallSegments(self.segment_bytes));
+        let bytes = self.segment_bytes;
+        let fits = (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes);
+        if !fits || !bytes.is_multiple_of(SEGMENT_STEP_BYTES) {
+            return Err(ConfigError::SegmentBytes(bytes));
+        }
+        let (peers, clients) = (self.peer_listen, self.client_listen);
+        if exclude_each_other(peers, clients) {
+            return Err(ConfigError::OnePort { peers, clients });
         }
         if heartbeat.is_zero() || stagger.is_zero() {
             return Err(ConfigError::Zero);
@@ -174,6 +199,92 @@ impl Config {
         if suspicion < heartbeat * HEARTBEATS_PER_SUSPICION_MIN {
             return Err(ConfigError::Hasty { suspicion, heartbeat });
         }
-        Ok(())
+        if suspicion < SUSPICION_MIN {
+            return Err(ConfigError::ShortSuspicion(suspicion));
+        }
+        core_settings(self).map(drop)
+    }
+}
+
+/// Returns the settings of the replica that follow from a configuration whose members were checked.
+pub(crate) fn core_settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
+    let (voters, core_id) = (voters(config), CoreId { node: config.node, incarnation: 0 });
+    let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    let ticks = config.timing.suspicion.as_nanos().div_ceil(config.timing.heartbeat.as_nanos());
+    let settings = synod_host::smr::Config {
+        heartbeat_ms: ms(config.timing.heartbeat),
+        suspicion_ticks: u32::try_from(ticks).unwrap_or(u32::MAX),
+        stagger_ms: ms(config.timing.stagger),
+        ..synod_host::smr::Config::lan(core_id, voters)
+    };
+    settings.check().map_err(ConfigError::Core)?;
+    Ok(settings)
+}
+
+pub(crate) fn voters(config: &Config) -> Configuration {
+    let members: Vec<NodeId> = config.members.keys().copied().collect();
+    Configuration::majority(members).expect("the members were counted, and a map names each once")
+}
+
+/// Tells whether no process can listen on both addresses: they have one port, and one of them
+/// is the other, or stands for all addresses of its kind.
+#[must_use]
+pub fn exclude_each_other(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same = one.ip() == other.ip() || (any && one.is_ipv4() == other.is_ipv4());
+    one.port() == other.port() && one.port() != 0 && same
+}
+
+/// The files of the journal have whole pages.
+const SEGMENT_STEP_BYTES: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(change: impl FnOnce(&mut Config)) -> Result<(), String> {
+        let members = [(NodeId::new(1), ([127, 0, 0, 1], 7001).into())].into();
+        let mut config = Config::in_folder(Path::new("cluster"), NodeId::new(1), members);
+        change(&mut config);
+        config.check().map_err(|error| error.to_string())
+    }
+
+    /// What a start would find out after it has read the journal and used up a number of a start.
+    #[test]
+    fn what_only_a_start_would_refuse_is_refused_by_a_look() {
+        let timing = |heartbeat_us: u64, suspicion_us: u64| {
+            changed(|config| {
+                config.timing.heartbeat = Duration::from_micros(heartbeat_us);
+                config.timing.suspicion = Duration::from_micros(suspicion_us);
+            })
+        };
+        let told = |told: Result<(), String>, part: &str| {
+            assert!(told.as_ref().is_err_and(|told| told.contains(part)), "{told:?}");
+        };
+        assert_eq!(timing(4_000, 20_000), Ok(()));
+        told(timing(1_000, 19_999), "less than 20ms");
+        told(timing(999, 20_000), "the heartbeat period must not be zero");
+        let segments = |bytes| changed(|config| config.segment_bytes = bytes);
+        assert_eq!(segments(SEGMENT_BYTES_MIN), Ok(()));
+        assert_eq!(segments(SEGMENT_BYTES_MAX), Ok(()));
+        let wrong = [SEGMENT_BYTES_MIN - 4096, SEGMENT_BYTES_MIN + 1, SEGMENT_BYTES_MAX + 4096];
+        wrong.into_iter().for_each(|bytes| told(segments(bytes), "use a multiple of 4096"));
+    }
+
+    #[test]
+    fn one_port_is_not_for_peers_and_clients() {
+        let clients = |clients: &str| {
+            let clients = clients.parse().expect("an address");
+            changed(|config| config.client_listen = clients)
+        };
+        for same in ["127.0.0.1:7001", "0.0.0.0:7001"] {
+            let told = clients(same);
+            assert!(told.is_err_and(|told| told.contains("cannot both be listened to")), "{same}");
+        }
+        for other in ["127.0.0.1:7002", "127.0.0.2:7001", "[::1]:7001", "127.0.0.1:0"] {
+            assert_eq!(clients(other), Ok(()), "{other}");
+        }
+        let free = |config: &mut Config| config.peer_listen = ([127, 0, 0, 1], 0).into();
+        assert_eq!(changed(free), Ok(()), "two free ports are not one");
     }
 }

@@ -11,8 +11,8 @@ use synod_host::RecoveryError;
 use synod_host::journal::{Create, Journal, OpenError, Options, SEGMENT_BYTES_MIN};
 use synod_transport_quic::{ClusterId, Credentials, PeerId, Role, TlsError};
 
-use crate::config::{Config, ConfigError};
-use crate::start::{StartError, voters};
+use crate::config::{Config, ConfigError, voters};
+use crate::start::StartError;
 use crate::world::World;
 
 /// Why a node's journal was not made.
@@ -28,8 +28,13 @@ pub enum CreateError {
     /// The certificate belongs to somebody else.
     #[error(transparent)]
     Identity(#[from] WrongCertificate),
-    /// There is a journal, perhaps with votes: it is not touched.
-    #[error("{} holds a journal already, and it is not replaced: start the node", .0.display())]
+    /// There is a journal of this node, made for other members: the caller's fault. It is not
+    /// touched.
+    #[error(transparent)]
+    Members(RecoveryError),
+    /// There is a journal of this node, perhaps with votes: it is not touched.
+    #[error("{} holds a journal already, and it is not replaced: start the node with it",
+            .0.display())]
     Exists(PathBuf),
     /// The folder cannot be used.
     #[error("the data folder cannot be used: {0}")]
@@ -69,7 +74,14 @@ pub(crate) fn create(world: &impl World, config: &Config) -> Result<(), CreateEr
             Ok(())
         }
         Err(OpenError::Exists { path }) => Err(CreateError::Exists(path)),
-        Err(error) => Err(CreateError::Journal(error)),
+        Err(error) => {
+            let error = RecoveryError::from(error);
+            if let RecoveryError::Journal(error) = error {
+                return Err(CreateError::Journal(error));
+            }
+            // An error of the journal becomes no other one but this.
+            Err(CreateError::Members(error))
+        }
     }
 }
 
@@ -98,6 +110,9 @@ impl From<RecoveryError> for StartError {
     fn from(error: RecoveryError) -> Self {
         if let RecoveryError::Journal(OpenError::Missing { path }) = error {
             return Self::NoJournal { path };
+        }
+        if let RecoveryError::Refused { path, reason } = error {
+            return Self::Refused { path, reason };
         }
         if matches!(error, RecoveryError::OtherVoters { .. }) {
             return Self::Members(error);

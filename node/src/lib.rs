@@ -24,5 +24,5 @@ pub use config::{Config, ConfigError, Timing, TlsFiles};
 pub use create::{CreateError, WrongCertificate};
 pub use node::{Node, NodeError};
 pub use start::StartError;
-pub use synod_host::BYTES_PER_SLOT;
 pub use synod_host::api::*;
+pub use synod_host::{BYTES_PER_SLOT, Inspected};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use synod_host::Inspected;
 use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -16,7 +17,7 @@ use tokio::task::AbortHandle;
 use crate::beacon::SharedBeacon;
 use crate::config::Config;
 use crate::create::{CreateError, check, create};
-use crate::start::{StartError, start};
+use crate::start::{StartError, inspect, start};
 use crate::world::{System, World};
 use synod_host::smr::StateMachine;
 use synod_transport_quic::Credentials;
@@ -92,6 +93,18 @@ impl Node {
     /// What a start would refuse: settings, certificates, a key that is not the certificate's.
     pub fn check(config: &Config) -> Result<Credentials, CreateError> {
         check(config)
+    }
+
+    /// Judges the configuration and the journal as a start would, without touching ports, and
+    /// without a change to the journal: no start is counted. It reads the journal from its
+    /// beginning to its end, and holds its lock meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// What a start would refuse, but for what depends on others: ports that are taken, room on the
+    /// disk.
+    pub fn inspect(config: &Config) -> Result<Inspected, StartError> {
+        inspect(&System, config)
     }
 
     /// Makes the journal of a node that has never run, with the directories that lead to it.

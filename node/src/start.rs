@@ -1,8 +1,8 @@
 //! The start of a node: check, hold the ports, recover, make the incarnation durable, run.
 //!
 //! The order is the claim: nothing leaves this node before the journal says, durably, that it has
-//! begun another life. What can fail fails here, with a reason for the operator, before the loop
-//! begins.
+//! begun another life, and nobody is served with a journal that the others have refused. What can
+//! fail fails here, with a reason for the operator, before the loop begins.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,8 +16,7 @@ use std::time::Duration;
 
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::{Create, IN_FLIGHT_MAX, Options};
-use synod_host::paxos::{Configuration, CoreId};
-use synod_host::{Opened, RecoveryError, Settings};
+use synod_host::{Inspected, Opened, RecoveryError, Settings};
 use synod_transport_quic::{
     BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
     PeerConfig, PeerEndpoint, PeerId, TlsError, limits,
@@ -28,7 +27,7 @@ use tracing::Instrument as _;
 
 use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, TlsFiles, core_settings};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
 use crate::driver::{Driver, Ended};
 use crate::metrics::Reporter;
@@ -67,11 +66,20 @@ pub enum StartError {
     Identity(#[from] WrongCertificate),
     /// There is no journal. It was lost, or never made.
     #[error("this node has no journal in {}: a node that has voted must not go on without it; \
-             if it never ran, make one with Node::create or `synod-kv init --node`",
-             path.display())]
+             if it never ran, make one with Node::create, as `synod-kv init --dir DIR --node N \
+             --data {}` does", path.display(), path.display())]
     NoJournal {
         /// The folder.
         path: PathBuf,
+    },
+    /// The others refused the journal in an earlier start: the operator's to set right. Nothing
+    /// was served, and no later start of the folder goes on.
+    #[error("{}: {reason}", path.display())]
+    Refused {
+        /// The folder.
+        path: PathBuf,
+        /// By what the others know this node, and what to do.
+        reason: String,
     },
     /// The journal was made for other members: the caller's fault.
     #[error(transparent)]
@@ -107,7 +115,7 @@ where
             .dated_by(world.wall());
     let cluster = check_identity(&config, &credentials)?;
     // The ports are held before the journal is touched: a start that finds them taken must use up
-    // no incarnation.
+    // no incarnation. Nothing is read on them before the life begins.
     let ports = Ports::hold(&world, &config)?;
     let recovered = recover(&world, &config, cluster, machine)?;
     let incarnation = recovered.incarnation;
@@ -282,7 +290,7 @@ fn assemble<W: World, M: StateMachine>(
     };
     let (clients, client_events) =
         ClientPort::bind_on(ports.clients, client_port).map_err(StartError::ClientPort)?;
-    let (host, journal) = recovered.start(settings(&config)?, seed(&world)?);
+    let (host, journal) = recovered.start(core_settings(&config)?, seed(&world)?);
     let reads = Reads::new(journal.reader(), world.placement());
     let (outcomes, journal_events) = mpsc::channel(IN_FLIGHT_MAX + 1);
     let journal = world.commits(
@@ -312,44 +320,46 @@ fn assemble<W: World, M: StateMachine>(
     })
 }
 
-/// Reads the journal and makes this start durable.
+/// Reads the journal and makes this start durable. One that was refused stops here: its host would
+/// say nothing to anybody, and end with its first turn, when whoever waits for the start had been
+/// told already that it serves.
 fn recover<W: World, M: StateMachine>(
     world: &W,
     config: &Config,
     cluster: ClusterId,
     machine: M,
 ) -> Result<Recovered<M, W>, StartError> {
-    let mut options = Options::new(journal_identity(config, cluster).as_bytes());
-    options.create = Create::Never;
-    options.segment_bytes = config.segment_bytes;
+    let options = existing(config, cluster);
     let mut progress = Progress::begin(config.node.number());
     let settings = Settings::default();
     let watch = |_: &[u8], _: &_| progress.note();
-    Ok(synod_host::open(world.disk(), &config.data, &options, machine, &settings, watch)?)
+    let opened = synod_host::open(world.disk(), &config.data, &options, machine, &settings, watch)?;
+    match opened.refused(config.node) {
+        Some(reason) => Err(StartError::Refused { path: config.data.clone(), reason }),
+        None => Ok(opened),
+    }
+}
+
+/// Looks at the journal; see [`Node::inspect`].
+pub(crate) fn inspect(world: &impl World, config: &Config) -> Result<Inspected, StartError> {
+    config.check()?;
+    let TlsFiles { authority, certificate, key } = &config.tls;
+    let cluster = check_identity(config, &Credentials::load(authority, certificate, key)?)?;
+    let (options, settings) = (existing(config, cluster), Settings::default());
+    Ok(synod_host::inspect(world.disk(), &config.data, &options, config.node, &settings)?)
+}
+
+/// Asks for the journal that the node has.
+fn existing(config: &Config, cluster: ClusterId) -> Options {
+    let mut options = Options::new(journal_identity(config, cluster).as_bytes());
+    options.create = Create::Never;
+    options.segment_bytes = config.segment_bytes;
+    options
 }
 
 /// Draws what spreads the timers of this node.
 fn seed(world: &impl World) -> Result<u64, StartError> {
     world::seed(world).map_err(|source| StartError::System { what: "random bytes", source })
-}
-
-fn settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
-    let (voters, core_id) = (voters(config), CoreId { node: config.node, incarnation: 0 });
-    let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-    let ticks = config.timing.suspicion.as_nanos().div_ceil(config.timing.heartbeat.as_nanos());
-    let settings = synod_host::smr::Config {
-        heartbeat_ms: ms(config.timing.heartbeat),
-        suspicion_ticks: u32::try_from(ticks).unwrap_or(u32::MAX),
-        stagger_ms: ms(config.timing.stagger),
-        ..synod_host::smr::Config::lan(core_id, voters)
-    };
-    settings.check().map_err(ConfigError::Core)?;
-    Ok(settings)
-}
-
-pub(crate) fn voters(config: &Config) -> Configuration {
-    let members: Vec<NodeId> = config.members.keys().copied().collect();
-    Configuration::majority(members).expect("the members were counted, and a map names each once")
 }
 
 fn runtime() -> Result<Runtime, StartError> {

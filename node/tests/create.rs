@@ -6,10 +6,11 @@ mod certificates;
 
 use std::fs;
 use std::net::UdpSocket;
+use std::time::Duration;
 
 use bytes::Bytes;
 use certificates::Folder;
-use synod_node::{CreateError, Invalid, Node, NodeId, StartError, StateMachine};
+use synod_node::{CreateError, Inspected, Invalid, Node, NodeId, StartError, StateMachine};
 
 /// A state machine without a state.
 struct Nothing;
@@ -41,6 +42,8 @@ fn a_node_without_a_journal_does_not_start() {
     let text = no_journal(config.clone());
     assert!(text.contains("a node that has voted must not go on without it"), "{text}");
     assert!(text.contains("Node::create"), "{text}");
+    let remedy = format!("init --dir DIR --node N --data {}`", config.data.display());
+    assert!(text.contains(&remedy), "what is made is where it was looked for: {text}");
     assert!(!config.data.exists(), "a start makes no folder");
     fs::create_dir_all(&config.data).unwrap();
     no_journal(config.clone());
@@ -68,6 +71,57 @@ fn a_node_does_not_start_among_other_members_than_its_journal_was_made_for() {
         assert!(error.to_string().contains("made for the members 1, 2, 3"), "{error}");
     }
     drop(Node::start(config, Nothing).unwrap());
+}
+
+/// A look says what a start would, takes no port and counts as no start.
+#[test]
+fn a_journal_is_judged_without_a_start() {
+    let folder = Folder::new("inspect");
+    let config = folder.config(1);
+    assert!(matches!(Node::inspect(&config), Err(StartError::NoJournal { .. })));
+    assert!(!config.data.exists(), "a look makes no folder");
+    folder.make_journals();
+    assert_eq!(Node::inspect(&config).unwrap(), Inspected::Sound);
+    let mut wrong = config.clone();
+    wrong.data = folder.config(2).data;
+    assert!(matches!(Node::inspect(&wrong), Err(StartError::Recovery(_))));
+    let mut wrong = config.clone();
+    wrong.members.remove(&NodeId::new(3));
+    assert!(matches!(Node::inspect(&wrong), Err(StartError::Members(_))));
+    let mut wrong = config.clone();
+    wrong.timing.suspicion = Duration::from_millis(19);
+    wrong.timing.heartbeat = Duration::from_millis(1);
+    assert!(matches!(Node::inspect(&wrong), Err(StartError::Config(_))));
+    let node = Node::start(config.clone(), Nothing).unwrap();
+    assert_eq!(node.incarnation(), 1, "none of the looks was a start");
+    assert_eq!(Node::inspect(&config).unwrap(), Inspected::InUse);
+    drop(node);
+    // The port is not taken, and not asked for.
+    let mut config = config;
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    config.peer_listen = taken.local_addr().unwrap();
+    assert_eq!(Node::inspect(&config).unwrap(), Inspected::Sound);
+    let segment = config.data.join("segment-00000001.log");
+    let cut = fs::OpenOptions::new().write(true).open(segment).unwrap();
+    cut.set_len(4096).unwrap();
+    let error = Node::inspect(&config).unwrap_err().to_string();
+    assert!(error.contains("is damaged at byte 4096"), "{error}");
+}
+
+/// "Start the node" is no advice where the journal is not its own.
+#[test]
+fn a_journal_that_another_made_is_told_as_that_where_one_is_to_be_made() {
+    let folder = Folder::new("make-wrong");
+    folder.make_journals();
+    let mut other = folder.config(1);
+    other.data = folder.config(2).data;
+    let error = Node::create(&other).unwrap_err().to_string();
+    assert!(error.contains("node/2") && error.contains("check the path"), "{error}");
+    let mut fewer = folder.config(1);
+    fewer.members.remove(&NodeId::new(3));
+    let error = Node::create(&fewer).unwrap_err();
+    assert!(matches!(error, CreateError::Members(_)), "{error}");
+    assert!(error.to_string().contains("Name 1, 2, 3, as every other node does"), "{error}");
 }
 
 #[test]

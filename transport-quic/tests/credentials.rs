@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use rcgen::ExtendedKeyUsagePurpose;
 use support::{Authority, CLUSTER, Profile, any, config};
 use synod_transport_quic::{BindError, ClientDialer, Credentials, PeerEndpoint, TlsError};
 
@@ -69,6 +70,26 @@ fn a_key_that_others_may_touch_is_refused_with_the_way_out() {
         let text = error.to_string();
         assert!(text.contains(&format!("{mode:04o}")) && text.contains("chmod 600"), "{text}");
         assert!(text.contains(path.to_str().unwrap()), "{text}");
+    }
+}
+
+/// To take the rights of others away would leave its user without any.
+#[test]
+fn a_key_of_another_user_is_told_as_that_first() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else may give a file away.
+        return;
+    }
+    for mode in [0o640, 0o600] {
+        let folder = Folder::new();
+        let (_, path) = load(&folder, mode);
+        std::os::unix::fs::chown(&path, Some(1), None).unwrap();
+        let at = |name: &str| folder.0.join(name);
+        let loaded = Credentials::load(&at("ca.pem"), &at("node.pem"), &path);
+        let text = loaded.unwrap_err().to_string();
+        assert!(text.contains("belongs to user 1, not to user 0"), "{text}");
+        assert!(text.ends_with(&format!("chown 0 {}", path.display())), "{text}");
+        std::os::unix::fs::chown(&path, Some(0), None).unwrap();
     }
 }
 
@@ -176,12 +197,50 @@ fn a_key_of_another_certificate_is_refused_when_loading() {
 }
 
 #[test]
-fn credentials_say_until_when_they_are_good() {
+fn credentials_say_from_when_to_when_they_are_good() {
     let authority = Authority::new("a");
     let profile = Profile { expired: true, ..Profile::node(CLUSTER, 1) };
     let end_of_2019 = UNIX_EPOCH + Duration::from_secs(1_577_836_800);
     assert_eq!(authority.credentials(&profile).not_after(), end_of_2019);
     assert!(authority.node(1).not_after() > end_of_2019);
+    let profile = Profile { early: true, ..Profile::node(CLUSTER, 1) };
+    assert!(authority.credentials(&profile).not_before() > std::time::SystemTime::now());
+    assert!(authority.node(1).not_before() < end_of_2019);
+}
+
+/// A node with one usage of two would be ready, and refused by whoever it dials, or dials it.
+#[test]
+fn a_certificate_without_a_usage_that_its_holder_needs_is_refused_with_its_file() {
+    let (authority, folder) = (Authority::new("a"), Folder::new());
+    let ca = folder.file("ca.pem", &authority.pem(), 0o644);
+    let (node, client) = (Profile::node(CLUSTER, 1), Profile::client(CLUSTER, "app"));
+    let (serve, dial) = (ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth);
+    for (count, (profile, usages, lacks)) in [
+        (&node, vec![serve.clone(), dial.clone()], None),
+        (&node, vec![dial.clone()], Some("serverAuth")),
+        (&node, vec![serve.clone()], Some("clientAuth")),
+        (&node, vec![], Some("clientAuth")),
+        (&client, vec![dial], None),
+        (&client, vec![serve], Some("clientAuth")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let uris = profile.uris.clone();
+        let profile = Profile { uris, usages, expired: false, early: false };
+        let (certificate, key) = authority.issue(&profile);
+        let chain = folder.file(&format!("{count}.pem"), &certificate, 0o644);
+        let key = folder.file(&format!("{count}.key"), &key, 0o600);
+        let loaded = Credentials::load(&ca, &chain, &key).map_err(|error| error.to_string());
+        let Some(lacks) = lacks else {
+            assert!(loaded.is_ok(), "{loaded:?}");
+            continue;
+        };
+        let error = loaded.unwrap_err();
+        assert!(error.starts_with(chain.to_str().unwrap()), "{error}");
+        assert!(error.contains(&format!("lacks the extended key usage {lacks}")), "{error}");
+        assert!(Credentials::load_of_any_authority(&ca, &chain, &key).is_ok(), "to be renewed");
+    }
 }
 
 #[tokio::test]

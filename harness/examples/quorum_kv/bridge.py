@@ -10,14 +10,14 @@ import asyncio
 import json
 import sys
 
-from wire import Caller, NoAnswer, NotSent
+from wire import Caller, NoAnswer, NotSent, addresses
 
 MARGIN_S = 0.1
 
 
 class Bridge:
     def __init__(self, nodes):
-        self.nodes = {int(n): Caller(a) for n, a in (node.split("=") for node in nodes)}
+        self.nodes = {number: Caller(a) for number, a in addresses(nodes).items()}
 
     async def outcome(self, request):
         limit_s = request["timeout_ms"] / 1000 - MARGIN_S

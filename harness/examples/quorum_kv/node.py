@@ -20,7 +20,7 @@ import os
 import sys
 import time
 
-from wire import Caller, NoAnswer, NotSent, serve
+from wire import Caller, NoAnswer, NotSent, addresses, serve
 
 CALL_S = 0.8
 BEAT_S = 0.1
@@ -93,7 +93,7 @@ class Node:
     def __init__(self, options):
         self.number, self.bug = options.id, options.bug
         self.replica = Replica(options.data, self.bug == "late-sync")
-        self.peers = {int(n): Caller(a) for n, a in (p.split("=") for p in options.peer)}
+        self.peers = {number: Caller(a) for number, a in addresses(options.peer).items()}
         self.heard = dict.fromkeys(self.peers, 0.0)
         self.spread_at = dict.fromkeys(self.peers, 0.0)
         # Stamps of another life of this node never repeat.
@@ -228,6 +228,8 @@ async def main():
     words.add_argument("--peer", action="append", default=[], metavar="N=ADDRESS")
     words.add_argument("--bug", choices=BUGS, default="none")
     options = words.parse_args()
+    if options.id in addresses(options.peer):
+        words.error(f"--peer names node {options.id}, which is this one")
     node = Node(options)
     servers = [
         await serve(options.peer_listen, node.on_peer),

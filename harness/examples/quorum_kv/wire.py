@@ -6,10 +6,23 @@ effect is then for the caller to judge. One that could not even be sent raises N
 
 import asyncio
 import json
+import sys
 
 LINE_BYTES_MAX = 16 << 20
 RECONNECT_S = 0.05
 CONNECT_S = 1.0
+
+
+def addresses(words):
+    """Reads words such as 2=127.0.0.1:7002. A node that is named twice ends the program: the last
+    word would win, and the majority be counted among fewer nodes than there are."""
+    found = {}
+    for word in words:
+        number, address = word.split("=")
+        if int(number) in found:
+            sys.exit(f"{word}: node {int(number)} is named twice; name each node once")
+        found[int(number)] = address
+    return found
 
 
 class NoAnswer(Exception):

@@ -41,6 +41,7 @@ pub mod network;
 pub mod poll;
 pub mod ports;
 pub mod process;
+pub mod program;
 pub mod readiness;
 pub mod record;
 pub mod run;

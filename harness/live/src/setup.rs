@@ -22,7 +22,8 @@ use super::guard::{Guard, Limits};
 use super::machines::Machines;
 use super::network::Network;
 use super::ports::PortBlock;
-use super::system::{CommandLine, OF_NODE, Placeholders, System, SystemError, is_executable};
+use super::program;
+use super::system::{CommandLine, OF_NODE, Placeholders, System, SystemError};
 use super::traffic;
 use super::witness::Witness;
 pub(crate) use nodes::RunningNodes;
@@ -91,14 +92,15 @@ fn said(tail: &str) -> String {
 /// Why there is no cluster. The environment is to blame, or the description of the system.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// A program does not exist.
-    #[error("there is no program {}, which the description of {name} names; build it first, or \
-        name it with --binary", program.display())]
+    /// A program does not exist, or what is there is none.
+    #[error("{}, which the description of {name} names as a program, {why}", program.display())]
     NoProgram {
         /// The program.
         program: PathBuf,
         /// The name of the system.
         name: String,
+        /// What there is in its place.
+        why: program::NoProgram,
     },
     /// A program cannot be given a disk and a clock of its own.
     #[error(
@@ -186,10 +188,7 @@ impl SystemUnderTest {
         let System { init, create, serve, .. } = &self.system;
         let commands = [init.as_ref(), create.as_ref(), Some(serve)];
         for words in commands.into_iter().flatten().chain([&self.system.bridge]) {
-            let program = gaps.fill(words)?.program;
-            if !is_executable(&program) {
-                return Err(SetupError::NoProgram { program, name: self.system.name.clone() });
-            }
+            self.look_for(gaps.fill(words)?.program)?;
         }
         if plan.hits_machines() {
             let program = gaps.fill(serve)?.program;
@@ -199,10 +198,7 @@ impl SystemUnderTest {
             }
         }
         if let Some(words) = &self.system.audit {
-            let program = self.audit_gaps(Path::new("/")).fill(words)?.program;
-            if !is_executable(&program) {
-                return Err(SetupError::NoProgram { program, name: self.system.name.clone() });
-            }
+            self.look_for(self.audit_gaps(Path::new("/")).fill(words)?.program)?;
         }
         Ok(())
     }
@@ -227,6 +223,13 @@ impl SystemUnderTest {
         let stage = TestCluster { cluster, network, machines, witness, bridge, _ports: ports };
         stage.wait_until_ready(plan, folder, &self.system).await?;
         Ok(stage)
+    }
+
+    fn look_for(&self, program: PathBuf) -> Result<(), SetupError> {
+        let name = &self.system.name;
+        let none =
+            |why| SetupError::NoProgram { program: program.clone(), name: name.clone(), why };
+        program::look(&program).map_err(none)
     }
 
     fn command(&self, launch: &CommandLine) -> std::process::Command {

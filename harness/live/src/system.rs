@@ -12,7 +12,7 @@ mod placeholders;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use synod_fault::{NodeId, Transport, Transports};
@@ -350,20 +350,6 @@ fn names_others<'a>(mut words: impl Iterator<Item = &'a Arg>) -> bool {
     })
 }
 
-/// Returns whether a program can be found: as a path, or by name in the search path.
-#[must_use]
-pub fn is_executable(program: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    let executable = |path: &Path| {
-        path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-    };
-    if program.components().count() > 1 {
-        return executable(program);
-    }
-    let search = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&search).any(|dir| executable(&dir.join(program)))
-}
-
 /// The gaps of a command that is no node's.
 const OF_ALL: [&str; 4] = ["binary", "here", "dir", "nodes"];
 
@@ -469,13 +455,5 @@ mod tests {
         let error = fill("{dir").expect_err("it is open");
         assert_eq!(error, SystemError::UnfilledPlaceholder { word: "{dir".to_owned() });
         assert_eq!(gaps().fill(&[]), Err(SystemError::Empty));
-    }
-
-    #[test]
-    fn programs_are_found_by_path_and_by_name() {
-        assert!(is_executable(Path::new("/bin/sh")));
-        assert!(is_executable(Path::new("sh")));
-        assert!(!is_executable(Path::new("/bin")));
-        assert!(!is_executable(Path::new("no-such-program-anywhere")));
     }
 }

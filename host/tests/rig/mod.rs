@@ -10,7 +10,7 @@ use std::path::Path;
 use bytes::Bytes;
 use synod_clock::Moment;
 use synod_host::journal::{Commit, Committer, FreeSpace, Options, Rest, SimDisk};
-use synod_host::{Event, Host, Opened, Output, RecoveryError, Settings, Ticket};
+use synod_host::{Event, Host, Inspected, Opened, Output, RecoveryError, Settings, Ticket};
 use synod_paxos::{
     Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Slot,
 };
@@ -87,6 +87,13 @@ pub(crate) fn open_watched(
     options.segment_bytes = segment_bytes;
     let (disk, path) = (disk.clone(), Path::new("journal"));
     synod_host::open(disk, path, &options, Nothing, settings, |_, record| watch(record))
+}
+
+/// Looks at the journal on a disk.
+pub(crate) fn inspect(disk: &SimDisk) -> Result<Inspected, RecoveryError> {
+    let options = Options::new(synod_host::identity_of("test", ME, &voters()).as_bytes());
+    let (disk, path) = (disk.clone(), Path::new("journal"));
+    synod_host::inspect(disk, path, &options, ME, &Settings::default())
 }
 
 impl Rig {

@@ -3,6 +3,7 @@
 //! Claim kept: what a sync covered is given back, and what is cut away was covered by none.
 
 pub(crate) mod folders;
+mod inspect;
 pub(crate) mod recovery;
 pub(crate) mod rewrite;
 pub(crate) mod tail;

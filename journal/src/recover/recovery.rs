@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use crate::create::Create;
 use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::{DamageReason, Fatal, OpenError};
@@ -14,7 +15,7 @@ use crate::format::identity::{self, Condition, FolderId};
 use crate::format::position::{HardState, Lsn, SegmentId};
 use crate::format::records_iter::RecordsIter;
 use crate::format::{names, segment};
-use crate::options::{Create, Options};
+use crate::options::Options;
 use crate::primitives::Arc;
 use crate::read::index::{IndexBuilder, SharedIndex};
 use crate::read::reader::Record;
@@ -64,7 +65,8 @@ impl<D: Disk> Journal<D> {
         let settled = settle(&disk, path, options, levels_made)?;
         let folder = settled.folder;
         let identity_crc = identity::checksum(folder, &options.identity);
-        let directory = Directory { disk, path: path.to_owned(), folder, identity_crc };
+        let directory =
+            Directory { disk, path: path.to_owned(), folder, identity_crc, replaced: None };
         // The identity gets its name last: until then nothing here was ever acknowledged, and the
         // next start may clear it away.
         if settled.is_draft {
@@ -91,16 +93,20 @@ fn enter<D: Disk>(disk: &D, path: &Path, options: &Options) -> Result<(D::Lock, 
         Create::IfMissing | Create::New => folders::make(disk, path)?,
         Create::Never => 0,
     };
-    let lock = match disk.lock_dir(path) {
-        Ok(lock) => lock.ok_or_else(|| OpenError::Locked { path: path.to_owned() })?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(OpenError::Missing { path: path.to_owned() });
-        }
-        Err(error) => return Err(Fatal::new("cannot lock the directory", path, error).into()),
-    };
+    let lock = lock(disk, path)?.ok_or_else(|| OpenError::Locked { path: path.to_owned() })?;
     // An earlier process may have made the directory and died before it synced the name.
     folders::sync_name(disk, path, levels_made)?;
     Ok((lock, levels_made))
+}
+
+/// Locks a directory that is there; there is no lock where another process has it.
+pub(super) fn lock<D: Disk>(disk: &D, path: &Path) -> Result<Option<D::Lock>, OpenError> {
+    disk.lock_dir(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            return OpenError::Missing { path: path.to_owned() };
+        }
+        Fatal::new("cannot lock the directory", path, error).into()
+    })
 }
 
 /// A directory with an identity that is the owner's.
@@ -120,6 +126,8 @@ fn settle<D: Disk>(
     let names = list(disk, path)?;
     match (identity::condition(&names), options.create) {
         (Condition::Journal, Create::New) => {
+            // That of another owner is no reason to start with it.
+            identity::check(disk, path, &options.identity)?;
             // Who made it may have died before the last sync, and it is about to be relied on.
             let synced = disk.sync_dir(path);
             synced.map_err(|error| Fatal::new("cannot sync the directory", path, error))?;
@@ -129,7 +137,9 @@ fn settle<D: Disk>(
             let folder = identity::check(disk, path, &options.identity)?;
             Ok(Settled { folder, is_draft: false })
         }
-        (Condition::Foreign(found), _) => Err(OpenError::Foreign { path: path.to_owned(), found }),
+        (Condition::Foreign(found), create) => {
+            Err(OpenError::Foreign { path: path.to_owned(), found, create })
+        }
         (Condition::Unused, Create::Never) => Err(OpenError::Missing { path: path.to_owned() }),
         (Condition::Unused, Create::IfMissing | Create::New) => {
             folders::sync_above(disk, path, levels_made)?;
@@ -179,13 +189,13 @@ fn begin<D: Disk>(
     (journal, recovered)
 }
 
-fn list<D: Disk>(disk: &D, path: &Path) -> Result<Vec<String>, OpenError> {
+pub(super) fn list<D: Disk>(disk: &D, path: &Path) -> Result<Vec<String>, OpenError> {
     let names = disk.list(path);
     Ok(names.map_err(|error| Fatal::new("cannot list", path, error))?)
 }
 
 /// One recovery under way.
-struct Recovery<'o, D: Disk> {
+pub(super) struct Recovery<'o, D: Disk> {
     directory: Directory<D>,
     options: &'o Options,
     segments: Vec<SegmentId>,
@@ -200,7 +210,11 @@ struct Recovery<'o, D: Disk> {
 }
 
 impl<'o, D: Disk> Recovery<'o, D> {
-    fn new(directory: Directory<D>, options: &'o Options, segments: Vec<SegmentId>) -> Self {
+    pub(super) fn new(
+        directory: Directory<D>,
+        options: &'o Options,
+        segments: Vec<SegmentId>,
+    ) -> Self {
         Self {
             directory,
             options,
@@ -219,7 +233,47 @@ impl<'o, D: Disk> Recovery<'o, D> {
         lock: D::Lock,
         on_record: &mut impl FnMut(Record<'_>),
     ) -> Result<(Journal<D>, Recovered), OpenError> {
-        let mut tail = tail::find(&self.directory, &self.segments)?;
+        let (mut tail, oldest) = self.judge(on_record)?;
+        // The tail is written anew before its records are told: in place it may hold bytes that
+        // only the page cache has.
+        let active = rewrite::tail(&self.directory, self.options, &mut tail, self.tally)?;
+        let fresh = SegmentFile::open(&self.directory, active.header.segment)?;
+        let stop = self.walk(&fresh, on_record)?;
+        if stop.position != active.end {
+            // What was written a moment ago cannot be read back.
+            return Err(fresh.damaged(stop.position, DamageReason::SyncedFrame).into());
+        }
+        // Nothing is removed until all that stays was read back.
+        self.discard(oldest)?;
+        self.conclude(tail, active, lock)
+    }
+
+    /// Judges everything, and streams the records of the tail as it is: some of them may be in the
+    /// page cache alone.
+    pub(super) fn look(
+        mut self,
+        on_record: &mut impl FnMut(Record<'_>),
+    ) -> Result<Recovered, OpenError> {
+        let (tail, _) = self.judge(on_record)?;
+        self.walk(&tail.file, on_record)?;
+        let tally = self.tally.expect("a log without any frame was refused before");
+        Ok(Recovered {
+            created: false,
+            folder: self.directory.folder,
+            first_lsn: self.first.unwrap_or(tally.next),
+            next_lsn: tally.next,
+            hard_state: tally.hard_state,
+            cut_bytes: tail.cut_bytes,
+        })
+    }
+
+    /// Judges everything, and streams the records of all segments before the tail; returns the
+    /// tail, and the oldest segment that is kept. Nothing is changed.
+    fn judge(
+        &mut self,
+        on_record: &mut impl FnMut(Record<'_>),
+    ) -> Result<(Tail<D>, SegmentId), OpenError> {
+        let tail = tail::find(&self.directory, &self.segments)?;
         let oldest = tail.oldest(&self.directory)?;
         // Only the very first segment is known to start with the very first record.
         self.expected = (oldest == SegmentId::FIRST).then_some(Lsn::FIRST);
@@ -239,18 +293,7 @@ impl<'o, D: Disk> Recovery<'o, D> {
             let start = u64::from(segment::FRAMES_START);
             return Err(tail.file.damaged(start, DamageReason::Order).into());
         }
-        // The tail is written anew before its records are told: in place it may hold bytes that
-        // only the page cache has.
-        let active = rewrite::tail(&self.directory, self.options, &mut tail, self.tally)?;
-        let fresh = SegmentFile::open(&self.directory, active.header.segment)?;
-        let stop = self.walk(&fresh, on_record)?;
-        if stop.position != active.end {
-            // What was written a moment ago cannot be read back.
-            return Err(fresh.damaged(stop.position, DamageReason::SyncedFrame).into());
-        }
-        // Nothing is removed until all that stays was read back.
-        self.discard(oldest)?;
-        self.conclude(tail, active, lock)
+        Ok((tail, oldest))
     }
 
     /// Streams a segment; tells where its good frames end.

@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use synod_journal::{
-    AppendError, CrashChoice, Effect, HardState, Journal, Lsn, OpenError, Options, Records,
+    AppendError, CrashChoice, Disk, Effect, HardState, Journal, Lsn, OpenError, Options, Records,
     Recovered, SimDisk, SyncError,
 };
 
@@ -184,9 +184,39 @@ pub(crate) fn sync(journal: &mut Journal<SimDisk>, ledger: &mut Ledger) -> Resul
     Ok(())
 }
 
+/// Looks at the journal, and gathers its records.
+pub(crate) fn inspect(disk: &SimDisk) -> Result<(Recovered, Found), OpenError> {
+    let mut records = Vec::new();
+    let seen = Journal::inspect(disk.clone(), path(), &options(), |record| {
+        records.push(record.bytes.to_vec());
+    })?;
+    let seen = seen.expect("nobody has it open");
+    let Recovered { first_lsn: first, next_lsn: next, hard_state, .. } = seen;
+    Ok((seen, Found { first, next, hard_state, records }))
+}
+
+/// Demands that a look at the journal changes nothing, and tells what a recovery finds.
+fn assert_seen(before: &SimDisk, recovered: &Recovered, found: &Found) {
+    if recovered.created {
+        let seen = inspect(before);
+        assert!(matches!(seen, Err(OpenError::Missing { .. })), "{seen:?}");
+        return;
+    }
+    let named = |disk: &SimDisk| {
+        let names = disk.list(path()).unwrap();
+        let contents = names.iter().map(|name| disk.contents(&path().join(name)).unwrap());
+        contents.zip(names.clone()).collect::<Vec<_>>()
+    };
+    let files = named(before);
+    let (seen, found_by_looking) = inspect(before).unwrap();
+    assert_eq!((&seen, &found_by_looking), (recovered, found));
+    assert!(named(before) == files, "a look has changed something");
+}
+
 /// Recovers the disk twice and goes on with it.
 pub(crate) fn check(disk: &SimDisk, ledger: &Ledger) {
-    let (journal, _, found) = open(disk).unwrap_or_else(|error| {
+    let before = disk.kill();
+    let (journal, recovered, found) = open(disk).unwrap_or_else(|error| {
         assert!(
             matches!(error, OpenError::Missing { .. }) && ledger.commits.is_empty(),
             "a crash alone must not refuse: {error}"
@@ -194,6 +224,7 @@ pub(crate) fn check(disk: &SimDisk, ledger: &Ledger) {
         panic!("the journal is made when it is missing");
     });
     assert_allowed(ledger, &found);
+    assert_seen(&before, &recovered, &found);
     drop(journal);
     // What a recovery has shown must survive a power loss that comes at once.
     let disk = disk.crash(|_| 0);

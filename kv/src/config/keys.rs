@@ -16,13 +16,11 @@ const fn setting(
 
 const CLUSTER: Setting =
     setting("cluster", Kind::Text, None, "cluster = \"0b0e3a52-6f0c-4d53-8a43-5a8e7f1c2d3e\"");
-const AUTHORITY: Setting =
-    setting("tls.authority", Kind::Path, None, "[tls] authority = \"ca/ca.pem\"");
+const AUTHORITY: Setting = setting("tls.authority", Kind::Path, None, "authority = \"ca/ca.pem\"");
 const CERTIFICATE: Setting =
-    setting("tls.certificate", Kind::Path, None, "[tls] certificate = \"node-1.pem\"");
-const KEY: Setting = setting("tls.key", Kind::Path, None, "[tls] key = \"node-1.key\"");
-const LOG_FORMAT: Setting =
-    setting("log.format", Kind::Text, Some("text"), "[log] format = \"text\"");
+    setting("tls.certificate", Kind::Path, None, "certificate = \"node-1.pem\"");
+const KEY: Setting = setting("tls.key", Kind::Path, None, "key = \"node-1.key\"");
+const LOG_FORMAT: Setting = setting("log.format", Kind::Text, Some("text"), "format = \"text\"");
 
 pub(super) const SERVER: &[Setting] = &[
     CLUSTER,
@@ -31,24 +29,24 @@ pub(super) const SERVER: &[Setting] = &[
     setting("segment_bytes", Kind::Number, Some("67108864"), "segment_bytes = 67108864"),
     setting("peer_listen", Kind::Text, None, "peer_listen = \"127.0.0.1:7001\""),
     setting("client_listen", Kind::Text, None, "client_listen = \"127.0.0.1:7101\""),
-    setting("peers.*", Kind::Text, None, "[peers] 1 = \"127.0.0.1:7001\""),
+    setting("peers.*", Kind::Text, None, "1 = \"127.0.0.1:7001\""),
     AUTHORITY,
     CERTIFICATE,
     KEY,
-    setting("timing.heartbeat_ms", Kind::Number, Some("40"), "[timing] heartbeat_ms = 40"),
-    setting("timing.suspicion_ms", Kind::Number, Some("200"), "[timing] suspicion_ms = 200"),
-    setting("timing.stagger_ms", Kind::Number, Some("20"), "[timing] stagger_ms = 20"),
-    setting("log.filter", Kind::Text, Some("info"), "[log] filter = \"info\""),
+    setting("timing.heartbeat_ms", Kind::Number, Some("40"), "heartbeat_ms = 40"),
+    setting("timing.suspicion_ms", Kind::Number, Some("200"), "suspicion_ms = 200"),
+    setting("timing.stagger_ms", Kind::Number, Some("20"), "stagger_ms = 20"),
+    setting("log.filter", Kind::Text, Some("info"), "filter = \"info\""),
     LOG_FORMAT,
 ];
 
 pub(super) const CLIENT: &[Setting] = &[
     CLUSTER,
-    setting("nodes.*", Kind::Text, None, "[nodes] 1 = \"127.0.0.1:7101\""),
+    setting("nodes.*", Kind::Text, None, "1 = \"127.0.0.1:7101\""),
     AUTHORITY,
     CERTIFICATE,
     KEY,
     setting("timeout_ms", Kind::Number, Some("5000"), "timeout_ms = 5000"),
-    setting("log.filter", Kind::Text, Some("warn"), "[log] filter = \"warn\""),
+    setting("log.filter", Kind::Text, Some("warn"), "filter = \"warn\""),
     LOG_FORMAT,
 ];

@@ -31,7 +31,7 @@ pub(crate) struct Setting {
     pub(crate) key: &'static str,
     pub(crate) kind: Kind,
     pub(crate) default: Option<&'static str>,
-    /// A line of TOML, for the one who forgot it.
+    /// A line of TOML, for the one who forgot it; it stands in the table of the key.
     pub(crate) example: &'static str,
 }
 
@@ -65,7 +65,7 @@ impl Layers {
         let mut bytes = Vec::new();
         open_regular(path)
             .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-            .map_err(|error| unreadable(error.to_string()))?;
+            .map_err(|error| unreadable(with_remedy(&error)))?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(unreadable(format!("it has more than {FILE_BYTES_MAX} bytes")));
         }
@@ -106,7 +106,7 @@ impl Layers {
     }
 
     /// Lays the environment over what is set: `SYNOD_LOG_FORMAT` sets `log.format`, and
-    /// `SYNOD_PEERS="1=host:port,2=host:port"` sets the entries of the table `peers`.
+    /// `SYNOD_PEERS="1=ip:port,2=ip:port"` sets the entries of the table `peers`.
     pub(crate) fn read_environment(
         &mut self,
         variable: impl Fn(&str) -> Option<String>,
@@ -120,25 +120,29 @@ impl Layers {
             match setting.key.strip_suffix(".*") {
                 None => self.put(setting.key.to_owned(), text, origin),
                 Some(table) => {
-                    for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
-                        self.put_pair(table, pair.trim(), origin.clone())?;
-                    }
+                    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+                    self.put_pairs(table, &pairs.collect::<Vec<_>>(), &origin)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Lays one flag over what is set.
+    /// Lays one flag over what is set. Another flag has not set the key: which of the two was meant
+    /// nobody knows.
     pub(crate) fn flag(
         &mut self,
         flag: &str,
         key: &str,
         text: impl Into<String>,
     ) -> Result<(), ConfigError> {
-        let origin = Origin::Flag(flag.to_owned());
+        let (origin, text) = (Origin::Flag(flag.to_owned()), text.into());
         self.setting(key, &origin)?;
-        self.put(key.to_owned(), text.into(), origin);
+        if let Some(Value { origin: Origin::Flag(earlier), .. }) = self.values.get(key) {
+            let wanted = format!("flag {earlier} sets this key, too; give it once");
+            return Err(ConfigError::Wrong { origin, key: key.to_owned(), value: text, wanted });
+        }
+        self.put(key.to_owned(), text, origin);
         Ok(())
     }
 
@@ -149,19 +153,8 @@ impl Layers {
         table: &str,
         pairs: &[String],
     ) -> Result<(), ConfigError> {
-        for (index, pair) in pairs.iter().enumerate() {
-            let entry = |pair: &str| pair.split_once('=').map(|(id, _)| id.to_owned());
-            if pairs[..index].iter().any(|earlier| entry(earlier) == entry(pair)) {
-                return Err(ConfigError::Wrong {
-                    origin: Origin::Flag(flag.to_owned()),
-                    key: table.to_owned(),
-                    value: pair.clone(),
-                    wanted: "this node id is given twice; name each node once".to_owned(),
-                });
-            }
-            self.put_pair(table, pair, Origin::Flag(flag.to_owned()))?;
-        }
-        Ok(())
+        let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
+        self.put_pairs(table, &pairs, &Origin::Flag(flag.to_owned()))
     }
 
     /// Returns the value of a key, parsed.
@@ -249,13 +242,38 @@ impl Layers {
         Ok(())
     }
 
+    /// Sets the entries that one origin names. None of them stands there twice: the last would win
+    /// over the others, and which one was meant nobody knows.
+    fn put_pairs(
+        &mut self,
+        table: &str,
+        pairs: &[&str],
+        origin: &Origin,
+    ) -> Result<(), ConfigError> {
+        fn entry<'a>(pair: &&'a str) -> Option<&'a str> {
+            pair.split_once('=').map(|(entry, _)| entry)
+        }
+        for (index, pair) in pairs.iter().enumerate() {
+            if entry(pair).is_some() && pairs[..index].iter().any(|had| entry(had) == entry(pair)) {
+                return Err(ConfigError::Wrong {
+                    origin: origin.clone(),
+                    key: table.to_owned(),
+                    value: (*pair).to_owned(),
+                    wanted: "this node id is given twice; name each node once".to_owned(),
+                });
+            }
+            self.put_pair(table, pair, origin.clone())?;
+        }
+        Ok(())
+    }
+
     fn put_pair(&mut self, table: &str, pair: &str, origin: Origin) -> Result<(), ConfigError> {
         let Some((entry, text)) = pair.split_once('=') else {
             return Err(ConfigError::Wrong {
                 origin,
                 key: table.to_owned(),
                 value: pair.to_owned(),
-                wanted: "wanted <node id>=<host>:<port>, such as 2=127.0.0.1:7002".to_owned(),
+                wanted: "wanted <node id>=<ip>:<port>, such as 2=127.0.0.1:7002".to_owned(),
             });
         };
         self.put(format!("{table}.{entry}"), text.to_owned(), origin);
@@ -287,9 +305,14 @@ impl Layers {
             setting.key == key || setting.key.strip_suffix(".*").is_some_and(|name| name == table)
         });
         let (example, name) = owner.map_or(("", key), |setting| (setting.example, setting.key));
+        let place = match name.split_once('.') {
+            Some((table, _)) => format!("under [{table}] in"),
+            None => "at the top of".to_owned(),
+        };
         ConfigError::Missing {
             key: key.to_owned(),
             example: example.to_owned(),
+            place,
             environment: environment_name(name),
         }
     }
@@ -318,10 +341,24 @@ pub(super) fn environment_name(key: &str) -> String {
 fn open_regular(path: &Path) -> io::Result<OpenFile> {
     let kind = path.metadata()?;
     if !kind.is_file() {
-        let what = if kind.is_dir() { "it is a directory" } else { "it is no regular file" };
+        let what = if kind.is_dir() {
+            "it is a directory; name a file in it, such as node-1.toml or client.toml"
+        } else {
+            "it is no regular file"
+        };
         return Err(io::Error::other(what));
     }
     OpenFile::open(path)
+}
+
+/// Says how the one who names a file that is not there comes to it.
+pub(super) fn with_remedy(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return format!(
+            "{error}; name the file that `synod-kv init --dir DIR` made, or copy it here"
+        );
+    }
+    error.to_string()
 }
 
 /// A configuration has some dozens of lines; more is another kind of file.

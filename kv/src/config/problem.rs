@@ -41,12 +41,11 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// The file itself cannot be read.
-    #[error("cannot read the configuration {}: {reason}; `synod-kv init` makes one",
-            path.display())]
+    #[error("cannot read the configuration {}: {reason}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// What the system said, and the remedy where there is one.
         reason: String,
     },
     /// The file is no TOML.
@@ -68,12 +67,14 @@ pub enum ConfigError {
         remedy: String,
     },
     /// A key that must be set and is not.
-    #[error("`{key}` is not set; write {example} in the file, or set {environment}")]
+    #[error("`{key}` is not set; write {example} {place} the file, or set {environment}")]
     Missing {
         /// The key.
         key: String,
         /// A line of TOML that would do.
         example: String,
+        /// Where in the file: at its end a line may belong to the table before it.
+        place: String,
         /// The environment variable that sets it.
         environment: String,
     },

@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use synod_node::config::{HEARTBEATS_PER_SUSPICION_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN};
+use synod_node::config::{
+    HEARTBEATS_PER_SUSPICION_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN, SUSPICION_MIN,
+};
 
-use super::layers::Layers;
+use super::layers::{Layers, with_remedy};
 use super::problem::ConfigError;
 
 pub(super) fn segment_bytes(layers: &Layers) -> Result<u64, ConfigError> {
@@ -73,6 +75,23 @@ pub(super) fn timing(layers: &Layers) -> Result<(Duration, Duration), ConfigErro
     let heartbeat = milliseconds(layers, "timing.heartbeat_ms")?;
     let suspicion = milliseconds(layers, "timing.suspicion_ms")?;
     let least = heartbeat * HEARTBEATS_PER_SUSPICION_MIN;
+    let most = Duration::from_millis(MILLISECONDS_MAX);
+    if least > most {
+        let most = (most / HEARTBEATS_PER_SUSPICION_MIN).as_millis();
+        let wanted = format!(
+            "{HEARTBEATS_PER_SUSPICION_MIN} of them are more than timing.suspicion_ms may be; \
+             write {most} or less"
+        );
+        return Err(layers.wrong("timing.heartbeat_ms", wanted));
+    }
+    if suspicion < SUSPICION_MIN {
+        let wanted = format!(
+            "links between nodes cannot keep less than {} ms; write {} or more",
+            SUSPICION_MIN.as_millis(),
+            SUSPICION_MIN.max(least).as_millis()
+        );
+        return Err(layers.wrong("timing.suspicion_ms", wanted));
+    }
     if suspicion < least {
         let wanted = format!(
             "less than {HEARTBEATS_PER_SUSPICION_MIN} heartbeats of {} ms suspects the living; \
@@ -96,8 +115,7 @@ pub(super) fn milliseconds(layers: &Layers, key: &str) -> Result<Duration, Confi
 
 pub(super) fn readable(layers: &Layers, key: &str) -> Result<PathBuf, ConfigError> {
     let path = Path::new(layers.text(key)?);
-    File::open(path)
-        .map_err(|error| layers.wrong(key, format!("{error}; `synod-kv init` makes this file")))?;
+    File::open(path).map_err(|error| layers.wrong(key, with_remedy(&error)))?;
     Ok(path.to_owned())
 }
 

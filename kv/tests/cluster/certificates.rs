@@ -23,22 +23,88 @@ fn check(output: &Output, code: i32, parts: &[&str]) {
     }
 }
 
+/// When a certificate is good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Good {
+    /// Today.
+    Now,
+    /// Until some years ago.
+    Before,
+    /// From a distant day on.
+    Later,
+}
+
 /// Certifies the client of a cluster anew, signed by the authority in `ca`.
-fn certify_client(cluster: &Cluster, ca: &Path, has_ended: bool) {
+fn certify_client(cluster: &Cluster, ca: &Path, good: Good) {
+    let usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    certify(cluster, ca, ("client", "client/client"), usages, good);
+}
+
+/// Certifies the key in a file of a cluster anew, for a role.
+fn certify(
+    cluster: &Cluster,
+    ca: &Path,
+    (file, role): (&str, &str),
+    usages: Vec<ExtendedKeyUsagePurpose>,
+    good: Good,
+) {
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     let key = KeyPair::from_pem(&read(&ca.join("ca.key"))).unwrap();
     let issuer = Issuer::from_ca_cert_pem(&read(&ca.join("ca.pem")), key).unwrap();
     let mut params = CertificateParams::default();
-    let uri = format!("synod://{}/client/client", read(&cluster.path("ca/cluster")).trim());
+    let uri = format!("synod://{}/{role}", read(&cluster.path("ca/cluster")).trim());
     params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    if has_ended {
-        params.not_before = date_time_ymd(2019, 1, 1);
-        params.not_after = date_time_ymd(2020, 1, 1);
+    params.extended_key_usages = usages;
+    match good {
+        Good::Now => {}
+        Good::Before => {
+            params.not_before = date_time_ymd(2019, 1, 1);
+            params.not_after = date_time_ymd(2020, 1, 1);
+        }
+        Good::Later => params.not_before = date_time_ymd(4000, 1, 1),
     }
-    let own = KeyPair::from_pem(&read(&cluster.path("client.key"))).unwrap();
+    let own = KeyPair::from_pem(&read(&cluster.path(&format!("{file}.key")))).unwrap();
     let certificate = params.signed_by(&own, &issuer).unwrap();
-    fs::write(cluster.path("client.pem"), certificate.pem()).unwrap();
+    fs::write(cluster.path(&format!("{file}.pem")), certificate.pem()).unwrap();
+}
+
+/// Every other node refuses one of these, and a look at the configuration called it sound.
+#[test]
+fn a_nodes_certificate_that_is_of_no_use_is_told_by_a_look() {
+    let cluster = Cluster::new(1);
+    let ca = cluster.path("ca");
+    let both = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    let look = |usages: &[ExtendedKeyUsagePurpose], good| {
+        certify(&cluster, &ca, ("node-1", "node/1"), usages.to_vec(), good);
+        program().args(cluster.serve_arguments(1)).arg("--check-config").output().unwrap()
+    };
+    assert_eq!(look(&both, Good::Now).status.code(), Some(0));
+    let early = look(&both, Good::Later);
+    check(&early, 78, &["node-1.pem is not good yet, for ", "set the clock", "--renew"]);
+    check(&look(&both, Good::Before), 78, &["node-1.pem ended ", "--renew"]);
+    check(&look(&both[1..], Good::Now), 78, &["node-1.pem", "lacks", "serverAuth"]);
+    // What is advised is enough.
+    certify(&cluster, &ca, ("node-1", "node/1"), both, Good::Later);
+    let dir = text(ca.parent().unwrap());
+    let renewed = program().args(["init", "--renew", "--dir", &dir]).output().unwrap();
+    assert!(renewed.status.success(), "{renewed:?}");
+    let looked = program().args(cluster.serve_arguments(1)).arg("--check-config").output().unwrap();
+    assert_eq!(looked.status.code(), Some(0), "{looked:?}");
+}
+
+/// With the certificate of another cluster "name node-1.pem" is no advice, as that is named.
+#[test]
+fn a_node_of_another_cluster_is_told_that_the_cluster_is_the_wrong_one() {
+    let (cluster, other) = (Cluster::new(1), Cluster::new(1));
+    let uuid = fs::read_to_string(other.path("ca/cluster")).unwrap();
+    let set = format!("cluster={}", uuid.trim());
+    for more in [&["--check-config"][..], &[]] {
+        let mut serve = program();
+        let output = serve.args(cluster.serve_arguments(1)).args(["--set", &set]).args(more);
+        let parts =
+            ["node-1.pem: ", "name the cluster and the certificate that were made together"];
+        check(&output.output().unwrap(), 78, &parts);
+    }
 }
 
 #[test]
@@ -58,16 +124,24 @@ fn another_clusters_authority_is_refused_with_both_files() {
 
 /// Nobody listens at any of the nodes' ports: a certificate of no use is told at once.
 #[test]
-fn a_clients_certificate_that_has_ended_is_told_at_once() {
+fn a_clients_certificate_that_has_ended_or_not_begun_is_told_at_once() {
     let cluster = Cluster::new(1);
-    certify_client(&cluster, &cluster.path("ca"), true);
+    for (good, said) in
+        [(Good::Before, "client.pem ended "), (Good::Later, "client.pem is not good yet, for ")]
+    {
+        certify_client(&cluster, &cluster.path("ca"), good);
+        told_at_once(&cluster, said);
+    }
+}
+
+fn told_at_once(cluster: &Cluster, said: &str) {
     for verb in ["put", "cas"] {
         let flags: &[&str] = if verb == "cas" { &["--absent"] } else { &[] };
-        let arguments = [&["--timeout-ms", "600000", "x", "7"], flags].concat();
+        let arguments = [&["--timeout-ms", "60000", "x", "7"], flags].concat();
         let begin = Instant::now();
         let output = cluster.command(verb, &arguments);
         assert!(begin.elapsed() < PATIENCE, "it waited for the nodes");
-        check(&output, 78, &["client.pem ended ", "by the clock of this host", "--renew"]);
+        check(&output, 78, &[said, "by the clock of this host", "--renew"]);
     }
 }
 
@@ -75,7 +149,7 @@ fn a_clients_certificate_that_has_ended_is_told_at_once() {
 fn a_client_that_the_nodes_refuse_is_told_which_and_why() {
     let (cluster, other) = (Cluster::new(1), Cluster::new(1));
     let _server = cluster.start(1);
-    certify_client(&cluster, &other.path("ca"), false);
+    certify_client(&cluster, &other.path("ca"), Good::Now);
     // This end takes the word of both authorities, the node of its own alone.
     let authorities = [&cluster, &other].map(|one| one.path("ca/ca.pem"));
     let both: String = authorities.map(|path| fs::read_to_string(path).unwrap()).concat();

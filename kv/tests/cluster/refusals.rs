@@ -1,9 +1,11 @@
 //! What an operator reads when a node cannot start: one line, with the cause and the remedy.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
 use crate::processes::{Cluster, PATIENCE, is_root, program, run, text};
 
@@ -43,12 +45,16 @@ fn a_wrong_configuration_is_one_line_and_its_own_code() {
         78,
         &["flag --set", "timing.suspicion_ms = 50", "write 200 or more"],
     );
-    let output = serve(&cluster, 1, &["--check-config"]);
-    assert_eq!(output.status.code(), Some(0));
+    check_sound(&serve(&cluster, 1, &["--check-config"]));
     let output = serve(&cluster, 1, &["--print-config"]);
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(page.contains("# flag --peer-listen"), "{page}");
     assert!(page.contains("# default"), "{page}");
+    // Who asks for both is not told that all is well by the page alone.
+    let both = ["--print-config", "--check-config", "--data", "/nonexistent"];
+    let output = serve(&cluster, 1, &both);
+    check(&output, 74, &["no journal in /nonexistent"]);
+    assert!(output.stdout.starts_with(b"client_listen = "), "{output:?}");
 }
 
 #[test]
@@ -88,29 +94,119 @@ fn a_configuration_without_an_end_is_refused() {
     check(&folder, 78, &["cannot read the configuration /", "directory"]);
 }
 
-/// What was asked for was not told, so the exit code says that it was not.
+/// A stdout that takes nothing: a full disk, or a pipe that nobody reads.
+fn no_stdout(is_full: bool) -> Stdio {
+    if is_full {
+        return fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into();
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+/// What was asked for was not told, so the exit code says that it was not. What was changed is
+/// changed all the same: whoever is not told would do it again.
 #[test]
-fn what_cannot_be_printed_is_a_failure() {
+fn what_cannot_be_printed_is_a_failure_that_says_what_was_done() {
     let cluster = Cluster::new(1);
     let _server = cluster.start(1);
     assert!(cluster.command("put", &["x", "7"]).status.success());
-    let full = |verb: &str, arguments: &[&str]| {
-        let device = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for (round, is_full) in [true, false].into_iter().enumerate() {
+        let why = if is_full { "No space left" } else { "Broken pipe" };
+        let untold = |verb: &str, arguments: &[&str]| {
+            let mut program = program();
+            program.arg(verb).args(cluster.target_flags()).args(arguments);
+            program.stdout(no_stdout(is_full)).output().unwrap()
+        };
+        for (verb, arguments) in [("get", &["x"][..]), ("range", &[]), ("status", &[])] {
+            check(&untold(verb, arguments), 70, &["cannot print", why]);
+        }
+        let applied = "the command was applied, and its answer could not be printed";
+        let sum = format!("): {}", 5 * (round + 1));
+        check(&untold("add", &["n", "5"]), 3, &[applied, why, &sum]);
+        let length = format!("): {}", round + 1);
+        check(&untold("append", &["y", "z"]), 3, &[applied, why, &length]);
+        let bench = untold("bench", &["--clients", "1", "--seconds", "1"]);
+        check(&bench, 3, &["this was measured", why, "put    1 clients"]);
+        // Their answers are exit codes, which need no stdout.
+        let key = format!("k{round}");
+        assert_eq!(untold("put", &[&key, "7"]).status.code(), Some(0));
+        assert_eq!(untold("cas", &[&key, "--expected", "8", "9"]).status.code(), Some(1));
+        assert_eq!(untold("cas", &[&key, "--expected", "7", "9"]).status.code(), Some(0));
+        assert_eq!(untold("delete", &[&key]).status.code(), Some(0));
+        assert_eq!(untold("delete", &[&key]).status.code(), Some(1));
+    }
+    assert_eq!(cluster.command("get", &["n"]).stdout, b"10\n", "each was applied once");
+    assert_eq!(cluster.command("get", &["y"]).stdout, b"zz\n");
+}
+
+#[test]
+fn what_init_makes_is_told_though_it_cannot_be_printed() {
+    let scratch = Cluster::new(1);
+    let dir = scratch.file("another");
+    let untold = |more: &[&str]| {
         let mut program = program();
-        program.arg(verb).args(cluster.target_flags()).args(arguments).stdout(device);
+        program.args(["init", "--dir", &dir]).args(more).stdout(no_stdout(true));
         program.output().unwrap()
     };
-    let bench = ["--clients", "1", "--seconds", "1"];
-    for (verb, arguments) in [
-        ("get", &["x"][..]),
-        ("range", &[]),
-        ("status", &[]),
-        ("add", &["n"]),
-        ("append", &["y", "z"]),
-        ("bench", &bench),
-    ] {
-        check(&full(verb, arguments), 70, &["cannot print", "No space left"]);
+    let said = "this was done, and what is said of it could not be printed (No space left";
+    check(&untold(&["--nodes", "1", "--without-journals"]), 3, &[said, "cluster ", "node-1.toml"]);
+    check(&untold(&["--node", "1"]), 3, &[said, "node 1: ", "journal in "]);
+    check(&untold(&["--renew"]), 3, &[said, "renewed for 365 days: client, node-1"]);
+    assert!(scratch.path("another/data/node-1/IDENTITY").exists());
+}
+
+/// Nobody hears of what the bridge does from then on, so it begins nothing more; what it had begun
+/// it tells where somebody may read it.
+#[test]
+fn a_bridge_whose_answers_are_not_taken_tells_them_elsewhere_and_ends() {
+    let cluster = Cluster::new(1);
+    let _server = cluster.start(1);
+    for is_full in [true, false] {
+        let mut bridge = program();
+        bridge.arg("bridge").args(cluster.target_flags()).stdin(Stdio::piped());
+        bridge.stdout(no_stdout(is_full)).stderr(Stdio::piped());
+        let mut bridge = bridge.spawn().unwrap();
+        // The input does not end: it is not what ends the bridge.
+        let mut stdin = bridge.stdin.take().unwrap();
+        writeln!(stdin, r#"{{"id":7,"f":"add","key":"sum{is_full}","value":"5"}}"#).unwrap();
+        let begin = Instant::now();
+        while bridge.try_wait().unwrap().is_none() && begin.elapsed() < PATIENCE {
+            std::thread::yield_now();
+        }
+        drop(stdin);
+        assert!(begin.elapsed() < PATIENCE, "it goes on: {:?}", bridge.wait_with_output());
+        let output = bridge.wait_with_output().unwrap();
+        check(&output, 3, &["standard output", "1 of them, tell of what was done"]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let answer = r#"synod-kv: not printed: {"id":7,"type":"ok","value":"5"}"#;
+        assert!(stderr.contains(answer), "{stderr}");
+        let sum = cluster.command("get", &[&format!("sum{is_full}")]);
+        assert_eq!(sum.stdout, b"5\n");
     }
+}
+
+/// What was begun is answered, whatever comes behind it.
+#[test]
+fn a_bridge_answers_what_it_has_begun_though_its_input_fails() {
+    // No node runs, so that an answer takes its time: the input has failed long before.
+    let cluster = Cluster::new(1);
+    let mut bridge = program();
+    bridge.arg("bridge").args(cluster.target_flags()).stdin(Stdio::piped());
+    let mut bridge = bridge.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = bridge.stdin.take().unwrap();
+    let mut lines = Vec::new();
+    for id in 1..=20 {
+        writeln!(lines, r#"{{"id":{id},"client":{id},"f":"add","key":"sum","value":"1"}}"#)
+            .unwrap();
+    }
+    lines.extend(vec![b'x'; 9 << 20]);
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&lines)));
+    let output = bridge.wait_with_output().unwrap();
+    writer.join().unwrap();
+    check(&output, 70, &["standard input: a line of more than 8388608 bytes"]);
+    let answers = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(answers.lines().filter(|line| line.contains("\"fail\"")).count(), 20, "{answers}");
 }
 
 #[test]
@@ -203,13 +299,97 @@ fn a_lost_folder_is_not_replaced_by_an_empty_one() {
     server.terminate();
     assert_eq!(server.wait(PATIENCE).code(), Some(0), "{}", server.stderr());
     let data = cluster.path("data/node-1");
-    let refused = ["has no journal", "must not go on without it", "synod-kv init --node"];
+    let remedy = format!("`synod-kv init --dir DIR --node N --data {}`", data.display());
+    let refused = ["has no journal", "must not go on without it", &remedy];
     fs::remove_dir_all(&data).unwrap();
-    check(&serve(&cluster, 1, &[]), 74, &refused);
-    assert!(!data.exists(), "a start makes no folder");
+    for more in [&[][..], &["--check-config"]] {
+        check(&serve(&cluster, 1, more), 74, &refused);
+        assert!(!data.exists(), "a start makes no folder");
+    }
     fs::create_dir(&data).unwrap();
-    check(&serve(&cluster, 1, &[]), 74, &refused);
-    assert_eq!(fs::read_dir(&data).unwrap().count(), 0);
+    for more in [&[][..], &["--check-config"]] {
+        check(&serve(&cluster, 1, more), 74, &refused);
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 0);
+    }
+}
+
+/// Whoever does what the refusal of a node without a journal says has one where it was looked for.
+#[test]
+fn a_journal_is_made_where_the_refusal_says() {
+    let cluster = Cluster::new(3);
+    let elsewhere = cluster.file("elsewhere");
+    let flags = ["--data", &elsewhere];
+    let refused = serve(&cluster, 1, &flags);
+    let stderr = String::from_utf8(refused.stderr.clone()).unwrap();
+    check(&refused, 74, &["if it never ran"]);
+    let (_, advised) = stderr.split_once("`synod-kv ").unwrap();
+    let (advised, _) = advised.split_once('`').unwrap();
+    let dir = text(cluster.path("client.toml").parent().unwrap());
+    let words = advised.split(' ').map(|word| match word {
+        "DIR" => &*dir,
+        "N" => "1",
+        word => word,
+    });
+    let made = program().args(words).output().unwrap();
+    assert!(made.status.success(), "{advised}: {made:?}");
+    check_sound(&serve(&cluster, 1, &["--data", &elsewhere, "--check-config"]));
+    cluster.spawn(1, &flags).wait_until_ready();
+}
+
+/// What a start would refuse is refused by a look, with the same code and words; the look takes no
+/// port, and leaves everything as it is.
+#[test]
+fn a_look_at_the_configuration_finds_what_a_start_would_refuse() {
+    let (cluster, other) = (Cluster::new(3), Cluster::new(3));
+    let taken = UdpSocket::bind(cluster.peers[&1]).unwrap();
+    check_sound(&serve(&cluster, 1, &["--check-config"]));
+    let look = |more: &[&str], parts: &[&str], code: i32| {
+        let looked = serve(&cluster, 1, &[more, &["--check-config"]].concat());
+        check(&looked, code, parts);
+        assert!(looked.stdout.is_empty(), "{looked:?}");
+        let flags = ["--peer-listen", "127.0.0.1:0", "--client-listen", "127.0.0.1:0"];
+        let config = cluster.file("node-1.toml");
+        let started =
+            program().args(["serve", "--config", &config]).args(flags).args(more).output();
+        let started = started.unwrap();
+        assert_eq!(started.status.code(), Some(code));
+        let last = |output: &Output| {
+            let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+            stderr.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(last(&started), last(&looked), "a start says the same");
+    };
+    let anothers = cluster.file("data/node-2");
+    look(&["--data", &anothers], &["belongs to", "/node/2", "not to", "/node/1"], 74);
+    let strangers = other.file("data/node-1");
+    look(&["--data", &strangers], &["belongs to", "check the path"], 74);
+    let foreign = cluster.file("ca");
+    look(&["--data", &foreign], &["no journal", "name the directory of the journal"], 74);
+    let file = cluster.file("client.pem");
+    look(&["--data", &file], &["client.pem", "cannot lock the directory"], 74);
+    look(&["--data", "/nonexistent"], &["no journal in /nonexistent"], 74);
+    look(&["--peer", "4=127.0.0.1:9"], &["was made for the members 1, 2, 3", "1, 2, 3, 4"], 78);
+    let segment = cluster.path("data/node-1/segment-00000001.log");
+    let whole = fs::read(&segment).unwrap();
+    fs::write(&segment, &whole[..4096]).unwrap();
+    look(&[], &["is damaged at byte 4096"], 74);
+    fs::write(&segment, &whole).unwrap();
+    check_sound(&serve(&cluster, 1, &["--check-config"]));
+    drop(taken);
+    let mut server = cluster.spawn(1, &[]);
+    assert!(server.wait_until_ready().contains(" incarnation=1 "), "a look is no start");
+    let looked = serve(&cluster, 1, &["--check-config"]);
+    let said = String::from_utf8(looked.stdout).unwrap();
+    assert_eq!(looked.status.code(), Some(0), "it may run: {said}");
+    assert!(said.contains("is sound; another process has the journal in"), "{said}");
+}
+
+/// Demands that a configuration was called sound, and that nothing else was said.
+#[track_caller]
+fn check_sound(output: &Output) {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = (output.stdout.as_slice(), output.stderr.as_slice());
+    assert_eq!(said, (&b"the configuration is sound\n"[..], &b""[..]), "{output:?}");
 }
 
 #[test]
@@ -253,9 +433,25 @@ fn an_older_copy_of_a_folder_ends_with_the_code_of_folders_every_time() {
     assert_eq!(cluster.command("put", &["x", "7"]).status.code(), Some(0));
     second.terminate();
     assert_eq!(second.wait(PATIENCE).code(), Some(0), "{}", second.stderr());
-    fs::remove_dir_all(&data).unwrap();
+    let last = cluster.path("last");
+    fs::rename(&data, &last).unwrap();
     fs::rename(&copy, &data).unwrap();
-    for _ in 0..2 {
-        check(&serve(&cluster, 1, &[]), 74, &["this node was refused by the others"]);
+    let first = serve(&cluster, 1, &[]);
+    check(&first, 74, &["this node was refused by the others"]);
+    assert!(first.stdout.starts_with(b"ready "), "it had to ask them");
+    let folder = data.to_str().unwrap();
+    for more in [&[][..], &["--check-config"], &[]] {
+        let again = serve(&cluster, 1, more);
+        let remedy = "Give it the folder that it had last, or leave it off";
+        check(&again, 74, &[folder, "this journal was refused in an earlier start", remedy]);
+        assert!(again.stdout.is_empty(), "it is not ready: {again:?}");
     }
+    // The remedy is one.
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&last, &data).unwrap();
+    check_sound(&serve(&cluster, 1, &["--check-config"]));
+    let mut third = cluster.start(1);
+    assert_eq!(cluster.command("put", &["x", "8"]).status.code(), Some(0));
+    third.terminate();
+    assert_eq!(third.wait(PATIENCE).code(), Some(0), "{}", third.stderr());
 }

@@ -239,10 +239,27 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Reads until when a certificate is valid. What ends before 1970 has ended all the same.
-pub(crate) fn not_after(certificate: &CertificateDer<'_>) -> Result<SystemTime, IdentityError> {
-    let seconds = parse_certificate(certificate)?.validity().not_after.timestamp();
-    Ok(UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+/// Reads from when to when a certificate is valid. What ends before 1970 has ended all the same.
+pub(crate) fn validity(
+    certificate: &CertificateDer<'_>,
+) -> Result<(SystemTime, SystemTime), IdentityError> {
+    let parsed = parse_certificate(certificate)?;
+    let at = |seconds: i64| UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let validity = parsed.validity();
+    Ok((at(validity.not_before.timestamp()), at(validity.not_after.timestamp())))
+}
+
+/// Checks that a certificate may be used for all that its holder does: a node dials and is dialled,
+/// a client only dials.
+pub(crate) fn check_usages(
+    certificate: &CertificateDer<'_>,
+    role: &Role,
+) -> Result<(), IdentityError> {
+    Identity::for_purpose(certificate, Purpose::Dial)?;
+    match role {
+        Role::Node(_) => Identity::for_purpose(certificate, Purpose::Serve).map(drop),
+        Role::Client(_) => Ok(()),
+    }
 }
 
 fn parse_certificate<'a>(

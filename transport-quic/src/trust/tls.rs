@@ -19,7 +19,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
-use crate::identity::{Identity, IdentityError, not_after};
+use crate::identity::{Identity, IdentityError, check_usages, validity};
 use crate::wall::{Wall, WallClock};
 
 /// Holds what an endpoint proves itself with. Cloning shares nothing mutable.
@@ -28,7 +28,7 @@ pub struct Credentials {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: PrivateKeyDer<'static>,
     identity: Identity,
-    not_after: SystemTime,
+    valid: (SystemTime, SystemTime),
     wall: WallClock,
 }
 
@@ -55,7 +55,10 @@ pub enum TlsError {
         mode: u32,
     },
     /// The private key belongs to another user.
-    #[error("{path} belongs to user {owner}, not to user {user} that runs this process")]
+    #[error(
+        "{path} belongs to user {owner}, not to user {user} that runs this process: chown {user} \
+         {path}"
+    )]
     KeyOwner {
         /// The file.
         path: PathBuf,
@@ -114,9 +117,16 @@ impl Credentials {
     ///
     /// # Errors
     /// When a file cannot be read or parsed, when the key file is not its owner's alone, or when
-    /// the authority did not sign the own certificate. Dates are not looked at.
+    /// the authority did not sign the own certificate, or that lacks a usage: everybody would
+    /// refuse it. Dates are not looked at.
     pub fn load(authority: &Path, chain: &Path, key: &Path) -> Result<Self, TlsError> {
         let credentials = Self::load_of_any_authority(authority, chain, key)?;
+        if let Some(own) = credentials.chain.first() {
+            check_usages(own, &credentials.identity.role).map_err(|error| TlsError::File {
+                path: chain.to_owned(),
+                problem: Box::new(error.into()),
+            })?;
+        }
         if credentials.is_of_another_authority()? {
             let (authority, certificate) = (authority.to_owned(), chain.to_owned());
             return Err(TlsError::OtherAuthority { authority, certificate });
@@ -139,10 +149,10 @@ impl Credentials {
             move |problem| TlsError::File { path, problem: Box::new(problem) }
         };
         let roots = roots(&read(authority)?).map_err(in_file(authority))?;
-        let (certificates, identity, not_after) = own(&read(chain)?).map_err(in_file(chain))?;
+        let (certificates, identity, valid) = own(&read(chain)?).map_err(in_file(chain))?;
         let private = private_key(&read_key(key)?).map_err(in_file(key))?;
         check_key(&certificates, &private).map_err(in_file(key))?;
-        Ok(Self::of(roots, certificates, private, identity, not_after))
+        Ok(Self::of(roots, certificates, private, identity, valid))
     }
 
     /// Reads the authority, the own chain and the own key from PEM texts.
@@ -152,10 +162,10 @@ impl Credentials {
     /// not that of the certificate.
     pub fn from_pem(authority: &[u8], chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let roots = roots(authority)?;
-        let (chain, identity, not_after) = own(chain)?;
+        let (chain, identity, valid) = own(chain)?;
         let key = private_key(key)?;
         check_key(&chain, &key)?;
-        Ok(Self::of(roots, chain, key, identity, not_after))
+        Ok(Self::of(roots, chain, key, identity, valid))
     }
 
     fn of(
@@ -163,10 +173,10 @@ impl Credentials {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
         identity: Identity,
-        not_after: SystemTime,
+        valid: (SystemTime, SystemTime),
     ) -> Self {
         let (roots, wall) = (Arc::new(roots), WallClock::default());
-        Self { roots, chain, key, identity, not_after, wall }
+        Self { roots, chain, key, identity, valid, wall }
     }
 
     /// Says whether the own chain certainly leads to none of the authorities.
@@ -177,7 +187,7 @@ impl Credentials {
                 .map_err(|error| TlsError::Config(error.to_string()))?;
         let Some((own, others)) = self.chain.split_first() else { return Ok(false) };
         // A date on which the certificate is good: its end is told of elsewhere.
-        let date = self.not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let date = self.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
         let found = verifier.verify_client_cert(own, others, UnixTime::since_unix_epoch(date));
         Ok(matches!(
             found,
@@ -198,10 +208,16 @@ impl Credentials {
         Arc::new(self.wall.clone())
     }
 
+    /// The beginning of the own certificate: before it no connection is made with it.
+    #[must_use]
+    pub const fn not_before(&self) -> SystemTime {
+        self.valid.0
+    }
+
     /// The end of the own certificate: from then on no connection is made with it.
     #[must_use]
     pub const fn not_after(&self) -> SystemTime {
-        self.not_after
+        self.valid.1
     }
 
     /// Who the own certificate says this endpoint is.
@@ -218,7 +234,7 @@ impl Clone for Credentials {
             chain: self.chain.clone(),
             key: self.key.clone_key(),
             identity: self.identity.clone(),
-            not_after: self.not_after,
+            valid: self.valid,
             wall: self.wall.clone(),
         }
     }
@@ -235,8 +251,8 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// The own chain, whom it names, and its end.
-type Own = (Vec<CertificateDer<'static>>, Identity, SystemTime);
+/// The own chain, whom it names, and from when to when.
+type Own = (Vec<CertificateDer<'static>>, Identity, (SystemTime, SystemTime));
 
 fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     const WHAT: &str = "authority certificate";
@@ -250,8 +266,8 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
 fn own(pem: &[u8]) -> Result<Own, TlsError> {
     let chain = certificates("own certificate", pem)?;
     let own = chain.first().ok_or(IdentityError::Malformed)?;
-    let (identity, end) = (Identity::from_certificate(own)?, not_after(own)?);
-    Ok((chain, identity, end))
+    let (identity, valid) = (Identity::from_certificate(own)?, validity(own)?);
+    Ok((chain, identity, valid))
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
@@ -330,12 +346,13 @@ fn read_key(path: &Path) -> Result<Vec<u8>, TlsError> {
     // look and the reading.
     let metadata = file.metadata().map_err(failed)?;
     let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
-    if mode & 0o077 != 0 {
-        return Err(TlsError::KeyMode { path: path.to_owned(), mode });
-    }
+    // Its owner first: with another mode alone a key of somebody else could not even be read.
     let user = rustix::process::geteuid().as_raw();
     if owner != user {
         return Err(TlsError::KeyOwner { path: path.to_owned(), owner, user });
+    }
+    if mode & 0o077 != 0 {
+        return Err(TlsError::KeyMode { path: path.to_owned(), mode });
     }
     read_open(file).map_err(failed)
 }

@@ -3,6 +3,7 @@
 //! The rules behind the events are the host's, and the simulator drives those. Here is asked
 //! whether the loop tells of what happens, at once, and carries out what comes of it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use synod_fault::{LinkRules, RateLimit};
 use synod_host::journal::{CallFault, DiskCall, Failure, Times};
 use synod_host::smr::wire::encode_request;
 use synod_host::smr::{Request, RequestBody, RequestId};
-use synod_node::{NodeError, NodeId, Outcome, Session, Timing};
+use synod_node::{NodeError, NodeId, Outcome, Session, StartError, Timing};
 use synod_shell::{Cluster, Counter, LINK, PATIENCE, count_once};
 use synod_transport_quic::DownReason;
 use tokio::task::JoinSet;
@@ -237,6 +238,18 @@ async fn a_node_with_an_older_copy_of_its_folder_ends() {
     let ended = timeout(Duration::from_secs(5), cluster.node_mut(3).unwrap().ended()).await;
     let ended = ended.expect("it ends");
     assert!(matches!(ended, Err(NodeError::Refused(_))), "{ended:?}");
+    count_once(&session, PATIENCE).await;
+    // Its journal knows that by itself: nobody is told that it serves.
+    cluster.kill(3).await;
+    for _ in 0..2 {
+        let refused = cluster.start(3);
+        let Err(StartError::Refused { path, reason }) = &refused else { panic!("{refused:?}") };
+        assert_eq!(path, Path::new("data"));
+        assert!(
+            reason.contains("Give it the folder that it had last, or leave it off"),
+            "{reason}"
+        );
+    }
     count_once(&session, PATIENCE).await;
 }
 

@@ -1,0 +1,68 @@
+//! Looking at a journal: judged as an opening judges it, and left as it is.
+//!
+//! The judgement is that of `recovery`. Claim kept: nothing is written, made, renamed, removed or
+//! synced; and what is refused here is what an opening would refuse, but for the room that it needs
+//! and for another process that has the journal.
+
+use std::path::Path;
+
+use crate::create::Create;
+use crate::directory::Directory;
+use crate::disk::Disk;
+use crate::error::OpenError;
+use crate::format::identity::{self, Condition};
+use crate::format::names;
+use crate::format::position::SegmentId;
+use crate::options::Options;
+use crate::read::reader::Record;
+use crate::recover::recovery::{Recovered, Recovery, list, lock};
+use crate::write::journal::Journal;
+
+impl<D: Disk> Journal<D> {
+    /// Judges the journal in a directory as an opening with [`Create::Never`] would, streams its
+    /// records in order, and changes nothing. Returns `None` where another process has it open:
+    /// whose it is was judged then, and what is in it moves while one looks.
+    ///
+    /// The directory is locked meanwhile. Records that are streamed may be in the page cache alone:
+    /// they are good to judge by, and no more.
+    ///
+    /// # Errors
+    /// What an opening would refuse, see [`OpenError`].
+    pub fn inspect(
+        disk: D,
+        path: &Path,
+        options: &Options,
+        mut on_record: impl FnMut(Record<'_>),
+    ) -> Result<Option<Recovered>, OpenError> {
+        options.check()?;
+        let lock = lock(&disk, path)?;
+        let found = list(&disk, path)?;
+        match identity::condition(&found) {
+            Condition::Journal => {}
+            Condition::Unused => return Err(OpenError::Missing { path: path.to_owned() }),
+            Condition::Foreign(found) => {
+                let (path, create) = (path.to_owned(), Create::Never);
+                return Err(OpenError::Foreign { path, found, create });
+            }
+        }
+        let folder = identity::check(&disk, path, &options.identity)?;
+        let Some(_lock) = lock else { return Ok(None) };
+        let identity_crc = identity::checksum(folder, &options.identity);
+        let (segments, replaced) = segments(&found);
+        let path = path.to_owned();
+        let directory = Directory { disk, path, folder, identity_crc, replaced };
+        Recovery::new(directory, options, segments).look(&mut on_record).map(Some)
+    }
+}
+
+/// Returns the segments that an opening would find, in their order, and the one among them that it
+/// would give its name back first.
+fn segments(names: &[String]) -> (Vec<SegmentId>, Option<SegmentId>) {
+    let mut segments: Vec<SegmentId> =
+        names.iter().filter_map(|name| names::segment_of(name)).collect();
+    let replaced = names.iter().filter_map(|name| names::replaced_of(name));
+    let replaced = replaced.into_iter().find(|segment| !segments.contains(segment));
+    segments.extend(replaced);
+    segments.sort_unstable();
+    (segments, replaced)
+}
