@@ -1,7 +1,8 @@
 //! Elections: who should lead, and when. Liveness only; no safety rests on anything here.
 //!
 //! A node is content while it has a leader that can lead. It campaigns only if it is discontent AND
-//! sees a phase-1 quorum of discontent nodes on links that work both ways. That is pre-vote and
+//! sees a phase-1 quorum of discontent nodes on links that work both ways, and has such links with
+//! a phase-2 quorum: else it would win ballots and get nothing chosen. That is pre-vote and
 //! check-quorum in one rule, without a round of its own: a leader with a quorum keeps a majority
 //! content, so nobody's ballot rises; a leader without one says so, and every node that is
 //! connected to a quorum becomes electable, however stale its log (after Omni-Paxos, 2023).
@@ -411,11 +412,16 @@ impl Election {
             && self.config.voters.is_phase1_quorum_of(connected)
     }
 
+    /// Tells whether a ballot of this node could come to anything, and is wanted.
+    ///
+    /// Where the quorums of the two phases differ, a node may win ballots in which it gets nothing
+    /// chosen, and would end those of whoever could.
     fn may_campaign(&self, view: &ElectionView) -> bool {
         let discontent = self.beats().filter(|(_, beat)| !beat.leader_ok).map(|(node, _)| node);
         !self.leader_ok
             && view.fit
             && self.cooldown == 0
+            && self.is_connected()
             && !self.is_alive(view)
             && !self.yields(view)
             && self.config.voters.contains(self.me())

@@ -1,8 +1,9 @@
-//! Hubs: of all nodes one alone is connected to a quorum, and its disk is slow.
+//! Hubs: of all nodes one alone is connected to a quorum of either phase.
 //!
-//! Clusters of five in which four nodes hear nobody but the fifth. A leader behind a slow disk lets
-//! another one lead, where that one can. The claim checked: the hub leads here once its disk is
-//! well again, as nobody else ever could.
+//! Clusters of five in which four nodes hear nobody but the fifth, whose disk is slow for a while: a
+//! leader behind a slow disk lets another one lead, where that one can. And clusters of three in
+//! which each node is a quorum of phase 1 by itself, and phase 2 needs all of them. The claim
+//! checked: the hub leads, as nobody else ever could, and whoever wins ballots alone lets it.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "a test that panics has said at which seed")]
@@ -13,6 +14,7 @@ use synod_fault::{
     Action, Conditions, DiskFault, LinkId, LinkRules, Millis, NodeId as Place, PlannedFault,
     Scenario, Target,
 };
+use synod_paxos::{Configuration, NodeId};
 use synod_rng::Seed;
 use synod_simulated::cluster::Cluster;
 use synod_simulated::tuning::Tuning;
@@ -87,5 +89,34 @@ fn a_hub_whose_disk_was_slow_leads_as_nobody_else_can() {
         println!("seed {seed}: {leaderless} looks without a leader, {answered:?} answered");
         assert!(answered.windows(2).all(|pair| pair[1] > pair[0]), "seed {seed}: {answered:?}");
         assert_eq!(leaderless, 0, "seed {seed}");
+    }
+}
+
+/// Each of three nodes wins phase 1 alone, and only the third one hears both others.
+fn plan_of_three(seed: u64) -> Scenario {
+    let (one, two) = (Place(1), Place(2));
+    let links = BTreeSet::from([LinkId::new(one, two), LinkId::new(two, one)]);
+    let lasts = Millis(TIME_MS - CUT_MS);
+    let cut = PlannedFault::new(Millis(CUT_MS), lasts, Action::Cut(links), Target::All);
+    Scenario { nodes: 3, faults: vec![cut], ..plan(seed) }
+}
+
+#[test]
+fn who_wins_ballots_and_gets_nothing_chosen_does_not_campaign() {
+    let voters = (1..=3).map(NodeId::new);
+    let voters = Configuration::flexible(voters, 1, 3).unwrap();
+    for seed in 0..8 {
+        let plan = plan_of_three(seed);
+        let tuning = Tuning { voters: voters.clone(), ..Tuning::usual(&plan) };
+        let mut simulation = Simulation::new(&plan, Cluster::new(&plan, tuning));
+        let (cluster, world) = simulation.parts();
+        cluster.begin(world);
+        let mut answered = Vec::new();
+        for at in (FROM_MS..TIME_MS).step_by(5_000) {
+            simulation.run_until(Micros::from_ms(at)).unwrap();
+            answered.push(simulation.system.outcomes().ok);
+        }
+        println!("seed {seed}: {answered:?} answered");
+        assert!(answered.windows(2).all(|pair| pair[1] > pair[0]), "seed {seed}: {answered:?}");
     }
 }
