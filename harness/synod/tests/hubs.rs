@@ -1,7 +1,7 @@
 //! Hubs: of all nodes one alone is connected to a quorum of either phase.
 //!
-//! Clusters of five in which four nodes hear nobody but the fifth, whose disk is slow for a while: a
-//! leader behind a slow disk lets another one lead, where that one can. And clusters of three in
+//! Clusters of five in which four nodes hear nobody but the fifth, whose disk is slow for a while:
+//! a leader behind a slow disk lets another one lead, where that one can. And clusters of three in
 //! which each node is a quorum of phase 1 by itself, and phase 2 needs all of them. The claim
 //! checked: the hub leads, as nobody else ever could, and whoever wins ballots alone lets it.
 
