@@ -115,7 +115,7 @@ impl Cluster {
     pub fn new(guard: Guard, limits: Limits, specs: Vec<NodeSpec>) -> Self {
         let node = |spec| Node { spec, state: Mutex::default() };
         let nodes = specs.into_iter().map(node).collect();
-        Self { guard, limits, nodes, dialers: Dialers::default() }
+        Self { guard, limits, nodes, dialers: Dialers::new() }
     }
 
     /// Lets the network know which processes are a node's, from the next start on.

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{ACCEPT_REST, Carrier, connect, reset};
 use crate::network::{Ends, complain};
-use crate::witness::Dialers;
+use crate::witness::{Dialer, Dialers};
 
 /// A front, before it runs.
 pub(crate) struct Front {
@@ -58,14 +58,21 @@ impl Front {
         let dialers = self.dialers.clone();
         // The files of the kernel are read on another thread: the pipes go on meanwhile.
         let who = tokio::task::spawn_blocking(move || dialers.who_dialed(from, to)).await;
-        match who.ok().flatten() {
-            Some(node) if node == self.node => carry_alone(dialer, self.own).await,
-            Some(node) => match self.ways.get(&node) {
+        match who {
+            Ok(Dialer::Known(node)) if node == self.node => carry_alone(dialer, self.own).await,
+            Ok(Dialer::Known(node)) => match self.ways.get(&node) {
                 Some((upstream, ends)) => connect(carrier, dialer, *upstream, *ends).await,
                 None => reset(&dialer),
             },
-            // Who has hung up already sent nothing that anybody waits for.
-            None => reset(&dialer),
+            Ok(Dialer::Gone) => {
+                let mut word = [0; 1];
+                let said = tokio::time::timeout(ACCEPT_REST, dialer.peek(&mut word)).await;
+                if matches!(said, Ok(Ok(1))) {
+                    self.dialers.note_lost();
+                }
+                reset(&dialer);
+            }
+            Ok(Dialer::Stranger) | Err(_) => reset(&dialer),
         }
     }
 }

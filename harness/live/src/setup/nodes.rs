@@ -187,7 +187,9 @@ impl SystemUnderTest {
         let home = folder.inner(&format!("bridge/{number}")).map_err(io)?;
         let mut command = self.command(&nodes.bridge);
         command.envs(nodes.variables.iter().map(|(name, value)| (name, value)));
-        Process::start_piped(command, &home).map_err(io)
+        let started = Process::start_piped(command, &home).map_err(io)?;
+        nodes.network.dialers().note(started.0.pid(), CLIENTS);
+        Ok(started)
     }
 
     /// Names the ports of which one address is announced to all, if the description wants any.

@@ -1,43 +1,106 @@
-//! Who dials: the node whose processes hold the other end of a connection.
+//! Who dials: the node, or the clients, whose processes hold the other end of a connection.
 //!
-//! Which processes are a node's is told by their group, which a node is started with; what the
-//! kernel lists is read by the witness. The claim kept true: a connection whose dialer cannot be
-//! told any more is nobody's, and never taken for one of the clients.
+//! Which processes are a node's, and which a bridge's, is told by their group, which each is started
+//! with; what the kernel lists is read by the witness. The claims kept true: a connection whose
+//! dialer cannot be told is nobody's, and never taken for one of the clients; and a run in which
+//! that happened says so, as no fault was on what such a dialer says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use synod_fault::{CLIENTS, NodeId};
 
 use super::kernel::{group_with, socket_of_dialer};
 
-/// The process group of each node that was started.
-#[derive(Clone, Debug, Default)]
-pub struct Dialers(Arc<Mutex<BTreeMap<u32, NodeId>>>);
+/// The process group of each node and each bridge that was started, and who was none of them.
+#[derive(Clone, Debug)]
+pub struct Dialers(Arc<Mutex<Known>>);
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialer {
+    /// A node, or the clients.
+    Known(NodeId),
+    /// A process that is neither a node's nor a bridge's.
+    Stranger,
+    /// Somebody who has closed that end already.
+    Gone,
+}
+
+#[derive(Debug)]
+struct Known {
+    groups: BTreeMap<u32, NodeId>,
+    told: u64,
+    strangers: u64,
+    /// Those that had said something and were gone when they were looked for.
+    lost: u64,
+}
 
 impl Dialers {
-    /// Notes that a node's processes are of this group from here on.
+    /// Knows the processes of the harness itself, which is a client where it dials.
+    pub(crate) fn new() -> Self {
+        let own = rustix::process::getpgrp().as_raw_pid().unsigned_abs();
+        let groups = BTreeMap::from([(own, CLIENTS)]);
+        Self(Arc::new(Mutex::new(Known { groups, told: 0, strangers: 0, lost: 0 })))
+    }
+
+    /// Notes that a node's processes, or some of the clients', are of this group from here on.
     pub(crate) fn note(&self, group: u32, node: NodeId) {
-        let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = &mut self.known().groups;
         // The kernel may give the number of a group that has ended to somebody else.
-        groups.retain(|_, of| *of != node);
+        groups.retain(|_, of| *of != node || node == CLIENTS);
         groups.insert(group, node);
     }
 
-    /// Says who opened a connection between these ends: a node, or the clients, who are all others.
-    /// None if that end is closed already.
-    pub(crate) fn who_dialed(&self, from: SocketAddr, to: SocketAddr) -> Option<NodeId> {
-        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let socket = socket_of_dialer(from, to)?;
+    /// Says who opened a connection between these ends.
+    pub(crate) fn who_dialed(&self, from: SocketAddr, to: SocketAddr) -> Dialer {
+        let groups = self.known().groups.clone();
+        let Some(socket) = socket_of_dialer(from, to) else { return Dialer::Gone };
         let numbers: BTreeSet<u32> = groups.keys().copied().collect();
-        if let Some(group) = group_with(socket, &numbers) {
-            return groups.get(&group).copied();
+        if let Some(node) = group_with(socket, &numbers).and_then(|group| groups.get(&group)) {
+            self.known().told += 1;
+            return Dialer::Known(*node);
         }
-        // A node that closes its end while this looks for it is no client.
-        (socket_of_dialer(from, to) == Some(socket)).then_some(CLIENTS)
+        if socket_of_dialer(from, to) != Some(socket) {
+            // It closed its end while this looked for it.
+            return Dialer::Gone;
+        }
+        self.known().strangers += 1;
+        Dialer::Stranger
+    }
+
+    /// Notes that somebody had said something and was gone when it was looked for.
+    pub(crate) fn note_lost(&self) {
+        self.known().lost += 1;
+    }
+
+    /// Says what nobody knows who said it, one sentence each.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let Known { told, strangers, lost, groups: _ } = *self.known();
+        let stranger = format!(
+            "{strangers} connections to announced addresses were opened by processes that have left \
+             the process group of their node or bridge, so nobody knows whose links they are on: \
+             let servers stay in the foreground, or name each peer its own {{address}}"
+        );
+        let gone = format!(
+            "{lost} of {} connections to announced addresses had ended, with words in them, before it \
+             was known who had opened them, and what they said went to nobody: name each peer its \
+             own {{address}}",
+            told + lost
+        );
+        let is_much = lost > LOST_MAX && lost * 100 > told;
+        let doubts = [(strangers > 0, stranger), (is_much, gone)];
+        doubts.into_iter().filter_map(|(is_one, words)| is_one.then_some(words)).collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How many dialers may be gone with what they said: a killed process leaves some behind.
+const LOST_MAX: u64 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -52,14 +115,27 @@ mod tests {
         let dialer = TcpStream::connect(to).expect("it listens");
         let from = dialer.local_addr().expect("connected");
         let accepted = listener.accept().expect("a connection");
-        let dialers = Dialers::default();
-        assert_eq!(dialers.who_dialed(from, to), Some(CLIENTS), "no group is a node's");
+        let dialers = Dialers::new();
+        assert_eq!(dialers.who_dialed(from, to), Dialer::Known(CLIENTS), "the harness is a client");
         let group = rustix::process::getpgrp().as_raw_pid().unsigned_abs();
         dialers.note(group, NodeId(3));
-        assert_eq!(dialers.who_dialed(from, to), Some(NodeId(3)));
+        assert_eq!(dialers.who_dialed(from, to), Dialer::Known(NodeId(3)));
+        assert_eq!(dialers.doubts(), [String::new(); 0]);
         dialers.note(group + 1, NodeId(3));
-        assert_eq!(dialers.who_dialed(from, to), Some(CLIENTS), "a node has one group");
+        assert_eq!(dialers.who_dialed(from, to), Dialer::Stranger, "a node has one group");
+        let doubts = dialers.doubts();
+        assert!(doubts.len() == 1 && doubts[0].starts_with("1 connections"), "{doubts:?}");
+        dialers.note(group, CLIENTS);
+        dialers.note(group + 2, CLIENTS);
+        assert_eq!(
+            dialers.who_dialed(from, to),
+            Dialer::Known(CLIENTS),
+            "there are several bridges"
+        );
         drop((dialer, accepted));
-        assert_eq!(dialers.who_dialed(from, to), None);
+        assert_eq!(dialers.who_dialed(from, to), Dialer::Gone);
+        assert_eq!(dialers.doubts().len(), 1, "who is gone is no stranger");
+        (0..=LOST_MAX).for_each(|_| dialers.note_lost());
+        assert!(dialers.doubts()[1].starts_with("11 of 14 connections"), "{:?}", dialers.doubts());
     }
 }

@@ -20,6 +20,7 @@ use rustix::process::Signal;
 use synod_fault::NodeId;
 
 use super::process::describe_end;
+pub(crate) use dialers::Dialer;
 pub use dialers::Dialers;
 pub(crate) use kernel::ListenPort;
 use kernel::{ProcessLife, ProcessView};
