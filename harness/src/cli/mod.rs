@@ -167,7 +167,7 @@ const EXIT_CODES: &str = "Exit codes:
   2    UNKNOWN or VOID: no verdict within the budget, or too little was exercised
   3    NOT SERVED: after healing, not all nodes served in time
   64   the command line makes no sense, or no model knows such a history
-  70   the harness or its environment failed, or what was found cannot be printed
+  70   the harness or its environment failed, or a PASS cannot be printed or its page written
   130  interrupted; a report was still written";
 
 const PLAIN_CODES: &str = "Exit codes:
