@@ -34,6 +34,7 @@ use super::interrupt::Interrupt;
 use super::leaders::Leaders;
 use super::poll::StatusPoller;
 use super::record::Recorder;
+use super::runs;
 use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
 use super::witness::Watch;
@@ -132,8 +133,28 @@ pub async fn run(
     }
     let began = SystemTime::now();
     let folder = prepare(order, began)?;
+    let ended = run_in(order, &folder, began, interrupt, console).await;
+    let path = folder.path().to_owned();
+    // A run that came to no end is cut off from here on, and listed as such.
+    drop(folder);
+    let runs = order.runs.clone();
+    // A page that cannot be written is no reason to lose a verdict.
+    drop(spawn_blocking(move || Ok(runs::write_index(&runs))).await);
+    let summary = ended?;
+    console.last(&summary, &path);
+    Ok(Finished { summary, folder: path })
+}
+
+/// Runs a plan to its end in a folder.
+async fn run_in(
+    order: &RunConfig,
+    folder: &RunFolder,
+    began: SystemTime,
+    interrupt: &Interrupt,
+    console: &mut Console,
+) -> Result<RunSummary, RunError> {
     console.first(&order.plan, folder.path());
-    let mut act = ActiveRun::open(order, &folder, began)?;
+    let mut act = ActiveRun::open(order, folder, began)?;
     let played = tokio::select! {
         played = act.play(console, interrupt) => played,
         () = interrupt.raised() => Ok(()),
@@ -149,11 +170,10 @@ pub async fn run(
     if !remains.interrupted {
         console.line("judging the history");
     }
-    let summary = finish(order, &folder, remains, interrupt).await?;
+    let summary = finish(order, folder, remains, interrupt).await?;
     // A folder that cannot be pruned is no reason to lose a verdict.
     drop(folder::prune(&order.runs, order.keep));
-    console.last(&summary, folder.path());
-    Ok(Finished { summary, folder: folder.path().to_owned() })
+    Ok(summary)
 }
 
 /// Refuses clients that ask one node alone, where the bridge does not say that it heeds that: it

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::format::{counted, grouped, percent, span, utc};
 use super::html::{Html, clip, esc, put};
 use super::judged::{JudgedHistory, Subject};
-use crate::Verdict;
+use crate::{RunSummary, Verdict};
 
 /// Writes the header of the page.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
@@ -144,7 +144,7 @@ fn glance_at_run(html: &mut Html, context: &Context<'_>) {
     let effective = faults.iter().filter(|fault| fault.effective).count() as u64;
     let of_all = format!("of {}", counted(faults.len() as u64, "fault"));
     tile(html, "Effective faults", &effective.to_string(), &of_all);
-    let changes = leader_changes(context).to_string();
+    let changes = leader_changes(context.summary).to_string();
     tile(html, "Leader changes", &changes, "as far as observed");
 }
 
@@ -166,8 +166,8 @@ fn tile(html: &mut Html, name: &str, value: &str, note: &str) {
 }
 
 /// Counts how often a span of leadership follows one of another ballot.
-fn leader_changes(context: &Context<'_>) -> usize {
-    let leaders = &context.summary.leaders;
+pub(super) fn leader_changes(summary: &RunSummary) -> usize {
+    let leaders = &summary.leaders;
     leaders.windows(2).filter(|pair| pair[0].ballot != pair[1].ballot).count()
 }
 

@@ -26,6 +26,7 @@ mod format;
 mod frame;
 mod gaps;
 mod html;
+mod index;
 mod judged;
 mod lanes;
 mod latency;
@@ -57,6 +58,7 @@ use replace::replace;
 pub use check::{Check, CheckOutcome};
 pub use exercise::{Exercise, Exercised, Parts};
 pub use for_machines::{junit, markdown};
+pub use index::{ListedRun, RunOutcome, write_index};
 pub use judged::JudgedHistory;
 pub use summary::{
     AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,

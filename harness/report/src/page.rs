@@ -155,7 +155,8 @@ fn performance(html: &mut Html, context: &Context<'_>) {
 pub(super) const SIZE_LIMIT: usize = 2_000_000;
 
 const TEMPLATE: &str = include_str!("assets/page.html");
-const STYLE: &str = include_str!("assets/page.css");
+/// The style that all pages have.
+pub(super) const STYLE: &str = include_str!("assets/page.css");
 const STYLE_CHART: &str = include_str!("assets/chart.css");
 const SCRIPT_BASE: &str = include_str!("assets/base.js");
 const SCRIPT_VIEW: &str = include_str!("assets/view.js");

@@ -11,17 +11,8 @@ use synod_report::{CheckOutcome, ReportError, markdown};
 use synod_report::{FaultSpan, LinkCounts, NodeSummary, RunSummary, StreamCounts, Verdict};
 
 use report_scratch::Scratch;
-use report_scratch::page::{check_frame, check_nesting, embedded, without_script};
+use report_scratch::page::{VERDICTS, check_frame, check_nesting, embedded, without_script};
 use report_scratch::run::{self, Shape};
-
-const VERDICTS: [Verdict; 6] = [
-    Verdict::Pass,
-    Verdict::Violation,
-    Verdict::NotServed,
-    Verdict::Unknown,
-    Verdict::Void,
-    Verdict::Interrupted,
-];
 
 /// Makes up a run, lets `change` change it, and returns its page after checking its structure.
 fn page(name: &str, shape: &Shape, change: impl FnOnce(&Scratch, &mut RunSummary)) -> String {

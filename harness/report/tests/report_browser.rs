@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use synod_history::import::Format;
-use synod_report::Verdict;
+use synod_report::{ListedRun, RunOutcome, Verdict};
 
 use report_scratch::Scratch;
 use report_scratch::judged;
@@ -106,6 +106,12 @@ fn with_probe(scratch: &Scratch, page: &Path) -> PathBuf {
     let text = fs::read_to_string(page).unwrap();
     let copy = scratch.path().join("probed.html");
     let probe = format!("<script>{PROBE}</script></body>");
+    // A page without script has a policy that lets none run.
+    let text = if text.contains("script-src") {
+        text
+    } else {
+        text.replace("style-src", "script-src 'unsafe-inline'; style-src")
+    };
     fs::write(&copy, text.replace("</body>", &probe)).unwrap();
     copy
 }
@@ -219,6 +225,38 @@ fn a_history_alone_shows() {
         let scratch = Scratch::new(&format!("file-{name}"));
         let page = scratch.path().join("page.html");
         judged::write(&page, Format::Edn, verdict, text);
+        let page = with_probe(&scratch, &page);
+        check_page(&scratch, &page, size, scheme);
+    }
+}
+
+#[test]
+fn the_page_of_all_runs_shows() {
+    let ended = |verdict| RunOutcome::Ended {
+        verdict,
+        reason: "client 3's read of k1 began at 4.009300 s and found 1".to_owned(),
+        rests_on: "1,815 ok, 10 failed, 3 unknown; 8 of 9 faults with an effect".to_owned(),
+        has_page: true,
+    };
+    let verdicts = report_scratch::page::VERDICTS.map(ended);
+    let outcomes = verdicts.into_iter().chain([RunOutcome::GoesOn, RunOutcome::CutOff]);
+    let run = |outcome| ListedRun {
+        folder: "20261122T100312Z-42".to_owned(),
+        began: "2026-11-22 10:03:12".to_owned(),
+        seed: u64::MAX.to_string(),
+        system: "a-system-whose-name-is-as-long-as-a-name-may-be-and-has-no-gap".to_owned(),
+        nemesis: "half-closing".to_owned(),
+        outcome,
+    };
+    let runs: Vec<ListedRun> = outcomes.map(run).collect();
+    for (size, scheme) in
+        [(Size::Wide, LIGHT), (Size::Wide, DARK), (Size::Narrow, LIGHT), (Size::Narrow, DARK)]
+    {
+        let narrow = matches!(size, Size::Narrow);
+        let scratch = Scratch::new(&format!("index-{narrow}-{}", scheme == DARK));
+        let page = scratch.path().join("index.html");
+        synod_report::write_index(&page, "chaos", &runs, 2).unwrap();
+        report_scratch::page::check_frame_without_script(&fs::read_to_string(&page).unwrap());
         let page = with_probe(&scratch, &page);
         check_page(&scratch, &page, size, scheme);
     }

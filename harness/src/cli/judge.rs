@@ -11,7 +11,9 @@ use rustix::io::Errno;
 use synod_checker::{Budget, ModelName, Report};
 use synod_history::HistoryError;
 use synod_history::import::Format;
+use synod_live::folder;
 use synod_live::interrupt::Interrupt;
+use synod_live::runs::{self, RunsError};
 use synod_report::{JudgedHistory, ReportError};
 
 use super::chaos::quoted;
@@ -52,8 +54,8 @@ pub(super) struct CheckArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArguments {
-    /// The folder of the run.
-    run: PathBuf,
+    /// The folder of a run, or one of runs, such as target/chaos.
+    folder: PathBuf,
 }
 
 pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
@@ -196,13 +198,21 @@ fn end_when_interrupted() {
 }
 
 pub(super) fn report(arguments: &ReportArguments) -> ExitCode {
-    match synod_report::write(&arguments.run) {
+    let folder = &arguments.folder;
+    // A run may hold runs itself, and those may hold runs.
+    let is_run = [folder::REPORT, folder::PLAN].iter().any(|name| folder.join(name).is_file());
+    let written = if !is_run && runs::is_folder_of_runs(folder) {
+        runs::write_index(folder)
+    } else {
+        synod_report::write(folder).map_err(RunsError::from)
+    };
+    match written {
         Ok(page) => {
             let said = say(&format!("{}\n", page.display()));
             printed(said, 0)
         }
         Err(error) => {
-            let unwritten = matches!(error, ReportError::WritePage { .. });
+            let unwritten = matches!(error, RunsError::Write(ReportError::WritePage { .. }));
             fail(if unwritten { INTERNAL } else { USAGE }, &error)
         }
     }

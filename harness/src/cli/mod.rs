@@ -56,7 +56,7 @@ enum Command {
     /// offered every 5 ms by clients that are free.
     #[command(after_help = EXIT_CODES)]
     Failover(failover::FailoverArguments),
-    /// Renders the report page of a run again.
+    /// Renders the report page of a run again, or the page of all runs in a folder.
     #[command(after_help = EXIT_CODES)]
     Report(judge::ReportArguments),
     /// Lists, shows and checks scenarios: what is run, which faults come when, and whom they hit.

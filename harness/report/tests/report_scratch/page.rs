@@ -1,5 +1,26 @@
 //! What holds for every page, and how a test reads one.
 
+use synod_report::Verdict;
+
+/// Every verdict.
+pub(crate) const VERDICTS: [Verdict; 6] = [
+    Verdict::Pass,
+    Verdict::Violation,
+    Verdict::NotServed,
+    Verdict::Unknown,
+    Verdict::Void,
+    Verdict::Interrupted,
+];
+
+/// Checks size, references and nesting of a page that has no script.
+pub(crate) fn check_frame_without_script(page: &str) {
+    assert!(page.len() <= SIZE_LIMIT, "{} bytes", page.len());
+    assert!(page.contains("default-src 'none'; style-src 'unsafe-inline'; img-src data:"));
+    assert!(!page.contains("<script"));
+    check_references(page);
+    check_nesting(page);
+}
+
 /// Checks size, policy, references and nesting.
 pub(crate) fn check_frame(page: &str) {
     assert!(page.len() <= SIZE_LIMIT, "{} bytes", page.len());
@@ -18,7 +39,7 @@ fn check_references(page: &str) {
             let target = after.split('"').next().unwrap();
             let inside =
                 target.strip_prefix('#').is_some_and(|id| page.contains(&format!(" id=\"{id}\"")));
-            let beside = target.bytes().all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b))
+            let beside = target.bytes().all(|b| b.is_ascii_alphanumeric() || b"./-".contains(&b))
                 && !target.starts_with('/');
             assert!(inside || beside || target == "data:,", "reference to {target}");
         }

@@ -9,14 +9,17 @@
     (node.textContent || "").trim().slice(0, 30);
 
   // Key parts have a size.
+  const isIndex = !!one(".runs");
   const everywhere = ["header.banner", "header .icon", "h1", "#command", "#copy", "nav", "#reasons", "#checker", "#files"];
+  const ofIndex = ["h1", ".tiles", ".runs", ".runs tbody th", ".runs a"];
   const drawn = [".tiles", "#core", "#timeline", "#tools", "#view", "#lanes", "#lanes svg", "#strip"];
   const timed = ["#latency svg.area", "#throughput svg.area"];
   const ofRun = ["#faults", "#heal", "#leaders", "#links table", "#nodes table", "#files a"];
   const isFile = !!one("#absent");
   const hasView = !!one("#view");
   for (const selector of [
-    ...everywhere, ...(hasView ? drawn : []), ...(isFile ? ["#absent"] : ofRun),
+    ...(isIndex ? ofIndex : everywhere), ...(hasView ? drawn : []),
+    ...(isIndex ? [] : isFile ? ["#absent"] : ofRun),
     ...(hasView && !report.data.events ? timed : []),
   ]) {
     const node = one(selector);
@@ -150,7 +153,7 @@
 
   found.dark = matchMedia("(prefers-color-scheme: dark)").matches;
   found.narrow = innerWidth < 400;
-  found.said = one("#script-errors").textContent;
+  found.said = isIndex ? "" : one("#script-errors").textContent;
   const text = JSON.stringify(found);
   if (window.parent !== window) window.parent.postMessage(text, "*");
   const place = document.createElement("pre");
