@@ -169,6 +169,22 @@ fn a_stale_read_is_a_violation_with_its_core() {
     let core = report["violation"]["operations"].as_array().unwrap();
     assert!((2..=10).contains(&core.len()), "{core:?}");
     assert!(out.contains(report["violation"]["sentence"].as_str().unwrap()), "{out}");
+    let last = core.iter().filter_map(|one| one["return_ns"].as_u64()).max().unwrap();
+    for node in report["nodes"].as_array().unwrap() {
+        let around = node["around"].as_array().unwrap();
+        assert!((3..=100).contains(&around.len()), "{around:?}");
+        let near = |line: &&Value| line["at_ns"].as_u64().unwrap().abs_diff(last) < 300_000_000;
+        assert!(
+            around.iter().any(|line| near(&line)),
+            "it was logged when it happened: {around:?}"
+        );
+        let words = around[around.len() - 1]["text"].as_str().unwrap();
+        assert!(words.contains(&format!("node {} beats", node["id"])), "{words}");
+        let lives = node["lives"].as_array().unwrap();
+        assert!(lives.len() == 1 && lives[0]["end_ns"].as_u64().unwrap() > last, "{lives:?}");
+    }
+    let page = std::fs::read_to_string(scratch.latest("report.html")).unwrap();
+    assert!(page.contains("the counterexample ends with a return"));
 }
 
 #[test]
@@ -181,6 +197,13 @@ fn a_node_that_panics_is_a_violation_though_the_history_is_sound() {
     assert!(report["reasons"].to_string().contains("tells of a crash"), "{report}");
     let tail = report["nodes"][0]["log_tail"].to_string();
     assert!(tail.contains("this bug was asked for"), "{tail}");
+    let crashes = report["nodes"].as_array().unwrap().iter().map(|node| {
+        let around = node["around"].as_array().unwrap();
+        assert!(around.len() >= 3, "{around:?}");
+        around.iter().filter(|line| line["crash"] == true).count()
+    });
+    assert_eq!(crashes.collect::<Vec<_>>(), [1, 0, 0], "the line that tells of it is marked");
+    assert_eq!(report["nodes"][0]["lives"][0]["by_itself"], true);
 }
 
 #[test]

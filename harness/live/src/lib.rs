@@ -14,6 +14,8 @@ mod effect;
 mod fabric;
 mod injected_fault;
 mod latest;
+mod lives;
+mod log_watch;
 mod machines;
 mod pipe;
 mod real_world;

@@ -32,6 +32,7 @@ use super::heal;
 use super::injector::{Happened, Injector};
 use super::interrupt::Interrupt;
 use super::leaders::Leaders;
+use super::log_watch::{LogWatch, WatchedLogs};
 use super::poll::StatusPoller;
 use super::record::Recorder;
 use super::runs;
@@ -210,6 +211,7 @@ struct ActiveRun<'a> {
     /// The client that was silent for longest when all was healed, and for how many milliseconds.
     quiet: Option<(u32, u64)>,
     stage: Option<TestCluster>,
+    logs: Option<LogWatch>,
     after: Option<AfterHeal>,
 }
 
@@ -231,6 +233,7 @@ impl<'a> ActiveRun<'a> {
             healed: None,
             quiet: None,
             stage: None,
+            logs: None,
             after: None,
         })
     }
@@ -247,10 +250,12 @@ impl<'a> ActiveRun<'a> {
             healed,
             quiet,
             stage,
+            logs,
             after,
             ..
         } = self;
         let stage = &*stage.insert(order.cast.start(&order.plan, folder).await?);
+        *logs = Some(LogWatch::start(&stage.cluster.folders(), record));
         let (plan, bridge) = (&order.plan, &stage.bridge);
         let transports = order.cast.system.transport;
         let poll = StatusPoller::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
@@ -290,6 +295,7 @@ impl<'a> ActiveRun<'a> {
             after: self.after,
             links: Vec::new(),
             nodes: Vec::new(),
+            logs: WatchedLogs::default(),
             lone_exits: Vec::new(),
             doubts: Vec::new(),
             crashes: Vec::new(),
@@ -318,8 +324,9 @@ impl<'a> ActiveRun<'a> {
             // Logs are read when nobody writes to them any more: what a node says as it ends counts
             // as well.
             remains.crashes = stage.cluster.crashes(self.order.cast.system.crash_patterns());
-            remains.nodes = stage.cluster.summaries();
+            remains.nodes = stage.cluster.summaries(self.record.start());
         }
+        remains.logs = self.logs.map(|logs| logs.end(self.record.now())).unwrap_or_default();
         remains
     }
 }

@@ -230,6 +230,7 @@ mod tests {
     fn a_gap_names_what_it_overlaps() {
         let fault = |start_ns, end_ns| FaultSpan {
             kind: "kill-one".to_owned(),
+            nodes: Vec::new(),
             detail: "node 2".to_owned(),
             start_ns,
             end_ns,

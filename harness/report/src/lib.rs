@@ -8,6 +8,7 @@
 
 mod absent;
 mod appendix;
+mod around;
 mod availability;
 mod axis;
 mod banner;
@@ -32,6 +33,7 @@ mod lanes;
 mod latency;
 mod latency_chart;
 mod names;
+mod node_lanes;
 mod ops;
 mod page;
 mod reader;
@@ -61,8 +63,8 @@ pub use for_machines::{junit, markdown};
 pub use index::{ListedRun, RunOutcome, write_index};
 pub use judged::JudgedHistory;
 pub use summary::{
-    AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,
-    StreamCounts,
+    AfterHeal, FaultSpan, LOG_AROUND, LeaderSpan, LinkCounts, LoggedLine, NodeLife, NodeSummary,
+    PlanSummary, RunSummary, StreamCounts,
 };
 pub use verdict::Verdict;
 

@@ -11,10 +11,10 @@ use super::html::{Html, esc, put};
 use super::judged::Subject;
 use super::reader::Reading;
 use super::{
-    absent, appendix, availability, banner, core, embedded, faults, latency_chart, rests_on, strip,
-    timeline,
+    absent, appendix, around, availability, banner, core, embedded, faults, latency_chart,
+    rests_on, strip, timeline,
 };
-use crate::RunSummary;
+use crate::{RunSummary, Verdict};
 
 /// Returns the page of a run, or of a history.
 pub(super) fn compose(
@@ -94,12 +94,13 @@ fn title(html: &mut Html, context: &Context<'_>) {
 
 /// Writes the links to the sections that there are.
 fn nav(html: &mut Html, context: &Context<'_>) {
-    let is_run = context.subject.history().is_none();
+    let (summary, is_run) = (context.summary, context.subject.history().is_none());
     let has_operations = context.subject.has_operations();
     for (section, words, there) in [
         ("reasons", "Why", true),
         ("core", "Counterexample", has_operations),
         ("timeline", "Time line", has_operations),
+        ("around", "Logs then", is_run && summary.verdict == Verdict::Violation),
         ("performance", "Latency and throughput", has_operations),
         ("faults", "Faults", is_run),
         ("heal", "After the faults", is_run),
@@ -122,6 +123,9 @@ fn body(html: &mut Html, context: &Context<'_>) {
     if context.subject.has_operations() {
         core::write(html, context);
         timeline::write(html, context);
+        if context.subject.history().is_none() {
+            around::write(html, context);
+        }
         performance(html, context);
     }
     match context.subject {

@@ -9,7 +9,8 @@ use super::cells::{Cells, shade};
 use super::context::Context;
 use super::frame::{bands, counts, data_table, figures, head, left_out, legend};
 use super::html::{Html, put};
-use super::spans::{core_row, extent, fault_rows, leader_rows};
+use super::node_lanes;
+use super::spans::{core_row, extent, fault_rows};
 
 /// Writes the section.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
@@ -25,10 +26,11 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     let is_run = context.subject.history().is_none();
     put!(
         html,
-        "<p>Each lane is {lane}; each column is {} wide. Operations that are certain to have \
-         happened are in the middle of a lane, failed ones above, unknown ones below.{}</p>",
+        "<p>Each lane of operations is {lane}; each column is {} wide. Operations that are \
+         certain to have happened are in the middle of a lane, failed ones above, unknown ones \
+         below.{}</p>",
         context.axis.clock.span(lanes.rows()[0].width()),
-        if is_run { " Grey bands behind the lanes are faults." } else { "" }
+        if is_run { OF_RUN } else { "" }
     );
     toolbar(html, if is_run { "Whole run" } else { "Whole history" });
     html.raw(
@@ -38,7 +40,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     core_row(html, context.axis, context.summary.violation.as_ref());
     if is_run {
         fault_rows(html, context);
-        leader_rows(html, context);
+        node_lanes::write(html, context);
     }
     lane_rows(html, context);
     context.axis.labels(html);
@@ -170,7 +172,11 @@ const UNITS: usize = 10;
 /// Shades of ok.
 const SHADES: usize = 4;
 
-const LEGEND: [(&str, &str); 8] = [
+const OF_RUN: &str = " Grey bands behind the lanes are faults. The lane of a node has, from above, \
+     the faults that hit it, when it led and with which ballot, and when its process was there, \
+     with a cross where that ended by itself.";
+
+const LEGEND: [(&str, &str); 10] = [
     ("t-ok", "ok; darker is more"),
     ("t-fail", "failed: certainly not done"),
     ("t-info", "unknown: timed out or lost"),
@@ -179,6 +185,8 @@ const LEGEND: [(&str, &str); 8] = [
     ("f-degrade", "links degraded"),
     ("f-kill", "processes killed"),
     ("f-pause", "processes paused"),
+    ("leader", "leads"),
+    ("life", "its process is there"),
 ];
 /// How many entries of the legend are about operations.
 const OF_OPERATIONS: usize = 4;

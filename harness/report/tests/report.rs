@@ -8,7 +8,9 @@ use std::fs;
 
 use synod_history::OperationCounts;
 use synod_report::{CheckOutcome, ReportError, markdown};
-use synod_report::{FaultSpan, LinkCounts, NodeSummary, RunSummary, StreamCounts, Verdict};
+use synod_report::{
+    FaultSpan, LinkCounts, LoggedLine, NodeLife, NodeSummary, RunSummary, StreamCounts, Verdict,
+};
 
 use report_scratch::Scratch;
 use report_scratch::page::{VERDICTS, check_frame, check_nesting, embedded, without_script};
@@ -113,6 +115,62 @@ fn everything_that_matters_is_readable_without_script() {
 }
 
 #[test]
+fn a_violation_shows_what_each_node_logged_then() {
+    let page = page("around", &Shape::default(), |_, _| {});
+    let readable = without_script(&page);
+    let section = readable.split("<section id=\"around\"").nth(1).unwrap();
+    let section = section.split("</section>").next().unwrap();
+    assert_eq!(section.matches("<h3>Node ").count(), 3);
+    for text in [
+        "within 2 s of",
+        "<span class=\"at\">9.3 s <span class=\"of\">stderr.log:401</span></span>",
+        "leader is silent node=1 leader=2",
+        "<li class=\"then\">9.734 s: the counterexample begins with a call</li>",
+        "<li class=\"then\">9.360 s: node 2 is gone: killed by the nemesis</li>",
+        "<li class=\"then\">10.764 s: node 2 is started</li>",
+        "<b>crash</b> 2026-11-22T10:02:13.880Z  ERROR thread &#39;loop&#39; panicked",
+        "&lt;b&gt;&amp;amp; no round",
+    ] {
+        assert!(section.contains(text), "{text}");
+    }
+    assert_eq!(section.matches("class=\"crash\"").count(), 1);
+    let (began, told) = (section.find("9.734 s").unwrap(), section.find("10.0 s").unwrap());
+    assert!(section.find("9.3 s").unwrap() < began && began < told, "in the order of time");
+}
+
+#[test]
+fn without_lines_a_violation_says_so_and_others_say_nothing() {
+    let shape = Shape { operations: 300, ..Shape::default() };
+    let silent = page("silent", &shape, |_, summary| {
+        summary.nodes.iter_mut().for_each(|node| node.around.clear());
+    });
+    assert!(silent.contains("Nothing was logged within seconds of what is wrong"));
+    let passed = Shape { verdict: Verdict::Pass, ..shape };
+    assert!(!page("quiet", &passed, |_, _| {}).contains("id=\"around\""));
+}
+
+#[test]
+fn each_node_has_a_lane_with_its_faults_its_ballots_and_its_lives() {
+    let page = page("lanes", &Shape::default(), |_, _| {});
+    let readable = without_script(&page);
+    for text in [
+        "<span>node 1</span><span>node 2</span><span>node 3</span>",
+        "class=\"bar hit f-kill\"",
+        "title=\"kill-leader (node 2) hits node 2, 9.360 s to 10.764 s\"",
+        "title=\"the process of node 2 from 10.764 s, gone at 31.200 s\"",
+        "title=\"node 2 leads with ballot 5.2, 2.839 s to 9.360 s\"",
+    ] {
+        assert!(readable.contains(text), "{text}");
+    }
+    assert_eq!(readable.matches("class=\"bar life\"").count(), 5);
+    let ended = "ended by itself at 29.952 s\">&#10007;</div>";
+    assert_eq!(readable.matches(ended).count(), 1, "who ended by itself has a cross");
+    let shape = Shape { operations: 300, ..Shape::default() };
+    let many = self::page("many-nodes", &shape, |_, summary| summary.plan.nodes = 40);
+    assert!(many.contains("Nodes beyond the first 31 are not drawn."));
+}
+
+#[test]
 fn the_figures_of_the_page_add_up() {
     let mut counts = OperationCounts::default();
     let page = page("sums", &Shape::default(), |_, summary| counts = summary.counts);
@@ -214,6 +272,7 @@ fn a_run_with_too_much_of_everything_fits() {
         summary.system.clone_from(&long);
         let fault = FaultSpan {
             kind: long.clone(),
+            nodes: Vec::new(),
             detail: long.clone(),
             start_ns: 5,
             end_ns: 5_000_000_000,
@@ -222,11 +281,20 @@ fn a_run_with_too_much_of_everything_fits() {
         };
         summary.faults = vec![fault; 3000];
         summary.links = vec![LinkCounts { delivered: u64::MAX, ..LinkCounts::default() }; 9000];
+        let line = LoggedLine {
+            at_ns: 7,
+            log: long.clone(),
+            number: u64::MAX,
+            text: long.clone(),
+            crash: true,
+        };
         let node = NodeSummary {
             id: 1,
             starts: 4,
             exits: vec![long.clone(); 40],
             log_tail: vec![long.clone(); 500],
+            lives: vec![NodeLife { start_ns: 1, end_ns: None, by_itself: false }; 300],
+            around: vec![line; 20],
             resident_bytes: Some(u64::MAX),
         };
         summary.nodes = vec![node; 60];
