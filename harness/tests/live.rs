@@ -169,6 +169,22 @@ fn a_stale_read_is_a_violation_with_its_core() {
     let core = report["violation"]["operations"].as_array().unwrap();
     assert!((2..=10).contains(&core.len()), "{core:?}");
     assert!(out.contains(report["violation"]["sentence"].as_str().unwrap()), "{out}");
+    let last = core.iter().filter_map(|one| one["return_ns"].as_u64()).max().unwrap();
+    for node in report["nodes"].as_array().unwrap() {
+        let around = node["around"].as_array().unwrap();
+        assert!((3..=100).contains(&around.len()), "{around:?}");
+        let near = |line: &&Value| line["at_ns"].as_u64().unwrap().abs_diff(last) < 300_000_000;
+        assert!(
+            around.iter().any(|line| near(&line)),
+            "it was logged when it happened: {around:?}"
+        );
+        let words = around[around.len() - 1]["text"].as_str().unwrap();
+        assert!(words.contains(&format!("node {} beats", node["id"])), "{words}");
+        let lives = node["lives"].as_array().unwrap();
+        assert!(lives.len() == 1 && lives[0]["end_ns"].as_u64().unwrap() > last, "{lives:?}");
+    }
+    let page = std::fs::read_to_string(scratch.latest("report.html")).unwrap();
+    assert!(page.contains("the counterexample ends with a return"));
 }
 
 #[test]
@@ -181,6 +197,13 @@ fn a_node_that_panics_is_a_violation_though_the_history_is_sound() {
     assert!(report["reasons"].to_string().contains("tells of a crash"), "{report}");
     let tail = report["nodes"][0]["log_tail"].to_string();
     assert!(tail.contains("this bug was asked for"), "{tail}");
+    let crashes = report["nodes"].as_array().unwrap().iter().map(|node| {
+        let around = node["around"].as_array().unwrap();
+        assert!(around.len() >= 3, "{around:?}");
+        around.iter().filter(|line| line["crash"] == true).count()
+    });
+    assert_eq!(crashes.collect::<Vec<_>>(), [1, 0, 0], "the line that tells of it is marked");
+    assert_eq!(report["nodes"][0]["lives"][0]["by_itself"], true);
 }
 
 #[test]
@@ -304,6 +327,10 @@ fn a_failure_is_made_smaller_by_running_it_and_what_never_failed_is_not() {
     let left = std::fs::read_dir(failed.join("shrink")).unwrap();
     let left = left.filter(|entry| is_folder(&entry.as_ref().unwrap().path()));
     assert_eq!(left.count(), 1, "the last run that failed is kept, and no other");
+    let page = std::fs::read_to_string(failed.join("shrink/index.html")).unwrap();
+    assert_eq!(page.matches("<tr class=\"v-violation\">").count(), 1, "{page}");
+    assert_eq!(page.matches("<tr class=").count(), 1, "and the page follows");
+    assert!(failed.join("shrink/latest/plan.json").is_file(), "so does the link");
 
     let flags = ["--nemesis", "calm", "--time", "1", "--clients", "1", "--rest-ms", "50"];
     check(scratch.chaos("none", &flags), 2);
@@ -351,6 +378,7 @@ fn an_interrupt_that_comes_twice_at_once_is_one() {
 fn no_process_outlives_a_harness_that_is_killed() {
     let scratch = Scratch::new("orphans");
     let (mut harness, _lines) = start_long_run(&scratch);
+    assert!(listed(&scratch).contains("RUNNING"), "a run that goes on is listed as such");
     signal(&harness, Signal::KILL);
     harness.wait().unwrap();
     wait_for("the end of all processes", Duration::from_secs(5), || {
@@ -358,6 +386,9 @@ fn no_process_outlives_a_harness_that_is_killed() {
     });
     let history = std::fs::read_to_string(scratch.latest("history.jsonl")).unwrap();
     assert!(history.lines().count() > 100, "what was seen is on disk");
+    let page = listed(&scratch);
+    assert!(page.contains("INTERRUPTED") && page.contains("<td>calm</td>"), "{page}");
+    assert!(!page.contains("RUNNING"), "{page}");
 }
 
 #[test]
@@ -398,6 +429,8 @@ fn a_node_that_cannot_start_is_told_with_its_log() {
     command.arg(scratch.runs());
     let (_, err) = check(command, 70);
     assert!(err.contains("there is no flag `--colour`"), "{err}");
+    let page = std::fs::read_to_string(scratch.runs().join("index.html")).unwrap();
+    assert!(page.contains("INTERRUPTED") && page.contains("there is no report"), "{page}");
 }
 
 #[test]
@@ -448,7 +481,13 @@ fn a_run_whose_verdict_cannot_be_printed_is_no_success() {
 #[test]
 fn a_recorded_history_is_judged_again_and_its_page_rendered_again() {
     let scratch = Scratch::new("again");
-    check(scratch.chaos("none", &["--nemesis", "calm", "--time", "2"]), 0);
+    let (out, _) = check(scratch.chaos("none", &["--nemesis", "calm", "--time", "2"]), 0);
+    let index = scratch.runs().join("index.html");
+    assert!(out.contains(&format!("all runs: file://{}\n", index.display())), "{out}");
+    let page = std::fs::read_to_string(&index).unwrap();
+    assert!(page.contains("/report.html\">report") && page.contains(">PASS</th>"), "{page}");
+    std::fs::remove_file(&index).unwrap();
+    assert_eq!(listed(&scratch), page, "it is made again");
     let mut judge = Command::new(HARNESS);
     judge.arg("check").arg(scratch.latest("history.jsonl")).args(["--model", "mixed"]);
     let (out, _) = check(judge, 0);
@@ -493,6 +532,18 @@ fn a_run_folder_beyond_the_limit_is_removed() {
     let runs = std::fs::read_dir(scratch.runs()).unwrap();
     let folders = runs.filter(|entry| is_folder(&entry.as_ref().unwrap().path())).count();
     assert_eq!(folders, 1);
+    assert_eq!(listed(&scratch).matches("<tr class=").count(), 1);
+    assert!(scratch.latest("plan.json").is_file());
+}
+
+/// Has the page of all runs written, and returns it.
+fn listed(scratch: &Scratch) -> String {
+    let mut report = Command::new(HARNESS);
+    report.arg("report").arg(scratch.runs());
+    let (out, _) = check(report, 0);
+    let page = scratch.runs().join("index.html");
+    assert_eq!(out, format!("{}\n", page.display()));
+    std::fs::read_to_string(page).unwrap()
 }
 
 fn is_folder(path: &Path) -> bool {

@@ -160,6 +160,27 @@ impl ResolvedTarget {
         self.nodes.is_empty() && !self.rules.iter().any(changes)
     }
 
+    /// Returns the nodes that it hits: those whose process, clock or disk it hits, and those that
+    /// have it on more than half of their links with others, or on one with the clients.
+    #[must_use]
+    pub fn hit(&self, all: &[NodeId]) -> BTreeSet<NodeId> {
+        let changes = |one: NodeId, other: NodeId| {
+            let rules = |from, to| self.rules.get(&LinkId::new(from, to));
+            let both = [rules(one, other), rules(other, one)];
+            both.into_iter().flatten().any(|rules| !rules.do_nothing())
+        };
+        let mut hit: BTreeSet<NodeId> =
+            self.nodes.iter().copied().filter(|node| *node != CLIENTS).collect();
+        for node in all {
+            let others = all.iter().filter(|other| *other != node);
+            let changed = others.filter(|other| changes(*node, **other)).count();
+            if changed * 2 > all.len().saturating_sub(1) || changes(*node, CLIENTS) {
+                hit.insert(*node);
+            }
+        }
+        hit
+    }
+
     fn cut(detail: String, links: BTreeSet<LinkId>) -> Self {
         let rules = links.into_iter().map(|link| (link, LinkRules::CUT)).collect();
         Self { detail, nodes: BTreeSet::new(), rules }
@@ -242,6 +263,26 @@ mod tests {
             assert_eq!(nobody.detail, "no leader was seen");
             assert!(nobody.nodes.is_empty() && nobody.rules.is_empty());
         }
+    }
+
+    #[test]
+    fn who_is_hit_is_who_has_it_on_most_links() {
+        let five: Vec<NodeId> = (1..=5).map(NodeId).collect();
+        let hit = |action: &Action, target: &Target| -> Vec<u16> {
+            let resolved = ResolvedTarget::resolve(action, target, Some(NodeId(2)), &five);
+            resolved.hit(&five).into_iter().map(|node| node.0).collect()
+        };
+        let pair = Target::of([1, 4].map(NodeId).into());
+        assert_eq!(hit(&Action::Isolate, &Target::Leader), [2]);
+        assert_eq!(hit(&Action::Isolate, &pair), [1, 4], "and not the majority");
+        assert_eq!(hit(&Action::Kill, &pair), [1, 4]);
+        assert_eq!(hit(&Action::Mute, &pair), [1, 4]);
+        let slow = LinkRules { delay_ms: crate::Millis(5), ..LinkRules::default() };
+        assert_eq!(hit(&Action::Disturb(slow), &Target::All), [1, 2, 3, 4, 5]);
+        assert_eq!(hit(&Action::Disturb(slow), &Target::Clients), [1, 2, 3, 4, 5]);
+        assert!(hit(&Action::Disturb(LinkRules::default()), &Target::All).is_empty());
+        let one_way = Action::Cut([LinkId::new(NodeId(1), NodeId(3))].into());
+        assert!(hit(&one_way, &Target::All).is_empty());
     }
 
     #[test]

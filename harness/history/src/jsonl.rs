@@ -325,6 +325,37 @@ mod tests {
         assert!(matches!(read.action, Action::Read) && read.is_unknown());
         let counts = history.counts;
         assert_eq!((counts.ok, counts.fail, counts.info), (1, 1, 1));
+        let [ending] = history.endings.as_slice() else { panic!("one call has no answer") };
+        assert_eq!((ending.called, ending.at, ending.time_ns), (2, 3, 30));
+        let reason = ending.reason.map(|reason| history.texts.text(reason));
+        assert_eq!(reason, Some("not leading \"yet\"\n"));
+        assert_eq!(history.failed.iter().map(|one| one.called).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn of_endless_reasons_the_first_are_kept_and_every_end_is() {
+        let event = |index: u64, kind, error: Option<String>| Event {
+            index,
+            time_ns: index,
+            process: Process::Client(0),
+            kind,
+            f: "read".to_owned(),
+            key: Some("k".to_owned()),
+            value: Value::Null,
+            error,
+            node: None,
+        };
+        let mut builder = HistoryBuilder::new("h");
+        for turn in 0..10_000 {
+            builder.push(&event(turn * 2, EventKind::Invoke, None)).unwrap();
+            let error = Some(format!("refused for the {turn}th time {}", "x".repeat(2000)));
+            builder.push(&event(turn * 2 + 1, EventKind::Fail, error)).unwrap();
+        }
+        let history = builder.finish();
+        assert_eq!((history.endings.len(), history.failed.len()), (10_000, 10_000));
+        let told = history.endings.iter().filter(|ending| ending.reason.is_some()).count();
+        assert!((1..1_000).contains(&told) && history.texts.len() < 1_000, "{told}");
+        assert!(history.bytes() < 4 << 20, "{}", history.bytes());
     }
 
     #[test]

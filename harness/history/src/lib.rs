@@ -62,7 +62,7 @@ use serde::{Deserialize, Serialize};
 
 pub use calls::{Call, CallEnd, Calls};
 pub use interner::{Text, Texts};
-pub use operation::{Action, Answer, History, OpenCalls, Operation, OperationCounts};
+pub use operation::{Action, Answer, Ending, History, OpenCalls, Operation, OperationCounts};
 pub use pairing::HistoryBuilder;
 pub use request::{ELEMENT_END, Request};
 pub use visible::visible;

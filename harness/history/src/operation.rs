@@ -74,10 +74,26 @@ pub struct History {
     pub texts: Texts,
     /// How all operations ended, the failed ones included.
     pub counts: OperationCounts,
-    /// The operations that were reported failed, but for those that only read.
+    /// The operations that were reported failed, in order of their calls.
     pub failed: Vec<Operation>,
+    /// How those ended that have no answer: that they failed, or that their outcome is unknown. In
+    /// order of their ends.
+    pub endings: Vec<Ending>,
     /// The calls of which nothing tells how they ended.
     pub open: OpenCalls,
+}
+
+/// The end of a call that no answer belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The position of the call among all events.
+    pub called: u32,
+    /// The position of the end.
+    pub at: u32,
+    /// The time of the end, in nanoseconds since the start of the run.
+    pub time_ns: u64,
+    /// What was said of it, among the texts of the history; only the first few reasons are kept.
+    pub reason: Option<Text>,
 }
 
 /// Calls of which a history does not tell how they ended, not even that this is unknown.
@@ -107,7 +123,8 @@ impl History {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let operations = self.operations.capacity() + self.failed.capacity();
-        operations * size_of::<Operation>() + self.texts.bytes()
+        let endings = self.endings.capacity() * size_of::<Ending>();
+        operations * size_of::<Operation>() + endings + self.texts.bytes()
     }
 
     /// Returns whether its times tell a person anything. Those of a logical clock, which counts

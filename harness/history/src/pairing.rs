@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use super::edn::Edn;
 use super::{
-    Action, Answer, Event, EventKind, History, HistoryError, Operation, Process, Value, refused,
+    Action, Answer, Ending, Event, EventKind, History, HistoryError, Operation, Process, Text,
+    Value, refused,
 };
 
 /// Builds a [`History`] from events in their order.
@@ -44,6 +45,8 @@ pub struct HistoryBuilder {
     open: BTreeMap<u32, usize>,
     /// The operations that certainly did not happen.
     dropped: Vec<usize>,
+    /// How many reasons of ends are among the texts.
+    reasons: usize,
 }
 
 impl HistoryBuilder {
@@ -56,6 +59,7 @@ impl HistoryBuilder {
             history: History::default(),
             open: BTreeMap::new(),
             dropped: Vec::new(),
+            reasons: 0,
         }
     }
 
@@ -111,7 +115,7 @@ impl HistoryBuilder {
         self.history.operations.retain(|operation| {
             let keep = dropped.next_if_eq(&index).is_none();
             index += 1;
-            if !keep && operation.action != Action::Read {
+            if !keep {
                 failed.push(*operation);
             }
             keep
@@ -177,15 +181,39 @@ impl HistoryBuilder {
 
     fn on_fail(&mut self, process: u32, event: &Event) -> Result<(), HistoryError> {
         let index = self.close(process, event)?;
+        self.note_end(index, event)?;
         self.dropped.push(index);
         self.history.counts.fail += 1;
         Ok(())
     }
 
     fn on_info(&mut self, process: u32, event: &Event) -> Result<(), HistoryError> {
-        self.close(process, event)?;
+        let index = self.close(process, event)?;
+        self.note_end(index, event)?;
         self.history.counts.info += 1;
         Ok(())
+    }
+
+    /// Notes when a call ended to which there is no answer.
+    fn note_end(&mut self, index: usize, event: &Event) -> Result<(), HistoryError> {
+        let at = self.position(event)?;
+        let reason = event.error.as_deref().and_then(|words| self.reason(words));
+        let called = self.history.operations[index].called;
+        self.history.endings.push(Ending { called, at, time_ns: event.time_ns, reason });
+        Ok(())
+    }
+
+    /// Keeps a reason, unless there are too many: a verdict must not want for memory because every
+    /// refusal has a number of its own.
+    fn reason(&mut self, words: &str) -> Option<Text> {
+        let end = words.char_indices().nth(REASON_LETTERS_MAX).map_or(words.len(), |(end, _)| end);
+        let (words, texts) = (&words[..end], &mut self.history.texts);
+        let known = texts.find(words);
+        if known.is_some() || self.reasons >= REASONS_MAX {
+            return known;
+        }
+        self.reasons += 1;
+        Some(texts.intern(words))
     }
 
     /// Finds the call that an event ends.
@@ -285,6 +313,10 @@ impl Action {
         }
     }
 }
+
+/// How many reasons of ends are kept, and how many letters of each.
+const REASONS_MAX: usize = 256;
+const REASON_LETTERS_MAX: usize = 256;
 
 const CALLS: &str = "use read, write, cas, delete, append or add, with a text, a pair of texts \
     for cas, or a whole number as a text for add";

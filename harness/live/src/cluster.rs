@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::crashes::{CrashLine, CrashPatterns};
 use super::disk_errors::{DiskErrors, LOG_COUNT, LogBytes};
 use super::guard::{Guard, Limits};
+use super::lives::Lives;
 use super::logs;
 use super::process::{Process, STDERR_LOG, STDOUT_LOG, describe_end};
 use super::system::CommandLine;
@@ -103,6 +104,7 @@ struct State {
     disk: DiskErrors,
     starts: u32,
     exits: Vec<String>,
+    lives: Lives,
     lone: Vec<UnexpectedExit>,
     /// How the last process ended, once it has.
     last_end: Option<ExitStatus>,
@@ -152,6 +154,7 @@ impl Cluster {
             .map_err(|source| ClusterError::Start { node: id, program: program.clone(), source })?;
         self.dialers.note(process.pid(), id);
         state.starts += 1;
+        state.lives.begin();
         (state.asked, state.last_end) = (None, None);
         state.disk.on_start(node.failed_calls(), log_bytes);
         state.process = Some(process);
@@ -357,9 +360,9 @@ impl Cluster {
         self.nodes.iter().filter_map(crash).collect()
     }
 
-    /// Sums the nodes up for the report.
+    /// Sums the nodes up for the report of a run that began at `start`.
     #[must_use]
-    pub fn summaries(&self) -> Vec<NodeSummary> {
+    pub fn summaries(&self, start: std::time::Instant) -> Vec<NodeSummary> {
         self.nodes
             .iter()
             .map(|node| {
@@ -369,11 +372,19 @@ impl Cluster {
                     id: node.spec.id.0,
                     starts: state.starts,
                     exits: state.exits.clone(),
+                    lives: state.lives.since(start),
                     log_tail: logs::tail(&node.spec.folder.join(STDERR_LOG), TAIL_LINES),
+                    around: Vec::new(),
                     resident_bytes: state.resident_bytes,
                 }
             })
             .collect()
+    }
+
+    /// Returns the folders of all nodes' logs.
+    #[must_use]
+    pub fn folders(&self) -> Vec<(NodeId, PathBuf)> {
+        self.nodes.iter().map(|node| (node.spec.id, node.spec.folder.clone())).collect()
     }
 
     /// Returns the folder of a node's logs.
@@ -422,11 +433,13 @@ impl Cluster {
     /// Takes note of a process that has ended.
     fn note_end(&self, node: &Node) {
         let mut state = node.lock();
-        let Some(status) = state.process.as_ref().and_then(Process::end) else { return };
+        let ended = state.process.as_ref().and_then(Process::ended_at);
+        let Some((status, at)) = ended else { return };
         (state.process, state.last_end) = (None, Some(status));
         let how = describe_end(status);
         let asked = state.asked.take();
         let failed = state.disk.on_end(asked.is_some(), node.failed_calls(), node.log_bytes());
+        state.lives.end(at, asked.or(failed).is_none());
         match asked.or(failed) {
             Some(why) => state.exits.push(format!("{why}: {how}")),
             None => {

@@ -163,6 +163,13 @@ fn last_lines(summary: &RunSummary, folder: &Path) -> Vec<String> {
         None => "after healing: not all nodes served again".to_owned(),
     }));
     lines.push(format!("report: file://{}/{}", folder.display(), super::folder::PAGE));
+    lines.extend(
+        folder
+            .parent()
+            .map(|runs| runs.join(super::runs::INDEX))
+            .filter(|page| page.is_file())
+            .map(|page| format!("all runs: file://{}", page.display())),
+    );
     lines.push(format!("reproduce: {}", summary.reproduce));
     if summary.verdict == Verdict::Violation {
         let words = "real processes repeat the plan, not the timing of their threads";

@@ -202,6 +202,7 @@ mod tests {
     fn fault(start_ns: u64, end_ns: u64) -> InjectedFault {
         let span = FaultSpan {
             kind: "kill".to_owned(),
+            nodes: Vec::new(),
             detail: String::new(),
             start_ns,
             end_ns,

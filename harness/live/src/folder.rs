@@ -14,6 +14,9 @@ use serde::Deserialize;
 use synod_report::Verdict;
 use synod_rng::Seed;
 
+use super::latest;
+pub use super::latest::LATEST;
+
 /// The folder of one run.
 ///
 /// While this lives, the folder is locked, so that another harness does not take it for an old one.
@@ -48,7 +51,7 @@ impl RunFolder {
         let (Some(runs), Some(name)) = (self.path.parent(), self.path.file_name()) else {
             return Ok(());
         };
-        point_latest(runs, Path::new(name))
+        latest::point(runs, Path::new(name))
     }
 
     /// Returns the folder.
@@ -91,16 +94,18 @@ pub fn is_running(run: &Path) -> bool {
 ///
 /// If the folder of the runs cannot be read. A run that cannot be removed is left.
 pub fn prune(runs: &Path, keep: usize) -> io::Result<()> {
-    let mut names: Vec<String> = std::fs::read_dir(runs)?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| is_run(name))
+    let mut names: Vec<RunName> = std::fs::read_dir(runs)?
+        .filter_map(|entry| RunName::parse(&entry.ok()?.file_name().into_string().ok()?))
         .collect();
     names.sort_unstable();
     let old = names.len().saturating_sub(keep.max(1));
-    // The latest run is left as it is, data and all, however few are kept.
-    let latest = names.len().saturating_sub(1);
-    for (age, name) in names[..latest].iter().enumerate() {
-        let run = runs.join(name);
+    // The latest run is left as it is, data and all, however few are kept: the one that the link
+    // leads to, and not the last by name. Of two that begin in one second either may be that.
+    let led = std::fs::read_link(runs.join(LATEST)).ok();
+    let is_led = |name: &RunName| led.as_deref() == Some(Path::new(name.as_str()));
+    let latest = names.iter().find(|name| is_led(name)).or_else(|| names.last()).cloned();
+    for (age, name) in names.iter().enumerate().filter(|(_, name)| Some(*name) != latest.as_ref()) {
+        let run = runs.join(name.as_str());
         // A run that goes on holds its lock; it is neither old nor without a violation yet.
         let Ok(_lock) = lock(&run) else { continue };
         if found_violation(&run) {
@@ -133,9 +138,6 @@ pub const PAGE: &str = "report.html";
 pub const NODES: &str = "nodes";
 /// The folder, within a node's, that holds what the node stores.
 pub const DATA: &str = "data";
-/// The link to the latest run.
-pub const LATEST: &str = "latest";
-
 /// Makes a folder of the first name that is free. Two runs may begin in one second: whoever makes
 /// a folder has its name.
 fn make_first_free(runs: &Path, name: &str) -> io::Result<String> {
@@ -149,24 +151,50 @@ fn make_first_free(runs: &Path, name: &str) -> io::Result<String> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Replaces the link in one step, so that it always points somewhere.
-fn point_latest(runs: &Path, name: &Path) -> io::Result<()> {
-    let fresh = runs.join(format!(".{LATEST}-{}", name.display()));
-    drop(std::fs::remove_file(&fresh));
-    std::os::unix::fs::symlink(name, &fresh)?;
-    std::fs::rename(&fresh, runs.join(LATEST))
-}
+/// A name of the form that [`RunFolder::create`] gives, such as `20261122T100312Z-42.2`. Their
+/// order is that of the seconds in which the runs began.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RunName(String);
 
-/// Whether a name has the form that [`RunFolder::create`] gives.
-fn is_run(name: &str) -> bool {
-    let Some((time, seed)) = name.split_once('-') else { return false };
-    let pattern = time.chars().enumerate().all(|(at, letter)| match at {
-        8 => letter == 'T',
-        15 => letter == 'Z',
-        _ => letter.is_ascii_digit(),
-    });
-    let seed = seed.split_once('.').map_or(seed, |(seed, _)| seed);
-    time.len() == 16 && pattern && seed.parse::<u64>().is_ok()
+impl RunName {
+    /// Takes a name, if it has the form.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (time, seed) = name.split_once('-')?;
+        let pattern = time.chars().enumerate().all(|(at, letter)| match at {
+            8 => letter == 'T',
+            15 => letter == 'Z',
+            _ => letter.is_ascii_digit(),
+        });
+        let (seed, turn) = seed.split_once('.').unwrap_or((seed, "2"));
+        let is_number = |text: &str| text.bytes().all(|letter| letter.is_ascii_digit());
+        let numbers = is_number(seed) && is_number(turn) && !turn.is_empty();
+        let is_run = time.len() == 16 && pattern && numbers && seed.parse::<u64>().is_ok();
+        is_run.then(|| Self(name.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the seed.
+    pub(crate) fn seed(&self) -> &str {
+        let seed = self.0.split_once('-').map_or("", |(_, seed)| seed);
+        seed.split_once('.').map_or(seed, |(seed, _)| seed)
+    }
+
+    /// Returns when the run began, as `2026-11-22 10:03:12`.
+    pub(crate) fn began(&self) -> String {
+        let part = |from: usize, to: usize| &self.0[from..to];
+        format!(
+            "{}-{}-{} {}:{}:{}",
+            part(0, 4),
+            part(4, 6),
+            part(6, 8),
+            part(9, 11),
+            part(11, 13),
+            part(13, 15)
+        )
+    }
 }
 
 fn found_violation(run: &Path) -> bool {
@@ -232,10 +260,18 @@ mod tests {
 
     #[test]
     fn only_names_of_runs_count_as_runs() {
-        assert!(is_run("20261122T100312Z-42"));
-        assert!(is_run("20261122T100312Z-42.2"));
+        let told = |name: &str| {
+            let name = RunName::parse(name)?;
+            Some((name.began(), name.seed().to_owned()))
+        };
+        let run = Some(("2026-11-22 10:03:12".to_owned(), "42".to_owned()));
+        assert_eq!(told("20261122T100312Z-42"), run);
+        assert_eq!(told("20261122T100312Z-42.2"), run);
         for name in ["latest", "notes", "20261122T100312Z", "20261122T100312Z-x", "2026-42"] {
-            assert!(!is_run(name), "{name}");
+            assert_eq!(told(name), None, "{name}");
+        }
+        for name in ["20261122T100312Z-4.x/y", "20261122T100312Z-+4", "20261122T100312Z-4."] {
+            assert_eq!(told(name), None, "{name}");
         }
     }
 
@@ -262,6 +298,21 @@ mod tests {
         let distinct: std::collections::BTreeSet<&PathBuf> = folders.iter().collect();
         assert_eq!(distinct.len(), 160);
         assert!(runs.join(LATEST).exists());
+        std::fs::remove_dir_all(&runs).expect("it was made above");
+    }
+
+    /// The link leads to the one that began last, whose name may be the first of its second.
+    #[test]
+    fn the_run_that_latest_leads_to_is_never_removed() {
+        let runs = std::env::temp_dir().join(format!("synod-led-{}", std::process::id()));
+        for seed in [9, 10] {
+            let folder = RunFolder::create(&runs, Seed(seed), UNIX_EPOCH).expect("a folder");
+            folder.become_latest().expect("a link");
+        }
+        prune(&runs, 1).expect("it can be read");
+        let latest = std::fs::read_link(runs.join(LATEST)).expect("a link");
+        assert_eq!(latest, Path::new("19700101T000000Z-10"));
+        assert!(runs.join(latest).is_dir(), "it leads to a run");
         std::fs::remove_dir_all(&runs).expect("it was made above");
     }
 

@@ -208,8 +208,10 @@ impl Injection<'_> {
         lock(&happened.current).remove(&fault);
         let name = planned.name();
         record.nemesis(name, format!("end {}: {}", on.detail, effect.words));
+        let nodes = on.hit(&cluster.ids()).into_iter().map(|node| node.0).collect();
         let span = FaultSpan {
             kind: name.to_owned(),
+            nodes,
             detail: on.detail,
             start_ns,
             end_ns: record.now().as_nanos() as u64,

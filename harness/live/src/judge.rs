@@ -303,6 +303,7 @@ mod tests {
     fn happened(plan: &Scenario, effective: bool) -> Vec<InjectedFault> {
         let span = |kind: &str| FaultSpan {
             kind: kind.to_owned(),
+            nodes: Vec::new(),
             detail: "node 1".to_owned(),
             start_ns: 0,
             end_ns: 1,

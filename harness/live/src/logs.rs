@@ -28,24 +28,90 @@ pub fn find_crash(
     patterns: CrashPatterns<'_>,
     explained: &[Range<u64>],
 ) -> Option<(u64, String)> {
-    let mut log = BufReader::new(File::open(path).ok()?);
+    let mut found = None;
+    each_piece(path, |piece| {
+        // A line counts where it begins: what explains a crash may end in the middle of the line
+        // that tells of it.
+        let is_explained = explained.iter().any(|range| range.contains(&piece.begin));
+        if !is_explained && patterns.is_met(piece.text, piece.begins_line) {
+            let text = piece.text.trim_end().chars().take(LINE_CHARS_MAX).collect();
+            found = Some((piece.number, text));
+        }
+        found.is_none()
+    });
+    found
+}
+
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// The byte at which it begins.
+    pub(crate) begin: u64,
+    /// Which line it is, counted from 1.
+    pub(crate) number: u64,
+    /// What it says, without its end.
+    pub(crate) text: String,
+    /// Whether it tells of a crash.
+    pub(crate) crash: bool,
+}
+
+/// Returns the lines that begin within one of some ranges of bytes. An absent log has none.
+pub(crate) fn lines_in(
+    path: &Path,
+    ranges: &[Range<u64>],
+    patterns: CrashPatterns<'_>,
+) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let last = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+    each_piece(path, |piece| {
+        let is_within = ranges.iter().any(|range| range.contains(&piece.begin));
+        if is_within && piece.begins_line {
+            let text = piece.text.trim_end().chars().take(LINE_CHARS_MAX).collect();
+            let crash = patterns.is_met(piece.text, true);
+            lines.push(Line { begin: piece.begin, number: piece.number, text, crash });
+        } else if is_within && let Some(line) = lines.last_mut() {
+            line.crash |= patterns.is_met(piece.text, false);
+        }
+        piece.begin < last
+    });
+    lines
+}
+
+/// Returns the byte at which a line begins, counted from 1.
+pub(crate) fn begin_of_line(path: &Path, number: u64) -> Option<u64> {
+    let mut found = None;
+    each_piece(path, |piece| {
+        found = (piece.number == number).then_some(piece.begin);
+        found.is_none()
+    });
+    found
+}
+
+/// A line, or a part of one that is long.
+struct Piece<'a> {
+    text: &'a str,
+    /// The byte at which its line begins.
+    begin: u64,
+    number: u64,
+    begins_line: bool,
+}
+
+/// Reads a log piece by piece, as long as `visit` says to go on.
+fn each_piece(path: &Path, mut visit: impl FnMut(&Piece<'_>) -> bool) {
+    let Ok(log) = File::open(path) else { return };
+    let mut log = BufReader::new(log);
     let mut line = Vec::new();
     let (mut number, mut begins_line, mut at, mut begin) = (1, true, 0, 0);
     loop {
         line.clear();
-        let read = log.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).ok()?;
-        if read == 0 {
-            return None;
-        }
+        let read = log.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        let Ok(read @ 1..) = read else { return };
         if begins_line {
             begin = at;
         }
         let text = String::from_utf8_lossy(&line);
-        // A line counts where it begins: what explains a crash may end in the middle of the line
-        // that tells of it.
-        let is_explained = explained.iter().any(|range| range.contains(&begin));
-        if !is_explained && patterns.is_met(&text, begins_line) {
-            return Some((number, text.trim_end().chars().take(LINE_CHARS_MAX).collect()));
+        if !visit(&Piece { text: &text, begin, number, begins_line }) {
+            return;
         }
         at += read as u64;
         begins_line = line.last() == Some(&b'\n');

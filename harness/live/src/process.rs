@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal};
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Process {
     pid: Pid,
-    end: watch::Receiver<Option<ExitStatus>>,
+    end: watch::Receiver<Option<(ExitStatus, Instant)>>,
 }
 
 impl Process {
@@ -58,7 +59,7 @@ impl Process {
             if let Ok(status) = child.wait().await {
                 // It is kept even if nobody listens at this moment, as whoever asks later asks the
                 // channel.
-                ended.send_replace(Some(status));
+                ended.send_replace(Some((status, Instant::now())));
             }
         });
         Ok((Self { pid, end }, pipes))
@@ -73,6 +74,12 @@ impl Process {
     /// Returns how the process ended, if it did.
     #[must_use]
     pub fn end(&self) -> Option<ExitStatus> {
+        self.ended_at().map(|(status, _)| status)
+    }
+
+    /// Returns how the process ended, if it did, and when.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<(ExitStatus, Instant)> {
         *self.end.borrow()
     }
 
@@ -85,7 +92,7 @@ impl Process {
         let mut end = self.end.clone();
         async move {
             let status = end.wait_for(Option::is_some).await.expect("the reaper lives as long");
-            (*status).expect("it was waited for")
+            status.expect("it was waited for").0
         }
     }
 

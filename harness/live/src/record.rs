@@ -63,6 +63,12 @@ impl Recorder {
         self.start.elapsed()
     }
 
+    /// Returns when the run started: the time that counts as 0.
+    #[must_use]
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
     /// Writes that a client calls.
     pub fn call(&self, client: u32, node: Option<NodeId>, request: &Request) {
         let value = request.argument();

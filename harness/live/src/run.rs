@@ -32,8 +32,10 @@ use super::heal;
 use super::injector::{Happened, Injector};
 use super::interrupt::Interrupt;
 use super::leaders::Leaders;
+use super::log_watch::{LogWatch, WatchedLogs};
 use super::poll::StatusPoller;
 use super::record::Recorder;
+use super::runs;
 use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
 use super::witness::Watch;
@@ -132,8 +134,28 @@ pub async fn run(
     }
     let began = SystemTime::now();
     let folder = prepare(order, began)?;
+    let ended = run_in(order, &folder, began, interrupt, console).await;
+    let path = folder.path().to_owned();
+    // A run that came to no end is cut off from here on, and listed as such.
+    drop(folder);
+    let runs = order.runs.clone();
+    // A page that cannot be written is no reason to lose a verdict.
+    drop(spawn_blocking(move || Ok(runs::write_index(&runs))).await);
+    let summary = ended?;
+    console.last(&summary, &path);
+    Ok(Finished { summary, folder: path })
+}
+
+/// Runs a plan to its end in a folder.
+async fn run_in(
+    order: &RunConfig,
+    folder: &RunFolder,
+    began: SystemTime,
+    interrupt: &Interrupt,
+    console: &mut Console,
+) -> Result<RunSummary, RunError> {
     console.first(&order.plan, folder.path());
-    let mut act = ActiveRun::open(order, &folder, began)?;
+    let mut act = ActiveRun::open(order, folder, began)?;
     let played = tokio::select! {
         played = act.play(console, interrupt) => played,
         () = interrupt.raised() => Ok(()),
@@ -149,11 +171,10 @@ pub async fn run(
     if !remains.interrupted {
         console.line("judging the history");
     }
-    let summary = finish(order, &folder, remains, interrupt).await?;
+    let summary = finish(order, folder, remains, interrupt).await?;
     // A folder that cannot be pruned is no reason to lose a verdict.
     drop(folder::prune(&order.runs, order.keep));
-    console.last(&summary, folder.path());
-    Ok(Finished { summary, folder: folder.path().to_owned() })
+    Ok(summary)
 }
 
 /// Refuses clients that ask one node alone, where the bridge does not say that it heeds that: it
@@ -190,6 +211,7 @@ struct ActiveRun<'a> {
     /// The client that was silent for longest when all was healed, and for how many milliseconds.
     quiet: Option<(u32, u64)>,
     stage: Option<TestCluster>,
+    logs: Option<LogWatch>,
     after: Option<AfterHeal>,
 }
 
@@ -211,6 +233,7 @@ impl<'a> ActiveRun<'a> {
             healed: None,
             quiet: None,
             stage: None,
+            logs: None,
             after: None,
         })
     }
@@ -227,10 +250,12 @@ impl<'a> ActiveRun<'a> {
             healed,
             quiet,
             stage,
+            logs,
             after,
             ..
         } = self;
         let stage = &*stage.insert(order.cast.start(&order.plan, folder).await?);
+        *logs = Some(LogWatch::start(&stage.cluster.folders(), record));
         let (plan, bridge) = (&order.plan, &stage.bridge);
         let transports = order.cast.system.transport;
         let poll = StatusPoller::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
@@ -270,6 +295,7 @@ impl<'a> ActiveRun<'a> {
             after: self.after,
             links: Vec::new(),
             nodes: Vec::new(),
+            logs: WatchedLogs::default(),
             lone_exits: Vec::new(),
             doubts: Vec::new(),
             crashes: Vec::new(),
@@ -298,8 +324,9 @@ impl<'a> ActiveRun<'a> {
             // Logs are read when nobody writes to them any more: what a node says as it ends counts
             // as well.
             remains.crashes = stage.cluster.crashes(self.order.cast.system.crash_patterns());
-            remains.nodes = stage.cluster.summaries();
+            remains.nodes = stage.cluster.summaries(self.record.start());
         }
+        remains.logs = self.logs.map(|logs| logs.end(self.record.now())).unwrap_or_default();
         remains
     }
 }

@@ -92,7 +92,7 @@ async fn an_error_of_its_disk_excuses_a_node_that_takes_its_time_to_end() {
     assert_eq!(cluster.lone_exits(), []);
     assert_eq!(cluster.crashes(KNOWN), []);
     assert!(cluster.is_down_by_disk(NODE));
-    let exits = cluster.summaries().remove(0).exits;
+    let exits = cluster.summaries(std::time::Instant::now()).remove(0).exits;
     assert_eq!(exits, ["after the nemesis let its disk fail: exit code 3"]);
     cluster.start(NODE).unwrap();
     assert!(!cluster.is_down_by_disk(NODE) && cluster.is_running(NODE));

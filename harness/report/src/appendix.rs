@@ -6,19 +6,28 @@ use super::context::Context;
 use super::format::{counted, grouped, size, span};
 use super::frame::{counts, data_table, figures, head, left_out, scroll, tally_row};
 use super::html::{Html, clip, esc, put, without_colours};
+use super::judged::Subject;
+use super::reader::Reading;
 use crate::NodeSummary;
 
 /// Writes the sections.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
-    html.raw("<section id=\"nodes\" aria-labelledby=\"nodes-h\"><h2 id=\"nodes-h\">Nodes</h2>");
-    nodes(html, context);
-    html.raw("</section><section id=\"checker\" aria-labelledby=\"checker-h\">");
-    html.raw("<h2 id=\"checker-h\">Checker</h2>");
-    match &context.summary.checker {
-        Some(checker) => checked(html, context, checker),
-        None => html.raw("<p>No checker judged this run.</p>"),
+    if context.subject.history().is_none() {
+        html.raw("<section id=\"nodes\" aria-labelledby=\"nodes-h\">");
+        html.raw("<h2 id=\"nodes-h\">Nodes</h2>");
+        nodes(html, context);
+        html.raw("</section>");
     }
-    keys(html, context);
+    html.raw("<section id=\"checker\" aria-labelledby=\"checker-h\">");
+    html.raw("<h2 id=\"checker-h\">Checker</h2>");
+    match (&context.summary.checker, context.subject) {
+        (Some(checker), _) => checked(html, context, checker),
+        (None, Subject::Run) => html.raw("<p>No checker judged this run.</p>"),
+        (None, Subject::History(_)) => html.raw("<p>Nothing was searched.</p>"),
+    }
+    if context.subject.has_operations() {
+        keys(html, context);
+    }
     html.raw("</section><section id=\"files\" aria-labelledby=\"files-h\">");
     html.raw("<h2 id=\"files-h\">Files</h2>");
     files(html, context);
@@ -116,47 +125,57 @@ fn keys(html: &mut Html, context: &Context<'_>) {
         for (name, record) in named.chain(rest) {
             tally_row(html, "", name, &record.tally);
         }
-        left_out(html, sorted.len(), shown, 4, "history.jsonl");
+        left_out(html, sorted.len(), shown, 4, context.subject.operations());
         html.raw("</tbody>");
     });
 }
 
 fn files(html: &mut Html, context: &Context<'_>) {
-    html.raw(
-        "<ul><li><a href=\"history.jsonl\">history.jsonl</a>: every call and return</li>\
-         <li><a href=\"schedule.json\">schedule.json</a>: what was done to the cluster</li>\
-         <li><a href=\"plan.json\">plan.json</a>: what was planned</li>\
-         <li><a href=\"report.json\">report.json</a>: the content of this page for programs</li>\
-         <li><a href=\"nodes/\">nodes/</a>: logs and data of the nodes</li></ul>",
-    );
-    let digest = context.digest;
-    match context.reading {
-        Ok(reading) => {
-            put!(html, "<p>The history has {}", counted(reading.lines, "line"),);
-            match reading.first_unreadable {
-                Some(number) => put!(
-                    html,
-                    "; <strong>{} could not be read, the first being line {}</strong>",
-                    grouped(reading.unreadable),
-                    grouped(number)
-                ),
-                None => html.raw(", all of them readable"),
-            }
-            html.raw(".");
+    match context.subject {
+        Subject::Run => html.raw(FILES),
+        Subject::History(judged) => put!(
+            html,
+            "<p>This page was made from {} alone.</p>",
+            esc(&clip(judged.file, context.room.letters))
+        ),
+    }
+    match (context.reading, context.subject) {
+        (Ok(reading), _) => read(html, context, reading),
+        (Err(reason), Subject::Run) => {
+            put!(html, "<p><strong>The history could not be read: {}</strong>.</p>", esc(reason));
         }
-        Err(reason) => {
-            put!(html, "<p><strong>The history could not be read: {}</strong>.", esc(reason))
+        (Err(reason), Subject::History(_)) => {
+            put!(html, "<p><strong>The history {}.</strong></p>", esc(reason));
         }
     }
-    match digest.open_at_end {
+    disagreement(html, context);
+}
+
+/// Says what was read of a history, and how its operations ended.
+fn read(html: &mut Html, context: &Context<'_>, reading: &Reading) {
+    let is_run = context.subject.history().is_none();
+    let noun = if is_run { "line" } else { "event" };
+    put!(html, "<p>The history has {}", counted(reading.lines, noun));
+    match reading.first_unreadable {
+        Some(number) => put!(
+            html,
+            "; <strong>{} could not be read, the first being line {}</strong>",
+            grouped(reading.unreadable),
+            grouped(number)
+        ),
+        None if is_run => html.raw(", all of them readable"),
+        None => html.raw(" of clients"),
+    }
+    html.raw(".");
+    match context.digest.open_at_end {
         0 => html.raw(" Every operation had ended before it did"),
         open => put!(html, " {} had not returned when it ended", counted(open, "operation")),
     }
-    if digest.out_of_turn > 0 {
-        put!(html, "; {} out of turn", counted(digest.out_of_turn, "event"));
+    // What a reader let pass is in turn; a client that calls anew may have given up.
+    if is_run && context.digest.out_of_turn > 0 {
+        put!(html, "; {} out of turn", counted(context.digest.out_of_turn, "event"));
     }
     html.raw(".</p>");
-    disagreement(html, context);
 }
 
 /// Says so if the summary counted other operations than the history has.
@@ -177,6 +196,13 @@ fn disagreement(html: &mut Html, context: &Context<'_>) {
         );
     }
 }
+
+const FILES: &str = "<ul>\
+     <li><a href=\"history.jsonl\">history.jsonl</a>: every call and return</li>\
+     <li><a href=\"schedule.json\">schedule.json</a>: what was done to the cluster</li>\
+     <li><a href=\"plan.json\">plan.json</a>: what was planned</li>\
+     <li><a href=\"report.json\">report.json</a>: the content of this page for programs</li>\
+     <li><a href=\"nodes/\">nodes/</a>: logs and data of the nodes</li></ul>";
 
 /// Nodes shown at most.
 const NODE_LIMIT: usize = 32;

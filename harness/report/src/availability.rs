@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::bins::Tally;
 use super::context::Context;
 use super::digest::RATE_BIN_NS;
-use super::format::{grouped, moment, span};
+use super::format::{grouped, span};
 use super::frame::{Chart, figures, head, left_out, scroll, tally_row};
 use super::gaps::Gap;
 use super::html::{Html, clip, esc, put};
@@ -17,7 +17,7 @@ use crate::FaultSpan;
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     throughput(html, context);
     gaps(html, context);
-    errors(html, &context.digest.errors, context.room.rows);
+    errors(html, context);
 }
 
 fn throughput(html: &mut Html, context: &Context<'_>) {
@@ -103,7 +103,7 @@ fn rate_table(html: &mut Html, context: &Context<'_>) {
     head(html, &["#From", "#Ok", "#Failed", "#Unknown"]);
     html.raw("<tbody>");
     for (index, bin) in rate.as_slice().iter().enumerate() {
-        tally_row(html, "n", &moment(index as u64 * rate.width()), bin);
+        tally_row(html, "n", &context.axis.moment(index as u64 * rate.width()), bin);
     }
     html.raw("</tbody>");
 }
@@ -115,14 +115,22 @@ fn gaps(html: &mut Html, context: &Context<'_>) {
         html.raw("<p>No client waited for an answer in this history.</p>");
         return;
     }
+    let is_run = context.subject.history().is_none();
     scroll(html, "longest times without a success", |html| {
-        head(html, &["#Length", "#From", "#To", "During", ""]);
+        let names = ["#Length", "#From", "#To", "During", ""];
+        let names: Vec<&str> =
+            names.into_iter().filter(|name| is_run || *name != "During").collect();
+        head(html, &names);
         html.raw("<tbody>");
         for gap in gaps {
             let length = span(gap.length_ns());
             put!(html, "<tr><th scope=\"row\" class=\"n\">{length}</th>");
-            figures(html, &[moment(gap.start_ns), moment(gap.end_ns)]);
-            put!(html, "<td>{}</td><td>", esc(&during(gap, &context.summary.faults)));
+            let (from, to) = (context.axis.moment(gap.start_ns), context.axis.moment(gap.end_ns));
+            figures(html, &[from, to]);
+            if is_run {
+                put!(html, "<td>{}</td>", esc(&during(gap, &context.summary.faults)));
+            }
+            html.raw("<td>");
             go(html, context.axis, gap.start_ns, gap.end_ns);
             html.raw("</td></tr>");
         }
@@ -138,7 +146,7 @@ pub(super) fn go(html: &mut Html, axis: Axis, from_ns: u64, to_ns: u64) {
          <span class=\"unseen\"> {} in the time line</span></button>",
         from_ns.min(axis.end_ns) / 1000,
         to_ns.min(axis.end_ns) / 1000,
-        moment(from_ns)
+        axis.moment(from_ns)
     );
 }
 
@@ -156,7 +164,9 @@ fn during(gap: &Gap, faults: &[FaultSpan]) -> String {
     }
 }
 
-fn errors(html: &mut Html, errors: &Names<Tally>, rows: usize) {
+/// Writes the table of the errors that clients saw, if there were any.
+pub(super) fn errors(html: &mut Html, context: &Context<'_>) {
+    let (errors, rows): (&Names<Tally>, _) = (&context.digest.errors, context.room.rows);
     if errors.as_slice().is_empty() {
         return;
     }
@@ -172,7 +182,7 @@ fn errors(html: &mut Html, errors: &Names<Tally>, rows: usize) {
         if let Some(rest) = errors.rest() {
             error_row(html, "all other texts", rest);
         }
-        left_out(html, sorted.len(), rows, 3, "history.jsonl");
+        left_out(html, sorted.len(), rows, 3, context.subject.operations());
         html.raw("</tbody>");
     });
 }
@@ -220,6 +230,7 @@ mod tests {
     fn a_gap_names_what_it_overlaps() {
         let fault = |start_ns, end_ns| FaultSpan {
             kind: "kill-one".to_owned(),
+            nodes: Vec::new(),
             detail: "node 2".to_owned(),
             start_ns,
             end_ns,

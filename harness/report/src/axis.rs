@@ -4,6 +4,7 @@
 //! its letters keep their size. Zooming moves and widens the drawing inside its frame; the script
 //! does that and nothing here knows of it.
 
+use super::clock::{Clock, EVENT_NS};
 use super::digest::Digest;
 use super::html::{Html, put};
 use crate::RunSummary;
@@ -13,17 +14,24 @@ use crate::RunSummary;
 pub(super) struct Axis {
     /// The right end, in nanoseconds since the start of the run; at least [`SHORTEST_NS`].
     pub(super) end_ns: u64,
+    /// What its places stand for.
+    pub(super) clock: Clock,
 }
 
 impl Axis {
     /// Makes the axis that holds every event, fault, leader and core operation of a run.
-    pub(super) fn of(summary: &RunSummary, digest: &Digest) -> Self {
+    pub(super) fn of(clock: Clock, summary: &RunSummary, digest: &Digest) -> Self {
         let faults = summary.faults.iter().map(|fault| fault.end_ns);
         let leaders = summary.leaders.iter().map(|leader| leader.end_ns);
         let core = summary.violation.iter().flat_map(|core| &core.operations);
         let core = core.map(|op| op.return_ns.unwrap_or(op.call_ns));
         let latest = faults.chain(leaders).chain(core).max().unwrap_or(0);
-        Self { end_ns: latest.max(digest.last_ns).clamp(SHORTEST_NS, LONGEST_NS) }
+        Self { end_ns: latest.max(digest.last_ns).clamp(SHORTEST_NS, LONGEST_NS), clock }
+    }
+
+    /// Tells a moment of the axis.
+    pub(super) fn moment(self, place_ns: u64) -> String {
+        self.clock.moment(place_ns)
     }
 
     /// Returns where a moment lies, from 0 to 100.
@@ -42,7 +50,7 @@ impl Axis {
         html.raw("<div class=\"axis\" aria-hidden=\"true\">");
         for tick in self.ticks() {
             let left = self.percent(tick);
-            let shown = label(tick, self.step());
+            let shown = self.clock.mark(tick, decimals(self.step()));
             put!(html, "<span style=\"left:{left:.2}%\">{shown}</span>");
         }
         html.raw("</div>");
@@ -63,7 +71,10 @@ impl Axis {
 
     /// Returns a step of 1, 2 or 5 times a power of ten that gives at most [`TICKS`] steps.
     fn step(self) -> u64 {
-        let mut power = 1;
+        let mut power = match self.clock {
+            Clock::Run | Clock::Since(_) => 1,
+            Clock::Events => EVENT_NS,
+        };
         loop {
             for factor in [1, 2, 5] {
                 let step = factor * power;
@@ -76,16 +87,15 @@ impl Axis {
     }
 }
 
-/// Prints a tick in seconds with the decimals that its step needs.
-fn label(tick_ns: u64, step_ns: u64) -> String {
-    let decimals = match step_ns {
+/// Returns how many decimals the seconds of ticks need that are so far apart.
+fn decimals(step_ns: u64) -> usize {
+    match step_ns {
         1_000_000_000.. => 0,
         100_000_000.. => 1,
         10_000_000.. => 2,
         1_000_000.. => 3,
         0..1_000_000 => 6,
-    };
-    format!("{:.decimals$} s", tick_ns as f64 / 1e9)
+    }
 }
 
 /// The shortest axis: one millisecond.
@@ -100,8 +110,13 @@ mod tests {
     use super::*;
 
     fn check(end_ns: u64, expected: &[&str]) {
-        let axis = Axis { end_ns };
-        let shown: Vec<String> = axis.ticks().map(|tick| label(tick, axis.step())).collect();
+        check_by(Clock::Run, end_ns, expected);
+    }
+
+    fn check_by(clock: Clock, end_ns: u64, expected: &[&str]) {
+        let axis = Axis { end_ns, clock };
+        let mark = |tick| clock.mark(tick, decimals(axis.step()));
+        let shown: Vec<String> = axis.ticks().map(mark).collect();
         assert_eq!(shown, expected);
     }
 
@@ -116,8 +131,20 @@ mod tests {
     }
 
     #[test]
+    fn events_are_whole() {
+        check_by(Clock::Events, 3 * EVENT_NS, &["0", "1", "2", "3"]);
+        check_by(
+            Clock::Events,
+            3_100 * EVENT_NS,
+            &["0", "500", "1,000", "1,500", "2,000", "2,500", "3,000"],
+        );
+        let since = ["+0.0 s", "+0.5 s", "+1.0 s", "+1.5 s", "+2.0 s", "+2.5 s"];
+        check_by(Clock::Since(5), 2_600_000_000, &since);
+    }
+
+    #[test]
     fn a_stretch_never_leaves_the_axis() {
-        let axis = Axis { end_ns: 1000 };
+        let axis = Axis { end_ns: 1000, clock: Clock::Run };
         assert_eq!(axis.stretch(500, 2000), (50.0, 50.0));
         assert_eq!(axis.stretch(900, 100), (90.0, 0.0));
     }

@@ -5,7 +5,8 @@
 use super::context::Context;
 use super::format::{counted, grouped, percent, span, utc};
 use super::html::{Html, clip, esc, put};
-use crate::Verdict;
+use super::judged::{JudgedHistory, Subject};
+use crate::{RunSummary, Verdict};
 
 /// Writes the header of the page.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
@@ -18,14 +19,20 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         icon(verdict)
     );
     html.raw("<div class=\"said\">");
+    let (kind, means) = match context.subject {
+        Subject::Run => ("Synod chaos report", meaning(verdict)),
+        Subject::History(_) => ("Synod history report", meaning_of_history(verdict)),
+    };
     put!(
         html,
-        "<p class=\"kind\">Synod chaos report: {}</p><h1>{}</h1><p class=\"means\">{}</p></div>",
+        "<p class=\"kind\">{kind}: {}</p><h1>{}</h1><p class=\"means\">{means}</p></div>",
         esc(&clip(&summary.system, context.room.letters)),
-        verdict.word(),
-        meaning(verdict)
+        verdict.word()
     );
-    identity(html, context);
+    match context.subject {
+        Subject::Run => identity(html, context),
+        Subject::History(judged) => identity_of_history(html, judged, context.room.letters),
+    }
     reproduction(html, context);
     html.raw("</header>");
 }
@@ -35,7 +42,7 @@ pub(super) fn reasons(html: &mut Html, context: &Context<'_>) {
     let reasons = &context.summary.reasons;
     html.raw("<section id=\"reasons\" aria-labelledby=\"reasons-h\"><h2 id=\"reasons-h\">Why</h2>");
     if reasons.is_empty() {
-        html.raw("<p>The run recorded no reason.</p>");
+        html.raw("<p>No reason was recorded.</p>");
     } else {
         html.raw("<ul class=\"reasons\">");
         for reason in reasons.iter().take(context.room.rows) {
@@ -43,7 +50,8 @@ pub(super) fn reasons(html: &mut Html, context: &Context<'_>) {
         }
         if reasons.len() > context.room.rows {
             let more = reasons.len() - context.room.rows;
-            put!(html, "<li>and {} more, in report.json</li>", grouped(more as u64));
+            let place = context.subject.figures();
+            put!(html, "<li>and {} more, in {place}</li>", grouped(more as u64));
         }
         html.raw("</ul>");
     }
@@ -76,9 +84,26 @@ fn identity(html: &mut Html, context: &Context<'_>) {
     html.raw("</dl>");
 }
 
+fn identity_of_history(html: &mut Html, judged: &JudgedHistory<'_>, letters: usize) {
+    html.raw("<dl class=\"identity\">");
+    for (name, value) in [
+        ("File", judged.file),
+        ("Format", judged.format),
+        ("Model", judged.model.unwrap_or("not decided")),
+        ("Version", judged.version),
+    ] {
+        put!(html, "<div><dt>{name}</dt><dd>{}</dd></div>", esc(&clip(value, letters)));
+    }
+    html.raw("</dl>");
+}
+
 fn reproduction(html: &mut Html, context: &Context<'_>) {
     let command = &context.summary.reproduce;
-    html.raw("<div class=\"again\"><h2>Run the same plan again</h2><div class=\"command\">");
+    let again = match context.subject {
+        Subject::Run => "Run the same plan again",
+        Subject::History(_) => "Judge the history again",
+    };
+    put!(html, "<div class=\"again\"><h2>{again}</h2><div class=\"command\">");
     put!(
         html,
         "<code id=\"command\" tabindex=\"0\">{}</code>",
@@ -92,44 +117,57 @@ fn reproduction(html: &mut Html, context: &Context<'_>) {
 
 /// Writes the tiles: the figures that are asked for first.
 fn glance(html: &mut Html, context: &Context<'_>) {
-    let (summary, digest) = (context.summary, context.digest);
-    let counts = summary.counts;
+    let counts = context.summary.counts;
     let ended = counts.ok.saturating_add(counts.fail).saturating_add(counts.info);
-    let effective = summary.faults.iter().filter(|fault| fault.effective).count() as u64;
+    if ended == 0 && !context.subject.has_operations() {
+        return;
+    }
     html.raw("<dl class=\"tiles\">");
-    let mut tile = |name: &str, value: String, note: String| {
-        put!(
-            html,
-            "<div><dt>{name}</dt><dd><b>{}</b><span>{}</span></dd></div>",
-            esc(&value),
-            esc(&note)
-        );
-    };
-    tile(
-        "Operations ok",
-        grouped(counts.ok),
-        format!("{} of {}", percent(counts.ok, ended), grouped(ended)),
-    );
-    tile("Failed", grouped(counts.fail), "certainly not done".to_owned());
-    tile("Unknown", grouped(counts.info), "outcome not known".to_owned());
-    tile(
-        "Effective faults",
-        effective.to_string(),
-        format!("of {}", counted(summary.faults.len() as u64, "fault")),
-    );
-    tile("Leader changes", leader_changes(context).to_string(), "as far as observed".to_owned());
-    let gap = digest.gaps.longest().first();
-    tile(
-        "Longest time without ok",
-        gap.map_or_else(|| "-".to_owned(), |gap| span(gap.length_ns())),
-        "over all clients".to_owned(),
-    );
+    let share = format!("{} of {}", percent(counts.ok, ended), grouped(ended));
+    tile(html, "Operations ok", &grouped(counts.ok), &share);
+    tile(html, "Failed", &grouped(counts.fail), "certainly not done");
+    tile(html, "Unknown", &grouped(counts.info), "outcome not known");
+    match context.subject {
+        Subject::Run => glance_at_run(html, context),
+        Subject::History(_) => glance_at_history(html, context),
+    }
+    if context.axis.clock.has_times() {
+        let gap = context.digest.gaps.longest().first();
+        let length = gap.map_or_else(|| "-".to_owned(), |gap| span(gap.length_ns()));
+        tile(html, "Longest time without ok", &length, "over all clients");
+    }
     html.raw("</dl>");
 }
 
+fn glance_at_run(html: &mut Html, context: &Context<'_>) {
+    let faults = &context.summary.faults;
+    let effective = faults.iter().filter(|fault| fault.effective).count() as u64;
+    let of_all = format!("of {}", counted(faults.len() as u64, "fault"));
+    tile(html, "Effective faults", &effective.to_string(), &of_all);
+    let changes = leader_changes(context.summary).to_string();
+    tile(html, "Leader changes", &changes, "as far as observed");
+}
+
+fn glance_at_history(html: &mut Html, context: &Context<'_>) {
+    let digest = context.digest;
+    let keys = digest.keys.as_slice().len() as u64;
+    let more = if digest.keys.rest().is_some() { "and more" } else { "with an operation" };
+    tile(html, "Keys", &grouped(keys), more);
+    tile(html, "Clients", &grouped(digest.clients.len() as u64), "whose operations ended");
+}
+
+fn tile(html: &mut Html, name: &str, value: &str, note: &str) {
+    put!(
+        html,
+        "<div><dt>{name}</dt><dd><b>{}</b><span>{}</span></dd></div>",
+        esc(value),
+        esc(note)
+    );
+}
+
 /// Counts how often a span of leadership follows one of another ballot.
-fn leader_changes(context: &Context<'_>) -> usize {
-    let leaders = &context.summary.leaders;
+pub(super) fn leader_changes(summary: &RunSummary) -> usize {
+    let leaders = &summary.leaders;
     leaders.windows(2).filter(|pair| pair[0].ballot != pair[1].ballot).count()
 }
 
@@ -158,6 +196,16 @@ fn meaning(verdict: Verdict) -> &'static str {
         Verdict::Unknown => "The checker ran out of its budget before it could decide.",
         Verdict::Void => "Too little was exercised for this run to mean anything.",
         Verdict::Interrupted => "The run was ended early; nothing is claimed about it.",
+    }
+}
+
+fn meaning_of_history(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "The history is linearizable: some order explains every answer.",
+        Verdict::Violation => "No order of the operations explains what the clients saw.",
+        Verdict::Unknown => "The history was not judged to its end.",
+        Verdict::Void => "The history cannot carry a verdict.",
+        Verdict::NotServed | Verdict::Interrupted => "The history was not judged.",
     }
 }
 

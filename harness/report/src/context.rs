@@ -2,12 +2,15 @@
 
 use super::axis::Axis;
 use super::digest::Digest;
+use super::judged::Subject;
 use super::reader::Reading;
 use crate::RunSummary;
 
 /// The run, what was counted from its history, and the room there is.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
+    /// What the page is about.
+    pub(super) subject: Subject<'a>,
     /// The content of `report.json`.
     pub(super) summary: &'a RunSummary,
     /// What was counted from the history.

@@ -4,12 +4,14 @@
 //! calls and returns, not their distance: linearizability is about which operation was over before
 //! which other began, and a true scale would hide a microsecond beside ten seconds.
 
-use synod_checker::{CoreOperation, ViolationCore};
+use synod_checker::{CoreOperation, EMPTY, ViolationCore};
 
+use super::axis::Axis;
+use super::clock::Clock;
 use super::context::Context;
-use super::format::{moment, span};
 use super::frame::{head, left_out, legend, scroll};
 use super::html::{Html, clip, esc, put};
+use super::judged::{ONLY_KEY, Subject};
 use crate::Verdict;
 
 /// Writes the section; it says so where there is no counterexample.
@@ -19,7 +21,10 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     );
     match &context.summary.violation {
         Some(core) => explain(html, context, core),
-        None => put!(html, "<p>{}</p>", none(context.summary.verdict)),
+        None => match context.subject {
+            Subject::Run => put!(html, "<p>{}</p>", none(context.summary.verdict)),
+            Subject::History(_) => put!(html, "<p>{}</p>", none_in(context.summary.verdict)),
+        },
     }
     html.raw("</section>");
 }
@@ -42,14 +47,30 @@ fn none(verdict: Verdict) -> &'static str {
     }
 }
 
+/// Says why a history has none.
+fn none_in(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => {
+            "None: for every key there is an order of the operations that explains all answers."
+        }
+        Verdict::Violation | Verdict::NotServed | Verdict::Interrupted => "None was told.",
+        Verdict::Unknown => "None was found, nor an order that explains all answers.",
+        Verdict::Void => "None was found, but the history shows too little to rely on that.",
+    }
+}
+
 fn explain(html: &mut Html, context: &Context<'_>, core: &ViolationCore) {
     let letters = context.room.letters;
     put!(html, "<p class=\"sentence\">{}</p>", esc(&clip(&core.sentence, letters)));
     let shown = &core.operations[..core.operations.len().min(context.room.rows)];
     if !shown.is_empty() {
-        picture(html, shown, letters);
+        picture(html, context.axis, shown, letters);
     }
-    let title = format!("operations on key {}", clip(&core.key, NAME_LETTERS));
+    let key = clip(&core.key, NAME_LETTERS);
+    let title = match &*key {
+        ONLY_KEY => format!("operations on {key}"),
+        key => format!("operations on key {key}"),
+    };
     scroll(html, &title, |html| {
         put!(html, "<caption>The {}</caption>", esc(&title));
         head(
@@ -68,9 +89,9 @@ fn explain(html: &mut Html, context: &Context<'_>, core: &ViolationCore) {
         );
         html.raw("<tbody>");
         for (index, op) in shown.iter().enumerate() {
-            row(html, index, op, letters);
+            row(html, context.axis, index, op, letters);
         }
-        left_out(html, core.operations.len(), shown.len(), 9, "report.json");
+        left_out(html, core.operations.len(), shown.len(), 9, context.subject.figures());
         html.raw("</tbody>");
     });
     put!(
@@ -80,7 +101,7 @@ fn explain(html: &mut Html, context: &Context<'_>, core: &ViolationCore) {
     );
 }
 
-fn row(html: &mut Html, index: usize, op: &CoreOperation, letters: usize) {
+fn row(html: &mut Html, axis: Axis, index: usize, op: &CoreOperation, letters: usize) {
     put!(
         html,
         "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
@@ -89,22 +110,22 @@ fn row(html: &mut Html, index: usize, op: &CoreOperation, letters: usize) {
         esc(&clip(&op.f, letters)),
         esc(&clip(&op.key, letters)),
         esc(&clip(&op.argument, letters)),
-        esc(&clip(&op.result, letters))
+        esc(&clip(result(op), letters))
     );
-    put!(html, "<td class=\"n\">{}</td>", moment(op.call_ns));
+    put!(html, "<td class=\"n\">{}</td>", axis.clock.exact_moment(op.call_ns));
     match op.return_ns {
         Some(end) => put!(
             html,
             "<td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            moment(end),
-            span(end.saturating_sub(op.call_ns))
+            axis.clock.exact_moment(end),
+            axis.clock.span(end.saturating_sub(op.call_ns))
         ),
         None => html.raw("<td class=\"n\">never</td><td class=\"n\">-</td></tr>"),
     }
 }
 
 /// Writes a row for each operation: its words above a bar from its call to its return.
-fn picture(html: &mut Html, all: &[CoreOperation], letters: usize) {
+fn picture(html: &mut Html, axis: Axis, all: &[CoreOperation], letters: usize) {
     let ops = &all[..all.len().min(DRAWN)];
     let moments = moments(ops);
     let place = |time_ns: u64| {
@@ -132,12 +153,14 @@ fn picture(html: &mut Html, all: &[CoreOperation], letters: usize) {
         let end = op.return_ns.map_or(97.0, |end| place(end.max(op.call_ns)));
         bar(html, index, op, (place(op.call_ns), end), letters);
     }
+    let decimals = decimals(axis.clock, &moments);
     for (index, time) in moments.iter().enumerate() {
         let lift = if index % 2 == 0 { 24 } else { 8 };
         let (x, y) = (place(*time), height - lift);
         // Half of the first would lie beyond the edge of a narrow window, which nobody can reach.
         let class = if index == 0 { "tick first" } else { "tick" };
-        put!(html, "<text class=\"{class}\" x=\"{x:.2}%\" y=\"{y}\">{}</text>", moment(*time));
+        let mark = axis.clock.mark(*time, decimals);
+        put!(html, "<text class=\"{class}\" x=\"{x:.2}%\" y=\"{y}\">{mark}</text>");
     }
     html.raw("</svg></div>");
     html.raw("<figcaption>From call to return, in order of time and not to scale.");
@@ -192,10 +215,23 @@ fn moments(ops: &[CoreOperation]) -> Vec<u64> {
     moments
 }
 
+/// Returns how many decimals tell the moments apart that are told in seconds.
+fn decimals(clock: Clock, moments: &[u64]) -> usize {
+    let told = |decimals: usize| moments.iter().map(move |at| clock.mark(*at, decimals));
+    let apart =
+        |decimals: &usize| told(*decimals).zip(told(*decimals).skip(1)).all(|(a, b)| a != b);
+    [3, 6].into_iter().find(apart).unwrap_or(9)
+}
+
+/// Returns what came of an operation; a value without letters is seen, too.
+fn result(op: &CoreOperation) -> &str {
+    if op.result.is_empty() { EMPTY } else { &op.result }
+}
+
 /// Returns what an operation did in a few words, such as `write k1 5: ok`.
 fn words(op: &CoreOperation, letters: usize) -> String {
     let argument = if op.argument.is_empty() { "" } else { " " };
-    let said = format!("{} {}{argument}{} \u{2192} {}", op.f, op.key, op.argument, op.result);
+    let said = format!("{} {}{argument}{} \u{2192} {}", op.f, op.key, op.argument, result(op));
     clip(&said, letters).into_owned()
 }
 

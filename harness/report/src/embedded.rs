@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::clock::Clock;
 use super::context::Context;
 use super::html::json_for_script;
 use super::names::REST;
@@ -15,7 +16,14 @@ use super::spans::extent;
 pub(super) fn json(context: &Context<'_>) -> String {
     let kept = &context.digest.kept;
     let (ops, complete) = single(context);
+    let (start, events) = match context.axis.clock {
+        Clock::Run => (0, false),
+        Clock::Since(start_ns) => (start_ns / 1000, false),
+        Clock::Events => (0, true),
+    };
     let data = Data {
+        start,
+        events,
         end: context.axis.end_ns / 1000,
         bin: context.digest.lanes.rows()[0].width() as f64 / 1000.0,
         group: context.digest.lanes.group(),
@@ -64,6 +72,10 @@ fn single(context: &Context<'_>) -> (Columns, bool) {
 /// What the script reads.
 #[derive(Debug, Serialize)]
 struct Data {
+    /// What the places on the axis are counted from.
+    start: u64,
+    /// Whether they are events, each a thousand wide, and no times.
+    events: bool,
     end: u64,
     bin: f64,
     group: u32,

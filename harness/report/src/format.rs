@@ -24,8 +24,17 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
 
 /// Prints a point in time of the run, in seconds.
 pub(super) fn moment(nanos: u64) -> String {
-    let millis = nanos / 1_000_000;
-    format!("{}.{:03} s", millis / 1000, millis % 1000)
+    seconds(nanos, 3)
+}
+
+/// Prints a point in time in seconds with so many decimals, from none to nine; nothing is rounded
+/// up.
+pub(super) fn seconds(nanos: u64, decimals: usize) -> String {
+    let fraction = format!("{:09}", nanos % 1_000_000_000);
+    match decimals {
+        0 => format!("{} s", nanos / 1_000_000_000),
+        _ => format!("{}.{} s", nanos / 1_000_000_000, &fraction[..decimals.min(9)]),
+    }
 }
 
 /// Prints how long something took, in the unit that leaves about three digits.

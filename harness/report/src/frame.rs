@@ -94,7 +94,7 @@ pub(super) fn legend(html: &mut Html, entries: &[(&str, &str)]) {
     }
     html.raw("<ul class=\"legend\">");
     for (class, words) in entries {
-        if class.starts_with("f-") {
+        if class.starts_with("f-") || ["leader", "life"].contains(class) {
             put!(html, "<li><i class=\"swatch {class}\"></i>{}</li>", esc(words));
             continue;
         }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::cells::{Cells, shade};
 use super::context::Context;
 use super::digest::FunctionRecord;
-use super::format::{moment, span};
+use super::format::span;
 use super::frame::{Chart, counts, head, scroll};
 use super::html::{Html, esc, put};
 use super::latency::{Histogram, Latencies};
@@ -215,7 +215,7 @@ fn table(html: &mut Html, context: &Context<'_>) {
         put!(
             html,
             "<tr><th scope=\"row\" class=\"n\">{}</th>",
-            moment(index as u64 * latency.width())
+            context.axis.moment(index as u64 * latency.width())
         );
         quantiles(html, &bin.ok);
         counts(html, &[bin.fail.count(), bin.info.count()]);

@@ -6,13 +6,16 @@
 //! to be read; it stays below two megabytes however long the history is; and nothing that a run
 //! produced can become markup or script.
 
+mod absent;
 mod appendix;
+mod around;
 mod availability;
 mod axis;
 mod banner;
 mod bins;
 mod cells;
 mod check;
+mod clock;
 mod context;
 mod core;
 mod digest;
@@ -24,13 +27,17 @@ mod format;
 mod frame;
 mod gaps;
 mod html;
+mod index;
+mod judged;
 mod lanes;
 mod latency;
 mod latency_chart;
 mod names;
+mod node_lanes;
 mod ops;
 mod page;
 mod reader;
+mod replace;
 mod rests_on;
 mod spans;
 mod strip;
@@ -44,15 +51,20 @@ use std::path::{Path, PathBuf};
 
 use synod_history::json;
 
+use clock::Clock;
 use digest::Digest;
+use judged::{Events, Subject};
 use reader::{Reading, read_events};
+use replace::replace;
 
 pub use check::{Check, CheckOutcome};
 pub use exercise::{Exercise, Exercised, Parts};
 pub use for_machines::{junit, markdown};
+pub use index::{ListedRun, RunOutcome, write_index};
+pub use judged::JudgedHistory;
 pub use summary::{
-    AfterHeal, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,
-    StreamCounts,
+    AfterHeal, FaultSpan, LOG_AROUND, LeaderSpan, LinkCounts, LoggedLine, NodeLife, NodeSummary,
+    PlanSummary, RunSummary, StreamCounts,
 };
 pub use verdict::Verdict;
 
@@ -111,7 +123,7 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let mut digest = Digest::new(&summary);
     let reading = digest_history(&run_dir.join("history.jsonl"), &mut digest);
     digest.finish();
-    let page = page::compose(&summary, &mut digest, &reading);
+    let page = page::compose((Subject::Run, Clock::Run), &summary, &mut digest, &reading);
     let path = run_dir.join("report.html");
     replace(&path, &page)
         .map_err(|source| ReportError::WritePage { path: path.clone(), source })?;
@@ -119,6 +131,31 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     replace(&cases, &junit(&summary))
         .map_err(|source| ReportError::WritePage { path: cases, source })?;
     Ok(path)
+}
+
+/// Writes the page of a history that was judged by itself: the same as a run has, but for what no
+/// history tells, of which it says so.
+///
+/// An older page is replaced at once or not at all.
+///
+/// # Errors
+///
+/// Returns an error if the page cannot be written.
+pub fn write_judged(page: &Path, judged: &JudgedHistory<'_>) -> Result<(), ReportError> {
+    let clock = judged.history.map_or(Clock::Run, Clock::of);
+    let events = judged.history.map(Events::of);
+    let summary = judged.summary(clock, events.as_ref());
+    let mut digest = Digest::new(&summary);
+    let reading = match &events {
+        Some(events) => {
+            events.feed(clock, &mut digest);
+            Ok(Reading { lines: events.count(), ..Reading::default() })
+        }
+        None => Err("was not read to its end".to_owned()),
+    };
+    digest.finish();
+    let text = page::compose((Subject::History(judged), clock), &summary, &mut digest, &reading);
+    replace(page, &text).map_err(|source| ReportError::WritePage { path: page.to_owned(), source })
 }
 
 fn read_summary(path: &Path) -> Result<RunSummary, ReportError> {
@@ -133,13 +170,6 @@ fn digest_history(path: &Path, digest: &mut Digest) -> Result<Reading, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let history = BufReader::with_capacity(HISTORY_BUFFER, file);
     read_events(history, |event| digest.take(event)).map_err(|error| error.to_string())
-}
-
-/// Writes a file beside its place and moves it there.
-fn replace(path: &Path, content: &str) -> io::Result<()> {
-    let beside = path.with_extension("html.part");
-    fs::write(&beside, content)?;
-    fs::rename(&beside, path)
 }
 
 /// Bytes read of a history at once.

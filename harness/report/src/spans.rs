@@ -1,4 +1,4 @@
-//! Rows of bars on the time axis: faults packed into few rows, leaders in a row for each node.
+//! Rows of bars on the time axis: the counterexample, and faults packed into few rows.
 //!
 //! Bars are elements with words in them, so that they can be read and found; the class of a fault
 //! chooses a hatch, and its words say the kind. Packing leaves no fault out.
@@ -9,7 +9,7 @@ use super::axis::Axis;
 use super::context::Context;
 use super::format::{moment, span};
 use super::html::{Html, clip, esc, put};
-use crate::{FaultSpan, LeaderSpan};
+use crate::FaultSpan;
 
 /// Writes the row that shows where the counterexample lies, if there is one.
 pub(super) fn core_row(html: &mut Html, axis: Axis, core: Option<&ViolationCore>) {
@@ -17,7 +17,7 @@ pub(super) fn core_row(html: &mut Html, axis: Axis, core: Option<&ViolationCore>
         return;
     };
     open(html, &["counterexample".to_owned()], ROW);
-    let place = Place { from, to, until: to, row: 0 };
+    let place = Place { from, to, until: to, top: 0 };
     bar(html, axis, &place, "core-bar", "", "the operations of the counterexample");
     html.raw("</div></div>");
 }
@@ -47,7 +47,8 @@ pub(super) fn fault_rows(html: &mut Html, context: &Context<'_>) {
         let following = faults.iter().zip(&rows).skip(index + 1);
         let next = following.filter(|(_, other)| **other == row).map(|(next, _)| next.start_ns);
         let until = next.min().unwrap_or(context.axis.end_ns);
-        let place = Place { from: fault.start_ns, to: fault.end_ns, until, row };
+        let top = row * FAULT_ROW;
+        let place = Place { from: fault.start_ns, to: fault.end_ns, until, top };
         let kind = clip(&fault.kind, KIND_LETTERS);
         bar(html, context.axis, &place, family(&fault.kind).class(), &kind, &said);
     }
@@ -56,50 +57,10 @@ pub(super) fn fault_rows(html: &mut Html, context: &Context<'_>) {
 }
 
 /// Says how many bars are not drawn, if any are not.
-fn more(html: &mut Html, what: &str, total: usize, drawn: usize) {
+pub(super) fn more(html: &mut Html, what: &str, total: usize, drawn: usize) {
     if total > drawn {
         put!(html, "<p class=\"note\">The first {drawn} of {total} {what} are drawn.</p>");
     }
-}
-
-/// Writes who led, one row for each node.
-pub(super) fn leader_rows(html: &mut Html, context: &Context<'_>) {
-    let leaders = &context.summary.leaders;
-    let nodes = nodes(context.summary.plan.nodes, leaders);
-    let labels: Vec<String> = nodes.iter().map(|node| format!("node {node} leads")).collect();
-    open(html, &labels, ROW);
-    if leaders.is_empty() {
-        html.raw("<span class=\"nothing\">no leader was observed</span>");
-    }
-    for leader in leaders.iter().take(context.room.bars) {
-        let row = nodes.iter().position(|node| *node == leader.node).unwrap_or(0);
-        let said = format!(
-            "node {} leads with ballot {}, {} to {}",
-            leader.node,
-            clip(&leader.ballot, KIND_LETTERS),
-            moment(leader.start_ns),
-            moment(leader.end_ns)
-        );
-        let (from, to) = (leader.start_ns, leader.end_ns);
-        let place = Place { from, to, until: to, row };
-        let ballot = clip(&leader.ballot, KIND_LETTERS);
-        bar(html, context.axis, &place, "leader", &ballot, &said);
-    }
-    html.raw("</div></div>");
-    more(html, "leaders", leaders.len(), context.room.bars);
-}
-
-/// Returns the planned nodes and whoever else led, at most [`NODE_ROWS`].
-fn nodes(planned: u16, leaders: &[LeaderSpan]) -> Vec<u16> {
-    let mut nodes: Vec<u16> = (1..=planned.min(NODE_ROWS)).collect();
-    nodes.extend(leaders.iter().map(|leader| leader.node));
-    nodes.sort_unstable();
-    nodes.dedup();
-    nodes.truncate(usize::from(NODE_ROWS));
-    if nodes.is_empty() {
-        nodes.push(1);
-    }
-    nodes
 }
 
 /// Gives each fault a row in which it and its words overlap no other, as long as rows last.
@@ -123,16 +84,19 @@ fn pack(faults: &[FaultSpan], words_ns: u64) -> (Vec<usize>, usize) {
 }
 
 /// Where a bar lies.
-struct Place {
-    from: u64,
-    to: u64,
+pub(super) struct Place {
+    /// When what it stands for began.
+    pub(super) from: u64,
+    /// When that ended.
+    pub(super) to: u64,
     /// Up to where its words may reach.
-    until: u64,
-    row: usize,
+    pub(super) until: u64,
+    /// How far from the top, in pixels.
+    pub(super) top: usize,
 }
 
 /// Opens the labels and the frame of some rows; the caller closes two elements.
-fn open(html: &mut Html, labels: &[String], row: usize) {
+pub(super) fn open(html: &mut Html, labels: &[String], row: usize) {
     put!(html, "<div class=\"gutter rows\" style=\"--lane:{row}px\">");
     for label in labels {
         put!(html, "<span>{}</span>", esc(label));
@@ -144,12 +108,19 @@ fn open(html: &mut Html, labels: &[String], row: usize) {
     );
 }
 
-fn bar(html: &mut Html, axis: Axis, place: &Place, class: &str, words: &str, said: &str) {
+/// Writes a bar with its words, and what it says when it is pointed at.
+pub(super) fn bar(
+    html: &mut Html,
+    axis: Axis,
+    place: &Place,
+    class: &str,
+    words: &str,
+    said: &str,
+) {
     let (left, width) = axis.stretch(place.from, place.to);
     let (_, room) = axis.stretch(place.from, place.until);
-    let above = class.starts_with("f-");
-    let top = place.row * if above { FAULT_ROW } else { ROW };
-    let sunk = if above { top + WORDS } else { top };
+    let top = place.top;
+    let sunk = if class.starts_with("f-") { top + WORDS } else { top };
     put!(
         html,
         "<div class=\"bar {class}\" style=\"left:{left:.3}%;width:{width:.3}%;top:{sunk}px\" \
@@ -228,7 +199,6 @@ const WORDS: usize = 14;
 const WORDS_SHARE: u64 = 10;
 /// Rows of faults at most; what overlaps beyond them shares the last.
 const FAULT_ROWS: usize = 6;
-const NODE_ROWS: u16 = 9;
 const TITLE_LETTERS: usize = 160;
 const KIND_LETTERS: usize = 40;
 
@@ -239,6 +209,7 @@ mod tests {
     fn fault(start_ns: u64, end_ns: u64) -> FaultSpan {
         FaultSpan {
             kind: "halves".to_owned(),
+            nodes: Vec::new(),
             detail: String::new(),
             start_ns,
             end_ns,

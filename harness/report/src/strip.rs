@@ -3,11 +3,12 @@
 //! Cells run from left to right and from top to bottom like text. In long runs a cell stands for
 //! several neighbours and shows the worst of them; the caption says how many.
 
+use super::axis::Axis;
 use super::bins::Tally;
 use super::cells::Cells;
 use super::context::Context;
 use super::digest::StripCell;
-use super::format::{counted, grouped, moment};
+use super::format::{counted, grouped};
 use super::frame::{data_table, head, legend, tally_row};
 use super::html::{Html, put};
 
@@ -27,7 +28,9 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     }
     draw(html, context, cells);
     legend(html, &[("ok s2", "ok"), ("fail", "failed"), ("info", "unknown")]);
-    data_table(html, "every operation, in twenty parts", |html| table(html, cells));
+    data_table(html, "every operation, in twenty parts", |html| {
+        table(html, context.axis, cells);
+    });
     html.raw("</figure>");
 }
 
@@ -40,7 +43,11 @@ fn draw(html: &mut Html, context: &Context<'_>, cells: &[StripCell]) {
     for row in (0..rows).step_by(rows.div_ceil(labels)) {
         if let Some(first_ns) = cells[row * COLUMNS].first_ns {
             let top = row as f64 * 100.0 / rows as f64;
-            put!(html, "<span style=\"top:{top:.2}%\" class=\"top\">{}</span>", moment(first_ns));
+            put!(
+                html,
+                "<span style=\"top:{top:.2}%\" class=\"top\">{}</span>",
+                context.axis.clock.mark(first_ns, 3)
+            );
         }
     }
     put!(
@@ -68,7 +75,7 @@ fn draw(html: &mut Html, context: &Context<'_>, cells: &[StripCell]) {
 }
 
 /// Writes the counts of twenty equal parts of the history.
-fn table(html: &mut Html, cells: &[StripCell]) {
+fn table(html: &mut Html, axis: Axis, cells: &[StripCell]) {
     head(html, &["#From", "#Ok", "#Failed", "#Unknown"]);
     html.raw("<tbody>");
     for part in cells.chunks(cells.len().div_ceil(20).max(1)) {
@@ -76,7 +83,7 @@ fn table(html: &mut Html, cells: &[StripCell]) {
             super::bins::Join::join(&mut sum, cell.tally);
             sum
         });
-        tally_row(html, "n", &moment(part[0].first_ns.unwrap_or(0)), &sum);
+        tally_row(html, "n", &axis.moment(part[0].first_ns.unwrap_or(0)), &sum);
     }
     html.raw("</tbody>");
 }

@@ -3,6 +3,8 @@
 //! This is the content of `report.json`. The live runner fills it, the report page renders it, and
 //! nothing here decides anything. Every number in it was measured during the run that it describes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use synod_checker::{CheckerSummary, ViolationCore};
 use synod_history::OperationCounts;
@@ -79,6 +81,9 @@ pub struct FaultSpan {
     pub kind: String,
     /// What exactly, such as `node 2` or `1 | 2 3`.
     pub detail: String,
+    /// The nodes that it hits, where that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<u16>,
     /// When it began, in nanoseconds since the start of the run.
     pub start_ns: u64,
     /// When it ended.
@@ -244,8 +249,43 @@ pub struct NodeSummary {
     pub starts: u32,
     /// How its processes ended, in order, such as `killed by the nemesis`.
     pub exits: Vec<String>,
+    /// From when to when its processes were there, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lives: Vec<NodeLife>,
+    /// What it logged around the moments that tell of something wrong, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<LoggedLine>,
     /// The last lines of its log.
     pub log_tail: Vec<String>,
     /// Resident memory at the end of the run, in bytes, where it was seen.
     pub resident_bytes: Option<u64>,
 }
+
+/// One process of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeLife {
+    /// When it was started, in nanoseconds since the start of the run.
+    pub start_ns: u64,
+    /// When it was gone; none if nobody saw that.
+    pub end_ns: Option<u64>,
+    /// Whether it ended though nobody had asked it to, and no fault excuses that.
+    pub by_itself: bool,
+}
+
+/// A line of a node's log, with about when it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedLine {
+    /// About when, in nanoseconds since the start of the run.
+    pub at_ns: u64,
+    /// The file that has it, in the node's folder.
+    pub log: String,
+    /// Which line of the file it is, counted from 1.
+    pub number: u64,
+    /// What it says.
+    pub text: String,
+    /// Whether it tells of a crash.
+    pub crash: bool,
+}
+
+/// How far around a moment that tells of something wrong the logs of the nodes are shown.
+pub const LOG_AROUND: Duration = Duration::from_secs(2);

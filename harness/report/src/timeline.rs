@@ -7,10 +7,10 @@
 use super::bins::Tally;
 use super::cells::{Cells, shade};
 use super::context::Context;
-use super::format::span;
 use super::frame::{bands, counts, data_table, figures, head, left_out, legend};
 use super::html::{Html, put};
-use super::spans::{core_row, extent, fault_rows, leader_rows};
+use super::node_lanes;
+use super::spans::{core_row, extent, fault_rows};
 
 /// Writes the section.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
@@ -23,44 +23,37 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         1 => "a client".to_owned(),
         many => format!("{many} clients"),
     };
+    let is_run = context.subject.history().is_none();
     put!(
         html,
-        "<p>Each lane is {lane}; each column is {} wide. Operations that are certain to have \
-         happened are in the middle of a lane, failed ones above, unknown ones below. Grey bands \
-         behind the lanes are faults.</p>",
-        span(lanes.rows()[0].width())
+        "<p>Each lane of operations is {lane}; each column is {} wide. Operations that are \
+         certain to have happened are in the middle of a lane, failed ones above, unknown ones \
+         below.{}</p>",
+        context.axis.clock.span(lanes.rows()[0].width()),
+        if is_run { OF_RUN } else { "" }
     );
-    toolbar(html);
+    toolbar(html, if is_run { "Whole run" } else { "Whole history" });
     html.raw(
         "<div class=\"plot lines\" id=\"view\" role=\"group\" \
          aria-label=\"Time line of faults, leaders and clients\">",
     );
     core_row(html, context.axis, context.summary.violation.as_ref());
-    fault_rows(html, context);
-    leader_rows(html, context);
+    if is_run {
+        fault_rows(html, context);
+        node_lanes::write(html, context);
+    }
     lane_rows(html, context);
     context.axis.labels(html);
     html.raw("</div><p id=\"readout\" class=\"js\" role=\"status\" hidden></p>");
-    legend(
-        html,
-        &[
-            ("t-ok", "ok; darker is more"),
-            ("t-fail", "failed: certainly not done"),
-            ("t-info", "unknown: timed out or lost"),
-            ("waiting", "waiting for an answer"),
-            ("f-cut", "fault: links cut"),
-            ("f-degrade", "links degraded"),
-            ("f-kill", "processes killed"),
-            ("f-pause", "processes paused"),
-        ],
-    );
+    legend(html, if is_run { &LEGEND } else { &LEGEND[..OF_OPERATIONS] });
     table(html, context);
     html.raw("</section>");
 }
 
 /// Writes the controls, which the script shows: without it they would do nothing.
-fn toolbar(html: &mut Html) {
-    html.raw(
+fn toolbar(html: &mut Html, whole: &str) {
+    put!(
+        html,
         "<div class=\"toolbar js\" id=\"tools\" role=\"toolbar\" aria-label=\"Time line controls\" \
          aria-controls=\"view\" hidden>\
          <span class=\"set\">\
@@ -69,7 +62,7 @@ fn toolbar(html: &mut Html) {
          <button type=\"button\" data-do=\"left\" title=\"Earlier (left arrow)\">Earlier</button>\
          <button type=\"button\" data-do=\"right\" title=\"Later (right arrow)\">Later</button>\
          <button type=\"button\" data-do=\"all\" title=\"Whole run (Home)\">\
-         Whole run</button></span>\
+         {whole}</button></span>\
          <span class=\"set\">\
          <button type=\"button\" data-do=\"first\">First error</button>\
          <button type=\"button\" data-do=\"next\">Next error</button></span>\
@@ -164,10 +157,10 @@ fn table(html: &mut Html, context: &Context<'_>) {
             let Tally { ok, fail, info, .. } = record.tally;
             put!(html, "<tr><th scope=\"row\">{name}</th>");
             counts(html, &[ok, fail, info]);
-            figures(html, &[span(record.longest_ns)]);
+            figures(html, &[context.axis.clock.span(record.longest_ns)]);
             html.raw("</tr>");
         }
-        left_out(html, clients.len(), context.room.rows, 5, "history.jsonl");
+        left_out(html, clients.len(), context.room.rows, 5, context.subject.operations());
         html.raw("</tbody>");
     });
 }
@@ -178,3 +171,22 @@ const LANE: usize = 22;
 const UNITS: usize = 10;
 /// Shades of ok.
 const SHADES: usize = 4;
+
+const OF_RUN: &str = " Grey bands behind the lanes are faults. The lane of a node has, from above, \
+     the faults that hit it, when it led and with which ballot, and when its process was there, \
+     with a cross where that ended by itself.";
+
+const LEGEND: [(&str, &str); 10] = [
+    ("t-ok", "ok; darker is more"),
+    ("t-fail", "failed: certainly not done"),
+    ("t-info", "unknown: timed out or lost"),
+    ("waiting", "waiting for an answer"),
+    ("f-cut", "fault: links cut"),
+    ("f-degrade", "links degraded"),
+    ("f-kill", "processes killed"),
+    ("f-pause", "processes paused"),
+    ("leader", "leads"),
+    ("life", "its process is there"),
+];
+/// How many entries of the legend are about operations.
+const OF_OPERATIONS: usize = 4;

@@ -15,9 +15,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use synod_report::Verdict;
+use synod_history::import::Format;
+use synod_report::{ListedRun, RunOutcome, Verdict};
 
 use report_scratch::Scratch;
+use report_scratch::judged;
 use report_scratch::run::{self, Shape};
 
 /// What a browser made of a page.
@@ -96,9 +98,20 @@ fn show(browser: &Path, scratch: &Scratch, page: &Path, flags: &[&str]) -> Shown
 fn probed(scratch: &Scratch, shape: &Shape) -> PathBuf {
     run::write(scratch.path(), shape).unwrap();
     let page = synod_report::write(scratch.path()).unwrap();
+    with_probe(scratch, &page)
+}
+
+/// Writes a copy of a page that ends with the probe.
+fn with_probe(scratch: &Scratch, page: &Path) -> PathBuf {
     let text = fs::read_to_string(page).unwrap();
     let copy = scratch.path().join("probed.html");
     let probe = format!("<script>{PROBE}</script></body>");
+    // A page without script has a policy that lets none run.
+    let text = if text.contains("script-src") {
+        text
+    } else {
+        text.replace("style-src", "script-src 'unsafe-inline'; style-src")
+    };
     fs::write(&copy, text.replace("</body>", &probe)).unwrap();
     copy
 }
@@ -112,16 +125,21 @@ fn framed(scratch: &Scratch) -> PathBuf {
 
 /// Checks one run at one size in one colour scheme.
 fn check(name: &str, shape: &Shape, size: Size, scheme: &str) {
+    let scratch = Scratch::new(name);
+    let page = probed(&scratch, shape);
+    check_page(&scratch, &page, size, scheme);
+}
+
+/// Checks a page that ends with the probe.
+fn check_page(scratch: &Scratch, page: &Path, size: Size, scheme: &str) {
     let Some(browser) = chromium() else {
         return;
     };
-    let scratch = Scratch::new(name);
-    let page = probed(&scratch, shape);
     let page = match size {
-        Size::Wide => page,
-        Size::Narrow => framed(&scratch),
+        Size::Wide => page.to_owned(),
+        Size::Narrow => framed(scratch),
     };
-    let shown = show(&browser, &scratch, &page, &[scheme]);
+    let shown = show(&browser, scratch, &page, &[scheme]);
     assert_eq!(shown.complaints(), [""; 0]);
     let probe = shown.probe();
     let none = serde_json::json!([]);
@@ -193,6 +211,55 @@ fn a_long_run_shows() {
 fn an_empty_run_shows() {
     let shape = Shape { operations: 0, faults: false, verdict: Verdict::Void, ..Shape::default() };
     check("empty-browser", &shape, Size::Narrow, DARK);
+}
+
+#[test]
+fn a_history_alone_shows() {
+    let (untimed, since) = (judged::stale_without_times(), judged::stale_since_1970());
+    for (name, text, verdict, size, scheme) in [
+        ("timed", Some(judged::STALE), Verdict::Violation, Size::Wide, LIGHT),
+        ("untimed-dark", Some(&*untimed), Verdict::Violation, Size::Narrow, DARK),
+        ("since-narrow", Some(&*since), Verdict::Pass, Size::Narrow, LIGHT),
+        ("unread-narrow", None, Verdict::Void, Size::Narrow, DARK),
+    ] {
+        let scratch = Scratch::new(&format!("file-{name}"));
+        let page = scratch.path().join("page.html");
+        judged::write(&page, Format::Edn, verdict, text);
+        let page = with_probe(&scratch, &page);
+        check_page(&scratch, &page, size, scheme);
+    }
+}
+
+#[test]
+fn the_page_of_all_runs_shows() {
+    let ended = |verdict| RunOutcome::Ended {
+        verdict,
+        reason: "client 3's read of k1 began at 4.009300 s and found 1".to_owned(),
+        rests_on: "1,815 ok, 10 failed, 3 unknown; 8 of 9 faults with an effect".to_owned(),
+        has_page: true,
+    };
+    let verdicts = report_scratch::page::VERDICTS.map(ended);
+    let outcomes = verdicts.into_iter().chain([RunOutcome::GoesOn, RunOutcome::CutOff]);
+    let run = |outcome| ListedRun {
+        folder: "20261122T100312Z-42".to_owned(),
+        began: "2026-11-22 10:03:12".to_owned(),
+        seed: u64::MAX.to_string(),
+        system: "a-system-whose-name-is-as-long-as-a-name-may-be-and-has-no-gap".to_owned(),
+        nemesis: "half-closing".to_owned(),
+        outcome,
+    };
+    let runs: Vec<ListedRun> = outcomes.map(run).collect();
+    for (size, scheme) in
+        [(Size::Wide, LIGHT), (Size::Wide, DARK), (Size::Narrow, LIGHT), (Size::Narrow, DARK)]
+    {
+        let narrow = matches!(size, Size::Narrow);
+        let scratch = Scratch::new(&format!("index-{narrow}-{}", scheme == DARK));
+        let page = scratch.path().join("index.html");
+        synod_report::write_index(&page, "chaos", &runs, 2).unwrap();
+        report_scratch::page::check_frame_without_script(&fs::read_to_string(&page).unwrap());
+        let page = with_probe(&scratch, &page);
+        check_page(&scratch, &page, size, scheme);
+    }
 }
 
 /// The test of the test: errors and blocked resources are noticed.

@@ -220,7 +220,10 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
 fn beat(options: &Options, election: &Mutex<Election>) -> Result<(), Box<dyn Error>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     let start = Instant::now();
-    loop {
+    for beat in 0_u64.. {
+        if beat.is_multiple_of(BEATS_PER_LINE) {
+            println!("node {} beats for the {beat}th time", options.node);
+        }
         let (round, leader) = {
             let mut election = lock(election);
             election.on_tick();
@@ -239,6 +242,7 @@ fn beat(options: &Options, election: &Mutex<Election>) -> Result<(), Box<dyn Err
         }
         std::thread::sleep(BEAT);
     }
+    Ok(())
 }
 
 fn seeded_panic() -> String {
@@ -471,6 +475,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How often a heartbeat goes to each other node.
 const BEAT: Duration = Duration::from_millis(20);
+
+/// After how many heartbeats a node logs a line.
+const BEATS_PER_LINE: u64 = 10;
 
 /// How long a node may be silent before it counts as gone.
 const SUSPECT: Duration = Duration::from_millis(250);

@@ -15,6 +15,7 @@ use synod_checker::{
 };
 use synod_history::import::Format;
 use synod_history::{Answer, History, HistoryError, visible};
+use synod_report::Verdict;
 
 use super::witness;
 
@@ -35,13 +36,30 @@ pub(super) struct Question {
     pub(super) budget: Budget,
 }
 
-/// What the command prints, and how it exits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the command prints, how it exits, and what a page shows of it.
+#[derive(Clone, Debug)]
 pub(super) struct Output {
     /// The text for standard output, lines with their ends.
     pub(super) text: String,
     /// The exit code: 0 linearizable, 1 violation, 2 unknown or void.
     pub(super) exit_code: u8,
+    /// The verdict, for which the code stands.
+    pub(super) verdict: Verdict,
+    /// Why, one sentence each.
+    pub(super) reasons: Vec<String>,
+    /// What was read, unless the reading broke off.
+    pub(super) history: Option<History>,
+    /// What it was judged by, with what keys hold in the beginning.
+    pub(super) model: Option<String>,
+    /// What the checker found, if it was asked.
+    pub(super) report: Option<Report>,
+}
+
+impl Output {
+    fn new(verdict: Verdict, text: String, reasons: Vec<String>) -> Self {
+        let exit_code = verdict.exit_code();
+        Self { text, exit_code, verdict, reasons, history: None, model: None, report: None }
+    }
 }
 
 /// Reads a history, judges it, and says what was found.
@@ -58,10 +76,16 @@ pub(super) fn command(file: &Path, question: &Question) -> Result<Output, Histor
         cause.is_none()
     });
     match (read, cause) {
-        (Ok(history), _) => match &question.witness {
-            Some(witness) => played(witness, &history, question),
-            None => judged(&history, question, &mut meter),
-        },
+        (Ok(history), _) => {
+            let rules = rules(&history, question);
+            let mut output = match &question.witness {
+                Some(witness) => played(witness, &history, &rules, question)?,
+                None => judged(&history, &rules, question, &mut meter)?,
+            };
+            output.model = Some(told_model(&rules));
+            output.history = Some(history);
+            Ok(output)
+        }
         (Err(HistoryError::Stopped { events, .. }), Some(cause)) => Ok(stopped(events, cause)),
         (Err(error @ (HistoryError::Malformed { .. } | HistoryError::Cut { .. })), _) => {
             let format = question.format;
@@ -73,52 +97,60 @@ pub(super) fn command(file: &Path, question: &Question) -> Result<Output, Histor
 
 /// Holds a history against an order that somebody found before. Its grounds are looked at first:
 /// the order of a history that shows nothing shows nothing, either.
-fn played(file: &Path, history: &History, question: &Question) -> Result<Output, HistoryError> {
-    let rules = rules(history, question);
-    let nothing = || shows_nothing(history, &rules);
+fn played(
+    file: &Path,
+    history: &History,
+    rules: &Rules,
+    question: &Question,
+) -> Result<Output, HistoryError> {
+    let nothing = || shows_nothing(history, rules);
     if let Some(reason) = void_because(history, question.format).or_else(nothing) {
         return Ok(void(&reason, ""));
     }
     let name = file.display();
-    Ok(match witness::play(file, history, &rules)? {
-        Ok(count) => Output {
-            text: format!(
-                "PASS: the history is linearizable, as the {count} operations of {name} show in \
-                 their order\nmodel {}; nothing was searched\nverified: true\n",
-                rules.model
-            ),
-            exit_code: 0,
-        },
-        Err(why) => Output {
-            text: format!(
-                "UNKNOWN: {name} does not explain the history: {why}; without --witness an order \
-                 is searched\n"
-            ),
-            exit_code: 2,
-        },
+    Ok(match witness::play(file, history, rules)? {
+        Ok(count) => {
+            let reason = format!(
+                "the history is linearizable, as the {count} operations of {name} show in their \
+                 order"
+            );
+            let model = rules.model;
+            let text =
+                format!("PASS: {reason}\nmodel {model}; nothing was searched\nverified: true\n");
+            Output::new(Verdict::Pass, text, vec![reason])
+        }
+        Err(why) => {
+            let reason = format!(
+                "{name} does not explain the history: {why}; without --witness an order is searched"
+            );
+            Output::new(Verdict::Unknown, format!("UNKNOWN: {reason}\n"), vec![reason])
+        }
     })
 }
 
 fn judged(
     history: &History,
+    rules: &Rules,
     question: &Question,
     meter: &mut Meter,
 ) -> Result<Output, HistoryError> {
-    let rules = rules(history, question);
-    let report = check_by_rules(history, &rules, meter);
-    let figures = figures(history, &report, &rules);
+    let report = check_by_rules(history, rules, meter);
+    let figures = figures(history, &report, rules);
     let is_violation = report.violation().is_some();
     let void_because = || {
-        let nothing = || shows_nothing(history, &rules);
+        let nothing = || shows_nothing(history, rules);
         void_because(history, question.format).or_else(nothing)
     };
-    if let Some(reason) = (!is_violation).then(void_because).flatten() {
-        return Ok(void(&reason, &figures));
-    }
-    if let Some(file) = &question.keep_witness {
-        witness::keep(file, history, &report)?;
-    }
-    Ok(output(history, &report, &figures))
+    let mut output = if let Some(reason) = (!is_violation).then(void_because).flatten() {
+        void(&reason, &figures)
+    } else {
+        if let Some(file) = &question.keep_witness {
+            witness::keep(file, history, &report)?;
+        }
+        output(history, &report, &figures)
+    };
+    output.report = Some(report);
+    Ok(output)
 }
 
 /// Returns what is asked for, and besides what the format says. What was asked for says alone what
@@ -132,30 +164,39 @@ fn rules(history: &History, question: &Question) -> Rules {
 }
 
 fn void(reason: &str, figures: &str) -> Output {
-    Output { text: format!("VOID: {}\n{figures}", visible(reason)), exit_code: 2 }
+    let reason = visible(reason).into_owned();
+    Output::new(Verdict::Void, format!("VOID: {reason}\n{figures}"), vec![reason])
 }
 
 fn stopped(events: u64, cause: Cause) -> Output {
     let remedy = remedy(cause);
-    let text =
-        format!("UNKNOWN: {cause} while the history was read, after {events} events{remedy}\n");
-    Output { text, exit_code: 2 }
+    let reason = format!("{cause} while the history was read, after {events} events{remedy}");
+    Output::new(Verdict::Unknown, format!("UNKNOWN: {reason}\n"), vec![reason])
 }
 
 fn output(history: &History, report: &Report, figures: &str) -> Output {
     let has_times = history.has_times();
-    let (text, exit_code) = match &report.judgement {
-        Judgement::Legal { .. } => ("PASS: the history is linearizable\n".to_owned(), 0),
-        Judgement::Illegal { core } => (violation(core, has_times), 1),
+    let (verdict, told, reasons) = match &report.judgement {
+        Judgement::Legal { .. } => {
+            let reason = "the history is linearizable".to_owned();
+            (Verdict::Pass, format!("PASS: {reason}\n"), vec![reason])
+        }
+        Judgement::Illegal { core } => {
+            (Verdict::Violation, violation(core, has_times), vec![core.sentence.clone()])
+        }
         Judgement::Unknown { cause } => {
-            let mut text = format!("UNKNOWN: {cause}{}\n", remedy(*cause));
+            let reason = format!("{cause}{}", remedy(*cause));
+            let mut text = format!("UNKNOWN: {reason}\n");
+            let mut reasons = vec![reason];
             if let Some(stuck) = &report.stuck {
-                text += &told(stuck, has_times);
+                let stuck = told(stuck, has_times);
+                reasons.extend(stuck.lines().map(|line| line.trim().to_owned()));
+                text += &stuck;
             }
-            (text, 2)
+            (Verdict::Unknown, text, reasons)
         }
     };
-    Output { text: text + figures + &verified(report), exit_code }
+    Output::new(verdict, told + figures + &verified(report), reasons)
 }
 
 fn remedy(cause: Cause) -> &'static str {
@@ -175,12 +216,9 @@ fn figures(history: &History, report: &Report, rules: &Rules) -> String {
     let mut clients: Vec<u32> = history.operations.iter().map(|one| one.process).collect();
     clients.sort_unstable();
     clients.dedup();
-    let initial = rules.initial.as_deref().or_else(|| rules.absent_is_zero.then_some("0"));
-    let told = |initial| format!(", initial {}", visible(initial));
-    let initial = initial.map_or_else(String::new, told);
     format!(
         "operations {}, ok {}, fail {}, unknown {}; keys {}, configurations {}, {} ms\n\
-         model {}{initial}; clients {}, reads that saw a value {saw}\n",
+         model {}; clients {}, reads that saw a value {saw}\n",
         checker.operations,
         counts.ok,
         counts.fail,
@@ -188,9 +226,16 @@ fn figures(history: &History, report: &Report, rules: &Rules) -> String {
         checker.keys,
         checker.configurations,
         checker.millis,
-        rules.model,
+        told_model(rules),
         clients.len(),
     )
+}
+
+/// Names a model, with what its keys hold in the beginning where that was said.
+fn told_model(rules: &Rules) -> String {
+    let initial = rules.initial.as_deref().or_else(|| rules.absent_is_zero.then_some("0"));
+    let told = |initial| format!(", initial {}", visible(initial));
+    format!("{}{}", rules.model, initial.map_or_else(String::new, told))
 }
 
 /// Says whether a verdict is exact.

@@ -1,19 +1,23 @@
 //! `synod-harness check` and `report`: what can be done with the files of a run.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use rustix::io::Errno;
-use synod_checker::{Budget, ModelName};
+use synod_checker::{Budget, ModelName, Report};
 use synod_history::HistoryError;
 use synod_history::import::Format;
+use synod_live::folder;
 use synod_live::interrupt::Interrupt;
-use synod_report::ReportError;
+use synod_live::runs::{self, RunsError};
+use synod_report::{JudgedHistory, ReportError};
 
-use super::check::{Question, command};
+use super::chaos::quoted;
+use super::check::{Output, Question, command};
 use super::{INTERNAL, INTERRUPTED, USAGE, fail, printed, say};
 
 #[derive(Debug, Args)]
@@ -36,19 +40,22 @@ pub(super) struct CheckArguments {
     /// Write the order that a PASS rests on into a file.
     #[arg(long, value_name = "WITNESS")]
     keep_witness: Option<PathBuf>,
+    /// Write a page that shows the verdict and the history, one file that needs no other.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// How long reading and judging may take, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = BUDGET)]
     budget: u64,
     /// How much memory the history and the search may take, in mebibytes.
-    #[arg(long, value_name = "MIB", default_value_t = 1_024,
+    #[arg(long, value_name = "MIB", default_value_t = MIB,
         value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     memory_mib: u64,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArguments {
-    /// The folder of the run.
-    run: PathBuf,
+    /// The folder of a run, or one of runs, such as target/chaos.
+    folder: PathBuf,
 }
 
 pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
@@ -64,15 +71,92 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
         keep_witness: arguments.keep_witness.clone(),
         budget,
     };
+    if let Some(page) = &arguments.report
+        && let Some(file) = others(arguments).find(|file| is_same(file, page))
+    {
+        let file = file.display();
+        return fail(USAGE, &format_args!("--report would replace {file}; name another file"));
+    }
     end_when_interrupted();
     match command(&arguments.file, &question) {
         Ok(output) => {
             let said = say(&output.text);
-            printed(said, output.exit_code)
+            let page = arguments.report.as_deref();
+            let written = page.map_or(Ok(()), |page| write_page(page, arguments, &output));
+            let code = match &written {
+                // What could not be written is no success, as what could not be printed is none.
+                Err(error) if output.exit_code == 0 => {
+                    let _: ExitCode = fail(INTERNAL, error);
+                    INTERNAL
+                }
+                Err(error) => {
+                    let _: ExitCode = fail(output.exit_code, error);
+                    output.exit_code
+                }
+                Ok(()) => output.exit_code,
+            };
+            printed(said, code)
         }
         Err(error) => fail(code_of(&error), &error),
     }
 }
+
+/// Returns the other files that the command line names.
+fn others(arguments: &CheckArguments) -> impl Iterator<Item = &Path> {
+    let witnesses = arguments.witness.iter().chain(&arguments.keep_witness);
+    std::iter::once(&arguments.file).chain(witnesses).map(PathBuf::as_path)
+}
+
+/// Tells whether two paths lead to one file, or would.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    one == other || matches!((file(one), file(other)), (Some(one), Some(other)) if one == other)
+}
+
+fn write_page(page: &Path, arguments: &CheckArguments, found: &Output) -> Result<(), ReportError> {
+    let file = arguments.file.display().to_string();
+    let name = if file == "-" { "standard input" } else { &file };
+    synod_report::write_judged(
+        page,
+        &JudgedHistory {
+            file: name,
+            format: arguments.format.name(),
+            model: found.model.as_deref(),
+            verdict: found.verdict,
+            reasons: &found.reasons,
+            history: found.history.as_ref(),
+            violation: found.report.as_ref().and_then(Report::violation),
+            checker: found.report.as_ref().map(|report| &report.checker),
+            reproduce: &again(arguments),
+            version: env!("CARGO_PKG_VERSION"),
+        },
+    )
+}
+
+/// Spells the command that judges the history again.
+fn again(arguments: &CheckArguments) -> String {
+    let CheckArguments { file, model, initial, format, witness, budget, memory_mib, .. } =
+        arguments;
+    let mut command = format!("synod-harness check --format {format}");
+    let path = |path: &PathBuf| quoted(&path.display().to_string());
+    for (flag, value) in [
+        ("--model", model.map(|model| model.to_string())),
+        ("--initial", initial.as_deref().map(quoted)),
+        ("--witness", witness.as_ref().map(path)),
+        ("--budget", Some(budget).filter(|time| **time != BUDGET).map(u64::to_string)),
+        ("--memory-mib", Some(memory_mib).filter(|mib| **mib != MIB).map(u64::to_string)),
+    ] {
+        if let Some(value) = value {
+            // As one word, so that a value with a dash in front is no flag.
+            command.push_str(&format!(" {flag}={value}"));
+        }
+    }
+    command + " " + &path(file)
+}
+
+/// How long a check may take, in seconds, and how much memory, in mebibytes, if nothing is said.
+const BUDGET: u64 = 60;
+const MIB: u64 = 1_024;
 
 /// A file that cannot be opened is the caller's to name; one that breaks off is the environment.
 fn code_of(error: &HistoryError) -> u8 {
@@ -114,13 +198,21 @@ fn end_when_interrupted() {
 }
 
 pub(super) fn report(arguments: &ReportArguments) -> ExitCode {
-    match synod_report::write(&arguments.run) {
+    let folder = &arguments.folder;
+    // A run may hold runs itself, and those may hold runs.
+    let is_run = [folder::REPORT, folder::PLAN].iter().any(|name| folder.join(name).is_file());
+    let written = if !is_run && runs::is_folder_of_runs(folder) {
+        runs::write_index(folder)
+    } else {
+        synod_report::write(folder).map_err(RunsError::from)
+    };
+    match written {
         Ok(page) => {
             let said = say(&format!("{}\n", page.display()));
             printed(said, 0)
         }
         Err(error) => {
-            let unwritten = matches!(error, ReportError::WritePage { .. });
+            let unwritten = matches!(error, RunsError::Write(ReportError::WritePage { .. }));
             fail(if unwritten { INTERNAL } else { USAGE }, &error)
         }
     }

@@ -56,7 +56,7 @@ enum Command {
     /// offered every 5 ms by clients that are free.
     #[command(after_help = EXIT_CODES)]
     Failover(failover::FailoverArguments),
-    /// Renders the report page of a run again.
+    /// Renders the report page of a run again, or the page of all runs in a folder.
     #[command(after_help = EXIT_CODES)]
     Report(judge::ReportArguments),
     /// Lists, shows and checks scenarios: what is run, which faults come when, and whom they hit.
@@ -167,7 +167,7 @@ const EXIT_CODES: &str = "Exit codes:
   2    UNKNOWN or VOID: no verdict within the budget, or too little was exercised
   3    NOT SERVED: after healing, not all nodes served in time
   64   the command line makes no sense, or no model knows such a history
-  70   the harness or its environment failed, or what was found cannot be printed
+  70   the harness or its environment failed, or a PASS cannot be printed or its page written
   130  interrupted; a report was still written";
 
 const PLAIN_CODES: &str = "Exit codes:

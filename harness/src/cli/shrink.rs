@@ -18,6 +18,7 @@ use synod_fault::{Abilities, Scenario};
 use synod_live::console::{Console, Format};
 use synod_live::folder;
 use synod_live::run::RunConfig;
+use synod_live::runs;
 use synod_report::Verdict;
 
 use super::chaos::{check_plan, quoted, recorded_order};
@@ -160,8 +161,9 @@ impl Search {
     fn keep(&mut self, folder: PathBuf, fails: bool) {
         let gone = if fails { self.failed.replace(folder) } else { Some(folder) };
         if let Some(gone) = gone {
-            // What cannot be removed takes room, and no more.
+            // What cannot be removed takes room, and no more; the page and the link follow.
             drop(std::fs::remove_dir_all(gone));
+            drop(runs::write_index(&self.order.runs));
         }
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::kind::KINDS_MIN;
 use super::*;
-use crate::PlannedFault;
 use crate::Target::{self, Leader, Minority};
+use crate::{Action, PlannedFault};
 
 #[test]
 fn the_same_seed_draws_the_same_plan_and_another_one_another() {
@@ -85,8 +85,10 @@ fn what_is_aimed_is_drawn_for_either_world_and_changes_no_other_fault() {
         for seed in (0..300).map(Seed) {
             let mut plan = draw(seed, &config);
             assert_eq!(world.check_all(&plan), Ok(()));
-            let aimed = aimed_faults(seed, &plan.node_ids(), config.time_ms).len();
             let is_aimed = |fault: &PlannedFault| [Leader, Minority].contains(&fault.target);
+            let mut aimed = aimed_faults(seed, &plan.node_ids(), config.time_ms);
+            stand(seed, &plan.node_ids(), config.time_ms, &mut aimed);
+            let aimed = aimed.iter().filter(|fault| is_aimed(fault)).count();
             let drawn = plan.faults.iter().filter(|fault| is_aimed(fault));
             // One node has no links that a fault could hit.
             assert!(drawn.count() == aimed || plan.nodes == 1, "seed {seed}: all are possible");
@@ -97,4 +99,30 @@ fn what_is_aimed_is_drawn_for_either_world_and_changes_no_other_fault() {
     }
     let has_none = |seed: &u64| aimed_faults(Seed(*seed), &[], Millis(60_000)).is_empty();
     assert!((190..=230).contains(&(0..300).filter(has_none).count()), "seven in ten have none");
+}
+
+/// Where faults stand, nothing else begins or ends meanwhile, and some cut leaves a node that hears
+/// a majority; a short run has none.
+#[test]
+fn faults_stand_alone_to_the_end_in_one_run_of_five() {
+    let config = SwarmConfig::default();
+    let from = Millis(35_000);
+    let (mut runs, mut cuts) = (0, 0);
+    for seed in (0..500).map(Seed) {
+        let plan = draw(seed, &config);
+        let mut alone = Vec::new();
+        stand(seed, &plan.node_ids(), config.time_ms, &mut alone);
+        let Some(last) = alone.last() else { continue };
+        assert_eq!((last.at_ms, last.lasts_ms), (from, Millis(25_000)));
+        let rest = plan.faults.iter().filter(|fault| !alone.contains(fault));
+        let ends = rest.map(|fault| fault.at_ms.0 + fault.lasts_ms.0).max();
+        assert!(ends.is_none_or(|ends| ends < from.0), "seed {seed}");
+        assert!(alone.iter().all(|fault| plan.faults.contains(fault)), "seed {seed}");
+        runs += 1;
+        cuts += alone.iter().filter(|fault| matches!(fault.action, Action::Cut(_))).count();
+    }
+    assert!((60..=120).contains(&runs) && cuts * 2 > runs, "{runs}, {cuts} with cuts");
+    let short = SwarmConfig { time_ms: Millis(30_000), ..config };
+    let stands = |fault: PlannedFault| fault.lasts_ms == Millis(25_000);
+    assert!(!(0..500).flat_map(|seed| draw(Seed(seed), &short).faults).any(stands));
 }

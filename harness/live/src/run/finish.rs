@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use synod_checker::{Budget, Report};
+use synod_fault::NodeId;
 use synod_history::OperationCounts;
 use synod_report::{
     AfterHeal, Exercise, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
@@ -23,6 +24,7 @@ use crate::exercise::measure;
 use crate::folder::{self, RunFolder};
 use crate::interrupt::Interrupt;
 use crate::judge::{Evidence, checks, judge};
+use crate::log_watch::WatchedLogs;
 
 /// What is left of a run when its processes have ended.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub(crate) struct RunData {
     pub(crate) links: Vec<LinkCounts>,
     /// The nodes.
     pub(crate) nodes: Vec<NodeSummary>,
+    /// When their logs were how long.
+    pub(crate) logs: WatchedLogs,
     /// Processes that ended by themselves.
     pub(crate) lone_exits: Vec<UnexpectedExit>,
     /// What witnesses saw of the whole run that lets nothing pass, one sentence each.
@@ -122,6 +126,7 @@ pub(crate) async fn finish(
     };
     let (verdict, reasons) = judge(&evidence);
     let checks = checks(&evidence);
+    log_around(order, &mut remains, checked.as_ref());
     let summary = summarize(order, remains, checked, verdict, reasons);
     let summary = RunSummary { exercise, audit: audit.told(), checks, ..summary };
     write(&folder.file(folder::REPORT), &json(&summary))?;
@@ -155,6 +160,25 @@ async fn judge_history(
     tokio::select! {
         judged = work => judged.map(Some),
         () = no_more => Ok(None),
+    }
+}
+
+/// Reads what the nodes logged around the moments that tell of something wrong.
+fn log_around(order: &RunConfig, remains: &mut RunData, checked: Option<&Report>) {
+    let core = checked.and_then(Report::violation).into_iter().flat_map(|core| &core.operations);
+    let mut moments: Vec<u64> =
+        core.flat_map(|one| [Some(one.call_ns), one.return_ns]).flatten().collect();
+    moments.extend(remains.crashes.iter().filter_map(|crash| remains.logs.time_of(crash)));
+    let lives = remains.nodes.iter().flat_map(|node| &node.lives);
+    moments.extend(lives.filter(|life| life.by_itself).filter_map(|life| life.end_ns));
+    moments.sort_unstable();
+    moments.dedup();
+    // The last ones show what was found; those before them, what led there.
+    let moments = &moments[moments.len().saturating_sub(MOMENTS_MAX)..];
+    let patterns = order.cast.system.crash_patterns();
+    let most = (AROUND_LINES_MAX / remains.nodes.len().max(1)).max(AROUND_LINES_MIN);
+    for node in &mut remains.nodes {
+        node.around = remains.logs.around(NodeId(node.id), moments, patterns, most);
     }
 }
 
@@ -199,6 +223,13 @@ fn summarize(
 
 /// How long the judge has once the user wants to go.
 const INTERRUPTED_BUDGET: Duration = Duration::from_millis(700);
+
+/// Moments around which logs are read.
+const MOMENTS_MAX: usize = 64;
+
+/// Lines that are kept of what all nodes logged around them, and of one node at least.
+const AROUND_LINES_MAX: usize = 300;
+const AROUND_LINES_MIN: usize = 10;
 
 /// Missing writes that are told; one is enough to condemn.
 const MISSING_MAX: usize = 20;

@@ -4,6 +4,9 @@
 //! name. It simulates clients one operation at a time against one leader that moves, so that faults
 //! show in the operations as they do in a real run.
 
+#[path = "nodes.rs"]
+mod nodes;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
@@ -12,8 +15,8 @@ use serde_json::json;
 use synod_checker::{CheckerSummary, CoreOperation, ViolationCore};
 use synod_history::OperationCounts;
 use synod_report::{
-    AfterHeal, Check, CheckOutcome, FaultSpan, LeaderSpan, LinkCounts, NodeSummary, PlanSummary,
-    RunSummary, Verdict,
+    AfterHeal, Check, CheckOutcome, FaultSpan, LeaderSpan, LinkCounts, PlanSummary, RunSummary,
+    Verdict,
 };
 
 /// What kind of run to make up.
@@ -253,20 +256,22 @@ impl Dice {
 }
 
 fn faults(shape: &Shape) -> Vec<FaultSpan> {
-    let plan: [(&str, &str, u64, u64, &str, bool); 9] = [
-        ("isolate-leader", "node 1 | 2 3", 70, 160, "1,204 packets dropped", true),
-        ("loss", "all links 20 %", 190, 270, "2,310 of 11,540 packets lost", true),
-        ("kill-leader", "node 2", 300, 345, "SIGKILL, gone after 1 ms", true),
-        ("one-way", "1 -> 3", 380, 470, "633 packets dropped", true),
-        ("delay", "2 -> 3 by 40 ms +- 20", 430, 540, "1,877 packets delayed", true),
-        ("pause-leader", "node 3", 590, 660, "stopped for 2.180 s", true),
-        ("halves", "1 2 | 3", 690, 770, "1,018 packets dropped", true),
-        ("kill-one", "node 1", 790, 800, "SIGKILL, gone after 1 ms", true),
-        ("duplicate", "all links 5 %", 810, 880, "no packet passed", false),
+    type Planned = (&'static str, &'static str, &'static [u16], u64, u64, &'static str, bool);
+    let plan: [Planned; 9] = [
+        ("isolate-leader", "node 1 | 2 3", &[1], 70, 160, "1,204 packets dropped", true),
+        ("loss", "all links 20 %", &[1, 2, 3], 190, 270, "2,310 of 11,540 packets lost", true),
+        ("kill-leader", "node 2", &[2], 300, 345, "SIGKILL, gone after 1 ms", true),
+        ("one-way", "1 -> 3", &[], 380, 470, "633 packets dropped", true),
+        ("delay", "2 -> 3 by 40 ms +- 20", &[], 430, 540, "1,877 packets delayed", true),
+        ("pause-leader", "node 3", &[3], 590, 660, "stopped for 2.180 s", true),
+        ("halves", "1 2 | 3", &[3], 690, 770, "1,018 packets dropped", true),
+        ("kill-one", "node 1", &[1], 790, 800, "SIGKILL, gone after 1 ms", true),
+        ("duplicate", "all links 5 %", &[1, 2, 3], 810, 880, "no packet passed", false),
     ];
-    plan.map(|(kind, detail, start, end, effect, effective)| FaultSpan {
+    plan.map(|(kind, detail, nodes, start, end, effect, effective)| FaultSpan {
         kind: kind.to_owned(),
         detail: detail.to_owned(),
+        nodes: nodes.to_vec(),
         start_ns: start * shape.length_ms * 1000,
         end_ns: end * shape.length_ms * 1000,
         effect: effect.to_owned(),
@@ -314,7 +319,7 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
                 Vec::new()
             },
         }),
-        nodes: (1..=3).map(node).collect(),
+        nodes: (1..=3).map(|id| nodes::node(id, shape)).collect(),
         checker: (shape.verdict != Verdict::Interrupted).then(|| CheckerSummary {
             algorithm: "wgl, per key".to_owned(),
             operations: counts.ok + counts.info,
@@ -435,29 +440,6 @@ fn links() -> Vec<LinkCounts> {
         });
     }
     links
-}
-
-fn node(id: u16) -> NodeSummary {
-    let killed = "killed by the nemesis".to_owned();
-    let exits = match id {
-        1 | 2 => vec![killed, "ended by the harness".to_owned()],
-        _ => vec!["ended by the harness".to_owned()],
-    };
-    let log_tail = (0..40).map(|line| {
-        format!(
-            "2026-11-22T10:02:{:02}.{:03}Z  INFO synod_smr::replica: slot chosen node={id} slot={}",
-            line / 2 + 20,
-            line * 23 % 1000,
-            9_000 + line * 3
-        )
-    });
-    NodeSummary {
-        id,
-        starts: exits.len() as u32,
-        exits,
-        log_tail: log_tail.collect(),
-        resident_bytes: Some(48_000_000 + u64::from(id) * 1_400_000),
-    }
 }
 
 /// After how long a client gives up.

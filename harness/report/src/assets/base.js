@@ -16,7 +16,15 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 report.element = (id) => document.getElementById(id);
 report.data = JSON.parse(report.element("run").textContent);
-report.seconds = (micros) => (micros / 1e6).toFixed(3) + " s";
+// A moment and a length of time, as the page tells them everywhere. In a history without times they
+// are events, each a thousand wide.
+report.event = (place) => Math.round(place / 1000);
+report.seconds = (micros) => report.data.events
+  ? "event " + report.event(micros)
+  : ((report.data.start + micros) / 1e6).toFixed(3) + " s";
+report.length = (micros) => report.data.events
+  ? report.event(micros) + " events"
+  : (micros / 1000).toFixed(2) + " ms";
 report.count = (number) => number.toLocaleString("en-US");
 
 // Controls are in the page but hidden, because without this script they would do nothing.

@@ -1,7 +1,7 @@
 // Single operations in the lanes, the filter by key, and what lies under the pointer.
 
 (() => {
-  const { data, view, element, seconds, count } = report;
+  const { data, view, element, seconds, length, count } = report;
   const LANE = 22;
   const MOST_DRAWN = 3000;
   const ENDS = { o: "ok", f: "failed", i: "unknown", p: "never returned" };
@@ -199,8 +199,8 @@
     return "Client " + one.client + ": " + data.fs[one.f] + " " + (one.key < 0 ? "" : data.keys[one.key]) + " " +
       (one.argument === "null" ? "" : one.argument) + " \u2192 " + ENDS[one.how] +
       (one.result && one.result !== "null" ? " " + one.result : "") + ", " + seconds(one.call) + " to " +
-      seconds(one.end) + " (" + ((one.end - one.call) / 1000).toFixed(2) + " ms)" +
-      (one.known ? "" : "; its values are in history.jsonl");
+      seconds(one.end) + " (" + length(one.end - one.call) + ")" +
+      (one.known ? "" : "; its values are in the history");
   }
 
   const readout = element("readout");
@@ -213,7 +213,7 @@
     report.say(hint);
   });
   const hint = data.complete
-    ? "Point at a lane to read it. With the time line in focus: + and - zoom, arrows move, Home shows the whole run."
+    ? "Point at a lane to read it. With the time line in focus: + and - zoom, arrows move, Home shows everything."
     : "Point at a lane to read it. " + count(operations.length) + " of " + count(data.total) +
       " operations can be shown one by one when zoomed in: those that went wrong and those near a counterexample.";
 

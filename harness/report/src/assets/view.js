@@ -6,7 +6,7 @@
 (() => {
   const { data, element, seconds } = report;
   const whole = Math.max(data.end, 1);
-  const narrowest = Math.min(whole, Math.max(200, whole / 50000));
+  const narrowest = Math.min(whole, Math.max(data.events ? 2000 : 200, whole / 50000));
   const view = { from: 0, to: whole };
   report.view = view;
   report.whole = whole;
@@ -45,7 +45,7 @@
     const zoomed = scale > 1.0001;
     element("window").textContent = zoomed
       ? seconds(view.from) + " to " + seconds(view.to) + ", " + scale.toFixed(scale < 10 ? 1 : 0) + " times"
-      : "whole run";
+      : button("all").textContent.toLowerCase();
     button("out").disabled = !zoomed;
     button("all").disabled = !zoomed;
     button("left").disabled = !zoomed || view.from <= 0;
@@ -71,7 +71,7 @@
 
   function label(axis) {
     const span = view.to - view.from;
-    const size = Math.max(step(span), 1);
+    const size = Math.max(step(span), data.events ? 1000 : 1);
     const decimals = Math.min(6, Math.max(0, 6 - Math.floor(Math.log10(size) + 1e-9)));
     axis.replaceChildren();
     for (let at = Math.ceil(view.from / size) * size; at <= view.to; at += size) {
@@ -80,7 +80,9 @@
       tick.style.left = place + "%";
       tick.style.transform = place < 2 ? "none" : place > 98 ? "translateX(-100%)" : "";
       if (!axis.firstChild && place >= 2) tick.style.transform = "translateX(-50%)";
-      tick.textContent = (at / 1e6).toFixed(decimals) + " s";
+      tick.textContent = data.events
+        ? report.count(report.event(at))
+        : (data.start > 0 ? "+" : "") + (at / 1e6).toFixed(decimals) + " s";
       axis.append(tick);
     }
   }

@@ -4,6 +4,11 @@
 #[path = "../../examples/sample_report/run.rs"]
 pub(crate) mod run;
 
+#[allow(dead_code, reason = "not all tests use all of it")]
+pub(crate) mod judged;
+#[allow(dead_code, reason = "not all tests use all of it")]
+pub(crate) mod page;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
