@@ -186,5 +186,6 @@ fn a_description_that_no_run_would_take_makes_no_list() {
     let system = scratch.describe("[\"/no/such/program\"]", "");
     let (code, said) = run(Command::new(HARNESS).arg("faults").arg(&system));
     assert_eq!(code, Some(64), "{said}");
-    assert!(said.contains("there is no program /no/such/program"), "{said}");
+    let why = "/no/such/program, which the description of ends names as a program, is not there";
+    assert!(said.contains(why), "{said}");
 }

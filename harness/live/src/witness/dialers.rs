@@ -1,6 +1,6 @@
 //! Who dials: the node, or the clients, whose processes hold the other end of a connection.
 //!
-//! Which processes are a node's, and which a bridge's, is told by their group, which each is started
+//! Which processes are a node's, and which a bridge's, is told by the group that each is started
 //! with; what the kernel lists is read by the witness. The claims kept true: a connection whose
 //! dialer cannot be told is nobody's, and never taken for one of the clients; and a run in which
 //! that happened says so, as no fault was on what such a dialer says.
@@ -79,14 +79,14 @@ impl Dialers {
     pub(crate) fn doubts(&self) -> Vec<String> {
         let Known { told, strangers, lost, groups: _ } = *self.known();
         let stranger = format!(
-            "{strangers} connections to announced addresses were opened by processes that have left \
-             the process group of their node or bridge, so nobody knows whose links they are on: \
-             let servers stay in the foreground, or name each peer its own {{address}}"
+            "{strangers} connections to announced addresses were opened by processes that have \
+             left the process group of their node or bridge, so nobody knows whose links they are \
+             on: let servers stay in the foreground, or name each peer its own {{address}}"
         );
         let gone = format!(
-            "{lost} of {} connections to announced addresses had ended, with words in them, before it \
-             was known who had opened them, and what they said went to nobody: name each peer its \
-             own {{address}}",
+            "{lost} of {} connections to announced addresses had ended, with words in them, before \
+             it was known who had opened them, and what they said went to nobody: name each peer \
+             its own {{address}}",
             told + lost
         );
         let is_much = lost > LOST_MAX && lost * 100 > told;
