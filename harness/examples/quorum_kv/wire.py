@@ -48,6 +48,10 @@ class Caller:
             try:
                 connecting = asyncio.open_connection(self.host, self.port, limit=LINE_BYTES_MAX)
                 reader, self.writer = await asyncio.wait_for(connecting, CONNECT_S)
+                ends = [self.writer.get_extra_info(end) for end in ("sockname", "peername")]
+                if ends[0] == ends[1]:
+                    # Where nobody listens, the kernel may lead a dialer to its own port.
+                    raise ConnectionError("it is connected to itself")
                 while line := await reader.readline():
                     answer = json.loads(line)
                     future = self.waiting.pop(answer["id"], None)
