@@ -63,6 +63,20 @@ fn without_a_discontent_quorum_nobody_campaigns() {
 }
 
 #[test]
+fn who_wins_ballots_alone_and_hears_no_quorum_of_phase_2_does_not_campaign() {
+    let nodes = (1..=3).map(NodeId::new);
+    let voters = Configuration::flexible(nodes, 1, 3).expect("the quorums of the phases meet");
+    let config = Config::lan(CoreId { node: ME, incarnation: 1 }, voters);
+    let mut election = Election::new(config);
+    for (peer, wish) in [(2, ElectionAction::Nothing), (3, ElectionAction::Arm(0, STAGGER_MS / 2))]
+    {
+        election.on_heartbeat(NodeId::new(peer), beat(0));
+        assert_eq!(election.assess(&situation()), wish);
+    }
+    assert!(election.on_campaign_timer(&situation()), "it could have something chosen");
+}
+
+#[test]
 fn a_leader_that_hears_no_quorum_of_phase_1_does_not_raise_its_ballot() {
     let nodes = (1..=3).map(NodeId::new);
     let voters = Configuration::flexible(nodes, 3, 1).expect("the quorums of the phases meet");

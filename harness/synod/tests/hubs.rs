@@ -102,7 +102,7 @@ fn plan_of_three(seed: u64) -> Scenario {
 }
 
 #[test]
-fn who_wins_ballots_and_gets_nothing_chosen_does_not_campaign() {
+fn a_hub_leads_where_each_node_is_a_quorum_of_phase_1_by_itself() {
     let voters = (1..=3).map(NodeId::new);
     let voters = Configuration::flexible(voters, 1, 3).unwrap();
     for seed in 0..8 {
