@@ -120,7 +120,7 @@ mod tests {
         let group = rustix::process::getpgrp().as_raw_pid().unsigned_abs();
         dialers.note(group, NodeId(3));
         assert_eq!(dialers.who_dialed(from, to), Dialer::Known(NodeId(3)));
-        assert_eq!(dialers.doubts(), [String::new(); 0]);
+        assert!(dialers.doubts().is_empty());
         dialers.note(group + 1, NodeId(3));
         assert_eq!(dialers.who_dialed(from, to), Dialer::Stranger, "a node has one group");
         let doubts = dialers.doubts();
