@@ -35,10 +35,15 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
             log(html, context, node, room);
         }
     } else {
-        html.raw(
-            "<p>Nothing was logged within seconds of what is wrong, or no moment is known at which \
-             it went wrong. The last lines of each log are under <a href=\"#nodes\">nodes</a>.</p>",
-        );
+        let mut lives = nodes.iter().flat_map(|node| &node.lives);
+        let is_known = context.summary.violation.is_some() || lives.any(|life| life.by_itself);
+        html.raw("<p>");
+        if is_known {
+            put!(html, "No node logged anything within {} s of it.", LOG_AROUND.as_secs());
+        } else {
+            html.raw("It is not known when it went wrong.");
+        }
+        html.raw(" The last lines of each log are under <a href=\"#nodes\">nodes</a>.</p>");
     }
     html.raw("</section>");
 }

@@ -137,7 +137,7 @@ fn picture(html: &mut Html, axis: Axis, all: &[CoreOperation], letters: usize) {
         html,
         "<figure class=\"order\"><div class=\"scroll\" role=\"region\" tabindex=\"0\" \
          aria-label=\"Picture of the operations\"><svg role=\"img\" aria-label=\"{}\" \
-         width=\"100%\" height=\"{height}\" style=\"min-width:{}px\">",
+         width=\"100%\" height=\"{height}\" style=\"--least:{}px\">",
         esc(&spoken(ops, letters)),
         (moments.len() * LABEL).max(NARROWEST)
     );
@@ -158,12 +158,17 @@ fn picture(html: &mut Html, axis: Axis, all: &[CoreOperation], letters: usize) {
         let lift = if index % 2 == 0 { 24 } else { 8 };
         let (x, y) = (place(*time), height - lift);
         // Half of the first would lie beyond the edge of a narrow window, which nobody can reach.
-        let class = if index == 0 { "tick first" } else { "tick" };
+        let class = match index {
+            0 => "tick first",
+            last if last + 1 == moments.len() => "tick last",
+            _ => "tick",
+        };
         let mark = axis.clock.mark(*time, decimals);
         put!(html, "<text class=\"{class}\" x=\"{x:.2}%\" y=\"{y}\">{mark}</text>");
     }
     html.raw("</svg></div>");
     html.raw("<figcaption>From call to return, in order of time and not to scale.");
+    html.raw("<span class=\"narrow\"> What they did is below.</span>");
     if all.len() > ops.len() {
         put!(html, " The first {} of {} operations.", ops.len(), all.len());
     }
@@ -190,8 +195,8 @@ fn bar(html: &mut Html, index: usize, op: &CoreOperation, (from, to): (f64, f64)
     let (x, anchor) = if from < 50.0 { (from, "start") } else { (to, "end") };
     put!(
         html,
-        "<text x=\"{x:.2}%\" y=\"{}\" text-anchor=\"{anchor}\"><tspan class=\"letter\">{}</tspan> \
-         client {}: {}</text>",
+        "<text x=\"{x:.2}%\" y=\"{}\" text-anchor=\"{anchor}\"><tspan class=\"letter\">{}</tspan>\
+         <tspan class=\"said\"> client {}: {}</tspan></text>",
         top + 18,
         letter(index),
         op.process,

@@ -144,11 +144,15 @@ pub(super) fn data_table(html: &mut Html, title: &str, table: impl FnOnce(&mut H
     html.raw("</details>");
 }
 
-/// Writes a table that may be wider than its window inside a region that the keyboard can scroll.
+/// Writes a table that may be longer than its window inside a region that the keyboard can scroll.
+/// In a narrow window it is no table, and does not scroll: each row flows, and its cells name
+/// their columns.
 pub(super) fn scroll(html: &mut Html, title: &str, table: impl FnOnce(&mut Html)) {
+    let number = html.begin_table();
     put!(
         html,
-        "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Table: {}\"><table>",
+        "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Table: {}\">\
+         <table class=\"t{number}\">",
         esc(title)
     );
     table(html);
@@ -157,6 +161,8 @@ pub(super) fn scroll(html: &mut Html, title: &str, table: impl FnOnce(&mut Html)
 
 /// Writes the head of a table; a name that starts with `#` is a column of numbers.
 pub(super) fn head(html: &mut Html, names: &[&str]) {
+    let plain: Vec<&str> = names.iter().map(|name| name.trim_start_matches('#')).collect();
+    html.name_columns(&plain);
     html.raw("<thead><tr>");
     for name in names {
         match name.strip_prefix('#') {

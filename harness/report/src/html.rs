@@ -11,6 +11,12 @@ use std::fmt::{self, Display, Write as _};
 #[derive(Debug, Default)]
 pub(super) struct Html {
     out: String,
+    /// How many tables were begun.
+    tables: u32,
+    /// The style by which cells of tables name their columns where there is no room for a head.
+    labels: String,
+    /// Where in the page that style belongs.
+    labels_at: usize,
 }
 
 impl Html {
@@ -24,8 +30,34 @@ impl Html {
         self.out.push_str(markup);
     }
 
+    /// Begins a table, and returns its number.
+    pub(super) fn begin_table(&mut self) -> u32 {
+        self.tables += 1;
+        self.tables
+    }
+
+    /// Names the columns of the table that was begun last. The names are part of this program.
+    pub(super) fn name_columns(&mut self, names: &[&str]) {
+        for (column, name) in (1..).zip(names) {
+            if !name.is_empty() {
+                let table = self.tables;
+                writeln!(
+                    self.labels,
+                    ".t{table} td:nth-child({column})::before{{content:\"{name} \"}}"
+                )
+                .expect("writing to a String cannot fail");
+            }
+        }
+    }
+
+    /// Leaves a place for the style by which cells name their columns.
+    pub(super) fn place_labels(&mut self) {
+        self.labels_at = self.out.len();
+    }
+
     /// Returns the page.
-    pub(super) fn into_string(self) -> String {
+    pub(super) fn into_string(mut self) -> String {
+        self.out.insert_str(self.labels_at, &self.labels);
         self.out
     }
 }

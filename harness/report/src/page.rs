@@ -59,6 +59,9 @@ fn part(html: &mut Html, context: &Context<'_>, name: &str) {
         "style" => {
             html.raw(STYLE);
             html.raw(STYLE_CHART);
+            html.raw("@media (max-width: 700px) {\n");
+            html.place_labels();
+            html.raw("}\n");
         }
         "banner" => banner::write(html, context),
         "nav" => nav(html, context),

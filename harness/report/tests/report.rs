@@ -144,7 +144,14 @@ fn without_lines_a_violation_says_so_and_others_say_nothing() {
     let silent = page("silent", &shape, |_, summary| {
         summary.nodes.iter_mut().for_each(|node| node.around.clear());
     });
-    assert!(silent.contains("Nothing was logged within seconds of what is wrong"));
+    assert!(silent.contains("No node logged anything within 2 s of it."));
+    let when = page("when", &shape, |_, summary| {
+        summary.violation = None;
+        for node in &mut summary.nodes {
+            (node.around, node.lives) = (Vec::new(), Vec::new());
+        }
+    });
+    assert!(when.contains("It is not known when it went wrong."));
     let passed = Shape { verdict: Verdict::Pass, ..shape };
     assert!(!page("quiet", &passed, |_, _| {}).contains("id=\"around\""));
 }
@@ -312,6 +319,7 @@ fn the_first_time_below_a_counterexample_begins_at_its_place() {
     let page = page("first", &Shape { operations: 40, ..Shape::default() }, |_, _| {});
     assert_eq!(page.matches("class=\"tick first\" x=\"3.00%\"").count(), 1);
     assert!(page.contains(".order .tick.first { text-anchor: start; }"), "or it is centred");
+    assert_eq!(page.matches("class=\"tick last\"").count(), 1);
 }
 
 #[test]

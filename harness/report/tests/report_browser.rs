@@ -147,6 +147,7 @@ fn check_page(scratch: &Scratch, page: &Path, size: Size, scheme: &str) {
     assert_eq!(probe["hidden"], none, "parts without layout");
     assert_eq!(probe["faint"], none, "text without enough contrast");
     assert_eq!(probe["wide"], none, "parts wider than the window");
+    assert_eq!(probe["scrolls"], none, "parts that scroll inside of the page");
     assert_eq!(probe["clashes"], none, "labels over labels");
     assert_eq!(probe["steps"], none, "controls that did not work");
     assert_eq!(probe["dark"], scheme == DARK, "the scheme was the one asked for");
@@ -182,15 +183,17 @@ fn a_violation_shows_in_dark_and_narrow() {
 
 #[test]
 fn other_verdicts_show() {
-    for (verdict, scheme) in [
-        (Verdict::Pass, LIGHT),
-        (Verdict::Pass, DARK),
-        (Verdict::Unknown, DARK),
-        (Verdict::Void, LIGHT),
-        (Verdict::Interrupted, DARK),
+    for (verdict, size, scheme) in [
+        (Verdict::Violation, Size::Narrow, LIGHT),
+        (Verdict::NotServed, Size::Narrow, LIGHT),
+        (Verdict::Pass, Size::Narrow, LIGHT),
+        (Verdict::Pass, Size::Wide, DARK),
+        (Verdict::Unknown, Size::Wide, DARK),
+        (Verdict::Void, Size::Narrow, DARK),
+        (Verdict::Interrupted, Size::Wide, DARK),
     ] {
         let shape = Shape { verdict, operations: 1500, length_ms: 6000, ..Shape::default() };
-        check(&format!("{}-{}", verdict.word(), scheme == DARK), &shape, Size::Wide, scheme);
+        check(&format!("{}-{}", verdict.word(), scheme == DARK), &shape, size, scheme);
     }
 }
 

@@ -15,8 +15,8 @@ use serde_json::json;
 use synod_checker::{CheckerSummary, CoreOperation, ViolationCore};
 use synod_history::OperationCounts;
 use synod_report::{
-    AfterHeal, Check, CheckOutcome, FaultSpan, LeaderSpan, LinkCounts, PlanSummary, RunSummary,
-    Verdict,
+    AfterHeal, Check, CheckOutcome, Exercise, Exercised, FaultSpan, LeaderSpan, LinkCounts,
+    PlanSummary, RunSummary, Verdict,
 };
 
 /// What kind of run to make up.
@@ -302,7 +302,7 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
             nemesis: "mix".to_owned(),
         },
         counts,
-        exercise: None,
+        exercise: Some(exercise(&faults, counts)),
         audit: None,
         violation: violated.then(|| core(shape)),
         leaders: leaders(shape, !faults.is_empty()),
@@ -328,6 +328,20 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
             millis: 37,
             unverified: None,
         }),
+    }
+}
+
+fn exercise(faults: &[FaultSpan], counts: OperationCounts) -> Exercise {
+    let some = Exercised { ok: counts.ok / 9, unknown: counts.info, reads: 40, overlapped: 7 };
+    Exercise {
+        all: Exercised { ok: counts.ok, ..some },
+        in_faults: some,
+        faults: vec![some; faults.len()],
+        nodes: vec![(1, some), (3, some)],
+        followers: some,
+        ok_per_key: (counts.ok / 9, counts.ok / 5, counts.ok / 2),
+        keys: 5,
+        ..Exercise::default()
     }
 }
 

@@ -37,6 +37,20 @@
     }
   }
 
+  // In a narrow window nothing scrolls inside of the page, opened or not.
+  found.scrolls = [];
+  if (innerWidth < 500) {
+    for (const closed of all("details")) closed.open = true;
+    for (const node of all("body *")) {
+      const { overflowX, overflowY } = getComputedStyle(node);
+      const sideways = /auto|scroll/.test(overflowX) && node.scrollWidth > node.clientWidth + 1;
+      const down = /auto|scroll/.test(overflowY) && node.scrollHeight > node.clientHeight + 1;
+      if (sideways || down) found.scrolls.push(name(node));
+    }
+    if (document.documentElement.scrollWidth > limit) found.scrolls.push("the page");
+    for (const closed of all("details")) closed.open = false;
+  }
+
   // Text has the contrast that WCAG 2.2 asks for: 4.5, or 3 where it is large.
   const parse = (text) => (text.match(/[\d.]+/g) || []).map(Number);
   const light = (colour) => {
