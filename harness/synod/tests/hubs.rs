@@ -92,13 +92,16 @@ fn a_hub_whose_disk_was_slow_leads_as_nobody_else_can() {
     }
 }
 
-/// Each of three nodes wins phase 1 alone, and only the third one hears both others.
+/// Each of three nodes wins phase 1 alone, and only the third one hears both others. It is gone
+/// for a while, in which the others may begin to lead.
 fn plan_of_three(seed: u64) -> Scenario {
-    let (one, two) = (Place(1), Place(2));
+    let (one, two, hub) = (Place(1), Place(2), Place(3));
     let links = BTreeSet::from([LinkId::new(one, two), LinkId::new(two, one)]);
     let lasts = Millis(TIME_MS - CUT_MS);
     let cut = PlannedFault::new(Millis(CUT_MS), lasts, Action::Cut(links), Target::All);
-    Scenario { nodes: 3, faults: vec![cut], ..plan(seed) }
+    let gone = Millis(SLOW_MS.1 - CUT_MS);
+    let kill = PlannedFault::new(Millis(CUT_MS), gone, Action::Kill, Target::Node(hub));
+    Scenario { nodes: 3, faults: vec![cut, kill], ..plan(seed) }
 }
 
 #[test]
