@@ -101,8 +101,8 @@ fn what_is_aimed_is_drawn_for_either_world_and_changes_no_other_fault() {
     assert!((190..=230).contains(&(0..300).filter(has_none).count()), "seven in ten have none");
 }
 
-/// Where faults stand, nothing else begins or ends meanwhile, and some cut leaves a node that hears
-/// a majority; a short run has none.
+/// Where faults stand, nothing else begins or ends meanwhile, and mostly links are cut; a short run
+/// has none.
 #[test]
 fn faults_stand_alone_to_the_end_in_one_run_of_five() {
     let config = SwarmConfig::default();
