@@ -69,7 +69,8 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
         return (Verdict::Interrupted, violations);
     }
     if !violations.is_empty() {
-        return (Verdict::Violation, violations);
+        // Where the harness itself was in doubt, whoever looks for the cause is to know.
+        return (Verdict::Violation, [violations, evidence.doubts.to_vec()].concat());
     }
     if !refuted.is_empty() {
         let unserved = evidence.after_heal.map(|after| after.unserved.as_slice());
@@ -79,7 +80,7 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
     if let Some(after) = evidence.after_heal
         && !after.unserved.is_empty()
     {
-        return (Verdict::NotServed, after.unserved.clone());
+        return (Verdict::NotServed, [&after.unserved[..], evidence.doubts].concat());
     }
     if let Some(reason) = undecided(evidence) {
         return (Verdict::Unknown, vec![reason]);
@@ -547,6 +548,12 @@ mod tests {
             (seen.report, seen.leader_changes) = (None, 0);
         };
         check(spoil, Verdict::NotServed, "node 3 did not serve");
+        // Where the harness was in doubt, that is told beside it.
+        let replaced: &[String] = Box::leak(Box::new(["node 2 went to 71".to_owned()]));
+        let both = |seen: &mut Evidence<'_>| {
+            (seen.after_heal, seen.doubts) = (Some(after), replaced);
+        };
+        check(both, Verdict::NotServed, "node 3 did not serve again; node 2 went to 71");
     }
 
     #[test]

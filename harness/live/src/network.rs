@@ -357,7 +357,7 @@ const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::{ErrorKind, Read, Write};
     use std::net::TcpStream;
     use std::time::Instant;
 
@@ -457,5 +457,12 @@ mod tests {
             accepted.read_exact(&mut heard).expect("what was held back comes");
             assert_eq!(&heard, b"word", "{dialer:?}");
         }
+        // Whoever is in no known group reaches nobody, and the run hears of it.
+        network.dialers().note(group + 1, other);
+        let mut stranger = TcpStream::connect(announced).expect("the front listens");
+        let ended = stranger.read(&mut [0; 1]);
+        assert!(ended.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+        let doubts = network.blind();
+        assert!(doubts.iter().any(|doubt| doubt.starts_with("1 connections to announced")));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Which processes are a node's, and which a bridge's, is told by the group that each is started
 //! with; what the kernel lists is read by the witness. The claims kept true: a connection whose
-//! dialer cannot be told is nobody's, and never taken for one of the clients; and a run in which
-//! that happened says so, as no fault was on what such a dialer says.
+//! dialer cannot be told is nobody's, and never taken for one of the clients; and a run in which a
+//! stranger dialed, or many were gone before they could be told, says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
