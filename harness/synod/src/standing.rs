@@ -59,7 +59,7 @@ fn can_lead(simulation: &Simulation<Cluster>, up: &[Place], tuning: &Tuning, now
     let world = simulation.world();
     let node_of = |place: Place| synod_paxos::NodeId::new(place.0);
     let moves = |place: &Place| {
-        tuning.standing.is_none_or(|standing| standing.left(node_of(*place), now).is_none())
+        tuning.standing_log.is_none_or(|standing| standing.left(node_of(*place), now).is_none())
     };
     let able: Vec<Place> = up.iter().copied().filter(moves).collect();
     able.iter().any(|node| {

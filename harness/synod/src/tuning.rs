@@ -38,7 +38,7 @@ pub struct Tuning {
     /// How often such a lane is narrow, and does not stand.
     pub lane_narrow_ppm: u32,
     /// The node whose lanes of the log stand, if one's do.
-    pub standing: Option<Standing>,
+    pub standing_log: Option<StandingLog>,
     /// How often a client that is answered reads nothing for a while.
     pub stall_ppm: u32,
     /// How the state machines hold up their nodes.
@@ -47,7 +47,7 @@ pub struct Tuning {
 
 /// That nothing of the log leaves a node for a time, while all else does.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct StandingLog {
     /// Which node.
     pub node: NodeId,
     /// When it begins.
@@ -56,7 +56,7 @@ pub struct Standing {
     pub until: Micros,
 }
 
-impl Standing {
+impl StandingLog {
     /// Returns for how much longer the lanes of a node stand; none if they do not.
     #[must_use]
     pub fn left(self, node: NodeId, now: Micros) -> Option<Micros> {
@@ -127,7 +127,7 @@ impl Tuning {
             rumour_ppm: 0,
             lane_stall_ppm: 0,
             lane_narrow_ppm: 500_000,
-            standing: None,
+            standing_log: None,
             stall_ppm: 0,
             hold_ups: HoldUps::NONE,
         }

@@ -16,7 +16,7 @@ use synod_fault::{
 use synod_paxos::{Ballot, NodeId, Slot};
 use synod_rng::Seed;
 use synod_simulated::cluster::Cluster;
-use synod_simulated::tuning::{Standing, Tuning};
+use synod_simulated::tuning::{StandingLog, Tuning};
 use synod_simulator::{Micros, Simulation};
 use synod_smr::STALL_TICKS;
 
@@ -65,8 +65,8 @@ struct Seen {
     silent_ms: u64,
 }
 
-fn run(plan: &Scenario, standing: Option<Standing>) -> Seen {
-    let tuning = Tuning { standing, ..Tuning::usual(plan) };
+fn run(plan: &Scenario, standing_log: Option<StandingLog>) -> Seen {
+    let tuning = Tuning { standing_log, ..Tuning::usual(plan) };
     let mut simulation = Simulation::new(plan, Cluster::new(plan, tuning));
     let (cluster, world) = simulation.parts();
     cluster.begin(world);
@@ -106,7 +106,7 @@ fn a_leader_whose_log_stands_is_replaced_though_its_reads_go_on() {
         let plan = plan(seed, Vec::new());
         let node = run(&plan, None).first.node();
         let (from, until) = (Micros::from_ms(FROM_MS), Micros::from_ms(FROM_MS + LASTS_MS));
-        let seen = run(&plan, Some(Standing { node, from, until }));
+        let seen = run(&plan, Some(StandingLog { node, from, until }));
         println!("seed {seed}: {seen:?}");
         let bound = u64::from(STALL_TICKS) * HEARTBEAT_MS + ELECTION_MS;
         assert!(seen.replaced_ms.is_some_and(|ms| ms <= bound), "seed {seed}: {seen:?}");

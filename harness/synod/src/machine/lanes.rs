@@ -188,7 +188,7 @@ impl Machine {
             }
             return;
         }
-        let standing = self.tuning.standing.filter(|_| kind == Kind::Log);
+        let standing = self.tuning.standing_log.filter(|_| kind == Kind::Log);
         if let Some(length) = standing.and_then(|standing| standing.left(self.node, world.now())) {
             let (waiting, way) = (VecDeque::from([packet]), Way::Stands);
             process.lanes.held.insert((to, kind), Held { waiting, epoch, way });
