@@ -194,9 +194,12 @@ impl Sessions {
         let principal = self.change(id, |session| session.keep(sequence, kept));
         // There is no room for it even after all others of this principal are gone. That it was
         // applied stays known: forgetting that would have it applied again.
-        if principal.is_some_and(|principal| !self.shed(id, principal)) {
+        if let Some(principal) = principal
+            && !self.shed(id, principal)
+        {
             let lost = Kept::new(sequence, payload, KeptReply::Lost);
             self.change(id, |session| session.keep(sequence, lost));
+            self.make_room(principal);
         }
     }
 
@@ -270,6 +273,17 @@ impl Sessions {
             if idle == current {
                 return false;
             }
+            self.evict(idle);
+        }
+    }
+
+    /// Evicts sessions of others than `principal`, which has but the one that it uses, until the
+    /// bytes of all are within the limit: even to know that a command was applied takes some.
+    fn make_room(&mut self, principal: Principal) {
+        while self.shares.bytes() > self.limits.bytes
+            && let Some(whose) = self.shares.with_most_bytes_beside(principal)
+            && let Some(idle) = self.longest_idle(whose)
+        {
             self.evict(idle);
         }
     }

@@ -145,6 +145,20 @@ fn a_reply_that_fits_nowhere_is_not_kept_and_costs_nobody_else_a_thing() {
     ));
 }
 
+/// What is left of a reply that fits nowhere takes room, too, and whoever has most of the rest pays.
+#[test]
+fn to_know_that_a_command_was_applied_takes_room_within_the_limit() {
+    let bytes = 2 * SESSION_BYTES + KEPT_BYTES + 150;
+    let mut world = World::new(SessionLimits { bytes, ..tiny() });
+    let (bob, alice) = (world.open("bob"), world.open("alice"));
+    world.apply(bob, "bob", 1, 100);
+    assert!(world.has(bob) && world.has(alice) && world.sessions.bytes() <= bytes);
+    world.apply(alice, "alice", 1, 300);
+    assert!(world.sessions.bytes() <= bytes, "{} of {bytes}", world.sessions.bytes());
+    assert_eq!(world.standing(alice, "alice", 1), SessionVerdict::Applied(KeptReply::Lost));
+    assert!(!world.has(bob));
+}
+
 #[test]
 fn a_table_is_known_by_what_is_in_it_and_not_by_how_that_came() {
     let (mut long, mut short) = (World::new(tiny()), World::new(tiny()));

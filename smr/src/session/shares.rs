@@ -70,6 +70,12 @@ impl Shares {
         self.by_bytes.last().map(|(_, principal)| *principal)
     }
 
+    /// Returns who has the most bytes but for one.
+    pub(super) fn with_most_bytes_beside(&self, one: Principal) -> Option<Principal> {
+        let mut ranked = self.by_bytes.iter().rev().map(|(_, principal)| *principal);
+        ranked.find(|principal| *principal != one)
+    }
+
     fn change(&mut self, principal: Principal, change: impl FnOnce(&mut Share)) {
         let before = self.of(principal);
         let mut after = before;
