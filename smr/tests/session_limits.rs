@@ -145,7 +145,7 @@ fn a_reply_that_fits_nowhere_is_not_kept_and_costs_nobody_else_a_thing() {
     ));
 }
 
-/// What is left of a reply that fits nowhere takes room, too, and whoever has most of the rest pays.
+/// What is left of a reply that fits nowhere takes room, too, and who has most of the rest pays.
 #[test]
 fn to_know_that_a_command_was_applied_takes_room_within_the_limit() {
     let bytes = 2 * SESSION_BYTES + KEPT_BYTES + 150;
