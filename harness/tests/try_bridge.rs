@@ -15,6 +15,9 @@ const FAKE: &str = env!("CARGO_BIN_EXE_synod-fake");
 /// What the bridge of `init` does to write.
 const WRITES: &str = "        with self.lock:\n            self.set(key, value)\n";
 
+/// How the bridge of `init` answers.
+const SPEAKS: &str = "            print(line, flush=True)\n";
+
 /// A folder of its own for a test, gone when the test ends.
 struct Scratch(PathBuf);
 
@@ -261,24 +264,32 @@ fn what_goes_wrong_with_values_is_told_with_what_was_to_be_seen() {
 
 #[test]
 fn what_is_no_answer_is_told_as_it_came() {
-    let speak = "            print(line, flush=True)\n";
     check_wrong(
         "chatty",
-        speak,
+        SPEAKS,
         "            print(\"asked\", ask[\"f\"])\n            print(line, flush=True)\n",
         "each node tells its status",
         &["came   asked status", "it is no answer", "all else on standard error"],
     );
+}
+
+/// Nothing more can be seen of it, so no rule is held against it that needs an answer.
+#[test]
+fn an_answer_to_no_question_is_told_at_once() {
     check_wrong(
         "mixed",
         "\"id\": ask[\"id\"], **answer(system, ask)",
         "\"id\": ask[\"id\"] + 1, **answer(system, ask)",
         "each node tells its status",
-        &["there was no question 2", "repeat the `id`"],
+        &["there was no question 2", "repeat the `id`", "1 of 14 rules; 12 were not tried"],
     );
+}
+
+#[test]
+fn what_is_not_flushed_is_told_when_the_time_for_it_is_over() {
     check_wrong(
         "unflushed",
-        speak,
+        SPEAKS,
         "            print(line)\n",
         "each node tells its status",
         &["node 1 has no status within"],

@@ -131,8 +131,19 @@ impl Step {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).envs(self.variables.iter().map(|(k, v)| (k, v)));
         command.current_dir(self.folder.clone().unwrap_or_else(root));
+        // What cargo tells this program of its own package would tell the next cargo that the world
+        // has changed: some build scripts ask for it, and all that is built on them is built again.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(name)) {
+            command.env_remove(name);
+        }
         command
     }
+}
+
+/// Says whether cargo sets a variable for the programs of one package alone.
+fn is_of_a_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Prints the line that repeats the command in a shell at the workspace's root.
@@ -175,6 +186,16 @@ mod tests {
             step.to_string(),
             r"cd 'a b' && RUSTFLAGS='--cfg synod_loom' cargo test -p synod-clock -- 'it'\''s here'"
         );
+    }
+
+    /// Cargo tells the tests of a package what it tells its programs.
+    #[cfg(unix)]
+    #[test]
+    fn a_command_is_not_told_of_this_package() {
+        assert!(std::env::vars_os().any(|(name, _)| is_of_a_package(&name)), "run by cargo");
+        let told = Step::new("env").capture().unwrap();
+        let of_package = told.lines().find(|line| is_of_a_package(OsStr::new(line)));
+        assert_eq!(of_package, None, "{told}");
     }
 
     #[test]

@@ -95,7 +95,9 @@ fn run_page(name: &str) {
     // Whatever a page leaves running ends with it.
     let trap = "trap 'kill -KILL $(jobs -p) 2> /dev/null || true' EXIT";
     fs::write(&path, format!("set -euo pipefail\n{trap}\n{script}")).unwrap();
-    let output = Command::new("timeout")
+    let mut command = Command::new("timeout");
+    page::as_from_a_shell(&mut command);
+    let output = command
         .args(["--signal=TERM", "--kill-after=5", LIMIT_S, "bash"])
         .arg(&path)
         .current_dir(if script.contains("cargo build") { root() } else { scratch.0.clone() })
@@ -167,16 +169,7 @@ fn root() -> PathBuf {
 /// Gives the folder that cargo puts programs into, with the two that the pages use.
 fn binaries() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        let test = std::env::current_exe().unwrap();
-        let folder = test.ancestors().nth(2).unwrap().to_path_buf();
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--locked", "-p", "synod-kv", "-p", "synod-harness"]);
-        cargo.current_dir(root()).env("CARGO_TARGET_DIR", folder.parent().unwrap());
-        assert!(cargo.status().unwrap().success(), "the programs do not build");
-        folder
-    };
-    BUILT.get_or_init(build).clone()
+    BUILT.get_or_init(page::built).clone()
 }
 
 /// A folder that goes when the test ends.

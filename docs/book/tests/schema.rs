@@ -125,13 +125,7 @@ fn lines(text: &str) -> Vec<Value> {
 
 /// Builds the programs, and gives the path of the harness.
 fn built() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap();
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--locked", "-p", "synod-kv", "-p", "synod-harness"]);
-    cargo.env("CARGO_TARGET_DIR", folder.parent().unwrap());
-    assert!(cargo.status().unwrap().success(), "the programs do not build");
-    folder.join("synod-harness")
+    page::built().join("synod-harness")
 }
 
 fn scratch(name: &str) -> PathBuf {

@@ -1,7 +1,9 @@
-//! A page of the book in its parts: what is fenced, in which language, and what it must say.
+//! A page of the book in its parts: what is fenced, in which language, and what it must say; and
+//! the programs that pages run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A block between two fences.
 pub(crate) struct Block {
@@ -42,4 +44,27 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
     }
     assert!(open.is_none(), "a fence is not closed");
     blocks
+}
+
+/// Builds the two programs that pages use beside this test, and gives their folder.
+pub(crate) fn built() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap().to_path_buf();
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked", "-p", "synod-kv", "-p", "synod-harness"]);
+    cargo.env("CARGO_TARGET_DIR", folder.parent().unwrap());
+    as_from_a_shell(&mut cargo);
+    assert!(cargo.status().unwrap().success(), "the programs do not build");
+    folder
+}
+
+/// Keeps from a command what cargo told this test of its package: some build scripts ask for it, and
+/// a cargo that is told something else builds anew what the gate has built.
+pub(crate) fn as_from_a_shell(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
 }

@@ -92,10 +92,11 @@ pub async fn try_bridge(
         tell(&check);
         checks.push(check);
     }
-    let second = Talk::open(cast.start_bridge(&nodes, folder, 2)?);
-    for (rule, found) in
-        [(NONSENSE, breaks::hears_nonsense(second).await), (NODES_RUN, nodes_run(&nodes))]
-    {
+    let nonsense = match trial.silent() {
+        Some(why) => Found::NotTried(why),
+        None => breaks::hears_nonsense(Talk::open(cast.start_bridge(&nodes, folder, 2)?)).await,
+    };
+    for (rule, found) in [(NONSENSE, nonsense), (NODES_RUN, nodes_run(&nodes))] {
         let check = BridgeCheck { rule, found };
         tell(&check);
         checks.push(check);
@@ -176,6 +177,11 @@ impl Trial<'_> {
         if self.talk.is_over() {
             return Some("the bridge has ended".to_owned());
         }
+        self.silent()
+    }
+
+    /// Says so if the bridge was asked and has answered nothing: nothing can be seen of it then.
+    fn silent(&self) -> Option<String> {
         let silent = self.talk.is_asked() && !self.talk.has_answered();
         silent.then(|| "the bridge has answered nothing so far".to_owned())
     }
@@ -204,7 +210,9 @@ impl Trial<'_> {
             if let (Some(node), []) = (look.leader, look.silent.as_slice()) {
                 return Some(format!("node {node} leads"));
             }
-            if self.talk.is_over() {
+            // A bridge all of whose lines are no answers says none, however long it is waited for.
+            let says_nonsense = self.talk.has_missteps() && !self.talk.has_answered();
+            if self.talk.is_over() || says_nonsense {
                 return None;
             }
             if Instant::now() >= deadline {

@@ -80,6 +80,11 @@ impl Talk {
         !self.came.is_empty()
     }
 
+    /// Returns whether something was wrong since the last time.
+    pub(super) fn has_missteps(&self) -> bool {
+        !self.missteps.is_empty()
+    }
+
     /// Takes out what was wrong since the last time.
     pub(super) fn take_missteps(&mut self) -> Vec<Misstep> {
         std::mem::take(&mut self.missteps)
