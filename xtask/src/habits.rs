@@ -9,9 +9,10 @@ use std::fs;
 use lexopt::Arg;
 
 use crate::outcome::{Failure, Outcome};
+use crate::release::is_released;
 use crate::shell::Step;
 use crate::tools::{CARGO_DENY, CARGO_HACK, CARGO_LLVM_COV, CARGO_SEMVER_CHECKS, TYPOS};
-use crate::workspace::{root, target_dir};
+use crate::workspace::{Package, packages, root, target_dir};
 
 /// Runs the habits that are named, or all of them but those that need a network or a release.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
@@ -173,8 +174,21 @@ fn compatibility() -> Outcome {
         println!("habits: there is no release yet, so nothing that a change could break");
         return Ok(());
     };
-    let step = CARGO_SEMVER_CHECKS.ready()?;
-    step.args(["--workspace", "--baseline-rev", last]).run()
+    let names = Step::new("git").args(["grep", "-h", "^name = ", last, "--", "*Cargo.toml"]);
+    let chosen = in_both(&packages()?, &names.capture()?);
+    if chosen.is_empty() {
+        return Err(Failure::Found(format!("no library of {last} is left to compare with")));
+    }
+    // Each is named: of a whole workspace the tool leaves out in silence what no registry has.
+    let named = chosen.iter().flat_map(|name| ["-p", name.as_str()]);
+    CARGO_SEMVER_CHECKS.ready()?.args(["--baseline-rev", last]).args(named).run()
+}
+
+/// Names the libraries that others use, and whose name some manifest of the release has.
+fn in_both(present: &[Package], names_of_release: &str) -> Vec<String> {
+    let was_there = |name: &str| names_of_release.contains(&format!("name = \"{name}\"\n"));
+    let ours = present.iter().filter(|package| package.is_library && is_released(package));
+    ours.map(|package| package.name.clone()).filter(|name| was_there(name)).collect()
 }
 
 #[cfg(test)]
@@ -188,6 +202,24 @@ mod tests {
         }
         let told = find("grammar").err().map(|failure| failure.to_string()).unwrap_or_default();
         assert!(told.contains("`grammar`") && told.contains("spelling, oldest-compiler"), "{told}");
+    }
+
+    #[test]
+    fn what_a_release_had_is_compared_and_nothing_else() {
+        let package = |name: &str, is_library| Package {
+            name: name.into(),
+            dependencies: Vec::new(),
+            tests: Vec::new(),
+            is_library,
+        };
+        let present = [
+            package("synod-clock", true),
+            package("synod-new", true),
+            package("synod-program", false),
+            package("xtask", true),
+        ];
+        let had = "name = \"synod-clock\"\nname = \"synod-program\"\nname = \"xtask\"\n";
+        assert_eq!(in_both(&present, had), ["synod-clock"]);
     }
 
     #[test]

@@ -41,8 +41,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
 
 /// Puts each crate behind those that it depends on, tests' dependencies aside.
 fn in_order(all: &[Package]) -> Result<Vec<&Package>, Failure> {
-    let released = |package: &&Package| !KEPT.contains(&package.name.as_str());
-    let mut left: Vec<&Package> = all.iter().filter(released).collect();
+    let mut left: Vec<&Package> = all.iter().filter(|package| is_released(package)).collect();
     let mut ordered: Vec<&Package> = Vec::new();
     while !left.is_empty() {
         let waits = |package: &&Package| {
@@ -59,6 +58,11 @@ fn in_order(all: &[Package]) -> Result<Vec<&Package>, Failure> {
         left = waiting;
     }
     Ok(ordered)
+}
+
+/// Says whether a crate is for others than this project.
+pub(crate) fn is_released(package: &Package) -> bool {
+    !KEPT.contains(&package.name.as_str())
 }
 
 /// Says what may not be packed, and what must be.
@@ -87,7 +91,7 @@ mod tests {
             conditional: false,
         };
         let dependencies = arrows.iter().map(arrow).collect();
-        Package { name: name.into(), dependencies, tests: Vec::new() }
+        Package { name: name.into(), dependencies, tests: Vec::new(), is_library: true }
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(crate) struct Package {
     pub(crate) dependencies: Vec<Dependency>,
     /// The names of its integration tests.
     pub(crate) tests: Vec<String>,
+    /// Whether it has a library.
+    pub(crate) is_library: bool,
 }
 
 /// An arrow from one crate to another.
@@ -77,8 +79,8 @@ pub(crate) fn parse_metadata(text: &str) -> Option<Vec<Package>> {
 }
 
 fn parse_package(package: &Value) -> Option<Package> {
-    let is_test = |target: &&Value| {
-        target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"))
+    let is = |target: &Value, wanted: &str| {
+        target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == wanted))
     };
     let targets = package["targets"].as_array()?;
     Some(Package {
@@ -90,9 +92,10 @@ fn parse_package(package: &Value) -> Option<Package> {
             .collect::<Option<_>>()?,
         tests: targets
             .iter()
-            .filter(is_test)
+            .filter(|target| is(target, "test"))
             .filter_map(|target| target["name"].as_str().map(String::from))
             .collect(),
+        is_library: targets.iter().any(|target| is(target, "lib")),
     })
 }
 

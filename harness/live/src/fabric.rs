@@ -7,14 +7,16 @@
 //! more in delivered; what is counted of a stream is what its receiver was given, or kept from.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use synod_fault::{
     ChunkVerdict, Copies, DropReason, FaultId, JointRules, Link, LinkId, LinkRules, StreamLink,
     Transport, UnfitRule, Verdict, check_fit,
 };
-use synod_report::{LinkCounts, StreamCounts};
+use synod_report::{LinkCounts, Message, StreamCounts};
 use synod_rng::Seed;
+
+use super::messages::{self, Messages};
 
 /// The position of a link in its fabric, which relays and pipes keep instead of the name.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,9 @@ impl LinkIndex {
 pub(crate) struct Fabric {
     links: Vec<Wire>,
     faults: JointRules,
+    messages: Messages,
+    /// When its time began.
+    start: Instant,
 }
 
 #[derive(Debug)]
@@ -55,7 +60,17 @@ impl Fabric {
     /// Makes the links, all of which pass everything.
     pub(crate) fn new(seed: Seed, links: impl IntoIterator<Item = (LinkId, Transport)>) -> Self {
         let wire = |(id, transport)| Wire { id, carries: Carries::new(seed, id, transport) };
-        Self { links: links.into_iter().map(wire).collect(), faults: JointRules::default() }
+        Self {
+            links: links.into_iter().map(wire).collect(),
+            faults: JointRules::default(),
+            messages: Messages::default(),
+            start: Instant::now(),
+        }
+    }
+
+    /// Returns when its time began, from which relays and pipes count.
+    pub(crate) const fn start(&self) -> Instant {
+        self.start
     }
 
     /// Puts a fault in force; one of the same name is replaced. Links that are not there are not
@@ -100,16 +115,46 @@ impl Fabric {
             Verdict::Drop(DropReason::Lost) => counts.lost += 1,
             Verdict::Drop(DropReason::Overflow) => counts.overflowed += 1,
         }
+        if let (Verdict::Drop(why), Some(id)) = (verdict, self.carries_messages(index)) {
+            self.messages.dropped(id, size, now, why);
+        }
         verdict
     }
 
+    /// Takes note that a packet was given to its receiver, or bytes of a stream were.
+    pub(crate) fn came(&mut self, index: LinkIndex, bytes: usize, sent: Duration, now: Duration) {
+        if let Some(id) = self.carries_messages(index) {
+            self.messages.came(id, bytes, sent, now);
+        }
+    }
+
+    /// Takes note that a cut keeps bytes of a stream back.
+    pub(crate) fn held(&mut self, index: LinkIndex, bytes: usize, now: Duration) {
+        if let Some(id) = self.carries_messages(index) {
+            self.messages.held(id, bytes, now);
+        }
+    }
+
+    /// Returns what was carried since a run began, as far back as is remembered.
+    pub(crate) fn messages_since(&self, run: Instant) -> Vec<Message> {
+        self.messages.since(messages::offset(self.start, run))
+    }
+
+    /// Returns the link of what is carried, unless that is a tracer.
+    fn carries_messages(&self, index: LinkIndex) -> Option<LinkId> {
+        (!index.tracer).then(|| self.links[index.place].id)
+    }
+
     /// Corrects the count of a copy that was to be delivered, but found no room.
-    pub(crate) fn overflowed(&mut self, index: LinkIndex) {
+    pub(crate) fn overflowed(&mut self, index: LinkIndex, size: usize, now: Duration) {
         let (_, counts) = self.packets(index);
         // The link had decided to deliver it, and was counted so, before the socket or the queue
         // had no room.
         counts.delivered -= 1;
         counts.overflowed += 1;
+        if let Some(id) = self.carries_messages(index) {
+            self.messages.dropped(id, size, now, DropReason::Overflow);
+        }
     }
 
     /// Decides about a chunk of a stream. It counts nothing: the receiver has not got it yet.
@@ -254,12 +299,18 @@ mod tests {
         for _ in 0..1_000 {
             fabric.decide(index, 100, Duration::ZERO);
         }
-        fabric.overflowed(index);
+        fabric.overflowed(index, 100, Duration::ZERO);
         let counts = fabric.counts().into_iter().find(|c| (c.from, c.to) == (1, 2));
         let counts = counts.expect("a link");
         assert!(counts.lost > 0 && counts.duplicated > 0);
         let once = counts.delivered + counts.lost + counts.overflowed - counts.duplicated;
         assert_eq!(once, 1_000);
+        // What was dropped is a message already; what was let pass is one when it is given.
+        let dropped = fabric.messages_since(fabric.start()).len() as u64;
+        assert_eq!(dropped, counts.lost + counts.overflowed);
+        fabric.came(index.of_tracers(), 100, Duration::ZERO, Duration::ZERO);
+        fabric.came(index, 100, Duration::ZERO, Duration::ZERO);
+        assert_eq!(fabric.messages_since(fabric.start()).len() as u64, dropped + 1);
     }
 
     #[test]

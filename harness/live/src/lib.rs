@@ -17,6 +17,7 @@ mod latest;
 mod lives;
 mod log_watch;
 mod machines;
+mod messages;
 mod pipe;
 mod real_world;
 mod relay;

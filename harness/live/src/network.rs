@@ -11,10 +11,11 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rustix::net::sockopt;
 use synod_fault::{CLIENTS, FaultId, LinkId, LinkRules, NodeId, Transport, UnfitRule};
-use synod_report::LinkCounts;
+use synod_report::{LinkCounts, Message};
 use synod_rng::Seed;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
@@ -222,6 +223,13 @@ impl Network {
     pub fn counts(&self) -> Vec<LinkCounts> {
         lock(&self.fabric).counts()
     }
+
+    /// Returns what crossed the links since a run began, message by message, as far back as is
+    /// remembered, by the clock of that run.
+    #[must_use]
+    pub fn messages_since(&self, run: Instant) -> Vec<Message> {
+        lock(&self.fabric).messages_since(run)
+    }
 }
 
 impl Drop for Network {
@@ -359,7 +367,8 @@ const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 mod tests {
     use std::io::{ErrorKind, Read, Write};
     use std::net::TcpStream;
-    use std::time::Instant;
+    use synod_fault::Millis;
+    use synod_report::Fate;
 
     use super::*;
 
@@ -409,6 +418,37 @@ mod tests {
             let counts = network.counts();
             assert!(counts.iter().all(|counts| !counts.was_used()), "{counts:?}");
         }
+    }
+
+    /// A packet for which there is no room is counted, and the others are carried on.
+    #[test]
+    fn a_link_that_holds_all_it_can_goes_on() {
+        let begun = Instant::now();
+        let listener = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        listener.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let dialer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let upstream = listener.local_addr().expect("an address");
+        let (from, to) = (THERE.from, THERE.to);
+        let route = Route { dialer: from, listener: to, upstream, transport: Transport::Udp };
+        let network = Network::start(Seed(1), &[route]).expect("a proxy");
+        let proxy = network.address(from, to).expect("a proxy");
+        let late = LinkRules { delay_ms: Millis(3_600_000), ..LinkRules::default() };
+        network.begin(FaultId(1), BTreeMap::from([(THERE, late)])).expect("a fault");
+        let counts = || network.counts().into_iter().find(|one| one.from == from.0);
+        let large = vec![7; 60_000];
+        wait_for("an overflow", || {
+            dialer.send_to(&large, proxy).expect("a proxy");
+            counts().is_some_and(|counts| counts.overflowed > 0)
+        });
+        network.heal();
+        wait_for("the next packet", || {
+            dialer.send_to(b"after", proxy).expect("a proxy");
+            let came = listener.recv(&mut [0; 9]);
+            came.is_ok_and(|size| size == 5)
+        });
+        let seen = network.messages_since(begun);
+        assert!(seen.iter().any(|message| message.fate == Fate::Overflowed));
+        assert!(seen.iter().any(|message| matches!(message.fate, Fate::Came(_))));
     }
 
     /// The same address leads a peer and the clients to where a node listens to each, and what a

@@ -41,7 +41,7 @@ pub(crate) fn start(fabric: &Arc<Mutex<Fabric>>, relays: Vec<Relay>) -> io::Resu
         fabric: Arc::clone(fabric),
         held: RefCell::new(DelayQueue::new()),
         earlier: Notify::new(),
-        start: Instant::now(),
+        start: lock(fabric).start().into(),
     });
     for relay in relays {
         spawn(&carrier, relay)?;
@@ -62,6 +62,7 @@ struct Carrier {
 /// A packet that waits.
 struct Packet {
     link: LinkIndex,
+    sent: Duration,
     out: Rc<UdpSocket>,
     to: SocketAddr,
     bytes: Box<[u8]>,
@@ -128,7 +129,9 @@ impl Direction {
             (self.link, to)
         };
         let now = carrier.start.elapsed();
-        match lock(&carrier.fabric).decide(link, bytes.len(), now) {
+        // What is done with the packet takes the lock again.
+        let verdict = lock(&carrier.fabric).decide(link, bytes.len(), now);
+        match verdict {
             Verdict::Drop(_) => {}
             Verdict::Deliver(copies) => {
                 self.deliver(carrier, bytes, Onward { link, to, now }, &copies);
@@ -152,14 +155,14 @@ impl Direction {
             bytes[at] ^= 1 << (bit % 8);
         }
         for delay in [Some(copies.first), copies.second].into_iter().flatten() {
-            let sent = if delay.is_zero() {
-                self.out.try_send_to(bytes, to).is_ok()
+            if !delay.is_zero() {
+                let (out, bytes) = (Rc::clone(&self.out), Box::from(&*bytes));
+                let packet = Packet { link, sent: now, out, to, bytes };
+                carrier.hold(now + delay, packet);
+            } else if self.out.try_send_to(bytes, to).is_ok() {
+                lock(&carrier.fabric).came(link, bytes.len(), now, now);
             } else {
-                let out = Rc::clone(&self.out);
-                carrier.hold(now + delay, Packet { link, out, to, bytes: Box::from(&*bytes) })
-            };
-            if !sent {
-                lock(&carrier.fabric).overflowed(link);
+                lock(&carrier.fabric).overflowed(link, bytes.len(), now);
             }
         }
     }
@@ -174,15 +177,17 @@ struct Onward {
 }
 
 impl Carrier {
-    fn hold(&self, due: Duration, packet: Packet) -> bool {
+    fn hold(&self, due: Duration, packet: Packet) {
+        let (link, size, sent) = (packet.link, packet.bytes.len(), packet.sent);
         let mut held = self.held.borrow_mut();
         // It is asked before the packet is in, which would be found to be the first itself.
         let first = held.next_due().is_none_or(|next| due < next);
-        let fits = held.push(due, packet.bytes.len(), packet);
-        if fits && first {
+        let fits = held.push(due, size, packet);
+        if !fits {
+            lock(&self.fabric).overflowed(link, size, sent);
+        } else if first {
             self.earlier.notify_one();
         }
-        fits
     }
 }
 
@@ -201,9 +206,13 @@ async fn release(carrier: Rc<Carrier>) {
         }
         for _ in 0..BURST_PACKETS_MAX {
             let due = carrier.held.borrow_mut().pop(carrier.start.elapsed());
-            let Some(packet) = due else { break };
-            if packet.out.try_send_to(&packet.bytes, packet.to).is_err() {
-                lock(&carrier.fabric).overflowed(packet.link);
+            let Some(Packet { link, sent, out, to, bytes }) = due else { break };
+            let given = out.try_send_to(&bytes, to).is_ok();
+            let mut fabric = lock(&carrier.fabric);
+            if given {
+                fabric.came(link, bytes.len(), sent, carrier.start.elapsed());
+            } else {
+                fabric.overflowed(link, bytes.len(), sent);
             }
         }
         tokio::task::yield_now().await;

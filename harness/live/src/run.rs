@@ -294,6 +294,7 @@ impl<'a> ActiveRun<'a> {
             quiet: self.quiet,
             after: self.after,
             links: Vec::new(),
+            messages: Vec::new(),
             nodes: Vec::new(),
             logs: WatchedLogs::default(),
             lone_exits: Vec::new(),
@@ -316,6 +317,7 @@ impl<'a> ActiveRun<'a> {
             // as such only until then.
             remains.lone_exits = stage.cluster.lone_exits();
             remains.links = stage.network.counts();
+            remains.messages = stage.network.messages_since(self.record.start());
             let nodes = self.order.plan.node_ids();
             remains.unused = traffic::unused(&self.order.cast.system, &nodes, &remains.links);
             stage.cluster.measure_memory();

@@ -104,6 +104,7 @@ impl JudgedHistory<'_> {
             counts: self.history.map(|history| history.counts).unwrap_or_default(),
             exercise: None,
             audit: None,
+            space_time: None,
             violation: self.violation.map(|core| placed(core, clock)),
             faults: Vec::new(),
             leaders: Vec::new(),

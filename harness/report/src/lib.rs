@@ -39,6 +39,7 @@ mod page;
 mod reader;
 mod replace;
 mod rests_on;
+mod space_time;
 mod spans;
 mod strip;
 mod summary;
@@ -62,6 +63,7 @@ pub use exercise::{Exercise, Exercised, Parts};
 pub use for_machines::{junit, markdown};
 pub use index::{ListedRun, RunOutcome, write_index};
 pub use judged::JudgedHistory;
+pub use space_time::{Fate, Message, SPACE_TIME_MESSAGES, SpaceTime};
 pub use summary::{
     AfterHeal, FaultSpan, LOG_AROUND, LeaderSpan, LinkCounts, LoggedLine, NodeLife, NodeSummary,
     PlanSummary, RunSummary, StreamCounts,
@@ -99,7 +101,8 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.html` into a run folder, and `junit.xml` beside it; returns the path of the page.
+/// Writes `report.html` into a run folder, and beside it `junit.xml` and, where messages were kept,
+/// `space-time.log`; returns the path of the page.
 ///
 /// Reads `report.json` and `history.jsonl` in that folder, the history once and line by line, so
 /// that memory does not grow with it. A history that is missing, cut off or damaged does not
@@ -130,6 +133,11 @@ pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let cases = run_dir.join("junit.xml");
     replace(&cases, &junit(&summary))
         .map_err(|source| ReportError::WritePage { path: cases, source })?;
+    if let Some(shown) = &summary.space_time {
+        let log = run_dir.join("space-time.log");
+        replace(&log, &space_time::log(shown, summary.violation.as_ref()))
+            .map_err(|source| ReportError::WritePage { path: log, source })?;
+    }
     Ok(path)
 }
 

@@ -12,7 +12,7 @@ use super::judged::Subject;
 use super::reader::Reading;
 use super::{
     absent, appendix, around, availability, banner, core, embedded, faults, latency_chart,
-    rests_on, strip, timeline,
+    rests_on, space_time, strip, timeline,
 };
 use crate::{RunSummary, Verdict};
 
@@ -103,6 +103,7 @@ fn nav(html: &mut Html, context: &Context<'_>) {
         ("reasons", "Why", true),
         ("core", "Counterexample", has_operations),
         ("timeline", "Time line", has_operations),
+        ("messages", "Messages then", summary.space_time.is_some()),
         ("around", "Logs then", is_run && summary.verdict == Verdict::Violation),
         ("performance", "Latency and throughput", has_operations),
         ("faults", "Faults", is_run),
@@ -127,6 +128,7 @@ fn body(html: &mut Html, context: &Context<'_>) {
         core::write(html, context);
         timeline::write(html, context);
         if context.subject.history().is_none() {
+            space_time::write(html, context);
             around::write(html, context);
         }
         performance(html, context);

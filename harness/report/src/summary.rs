@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use synod_checker::{CheckerSummary, ViolationCore};
 use synod_history::OperationCounts;
 
-use crate::{Check, Exercise, Verdict};
+use crate::{Check, Exercise, SpaceTime, Verdict};
 
 /// One run, whole: the content of `report.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct RunSummary {
     pub audit: Option<String>,
     /// The minimal core of the violation, where there is one.
     pub violation: Option<ViolationCore>,
+    /// The messages around it, where they were seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space_time: Option<SpaceTime>,
     /// The faults, in order of their start.
     pub faults: Vec<FaultSpan>,
     /// Who led when, as far as it was observed.

@@ -291,6 +291,7 @@ mod tests {
             name: "x".into(),
             dependencies: Vec::new(),
             tests: names.map(String::from).into(),
+            is_library: true,
         };
         assert_eq!(tests_of(&package, Speed::Fast), ["--test=golden", "--lib"]);
         let slow = ["--test=cluster", "--test=model", "--test=model_reads"];

@@ -262,7 +262,8 @@ mod tests {
             for_tests: *for_tests,
             conditional: *conditional,
         });
-        Package { name: name.into(), dependencies: dependencies.collect(), tests: Vec::new() }
+        let dependencies = dependencies.collect();
+        Package { name: name.into(), dependencies, tests: Vec::new(), is_library: true }
     }
 
     fn texts(package: Package) -> Vec<String> {

@@ -167,6 +167,9 @@ impl Direction {
             let given = self.to.try_write(bytes).unwrap_or_default();
             counts.bytes += given as u64;
             rest = &bytes[given..];
+            if given > 0 {
+                fabric.came(self.link, given, now, now);
+            }
         }
         if !rest.is_empty() {
             flow.queue.push_chunk(now, &passage, rest);
@@ -232,14 +235,22 @@ impl Direction {
             let mut fabric = lock(&self.carrier.fabric);
             let (link, counts) = fabric.streams(self.link);
             if link.is_cut() {
-                counts.held_bytes += flow.queue.hold(now);
+                let held = flow.queue.hold(now);
+                counts.held_bytes += held;
+                if held > 0 {
+                    fabric.held(self.link, held as usize, now);
+                }
                 let until = flow.queue.next_to_hold();
                 return Some(Wait { until, cut: true, writable: false });
             }
             match flow.queue.front() {
                 None => return Some(Wait::default()),
                 Some(What::Bytes(piece)) => match self.to.try_write(piece.rest()) {
-                    Ok(given) => flow.queue.give(given, counts),
+                    Ok(given) => {
+                        let read = piece.read();
+                        flow.queue.give(given, counts);
+                        fabric.came(self.link, given, read, now);
+                    }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         return Some(Wait { writable: true, ..Wait::default() });
                     }

@@ -68,7 +68,7 @@ pub(crate) fn start(
         changes: changes.clone(),
         scratch: RefCell::new(vec![0; CHUNK_BYTES_MAX].into_boxed_slice()),
         places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-        start: Instant::now(),
+        start: lock(fabric).start().into(),
     });
     for Pipe { public, listener, ends, ports } in pipes {
         let public = TcpListener::from_std(public)?;

@@ -42,6 +42,8 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Piece {
     bytes: Vec<u8>,
+    /// When it was read.
+    read: Duration,
     given: usize,
     marks: Marks,
 }
@@ -79,12 +81,12 @@ impl Queue {
         if let Some(size) = passage.piece {
             for _ in 1..PIECES_MAX {
                 let Some((piece, more)) = rest.split_at_checked(size.get()) else { break };
-                self.push_piece(due, piece, marks);
+                self.push_piece((now, due), piece, marks);
                 (rest, due) = (more, due + PIECE_GAP);
             }
         }
         if !rest.is_empty() {
-            self.push_piece(due, rest, marks);
+            self.push_piece((now, due), rest, marks);
         }
     }
 
@@ -150,13 +152,18 @@ impl Queue {
         self.bytes = 0;
     }
 
-    fn push_piece(&mut self, due: Duration, bytes: &[u8], marks: Marks) {
+    fn push_piece(&mut self, (read, due): (Duration, Duration), bytes: &[u8], marks: Marks) {
         self.bytes += bytes.len();
-        self.push(due, What::Bytes(Piece { bytes: bytes.to_vec(), given: 0, marks }));
+        self.push(due, What::Bytes(Piece { bytes: bytes.to_vec(), read, given: 0, marks }));
     }
 }
 
 impl Piece {
+    /// Returns when its sender was heard to say it.
+    pub(super) const fn read(&self) -> Duration {
+        self.read
+    }
+
     /// Returns what the receiver has not been given.
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[self.given..]

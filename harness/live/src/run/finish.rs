@@ -11,7 +11,8 @@ use synod_checker::{Budget, Report};
 use synod_fault::NodeId;
 use synod_history::OperationCounts;
 use synod_report::{
-    AfterHeal, Exercise, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary, Verdict,
+    AfterHeal, Exercise, LeaderSpan, LinkCounts, Message, NodeSummary, PlanSummary, RunSummary,
+    SpaceTime, Verdict,
 };
 use synod_workload::Findings;
 
@@ -49,6 +50,8 @@ pub(crate) struct RunData {
     pub(crate) after: Option<AfterHeal>,
     /// What the links did.
     pub(crate) links: Vec<LinkCounts>,
+    /// The messages, as far back as they are remembered.
+    pub(crate) messages: Vec<Message>,
     /// The nodes.
     pub(crate) nodes: Vec<NodeSummary>,
     /// When their logs were how long.
@@ -191,6 +194,8 @@ fn summarize(
 ) -> RunSummary {
     let plan = &order.plan;
     let millis = |time: Duration| time.as_millis() as u64;
+    let violation = checked.as_ref().and_then(Report::violation);
+    let messages = remains.messages.iter().copied();
     RunSummary {
         verdict,
         reasons,
@@ -211,7 +216,8 @@ fn summarize(
         counts: remains.counts,
         exercise: None,
         audit: None,
-        violation: checked.as_ref().and_then(Report::violation).cloned(),
+        space_time: violation.and_then(|core| SpaceTime::around(core, messages)),
+        violation: violation.cloned(),
         faults: remains.faults.into_iter().map(|happened| happened.span).collect(),
         leaders: remains.leaders,
         links: remains.links,

@@ -5,6 +5,7 @@
 //! show in the operations as they do in a real run.
 
 #[path = "nodes.rs"]
+mod messages;
 mod nodes;
 
 use std::fs::{self, File};
@@ -304,6 +305,7 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
         counts,
         exercise: Some(exercise(&faults, counts)),
         audit: None,
+        space_time: violated.then(|| messages::around(&core(shape))).flatten(),
         violation: violated.then(|| core(shape)),
         leaders: leaders(shape, !faults.is_empty()),
         links: links(),
