@@ -40,6 +40,7 @@ mod reader;
 mod replace;
 mod rests_on;
 mod space_time;
+mod space_time_chart;
 mod spans;
 mod strip;
 mod summary;

@@ -12,7 +12,7 @@ use super::judged::Subject;
 use super::reader::Reading;
 use super::{
     absent, appendix, around, availability, banner, core, embedded, faults, latency_chart,
-    rests_on, space_time, strip, timeline,
+    rests_on, space_time_chart, strip, timeline,
 };
 use crate::{RunSummary, Verdict};
 
@@ -128,7 +128,7 @@ fn body(html: &mut Html, context: &Context<'_>) {
         core::write(html, context);
         timeline::write(html, context);
         if context.subject.history().is_none() {
-            space_time::write(html, context);
+            space_time_chart::write(html, context);
             around::write(html, context);
         }
         performance(html, context);

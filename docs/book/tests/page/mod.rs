@@ -58,8 +58,8 @@ pub(crate) fn built() -> PathBuf {
     folder
 }
 
-/// Keeps from a command what cargo told this test of its package: some build scripts ask for it, and
-/// a cargo that is told something else builds anew what the gate has built.
+/// Keeps from a command what cargo told this test of its package: some build scripts ask for it,
+/// and a cargo that is told something else builds anew what the gate has built.
 pub(crate) fn as_from_a_shell(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -4,8 +4,9 @@
 //! name. It simulates clients one operation at a time against one leader that moves, so that faults
 //! show in the operations as they do in a real run.
 
-#[path = "nodes.rs"]
+#[path = "messages.rs"]
 mod messages;
+#[path = "nodes.rs"]
 mod nodes;
 
 use std::fs::{self, File};

@@ -1,17 +1,15 @@
 //! The messages around a counterexample: which went where, when they came, and which did not.
 //!
 //! Seeing them is the runner's, and so is choosing which are kept; [`SpaceTime::around`] says which
-//! those are. `drawing` shows them on the page, `shiviz` as a log that ShiViz reads. The claim kept
+//! those are. `space_time_chart` shows them on the page, `shiviz` as a log that ShiViz reads. The claim kept
 //! true: a message that is shown was seen, and how many of the time are not shown is said.
 
-mod drawing;
-mod order;
+pub(super) mod order;
 mod shiviz;
 
 use serde::{Deserialize, Serialize};
 use synod_checker::ViolationCore;
 
-pub(super) use drawing::write;
 pub(super) use shiviz::log;
 
 /// The messages between the nodes, and with the clients, while a counterexample came about.

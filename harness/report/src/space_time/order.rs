@@ -9,16 +9,16 @@ use super::{Fate, SpaceTime};
 
 /// One event of the diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Event {
-    pub(super) at_ns: u64,
+pub(crate) struct Event {
+    pub(crate) at_ns: u64,
     /// Where: a node, or 0 for the clients.
-    pub(super) place: u16,
-    pub(super) what: What,
+    pub(crate) place: u16,
+    pub(crate) what: What,
 }
 
 /// What happens, of which message or operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
+pub(crate) enum What {
     /// A client calls.
     Call(usize),
     /// A message is sent.
@@ -30,7 +30,7 @@ pub(super) enum What {
 }
 
 /// Returns all events, of operations as far as they are in the time that is shown.
-pub(super) fn events(shown: &SpaceTime, core: Option<&ViolationCore>) -> Vec<Event> {
+pub(crate) fn events(shown: &SpaceTime, core: Option<&ViolationCore>) -> Vec<Event> {
     let mut events = Vec::new();
     for (index, message) in shown.messages.iter().enumerate() {
         let sent = What::Sent(index);
@@ -56,7 +56,7 @@ pub(super) fn events(shown: &SpaceTime, core: Option<&ViolationCore>) -> Vec<Eve
 }
 
 /// Returns the places of the events: the clients first, if anything is of theirs.
-pub(super) fn places(shown: &SpaceTime, events: &[Event]) -> Vec<u16> {
+pub(crate) fn places(shown: &SpaceTime, events: &[Event]) -> Vec<u16> {
     let of_messages = shown.messages.iter().flat_map(|message| [message.from, message.to]);
     let mut places: Vec<u16> = events.iter().map(|event| event.place).chain(of_messages).collect();
     places.sort_unstable();
@@ -65,7 +65,7 @@ pub(super) fn places(shown: &SpaceTime, events: &[Event]) -> Vec<u16> {
 }
 
 /// The place of all clients.
-pub(super) const CLIENTS: u16 = 0;
+pub(crate) const CLIENTS: u16 = 0;
 
 #[cfg(test)]
 mod tests {

@@ -7,14 +7,14 @@
 
 use synod_checker::{CoreOperation, ViolationCore};
 
-use super::order::{CLIENTS, Event, What, events, places};
-use super::{Fate, Message, SpaceTime};
-use crate::context::Context;
-use crate::format::{counted, grouped, moment, seconds};
-use crate::html::{Html, clip, esc, put};
+use super::context::Context;
+use super::format::{counted, grouped, moment, seconds};
+use super::html::{Html, clip, esc, put};
+use super::space_time::order::{CLIENTS, Event, What, events, places};
+use crate::{Fate, Message, SpaceTime};
 
 /// Writes the section, if there is anything to draw.
-pub(crate) fn write(html: &mut Html, context: &Context<'_>) {
+pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     let Some(shown) = &context.summary.space_time else { return };
     html.raw(
         "<section id=\"messages\" aria-labelledby=\"messages-h\">\
