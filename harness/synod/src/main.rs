@@ -227,7 +227,7 @@ impl Options {
             return judge_journals(|| read_ended(run));
         }
         let plan = match &self.one {
-            None => return self.run_batch(),
+            None => return Ok(self.run_batch()),
             Some(One::Seed(seed)) => self.drawn(Seed(*seed)),
             Some(One::Plan(path)) => read_plan(path),
         };
@@ -246,13 +246,15 @@ impl Options {
         Ok(Scenario { nemesis: nemesis.name().to_owned(), faults, ..swarm })
     }
 
-    fn run_batch(&self) -> Result<Found, String> {
+    fn run_batch(&self) -> Found {
         let began = Instant::now();
         let stop = AtomicBool::new(false);
         let batch = self.shard.map_or_else(|| self.batch.clone(), |it| self.batch.of_shard(it));
-        if let Some(shard) = self.shard {
-            // Of an earlier attempt nothing is left to be taken for this one.
-            shard::forget(&self.summary_dir, shard)?;
+        // Of an earlier attempt at a shard nothing is left to be taken for this one.
+        let forgotten = self.shard.map_or(Ok(()), |it| shard::forget(&self.summary_dir, it));
+        if let Err(reason) = forgotten {
+            complain(&reason);
+            return Found { text: String::new(), code: UNPRINTED };
         }
         let report = batch.run(&stop, |seeds| {
             if seeds % PROGRESS_EVERY == 0 {
@@ -262,7 +264,7 @@ impl Options {
         });
         if let Some(shard) = self.shard {
             let summary = shard::summary(&self.batch, shard, &report, self.all_points);
-            return Ok(self.told_shard(&summary, told(&report, elapsed(began), &batch.config)));
+            return self.told_shard(&summary, told(&report, elapsed(began), &batch.config));
         }
         let mut text = told(&report, elapsed(began), &batch.config);
         if self.points {
@@ -274,7 +276,7 @@ impl Options {
         }
         let too_little = report.outcomes.ok == 0 || (self.all_points && !unseen.is_empty());
         let code = if report.failed > 0 { VIOLATION } else { PASS };
-        Ok(Found { text, code: if code == PASS && too_little { TOO_LITTLE } else { code } })
+        Found { text, code: if code == PASS && too_little { TOO_LITTLE } else { code } }
     }
 
     /// Keeps the summary of a shard, and tells of it. What was never seen is not a shard's to say.

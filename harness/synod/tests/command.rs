@@ -152,3 +152,32 @@ fn a_shard_keeps_what_it_has_found() {
     assert_eq!(code, Some(70), "{err}");
     assert!(err.contains("taken/shard-0-of-1.json"), "{err}");
 }
+
+/// The script of `deploy` for SLURM is run as a task of its array runs it: the number of shards is
+/// that of the array, and all that it asks for is understood.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_array_of_slurm_is_as_large_as_the_campaign_has_shards() {
+    let scratch = Scratch::new("slurm");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/slurm-array.sh");
+    let text = std::fs::read_to_string(script).unwrap();
+    let of = |start: &str| {
+        let rest = text.split(start).nth(1).unwrap();
+        rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().to_owned()
+    };
+    let (last, shards) = (of("#SBATCH --array=0-"), of(" --shards "));
+    assert_eq!(last.parse::<u64>().unwrap() + 1, shards.parse().unwrap());
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_synod-sim")).parent().unwrap();
+    let task = |index: &str| {
+        let mut task = Command::new("bash");
+        task.arg(script).current_dir(&scratch.0).env("SYNOD", programs).env("OUT", "out");
+        task.env("SEEDS", "1").env("SLURM_ARRAY_TASK_ID", index).output().unwrap()
+    };
+    let output = task(&last);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary = scratch.0.join(format!("out/shard-{last}-of-{shards}.json"));
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(summary.contains("\"all_points\": true"), "{summary}");
+    let output = task(&shards);
+    assert_eq!(output.status.code(), Some(64), "there is no such task");
+}
