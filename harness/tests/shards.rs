@@ -45,10 +45,6 @@ impl Scratch {
         command
     }
 
-    fn json(&self, path: &str) -> Value {
-        serde_json::from_slice(&std::fs::read(self.0.join(path)).unwrap()).unwrap()
-    }
-
     /// The plans of all runs of some machines, by their seeds.
     fn plans(&self, machines: &[&str]) -> BTreeMap<u64, String> {
         let mut plans = BTreeMap::new();

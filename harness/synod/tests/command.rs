@@ -162,7 +162,8 @@ fn the_array_of_slurm_is_as_large_as_the_campaign_has_shards() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/slurm-array.sh");
     let text = std::fs::read_to_string(script).unwrap();
     let of = |start: &str| {
-        let rest = text.split(start).nth(1).unwrap();
+        // The remarks at the top name both, too.
+        let rest = text.rsplit(start).next().unwrap();
         rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().to_owned()
     };
     let (last, shards) = (of("#SBATCH --array=0-"), of(" --shards "));
