@@ -96,8 +96,22 @@ pub(crate) const RELEASE: Profile = Profile { folder: "release", flags: &["--rel
 pub(crate) const DEV: Profile = Profile { folder: "debug", flags: &[] };
 
 /// The flags of the simulator that take a value.
-const VALUES: &[&str] =
-    &["seeds", "from", "jobs", "time", "nodes", "seed", "plan", "scenario", "nemesis", "journals"];
+const VALUES: &[&str] = &[
+    "seeds",
+    "from",
+    "jobs",
+    "time",
+    "nodes",
+    "seed",
+    "plan",
+    "scenario",
+    "nemesis",
+    "journals",
+    "shards",
+    "shard",
+    "shard-from",
+    "summary-dir",
+];
 
 /// Those that take none.
 const SWITCHES: &[&str] =

@@ -34,6 +34,11 @@ fn scenarios() {
 }
 
 #[test]
+fn beyond_one_machine() {
+    run_page("beyond-one-machine");
+}
+
+#[test]
 fn service() {
     run_page("service");
 }

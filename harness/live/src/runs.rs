@@ -56,6 +56,26 @@ pub fn is_folder_of_runs(folder: &Path) -> bool {
     names(folder).is_ok_and(|mut names| names.next().is_some())
 }
 
+/// Returns the folders of the runs in a folder, from the oldest to the latest: of those that came
+/// to an end, and of those that did not.
+///
+/// # Errors
+///
+/// [`RunsError`], if the folder cannot be read.
+pub fn run_folders(runs: &Path) -> Result<Vec<PathBuf>, RunsError> {
+    let unread = |source| RunsError::Read { path: runs.to_owned(), source };
+    let mut names: Vec<RunName> = names(runs).map_err(unread)?.collect();
+    names.sort_unstable();
+    let folders = names.iter().map(|name| runs.join(name.as_str()));
+    Ok(folders.filter(|run| is_run(run)).collect())
+}
+
+/// Returns whether a folder is that of a run, which has a plan, and a report once it has ended.
+#[must_use]
+pub fn is_run(folder: &Path) -> bool {
+    [folder::REPORT, folder::PLAN].iter().any(|name| folder.join(name).is_file())
+}
+
 /// Lists the runs of a folder from the latest to the oldest, and counts the folders that have the
 /// name of a run and no plan.
 fn list(runs: &Path) -> io::Result<(Vec<ListedRun>, usize)> {

@@ -110,7 +110,7 @@ pub fn markdown(summary: &RunSummary) -> String {
 }
 
 /// Spells text so that Markdown takes it for one line of nothing but text.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut spelled = String::with_capacity(text.len());
     for letter in text.chars().take(LETTERS_MAX) {
         match letter {

@@ -118,7 +118,7 @@ pub fn write_index(
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug)]
-struct Room {
+pub(super) struct Room {
     rows: usize,
     letters: usize,
 }
@@ -145,7 +145,7 @@ fn compose(name: &str, runs: &[ListedRun], others: usize, room: Room) -> String 
 }
 
 /// Writes how many runs came to what, the gravest first.
-fn tiles(html: &mut Html, runs: &[ListedRun]) {
+pub(super) fn tiles(html: &mut Html, runs: &[ListedRun]) {
     let mut words: Vec<&str> = runs.iter().map(|run| run.outcome.word()).collect();
     let rank = |word: &str| GRAVEST_FIRST.iter().position(|known| *known == word);
     words.sort_by_key(|word| rank(word));
@@ -156,7 +156,7 @@ fn tiles(html: &mut Html, runs: &[ListedRun]) {
     html.raw("</dl>");
 }
 
-fn table(html: &mut Html, runs: &[ListedRun], others: usize, room: Room) {
+pub(super) fn table(html: &mut Html, runs: &[ListedRun], others: usize, room: Room) {
     if runs.is_empty() {
         html.raw("<p>There is no run in this folder.</p>");
         return;
@@ -243,7 +243,7 @@ const GRAVEST_FIRST: [&str; 7] =
     ["VIOLATION", "NOT SERVED", "UNKNOWN", "VOID", "INTERRUPTED", "RUNNING", "PASS"];
 
 /// The rooms that are tried in turn until the page is small enough.
-const ROOMS: [Room; 3] = [
+pub(super) const ROOMS: [Room; 3] = [
     Room { rows: 3_000, letters: 200 },
     Room { rows: 2_000, letters: 80 },
     Room { rows: 500, letters: 80 },
@@ -253,4 +253,4 @@ const ROOMS: [Room; 3] = [
 const NAME_LETTERS: usize = 60;
 
 const TEMPLATE: &str = include_str!("assets/index.html");
-const STYLE: &str = include_str!("assets/index.css");
+pub(super) const STYLE: &str = include_str!("assets/index.css");

@@ -13,6 +13,7 @@ mod availability;
 mod axis;
 mod banner;
 mod bins;
+mod campaign;
 mod cells;
 mod check;
 mod clock;
@@ -59,6 +60,11 @@ use judged::{Events, Subject};
 use reader::{Reading, read_events};
 use replace::replace;
 
+pub use campaign::{
+    BrokenOff, Campaign, LooseOutcome, LooseRun, MadeRun, Merged, MergedRun, Mismatch, Part,
+    PointHits, SHARDS_MAX, Shard, ShardAsked, ShardError, ShardSummary, SimulatedSeeds, Work,
+    merge, merge_loose, merged_markdown, write_merged,
+};
 pub use check::{Check, CheckOutcome};
 pub use exercise::{Exercise, Exercised, Parts};
 pub use for_machines::{junit, markdown};
@@ -91,6 +97,17 @@ pub enum ReportError {
         path: PathBuf,
         /// Where and why.
         source: serde_json::Error,
+    },
+    /// The file is no summary of a shard: whoever wrote it is at fault.
+    #[error(
+        "{} is not the summary of a shard: {what}; name one that `--shards` has written",
+        path.display()
+    )]
+    ParseShard {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        what: String,
     },
     /// The page could not be put into the run folder: the environment's fault.
     #[error("cannot write {}: {source}", path.display())]
@@ -167,7 +184,12 @@ pub fn write_judged(page: &Path, judged: &JudgedHistory<'_>) -> Result<(), Repor
     replace(page, &text).map_err(|source| ReportError::WritePage { path: page.to_owned(), source })
 }
 
-fn read_summary(path: &Path) -> Result<RunSummary, ReportError> {
+/// Reads the `report.json` of a run.
+///
+/// # Errors
+///
+/// [`ReportError`] names the file, and what is wrong with it.
+pub fn read_summary(path: &Path) -> Result<RunSummary, ReportError> {
     let bytes = fs::read(path)
         .map_err(|source| ReportError::ReadSummary { path: path.to_owned(), source })?;
     serde_json::from_slice(&bytes)

@@ -22,56 +22,60 @@ use synod_live::system::{Arg, SYNOD_KV, System};
 use synod_rng::{Seed, mix};
 use synod_workload::WorkloadName;
 
+use super::campaign::turns_of;
 use super::output::OutputArguments;
 use super::refusal::{Refusal, recorded, refusal, system_of};
 use super::repeat::perform;
-use super::{USAGE, scenario};
+use super::shard::{ShardArguments, Turns};
+use super::{USAGE, fail, scenario};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct ChaosArguments {
     #[command(flatten)]
-    system: SystemArguments,
+    pub(super) system: SystemArguments,
     #[command(flatten)]
-    output: OutputArguments,
+    pub(super) output: OutputArguments,
     /// The seed from which faults, operations and decisions about packets follow; drawn if absent.
     #[arg(long)]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     /// How long faults come and go, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
         value_parser = clap::value_parser!(u64).range(1..=TIME_MS_MAX.0 / 1_000))]
-    time: u64,
+    pub(super) time: u64,
     /// How many nodes.
     #[arg(long, default_value_t = 3,
         value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
-    nodes: u16,
+    pub(super) nodes: u16,
     /// How many logical clients; 8, or what a varied run draws.
     #[arg(long, value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
-    clients: Option<u32>,
+    pub(super) clients: Option<u32>,
     /// What the cluster suffers from: varied, mix, swarm, calm, or one kind of fault.
     #[arg(long, value_name = "NAME", default_value = varied::NAME)]
-    nemesis: String,
+    pub(super) nemesis: String,
     /// A scenario that says what is run, by whom and how long; see `synod-harness scenario`.
     #[arg(long, value_name = "FILE", conflicts_with_all =
         ["time", "nodes", "clients", "nemesis", "workload", "timeout_ms", "rest_ms"])]
-    scenario: Option<PathBuf>,
+    pub(super) scenario: Option<PathBuf>,
     /// What the clients do: mix, registers, append or counter.
     #[arg(long, value_name = "NAME", default_value = "mix")]
-    workload: String,
+    pub(super) workload: String,
     /// How long an operation may take before its outcome counts as unknown, in milliseconds; 2000,
     /// or what a varied run draws.
     #[arg(long, value_name = "MS",
         value_parser = clap::value_parser!(u64).range(1..=TIMEOUT_MS_MAX.0))]
-    timeout_ms: Option<u64>,
+    pub(super) timeout_ms: Option<u64>,
     /// How long a client rests at most between two operations, in milliseconds; 4, or what a varied
     /// run draws.
     #[arg(long, value_name = "MS",
         value_parser = clap::value_parser!(u64).range(0..=REST_MS_MAX.0))]
-    rest_ms: Option<u64>,
+    pub(super) rest_ms: Option<u64>,
     /// How many runs are made, one after the other: each has the seed after that of the one before.
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(RUNS_MAX)))]
-    test_count: u32,
+    pub(super) test_count: u32,
+    #[command(flatten)]
+    pub(super) shard: ShardArguments,
 }
 
 #[derive(Debug, Args)]
@@ -100,10 +104,10 @@ pub(super) struct SystemArguments {
     /// A program that looks at what the nodes of synod-kv left: `synod-sim`, which holds their
     /// journals against the specification. It is part of the verdict.
     #[arg(long, value_name = "PATH")]
-    audit: Option<PathBuf>,
+    pub(super) audit: Option<PathBuf>,
     /// How many bridge processes share the clients.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
-    bridges: u32,
+    pub(super) bridges: u32,
     /// How many files a node may have open.
     #[arg(long, value_name = "N")]
     node_files: Option<u64>,
@@ -119,12 +123,17 @@ pub(super) fn chaos(arguments: &ChaosArguments) -> ExitCode {
     // A scenario has a seed of its own.
     let drawn = || arguments.scenario.is_none().then(drawn_seed);
     let first = arguments.seed.or_else(drawn);
-    perform(arguments.output.format, arguments.test_count, |turn| order_of(arguments, first, turn))
+    match turns_of(arguments) {
+        Ok(turns) => {
+            perform(arguments.output.format, turns, |turn| order_of(arguments, first, turn))
+        }
+        Err(Refusal(code, error)) => fail(code, &error),
+    }
 }
 
 pub(super) fn replay(arguments: &ReplayArguments) -> ExitCode {
     let ReplayArguments { run, output, binary, times } = arguments;
-    perform(output.format, *times, |_| recorded_order(run, binary.as_deref(), output))
+    perform(output.format, Turns::all(*times), |_| recorded_order(run, binary.as_deref(), output))
 }
 
 /// Makes the order of one run of a campaign: the seed is that of the first run and its turn.
@@ -371,7 +380,7 @@ fn reproduction(arguments: &ChaosArguments, plan: &Scenario) -> String {
 }
 
 /// Spells the limits of nodes that were given.
-fn limit_flags(arguments: &SystemArguments) -> String {
+pub(super) fn limit_flags(arguments: &SystemArguments) -> String {
     let limits = [
         ("--node-files", arguments.node_files),
         ("--node-file-bytes", arguments.node_file_bytes),

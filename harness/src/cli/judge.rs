@@ -11,13 +11,13 @@ use rustix::io::Errno;
 use synod_checker::{Budget, ModelName, Report};
 use synod_history::HistoryError;
 use synod_history::import::Format;
-use synod_live::folder;
 use synod_live::interrupt::Interrupt;
 use synod_live::runs::{self, RunsError};
 use synod_report::{JudgedHistory, ReportError};
 
 use super::chaos::quoted;
 use super::check::{Output, Question, command};
+use super::merge::merge_folders;
 use super::{INTERNAL, INTERRUPTED, USAGE, fail, printed, say};
 
 #[derive(Debug, Args)]
@@ -54,8 +54,17 @@ pub(super) struct CheckArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArguments {
-    /// The folder of a run, or one of runs, such as target/chaos.
-    folder: PathBuf,
+    /// The folder of a run, or one of runs, such as target/chaos; with --merge, any number of
+    /// them, or of what shards have written.
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// Make one verdict and one page of all folders. The exit code is the gravest of any part: 1
+    /// over 70, 130, 3, 2 and 0.
+    #[arg(long)]
+    merge: bool,
+    /// Where the page of --merge is written.
+    #[arg(long, value_name = "FILE", default_value = "merged.html", requires = "merge")]
+    page: PathBuf,
 }
 
 pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
@@ -198,10 +207,14 @@ fn end_when_interrupted() {
 }
 
 pub(super) fn report(arguments: &ReportArguments) -> ExitCode {
-    let folder = &arguments.folder;
+    if arguments.merge {
+        return merge_folders(&arguments.folders, &arguments.page);
+    }
+    let [folder] = &arguments.folders[..] else {
+        return fail(USAGE, &"several folders are put together by --merge; name one, or add that");
+    };
     // A run may hold runs itself, and those may hold runs.
-    let is_run = [folder::REPORT, folder::PLAN].iter().any(|name| folder.join(name).is_file());
-    let written = if !is_run && runs::is_folder_of_runs(folder) {
+    let written = if !runs::is_run(folder) && runs::is_folder_of_runs(folder) {
         runs::write_index(folder)
     } else {
         synod_report::write(folder).map_err(RunsError::from)

@@ -1,5 +1,6 @@
 //! The command line: its words, its help, its exit codes.
 
+mod campaign;
 mod chaos;
 mod check;
 mod failover;
@@ -7,10 +8,12 @@ mod faults;
 mod guard;
 mod init;
 mod judge;
+mod merge;
 mod output;
 mod refusal;
 mod repeat;
 mod scenario;
+mod shard;
 mod shrink;
 mod step_summary;
 mod try_bridge;
@@ -56,7 +59,8 @@ enum Command {
     /// offered every 5 ms by clients that are free.
     #[command(after_help = EXIT_CODES)]
     Failover(failover::FailoverArguments),
-    /// Renders the report page of a run again, or the page of all runs in a folder.
+    /// Renders the report page of a run again, or the page of all runs in a folder; or merges what
+    /// several machines have found.
     #[command(after_help = EXIT_CODES)]
     Report(judge::ReportArguments),
     /// Lists, shows and checks scenarios: what is run, which faults come when, and whom they hit.

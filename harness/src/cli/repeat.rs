@@ -10,11 +10,12 @@ use serde_json::json;
 use synod_live::console::Console;
 use synod_live::interrupt::Interrupt;
 use synod_live::run::{Finished, RunConfig, run};
-use synod_report::Verdict;
+use synod_report::{Verdict, markdown};
 use tokio::runtime::Runtime;
 
 use super::output::FormatArgument;
 use super::refusal::{Refusal, refusal};
+use super::shard::{ShardRecord, Turns};
 use super::{INTERNAL, fail, printed, say, step_summary};
 
 /// Where runs are made: one thread, and the user's wish to end.
@@ -52,13 +53,13 @@ pub(super) fn single_thread() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// Makes so many runs, each by the order that `order` gives for its turn, counted from 0.
+/// Makes runs, each by the order that `order` gives for its turn.
 pub(super) fn perform(
     format: FormatArgument,
-    count: u32,
+    turns: Turns,
     order: impl Fn(u32) -> Result<RunConfig, Refusal>,
 ) -> ExitCode {
-    match performed(format, count, order) {
+    match performed(format, turns, order) {
         Ok((said, code)) => printed(said, code),
         Err(Refusal(code, error)) => fail(code, &error),
     }
@@ -66,53 +67,73 @@ pub(super) fn perform(
 
 fn performed(
     format: FormatArgument,
-    count: u32,
+    turns: Turns,
     order: impl Fn(u32) -> Result<RunConfig, Refusal>,
 ) -> Result<(std::io::Result<()>, u8), Refusal> {
+    let Turns { numbers, of, mut record } = turns;
     // Whatever is wrong with what was asked for is said before anything starts.
-    let first = order(0)?;
+    let mut next = Some(order(numbers.first().copied().unwrap_or(0))?);
+    if let Some(record) = &record {
+        record.begin()?;
+    }
     let runs = Runs::begin()?;
     let mut console = format.console();
     let mut tally = Tally::default();
-    let mut order_of_turn = first;
-    for turn in 1.. {
-        match runs.one(&order_of_turn, &mut console) {
-            Ok(finished) => {
-                step_summary::add(&finished.summary);
-                tally.add(order_of_turn.plan.seed.0, finished.summary.verdict);
-            }
-            // Without an earlier run there is nothing else to say.
-            Err(Refusal(code, error)) if tally.runs.is_empty() => {
-                return Err(Refusal(code, error));
-            }
-            Err(Refusal(code, error)) => {
-                tally.broke_off = Some((code, error));
-            }
-        }
-        if turn >= count || runs.is_interrupted() || tally.broke_off.is_some() {
-            break;
-        }
+    for turn in 1..=numbers.len() {
+        let Some(config) = next.take() else { break };
+        let made = runs.one(&config, &mut console).and_then(|finished| {
+            step_summary::add(&markdown(&finished.summary));
+            tally.add(config.plan.seed.0, finished.summary.verdict);
+            record.as_mut().map_or(Ok(()), |record| record.add(&finished))
+        });
         // A later seed may make a plan that is refused; what the runs before it found is told.
-        match order(turn) {
-            Ok(next) => order_of_turn = next,
+        let following = made.and_then(|()| match numbers.get(turn) {
+            Some(number) if !runs.is_interrupted() => order(*number).map(Some),
+            Some(_) | None => Ok(None),
+        });
+        match following {
+            Ok(following) => next = following,
             Err(Refusal(code, error)) => {
+                if let Some(record) = &mut record {
+                    // What could not be written before is told already.
+                    drop(record.break_off(code, &error));
+                }
+                // Without an earlier run there is nothing else to say.
+                if tally.runs.is_empty() {
+                    return Err(Refusal(code, error));
+                }
                 tally.broke_off = Some((code, error));
-                break;
             }
         }
     }
-    let mut said = console.unprinted();
-    if count > 1 {
+    Ok(tell(format, (numbers.len(), of), &tally, console.unprinted(), record.as_ref()))
+}
+
+/// Says what the runs came to, `count` of the `of` of a campaign.
+fn tell(
+    format: FormatArgument,
+    (count, of): (usize, u32),
+    tally: &Tally,
+    mut said: std::io::Result<()>,
+    record: Option<&ShardRecord>,
+) -> (std::io::Result<()>, u8) {
+    if of > 1 {
         if let Some((_, error)) = &tally.broke_off {
             let _: ExitCode = fail(INTERNAL, error);
         }
         let text = match format {
+            FormatArgument::Text if count == 0 => String::new(),
             FormatArgument::Text => tally.text(count),
             FormatArgument::Json => tally.json(count),
         };
         said = said.and_then(|()| say(&text));
     }
-    Ok((said, tally.exit_code()))
+    if let (Some(record), FormatArgument::Text) = (record, format) {
+        said = said.and_then(|()| say(&record.text()));
+    }
+    // A part without a run has nothing to fail; what the campaign came to is the merge's to say.
+    let code = if count == 0 { 0 } else { tally.exit_code() };
+    (said, code)
 }
 
 /// What came of the runs of a campaign.
@@ -140,7 +161,7 @@ impl Tally {
 
     /// Says how many runs came to which verdict, and which they were where they are no PASS. Runs
     /// of one plan have one seed, and are told by their number alone.
-    fn text(&self, count: u32) -> String {
+    fn text(&self, count: usize) -> String {
         let made = self.runs.len();
         let is_one_plan = self.runs.windows(2).all(|pair| pair[0].0 == pair[1].0);
         let told = self.by_verdict().map(|(verdict, seeds)| {
@@ -155,11 +176,11 @@ impl Tally {
             }
         });
         let told = told.collect::<Vec<_>>().join(", ");
-        let early = if made < count as usize { ", ended early" } else { "" };
+        let early = if made < count { ", ended early" } else { "" };
         format!("{made} of {count} runs{early}: {told}\n")
     }
 
-    fn json(&self, count: u32) -> String {
+    fn json(&self, count: usize) -> String {
         let seeds: serde_json::Map<String, serde_json::Value> = self
             .by_verdict()
             .map(|(verdict, seeds)| (verdict.word().into(), json!(seeds)))

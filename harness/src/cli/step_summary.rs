@@ -8,12 +8,10 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use synod_report::{RunSummary, markdown};
-
-/// Adds the summary of a run to the file that the environment names, if it names one.
-pub(super) fn add(summary: &RunSummary) {
+/// Adds text to the file that the environment names, if it names one.
+pub(super) fn add(text: &str) {
     let Some(file) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) else { return };
-    if let Err(error) = append(file.as_ref(), &markdown(summary)) {
+    if let Err(error) = append(file.as_ref(), text) {
         let name = Path::new(&file).display();
         drop(writeln!(std::io::stderr(), "synod-harness: {VARIABLE} {name}: {error}"));
     }

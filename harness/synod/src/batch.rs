@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use synod_fault::swarm::{SwarmConfig, draw};
+use synod_report::Shard;
 use synod_rng::{Seed, mix};
 use synod_simulator::Violation;
 
@@ -33,6 +34,8 @@ pub struct Batch {
     pub first: u64,
     /// How many.
     pub count: u64,
+    /// How far each is from the one before: 1, or as many as machines share the seeds.
+    pub step: u64,
     /// On how many threads.
     pub jobs: usize,
     /// Whether each is run twice, and the trace hashes compared.
@@ -71,21 +74,31 @@ pub struct Report {
 }
 
 impl Batch {
+    /// Returns the part of the batch that is one machine's.
+    #[must_use]
+    pub fn of_shard(&self, shard: Shard) -> Self {
+        let first = self.first.saturating_add(shard.index().into());
+        Self { first, count: shard.share(self.count), step: shard.count().into(), ..self.clone() }
+    }
+
     /// Runs the batch. `progress` hears after each seed how many were run so far; the batch
     /// ends early once `stop` is set.
+    ///
+    /// # Panics
+    ///
+    /// In a build that checks its sums, if the last seed is beyond the largest number.
     pub fn run(&self, stop: &AtomicBool, progress: impl Fn(u64) + Sync) -> Report {
-        let next = AtomicU64::new(self.first);
-        let end = self.first.saturating_add(self.count);
+        let next = AtomicU64::new(0);
         let total = Mutex::new(Report::default());
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= end {
+                        let turn = next.fetch_add(1, Ordering::Relaxed);
+                        if turn >= self.count {
                             break;
                         }
-                        let one = self.run_one(seed);
+                        let one = self.run_one(self.first + turn * self.step);
                         let mut total = total.lock().unwrap_or_else(|e| e.into_inner());
                         total.add(one);
                         progress(total.seeds);
@@ -159,7 +172,8 @@ mod tests {
     use super::*;
 
     fn batch(jobs: usize) -> Batch {
-        Batch { first: 100, count: 6, jobs, twice: false, config: SwarmConfig::default() }
+        let config = SwarmConfig::default();
+        Batch { first: 100, count: 6, step: 1, jobs, twice: false, config }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! claims kept true: nothing that was asked for is left out in silence, a run in which nothing
 //! happened is no pass, and a closed pipe hides no violation.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,15 +15,18 @@ use std::time::Instant;
 use synod_fault::nemesis::Nemesis;
 use synod_fault::swarm::{SwarmConfig, draw};
 use synod_fault::{Millis, Scenario, TIME_MS_MAX, Transports};
+use synod_report::{Shard, ShardAsked, ShardSummary};
 use synod_rng::Seed;
-use synod_simulated::batch::{Batch, EFFECTIVE_MIN, OPERATIONS_MIN, Report};
+use synod_simulated::batch::Batch;
+use synod_simulated::shard;
+use synod_simulated::told::{nothing_tried, summed_up, told};
 use synod_simulated::trace::{NodeJournal, ReadError, explain, read_ended, read_run};
 use synod_simulated::trial::{self, NODES_MAX, RunResult};
 use synod_simulator::Violation;
 
 const USAGE: &str = "\
 synod-sim [--seeds N] [--from S] [--jobs J] [--time SECONDS] [--nodes N] [--twice] [--all-points]
-          [--points]
+          [--points] [--shards N (--shard I | --shard-from VARIABLE) [--summary-dir DIR]]
 synod-sim --seed S [--nemesis NAME] [--outside] [--shrink] [--log] [--transcript]
 synod-sim --plan FILE [--outside] [--shrink] [--log] [--transcript]
   --seeds N      runs N seeds (200)
@@ -34,6 +37,11 @@ synod-sim --plan FILE [--outside] [--shrink] [--log] [--transcript]
   --twice        runs each seed twice and compares the traces
   --all-points   fails unless every point of interest was seen
   --points       prints how often each was seen, the rarest first
+  --shards N     shares the seeds among N machines: this one runs each N-th of them
+  --shard I      which of them this one is, counted from 0
+  --shard-from VARIABLE  the variable of the environment that says which one this is
+  --summary-dir DIR  where the summary goes that `synod-harness report --merge` puts together
+                 with those of the other shards (target/sim)
   --seed S       runs one seed and tells how it went
   --nemesis NAME draws the faults of that seed as a live run does: mix, or one kind of fault
   --plan FILE    runs a scenario: what a failure left behind, a kept seed, or the plan.json
@@ -48,7 +56,8 @@ synod-sim --plan FILE [--outside] [--shrink] [--log] [--transcript]
 
 Exit codes: 0 no violation, 1 a violation, 2 nothing that was planned had an effect, a fault that
 somebody wrote never began or no operation was answered, and with --all-points a point that no seed
-reached, 64 the command line makes no sense, 70 what was found cannot be printed";
+reached, which of shards the merge says alone, 64 the command line makes no sense, 70 what was found
+cannot be printed, or the summary of a shard not be written";
 
 fn main() -> ExitCode {
     let found = match Options::parse() {
@@ -85,6 +94,9 @@ fn complain(reason: &dyn Display) {
 /// What was asked for.
 struct Options {
     batch: Batch,
+    asked: ShardAsked,
+    shard: Option<Shard>,
+    summary_dir: PathBuf,
     one: Option<One>,
     nemesis: Option<Nemesis>,
     journals: Option<PathBuf>,
@@ -110,7 +122,10 @@ impl Options {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let config = SwarmConfig::default();
         let mut options = Self {
-            batch: Batch { first: 0, count: 200, jobs, twice: false, config },
+            batch: Batch { first: 0, count: 200, step: 1, jobs, twice: false, config },
+            asked: ShardAsked::default(),
+            shard: None,
+            summary_dir: PathBuf::from(KEPT),
             one: None,
             nemesis: None,
             journals: None,
@@ -147,6 +162,10 @@ impl Options {
                     }
                     options.batch.config.nodes = vec![nodes];
                 }
+                Long("shards") => options.asked.shards = Some(arguments.value()?.parse()?),
+                Long("shard") => options.asked.shard = Some(arguments.value()?.parse()?),
+                Long("shard-from") => options.asked.shard_from = Some(arguments.value()?.string()?),
+                Long("summary-dir") => options.summary_dir = arguments.value()?.into(),
                 Long("twice") => options.batch.twice = true,
                 Long("all-points") => options.all_points = true,
                 Long("points") => options.points = true,
@@ -166,6 +185,11 @@ impl Options {
             }
         }
         options.check(&given)?;
+        let variable = |name: &str| std::env::var(name).ok();
+        options.shard = options.asked.shard(variable).map_err(|error| error.to_string())?;
+        if options.shard.is_none() && given.iter().any(|name| name == "summary-dir") {
+            return Err("--summary-dir is for --shards, which are not given".into());
+        }
         Ok(Some(options))
     }
 
@@ -225,13 +249,24 @@ impl Options {
     fn run_batch(&self) -> Found {
         let began = Instant::now();
         let stop = AtomicBool::new(false);
-        let report = self.batch.run(&stop, |seeds| {
+        let batch = self.shard.map_or_else(|| self.batch.clone(), |it| self.batch.of_shard(it));
+        // Of an earlier attempt at a shard nothing is left to be taken for this one.
+        let forgotten = self.shard.map_or(Ok(()), |it| shard::forget(&self.summary_dir, it));
+        if let Err(reason) = forgotten {
+            complain(&reason);
+            return Found { text: String::new(), code: UNPRINTED };
+        }
+        let report = batch.run(&stop, |seeds| {
             if seeds % PROGRESS_EVERY == 0 {
                 let took = began.elapsed().as_secs_f64();
                 drop(writeln!(std::io::stderr(), "{seeds} seeds after {took:.0} s"));
             }
         });
-        let mut text = told(&report, began.elapsed().as_secs_f64(), &self.batch.config);
+        if let Some(shard) = self.shard {
+            let summary = shard::summary(&self.batch, shard, &report, self.all_points);
+            return self.told_shard(&summary, told(&report, elapsed(began), &batch.config));
+        }
+        let mut text = told(&report, elapsed(began), &batch.config);
         if self.points {
             text += &report.hit_counts.table();
         }
@@ -242,6 +277,18 @@ impl Options {
         let too_little = report.outcomes.ok == 0 || (self.all_points && !unseen.is_empty());
         let code = if report.failed > 0 { VIOLATION } else { PASS };
         Found { text, code: if code == PASS && too_little { TOO_LITTLE } else { code } }
+    }
+
+    /// Keeps the summary of a shard, and tells of it. What was never seen is not a shard's to say.
+    fn told_shard(&self, summary: &ShardSummary, told: String) -> Found {
+        let (text, mut code) = shard::told(summary, told);
+        if let Err(error) = summary.write(&self.summary_dir) {
+            let path = self.summary_dir.join(summary.shard.file_name());
+            complain(&format_args!("cannot write {}: {error}", path.display()));
+            code = if code == VIOLATION { code } else { UNPRINTED };
+        }
+        let path = self.summary_dir.join(summary.shard.file_name());
+        Found { text: format!("{text}summary: {}\n", path.display()), code }
     }
 
     fn run_one(&self, mut plan: Scenario) -> Found {
@@ -286,47 +333,6 @@ impl Options {
         }
         Found { text, code: VIOLATION }
     }
-}
-
-fn summed_up(plan: &Scenario, ended: &RunResult) -> String {
-    let (tally, outcomes) = (ended.tally, ended.outcomes);
-    format!(
-        "seed {}, {} nodes, {} clients: {} steps, {} ok, {} failed, {} unknown, {} of {} \
-         faults effective, trace {:016x}\n",
-        plan.seed,
-        plan.nodes,
-        plan.clients,
-        tally.steps,
-        outcomes.ok,
-        outcomes.failed,
-        outcomes.unknown,
-        tally.effective,
-        plan.faults.len(),
-        ended.trace
-    )
-}
-
-/// Says why a run without a violation shows nothing, if it does not.
-fn nothing_tried(plan: &Scenario, ended: &RunResult) -> Option<String> {
-    if ended.outcomes.ok == 0 {
-        return Some("no operation was answered".to_owned());
-    }
-    // A generator may draw none, or one that comes too late.
-    let is_drawn = plan.is_drawn();
-    if plan.plans_nothing() && (!is_drawn || plan.nemesis.parse::<Nemesis>().is_ok()) {
-        let nemesis = &plan.nemesis;
-        let why = format!(
-            "the plan has no fault of {nemesis}; if it shall have none, its nemesis \
-             is calm"
-        );
-        return Some(why);
-    }
-    if !plan.faults.is_empty() && ended.tally.effective == 0 {
-        return Some("no fault had an effect".to_owned());
-    }
-    let unbegun = ended.unbegun.filter(|_| !is_drawn)?;
-    let fault = &plan.faults[unbegun as usize - 1];
-    Some(format!("fault {unbegun} never began: {}", fault.to_string().trim_start()))
 }
 
 /// Holds what real nodes wrote against the specification.
@@ -410,69 +416,33 @@ fn told_where(path: &Path) -> String {
 }
 
 fn write_down(plan: &Scenario, extension: &str, text: &str) -> std::io::Result<PathBuf> {
-    let folder = Path::new("target/sim");
+    let folder = Path::new(KEPT);
     std::fs::create_dir_all(folder)?;
     let path = folder.join(format!("seed-{}.{extension}", plan.seed));
     std::fs::write(&path, text)?;
     Ok(path)
 }
 
-fn told(report: &Report, seconds: f64, config: &SwarmConfig) -> String {
-    let mut text = String::new();
-    let virtual_s = report.virtual_us as f64 / 1e6;
-    let busy = report.busy.as_secs_f64();
-    let _ = writeln!(
-        text,
-        "{} seeds in {seconds:.1} s: {:.0} simulated hours, {:.0} times real time on each thread, \
-         {:.0} steps/s, {:.0} seeds/minute",
-        report.seeds,
-        virtual_s / 3_600.0,
-        virtual_s / busy,
-        report.steps as f64 / seconds,
-        report.seeds as f64 / seconds * 60.0
-    );
-    let _ = writeln!(
-        text,
-        "operations: {} ok, {} failed, {} unknown; {} faults effective, {} crashes; trace {:016x}",
-        report.outcomes.ok,
-        report.outcomes.failed,
-        report.outcomes.unknown,
-        report.effective,
-        report.crashes,
-        report.trace
-    );
-    let _ = writeln!(
-        text,
-        "{} seeds passed, {} were thin (under {OPERATIONS_MIN} operations or {EFFECTIVE_MIN} \
-         effective faults), {} failed",
-        report.seeds - report.thin - report.failed,
-        report.thin,
-        report.failed
-    );
-    for (seed, violation) in &report.failures {
-        let detail = violation.to_string();
-        let line = detail.lines().next().unwrap_or_default();
-        let again = asked(config);
-        text += &format!("seed {seed}: {line}\n  cargo xtask sim --seed {seed}{again} --shrink\n");
-    }
-    text
+fn elapsed(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64()
 }
 
-/// Says with which arguments a seed draws the plans of this config.
-fn asked(config: &SwarmConfig) -> String {
-    let usual = SwarmConfig::default();
-    let mut words = String::new();
-    if config.time_ms != usual.time_ms {
-        words += &format!(" --time {}", config.time_ms.0 / 1_000);
-    }
-    if let ([nodes], true) = (&config.nodes[..], config.nodes != usual.nodes) {
-        words += &format!(" --nodes {nodes}");
-    }
-    words
-}
+/// Where failures, and summaries of shards, are kept.
+const KEPT: &str = "target/sim";
 
 /// The flags that a batch of seeds has alone.
-const OF_BATCH: &[&str] = &["seeds", "from", "jobs", "twice", "all-points", "points"];
+const OF_BATCH: &[&str] = &[
+    "seeds",
+    "from",
+    "jobs",
+    "twice",
+    "all-points",
+    "points",
+    "shards",
+    "shard",
+    "shard-from",
+    "summary-dir",
+];
 
 /// Those that say how the plan of a seed is drawn.
 const OF_DRAWS: &[&str] = &["time", "nodes", "nemesis"];
@@ -494,17 +464,3 @@ const PROGRESS_EVERY: u64 = 1_000;
 
 /// How much of the log is shown with a violation.
 const LAST_LINES: usize = 60;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_that_is_shown_asks_for_the_run_that_failed() {
-        let usual = SwarmConfig::default();
-        assert_eq!(asked(&usual), "");
-        let longer = SwarmConfig { time_ms: Millis(600_000), ..usual };
-        assert_eq!(asked(&longer), " --time 600");
-        assert_eq!(asked(&SwarmConfig { nodes: vec![5], ..longer }), " --time 600 --nodes 5");
-    }
-}

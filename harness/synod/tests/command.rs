@@ -63,6 +63,12 @@ fn what_would_be_left_out_in_silence_is_misused() {
         (&["--nemesis", "mix"], "--nemesis means nothing to a batch of seeds"),
         (&["--seeds", "1", "--shrink"], "--shrink means nothing to a batch of seeds"),
         (&["--journals", ".", "--log"], "--log means nothing to --journals"),
+        (&["--shards", "0", "--shard", "0"], "--shards takes 1 to 10000, not 0"),
+        (&["--shards", "4", "--shard", "4"], "there is no shard 4 of 4: --shard takes 0 to 3"),
+        (&["--shards", "4"], "say which one this is, by --shard NUMBER"),
+        (&["--shards", "4", "--shard-from", "NO_SUCH_INDEX"], "NO_SUCH_INDEX is not set"),
+        (&["--summary-dir", "."], "--summary-dir is for --shards"),
+        (&["--seed", "1", "--shard", "0"], "--shard means nothing to --seed"),
     ] {
         let (code, out, err) = scratch.run(arguments, Stdio::piped());
         assert_eq!((code, out.as_str()), (Some(64), ""), "{arguments:?}: {err}");
@@ -116,4 +122,63 @@ fn what_cannot_be_printed_is_no_success_and_no_panic() {
         assert_eq!(code, Some(70), "{arguments:?}: {err}");
         assert!(err.contains("synod-sim: cannot print what was found: "), "{err}");
     }
+}
+
+/// A shard leaves a summary, in the place of an older one; one without a seed says so, and passes
+/// as such.
+#[test]
+fn a_shard_keeps_what_it_has_found() {
+    let scratch = Scratch::new("shard");
+    let shard = |index: &'static str| {
+        let flags = ["--seeds", "2", "--time", "3", "--shards", "3", "--summary-dir", "kept"];
+        let all = [&flags[..], &["--all-points", "--shard", index]].concat();
+        scratch.run(&all, Stdio::piped())
+    };
+    std::fs::create_dir_all(scratch.0.join("kept")).unwrap();
+    std::fs::write(scratch.0.join("kept/shard-0-of-3.json"), "an older one").unwrap();
+    let (code, out, err) = shard("0");
+    assert_eq!(code, Some(0), "what it has not seen is not its to judge: {out}{err}");
+    assert!(out.contains("1 seeds in ") && out.contains("\nsummary: kept/shard-0-of-3.json\n"));
+    assert!(!out.contains("never seen: "), "{out}");
+    let summary = std::fs::read_to_string(scratch.0.join("kept/shard-0-of-3.json")).unwrap();
+    assert!(summary.contains("\"index\": 0,") && summary.contains("\"seeds\": 1,"), "{summary}");
+    let (code, out, _) = shard("2");
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.starts_with("shard 2 of 3 has none of the 2 seeds: nothing was run"), "{out}");
+    // A place that takes no summary is no success.
+    std::fs::write(scratch.0.join("taken"), "a file").unwrap();
+    let flags = ["--seeds", "1", "--time", "3", "--shards", "1", "--shard", "0", "--summary-dir"];
+    let (code, _, err) = scratch.run(&[&flags[..], &["taken"]].concat(), Stdio::piped());
+    assert_eq!(code, Some(70), "{err}");
+    assert!(err.contains("taken/shard-0-of-1.json"), "{err}");
+}
+
+/// The script of `deploy` for SLURM is run as a task of its array runs it: the number of shards is
+/// that of the array, and all that it asks for is understood.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_array_of_slurm_is_as_large_as_the_campaign_has_shards() {
+    let scratch = Scratch::new("slurm");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/slurm-array.sh");
+    let text = std::fs::read_to_string(script).unwrap();
+    let of = |start: &str| {
+        // The remarks at the top name both, too.
+        let rest = text.rsplit(start).next().unwrap();
+        rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().to_owned()
+    };
+    let (last, shards) = (of("#SBATCH --array=0-"), of(" --shards "));
+    assert_eq!(last.parse::<u64>().unwrap() + 1, shards.parse().unwrap());
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_synod-sim")).parent().unwrap();
+    let task = |index: &str| {
+        let mut task = Command::new("bash");
+        task.arg(script).current_dir(&scratch.0).env("SYNOD", programs).env("OUT", "out");
+        task.env("SEEDS", "1").env("SLURM_ARRAY_TASK_ID", index).output().unwrap()
+    };
+    let output = task(&last);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary = scratch.0.join(format!("out/shard-{last}-of-{shards}.json"));
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(summary.contains("\"all_points\": true"), "{summary}");
+    let output = task(&shards);
+    assert_eq!(output.status.code(), Some(64), "there is no such task");
 }
