@@ -259,13 +259,13 @@ node = ["rmdir", "{data}"]
             ),
             ("\"{node}\"]", "7]", "line 5: a word of a command is a text in quotes, or "),
             ("{run}/shared", "{data}", "`{data}` names `data`, which this command does not have"),
-            ("-INT\", \"{pid}", "-INT\", \"{ip}", "line 30: `{ip}` names `ip`, which this command"),
+            ("-INT\", \"{pid}", "-INT\", \"{ip}", "line 31: `{ip}` names `ip`, which this command"),
             (
                 "[\"mkdir\", \"{data}\"]",
                 "[{ per_node = [\"{address}\"] }]",
                 "line 25: `setup` repeats words for each node, and runs where no node has an addr",
             ),
-            ("[teardown]\nnode", "[teardown]\nnodes", "line 33: there is no `nodes`; did you mean"),
+            ("[teardown]\nnode", "[teardown]\nnodes", "line 34: there is no `nodes`; did you mean"),
             (BRIDGE, "bridge = \"x\"", "line 10: found string \"x\", wanted a list"),
         ] {
             assert_ne!(WHOLE.replacen(from, to, 1), WHOLE, "{from}");
