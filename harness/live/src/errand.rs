@@ -1,9 +1,10 @@
 //! An errand: a command of the description that prepares or ends something, run to its end.
 //!
-//! Which errands there are and when they are run is left to `setup` and `cluster`. Each has a folder
-//! of the run for what it writes, a time limit, and the mark of its run in its environment, by
-//! which whatever it leaves behind is found again. Claims kept true: an errand that fails or takes
-//! too long is told with its last lines, and what it started does not outlive the run.
+//! Which errands there are and when they are run is left to `setup` and `cluster`. Each has a
+//! folder of the run for what it writes, a time limit, and the mark of its run in its
+//! environment, by which whatever it leaves behind is found again. Claims kept true: an errand
+//! that fails or takes too long is told with its last lines, and what it started does not outlive
+//! the run.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -140,7 +141,7 @@ fn bears_mark(pid: i32, mark: &str, run: &Path) -> bool {
     environment.split(|byte| *byte == 0).any(|variable| variable == mark)
 }
 
-/// Kills a process, unless its number is another's by now: the handle is taken before the mark is
+/// Kills a process, unless its number has become another's: the handle is taken before the mark is
 /// looked at, and stays with the process that it was taken of.
 fn kill_marked(pid: i32, mark: &str, run: &Path) -> bool {
     let Some(number) = Pid::from_raw(pid) else { return false };

@@ -7,8 +7,8 @@
 //! that names an unknown gap is refused. `transport` says what the ports speak, `ready` when a node
 //! is up. How a description is written down is left to [`description`](crate::description).
 
-mod around;
 mod placeholders;
+mod scoped_command;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,9 +21,9 @@ use synod_fault::{NodeId, Transport, Transports};
 use crate::crashes::CrashPatterns;
 use crate::readiness::Ready;
 use crate::thresholds::Thresholds;
-pub use around::ScopedCommand;
 pub(crate) use placeholders::{ANNOUNCED, OF_NODE};
 pub use placeholders::{Announced, Placeholders};
+pub use scoped_command::ScopedCommand;
 
 /// A system under test.
 ///
