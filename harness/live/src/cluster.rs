@@ -5,6 +5,8 @@
 //! methods take `&self` and never hold a lock across a wait, so that the nemesis and the monitor
 //! share the cluster.
 
+mod stop;
+
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,6 @@ use rustix::process::Signal;
 use synod_fault::NodeId;
 use synod_report::NodeSummary;
 use synod_shim::{Shim, ShimError};
-use tokio::time::Instant;
 
 use super::crashes::{CrashLine, CrashPatterns};
 use super::disk_errors::{DiskErrors, LOG_COUNT, LogBytes};
@@ -26,6 +27,7 @@ use super::logs;
 use super::process::{Process, STDERR_LOG, STDOUT_LOG, describe_end};
 use super::system::CommandLine;
 use super::witness::Dialers;
+pub(crate) use stop::{STOP_LIMIT, StopCommand, Stops};
 
 /// All nodes of a run. They are killed when this is dropped.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Cluster {
     guard: Guard,
     limits: Limits,
     nodes: Vec<Node>,
+    /// What ends them, where the description says.
+    stops: Stops,
     dialers: Dialers,
 }
 
@@ -117,7 +121,14 @@ impl Cluster {
     pub fn new(guard: Guard, limits: Limits, specs: Vec<NodeSpec>) -> Self {
         let node = |spec| Node { spec, state: Mutex::default() };
         let nodes = specs.into_iter().map(node).collect();
-        Self { guard, limits, nodes, dialers: Dialers::new() }
+        Self { guard, limits, nodes, stops: Stops::default(), dialers: Dialers::new() }
+    }
+
+    /// Lets commands end the nodes when the run is over.
+    #[must_use]
+    pub(crate) fn stopped_by(mut self, stops: Stops) -> Self {
+        self.stops = stops;
+        self
     }
 
     /// Lets the network know which processes are a node's, from the next start on.
@@ -233,26 +244,6 @@ impl Cluster {
             self.note_end(node);
         }
         Ok(())
-    }
-
-    /// Ends all nodes by SIGTERM, and by SIGKILL those that take longer than `patience`.
-    pub async fn stop_all(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
-        let mut waits = Vec::new();
-        for node in &self.nodes {
-            // A process that stands still takes no request to end until it goes on.
-            node.signal(Signal::CONT);
-            waits.extend(self.ask(node, Signal::TERM, "asked to end").map(|ended| (node, ended)));
-        }
-        for (node, ended) in waits {
-            if tokio::time::timeout_at(deadline, ended).await.is_err() {
-                let late = self.ask(node, Signal::KILL, "did not end when asked, killed");
-                if let Some(ended) = late {
-                    ended.await;
-                }
-            }
-            self.note_end(node);
-        }
     }
 
     /// Stops a node's clock by SIGSTOP. Returns whether it ran.

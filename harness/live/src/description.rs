@@ -119,6 +119,7 @@ fn of_words(error: &SystemError, text: &str) -> DescriptionError {
         SystemError::NoPortToAsk => "ready".to_owned(),
         SystemError::AnnouncedPacket => "transport".to_owned(),
         SystemError::PreloadTaken => "LD_PRELOAD".to_owned(),
+        SystemError::NoAddresses { command } => (*command).to_owned(),
     };
     // A word that stands on several lines may be right on one of them.
     let mut lines = (1..).zip(text.lines()).filter(|(_, line)| line.contains(&needle));
@@ -179,6 +180,17 @@ PEERS = { per_peer = ["{peer}={address}"] }
 
 [evidence]
 ok = 50
+
+[setup]
+cluster = ["mkdir", "{run}/shared"]
+node = ["mkdir", "{data}"]
+
+[stop]
+cluster = ["ctl", "stop", { per_node = ["{address}"] }]
+node = ["kill", "-INT", "{pid}"]
+
+[teardown]
+node = ["rmdir", "{data}"]
 "#;
 
     const BRIDGE: &str =
@@ -246,6 +258,14 @@ ok = 50
                 "line 14: `ready` asks the port for clients by TCP",
             ),
             ("\"{node}\"]", "7]", "line 5: a word of a command is a text in quotes, or "),
+            ("{run}/shared", "{data}", "`{data}` names `data`, which this command does not have"),
+            ("-INT\", \"{pid}", "-INT\", \"{ip}", "line 31: `{ip}` names `ip`, which this command"),
+            (
+                "[\"mkdir\", \"{data}\"]",
+                "[{ per_node = [\"{address}\"] }]",
+                "line 25: `setup` repeats words for each node, and runs where no node has an addr",
+            ),
+            ("[teardown]\nnode", "[teardown]\nnodes", "line 34: there is no `nodes`; did you mean"),
             (BRIDGE, "bridge = \"x\"", "line 10: found string \"x\", wanted a list"),
         ] {
             assert_ne!(WHOLE.replacen(from, to, 1), WHOLE, "{from}");
@@ -319,7 +339,7 @@ ok = 50
             begins && (line.contains(" = ") || line.contains("# [env.serve]"))
         };
         let examples: Vec<&str> = text.lines().filter(is_example).collect();
-        assert_eq!(examples.len(), 10, "{examples:?}");
+        assert_eq!(examples.len(), 13, "{examples:?}");
         for ready in examples.iter().filter(|line| line.starts_with("# ready")) {
             let others = examples.iter().filter(|line| !line.starts_with("# ready")).chain([ready]);
             let whole = others.fold(text.to_owned(), |text, line| text.replace(line, &line[2..]));

@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::bridge::{Bridge, BridgeError, Outcome};
 use super::folder::{self, RunFolder};
 use super::heal::{recover, wait_until_served};
+use super::interrupt::Interrupt;
 use super::leaders::Leaders;
 use super::poll::StatusPoller;
 use super::record::Recorder;
@@ -64,20 +65,40 @@ impl Failovers {
 ///
 /// The plan of the order gives seed, nodes and clients; its faults are not used.
 ///
+/// Returns none if the user ended it.
+///
 /// # Errors
 ///
 /// [`RunError`] if the cluster cannot be set up or does not come back.
 pub async fn measure(
     order: &RunConfig,
     kills: u32,
+    interrupt: &Interrupt,
     mut progress: impl FnMut(&str),
-) -> Result<Failovers, RunError> {
+) -> Result<Option<Failovers>, RunError> {
     order.cast.check(&order.plan)?;
     let failed = |source| RunError::Write { path: order.runs.clone(), source };
     let folder =
         RunFolder::create(&order.runs, order.plan.seed, SystemTime::now()).map_err(failed)?;
     progress(&format!("run folder {}", folder.path().display()));
-    let stage = order.cast.start(&order.plan, &folder).await?;
+    let measured = tokio::select! {
+        measured = measure_in(order, &folder, kills, &mut progress) => measured.map(Some),
+        () = interrupt.raised() => Ok(None),
+    };
+    let left = order.cast.tear_down(&order.plan, &folder).await;
+    left.iter().for_each(|told| progress(told));
+    drop(folder::prune(&order.runs, order.keep));
+    measured
+}
+
+/// Does so in a folder.
+async fn measure_in(
+    order: &RunConfig,
+    folder: &RunFolder,
+    kills: u32,
+    progress: &mut impl FnMut(&str),
+) -> Result<Failovers, RunError> {
+    let stage = order.cast.start(&order.plan, folder).await?;
     let record = Recorder::create(&folder.file(folder::HISTORY), StdInstant::now())?;
     let scene = Scene {
         leaders: Arc::default(),
@@ -98,8 +119,8 @@ pub async fn measure(
     }
     let failovers = Failovers::of(&times);
     write(&folder.file(FAILOVERS), &json(&failovers))?;
-    scene.stage.cluster.stop_all(STOP_PATIENCE).await;
-    drop(folder::prune(&order.runs, order.keep));
+    let left = scene.stage.cluster.stop_all(STOP_PATIENCE).await;
+    left.iter().for_each(|told| progress(told));
     Ok(failovers)
 }
 

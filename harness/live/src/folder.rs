@@ -136,6 +136,8 @@ pub const REPORT: &str = "report.json";
 pub const PAGE: &str = "report.html";
 /// The folder that holds a folder for each node.
 pub const NODES: &str = "nodes";
+/// The folder that holds what the system was prepared with.
+pub(crate) const CONFIG: &str = "config";
 /// The folder, within a node's, that holds what the node stores.
 pub const DATA: &str = "data";
 /// Makes a folder of the first name that is free. Two runs may begin in one second: whoever makes

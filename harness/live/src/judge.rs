@@ -47,6 +47,8 @@ pub struct Evidence<'a> {
     pub lone_exits: &'a [UnexpectedExit],
     /// What witnesses saw of the whole run that lets nothing pass, one sentence each.
     pub doubts: &'a [String],
+    /// What the commands of the description around the run did not do, one sentence each.
+    pub around: &'a [String],
     /// Log lines that tell of a crash, and that no fault explains.
     pub crashes: &'a [CrashLine],
     /// States that differed at one slot, one sentence each.
@@ -66,26 +68,30 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
     let mut violations = violations(evidence, refuted.is_empty());
     if evidence.interrupted {
         violations.insert(0, "the run was interrupted".to_owned());
+        violations.extend(evidence.around.iter().cloned());
         return (Verdict::Interrupted, violations);
     }
     if !violations.is_empty() {
         // Where the harness itself was in doubt, whoever looks for the cause is to know.
-        return (Verdict::Violation, [violations, evidence.doubts.to_vec()].concat());
+        return (Verdict::Violation, [&violations[..], evidence.doubts, evidence.around].concat());
     }
     if !refuted.is_empty() {
         let unserved = evidence.after_heal.map(|after| after.unserved.as_slice());
         let gaps = [unserved.unwrap_or_default(), &gaps(evidence)].concat();
+        let gaps = [gaps, evidence.around.to_vec()].concat();
         return (Verdict::Void, [refuted, exits(evidence).collect(), gaps].concat());
     }
     if let Some(after) = evidence.after_heal
         && !after.unserved.is_empty()
     {
-        return (Verdict::NotServed, [&after.unserved[..], evidence.doubts].concat());
+        let others = [evidence.doubts, evidence.around];
+        return (Verdict::NotServed, [&after.unserved[..], &others.concat()].concat());
     }
     if let Some(reason) = undecided(evidence) {
         return (Verdict::Unknown, vec![reason]);
     }
-    let gaps = gaps(evidence);
+    // Where something is left of this run, or of its set-up, the next one may find it.
+    let gaps = [gaps(evidence), evidence.around.to_vec()].concat();
     if !gaps.is_empty() {
         return (Verdict::Void, gaps);
     }
@@ -126,6 +132,10 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         ("what the nodes left passes its audit", audited(evidence.audit)),
         ("all nodes serve after healing", (Verdict::NotServed, after(|it| &it.unserved))),
         ("faults are what they are said to be", (Verdict::Void, answered(refuted))),
+        (
+            "what was started and set up is stopped and torn down",
+            (Verdict::Void, answered(evidence.around.to_vec())),
+        ),
         ("enough was exercised", (Verdict::Void, gaps)),
     ];
     let check =
@@ -351,6 +361,7 @@ mod tests {
             leader_changes: 1,
             lone_exits: &[],
             doubts: &[],
+            around: &[],
             crashes: &[],
             divergences: &[],
             after_heal: None,
@@ -554,6 +565,18 @@ mod tests {
             (seen.after_heal, seen.doubts) = (Some(after), replaced);
         };
         check(both, Verdict::NotServed, "node 3 did not serve again; node 2 went to 71");
+    }
+
+    #[test]
+    fn what_is_left_standing_lets_nothing_pass_and_is_told_beside_all_else() {
+        let left: &[String] = Box::leak(Box::new(["the tear-down of node 2 failed".to_owned()]));
+        let told = "the tear-down of node 2 failed";
+        check(|seen| seen.around = left, Verdict::Void, told);
+        let divergences = Box::leak(Box::new(["at slot 7".to_owned()]));
+        let both = |seen: &mut Evidence<'_>| (seen.divergences, seen.around) = (divergences, left);
+        check(both, Verdict::Violation, "at slot 7; the tear-down of node 2 failed");
+        let ended = |seen: &mut Evidence<'_>| (seen.interrupted, seen.around) = (true, left);
+        check(ended, Verdict::Interrupted, told);
     }
 
     #[test]

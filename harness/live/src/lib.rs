@@ -11,6 +11,7 @@ mod armed;
 mod delay_queue;
 mod disk_errors;
 mod effect;
+mod errand;
 mod fabric;
 mod injected_fault;
 mod latest;

@@ -39,7 +39,7 @@ use super::runs;
 use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
 use super::witness::Watch;
-use finish::{RunData, finish};
+use finish::{RunData, finish, look};
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
@@ -161,17 +161,30 @@ async fn run_in(
         () = interrupt.raised() => Ok(()),
     };
     let mut remains = act.end(interrupt).await;
-    match played {
+    let played = match played {
         // A cluster that reaches nobody through the proxies says something of its description.
         Err(RunError::Setup(SetupError::NotReady { why, unused, .. })) if !unused.is_empty() => {
             (remains.unused, remains.never_served) = (unused, Some(why));
+            Ok(())
         }
-        played => played?,
+        played => played,
+    };
+    let found = match played {
+        Ok(()) => {
+            if !remains.interrupted {
+                console.line("judging the history");
+            }
+            look(order, folder, &mut remains, interrupt).await
+        }
+        Err(error) => Err(error),
+    };
+    // An audit looks at what a tear-down takes away; whatever went wrong before, this is done.
+    remains.around.extend(order.cast.tear_down(&order.plan, folder).await);
+    if found.is_err() {
+        // There will be no report that tells of it.
+        remains.around.iter().for_each(|told| console.line(told));
     }
-    if !remains.interrupted {
-        console.line("judging the history");
-    }
-    let summary = finish(order, folder, remains, interrupt).await?;
+    let summary = finish(order, folder, remains, found?, interrupt).await?;
     // A folder that cannot be pruned is no reason to lose a verdict.
     drop(folder::prune(&order.runs, order.keep));
     Ok(summary)
@@ -299,6 +312,7 @@ impl<'a> ActiveRun<'a> {
             logs: WatchedLogs::default(),
             lone_exits: Vec::new(),
             doubts: Vec::new(),
+            around: Vec::new(),
             crashes: Vec::new(),
             unused: Vec::new(),
             never_served: None,
@@ -322,7 +336,7 @@ impl<'a> ActiveRun<'a> {
             remains.unused = traffic::unused(&self.order.cast.system, &nodes, &remains.links);
             stage.cluster.measure_memory();
             let patience = if interrupted { SHORT_PATIENCE } else { PATIENCE };
-            stage.cluster.stop_all(patience).await;
+            remains.around = stage.cluster.stop_all(patience).await;
             // Logs are read when nobody writes to them any more: what a node says as it ends counts
             // as well.
             remains.crashes = stage.cluster.crashes(self.order.cast.system.crash_patterns());

@@ -3,6 +3,7 @@
 //! Everything that can be wrong with the environment shows here, before any fault, and is told
 //! with what to do about it. What was started is owned by [`TestCluster`] and ends with it.
 
+mod around;
 mod nodes;
 
 use std::io;
@@ -23,7 +24,7 @@ use super::machines::Machines;
 use super::network::Network;
 use super::ports::PortBlock;
 use super::program;
-use super::system::{CommandLine, OF_NODE, Placeholders, System, SystemError};
+use super::system::{CommandLine, OF_NODE, Placeholders, ScopedCommand, System, SystemError};
 use super::traffic;
 use super::witness::Witness;
 pub(crate) use nodes::RunningNodes;
@@ -188,6 +189,11 @@ impl SystemUnderTest {
         let System { init, create, serve, .. } = &self.system;
         let commands = [init.as_ref(), create.as_ref(), Some(serve)];
         for words in commands.into_iter().flatten().chain([&self.system.bridge]) {
+            self.look_for(gaps.fill(words)?.program)?;
+        }
+        let gaps = gaps.with("run", "/").with("pid", "1");
+        let around = [&self.system.setup, &self.system.stop, &self.system.teardown];
+        for words in around.into_iter().flat_map(ScopedCommand::commands) {
             self.look_for(gaps.fill(words)?.program)?;
         }
         if plan.hits_machines() {

@@ -8,6 +8,7 @@
 //! is up. How a description is written down is left to [`description`](crate::description).
 
 mod placeholders;
+mod scoped_command;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::readiness::Ready;
 use crate::thresholds::Thresholds;
 pub(crate) use placeholders::{ANNOUNCED, OF_NODE};
 pub use placeholders::{Announced, Placeholders};
+pub use scoped_command::ScopedCommand;
 
 /// A system under test.
 ///
@@ -52,8 +54,20 @@ pub struct System {
     /// again: a node that lost its data is not given new ones.
     #[serde(default)]
     pub create: Option<Vec<Arg>>,
+    /// Makes what a run needs around it, such as a mount or a network: once before all else, and
+    /// once for each node after that. Gaps: binary, here, dir, nodes, run; of a node node and data.
+    #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
+    pub setup: ScopedCommand,
     /// Runs one node until it is told to end.
     pub serve: Vec<Arg>,
+    /// Ends what runs, in place of SIGTERM: the cluster as a whole, then each node that runs on, by
+    /// its process `{pid}`.
+    #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
+    pub stop: ScopedCommand,
+    /// Takes away what `setup` has made, for each node and then once, however the run ends and
+    /// however far it came.
+    #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
+    pub teardown: ScopedCommand,
     /// Runs the clients' bridge until its input ends.
     pub bridge: Vec<Arg>,
     /// What the ports of a node speak, and so the proxies before them; UDP, if absent.
@@ -97,6 +111,15 @@ pub struct CommandVariables {
     /// Those of `create`.
     #[serde(skip_serializing_if = "Variables::is_empty")]
     pub create: Variables,
+    /// Those of `setup`.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub setup: Variables,
+    /// Those of `stop`.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub stop: Variables,
+    /// Those of `teardown`.
+    #[serde(skip_serializing_if = "Variables::is_empty")]
+    pub teardown: Variables,
     /// Those of `serve`.
     #[serde(skip_serializing_if = "Variables::is_empty")]
     pub serve: Variables,
@@ -170,10 +193,7 @@ pub enum SystemError {
         word: String,
     },
     /// The command has no words.
-    #[error(
-        "a command has no words; `init`, `create`, `serve` and `bridge` need a program's name \
-         each, where they are given"
-    )]
+    #[error("a command has no words; each command that is given needs a program's name")]
     Empty,
     /// An address is to be announced where not all ports speak TCP.
     #[error(
@@ -187,6 +207,15 @@ pub enum SystemError {
          the log by {{ log = \"text\" }}, or set transport = {{ peer = \"tcp\", client = \"tcp\" }}"
     )]
     NoPortToAsk,
+    /// A command is to repeat words for nodes that have no addresses when it runs.
+    #[error(
+        "`{command}` repeats words for each node, and runs where no node has an address; give its \
+         `node` a command, which is run for each"
+    )]
+    NoAddresses {
+        /// The command.
+        command: &'static str,
+    },
     /// A plan needs a variable that the description sets.
     #[error(
         "`env.serve` sets LD_PRELOAD, by which faults of power, disks and clocks reach a process; \
@@ -215,7 +244,10 @@ impl System {
             name: SYNOD_KV.to_owned(),
             init: Some(words("{binary} init --dir {dir} --nodes {nodes} --without-journals")),
             create: Some(words("{binary} init --dir {dir} --node {node} --data {data}")),
+            setup: ScopedCommand::default(),
             serve,
+            stop: ScopedCommand::default(),
+            teardown: ScopedCommand::default(),
             bridge,
             transport: Transports::default(),
             pins: true,
@@ -246,7 +278,8 @@ impl System {
         self.check_command(self.create.as_ref(), &env.create, &of_node)?;
         self.check_command(Some(&self.serve), &env.serve, &of_node)?;
         self.check_command(Some(&self.bridge), &env.bridge, &OF_ALL)?;
-        self.check_command(self.audit.as_ref(), &env.audit, &OF_AUDIT)
+        self.check_command(self.audit.as_ref(), &env.audit, &OF_AUDIT)?;
+        self.check_around()
     }
 
     fn check_command(

@@ -59,10 +59,9 @@ async fn watched(order: &RunConfig, kills: u32, text: bool) -> Result<Failovers,
             drop(say(&format!("{line}\n")));
         }
     };
-    tokio::select! {
-        failovers = measure(order, kills, progress) => failovers.map_err(|error| refusal(&error)),
-        () = interrupt.raised() => Err(Refusal(INTERRUPTED, "interrupted".to_owned())),
-    }
+    let measured = measure(order, kills, &interrupt, progress).await;
+    let measured = measured.map_err(|error| refusal(&error))?;
+    measured.ok_or_else(|| Refusal(INTERRUPTED, "interrupted".to_owned()))
 }
 
 fn order_of(arguments: &FailoverArguments) -> Result<RunConfig, Refusal> {

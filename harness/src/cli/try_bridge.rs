@@ -10,11 +10,12 @@ use std::time::SystemTime;
 
 use clap::Args;
 use synod_fault::{Millis, Scenario};
-use synod_live::conformance::{BridgeCheck, Found, Misstep, try_bridge as tried};
+use synod_live::conformance::{BridgeCheck, Found, Misstep, torn_down, try_bridge as tried};
 use synod_live::folder::{self, RunFolder};
 use synod_live::interrupt::Interrupt;
 use synod_live::run::RunError;
 use synod_live::setup::{NODES_MAX, SystemUnderTest};
+use synod_live::system::System;
 use synod_rng::Seed;
 
 use super::chaos::{SystemFile, drawn_seed};
@@ -71,9 +72,19 @@ async fn watched(
     // What was found is printed in the end again, or told as unprinted.
     let tell = |check: &BridgeCheck| drop(say(&lines(check)));
     let checks = tokio::select! {
-        checks = tried(cast, &plan, &folder, tell) => checks.map_err(refused)?,
-        () = interrupt.raised() => return Err(Refusal(INTERRUPTED, "interrupted".to_owned())),
+        checks = tried(cast, &plan, &folder, tell) => checks.map_err(refused),
+        () = interrupt.raised() => Err(Refusal(INTERRUPTED, "interrupted".to_owned())),
     };
+    let left = cast.tear_down(&plan, &folder).await;
+    let mut checks = checks.map_err(|Refusal(code, words)| {
+        Refusal(code, [vec![words], left.clone()].concat().join("; "))
+    })?;
+    let System { setup, teardown, .. } = &cast.system;
+    if !setup.is_none() || !teardown.is_none() || !left.is_empty() {
+        let check = torn_down(left);
+        tell(&check);
+        checks.push(check);
+    }
     drop(folder::prune(runs, KEPT));
     Ok((checks, folder.path().to_owned()))
 }

@@ -101,9 +101,31 @@ pub async fn try_bridge(
         tell(&check);
         checks.push(check);
     }
-    nodes.cluster.stop_all(STOP_PATIENCE).await;
+    let left = nodes.cluster.stop_all(STOP_PATIENCE).await;
+    if !cast.system.stop.is_none() {
+        let check = BridgeCheck { rule: STOPPED, found: around(left) };
+        tell(&check);
+        checks.push(check);
+    }
     Ok(checks)
 }
+
+/// Tells what a tear-down did not do, as one more rule.
+#[must_use]
+pub fn torn_down(left: Vec<String>) -> BridgeCheck {
+    BridgeCheck { rule: TORN_DOWN, found: around(left) }
+}
+
+fn around(left: Vec<String>) -> Found {
+    let misstep =
+        |what| Misstep { sent: None, came: None, what, remedy: "see its log in the folder" };
+    let missteps: Vec<Misstep> = left.into_iter().map(misstep).collect();
+    if missteps.is_empty() { Found::Right(None) } else { Found::Wrong(missteps) }
+}
+
+const STOPPED: &str = "`stop` ends the nodes";
+
+const TORN_DOWN: &str = "`teardown` takes away what `setup` made, and leaves no process";
 
 /// A bridge with its nodes, in the middle of being tried.
 struct Trial<'a> {

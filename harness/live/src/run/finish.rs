@@ -60,6 +60,8 @@ pub(crate) struct RunData {
     pub(crate) lone_exits: Vec<UnexpectedExit>,
     /// What witnesses saw of the whole run that lets nothing pass, one sentence each.
     pub(crate) doubts: Vec<String>,
+    /// What the commands of the description around the run did not do, one sentence each.
+    pub(crate) around: Vec<String>,
     /// Log lines that tell of a crash, and that no fault explains.
     pub(crate) crashes: Vec<CrashLine>,
     /// Proxies that nobody used.
@@ -70,13 +72,22 @@ pub(crate) struct RunData {
     pub(crate) flushed: std::io::Result<()>,
 }
 
-/// Judges a run and writes its report.
-pub(crate) async fn finish(
+/// What was found in what a run has left.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// What the history shows and exercised, unless the user ended that.
+    history: Option<(Findings, Exercise)>,
+    /// What the system says of what its nodes left.
+    audit: Audit,
+}
+
+/// Judges the history of a run, and has the system look at what its nodes left.
+pub(crate) async fn look(
     order: &RunConfig,
     folder: &RunFolder,
-    mut remains: RunData,
+    remains: &mut RunData,
     interrupt: &Interrupt,
-) -> Result<RunSummary, RunError> {
+) -> Result<Found, RunError> {
     let path = folder.file(folder::HISTORY);
     std::mem::replace(&mut remains.flushed, Ok(()))
         .map_err(|source| RunError::Write { path: path.clone(), source })?;
@@ -90,9 +101,19 @@ pub(crate) async fn finish(
             () = interrupt.raised() => Audit::NotAsked,
         }
     };
-    let history = judge_history(path, order, &remains, interrupt);
-    let (judged, audit) = tokio::join!(history, audited);
-    let judged = judged?;
+    let history = judge_history(path, order, remains, interrupt);
+    let (history, audit) = tokio::join!(history, audited);
+    Ok(Found { history: history?, audit })
+}
+
+/// Sums a run up and writes its report.
+pub(crate) async fn finish(
+    order: &RunConfig,
+    folder: &RunFolder,
+    mut remains: RunData,
+    Found { history: judged, audit }: Found,
+    interrupt: &Interrupt,
+) -> Result<RunSummary, RunError> {
     remains.interrupted |= interrupt.is_raised();
     if let (Some((Findings { missing, .. }, _)), Some(after)) = (&judged, &mut remains.after)
         && after.acknowledged_present
@@ -121,6 +142,7 @@ pub(crate) async fn finish(
         leader_changes: remains.leaders.len().saturating_sub(1),
         lone_exits: &remains.lone_exits,
         doubts: &remains.doubts,
+        around: &remains.around,
         crashes: &remains.crashes,
         divergences: &remains.divergences,
         after_heal: remains.after.as_ref(),

@@ -13,13 +13,14 @@ use synod_fault::{CLIENTS, NodeId, Scenario, Transports};
 use tokio::time::Instant;
 
 use super::{READY_STEP, START_LIMIT, SetupError, SystemUnderTest};
-use crate::cluster::{Cluster, NodeSpec};
-use crate::folder::{DATA, NODES, RunFolder};
+use crate::cluster::{Cluster, NodeSpec, Stops};
+use crate::errand::{Errand, SERVED_IN};
+use crate::folder::{CONFIG, DATA, NODES, RunFolder};
 use crate::logs;
 use crate::machines::Machines;
 use crate::network::{AnnouncedPort, Network, Route};
 use crate::ports::PortBlock;
-use crate::process::{Pipes, Process, STDERR_LOG, describe_end};
+use crate::process::{Pipes, Process, STDERR_LOG};
 use crate::readiness::NodeProbe;
 use crate::system::{ANNOUNCED, Announced, Arg, CommandLine, Placeholders, System, Variables};
 use crate::witness::{ListenPort, Witness};
@@ -54,13 +55,15 @@ impl SystemUnderTest {
         let mut network = Network::start_announced(plan.seed, &routes, &self.announced(&all))
             .map_err(io("start the proxies"))?;
         network.send_tracers().map_err(io("start the tracers"))?;
-        let config = folder.file("config");
+        let config = folder.file(CONFIG);
+        self.set_up(plan, folder).await?;
         self.init(plan, folder, &config).await?;
         let mut specs = self.specs(&all, folder, &config, &network).await?;
         let machines = Machines::make(plan, &mut specs)?;
         let logs = specs.iter().map(|spec| (spec.id, spec.folder.clone())).collect::<Vec<_>>();
         let cluster = Cluster::new(self.guard.clone(), self.limits, specs);
         let cluster = cluster.known_to(network.dialers());
+        let cluster = cluster.stopped_by(self.stops(&all, folder, &config, &network)?);
         for node in &ids {
             cluster.start(*node)?;
         }
@@ -108,29 +111,28 @@ impl SystemUnderTest {
         };
         let home = folder.inner("init").map_err(io)?;
         let gaps = self.gaps(config).with("nodes", plan.nodes.to_string());
-        self.run(&gaps, words, &self.system.env.init, &home).await
+        self.run(folder, &gaps, words, &self.system.env.init, &home).await
     }
 
     /// Runs a command that prepares something to its end; its logs go to `home`.
     async fn run(
         &self,
+        folder: &RunFolder,
         gaps: &Placeholders,
         words: &[Arg],
         variables: &Variables,
         home: &Path,
     ) -> Result<(), SetupError> {
-        let io = |source| SetupError::Io { what: "prepare the system", source };
         let launch = gaps.fill(words)?;
-        let mut command = self.command(&launch);
-        command.envs(gaps.fill_variables(variables)?);
-        let process = Process::start(command, home).map_err(io)?;
-        let ended = tokio::time::timeout(INIT_LIMIT, process.ended()).await;
-        if ended.is_ok_and(|status| status.success()) {
-            return Ok(());
-        }
-        let how = process.end().map_or_else(|| "it takes too long".to_owned(), describe_end);
-        let tail = logs::tail(&home.join(STDERR_LOG), 20).join("\n");
-        Err(SetupError::Failed { what: launch.program.display().to_string(), how, tail })
+        let errand = Errand {
+            what: launch.program.display().to_string(),
+            launch,
+            variables: gaps.fill_variables(variables)?,
+            home: home.to_owned(),
+            run: folder.path().to_owned(),
+            limit: INIT_LIMIT,
+        };
+        Ok(errand.run(&self.guard).await?)
     }
 
     /// Works out the commands of the nodes, and lets the system make what a node starts from.
@@ -142,38 +144,69 @@ impl SystemUnderTest {
         network: &Network,
     ) -> Result<Vec<NodeSpec>, SetupError> {
         let mut specs = Vec::new();
-        for NodePorts { id, peer, client, second } in nodes {
+        for ports @ NodePorts { id, .. } in nodes {
             let what = "make a node's folder";
             let io = |source| SetupError::Io { what, source };
             let home = folder.inner(&format!("{NODES}/{id}")).map_err(io)?;
-            let mut gaps = self
-                .gaps(config)
-                .with("node", id.to_string())
-                .with("nodes", nodes.len().to_string())
-                .with("data", home.join(DATA))
-                .with("peer-listen", peer.to_string())
-                .with("client-listen", client.to_string())
-                .with("second-listen", second.to_string());
-            for other in nodes {
-                let announced = other.announced(network);
-                if other.id == *id {
-                    let own = announced.iter();
-                    gaps = own.fold(gaps, |gaps, (gap, at)| gaps.with(gap, at.to_string()));
-                } else {
-                    let proxy = network.address(*id, other.id).expect("each pair has a proxy");
-                    gaps = gaps.node(other.id, proxy);
-                }
-                gaps = gaps.announced(other.id, announced);
-            }
+            let gaps = self.node_gaps(ports, nodes, &home, config, network);
             if let Some(words) = &self.system.create {
                 let logs = folder.inner(&format!("init/{id}")).map_err(io)?;
-                self.run(&gaps, words, &self.system.env.create, &logs).await?;
+                self.run(folder, &gaps, words, &self.system.env.create, &logs).await?;
             }
             let launch = gaps.fill(&self.system.serve)?;
-            let variables = gaps.fill_variables(&self.system.env.serve)?;
+            let mut variables = gaps.fill_variables(&self.system.env.serve)?;
+            variables.push((SERVED_IN.into(), folder.path().into()));
             specs.push(NodeSpec { id: *id, launch, variables, folder: home, shim: None });
         }
         Ok(specs)
+    }
+
+    /// Gives what stands for the gaps of a node's commands.
+    fn node_gaps(
+        &self,
+        NodePorts { id, peer, client, second }: &NodePorts,
+        nodes: &[NodePorts],
+        home: &Path,
+        config: &Path,
+        network: &Network,
+    ) -> Placeholders {
+        let mut gaps = self
+            .gaps(config)
+            .with("node", id.to_string())
+            .with("nodes", nodes.len().to_string())
+            .with("data", home.join(DATA))
+            .with("peer-listen", peer.to_string())
+            .with("client-listen", client.to_string())
+            .with("second-listen", second.to_string());
+        for other in nodes {
+            let announced = other.announced(network);
+            if other.id == *id {
+                let own = announced.iter();
+                gaps = own.fold(gaps, |gaps, (gap, at)| gaps.with(gap, at.to_string()));
+            } else {
+                let proxy = network.address(*id, other.id).expect("each pair has a proxy");
+                gaps = gaps.node(other.id, proxy);
+            }
+            gaps = gaps.announced(other.id, announced);
+        }
+        gaps
+    }
+
+    /// Makes the commands that end the nodes, where there are any.
+    fn stops(
+        &self,
+        nodes: &[NodePorts],
+        folder: &RunFolder,
+        config: &Path,
+        network: &Network,
+    ) -> Result<Stops, SetupError> {
+        let cluster = self.stop_of_cluster(&self.bridge_gaps(nodes, config, network), folder)?;
+        let of_node = |ports: &NodePorts| {
+            let home = folder.file(&format!("{NODES}/{}", ports.id));
+            let gaps = self.node_gaps(ports, nodes, &home, config, network);
+            Some((ports.id, self.stop_of_node(ports.id, gaps, folder)?))
+        };
+        Ok(Stops { cluster, nodes: nodes.iter().filter_map(of_node).collect() })
     }
 
     /// Starts a bridge process, with its logs in a folder of this number.
@@ -187,6 +220,7 @@ impl SystemUnderTest {
         let home = folder.inner(&format!("bridge/{number}")).map_err(io)?;
         let mut command = self.command(&nodes.bridge);
         command.envs(nodes.variables.iter().map(|(name, value)| (name, value)));
+        command.env(SERVED_IN, folder.path());
         let started = Process::start_piped(command, &home).map_err(io)?;
         nodes.network.dialers().note(started.0.pid(), CLIENTS);
         Ok(started)
