@@ -13,6 +13,7 @@ mod disk_errors;
 mod effect;
 mod fabric;
 mod injected_fault;
+mod kin;
 mod latest;
 mod lives;
 mod log_watch;

@@ -161,6 +161,9 @@ async fn run_in(
         () = interrupt.raised() => Ok(()),
     };
     let mut remains = act.end(interrupt).await;
+    for left in &remains.left {
+        console.line(left);
+    }
     match played {
         // A cluster that reaches nobody through the proxies says something of its description.
         Err(RunError::Setup(SetupError::NotReady { why, unused, .. })) if !unused.is_empty() => {
@@ -299,6 +302,7 @@ impl<'a> ActiveRun<'a> {
             logs: WatchedLogs::default(),
             lone_exits: Vec::new(),
             doubts: Vec::new(),
+            left: Vec::new(),
             crashes: Vec::new(),
             unused: Vec::new(),
             never_served: None,
@@ -316,13 +320,14 @@ impl<'a> ActiveRun<'a> {
             // They are taken before everybody is asked to end: a node that ends by itself is known
             // as such only until then.
             remains.lone_exits = stage.cluster.lone_exits();
+            remains.doubts.extend(stage.cluster.daemons());
             remains.links = stage.network.counts();
             remains.messages = stage.network.messages_since(self.record.start());
             let nodes = self.order.plan.node_ids();
             remains.unused = traffic::unused(&self.order.cast.system, &nodes, &remains.links);
             stage.cluster.measure_memory();
             let patience = if interrupted { SHORT_PATIENCE } else { PATIENCE };
-            stage.cluster.stop_all(patience).await;
+            remains.left = stage.cluster.stop_all(patience).await;
             // Logs are read when nobody writes to them any more: what a node says as it ends counts
             // as well.
             remains.crashes = stage.cluster.crashes(self.order.cast.system.crash_patterns());

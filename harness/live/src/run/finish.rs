@@ -60,6 +60,8 @@ pub(crate) struct RunData {
     pub(crate) lone_exits: Vec<UnexpectedExit>,
     /// What witnesses saw of the whole run that lets nothing pass, one sentence each.
     pub(crate) doubts: Vec<String>,
+    /// Who could not be ended with the run, one sentence each.
+    pub(crate) left: Vec<String>,
     /// Log lines that tell of a crash, and that no fault explains.
     pub(crate) crashes: Vec<CrashLine>,
     /// Proxies that nobody used.
