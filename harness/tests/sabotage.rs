@@ -138,7 +138,7 @@ fn a_cut_that_nodes_go_around_cuts_nothing() {
     let cut = "at_ms = 1500\nlasts_ms = 1500\naction = \"isolate\"\ntarget = { node = 1 }";
     let run = Scratch::new("detour").run("detour", 4_000, &[cut]);
     run.is_void("isolate (1 | 2 3) did not happen: process");
-    run.is_void("that goes past the proxies, while link");
+    run.is_void("that goes past the proxies, while 1->2 was cut");
 }
 
 #[test]
