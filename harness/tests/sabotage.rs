@@ -106,16 +106,46 @@ fn without_a_sabotage_a_run_passes_and_its_witnesses_saw_each_fault() {
 
 #[test]
 fn a_kill_that_hits_a_wrapper_is_no_kill() {
-    let run = Scratch::new("wrapper").run("detached", 3_000, &[KILL]);
+    let run = Scratch::new("wrapper").run("hidden", 3_000, &[KILL]);
     run.is_void("kill (node 1) did not happen: process");
     run.is_void("which held the ports of node 1, was not among those killed");
 }
 
 #[test]
 fn a_pause_that_stops_a_wrapper_pauses_nothing() {
-    let run = Scratch::new("pause").run("detached", 3_000, &[PAUSE]);
+    let run = Scratch::new("pause").run("hidden", 3_000, &[PAUSE]);
     run.is_void("pause (node 1) did not happen: process");
     run.is_void("which holds the ports of node 1, was not stopped");
+}
+
+/// What a node started is a part of it, whatever session it went to: such a server is hit, so that
+/// its run shows something.
+#[test]
+fn faults_reach_a_server_in_a_session_of_its_own() {
+    let faults = [
+        "at_ms = 500\nlasts_ms = 1000\naction = \"kill\"\ntarget = { node = 1 }",
+        "at_ms = 2000\nlasts_ms = 1000\naction = \"pause\"\ntarget = { node = 2 }",
+        "at_ms = 3500\nlasts_ms = 1000\naction = \"isolate\"\ntarget = { node = 3 }",
+    ];
+    let run = Scratch::new("session").run("detached", 5_500, &faults);
+    assert_eq!(run.code, Some(0), "{}", run.said);
+    let faults = run.report["faults"].as_array().unwrap();
+    assert!(faults.iter().all(|fault| fault["effective"] == true), "{faults:?}");
+}
+
+#[test]
+fn a_cut_that_nodes_go_around_cuts_nothing() {
+    let cut = "at_ms = 1500\nlasts_ms = 1500\naction = \"isolate\"\ntarget = { node = 1 }";
+    let run = Scratch::new("detour").run("detour", 4_000, &[cut]);
+    run.is_void("isolate (1 | 2 3) did not happen: process");
+    run.is_void("that goes past the proxies, while 1->2 was cut");
+}
+
+#[test]
+fn a_server_that_leaves_its_process_is_a_doubt_and_no_violation() {
+    let run = Scratch::new("daemon").run("daemon", 4_000, &[]);
+    run.is_void("ended (exit code 0), and its ports are held by others");
+    run.is_void("let the server run in the foreground");
 }
 
 #[test]

@@ -7,6 +7,7 @@ answered by that node alone, without a `sync` before them: ZooKeeper says that t
 import logging
 import socket
 import sys
+import time
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
@@ -22,8 +23,13 @@ for each in CLIENTS.values():
 
 def operate(client, node, f, key, value, seconds):
     zookeeper = CLIENTS[node or 1 + client % len(NODES)]
-    if not zookeeper.connected:
-        raise Refused("not sent: there is no session")
+    begun = time.monotonic()
+    while not zookeeper.connected:
+        # A session takes a moment to be made, and an operation may wait for half of its time.
+        if time.monotonic() - begun > seconds / 2:
+            raise Refused("not sent: there is no session")
+        time.sleep(0.01)
+    seconds -= time.monotonic() - begun
     path = "/" + key
 
     def get():
@@ -80,7 +86,8 @@ def compare_and_set(zookeeper, path, found, value, seconds):
 
 
 def status(node, seconds):
-    """Tells what a node has applied. It has no digest; equal numbers of changes stand for one."""
+    """Tells what a node has applied. It offers no digest, and one made of the same number would agree
+    with itself, so none is told."""
     host, port = NODES[node].split(":")
     with socket.create_connection((host, int(port)), seconds) as connection:
         connection.settimeout(seconds)
@@ -92,7 +99,7 @@ def status(node, seconds):
     if "Zxid" not in fields:
         raise OSError(f"it does not serve: {said[:80]!r}")
     zxid = int(fields["Zxid"], 16)
-    answer = {"node": node, "applied": zxid, "digest": f"{zxid:x}"}
+    answer = {"node": node, "applied": zxid, "digest": "untold"}
     if fields["Mode"] == "leader":
         answer["leads"] = f"{zxid >> 32}.{node}"
     return answer

@@ -5,8 +5,10 @@
 //! methods take `&self` and never hold a lock across a wait, so that the nemesis and the monitor
 //! share the cluster.
 
+mod reach;
 mod stop;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,11 +24,13 @@ use synod_shim::{Shim, ShimError};
 use super::crashes::{CrashLine, CrashPatterns};
 use super::disk_errors::{DiskErrors, LOG_COUNT, LogBytes};
 use super::guard::{Guard, Limits};
+use super::kin::Mark;
 use super::lives::Lives;
 use super::logs;
 use super::process::{Process, STDERR_LOG, STDOUT_LOG, describe_end};
 use super::system::CommandLine;
-use super::witness::Dialers;
+use super::witness::{Dialers, ListenPort, ProcessLife};
+use reach::Daemon;
 pub(crate) use stop::{STOP_LIMIT, StopCommand, Stops};
 
 /// All nodes of a run. They are killed when this is dropped.
@@ -38,6 +42,10 @@ pub struct Cluster {
     /// What ends them, where the description says.
     stops: Stops,
     dialers: Dialers,
+    /// By which the processes of this run are told.
+    mark: Mark,
+    /// Where each node was told to listen.
+    ports: BTreeMap<NodeId, Vec<ListenPort>>,
 }
 
 /// What a node needs to be started.
@@ -110,6 +118,10 @@ struct State {
     exits: Vec<String>,
     lives: Lives,
     lone: Vec<UnexpectedExit>,
+    /// The processes that were told to be the node's, and live.
+    kin: BTreeSet<ProcessLife>,
+    /// The server that left the process which was started.
+    daemon: Option<Daemon>,
     /// How the last process ended, once it has.
     last_end: Option<ExitStatus>,
     resident_bytes: Option<u64>,
@@ -121,7 +133,8 @@ impl Cluster {
     pub fn new(guard: Guard, limits: Limits, specs: Vec<NodeSpec>) -> Self {
         let node = |spec| Node { spec, state: Mutex::default() };
         let nodes = specs.into_iter().map(node).collect();
-        Self { guard, limits, nodes, stops: Stops::default(), dialers: Dialers::new() }
+        let (dialers, mark, ports) = (Dialers::new(), Mark::new(), BTreeMap::new());
+        Self { guard, limits, nodes, stops: Stops::default(), dialers, mark, ports }
     }
 
     /// Lets commands end the nodes when the run is over.
@@ -134,6 +147,7 @@ impl Cluster {
     /// Lets the network know which processes are a node's, from the next start on.
     #[must_use]
     pub fn known_to(mut self, dialers: Dialers) -> Self {
+        dialers.know(self.mark.clone());
         self.dialers = dialers;
         self
     }
@@ -157,8 +171,13 @@ impl Cluster {
         if state.process.is_some() {
             return Ok(());
         }
+        // A server that left its process behind is there, and a second one would find no port.
+        if state.daemon.is_some() && !state.look_at_kin(id, &self.mark).is_empty() {
+            return Ok(());
+        }
         let CommandLine { program, arguments } = &node.spec.launch;
         let mut command = self.guard.command(program, arguments, self.limits);
+        command.envs([self.mark.variable(id)]);
         command.envs(node.spec.variables.iter().map(|(name, value)| (name, value)));
         let log_bytes = node.log_bytes();
         let process = Process::start(command, &node.spec.folder)
@@ -246,13 +265,19 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stops a node's clock by SIGSTOP. Returns whether it ran.
+    /// Stops all processes of a node by SIGSTOP. Returns whether it ran.
     ///
     /// # Errors
     ///
     /// [`ClusterError::NoSuchNode`].
     pub fn pause(&self, id: NodeId) -> Result<bool, ClusterError> {
-        Ok(self.node(id)?.signal(Signal::STOP))
+        let mut state = self.node(id)?.lock();
+        state.look_at_kin(id, &self.mark);
+        let runs = state.process.as_ref().is_some_and(|process| process.signal(Signal::STOP));
+        if runs {
+            state.reach(id, &self.mark, Signal::STOP);
+        }
+        Ok(runs)
     }
 
     /// Lets a paused node go on.
@@ -261,7 +286,7 @@ impl Cluster {
     ///
     /// [`ClusterError::NoSuchNode`].
     pub fn resume(&self, id: NodeId) -> Result<(), ClusterError> {
-        self.node(id)?.signal(Signal::CONT);
+        self.node(id)?.lock().reach(id, &self.mark, Signal::CONT);
         Ok(())
     }
 
@@ -287,13 +312,6 @@ impl Cluster {
         (runs && state.asked.is_none()).then_some(state.starts)
     }
 
-    /// Returns the process group of a node that runs.
-    #[must_use]
-    pub fn group(&self, id: NodeId) -> Option<u32> {
-        let state = self.node(id).ok()?.lock();
-        state.process.as_ref().filter(|process| process.end().is_none()).map(Process::pid)
-    }
-
     /// Returns how the last process of a node ended, if it did.
     #[must_use]
     pub fn last_end(&self, id: NodeId) -> Option<ExitStatus> {
@@ -313,16 +331,31 @@ impl Cluster {
         self.nodes.iter().filter_map(pid).collect()
     }
 
-    /// Returns the ends that nobody asked for, so far.
+    /// Returns the ends that nobody asked for, so far. That of a process whose server serves on
+    /// without it is none, see [`daemons`](Self::daemons).
     #[must_use]
     pub fn lone_exits(&self) -> Vec<UnexpectedExit> {
-        self.nodes
-            .iter()
-            .flat_map(|node| {
-                self.note_end(node);
-                node.lock().lone.clone()
-            })
-            .collect()
+        let lone = |node: &Node| {
+            self.note_end(node);
+            let mut state = node.lock();
+            self.look_at_daemon(node.spec.id, &mut state);
+            let silent = state.daemon.iter().filter(|daemon| !daemon.serves);
+            silent.map(|daemon| &daemon.exit).chain(&state.lone).cloned().collect::<Vec<_>>()
+        };
+        self.nodes.iter().flat_map(lone).collect()
+    }
+
+    /// Returns the ends of processes that left nobody behind who may come to serve.
+    #[must_use]
+    pub fn failed_starts(&self) -> Vec<UnexpectedExit> {
+        let failed = |node: &Node| {
+            self.note_end(node);
+            let mut state = node.lock();
+            let lives = !state.look_at_kin(node.spec.id, &self.mark).is_empty();
+            let gone = state.daemon.iter().filter(|daemon| !daemon.serves && !lives);
+            gone.map(|daemon| &daemon.exit).chain(&state.lone).cloned().collect::<Vec<_>>()
+        };
+        self.nodes.iter().flat_map(failed).collect()
     }
 
     /// Notes the memory that each running node holds.
@@ -411,11 +444,15 @@ impl Cluster {
     ) -> Option<impl Future<Output = ExitStatus> + use<>> {
         self.note_end(node);
         let mut state = node.lock();
+        state.look_at_kin(node.spec.id, &self.mark);
         let process = state.process.as_ref()?;
         if !process.signal(signal) {
             return None;
         }
         let ended = process.ended();
+        if signal == Signal::KILL {
+            state.reach(node.spec.id, &self.mark, signal);
+        }
         // The lock was held since before the signal, so nobody can note the end without the reason.
         state.asked = Some(why);
         Some(ended)
@@ -435,18 +472,23 @@ impl Cluster {
             Some(why) => state.exits.push(format!("{why}: {how}")),
             None => {
                 state.exits.push(format!("by itself: {how}"));
-                state.lone.push(UnexpectedExit { node: node.spec.id, how });
+                let id = node.spec.id;
+                let exit = UnexpectedExit { node: id, how };
+                // One that ends in peace and leaves others behind may have given them its ports. A
+                // second one of the kind tells no more than the first.
+                let left = status.success() && !state.look_at_kin(id, &self.mark).is_empty();
+                if left {
+                    let serves = self.is_held(id);
+                    state.daemon = Some(Daemon { exit, serves });
+                } else {
+                    state.lone.push(exit);
+                }
             }
         }
     }
 }
 
 impl Node {
-    /// Sends a signal; returns whether a process was there to get it.
-    fn signal(&self, signal: Signal) -> bool {
-        self.lock().process.as_ref().is_some_and(|process| process.signal(signal))
-    }
-
     /// Counts the calls that faults of its disk let fail, in all its lives. A shim that cannot be
     /// read excuses nothing.
     fn failed_calls(&self) -> u64 {

@@ -124,9 +124,14 @@ impl Injection<'_> {
 
     /// Waits, and meanwhile starts nodes again that ended after an error of a disk that is mended:
     /// they may take their time to end.
-    async fn wait_until(&self, at: Instant) -> Result<(), ClusterError> {
+    async fn wait_until(&mut self, at: Instant) -> Result<(), ClusterError> {
+        let mut looked = Instant::now();
         loop {
             self.world.revive()?;
+            if looked.elapsed() >= DETOUR_STEP {
+                self.world.look_for_detours();
+                looked = Instant::now();
+            }
             let next = at.min(Instant::now() + REVIVE_STEP);
             tokio::time::sleep_until(next).await;
             if next == at {
@@ -236,6 +241,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How the end of a process is explained that was asked to end and stayed.
 const LATE: &str = "did not end when asked by the nemesis, killed";
+
+/// How often it is looked for connections past the proxies, while rules are in force.
+const DETOUR_STEP: Duration = Duration::from_millis(500);
 
 /// How often it is looked for nodes that ended after an error of their disks.
 const REVIVE_STEP: Duration = Duration::from_millis(100);

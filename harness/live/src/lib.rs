@@ -14,6 +14,7 @@ mod effect;
 mod errand;
 mod fabric;
 mod injected_fault;
+mod kin;
 mod latest;
 mod lives;
 mod log_watch;

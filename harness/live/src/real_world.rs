@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant as StdInstant};
 
 use synod_fault::{
-    Abilities, Action, DiskFault, FaultId, InForce, LinkRules, NodeId, ResolvedTarget, Scenario,
-    Transports, World,
+    Abilities, Action, DiskFault, FaultId, InForce, LinkId, LinkRules, NodeId, ResolvedTarget,
+    Scenario, Transports, World,
 };
 use synod_report::LinkCounts;
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use super::effect::{self, Effect, Hit, disturbance, done_to, interruption};
 use super::machines::{Machines, MachinesSeen};
 use super::network::Network;
 use super::setup::TestCluster;
-use super::witness::{Crossings, Victim, Window, Witness, refute_rules};
+use super::witness::{Crossings, Detour, Victim, Window, Witness, refute_rules};
 
 /// The nodes and links of a run, with the faults that are in force on them.
 #[derive(Debug)]
@@ -49,8 +49,12 @@ struct Measured {
     machines: MachinesSeen,
     /// How often it cut.
     cuts: u32,
+    /// Its rules.
+    rules: BTreeMap<LinkId, LinkRules>,
     /// When its rules came into force, and when they were lifted.
     windows: Vec<(StdInstant, Option<StdInstant>)>,
+    /// What went past the proxies of its links while its rules were in force.
+    detours: BTreeMap<LinkId, String>,
     /// Whether others had done to all its nodes what it does.
     overshadowed: bool,
     /// What it did, once it has ended.
@@ -72,10 +76,10 @@ impl<'a> RealWorld<'a> {
             // Ports and not the end of the process are waited for: a wrapper may be gone, and its
             // server not yet.
             if action.keeps_down() {
-                return self.witness.is_free(*node);
+                return self.witness.is_free(*node) && self.cluster.kin(*node).is_empty();
             }
             let is_paused = *action == Action::Pause && !self.is_down_by_others(*node);
-            !is_paused || self.witness.stands_still(*node)
+            !is_paused || self.witness.stands_still(*node, &self.cluster.kin(*node))
         };
         let deadline = Instant::now() + SETTLE_MAX;
         while !on.nodes.iter().all(is_settled) && Instant::now() < deadline {
@@ -94,6 +98,24 @@ impl<'a> RealWorld<'a> {
             }
         }
         true
+    }
+
+    /// Looks for connections that go past the proxies of links on which rules are in force.
+    pub(crate) fn look_for_detours(&mut self) {
+        let is_open = |measured: &Measured| matches!(measured.windows.last(), Some((_, None)));
+        if !self.measured.values().any(is_open) {
+            return;
+        }
+        let found = Detour::find(&self.cluster.owners());
+        for measured in self.measured.values_mut().filter(|measured| is_open(measured)) {
+            for detour in &found {
+                let rules =
+                    measured.rules.get(&detour.link).filter(|it| **it != LinkRules::default());
+                let Some(rules) = rules else { continue };
+                let what = if rules.cut { "cut" } else { "disturbed" };
+                measured.detours.entry(detour.link).or_insert_with(|| detour.told(what));
+            }
+        }
     }
 
     /// Returns the faults in force, and those that were.
@@ -117,7 +139,10 @@ impl<'a> RealWorld<'a> {
         let measured = self.measured.entry(fault).or_default();
         match begun {
             // Whatever is sent from this moment on obeys them.
-            Ok(()) => measured.windows.push((StdInstant::now(), None)),
+            Ok(()) => {
+                measured.rules.clone_from(&on.rules);
+                measured.windows.push((StdInstant::now(), None));
+            }
             // Plans are checked for this before a run.
             Err(error) => measured.effect = Some(Effect::of(error.to_string(), false)),
         }
@@ -176,7 +201,7 @@ impl<'a> RealWorld<'a> {
         if action.keeps_down() {
             victim = Victim {
                 held: self.witness.look(node),
-                group: self.cluster.group(node),
+                kin: self.cluster.kin(node),
                 was_ending: self.in_force.keeps_down(node),
             };
         }
@@ -191,14 +216,16 @@ impl<'a> RealWorld<'a> {
 
     /// Says what was seen that a fault cannot have done. It has not ended yet.
     fn refuted(&self, action: &Action, victims: &BTreeMap<NodeId, Victim>) -> Vec<String> {
+        let (witness, cluster) = (self.witness, self.cluster);
         let refuted = |(node, victim): (&NodeId, &Victim)| match action {
             Action::Kill | Action::PowerLoss => {
-                self.witness.refute_kill(*node, victim, self.cluster.last_end(*node))
+                let end = cluster.last_end(*node);
+                witness.refute_kill(*node, victim, end, &cluster.kin(*node))
             }
-            Action::Retire => self.witness.refute_end(*node, &victim.held),
+            Action::Retire => witness.refute_end(*node, &victim.held, &cluster.kin(*node)),
             // What was killed beside the pause does not stand.
             Action::Pause if self.is_down_by_others(*node) => None,
-            Action::Pause => self.witness.refute_pause(*node, &victim.held),
+            Action::Pause => witness.refute_pause(*node, &victim.held, &cluster.kin(*node)),
             Action::Isolate
             | Action::Mute
             | Action::Deafen
@@ -297,7 +324,10 @@ impl<'a> RealWorld<'a> {
     ) -> Result<(), ClusterError> {
         let (cluster, witness) = (self.cluster, self.witness);
         // Nobody has a file changed under its hands: who lives on kept its power.
-        let is_gone = |node: &NodeId| !cluster.is_running(*node) && witness.is_free(*node);
+        let is_gone = |node: &NodeId| {
+            let is_down = !cluster.is_running(*node) && cluster.kin(*node).is_empty();
+            is_down && witness.is_free(*node)
+        };
         let seen = &mut self.measured.entry(fault).or_default().machines;
         self.machines.take_power(fault, on.nodes.iter().copied().filter(is_gone), seen)
     }
@@ -376,6 +406,8 @@ impl World for RealWorld<'_> {
     }
 
     fn lift(&mut self, fault: FaultId) -> Result<(), ClusterError> {
+        // While its rules are in force still.
+        self.look_for_detours();
         // It is taken out first: from here on, whatever keeps a node down is another fault.
         let Some(active) = self.in_force.end(fault) else { return Ok(()) };
         self.end_rules(fault);
@@ -391,6 +423,7 @@ impl World for RealWorld<'_> {
             measured.overshadowed |= !effect.effective && active.on.nodes.iter().all(down);
         }
         refuted.extend(self.refuted_rules(&active.on, &measured));
+        refuted.extend(measured.detours.values().cloned());
         let effect = effect.unless(refuted);
         self.turn(fault, &active.action, &active.on, false)?;
         for node in &active.on.nodes {

@@ -330,6 +330,7 @@ impl<'a> ActiveRun<'a> {
             // They are taken before everybody is asked to end: a node that ends by itself is known
             // as such only until then.
             remains.lone_exits = stage.cluster.lone_exits();
+            remains.doubts.extend(stage.cluster.daemons());
             remains.links = stage.network.counts();
             remains.messages = stage.network.messages_since(self.record.start());
             let nodes = self.order.plan.node_ids();

@@ -320,10 +320,11 @@ impl System {
         ANNOUNCED.iter().any(|gap| self.names_gap(gap) || bridge().any(|word| word.names(gap)))
     }
 
-    /// Returns whether clients reach a node where its peers do, as it has one port for all.
+    /// Returns whether clients reach a node where its peers do, as it has one port for all,
+    /// by whichever of both gaps it is told.
     #[must_use]
     pub(crate) fn has_one_port(&self) -> bool {
-        self.names_gap("peer-listen") && !self.names_gap("client-listen")
+        self.names_gap("peer-listen") != self.names_gap("client-listen")
     }
 
     /// Returns whether nodes are told where to listen, by the gap of this name.

@@ -1,7 +1,7 @@
 //! The end of all nodes: by the commands of the description, else by SIGTERM, at last by SIGKILL.
 //!
 //! What ends a single node by a fault is left to the parent. Claims kept true: no node runs when
-//! this is done, and a command that did not end its node is told.
+//! this is done unless it is told, and a command that did not end its node is told.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -58,12 +58,13 @@ impl StopCommand {
 impl Cluster {
     /// Ends all nodes by the commands of the description, those without one by SIGTERM, and by
     /// SIGKILL those that take longer than `patience`, or than a few seconds where a command is to
-    /// end them. Returns what the commands did not do, one sentence each.
+    /// end them; then whatever they have left behind. Returns what the commands did not do and who
+    /// could not be ended, one sentence each.
     #[must_use]
     pub async fn stop_all(&self, patience: Duration) -> Vec<String> {
         for node in &self.nodes {
             // A process that stands still takes no request to end until it goes on.
-            node.signal(Signal::CONT);
+            node.lock().reach(node.spec.id, &self.mark, Signal::CONT);
         }
         let mut told = Vec::new();
         if let Some(stop) = &self.stops.cluster {
@@ -79,7 +80,9 @@ impl Cluster {
             told.extend(ended.err());
         }
         told.extend(self.wait_for_commanded().await);
-        self.terminate(patience).await;
+        let deadline = Instant::now() + patience;
+        self.terminate(deadline).await;
+        told.extend(self.end_those_left(deadline).await);
         told
     }
 
@@ -123,8 +126,7 @@ impl Cluster {
     }
 
     /// Asks all nodes that run to end by SIGTERM, and kills those that take too long.
-    async fn terminate(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    async fn terminate(&self, deadline: Instant) {
         let mut waits = Vec::new();
         for node in &self.nodes {
             waits.extend(self.ask(node, Signal::TERM, "asked to end").map(|ended| (node, ended)));

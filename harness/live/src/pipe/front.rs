@@ -3,8 +3,10 @@
 //! Nodes that tell each other where they are know one address of each, so the way by which it is
 //! reached does not say who dials. The kernel does: a front looks who holds the other end of a
 //! connection, and from its first byte on the connection obeys the links between that node, or the
-//! clients, and this one. The claim kept true: no byte passes before it is known whose it is. What
-//! a node sends to itself crosses no network, and so obeys no rules.
+//! clients, and this one. Whoever has closed its end by then can be told no more; what it said passes
+//! where the links of all who may dial obey the same rules, and else is lost and counted. The claim
+//! kept true: no byte passes before it is known which rules it obeys. What a node sends to itself
+//! crosses no network, and so obeys none.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -15,7 +17,7 @@ use synod_fault::NodeId;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{ACCEPT_REST, Carrier, connect, reset};
-use crate::network::{Ends, complain};
+use crate::network::{Ends, complain, lock};
 use crate::witness::{Dialer, Dialers};
 
 /// A front, before it runs.
@@ -64,16 +66,36 @@ impl Front {
                 Some((upstream, ends)) => connect(carrier, dialer, *upstream, *ends).await,
                 None => reset(&dialer),
             },
-            Ok(Dialer::Gone) => {
-                let mut word = [0; 1];
-                let said = tokio::time::timeout(ACCEPT_REST, dialer.peek(&mut word)).await;
-                if matches!(said, Ok(Ok(1))) {
-                    self.dialers.note_lost();
-                }
-                reset(&dialer);
-            }
+            Ok(Dialer::Gone) => match self.way_of_all(&carrier) {
+                Some((upstream, ends)) => connect(carrier, dialer, upstream, ends).await,
+                None => self.lose(&dialer).await,
+            },
             Ok(Dialer::Stranger) | Err(_) => reset(&dialer),
         }
+    }
+
+    /// Returns the way that leads where all others lead, if the links of all obey the same rules:
+    /// then it makes no difference who dialed.
+    fn way_of_all(&self, carrier: &Carrier) -> Option<(SocketAddr, Ends)> {
+        let mut fabric = lock(&carrier.fabric);
+        let mut rules = |(upstream, ends): &(SocketAddr, Ends)| {
+            let [there, back] = [ends.there, ends.back].map(|link| *fabric.streams(link).0.rules());
+            (*upstream, there, back)
+        };
+        let mut ways = self.ways.values();
+        let first = ways.next()?;
+        let of_first = rules(first);
+        ways.all(|way| rules(way) == of_first).then_some(*first)
+    }
+
+    /// Drops what somebody said who closed its end before it was known who it is.
+    async fn lose(&self, dialer: &TcpStream) {
+        let mut word = [0; 1];
+        let said = tokio::time::timeout(ACCEPT_REST, dialer.peek(&mut word)).await;
+        if matches!(said, Ok(Ok(1))) {
+            self.dialers.note_lost();
+        }
+        reset(dialer);
     }
 }
 

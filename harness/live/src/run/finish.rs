@@ -60,7 +60,8 @@ pub(crate) struct RunData {
     pub(crate) lone_exits: Vec<UnexpectedExit>,
     /// What witnesses saw of the whole run that lets nothing pass, one sentence each.
     pub(crate) doubts: Vec<String>,
-    /// What the commands of the description around the run did not do, one sentence each.
+    /// What the commands of the description around the run did not do, and who could not be ended
+    /// with it, one sentence each.
     pub(crate) around: Vec<String>,
     /// Log lines that tell of a crash, and that no fault explains.
     pub(crate) crashes: Vec<CrashLine>,

@@ -62,7 +62,8 @@ impl SystemUnderTest {
         let machines = Machines::make(plan, &mut specs)?;
         let logs = specs.iter().map(|spec| (spec.id, spec.folder.clone())).collect::<Vec<_>>();
         let cluster = Cluster::new(self.guard.clone(), self.limits, specs);
-        let cluster = cluster.known_to(network.dialers());
+        let listening = listen_ports(&self.system, &all);
+        let cluster = cluster.known_to(network.dialers()).listening_at(listening.clone());
         let cluster = cluster.stopped_by(self.stops(&all, folder, &config, &network)?);
         for node in &ids {
             cluster.start(*node)?;
@@ -71,7 +72,7 @@ impl SystemUnderTest {
             let probe = NodeProbe { node, client: ports_of(node).client, logs };
             self.wait_for_node(&cluster, folder, &probe).await?;
         }
-        let witness = Witness::new(listen_ports(&self.system, &all));
+        let witness = Witness::new(listening);
         let gaps = self.bridge_gaps(&all, &config, &network);
         let bridge = gaps.fill(&self.system.bridge)?;
         let variables = gaps.fill_variables(&self.system.env.bridge)?;
@@ -219,6 +220,7 @@ impl SystemUnderTest {
         let io = |source| SetupError::Io { what: "start the bridge", source };
         let home = folder.inner(&format!("bridge/{number}")).map_err(io)?;
         let mut command = self.command(&nodes.bridge);
+        command.envs([nodes.cluster.variable_of_clients()]);
         command.envs(nodes.variables.iter().map(|(name, value)| (name, value)));
         command.env(SERVED_IN, folder.path());
         let started = Process::start_piped(command, &home).map_err(io)?;
@@ -252,7 +254,7 @@ impl SystemUnderTest {
 
 /// Tells of a node whose process ended as it was to start.
 pub(super) fn all_run(cluster: &Cluster, folder: &RunFolder) -> Result<(), SetupError> {
-    let exits = cluster.lone_exits();
+    let exits = cluster.failed_starts();
     let Some(exit) = exits.first() else { return Ok(()) };
     let log = folder.file(&format!("{NODES}/{}/{STDERR_LOG}", exit.node));
     Err(SetupError::Failed {

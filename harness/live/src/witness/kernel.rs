@@ -10,6 +10,8 @@ use std::path::Path;
 
 use synod_fault::Transport;
 
+use super::socket_diag;
+
 /// A port of this machine, with what is spoken there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ListenPort {
@@ -31,8 +33,12 @@ pub(crate) struct ProcessView {
     pub(crate) life: ProcessLife,
     /// The kernel's letter for what it does: `T` if it is stopped.
     pub(crate) state: char,
+    /// The process that it is a child of.
+    pub(crate) parent: u32,
     /// The number of its process group.
     pub(crate) group: u32,
+    /// The number of its session.
+    pub(crate) session: u32,
     /// How long it has run, in the kernel's ticks, of which a second has a hundred.
     pub(crate) ticks: u64,
     /// How often its threads were given a processor and left it.
@@ -42,10 +48,9 @@ pub(crate) struct ProcessView {
 }
 
 impl ProcessView {
-    /// Looks at a process; none if it is gone, or was not reaped yet.
+    /// Looks at a process and its threads; none if it is gone, or was not reaped yet.
     pub(crate) fn of(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let mut view = Self::parse(pid, &stat)?;
+        let mut view = Self::short(pid)?;
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
         for task in tasks.filter_map(Result::ok) {
             // A thread that ends meanwhile is none of a process that stands still.
@@ -54,6 +59,18 @@ impl ProcessView {
             view.switches += switches(&status);
         }
         Some(view)
+    }
+
+    /// Looks at a process and not at its threads.
+    pub(crate) fn short(pid: u32) -> Option<Self> {
+        Self::parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Makes one that sleeps, for tests.
+    #[cfg(test)]
+    pub(crate) fn plain(life: ProcessLife, group: u32) -> Self {
+        let (parent, session, ticks, switches, threads) = (1, 1, 0, 0, 1);
+        Self { life, state: 'S', parent, group, session, ticks, switches, threads }
     }
 
     /// Returns whether the kernel holds it stopped.
@@ -73,7 +90,9 @@ impl ProcessView {
         Some(Self {
             life: ProcessLife { pid, started: number(STARTED)? },
             state,
+            parent: u32::try_from(number(PARENT)?).ok()?,
             group: u32::try_from(number(GROUP)?).ok()?,
+            session: u32::try_from(number(SESSION)?).ok()?,
             ticks: number(USER_TICKS)? + number(KERNEL_TICKS)?,
             switches: 0,
             threads: 0,
@@ -90,8 +109,21 @@ fn switches(status: &str) -> u64 {
     status.lines().filter_map(count).sum()
 }
 
-/// Returns the sockets that are bound to one of these ports, by the kernel's numbers for them.
+/// Returns the sockets that are bound to one of these ports, by the kernel's numbers for them. Of
+/// streams, those that listen.
 pub(crate) fn sockets_at(ports: &[ListenPort]) -> BTreeSet<u64> {
+    sockets(ports, |transport, state| transport == Transport::Udp || state == LISTENS)
+}
+
+/// Returns the sockets of connections that one of these ports has accepted, and that somebody has
+/// open still.
+pub(crate) fn accepted_at(ports: &[ListenPort]) -> BTreeSet<u64> {
+    let is_one = |transport, state: &str| transport == Transport::Tcp && state != LISTENS;
+    // One that is closed and not forgotten yet has no number.
+    sockets(ports, is_one).into_iter().filter(|socket| *socket != 0).collect()
+}
+
+fn sockets(ports: &[ListenPort], is_one: impl Fn(Transport, &str) -> bool) -> BTreeSet<u64> {
     let mut sockets = BTreeSet::new();
     for (transport, files) in TABLES {
         let wanted: BTreeSet<u16> = ports
@@ -105,21 +137,21 @@ pub(crate) fn sockets_at(ports: &[ListenPort]) -> BTreeSet<u64> {
         for file in files {
             // A kernel without the newer address family has no table of it.
             let table = fs::read_to_string(file).unwrap_or_default();
-            sockets.extend(bound(&table, transport, &wanted));
+            let is_one = |state: &str| is_one(transport, state);
+            sockets.extend(at_ports(&table, is_one, &wanted));
         }
     }
     sockets
 }
 
-/// Reads a table of sockets. Of streams, those count that listen.
-fn bound(table: &str, transport: Transport, ports: &BTreeSet<u16>) -> Vec<u64> {
+/// Reads a table of sockets: those at one of the ports, and in such a state.
+fn at_ports(table: &str, is_one: impl Fn(&str) -> bool, ports: &BTreeSet<u16>) -> Vec<u64> {
     let socket = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (_, port) = fields.get(1)?.rsplit_once(':')?;
         let port = u16::from_str_radix(port, 16).ok()?;
-        let listens = transport == Transport::Udp || *fields.get(3)? == LISTENS;
         let socket = fields.get(9)?.parse::<u64>().ok()?;
-        (listens && ports.contains(&port)).then_some(socket)
+        (is_one(fields.get(3)?) && ports.contains(&port)).then_some(socket)
     };
     table.lines().filter_map(socket).collect()
 }
@@ -140,55 +172,96 @@ pub(crate) fn holders(sockets: &BTreeSet<u64>) -> Vec<ProcessView> {
     holders
 }
 
+/// A connection of TCP, as one of its ends has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Connection {
+    /// The end that this is.
+    pub(crate) near: SocketAddr,
+    /// The other end.
+    pub(crate) far: SocketAddr,
+    pub(crate) socket: u64,
+}
+
+/// Returns both ends of each connection of TCP on this machine that somebody has open.
+pub(crate) fn connections() -> Vec<Connection> {
+    let table = |file: &&str| fs::read_to_string(file).unwrap_or_default();
+    let tables: Vec<String> = TCP.iter().map(table).collect();
+    tables.iter().flat_map(|table| table.lines().filter_map(connection)).collect()
+}
+
+/// Reads a line of a table of sockets, if it is an end of a connection.
+fn connection(line: &str) -> Option<Connection> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let socket = fields.get(9)?.parse::<u64>().ok()?;
+    let (near, far) = (address(fields.get(1)?)?, address(fields.get(2)?)?);
+    (*fields.get(3)? == ESTABLISHED && socket != 0).then_some(Connection { near, far, socket })
+}
+
+/// Reads the kernel's form of an address: words of the machine's own order, and a port. An address
+/// of IPv4 that stands at the end of one of IPv6 is the same one.
+fn address(written: &str) -> Option<SocketAddr> {
+    let (address, port) = written.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let word = |place: usize| {
+        let word = address.get(place * 8..place * 8 + 8)?;
+        Some(u32::from_str_radix(word, 16).ok()?.to_ne_bytes())
+    };
+    let ip = match address.len() {
+        8 => IpAddr::from(word(0)?),
+        32 => {
+            let words = [word(0)?, word(1)?, word(2)?, word(3)?];
+            let bytes: [u8; 16] = words.concat().try_into().ok()?;
+            IpAddr::from(bytes).to_canonical()
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
 /// Returns the socket from which a connection of TCP was opened, by the kernel's number for it;
 /// none if that end of it is closed already.
 pub(crate) fn socket_of_dialer(from: SocketAddr, to: SocketAddr) -> Option<u64> {
-    TCP.iter().find_map(|file| {
-        let table = fs::read_to_string(file).unwrap_or_default();
-        table.lines().find_map(|line| connected(line, from, to))
-    })
-}
-
-/// Reads a line of a table of sockets: its number, if it is the socket between these ends.
-fn connected(line: &str, from: SocketAddr, to: SocketAddr) -> Option<u64> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    if !is_at(fields.get(1)?, from) || !is_at(fields.get(2)?, to) {
-        return None;
+    match socket_diag::socket_between(from, to) {
+        Ok(found) => found,
+        // A kernel that cannot be asked for one socket lists them all.
+        Err(_) => listed_socket(from, to),
     }
-    // One that is closed and not forgotten yet has no number.
-    fields.get(9)?.parse::<u64>().ok().filter(|socket| *socket != 0)
 }
 
-/// Returns whether the kernel's form of an address stands for this one. An address of IPv4 stands
-/// at the end of one of IPv6.
-fn is_at(written: &str, at: SocketAddr) -> bool {
-    let (IpAddr::V4(ip), Some((address, port))) = (at.ip(), written.rsplit_once(':')) else {
-        return false;
-    };
-    let ip = format!("{:08X}", u32::from_ne_bytes(ip.octets()));
-    address.ends_with(&ip) && u16::from_str_radix(port, 16) == Ok(at.port())
+fn listed_socket(from: SocketAddr, to: SocketAddr) -> Option<u64> {
+    let is_it = |one: &Connection| one.near == from && one.far == to;
+    connections().into_iter().find(is_it).map(|one| one.socket)
 }
 
-/// Returns in which of these process groups somebody has the socket open.
-pub(crate) fn group_with(socket: u64, groups: &BTreeSet<u32>) -> Option<u32> {
-    let sockets = BTreeSet::from([socket]);
+/// Returns the sockets that a process has open, as far as this user may see.
+pub(crate) fn sockets_of(pid: u32) -> BTreeSet<u64> {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeSet::new() };
+    files.filter_map(Result::ok).filter_map(|file| socket_number(&file.path())).collect()
+}
+
+/// Returns whether a process has this socket open, as far as this user may see.
+pub(crate) fn has_socket(pid: u32, socket: u64) -> bool {
+    has_open(Path::new(&format!("/proc/{pid}")), &BTreeSet::from([socket]))
+}
+
+/// Returns who has the socket open in one of these process groups.
+pub(crate) fn holder_in(socket: u64, groups: &BTreeSet<u32>) -> Option<ProcessView> {
     let mut processes = fs::read_dir("/proc").ok()?.filter_map(Result::ok);
     processes.find_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let group = ProcessView::parse(pid, &stat)?.group;
-        (groups.contains(&group) && has_open(&entry.path(), &sockets)).then_some(group)
+        let view = ProcessView::short(entry.file_name().to_str()?.parse().ok()?)?;
+        (groups.contains(&view.group) && has_socket(view.life.pid, socket)).then_some(view)
     })
 }
 
 fn has_open(process: &Path, sockets: &BTreeSet<u64>) -> bool {
     let Ok(files) = fs::read_dir(process.join("fd")) else { return false };
-    files.filter_map(Result::ok).any(|file| {
-        let target = fs::read_link(file.path()).unwrap_or_default();
-        let number = target.to_str().and_then(|text| text.strip_prefix("socket:["));
-        let number = number.and_then(|text| text.strip_suffix(']')?.parse().ok());
-        number.is_some_and(|number: u64| sockets.contains(&number))
-    })
+    let mut numbers = files.filter_map(Result::ok).filter_map(|file| socket_number(&file.path()));
+    numbers.any(|number| sockets.contains(&number))
+}
+
+fn socket_number(file: &Path) -> Option<u64> {
+    let target = fs::read_link(file).ok()?;
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// Where the kernel lists the sockets of each transport.
@@ -197,11 +270,16 @@ const TABLES: [(Transport, [&str; 2]); 2] =
 
 const TCP: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
+/// The state of a stream's socket that has both ends.
+const ESTABLISHED: &str = "01";
+
 /// The state of a stream's socket that listens.
 const LISTENS: &str = "0A";
 
 /// The places of `/proc/PID/stat`, counted from the state behind the name.
+const PARENT: usize = 1;
 const GROUP: usize = 2;
+const SESSION: usize = 3;
 const USER_TICKS: usize = 11;
 const KERNEL_TICKS: usize = 12;
 const STARTED: usize = 19;
@@ -242,6 +320,7 @@ mod tests {
         let _dialer = TcpStream::connect(address).expect("it listens");
         let (_accepted, _) = tcp.accept().expect("a connection");
         assert_eq!(sockets_at(&ports), both);
+        assert_eq!(accepted_at(&ports).len(), 1, "and is held beside it");
         let holders = holders(&both);
         let pids: Vec<u32> = holders.iter().map(|view| view.life.pid).collect();
         assert!(pids.contains(&std::process::id()), "{pids:?}");
@@ -250,18 +329,41 @@ mod tests {
     }
 
     #[test]
-    fn the_dialer_of_a_connection_is_found_in_the_form_of_either_family() {
+    fn a_connection_is_read_in_the_form_of_either_family() {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let one = u32::from_ne_bytes([127, 0, 0, 1]);
-        let line = |family: &str, socket| {
-            format!("3: {family}{one:08X}:1F90 {family}{one:08X}:0050 01 0:0 00:0 0 0 0 {socket} 1")
-        };
-        for family in ["", "0000000000000000FFFF0000"] {
-            let line = |socket| line(family, socket);
-            assert_eq!(connected(&line(77), at(8_080), at(80)), Some(77));
-            assert_eq!(connected(&line(77), at(80), at(8_080)), None, "that is the other end");
-            assert_eq!(connected(&line(0), at(8_080), at(80)), None, "it is closed");
+        let mapped = format!("{:08X}{:08X}{:08X}", 0, 0, u32::from_ne_bytes([0, 0, 255, 255]));
+        for family in ["", &mapped] {
+            let line = |state: &str, socket: u64| {
+                format!(
+                    "3: {family}{one:08X}:1F90 {family}{one:08X}:0050 {state} 0:0 00:0 0 0 0 \
+                     {socket} 1"
+                )
+            };
+            let wanted = Connection { near: at(8_080), far: at(80), socket: 77 };
+            assert_eq!(connection(&line("01", 77)), Some(wanted));
+            assert_eq!(connection(&line("01", 0)), None, "it is closed");
+            assert_eq!(connection(&line("0A", 77)), None, "it listens");
         }
+        let local = format!("{:08X}{:08X}{:08X}{:08X}:0050", 0, 0, 0, 1_u32.to_be());
+        assert_eq!(address(&local), Some(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 80))));
+    }
+
+    #[test]
+    fn the_dialer_of_a_connection_is_found_by_either_way_until_it_is_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let to = listener.local_addr().expect("bound");
+        let dialer = TcpStream::connect(to).expect("it listens");
+        let from = dialer.local_addr().expect("connected");
+        let (accepted, _) = listener.accept().expect("a connection");
+        let found = listed_socket(from, to).expect("it is open");
+        assert!(sockets_of(std::process::id()).contains(&found));
+        assert_ne!(listed_socket(to, from), Some(found), "that is the other end");
+        assert_eq!(socket_of_dialer(from, to), Some(found));
+        drop(dialer);
+        assert_eq!((socket_of_dialer(from, to), listed_socket(from, to)), (None, None));
+        drop(accepted);
+        assert_eq!(socket_of_dialer(from, to), None, "the port listens, and is no dialer");
     }
 
     #[test]

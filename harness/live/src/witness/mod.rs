@@ -6,8 +6,10 @@
 //! seen is put into words here, and judged with the run. Claim kept true: nothing here sends a
 //! signal or sets a rule, and what nobody may see is not taken for an effect.
 
+mod detours;
 mod dialers;
 mod kernel;
+mod socket_diag;
 mod tracers;
 mod watch;
 
@@ -20,10 +22,10 @@ use rustix::process::Signal;
 use synod_fault::NodeId;
 
 use super::process::describe_end;
+pub(crate) use detours::Detour;
 pub(crate) use dialers::Dialer;
 pub use dialers::Dialers;
-pub(crate) use kernel::ListenPort;
-use kernel::{ProcessLife, ProcessView};
+pub(crate) use kernel::{ListenPort, ProcessLife, ProcessView, sockets_at};
 pub(crate) use tracers::{Crossings, DialedFrom, TracerPort, Tracers, Window, refute_rules};
 pub(crate) use watch::Watch;
 
@@ -40,7 +42,9 @@ pub struct Witness {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     sockets: BTreeSet<u64>,
-    /// Those who may be seen to have one of the sockets.
+    /// The sockets of connections that these ports have accepted.
+    accepted: BTreeSet<u64>,
+    /// Those who may be seen to have one of the sockets, of either kind.
     holders: Vec<ProcessView>,
 }
 
@@ -49,8 +53,8 @@ pub(crate) struct Held {
 pub(crate) struct Victim {
     /// Who held its ports.
     pub(crate) held: Held,
-    /// The process group that the signal goes to.
-    pub(crate) group: Option<u32>,
+    /// The processes that the signal goes to.
+    pub(crate) kin: BTreeSet<ProcessLife>,
     /// Whether other faults had asked it to end already.
     pub(crate) was_ending: bool,
 }
@@ -63,27 +67,30 @@ impl Witness {
 
     /// Looks who holds the ports of a node.
     pub(crate) fn look(&self, node: NodeId) -> Held {
-        let sockets = self.sockets(node);
-        let holders = kernel::holders(&sockets);
-        Held { sockets, holders }
+        let (sockets, accepted) = (self.sockets(node), self.accepted(node));
+        let holders = kernel::holders(&(&sockets | &accepted));
+        Held { sockets, accepted, holders }
     }
 
-    /// Tells whether nobody holds the ports of a node.
+    /// Tells whether nobody holds the ports of a node, or a connection to them.
     pub(crate) fn is_free(&self, node: NodeId) -> bool {
-        self.sockets(node).is_empty()
+        self.sockets(node).is_empty() && self.accepted(node).is_empty()
     }
 
-    /// Tells whether all who hold the ports of a node stand still.
-    pub(crate) fn stands_still(&self, node: NodeId) -> bool {
-        self.look(node).holders.iter().all(ProcessView::is_stopped)
+    /// Tells whether all processes of a node, and all who hold its ports, stand still.
+    pub(crate) fn stands_still(&self, node: NodeId, kin: &BTreeSet<ProcessLife>) -> bool {
+        let views = kin.iter().filter_map(|life| ProcessView::short(life.pid));
+        views.chain(self.look(node).holders).all(|view| view.is_stopped())
     }
 
-    /// Says why a kill was none, if it was none. The node is to be down still.
+    /// Says why a kill was none, if it was none. The node is to be down still, and of its processes
+    /// these live.
     pub(crate) fn refute_kill(
         &self,
         node: NodeId,
         victim: &Victim,
         end: Option<ExitStatus>,
+        alive: &BTreeSet<ProcessLife>,
     ) -> Option<String> {
         let Some(end) = end else {
             return Some(format!("the process of node {node} was killed, and lives on"));
@@ -94,7 +101,7 @@ impl Witness {
             let how = describe_end(end);
             return Some(format!("node {node} was to be killed, and ended by itself: {how}"));
         }
-        let outside = |holder: &&ProcessView| Some(holder.group) != victim.group;
+        let outside = |holder: &&ProcessView| !victim.kin.contains(&holder.life);
         if let Some(holder) = victim.held.holders.iter().find(outside) {
             let pid = holder.life.pid;
             return Some(format!(
@@ -104,26 +111,42 @@ impl Witness {
         if victim.held.sockets.is_empty() && self.never_held(node) {
             return Some(format!("nobody was ever seen to hold the ports of node {node}"));
         }
-        victim.held.hidden(node).or_else(|| self.refute_end(node, &victim.held))
+        victim.held.hidden(node).or_else(|| self.refute_end(node, &victim.held, alive))
     }
 
-    /// Says why a node that is to be down is not, if it is not.
-    pub(crate) fn refute_end(&self, node: NodeId, before: &Held) -> Option<String> {
+    /// Says why a node that is to be down is not, if it is not. Of its processes these live.
+    pub(crate) fn refute_end(
+        &self,
+        node: NodeId,
+        before: &Held,
+        alive: &BTreeSet<ProcessLife>,
+    ) -> Option<String> {
         let after = self.look(node);
-        if after.sockets.is_empty() {
-            return None;
-        }
         let who = after.names();
-        Some(if after.sockets.is_disjoint(&before.sockets) {
-            format!("node {node} was to be down, and {who} took its ports meanwhile")
-        } else {
-            format!("{who}, which held the ports of node {node}, lives on")
-        })
+        if !after.sockets.is_empty() {
+            return Some(if after.sockets.is_disjoint(&before.sockets) {
+                format!("node {node} was to be down, and {who} took its ports meanwhile")
+            } else {
+                format!("{who}, which held the ports of node {node}, lives on")
+            });
+        }
+        if !after.accepted.is_empty() {
+            return Some(format!(
+                "{who}, which holds connections to the ports of node {node}, lives on"
+            ));
+        }
+        let life = alive.first()?;
+        Some(format!("process {}, which node {node} had started, lives on", life.pid))
     }
 
     /// Says why a pause was none, if it was none. The node is to stand still, and was seen before
-    /// just after it was stopped.
-    pub(crate) fn refute_pause(&self, node: NodeId, before: &Held) -> Option<String> {
+    /// just after it was stopped; these are its processes.
+    pub(crate) fn refute_pause(
+        &self,
+        node: NodeId,
+        before: &Held,
+        kin: &BTreeSet<ProcessLife>,
+    ) -> Option<String> {
         let after = self.look(node);
         if after.sockets.is_empty() && self.never_held(node) {
             return Some(format!("nobody was ever seen to hold the ports of node {node}"));
@@ -133,6 +156,14 @@ impl Witness {
             return Some(format!(
                 "process {pid}, which holds the ports of node {node}, was not stopped \
                  (its state is {state})"
+            ));
+        }
+        let views = kin.iter().filter_map(|life| ProcessView::short(life.pid));
+        if let Some(view) = views.into_iter().find(|view| !view.is_stopped()) {
+            let (pid, state) = (view.life.pid, view.state);
+            return Some(format!(
+                "process {pid}, which node {node} had started, was not stopped (its state is \
+                 {state})"
             ));
         }
         let ran = |holder: &&ProcessView| before.has_run_since(holder).is_some();
@@ -148,11 +179,15 @@ impl Witness {
 
     fn sockets(&self, node: NodeId) -> BTreeSet<u64> {
         let ports = self.ports.get(&node).map(Vec::as_slice).unwrap_or_default();
-        let sockets = kernel::sockets_at(ports);
+        let sockets = sockets_at(ports);
         if !sockets.is_empty() {
             self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
         }
         sockets
+    }
+
+    fn accepted(&self, node: NodeId) -> BTreeSet<u64> {
+        kernel::accepted_at(self.ports.get(&node).map(Vec::as_slice).unwrap_or_default())
     }
 
     /// Tells whether a node was told where to listen and never did.

@@ -60,7 +60,7 @@ impl Watch {
             // To find them takes a look at every process, so it is done only where the sockets are
             // others.
             let holders = super::kernel::holders(&sockets);
-            self.lock().on_holders(node, starts, Held { sockets, holders });
+            self.lock().on_holders(node, starts, Held { sockets, holders, ..Held::default() });
         }
     }
 
@@ -119,8 +119,8 @@ mod tests {
 
     fn held(socket: u64, pid: u32, started: u64) -> Held {
         let life = ProcessLife { pid, started };
-        let view = ProcessView { life, state: 'S', group: 1, ticks: 0, switches: 0, threads: 1 };
-        Held { sockets: BTreeSet::from([socket]), holders: vec![view] }
+        let holders = vec![ProcessView::plain(life, 1)];
+        Held { sockets: BTreeSet::from([socket]), holders, ..Held::default() }
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
         assert!(seen.replaced.is_empty(), "a socket opened anew, and a start by the harness");
         seen.on_holders(node, 2, held(10, 101, 7));
         assert!(seen.replaced[0].contains("ports of node 2 went from process 101 to process 101"));
-        seen.on_holders(node, 2, Held { sockets: BTreeSet::from([11]), holders: Vec::new() });
+        seen.on_holders(node, 2, Held { sockets: BTreeSet::from([11]), ..Held::default() });
         assert_eq!(seen.replaced.len(), 1, "whom nobody may see is nobody else");
     }
 }

@@ -8,12 +8,12 @@
 //! shows how small a system can be that the harness can drive; it replicates nothing.
 #![allow(clippy::print_stdout, reason = "the bridge protocol is spoken on standard output")]
 
+mod sabotage;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::io::BufRead;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -27,11 +27,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::read(words)?;
     match command.as_str() {
         "serve" => match options.bug.as_str() {
-            "detached" | "supervised" | "revived" => supervise(&options),
+            "detached" | "hidden" | "supervised" | "revived" | "daemon" => {
+                sabotage::supervise(&options)
+            }
             _ => serve(&options),
         },
-        "detached" => detach(&options),
-        "reviver" => revive(&options),
+        "detached" => sabotage::detach(&options),
+        "orphans" => sabotage::orphan(&options),
+        "reviver" => sabotage::revive(&options),
         "server" => serve(&options),
         "bridge" => bridge(&options),
         other => Err(format!("there is no command `{other}`").into()),
@@ -78,68 +81,6 @@ impl Options {
             }
         }
         Ok(options)
-    }
-}
-
-/// Starts this program again with the same flags and some more.
-fn again(options: &Options, command: &str, more: &[(&str, u32)]) -> Command {
-    let mut again = Command::new("/proc/self/exe");
-    again.arg(command).args(&options.words);
-    for (flag, value) in more {
-        again.arg(flag).arg(value.to_string());
-    }
-    again
-}
-
-/// Has the node served by another process: one in a session of its own, which no signal to this
-/// group reaches; one that is started again when it ends; or one that somebody outside of this
-/// group starts again when all of the group was killed.
-fn supervise(options: &Options) -> Result<(), Box<dyn Error>> {
-    let harness = std::os::unix::process::parent_id();
-    let me = std::process::id();
-    match options.bug.as_str() {
-        "detached" => {
-            again(options, "detached", &[("--harness", harness)]).status()?;
-        }
-        "revived" => {
-            let mut reviver = again(options, "reviver", &[("--harness", harness), ("--group", me)]);
-            reviver.process_group(0).status()?;
-        }
-        _ => {
-            for life in 1.. {
-                again(options, "server", &[("--life", life)]).status()?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Serves in a session of its own, for as long as the harness is there.
-fn detach(options: &Options) -> Result<(), Box<dyn Error>> {
-    rustix::process::setsid()?;
-    let harness = options.harness;
-    std::thread::spawn(move || {
-        wait_for_the_end_of(harness);
-        std::process::exit(0);
-    });
-    serve(options)
-}
-
-/// Has a server in another group, and starts it again after it was killed.
-fn revive(options: &Options) -> Result<(), Box<dyn Error>> {
-    let mut first = again(options, "server", &[]).process_group(options.group).spawn()?;
-    first.wait()?;
-    // Outside of the group that was killed, so that it lives as long as this.
-    let mut second = again(options, "server", &[]).spawn()?;
-    wait_for_the_end_of(options.harness);
-    second.kill()?;
-    second.wait()?;
-    Ok(())
-}
-
-fn wait_for_the_end_of(process: u32) {
-    while std::path::Path::new(&format!("/proc/{process}")).exists() {
-        std::thread::sleep(BEAT);
     }
 }
 
@@ -196,12 +137,14 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     let peers = UdpSocket::bind(options.peer_listen.ok_or("--peer-listen is missing")?)?;
     let clients = UdpSocket::bind(options.client_listen.ok_or("--client-listen is missing")?)?;
     let shared = Arc::clone(&election);
+    let mut detours = sabotage::Detours::default();
     std::thread::spawn(move || {
         each_datagram(&peers, |text, _| {
             let mut numbers = text.split(' ').filter_map(|word| word.parse::<u64>().ok());
             let heartbeat = (numbers.next(), numbers.next(), numbers.next());
             if let (Some(from), Some(round), Some(leader)) = heartbeat {
                 lock(&shared).on_heartbeat(from as u16, (round, leader as u16));
+                detours.take(from, numbers.next());
             }
         });
     });
@@ -220,6 +163,7 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
 fn beat(options: &Options, election: &Mutex<Election>) -> Result<(), Box<dyn Error>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     let start = Instant::now();
+    let detour = if options.bug == "detour" { sabotage::detour()? } else { String::new() };
     for beat in 0_u64.. {
         if beat.is_multiple_of(BEATS_PER_LINE) {
             println!("node {} beats for the {beat}th time", options.node);
@@ -229,7 +173,7 @@ fn beat(options: &Options, election: &Mutex<Election>) -> Result<(), Box<dyn Err
             election.on_tick();
             election.ballot
         };
-        let heartbeat = format!("{} {round} {leader}", options.node);
+        let heartbeat = format!("{} {round} {leader}{detour}", options.node);
         for address in options.others.values() {
             drop(socket.send_to(&sealed(&heartbeat), address));
         }
