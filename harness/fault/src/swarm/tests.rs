@@ -120,7 +120,7 @@ fn faults_stand_alone_to_the_end_in_one_run_of_five() {
             assert!(is_over || (fault.at_ms, fault.lasts_ms) == (from, Millis(25_000)), "{fault}");
             let misbehaves = matches!(fault.action, Action::Disk(_));
             assert!(misbehaves || !is_over, "{fault}");
-            disks[usize::from(is_over)] += u32::from(misbehaves);
+            disks[usize::from(is_over)] += usize::from(misbehaves);
         }
         let rest = plan.faults.iter().filter(|fault| !alone.contains(fault));
         let ends = rest.map(|fault| fault.at_ms.0 + fault.lasts_ms.0).max();
