@@ -310,6 +310,7 @@ mod tests {
             leader_ok: false,
             chosen: Slot::FIRST,
             hears: Vec::new(),
+            is_connected: false,
             priority: 0,
             checkpoint: None,
             applied: synod_smr::Checkpoint { slot: Slot::FIRST, digest: 0 },

@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::expiry::Expiry;
 use crate::init::{InitError, certificate_days, init, init_node, renew};
 use crate::log;
-use crate::serve::{node_config, serve, wrong_certificate};
+use crate::serve::{check_dates, node_config, serve, wrong_certificate};
 
 /// Runs the program.
 pub fn run(cli: Cli) -> Exit {
@@ -137,12 +137,10 @@ fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
         }
         Exit::config(error)
     })?;
-    let warning = Expiry::of(&config.tls.certificate, &credentials).warning(SystemTime::now());
+    let expiry = Expiry::of(&config.tls.certificate, &credentials);
     let mut sound = "the configuration is sound".to_owned();
-    match warning {
-        Some(warning) if warning.is_refused => return Err(Exit::config(warning.text)),
-        Some(warning) => sound += &format!(", but {}", warning.text),
-        None => {}
+    if let Some(warning) = check_dates(&expiry)? {
+        sound += &format!(", but {}", warning.text);
     }
     match Node::inspect(&node).map_err(|error| Exit::start(&error))? {
         Inspected::Sound => {}
@@ -369,9 +367,7 @@ fn check_certificate(config: &ClientConfig) -> Result<(), Exit> {
              cluster and the certificate that were made together"
         )));
     }
-    let expiry = Expiry::of(certificate, &credentials);
-    let over = expiry.warning(SystemTime::now()).filter(|warning| warning.is_refused);
-    over.map_or(Ok(()), |warning| Err(Exit::config(warning.text)))
+    check_dates(&Expiry::of(certificate, &credentials)).map(drop)
 }
 
 /// Reads a variable; one that is no text is met as a value that is wrong, and not passed over.

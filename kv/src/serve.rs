@@ -8,7 +8,7 @@
 use std::io::{self, Write as _};
 use std::process;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use synod_node::{Config, Node, NodeError, NodeId, StartError, Timing, WrongCertificate};
 use synod_transport_quic::BindError;
@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::client::tls_files;
 use crate::config::ServerConfig;
 use crate::exit::Exit;
-use crate::expiry::Expiry;
+use crate::expiry::{Expiry, Warning};
 use crate::log;
 use crate::machine::Machine;
 
@@ -31,6 +31,7 @@ pub async fn serve(config: &ServerConfig) -> Exit {
     let mut node = match Node::start(node_config(config), Machine::default()) {
         Ok(node) => node,
         Err(StartError::Identity(wrong)) => return wrong_certificate(config, &wrong),
+        Err(error @ StartError::Outdated { .. }) => return outdated(config, &error),
         Err(error) => return Exit::start(&error),
     };
     if let Err(error) = say_ready(config, &node) {
@@ -61,6 +62,15 @@ pub async fn serve(config: &ServerConfig) -> Exit {
     }
 }
 
+/// Refuses a certificate that is of no use at this time, with what to do; returns what else there is
+/// to say of its dates.
+pub(crate) fn check_dates(expiry: &Expiry) -> Result<Option<Warning>, Exit> {
+    match expiry.warning(SystemTime::now()) {
+        Some(warning) if warning.is_refused => Err(Exit::config(warning.text)),
+        other => Ok(other),
+    }
+}
+
 /// Says, as long as this process runs, when the certificate of the node is about to end.
 fn watch_certificate(config: &ServerConfig) {
     match Expiry::read(&config.tls) {
@@ -82,6 +92,13 @@ pub(crate) fn wrong_certificate(config: &ServerConfig, wrong: &WrongCertificate)
         "{name}: {wrong}; name the certificate and the key of this node, such as node-{node}.pem \
          and node-{node}.key"
     ))
+}
+
+/// Says since when or for how long the certificate is of no use, and what to do, as a look does.
+fn outdated(config: &ServerConfig, error: &StartError) -> Exit {
+    let dates = Expiry::read(&config.tls).map(|expiry| check_dates(&expiry));
+    // The clock may have moved meanwhile.
+    dates.ok().and_then(Result::err).unwrap_or_else(|| Exit::config(error))
 }
 
 pub(crate) fn node_config(config: &ServerConfig) -> Config {
@@ -190,6 +207,7 @@ impl Exit {
             StartError::Config(_)
             | StartError::Tls(_)
             | StartError::Identity { .. }
+            | StartError::Outdated { .. }
             | StartError::Members(_) => Self::config(error),
             StartError::PeerPort(BindError::Socket { source, .. })
             | StartError::ClientPort(BindError::Socket { source, .. })

@@ -191,6 +191,18 @@ fn wrong_settings_are_named_with_their_origin() {
         "flag --peer: `peers.2 = 127.0.0.1:7001`: peers.1 has this address too; \
          each node has its own",
     );
+    for host in ["0.0.0.0", "[::]", "224.0.0.1", "255.255.255.255"] {
+        check(
+            "everywhere",
+            none,
+            &[],
+            &["--peer", &format!("2={host}:7002")],
+            &format!(
+                "flag --peer: `peers.2 = {host}:7002`: this stands for several hosts; name the \
+                 address of the one that runs it"
+            ),
+        );
+    }
     check(
         "id",
         none,

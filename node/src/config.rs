@@ -4,7 +4,7 @@
 //! says in his own words what is wrong there; the checks here are those that hold for any source.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -122,6 +122,16 @@ pub enum ConfigError {
          {SEGMENT_BYTES_MAX}"
     )]
     SegmentBytes(u64),
+    /// Nobody can reach another member there.
+    #[error(
+        "{at} is no address of node {node}: name the IP address of one host, and a port other than 0"
+    )]
+    Unreachable {
+        /// The member.
+        node: NodeId,
+        /// Where the others are to reach it.
+        at: SocketAddr,
+    },
     /// Peers and clients are to be listened to on one port of one host.
     #[error("peers and clients cannot both be listened to on {peers} and {clients}")]
     OnePort {
@@ -184,6 +194,11 @@ impl Config {
         if self.members.len() > MEMBERS_MAX {
             return Err(ConfigError::TooMany(self.members.len()));
         }
+        // Its own address a node dials never.
+        let mut others = self.members.iter().filter(|(node, _)| **node != self.node);
+        if let Some((&node, &at)) = others.find(|(_, at)| !is_one_host(at.ip()) || at.port() == 0) {
+            return Err(ConfigError::Unreachable { node, at });
+        }
         let bytes = self.segment_bytes;
         let fits = (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes);
         if !fits || !bytes.is_multiple_of(SEGMENT_STEP_BYTES) {
@@ -224,6 +239,16 @@ pub(crate) fn core_settings(config: &Config) -> Result<synod_host::smr::Config, 
 pub(crate) fn voters(config: &Config) -> Configuration {
     let members: Vec<NodeId> = config.members.keys().copied().collect();
     Configuration::majority(members).expect("the members were counted, and a map names each once")
+}
+
+/// Tells whether an address is that of one host, and stands for no others, so that it can be dialled.
+#[must_use]
+pub const fn is_one_host(address: IpAddr) -> bool {
+    let is_broadcast = match address {
+        IpAddr::V4(address) => address.is_broadcast(),
+        IpAddr::V6(_) => false,
+    };
+    !is_broadcast && !address.is_unspecified() && !address.is_multicast()
 }
 
 /// Tells whether no process can listen on both addresses: they have one port, and one of them
@@ -269,6 +294,30 @@ mod tests {
         assert_eq!(segments(SEGMENT_BYTES_MAX), Ok(()));
         let wrong = [SEGMENT_BYTES_MIN - 4096, SEGMENT_BYTES_MIN + 1, SEGMENT_BYTES_MAX + 4096];
         wrong.into_iter().for_each(|bytes| told(segments(bytes), "use a multiple of 4096"));
+    }
+
+    #[test]
+    fn a_member_that_nobody_can_reach_is_refused_and_ones_own_address_is_not_dialled() {
+        let member = |node, at: &str| {
+            let at = at.parse().expect("an address");
+            changed(|config| {
+                config.members.insert(NodeId::new(node), at);
+            })
+        };
+        for at in [
+            "0.0.0.0:7002",
+            "[::]:7002",
+            "224.0.0.1:7002",
+            "255.255.255.255:7002",
+            "[ff02::1]:7002",
+            "127.0.0.1:0",
+        ] {
+            let told = member(2, at);
+            let said = format!("{at} is no address of node 2: name the IP address of one host");
+            assert!(told.as_ref().is_err_and(|told| told.starts_with(&said)), "{told:?}");
+            assert_eq!(member(1, at), Ok(()));
+        }
+        assert_eq!(member(2, "10.0.0.2:7002"), Ok(()));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::{Create, IN_FLIGHT_MAX, Options};
@@ -64,6 +64,15 @@ pub enum StartError {
     /// The certificate belongs to somebody else.
     #[error(transparent)]
     Identity(#[from] WrongCertificate),
+    /// The certificate has ended, or is not good yet: whoever was called would refuse the node.
+    #[error("{}: this certificate {what} by the clock of this host: set the clock, if it is wrong, \
+             or renew the certificate", path.display())]
+    Outdated {
+        /// The file.
+        path: PathBuf,
+        /// Whether it has ended or is not good yet.
+        what: &'static str,
+    },
     /// There is no journal. It was lost, or never made.
     #[error("this node has no journal in {}: a node that has voted must not go on without it; \
              if it never ran, make one with Node::create, as `synod-kv init --dir DIR --node N \
@@ -114,6 +123,7 @@ where
         Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?
             .dated_by(world.wall());
     let cluster = check_identity(&config, &credentials)?;
+    check_dates(&world, &config, &credentials)?;
     // The ports are held before the journal is touched: a start that finds them taken must use up
     // no incarnation. Nothing is read on them before the life begins.
     let ports = Ports::hold(&world, &config)?;
@@ -344,9 +354,29 @@ fn recover<W: World, M: StateMachine>(
 pub(crate) fn inspect(world: &impl World, config: &Config) -> Result<Inspected, StartError> {
     config.check()?;
     let TlsFiles { authority, certificate, key } = &config.tls;
-    let cluster = check_identity(config, &Credentials::load(authority, certificate, key)?)?;
+    let credentials = Credentials::load(authority, certificate, key)?;
+    let cluster = check_identity(config, &credentials)?;
+    check_dates(world, config, &credentials)?;
     let (options, settings) = (existing(config, cluster), Settings::default());
     Ok(synod_host::inspect(world.disk(), &config.data, &options, config.node, &settings)?)
+}
+
+/// Refuses a certificate that is of no use at this time. A node with it would be ready, and neither
+/// vote nor serve.
+fn check_dates(
+    world: &impl World,
+    config: &Config,
+    credentials: &Credentials,
+) -> Result<(), StartError> {
+    let present = UNIX_EPOCH + Duration::from_millis(world.wall().unix_ms());
+    let what = if present < credentials.not_before() {
+        "is not good yet"
+    } else if present > credentials.not_after() {
+        "has ended"
+    } else {
+        return Ok(());
+    };
+    Err(StartError::Outdated { path: config.tls.certificate.clone(), what })
 }
 
 /// Asks for the journal that the node has.

@@ -64,7 +64,7 @@ fn a_node_does_not_start_among_other_members_than_its_journal_was_made_for() {
     Node::create(&config).unwrap();
     for left in [vec![1], vec![1, 2], vec![1, 2, 3, 4]] {
         let mut other = config.clone();
-        let at = *config.members.values().next().unwrap();
+        let at = config.members[&NodeId::new(2)];
         other.members = left.into_iter().map(|id| (NodeId::new(id), at)).collect();
         let error = Node::start(other, Nothing).unwrap_err();
         assert!(matches!(error, StartError::Members(_)), "{error}");

@@ -339,6 +339,14 @@ impl Election {
         self.config.voters.is_phase2_quorum_of(connected)
     }
 
+    /// Tells whether this node, with the peers on working links, makes up quorums of both phases:
+    /// what it takes to begin a ballot, and to get anything chosen in it.
+    #[must_use]
+    pub fn is_connected_to_both(&self) -> bool {
+        let connected = self.beats().map(|(node, _)| node).chain([self.me()]);
+        self.is_connected() && self.config.voters.is_phase1_quorum_of(connected)
+    }
+
     /// Lists the last heartbeats of the peers on working links.
     pub fn beats(&self) -> impl Iterator<Item = (NodeId, &Heartbeat)> {
         let up = self.links.iter().filter(|(_, link)| self.works(link));

@@ -94,6 +94,9 @@ pub struct Heartbeat {
     pub chosen: Slot,
     /// Whom the sender hears.
     pub hears: Vec<NodeId>,
+    /// Whether quorums of both phases come about of the sender and those that it hears and that
+    /// hear it.
+    pub is_connected: bool,
     /// Nodes of higher priority campaign first.
     pub priority: u8,
     /// The digest of the sender's state at the last slot where all compare theirs.

@@ -453,6 +453,7 @@ impl<M: StateMachine> Replica<M> {
             leader_ok: self.election.is_leader_ok(),
             chosen: self.paxos.chosen(),
             hears: self.election.hears(),
+            is_connected: self.election.is_connected_to_both(),
             priority: self.config.priority,
             checkpoint: self.checkpoints.last(),
             applied: self.state(),

@@ -116,13 +116,13 @@ fn a_leader_raises_its_ballot_for_a_stranded_voter_and_without_a_quorum_it_does_
     }
 }
 
-/// What peers 2 to 5 say of whom they hear, all with fast disks; none is not heard here.
-fn hears(heard: [Option<&[u16]>; 4]) -> Election {
+/// What peers 2 to 5 say of themselves: whether they are connected to quorums; all have fast disks,
+/// and none is not heard here.
+fn connected(peers: [Option<bool>; 4]) -> Election {
     let mut election = election();
-    for (peer, heard) in (2..).zip(heard) {
-        if let Some(heard) = heard {
-            let hears = heard.iter().map(|node| NodeId::new(*node)).collect();
-            let beat = Heartbeat { hears, sync_ticks: Some(0), ..beat(0) };
+    for (peer, is_connected) in (2..).zip(peers) {
+        if let Some(is_connected) = is_connected {
+            let beat = Heartbeat { is_connected, sync_ticks: Some(0), ..beat(0) };
             election.on_heartbeat(NodeId::new(peer), beat);
         }
     }
@@ -133,27 +133,65 @@ fn hears(heard: [Option<&[u16]>; 4]) -> Election {
 #[test]
 fn a_node_with_a_slow_disk_gives_way_to_who_could_lead_and_to_nobody_else() {
     let slow = Some(2 * 25);
-    let none = Some(&[1][..]);
-    assert!(!hears([none, none, none, none]).is_outpaced(slow), "a star");
-    let both = [Some(&[1, 3][..]), Some(&[1, 2][..])];
-    assert!(hears([both[0], both[1], none, none]).is_outpaced(slow), "three of five");
-    assert!(!hears([both[0], none, none, none]).is_outpaced(slow), "one of the two is deaf");
-    assert!(hears([both[0], None, None, None]).is_outpaced(slow), "its word is all there is");
+    let (able, leaf) = (Some(true), Some(false));
+    assert!(!connected([leaf, leaf, leaf, leaf]).is_outpaced(slow), "a star");
+    assert!(connected([able, leaf, leaf, leaf]).is_outpaced(slow));
+    assert!(connected([able, None, None, None]).is_outpaced(slow), "by those not heard here");
+    assert!(!connected([None, None, None, None]).is_outpaced(slow), "nobody is heard");
+}
+
+/// Whoever hears a node may be deaf to it: of a quorum that is heard not all may be of use.
+#[test]
+fn a_node_says_that_it_is_connected_where_quorums_of_both_phases_hear_it_too() {
+    let nodes = || (1..=3).map(NodeId::new);
+    for (phase1, phase2) in [(3, 1), (1, 3), (3, 3)] {
+        let voters = Configuration::flexible(nodes(), phase1, phase2).expect("they meet");
+        let mut election = Election::new(Config::lan(CoreId { node: ME, incarnation: 1 }, voters));
+        election.on_heartbeat(NodeId::new(2), beat(0));
+        assert!(!election.is_connected_to_both(), "two of three");
+        election.on_heartbeat(NodeId::new(3), Heartbeat { hears: Vec::new(), ..beat(0) });
+        assert_eq!(election.hears().len(), 2);
+        assert!(!election.is_connected_to_both(), "the third is deaf");
+        election.on_heartbeat(NodeId::new(3), beat(0));
+        assert!(election.is_connected_to_both());
+    }
 }
 
 #[test]
 fn a_node_with_a_slow_disk_does_not_give_way_to_who_is_held_up() {
-    let mut election = hears([Some(&[1, 3, 4]), None, None, None]);
+    let mut election = connected([Some(true), None, None, None]);
     let slow = Some(2 * 25);
     assert!(election.is_outpaced(slow));
     for _ in 0..3 {
         election.on_tick(&situation());
         // It is said again for it, as its state machine takes long.
-        let hears = [1, 3, 4].map(NodeId::new).to_vec();
-        let beat = Heartbeat { hears, sync_ticks: Some(0), ..beat(0) };
+        let beat = Heartbeat { is_connected: true, sync_ticks: Some(0), ..beat(0) };
         election.on_heartbeat(NodeId::new(2), beat);
     }
     assert!(!election.is_outpaced(slow));
+}
+
+/// A node that wins says two things in one tick, and datagrams may change places. Until its next
+/// tick it is believed to prepare still, and whoever prepares is let go on.
+#[test]
+fn a_word_of_the_same_tick_that_comes_late_ends_no_new_lead() {
+    let won = Ballot::new(1, NodeId::new(2));
+    let asked = Heartbeat { prepares: Some((won, 1)), ..beat(5) };
+    let leads = Some(won);
+    let leader = Heartbeat { leads, follows: leads, leader_ok: true, promised: won, ..beat(5) };
+    let mut election = election();
+    election.on_heartbeat(NodeId::new(3), beat(5));
+    for said in [&asked, &leader, &asked] {
+        election.on_heartbeat(NodeId::new(2), said.clone());
+    }
+    assert_eq!(election.follows(None), None, "the older word is believed");
+    for _ in 0..5 {
+        assert_eq!(election.assess(&situation()), ElectionAction::Nothing, "and does no harm");
+        election.on_tick(&situation());
+    }
+    election.on_heartbeat(NodeId::new(2), Heartbeat { tick: 1, ..leader });
+    election.on_heartbeat(NodeId::new(2), asked);
+    assert_eq!(election.follows(None), leads, "of two ticks the later one counts");
 }
 
 #[test]

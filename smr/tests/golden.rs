@@ -60,6 +60,7 @@ fn messages() -> Vec<Message> {
         leader_ok: true,
         chosen,
         hears: vec![NodeId::new(1), NodeId::new(3)],
+        is_connected: true,
         priority: 1,
         checkpoint: Some(Checkpoint { slot: Slot::new(1024), digest: u64::MAX }),
         applied: Checkpoint { slot: Slot::new(1030), digest: 9 },

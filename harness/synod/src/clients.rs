@@ -4,10 +4,12 @@
 //! the history word for word; an unknown outcome stays unknown.
 
 mod access;
+mod served;
 
 use std::collections::BTreeMap;
 
 use access::{Access, is_refused};
+use served::is_write;
 use synod_fault::Scenario;
 use synod_history::{Event, EventKind, Process, Request, Value};
 use synod_paxos::NodeId;
@@ -25,6 +27,8 @@ use crate::kv_model::{self, Asked};
 use crate::machine::{Packet, SimWorld, Wakeup};
 use crate::misuse::{self, is_misuse};
 use crate::monitor::Monitor;
+
+pub use served::Served;
 
 /// Returns the name on the certificate that a client shows. Every third one shows the same, as the
 /// sessions of one application do.
@@ -105,8 +109,8 @@ pub struct SimClient {
     stopped: bool,
     rest_ms: u64,
     timeout_ms: u64,
-    /// When the last operation that was answered had been begun.
-    answered: Option<Micros>,
+    /// What it was answered of late.
+    served: Served,
     /// How its operations ended.
     pub outcomes: Outcomes,
 }
@@ -147,7 +151,7 @@ impl SimClient {
             stopped: false,
             rest_ms: plan.rest_ms.0,
             timeout_ms: plan.patience_of(number).0,
-            answered: None,
+            served: Served::default(),
             outcomes: Outcomes::default(),
         }
     }
@@ -173,10 +177,10 @@ impl SimClient {
         self.stopped && self.open.is_none() && self.errands.is_empty()
     }
 
-    /// Returns when the last operation that was answered had been begun.
+    /// Returns what it was answered of late.
     #[must_use]
-    pub fn answered(&self) -> Option<Micros> {
-        self.answered
+    pub const fn served(&self) -> &Served {
+        &self.served
     }
 
     /// Begins an operation, unless one is open; returns its key.
@@ -203,6 +207,7 @@ impl SimClient {
         world.record(self.event(&request, EventKind::Invoke, request.argument()));
         world.say(|| format!("client {} asks: {request:?}", self.number));
         let key = request.key().to_owned();
+        self.served.on_begun(&request, world.now());
         self.open = Some(Open { number, request, begun: world.now() });
         let deadline = Millis(world.now().ms() + self.timeout_ms);
         let ticket = Ticket(self.count);
@@ -407,8 +412,8 @@ impl SimClient {
             EventKind::Ok => {
                 self.outcomes.ok += 1;
                 self.outcomes.slow += u64::from(world.now().since(begun) > SLOW);
-                self.answered = Some(begun);
-                if !matches!(request, Request::Read { .. }) {
+                self.served.on_answered(&request, begun);
+                if is_write(&request) {
                     let sent = self.sent.as_ref();
                     self.answered_command = sent.map(|(to, asking)| (*to, asking.body.clone()));
                 }

@@ -103,13 +103,22 @@ impl Cluster {
     /// Tells whether every client has had an answer to an operation begun since.
     #[must_use]
     pub fn all_answered_since(&self, instant: Micros) -> bool {
-        self.clients.iter().all(|client| client.answered().is_some_and(|begun| begun >= instant))
+        self.clients.iter().all(|client| client.served().any_since(instant))
     }
 
     /// Tells whether any client has had an answer to an operation begun since.
     #[must_use]
     pub fn any_answered_since(&self, instant: Micros) -> bool {
-        self.clients.iter().any(|client| client.answered().is_some_and(|begun| begun >= instant))
+        self.clients.iter().any(|client| client.served().any_since(instant))
+    }
+
+    /// Tells whether any client has wanted to write since, or for longer, and none has had a write
+    /// answered that was begun since.
+    #[must_use]
+    pub fn writers_wait_since(&self, instant: Micros) -> bool {
+        let served = || self.clients.iter().map(SimClient::served);
+        served().any(|served| served.waits_to_write(instant))
+            && !served().any(|served| served.writes_since(instant))
     }
 
     /// Lets the clients read every key once, and then stop.

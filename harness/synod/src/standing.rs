@@ -3,15 +3,19 @@
 //! Faults that come and go say little of what goes on while they last. Where nothing has begun or
 //! ended for as long as an election and its clients may take, and some node that runs has two-way
 //! links with a quorum, somebody must have been answered. The claim checked: whoever could lead is
-//! found, whatever the cluster has behind it. Of links that lose, clocks that are off and disks
-//! that misbehave nothing is asked here.
+//! found, whatever the cluster has behind it, and writes go on without those whose disks are slow,
+//! hang or are full, or whose log stands. Of links that lose, clocks that are off and disks that
+//! fail nothing is asked here.
 
-use synod_fault::{Action, FaultId, NodeId as Place, PartsPerMillion, PlannedFault, Target};
-use synod_paxos::Tally;
+use synod_fault::{
+    Action, DiskFault, FaultId, InForce, Millis, NodeId as Place, PartsPerMillion, PlannedFault,
+    Target,
+};
+use synod_paxos::{NodeId, Tally};
 use synod_simulator::{Micros, Simulation};
 
 use crate::cluster::Cluster;
-use crate::tuning::Tuning;
+use crate::tuning::{StandingLog, Tuning};
 
 /// Follows which faults stand, and since when.
 #[derive(Default)]
@@ -26,6 +30,9 @@ struct Stands {
     faults: Vec<FaultId>,
     /// The nodes that run, and are not paused.
     up: Vec<Place>,
+    /// Those of them whose disk is slow, hangs or is full, or whose lanes of the log stand. The
+    /// others do without them.
+    unfit: Vec<Place>,
 }
 
 impl StandingFaults {
@@ -34,8 +41,10 @@ impl StandingFaults {
         let now = simulation.world().now();
         let (plan, in_force) = (simulation.plan(), simulation.in_force());
         let runs = |node: &Place| simulation.world().is_up(*node) && !in_force.pauses(*node);
-        let up = plan.node_ids().into_iter().filter(runs).collect();
-        let stands = Stands { faults: in_force.faults(), up };
+        let up: Vec<Place> = plan.node_ids().into_iter().filter(runs).collect();
+        let unfit = |node: &Place| is_unfit(*node, in_force, tuning, now);
+        let unfit = up.iter().copied().filter(unfit).collect();
+        let stands = Stands { faults: in_force.faults(), up, unfit };
         if self.stands.as_ref() != Some(&stands) {
             (self.stands, self.since) = (Some(stands), now);
             return None;
@@ -44,30 +53,54 @@ impl StandingFaults {
             && plan.conditions.links.loss <= LOSS_MAX
             && plan.conditions.client_links.loss <= LOSS_MAX
             && simulation.system.strangers_at_large() == 0;
-        (is_asked && can_lead(simulation, &stands.up, tuning, now)).then_some(self.since)
+        (is_asked && stands.can_lead(simulation, tuning)).then_some(self.since)
     }
 
-    /// Tells whether any link is cut or any node is missing.
+    /// Tells whether any link is cut, or any node is missing or unfit to lead.
     pub fn is_any(&self) -> bool {
-        self.stands.as_ref().is_some_and(|stands| !stands.faults.is_empty())
+        self.stands.as_ref().is_some_and(|stands| !stands.faults.is_empty()) || self.is_any_unfit()
+    }
+
+    /// Tells whether any node that runs is unfit to lead.
+    pub fn is_any_unfit(&self) -> bool {
+        self.stands.as_ref().is_some_and(|stands| !stands.unfit.is_empty())
     }
 }
 
-/// Tells whether some node that runs has two-way links with quorums of both phases, itself
-/// included, without those whose lanes of the log stand.
-fn can_lead(simulation: &Simulation<Cluster>, up: &[Place], tuning: &Tuning, now: Micros) -> bool {
-    let world = simulation.world();
-    let node_of = |place: Place| synod_paxos::NodeId::new(place.0);
-    let moves = |place: &Place| {
-        tuning.standing_log.is_none_or(|standing| standing.left(node_of(*place), now).is_none())
-    };
-    let able: Vec<Place> = up.iter().copied().filter(moves).collect();
-    able.iter().any(|node| {
-        let both = |peer: Place| world.is_open(*node, peer) && world.is_open(peer, *node);
-        let heard = able.iter().copied().filter(|peer| peer == node || both(*peer));
-        let heard: Tally = heard.map(node_of).collect();
-        tuning.voters.is_phase1_quorum(&heard) && tuning.voters.is_phase2_quorum(&heard)
-    })
+impl Stands {
+    /// Tells whether some node that is fit has two-way links with quorums of both phases, itself
+    /// included, that are fit; and whether nobody keeps that node from its lead for good.
+    ///
+    /// Whoever is connected to quorums with the help of the unfit may lead, and is as slow as they
+    /// are; and the unfit themselves give way to those alone whom they hear.
+    fn can_lead(&self, simulation: &Simulation<Cluster>, tuning: &Tuning) -> bool {
+        let world = simulation.world();
+        let hears = |node: Place, peer: Place| {
+            node == peer || (world.is_open(node, peer) && world.is_open(peer, node))
+        };
+        let is_quorum = |node: Place, among: &[Place]| {
+            let heard = among.iter().filter(|peer| hears(node, **peer));
+            let heard: Tally = heard.map(|peer| node_of(*peer)).collect();
+            tuning.voters.is_phase1_quorum(&heard) && tuning.voters.is_phase2_quorum(&heard)
+        };
+        let fit = self.up.iter().copied().filter(|node| !self.unfit.contains(node));
+        let fit: Vec<Place> = fit.collect();
+        let able: Vec<Place> = fit.iter().copied().filter(|node| is_quorum(*node, &fit)).collect();
+        let gives_way = |node: &Place| {
+            let hears_able = || able.iter().any(|other| hears(*node, *other));
+            able.contains(node) || (self.unfit.contains(node) && hears_able())
+        };
+        let connected = self.up.iter().filter(|node| is_quorum(**node, &self.up));
+        !able.is_empty() && connected.copied().all(|node| gives_way(&node))
+    }
+}
+
+/// Tells whether the others do without a node: it neither leads well nor votes in time.
+fn is_unfit(node: Place, in_force: &InForce, tuning: &Tuning, now: Micros) -> bool {
+    let stands = |log: StandingLog| log.left(node_of(node), now).is_some();
+    let of_disk = [DiskFault::Slow { ms: Millis(1) }, DiskFault::Hung, DiskFault::Full];
+    tuning.standing_log.is_some_and(stands)
+        || of_disk.into_iter().any(|fault| in_force.on_disk(node, fault).is_some())
 }
 
 /// Tells whether something is asked of the others while a fault stands.
@@ -81,7 +114,8 @@ fn is_asked(fault: &PlannedFault) -> bool {
         | Action::Kill
         | Action::PowerLoss
         | Action::Pause
-        | Action::Retire => true,
+        | Action::Retire
+        | Action::Disk(DiskFault::Slow { .. } | DiskFault::Hung | DiskFault::Full) => true,
         Action::Disturb(_)
         | Action::DisturbInbound(_)
         | Action::ClockRate { .. }
@@ -89,6 +123,10 @@ fn is_asked(fault: &PlannedFault) -> bool {
         | Action::Disk(_) => false,
     };
     stands && fault.flaps_ms.is_none() && fault.target != Target::Clients
+}
+
+const fn node_of(place: Place) -> NodeId {
+    NodeId::new(place.0)
 }
 
 /// Links that lose more than this are asked nothing.

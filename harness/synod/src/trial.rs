@@ -152,8 +152,15 @@ impl Trial<'_> {
                 let detail = format!("nobody was answered within {bound} while faults stood");
                 return Err(self.stuck("progress-meanwhile", detail));
             }
+            if cluster.writers_wait_since(from) {
+                let detail = format!("no write was answered within {bound} while faults stood");
+                return Err(self.stuck("progress-meanwhile", detail));
+            }
             if standing.is_any() {
                 cluster.monitor.tracker.see(Point::ServedMeanwhile);
+            }
+            if standing.is_any_unfit() {
+                cluster.monitor.tracker.see(Point::WrittenMeanwhile);
             }
         }
         Ok(())

@@ -57,6 +57,16 @@ pub struct StandingLog {
 }
 
 impl StandingLog {
+    /// Draws it from dice of its own, so that it moves nothing else: for as long before the end as
+    /// faults stand in the swarm.
+    fn draw(plan: &Scenario) -> Option<Self> {
+        let dice = &mut Random::new(plan.seed, Stream::named("standing-log"));
+        let from_ms = plan.time_ms.0.checked_sub(STANDING_LOG_MS)?;
+        let node = NodeId::new(dice.pick(&plan.node_ids())?.0);
+        let (from, until) = (Micros::from_ms(from_ms), Micros::from_ms(plan.time_ms.0));
+        dice.chance(STANDING_LOG_PPM).then_some(Self { node, from, until })
+    }
+
     /// Returns for how much longer the lanes of a node stand; none if they do not.
     #[must_use]
     pub fn left(self, node: NodeId, now: Micros) -> Option<Micros> {
@@ -143,6 +153,7 @@ impl Tuning {
         let dice = &mut Random::new(plan.seed, Stream::named("tuning"));
         let mut tuning =
             Self { voters: voters(plan, dice), hold_ups: HoldUps::draw(plan), ..Self::usual(plan) };
+        tuning.standing_log = StandingLog::draw(plan);
         tuning.draw_shell(&mut Random::new(plan.seed, Stream::named("shell")));
         if Random::new(plan.seed, Stream::named("lanes")).chance(LANE_STALL_RUNS_PPM) {
             tuning.lane_stall_ppm = LANE_STALL_PPM;
@@ -299,6 +310,12 @@ const LANE_STALL_RUNS_PPM: u32 = 250_000;
 
 /// How often a message brings its lane to a stand in such a run.
 const LANE_STALL_PPM: u32 = 10_000;
+
+/// In how many runs the lanes of the log of one node stand in the end.
+const STANDING_LOG_PPM: u32 = 250_000;
+
+/// For how long they do.
+const STANDING_LOG_MS: u64 = 25_000;
 
 /// In how many runs clients read nothing for a while.
 const STALL_PPM: u32 = 300_000;

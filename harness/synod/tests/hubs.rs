@@ -92,6 +92,36 @@ fn a_hub_whose_disk_was_slow_leads_as_nobody_else_can() {
     }
 }
 
+/// Node 2 hears the hub and a fourth node, which is deaf to it: it is connected to no quorum, though
+/// it hears one, and the hub, which the fourth is silent to, cannot see that. The disk of the hub is
+/// slow to the end.
+fn plan_of_a_word(seed: u64) -> Scenario {
+    let open = [(1, 2), (2, 1), (1, 3), (3, 1), (4, 2)];
+    let open = open.map(|(from, to)| LinkId::new(Place(from), Place(to)));
+    let mut plan = plan(seed);
+    let links = synod_fault::all_links(&plan.node_ids());
+    let links = links.into_iter().filter(|link| !open.contains(link)).collect();
+    plan.faults[0].action = Action::Cut(links);
+    plan
+}
+
+#[test]
+fn a_hub_whose_disk_was_slow_does_not_give_way_to_who_hears_a_quorum_that_is_deaf_to_it() {
+    for seed in 0..8 {
+        let plan = plan_of_a_word(seed);
+        let mut simulation = Simulation::new(&plan, Cluster::new(&plan, Tuning::usual(&plan)));
+        let (cluster, world) = simulation.parts();
+        cluster.begin(world);
+        let mut answered = Vec::new();
+        for at in (FROM_MS..TIME_MS).step_by(5_000) {
+            simulation.run_until(Micros::from_ms(at)).unwrap();
+            answered.push(simulation.system.outcomes().ok);
+        }
+        println!("seed {seed}: {answered:?} answered");
+        assert!(answered.windows(2).all(|pair| pair[1] > pair[0]), "seed {seed}: {answered:?}");
+    }
+}
+
 /// Each of three nodes wins phase 1 alone, and only the third one hears both others. It is gone
 /// for a while, in which the others may begin to lead.
 fn plan_of_three(seed: u64) -> Scenario {

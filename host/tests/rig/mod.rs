@@ -274,6 +274,7 @@ pub(crate) fn beat(journal: u128, life: u64) -> Heartbeat {
         leader_ok: false,
         chosen: Slot::FIRST,
         hears: Vec::new(),
+        is_connected: false,
         priority: 0,
         checkpoint: None,
         // No test reaches it, so that it is compared with nothing.

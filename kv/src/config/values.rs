@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use synod_node::config::{
-    HEARTBEATS_PER_SUSPICION_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN, SUSPICION_MIN,
+    HEARTBEATS_PER_SUSPICION_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN, SUSPICION_MIN, is_one_host,
 };
 
 use super::layers::{Layers, with_remedy};
@@ -52,6 +52,10 @@ pub(super) fn addresses(
     for entry in layers.entries(table) {
         let key = format!("{table}.{entry}");
         let (id, at) = (node_id(layers, &key, entry)?, address(layers, &key)?);
+        if !is_one_host(at.ip()) {
+            let wanted = "this stands for several hosts; name the address of the one that runs it";
+            return Err(layers.wrong(&key, wanted));
+        }
         if at.port() == 0 {
             return Err(layers.wrong(&key, "port 0 cannot be reached; name the port"));
         }

@@ -23,6 +23,10 @@ fn check(output: &Output, code: i32, parts: &[&str]) {
     }
 }
 
+fn text_of(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
 /// When a certificate is good.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Good {
@@ -78,6 +82,13 @@ fn a_nodes_certificate_that_is_of_no_use_is_told_by_a_look() {
         certify(&cluster, &ca, ("node-1", "node/1"), usages.to_vec(), good);
         program().args(cluster.serve_arguments(1)).arg("--check-config").output().unwrap()
     };
+    // A start refuses the dates as a look does, before it counts: it would wait for nobody.
+    for good in [Good::Later, Good::Before] {
+        let looked = look(&both, good);
+        let started = program().args(cluster.serve_arguments(1)).output().unwrap();
+        assert_eq!((started.status, started.stderr), (looked.status, looked.stderr));
+        assert_eq!(text_of(&started.stdout), "", "it is not ready");
+    }
     assert_eq!(look(&both, Good::Now).status.code(), Some(0));
     let early = look(&both, Good::Later);
     check(&early, 78, &["node-1.pem is not good yet, for ", "set the clock", "--renew"]);

@@ -12,6 +12,9 @@ use rcgen::{
 };
 use synod_node::{Config, Node, NodeId};
 
+/// A port at which no node listens.
+const DISCARD: u16 = 9;
+
 /// A folder with certificates, as `synod-kv init` makes it.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
@@ -34,8 +37,8 @@ impl Folder {
 
     /// The configuration of a node of three, with ports that the test does not care for.
     pub(crate) fn config(&self, node: u16) -> Config {
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let members = [1, 2, 3].map(|id| (NodeId::new(id), anywhere)).into();
+        let at = |id| SocketAddr::from(([127, 0, 0, 1], if id == node { 0 } else { DISCARD }));
+        let members = [1, 2, 3].map(|id| (NodeId::new(id), at(id))).into();
         Config::in_folder(&self.0, NodeId::new(node), members)
     }
 

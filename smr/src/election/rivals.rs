@@ -22,16 +22,11 @@ impl Election {
         })
     }
 
-    /// Tells whether a peer gets on, and hears quorums of both phases that hear it.
+    /// Tells whether a peer gets on, and says that it is connected to quorums of both phases.
+    ///
+    /// Whom it hears would not do: of those, some may be deaf to it, and nobody else may see that.
     fn could_lead(&self, peer: NodeId, beat: &Heartbeat) -> bool {
         let is_held_up = self.links.get(&peer).is_some_and(super::link::Link::is_held_up);
-        // Of who is not heard here it is not known whom it hears: the peer's word is all there is.
-        let hears_it = |node: &NodeId| {
-            let mut theirs = self.beats().filter(|(other, _)| other == node);
-            theirs.all(|(_, theirs)| theirs.hears.contains(&peer))
-        };
-        let around = || beat.hears.iter().copied().filter(hears_it).chain([peer]);
-        let voters = &self.config.voters;
-        !is_held_up && voters.is_phase1_quorum_of(around()) && voters.is_phase2_quorum_of(around())
+        !is_held_up && beat.is_connected
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn beat(chosen: u64) -> Heartbeat {
         leader_ok: false,
         chosen: Slot::new(chosen),
         hears: vec![ME],
+        is_connected: true,
         priority: 0,
         checkpoint: None,
         applied: FAR,

@@ -292,6 +292,7 @@ fn beat(peer: usize, place: usize, promised: Ballot) -> Input {
         leader_ok: false,
         chosen: Slot::FIRST,
         hears: vec![id(place)],
+        is_connected: true,
         priority: 0,
         checkpoint: None,
         // A slot that nobody reaches: the states themselves are compared by a property.

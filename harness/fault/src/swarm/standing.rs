@@ -1,7 +1,7 @@
 //! Faults that stand: in some runs nothing begins or ends for the last part of the time.
 //!
 //! Faults that come and go say nothing about what goes on while they last. Here links are cut and
-//! nodes are gone until the end, after all other faults are over: whoever runs the scenario can
+//! nodes are gone or their disks slow until the end, after all other faults are over: whoever runs the scenario can
 //! ask whether the rest is served meanwhile. Their chance is their own: a run that has none of
 //! them is as without them.
 
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use synod_rng::{Random, Seed, Stream};
 
-use crate::{Action, LinkId, Millis, NodeId, PlannedFault, Shape, Target, all_links};
+use crate::{Action, DiskFault, LinkId, Millis, NodeId, PlannedFault, Shape, Target, all_links};
 
 /// Lets faults stand in some runs, in place of all that would not be over by then.
 pub(super) fn stand(seed: Seed, nodes: &[NodeId], time: Millis, faults: &mut Vec<PlannedFault>) {
@@ -28,6 +28,7 @@ pub(super) fn stand(seed: Seed, nodes: &[NodeId], time: Millis, faults: &mut Vec
     if !gone.is_empty() {
         faults.push(stands(Action::Kill, Target::of(gone)));
     }
+    faults.extend(disk(nodes, from, &mut random));
 }
 
 /// Draws which links are cut: some of all, either way; all but those of one node to a majority;
@@ -71,6 +72,21 @@ fn gone(nodes: &[NodeId], random: &mut Random) -> BTreeSet<NodeId> {
     shuffled.into_iter().take(usize::try_from(count).unwrap_or(0)).collect()
 }
 
+/// Draws whose disk misbehaves: in half of the runs that of one node, to the end; or it is slow no
+/// more when the others begin to stand, and known to have been.
+fn disk(nodes: &[NodeId], from: Millis, random: &mut Random) -> Option<PlannedFault> {
+    let misbehaves = random.chance(DISK_PPM);
+    let node = Target::Node(random.pick(nodes).copied()?);
+    let slow = DiskFault::Slow { ms: Millis(random.between(SLOW_MS.0, SLOW_MS.1)) };
+    let (at_ms, lasts_ms, fault) = match random.below(6) {
+        0 => (from, STANDING, DiskFault::Hung),
+        1 => (from, STANDING, DiskFault::Full),
+        2 | 3 => (from, STANDING, slow),
+        _ => (Millis(from.0 - SLOW_MS.1), Millis(SLOW_MS.1), slow),
+    };
+    misbehaves.then(|| PlannedFault::new(at_ms, lasts_ms, Action::Disk(fault), node))
+}
+
 /// How often faults stand in the end of a run.
 const STANDING_PPM: u32 = 200_000;
 
@@ -82,6 +98,12 @@ const TIME_MIN: Millis = Millis(2 * STANDING.0);
 
 /// With fewer nodes than this no link and no node can be missed.
 const NODES_MIN: usize = 3;
+
+/// How often one disk misbehaves, too.
+const DISK_PPM: u32 = 500_000;
+
+/// How long a sync of such a disk may take: longer than anybody waits for it who need not.
+const SLOW_MS: (u64, u64) = (3_000, 12_000);
 
 /// How often a minority is gone, too.
 const GONE_PPM: u32 = 250_000;

@@ -107,13 +107,21 @@ fn what_is_aimed_is_drawn_for_either_world_and_changes_no_other_fault() {
 fn faults_stand_alone_to_the_end_in_one_run_of_five() {
     let config = SwarmConfig::default();
     let from = Millis(35_000);
-    let (mut runs, mut cuts) = (0, 0);
+    let (mut runs, mut cuts, mut disks) = (0, 0, [0; 2]);
     for seed in (0..500).map(Seed) {
         let plan = draw(seed, &config);
         let mut alone = Vec::new();
         stand(seed, &plan.node_ids(), config.time_ms, &mut alone);
-        let Some(last) = alone.last() else { continue };
-        assert_eq!((last.at_ms, last.lasts_ms), (from, Millis(25_000)));
+        if alone.is_empty() {
+            continue;
+        }
+        for fault in &alone {
+            let is_over = Millis(fault.at_ms.0 + fault.lasts_ms.0) == from;
+            assert!(is_over || (fault.at_ms, fault.lasts_ms) == (from, Millis(25_000)), "{fault}");
+            let misbehaves = matches!(fault.action, Action::Disk(_));
+            assert!(misbehaves || !is_over, "{fault}");
+            disks[usize::from(is_over)] += usize::from(misbehaves);
+        }
         let rest = plan.faults.iter().filter(|fault| !alone.contains(fault));
         let ends = rest.map(|fault| fault.at_ms.0 + fault.lasts_ms.0).max();
         assert!(ends.is_none_or(|ends| ends < from.0), "seed {seed}");
@@ -122,6 +130,8 @@ fn faults_stand_alone_to_the_end_in_one_run_of_five() {
         cuts += alone.iter().filter(|fault| matches!(fault.action, Action::Cut(_))).count();
     }
     assert!((60..=120).contains(&runs) && cuts * 2 > runs, "{runs}, {cuts} with cuts");
+    let [stand, were_slow] = disks;
+    assert!(stand > were_slow && 5 * were_slow > runs / 2, "{stand}, {were_slow} of {runs}");
     let short = SwarmConfig { time_ms: Millis(30_000), ..config };
     let stands = |fault: PlannedFault| fault.lasts_ms == Millis(25_000);
     assert!(!(0..500).flat_map(|seed| draw(Seed(seed), &short).faults).any(stands));

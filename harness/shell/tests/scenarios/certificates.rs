@@ -91,7 +91,13 @@ async fn a_node_whose_certificate_ends_stays_until_its_links_do_and_comes_back_w
 #[tokio::test(start_paused = true)]
 async fn a_node_with_a_clock_years_ahead_is_alone_and_the_others_serve() {
     let mut cluster = Cluster::new(3, 368);
-    cluster.place_mut(3).set_wall(DAWN + 10 * 365 * 24 * 60 * MINUTE);
+    let years = 10 * 365 * 24 * 60 * MINUTE;
+    cluster.place_mut(3).set_wall(DAWN + years);
+    let refused = cluster.start(3).expect_err("its own certificate has ended by its clock");
+    assert!(refused.to_string().contains("has ended by the clock of this host"), "{refused}");
+    // One that is good by that clock, too, starts.
+    let until = DAWN + 2 * years;
+    cluster.authority().issue("node/3", Validity { until, ..Validity::default() });
     (1..=3).for_each(|id| cluster.start(id).unwrap());
     let client = cluster.client();
     count_once(&client.session(), PATIENCE).await;

@@ -220,6 +220,7 @@ impl World {
             leader_ok: true,
             chosen: core.chosen(),
             hears: Vec::new(),
+            is_connected: true,
             priority: 0,
             checkpoint: None,
             applied: Checkpoint { slot: Slot::new(1 << 40), digest: 0 },
