@@ -54,7 +54,7 @@ fn problem(schema: &Value, value: &Value) -> Option<String> {
                 "number" => value.is_u64(),
                 "flag" => value.is_boolean(),
                 "nothing" => value.is_null(),
-                word => value == word.strip_prefix('=').unwrap(),
+                word => word.strip_prefix('=').is_some_and(|only| value == only),
             };
             (!is).then(|| format!("{value} is no {kind}"))
         }
@@ -100,7 +100,8 @@ fn job_schema() -> Value {
 /// The fields of a workflow that the matrix uses.
 fn workflow_schema() -> Value {
     let step = json!({"oneOf": [
-        {"name?": "text", "uses": "text", "if?": "text", "with?": {"*": {"oneOf": ["text", "flag"]}}},
+        {"name?": "text", "uses": "text", "if?": "text",
+            "with?": {"*": {"oneOf": ["text", "flag"]}}},
         {"name?": "text", "run": "text", "if?": "text"},
     ]});
     let needs = json!({"oneOf": ["text", ["text"]]});

@@ -62,8 +62,8 @@ pub async fn serve(config: &ServerConfig) -> Exit {
     }
 }
 
-/// Refuses a certificate that is of no use at this time, with what to do; returns what else there is
-/// to say of its dates.
+/// Refuses a certificate that is of no use at this time, with what to do; returns what else there
+/// is to say of its dates.
 pub(crate) fn check_dates(expiry: &Expiry) -> Result<Option<Warning>, Exit> {
     match expiry.warning(SystemTime::now()) {
         Some(warning) if warning.is_refused => Err(Exit::config(warning.text)),

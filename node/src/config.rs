@@ -124,7 +124,8 @@ pub enum ConfigError {
     SegmentBytes(u64),
     /// Nobody can reach another member there.
     #[error(
-        "{at} is no address of node {node}: name the IP address of one host, and a port other than 0"
+        "{at} is no address of node {node}: name the IP address of one host, and a port other than \
+         0"
     )]
     Unreachable {
         /// The member.
@@ -241,7 +242,8 @@ pub(crate) fn voters(config: &Config) -> Configuration {
     Configuration::majority(members).expect("the members were counted, and a map names each once")
 }
 
-/// Tells whether an address is that of one host, and stands for no others, so that it can be dialled.
+/// Tells whether an address is that of one host, and stands for no others, so that it can be
+/// dialled.
 #[must_use]
 pub const fn is_one_host(address: IpAddr) -> bool {
     let is_broadcast = match address {

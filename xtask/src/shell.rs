@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_command_is_not_told_of_this_package() {
         assert!(std::env::vars_os().any(|(name, _)| is_of_a_package(&name)), "run by cargo");
-        let told = Step::new("env").capture().unwrap();
+        let told = Step::new("env").capture().expect("it prints what it is told");
         let of_package = told.lines().find(|line| is_of_a_package(OsStr::new(line)));
         assert_eq!(of_package, None, "{told}");
     }

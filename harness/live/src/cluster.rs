@@ -28,7 +28,8 @@ use super::lives::Lives;
 use super::logs;
 use super::process::{Process, STDERR_LOG, STDOUT_LOG, describe_end};
 use super::system::CommandLine;
-use super::witness::{Dialers, ListenPort, ProcessLife};
+use super::witness::Dialers;
+use super::witness::kernel::{ListenPort, ProcessLife};
 use reach::Daemon;
 pub(crate) use stop::{STOP_LIMIT, StopCommand, Stops};
 

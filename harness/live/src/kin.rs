@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use synod_fault::{CLIENTS, NodeId};
 
-use crate::witness::{ProcessLife, ProcessView};
+use crate::witness::kernel::{ProcessLife, ProcessView};
 
 /// What the processes of one run have in their environment.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! `synod-harness chaos` and `replay`: from flags, a scenario or a run folder, to a run.
 
+mod campaign;
+
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +24,8 @@ use synod_live::system::{Arg, SYNOD_KV, System};
 use synod_rng::{Seed, mix};
 use synod_workload::WorkloadName;
 
-use super::campaign::turns_of;
+use campaign::turns_of;
+
 use super::output::OutputArguments;
 use super::refusal::{Refusal, recorded, refusal, system_of};
 use super::repeat::perform;

@@ -1,8 +1,8 @@
 //! `synod-harness report --merge`: one verdict and one page for what several machines have found.
 //!
-//! What the parts are together is `synod-report`'s; here their files are looked for. The claims kept
-//! true: a folder that holds nothing of a run is refused by its name, and what was named twice is
-//! seen twice.
+//! What the parts are together is `synod-report`'s; here their files are looked for. The claims
+//! kept true: a folder that holds nothing of a run is refused by its name, and what was named twice
+//! is seen twice.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

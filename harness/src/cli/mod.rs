@@ -1,6 +1,5 @@
 //! The command line: its words, its help, its exit codes.
 
-mod campaign;
 mod chaos;
 mod check;
 mod failover;

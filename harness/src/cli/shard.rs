@@ -1,8 +1,9 @@
-//! The part of a campaign that one machine of several has: its flags, and what it keeps of its runs.
+//! The part of a campaign that one machine of several has: its flags, and what it keeps of its
+//! runs.
 //!
-//! Which runs are whose, and what the parts are together, is `synod-report`'s. The claims kept true:
-//! what a run came to is on the disk before the next one begins, and a part that is run again never
-//! passes for an earlier one.
+//! Which runs are whose, and what the parts are together, is `synod-report`'s. The claims kept
+//! true: what a run came to is on the disk before the next one begins, and a part that is run again
+//! never passes for an earlier one.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;

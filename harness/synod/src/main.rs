@@ -115,6 +115,14 @@ enum One {
     Plan(PathBuf),
 }
 
+/// Returns the number of a flag, which is at least 1 and at most this.
+fn within(flag: &str, number: u64, most: u64) -> Result<u64, String> {
+    if (1..=most).contains(&number) {
+        return Ok(number);
+    }
+    Err(format!("{flag} takes 1 to {most}, not {number}"))
+}
+
 impl Options {
     /// Reads the arguments; none is a call for help.
     fn parse() -> Result<Option<Self>, lexopt::Error> {
@@ -148,18 +156,13 @@ impl Options {
                 Long("from") => options.batch.first = arguments.value()?.parse()?,
                 Long("jobs") => options.batch.jobs = arguments.value()?.parse()?,
                 Long("time") => {
-                    let seconds: u32 = arguments.value()?.parse()?;
                     let most = TIME_MS_MAX.0 / 1_000;
-                    if !(1..=most).contains(&u64::from(seconds)) {
-                        return Err(format!("--time takes 1 to {most}, not {seconds}").into());
-                    }
-                    options.batch.config.time_ms = Millis(u64::from(seconds) * 1_000);
+                    let seconds = within("--time", arguments.value()?.parse()?, most)?;
+                    options.batch.config.time_ms = Millis(seconds * 1_000);
                 }
                 Long("nodes") => {
                     let nodes: u16 = arguments.value()?.parse()?;
-                    if !(1..=NODES_MAX).contains(&nodes) {
-                        return Err(format!("--nodes takes 1 to {NODES_MAX}, not {nodes}").into());
-                    }
+                    within("--nodes", nodes.into(), NODES_MAX.into())?;
                     options.batch.config.nodes = vec![nodes];
                 }
                 Long("shards") => options.asked.shards = Some(arguments.value()?.parse()?),

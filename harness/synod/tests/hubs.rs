@@ -92,9 +92,9 @@ fn a_hub_whose_disk_was_slow_leads_as_nobody_else_can() {
     }
 }
 
-/// Node 2 hears the hub and a fourth node, which is deaf to it: it is connected to no quorum, though
-/// it hears one, and the hub, which the fourth is silent to, cannot see that. The disk of the hub is
-/// slow to the end.
+/// Node 2 hears the hub and a fourth node, which is deaf to it: it is connected to no quorum,
+/// though it hears one, and the hub, which the fourth is silent to, cannot see that. The disk of
+/// the hub is slow to the end.
 fn plan_of_a_word(seed: u64) -> Scenario {
     let open = [(1, 2), (2, 1), (1, 3), (3, 1), (4, 2)];
     let open = open.map(|(from, to)| LinkId::new(Place(from), Place(to)));

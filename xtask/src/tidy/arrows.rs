@@ -202,6 +202,7 @@ const FLOORS: &[Floor] = &[
             "synod-node",
             "synod-paxos",
             "synod-prove",
+            "synod-report",
             "synod-rng",
             "synod-simulator",
             "synod-smr",

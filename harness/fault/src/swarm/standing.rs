@@ -1,9 +1,9 @@
 //! Faults that stand: in some runs nothing begins or ends for the last part of the time.
 //!
 //! Faults that come and go say nothing about what goes on while they last. Here links are cut and
-//! nodes are gone or their disks slow until the end, after all other faults are over: whoever runs the scenario can
-//! ask whether the rest is served meanwhile. Their chance is their own: a run that has none of
-//! them is as without them.
+//! nodes are gone or their disks slow until the end, after all other faults are over: whoever runs
+//! the scenario can ask whether the rest is served meanwhile. Their chance is their own: a run that
+//! has none of them is as without them.
 
 use std::collections::BTreeSet;
 

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::{Cluster, Node, State, UnexpectedExit};
 use crate::kin::{self, Mark, Processes, ROUNDS_MAX, Signs};
 use crate::process::Process;
-use crate::witness::{ListenPort, ProcessLife, sockets_at};
+use crate::witness::kernel::{ListenPort, ProcessLife, sockets_at};
 
 /// A server that left the process which was started, and lives on without it.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ impl Cluster {
         self.nodes.iter().filter_map(daemon).collect()
     }
 
-    /// Takes note whether a server that left its process serves by now.
+    /// Takes note whether a server that left its process has come to serve.
     pub(super) fn look_at_daemon(&self, id: NodeId, state: &mut State) {
         if let Some(daemon) = &mut state.daemon {
             daemon.serves |= self.is_held(id);

@@ -1,7 +1,7 @@
 //! What the nodes of a run leave to tell: their memory, crashes in their logs, and how each fared.
 //!
-//! Ends of processes are noted by the parent. The claim kept true: a crash is told by the first line
-//! that says so, unless a fault of the disk excuses it.
+//! Ends of processes are noted by the parent. The claim kept true: a crash is told by the first
+//! line that says so, unless a fault of the disk excuses it.
 
 use synod_report::NodeSummary;
 

@@ -3,10 +3,10 @@
 //! Nodes that tell each other where they are know one address of each, so the way by which it is
 //! reached does not say who dials. The kernel does: a front looks who holds the other end of a
 //! connection, and from its first byte on the connection obeys the links between that node, or the
-//! clients, and this one. Whoever has closed its end by then can be told no more; what it said passes
-//! where the links of all who may dial obey the same rules, and else is lost and counted. The claim
-//! kept true: no byte passes before it is known which rules it obeys. What a node sends to itself
-//! crosses no network, and so obeys none.
+//! clients, and this one. Whoever has closed its end by then can be told no more; what it said
+//! passes where the links of all who may dial obey the same rules, and else is lost and counted.
+//! The claim kept true: no byte passes before it is known which rules it obeys. What a node sends
+//! to itself crosses no network, and so obeys none.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener as StdListener};

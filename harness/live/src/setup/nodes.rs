@@ -23,7 +23,8 @@ use crate::ports::PortBlock;
 use crate::process::{Pipes, Process, STDERR_LOG};
 use crate::readiness::NodeProbe;
 use crate::system::{ANNOUNCED, Announced, Arg, CommandLine, Placeholders, System, Variables};
-use crate::witness::{ListenPort, Witness};
+use crate::witness::Witness;
+use crate::witness::kernel::ListenPort;
 
 /// The nodes of a system with everything around them but their clients.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! Who dials: the node, or the clients, whose processes hold the other end of a connection.
 //!
 //! Which processes are a node's, and which a bridge's, is told by the group that each is started
-//! with, and else as [`kin`](crate::kin) tells it; what the kernel lists is read by the witness. The claims kept true: a connection whose
-//! dialer cannot be told is nobody's, and never taken for one of the clients; and a run in which a
-//! stranger dialed, or many were gone before they could be told, says so.
+//! with, and else as [`kin`](crate::kin) tells it; what the kernel lists is read by the witness.
+//! The claims kept true: a connection whose dialer cannot be told is nobody's, and never taken for
+//! one of the clients; and a run in which a stranger dialed, or many were gone before they could be
+//! told, says so.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -118,7 +119,8 @@ impl Dialers {
         let stranger = format!(
             "{strangers} connections to announced addresses were opened by processes that are \
              told to be neither a node's nor a bridge's, so nobody knows whose links they are \
-             on: let servers keep their environment and run in the foreground, or name each peer its own {{address}}"
+             on: let servers keep their environment and run in the foreground, or name each peer \
+             its own {{address}}"
         );
         let gone = format!(
             "{lost} of {} connections to announced addresses had ended, with words in them, before \

@@ -8,7 +8,7 @@
 
 mod detours;
 mod dialers;
-mod kernel;
+pub(crate) mod kernel;
 mod socket_diag;
 mod tracers;
 mod watch;
@@ -22,10 +22,11 @@ use rustix::process::Signal;
 use synod_fault::NodeId;
 
 use super::process::describe_end;
+use kernel::{ListenPort, ProcessLife, ProcessView, sockets_at};
+
 pub(crate) use detours::Detour;
 pub(crate) use dialers::Dialer;
 pub use dialers::Dialers;
-pub(crate) use kernel::{ListenPort, ProcessLife, ProcessView, sockets_at};
 pub(crate) use tracers::{Crossings, DialedFrom, TracerPort, Tracers, Window, refute_rules};
 pub(crate) use watch::Watch;
 

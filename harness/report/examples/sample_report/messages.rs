@@ -11,7 +11,8 @@ pub(super) fn around(core: &ViolationCore) -> Option<SpaceTime> {
         let sent_ns = begun + at_us * 1_000;
         Message { from, to, sent_ns, fate: fate(sent_ns + took_us * 1_000), bytes }
     };
-    let (came, cut): (fn(u64) -> Fate, fn(u64) -> Fate) = (Fate::Came, |_| Fate::Cut);
+    let came: fn(u64) -> Fate = Fate::Came;
+    let cut: fn(u64) -> Fate = |_| Fate::Cut;
     let mut seen = vec![message(0, 1, 20, came, 30, 143)];
     for beat in 0..12 {
         let at = 200 + beat * 600;

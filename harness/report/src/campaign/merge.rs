@@ -6,6 +6,7 @@
 //! whatever is missing beside it; and a campaign of which a part is missing, came twice or was not
 //! run to its end passes never.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Campaign, MadeRun, Part, ShardSummary, SimulatedSeeds, Work};
@@ -188,13 +189,13 @@ impl Ledger {
     fn once<'a>(&mut self, parts: &'a [Part]) -> Vec<&'a Part> {
         let mut once: BTreeMap<u32, &Part> = BTreeMap::new();
         for part in parts {
-            let index = part.summary.shard.index();
-            if once.contains_key(&index) {
-                for (code, words) in violations(part) {
-                    self.tell(code, words);
+            match once.entry(part.summary.shard.index()) {
+                Entry::Vacant(place) => {
+                    place.insert(part);
                 }
-            } else {
-                once.insert(index, part);
+                Entry::Occupied(_) => {
+                    violations(part).into_iter().for_each(|(code, words)| self.tell(code, words));
+                }
             }
         }
         once.into_values().collect()
@@ -209,7 +210,8 @@ impl Ledger {
                 if let Some(broken) = broken_off {
                     let words =
                         format!("{shard} ({place}) could make no more runs: {}", broken.why);
-                    // Whatever keeps a machine from its runs weighs as much as a harness that fails.
+                    // Whatever keeps a machine from its runs weighs as much as a harness that
+                    // fails.
                     self.tell(INTERNAL, words);
                 }
                 tally(made)

@@ -22,7 +22,7 @@ use crate::{ReportError, page};
 /// Returns an error if the page cannot be written.
 pub fn write_merged(path: &Path, merged: &Merged) -> Result<(), ReportError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let here = std::path::absolute(folder.unwrap_or(Path::new("."))).unwrap_or_default();
+    let here = std::path::absolute(folder.unwrap_or_else(|| Path::new("."))).unwrap_or_default();
     let listed: Vec<ListedRun> = merged.runs.iter().map(|run| listed(run, &here)).collect();
     let text = compose(merged, &listed);
     replace(path, &text).map_err(|source| ReportError::WritePage { path: path.to_owned(), source })
@@ -52,7 +52,7 @@ fn listed(merged: &MergedRun, here: &Path) -> ListedRun {
     let folder = if place.is_dir() {
         place.to_owned()
     } else {
-        place.parent().unwrap_or(Path::new("")).join(&run.folder)
+        place.parent().unwrap_or_else(|| Path::new("")).join(&run.folder)
     };
     let has_page = folder.join("report.html").is_file();
     let folder = std::path::absolute(&folder).unwrap_or(folder);

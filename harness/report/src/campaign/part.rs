@@ -155,7 +155,7 @@ impl ShardSummary {
     ///
     /// What the system said.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let text = serde_json::to_string_pretty(self).expect("plain data has a written form");
+        let text = serde_json::to_string_pretty(self)?;
         std::fs::create_dir_all(folder)?;
         replace(&folder.join(self.shard.file_name()), &text)
     }

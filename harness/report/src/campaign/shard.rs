@@ -119,7 +119,11 @@ impl ShardAsked {
         let count = self.shards.ok_or(ShardError::NoCount { flag: "--shard" })?;
         let shard = Shard::new(index, count).map_err(|error| match error {
             ShardError::Index { index, count, .. } => ShardError::Index { flag, index, count },
-            other => other,
+            other @ (ShardError::Count { .. }
+            | ShardError::NoIndex
+            | ShardError::NoCount { .. }
+            | ShardError::TwoPlaces
+            | ShardError::Variable { .. }) => other,
         })?;
         Ok(Some(shard))
     }

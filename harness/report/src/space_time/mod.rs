@@ -1,8 +1,9 @@
 //! The messages around a counterexample: which went where, when they came, and which did not.
 //!
 //! Seeing them is the runner's, and so is choosing which are kept; [`SpaceTime::around`] says which
-//! those are. `space_time_chart` shows them on the page, `shiviz` as a log that ShiViz reads. The claim kept
-//! true: a message that is shown was seen, and how many of the time are not shown is said.
+//! those are. `space_time_chart` shows them on the page, `shiviz` as a log that ShiViz reads. The
+//! claim kept true: a message that is shown was seen, and how many of the time are not shown is
+//! said.
 
 pub(super) mod order;
 mod shiviz;

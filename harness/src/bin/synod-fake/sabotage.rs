@@ -65,7 +65,7 @@ pub(crate) fn orphan(options: &Options) -> Result<(), Box<dyn Error>> {
 /// Serves in a session of its own, for as long as the harness is there.
 pub(crate) fn detach(options: &Options) -> Result<(), Box<dyn Error>> {
     // Who leads a group is refused a session, and is out of reach as well.
-    drop(rustix::process::setsid());
+    let _ = rustix::process::setsid();
     let harness = options.harness;
     std::thread::spawn(move || {
         wait_for_the_end_of(harness);

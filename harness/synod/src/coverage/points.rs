@@ -194,7 +194,7 @@ points! {
     OneWayLink "one-way-link" "Of two nodes only one hears the other for half a second."
     Bridge "bridge" "Two nodes that do not hear each other hear a third."
     ServedMeanwhile "served-meanwhile" "Somebody is served long after links were cut or nodes went."
-    WrittenMeanwhile "written-meanwhile" "A write is answered long after a disk or log began to stand."
+    WrittenMeanwhile "written-meanwhile" "A write is answered long after a disk or log stood."
     LinkFlaps "link-flaps" "A node loses and finds another one several times in seconds."
     NodeReturns "node-returns" "A node goes on after a pause of a second."
     LoopHeldUp "loop-held-up" "A state machine holds up the loop of its node."

@@ -1,17 +1,18 @@
 //! Which runs of a campaign this machine is to make, and what all machines must agree on for that.
 //!
 //! The flags of shards, and what is kept of a part, are `shard`'s. The claim kept true: whatever a
-//! run follows from, but for its seed and the binary, is named and compared before parts are merged.
+//! run follows from, but for its seed and the binary, is named and compared before parts are
+//! merged.
 
 use std::collections::BTreeMap;
 
 use synod_report::Campaign;
 use synod_rng::mix;
 
-use super::chaos::{ChaosArguments, limit_flags};
-use super::refusal::{Refusal, system_of};
-use super::shard::Turns;
-use super::{USAGE, scenario};
+use super::{ChaosArguments, limit_flags};
+use crate::cli::refusal::{Refusal, system_of};
+use crate::cli::shard::Turns;
+use crate::cli::{USAGE, scenario};
 
 /// Works out which runs this machine is to make.
 pub(super) fn turns_of(arguments: &ChaosArguments) -> Result<Turns, Refusal> {
@@ -38,7 +39,8 @@ fn asked_of(arguments: &ChaosArguments) -> Result<BTreeMap<String, String>, Refu
         Some(path) => digest(&scenario::read(path)?.to_json()),
         None => "none".to_owned(),
     };
-    let given = |number: Option<u64>| number.map_or("drawn".to_owned(), |it| it.to_string());
+    let given =
+        |number: Option<u64>| number.map_or_else(|| "drawn".to_owned(), |it| it.to_string());
     let asked = [
         ("the description of the system", digest(&description)),
         ("the scenario", scenario),
