@@ -23,7 +23,9 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     put!(
         html,
         "<p>What the harness carried between the nodes, and between them and all clients, from {} \
-         to {}, while the counterexample came about; time goes down, one step for each event. ",
+         to {}, while the counterexample came about; time goes down, one step for each event. A dashed \
+         line is a message that did not come, a bar beside the clients an operation of the \
+         counterexample. ",
         moment(shown.from_ns),
         moment(shown.to_ns)
     );
@@ -123,7 +125,7 @@ fn bar(html: &mut Html, sheet: &Sheet, events: &[Event], index: usize, operation
     );
 }
 
-/// Writes a message: to where it came, or half of the way there.
+/// Writes a message: to where it came, or a part of the way there.
 fn arrow(html: &mut Html, sheet: &Sheet, events: &[Event], index: usize, message: &Message) {
     let Some(from) = row(events, What::Sent(index)) else { return };
     let Message { from: sender, to: receiver, bytes, .. } = *message;
@@ -147,7 +149,8 @@ fn arrow(html: &mut Html, sheet: &Sheet, events: &[Event], index: usize, message
             -side
         );
     } else {
-        let x2 = f64::midpoint(x1, there);
+        // Less than half of the way: the end of the line is not on the line of a place between.
+        let x2 = (there - x1).mul_add(0.4, x1);
         put!(
             html,
             "<path class=\"message dropped\" d=\"M{x1:.1} {y1}H{x2:.1}m-3 -3l6 6m0 -6l-6 6\">\
