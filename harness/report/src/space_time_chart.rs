@@ -23,8 +23,8 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     put!(
         html,
         "<p>What the harness carried between the nodes, and between them and all clients, from {} \
-         to {}, while the counterexample came about; time goes down, one step for each event. A dashed \
-         line is a message that did not come, a bar beside the clients an operation of the \
+         to {}, while the counterexample came about; time goes down, one step for each event. A \
+         dashed line is a message that did not come, a bar beside the clients an operation of the \
          counterexample. ",
         moment(shown.from_ns),
         moment(shown.to_ns)
