@@ -505,4 +505,44 @@ mod tests {
         let doubts = network.blind();
         assert!(doubts.iter().any(|doubt| doubt.starts_with("1 connections to announced")));
     }
+
+    /// Whoever has closed its end is not to be told, and need not be where all obey the same rules.
+    #[test]
+    fn what_is_said_and_closed_at_once_comes_where_all_obey_the_same_rules() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let upstream = listener.local_addr().expect("bound");
+        let (node, other, transport) = (NodeId(1), NodeId(2), Transport::Tcp);
+        let route = |dialer| Route { dialer, listener: node, upstream, transport };
+        let port = AnnouncedPort { node, for_peers: upstream, for_clients: upstream };
+        let network = Network::start_announced(Seed(1), &[route(other), route(CLIENTS)], &[port])
+            .expect("a front");
+        let announced = network.announced(upstream).expect("it is announced");
+        let speak = || {
+            let mut dialed = TcpStream::connect(announced).expect("the front listens");
+            dialed.write_all(b"word").expect("it is taken");
+        };
+        for _ in 0..20 {
+            speak();
+            let mut accepted = None;
+            wait_for("a connection", || {
+                accepted = listener.accept().ok();
+                accepted.is_some()
+            });
+            let (mut accepted, _) = accepted.expect("it was waited for");
+            accepted.set_nonblocking(false).expect("a socket");
+            let mut heard = Vec::new();
+            accepted.read_to_end(&mut heard).expect("what was said comes, and its end");
+            assert_eq!(heard, b"word");
+        }
+        assert_eq!(network.blind(), Vec::<String>::new());
+        // One link differs: it is not known whether what comes is to be late, and it is lost.
+        let late = LinkRules { delay_ms: Millis(1), ..LinkRules::default() };
+        let link = LinkId::new(other, node);
+        network.begin(FaultId(1), BTreeMap::from([(link, late)])).expect("a fault");
+        wait_for("a doubt", || {
+            speak();
+            !network.blind().is_empty()
+        });
+    }
 }
