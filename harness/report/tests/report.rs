@@ -7,7 +7,7 @@ mod report_scratch;
 use std::fs;
 
 use synod_history::OperationCounts;
-use synod_report::{CheckOutcome, ReportError, markdown};
+use synod_report::{CheckOutcome, Fate, ReportError, markdown};
 use synod_report::{
     FaultSpan, LinkCounts, LoggedLine, NodeLife, NodeSummary, RunSummary, StreamCounts, Verdict,
 };
@@ -178,6 +178,34 @@ fn each_node_has_a_lane_with_its_faults_its_ballots_and_its_lives() {
 }
 
 #[test]
+fn the_messages_around_a_violation_are_drawn_and_kept_for_shiviz() {
+    let mut seen = (0, 0, 0);
+    let page = page("messages", &Shape::default(), |_, summary| {
+        let shown = summary.space_time.as_mut().unwrap();
+        shown.left_out = 12;
+        let came = shown.messages.iter().filter(|one| matches!(one.fate, Fate::Came(_))).count();
+        seen = (shown.messages.len(), came, summary.violation.as_ref().unwrap().operations.len());
+    });
+    let (all, came, operations) = seen;
+    let readable = without_script(&page);
+    assert_eq!(readable.matches("class=\"message\"").count(), came);
+    assert_eq!(readable.matches("class=\"message dropped\"").count(), all - came);
+    assert_eq!(readable.matches("class=\"operation\"").count(), operations);
+    for text in [
+        "There were 12 more messages before",
+        "node 1 to node 2, 74 bytes, sent at",
+        "dropped by a cut",
+        "clients to node 1, 143 bytes",
+    ] {
+        assert!(readable.contains(text), "{text}");
+    }
+    let quiet = self::page("no-messages", &Shape::default(), |_, summary| {
+        summary.space_time = None;
+    });
+    assert!(!quiet.contains("id=\"messages\""));
+}
+
+#[test]
 fn the_figures_of_the_page_add_up() {
     let mut counts = OperationCounts::default();
     let page = page("sums", &Shape::default(), |_, summary| counts = summary.counts);
@@ -209,6 +237,11 @@ fn foreign_text_is_inert_wherever_it_stands() {
         for check in value["checks"].as_array_mut().unwrap() {
             check["leads_to"] = serde_json::json!("void");
             check["outcome"] = serde_json::json!({ "failed": [EVIL] });
+        }
+        for message in value["space_time"]["messages"].as_array_mut().unwrap() {
+            if message["fate"].is_string() {
+                message["fate"] = serde_json::json!("cut");
+            }
         }
         *summary = serde_json::from_value(value).unwrap();
         let path = scratch.path().join("history.jsonl");
