@@ -156,7 +156,7 @@ impl Trial<'_> {
                 cluster.monitor.tracker.see(Point::ServedMeanwhile);
             }
             // A leader cannot tell its own narrow way from a peer with much to do; what passes a
-            // lane that is narrow now and then may take longer than any bound here.
+            // lane that is narrow for a while may take longer than any bound here.
             if self.tuning.lane_stall_ppm > 0 {
                 continue;
             }
