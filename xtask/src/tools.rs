@@ -97,7 +97,7 @@ pub(crate) const CARGO_LLVM_COV: Tool = command("cargo-llvm-cov", "0.9.1", UNOPT
 
 /// Compares interfaces with those of a release.
 pub(crate) const CARGO_SEMVER_CHECKS: Tool =
-    command("cargo-semver-checks", "0.44.0", UNOPTIMISED, "semver-checks");
+    command("cargo-semver-checks", "0.51.0", UNOPTIMISED, "semver-checks");
 
 /// What runs for seconds need not be compiled for minutes.
 const UNOPTIMISED: &[&str] = &["--profile", "dev"];
