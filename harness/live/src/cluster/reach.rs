@@ -151,9 +151,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         for node in &self.nodes {
             let (id, mut state) = (node.spec.id, node.lock());
-            if state.look_at_kin(id, &self.mark).is_empty() {
-                continue;
-            }
+            state.look_at_kin(id, &self.mark);
             if let Some(process) = &state.process {
                 process.signal(Signal::KILL);
             }
