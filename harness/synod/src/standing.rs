@@ -5,7 +5,8 @@
 //! links with a quorum, somebody must have been answered. The claim checked: whoever could lead is
 //! found, whatever the cluster has behind it, and writes go on without those whose disks are slow,
 //! hang or are full, or whose log stands. Of links that lose, clocks that are off and disks that
-//! fail nothing is asked here.
+//! fail nothing is asked here, and the trial asks nothing of writes where lanes of the log are
+//! narrow for a while.
 
 use synod_fault::{
     Action, DiskFault, FaultId, InForce, Millis, NodeId as Place, PartsPerMillion, PlannedFault,
