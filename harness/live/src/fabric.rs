@@ -13,7 +13,7 @@ use synod_fault::{
     ChunkVerdict, Copies, DropReason, FaultId, JointRules, Link, LinkId, LinkRules, StreamLink,
     Transport, UnfitRule, Verdict, check_fit,
 };
-use synod_report::{LinkCounts, Message, StreamCounts};
+use synod_report::{LinkCounts, SeenMessages, StreamCounts};
 use synod_rng::Seed;
 
 use super::messages::{self, Messages};
@@ -136,7 +136,7 @@ impl Fabric {
     }
 
     /// Returns what was carried since a run began, as far back as is remembered.
-    pub(crate) fn messages_since(&self, run: Instant) -> Vec<Message> {
+    pub(crate) fn messages_since(&self, run: Instant) -> SeenMessages {
         self.messages.since(messages::offset(self.start, run))
     }
 
@@ -306,11 +306,12 @@ mod tests {
         let once = counts.delivered + counts.lost + counts.overflowed - counts.duplicated;
         assert_eq!(once, 1_000);
         // What was dropped is a message already; what was let pass is one when it is given.
-        let dropped = fabric.messages_since(fabric.start()).len() as u64;
+        let seen = |fabric: &Fabric| fabric.messages_since(fabric.start()).messages.len() as u64;
+        let dropped = seen(&fabric);
         assert_eq!(dropped, counts.lost + counts.overflowed);
         fabric.came(index.of_tracers(), 100, Duration::ZERO, Duration::ZERO);
         fabric.came(index, 100, Duration::ZERO, Duration::ZERO);
-        assert_eq!(fabric.messages_since(fabric.start()).len() as u64, dropped + 1);
+        assert_eq!(seen(&fabric), dropped + 1);
     }
 
     #[test]

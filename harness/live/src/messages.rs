@@ -9,12 +9,14 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use synod_fault::{DropReason, LinkId};
-use synod_report::{Fate, Message};
+use synod_report::{Fate, Message, SeenMessages};
 
 /// The messages of a run, by the clock of its network.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     last: VecDeque<Message>,
+    /// Whether older ones are forgotten.
+    forgot: bool,
 }
 
 impl Messages {
@@ -40,7 +42,7 @@ impl Messages {
 
     /// Returns all of them, by the clock of a run that began `offset` after the network; what came
     /// before it is left out.
-    pub(crate) fn since(&self, offset: Duration) -> Vec<Message> {
+    pub(crate) fn since(&self, offset: Duration) -> SeenMessages {
         let offset = nanos(offset);
         let of_run = |message: &Message| {
             let sent_ns = message.sent_ns.checked_sub(offset)?;
@@ -50,12 +52,14 @@ impl Messages {
             };
             Some(Message { sent_ns, fate, ..*message })
         };
-        self.last.iter().filter_map(of_run).collect()
+        let messages = self.last.iter().filter_map(of_run).collect();
+        SeenMessages { messages, forgot: self.forgot }
     }
 
     fn note(&mut self, link: LinkId, bytes: usize, sent: Duration, fate: Fate) {
         if self.last.len() >= MESSAGES_MAX {
             self.last.pop_front();
+            self.forgot = true;
         }
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let (from, to) = (link.from.0, link.to.0);
@@ -101,7 +105,8 @@ mod tests {
             message(3_000, 11, Fate::Cut),
             message(4_000, 12, Fate::Held),
         ];
-        assert_eq!(messages.since(us(5)), expected);
+        assert_eq!(messages.since(us(5)).messages, expected);
+        assert!(!messages.since(us(5)).forgot);
     }
 
     #[test]
@@ -110,7 +115,7 @@ mod tests {
         for at in 0..MESSAGES_MAX as u64 + 3 {
             messages.held(LINK, 1, us(at));
         }
-        let kept = messages.since(Duration::ZERO);
-        assert_eq!((kept.len(), kept[0].sent_ns), (MESSAGES_MAX, 3_000));
+        let SeenMessages { messages: kept, forgot } = messages.since(Duration::ZERO);
+        assert_eq!((kept.len(), kept[0].sent_ns, forgot), (MESSAGES_MAX, 3_000, true));
     }
 }

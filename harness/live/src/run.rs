@@ -19,7 +19,7 @@ use synod_fault::{
 };
 use synod_history::HistoryError;
 use synod_report::ReportError;
-use synod_report::{AfterHeal, RunSummary};
+use synod_report::{AfterHeal, RunSummary, SeenMessages};
 use synod_workload::Workload;
 use tokio::time::Instant;
 
@@ -307,7 +307,7 @@ impl<'a> ActiveRun<'a> {
             quiet: self.quiet,
             after: self.after,
             links: Vec::new(),
-            messages: Vec::new(),
+            messages: SeenMessages::default(),
             nodes: Vec::new(),
             logs: WatchedLogs::default(),
             lone_exits: Vec::new(),

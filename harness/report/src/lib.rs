@@ -70,7 +70,7 @@ pub use exercise::{Exercise, Exercised, Parts};
 pub use for_machines::{junit, markdown};
 pub use index::{ListedRun, RunOutcome, write_index};
 pub use judged::JudgedHistory;
-pub use space_time::{Fate, Message, SPACE_TIME_MESSAGES, SpaceTime};
+pub use space_time::{Fate, Message, SPACE_TIME_MESSAGES, SeenMessages, SpaceTime};
 pub use summary::{
     AfterHeal, FaultSpan, LOG_AROUND, LeaderSpan, LinkCounts, LoggedLine, NodeLife, NodeSummary,
     PlanSummary, RunSummary, StreamCounts,

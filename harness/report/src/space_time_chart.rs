@@ -33,6 +33,9 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         let more = counted(shown.left_out, "more message");
         put!(html, "There were {more} before, since its first call. ");
     }
+    if shown.forgot {
+        html.raw("What was carried first of that time is not remembered. ");
+    }
     html.raw(
         "<a href=\"space-time.log\">space-time.log</a> has the same with vector clocks, as ShiViz \
          reads it. What a message says is not known: it is carried as it came.</p>",

@@ -182,7 +182,7 @@ fn the_messages_around_a_violation_are_drawn_and_kept_for_shiviz() {
     let mut seen = (0, 0, 0);
     let page = page("messages", &Shape::default(), |_, summary| {
         let shown = summary.space_time.as_mut().unwrap();
-        shown.left_out = 12;
+        (shown.left_out, shown.forgot) = (12, true);
         let came = shown.messages.iter().filter(|one| matches!(one.fate, Fate::Came(_))).count();
         seen = (shown.messages.len(), came, summary.violation.as_ref().unwrap().operations.len());
     });
@@ -193,6 +193,7 @@ fn the_messages_around_a_violation_are_drawn_and_kept_for_shiviz() {
     assert_eq!(readable.matches("class=\"operation\"").count(), operations);
     for text in [
         "There were 12 more messages before",
+        "What was carried first of that time is not remembered.",
         "node 1 to node 2, 74 bytes, sent at",
         "dropped by a cut",
         "clients to node 1, 143 bytes",

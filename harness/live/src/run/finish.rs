@@ -11,8 +11,8 @@ use synod_checker::{Budget, Report};
 use synod_fault::NodeId;
 use synod_history::OperationCounts;
 use synod_report::{
-    AfterHeal, Exercise, LeaderSpan, LinkCounts, Message, NodeSummary, PlanSummary, RunSummary,
-    SpaceTime, Verdict,
+    AfterHeal, Exercise, LeaderSpan, LinkCounts, NodeSummary, PlanSummary, RunSummary,
+    SeenMessages, SpaceTime, Verdict,
 };
 use synod_workload::Findings;
 
@@ -51,7 +51,7 @@ pub(crate) struct RunData {
     /// What the links did.
     pub(crate) links: Vec<LinkCounts>,
     /// The messages, as far back as they are remembered.
-    pub(crate) messages: Vec<Message>,
+    pub(crate) messages: SeenMessages,
     /// The nodes.
     pub(crate) nodes: Vec<NodeSummary>,
     /// When their logs were how long.
@@ -218,7 +218,6 @@ fn summarize(
     let plan = &order.plan;
     let millis = |time: Duration| time.as_millis() as u64;
     let violation = checked.as_ref().and_then(Report::violation);
-    let messages = remains.messages.iter().copied();
     RunSummary {
         verdict,
         reasons,
@@ -239,7 +238,7 @@ fn summarize(
         counts: remains.counts,
         exercise: None,
         audit: None,
-        space_time: violation.and_then(|core| SpaceTime::around(core, messages)),
+        space_time: violation.and_then(|core| SpaceTime::around(core, &remains.messages)),
         violation: violation.cloned(),
         faults: remains.faults.into_iter().map(|happened| happened.span).collect(),
         leaders: remains.leaders,

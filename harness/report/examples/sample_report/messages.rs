@@ -1,7 +1,7 @@
 //! Made-up messages around the made-up counterexample: a read of a node that is cut off.
 
 use synod_checker::ViolationCore;
-use synod_report::{Fate, Message, SpaceTime};
+use synod_report::{Fate, Message, SeenMessages, SpaceTime};
 
 /// Returns what three nodes and the clients said to one another during the last operation.
 pub(super) fn around(core: &ViolationCore) -> Option<SpaceTime> {
@@ -22,5 +22,5 @@ pub(super) fn around(core: &ViolationCore) -> Option<SpaceTime> {
         seen.push(message(2, 3, at + 560, came, 35, 61));
     }
     seen.push(message(1, 0, 7_800, came, 45, 88));
-    SpaceTime::around(core, seen.into_iter())
+    SpaceTime::around(core, &SeenMessages { messages: seen, forgot: false })
 }

@@ -20,8 +20,12 @@ pub struct SpaceTime {
     pub from_ns: u64,
     /// Until when.
     pub to_ns: u64,
-    /// How many more there were from the first call of the counterexample to its last return.
+    /// How many more there were from the first call of the counterexample to its last return, of
+    /// those that are remembered.
     pub left_out: u64,
+    /// Whether messages of that time are not remembered.
+    #[serde(default)]
+    pub forgot: bool,
     /// The messages, in the order in which they were sent.
     pub messages: Vec<Message>,
 }
@@ -57,6 +61,15 @@ pub enum Fate {
     Held,
 }
 
+/// The messages of a run, as far back as whoever saw them remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenMessages {
+    /// The messages, by the clock of the run.
+    pub messages: Vec<Message>,
+    /// Whether older ones are forgotten.
+    pub forgot: bool,
+}
+
 impl Message {
     /// Returns when it was last seen.
     #[must_use]
@@ -75,18 +88,21 @@ impl SpaceTime {
     ///
     /// None if there were no messages then, or the core has no operation.
     #[must_use]
-    pub fn around(core: &ViolationCore, seen: impl Iterator<Item = Message>) -> Option<Self> {
+    pub fn around(core: &ViolationCore, seen: &SeenMessages) -> Option<Self> {
         let first_ns = core.operations.iter().map(|op| op.call_ns).min()?;
         let last_ns = core.operations.iter().map(|op| op.return_ns.unwrap_or(op.call_ns)).max()?;
-        let mut messages: Vec<Message> =
-            seen.filter(|one| one.sent_ns <= last_ns && one.end_ns() >= first_ns).collect();
+        let oldest_ns = seen.messages.iter().map(Message::end_ns).min()?;
+        let of_then = |one: &&Message| one.sent_ns <= last_ns && one.end_ns() >= first_ns;
+        let mut messages: Vec<Message> = seen.messages.iter().filter(of_then).copied().collect();
         let total = messages.len();
         messages.sort_by_key(|one| std::cmp::Reverse((one.end_ns().min(last_ns), one.sent_ns)));
         messages.truncate(SPACE_TIME_MESSAGES);
         messages.sort_by_key(|one| (one.sent_ns, one.end_ns(), one.from, one.to));
         let from_ns = messages.first()?.sent_ns;
         let to_ns = messages.iter().map(Message::end_ns).max()?;
-        Some(Self { from_ns, to_ns, left_out: (total - messages.len()) as u64, messages })
+        let left_out = (total - messages.len()) as u64;
+        let forgot = seen.forgot && oldest_ns > first_ns;
+        Some(Self { from_ns, to_ns, left_out, forgot, messages })
     }
 }
 
@@ -137,21 +153,28 @@ pub(crate) mod tests {
             message((2, 0), 150, Fate::Held),
             message((2, 0), 301, Fate::Lost),
         ];
-        let shown = SpaceTime::around(&core, seen.into_iter()).unwrap();
+        let all =
+            |messages: &[Message]| SeenMessages { messages: messages.to_vec(), forgot: false };
+        let shown = SpaceTime::around(&core, &all(&seen)).unwrap();
         assert_eq!(shown.messages, [seen[1], seen[4], seen[2]]);
         assert_eq!((shown.from_ns, shown.to_ns, shown.left_out), (20, 900, 0));
-        assert_eq!(SpaceTime::around(&core, seen[..1].iter().copied()), None);
-        assert_eq!(SpaceTime::around(&nothing, seen.into_iter()), None);
+        assert_eq!(SpaceTime::around(&core, &all(&seen[..1])), None);
+        assert_eq!(SpaceTime::around(&nothing, &all(&seen)), None);
     }
 
     #[test]
     fn of_too_many_the_last_are_kept_and_the_others_counted() {
         let core = core(vec![operation("read", 0, Some(1_000))]);
-        let seen = (0..1_000).map(|at| message((1, 2), at, Fate::Came(at + 1)));
-        let shown = SpaceTime::around(&core, seen).unwrap();
+        let messages = (0..1_000).map(|at| message((1, 2), at, Fate::Came(at + 1))).collect();
+        let mut seen = SeenMessages { messages, forgot: false };
+        let shown = SpaceTime::around(&core, &seen).unwrap();
         assert_eq!(shown.messages.len(), SPACE_TIME_MESSAGES);
         assert_eq!(shown.left_out, 1_000 - SPACE_TIME_MESSAGES as u64);
         assert_eq!(shown.messages.last().unwrap().sent_ns, 999);
         assert_eq!(shown.from_ns, 1_000 - SPACE_TIME_MESSAGES as u64);
+        seen.forgot = true;
+        assert!(SpaceTime::around(&core, &seen).unwrap().forgot, "the first came after the call");
+        let later = tests::core(vec![operation("read", 500, Some(1_000))]);
+        assert!(!SpaceTime::around(&later, &seen).unwrap().forgot, "of that time all are there");
     }
 }

@@ -79,7 +79,7 @@ mod tests {
             message((2, 0), 5, Fate::Cut),
             message((0, 1), 5, Fate::Came(4)),
         ];
-        let shown = SpaceTime { from_ns: 5, to_ns: 5, left_out: 0, messages };
+        let shown = SpaceTime { from_ns: 5, to_ns: 5, left_out: 0, forgot: false, messages };
         let core = core(vec![operation("read", 5, Some(5))]);
         let events = events(&shown, Some(&core));
         let seen: Vec<What> = events.iter().map(|event| event.what).collect();

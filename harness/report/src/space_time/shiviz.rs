@@ -144,7 +144,7 @@ mod tests {
             message((3, 2), 12, Fate::Cut),
             message((2, 3), 30, Fate::Came(40)),
         ];
-        let shown = SpaceTime { from_ns: 10, to_ns: 40, left_out: 0, messages };
+        let shown = SpaceTime { from_ns: 10, to_ns: 40, left_out: 0, forgot: false, messages };
         let core = core(vec![operation("read", 5_000, Some(9_000))]);
         let events = read(&log(&shown, Some(&core)));
         let last = |host: &str| &events.iter().rfind(|(one, ..)| one == host).unwrap().1;
@@ -176,7 +176,7 @@ mod tests {
                 })
                 .collect();
             messages.sort_by_key(|one| one.sent_ns);
-            let shown = SpaceTime { from_ns: 0, to_ns: 70, left_out: 0, messages };
+            let shown = SpaceTime { from_ns: 0, to_ns: 70, left_out: 0, forgot: false, messages };
             let hostile = CORE_WITH_LINES.map(|f| operation(f, 3, None)).to_vec();
             read(&log(&shown, Some(&core(hostile))));
         }
