@@ -413,6 +413,7 @@ impl SimClient {
                 self.outcomes.ok += 1;
                 self.outcomes.slow += u64::from(world.now().since(begun) > SLOW);
                 self.served.on_answered(&request, begun);
+                // A read leaves `sent` at the last command, which may never have been answered.
                 if is_write(&request) {
                     let sent = self.sent.as_ref();
                     self.answered_command = sent.map(|(to, asking)| (*to, asking.body.clone()));
