@@ -149,6 +149,7 @@ impl Talk {
         let until = asked.iter().map(|asked| asked.until).max().unwrap_or_else(Instant::now);
         self.hear(&ids, until).await;
         for id in ids {
+            // One that has ended is told of once, and not for each question.
             if !self.came.contains_key(&id) && !self.is_over {
                 self.note(id, format!("no answer came, long after {LATE}"), NO_ANSWER);
             }

@@ -53,6 +53,7 @@ impl SystemUnderTest {
         let ports_of = |node| NodePorts::of(node, &self.system, &ports);
         let all: Vec<NodePorts> = ids.iter().copied().map(ports_of).collect();
         let routes = routes(&all, self.system.transport);
+        // The proxies come first, as the nodes are started with their addresses.
         let mut network = Network::start_announced(plan.seed, &routes, &self.announced(&all))
             .map_err(io("start the proxies"))?;
         network.send_tracers().map_err(io("start the tracers"))?;
@@ -92,6 +93,7 @@ impl SystemUnderTest {
             all_run(cluster, folder)?;
             if Instant::now() >= deadline {
                 let folder = folder.path().to_owned();
+                // Clients have not been there yet, so that proxies without use mean nothing.
                 return Err(SetupError::NotReady { why, folder, unused: Vec::new() });
             }
             tokio::time::sleep(READY_STEP).await;
