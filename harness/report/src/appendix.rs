@@ -181,6 +181,7 @@ fn read(html: &mut Html, context: &Context<'_>, reading: &Reading) {
 /// Says so if the summary counted other operations than the history has.
 fn disagreement(html: &mut Html, context: &Context<'_>) {
     let (said, seen) = (context.summary.counts, context.digest.total);
+    // A summary may count what never returned as unknown, or leave it out.
     let unknown = [seen.info, seen.info + context.digest.open_at_end];
     if (said.ok, said.fail) != (seen.ok, seen.fail) || !unknown.contains(&said.info) {
         put!(

@@ -203,6 +203,7 @@ fn ceiling(most: u64) -> u64 {
     loop {
         for factor in [2, 4, 6, 8, 10, 12, 16, 20, 24, 30] {
             let step = factor * power;
+            // Close to the largest number the next factor would overflow.
             if step >= most || power >= u64::MAX / 100 {
                 return step;
             }

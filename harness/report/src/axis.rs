@@ -73,6 +73,7 @@ impl Axis {
     fn step(self) -> u64 {
         let mut power = match self.clock {
             Clock::Run | Clock::Since(_) => 1,
+            // There is nothing to be labelled between two events.
             Clock::Events => EVENT_NS,
         };
         loop {

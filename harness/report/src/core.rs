@@ -150,6 +150,7 @@ fn picture(html: &mut Html, axis: Axis, all: &[CoreOperation], letters: usize) {
         );
     }
     for (index, op) in ops.iter().enumerate() {
+        // What never returned ends to the right of the last moment, which lies before 93.
         let end = op.return_ns.map_or(97.0, |end| place(end.max(op.call_ns)));
         bar(html, index, op, (place(op.call_ns), end), letters);
     }

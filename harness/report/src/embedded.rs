@@ -214,6 +214,7 @@ fn errors(context: &Context<'_>) -> Vec<u64> {
     let bad = ops.iter().filter(|op| op.end != End::Ok);
     let mut moments: Vec<u64> = bad.map(|op| op.return_ns / 1000).collect();
     moments.sort_unstable();
+    // So far apart that no more than `ERRORS` of them find room on the axis.
     let apart = context.axis.end_ns / 1000 / 400;
     moments.dedup_by(|later, earlier| *later - *earlier <= apart);
     moments.truncate(ERRORS);

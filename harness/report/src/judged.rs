@@ -235,6 +235,7 @@ struct Clients {
 
 impl Clients {
     fn of(processes: impl Iterator<Item = u32>) -> Self {
+        // Further lanes are numbered from here on, so that none has the number of a client.
         let next = processes.max().map_or(0, |last| last.saturating_add(1));
         Self { busy: BTreeMap::new(), more: BTreeSet::new(), next }
     }

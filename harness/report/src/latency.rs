@@ -44,6 +44,7 @@ impl Histogram {
         for (bucket, count) in self.buckets.iter().enumerate() {
             seen += u64::from(*count);
             if seen >= rank {
+                // The middle of the last bucket may lie beyond the largest value that was seen.
                 return Some(middle_us(bucket).min(self.largest_us) * 1000);
             }
         }

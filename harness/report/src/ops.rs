@@ -72,6 +72,8 @@ impl Kept {
         if self.all.len() < ALL_LIMIT && !self.overflowed {
             self.all.push(op);
         } else {
+            // Once one has no room none is kept: the page shows all of them, or says that it does
+            // not.
             self.overflowed = true;
             self.all = Vec::new();
         }

@@ -25,6 +25,7 @@ pub(super) fn compose(
 ) -> String {
     let axis = Axis::of(clock, summary, digest);
     digest.lanes.align(axis.end_ns);
+    // Each chart reaches to the end of the axis, also where nothing happened any more.
     digest.rate.reach(axis.end_ns);
     digest.latency.reach(axis.end_ns);
     let mut page = String::new();

@@ -96,6 +96,7 @@ fn read_line(history: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool>
     let read = history.by_ref().take(LINE_LIMIT).read_until(b'\n', line)?;
     if read as u64 == LINE_LIMIT && line.last() != Some(&b'\n') {
         line.clear();
+        // No JSON, so that the line is counted among those that cannot be read.
         line.extend_from_slice(b"too long");
         history.skip_until(b'\n')?;
     }

@@ -90,6 +90,7 @@ pub fn merge(parts: &[Part]) -> Result<Merged, Mismatch> {
         ledger.take(part);
     }
     let Campaign { runs: asked, .. } = first.summary.campaign;
+    // Taken out while the ledger tells of them, and put back for the sum.
     if let Some(seeds) = ledger.seeds.take() {
         ledger.judge_seeds(&seeds);
         ledger.seeds = Some(seeds);
@@ -242,6 +243,7 @@ impl Ledger {
             } else if !open.remove(&run.seed) {
                 self.refuse(format!("{place} tells of two runs of seed {}", run.seed));
             }
+            // What a run found counts, whether or not it belongs to this part.
             if run.verdict != Verdict::Pass {
                 self.tell(run.verdict.exit_code(), told(run));
             }
