@@ -98,10 +98,13 @@ impl Link {
     /// Decides about the next packet of `size` bytes at `now`, a time that never goes back.
     pub fn verdict(&mut self, size: usize, now: Duration) -> Verdict {
         let dice = Dice::of(&self.random, self.packets);
+        // Counted whether or not anything is drawn, so that each packet has the same dice under
+        // other rules.
         self.packets = self.packets.wrapping_add(1);
         if self.rules.cut {
             return Verdict::Drop(DropReason::Cut);
         }
+        // What is lost takes no room in the queue.
         if dice.says(Question::Lose as u64, self.rules.loss) {
             return Verdict::Drop(DropReason::Lost);
         }
