@@ -151,6 +151,7 @@ fn start(folder: &std::path::Path, node: &Node, all: &[Node]) -> Result<Child, F
     // It reads to the end, because a server whose output nobody reads might block on it.
     thread::spawn(move || {
         for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
+            // The first line alone is waited for, and the channel has room for no more.
             let _ = ready.try_send(line.is_ok());
         }
     });
