@@ -123,6 +123,7 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
     if args.check_config {
         return check_config(&printed.config);
     }
+    // Only here: what is printed before is for a person who waits, and not for a log.
     log::install(&printed.config.log).map_err(no_log)?;
     unknown.iter().for_each(|line| tracing::warn!("{line}"));
     Ok(serve(&printed.config).await)
