@@ -360,6 +360,7 @@ impl<R: BufRead> Reader<R> {
     fn skip_blank(&mut self, depth: usize) -> Result<(), EdnError> {
         let mut blanks = 0;
         loop {
+            // Blanks take no memory, so that nothing else would end a text of blanks alone.
             if blanks > FORM_BYTES_MAX {
                 let problem = format!("more blanks than {} MiB", FORM_BYTES_MAX >> 20);
                 return Err(self.error(&problem));
@@ -380,6 +381,7 @@ impl<R: BufRead> Reader<R> {
                 }
                 Some(b'#') if !self.has_hash => {
                     self.take();
+                    // It begins a form, and the byte that was taken cannot be put back.
                     if self.cursor.peek() != Some(b'_') {
                         self.has_hash = true;
                         return Ok(());

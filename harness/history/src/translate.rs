@@ -238,6 +238,7 @@ impl Translator {
             if let Some(key) = entry.key.as_ref().filter(|key| **key != open.key) {
                 return Err(self.other_key(line, &open, key));
             }
+            // What failed or is unknown has no answer, whatever stands there.
             let value = if kind == EventKind::Ok {
                 let value = self.unkeyed(entry, &open)?;
                 self.answered(entry, &open, value)?
