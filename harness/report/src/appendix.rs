@@ -12,6 +12,7 @@ use crate::NodeSummary;
 
 /// Writes the sections.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
+    // A history alone knows of no nodes, which is said elsewhere on the page.
     if context.subject.history().is_none() {
         html.raw("<section id=\"nodes\" aria-labelledby=\"nodes-h\">");
         html.raw("<h2 id=\"nodes-h\">Nodes</h2>");
@@ -88,6 +89,7 @@ fn log(html: &mut Html, context: &Context<'_>, node: &NodeSummary) {
         "<pre class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Log of node {}\">",
         node.id
     );
+    // The last ones: of a node that ended by itself they say why.
     for line in &lines[lines.len() - shown..] {
         let plain = without_colours(line);
         put!(html, "{}\n", esc(&clip(&plain, context.room.log_letters)));

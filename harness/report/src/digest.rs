@@ -189,6 +189,7 @@ impl Digest {
             self.out_of_turn += 1;
             self.abandon(client, lost);
         }
+        // One is given up, so that memory is bounded whatever the history says.
         if self.open.len() >= OPEN_LIMIT
             && let Some((oldest, lost)) = self.open.pop_first()
         {

@@ -25,6 +25,7 @@ pub(super) fn json(context: &Context<'_>) -> String {
         start,
         events,
         end: context.axis.end_ns / 1000,
+        // There is a row at least, also for a run without clients.
         bin: context.digest.lanes.rows()[0].width() as f64 / 1000.0,
         group: context.digest.lanes.group(),
         total: kept.total(),
@@ -130,6 +131,7 @@ impl Columns {
         let mut before = 0;
         for (index, op) in ops.iter().enumerate() {
             let call = op.call_ns / 1000;
+            // They are in the order of their calls.
             columns.t.push(call - before);
             before = call;
             columns.d.push((op.return_ns - op.call_ns) / 1000);

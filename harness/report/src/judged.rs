@@ -180,6 +180,7 @@ impl<'a> Events<'a> {
             all.push(moment(operation.called, What::Call));
             all.extend(end.map(|(at, what)| moment(at, what)));
         }
+        // Calls and ends were gathered by operation, and are told in the order of the events.
         all.sort_by_key(|moment| moment.position);
         Self { history, all, clients: clients.count() }
     }

@@ -39,6 +39,7 @@ impl Histogram {
 
     /// Returns the duration that `permille` of a thousand do not exceed, in nanoseconds.
     pub(super) fn quantile_ns(&self, permille: u64) -> Option<u64> {
+        // Rounded up: of few operations a high quantile is the slowest.
         let rank = (self.count * permille).div_ceil(1000).max(1);
         let mut seen = 0;
         for (bucket, count) in self.buckets.iter().enumerate() {
@@ -65,6 +66,7 @@ impl Join for Histogram {
             self.buckets.resize(later.buckets.len(), 0);
         }
         for (mine, theirs) in self.buckets.iter_mut().zip(&later.buckets) {
+            // A bucket that is full stays so; the count of all beside it is exact.
             *mine = mine.saturating_add(*theirs);
         }
         self.count += later.count;

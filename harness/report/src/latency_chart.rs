@@ -187,6 +187,7 @@ fn glyphs(
             put!(
                 html,
                 "<use href=\"#{glyph}\" x=\"{:.2}%\" y=\"{:.1}%\"/>",
+                // The last pair may be beyond the end of the axis.
                 x.min(100.0),
                 y.min(98.0)
             );

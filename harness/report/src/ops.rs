@@ -63,6 +63,7 @@ impl Kept {
     /// Keeps an operation if there is room.
     pub(super) fn take(&mut self, op: Op) {
         self.total += 1;
+        // Those near the core have room of their own, however much else goes wrong.
         let near = self.is_near(&op);
         if near && self.near.len() < SOME_LIMIT {
             self.near.push(op.clone());

@@ -76,6 +76,7 @@ fn part(html: &mut Html, context: &Context<'_>, name: &str) {
             }
         }),
         "data" => html.raw(&embedded::json(context)),
+        // Without operations there is nothing to be zoomed or filtered.
         "script" => {
             html.raw(SCRIPT_BASE);
             if context.subject.has_operations() {

@@ -75,6 +75,7 @@ pub(super) fn read_events(
     let mut number = 0;
     while read_line(&mut history, &mut line)? {
         number += 1;
+        // A blank line is no event that somebody lost.
         if line.trim_ascii().is_empty() {
             continue;
         }

@@ -85,6 +85,7 @@ pub fn merge(parts: &[Part]) -> Result<Merged, Mismatch> {
         }
     }
     let mut ledger = Ledger::default();
+    // Of all parts, before those that came twice are left out.
     ledger.count_shards(parts);
     for part in ledger.once(parts) {
         ledger.take(part);
@@ -264,6 +265,7 @@ impl Ledger {
         for (seed, why) in &seeds.failures {
             self.tell(Verdict::Violation.exit_code(), format!("seed {seed}: {why}"));
         }
+        // Only the lowest of them are listed by their seeds.
         let unlisted = seeds.failed.saturating_sub(seeds.failures.len() as u64);
         if unlisted > 0 {
             let words = format!("{unlisted} more seeds failed");

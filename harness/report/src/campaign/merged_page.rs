@@ -103,6 +103,7 @@ fn compose(merged: &Merged, runs: &[ListedRun]) -> String {
                 index::tiles(&mut html, runs);
                 index::table(&mut html, runs, 0, index::ROOMS[1]);
             }
+            // Simulated seeds have no rows of their own.
             "runs" => {}
             "seeds" => merged.seeds.iter().for_each(|seeds| points(&mut html, merged, seeds)),
             _ => unreachable!("the template names no part called {part}"),
