@@ -132,6 +132,7 @@ impl Translator {
             Some(key) => Some(printed(key)),
         };
         let time_ns = match form.field("time") {
+            // Times are kept for people alone: one before the start is taken for the start.
             Some(Edn::Whole(time)) => u64::try_from(*time).unwrap_or(0),
             _ => 0,
         };
@@ -355,6 +356,7 @@ impl Translator {
             let kind = if self.adds { "a set" } else { "reads of several values at once" };
             return Err(self.no_model(entry.line, kind));
         }
+        // What was appended before the first list was kept as it was asked.
         if !std::mem::replace(&mut self.reads_vectors, true) {
             self.builder.spell_appends(element);
         }
