@@ -84,6 +84,8 @@ fn disk(nodes: &[NodeId], from: Millis, random: &mut Random) -> Option<PlannedFa
         0 => (from, STANDING, DiskFault::Hung),
         1 => (from, STANDING, DiskFault::Full),
         2 | 3 => (from, STANDING, slow),
+        // Over as the others begin to stand. At least half of the run comes before that, longer
+        // than this lasts, so that it begins within the run.
         _ => (Millis(from.0 - SLOW_MS.1), Millis(SLOW_MS.1), slow),
     };
     misbehaves.then(|| PlannedFault::new(at_ms, lasts_ms, Action::Disk(fault), node))
