@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let folder = fresh_folder()?;
     server().arg("init").arg("--dir").arg(&folder).args(["--nodes", "3"]).capture()?;
     let nodes = free_addresses()?;
+    // Filled one by one, so that those that run are ended if a later one does not start.
     let mut cluster = Cluster { servers: Vec::new() };
     for node in &nodes {
         cluster.servers.push(start(&folder, node, &nodes)?);
