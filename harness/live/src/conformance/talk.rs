@@ -133,6 +133,8 @@ impl Talk {
     /// Writes bytes as they are. A bridge that does not read them shows it by not answering.
     pub(super) async fn write(&mut self, line: &[u8]) {
         if let Some(stdin) = &mut self.stdin {
+            // A bridge that does not read, or has ended, is told of by the answers that do not
+            // come.
             drop(tokio::time::timeout(GRACE, stdin.write_all(line)).await);
         }
     }

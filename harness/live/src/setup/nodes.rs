@@ -70,6 +70,8 @@ impl SystemUnderTest {
         for node in &ids {
             cluster.start(*node)?;
         }
+        // All are started before one is waited for: it may serve once it has a majority, and not
+        // before.
         for (node, logs) in logs {
             let probe = NodeProbe { node, client: ports_of(node).client, logs };
             self.wait_for_node(&cluster, folder, &probe).await?;
