@@ -197,6 +197,7 @@ pub struct WallTime;
 impl PhysicalClock for WallTime {
     fn unix_ms(&self) -> u64 {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        // A date before 1970 is that of a clock which nobody has set.
         since_1970.map_or(0, |span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
     }
 }

@@ -58,6 +58,21 @@ fn files_that_cannot_be_had_are_named() {
     assert_eq!(both.status.code(), Some(64));
 }
 
+#[test]
+fn a_witness_never_takes_the_place_of_its_history() {
+    let folder = Folder::new("same");
+    let history = folder.write("history.edn", GOOD);
+    let link = folder.0.join("link");
+    std::os::unix::fs::symlink(&history, &link).unwrap();
+    for witness in [&history, &link] {
+        let output = check(&history, &["--keep-witness", witness.to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(64), "{told}");
+        assert!(told.contains("--keep-witness would replace"), "{told}");
+    }
+    assert_eq!(std::fs::read_to_string(&history).unwrap(), GOOD, "it is as it was");
+}
+
 fn check(history: &Path, flags: &[&str]) -> Output {
     let command = env!("CARGO_BIN_EXE_synod-harness");
     let arguments = ["check", history.to_str().unwrap(), "--format", "edn"];

@@ -25,6 +25,7 @@ impl NodeHardState {
         if bytes == HardState::default().0 {
             return Some(Self { incarnation: 0, promised: Ballot::ZERO });
         }
+        // Bytes beyond what this version writes mean something to the one that wrote them.
         if bytes[0] != VERSION || bytes[19..].iter().any(|byte| *byte != 0) {
             return None;
         }

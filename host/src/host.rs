@@ -339,6 +339,7 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn on_drain(&mut self, now: Moment) {
+        // Whoever asks a second time gives it no more time.
         if self.drain_by.is_none() {
             tracing::info!("draining: handing over before the end");
             self.drain_by = Some(now + DRAIN_MAX);

@@ -310,6 +310,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
     /// of the journal, and its limits by those of the settings. `seed` spreads the timers, and
     /// tells this start from one of a copy of the folder: it is drawn at random for each start.
     pub fn start(self, mut config: Config, seed: u64) -> (Host<M>, Journal<D>) {
+        // What the journal says of these counts, whatever the caller wrote.
         config.core_id.incarnation = self.incarnation;
         config.limits = self.settings.replica;
         config.folder = self.folder;

@@ -107,8 +107,10 @@ pub(crate) fn write_all_at<F: DiskFile>(file: &F, bytes: &[u8], offset: u64) -> 
     let mut done = 0;
     while done < bytes.len() {
         match file.write_at(&bytes[done..], offset + done as u64) {
+            // A disk that takes nothing would be asked for ever.
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => done += written,
+            // A signal came between, and nothing is wrong with the disk.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -56,6 +56,7 @@ pub async fn measure(
     args: &BenchArgs,
     clients: u32,
 ) -> Result<Measurement, BenchError> {
+    // A connection that no client uses would be counted in the result and carry nothing.
     let connections = args.connections.min(clients);
     let settings = client_config(config);
     let hubs: Result<Vec<Client>, ClientError> =
@@ -70,6 +71,7 @@ pub async fn measure(
             operation: args.operation,
             keys: args.keys,
             value: vec![b'v'; args.value_bytes as usize],
+            // The multiples of this constant lie far apart, so that the clients draw other keys.
             draws: u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             tally: Rc::clone(&tally),
         };
@@ -172,6 +174,7 @@ impl Worker {
 
     async fn operate(&mut self) -> Result<(), KvError> {
         self.draws = self.draws.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // The low bits of such a generator repeat soon, so the high ones are taken.
         // 16 bytes, as the peers were measured with.
         let key = format!("key-{:012}", (self.draws >> 33) % self.keys);
         let key = Blob(key.as_bytes());

@@ -139,6 +139,7 @@ impl ServerConfig {
             );
             layers.wrong("node", wanted)
         })?;
+        // Most nodes listen where their peers dial them; behind a forwarded port they do not.
         let peer_listen = match layers.text("peer_listen") {
             Ok(_) => address(layers, "peer_listen")?,
             Err(_) => own,

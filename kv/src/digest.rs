@@ -43,6 +43,7 @@ impl Digest {
     }
 
     /// Returns the fingerprint of the whole set.
+    // The count is hashed too, as other sets with the same sum are then of the same size at least.
     pub(crate) fn value(&self) -> u64 {
         let mut hash = SipHash::keyed(KEY_LOW, KEY_HIGH);
         hash.write(&self.sum.to_le_bytes());

@@ -53,6 +53,7 @@ impl Expiry {
     #[must_use]
     pub fn warning(&self, present: SystemTime) -> Option<Warning> {
         let name = self.certificate.display();
+        // At the very start of its time a certificate is good.
         if let Ok(ahead) = self.not_before.duration_since(present)
             && !ahead.is_zero()
         {

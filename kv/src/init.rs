@@ -201,6 +201,7 @@ pub fn renew(args: &InitArgs) -> Result<Vec<String>, InitError> {
         return Err(InitError::NoCertificates(args.dir.clone()));
     }
     names.sort_unstable();
+    // All are made first: one that cannot be made leaves each file as it was.
     let renewed: Result<Vec<_>, _> =
         names.iter().map(|name| renewed(&authority, &args.dir, name)).collect();
     for (index, (path, pem)) in renewed?.iter().enumerate() {

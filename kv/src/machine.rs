@@ -83,6 +83,8 @@ impl Machine {
             Some(Blob(value)) => parse_number(value).ok_or(Rejection::NotANumber)?,
             None => 0,
         };
+        // An error for all: wrapping around would tell the client of a number that nobody counted
+        // to.
         let sum = number.checked_add(delta).ok_or(Rejection::Overflow)?;
         self.write(key, sum.to_string().into_bytes());
         Ok(sum)

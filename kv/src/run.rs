@@ -17,7 +17,9 @@ use crate::cli::{
     BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs, TargetArgs,
 };
 use crate::client::{Answer, KvError, KvSession, client_config};
-use crate::command::{Blob, Command, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply};
+use crate::command::{
+    Blob, Command, KEY_BYTES_MAX, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply,
+};
 use crate::config::{ClientConfig, ServerConfig, TlsFiles, unknown_variables};
 use crate::exit::Exit;
 use crate::expiry::Expiry;
@@ -123,6 +125,7 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
     if args.check_config {
         return check_config(&printed.config);
     }
+    // Only here: what is printed before is for a person who waits, and not for a log.
     log::install(&printed.config.log).map_err(no_log)?;
     unknown.iter().for_each(|line| tracing::warn!("{line}"));
     Ok(serve(&printed.config).await)
@@ -289,10 +292,22 @@ async fn run_range(args: &RangeArgs) -> Result<Exit, Exit> {
         }
         left -= u32::try_from(entries.len()).unwrap_or(left).min(left);
         let Some((Blob(last), _)) = entries.last().filter(|_| more) else { break };
-        // The next range begins with the least key behind the last one.
-        first = [last, &b"\0"[..]].concat();
+        let Some(next) = least_after(last) else { break };
+        first = next;
     }
     Ok(Exit::done())
+}
+
+/// Returns the least key behind another one, if there is any.
+fn least_after(key: &[u8]) -> Option<Vec<u8>> {
+    if key.len() < KEY_BYTES_MAX {
+        return Some([key, b"\0"].concat());
+    }
+    // No key is longer, so that the next one is greater at a byte that this one has.
+    let place = key.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut next = key[..=place].to_vec();
+    next[place] += 1;
+    Some(next)
 }
 
 /// The cluster that a command talks to.
@@ -431,5 +446,19 @@ mod tests {
         assert_eq!(difference(&equal), None, "who lags is no suspect");
         let found = [status(1, 7, 5), status(2, 8, 6), status(3, 7, 4)];
         assert_eq!(difference(&found), Some((&found[0], &found[2])));
+    }
+    #[test]
+    fn a_range_goes_on_behind_a_key_of_the_greatest_length() {
+        let key = |count, end: &[u8]| [&vec![b'a'; count][..], end].concat();
+        for (last, next) in [
+            (key(1, b""), Some(key(1, b"\0"))),
+            (key(KEY_BYTES_MAX - 1, b""), Some(key(KEY_BYTES_MAX - 1, b"\0"))),
+            (key(KEY_BYTES_MAX, b""), Some(key(KEY_BYTES_MAX - 1, b"b"))),
+            (key(KEY_BYTES_MAX - 2, b"a\xff"), Some(key(KEY_BYTES_MAX - 2, b"b"))),
+            (vec![0xff; KEY_BYTES_MAX], None),
+        ] {
+            assert!(next.as_ref().is_none_or(|next| *next > last && next.len() <= KEY_BYTES_MAX));
+            assert!(least_after(&last) == next, "behind {} bytes", last.len());
+        }
     }
 }

@@ -34,6 +34,7 @@ pub async fn serve(config: &ServerConfig) -> Exit {
         Err(error @ StartError::Outdated { .. }) => return outdated(config, &error),
         Err(error) => return Exit::start(&error),
     };
+    // A node serves its peers and clients even where nobody waits for this line.
     if let Err(error) = say_ready(config, &node) {
         tracing::warn!(%error, "nobody reads what this process prints");
     }

@@ -59,6 +59,7 @@ impl SharedBeacon {
         let mut state = self.lock();
         state.in_turn = false;
         state.beacon.on_turn_end();
+        // Only where it drives: a word that nobody waits for would be kept, and end its next wait.
         if std::mem::take(&mut state.drives) {
             self.turn_over.notify_one();
         }

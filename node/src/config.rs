@@ -226,6 +226,7 @@ impl Config {
 pub(crate) fn core_settings(config: &Config) -> Result<synod_host::smr::Config, ConfigError> {
     let (voters, core_id) = (voters(config), CoreId { node: config.node, incarnation: 0 });
     let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    // Rounded up, so that a node is trusted for no less than was asked for.
     let ticks = config.timing.suspicion.as_nanos().div_ceil(config.timing.heartbeat.as_nanos());
     let settings = synod_host::smr::Config {
         heartbeat_ms: ms(config.timing.heartbeat),

@@ -33,6 +33,8 @@ impl Reporter {
         if now < self.due {
             return false;
         }
+        // Counted from here and not from when it was due: a node that was late has one report and
+        // not several.
         self.due = now + REPORT_PERIOD;
         let busy = counts.requests != self.last.requests || counts.records != self.last.records;
         self.last = *counts;

@@ -199,6 +199,7 @@ impl Node {
     pub async fn ended(&mut self) -> Result<(), NodeError> {
         let Some(ended) = &mut self.ended else { return Err(NodeError::Stopped) };
         let outcome = ended.await.unwrap_or(Err(NodeError::Panicked));
+        // A channel that has said its one word must not be asked again.
         self.ended = None;
         self.join();
         outcome
@@ -217,6 +218,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.beacon.end();
+        // A loop that has ended needs no order.
         let _ = self.orders.try_send(Control::Stop);
         self.join();
     }

@@ -146,6 +146,7 @@ impl World for System {
 
 impl Commits for GroupCommit<Ticket> {
     fn submit(&self, commit: Commit<Ticket>) {
+        // The host hands over no more than the journal takes, and its end is told as an outcome.
         match Self::submit(self, commit) {
             Ok(()) | Err(SubmitError::Busy(_) | SubmitError::Ended(_)) => {}
         }

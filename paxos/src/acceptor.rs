@@ -87,6 +87,7 @@ impl<V: Value> Acceptor<V> {
         if !self.promised.admits(ballot) {
             return refuse(ballot, self.promised, effects);
         }
+        // A repetition records nothing: the claim waits for the first record all the same.
         if self.promised.raise(ballot) {
             effects.record(Record::Promised(ballot));
         }
@@ -113,6 +114,7 @@ impl<V: Value> Acceptor<V> {
         if !self.promised.admits(ballot) {
             return refuse(ballot, self.promised, effects);
         }
+        // The record of the vote raises the promise as well, when it is read back.
         self.promised.raise(ballot);
         if self.vote.as_ref().is_none_or(|vote| vote.ballot < ballot) {
             let slot = Slot::FIRST;

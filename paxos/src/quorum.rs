@@ -95,6 +95,8 @@ impl Configuration {
         phase2: usize,
     ) -> Result<Self, ConfigurationError> {
         let mut voters: Vec<_> = voters.into_iter().collect();
+        // Sorted, so that a voter is found by halves, and one that is named twice stands beside
+        // itself.
         voters.sort_unstable();
         let count = voters.len();
         if count == 0 {
@@ -106,6 +108,7 @@ impl Configuration {
         if let Some(pair) = voters.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(ConfigurationError::Duplicate(pair[0]));
         }
+        // Two sets that have more members together than there are voters have one in common.
         if phase1 > count || phase2 > count || phase1 + phase2 <= count {
             return Err(ConfigurationError::QuorumsDoNotMeet { phase1, phase2, voters: count });
         }

@@ -130,9 +130,12 @@ impl<V: Value> Synod<V> {
     ///
     /// spec: Synod!Phase1a
     fn propose(&mut self, value: V, effects: &mut Effects<V>) {
+        // All that it has promised is seen, also over a restart, so that no ballot of it comes
+        // twice.
         let ballot = self.seen.next(self.me);
         self.seen = ballot;
         self.proposer.prepare(ballot, Decree::Value(value));
+        // Its own promise first, so that what is claimed to the peers waits for its record.
         self.acceptor.on_prepare(ballot, effects);
         effects.claim(To::Peers, AfterSync::Prepare { ballot, first: Slot::FIRST });
     }

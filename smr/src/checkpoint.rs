@@ -133,6 +133,7 @@ impl<const MAX: usize> Series<MAX> {
 
     fn on_peer(&mut self, peer: NodeId, Checkpoint { slot, digest }: Checkpoint) {
         let before = self.peers.entry(slot).or_default().insert(peer, digest);
+        // A digest that is told again has nothing in it to be judged.
         if before != Some(digest) && self.own.contains_key(&slot) {
             self.unjudged.insert(slot);
         }
@@ -180,6 +181,7 @@ fn verdict(
             "the state at slot {slot} has digest {mine:016x}, a majority has {digest:016x}: this \
              replica is corrupt, or the state machine is not deterministic"
         )),
+        // Only once all have spoken, as one that is silent could still make a majority.
         None if spoke == voters.voters().len() && !has_majority(mine, peers, voters) => {
             Some(format!(
                 "no majority agrees on the state at slot {slot}: the state machine is not \

@@ -314,6 +314,7 @@ impl Fingerprint {
 /// It is no defence against somebody who looks for collisions.
 #[must_use]
 pub fn fingerprint(bytes: &[u8]) -> u64 {
+    // The length comes in first, as the last chunk is filled up with zeros.
     let mut state = mix(bytes.len() as u64);
     for chunk in bytes.chunks(8) {
         let mut word = [0; 8];

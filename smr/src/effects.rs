@@ -199,6 +199,7 @@ impl Effects {
         match finding {
             Finding::Differs(difference) => self.differences.push(difference),
             Finding::Halt(reason) => {
+                // The first reason is the one to tell: later ones may follow from it.
                 self.halt.get_or_insert(reason);
             }
         }

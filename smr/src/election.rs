@@ -132,6 +132,7 @@ impl Election {
     pub fn new(config: Config) -> Self {
         let me = config.core_id.node;
         let peers = config.voters.voters().iter().filter(|node| **node != me);
+        // More silence than any link is heard with: nobody counts as heard before it has spoken.
         let silent = DEAF_TIMES * config.suspicion_ticks + 1;
         let link = Link::silent_for(silent);
         let links = peers.map(|node| (*node, link.clone())).collect();

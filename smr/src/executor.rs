@@ -104,6 +104,7 @@ impl<M: StateMachine> Executor<M> {
     ) {
         let slot = self.applied;
         match decree {
+            // A Noop moves the chain as well, or one that is left out would not show.
             Decree::Noop => self.chain = mix(self.chain ^ 1),
             Decree::Value(batch) => {
                 self.chain = mix(self.chain ^ fingerprint(batch.bytes()));

@@ -88,6 +88,7 @@ impl<M: StateMachine> Replica<M> {
             said_chosen: Slot::FIRST,
         };
         let period = replica.config.heartbeat_ms;
+        // Nodes that start together do not beat in step.
         effects.set_timer(Timer::Heartbeat, 0, period);
         replica.conclude(effects);
         replica
@@ -395,6 +396,7 @@ impl<M: StateMachine> Replica<M> {
                 let answer = self.executor.query(&read.query);
                 effects.reply(read.connection, read.id, answer);
             }
+            // Those who asked meanwhile wait for a round of their own, which may begin.
             self.read(effects);
         }
     }

@@ -268,6 +268,7 @@ impl Sessions {
             } else {
                 return true;
             };
+            // There is nobody whose session could go.
             let Some(idle) = whose.and_then(|whose| self.longest_idle(whose)) else { return true };
             // The session in use does not go for the sake of its own reply: the reply goes.
             if idle == current {

@@ -81,6 +81,7 @@ impl Invalid {
     pub fn new(reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
         let mut end = reason.len().min(Self::REASON_BYTES_MAX);
+        // A letter is kept whole or not at all.
         while !reason.is_char_boundary(end) {
             end -= 1;
         }

@@ -60,9 +60,13 @@ impl Acceptor {
             }
             let due = calls.due(Instant::now());
             tokio::select! {
+                // The handshakes under way end with their set.
                 _ = stop.changed() => return,
+                // What came of it was said in its task; here its memory is given back.
                 Some(_) = greetings.join_next() => {}
                 Some(from) = ends.recv() => calls.on_end(from),
+                // This is evaluated even where the condition forbids it, and so needs a time in any
+                // case.
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 incoming = endpoint.accept() => {
                     let Some(incoming) = incoming else { return };
@@ -119,6 +123,7 @@ where
     if tokio::time::timeout(HANDSHAKE_TIMEOUT, greeting).await.is_err() {
         tracing::debug!(%from, "no hello in time");
     }
+    // Held until here, as a hello that is waited for is part of the handshake.
     drop(place);
 }
 

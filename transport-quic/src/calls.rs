@@ -105,6 +105,7 @@ impl<C> Calls<C> {
                 let text = format!("{total} handshakes are under way, {held} of them from there");
                 Some(Turned::Refused(call, text))
             }
+            // With a place it waits only until the door begins its handshake.
             WhenFull::Refuse => {
                 self.put(from, call);
                 None

@@ -77,6 +77,7 @@ impl Counters {
     }
 
     pub(crate) fn add_many(&self, count: Count, by: u64) {
+        // A count orders nothing else: whoever reads one draws no conclusion about another.
         self.counts[count as usize].fetch_add(by, Ordering::Relaxed);
     }
 

@@ -151,6 +151,7 @@ impl Refusal {
     }
 
     fn from_tagged(text: &str) -> Option<Self> {
+        // The TLS library puts words of its own around it.
         Self::ALL.into_iter().find(|reason| text.contains(&reason.tag()))
     }
 
@@ -250,6 +251,7 @@ impl fmt::Display for RefusedBy {
 
 /// Cuts a text that came from the other end to what a log line may hold.
 pub(crate) fn shorten(text: &str) -> String {
+    // A line break of a stranger's must not begin a line of the log.
     text.chars().take(REASON_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let folder = fresh_folder()?;
     server().arg("init").arg("--dir").arg(&folder).args(["--nodes", "3"]).capture()?;
     let nodes = free_addresses()?;
+    // Filled one by one, so that those that run are ended if a later one does not start.
     let mut cluster = Cluster { servers: Vec::new() };
     for node in &nodes {
         cluster.servers.push(start(&folder, node, &nodes)?);
@@ -151,6 +152,7 @@ fn start(folder: &std::path::Path, node: &Node, all: &[Node]) -> Result<Child, F
     // It reads to the end, because a server whose output nobody reads might block on it.
     thread::spawn(move || {
         for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
+            // The first line alone is waited for, and the channel has room for no more.
             let _ = ready.try_send(line.is_ok());
         }
     });

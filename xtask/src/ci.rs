@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
             .and_then(|()| break_a_cluster(&mut times))
             .and_then(|()| judge_journals(&mut times));
     }
+    // A run that failed has taken its time as well.
     print!("{}", table(&times));
     ended
 }

@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let step = chaos::campaign_in(&scratch.target(), &target_dir().join("demo"), &flags);
     let status = step.status()?;
     let took = seconds(start.elapsed());
+    // Before what came of it is looked at, which returns in each case.
     scratch.restore()?;
     match status.code() {
         Some(code) if code == i32::from(FOUND) => {

@@ -109,6 +109,7 @@ fn open_files() -> Finding {
     });
     let enough = match limit.as_deref().map(str::parse::<u64>) {
         Some(Ok(number)) => number >= OPEN_FILES_MIN,
+        // A system that does not tell its limit may have a high one.
         Some(Err(_)) | None => true,
     };
     let told = limit.unwrap_or_else(|| "limit unknown".into());

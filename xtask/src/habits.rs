@@ -141,6 +141,7 @@ fn oldest_dependencies() -> Outcome {
     let folder = target_dir().join("oldest-dependencies");
     fs::create_dir_all(&folder).map_err(|error| Failure::io("make", &folder, &error))?;
     let lock = folder.join("Cargo.lock");
+    // Cargo would keep the versions that an older lock names.
     if lock.exists() {
         fs::remove_file(&lock).map_err(|error| Failure::io("remove", &lock, &error))?;
     }

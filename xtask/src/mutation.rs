@@ -40,6 +40,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let mut drawn = sample::draw(wanted, asked.sample, asked.seed);
     println!("mutation: {} of {} mutants, seed {}", drawn.len(), all.len(), asked.seed);
     if let Some(package) = &asked.package {
+        // Left out after the draw, so that calls for several packages share one sample.
         drawn.retain(|mutant| mutant.package == *package);
         println!("mutation: {} of them are of {package}", drawn.len());
     }

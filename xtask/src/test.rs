@@ -123,6 +123,8 @@ pub(crate) fn plan_loom(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, 
         // Without a bound the journal's tests did not end within minutes; three forced switches
         // find the wake-up bugs that were seeded there.
         run.variables.push(("LOOM_MAX_PREEMPTIONS", "3".into()));
+        // In a folder of its own, since other flags would build all anew in the usual one, each
+        // time.
         run.variables.push(("CARGO_TARGET_DIR", target_dir().join("loom").into()));
     }
     Ok(runs)

@@ -39,6 +39,7 @@ impl Tool {
 
     fn install(&self) -> Outcome {
         let tools = target_dir().join("tools");
+        // Forced, as another version may lie there under the same name.
         Step::cargo()
             .args(["install", self.name, "--locked", "--force", "--version", self.version])
             .args(self.flags)

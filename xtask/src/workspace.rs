@@ -24,9 +24,11 @@ pub(crate) fn files() -> Result<Vec<String>, Failure> {
     let listed = Step::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .capture()?;
+    // Git also lists what was deleted in the working tree and is still in its index.
     let present = |path: &&str| !path.is_empty() && root().join(path).is_file();
     let mut paths: Vec<String> = listed.split('\0').filter(present).map(String::from).collect();
     paths.sort();
+    // A file that is in conflict is listed once for each side.
     paths.dedup();
     Ok(paths)
 }

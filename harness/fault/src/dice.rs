@@ -28,6 +28,7 @@ impl<'a> Dice<'a> {
 
     /// Draws a length of time from nothing to `most`, to the microsecond.
     pub(super) fn up_to(&self, question: u64, most: Millis) -> Duration {
+        // The bound is one more, as the longest time may be drawn as well.
         let micros = most.0.saturating_mul(1_000).saturating_add(1);
         Duration::from_micros(scale(self.draw(question), micros))
     }

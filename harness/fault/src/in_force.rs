@@ -85,6 +85,8 @@ impl InForce {
     /// Turns a cut around that comes and goes; says whether it cuts, if it is in force at all.
     pub fn toggle(&mut self, fault: FaultId) -> Option<bool> {
         let active = self.active.iter_mut().find(|active| active.fault == fault)?;
+        // The fault stays in force while it lets everything pass: it ends at its own time, and not
+        // with a flap.
         active.cutting = !active.cutting;
         if active.cutting {
             self.rules.begin(fault, active.on.rules.clone());
@@ -152,6 +154,7 @@ impl InForce {
     #[must_use]
     pub fn clock_ppm(&self, node: NodeId) -> i32 {
         let of_node = self.active.iter().filter(|active| active.hits(node));
+        // A description may add up to more than there is room for; such a clock is off by the most.
         of_node.filter_map(|active| active.action.clock_ppm()).fold(0, i32::saturating_add)
     }
 

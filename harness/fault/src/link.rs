@@ -98,10 +98,13 @@ impl Link {
     /// Decides about the next packet of `size` bytes at `now`, a time that never goes back.
     pub fn verdict(&mut self, size: usize, now: Duration) -> Verdict {
         let dice = Dice::of(&self.random, self.packets);
+        // Counted whether or not anything is drawn, so that each packet has the same dice under
+        // other rules.
         self.packets = self.packets.wrapping_add(1);
         if self.rules.cut {
             return Verdict::Drop(DropReason::Cut);
         }
+        // What is lost takes no room in the queue.
         if dice.says(Question::Lose as u64, self.rules.loss) {
             return Verdict::Drop(DropReason::Lost);
         }
@@ -138,6 +141,7 @@ fn copies(dice: &Dice<'_>, rules: &LinkRules, queued: Duration, size: u64) -> Co
     let second = dice
         .says(Question::Duplicate as u64, rules.duplicate)
         .then(|| first + dice.up_to(Question::DuplicateLate as u64, rules.duplicate_late_ms));
+    // An empty packet has no bit to flip.
     let damaged = size > 0 && dice.says(Question::Corrupt as u64, rules.corrupt);
     let corrupt_bit = damaged.then(|| dice.below(Question::Bit as u64, size * 8));
     Copies { first, second, corrupt_bit, reordered }
@@ -159,6 +163,7 @@ enum Question {
 fn enqueue(free_at: &mut Duration, rate: RateLimit, size: u64, now: Duration) -> Option<Duration> {
     let per_s = rate.bytes_per_s.max(1);
     let waiting = free_at.saturating_sub(now);
+    // Wide enough for any rate and any wait, which a plan may choose freely.
     let waiting_bytes = waiting.as_nanos() * u128::from(per_s) / 1_000_000_000;
     if waiting_bytes + u128::from(size) > u128::from(rate.queue_bytes) {
         return None;

@@ -20,6 +20,7 @@ pub struct Shrunk {
 /// most `runs_max` candidates are run.
 pub fn shrink(plan: &Scenario, runs_max: u32, mut fails: impl FnMut(&Scenario) -> bool) -> Shrunk {
     let mut search = Search { plan: plan.clone(), runs: 0, runs_max, fails: &mut fails };
+    // Time goes first, as every later try then takes less of it.
     search.cut_time();
     search.drop_faults();
     search.calm();
@@ -62,6 +63,8 @@ impl Search<'_> {
             let mut start = 0;
             while start < self.plan.faults.len() {
                 let end = (start + size).min(self.plan.faults.len());
+                // What is left out makes room for the faults behind it, so that the place stays the
+                // same.
                 if !self.attempt(|plan| {
                     plan.retain_faults(|place, _| !(start..end).contains(&place));
                 }) {

@@ -97,6 +97,7 @@ impl StreamLink {
         let dice = Dice::of(&self.of_chunks, self.chunks);
         self.chunks = self.chunks.wrapping_add(1);
         let LinkRules { reset, half_close, stall, stall_ms, slice_bytes, .. } = self.rules;
+        // A reset takes the place of its chunk, which then takes no room in the queue.
         if dice.says(Question::Reset as u64, reset) {
             return ChunkVerdict::Reset;
         }

@@ -40,7 +40,7 @@ pub struct RunProgress<'a> {
     pub waited: Duration,
     /// Who leads, if that is known.
     pub leader: Option<NodeId>,
-    /// Who led when the time of the fault came, or who led first since then.
+    /// Who led when the time of the fault came; nobody, it may be.
     pub led: Option<NodeId>,
     /// How many operations were answered.
     pub answered: u64,

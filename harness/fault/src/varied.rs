@@ -101,6 +101,7 @@ pub fn draw(seed: Seed, config: &VariedConfig) -> Scenario {
     let mut musts = MUSTS;
     acts.shuffle(&mut musts);
     let count = (config.time_ms.0 / ACT_MS_MIN).clamp(1, ACTS_MAX);
+    // A run that is shorter than its quiet ends has acts without time, and so without faults.
     let length = config.time_ms.0.saturating_sub(FIRST_MS + LAST_GAP_MS) / count;
     let mut faults = Vec::new();
     for act in 0..count {

@@ -83,6 +83,8 @@ impl Scenario {
     /// [`Malformed`] says where, what, and what to do.
     pub fn from_toml(text: &str) -> Result<Self, Malformed> {
         let line = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
+        // The form comes first: another one has other fields, and errors that tell of those would
+        // mislead.
         if let Ok(Form { format: Some(format) }) = toml::from_str(text) {
             check_form(format)?;
         }
@@ -115,6 +117,7 @@ impl Scenario {
         }
         match i64::try_from(self.seed.0) {
             Ok(seed) => out.value("seed", &seed)?,
+            // TOML has no number as large.
             Err(_) => out.value("seed", &self.seed.to_string())?,
         }
         out.value("nodes", &self.nodes)?;

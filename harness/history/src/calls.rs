@@ -213,6 +213,7 @@ impl Pairs {
     /// Ends the history: what is open stays unknown for ever.
     fn finish(mut self) -> Calls {
         self.all.counts.info += self.open.len() as u64;
+        // Calls end in another order than that in which they are taken out.
         self.failed.sort_unstable();
         let mut failed = self.failed.into_iter().peekable();
         let mut index = 0;

@@ -250,6 +250,8 @@ impl<R: BufRead> Reader<R> {
         let mut text = Vec::new();
         loop {
             let before = text.len();
+            // Taking ends once too much is held, so that a string without an end takes no more than
+            // a form may.
             let is_plain = |byte| byte != b'"' && byte != b'\\';
             self.cursor.take_while(is_plain, &mut text, FORM_BYTES_MAX);
             self.grow(text.len() - before)?;
@@ -285,6 +287,7 @@ impl<R: BufRead> Reader<R> {
     /// Reads the digits of a letter, which may be written as a pair of halves.
     fn unicode(&mut self) -> Result<char, EdnError> {
         let first = self.half()?;
+        // A half that no other follows is no letter, which is found out below.
         let pair = (0xd800..0xdc00).contains(&first);
         if !pair || self.peek() != Some(b'\\') {
             let letter = char::from_u32(first);
@@ -360,6 +363,7 @@ impl<R: BufRead> Reader<R> {
     fn skip_blank(&mut self, depth: usize) -> Result<(), EdnError> {
         let mut blanks = 0;
         loop {
+            // Blanks take no memory, so that nothing else would end a text of blanks alone.
             if blanks > FORM_BYTES_MAX {
                 let problem = format!("more blanks than {} MiB", FORM_BYTES_MAX >> 20);
                 return Err(self.error(&problem));
@@ -369,10 +373,12 @@ impl<R: BufRead> Reader<R> {
                     blanks += 1;
                     self.take();
                 }
+                // In JSON it parts a key from its value, and says no more.
                 Some(b':') if self.notation == Notation::Json => {
                     self.take();
                 }
                 Some(b';') => {
+                    // A comment that does not end counts as blanks do.
                     while blanks <= FORM_BYTES_MAX && self.take().is_some_and(|byte| byte != b'\n')
                     {
                         blanks += 1;
@@ -380,6 +386,7 @@ impl<R: BufRead> Reader<R> {
                 }
                 Some(b'#') if !self.has_hash => {
                     self.take();
+                    // It begins a form, and the byte that was taken cannot be put back.
                     if self.cursor.peek() != Some(b'_') {
                         self.has_hash = true;
                         return Ok(());

@@ -60,6 +60,7 @@ fn response(output: &Edn) -> Result<Option<Fields<'_>>, Unread> {
 }
 
 fn key_of_range(options: &Fields<'_>) -> Result<String, Unread> {
+    // Asked only to be a number: of one key there is one pair at most.
     options.whole("Limit")?;
     match options.some("End") {
         None => {}
@@ -75,6 +76,7 @@ fn key_of_range(options: &Fields<'_>) -> Result<String, Unread> {
 /// Reads what a read of a key saw.
 fn seen(texts: &mut Texts, key: &str, answer: &Edn) -> Result<Answer, String> {
     let answer = Fields::of("the response to a read", answer, RESULT)?;
+    // Asked only to be a number: the pairs themselves are counted below.
     answer.whole("Count")?;
     let found = match answer.list("KVs")? {
         [] => return Ok(Answer::Seen(None)),

@@ -56,6 +56,7 @@ impl Texts {
     /// Returns the number of a text that was kept.
     #[must_use]
     pub fn find(&self, text: &str) -> Option<Text> {
+        // An empty table has no slot that could be looked at.
         if self.slots.is_empty() {
             return None;
         }

@@ -129,6 +129,7 @@ pub fn each_event(
             let (place, column) = (place(), None);
             return Err(HistoryError::Malformed { place, line, column, problem, remedy: REMEDY });
         }
+        // The end of a line may be that of another system, with a return before it.
         let event = parse(text.trim_ascii_end(), line).map_err(|problem| {
             let place = path.display().to_string();
             let Problem { column, problem, is_begun } = problem;

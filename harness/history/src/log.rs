@@ -55,6 +55,7 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn of(text: &'a str) -> Option<Self> {
+        // The first of them counts: others may stand in the value, or in an error behind it.
         let (at, kind) = KINDS
             .iter()
             .filter_map(|kind| find_word(text, kind).map(|at| (at, *kind)))
@@ -84,6 +85,7 @@ fn push(line: u64, words: &Words<'_>, translator: &mut Translator) -> Result<boo
     };
     let kind = translator.kind(line, words.kind)?;
     let value = match edn::forms(words.rest) {
+        // Of several the first is the value, and what stands behind it is an error.
         Ok(mut forms) if !forms.is_empty() => forms.swap_remove(0).1,
         Ok(_) => {
             translator.needs_no_value(line, kind, words.f)?;
@@ -102,6 +104,7 @@ fn push(line: u64, words: &Words<'_>, translator: &mut Translator) -> Result<boo
         (EventKind::Fail, "cas") if words.is_early && !timed_out => {
             (EventKind::Ok, Edn::Flag(false))
         }
+        // What timed out may have taken effect, whatever the log calls it.
         (EventKind::Fail, _) if timed_out => (EventKind::Info, value),
         (kind, _) => (kind, value),
     };

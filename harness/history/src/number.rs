@@ -53,6 +53,7 @@ fn spelled(word: &str) -> Option<String> {
     let digits = digits + &"0".repeat(after);
     let (whole, fraction) = digits.split_at(point);
     let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    // Minus zero is zero.
     let sign = if whole.is_empty() && fraction.is_empty() { "" } else { sign };
     let whole = if whole.is_empty() { "0" } else { whole };
     let dot = if fraction.is_empty() { "" } else { "." };

@@ -79,6 +79,7 @@ impl Collector {
     fn add(&mut self, process: u32, deed: Deed, call: i64, returned: Option<i64>) {
         let Deed { key, action, answer } = deed;
         let answer = if returned.is_some() { answer } else { Answer::Unknown };
+        // A return that tells nothing certain ends nothing for a judge.
         let returned = returned.filter(|_| answer != Answer::Unknown);
         let key = self.history.texts.intern(&key);
         if returned.is_some() {

@@ -206,6 +206,7 @@ impl HistoryBuilder {
     /// Keeps a reason, unless there are too many: a verdict must not want for memory because every
     /// refusal has a number of its own.
     fn reason(&mut self, words: &str) -> Option<Text> {
+        // Cut between letters: a byte may be within one.
         let end = words.char_indices().nth(REASON_LETTERS_MAX).map_or(words.len(), |(end, _)| end);
         let (words, texts) = (&words[..end], &mut self.history.texts);
         let known = texts.find(words);
@@ -224,6 +225,7 @@ impl HistoryBuilder {
         };
         let operation = &self.history.operations[index];
         let key = event.key.as_deref();
+        // An end may leave the key out, as its client has one call open.
         let same_key = key.is_none_or(|key| self.history.texts.text(operation.key) == key);
         if same_key && operation.action.f() == event.f {
             return Ok(index);

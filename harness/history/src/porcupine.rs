@@ -14,6 +14,7 @@ use super::{Action, Answer, Texts, refused};
 pub(super) fn read(texts: &mut Texts, input: &Edn, output: Option<&Edn>) -> Result<Deed, Unread> {
     let input = Fields::of("the `Input`", input, INPUT)?;
     let word = input.needed("Op")?;
+    // Porcupine's own histories number the three operations of the model.
     let number = if let Edn::Whole(number) = word { usize::try_from(*number).ok() } else { None };
     let numbered = number.and_then(|number| ["get", "put", "append"].get(number));
     let f = numbered.map_or_else(|| printed(word).to_lowercase(), |f| (*f).to_owned());

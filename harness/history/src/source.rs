@@ -31,18 +31,30 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, HistoryError> {
 /// # Errors
 ///
 /// What the system says.
-fn unpacked(source: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
-    let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
-    let is_packed = source.fill_buf()?.starts_with(&GZIP);
-    let mut source: Box<dyn BufRead> = if is_packed {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(source)))
+fn unpacked(mut source: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
+    let head = first_bytes(&mut source, GZIP.len())?;
+    let is_packed = head == GZIP;
+    let source = io::Cursor::new(head).chain(source);
+    let mut source: Box<dyn Read> = if is_packed {
+        let source = BufReader::with_capacity(BUFFER_BYTES, source);
+        Box::new(MultiGzDecoder::new(source))
     } else {
         Box::new(source)
     };
-    if source.fill_buf()?.starts_with(&BYTE_ORDER_MARK) {
-        source.consume(BYTE_ORDER_MARK.len());
+    let mut head = first_bytes(&mut source, BYTE_ORDER_MARK.len())?;
+    if head == BYTE_ORDER_MARK {
+        head.clear();
     }
-    Ok(source)
+    let source = io::Cursor::new(head).chain(source);
+    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, source)))
+}
+
+/// Takes so many bytes, fewer at the end. A pipe may give them one by one, so that a buffer shows
+/// what came first and not all of these.
+fn first_bytes(source: &mut impl Read, count: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(count);
+    source.take(count as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads bytes one by one and knows where it is.
@@ -125,3 +137,37 @@ const STANDARD_INPUT: &str = "-";
 const BUFFER_BYTES: usize = 64 * 1024;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// A pipe into which somebody writes byte by byte.
+    struct ByteByByte(Cursor<Vec<u8>>);
+
+    impl Read for ByteByByte {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    #[test]
+    fn what_comes_byte_by_byte_is_known_for_what_it_is() {
+        let marked = b"\xef\xbb\xbfa history".to_vec();
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&marked).expect("memory takes it");
+        let packed = packed.finish().expect("memory takes it");
+        for bytes in [packed, marked, b"a history".to_vec()] {
+            let source = unpacked(ByteByByte(Cursor::new(bytes)));
+            let mut text = String::new();
+            let read = source.and_then(|mut source| source.read_to_string(&mut text));
+            assert!(read.is_ok() && text == "a history", "{read:?}: {text:?}");
+        }
+    }
+}

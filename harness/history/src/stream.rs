@@ -100,6 +100,7 @@ fn map<R: BufRead, E>(
         let key = reader.part(entries.is_empty())?;
         let names_history = key.word() == Some(HISTORY);
         reader.next_line()?;
+        // A tag before the list says how it was kept, which is of no matter here.
         while names_history && reader.peek() == Some(b'#') {
             reader.skip_tag()?;
         }

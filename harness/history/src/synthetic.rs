@@ -148,6 +148,8 @@ impl Play {
                     operation.returned = Some(now);
                     let Held { value, writer, .. } = replaced[index as usize];
                     let writer = writer.map(|writer| self.history.operations[writer as usize]);
+                    // Where the two writes overlapped, what a read sees after both may rightly be
+                    // the earlier one.
                     let is_over = writer.is_some_and(|writer| writer.precedes(&operation));
                     if action != Action::Read && is_over {
                         held.stale = Some((value, now));

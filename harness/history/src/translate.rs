@@ -132,6 +132,7 @@ impl Translator {
             Some(key) => Some(printed(key)),
         };
         let time_ns = match form.field("time") {
+            // Times are kept for people alone: one before the start is taken for the start.
             Some(Edn::Whole(time)) => u64::try_from(*time).unwrap_or(0),
             _ => 0,
         };
@@ -238,6 +239,7 @@ impl Translator {
             if let Some(key) = entry.key.as_ref().filter(|key| **key != open.key) {
                 return Err(self.other_key(line, &open, key));
             }
+            // What failed or is unknown has no answer, whatever stands there.
             let value = if kind == EventKind::Ok {
                 let value = self.unkeyed(entry, &open)?;
                 self.answered(entry, &open, value)?
@@ -354,6 +356,7 @@ impl Translator {
             let kind = if self.adds { "a set" } else { "reads of several values at once" };
             return Err(self.no_model(entry.line, kind));
         }
+        // What was appended before the first list was kept as it was asked.
         if !std::mem::replace(&mut self.reads_vectors, true) {
             self.builder.spell_appends(element);
         }

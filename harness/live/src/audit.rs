@@ -47,6 +47,7 @@ impl Audit {
         match status.code() {
             Some(0) => Self::Sound(said(STDOUT_LOG)),
             Some(1) => Self::Broken(said(STDOUT_LOG)),
+            // Any other end is the audit's own failure, and says nothing of the system.
             Some(_) | None => Self::Failed(format!(
                 "it ended with {}: {}",
                 describe_end(status),

@@ -75,6 +75,7 @@ impl Bridge {
         limit: Duration,
     ) -> Result<Outcome, BridgeError> {
         let question = Question {
+            // `ask` puts the number in, once the promise of its answer is in place.
             id: 0,
             client,
             f: request.f(),
@@ -226,6 +227,7 @@ impl Line {
         let Some(id) = id else { return Err(self.gone().await) };
         let line = Question { id, ..question }.line();
         let answered = exchange(&self.requests, line, answer);
+        // The bridge keeps the limit itself; this is for one that does not.
         match tokio::time::timeout(limit + GRACE, answered).await {
             Ok(Some(answer)) => Ok(Ok(answer)),
             Ok(None) => Err(self.gone().await),
@@ -316,6 +318,7 @@ impl Waiting {
     }
 
     fn end(&mut self, error: BridgeError) {
+        // The first cause stays, as the others follow from it.
         self.broken.get_or_insert(error);
         // Whoever waits sees the promise broken.
         self.answers.clear();
@@ -348,6 +351,7 @@ async fn read_answers(
     loop {
         line.clear();
         let read = (&mut stdout).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await;
+        // A pipe that fails tells no more than one that was closed.
         if !matches!(read, Ok(1..)) {
             return Ok(());
         }

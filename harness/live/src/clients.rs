@@ -181,6 +181,7 @@ impl Client {
             let Shared { bridge, record, .. } = &*shared;
             let asker = Asker { client: self.number, pin: self.pin };
             let outcome = ask(bridge, record, asker, &request, self.limit).await?;
+            // Drawn whatever the outcome was, so that each run of a plan draws the same ones.
             let rest = Duration::from_millis(self.rests.between(0, shared.rest_ms));
             match outcome {
                 Outcome::Ok(value) => {

@@ -179,6 +179,7 @@ impl Cluster {
         let mut command = self.guard.command(program, arguments, self.limits);
         command.envs([self.mark.variable(id)]);
         command.envs(node.spec.variables.iter().map(|(name, value)| (name, value)));
+        // Before the process can write: what the logs hold is of earlier lives.
         let log_bytes = node.log_bytes();
         let process = Process::start(command, &node.spec.folder)
             .map_err(|source| ClusterError::Start { node: id, program: program.clone(), source })?;

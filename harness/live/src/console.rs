@@ -111,6 +111,7 @@ impl Console {
 
     /// Prints the last lines: the verdict, what was exercised, the report, how to reproduce.
     pub fn last(&mut self, summary: &RunSummary, folder: &Path) {
+        // What was refused before was a status; only the verdict has to be printed.
         self.refused = None;
         for line in last_lines(summary, folder) {
             self.line(&line);
@@ -133,6 +134,7 @@ impl Console {
     fn write_out(&mut self, text: &str) {
         let mut out = io::stdout().lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        // The first refusal says why, and those after it follow from it.
         self.refused = self.refused.take().or_else(|| written.err());
     }
 }
@@ -153,6 +155,7 @@ fn status_line(status: &Status) -> String {
 
 fn last_lines(summary: &RunSummary, folder: &Path) -> Vec<String> {
     let mut lines = vec![format!("{}  {}", summary.verdict.word(), headline(summary))];
+    // The first reason stands in the line above.
     let more = summary.reasons.iter().skip(1).take(REASONS_MAX);
     lines.extend(more.map(|reason| format!("  {reason}")));
     lines.push(exercised(summary));
@@ -187,6 +190,7 @@ fn exercised(summary: &RunSummary) -> String {
     let OperationCounts { ok, fail, info } = summary.counts;
     let effective: Vec<&str> =
         summary.faults.iter().filter(|f| f.effective).map(|f| f.kind.as_str()).collect();
+    // The first leader has changed nothing.
     let leaders = summary.leaders.len().saturating_sub(1);
     let faults = summary.faults.len();
     format!(

@@ -51,6 +51,7 @@ impl System {
     /// # Ok::<(), synod_live::description::DescriptionError>(())
     /// ```
     pub fn parse(name: &str, text: &str) -> Result<Self, DescriptionError> {
+        // Some editors begin a text with a mark of its encoding, which is no part of it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let is_json = match name.rsplit_once('.') {
             Some((_, "json")) => true,
@@ -66,6 +67,7 @@ impl System {
 fn from_json(text: &str) -> Result<System, DescriptionError> {
     serde_json::from_str(text).map_err(|error| {
         let problem = json::problem(&error);
+        // The reader says line 0 where it knows of none.
         let line = Some(error.line()).filter(|line| *line > 0);
         let what = match line {
             Some(line) => problem.strip_prefix(&format!("line {line}: ")).unwrap_or(&problem),

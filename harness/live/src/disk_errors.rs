@@ -36,6 +36,7 @@ impl DiskErrors {
 
     /// Notes that a call may fail from here on.
     pub(crate) fn expect(&mut self, failed: u64, log_bytes: LogBytes) {
+        // The excuse begins with the first error of a life, and a later fault must not shorten it.
         if !self.has_failed(failed) {
             self.log_from = log_bytes;
         }
@@ -67,6 +68,7 @@ impl DiskErrors {
         let mut logs = self.logs.clone();
         if self.has_failed(failed) {
             for (parts, from) in logs.iter_mut().zip(self.log_from) {
+                // The life goes on, and with it what the error excuses.
                 parts.push(from..u64::MAX);
             }
         }

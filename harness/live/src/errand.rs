@@ -91,6 +91,7 @@ impl BegunErrand {
             Ok(process) => match tokio::time::timeout_at(deadline, process.ended()).await {
                 Ok(status) if status.success() => return Ok(()),
                 Ok(status) => describe_end(status),
+                // The process is dropped with this, and so killed.
                 Err(_) => format!("it takes more than {} s", limit.as_secs()),
             },
         };

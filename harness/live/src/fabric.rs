@@ -85,6 +85,7 @@ impl Fabric {
         rules: BTreeMap<LinkId, LinkRules>,
     ) -> Result<(), UnfitRule> {
         check_fit(&rules, |id| {
+            // What is said of a link that the run does not have changes nothing.
             let wire = self.links.iter().find(|wire| wire.id == id)?;
             Some(wire.carries.transport())
         })?;

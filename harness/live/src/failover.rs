@@ -85,8 +85,10 @@ pub async fn measure(
         measured = measure_in(order, &folder, kills, &mut progress) => measured.map(Some),
         () = interrupt.raised() => Ok(None),
     };
+    // Also after an interrupt: what was set up has to go in any case.
     let left = order.cast.tear_down(&order.plan, &folder).await;
     left.iter().for_each(|told| progress(told));
+    // An old run that cannot be removed makes no figure wrong.
     drop(folder::prune(&order.runs, order.keep));
     measured
 }
@@ -108,6 +110,7 @@ async fn measure_in(
         stage,
     };
     let Scene { nodes, stage, record, leaders, .. } = &scene;
+    // It asks for as long as this lives, and its answers say who leads.
     let _poll = StatusPoller::start(nodes, scene.clients, &stage.bridge, record, leaders);
     let probes = Probes::warm(&stage.bridge, scene.clients).await?;
     let mut times = Vec::new();
@@ -197,6 +200,7 @@ impl Probes {
         let mut idle: Vec<u32> = (0..self.clients).collect();
         let mut writes = JoinSet::new();
         let mut ticks = tokio::time::interval(PROBE_PERIOD);
+        // A tick that was missed is not made up for by a burst of writes.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let deadline = tokio::time::sleep_until(killed + ANSWER_LIMIT);
         tokio::pin!(deadline);

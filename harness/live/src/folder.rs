@@ -34,6 +34,7 @@ impl RunFolder {
     /// If the folder cannot be made.
     pub fn create(runs: &Path, seed: Seed, now: SystemTime) -> io::Result<Self> {
         std::fs::create_dir_all(runs)?;
+        // Absolute, as the path is handed on to other processes.
         let runs = runs.canonicalize()?;
         let name = format!("{}-{seed}", utc(now.duration_since(UNIX_EPOCH).unwrap_or_default()));
         let name = make_first_free(&runs, &name)?;
@@ -167,6 +168,7 @@ impl RunName {
             15 => letter == 'Z',
             _ => letter.is_ascii_digit(),
         });
+        // The first run of a second has no number, and passes as one that has.
         let (seed, turn) = seed.split_once('.').unwrap_or((seed, "2"));
         let is_number = |text: &str| text.bytes().all(|letter| letter.is_ascii_digit());
         let numbers = is_number(seed) && is_number(turn) && !turn.is_empty();
@@ -204,6 +206,7 @@ fn found_violation(run: &Path) -> bool {
     struct Outcome {
         verdict: Verdict,
     }
+    // A run that left no report, or half of one, has told of no violation.
     let report = std::fs::read(run.join(REPORT)).unwrap_or_default();
     let outcome: Option<Outcome> = serde_json::from_slice(&report).ok();
     outcome.is_some_and(|outcome| outcome.verdict == Verdict::Violation)

@@ -128,6 +128,7 @@ fn tie(parent: u32, limits: Limits) -> Result<(), GuardError> {
     ];
     for (resource, limit, what) in wanted {
         let Some(limit) = limit else { continue };
+        // The maximum as well, or the process could raise the limit again.
         let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
         rustix::process::setrlimit(resource, limit).map_err(refused(what))?;
     }

@@ -67,6 +67,7 @@ pub async fn wait_until_served(
                 return AfterHeal {
                     served_within_ms: Some(took.as_millis() as u64),
                     digests_equal: true,
+                    // The last reads alone can tell that, and they come after this.
                     acknowledged_present: false,
                     findings: Vec::new(),
                     unserved: Vec::new(),
@@ -132,6 +133,7 @@ fn compare(nodes: &[NodeId], leaders: &Leaders, since: Duration) -> Compared {
         nodes.iter().filter(|node| !fresh(node)).map(ToString::to_string).collect();
     if !silent.is_empty() {
         let why = format!("no status comes from node {}", silent.join(" "));
+        // Nothing was compared, so that nothing is known to differ.
         return Compared::Not { why, digests_equal: true };
     }
     let states: Vec<(&NodeId, u64, &str)> = nodes

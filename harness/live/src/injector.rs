@@ -98,6 +98,7 @@ impl Injector<'_> {
         }
         let end = start + self.plan.time_ms.duration();
         while let Some((at, _, due)) = injection.due.pop_first() {
+            // What comes due with the end of the plan does not begin any more.
             if at >= end {
                 break;
             }

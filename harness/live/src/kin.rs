@@ -77,6 +77,8 @@ impl Processes {
             if view.group == 0 || pid == std::process::id() {
                 return None;
             }
+            // An environment that may not be read shows no mark, and its process is told by the
+            // other signs.
             let environment = fs::read(folder.path().join("environ")).unwrap_or_default();
             Some(Entry { view, owner: mark.owner(&environment) })
         };
@@ -85,6 +87,7 @@ impl Processes {
 
     /// Returns which of them are of a node, or of the clients.
     pub(crate) fn of(&self, node: NodeId, signs: &Signs) -> BTreeSet<ProcessLife> {
+        // A mark says more than any other sign.
         let of_others = |entry: &Entry| entry.owner.is_some_and(|owner| owner != node);
         let is_told = |entry: &&Entry| {
             entry.owner == Some(node)

@@ -16,6 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 ///
 /// If the link cannot be made.
 pub(crate) fn point(runs: &Path, name: &Path) -> io::Result<()> {
+    // Without the lock the link is made all the same: at worst it leads to the other of two runs.
     let _lock = lock(runs);
     link(runs, name)
 }
@@ -23,6 +24,7 @@ pub(crate) fn point(runs: &Path, name: &Path) -> io::Result<()> {
 /// Does so for who holds the lock.
 pub(crate) fn link(runs: &Path, name: &Path) -> io::Result<()> {
     let fresh = runs.join(format!(".{LATEST}-{}", name.display()));
+    // One that was ended right here may have left it.
     drop(std::fs::remove_file(&fresh));
     std::os::unix::fs::symlink(name, &fresh)?;
     std::fs::rename(&fresh, runs.join(LATEST))

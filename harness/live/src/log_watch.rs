@@ -64,6 +64,7 @@ impl LogWatch {
     /// Looks once more, and returns what was seen.
     pub(crate) fn end(self, now: Duration) -> WatchedLogs {
         let mut watched = lock(&self.logs);
+        // What was written since the last look is seen as well.
         watched.look(now.as_nanos() as u64);
         std::mem::take(&mut *watched)
     }

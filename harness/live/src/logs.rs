@@ -104,6 +104,7 @@ fn each_piece(path: &Path, mut visit: impl FnMut(&Piece<'_>) -> bool) {
     let (mut number, mut begins_line, mut at, mut begin) = (1, true, 0, 0);
     loop {
         line.clear();
+        // A log need not have line ends, so that a line is read in pieces of bounded length.
         let read = log.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
         let Ok(read @ 1..) = read else { return };
         if begins_line {

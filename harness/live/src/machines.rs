@@ -184,6 +184,7 @@ impl Machines {
         node: NodeId,
         order: impl FnOnce(&Machine) -> Result<(), ShimError>,
     ) -> Result<(), ClusterError> {
+        // There are no machines where the plan does nothing to any.
         let Some(machine) = self.machines.get(&node) else { return Ok(()) };
         order(machine).map_err(|source| ClusterError::Shim { node, source })
     }
@@ -210,6 +211,7 @@ impl Machine {
         let failed =
             |counts: Counts| if is_sync { counts.syncs_failed } else { counts.writes_failed };
         let armed = if is_sync { &mut calls.syncs } else { &mut calls.writes };
+        // What failed before the fault waits is not its own.
         armed.settle(failed(self.shim.counts()?));
         let limit = if begins {
             armed.begin(fault);

@@ -234,6 +234,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        // The thread ends once nobody holds the other end of this.
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // A relay thread that panicked has said so on standard error; nothing else is lost.

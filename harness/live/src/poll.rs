@@ -47,6 +47,7 @@ async fn ask(
     leaders: Arc<Mutex<Leaders>>,
 ) {
     let mut ticks = tokio::time::interval(POLL_PERIOD);
+    // A node that answered late is asked a whole period after that, and not several times at once.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -143,6 +143,7 @@ async fn status_line(at: SocketAddr, path: &str) -> std::io::Result<String> {
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     while !bytes.contains(&b'\n') && bytes.len() < STATUS_LINE_BYTES_MAX {
+        // An answer that ends early is judged by what there is of it.
         if stream.read_buf(&mut bytes).await? == 0 {
             break;
         }

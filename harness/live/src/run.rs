@@ -285,6 +285,7 @@ impl<'a> ActiveRun<'a> {
         let now = *healed.insert(record.now());
         *quiet = quietest(plan, record, now);
         *after = Some(heal_and_read(order, folder, stage, leaders, record, clients).await?);
+        // Held until here, as its answers are what shows that the nodes serve again.
         drop(poll);
         Ok(())
     }

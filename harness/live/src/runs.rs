@@ -126,6 +126,7 @@ fn listed(runs: &Path, name: &RunName) -> Option<ListedRun> {
     }
     let plan = read(folder::PLAN)?;
     let unknown = Planned { system: String::new(), nemesis: String::new() };
+    // The run is there, whatever its plan says, and is listed by what its name tells.
     let Planned { system, nemesis } = serde_json::from_slice(&plan).unwrap_or(unknown);
     let goes_on = folder::is_running(&run);
     let outcome = if goes_on { RunOutcome::GoesOn } else { RunOutcome::CutOff };
@@ -135,6 +136,7 @@ fn listed(runs: &Path, name: &RunName) -> Option<ListedRun> {
 /// Leads `latest` to the latest run, if it leads to none, and takes it away where there is none.
 fn mend_latest(runs: &Path, listed: &[ListedRun]) -> io::Result<()> {
     let link = runs.join(folder::LATEST);
+    // There is none, or something else of that name, which is left alone.
     let Ok(target) = std::fs::read_link(&link) else { return Ok(()) };
     if listed.iter().any(|run| target == Path::new(&run.folder)) {
         return Ok(());

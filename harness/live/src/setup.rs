@@ -221,6 +221,7 @@ impl SystemUnderTest {
     ) -> Result<TestCluster, SetupError> {
         let nodes = self.start_nodes(plan, folder).await?;
         let mut bridges = Vec::new();
+        // Without any, nobody could be asked for anything.
         for number in 1..=self.bridges.max(1) {
             bridges.push(self.start_bridge(&nodes, folder, number)?);
         }
@@ -285,6 +286,7 @@ impl TestCluster {
     ) -> Result<(), SetupError> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
+            // How a process ended says more than the status that does not come from it.
             all_run(&self.cluster, folder)?;
             let (mut silent, mut leads) = (Vec::new(), false);
             for (client, node) in (plan.clients..).zip(plan.node_ids()) {

@@ -12,6 +12,7 @@ use crate::NodeSummary;
 
 /// Writes the sections.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
+    // A history alone knows of no nodes, which is said elsewhere on the page.
     if context.subject.history().is_none() {
         html.raw("<section id=\"nodes\" aria-labelledby=\"nodes-h\">");
         html.raw("<h2 id=\"nodes-h\">Nodes</h2>");
@@ -88,6 +89,7 @@ fn log(html: &mut Html, context: &Context<'_>, node: &NodeSummary) {
         "<pre class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Log of node {}\">",
         node.id
     );
+    // The last ones: of a node that ended by itself they say why.
     for line in &lines[lines.len() - shown..] {
         let plain = without_colours(line);
         put!(html, "{}\n", esc(&clip(&plain, context.room.log_letters)));
@@ -181,6 +183,7 @@ fn read(html: &mut Html, context: &Context<'_>, reading: &Reading) {
 /// Says so if the summary counted other operations than the history has.
 fn disagreement(html: &mut Html, context: &Context<'_>) {
     let (said, seen) = (context.summary.counts, context.digest.total);
+    // A summary may count what never returned as unknown, or leave it out.
     let unknown = [seen.info, seen.info + context.digest.open_at_end];
     if (said.ok, said.fail) != (seen.ok, seen.fail) || !unknown.contains(&said.info) {
         put!(

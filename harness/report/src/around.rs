@@ -126,6 +126,7 @@ fn marks(context: &Context<'_>, node: &NodeSummary, lines: &[LoggedLine]) -> Vec
     for (turn, life) in node.lives.iter().enumerate() {
         own(life.start_ns, format!("node {} is started", node.id));
         if let Some(end_ns) = life.end_ns {
+            // Ends are noted in the order of the lives, so that both have the same turn.
             let how = node.exits.get(turn).map_or("", String::as_str);
             own(end_ns, format!("node {} is gone: {}", node.id, clip(how, HOW_LETTERS)));
         }

@@ -22,6 +22,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
 
 fn throughput(html: &mut Html, context: &Context<'_>) {
     let rate = &context.digest.rate;
+    // Two at least, so that a chart of nothing divides by no zero.
     let top = ceiling(rate.as_slice().iter().map(Tally::ended).max().unwrap_or(0));
     let seconds = rate.width() / RATE_BIN_NS;
     let title = match seconds {
@@ -144,6 +145,7 @@ pub(super) fn go(html: &mut Html, axis: Axis, from_ns: u64, to_ns: u64) {
         html,
         "<button type=\"button\" class=\"js small\" data-from=\"{}\" data-to=\"{}\" hidden>show\
          <span class=\"unseen\"> {} in the time line</span></button>",
+        // In microseconds, as the script counts.
         from_ns.min(axis.end_ns) / 1000,
         to_ns.min(axis.end_ns) / 1000,
         axis.moment(from_ns)
@@ -203,6 +205,7 @@ fn ceiling(most: u64) -> u64 {
     loop {
         for factor in [2, 4, 6, 8, 10, 12, 16, 20, 24, 30] {
             let step = factor * power;
+            // Close to the largest number the next factor would overflow.
             if step >= most || power >= u64::MAX / 100 {
                 return step;
             }

@@ -26,6 +26,8 @@ impl Axis {
         let core = summary.violation.iter().flat_map(|core| &core.operations);
         let core = core.map(|op| op.return_ns.unwrap_or(op.call_ns));
         let latest = faults.chain(leaders).chain(core).max().unwrap_or(0);
+        // Places are divided by it, so it is no zero; and a broken time must not shrink all else to
+        // nothing.
         Self { end_ns: latest.max(digest.last_ns).clamp(SHORTEST_NS, LONGEST_NS), clock }
     }
 
@@ -73,6 +75,7 @@ impl Axis {
     fn step(self) -> u64 {
         let mut power = match self.clock {
             Clock::Run | Clock::Since(_) => 1,
+            // There is nothing to be labelled between two events.
             Clock::Events => EVENT_NS,
         };
         loop {

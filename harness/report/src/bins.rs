@@ -64,6 +64,7 @@ impl<T: Join> Bins<T> {
         self.width = self.width.saturating_mul(2);
         let mut old = std::mem::take(&mut self.bins).into_iter();
         while let Some(mut first) = old.next() {
+            // The last of an odd number stays alone, in a bin that reaches further.
             if let Some(second) = old.next() {
                 first.join(second);
             }

@@ -54,6 +54,7 @@ impl Cells {
 /// Returns which of `levels` shades a count has, from 0, the faintest, on; on a logarithmic scale.
 pub(super) fn shade(count: u64, most: u64, levels: usize) -> usize {
     if most <= 1 {
+        // A single count has no scale, and is drawn in full.
         return levels - 1;
     }
     let share = (1.0 + count as f64).ln() / (1.0 + most as f64).ln();

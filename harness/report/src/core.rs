@@ -150,6 +150,7 @@ fn picture(html: &mut Html, axis: Axis, all: &[CoreOperation], letters: usize) {
         );
     }
     for (index, op) in ops.iter().enumerate() {
+        // What never returned ends to the right of the last moment, which lies before 93.
         let end = op.return_ns.map_or(97.0, |end| place(end.max(op.call_ns)));
         bar(html, index, op, (place(op.call_ns), end), letters);
     }
@@ -192,6 +193,7 @@ fn bar(html: &mut Html, index: usize, op: &CoreOperation, (from, to): (f64, f64)
     };
     let top = index * ROW;
     let words = words(op, letters.min(NAME_LETTERS));
+    // In the right half words would run out of the picture.
     let (x, anchor) = if from < 50.0 { (from, "start") } else { (to, "end") };
     put!(
         html,
@@ -206,6 +208,7 @@ fn bar(html: &mut Html, index: usize, op: &CoreOperation, (from, to): (f64, f64)
         html,
         "<rect class=\"{class}\" x=\"{from:.2}%\" width=\"{:.2}%\" y=\"{}\" height=\"14\" \
          rx=\"3\"/>",
+        // A bar without any width would not be seen.
         (to - from).max(0.4),
         top + 24
     );

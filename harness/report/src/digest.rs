@@ -140,6 +140,8 @@ impl Digest {
             open: BTreeMap::new(),
         };
         if let Some(core) = &summary.violation {
+            // Before all others, so that this key has a number of its own however many there are:
+            // it is 0, on which `embedded` relies.
             let key = digest.keys.number(&core.key);
             digest.kept.watch(key, core);
         }
@@ -175,6 +177,7 @@ impl Digest {
 
     /// Closes what is open once the whole history was read.
     pub(super) fn finish(&mut self) {
+        // Whoever waits at the end of the history has waited for as long as it goes on.
         self.gaps.close(if self.open.is_empty() { self.last_end_ns } else { self.last_ns });
         for (client, call) in std::mem::take(&mut self.open) {
             self.abandon(client, call);
@@ -186,6 +189,7 @@ impl Digest {
             self.out_of_turn += 1;
             self.abandon(client, lost);
         }
+        // One is given up, so that memory is bounded whatever the history says.
         if self.open.len() >= OPEN_LIMIT
             && let Some((oldest, lost)) = self.open.pop_first()
         {
@@ -218,6 +222,7 @@ impl Digest {
         let row = self.lanes.of(client);
         wait(row, call.time_ns, time_ns);
         count(row.at(time_ns), end);
+        // So many ended before this one, which is its place in the order of ends.
         let cell = self.strip.at(self.total.ended());
         count(&mut cell.tally, end);
         cell.first_ns.get_or_insert(time_ns);
@@ -279,6 +284,7 @@ impl Digest {
 fn wait(row: &mut Bins<Tally>, call_ns: u64, end_ns: u64) {
     row.reach(end_ns);
     let width = row.width();
+    // The first and the last bin were not waited through from end to end.
     for bin in call_ns / width + 1..end_ns / width {
         row.at(bin * width).waiting += 1;
     }

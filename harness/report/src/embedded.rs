@@ -25,6 +25,7 @@ pub(super) fn json(context: &Context<'_>) -> String {
         start,
         events,
         end: context.axis.end_ns / 1000,
+        // There is a row at least, also for a run without clients.
         bin: context.digest.lanes.rows()[0].width() as f64 / 1000.0,
         group: context.digest.lanes.group(),
         total: kept.total(),
@@ -130,6 +131,7 @@ impl Columns {
         let mut before = 0;
         for (index, op) in ops.iter().enumerate() {
             let call = op.call_ns / 1000;
+            // They are in the order of their calls.
             columns.t.push(call - before);
             before = call;
             columns.d.push((op.return_ns - op.call_ns) / 1000);
@@ -214,6 +216,7 @@ fn errors(context: &Context<'_>) -> Vec<u64> {
     let bad = ops.iter().filter(|op| op.end != End::Ok);
     let mut moments: Vec<u64> = bad.map(|op| op.return_ns / 1000).collect();
     moments.sort_unstable();
+    // So far apart that no more than `ERRORS` of them find room on the axis.
     let apart = context.axis.end_ns / 1000 / 400;
     moments.dedup_by(|later, earlier| *later - *earlier <= apart);
     moments.truncate(ERRORS);

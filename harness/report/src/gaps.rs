@@ -33,6 +33,7 @@ impl Gap {
 impl Gaps {
     /// Notes that a client calls while no other waits.
     pub(super) fn called_at(&mut self, time_ns: u64) {
+        // Who was refused just before still wants to be served, so that the gap goes on.
         if !self.refused {
             self.since_ns = self.since_ns.max(time_ns);
         }

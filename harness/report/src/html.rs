@@ -86,6 +86,7 @@ impl Display for Escaped<'_> {
                 '>' => out.write_str("&gt;")?,
                 '"' => out.write_str("&quot;")?,
                 '\'' => out.write_str("&#39;")?,
+                // These two are controls as well, and are harmless.
                 '\n' | '\t' => out.write_char(letter)?,
                 _ if is_hostile(letter) => out.write_char(char::REPLACEMENT_CHARACTER)?,
                 _ => out.write_char(letter)?,
@@ -107,6 +108,7 @@ pub(super) fn clip(text: &str, limit: usize) -> Cow<'_, str> {
     let Some((cut, _)) = text.char_indices().nth(limit) else {
         return Cow::Borrowed(text);
     };
+    // In letters and not in bytes, as what is shown is counted.
     let left_out = text[cut..].chars().count();
     Cow::Owned(format!("{} [{left_out} more letters]", &text[..cut]))
 }

@@ -196,6 +196,7 @@ fn are(count: usize, noun: &str) -> String {
 fn listed(runs: &[ListedRun], rows: usize) -> Vec<&ListedRun> {
     let mut order: Vec<(usize, &ListedRun)> = runs.iter().enumerate().collect();
     order.sort_by_key(|(age, run)| (run.outcome.is_pass(), *age));
+    // Chosen in one order and shown in another: the latest first.
     order.truncate(rows);
     order.sort_by_key(|(age, _)| *age);
     order.into_iter().map(|(_, run)| run).collect()

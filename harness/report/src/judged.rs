@@ -180,6 +180,7 @@ impl<'a> Events<'a> {
             all.push(moment(operation.called, What::Call));
             all.extend(end.map(|(at, what)| moment(at, what)));
         }
+        // Calls and ends were gathered by operation, and are told in the order of the events.
         all.sort_by_key(|moment| moment.position);
         Self { history, all, clients: clients.count() }
     }
@@ -235,6 +236,7 @@ struct Clients {
 
 impl Clients {
     fn of(processes: impl Iterator<Item = u32>) -> Self {
+        // Further lanes are numbered from here on, so that none has the number of a client.
         let next = processes.max().map_or(0, |last| last.saturating_add(1));
         Self { busy: BTreeMap::new(), more: BTreeSet::new(), next }
     }

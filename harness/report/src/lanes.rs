@@ -24,6 +24,7 @@ impl Lanes {
 
     /// Returns the row of a client; clients beyond the plan are in the last one.
     pub(super) fn row_of(&self, client: u32) -> usize {
+        // A client beyond the plan is drawn all the same, in the last row.
         ((client / self.group) as usize).min(self.rows.len() - 1)
     }
 
@@ -47,6 +48,7 @@ impl Lanes {
 
     /// Gives all rows bins of one width that reaches `end_ns` within [`CELL_LIMIT`] cells.
     pub(super) fn align(&mut self, end_ns: u64) {
+        // The more rows, the coarser they are, so that the page has a bound.
         let columns = (CELL_LIMIT / self.rows.len()).clamp(FEWEST_COLUMNS, BIN_LIMIT);
         let mut widest = end_ns / columns as u64;
         for row in &mut self.rows {

@@ -39,11 +39,13 @@ impl Histogram {
 
     /// Returns the duration that `permille` of a thousand do not exceed, in nanoseconds.
     pub(super) fn quantile_ns(&self, permille: u64) -> Option<u64> {
+        // Rounded up: of few operations a high quantile is the slowest.
         let rank = (self.count * permille).div_ceil(1000).max(1);
         let mut seen = 0;
         for (bucket, count) in self.buckets.iter().enumerate() {
             seen += u64::from(*count);
             if seen >= rank {
+                // The middle of the last bucket may lie beyond the largest value that was seen.
                 return Some(middle_us(bucket).min(self.largest_us) * 1000);
             }
         }
@@ -64,6 +66,7 @@ impl Join for Histogram {
             self.buckets.resize(later.buckets.len(), 0);
         }
         for (mine, theirs) in self.buckets.iter_mut().zip(&later.buckets) {
+            // A bucket that is full stays so; the count of all beside it is exact.
             *mine = mine.saturating_add(*theirs);
         }
         self.count += later.count;

@@ -62,8 +62,10 @@ impl Scale {
             });
         }
         if low > high {
+            // Where nothing was recorded, one scale is as good as another.
             (low, high) = (7.0, 20.0);
         }
+        // Just above the highest value, also where that is a whole octave.
         Self { low: low.floor(), high: (high + 0.01).ceil().max(low.floor() + 3.0) }
     }
 
@@ -157,6 +159,7 @@ fn line(bins: &[Latencies], scale: Scale, permille: u64) -> String {
         let y = scale.depth(nanos) * scale.rows() as f64;
         write!(path, "{verb}{column}.5 {y:.2}").expect("writing to a String cannot fail");
         if !pen_down {
+            // A point with none beside it has no line to be seen by, and gets a short one.
             path.push_str("h.01");
         }
         pen_down = true;
@@ -184,6 +187,7 @@ fn glyphs(
             put!(
                 html,
                 "<use href=\"#{glyph}\" x=\"{:.2}%\" y=\"{:.1}%\"/>",
+                // The last pair may be beyond the end of the axis.
                 x.min(100.0),
                 y.min(98.0)
             );

@@ -142,6 +142,7 @@ pub enum ReportError {
 pub fn write(run_dir: &Path) -> Result<PathBuf, ReportError> {
     let summary = read_summary(&run_dir.join("report.json"))?;
     let mut digest = Digest::new(&summary);
+    // A history that cannot be read is told of on the page, which is written all the same.
     let reading = digest_history(&run_dir.join("history.jsonl"), &mut digest);
     digest.finish();
     let page = page::compose((Subject::Run, Clock::Run), &summary, &mut digest, &reading);

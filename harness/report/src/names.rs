@@ -33,6 +33,7 @@ impl<T: Join> Names<T> {
     ///
     /// Names that agree in their first [`KNOWN_LETTERS`] letters are one.
     pub(super) fn number(&mut self, name: &str) -> u32 {
+        // Cut before it is looked for, so that the table holds no long names.
         let name = match name.char_indices().nth(KNOWN_LETTERS) {
             Some((cut, _)) => &name[..cut],
             None => name,

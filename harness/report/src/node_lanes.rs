@@ -41,6 +41,7 @@ fn nodes(summary: &RunSummary) -> (Vec<u16>, usize) {
     let left_out = nodes.len().saturating_sub(NODE_ROWS);
     nodes.truncate(NODE_ROWS);
     if nodes.is_empty() {
+        // A lane at least, or its frame would have no height.
         nodes.push(1);
     }
     (nodes, left_out)

@@ -63,6 +63,7 @@ impl Kept {
     /// Keeps an operation if there is room.
     pub(super) fn take(&mut self, op: Op) {
         self.total += 1;
+        // Those near the core have room of their own, however much else goes wrong.
         let near = self.is_near(&op);
         if near && self.near.len() < SOME_LIMIT {
             self.near.push(op.clone());
@@ -72,6 +73,8 @@ impl Kept {
         if self.all.len() < ALL_LIMIT && !self.overflowed {
             self.all.push(op);
         } else {
+            // Once one has no room none is kept: the page shows all of them, or says that it does
+            // not.
             self.overflowed = true;
             self.all = Vec::new();
         }

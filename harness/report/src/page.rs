@@ -25,6 +25,7 @@ pub(super) fn compose(
 ) -> String {
     let axis = Axis::of(clock, summary, digest);
     digest.lanes.align(axis.end_ns);
+    // Each chart reaches to the end of the axis, also where nothing happened any more.
     digest.rate.reach(axis.end_ns);
     digest.latency.reach(axis.end_ns);
     let mut page = String::new();
@@ -75,6 +76,7 @@ fn part(html: &mut Html, context: &Context<'_>, name: &str) {
             }
         }),
         "data" => html.raw(&embedded::json(context)),
+        // Without operations there is nothing to be zoomed or filtered.
         "script" => {
             html.raw(SCRIPT_BASE);
             if context.subject.has_operations() {

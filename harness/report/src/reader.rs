@@ -75,6 +75,7 @@ pub(super) fn read_events(
     let mut number = 0;
     while read_line(&mut history, &mut line)? {
         number += 1;
+        // A blank line is no event that somebody lost.
         if line.trim_ascii().is_empty() {
             continue;
         }
@@ -96,6 +97,7 @@ fn read_line(history: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool>
     let read = history.by_ref().take(LINE_LIMIT).read_until(b'\n', line)?;
     if read as u64 == LINE_LIMIT && line.last() != Some(&b'\n') {
         line.clear();
+        // No JSON, so that the line is counted among those that cannot be read.
         line.extend_from_slice(b"too long");
         history.skip_until(b'\n')?;
     }

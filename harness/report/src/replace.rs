@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Puts `content` into the place of a file, which a link may lead to.
 pub(super) fn replace(path: &Path, content: &str) -> io::Result<()> {
+    // A link stays, and what it leads to is replaced.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let is_special = fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
     if is_special {

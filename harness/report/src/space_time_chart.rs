@@ -84,6 +84,7 @@ impl Sheet {
 
     fn x(&self, place: u16) -> f64 {
         let turn = self.places.iter().position(|known| *known == place).unwrap_or_default();
+        // A single place stands at the left, and nothing is divided by zero.
         let steps = self.places.len().saturating_sub(1).max(1);
         (LEFT + (WIDTH - LEFT - RIGHT) * turn / steps) as f64
     }

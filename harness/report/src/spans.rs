@@ -76,6 +76,7 @@ fn pack(faults: &[FaultSpan], words_ns: u64) -> (Vec<usize>, usize) {
         if row == free_at.len() {
             free_at.push(0);
         }
+        // A short fault takes as much as its words do.
         let taken = fault.end_ns.max(fault.start_ns.saturating_add(words_ns));
         free_at[row] = free_at[row].max(taken);
         rows.push(row);

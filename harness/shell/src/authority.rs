@@ -39,6 +39,7 @@ impl Authority {
     #[must_use]
     pub fn new() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
+        // Scenarios of one process run side by side, and each removes its folder.
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         let name = format!("synod-shell-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
@@ -70,6 +71,7 @@ impl Authority {
         let files = TlsFiles::in_folder(&self.folder, &role.replace('/', "-"));
         fs::write(&files.certificate, certificate.pem()).expect("temporary files");
         fs::write(&files.key, key.serialize_pem()).expect("temporary files");
+        // A key that others may read is refused.
         let private = fs::Permissions::from_mode(0o600);
         fs::set_permissions(&files.key, private).expect("the file was just made");
         files

@@ -86,6 +86,7 @@ impl Cluster {
         self.net.unplug(id);
         let site = self.site_mut(id);
         site.node = None;
+        // Last, so that what its tasks still write goes to a disk that nobody will read.
         site.place.fail();
         // The task of the node is gone when the runtime has had a turn.
         tokio::task::yield_now().await;

@@ -108,6 +108,7 @@ impl Queue {
     fn try_take(&self) -> Option<Option<Vec<Commit<Ticket>>>> {
         let mut state = self.lock();
         if state.waiting.is_empty() {
+            // What was handed in before the end is written before it.
             return state.is_closing.then_some(None);
         }
         Some(Some(state.waiting.drain(..).collect()))
@@ -153,6 +154,7 @@ impl Worker {
         self.committer.sync()?;
         let (completed, bytes) = self.committer.complete();
         let mut state = self.queue.lock();
+        // The three change at once: in between, what is written would count as under way as well.
         state.room = self.committer.room();
         state.in_flight -= completed;
         state.in_flight_bytes -= bytes;

@@ -166,6 +166,8 @@ impl Net {
         state.sockets = stay;
         drop(state);
         let gone: BTreeMap<SocketAddr, Arc<Mailbox>> = gone;
+        // Tasks of the dead place hold its sockets until they are dropped, and would speak until
+        // then.
         gone.values().for_each(|mailbox| mailbox.cut());
     }
 
@@ -204,6 +206,8 @@ impl Net {
     /// Forgets a socket, unless another one has its address.
     pub(crate) fn close(&self, address: SocketAddr, mailbox: &Arc<Mailbox>) {
         let mut state = self.lock();
+        // A node that was started anew has the address by the time at which the old socket is
+        // dropped.
         if state.sockets.get(&address).is_some_and(|known| Arc::ptr_eq(known, mailbox)) {
             state.sockets.remove(&address);
         }
@@ -212,6 +216,8 @@ impl Net {
     /// Hands over what is due, for as long as the runtime lives.
     async fn carry(self) {
         loop {
+            // What is sent between this and the wait leaves a permit, so that it is not slept
+            // through.
             let next = self.lock().deliver(Instant::now());
             tokio::select! {
                 () = self.0.sent.notified() => {}
@@ -249,6 +255,8 @@ impl State {
             None => at,
         };
         self.last += 1;
+        // The number decides between those that are due at once: the first sent comes first, in
+        // every run.
         self.under_way.push(Reverse((at, self.last)));
         self.datagrams.insert(self.last, datagram);
     }
@@ -260,6 +268,7 @@ impl State {
                 return Some(at);
             }
             self.under_way.pop();
+            // The two are put in together, so that each number has its datagram.
             let Some(datagram) = self.datagrams.remove(&number) else { continue };
             match self.sockets.get(&datagram.to) {
                 Some(mailbox) if mailbox.put(datagram) => self.tally.arrived += 1,
@@ -284,6 +293,7 @@ fn place_of(address: SocketAddr) -> PlaceId {
             let [_, _, high, low] = ip.octets();
             PlaceId(u16::from_be_bytes([high, low]))
         }
+        // Nobody is given such an address.
         IpAddr::V6(_) => PlaceId(0),
     }
 }

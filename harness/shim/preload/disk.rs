@@ -112,6 +112,7 @@ impl Change {
         let end = if taken == 0 { 0 } else { offset.saturating_add(taken) };
         self.has_size(self.stat.size.max(end));
         let before = kernel::error();
+        // Such a descriptor syncs each of its writes.
         if call!(kernel::SYS_FCNTL, self.fd, kernel::F_GETFL) as c_int & kernel::O_DSYNC != 0 {
             self.control.count(COUNT_SYNCS);
             self.record(KIND_SYNC, call, self.next(), 0);
@@ -305,6 +306,7 @@ pub(crate) fn sync(fd: c_int, sync: impl FnOnce() -> c_long) -> c_long {
     let Some(stat) = stat else { return sync() };
     let Some(order) = Ordered::wait(control) else { return sync() };
     if !files(&order).watch(control, fd, &stat, Known::Asked) {
+        // A sync of what is not watched may take long, and nobody has to wait for it.
         drop(order);
         return sync();
     }
@@ -378,6 +380,7 @@ fn wait_by_faults(control: Control) {
     let slow = control.word(WORD_SLOW_SYNCS).load(Ordering::Relaxed);
     if slow > 0 {
         control.count(COUNT_SYNCS_SLOWED);
+        // One that counts as slowed is slowed by something.
         kernel::rest(control.drawn(slow) + 1);
     }
     let hangs = || control.word(WORD_HANG_SYNCS).load(Ordering::Relaxed) != 0;

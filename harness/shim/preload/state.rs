@@ -41,6 +41,7 @@ pub(crate) fn open() {
         return;
     }
     kernel::around_forks(hold, release, release_in_child);
+    // First, so that whoever finds the control file finds the log.
     LOG.store(log, Ordering::Release);
     CONTROL.store(control.cast(), Ordering::Release);
 }

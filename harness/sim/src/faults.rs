@@ -54,6 +54,7 @@ impl<S: System> FaultWorld for Simulation<S> {
 impl<S: System> Simulation<S> {
     /// Begins a fault, or waits on for what triggers it.
     pub(super) fn begin(&mut self, fault: FaultId) {
+        // A fault that waited for something until the faults of the run are over comes no more.
         if self.world.now >= Micros::from_ms(self.plan.time_ms.0) {
             return;
         }
@@ -85,6 +86,7 @@ impl<S: System> Simulation<S> {
         if self.world.network_faults.toggle(fault)
             && let Some(period) = self.plan.faults[fault.0 as usize].flaps_ms
         {
+            // Without a length it would turn around for ever at one instant.
             let at = self.world.now.plus(Micros::from_ms(period.0.max(1)));
             self.world.event_queue.put(at, Event::Toggle(fault));
         }
@@ -109,6 +111,7 @@ impl<S: System> Simulation<S> {
                     self.world.network_faults.note_effect(fault);
                 }
             }
+            // Counted, as a node that two faults pause goes on when the second ends.
             Action::Pause => self.world.host_mut(node).pauses += 1,
             Action::Retire => {
                 let life = self.world.host(node).life;
@@ -116,6 +119,7 @@ impl<S: System> Simulation<S> {
             }
             Action::ClockRate { ppm } => {
                 self.change_rate(node, i64::from(*ppm));
+                // On a machine that is down it is felt, and counts, when the node is started.
                 if *ppm != 0 && self.world.is_up(node) {
                     self.world.network_faults.note_effect(fault);
                 }

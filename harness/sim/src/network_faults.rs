@@ -159,6 +159,7 @@ impl NetworkFaults {
     fn note_copies(&mut self, link: LinkId, copies: Copies) {
         let Copies { first, second, corrupt_bit, reordered } = copies;
         let (doubled, damaged) = (second.is_some(), corrupt_bit.is_some());
+        // What lets others overtake it is late for that reason already.
         let slow = !reordered && first > self.base_delay(link);
         if doubled || damaged || reordered || slow {
             self.note(link, |rules| {

@@ -135,6 +135,7 @@ impl<S: System> Simulation<S> {
             self.end(fault);
         }
         self.world.network_faults.heal();
+        // Some ended by themselves, and no fault is left whose end would start them.
         for node in self.plan.node_ids() {
             self.start(node);
         }

@@ -154,10 +154,12 @@ fn order_of(
             drawn_plan(arguments, Seed(first.wrapping_add(turn.into())), world, system.pins)?
         }
     };
+    // A scenario may name another system; what is recorded is the one that runs.
     plan.system.clone_from(&system.name);
     if arguments.scenario.is_some() {
         plan.seed = Seed(first.unwrap_or(plan.seed.0).wrapping_add(turn.into()));
     }
+    // What is left to chance is drawn first, so that what is checked is what runs.
     let plan = plan.drawn();
     let cast = cast_of(system, &arguments.system);
     let checked = check_live(&plan, world, &cast);
@@ -165,7 +167,8 @@ fn order_of(
         Some(path) => checked.map_err(|refused| refused.of(path))?,
         None => checked?,
     };
-    let reproduce = reproduction(arguments, &plan);
+    let is_here = is_built_here(&arguments.system.binary);
+    let reproduce = reproduction(arguments, &plan, is_here);
     Ok(order(plan, workload, cast, &arguments.output, reproduce))
 }
 
@@ -273,6 +276,7 @@ pub(super) fn recorded_order(
         limits: written.limits,
         bridges: written.bridges,
     };
+    // The command is to work from any folder.
     let run = run.canonicalize().unwrap_or_else(|_| run.to_owned());
     let is_here = plan.system == SYNOD_KV && is_built_here(&cast.binary);
     let program = if is_here { "cargo xtask" } else { "synod-harness" };
@@ -321,6 +325,7 @@ impl SystemFile {
 pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> SystemUnderTest {
     if let Some(program) = &arguments.audit {
         let program = absolute(program).display().to_string();
+        // Braces name a variable in a description, and those of a path name none.
         let program = program.replace('{', "{{").replace('}', "}}");
         let words = [program.as_str(), "--audit", "{run}"];
         system.audit = Some(words.map(|word| Arg::One(word.to_owned())).to_vec());
@@ -346,19 +351,24 @@ fn folder_of(system: &str) -> PathBuf {
 }
 
 /// Spells the command that makes the same plan again.
-fn reproduction(arguments: &ChaosArguments, plan: &Scenario) -> String {
+fn reproduction(arguments: &ChaosArguments, plan: &Scenario, is_here: bool) -> String {
     let ChaosArguments { time, nodes, nemesis, workload, .. } = arguments;
-    let SystemArguments { system, binary, bridges, .. } = &arguments.system;
-    let limits = limit_flags(&arguments.system);
-    let (program, system) = if system == SYNOD_KV && limits.is_empty() && is_built_here(binary) {
+    let SystemArguments { system, binary, audit, bridges, .. } = &arguments.system;
+    let mut limits = limit_flags(&arguments.system);
+    // `cargo xtask chaos` has no flags for audits and limits.
+    let is_plain = audit.is_none() && limits.is_empty();
+    let (program, system) = if is_here && system == SYNOD_KV && is_plain {
         ("cargo xtask chaos", String::new())
     } else {
         let path = |path: &Path| quoted(&path.display().to_string());
-        let audit = arguments.system.audit.as_deref();
+        let audit = audit.as_deref();
         let audit = audit.map_or_else(String::new, |audit| format!(" --audit {}", path(audit)));
         let system = quoted(system);
         ("synod-harness chaos", format!(" --system {system} --binary {}{audit}", path(binary)))
     };
+    if *bridges != 1 {
+        limits.push_str(&format!(" --bridges {bridges}"));
+    }
     if let Some(path) = &arguments.scenario {
         let path = quoted(&absolute(path).display().to_string());
         return format!("{program}{system}{limits} --scenario {path} --seed {}", plan.seed);
@@ -373,7 +383,6 @@ fn reproduction(arguments: &ChaosArguments, plan: &Scenario) -> String {
         ("--workload", Some(workload.clone()).filter(|name| name != "mix")),
         ("--timeout-ms", given(arguments.timeout_ms)),
         ("--rest-ms", given(arguments.rest_ms)),
-        ("--bridges", given(Some(u64::from(*bridges)).filter(|number| *number != 1))),
     ] {
         if let Some(value) = value {
             command.push_str(&format!(" {flag} {value}"));
@@ -434,7 +443,42 @@ const QUIET_MS: Millis = Millis(500);
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: ChaosArguments,
+    }
+
+    /// Tells how a run of the seed 7 is repeated that was asked for so.
+    fn repeated(words: &str, is_here: bool) -> String {
+        let line = Line::try_parse_from(["chaos"].into_iter().chain(words.split(' ')));
+        let line = line.expect("flags that there are");
+        let plan = Scenario::calm(Seed(7), 3, Millis(1_000));
+        reproduction(&line.arguments, &plan, is_here)
+    }
+
+    #[test]
+    fn what_a_run_was_asked_with_is_asked_again() {
+        let plain = "--seed 7 --time 30 --nodes 3 --nemesis varied";
+        let kv = "synod-harness chaos --system synod-kv --binary target/debug/synod-kv";
+        for (asked, is_here, again) in [
+            ("--keep 5", true, format!("cargo xtask chaos {plain}")),
+            ("--keep 5", false, format!("{kv} {plain}")),
+            ("--bridges 4", true, format!("cargo xtask chaos --bridges 4 {plain}")),
+            ("--audit audits", true, format!("{kv} --audit audits {plain}")),
+            (
+                "--scenario /a.toml --bridges 4",
+                true,
+                "cargo xtask chaos --bridges 4 --scenario /a.toml --seed 7".to_owned(),
+            ),
+        ] {
+            assert_eq!(repeated(asked, is_here), again, "{asked}");
+        }
+    }
 
     #[test]
     fn a_word_is_one_word_of_a_shell() {

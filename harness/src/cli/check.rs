@@ -141,6 +141,7 @@ fn judged(
         let nothing = || shows_nothing(history, rules);
         void_because(history, question.format).or_else(nothing)
     };
+    // What no order explains is a violation, whatever else the history lacks.
     let mut output = if let Some(reason) = (!is_violation).then(void_because).flatten() {
         void(&reason, &figures)
     } else {
@@ -159,6 +160,7 @@ fn rules(history: &History, question: &Question) -> Rules {
     let of_format = Rules::of(question.format, history);
     let model = question.model.unwrap_or(of_format.model);
     let initial = question.initial.clone();
+    // An absent key of kv holds an empty text, and who names a first value means that one.
     let is_told = initial.is_some() || model == ModelName::Kv;
     Rules { model, initial, absent_is_zero: of_format.absent_is_zero && !is_told }
 }

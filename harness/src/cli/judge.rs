@@ -80,11 +80,9 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
         keep_witness: arguments.keep_witness.clone(),
         budget,
     };
-    if let Some(page) = &arguments.report
-        && let Some(file) = others(arguments).find(|file| is_same(file, page))
-    {
+    if let Some((flag, file)) = replaced(arguments) {
         let file = file.display();
-        return fail(USAGE, &format_args!("--report would replace {file}; name another file"));
+        return fail(USAGE, &format_args!("{flag} would replace {file}; name another file"));
     }
     end_when_interrupted();
     match command(&arguments.file, &question) {
@@ -110,10 +108,15 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
     }
 }
 
-/// Returns the other files that the command line names.
-fn others(arguments: &CheckArguments) -> impl Iterator<Item = &Path> {
-    let witnesses = arguments.witness.iter().chain(&arguments.keep_witness);
-    std::iter::once(&arguments.file).chain(witnesses).map(PathBuf::as_path)
+/// Finds a file that is named on the command line and that a flag of it would write over.
+fn replaced(arguments: &CheckArguments) -> Option<(&'static str, &Path)> {
+    let CheckArguments { file, witness, keep_witness, report, .. } = arguments;
+    if keep_witness.as_ref().is_some_and(|kept| is_same(file, kept)) {
+        return Some(("--keep-witness", file));
+    }
+    let page = report.as_ref()?;
+    let mut others = std::iter::once(file).chain(witness).chain(keep_witness);
+    others.find(|other| is_same(other, page)).map(|other| ("--report", other.as_path()))
 }
 
 /// Tells whether two paths lead to one file, or would.

@@ -80,6 +80,7 @@ fn performed(
     let mut console = format.console();
     let mut tally = Tally::default();
     for turn in 1..=numbers.len() {
+        // Nothing follows once somebody interrupts, or a plan or a record of the shard is refused.
         let Some(config) = next.take() else { break };
         let made = runs.one(&config, &mut console).and_then(|finished| {
             step_summary::add(&markdown(&finished.summary));
@@ -163,6 +164,7 @@ impl Tally {
     /// of one plan have one seed, and are told by their number alone.
     fn text(&self, count: usize) -> String {
         let made = self.runs.len();
+        // Runs of one plan have one seed, which tells none of them from the others.
         let is_one_plan = self.runs.windows(2).all(|pair| pair[0].0 == pair[1].0);
         let told = self.by_verdict().map(|(verdict, seeds)| {
             let which = seeds.iter().take(SEEDS_SHOWN_MAX).map(u64::to_string);

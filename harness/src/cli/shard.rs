@@ -78,6 +78,7 @@ impl ShardRecord {
     /// Puts an empty summary into the place of one that an earlier attempt may have left.
     pub(super) fn begin(&self) -> Result<(), Refusal> {
         let path = self.path();
+        // If the new one cannot be written, the older one must not be merged in its place.
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 let words = format!("cannot take away the older {}: {error}", path.display());

@@ -135,6 +135,7 @@ impl Search {
             return false;
         }
         for _ in 0..self.tries {
+            // One run is made however little time there is: without it nothing is known.
             let is_over = self.made > 0 && Instant::now() >= self.until;
             if is_over || self.trouble.is_some() || self.runs.is_interrupted() {
                 return false;

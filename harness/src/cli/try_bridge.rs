@@ -85,6 +85,7 @@ async fn watched(
         tell(&check);
         checks.push(check);
     }
+    // An older folder that cannot be removed takes room, and no more.
     drop(folder::prune(runs, KEPT));
     Ok((checks, folder.path().to_owned()))
 }

@@ -91,14 +91,19 @@ impl Batch {
         let next = AtomicU64::new(0);
         let total = Mutex::new(Report::default());
         std::thread::scope(|scope| {
+            // With no thread at all the batch would run nothing and report no failure.
             for _ in 0..self.jobs.max(1) {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
+                        // Only the counter itself is shared this way: results meet under the lock,
+                        // so that no order beyond that of this number is needed.
                         let turn = next.fetch_add(1, Ordering::Relaxed);
                         if turn >= self.count {
                             break;
                         }
                         let one = self.run_one(self.first + turn * self.step);
+                        // A poisoned sum is used all the same: whatever poisoned it ended its
+                        // thread, and the scope hands that panic on to the caller.
                         let mut total = total.lock().unwrap_or_else(|e| e.into_inner());
                         total.add(one);
                         progress(total.seeds);
@@ -118,6 +123,8 @@ impl Batch {
             let again = trial::run(&plan, false);
             if again.trace != ended.trace {
                 let detail = format!("traces {:016x} and {:016x}", ended.trace, again.trace);
+                // A violation of the run itself comes before this one: it says what is wrong with
+                // the system.
                 violation = violation.or_else(|| Some(Violation::new("determinism", detail)));
             }
         }
@@ -140,6 +147,8 @@ impl Report {
             virtual_us: ended.time.0,
             busy,
             hit_counts: ended.hit_counts,
+            // Each trace is tied to its seed: the sum alone would be the same if two seeds had
+            // swapped theirs.
             trace: mix(ended.trace ^ mix(seed)),
         }
     }

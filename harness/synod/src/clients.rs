@@ -331,6 +331,8 @@ impl SimClient {
     fn step(&mut self, input: ClientInput, world: &mut SimWorld, monitor: &mut Monitor) {
         let mut effects = ClientEffects::default();
         let mut inputs = vec![input];
+        // What could not be sent is told at once, and the client may ask another node, which may
+        // fail too.
         while let Some(input) = inputs.pop() {
             self.client.step(Millis(world.now().ms()), input, &mut effects);
             let mut unsent = Vec::new();
@@ -353,6 +355,8 @@ impl SimClient {
             && self.wake != Some(at)
         {
             self.wake = Some(at);
+            // At least one, so that a client that wants to be woken at once does not stop the time
+            // of all.
             let length = Micros::from_ms(at.0.saturating_sub(world.now().ms()).max(1));
             world.set_timer(self.address(), Wakeup::Client(at.0), length);
         }
@@ -413,6 +417,7 @@ impl SimClient {
                 self.outcomes.ok += 1;
                 self.outcomes.slow += u64::from(world.now().since(begun) > SLOW);
                 self.served.on_answered(&request, begun);
+                // A read leaves `sent` at the last command, which may never have been answered.
                 if is_write(&request) {
                     let sent = self.sent.as_ref();
                     self.answered_command = sent.map(|(to, asking)| (*to, asking.body.clone()));

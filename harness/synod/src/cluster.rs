@@ -42,6 +42,8 @@ impl Cluster {
     pub fn new(plan: &Scenario, tuning: Tuning) -> Self {
         let nodes: Vec<NodeId> = (1..=plan.nodes).map(NodeId::new).collect();
         let machine = |node: &NodeId| {
+            // Plans have far fewer than a thousand nodes, so that no two nodes of neighbouring
+            // seeds share one.
             let seed = plan.seed.0.wrapping_mul(1_000).wrapping_add(u64::from(node.number()));
             Machine::new(*node, &tuning, seed, plan)
         };
@@ -131,6 +133,8 @@ impl Cluster {
         for (number, requests) in errands.into_iter().enumerate() {
             self.clients[number].stop();
             self.clients[number].send_on_errands(requests);
+            // A client with an operation open begins nothing here: it comes to its errands once
+            // that ends.
             self.begin_operation(number, world);
         }
     }
@@ -151,6 +155,7 @@ impl Cluster {
 
     /// Lets a client try the session of its neighbour, once in a while.
     fn trespass(&mut self, number: usize, world: &mut SimWorld) {
+        // A single client is its own neighbour, shows the same name, and so tries nothing.
         let neighbour = (number + 1) % self.clients.len();
         // The names are compared and not what is made of them, which is on trial.
         let strangers = name_of(number_of(number)) != name_of(number_of(neighbour));
@@ -264,10 +269,13 @@ impl System for Cluster {
 
     fn disk(&mut self, node: Place, fault: DiskFault, begins: bool, world: &mut SimWorld) {
         match (fault, begins) {
+            // The copy is taken when the fault begins and put in place when it ends: what was
+            // written in between is what the node loses.
             (DiskFault::RolledBack, true) => self.machine(node).0.copy_folder(),
             (DiskFault::RolledBack, false) | (DiskFault::MadeAnew | DiskFault::Foreign, true) => {
                 self.change_folder(node, fault, world);
             }
+            // Both are done at once, and leave nothing to end.
             (DiskFault::MadeAnew | DiskFault::Foreign, false) => {}
             (
                 DiskFault::Slow { .. }
@@ -294,6 +302,7 @@ impl System for Cluster {
                 machine.on_frame(NodeId::new(from.0), packet, world, monitor);
             }
             (Address::Client(from), Address::Node(to)) => {
+                // What was on its way when the connection broke is lost, in either direction.
                 if self.clients[from as usize].is_denied_by(NodeId::new(to.0)) {
                     return;
                 }
@@ -307,6 +316,7 @@ impl System for Cluster {
                 }
                 client.on_frame(NodeId::new(from.0), &packet, world, &mut self.monitor);
             }
+            // Clients know the addresses of nodes alone: the type allows this, and nobody sends it.
             (Address::Client(_), Address::Client(_)) => {}
         }
     }

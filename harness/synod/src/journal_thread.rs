@@ -174,6 +174,7 @@ impl JournalThread {
         let (_, bytes) = self.committer.complete();
         self.in_flight_bytes -= bytes;
         let completions: Vec<Committed> = self.committer.completions().collect();
+        // Commits complete in the order in which they came, so these are the first.
         self.unsynced.drain(..completions.len());
         for completion in &completions {
             let count = completion.lsns.end.get() - completion.lsns.start.get();
@@ -241,6 +242,7 @@ impl JournalThread {
     }
 
     fn begin(&mut self, vouched: &mut Vouched) {
+        // Before the write: one that fails may still have left a part of them on the disk.
         vouched.pending.append(&mut self.waiting_prints);
         for commit in &self.waiting {
             self.appended += commit.records.frame_bytes();

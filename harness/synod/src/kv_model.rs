@@ -145,7 +145,10 @@ impl KvModel {
                 Reply::Length(length)
             }
             Change::Add(delta) => {
+                // A text that is no number counts as 0: whatever was validated has to be applied.
                 let sum = old.and_then(|text| text.parse().ok()).unwrap_or(0_i64);
+                // An overflow has to come to the same sum everywhere, and must not panic in some
+                // builds only.
                 let sum = sum.wrapping_add(*delta);
                 self.put(key, Some(sum.to_string()));
                 Reply::Sum(sum)
@@ -162,6 +165,7 @@ impl KvModel {
             None => self.texts.remove(key),
         };
         if let Some(old) = old {
+            // A mark is its own inverse: said once more, it takes the old text out of the digest.
             self.digest ^= mark(key, &old);
         }
     }
@@ -174,6 +178,7 @@ static LONG_REPLY: [u8; REPLY_BYTES_MAX + 1] = [0; REPLY_BYTES_MAX + 1];
 
 /// One key and text as they stand in the digest, which adds such marks up.
 fn mark(key: &str, text: &str) -> u64 {
+    // Rotated, as a key and a text that are equal would cancel out otherwise.
     mix(fingerprint(key.as_bytes()).rotate_left(1) ^ fingerprint(text.as_bytes()))
 }
 
@@ -184,6 +189,8 @@ impl StateMachine for KvModel {
     }
 
     fn apply(&mut self, command: &[u8]) -> Bytes {
+        // Commands are validated before they are proposed. Whatever else a log holds has to come to
+        // the same on all replicas.
         let Ok(command) = postcard::from_bytes::<Command<'_>>(command) else {
             return Bytes::new();
         };

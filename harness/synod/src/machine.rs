@@ -311,6 +311,7 @@ impl Machine {
     pub fn crash(&mut self, crash: Crash, world: &mut SimWorld, monitor: &mut Monitor) {
         world.say(|| format!("node {} is gone: {crash:?}", self.node));
         self.end(End::Crash, world, monitor);
+        // The sync that hung ended with its process.
         self.stuck = false;
         self.leave_disk(crash, world);
     }
@@ -318,8 +319,10 @@ impl Machine {
     /// Asks the process to hand over and end.
     pub fn retire(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let now = self.now(world);
+        // Nobody speaks for a node that is to end, or its peers would wait for it.
         if let Some(process) = &mut self.process {
             process.beacon.end();
+            // Asked once more, it still has to end within the bound of the first time.
             process.retired = process.retired.or(Some(now));
         }
         self.turn(Event::Drain, Cause::Drain, world, monitor);
@@ -368,6 +371,8 @@ impl Machine {
         let Some(process) = &mut self.process else { return };
         match process.journal.synced(now, &mut self.vouched) {
             Ok((completions, more)) => {
+                // The next sync goes on while the host takes in what this one has made durable: the
+                // journal has a thread of its own.
                 if more {
                     self.begin_sync(world);
                 }
@@ -409,6 +414,7 @@ impl Machine {
         if !is_damage(error) {
             return self.crash_on(error, world, monitor);
         }
+        // Nobody has broken this journal: it damaged itself.
         if !self.rotten {
             monitor.report("journal-truth", format!("node {}: {error}", self.node));
         }

@@ -75,6 +75,7 @@ fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         complain(&format_args!("cannot print what was found: {error}"));
+        // A violation that cannot be printed is still told by the exit code.
         return ExitCode::from(if code == PASS { UNPRINTED } else { code });
     }
     ExitCode::from(code)
@@ -274,6 +275,7 @@ impl Options {
             text += &report.hit_counts.table();
         }
         let unseen = report.hit_counts.unseen();
+        // A run that fails ends there, so what it has not seen says nothing.
         if report.failed == 0 && !unseen.is_empty() {
             text += &format!("never seen: {}\n", unseen.join(", "));
         }
@@ -288,6 +290,7 @@ impl Options {
         if let Err(error) = summary.write(&self.summary_dir) {
             let path = self.summary_dir.join(summary.shard.file_name());
             complain(&format_args!("cannot write {}: {error}", path.display()));
+            // A violation must not be hidden by a summary that cannot be written.
             code = if code == VIOLATION { code } else { UNPRINTED };
         }
         let path = self.summary_dir.join(summary.shard.file_name());
@@ -302,6 +305,7 @@ impl Options {
             && let Some(violation) = &ended.violation
         {
             plan = smaller(&plan, violation, |plan| run(plan, false), &mut text);
+            // Once more for its log and transcript: the search keeps none.
             ended = run(&plan, true);
         }
         for fault in &plan.faults {
@@ -371,6 +375,7 @@ fn smaller(
 ) -> Scenario {
     let fails = |plan: &Scenario| {
         let found = run(plan).violation;
+        // One that fails for another reason is another bug, and no smaller form of this one.
         found.is_some_and(|found| found.invariant == violation.invariant)
     };
     let shrunk = synod_fault::shrink(plan, SHRINK_RUNS_MAX, fails);

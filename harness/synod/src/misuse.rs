@@ -34,11 +34,14 @@ pub fn draw(number: u64, last: &RequestBody, dice: &mut Random) -> Option<Reques
         0 => command(sequence, harmless(number)),
         // Its reply was received.
         1 => command(
+            // The first command of a session has none before it.
             Sequence(sequence.0.checked_sub(1).filter(|number| *number > 0)?),
             harmless(number),
         ),
         // So many are never open at once, however late it comes.
         2 => command(sequence.plus(FAR * PIPELINE_MAX), harmless(number)),
+        // It is no command at all. Its number is too far as well, so that no order of the checks
+        // lets it in.
         3 => command(sequence.plus(FAR * PIPELINE_MAX), Bytes::from_static(&[255; 40])),
         _ => RequestBody::Query(Bytes::from_static(LONG_QUERY)),
     })

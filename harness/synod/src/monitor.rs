@@ -106,6 +106,7 @@ impl Monitor {
                 self.violation.get_or_insert(violation);
             }
         }
+        // Asked of strangers as well: what they apply was chosen.
         if let Err(detail) = self.not_applied.on_step(step) {
             self.report("not-applied", detail);
         }

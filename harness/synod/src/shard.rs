@@ -80,6 +80,7 @@ pub fn told(summary: &ShardSummary, told: String) -> (String, u8) {
     let ShardSummary { shard, campaign, work, .. } = summary;
     let runs = campaign.runs;
     let Work::Seeds(seeds) = work else { unreachable!("a batch is of simulated seeds") };
+    // More machines than seeds leave some without any, which is no fault of theirs.
     if summary.share() == 0 {
         let none = "nothing was run, and nothing is claimed";
         return (format!("{shard} has none of the {runs} seeds: {none}\n"), PASS);

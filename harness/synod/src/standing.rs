@@ -123,6 +123,7 @@ fn is_asked(fault: &PlannedFault) -> bool {
         | Action::ClockJump { .. }
         | Action::Disk(_) => false,
     };
+    // What flaps does not stand, and clients that are cut off from the nodes are owed nothing.
     stands && fault.flaps_ms.is_none() && fault.target != Target::Clients
 }
 

@@ -19,6 +19,7 @@ pub fn told(report: &Report, seconds: f64, config: &SwarmConfig) -> String {
     let mut text = String::new();
     let virtual_s = report.virtual_us as f64 / 1e6;
     let busy = report.busy.as_secs_f64();
+    // A string takes whatever is written to it, so that none of these can fail.
     let _ = writeln!(
         text,
         "{} seeds in {seconds:.1} s: {:.0} simulated hours, {:.0} times real time on each thread, \

@@ -144,6 +144,7 @@ impl Trial<'_> {
             let Some(since) = standing.look(self.simulation, self.tuning) else { continue };
             let bound = self.standing_bound();
             let from = Micros(now.0.saturating_sub(bound.0));
+            // Nothing is owed before what stands has stood for the whole bound.
             if from < since {
                 continue;
             }

@@ -242,6 +242,7 @@ impl Tuning {
         let clients = usize::try_from(plan.clients).unwrap_or(1);
         let sessions = &mut self.settings.sessions;
         sessions.sessions = clients + size(dice, 0, 2);
+        // A third of the clients have the same name, so that this bound binds, or nearly does.
         sessions.sessions_per_principal = (clients / 3).max(1) + size(dice, 0, 2);
         sessions.kept_reply_bytes = size(dice, 0, 8);
         self.reads.count = size(dice, 1, 8);
@@ -261,6 +262,7 @@ fn voters(plan: &Scenario, dice: &mut Random) -> Configuration {
     // progress.
     let configuration = if flexible && whole {
         let (count, phase2) = (usize::from(plan.nodes), size_of_u64(phase2));
+        // The smallest quorums that meet: one of each phase are together one more than all nodes.
         Configuration::flexible(nodes(), count + 1 - phase2, phase2)
     } else {
         Configuration::majority(nodes())

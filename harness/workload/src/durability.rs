@@ -41,6 +41,7 @@ impl Key<'_> {
         let only = |allowed: fn(Action) -> bool| {
             self.operations.iter().all(|operation| allowed(operation.action))
         };
+        // Where something else was done to the key, what is not there may have gone rightly.
         if only(|action| matches!(action, Action::Read | Action::Append(_))) {
             self.check_list(seen, findings);
         } else if only(|action| matches!(action, Action::Read | Action::Add(_))) {

@@ -106,6 +106,7 @@ impl Generator {
         let generation = u64::from(self.generation.0);
         let stream = Stream::named("requests").part(u64::from(self.client)).part(generation);
         let draws = Random::new(self.seed, stream);
+        // Each request has dice of its own, whatever those before it drew.
         let draw = |which: u64| draws.at(u64::from(number) * DRAWS_PER_REQUEST + which);
         let share = self.share(draw(0));
         let slot = scale(draw(1), u64::from(share.keys));

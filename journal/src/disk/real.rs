@@ -45,6 +45,7 @@ impl Disk for RealDisk {
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(path)? {
+            // A name that is no UTF-8 is none of the journal's, however it is spelled here.
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
         names.sort_unstable();
@@ -97,6 +98,7 @@ impl DiskFile for File {
     }
 
     fn sync(&self) -> io::Result<()> {
+        // The times of the file are nobody's concern; its length is synced along where it changed.
         self.sync_data()
     }
 }

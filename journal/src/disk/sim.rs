@@ -176,6 +176,7 @@ impl Disk for SimDisk {
     fn lock_dir(&self, path: &Path) -> io::Result<Option<SimLock>> {
         let mut state = self.lock();
         state.faults.pass(DiskCall::Lock)?;
+        // Only a directory that is there can be locked.
         state.names.list(path)?;
         let free = state.locked.insert(path.to_owned());
         Ok(free.then(|| SimLock { disk: self.clone(), path: path.to_owned() }))

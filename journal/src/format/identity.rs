@@ -169,6 +169,7 @@ fn decode(bytes: &[u8]) -> Verdict<'_> {
     {
         return Verdict::Bad;
     }
+    // Asked behind the checksum: a number that was damaged is no other version.
     if u32_at(bytes, 12) != FORMAT {
         return Verdict::OtherVersion(u32_at(bytes, 12));
     }

@@ -44,6 +44,7 @@ impl Records {
     /// When `encode` shortens the buffer, or as [`Records::push`] does.
     pub fn push_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         let prefix = self.buffer.len();
+        // Room for the length, which is known once the record is encoded.
         self.buffer.extend_from_slice(&[0; RECORD_PREFIX_BYTES]);
         let start = self.buffer.len();
         encode(&mut self.buffer);

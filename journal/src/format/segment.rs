@@ -57,6 +57,7 @@ impl SegmentHeader {
         if bytes[..8] != SEGMENT_MAGIC || u32_at(bytes, 8) != crc32c::crc32c(&bytes[12..]) {
             return HeaderVerdict::Bad;
         }
+        // Asked behind the checksum: a number that was damaged is no other version.
         if u32_at(bytes, 12) != FORMAT {
             return HeaderVerdict::OtherVersion(u32_at(bytes, 12));
         }

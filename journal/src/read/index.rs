@@ -70,6 +70,7 @@ impl SharedIndex {
 
     /// Lends the index.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Index> {
+        // Nobody leaves it half changed, so that it is good after a panic as well.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -72,6 +72,7 @@ impl<D: Disk> Reader<D> {
         bytes_max: usize,
     ) -> Result<Vec<Vec<u8>>, ReadError> {
         let (mut found, mut bytes) = (Vec::new(), 0_usize);
+        // It asks for nothing, and so for nothing that could have been released.
         if range.is_empty() {
             return Ok(found);
         }
@@ -97,12 +98,15 @@ impl<D: Disk> Reader<D> {
         while due < next {
             self.open_segment(segment, from)?;
             let (header, file) = self.open.as_ref().expect("the segment was opened above");
+            // The record is less than a stride behind its entry, so that mostly one read reaches
+            // it.
             let ahead = INDEX_STRIDE_BYTES as usize;
             let mut walk = FrameIter::midway(file, header, offset, ahead);
             while due < next {
                 let step = walk.step();
                 let step = step.map_err(|error| self.failed("cannot read", segment, error))?;
                 let Some((frame, body)) = step else { break };
+                // The entry may be of an earlier frame, all of whose records are passed over.
                 let skipped = usize::try_from(due.get().saturating_sub(frame.first.get()));
                 let skipped = skipped.unwrap_or(usize::MAX);
                 for bytes in RecordsIter::over(body).skip(skipped) {
@@ -136,6 +140,7 @@ impl<D: Disk> Reader<D> {
         if self.open.as_ref().is_some_and(|(header, _)| header.segment == segment) {
             return Ok(());
         }
+        // One file is open at most, also while the next one is opened.
         self.open = None;
         let file = match self.directory.disk.open(&self.directory.segment_path(segment)) {
             Ok(file) => file,

@@ -176,6 +176,7 @@ pub(crate) fn search<F: DiskFile>(
                 return Ok(Some(header));
             }
         }
+        // Fewer than were asked for are the last ones of the file.
         if length < at_once {
             return Ok(None);
         }

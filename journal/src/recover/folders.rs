@@ -14,6 +14,7 @@ pub(crate) fn make<D: Disk>(disk: &D, path: &Path) -> Result<usize, Fatal> {
     let failed = |error| Fatal::new("cannot create the directory", path, error);
     let error = match disk.create_dir(path) {
         Ok(()) => return Ok(1),
+        // It may be a file that is there: whoever locks it as a directory finds out.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(0),
         Err(error) => error,
     };

@@ -46,6 +46,7 @@ impl<D: Disk> Journal<D> {
             }
         }
         let folder = identity::check(&disk, path, &options.identity)?;
+        // Whose it is was worth saying first, also of a journal that is in use.
         let Some(_lock) = lock else { return Ok(None) };
         let identity_crc = identity::checksum(folder, &options.identity);
         let (segments, replaced) = segments(&found);

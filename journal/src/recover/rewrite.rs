@@ -51,6 +51,7 @@ pub(crate) fn tail<D: Disk>(
 ) -> Result<Active<D::File>, OpenError> {
     let tally = tail.last.or(before).expect("a log without any frame was refused before");
     let segment = tail.file.header.segment;
+    // Its frames must fit, though segments are to be smaller by the options of this start.
     let full = options.segment_bytes.max(segment::capacity_for(tail.data_bytes));
     // A node that starts on a full disk has promises to write before it can do anything.
     let least =
@@ -115,6 +116,7 @@ fn rewrite<D: Disk>(
     match composer.compose(tally, source) {
         Ok(end) => {
             let file = composer.draft.publish(directory)?;
+            // The filling synced it to its end, before it had its name.
             Ok(Active { file, header, end, synced: end })
         }
         Err(fatal) => Err(composer.draft.take_back(directory, fatal)),

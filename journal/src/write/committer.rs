@@ -115,6 +115,8 @@ impl<D: Disk, T> Committer<D, T> {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
+        // Each asking makes a file and takes it away again, so a full disk is not asked in each
+        // batch.
         if self.batches_until_retry > 0 {
             self.batches_until_retry -= 1;
         } else if self.journal.needs_segment() && self.journal.prepare()? == Prepared::Full {

@@ -147,6 +147,7 @@ impl<D: Disk> Draft<D> {
     /// undoes an exchange that was cut short.
     fn exchange(self, directory: &Directory<D>, to: &Path) -> Result<D::File, Fatal> {
         let replaced = directory.path.join(replaced_name(self.header.segment));
+        // Each renaming is durable before the next, so that a start finds one of three states.
         for (from, to) in [(to, &*replaced), (&self.path, to), (&replaced, &directory.spare_path())]
         {
             let renamed = directory.disk.rename(from, to);
@@ -172,6 +173,7 @@ impl<D: Disk> Draft<D> {
     fn write_header(&mut self) -> Result<(), Fatal> {
         let header = self.header.encode();
         self.append(&header)?;
+        // The whole page, as frames begin on the next one.
         self.append(&ZEROS[..FRAMES_START as usize - header.len()])
     }
 }

@@ -132,6 +132,8 @@ impl<D: Disk> Journal<D> {
         if self.poisoned {
             return Err(AppendError::Poisoned);
         }
+        // By the size of segments to come, and not of this one: a commit that fits into none of
+        // them must not begin a rotation.
         let (bytes, max) = (records.frame_bytes(), data_bytes(self.segment_bytes));
         if bytes > max {
             return Err(AppendError::TooLarge { bytes, max });
@@ -219,6 +221,7 @@ impl<D: Disk> Journal<D> {
         if self.active.synced <= u64::from(FRAMES_START) {
             return Ok(Prepared::NotDue);
         }
+        // Twice what was appended, so that the next segment is ready before this one is full.
         let bytes = PREPARE_STEP_BYTES.max(self.appended.saturating_mul(2));
         self.appended = 0;
         Ok(self.advance(bytes)?)

@@ -66,6 +66,7 @@ impl<D: Disk> NextSegment<D> {
         capacity: u32,
         bytes: u64,
     ) -> Result<Prepared, Fatal> {
+        // Taken out while it is worked on, so that an error leaves none that is half made.
         let draft = match std::mem::replace(self, Self::Missing) {
             Self::Ready(header, file) => {
                 *self = Self::Ready(header, file);

@@ -88,6 +88,7 @@ impl<T> Queue<T> {
                 Some(patience) => {
                     let waited = self.changed.wait_timeout(state, patience);
                     let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                    // What came in the last moment counts more than that the time is up.
                     if timeout.timed_out() && state.waiting.is_empty() && !state.closing {
                         return Taken::Idle;
                     }

@@ -36,6 +36,7 @@ pub(super) fn cluster(layers: &Layers) -> Result<String, ConfigError> {
 }
 
 pub(super) fn node_id(layers: &Layers, key: &str, text: &str) -> Result<u16, ConfigError> {
+    // Written in one way only: `01` and `1` would be two keys for one node.
     let id = text.parse::<u16>().ok().filter(|id| *id > 0 && id.to_string() == text);
     id.ok_or_else(|| layers.wrong(key, "a node id is a number from 1 to 65535"))
 }

@@ -36,6 +36,7 @@ impl Authority {
         write_new(&folder.join(KEY), 0o600, &made.key().serialize_pem())?;
         write_new(&folder.join(CLUSTER), 0o644, &format!("{cluster}\n"))?;
         sync_folder(&folder)?;
+        // Read back, so that what certifies here is what every later call finds.
         Self::read(dir)
     }
 

@@ -210,6 +210,7 @@ impl ClientTask {
     }
 
     fn ask_status(&mut self, node: NodeId, answer: oneshot::Sender<Status>) {
+        // Whoever has lost patience makes room for others.
         self.statuses.retain(|_, (_, answer)| !answer.is_closed());
         self.unasked.retain(|(_, answer)| !answer.is_closed());
         let Some(link) = self.up.get(&node) else {

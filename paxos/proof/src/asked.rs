@@ -48,6 +48,8 @@ pub(crate) fn way(sorts: &[Name]) -> String {
 pub(crate) fn alternations(model: &Model, asked: &[Asked]) -> Alternations {
     let mut all = Alternations::default();
     for asked in asked {
+        // A query outside the fragment has a cycle, and would leave the sorts of all others
+        // unordered.
         let one = asked.query.alternations(model);
         if one.cycle().is_none() {
             all.join(&one);

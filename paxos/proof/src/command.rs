@@ -54,6 +54,8 @@ impl Asked {
             if let Some(value) = value.as_ref().filter(|_| is_switch) {
                 return Err(Failure::Usage(format!("{flag} takes no value, such as `{value}`")));
             }
+            // Taken only where a flag wants one: a switch leaves the next argument to be read as
+            // such.
             let mut value = || {
                 let given = value.clone().or_else(|| arguments.next());
                 given.ok_or_else(|| Failure::Usage(format!("{flag} wants a value")))
@@ -85,9 +87,11 @@ impl Asked {
             return Ok(());
         }
         let models = self.models()?;
+        // Nobody is asked here, so that it also works where no solver is installed.
         if let Some(folder) = &self.emit {
             return emit(&models, self.broken.as_deref(), folder);
         }
+        // A solver that is missing is told of before the first query and not after the last.
         let z3 = Solver::Z3.version()?;
         if let Some(query) = &self.why {
             let (model, query) = why::find(&models, query, self.broken.as_deref())?;

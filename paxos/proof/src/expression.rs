@@ -150,10 +150,13 @@ impl Iterator for Tokens<'_> {
             '"' => match self.quoted(at) {
                 Ok(token) => token,
                 Err(complaint) => {
+                    // Behind an open quote nothing can be told apart, so reading ends with this
+                    // complaint.
                     self.rest = "".chars().peekable();
                     return Some(Err(complaint));
                 }
             },
+            // Never empty, or it would be read for ever: what ends a word was dealt with above.
             _ => Token::Word(self.take_while(|c| !c.is_whitespace() && !"();\"".contains(c))),
         };
         Some(Ok((token, at)))

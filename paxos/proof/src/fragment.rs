@@ -51,6 +51,7 @@ impl Alternations {
         if let Some(at) = path.iter().position(|passed| *passed == sort) {
             return Some(path[at..].iter().copied().chain([sort]).cloned().collect());
         }
+        // All that leads on from there was followed before, and nothing led back.
         if done.contains(sort) {
             return None;
         }
@@ -96,6 +97,8 @@ impl Walk<'_> {
                     let around = around.iter().cloned().chain(sorts).collect();
                     return self.formula(body, positive, &around);
                 }
+                // With nothing universal around it one element is called for, however many there
+                // are.
                 for to in sorts {
                     around.iter().for_each(|from| self.edge(from, &to));
                 }

@@ -58,6 +58,7 @@ impl<'m> Proof<'m> {
     pub(crate) fn of_broken(&mut self, switch: &str) -> Result<Vec<String>, Failure> {
         let named: Vec<&MustFail> = self.named(switch).collect();
         let mut queries = queries(self.model, Some(switch));
+        // Only a claim can have a counterexample.
         queries.retain(|query| query.expected == Answer::Unsat);
         let asked = self.ask_all(queries)?;
         say(table::of_queries(self.model, &asked));
@@ -128,6 +129,8 @@ impl<'m> Proof<'m> {
         let model = self.model;
         let plan = self.plan;
         let queue = Mutex::new(queries.into_iter().enumerate());
+        // A lock that a panic poisoned ends the other workers too; the join below tells of the
+        // panic.
         let next = || queue.lock().ok().and_then(|mut queries| queries.next());
         let worker = || -> Result<Vec<(usize, Asked)>, Failure> {
             let mut asked = Vec::new();

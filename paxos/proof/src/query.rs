@@ -249,6 +249,8 @@ impl<'m> Maker<'m> {
     /// The step is as claimed, if the action changes anything in the claim.
     fn stepped(&mut self, claim: &Claim, action: &Action) {
         let expanded = self.rewriter.expand(claim.formula.clone());
+        // Each claim of a step says that what held still holds, and so it does where nothing
+        // changes.
         let updated = changed(&action.updates);
         let mut concerned = false;
         expanded.walk(&mut |part| {

@@ -112,6 +112,7 @@ impl<'m> Rewriter<'m> {
     }
 
     fn fresh_name(&mut self, name: &Name) -> Name {
+        // Without the number of an earlier renaming, or a name would grow with each.
         self.fresh += 1;
         let base = name.as_str().split('!').next().unwrap_or_default();
         Name::new(&format!("{base}!{}", self.fresh))

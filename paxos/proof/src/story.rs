@@ -71,6 +71,8 @@ impl<'m> Teller<'m> {
             let mut found = false;
             for size in 1..=ELEMENTS_MAX {
                 let (elements, bound) = bounded(sort, size);
+                // What was found for the sorts before stays asserted, so that the sizes fit
+                // together.
                 let tried = format!("{}{bound}", self.script);
                 if ask_z3(&tried, self.bounds)?.answer == Some(Answer::Sat) {
                     self.script = tried;
@@ -112,6 +114,7 @@ impl<'m> Teller<'m> {
             let pairs = elements.iter().flat_map(|a| elements.iter().map(move |b| (a, b)));
             self.questions.extend(pairs.map(|(a, b)| format!("({order} {a} {b})")));
         }
+        // Two facts may come to one formula.
         self.questions.sort();
         self.questions.dedup();
     }
@@ -255,6 +258,7 @@ impl<'m> Teller<'m> {
                     let all = self.universe[sort].iter();
                     all.filter(|other| world[&format!("({order} {other} {element})")]).count()
                 };
+                // In a total order the number of elements below one is its place.
                 elements.sort_by_key(below);
             }
             elements.retain(|element| !names.contains_key(element));

@@ -35,6 +35,10 @@ fn what_is_wrong_is_told_with_its_place_and_a_remedy() {
         ("(axiom x (forall ((a nod)) true))", "`nod` is no sort; declare it above"),
         ("(axiom x (gt bot bot))", "`gt` is not declared; declare it above with `rel`"),
         ("(axiom x (forall ((b ballot)) (ge (Owner b) b)))", "an axiom names the state"),
+        (
+            "(define d ((b ballot)) (ge (Owner b) b)) (axiom x (forall ((b ballot)) (d b)))",
+            "an axiom names the state; an axiom is about what never changes",
+        ),
         ("(axiom x (= bot (Owner bot)))", "a term of sort `node` where one of sort `ballot`"),
         ("(axiom x (forall ((b ballot)) (exists ((b ballot)) true)))", "`b` has a meaning here"),
         ("(axiom x (not true false))", "`not` takes 1 formulas, not 2"),

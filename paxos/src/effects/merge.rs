@@ -37,6 +37,8 @@ pub(super) fn merged<V: Value>(last: &mut Immediate<V>, next: &Immediate<V>) -> 
         (last @ Immediate::Chosen { .. }, Immediate::Accept { ballot, .. })
             if is_of(last, *ballot) =>
         {
+            // It announces what was chosen by its own, later moment, and so all that is replaced
+            // here.
             *last = next.clone();
             true
         }

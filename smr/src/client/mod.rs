@@ -99,6 +99,7 @@ impl Client {
     #[must_use]
     pub fn new(nodes: Vec<NodeId>, id: ClientId, first_request: u64) -> Self {
         assert!(!nodes.is_empty(), "a client needs a node to talk to");
+        // Other clients begin with other nodes, so that none has all of them at first.
         let guess = usize::try_from(id.number() % nodes.len() as u128).unwrap_or(0);
         Self {
             id,
@@ -126,6 +127,8 @@ impl Client {
             }
             ClientInput::NotSent(unsent) => self.on_not_sent(now, &unsent, effects),
             ClientInput::Heard(node, at) => {
+                // It moves the end of patience and nothing else, so that nothing is due because of
+                // it.
                 self.on_heard(node, at);
                 effects.wake_at = self.next_instant();
                 return;

@@ -109,6 +109,7 @@ impl Client {
 
     /// Takes note that a node is gone: what it was asked has no answer.
     pub(super) fn on_lost_inquired(&mut self, now: Millis, lost: NodeId) {
+        // The loss of the node answers the question whether it is waited for.
         self.inquiry.take_if(|inquiry| inquiry.of == lost);
         self.end_questions(now, |_, asked| asked == lost);
     }

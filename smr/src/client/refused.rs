@@ -52,6 +52,7 @@ impl Client {
         if let Session::Open { opening, .. } = self.session {
             self.session = Session::closed(opening.next(), now);
         }
+        // This attempt was refused for certain, so that the command may move over as well.
         if let Some(pending) = self.operations.get_mut(&ticket) {
             pending.attempt = Attempt::Due(now);
         }

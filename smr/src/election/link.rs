@@ -54,6 +54,7 @@ impl Link {
     /// Makes the view of a peer that was not heard for so many ticks.
     pub(super) fn silent_for(silent: u32) -> Self {
         let phase1 = Phase1::default();
+        // It has taken nothing so far, and so is not taking anything in.
         let lane_still = u32::MAX;
         let (beat, hears_me) = (None, false);
         Self { silent, beat, hears_me, still: 0, echo: 0, rtt: 0, lane_still, phase1 }

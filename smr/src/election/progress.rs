@@ -35,6 +35,7 @@ impl Election {
         let me = is_able(view.sync_ticks).then_some(self.me());
         let able = || peers.iter().copied().chain(me);
         let voters = &self.config.voters;
+        // By itself alone a node is outdone by nobody.
         !peers.is_empty()
             && voters.is_phase1_quorum_of(able())
             && voters.is_phase2_quorum_of(able())

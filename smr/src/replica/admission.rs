@@ -143,6 +143,7 @@ impl<M: StateMachine> Replica<M> {
             | SessionVerdict::Stale
             | SessionVerdict::Reused) => return answer(standing),
         }
+        // Only what is new is judged: a repetition has its answer, whatever the state has become.
         if payload.len() > PAYLOAD_BYTES_MAX {
             let reason = format!("{} bytes are more than {PAYLOAD_BYTES_MAX}", payload.len());
             return Some(Response::Refused(Refusal::Invalid(reason)));

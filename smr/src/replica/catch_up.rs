@@ -104,6 +104,7 @@ impl<M: StateMachine> Replica<M> {
     /// Answers a peer that lags with what memory holds, or asks the driver to.
     pub(super) fn on_fetch(&self, from: NodeId, first: Slot, effects: &mut Effects) {
         let (log, chosen) = (self.paxos.log(), self.paxos.chosen());
+        // Whoever asks knows as much as this node, and asks again when it hears of more.
         if first >= chosen {
             return;
         }

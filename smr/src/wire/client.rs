@@ -148,8 +148,10 @@ pub fn decode_response(frame: &Bytes) -> Result<(RequestId, Response), WireError
     let response = match header.body {
         WireResponse::Opened(session) => Response::Opened(session_in(&session)?),
         WireResponse::Reply { len } => Response::Reply(values.take(len)?),
+        // Of all refusals this one alone has bytes behind the header.
         WireResponse::Refused(WireRefusal::Invalid { len }) => {
             let reason = values.take(len)?;
+            // It is for people, and a broken letter in it makes the refusal no less certain.
             let reason = String::from_utf8_lossy(&reason).into_owned();
             Response::Refused(Refusal::Invalid(reason))
         }

@@ -116,6 +116,7 @@ impl ClientDialer {
         credentials: Credentials,
         turns: Turns,
     ) -> Result<Self, BindError> {
+        // A node would be refused at each client port, so it is told of before it dials.
         let identity = credentials.identity().clone();
         if !matches!(identity.role, Role::Client(_)) {
             return Err(BindError::Role { identity: identity.to_string(), wanted: "client" });
@@ -218,6 +219,7 @@ impl ClientConnection {
         node: PeerId,
         credentials: Credentials,
     ) -> Result<Self, ConnectError> {
+        // The socket has to be of the family of the address that it dials.
         let local: SocketAddr = if address.is_ipv4() {
             (Ipv4Addr::UNSPECIFIED, 0).into()
         } else {
@@ -348,6 +350,8 @@ impl ClientReceiver {
                 self.counters.add(Count::FramesIn);
                 Ok(bytes)
             }
+            // A node ends or resets the stream only together with the connection, whose end says
+            // why.
             Ok(None) | Err(ReadFailure::Reset) => {
                 Err(DownReason::from_error(&self.connection.closed().await))
             }
@@ -366,6 +370,7 @@ async fn open_stream(connection: &Connection) -> Result<(FrameWriter, FrameReade
     let hello = Hello { incarnation: Incarnation(0) };
     match FrameWriter::open_client(connection, hello).await {
         Ok(stream) => Ok(stream),
+        // Nobody stops a stream that was opened a moment ago: the connection is gone.
         Err(_) => Err(connect_error(&connection.closed().await)),
     }
 }

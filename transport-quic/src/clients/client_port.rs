@@ -157,6 +157,7 @@ impl ClientPortHandle {
     /// [`limits::CLIENT_STALL_TIMEOUT`] while replies wait is closed.
     pub fn reply(&self, connection: ConnectionId, reply: Bytes) -> Sent {
         let port = &self.shared.port;
+        // Cloned out, so that no other client waits for the lock of one's queue.
         let Some(live) = lock(&port.live).get(&connection).cloned() else {
             port.counters.add(Count::DroppedNoLink);
             return Sent::Dropped(DropReason::NoLink);
@@ -207,6 +208,7 @@ impl ClientPortHandle {
         let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
         let end = async { while tasks.join_next().await.is_some() {} };
         let ends = timeout(limits::CLOSE_TIMEOUT, end).await;
+        // Nobody is taken in from here on, so that the writers can only become fewer.
         self.shared.port.say_last(most).await;
         close_endpoint(&self.shared.endpoint);
         let goodbye = timeout(limits::CLOSE_TIMEOUT, self.shared.endpoint.wait_idle()).await;
@@ -311,6 +313,7 @@ impl Port {
                 return;
             }
         };
+        // In a task of its own, as the one that greets ends with the time of the handshake.
         tokio::spawn(self.serve(connection, identity, writer, reader, place));
     }
 
@@ -346,6 +349,7 @@ impl Port {
             Some(Arc::clone(&self.replies)),
         ));
         let live = Live { connection: connection.clone(), replies: Arc::clone(&replies) };
+        // In place before the owner hears of it, who may reply as soon as it does.
         lock(&self.live).insert(id, live);
         self.counters.add(Count::LinksUp);
         tracing::debug!(connection = id.0, %identity, "client connected");
@@ -358,6 +362,8 @@ impl Port {
             tasks.spawn(writing.run(writer));
             let reason = self.serve_until_end(id, &connection, reader, &replies, &mut tasks).await;
             tracing::debug!(connection = id.0, %reason, "client gone");
+            // Nothing is handed over for it from here on, so that the clearing below leaves nothing
+            // behind.
             lock(&self.live).remove(&id);
             tasks.shutdown().await;
             // What waits is lost with the connection; its bytes are there for others from here on.
@@ -365,6 +371,7 @@ impl Port {
             // An owner that is gone needs no farewell.
             let _ = self.outlet.send(ClientEvent::Closed { connection: id, reason }, 0).await;
         }
+        // It may be in there still, where the owner was gone before it heard of it.
         lock(&self.live).remove(&id);
         self.counters.add(Count::LinksDown);
     }

@@ -98,6 +98,8 @@ impl FrameEncoder {
             if frame.len() <= WRITE_COPY_BYTES_MAX {
                 self.buffer.extend_from_slice(&frame);
             } else {
+                // What was gathered before goes first on the stream, the prefix of this frame at
+                // its end.
                 chunks.push(self.buffer.split().freeze());
                 chunks.push(frame);
             }

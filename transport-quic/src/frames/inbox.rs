@@ -82,6 +82,8 @@ impl<E> EventSender<E> {
     /// Waits for a place for an event that weighs `bytes`. Cancel-safe: an unused place returns.
     pub(crate) async fn reserve(&self, bytes: usize) -> Result<Permit<'_, E>, Closed> {
         let weight = self.weight(bytes);
+        // The bytes first: a place among the events that is held while bytes are waited for would
+        // keep out those that weigh nothing.
         let bytes = self.bytes.acquire_many(weight).await.map_err(|_| Closed)?;
         let event = self.events.reserve().await.map_err(|_| Closed)?;
         Ok(Permit { event, bytes, weight })

@@ -145,6 +145,7 @@ impl Budget {
 
     fn take(&self, bytes: usize) -> bool {
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.max);
+        // The sum is all that is shared here: the frames are under the locks of their queues.
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 

@@ -194,6 +194,8 @@ impl PeerHandle {
         self.shared.stop.send_replace(true);
         let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
         let goodbye = async {
+            // The keepers first, who report each link as shut down; closed under their hands it
+            // would be lost.
             while tasks.join_next().await.is_some() {}
             let code = CloseCode::ShuttingDown;
             self.shared.endpoint.close(code.varint(), code.text().as_bytes());
@@ -342,6 +344,7 @@ async fn greet(
     match read_hello(&mut control).await {
         Ok(hello) => {
             let candidate = Candidate { connection: connection.clone(), control, hello };
+            // A keeper with so many before it has its choice, and the caller calls again.
             if keeper.try_send(candidate).is_err() {
                 close_overloaded(&connection);
             }

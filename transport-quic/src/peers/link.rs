@@ -177,6 +177,7 @@ impl Deliveries {
         let gate = lock(&self.gate);
         let length = bytes.len();
         let event = PeerEvent::Datagram { peer: self.peer, bytes };
+        // It may be lost anyway, so nobody waits for a place for it.
         if gate.open && !self.outlet.try_send(event, length) {
             self.counters.add(Count::DroppedDatagramsIn);
         }
@@ -226,6 +227,7 @@ impl Link {
                 },
             }
         };
+        // Before the tasks end, so that none delivers anything behind the end.
         deliveries.end();
         tasks.shutdown().await;
         reason
@@ -274,6 +276,7 @@ async fn write_lanes(
         // The writer of an older epoch is ended here; its stream is reset as it is dropped.
         log.abort_all();
         log.spawn(write_lane(connection.clone(), StreamKind::Log(epoch), queue));
+        // Those that have ended are taken out, or the set would grow with each epoch.
         while log.try_join_next().is_some() {}
         (epoch, queue) = outbound.log.changed_from(epoch).await;
     }
@@ -299,6 +302,7 @@ async fn read_streams(
     loop {
         tokio::select! {
             accepted = connection.accept_uni() => {
+                // The watch over the connection reports its end.
                 let Ok(stream) = accepted else { return Ok(()) };
                 readers.spawn(read_stream(FrameReader::new(stream), deliveries.clone()));
             }
@@ -316,6 +320,7 @@ async fn read_stream(mut reader: FrameReader, deliveries: Deliveries) -> Result<
     };
     match deliveries.admit(kind)? {
         Some(source) => read_frames(reader, source, deliveries).await,
+        // Dropping the reader stops the stream, so that nothing stale is sent to its end.
         None => Ok(()),
     }
 }

@@ -122,11 +122,13 @@ impl PeerTask {
             _ = stop.changed() => return Ok(false),
             Some(candidate) = self.candidates.recv() => self.on_candidate(candidate).await?,
             Some(dialled) = self.dials.join_next() => {
+                // One that was aborted has no outcome.
                 if let Ok(outcome) = dialled {
                     self.on_dialled(outcome);
                 }
             }
             Some(greeted) = self.greeting.join_next() => {
+                // Nor has this one, where it was aborted.
                 if let Ok(outcome) = greeted {
                     self.on_greeted(outcome).await?;
                 }
@@ -168,6 +170,7 @@ impl PeerTask {
             return;
         }
         self.dials.abort_all();
+        // One that is stuck gives way to this one.
         self.greeting.abort_all();
         self.greeting_since = Instant::now();
         self.greeting.spawn(greet(connection, self.config.hello));

@@ -266,6 +266,7 @@ fn parse_certificate<'a>(
     certificate: &'a CertificateDer<'_>,
 ) -> Result<X509Certificate<'a>, IdentityError> {
     match X509Certificate::from_der(certificate) {
+        // No signature covers bytes behind a certificate.
         Ok(([], parsed)) => Ok(parsed),
         Ok(_) | Err(_) => Err(IdentityError::Malformed),
     }

@@ -51,6 +51,7 @@ impl ResetKey {
         let provider = provider();
         let mut suites = provider.cipher_suites.iter();
         let suite = suites.find_map(|suite| suite.tls13());
+        // The first one, so that each life comes to the same key.
         let suite = suite.ok_or_else(|| TlsError::Config("no suite of TLS 1.3".to_owned()))?;
         let secret = suite.hkdf_provider.extract_from_secret(Some(SALT), key.secret_der());
         Ok(Self { secret, label })

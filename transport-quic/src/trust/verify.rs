@@ -152,6 +152,7 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, Error> {
         self.counters.add(Count::Verifications);
         let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        // Whom it names is asked only of a certificate that the authority has signed.
         self.admission.judge(end_entity, Purpose::Dial)?;
         Ok(verified)
     }
@@ -198,6 +199,7 @@ impl ServerCertVerifier for ServerVerifier {
             now,
             self.algorithms.all,
         )?;
+        // As above: first that it is signed, then whom it names.
         self.admission.judge(end_entity, Purpose::Serve)?;
         Ok(ServerCertVerified::assertion())
     }

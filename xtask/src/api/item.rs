@@ -67,6 +67,7 @@ fn one_item(code: &str, lists: bool) -> (Item, &str) {
             '(' | '[' => depth += 1,
             ')' | ']' => depth = depth.saturating_sub(1),
             '<' => angles += 1,
+            // The end of an arrow closes nothing.
             '>' if before != '-' && before != '=' => angles = angles.saturating_sub(1),
             ';' if depth == 0 => return (whole(&code[..at], None), &code[at + 1..]),
             ',' if lists && depth == 0 && angles == 0 => {

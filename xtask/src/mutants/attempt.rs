@@ -126,6 +126,7 @@ fn try_chaos(flags: &[OsString]) -> Result<Verdict, Failure> {
     let status = said_to_log(&chaos::campaign(flags))?;
     let by = "a verdict of VIOLATION".into();
     match status.code() {
+        // A run that is void has seen nothing, and so has caught nothing.
         Some(0 | VOID) => Ok(Verdict::Survived),
         Some(code) if code == i32::from(FOUND) => {
             Ok(Verdict::Caught { run: start.elapsed(), build, by })
@@ -201,10 +202,12 @@ enum Ended {
 
 fn run_binary(binary: &Binary, arguments: &[OsString]) -> Result<Ended, Failure> {
     let said_path = target_dir().join("said.log");
+    // Both handles share their place in the file, so that neither stream overwrites the other.
     let said = File::create(&said_path).and_then(|file| Ok((file.try_clone()?, file)));
     let (stdout, stderr) = said.map_err(|error| Failure::io("write", &said_path, &error))?;
     let step = Step::new(&binary.path)
         .args(arguments)
+        // Cargo sets both for a test, which finds its files by them.
         .env("CARGO_MANIFEST_DIR", &binary.folder)
         .current_dir(&binary.folder);
     eprintln!("mutants: {step}");

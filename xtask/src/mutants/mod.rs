@@ -154,6 +154,7 @@ fn try_mutant(scratch: &Scratch, mutant: &Mutant) -> Result<End, Failure> {
         let line = command.join(" ");
         match try_command(scratch, mutant, command)? {
             Verdict::Caught { run, build, by } => {
+                // The catalogue is refused where a command has none.
                 let level = level_of(command).unwrap_or(mutant.level);
                 return Ok(End::Caught { level, run, build, by });
             }

@@ -56,6 +56,7 @@ impl Report {
         if unknown > 0 {
             faults.push(format!("{unknown} survivors are not in harness/mutants/survivors.toml"));
         }
+        // The share is not too small then, as nothing is not less than nothing.
         if self.viable() == 0 {
             faults.push("no mutant was viable, so nothing was measured".into());
         }

@@ -50,6 +50,7 @@ pub(super) fn draw(mut mutants: Vec<Mutant>, count: usize, seed: u64) -> Vec<Mut
     let mut lots: Vec<(u64, Mutant)> = Vec::new();
     for mutant in mutants {
         let name = mutant.lasting_name();
+        // Mutants of one name have lots of their own.
         let lot = lot(seed, &name, *namesakes.entry(name.clone()).or_default());
         *namesakes.entry(name).or_default() += 1;
         lots.push((lot, mutant));

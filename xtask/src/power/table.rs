@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use toml::Value;
@@ -49,7 +50,12 @@ impl Measured {
 impl Table {
     /// Reads the table; none was measured where there is no file.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let Ok(text) = fs::read_to_string(path) else { return Ok(Self::default()) };
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            // What was measured would be written over by a table that begins anew.
+            Err(error) => return Err(Failure::io("read", path, &error)),
+        };
         Self::parse(&text).map_err(|why| Failure::Found(format!("{}: {why}", path.display())))
     }
 
@@ -238,6 +244,16 @@ mod tests {
 
     fn seen(verdict: &str) -> Seen {
         Seen { verdict: verdict.to_owned(), reason: "a stale read".to_owned(), alarm_s: 10.0 }
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_not_taken_for_none() {
+        let path = std::env::temp_dir().join(format!("power-{}.toml", std::process::id()));
+        assert!(Table::read(&path).is_ok_and(|table| table.0.is_empty()), "there is no file yet");
+        fs::write(&path, b"\xff").expect("a temporary file");
+        let read = Table::read(&path);
+        fs::remove_file(&path).expect("it was just made");
+        assert!(read.is_err(), "what was measured would be written over");
     }
 
     #[test]

@@ -18,6 +18,7 @@ fn check_document(tree: &Tree, document: &File) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut fenced = false;
     for (at, line) in document.text.lines().enumerate() {
+        // Within a fence, brackets are code.
         if line.trim_start().starts_with("```") {
             fenced = !fenced;
         } else if !fenced {

@@ -100,6 +100,7 @@ fn body_end(code: &[&str], start: usize, column: usize) -> Option<usize> {
                 '}' => {
                     curly -= 1;
                     if curly <= 0 && round == 0 {
+                        // One that was not opened here closes what the declaration stands in.
                         return (curly == 0).then_some(at);
                     }
                 }
@@ -239,6 +240,7 @@ impl<'a> Splitter<'a> {
                 self.place = Place::Code;
                 self.code(1);
             }
+            // The end of a line is left to whoever counts lines.
             '\\' if !self.rest[1..].starts_with('\n') => {
                 let escaped = self.rest[1..].chars().next().map_or(0, char::len_utf8);
                 self.blank(1 + escaped);

@@ -36,6 +36,7 @@ impl Planner<'_> {
                 let fault = self.draw(kind, at);
                 let end = at.0 + fault.lasts_ms.0;
                 if end + LAST_GAP_MS > time.0 {
+                    // It would not have ended in time, nor would any after it have begun.
                     return faults;
                 }
                 at = Millis(end + self.random.between(GAP_MS.0, GAP_MS.1));
@@ -202,6 +203,7 @@ impl Planner<'_> {
         }
         if kind == FaultKind::Rate {
             let bytes_per_s = self.random.between(30_000, 300_000);
+            // A quarter of a second may wait.
             rules.rate = Some(RateLimit { bytes_per_s, queue_bytes: bytes_per_s / 4 });
         }
         rules

@@ -47,6 +47,7 @@ pub(super) fn custom(seed: Seed, usual: Usual) -> Custom {
     let (busy, turning) = (random.chance(BUSY_PPM), random.chance(TURNING_PPM));
     let times = if busy { BUSY_TIMES } else { 1 };
     let slow_us = random.between(4_000, SYNC_US_MAX);
+    // Drawn whether or not it is busy, so that what is drawn below is the same either way.
     let far = random.chance(FAR_PPM) && busy;
     let (delay_ms, percent) = (random.between(5, 30), random.between(10, 45));
     Custom {

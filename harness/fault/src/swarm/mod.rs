@@ -77,6 +77,7 @@ pub fn draw(seed: Seed, config: &SwarmConfig) -> Scenario {
         return Scenario::calm(seed, 0, config.time_ms);
     }
     let mut links = base_links(&mut random);
+    // Taken before the links are made long and bad: clients of such a run are near the nodes.
     let client_links = LinkRules { jitter_ms: Millis(random.between(0, 3)), ..once(links) };
     let sync_us = random.between(100, 4_000);
     let custom = custom(seed, Usual { clients: config.clients, rest_ms: config.rest_ms, sync_us });
@@ -96,6 +97,7 @@ pub fn draw(seed: Seed, config: &SwarmConfig) -> Scenario {
     faults.extend(folder_faults(seed, &ids, last_ms, &faults));
     faults.extend(aimed_faults(seed, &ids, last_ms));
     stand(seed, &ids, last_ms, &mut faults);
+    // No trigger that is drawn here names another fault by its number, so that places may change.
     faults.sort_by_key(|fault| fault.at_ms);
     let conditions = Conditions { links, client_links, sync_us: custom.sync_us, clock_ppm };
     faults.retain(|fault| {

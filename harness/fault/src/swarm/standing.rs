@@ -17,6 +17,7 @@ pub(super) fn stand(seed: Seed, nodes: &[NodeId], time: Millis, faults: &mut Vec
     if !random.chance(STANDING_PPM) || time < TIME_MIN || nodes.len() < NODES_MIN {
         return;
     }
+    // The time is twice as long at least, so that something is left.
     let from = Millis(time.0 - STANDING.0);
     faults.retain(|fault| fault.at_ms.0.saturating_add(fault.lasts_ms.0) < from.0);
     let stands = |action, target| PlannedFault::new(from, STANDING, action, target);
@@ -65,6 +66,7 @@ fn cut(nodes: &[NodeId], random: &mut Random) -> BTreeSet<LinkId> {
 
 /// Draws who is gone: mostly nobody, else up to a minority.
 fn gone(nodes: &[NodeId], random: &mut Random) -> BTreeSet<NodeId> {
+    // At least one, as there are three nodes or more.
     let most = (nodes.len() - 1) / 2;
     let count = if random.chance(GONE_PPM) { 1 + random.below(most as u64) } else { 0 };
     let mut shuffled = nodes.to_vec();
@@ -82,6 +84,8 @@ fn disk(nodes: &[NodeId], from: Millis, random: &mut Random) -> Option<PlannedFa
         0 => (from, STANDING, DiskFault::Hung),
         1 => (from, STANDING, DiskFault::Full),
         2 | 3 => (from, STANDING, slow),
+        // Over as the others begin to stand. At least half of the run comes before that, longer
+        // than this lasts, so that it begins within the run.
         _ => (Millis(from.0 - SLOW_MS.1), Millis(SLOW_MS.1), slow),
     };
     misbehaves.then(|| PlannedFault::new(at_ms, lasts_ms, Action::Disk(fault), node))

@@ -88,6 +88,7 @@ impl Answer {
     }
 
     pub(crate) fn status(self, asked: NodeId) -> Result<NodeStatus, Misspoken> {
+        // A status without a value is told as null, which is none.
         let value = self.value.unwrap_or_default();
         let said = value.to_string();
         let status: NodeStatus = serde_json::from_value(value)
@@ -113,6 +114,7 @@ fn value_for(request: &Request, value: Option<&serde_json::Value>) -> Result<Val
     let text = match value {
         Json::Null => Some(Value::Null),
         Json::String(text) => Some(Value::Text(text.clone())),
+        // The history keeps the numbers of counters as texts.
         Json::Number(number) => Some(Value::Text(number.to_string())),
         Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
     };

@@ -43,6 +43,7 @@ impl State {
     /// Sends a signal to the processes of a node, and to those that come meanwhile.
     pub(super) fn reach(&mut self, id: NodeId, mark: &Mark, signal: Signal) {
         let mut told = BTreeSet::new();
+        // Bounded, as one would never be done with a node that starts processes without end.
         for _ in 0..ROUNDS_MAX {
             let kin = self.look_at_kin(id, mark);
             let fresh: Vec<ProcessLife> = kin.difference(&told).copied().collect();
@@ -78,6 +79,7 @@ impl Cluster {
 
     /// Returns whose each process is, of the nodes and the clients.
     pub(crate) fn owners(&self) -> BTreeMap<ProcessLife, NodeId> {
+        // One look serves all nodes, as it goes through every process of the machine.
         let processes = Processes::look(&self.mark);
         let clients = processes.of_clients().into_iter().map(|life| (life, CLIENTS));
         let mut owners: BTreeMap<ProcessLife, NodeId> = clients.collect();
@@ -108,6 +110,7 @@ impl Cluster {
     /// Takes note whether a server that left its process has come to serve.
     pub(super) fn look_at_daemon(&self, id: NodeId, state: &mut State) {
         if let Some(daemon) = &mut state.daemon {
+            // Seen once is enough: its ports may be closed at another look.
             daemon.serves |= self.is_held(id);
         }
     }

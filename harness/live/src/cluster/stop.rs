@@ -68,9 +68,11 @@ impl Cluster {
         }
         let mut told = Vec::new();
         if let Some(stop) = &self.stops.cluster {
+            // Before the command begins, as a node may end before the command has.
             self.nodes.iter().for_each(|node| self.expect_end(node));
             told.extend(stop.run(&self.guard).await.err().map(|failed| failed.told()));
         }
+        // All begin before one is waited for, so that the commands run side by side.
         let begun: Vec<_> = self.nodes.iter().filter_map(|node| self.begin_stop(node)).collect();
         for errand in begun {
             let ended = match errand {

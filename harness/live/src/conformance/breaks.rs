@@ -56,6 +56,7 @@ impl Trial<'_> {
     pub(super) async fn end(&mut self) -> Option<String> {
         self.talk.close();
         let ended = tokio::time::timeout(END_LIMIT, self.talk.process().ended()).await;
+        // No question has this number, so that everything is heard until the time is over.
         self.talk.hear(&[u64::MAX], Instant::now() + END_PATIENCE).await;
         match ended {
             Ok(status) if status.success() => None,
@@ -132,6 +133,7 @@ pub(super) async fn hears_nonsense(mut talk: Talk) -> Found {
     }
     let mut missteps = talk.take_missteps();
     for misstep in &mut missteps {
+        // What answers nonsense carries no number of a question by which the line could be found.
         misstep.sent.get_or_insert_with(|| "{\"id\": 1, \"f\": ".to_owned());
     }
     match ended {

@@ -82,6 +82,7 @@ pub async fn try_bridge(
         };
         // Whoever ended says why.
         let found = match found {
+            // In the last step it is meant to end.
             Found::Wrong(mut missteps) if trial.talk.is_over() && *step != Step::End => {
                 missteps.push(trial.ended(&logs::tail(&log, TAIL_LINES)).await);
                 Found::Wrong(missteps)
@@ -186,6 +187,8 @@ impl Trial<'_> {
             Step::Killed => self.killed().await,
             Step::End => self.end().await,
         };
+        // A second answer, or what nobody asked for, may have come behind those that were waited
+        // for.
         self.talk.drain();
         let missteps = self.talk.take_missteps();
         match (missteps.is_empty(), self.talk.is_over() && step != Step::End) {

@@ -133,6 +133,8 @@ impl Talk {
     /// Writes bytes as they are. A bridge that does not read them shows it by not answering.
     pub(super) async fn write(&mut self, line: &[u8]) {
         if let Some(stdin) = &mut self.stdin {
+            // A bridge that does not read, or has ended, is told of by the answers that do not
+            // come.
             drop(tokio::time::timeout(GRACE, stdin.write_all(line)).await);
         }
     }
@@ -149,6 +151,7 @@ impl Talk {
         let until = asked.iter().map(|asked| asked.until).max().unwrap_or_else(Instant::now);
         self.hear(&ids, until).await;
         for id in ids {
+            // One that has ended is told of once, and not for each question.
             if !self.came.contains_key(&id) && !self.is_over {
                 self.note(id, format!("no answer came, long after {LATE}"), NO_ANSWER);
             }

@@ -142,6 +142,8 @@ impl Direction {
         match self.from.try_read(&mut scratch[..most]) {
             Ok(0) => self.on_end(flow),
             Ok(size) if flow.input == Input::Open => self.on_chunk(flow, &scratch[..size]),
+            // What is swallowed is read all the same, or the sender would come to a stand and
+            // notice.
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(_) => self.on_reset(flow),

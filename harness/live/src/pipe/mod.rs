@@ -88,6 +88,7 @@ async fn accept(
     (near, far): (DialedFrom, SocketAddr),
 ) {
     loop {
+        // The place comes before the connection: who finds none waits in the kernel's queue.
         let Ok(place) = Arc::clone(&carrier.places).acquire_owned().await else { return };
         match public.accept().await {
             Ok((dialer, from)) => {

@@ -115,7 +115,9 @@ pub(crate) async fn finish(
     Found { history: judged, audit }: Found,
     interrupt: &Interrupt,
 ) -> Result<RunSummary, RunError> {
+    // The user may have asked while the history was judged.
     remains.interrupted |= interrupt.is_raised();
+    // The last reads may all have been answered and not have found what was acknowledged.
     if let (Some((Findings { missing, .. }, _)), Some(after)) = (&judged, &mut remains.after)
         && after.acknowledged_present
     {
@@ -181,6 +183,7 @@ async fn judge_history(
         if !remains.interrupted {
             interrupt.raised().await;
         }
+        // It has a moment more, as it may be about to end by itself.
         tokio::time::sleep(INTERRUPTED_BUDGET).await;
     };
     tokio::select! {

@@ -53,6 +53,7 @@ impl SystemUnderTest {
         let ports_of = |node| NodePorts::of(node, &self.system, &ports);
         let all: Vec<NodePorts> = ids.iter().copied().map(ports_of).collect();
         let routes = routes(&all, self.system.transport);
+        // The proxies come first, as the nodes are started with their addresses.
         let mut network = Network::start_announced(plan.seed, &routes, &self.announced(&all))
             .map_err(io("start the proxies"))?;
         network.send_tracers().map_err(io("start the tracers"))?;
@@ -69,6 +70,8 @@ impl SystemUnderTest {
         for node in &ids {
             cluster.start(*node)?;
         }
+        // All are started before one is waited for: it may serve once it has a majority, and not
+        // before.
         for (node, logs) in logs {
             let probe = NodeProbe { node, client: ports_of(node).client, logs };
             self.wait_for_node(&cluster, folder, &probe).await?;
@@ -92,6 +95,7 @@ impl SystemUnderTest {
             all_run(cluster, folder)?;
             if Instant::now() >= deadline {
                 let folder = folder.path().to_owned();
+                // Clients have not been there yet, so that proxies without use mean nothing.
                 return Err(SetupError::NotReady { why, folder, unused: Vec::new() });
             }
             tokio::time::sleep(READY_STEP).await;

@@ -138,6 +138,7 @@ impl Placeholders {
                 filled.push(self.values.get(gap).ok_or_else(|| self.unknown(word, gap))?);
                 rest = after;
             } else {
+                // A brace that closes nothing means itself.
                 filled.push("}");
                 rest = &after[1..];
             }

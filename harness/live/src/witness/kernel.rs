@@ -84,6 +84,7 @@ impl ProcessView {
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
         let state = fields.first()?.chars().next()?;
+        // One that has ended and waits to be reaped holds nothing any more.
         if matches!(state, 'Z' | 'X') {
             return None;
         }

@@ -335,6 +335,7 @@ async fn send(shared: Shared, link: LinkId, socket: Arc<UdpSocket>, to: SocketAd
 
 /// Takes the tracers of one link.
 async fn receive(shared: Shared, link: LinkId, socket: Arc<UdpSocket>) {
+    // Longer than a tracer, so that something longer is not cut short to look like one.
     let mut buffer = [0; 2 * TRACER_BYTES];
     loop {
         // What is reported here of a proxy that is gone is no tracer.

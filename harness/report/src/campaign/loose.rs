@@ -74,6 +74,7 @@ pub fn merge_loose(loose: &[LooseRun]) -> Result<Merged, Mismatch> {
             return Err(Mismatch { first, place, difference });
         }
         let is_same = |other: &&MergedRun| {
+            // No two runs of a seed begin in the same millisecond.
             let other = &other.run;
             (other.seed, other.began_unix_ms) == (run.seed, run.began_unix_ms)
         };

@@ -85,11 +85,13 @@ pub fn merge(parts: &[Part]) -> Result<Merged, Mismatch> {
         }
     }
     let mut ledger = Ledger::default();
+    // Of all parts, before those that came twice are left out.
     ledger.count_shards(parts);
     for part in ledger.once(parts) {
         ledger.take(part);
     }
     let Campaign { runs: asked, .. } = first.summary.campaign;
+    // Taken out while the ledger tells of them, and put back for the sum.
     if let Some(seeds) = ledger.seeds.take() {
         ledger.judge_seeds(&seeds);
         ledger.seeds = Some(seeds);
@@ -242,6 +244,7 @@ impl Ledger {
             } else if !open.remove(&run.seed) {
                 self.refuse(format!("{place} tells of two runs of seed {}", run.seed));
             }
+            // What a run found counts, whether or not it belongs to this part.
             if run.verdict != Verdict::Pass {
                 self.tell(run.verdict.exit_code(), told(run));
             }
@@ -262,6 +265,7 @@ impl Ledger {
         for (seed, why) in &seeds.failures {
             self.tell(Verdict::Violation.exit_code(), format!("seed {seed}: {why}"));
         }
+        // Only the lowest of them are listed by their seeds.
         let unlisted = seeds.failed.saturating_sub(seeds.failures.len() as u64);
         if unlisted > 0 {
             let words = format!("{unlisted} more seeds failed");

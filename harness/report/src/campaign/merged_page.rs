@@ -74,6 +74,7 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
 
 /// Spells a path as a link wants it.
 fn spelled(path: &Path) -> String {
+    // What RFC 3986 calls unreserved, and the slash between folders.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let spell = |byte: u8| match byte {
         byte if plain(byte) => char::from(byte).to_string(),
@@ -102,6 +103,7 @@ fn compose(merged: &Merged, runs: &[ListedRun]) -> String {
                 index::tiles(&mut html, runs);
                 index::table(&mut html, runs, 0, index::ROOMS[1]);
             }
+            // Simulated seeds have no rows of their own.
             "runs" => {}
             "seeds" => merged.seeds.iter().for_each(|seeds| points(&mut html, merged, seeds)),
             _ => unreachable!("the template names no part called {part}"),

@@ -101,6 +101,7 @@ impl MadeRun {
     /// Returns what is told of a run that came to its end in a folder of this name.
     #[must_use]
     pub fn of(summary: &RunSummary, folder: &str) -> Self {
+        // Whether there is a page is asked where one is led to, which may be on another machine.
         let (reason, rests_on) = match RunOutcome::of(summary, true) {
             RunOutcome::Ended { reason, rests_on, .. } => (reason, rests_on),
             RunOutcome::GoesOn | RunOutcome::CutOff => unreachable!("it has a summary"),

@@ -168,6 +168,7 @@ impl Shard {
     /// Returns how many of so many runs are its own.
     #[must_use]
     pub fn share(self, runs: u64) -> u64 {
+        // A machine whose number is past the last run has none.
         runs.saturating_sub(self.index.into()).div_ceil(self.count.into())
     }
 

@@ -59,6 +59,7 @@ impl SimulatedSeeds {
         self.thin += other.thin;
         self.failed += other.failed;
         self.failures.extend(other.failures.iter().map(|(seed, why)| (*seed, why.clone())));
+        // The lowest seeds stay, so that the order of the parts makes no difference.
         while self.failures.len() > FAILURES_MAX {
             self.failures.pop_last();
         }

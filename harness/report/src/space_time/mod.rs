@@ -95,6 +95,7 @@ impl SpaceTime {
         let of_then = |one: &&Message| one.sent_ns <= last_ns && one.end_ns() >= first_ns;
         let mut messages: Vec<Message> = seen.messages.iter().filter(of_then).copied().collect();
         let total = messages.len();
+        // The latest stay: what came about last is nearest to the wrong answer.
         messages.sort_by_key(|one| std::cmp::Reverse((one.end_ns().min(last_ns), one.sent_ns)));
         messages.truncate(SPACE_TIME_MESSAGES);
         messages.sort_by_key(|one| (one.sent_ns, one.end_ns(), one.from, one.to));

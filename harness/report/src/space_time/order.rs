@@ -51,6 +51,8 @@ pub(crate) fn events(shown: &SpaceTime, core: Option<&ViolationCore>) -> Vec<Eve
             put(at_ns.max(operation.call_ns), What::Return(index));
         }
     }
+    // In one instant a call comes before what is sent, and that before what comes and returns: that
+    // is the order of `What`.
     events.sort_by_key(|event| (event.at_ns, event.what));
     events
 }

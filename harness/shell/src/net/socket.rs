@@ -80,6 +80,7 @@ impl AsyncUdpSocket for Socket {
         if self.mailbox.is_cut() {
             return Ok(());
         }
+        // Nothing is cut into no pieces, but the size of a piece must not be zero.
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         for bytes in transmit.contents.chunks(segment) {
             // What no path carries is lost without a word, and QUIC finds out.

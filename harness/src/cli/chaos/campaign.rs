@@ -53,6 +53,7 @@ fn asked_of(arguments: &ChaosArguments) -> Result<BTreeMap<String, String>, Refu
         ("--rest-ms", given(*rest_ms)),
         ("--bridges", system.bridges.to_string()),
         ("the limits of nodes", limit_flags(system).trim().to_owned()),
+        // Where a program lies may differ from machine to machine.
         ("whether there is --audit", system.audit.is_some().to_string()),
     ];
     Ok(asked.map(|(name, value)| (name.to_owned(), value)).into())

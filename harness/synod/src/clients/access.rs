@@ -46,6 +46,7 @@ impl Access {
     /// Draws whether a client of a plan is denied anything.
     pub(super) fn draw(number: u32, nodes: &[NodeId], plan: &Scenario) -> Self {
         let stream = Stream::named("denials");
+        // Every client draws this from the same numbers, so that all of a run agree.
         let is_denying = Random::new(plan.seed, stream).chance(RUNS_PPM);
         let mut dice = Random::new(plan.seed, stream.part(u64::from(number)));
         let is_at_risk = is_denying && dice.chance(CLIENTS_PPM);
@@ -80,6 +81,8 @@ impl Access {
 
     /// Tells whether a denial, or the end of one, says something new.
     pub(super) fn is_news(&self, node: NodeId, is_denied: bool) -> bool {
+        // A denial that was still to come when the faults ended is left out; the end of one never
+        // is.
         self.is_denied_by(node) != is_denied && (self.is_at_risk || !is_denied)
     }
 
@@ -139,6 +142,8 @@ impl SimClient {
             }
             over = over.max(denial.until);
         }
+        // The next ones begin after the last of these: a denial that overlapped with an earlier one
+        // of its node would be ended by it.
         if let Some(rest) = self.access.next_rest() {
             world.after(self.address(), Wakeup::Denials, over.plus(rest));
         }

@@ -18,6 +18,8 @@ impl Served {
     /// Takes note that the client begins an operation.
     pub(super) fn on_begun(&mut self, request: &Request, now: Micros) {
         if is_write(request) {
+            // The first write that waits counts: a client whose writes end unknown one after the
+            // other has been without one since then.
             self.wants_to_write = self.wants_to_write.or(Some(now));
         }
     }

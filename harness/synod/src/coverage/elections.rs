@@ -96,6 +96,7 @@ impl Elections {
         seen.see_if(votes > 1, Point::PromiseWithVotes);
         seen.see_if(ballots().min() < ballots().max(), Point::PromiseOfMixedBallots);
         let candidate = &mut self.candidates[place(to)];
+        // A promise may be sent to a candidate that has left this ballot for a higher one.
         if candidate.ballot == *ballot {
             candidate.reports_others |= ballots().any(|voted| voted.node() != to);
         }
@@ -139,6 +140,7 @@ impl Elections {
             seen.see_if(is_me && candidate.raises, Point::RaiseCompleted);
         }
         self.on_bound_decrees(step, seen);
+        // The point is seen as the last of the nodes comes to lead, not with every election after.
         let all = self.led.len() >= 3 && !self.led.contains(&false);
         self.led[place(step.node)] = true;
         let complete = self.led.len() >= 3 && !self.led.contains(&false);
@@ -181,6 +183,7 @@ fn on_end(step: &Step<'_>, view: &View, seen: &mut HitCounts) {
         Cause::Message(_, Kind::Prepare(_)) => seen.see(Point::DeposedByPrepare),
         Cause::Message(_, Kind::Accept(..)) => seen.see(Point::DeposedByAccept),
         Cause::Message(_, Kind::Heartbeat) => seen.see(Point::DeposedByHeartbeat),
+        // Whoever hands over of its own accord was not deposed.
         Cause::Timer(Timer::Heartbeat) if me.draining => return seen.see(Point::ResignedByDrain),
         Cause::Message(..)
         | Cause::Start

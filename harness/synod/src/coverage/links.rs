@@ -54,6 +54,7 @@ impl Links {
             | Cause::Several
             | Cause::Drain => {}
         }
+        // Before a start the node was down, not paused.
         if step.cause != Cause::Start && step.now.since(view.seen(step.node).stepped) > PAUSE {
             on_return(step, view, seen);
         }
@@ -75,6 +76,7 @@ impl Links {
         let alone = step.after.leads.is_some() && beat.hears.is_empty() && view.count() > 1;
         seen.see_if(alone, Point::LeaderAlone);
         for other in (0..self.nodes.len()).filter(|other| *other != me) {
+            // A node that is down is not heard either, and no link is to blame for it.
             if self.is_lost(me, other, step.now) && is_up(other, view) {
                 let heard_there = self.hears(other, me);
                 seen.see_if(heard_there, Point::OneWayLink);
@@ -105,6 +107,7 @@ impl Links {
 impl Ear {
     fn restart(&mut self, now: Micros) {
         for heard in &mut self.hears {
+            // What was lost before was lost with the process, and makes no link flap.
             *heard = Heard { hears: false, since: now, ..Heard::default() };
         }
     }

@@ -54,6 +54,7 @@ impl Machines {
         let is_vote = |record: &Record| matches!(record, Record::Accepted { .. });
         seen.see_if(lucky.iter().any(is_vote), Point::VoteSurvived);
         seen.see_if(found.cut_bytes > 0, Point::TailCut);
+        // The first start of a cluster is always among few, and says nothing.
         let restarts = self.ends[place(node)][0].is_some();
         let few = (view.up() + 1) * 2 <= view.count();
         seen.see_if(restarts && few, Point::StartAmongFew);

@@ -45,6 +45,7 @@ impl Requests {
     pub(super) fn on_step(&mut self, step: &Step<'_>, view: &View, seen: &mut HitCounts) {
         let desk = &mut self.desks[place(step.node)];
         match step.cause {
+            // What a process was asked ends with it: nobody answers it in another life.
             Cause::Start => *desk = Desk::default(),
             // The points are of what clients meet who mind their own sessions.
             Cause::Request(_, _, id) if is_trespass(id) || is_misuse(id) => {}
@@ -103,6 +104,8 @@ impl Requests {
             }
             Response::Reply(_) => {
                 let ballot = asked.and_then(|asked| asked.ballot);
+                // `None` is below every ballot: without the first condition each answer of a node
+                // that had not led when it was asked would count.
                 let raised = ballot.is_some() && step.after.leads > ballot;
                 let survives = wanted == Some(Wanted::Query) && raised;
                 seen.see_if(survives, Point::ReadSurvivesRaise);

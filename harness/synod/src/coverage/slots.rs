@@ -40,6 +40,8 @@ impl Slots {
 
     pub(super) fn on_recovery(&mut self, node: NodeId, found: &Found) {
         let votes = &mut self.votes[place(node)];
+        // A vote that was not durable is gone: what the journal gives back is all that the node
+        // has.
         votes.clear();
         for record in &found.records {
             keep(votes, record);
@@ -140,6 +142,8 @@ impl Slots {
                     let lost = old != Decree::Noop && *decree == Decree::Noop;
                     seen.see_if(lost, Point::ValueLostToNoop);
                 }
+                // The proposer's own vote stands for the proposal, or each batch would count once
+                // an acceptor.
                 if let Decree::Value(batch) = decree
                     && ballot.node() == node
                 {
@@ -159,6 +163,7 @@ impl Slots {
 fn keep(votes: &mut Votes, record: &Record) -> Option<(Ballot, Decree<CommandBatch>)> {
     let replaced = match record {
         Record::Accepted { ballot, slot, decree } => votes.insert(*slot, (*ballot, decree.clone())),
+        // A copied decree is no vote, and takes the place of one.
         Record::Learned { slot, .. } => votes.remove(slot),
         Record::Promised(_) | Record::Chosen(_) => None,
     };

@@ -86,6 +86,7 @@ impl Tracker {
         self.requests.on_step(step, &self.view, hit_counts);
         Machines::on_step(step, &self.view, hit_counts);
         self.links.on_step(step, &self.view, hit_counts);
+        // The view comes last: those who look compare the step with how all stood before it.
         self.view.on_step(step);
     }
 
@@ -98,6 +99,7 @@ impl Tracker {
     /// Looks at the end of a process, and at what it had not synced.
     pub fn on_end(&mut self, node: NodeId, end: End, unsynced: &Unsynced, now: Micros) {
         let seen = *self.view.seen(node);
+        // Before anybody looks, as this end may leave no node that runs.
         self.view.nodes[place(node)].stance = None;
         self.machines.on_end(seen, end, unsynced, now, &self.view, &mut self.hit_counts);
     }
@@ -168,6 +170,8 @@ impl View {
         if let Some(ballot) = step.after.leads
             && step.before.leads != Some(ballot)
         {
+            // The maximum, as a candidate may count its quorum after a higher ballot has led:
+            // promises travel.
             self.highest = self.highest.max(ballot);
             self.leader = Some((step.node, step.life));
         }

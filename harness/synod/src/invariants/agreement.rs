@@ -33,6 +33,8 @@ impl Invariant for Agreement {
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
         let log = step.replica.paxos().log();
         let seen = self.seen.of(step.node);
+        // What lies below the base of a life is not in its memory; it was judged in the life that
+        // learned it.
         if seen.0 != step.life {
             *seen = (step.life, log.base());
         }
@@ -80,6 +82,7 @@ impl Agreement {
 pub(super) fn mark(decree: &Decree<synod_smr::CommandBatch>) -> u64 {
     match decree {
         Decree::Noop => 0,
+        // Never 0, which stands for a Noop.
         Decree::Value(batch) => fingerprint(batch.bytes()) | 1,
     }
 }

@@ -24,6 +24,8 @@ impl Invariant for NoGapApplied {
         }
         let last = self.applied.of(step.node);
         let (life, before) = std::mem::replace(last, (step.life, applied));
+        // A life that begins is behind the one before it: it applies what its journal gives back
+        // anew.
         if life == step.life && before > applied {
             return Err(format!("node {} fell back from {before} to {applied}", step.node));
         }

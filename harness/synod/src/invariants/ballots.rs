@@ -23,6 +23,7 @@ impl Invariant for BallotsUnique {
         for (_, message) in step.sent {
             let Message::Paxos(message) = message else { continue };
             match message {
+                // Whoever says any of these says that the ballot is its own.
                 Paxos::AfterSync(AfterSync::Prepare { ballot, .. })
                 | Paxos::Immediate(
                     Immediate::Accept { ballot, .. } | Immediate::Chosen { ballot, .. },

@@ -41,6 +41,7 @@ impl Invariant for Bounds {
         }
         let durable = (log.base().number()..paxos.durable_chosen().number())
             .filter_map(|slot| log.decree(synod_paxos::Slot::new(slot)));
+        // The sum walks over the log, and cannot be too large where all that is chosen weighs less.
         let bytes = if log.chosen_weight() > limits.cache_bytes {
             durable.map(Decree::weight).sum()
         } else {

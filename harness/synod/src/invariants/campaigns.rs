@@ -73,6 +73,7 @@ impl Invariant for Campaigns {
         if ears.life != step.life {
             *ears = Ears { life: step.life, ..Ears::default() };
         }
+        // What a turn took in was heard before the ballot that the turn began.
         for given in step.given {
             ears.take(given.cause);
         }

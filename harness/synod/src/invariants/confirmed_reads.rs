@@ -56,6 +56,7 @@ impl ConfirmedReads {
         if runs != Some((ballot, number)) {
             let echoes = Tally::default();
             leader.round = Some(Round { ballot, number, began: step.now, echoes });
+            // The leader confirms itself as the round begins, and no message shows that.
             self.count(step.node, step.node);
         }
     }
@@ -97,7 +98,9 @@ impl ConfirmedReads {
     fn answer(&mut self, step: &Step<'_>, asked: (Connection, RequestId)) -> Result<(), String> {
         let leader = self.leader(step.node, step.life);
         let came = leader.questions.get_mut(&asked).and_then(VecDeque::pop_front);
+        // Commands are answered by replies as well, and no question waits under their names.
         let Some(came) = came else { return Ok(()) };
+        // Equal instants count: a round that a question sets off begins in the question's own step.
         if leader.confirmed.is_some_and(|began| began >= came) {
             return Ok(());
         }

@@ -180,6 +180,7 @@ impl Invariant for Inductive {
         for record in step.durable {
             self.record(place, step.node, record);
         }
+        // What a node knows when its life begins was learned and asked in an earlier one.
         if step.cause != Cause::Start {
             let log = step.replica.paxos().log();
             for slot in step.before.chosen.number()..step.after.chosen.number() {

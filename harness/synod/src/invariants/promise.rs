@@ -23,6 +23,8 @@ impl Invariant for PromiseMonotone {
         for record in step.durable {
             *durable = (*durable).max(promised(record));
         }
+        // In one life the promise in memory never falls, durable or not; from one life to the next
+        // only the durable one has to stay.
         let (before, after) = (step.before.promised, step.after.promised);
         if after < before {
             return Err(format!("node {} went from {before} to {after}", step.node));

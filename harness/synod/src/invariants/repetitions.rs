@@ -19,6 +19,7 @@ pub fn nothing_twice_on_its_way(
     message: &Message,
     [log, bulk]: &[Vec<NodeId>; 2],
 ) -> Result<(), String> {
+    // What goes to all is said for the first time.
     let To::Node(peer) = to else { return Ok(()) };
     if log.contains(peer) && is_of_the_log(message) {
         return Err(format!("node {peer} is told again what is still on its way: {message:?}"));

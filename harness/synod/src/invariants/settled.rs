@@ -38,6 +38,7 @@ impl Invariant for SettledReads {
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
         for given in step.given {
+            // A promise that comes once the node leads was not needed for its election.
             let prepares = given.before.ballot.filter(|_| given.before.leads.is_none());
             if let Cause::Message(from, Kind::Promise { ballot, first, cut, told, .. }) =
                 given.cause
@@ -75,6 +76,7 @@ impl Candidate {
 
 impl SettledReads {
     fn serve(&self, ballot: Ballot, node: NodeId, chosen: Slot) -> Result<(), String> {
+        // A ballot without promises was told of nothing: a single voter asks nobody else.
         let told = self.candidates.get(&ballot).map_or(Slot::FIRST, |candidate| candidate.told);
         if chosen < told {
             return Err(format!(

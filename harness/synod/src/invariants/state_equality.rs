@@ -23,6 +23,7 @@ impl Invariant for StateEquality {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        // Nothing changes a state but what is applied.
         if step.before.applied == step.after.applied {
             return Ok(());
         }

@@ -75,6 +75,8 @@ impl Durable {
             Record::Accepted { ballot, slot, .. } => {
                 self.promised = self.promised.max(*ballot);
                 let vote = self.votes.entry(*slot).or_insert(*ballot);
+                // A recovery also reads the older votes of a slot again: the highest is what the
+                // disk says.
                 *vote = (*vote).max(*ballot);
             }
             Record::Learned { .. } | Record::Chosen(_) => {}

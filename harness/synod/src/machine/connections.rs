@@ -118,6 +118,7 @@ impl Machine {
             return Some(open.name);
         }
         connections.count += 1;
+        // The count makes each name another one, and the client can be read back from it.
         let connection = Connection(connections.count << 32 | u64::from(client));
         let open = Open { name: connection, under_way: 0, unread: None, told: Micros(0) };
         connections.open.insert(client, open);

@@ -30,6 +30,7 @@ impl Machine {
         let address = self.address();
         let Some(process) = &mut self.process else { return };
         let wait = !process.held_back.is_empty() && process.host.hears_clients();
+        // One wakeup is enough, as it hears as many as a turn takes.
         if wait && !std::mem::replace(&mut process.is_hearing_due, true) {
             world.after(address, Wakeup::Clients, Micros(1));
         }
@@ -39,6 +40,7 @@ impl Machine {
     pub(super) fn on_clients_heard(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
         let Some(process) = &mut self.process else { return };
         process.is_hearing_due = false;
+        // A loop that is held up hears nobody; the end of its long turn asks again.
         if process.long_turn.is_some() {
             return;
         }

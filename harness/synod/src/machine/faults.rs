@@ -24,6 +24,7 @@ impl Machine {
             DiskFault::Slow { ms } => self.slow_ms = if begins { ms.0 } else { 0 },
             DiskFault::Hung => {
                 self.hung = begins;
+                // A sync whose end came while the disk hung has not been told yet.
                 if !begins && std::mem::take(&mut self.stuck) {
                     monitor.tracker.see(Point::HungSyncEnded);
                     world.after(self.address(), Wakeup::Synced, Micros(1));
@@ -50,6 +51,7 @@ impl Machine {
                 }
             }
             DiskFault::Rot => {
+                // Once is enough: a second flip might hit the same bit and mend it.
                 if begins && !self.rotten {
                     self.rot(world);
                 }
@@ -98,6 +100,7 @@ impl Machine {
             // The last pages of a segment may be unused: what is flipped lies in the first half.
             let place = usize::try_from(draw % (bytes.len() as u64 / 2).max(1)).unwrap_or(0);
             if let Some(byte) = bytes.get_mut(place) {
+                // The place took the low bits of the draw; the bit is chosen by the highest ones.
                 *byte ^= 1 << (draw >> 61);
             }
         });

@@ -73,6 +73,7 @@ impl Machine {
         if counts.repetitions_left_out > left_out {
             monitor.tracker.see(Point::RepetitionLeftOut);
         }
+        // Kept before anything is carried out, which may end the process and the host with it.
         let halted = process.host.halted().map(str::to_owned);
         self.carry_out(seen, world, monitor);
         if let Some(reason) = halted {
@@ -91,6 +92,7 @@ impl Machine {
     /// Carries the outputs out; `seen` is what the judges saw of the messages, in their order.
     fn carry_out(&mut self, mut seen: VecDeque<Seen>, world: &mut SimWorld, monitor: &mut Monitor) {
         let address = self.address();
+        // An output may end the process; those that are left then are lost with it.
         while let Some(process) = &mut self.process
             && let Some(output) = process.host.output()
         {
@@ -128,6 +130,8 @@ impl Machine {
                     self.reply(connection, bytes, world, monitor)
                 }
                 Output::Close { connection, reason } => {
+                    // Clients of the simulation send only what decodes, so that none is to be
+                    // closed.
                     monitor.report("wire", format!("client {} is closed: {reason}", connection.0));
                 }
                 Output::Read(order) => {

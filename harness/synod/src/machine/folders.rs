@@ -51,6 +51,7 @@ impl Contents {
 
     /// Returns what is known of a peer.
     fn of(&self, peer: NodeId) -> Option<&PeerStart> {
+        // The latest record of a peer stands for it.
         self.peers.iter().rev().find(|(known, _)| *known == peer).map(|(_, life)| life)
     }
 
@@ -120,6 +121,7 @@ impl Machine {
         world: &mut SimWorld,
         monitor: &mut Monitor,
     ) {
+        // `all` is true of nobody: without others the change would not be noticed by anyone.
         if self.is_stranger() || self.rotten || others.is_empty() {
             return;
         }
@@ -141,6 +143,7 @@ impl Machine {
                 self.make(&disk);
                 is_known.then_some(Copied { disk, vouched: Vouched::default() })
             }
+            // Nobody else has to remember anything: the journal itself names another node.
             DiskFault::Foreign => foreign.map(|disk| Copied { disk, vouched: Vouched::default() }),
             DiskFault::Slow { .. }
             | DiskFault::Hung
@@ -217,6 +220,7 @@ impl Machine {
         let identity = synod_host::identity_of("simulation", self.node, &self.tuning.voters);
         let mut options = Options::new(identity.as_bytes());
         options.segment_bytes = self.tuning.segment_bytes;
+        // A start must never take an empty folder for a journal that is gone.
         options.create = Create::Never;
         options
     }

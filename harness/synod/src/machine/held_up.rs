@@ -36,6 +36,7 @@ impl Machine {
         let hold_ups = &self.tuning.hold_ups;
         let length =
             Micros::from_ms(world.chance().between(hold_ups.shortest_ms, hold_ups.longest_ms));
+        // The machine counts them, so that no life has a number of an earlier one.
         self.long_turns += 1;
         let number = self.long_turns;
         let Some(process) = &mut self.process else { return };

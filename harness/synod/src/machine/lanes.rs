@@ -109,6 +109,7 @@ impl Lanes {
         let mut lost = false;
         for ((_, kind), held) in self.held.iter_mut().filter(|((of, _), _)| *of == peer) {
             let before = held.waiting.len();
+            // A lane that is kept holds at least one message, so that there is one to leave.
             held.waiting.drain(..before - 1);
             lost |= *kind == Kind::Log;
         }
@@ -133,6 +134,7 @@ impl Machine {
             let before = process.host.counts().lanes_moved;
             process.host.take(now, event);
             let Some((peer, passed)) = count else { continue };
+            // Where a lane was not told of before, nothing says yet that it moves.
             let moves = process.lanes.told.get(&peer).is_some_and(|last| *last != passed);
             if process.host.counts().lanes_moved > before && !moves {
                 let detail = format!("node {} takes the lane to {peer} for moving", self.node);
@@ -140,6 +142,7 @@ impl Machine {
             }
             told.insert(peer, passed);
         }
+        // What is not told of in this turn has nothing to be compared with in the next.
         process.lanes.told = told;
     }
 
@@ -218,6 +221,7 @@ impl Machine {
     pub(super) fn on_lane(&mut self, peer: NodeId, kind: Kind, number: u64, world: &mut SimWorld) {
         let address = self.address();
         let Some(process) = &mut self.process else { return };
+        // It was set by an earlier process of the machine, whose lanes are gone.
         if process.process != number {
             return;
         }

@@ -33,6 +33,7 @@ impl Machine {
         monitor: &mut Monitor,
     ) {
         self.meet(from, &packet, world, monitor);
+        // The turn in which the link was told of may have ended the process.
         if self.process.is_none() {
             return;
         }

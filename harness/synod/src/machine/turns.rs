@@ -69,9 +69,11 @@ impl Machine {
         }
         let Some(process) = &mut self.process else { return };
         let mut waiting = std::mem::take(&mut process.inbox).into_iter();
+        // The first is what began the long turn, and must not draw another one.
         if let Some(first) = waiting.next() {
             self.take_alone(first, world, monitor);
         }
+        // One of these may begin a long turn of its own, and the rest then waits for that.
         for arrival in waiting {
             self.arrive(arrival, world, monitor);
         }
@@ -96,6 +98,7 @@ impl Machine {
 
     /// A turn of several events begins, unless the one before it is not over.
     pub(super) fn on_turn(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
+        // The end of the long turn asks for another one.
         if let Some(process) = self.process.as_mut().filter(|process| process.long_turn.is_some()) {
             process.is_turn_due = false;
             return;
@@ -122,6 +125,7 @@ impl Machine {
         if count > 1 {
             monitor.tracker.see(Point::SeveralInATurn);
         }
+        // Where the host does not go on, the rest of the turn is lost with it.
         count > 0 && taken.into_iter().all(|arrival| self.take(arrival, world, monitor))
     }
 
@@ -145,6 +149,7 @@ impl Machine {
         self.change_lanes(&event, monitor);
         let Some(process) = &mut self.process else { return false };
         let before = Stance::of(&process.host);
+        // Copied before the host takes the ticket, and the records with it.
         if let Event::Committed(committed) = &event {
             process.taken.durable.extend_from_slice(committed.ticket.records());
         }
@@ -177,6 +182,7 @@ impl Machine {
             return;
         }
         process.wake = None;
+        // The end of the long turn sets the wakeup again.
         if process.long_turn.is_some() {
             return;
         }
@@ -223,6 +229,7 @@ impl Machine {
             }
             Ok(None) => false,
             Err(panic) => {
+                // Which timer it was nobody can say: the host did not come back with it.
                 self.on_panic(Cause::Timer(Timer::Heartbeat), &*panic, monitor);
                 false
             }

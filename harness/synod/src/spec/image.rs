@@ -122,6 +122,7 @@ impl SlotState {
 
     /// Returns the lowest ballot in which an acceptor voted.
     fn lowest(&self, place: Place) -> Option<Ballot> {
+        // The set is in the order of acceptors and, for each, of ballots.
         let votes = self.cast.range((place, Ballot::ZERO, 0)..);
         votes.take_while(|(of, _, _)| *of == place).map(|(_, ballot, _)| *ballot).next()
     }
@@ -211,6 +212,8 @@ impl Cluster {
             .chain(sent.iter().filter(|promise| binds(promise) || told(promise)))
             .collect();
         let ballots = ballots(state, &promises);
+        // On top of the slot's own there are the ballot of no vote and that of copies, the Noop,
+        // and a message that was not sent.
         let key = (ballots.len() + 2, state.values.len() + 1, promises.len() + 1);
         let Known { world, sound } = self.worlds.entry(key).or_insert_with(|| {
             let world = world(&self.finite, (&self.quorum1, &self.quorum2), key);

@@ -92,6 +92,7 @@ pub fn read_ended(run: &Path) -> Result<Vec<NodeJournal>, ReadError> {
     let mut nodes = Vec::new();
     for name in names {
         let path = name.map_err(io)?.path();
+        // What lies beside the folders of the nodes has no number for a name.
         let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
         nodes.extend(number.map(|number| (NodeId::new(number), path.join(DATA))));
     }
@@ -128,6 +129,7 @@ fn read_copy(node: NodeId, data: &Path) -> Result<(String, NodeJournal), ReadErr
     let foreign = |reason: String| ReadError::Foreign { node, reason };
     let failed = |error| ReadError::Open { node, error: Box::new(error) };
     let mut options = Options::new(b"");
+    // Opened under no identity, a journal refuses and says whose it is.
     options.create = Create::Never;
     options.identity = match Journal::open(RealDisk, data, &options, |_| {}) {
         Err(OpenError::OtherIdentity { found, .. }) => found,
@@ -198,6 +200,7 @@ fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
     loop {
         let read = source.read(&mut chunk)?;
         if read == 0 {
+            // What was left out at the end is there only once the length says so.
             return target.set_len(length);
         }
         length += read as u64;

@@ -149,6 +149,7 @@ fn one_decree_a_ballot(
             let voted = voted.or_insert_with(|| Voted { decree, voters: Tally::default() });
             if voted.decree != decree {
                 let (ballot, slot, other) = (*ballot, *slot, journal.node);
+                // There is one: whoever voted first was added together with the decree.
                 let one = voted.voters.nodes().next().unwrap_or(other);
                 return Err(Contradiction::TwoDecrees { ballot, slot, one, other });
             }
@@ -165,6 +166,7 @@ fn one_choice_a_slot<'j>(
     let mut chosen = Chosen::new();
     for ((slot, _), voted) in votes {
         if voters.is_phase2_quorum(&voted.voters) {
+            // It is named in the error alone, and a quorum has somebody in it.
             let node = voted.voters.nodes().next().unwrap_or(NodeId::new(0));
             choose(&mut chosen, slot, voted.decree, node)?;
         }
@@ -193,6 +195,8 @@ fn prefixes_agree<'j>(
                 Record::Chosen(end) => hinted = hinted.max(*end),
             }
         }
+        // Below its hint a node holds last what is chosen: a vote for it, or a copy in the place of
+        // one.
         for (slot, decree) in held.range(..hinted) {
             choose(&mut chosen, *slot, decree, journal.node)?;
         }

@@ -43,6 +43,8 @@ use crate::spec::conformance::{Conformance, Deviation};
 /// ```
 pub fn explain(journals: &[NodeJournal]) -> Result<Explained, Unexplained> {
     let voters = Configuration::majority(journals.iter().map(|journal| journal.node))?;
+    // These come first, as they name two records that cannot both be; the search can only say where
+    // it stopped.
     static_checks::check_facts(&voters, journals)?;
     let mut search = Search::new(&voters, journals);
     loop {
@@ -354,6 +356,8 @@ impl<'j> Search<'j> {
         let mut conformance = self.conformance.clone();
         let mut told = BTreeSet::new();
         for ((copied, node), known) in later.range((slot, NodeId::new(0))..) {
+            // A value is allowed by what is told of its own slot. Only a gap needs a later slot to
+            // be told.
             if *copied > slot && *decree != Decree::Noop {
                 break;
             }

@@ -130,6 +130,7 @@ impl Transcript {
             self.events.push(Event::Sent(self.packets.len()));
         }
         self.packets.push(Packet { from, to, content, taken: 0 });
+        // Numbers begin at one, as zero stands for a message that is not known here.
         self.packets.len() as u64
     }
 
@@ -149,6 +150,7 @@ impl Transcript {
         };
         let candidates = self.candidates(step.node, step.cause, arrived);
         let fits = candidates.into_iter().find_map(|given| {
+            // A guess that is wrong must leave the core as it was.
             let mut replay = replay.clone();
             let acts = replay.follow(given, step, &self.packets)?;
             Some((replay, acts))
@@ -188,6 +190,8 @@ impl Transcript {
         }
         let mut cores: BTreeMap<NodeId, _> =
             self.replays.iter().map(|(node, replay)| (*node, replay.core())).collect();
+        // Where the transcript ended early, its own cores stand where its commands lead, and those
+        // of the replicas have gone on.
         if self.ended.is_none() {
             cores.extend(replicas.map(|replica| (replica.paxos().me(), replica.paxos())));
         }
@@ -233,6 +237,7 @@ impl Transcript {
     fn of_a_tick(&self, node: NodeId) -> Vec<Vec<Act>> {
         let peers = self.voters.voters().iter().filter(|peer| **peer != node);
         let peers: Vec<_> = peers.copied().collect();
+        // A simulated cluster has few nodes, so that every set can be tried.
         let sets = 0..1_u64 << peers.len();
         sets.flat_map(|set| {
             let chosen = (0..).zip(&peers).filter(|(bit, _)| set >> bit & 1 == 1);

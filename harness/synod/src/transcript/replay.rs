@@ -125,6 +125,7 @@ impl ReplayCore {
         }
         match theirs.log().decree(slot)? {
             Decree::Value(value) => Some(value.clone()),
+            // Values alone are proposed from above.
             Decree::Noop => None,
         }
     }
@@ -142,6 +143,8 @@ impl ReplayCore {
     /// Returns what this core has to be told of to campaign in `ballot`: zero if nothing.
     fn above(&self, ballot: Ballot) -> Ballot {
         let known = self.core.seen().max(self.core.log().promised());
+        // A campaign takes the round after the highest that is known, so that this leads there by
+        // itself.
         if known.round() + 1 == ballot.round() {
             return Ballot::ZERO;
         }
@@ -150,6 +153,8 @@ impl ReplayCore {
 
     /// Tells whether the same records and messages came of it.
     fn brought_about(&mut self, step: &Step<'_>) -> bool {
+        // The replica leaves its records where they are, too, as long as so many batches are under
+        // way.
         let has_place = self.in_flight.len() < self.batches;
         let batch = if has_place { self.effects.take_batch() } else { None };
         let same_records = batch.as_ref().map_or(&[][..], Batch::records) == step.records;

@@ -102,6 +102,7 @@ impl Names {
     /// Writes back the changes owed, or forgets them when the sync fails.
     pub(super) fn sync(&mut self, path: &Path, passed: io::Result<()>) -> io::Result<()> {
         let directory = self.directory_mut(path)?;
+        // As with a file: a sync that fails forgets what it owed all the same.
         let owed = std::mem::take(&mut directory.owed);
         passed?;
         for change in owed {

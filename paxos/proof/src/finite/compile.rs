@@ -112,6 +112,7 @@ impl<'m> Compiler<'m> {
                 let definition = self.model.definition(name);
                 let definition = definition.unwrap_or_else(|| undeclared(name));
                 let names = definition.parameters.iter().map(|variable| variable.name.clone());
+                // Its body names its own parameters alone, so nothing of the caller's is in sight.
                 self.compile(&definition.body, &names.zip(values).collect())
             }
         }
@@ -190,15 +191,18 @@ fn search(loops: Vec<(usize, usize)>, tests: Vec<Node>) -> Node {
     let ready_after = |at: usize| {
         let mut open = loops.clone();
         open.remove(at);
+        // These hold of few elements, and their negations of most: they cut a loop short soonest.
         let good = |test: &&Node| matches!(test, Node::Holds(true, ..) | Node::Equal(true, ..));
         let made = later.iter().filter(|test| !waits(test, &open));
         let (sure, all) =
             made.fold((0, 0), |(sure, all), test| (sure + usize::from(good(&test)), all + 1));
         (sure, all)
     };
+    // A variable on which no test depends needs no loop, since every sort has an element.
     let needed = |at: usize| later.iter().any(|test| waits(test, &loops[at..=at]));
     let best = (0..loops.len()).filter(|at| needed(*at));
     let best = best.max_by_key(|at| (ready_after(*at), std::cmp::Reverse(*at)));
+    // There is one as long as a test is left, since each of these waits for a loop.
     let Some(best) = best else { return conjunction(ready) };
     let (register, sort) = loops[best];
     let mut rest = loops;

@@ -240,6 +240,7 @@ impl Finite {
             Claims::Invariants => &self.invariants,
             Claims::Safety => &self.safety,
         };
+        // These claims name one state, so that what is said of a later one is never asked.
         let scene = world.scene(state, state, &[], &[]);
         tests.iter().find(|test| !test.holds(&scene)).map(|test| test.name.as_str())
     }
@@ -288,6 +289,7 @@ impl Finite {
     pub fn difference(&self, one: &State, other: &State) -> Option<(&str, Vec<usize>)> {
         let mut pairs = self.state.iter().zip(one.0.iter().zip(&other.0));
         let (shape, (one, other)) = pairs.find(|(_, (one, other))| one != other)?;
+        // Tables of one shape that differ do so in a tuple.
         let tuple = one.all().find(|tuple| one.contains(tuple) != other.contains(tuple));
         Some((shape.name.as_str(), tuple.unwrap_or_default()))
     }
@@ -353,6 +355,7 @@ impl Test {
     }
 
     fn holds(&self, scene: &Scene<'_>) -> bool {
+        // What a register holds at first is of no matter: its loop fills it before a test reads it.
         self.node.holds(scene, &mut vec![0; self.registers])
     }
 }

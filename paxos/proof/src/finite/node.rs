@@ -178,6 +178,7 @@ fn is_passed(
     tests: &[Node],
 ) -> bool {
     (0..scene.sizes[sort]).any(|element| {
+        // No loop around this one has the same register, so nothing that is still needed is lost.
         registers[register] = element;
         tests.iter().all(|test| test.holds(scene, registers))
     })

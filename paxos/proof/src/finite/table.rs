@@ -38,6 +38,7 @@ impl Table {
     ///
     /// Panics if the tuple has another number of places, or an element that is none of its sort.
     pub fn insert(&mut self, tuple: &[usize]) {
+        // The place of a tuple that is out of range would be that of another tuple.
         assert_eq!(tuple.len(), self.sizes.len(), "a tuple has an element for each place");
         for (element, size) in tuple.iter().zip(&self.sizes) {
             assert!(element < size, "{tuple:?} is not within {:?}", self.sizes);

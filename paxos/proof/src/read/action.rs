@@ -180,11 +180,13 @@ impl Updates<'_, '_> {
             (_, Places::Every) | (None, Places::Some) if text == "_" => {
                 Ok(Variable { name: Name::new(&format!("?{at}")), sort: sort.clone() })
             }
+            // The name of a parameter is bound already, and so is refused: `set` gives every place.
             (_, Places::Every) | (None, Places::Some) => self.scope.bind(word, sort.clone()),
         }
     }
 
     fn push(&mut self, change: Change, places: &Expression) -> Result<()> {
+        // A second change would be read over the state before as well, and undo the first.
         if self.done.iter().any(|update| update.relation == change.name) {
             let what = format!("`{}` changes twice in one action", change.name);
             return Err(Complaint::new(places.at(), what, "join the two changes"));

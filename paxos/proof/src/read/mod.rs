@@ -13,6 +13,7 @@ use crate::formula::{Formula, Name, Predicate, Variable};
 use crate::model::{
     Claim, Definition, Function, Model, MustFail, Outside, Pinned, Relation, Split, Tale, Using,
 };
+use crate::rewrite::Rewriter;
 use scope::{Scope, Symbol, Symbols, headed, items, plain_name};
 
 type Result<T> = std::result::Result<T, Complaint>;
@@ -138,7 +139,9 @@ impl Reader<'_> {
         let mut scope = Scope::new(&self.symbols);
         scope.primed = kind == "step";
         let body = scope.formula(formula)?;
-        if kind == "axiom" && body.names_state(&|_| true) {
+        // A definition may name the state, and would carry it into the axiom.
+        let expanded = Rewriter::new(&self.model).expand(body.clone());
+        if kind == "axiom" && expanded.names_state(&|_| true) {
             let remedy = "an axiom is about what never changes; make it an invariant";
             return Err(Complaint::new(formula.at(), "an axiom names the state", remedy));
         }

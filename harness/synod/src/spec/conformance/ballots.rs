@@ -103,6 +103,7 @@ impl BallotState {
         let report = |(place, promises): (Place, &Promises)| {
             let below = state.and_then(|state| state.vote_below(place, ballot));
             let below = below.map(|cast| (cast.ballot, cast.decree));
+            // A copied decree is the chosen one, so that it is not kept with the promise.
             let copy = state.and_then(SlotState::chosen).map(|decree| (COPIED, decree));
             let parts = promises.parts.iter().filter(|part| part.covers(slot));
             let votes = parts.map(|part| if part.copied.contains(&slot) { copy } else { below });
@@ -130,6 +131,7 @@ fn is_proposal(
     number: Option<Number>,
 ) -> bool {
     let told = reports.iter().flat_map(|report| &report.votes).copied().flatten();
+    // A decree that the slot has not seen has no number, and equals none that was told.
     let best = told.filter(|(_, voted)| Some(*voted) == number).map(|(ballot, _)| ballot).max();
     let is_highest = best.is_some_and(|best| {
         let below = |vote: &Option<(Ballot, Number)>| vote.is_none_or(|(ballot, _)| ballot <= best);

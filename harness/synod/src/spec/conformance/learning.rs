@@ -101,6 +101,7 @@ impl Conformance {
         end: Slot,
     ) -> Result<(), Failed> {
         self.owns(Action::Announce, place, ballot)?;
+        // An empty prefix says nothing that could be untrue.
         if end == Slot::FIRST {
             return Ok(());
         }

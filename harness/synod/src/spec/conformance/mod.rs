@@ -122,6 +122,7 @@ impl Conformance {
     pub fn new(voters: &Configuration) -> Self {
         let nodes = voters.voters().to_vec();
         let smallest = |is_quorum: &dyn Fn(&Tally) -> bool| {
+            // Quorums are counted, so that the first voters stand for any others.
             let tally = |count| nodes.iter().copied().take(count).collect::<Tally>();
             let sizes = 1..=nodes.len();
             sizes.into_iter().find(|count| is_quorum(&tally(*count))).unwrap_or(nodes.len())

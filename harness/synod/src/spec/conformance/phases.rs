@@ -104,6 +104,8 @@ impl Conformance {
             );
             return fails(Action::Phase2a, "\\A w \\in accepts : w[1] # s \\/ w[2] # b", found);
         }
+        // Only what is proposed for the first time is asked for its life: a recovery takes the
+        // votes of earlier lives in again, and those have returned above.
         self.is_of_this_life(Action::Phase2a, place, ballot)?;
         let Some(of) = self.ballots.get(&ballot) else {
             let found = format!("ballot {ballot}, slot {slot}: nobody was asked to promise");
@@ -205,6 +207,8 @@ impl Conformance {
             return fails(Action::Phase1b, "promised'[a] >= promised[a]", found);
         }
         for (slot, state) in &self.slots {
+            // Below the ballot of copies is the last vote that was cast, whether or not a copy took
+            // its place since.
             let Some(vote) = state.vote_below(place, COPIED) else { continue };
             if votes.get(slot).is_none_or(|found| *found < vote.ballot) {
                 let found = format!("slot {slot}: the vote in ballot {} is lost", vote.ballot);

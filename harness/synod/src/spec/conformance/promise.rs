@@ -43,6 +43,7 @@ impl Conformance {
         let of = self.ballots.entry(ballot).or_insert_with(|| BallotState::new(acceptors));
         let held = &mut of.promises[place];
         held.reported = held.reported.max(reported);
+        // A part is sent again until it is heard, and counts once.
         if !held.parts.contains(&part) {
             held.parts.push(part);
         }
@@ -62,6 +63,7 @@ impl Conformance {
         let promises = &self.acceptors[place].promises;
         let higher = promises.range((Bound::Excluded(ballot), Bound::Unbounded)).next();
         let leadership = Moment {
+            // The caller has seen that it is promised.
             since: promises.get(&ballot).copied().unwrap_or(0),
             until: higher.map_or(u64::MAX, |(_, when)| *when),
         };
