@@ -21,6 +21,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
 use super::process::{Pipes, Process, describe_end};
+use super::status::StatusFields;
 use answer::{Answer, AnswerKind, Misspoken};
 pub use answer::{NodeStatus, Outcome};
 
@@ -28,6 +29,8 @@ pub use answer::{NodeStatus, Outcome};
 #[derive(Debug)]
 pub struct Bridge {
     lines: Vec<Line>,
+    /// What nodes tell of themselves.
+    told: StatusFields,
 }
 
 /// Why there is no answer, and will be none. The bridge is to blame.
@@ -59,7 +62,20 @@ impl Bridge {
     /// Takes the bridge processes that were started.
     #[must_use]
     pub fn new(processes: Vec<(Process, Pipes)>) -> Self {
-        Self { lines: processes.into_iter().map(Line::open).collect() }
+        let lines = processes.into_iter().map(Line::open).collect();
+        Self { lines, told: StatusFields::default() }
+    }
+
+    /// Sets which fields the status of a node has.
+    #[must_use]
+    pub fn telling(self, told: StatusFields) -> Self {
+        Self { told, ..self }
+    }
+
+    /// Returns which fields the status of a node has.
+    #[must_use]
+    pub const fn told(&self) -> StatusFields {
+        self.told
     }
 
     /// Asks for an operation, perhaps of one node alone, and waits for its outcome.
@@ -132,7 +148,8 @@ impl Bridge {
         let line = self.line(client);
         match line.ask(question, limit).await? {
             Ok(answer) if answer.kind == AnswerKind::Ok => {
-                answer.status(node).map(Some).map_err(|said| line.give_up(BridgeError::of(said)))
+                let status = answer.status(node, self.told);
+                status.map(Some).map_err(|said| line.give_up(BridgeError::of(said)))
             }
             Ok(_) | Err(_) => Ok(None),
         }

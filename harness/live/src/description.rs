@@ -120,6 +120,7 @@ fn of_words(error: &SystemError, text: &str) -> DescriptionError {
         SystemError::Empty => "[]".to_owned(),
         SystemError::NoPortToAsk => "ready".to_owned(),
         SystemError::AnnouncedPacket => "transport".to_owned(),
+        SystemError::LeaderTwice => "who_leads".to_owned(),
         SystemError::PreloadTaken => "LD_PRELOAD".to_owned(),
         SystemError::NoAddresses { command } => (*command).to_owned(),
     };
@@ -341,7 +342,7 @@ node = ["rmdir", "{data}"]
             begins && (line.contains(" = ") || line.contains("# [env.serve]"))
         };
         let examples: Vec<&str> = text.lines().filter(is_example).collect();
-        assert_eq!(examples.len(), 13, "{examples:?}");
+        assert_eq!(examples.len(), 15, "{examples:?}");
         for ready in examples.iter().filter(|line| line.starts_with("# ready")) {
             let others = examples.iter().filter(|line| !line.starts_with("# ready")).chain([ready]);
             let whole = others.fold(text.to_owned(), |text, line| text.replace(line, &line[2..]));

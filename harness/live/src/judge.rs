@@ -18,13 +18,42 @@ use super::InjectedFault;
 use crate::audit::Audit;
 use crate::cluster::UnexpectedExit;
 use crate::crashes::CrashLine;
+use crate::system::System;
 use crate::thresholds::Thresholds;
+
+/// What a run could ask of its nodes; the rest of the checks says that it was not asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Whether the nodes tell states that can be compared.
+    pub states: bool,
+    /// Whether each node is asked by itself whether it serves.
+    pub nodes: bool,
+    /// Whether anybody tells who leads.
+    pub leaders: bool,
+}
+
+impl Asked {
+    /// Everything.
+    pub const ALL: Self = Self { states: true, nodes: true, leaders: true };
+
+    /// Returns what can be asked of the nodes of a system.
+    #[must_use]
+    pub fn of(system: &System) -> Self {
+        Self {
+            states: system.status.digest,
+            nodes: system.status.are_any() || system.ready.needs_tcp(),
+            leaders: system.tells_leader(),
+        }
+    }
+}
 
 /// What was seen of a run.
 #[derive(Debug)]
 pub struct Evidence<'a> {
     /// The plan.
     pub plan: &'a Scenario,
+    /// What could be asked.
+    pub asked: Asked,
     /// Whether the user ended the run.
     pub interrupted: bool,
     /// What the checker says, where the history was judged.
@@ -113,6 +142,7 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         Some(after) => answered(of(after).to_vec()),
         None => CheckOutcome::NotAsked("the run did not get as far as healing".to_owned()),
     };
+    let (nodes_serve, clients_served) = served(evidence);
     let gaps = if evidence.interrupted {
         CheckOutcome::NotAsked("the run was interrupted".to_owned())
     } else {
@@ -122,16 +152,15 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         ("what the clients saw is linearizable", linearizable(evidence)),
         ("no process ends by itself", (Verdict::Violation, ends)),
         ("no log tells of a crash", (Verdict::Violation, answered(crashes(evidence).collect()))),
-        (
-            "states are equal at equal slots",
-            (Verdict::Violation, answered(evidence.divergences.to_vec())),
-        ),
+        ("states are equal at equal slots", (Verdict::Violation, states(evidence))),
         (
             "what was acknowledged is there after healing",
             (Verdict::Violation, after(|it| &it.findings)),
         ),
         ("what the nodes left passes its audit", audited(evidence.audit)),
-        ("all nodes serve after healing", (Verdict::NotServed, after(|it| &it.unserved))),
+        ("all nodes serve after healing", (Verdict::NotServed, nodes_serve)),
+        ("the last requests are answered after healing", (Verdict::NotServed, clients_served)),
+        ("a leader that is taken away is followed by another", (Verdict::Void, followed(evidence))),
         ("faults are what they are said to be", (Verdict::Void, answered(refuted))),
         (
             "what was started and set up is stopped and torn down",
@@ -147,6 +176,51 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
 fn answered(reasons: Vec<String>) -> CheckOutcome {
     if reasons.is_empty() { CheckOutcome::Ok } else { CheckOutcome::Failed(reasons) }
 }
+
+/// Whether states that nodes told were equal.
+fn states(evidence: &Evidence<'_>) -> CheckOutcome {
+    if evidence.asked.states {
+        return answered(evidence.divergences.to_vec());
+    }
+    CheckOutcome::NotAsked("the description has no `applied` and `digest` in `status`".to_owned())
+}
+
+/// Whether nodes, and then clients, were served once all was mended. Where nodes are not asked by
+/// themselves, clients alone can tell.
+fn served(evidence: &Evidence<'_>) -> (CheckOutcome, CheckOutcome) {
+    let not_asked = |why: &str| CheckOutcome::NotAsked(why.to_owned());
+    let Some(after) = evidence.after_heal else {
+        let early = not_asked("the run did not get as far as healing");
+        return (early.clone(), early);
+    };
+    let unserved = answered(after.unserved.clone());
+    match (evidence.asked.nodes, after.served_within_ms) {
+        (true, Some(_)) => (CheckOutcome::Ok, unserved),
+        (_, None) => (unserved, not_asked("some node did not serve, and so nothing was asked")),
+        (false, Some(_)) => (not_asked(NODES_NOT_ASKED), unserved),
+    }
+}
+
+/// Whether another leader was seen, where the plan takes one away.
+fn followed(evidence: &Evidence<'_>) -> CheckOutcome {
+    if !evidence.asked.leaders {
+        return CheckOutcome::NotAsked("the description says of no way to know who leads".into());
+    }
+    if !evidence.plan.changes_leader() {
+        return CheckOutcome::NotAsked("the plan takes no leader away for long".to_owned());
+    }
+    answered(lonely(evidence).into_iter().collect())
+}
+
+/// Says so if a leader was taken away and nobody followed.
+fn lonely(evidence: &Evidence<'_>) -> Option<String> {
+    let takes = evidence.asked.leaders && evidence.plan.changes_leader();
+    let words = "a leader was taken away, but no other was seen to lead";
+    (takes && evidence.leader_changes == 0).then(|| words.to_owned())
+}
+
+const NODES_NOT_ASKED: &str = "the description has no `status`, and no `ready` by TCP or HTTP, by \
+    which a node could be asked";
 
 fn linearizable(evidence: &Evidence<'_>) -> (Verdict, CheckOutcome) {
     let unjudged = "the history was not judged".to_owned();
@@ -271,9 +345,7 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     if !evidence.plan.faults.is_empty() && !evidence.faults.iter().any(hit) {
         gaps.push("no fault had an effect".to_owned());
     }
-    if evidence.plan.changes_leader() && evidence.leader_changes == 0 {
-        gaps.push("a leader was taken away, but no other was seen to lead".to_owned());
-    }
+    gaps.extend(lonely(evidence));
     gaps
 }
 

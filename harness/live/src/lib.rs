@@ -23,6 +23,8 @@ mod messages;
 mod pipe;
 mod real_world;
 mod relay;
+mod status;
+mod who_leads;
 mod witness;
 
 pub mod audit;
@@ -59,4 +61,5 @@ pub mod traffic;
 
 pub use injected_fault::InjectedFault;
 pub use machines::Machines;
+pub use status::StatusFields;
 pub use witness::{Dialers, Witness};

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use serde::Serialize;
 use synod_fault::{
-    Abilities, CLIENTS, Conditions, FaultId, LinkId, LinkRules, Scenario, Transports, UnfitRule,
-    Unsupported, all_links,
+    CLIENTS, Conditions, FaultId, LinkId, LinkRules, Scenario, Transports, UnfitRule, Unsupported,
+    all_links,
 };
 use synod_history::HistoryError;
 use synod_report::ReportError;
@@ -124,7 +124,7 @@ pub async fn run(
 ) -> Result<Finished, RunError> {
     // A target that is left to chance would hit nobody.
     let order = &RunConfig { plan: order.plan.drawn(), ..order.clone() };
-    Abilities::live(order.cast.system.transport).with_shim().check_all(&order.plan)?;
+    order.cast.system.abilities().with_shim().check_all(&order.plan)?;
     check_pins(order)?;
     order.cast.check(&order.plan)?;
     let (planned, brought) = (&order.plan.workload, order.workload.name());
@@ -271,7 +271,7 @@ impl<'a> ActiveRun<'a> {
         *logs = Some(LogWatch::start(&stage.cluster.folders(), record));
         let (plan, bridge) = (&order.plan, &stage.bridge);
         let transports = order.cast.system.transport;
-        let poll = StatusPoller::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
+        let poll = StatusPoller::start(&plan.node_ids(), plan.clients, stage, record, leaders);
         let mut clients = Clients::start(plan, &*order.workload, bridge, record);
         let mut show = Show { record, leaders, happened, console };
         tokio::select! {
@@ -392,8 +392,9 @@ async fn heal_and_read(
     // The last call of each is waited for, and can be answered only once all is mended.
     clients.stop().await?;
     let nodes = order.plan.node_ids();
+    let signs = stage.signs(&order.cast.system);
     let mut after = tokio::select! {
-        after = heal::wait_until_served(&nodes, leaders, healed, since) => after,
+        after = heal::wait_until_served(&nodes, leaders, healed, since, signs) => after,
         failed = heal::keep_starting(&stage.cluster) => match failed? {},
     };
     let is_served = after.served_within_ms.is_some();
@@ -408,7 +409,9 @@ async fn heal_and_read(
     if let Some(error) = stage.bridge.failure().await {
         return Err(error.into());
     }
-    if !is_served && stage.bridge.answered() == answered {
+    let waited_for_bridge =
+        if is_served { !after.unserved.is_empty() } else { signs.told.are_any() };
+    if waited_for_bridge && stage.bridge.answered() == answered {
         return Err(BridgeError::Silent(heal::SERVE_LIMIT.as_secs()).into());
     }
     Ok(after)

@@ -12,20 +12,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use synod_fault::{LIVE_NODES_MAX, Scenario};
+use synod_fault::{LIVE_NODES_MAX, NodeId, Scenario};
+use synod_history::Request;
 use synod_shim::reach::{self, ReachError};
 use tokio::time::Instant;
 
-use super::bridge::{Bridge, BridgeError};
+use super::bridge::{Bridge, BridgeError, Outcome};
 use super::cluster::{Cluster, ClusterError};
 use super::folder::RunFolder;
 use super::guard::{Guard, Limits};
+use super::heal::Signs;
 use super::machines::Machines;
 use super::network::Network;
 use super::ports::PortBlock;
 use super::program;
 use super::system::{CommandLine, OF_NODE, Placeholders, ScopedCommand, System, SystemError};
 use super::traffic;
+use super::who_leads::LeaderProbe;
 use super::witness::Witness;
 pub(crate) use nodes::RunningNodes;
 use nodes::all_run;
@@ -78,6 +81,10 @@ pub struct TestCluster {
     pub machines: Machines,
     /// The clients' way in.
     pub bridge: Arc<Bridge>,
+    /// What says who leads, if the description has that.
+    pub(crate) who_leads: Option<Arc<LeaderProbe>>,
+    /// Where each node serves clients.
+    pub(crate) clients: Vec<(NodeId, String)>,
     /// The claim on the nodes' ports.
     _ports: PortBlock,
 }
@@ -188,7 +195,8 @@ impl SystemUnderTest {
         let gaps = self.every_gap();
         let System { init, create, serve, .. } = &self.system;
         let commands = [init.as_ref(), create.as_ref(), Some(serve)];
-        for words in commands.into_iter().flatten().chain([&self.system.bridge]) {
+        let asking = [Some(&self.system.bridge), self.system.who_leads.as_ref()];
+        for words in commands.into_iter().chain(asking).flatten() {
             self.look_for(gaps.fill(words)?.program)?;
         }
         let gaps = gaps.with("run", "/").with("pid", "1");
@@ -225,9 +233,19 @@ impl SystemUnderTest {
         for number in 1..=self.bridges.max(1) {
             bridges.push(self.start_bridge(&nodes, folder, number)?);
         }
-        let RunningNodes { cluster, network, machines, witness, ports, .. } = nodes;
-        let bridge = Arc::new(Bridge::new(bridges));
-        let stage = TestCluster { cluster, network, machines, witness, bridge, _ports: ports };
+        let RunningNodes { cluster, network, machines, witness, who_leads, clients, ports, .. } =
+            nodes;
+        let bridge = Arc::new(Bridge::new(bridges).telling(self.system.status));
+        let stage = TestCluster {
+            cluster,
+            network,
+            machines,
+            witness,
+            bridge,
+            who_leads: who_leads.map(Arc::new),
+            clients,
+            _ports: ports,
+        };
         stage.wait_until_ready(plan, folder, &self.system).await?;
         Ok(stage)
     }
@@ -277,7 +295,7 @@ impl SystemUnderTest {
 }
 
 impl TestCluster {
-    /// Waits until every node answers and one leads.
+    /// Waits until every node answers and one leads, as far as either is told.
     async fn wait_until_ready(
         &self,
         plan: &Scenario,
@@ -288,21 +306,8 @@ impl TestCluster {
         loop {
             // How a process ended says more than the status that does not come from it.
             all_run(&self.cluster, folder)?;
-            let (mut silent, mut leads) = (Vec::new(), false);
-            for (client, node) in (plan.clients..).zip(plan.node_ids()) {
-                match self.bridge.status(client, node, STATUS_LIMIT).await? {
-                    Some(status) => leads |= status.leads.is_some(),
-                    None => silent.push(node.to_string()),
-                }
-            }
-            if silent.is_empty() && leads {
-                return Ok(());
-            }
+            let Some(why) = self.missing(plan, system).await? else { return Ok(()) };
             if Instant::now() >= deadline {
-                let why = match silent.as_slice() {
-                    [] => "no node leads".to_owned(),
-                    silent => format!("no status comes from node {}", silent.join(" ")),
-                };
                 let folder = folder.path().to_owned();
                 let links = self.network.counts();
                 let unused = traffic::unused(system, &plan.node_ids(), &links);
@@ -310,6 +315,55 @@ impl TestCluster {
             }
             tokio::time::sleep(READY_STEP).await;
         }
+    }
+}
+
+impl TestCluster {
+    /// Returns by what the nodes show that they serve.
+    pub(crate) fn signs<'a>(&'a self, system: &'a System) -> Signs<'a> {
+        Signs { told: system.status, ready: &system.ready, ports: &self.clients }
+    }
+
+    /// Says what is missing for a run to begin, if anything is.
+    async fn missing(
+        &self,
+        plan: &Scenario,
+        system: &System,
+    ) -> Result<Option<String>, BridgeError> {
+        let (mut silent, mut leads) = (Vec::new(), !system.status.leads);
+        if system.status.are_any() {
+            for (client, node) in (plan.clients..).zip(plan.node_ids()) {
+                match self.bridge.status(client, node, STATUS_LIMIT).await? {
+                    Some(status) => leads |= status.leads.is_some(),
+                    None => silent.push(node.to_string()),
+                }
+            }
+        }
+        if !silent.is_empty() {
+            return Ok(Some(format!("no status comes from node {}", silent.join(" "))));
+        }
+        if !leads {
+            return Ok(Some("no node leads".to_owned()));
+        }
+        if let Some(probe) = &self.who_leads {
+            match probe.ask().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(Some("`who_leads` names no node".to_owned())),
+                Err(why) => return Ok(Some(format!("`who_leads` does not tell: {why}"))),
+            }
+        }
+        if system.status.are_any() || !system.ready.is_default() {
+            return Ok(None);
+        }
+        // Nothing else says that anybody serves. No workload has this key.
+        let read = Request::Read { key: READY_KEY.to_owned() };
+        let why = match self.bridge.call(plan.clients, None, &read, STATUS_LIMIT).await? {
+            Outcome::Ok(_) => return Ok(None),
+            Outcome::Fail(why) => format!("`fail`, {why}"),
+            Outcome::Info(why) => format!("`info`, {why}"),
+        };
+        let said = format!("a first `read` of {READY_KEY} is answered {why}");
+        Ok(Some(format!("{said}; a system without `read` needs `ready` in its description")))
     }
 }
 
@@ -322,5 +376,8 @@ const _: () = assert!(NODES_MAX * 3 <= PortBlock::LEN, "each node has its three 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 const STATUS_LIMIT: Duration = Duration::from_millis(500);
+
+/// The key that is read to see whether a system serves that tells nothing else.
+const READY_KEY: &str = "ready";
 
 const READY_STEP: Duration = Duration::from_millis(50);

@@ -146,7 +146,7 @@ fn order_of(
     turn: u32,
 ) -> Result<RunConfig, Refusal> {
     let system = system_of(&arguments.system.system)?;
-    let world = Abilities::live(system.transport);
+    let world = system.abilities();
     let mut plan = match &arguments.scenario {
         Some(path) => scenario::read(path)?,
         None => {
@@ -193,6 +193,9 @@ fn drawn_plan(
         }
         _ => nemesis_plan(arguments, seed, time_ms, world)?,
     };
+    // What was drawn may hit anybody; who names a fault of leaders means that, and is refused.
+    let is_of_leaders = drawn.nemesis.parse::<Nemesis>().is_ok_and(Nemesis::is_of_leaders);
+    let drawn = if world.leaders || is_of_leaders { drawn } else { drawn.without_leaders() };
     Ok(Scenario {
         clients: arguments.clients.unwrap_or(drawn.clients),
         workload: arguments.workload.clone(),
@@ -266,7 +269,7 @@ pub(super) fn recorded_order(
     let path = run.join(folder::PLAN);
     let plan = scenario::read(&path)?;
     let written: SystemManifest = recorded(&run.join(folder::CAST))?;
-    let checked = check_plan(&plan, Abilities::live(written.system.transport));
+    let checked = check_plan(&plan, written.system.abilities());
     let workload = checked.map_err(|refused| refused.of(&path))?;
     let cast = SystemUnderTest {
         system: written.system,

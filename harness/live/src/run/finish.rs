@@ -24,7 +24,7 @@ use crate::crashes::CrashLine;
 use crate::exercise::measure;
 use crate::folder::{self, RunFolder};
 use crate::interrupt::Interrupt;
-use crate::judge::{Evidence, checks, judge};
+use crate::judge::{Asked, Evidence, checks, judge};
 use crate::log_watch::WatchedLogs;
 
 /// What is left of a run when its processes have ended.
@@ -134,6 +134,7 @@ pub(crate) async fn finish(
     }
     let evidence = Evidence {
         plan: &order.plan,
+        asked: Asked::of(&order.cast.system),
         interrupted: remains.interrupted,
         report: checked.as_ref(),
         unseen: unseen.as_deref(),
