@@ -31,6 +31,8 @@ pub struct Bridge {
     lines: Vec<Line>,
     /// What nodes tell of themselves.
     told: StatusFields,
+    /// What every key begins with, as the system has it.
+    prefix: String,
 }
 
 /// Why there is no answer, and will be none. The bridge is to blame.
@@ -63,13 +65,20 @@ impl Bridge {
     #[must_use]
     pub fn new(processes: Vec<(Process, Pipes)>) -> Self {
         let lines = processes.into_iter().map(Line::open).collect();
-        Self { lines, told: StatusFields::default() }
+        Self { lines, told: StatusFields::default(), prefix: String::new() }
     }
 
     /// Sets which fields the status of a node has.
     #[must_use]
     pub fn telling(self, told: StatusFields) -> Self {
         Self { told, ..self }
+    }
+
+    /// Sets what every key begins with in the system: one that has served others before has values
+    /// under the keys that a workload takes for new.
+    #[must_use]
+    pub fn prefixed(self, prefix: String) -> Self {
+        Self { prefix, ..self }
     }
 
     /// Returns which fields the status of a node has.
@@ -90,12 +99,13 @@ impl Bridge {
         request: &Request,
         limit: Duration,
     ) -> Result<Outcome, BridgeError> {
+        let key = format!("{}{}", self.prefix, request.key());
         let question = Question {
             // `ask` puts the number in, once the promise of its answer is in place.
             id: 0,
             client,
             f: request.f(),
-            key: Some(request.key()),
+            key: Some(&key),
             value: request.argument(),
             node: node.map(|node| node.0),
             timeout_ms: limit.as_millis() as u64,

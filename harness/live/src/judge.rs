@@ -18,6 +18,7 @@ use super::InjectedFault;
 use crate::audit::Audit;
 use crate::cluster::UnexpectedExit;
 use crate::crashes::CrashLine;
+use crate::engine::EngineTold;
 use crate::system::System;
 use crate::thresholds::Thresholds;
 
@@ -47,6 +48,26 @@ impl Asked {
     }
 }
 
+/// Whose the nodes are, and who broke them.
+#[derive(Clone, Copy, Debug)]
+pub enum Nodes<'a> {
+    /// The harness started them, and has the faults in its hands.
+    Started,
+    /// They were running already; their faults are another engine's, as far as its commands tell of
+    /// any.
+    Attached(Option<&'a EngineTold>),
+}
+
+impl Nodes<'_> {
+    /// What commands of an engine did not do: then nobody knows what was broken, and when.
+    fn failed(&self) -> &[String] {
+        match self {
+            Self::Started | Self::Attached(None) => &[],
+            Self::Attached(Some(told)) => &told.failed,
+        }
+    }
+}
+
 /// What was seen of a run.
 #[derive(Debug)]
 pub struct Evidence<'a> {
@@ -54,6 +75,8 @@ pub struct Evidence<'a> {
     pub plan: &'a Scenario,
     /// What could be asked.
     pub asked: Asked,
+    /// Whose the nodes are.
+    pub nodes: Nodes<'a>,
     /// Whether the user ended the run.
     pub interrupted: bool,
     /// What the checker says, where the history was judged.
@@ -94,7 +117,7 @@ pub struct Evidence<'a> {
 /// Returns the verdict and its reasons, one sentence each.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
-    let refuted = refuted(evidence.faults);
+    let refuted = [refuted(evidence.faults), evidence.nodes.failed().to_vec()].concat();
     let mut violations = violations(evidence, refuted.is_empty());
     if evidence.interrupted {
         violations.insert(0, "the run was interrupted".to_owned());
@@ -132,6 +155,11 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
 #[must_use]
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     let refuted = refuted(evidence.faults);
+    let is_started = matches!(evidence.nodes, Nodes::Started);
+    let of_started = |outcome: CheckOutcome| match outcome {
+        CheckOutcome::Ok if !is_started => CheckOutcome::NotAsked(NOT_STARTED.to_owned()),
+        other @ (CheckOutcome::Ok | CheckOutcome::Failed(_) | CheckOutcome::NotAsked(_)) => other,
+    };
     let ends = if refuted.is_empty() {
         answered(exits(evidence).collect())
     } else {
@@ -150,21 +178,27 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     };
     let rows = [
         ("what the clients saw is linearizable", linearizable(evidence)),
-        ("no process ends by itself", (Verdict::Violation, ends)),
-        ("no log tells of a crash", (Verdict::Violation, answered(crashes(evidence).collect()))),
+        ("no process ends by itself", (Verdict::Violation, of_started(ends))),
+        (
+            "no log tells of a crash",
+            (Verdict::Violation, of_started(answered(crashes(evidence).collect()))),
+        ),
         ("states are equal at equal slots", (Verdict::Violation, states(evidence))),
         (
             "what was acknowledged is there after healing",
             (Verdict::Violation, after(|it| &it.findings)),
         ),
-        ("what the nodes left passes its audit", audited(evidence.audit)),
+        ("what the nodes left passes its audit", audited(evidence)),
         ("all nodes serve after healing", (Verdict::NotServed, nodes_serve)),
         ("the last requests are answered after healing", (Verdict::NotServed, clients_served)),
         ("a leader that is taken away is followed by another", (Verdict::Void, followed(evidence))),
-        ("faults are what they are said to be", (Verdict::Void, answered(refuted))),
+        (
+            "faults are what they are said to be",
+            (Verdict::Void, faults_are_real(evidence, refuted)),
+        ),
         (
             "what was started and set up is stopped and torn down",
-            (Verdict::Void, answered(evidence.around.to_vec())),
+            (Verdict::Void, of_started(answered(evidence.around.to_vec()))),
         ),
         ("enough was exercised", (Verdict::Void, gaps)),
     ];
@@ -236,8 +270,36 @@ fn linearizable(evidence: &Evidence<'_>) -> (Verdict, CheckOutcome) {
     }
 }
 
-fn audited(audit: &Audit) -> (Verdict, CheckOutcome) {
-    match audit {
+/// Whether the faults were what they are called. What an engine says of its own is no witness.
+fn faults_are_real(evidence: &Evidence<'_>, refuted: Vec<String>) -> CheckOutcome {
+    let told = match evidence.nodes {
+        Nodes::Started => return answered(refuted),
+        Nodes::Attached(None) => {
+            let why = "faults were left to another engine, of which the description says nothing";
+            return CheckOutcome::NotAsked(why.to_owned());
+        }
+        Nodes::Attached(Some(told)) => told,
+    };
+    let reasons = [refuted, told.failed.clone()].concat();
+    if reasons.is_empty() && told.unwitnessed > 0 {
+        let all = told.witnessed + told.unwitnessed;
+        return CheckOutcome::NotAsked(format!(
+            "faults were left to another engine: of {all}, {} rest on the word of its commands, \
+             and {} were seen by a `witness` of the description",
+            told.unwitnessed, told.witnessed
+        ));
+    }
+    answered(reasons)
+}
+
+const NOT_STARTED: &str = "the nodes were running already, and the harness sees no process and no \
+    log of them";
+
+fn audited(evidence: &Evidence<'_>) -> (Verdict, CheckOutcome) {
+    match evidence.audit {
+        Audit::NotAsked if !matches!(evidence.nodes, Nodes::Started) => {
+            (Verdict::Violation, CheckOutcome::NotAsked(NOT_STARTED.to_owned()))
+        }
         Audit::NotAsked => {
             let why = "the system has no audit, or the run did not get as far";
             (Verdict::Violation, CheckOutcome::NotAsked(why.to_owned()))
@@ -303,6 +365,11 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     }
     if let Some(exercise) = evidence.exercise {
         gaps.extend(evidence.thresholds.gaps(exercise, evidence.plan));
+    }
+    if let Nodes::Attached(Some(told)) = evidence.nodes
+        && told.witnessed + told.unwitnessed == 0
+    {
+        gaps.push("no fault of the engine was begun and ended".to_owned());
     }
     if evidence.plan.plans_nothing() {
         gaps.push(format!("no fault of {} was planned", evidence.plan.nemesis));

@@ -11,6 +11,7 @@ mod armed;
 mod delay_queue;
 mod disk_errors;
 mod effect;
+mod engine;
 mod errand;
 mod fabric;
 mod injected_fault;
@@ -59,6 +60,7 @@ pub mod system;
 pub mod thresholds;
 pub mod traffic;
 
+pub use engine::EngineTold;
 pub use injected_fault::InjectedFault;
 pub use machines::Machines;
 pub use status::StatusFields;

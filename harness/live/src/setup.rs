@@ -4,6 +4,7 @@
 //! with what to do about it. What was started is owned by [`TestCluster`] and ends with it.
 
 mod around;
+mod attached;
 mod nodes;
 
 use std::io;
@@ -48,6 +49,8 @@ pub struct SystemUnderTest {
     pub limits: Limits,
     /// How many bridge processes share the clients.
     pub bridges: u32,
+    /// Whether its cluster is running already, at the addresses of the description.
+    pub attached: bool,
 }
 
 /// What is written of a cast, so that a run can be repeated: the content of `system.json`.
@@ -66,6 +69,9 @@ pub struct SystemManifest {
     /// Limits of every node; runs of before have none.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether its cluster was running already.
+    #[serde(default)]
+    pub attached: bool,
 }
 
 /// A running system with everything around it.
@@ -86,7 +92,7 @@ pub struct TestCluster {
     /// Where each node serves clients.
     pub(crate) clients: Vec<(NodeId, String)>,
     /// The claim on the nodes' ports.
-    _ports: PortBlock,
+    _ports: Option<PortBlock>,
 }
 
 /// Prints the last lines of a log, where there are any.
@@ -156,6 +162,25 @@ pub enum SetupError {
         /// The last lines of its log.
         tail: String,
     },
+    /// A plan asks for what is not in the harness's hands at a cluster that it has not started.
+    #[error("{what}; {remedy}")]
+    NotInHand {
+        /// What it asks for.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A cluster that should be running is not there.
+    #[error(
+        "the cluster at {addresses} does not serve: {why}; the harness has started none of its \
+         nodes, so see that they run where `addresses` in the description says"
+    )]
+    NotThere {
+        /// What is missing.
+        why: String,
+        /// Where it should be.
+        addresses: String,
+    },
     /// The cluster does not come up.
     #[error("the cluster did not serve within {} s: {why}; see the logs under {}",
         START_LIMIT.as_secs(), folder.display())]
@@ -179,6 +204,7 @@ impl SystemUnderTest {
             here: self.here.clone(),
             bridges: self.bridges,
             limits: self.limits,
+            attached: self.attached,
         }
     }
 
@@ -192,6 +218,12 @@ impl SystemUnderTest {
             return Err(SetupError::TooManyNodes { nodes: plan.nodes, most: NODES_MAX });
         }
         self.system.check()?;
+        if self.attached {
+            return self.check_attached(plan);
+        }
+        if self.system.serve.is_empty() {
+            return Err(SystemError::NoServe.into());
+        }
         let gaps = self.every_gap();
         let System { init, create, serve, .. } = &self.system;
         let commands = [init.as_ref(), create.as_ref(), Some(serve)];
@@ -227,7 +259,11 @@ impl SystemUnderTest {
         plan: &Scenario,
         folder: &RunFolder,
     ) -> Result<TestCluster, SetupError> {
-        let nodes = self.start_nodes(plan, folder).await?;
+        let nodes = if self.attached {
+            self.attach(plan, folder).await?
+        } else {
+            self.start_nodes(plan, folder).await?
+        };
         let mut bridges = Vec::new();
         // Without any, nobody could be asked for anything.
         for number in 1..=self.bridges.max(1) {
@@ -235,19 +271,22 @@ impl SystemUnderTest {
         }
         let RunningNodes { cluster, network, machines, witness, who_leads, clients, ports, .. } =
             nodes;
-        let bridge = Arc::new(Bridge::new(bridges).telling(self.system.status));
+        let bridge = Bridge::new(bridges).telling(self.system.status);
+        let bridge = if self.attached { bridge.prefixed(prefix_of(folder)) } else { bridge };
         let stage = TestCluster {
             cluster,
             network,
             machines,
             witness,
-            bridge,
+            bridge: Arc::new(bridge),
             who_leads: who_leads.map(Arc::new),
             clients,
             _ports: ports,
         };
-        stage.wait_until_ready(plan, folder, &self.system).await?;
-        Ok(stage)
+        match stage.wait_until_ready(plan, folder, &self.system).await {
+            Err(SetupError::NotReady { why, .. }) if self.attached => Err(self.not_there(why)),
+            ready => ready.map(|()| stage),
+        }
     }
 
     fn look_for(&self, program: PathBuf) -> Result<(), SetupError> {
@@ -365,6 +404,13 @@ impl TestCluster {
         let said = format!("a first `read` of {READY_KEY} is answered {why}");
         Ok(Some(format!("{said}; a system without `read` needs `ready` in its description")))
     }
+}
+
+/// Returns what the keys of a run begin with at a cluster that others use, too: its folder has its
+/// time and seed, and no two processes of a machine have one number.
+fn prefix_of(folder: &RunFolder) -> String {
+    let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    format!("{name}-{}.", std::process::id())
 }
 
 /// Nodes that a run can have.

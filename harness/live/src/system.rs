@@ -7,6 +7,7 @@
 //! that names an unknown gap is refused. `transport` says what the ports speak, `ready` when a node
 //! is up. How a description is written down is left to [`description`](crate::description).
 
+mod attached;
 mod placeholders;
 mod scoped_command;
 
@@ -22,6 +23,7 @@ use crate::crashes::CrashPatterns;
 use crate::readiness::Ready;
 use crate::status::StatusFields;
 use crate::thresholds::Thresholds;
+pub use attached::EngineFault;
 pub(crate) use placeholders::{ANNOUNCED, OF_NODE};
 pub use placeholders::{Announced, Placeholders};
 pub use scoped_command::ScopedCommand;
@@ -59,8 +61,15 @@ pub struct System {
     /// once for each node after that. Gaps: binary, here, dir, nodes, run; of a node node and data.
     #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
     pub setup: ScopedCommand,
-    /// Runs one node until it is told to end.
+    /// Runs one node until it is told to end. Of a cluster that is running already it may be absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub serve: Vec<Arg>,
+    /// Where the nodes of a cluster that is running already serve clients, each by host and port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// Faults of another engine, for such a cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engine: Vec<EngineFault>,
     /// Ends what runs, in place of SIGTERM: the cluster as a whole, then each node that runs on, by
     /// its process `{pid}`.
     #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
@@ -224,6 +233,30 @@ pub enum SystemError {
         /// The command.
         command: &'static str,
     },
+    /// Nothing runs a node, and none is said to be running.
+    #[error(
+        "`serve` is missing; add it, or say by `addresses` where the nodes are of a cluster that \
+         is running already"
+    )]
+    NoServe,
+    /// A text is no address of a node, or that of another one, too.
+    #[error(
+        "`{address}` is no address of a node; `addresses` has a host and a port of each, such as \
+         \"10.0.0.1:7001\", and none twice"
+    )]
+    NoAddress {
+        /// The text.
+        address: String,
+    },
+    /// An engine is described for a cluster that nothing is known of.
+    #[error(
+        "`engine` commands faults of a cluster that is running already; say by `addresses` where \
+         its nodes are, or leave it out"
+    )]
+    EngineAlone,
+    /// A fault of an engine has no name.
+    #[error("a fault of `engine` has no name; reports call it by `name`")]
+    NamelessFault,
     /// Two ways to know who leads may not agree.
     #[error(
         "`who_leads` says who leads, and so does `leads` of the status; take \"leads\" out of \
@@ -260,6 +293,8 @@ impl System {
             create: Some(words("{binary} init --dir {dir} --node {node} --data {data}")),
             setup: ScopedCommand::default(),
             serve,
+            addresses: Vec::new(),
+            engine: Vec::new(),
             stop: ScopedCommand::default(),
             teardown: ScopedCommand::default(),
             bridge,
@@ -282,6 +317,7 @@ impl System {
     ///
     /// [`SystemError`] names what cannot.
     pub fn check(&self) -> Result<(), SystemError> {
+        self.check_attached()?;
         if self.status.leads && self.who_leads.is_some() {
             return Err(SystemError::LeaderTwice);
         }
@@ -295,7 +331,8 @@ impl System {
         let of_node = [&OF_ALL[..], &OF_NODE].concat();
         self.check_command(self.init.as_ref(), &env.init, &OF_ALL)?;
         self.check_command(self.create.as_ref(), &env.create, &of_node)?;
-        self.check_command(Some(&self.serve), &env.serve, &of_node)?;
+        let serve = Some(&self.serve).filter(|words| !words.is_empty());
+        self.check_command(serve, &env.serve, &of_node)?;
         self.check_command(Some(&self.bridge), &env.bridge, &OF_ALL)?;
         self.check_command(self.who_leads.as_ref(), &env.bridge, &OF_ALL)?;
         self.check_command(self.audit.as_ref(), &env.audit, &OF_AUDIT)?;

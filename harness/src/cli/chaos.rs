@@ -1,5 +1,6 @@
 //! `synod-harness chaos` and `replay`: from flags, a scenario or a run folder, to a run.
 
+mod attach;
 mod campaign;
 
 use std::fmt::Display;
@@ -38,6 +39,12 @@ pub(super) struct ChaosArguments {
     pub(super) system: SystemArguments,
     #[command(flatten)]
     pub(super) output: OutputArguments,
+    /// A file that describes a cluster that is running already, at its `addresses`: the harness
+    /// starts and breaks nothing, and judges what its clients see.
+    #[arg(long, value_name = "FILE", conflicts_with_all =
+        ["system", "nodes", "nemesis", "audit", "node_files", "node_file_bytes",
+        "node_memory_bytes"])]
+    pub(super) attach: Option<String>,
     /// The seed from which faults, operations and decisions about packets follow; drawn if absent.
     #[arg(long)]
     pub(super) seed: Option<u64>,
@@ -145,6 +152,9 @@ fn order_of(
     first: Option<u64>,
     turn: u32,
 ) -> Result<RunConfig, Refusal> {
+    if let Some(file) = &arguments.attach {
+        return attach::order_of(arguments, file, first, turn);
+    }
     let system = system_of(&arguments.system.system)?;
     let world = system.abilities();
     let mut plan = match &arguments.scenario {
@@ -161,7 +171,7 @@ fn order_of(
     }
     // What is left to chance is drawn first, so that what is checked is what runs.
     let plan = plan.drawn();
-    let cast = cast_of(system, &arguments.system);
+    let cast = cast_of(system, &arguments.system, &arguments.system.system);
     let checked = check_live(&plan, world, &cast);
     let workload = match &arguments.scenario {
         Some(path) => checked.map_err(|refused| refused.of(path))?,
@@ -278,6 +288,7 @@ pub(super) fn recorded_order(
         guard: Guard::of_this_process(),
         limits: written.limits,
         bridges: written.bridges,
+        attached: written.attached,
     };
     // The command is to work from any folder.
     let run = run.canonicalize().unwrap_or_else(|_| run.to_owned());
@@ -321,11 +332,16 @@ impl SystemFile {
             guard: Guard::of_this_process(),
             limits: Limits::default(),
             bridges: 1,
+            attached: false,
         })
     }
 }
 
-pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> SystemUnderTest {
+pub(super) fn cast_of(
+    mut system: System,
+    arguments: &SystemArguments,
+    file: &str,
+) -> SystemUnderTest {
     if let Some(program) = &arguments.audit {
         let program = absolute(program).display().to_string();
         // Braces name a variable in a description, and those of a path name none.
@@ -336,7 +352,7 @@ pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> System
     SystemUnderTest {
         system,
         binary: absolute(&arguments.binary),
-        here: absolute(&folder_of(&arguments.system)),
+        here: absolute(&folder_of(file)),
         guard: Guard::of_this_process(),
         limits: Limits {
             files: arguments.node_files,
@@ -344,6 +360,7 @@ pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> System
             memory_bytes: arguments.node_memory_bytes,
         },
         bridges: arguments.bridges,
+        attached: false,
     }
 }
 
@@ -355,7 +372,7 @@ fn folder_of(system: &str) -> PathBuf {
 
 /// Spells the command that makes the same plan again.
 fn reproduction(arguments: &ChaosArguments, plan: &Scenario, is_here: bool) -> String {
-    let ChaosArguments { time, nodes, nemesis, workload, .. } = arguments;
+    let ChaosArguments { time, nodes, nemesis, .. } = arguments;
     let SystemArguments { system, binary, audit, bridges, .. } = &arguments.system;
     let mut limits = limit_flags(&arguments.system);
     // `cargo xtask chaos` has no flags for audits and limits.
@@ -376,10 +393,17 @@ fn reproduction(arguments: &ChaosArguments, plan: &Scenario, is_here: bool) -> S
         let path = quoted(&absolute(path).display().to_string());
         return format!("{program}{system}{limits} --scenario {path} --seed {}", plan.seed);
     }
-    let mut command = format!(
-        "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --nemesis {nemesis}",
+    let flags = given_flags(arguments);
+    format!(
+        "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --nemesis {nemesis}{flags}",
         plan.seed
-    );
+    )
+}
+
+/// Spells what was given of clients and workload.
+fn given_flags(arguments: &ChaosArguments) -> String {
+    let workload = &arguments.workload;
+    let mut command = String::new();
     let given = |number: Option<u64>| number.map(|number| number.to_string());
     for (flag, value) in [
         ("--clients", given(arguments.clients.map(u64::from))),

@@ -63,6 +63,7 @@ fn evidence<'a>(
     Evidence {
         plan,
         asked: Asked::ALL,
+        nodes: Nodes::Started,
         interrupted: false,
         report: Some(report),
         unseen: None,
@@ -341,6 +342,40 @@ fn what_is_not_told_is_not_asked_and_never_passed() {
     check(set, Verdict::NotServed, "1 of 3 last requests");
     let asked = outcome(set, "the last requests are answered after healing");
     assert!(matches!(asked, CheckOutcome::Failed(_)), "{asked:?}");
+}
+
+#[test]
+fn what_another_engine_did_rests_on_its_witness_or_is_not_asked() {
+    let told = |witnessed, unwitnessed, failed: &[&str]| -> Nodes<'static> {
+        let failed = failed.iter().map(ToString::to_string).collect();
+        let told = EngineTold { failed, witnessed, unwitnessed };
+        Nodes::Attached(Some(Box::leak(Box::new(told))))
+    };
+    let real = "faults are what they are said to be";
+    let asked = |nodes| outcome(|seen: &mut Evidence<'_>| seen.nodes = nodes, real);
+    assert_eq!(asked(told(2, 0, &[])), CheckOutcome::Ok);
+    for nodes in [Nodes::Attached(None), told(0, 2, &[]), told(2, 1, &[])] {
+        let CheckOutcome::NotAsked(why) = asked(nodes) else { panic!("{nodes:?}") };
+        assert!(why.starts_with("faults were left to another engine"), "{why}");
+        check(|seen| seen.nodes = nodes, Verdict::Pass, "linearizable");
+    }
+    // What was not lifted may keep nodes from serving: nothing is to be said of them then.
+    let unserved: &AfterHeal = Box::leak(Box::new(AfterHeal {
+        served_within_ms: None,
+        digests_equal: None,
+        acknowledged_present: false,
+        findings: Vec::new(),
+        unserved: vec!["node 1 accepts no connection".to_owned()],
+    }));
+    let stuck = |seen: &mut Evidence<'_>| {
+        (seen.nodes, seen.after_heal) = (told(1, 0, &["the lift of cut failed"]), Some(unserved));
+    };
+    check(stuck, Verdict::Void, "the lift of cut failed");
+    check(|seen| seen.nodes = told(0, 0, &[]), Verdict::Void, "no fault of the engine was begun");
+    for name in ["no process ends by itself", "no log tells of a crash"] {
+        let attached = |seen: &mut Evidence<'_>| seen.nodes = Nodes::Attached(None);
+        assert!(matches!(outcome(attached, name), CheckOutcome::NotAsked(_)), "{name}");
+    }
 }
 
 #[test]

@@ -35,14 +35,15 @@ pub(crate) struct RunningNodes {
     pub(super) witness: Witness,
     pub(super) machines: Machines,
     /// The command of a bridge.
-    bridge: CommandLine,
+    pub(super) bridge: CommandLine,
     /// The variables of a bridge.
-    variables: Vec<(OsString, OsString)>,
+    pub(super) variables: Vec<(OsString, OsString)>,
     /// What says who leads, if the description has that.
     pub(crate) who_leads: Option<LeaderProbe>,
     /// Where each node serves clients.
     pub(super) clients: Vec<(NodeId, String)>,
-    pub(super) ports: PortBlock,
+    /// The claim on the ports of nodes that were started here.
+    pub(super) ports: Option<PortBlock>,
 }
 
 impl SystemUnderTest {
@@ -100,7 +101,7 @@ impl SystemUnderTest {
             variables,
             who_leads,
             clients,
-            ports,
+            ports: Some(ports),
         })
     }
 

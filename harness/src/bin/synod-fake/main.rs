@@ -5,10 +5,12 @@
 //! So kills, pauses and cuts have the effects that the harness measures, and the histories are
 //! linearizable because there is one copy of everything. `--bug` breaks a promise on purpose, and
 //! some of the bugs are sabotages: servers that signals do not reach, or that come back unseen. It
-//! shows how small a system can be that the harness can drive; it replicates nothing.
+//! shows how small a system can be that the harness can drive; it replicates nothing. `store` is a
+//! server that keeps its values itself, and so outlives those who ask it.
 #![allow(clippy::print_stdout, reason = "the bridge protocol is spoken on standard output")]
 
 mod sabotage;
+mod store;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
@@ -38,6 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "server" => serve(&options),
         "bridge" => bridge(&options),
         "who-leads" => who_leads(&options),
+        "store" => store::serve(options.client_listen, &options.bug),
+        "ask-store" => store::bridge(&options.others),
         other => Err(format!("there is no command `{other}`").into()),
     }
 }
