@@ -149,7 +149,7 @@ fn a_sound_cluster_passes_again_and_again_and_what_nobody_saw_is_told() {
     let mut cluster = Cluster::start("sound", "none");
     // What the first run has left in the servers is no answer to the second.
     for _ in 0..2 {
-        let (code, said) = run(cluster.chaos("", &["--time", "4"]));
+        let (code, said) = run(cluster.chaos("ready = { tcp = true }", &["--time", "4"]));
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("reproduce: synod-harness chaos --attach "), "{said}");
     }
