@@ -62,7 +62,8 @@ impl Cluster {
             addresses = [{}]
             status = []
             transport = {{ peer = "tcp", client = "tcp" }}
-            bridge = ["{{binary}}", "ask-store", {{ per_node = ["--other", "{{peer}}={{address}}"] }}]
+            bridge = ["{{binary}}", "ask-store",
+                {{ per_node = ["--other", "{{peer}}={{address}}"] }}]
             {lines}
             "#,
             addresses.join(", ")

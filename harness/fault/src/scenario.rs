@@ -213,8 +213,9 @@ impl Scenario {
         self.faults.iter().any(PlannedFault::changes_leader)
     }
 
-    /// Returns the scenario for a world in which nobody tells who leads: what hits the leader hits a
-    /// node that follows from the seed, and what waits for a leader begins when its time has come.
+    /// Returns the scenario for a world in which nobody tells who leads: what hits the leader hits
+    /// a node that follows from the seed, and what waits for a leader begins when its time has
+    /// come.
     #[must_use]
     pub fn without_leaders(&self) -> Self {
         let mut scenario = self.clone();

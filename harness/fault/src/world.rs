@@ -231,8 +231,8 @@ const CLOCKS: &str = "real processes share the clock of their machine; leave it 
 const DISKS: &str = "real processes write to a disk that obeys nobody here; leave it out, or run \
     the scenario in the simulator";
 
-const LEADERS: &str = "it begins by who leads, or hits who leads, and the description says of no way \
-    to know that; give it `who_leads`, or aim at a node";
+const LEADERS: &str = "it begins by who leads, or hits who leads, and the description says of no \
+    way to know that; give it `who_leads`, or aim at a node";
 
 const FILES: &str = "what calls on files return is in its hands, and what stands in files is not; \
     take another fault, or run the scenario in the simulator";

@@ -20,9 +20,8 @@ use super::clients::insist;
 use super::cluster::{Cluster, ClusterError};
 use super::leaders::Leaders;
 use super::network::Network;
-use super::readiness::Ready;
 use super::record::Recorder;
-use super::status::StatusFields;
+use super::signs::Signs;
 
 /// Mends everything: links, pauses, processes.
 ///
@@ -53,35 +52,22 @@ pub async fn keep_starting(cluster: &Cluster) -> Result<Infallible, ClusterError
     }
 }
 
-/// By what nodes show that they serve.
-#[derive(Clone, Copy, Debug)]
-pub struct Signs<'a> {
-    /// What their status tells.
-    pub told: StatusFields,
-    /// How they are asked where they tell no status.
-    pub ready: &'a Ready,
-    /// Where each serves clients.
-    pub ports: &'a [(NodeId, String)],
-}
-
-impl Signs<'_> {
-    /// Returns whether each node is asked by itself.
-    #[must_use]
-    pub fn are_of_nodes(&self) -> bool {
-        self.told.are_any() || self.ready.needs_tcp()
+/// Looks whether all nodes serve, by the signs that they give.
+async fn look(
+    signs: Signs<'_>,
+    nodes: &[NodeId],
+    leaders: &Mutex<Leaders>,
+    since: Duration,
+) -> Compared {
+    if signs.told.are_any() {
+        return compare(nodes, &lock(leaders), since);
     }
-
-    async fn look(&self, nodes: &[NodeId], leaders: &Mutex<Leaders>, since: Duration) -> Compared {
-        if self.told.are_any() {
-            return compare(nodes, &lock(leaders), since);
+    for (node, port) in signs.ports {
+        if let Err(why) = signs.ready.of_port(*node, port).await {
+            return Compared::Not { why, digests_equal: true };
         }
-        for (node, port) in self.ports {
-            if let Err(why) = self.ready.of_port(*node, port).await {
-                return Compared::Not { why, digests_equal: true };
-            }
-        }
-        Compared::Equal
     }
+    Compared::Equal
 }
 
 /// Waits until all nodes serve again, at most [`SERVE_LIMIT`] after `healed`.
@@ -96,7 +82,7 @@ pub async fn wait_until_served(
 ) -> AfterHeal {
     let of_states = |equal: bool| signs.told.digest.then_some(equal);
     loop {
-        let state = signs.look(nodes, leaders, since).await;
+        let state = look(signs, nodes, leaders, since).await;
         let took = healed.elapsed();
         match state {
             Compared::Equal => {
@@ -208,6 +194,8 @@ const LOOK_STEP: Duration = Duration::from_millis(10);
 mod tests {
     use super::*;
     use crate::bridge::NodeStatus;
+    use crate::readiness::Ready;
+    use crate::status::StatusFields;
 
     fn hear(leaders: &mut Leaders, node: u16, at_ms: u64, applied: u64, digest: &str) {
         let status = NodeStatus {
@@ -255,11 +243,11 @@ mod tests {
         let at = listener.local_addr().expect("it is bound").to_string();
         let ports = [(NodeId(1), at.clone())];
         let of = signs(StatusFields::NONE, &Ready::Tcp, &ports);
-        let is_served = |look: Compared| matches!(look, Compared::Equal);
+        let is_served = |state: Compared| matches!(state, Compared::Equal);
         assert!(of.are_of_nodes());
-        assert!(is_served(of.look(&[NodeId(1)], &leaders, Duration::ZERO).await));
+        assert!(is_served(look(of, &[NodeId(1)], &leaders, Duration::ZERO).await));
         drop(listener);
-        let gone = of.look(&[NodeId(1)], &leaders, Duration::ZERO).await;
+        let gone = look(of, &[NodeId(1)], &leaders, Duration::ZERO).await;
         let Compared::Not { why, .. } = gone else { panic!("nobody listens") };
         assert_eq!(why, format!("node 1 accepts no connection at {at}"));
         let nobody = signs(StatusFields::NONE, &Ready::ByBridge, &ports);

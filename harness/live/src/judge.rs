@@ -24,7 +24,7 @@ use crate::thresholds::Thresholds;
 
 /// What a run could ask of its nodes; the rest of the checks says that it was not asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked {
+pub struct AskedOfNodes {
     /// Whether the nodes tell states that can be compared.
     pub states: bool,
     /// Whether each node is asked by itself whether it serves.
@@ -33,7 +33,7 @@ pub struct Asked {
     pub leaders: bool,
 }
 
-impl Asked {
+impl AskedOfNodes {
     /// Everything.
     pub const ALL: Self = Self { states: true, nodes: true, leaders: true };
 
@@ -74,7 +74,7 @@ pub struct Evidence<'a> {
     /// The plan.
     pub plan: &'a Scenario,
     /// What could be asked.
-    pub asked: Asked,
+    pub asked: AskedOfNodes,
     /// Whose the nodes are.
     pub nodes: Nodes<'a>,
     /// Whether the user ended the run.

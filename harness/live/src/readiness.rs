@@ -1,8 +1,8 @@
 //! When a node is ready: a port that accepts, a page that is served, or a line of its log.
 //!
 //! The bridge is started once all nodes are, and then asked for their status as in any run; a
-//! system that says nothing of readiness has its bridge started at once, and where no status is told
-//! either, a read that the bridge answers is waited for. Nodes are asked at their
+//! system that says nothing of readiness has its bridge started at once, and where no status is
+//! told either, a read that the bridge answers is waited for. Nodes are asked at their
 //! own ports and not through a proxy, which accepts for a node that does not. The claim kept true:
 //! a node that is not ready in time is named, with what was waited for.
 

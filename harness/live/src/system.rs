@@ -7,7 +7,7 @@
 //! that names an unknown gap is refused. `transport` says what the ports speak, `ready` when a node
 //! is up. How a description is written down is left to [`description`](crate::description).
 
-mod attached;
+mod engine_fault;
 mod placeholders;
 mod scoped_command;
 
@@ -23,7 +23,7 @@ use crate::crashes::CrashPatterns;
 use crate::readiness::Ready;
 use crate::status::StatusFields;
 use crate::thresholds::Thresholds;
-pub use attached::EngineFault;
+pub use engine_fault::EngineFault;
 pub(crate) use placeholders::{ANNOUNCED, OF_NODE};
 pub use placeholders::{Announced, Placeholders};
 pub use scoped_command::ScopedCommand;
@@ -61,7 +61,7 @@ pub struct System {
     /// once for each node after that. Gaps: binary, here, dir, nodes, run; of a node node and data.
     #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
     pub setup: ScopedCommand,
-    /// Runs one node until it is told to end. Of a cluster that is running already it may be absent.
+    /// Runs one node until it is told to end. Of a cluster that is running it may be absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub serve: Vec<Arg>,
     /// Where the nodes of a cluster that is running already serve clients, each by host and port.

@@ -165,8 +165,8 @@ fn tile(html: &mut Html, name: &str, value: &str, note: &str) {
     );
 }
 
-/// Counts how often a span of leadership follows one of another node or ballot: some systems tell no
-/// ballots.
+/// Counts how often a span of leadership follows one of another node or ballot: some systems tell
+/// no ballots.
 pub(super) fn leader_changes(summary: &RunSummary) -> usize {
     changes(&summary.leaders)
 }

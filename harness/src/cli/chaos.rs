@@ -395,7 +395,8 @@ fn reproduction(arguments: &ChaosArguments, plan: &Scenario, is_here: bool) -> S
     }
     let flags = given_flags(arguments);
     format!(
-        "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --nemesis {nemesis}{flags}",
+        "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --nemesis {nemesis}\
+         {flags}",
         plan.seed
     )
 }

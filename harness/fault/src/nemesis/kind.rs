@@ -101,7 +101,7 @@ impl FaultKind {
         Self::CutClients,
     ];
 
-    /// Returns the fault that does the same to a node, whoever leads; itself, if it does so already.
+    /// Returns the fault that does the same to a node, whoever leads; itself, if it does so.
     #[must_use]
     pub const fn of_any_node(self) -> Self {
         match self {

@@ -400,8 +400,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 const TAIL_LINES: usize = 10;
 
-const NAMES_NODE: &str = "let the command write the number of the node that leads as its first line, \
-    and end with 0; its log is in `who-leads` in the folder";
+const NAMES_NODE: &str = "let the command write the number of the node that leads as its first \
+    line, and end with 0; its log is in `who-leads` in the folder";
 
 const STATUS_FORM: &str = "answer with an object such as {\"node\": 2, \"leads\": \"7.2\", \
     \"applied\": 12, \"digest\": \"c0ffee\"}, of the node that was asked";
@@ -410,5 +410,5 @@ const STATUS_NEEDED: &str = "answer `status` with `ok` once the node answers: a 
     all nodes do; if the node is not up, its log is under `nodes` in the folder";
 
 const LEADS_NEEDED: &str = "let the status of the node that leads have `leads`, a text that \
-    changes with each leader; in a system that does not tell it, leave \"leads\" out of `status` in \
-    the description, such as status = []";
+    changes with each leader; in a system that does not tell it, leave \"leads\" out of `status` \
+    in the description, such as status = []";

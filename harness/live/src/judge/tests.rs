@@ -62,7 +62,7 @@ fn evidence<'a>(
 ) -> Evidence<'a> {
     Evidence {
         plan,
-        asked: Asked::ALL,
+        asked: AskedOfNodes::ALL,
         nodes: Nodes::Started,
         interrupted: false,
         report: Some(report),
@@ -306,7 +306,7 @@ fn outcome(spoil: impl FnOnce(&mut Evidence<'_>), name: &str) -> CheckOutcome {
 
 #[test]
 fn what_is_not_told_is_not_asked_and_never_passed() {
-    let nothing = Asked { states: false, nodes: false, leaders: false };
+    let nothing = AskedOfNodes { states: false, nodes: false, leaders: false };
     let served: &AfterHeal = Box::leak(Box::new(AfterHeal {
         served_within_ms: Some(1),
         digests_equal: None,
@@ -327,7 +327,7 @@ fn what_is_not_told_is_not_asked_and_never_passed() {
             outcome(set, name)
         };
         assert!(matches!(with(nothing), CheckOutcome::NotAsked(_)), "{name}");
-        assert_eq!(with(Asked::ALL), CheckOutcome::Ok, "{name}");
+        assert_eq!(with(AskedOfNodes::ALL), CheckOutcome::Ok, "{name}");
     }
     // No leader was seen, and nobody could see one: that says nothing of the run.
     let blind = |seen: &mut Evidence<'_>| (seen.asked, seen.leader_changes) = (nothing, 0);

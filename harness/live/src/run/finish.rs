@@ -25,7 +25,7 @@ use crate::engine::EngineTold;
 use crate::exercise::measure;
 use crate::folder::{self, RunFolder};
 use crate::interrupt::Interrupt;
-use crate::judge::{Asked, Evidence, Nodes, checks, judge};
+use crate::judge::{AskedOfNodes, Evidence, Nodes, checks, judge};
 use crate::log_watch::WatchedLogs;
 
 /// What is left of a run when its processes have ended.
@@ -138,7 +138,7 @@ pub(crate) async fn finish(
     }
     let evidence = Evidence {
         plan: &order.plan,
-        asked: Asked::of(&order.cast.system),
+        asked: AskedOfNodes::of(&order.cast.system),
         nodes: if order.cast.attached {
             Nodes::Attached(remains.engine.as_ref())
         } else {

@@ -3,7 +3,8 @@
 //!
 //! Each server has all operations that the stand-in knows, over lines of JSON on TCP; the bridge
 //! asks the first of its servers alone, so that the histories are linearizable because there is one
-//! copy of everything. With the bug `forgets` a server acknowledges each fiftieth write and drops it.
+//! copy of everything. With the bug `forgets` a server acknowledges each fiftieth write and drops
+//! it.
 
 use std::collections::BTreeMap;
 use std::error::Error;

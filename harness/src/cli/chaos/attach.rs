@@ -1,7 +1,8 @@
 //! `synod-harness chaos --attach`: a run at a cluster that is running already.
 //!
-//! The harness brings clients and a verdict; whatever breaks the cluster is another engine's, by the
-//! commands of the description. What cannot be done to such a cluster is refused by `synod-live`.
+//! The harness brings clients and a verdict; whatever breaks the cluster is another engine's, by
+//! the commands of the description. What cannot be done to such a cluster is refused by
+//! `synod-live`. The claim kept true: the plan of such a run has no fault of the harness.
 
 use std::path::Path;
 
