@@ -186,6 +186,7 @@ fn faults_of_an_engine_are_witnessed_or_make_the_run_void() {
     let report = cluster.report();
     let fault = &report["faults"][0];
     assert_eq!((&fault["kind"], &fault["effective"]), (&"stopped".into(), &true.into()));
+    assert_eq!(fault["detail"], "by its engine", "no command of it names the node drawn");
     assert_eq!(cluster.outcome(REAL), "ok");
     assert!(!is_stopped(&cluster.servers[0]));
     // A command that does nothing is found out by the witness, and one that fails by its code.

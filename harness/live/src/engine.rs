@@ -124,7 +124,7 @@ impl Engine {
             number
         };
         happened.begin(FaultId(number as u32), name.clone());
-        record.nemesis(name, format!("begin, by its engine, for node {}", turn.node));
+        record.nemesis(name, format!("begin {}", self.detail(turn)));
         let injected = self.command(turn, number, "inject", &self.faults[turn.fault].inject).await;
         let since = injected.is_ok().then(|| record.now());
         if let Some(open) = &mut self.lock().open {
@@ -137,7 +137,8 @@ impl Engine {
     pub(crate) async fn end(&self, record: &Recorder, happened: &Happened) {
         let Some(mut open) = self.lock().open.clone() else { return };
         let (turn, number) = (open.turn, open.number);
-        let EngineFault { name, lift, witness, .. } = &self.faults[turn.fault];
+        let fault @ EngineFault { name, lift, witness, .. } = &self.faults[turn.fault];
+        let detail = self.detail(turn);
         if let (Some(words), Some(_)) = (witness, open.since) {
             let seen = self.command(turn, number, "witness", words).await;
             open.failed.extend(seen.err());
@@ -145,7 +146,7 @@ impl Engine {
         let until = record.now();
         open.failed.extend(self.command(turn, number, "lift", lift).await.err());
         happened.end(FaultId(number as u32));
-        record.nemesis(name, format!("end, by its engine, for node {}", turn.node));
+        record.nemesis(name, format!("end {detail}"));
         let effective = open.since.is_some() && open.failed.is_empty();
         let effect = match (effective, witness) {
             (true, Some(_)) => "its engine began and ended it, and its witness saw it".to_owned(),
@@ -154,8 +155,8 @@ impl Engine {
         };
         let span = FaultSpan {
             kind: name.clone(),
-            nodes: vec![turn.node.0],
-            detail: format!("by its engine, for node {}", turn.node),
+            nodes: if fault.names_node() { vec![turn.node.0] } else { Vec::new() },
+            detail,
             start_ns: open.since.unwrap_or(until).as_nanos() as u64,
             end_ns: until.as_nanos() as u64,
             effect,
@@ -170,6 +171,14 @@ impl Engine {
             (true, None) => state.told.unwitnessed += 1,
             (false, _) => state.told.failed.append(&mut open.failed),
         }
+    }
+
+    /// Says whom a fault hits, as far as that is known.
+    fn detail(&self, turn: Turn) -> String {
+        if self.faults[turn.fault].names_node() {
+            return format!("of node {}, by its engine", turn.node);
+        }
+        "by its engine".to_owned()
     }
 
     /// Runs a command of a fault to its end.

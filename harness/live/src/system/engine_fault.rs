@@ -28,6 +28,11 @@ pub struct EngineFault {
 }
 
 impl EngineFault {
+    /// Returns whether it hits the node that is drawn for it; else its commands know whom.
+    pub(crate) fn names_node(&self) -> bool {
+        self.commands().flatten().any(|word| word.names("node"))
+    }
+
     fn commands(&self) -> impl Iterator<Item = &Vec<Arg>> {
         [Some(&self.inject), Some(&self.lift), self.witness.as_ref()].into_iter().flatten()
     }
@@ -103,7 +108,7 @@ mod tests {
     #[test]
     fn a_running_cluster_needs_addresses_and_no_command_that_serves() {
         let system = System::parse("mine.toml", RUNNING).expect("it is right as it stands");
-        assert!(system.serve.is_empty() && system.engine.len() == 1);
+        assert!(system.serve.is_empty() && system.engine[0].names_node());
         let gaps = Placeholders::default().with("here", "/h").with("node", "2").with("run", "/r");
         let filled = system.attached_gaps(gaps).fill(&system.engine[0].inject).expect("no gap");
         assert_eq!(filled.arguments, ["2", "/r", "127.0.0.1:7001", "kv-1.kv:7001"]);
