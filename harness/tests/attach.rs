@@ -80,9 +80,9 @@ impl Cluster {
         command
     }
 
-    /// The commands of an engine that stops the first server for a while.
+    /// The commands of an engine that stops a server for a while which serves nobody.
     fn engine(&self, lift: &str) -> String {
-        let pid = self.servers[0].id();
+        let pid = self.servers[1].id();
         let state = format!("/proc/{pid}/stat");
         format!(
             r#"
@@ -96,7 +96,7 @@ impl Cluster {
     }
 
     fn mends(&self) -> String {
-        format!("\"kill\", \"-CONT\", \"{}\"", self.servers[0].id())
+        format!("\"kill\", \"-CONT\", \"{}\"", self.servers[1].id())
     }
 
     fn report(&self) -> Value {
@@ -188,7 +188,7 @@ fn faults_of_an_engine_are_witnessed_or_make_the_run_void() {
     assert_eq!((&fault["kind"], &fault["effective"]), (&"stopped".into(), &true.into()));
     assert_eq!(fault["detail"], "by its engine", "no command of it names the node drawn");
     assert_eq!(cluster.outcome(REAL), "ok");
-    assert!(!is_stopped(&cluster.servers[0]));
+    assert!(!is_stopped(&cluster.servers[1]));
     // A command that does nothing is found out by the witness, and one that fails by its code.
     let nothing = cluster.engine(&cluster.mends()).replace("\"-STOP\"", "\"-CONT\"");
     let failing = cluster.engine(&cluster.mends()).replace("\"-STOP\"", "\"-NOSUCH\"");
@@ -203,7 +203,7 @@ fn faults_of_an_engine_are_witnessed_or_make_the_run_void() {
     let (code, said) = run(cluster.chaos(&cluster.engine("\"false\""), &flags));
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("VOID") && said.contains("the lift of stopped"), "{said}");
-    signal(&cluster.servers[0], Signal::CONT);
+    signal(&cluster.servers[1], Signal::CONT);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_harness_that_is_ended_or_killed_leaves_the_cluster_and_lifts_what_it_can() 
         let mut lines = BufReader::new(harness.stdout.take().unwrap()).lines();
         assert!(lines.next().unwrap().unwrap().contains("seed 7"));
         let begin = Instant::now();
-        while !is_stopped(&cluster.servers[0]) {
+        while !is_stopped(&cluster.servers[1]) {
             assert!(begin.elapsed() < Duration::from_secs(30), "no fault begins");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -258,10 +258,10 @@ fn a_harness_that_is_ended_or_killed_leaves_the_cluster_and_lifts_what_it_can() 
         let code = harness.wait().unwrap().code();
         if how == Signal::INT {
             assert_eq!(code, Some(130), "{rest:?}");
-            assert!(!is_stopped(&cluster.servers[0]), "the fault was lifted");
+            assert!(!is_stopped(&cluster.servers[1]), "the fault was lifted");
         } else {
             // Nobody is there any more who could lift it; the engine's own limit has to.
-            signal(&cluster.servers[0], Signal::CONT);
+            signal(&cluster.servers[1], Signal::CONT);
         }
         assert!(cluster.runs(), "{how:?}");
     }
