@@ -210,6 +210,7 @@ fn order(scratch: &Scratch, bug: &str, workload: &str) -> RunConfig {
             guard: Guard::at(HARNESS),
             limits: Limits::default(),
             bridges: 1,
+            attached: false,
         },
         runs: scratch.0.clone(),
         keep: 1,

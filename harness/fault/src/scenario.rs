@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use synod_rng::{Random, Seed, Stream};
+use synod_rng::{Random, Seed, Stream, mix};
 
 use crate::nemesis::{FaultKind, Nemesis};
 use crate::{Action, LinkRules, Millis, NodeId, PartsPerMillion, ResolvedTarget, Target, Trigger};
@@ -211,6 +211,25 @@ impl Scenario {
     #[must_use]
     pub fn changes_leader(&self) -> bool {
         self.faults.iter().any(PlannedFault::changes_leader)
+    }
+
+    /// Returns the scenario for a world in which nobody tells who leads: what hits the leader hits
+    /// a node that follows from the seed, and what waits for a leader begins when its time has
+    /// come.
+    #[must_use]
+    pub fn without_leaders(&self) -> Self {
+        let mut scenario = self.clone();
+        for (place, fault) in (0..).zip(&mut scenario.faults) {
+            fault.kind = fault.kind.map(FaultKind::of_any_node);
+            if fault.target == Target::Leader {
+                let drawn = mix(self.seed.0 ^ mix(place)) % u64::from(self.nodes.max(1));
+                fault.target = Target::Node(NodeId(drawn as u16 + 1));
+            }
+            if fault.trigger.asks_who_leads() {
+                fault.trigger = Trigger::Time;
+            }
+        }
+        scenario
     }
 
     /// Returns whether something is done to the power, the disk or the clock of a machine.

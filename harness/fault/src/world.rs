@@ -56,6 +56,8 @@ pub struct Abilities {
     pub disks: DiskReach,
     /// What its links carry.
     pub transports: Transports,
+    /// Whether anybody there tells who leads.
+    pub leaders: bool,
 }
 
 /// How far a world has disks in its hands.
@@ -106,14 +108,21 @@ impl Abilities {
         clocks: true,
         disks: DiskReach::Medium,
         transports: Transports { peer: crate::Transport::Udp, client: crate::Transport::Udp },
+        leaders: true,
     };
 
     /// Returns what can be done to real processes whose ports speak this.
     #[must_use]
     pub const fn live(transports: Transports) -> Self {
         let (name, nodes_max) = ("a live run", LIVE_NODES_MAX);
-        let disks = DiskReach::None;
-        Self { name, nodes_max, power: false, clocks: false, disks, transports }
+        let (disks, leaders) = (DiskReach::None, true);
+        Self { name, nodes_max, power: false, clocks: false, disks, transports, leaders }
+    }
+
+    /// Returns what can be done where nobody tells who leads.
+    #[must_use]
+    pub const fn without_leaders(self) -> Self {
+        Self { leaders: false, ..self }
     }
 
     /// Returns what can be done where a shim stands between each process and its kernel.
@@ -150,6 +159,9 @@ impl Abilities {
     ///
     /// [`Unsupported`] names what cannot.
     pub fn check(&self, fault: &PlannedFault) -> Result<(), Unsupported> {
+        if !self.leaders && fault.needs_leader() {
+            return Err(self.refused(fault.name(), LEADERS));
+        }
         let name = fault.action.name();
         match &fault.action {
             Action::PowerLoss if !self.power => Err(self.refused(name, POWER)),
@@ -219,6 +231,9 @@ const CLOCKS: &str = "real processes share the clock of their machine; leave it 
 const DISKS: &str = "real processes write to a disk that obeys nobody here; leave it out, or run \
     the scenario in the simulator";
 
+const LEADERS: &str = "it begins by who leads, or hits who leads, and the description says of no \
+    way to know that; give it `who_leads`, or aim at a node";
+
 const FILES: &str = "what calls on files return is in its hands, and what stands in files is not; \
     take another fault, or run the scenario in the simulator";
 
@@ -227,7 +242,7 @@ const WHOLE_WRITES: &str = "its disk takes each write whole; run the scenario on
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Millis, PartsPerMillion};
+    use crate::{Millis, PartsPerMillion, Trigger};
     use synod_rng::Seed;
 
     fn check(abilities: Abilities, action: Action) -> Result<(), String> {
@@ -274,6 +289,35 @@ mod tests {
         let short = Action::Disk(DiskFault::ShortWrites);
         let words = check(Abilities::SIMULATED, short).expect_err("a simulated disk");
         assert!(words.contains("takes each write whole"), "{words}");
+    }
+
+    #[test]
+    fn who_leads_is_asked_of_no_world_that_cannot_tell() {
+        let live = Abilities::live(Transports::default());
+        let aimed = |target, trigger| {
+            let mut scenario = Scenario::calm(Seed(1), 3, Millis(1_000));
+            let fault = PlannedFault::new(Millis(0), Millis(10), Action::Kill, target);
+            scenario.faults = vec![PlannedFault { trigger, ..fault }];
+            scenario
+        };
+        for (target, trigger) in [
+            (Target::Leader, Trigger::Time),
+            (Target::Leader, Trigger::LeaderSeen),
+            (Target::All, Trigger::NewLeader),
+        ] {
+            let plan = aimed(target, trigger);
+            assert_eq!(live.check_all(&plan), Ok(()));
+            let words = live.without_leaders().check_all(&plan).expect_err("nobody tells it");
+            let words = words.to_string();
+            let begin = "a live run cannot do `kill` of fault 1: it begins by who leads";
+            assert!(words.starts_with(begin) && words.contains("`who_leads`"), "{words}");
+            // What was drawn to hit a leader hits a node where no leader is known.
+            let spread = plan.without_leaders();
+            assert_eq!(live.without_leaders().check_all(&spread), Ok(()));
+            assert_eq!(spread.faults[0].action, Action::Kill);
+        }
+        let plain = aimed(Target::Minority, Trigger::Answered(7));
+        assert_eq!(plain.without_leaders(), plain);
     }
 
     #[test]

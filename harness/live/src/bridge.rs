@@ -21,6 +21,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
 use super::process::{Pipes, Process, describe_end};
+use super::status::StatusFields;
 use answer::{Answer, AnswerKind, Misspoken};
 pub use answer::{NodeStatus, Outcome};
 
@@ -28,6 +29,10 @@ pub use answer::{NodeStatus, Outcome};
 #[derive(Debug)]
 pub struct Bridge {
     lines: Vec<Line>,
+    /// What nodes tell of themselves.
+    told: StatusFields,
+    /// What every key begins with, as the system has it.
+    prefix: String,
 }
 
 /// Why there is no answer, and will be none. The bridge is to blame.
@@ -59,7 +64,27 @@ impl Bridge {
     /// Takes the bridge processes that were started.
     #[must_use]
     pub fn new(processes: Vec<(Process, Pipes)>) -> Self {
-        Self { lines: processes.into_iter().map(Line::open).collect() }
+        let lines = processes.into_iter().map(Line::open).collect();
+        Self { lines, told: StatusFields::default(), prefix: String::new() }
+    }
+
+    /// Sets which fields the status of a node has.
+    #[must_use]
+    pub fn telling(self, told: StatusFields) -> Self {
+        Self { told, ..self }
+    }
+
+    /// Sets what every key begins with in the system: one that has served others before has values
+    /// under the keys that a workload takes for new.
+    #[must_use]
+    pub fn prefixed(self, prefix: String) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// Returns which fields the status of a node has.
+    #[must_use]
+    pub const fn told(&self) -> StatusFields {
+        self.told
     }
 
     /// Asks for an operation, perhaps of one node alone, and waits for its outcome.
@@ -74,12 +99,13 @@ impl Bridge {
         request: &Request,
         limit: Duration,
     ) -> Result<Outcome, BridgeError> {
+        let key = format!("{}{}", self.prefix, request.key());
         let question = Question {
             // `ask` puts the number in, once the promise of its answer is in place.
             id: 0,
             client,
             f: request.f(),
-            key: Some(request.key()),
+            key: Some(&key),
             value: request.argument(),
             node: node.map(|node| node.0),
             timeout_ms: limit.as_millis() as u64,
@@ -132,7 +158,8 @@ impl Bridge {
         let line = self.line(client);
         match line.ask(question, limit).await? {
             Ok(answer) if answer.kind == AnswerKind::Ok => {
-                answer.status(node).map(Some).map_err(|said| line.give_up(BridgeError::of(said)))
+                let status = answer.status(node, self.told);
+                status.map(Some).map_err(|said| line.give_up(BridgeError::of(said)))
             }
             Ok(_) | Err(_) => Ok(None),
         }

@@ -143,7 +143,10 @@ fn status_line(status: &Status) -> String {
     let OperationCounts { ok, fail, info } = status.counts;
     let leader = status.leader.as_ref().map_or_else(
         || "no leader".to_owned(),
-        |leader| format!("leader {} ballot {}", leader.node, leader.ballot),
+        |Leader { node, ballot }| match ballot.as_str() {
+            "" => format!("leader {node}"),
+            ballot => format!("leader {node} ballot {ballot}"),
+        },
     );
     let doing = status.phase.map(str::to_owned).or_else(|| status.fault.clone());
     format!(
@@ -252,6 +255,9 @@ mod tests {
             " 12.3 s  10 ok 2 fail 1 info  leader 1 ballot 5.1  isolate-leader 1 | 2 3"
         );
         status.phase = Some("healing");
+        let named = Leader { node: NodeId(2), ballot: String::new() };
+        status.leader = Some(named);
+        assert!(status_line(&status).contains("  leader 2  "), "no ballot was told");
         status.leader = None;
         assert!(status_line(&status).ends_with("no leader  healing"));
     }

@@ -120,6 +120,10 @@ fn of_words(error: &SystemError, text: &str) -> DescriptionError {
         SystemError::Empty => "[]".to_owned(),
         SystemError::NoPortToAsk => "ready".to_owned(),
         SystemError::AnnouncedPacket => "transport".to_owned(),
+        SystemError::NoServe => "serve".to_owned(),
+        SystemError::NoAddress { address } => format!("\"{address}\""),
+        SystemError::EngineAlone | SystemError::NamelessFault => "[[engine]]".to_owned(),
+        SystemError::LeaderTwice => "who_leads".to_owned(),
         SystemError::PreloadTaken => "LD_PRELOAD".to_owned(),
         SystemError::NoAddresses { command } => (*command).to_owned(),
     };
@@ -285,7 +289,11 @@ node = ["rmdir", "{data}"]
             ("{\"name\": \"x\"", "the JSON ends too early, in line 1; "),
             ("7", "line 1: found integer `7`, wanted a description of a system; "),
             ("{\"name\": 7}", "line 1: found integer `7`, wanted a text; "),
-            ("{\"name\": \"x\"}", "line 1: `serve` is missing; add it"),
+            ("{\"name\": \"x\"}", "line 1: `bridge` is missing; add it"),
+            (
+                "{\"name\": \"x\", \"bridge\": [\"b\"]}",
+                "`serve` is missing; add it, or say by `addr",
+            ),
             ("{\"name\": \"x\", \"serve\": \"s\"}", "line 1: found string \"s\", wanted a list"),
         ] {
             let told = refused("mine.json", text);
@@ -341,7 +349,7 @@ node = ["rmdir", "{data}"]
             begins && (line.contains(" = ") || line.contains("# [env.serve]"))
         };
         let examples: Vec<&str> = text.lines().filter(is_example).collect();
-        assert_eq!(examples.len(), 13, "{examples:?}");
+        assert_eq!(examples.len(), 15, "{examples:?}");
         for ready in examples.iter().filter(|line| line.starts_with("# ready")) {
             let others = examples.iter().filter(|line| !line.starts_with("# ready")).chain([ready]);
             let whole = others.fold(text.to_owned(), |text, line| text.replace(line, &line[2..]));

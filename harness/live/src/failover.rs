@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use serde::Serialize;
-use synod_fault::NodeId;
+use synod_fault::{NodeId, Unsupported};
 use synod_history::Request;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -23,6 +23,7 @@ use super::poll::StatusPoller;
 use super::record::Recorder;
 use super::run::{RunConfig, RunError, json, write};
 use super::setup::TestCluster;
+use super::system::System;
 
 /// How long the service was away after each kill of a leader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -77,6 +78,7 @@ pub async fn measure(
     mut progress: impl FnMut(&str),
 ) -> Result<Option<Failovers>, RunError> {
     order.cast.check(&order.plan)?;
+    check_leader(order)?;
     let failed = |source| RunError::Write { path: order.runs.clone(), source };
     let folder =
         RunFolder::create(&order.runs, order.plan.seed, SystemTime::now()).map_err(failed)?;
@@ -93,6 +95,19 @@ pub async fn measure(
     measured
 }
 
+/// Refuses a system of which nobody can tell who leads.
+fn check_leader(order: &RunConfig) -> Result<(), Unsupported> {
+    if order.cast.system.tells_leader() {
+        return Ok(());
+    }
+    let name = &order.cast.system.name;
+    let why = format!(
+        "the description of {name} says of no way to know who leads; give it `who_leads`, or \
+         \"leads\" in `status`"
+    );
+    Err(Unsupported { world: "a live run", what: "failover".to_owned(), fault: None, why })
+}
+
 /// Does so in a folder.
 async fn measure_in(
     order: &RunConfig,
@@ -107,11 +122,12 @@ async fn measure_in(
         record: Arc::new(record),
         nodes: order.plan.node_ids(),
         clients: order.plan.clients,
+        system: order.cast.system.clone(),
         stage,
     };
     let Scene { nodes, stage, record, leaders, .. } = &scene;
     // It asks for as long as this lives, and its answers say who leads.
-    let _poll = StatusPoller::start(nodes, scene.clients, &stage.bridge, record, leaders);
+    let _poll = StatusPoller::start(nodes, scene.clients, stage, record, leaders);
     let probes = Probes::warm(&stage.bridge, scene.clients).await?;
     let mut times = Vec::new();
     for kill in 1..=kills {
@@ -134,6 +150,7 @@ struct Scene {
     record: Arc<Recorder>,
     nodes: Vec<NodeId>,
     clients: u32,
+    system: System,
 }
 
 impl Scene {
@@ -145,7 +162,8 @@ impl Scene {
         let time = probes.first_done(killed).await?;
         let (healed, since) = (Instant::now(), self.record.now());
         recover(&self.stage.cluster, &self.stage.network)?;
-        wait_until_served(&self.nodes, &self.leaders, healed, since).await;
+        let signs = self.stage.signs(&self.system);
+        wait_until_served(&self.nodes, &self.leaders, healed, since, signs).await;
         Ok((victim, time))
     }
 

@@ -1,7 +1,8 @@
 //! After the faults: everything is mended, and then every node must serve again.
 //!
 //! A system that survived faults but stays broken, forgets an acknowledged write or lets its
-//! replicas drift apart has not survived. The claims are checked from outside: every node answers,
+//! replicas drift apart has not survived. A system that tells less of itself is asked less, which
+//! `judge` says of each check. The claims are checked from outside: every node answers,
 //! all have applied the same slots with equal digests, and every key can be read by the ordinary
 //! clients; what those reads return is judged with the rest of the history.
 
@@ -20,6 +21,7 @@ use super::cluster::{Cluster, ClusterError};
 use super::leaders::Leaders;
 use super::network::Network;
 use super::record::Recorder;
+use super::signs::Signs;
 
 /// Mends everything: links, pauses, processes.
 ///
@@ -50,6 +52,24 @@ pub async fn keep_starting(cluster: &Cluster) -> Result<Infallible, ClusterError
     }
 }
 
+/// Looks whether all nodes serve, by the signs that they give.
+async fn look(
+    signs: Signs<'_>,
+    nodes: &[NodeId],
+    leaders: &Mutex<Leaders>,
+    since: Duration,
+) -> Compared {
+    if signs.told.are_any() {
+        return compare(nodes, &lock(leaders), since);
+    }
+    for (node, port) in signs.ports {
+        if let Err(why) = signs.ready.of_port(*node, port).await {
+            return Compared::Not { why, digests_equal: true };
+        }
+    }
+    Compared::Equal
+}
+
 /// Waits until all nodes serve again, at most [`SERVE_LIMIT`] after `healed`.
 ///
 /// The answers must have come after `since`, the same moment on the recorder's clock.
@@ -58,15 +78,17 @@ pub async fn wait_until_served(
     leaders: &Mutex<Leaders>,
     healed: Instant,
     since: Duration,
+    signs: Signs<'_>,
 ) -> AfterHeal {
+    let of_states = |equal: bool| signs.told.digest.then_some(equal);
     loop {
-        let state = compare(nodes, &lock(leaders), since);
+        let state = look(signs, nodes, leaders, since).await;
         let took = healed.elapsed();
         match state {
             Compared::Equal => {
                 return AfterHeal {
                     served_within_ms: Some(took.as_millis() as u64),
-                    digests_equal: true,
+                    digests_equal: of_states(true),
                     // The last reads alone can tell that, and they come after this.
                     acknowledged_present: false,
                     findings: Vec::new(),
@@ -81,7 +103,7 @@ pub async fn wait_until_served(
                     if digests_equal { (Vec::new(), why) } else { (why, Vec::new()) };
                 return AfterHeal {
                     served_within_ms: None,
-                    digests_equal,
+                    digests_equal: of_states(digests_equal),
                     acknowledged_present: false,
                     findings,
                     unserved,
@@ -136,11 +158,11 @@ fn compare(nodes: &[NodeId], leaders: &Leaders, since: Duration) -> Compared {
         // Nothing was compared, so that nothing is known to differ.
         return Compared::Not { why, digests_equal: true };
     }
-    let states: Vec<(&NodeId, u64, &str)> = nodes
+    let states: Vec<(&NodeId, u64, Option<&str>)> = nodes
         .iter()
         .filter_map(|node| {
             let status = &heard.get(node)?.status;
-            Some((node, status.applied, status.digest.as_str()))
+            Some((node, status.applied?, status.digest.as_deref()))
         })
         .collect();
     let applied: Vec<String> =
@@ -172,6 +194,8 @@ const LOOK_STEP: Duration = Duration::from_millis(10);
 mod tests {
     use super::*;
     use crate::bridge::NodeStatus;
+    use crate::readiness::Ready;
+    use crate::status::StatusFields;
 
     fn hear(leaders: &mut Leaders, node: u16, at_ms: u64, applied: u64, digest: &str) {
         let status = NodeStatus {
@@ -179,8 +203,8 @@ mod tests {
             leads: None,
             follows: None,
             chosen: applied,
-            applied,
-            digest: digest.to_owned(),
+            applied: Some(applied),
+            digest: Some(digest.to_owned()),
         };
         leaders.on_status(NodeId(node), Duration::from_millis(at_ms), status);
     }
@@ -208,11 +232,37 @@ mod tests {
         assert!(why(&leaders).contains("from node 1"));
     }
 
+    fn signs<'a>(told: StatusFields, ready: &'a Ready, ports: &'a [(NodeId, String)]) -> Signs<'a> {
+        Signs { told, ready, ports }
+    }
+
+    #[tokio::test]
+    async fn without_a_status_a_port_is_asked_and_without_that_nobody() {
+        let leaders = Mutex::new(Leaders::default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = listener.local_addr().expect("it is bound").to_string();
+        let ports = [(NodeId(1), at.clone())];
+        let of = signs(StatusFields::NONE, &Ready::Tcp, &ports);
+        let is_served = |state: Compared| matches!(state, Compared::Equal);
+        assert!(of.are_of_nodes());
+        assert!(is_served(look(of, &[NodeId(1)], &leaders, Duration::ZERO).await));
+        drop(listener);
+        let gone = look(of, &[NodeId(1)], &leaders, Duration::ZERO).await;
+        let Compared::Not { why, .. } = gone else { panic!("nobody listens") };
+        assert_eq!(why, format!("node 1 accepts no connection at {at}"));
+        let nobody = signs(StatusFields::NONE, &Ready::ByBridge, &ports);
+        assert!(!nobody.are_of_nodes());
+        let now = Instant::now();
+        let after = wait_until_served(&[], &leaders, now, Duration::ZERO, nobody).await;
+        assert_eq!((after.digests_equal, after.unserved.len()), (None, 0));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_node_that_stays_away_is_a_finding_after_ten_seconds() {
         let leaders = Mutex::new(Leaders::default());
         let healed = Instant::now();
-        let after = wait_until_served(&[NodeId(1)], &leaders, healed, Duration::ZERO).await;
+        let signs = signs(StatusFields::default(), &Ready::ByBridge, &[]);
+        let after = wait_until_served(&[NodeId(1)], &leaders, healed, Duration::ZERO, signs).await;
         assert_eq!(after.served_within_ms, None);
         assert!(after.unserved[0].contains("no status comes from node 1"));
         assert!(after.findings.is_empty(), "no promise is broken");

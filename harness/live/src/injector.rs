@@ -62,6 +62,21 @@ impl Happened {
     pub fn faults(&self) -> Vec<InjectedFault> {
         lock(&self.faults).clone()
     }
+
+    /// Takes note of a fault that is in force, as the status line names it.
+    pub(crate) fn begin(&self, fault: FaultId, name: String) {
+        lock(&self.current).insert(fault, name);
+    }
+
+    /// Takes note that a fault is over.
+    pub(crate) fn end(&self, fault: FaultId) {
+        lock(&self.current).remove(&fault);
+    }
+
+    /// Adds a fault that came and went.
+    pub(crate) fn add(&self, fault: InjectedFault) {
+        lock(&self.faults).push(fault);
+    }
 }
 
 /// What is due at an instant. What was put down first comes first.
@@ -166,7 +181,7 @@ impl Injection<'_> {
         let (action, target) = (&planned.action, &planned.target);
         let on = ResolvedTarget::resolve(action, target, leader, &cluster.ids());
         let name = planned.name();
-        lock(&happened.current).insert(fault, format!("{name} {}", on.detail));
+        happened.begin(fault, format!("{name} {}", on.detail));
         record.nemesis(name, format!("begin {}", on.detail));
         // It is measured here and not by the plan: a fault that had to wait for its trigger lasts
         // as long as any.
@@ -211,7 +226,7 @@ impl Injection<'_> {
         self.world.settle(&planned.action, &on).await;
         self.world.lift(fault)?;
         let (effect, overshadowed) = self.world.take_effect(fault);
-        lock(&happened.current).remove(&fault);
+        happened.end(fault);
         let name = planned.name();
         record.nemesis(name, format!("end {}: {}", on.detail, effect.words));
         let nodes = on.hit(&cluster.ids()).into_iter().map(|node| node.0).collect();
@@ -226,7 +241,7 @@ impl Injection<'_> {
         };
         let planned = fault.0 as usize;
         let refuted = effect.refuted;
-        lock(&happened.faults).push(InjectedFault { planned, span, overshadowed, refuted });
+        happened.add(InjectedFault { planned, span, overshadowed, refuted });
         Ok(())
     }
 

@@ -18,13 +18,65 @@ use super::InjectedFault;
 use crate::audit::Audit;
 use crate::cluster::UnexpectedExit;
 use crate::crashes::CrashLine;
+use crate::engine::EngineTold;
+use crate::system::System;
 use crate::thresholds::Thresholds;
+
+/// What a run could ask of its nodes; the rest of the checks says that it was not asked.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedOfNodes {
+    /// Whether the nodes tell states that can be compared.
+    pub states: bool,
+    /// Whether each node is asked by itself whether it serves.
+    pub nodes: bool,
+    /// Whether anybody tells who leads.
+    pub leaders: bool,
+}
+
+impl AskedOfNodes {
+    /// Everything.
+    pub const ALL: Self = Self { states: true, nodes: true, leaders: true };
+
+    /// Returns what can be asked of the nodes of a system.
+    #[must_use]
+    pub fn of(system: &System) -> Self {
+        Self {
+            states: system.status.digest,
+            nodes: system.status.are_any() || system.ready.needs_tcp(),
+            leaders: system.tells_leader(),
+        }
+    }
+}
+
+/// Whose the nodes are, and who broke them.
+#[derive(Clone, Copy, Debug)]
+pub enum Nodes<'a> {
+    /// The harness started them, and has the faults in its hands.
+    Started,
+    /// They were running already; their faults are another engine's, as far as its commands tell of
+    /// any.
+    Attached(Option<&'a EngineTold>),
+}
+
+impl Nodes<'_> {
+    /// What commands of an engine did not do: then nobody knows what was broken, and when.
+    fn failed(&self) -> &[String] {
+        match self {
+            Self::Started | Self::Attached(None) => &[],
+            Self::Attached(Some(told)) => &told.failed,
+        }
+    }
+}
 
 /// What was seen of a run.
 #[derive(Debug)]
 pub struct Evidence<'a> {
     /// The plan.
     pub plan: &'a Scenario,
+    /// What could be asked.
+    pub asked: AskedOfNodes,
+    /// Whose the nodes are.
+    pub nodes: Nodes<'a>,
     /// Whether the user ended the run.
     pub interrupted: bool,
     /// What the checker says, where the history was judged.
@@ -65,7 +117,7 @@ pub struct Evidence<'a> {
 /// Returns the verdict and its reasons, one sentence each.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
-    let refuted = refuted(evidence.faults);
+    let refuted = [refuted(evidence.faults), evidence.nodes.failed().to_vec()].concat();
     let mut violations = violations(evidence, refuted.is_empty());
     if evidence.interrupted {
         violations.insert(0, "the run was interrupted".to_owned());
@@ -103,6 +155,11 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
 #[must_use]
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     let refuted = refuted(evidence.faults);
+    let is_started = matches!(evidence.nodes, Nodes::Started);
+    let of_started = |outcome: CheckOutcome| match outcome {
+        CheckOutcome::Ok if !is_started => CheckOutcome::NotAsked(NOT_STARTED.to_owned()),
+        other @ (CheckOutcome::Ok | CheckOutcome::Failed(_) | CheckOutcome::NotAsked(_)) => other,
+    };
     let ends = if refuted.is_empty() {
         answered(exits(evidence).collect())
     } else {
@@ -113,6 +170,7 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         Some(after) => answered(of(after).to_vec()),
         None => CheckOutcome::NotAsked("the run did not get as far as healing".to_owned()),
     };
+    let (nodes_serve, clients_served) = served(evidence);
     let gaps = if evidence.interrupted {
         CheckOutcome::NotAsked("the run was interrupted".to_owned())
     } else {
@@ -120,22 +178,27 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     };
     let rows = [
         ("what the clients saw is linearizable", linearizable(evidence)),
-        ("no process ends by itself", (Verdict::Violation, ends)),
-        ("no log tells of a crash", (Verdict::Violation, answered(crashes(evidence).collect()))),
+        ("no process ends by itself", (Verdict::Violation, of_started(ends))),
         (
-            "states are equal at equal slots",
-            (Verdict::Violation, answered(evidence.divergences.to_vec())),
+            "no log tells of a crash",
+            (Verdict::Violation, of_started(answered(crashes(evidence).collect()))),
         ),
+        ("states are equal at equal slots", (Verdict::Violation, states(evidence))),
         (
             "what was acknowledged is there after healing",
             (Verdict::Violation, after(|it| &it.findings)),
         ),
-        ("what the nodes left passes its audit", audited(evidence.audit)),
-        ("all nodes serve after healing", (Verdict::NotServed, after(|it| &it.unserved))),
-        ("faults are what they are said to be", (Verdict::Void, answered(refuted))),
+        ("what the nodes left passes its audit", audited(evidence)),
+        ("all nodes serve after healing", (Verdict::NotServed, nodes_serve)),
+        ("the last requests are answered after healing", (Verdict::NotServed, clients_served)),
+        ("a leader that is taken away is followed by another", (Verdict::Void, followed(evidence))),
+        (
+            "faults are what they are said to be",
+            (Verdict::Void, faults_are_real(evidence, refuted)),
+        ),
         (
             "what was started and set up is stopped and torn down",
-            (Verdict::Void, answered(evidence.around.to_vec())),
+            (Verdict::Void, of_started(answered(evidence.around.to_vec()))),
         ),
         ("enough was exercised", (Verdict::Void, gaps)),
     ];
@@ -147,6 +210,51 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
 fn answered(reasons: Vec<String>) -> CheckOutcome {
     if reasons.is_empty() { CheckOutcome::Ok } else { CheckOutcome::Failed(reasons) }
 }
+
+/// Whether states that nodes told were equal.
+fn states(evidence: &Evidence<'_>) -> CheckOutcome {
+    if evidence.asked.states {
+        return answered(evidence.divergences.to_vec());
+    }
+    CheckOutcome::NotAsked("the description has no `applied` and `digest` in `status`".to_owned())
+}
+
+/// Whether nodes, and then clients, were served once all was mended. Where nodes are not asked by
+/// themselves, clients alone can tell.
+fn served(evidence: &Evidence<'_>) -> (CheckOutcome, CheckOutcome) {
+    let not_asked = |why: &str| CheckOutcome::NotAsked(why.to_owned());
+    let Some(after) = evidence.after_heal else {
+        let early = not_asked("the run did not get as far as healing");
+        return (early.clone(), early);
+    };
+    let unserved = answered(after.unserved.clone());
+    match (evidence.asked.nodes, after.served_within_ms) {
+        (true, Some(_)) => (CheckOutcome::Ok, unserved),
+        (_, None) => (unserved, not_asked("some node did not serve, and so nothing was asked")),
+        (false, Some(_)) => (not_asked(NODES_NOT_ASKED), unserved),
+    }
+}
+
+/// Whether another leader was seen, where the plan takes one away.
+fn followed(evidence: &Evidence<'_>) -> CheckOutcome {
+    if !evidence.asked.leaders {
+        return CheckOutcome::NotAsked("the description says of no way to know who leads".into());
+    }
+    if !evidence.plan.changes_leader() {
+        return CheckOutcome::NotAsked("the plan takes no leader away for long".to_owned());
+    }
+    answered(lonely(evidence).into_iter().collect())
+}
+
+/// Says so if a leader was taken away and nobody followed.
+fn lonely(evidence: &Evidence<'_>) -> Option<String> {
+    let takes = evidence.asked.leaders && evidence.plan.changes_leader();
+    let words = "a leader was taken away, but no other was seen to lead";
+    (takes && evidence.leader_changes == 0).then(|| words.to_owned())
+}
+
+const NODES_NOT_ASKED: &str = "the description has no `status`, and no `ready` by TCP or HTTP, by \
+    which a node could be asked";
 
 fn linearizable(evidence: &Evidence<'_>) -> (Verdict, CheckOutcome) {
     let unjudged = "the history was not judged".to_owned();
@@ -162,8 +270,36 @@ fn linearizable(evidence: &Evidence<'_>) -> (Verdict, CheckOutcome) {
     }
 }
 
-fn audited(audit: &Audit) -> (Verdict, CheckOutcome) {
-    match audit {
+/// Whether the faults were what they are called. What an engine says of its own is no witness.
+fn faults_are_real(evidence: &Evidence<'_>, refuted: Vec<String>) -> CheckOutcome {
+    let told = match evidence.nodes {
+        Nodes::Started => return answered(refuted),
+        Nodes::Attached(None) => {
+            let why = "faults were left to another engine, of which the description says nothing";
+            return CheckOutcome::NotAsked(why.to_owned());
+        }
+        Nodes::Attached(Some(told)) => told,
+    };
+    let reasons = [refuted, told.failed.clone()].concat();
+    if reasons.is_empty() && told.unwitnessed > 0 {
+        let all = told.witnessed + told.unwitnessed;
+        return CheckOutcome::NotAsked(format!(
+            "faults were left to another engine: of {all}, {} rest on the word of its commands, \
+             and {} were seen by a `witness` of the description",
+            told.unwitnessed, told.witnessed
+        ));
+    }
+    answered(reasons)
+}
+
+const NOT_STARTED: &str = "the nodes were running already, and the harness sees no process and no \
+    log of them";
+
+fn audited(evidence: &Evidence<'_>) -> (Verdict, CheckOutcome) {
+    match evidence.audit {
+        Audit::NotAsked if !matches!(evidence.nodes, Nodes::Started) => {
+            (Verdict::Violation, CheckOutcome::NotAsked(NOT_STARTED.to_owned()))
+        }
         Audit::NotAsked => {
             let why = "the system has no audit, or the run did not get as far";
             (Verdict::Violation, CheckOutcome::NotAsked(why.to_owned()))
@@ -230,6 +366,11 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     if let Some(exercise) = evidence.exercise {
         gaps.extend(evidence.thresholds.gaps(exercise, evidence.plan));
     }
+    if let Nodes::Attached(Some(told)) = evidence.nodes
+        && told.witnessed + told.unwitnessed == 0
+    {
+        gaps.push("no fault of the engine was begun and ended".to_owned());
+    }
     if evidence.plan.plans_nothing() {
         gaps.push(format!("no fault of {} was planned", evidence.plan.nemesis));
     }
@@ -271,9 +412,7 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     if !evidence.plan.faults.is_empty() && !evidence.faults.iter().any(hit) {
         gaps.push("no fault had an effect".to_owned());
     }
-    if evidence.plan.changes_leader() && evidence.leader_changes == 0 {
-        gaps.push("a leader was taken away, but no other was seen to lead".to_owned());
-    }
+    gaps.extend(lonely(evidence));
     gaps
 }
 

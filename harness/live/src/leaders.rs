@@ -17,6 +17,8 @@ use super::bridge::NodeStatus;
 #[derive(Debug, Default)]
 pub struct Leaders {
     last: BTreeMap<NodeId, StatusReport>,
+    /// Whom a command named that says who leads, and when.
+    named: Option<(Duration, NodeId)>,
     spans: Vec<LeaderSpan>,
     digests: BTreeMap<u64, (NodeId, String)>,
     divergences: Vec<String>,
@@ -36,7 +38,7 @@ pub struct StatusReport {
 pub struct Leader {
     /// The node.
     pub node: NodeId,
-    /// Its ballot.
+    /// Its ballot; empty where none is told.
     pub ballot: String,
 }
 
@@ -53,9 +55,20 @@ impl Leaders {
         self.last.remove(&node);
     }
 
+    /// Takes what a command says that knows who leads, be it that nobody does. Its answers have no
+    /// ballots: another node is another leader.
+    pub fn on_named(&mut self, now: Duration, node: Option<NodeId>) {
+        self.named = node.map(|node| (now, node));
+        self.note_leader(now);
+    }
+
     /// Returns who leads at `now`.
     #[must_use]
     pub fn leader(&self, now: Duration) -> Option<Leader> {
+        if let Some((at, node)) = self.named {
+            let is_fresh = at + NAMED_FRESH >= now;
+            return is_fresh.then(|| Leader { node, ballot: String::new() });
+        }
         let fresh = self.last.iter().filter(|(_, heard)| heard.at + FRESH >= now);
         let claims = fresh.filter_map(|(node, heard)| {
             let ballot = heard.status.leads.clone()?;
@@ -110,8 +123,9 @@ impl Leaders {
     }
 
     fn compare_digest(&mut self, node: NodeId, status: &NodeStatus) {
-        let Some((other, digest)) = self.digests.get(&status.applied) else {
-            self.digests.insert(status.applied, (node, status.digest.clone()));
+        let (Some(applied), Some(told)) = (status.applied, &status.digest) else { return };
+        let Some((other, digest)) = self.digests.get(&applied) else {
+            self.digests.insert(applied, (node, told.clone()));
             // The lowest goes, as nodes are mostly near the end of the log; one that lags by more
             // is compared once it has caught up.
             if self.digests.len() > DIGESTS_MAX {
@@ -119,10 +133,10 @@ impl Leaders {
             }
             return;
         };
-        if *digest != status.digest && self.divergences.len() < SPLITS_MAX {
+        if digest != told && self.divergences.len() < SPLITS_MAX {
             self.divergences.push(format!(
-                "at slot {} node {node} has a state with digest {}, but node {other} {digest}",
-                status.applied, status.digest
+                "at slot {applied} node {node} has a state with digest {told}, but node {other} \
+                 {digest}"
             ));
         }
     }
@@ -137,6 +151,9 @@ fn ballot_key(ballot: &str) -> (u64, u64) {
 
 /// How long an answer counts.
 const FRESH: Duration = Duration::from_millis(500);
+
+/// How long counts what a command said, which may take its time to say it again.
+const NAMED_FRESH: Duration = Duration::from_secs(3);
 
 /// Slots whose digests are kept.
 const DIGESTS_MAX: usize = 65_536;
@@ -154,8 +171,8 @@ mod tests {
             leads: leads.map(str::to_owned),
             follows: None,
             chosen: applied,
-            applied,
-            digest: digest.to_owned(),
+            applied: Some(applied),
+            digest: Some(digest.to_owned()),
         }
     }
 
@@ -200,6 +217,32 @@ mod tests {
         hear(&mut leaders, 1, 600, None);
         assert_eq!(leader(&leaders, 600), None);
         assert_eq!(leaders.spans()[0].end_ns, 0);
+    }
+
+    #[test]
+    fn whom_a_command_names_leads_until_it_names_another_or_says_nothing_for_long() {
+        let mut leaders = Leaders::default();
+        let mut named = |at_s: u64, node: Option<u16>| {
+            leaders.on_named(Duration::from_secs(at_s), node.map(NodeId));
+        };
+        named(0, Some(2));
+        named(1, Some(2));
+        named(2, None);
+        named(3, Some(1));
+        named(4, Some(2));
+        let spans: Vec<_> = leaders.spans().iter().map(|span| span.node).collect();
+        assert_eq!((spans, leaders.changes()), (vec![2, 1, 2], 2));
+        assert_eq!((leader(&leaders, 7_000), leader(&leaders, 7_001)), (Some(2), None));
+    }
+
+    #[test]
+    fn a_status_without_a_state_is_compared_with_nothing() {
+        let mut leaders = Leaders::default();
+        for node in [1, 2] {
+            let told = NodeStatus { applied: None, digest: None, ..status(node, None, 7, "x") };
+            leaders.on_status(NodeId(node), Duration::ZERO, told);
+        }
+        assert!(leaders.divergences().is_empty());
     }
 
     #[test]

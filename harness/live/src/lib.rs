@@ -11,6 +11,7 @@ mod armed;
 mod delay_queue;
 mod disk_errors;
 mod effect;
+mod engine;
 mod errand;
 mod fabric;
 mod injected_fault;
@@ -23,6 +24,9 @@ mod messages;
 mod pipe;
 mod real_world;
 mod relay;
+mod signs;
+mod status;
+mod who_leads;
 mod witness;
 
 pub mod audit;
@@ -57,6 +61,9 @@ pub mod system;
 pub mod thresholds;
 pub mod traffic;
 
+pub use engine::EngineTold;
 pub use injected_fault::InjectedFault;
 pub use machines::Machines;
+pub use signs::Signs;
+pub use status::StatusFields;
 pub use witness::{Dialers, Witness};

@@ -1,7 +1,8 @@
 //! When a node is ready: a port that accepts, a page that is served, or a line of its log.
 //!
 //! The bridge is started once all nodes are, and then asked for their status as in any run; a
-//! system that says nothing of readiness has its bridge started at once. Nodes are asked at their
+//! system that says nothing of readiness has its bridge started at once, and where no status is
+//! told either, a read that the bridge answers is waited for. Nodes are asked at their
 //! own ports and not through a proxy, which accepts for a node that does not. The claim kept true:
 //! a node that is not ready in time is named, with what was waited for.
 
@@ -109,22 +110,8 @@ impl Ready {
     pub(crate) async fn of(&self, probe: &NodeProbe) -> Result<(), String> {
         let NodeProbe { node, client, logs } = probe;
         match self {
-            Self::ByBridge => Ok(()),
-            Self::Tcp => {
-                let connected = tokio::time::timeout(PROBE_LIMIT, TcpStream::connect(client)).await;
-                let open = connected.is_ok_and(|connected| connected.is_ok());
-                let why = || format!("node {node} accepts no connection at {client}");
-                open.then_some(()).ok_or_else(why)
-            }
-            Self::Http(path) => {
-                let said = tokio::time::timeout(PROBE_LIMIT, status_line(*client, path)).await;
-                let said = match said {
-                    Ok(Ok(line)) if is_success(&line) => return Ok(()),
-                    Ok(Ok(line)) => format!("answers `{line}`"),
-                    Ok(Err(error)) => format!("does not answer ({error})"),
-                    Err(_) => "does not answer".to_owned(),
-                };
-                Err(format!("node {node} {said} to GET {path} at {client}"))
+            Self::ByBridge | Self::Tcp | Self::Http(_) => {
+                self.of_port(*node, &client.to_string()).await
             }
             Self::Log(text) => {
                 let has = |log: &&str| logs::has(&logs.join(log), text);
@@ -134,10 +121,34 @@ impl Ready {
             }
         }
     }
+
+    /// Looks whether a node serves at its port for clients, as far as that is asked there: a line
+    /// of a log tells of one moment alone.
+    pub(crate) async fn of_port(&self, node: NodeId, client: &str) -> Result<(), String> {
+        match self {
+            Self::ByBridge | Self::Log(_) => Ok(()),
+            Self::Tcp => {
+                let connected = tokio::time::timeout(PROBE_LIMIT, TcpStream::connect(client)).await;
+                let open = connected.is_ok_and(|connected| connected.is_ok());
+                let why = || format!("node {node} accepts no connection at {client}");
+                open.then_some(()).ok_or_else(why)
+            }
+            Self::Http(path) => {
+                let said = tokio::time::timeout(PROBE_LIMIT, status_line(client, path)).await;
+                let said = match said {
+                    Ok(Ok(line)) if is_success(&line) => return Ok(()),
+                    Ok(Ok(line)) => format!("answers `{line}`"),
+                    Ok(Err(error)) => format!("does not answer ({error})"),
+                    Err(_) => "does not answer".to_owned(),
+                };
+                Err(format!("node {node} {said} to GET {path} at {client}"))
+            }
+        }
+    }
 }
 
 /// Asks for a page and returns the first line of the answer.
-async fn status_line(at: SocketAddr, path: &str) -> std::io::Result<String> {
+async fn status_line(at: &str, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(at).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

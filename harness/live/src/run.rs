@@ -5,17 +5,17 @@
 //! what it had seen. Everything that waits does so together with the interrupt.
 
 mod finish;
+mod show;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as StdInstant, SystemTime};
 
 use serde::Serialize;
 use synod_fault::{
-    Abilities, CLIENTS, Conditions, FaultId, LinkId, LinkRules, Scenario, Transports, UnfitRule,
-    Unsupported, all_links,
+    CLIENTS, Conditions, FaultId, LinkId, LinkRules, Scenario, Transports, UnfitRule, Unsupported,
+    all_links,
 };
 use synod_history::HistoryError;
 use synod_report::ReportError;
@@ -26,7 +26,8 @@ use tokio::time::Instant;
 use super::bridge::BridgeError;
 use super::clients::{Clients, quietest};
 use super::cluster::ClusterError;
-use super::console::{Console, Status};
+use super::console::Console;
+use super::engine::Engine;
 use super::folder::{self, RunFolder};
 use super::heal;
 use super::injector::{Happened, Injector};
@@ -40,6 +41,7 @@ use super::setup::{SetupError, SystemUnderTest, TestCluster};
 use super::traffic;
 use super::witness::Watch;
 use finish::{RunData, finish, look};
+use show::Show;
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
@@ -124,7 +126,7 @@ pub async fn run(
 ) -> Result<Finished, RunError> {
     // A target that is left to chance would hit nobody.
     let order = &RunConfig { plan: order.plan.drawn(), ..order.clone() };
-    Abilities::live(order.cast.system.transport).with_shim().check_all(&order.plan)?;
+    order.cast.system.abilities().with_shim().check_all(&order.plan)?;
     check_pins(order)?;
     order.cast.check(&order.plan)?;
     let (planned, brought) = (&order.plan.workload, order.workload.name());
@@ -218,6 +220,8 @@ struct ActiveRun<'a> {
     record: Arc<Recorder>,
     leaders: Arc<Mutex<Leaders>>,
     happened: Happened,
+    /// The faults of another engine, if the cluster is attached to and its description has any.
+    engine: Option<Engine>,
     watch: Watch,
     /// When all was about to be healed, on the recorder's clock.
     healed: Option<Duration>,
@@ -242,6 +246,7 @@ impl<'a> ActiveRun<'a> {
             record: Arc::new(record),
             leaders: Arc::default(),
             happened: Happened::default(),
+            engine: order.cast.engine(&order.plan, folder),
             watch: Watch::default(),
             healed: None,
             quiet: None,
@@ -259,6 +264,7 @@ impl<'a> ActiveRun<'a> {
             record,
             leaders,
             happened,
+            engine,
             watch,
             healed,
             quiet,
@@ -271,11 +277,13 @@ impl<'a> ActiveRun<'a> {
         *logs = Some(LogWatch::start(&stage.cluster.folders(), record));
         let (plan, bridge) = (&order.plan, &stage.bridge);
         let transports = order.cast.system.transport;
-        let poll = StatusPoller::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
+        let poll = StatusPoller::start(&plan.node_ids(), plan.clients, stage, record, leaders);
         let mut clients = Clients::start(plan, &*order.workload, bridge, record);
         let mut show = Show { record, leaders, happened, console };
         tokio::select! {
-            broken = break_things(plan, transports, stage, leaders, record, happened) => broken?,
+            broken = break_things(plan, transports, stage, leaders, record, happened, engine) => {
+                broken?;
+            }
             error = clients.failed() => return Err(error.into()),
             never = show.keep_showing() => match never {},
             never = watch.keep_looking(&stage.witness, &stage.cluster) => match never {},
@@ -293,6 +301,10 @@ impl<'a> ActiveRun<'a> {
     /// Ends every process, softly if there is time for that, and sums up what was seen.
     async fn end(self, interrupt: &Interrupt) -> RunData {
         let interrupted = interrupt.is_raised();
+        if let Some(engine) = &self.engine {
+            // A run that was cut short leaves no fault behind either.
+            engine.end(&self.record, &self.happened).await;
+        }
         let (leaders, divergences) = {
             let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
             (leaders.spans().to_vec(), leaders.divergences().to_vec())
@@ -302,6 +314,7 @@ impl<'a> ActiveRun<'a> {
             began: self.began,
             counts: self.record.counts(),
             faults: self.happened.faults(),
+            engine: self.engine.as_ref().map(Engine::told),
             leaders,
             divergences,
             healed_ns: self.healed.map(|healed| healed.as_nanos() as u64),
@@ -335,7 +348,9 @@ impl<'a> ActiveRun<'a> {
             remains.links = stage.network.counts();
             remains.messages = stage.network.messages_since(self.record.start());
             let nodes = self.order.plan.node_ids();
-            remains.unused = traffic::unused(&self.order.cast.system, &nodes, &remains.links);
+            if !self.order.cast.attached {
+                remains.unused = traffic::unused(&self.order.cast.system, &nodes, &remains.links);
+            }
             stage.cluster.measure_memory();
             let patience = if interrupted { SHORT_PATIENCE } else { PATIENCE };
             remains.around = stage.cluster.stop_all(patience).await;
@@ -357,12 +372,19 @@ async fn break_things(
     leaders: &Mutex<Leaders>,
     record: &Recorder,
     happened: &Happened,
+    engine: &Option<Engine>,
 ) -> Result<(), RunError> {
     stage.network.begin(CONDITIONS, conditions(plan)).map_err(RunError::Unfit)?;
     let start = Instant::now();
     let injector = Injector { plan, stage, transports, leaders, record, happened };
-    injector.run(start).await?;
-    tokio::time::sleep_until(start + plan.time_ms.duration()).await;
+    let end = start + plan.time_ms.duration();
+    let of_engine = async {
+        if let Some(engine) = engine {
+            engine.run(end, record, happened).await;
+        }
+    };
+    tokio::join!(injector.run(start), of_engine).0?;
+    tokio::time::sleep_until(end).await;
     Ok(())
 }
 
@@ -392,8 +414,9 @@ async fn heal_and_read(
     // The last call of each is waited for, and can be answered only once all is mended.
     clients.stop().await?;
     let nodes = order.plan.node_ids();
+    let signs = stage.signs(&order.cast.system);
     let mut after = tokio::select! {
-        after = heal::wait_until_served(&nodes, leaders, healed, since) => after,
+        after = heal::wait_until_served(&nodes, leaders, healed, since, signs) => after,
         failed = heal::keep_starting(&stage.cluster) => match failed? {},
     };
     let is_served = after.served_within_ms.is_some();
@@ -408,7 +431,9 @@ async fn heal_and_read(
     if let Some(error) = stage.bridge.failure().await {
         return Err(error.into());
     }
-    if !is_served && stage.bridge.answered() == answered {
+    let waited_for_bridge =
+        if is_served { !after.unserved.is_empty() } else { signs.told.are_any() };
+    if waited_for_bridge && stage.bridge.answered() == answered {
         return Err(BridgeError::Silent(heal::SERVE_LIMIT.as_secs()).into());
     }
     Ok(after)
@@ -426,39 +451,6 @@ pub(crate) async fn spawn_blocking<T: Send + 'static>(
         .spawn(move || drop(done.send(work())))
         .map_err(|source| RunError::Write { path: PathBuf::from("a thread"), source })?;
     result.await.unwrap_or_else(|_| panic!("the work panicked; its thread has said why"))
-}
-
-/// Shows the status while the run goes on.
-struct Show<'a> {
-    record: &'a Recorder,
-    leaders: &'a Mutex<Leaders>,
-    happened: &'a Happened,
-    console: &'a mut Console,
-}
-
-impl Show<'_> {
-    async fn keep_showing(&mut self) -> Infallible {
-        let period = self.console.status_period();
-        loop {
-            tokio::time::sleep(period).await;
-            self.show(None);
-            // The file then holds what the status says, whatever happens to the harness. An error
-            // is kept by the recorder and ends the run when it is judged.
-            drop(self.record.flush());
-        }
-    }
-
-    fn show(&mut self, phase: Option<&'static str>) {
-        let at = self.record.now();
-        let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
-        self.console.status(&Status {
-            at,
-            counts: self.record.counts(),
-            fault: self.happened.current(),
-            leader: leaders.leader(at),
-            phase,
-        });
-    }
 }
 
 /// Returns the written form of plain data.

@@ -4,6 +4,7 @@
 //! with what to do about it. What was started is owned by [`TestCluster`] and ends with it.
 
 mod around;
+mod attached;
 mod nodes;
 
 use std::io;
@@ -12,11 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use synod_fault::{LIVE_NODES_MAX, Scenario};
+use synod_fault::{LIVE_NODES_MAX, NodeId, Scenario};
+use synod_history::Request;
 use synod_shim::reach::{self, ReachError};
 use tokio::time::Instant;
 
-use super::bridge::{Bridge, BridgeError};
+use super::bridge::{Bridge, BridgeError, Outcome};
 use super::cluster::{Cluster, ClusterError};
 use super::folder::RunFolder;
 use super::guard::{Guard, Limits};
@@ -24,8 +26,10 @@ use super::machines::Machines;
 use super::network::Network;
 use super::ports::PortBlock;
 use super::program;
+use super::signs::Signs;
 use super::system::{CommandLine, OF_NODE, Placeholders, ScopedCommand, System, SystemError};
 use super::traffic;
+use super::who_leads::LeaderProbe;
 use super::witness::Witness;
 pub(crate) use nodes::RunningNodes;
 use nodes::all_run;
@@ -45,6 +49,8 @@ pub struct SystemUnderTest {
     pub limits: Limits,
     /// How many bridge processes share the clients.
     pub bridges: u32,
+    /// Whether its cluster is running already, at the addresses of the description.
+    pub attached: bool,
 }
 
 /// What is written of a cast, so that a run can be repeated: the content of `system.json`.
@@ -63,6 +69,9 @@ pub struct SystemManifest {
     /// Limits of every node; runs of before have none.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether its cluster was running already.
+    #[serde(default)]
+    pub attached: bool,
 }
 
 /// A running system with everything around it.
@@ -78,8 +87,12 @@ pub struct TestCluster {
     pub machines: Machines,
     /// The clients' way in.
     pub bridge: Arc<Bridge>,
+    /// What says who leads, if the description has that.
+    pub(crate) who_leads: Option<Arc<LeaderProbe>>,
+    /// Where each node serves clients.
+    pub(crate) clients: Vec<(NodeId, String)>,
     /// The claim on the nodes' ports.
-    _ports: PortBlock,
+    _ports: Option<PortBlock>,
 }
 
 /// Prints the last lines of a log, where there are any.
@@ -149,6 +162,25 @@ pub enum SetupError {
         /// The last lines of its log.
         tail: String,
     },
+    /// A plan asks for what is not in the harness's hands at a cluster that it has not started.
+    #[error("{what}; {remedy}")]
+    NotInHand {
+        /// What it asks for.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A cluster that should be running is not there.
+    #[error(
+        "the cluster at {addresses} does not serve: {why}; the harness has started none of its \
+         nodes, so see that they run where `addresses` in the description says"
+    )]
+    NotThere {
+        /// What is missing.
+        why: String,
+        /// Where it should be.
+        addresses: String,
+    },
     /// The cluster does not come up.
     #[error("the cluster did not serve within {} s: {why}; see the logs under {}",
         START_LIMIT.as_secs(), folder.display())]
@@ -172,6 +204,7 @@ impl SystemUnderTest {
             here: self.here.clone(),
             bridges: self.bridges,
             limits: self.limits,
+            attached: self.attached,
         }
     }
 
@@ -185,10 +218,17 @@ impl SystemUnderTest {
             return Err(SetupError::TooManyNodes { nodes: plan.nodes, most: NODES_MAX });
         }
         self.system.check()?;
+        if self.attached {
+            return self.check_attached(plan);
+        }
+        if self.system.serve.is_empty() {
+            return Err(SystemError::NoServe.into());
+        }
         let gaps = self.every_gap();
         let System { init, create, serve, .. } = &self.system;
         let commands = [init.as_ref(), create.as_ref(), Some(serve)];
-        for words in commands.into_iter().flatten().chain([&self.system.bridge]) {
+        let asking = [Some(&self.system.bridge), self.system.who_leads.as_ref()];
+        for words in commands.into_iter().chain(asking).flatten() {
             self.look_for(gaps.fill(words)?.program)?;
         }
         let gaps = gaps.with("run", "/").with("pid", "1");
@@ -219,17 +259,34 @@ impl SystemUnderTest {
         plan: &Scenario,
         folder: &RunFolder,
     ) -> Result<TestCluster, SetupError> {
-        let nodes = self.start_nodes(plan, folder).await?;
+        let nodes = if self.attached {
+            self.attach(plan, folder).await?
+        } else {
+            self.start_nodes(plan, folder).await?
+        };
         let mut bridges = Vec::new();
         // Without any, nobody could be asked for anything.
         for number in 1..=self.bridges.max(1) {
             bridges.push(self.start_bridge(&nodes, folder, number)?);
         }
-        let RunningNodes { cluster, network, machines, witness, ports, .. } = nodes;
-        let bridge = Arc::new(Bridge::new(bridges));
-        let stage = TestCluster { cluster, network, machines, witness, bridge, _ports: ports };
-        stage.wait_until_ready(plan, folder, &self.system).await?;
-        Ok(stage)
+        let RunningNodes { cluster, network, machines, witness, who_leads, clients, ports, .. } =
+            nodes;
+        let bridge = Bridge::new(bridges).telling(self.system.status);
+        let bridge = if self.attached { bridge.prefixed(prefix_of(folder)) } else { bridge };
+        let stage = TestCluster {
+            cluster,
+            network,
+            machines,
+            witness,
+            bridge: Arc::new(bridge),
+            who_leads: who_leads.map(Arc::new),
+            clients,
+            _ports: ports,
+        };
+        match stage.wait_until_ready(plan, folder, &self.system).await {
+            Err(SetupError::NotReady { why, .. }) if self.attached => Err(self.not_there(why)),
+            ready => ready.map(|()| stage),
+        }
     }
 
     fn look_for(&self, program: PathBuf) -> Result<(), SetupError> {
@@ -277,7 +334,7 @@ impl SystemUnderTest {
 }
 
 impl TestCluster {
-    /// Waits until every node answers and one leads.
+    /// Waits until every node answers and one leads, as far as either is told.
     async fn wait_until_ready(
         &self,
         plan: &Scenario,
@@ -288,21 +345,8 @@ impl TestCluster {
         loop {
             // How a process ended says more than the status that does not come from it.
             all_run(&self.cluster, folder)?;
-            let (mut silent, mut leads) = (Vec::new(), false);
-            for (client, node) in (plan.clients..).zip(plan.node_ids()) {
-                match self.bridge.status(client, node, STATUS_LIMIT).await? {
-                    Some(status) => leads |= status.leads.is_some(),
-                    None => silent.push(node.to_string()),
-                }
-            }
-            if silent.is_empty() && leads {
-                return Ok(());
-            }
+            let Some(why) = self.missing(plan, system).await? else { return Ok(()) };
             if Instant::now() >= deadline {
-                let why = match silent.as_slice() {
-                    [] => "no node leads".to_owned(),
-                    silent => format!("no status comes from node {}", silent.join(" ")),
-                };
                 let folder = folder.path().to_owned();
                 let links = self.network.counts();
                 let unused = traffic::unused(system, &plan.node_ids(), &links);
@@ -311,6 +355,62 @@ impl TestCluster {
             tokio::time::sleep(READY_STEP).await;
         }
     }
+}
+
+impl TestCluster {
+    /// Returns by what the nodes show that they serve.
+    pub(crate) fn signs<'a>(&'a self, system: &'a System) -> Signs<'a> {
+        Signs { told: system.status, ready: &system.ready, ports: &self.clients }
+    }
+
+    /// Says what is missing for a run to begin, if anything is.
+    async fn missing(
+        &self,
+        plan: &Scenario,
+        system: &System,
+    ) -> Result<Option<String>, BridgeError> {
+        let (mut silent, mut leads) = (Vec::new(), !system.status.leads);
+        if system.status.are_any() {
+            for (client, node) in (plan.clients..).zip(plan.node_ids()) {
+                match self.bridge.status(client, node, STATUS_LIMIT).await? {
+                    Some(status) => leads |= status.leads.is_some(),
+                    None => silent.push(node.to_string()),
+                }
+            }
+        }
+        if !silent.is_empty() {
+            return Ok(Some(format!("no status comes from node {}", silent.join(" "))));
+        }
+        if !leads {
+            return Ok(Some("no node leads".to_owned()));
+        }
+        if let Some(probe) = &self.who_leads {
+            match probe.ask().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(Some("`who_leads` names no node".to_owned())),
+                Err(why) => return Ok(Some(format!("`who_leads` does not tell: {why}"))),
+            }
+        }
+        if system.status.are_any() || !system.ready.is_default() {
+            return Ok(None);
+        }
+        // Nothing else says that anybody serves. No workload has this key.
+        let read = Request::Read { key: READY_KEY.to_owned() };
+        let why = match self.bridge.call(plan.clients, None, &read, STATUS_LIMIT).await? {
+            Outcome::Ok(_) => return Ok(None),
+            Outcome::Fail(why) => format!("`fail`, {why}"),
+            Outcome::Info(why) => format!("`info`, {why}"),
+        };
+        let said = format!("a first `read` of {READY_KEY} is answered {why}");
+        Ok(Some(format!("{said}; a system without `read` needs `ready` in its description")))
+    }
+}
+
+/// Returns what the keys of a run begin with at a cluster that others use, too: its folder has its
+/// time and seed, and no two processes of a machine have one number.
+fn prefix_of(folder: &RunFolder) -> String {
+    let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    format!("{name}-{}.", std::process::id())
 }
 
 /// Nodes that a run can have.
@@ -322,5 +422,8 @@ const _: () = assert!(NODES_MAX * 3 <= PortBlock::LEN, "each node has its three 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 const STATUS_LIMIT: Duration = Duration::from_millis(500);
+
+/// The key that is read to see whether a system serves that tells nothing else.
+const READY_KEY: &str = "ready";
 
 const READY_STEP: Duration = Duration::from_millis(50);

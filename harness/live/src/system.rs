@@ -7,6 +7,7 @@
 //! that names an unknown gap is refused. `transport` says what the ports speak, `ready` when a node
 //! is up. How a description is written down is left to [`description`](crate::description).
 
+mod engine_fault;
 mod placeholders;
 mod scoped_command;
 
@@ -16,11 +17,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use synod_fault::{NodeId, Transport, Transports};
+use synod_fault::{Abilities, NodeId, Transport, Transports};
 
 use crate::crashes::CrashPatterns;
 use crate::readiness::Ready;
+use crate::status::StatusFields;
 use crate::thresholds::Thresholds;
+pub use engine_fault::EngineFault;
 pub(crate) use placeholders::{ANNOUNCED, OF_NODE};
 pub use placeholders::{Announced, Placeholders};
 pub use scoped_command::ScopedCommand;
@@ -58,8 +61,15 @@ pub struct System {
     /// once for each node after that. Gaps: binary, here, dir, nodes, run; of a node node and data.
     #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
     pub setup: ScopedCommand,
-    /// Runs one node until it is told to end.
+    /// Runs one node until it is told to end. Of a cluster that is running it may be absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub serve: Vec<Arg>,
+    /// Where the nodes of a cluster that is running already serve clients, each by host and port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// Faults of another engine, for such a cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engine: Vec<EngineFault>,
     /// Ends what runs, in place of SIGTERM: the cluster as a whole, then each node that runs on, by
     /// its process `{pid}`.
     #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
@@ -89,6 +99,13 @@ pub struct System {
     /// How it shows that a node is up, before the bridge is started.
     #[serde(default, skip_serializing_if = "Ready::is_default")]
     pub ready: Ready,
+    /// What the bridge tells of a node that is asked for its status; all of it, if absent.
+    #[serde(default, skip_serializing_if = "StatusFields::are_all")]
+    pub status: StatusFields,
+    /// Says on its first line which node leads, for a system whose status does not. It reaches the
+    /// nodes as the bridge does, and has its variables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who_leads: Option<Vec<Arg>>,
     /// Texts that mean a crash where they stand in a line of a node's log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crash_patterns: Vec<String>,
@@ -216,6 +233,36 @@ pub enum SystemError {
         /// The command.
         command: &'static str,
     },
+    /// Nothing runs a node, and none is said to be running.
+    #[error(
+        "`serve` is missing; add it, or say by `addresses` where the nodes are of a cluster that \
+         is running already"
+    )]
+    NoServe,
+    /// A text is no address of a node, or that of another one, too.
+    #[error(
+        "`{address}` is no address of a node; `addresses` has a host and a port of each, such as \
+         \"10.0.0.1:7001\", and none twice"
+    )]
+    NoAddress {
+        /// The text.
+        address: String,
+    },
+    /// An engine is described for a cluster that nothing is known of.
+    #[error(
+        "`engine` commands faults of a cluster that is running already; say by `addresses` where \
+         its nodes are, or leave it out"
+    )]
+    EngineAlone,
+    /// A fault of an engine has no name.
+    #[error("a fault of `engine` has no name; reports call it by `name`")]
+    NamelessFault,
+    /// Two ways to know who leads may not agree.
+    #[error(
+        "`who_leads` says who leads, and so does `leads` of the status; take \"leads\" out of \
+         `status`, such as status = [\"applied\", \"digest\"] or status = []"
+    )]
+    LeaderTwice,
     /// A plan needs a variable that the description sets.
     #[error(
         "`env.serve` sets LD_PRELOAD, by which faults of power, disks and clocks reach a process; \
@@ -246,6 +293,8 @@ impl System {
             create: Some(words("{binary} init --dir {dir} --node {node} --data {data}")),
             setup: ScopedCommand::default(),
             serve,
+            addresses: Vec::new(),
+            engine: Vec::new(),
             stop: ScopedCommand::default(),
             teardown: ScopedCommand::default(),
             bridge,
@@ -255,6 +304,8 @@ impl System {
             evidence: Thresholds::default(),
             env: CommandVariables::default(),
             ready: Ready::default(),
+            status: StatusFields::default(),
+            who_leads: None,
             crash_patterns: Vec::new(),
             known_crash_patterns: true,
         }
@@ -266,6 +317,10 @@ impl System {
     ///
     /// [`SystemError`] names what cannot.
     pub fn check(&self) -> Result<(), SystemError> {
+        self.check_attached()?;
+        if self.status.leads && self.who_leads.is_some() {
+            return Err(SystemError::LeaderTwice);
+        }
         if self.ready.needs_tcp() && self.transport.client != Transport::Tcp {
             return Err(SystemError::NoPortToAsk);
         }
@@ -276,8 +331,10 @@ impl System {
         let of_node = [&OF_ALL[..], &OF_NODE].concat();
         self.check_command(self.init.as_ref(), &env.init, &OF_ALL)?;
         self.check_command(self.create.as_ref(), &env.create, &of_node)?;
-        self.check_command(Some(&self.serve), &env.serve, &of_node)?;
+        let serve = Some(&self.serve).filter(|words| !words.is_empty());
+        self.check_command(serve, &env.serve, &of_node)?;
         self.check_command(Some(&self.bridge), &env.bridge, &OF_ALL)?;
+        self.check_command(self.who_leads.as_ref(), &env.bridge, &OF_ALL)?;
         self.check_command(self.audit.as_ref(), &env.audit, &OF_AUDIT)?;
         self.check_around()
     }
@@ -299,6 +356,19 @@ impl System {
         }
         gaps.fill_variables(variables)?;
         words.map_or(Ok(()), |words| gaps.fill(words).map(drop))
+    }
+
+    /// Returns what can be done to its nodes, without a shim.
+    #[must_use]
+    pub const fn abilities(&self) -> Abilities {
+        let live = Abilities::live(self.transport);
+        if self.tells_leader() { live } else { live.without_leaders() }
+    }
+
+    /// Returns whether it can be known who leads.
+    #[must_use]
+    pub const fn tells_leader(&self) -> bool {
+        self.status.leads || self.who_leads.is_some()
     }
 
     /// Returns which lines of a node's log mean a crash.
@@ -394,100 +464,4 @@ const OF_AUDIT: [&str; 3] = ["binary", "here", "run"];
 pub const SYNOD_KV: &str = "synod-kv";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn gaps() -> Placeholders {
-        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        Placeholders::default()
-            .with("binary", "/bin/synod-kv")
-            .with("dir", "/run/config")
-            .with("node", "1")
-            .with("data", "/run/data")
-            .with("peer-listen", "127.0.0.1:17001")
-            .with("client-listen", "127.0.0.1:17002")
-            .node(NodeId(2), address(4002))
-            .node(NodeId(3), address(4003))
-    }
-
-    fn line(launch: &CommandLine) -> String {
-        let words: Vec<_> = launch.arguments.iter().map(|word| word.to_string_lossy()).collect();
-        format!("{} {}", launch.program.display(), words.join(" "))
-    }
-
-    #[test]
-    fn the_key_value_server_is_served_as_it_wants() {
-        let system = System::synod_kv();
-        let serve = gaps().fill(&system.serve).expect("all gaps are filled");
-        assert_eq!(
-            line(&serve),
-            "/bin/synod-kv serve --config /run/config/node-1.toml --data /run/data \
-             --peer-listen 127.0.0.1:17001 --client-listen 127.0.0.1:17002 \
-             --peer 2=127.0.0.1:4002 --peer 3=127.0.0.1:4003"
-        );
-        let create = gaps().fill(&system.create.expect("it needs one"));
-        assert_eq!(
-            line(&create.expect("all gaps are filled")),
-            "/bin/synod-kv init --dir /run/config --node 1 --data /run/data"
-        );
-        let bridge = gaps().fill(&system.bridge).expect("all gaps are filled");
-        assert_eq!(
-            line(&bridge),
-            "/bin/synod-kv bridge --config /run/config/client.toml \
-             --node 2=127.0.0.1:4002 --node 3=127.0.0.1:4003"
-        );
-    }
-
-    #[test]
-    fn a_description_survives_being_written() {
-        let text = serde_json::to_string(&System::synod_kv()).expect("plain data");
-        let back: System = serde_json::from_str(&text).expect("what was written");
-        assert_eq!(back, System::synod_kv());
-        assert!(!text.contains("transport"), "older harnesses read what needs no newer one");
-    }
-
-    #[test]
-    fn a_description_says_what_its_ports_speak_or_means_udp() {
-        let read = |transport: &str| {
-            let text = format!(r#"{{"name": "x", "serve": ["s"], "bridge": ["b"]{transport}}}"#);
-            serde_json::from_str::<System>(&text)
-        };
-        assert_eq!(read("").expect("a description").transport, Transports::default());
-        let tcp = read(r#", "transport": {"peer": "tcp", "client": "tcp"}"#);
-        assert_eq!(tcp.expect("a description").transport, Transports::TCP);
-        let half = read(r#", "transport": {"client": "tcp"}"#).expect_err("half of it");
-        assert!(half.to_string().contains("says nothing of `peer`"), "{half}");
-        let wrong = read(r#", "transport": {"peer": "sctp", "client": "tcp"}"#);
-        let wrong = wrong.expect_err("no such word").to_string();
-        assert!(wrong.contains("no transport `sctp`"), "{wrong}");
-    }
-
-    #[test]
-    fn braces_that_mean_themselves_are_written_twice() {
-        let filled = |word: &str| gaps().fill_word(word).map(|word| word.into_string());
-        assert_eq!(filled("{{ print $1 }}"), Ok(Ok("{ print $1 }".to_owned())));
-        assert_eq!(filled("{{\"id\":{node}}}"), Ok(Ok("{\"id\":1}".to_owned())));
-        assert_eq!(filled("{{{node}}}"), Ok(Ok("{1}".to_owned())));
-        assert_eq!(filled("a } b"), Ok(Ok("a } b".to_owned())));
-        assert!(filled("{ print $1 }").is_err());
-    }
-
-    #[test]
-    fn addresses_are_handed_out_where_words_are_repeated() {
-        let system = System::synod_kv();
-        assert!(system.names_peers() && system.names_nodes());
-        let alone = System { serve: vec![Arg::One("s".to_owned())], ..system };
-        assert!(!alone.names_peers());
-    }
-
-    #[test]
-    fn bad_words_are_refused_by_name() {
-        let fill = |word: &str| gaps().fill(&[Arg::One(word.to_owned())]);
-        let error = fill("{colour}").expect_err("there is no such gap");
-        assert!(error.to_string().contains("`colour`"), "{error}");
-        assert!(error.to_string().contains("peer-listen"), "{error}");
-        let error = fill("{dir").expect_err("it is open");
-        assert_eq!(error, SystemError::UnfilledPlaceholder { word: "{dir".to_owned() });
-        assert_eq!(gaps().fill(&[]), Err(SystemError::Empty));
-    }
-}
+mod tests;

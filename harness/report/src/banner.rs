@@ -6,7 +6,7 @@ use super::context::Context;
 use super::format::{counted, grouped, percent, span, utc};
 use super::html::{Html, clip, esc, put};
 use super::judged::{JudgedHistory, Subject};
-use crate::{RunSummary, Verdict};
+use crate::{LeaderSpan, RunSummary, Verdict};
 
 /// Writes the header of the page.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
@@ -165,10 +165,15 @@ fn tile(html: &mut Html, name: &str, value: &str, note: &str) {
     );
 }
 
-/// Counts how often a span of leadership follows one of another ballot.
+/// Counts how often a span of leadership follows one of another node or ballot: some systems tell
+/// no ballots.
 pub(super) fn leader_changes(summary: &RunSummary) -> usize {
-    let leaders = &summary.leaders;
-    leaders.windows(2).filter(|pair| pair[0].ballot != pair[1].ballot).count()
+    changes(&summary.leaders)
+}
+
+fn changes(leaders: &[LeaderSpan]) -> usize {
+    let of = |span: &LeaderSpan| (span.node, span.ballot.clone());
+    leaders.windows(2).filter(|pair| of(&pair[0]) != of(&pair[1])).count()
 }
 
 /// Returns the class that gives the banner its colour.
@@ -228,5 +233,21 @@ fn icon(verdict: Verdict) -> &'static str {
             "<rect x=\"3\" y=\"3\" width=\"42\" height=\"42\" rx=\"21\"/>\
              <path d=\"M18 15v18M30 15v18\"/>"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_node_or_another_ballot_is_another_leader() {
+        let span = |node: u16, ballot: &str| {
+            let (ballot, start_ns, end_ns) = (ballot.to_owned(), 0, 1);
+            LeaderSpan { node, ballot, start_ns, end_ns }
+        };
+        let told = [span(1, "1.1"), span(1, "1.1"), span(1, "2.1"), span(2, "3.2")];
+        assert_eq!(changes(&told), 2);
+        assert_eq!(changes(&[span(1, ""), span(2, ""), span(1, "")]), 2, "no ballots are told");
     }
 }

@@ -77,12 +77,16 @@ fn after_heal(html: &mut Html, context: &Context<'_>, heal: &AfterHeal) {
         None => "Not every node served again in time.".to_owned(),
     };
     check(html, heal.served_within_ms.is_some(), &served);
-    let digests = if heal.digests_equal {
-        "All nodes held the same state at the same slot."
-    } else {
-        "The nodes did not hold the same state at the same slot."
-    };
-    check(html, heal.digests_equal, digests);
+    match heal.digests_equal {
+        Some(true) => check(html, true, "All nodes held the same state at the same slot."),
+        Some(false) => {
+            check(html, false, "The nodes did not hold the same state at the same slot.");
+        }
+        None => {
+            let words = "Nobody asked whether the nodes held the same state: they do not tell it.";
+            put!(html, "<li class=\"unasked\"><b aria-hidden=\"true\">&#8211;</b> {words}</li>");
+        }
+    }
     let acknowledged = if heal.acknowledged_present {
         "Every acknowledged write was there."
     } else {

@@ -118,8 +118,9 @@ fn leaders(html: &mut Html, context: &Context<'_>, row_of: impl Fn(u16) -> Optio
         let Some(row) = row_of(leader.node) else { continue };
         let ballot = clip(&leader.ballot, KIND_LETTERS);
         let said = format!(
-            "node {} leads with ballot {ballot}, {} to {}",
+            "node {} leads{}, {} to {}",
             leader.node,
+            if ballot.is_empty() { String::new() } else { format!(" with ballot {ballot}") },
             moment(leader.start_ns),
             moment(leader.end_ns)
         );

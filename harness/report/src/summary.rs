@@ -232,8 +232,9 @@ impl StreamCounts {
 pub struct AfterHeal {
     /// Milliseconds until every node served again; none if one did not in time.
     pub served_within_ms: Option<u64>,
-    /// Whether all nodes had equal digests at an equal slot.
-    pub digests_equal: bool,
+    /// Whether all nodes had equal digests at an equal slot; none if they tell no digests.
+    #[serde(default)]
+    pub digests_equal: Option<bool>,
     /// Whether every acknowledged write was there.
     pub acknowledged_present: bool,
     /// What was wrong, one sentence each.

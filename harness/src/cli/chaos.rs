@@ -1,5 +1,6 @@
 //! `synod-harness chaos` and `replay`: from flags, a scenario or a run folder, to a run.
 
+mod attach;
 mod campaign;
 
 use std::fmt::Display;
@@ -38,6 +39,12 @@ pub(super) struct ChaosArguments {
     pub(super) system: SystemArguments,
     #[command(flatten)]
     pub(super) output: OutputArguments,
+    /// A file that describes a cluster that is running already, at its `addresses`: the harness
+    /// starts and breaks nothing, and judges what its clients see.
+    #[arg(long, value_name = "FILE", conflicts_with_all =
+        ["system", "nodes", "nemesis", "audit", "node_files", "node_file_bytes",
+        "node_memory_bytes"])]
+    pub(super) attach: Option<String>,
     /// The seed from which faults, operations and decisions about packets follow; drawn if absent.
     #[arg(long)]
     pub(super) seed: Option<u64>,
@@ -145,8 +152,11 @@ fn order_of(
     first: Option<u64>,
     turn: u32,
 ) -> Result<RunConfig, Refusal> {
+    if let Some(file) = &arguments.attach {
+        return attach::order_of(arguments, file, first, turn);
+    }
     let system = system_of(&arguments.system.system)?;
-    let world = Abilities::live(system.transport);
+    let world = system.abilities();
     let mut plan = match &arguments.scenario {
         Some(path) => scenario::read(path)?,
         None => {
@@ -161,7 +171,7 @@ fn order_of(
     }
     // What is left to chance is drawn first, so that what is checked is what runs.
     let plan = plan.drawn();
-    let cast = cast_of(system, &arguments.system);
+    let cast = cast_of(system, &arguments.system, &arguments.system.system);
     let checked = check_live(&plan, world, &cast);
     let workload = match &arguments.scenario {
         Some(path) => checked.map_err(|refused| refused.of(path))?,
@@ -193,6 +203,9 @@ fn drawn_plan(
         }
         _ => nemesis_plan(arguments, seed, time_ms, world)?,
     };
+    // What was drawn may hit anybody; who names a fault of leaders means that, and is refused.
+    let is_of_leaders = drawn.nemesis.parse::<Nemesis>().is_ok_and(Nemesis::is_of_leaders);
+    let drawn = if world.leaders || is_of_leaders { drawn } else { drawn.without_leaders() };
     Ok(Scenario {
         clients: arguments.clients.unwrap_or(drawn.clients),
         workload: arguments.workload.clone(),
@@ -266,7 +279,7 @@ pub(super) fn recorded_order(
     let path = run.join(folder::PLAN);
     let plan = scenario::read(&path)?;
     let written: SystemManifest = recorded(&run.join(folder::CAST))?;
-    let checked = check_plan(&plan, Abilities::live(written.system.transport));
+    let checked = check_plan(&plan, written.system.abilities());
     let workload = checked.map_err(|refused| refused.of(&path))?;
     let cast = SystemUnderTest {
         system: written.system,
@@ -275,6 +288,7 @@ pub(super) fn recorded_order(
         guard: Guard::of_this_process(),
         limits: written.limits,
         bridges: written.bridges,
+        attached: written.attached,
     };
     // The command is to work from any folder.
     let run = run.canonicalize().unwrap_or_else(|_| run.to_owned());
@@ -318,11 +332,16 @@ impl SystemFile {
             guard: Guard::of_this_process(),
             limits: Limits::default(),
             bridges: 1,
+            attached: false,
         })
     }
 }
 
-pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> SystemUnderTest {
+pub(super) fn cast_of(
+    mut system: System,
+    arguments: &SystemArguments,
+    file: &str,
+) -> SystemUnderTest {
     if let Some(program) = &arguments.audit {
         let program = absolute(program).display().to_string();
         // Braces name a variable in a description, and those of a path name none.
@@ -333,7 +352,7 @@ pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> System
     SystemUnderTest {
         system,
         binary: absolute(&arguments.binary),
-        here: absolute(&folder_of(&arguments.system)),
+        here: absolute(&folder_of(file)),
         guard: Guard::of_this_process(),
         limits: Limits {
             files: arguments.node_files,
@@ -341,6 +360,7 @@ pub(super) fn cast_of(mut system: System, arguments: &SystemArguments) -> System
             memory_bytes: arguments.node_memory_bytes,
         },
         bridges: arguments.bridges,
+        attached: false,
     }
 }
 
@@ -352,7 +372,7 @@ fn folder_of(system: &str) -> PathBuf {
 
 /// Spells the command that makes the same plan again.
 fn reproduction(arguments: &ChaosArguments, plan: &Scenario, is_here: bool) -> String {
-    let ChaosArguments { time, nodes, nemesis, workload, .. } = arguments;
+    let ChaosArguments { time, nodes, nemesis, .. } = arguments;
     let SystemArguments { system, binary, audit, bridges, .. } = &arguments.system;
     let mut limits = limit_flags(&arguments.system);
     // `cargo xtask chaos` has no flags for audits and limits.
@@ -373,10 +393,18 @@ fn reproduction(arguments: &ChaosArguments, plan: &Scenario, is_here: bool) -> S
         let path = quoted(&absolute(path).display().to_string());
         return format!("{program}{system}{limits} --scenario {path} --seed {}", plan.seed);
     }
-    let mut command = format!(
-        "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --nemesis {nemesis}",
+    let flags = given_flags(arguments);
+    format!(
+        "{program}{system}{limits} --seed {} --time {time} --nodes {nodes} --nemesis {nemesis}\
+         {flags}",
         plan.seed
-    );
+    )
+}
+
+/// Spells what was given of clients and workload.
+fn given_flags(arguments: &ChaosArguments) -> String {
+    let workload = &arguments.workload;
+    let mut command = String::new();
     let given = |number: Option<u64>| number.map(|number| number.to_string());
     for (flag, value) in [
         ("--clients", given(arguments.clients.map(u64::from))),

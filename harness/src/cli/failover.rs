@@ -75,7 +75,7 @@ fn order_of(arguments: &FailoverArguments) -> Result<RunConfig, Refusal> {
         rest_ms: Millis(0),
         ..Scenario::calm(Seed(drawn_seed()), arguments.nodes, Millis(0))
     };
-    let cast = cast_of(system, &arguments.system);
+    let cast = cast_of(system, &arguments.system, &arguments.system.system);
     Ok(order(plan, WorkloadName::Registers, cast, &arguments.output, String::new()))
 }
 

@@ -36,7 +36,7 @@ pub(super) fn faults(arguments: &FaultsArguments) -> ExitCode {
 
 fn listed(cast: &SystemUnderTest, nodes: u16) -> Result<String, Refusal> {
     // A system that cannot be run at all is refused as a run of it would be.
-    let world = Abilities::live(cast.system.transport);
+    let world = cast.system.abilities();
     check_live(&Scenario::calm(Seed(1), nodes, TIME_MS), world, cast)?;
     let all = ListedFault::all();
     let (named, written): (Vec<_>, Vec<_>) =

@@ -54,6 +54,8 @@ pub(super) fn refusal(error: &RunError) -> Refusal {
             SetupError::NoProgram { .. }
             | SetupError::Unreached { .. }
             | SetupError::System(_)
+            | SetupError::NotInHand { .. }
+            | SetupError::NotThere { .. }
             | SetupError::TooManyNodes { .. },
         )
         | RunError::Unsupported(_)

@@ -109,7 +109,7 @@ fn check(file: &Path, system: &str) -> Result<String, Refusal> {
     let plan = read(file)?.drawn();
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", file.display()));
     plan.workload.parse::<WorkloadName>().map_err(|error| refused(&error))?;
-    let live = Abilities::live(system_of(system)?.transport).with_shim();
+    let live = system_of(system)?.abilities().with_shim();
     let worlds = [live, Abilities::SIMULATED];
     let mut lines = String::new();
     let mut able = false;

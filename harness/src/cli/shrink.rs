@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Deserialize;
+use synod_fault::Scenario;
 use synod_fault::nemesis::Nemesis;
-use synod_fault::{Abilities, Scenario};
 use synod_live::console::{Console, Format};
 use synod_live::folder;
 use synod_live::run::RunConfig;
@@ -129,9 +129,9 @@ struct Search {
 impl Search {
     /// Returns whether a plan comes to the verdict of the first run, in one of its tries.
     fn fails(&mut self, plan: &Scenario) -> bool {
-        let transports = self.order.cast.system.transport;
+        let world = self.order.cast.system.abilities();
         let plan = &named(plan);
-        if plan.time_ms.0 < TIME_MS_MIN || check_plan(plan, Abilities::live(transports)).is_err() {
+        if plan.time_ms.0 < TIME_MS_MIN || check_plan(plan, world).is_err() {
             return false;
         }
         for _ in 0..self.tries {

@@ -43,7 +43,9 @@ pub(super) fn try_bridge(arguments: &TryBridgeArguments) -> ExitCode {
     });
     match found {
         Ok((checks, folder)) => {
-            let wrong = checks.iter().any(|check| !matches!(check.found, Found::Right(_)));
+            let is_right =
+                |check: &BridgeCheck| matches!(check.found, Found::Right(_) | Found::NotAsked(_));
+            let wrong = !checks.iter().all(is_right);
             let said = say(&format!("{}\nlogs: {}\n", sum(&checks), folder.display()));
             printed(said, if wrong { VIOLATION } else { 0 })
         }
@@ -97,6 +99,7 @@ fn lines(check: &BridgeCheck) -> String {
         Found::Right(None) => format!("right      {rule}\n"),
         Found::Right(Some(remark)) => format!("right      {rule}: {remark}\n"),
         Found::NotTried(why) => format!("not tried  {rule}: {why}\n"),
+        Found::NotAsked(why) => format!("not asked  {rule}: {why}\n"),
         Found::Wrong(missteps) => {
             let mut text = format!("WRONG      {rule}\n");
             for misstep in missteps.iter().take(SHOWN_MAX) {
@@ -128,14 +131,16 @@ fn sum(checks: &[BridgeCheck]) -> String {
     let count = |is: fn(&Found) -> bool| checks.iter().filter(|check| is(&check.found)).count();
     let wrong = count(|found| matches!(found, Found::Wrong(_)));
     let untried = count(|found| matches!(found, Found::NotTried(_)));
-    match (wrong, untried) {
-        (0, 0) => format!("the bridge is right by all {} rules", checks.len()),
-        (_, 0) => format!("the bridge is wrong by {wrong} of {} rules", checks.len()),
-        (_, _) => format!(
-            "the bridge is wrong by {wrong} of {} rules; {untried} were not tried",
-            checks.len()
-        ),
-    }
+    let unasked = count(|found| matches!(found, Found::NotAsked(_)));
+    let rules = checks.len() - unasked;
+    let told = match (wrong, untried) {
+        (0, 0) => format!("the bridge is right by all {rules} rules"),
+        (_, 0) => format!("the bridge is wrong by {wrong} of {rules} rules"),
+        (_, _) => {
+            format!("the bridge is wrong by {wrong} of {rules} rules; {untried} were not tried")
+        }
+    };
+    if unasked == 0 { told } else { format!("{told}; {unasked} not asked") }
 }
 
 /// What is shown of one rule: the first lines say what is wrong, more say it again.

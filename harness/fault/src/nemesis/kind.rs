@@ -101,6 +101,41 @@ impl FaultKind {
         Self::CutClients,
     ];
 
+    /// Returns the fault that does the same to a node, whoever leads; itself, if it does so.
+    #[must_use]
+    pub const fn of_any_node(self) -> Self {
+        match self {
+            Self::IsolateLeader => Self::IsolateOne,
+            Self::KillLeader => Self::KillOne,
+            Self::PauseLeader => Self::PauseOne,
+            other @ (Self::PartitionHalves
+            | Self::Minority
+            | Self::IsolateOne
+            | Self::Bridge
+            | Self::Ring
+            | Self::OneWay
+            | Self::Flapping
+            | Self::KillOne
+            | Self::KillAll
+            | Self::PauseOne
+            | Self::RestartStorm
+            | Self::Slow
+            | Self::Lossy
+            | Self::Duplicating
+            | Self::Reordering
+            | Self::Corrupting
+            | Self::Rate
+            | Self::LossyClients
+            | Self::Stalling
+            | Self::Resetting
+            | Self::Refusing
+            | Self::HalfClosing
+            | Self::Slicing
+            | Self::ResettingClients
+            | Self::CutClients) => other,
+        }
+    }
+
     /// Returns the transport that the fault needs and does not find, where there is one.
     ///
     /// On TCP, `lossy` is what a program sees of loss: the connection stands still for the time of

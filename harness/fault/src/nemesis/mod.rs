@@ -89,6 +89,15 @@ impl Nemesis {
         ["mix", "calm"].into_iter().chain(FaultKind::ALL.map(FaultKind::name))
     }
 
+    /// Returns whether it is about whoever leads, by its name.
+    #[must_use]
+    pub fn is_of_leaders(self) -> bool {
+        match self {
+            Self::Calm | Self::Mix => false,
+            Self::Only(kind) => kind.of_any_node() != kind,
+        }
+    }
+
     /// Returns the name.
     #[must_use]
     pub fn name(self) -> &'static str {

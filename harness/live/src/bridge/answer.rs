@@ -8,6 +8,8 @@ use serde::Deserialize;
 use synod_fault::NodeId;
 use synod_history::{Request, Value, json};
 
+use crate::status::StatusFields;
+
 /// How an operation ended, as the bridge says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -21,7 +23,7 @@ pub enum Outcome {
 
 /// What a node says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(expecting = "an object with node, applied and digest")]
+#[serde(expecting = "an object with node, and what the description says is told")]
 pub struct NodeStatus {
     /// The node.
     pub node: u16,
@@ -34,10 +36,12 @@ pub struct NodeStatus {
     /// The first slot that it does not know to be chosen.
     #[serde(default)]
     pub chosen: u64,
-    /// The first slot that it has not applied.
-    pub applied: u64,
-    /// The digest of its state at `applied`.
-    pub digest: String,
+    /// The first slot that it has not applied, where that is told.
+    #[serde(default)]
+    pub applied: Option<u64>,
+    /// The digest of its state at `applied`, where that is told.
+    #[serde(default)]
+    pub digest: Option<String>,
 }
 
 /// An answer that is none to its question.
@@ -87,14 +91,28 @@ impl Answer {
         }
     }
 
-    pub(crate) fn status(self, asked: NodeId) -> Result<NodeStatus, Misspoken> {
+    /// Reads the status of the node that was asked, with the fields that are told and no others.
+    pub(crate) fn status(self, asked: NodeId, told: StatusFields) -> Result<NodeStatus, Misspoken> {
         // A status without a value is told as null, which is none.
         let value = self.value.unwrap_or_default();
         let said = value.to_string();
         let status: NodeStatus = serde_json::from_value(value)
             .map_err(|error| Misspoken { said: said.clone(), problem: json::problem(&error) })?;
+        for (is_missing, name) in [
+            (told.applied && status.applied.is_none(), "applied"),
+            (told.digest && status.digest.is_none(), "digest"),
+        ] {
+            if is_missing {
+                return Err(Misspoken { said, problem: format!("`{name}` is missing") });
+            }
+        }
         if status.node == asked.0 {
-            return Ok(status);
+            return Ok(NodeStatus {
+                leads: status.leads.filter(|_| told.leads),
+                applied: status.applied.filter(|_| told.applied),
+                digest: status.digest.filter(|_| told.digest),
+                ..status
+            });
         }
         let problem = format!("node {asked} was asked, and this is of node {}", status.node);
         Err(Misspoken { said, problem })
@@ -157,6 +175,30 @@ mod tests {
             assert!(said == "no `value`" && problem.starts_with(wanted), "{said}: {problem}");
             let write = Request::Write { key: key(), value: "7".to_owned() };
             assert_eq!(answer(silent).outcome(&write), Ok(Outcome::Ok(Value::Null)));
+        }
+    }
+
+    #[test]
+    fn a_status_has_what_is_told_and_no_more() {
+        let status = |value: &str, told| {
+            let line = format!(r#"{{"id":1,"type":"ok","value":{value}}}"#);
+            let answer = serde_json::from_str::<Answer>(&line).expect("an answer");
+            answer.status(NodeId(2), told).map_err(|said| said.problem)
+        };
+        let all = StatusFields::default();
+        let leads = StatusFields { leads: true, ..StatusFields::NONE };
+        let whole = r#"{"node":2,"leads":"1.2","applied":7,"digest":"aa"}"#;
+        assert_eq!(status(whole, all).expect("whole").applied, Some(7));
+        let some = status(whole, leads).expect("it says more than is told");
+        assert_eq!((some.applied, some.digest.as_deref()), (None, None));
+        assert_eq!(some.leads.as_deref(), Some("1.2"));
+        assert_eq!(status(r#"{"node":2}"#, leads).expect("it follows").leads, None);
+        for (value, why) in [
+            (r#"{"node":2,"digest":"aa"}"#, "`applied` is missing"),
+            (r#"{"node":2,"applied":7}"#, "`digest` is missing"),
+            (r#"{"node":3,"applied":7,"digest":"aa"}"#, "node 2 was asked, and this is of node 3"),
+        ] {
+            assert_eq!(status(value, all), Err(why.to_owned()));
         }
     }
 

@@ -14,6 +14,7 @@ mod talk;
 use std::time::Duration;
 
 use synod_fault::{NodeId, Scenario};
+use synod_history::Request;
 use tokio::time::Instant;
 
 use crate::bridge::answer::AnswerKind;
@@ -21,6 +22,7 @@ use crate::folder::RunFolder;
 use crate::logs;
 use crate::process::{STDERR_LOG, describe_end};
 use crate::setup::{RunningNodes, SetupError, SystemUnderTest};
+use crate::status::StatusFields;
 use talk::Talk;
 
 /// One rule that a bridge was tried by.
@@ -41,6 +43,8 @@ pub enum Found {
     Wrong(Vec<Misstep>),
     /// It was not tried, and why.
     NotTried(String),
+    /// The description says that there is nothing to try, in these words.
+    NotAsked(String),
 }
 
 /// Something that a bridge did wrong.
@@ -73,9 +77,12 @@ pub async fn try_bridge(
     let talk = Talk::open(cast.start_bridge(&nodes, folder, 1)?);
     let ids = plan.node_ids();
     let log = folder.file(&format!("bridge/1/{STDERR_LOG}"));
-    let mut trial = Trial { nodes: &nodes, ids: &ids, talk };
+    let told = cast.system.status;
+    let mut trial = Trial { nodes: &nodes, ids: &ids, told, talk };
     let mut checks = Vec::new();
-    for (rule, step) in STEPS {
+    let has_probe = nodes.who_leads.is_some();
+    let steps = STEPS.iter().filter(|(_, step)| *step != Step::WhoLeads || has_probe);
+    for (rule, step) in steps {
         let found = match trial.unfit() {
             Some(why) => Found::NotTried(why),
             None => trial.take(*step).await,
@@ -87,7 +94,10 @@ pub async fn try_bridge(
                 missteps.push(trial.ended(&logs::tail(&log, TAIL_LINES)).await);
                 Found::Wrong(missteps)
             }
-            found @ (Found::Right(_) | Found::Wrong(_) | Found::NotTried(_)) => found,
+            found @ (Found::Right(_)
+            | Found::Wrong(_)
+            | Found::NotTried(_)
+            | Found::NotAsked(_)) => found,
         };
         let check = BridgeCheck { rule, found };
         tell(&check);
@@ -132,6 +142,8 @@ const TORN_DOWN: &str = "`teardown` takes away what `setup` made, and leaves no 
 struct Trial<'a> {
     nodes: &'a RunningNodes,
     ids: &'a [NodeId],
+    /// What a status has.
+    told: StatusFields,
     talk: Talk,
 }
 
@@ -139,6 +151,7 @@ struct Trial<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Status,
+    WhoLeads,
     ReadAndWrite,
     Delete,
     Cas,
@@ -154,6 +167,7 @@ enum Step {
 
 const STEPS: &[(&str, Step)] = &[
     ("each node tells its status, and one leads", Step::Status),
+    ("`who_leads` names the node that leads", Step::WhoLeads),
     ("a read sees what was written, and null where nothing was", Step::ReadAndWrite),
     ("`delete` takes a value away, or is refused by `fail`", Step::Delete),
     ("`cas` sets what it should and says whether it did, or is refused by `fail`", Step::Cas),
@@ -173,8 +187,14 @@ const NODES_RUN: &str = "no node ended by itself";
 
 impl Trial<'_> {
     async fn take(&mut self, step: Step) -> Found {
+        if step == Step::Status && !self.told.are_any() {
+            self.wait_for_read().await;
+            self.talk.drain();
+            return Found::NotAsked("the description says status = []".to_owned());
+        }
         let remark = match step {
             Step::Status => self.status().await,
+            Step::WhoLeads => self.who_leads().await,
             Step::ReadAndWrite => self.read_and_write().await,
             Step::Delete => self.delete().await,
             Step::Cas => self.cas().await,
@@ -232,8 +252,10 @@ impl Trial<'_> {
         let deadline = Instant::now() + STATUS_PATIENCE;
         loop {
             let look = self.look().await?;
-            if let (Some(node), []) = (look.leader, look.silent.as_slice()) {
-                return Some(format!("node {node} leads"));
+            match (look.leader, look.silent.as_slice()) {
+                (Some(node), []) => return Some(format!("node {node} leads")),
+                (None, []) if !self.told.leads => return Some("none tells who leads".to_owned()),
+                (Some(_) | None, _) => {}
             }
             // A bridge all of whose lines are no answers says none, however long it is waited for.
             let says_nonsense = self.talk.has_missteps() && !self.talk.has_answered();
@@ -251,10 +273,48 @@ impl Trial<'_> {
     /// Waits until all nodes tell a status again, or for as long as they may take; that they do was
     /// tried before.
     async fn wait_for_nodes(&mut self) {
+        if !self.told.are_any() {
+            return self.wait_for_read().await;
+        }
         let deadline = Instant::now() + STATUS_PATIENCE;
         while !self.talk.is_over() && Instant::now() < deadline {
             if self.look().await.is_none_or(|look| look.silent.is_empty()) {
                 return;
+            }
+            tokio::time::sleep(STATUS_STEP).await;
+        }
+    }
+
+    /// Reads until that is answered with `ok` or `fail`, or for as long as the nodes may take. What
+    /// is wrong with the answers is told by the rule about reads.
+    async fn wait_for_read(&mut self) {
+        let deadline = Instant::now() + STATUS_PATIENCE;
+        while !self.talk.is_over() && Instant::now() < deadline {
+            let read = Request::Read { key: "try.ready".to_owned() };
+            let asked = self.talk.ask(0, read, STATUS_LIMIT).await;
+            self.talk.gather(std::slice::from_ref(&asked)).await;
+            let answer = self.talk.answer(asked.id).map(|answer| answer.kind);
+            if matches!(answer, Some(AnswerKind::Ok)) {
+                return;
+            }
+            tokio::time::sleep(STATUS_STEP).await;
+        }
+    }
+
+    /// Asks the command that says who leads until it names a node.
+    async fn who_leads(&mut self) -> Option<String> {
+        let probe = self.nodes.who_leads.as_ref()?;
+        let deadline = Instant::now() + STATUS_PATIENCE;
+        loop {
+            let why = match probe.ask().await {
+                Ok(Some(node)) => return Some(format!("node {node}")),
+                Ok(None) => "it names no node".to_owned(),
+                Err(why) => why,
+            };
+            if Instant::now() >= deadline {
+                let within = STATUS_PATIENCE.as_secs();
+                self.talk.note(0, format!("{why}, for {within} s"), NAMES_NODE);
+                return None;
             }
             tokio::time::sleep(STATUS_STEP).await;
         }
@@ -266,7 +326,7 @@ impl Trial<'_> {
         for node in self.ids {
             look.last = self.talk.ask_status(*node, STATUS_LIMIT).await;
             let status = match self.talk.answer(look.last) {
-                Some(answer) if answer.kind == AnswerKind::Ok => answer.status(*node),
+                Some(answer) if answer.kind == AnswerKind::Ok => answer.status(*node, self.told),
                 Some(_) | None => {
                     look.silent.push((*node, look.last));
                     continue;
@@ -340,6 +400,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 const TAIL_LINES: usize = 10;
 
+const NAMES_NODE: &str = "let the command write the number of the node that leads as its first \
+    line, and end with 0; its log is in `who-leads` in the folder";
+
 const STATUS_FORM: &str = "answer with an object such as {\"node\": 2, \"leads\": \"7.2\", \
     \"applied\": 12, \"digest\": \"c0ffee\"}, of the node that was asked";
 
@@ -347,4 +410,5 @@ const STATUS_NEEDED: &str = "answer `status` with `ok` once the node answers: a 
     all nodes do; if the node is not up, its log is under `nodes` in the folder";
 
 const LEADS_NEEDED: &str = "let the status of the node that leads have `leads`, a text that \
-    changes with each leader; in a system without leaders, let one node that is up be called so";
+    changes with each leader; in a system that does not tell it, leave \"leads\" out of `status` \
+    in the description, such as status = []";

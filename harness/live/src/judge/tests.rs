@@ -54,21 +54,24 @@ fn report(judgement: Judgement) -> Report {
     Report { judgement, checker, stuck: None }
 }
 
-/// Judges a good run after `spoil` has changed what was seen of it.
-fn check(spoil: impl FnOnce(&mut Evidence<'_>), verdict: Verdict, reason: &str) {
-    let plan = plan();
-    let faults = happened(&plan, true);
-    let report = report(Judgement::Legal { witness: Vec::new() });
-    let mut evidence = Evidence {
-        plan: &plan,
+/// What was seen of a good run.
+fn evidence<'a>(
+    plan: &'a Scenario,
+    faults: &'a [InjectedFault],
+    report: &'a Report,
+) -> Evidence<'a> {
+    Evidence {
+        plan,
+        asked: AskedOfNodes::ALL,
+        nodes: Nodes::Started,
         interrupted: false,
-        report: Some(&report),
+        report: Some(report),
         unseen: None,
         counts: OperationCounts { ok: 1_000, fail: 5, info: 5 },
         exercise: None,
         thresholds: Thresholds::default(),
         audit: &Audit::NotAsked,
-        faults: &faults,
+        faults,
         leader_changes: 1,
         lone_exits: &[],
         doubts: &[],
@@ -78,7 +81,15 @@ fn check(spoil: impl FnOnce(&mut Evidence<'_>), verdict: Verdict, reason: &str) 
         after_heal: None,
         unused: &[],
         never_served: None,
-    };
+    }
+}
+
+/// Judges a good run after `spoil` has changed what was seen of it.
+fn check(spoil: impl FnOnce(&mut Evidence<'_>), verdict: Verdict, reason: &str) {
+    let plan = plan();
+    let faults = happened(&plan, true);
+    let report = report(Judgement::Legal { witness: Vec::new() });
+    let mut evidence = evidence(&plan, &faults, &report);
     spoil(&mut evidence);
     let (seen, reasons) = judge(&evidence);
     assert_eq!(seen, verdict, "{reasons:?}");
@@ -247,7 +258,7 @@ fn what_breaks_a_promise_is_a_violation_even_in_a_run_that_is_void() {
     check(|seen| seen.divergences = divergences, Verdict::Violation, "slot 7");
     let after = Box::leak(Box::new(AfterHeal {
         served_within_ms: None,
-        digests_equal: true,
+        digests_equal: Some(true),
         acknowledged_present: true,
         findings: vec!["a write is gone".to_owned()],
         unserved: vec!["node 3 did not serve again".to_owned()],
@@ -259,7 +270,7 @@ fn what_breaks_a_promise_is_a_violation_even_in_a_run_that_is_void() {
 fn what_is_not_served_in_time_is_a_class_of_its_own() {
     let after: &AfterHeal = Box::leak(Box::new(AfterHeal {
         served_within_ms: None,
-        digests_equal: true,
+        digests_equal: Some(true),
         acknowledged_present: false,
         findings: Vec::new(),
         unserved: vec!["node 3 did not serve again".to_owned()],
@@ -276,6 +287,95 @@ fn what_is_not_served_in_time_is_a_class_of_its_own() {
         (seen.after_heal, seen.doubts) = (Some(after), replaced);
     };
     check(both, Verdict::NotServed, "node 3 did not serve again; node 2 went to 71");
+}
+
+/// What became of the check of this name.
+fn outcome(spoil: impl FnOnce(&mut Evidence<'_>), name: &str) -> CheckOutcome {
+    let mut found = None;
+    let look = |seen: &mut Evidence<'_>| {
+        spoil(seen);
+        let check = checks(seen).into_iter().find(|check| check.name == name);
+        found = check.map(|check| check.outcome);
+    };
+    let plan = plan();
+    let faults = happened(&plan, true);
+    let report = report(Judgement::Legal { witness: Vec::new() });
+    look(&mut evidence(&plan, &faults, &report));
+    found.expect("a check of this name")
+}
+
+#[test]
+fn what_is_not_told_is_not_asked_and_never_passed() {
+    let nothing = AskedOfNodes { states: false, nodes: false, leaders: false };
+    let served: &AfterHeal = Box::leak(Box::new(AfterHeal {
+        served_within_ms: Some(1),
+        digests_equal: None,
+        acknowledged_present: true,
+        findings: Vec::new(),
+        unserved: Vec::new(),
+    }));
+    let names = [
+        "states are equal at equal slots",
+        "all nodes serve after healing",
+        "a leader that is taken away is followed by another",
+    ];
+    for name in names {
+        let with = |asked| {
+            let set = |seen: &mut Evidence<'_>| {
+                (seen.asked, seen.after_heal) = (asked, Some(served));
+            };
+            outcome(set, name)
+        };
+        assert!(matches!(with(nothing), CheckOutcome::NotAsked(_)), "{name}");
+        assert_eq!(with(AskedOfNodes::ALL), CheckOutcome::Ok, "{name}");
+    }
+    // No leader was seen, and nobody could see one: that says nothing of the run.
+    let blind = |seen: &mut Evidence<'_>| (seen.asked, seen.leader_changes) = (nothing, 0);
+    check(blind, Verdict::Pass, "linearizable");
+    check(|seen| seen.leader_changes = 0, Verdict::Void, "no other was seen to lead");
+    // What clients ask in the end counts, whoever else is asked.
+    let last: &AfterHeal = Box::leak(Box::new(AfterHeal {
+        unserved: vec!["1 of 3 last requests were not answered".to_owned()],
+        ..served.clone()
+    }));
+    let set = |seen: &mut Evidence<'_>| (seen.asked, seen.after_heal) = (nothing, Some(last));
+    check(set, Verdict::NotServed, "1 of 3 last requests");
+    let asked = outcome(set, "the last requests are answered after healing");
+    assert!(matches!(asked, CheckOutcome::Failed(_)), "{asked:?}");
+}
+
+#[test]
+fn what_another_engine_did_rests_on_its_witness_or_is_not_asked() {
+    let told = |witnessed, unwitnessed, failed: &[&str]| -> Nodes<'static> {
+        let failed = failed.iter().map(ToString::to_string).collect();
+        let told = EngineTold { failed, witnessed, unwitnessed };
+        Nodes::Attached(Some(Box::leak(Box::new(told))))
+    };
+    let real = "faults are what they are said to be";
+    let asked = |nodes| outcome(|seen: &mut Evidence<'_>| seen.nodes = nodes, real);
+    assert_eq!(asked(told(2, 0, &[])), CheckOutcome::Ok);
+    for nodes in [Nodes::Attached(None), told(0, 2, &[]), told(2, 1, &[])] {
+        let CheckOutcome::NotAsked(why) = asked(nodes) else { panic!("{nodes:?}") };
+        assert!(why.starts_with("faults were left to another engine"), "{why}");
+        check(|seen| seen.nodes = nodes, Verdict::Pass, "linearizable");
+    }
+    // What was not lifted may keep nodes from serving: nothing is to be said of them then.
+    let unserved: &AfterHeal = Box::leak(Box::new(AfterHeal {
+        served_within_ms: None,
+        digests_equal: None,
+        acknowledged_present: false,
+        findings: Vec::new(),
+        unserved: vec!["node 1 accepts no connection".to_owned()],
+    }));
+    let stuck = |seen: &mut Evidence<'_>| {
+        (seen.nodes, seen.after_heal) = (told(1, 0, &["the lift of cut failed"]), Some(unserved));
+    };
+    check(stuck, Verdict::Void, "the lift of cut failed");
+    check(|seen| seen.nodes = told(0, 0, &[]), Verdict::Void, "no fault of the engine was begun");
+    for name in ["no process ends by itself", "no log tells of a crash"] {
+        let attached = |seen: &mut Evidence<'_>| seen.nodes = Nodes::Attached(None);
+        assert!(matches!(outcome(attached, name), CheckOutcome::NotAsked(_)), "{name}");
+    }
 }
 
 #[test]

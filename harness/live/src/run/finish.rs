@@ -21,10 +21,11 @@ use crate::InjectedFault;
 use crate::audit::Audit;
 use crate::cluster::UnexpectedExit;
 use crate::crashes::CrashLine;
+use crate::engine::EngineTold;
 use crate::exercise::measure;
 use crate::folder::{self, RunFolder};
 use crate::interrupt::Interrupt;
-use crate::judge::{Evidence, checks, judge};
+use crate::judge::{AskedOfNodes, Evidence, Nodes, checks, judge};
 use crate::log_watch::WatchedLogs;
 
 /// What is left of a run when its processes have ended.
@@ -38,6 +39,8 @@ pub(crate) struct RunData {
     pub(crate) counts: OperationCounts,
     /// The faults that came and went.
     pub(crate) faults: Vec<InjectedFault>,
+    /// What is known of the faults of another engine, if there is one.
+    pub(crate) engine: Option<EngineTold>,
     /// Who led when.
     pub(crate) leaders: Vec<LeaderSpan>,
     /// States that differed.
@@ -94,7 +97,8 @@ pub(crate) async fn look(
         .map_err(|source| RunError::Write { path: path.clone(), source })?;
     write(&folder.file(folder::SCHEDULE), &json(&remains.faults))?;
     let audited = async {
-        if remains.interrupted || remains.never_served.is_some() {
+        // The files of nodes that the harness did not start are not in the folder of the run.
+        if remains.interrupted || remains.never_served.is_some() || order.cast.attached {
             return Audit::NotAsked;
         }
         tokio::select! {
@@ -134,6 +138,12 @@ pub(crate) async fn finish(
     }
     let evidence = Evidence {
         plan: &order.plan,
+        asked: AskedOfNodes::of(&order.cast.system),
+        nodes: if order.cast.attached {
+            Nodes::Attached(remains.engine.as_ref())
+        } else {
+            Nodes::Started
+        },
         interrupted: remains.interrupted,
         report: checked.as_ref(),
         unseen: unseen.as_deref(),

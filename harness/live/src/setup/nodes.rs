@@ -23,8 +23,9 @@ use crate::ports::PortBlock;
 use crate::process::{Pipes, Process, STDERR_LOG};
 use crate::readiness::NodeProbe;
 use crate::system::{ANNOUNCED, Announced, Arg, CommandLine, Placeholders, System, Variables};
-use crate::witness::Witness;
+use crate::who_leads::LeaderProbe;
 use crate::witness::kernel::ListenPort;
+use crate::witness::{Dialers, Witness};
 
 /// The nodes of a system with everything around them but their clients.
 #[derive(Debug)]
@@ -34,10 +35,15 @@ pub(crate) struct RunningNodes {
     pub(super) witness: Witness,
     pub(super) machines: Machines,
     /// The command of a bridge.
-    bridge: CommandLine,
+    pub(super) bridge: CommandLine,
     /// The variables of a bridge.
-    variables: Vec<(OsString, OsString)>,
-    pub(super) ports: PortBlock,
+    pub(super) variables: Vec<(OsString, OsString)>,
+    /// What says who leads, if the description has that.
+    pub(crate) who_leads: Option<LeaderProbe>,
+    /// Where each node serves clients.
+    pub(super) clients: Vec<(NodeId, String)>,
+    /// The claim on the ports of nodes that were started here.
+    pub(super) ports: Option<PortBlock>,
 }
 
 impl SystemUnderTest {
@@ -80,7 +86,44 @@ impl SystemUnderTest {
         let gaps = self.bridge_gaps(&all, &config, &network);
         let bridge = gaps.fill(&self.system.bridge)?;
         let variables = gaps.fill_variables(&self.system.env.bridge)?;
-        Ok(RunningNodes { cluster, network, witness, machines, bridge, variables, ports })
+        let probe = self.leader_probe(plan, folder, &gaps, network.dialers())?;
+        let who_leads = probe.map(|probe| LeaderProbe {
+            variables: [&probe.variables[..], &[cluster.variable_of_clients()]].concat(),
+            ..probe
+        });
+        let clients = all.iter().map(|node| (node.id, node.client.to_string())).collect();
+        Ok(RunningNodes {
+            cluster,
+            network,
+            witness,
+            machines,
+            bridge,
+            variables,
+            who_leads,
+            clients,
+            ports: Some(ports),
+        })
+    }
+
+    /// Makes what says who leads, if the description has that.
+    pub(super) fn leader_probe(
+        &self,
+        plan: &Scenario,
+        folder: &RunFolder,
+        gaps: &Placeholders,
+        dialers: Dialers,
+    ) -> Result<Option<LeaderProbe>, SetupError> {
+        let Some(words) = &self.system.who_leads else { return Ok(None) };
+        let io = |source| SetupError::Io { what: "make the folder of who-leads", source };
+        Ok(Some(LeaderProbe {
+            launch: gaps.fill(words)?,
+            variables: gaps.fill_variables(&self.system.env.bridge)?,
+            guard: self.guard.clone(),
+            home: folder.inner("who-leads").map_err(io)?,
+            run: folder.path().to_owned(),
+            dialers,
+            nodes: plan.node_ids(),
+        }))
     }
 
     /// Waits until a node is ready, as the description tells it.

@@ -18,7 +18,7 @@ pub struct Placeholders {
     /// The values of single gaps.
     values: BTreeMap<&'static str, OsString>,
     /// The addresses that stand for other nodes.
-    addresses: BTreeMap<NodeId, SocketAddr>,
+    addresses: BTreeMap<NodeId, String>,
     /// What is announced of each node, by gap.
     announced: BTreeMap<NodeId, Announced>,
 }
@@ -36,8 +36,8 @@ impl Placeholders {
 
     /// Gives the address that stands for a node.
     #[must_use]
-    pub fn node(mut self, node: NodeId, address: SocketAddr) -> Self {
-        self.addresses.insert(node, address);
+    pub fn node(mut self, node: NodeId, address: impl ToString) -> Self {
+        self.addresses.insert(node, address.to_string());
         self
     }
 
@@ -111,7 +111,7 @@ impl Placeholders {
         for node in nodes {
             let mut gaps = self.clone().with("peer", node.to_string());
             if let Some(address) = self.addresses.get(node) {
-                gaps = gaps.with("address", address.to_string());
+                gaps = gaps.with("address", address);
             }
             for (gap, address) in self.announced.get(node).into_iter().flatten() {
                 gaps = gaps.with(gap, address.to_string());

@@ -313,7 +313,7 @@ fn summary(shape: &Shape, faults: Vec<FaultSpan>, counts: OperationCounts) -> Ru
         faults,
         after_heal: (shape.verdict != Verdict::Interrupted).then(|| AfterHeal {
             served_within_ms: Some(412),
-            digests_equal: true,
+            digests_equal: Some(true),
             acknowledged_present: !violated,
             unserved: Vec::new(),
             findings: if violated {

@@ -5,10 +5,12 @@
 //! So kills, pauses and cuts have the effects that the harness measures, and the histories are
 //! linearizable because there is one copy of everything. `--bug` breaks a promise on purpose, and
 //! some of the bugs are sabotages: servers that signals do not reach, or that come back unseen. It
-//! shows how small a system can be that the harness can drive; it replicates nothing.
+//! shows how small a system can be that the harness can drive; it replicates nothing. `store` is a
+//! server that keeps its values itself, and so outlives those who ask it.
 #![allow(clippy::print_stdout, reason = "the bridge protocol is spoken on standard output")]
 
 mod sabotage;
+mod store;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
@@ -37,6 +39,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         "reviver" => sabotage::revive(&options),
         "server" => serve(&options),
         "bridge" => bridge(&options),
+        "who-leads" => who_leads(&options),
+        "store" => store::serve(options.client_listen, &options.bug),
+        "ask-store" => store::bridge(&options.others),
         other => Err(format!("there is no command `{other}`").into()),
     }
 }
@@ -157,6 +162,30 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     });
     println!("ready");
     beat(options, &election)
+}
+
+/// Says which node leads, as the nodes tell it themselves; an empty line where none does.
+fn who_leads(options: &Options) -> Result<(), Box<dyn Error>> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.set_read_timeout(Some(SUSPECT))?;
+    for address in options.others.values() {
+        socket.send_to(&sealed("status"), *address)?;
+    }
+    let mut claims = BTreeMap::new();
+    let mut buffer = [0; 2_048];
+    for _ in &options.others {
+        let Ok((size, _)) = socket.recv_from(&mut buffer) else { break };
+        let text = String::from_utf8_lossy(&buffer[..size]);
+        let status = text.split_once(' ').map(|(_, status)| serde_json::from_str::<Value>(status));
+        let Some(Ok(status)) = status else { continue };
+        let round = status["leads"].as_str().and_then(|ballot| ballot.split_once('.'));
+        if let Some(round) = round.and_then(|(round, _)| round.parse::<u64>().ok()) {
+            claims.insert(round, status["node"].clone());
+        }
+    }
+    let leader = claims.into_values().next_back();
+    println!("{}", leader.map_or_else(String::new, |node| node.to_string()));
+    Ok(())
 }
 
 /// Sends heartbeats for ever.
@@ -354,6 +383,9 @@ fn watch(node: u16, address: SocketAddr, store: &Arc<Mutex<Store>>) -> Result<()
 
 fn answer(request: &Value, store: &Mutex<Store>, bug: &str) -> Value {
     let id = &request["id"];
+    if request["f"] == "status" && bug == "tells-nothing" {
+        return json!({"id": id, "type": "fail", "error": "there is no status"});
+    }
     if request["f"] == "status" {
         let node = request["node"].as_u64().unwrap_or_default() as u16;
         return match lock(store).statuses.get(&node) {

@@ -34,7 +34,8 @@ pub(super) fn turns_of(arguments: &ChaosArguments) -> Result<Turns, Refusal> {
 fn asked_of(arguments: &ChaosArguments) -> Result<BTreeMap<String, String>, Refusal> {
     let ChaosArguments { system, time, nodes, clients, nemesis, .. } = arguments;
     let ChaosArguments { scenario, workload, timeout_ms, rest_ms, .. } = arguments;
-    let description = serde_json::to_string(&system_of(&system.system)?).unwrap_or_default();
+    let file = arguments.attach.as_ref().unwrap_or(&system.system);
+    let description = serde_json::to_string(&system_of(file)?).unwrap_or_default();
     let scenario = match scenario {
         Some(path) => digest(&scenario::read(path)?.to_json()),
         None => "none".to_owned(),
@@ -45,6 +46,7 @@ fn asked_of(arguments: &ChaosArguments) -> Result<BTreeMap<String, String>, Refu
         ("the description of the system", digest(&description)),
         ("the scenario", scenario),
         ("--time", time.to_string()),
+        ("whether it is --attach", arguments.attach.is_some().to_string()),
         ("--nodes", nodes.to_string()),
         ("--clients", given(clients.map(u64::from))),
         ("--nemesis", nemesis.clone()),

@@ -62,8 +62,9 @@ class System:
             return int(self.values[key])
 
     def status(self, node, seconds):
-        """What a node says of itself. A run begins when all nodes answer and one has `leads`, a text
-        that changes with each leader. In the end all must come to an equal `applied` with an equal
+        """What a node says of itself, as far as the description has it in `status`; delete this if that
+        is []. A run begins when all nodes answer and one has `leads`, a text that changes with each
+        leader. In the end all must come to an equal `applied` with an equal
         `digest`: how many changes a node has applied, and a digest of its values."""
         with self.lock:
             status = {"node": node, "applied": self.changes, "digest": digest(self.values)}
@@ -87,7 +88,7 @@ def answer(system, ask):
     """What is answered to a question."""
     f, seconds = ask["f"], ask["timeout_ms"] / 1000
     try:
-        if f == "status":
+        if f == "status" and hasattr(system, f):
             return {"type": "ok", "value": system.status(ask["node"], seconds)}
         if f not in OPERATIONS or not hasattr(system, f):
             raise Refused(f"there is no {f}")
