@@ -76,7 +76,7 @@ pub async fn measure(
     interrupt: &Interrupt,
     mut progress: impl FnMut(&str),
 ) -> Result<Option<Failovers>, RunError> {
-    order.cast.check(&order.plan)?;
+    order.under_test.check(&order.plan)?;
     let failed = |source| RunError::Write { path: order.runs.clone(), source };
     let folder =
         RunFolder::create(&order.runs, order.plan.seed, SystemTime::now()).map_err(failed)?;
@@ -85,7 +85,7 @@ pub async fn measure(
         measured = measure_in(order, &folder, kills, &mut progress) => measured.map(Some),
         () = interrupt.raised() => Ok(None),
     };
-    let left = order.cast.tear_down(&order.plan, &folder).await;
+    let left = order.under_test.tear_down(&order.plan, &folder).await;
     left.iter().for_each(|told| progress(told));
     drop(folder::prune(&order.runs, order.keep));
     measured
@@ -98,7 +98,7 @@ async fn measure_in(
     kills: u32,
     progress: &mut impl FnMut(&str),
 ) -> Result<Failovers, RunError> {
-    let stage = order.cast.start(&order.plan, folder).await?;
+    let stage = order.under_test.start(&order.plan, folder).await?;
     let record = Recorder::create(&folder.file(folder::HISTORY), StdInstant::now())?;
     let scene = Scene {
         leaders: Arc::default(),

@@ -49,7 +49,7 @@ pub struct RunConfig {
     /// What the clients do: that of the plan, by its name.
     pub workload: Arc<dyn Workload>,
     /// The system under test.
-    pub cast: SystemUnderTest,
+    pub under_test: SystemUnderTest,
     /// The folder of all runs.
     pub runs: PathBuf,
     /// How many runs are kept.
@@ -124,9 +124,11 @@ pub async fn run(
 ) -> Result<Finished, RunError> {
     // A target that is left to chance would hit nobody.
     let order = &RunConfig { plan: order.plan.drawn(), ..order.clone() };
-    Abilities::live(order.cast.system.transport).with_shim().check_all(&order.plan)?;
-    check_pins(order)?;
-    order.cast.check(&order.plan)?;
+    let system = &order.under_test.system;
+    let world = Abilities::live(system.transport).with_pins(system.pins).with_shim();
+    world.check_all(&order.plan)?;
+    world.check_system(&order.plan, &system.name)?;
+    order.under_test.check(&order.plan)?;
     let (planned, brought) = (&order.plan.workload, order.workload.name());
     if planned != brought {
         let (planned, brought) = (planned.clone(), brought.to_owned());
@@ -179,7 +181,7 @@ async fn run_in(
         Err(error) => Err(error),
     };
     // An audit looks at what a tear-down takes away; whatever went wrong before, this is done.
-    remains.around.extend(order.cast.tear_down(&order.plan, folder).await);
+    remains.around.extend(order.under_test.tear_down(&order.plan, folder).await);
     if found.is_err() {
         // There will be no report that tells of it.
         remains.around.iter().for_each(|told| console.line(told));
@@ -190,21 +192,11 @@ async fn run_in(
     Ok(summary)
 }
 
-/// Refuses clients that ask one node alone, where the bridge does not say that it heeds that: it
-/// might ask whoever leads, and the run would tell of stale nodes that nobody asked.
-fn check_pins(order: &RunConfig) -> Result<(), Unsupported> {
-    if order.plan.pinned.0 == 0 || order.cast.system.pins {
-        return Ok(());
-    }
-    let why = format!("the description of {} has no `pins`; leave it out", order.cast.system.name);
-    Err(Unsupported { world: "a live run", what: "pinned".to_owned(), fault: None, why })
-}
-
 fn prepare(order: &RunConfig, began: SystemTime) -> Result<RunFolder, RunError> {
     let folder = RunFolder::create(&order.runs, order.plan.seed, began)
         .map_err(|source| RunError::Write { path: order.runs.clone(), source })?;
     write(&folder.file(folder::PLAN), &order.plan.to_json())?;
-    write(&folder.file(folder::CAST), &json(&order.cast.written()))?;
+    write(&folder.file(folder::SYSTEM), &json(&order.under_test.written()))?;
     let path = order.runs.join(folder::LATEST);
     folder.become_latest().map_err(|source| RunError::Write { path, source })?;
     Ok(folder)
@@ -267,10 +259,10 @@ impl<'a> ActiveRun<'a> {
             after,
             ..
         } = self;
-        let stage = &*stage.insert(order.cast.start(&order.plan, folder).await?);
+        let stage = &*stage.insert(order.under_test.start(&order.plan, folder).await?);
         *logs = Some(LogWatch::start(&stage.cluster.folders(), record));
         let (plan, bridge) = (&order.plan, &stage.bridge);
-        let transports = order.cast.system.transport;
+        let transports = order.under_test.system.transport;
         let poll = StatusPoller::start(&plan.node_ids(), plan.clients, bridge, record, leaders);
         let mut clients = Clients::start(plan, &*order.workload, bridge, record);
         let mut show = Show { record, leaders, happened, console };
@@ -334,13 +326,13 @@ impl<'a> ActiveRun<'a> {
             remains.links = stage.network.counts();
             remains.messages = stage.network.messages_since(self.record.start());
             let nodes = self.order.plan.node_ids();
-            remains.unused = traffic::unused(&self.order.cast.system, &nodes, &remains.links);
+            remains.unused = traffic::unused(&self.order.under_test.system, &nodes, &remains.links);
             stage.cluster.measure_memory();
             let patience = if interrupted { SHORT_PATIENCE } else { PATIENCE };
             remains.around = stage.cluster.stop_all(patience).await;
             // Logs are read when nobody writes to them any more: what a node says as it ends counts
             // as well.
-            remains.crashes = stage.cluster.crashes(self.order.cast.system.crash_patterns());
+            remains.crashes = stage.cluster.crashes(self.order.under_test.system.crash_patterns());
             remains.nodes = stage.cluster.summaries(self.record.start());
         }
         remains.logs = self.logs.map(|logs| logs.end(self.record.now())).unwrap_or_default();

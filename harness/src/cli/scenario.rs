@@ -109,7 +109,8 @@ fn check(file: &Path, system: &str) -> Result<String, Refusal> {
     let plan = read(file)?.drawn();
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", file.display()));
     plan.workload.parse::<WorkloadName>().map_err(|error| refused(&error))?;
-    let live = Abilities::live(system_of(system)?.transport).with_shim();
+    let system = system_of(system)?;
+    let live = Abilities::live(system.transport).with_pins(system.pins).with_shim();
     let worlds = [live, Abilities::SIMULATED];
     let mut lines = String::new();
     let mut able = false;

@@ -129,9 +129,10 @@ struct Search {
 impl Search {
     /// Returns whether a plan comes to the verdict of the first run, in one of its tries.
     fn fails(&mut self, plan: &Scenario) -> bool {
-        let transports = self.order.cast.system.transport;
+        let system = &self.order.under_test.system;
+        let world = Abilities::live(system.transport).with_pins(system.pins);
         let plan = &named(plan);
-        if plan.time_ms.0 < TIME_MS_MIN || check_plan(plan, Abilities::live(transports)).is_err() {
+        if plan.time_ms.0 < TIME_MS_MIN || check_plan(plan, world).is_err() {
             return false;
         }
         for _ in 0..self.tries {

@@ -98,7 +98,7 @@ pub(crate) async fn look(
             return Audit::NotAsked;
         }
         tokio::select! {
-            audit = Audit::of(&order.cast, folder.path()) => audit,
+            audit = Audit::of(&order.under_test, folder.path()) => audit,
             () = interrupt.raised() => Audit::NotAsked,
         }
     };
@@ -137,7 +137,7 @@ pub(crate) async fn finish(
         unseen: unseen.as_deref(),
         counts: remains.counts,
         exercise: exercise.as_ref(),
-        thresholds: order.cast.system.evidence,
+        thresholds: order.under_test.system.evidence,
         audit: &audit,
         faults: &remains.faults,
         leader_changes: remains.leaders.len().saturating_sub(1),
@@ -201,7 +201,7 @@ fn log_around(order: &RunConfig, remains: &mut RunData, checked: Option<&Report>
     moments.dedup();
     // The last ones show what was found; those before them, what led there.
     let moments = &moments[moments.len().saturating_sub(MOMENTS_MAX)..];
-    let patterns = order.cast.system.crash_patterns();
+    let patterns = order.under_test.system.crash_patterns();
     let most = (AROUND_LINES_MAX / remains.nodes.len().max(1)).max(AROUND_LINES_MIN);
     for node in &mut remains.nodes {
         node.around = remains.logs.around(NodeId(node.id), moments, patterns, most);
