@@ -248,11 +248,11 @@ const CLOCKS: &str = "real processes share the clock of their machine; leave it 
 const DISKS: &str = "real processes write to a disk that obeys nobody here; leave it out, or run \
     the scenario in the simulator";
 
-const SYNCS: &str = "a real disk takes the time that it takes; leave it out, use `slow` of `disk`, or \
-    run the scenario in the simulator";
+const SYNCS: &str = "a real disk takes the time that it takes; leave it out, use `slow` of `disk`, \
+    or run the scenario in the simulator";
 
-const PINS: &str = "the description of the system has no `pins`, and its bridge may ask whoever leads; \
-    leave it out, or run the scenario in the simulator";
+const PINS: &str = "the description of the system has no `pins`, so its bridge may ask whoever \
+    leads; leave it out, or run the scenario in the simulator";
 
 const FILES: &str = "what calls on files return is in its hands, and what stands in files is not; \
     take another fault, or run the scenario in the simulator";

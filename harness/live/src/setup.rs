@@ -47,7 +47,8 @@ pub struct SystemUnderTest {
     pub bridges: u32,
 }
 
-/// What is written of a system under test, so that a run can be repeated: the content of `system.json`.
+/// What is written of a system under test, so that a run can be repeated: the content of
+/// `system.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SystemManifest {

@@ -149,13 +149,17 @@ fn order_of(
     let system = system_of(&arguments.system.system)?;
     let world = Abilities::live(system.transport).with_pins(system.pins);
     let mut plan = match &arguments.scenario {
-        Some(path) => scenario::read(path)?,
+        Some(path) => {
+            let plan = scenario::read(path)?;
+            let named = world.check_system(&plan, &system.name);
+            named.map_err(|error| unfit(&error).of(path))?;
+            plan
+        }
         None => {
             let first = first.unwrap_or_else(drawn_seed);
             drawn_plan(arguments, Seed(first.wrapping_add(turn.into())), world)?
         }
     };
-    world.check_system(&plan, &system.name).map_err(|error| unfit(&error))?;
     plan.system.clone_from(&system.name);
     if arguments.scenario.is_some() {
         plan.seed = Seed(first.unwrap_or(plan.seed.0).wrapping_add(turn.into()));

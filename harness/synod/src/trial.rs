@@ -220,7 +220,7 @@ impl Trial<'_> {
         Err(self.stuck("progress", detail))
     }
 
-    /// How long a client may wait in vain that asks one node alone, before it reads with the others.
+    /// How long a client may wait in vain that asks one node alone, before it reads as all do.
     fn last_of_the_pinned(&mut self) -> Micros {
         let patience_ms = self.simulation.plan().timeout_ms.0.max(self.patience_ms());
         let any = self.simulation.parts().0.any_is_pinned();
