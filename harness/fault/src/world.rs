@@ -335,7 +335,7 @@ mod tests {
         let calm = Scenario::calm(Seed(1), 3, Millis(1_000));
         let live = Abilities::live(Transports::default());
         let pinned = Scenario { pinned: PartsPerMillion(1), ..calm.clone() };
-        let mut slow = calm.clone();
+        let mut slow = calm;
         slow.conditions.sync_us = 1;
         for (scenario, what) in [(&pinned, "pinned"), (&slow, "sync_us")] {
             assert_eq!(Abilities::SIMULATED.check_all(scenario), Ok(()));

@@ -133,7 +133,8 @@ impl SimClient {
     pub fn new(number: u32, nodes: &[NodeId], plan: &Scenario, padding_max: u32) -> Self {
         let id = ClientId::new(u128::from(number));
         let pin = Pin::of(number, plan);
-        let asked: Vec<NodeId> = pin.as_ref().map_or(nodes.to_vec(), |pin| vec![pin.node()]);
+        let asked: Vec<NodeId> =
+            pin.as_ref().map_or_else(|| nodes.to_vec(), |pin| vec![pin.node()]);
         Self {
             number,
             nodes: nodes.to_vec(),
