@@ -203,7 +203,7 @@ fn order(scratch: &Scratch, bug: &str, workload: &str) -> RunConfig {
             ..Scenario::calm(Seed(7), 3, time)
         },
         workload: Arc::new(Queues),
-        cast: SystemUnderTest {
+        under_test: SystemUnderTest {
             system: system(bug),
             binary: FAKE.into(),
             here: PathBuf::new(),

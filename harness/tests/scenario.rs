@@ -99,12 +99,15 @@ fn what_a_scenario_cannot_be_run_for_is_told_with_its_file() {
             "no workload `bank`",
         ),
         ("", "the plan has no fault of by-hand"),
+        ("system = \"etcd\"\n", "a live run cannot do `system = etcd`: the system under test is "),
+        ("[conditions]\nsync_us = 9\n", "a live run cannot do `sync_us`: "),
     ] {
         let path = scratch.0.join("unfit.toml");
         std::fs::write(&path, format!("seed = 1\nnodes = 3\ntime_ms = 900\n{field}")).unwrap();
         let path = path.display().to_string();
         let (_, error) = check(scratch.chaos(&["--scenario", &path]), 64);
         assert!(error.contains(&path) && error.contains(words), "{error}");
+        assert!(!scratch.0.join("runs").exists(), "nothing was started");
     }
 }
 

@@ -64,7 +64,7 @@ pub use link::{Copies, DropReason, Link, Verdict};
 pub use listed::{AskedBy, ListedFault};
 pub use rules::{LinkRules, PartsPerMillion, RateLimit};
 pub use scenario::{BY_HAND, Conditions, LEADER_GONE_MS_MIN, PlannedFault, Scenario};
-pub use sense::{CLIENTS_MAX, REST_MS_MAX, TIME_MS_MAX, TIMEOUT_MS_MAX};
+pub use sense::{CLIENTS_MAX, REST_MS_MAX, STILL_PPM, TIME_MS_MAX, TIMEOUT_MS_MAX};
 pub use shape::{Shape, all_links};
 pub use shrink::{Shrunk, shrink};
 pub use stream::{ChunkVerdict, Passage, StreamLink};

@@ -366,8 +366,11 @@ const SYNC_US_MAX: u64 = 60_000_000;
 /// The latest operation of a disk in the middle of which the power fails: more than a day has.
 const OPERATIONS_MAX: u64 = 1_000_000_000_000;
 
-/// The fastest clock, and the slowest, which still gets on.
-const CLOCK_PPM_MAX: u32 = 999_999;
+/// The rate of a clock that stands still: in an hour it gets on by 4 ms.
+pub const STILL_PPM: i32 = -999_999;
+
+/// The fastest clock, and the slowest.
+const CLOCK_PPM_MAX: u32 = STILL_PPM.unsigned_abs();
 
 /// All of a share in millionths.
 const SHARE_MAX: u32 = 1_000_000;

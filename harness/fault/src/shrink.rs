@@ -5,7 +5,7 @@
 //! by one (delta debugging, Zeller and Hildebrandt, 2002). As dice are drawn by link and packet
 //! number, what is left of a plan behaves much as it did.
 
-use crate::{LinkRules, Millis, PlannedFault, Scenario};
+use crate::{LinkRules, Millis, PartsPerMillion, PlannedFault, Scenario};
 
 /// What a search came to.
 #[derive(Clone, Debug)]
@@ -77,6 +77,7 @@ impl Search<'_> {
 
     fn calm(&mut self) {
         self.attempt(|plan| plan.conditions.clock_ppm.fill(0));
+        self.attempt(|plan| plan.pinned = PartsPerMillion(0));
         self.attempt(|plan| plan.conditions.client_links = LinkRules::default());
         self.attempt(|plan| {
             plan.conditions.links =
@@ -135,6 +136,15 @@ mod tests {
         assert_eq!(shrunk.plan.seed, plan.seed, "the dice stay the same");
         assert!(shrunk.runs < 200);
         assert_eq!(shrink(&plan, 3, needs_two).runs, 3, "the bound holds");
+    }
+
+    #[test]
+    fn clients_are_left_to_ask_whoever_leads_where_that_fails_as_well() {
+        let calm = Scenario::calm(Seed(1), 3, Millis(9_000));
+        let plan = Scenario { pinned: PartsPerMillion(500_000), ..calm };
+        assert_eq!(shrink(&plan, 200, |_| true).plan.pinned, PartsPerMillion(0));
+        let needs_pins = |plan: &Scenario| plan.pinned.0 > 0;
+        assert_eq!(shrink(&plan, 200, needs_pins).plan.pinned, plan.pinned);
     }
 
     #[test]

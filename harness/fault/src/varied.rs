@@ -24,8 +24,6 @@ pub struct VariedConfig {
     pub time_ms: Millis,
     /// What the world can do; what it cannot is drawn and left out.
     pub world: Abilities,
-    /// Whether a client can ask one node alone.
-    pub pins: bool,
 }
 
 /// The name that a scenario gives as its nemesis.
@@ -84,8 +82,8 @@ const EXTRAS: [Kind; 8] = [
 /// use synod_fault::{Abilities, Millis, Transports};
 /// use synod_rng::Seed;
 ///
-/// let world = Abilities::live(Transports::default());
-/// let config = VariedConfig { nodes: 3, time_ms: Millis(30_000), world, pins: true };
+/// let world = Abilities::live(Transports::default()).with_pins(true);
+/// let config = VariedConfig { nodes: 3, time_ms: Millis(30_000), world };
 /// let run = draw(Seed(7), &config);
 /// assert_eq!(run, draw(Seed(7), &config));
 /// assert!(run.faults.len() >= 6 && world.check_all(&run).is_ok());
@@ -146,7 +144,7 @@ fn around(seed: Seed, config: &VariedConfig) -> Scenario {
         hasty_ms: Millis(hasty.max(100 + 6 * (delay + jitter))),
         keys: u32::try_from(keys).unwrap_or(0),
         // Somebody has to ask whoever leads.
-        pinned: if config.pins && clients > 1 { pinned } else { PartsPerMillion(0) },
+        pinned: if config.world.pins && clients > 1 { pinned } else { PartsPerMillion(0) },
         conditions: Conditions {
             links: rules(delay),
             client_links: rules(delay / 4),
@@ -348,8 +346,8 @@ mod tests {
     use crate::Transports;
 
     fn run(seed: u64, seconds: u64, on: Transports) -> Scenario {
-        let (world, time_ms) = (Abilities::live(on), Millis(seconds * 1_000));
-        draw(Seed(seed), &VariedConfig { nodes: 3, time_ms, world, pins: true })
+        let (world, time_ms) = (Abilities::live(on).with_pins(true), Millis(seconds * 1_000));
+        draw(Seed(seed), &VariedConfig { nodes: 3, time_ms, world })
     }
 
     #[test]
@@ -396,7 +394,7 @@ mod tests {
     fn a_plan_can_be_obeyed_and_written_down() {
         for (seed, on) in (0..100).zip([Transports::default(), Transports::TCP].repeat(50)) {
             let plan = run(seed, 20, on);
-            assert_eq!(Abilities::live(on).check_all(&plan), Ok(()));
+            assert_eq!(Abilities::live(on).with_pins(true).check_all(&plan), Ok(()));
             assert!(!plan.plans_nothing(), "seed {seed}");
             assert_eq!(Scenario::from_json(&plan.to_json()), Ok(plan.clone()));
             let text = plan.to_toml().expect("small numbers");
@@ -408,7 +406,7 @@ mod tests {
     #[test]
     fn nobody_asks_one_node_alone_where_bridges_cannot() {
         let world = Abilities::live(Transports::default());
-        let config = VariedConfig { nodes: 3, time_ms: Millis(30_000), world, pins: false };
+        let config = VariedConfig { nodes: 3, time_ms: Millis(30_000), world };
         assert!((0..50).all(|seed| draw(Seed(seed), &config).pinned == PartsPerMillion(0)));
     }
 }

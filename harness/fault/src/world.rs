@@ -58,6 +58,8 @@ pub struct Abilities {
     pub transports: Transports,
     /// Whether anybody there tells who leads.
     pub leaders: bool,
+    /// Whether its clients can ask one node alone, whoever leads.
+    pub pins: bool,
 }
 
 /// How far a world has disks in its hands.
@@ -109,14 +111,17 @@ impl Abilities {
         disks: DiskReach::Medium,
         transports: Transports { peer: crate::Transport::Udp, client: crate::Transport::Udp },
         leaders: true,
+        pins: true,
     };
 
-    /// Returns what can be done to real processes whose ports speak this.
+    /// Returns what can be done to real processes whose ports speak this, and whose clients are not
+    /// known to ask one node alone.
     #[must_use]
     pub const fn live(transports: Transports) -> Self {
         let (name, nodes_max) = ("a live run", LIVE_NODES_MAX);
         let (disks, leaders) = (DiskReach::None, true);
-        Self { name, nodes_max, power: false, clocks: false, disks, transports, leaders }
+        let (power, clocks, pins) = (false, false, false);
+        Self { name, nodes_max, power, clocks, disks, transports, leaders, pins }
     }
 
     /// Returns what can be done where nobody tells who leads.
@@ -129,6 +134,25 @@ impl Abilities {
     #[must_use]
     pub const fn with_shim(self) -> Self {
         Self { power: true, clocks: true, disks: DiskReach::Calls, ..self }
+    }
+
+    /// Returns what can be done where clients can ask one node alone, or cannot.
+    #[must_use]
+    pub const fn with_pins(self, pins: bool) -> Self {
+        Self { pins, ..self }
+    }
+
+    /// Says whether a scenario is one for this system, if it names any.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] names the system that is under test.
+    pub fn check_system(&self, scenario: &Scenario, name: &str) -> Result<(), Unsupported> {
+        if scenario.system.is_empty() || scenario.system == name {
+            return Ok(());
+        }
+        let why = format!("the system under test is {name}; name that, or leave `system` out");
+        Err(self.refused(&format!("system = {}", scenario.system), &why))
     }
 
     /// Says whether all of a scenario can be carried out.
@@ -144,6 +168,12 @@ impl Abilities {
         }
         if !self.clocks && conditions.clock_ppm.iter().any(|ppm| *ppm != 0) {
             return Err(self.refused("clock_ppm", CLOCKS));
+        }
+        if self.disks != DiskReach::Medium && conditions.sync_us != 0 {
+            return Err(self.refused("sync_us", SYNCS));
+        }
+        if !self.pins && scenario.pinned.0 != 0 {
+            return Err(self.refused("pinned", PINS));
         }
         self.check_rules(&conditions.links, &Target::All)?;
         self.check_rules(&conditions.client_links, &Target::Clients)?;
@@ -233,6 +263,11 @@ const DISKS: &str = "real processes write to a disk that obeys nobody here; leav
 
 const LEADERS: &str = "it begins by who leads, or hits who leads, and the description says of no \
     way to know that; give it `who_leads`, or aim at a node";
+const SYNCS: &str = "a real disk takes the time that it takes; leave it out, use `slow` of `disk`, \
+    or run the scenario in the simulator";
+
+const PINS: &str = "the description of the system has no `pins`, so its bridge may ask whoever \
+    leads; leave it out, or run the scenario in the simulator";
 
 const FILES: &str = "what calls on files return is in its hands, and what stands in files is not; \
     take another fault, or run the scenario in the simulator";
@@ -337,6 +372,38 @@ mod tests {
         let words = check(Abilities::SIMULATED, Action::Disturb(resets)).expect_err("packets");
         assert!(words.starts_with("a simulated run cannot do `reset` of fault 2"), "{words}");
         assert_eq!(check(Abilities::live(Transports::TCP), Action::Disturb(resets)), Ok(()));
+    }
+
+    #[test]
+    fn what_a_scenario_says_of_clients_and_disks_is_refused_where_it_would_be_left_out() {
+        let calm = Scenario::calm(Seed(1), 3, Millis(1_000));
+        let live = Abilities::live(Transports::default());
+        let pinned = Scenario { pinned: PartsPerMillion(1), ..calm.clone() };
+        let mut slow = calm;
+        slow.conditions.sync_us = 1;
+        for (scenario, what) in [(&pinned, "pinned"), (&slow, "sync_us")] {
+            assert_eq!(Abilities::SIMULATED.check_all(scenario), Ok(()));
+            for world in [live, live.with_shim()] {
+                let words = world.check_all(scenario).expect_err(what).to_string();
+                let begin = format!("a live run cannot do `{what}`: ");
+                assert!(words.starts_with(&begin) && words.ends_with("simulator"), "{words}");
+            }
+        }
+        assert_eq!(live.with_pins(true).check_all(&pinned), Ok(()));
+    }
+
+    #[test]
+    fn a_scenario_of_another_system_is_refused_by_its_name() {
+        let mut scenario = Scenario::calm(Seed(1), 3, Millis(1_000));
+        for world in [Abilities::SIMULATED, Abilities::live(Transports::default())] {
+            scenario.system.clear();
+            assert_eq!(world.check_system(&scenario, "mine"), Ok(()));
+            "mine".clone_into(&mut scenario.system);
+            assert_eq!(world.check_system(&scenario, "mine"), Ok(()));
+            let words = world.check_system(&scenario, "yours").expect_err("another").to_string();
+            let wanted = "cannot do `system = mine`: the system under test is yours; ";
+            assert!(words.contains(wanted), "{words}");
+        }
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub enum Audit {
 
 impl Audit {
     /// Audits the run in a folder, whose processes have ended.
-    pub(crate) async fn of(cast: &SystemUnderTest, run: &Path) -> Self {
-        let command = match cast.audit_command(run) {
+    pub(crate) async fn of(under_test: &SystemUnderTest, run: &Path) -> Self {
+        let command = match under_test.audit_command(run) {
             Ok(None) => return Self::NotAsked,
             Ok(Some(command)) => command,
             Err(error) => return Self::Failed(error.to_string()),

@@ -23,7 +23,7 @@ use synod_shim::{Shim, ShimError};
 
 use super::disk_errors::{DiskErrors, LOG_COUNT, LogBytes};
 use super::guard::{Guard, Limits};
-use super::kin::Mark;
+use super::kin::{Mark, Owner};
 use super::lives::Lives;
 use super::logs;
 use super::process::{Process, STDERR_LOG, STDOUT_LOG, describe_end};
@@ -177,7 +177,7 @@ impl Cluster {
         }
         let CommandLine { program, arguments } = &node.spec.launch;
         let mut command = self.guard.command(program, arguments, self.limits);
-        command.envs([self.mark.variable(id)]);
+        command.envs([self.mark.variable(Owner::Node(id))]);
         command.envs(node.spec.variables.iter().map(|(name, value)| (name, value)));
         // Before the process can write: what the logs hold is of earlier lives.
         let log_bytes = node.log_bytes();

@@ -6,16 +6,14 @@
 //! that fails or takes too long is told with its last lines, and what it started does not outlive
 //! the run.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::time::Instant;
 
 use super::guard::{Guard, Limits};
+use super::kin::{Mark, Owner};
 use super::logs;
 use super::process::{Process, STDERR_LOG, describe_end};
 use super::system::CommandLine;
@@ -69,7 +67,7 @@ impl Errand {
         let CommandLine { program, arguments } = &self.launch;
         let mut command = guard.command(program, arguments, Limits::default());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.env(ERRAND_OF, &self.run);
+        command.envs([Mark::of_run(&self.run).variable(Owner::Errand)]);
         let made = std::fs::create_dir_all(&self.home);
         let process = made.and_then(|()| Process::start(command, &self.home));
         BegunErrand {
@@ -111,62 +109,15 @@ impl ErrandFailed {
     }
 }
 
-/// Kills the processes that bear a mark of a run, and returns them with their names. It looks again
-/// until it finds none, as one that is killed may just have started another.
-pub(crate) async fn end_marked(mark: &str, run: &Path) -> BTreeMap<i32, String> {
-    let mut ended = BTreeMap::new();
-    for _ in 0..LOOKS_MAX {
-        let left = marked(mark, run);
-        if left.is_empty() {
-            break;
-        }
-        ended.extend(left.into_iter().filter(|(pid, _)| kill_marked(*pid, mark, run)));
-        tokio::time::sleep(LOOK_STEP).await;
-    }
-    ended
-}
-
-/// Returns the processes that bear a mark of a run, with their names.
-fn marked(mark: &str, run: &Path) -> Vec<(i32, String)> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let name = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let left = pids.filter(|pid| bears_mark(*pid, mark, run));
-    left.map(|pid| (pid, name(pid).trim().to_owned())).collect()
-}
-
-/// Tells whether a process bears a mark of a run. One that has ended has no environment.
-fn bears_mark(pid: i32, mark: &str, run: &Path) -> bool {
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let mark = [mark.as_bytes(), b"=", OsStr::as_bytes(run.as_os_str())].concat();
-    environment.split(|byte| *byte == 0).any(|variable| variable == mark)
-}
-
-/// Kills a process, unless its number has become another's: the handle is taken before the mark is
-/// looked at, and stays with the process that it was taken of.
-fn kill_marked(pid: i32, mark: &str, run: &Path) -> bool {
-    let Some(number) = Pid::from_raw(pid) else { return false };
-    let Ok(handle) = pidfd_open(number, PidfdFlags::empty()) else { return false };
-    bears_mark(pid, mark, run) && pidfd_send_signal(handle, Signal::KILL).is_ok()
-}
-
-/// The variable by which processes are known that errands have started: the folder of their run.
-pub(crate) const ERRAND_OF: &str = "SYNOD_HARNESS_ERRAND_OF";
-
-/// The same of nodes and bridges.
-pub(crate) const SERVED_IN: &str = "SYNOD_HARNESS_SERVED_IN";
-
 /// Lines of its log that are told of an errand.
 const TAIL_LINES: usize = 20;
 
-/// How often it is looked for what is left.
-const LOOKS_MAX: usize = 100;
-
-const LOOK_STEP: Duration = Duration::from_millis(10);
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::kin::{Processes, end_marked};
 
     fn errand(name: &str, script: &str) -> Errand {
         let name = format!("synod-errand-{}-{name}", std::process::id());
@@ -210,8 +161,9 @@ mod tests {
         late.limit = Duration::from_secs(1);
         let failed = late.run(&guard(&late.run)).await.expect_err("it sleeps");
         assert_eq!(failed.how, "it takes more than 1 s");
+        let mark = Mark::of_run(&late.run);
         let mut looks = 0;
-        while !marked(ERRAND_OF, &late.run).is_empty() {
+        while !Processes::look(&mark).marked(&|owner| owner == Owner::Errand).is_empty() {
             looks += 1;
             assert!(looks < 1_000, "it sleeps on");
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -226,10 +178,13 @@ mod tests {
         for errand in [&mine, &other] {
             errand.run(&guard(&errand.run)).await.expect("it ends");
         }
-        assert!(end_marked(SERVED_IN, &mine.run).await.is_empty(), "that is another mark");
-        assert_eq!(end_marked(ERRAND_OF, &mine.run).await.len(), 1);
-        assert_eq!(marked(ERRAND_OF, &mine.run), []);
-        assert_eq!(end_marked(ERRAND_OF, &other.run).await.len(), 1, "the other goes on");
+        let marks = [&mine, &other].map(|errand| Mark::of_run(&errand.run));
+        let nobody = end_marked(&marks[0], |owner| owner != Owner::Errand).await;
+        assert!(nobody.is_empty(), "they are no node's: {nobody:?}");
+        assert_eq!(end_marked(&marks[0], |owner| owner == Owner::Errand).await.len(), 1);
+        assert!(end_marked(&marks[0], |_| true).await.is_empty());
+        let other_left = end_marked(&marks[1], |owner| owner == Owner::Errand).await;
+        assert_eq!(other_left.len(), 1, "the other goes on");
         for errand in [mine, other] {
             std::fs::remove_dir_all(&errand.run).expect("it was made above");
         }

@@ -77,7 +77,7 @@ pub async fn measure(
     interrupt: &Interrupt,
     mut progress: impl FnMut(&str),
 ) -> Result<Option<Failovers>, RunError> {
-    order.cast.check(&order.plan)?;
+    order.under_test.check(&order.plan)?;
     check_leader(order)?;
     let failed = |source| RunError::Write { path: order.runs.clone(), source };
     let folder =
@@ -88,7 +88,7 @@ pub async fn measure(
         () = interrupt.raised() => Ok(None),
     };
     // Also after an interrupt: what was set up has to go in any case.
-    let left = order.cast.tear_down(&order.plan, &folder).await;
+    let left = order.under_test.tear_down(&order.plan, &folder).await;
     left.iter().for_each(|told| progress(told));
     // An old run that cannot be removed makes no figure wrong.
     drop(folder::prune(&order.runs, order.keep));
@@ -97,10 +97,10 @@ pub async fn measure(
 
 /// Refuses a system of which nobody can tell who leads.
 fn check_leader(order: &RunConfig) -> Result<(), Unsupported> {
-    if order.cast.system.tells_leader() {
+    if order.under_test.system.tells_leader() {
         return Ok(());
     }
-    let name = &order.cast.system.name;
+    let name = &order.under_test.system.name;
     let why = format!(
         "the description of {name} says of no way to know who leads; give it `who_leads`, or \
          \"leads\" in `status`"
@@ -115,14 +115,14 @@ async fn measure_in(
     kills: u32,
     progress: &mut impl FnMut(&str),
 ) -> Result<Failovers, RunError> {
-    let stage = order.cast.start(&order.plan, folder).await?;
+    let stage = order.under_test.start(&order.plan, folder).await?;
     let record = Recorder::create(&folder.file(folder::HISTORY), StdInstant::now())?;
     let scene = Scene {
         leaders: Arc::default(),
         record: Arc::new(record),
         nodes: order.plan.node_ids(),
         clients: order.plan.clients,
-        system: order.cast.system.clone(),
+        system: order.under_test.system.clone(),
         stage,
     };
     let Scene { nodes, stage, record, leaders, .. } = &scene;

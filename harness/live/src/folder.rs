@@ -124,7 +124,7 @@ pub fn prune(runs: &Path, keep: usize) -> io::Result<()> {
 /// The plan: what was to be done.
 pub const PLAN: &str = "plan.json";
 /// The system under test and its binary.
-pub const CAST: &str = "system.json";
+pub const SYSTEM: &str = "system.json";
 /// The history: what the clients did and saw.
 pub const HISTORY: &str = "history.jsonl";
 /// The order that explains what the clients saw, where there is one.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use synod_fault::{Action, DiskFault, FaultId, InForce, Millis, NodeId, Scenario};
+use synod_fault::{Action, DiskFault, FaultId, InForce, Millis, NodeId, STILL_PPM, Scenario};
 use synod_rng::{Random, Seed, Stream};
 use synod_shim::rollback::Dice;
 use synod_shim::{Counts, DiskOrders, PowerLoss, Shim, ShimError};
@@ -263,9 +263,6 @@ impl Machine {
         Ok(gaps.first().map(|gap| (*gap).to_owned()))
     }
 }
-
-/// The rate of a clock that stands still.
-const STILL_PPM: i32 = -999_999;
 
 /// Returns the count that a fault moves, and what it counts.
 fn moved(action: &Action, counts: &Counts) -> (u64, &'static str) {

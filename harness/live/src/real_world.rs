@@ -378,7 +378,8 @@ impl World for RealWorld<'_> {
     type Error = ClusterError;
 
     fn abilities(&self) -> Abilities {
-        Abilities::live(self.transports).with_shim()
+        // Whether clients can be pinned is the description's to say, and was asked before the run.
+        Abilities::live(self.transports).with_pins(self.plan.pinned.0 > 0).with_shim()
     }
 
     fn apply(&mut self, fault: FaultId, on: ResolvedTarget) -> Result<(), ClusterError> {

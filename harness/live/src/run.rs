@@ -51,7 +51,7 @@ pub struct RunConfig {
     /// What the clients do: that of the plan, by its name.
     pub workload: Arc<dyn Workload>,
     /// The system under test.
-    pub cast: SystemUnderTest,
+    pub under_test: SystemUnderTest,
     /// The folder of all runs.
     pub runs: PathBuf,
     /// How many runs are kept.
@@ -126,9 +126,11 @@ pub async fn run(
 ) -> Result<Finished, RunError> {
     // A target that is left to chance would hit nobody.
     let order = &RunConfig { plan: order.plan.drawn(), ..order.clone() };
-    order.cast.system.abilities().with_shim().check_all(&order.plan)?;
-    check_pins(order)?;
-    order.cast.check(&order.plan)?;
+    let system = &order.under_test.system;
+    let world = system.abilities().with_shim();
+    world.check_all(&order.plan)?;
+    world.check_system(&order.plan, &system.name)?;
+    order.under_test.check(&order.plan)?;
     let (planned, brought) = (&order.plan.workload, order.workload.name());
     if planned != brought {
         let (planned, brought) = (planned.clone(), brought.to_owned());
@@ -181,7 +183,7 @@ async fn run_in(
         Err(error) => Err(error),
     };
     // An audit looks at what a tear-down takes away; whatever went wrong before, this is done.
-    remains.around.extend(order.cast.tear_down(&order.plan, folder).await);
+    remains.around.extend(order.under_test.tear_down(&order.plan, folder).await);
     if found.is_err() {
         // There will be no report that tells of it.
         remains.around.iter().for_each(|told| console.line(told));
@@ -192,21 +194,11 @@ async fn run_in(
     Ok(summary)
 }
 
-/// Refuses clients that ask one node alone, where the bridge does not say that it heeds that: it
-/// might ask whoever leads, and the run would tell of stale nodes that nobody asked.
-fn check_pins(order: &RunConfig) -> Result<(), Unsupported> {
-    if order.plan.pinned.0 == 0 || order.cast.system.pins {
-        return Ok(());
-    }
-    let why = format!("the description of {} has no `pins`; leave it out", order.cast.system.name);
-    Err(Unsupported { world: "a live run", what: "pinned".to_owned(), fault: None, why })
-}
-
 fn prepare(order: &RunConfig, began: SystemTime) -> Result<RunFolder, RunError> {
     let folder = RunFolder::create(&order.runs, order.plan.seed, began)
         .map_err(|source| RunError::Write { path: order.runs.clone(), source })?;
     write(&folder.file(folder::PLAN), &order.plan.to_json())?;
-    write(&folder.file(folder::CAST), &json(&order.cast.written()))?;
+    write(&folder.file(folder::SYSTEM), &json(&order.under_test.written()))?;
     let path = order.runs.join(folder::LATEST);
     folder.become_latest().map_err(|source| RunError::Write { path, source })?;
     Ok(folder)
@@ -246,7 +238,7 @@ impl<'a> ActiveRun<'a> {
             record: Arc::new(record),
             leaders: Arc::default(),
             happened: Happened::default(),
-            engine: order.cast.engine(&order.plan, folder),
+            engine: order.under_test.engine(&order.plan, folder),
             watch: Watch::default(),
             healed: None,
             quiet: None,
@@ -273,10 +265,10 @@ impl<'a> ActiveRun<'a> {
             after,
             ..
         } = self;
-        let stage = &*stage.insert(order.cast.start(&order.plan, folder).await?);
+        let stage = &*stage.insert(order.under_test.start(&order.plan, folder).await?);
         *logs = Some(LogWatch::start(&stage.cluster.folders(), record));
         let (plan, bridge) = (&order.plan, &stage.bridge);
-        let transports = order.cast.system.transport;
+        let transports = order.under_test.system.transport;
         let poll = StatusPoller::start(&plan.node_ids(), plan.clients, stage, record, leaders);
         let mut clients = Clients::start(plan, &*order.workload, bridge, record);
         let mut show = Show { record, leaders, happened, console };
@@ -348,15 +340,16 @@ impl<'a> ActiveRun<'a> {
             remains.links = stage.network.counts();
             remains.messages = stage.network.messages_since(self.record.start());
             let nodes = self.order.plan.node_ids();
-            if !self.order.cast.attached {
-                remains.unused = traffic::unused(&self.order.cast.system, &nodes, &remains.links);
+            if !self.order.under_test.attached {
+                let system = &self.order.under_test.system;
+                remains.unused = traffic::unused(system, &nodes, &remains.links);
             }
             stage.cluster.measure_memory();
             let patience = if interrupted { SHORT_PATIENCE } else { PATIENCE };
             remains.around = stage.cluster.stop_all(patience).await;
             // Logs are read when nobody writes to them any more: what a node says as it ends counts
             // as well.
-            remains.crashes = stage.cluster.crashes(self.order.cast.system.crash_patterns());
+            remains.crashes = stage.cluster.crashes(self.order.under_test.system.crash_patterns());
             remains.nodes = stage.cluster.summaries(self.record.start());
         }
         remains.logs = self.logs.map(|logs| logs.end(self.record.now())).unwrap_or_default();
@@ -414,7 +407,7 @@ async fn heal_and_read(
     // The last call of each is waited for, and can be answered only once all is mended.
     clients.stop().await?;
     let nodes = order.plan.node_ids();
-    let signs = stage.signs(&order.cast.system);
+    let signs = stage.signs(&order.under_test.system);
     let mut after = tokio::select! {
         after = heal::wait_until_served(&nodes, leaders, healed, since, signs) => after,
         failed = heal::keep_starting(&stage.cluster) => match failed? {},

@@ -53,7 +53,8 @@ pub struct SystemUnderTest {
     pub attached: bool,
 }
 
-/// What is written of a cast, so that a run can be repeated: the content of `system.json`.
+/// What is written of a system under test, so that a run can be repeated: the content of
+/// `system.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SystemManifest {

@@ -361,7 +361,7 @@ impl System {
     /// Returns what can be done to its nodes, without a shim.
     #[must_use]
     pub const fn abilities(&self) -> Abilities {
-        let live = Abilities::live(self.transport);
+        let live = Abilities::live(self.transport).with_pins(self.pins);
         if self.tells_leader() { live } else { live.without_leaders() }
     }
 

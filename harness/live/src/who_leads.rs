@@ -13,8 +13,8 @@ use synod_fault::{CLIENTS, NodeId};
 use synod_history::visible;
 use tokio::io::AsyncReadExt;
 
-use super::errand::SERVED_IN;
 use super::guard::{Guard, Limits};
+use super::kin::{Mark, Owner};
 use super::logs;
 use super::process::{Process, STDERR_LOG, describe_end};
 use super::system::CommandLine;
@@ -45,7 +45,7 @@ impl LeaderProbe {
         let CommandLine { program, arguments } = &self.launch;
         let mut command = self.guard.command(program, arguments, Limits::default());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.env(SERVED_IN, &self.run);
+        command.envs([Mark::of_run(&self.run).variable(Owner::Node(CLIENTS))]);
         let started = Process::start_piped(command, &self.home);
         let (process, pipes) = started.map_err(|error| format!("it does not start: {error}"))?;
         self.dialers.note(process.pid(), CLIENTS);

@@ -16,6 +16,7 @@ use synod_fault::swarm::{self, SwarmConfig};
 use synod_fault::varied::{self, VariedConfig};
 use synod_fault::{
     Abilities, CLIENTS_MAX, Millis, NodeId, REST_MS_MAX, Scenario, TIME_MS_MAX, TIMEOUT_MS_MAX,
+    Unsupported,
 };
 use synod_live::folder;
 use synod_live::guard::{Guard, Limits};
@@ -158,10 +159,15 @@ fn order_of(
     let system = system_of(&arguments.system.system)?;
     let world = system.abilities();
     let mut plan = match &arguments.scenario {
-        Some(path) => scenario::read(path)?,
+        Some(path) => {
+            let plan = scenario::read(path)?;
+            let named = world.check_system(&plan, &system.name);
+            named.map_err(|error| unfit(&error).of(path))?;
+            plan
+        }
         None => {
             let first = first.unwrap_or_else(drawn_seed);
-            drawn_plan(arguments, Seed(first.wrapping_add(turn.into())), world, system.pins)?
+            drawn_plan(arguments, Seed(first.wrapping_add(turn.into())), world)?
         }
     };
     // A scenario may name another system; what is recorded is the one that runs.
@@ -171,15 +177,15 @@ fn order_of(
     }
     // What is left to chance is drawn first, so that what is checked is what runs.
     let plan = plan.drawn();
-    let cast = cast_of(system, &arguments.system, &arguments.system.system);
-    let checked = check_live(&plan, world, &cast);
+    let under_test = system_under_test(system, &arguments.system, &arguments.system.system);
+    let checked = check_live(&plan, world, &under_test);
     let workload = match &arguments.scenario {
         Some(path) => checked.map_err(|refused| refused.of(path))?,
         None => checked?,
     };
     let is_here = is_built_here(&arguments.system.binary);
     let reproduce = reproduction(arguments, &plan, is_here);
-    Ok(order(plan, workload, cast, &arguments.output, reproduce))
+    Ok(order(plan, workload, under_test, &arguments.output, reproduce))
 }
 
 /// Draws the plan that the flags ask for.
@@ -187,12 +193,11 @@ fn drawn_plan(
     arguments: &ChaosArguments,
     seed: Seed,
     world: Abilities,
-    pins: bool,
 ) -> Result<Scenario, Refusal> {
     let time_ms = Millis(arguments.time * 1_000);
     let nodes = arguments.nodes;
     let drawn = match arguments.nemesis.as_str() {
-        varied::NAME => varied::draw(seed, &VariedConfig { nodes, time_ms, world, pins }),
+        varied::NAME => varied::draw(seed, &VariedConfig { nodes, time_ms, world }),
         swarm::NAME => {
             let nodes = vec![nodes];
             let usual = Scenario::calm(seed, arguments.nodes, time_ms);
@@ -248,17 +253,16 @@ pub(super) fn check_nemesis(nemesis: Nemesis, nodes: u16, world: Abilities) -> R
 pub(super) fn check_live(
     plan: &Scenario,
     world: Abilities,
-    cast: &SystemUnderTest,
+    under_test: &SystemUnderTest,
 ) -> Result<WorkloadName, Refusal> {
     let workload = check_plan(plan, world)?;
-    cast.check(plan).map_err(|error| refusal(&RunError::Setup(error)))?;
+    under_test.check(plan).map_err(|error| refusal(&RunError::Setup(error)))?;
     Ok(workload)
 }
 
 /// Refuses a plan that no live run of the system can obey, or that breaks nothing.
 pub(super) fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal> {
-    let unfit = world.with_shim().check_all(plan);
-    unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
+    world.with_shim().check_all(plan).map_err(|error| unfit(&error))?;
     if plan.plans_nothing() {
         let words = format!(
             "the plan has no fault of {}: the run was too short, or its world can do none; if it \
@@ -270,6 +274,10 @@ pub(super) fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadNa
     parsed(&plan.workload)
 }
 
+fn unfit(error: &Unsupported) -> Refusal {
+    Refusal(USAGE, format!("the plan cannot be run: {error}"))
+}
+
 /// Makes the order of an earlier run again, from its folder.
 pub(super) fn recorded_order(
     run: &Path,
@@ -278,10 +286,10 @@ pub(super) fn recorded_order(
 ) -> Result<RunConfig, Refusal> {
     let path = run.join(folder::PLAN);
     let plan = scenario::read(&path)?;
-    let written: SystemManifest = recorded(&run.join(folder::CAST))?;
+    let written: SystemManifest = recorded(&run.join(folder::SYSTEM))?;
     let checked = check_plan(&plan, written.system.abilities());
     let workload = checked.map_err(|refused| refused.of(&path))?;
-    let cast = SystemUnderTest {
+    let under_test = SystemUnderTest {
         system: written.system,
         binary: binary.map_or(written.binary, absolute),
         here: written.here,
@@ -292,23 +300,30 @@ pub(super) fn recorded_order(
     };
     // The command is to work from any folder.
     let run = run.canonicalize().unwrap_or_else(|_| run.to_owned());
-    let is_here = plan.system == SYNOD_KV && is_built_here(&cast.binary);
+    let is_here = plan.system == SYNOD_KV && is_built_here(&under_test.binary);
     let program = if is_here { "cargo xtask" } else { "synod-harness" };
     let binary = binary.map(|path| quoted(&path.display().to_string()));
     let binary = binary.map_or_else(String::new, |path| format!(" --binary {path}"));
     let reproduce = format!("{program} replay {}{binary}", quoted(&run.display().to_string()));
-    Ok(order(plan, workload, cast, output, reproduce))
+    Ok(order(plan, workload, under_test, output, reproduce))
 }
 
 pub(super) fn order(
     plan: Scenario,
     workload: WorkloadName,
-    cast: SystemUnderTest,
+    under_test: SystemUnderTest,
     output: &OutputArguments,
     reproduce: String,
 ) -> RunConfig {
     let workload = Arc::new(workload);
-    RunConfig { plan, workload, cast, runs: output.runs_dir.clone(), keep: output.keep, reproduce }
+    RunConfig {
+        plan,
+        workload,
+        under_test,
+        runs: output.runs_dir.clone(),
+        keep: output.keep,
+        reproduce,
+    }
 }
 
 /// The system of a command that makes no run: a description, and what it names.
@@ -324,7 +339,7 @@ pub(super) struct SystemFile {
 
 impl SystemFile {
     /// Reads the description.
-    pub(super) fn cast(&self) -> Result<SystemUnderTest, Refusal> {
+    pub(super) fn under_test(&self) -> Result<SystemUnderTest, Refusal> {
         Ok(SystemUnderTest {
             system: system_of(&self.system)?,
             binary: absolute(&self.binary),
@@ -337,7 +352,7 @@ impl SystemFile {
     }
 }
 
-pub(super) fn cast_of(
+pub(super) fn system_under_test(
     mut system: System,
     arguments: &SystemArguments,
     file: &str,

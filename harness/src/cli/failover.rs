@@ -11,7 +11,7 @@ use synod_live::setup::NODES_MAX;
 use synod_rng::Seed;
 use synod_workload::WorkloadName;
 
-use super::chaos::{SystemArguments, cast_of, drawn_seed, order};
+use super::chaos::{SystemArguments, drawn_seed, order, system_under_test};
 use super::output::{FormatArgument, OutputArguments};
 use super::refusal::{Refusal, refusal, system_of};
 use super::repeat::single_thread;
@@ -75,8 +75,8 @@ fn order_of(arguments: &FailoverArguments) -> Result<RunConfig, Refusal> {
         rest_ms: Millis(0),
         ..Scenario::calm(Seed(drawn_seed()), arguments.nodes, Millis(0))
     };
-    let cast = cast_of(system, &arguments.system, &arguments.system.system);
-    Ok(order(plan, WorkloadName::Registers, cast, &arguments.output, String::new()))
+    let under_test = system_under_test(system, &arguments.system, &arguments.system.system);
+    Ok(order(plan, WorkloadName::Registers, under_test, &arguments.output, String::new()))
 }
 
 fn show(failovers: &Failovers, text: bool, median_max_ms: Option<u64>) -> ExitCode {

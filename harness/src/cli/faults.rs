@@ -27,17 +27,17 @@ pub(super) struct FaultsArguments {
 }
 
 pub(super) fn faults(arguments: &FaultsArguments) -> ExitCode {
-    let list = arguments.system.cast().and_then(|cast| listed(&cast, arguments.nodes));
+    let list = arguments.system.under_test().and_then(|it| listed(&it, arguments.nodes));
     match list {
         Ok(text) => printed(say(&text), 0),
         Err(Refusal(code, error)) => fail(code, &error),
     }
 }
 
-fn listed(cast: &SystemUnderTest, nodes: u16) -> Result<String, Refusal> {
+fn listed(under_test: &SystemUnderTest, nodes: u16) -> Result<String, Refusal> {
     // A system that cannot be run at all is refused as a run of it would be.
-    let world = cast.system.abilities();
-    check_live(&Scenario::calm(Seed(1), nodes, TIME_MS), world, cast)?;
+    let world = under_test.system.abilities();
+    check_live(&Scenario::calm(Seed(1), nodes, TIME_MS), world, under_test)?;
     let all = ListedFault::all();
     let (named, written): (Vec<_>, Vec<_>) =
         all.iter().partition(|fault| matches!(fault.asked, AskedBy::Nemesis(_)));
@@ -46,7 +46,7 @@ fn listed(cast: &SystemUnderTest, nodes: u16) -> Result<String, Refusal> {
     for (header, faults) in [(NAMED, named), (WRITTEN, written)] {
         let _ = writeln!(text, "{header}");
         for fault in faults {
-            let refused = refusal_of(fault, cast, nodes, world);
+            let refused = refusal_of(fault, under_test, nodes, world);
             can += usize::from(refused.is_none());
             let word = if refused.is_none() { "can   " } else { "cannot" };
             let _ = writeln!(text, "  {word}  {:<24} {}", fault.name, fault.does);
@@ -60,7 +60,7 @@ fn listed(cast: &SystemUnderTest, nodes: u16) -> Result<String, Refusal> {
             }
         }
     }
-    let (count, name) = (all.len(), &cast.system.name);
+    let (count, name) = (all.len(), &under_test.system.name);
     let _ = writeln!(text, "{can} of {count} faults can be done to {name} with {nodes} nodes here");
     Ok(text)
 }
@@ -68,7 +68,7 @@ fn listed(cast: &SystemUnderTest, nodes: u16) -> Result<String, Refusal> {
 /// Says why a run with this fault would be refused, if it would.
 fn refusal_of(
     fault: &ListedFault,
-    cast: &SystemUnderTest,
+    under_test: &SystemUnderTest,
     nodes: u16,
     world: Abilities,
 ) -> Option<String> {
@@ -78,7 +78,7 @@ fn refusal_of(
         return Some(why);
     }
     let plan = fault.plan(nodes, world.transports);
-    check_live(&plan, world, cast).err().map(|Refusal(_, why)| why)
+    check_live(&plan, world, under_test).err().map(|Refusal(_, why)| why)
 }
 
 /// Cuts off what a list says already: which fault it is about, and which others there are.

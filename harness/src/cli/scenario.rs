@@ -109,16 +109,18 @@ fn check(file: &Path, system: &str) -> Result<String, Refusal> {
     let plan = read(file)?.drawn();
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", file.display()));
     plan.workload.parse::<WorkloadName>().map_err(|error| refused(&error))?;
-    let live = system_of(system)?.abilities().with_shim();
-    let worlds = [live, Abilities::SIMULATED];
+    let system = system_of(system)?;
+    let live = system.abilities().with_shim();
+    let worlds = [(live, system.name.as_str()), (Abilities::SIMULATED, SYNOD_KV)];
     let mut lines = String::new();
     let mut able = false;
-    for world in worlds {
-        let said = match world.check_all(&plan) {
+    for (world, name) in worlds {
+        let checked = world.check_system(&plan, name).and_then(|()| world.check_all(&plan));
+        able |= checked.is_ok();
+        let said = match checked {
             Ok(()) => format!("{} can do all of it", world.name),
             Err(refused) => refused.to_string(),
         };
-        able |= world.check_all(&plan).is_ok();
         lines += &format!("{said}\n");
     }
     if able { Ok(lines) } else { Err(refused(&lines.trim_end())) }

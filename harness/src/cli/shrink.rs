@@ -129,7 +129,7 @@ struct Search {
 impl Search {
     /// Returns whether a plan comes to the verdict of the first run, in one of its tries.
     fn fails(&mut self, plan: &Scenario) -> bool {
-        let world = self.order.cast.system.abilities();
+        let world = self.order.under_test.system.abilities();
         let plan = &named(plan);
         if plan.time_ms.0 < TIME_MS_MIN || check_plan(plan, world).is_err() {
             return false;

@@ -37,9 +37,9 @@ pub(super) struct TryBridgeArguments {
 }
 
 pub(super) fn try_bridge(arguments: &TryBridgeArguments) -> ExitCode {
-    let found = arguments.system.cast().and_then(|cast| {
+    let found = arguments.system.under_test().and_then(|under_test| {
         let runtime = single_thread().map_err(|error| Refusal(INTERNAL, error.to_string()))?;
-        runtime.block_on(watched(arguments, &cast))
+        runtime.block_on(watched(arguments, &under_test))
     });
     match found {
         Ok((checks, folder)) => {
@@ -56,32 +56,32 @@ pub(super) fn try_bridge(arguments: &TryBridgeArguments) -> ExitCode {
 /// Tries the bridge until it is done or the user has enough.
 async fn watched(
     arguments: &TryBridgeArguments,
-    cast: &SystemUnderTest,
+    under_test: &SystemUnderTest,
 ) -> Result<(Vec<BridgeCheck>, PathBuf), Refusal> {
     let internal = |error: std::io::Error| Refusal(INTERNAL, error.to_string());
     let interrupt = Interrupt::listen().map_err(internal)?;
     let seed = Seed(drawn_seed());
     let plan = Scenario {
-        system: cast.system.name.clone(),
+        system: under_test.system.name.clone(),
         ..Scenario::calm(seed, arguments.nodes, Millis(1_000))
     };
     // What is wrong with the description is told before anything is made.
     let refused = |error| refusal(&RunError::Setup(error));
-    cast.check(&plan).map_err(refused)?;
+    under_test.check(&plan).map_err(refused)?;
     let runs = &arguments.runs_dir;
     let unmade = |error| Refusal(INTERNAL, format!("cannot make {}: {error}", runs.display()));
     let folder = RunFolder::create(runs, seed, SystemTime::now()).map_err(unmade)?;
     // What was found is printed in the end again, or told as unprinted.
     let tell = |check: &BridgeCheck| drop(say(&lines(check)));
     let checks = tokio::select! {
-        checks = tried(cast, &plan, &folder, tell) => checks.map_err(refused),
+        checks = tried(under_test, &plan, &folder, tell) => checks.map_err(refused),
         () = interrupt.raised() => Err(Refusal(INTERRUPTED, "interrupted".to_owned())),
     };
-    let left = cast.tear_down(&plan, &folder).await;
+    let left = under_test.tear_down(&plan, &folder).await;
     let mut checks = checks.map_err(|Refusal(code, words)| {
         Refusal(code, [vec![words], left.clone()].concat().join("; "))
     })?;
-    let System { setup, teardown, .. } = &cast.system;
+    let System { setup, teardown, .. } = &under_test.system;
     if !setup.is_none() || !teardown.is_none() || !left.is_empty() {
         let check = torn_down(left);
         tell(&check);

@@ -4,11 +4,14 @@
 //! the history word for word; an unknown outcome stays unknown.
 
 mod access;
+mod pinned;
 mod served;
+mod trespass;
 
 use std::collections::BTreeMap;
 
 use access::{Access, is_refused};
+use pinned::Pin;
 use served::is_write;
 use synod_fault::Scenario;
 use synod_history::{Event, EventKind, Process, Request, Value};
@@ -18,10 +21,9 @@ use synod_smr::client::{
     Client, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket, Unsent,
 };
 use synod_smr::wire::{decode_response, encode_request};
-use synod_smr::{
-    ClientId, Principal, Refusal, Request as Asking, RequestBody, RequestId, Response,
-};
+use synod_smr::{ClientId, Principal, Request as Asking, RequestBody};
 use synod_workload::{Generation, Generator, WorkloadName};
+use trespass::sends_away;
 
 use crate::kv_model::{self, Asked};
 use crate::machine::{Packet, SimWorld, Wakeup};
@@ -29,6 +31,7 @@ use crate::misuse::{self, is_misuse};
 use crate::monitor::Monitor;
 
 pub use served::Served;
+pub use trespass::is_trespass;
 
 /// Returns the name on the certificate that a client shows. Every third one shows the same, as the
 /// sessions of one application do.
@@ -41,12 +44,6 @@ pub const fn name_of(client: u32) -> &'static str {
 #[must_use]
 pub fn principal_of(client: u32) -> Principal {
     Principal::of_name(name_of(client))
-}
-
-/// Tells whether a request is a trespass: a command in a session of somebody else.
-#[must_use]
-pub const fn is_trespass(id: RequestId) -> bool {
-    id.0 >= TRESPASS
 }
 
 /// How outcomes were counted.
@@ -82,6 +79,10 @@ impl Outcomes {
 /// One client.
 pub struct SimClient {
     number: u32,
+    /// All nodes.
+    nodes: Vec<NodeId>,
+    /// The node that it asks alone, if it does.
+    pin: Option<Pin>,
     client: Client,
     /// The last command that it sent, and where to.
     sent: Option<(NodeId, Asking)>,
@@ -131,9 +132,15 @@ impl SimClient {
     #[must_use]
     pub fn new(number: u32, nodes: &[NodeId], plan: &Scenario, padding_max: u32) -> Self {
         let id = ClientId::new(u128::from(number));
+        let pin = Pin::of(number, plan);
+        let asked: Vec<NodeId> =
+            pin.as_ref().map_or_else(|| nodes.to_vec(), |pin| vec![pin.node()]);
         Self {
             number,
-            client: Client::new(nodes.to_vec(), id, u64::from(number) << 40),
+            nodes: nodes.to_vec(),
+            access: Access::draw(number, &asked, plan),
+            client: Client::new(asked, id, u64::from(number) << 40),
+            pin,
             sent: None,
             answered_command: None,
             trespasses: 0,
@@ -144,7 +151,6 @@ impl SimClient {
             open: None,
             wake: None,
             away: BTreeMap::new(),
-            access: Access::draw(number, nodes, plan),
             count: 0,
             errands: Vec::new(),
             resting: false,
@@ -156,7 +162,7 @@ impl SimClient {
         }
     }
 
-    /// Gives it requests to make before its own.
+    /// Gives it reads to make before what is its own, which it asks of whoever leads.
     pub fn send_on_errands(&mut self, requests: Vec<Request>) {
         self.errands = requests;
     }
@@ -194,7 +200,10 @@ impl SimClient {
             return None;
         }
         let request = match self.errands.pop() {
-            Some(errand) => errand,
+            Some(errand) => {
+                self.unpin();
+                errand
+            }
             None if self.stopped => return None,
             None => self.generator.next_request(Generation::after_on(calls, self.keys)),
         };
@@ -232,25 +241,6 @@ impl SimClient {
         self.sent.as_ref()
     }
 
-    /// Repeats another client's command word for word, as if it were its own.
-    pub fn trespass(&mut self, to: NodeId, body: RequestBody, world: &mut SimWorld) {
-        self.trespasses += 1;
-        let id = RequestId(TRESPASS + self.trespasses);
-        world.say(|| format!("client {} trespasses: {body:?}", self.number));
-        self.send(to, &Asking { id, body }, world);
-    }
-
-    /// Misuses its own session, if it has one.
-    pub fn misuse(&mut self, world: &mut SimWorld) {
-        let Some((to, last)) = &self.answered_command else { return };
-        let number = 1 << 63 | u64::from(self.number) << 32 | self.misuses;
-        let Some(body) = misuse::draw(number, last, world.chance()) else { return };
-        self.misuses += 1;
-        let (to, id) = (*to, misuse::misuse(self.misuses));
-        world.say(|| format!("client {} misuses its session: {body:?}", self.number));
-        self.send(to, &Asking { id, body }, world);
-    }
-
     /// Takes a frame of a node.
     pub fn on_frame(
         &mut self,
@@ -277,7 +267,8 @@ impl SimClient {
                 }
             }
             Ok((id, response)) => {
-                self.step(ClientInput::Response { from, id, response }, world, monitor)
+                self.note_told(id, &response, monitor);
+                self.step(ClientInput::Response { from, id, response }, world, monitor);
             }
             Err(error) => monitor.report("wire", format!("a frame of node {from}: {error}")),
         }
@@ -342,6 +333,7 @@ impl SimClient {
                     unsent.push(Unsent { to, id: request.id, cause });
                     continue;
                 }
+                self.note_asked(request.id, world.now());
                 self.send(to, &request, world);
                 if matches!(request.body, RequestBody::Command { .. }) {
                     self.sent = Some((to, request));
@@ -443,7 +435,7 @@ impl SimClient {
             key: Some(request.key().to_owned()),
             value,
             error: None,
-            node: None,
+            node: self.pin().map(NodeId::number),
         }
     }
 
@@ -451,29 +443,6 @@ impl SimClient {
         Address::Client(self.number)
     }
 }
-
-/// Tells whether a trespasser learns nothing of the session, not even that it is there.
-const fn sends_away(response: &Response) -> bool {
-    match response {
-        Response::Uncertain { .. } => true,
-        Response::Refused(refusal) => match refusal {
-            Refusal::NotLeader { .. }
-            | Refusal::Overloaded { .. }
-            | Refusal::DiskFull
-            | Refusal::SessionExpired
-            | Refusal::Invalid(_) => true,
-            Refusal::SequenceStale
-            | Refusal::SequenceReused
-            | Refusal::PipelineFull
-            | Refusal::ReplyLost
-            | Refusal::ReplyTooLong => false,
-        },
-        Response::Opened(_) | Response::Reply(_) | Response::Status(_) => false,
-    }
-}
-
-/// The numbers of trespasses; a client's own requests never get so far.
-const TRESPASS: u64 = 1 << 63;
 
 /// For how long a lost connection is away, before it is made again: less than this.
 const AWAY_MS: u64 = 100;

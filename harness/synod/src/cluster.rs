@@ -102,10 +102,40 @@ impl Cluster {
         sum
     }
 
-    /// Tells whether every client has had an answer to an operation begun since.
+    /// Returns the clients.
     #[must_use]
-    pub fn all_answered_since(&self, instant: Micros) -> bool {
-        self.clients.iter().all(|client| client.served().any_since(instant))
+    pub fn clients(&self) -> &[SimClient] {
+        &self.clients
+    }
+
+    /// Tells whether every client has had an answer to an operation begun since. One that asks a
+    /// node alone which does not lead has none to expect, and has to hear that from its node; and
+    /// of one whose node will never serve again nothing is asked.
+    #[must_use]
+    pub fn all_served_since(&self, instant: Micros, world: &SimWorld) -> bool {
+        let leader = self.leader();
+        let is_gone = |node: Place| {
+            world.is_ruined(node) || self.machines[usize::from(node.0) - 1].is_changed()
+        };
+        let expects_none = |client: &SimClient, node: Place| {
+            is_gone(node) || (leader != Some(node) && client.was_told_since(instant))
+        };
+        self.clients.iter().all(|client| {
+            let pin = client.pin().map(|node| Place(node.number()));
+            client.served().any_since(instant) || pin.is_some_and(|pin| expects_none(client, pin))
+        })
+    }
+
+    /// Tells whether any client may ask whoever leads.
+    #[must_use]
+    pub fn any_is_free(&self) -> bool {
+        self.clients.iter().any(|client| client.pin().is_none())
+    }
+
+    /// Tells whether any client asks one node alone.
+    #[must_use]
+    pub fn any_is_pinned(&self) -> bool {
+        self.clients.iter().any(|client| client.pin().is_some())
     }
 
     /// Tells whether any client has had an answer to an operation begun since.
@@ -115,15 +145,16 @@ impl Cluster {
     }
 
     /// Tells whether any client has wanted to write since, or for longer, and none has had a write
-    /// answered that was begun since.
+    /// answered that was begun since. Whoever asks one node alone may wait there for as long as
+    /// another leads.
     #[must_use]
     pub fn writers_wait_since(&self, instant: Micros) -> bool {
-        let served = || self.clients.iter().map(SimClient::served);
-        served().any(|served| served.waits_to_write(instant))
-            && !served().any(|served| served.writes_since(instant))
+        let free = self.clients.iter().filter(|client| client.pin().is_none());
+        free.map(SimClient::served).any(|served| served.waits_to_write(instant))
+            && !self.clients.iter().any(|client| client.served().writes_since(instant))
     }
 
-    /// Lets the clients read every key once, and then stop.
+    /// Lets the clients read every key once, of whoever leads, and then stop.
     pub fn read_everything(&mut self, world: &mut SimWorld) {
         let count = self.clients.len();
         let mut errands = vec![Vec::new(); count];
@@ -162,6 +193,7 @@ impl Cluster {
         if strangers
             && let Some((to, request)) = self.clients[neighbour].sent().cloned()
             && world.chance().chance(TRESPASS_PPM)
+            && self.clients[number].pin().is_none_or(|pin| pin == to)
         {
             self.clients[number].trespass(to, request.body, world);
         }

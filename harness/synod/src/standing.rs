@@ -5,8 +5,8 @@
 //! links with a quorum, somebody must have been answered. The claim checked: whoever could lead is
 //! found, whatever the cluster has behind it, and writes go on without those whose disks are slow,
 //! hang or are full, or whose log stands. Of links that lose, clocks that are off and disks that
-//! fail nothing is asked here, and the trial asks nothing of writes where lanes of the log are
-//! narrow for a while.
+//! fail nothing is asked here; nor where every client asks one node alone, which may be another
+//! than the one that leads; and of writes nothing where lanes of the log are narrow for a while.
 
 use synod_fault::{
     Action, DiskFault, FaultId, InForce, Millis, NodeId as Place, PartsPerMillion, PlannedFault,
@@ -53,8 +53,16 @@ impl StandingFaults {
         let is_asked = stands.faults.iter().all(|fault| is_asked(&plan.faults[fault.0 as usize]))
             && plan.conditions.links.loss <= LOSS_MAX
             && plan.conditions.client_links.loss <= LOSS_MAX
-            && simulation.system.strangers_at_large() == 0;
+            && simulation.system.strangers_at_large() == 0
+            && simulation.system.any_is_free();
         (is_asked && stands.can_lead(simulation, tuning)).then_some(self.since)
+    }
+
+    /// Tells whether writes are asked for, too. A leader cannot tell its own narrow way from a peer
+    /// with much to do; what passes a lane that is narrow for a while may take longer than any
+    /// bound here.
+    pub const fn asks_for_writes(&self, tuning: &Tuning) -> bool {
+        tuning.lane_stall_ppm == 0
     }
 
     /// Tells whether any link is cut, or any node is missing or unfit to lead.

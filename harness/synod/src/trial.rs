@@ -7,6 +7,7 @@
 use synod_checker::budget::Budget;
 use synod_checker::{Judgement, check_history};
 use synod_fault::{Abilities, FaultId, LinkRules, SIMULATED_NODES_MAX, Scenario};
+use synod_live::system::SYNOD_KV;
 use synod_paxos::{Configuration, CoreId, NodeId};
 use synod_simulator::{Micros, RunTally, Simulation, Violation};
 use synod_smr::client::HELD_MS_MAX;
@@ -108,7 +109,9 @@ fn run_cluster(
 ///
 /// Says what cannot be, and what can.
 pub fn check(plan: &Scenario) -> Result<(), String> {
-    Abilities::SIMULATED.check_all(plan).map_err(|refused| refused.to_string())?;
+    let world = Abilities::SIMULATED;
+    world.check_system(plan, SYNOD_KV).map_err(|refused| refused.to_string())?;
+    world.check_all(plan).map_err(|refused| refused.to_string())?;
     plan.workload.parse::<WorkloadName>().map(drop).map_err(|error| error.to_string())
 }
 
@@ -156,9 +159,7 @@ impl Trial<'_> {
             if standing.is_any() {
                 cluster.monitor.tracker.see(Point::ServedMeanwhile);
             }
-            // A leader cannot tell its own narrow way from a peer with much to do; what passes a
-            // lane that is narrow for a while may take longer than any bound here.
-            if self.tuning.lane_stall_ppm > 0 {
+            if !standing.asks_for_writes(self.tuning) {
                 continue;
             }
             if cluster.writers_wait_since(from) {
@@ -191,14 +192,15 @@ impl Trial<'_> {
         Err(self.stuck("stranger-at-large", detail))
     }
 
-    /// Every client is answered within the bound.
+    /// Every client is answered within the bound: one that asks a node alone by that node, which is
+    /// up again and says at least that it does not lead.
     fn progress(&mut self) -> Result<(), Violation> {
         let healed = self.simulation.world().now();
         // Who leads may lack the most, and serves once it has fetched that.
         let end = healed.plus(self.bound(PROGRESS_ROUNDS)).plus(self.catching_up());
         // A turn that began before the end of the faults may go on.
         let end = end.plus(Micros::from_ms(self.tuning.hold_ups.longest_ms));
-        let answered = |cluster: &Cluster, _: &_| cluster.all_answered_since(healed);
+        let answered = |cluster: &Cluster, world: &_| cluster.all_served_since(healed, world);
         if self.simulation.run_to(end, LOOK_EVERY, answered)? {
             return Ok(());
         }
@@ -211,12 +213,19 @@ impl Trial<'_> {
         let (cluster, world) = self.simulation.parts();
         cluster.read_everything(world);
         let begun = self.simulation.world().now();
-        let end = begun.plus(self.bound(READING_ROUNDS));
+        let end = begun.plus(self.bound(READING_ROUNDS)).plus(self.last_of_the_pinned());
         if self.simulation.run_to(end, LOOK_EVERY, |cluster, _| cluster.is_quiet())? {
             return Ok(());
         }
         let detail = format!("the last reads were not answered within {}", end.since(begun));
         Err(self.stuck("progress", detail))
+    }
+
+    /// How long a client may wait in vain that asks one node alone, before it reads as all do.
+    fn last_of_the_pinned(&mut self) -> Micros {
+        let patience_ms = self.simulation.plan().timeout_ms.0.max(self.patience_ms());
+        let any = self.simulation.parts().0.any_is_pinned();
+        Micros::from_ms(if any { patience_ms } else { 0 })
     }
 
     /// All replicas that can run do, and have the same state.

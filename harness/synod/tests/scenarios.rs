@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use synod_fault::nemesis::Nemesis;
-use synod_fault::{Abilities, Millis, Scenario, Target, Transports};
+use synod_fault::{
+    Abilities, Action, Millis, NodeId, PartsPerMillion, PlannedFault, Scenario, Target, Transports,
+};
 use synod_rng::Seed;
 use synod_simulated::trial::{self, RunResult};
 
@@ -35,7 +37,7 @@ fn every_scenario_that_is_kept_holds_and_is_written_as_it_is_read() {
             Ok(()) => drop(check(&scenario)),
             // Some are for real processes alone, and those can do all of it.
             Err(_) => {
-                let live = Abilities::live(Transports::default()).with_shim();
+                let live = Abilities::live(Transports::default()).with_pins(true).with_shim();
                 assert_eq!(live.check_all(&scenario), Ok(()), "{}", path.display());
                 live_only += 1;
             }
@@ -51,7 +53,11 @@ fn every_scenario_that_is_kept_holds_and_is_written_as_it_is_read() {
 fn the_plan_of_a_live_run_is_one_of_the_simulator() {
     let recorded = include_str!("../../fault/tests/plans/udp-mix-42.json");
     let recorded = Scenario::from_json(recorded).unwrap();
-    let plan = Scenario { clients: 4, rest_ms: Millis(100), ..recorded };
+    let refused = trial::check(&recorded).unwrap_err();
+    let wanted = "cannot do `system = fake`: the system under test is synod-kv";
+    assert!(refused.contains(wanted), "{refused}");
+    let system = String::new();
+    let plan = Scenario { clients: 4, rest_ms: Millis(100), system, ..recorded };
     let ended = check_told(&plan, true);
     let told = |words: &str| ended.log.iter().filter(|line| line.ends_with(words)).count();
     assert_eq!(told("begins: isolate, the leader"), 1);
@@ -169,4 +175,42 @@ fn a_client_without_patience_is_no_lack_of_progress() {
         let ended = trial::run(&scenario, false);
         assert_eq!(ended.violation, None, "{timeout_ms} ms, {hasty_ms} ms, {delay_ms} ms");
     }
+}
+
+/// Five nodes of which two are cut off for long, and clients that ask those two alone.
+fn pinned_to_the_cut_off(seed: u64) -> Scenario {
+    let cut_off = Target::of([1, 2].map(NodeId).into());
+    let fault = PlannedFault::new(Millis(5_000), Millis(50_000), Action::Isolate, cut_off);
+    Scenario {
+        clients: 2,
+        rest_ms: Millis(100),
+        pinned: PartsPerMillion(1_000_000),
+        faults: vec![fault],
+        ..Scenario::calm(Seed(seed), 5, Millis(60_000))
+    }
+}
+
+#[test]
+fn clients_of_nodes_that_are_cut_off_wait_for_them_and_read_all_in_the_end() {
+    for seed in 1..5 {
+        let scenario = pinned_to_the_cut_off(seed);
+        assert_eq!([0, 1].map(|it| scenario.pin_of(it)), [1, 2].map(|it| Some(NodeId(it))));
+        let ended = check_told(&scenario, true);
+        assert!(ended.outcomes.failed > 10, "{:?}", ended.outcomes);
+        // The last reads are asked of whoever leads, and so all of them are answered.
+        let healed = ended.log.iter().position(|line| line.ends_with("all faults end")).unwrap();
+        let told = |words: &str| ended.log[healed..].iter().filter(|it| it.contains(words)).count();
+        assert!(told(" is told Ok ") > 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn where_another_client_follows_the_leader_it_is_answered_meanwhile() {
+    let mut served = 0;
+    for seed in 1..9 {
+        let half = PartsPerMillion(500_000);
+        let scenario = Scenario { pinned: half, clients: 4, ..pinned_to_the_cut_off(seed) };
+        served += u64::from(check(&scenario).outcomes.ok > 300);
+    }
+    assert!(served >= 6, "{served} of 8");
 }

@@ -254,6 +254,8 @@ const KNOWN: &[Known] = &[
         files: &[
             "harness/synod/src/clients.rs",
             "harness/synod/src/clients/access.rs",
+            "harness/synod/src/clients/pinned.rs",
+            "harness/synod/src/clients/trespass.rs",
             "harness/synod/src/coverage/elections.rs",
             "harness/synod/src/coverage/links.rs",
             "harness/synod/src/coverage/machines.rs",

@@ -9,6 +9,7 @@ pub(crate) fn check(file: &File) -> Vec<Finding> {
     let mut findings = first_words(file, &source);
     findings.extend(columns(file, &source));
     findings.extend(unsafe_code(file, &source));
+    findings.extend(theatre(file, &source));
     if !is_test(file) {
         findings.extend(sizes(file, &source));
     }
@@ -51,6 +52,21 @@ fn unsafe_code(file: &File, source: &Source) -> Vec<Finding> {
     lines.map(|(at, _)| Finding::new(&file.path, at + 1, what.clone())).collect()
 }
 
+/// Finds names of fields, variables and functions that are words of the stage. Where votes are cast
+/// the specification says so, and pointers have a method of that name.
+fn theatre(file: &File, source: &Source) -> Vec<Finding> {
+    if VOTES_ARE_CAST.iter().any(|path| file.path.starts_with(path)) {
+        return Vec::new();
+    }
+    let is_name = |code: &str| {
+        let code = code.replace(".cast::<", " ").replace(".cast()", " ");
+        code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "cast")
+    };
+    let lines = source.lines.iter().enumerate().filter(|(_, line)| is_name(&line.code));
+    let what = "`cast` is a word of the stage; name what it is, such as `under_test`";
+    lines.map(|(at, _)| Finding::new(&file.path, at + 1, what)).collect()
+}
+
 fn first_words(file: &File, source: &Source) -> Vec<Finding> {
     let opens = source.lines.first().is_some_and(|line| line.text.starts_with("//! "));
     let what = "a file opens with `//!`: what it is, what it leaves to others";
@@ -90,6 +106,9 @@ fn is_test(file: &File) -> bool {
 /// functions of C and calls the kernel, and nothing else here has to.
 const UNSAFE_FOLDER: &str = "harness/shim/preload/";
 
+/// Where the specification says of votes that they are cast.
+const VOTES_ARE_CAST: &[&str] = &["harness/synod/src/spec/", "harness/synod/tests/spec"];
+
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 const COLUMNS_MAX: usize = 100;
@@ -123,6 +142,19 @@ mod tests {
         assert!(findings("a.rs", &long)[0].starts_with("a.rs: 501 lines without tests"));
         let tests = format!("//! A.\n#[cfg(test)]\nmod tests {{\n{}}}\n", "x\n".repeat(900));
         assert_eq!(findings("a.rs", &tests), [""; 0]);
+    }
+
+    #[test]
+    fn words_of_the_stage_are_no_names() {
+        let code =
+            "//! A.\nfn a(cast: u8) { b.cast::<u8>(); c.cast(); broadcast(); } // it is cast\n";
+        let what = "`cast` is a word of the stage; name what it is, such as `under_test`";
+        assert_eq!(findings("c/src/a.rs", code), [format!("c/src/a.rs:2: {what}")]);
+        assert_eq!(findings("harness/synod/src/spec/a.rs", code), [""; 0]);
+        assert_eq!(
+            findings("c/src/a.rs", "//! A.\n// A vote is cast.\nlet a = \"cast\";\n"),
+            [""; 0]
+        );
     }
 
     #[test]

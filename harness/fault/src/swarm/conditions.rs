@@ -37,6 +37,7 @@ pub(super) struct Custom {
     pub(super) sync_us: u64,
     pub(super) delay_ms: Millis,
     pub(super) loss: PartsPerMillion,
+    pub(super) pinned: PartsPerMillion,
 }
 
 /// Some runs have many clients that hardly rest, mostly over long and bad links, so that many
@@ -50,11 +51,14 @@ pub(super) fn custom(seed: Seed, usual: Usual) -> Custom {
     // Drawn whether or not it is busy, so that what is drawn below is the same either way.
     let far = random.chance(FAR_PPM) && busy;
     let (delay_ms, percent) = (random.between(5, 30), random.between(10, 45));
+    let pins = &mut Random::new(seed, Stream::named("pins of a swarm"));
+    let share = pins.pick(&PINNED_PPM).copied().filter(|_| pins.chance(PINNED_RUNS_PPM));
     Custom {
         clients: usual.clients.saturating_mul(times),
         rest_ms: Millis(usual.rest_ms.0 / u64::from(times * times)),
         sync_us: if turning { slow_us } else { usual.sync_us },
         delay_ms: Millis(if far { delay_ms } else { 0 }),
+        pinned: PartsPerMillion(share.unwrap_or(0)),
         loss: PartsPerMillion(if far { u32::try_from(percent).unwrap_or(0) * 10_000 } else { 0 }),
     }
 }
@@ -97,3 +101,9 @@ const TURNING_PPM: u32 = 200_000;
 
 /// How long a sync of a slow disk may take.
 const SYNC_US_MAX: u64 = 40_000;
+
+/// In how many runs clients ask one node alone.
+const PINNED_RUNS_PPM: u32 = 200_000;
+
+/// Which share of its clients does in such a run.
+const PINNED_PPM: [u32; 3] = [250_000, 500_000, 750_000];

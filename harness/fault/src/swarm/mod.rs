@@ -15,7 +15,7 @@ mod standing;
 
 use synod_rng::{Random, Seed, Stream};
 
-use crate::{Abilities, Conditions, LinkRules, Millis, NodeId, Scenario};
+use crate::{Abilities, Conditions, LinkRules, Millis, NodeId, PartsPerMillion, Scenario};
 use aimed::aimed_faults;
 use conditions::{Usual, base_links, custom, once, possible};
 use draw::{faults_of, ppm};
@@ -109,6 +109,12 @@ pub fn draw(seed: Seed, config: &SwarmConfig) -> Scenario {
         clients: custom.clients,
         rest_ms: custom.rest_ms,
         timeout_ms: Millis(4_000),
+        // Somebody has to ask whoever leads.
+        pinned: if config.world.pins && custom.clients > 1 {
+            custom.pinned
+        } else {
+            PartsPerMillion(0)
+        },
         conditions: possible(conditions, &config.world),
         faults,
         ..Scenario::calm(seed, nodes, config.time_ms)

@@ -30,6 +30,28 @@ fn plans_can_be_written_down_and_read_back() {
     }
 }
 
+/// Pins come of dice of their own: who has none of them draws the same as ever.
+#[test]
+fn clients_ask_one_node_alone_in_a_share_of_the_runs_of_a_world_that_has_pins() {
+    let (mut pinned, mut shares) = (0, BTreeSet::new());
+    for seed in 0..500 {
+        let plan = draw(Seed(seed), &SwarmConfig::default());
+        let without = draw(
+            Seed(seed),
+            &SwarmConfig { world: Abilities::SIMULATED.with_pins(false), ..SwarmConfig::default() },
+        );
+        assert_eq!(without.pinned, PartsPerMillion(0), "seed {seed}");
+        assert_eq!(Scenario { pinned: without.pinned, ..plan.clone() }, without, "seed {seed}");
+        let alone = SwarmConfig { clients: 1, ..SwarmConfig::default() };
+        let alone = draw(Seed(seed), &alone);
+        assert!(alone.clients > 1 || alone.pinned == PartsPerMillion(0), "seed {seed}");
+        pinned += u32::from(plan.pinned.0 > 0);
+        shares.insert(plan.pinned.0);
+    }
+    assert!((70..130).contains(&pinned), "{pinned} of 500");
+    assert_eq!(shares, BTreeSet::from([0, 250_000, 500_000, 750_000]));
+}
+
 /// A fault that nobody has time to feel has no effect, and a live run is void for it.
 #[test]
 fn no_fault_begins_as_the_run_ends_where_that_is_asked_for() {

@@ -14,7 +14,7 @@ use synod_fault::{CLIENTS, NodeId};
 use tokio::time::Instant;
 
 use super::{Cluster, Node, State, UnexpectedExit};
-use crate::kin::{self, Mark, Processes, ROUNDS_MAX, Signs};
+use crate::kin::{self, Mark, Owner, Processes, ROUNDS_MAX, Signs};
 use crate::process::Process;
 use crate::witness::kernel::{ListenPort, ProcessLife, sockets_at};
 
@@ -60,6 +60,12 @@ impl State {
 }
 
 impl Cluster {
+    /// Has the processes of the cluster told by the mark of its run, from the next start on.
+    pub(crate) fn marked(mut self, mark: Mark) -> Self {
+        self.mark = mark;
+        self
+    }
+
     /// Lets the cluster know the ports that each node is told to listen at.
     pub(crate) fn listening_at(mut self, ports: BTreeMap<NodeId, Vec<ListenPort>>) -> Self {
         self.ports = ports;
@@ -68,7 +74,7 @@ impl Cluster {
 
     /// Returns the variable by which processes of the clients are told from those of nodes.
     pub(crate) fn variable_of_clients(&self) -> (OsString, OsString) {
-        self.mark.variable(CLIENTS)
+        self.mark.variable(Owner::Node(CLIENTS))
     }
 
     /// Returns the processes of a node that live: that which was started, and all it started.

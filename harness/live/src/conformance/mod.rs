@@ -67,17 +67,17 @@ pub struct Misstep {
 ///
 /// [`SetupError`] if the system does not start; the bridge is not to blame for that.
 pub async fn try_bridge(
-    cast: &SystemUnderTest,
+    under_test: &SystemUnderTest,
     plan: &Scenario,
     folder: &RunFolder,
     mut tell: impl FnMut(&BridgeCheck),
 ) -> Result<Vec<BridgeCheck>, SetupError> {
-    cast.check(plan)?;
-    let nodes = cast.start_nodes(plan, folder).await?;
-    let talk = Talk::open(cast.start_bridge(&nodes, folder, 1)?);
+    under_test.check(plan)?;
+    let nodes = under_test.start_nodes(plan, folder).await?;
+    let talk = Talk::open(under_test.start_bridge(&nodes, folder, 1)?);
     let ids = plan.node_ids();
     let log = folder.file(&format!("bridge/1/{STDERR_LOG}"));
-    let told = cast.system.status;
+    let told = under_test.system.status;
     let mut trial = Trial { nodes: &nodes, ids: &ids, told, talk };
     let mut checks = Vec::new();
     let has_probe = nodes.who_leads.is_some();
@@ -105,7 +105,9 @@ pub async fn try_bridge(
     }
     let nonsense = match trial.silent() {
         Some(why) => Found::NotTried(why),
-        None => breaks::hears_nonsense(Talk::open(cast.start_bridge(&nodes, folder, 2)?)).await,
+        None => {
+            breaks::hears_nonsense(Talk::open(under_test.start_bridge(&nodes, folder, 2)?)).await
+        }
     };
     for (rule, found) in [(NONSENSE, nonsense), (NODES_RUN, nodes_run(&nodes))] {
         let check = BridgeCheck { rule, found };
@@ -113,7 +115,7 @@ pub async fn try_bridge(
         checks.push(check);
     }
     let left = nodes.cluster.stop_all(STOP_PATIENCE).await;
-    if !cast.system.stop.is_none() {
+    if !under_test.system.stop.is_none() {
         let check = BridgeCheck { rule: STOPPED, found: around(left) };
         tell(&check);
         checks.push(check);

@@ -98,11 +98,11 @@ pub(crate) async fn look(
     write(&folder.file(folder::SCHEDULE), &json(&remains.faults))?;
     let audited = async {
         // The files of nodes that the harness did not start are not in the folder of the run.
-        if remains.interrupted || remains.never_served.is_some() || order.cast.attached {
+        if remains.interrupted || remains.never_served.is_some() || order.under_test.attached {
             return Audit::NotAsked;
         }
         tokio::select! {
-            audit = Audit::of(&order.cast, folder.path()) => audit,
+            audit = Audit::of(&order.under_test, folder.path()) => audit,
             () = interrupt.raised() => Audit::NotAsked,
         }
     };
@@ -138,8 +138,8 @@ pub(crate) async fn finish(
     }
     let evidence = Evidence {
         plan: &order.plan,
-        asked: AskedOfNodes::of(&order.cast.system),
-        nodes: if order.cast.attached {
+        asked: AskedOfNodes::of(&order.under_test.system),
+        nodes: if order.under_test.attached {
             Nodes::Attached(remains.engine.as_ref())
         } else {
             Nodes::Started
@@ -149,7 +149,7 @@ pub(crate) async fn finish(
         unseen: unseen.as_deref(),
         counts: remains.counts,
         exercise: exercise.as_ref(),
-        thresholds: order.cast.system.evidence,
+        thresholds: order.under_test.system.evidence,
         audit: &audit,
         faults: &remains.faults,
         leader_changes: remains.leaders.len().saturating_sub(1),
@@ -214,7 +214,7 @@ fn log_around(order: &RunConfig, remains: &mut RunData, checked: Option<&Report>
     moments.dedup();
     // The last ones show what was found; those before them, what led there.
     let moments = &moments[moments.len().saturating_sub(MOMENTS_MAX)..];
-    let patterns = order.cast.system.crash_patterns();
+    let patterns = order.under_test.system.crash_patterns();
     let most = (AROUND_LINES_MAX / remains.nodes.len().max(1)).max(AROUND_LINES_MIN);
     for node in &mut remains.nodes {
         node.around = remains.logs.around(NodeId(node.id), moments, patterns, most);

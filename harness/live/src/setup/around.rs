@@ -10,8 +10,9 @@ use synod_fault::{NodeId, Scenario};
 
 use super::{SetupError, SystemUnderTest};
 use crate::cluster::{STOP_LIMIT, StopCommand};
-use crate::errand::{ERRAND_OF, Errand, ErrandFailed, SERVED_IN, end_marked};
+use crate::errand::{Errand, ErrandFailed};
 use crate::folder::{CONFIG, DATA, NODES, RunFolder};
+use crate::kin::{Mark, Owner, end_marked};
 use crate::system::{Arg, Placeholders, ScopedCommand, System, SystemError, Variables};
 
 impl SystemUnderTest {
@@ -47,7 +48,8 @@ impl SystemUnderTest {
             return Vec::new();
         }
         // Who is about to die of a signal may still hold what is to be taken away.
-        end_marked(SERVED_IN, folder.path()).await;
+        let mark = Mark::of_run(folder.path());
+        end_marked(&mark, |owner| owner != Owner::Errand).await;
         let mut told = Vec::new();
         let commands = self.around("tear-down", &self.system.teardown, &self.system.env.teardown);
         let of_nodes = plan.node_ids().into_iter().map(|node| commands.of_node(plan, folder, node));
@@ -69,7 +71,8 @@ impl SystemUnderTest {
             }
             Err(error) => told.push(error.to_string()),
         }
-        let left = end_marked(ERRAND_OF, folder.path()).await.into_iter().take(TOLD_MAX);
+        let left =
+            end_marked(&mark, |owner| owner == Owner::Errand).await.into_iter().take(TOLD_MAX);
         told.extend(left.map(|(pid, name)| {
             format!(
                 "process {pid} ({name}), which a command of the description had started, was left \
@@ -121,13 +124,13 @@ impl SystemUnderTest {
         commands: &'a ScopedCommand,
         variables: &'a Variables,
     ) -> Around<'a> {
-        Around { cast: self, what, commands, variables }
+        Around { under_test: self, what, commands, variables }
     }
 }
 
 /// The commands of one kind, which know of no addresses.
 struct Around<'a> {
-    cast: &'a SystemUnderTest,
+    under_test: &'a SystemUnderTest,
     what: &'static str,
     commands: &'a ScopedCommand,
     variables: &'a Variables,
@@ -159,7 +162,7 @@ impl Around<'_> {
     }
 
     fn gaps(&self, plan: &Scenario, folder: &RunFolder) -> Placeholders {
-        let gaps = self.cast.gaps(&folder.file(CONFIG));
+        let gaps = self.under_test.gaps(&folder.file(CONFIG));
         gaps.with("nodes", plan.nodes.to_string()).with("run", folder.path())
     }
 

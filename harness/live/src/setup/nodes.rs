@@ -14,8 +14,9 @@ use tokio::time::Instant;
 
 use super::{READY_STEP, START_LIMIT, SetupError, SystemUnderTest};
 use crate::cluster::{Cluster, NodeSpec, Stops};
-use crate::errand::{Errand, SERVED_IN};
+use crate::errand::Errand;
 use crate::folder::{CONFIG, DATA, NODES, RunFolder};
+use crate::kin::Mark;
 use crate::logs;
 use crate::machines::Machines;
 use crate::network::{AnnouncedPort, Network, Route};
@@ -69,7 +70,8 @@ impl SystemUnderTest {
         let mut specs = self.specs(&all, folder, &config, &network).await?;
         let machines = Machines::make(plan, &mut specs)?;
         let logs = specs.iter().map(|spec| (spec.id, spec.folder.clone())).collect::<Vec<_>>();
-        let cluster = Cluster::new(self.guard.clone(), self.limits, specs);
+        let cluster = Cluster::new(self.guard.clone(), self.limits, specs)
+            .marked(Mark::of_run(folder.path()));
         let listening = listen_ports(&self.system, &all);
         let cluster = cluster.known_to(network.dialers()).listening_at(listening.clone());
         let cluster = cluster.stopped_by(self.stops(&all, folder, &config, &network)?);
@@ -203,8 +205,7 @@ impl SystemUnderTest {
                 self.run(folder, &gaps, words, &self.system.env.create, &logs).await?;
             }
             let launch = gaps.fill(&self.system.serve)?;
-            let mut variables = gaps.fill_variables(&self.system.env.serve)?;
-            variables.push((SERVED_IN.into(), folder.path().into()));
+            let variables = gaps.fill_variables(&self.system.env.serve)?;
             specs.push(NodeSpec { id: *id, launch, variables, folder: home, shim: None });
         }
         Ok(specs)
@@ -270,7 +271,6 @@ impl SystemUnderTest {
         let mut command = self.command(&nodes.bridge);
         command.envs([nodes.cluster.variable_of_clients()]);
         command.envs(nodes.variables.iter().map(|(name, value)| (name, value)));
-        command.env(SERVED_IN, folder.path());
         let started = Process::start_piped(command, &home).map_err(io)?;
         nodes.network.dialers().note(started.0.pid(), CLIENTS);
         Ok(started)

@@ -11,7 +11,7 @@ use synod_live::run::RunConfig;
 use synod_rng::Seed;
 
 use super::{
-    ChaosArguments, absolute, cast_of, check_live, drawn_seed, given_flags, order, quoted,
+    ChaosArguments, absolute, check_live, drawn_seed, given_flags, order, quoted, system_under_test,
 };
 use crate::cli::refusal::{Refusal, system_of};
 use crate::cli::scenario;
@@ -33,15 +33,15 @@ pub(super) fn order_of(
     plan.seed = Seed(first.unwrap_or(given).wrapping_add(turn.into()));
     let plan = plan.drawn();
     let world = system.abilities();
-    let mut cast = cast_of(system, &arguments.system, file);
-    cast.attached = true;
-    let checked = check_live(&plan, world, &cast);
+    let mut under_test = system_under_test(system, &arguments.system, file);
+    under_test.attached = true;
+    let checked = check_live(&plan, world, &under_test);
     let workload = match &arguments.scenario {
         Some(path) => checked.map_err(|refused| refused.of(path))?,
         None => checked?,
     };
     let reproduce = reproduction(arguments, file, &plan);
-    Ok(order(plan, workload, cast, &arguments.output, reproduce))
+    Ok(order(plan, workload, under_test, &arguments.output, reproduce))
 }
 
 /// What clients do, with no fault of the harness.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use synod_fault::Scenario;
 use synod_paxos::NodeId;
-use synod_rng::{Random, Stream};
+use synod_rng::{Random, Seed, Stream};
 use synod_simulator::Micros;
 use synod_smr::client::{ClientInput, Outcome, Reason};
 use synod_smr::{Request, RequestBody};
@@ -52,6 +52,13 @@ impl Access {
         let is_at_risk = is_denying && dice.chance(CLIENTS_PPM);
         let (nodes, denied_by) = (nodes.to_vec(), BTreeSet::new());
         Self { nodes, denied_by, was_shut_out: false, is_at_risk, dice }
+    }
+
+    /// Returns that nothing is denied by any of these, and never will be.
+    pub(super) fn none(nodes: &[NodeId]) -> Self {
+        let (nodes, denied_by) = (nodes.to_vec(), BTreeSet::new());
+        let dice = Random::new(Seed(0), Stream::named("denials"));
+        Self { nodes, denied_by, was_shut_out: false, is_at_risk: false, dice }
     }
 
     /// Draws how long nothing is denied; none if nothing ever is.

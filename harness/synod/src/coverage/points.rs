@@ -133,6 +133,7 @@ points! {
     AccessRefused "access-refused" "A client is told that no node grants it access."
     AccessRefusedMidway "access-refused-midway" "It is told so of a command that was sent before."
     AccessAgain "access-again" "A client that every node denied is answered again."
+    PinnedSentAway "pinned-sent-away" "A pinned client is sent to another node, and stays."
     OutcomeUnknown "outcome-unknown" "A client never learns what became of its operation."
     OutcomeFailed "outcome-failed" "An operation of a client certainly did not happen."
     OutcomeSlow "outcome-slow" "An operation is answered after more than a second."
