@@ -58,6 +58,31 @@ fn files_that_cannot_be_had_are_named() {
     assert_eq!(both.status.code(), Some(64));
 }
 
+/// The history is what was seen, and may be all that is left of a failure.
+#[test]
+fn no_order_is_kept_in_the_place_of_the_history() {
+    let folder = Folder::new("replaced");
+    let history = folder.write("history.edn", GOOD);
+    let (link, twin) = (folder.0.join("link"), folder.0.join("twin"));
+    std::os::unix::fs::symlink(&history, &link).unwrap();
+    std::fs::hard_link(&history, &twin).unwrap();
+    for place in [&history, &link, &twin] {
+        let output = check(&history, &["--keep-witness", place.to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{told}");
+        let wanted = format!("--keep-witness would replace {}; name", history.display());
+        assert!(told.contains(&wanted), "{told}");
+        assert_eq!(std::fs::read_to_string(&history).unwrap(), GOOD, "it is as it was");
+    }
+    for flag in ["--keep-witness", "--report"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_synod-harness"));
+        command.args(["check", "-", "--format", "edn", flag]).arg(&history);
+        let output = command.stdin(std::fs::File::open(&history).unwrap()).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{flag}");
+        assert_eq!(std::fs::read_to_string(&history).unwrap(), GOOD, "it is as it was");
+    }
+}
+
 fn check(history: &Path, flags: &[&str]) -> Output {
     let command = env!("CARGO_BIN_EXE_synod-harness");
     let arguments = ["check", history.to_str().unwrap(), "--format", "edn"];

@@ -243,14 +243,7 @@ pub(super) fn check_live(
 pub(super) fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal> {
     let unfit = world.with_shim().check_all(plan);
     unfit.map_err(|error| Refusal(USAGE, format!("the plan cannot be run: {error}")))?;
-    if plan.plans_nothing() {
-        let words = format!(
-            "the plan has no fault of {}: the run was too short, or its world can do none; if it \
-             shall have none, its nemesis is calm",
-            plan.nemesis
-        );
-        return Err(Refusal(USAGE, words));
-    }
+    scenario::check_faults(plan).map_err(|words| Refusal(USAGE, words))?;
     parsed(&plan.workload)
 }
 

@@ -1,7 +1,6 @@
 //! `synod-harness check` and `report`: what can be done with the files of a run.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use synod_report::{JudgedHistory, ReportError};
 
 use super::chaos::quoted;
 use super::check::{Output, Question, command};
+use super::input::is_same;
 use super::merge::merge_folders;
 use super::{INTERNAL, INTERRUPTED, USAGE, fail, printed, say};
 
@@ -80,11 +80,9 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
         keep_witness: arguments.keep_witness.clone(),
         budget,
     };
-    if let Some(page) = &arguments.report
-        && let Some(file) = others(arguments).find(|file| is_same(file, page))
-    {
+    if let Some((flag, file)) = replaced(arguments) {
         let file = file.display();
-        return fail(USAGE, &format_args!("--report would replace {file}; name another file"));
+        return fail(USAGE, &format_args!("{flag} would replace {file}; name another file"));
     }
     end_when_interrupted();
     match command(&arguments.file, &question) {
@@ -110,16 +108,21 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
     }
 }
 
-/// Returns the other files that the command line names.
-fn others(arguments: &CheckArguments) -> impl Iterator<Item = &Path> {
-    let witnesses = arguments.witness.iter().chain(&arguments.keep_witness);
-    std::iter::once(&arguments.file).chain(witnesses).map(PathBuf::as_path)
-}
-
-/// Tells whether two paths lead to one file, or would.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
-    one == other || matches!((file(one), file(other)), (Some(one), Some(other)) if one == other)
+/// Finds an option that would write over a file which the command line names for something else:
+/// a history may be the only record of what a system did.
+fn replaced(arguments: &CheckArguments) -> Option<(&'static str, &Path)> {
+    let CheckArguments { file, witness, keep_witness, report, .. } = arguments;
+    let history = Some(if file == Path::new("-") { Path::new(STANDARD_INPUT) } else { file });
+    let [witness, kept, page] = [witness, keep_witness, report].map(Option::as_deref);
+    let writes = [
+        ("--keep-witness", kept, [history, None, None]),
+        ("--report", page, [history, witness, kept]),
+    ];
+    writes.into_iter().find_map(|(flag, written, others)| {
+        let written = written?;
+        let other = others.into_iter().flatten().find(|other| is_same(other, written))?;
+        Some((flag, other))
+    })
 }
 
 fn write_page(page: &Path, arguments: &CheckArguments, found: &Output) -> Result<(), ReportError> {
@@ -162,6 +165,9 @@ fn again(arguments: &CheckArguments) -> String {
     }
     command + " " + &path(file)
 }
+
+/// Where the system shows what standard input is.
+const STANDARD_INPUT: &str = "/dev/stdin";
 
 /// How long a check may take, in seconds, and how much memory, in mebibytes, if nothing is said.
 const BUDGET: u64 = 60;
