@@ -135,8 +135,8 @@ pub(super) fn check_faults(plan: &Scenario) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "the plan has no fault of {}: the run was too short, or its world can do none; add a fault, \
-         or if it shall have none, let its nemesis be calm",
+        "the plan has no fault of {}: the run was too short, or its world can do none; add a \
+         fault, or if it shall have none, let its nemesis be calm",
         plan.nemesis
     ))
 }
