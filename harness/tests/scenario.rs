@@ -90,6 +90,30 @@ fn a_list_without_folders_says_where_they_would_be() {
     assert!(error.ends_with("; name a folder, or go to the repository\n"), "{error}");
 }
 
+/// A path may lead to what has no end, and no memory holds that.
+#[test]
+fn a_file_without_an_end_is_refused_wherever_one_is_read() {
+    let scratch = Scratch::new("endless");
+    for name in ["endless.toml", "plan.json"] {
+        std::os::unix::fs::symlink("/dev/zero", scratch.0.join(name)).unwrap();
+    }
+    let endless = scratch.0.join("endless.toml").display().to_string();
+    let mut replay = Command::new(HARNESS);
+    replay.arg("replay").arg(&scratch.0);
+    let mut faults = Command::new(HARNESS);
+    faults.args(["faults", &endless]);
+    for command in [
+        scenario(&["check", &endless]),
+        scenario(&["show", &endless]),
+        scratch.chaos(&["--scenario", &endless]),
+        replay,
+        faults,
+    ] {
+        let (_, error) = check(command, 64);
+        assert!(error.contains("it is longer than 67108864 bytes; name a file"), "{error}");
+    }
+}
+
 #[test]
 fn what_a_scenario_cannot_be_run_for_is_told_with_its_file() {
     let scratch = Scratch::new("named");
@@ -108,6 +132,8 @@ fn what_a_scenario_cannot_be_run_for_is_told_with_its_file() {
         let (_, error) = check(scratch.chaos(&["--scenario", &path]), 64);
         assert!(error.contains(&path) && error.contains(words), "{error}");
         assert!(!scratch.0.join("runs").exists(), "nothing was started");
+        let (_, error) = check(scenario(&["check", &path]), 64);
+        assert!(error.contains(&path) && error.contains(words), "it says so before a run: {error}");
     }
 }
 

@@ -217,6 +217,14 @@ fn what_is_no_part_of_a_campaign_is_refused_with_its_place_and_what_to_do() {
     let (_, told) = check(several, 64);
     assert!(told.contains("several folders are put together by --merge"), "{told}");
     assert!(!scratch.0.join("merged.html").exists());
+    for (folder, page) in [("a", "a/shard-0-of-2.json"), ("run", "run/report.json")] {
+        let before = std::fs::read(scratch.0.join(page)).ok();
+        let mut replacing = scratch.merge(&[folder]);
+        replacing.args(["--page", page]);
+        let (_, told) = check(replacing, 64);
+        assert!(told.contains(&format!("--page would replace {page}; name another")), "{told}");
+        assert_eq!(std::fs::read(scratch.0.join(page)).ok(), before, "it is as it was");
+    }
     let (out, _) = check(scratch.merge(&["run"]), 2);
     assert!(out.contains("run has no report: it goes on, or was cut off"), "{out}");
 }

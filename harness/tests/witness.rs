@@ -58,19 +58,29 @@ fn files_that_cannot_be_had_are_named() {
     assert_eq!(both.status.code(), Some(64));
 }
 
+/// The history is what was seen, and may be all that is left of a failure.
 #[test]
-fn a_witness_never_takes_the_place_of_its_history() {
-    let folder = Folder::new("same");
+fn no_order_is_kept_in_the_place_of_the_history() {
+    let folder = Folder::new("replaced");
     let history = folder.write("history.edn", GOOD);
-    let link = folder.0.join("link");
+    let (link, twin) = (folder.0.join("link"), folder.0.join("twin"));
     std::os::unix::fs::symlink(&history, &link).unwrap();
-    for witness in [&history, &link] {
-        let output = check(&history, &["--keep-witness", witness.to_str().unwrap()]);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    std::fs::hard_link(&history, &twin).unwrap();
+    for place in [&history, &link, &twin] {
+        let output = check(&history, &["--keep-witness", place.to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(64), "{told}");
-        assert!(told.contains("--keep-witness would replace"), "{told}");
+        let wanted = format!("--keep-witness would replace {}; name", history.display());
+        assert!(told.contains(&wanted), "{told}");
+        assert_eq!(std::fs::read_to_string(&history).unwrap(), GOOD, "it is as it was");
     }
-    assert_eq!(std::fs::read_to_string(&history).unwrap(), GOOD, "it is as it was");
+    for flag in ["--keep-witness", "--report"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_synod-harness"));
+        command.args(["check", "-", "--format", "edn", flag]).arg(&history);
+        let output = command.stdin(std::fs::File::open(&history).unwrap()).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{flag}");
+        assert_eq!(std::fs::read_to_string(&history).unwrap(), GOOD, "it is as it was");
+    }
 }
 
 fn check(history: &Path, flags: &[&str]) -> Output {

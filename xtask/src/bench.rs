@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::measurements;
 use crate::outcome::{Failure, Outcome};
+use crate::said::{self, say};
 use crate::shell::Step;
 use crate::workspace::target_dir;
 
@@ -24,7 +25,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let order = Order::read(arguments)?;
     // A file that cannot be read is told before minutes are spent on measuring.
     let before = order.compare.as_deref().map(measurements::read).transpose()?;
-    println!("bench: building synod-kv and synod-harness (release profile)");
+    say!("bench: building synod-kv and synod-harness (release profile)");
     Step::cargo()
         .args(["build", "--locked", "--release", "-p", "synod-kv", "-p", "synod-harness"])
         .run()?;
@@ -36,7 +37,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     for node in &nodes {
         cluster.servers.push(start(&folder, node, &nodes)?);
     }
-    println!("bench: {} nodes serve, data in {}", nodes.len(), folder.display());
+    say!("bench: {} nodes serve, data in {}", nodes.len(), folder.display());
     let targets =
         nodes.iter().flat_map(|node| ["--node".to_owned(), format!("{}={}", node.id, node.client)]);
     let client = folder.join("client.toml");
@@ -45,12 +46,12 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         return bench.run();
     }
     let measured = measurements::parse(&bench.arg("--json").capture()?)?;
-    measured.iter().for_each(|it| println!("bench: {}", measurements::line(it)));
+    measured.iter().for_each(|it| say!("bench: {}", measurements::line(it)));
     if let Some(path) = &order.json {
         measurements::write(path, &measured)?;
     }
     if let Some(before) = before {
-        print!("{}", measurements::compare(&before, &measured)?);
+        said::out(format_args!("{}", measurements::compare(&before, &measured)?));
     }
     Ok(())
 }

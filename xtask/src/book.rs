@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::tools::MDBOOK;
 use crate::workspace::{root, target_dir};
 
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         return Err(Failure::Found(format!("{}\nbook: {count} dead links", dead.join("\n"))));
     }
     let first = built.join("index.html");
-    println!("book: {} pages, every link leads somewhere: {}", pages.len(), first.display());
+    say!("book: {} pages, every link leads somewhere: {}", pages.len(), first.display());
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::chaos;
 use crate::outcome::{FOUND, Failure, Outcome};
+use crate::said::say;
 use crate::shell::Step;
 use crate::workspace::{root, target_dir};
 
@@ -30,7 +31,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         match status.code() {
             // A store that fell over is a violation, too, and not the bug.
             Some(code) if code == i32::from(FOUND) && has_counterexample()? => {
-                println!("\ncanary: the planted bug was found with seed {seed}");
+                say!("\ncanary: the planted bug was found with seed {seed}");
                 return Ok(());
             }
             Some(code) if code == i32::from(FOUND) => {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use lexopt::{Arg, ValueExt as _};
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::shell::Step;
 use crate::workspace::target_dir;
 
@@ -44,7 +45,7 @@ pub(crate) fn replay(arguments: &mut lexopt::Parser) -> Outcome {
 
 /// Builds what a campaign needs, after a word on what is going on.
 pub(crate) fn build() -> Outcome {
-    println!("building synod-kv and synod-harness (dev profile)");
+    say!("building synod-kv and synod-harness (dev profile)");
     build_step().run()
 }
 

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::{self, say};
 use crate::shell::Step;
 use crate::test::seconds;
 use crate::workspace::target_dir;
@@ -34,14 +35,14 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
             .and_then(|()| judge_journals(&mut times));
     }
     // A run that failed has taken its time as well.
-    print!("{}", table(&times));
+    said::out(format_args!("{}", table(&times)));
     ended
 }
 
 /// Runs one step and notes its time.
 fn take(step: &[&str], times: &mut Vec<(String, Duration)>) -> Outcome {
     let line = format!("cargo xtask {}", step.join(" "));
-    println!("ci: {line}");
+    say!("ci: {line}");
     let start = Instant::now();
     let status = this_program()?.args(step).status()?;
     times.push((line, start.elapsed()));

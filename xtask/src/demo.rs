@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::chaos;
 use crate::mutants::{Mutant, Scratch, read_catalogue};
 use crate::outcome::{FOUND, Failure, Outcome};
+use crate::said::say;
 use crate::test::seconds;
 use crate::workspace::target_dir;
 
@@ -19,8 +20,8 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         return Err(argument.unexpected().into());
     }
     let (mutant, flags) = chosen()?;
-    println!("demo: Synod with a seeded bug, {}: {}", mutant.id, mutant.breaks);
-    println!("demo: building it in a scratch copy; your sources stay as they are");
+    say!("demo: Synod with a seeded bug, {}: {}", mutant.id, mutant.breaks);
+    say!("demo: building it in a scratch copy; your sources stay as they are");
     let scratch = Scratch::open()?;
     scratch.apply(&mutant.patch)?;
     scratch.inside(chaos::build_step()).run()?;
@@ -32,8 +33,8 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     scratch.restore()?;
     match status.code() {
         Some(code) if code == i32::from(FOUND) => {
-            println!("\ndemo: caught, {took} after its build. The bug: {}", mutant.breaks);
-            println!("demo: its patch is harness/mutants/{}", patch_name(&mutant));
+            say!("\ndemo: caught, {took} after its build. The bug: {}", mutant.breaks);
+            say!("demo: its patch is harness/mutants/{}", patch_name(&mutant));
             Ok(())
         }
         Some(0 | 2) => {

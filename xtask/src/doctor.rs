@@ -8,6 +8,7 @@ use std::net::{TcpListener, UdpSocket};
 use crate::canary;
 use crate::outcome::{Failure, Outcome};
 use crate::prove;
+use crate::said::say;
 use crate::shell::Step;
 use crate::workspace::{is_installed, root};
 
@@ -49,8 +50,8 @@ impl Finding {
     fn print(&self, word: &str) {
         let Self { subject, found, remedy } = self;
         match remedy {
-            None => println!("{:<9} {subject:<11} {found}", "ok"),
-            Some(remedy) => println!("{word:<9} {subject:<11} {found}: {remedy}"),
+            None => say!("{:<9} {subject:<11} {found}", "ok"),
+            Some(remedy) => say!("{word:<9} {subject:<11} {found}: {remedy}"),
         }
     }
 }

@@ -10,6 +10,7 @@ use lexopt::Arg;
 
 use crate::outcome::{Failure, Outcome};
 use crate::release::is_released;
+use crate::said::say;
 use crate::shell::Step;
 use crate::tools::{CARGO_DENY, CARGO_HACK, CARGO_LLVM_COV, CARGO_SEMVER_CHECKS, TYPOS};
 use crate::workspace::{Package, packages, root, target_dir};
@@ -27,7 +28,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         asked.extend(HABITS.iter().filter(|habit| habit.usual));
     }
     for habit in asked {
-        println!("habits: {}: {}", habit.name, habit.about);
+        say!("habits: {}: {}", habit.name, habit.about);
         (habit.run)()?;
     }
     Ok(())
@@ -172,7 +173,7 @@ fn coverage() -> Outcome {
 fn compatibility() -> Outcome {
     let tags = Step::new("git").args(["tag", "--list", "v*", "--sort=-v:refname"]).capture()?;
     let Some(last) = tags.lines().next() else {
-        println!("habits: there is no release yet, so nothing that a change could break");
+        say!("habits: there is no release yet, so nothing that a change could break");
         return Ok(());
     };
     let names = Step::new("git").args(["grep", "-h", "^name = ", last, "--", "*Cargo.toml"]);

@@ -4,6 +4,7 @@
 //! core; here their warnings become errors.
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::shell::Step;
 
 /// Runs all three, however the first ones end, so that one call shows everything.
@@ -13,7 +14,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     }
     let mut failures = Vec::new();
     for step in steps() {
-        println!("lint: {step}");
+        say!("lint: {step}");
         if let Err(failure) = step.run() {
             failures.push(failure.to_string());
         }

@@ -5,12 +5,6 @@
 //! builds and runs them, and depends on none of them, so that it compiles in seconds. The claim
 //! kept here: a failure is never swallowed, and is told with the exact command that failed.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool speaks on its standard streams"
-)]
-
 mod api;
 mod bench;
 mod book;
@@ -31,6 +25,7 @@ mod power;
 mod prove;
 mod release;
 mod root;
+mod said;
 mod shell;
 mod sim;
 mod spec;
@@ -46,27 +41,46 @@ use lexopt::Arg;
 use outcome::{Failure, Outcome};
 
 fn main() -> ExitCode {
-    match run(&mut lexopt::Parser::from_env()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("{failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    let failure = match (run(&mut lexopt::Parser::from_env()), said::unsaid()) {
+        (Ok(()), None) => return ExitCode::SUCCESS,
+        (Ok(()), Some(error)) => Failure::Internal(format!("cannot print what was found: {error}")),
+        (Err(failure), _) => failure,
+    };
+    said::complain!("{failure}");
+    ExitCode::from(failure.exit_code())
 }
 
 fn run(arguments: &mut lexopt::Parser) -> Outcome {
     match arguments.next()? {
         None | Some(Arg::Short('h') | Arg::Long("help")) => {
-            print!("{}", verbs::list());
+            said::out(format_args!("{}", verbs::list()));
             Ok(())
         }
+        Some(Arg::Value(name)) if name == "help" => help(arguments),
         Some(Arg::Value(name)) => match verbs::find(&name.to_string_lossy()) {
+            Some(verb) if verb.is_asked_for_help(arguments) => {
+                said::out(format_args!("{}", verb.help()));
+                Ok(())
+            }
             Some(verb) => (verb.run)(arguments),
             None => Err(unknown_verb(&name.to_string_lossy())),
         },
         Some(flag @ (Arg::Short(_) | Arg::Long(_))) => Err(flag.unexpected().into()),
     }
+}
+
+/// Says what there is, or what one verb takes.
+fn help(arguments: &mut lexopt::Parser) -> Outcome {
+    let text = match arguments.next()? {
+        None => verbs::list(),
+        Some(Arg::Value(name)) => {
+            let name = name.to_string_lossy();
+            verbs::find(&name).ok_or_else(|| unknown_verb(&name))?.help()
+        }
+        Some(flag @ (Arg::Short(_) | Arg::Long(_))) => return Err(flag.unexpected().into()),
+    };
+    said::out(format_args!("{text}"));
+    Ok(())
 }
 
 fn unknown_verb(name: &str) -> Failure {

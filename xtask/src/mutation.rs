@@ -18,6 +18,7 @@ use lexopt::{Arg, ValueExt as _};
 
 use crate::mutants::Scratch;
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::workspace::target_dir;
 use report::Report;
 use tool::Tool;
@@ -38,11 +39,11 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         return Err(Failure::Usage("no mutant has such a name".into()));
     }
     let mut drawn = sample::draw(wanted, asked.sample, asked.seed);
-    println!("mutation: {} of {} mutants, seed {}", drawn.len(), all.len(), asked.seed);
+    say!("mutation: {} of {} mutants, seed {}", drawn.len(), all.len(), asked.seed);
     if let Some(package) = &asked.package {
         // Left out after the draw, so that calls for several packages share one sample.
         drawn.retain(|mutant| mutant.package == *package);
-        println!("mutation: {} of them are of {package}", drawn.len());
+        say!("mutation: {} of them are of {package}", drawn.len());
     }
     if drawn.is_empty() {
         return Err(Failure::Usage("no mutant of the sample is of this package".into()));
@@ -51,9 +52,9 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let results = tool.run(&scratch, &drawn, asked.jobs)?;
     scratch.restore()?;
     let report = Report::new(results, &known);
-    println!("{report}");
-    stale.iter().for_each(|name| println!("  stale in the list of survivors: {name}"));
-    println!("mutation: seed {}, {}", asked.seed, crate::test::seconds(start.elapsed()));
+    say!("{report}");
+    stale.iter().for_each(|name| say!("  stale in the list of survivors: {name}"));
+    say!("mutation: seed {}, {}", asked.seed, crate::test::seconds(start.elapsed()));
     report.verdict()
 }
 

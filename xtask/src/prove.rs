@@ -7,6 +7,7 @@ use std::env;
 use std::ffi::OsString;
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::shell::Step;
 use crate::workspace::{is_installed, target_dir};
 
@@ -29,7 +30,7 @@ fn install(solver: &str) -> Outcome {
     if is_installed(solver) {
         return Ok(());
     }
-    println!("prove: installing {solver} by apt-get");
+    say!("prove: installing {solver} by apt-get");
     let lists = Step::new("apt-get").args(["update", "--quiet"]);
     let install = Step::new("apt-get").args(["install", "--yes", "--quiet", solver]);
     let with_sudo = |step: &Step| match is_installed("sudo") {

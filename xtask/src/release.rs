@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use lexopt::Arg;
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::shell::Step;
 use crate::workspace::{Package, packages};
 
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         let listed = step.arg(&package.name).capture()?;
         let files: BTreeSet<&str> = listed.lines().collect();
         let page = if files.contains("README.md") { "" } else { ", without a README.md" };
-        println!("release: {} with {} files{page}", package.name, files.len());
+        say!("release: {} with {} files{page}", package.name, files.len());
         problems.extend(wrong_in(&package.name, &files));
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::Found(problems.join("\n"))) }

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use lexopt::Arg;
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::{self, say};
 use crate::shell::Step;
 use crate::workspace::target_dir;
 
@@ -28,7 +29,7 @@ fn agreement(flags: &[OsString]) -> Outcome {
     let mut traces = Vec::new();
     for profile in [RELEASE, DEV] {
         let said = simulator(profile).args(flags).capture()?;
-        print!("{said}");
+        said::out(format_args!("{said}"));
         let trace = said.lines().find_map(|line| line.split("trace ").nth(1));
         let trace = trace.map(|words| words.split_whitespace().next().unwrap_or("").to_owned());
         traces.push(trace.ok_or_else(|| Failure::Internal("no trace was printed".into()))?);
@@ -37,12 +38,12 @@ fn agreement(flags: &[OsString]) -> Outcome {
         let detail = format!("sim: the release build traces {}, dev {}", traces[0], traces[1]);
         return Err(Failure::Found(detail));
     }
-    println!("sim: both profiles trace {}", traces[0]);
+    say!("sim: both profiles trace {}", traces[0]);
     Ok(())
 }
 
 fn build(profile: Profile) -> Outcome {
-    println!("building synod-simulated ({} profile)", profile.folder);
+    say!("building synod-simulated ({} profile)", profile.folder);
     build_step(profile).run()
 }
 

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use lexopt::{Arg, ValueExt as _};
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::workspace::{root, target_dir};
 use checker::Answer;
 use table::{Expected, Row};
@@ -91,7 +92,7 @@ fn cores() -> usize {
 
 /// Checks the rows on several threads, prints each as it ends, and gives what is wrong.
 fn check_all(program: &Path, rows: &[Row], jobs: usize) -> Result<Vec<String>, Failure> {
-    println!("{:<34} {:>9} {:>8}  verdict", "model", "states", "seconds");
+    say!("{:<34} {:>9} {:>8}  verdict", "model", "states", "seconds");
     let queue = Mutex::new(rows.iter());
     let next = || queue.lock().ok().and_then(|mut rows| rows.next());
     let worker = || -> Result<Vec<String>, Failure> {
@@ -125,14 +126,14 @@ fn report(program: &Path, row: &Row, answer: &Answer) -> Option<String> {
         (None, Expected::Violated(by)) => format!("violated, as it must be: {by}"),
     };
     let seconds = answer.took.as_secs_f64();
-    println!("{:<34} {:>9} {seconds:>8.1}  {verdict}", row.cfg, answer.states);
+    say!("{:<34} {:>9} {seconds:>8.1}  {verdict}", row.cfg, answer.states);
     complaint.map(|text| format!("{}: {text}\n  {}", row.cfg, checker::command(program, row)))
 }
 
 fn summary(rows: &[Row], took: Duration, failures: &[String]) -> Outcome {
     let states: u64 = rows.iter().map(|row| row.states).sum();
     let wrong = rows.iter().filter(|row| row.expected != Expected::Holds).count();
-    println!(
+    say!(
         "{} models, {wrong} of them wrong on purpose; {states} states pinned; {:.0} s",
         rows.len(),
         took.as_secs_f64()

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use lexopt::Arg;
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::shell::Step;
 use crate::workspace::{packages_with_test, target_dir};
 
@@ -188,12 +189,12 @@ fn run_all(verb: &str, runs: &[TestRun]) -> Outcome {
     let mut failed = Vec::new();
     for run in runs {
         let step = run.step();
-        println!("{verb}: {step}");
+        say!("{verb}: {step}");
         if !follow(&step, &mut tally)? {
             failed.push(step.to_string());
         }
     }
-    println!("\n{verb}: {tally} in {}", seconds(start.elapsed()));
+    say!("\n{verb}: {tally} in {}", seconds(start.elapsed()));
     if !failed.is_empty() {
         let mut text = tally.failures.iter().map(|name| format!("failed: {name}\n")).collect();
         failed.iter().for_each(|line| text = format!("{text}failed: {line}\n"));
@@ -212,7 +213,7 @@ fn follow(step: &Step, tally: &mut Tally) -> Result<bool, Failure> {
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             let line = line.map_err(lost)?;
-            println!("{line}");
+            say!("{line}");
             tally.count(&line);
         }
     }

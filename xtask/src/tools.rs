@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::shell::Step;
 use crate::workspace::target_dir;
 
@@ -28,7 +29,7 @@ impl Tool {
     /// Gives the command that runs the tool, and installs it first if it is not there.
     pub(crate) fn ready(&self) -> Result<Step, Failure> {
         if self.found().as_deref() != Some(self.version) {
-            println!("xtask: installing {} {} below the target folder", self.name, self.version);
+            say!("xtask: installing {} {} below the target folder", self.name, self.version);
             self.install()?;
         }
         match self.found() {

@@ -20,6 +20,27 @@ pub(crate) struct Verb {
     pub(crate) run: fn(&mut lexopt::Parser) -> Outcome,
 }
 
+impl Verb {
+    /// Tells whether the words behind its name ask what it takes. Behind `--` they are meant for
+    /// another program, and so are all of a verb whose program has a help of its own.
+    pub(crate) fn is_asked_for_help(&self, arguments: &mut lexopt::Parser) -> bool {
+        let Some(words) = arguments.try_raw_args() else { return false };
+        let ours = words.as_slice().iter().take_while(|word| *word != "--");
+        !WITH_A_HELP_OF_THEIR_OWN.contains(&self.name)
+            && ours.into_iter().any(|word| word == "--help" || word == "-h")
+    }
+
+    /// Gives what is printed when it is asked what it takes.
+    pub(crate) fn help(&self) -> String {
+        let Self { name, takes, about, .. } = self;
+        let usage = [name, *takes].join(" ");
+        format!("usage: cargo xtask {}\n\n{about}\n{EXIT_CODES}", usage.trim_end())
+    }
+}
+
+/// The verbs that hand their flags to a program which says itself what it takes.
+const WITH_A_HELP_OF_THEIR_OWN: &[&str] = &["sim", "prove", "bench", "fuzz"];
+
 /// All verbs, the ones that a visitor wants first.
 pub(crate) const VERBS: &[Verb] = &[
     Verb {
@@ -187,8 +208,8 @@ pub(crate) fn list() -> String {
 }
 
 const EXIT_CODES: &str = "
-exit codes: 0 good, 1 violation or failed check, 2 unknown or void, 64 usage, 70 internal,
-            130 interrupted
+exit codes: 0 good, 1 violation or failed check, 2 unknown or void, 3 not served in time after
+            healing, 64 usage, 70 internal, 130 interrupted
 ";
 
 #[cfg(test)]

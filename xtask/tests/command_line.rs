@@ -14,7 +14,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn without_a_verb_it_lists_all_and_is_content() {
-    for arguments in [&[][..], &["--help"], &["-h"]] {
+    for arguments in [&[][..], &["--help"], &["-h"], &["help"]] {
         let output = xtask(arguments);
         assert_eq!(output.status.code(), Some(0));
         let list = text(&output.stdout);
@@ -23,6 +23,40 @@ fn without_a_verb_it_lists_all_and_is_content() {
         }
         assert!(list.contains("64 usage"), "{list}");
     }
+}
+
+#[test]
+fn a_verb_says_what_it_takes_and_does_nothing_else() {
+    for (arguments, usage) in [
+        (&["chaos", "--help"][..], "usage: cargo xtask chaos [--seed N]"),
+        (&["help", "chaos"], "usage: cargo xtask chaos [--seed N]"),
+        (&["mutants", "-h"], "usage: cargo xtask mutants [--list]"),
+        (&["ci", "--help"], "usage: cargo xtask ci\n"),
+        (&["chaos", "--seed", "7", "--help"], "usage: cargo xtask chaos "),
+    ] {
+        let output = xtask(arguments);
+        let told = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+        assert!(told.starts_with(usage), "{arguments:?}: {told}");
+    }
+    assert_eq!(xtask(&["help", "chaso"]).status.code(), Some(64));
+}
+
+/// A full disk behind a stream is no success, and no panic.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_printed_is_told_by_the_exit_code() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for arguments in [&[][..], &["mutants", "--list"], &["release", "--help"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = command.args(arguments).stdout(full()).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(70), "{arguments:?}: {said}");
+        assert!(said.starts_with("error: cannot print what was found: "), "{said}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let ended = command.arg("no-such-verb").stderr(full()).status().unwrap();
+    assert_eq!(ended.code(), Some(64), "a reason that cannot be told stays one");
 }
 
 #[test]

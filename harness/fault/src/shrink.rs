@@ -5,6 +5,7 @@
 //! by one (delta debugging, Zeller and Hildebrandt, 2002). As dice are drawn by link and packet
 //! number, what is left of a plan behaves much as it did.
 
+use crate::nemesis::Nemesis;
 use crate::{LinkRules, Millis, PartsPerMillion, PlannedFault, Scenario};
 
 /// What a search came to.
@@ -44,6 +45,10 @@ impl Search<'_> {
     fn attempt(&mut self, change: impl FnOnce(&mut Scenario)) -> bool {
         let mut candidate = self.plan.clone();
         change(&mut candidate);
+        if candidate.faults.is_empty() {
+            // A plan without faults says that it wants none, or no world would run it.
+            candidate.nemesis = Nemesis::Calm.name().to_owned();
+        }
         // A change that changes nothing counts as one that was not taken: it is what ends those who
         // try again as long as it is.
         if candidate == self.plan || self.runs >= self.runs_max {
@@ -165,6 +170,20 @@ mod tests {
         let lasts: Vec<u64> = shrunk.faults.iter().map(|fault| fault.lasts_ms.0).collect();
         assert_eq!(lasts, [1, 0]);
         assert_eq!(Scenario::from_json(&shrunk.to_json()), Ok(shrunk));
+    }
+
+    #[test]
+    fn a_failure_that_needs_no_fault_leaves_a_plan_that_can_be_run() {
+        let plan = draw(Seed(1), &SwarmConfig::default());
+        assert!(!plan.faults.is_empty() && plan.nemesis != Nemesis::Calm.name());
+        let mut tried = Vec::new();
+        let shrunk = shrink(&plan, 200, |plan| {
+            tried.push(plan.clone());
+            true
+        });
+        assert!(shrunk.plan.faults.is_empty() && !shrunk.plan.plans_nothing());
+        assert!(tried.contains(&shrunk.plan), "what is left was tried as it is");
+        assert!(!tried.iter().any(Scenario::plans_nothing), "each plan can be run");
     }
 
     fn is_crash(fault: &PlannedFault) -> bool {

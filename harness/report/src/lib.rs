@@ -47,8 +47,9 @@ mod strip;
 mod summary;
 mod timeline;
 mod verdict;
+mod whole;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -76,6 +77,7 @@ pub use summary::{
     PlanSummary, RunSummary, StreamCounts,
 };
 pub use verdict::Verdict;
+pub use whole::read_whole;
 
 /// Why no page could be written.
 #[derive(Debug, thiserror::Error)]
@@ -191,7 +193,7 @@ pub fn write_judged(page: &Path, judged: &JudgedHistory<'_>) -> Result<(), Repor
 ///
 /// [`ReportError`] names the file, and what is wrong with it.
 pub fn read_summary(path: &Path) -> Result<RunSummary, ReportError> {
-    let bytes = fs::read(path)
+    let bytes = read_whole(path, SUMMARY_BYTES_MAX)
         .map_err(|source| ReportError::ReadSummary { path: path.to_owned(), source })?;
     serde_json::from_slice(&bytes)
         .map_err(|source| ReportError::ParseSummary { path: path.to_owned(), source })
@@ -203,6 +205,9 @@ fn digest_history(path: &Path, digest: &mut Digest) -> Result<Reading, String> {
     let history = BufReader::with_capacity(HISTORY_BUFFER, file);
     read_events(history, |event| digest.take(event)).map_err(|error| error.to_string())
 }
+
+/// The longest summary that is read, of a run or of a shard with all its failures.
+const SUMMARY_BYTES_MAX: u64 = 256 << 20;
 
 /// Bytes read of a history at once.
 const HISTORY_BUFFER: usize = 256 * 1024;

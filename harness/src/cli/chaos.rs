@@ -263,14 +263,7 @@ pub(super) fn check_live(
 /// Refuses a plan that no live run of the system can obey, or that breaks nothing.
 pub(super) fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal> {
     world.with_shim().check_all(plan).map_err(|error| unfit(&error))?;
-    if plan.plans_nothing() {
-        let words = format!(
-            "the plan has no fault of {}: the run was too short, or its world can do none; if it \
-             shall have none, its nemesis is calm",
-            plan.nemesis
-        );
-        return Err(Refusal(USAGE, words));
-    }
+    scenario::check_faults(plan).map_err(|words| Refusal(USAGE, words))?;
     parsed(&plan.workload)
 }
 

@@ -108,7 +108,7 @@ fn played(
         return Ok(void(&reason, ""));
     }
     let name = file.display();
-    Ok(match witness::play(file, history, rules)? {
+    Ok(match witness::play(file, history, rules, question.budget.bytes)? {
         Ok(count) => {
             let reason = format!(
                 "the history is linearizable, as the {count} operations of {name} show in their \

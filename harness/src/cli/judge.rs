@@ -1,7 +1,6 @@
 //! `synod-harness check` and `report`: what can be done with the files of a run.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use synod_report::{JudgedHistory, ReportError};
 
 use super::chaos::quoted;
 use super::check::{Output, Question, command};
+use super::input::is_same;
 use super::merge::merge_folders;
 use super::{INTERNAL, INTERRUPTED, USAGE, fail, printed, say};
 
@@ -108,21 +108,21 @@ pub(super) fn check(arguments: &CheckArguments) -> ExitCode {
     }
 }
 
-/// Finds a file that is named on the command line and that a flag of it would write over.
+/// Finds an option that would write over a file which the command line names for something else:
+/// a history may be the only record of what a system did.
 fn replaced(arguments: &CheckArguments) -> Option<(&'static str, &Path)> {
     let CheckArguments { file, witness, keep_witness, report, .. } = arguments;
-    if keep_witness.as_ref().is_some_and(|kept| is_same(file, kept)) {
-        return Some(("--keep-witness", file));
-    }
-    let page = report.as_ref()?;
-    let mut others = std::iter::once(file).chain(witness).chain(keep_witness);
-    others.find(|other| is_same(other, page)).map(|other| ("--report", other.as_path()))
-}
-
-/// Tells whether two paths lead to one file, or would.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
-    one == other || matches!((file(one), file(other)), (Some(one), Some(other)) if one == other)
+    let history = Some(if file == Path::new("-") { Path::new(STANDARD_INPUT) } else { file });
+    let [witness, kept, page] = [witness, keep_witness, report].map(Option::as_deref);
+    let writes = [
+        ("--keep-witness", kept, [history, None, None]),
+        ("--report", page, [history, witness, kept]),
+    ];
+    writes.into_iter().find_map(|(flag, written, others)| {
+        let written = written?;
+        let other = others.into_iter().flatten().find(|other| is_same(other, written))?;
+        Some((flag, other))
+    })
 }
 
 fn write_page(page: &Path, arguments: &CheckArguments, found: &Output) -> Result<(), ReportError> {
@@ -165,6 +165,9 @@ fn again(arguments: &CheckArguments) -> String {
     }
     command + " " + &path(file)
 }
+
+/// Where the system shows what standard input is.
+const STANDARD_INPUT: &str = "/dev/stdin";
 
 /// How long a check may take, in seconds, and how much memory, in mebibytes, if nothing is said.
 const BUDGET: u64 = 60;

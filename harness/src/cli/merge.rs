@@ -14,12 +14,13 @@ use synod_report::{
     read_summary, write_merged,
 };
 
+use super::input::is_same;
 use super::refusal::Refusal;
 use super::{INTERNAL, USAGE, fail, printed, say, step_summary};
 
 /// Merges what is in the folders, and writes the page.
 pub(super) fn merge_folders(folders: &[PathBuf], page: &Path) -> ExitCode {
-    let merged = match merged(folders) {
+    let merged = match merged(folders, page) {
         Ok(merged) => merged,
         Err(Refusal(code, error)) => return fail(code, &error),
     };
@@ -52,7 +53,7 @@ fn text(merged: &Merged) -> String {
     text
 }
 
-fn merged(folders: &[PathBuf]) -> Result<Merged, Refusal> {
+fn merged(folders: &[PathBuf], page: &Path) -> Result<Merged, Refusal> {
     let mut found = Found::default();
     for folder in folders {
         found.look(folder)?;
@@ -61,6 +62,10 @@ fn merged(folders: &[PathBuf]) -> Result<Merged, Refusal> {
             let words = format!("there are {count} runs and summaries; {SOURCES_MAX} is the most");
             return Err(Refusal(USAGE, words));
         }
+    }
+    if let Some(source) = found.sources().find(|source| is_same(source, page)) {
+        let words = format!("--page would replace {}; name another file", source.display());
+        return Err(Refusal(USAGE, words));
     }
     let merged = match (&found.parts[..], &found.runs[..]) {
         ([], runs) => merge_loose(runs),
@@ -111,6 +116,12 @@ impl Found {
             return Err(Refusal(USAGE, words));
         }
         runs.iter().try_for_each(|run| self.add_run(run))
+    }
+
+    /// Returns the files that were read.
+    fn sources(&self) -> impl Iterator<Item = PathBuf> {
+        let parts = self.parts.iter().map(|part| PathBuf::from(&part.place));
+        parts.chain(self.runs.iter().map(|run| Path::new(&run.place).join(folder::REPORT)))
     }
 
     fn add_part(&mut self, path: &Path) -> Result<(), Refusal> {

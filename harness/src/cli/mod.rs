@@ -6,6 +6,7 @@ mod failover;
 mod faults;
 mod guard;
 mod init;
+mod input;
 mod judge;
 mod merge;
 mod output;

@@ -10,7 +10,7 @@ use synod_live::run::RunError;
 use synod_live::setup::SetupError;
 use synod_live::system::{SYNOD_KV, System};
 
-use super::{INTERNAL, USAGE};
+use super::{INTERNAL, USAGE, input};
 
 /// A failure with the exit code that stands for it.
 pub(super) struct Refusal(pub(super) u8, pub(super) String);
@@ -36,13 +36,17 @@ pub(super) fn system_of(name: &str) -> Result<System, Refusal> {
         return Err(Refusal(USAGE, words));
     }
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{name}: {error}"));
-    let text = std::fs::read_to_string(path).map_err(|error| refused(&error))?;
-    System::parse(name, &text).map_err(|error| refused(&error))
+    let bytes = input::read(path).map_err(|error| refused(&error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        refused(&format_args!("line {line}: these bytes are no UTF-8; save the file as UTF-8"))
+    })?;
+    System::parse(name, text).map_err(|error| refused(&error))
 }
 
 pub(super) fn recorded<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Refusal> {
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", path.display()));
-    let text = std::fs::read(path).map_err(|error| refused(&error))?;
+    let text = input::read(path).map_err(|error| refused(&error))?;
     let text = text.strip_prefix(BYTE_ORDER_MARK.as_slice()).unwrap_or(&text);
     serde_json::from_slice(text).map_err(|error| refused(&json::problem(&error)))
 }

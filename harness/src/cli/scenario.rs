@@ -14,7 +14,7 @@ use synod_live::system::SYNOD_KV;
 use synod_workload::WorkloadName;
 
 use super::refusal::{Refusal, system_of};
-use super::{USAGE, fail, printed, say};
+use super::{USAGE, fail, input, printed, say};
 
 #[derive(Debug, Args)]
 pub(super) struct ScenarioArguments {
@@ -61,7 +61,7 @@ pub(super) fn scenario(arguments: &ScenarioArguments) -> ExitCode {
 /// Reads a scenario: JSON if the name of the file says so, and else TOML.
 pub(super) fn read(path: &Path) -> Result<Scenario, Refusal> {
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", path.display()));
-    let text = std::fs::read(path).map_err(|error| refused(&error))?;
+    let text = input::read(path).map_err(|error| refused(&error))?;
     Scenario::parse(&path.to_string_lossy(), &text).map_err(|error| refused(&error))
 }
 
@@ -109,6 +109,7 @@ fn check(file: &Path, system: &str) -> Result<String, Refusal> {
     let plan = read(file)?.drawn();
     let refused = |error: &dyn Display| Refusal(USAGE, format!("{}: {error}", file.display()));
     plan.workload.parse::<WorkloadName>().map_err(|error| refused(&error))?;
+    check_faults(&plan).map_err(|words| refused(&words))?;
     let system = system_of(system)?;
     let live = system.abilities().with_shim();
     let worlds = [(live, system.name.as_str()), (Abilities::SIMULATED, SYNOD_KV)];
@@ -124,6 +125,22 @@ fn check(file: &Path, system: &str) -> Result<String, Refusal> {
         lines += &format!("{said}\n");
     }
     if able { Ok(lines) } else { Err(refused(&lines.trim_end())) }
+}
+
+/// Refuses a plan that asks for faults and has none: its run would try nothing.
+///
+/// # Errors
+///
+/// What is wrong, and what to do about it.
+pub(super) fn check_faults(plan: &Scenario) -> Result<(), String> {
+    if !plan.plans_nothing() {
+        return Ok(());
+    }
+    Err(format!(
+        "the plan has no fault of {}: the run was too short, or its world can do none; add a \
+         fault, or if it shall have none, let its nemesis be calm",
+        plan.nemesis
+    ))
 }
 
 /// The folders of scenarios that the repository has.

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Deserialize;
 use synod_fault::Scenario;
-use synod_fault::nemesis::Nemesis;
 use synod_live::console::{Console, Format};
 use synod_live::folder;
 use synod_live::run::RunConfig;
@@ -91,7 +90,7 @@ fn shrunk(arguments: &ShrinkArguments) -> Result<Outcome, Refusal> {
     let comes_back = search.fails(&plan);
     let found = comes_back.then(|| synod_fault::shrink(&plan, PLANS_MAX, |it| search.fails(it)));
     let file = arguments.run.join(SHRUNK);
-    let smallest = found.as_ref().map(|found| named(&found.plan));
+    let smallest = found.map(|found| found.plan);
     if let Some(smallest) = &smallest {
         write(&file, smallest)?;
     }
@@ -130,7 +129,6 @@ impl Search {
     /// Returns whether a plan comes to the verdict of the first run, in one of its tries.
     fn fails(&mut self, plan: &Scenario) -> bool {
         let world = self.order.under_test.system.abilities();
-        let plan = &named(plan);
         if plan.time_ms.0 < TIME_MS_MIN || check_plan(plan, world).is_err() {
             return false;
         }
@@ -179,15 +177,6 @@ impl Search {
         // A line of progress that cannot be printed changes nothing.
         drop(say(&line));
     }
-}
-
-/// Calls a plan without faults what it is: a run that shall have some is void without.
-fn named(plan: &Scenario) -> Scenario {
-    let mut plan = plan.clone();
-    if plan.faults.is_empty() {
-        plan.nemesis = Nemesis::Calm.name().to_owned();
-    }
-    plan
 }
 
 fn write(file: &Path, plan: &Scenario) -> Result<(), Refusal> {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use synod_checker::{Judgement, Linearization, LinearizationError, Report, Rules};
 use synod_history::{History, HistoryError};
+use synod_report::read_whole;
 
 /// Writes the order that a report found, if it found one.
 ///
@@ -23,13 +24,14 @@ pub(super) fn keep(file: &Path, history: &History, report: &Report) -> Result<()
 ///
 /// # Errors
 ///
-/// [`HistoryError::Io`] if the file cannot be read.
+/// [`HistoryError::Io`] if the file cannot be read, or is longer than `bytes_max`.
 pub(super) fn play(
     file: &Path,
     history: &History,
     rules: &Rules,
+    bytes_max: usize,
 ) -> Result<Result<usize, LinearizationError>, HistoryError> {
-    let read = std::fs::read(file);
+    let read = read_whole(file, bytes_max as u64);
     let bytes = read.map_err(|source| HistoryError::Io { path: file.to_owned(), source })?;
     // What is no text is no witness, either: its first such line is named.
     let text = String::from_utf8_lossy(&bytes);

@@ -11,6 +11,7 @@ use std::fs;
 
 use crate::outcome::{Failure, Outcome};
 use crate::release::KEPT;
+use crate::said::say;
 use crate::tidy::Tree;
 use crate::workspace::root;
 
@@ -26,7 +27,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         }
         let file = root().join(&path);
         fs::write(&file, text).map_err(|error| Failure::io("write", &file, &error))?;
-        println!("api: {path} is written anew");
+        say!("api: {path} is written anew");
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use count::Counts;
 use lexopt::{Arg, ValueExt as _};
 
 use crate::outcome::{Failure, Outcome};
+use crate::said;
 use crate::shell::Step;
 use crate::workspace::{files, root, target_dir};
 
@@ -35,7 +36,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         Some(commit) => measure_commit(&commit)?,
         None => BTreeMap::new(),
     };
-    print!("{}", table(&before, &after));
+    said::out(format_args!("{}", table(&before, &after)));
     Ok(())
 }
 

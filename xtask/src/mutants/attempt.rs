@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::chaos;
 use crate::outcome::{FOUND, Failure, Outcome};
+use crate::said::{self, complain, say};
 use crate::shell::Step;
 use crate::sim;
 use crate::test::{self, TestRun};
@@ -74,7 +75,7 @@ impl Verdict {
 /// Runs the command behind the flag, and prints the verdict.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let verb = arguments.value()?.string()?;
-    eprintln!("\nmutants: trying `{verb}`");
+    complain!("\nmutants: trying `{verb}`");
     let verdict = match verb.as_str() {
         "test" => try_tests(&test::plan_test(arguments)?)?,
         "loom" => try_tests(&test::plan_loom(arguments)?)?,
@@ -83,7 +84,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         "chaos" => try_chaos(&chaos::chaos_flags(arguments)?)?,
         other => return Err(Failure::Usage(format!("`{other}` is no way to catch a mutant"))),
     };
-    println!("{}", verdict.line());
+    say!("{}", verdict.line());
     Ok(())
 }
 
@@ -92,9 +93,9 @@ fn try_tests(runs: &[TestRun]) -> Result<Verdict, Failure> {
     let mut binaries = Vec::new();
     for run in runs {
         let step = run.build_step();
-        eprintln!("mutants: {step}");
+        complain!("mutants: {step}");
         let output = step.output()?;
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        said::err(format_args!("{}", String::from_utf8_lossy(&output.stderr)));
         if !output.status.success() {
             return Ok(Verdict::NotBuilt);
         }
@@ -146,7 +147,7 @@ fn try_simulator(flags: &[OsString]) -> Result<Verdict, Failure> {
     let step = sim::simulator(sim::DEV).args(flags);
     let output = step.output()?;
     let said = String::from_utf8_lossy(&output.stdout);
-    eprint!("mutants: {step}\n{said}{}", String::from_utf8_lossy(&output.stderr));
+    said::err(format_args!("mutants: {step}\n{said}{}", String::from_utf8_lossy(&output.stderr)));
     let by = match output.status.code() {
         Some(0 | VOID) => return Ok(Verdict::Survived),
         Some(code) if code == i32::from(FOUND) => violated(&said),
@@ -168,7 +169,7 @@ fn violated(said: &str) -> String {
 
 /// Runs with both streams on the error stream, because standard output is for the verdict.
 fn said_to_log(step: &Step) -> Result<ExitStatus, Failure> {
-    eprintln!("mutants: {step}");
+    complain!("mutants: {step}");
     let output = step.output()?;
     let mut log = std::io::stderr().lock();
     let written = log.write_all(&output.stdout).and_then(|()| log.write_all(&output.stderr));
@@ -210,11 +211,11 @@ fn run_binary(binary: &Binary, arguments: &[OsString]) -> Result<Ended, Failure>
         // Cargo sets both for a test, which finds its files by them.
         .env("CARGO_MANIFEST_DIR", &binary.folder)
         .current_dir(&binary.folder);
-    eprintln!("mutants: {step}");
+    complain!("mutants: {step}");
     let status = wait(step.start(stdout.into(), stderr.into())?, TEST_TIME_MAX)?;
     let said = fs::read(&said_path).map_err(|error| Failure::io("read", &said_path, &error))?;
     let said = String::from_utf8_lossy(&said);
-    eprint!("{said}");
+    said::err(format_args!("{said}"));
     Ok(match status {
         None => Ended::Hung,
         Some(status) if status.success() => Ended::Passed,

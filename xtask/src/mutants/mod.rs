@@ -21,6 +21,7 @@ pub(crate) use scratch::Scratch;
 
 use crate::ci::this_program;
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::shell::Step;
 use crate::test::seconds;
 use crate::workspace::{files, root};
@@ -53,7 +54,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     mutants.retain(|mutant| only.is_empty() || only.contains(&mutant.id));
     mutants.retain(|mutant| mutant.quick || !quick);
     if list {
-        mutants.iter().for_each(|mutant| println!("{mutant}"));
+        mutants.iter().for_each(|mutant| say!("{mutant}"));
         return Ok(());
     }
     if mutants.is_empty() {
@@ -85,20 +86,20 @@ pub(crate) fn stale() -> Result<Vec<String>, Failure> {
 
 /// Tries them one after another: two builds at once would only slow each other down.
 fn hunt(mutants: &[Mutant]) -> Outcome {
-    println!("mutants: {} to catch; the first build takes a while", mutants.len());
+    say!("mutants: {} to catch; the first build takes a while", mutants.len());
     let scratch = Scratch::open()?;
     let start = Instant::now();
     let mut missed = Vec::new();
     for mutant in mutants {
         let end = try_mutant(&scratch, mutant)?;
-        println!("{:<5} {:<2} {end}   {}", mutant.id, mutant.level, mutant.breaks);
+        say!("{:<5} {:<2} {end}   {}", mutant.id, mutant.level, mutant.breaks);
         if !end.is_good(mutant.level) {
             missed.push(mutant.id.as_str());
         }
     }
     scratch.restore()?;
     let (caught, all) = (mutants.len() - missed.len(), mutants.len());
-    println!("mutants: {caught} of {all} caught in time, {}", seconds(start.elapsed()));
+    say!("mutants: {caught} of {all} caught in time, {}", seconds(start.elapsed()));
     if missed.is_empty() {
         return Ok(());
     }

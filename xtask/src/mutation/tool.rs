@@ -15,6 +15,7 @@ use super::report::Fate;
 use super::sample::Mutant;
 use crate::mutants::Scratch;
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::shell::Step;
 use crate::tools::CARGO_MUTANTS;
 use crate::workspace::{Package, packages};
@@ -63,7 +64,7 @@ impl Tool {
                 if left.is_empty() || tests.is_empty() {
                     continue;
                 }
-                println!("mutation: {} of {}, {} tests", left.len(), package.name, speed.name());
+                say!("mutation: {} of {}, {} tests", left.len(), package.name, speed.name());
                 if speed == Speed::Simulated {
                     unmutated(scratch, &tests)?;
                 }

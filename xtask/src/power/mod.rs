@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::chaos;
 use crate::mutants::{Mutant, Scratch, read_catalogue};
 use crate::outcome::{Failure, Outcome};
+use crate::said::{self, say};
 use crate::sim;
 use crate::workspace::{root, target_dir};
 use clients::Clients;
@@ -53,7 +54,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     if !show {
         measure(&catalogue, &clients, &only, runs, &mut table)?;
     }
-    print!("{}", table.text(&catalogue, &clients));
+    said::out(format_args!("{}", table.text(&catalogue, &clients)));
     Ok(())
 }
 
@@ -98,12 +99,12 @@ fn measure(
         if !table.of(&mutant.id).wants_more(runs) {
             continue;
         }
-        println!("power: building {}: {}", mutant.id, mutant.breaks);
+        say!("power: building {}: {}", mutant.id, mutant.breaks);
         let binary = build(&scratch, mutant)?;
         while table.of(&mutant.id).wants_more(runs) {
             let seed = table.of(&mutant.id).runs + 1;
             let seen = harness.run(&binary, seed)?;
-            println!("power: {} seed {seed}: {} {}", mutant.id, seen.verdict, seen.reason);
+            say!("power: {} seed {seed}: {} {}", mutant.id, seen.verdict, seen.reason);
             table.note(&mutant.id, &seen);
             table.write(&path())?;
         }

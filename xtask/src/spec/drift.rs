@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::checker::{self, Answer};
 use super::table::{self, Expected, Row};
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 
 /// Switches off every rule of the tables, one after another.
 pub(super) fn check(program: &Path, root: &Path, target: &Path) -> Outcome {
@@ -31,15 +32,15 @@ pub(super) fn check(program: &Path, root: &Path, target: &Path) -> Outcome {
             let answer = checker::check(program, &changed)?;
             count += 1;
             match notice(row, &answer) {
-                Ok(text) => println!("{cfg:<28} {rule:<16} {:>6.1} s  {text}", seconds(&answer)),
+                Ok(text) => say!("{cfg:<28} {rule:<16} {:>6.1} s  {text}", seconds(&answer)),
                 Err(text) => {
-                    println!("{cfg:<28} {rule:<16} {:>6.1} s  FAILED: {text}", seconds(&answer));
+                    say!("{cfg:<28} {rule:<16} {:>6.1} s  FAILED: {text}", seconds(&answer));
                     unnoticed.push(format!("{cfg} without {rule}: {text}"));
                 }
             }
         }
     }
-    println!("{count} rules switched off, {} of them unnoticed", unnoticed.len());
+    say!("{count} rules switched off, {} of them unnoticed", unnoticed.len());
     if unnoticed.is_empty() { Ok(()) } else { Err(Failure::Found(unnoticed.join("\n"))) }
 }
 

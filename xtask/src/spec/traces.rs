@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::checker;
 use super::table::{Expected, Row};
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 
 /// Checks every recorded run of a folder.
 pub(super) fn check(program: &Path, root: &Path, target: &Path, traces: &Path) -> Outcome {
@@ -29,7 +30,7 @@ pub(super) fn check(program: &Path, root: &Path, target: &Path, traces: &Path) -
             Ok(text) => text.clone(),
             Err(text) => format!("FAILED: {text}"),
         };
-        println!("{:<34} {:>8.1} s  {text}", run.name(), answer.took.as_secs_f64());
+        say!("{:<34} {:>8.1} s  {text}", run.name(), answer.took.as_secs_f64());
         if let Err(text) = verdict {
             failures.push(format!("{}: {text}\n  {}", run.name(), checker::command(program, &row)));
         }

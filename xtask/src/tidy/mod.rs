@@ -25,6 +25,7 @@ use std::fs;
 pub(crate) use source::Source;
 
 use crate::outcome::{Failure, Outcome};
+use crate::said::say;
 use crate::workspace::{files, packages, root};
 use crate::{mutants, power};
 
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     findings.sort();
     findings.dedup();
     if findings.is_empty() {
-        println!("tidy: {} files are in order", tree.files.len());
+        say!("tidy: {} files are in order", tree.files.len());
         return Ok(());
     }
     let text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();

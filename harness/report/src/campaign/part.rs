@@ -13,7 +13,9 @@ use synod_history::json;
 use super::{Shard, SimulatedSeeds};
 use crate::format::utc;
 use crate::replace::replace;
-use crate::{ListedRun, ReportError, RunOutcome, RunSummary, Verdict};
+use crate::{
+    ListedRun, ReportError, RunOutcome, RunSummary, SUMMARY_BYTES_MAX, Verdict, read_whole,
+};
 
 /// What one machine tells of its part of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +169,7 @@ impl ShardSummary {
     ///
     /// [`ReportError`] names the file, and what is wrong in it.
     pub fn read(path: &Path) -> Result<Self, ReportError> {
-        let bytes = std::fs::read(path)
+        let bytes = read_whole(path, SUMMARY_BYTES_MAX)
             .map_err(|source| ReportError::ReadSummary { path: path.to_owned(), source })?;
         serde_json::from_slice(&bytes).map_err(|source| ReportError::ParseShard {
             path: path.to_owned(),
