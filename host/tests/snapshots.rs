@@ -14,7 +14,7 @@ use rig::{NEW, NEW_LEADER, Nothing, OLD, OLD_LEADER, Rig, accept, open_above, si
 use std::path::Path;
 use synod_host::journal::{Disk as _, SimDisk};
 use synod_host::{Inspected, RecoveryError, Settings, SnapshotOrder};
-use synod_paxos::{Decree, Slot};
+use synod_paxos::{AfterSync, Ballot, Decree, Message as Paxos, Slot};
 use synod_smr::wire::StateDescription;
 use synod_smr::{Executor, Message, StatePart};
 
@@ -165,6 +165,30 @@ fn a_life_does_not_begin_without_the_snapshot_that_stands_for_what_is_gone() {
     assert!(words.contains("journal") && words.contains("folder of snapshots"), "{words}");
 }
 
+/// The node votes for nothing after its promise, and copies what others chose.
+#[test]
+fn a_promise_outlives_the_log_that_it_was_recorded_in() {
+    let disk = SimDisk::new(1);
+    let mut rig = rig(&disk);
+    let ballot = Ballot::new(9, OLD_LEADER);
+    let prepare = AfterSync::Prepare { ballot, first: Slot::FIRST };
+    rig.hear(OLD_LEADER, &Message::Paxos(Paxos::AfterSync(prepare)));
+    rig.settle();
+    assert_eq!(rig.host.replica().paxos().log().promised(), ballot);
+    for slot in 0..300 {
+        let (first, decrees) = (Slot::new(slot), vec![sized(1 << 10)]);
+        rig.hear(NEW_LEADER, &Message::Decrees { first, decrees, chosen: first.next() });
+        rig.settle();
+        rig.rest();
+        rig.work();
+    }
+    drop(rig);
+    let disk = disk.crash(|_| 0);
+    let (opened, _) = open_above(&disk, SEGMENT_BYTES, &settings()).unwrap();
+    assert!(opened.state_at() > Slot::new(200), "{}", opened.state_at());
+    assert_eq!(opened.promised(), ballot);
+}
+
 /// The state after so many decrees that do nothing, as the bytes of a snapshot.
 fn noops(slot: u64) -> (StateDescription, Bytes) {
     let mut state = Executor::new(Nothing);
@@ -228,9 +252,17 @@ fn of_slots_that_were_passed_over_the_journal_tells_nobody() {
             rig.settle();
         }
         lag(&mut rig, 60);
-        give(&mut rig, noops(50), 9);
+        let (description, bytes) = noops(50);
+        let (total, offset) = (bytes.len() as u64, 0);
+        let whole = StatePart { description, total, offset, bytes };
+        rig.hear(NEW_LEADER, &Message::Snapshot(whole));
+        rig.flush();
+        rig.work();
         assert_eq!(chosen(&rig), 50);
-        rig.settle();
+        // That the log below may go is on its way to the disk, like what came before.
+        if late {
+            rig.complete_one();
+        }
         rig.sent.clear();
         rig.hear(OLD_LEADER, &Message::Fetch { first: Slot::new(2) });
         rig.flush();
@@ -242,6 +274,8 @@ fn of_slots_that_were_passed_over_the_journal_tells_nobody() {
         drop(rig);
         let again = self::rig(&disk.crash(|_| 0));
         assert_eq!(chosen(&again), 50);
+        let end = again.host.life().journal_end;
+        assert!(end >= Slot::new(50), "its peers would refuse it with {end}");
     }
 }
 
