@@ -259,6 +259,43 @@ mod tests {
         assert!(both.joined(LinkRules::CUT).cut);
     }
 
+    /// Each field for itself, whichever of the two has it: a field that was left out would let one
+    /// fault soften another.
+    #[test]
+    fn joining_keeps_every_field_of_either() {
+        let (none, share, time) = (LinkRules::default(), PartsPerMillion(9), Millis(9));
+        let harsh = [
+            LinkRules { cut: true, ..none },
+            LinkRules { loss: share, ..none },
+            LinkRules { delay_ms: time, ..none },
+            LinkRules { jitter_ms: time, ..none },
+            LinkRules { duplicate: share, ..none },
+            LinkRules { duplicate_late_ms: time, ..none },
+            LinkRules { reorder: share, ..none },
+            LinkRules { reorder_late_ms: time, ..none },
+            LinkRules { corrupt: share, ..none },
+            LinkRules { rate: Some(RateLimit { bytes_per_s: 1, queue_bytes: 1 }), ..none },
+            LinkRules { stall: share, ..none },
+            LinkRules { stall_ms: time, ..none },
+            LinkRules { reset: share, ..none },
+            LinkRules { refuse: share, ..none },
+            LinkRules { half_close: share, ..none },
+            LinkRules { slice_bytes: 9, ..none },
+        ];
+        let all = harsh.into_iter().fold(none, LinkRules::joined);
+        let written = serde_json::to_value(all).expect("plain data");
+        assert_eq!(written.as_object().map(serde_json::Map::len), Some(harsh.len()), "{written}");
+        for one in harsh {
+            assert_eq!((one.joined(none), none.joined(one)), (one, one));
+            let both = serde_json::to_value(one).expect("plain data");
+            for (name, value) in both.as_object().expect("a table") {
+                assert_eq!(&written[name], value, "{name}");
+            }
+        }
+        let milder = LinkRules { jitter_ms: Millis(3), stall: PartsPerMillion(3), ..none };
+        assert_eq!((all.joined(milder), milder.joined(all)), (all, all));
+    }
+
     #[test]
     fn joining_streams_keeps_the_smaller_pieces_and_the_longer_stalls() {
         let fine = LinkRules { slice_bytes: 3, stall_ms: Millis(9), ..LinkRules::default() };
