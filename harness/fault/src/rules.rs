@@ -146,6 +146,41 @@ impl LinkRules {
         !cut && !held && slice_bytes == 0 && shares.iter().all(|share| share.0 == 0)
     }
 
+    /// Returns what of the rules is harsher than what a link does anyway: all that comes of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use synod_fault::{LinkRules, Millis, PartsPerMillion};
+    ///
+    /// let base = LinkRules { loss: PartsPerMillion::percent(9), ..LinkRules::default() };
+    /// let rules = LinkRules { delay_ms: Millis(5), loss: PartsPerMillion::percent(2), ..base };
+    /// let beyond = LinkRules { delay_ms: Millis(5), ..LinkRules::default() };
+    /// assert_eq!(rules.beyond(base), beyond);
+    /// ```
+    #[must_use]
+    pub fn beyond(self, base: Self) -> Self {
+        let both = base.joined(self);
+        Self {
+            cut: both.cut && !base.cut,
+            loss: differing(both.loss, base.loss),
+            delay_ms: differing(both.delay_ms, base.delay_ms),
+            jitter_ms: differing(both.jitter_ms, base.jitter_ms),
+            duplicate: differing(both.duplicate, base.duplicate),
+            duplicate_late_ms: differing(both.duplicate_late_ms, base.duplicate_late_ms),
+            reorder: differing(both.reorder, base.reorder),
+            reorder_late_ms: differing(both.reorder_late_ms, base.reorder_late_ms),
+            corrupt: differing(both.corrupt, base.corrupt),
+            rate: differing(both.rate, base.rate),
+            stall: differing(both.stall, base.stall),
+            stall_ms: differing(both.stall_ms, base.stall_ms),
+            reset: differing(both.reset, base.reset),
+            refuse: differing(both.refuse, base.refuse),
+            half_close: differing(both.half_close, base.half_close),
+            slice_bytes: differing(both.slice_bytes, base.slice_bytes),
+        }
+    }
+
     /// Returns the rules that are as harsh as both in every respect.
     #[must_use]
     pub fn joined(self, other: Self) -> Self {
@@ -211,6 +246,11 @@ impl fmt::Display for LinkRules {
         }
         formatter.write_str(&parts.join(", "))
     }
+}
+
+/// Returns a value that differs from what there is anyway, and else what does nothing.
+fn differing<T: Default + PartialEq>(value: T, anyway: T) -> T {
+    if value == anyway { T::default() } else { value }
 }
 
 fn slower(one: Option<RateLimit>, other: Option<RateLimit>) -> Option<RateLimit> {
@@ -291,6 +331,10 @@ mod tests {
             for (name, value) in both.as_object().expect("a table") {
                 assert_eq!(&written[name], value, "{name}");
             }
+        }
+        for one in harsh {
+            assert_eq!((one.beyond(none), one.beyond(one), one.beyond(all)), (one, none, none));
+            assert_eq!(all.joined(one.beyond(all)), all.joined(one));
         }
         let milder = LinkRules { jitter_ms: Millis(3), stall: PartsPerMillion(3), ..none };
         assert_eq!((all.joined(milder), milder.joined(all)), (all, all));

@@ -428,6 +428,27 @@ fn a_fault_of_which_nothing_can_come_is_refused() {
     }
 }
 
+/// The harsher of two rules is in force, so that a fault as mild as what there is anyway is none.
+#[test]
+fn a_fault_that_is_no_harsher_than_the_conditions_is_refused() {
+    let with = |conditions: &str, target: &str| {
+        let text =
+            GOOD.replacen("[[faults]]", &format!("[conditions]\n{conditions}\n\n[[faults]]"), 1);
+        let action = "action = { disturb = { loss = 9, jitter_ms = 5 } }";
+        let text = text.replace("action = \"kill\"\ntarget = { node = 2 }", action);
+        let text = text.replace(action, &format!("{action}\ntarget = \"{target}\""));
+        Scenario::from_toml(&text).map_err(|error| error.to_string())
+    };
+    let as_bad = "links = { loss = 9, jitter_ms = 6 }";
+    let words = with(as_bad, "all").unwrap_err();
+    let begin = "line 8: fault 1: nothing comes of it: links do as much all the time: ";
+    assert!(words.starts_with(begin), "{words}");
+    assert!(with(as_bad, "clients").is_ok(), "links of clients are others");
+    assert!(with(&format!("client_{as_bad}"), "clients").is_err());
+    assert!(with(&format!("client_{as_bad}"), "all").is_ok());
+    assert!(with("links = { loss = 9, jitter_ms = 4 }", "all").is_ok(), "it is worse by a little");
+}
+
 /// Clients have no number to a disturbance, which would hit the others whom it names alone.
 #[test]
 fn a_disturbance_of_nodes_and_clients_together_is_refused() {
