@@ -19,8 +19,8 @@ pub struct Shrunk {
 /// Makes a plan smaller as long as it fails in the same way, which `fails` tells by running it. At
 /// most `runs_max` candidates are run.
 ///
-/// Every draw of the plan is made first: a fault that is shorter, or stands alone at its time, would
-/// have other dice, and hit others than in the run that failed.
+/// Every draw of the plan is made first: a fault that is shorter, or stands alone at its time,
+/// would have other dice, and hit others than in the run that failed.
 pub fn shrink(plan: &Scenario, runs_max: u32, mut fails: impl FnMut(&Scenario) -> bool) -> Shrunk {
     let mut search = Search { plan: plan.drawn(), runs: 0, runs_max, fails: &mut fails };
     // Time goes first, as every later try then takes less of it.

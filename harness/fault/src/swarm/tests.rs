@@ -137,7 +137,7 @@ fn faults_stand_alone_to_the_end_in_one_run_of_five() {
     assert!(!(0..500).flat_map(|seed| draw(Seed(seed), &short).faults).any(stands));
 }
 
-/// What a world has in its hands is drawn for it, and what it has not is left out of its conditions.
+/// What a world has in its hands is drawn for it, and what it has not its conditions leave out.
 #[test]
 fn the_conditions_of_a_run_are_those_that_its_world_can_have() {
     let draws = |world| {
