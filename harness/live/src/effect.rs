@@ -106,7 +106,11 @@ fn packets_hit(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> [W
         (rules.cut, after.cut - before.cut, "cut"),
         (rules.loss.0 > 0, after.lost - before.lost, "lost"),
         (rules.duplicate.0 > 0, after.duplicated - before.duplicated, "doubled"),
-        (rules.reorder.0 > 0, after.reordered - before.reordered, "held back"),
+        (
+            rules.reorder.0 > 0 || rules.reorder_late_ms.0 > 0,
+            after.reordered - before.reordered,
+            "held back",
+        ),
         (rules.corrupt.0 > 0, after.corrupted - before.corrupted, "damaged"),
         (delays(rules), after.delayed - before.delayed, "delayed"),
         (rules.rate.is_some(), after.overflowed - before.overflowed, "over the rate"),

@@ -5,12 +5,13 @@
 //! links with a quorum, somebody must have been answered. The claim checked: whoever could lead is
 //! found, whatever the cluster has behind it, and writes go on without those whose disks are slow,
 //! hang or are full, or whose log stands. Of links that lose, clocks that are off and disks that
-//! fail nothing is asked here; nor where every client asks one node alone, which may be another
-//! than the one that leads; and of writes nothing where lanes of the log are narrow for a while.
+//! fail nothing is asked here, and nothing in a world in which nobody can be served whatever the
+//! cluster does; nor where every client asks one node alone, which may be another than the one that
+//! leads; and of writes nothing where lanes of the log are narrow for a while.
 
 use synod_fault::{
-    Action, DiskFault, FaultId, InForce, Millis, NodeId as Place, PartsPerMillion, PlannedFault,
-    Target,
+    Action, Conditions, DiskFault, FaultId, InForce, LinkRules, Millis, NodeId as Place,
+    PartsPerMillion, PlannedFault, Scenario, Target,
 };
 use synod_paxos::{NodeId, Tally};
 use synod_simulator::{Micros, Simulation};
@@ -51,8 +52,7 @@ impl StandingFaults {
             return None;
         }
         let is_asked = stands.faults.iter().all(|fault| is_asked(&plan.faults[fault.0 as usize]))
-            && plan.conditions.links.loss <= LOSS_MAX
-            && plan.conditions.client_links.loss <= LOSS_MAX
+            && can_be_served(plan)
             && simulation.system.strangers_at_large() == 0
             && simulation.system.any_is_free();
         (is_asked && stands.can_lead(simulation, tuning)).then_some(self.since)
@@ -135,9 +135,35 @@ fn is_asked(fault: &PlannedFault) -> bool {
     stands && fault.flaps_ms.is_none() && fault.target != Target::Clients
 }
 
+/// Tells whether the world alone keeps nobody from being served: its links pass what they are given
+/// in about the time that the bounds count with, and clients wait for as long as an answer takes.
+fn can_be_served(plan: &Scenario) -> bool {
+    let Conditions { links, client_links, sync_us, clock_ppm: _ } = &plan.conditions;
+    let passes = |rules: &LinkRules| {
+        let LinkRules { cut, loss, corrupt, rate, reorder, reorder_late_ms, .. } = *rules;
+        // What is damaged fails its authentication, and is lost.
+        let lost = loss.0.saturating_add(corrupt.0);
+        let is_late = reorder.0 > 0 && reorder_late_ms > LATE_MAX;
+        !cut && rate.is_none() && lost <= LOSS_MAX.0 && !is_late
+    };
+    let answer_ms = WAYS_MIN * (way_ms(links) + way_ms(client_links)) + 2 * (sync_us / 1_000);
+    passes(links) && passes(client_links) && plan.timeout_ms.0 >= answer_ms
+}
+
+/// Returns how long a packet takes at most on a link of these rules.
+pub(crate) const fn way_ms(rules: &LinkRules) -> u64 {
+    rules.delay_ms.0 + rules.jitter_ms.0 + 1
+}
+
 const fn node_of(place: Place) -> NodeId {
     NodeId::new(place.0)
 }
 
+/// How many ways between clients and nodes, and between nodes, an answer may take.
+pub(crate) const WAYS_MIN: u64 = 8;
+
 /// Links that lose more than this are asked nothing.
 const LOSS_MAX: PartsPerMillion = PartsPerMillion(50_000);
+
+/// Nor are those that hold packets back for longer, which the bounds do not count.
+const LATE_MAX: Millis = Millis(20);

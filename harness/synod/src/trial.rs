@@ -6,7 +6,7 @@
 
 use synod_checker::budget::Budget;
 use synod_checker::{Judgement, check_history};
-use synod_fault::{Abilities, FaultId, LinkRules, SIMULATED_NODES_MAX, Scenario};
+use synod_fault::{Abilities, FaultId, SIMULATED_NODES_MAX, Scenario};
 use synod_live::system::SYNOD_KV;
 use synod_paxos::{Configuration, CoreId, NodeId};
 use synod_simulator::{Micros, RunTally, Simulation, Violation};
@@ -18,7 +18,7 @@ use crate::clients::{self, Outcomes};
 use crate::cluster::Cluster;
 use crate::coverage::{HitCounts, Point};
 use crate::machine::READ_US_MAX;
-use crate::standing::StandingFaults;
+use crate::standing::{StandingFaults, WAYS_MIN, way_ms};
 use crate::tuning::Tuning;
 
 /// How a trial ended.
@@ -331,9 +331,6 @@ const LOOK_EVERY: Micros = Micros(10_000);
 /// How long a client waits for an answer once all is well, if nothing is far away.
 const PATIENCE_MS_MIN: u64 = 2_000;
 
-/// How many ways between clients and nodes, and between nodes, an answer may take.
-const WAYS_MIN: u64 = 8;
-
 /// A node that comes back may disturb the first leader, and its clients try the others first.
 const PROGRESS_ROUNDS: u64 = 4;
 
@@ -351,11 +348,6 @@ const CONVERGENCE_ROUNDS: u64 = 3;
 
 /// How long a read of old decrees takes at most.
 const READ_MS_MAX: u64 = READ_US_MAX / 1_000;
-
-/// Returns how long a packet takes at most on a link of these rules.
-const fn way_ms(rules: &LinkRules) -> u64 {
-    rules.delay_ms.0 + rules.jitter_ms.0 + 1
-}
 
 /// Returns the settings that every replica has.
 fn lan() -> Config {
