@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant as StdInstant};
 
 use synod_fault::{
-    Abilities, Action, CLIENTS, Conditions, DiskFault, FaultId, InForce, LinkId, LinkRules, NodeId,
-    ResolvedTarget, Scenario, Transports, World,
+    Abilities, Action, DiskFault, FaultId, InForce, LinkId, LinkRules, NodeId, ResolvedTarget,
+    Scenario, Transports, World,
 };
 use synod_report::LinkCounts;
 use tokio::time::Instant;
@@ -296,11 +296,8 @@ impl<'a> RealWorld<'a> {
         let after = || effect::sum(on, &self.network.counts());
         Ok(match action {
             Action::Disturb(rules) | Action::DisturbInbound(rules) => {
-                // What links do all the time is no effect of a fault that asks for no more.
-                let Conditions { links, client_links, .. } = &self.plan.conditions;
-                let is_client = |link: &LinkId| link.from == CLIENTS || link.to == CLIENTS;
-                let base = if on.rules.keys().any(is_client) { client_links } else { links };
-                disturbance(&rules.beyond(*base), &measured.before, &after())
+                let asked = effect::beyond(rules, on, &self.plan.conditions);
+                disturbance(&asked, &measured.before, &after())
             }
             Action::Isolate
             | Action::Mute

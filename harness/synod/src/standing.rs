@@ -52,9 +52,9 @@ impl StandingFaults {
             return None;
         }
         let is_asked = stands.faults.iter().all(|fault| is_asked(&plan.faults[fault.0 as usize]))
-            && can_be_served(plan)
+            && can_carry(&plan.conditions)
             && simulation.system.strangers_at_large() == 0
-            && simulation.system.any_is_free();
+            && simulation.system.any_is_free(patience_needed_ms(plan));
         (is_asked && stands.can_lead(simulation, tuning)).then_some(self.since)
     }
 
@@ -135,10 +135,8 @@ fn is_asked(fault: &PlannedFault) -> bool {
     stands && fault.flaps_ms.is_none() && fault.target != Target::Clients
 }
 
-/// Tells whether the world alone keeps nobody from being served: its links pass what they are given
-/// in about the time that the bounds count with, and clients wait for as long as an answer takes.
-fn can_be_served(plan: &Scenario) -> bool {
-    let Conditions { links, client_links, sync_us, clock_ppm: _ } = &plan.conditions;
+/// Tells whether all links pass what they are given, in about the time that the bounds count with.
+fn can_carry(conditions: &Conditions) -> bool {
     let passes = |rules: &LinkRules| {
         let LinkRules { cut, loss, corrupt, rate, reorder, reorder_late_ms, .. } = *rules;
         // What is damaged fails its authentication, and is lost.
@@ -146,8 +144,18 @@ fn can_be_served(plan: &Scenario) -> bool {
         let is_late = reorder.0 > 0 && reorder_late_ms > LATE_MAX;
         !cut && rate.is_none() && lost <= LOSS_MAX.0 && !is_late
     };
-    let answer_ms = WAYS_MIN * (way_ms(links) + way_ms(client_links)) + 2 * (sync_us / 1_000);
-    passes(links) && passes(client_links) && plan.timeout_ms.0 >= answer_ms
+    passes(&conditions.links) && passes(&conditions.client_links)
+}
+
+/// Returns how long a client has to wait for an answer, or it may have none from the best cluster.
+pub(crate) const fn patience_needed_ms(plan: &Scenario) -> u64 {
+    BUSY_MS_MAX + answer_ms(plan)
+}
+
+/// Returns how long links and disks take at most to bring an answer about, where nothing is lost.
+pub(crate) const fn answer_ms(plan: &Scenario) -> u64 {
+    let Conditions { links, client_links, sync_us, clock_ppm: _ } = &plan.conditions;
+    ANSWER_WAYS * (way_ms(links) + way_ms(client_links)) + ANSWER_SYNCS * (*sync_us / 1_000)
 }
 
 /// Returns how long a packet takes at most on a link of these rules.
@@ -160,7 +168,13 @@ const fn node_of(place: Place) -> NodeId {
 }
 
 /// How many ways between clients and nodes, and between nodes, an answer may take.
-pub(crate) const WAYS_MIN: u64 = 8;
+const ANSWER_WAYS: u64 = 8;
+
+/// How many syncs, one after the other: a leader's and a follower's.
+const ANSWER_SYNCS: u64 = 2;
+
+/// How long the nodes themselves may be busy with an answer, and with writing it.
+const BUSY_MS_MAX: u64 = 100;
 
 /// Links that lose more than this are asked nothing.
 const LOSS_MAX: PartsPerMillion = PartsPerMillion(50_000);

@@ -3,12 +3,12 @@
 //! The systems here are sound, and a bound of the world around them is not: replies that take
 //! minutes to be written, a state machine that holds its node up for longer than anybody counts.
 //! So each ask of a trial is seen to fail. The other way around, a world in which nobody could be
-//! served says nothing of the system in it. Wrong answers are the business of the seeded bugs.
+//! served says nothing of the system in it. That the history is judged is asked beside the trial.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use synod_fault::{
-    Action, LinkRules, Millis, NodeId as Place, PartsPerMillion, PlannedFault, RateLimit, Scenario,
-    Target,
+    Action, DiskFault, LinkRules, Millis, NodeId as Place, PartsPerMillion, PlannedFault,
+    RateLimit, Scenario, Target,
 };
 use synod_paxos::NodeId;
 use synod_rng::Seed;
@@ -18,6 +18,9 @@ use synod_simulator::Micros;
 
 /// Longer than it takes until something is asked while faults stand.
 const LONG: Millis = Millis(20_000);
+
+/// The same, where links and disks take their time.
+const LONG_AND_BAD: Millis = Millis(40_000);
 
 fn calm(time_ms: Millis) -> Scenario {
     Scenario { rest_ms: Millis(100), ..Scenario::calm(Seed(4), 3, time_ms) }
@@ -67,6 +70,27 @@ fn a_replica_that_does_not_come_to_the_state_of_the_others_is_found() {
     assert_eq!(violated(&plan, |_| ()), None);
 }
 
+/// Whoever would refuse a node with another folder is held up, and the node goes on unknown.
+#[test]
+fn a_node_that_nobody_refuses_is_found() {
+    let mut plan = calm(Millis(4_000));
+    let made_anew = Action::Disk(DiskFault::MadeAnew);
+    let target = Target::Node(Place(2));
+    plan.faults = vec![PlannedFault::new(Millis(3_500), Millis(50), made_anew, target)];
+    let all_held_up = |tuning: &mut Tuning| {
+        tuning.hold_ups = HoldUps {
+            ppm: 1_000_000,
+            shortest_ms: 100_000,
+            longest_ms: 100_000,
+            from: Micros::from_ms(3_000),
+            until: Micros::from_ms(900_000),
+            only: None,
+        };
+    };
+    assert_eq!(violated(&plan, all_held_up), Some("stranger-at-large"));
+    assert_eq!(violated(&plan, |_| ()), None);
+}
+
 /// Links that pass nothing, or hardly anything, and clients that give up before an answer can be
 /// there: nobody is served, and nothing of that is the cluster's doing.
 #[test]
@@ -92,6 +116,20 @@ fn a_world_in_which_nobody_can_be_served_is_no_lack_of_progress() {
     far.timeout_ms = Millis(100);
     far.conditions.client_links.delay_ms = Millis(200);
     assert_eq!(violated(&far, |_| ()), None);
+    // Whoever could be served asks one node alone, and the others do not wait for the way.
+    let mut hasty = calm(LONG);
+    (hasty.clients, hasty.hasty_ms, hasty.pinned) = (2, Millis(60), PartsPerMillion(500_000));
+    hasty.conditions.client_links.delay_ms = Millis(50);
+    let is_pinned = |plan: &Scenario| [0, 1].map(|client| plan.pin_of(client).is_some());
+    let mut count = 0;
+    for seed in (0..40).map(Seed) {
+        let plan = Scenario { seed, ..hasty.clone() };
+        if is_pinned(&plan) == [true, false] {
+            assert_eq!(violated(&plan, |_| ()), None, "{seed:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 4, "{count} of 40 seeds");
     let mut slow = calm(Millis(60_000));
     (slow.timeout_ms, slow.conditions.sync_us) = (Millis(100), 20_000_000);
     assert_eq!(violated(&slow, |_| ()), None);
@@ -100,17 +138,20 @@ fn a_world_in_which_nobody_can_be_served_is_no_lack_of_progress() {
 /// What most worlds are like keeps nobody from being asked: losses, doubles and delays.
 #[test]
 fn a_world_that_is_a_little_bad_excuses_nothing() {
-    let mut plan = calm(Millis(40_000));
+    let none = LinkRules::default();
     let some = PartsPerMillion::percent(3);
-    plan.conditions.links = LinkRules {
-        loss: some,
-        jitter_ms: Millis(4),
-        duplicate: some,
-        reorder: some,
-        reorder_late_ms: Millis(20),
-        ..LinkRules::default()
-    };
-    (plan.conditions.client_links.delay_ms, plan.conditions.sync_us) = (Millis(30), 40_000);
-    let never = |tuning: &mut Tuning| tuning.written_us = 900_000_000;
-    assert_eq!(violated(&plan, never), Some("progress-meanwhile"));
+    let (mut lossy, mut damaging, mut late, mut far) =
+        (calm(LONG_AND_BAD), calm(LONG_AND_BAD), calm(LONG_AND_BAD), calm(LONG_AND_BAD));
+    lossy.conditions.links =
+        LinkRules { loss: some, jitter_ms: Millis(4), duplicate: some, ..none };
+    (lossy.conditions.client_links.delay_ms, lossy.conditions.sync_us) = (Millis(30), 40_000);
+    damaging.conditions.links = LinkRules { corrupt: some, ..none };
+    let all = PartsPerMillion::percent(100);
+    late.conditions.links = LinkRules { reorder: all, reorder_late_ms: Millis(20), ..none };
+    (far.timeout_ms, far.conditions.client_links.delay_ms) = (Millis(2_000), Millis(200));
+    for plan in [lossy, damaging, late, far] {
+        let never = |tuning: &mut Tuning| tuning.written_us = 900_000_000;
+        assert_eq!(violated(&plan, never), Some("progress-meanwhile"), "{:?}", plan.conditions);
+        assert_eq!(violated(&plan, |_| ()), None, "{:?}", plan.conditions);
+    }
 }
