@@ -231,4 +231,15 @@ mod tests {
         assert_eq!(read("[package]\n"), None);
         assert!(manifest().and_then(|text| promised_compiler(&text)).is_ok());
     }
+
+    /// A habit that the nightly run does not name is asked by nobody.
+    #[test]
+    fn the_nightly_run_has_a_job_for_each_habit() {
+        let path = root().join(".github/workflows/nightly.yml");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let listed = text.lines().find_map(|line| line.trim().strip_prefix("habit: ["));
+        let listed = listed.and_then(|line| line.strip_suffix(']')).unwrap_or_default();
+        let names: Vec<&str> = HABITS.iter().map(|habit| habit.name).collect();
+        assert_eq!(listed.split(", ").collect::<Vec<_>>(), names);
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         let page = if files.contains("README.md") { "" } else { ", without a README.md" };
         say!("release: {} with {} files{page}", package.name, files.len());
         problems.extend(wrong_in(&package.name, &files));
+        problems.extend(unpublished(package));
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::Found(problems.join("\n"))) }
 }
@@ -76,6 +77,24 @@ fn wrong_in(name: &str, files: &BTreeSet<&str>) -> Vec<String> {
     empty.into_iter().chain(stray).collect()
 }
 
+/// Names the dependencies of a crate with which no registry takes it: on what stays here, and by a
+/// path alone, which leads nowhere once the crate is packed.
+fn unpublished(package: &Package) -> Vec<String> {
+    let arrows = package.dependencies.iter().filter(|arrow| !arrow.for_tests);
+    let wrong = arrows.filter_map(|arrow| {
+        let (name, on) = (&package.name, &arrow.name);
+        if KEPT.contains(&on.as_str()) {
+            return Some(format!("{name}: it stands on {on}, which is not published"));
+        }
+        let what = format!("{name}: it names no version of {on}; give one in the root Cargo.toml");
+        (arrow.version == ANY_VERSION).then_some(what)
+    });
+    wrong.collect()
+}
+
+/// How cargo tells of a dependency that has no version.
+const ANY_VERSION: &str = "*";
+
 /// What stays here: the project's own tasks, tests and tools.
 pub(crate) const KEPT: &[&str] =
     &["xtask", "synod-book", "synod-fuzz", "synod-simulated", "synod-shell", "synod-prove"];
@@ -88,6 +107,7 @@ mod tests {
     fn package(name: &str, arrows: &[(&str, bool)]) -> Package {
         let arrow = |(name, for_tests): &(&str, bool)| Dependency {
             name: (*name).into(),
+            version: "^1".into(),
             for_tests: *for_tests,
             conditional: false,
         };
@@ -122,5 +142,24 @@ mod tests {
         assert!(ordered.len() >= 15, "{} crates", ordered.len());
         let kept = all.iter().filter(|package| KEPT.contains(&package.name.as_str()));
         assert_eq!(kept.count(), KEPT.len(), "every crate that is kept exists");
+        let wrong: Vec<String> = ordered.iter().flat_map(|it| unpublished(it)).collect();
+        assert_eq!(wrong, [""; 0]);
+    }
+
+    #[test]
+    fn what_no_registry_would_take_is_named() {
+        let fine = package("a", &[("b", false), ("xtask", true)]);
+        assert_eq!(unpublished(&fine), [""; 0]);
+        let kept = unpublished(&package("a", &[("synod-prove", false)]));
+        assert_eq!(kept, ["a: it stands on synod-prove, which is not published"]);
+        let mut by_path = package("a", &[("b", false), ("c", true)]);
+        by_path.dependencies.iter_mut().for_each(|arrow| arrow.version = ANY_VERSION.into());
+        let found = unpublished(&by_path);
+        assert!(
+            found.len() == 1 && found[0].starts_with("a: it names no version of b"),
+            "{found:?}"
+        );
+        let keys = BTreeSet::from(["src/lib.rs", "tests/a.pem", "tests/b.key"]);
+        assert_eq!(wrong_in("a", &keys).len(), 2);
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Package {
 pub(crate) struct Dependency {
     /// The name of the crate that is depended on.
     pub(crate) name: String,
+    /// Which versions of it will do.
+    pub(crate) version: String,
     /// Whether only tests need it.
     pub(crate) for_tests: bool,
     /// Whether it is needed under one `cfg` alone, such as loom's.
@@ -104,6 +106,7 @@ fn parse_package(package: &Value) -> Option<Package> {
 fn parse_dependency(dependency: &Value) -> Option<Dependency> {
     Some(Dependency {
         name: dependency["name"].as_str()?.into(),
+        version: dependency["req"].as_str()?.into(),
         for_tests: dependency["kind"] == "dev",
         conditional: dependency["target"].is_string(),
     })

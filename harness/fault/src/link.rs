@@ -271,6 +271,43 @@ mod tests {
     }
 
     #[test]
+    fn a_double_leaves_behind_the_first_copy() {
+        let rules = LinkRules {
+            delay_ms: Millis(50),
+            duplicate: PartsPerMillion::percent(100),
+            duplicate_late_ms: Millis(5),
+            ..LinkRules::default()
+        };
+        for copies in delivered(&verdicts(rules)) {
+            let second = copies.second.expect("each is doubled");
+            assert!((Duration::ZERO..=Millis(5).duration()).contains(&(second - copies.first)));
+        }
+    }
+
+    /// What waits at one rate says nothing at another, and what is the same goes on waiting.
+    #[test]
+    fn a_queue_begins_empty_at_another_rate_and_stays_at_the_same() {
+        let at = |bytes_per_s| {
+            let rate = Some(RateLimit { bytes_per_s, queue_bytes: 9_000 });
+            LinkRules { rate, ..LinkRules::default() }
+        };
+        let waits = |rules: LinkRules| {
+            let mut link = link(7, at(1_000));
+            assert!(matches!(link.verdict(1_000, Duration::ZERO), Verdict::Deliver(_)));
+            link.set_rules(rules);
+            let Verdict::Deliver(copies) = link.verdict(1_000, Duration::ZERO) else {
+                panic!("there is room");
+            };
+            copies.first
+        };
+        assert_eq!(waits(at(2_000)), Duration::from_millis(500));
+        assert_eq!(waits(LinkRules::default()), Duration::ZERO);
+        assert_eq!(waits(at(1_000)), Duration::from_secs(2));
+        let jitter = LinkRules { jitter_ms: Millis(1), ..at(1_000) };
+        assert!(waits(jitter) >= Duration::from_secs(2), "the rate is the same");
+    }
+
+    #[test]
     fn damage_hits_every_byte_and_no_bit_outside() {
         let rules = LinkRules { corrupt: PartsPerMillion::percent(100), ..LinkRules::default() };
         let bits: Vec<u64> =

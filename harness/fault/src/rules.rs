@@ -146,6 +146,41 @@ impl LinkRules {
         !cut && !held && slice_bytes == 0 && shares.iter().all(|share| share.0 == 0)
     }
 
+    /// Returns what of the rules is harsher than what a link does anyway: all that comes of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use synod_fault::{LinkRules, Millis, PartsPerMillion};
+    ///
+    /// let base = LinkRules { loss: PartsPerMillion::percent(9), ..LinkRules::default() };
+    /// let rules = LinkRules { delay_ms: Millis(5), loss: PartsPerMillion::percent(2), ..base };
+    /// let beyond = LinkRules { delay_ms: Millis(5), ..LinkRules::default() };
+    /// assert_eq!(rules.beyond(base), beyond);
+    /// ```
+    #[must_use]
+    pub fn beyond(self, base: Self) -> Self {
+        let both = base.joined(self);
+        Self {
+            cut: both.cut && !base.cut,
+            loss: differing(both.loss, base.loss),
+            delay_ms: differing(both.delay_ms, base.delay_ms),
+            jitter_ms: differing(both.jitter_ms, base.jitter_ms),
+            duplicate: differing(both.duplicate, base.duplicate),
+            duplicate_late_ms: differing(both.duplicate_late_ms, base.duplicate_late_ms),
+            reorder: differing(both.reorder, base.reorder),
+            reorder_late_ms: differing(both.reorder_late_ms, base.reorder_late_ms),
+            corrupt: differing(both.corrupt, base.corrupt),
+            rate: differing(both.rate, base.rate),
+            stall: differing(both.stall, base.stall),
+            stall_ms: differing(both.stall_ms, base.stall_ms),
+            reset: differing(both.reset, base.reset),
+            refuse: differing(both.refuse, base.refuse),
+            half_close: differing(both.half_close, base.half_close),
+            slice_bytes: differing(both.slice_bytes, base.slice_bytes),
+        }
+    }
+
     /// Returns the rules that are as harsh as both in every respect.
     #[must_use]
     pub fn joined(self, other: Self) -> Self {
@@ -213,6 +248,11 @@ impl fmt::Display for LinkRules {
     }
 }
 
+/// Returns a value that differs from what there is anyway, and else what does nothing.
+fn differing<T: Default + PartialEq>(value: T, anyway: T) -> T {
+    if value == anyway { T::default() } else { value }
+}
+
 fn slower(one: Option<RateLimit>, other: Option<RateLimit>) -> Option<RateLimit> {
     match (one, other) {
         (Some(one), Some(other)) => Some(RateLimit {
@@ -257,6 +297,47 @@ mod tests {
         let rate = both.rate.expect("both are limited");
         assert_eq!((rate.bytes_per_s, rate.queue_bytes), (1_000, 4_000));
         assert!(both.joined(LinkRules::CUT).cut);
+    }
+
+    /// Each field for itself, whichever of the two has it: a field that was left out would let one
+    /// fault soften another.
+    #[test]
+    fn joining_keeps_every_field_of_either() {
+        let (none, share, time) = (LinkRules::default(), PartsPerMillion(9), Millis(9));
+        let harsh = [
+            LinkRules { cut: true, ..none },
+            LinkRules { loss: share, ..none },
+            LinkRules { delay_ms: time, ..none },
+            LinkRules { jitter_ms: time, ..none },
+            LinkRules { duplicate: share, ..none },
+            LinkRules { duplicate_late_ms: time, ..none },
+            LinkRules { reorder: share, ..none },
+            LinkRules { reorder_late_ms: time, ..none },
+            LinkRules { corrupt: share, ..none },
+            LinkRules { rate: Some(RateLimit { bytes_per_s: 1, queue_bytes: 1 }), ..none },
+            LinkRules { stall: share, ..none },
+            LinkRules { stall_ms: time, ..none },
+            LinkRules { reset: share, ..none },
+            LinkRules { refuse: share, ..none },
+            LinkRules { half_close: share, ..none },
+            LinkRules { slice_bytes: 9, ..none },
+        ];
+        let all = harsh.into_iter().fold(none, LinkRules::joined);
+        let written = serde_json::to_value(all).expect("plain data");
+        assert_eq!(written.as_object().map(serde_json::Map::len), Some(harsh.len()), "{written}");
+        for one in harsh {
+            assert_eq!((one.joined(none), none.joined(one)), (one, one));
+            let both = serde_json::to_value(one).expect("plain data");
+            for (name, value) in both.as_object().expect("a table") {
+                assert_eq!(&written[name], value, "{name}");
+            }
+        }
+        for one in harsh {
+            assert_eq!((one.beyond(none), one.beyond(one), one.beyond(all)), (one, none, none));
+            assert_eq!(all.joined(one.beyond(all)), all.joined(one));
+        }
+        let milder = LinkRules { jitter_ms: Millis(3), stall: PartsPerMillion(3), ..none };
+        assert_eq!((all.joined(milder), milder.joined(all)), (all, all));
     }
 
     #[test]

@@ -420,4 +420,80 @@ mod tests {
         assert!((150..250).contains(&count), "{count}");
         assert!(half.node_ids().iter().all(|node| pins.contains(&Some(*node))));
     }
+
+    /// A leader that is gone for long must have a successor; who is away shortly may be back.
+    #[test]
+    fn what_takes_the_leader_away_for_long_makes_another_one_lead() {
+        let of = |lasts: u64, action: Action, target: Target, flaps_ms: Option<Millis>| {
+            let mut plan = Scenario::calm(Seed(1), 3, Millis(9_000));
+            let fault = PlannedFault::new(Millis(0), Millis(lasts), action, target);
+            plan.faults = vec![PlannedFault { flaps_ms, ..fault }];
+            plan.changes_leader()
+        };
+        let (one, long) = (Target::Node(NodeId(1)), LEADER_GONE_MS_MIN.0);
+        for action in [Action::Kill, Action::PowerLoss] {
+            assert!(of(0, action.clone(), Target::Leader, None), "{action}");
+            assert!(of(0, action.clone(), Target::All, None), "{action}");
+            assert!(!of(long, action.clone(), one.clone(), None), "{action}");
+            assert!(!of(long, action.clone(), Target::Minority, None), "{action}");
+        }
+        for action in [Action::Isolate, Action::Pause] {
+            assert!(of(long, action.clone(), Target::Leader, None), "{action}");
+            assert!(!of(long - 1, action.clone(), Target::Leader, None), "{action}");
+            assert!(!of(long, action.clone(), Target::Leader, Some(Millis(300))), "{action}");
+            assert!(!of(long, action.clone(), Target::All, None), "{action}");
+        }
+        for action in [Action::Mute, Action::Retire, Action::Disk(crate::DiskFault::Hung)] {
+            assert!(!of(long, action.clone(), Target::Leader, None), "{action}");
+        }
+    }
+
+    #[test]
+    fn clocks_that_drift_are_something_done_to_machines() {
+        let mut plan = Scenario::calm(Seed(1), 3, Millis(9_000));
+        plan.faults = vec![PlannedFault::new(Millis(0), Millis(9), Action::Kill, Target::All)];
+        plan.conditions.clock_ppm = vec![0, 0, 0];
+        assert!(!plan.hits_machines());
+        plan.conditions.clock_ppm[2] = -1;
+        assert!(plan.hits_machines());
+        plan.conditions.clock_ppm.clear();
+        plan.faults[0].action = Action::PowerLoss;
+        assert!(plan.hits_machines());
+    }
+
+    #[test]
+    fn a_plan_without_a_fault_plans_nothing_unless_it_shall_be_calm() {
+        let calm = Scenario::calm(Seed(1), 3, Millis(9_000));
+        assert!(!calm.plans_nothing());
+        let mut other = Scenario { nemesis: BY_HAND.to_owned(), ..calm };
+        assert!(other.plans_nothing());
+        other.faults = vec![PlannedFault::new(Millis(0), Millis(9), Action::Kill, Target::All)];
+        assert!(!other.plans_nothing());
+    }
+
+    #[test]
+    fn who_leads_must_be_known_to_whoever_hits_the_leader_or_waits_for_one() {
+        let needs = |trigger, target| {
+            let fault = PlannedFault::new(Millis(0), Millis(9), Action::Kill, target);
+            PlannedFault { trigger, ..fault }.needs_leader()
+        };
+        assert!(needs(Trigger::Time, Target::Leader));
+        assert!(needs(Trigger::LeaderSeen, Target::All) && needs(Trigger::NewLeader, Target::All));
+        assert!(
+            !needs(Trigger::Answered(1), Target::All) && !needs(Trigger::Time, Target::Minority)
+        );
+    }
+
+    /// Faults that say nothing else of themselves are told apart by their times.
+    #[test]
+    fn minorities_at_other_times_are_other_minorities() {
+        let fault = |at| PlannedFault::new(Millis(at), Millis(9), Action::Kill, Target::Minority);
+        let differs = |seed| {
+            let mut plan = Scenario::calm(Seed(seed), 5, Millis(100));
+            plan.faults = vec![fault(1), fault(2)];
+            let drawn = plan.drawn().faults;
+            drawn[0].target != drawn[1].target
+        };
+        assert!((0..40).filter(|seed| differs(*seed)).count() > 30);
+    }
 }

@@ -110,6 +110,20 @@ impl Scenario {
             let what = format!("there is nothing that it hits: {}", fault.action);
             return Err((what, "let it name what it cuts or changes, and a target with others"));
         }
+        let base = match fault.target {
+            Target::Clients => self.conditions.client_links,
+            Target::Leader
+            | Target::Node(_)
+            | Target::Nodes(_)
+            | Target::Minority
+            | Target::All => self.conditions.links,
+        };
+        if let Action::Disturb(rules) | Action::DisturbInbound(rules) = &fault.action
+            && base.joined(*rules) == base
+        {
+            let what = format!("nothing comes of it: links do as much all the time: {rules}");
+            return Err((what, "let it be harsher than the conditions of the scenario"));
+        }
         check_doing(fault)
     }
 }

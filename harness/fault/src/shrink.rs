@@ -19,8 +19,11 @@ pub struct Shrunk {
 
 /// Makes a plan smaller as long as it fails in the same way, which `fails` tells by running it. At
 /// most `runs_max` candidates are run.
+///
+/// Every draw of the plan is made first: a fault that is shorter, or stands alone at its time,
+/// would have other dice, and hit others than in the run that failed.
 pub fn shrink(plan: &Scenario, runs_max: u32, mut fails: impl FnMut(&Scenario) -> bool) -> Shrunk {
-    let mut search = Search { plan: plan.clone(), runs: 0, runs_max, fails: &mut fails };
+    let mut search = Search { plan: plan.drawn(), runs: 0, runs_max, fails: &mut fails };
     // Time goes first, as every later try then takes less of it.
     search.cut_time();
     search.drop_faults();
@@ -122,8 +125,8 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Action;
     use crate::swarm::{SwarmConfig, draw};
+    use crate::{Action, NodeId, PartsPerMillion, Target};
     use synod_rng::Seed;
 
     #[test]
@@ -156,14 +159,14 @@ mod tests {
     fn a_failure_that_needs_everything_stays_as_it_is() {
         let plan = draw(Seed(1), &SwarmConfig::default());
         let shrunk = shrink(&plan, 200, |_| false);
-        assert_eq!(shrunk.plan, plan);
+        assert_eq!(shrunk.plan, plan.drawn());
     }
 
     #[test]
     fn a_plan_that_was_made_smaller_can_be_read_again() {
         let mut plan = Scenario::calm(Seed(1), 3, Millis(9_000));
         plan.nemesis = crate::BY_HAND.to_owned();
-        let one = crate::Target::Node(crate::NodeId(1));
+        let one = Target::Node(NodeId(1));
         let fault = |action| PlannedFault::new(Millis(0), Millis(900), action, one.clone());
         plan.faults = vec![fault(Action::Isolate), fault(Action::Kill)];
         let shrunk = shrink(&plan, 200, |plan| plan.faults.len() == 2).plan;
@@ -184,6 +187,82 @@ mod tests {
         assert!(shrunk.plan.faults.is_empty() && !shrunk.plan.plans_nothing());
         assert!(tried.contains(&shrunk.plan), "what is left was tried as it is");
         assert!(!tried.iter().any(Scenario::plans_nothing), "each plan can be run");
+    }
+
+    /// Whom a minority was drawn to be is what failed, and a shorter fault would draw another one.
+    #[test]
+    fn who_was_hit_is_hit_in_every_smaller_plan() {
+        let both = Scenario::calm(Seed(1), 5, Millis(9_000));
+        let fault = PlannedFault::new(Millis(10), Millis(900), Action::Kill, Target::Minority);
+        let mut others = 0;
+        for seed in (0..20).map(Seed) {
+            let plan =
+                Scenario { seed, faults: vec![fault.clone(), fault.clone()], ..both.clone() };
+            let hit = plan.drawn().faults[1].target.clone();
+            let shrunk = shrink(&plan, 200, |plan| {
+                plan.drawn().faults.iter().any(|fault| fault.target == hit)
+            });
+            let [left] = &shrunk.plan.faults[..] else { panic!("{:#?}", shrunk.plan.faults) };
+            assert_eq!((&left.target, left.lasts_ms), (&hit, Millis(0)), "{seed:?}");
+            others += u32::from(plan.drawn().faults[0].target != hit);
+        }
+        assert!(others > 10, "two of a time have dice of their own: {others}");
+    }
+
+    /// What a failure does not need goes, each thing of its kind.
+    #[test]
+    fn what_the_world_is_like_and_how_long_a_run_lasts_is_made_smaller_too() {
+        let mut plan = Scenario::calm(Seed(1), 3, Millis(60_000));
+        let some = PartsPerMillion::percent(1);
+        plan.conditions.links = LinkRules { loss: some, jitter_ms: Millis(4), ..LinkRules::CUT };
+        plan.conditions.client_links = LinkRules { loss: some, ..LinkRules::default() };
+        plan.conditions.clock_ppm = vec![5, -5, 0];
+        let everything = shrink(&plan, 500, |_| true).plan;
+        assert_eq!(everything.conditions.links, LinkRules::default());
+        assert_eq!(everything.conditions.client_links, LinkRules::default());
+        assert_eq!(everything.conditions.clock_ppm, [0, 0, 0]);
+        assert_eq!((everything.clients, everything.time_ms), (1, Millis(1)), "no run is empty");
+
+        let late = |plan: &Scenario| plan.conditions.links.jitter_ms == Millis(4);
+        let jitter = LinkRules { jitter_ms: Millis(4), ..LinkRules::default() };
+        assert_eq!(shrink(&plan, 500, late).plan.conditions.links, jitter);
+    }
+
+    /// A fault may be superfluous only once the links are calm, and its time only once it is short.
+    #[test]
+    fn what_became_superfluous_later_goes_as_well() {
+        let mut plan = Scenario::calm(Seed(1), 3, Millis(8_000));
+        plan.conditions.links.loss = PartsPerMillion::percent(1);
+        let fault = |at| PlannedFault::new(Millis(at), Millis(800), Action::Kill, Target::All);
+        plan.faults = vec![fault(10), fault(20)];
+        let lossy = |plan: &Scenario| plan.conditions.links.loss.0 > 0;
+        // With lossy links both faults are needed, and with calm ones the first.
+        let shrunk = shrink(&plan, 500, |plan| match plan.faults.len() {
+            2 => plan.time_ms == Millis(8_000),
+            count => count == 1 && !lossy(plan) && plan.faults[0].at_ms == Millis(10),
+        });
+        assert_eq!(shrunk.plan.faults.len(), 1, "{:#?}", shrunk.plan.faults);
+
+        // A run is as long as its fault has to be.
+        plan.faults.truncate(1);
+        let ends = |plan: &Scenario| {
+            plan.faults.first().is_some_and(|it| it.at_ms.0 + it.lasts_ms.0 < plan.time_ms.0)
+        };
+        let shrunk = shrink(&plan, 500, ends).plan;
+        assert_eq!(shrunk.faults[0].lasts_ms, Millis(0));
+        assert!(shrunk.time_ms < Millis(20), "{}", shrunk.time_ms);
+    }
+
+    /// A plan that a search leaves begins nothing after its end: nobody could read it.
+    #[test]
+    fn a_shorter_run_leaves_out_what_comes_too_late_for_it() {
+        let mut plan = Scenario::calm(Seed(1), 3, Millis(8_000));
+        let fault = |at| PlannedFault::new(Millis(at), Millis(8), Action::Kill, Target::All);
+        plan.faults = vec![fault(10), fault(7_900)];
+        shrink(&plan, 500, |plan| {
+            assert!(plan.faults.iter().all(|fault| fault.at_ms < plan.time_ms), "{plan:?}");
+            plan.time_ms >= Millis(5_000)
+        });
     }
 
     fn is_crash(fault: &PlannedFault) -> bool {

@@ -296,6 +296,14 @@ mod tests {
     }
 
     #[test]
+    fn a_node_has_no_link_with_itself_to_be_cut() {
+        let own = Action::Cut([LinkId::new(NodeId(1), NodeId(1))].into());
+        assert!(check(&own, &Target::All, None).is_nothing());
+        let other = Action::Cut([LinkId::new(NodeId(1), NodeId(2))].into());
+        assert!(!check(&other, &Target::All, None).is_nothing());
+    }
+
+    #[test]
     fn the_links_of_a_node_are_those_that_it_has_with_others() {
         let hit = check(&Action::Disturb(LinkRules::CUT), &Target::Node(NodeId(2)), None);
         assert_eq!(hit.rules.len(), 4);

@@ -143,8 +143,7 @@ fn around(seed: Seed, config: &VariedConfig) -> Scenario {
         timeout_ms: Millis(timeout),
         hasty_ms: Millis(hasty.max(100 + 6 * (delay + jitter))),
         keys: u32::try_from(keys).unwrap_or(0),
-        // Somebody has to ask whoever leads.
-        pinned: if config.world.pins && clients > 1 { pinned } else { PartsPerMillion(0) },
+        pinned: if config.world.pins { pinned } else { PartsPerMillion(0) },
         conditions: Conditions {
             links: rules(delay),
             client_links: rules(delay / 4),
@@ -408,5 +407,38 @@ mod tests {
         let world = Abilities::live(Transports::default());
         let config = VariedConfig { nodes: 3, time_ms: Millis(30_000), world };
         assert!((0..50).all(|seed| draw(Seed(seed), &config).pinned == PartsPerMillion(0)));
+    }
+
+    /// Whoever gives up before an answer can have come would tell of the distance alone, and few
+    /// clients that rest long ask nothing.
+    #[test]
+    fn clients_have_time_for_an_answer_and_do_not_sleep_the_run_away() {
+        let (mut far, mut few) = (0, 0);
+        for seed in 0..300 {
+            let plan = run(seed, 30, Transports::default());
+            let LinkRules { delay_ms, jitter_ms, .. } = plan.conditions.links;
+            let ways = 6 * (delay_ms.0 + jitter_ms.0);
+            assert!(plan.hasty_ms.0 >= 100 + ways, "{seed}: {} ms", plan.hasty_ms);
+            assert!(plan.rest_ms.0 <= u64::from(plan.clients), "{seed}: {} ms", plan.rest_ms);
+            far += u32::from(plan.hasty_ms.0 == 100 + ways);
+            few += u32::from(plan.rest_ms.0 == u64::from(plan.clients));
+        }
+        assert!(far > 0 && few > 0, "both bounds bind: {far}, {few}");
+    }
+
+    /// A minority that dies leaves a quorum, and no log that has to be found again.
+    #[test]
+    fn a_majority_is_more_than_half() {
+        let mut sizes = std::collections::BTreeSet::new();
+        for seed in 0..200 {
+            for fault in run(seed, 30, Transports::default()).faults {
+                if let (Action::Kill, Target::Nodes(nodes)) = (&fault.action, &fault.target) {
+                    sizes.insert(nodes.len());
+                }
+                let one = matches!((&fault.action, &fault.target), (Action::Kill, Target::Node(_)));
+                assert!(!one, "{fault}");
+            }
+        }
+        assert_eq!(sizes, std::collections::BTreeSet::from([2]));
     }
 }

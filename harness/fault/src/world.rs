@@ -416,4 +416,30 @@ mod tests {
         scenario.conditions.clock_ppm = vec![0, 0, 0];
         assert_eq!(Abilities::live(Transports::default()).check_all(&scenario), Ok(()));
     }
+
+    /// What links do without a fault is asked of the port that they end at.
+    #[test]
+    fn rules_of_another_transport_are_refused_on_links_without_a_fault_too() {
+        let mut scenario = Scenario::calm(Seed(1), 3, Millis(1_000));
+        let peers_tcp = Transports { peer: crate::Transport::Tcp, ..Transports::default() };
+        let what = |on, scenario: &Scenario| {
+            Abilities::live(on).check_all(scenario).map_err(|refused| refused.what)
+        };
+        let lossy = LinkRules { loss: PartsPerMillion::percent(1), ..LinkRules::default() };
+        scenario.conditions.client_links = lossy;
+        assert_eq!(what(Transports::TCP, &scenario), Err("loss".to_owned()));
+        assert_eq!(what(peers_tcp, &scenario), Ok(()), "clients speak UDP there");
+        (scenario.conditions.links, scenario.conditions.client_links) =
+            (lossy, LinkRules::default());
+        assert_eq!(what(peers_tcp, &scenario), Err("loss".to_owned()));
+        assert_eq!(what(Transports::default(), &scenario), Ok(()));
+
+        scenario.conditions.links = LinkRules::default();
+        let disturb = Action::Disturb(lossy);
+        let on = |target| PlannedFault::new(Millis(0), Millis(10), disturb.clone(), target);
+        scenario.faults = vec![on(Target::Clients)];
+        assert_eq!(what(peers_tcp, &scenario), Ok(()));
+        scenario.faults = vec![on(Target::Leader)];
+        assert_eq!(what(peers_tcp, &scenario), Err("loss".to_owned()));
+    }
 }

@@ -428,6 +428,27 @@ fn a_fault_of_which_nothing_can_come_is_refused() {
     }
 }
 
+/// The harsher of two rules is in force, so that a fault as mild as what there is anyway is none.
+#[test]
+fn a_fault_that_is_no_harsher_than_the_conditions_is_refused() {
+    let with = |conditions: &str, target: &str| {
+        let text =
+            GOOD.replacen("[[faults]]", &format!("[conditions]\n{conditions}\n\n[[faults]]"), 1);
+        let action = "action = { disturb = { loss = 9, jitter_ms = 5 } }";
+        let text = text.replace("action = \"kill\"\ntarget = { node = 2 }", action);
+        let text = text.replace(action, &format!("{action}\ntarget = \"{target}\""));
+        Scenario::from_toml(&text).map_err(|error| error.to_string())
+    };
+    let as_bad = "links = { loss = 9, jitter_ms = 6 }";
+    let words = with(as_bad, "all").unwrap_err();
+    let begin = "line 8: fault 1: nothing comes of it: links do as much all the time: ";
+    assert!(words.starts_with(begin), "{words}");
+    assert!(with(as_bad, "clients").is_ok(), "links of clients are others");
+    assert!(with(&format!("client_{as_bad}"), "clients").is_err());
+    assert!(with(&format!("client_{as_bad}"), "all").is_ok());
+    assert!(with("links = { loss = 9, jitter_ms = 4 }", "all").is_ok(), "it is worse by a little");
+}
+
 /// Clients have no number to a disturbance, which would hit the others whom it names alone.
 #[test]
 fn a_disturbance_of_nodes_and_clients_together_is_refused() {
@@ -564,4 +585,109 @@ fn a_seed_too_large_for_toml_is_written_as_digits() {
     assert!(text.contains("seed = \"18446744073709551615\""), "{text}");
     assert_eq!(Scenario::from_toml(&text), Ok(scenario.clone()));
     assert_eq!(Scenario::from_json(&scenario.to_json()), Ok(scenario));
+}
+
+/// Every share and every time of links, wherever links are told what to do.
+#[test]
+fn each_rule_of_links_has_its_bound_wherever_it_is_written() {
+    let written = serde_json::to_value(LinkRules {
+        cut: true,
+        loss: PartsPerMillion(1),
+        delay_ms: Millis(1),
+        jitter_ms: Millis(1),
+        duplicate: PartsPerMillion(1),
+        duplicate_late_ms: Millis(1),
+        reorder: PartsPerMillion(1),
+        reorder_late_ms: Millis(1),
+        corrupt: PartsPerMillion(1),
+        rate: Some(RateLimit { bytes_per_s: 1, queue_bytes: 1 }),
+        stall: PartsPerMillion(1),
+        stall_ms: Millis(1),
+        reset: PartsPerMillion(1),
+        refuse: PartsPerMillion(1),
+        half_close: PartsPerMillion(1),
+        slice_bytes: 1,
+    });
+    let written = written.unwrap();
+    // Each of the others is a share of a million, or a time of a day.
+    let unbounded = ["cut", "rate", "slice_bytes"];
+    let mut count = 0;
+    for name in written.as_object().unwrap().keys().filter(|name| !unbounded.contains(&&***name)) {
+        let beyond = if name.ends_with("_ms") { 86_400_001 } else { 1_000_001 };
+        let rule = format!("{name} = {beyond}");
+        let told = format!("`{name}` is {beyond}");
+        for place in ["links", "client_links"] {
+            let conditions = format!("[conditions]\n{place} = {{ {rule} }}\n\n[[faults]]");
+            check("[[faults]]", &conditions, &format!("line 6: {told}"), "");
+        }
+        for action in ["disturb", "disturb-inbound"] {
+            let to = format!("{{ {action} = {{ {rule} }} }}");
+            check("\"kill\"", &to, &format!("line 5: fault 1: {told}"), "");
+        }
+        count += 1;
+    }
+    assert_eq!(count, 13);
+}
+
+#[test]
+fn what_is_drawn_has_the_bounds_of_what_is_written_and_may_hit_nothing() {
+    let late = "line 6: fault 1: `at_ms` is 172800001, longer than any run; ";
+    for nemesis in ["swarm", "varied", "mix", "kill-leader"] {
+        let named = format!("seed = 7\nnemesis = \"{nemesis}\"");
+        let drawn = GOOD.replace("seed = 7", &named);
+        let nothing = drawn.replace("{ cut = [\"1->2\"] }", "\"isolate\"");
+        assert!(Scenario::from_toml(&nothing).is_ok(), "{nemesis}");
+        let words = Scenario::from_toml(&drawn.replace("at_ms = 1000", "at_ms = 172800001"));
+        let words = words.expect_err(nemesis).to_string();
+        assert!(words.starts_with(late), "{words}");
+    }
+    for (from, to, begin) in [
+        ("seed = 7", "seed = 7\nhasty_ms = 600001", "line 2: `hasty_ms` is 600001, and not from 0"),
+        (
+            "\"kill\"",
+            "{ disk = { slow = { ms = 86400001 } } }",
+            "line 5: fault 1: `ms` is 86400001",
+        ),
+        ("node = 2", "nodes = [0, 2]", "line 5: fault 1: `kill` is nothing that clients suffer"),
+        ("] }", "] }\nflaps_ms = 0", "line 11: fault 2: a period of 0 ms has no end; "),
+        (
+            "{ cut = [\"1->2\"] }",
+            "{ disturb-inbound = { loss = 9 } }",
+            "line 11: fault 2: `disturb-inbound` is for some nodes, towards which links differ; ",
+        ),
+        (
+            "{ cut = [\"1->2\"] }",
+            "{ partition = { mute = { node = 1, others = [1, 2] } } }",
+            "line 11: fault 2: a node stands twice in `nobody hears 1`",
+        ),
+        (
+            "{ cut = [\"1->2\"] }",
+            "{ partition = { deaf = { node = 1, others = [1, 2] } } }",
+            "line 11: fault 2: a node stands twice in `1 hears nobody`",
+        ),
+        (
+            "{ cut = [\"1->2\"] }",
+            "{ partition = { bridge = { middle = 1, one = [1, 2], other = [3] } } }",
+            "line 11: fault 2: a node stands twice in `1 2 - 1 - 3`",
+        ),
+    ] {
+        check(from, to, begin, "");
+    }
+}
+
+/// What a field takes is told in the words of the form, and not in those of its reader.
+#[test]
+fn what_a_field_takes_is_told_without_a_type_of_the_reader() {
+    for (from, to, begin) in [
+        ("\"kill\"", "{ clock-rate = { ppm = 1.5 } }", "line 8: invalid type: floating point"),
+        ("\"kill\"", "{ disturb = { rate = 5 } }", "line 8: invalid type: integer `5`"),
+        ("nodes = 3", "nodes = 3\nconditions = { clock_ppm = 5 }", "line 3: invalid type: integer"),
+    ] {
+        let text = GOOD.replacen(from, to, 1);
+        let words = Scenario::from_toml(&text).expect_err(&text).to_string();
+        assert!(words.starts_with(begin), "{words}");
+        let takes = ["a whole number", "a table with `bytes_per_s` and `queue_bytes`", "a list"];
+        let told = takes.iter().any(|takes| words.contains(&format!(", expected {takes}; ")));
+        assert!(told, "{words}");
+    }
 }

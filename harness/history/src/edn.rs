@@ -321,6 +321,13 @@ impl<R: BufRead> Reader<R> {
                 name => Ok(Edn::Keyword(name.to_owned())),
             };
         }
+        if self.notation == Notation::Edn && number::has_leading_zero(&word) {
+            let problem = format!(
+                "`{word}` begins with a zero: some readers count in eights then, others in tens; \
+                 write it without"
+            );
+            return Err(self.error(&problem));
+        }
         Ok(match word.as_str() {
             "" => return Err(self.error("no value can begin here")),
             "nil" | "null" => Edn::Nil,
@@ -464,6 +471,8 @@ mod tests {
             ("\"abc", 1, "does not end"),
             ("\"\\q\"", 1, "backslash"),
             ("\"\\ud800\"", 1, "no letter"),
+            ("\n[0 -0 0.5 010]", 2, "`010` begins with a zero"),
+            ("-007N", 1, "write it without"),
         ] {
             let error = forms(text).unwrap_err();
             assert_eq!(error.line, line, "{error}");

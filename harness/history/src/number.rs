@@ -30,6 +30,14 @@ pub(super) fn of_edn(word: &str) -> Option<Number> {
     Some(Number::Text(text + end))
 }
 
+/// Tells whether a word is a whole number with a zero before its digits: the notation knows none,
+/// and Clojure reads it as one to the base of eight.
+pub(super) fn has_leading_zero(word: &str) -> bool {
+    let unsigned = word.strip_prefix(['-', '+']).unwrap_or(word);
+    let digits = unsigned.strip_suffix('N').unwrap_or(unsigned);
+    digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Spells a number without an exponent, and without zeros that say nothing.
 fn spelled(word: &str) -> Option<String> {
     let (sign, unsigned) = match word.strip_prefix('-') {
@@ -85,7 +93,7 @@ mod tests {
         check(of_edn, &["1", "1N", "+1"], &Number::Whole(1));
         check(of_edn, &["-9223372036854775808"], &Number::Whole(i64::MIN));
         let large = "99999999999999999999";
-        check(of_edn, &[large, &format!("{large}N"), &format!("+0{large}")], &text(large));
+        check(of_edn, &[large, &format!("{large}N"), &format!("+{large}")], &text(large));
         check(of_edn, &["12.5e1"], &text("125.0"));
     }
 

@@ -30,6 +30,13 @@ pub struct CrashLine {
 }
 
 impl CrashPatterns<'_> {
+    /// Returns the length of the longest text that tells of a crash, in bytes.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        let known = ANYWHERE.iter().chain(&AT_BEGIN).copied().filter(|_| self.known);
+        known.chain(self.own.iter().map(String::as_str)).map(str::len).max().unwrap_or(0)
+    }
+
     /// Returns whether a line, or the part of one that begins later, tells of a crash.
     #[must_use]
     pub fn is_met(&self, text: &str, begins_line: bool) -> bool {

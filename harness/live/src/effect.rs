@@ -3,7 +3,7 @@
 //! Links count what they lose, hold back and damage; here is which of it a fault asked for. Nothing
 //! here touches a process or a link: the injector acts, this counts and finds the words.
 
-use synod_fault::{LinkId, LinkRules, NodeId, ResolvedTarget};
+use synod_fault::{CLIENTS, Conditions, LinkId, LinkRules, NodeId, ResolvedTarget};
 use synod_report::LinkCounts;
 
 /// What a fault did, in words, and whether that is anything.
@@ -75,6 +75,14 @@ pub(crate) fn interruption(cuts: u32, before: &LinkCounts, after: &LinkCounts) -
     Effect::of(words, packets + bytes + connections > 0)
 }
 
+/// Returns what a disturbance asks of the links that it hits beyond what they do all the time: that
+/// is no effect of it, whatever the links count.
+pub(crate) fn beyond(rules: &LinkRules, on: &ResolvedTarget, conditions: &Conditions) -> LinkRules {
+    let is_client = |link: &LinkId| link.from == CLIENTS || link.to == CLIENTS;
+    let is_of_clients = on.rules.keys().any(is_client);
+    rules.beyond(if is_of_clients { conditions.client_links } else { conditions.links })
+}
+
 /// Says what a disturbance did, by the counters that its rules move.
 pub(crate) fn disturbance(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> Effect {
     let Some(stream) = after.stream else {
@@ -106,7 +114,11 @@ fn packets_hit(rules: &LinkRules, before: &LinkCounts, after: &LinkCounts) -> [W
         (rules.cut, after.cut - before.cut, "cut"),
         (rules.loss.0 > 0, after.lost - before.lost, "lost"),
         (rules.duplicate.0 > 0, after.duplicated - before.duplicated, "doubled"),
-        (rules.reorder.0 > 0, after.reordered - before.reordered, "held back"),
+        (
+            rules.reorder.0 > 0 || rules.reorder_late_ms.0 > 0,
+            after.reordered - before.reordered,
+            "held back",
+        ),
         (rules.corrupt.0 > 0, after.corrupted - before.corrupted, "damaged"),
         (delays(rules), after.delayed - before.delayed, "delayed"),
         (rules.rate.is_some(), after.overflowed - before.overflowed, "over the rate"),
@@ -137,6 +149,25 @@ mod tests {
         let effect = disturbance(&rules, &before, &busy);
         assert!(effect.effective);
         assert_eq!(effect.words, "packets: 7 lost");
+    }
+
+    #[test]
+    fn what_links_do_all_the_time_is_no_effect_of_a_disturbance() {
+        let of =
+            |percent| LinkRules { loss: PartsPerMillion::percent(percent), ..LinkRules::default() };
+        let conditions = Conditions { links: of(20), client_links: of(5), ..Conditions::default() };
+        let (before, after) =
+            (LinkCounts::default(), LinkCounts { lost: 9, ..LinkCounts::default() });
+        let is_effective = |percent, target: &Target| {
+            let action = Action::Disturb(of(percent));
+            let nodes = [1, 2, 3].map(NodeId);
+            let on = ResolvedTarget::resolve(&action, target, None, &nodes);
+            let asked = beyond(&of(percent), &on, &conditions);
+            disturbance(&asked, &before, &after).effective
+        };
+        assert!(!is_effective(10, &Target::All) && !is_effective(20, &Target::All));
+        assert!(is_effective(21, &Target::All));
+        assert!(is_effective(10, &Target::Clients) && !is_effective(5, &Target::Clients));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn find_crash(
     explained: &[Range<u64>],
 ) -> Option<(u64, String)> {
     let mut found = None;
-    each_piece(path, |piece| {
+    each_piece(path, patterns.longest(), |piece| {
         // A line counts where it begins: what explains a crash may end in the middle of the line
         // that tells of it.
         let is_explained = explained.iter().any(|range| range.contains(&piece.begin));
@@ -63,7 +63,7 @@ pub(crate) fn lines_in(
 ) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let last = ranges.iter().map(|range| range.end).max().unwrap_or(0);
-    each_piece(path, |piece| {
+    each_piece(path, patterns.longest(), |piece| {
         let is_within = ranges.iter().any(|range| range.contains(&piece.begin));
         if is_within && piece.begins_line {
             let text = piece.text.trim_end().chars().take(LINE_CHARS_MAX).collect();
@@ -80,14 +80,14 @@ pub(crate) fn lines_in(
 /// Returns the byte at which a line begins, counted from 1.
 pub(crate) fn begin_of_line(path: &Path, number: u64) -> Option<u64> {
     let mut found = None;
-    each_piece(path, |piece| {
+    each_piece(path, 0, |piece| {
         found = (piece.number == number).then_some(piece.begin);
         found.is_none()
     });
     found
 }
 
-/// A line, or a part of one that is long.
+/// A line, or a part of one that is long, with the last bytes of the part before it.
 struct Piece<'a> {
     text: &'a str,
     /// The byte at which its line begins.
@@ -96,15 +96,18 @@ struct Piece<'a> {
     begins_line: bool,
 }
 
-/// Reads a log piece by piece, as long as `visit` says to go on.
-fn each_piece(path: &Path, mut visit: impl FnMut(&Piece<'_>) -> bool) {
+/// Reads a log piece by piece, as long as `visit` says to go on. A text of a line that has up to
+/// `longest` bytes stands in one of its pieces as a whole.
+fn each_piece(path: &Path, longest: usize, mut visit: impl FnMut(&Piece<'_>) -> bool) {
     let Ok(log) = File::open(path) else { return };
     let mut log = BufReader::new(log);
     let mut line = Vec::new();
     let (mut number, mut begins_line, mut at, mut begin) = (1, true, 0, 0);
     loop {
-        line.clear();
-        // A log need not have line ends, so that a line is read in pieces of bounded length.
+        // A log need not have line ends, so that a line is read in pieces of bounded length; and all
+        // but one byte of what is looked for may have stood at the end of the piece before.
+        let kept = if begins_line { 0 } else { longest.saturating_sub(1).min(line.len()) };
+        line.drain(..line.len() - kept);
         let read = log.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
         let Ok(read @ 1..) = read else { return };
         if begins_line {
@@ -188,6 +191,31 @@ mod tests {
         with_log("short", b"one\npanic: two\n", |path| {
             assert_eq!(find_crash(path, KNOWN, &[]), Some((2, "panic: two".to_owned())));
         });
+    }
+
+    /// However the pieces fall in which a log is read, a crash is found, and its line begins once.
+    #[test]
+    fn a_crash_is_found_where_two_pieces_of_a_long_line_meet() {
+        let crash = "thread 'main' panicked at src/main.rs:1:1:";
+        let own = ["broken: the state is none of those that there are".to_owned()];
+        let both = CrashPatterns { known: true, own: &own };
+        for text in [crash, &own[0]] {
+            for before in (1..=text.len()).chain([LINE_BYTES_MAX as usize + 9]) {
+                let mut content = b"one\n".to_vec();
+                content.extend(vec![b'x'; 2 * LINE_BYTES_MAX as usize - before]);
+                content.extend(text.as_bytes());
+                content.extend(b"\nthree\n");
+                with_log("meet", &content, |path| {
+                    let found = find_crash(path, both, &[]).map(|(number, _)| number);
+                    assert_eq!(found, Some(2), "{before} bytes before the end of a piece: {text}");
+                    let lines = lines_in(path, &[Range { start: 0, end: u64::MAX }], both);
+                    let told: Vec<_> =
+                        lines.iter().map(|it| (it.number, it.begin, it.crash)).collect();
+                    let third = content.len() as u64 - 6;
+                    assert_eq!(told, [(1, 0, false), (2, 4, true), (3, third, false)]);
+                });
+            }
+        }
     }
 
     #[test]

@@ -296,7 +296,8 @@ impl<'a> RealWorld<'a> {
         let after = || effect::sum(on, &self.network.counts());
         Ok(match action {
             Action::Disturb(rules) | Action::DisturbInbound(rules) => {
-                disturbance(rules, &measured.before, &after())
+                let asked = effect::beyond(rules, on, &self.plan.conditions);
+                disturbance(&asked, &measured.before, &after())
             }
             Action::Isolate
             | Action::Mute

@@ -152,7 +152,13 @@ impl NetworkFaults {
 
     /// Notes what became of a packet of a link, for the faults that asked for it.
     fn note(&mut self, link: LinkId, asked: impl Fn(&LinkRules) -> bool) {
-        self.in_force.note_disturbed(place_of(link), asked);
+        let base = self.base_of(link);
+        self.in_force.note_disturbed(place_of(link), |rules| asked(&rules.beyond(base)));
+    }
+
+    /// Returns what a link does without a fault.
+    fn base_of(&self, link: LinkId) -> LinkRules {
+        if is_client(link) { self.client_base } else { self.base }
     }
 
     /// Notes what became of the copies of a packet.
@@ -165,14 +171,14 @@ impl NetworkFaults {
             self.note(link, |rules| {
                 (doubled && rules.duplicate.0 > 0)
                     || (damaged && rules.corrupt.0 > 0)
-                    || (reordered && rules.reorder.0 > 0)
+                    || (reordered && (rules.reorder.0 > 0 || rules.reorder_late_ms.0 > 0))
                     || (slow && delays(rules))
             });
         }
     }
 
     fn base_delay(&self, link: LinkId) -> Duration {
-        let rules = if is_client(link) { self.client_base } else { self.base };
+        let rules = self.base_of(link);
         rules.delay_ms.duration() + rules.jitter_ms.duration()
     }
 
@@ -205,8 +211,7 @@ impl NetworkFaults {
     }
 
     fn rules(&self, link: LinkId) -> LinkRules {
-        let base = if is_client(link) { self.client_base } else { self.base };
-        self.in_force.on_link(place_of(link), base)
+        self.in_force.on_link(place_of(link), self.base_of(link))
     }
 
     fn place(&self, address: Address) -> u16 {
@@ -294,6 +299,15 @@ mod tests {
         assert_eq!(effects(&mut network(base, &[of(damaging)]), 1), [0]);
         let seen = effects(&mut network(base, &[of(damaging), of(late)]), 2);
         assert!(seen[0] == 0 && seen[1] > 500, "{seen:?}");
+    }
+
+    #[test]
+    fn what_links_do_all_the_time_is_no_effect_of_a_fault_that_asks_for_no_more() {
+        let lossy =
+            |percent| LinkRules { loss: PartsPerMillion::percent(percent), ..LinkRules::default() };
+        let of = |percent| (Action::Disturb(lossy(percent)), Target::All);
+        let seen = effects(&mut network(lossy(20), &[of(10), of(20), of(60)]), 3);
+        assert!(seen[..2] == [0, 0] && seen[2] > 500, "{seen:?}");
     }
 
     #[test]

@@ -172,6 +172,12 @@ impl SimClient {
         self.timeout_ms = self.timeout_ms.max(patience_ms);
     }
 
+    /// Returns how long it waits for an answer.
+    #[must_use]
+    pub const fn patience_ms(&self) -> u64 {
+        self.timeout_ms
+    }
+
     /// Lets it begin nothing more but its errands.
     pub fn stop(&mut self) {
         self.stopped = true;

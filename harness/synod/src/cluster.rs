@@ -126,10 +126,17 @@ impl Cluster {
         })
     }
 
-    /// Tells whether any client may ask whoever leads.
+    /// Tells whether any client may ask whoever leads, and waits so long for an answer.
     #[must_use]
-    pub fn any_is_free(&self) -> bool {
-        self.clients.iter().any(|client| client.pin().is_none())
+    pub fn any_is_free(&self, patience_ms: u64) -> bool {
+        self.free(patience_ms).next().is_some()
+    }
+
+    fn free(&self, patience_ms: u64) -> impl Iterator<Item = &SimClient> {
+        let is_free = move |client: &&SimClient| {
+            client.pin().is_none() && client.patience_ms() >= patience_ms
+        };
+        self.clients.iter().filter(is_free)
     }
 
     /// Tells whether any client asks one node alone.
@@ -146,11 +153,11 @@ impl Cluster {
 
     /// Tells whether any client has wanted to write since, or for longer, and none has had a write
     /// answered that was begun since. Whoever asks one node alone may wait there for as long as
-    /// another leads.
+    /// another leads, and whoever does not wait for so long may have no answer ever.
     #[must_use]
-    pub fn writers_wait_since(&self, instant: Micros) -> bool {
-        let free = self.clients.iter().filter(|client| client.pin().is_none());
-        free.map(SimClient::served).any(|served| served.waits_to_write(instant))
+    pub fn writers_wait_since(&self, instant: Micros, patience_ms: u64) -> bool {
+        let mut free = self.free(patience_ms).map(SimClient::served);
+        free.any(|served| served.waits_to_write(instant))
             && !self.clients.iter().any(|client| client.served().writes_since(instant))
     }
 

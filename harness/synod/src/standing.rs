@@ -5,12 +5,13 @@
 //! links with a quorum, somebody must have been answered. The claim checked: whoever could lead is
 //! found, whatever the cluster has behind it, and writes go on without those whose disks are slow,
 //! hang or are full, or whose log stands. Of links that lose, clocks that are off and disks that
-//! fail nothing is asked here; nor where every client asks one node alone, which may be another
-//! than the one that leads; and of writes nothing where lanes of the log are narrow for a while.
+//! fail nothing is asked here, and nothing in a world in which nobody can be served whatever the
+//! cluster does; nor where every client asks one node alone, which may be another than the one that
+//! leads; and of writes nothing where lanes of the log are narrow for a while.
 
 use synod_fault::{
-    Action, DiskFault, FaultId, InForce, Millis, NodeId as Place, PartsPerMillion, PlannedFault,
-    Target,
+    Action, Conditions, DiskFault, FaultId, InForce, LinkRules, Millis, NodeId as Place,
+    PartsPerMillion, PlannedFault, Scenario, Target,
 };
 use synod_paxos::{NodeId, Tally};
 use synod_simulator::{Micros, Simulation};
@@ -51,10 +52,9 @@ impl StandingFaults {
             return None;
         }
         let is_asked = stands.faults.iter().all(|fault| is_asked(&plan.faults[fault.0 as usize]))
-            && plan.conditions.links.loss <= LOSS_MAX
-            && plan.conditions.client_links.loss <= LOSS_MAX
+            && can_carry(&plan.conditions)
             && simulation.system.strangers_at_large() == 0
-            && simulation.system.any_is_free();
+            && simulation.system.any_is_free(patience_needed_ms(plan));
         (is_asked && stands.can_lead(simulation, tuning)).then_some(self.since)
     }
 
@@ -135,9 +135,49 @@ fn is_asked(fault: &PlannedFault) -> bool {
     stands && fault.flaps_ms.is_none() && fault.target != Target::Clients
 }
 
+/// Tells whether all links pass what they are given, in about the time that the bounds count with.
+fn can_carry(conditions: &Conditions) -> bool {
+    let passes = |rules: &LinkRules| {
+        let LinkRules { cut, loss, corrupt, rate, reorder, reorder_late_ms, .. } = *rules;
+        // What is damaged fails its authentication, and is lost.
+        let lost = loss.0.saturating_add(corrupt.0);
+        let is_late = reorder.0 > 0 && reorder_late_ms > LATE_MAX;
+        !cut && rate.is_none() && lost <= LOSS_MAX.0 && !is_late
+    };
+    passes(&conditions.links) && passes(&conditions.client_links)
+}
+
+/// Returns how long a client has to wait for an answer, or it may have none from the best cluster.
+pub(crate) const fn patience_needed_ms(plan: &Scenario) -> u64 {
+    BUSY_MS_MAX + answer_ms(plan)
+}
+
+/// Returns how long links and disks take at most to bring an answer about, where nothing is lost.
+pub(crate) const fn answer_ms(plan: &Scenario) -> u64 {
+    let Conditions { links, client_links, sync_us, clock_ppm: _ } = &plan.conditions;
+    ANSWER_WAYS * (way_ms(links) + way_ms(client_links)) + ANSWER_SYNCS * (*sync_us / 1_000)
+}
+
+/// Returns how long a packet takes at most on a link of these rules.
+pub(crate) const fn way_ms(rules: &LinkRules) -> u64 {
+    rules.delay_ms.0 + rules.jitter_ms.0 + 1
+}
+
 const fn node_of(place: Place) -> NodeId {
     NodeId::new(place.0)
 }
 
+/// How many ways between clients and nodes, and between nodes, an answer may take.
+const ANSWER_WAYS: u64 = 8;
+
+/// How many syncs, one after the other: a leader's and a follower's.
+const ANSWER_SYNCS: u64 = 2;
+
+/// How long the nodes themselves may be busy with an answer, and with writing it.
+const BUSY_MS_MAX: u64 = 100;
+
 /// Links that lose more than this are asked nothing.
 const LOSS_MAX: PartsPerMillion = PartsPerMillion(50_000);
+
+/// Nor are those that hold packets back for longer, which the bounds do not count.
+const LATE_MAX: Millis = Millis(20);

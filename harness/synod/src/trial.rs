@@ -6,7 +6,7 @@
 
 use synod_checker::budget::Budget;
 use synod_checker::{Judgement, check_history};
-use synod_fault::{Abilities, FaultId, LinkRules, SIMULATED_NODES_MAX, Scenario};
+use synod_fault::{Abilities, FaultId, SIMULATED_NODES_MAX, Scenario};
 use synod_live::system::SYNOD_KV;
 use synod_paxos::{Configuration, CoreId, NodeId};
 use synod_simulator::{Micros, RunTally, Simulation, Violation};
@@ -18,7 +18,7 @@ use crate::clients::{self, Outcomes};
 use crate::cluster::Cluster;
 use crate::coverage::{HitCounts, Point};
 use crate::machine::READ_US_MAX;
-use crate::standing::StandingFaults;
+use crate::standing::{StandingFaults, answer_ms, patience_needed_ms, way_ms};
 use crate::tuning::Tuning;
 
 /// How a trial ended.
@@ -151,6 +151,7 @@ impl Trial<'_> {
             if from < since {
                 continue;
             }
+            let needed_ms = patience_needed_ms(self.simulation.plan());
             let (cluster, _) = self.simulation.parts();
             if !cluster.any_answered_since(from) {
                 let detail = format!("nobody was answered within {bound} while faults stood");
@@ -162,7 +163,7 @@ impl Trial<'_> {
             if !standing.asks_for_writes(self.tuning) {
                 continue;
             }
-            if cluster.writers_wait_since(from) {
+            if cluster.writers_wait_since(from, needed_ms) {
                 let detail = format!("no write was answered within {bound} while faults stood");
                 return Err(self.stuck("progress-meanwhile", detail));
             }
@@ -304,13 +305,11 @@ impl Trial<'_> {
         1_000_000 / u64::try_from(1_000_000 + i64::from(slowest)).unwrap_or(1) + 1
     }
 
-    /// How long a client waits for an answer once all is well, at least: the usual time, and some
-    /// ways there and back. One that gives up sooner is answered by nobody, which says nothing of
+    /// How long a client waits for an answer once all is well, at least: the usual time, and what
+    /// links and disks take. One that gives up sooner is answered by nobody, which says nothing of
     /// the system.
     fn patience_ms(&self) -> u64 {
-        let conditions = &self.simulation.plan().conditions;
-        let ways = way_ms(&conditions.links) + way_ms(&conditions.client_links);
-        PATIENCE_MS_MIN + WAYS_MIN * ways
+        PATIENCE_MS_MIN + answer_ms(self.simulation.plan())
     }
 
     fn stuck(&self, invariant: &'static str, detail: String) -> Violation {
@@ -331,9 +330,6 @@ const LOOK_EVERY: Micros = Micros(10_000);
 /// How long a client waits for an answer once all is well, if nothing is far away.
 const PATIENCE_MS_MIN: u64 = 2_000;
 
-/// How many ways between clients and nodes, and between nodes, an answer may take.
-const WAYS_MIN: u64 = 8;
-
 /// A node that comes back may disturb the first leader, and its clients try the others first.
 const PROGRESS_ROUNDS: u64 = 4;
 
@@ -352,13 +348,47 @@ const CONVERGENCE_ROUNDS: u64 = 3;
 /// How long a read of old decrees takes at most.
 const READ_MS_MAX: u64 = READ_US_MAX / 1_000;
 
-/// Returns how long a packet takes at most on a link of these rules.
-const fn way_ms(rules: &LinkRules) -> u64 {
-    rules.delay_ms.0 + rules.jitter_ms.0 + 1
-}
-
 /// Returns the settings that every replica has.
 fn lan() -> Config {
     let voters = Configuration::majority([NodeId::new(1)]).expect("one voter is a quorum");
     Config::lan(CoreId { node: NodeId::new(1), incarnation: 1 }, voters)
+}
+
+#[cfg(test)]
+mod tests {
+    use synod_fault::Millis;
+    use synod_history::{Event, EventKind, Process, Request, Value};
+    use synod_rng::Seed;
+
+    use super::*;
+
+    /// All else of such a run is in order: what somebody was told is judged, and by this alone.
+    #[test]
+    fn a_wrong_answer_in_the_history_is_found() {
+        let plan = Scenario::calm(Seed(4), 3, Millis(500));
+        let tuning = Tuning::usual(&plan);
+        let judged = |told: Value| {
+            let mut simulation = Simulation::new(&plan, Cluster::new(&plan, tuning.clone()));
+            let (_, world) = simulation.parts();
+            let request = Request::Read { key: "a key that nobody writes".to_owned() };
+            let event = |kind, value| Event {
+                index: 0,
+                time_ns: 0,
+                process: Process::Client(1_000),
+                kind,
+                f: request.f().to_owned(),
+                key: Some(request.key().to_owned()),
+                value,
+                error: None,
+                node: None,
+            };
+            world.record(event(EventKind::Invoke, request.argument()));
+            world.record(event(EventKind::Ok, told));
+            let workload = clients::workload(&plan);
+            let ended = Trial { simulation: &mut simulation, workload, tuning: &tuning }.run();
+            ended.err().map(|violation| violation.invariant)
+        };
+        assert_eq!(judged(Value::Text("7".to_owned())), Some("linearizability"));
+        assert_eq!(judged(Value::Null), None, "a key that nobody wrote has no value");
+    }
 }

@@ -255,11 +255,15 @@ const FLOORS: &[Floor] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::root::root;
 
     fn package(name: &str, arrows: &[(&str, bool, bool)]) -> Package {
         let dependencies = arrows.iter().map(|(name, for_tests, conditional)| Dependency {
             name: (*name).into(),
+            version: String::new(),
             for_tests: *for_tests,
             conditional: *conditional,
         });
@@ -311,11 +315,43 @@ mod tests {
     }
 
     #[test]
-    fn the_table_itself_has_no_circle() {
+    fn what_comes_in_under_a_cfg_is_loom_and_nothing_else() {
+        assert_eq!(texts(package("synod-paxos", &[("tokio", false, true)])).len(), 1);
+    }
+
+    /// The picture of ARCHITECTURE.md has a number for each crate, and whoever is stood on has a
+    /// lower one.
+    #[test]
+    fn every_arrow_of_the_table_goes_down_in_the_picture() {
+        let page = std::fs::read_to_string(root().join("ARCHITECTURE.md"));
+        let page = page.expect("the page of the architecture");
+        let row = |line: &str| {
+            let (floor, rest) = line.strip_prefix("| ")?.split_once(" | [")?;
+            let (_, folder) = rest.split_once("](")?;
+            Some((folder.split(')').next()?.to_owned(), floor.parse::<u32>().ok()))
+        };
+        let rows: BTreeMap<String, Option<u32>> = page.lines().filter_map(row).collect();
+        let folder = |name: &str| {
+            let below = |path: &&String| {
+                let manifest = std::fs::read_to_string(root().join(path).join("Cargo.toml"));
+                manifest.is_ok_and(|text| text.contains(&format!("\nname = \"{name}\"\n")))
+            };
+            rows.keys().find(below).cloned()
+        };
+        let floors: BTreeMap<&str, Option<u32>> = FLOORS
+            .iter()
+            .map(|floor| {
+                let path = folder(floor.name);
+                let path = path.unwrap_or_else(|| panic!("`{}` has no row", floor.name));
+                (floor.name, rows[&path])
+            })
+            .collect();
         for floor in FLOORS {
             for below in floor.ours {
-                let lower = FLOORS.iter().find(|other| other.name == *below);
-                assert!(lower.is_some_and(|lower| !lower.ours.contains(&floor.name)));
+                // What is aside carries nothing, and may stand on any floor.
+                let upper = floors[floor.name].unwrap_or(u32::MAX);
+                let lower = floors[below].unwrap_or(u32::MAX);
+                assert!(lower < upper, "`{}` stands on `{below}`", floor.name);
             }
         }
     }

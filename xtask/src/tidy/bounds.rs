@@ -103,4 +103,23 @@ mod tests {
         let old = told("| [`COMMITS_MAX`](../../../journal/src/a.rs) | `8` | x |\n");
         assert!(old.len() == 2 && old.concat().contains("no source has"), "{old:?}");
     }
+
+    #[test]
+    fn the_bounds_of_each_crate_of_a_node_are_asked_for_and_no_others() {
+        let source = "/// A.\nconst WAITING_MAX: u8 = 1;\nconst BYTES_TOTAL: u8 = 2;\n";
+        for (path, count) in [
+            ("paxos/src/a.rs", 2),
+            ("journal/src/a/b.rs", 2),
+            ("sink/src/a.rs", 2),
+            ("smr/src/a.rs", 2),
+            ("transport-quic/src/a.rs", 2),
+            ("host/src/a.rs", 2),
+            ("node/src/a.rs", 2),
+            ("kv/src/a.rs", 2),
+            ("harness/fault/src/a.rs", 0),
+            ("kv/tests/a.rs", 0),
+        ] {
+            assert_eq!(check(&Tree::of(&[(path, source)])).len(), count, "{path}");
+        }
+    }
 }

@@ -220,4 +220,18 @@ mod tests {
         );
         assert_eq!(findings("`replica.rs` and `stride`"), [""; 0]);
     }
+
+    #[test]
+    fn a_link_out_of_the_repository_and_one_to_a_heading_in_code_are_dead() {
+        let page = "[a](../../README.md) [b](#one) [c](../README.md)\n```\n# One\n```\n";
+        let tree = Tree::of(&[("docs/page.md", page), ("README.md", "# Top\n")]);
+        let found: Vec<String> = check(&tree).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "docs/page.md:1: the link to `../../README.md` leads nowhere",
+                "docs/page.md:1: `docs/page.md` has no heading `#one`",
+            ]
+        );
+    }
 }

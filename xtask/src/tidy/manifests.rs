@@ -105,4 +105,14 @@ mod tests {
         assert!(findings(&loose)[0].contains("`loom` wants `workspace = true`"));
         assert_eq!(findings("not toml")[0], "a/Cargo.toml: it is not TOML");
     }
+
+    #[test]
+    fn every_kind_of_dependency_comes_from_the_root() {
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let text = format!("[lints]\nworkspace = true\n[{kind}]\na = \"1\"\n");
+            assert!(findings(&text)[0].contains("`a` wants `workspace = true`"), "{kind}");
+            let text = text.replace("\"1\"", "{ workspace = true, features = [] }");
+            assert_eq!(findings(&text), [""; 0], "{kind}");
+        }
+    }
 }

@@ -166,3 +166,58 @@ impl fmt::Display for Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A rule that nobody asks finds nothing, however good its own tests are.
+    #[test]
+    fn every_rule_is_asked_of_every_file_that_it_is_for() {
+        let circle = "//! A.\nuse crate::b::B;\npub(crate) struct A;\n";
+        let back = "//! B.\nuse crate::a::A;\npub(crate) struct B;\n";
+        let root = "[workspace.lints.rust]\nmissing_docs = \"warn\"\n";
+        let tree = Tree::of(&[
+            ("Cargo.toml", root),
+            ("README.md", "[gone](gone.md)\n"),
+            (".ci/run", "make\n"),
+            (".github/workflows/w.yml", "permissions:\n  - run: make\n"),
+            ("a/Cargo.toml", "[package]\n"),
+            ("a/src/helpers.rs", "//! A.\n"),
+            ("a/src/words.rs", "//! A.\n// TODO\n"),
+            ("a/src/first.rs", "// A.\n"),
+            ("a/src/sync.rs", "//! A.\n"),
+            ("a/src/atomic.rs", "//! A.\nuse loom::thread;\n"),
+            ("c/src/a.rs", circle),
+            ("c/src/b.rs", back),
+            ("d/src/vote.rs", "//! A.\npub struct Ballot;\n"),
+            ("e/Cargo.toml", "[lints]\nworkspace = true\n"),
+            ("e/src/lib.rs", "//! A.\npub fn f() {}\n"),
+            ("harness/shim/Cargo.toml", "[lints.rust]\n"),
+            ("journal/src/bound.rs", "//! A.\nconst WAITING_MAX: usize = 1;\n"),
+            ("node/src/slot.rs", "//! A.\nfn f(slot: Slot) {}\n"),
+            ("paxos/spec/Lone.tla", "IF Broken = \"reuse\" THEN 1\n"),
+        ]);
+        let found = check_tree(&tree).iter().map(|it| format!("{it}\n")).collect::<String>();
+        for rule in [
+            "a/src/helpers.rs: `helpers` says nothing",
+            "a/src/words.rs:2: \"TODO\"",
+            "a/Cargo.toml: it lacks `[lints] workspace = true`",
+            ".ci/run: it does not call",
+            ".github/workflows/w.yml:2: `make` is no",
+            "a/src/first.rs:1: a file opens with",
+            "node/src/slot.rs:2: the node names `Slot`",
+            "harness/shim/Cargo.toml: the lint `missing_docs` is not that of the root",
+            "a/src/atomic.rs:2: atomics and loom are named in a/src/sync.rs alone",
+            "paxos/spec/Lone.tla: no MC module extends it",
+            "paxos/spec/Lone.tla: it has no model in",
+            "README.md:1: the link to `gone.md` leads nowhere",
+            "bounds.md: it has no row",
+            "c/src/a.rs: these files import one another in a circle",
+            "d/src/vote.rs:2: the file is not named after its public type `Ballot`",
+            "e/api.txt:1: it is not the interface",
+        ] {
+            assert!(found.contains(rule), "{rule}:\n{found}");
+        }
+    }
+}

@@ -26,4 +26,15 @@ mod tests {
         assert_eq!(check("smr/src/session_manager.rs").len(), 1);
         assert!(check("kv/src/Helpers.rs")[0].to_string().contains("`Helpers` says nothing"));
     }
+
+    #[test]
+    fn each_name_that_says_nothing_is_refused() {
+        for name in
+            ["util", "utils", "helper", "helpers", "manager", "managers", "common", "misc", "handy"]
+        {
+            assert_eq!(check(&format!("a/{name}.rs")).len(), 1, "{name}");
+            assert_eq!(check(&format!("a/my_{name}/b.rs")).len(), 1, "{name}");
+            assert_eq!(check(&format!("a/{name}_x.rs")).len(), 0, "{name}");
+        }
+    }
 }

@@ -188,4 +188,22 @@ mod tests {
         assert_eq!(findings.len(), 1);
         assert!(findings[0].to_string().starts_with("c/src/a.rs:2: atomics and loom"));
     }
+
+    /// Tests are held to columns, first words and the one folder for unsafe code; loom is theirs.
+    #[test]
+    fn trailing_tests_and_files_of_tests_are_held_to_some_rules_alone() {
+        let tests = |line: &str| format!("//! A.\n#[cfg(test)]\nmod tests {{\n{line}\n}}\n");
+        let unsafe_tests = findings("c/src/a.rs", &tests("    unsafe { b() }"));
+        assert!(unsafe_tests[0].starts_with("c/src/a.rs:4: unsafe code"), "{unsafe_tests:?}");
+        let wide = findings("c/src/a.rs", &tests(&format!("    // {}", "a".repeat(94))));
+        assert!(wide[0].starts_with("c/src/a.rs:4: a line has at most"), "{wide:?}");
+        let letters = format!("//! {}\n", "\u{e9}".repeat(96));
+        assert_eq!(findings("c/src/a.rs", &letters), [""; 0], "letters are counted, not bytes");
+        let long = format!("//! A.\n{}", "x\n".repeat(500));
+        assert_eq!(findings("c/src/vote/tests.rs", &long), [""; 0]);
+        assert_eq!(findings("c/src/vote/tested.rs", &long).len(), 1);
+        let named = tests("    use std::sync::atomic::AtomicU64;");
+        let tree = Tree::of(&[("c/src/sync.rs", "//! A.\n"), ("c/src/a.rs", &named)]);
+        assert_eq!(check_atomics(&tree), []);
+    }
 }

@@ -45,4 +45,16 @@ mod tests {
         assert!(check(&File::of("host/src/slot_index.rs", text)).is_empty());
         assert!(check(&File::of("node/tests/counter.rs", text)).is_empty());
     }
+
+    #[test]
+    fn each_word_of_a_rule_about_the_log_is_refused_in_tests_of_the_node_too() {
+        for word in ["Ballot", "Message", "Record", "Slot"] {
+            for text in [
+                format!("//! A.\nuse synod_host::{word};\n"),
+                format!("//! A.\n#[cfg(test)]\nmod tests {{\n    use x::{word} as Other;\n}}\n"),
+            ] {
+                assert_eq!(check(&File::of("node/src/a.rs", &text)).len(), 1, "{text}");
+            }
+        }
+    }
 }

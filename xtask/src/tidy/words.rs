@@ -194,4 +194,58 @@ mod tests {
         );
         assert_eq!(findings("picture.svg", "\u{2014}"), [""; 0]);
     }
+
+    /// Each word that is refused, in the comment of whoever reads it first.
+    #[test]
+    fn each_refused_word_is_found_and_its_neighbours_are_not() {
+        for (refused, fine) in [
+            ("TODO more", "todo more"),
+            ("FIXME more", "fix me"),
+            ("XXX more", "xxx"),
+            ("HACK more", "a hack"),
+            ("It is now so", "it is known"),
+            ("No longer so", "no one longer"),
+            ("Not so anymore", "any more"),
+            ("Previously so", "previous"),
+            ("It used to be so", "used to build"),
+            ("As the new code does", "the newest code"),
+            ("As the old code did", "the older code"),
+            ("An elect asks", "elected"),
+            ("The court says", "courteous"),
+            ("The lookout sees", "look out"),
+            ("A parcel comes", "parcels out"),
+            ("The breaker acts", "breaks"),
+        ] {
+            for (path, sign) in [("a.rs", "//"), ("a.toml", "#"), ("a.yml", "#"), ("a.sh", "#")] {
+                let text = format!("{sign} {refused}.");
+                assert_eq!(findings(path, &text).len(), 1, "{path}: {text}");
+                let text = format!("{sign} {fine}.");
+                assert_eq!(findings(path, &text).len(), 0, "{path}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_text_is_plain() {
+        for path in [
+            "a.rs",
+            "a.toml",
+            "a.md",
+            "a.tla",
+            "a.cfg",
+            "a.yml",
+            "a.yaml",
+            "a.sh",
+            "a.txt",
+            "a.patch",
+            "a.html",
+            "a.css",
+            "a.js",
+            ".ci/run",
+            "LICENSE-MIT",
+            "LICENSE-APACHE",
+        ] {
+            assert_eq!(findings(path, "\u{e9}\n").len(), 1, "{path}");
+        }
+    }
 }

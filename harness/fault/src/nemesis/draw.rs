@@ -322,7 +322,7 @@ const FIRST_MS: Millis = Millis(1_500);
 pub(super) const GAP_MS: (u64, u64) = (1_500, 2_500);
 
 /// The quiet time at the end of a run.
-const LAST_GAP_MS: u64 = 500;
+pub(super) const LAST_GAP_MS: u64 = 500;
 
 /// The longest time that a round of the mix takes.
 const ROUND_MS: u64 = 5 * (3_000 + 2_500) + LAST_GAP_MS;

@@ -223,7 +223,7 @@ impl FromStr for Nemesis {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::draw::{DISTURBANCES, GAP_MS, PARTITIONS};
+    use super::draw::{DISTURBANCES, GAP_MS, LAST_GAP_MS, PARTITIONS};
     use super::*;
     use crate::{Abilities, Scenario};
 
@@ -266,7 +266,33 @@ mod tests {
                 assert!(pair[1].at_ms.0 >= end + gap);
             }
             let last = faults.last().expect("a minute has faults");
-            assert!(last.at_ms.0 + last.lasts_ms.0 < 60_000);
+            assert!(last.at_ms.0 + last.lasts_ms.0 <= 60_000 - LAST_GAP_MS);
+        }
+    }
+
+    /// A storm kills and starts at once, a flap cuts and lets go: both are what their names say.
+    #[test]
+    fn a_storm_holds_nobody_down_and_a_flap_comes_and_goes() {
+        let only = |kind| {
+            let nemesis = Nemesis::Only(kind);
+            nemesis.plan(Seed(3), &nodes(), Millis(60_000), Transports::default())
+        };
+        let storm = only(FaultKind::RestartStorm);
+        assert!(storm.iter().all(|fault| fault.lasts_ms == Millis(0) && fault.flaps_ms.is_none()));
+        let flaps = only(FaultKind::Flapping);
+        assert!(flaps.iter().all(|fault| fault.flaps_ms.is_some_and(|flap| flap > Millis(0))));
+    }
+
+    /// What loss is depends on the port that loses: that of the peers, or that of the clients.
+    #[test]
+    fn loss_is_that_of_the_port_it_happens_at() {
+        let on = Transports { peer: Transport::Tcp, client: Transport::Udp };
+        for kind in [FaultKind::Lossy, FaultKind::LossyClients] {
+            let faults = Nemesis::Only(kind).plan(Seed(3), &nodes(), Millis(60_000), on);
+            assert!(!faults.is_empty());
+            for fault in faults {
+                assert_eq!(Abilities::live(on).check(&fault), Ok(()), "{fault}");
+            }
         }
     }
 

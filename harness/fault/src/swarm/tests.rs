@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::kind::KINDS_MIN;
 use super::*;
 use crate::Target::{self, Leader, Minority};
-use crate::{Action, PlannedFault};
+use crate::{Action, DiskFault, PartsPerMillion, PlannedFault};
 
 #[test]
 fn the_same_seed_draws_the_same_plan_and_another_one_another() {
@@ -157,4 +157,64 @@ fn faults_stand_alone_to_the_end_in_one_run_of_five() {
     let short = SwarmConfig { time_ms: Millis(30_000), ..config };
     let stands = |fault: PlannedFault| fault.lasts_ms == Millis(25_000);
     assert!(!(0..500).flat_map(|seed| draw(Seed(seed), &short).faults).any(stands));
+}
+
+/// What a world has in its hands is drawn for it, and what it has not its conditions leave out.
+#[test]
+fn the_conditions_of_a_run_are_those_that_its_world_can_have() {
+    let draws = |world| {
+        let config = SwarmConfig { world, ..SwarmConfig::default() };
+        (0..60).map(move |seed| draw(Seed(seed), &config).conditions)
+    };
+    let live = Abilities::live(crate::Transports::default());
+    assert!(draws(Abilities::SIMULATED).all(|all| all.sync_us > 0 && !all.clock_ppm.is_empty()));
+    assert!(draws(live).all(|all| all.sync_us == 0 && all.clock_ppm.is_empty()));
+    assert!(draws(live.with_shim()).all(|all| all.sync_us == 0 && !all.clock_ppm.is_empty()));
+    // A stream hands nothing over twice, whatever the links between nodes do.
+    let doubled = |rules: LinkRules| rules.duplicate > PartsPerMillion(0);
+    let is_doubled = |all: Conditions| doubled(all.links) && !doubled(all.client_links);
+    assert!(draws(Abilities::SIMULATED).any(is_doubled));
+    assert!(!draws(Abilities::SIMULATED).any(|all| doubled(all.client_links)));
+}
+
+/// A fault that hits nothing would be one of those that a run had.
+#[test]
+fn no_fault_is_drawn_that_hits_nothing() {
+    for seed in (0..200).map(Seed) {
+        let plan = draw(seed, &SwarmConfig { nodes: vec![1, 2], ..SwarmConfig::default() });
+        let ids = plan.node_ids();
+        assert!(plan.faults.iter().all(|fault| !fault.hits_nothing(&ids)), "{seed:?}");
+    }
+}
+
+/// A majority that is gone for good would leave nobody to be asked for anything.
+#[test]
+fn who_is_gone_while_faults_stand_is_a_minority() {
+    let config = SwarmConfig { nodes: vec![3, 5, 7], ..SwarmConfig::default() };
+    let mut most = 0;
+    for seed in (0..600).map(Seed) {
+        let plan = draw(seed, &config);
+        let mut alone = Vec::new();
+        stand(seed, &plan.node_ids(), config.time_ms, &mut alone);
+        for fault in alone.iter().filter(|fault| fault.action == Action::Kill) {
+            let on = crate::ResolvedTarget::resolve(
+                &fault.action,
+                &fault.target,
+                None,
+                &plan.node_ids(),
+            );
+            assert!(2 * on.nodes.len() < usize::from(plan.nodes), "{seed:?}: {fault}");
+            most = most.max(on.nodes.len());
+        }
+    }
+    assert_eq!(most, 3, "of seven nodes three may be gone");
+}
+
+/// What was set aside is filled first, so that a short one is felt by nobody.
+#[test]
+fn a_full_disk_lasts_longer_than_others_do() {
+    let faults = (0..300).flat_map(|seed| draw(Seed(seed), &SwarmConfig::default()).faults);
+    let full = faults.filter(|fault| fault.action == Action::Disk(DiskFault::Full));
+    let lengths: Vec<Millis> = full.map(|fault| fault.lasts_ms).collect();
+    assert!(lengths.len() > 50 && lengths.iter().all(|lasts| *lasts >= Millis(200)), "{lengths:?}");
 }
