@@ -372,9 +372,9 @@ impl<M: StateMachine> Host<M> {
                 self.step(Input::NotKept);
             }
             SnapshotDone::Installed(state) => self.install(*state),
-            SnapshotDone::Read { to, message } => {
+            SnapshotDone::Read { to, part } => {
                 self.snapshots.on_read();
-                self.sent.extend(message.map(|message| (To::Node(to), message)));
+                self.sent.extend(part.map(|part| (To::Node(to), Message::Snapshot(part))));
             }
         }
     }

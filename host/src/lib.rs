@@ -36,8 +36,8 @@ pub use host::{DRAIN_MAX, Host};
 pub use jitter::Jitter;
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{
-    DataFolders, Inspected, Opened, RecoveryError, identity_of, inspect, open, open_above,
-    parts_of_identity,
+    DataFolders, Inspected, Opened, OpenedAbove, RecoveryError, identity_of, inspect, open,
+    open_above, parts_of_identity,
 };
 pub use settings::{
     BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, LOG_BYTES, PEER_END_STEP, REPLY_BUDGET_BYTES,

@@ -226,6 +226,9 @@ pub struct DataFolders<'a> {
     pub snapshots: &'a Path,
 }
 
+/// A host on its way back, and the work on its snapshots.
+pub type OpenedAbove<M, D> = (Opened<M, D>, SnapshotWork<M, D>);
+
 /// Begins a life as [`open`] does, from the newest snapshot and the records above it.
 ///
 /// # Errors
@@ -238,7 +241,7 @@ pub fn open_above<M: StateMachine + Clone, D: Disk>(
     machine: M,
     settings: &Settings,
     watch: impl FnMut(&[u8], &JournalRecord),
-) -> Result<(Opened<M, D>, SnapshotWork<M, D>), RecoveryError> {
+) -> Result<OpenedAbove<M, D>, RecoveryError> {
     let store = SnapshotOptions::new(&options.identity);
     let begins = (machine.clone(), settings.sessions);
     // Opening makes the folder: where there is no journal it must not leave one behind.
@@ -248,10 +251,10 @@ pub fn open_above<M: StateMachine + Clone, D: Disk>(
         return work.map(|(work, _)| (opened, work)).map_err(RecoveryError::Snapshots);
     }
     let opened = SnapshotWork::open(disk.clone(), folders.snapshots, &store, begins);
-    let (work, found) = opened.map_err(|error| match error {
+    let (work, found) = opened.map_err(|error| {
         // Whose it is, is told as for the journal.
-        other @ OpenError::OtherIdentity { .. } => other.into(),
-        error => RecoveryError::Snapshots(error),
+        let of_another = matches!(error, OpenError::OtherIdentity { .. });
+        if of_another { error.into() } else { RecoveryError::Snapshots(error) }
     })?;
     let damaged = |reason: String| {
         let path = folders.snapshots.to_owned();

@@ -16,7 +16,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::{Create, IN_FLIGHT_MAX, Options};
-use synod_host::{DataFolders, Inspected, Opened, RecoveryError, Settings, SnapshotWork};
+use synod_host::{DataFolders, Inspected, OpenedAbove, RecoveryError, Settings};
 use synod_transport_quic::{
     BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
     PeerConfig, PeerEndpoint, PeerId, TlsError, limits,
@@ -39,7 +39,7 @@ use crate::snapshots::Snapshots;
 use crate::world::{self, Placement, World};
 
 /// A host on its way back from a journal of this world, and the work on its snapshots.
-type Recovered<M, W> = (Opened<M, <W as World>::Disk>, SnapshotWork<M, <W as World>::Disk>);
+type Recovered<M, W> = OpenedAbove<M, <W as World>::Disk>;
 
 /// All that is at hand when a life begins.
 struct Beginning<M: StateMachine, W: World> {

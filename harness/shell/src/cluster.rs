@@ -51,6 +51,7 @@ impl Cluster {
                 client_listen: place.at(CLIENT_PORT),
                 data: PathBuf::from("data"),
                 segment_bytes: synod_node::config::SEGMENT_BYTES_MIN,
+                log_bytes: synod_node::config::LOG_BYTES,
                 tls: authority.issue(&format!("node/{id}"), Validity::default()),
                 timing: Timing::default(),
             };

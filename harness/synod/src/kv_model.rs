@@ -221,9 +221,7 @@ impl StateMachine for KvModel {
         // The numbers of operations are part of it: the judge asks them of a node that went on from
         // a snapshot, too.
         let state = (&self.texts, &self.order, &self.twice);
-        let bytes = postcard::to_allocvec(&state).expect("memory takes whatever is written");
-        let bytes = Bytes::from(bytes);
-        let mut rest = bytes;
+        let mut rest = Bytes::from(postcard::to_allocvec(&state).map_err(|_| NoSnapshot)?);
         Ok(SnapshotView::pieces(std::iter::from_fn(move || {
             let piece = rest.split_to(rest.len().min(PIECE_BYTES));
             (!piece.is_empty()).then_some(piece)

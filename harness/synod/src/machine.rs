@@ -166,7 +166,7 @@ pub struct Machine {
 }
 
 /// What a life begins with: the host on its way back, and the work on its snapshots.
-type Begun = (synod_host::Opened<KvModel, SimDisk>, SnapshotWork<KvModel, SimDisk>);
+type Begun = synod_host::OpenedAbove<KvModel, SimDisk>;
 
 /// One life of the node on it.
 struct Process {

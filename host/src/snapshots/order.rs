@@ -5,7 +5,7 @@ use std::fmt;
 
 use synod_paxos::{NodeId, Slot};
 use synod_smr::wire::StateDescription;
-use synod_smr::{Executor, Message, SnapshotView, StatePart};
+use synod_smr::{Executor, SnapshotView, StatePart};
 
 /// Something to be done with snapshots. Each comes back as a [`SnapshotDone`], in any order.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub enum SnapshotDone<M> {
         /// The peer.
         to: NodeId,
         /// The part.
-        message: Option<Message>,
+        part: Option<StatePart>,
     },
 }
 
@@ -66,7 +66,7 @@ impl SnapshotOrder {
         match self {
             Self::Take { .. } => SnapshotDone::NotTaken,
             Self::Keep(_) => SnapshotDone::NotKept,
-            Self::Read { to, .. } => SnapshotDone::Read { to: *to, message: None },
+            Self::Read { to, .. } => SnapshotDone::Read { to: *to, part: None },
         }
     }
 }

@@ -14,8 +14,8 @@ use synod_journal::{
 use synod_paxos::{NodeId, Slot};
 use synod_smr::wire::{StateDescription, decode_description, encode_description};
 use synod_smr::{
-    Executor, Message, RestoreError, STATE_PART_BYTES_MAX, SessionLimits, SnapshotPieces,
-    SnapshotView, StateMachine, StatePart,
+    Executor, RestoreError, STATE_PART_BYTES_MAX, SessionLimits, SnapshotPieces, SnapshotView,
+    StateMachine, StatePart,
 };
 
 use super::order::{SnapshotDone, SnapshotOrder};
@@ -88,8 +88,8 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
                 SnapshotDone::NotKept
             }),
             SnapshotOrder::Read { to, offset, of, bytes_max } => {
-                let message = self.read(to, (offset, of), bytes_max);
-                SnapshotDone::Read { to, message }
+                let part = self.read(to, (offset, of), bytes_max);
+                SnapshotDone::Read { to, part }
             }
         }
     }
@@ -175,11 +175,11 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         to: NodeId,
         (offset, of): (u64, Option<Slot>),
         bytes_max: usize,
-    ) -> Option<Message> {
+    ) -> Option<StatePart> {
         let newest = self.store.newest()?;
         let offset = if of.map(bound_of) == Some(newest.bound) { offset } else { 0 };
         match self.part(newest, offset, bytes_max.min(STATE_PART_BYTES_MAX)) {
-            Ok(part) => part.map(Message::Snapshot),
+            Ok(part) => part,
             Err(reason) => {
                 tracing::error!(%to, reason, "a snapshot cannot be read for a peer");
                 None

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use synod_clock::Moment;
 use synod_host::journal::{Commit, Committer, FreeSpace, Options, Rest, SimDisk};
 use synod_host::{
-    DataFolders, Event, Host, Inspected, Opened, Output, RecoveryError, Settings, SnapshotOrder,
-    SnapshotWork, Ticket,
+    DataFolders, Event, Host, Inspected, Opened, OpenedAbove, Output, RecoveryError, Settings,
+    SnapshotOrder, SnapshotWork, Ticket,
 };
 use synod_paxos::{
     Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Slot,
@@ -107,7 +107,7 @@ pub(crate) fn open_above(
     disk: &SimDisk,
     segment_bytes: u64,
     settings: &Settings,
-) -> Result<(Opened<Nothing, SimDisk>, SnapshotWork<Nothing, SimDisk>), RecoveryError> {
+) -> Result<OpenedAbove<Nothing, SimDisk>, RecoveryError> {
     let mut options = Options::new(synod_host::identity_of("test", ME, &voters()).as_bytes());
     options.segment_bytes = segment_bytes;
     let folders = DataFolders { journal: Path::new("journal"), snapshots: Path::new("snapshots") };

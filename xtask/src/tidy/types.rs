@@ -161,7 +161,6 @@ const SUBJECTS: &[&str] = &[
     "harness/checker/src/search/mod.rs",
     "harness/history/src/jsonl.rs",
     "harness/history/src/pairing.rs",
-    "harness/live/src/judge.rs",
     "harness/shell/src/machine.rs",
     "harness/sim/src/event_queue.rs",
     "harness/sim/src/run.rs",
