@@ -104,8 +104,8 @@ fn each_piece(path: &Path, longest: usize, mut visit: impl FnMut(&Piece<'_>) -> 
     let mut line = Vec::new();
     let (mut number, mut begins_line, mut at, mut begin) = (1, true, 0, 0);
     loop {
-        // A log need not have line ends, so that a line is read in pieces of bounded length; and all
-        // but one byte of what is looked for may have stood at the end of the piece before.
+        // A log need not have line ends, so that a line is read in pieces of bounded length; and
+        // all but one byte of what is looked for may have stood at the end of the piece before.
         let kept = if begins_line { 0 } else { longest.saturating_sub(1).min(line.len()) };
         line.drain(..line.len() - kept);
         let read = log.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
