@@ -6,6 +6,7 @@
 
 use synod_history::json;
 
+use crate::ready_client::ClientError;
 use crate::system::{System, SystemError};
 
 /// A text that describes no system.
@@ -119,7 +120,10 @@ fn of_words(error: &SystemError, text: &str) -> DescriptionError {
         SystemError::NoPortToAsk => "ready".to_owned(),
         SystemError::AnnouncedPacket => "transport".to_owned(),
         SystemError::PreloadTaken => "LD_PRELOAD".to_owned(),
-        SystemError::NoAddresses { command } => (*command).to_owned(),
+        SystemError::NoAddresses { command, .. } => (*command).to_owned(),
+        SystemError::OneBridge { .. } => "bridge".to_owned(),
+        SystemError::ClientByTcp => "transport".to_owned(),
+        SystemError::Client(ClientError { operation, .. }) => format!("{operation} = "),
     };
     // A word that stands on several lines may be right on one of them.
     let mut lines = (1..).zip(text.lines()).filter(|(_, line)| line.contains(&needle));
@@ -266,6 +270,17 @@ node = ["rmdir", "{data}"]
                 "line 25: `setup` repeats words for each node, and runs where no node has an addr",
             ),
             ("[teardown]\nnode", "[teardown]\nnodes", "line 34: there is no `nodes`; did you mean"),
+            (
+                "\"{dir}\", \"{nodes}\"",
+                "{ per_node = [\"{address}\"] }",
+                "line 4: `init` repeats words for each node, and runs where no node has an addr",
+            ),
+            (
+                "\"audit\", \"{run}\"",
+                "{ per_peer = [\"{address}\"] }",
+                "line 11: `audit` repeats words for each node, and runs where no node has an add",
+            ),
+            (BRIDGE, "", "nothing speaks for the clients; give either `bridge`, or a ready client"),
             (BRIDGE, "bridge = \"x\"", "line 10: found string \"x\", wanted a list"),
         ] {
             assert_ne!(WHOLE.replacen(from, to, 1), WHOLE, "{from}");
@@ -315,12 +330,15 @@ node = ["rmdir", "{data}"]
         ];
         let of_pages = pages.iter().flat_map(|page| blocks(page));
         let of_pages: Vec<&str> = of_pages.filter(|text| text.contains("serve =")).collect();
-        assert_eq!(of_pages.len(), 2);
+        assert_eq!(of_pages.len(), 4);
         let examples = [
             include_str!("../../examples/quorum_kv/sound.toml"),
             include_str!("../../examples/quorum_kv/ack-alone.toml"),
             include_str!("../../examples/quorum_kv/late-sync.toml"),
             include_str!("../../examples/quorum_kv/no-write-back.toml"),
+            include_str!("../../examples/ready_clients/resp.toml"),
+            include_str!("../../examples/redis/ready.toml"),
+            include_str!("../../examples/etcd/gateway.toml"),
         ];
         for text in of_pages.into_iter().chain(examples) {
             let system = System::parse("page.toml", text).expect(text);

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use synod_fault::{LIVE_NODES_MAX, Scenario};
+use synod_history::visible;
 use synod_shim::reach::{self, ReachError};
 use tokio::time::Instant;
 
@@ -24,7 +25,9 @@ use super::machines::Machines;
 use super::network::Network;
 use super::ports::PortBlock;
 use super::program;
-use super::system::{CommandLine, OF_NODE, Placeholders, ScopedCommand, System, SystemError};
+use super::system::{
+    CommandLine, HARNESS, OF_NODE, Placeholders, ScopedCommand, System, SystemError,
+};
 use super::traffic;
 use super::witness::Witness;
 pub(crate) use nodes::RunningNodes;
@@ -188,7 +191,7 @@ impl SystemUnderTest {
         let gaps = self.every_gap();
         let System { init, create, serve, .. } = &self.system;
         let commands = [init.as_ref(), create.as_ref(), Some(serve)];
-        for words in commands.into_iter().flatten().chain([&self.system.bridge]) {
+        for words in commands.into_iter().flatten().chain([&*self.system.bridge_words()]) {
             self.look_for(gaps.fill(words)?.program)?;
         }
         let gaps = gaps.with("run", "/").with("pid", "1");
@@ -266,6 +269,7 @@ impl SystemUnderTest {
             .with("binary", &self.binary)
             .with("here", &self.here)
             .with("dir", config)
+            .with(HARNESS, self.guard.harness())
     }
 
     /// Fills every gap with something, to see what the commands would be.
@@ -289,8 +293,8 @@ impl TestCluster {
             let (mut silent, mut leads) = (Vec::new(), false);
             for (client, node) in (plan.clients..).zip(plan.node_ids()) {
                 match self.bridge.status(client, node, STATUS_LIMIT).await? {
-                    Some(status) => leads |= status.leads.is_some(),
-                    None => silent.push(node.to_string()),
+                    Ok(status) => leads |= status.leads.is_some(),
+                    Err(why) => silent.push((node.to_string(), why)),
                 }
             }
             if silent.is_empty() && leads {
@@ -299,7 +303,7 @@ impl TestCluster {
             if Instant::now() >= deadline {
                 let why = match silent.as_slice() {
                     [] => "no node leads".to_owned(),
-                    silent => format!("no status comes from node {}", silent.join(" ")),
+                    silent => silence(silent),
                 };
                 let folder = folder.path().to_owned();
                 let links = self.network.counts();
@@ -310,6 +314,17 @@ impl TestCluster {
         }
     }
 }
+
+/// Tells of nodes without a status, and of the first why.
+fn silence(silent: &[(String, String)]) -> String {
+    let nodes: Vec<&str> = silent.iter().map(|(node, _)| node.as_str()).collect();
+    let why = silent.first().map(|(_, why)| why.as_str()).unwrap_or_default();
+    let why: String = why.chars().take(WHY_CHARS_MAX).collect();
+    format!("no status comes from node {} ({})", nodes.join(" "), visible(&why))
+}
+
+/// What is told of why a node has no status.
+const WHY_CHARS_MAX: usize = 200;
 
 /// Nodes that a run can have.
 pub const NODES_MAX: u16 = LIVE_NODES_MAX;

@@ -7,9 +7,11 @@
 //! that names an unknown gap is refused. `transport` says what the ports speak, `ready` when a node
 //! is up. How a description is written down is left to [`description`](crate::description).
 
+mod error;
 mod placeholders;
 mod scoped_command;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -20,7 +22,9 @@ use synod_fault::{NodeId, Transport, Transports};
 
 use crate::crashes::CrashPatterns;
 use crate::readiness::Ready;
+use crate::ready_client::ReadyClient;
 use crate::thresholds::Thresholds;
+pub use error::SystemError;
 pub(crate) use placeholders::{ANNOUNCED, OF_NODE};
 pub use placeholders::{Announced, Placeholders};
 pub use scoped_command::ScopedCommand;
@@ -68,8 +72,12 @@ pub struct System {
     /// however far it came.
     #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
     pub teardown: ScopedCommand,
-    /// Runs the clients' bridge until its input ends.
+    /// Runs the clients' bridge until its input ends; none where there is a ready client.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bridge: Vec<Arg>,
+    /// What speaks for the clients in place of a bridge: RESP or HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ReadyClient>,
     /// What the ports of a node speak, and so the proxies before them; UDP, if absent.
     #[serde(default, skip_serializing_if = "Transports::is_default")]
     pub transport: Transports,
@@ -167,63 +175,6 @@ pub struct CommandLine {
     pub arguments: Vec<OsString>,
 }
 
-/// Why a description makes no command. The description is to blame.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SystemError {
-    /// A word names a gap that nothing fills.
-    #[error(
-        "`{word}` names `{gap}`, which this command does not have; it has {known}; \
-             a brace that means itself is written twice"
-    )]
-    UnknownGap {
-        /// The word.
-        word: String,
-        /// The name in it.
-        gap: String,
-        /// What there is.
-        known: String,
-    },
-    /// A word opens a gap and does not close it.
-    #[error(
-        "`{word}` opens a gap with `{{` and does not close it; \
-             a brace that means itself is written twice"
-    )]
-    UnfilledPlaceholder {
-        /// The word.
-        word: String,
-    },
-    /// The command has no words.
-    #[error("a command has no words; each command that is given needs a program's name")]
-    Empty,
-    /// An address is to be announced where not all ports speak TCP.
-    #[error(
-        "an address that is `announced` is one for all who dial it, and who does is told on TCP \
-         alone; set transport = {{ peer = \"tcp\", client = \"tcp\" }}, or use {{address}}"
-    )]
-    AnnouncedPacket,
-    /// Readiness is to be asked for at a port that does not speak TCP.
-    #[error(
-        "`ready` asks the port for clients by TCP, which it does not speak; wait for a line of \
-         the log by {{ log = \"text\" }}, or set transport = {{ peer = \"tcp\", client = \"tcp\" }}"
-    )]
-    NoPortToAsk,
-    /// A command is to repeat words for nodes that have no addresses when it runs.
-    #[error(
-        "`{command}` repeats words for each node, and runs where no node has an address; give its \
-         `node` a command, which is run for each"
-    )]
-    NoAddresses {
-        /// The command.
-        command: &'static str,
-    },
-    /// A plan needs a variable that the description sets.
-    #[error(
-        "`env.serve` sets LD_PRELOAD, by which faults of power, disks and clocks reach a process; \
-         leave it out, or take a plan without such faults"
-    )]
-    PreloadTaken,
-}
-
 impl System {
     /// Describes the key-value server of this project.
     #[must_use]
@@ -249,6 +200,7 @@ impl System {
             stop: ScopedCommand::default(),
             teardown: ScopedCommand::default(),
             bridge,
+            client: None,
             transport: Transports::default(),
             pins: true,
             audit: None,
@@ -274,12 +226,48 @@ impl System {
         }
         let env = &self.env;
         let of_node = [&OF_ALL[..], &OF_NODE].concat();
+        for (command, words, variables, remedy) in [
+            ("init", &self.init, &env.init, NODES_IN_INIT),
+            ("audit", &self.audit, &env.audit, NODES_IN_AUDIT),
+        ] {
+            // Such words would be left out, as there is nothing to repeat them for.
+            if names_others(words.iter().flatten().chain(variables.values())) {
+                return Err(SystemError::NoAddresses { command, remedy });
+            }
+        }
         self.check_command(self.init.as_ref(), &env.init, &OF_ALL)?;
         self.check_command(self.create.as_ref(), &env.create, &of_node)?;
         self.check_command(Some(&self.serve), &env.serve, &of_node)?;
-        self.check_command(Some(&self.bridge), &env.bridge, &OF_ALL)?;
+        self.check_clients()?;
         self.check_command(self.audit.as_ref(), &env.audit, &OF_AUDIT)?;
         self.check_around()
+    }
+
+    fn check_clients(&self) -> Result<(), SystemError> {
+        let both = self.client.is_some();
+        if both != self.bridge.is_empty() {
+            return Err(SystemError::OneBridge { both });
+        }
+        if let Some(client) = &self.client {
+            if self.transport.client != Transport::Tcp {
+                return Err(SystemError::ClientByTcp);
+            }
+            client.check()?;
+        }
+        let gaps = [&OF_ALL[..], &[HARNESS]].concat();
+        self.check_command(Some(&self.bridge_words()), &self.env.bridge, &gaps)
+    }
+
+    /// Returns the command that speaks for the clients: the bridge, or the harness as one.
+    pub(crate) fn bridge_words(&self) -> Cow<'_, Vec<Arg>> {
+        let Some(client) = &self.client else { return Cow::Borrowed(&self.bridge) };
+        let client = serde_json::to_string(client).expect("plain data has a written form");
+        let client = client.replace('{', "{{").replace('}', "}}");
+        let mut words = ["{harness}", "bridge", "--client", &client].map(str::to_owned).to_vec();
+        let mut words: Vec<Arg> = words.drain(..).map(Arg::One).collect();
+        let per_node = ["--node", "{peer}={address}"].map(str::to_owned).to_vec();
+        words.push(Arg::PerNode { per_node });
+        Cow::Owned(words)
     }
 
     fn check_command(
@@ -316,7 +304,8 @@ impl System {
     /// Returns whether one address of a port is announced to all.
     #[must_use]
     pub(crate) fn announces(&self) -> bool {
-        let bridge = || self.bridge.iter().chain(self.env.bridge.values());
+        let words = self.bridge_words();
+        let bridge = || words.iter().chain(self.env.bridge.values());
         ANNOUNCED.iter().any(|gap| self.names_gap(gap) || bridge().any(|word| word.names(gap)))
     }
 
@@ -340,7 +329,7 @@ impl System {
     /// Returns whether the clients' bridge is told where the nodes are.
     #[must_use]
     pub fn names_nodes(&self) -> bool {
-        names_others(self.bridge.iter().chain(self.env.bridge.values()))
+        names_others(self.bridge_words().iter().chain(self.env.bridge.values()))
     }
 }
 
@@ -386,6 +375,14 @@ fn names_others<'a>(mut words: impl Iterator<Item = &'a Arg>) -> bool {
 
 /// The gaps of a command that is no node's.
 const OF_ALL: [&str; 4] = ["binary", "here", "dir", "nodes"];
+
+/// The gap of a ready client's command: the harness' own binary.
+pub(crate) const HARNESS: &str = "harness";
+
+const NODES_IN_INIT: &str =
+    "tell a node of the others in `create` or `serve`, or count them by {nodes}";
+
+const NODES_IN_AUDIT: &str = "the folders of the nodes are {run}/nodes/1 and so on";
 
 /// The gaps of a command that looks at what a run has left.
 const OF_AUDIT: [&str; 3] = ["binary", "here", "run"];

@@ -1,0 +1,228 @@
+//! Systems that speak RESP or HTTP and have no bridge: the harness speaks for their clients.
+//!
+//! The store of `examples/ready_clients` is a node of Python that speaks both, and may answer reads
+//! from the past. Without Python, Redis or etcd the tests of each say so and try nothing.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says why")]
+
+mod store;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use store::{has_python, text_of};
+
+const HARNESS: &str = env!("CARGO_BIN_EXE_synod-harness");
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+
+/// A folder of its own for a test, gone when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("synod-ready-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Writes an example with this in place of that, as a file beside the store.
+    fn changed(&self, protocol: &str, from: &str, to: &str) -> PathBuf {
+        let folder = Path::new(EXAMPLES).join("ready_clients");
+        let text = std::fs::read_to_string(folder.join(format!("{protocol}.toml"))).unwrap();
+        assert!(text.contains(from), "{from}: {text}");
+        let text = text.replacen(from, to, 1).replace("{here}", folder.to_str().unwrap());
+        let path = self.0.join("changed.toml");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn harness(&self, words: &[&str], system: &Path, flags: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(HARNESS);
+        command.args(words).arg(system).args(flags).arg("--runs-dir").arg(self.0.join("runs"));
+        let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();
+        let Output { status, stdout, stderr } = output;
+        (status.code(), text_of(stdout) + &text_of(stderr))
+    }
+
+    fn try_bridge(&self, system: &Path) -> (Option<i32>, String) {
+        self.harness(&["try-bridge"], system, &["--nodes", "1"])
+    }
+
+    /// Runs clients against one node, of which nothing is broken.
+    fn calm(&self, system: &Path, workload: &str) -> (Option<i32>, String) {
+        let flags = ["--nodes", "1", "--nemesis", "calm", "--workload", workload, "--time", "3"];
+        self.harness(&["chaos", "--system"], system, &flags)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn example(protocol: &str) -> PathBuf {
+    Path::new(EXAMPLES).join(format!("ready_clients/{protocol}.toml"))
+}
+
+fn has(program: &str) -> bool {
+    let probe = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+    let found = probe.is_ok_and(|status| status.success());
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+#[test]
+fn a_ready_client_is_right_by_every_rule_of_a_bridge() {
+    if !has_python() {
+        return;
+    }
+    for protocol in ["resp", "http"] {
+        let scratch = Scratch::new(&format!("right-{protocol}"));
+        let (code, said) = scratch.try_bridge(&example(protocol));
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("the bridge is right by all 14 rules"), "{said}");
+        assert!(!said.contains("not offered"), "each operation is there: {said}");
+        let unanswered = "is `info`, and never `fail`: 0 ok, 6 info, 0 fail";
+        assert!(said.contains(unanswered), "{said}");
+    }
+}
+
+#[test]
+fn a_sound_store_passes_and_one_that_answers_from_the_past_is_found() {
+    if !has_python() {
+        return;
+    }
+    for (protocol, workload) in [("resp", "mix"), ("http", "mix"), ("resp", "append")] {
+        let scratch = Scratch::new(&format!("sound-{protocol}-{workload}"));
+        let (code, said) = scratch.calm(&example(protocol), workload);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    for protocol in ["resp", "http"] {
+        let scratch = Scratch::new(&format!("stale-{protocol}"));
+        let stale = "\"{client-listen}\", \"--bug\", \"stale\"]";
+        let system = scratch.changed(protocol, "\"{client-listen}\"]", stale);
+        let (code, said) = scratch.calm(&system, "registers");
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("VIOLATION") && said.contains("read of"), "{said}");
+        // A replay needs nothing but what the run left.
+        let latest = scratch.0.join("runs/latest");
+        let (code, said) = scratch.harness(&["replay"], &latest, &[]);
+        assert_eq!(code, Some(1), "{said}");
+    }
+}
+
+#[test]
+fn what_is_wrong_about_a_ready_client_is_found_and_named() {
+    if !has_python() {
+        return;
+    }
+    for (protocol, from, to, rule, words) in [
+        // It reads another key than it writes.
+        (
+            "http",
+            "path = \"/kv/{key}\", body",
+            "path = \"/kv/x{key}\", body",
+            "a read sees what was written",
+            "has to see \"1\"",
+        ),
+        // A status that is not named is no outcome.
+        (
+            "http",
+            "path = \"/kv/{key}\", absent = [404]",
+            "path = \"/kv/{key}\"",
+            "a read sees what was written",
+            "404",
+        ),
+        // What an error says is told.
+        (
+            "resp",
+            "[\"SET\", \"{key}\", \"{value}\"]",
+            "[\"STE\", \"{key}\", \"{value}\"]",
+            "a read sees what was written",
+            "ERR unknown command",
+        ),
+    ] {
+        let scratch = Scratch::new(&format!("wrong-{protocol}-{}", from.len()));
+        let (code, said) = scratch.try_bridge(&scratch.changed(protocol, from, to));
+        assert_eq!(code, Some(1), "{said}");
+        let wrong = said.split("WRONG      ").skip(1).find(|told| told.starts_with(rule));
+        assert!(wrong.is_some_and(|told| told.contains(words)), "{said}");
+    }
+}
+
+/// The reason why no node tells a status is the one thing that helps.
+#[test]
+fn what_the_status_was_answered_is_told_where_a_run_does_not_begin() {
+    if !has_python() {
+        return;
+    }
+    let scratch = Scratch::new("unready");
+    let system = scratch.changed("resp", "[\"PING\"]", "[\"PONG\"]");
+    let (code, said) = scratch.calm(&system, "registers");
+    assert_eq!(code, Some(70), "{said}");
+    assert!(said.contains("no status comes from node 1 (ERR unknown command)"), "{said}");
+}
+
+#[test]
+fn a_description_without_a_way_in_or_with_two_is_refused() {
+    let scratch = Scratch::new("refused");
+    for (protocol, from, to, words) in [
+        ("resp", "[client.resp]", "bridge = [\"cat\"]\n[client.resp]", "more than one speaks for"),
+        ("resp", "[client.resp]", "[env.serve]", "there is no `status`"),
+        ("resp", "\"{key}\"]\nwrite", "\"key\"]\nwrite", "`read` of `client` says nowhere `{key}`"),
+        ("resp", "[client.resp]", "[client.grpc]", "there is no `grpc`"),
+        ("http", "status = {", "# status = {", "`status` is missing; add it"),
+        ("http", "path = \"/health\"", "paht = \"/health\"", "did you mean `path`?"),
+        ("http", "client = \"tcp\"", "client = \"udp\"", "by TCP, which it does not speak"),
+    ] {
+        let system = scratch.changed(protocol, from, to);
+        let (code, said) = scratch.calm(&system, "registers");
+        assert_eq!(code, Some(64), "{said}");
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
+fn what_init_writes_for_a_ready_client_is_right_once_something_serves() {
+    if !has_python() {
+        return;
+    }
+    let store = Path::new(EXAMPLES).join("ready_clients/store.py");
+    for protocol in ["resp", "http"] {
+        let scratch = Scratch::new(&format!("init-{protocol}"));
+        let mut init = Command::new(HARNESS);
+        let init = init.arg("init").arg(&scratch.0).args(["--client", protocol]).output().unwrap();
+        assert!(init.status.success(), "{}", text_of(init.stderr));
+        assert!(!scratch.0.join("bridge.py").exists());
+        let path = scratch.0.join("system.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let serve = format!(
+            "serve = [\"python3\", {store:?}, \"{protocol}\", \"{{client-listen}}\"]\n\
+             ready = {{ tcp = true }}"
+        );
+        let serves = text.replacen("serve = [\"tail\", \"-f\", \"/dev/null\"]", &serve, 1);
+        assert_ne!(serves, text);
+        std::fs::write(&path, serves).unwrap();
+        let (code, said) = scratch.try_bridge(&path);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("or is refused by `fail`: not offered"), "{said}");
+    }
+}
+
+#[test]
+fn redis_and_etcd_are_asked_without_a_bridge() {
+    for (program, system) in [("redis-server", "redis/ready.toml"), ("etcd", "etcd/gateway.toml")] {
+        if !has(program) {
+            continue;
+        }
+        let scratch = Scratch::new(program);
+        let system = Path::new(EXAMPLES).join(system);
+        let (code, said) = scratch.try_bridge(&system);
+        assert_eq!(code, Some(0), "{said}");
+        let (code, said) = scratch.calm(&system, "registers");
+        assert_eq!(code, Some(0), "{said}");
+    }
+}
