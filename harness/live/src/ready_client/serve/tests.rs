@@ -10,6 +10,8 @@ use super::*;
 enum Does {
     /// Says this.
     Says(&'static str),
+    /// Says one after the other, and then the first again.
+    SaysInTurn([&'static str; 2]),
     /// Says this and ends the connection.
     SaysAndEnds(&'static str),
     /// Ends the connection.
@@ -24,10 +26,14 @@ async fn node(does: Does) -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let mut asked = [0; 4_096];
+                let (mut asked, mut count) = ([0; 4_096], 0);
                 while stream.read(&mut asked).await.is_ok_and(|read| read > 0) {
                     match does {
                         Does::Says(words) => drop(stream.write_all(words.as_bytes()).await),
+                        Does::SaysInTurn(words) => {
+                            drop(stream.write_all(words[count % 2].as_bytes()).await);
+                            count += 1;
+                        }
                         Does::SaysAndEnds(words) => {
                             drop(stream.write_all(words.as_bytes()).await);
                             return;
@@ -179,6 +185,15 @@ async fn the_node_that_says_so_leads_and_the_later_of_two_is_the_leader() {
     let third = asked(&clients_of, &status(3)).await.1;
     assert!(round(&third) > round(&first) && round(&first).is_some(), "{first} {third}");
     assert_eq!(round(&asked(&clients_of, &status(1)).await.1), round(&first));
+    // One that has led, and does so again, has begun anew.
+    let again = node(Does::SaysInTurn(["+master\r\n", "+slave\r\n"])).await;
+    let clients_of = clients(&leads, &[again]);
+    let mut rounds = Vec::new();
+    for _ in 0..3 {
+        rounds.push(round(&asked(&clients_of, &status(1)).await.1));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(rounds[1].is_none() && rounds[2] > rounds[0], "{rounds:?}");
     // Without a text for it, node 1 counts as the leader.
     let without = clients(RESP, &[master, master]);
     assert!(round(&asked(&without, &status(1)).await.1).is_some());
