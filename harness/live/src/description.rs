@@ -6,7 +6,7 @@
 
 use synod_history::json;
 
-use crate::ready_client::ClientError;
+use crate::ready_client::ReadyClientError;
 use crate::system::{System, SystemError};
 
 /// A text that describes no system.
@@ -123,7 +123,7 @@ fn of_words(error: &SystemError, text: &str) -> DescriptionError {
         SystemError::NoAddresses { command, .. } => (*command).to_owned(),
         SystemError::OneBridge { .. } => "bridge".to_owned(),
         SystemError::ClientByTcp => "transport".to_owned(),
-        SystemError::Client(ClientError { operation, .. }) => format!("{operation} = "),
+        SystemError::Client(ReadyClientError { operation, .. }) => format!("{operation} = "),
     };
     // A word that stands on several lines may be right on one of them.
     let mut lines = (1..).zip(text.lines()).filter(|(_, line)| line.contains(&needle));

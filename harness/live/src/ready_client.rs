@@ -96,7 +96,7 @@ pub struct Operations<T> {
 /// What is wrong with the description of a ready client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{operation}` of `client` {problem}; {remedy}")]
-pub struct ClientError {
+pub struct ReadyClientError {
     /// The operation, or the field.
     pub operation: &'static str,
     /// What is wrong.
@@ -107,7 +107,7 @@ pub struct ClientError {
 
 impl ReadyClient {
     /// Says whether every operation can be asked.
-    pub(crate) fn check(&self) -> Result<(), ClientError> {
+    pub(crate) fn check(&self) -> Result<(), ReadyClientError> {
         match self {
             Self::Resp(operations) => operations.check(|operation, words| {
                 if words.is_empty() || words.len() > WORDS_MAX {
@@ -142,7 +142,7 @@ impl<T> Operations<T> {
     fn check(
         &self,
         templates: impl Fn(Operation, &T) -> Result<Vec<Template>, (String, String)>,
-    ) -> Result<(), ClientError> {
+    ) -> Result<(), ReadyClientError> {
         for operation in Operation::ALL {
             let Some(asked) = self.of(operation) else { continue };
             let all = templates(operation, asked).and_then(|all| {
@@ -156,7 +156,7 @@ impl<T> Operations<T> {
                 }
             });
             let operation = operation.name();
-            all.map_err(|(problem, remedy)| ClientError { operation, problem, remedy })?;
+            all.map_err(|(problem, remedy)| ReadyClientError { operation, problem, remedy })?;
         }
         for (operation, texts) in
             [("leads", self.leads.as_slice()), ("refused", self.refused.as_slice())]
@@ -164,7 +164,7 @@ impl<T> Operations<T> {
             if texts.iter().any(String::is_empty) {
                 let problem = "has an empty text, which every answer has".to_owned();
                 let remedy = "name some of the answer's words, or leave it out".to_owned();
-                return Err(ClientError { operation, problem, remedy });
+                return Err(ReadyClientError { operation, problem, remedy });
             }
         }
         Ok(())

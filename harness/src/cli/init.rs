@@ -1,8 +1,8 @@
 //! `synod-harness init`: the first files of somebody who tests a system of theirs.
 //!
-//! A description with a comment on each field, and a bridge that works as it stands, or what a ready
-//! client of the harness asks; all are kept as files here, so that what is written is what tests
-//! try. The claim kept true: no file that is there is changed.
+//! A description with a comment on each field, and a bridge that works as it stands, or what a
+//! ready client of the harness asks; all are kept as files here, so that what is written is what
+//! tests try. The claim kept true: no file that is there is changed.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};

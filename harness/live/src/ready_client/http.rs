@@ -33,7 +33,7 @@ pub struct HttpRequest {
     /// For `read` and `delete`: the statuses that say that nothing is there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<u16>,
-    /// For `read`, `cas` and `create`: where an answer of JSON has nothing there (RFC 6901), nothing
+    /// For `read`, `cas` and `create`: where an answer of JSON has nothing here (RFC 6901), nothing
     /// is there, or it was not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent_without: Option<String>,

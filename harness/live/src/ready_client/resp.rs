@@ -238,7 +238,7 @@ mod tests {
     }
 
     /// Bytes of replies, changed at random: each is read, refused or waited for, and what is read
-    /// is no longer than what is there.
+    /// does not go past its end.
     #[test]
     fn no_bytes_make_it_panic_or_read_past_their_end() {
         let mut random = Random::new(Seed(1), Stream::named("resp"));

@@ -22,7 +22,7 @@ use super::operation::{Filling, Operation, Question};
 use super::{ReadyClient, http, resp};
 use crate::bridge::LINE_BYTES_MAX;
 
-/// Why a ready client cannot serve, or serves no longer.
+/// Why a ready client does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// It was told of no node.

@@ -2,7 +2,7 @@
 //!
 //! Where in the text it stands is found by [`description`](crate::description).
 
-use crate::ready_client::ClientError;
+use crate::ready_client::ReadyClientError;
 
 /// Why a description makes no command. The description is to blame.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub enum SystemError {
     },
     /// A ready client cannot ask what it should.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(#[from] ReadyClientError),
     /// A ready client speaks TCP alone.
     #[error(
         "a ready client asks the port for clients by TCP, which it does not speak; set transport = \

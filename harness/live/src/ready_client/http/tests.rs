@@ -7,8 +7,10 @@ const RESPONSES: [&str; 6] = [
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab",
     "HTTP/1.0 404 Not Found\r\ncontent-length:0\r\n\r\n",
     "HTTP/1.1 204 No Content\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n",
-    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+     2\r\nab\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\n\
+     HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
     "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n0\r\nDigest: x\r\n\r\n",
 ];
 
@@ -93,8 +95,8 @@ fn what_no_server_says_is_refused() {
     }
 }
 
-/// Bytes of responses, changed at random: each is read, refused or waited for, and what is read is
-/// no longer than what is there.
+/// Bytes of responses, changed at random: each is read, refused or waited for, and nothing is read
+/// past its end.
 #[test]
 fn no_bytes_make_it_panic_or_read_past_their_end() {
     let mut random = Random::new(Seed(1), Stream::named("http"));

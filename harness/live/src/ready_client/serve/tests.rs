@@ -54,7 +54,8 @@ async fn nobody() -> SocketAddr {
     listener.local_addr().expect("it is bound")
 }
 
-const RESP: &str = "[resp]\nread = [\"GET\", \"{key}\"]\nwrite = [\"SET\", \"{key}\", \"{value}\"]\n\
+const RESP: &str = "[resp]\nread = [\"GET\", \"{key}\"]\n\
+                    write = [\"SET\", \"{key}\", \"{value}\"]\n\
                     status = [\"ROLE\"]\nrefused = [\"READONLY\"]\n";
 
 const HTTP: &str = "[http]\nread = { path = \"/{key}\" }\nstatus = { path = \"/\" }\n\
