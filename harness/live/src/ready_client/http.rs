@@ -341,7 +341,6 @@ fn is_done(statuses: &[u16]) -> bool {
     statuses == done()
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn is_false(flag: &bool) -> bool {
     !*flag
 }
