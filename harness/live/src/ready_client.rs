@@ -50,7 +50,7 @@ pub enum ReadyClient {
     /// The protocol of Redis; each operation is a list of words.
     Resp(Operations<Vec<String>>),
     /// HTTP 1.1; each operation is a request.
-    Http(Operations<HttpRequest>),
+    Http(Box<Operations<HttpRequest>>),
 }
 
 /// What is asked for each operation. Those that are absent are refused.

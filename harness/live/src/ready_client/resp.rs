@@ -14,7 +14,7 @@ pub(super) enum Reply {
     Integer(i64),
     Bulk(Vec<u8>),
     Nil,
-    Array(Vec<Reply>),
+    Array(Vec<Self>),
 }
 
 /// Writes a command.
