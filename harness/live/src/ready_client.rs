@@ -48,7 +48,7 @@ use template::Template;
 #[serde(rename_all = "lowercase", expecting = "a table [client.resp] or [client.http]")]
 pub enum ReadyClient {
     /// The protocol of Redis; each operation is a list of words.
-    Resp(Operations<Vec<String>>),
+    Resp(Box<Operations<Vec<String>>>),
     /// HTTP 1.1; each operation is a request.
     Http(Box<Operations<HttpRequest>>),
 }

@@ -191,7 +191,8 @@ impl SystemUnderTest {
         let gaps = self.every_gap();
         let System { init, create, serve, .. } = &self.system;
         let commands = [init.as_ref(), create.as_ref(), Some(serve)];
-        for words in commands.into_iter().flatten().chain([&*self.system.bridge_words()]) {
+        let commands = commands.into_iter().flatten().map(Vec::as_slice);
+        for words in commands.chain([&*self.system.bridge_words()]) {
             self.look_for(gaps.fill(words)?.program)?;
         }
         let gaps = gaps.with("run", "/").with("pid", "1");

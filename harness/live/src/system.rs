@@ -255,11 +255,11 @@ impl System {
             client.check()?;
         }
         let gaps = [&OF_ALL[..], &[HARNESS]].concat();
-        self.check_command(Some(&self.bridge_words()), &self.env.bridge, &gaps)
+        self.check_command(Some(&self.bridge_words().into_owned()), &self.env.bridge, &gaps)
     }
 
     /// Returns the command that speaks for the clients: the bridge, or the harness as one.
-    pub(crate) fn bridge_words(&self) -> Cow<'_, Vec<Arg>> {
+    pub(crate) fn bridge_words(&self) -> Cow<'_, [Arg]> {
         let Some(client) = &self.client else { return Cow::Borrowed(&self.bridge) };
         let client = serde_json::to_string(client).expect("plain data has a written form");
         let client = client.replace('{', "{{").replace('}', "}}");
