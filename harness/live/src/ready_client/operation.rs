@@ -118,9 +118,9 @@ impl Question {
 mod tests {
     use super::*;
 
-    fn asked(line: &str) -> Result<(Operation, Filling), String> {
+    fn question(line: &str) -> Question {
         let line = line.replacen('{', r#"{"id":1,"client":2,"timeout_ms":1000,"#, 1);
-        serde_json::from_str::<Question>(&line).expect("a question").asked()
+        serde_json::from_str(&line).expect("a question")
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
             ),
             (r#"{"f":"cas","key":"k","value":["7","8"]}"#, Operation::Cas, filling("k", "8", "7")),
         ] {
-            assert_eq!(asked(line), Ok((operation, filled)), "{line}");
+            assert_eq!(question(line).asked(), Ok((operation, filled)), "{line}");
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
             (r#"{"f":"state","key":"k"}"#, "there is no `state`"),
             (r#"{"f":"take","key":"k"}"#, "there is no `take`"),
         ] {
-            assert_eq!(asked(line), Err(why.to_owned()), "{line}");
+            assert_eq!(question(line).asked(), Err(why.to_owned()), "{line}");
         }
     }
 }
