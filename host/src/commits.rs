@@ -18,7 +18,11 @@ use crate::slot_index::SlotIndex;
 
 /// What comes back with a completion: the batch, with the last of its commits.
 #[derive(Debug)]
-pub struct Ticket(Option<Batch>);
+pub struct Ticket {
+    batch: Option<Batch>,
+    /// The slot below which the log may go once this is durable.
+    cut: Option<Slot>,
+}
 
 /// A commit of a host that is durable.
 pub type Committed = Completion<Ticket>;
@@ -28,7 +32,7 @@ impl Ticket {
     /// on; none where the rest of the batch is still on its way.
     #[must_use]
     pub fn records(&self) -> &[Record] {
-        self.0.as_ref().map_or(&[], Batch::records)
+        self.batch.as_ref().map_or(&[], Batch::records)
     }
 }
 
@@ -44,12 +48,27 @@ pub(crate) struct Commits {
     waiting: VecDeque<Commit<Ticket>>,
     spare: Vec<Records>,
     life: NodeHardState,
+    /// The first record that is needed, to be told with the next commit.
+    keep: Option<Lsn>,
+}
+
+/// What came of a commit that is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Confirmed {
+    /// The proof, if a batch is durable with it.
+    pub(crate) proof: Option<Synced>,
+    /// The slot below which the log may go, if that is recorded with it.
+    pub(crate) cut: Option<Slot>,
+}
+
+impl Ticket {
+    const NONE: Self = Self { batch: None, cut: None };
 }
 
 impl Commits {
     pub(crate) fn new(life: NodeHardState, most: usize) -> Self {
         let (waiting, spare) = (VecDeque::new(), Vec::new());
-        Self { in_flight: 0, batches: 0, most, waiting, spare, life }
+        Self { in_flight: 0, batches: 0, most, waiting, spare, life, keep: None }
     }
 
     /// Tells whether another batch may be written.
@@ -81,11 +100,35 @@ impl Commits {
     /// Writes what the host itself remembers, in a commit of its own, if it takes no more than the
     /// room; tells whether it did. Nobody waits for it.
     pub(crate) fn note(&mut self, notes: impl Iterator<Item = JournalRecord>, room: u64) -> bool {
+        self.note_with(notes, Ticket::NONE, room)
+    }
+
+    /// Records that the log below a slot may go, and anew what records below it may have told
+    /// alone: the promise, and what is remembered of peers.
+    ///
+    /// spec: Snapshot!Truncate
+    pub(crate) fn cut(
+        &mut self,
+        slot: Slot,
+        peers: impl Iterator<Item = JournalRecord>,
+        room: u64,
+    ) -> bool {
+        let promised = JournalRecord::Replica(Record::Promised(self.life.promised));
+        let notes = [JournalRecord::Snapshot(slot), promised].into_iter().chain(peers);
+        self.note_with(notes, Ticket { batch: None, cut: Some(slot) }, room)
+    }
+
+    fn note_with(
+        &mut self,
+        notes: impl Iterator<Item = JournalRecord>,
+        ticket: Ticket,
+        room: u64,
+    ) -> bool {
         let mut records = self.spare.pop().unwrap_or_default();
         notes.for_each(|note| records.push(&encode_record(&note)));
         let fits = records.frame_bytes() <= room;
         if fits {
-            self.put(records, Ticket(None));
+            self.put(records, ticket);
         } else {
             records.clear();
             self.spare.push(records);
@@ -101,17 +144,17 @@ impl Commits {
             if records.frame_bytes() > commit_bytes {
                 let next = self.spare.pop().unwrap_or_default();
                 let full = std::mem::replace(&mut records, next);
-                self.put(full, Ticket(None));
+                self.put(full, Ticket::NONE);
             }
             self.life.promised = self.life.promised.max(promise_of(record));
             records.push(&encode_replica_record(record));
         }
-        self.put(records, Ticket(Some(batch)));
+        self.put(records, Ticket { batch: Some(batch), cut: None });
     }
 
     fn put(&mut self, records: Records, ticket: Ticket) {
         let hard_state = self.life.encode();
-        self.waiting.push_back(Commit { hard_state, records, ticket });
+        self.waiting.push_back(Commit { hard_state, records, keep: None, ticket });
     }
 
     /// Takes the next commit that the journal has a place for.
@@ -119,7 +162,8 @@ impl Commits {
         if self.in_flight == self.most {
             return None;
         }
-        let commit = self.waiting.pop_front()?;
+        let mut commit = self.waiting.pop_front()?;
+        commit.keep = self.keep.take();
         self.in_flight += 1;
         Some(commit)
     }
@@ -130,7 +174,7 @@ impl Commits {
         &mut self,
         committed: Committed,
         slots: &mut SlotIndex,
-    ) -> Option<Synced> {
+    ) -> Confirmed {
         let Completion { ticket, lsns, records } = committed;
         self.in_flight -= 1;
         // A buffer has room for a full commit and a record at most, so those that are kept have a
@@ -138,7 +182,14 @@ impl Commits {
         if self.spare.len() < self.most {
             self.spare.push(records);
         }
-        let batch = ticket.0?;
+        if let Some(slot) = ticket.cut {
+            slots.forget_below(slot);
+            // What stands above it may have its latest record before that of the snapshot.
+            self.keep = slots.first_place().into_iter().chain([lsns.start]).min();
+        }
+        let Some(batch) = ticket.batch else {
+            return Confirmed { proof: None, cut: ticket.cut };
+        };
         // The places of all its slots are noted with the last commit only: until then the replica
         // has no proof, and may not let go of any of them.
         self.batches -= 1;
@@ -149,7 +200,7 @@ impl Commits {
                 slots.note(slot, place);
             }
         }
-        Some(batch.confirm_synced())
+        Confirmed { proof: Some(batch.confirm_synced()), cut: ticket.cut }
     }
 }
 
@@ -182,14 +233,15 @@ mod tests {
     fn put(commits: &mut Commits, bytes: usize) {
         let mut records = commits.spare.pop().unwrap_or_default();
         records.push(&vec![7; bytes]);
-        commits.put(records, Ticket(None));
+        commits.put(records, Ticket::NONE);
     }
 
     fn complete(commits: &mut Commits, slots: &mut SlotIndex) {
         let Commit { mut records, ticket, .. } = commits.next().unwrap();
         records.clear();
         let lsns = Lsn::FIRST..Lsn::FIRST;
-        assert!(commits.on_committed(Completion { ticket, lsns, records }, slots).is_none());
+        let confirmed = commits.on_committed(Completion { ticket, lsns, records }, slots);
+        assert!(confirmed.proof.is_none());
     }
 
     /// The host asks no more of a disk than it has, what waits in front of it included.

@@ -7,6 +7,7 @@ use synod_smr::{Connection, Lane};
 
 use crate::commits::{Committed, Ticket};
 use crate::old_decrees::{OldDecrees, ReadOrder};
+use crate::snapshots::order::SnapshotOrder;
 
 /// Something that came. Complete by definition.
 #[derive(Debug)]
@@ -107,6 +108,9 @@ pub enum Output {
         /// What the client is told.
         reason: &'static str,
     },
+    /// Work on snapshots, for whichever thread may wait for the disk. How it went is told by
+    /// [`Host::on_snapshot`](crate::Host::on_snapshot).
+    Snapshot(SnapshotOrder),
     /// Old decrees to be read from the journal, on whichever thread may wait for the disk.
     Read(ReadOrder),
 }

@@ -10,13 +10,16 @@ use std::time::Duration;
 use synod_clock::Moment;
 use synod_paxos::To;
 use synod_smr::wire::encode_message;
-use synod_smr::{Connection, Lane, Message, Record, RequestId, Response, StateMachine};
+use synod_smr::{
+    Connection, Disk, Input, Lane, Message, NoSnapshot, Record, RequestId, Response, StateMachine,
+};
 
 use crate::clients::Answered;
 use crate::event::Output;
 use crate::host::Host;
 use crate::old_decrees::ReadOrder;
 use crate::settings::CONTROL_MESSAGE_BYTES_MAX;
+use crate::snapshots::order::SnapshotOrder;
 
 /// What a turn brought about, before it is encoded, for those who look on.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +82,7 @@ impl<M: StateMachine> Host<M> {
         replies.drain(..).for_each(|reply| self.answer(&reply));
         (self.sent, self.replies) = (sent, replies);
         self.read_old_decrees();
+        self.work_on_snapshots(now);
         self.watch.look(&self.replica);
     }
 
@@ -108,13 +112,70 @@ impl<M: StateMachine> Host<M> {
                 self.peers.on_written();
             }
         }
+        self.record_cut();
         self.hand_over_commits();
+    }
+
+    /// Records that the log below a snapshot may go, where there is place and room for that.
+    fn record_cut(&mut self) {
+        let Some(slot) = self.snapshots.to_cut() else { return };
+        if self.commits.is_waiting() || !self.commits.has_place() {
+            return;
+        }
+        let unwritten = self.commits.waiting_bytes() + self.effects.cost();
+        let room = self.room.left(unwritten).for_work;
+        if self.commits.cut(slot, self.peers.remembered(), room) {
+            self.peers.on_written();
+            self.snapshots.on_recorded();
+        }
+    }
+
+    /// Has snapshots taken, kept and read: one of each at a time.
+    fn work_on_snapshots(&mut self, now: Moment) {
+        let parts: Vec<_> = self.effects.parts().collect();
+        for part in parts {
+            if self.snapshots.may_keep() {
+                self.snapshots.on_keeping(true);
+                self.outputs.push_back(Output::Snapshot(SnapshotOrder::Keep(part)));
+            } else {
+                self.step(Input::NotKept);
+            }
+        }
+        // A peer that is not answered asks again.
+        for (to, of, offset) in std::mem::take(&mut self.wanted_parts) {
+            if self.snapshots.newest().is_some() && self.snapshots.begin_read(now) {
+                let bytes_max = self.settings.part_bytes;
+                let order = SnapshotOrder::Read { to, offset, of, bytes_max };
+                self.outputs.push_back(Output::Snapshot(order));
+            }
+        }
+        self.take_snapshot(now);
+    }
+
+    fn take_snapshot(&mut self, now: Moment) {
+        let (applied, log_bytes) = (self.replica.executor().applied(), self.settings.log_bytes);
+        if self.room.disk() == Disk::Full || !self.snapshots.is_due(now, applied, log_bytes) {
+            return;
+        }
+        match self.replica.executor().snapshot() {
+            Ok((description, view)) => {
+                self.snapshots.on_begun();
+                let order = SnapshotOrder::Take { description, view };
+                self.outputs.push_back(Output::Snapshot(order));
+            }
+            Err(NoSnapshot) => {
+                tracing::warn!("{NoSnapshot}; the journal grows for as long as the node runs");
+                self.snapshots.on_refused();
+            }
+        }
     }
 
     /// Gives the journal the commits that it has a place for.
     pub(crate) fn hand_over_commits(&mut self) {
         while let Some(commit) = self.commits.next() {
-            self.room.on_commit(commit.records.frame_bytes());
+            let bytes = commit.records.frame_bytes();
+            self.room.on_commit(bytes);
+            self.snapshots.on_commit(bytes);
             self.outputs.push_back(Output::Commit(commit));
         }
     }
@@ -149,6 +210,11 @@ impl<M: StateMachine> Host<M> {
     fn read_old_decrees(&mut self) {
         let bytes_max = self.settings.replica.fetch_bytes;
         for wish in self.effects.log_reads() {
+            // The decrees are gone, and a snapshot stands for them.
+            if wish.first < self.slots.base() {
+                self.wanted_parts.push((wish.to, None, 0));
+                continue;
+            }
             if self.reading {
                 self.counts.log_reads_dropped += 1;
                 continue;

@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_clock::Moment;
-use synod_paxos::{NodeId, To};
+use synod_paxos::{NodeId, Slot, To};
 use synod_smr::wire::{JournalRecord, decode_message, decode_request};
 use synod_smr::{
-    Connection, Disk, Effects, Heartbeat, Input, Message, PeerStart, Replica, RequestId, Response,
-    StateMachine, Timer,
+    Connection, Disk, Effects, Executor, Heartbeat, Input, Message, PeerStart, Replica, RequestId,
+    Response, StateMachine, Timer,
 };
 
 use crate::clients::{Clients, Held};
-use crate::commits::{Commits, Committed};
+use crate::commits::{Commits, Committed, Confirmed};
 use crate::counts::Counts;
 use crate::crowd::Crowd;
 use crate::event::{Event, Output};
@@ -30,6 +30,8 @@ use crate::peers::{self, Hearing, Peers};
 use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
+use crate::snapshots::Snapshots;
+use crate::snapshots::order::SnapshotDone;
 use crate::timers::{Fired, Timers};
 
 /// One replica with all that stands between it and the world.
@@ -51,6 +53,7 @@ pub struct Host<M> {
     pub(crate) commits: Commits,
     pub(crate) room: DiskRoom,
     pub(crate) slots: SlotIndex,
+    pub(crate) snapshots: Snapshots,
     /// Whether an order to read old decrees is out.
     pub(crate) reading: bool,
     pub(crate) timers: Timers<Timer>,
@@ -60,6 +63,9 @@ pub struct Host<M> {
     pub(crate) counts: Counts,
     /// When a node that was asked to end does so in any case.
     pub(crate) drain_by: Option<Moment>,
+    /// The parts of the newest snapshot that peers asked for since the last flush: of which one,
+    /// and from where on.
+    pub(crate) wanted_parts: Vec<(NodeId, Option<Slot>, u64)>,
     /// What the next flush sends.
     pub(crate) sent: Vec<(To, Message)>,
     /// Empty between two flushes; kept for its memory.
@@ -250,10 +256,17 @@ impl<M: StateMachine> Host<M> {
                 self.on_known(from, known);
                 false
             }
+            Message::FetchSnapshot { slot, offset } => {
+                if self.peers.hears(from) {
+                    self.wanted_parts.push((from, Some(*slot), *offset));
+                }
+                false
+            }
             Message::Paxos(_)
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
+            | Message::Snapshot(_)
             | Message::Decrees { .. } => self.peers.hears(from),
         };
         if heard {
@@ -325,7 +338,10 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn on_committed(&mut self, committed: Committed) {
-        let proof = self.commits.on_committed(committed, &mut self.slots);
+        let Confirmed { proof, cut } = self.commits.on_committed(committed, &mut self.slots);
+        if let Some(slot) = cut {
+            tracing::info!(slot = slot.number(), "the log below may go");
+        }
         if let Some(proof) = proof {
             self.step(Input::Synced(proof));
         }
@@ -336,6 +352,44 @@ impl<M: StateMachine> Host<M> {
         let OldDecrees { to, message } = old;
         self.reading = false;
         self.sent.extend(message.map(|message| (To::Node(to), message)));
+    }
+
+    /// Takes in how work on snapshots went. What it brings about becomes outputs with the next
+    /// flush.
+    pub fn on_snapshot(&mut self, done: SnapshotDone<M>) {
+        match done {
+            SnapshotDone::Taken(slot) => {
+                tracing::info!(slot = slot.number(), "a snapshot is durable");
+                self.snapshots.on_taken(slot);
+            }
+            SnapshotDone::NotTaken => self.snapshots.on_not_taken(),
+            SnapshotDone::Kept { slot, end } => {
+                self.snapshots.on_keeping(false);
+                self.step(Input::Kept { slot, end });
+            }
+            SnapshotDone::NotKept => {
+                self.snapshots.on_keeping(false);
+                self.step(Input::NotKept);
+            }
+            SnapshotDone::Installed(state) => self.install(*state),
+            SnapshotDone::Read { to, message } => {
+                self.snapshots.on_read();
+                self.sent.extend(message.map(|message| (To::Node(to), message)));
+            }
+        }
+    }
+
+    /// Goes on from the state of another node. The index passes over its slots before the replica
+    /// does: what the journal holds of them is told to nobody from here on.
+    fn install(&mut self, state: Executor<M>) {
+        let slot = state.applied();
+        self.snapshots.on_installed(slot);
+        if slot > self.replica.paxos().chosen() {
+            tracing::info!(slot = slot.number(), "going on from a snapshot of another node");
+            self.slots.pass_over(slot);
+        }
+        self.counts.steps += 1;
+        self.replica.install(state, &mut self.effects);
     }
 
     fn on_drain(&mut self, now: Moment) {

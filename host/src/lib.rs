@@ -22,6 +22,7 @@ mod recovery;
 mod room;
 mod settings;
 mod slot_index;
+mod snapshots;
 mod timers;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
@@ -35,13 +36,16 @@ pub use host::{DRAIN_MAX, Host};
 pub use jitter::Jitter;
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use recovery::{
-    Inspected, Opened, RecoveryError, identity_of, inspect, open, parts_of_identity,
+    DataFolders, Inspected, Opened, RecoveryError, identity_of, inspect, open, open_above,
+    parts_of_identity,
 };
 pub use settings::{
-    BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, PEER_END_STEP, REPLY_BUDGET_BYTES,
+    BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, LOG_BYTES, PEER_END_STEP, REPLY_BUDGET_BYTES,
     REPLY_BUDGET_BYTES_TOTAL, REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,
 };
 pub use slot_index::BYTES_PER_SLOT;
+pub use snapshots::order::{SnapshotDone, SnapshotOrder};
+pub use snapshots::work::SnapshotWork;
 pub use synod_journal as journal;
 pub use synod_paxos as paxos;
 pub use synod_smr as smr;
@@ -51,5 +55,7 @@ pub use synod_smr::WAITING_BYTES_MAX;
 pub mod api {
     pub use synod_paxos::{Ballot, NodeId, Slot};
     pub use synod_smr::client::{Outcome, Reason};
+    pub use synod_smr::testing;
     pub use synod_smr::{Invalid, Refusal, StateMachine, Status};
+    pub use synod_smr::{NoSnapshot, RestoreError, SnapshotPieces, SnapshotView};
 }

@@ -189,6 +189,11 @@ impl Peers {
         self.unwritten.iter().map(|(peer, life)| JournalRecord::Peer(*peer, *life))
     }
 
+    /// Lists all that is remembered, written or not.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = JournalRecord> {
+        self.known.iter().map(|(peer, known)| JournalRecord::Peer(*peer, known.life))
+    }
+
     /// Takes note that all of it is in a commit.
     pub(crate) fn on_written(&mut self) {
         self.unwritten.clear();

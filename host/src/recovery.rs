@@ -4,15 +4,17 @@
 //! another life. What can fail fails here, with a reason for the operator.
 
 use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use synod_journal::{
-    AppendError, Disk, FreeSpace, HardState, Journal, OpenError, Options, Records,
+    AppendError, Disk, FreeSpace, HardState, Journal, OpenError, Options, Records, SnapshotBound,
+    SnapshotOptions, SnapshotStore,
 };
-use synod_paxos::{Ballot, Configuration, NodeId};
+use synod_paxos::{Ballot, Configuration, NodeId, Slot};
 use synod_smr::wire::{JournalRecord, decode_record, encode_record};
-use synod_smr::{Config, Effects, Folder, Invalid, PeerStart, Recovering, StateMachine};
+use synod_smr::{Config, Effects, Executor, Folder, Invalid, PeerStart, Recovering, StateMachine};
 
 use crate::clients::Clients;
 use crate::commits::{Commits, slot_of};
@@ -27,6 +29,8 @@ use crate::peers::Peers;
 use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
+use crate::snapshots::Snapshots;
+use crate::snapshots::work::SnapshotWork;
 use crate::timers::Timers;
 
 /// Why a life cannot begin.
@@ -57,9 +61,35 @@ pub enum RecoveryError {
         /// By what the others know this node, and what to do.
         reason: String,
     },
+    /// The folder of snapshots cannot be used.
+    #[error("the folder of snapshots cannot be used: {0}")]
+    Snapshots(OpenError),
+    /// The newest snapshot is damaged, or not what this program wrote.
+    #[error("the newest snapshot in {} cannot be gone on from: {reason}. The log below it may be \
+             gone: give this node the folder as it was, or let a new node take its place",
+            path.display())]
+    DamagedSnapshot {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The journal was opened, and failed with the first write.
     #[error("the data folder cannot be written: {0}")]
     FirstWrite(#[from] AppendError),
+    /// Records are gone that a snapshot stands for, and that is not there.
+    #[error("the journal in {} was cut at slot {needed}, and the newest snapshot is of slot \
+             {found}: its snapshots were lost or exchanged. Give this node the folder of \
+             snapshots that it had; without it the node cannot come back, and a new one takes \
+             its place", path.display())]
+    NoSnapshot {
+        /// The folder of the journal.
+        path: PathBuf,
+        /// The least slot of a snapshot that would do.
+        needed: Slot,
+        /// The slot of the newest one that is there; the first slot where there is none.
+        found: Slot,
+    },
     /// The journal holds what no version of this program wrote.
     #[error("the journal in {} holds what this program cannot read: {reason}", path.display())]
     ForeignRecord {
@@ -80,6 +110,7 @@ pub struct Opened<M, D: Disk> {
     journal: Journal<D>,
     recovering: Recovering<M>,
     slots: SlotIndex,
+    snapshots: Snapshots,
     life: NodeHardState,
     folder: Folder,
     peers: Peers,
@@ -127,7 +158,8 @@ impl From<OpenError> for RecoveryError {
 /// What stands before the voters in a journal's identity.
 const AMONG: &str = " among ";
 
-/// Reads a journal and makes this start durable. `watch` sees each record, encoded and decoded.
+/// Reads a journal and makes this start durable. `machine` is the one before any command; `watch`
+/// sees each record, encoded and decoded. A node that takes snapshots begins with [`open_above`].
 ///
 /// # Errors
 ///
@@ -140,7 +172,20 @@ pub fn open<M: StateMachine, D: Disk>(
     settings: &Settings,
     watch: impl FnMut(&[u8], &JournalRecord),
 ) -> Result<Opened<M, D>, RecoveryError> {
-    let mut reading = Reading::begin(machine, settings, watch);
+    let state = Executor::with_limits(machine, settings.sessions);
+    begin_with(disk, path, options, state, settings, watch)
+}
+
+/// Reads a journal above a state, and makes this start durable.
+fn begin_with<M: StateMachine, D: Disk>(
+    disk: D,
+    path: &Path,
+    options: &Options,
+    state: Executor<M>,
+    settings: &Settings,
+    watch: impl FnMut(&[u8], &JournalRecord),
+) -> Result<Opened<M, D>, RecoveryError> {
+    let mut reading = Reading::begin(state, settings, watch);
     let (mut journal, found) = Journal::open(disk, path, options, |record| reading.take(record))?;
     let before = reading.judge(path, found.hard_state)?;
     let incarnation = reading.incarnation.max(before.incarnation) + 1;
@@ -154,10 +199,77 @@ pub fn open<M: StateMachine, D: Disk>(
         folder = %found.folder,
         "recovered from the journal"
     );
+    let snapshots = Snapshots::new(reading.began_at);
     let Reading { recovering, slots, peers, .. } = reading;
     let folder = Folder(u128::from_le_bytes(found.folder.to_bytes()));
     let (cut_bytes, settings) = (found.cut_bytes, *settings);
-    Ok(Opened { incarnation, cut_bytes, journal, recovering, slots, life, folder, peers, settings })
+    Ok(Opened {
+        incarnation,
+        cut_bytes,
+        journal,
+        recovering,
+        slots,
+        snapshots,
+        life,
+        folder,
+        peers,
+        settings,
+    })
+}
+
+/// Where the data of a node is: its journal, and beside it its snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataFolders<'a> {
+    /// The folder of the journal.
+    pub journal: &'a Path,
+    /// The folder of the snapshots; it is made where it is missing.
+    pub snapshots: &'a Path,
+}
+
+/// Begins a life as [`open`] does, from the newest snapshot and the records above it.
+///
+/// # Errors
+///
+/// Why the life cannot begin.
+pub fn open_above<M: StateMachine + Clone, D: Disk>(
+    disk: D,
+    folders: DataFolders<'_>,
+    options: &Options,
+    machine: M,
+    settings: &Settings,
+    watch: impl FnMut(&[u8], &JournalRecord),
+) -> Result<(Opened<M, D>, SnapshotWork<M, D>), RecoveryError> {
+    let store = SnapshotOptions::new(&options.identity);
+    let begins = (machine.clone(), settings.sessions);
+    // Opening makes the folder: where there is no journal it must not leave one behind.
+    if disk.list(folders.snapshots).is_err_and(|error| is_nothing(&error)) {
+        let opened = open(disk.clone(), folders.journal, options, machine, settings, watch)?;
+        let work = SnapshotWork::open(disk, folders.snapshots, &store, begins);
+        return work.map(|(work, _)| (opened, work)).map_err(RecoveryError::Snapshots);
+    }
+    let opened = SnapshotWork::open(disk.clone(), folders.snapshots, &store, begins);
+    let (work, found) = opened.map_err(|error| match error {
+        // Whose it is, is told as for the journal.
+        other @ OpenError::OtherIdentity { .. } => other.into(),
+        error => RecoveryError::Snapshots(error),
+    })?;
+    let damaged = |reason: String| {
+        let path = folders.snapshots.to_owned();
+        RecoveryError::DamagedSnapshot { path, reason }
+    };
+    // One that is damaged may be all that there is of the log below it.
+    if let Some(damage) = found.damaged.first() {
+        return Err(damaged(damage.to_string()));
+    }
+    let newest = work.newest().map_err(damaged)?;
+    let state = newest.unwrap_or_else(|| Executor::with_limits(machine, settings.sessions));
+    let opened = begin_with(disk, folders.journal, options, state, settings, watch)?;
+    Ok((opened, work))
+}
+
+/// Tells whether there is no such folder: what is wrong with the one around it, the journal says.
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// What a look at the journal of a node found. Complete by its nature.
@@ -177,12 +289,17 @@ pub enum Inspected {
 /// Why a life could not begin, or not go on.
 pub fn inspect<D: Disk>(
     disk: D,
-    path: &Path,
+    folders: DataFolders<'_>,
     options: &Options,
     me: NodeId,
     settings: &Settings,
 ) -> Result<Inspected, RecoveryError> {
-    let mut reading = Reading::begin(Unapplied, settings, |_: &[u8], _: &_| ());
+    let path = folders.journal;
+    let store = SnapshotOptions::new(&options.identity);
+    let newest = SnapshotStore::look(disk.clone(), folders.snapshots, &store);
+    let newest = newest.map_err(RecoveryError::Snapshots)?.map_or(0, SnapshotBound::get);
+    let state = Executor::unknown(Unapplied, settings.sessions, Slot::new(newest));
+    let mut reading = Reading::begin(state, settings, |_: &[u8], _: &_| ());
     let seen = Journal::inspect(disk, path, options, |record| reading.take(record))?;
     let Some(seen) = seen else { return Ok(Inspected::InUse) };
     reading.judge(path, seen.hard_state)?;
@@ -231,19 +348,25 @@ fn begin_life<D: Disk>(journal: &mut Journal<D>, life: NodeHardState) -> Result<
 /// What the records of the journal add up to.
 struct Reading<M, W> {
     recovering: Recovering<M>,
+    /// The slot of the state that it began with.
+    began_at: Slot,
     slots: SlotIndex,
     peers: Peers,
     incarnation: u64,
+    /// The slot below which records may be gone.
+    cut: Slot,
     /// Why a record could not be read; none is taken after it.
     foreign: Option<String>,
     watch: W,
 }
 
 impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
-    fn begin(machine: M, settings: &Settings, watch: W) -> Self {
-        let recovering = Recovering::bounded(machine, settings.replica, settings.sessions);
-        let (slots, peers) = (SlotIndex::default(), Peers::default());
-        Self { recovering, slots, peers, incarnation: 0, foreign: None, watch }
+    fn begin(state: Executor<M>, settings: &Settings, watch: W) -> Self {
+        let began_at = state.applied();
+        let recovering = Recovering::above(state, settings.replica);
+        let (slots, peers) = (SlotIndex::above(began_at), Peers::default());
+        let (incarnation, cut, foreign) = (0, Slot::FIRST, None);
+        Self { recovering, began_at, slots, peers, incarnation, cut, foreign, watch }
     }
 
     /// Judges what was read against the last hard state, and returns that.
@@ -251,6 +374,15 @@ impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
         let foreign = |reason| RecoveryError::ForeignRecord { path: path.to_owned(), reason };
         if let Some(reason) = &self.foreign {
             return Err(foreign(reason.clone()));
+        }
+        if self.cut > self.began_at {
+            let (path, needed, found) = (path.to_owned(), self.cut, self.began_at);
+            return Err(RecoveryError::NoSnapshot { path, needed, found });
+        }
+        if let Some(slot) = self.recovering.missing() {
+            return Err(foreign(format!(
+                "all is said to be chosen past slot {slot}, which is gone"
+            )));
         }
         let before = NodeHardState::decode(last)
             .ok_or_else(|| foreign("its frames are of another version".to_owned()))?;
@@ -287,6 +419,7 @@ impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
                 self.recovering.on_record(replica);
             }
             JournalRecord::Peer(peer, life) => self.peers.on_record(peer, life),
+            JournalRecord::Snapshot(slot) => self.cut = self.cut.max(slot),
         }
     }
 }
@@ -295,6 +428,12 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
     /// Returns the highest ballot that the node promised.
     pub const fn promised(&self) -> Ballot {
         self.life.promised
+    }
+
+    /// Returns the slot of the snapshot that it began with; the first slot without one.
+    #[must_use]
+    pub fn state_at(&self) -> Slot {
+        self.snapshots.newest().unwrap_or(Slot::FIRST)
     }
 
     /// Says why the node `me` must not go on with this journal, if the others refused it in an
@@ -339,6 +478,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             commits: Commits::new(self.life, self.settings.batches_in_flight),
             room: DiskRoom::new(room),
             slots: self.slots,
+            snapshots: self.snapshots,
             reading: false,
             timers: Timers::new(),
             jitter: Jitter::seeded(seed),
@@ -346,6 +486,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             lanes: Lanes::default(),
             counts: Counts::default(),
             drain_by: None,
+            wanted_parts: Vec::new(),
             sent: Vec::new(),
             replies: Vec::new(),
             outputs: VecDeque::new(),

@@ -4,7 +4,7 @@
 //! bind. Only those of the sessions must be equal on all nodes.
 
 use synod_paxos::RECORD_COST_BYTES;
-use synod_smr::{BATCH_BYTES_MAX, Limits, PAYLOAD_BYTES_MAX, SessionLimits};
+use synod_smr::{BATCH_BYTES_MAX, Limits, PAYLOAD_BYTES_MAX, STATE_PART_BYTES_MAX, SessionLimits};
 
 /// The bounds of one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,12 @@ pub struct Settings {
     /// How many batches of records are on their way to the disk at once, and how many commits of
     /// them are with the journal; no more than that takes.
     pub batches_in_flight: usize,
+    /// The bytes of commits that the journal keeps, past what a snapshot stands for: half of it
+    /// between two snapshots. A peer that lags no further is given decrees.
+    pub log_bytes: u64,
+    /// The bytes of a snapshot that a peer is given at once, at most
+    /// [`STATE_PART_BYTES_MAX`](synod_smr::STATE_PART_BYTES_MAX).
+    pub part_bytes: usize,
     /// How many slots the end of a peer's journal moves before it is remembered durably again.
     pub peer_end_step: u64,
     /// With less room than this for work a disk that refused the next segment counts as full: no
@@ -49,6 +55,8 @@ impl Default for Settings {
             sessions: SessionLimits::default(),
             commit_bytes: 8 << 20,
             batches_in_flight: BATCHES_IN_FLIGHT_MAX,
+            log_bytes: LOG_BYTES,
+            part_bytes: STATE_PART_BYTES_MAX,
             peer_end_step: PEER_END_STEP,
             full_below_bytes: DISK_FULL_BELOW_BYTES,
             reply_budget_bytes: REPLY_BUDGET_BYTES,
@@ -68,6 +76,9 @@ const _: () = assert!(
 
 /// With less room than this for work a disk that refused the next segment counts as full.
 const DISK_FULL_BELOW_BYTES: u64 = 4 << 20;
+
+/// The bytes of commits that the journal keeps past what a snapshot stands for.
+pub const LOG_BYTES: u64 = 128 << 20;
 
 /// How many slots the end of a peer's journal moves before it is remembered durably again.
 ///

@@ -15,11 +15,49 @@ pub(crate) struct SlotIndex {
     /// The number of the record of each slot of a chunk, or zero where there is none.
     chunks: BTreeMap<u64, Box<[u64]>>,
     end: u64,
+    /// What the journal holds of the slots below this one is not read back.
+    base: Slot,
 }
 
 impl SlotIndex {
+    /// Begins above a state that stands for the slots below this one.
+    pub(crate) fn above(slot: Slot) -> Self {
+        Self { chunks: BTreeMap::new(), end: slot.number(), base: slot }
+    }
+
+    /// Passes over the slots below this one, which a state stands for that was not made here. Of
+    /// those the journal may hold votes that lost, and some may still be on their way to it.
+    pub(crate) fn pass_over(&mut self, slot: Slot) {
+        self.forget_below(slot);
+        self.end = self.end.max(slot.number());
+    }
+
+    /// Lets go of the slots below this one.
+    pub(crate) fn forget_below(&mut self, slot: Slot) {
+        self.base = self.base.max(slot);
+        let (chunk, index) = split(self.base);
+        self.chunks = self.chunks.split_off(&chunk);
+        if let Some(first) = self.chunks.get_mut(&chunk) {
+            first[..index].fill(0);
+        }
+    }
+
+    /// Returns the first slot that may be here.
+    pub(crate) const fn base(&self) -> Slot {
+        self.base
+    }
+
+    /// Returns the first of all places.
+    pub(crate) fn first_place(&self) -> Option<Lsn> {
+        let places = self.chunks.values().flat_map(|chunk| chunk.iter().copied());
+        places.filter(|place| *place > 0).min().and_then(Lsn::new)
+    }
+
     /// Notes that the record at `place` holds the decree of `slot`; a later record replaces it.
     pub(crate) fn note(&mut self, slot: Slot, place: Lsn) {
+        if slot < self.base {
+            return;
+        }
         let empty = || vec![0; CHUNK_SLOTS].into_boxed_slice();
         let (chunk, index) = split(slot);
         self.chunks.entry(chunk).or_insert_with(empty)[index] = place.get();

@@ -109,7 +109,8 @@ impl Shell {
                     Response::Refused(Refusal::NotLeader { .. }) => self.sent_away += 1,
                     other => assert!(self.opened.is_none(), "{other:?}"),
                 },
-                Output::Send { .. } | Output::Beacon(_) | Output::Read(_) => {}
+                Output::Send { .. } | Output::Beacon(_) | Output::Read(_) | Output::Snapshot(_) => {
+                }
                 Output::Close { reason, .. } => panic!("{reason}"),
             }
         }

@@ -96,7 +96,8 @@ impl Trio {
                 Output::Beacon(_)
                 | Output::Reply { .. }
                 | Output::Close { .. }
-                | Output::Read(_) => {}
+                | Output::Read(_)
+                | Output::Snapshot(_) => {}
             }
         }
         member.journal.write(&mut commits);

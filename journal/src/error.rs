@@ -213,6 +213,12 @@ pub enum OptionsError {
     /// The identity is too long.
     #[error("the identity has {0} bytes: use at most 1024")]
     Identity(usize),
+    /// The size of the chunks of a snapshot is out of its bounds.
+    #[error("chunk_bytes is {0}: use 4096 to 4194304")]
+    SnapshotChunkBytes(u32),
+    /// The number of snapshots that are kept is out of its bounds.
+    #[error("kept is {0}: keep 1 to 8 snapshots")]
+    SnapshotsKept(usize),
 }
 
 /// Why a commit was not appended.

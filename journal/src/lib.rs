@@ -25,6 +25,9 @@
 //! A header is believed only at its own offset, in its own segment and under its salt, so bytes of
 //! an earlier life of a file are no frames. "Synced up to" and seals tell rot from a torn write:
 //! what they cover was durable once, and must still be there.
+//!
+//! Snapshots have a directory of their own, drawn in the module `snapshot`:
+#![doc = include_str!("snapshot/layout.md")]
 
 mod create;
 mod directory;
@@ -35,6 +38,7 @@ mod options;
 mod primitives;
 mod read;
 mod recover;
+mod snapshot;
 mod write;
 
 pub use create::Create;
@@ -56,6 +60,17 @@ pub use options::{
 };
 pub use read::reader::{Reader, Record};
 pub use recover::recovery::Recovered;
+pub use snapshot::error::{
+    ReadBackError, SnapshotDamaged, SnapshotError, SnapshotPart, SnapshotReadError,
+};
+pub use snapshot::format::{
+    SNAPSHOT_CHUNK_BYTES, SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNK_BYTES_MIN,
+    SNAPSHOT_MANIFEST_BYTES_MAX, SNAPSHOT_META_BYTES_MAX, Snapshot, SnapshotBound,
+};
+pub use snapshot::read::SnapshotReader;
+pub use snapshot::recover::RecoveredSnapshots;
+pub use snapshot::store::{SNAPSHOTS_KEPT_MAX, SnapshotOptions, SnapshotStore};
+pub use snapshot::write::{SNAPSHOT_SYNC_STEP_BYTES, SnapshotWriter};
 pub use write::commit::{
     Commit, Completion, FULL_RETRY, FreeSpace, IDLE_SEAL, IN_FLIGHT_MAX, SubmitError,
 };

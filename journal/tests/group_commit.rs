@@ -37,7 +37,7 @@ fn started(disk: &SimDisk) -> (GroupCommit<usize>, Receiver<Outcome>) {
 
 fn commit(ticket: usize, bytes: usize, mut records: Records) -> Commit<usize> {
     records.push(&vec![u8::try_from(ticket % 251).unwrap(); bytes]);
-    Commit { hard_state: HardState([0xee; 32]), records, ticket }
+    Commit { hard_state: HardState([0xee; 32]), records, keep: None, ticket }
 }
 
 /// Waits for something that another thread brings about.
@@ -163,7 +163,8 @@ fn a_full_disk_shows_in_the_room_and_space_brings_it_back() {
     assert!(ticket > 5);
     assert!(group.room().total > 1000, "the reserve is there for promises");
     wait_until("the disk is asked, and refuses", || group.room().refused);
-    let promise = Commit { hard_state: HardState([2; 32]), records: Records::new(), ticket };
+    let (hard_state, records) = (HardState([2; 32]), Records::new());
+    let promise = Commit { hard_state, records, keep: None, ticket };
     group.submit(promise).unwrap();
     inbox.recv_timeout(PATIENCE).unwrap().unwrap();
     disk.set_capacity(None);

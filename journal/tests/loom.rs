@@ -58,7 +58,7 @@ impl Inbox {
 
 fn commit(ticket: u8) -> Commit<u8> {
     let records: Records = [[ticket; 40]].into_iter().collect();
-    Commit { hard_state: HardState([ticket; 32]), records, ticket }
+    Commit { hard_state: HardState([ticket; 32]), records, keep: None, ticket }
 }
 
 fn started(disk: &SimDisk) -> (GroupCommit<u8>, Arc<Inbox>) {

@@ -24,7 +24,9 @@ use crate::cli::{LogFormat, ServeArgs, TargetArgs};
 use keys::{CLIENT, SERVER};
 use layers::Layers;
 pub use problem::{ConfigError, Origin};
-use values::{address, addresses, cluster, milliseconds, node_id, readable, segment_bytes, timing};
+use values::{
+    address, addresses, cluster, log_bytes, milliseconds, node_id, readable, segment_bytes, timing,
+};
 pub use variables::unknown_variables;
 
 /// What `synod-kv serve` needs to know.
@@ -38,6 +40,8 @@ pub struct ServerConfig {
     pub data: PathBuf,
     /// How large the files of the journal are.
     pub segment_bytes: u64,
+    /// What the journal keeps past what a snapshot stands for.
+    pub log_bytes: u64,
     /// Where this node listens to its peers.
     pub peer_listen: SocketAddr,
     /// Where this node listens to clients.
@@ -155,6 +159,7 @@ impl ServerConfig {
             node,
             data: data(layers)?,
             segment_bytes: segment_bytes(layers)?,
+            log_bytes: log_bytes(layers)?,
             peer_listen,
             client_listen,
             peers,

@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use synod_node::{Invalid, StateMachine};
+use synod_node::{Invalid, NoSnapshot, RestoreError, SnapshotPieces, SnapshotView, StateMachine};
 
 use crate::command::{Blob, Command, Query, Rejection, Reply, VALUE_BYTES_MAX};
 use crate::digest::{Digest, EntryHash};
+
+mod snapshot;
 
 /// The replicated map.
 ///
@@ -176,6 +178,15 @@ impl StateMachine for Machine {
 
     fn digest(&self) -> u64 {
         self.digest.value()
+    }
+
+    fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+        Ok(snapshot::write(self))
+    }
+
+    fn restore(&mut self, pieces: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+        *self = snapshot::read(pieces)?;
+        Ok(())
     }
 }
 

@@ -111,6 +111,7 @@ pub(crate) fn node_config(config: &ServerConfig) -> Config {
         client_listen: config.client_listen,
         data: config.data.clone(),
         segment_bytes: config.segment_bytes,
+        log_bytes: config.log_bytes,
         tls: tls_files(&config.tls),
         timing: Timing {
             heartbeat: config.heartbeat,

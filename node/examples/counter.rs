@@ -9,7 +9,7 @@ use synod_node::{Client, ClientConfig, Config, Invalid, Node, NodeId, TlsFiles};
 use synod_node::{Outcome, StateMachine};
 
 /// The state: a command is eight bytes to add, and the answer is the sum.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Counter(u64);
 
 impl StateMachine for Counter {

@@ -7,11 +7,12 @@ use std::{net::UdpSocket, time::Duration};
 
 use bytes::Bytes;
 use synod_node::{Client, ClientConfig, Config, Invalid, Node, NodeId, Outcome, Session};
+use synod_node::{NoSnapshot, RestoreError, SnapshotPieces, SnapshotView};
 use synod_node::{StateMachine, TlsFiles};
 
 /// The state: jobs that wait, and what tells this state from any other one.
-#[derive(Default)]
-struct Queue {
+#[derive(Clone, Default)]
+pub(crate) struct Queue {
     jobs: VecDeque<Vec<u8>>,
     pushed: u64,
     taken: u64,
@@ -57,6 +58,28 @@ impl StateMachine for Queue {
     /// All jobs that ever came, in their order, and how many have gone: that is the whole state.
     fn digest(&self) -> u64 {
         self.mark.wrapping_add(self.taken.wrapping_mul(PRIME))
+    }
+
+    /// Three numbers, then each job behind its length.
+    fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+        let mut state = [self.pushed, self.taken, self.mark].map(u64::to_le_bytes).concat();
+        for job in &self.jobs {
+            state.extend_from_slice(&(job.len() as u64).to_le_bytes());
+            state.extend_from_slice(job);
+        }
+        Ok(SnapshotView::whole(state))
+    }
+
+    fn restore(&mut self, snapshot: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+        let mut number = || snapshot.take_array().map(u64::from_le_bytes);
+        let (pushed, taken, mark) = (number()?, number()?, number()?);
+        let mut jobs = VecDeque::new();
+        for _ in taken..pushed {
+            let bytes = u64::from_le_bytes(snapshot.take_array()?);
+            jobs.push_back(snapshot.take(usize::try_from(bytes).unwrap_or(usize::MAX))?.to_vec());
+        }
+        *self = Self { jobs, pushed, taken, mark };
+        snapshot.end()
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Config {
     /// How large the files of the journal are: a multiple of 4096 from [`SEGMENT_BYTES_MIN`] to
     /// 2 GiB. Two of them are set aside at the start.
     pub segment_bytes: u64,
+    /// How many bytes the journal keeps past what a snapshot stands for, from [`LOG_BYTES_MIN`] on;
+    /// half of it is written between two snapshots.
+    pub log_bytes: u64,
     /// The certificates.
     pub tls: TlsFiles,
     /// How fast failures are noticed.
@@ -93,6 +96,12 @@ pub const SUSPICION_MIN: Duration = limits::SUSPICION_MIN;
 /// The size of the journal's files where nothing else is asked for.
 pub const SEGMENT_BYTES: u64 = synod_host::journal::SEGMENT_BYTES;
 
+/// What the journal keeps past a snapshot where nothing else is asked for.
+pub const LOG_BYTES: u64 = synod_host::LOG_BYTES;
+
+/// With less than this a node would write snapshots more than anything else.
+pub const LOG_BYTES_MIN: u64 = 1 << 20;
+
 /// Why a configuration is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -122,6 +131,9 @@ pub enum ConfigError {
          {SEGMENT_BYTES_MAX}"
     )]
     SegmentBytes(u64),
+    /// The journal cannot be cut so short.
+    #[error("log_bytes is {0}: use {LOG_BYTES_MIN} at least")]
+    LogBytes(u64),
     /// Nobody can reach another member there.
     #[error(
         "{at} is no address of node {node}: name the IP address of one host, and a port other than \
@@ -177,6 +189,7 @@ impl Config {
             client_listen: SocketAddr::new(peer_listen.ip(), 0),
             data: folder.join("data").join(&name),
             segment_bytes: SEGMENT_BYTES,
+            log_bytes: LOG_BYTES,
             tls: TlsFiles::in_folder(folder, &name),
             timing: Timing::default(),
         }
@@ -204,6 +217,9 @@ impl Config {
         let fits = (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes);
         if !fits || !bytes.is_multiple_of(SEGMENT_STEP_BYTES) {
             return Err(ConfigError::SegmentBytes(bytes));
+        }
+        if self.log_bytes < LOG_BYTES_MIN {
+            return Err(ConfigError::LogBytes(self.log_bytes));
         }
         let (peers, clients) = (self.peer_listen, self.client_listen);
         if exclude_each_other(peers, clients) {
@@ -297,6 +313,9 @@ mod tests {
         assert_eq!(segments(SEGMENT_BYTES_MAX), Ok(()));
         let wrong = [SEGMENT_BYTES_MIN - 4096, SEGMENT_BYTES_MIN + 1, SEGMENT_BYTES_MAX + 4096];
         wrong.into_iter().for_each(|bytes| told(segments(bytes), "use a multiple of 4096"));
+        let kept = |bytes| changed(|config| config.log_bytes = bytes);
+        assert_eq!(kept(LOG_BYTES_MIN), Ok(()));
+        told(kept(LOG_BYTES_MIN - 1), "use 1048576 at least");
     }
 
     #[test]

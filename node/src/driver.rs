@@ -19,7 +19,7 @@ use synod_clock::{Moment, TimeSource as _};
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::SyncError;
 use synod_host::smr::{Connection, Lane};
-use synod_host::{Event, Host, OldDecrees, Output};
+use synod_host::{Event, Host, OldDecrees, Output, SnapshotDone};
 use synod_transport_quic::{
     ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, LaneWaiting, PeerEvent,
     PeerHandle, PeerId, Sent, limits,
@@ -35,6 +35,7 @@ use crate::clock::LoopTime;
 use crate::metrics::Reporter;
 use crate::node::{Control, NodeError};
 use crate::reads::Reads;
+use crate::snapshots::Snapshots;
 use crate::world::{Commits, Outcome, World};
 
 /// Everything that a node is made of, on its one thread.
@@ -47,6 +48,7 @@ pub(crate) struct Driver<M, W: World> {
     pub(crate) journal: W::Commits,
     pub(crate) journal_events: mpsc::Receiver<Outcome>,
     pub(crate) reads: Reads<W::Disk>,
+    pub(crate) snapshots: Snapshots<M, W::Disk>,
     pub(crate) orders: mpsc::Receiver<Control>,
     pub(crate) time: LoopTime,
     pub(crate) beacon: Arc<SharedBeacon>,
@@ -62,18 +64,19 @@ pub(crate) struct Ended {
 }
 
 /// One thing that the loop can be woken by.
-enum Woken {
+enum Woken<M> {
     Control(Control),
     Journal(Outcome),
     Peer(PeerEvent),
     Client(ClientEvent),
     Read(OldDecrees),
+    Snapshot(SnapshotDone<M>),
     Time,
     /// The journal's thread is gone, and has said nothing of why: it has panicked.
     JournalGone,
 }
 
-impl<M: StateMachine, W: World> Driver<M, W> {
+impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
     /// Where the node listens to peers and to clients.
     pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
         (self.peers.local_addr(), self.clients.local_addr())
@@ -113,7 +116,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         self.close(reason).await
     }
 
-    fn turn_with_beacon(&mut self, woken: Woken) -> Result<(), NodeError> {
+    fn turn_with_beacon(&mut self, woken: Woken<M>) -> Result<(), NodeError> {
         let beacon = Arc::clone(&self.beacon);
         let turn = beacon.begin_turn(self.time.now());
         self.turn(woken)?;
@@ -123,7 +126,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
 
     /// Carries out what the turn brought about, and waits for what begins the next one; there is
     /// none if the node has handed over.
-    async fn go_on(&mut self) -> Option<Woken> {
+    async fn go_on(&mut self) -> Option<Woken<M>> {
         while let Some(output) = self.host.output() {
             self.carry_out(output);
         }
@@ -141,7 +144,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
 
     /// Sleeps until something is there. An order of the owner comes first, as it is rare and may
     /// be to end; then the journal, as its proofs set claims free.
-    async fn wait(&mut self) -> Woken {
+    async fn wait(&mut self) -> Woken<M> {
         let due = self.host.next_wake().map(|moment| self.time.instant(moment));
         tokio::select! {
             biased;
@@ -154,12 +157,13 @@ impl<M: StateMachine, W: World> Driver<M, W> {
                 Woken::Client(event)
             }
             Some(old) = self.reads.next() => Woken::Read(old),
+            Some(done) = self.snapshots.next() => Woken::Snapshot(done),
             () = sleep_until(due.unwrap_or_else(|| Instant::now() + IDLE)) => Woken::Time,
         }
     }
 
     /// Takes what is ready, up to a bound, so that the flush comes in time.
-    fn turn(&mut self, woken: Woken) -> Result<(), NodeError> {
+    fn turn(&mut self, woken: Woken<M>) -> Result<(), NodeError> {
         let now = self.time.now();
         self.host.take(now, Event::Room(self.journal.room()));
         self.hand_over(now, woken)?;
@@ -188,7 +192,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         Ok(())
     }
 
-    fn ready(&mut self) -> Option<Woken> {
+    fn ready(&mut self) -> Option<Woken<M>> {
         if let Ok(order) = self.orders.try_recv() {
             return Some(Woken::Control(order));
         }
@@ -205,10 +209,13 @@ impl<M: StateMachine, W: World> Driver<M, W> {
         {
             return Some(Woken::Client(event));
         }
-        self.reads.ready().map(Woken::Read)
+        if let Some(old) = self.reads.ready() {
+            return Some(Woken::Read(old));
+        }
+        self.snapshots.ready().map(Woken::Snapshot)
     }
 
-    fn hand_over(&mut self, now: Moment, woken: Woken) -> Result<(), NodeError> {
+    fn hand_over(&mut self, now: Moment, woken: Woken<M>) -> Result<(), NodeError> {
         let event = match woken {
             Woken::Control(Control::Drain) => Event::Drain,
             Woken::Control(Control::Stop) => return Err(NodeError::Stopped),
@@ -216,6 +223,10 @@ impl<M: StateMachine, W: World> Driver<M, W> {
             Woken::Peer(event) => event_of_peer(event),
             Woken::Client(event) => event_of_client(event),
             Woken::Read(old) => Event::OldDecrees(old),
+            Woken::Snapshot(done) => {
+                self.host.on_snapshot(done);
+                return Ok(());
+            }
             Woken::Time => return Ok(()),
             Woken::JournalGone => return Err(NodeError::Panicked),
         };
@@ -241,6 +252,7 @@ impl<M: StateMachine, W: World> Driver<M, W> {
                 self.clients.close_connection(ConnectionId(connection.0), reason);
             }
             Output::Read(order) => self.reads.begin(order),
+            Output::Snapshot(order) => self.snapshots.begin(order),
         }
     }
 

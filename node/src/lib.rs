@@ -16,6 +16,7 @@ mod node;
 mod ports;
 mod progress;
 mod reads;
+mod snapshots;
 mod start;
 pub mod world;
 

@@ -139,7 +139,7 @@ impl Node {
     /// Why the node cannot run; nothing is left running then.
     pub fn start<M>(config: Config, machine: M) -> Result<Self, StartError>
     where
-        M: StateMachine + Send + 'static,
+        M: StateMachine + Clone + Send + 'static,
     {
         Self::start_in(System, config, machine)
     }
@@ -157,7 +157,7 @@ impl Node {
     pub fn start_in<W, M>(world: W, config: Config, machine: M) -> Result<Self, StartError>
     where
         W: World,
-        M: StateMachine + Send + 'static,
+        M: StateMachine + Clone + Send + 'static,
     {
         start(world, config, machine)
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::{Create, IN_FLIGHT_MAX, Options};
-use synod_host::{Inspected, Opened, RecoveryError, Settings};
+use synod_host::{DataFolders, Inspected, Opened, RecoveryError, Settings, SnapshotWork};
 use synod_transport_quic::{
     BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
     PeerConfig, PeerEndpoint, PeerId, TlsError, limits,
@@ -35,10 +35,11 @@ use crate::node::{Control, LoopHandle, Node, NodeError};
 use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::reads::Reads;
+use crate::snapshots::Snapshots;
 use crate::world::{self, Placement, World};
 
-/// A host on its way back from a journal of this world.
-type Recovered<M, W> = Opened<M, <W as World>::Disk>;
+/// A host on its way back from a journal of this world, and the work on its snapshots.
+type Recovered<M, W> = (Opened<M, <W as World>::Disk>, SnapshotWork<M, <W as World>::Disk>);
 
 /// All that is at hand when a life begins.
 struct Beginning<M: StateMachine, W: World> {
@@ -116,7 +117,7 @@ pub enum StartError {
 pub(crate) fn start<W, M>(world: W, config: Config, machine: M) -> Result<Node, StartError>
 where
     W: World,
-    M: StateMachine + Send + 'static,
+    M: StateMachine + Clone + Send + 'static,
 {
     config.check()?;
     let credentials =
@@ -128,7 +129,7 @@ where
     // no incarnation. Nothing is read on them before the life begins.
     let ports = Ports::hold(&world, &config)?;
     let recovered = recover(&world, &config, cluster, machine)?;
-    let incarnation = recovered.incarnation;
+    let incarnation = recovered.0.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
     let placement = world.placement();
@@ -164,7 +165,7 @@ fn begin_task<W, M>(
 ) -> Result<Begun, StartError>
 where
     W: World,
-    M: StateMachine + Send + 'static,
+    M: StateMachine + Clone + Send + 'static,
 {
     let node = beginning.config.node;
     let driver = assemble(beginning)?;
@@ -183,7 +184,7 @@ fn begin_thread<W, M>(
 ) -> Result<Begun, StartError>
 where
     W: World,
-    M: StateMachine + Send + 'static,
+    M: StateMachine + Clone + Send + 'static,
 {
     let (started, start) = sync_channel(1);
     let run = move || run_thread(beginning, &started, ended);
@@ -205,7 +206,7 @@ where
 
 /// The life of the node's thread: says through `started` where it listens or why it does not, and
 /// through `ended` how it ended.
-fn run_thread<W: World, M: StateMachine>(
+fn run_thread<W: World, M: StateMachine + Clone + Send + 'static>(
     beginning: Beginning<M, W>,
     started: &SyncSender<Result<(SocketAddr, SocketAddr), StartError>>,
     ended: oneshot::Sender<Result<(), NodeError>>,
@@ -242,7 +243,7 @@ fn run_thread<W: World, M: StateMachine>(
 }
 
 /// Runs the loop, with a thread beside it that drives the network while a turn is long.
-fn run_loop<W: World, M: StateMachine>(
+fn run_loop<W: World, M: StateMachine + Clone + Send + 'static>(
     node: NodeId,
     others: &[PeerId],
     driver: Driver<M, W>,
@@ -274,10 +275,11 @@ fn tell<T>(started: &SyncSender<T>, news: T) {
 }
 
 /// Serves on the ports and puts everything together.
-fn assemble<W: World, M: StateMachine>(
+fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
     beginning: Beginning<M, W>,
 ) -> Result<Driver<M, W>, StartError> {
     let Beginning { world, config, credentials, ports, recovered, orders, beacon } = beginning;
+    let (recovered, work) = recovered;
     let incarnation = Incarnation(recovered.incarnation);
     let others = config.members.iter().filter(|(node, _)| **node != config.node);
     let (peers, peer_events) = PeerEndpoint::bind_on(
@@ -302,6 +304,7 @@ fn assemble<W: World, M: StateMachine>(
         ClientPort::bind_on(ports.clients, client_port).map_err(StartError::ClientPort)?;
     let (host, journal) = recovered.start(core_settings(&config)?, seed(&world)?);
     let reads = Reads::new(journal.reader(), world.placement());
+    let snapshots = Snapshots::new(work, world.placement());
     let (outcomes, journal_events) = mpsc::channel(IN_FLIGHT_MAX + 1);
     let journal = world.commits(
         journal,
@@ -323,6 +326,7 @@ fn assemble<W: World, M: StateMachine>(
         journal,
         journal_events,
         reads,
+        snapshots,
         orders,
         time,
         beacon,
@@ -333,7 +337,7 @@ fn assemble<W: World, M: StateMachine>(
 /// Reads the journal and makes this start durable. One that was refused stops here: its host would
 /// say nothing to anybody, and end with its first turn, when whoever waits for the start had been
 /// told already that it serves.
-fn recover<W: World, M: StateMachine>(
+fn recover<W: World, M: StateMachine + Clone>(
     world: &W,
     config: &Config,
     cluster: ClusterId,
@@ -341,12 +345,14 @@ fn recover<W: World, M: StateMachine>(
 ) -> Result<Recovered<M, W>, StartError> {
     let options = existing(config, cluster);
     let mut progress = Progress::begin(config.node.number());
-    let settings = Settings::default();
+    let settings = Settings { log_bytes: config.log_bytes, ..Settings::default() };
     let watch = |_: &[u8], _: &_| progress.note();
-    let opened = synod_host::open(world.disk(), &config.data, &options, machine, &settings, watch)?;
-    match opened.refused(config.node) {
+    let snapshots = config.data.join(SNAPSHOTS);
+    let folders = DataFolders { journal: &config.data, snapshots: &snapshots };
+    let begun = synod_host::open_above(world.disk(), folders, &options, machine, &settings, watch)?;
+    match begun.0.refused(config.node) {
         Some(reason) => Err(StartError::Refused { path: config.data.clone(), reason }),
-        None => Ok(opened),
+        None => Ok(begun),
     }
 }
 
@@ -358,7 +364,9 @@ pub(crate) fn inspect(world: &impl World, config: &Config) -> Result<Inspected, 
     let cluster = check_identity(config, &credentials)?;
     check_dates(world, config, &credentials)?;
     let (options, settings) = (existing(config, cluster), Settings::default());
-    Ok(synod_host::inspect(world.disk(), &config.data, &options, config.node, &settings)?)
+    let snapshots = config.data.join(SNAPSHOTS);
+    let folders = DataFolders { journal: &config.data, snapshots: &snapshots };
+    Ok(synod_host::inspect(world.disk(), folders, &options, config.node, &settings)?)
 }
 
 /// Refuses a certificate that is of no use at this time. A node with it would be ready, and neither
@@ -403,3 +411,6 @@ const READ_END_MAX: Duration = Duration::from_secs(1);
 
 /// How many orders may wait for the loop: the second one is as good as the first.
 const ORDERS_MAX: usize = 4;
+
+/// The folder of the snapshots, inside that of the journal.
+const SNAPSHOTS: &str = "snapshots";

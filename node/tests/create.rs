@@ -13,6 +13,7 @@ use certificates::Folder;
 use synod_node::{CreateError, Inspected, Invalid, Node, NodeId, StartError, StateMachine};
 
 /// A state machine without a state.
+#[derive(Clone)]
 struct Nothing;
 
 impl StateMachine for Nothing {

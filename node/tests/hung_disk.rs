@@ -21,6 +21,7 @@ use synod_node::{
 use synod_transport_quic::{BindError, HeldPort, Turns, Wall};
 
 /// A machine that panics at its first command, beside a disk that hangs from then on.
+#[derive(Clone)]
 struct Doomed(Gate);
 
 impl StateMachine for Doomed {

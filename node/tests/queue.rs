@@ -9,6 +9,17 @@ mod queue;
 use std::path::Path;
 
 use certificates::Folder;
+use synod_node::testing::{CommandRun, check};
+
+#[test]
+fn the_queue_keeps_the_promises_of_a_state_machine() {
+    let run = CommandRun::drawn(1, 60, |draw| match draw.below(3) {
+        0 => b"-".to_vec(),
+        _ => [b"+", &draw.bytes(4)[..]].concat(),
+    });
+    let checked = check(queue::Queue::default, &[run, CommandRun::of_bytes(2, 60, 3)]).unwrap();
+    assert!(checked.applied >= 60 && checked.states > 40, "{checked:?}");
+}
 
 #[test]
 fn each_job_is_taken_once_and_in_order() {

@@ -22,6 +22,7 @@ use synod_node::{
 use tokio::sync::Notify;
 
 /// Takes as many milliseconds over a command, and over a question, as it says.
+#[derive(Clone)]
 struct Sleeper {
     applied: u64,
     began: Arc<Notify>,

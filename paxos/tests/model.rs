@@ -105,6 +105,19 @@ fn a_log_in_which_one_promise_elects() {
     explore("log, 2 leaders, 1 crash, quorums of 1 and 3", model, 30_652);
 }
 
+/// Nodes keep states in place of what was chosen, and go on from those of others.
+#[test]
+fn a_log_with_states() {
+    let model = Log { values: [1, 0], states: true, ..LOG };
+    explore("log, 2 leaders, states", model, 14_279);
+}
+
+#[test]
+fn a_log_with_states_and_a_crash() {
+    let model = Log { values: [1, 0], crashes: 1, states: true, ..LOG };
+    explore("log, 2 leaders, states, 1 crash", model, 452_012);
+}
+
 #[test]
 fn larger_bounds_where_asked_for() {
     if !is_large() {
@@ -113,5 +126,7 @@ fn larger_bounds_where_asked_for() {
     }
     let model = Log { values: [1, 1], copies: true, ..LOG };
     explore("log, 2 leaders, 2 values, copies", model, 888_640);
+    let model = Log { values: [1, 1], states: true, ..LOG };
+    explore("log, 2 leaders, 2 values, states", model, 1_168_963);
     explore("single, 2 rivals, 2 crashes", Single { rounds: [1, 1], crashes: 2 }, 375_228);
 }

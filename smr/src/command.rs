@@ -59,6 +59,12 @@ impl Principal {
         Self(fingerprint(name.as_bytes()))
     }
 
+    /// Takes a number that [`Self::number`] returned.
+    #[must_use]
+    pub const fn of_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// Returns the number that stands for the name.
     #[must_use]
     pub const fn number(self) -> u64 {
@@ -299,6 +305,12 @@ impl Fingerprint {
     #[must_use]
     pub fn of(payload: &[u8]) -> Self {
         Self(fingerprint(payload))
+    }
+
+    /// Takes a number that [`Self::number`] returned.
+    #[must_use]
+    pub const fn of_number(number: u64) -> Self {
+        Self(number)
     }
 
     /// Returns it as a number.

@@ -7,7 +7,7 @@
 
 use crate::checkpoint::{Difference, Finding};
 use crate::command::{CommandBatch, Principal};
-use crate::message::Message;
+use crate::message::{Message, StatePart};
 use crate::request::{Connection, Request, RequestId, Response};
 use synod_paxos::{CoreId, NodeId, RecordRoom, Slot, Synced, To};
 
@@ -51,6 +51,15 @@ pub enum Input {
     Synced(Synced),
     /// How the disk is doing.
     Disk(Disk),
+    /// A part of a snapshot that was asked to be kept is kept, up to this end.
+    Kept {
+        /// The slot of the snapshot.
+        slot: Slot,
+        /// How many bytes of it are kept.
+        end: u64,
+    },
+    /// A snapshot that came in parts cannot be kept, or is not what it was said to be.
+    NotKept,
     /// This node shall hand over and take no more commands: it will be stopped.
     Drain,
 }
@@ -108,6 +117,7 @@ pub struct Effects {
     replies: Vec<(Connection, RequestId, Response)>,
     timers: Vec<SetTimer>,
     log_reads: Vec<LogRead>,
+    parts: Vec<StatePart>,
     differences: Vec<Difference>,
     halt: Option<String>,
 }
@@ -122,6 +132,7 @@ impl Effects {
             replies: Vec::new(),
             timers: Vec::new(),
             log_reads: Vec::new(),
+            parts: Vec::new(),
             differences: Vec::new(),
             halt: None,
         }
@@ -164,6 +175,15 @@ impl Effects {
         self.log_reads.drain(..)
     }
 
+    /// Empties the parts of a snapshot that are to be kept: one at a time, each from where the last
+    /// one ended, or from the beginning of another snapshot. The driver tells of each how it went,
+    /// and of the last one of a snapshot by installing the state ([`Replica::install`]).
+    ///
+    /// [`Replica::install`]: crate::Replica::install
+    pub fn parts(&mut self) -> std::vec::Drain<'_, StatePart> {
+        self.parts.drain(..)
+    }
+
     /// Empties the differences from peers, which the operator must be told of at once: one of the
     /// two nodes has a wrong state.
     pub fn differences(&mut self) -> std::vec::Drain<'_, Difference> {
@@ -193,6 +213,10 @@ impl Effects {
         // What is not chosen may be replaced in the journal, and is nobody's to copy.
         assert!(wish.first < wish.end && wish.end <= wish.chosen, "{wish:?} is not of the chosen");
         self.log_reads.push(wish);
+    }
+
+    pub(crate) fn keep_part(&mut self, part: StatePart) {
+        self.parts.push(part);
     }
 
     pub(crate) fn find(&mut self, finding: Finding) {

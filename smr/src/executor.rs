@@ -58,6 +58,22 @@ impl<M: StateMachine> Executor<M> {
         Self { machine, sessions: Sessions::new(limits), applied: Slot::FIRST, chain: 0 }
     }
 
+    /// Stands for a state at `slot` of which nothing else is known, for those who look at a journal
+    /// above it and ask nothing of the state.
+    pub fn unknown(machine: M, limits: SessionLimits, slot: Slot) -> Self {
+        Self { applied: slot, ..Self::with_limits(machine, limits) }
+    }
+
+    /// Goes on where a state was saved.
+    pub(crate) const fn taken_back(
+        machine: M,
+        sessions: Sessions,
+        applied: Slot,
+        chain: u64,
+    ) -> Self {
+        Self { machine, sessions, applied, chain }
+    }
+
     /// Returns the machine.
     pub const fn machine(&self) -> &M {
         &self.machine

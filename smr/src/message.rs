@@ -4,6 +4,8 @@
 //! the DURABLE promise, and a read's echo the present one, which is never lower.
 
 use crate::command::CommandBatch;
+use crate::wire::StateDescription;
+use bytes::Bytes;
 use synod_paxos::{AfterSync, Ballot, Decree, Immediate, NodeId, Slot};
 
 /// A message from one replica to another.
@@ -43,10 +45,45 @@ pub enum Message {
         /// The end of the sender's chosen prefix.
         chosen: Slot,
     },
+    /// Asks for the next part of a snapshot. The host of the receiver sees to it; its replica never
+    /// does.
+    FetchSnapshot {
+        /// The slot of the snapshot.
+        slot: Slot,
+        /// How many of its bytes the sender has.
+        offset: u64,
+    },
+    /// Answers [`Message::FetchSnapshot`]; and [`Message::Fetch`], by the first part, where the
+    /// decrees are gone.
+    Snapshot(StatePart),
     /// Tells the receiver by which life the sender knows it. Where that is the one in which it is,
     /// the sender vouches for it; where it is of another journal or a later one, the receiver is
     /// refused. The host of the receiver sees to it; its replica never does.
     Known(PeerStart),
+}
+
+/// Some bytes of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StatePart {
+    /// What the snapshot holds.
+    pub description: StateDescription,
+    /// How long it is.
+    pub total: u64,
+    /// Where in it the bytes begin.
+    pub offset: u64,
+    /// The bytes: one at least, and at most [`STATE_PART_BYTES_MAX`].
+    pub bytes: Bytes,
+}
+
+/// The most bytes of a snapshot that one message carries.
+pub const STATE_PART_BYTES_MAX: usize = 256 << 10;
+
+impl StatePart {
+    /// Returns where in the snapshot the bytes end.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.bytes.len() as u64)
+    }
 }
 
 /// Tells the journal of a node from every other, even of the same node: 128 bits drawn at random
@@ -159,8 +196,9 @@ impl Message {
                 ),
             )
             | Self::Fetch { .. }
+            | Self::FetchSnapshot { .. }
             | Self::Known(_) => Lane::Control,
-            Self::Decrees { .. } => Lane::Bulk,
+            Self::Decrees { .. } | Self::Snapshot(_) => Lane::Bulk,
             Self::Heartbeat(_) | Self::Confirm { .. } | Self::Confirmed { .. } => Lane::Datagram,
         }
     }

@@ -42,12 +42,23 @@ impl<M: StateMachine> Recovering<M> {
         }
     }
 
+    /// Begins with a state that stands for the decrees below its slot: records below it say
+    /// nothing.
+    ///
+    /// spec: Snapshot!Crash
+    pub fn above(state: Executor<M>, limits: Limits) -> Self {
+        let (paxos, mut checkpoints) =
+            (synod_paxos::Recovery::above(state.applied()), Checkpoints::default());
+        checkpoints.on_applied(state.applied(), || state.digest());
+        Self { paxos, executor: state, limits, checkpoints }
+    }
+
     /// Takes the next record in.
     pub fn on_record(&mut self, record: Record) {
         self.paxos.on_record(record);
         while self.executor.applied() < self.paxos.chosen() {
             let decree = self.paxos.decree(self.executor.applied());
-            let decree = decree.expect("a hint follows the records that it speaks of").clone();
+            let decree = decree.expect("a hint counts as far as decrees were read").clone();
             self.executor.apply(&decree, |_, _| {});
             self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
         }
@@ -64,6 +75,13 @@ impl<M: StateMachine> Recovering<M> {
     /// Returns the promise read so far.
     pub const fn promised(&self) -> Ballot {
         self.paxos.promised()
+    }
+
+    /// Returns the first slot whose decree is missing, though it was recorded that all slots up to
+    /// some later one are chosen. At the end of the records there must be none.
+    pub fn missing(&self) -> Option<Slot> {
+        let chosen = self.paxos.chosen();
+        (chosen < self.paxos.hinted()).then_some(chosen)
     }
 
     /// Returns the first slot that is not applied yet.

@@ -117,6 +117,8 @@ impl<M: StateMachine> Replica<M> {
                 self.drive(synod_paxos::Input::Synced(proof), effects);
             }
             Input::Disk(disk) => self.on_disk(disk, effects),
+            Input::Kept { slot, end } => self.on_kept(slot, end, effects),
+            Input::NotKept => self.catch_up.on_not_kept(),
             Input::Drain => self.draining = self.draining.or(Some(0)),
         }
         self.conclude(effects);
@@ -156,7 +158,8 @@ impl<M: StateMachine> Replica<M> {
             Message::Decrees { first, decrees, chosen } => {
                 self.on_decrees(from, first, decrees, chosen, effects);
             }
-            Message::Known(_) => {}
+            Message::Snapshot(part) => self.on_part(from, part, effects),
+            Message::FetchSnapshot { .. } | Message::Known(_) => {}
         }
     }
 
@@ -490,9 +493,5 @@ impl<M: StateMachine> Replica<M> {
     /// Tells whether this node is fit to lead, however slow its disk.
     fn can_lead(&self) -> bool {
         self.draining.is_none() && self.disk == Disk::Fine
-    }
-
-    pub(crate) fn leader_elsewhere(&self) -> Option<NodeId> {
-        self.follows().map(Ballot::node).filter(|node| *node != self.paxos.me())
     }
 }

@@ -7,6 +7,7 @@
 //! principal over its share or else of the one who has most; and the digest tells tables apart.
 
 mod limits;
+mod saved;
 mod shares;
 
 use crate::command::{Fingerprint, Principal, Sequence, SessionId, fingerprint, mix};
@@ -14,6 +15,8 @@ use bytes::Bytes;
 use shares::Shares;
 use std::collections::{BTreeMap, BTreeSet};
 use synod_paxos::Slot;
+
+pub use saved::{SavedReply, SavedSession, UnsavedSession};
 
 pub use limits::{
     KEPT_BYTES, KEPT_REPLY_BYTES_MAX, SESSION_BYTES, SESSIONS_MAX, SESSIONS_PER_PRINCIPAL_MAX,

@@ -4,6 +4,7 @@
 //! and the Ordering of Events in a Distributed System", 1978; Schneider, 1990). The claim that its
 //! author must keep true: [`StateMachine::apply`] depends on nothing but the state and the command.
 
+use crate::snapshot::{NoSnapshot, RestoreError, SnapshotPieces, SnapshotView};
 use bytes::Bytes;
 use std::fmt;
 
@@ -20,7 +21,10 @@ pub const REPLY_BYTES_MAX: usize = (1 << 20) + (48 << 10);
 ///
 /// ```
 /// use bytes::Bytes;
-/// use synod_smr::{Invalid, StateMachine};
+/// use synod_smr::testing::{CommandRun, check};
+/// use synod_smr::{
+///     Invalid, NoSnapshot, RestoreError, SnapshotPieces, SnapshotView, StateMachine,
+/// };
 ///
 /// /// Counts; a command adds one byte's worth.
 /// #[derive(Clone, Debug, Default)]
@@ -40,8 +44,17 @@ pub const REPLY_BYTES_MAX: usize = (1 << 20) + (48 << 10);
 ///     fn digest(&self) -> u64 {
 ///         self.0
 ///     }
+///     fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+///         Ok(SnapshotView::whole(self.query(&[])))
+///     }
+///     fn restore(&mut self, snapshot: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+///         self.0 = u64::from_le_bytes(snapshot.take_array()?);
+///         snapshot.end()
+///     }
 /// }
 /// assert_eq!(Counter::default().apply(&[3])[0], 3);
+/// check(Counter::default, &[CommandRun::drawn(1, 30, |draw| vec![draw.byte()])])?;
+/// # Ok::<(), synod_smr::testing::Flaw>(())
 /// ```
 pub trait StateMachine {
     /// Keeps out of the log what cannot be applied. The leader asks; it may look at the state, but
@@ -66,6 +79,33 @@ pub trait StateMachine {
     /// Returns a number that tells different states apart; replicas compare it. It is asked for
     /// with every heartbeat, so it should be kept up to date as the state changes.
     fn digest(&self) -> u64;
+
+    /// Returns the state of this moment, as a view that is read later, on another thread, while
+    /// commands go on. A machine that does not have it gives none, and its log is kept whole.
+    ///
+    /// The bytes follow from the commands applied alone, as the state does. A small state is
+    /// written out at once: [`SnapshotView::whole`]. [`Self::restore`] reads what this returns, in
+    /// any later version as well: begin it with a number for its format.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the machine gives no snapshots.
+    fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+        Err(NoSnapshot)
+    }
+
+    /// Becomes the state of a snapshot, whatever the state was: nothing of that is left.
+    ///
+    /// What follows, replies and digests, is as it would have been without. The bytes are those of
+    /// [`Self::snapshot`] on this node or another, cut anywhere.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the bytes are no snapshot of this machine. It must not be used then.
+    fn restore(&mut self, snapshot: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+        let _ = snapshot;
+        Err(NoSnapshot.into())
+    }
 }
 
 /// Says what is wrong with a command; the client's fault.

@@ -16,17 +16,32 @@ use synod_paxos::{
     AfterSync, Ballot, Decree, Immediate, Message as Paxos, NodeId, Record, Report, Slot, Vote,
 };
 use synod_smr::wire::{
-    JournalRecord, WireError, decode_message, decode_record, decode_request, decode_response,
-    encode_message, encode_record, encode_request, encode_response,
+    JournalRecord, StateDescription, WireError, decode_description, decode_message, decode_record,
+    decode_request, decode_response, decode_session, encode_description, encode_message,
+    encode_record, encode_request, encode_response, encode_session,
 };
 use synod_smr::{
-    Checkpoint, ClientId, Command, CommandBatch, Heartbeat, Message, Opening, Principal, Refusal,
-    Request, RequestBody, RequestId, Response, Sequence, SessionId, Status,
+    Checkpoint, ClientId, Command, CommandBatch, Fingerprint, Folder, Heartbeat, KeptReply,
+    Message, Opening, PeerStart, Principal, Refusal, Request, RequestBody, RequestId, Response,
+    SavedReply, SavedSession, Sequence, SessionId, StatePart, Status,
 };
 
 const BALLOT: Ballot = Ballot::new(300, NodeId::new(2));
 const LOWER: Ballot = Ballot::new(299, NodeId::new(1));
 const OPENING: Opening = Opening { client: ClientId::new(3 << 64 | 5), count: 1 };
+const START: PeerStart = PeerStart {
+    folder: Folder(1 << 100),
+    incarnation: 4,
+    mark: 5,
+    promised: BALLOT,
+    journal_end: Slot::new(8),
+};
+const DESCRIPTION: StateDescription = StateDescription {
+    slot: Slot::new(70_000),
+    chain: 0xFEDC_BA98_7654_3210,
+    sessions: 2,
+    digest: 0x0123_4567_89AB_CDEF,
+};
 const SESSION: SessionId = SessionId { slot: Slot::new(70_000), position: 3 };
 
 fn decree() -> Decree<CommandBatch> {
@@ -50,7 +65,7 @@ fn messages() -> Vec<Message> {
     ];
     let decrees = vec![decree(), Decree::Noop];
     let beat = Heartbeat {
-        folder: synod_smr::Folder(0),
+        folder: Folder(0),
         incarnation: 4,
         mark: 5,
         promised: BALLOT,
@@ -92,6 +107,14 @@ fn messages() -> Vec<Message> {
         Message::Confirmed { ballot: BALLOT, round: 77, promised: BALLOT },
         Message::Fetch { first },
         Message::Decrees { first, decrees, chosen: Slot::new(12) },
+        Message::Known(START),
+        Message::FetchSnapshot { slot: Slot::new(70_000), offset: 1 << 33 },
+        Message::Snapshot(StatePart {
+            description: DESCRIPTION,
+            total: 1 << 34,
+            offset: 1 << 33,
+            bytes: Bytes::from_static(b"some of the state"),
+        }),
     ]
 }
 
@@ -103,6 +126,8 @@ fn records() -> Vec<JournalRecord> {
         JournalRecord::Replica(Record::Accepted { ballot: BALLOT, slot, decree: decree() }),
         JournalRecord::Replica(Record::Learned { slot, decree: Decree::Noop }),
         JournalRecord::Replica(Record::Chosen(slot)),
+        JournalRecord::Peer(NodeId::new(3), START),
+        JournalRecord::Snapshot(Slot::new(70_000)),
     ]
 }
 
@@ -202,6 +227,43 @@ fn messages_keep_their_bytes() {
 #[test]
 fn records_keep_their_bytes() {
     check("records", &records(), encode_record, decode_record);
+}
+
+#[test]
+fn states_keep_their_bytes() {
+    check("descriptions", &[DESCRIPTION], encode_description, decode_description);
+    let reply = |sequence, reply| SavedReply {
+        sequence: Sequence(sequence),
+        payload: Fingerprint::of(b"put x 7"),
+        reply,
+    };
+    let session = SavedSession {
+        id: SESSION,
+        principal: Principal::of_name("alice"),
+        used: Slot::new(70_002),
+        unanswered: Sequence(8),
+        replies: vec![
+            reply(8, KeptReply::Whole(Bytes::from_static(b"7"))),
+            reply(9, KeptReply::Lost),
+            reply(12, KeptReply::TooLong),
+        ],
+    };
+    check("sessions", &[session], encode_session, decode_session);
+}
+
+#[test]
+fn a_part_of_a_snapshot_is_within_it_and_not_empty() {
+    let part = |total, offset, bytes: &'static [u8]| {
+        let bytes = Bytes::from_static(bytes);
+        let part = StatePart { description: DESCRIPTION, total, offset, bytes };
+        decode_message(&encode_message(&Message::Snapshot(part))).map(drop)
+    };
+    let refused = Err(WireError::Bounds("part of a snapshot"));
+    assert_eq!(part(4, 1, b"abc"), Ok(()));
+    assert_eq!(part(4, 2, b"abc"), refused);
+    assert_eq!(part(4, 4, b""), refused);
+    assert_eq!(part(4, 1, b""), refused);
+    assert_eq!(part(u64::MAX, u64::MAX - 1, b"abc"), refused);
 }
 
 #[test]

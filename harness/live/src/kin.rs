@@ -167,6 +167,16 @@ pub(crate) fn signal(life: ProcessLife, signal: Signal) -> bool {
     is_it && rustix::process::pidfd_send_signal(&held, signal).is_ok()
 }
 
+/// Waits for the processes of such an owner to go that are about to, a second at most.
+pub(crate) async fn await_marked(mark: &Mark, is_wanted: impl Fn(Owner) -> bool) {
+    for _ in 0..LOOKS_MAX {
+        if Processes::look(mark).marked(&is_wanted).is_empty() {
+            return;
+        }
+        tokio::time::sleep(LOOK_STEP).await;
+    }
+}
+
 /// Kills the processes whose own mark says that they are of such an owner, and returns them with
 /// their names. It looks again until it finds none, as one that is killed may just have started
 /// another.

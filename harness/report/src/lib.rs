@@ -207,7 +207,7 @@ fn digest_history(path: &Path, digest: &mut Digest) -> Result<Reading, String> {
 }
 
 /// The longest summary that is read, of a run or of a shard with all its failures.
-const SUMMARY_BYTES_MAX: u64 = 256 << 20;
+const SUMMARY_BYTES_MAX: u64 = 1 << 30;
 
 /// Bytes read of a history at once.
 const HISTORY_BUFFER: usize = 256 * 1024;

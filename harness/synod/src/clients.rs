@@ -312,6 +312,7 @@ impl SimClient {
             | Wakeup::Immediate(_)
             | Wakeup::Beacon(_)
             | Wakeup::Read
+            | Wakeup::Snapshot(_)
             | Wakeup::Wrote { .. }
             | Wakeup::Reads(_)
             | Wakeup::Closed(_)

@@ -7,10 +7,13 @@
 //! against it: a journal must give back all that was vouched for, in order, and of the rest a
 //! prefix.
 
+use std::collections::BTreeSet;
+
 use synod_host::journal::{
     AppendError, Commit, Committer, FreeSpace, Journal, OpenError, Reader, Rest, SimDisk,
 };
 use synod_host::{Committed, RecoveryError, Ticket};
+use synod_paxos::{Ballot, NodeId, Slot};
 use synod_simulator::Micros;
 use synod_smr::wire::{JournalRecord, decode_record};
 use synod_smr::{Record, fingerprint};
@@ -40,8 +43,46 @@ pub struct Vouched {
     pending: Vec<Print>,
 }
 
-/// The fingerprint of a record, and whether it is one of the replica.
-type Print = (u64, bool);
+/// What stands for a record in comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Print {
+    mark: u64,
+    /// Whether it is one of the replica.
+    of_replica: bool,
+    tells: Tells,
+}
+
+/// What only a record tells, and must not be lost with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tells {
+    Nothing,
+    Slot(Slot),
+    Promise(Ballot),
+    Peer(NodeId),
+}
+
+impl Print {
+    /// Returns the promise that it tells of alone.
+    fn promise(&self) -> Option<Ballot> {
+        match self.tells {
+            Tells::Promise(ballot) => Some(ballot),
+            Tells::Nothing | Tells::Slot(_) | Tells::Peer(_) => None,
+        }
+    }
+
+    fn of(bytes: &[u8], record: &JournalRecord) -> Self {
+        let (of_replica, tells) = match record {
+            JournalRecord::Replica(Record::Promised(ballot)) => (true, Tells::Promise(*ballot)),
+            JournalRecord::Replica(
+                Record::Accepted { slot, .. } | Record::Learned { slot, .. },
+            ) => (true, Tells::Slot(*slot)),
+            JournalRecord::Replica(Record::Chosen(_)) => (true, Tells::Nothing),
+            JournalRecord::Peer(peer, _) => (false, Tells::Peer(*peer)),
+            JournalRecord::Incarnation(_) | JournalRecord::Snapshot(_) => (false, Tells::Nothing),
+        };
+        Self { mark: fingerprint(bytes), of_replica, tells }
+    }
+}
 
 /// What a recovery found.
 #[derive(Debug, Default)]
@@ -52,6 +93,10 @@ pub struct Found {
     pub vouched: usize,
     /// How many had been written and not vouched for, whether they survived or not.
     pub unvouched: usize,
+    /// The slot of the snapshot that the life begins with.
+    pub state_at: Slot,
+    /// Whether records were cut off that had been there in an earlier life.
+    pub is_cut: bool,
     /// Bytes of a torn tail that were cut.
     pub cut_bytes: u64,
     prints: Vec<Print>,
@@ -230,13 +275,12 @@ impl JournalThread {
     fn look_at(&mut self, commit: &Commit<Ticket>) -> Unsynced {
         let mut unsynced = Unsynced::default();
         for bytes in &commit.records {
-            let mut of_replica = false;
-            if let Ok(JournalRecord::Replica(record)) = decode_record(&bytes.to_vec().into()) {
-                of_replica = true;
+            let Ok(record) = decode_record(&bytes.to_vec().into()) else { continue };
+            if let JournalRecord::Replica(record) = &record {
                 unsynced.promise |= matches!(record, Record::Promised(_));
                 unsynced.vote |= matches!(record, Record::Accepted { .. });
             }
-            self.waiting_prints.push((fingerprint(bytes), of_replica));
+            self.waiting_prints.push(Print::of(bytes, &record));
         }
         unsynced
     }
@@ -259,10 +303,12 @@ impl Found {
             // It was written and synced before anything else of its life.
             JournalRecord::Incarnation(_) => {}
             JournalRecord::Replica(record) => {
-                self.prints.push((fingerprint(bytes), true));
                 self.records.push(record.clone());
             }
-            JournalRecord::Peer(..) => self.prints.push((fingerprint(bytes), false)),
+            JournalRecord::Peer(..) | JournalRecord::Snapshot(_) => {}
+        }
+        if !matches!(record, JournalRecord::Incarnation(_)) {
+            self.prints.push(Print::of(bytes, record));
         }
     }
 }
@@ -281,10 +327,36 @@ impl Vouched {
     /// never written.
     pub fn settle(&mut self, found: &mut Found) -> Result<(), StorageError> {
         // It is counted first, as the comparison gives up what was pending.
-        found.unvouched = self.pending.iter().filter(|(_, of_replica)| *of_replica).count();
+        found.unvouched = self.pending.iter().filter(|print| print.of_replica).count();
+        found.is_cut = self.cut(&found.prints, found.state_at)?;
         let vouched = self.compare(&found.prints)?;
-        found.vouched = found.prints[..vouched].iter().filter(|print| print.1).count();
+        found.vouched = found.prints[..vouched].iter().filter(|print| print.of_replica).count();
         Ok(())
+    }
+
+    /// Gives up the records that were cut off with the log. What only they told must be told again
+    /// by one that is there, but for the slots that a snapshot stands for.
+    fn cut(&mut self, found: &[Print], state_at: Slot) -> Result<bool, StorageError> {
+        let is_rest = |cut: usize| {
+            let rest = &self.records[cut..];
+            rest.len() <= found.len() && rest == &found[..rest.len()]
+        };
+        let cut = (0..=self.records.len()).find(|cut| is_rest(*cut)).unwrap_or(0);
+        let promised = found.iter().filter_map(Print::promise).max();
+        let told: BTreeSet<Tells> = found.iter().map(|print| print.tells).collect();
+        let untold = self.records[..cut].iter().find(|print| match print.tells {
+            Tells::Nothing => false,
+            Tells::Slot(slot) => slot >= state_at && !told.contains(&print.tells),
+            Tells::Peer(_) => !told.contains(&print.tells),
+            Tells::Promise(ballot) => promised < Some(ballot),
+        });
+        if let Some(print) = untold {
+            let tells = print.tells;
+            let reason = format!("{tells:?} was cut off above a snapshot at {state_at}");
+            return Err(StorageError::Untrue(reason));
+        }
+        self.records.drain(..cut);
+        Ok(cut > 0)
     }
 
     /// Compares fingerprints; returns how many had been vouched for.
@@ -317,7 +389,9 @@ fn patience_ms(patience: std::time::Duration) -> u64 {
 #[must_use]
 pub fn is_damage(error: &StorageError) -> bool {
     match error {
-        StorageError::Recovery(RecoveryError::Journal(OpenError::Damaged(_))) => true,
+        StorageError::Recovery(
+            RecoveryError::Journal(OpenError::Damaged(_)) | RecoveryError::DamagedSnapshot { .. },
+        ) => true,
         StorageError::Recovery(_)
         | StorageError::Write(_)
         | StorageError::Sync(_)
@@ -354,7 +428,8 @@ mod tests {
     use super::*;
 
     fn prints(numbers: &[u64]) -> Vec<Print> {
-        numbers.iter().map(|number| (*number, true)).collect()
+        let print = |mark: &u64| Print { mark: *mark, of_replica: true, tells: Tells::Nothing };
+        numbers.iter().map(print).collect()
     }
 
     fn compare(records: &[u64], pending: &[u64], found: &[u64]) -> Result<usize, StorageError> {

@@ -14,6 +14,7 @@ mod folders;
 mod held_up;
 mod lanes;
 mod links;
+mod snapshots;
 mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -23,7 +24,7 @@ use bytes::Bytes;
 use synod_clock::Moment;
 use synod_fault::{DiskFault, NodeId as Place, Scenario};
 use synod_host::journal::SimDisk;
-use synod_host::{Beacon, Event, Host, OldDecrees};
+use synod_host::{Beacon, DataFolders, Event, Host, OldDecrees, SnapshotOrder, SnapshotWork};
 use synod_paxos::{CoreId, NodeId};
 use synod_simulator::{Address, Crash, Micros, World};
 use synod_smr::{Config, Connection, Replica};
@@ -86,6 +87,8 @@ pub enum Wakeup {
     Synced,
     /// The end of a read of old decrees.
     Read,
+    /// The end of work on snapshots, of a process of the machine.
+    Snapshot(u64),
     /// A turn of several events is due.
     Turn,
     /// What clients said to a crowded leader is due.
@@ -162,6 +165,9 @@ pub struct Machine {
     is_calm: bool,
 }
 
+/// What a life begins with: the host on its way back, and the work on its snapshots.
+type Begun = (synod_host::Opened<KvModel, SimDisk>, SnapshotWork<KvModel, SimDisk>);
+
 /// One life of the node on it.
 struct Process {
     host: Host<KvModel>,
@@ -172,6 +178,9 @@ struct Process {
     wakes: u64,
     /// What was read of old decrees, and when it is told is drawn.
     reads: VecDeque<OldDecrees>,
+    snapshots: SnapshotWork<KvModel, SimDisk>,
+    /// Work on snapshots that waits for its end.
+    orders: VecDeque<SnapshotOrder>,
     /// Which process of its machine it is.
     process: u64,
     /// What is at the other end of each link.
@@ -251,7 +260,10 @@ impl Machine {
         if self.full && !found.records.is_empty() {
             monitor.tracker.see(Point::StartOnFullDisk);
         }
-        let life = opened.incarnation;
+        if found.is_cut {
+            monitor.tracker.see(Point::LogCut);
+        }
+        let life = opened.0.incarnation;
         world.say(|| {
             let (count, synced) = (found.records.len(), found.vouched);
             format!(
@@ -266,6 +278,7 @@ impl Machine {
         config.reads = self.tuning.reads;
         let seed = world.chance().next_u64();
         let period = Duration::from_millis(u64::from(config.heartbeat_ms));
+        let (opened, snapshots) = opened;
         let (host, journal) = opened.start(config, seed);
         self.processes += 1;
         self.process = Some(Process {
@@ -275,6 +288,8 @@ impl Machine {
             wake: None,
             wakes: 0,
             reads: VecDeque::new(),
+            snapshots,
+            orders: VecDeque::new(),
             process: self.processes,
             far_ends: BTreeMap::new(),
             lanes: Lanes::default(),
@@ -293,18 +308,18 @@ impl Machine {
     }
 
     /// Opens the journal, and holds what it gives back against what was vouched for.
-    fn open(
-        &mut self,
-        found: &mut Found,
-    ) -> Result<synod_host::Opened<KvModel, SimDisk>, StorageError> {
-        let (disk, path, options) = (self.disk.clone(), folders::journal(), self.options());
+    fn open(&mut self, found: &mut Found) -> Result<Begun, StorageError> {
+        let (disk, options) = (self.disk.clone(), self.options());
         let (settings, store) = (self.tuning.settings, KvModel::default());
-        let opened = synod_host::open(disk, path, &options, store, &settings, |bytes, record| {
-            found.take(bytes, record);
-        })?;
-        found.cut_bytes = opened.cut_bytes;
+        let folders = DataFolders { journal: folders::journal(), snapshots: folders::snapshots() };
+        let begun =
+            synod_host::open_above(disk, folders, &options, store, &settings, |bytes, record| {
+                found.take(bytes, record);
+            })?;
+        found.cut_bytes = begun.0.cut_bytes;
+        found.state_at = begun.0.state_at();
         self.vouched.settle(found)?;
-        Ok(opened)
+        Ok(begun)
     }
 
     /// Ends the process without a word.
@@ -346,6 +361,7 @@ impl Machine {
                     self.turn(Event::OldDecrees(old), Cause::OldDecrees, world, monitor);
                 }
             }
+            Wakeup::Snapshot(process) => self.on_snapshot(process, world, monitor),
             Wakeup::Turn => self.on_turn(world, monitor),
             Wakeup::Clients => self.on_clients_heard(world, monitor),
             Wakeup::Lane(peer, process) => self.on_lane(peer, Kind::Log, process, world),

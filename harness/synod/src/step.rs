@@ -27,6 +27,8 @@ pub enum Cause {
     Synced,
     /// Old decrees were read.
     OldDecrees,
+    /// A snapshot was taken, a part of one kept or read, or one is gone on from.
+    Snapshot,
     /// The transport has written replies.
     Wrote,
     /// A message that the host did not hear: nothing is known of the life that sent it.
@@ -86,6 +88,10 @@ pub enum Kind {
     Fetch,
     /// Its answer: so many decrees.
     Decrees(usize),
+    /// A question for more of a snapshot.
+    FetchSnapshot,
+    /// A part of a snapshot.
+    Snapshot,
     /// By which life its sender knows the node.
     Known,
 }
@@ -151,6 +157,15 @@ pub struct Step<'a> {
     pub replies: &'a [(Connection, RequestId, Response)],
 }
 
+impl Step<'_> {
+    /// Tells whether a state took the place of decrees that the node did not know.
+    #[must_use]
+    pub fn is_passed_over(&self) -> bool {
+        let has_work = self.given.iter().any(|given| given.cause == Cause::Snapshot);
+        has_work && self.replica.paxos().log().base() > self.before.chosen
+    }
+}
+
 impl Stance {
     /// Looks at a host.
     #[must_use]
@@ -191,6 +206,8 @@ impl Kind {
             Message::Confirmed { .. } => Self::Confirmed,
             Message::Fetch { .. } => Self::Fetch,
             Message::Decrees { decrees, .. } => Self::Decrees(decrees.len()),
+            Message::FetchSnapshot { .. } => Self::FetchSnapshot,
+            Message::Snapshot(_) => Self::Snapshot,
             Message::Known(_) => Self::Known,
         }
     }

@@ -154,6 +154,7 @@ impl Tuning {
         let mut tuning =
             Self { voters: voters(plan, dice), hold_ups: HoldUps::draw(plan), ..Self::usual(plan) };
         tuning.standing_log = StandingLog::draw(plan);
+        tuning.draw_snapshots(&mut Random::new(plan.seed, Stream::named("snapshots")));
         tuning.draw_shell(&mut Random::new(plan.seed, Stream::named("shell")));
         if Random::new(plan.seed, Stream::named("lanes")).chance(LANE_STALL_RUNS_PPM) {
             tuning.lane_stall_ppm = LANE_STALL_PPM;
@@ -201,6 +202,14 @@ impl Tuning {
             self.settings.reply_budget_bytes = size(dice, 64, 1_024);
             self.settings.reply_budget_bytes_total = size(dice, 64, 2_048);
             self.settings.reply_share_bytes = size(dice, 1, 2) * SHORT_REPLY_BYTES;
+        }
+    }
+
+    /// A log that is cut every few seconds, and snapshots in many parts.
+    fn draw_snapshots(&mut self, dice: &mut Random) {
+        if dice.chance(SNAPSHOTS_PPM) {
+            self.settings.log_bytes = dice.between(8 << 10, 128 << 10);
+            self.settings.part_bytes = size(dice, 100, 8 << 10);
         }
     }
 
@@ -321,6 +330,9 @@ const STANDING_LOG_MS: u64 = 25_000;
 
 /// In how many runs clients read nothing for a while.
 const STALL_PPM: u32 = 300_000;
+
+/// In how many runs nodes take snapshots and cut their logs.
+const SNAPSHOTS_PPM: u32 = 500_000;
 
 /// In how many runs a handful of commands crowds a leader.
 const CROWDED_PPM: u32 = 150_000;

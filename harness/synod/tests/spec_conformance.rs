@@ -243,8 +243,8 @@ fn a_decree_is_chosen_by_the_actions_of_the_paper() {
 fn a_leaders_vote_found_after_a_crash_is_its_proposal() {
     let (mut conformance, nodes, ballot) = led();
     let found = [Record::Promised(ballot), vote(ballot, 0, value(1))];
-    conformance.on_recovered(nodes[0], &found).unwrap();
-    conformance.on_recovered(nodes[0], &found).unwrap();
+    conformance.on_recovered(nodes[0], Slot::FIRST, &found).unwrap();
+    conformance.on_recovered(nodes[0], Slot::FIRST, &found).unwrap();
     assert_eq!((conformance.actions()["Phase2a"], conformance.actions()["Phase2b"]), (1, 1));
     let breach =
         conformance.on_sent(nodes[0], &To::Peers, &accept(ballot, 1, value(2))).unwrap_err();

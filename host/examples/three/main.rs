@@ -1,6 +1,5 @@
 //! Three hosts in one thread, with journals on files: no runtime, no socket, no clock but a loop.
-//!
-//!     cargo run -p synod-host --example three -- FOLDER
+//! Run it by `cargo run -p synod-host --example three -- FOLDER`.
 
 use std::{collections::VecDeque, error::Error, path::Path};
 use synod_clock::Moment;
@@ -44,6 +43,7 @@ pub(crate) fn ask(folder: &Path, question: &'static [u8]) -> Result<bytes::Bytes
                         }
                     }
                     Output::Close { .. } | Output::Beacon(_) | Output::Read(_) => {}
+                    Output::Snapshot(order) => host.on_snapshot(order.nothing()),
                 }
             }
             journal.sync()?;
@@ -53,7 +53,7 @@ pub(crate) fn ask(folder: &Path, question: &'static [u8]) -> Result<bytes::Bytes
     Err("time has no end".into())
 }
 
-#[allow(dead_code, reason = "the test of this example calls `ask` itself")]
+#[allow(dead_code, reason = "a test calls `ask` itself")]
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).ok_or("name a folder for three journals")?;
     ask(Path::new(&folder), b"who is there").map(|answer| assert_eq!(answer, "who is there"))

@@ -10,14 +10,18 @@ use std::path::Path;
 use bytes::Bytes;
 use synod_clock::Moment;
 use synod_host::journal::{Commit, Committer, FreeSpace, Options, Rest, SimDisk};
-use synod_host::{Event, Host, Inspected, Opened, Output, RecoveryError, Settings, Ticket};
+use synod_host::{
+    DataFolders, Event, Host, Inspected, Opened, Output, RecoveryError, Settings, SnapshotOrder,
+    SnapshotWork, Ticket,
+};
 use synod_paxos::{
     Ballot, Configuration, CoreId, Decree, Immediate, Message as Paxos, NodeId, Slot,
 };
 use synod_smr::wire::{JournalRecord, decode_message, encode_message};
 use synod_smr::{
     Checkpoint, ClientId, Command, CommandBatch, Config, Folder, Heartbeat, Invalid, Lane, Message,
-    Opening, Principal, Sequence, SessionId, StateMachine,
+    NoSnapshot, Opening, Principal, RestoreError, Sequence, SessionId, SnapshotPieces,
+    SnapshotView, StateMachine,
 };
 
 /// The machine does not matter.
@@ -37,6 +41,12 @@ impl StateMachine for Nothing {
     fn digest(&self) -> u64 {
         0
     }
+    fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+        Ok(SnapshotView::whole(&b"nothing"[..]))
+    }
+    fn restore(&mut self, snapshot: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+        snapshot.rest(usize::MAX).map(drop)
+    }
 }
 
 pub(crate) const ME: NodeId = NodeId::new(2);
@@ -53,6 +63,9 @@ pub(crate) struct Rig {
     pub(crate) host: Host<Nothing>,
     journal: Committer<SimDisk, Ticket>,
     reader: synod_host::journal::Reader<SimDisk>,
+    snapshots: SnapshotWork<Nothing, SimDisk>,
+    /// The work on snapshots that was asked for and is not done.
+    pub(crate) orders: Vec<SnapshotOrder>,
     /// The commits that the host gave and the disk has not taken.
     pub(crate) commits: Vec<Commit<Ticket>>,
     /// What left for peers.
@@ -89,11 +102,23 @@ pub(crate) fn open_watched(
     synod_host::open(disk, path, &options, Nothing, settings, |_, record| watch(record))
 }
 
+/// Opens the journal and the snapshots on a disk.
+pub(crate) fn open_above(
+    disk: &SimDisk,
+    segment_bytes: u64,
+    settings: &Settings,
+) -> Result<(Opened<Nothing, SimDisk>, SnapshotWork<Nothing, SimDisk>), RecoveryError> {
+    let mut options = Options::new(synod_host::identity_of("test", ME, &voters()).as_bytes());
+    options.segment_bytes = segment_bytes;
+    let folders = DataFolders { journal: Path::new("journal"), snapshots: Path::new("snapshots") };
+    synod_host::open_above(disk.clone(), folders, &options, Nothing, settings, |_, _| ())
+}
+
 /// Looks at the journal on a disk.
 pub(crate) fn inspect(disk: &SimDisk) -> Result<Inspected, RecoveryError> {
     let options = Options::new(synod_host::identity_of("test", ME, &voters()).as_bytes());
-    let (disk, path) = (disk.clone(), Path::new("journal"));
-    synod_host::inspect(disk, path, &options, ME, &Settings::default())
+    let folders = DataFolders { journal: Path::new("journal"), snapshots: Path::new("snapshots") };
+    synod_host::inspect(disk.clone(), folders, &options, ME, &Settings::default())
 }
 
 impl Rig {
@@ -124,11 +149,14 @@ impl Rig {
     ) -> Self {
         let mut config = Config::lan(CoreId { node: ME, incarnation: 0 }, voters());
         change(&mut config);
-        let (host, journal) = open(disk, segment_bytes, &settings).unwrap().start(config, 7);
+        let (opened, snapshots) = open_above(disk, segment_bytes, &settings).unwrap();
+        let (host, journal) = opened.start(config, 7);
         let reader = journal.reader();
         let journal = Committer::new(journal);
         let (commits, sent, replies) = (Vec::new(), Vec::new(), Vec::new());
-        let mut rig = Self { host, journal, reader, commits, sent, replies, now_ms: 0 };
+        let orders = Vec::new();
+        let mut rig =
+            Self { host, journal, reader, snapshots, orders, commits, sent, replies, now_ms: 0 };
         rig.flush();
         rig
     }
@@ -176,6 +204,7 @@ impl Rig {
                 }
                 Output::Reply { bytes, .. } => self.replies.push(bytes),
                 Output::Close { .. } | Output::Beacon(_) => {}
+                Output::Snapshot(order) => self.orders.push(order),
                 Output::Read(order) => {
                     let old = order.carry_out(&mut self.reader);
                     self.host.take(now, Event::OldDecrees(old));
@@ -183,6 +212,15 @@ impl Rig {
                 }
             }
         }
+    }
+
+    /// Carries out the work on snapshots that waits, and ends a turn.
+    pub(crate) fn work(&mut self) {
+        for order in std::mem::take(&mut self.orders) {
+            let done = self.snapshots.carry_out(order);
+            self.host.on_snapshot(done);
+        }
+        self.flush();
     }
 
     /// Lets a heartbeat's time pass.

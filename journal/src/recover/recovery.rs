@@ -100,7 +100,7 @@ fn enter<D: Disk>(disk: &D, path: &Path, options: &Options) -> Result<(D::Lock, 
 }
 
 /// Locks a directory that is there; there is no lock where another process has it.
-pub(super) fn lock<D: Disk>(disk: &D, path: &Path) -> Result<Option<D::Lock>, OpenError> {
+pub(crate) fn lock<D: Disk>(disk: &D, path: &Path) -> Result<Option<D::Lock>, OpenError> {
     disk.lock_dir(path).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
             return OpenError::Missing { path: path.to_owned() };
@@ -189,7 +189,7 @@ fn begin<D: Disk>(
     (journal, recovered)
 }
 
-pub(super) fn list<D: Disk>(disk: &D, path: &Path) -> Result<Vec<String>, OpenError> {
+pub(crate) fn list<D: Disk>(disk: &D, path: &Path) -> Result<Vec<String>, OpenError> {
     let names = disk.list(path);
     Ok(names.map_err(|error| Fatal::new("cannot list", path, error))?)
 }

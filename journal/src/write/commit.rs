@@ -24,6 +24,9 @@ pub struct Commit<T> {
     pub hard_state: HardState,
     /// The records, perhaps none.
     pub records: Records,
+    /// From which record on the owner needs any: those below may go once this commit is durable
+    /// ([`Journal::release`]).
+    pub keep: Option<Lsn>,
     /// What comes back when the commit is durable.
     pub ticket: T,
 }

@@ -67,6 +67,10 @@ impl<D: Disk, T> Committer<D, T> {
             if self.refused.is_some() {
                 continue;
             }
+            // The frame says it, and what may go goes after its sync.
+            if let Some(keep) = commit.keep {
+                self.journal.release(keep);
+            }
             match self.journal.append(&commit.hard_state, &mut commit.records) {
                 Ok(lsns) => self.written.push(Written { commit, lsns }),
                 Err(error) => self.refused = Some(error),

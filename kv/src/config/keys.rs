@@ -27,6 +27,7 @@ pub(super) const SERVER: &[Setting] = &[
     setting("node", Kind::Number, None, "node = 1"),
     setting("data", Kind::Path, None, "data = \"node-1\""),
     setting("segment_bytes", Kind::Number, Some("67108864"), "segment_bytes = 67108864"),
+    setting("log_bytes", Kind::Number, Some("134217728"), "log_bytes = 134217728"),
     setting("peer_listen", Kind::Text, None, "peer_listen = \"127.0.0.1:7001\""),
     setting("client_listen", Kind::Text, None, "client_listen = \"127.0.0.1:7101\""),
     setting("peers.*", Kind::Text, None, "1 = \"127.0.0.1:7001\""),

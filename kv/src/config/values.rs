@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use synod_node::config::{
-    HEARTBEATS_PER_SUSPICION_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN, SUSPICION_MIN, is_one_host,
+    HEARTBEATS_PER_SUSPICION_MIN, LOG_BYTES_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN, SUSPICION_MIN,
+    is_one_host,
 };
 
 use super::layers::{Layers, with_remedy};
@@ -23,6 +24,12 @@ pub(super) fn segment_bytes(layers: &Layers) -> Result<u64, ConfigError> {
     let fits =
         (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) && bytes.is_multiple_of(4096);
     if fits { Ok(bytes) } else { Err(layers.wrong("segment_bytes", wanted)) }
+}
+
+pub(super) fn log_bytes(layers: &Layers) -> Result<u64, ConfigError> {
+    let wanted = format!("wanted a number of bytes, {LOG_BYTES_MIN} at least");
+    let bytes: u64 = layers.parse("log_bytes", &wanted)?;
+    if bytes >= LOG_BYTES_MIN { Ok(bytes) } else { Err(layers.wrong("log_bytes", wanted)) }
 }
 
 pub(super) fn cluster(layers: &Layers) -> Result<String, ConfigError> {

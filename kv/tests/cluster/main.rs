@@ -11,5 +11,6 @@ mod operation;
 mod processes;
 mod refusals;
 mod service;
+mod snapshots;
 mod storms;
 mod strangers;

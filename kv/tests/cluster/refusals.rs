@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
@@ -416,6 +417,19 @@ fn a_key_of_another_certificate_is_found_without_a_start() {
     check(&other, 78, &["/node/2", "the configuration says", "/node/1"]);
 }
 
+/// Copies a folder with all that is in it.
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 #[test]
 fn an_older_copy_of_a_folder_ends_with_the_code_of_folders_every_time() {
     let cluster = Cluster::new(3);
@@ -423,11 +437,7 @@ fn an_older_copy_of_a_folder_ends_with_the_code_of_folders_every_time() {
     let mut first = cluster.start(1);
     first.terminate();
     assert_eq!(first.wait(PATIENCE).code(), Some(0), "{}", first.stderr());
-    fs::create_dir(&copy).unwrap();
-    for file in fs::read_dir(&data).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
-    }
+    copy_folder(&data, &copy);
     // Node 3 has voted with this life of node 1, and so has heard of it.
     let (mut second, _other) = (cluster.start(1), cluster.start(3));
     assert_eq!(cluster.command("put", &["x", "7"]).status.code(), Some(0));

@@ -2,8 +2,9 @@
 //!
 //! Both run ahead of the disk in memory. Heartbeats tell of the durable promise, as a crash may
 //! lose the present one, and memory lets go of no slot before the durable prefix has passed it. The
-//! claim kept true: in each slot below [`Durable::chosen`], what is read back from the disk is the
-//! chosen decree, for the record of an earlier vote there may be durable long before the last one.
+//! claim kept true: in each slot below [`Durable::chosen`], but for those that an installed state
+//! stands for, what is read back from the disk is the chosen decree, for the record of an earlier
+//! vote there may be durable long before the last one.
 
 use crate::ballot::Ballot;
 use crate::effects::Gate;
@@ -58,6 +59,11 @@ impl Durable {
         self.chosen.held
     }
 
+    /// Takes note that a state on the disk stands for all slots below this one, whatever waits.
+    pub(super) fn on_installed(&mut self, slot: Slot) {
+        self.chosen.held = self.chosen.held.max(slot);
+    }
+
     /// Takes note of a step, after its records were counted.
     pub(super) fn on_step<V: Value>(&mut self, promised: Ballot, chosen: Slot, gate: &Gate<V>) {
         self.promised.on_step(promised, gate);
@@ -84,7 +90,8 @@ impl<T: Copy + Ord> Durably<T> {
         while let Some((mark, value)) = self.waiting.front()
             && mark.0 <= gate.synced()
         {
-            self.held = *value;
+            // An installed state may have passed what waited.
+            self.held = self.held.max(*value);
             self.waiting.pop_front();
         }
     }

@@ -70,6 +70,11 @@ impl<V: Value> Leader<V> {
         !self.open.is_empty()
     }
 
+    /// Tells whether a slot below this one is open.
+    pub(crate) fn has_open_below(&self, slot: Slot) -> bool {
+        self.open.first_key_value().is_some_and(|(first, _)| *first < slot)
+    }
+
     /// Returns the bytes of the decrees of the open slots.
     pub(crate) const fn open_bytes(&self) -> usize {
         self.open_bytes

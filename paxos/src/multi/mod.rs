@@ -58,6 +58,8 @@ pub enum Input<V> {
         /// The decrees.
         decrees: Vec<Decree<V>>,
     },
+    /// The state that the decrees below this slot lead to is durable here: it stands for them.
+    Install(Slot),
     /// Time passed without an answer: what waits for one is sent again, to everybody.
     ResendTimer,
     /// Time passed without an answer of this node: what waits for it is sent again.
@@ -149,6 +151,7 @@ impl<V: Value> MultiPaxos<V> {
             Input::Campaign { above } => self.on_campaign(above, effects),
             Input::Propose(value) => self.propose(value, effects),
             Input::Decrees { first, decrees } => self.on_decrees(first, decrees, effects),
+            Input::Install(slot) => self.install(slot),
             Input::ResendTimer => {
                 for node in self.configuration.voters().to_vec() {
                     self.resend(node, effects);
@@ -343,6 +346,27 @@ impl<V: Value> MultiPaxos<V> {
             }
             slot = slot.next();
         }
+    }
+
+    /// Passes over the slots below `slot`, of which a durable state is here in place of decrees; an
+    /// older state than this node's is no news.
+    ///
+    /// Votes at and above the slot stay: others count on them. A leader that waits for votes below
+    /// it cannot tell whether what was chosen there is what it proposed. It resigns, as what it
+    /// would announce might not be true of its own proposals.
+    ///
+    /// spec: Snapshot!Install
+    fn install(&mut self, slot: Slot) {
+        if slot <= self.chosen.end() {
+            return;
+        }
+        if self.leading().is_some_and(|leading| leading.has_open_below(slot)) {
+            self.leader = Role::Idle;
+        }
+        self.chosen.extend_to(slot);
+        self.log.on_chosen(slot);
+        self.log.forget_below(slot);
+        self.durable.on_installed(slot);
     }
 
     /// Sends what `node` has not answered again, in runs.

@@ -1,8 +1,10 @@
 //! Recovery: a node's records, read again in the order of writing, make the node again.
 //!
 //! The caller may apply and forget decrees as their hints come, so that memory holds a window of
-//! the log and not all of it. The claim kept true: the recovered node promised at least what it
-//! promised durably, has every vote that it told of, and leads nothing.
+//! the log and not all of it. A journal that was cut below a state may lack earlier records of a
+//! slot of which it has the latest, so a hint counts as far as decrees were read. The claim kept
+//! true: the recovered node promised at least what it promised durably, has every vote that it told
+//! of at and above its state, and leads nothing.
 
 use super::MultiPaxos;
 use super::acceptor::LogAcceptor;
@@ -17,24 +19,45 @@ use crate::quorum::Configuration;
 pub struct Recovery<V: Value> {
     log: LogAcceptor<V>,
     chosen: Slot,
+    /// How far hints say that all is chosen.
+    hinted: Slot,
 }
 
 impl<V: Value> Recovery<V> {
     /// Begins before the first record.
     #[must_use]
     pub const fn new() -> Self {
-        Self { log: LogAcceptor::new(), chosen: Slot::FIRST }
+        Self { log: LogAcceptor::new(), chosen: Slot::FIRST, hinted: Slot::FIRST }
+    }
+
+    /// Begins with a state that stands for all slots below this one.
+    #[must_use]
+    pub fn above(slot: Slot) -> Self {
+        let mut log = LogAcceptor::new();
+        log.on_chosen(slot);
+        log.forget_below(slot);
+        Self { log, chosen: slot, hinted: slot }
     }
 
     /// Takes the next record in.
     pub fn on_record(&mut self, record: Record<V>) {
         if let Record::Chosen(chosen) = record {
-            // Hints are recorded after what they speak of, so all that is below one has been read
-            // by then.
-            self.chosen = self.chosen.max(chosen);
-            self.log.on_chosen(chosen);
+            self.hinted = self.hinted.max(chosen);
         }
         self.log.on_record(record);
+        // Hints are recorded after what they speak of. Where an earlier record of such a slot was
+        // cut off with the log, its latest one follows, and it is of the chosen decree, too.
+        while self.chosen < self.hinted && self.log.decree(self.chosen).is_some() {
+            self.chosen = self.chosen.next();
+        }
+        self.log.on_chosen(self.chosen);
+    }
+
+    /// Returns how far the records say that all is chosen. Where that is past [`Self::chosen`] at
+    /// their end, some are missing.
+    #[must_use]
+    pub const fn hinted(&self) -> Slot {
+        self.hinted
     }
 
     /// Returns the end of the prefix that is known to be chosen.

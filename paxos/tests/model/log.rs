@@ -1,19 +1,19 @@
 //! Multi-Paxos, as a model: campaigns, proposals and copies at any moment.
 
-use super::world::{Act, Core, MAJORITIES, Quorums, V, World};
+use super::world::{Act, Core, Disk, MAJORITIES, Quorums, V, World};
 use stateright::{Model, Property};
 use synod_paxos::{
     AfterSync, Ballot, Configuration, CoreId, Decree, Effects, Immediate, Input, Message,
-    MultiPaxos, NodeId, Record, Recovery, Role, Slot, Synced,
+    MultiPaxos, NodeId, Recovery, Role, Slot, Synced,
 };
 
 /// The window of the modelled log.
 const ALPHA: u64 = 2;
 
 impl Core for MultiPaxos<V> {
-    fn recover(core_id: CoreId, configuration: Configuration, records: &[Record<V>]) -> Self {
-        let mut recovery = Recovery::new();
-        for record in records {
+    fn recover(core_id: CoreId, configuration: Configuration, disk: &Disk) -> Self {
+        let mut recovery = Recovery::above(disk.state_at);
+        for record in &disk.records {
             recovery.on_record(record.clone());
         }
         recovery.finish(core_id, configuration, ALPHA)
@@ -64,12 +64,20 @@ pub(crate) struct Log {
     pub(crate) crashes: u8,
     /// Whether decrees are copied, beside being announced.
     pub(crate) copies: bool,
+    /// Whether nodes keep states and cut their journals, and install the states of others.
+    pub(crate) states: bool,
     pub(crate) quorums: Quorums,
 }
 
 /// Two leaders that have nothing to propose, for others to be built upon.
-pub(crate) const LOG: Log =
-    Log { campaigns: [1, 1], values: [0, 0], crashes: 0, copies: false, quorums: MAJORITIES };
+pub(crate) const LOG: Log = Log {
+    campaigns: [1, 1],
+    values: [0, 0],
+    crashes: 0,
+    copies: false,
+    states: false,
+    quorums: MAJORITIES,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
@@ -88,14 +96,17 @@ pub(crate) enum Action {
     Campaign(usize),
     Propose(usize),
     Copy { from: usize, to: usize },
+    Take(usize),
+    Install { from: usize, to: usize },
 }
 
 impl State {
     /// Compares what the nodes know with what was known before.
     fn observe(&mut self) {
         for node in &self.world.nodes {
-            for number in 0..node.core.chosen().number() {
-                let decree = node.core.log().decree(Slot::new(number)).unwrap();
+            let log = node.core.log();
+            for number in log.base().number()..node.core.chosen().number() {
+                let decree = log.decree(Slot::new(number)).unwrap();
                 let place = usize::try_from(number).unwrap();
                 match self.known.get(place) {
                     Some(known) => self.broken |= known != decree,
@@ -120,7 +131,10 @@ impl State {
     /// Tells whether a quorum of phase 2 holds something in each slot in which a decree is known.
     fn are_voted_for(&self, Quorums(_, phase2): Quorums) -> bool {
         let mut slots = (0..self.known.len() as u64).map(Slot::new);
-        slots.all(|slot| self.count(|core| core.log().decree(slot).is_some()) >= phase2)
+        let holds = |core: &MultiPaxos<V>, slot| {
+            slot < core.log().base() || core.log().decree(slot).is_some()
+        };
+        slots.all(|slot| self.count(|core| holds(core, slot)) >= phase2)
     }
 
     /// Returns the next decree that one node could copy from another.
@@ -129,6 +143,12 @@ impl State {
         let source = &self.world.nodes[from].core;
         let decree = (first < source.chosen()).then(|| source.log().decree(first))?;
         decree.map(|decree| (first, decree.clone()))
+    }
+
+    /// Returns the state of one node that another one could install.
+    fn to_install(&self, from: usize, to: usize) -> Option<Slot> {
+        let state_at = self.world.nodes[from].disk.state_at;
+        (state_at > self.world.nodes[to].core.chosen()).then_some(state_at)
     }
 }
 
@@ -156,6 +176,14 @@ impl Model for Log {
             if self.copies && from != to && state.to_copy(from, to).is_some() {
                 actions.push(Action::Copy { from, to });
             }
+            if self.states && from != to && state.to_install(from, to).is_some() {
+                actions.push(Action::Install { from, to });
+            }
+        }
+        for (place, node) in state.world.nodes.iter().enumerate() {
+            if self.states && node.core.chosen() > node.disk.state_at {
+                actions.push(Action::Take(place));
+            }
         }
     }
 
@@ -181,6 +209,16 @@ impl Model for Log {
                 state.world.step(to, |core, effects| {
                     core.step(Input::Decrees { first, decrees: vec![decree] }, effects);
                 });
+            }
+            Action::Take(place) => {
+                let node = &mut state.world.nodes[place];
+                node.disk.keep_state(node.core.chosen());
+            }
+            Action::Install { from, to } => {
+                let slot = state.to_install(from, to)?;
+                // The state is durable before the node hears of it.
+                state.world.nodes[to].disk.keep_state(slot);
+                state.world.step(to, |core, effects| core.step(Input::Install(slot), effects));
             }
         }
         state.observe();

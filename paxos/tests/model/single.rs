@@ -1,15 +1,15 @@
 //! The Synod protocol for one decree, as a model.
 
-use super::world::{Act, Core, MAJORITIES, V, World};
+use super::world::{Act, Core, Disk, MAJORITIES, V, World};
 use stateright::{Model, Property};
 use synod_paxos::{
     AfterSync, Configuration, CoreId, Decree, Effects, Immediate, Message, NodeId, Proposer,
-    Record, Synced, Synod, SynodInput,
+    Synced, Synod, SynodInput,
 };
 
 impl Core for Synod<V> {
-    fn recover(core_id: CoreId, configuration: Configuration, records: &[Record<V>]) -> Self {
-        Self::recover(core_id, configuration, records.iter().cloned())
+    fn recover(core_id: CoreId, configuration: Configuration, disk: &Disk) -> Self {
+        Self::recover(core_id, configuration, disk.records.iter().cloned())
     }
 
     fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>) {

@@ -1,7 +1,9 @@
 //! What all models share: nodes with disks, and a network that forgets nothing.
 
 use std::collections::BTreeSet;
-use synod_paxos::{Batch, Configuration, CoreId, Effects, Message, NodeId, Record, Synced, To};
+use synod_paxos::{
+    Batch, Configuration, CoreId, Effects, Message, NodeId, Record, Slot, Synced, To,
+};
 
 /// The values are small numbers.
 pub(crate) type V = u8;
@@ -12,7 +14,7 @@ pub(crate) const NODES: u16 = 3;
 /// A core that a model can drive.
 pub(crate) trait Core: Clone + std::fmt::Debug + Eq + std::hash::Hash {
     /// Makes the core of a life from what its disk holds.
-    fn recover(core_id: CoreId, configuration: Configuration, records: &[Record<V>]) -> Self;
+    fn recover(core_id: CoreId, configuration: Configuration, disk: &Disk) -> Self;
     /// Hands it a message.
     fn on_message(&mut self, from: NodeId, message: Message<V>, effects: &mut Effects<V>);
     /// Hands it a proof.
@@ -23,12 +25,41 @@ pub(crate) trait Core: Clone + std::fmt::Debug + Eq + std::hash::Hash {
     fn is_live(&self, from: NodeId, message: &Message<V>, may_crash: bool) -> bool;
 }
 
+/// What a disk holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Disk {
+    pub(crate) records: Vec<Record<V>>,
+    /// The slots below this one are left out: a state stands for them.
+    pub(crate) state_at: Slot,
+}
+
+impl Disk {
+    /// Keeps a state at `slot`, and cuts off the records that it stands for. What they promise
+    /// stays known, as every frame of a journal repeats it.
+    pub(crate) fn keep_state(&mut self, slot: Slot) {
+        let state_at = self.state_at.max(slot);
+        let promises = self.records.iter().filter_map(|record| match record {
+            Record::Promised(ballot) | Record::Accepted { ballot, .. } => Some(*ballot),
+            Record::Learned { .. } | Record::Chosen(_) => None,
+        });
+        let promised = promises.max().map(Record::Promised);
+        let kept = |record: &Record<V>| match record {
+            Record::Promised(_) => false,
+            Record::Accepted { slot, .. } | Record::Learned { slot, .. } => *slot >= state_at,
+            Record::Chosen(chosen) => *chosen > state_at,
+        };
+        self.records.retain(kept);
+        self.records.splice(0..0, promised);
+        self.state_at = state_at;
+    }
+}
+
 /// One node: its core, its disk, and what is on its way to the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Node<C> {
     pub(crate) core: C,
     effects: Effects<V>,
-    disk: Vec<Record<V>>,
+    pub(crate) disk: Disk,
     in_flight: Vec<Batch<V>>,
     /// How often it crashed.
     life: u8,
@@ -79,9 +110,9 @@ impl<C: Core> World<C> {
         let node = |id| {
             let core_id = CoreId { node: id, incarnation: 0 };
             Node {
-                core: C::recover(core_id, configuration(quorums), &[]),
+                core: C::recover(core_id, configuration(quorums), &Disk::default()),
                 effects: Effects::new(core_id),
-                disk: Vec::new(),
+                disk: Disk::default(),
                 in_flight: Vec::new(),
                 life: 0,
             }
@@ -112,7 +143,7 @@ impl<C: Core> World<C> {
             }
             Act::Sync(place) => {
                 let batch = self.nodes[place].in_flight.remove(0);
-                self.nodes[place].disk.extend_from_slice(batch.records());
+                self.nodes[place].disk.records.extend_from_slice(batch.records());
                 let proof = batch.confirm_synced();
                 self.step(place, |core, effects| core.on_synced(proof, effects));
             }
@@ -125,7 +156,7 @@ impl<C: Core> World<C> {
         let node = &mut self.nodes[place];
         let pending: Vec<_> =
             node.in_flight.drain(..).flat_map(|batch| batch.records().to_vec()).collect();
-        node.disk.extend_from_slice(&pending[..kept]);
+        node.disk.records.extend_from_slice(&pending[..kept]);
         node.life += 1;
         let id = NodeId::new(u16::try_from(place).unwrap() + 1);
         let core_id = CoreId { node: id, incarnation: u64::from(node.life) };

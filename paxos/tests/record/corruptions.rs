@@ -38,7 +38,7 @@ fn votes_too_few(events: &[Event]) -> Option<Vec<Event>> {
     else {
         return None;
     };
-    let cast = |event: &Event| match event {
+    let is_counted = |event: &Event| match event {
         Event::Decreed { node, ballot: in_ballot, slot: in_slot, .. } => {
             is_vote(event) && in_ballot == ballot && in_slot == slot && node != leader
         }
@@ -47,7 +47,7 @@ fn votes_too_few(events: &[Event]) -> Option<Vec<Event>> {
         | Event::Announce { .. }
         | Event::Copied { .. } => false,
     };
-    Some(events.iter().filter(|event| !cast(event)).cloned().collect())
+    Some(events.iter().filter(|event| !is_counted(event)).cloned().collect())
 }
 
 /// An acceptor that keeps a vote to itself.

@@ -1,18 +1,21 @@
 //! Catch-up: a node that lacks chosen decrees fetches them.
 //!
 //! A restarted or lagging node sees in heartbeats that others know a longer prefix, and asks one of
-//! them, its leader first. One question is out at a time. What this node voted for in the ballot
-//! of its leader is here, and to be announced: a copy would only come on top of it. The claim kept
-//! true is one of liveness: while some reachable peer knows more, a question to one of them is out
-//! or will be, at a tick within a bound.
+//! them, its leader first. One question is out at a time. Where the decrees are gone, the answer is
+//! the first part of a snapshot: it is kept part by part, and asked for on by who has the same.
+//! What this node voted for in the ballot of its leader is here, and to be announced: a copy would
+//! only come on top of it. The claim kept true is one of liveness: while some reachable peer knows
+//! more, a question to one of them is out or will be, at a tick within a bound.
 
 use super::Replica;
 use crate::command::CommandBatch;
 use crate::effects::{Disk, Effects, LogRead};
-use crate::message::Message;
+use crate::executor::Executor;
+use crate::message::{Message, StatePart};
 use crate::pace::RTT_TICKS_MAX;
 use crate::resend::RESEND_TICKS_MAX;
 use crate::state_machine::StateMachine;
+use crate::wire::StateDescription;
 use synod_paxos::{Decree, NodeId, Slot, To};
 
 /// The most slots that one answer carries.
@@ -28,6 +31,10 @@ const ANNOUNCED_MAX: u32 = ANNOUNCED_TICKS + RTT_TICKS_MAX + 1;
 /// the way there and back.
 const ANSWER_TICKS: u32 = 6;
 
+/// For how many ticks nobody is asked after a snapshot came to nothing: the same would come again,
+/// and be written again.
+const REST_TICKS: u32 = 25;
+
 /// For how many ticks the announcement of what this node voted for is waited for, beside those of
 /// the way there and back. It may have to be said again, and within a second it is.
 pub const ANNOUNCED_TICKS: u32 = 2 + RESEND_TICKS_MAX;
@@ -40,6 +47,37 @@ pub struct CatchUp {
     before: Slot,
     /// For how many ticks the announcement of what is here has been waited for.
     announced: u32,
+    receiving: Option<Receiving>,
+    /// For how many ticks nobody is asked, as a snapshot came to nothing.
+    rest: u32,
+}
+
+/// A snapshot that comes in parts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Receiving {
+    description: StateDescription,
+    total: u64,
+    /// How many bytes of it are kept.
+    kept: u64,
+    /// Who sent the part that was kept last, and for how many ticks the next one is waited for.
+    from: NodeId,
+    patience: u32,
+    /// Whether a part is on its way to the disk, or all of it waits to be installed.
+    busy: bool,
+}
+
+/// What is to be done with a part of a snapshot. Complete by its nature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartVerdict {
+    /// It is to be kept.
+    Keep,
+    /// It is known; its sender has what comes after it, and is asked from here.
+    AskOn {
+        /// How many bytes are kept.
+        offset: u64,
+    },
+    /// It is of no use.
+    Drop,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +100,7 @@ impl CatchUp {
         peers: impl Iterator<Item = (NodeId, Slot, u32)>,
     ) -> Option<NodeId> {
         assert!(self.before <= chosen, "what is chosen stays chosen");
+        self.receiving.take_if(|held| !held.busy && held.description.slot <= chosen);
         let stuck = std::mem::replace(&mut self.before, chosen) == chosen;
         let silent = self.asked.as_mut().and_then(|asked| {
             asked.ticks += 1;
@@ -72,8 +111,9 @@ impl CatchUp {
         }
         let waits = stuck && is_voted;
         self.announced = if waits { (self.announced + 1).min(ANNOUNCED_MAX) } else { 0 };
+        self.rest = self.rest.saturating_sub(1);
         // Whoever learns by the usual way needs no copies: each would be sent twice.
-        if !stuck || self.asked.is_some() {
+        if !stuck || self.asked.is_some() || self.is_busy() || self.rest > 0 {
             return None;
         }
         let late =
@@ -91,6 +131,62 @@ impl CatchUp {
         let answered = self.asked.take_if(|asked| asked.peer == from);
         let patience = answered.map_or(ANSWER_TICKS, |asked| asked.patience);
         (grew && more && self.asked.is_none()).then(|| self.ask(from, patience))
+    }
+
+    /// Judges a part of a snapshot past the chosen prefix.
+    pub fn on_part(&mut self, from: NodeId, part: &StatePart) -> PartVerdict {
+        let answered = self.asked.take_if(|asked| asked.peer == from);
+        let Some(Asked { patience, .. }) = answered else { return PartVerdict::Drop };
+        let StatePart { description, total, .. } = *part;
+        match &mut self.receiving {
+            Some(held) if held.busy => PartVerdict::Drop,
+            Some(held) if held.description == description && held.total == total => {
+                (held.from, held.patience) = (from, patience);
+                if part.offset == held.kept {
+                    held.busy = true;
+                    return PartVerdict::Keep;
+                }
+                // Whoever was asked for decrees begins with the first part, and has the others.
+                let offset = held.kept;
+                self.ask(from, patience);
+                PartVerdict::AskOn { offset }
+            }
+            // Another snapshot begins where the senders of the last one fell silent, or have a
+            // newer one: what there is of it goes.
+            Some(_) | None if part.offset == 0 => {
+                let kept = 0;
+                let busy = true;
+                self.receiving = Some(Receiving { description, total, kept, from, patience, busy });
+                PartVerdict::Keep
+            }
+            Some(_) | None => PartVerdict::Drop,
+        }
+    }
+
+    /// Takes note that a part is kept, and says whom to ask on.
+    pub fn on_kept(&mut self, slot: Slot, end: u64) -> Option<NodeId> {
+        let held = self.receiving.as_mut().filter(|held| held.description.slot == slot)?;
+        held.kept = end;
+        // All of it waits to be read back and installed.
+        held.busy = end >= held.total;
+        let (from, patience, goes_on) = (held.from, held.patience, !held.busy);
+        (goes_on && self.asked.is_none()).then(|| self.ask(from, patience))
+    }
+
+    /// Takes note that a snapshot is installed, or is not needed.
+    pub fn on_installed(&mut self) {
+        self.receiving = None;
+    }
+
+    /// Takes note that a snapshot cannot be kept, or is not what it was said to be.
+    pub const fn on_not_kept(&mut self) {
+        self.receiving = None;
+        self.asked = None;
+        self.rest = REST_TICKS;
+    }
+
+    fn is_busy(&self) -> bool {
+        self.receiving.as_ref().is_some_and(|held| held.busy)
     }
 
     const fn ask(&mut self, peer: NodeId, patience: u32) -> NodeId {
@@ -168,5 +264,43 @@ impl<M: StateMachine> Replica<M> {
         if let Some(peer) = self.catch_up.on_decrees(from, now > before, chosen > now) {
             effects.send(To::Node(peer), Message::Fetch { first: now });
         }
+    }
+
+    /// Takes in a part of a snapshot: it goes to the disk, and the next one is asked for when it is
+    /// there.
+    pub(super) fn on_part(&mut self, from: NodeId, part: StatePart, effects: &mut Effects) {
+        let slot = part.description.slot;
+        if self.disk == Disk::Full || slot <= self.paxos.chosen() {
+            return;
+        }
+        match self.catch_up.on_part(from, &part) {
+            PartVerdict::Keep => effects.keep_part(part),
+            PartVerdict::AskOn { offset } => {
+                effects.send(To::Node(from), Message::FetchSnapshot { slot, offset });
+            }
+            PartVerdict::Drop => {}
+        }
+    }
+
+    pub(super) fn on_kept(&mut self, slot: Slot, end: u64, effects: &mut Effects) {
+        if let Some(peer) = self.catch_up.on_kept(slot, end) {
+            effects.send(To::Node(peer), Message::FetchSnapshot { slot, offset: end });
+        }
+    }
+
+    /// Goes on from a state that is durable here, in place of the decrees that led to it; one that
+    /// is older than this replica's is no news.
+    ///
+    /// Like [`Replica::step`], it takes the change to completion.
+    pub fn install(&mut self, state: Executor<M>, effects: &mut Effects) {
+        self.catch_up.on_installed();
+        let slot = state.applied();
+        if slot <= self.paxos.chosen() {
+            return;
+        }
+        self.executor = state;
+        self.drive(synod_paxos::Input::Install(slot), effects);
+        self.checkpoints.on_applied(slot, || self.executor.digest());
+        self.conclude(effects);
     }
 }

@@ -9,7 +9,7 @@ use crate::executor::Executor;
 use crate::replica::Replica;
 use crate::state_machine::StateMachine;
 use crate::status::Status;
-use synod_paxos::{Ballot, MultiPaxos};
+use synod_paxos::{Ballot, MultiPaxos, NodeId};
 
 impl<M: StateMachine> Replica<M> {
     /// Returns how the replica is doing.
@@ -31,6 +31,11 @@ impl<M: StateMachine> Replica<M> {
     /// Returns the highest ballot that somebody on a working link leads, this node included.
     pub fn follows(&self) -> Option<Ballot> {
         self.election.follows(self.paxos.leader().leads())
+    }
+
+    /// Returns the leader that this node follows, unless it is this node.
+    pub(crate) fn leader_elsewhere(&self) -> Option<NodeId> {
+        self.follows().map(Ballot::node).filter(|node| *node != self.paxos.me())
     }
 
     /// Returns the Paxos node.

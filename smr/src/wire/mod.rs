@@ -11,6 +11,7 @@
 mod client;
 mod peer;
 mod record;
+mod state;
 
 use crate::command::CommandBatch;
 use crate::message::{Folder, PeerStart};
@@ -22,6 +23,9 @@ use synod_paxos::{Ballot, Decree, NodeId, Slot};
 pub use client::{decode_request, decode_response, encode_request, encode_response};
 pub use peer::{decode_message, encode_message};
 pub use record::{JournalRecord, decode_record, encode_record, encode_replica_record};
+pub use state::{
+    StateDescription, decode_description, decode_session, encode_description, encode_session,
+};
 
 /// The version of all formats here.
 pub const VERSION: u8 = 1;

@@ -22,6 +22,8 @@ pub enum JournalRecord {
     Replica(Record),
     /// What the node remembers of a peer.
     Peer(NodeId, PeerStart),
+    /// A durable snapshot stands for the decrees below this slot: records of them may be gone.
+    Snapshot(Slot),
 }
 
 impl JournalRecord {
@@ -34,7 +36,8 @@ impl JournalRecord {
             }
             Self::Replica(Record::Promised(_) | Record::Chosen(_))
             | Self::Incarnation(_)
-            | Self::Peer(..) => None,
+            | Self::Peer(..)
+            | Self::Snapshot(_) => None,
         }
     }
 }
@@ -47,6 +50,7 @@ enum Header {
     Learned { slot: u64, decree: WireDecree },
     Chosen(u64),
     Peer { node: u16, life: WireStart },
+    Snapshot(u64),
 }
 
 /// Encodes a record.
@@ -59,6 +63,7 @@ pub fn encode_record(record: &JournalRecord) -> Bytes {
             let (node, life) = (node.number(), start_out(life));
             encode(&Header::Peer { node, life }, [].iter())
         }
+        JournalRecord::Snapshot(slot) => encode(&Header::Snapshot(slot.number()), [].iter()),
     }
 }
 
@@ -101,6 +106,7 @@ pub fn decode_record(bytes: &Bytes) -> Result<JournalRecord, WireError> {
         }),
         Header::Chosen(slot) => JournalRecord::Replica(Record::Chosen(slot_in(slot)?)),
         Header::Peer { node, life } => JournalRecord::Peer(NodeId::new(node), start_in(&life)?),
+        Header::Snapshot(slot) => JournalRecord::Snapshot(slot_in(slot)?),
     };
     values.finish(record)
 }

@@ -7,8 +7,9 @@ use synod_paxos::{Configuration, CoreId, NodeId, Slot, To};
 use synod_smr::client::{Client, ClientEffects, ClientInput, Millis, Operation, Outcome, Ticket};
 use synod_smr::wire::{decode_message, encode_message};
 use synod_smr::{
-    Batch, ClientId, Config, Connection, Effects, Input, Invalid, LogRead, Message, Principal,
-    Record, Recovering, Replica, Request, Response, StateMachine, Timer, fingerprint, mix,
+    Batch, ClientId, Config, Connection, Effects, Input, Invalid, LogRead, Message, NoSnapshot,
+    Principal, Record, Recovering, Replica, Request, Response, RestoreError, SnapshotPieces,
+    SnapshotView, StateMachine, Timer, fingerprint, mix,
 };
 
 /// Appends numbers to a list.
@@ -36,6 +37,21 @@ impl StateMachine for Appender {
 
     fn digest(&self) -> u64 {
         self.digest
+    }
+
+    fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+        let numbers = std::iter::once(&self.digest).chain(&self.list);
+        let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
+        Ok(SnapshotView::whole(bytes))
+    }
+
+    fn restore(&mut self, snapshot: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+        self.digest = u64::from_le_bytes(snapshot.take_array()?);
+        self.list.clear();
+        while snapshot.end().is_err() {
+            self.list.push(u64::from_le_bytes(snapshot.take_array()?));
+        }
+        Ok(())
     }
 }
 

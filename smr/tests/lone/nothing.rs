@@ -4,7 +4,7 @@ use bytes::Bytes;
 use synod_smr::{Invalid, StateMachine};
 
 /// A machine that any command leaves as it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Nothing;
 
 impl StateMachine for Nothing {

@@ -4,7 +4,9 @@
 //! writes its state holds and in which order, and linearizability becomes a matter of prefixes.
 
 use bytes::Bytes;
-use synod_smr::{Invalid, StateMachine, fingerprint, mix};
+use synod_smr::{
+    Invalid, NoSnapshot, RestoreError, SnapshotPieces, SnapshotView, StateMachine, fingerprint, mix,
+};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Written(Vec<u8>);
@@ -31,5 +33,14 @@ impl StateMachine for Written {
 
     fn digest(&self) -> u64 {
         mix(fingerprint(&self.0))
+    }
+
+    fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+        Ok(SnapshotView::whole(self.0.clone()))
+    }
+
+    fn restore(&mut self, snapshot: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+        self.0 = snapshot.rest(usize::MAX)?.into();
+        Ok(())
     }
 }

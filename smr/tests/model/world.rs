@@ -237,7 +237,11 @@ impl World {
                 Message::Decrees { first, decrees, .. } => {
                     first.plus(decrees.len() as u64) > receiver.kept(may_crash).1
                 }
-                Message::Heartbeat(_) | Message::Fetch { .. } | Message::Known(_) => false,
+                Message::Heartbeat(_)
+                | Message::Fetch { .. }
+                | Message::FetchSnapshot { .. }
+                | Message::Snapshot(_)
+                | Message::Known(_) => false,
             }
         });
     }

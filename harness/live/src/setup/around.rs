@@ -12,7 +12,7 @@ use super::{SetupError, SystemUnderTest};
 use crate::cluster::{STOP_LIMIT, StopCommand};
 use crate::errand::{Errand, ErrandFailed};
 use crate::folder::{CONFIG, DATA, NODES, RunFolder};
-use crate::kin::{Mark, Owner, end_marked};
+use crate::kin::{Mark, Owner, await_marked, end_marked};
 use crate::system::{Arg, Placeholders, ScopedCommand, System, SystemError, Variables};
 
 impl SystemUnderTest {
@@ -71,6 +71,8 @@ impl SystemUnderTest {
             }
             Err(error) => told.push(error.to_string()),
         }
+        // What the tear-down has just sent a signal may be about to go.
+        await_marked(&mark, |owner| owner == Owner::Errand).await;
         let left =
             end_marked(&mark, |owner| owner == Owner::Errand).await.into_iter().take(TOLD_MAX);
         told.extend(left.map(|(pid, name)| {

@@ -50,6 +50,7 @@ impl Elections {
             | Cause::LinkDown(_)
             | Cause::Synced
             | Cause::OldDecrees
+            | Cause::Snapshot
             | Cause::Wrote
             | Cause::Unheard(_)
             | Cause::Client
@@ -192,6 +193,7 @@ fn on_end(step: &Step<'_>, view: &View, seen: &mut HitCounts) {
         | Cause::LinkDown(_)
         | Cause::Synced
         | Cause::OldDecrees
+        | Cause::Snapshot
         | Cause::Wrote
         | Cause::Unheard(_)
         | Cause::Client

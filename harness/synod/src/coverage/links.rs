@@ -48,6 +48,7 @@ impl Links {
             | Cause::LinkDown(_)
             | Cause::Synced
             | Cause::OldDecrees
+            | Cause::Snapshot
             | Cause::Wrote
             | Cause::Unheard(_)
             | Cause::Client

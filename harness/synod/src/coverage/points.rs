@@ -97,6 +97,12 @@ points! {
     ReadBackAfterRivals "read-back-after-rivals" "One of them held a vote for a rival before."
     CatchUpAcrossLeaders "catch-up-across-leaders" "A leader is elected while a node catches up."
     PromiseInParts "promise-in-parts" "A promise is too long for one message."
+    SnapshotTaken "snapshot-taken" "A node writes its state down."
+    SnapshotNotTaken "snapshot-not-taken" "A snapshot is not made, as the disk is full or fails."
+    SnapshotInParts "snapshot-in-parts" "A part of a snapshot is kept, and more of it is to come."
+    SnapshotAskedOn "snapshot-asked-on" "A peer that has the beginning of a snapshot asks for more."
+    SnapshotInstalled "snapshot-installed" "A node goes on from the snapshot of another one."
+    LogCut "log-cut" "A node begins a life without records that a snapshot stands for."
 
     // Clients.
     RequestOvertaken "request-overtaken" "A request comes after a later one of its client."

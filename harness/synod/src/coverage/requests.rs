@@ -63,6 +63,7 @@ impl Requests {
             | Cause::LinkDown(_)
             | Cause::Synced
             | Cause::OldDecrees
+            | Cause::Snapshot
             | Cause::Wrote
             | Cause::Unheard(_)
             | Cause::Client
@@ -210,6 +211,8 @@ fn on_sent(step: &Step<'_>, message: &Message, seen: &mut HitCounts) {
         | Message::Heartbeat(_)
         | Message::Fetch { .. }
         | Message::Decrees { .. }
+        | Message::FetchSnapshot { .. }
+        | Message::Snapshot(_)
         | Message::Known(_) => {}
     }
 }

@@ -114,6 +114,8 @@ impl Slots {
             | Kind::Confirm
             | Kind::Confirmed
             | Kind::Fetch
+            | Kind::FetchSnapshot
+            | Kind::Snapshot
             | Kind::Known => {}
         }
     }
@@ -218,6 +220,8 @@ fn on_sent(step: &Step<'_>, view: &View, seen: &mut HitCounts) {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
+            | Message::FetchSnapshot { .. }
+            | Message::Snapshot(_)
             | Message::Known(_) => {}
         }
     }

@@ -162,6 +162,7 @@ impl View {
             | Cause::LinkDown(_)
             | Cause::Synced
             | Cause::OldDecrees
+            | Cause::Snapshot
             | Cause::Wrote
             | Cause::Client
             | Cause::Several

@@ -54,6 +54,7 @@ impl Ears {
             | Cause::LinkDown(_)
             | Cause::Synced
             | Cause::OldDecrees
+            | Cause::Snapshot
             | Cause::Wrote
             | Cause::Unheard(_)
             | Cause::Client

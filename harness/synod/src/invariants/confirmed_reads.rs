@@ -132,6 +132,8 @@ impl Invariant for ConfirmedReads {
                 | Message::Heartbeat(_)
                 | Message::Fetch { .. }
                 | Message::Decrees { .. }
+                | Message::FetchSnapshot { .. }
+                | Message::Snapshot(_)
                 | Message::Known(_) => {}
             }
         }

@@ -92,6 +92,8 @@ impl Inductive {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
+            | Message::FetchSnapshot { .. }
+            | Message::Snapshot(_)
             | Message::Known(_) => {}
         }
     }
@@ -160,7 +162,7 @@ impl Invariant for Inductive {
     fn on_recovery(&mut self, node: NodeId, found: &Found) -> Result<(), String> {
         let Some(place) = self.cluster.place(node) else { return Ok(()) };
         let promised = self.cluster.promised[place];
-        let held = self.cluster.forget(place);
+        let held = self.cluster.forget(place, found.state_at);
         for record in &found.records {
             self.record(place, node, record);
         }
@@ -183,9 +185,14 @@ impl Invariant for Inductive {
         // What a node knows when its life begins was learned and asked in an earlier one.
         if step.cause != Cause::Start {
             let log = step.replica.paxos().log();
-            for slot in step.before.chosen.number()..step.after.chosen.number() {
-                if let Some(decree) = log.decree(Slot::new(slot)) {
-                    self.learn(place, Slot::new(slot), decree);
+            let learned = step.before.chosen.number()..step.after.chosen.number();
+            for slot in learned.map(Slot::new) {
+                match log.decree(slot) {
+                    Some(decree) => self.learn(place, slot, decree),
+                    None => {
+                        self.cluster.slot(slot).pass_over(place);
+                        self.touched.insert(slot);
+                    }
                 }
             }
         }

@@ -45,6 +45,8 @@ const fn is_of_the_log(message: &Message) -> bool {
         | Message::Confirmed { .. }
         | Message::Fetch { .. }
         | Message::Decrees { .. }
+        | Message::FetchSnapshot { .. }
+        | Message::Snapshot(_)
         | Message::Known(_) => false,
     }
 }

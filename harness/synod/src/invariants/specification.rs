@@ -29,7 +29,7 @@ impl Invariant for Specification {
     }
 
     fn on_recovery(&mut self, node: NodeId, found: &Found) -> Result<(), String> {
-        let recovered = self.state.on_recovered(node, &found.records);
+        let recovered = self.state.on_recovered(node, found.state_at, &found.records);
         recovered.map_err(|breach| breach.to_string())
     }
 
@@ -41,6 +41,9 @@ impl Invariant for Specification {
         // What a node knew when its life began, it had learned before.
         if step.cause != Cause::Start {
             let log = step.replica.paxos().log();
+            if step.is_passed_over() {
+                self.state.on_state(step.node, log.base()).map_err(told)?;
+            }
             for slot in step.before.chosen.number()..step.after.chosen.number() {
                 if let Some(decree) = log.decree(Slot::new(slot)) {
                     self.state.on_learned(step.node, Slot::new(slot), decree).map_err(told)?;

@@ -134,6 +134,12 @@ impl Machine {
                     // closed.
                     monitor.report("wire", format!("client {} is closed: {reason}", connection.0));
                 }
+                Output::Snapshot(order) => {
+                    process.orders.push_back(order);
+                    let (number, length) =
+                        (process.process, Micros(world.chance().between(50, SNAPSHOT_US_MAX)));
+                    world.after(address, Wakeup::Snapshot(number), length);
+                }
                 Output::Read(order) => {
                     process.reads.push_back(order.carry_out(process.journal.reader()));
                     let length = Micros(world.chance().between(50, READ_US_MAX));
@@ -221,6 +227,9 @@ fn see_sent(
 
 /// The shortest sync.
 const SYNC_US_MIN: u64 = 50;
+
+/// The longest work on a snapshot, in microseconds.
+const SNAPSHOT_US_MAX: u64 = 50_000;
 
 /// The longest read of old decrees, in microseconds.
 pub const READ_US_MAX: u64 = 5_000;

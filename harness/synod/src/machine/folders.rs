@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use synod_fault::DiskFault;
-use synod_host::journal::{Create, Journal, Options, SimDisk};
+use synod_host::journal::{Create, Journal, Options, SimDisk, SnapshotOptions, SnapshotStore};
 use synod_paxos::{Ballot, NodeId, Slot};
 use synod_simulator::{Crash, Micros};
 use synod_smr::wire::{JournalRecord, decode_record};
@@ -58,6 +58,7 @@ impl Contents {
     fn take(&mut self, record: JournalRecord) {
         match record {
             JournalRecord::Incarnation(_) => {}
+            JournalRecord::Snapshot(slot) => self.end = self.end.max(slot),
             JournalRecord::Peer(peer, life) => self.peers.push((peer, life)),
             JournalRecord::Replica(Record::Promised(ballot)) => {
                 self.promised = self.promised.max(ballot);
@@ -103,7 +104,15 @@ impl Machine {
     }
 
     fn read(&self, disk: SimDisk, contents: &mut Contents) -> bool {
-        let opened = Journal::open(disk, journal(), &self.options(), |record| {
+        let options = self.options();
+        // A life begins at the end of its snapshot at least.
+        let store = SnapshotOptions::new(&options.identity);
+        if let Ok((store, _)) = SnapshotStore::open(disk.clone(), snapshots(), &store)
+            && let Some(newest) = store.newest()
+        {
+            contents.end = contents.end.max(Slot::new(newest.bound.get()));
+        }
+        let opened = Journal::open(disk, journal(), &options, |record| {
             if let Ok(record) = decode_record(&record.bytes.to_vec().into()) {
                 contents.take(record);
             }
@@ -224,6 +233,11 @@ impl Machine {
         options.create = Create::Never;
         options
     }
+}
+
+/// Returns where the snapshots of a node lie on its disk.
+pub(super) fn snapshots() -> &'static Path {
+    Path::new("snapshots")
 }
 
 /// Returns where the journal of a node lies on its disk.

@@ -99,6 +99,8 @@ fn may_apply(arrival: &Arrival) -> bool {
             | Kind::Heartbeat
             | Kind::Confirm
             | Kind::Fetch
+            | Kind::FetchSnapshot
+            | Kind::Snapshot
             | Kind::Known => false,
         },
         (_, _) => false,

@@ -106,6 +106,13 @@ impl SlotState {
         self.learned.insert(place, number);
     }
 
+    /// Notes that a state stands for the slot at a node: it knows what others know.
+    pub(crate) fn pass_over(&mut self, place: Place) {
+        if let Some(number) = self.learned.values().next().copied() {
+            self.learned.entry(place).or_insert(number);
+        }
+    }
+
     /// Notes a copy, which takes the place of a vote for another decree.
     pub(crate) fn copy(&mut self, place: Place, decree: &Decree<CommandBatch>) {
         self.learn(place, decree);
@@ -180,9 +187,10 @@ impl Cluster {
     }
 
     /// Forgets what an acceptor holds, and returns what it held, slot by slot.
-    pub(crate) fn forget(&mut self, place: Place) -> BTreeMap<Slot, Held> {
+    pub(crate) fn forget(&mut self, place: Place, state_at: Slot) -> BTreeMap<Slot, Held> {
         self.promised[place] = Ballot::ZERO;
-        let slots = self.slots.iter_mut();
+        // Below it votes and copies are cut off with the log; they were cast all the same.
+        let slots = self.slots.range_mut(state_at..);
         slots.filter_map(|(slot, state)| Some((*slot, state.accepted.remove(&place)?))).collect()
     }
 

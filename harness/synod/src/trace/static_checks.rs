@@ -98,7 +98,9 @@ type Chosen<'j> = BTreeMap<Slot, &'j Decree<CommandBatch>>;
 fn replica_records(journal: &NodeJournal) -> impl Iterator<Item = (usize, &Record)> {
     journal.records.iter().enumerate().filter_map(|(at, record)| match record {
         JournalRecord::Replica(record) => Some((at, record)),
-        JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => None,
+        JournalRecord::Incarnation(_) | JournalRecord::Peer(..) | JournalRecord::Snapshot(_) => {
+            None
+        }
     })
 }
 
@@ -132,7 +134,7 @@ fn ballots_have_one_life(journal: &NodeJournal) -> Result<(), Contradiction> {
                     return Err(Contradiction::BallotOfAnotherLife { node, at, ballot: *ballot });
                 }
             }
-            JournalRecord::Replica(_) | JournalRecord::Peer(..) => {}
+            JournalRecord::Replica(_) | JournalRecord::Peer(..) | JournalRecord::Snapshot(_) => {}
         }
     }
     Ok(())

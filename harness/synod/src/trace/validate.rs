@@ -74,6 +74,8 @@ pub struct Counts {
     pub learned: u64,
     /// Chosen prefixes.
     pub chosen: u64,
+    /// Snapshots that stand for what is below them.
+    pub snapshots: u64,
 }
 
 impl Counts {
@@ -83,6 +85,7 @@ impl Counts {
             let count = match record {
                 JournalRecord::Incarnation(_) => &mut counts.lives,
                 JournalRecord::Peer(..) => &mut counts.peers,
+                JournalRecord::Snapshot(_) => &mut counts.snapshots,
                 JournalRecord::Replica(Record::Promised(_)) => &mut counts.promised,
                 JournalRecord::Replica(Record::Accepted { .. }) => &mut counts.accepted,
                 JournalRecord::Replica(Record::Learned { .. }) => &mut counts.learned,
@@ -96,7 +99,8 @@ impl Counts {
     /// Returns how many records that is.
     #[must_use]
     pub const fn records(&self) -> u64 {
-        self.lives + self.peers + self.promised + self.accepted + self.learned + self.chosen
+        let records = self.promised + self.accepted + self.learned + self.chosen;
+        self.lives + self.peers + self.snapshots + records
     }
 }
 
@@ -126,11 +130,11 @@ impl Explained {
 impl fmt::Display for Explained {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (node, counts) in &self.nodes {
-            let Counts { lives, peers, promised, accepted, learned, chosen } = counts;
+            let Counts { lives, peers, promised, accepted, learned, chosen, snapshots } = counts;
             writeln!(
                 formatter,
                 "node {node}: {} records: {lives} lives, {peers} peers, {promised} promises, \
-                 {accepted} votes, {learned} copies, {chosen} hints",
+                 {accepted} votes, {learned} copies, {chosen} hints, {snapshots} snapshots",
                 counts.records()
             )?;
         }
@@ -186,6 +190,7 @@ fn show(record: &JournalRecord) -> String {
     match record {
         JournalRecord::Incarnation(life) => format!("life {life}"),
         JournalRecord::Peer(peer, _) => format!("what is known of node {peer}"),
+        JournalRecord::Snapshot(slot) => format!("a snapshot of all below slot {slot}"),
         JournalRecord::Replica(Record::Promised(ballot)) => format!("a promise of {ballot}"),
         JournalRecord::Replica(Record::Accepted { ballot, slot, .. }) => {
             format!("a vote in {ballot} for slot {slot}")
@@ -244,7 +249,9 @@ impl<'j> Search<'j> {
         for at in 0..self.walkers.len() {
             while let Some(record) = self.walkers[at].records.get(self.walkers[at].next) {
                 let done = match record {
-                    JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => Ok(()),
+                    JournalRecord::Incarnation(_)
+                    | JournalRecord::Peer(..)
+                    | JournalRecord::Snapshot(_) => Ok(()),
                     JournalRecord::Replica(record) => self.take(at, record),
                 };
                 if let Err(breach) = done {
@@ -394,7 +401,8 @@ impl<'j> Search<'j> {
                 }
                 JournalRecord::Replica(Record::Learned { .. } | Record::Chosen(_))
                 | JournalRecord::Incarnation(_)
-                | JournalRecord::Peer(..) => {}
+                | JournalRecord::Peer(..)
+                | JournalRecord::Snapshot(_) => {}
             }
         }
         slots.retain(|slot| self.conformance.chosen(*slot).is_some());
@@ -427,7 +435,8 @@ impl<'j> Walker<'j> {
                 Record::Promised(_) | Record::Learned { .. } | Record::Chosen(_),
             )
             | JournalRecord::Incarnation(_)
-            | JournalRecord::Peer(..) => None,
+            | JournalRecord::Peer(..)
+            | JournalRecord::Snapshot(_) => None,
         }
     }
 }

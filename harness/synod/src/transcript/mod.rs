@@ -121,6 +121,8 @@ impl Transcript {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
+            | Message::FetchSnapshot { .. }
+            | Message::Snapshot(_)
             | Message::Known(_) => return 0,
         };
         if self.ended.is_some() {
@@ -224,6 +226,7 @@ impl Transcript {
             | Cause::Timer(Timer::Campaign)
             | Cause::LinkDown(_)
             | Cause::OldDecrees
+            | Cause::Snapshot
             | Cause::Wrote
             | Cause::Unheard(_)
             | Cause::Client

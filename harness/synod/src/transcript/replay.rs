@@ -167,6 +167,8 @@ impl ReplayCore {
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
             | Message::Decrees { .. }
+            | Message::FetchSnapshot { .. }
+            | Message::Snapshot(_)
             | Message::Known(_) => None,
         });
         same_records && mine.iter().map(|(to, message)| (to, message)).eq(theirs)

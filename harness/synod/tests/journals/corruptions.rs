@@ -58,7 +58,10 @@ fn vote(record: &mut JournalRecord, at: (Slot, Ballot)) -> Option<&mut Decree<Co
         {
             Some(decree)
         }
-        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => None,
+        JournalRecord::Replica(_)
+        | JournalRecord::Incarnation(_)
+        | JournalRecord::Peer(..)
+        | JournalRecord::Snapshot(_) => None,
     }
 }
 
@@ -74,7 +77,10 @@ fn change_all(journals: &mut [NodeJournal], at: (Slot, Ballot), to: &Decree<Comm
 fn hint(journal: &NodeJournal) -> Slot {
     let hints = journal.records.iter().filter_map(|record| match record {
         JournalRecord::Replica(Record::Chosen(end)) => Some(*end),
-        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => None,
+        JournalRecord::Replica(_)
+        | JournalRecord::Incarnation(_)
+        | JournalRecord::Peer(..)
+        | JournalRecord::Snapshot(_) => None,
     });
     hints.max().unwrap_or(Slot::FIRST)
 }
@@ -135,9 +141,10 @@ fn promised(journals: &[NodeJournal], owner_votes: bool) -> Option<Ballot> {
             {
                 Some(*ballot)
             }
-            JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => {
-                None
-            }
+            JournalRecord::Replica(_)
+            | JournalRecord::Incarnation(_)
+            | JournalRecord::Peer(..)
+            | JournalRecord::Snapshot(_) => None,
         })
     })
 }
@@ -180,7 +187,10 @@ fn hint_too_far(journals: &mut [NodeJournal]) -> Option<()> {
     let NodeJournal { records, .. } = journals.iter_mut().find(is_behind)?;
     let hint = records.iter_mut().rev().find_map(|record| match record {
         JournalRecord::Replica(Record::Chosen(end)) => Some(end),
-        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => None,
+        JournalRecord::Replica(_)
+        | JournalRecord::Incarnation(_)
+        | JournalRecord::Peer(..)
+        | JournalRecord::Snapshot(_) => None,
     })?;
     *hint = hint.plus(1_000);
     Some(())
@@ -211,7 +221,10 @@ fn copy_of_another(journals: &mut [NodeJournal]) -> Option<()> {
     let mut records = journals.iter_mut().flat_map(|journal| &mut journal.records);
     *records.find_map(|record| match record {
         JournalRecord::Replica(Record::Learned { decree, .. }) => Some(decree),
-        JournalRecord::Replica(_) | JournalRecord::Incarnation(_) | JournalRecord::Peer(..) => None,
+        JournalRecord::Replica(_)
+        | JournalRecord::Incarnation(_)
+        | JournalRecord::Peer(..)
+        | JournalRecord::Snapshot(_) => None,
     })? = value(OTHER);
     Some(())
 }
@@ -244,7 +257,7 @@ fn life_again(journals: &mut [NodeJournal]) -> Option<()> {
     let records = journals.iter_mut().flat_map(|journal| &mut journal.records);
     let mut lives = records.filter_map(|record| match record {
         JournalRecord::Incarnation(life) => Some(life),
-        JournalRecord::Replica(_) | JournalRecord::Peer(..) => None,
+        JournalRecord::Replica(_) | JournalRecord::Peer(..) | JournalRecord::Snapshot(_) => None,
     });
     *lives.find(|life| **life > 1)? = 1;
     Some(())

@@ -39,7 +39,7 @@ pub(crate) fn follow(
 pub(crate) fn tell(conformance: &mut Conformance, event: &Event) -> Result<(), Deviation> {
     match event {
         Event::Durable(node, records) => conformance.on_durable(*node, records),
-        Event::Recovered(node, records) => conformance.on_recovered(*node, records),
+        Event::Recovered(node, records) => conformance.on_recovered(*node, Slot::FIRST, records),
         Event::Sent(from, to, message) => conformance.on_sent(*from, to, message),
         Event::Learned(node, slot, decree) => conformance.on_learned(*node, *slot, decree),
     }
@@ -179,6 +179,8 @@ impl World {
             | Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
+            | Message::FetchSnapshot { .. }
+            | Message::Snapshot(_)
             | Message::Known(_) => {}
         }
     }

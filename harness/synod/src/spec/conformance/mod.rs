@@ -172,7 +172,23 @@ impl Conformance {
         }
     }
 
-    /// Takes in all records that the recovery of a node found, and that its life before is over.
+    /// Takes in that a durable state stands at a node for all slots below `state_at`: it knows what
+    /// is chosen there as if it had copied it, and need not hold it.
+    ///
+    /// # Errors
+    ///
+    /// Fails where something below is not chosen.
+    pub fn on_state(&mut self, node: NodeId, state_at: Slot) -> Result<(), Deviation> {
+        let place = self.place(node)?;
+        let known = self.knows(Action::Copy, place, state_at);
+        known.map_err(|failed| breach(node, failed))?;
+        let hinted = &mut self.acceptors[place].hinted;
+        *hinted = state_at.max(*hinted);
+        Ok(())
+    }
+
+    /// Takes in all records that the recovery of a node found above its state, and that its life
+    /// before is over.
     ///
     /// Those that were told before change nothing. Beyond what [`Self::on_durable`] does with the
     /// others it checks that nothing durable is missing, and from then on that the node leads no
@@ -181,9 +197,15 @@ impl Conformance {
     /// # Errors
     ///
     /// Fails as `on_durable` does, and where a promise or a vote that was durable is lost.
-    pub fn on_recovered(&mut self, node: NodeId, records: &[Record]) -> Result<(), Deviation> {
+    pub fn on_recovered(
+        &mut self,
+        node: NodeId,
+        state_at: Slot,
+        records: &[Record],
+    ) -> Result<(), Deviation> {
         let place = self.place(node)?;
-        self.kept(place, records).map_err(|failed| breach(node, failed))?;
+        self.on_state(node, state_at)?;
+        self.kept(place, state_at, records).map_err(|failed| breach(node, failed))?;
         let mut copies: BTreeMap<Slot, usize> = BTreeMap::new();
         for record in records {
             if let Record::Learned { slot, .. } = record {
@@ -218,6 +240,8 @@ impl Conformance {
             Message::Confirm { .. }
             | Message::Confirmed { .. }
             | Message::Fetch { .. }
+            | Message::FetchSnapshot { .. }
+            | Message::Snapshot(_)
             | Message::Known(_) => Ok(()),
         };
         done.map_err(|failed| breach(from, failed))

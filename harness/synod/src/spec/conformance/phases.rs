@@ -187,8 +187,14 @@ impl Conformance {
         fails(action, "b > Promised(a)", found)
     }
 
-    /// Checks that what a recovery found holds every promise and vote that was durable.
-    pub(super) fn kept(&self, place: Place, records: &[Record]) -> Result<(), Failed> {
+    /// Checks that what a recovery found holds every promise that was durable, and every vote at
+    /// and above its state.
+    pub(super) fn kept(
+        &self,
+        place: Place,
+        state_at: Slot,
+        records: &[Record],
+    ) -> Result<(), Failed> {
         let mut promised = Ballot::ZERO;
         let mut votes = BTreeMap::new();
         for record in records {
@@ -206,7 +212,7 @@ impl Conformance {
             let found = format!("recovered with {promised}, promised {durable} durably");
             return fails(Action::Phase1b, "promised'[a] >= promised[a]", found);
         }
-        for (slot, state) in &self.slots {
+        for (slot, state) in self.slots.range(state_at..) {
             // Below the ballot of copies is the last vote that was cast, whether or not a copy took
             // its place since.
             let Some(vote) = state.vote_below(place, COPIED) else { continue };

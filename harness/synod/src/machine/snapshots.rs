@@ -1,0 +1,48 @@
+//! Work on snapshots, in virtual time.
+//!
+//! It is carried out whole where it ends: what a crash leaves of a snapshot in the making is the
+//! disk's to say, and the journal's own tests enumerate it. The claim kept true: an order of a
+//! process that ended is carried out by nobody.
+
+use synod_simulator::Micros;
+
+use super::{Machine, SimWorld, Wakeup};
+use crate::coverage::Point;
+use crate::monitor::Monitor;
+use crate::step::{Cause, Given, Stance};
+use synod_host::{SnapshotDone, SnapshotOrder};
+
+/// How much later a loop is looked at again that is held up.
+const HELD_UP_LOOK: Micros = Micros(1_000);
+
+impl Machine {
+    /// Carries the order out that was given first, and tells the host.
+    pub(super) fn on_snapshot(&mut self, number: u64, world: &mut SimWorld, monitor: &mut Monitor) {
+        if self.process.as_ref().is_none_or(|process| process.process != number) {
+            return;
+        }
+        if self.is_held_up() {
+            return world.after(self.address(), Wakeup::Snapshot(number), HELD_UP_LOOK);
+        }
+        self.tell_room(self.now(world));
+        let Some(process) = &mut self.process else { return };
+        let Some(order) = process.orders.pop_front() else { return };
+        let resumed = matches!(&order, SnapshotOrder::Read { offset, .. } if *offset > 0);
+        let before = Stance::of(&process.host);
+        let done = process.snapshots.carry_out(order);
+        let point = match &done {
+            SnapshotDone::Taken(_) => Some(Point::SnapshotTaken),
+            SnapshotDone::NotTaken => Some(Point::SnapshotNotTaken),
+            SnapshotDone::Installed(_) => Some(Point::SnapshotInstalled),
+            SnapshotDone::Kept { .. } => Some(Point::SnapshotInParts),
+            SnapshotDone::Read { .. } if resumed => Some(Point::SnapshotAskedOn),
+            SnapshotDone::Read { .. } | SnapshotDone::NotKept => None,
+        };
+        if let Some(point) = point {
+            monitor.tracker.see(point);
+        }
+        process.host.on_snapshot(done);
+        process.taken.given.push(Given { cause: Cause::Snapshot, before });
+        self.flush_taken(world, monitor);
+    }
+}

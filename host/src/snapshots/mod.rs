@@ -1,0 +1,145 @@
+//! Snapshots: when the state is written down, and when the log below may go.
+//!
+//! Reading and writing is left to `work`, on whichever thread may wait for the disk. A snapshot is
+//! begun when the journal has grown by half of what it may hold past one; once it is durable, that
+//! is recorded, and the log below the one before it goes when the record is durable. So peers that
+//! lag little are given decrees, and there is always a snapshot under what is gone. The claims kept
+//! true: nothing goes that no durable snapshot stands for; what a record below promised is recorded
+//! again before; and below an installed snapshot nothing is read back.
+
+pub(crate) mod order;
+pub(crate) mod work;
+
+use std::time::Duration;
+
+use synod_clock::Moment;
+use synod_paxos::Slot;
+
+/// What a host knows of its snapshots.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshots {
+    /// The slot of the newest one that is durable, and that of the one before it; the first slot
+    /// where there is none.
+    newest: Slot,
+    before: Slot,
+    /// Below this slot the log is to go, once that is recorded.
+    to_cut: Option<Slot>,
+    /// What was given to the journal since the newest one was begun.
+    bytes: u64,
+    under_way: UnderWay,
+    /// Whether the machine gives none.
+    is_refused: bool,
+    /// Until when a peer that asked for a part is waited for.
+    pulled_until: Option<Moment>,
+}
+
+/// Which orders are out: one of each kind at most, and one that writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct UnderWay {
+    taking: bool,
+    keeping: bool,
+    reading: bool,
+}
+
+/// For how long the next snapshot waits for a peer that was given a part of this one: with it the
+/// part that it asks for next would go.
+const PULL_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Snapshots {
+    pub(crate) fn new(newest: Slot) -> Self {
+        Self {
+            newest,
+            before: newest,
+            to_cut: None,
+            bytes: 0,
+            under_way: UnderWay::default(),
+            is_refused: false,
+            pulled_until: None,
+        }
+    }
+
+    /// Returns the slot of the newest snapshot, if there is one.
+    pub(crate) fn newest(&self) -> Option<Slot> {
+        (self.newest > Slot::FIRST).then_some(self.newest)
+    }
+
+    /// Takes note of what is given to the journal.
+    pub(crate) const fn on_commit(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// Tells whether a snapshot of a state at `applied` is to be begun.
+    pub(crate) fn is_due(&self, now: Moment, applied: Slot, log_bytes: u64) -> bool {
+        let UnderWay { taking, keeping, .. } = self.under_way;
+        let is_pulled = self.pulled_until.is_some_and(|until| now < until);
+        // A peer that pulls without end must not let the log grow without end.
+        let waits = is_pulled && self.bytes < log_bytes;
+        self.bytes >= log_bytes / 2
+            && applied > self.newest
+            && !(taking || keeping || self.is_refused || waits)
+    }
+
+    /// Takes note that a snapshot is begun.
+    pub(crate) const fn on_begun(&mut self) {
+        self.under_way.taking = true;
+        self.bytes = 0;
+    }
+
+    /// Takes note that the machine gives no snapshots: its log is kept whole.
+    pub(crate) const fn on_refused(&mut self) {
+        self.is_refused = true;
+    }
+
+    /// Takes note that a snapshot of this node's own state is durable.
+    pub(crate) fn on_taken(&mut self, slot: Slot) {
+        self.under_way.taking = false;
+        self.before = self.newest;
+        self.newest = slot;
+        // Below the first one of all nothing goes: peers that lag little are still given decrees.
+        self.to_cut = (self.before > Slot::FIRST).then_some(self.before).or(self.to_cut);
+    }
+
+    /// Takes note that a snapshot was not made; the next one is begun when the log has grown again.
+    pub(crate) const fn on_not_taken(&mut self) {
+        self.under_way.taking = false;
+    }
+
+    /// Tells whether a part of another node's snapshot may be written.
+    pub(crate) fn may_keep(&self) -> bool {
+        !self.under_way.taking && !self.under_way.keeping
+    }
+
+    pub(crate) const fn on_keeping(&mut self, keeping: bool) {
+        self.under_way.keeping = keeping;
+    }
+
+    /// Takes note that a snapshot of another node is durable here, and is gone on from.
+    pub(crate) fn on_installed(&mut self, slot: Slot) {
+        self.under_way.keeping = false;
+        if slot > self.newest {
+            (self.newest, self.before) = (slot, slot);
+            self.to_cut = Some(slot);
+            self.bytes = 0;
+        }
+    }
+
+    /// Tells whether a part may be read for a peer, and takes note of it.
+    pub(crate) fn begin_read(&mut self, now: Moment) -> bool {
+        self.pulled_until = Some(now + PULL_PATIENCE);
+        !std::mem::replace(&mut self.under_way.reading, true)
+    }
+
+    pub(crate) const fn on_read(&mut self) {
+        self.under_way.reading = false;
+    }
+
+    /// Returns the slot below which the log may go, which is to be recorded.
+    pub(crate) const fn to_cut(&self) -> Option<Slot> {
+        self.to_cut
+    }
+
+    /// Takes note that it is on its way to the journal.
+    pub(crate) const fn on_recorded(&mut self) {
+        self.to_cut = None;
+    }
+}

@@ -1,0 +1,86 @@
+//! What is to be done with snapshots, and how it went: the words between a host and who waits for
+//! its disk.
+
+use std::fmt;
+
+use synod_paxos::{NodeId, Slot};
+use synod_smr::wire::StateDescription;
+use synod_smr::{Executor, Message, SnapshotView, StatePart};
+
+/// Something to be done with snapshots. Each comes back as a [`SnapshotDone`], in any order.
+#[derive(Debug)]
+pub enum SnapshotOrder {
+    /// This node's state is to be written down.
+    Take {
+        /// What it must come to.
+        description: StateDescription,
+        /// The bytes of it.
+        view: SnapshotView,
+    },
+    /// A part of another node's snapshot is to be written: the one after the last, or the first.
+    Keep(StatePart),
+    /// A part of the newest snapshot is to be read for a peer.
+    Read {
+        /// The peer.
+        to: NodeId,
+        /// Where in the snapshot the part begins.
+        offset: u64,
+        /// The slot of the snapshot that the peer has the beginning of; none if it has nothing.
+        of: Option<Slot>,
+        /// How many bytes it may have.
+        bytes_max: usize,
+    },
+}
+
+/// How an order went. Complete by its nature.
+#[derive(Debug)]
+pub enum SnapshotDone<M> {
+    /// This node's state at the slot is durable.
+    Taken(Slot),
+    /// It was not written down.
+    NotTaken,
+    /// A part is written, up to this end.
+    Kept {
+        /// The slot of the snapshot.
+        slot: Slot,
+        /// How many bytes of it there are.
+        end: u64,
+    },
+    /// A snapshot of another node is not kept, or is not what it was said to be.
+    NotKept,
+    /// A snapshot of another node is whole, durable, and the state that it was said to be.
+    Installed(Box<Executor<M>>),
+    /// A part was read for a peer, or there is nothing to be sent.
+    Read {
+        /// The peer.
+        to: NodeId,
+        /// The part.
+        message: Option<Message>,
+    },
+}
+
+impl SnapshotOrder {
+    /// Returns the end of an order of which nothing came.
+    #[must_use]
+    pub const fn nothing<M>(&self) -> SnapshotDone<M> {
+        match self {
+            Self::Take { .. } => SnapshotDone::NotTaken,
+            Self::Keep(_) => SnapshotDone::NotKept,
+            Self::Read { to, .. } => SnapshotDone::Read { to: *to, message: None },
+        }
+    }
+}
+
+impl fmt::Display for SnapshotOrder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Take { description, .. } => {
+                write!(formatter, "a snapshot at {}", description.slot)
+            }
+            Self::Keep(part) => {
+                write!(formatter, "bytes {} on of {}", part.offset, part.description.slot)
+            }
+            Self::Read { to, offset, .. } => write!(formatter, "bytes {offset} on for node {to}"),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The work on snapshots, where it may wait for the disk: written, read for peers, and read back.
+//!
+//! When it is done is the host's to say. The claims kept true: a snapshot of another node gets its
+//! name only after it was read back from the disk and came to the state that it was said to be; and
+//! whatever goes wrong with one in the making, those that are durable stay.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use synod_journal::{
+    Disk, OpenError, RecoveredSnapshots, Snapshot, SnapshotBound, SnapshotOptions, SnapshotReader,
+    SnapshotStore, SnapshotWriter,
+};
+use synod_paxos::{NodeId, Slot};
+use synod_smr::wire::{StateDescription, decode_description, encode_description};
+use synod_smr::{
+    Executor, Message, RestoreError, STATE_PART_BYTES_MAX, SessionLimits, SnapshotPieces,
+    SnapshotView, StateMachine, StatePart,
+};
+
+use super::order::{SnapshotDone, SnapshotOrder};
+
+/// The snapshots of a node, and the machine before any command.
+pub struct SnapshotWork<M, D: Disk> {
+    store: SnapshotStore<D>,
+    machine: M,
+    limits: SessionLimits,
+    making: Option<Making<D>>,
+    /// The one that was last read for a peer.
+    reader: Option<SnapshotReader<D>>,
+}
+
+impl<M, D: Disk> std::fmt::Debug for SnapshotWork<M, D> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SnapshotWork").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// A snapshot of another node that is not whole.
+struct Making<D: Disk> {
+    description: StateDescription,
+    writer: SnapshotWriter<D>,
+}
+
+impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
+    /// Opens the store in a folder of its own, with the machine before any command.
+    ///
+    /// # Errors
+    ///
+    /// Why the folder cannot be used.
+    pub fn open(
+        disk: D,
+        path: &Path,
+        options: &SnapshotOptions,
+        (machine, limits): (M, SessionLimits),
+    ) -> Result<(Self, RecoveredSnapshots), OpenError> {
+        let (store, found) = SnapshotStore::open(disk, path, options)?;
+        Ok((Self { store, machine, limits, making: None, reader: None }, found))
+    }
+
+    /// Returns the state of the newest snapshot; none if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Says why it is not to be had.
+    pub fn newest(&self) -> Result<Option<Executor<M>>, String> {
+        let Some(Snapshot { bound, .. }) = self.store.newest() else { return Ok(None) };
+        let mut reader = self.store.reader(bound).map_err(|error| error.to_string())?;
+        let description = description_of(&reader)?;
+        self.restore(&description, &mut reader).map(Some)
+    }
+
+    /// Carries an order out; waits for the disk.
+    #[must_use]
+    pub fn carry_out(&mut self, order: SnapshotOrder) -> SnapshotDone<M> {
+        match order {
+            SnapshotOrder::Take { description, view } => match self.take(&description, view) {
+                Ok(()) => SnapshotDone::Taken(description.slot),
+                Err(reason) => {
+                    let slot = description.slot.number();
+                    tracing::error!(slot, reason, "a snapshot was not made");
+                    SnapshotDone::NotTaken
+                }
+            },
+            SnapshotOrder::Keep(part) => self.keep(part).unwrap_or_else(|reason| {
+                tracing::error!(reason, "a snapshot of another node is not kept");
+                self.making = None;
+                SnapshotDone::NotKept
+            }),
+            SnapshotOrder::Read { to, offset, of, bytes_max } => {
+                let message = self.read(to, (offset, of), bytes_max);
+                SnapshotDone::Read { to, message }
+            }
+        }
+    }
+
+    /// Writes a state down, and makes it durable.
+    ///
+    /// spec: Snapshot!Take
+    fn take(&mut self, description: &StateDescription, view: SnapshotView) -> Result<(), String> {
+        let mut writer = self.begin(description)?;
+        for piece in view {
+            writer.append(&piece).map_err(|error| error.to_string())?;
+        }
+        self.store.finish(writer).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn begin(&mut self, description: &StateDescription) -> Result<SnapshotWriter<D>, String> {
+        // One in the making makes room: nobody goes on with it.
+        self.making = None;
+        let (bound, meta) = (bound_of(description.slot), encode_description(description));
+        self.store.begin(bound, &meta).map_err(|error| error.to_string())
+    }
+
+    fn keep(&mut self, part: StatePart) -> Result<SnapshotDone<M>, String> {
+        let StatePart { description, total, offset, bytes } = part;
+        if offset == 0 {
+            let writer = self.begin(&description)?;
+            self.making = Some(Making { description, writer });
+        }
+        let Some(making) = self
+            .making
+            .as_mut()
+            .filter(|making| making.description == description && making.writer.bytes() == offset)
+        else {
+            return Err(format!("bytes {offset} on do not follow what is here"));
+        };
+        making.writer.append(&bytes).map_err(|error| error.to_string())?;
+        let end = making.writer.bytes();
+        if end < total {
+            return Ok(SnapshotDone::Kept { slot: description.slot, end });
+        }
+        self.install()
+    }
+
+    /// Reads the snapshot back that is whole, and only then gives it its name.
+    fn install(&mut self) -> Result<SnapshotDone<M>, String> {
+        let Some(making) = self.making.take() else {
+            return Err("nothing is in the making".into());
+        };
+        let Making { description, mut writer, .. } = making;
+        let mut reader = self.store.read_back(&mut writer).map_err(|error| error.to_string())?;
+        let state = self.restore(&description, &mut reader)?;
+        self.store.finish(writer).map_err(|error| error.to_string())?;
+        Ok(SnapshotDone::Installed(Box::new(state)))
+    }
+
+    fn restore(
+        &self,
+        description: &StateDescription,
+        reader: &mut SnapshotReader<D>,
+    ) -> Result<Executor<M>, String> {
+        // The state machine meets an end where a chunk cannot be read; what was wrong is said here.
+        let mut failed = None;
+        let mut chunks = std::iter::from_fn(|| match reader.next_chunk() {
+            Ok(chunk) => chunk.map(Bytes::copy_from_slice),
+            Err(error) => {
+                failed = Some(error.to_string());
+                None
+            }
+        });
+        let mut pieces = SnapshotPieces::new(&mut chunks);
+        let machine = self.machine.clone();
+        let state = Executor::restore(machine, self.limits, description, &mut pieces);
+        match failed {
+            Some(reason) => Err(reason),
+            None => state.map_err(|error: RestoreError| error.to_string()),
+        }
+    }
+
+    /// Reads a part of the newest snapshot; from its beginning, if the peer has the beginning of
+    /// another one.
+    fn read(
+        &mut self,
+        to: NodeId,
+        (offset, of): (u64, Option<Slot>),
+        bytes_max: usize,
+    ) -> Option<Message> {
+        let newest = self.store.newest()?;
+        let offset = if of.map(bound_of) == Some(newest.bound) { offset } else { 0 };
+        match self.part(newest, offset, bytes_max.min(STATE_PART_BYTES_MAX)) {
+            Ok(part) => part.map(Message::Snapshot),
+            Err(reason) => {
+                tracing::error!(%to, reason, "a snapshot cannot be read for a peer");
+                None
+            }
+        }
+    }
+
+    fn part(
+        &mut self,
+        newest: Snapshot,
+        offset: u64,
+        bytes_max: usize,
+    ) -> Result<Option<StatePart>, String> {
+        let reader = match self.reader.take().filter(|held| held.snapshot() == newest) {
+            Some(reader) => self.reader.insert(reader),
+            None => {
+                let reader = self.store.reader(newest.bound);
+                self.reader.insert(reader.map_err(|error| error.to_string())?)
+            }
+        };
+        let description = description_of(reader)?;
+        let Snapshot { bytes: total, chunk_bytes, .. } = newest;
+        if offset >= total {
+            return Ok(None);
+        }
+        let in_chunk = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (index, start) = (offset / u64::from(chunk_bytes), offset % u64::from(chunk_bytes));
+        let index = u32::try_from(index).map_err(|error| error.to_string())?;
+        let chunk = reader.chunk(index).map_err(|error| error.to_string())?;
+        let rest = &chunk[in_chunk(start)..];
+        let bytes = Bytes::copy_from_slice(&rest[..rest.len().min(bytes_max)]);
+        Ok(Some(StatePart { description, total, offset, bytes }))
+    }
+}
+
+fn description_of<D: Disk>(reader: &SnapshotReader<D>) -> Result<StateDescription, String> {
+    let meta = Bytes::copy_from_slice(reader.meta());
+    decode_description(&meta).map_err(|error| error.to_string())
+}
+
+/// Returns the bound that a slot is in the store.
+pub(crate) fn bound_of(slot: Slot) -> SnapshotBound {
+    SnapshotBound::new(slot.number())
+}
