@@ -140,13 +140,29 @@ class Http(BaseHTTPRequestHandler):
             self.wfile.write(text.encode())
 
 
+class Serving:
+    """A server that takes the end of a connection for what it is: its traceback would look like a crash."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class RespServer(Serving, ThreadingTCPServer):
+    pass
+
+
+class HttpServer(Serving, ThreadingHTTPServer):
+    pass
+
+
 protocol, listen = sys.argv[1:3]
 host, port = listen.split(":")
-servers = {"resp": (ThreadingTCPServer, Resp), "http": (ThreadingHTTPServer, Http)}
-server_class, handler = servers[protocol]
-server_class.allow_reuse_address = True
-server_class.daemon_threads = True
-server_class.request_queue_size = 128
+server_class, handler = {"resp": (RespServer, Resp), "http": (HttpServer, Http)}[protocol]
 with server_class((host, int(port)), handler) as server:
     server.store = Store("stale" if sys.argv[3:] == ["--bug", "stale"] else None)
     server.serve_forever()
