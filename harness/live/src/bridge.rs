@@ -135,7 +135,7 @@ impl Bridge {
         self.lines.iter().map(|line| lock(&line.waiting).answered).sum()
     }
 
-    /// Asks a node for its status; none if it does not answer in time.
+    /// Asks a node for its status, or returns why there is none.
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl Bridge {
         client: u32,
         node: NodeId,
         limit: Duration,
-    ) -> Result<Option<NodeStatus>, BridgeError> {
+    ) -> Result<Result<NodeStatus, String>, BridgeError> {
         let question = Question {
             id: 0,
             client,
@@ -157,11 +157,14 @@ impl Bridge {
         };
         let line = self.line(client);
         match line.ask(question, limit).await? {
-            Ok(answer) if answer.kind == AnswerKind::Ok => {
-                let status = answer.status(node, self.told);
-                status.map(Some).map_err(|said| line.give_up(BridgeError::of(said)))
-            }
-            Ok(_) | Err(_) => Ok(None),
+            Ok(answer) => match answer.kind {
+                AnswerKind::Ok => {
+                    let status = answer.status(node, self.told).map(Ok);
+                    status.map_err(|said| line.give_up(BridgeError::of(said)))
+                }
+                AnswerKind::Fail | AnswerKind::Info => Ok(Err(answer.why())),
+            },
+            Err(silence) => Ok(Err(silence)),
         }
     }
 

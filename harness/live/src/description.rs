@@ -6,6 +6,7 @@
 
 use synod_history::json;
 
+use crate::ready_client::ReadyClientError;
 use crate::system::{System, SystemError};
 
 /// A text that describes no system.
@@ -123,9 +124,13 @@ fn of_words(error: &SystemError, text: &str) -> DescriptionError {
         SystemError::NoServe => "serve".to_owned(),
         SystemError::NoAddress { address } => format!("\"{address}\""),
         SystemError::EngineAlone | SystemError::NamelessFault => "[[engine]]".to_owned(),
-        SystemError::LeaderTwice => "who_leads".to_owned(),
+        SystemError::LeaderTwice { .. } => "who_leads".to_owned(),
         SystemError::PreloadTaken => "LD_PRELOAD".to_owned(),
-        SystemError::NoAddresses { command } => (*command).to_owned(),
+        SystemError::NoAddresses { command, .. } => (*command).to_owned(),
+        SystemError::OneBridge { .. } => "bridge".to_owned(),
+        SystemError::ClientByTcp => "transport".to_owned(),
+        SystemError::ClientTells => "status".to_owned(),
+        SystemError::Client(ReadyClientError { operation, .. }) => format!("{operation} = "),
     };
     // A word that stands on several lines may be right on one of them.
     let mut lines = (1..).zip(text.lines()).filter(|(_, line)| line.contains(&needle));
@@ -272,6 +277,17 @@ node = ["rmdir", "{data}"]
                 "line 25: `setup` repeats words for each node, and runs where no node has an addr",
             ),
             ("[teardown]\nnode", "[teardown]\nnodes", "line 34: there is no `nodes`; did you mean"),
+            (
+                "\"{dir}\", \"{nodes}\"",
+                "{ per_node = [\"{address}\"] }",
+                "line 4: `init` repeats words for each node, and runs where no node has an addr",
+            ),
+            (
+                "\"audit\", \"{run}\"",
+                "{ per_peer = [\"{address}\"] }",
+                "line 11: `audit` repeats words for each node, and runs where no node has an add",
+            ),
+            (BRIDGE, "", "nothing speaks for the clients; give either `bridge`, or a ready client"),
             (BRIDGE, "bridge = \"x\"", "line 10: found string \"x\", wanted a list"),
         ] {
             assert_ne!(WHOLE.replacen(from, to, 1), WHOLE, "{from}");
@@ -289,11 +305,8 @@ node = ["rmdir", "{data}"]
             ("{\"name\": \"x\"", "the JSON ends too early, in line 1; "),
             ("7", "line 1: found integer `7`, wanted a description of a system; "),
             ("{\"name\": 7}", "line 1: found integer `7`, wanted a text; "),
-            ("{\"name\": \"x\"}", "line 1: `bridge` is missing; add it"),
-            (
-                "{\"name\": \"x\", \"bridge\": [\"b\"]}",
-                "`serve` is missing; add it, or say by `addr",
-            ),
+            ("{\"name\": \"x\"}", "`serve` is missing; add it, or say by `addresses` where"),
+            ("{\"name\": \"x\", \"serve\": [\"s\"]}", "nothing speaks for the clients; give"),
             ("{\"name\": \"x\", \"serve\": \"s\"}", "line 1: found string \"s\", wanted a list"),
         ] {
             let told = refused("mine.json", text);
@@ -325,12 +338,15 @@ node = ["rmdir", "{data}"]
         ];
         let of_pages = pages.iter().flat_map(|page| blocks(page));
         let of_pages: Vec<&str> = of_pages.filter(|text| text.contains("serve =")).collect();
-        assert_eq!(of_pages.len(), 2);
+        assert_eq!(of_pages.len(), 4);
         let examples = [
             include_str!("../../examples/quorum_kv/sound.toml"),
             include_str!("../../examples/quorum_kv/ack-alone.toml"),
             include_str!("../../examples/quorum_kv/late-sync.toml"),
             include_str!("../../examples/quorum_kv/no-write-back.toml"),
+            include_str!("../../examples/ready_clients/resp.toml"),
+            include_str!("../../examples/redis/ready.toml"),
+            include_str!("../../examples/etcd/gateway.toml"),
         ];
         for text in of_pages.into_iter().chain(examples) {
             let system = System::parse("page.toml", text).expect(text);

@@ -47,6 +47,11 @@ impl Guard {
         Self { harness: harness.into() }
     }
 
+    /// Returns the path of the harness' own binary.
+    pub(crate) fn harness(&self) -> &Path {
+        &self.harness
+    }
+
     /// Returns a command that runs `program` with `arguments` under the guard.
     #[must_use]
     pub fn command(&self, program: &Path, arguments: &[OsString], limits: Limits) -> Command {

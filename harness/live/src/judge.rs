@@ -41,8 +41,8 @@ impl AskedOfNodes {
     #[must_use]
     pub fn of(system: &System) -> Self {
         Self {
-            states: system.status.digest,
-            nodes: system.status.are_any() || system.ready.needs_tcp(),
+            states: system.told().digest,
+            nodes: system.told().are_any() || system.ready.needs_tcp(),
             leaders: system.tells_leader(),
         }
     }
@@ -216,7 +216,7 @@ fn states(evidence: &Evidence<'_>) -> CheckOutcome {
     if evidence.asked.states {
         return answered(evidence.divergences.to_vec());
     }
-    CheckOutcome::NotAsked("the description has no `applied` and `digest` in `status`".to_owned())
+    CheckOutcome::NotAsked("the description lets no `applied` and `digest` be told".to_owned())
 }
 
 /// Whether nodes, and then clients, were served once all was mended. Where nodes are not asked by

@@ -53,6 +53,7 @@ pub mod ports;
 pub mod process;
 pub mod program;
 pub mod readiness;
+pub mod ready_client;
 pub mod record;
 pub mod run;
 pub mod runs;

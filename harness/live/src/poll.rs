@@ -83,8 +83,9 @@ async fn ask(
         let Ok(answer) = bridge.status(client, node, POLL_LIMIT).await else { return };
         let mut leaders = leaders.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
-            Some(status) => leaders.on_status(node, record.now(), status),
-            None => leaders.on_silence(node),
+            Ok(status) => leaders.on_status(node, record.now(), status),
+            // Why it is silent is told where a run does not begin for that.
+            Err(_) => leaders.on_silence(node),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use synod_fault::{LIVE_NODES_MAX, NodeId, Scenario};
-use synod_history::Request;
+use synod_history::{Request, visible};
 use synod_shim::reach::{self, ReachError};
 use tokio::time::Instant;
 
@@ -27,7 +27,9 @@ use super::network::Network;
 use super::ports::PortBlock;
 use super::program;
 use super::signs::Signs;
-use super::system::{CommandLine, OF_NODE, Placeholders, ScopedCommand, System, SystemError};
+use super::system::{
+    CommandLine, HARNESS, OF_NODE, Placeholders, ScopedCommand, System, SystemError,
+};
 use super::traffic;
 use super::who_leads::LeaderProbe;
 use super::witness::Witness;
@@ -228,8 +230,9 @@ impl SystemUnderTest {
         let gaps = self.every_gap();
         let System { init, create, serve, .. } = &self.system;
         let commands = [init.as_ref(), create.as_ref(), Some(serve)];
-        let asking = [Some(&self.system.bridge), self.system.who_leads.as_ref()];
-        for words in commands.into_iter().chain(asking).flatten() {
+        let who_leads = self.system.who_leads.as_deref();
+        let commands = commands.into_iter().flatten().map(Vec::as_slice).chain(who_leads);
+        for words in commands.chain([&*self.system.bridge_words()]) {
             self.look_for(gaps.fill(words)?.program)?;
         }
         let gaps = gaps.with("run", "/").with("pid", "1");
@@ -272,7 +275,7 @@ impl SystemUnderTest {
         }
         let RunningNodes { cluster, network, machines, witness, who_leads, clients, ports, .. } =
             nodes;
-        let bridge = Bridge::new(bridges).telling(self.system.status);
+        let bridge = Bridge::new(bridges).telling(self.system.told());
         let bridge = if self.attached { bridge.prefixed(prefix_of(folder)) } else { bridge };
         let stage = TestCluster {
             cluster,
@@ -325,6 +328,7 @@ impl SystemUnderTest {
             .with("binary", &self.binary)
             .with("here", &self.here)
             .with("dir", config)
+            .with(HARNESS, self.guard.harness())
     }
 
     /// Fills every gap with something, to see what the commands would be.
@@ -361,7 +365,7 @@ impl TestCluster {
 impl TestCluster {
     /// Returns by what the nodes show that they serve.
     pub(crate) fn signs<'a>(&'a self, system: &'a System) -> Signs<'a> {
-        Signs { told: system.status, ready: &system.ready, ports: &self.clients }
+        Signs { told: system.told(), ready: &system.ready, ports: &self.clients }
     }
 
     /// Says what is missing for a run to begin, if anything is.
@@ -370,17 +374,18 @@ impl TestCluster {
         plan: &Scenario,
         system: &System,
     ) -> Result<Option<String>, BridgeError> {
-        let (mut silent, mut leads) = (Vec::new(), !system.status.leads);
-        if system.status.are_any() {
+        let told = system.told();
+        let (mut silent, mut leads) = (Vec::new(), !told.leads);
+        if told.are_any() {
             for (client, node) in (plan.clients..).zip(plan.node_ids()) {
                 match self.bridge.status(client, node, STATUS_LIMIT).await? {
-                    Some(status) => leads |= status.leads.is_some(),
-                    None => silent.push(node.to_string()),
+                    Ok(status) => leads |= status.leads.is_some(),
+                    Err(why) => silent.push((node.to_string(), why)),
                 }
             }
         }
         if !silent.is_empty() {
-            return Ok(Some(format!("no status comes from node {}", silent.join(" "))));
+            return Ok(Some(silence(&silent)));
         }
         if !leads {
             return Ok(Some("no node leads".to_owned()));
@@ -392,7 +397,7 @@ impl TestCluster {
                 Err(why) => return Ok(Some(format!("`who_leads` does not tell: {why}"))),
             }
         }
-        if system.status.are_any() || !system.ready.is_default() {
+        if told.are_any() || !system.ready.is_default() {
             return Ok(None);
         }
         // Nothing else says that anybody serves. No workload has this key.
@@ -413,6 +418,17 @@ fn prefix_of(folder: &RunFolder) -> String {
     let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     format!("{name}-{}.", std::process::id())
 }
+
+/// Tells of nodes without a status, and of the first why.
+fn silence(silent: &[(String, String)]) -> String {
+    let nodes: Vec<&str> = silent.iter().map(|(node, _)| node.as_str()).collect();
+    let why = silent.first().map(|(_, why)| why.as_str()).unwrap_or_default();
+    let why: String = why.chars().take(WHY_CHARS_MAX).collect();
+    format!("no status comes from node {} ({})", nodes.join(" "), visible(&why))
+}
+
+/// What is told of why a node has no status.
+const WHY_CHARS_MAX: usize = 200;
 
 /// Nodes that a run can have.
 pub const NODES_MAX: u16 = LIVE_NODES_MAX;

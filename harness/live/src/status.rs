@@ -16,6 +16,8 @@ pub struct StatusFields {
     pub applied: bool,
     /// The digest of its state there.
     pub digest: bool,
+    /// That it answers, and so is up; all that some nodes tell.
+    pub up: bool,
 }
 
 /// The names of fields.
@@ -26,7 +28,7 @@ struct WrittenFields(Vec<String>);
 /// A list that names no fields of a status.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum NoFields {
-    #[error("`status` has no field `{0}`; there are leads, applied and digest")]
+    #[error("`status` has no field `{0}`; there are leads, applied, digest and up")]
     Unknown(String),
     #[error(
         "`status` has digest, which is compared where nodes have `applied` equally much; add \
@@ -37,7 +39,7 @@ enum NoFields {
 
 impl StatusFields {
     /// No status is told.
-    pub const NONE: Self = Self { leads: false, applied: false, digest: false };
+    pub const NONE: Self = Self { leads: false, applied: false, digest: false, up: false };
 
     /// Returns whether this is what a description means that says nothing.
     #[must_use]
@@ -52,14 +54,21 @@ impl StatusFields {
     }
 
     fn names(self) -> impl Iterator<Item = &'static str> {
-        let all = [(self.leads, "leads"), (self.applied, "applied"), (self.digest, "digest")];
+        // Whoever tells anything is up.
+        let alone = self.up && !(self.leads || self.applied || self.digest);
+        let all = [
+            (self.leads, "leads"),
+            (self.applied, "applied"),
+            (self.digest, "digest"),
+            (alone, "up"),
+        ];
         all.into_iter().filter_map(|(is_told, name)| is_told.then_some(name))
     }
 }
 
 impl Default for StatusFields {
     fn default() -> Self {
-        Self { leads: true, applied: true, digest: true }
+        Self { leads: true, applied: true, digest: true, up: true }
     }
 }
 
@@ -67,12 +76,13 @@ impl TryFrom<WrittenFields> for StatusFields {
     type Error = NoFields;
 
     fn try_from(WrittenFields(names): WrittenFields) -> Result<Self, NoFields> {
-        let mut fields = Self::NONE;
+        let mut fields = Self { up: !names.is_empty(), ..Self::NONE };
         for name in names {
             match name.as_str() {
                 "leads" => fields.leads = true,
                 "applied" => fields.applied = true,
                 "digest" => fields.digest = true,
+                "up" => {}
                 _ => return Err(NoFields::Unknown(name)),
             }
         }
@@ -98,17 +108,18 @@ mod tests {
         let read = |text: &str| {
             serde_json::from_str::<StatusFields>(text).map_err(|error| error.to_string())
         };
-        let all = StatusFields::default();
+        let (all, up) = (StatusFields::default(), StatusFields { up: true, ..StatusFields::NONE });
         for (text, fields) in [
             ("[]", StatusFields::NONE),
-            (r#"["leads"]"#, StatusFields { leads: true, ..StatusFields::NONE }),
-            (r#"["applied"]"#, StatusFields { applied: true, ..StatusFields::NONE }),
+            (r#"["up"]"#, up),
+            (r#"["leads"]"#, StatusFields { leads: true, ..up }),
+            (r#"["applied"]"#, StatusFields { applied: true, ..up }),
             (r#"["leads","applied","digest"]"#, all),
         ] {
             assert_eq!(read(text), Ok(fields));
             assert_eq!(serde_json::to_string(&fields).expect("plain data"), text);
         }
-        assert!(all.are_all() && all.are_any() && !StatusFields::NONE.are_any());
+        assert!(all.are_all() && all.are_any() && up.are_any() && !StatusFields::NONE.are_any());
         let why = read(r#"["leeds"]"#).expect_err("a misspelt word");
         assert!(why.starts_with("`status` has no field `leeds`; there are leads"), "{why}");
         let why = read(r#"["digest"]"#).expect_err("nothing to compare it at");

@@ -8,9 +8,11 @@
 //! is up. How a description is written down is left to [`description`](crate::description).
 
 mod engine_fault;
+mod error;
 mod placeholders;
 mod scoped_command;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -21,9 +23,11 @@ use synod_fault::{Abilities, NodeId, Transport, Transports};
 
 use crate::crashes::CrashPatterns;
 use crate::readiness::Ready;
+use crate::ready_client::ReadyClient;
 use crate::status::StatusFields;
 use crate::thresholds::Thresholds;
 pub use engine_fault::EngineFault;
+pub use error::SystemError;
 pub(crate) use placeholders::{ANNOUNCED, OF_NODE};
 pub use placeholders::{Announced, Placeholders};
 pub use scoped_command::ScopedCommand;
@@ -78,8 +82,12 @@ pub struct System {
     /// however far it came.
     #[serde(default, skip_serializing_if = "ScopedCommand::is_none")]
     pub teardown: ScopedCommand,
-    /// Runs the clients' bridge until its input ends.
+    /// Runs the clients' bridge until its input ends; none where there is a ready client.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bridge: Vec<Arg>,
+    /// What speaks for the clients in place of a bridge: RESP or HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ReadyClient>,
     /// What the ports of a node speak, and so the proxies before them; UDP, if absent.
     #[serde(default, skip_serializing_if = "Transports::is_default")]
     pub transport: Transports,
@@ -99,7 +107,8 @@ pub struct System {
     /// How it shows that a node is up, before the bridge is started.
     #[serde(default, skip_serializing_if = "Ready::is_default")]
     pub ready: Ready,
-    /// What the bridge tells of a node that is asked for its status; all of it, if absent.
+    /// What the bridge tells of a node that is asked for its status; all of it, if absent. What a
+    /// ready client tells follows from its own description.
     #[serde(default, skip_serializing_if = "StatusFields::are_all")]
     pub status: StatusFields,
     /// Says on its first line which node leads, for a system whose status does not. It reaches the
@@ -184,93 +193,6 @@ pub struct CommandLine {
     pub arguments: Vec<OsString>,
 }
 
-/// Why a description makes no command. The description is to blame.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SystemError {
-    /// A word names a gap that nothing fills.
-    #[error(
-        "`{word}` names `{gap}`, which this command does not have; it has {known}; \
-             a brace that means itself is written twice"
-    )]
-    UnknownGap {
-        /// The word.
-        word: String,
-        /// The name in it.
-        gap: String,
-        /// What there is.
-        known: String,
-    },
-    /// A word opens a gap and does not close it.
-    #[error(
-        "`{word}` opens a gap with `{{` and does not close it; \
-             a brace that means itself is written twice"
-    )]
-    UnfilledPlaceholder {
-        /// The word.
-        word: String,
-    },
-    /// The command has no words.
-    #[error("a command has no words; each command that is given needs a program's name")]
-    Empty,
-    /// An address is to be announced where not all ports speak TCP.
-    #[error(
-        "an address that is `announced` is one for all who dial it, and who does is told on TCP \
-         alone; set transport = {{ peer = \"tcp\", client = \"tcp\" }}, or use {{address}}"
-    )]
-    AnnouncedPacket,
-    /// Readiness is to be asked for at a port that does not speak TCP.
-    #[error(
-        "`ready` asks the port for clients by TCP, which it does not speak; wait for a line of \
-         the log by {{ log = \"text\" }}, or set transport = {{ peer = \"tcp\", client = \"tcp\" }}"
-    )]
-    NoPortToAsk,
-    /// A command is to repeat words for nodes that have no addresses when it runs.
-    #[error(
-        "`{command}` repeats words for each node, and runs where no node has an address; give its \
-         `node` a command, which is run for each"
-    )]
-    NoAddresses {
-        /// The command.
-        command: &'static str,
-    },
-    /// Nothing runs a node, and none is said to be running.
-    #[error(
-        "`serve` is missing; add it, or say by `addresses` where the nodes are of a cluster that \
-         is running already"
-    )]
-    NoServe,
-    /// A text is no address of a node, or that of another one, too.
-    #[error(
-        "`{address}` is no address of a node; `addresses` has a host and a port of each, such as \
-         \"10.0.0.1:7001\", and none twice"
-    )]
-    NoAddress {
-        /// The text.
-        address: String,
-    },
-    /// An engine is described for a cluster that nothing is known of.
-    #[error(
-        "`engine` commands faults of a cluster that is running already; say by `addresses` where \
-         its nodes are, or leave it out"
-    )]
-    EngineAlone,
-    /// A fault of an engine has no name.
-    #[error("a fault of `engine` has no name; reports call it by `name`")]
-    NamelessFault,
-    /// Two ways to know who leads may not agree.
-    #[error(
-        "`who_leads` says who leads, and so does `leads` of the status; take \"leads\" out of \
-         `status`, such as status = [\"applied\", \"digest\"] or status = []"
-    )]
-    LeaderTwice,
-    /// A plan needs a variable that the description sets.
-    #[error(
-        "`env.serve` sets LD_PRELOAD, by which faults of power, disks and clocks reach a process; \
-         leave it out, or take a plan without such faults"
-    )]
-    PreloadTaken,
-}
-
 impl System {
     /// Describes the key-value server of this project.
     #[must_use]
@@ -298,6 +220,7 @@ impl System {
             stop: ScopedCommand::default(),
             teardown: ScopedCommand::default(),
             bridge,
+            client: None,
             transport: Transports::default(),
             pins: true,
             audit: None,
@@ -318,8 +241,9 @@ impl System {
     /// [`SystemError`] names what cannot.
     pub fn check(&self) -> Result<(), SystemError> {
         self.check_attached()?;
-        if self.status.leads && self.who_leads.is_some() {
-            return Err(SystemError::LeaderTwice);
+        if self.told().leads && self.who_leads.is_some() {
+            let other = if self.client.is_some() { LEADS_OF_CLIENT } else { LEADS_OF_STATUS };
+            return Err(SystemError::LeaderTwice { other });
         }
         if self.ready.needs_tcp() && self.transport.client != Transport::Tcp {
             return Err(SystemError::NoPortToAsk);
@@ -329,14 +253,53 @@ impl System {
         }
         let env = &self.env;
         let of_node = [&OF_ALL[..], &OF_NODE].concat();
+        for (command, words, variables, remedy) in [
+            ("init", &self.init, &env.init, NODES_IN_INIT),
+            ("audit", &self.audit, &env.audit, NODES_IN_AUDIT),
+        ] {
+            // Such words would be left out, as there is nothing to repeat them for.
+            if names_others(words.iter().flatten().chain(variables.values())) {
+                return Err(SystemError::NoAddresses { command, remedy });
+            }
+        }
         self.check_command(self.init.as_ref(), &env.init, &OF_ALL)?;
         self.check_command(self.create.as_ref(), &env.create, &of_node)?;
         let serve = Some(&self.serve).filter(|words| !words.is_empty());
         self.check_command(serve, &env.serve, &of_node)?;
-        self.check_command(Some(&self.bridge), &env.bridge, &OF_ALL)?;
+        self.check_clients()?;
         self.check_command(self.who_leads.as_ref(), &env.bridge, &OF_ALL)?;
         self.check_command(self.audit.as_ref(), &env.audit, &OF_AUDIT)?;
         self.check_around()
+    }
+
+    fn check_clients(&self) -> Result<(), SystemError> {
+        let both = self.client.is_some();
+        if both != self.bridge.is_empty() {
+            return Err(SystemError::OneBridge { both });
+        }
+        if let Some(client) = &self.client {
+            if self.transport.client != Transport::Tcp {
+                return Err(SystemError::ClientByTcp);
+            }
+            if !self.status.are_all() {
+                return Err(SystemError::ClientTells);
+            }
+            client.check()?;
+        }
+        let gaps = [&OF_ALL[..], &[HARNESS]].concat();
+        self.check_command(Some(&self.bridge_words().into_owned()), &self.env.bridge, &gaps)
+    }
+
+    /// Returns the command that speaks for the clients: the bridge, or the harness as one.
+    pub(crate) fn bridge_words(&self) -> Cow<'_, [Arg]> {
+        let Some(client) = &self.client else { return Cow::Borrowed(&self.bridge) };
+        let client = serde_json::to_string(client).expect("plain data has a written form");
+        let client = client.replace('{', "{{").replace('}', "}}");
+        let mut words = ["{harness}", "bridge", "--client", &client].map(str::to_owned).to_vec();
+        let mut words: Vec<Arg> = words.drain(..).map(Arg::One).collect();
+        let per_node = ["--node", "{peer}={address}"].map(str::to_owned).to_vec();
+        words.push(Arg::PerNode { per_node });
+        Cow::Owned(words)
     }
 
     fn check_command(
@@ -358,6 +321,16 @@ impl System {
         words.map_or(Ok(()), |words| gaps.fill(words).map(drop))
     }
 
+    /// Returns what is told of a node that is asked for its status, be it by a bridge or by a ready
+    /// client.
+    #[must_use]
+    pub const fn told(&self) -> StatusFields {
+        match &self.client {
+            None => self.status,
+            Some(client) => client.told(),
+        }
+    }
+
     /// Returns what can be done to its nodes, without a shim.
     #[must_use]
     pub const fn abilities(&self) -> Abilities {
@@ -368,7 +341,7 @@ impl System {
     /// Returns whether it can be known who leads.
     #[must_use]
     pub const fn tells_leader(&self) -> bool {
-        self.status.leads || self.who_leads.is_some()
+        self.told().leads || self.who_leads.is_some()
     }
 
     /// Returns which lines of a node's log mean a crash.
@@ -386,7 +359,8 @@ impl System {
     /// Returns whether one address of a port is announced to all.
     #[must_use]
     pub(crate) fn announces(&self) -> bool {
-        let bridge = || self.bridge.iter().chain(self.env.bridge.values());
+        let words = self.bridge_words();
+        let bridge = || words.iter().chain(self.env.bridge.values());
         ANNOUNCED.iter().any(|gap| self.names_gap(gap) || bridge().any(|word| word.names(gap)))
     }
 
@@ -410,7 +384,7 @@ impl System {
     /// Returns whether the clients' bridge is told where the nodes are.
     #[must_use]
     pub fn names_nodes(&self) -> bool {
-        names_others(self.bridge.iter().chain(self.env.bridge.values()))
+        names_others(self.bridge_words().iter().chain(self.env.bridge.values()))
     }
 }
 
@@ -456,6 +430,19 @@ fn names_others<'a>(mut words: impl Iterator<Item = &'a Arg>) -> bool {
 
 /// The gaps of a command that is no node's.
 const OF_ALL: [&str; 4] = ["binary", "here", "dir", "nodes"];
+
+/// The gap of a ready client's command: the harness' own binary.
+pub(crate) const HARNESS: &str = "harness";
+
+const LEADS_OF_STATUS: &str = "`leads` of the status; take \"leads\" out of `status`, such as \
+                               status = [\"applied\", \"digest\"] or status = []";
+
+const LEADS_OF_CLIENT: &str = "`leads` of `client`; leave one of them out";
+
+const NODES_IN_INIT: &str =
+    "tell a node of the others in `create` or `serve`, or count them by {nodes}";
+
+const NODES_IN_AUDIT: &str = "the folders of the nodes are {run}/nodes/1 and so on";
 
 /// The gaps of a command that looks at what a run has left.
 const OF_AUDIT: [&str; 3] = ["binary", "here", "run"];

@@ -1,5 +1,6 @@
 //! The command line: its words, its help, its exit codes.
 
+mod bridge;
 mod chaos;
 mod check;
 mod failover;
@@ -87,6 +88,9 @@ enum Command {
     /// it is not; each rule is printed with the lines that were sent and came, and what to do.
     #[command(after_help = BRIDGE_CODES)]
     TryBridge(try_bridge::TryBridgeArguments),
+    /// Speaks RESP or HTTP for the clients of a description that has no bridge.
+    #[command(hide = true)]
+    Bridge(bridge::BridgeArguments),
     /// Becomes a command that cannot outlive the harness.
     #[command(hide = true)]
     Guard(guard::GuardArguments),
@@ -111,6 +115,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Faults(arguments) => faults::faults(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::TryBridge(arguments) => try_bridge::try_bridge(&arguments),
+        Command::Bridge(arguments) => bridge::bridge(&arguments),
         Command::Guard(arguments) => guard::guard(&arguments),
     }
 }

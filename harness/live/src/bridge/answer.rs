@@ -76,7 +76,7 @@ pub(crate) enum AnswerKind {
 
 impl Answer {
     pub(crate) fn outcome(self, request: &Request) -> Result<Outcome, Misspoken> {
-        let error = self.error.unwrap_or_else(|| "no reason given".to_owned());
+        let error = self.error.unwrap_or_else(|| NO_REASON.to_owned());
         match self.kind {
             AnswerKind::Ok => {
                 let value = self.value.as_ref();
@@ -89,6 +89,11 @@ impl Answer {
             AnswerKind::Fail => Ok(Outcome::Fail(error)),
             AnswerKind::Info => Ok(Outcome::Info(error)),
         }
+    }
+
+    /// Returns the reason that it gives.
+    pub(crate) fn why(self) -> String {
+        self.error.unwrap_or_else(|| NO_REASON.to_owned())
     }
 
     /// Reads the status of the node that was asked, with the fields that are told and no others.
@@ -154,6 +159,8 @@ fn value_for(request: &Request, value: Option<&serde_json::Value>) -> Result<Val
 fn said<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<serde_json::Value>, D::Error> {
     serde_json::Value::deserialize(value).map(Some)
 }
+
+const NO_REASON: &str = "no reason given";
 
 /// How an answer is told that says nothing.
 const NO_VALUE: &str = "no `value`";

@@ -77,7 +77,7 @@ pub async fn try_bridge(
     let talk = Talk::open(under_test.start_bridge(&nodes, folder, 1)?);
     let ids = plan.node_ids();
     let log = folder.file(&format!("bridge/1/{STDERR_LOG}"));
-    let told = under_test.system.status;
+    let told = under_test.system.told();
     let mut trial = Trial { nodes: &nodes, ids: &ids, told, talk };
     let mut checks = Vec::new();
     let has_probe = nodes.who_leads.is_some();

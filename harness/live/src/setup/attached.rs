@@ -55,8 +55,9 @@ impl SystemUnderTest {
         }
         let gaps = self.attached_gaps(plan);
         let system = &self.system;
-        let commands = [Some(&system.bridge), system.who_leads.as_ref()].into_iter().flatten();
-        for words in commands {
+        for words in
+            [Some(&*system.bridge_words()), system.who_leads.as_deref()].into_iter().flatten()
+        {
             self.look_for(gaps.fill(words)?.program)?;
         }
         let gaps = gaps.with("run", "/").with("node", "1");
@@ -94,7 +95,7 @@ impl SystemUnderTest {
         let cluster = Cluster::new(self.guard.clone(), self.limits, Vec::new());
         let cluster = cluster.known_to(network.dialers());
         let gaps = self.attached_gaps(plan).with("dir", folder.file(CONFIG));
-        let bridge = gaps.fill(&system.bridge)?;
+        let bridge = gaps.fill(&system.bridge_words())?;
         let variables = gaps.fill_variables(&system.env.bridge)?;
         let who_leads = self.leader_probe(plan, folder, &gaps, network.dialers())?;
         let clients = system.nodes_attached().map(|(node, at)| (node, at.clone())).collect();

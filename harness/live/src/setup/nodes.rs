@@ -86,7 +86,7 @@ impl SystemUnderTest {
         }
         let witness = Witness::new(listening);
         let gaps = self.bridge_gaps(&all, &config, &network);
-        let bridge = gaps.fill(&self.system.bridge)?;
+        let bridge = gaps.fill(&self.system.bridge_words())?;
         let variables = gaps.fill_variables(&self.system.env.bridge)?;
         let probe = self.leader_probe(plan, folder, &gaps, network.dialers())?;
         let who_leads = probe.map(|probe| LeaderProbe {
@@ -377,3 +377,35 @@ fn routes(nodes: &[NodePorts], transport: Transports) -> Vec<Route> {
 
 /// How long preparing the system may take.
 const INIT_LIMIT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ports of a node that is told this, for its peers and for clients, and those that it is
+    /// known to listen at.
+    fn ports(listens: &str) -> (SocketAddr, SocketAddr, Vec<u16>) {
+        let text = format!(
+            "name = \"mine\"\nserve = [\"mine\", {listens}]\nbridge = [\"b\"]\n\
+             transport = {{ peer = \"tcp\", client = \"tcp\" }}"
+        );
+        let system = System::parse("mine.toml", &text).expect(&text);
+        let block = PortBlock::claim().expect("free ports");
+        let ports = NodePorts::of(NodeId(2), &system, &block);
+        let listen = listen_ports(&system, &[ports]);
+        let listen = listen[&NodeId(2)].iter().map(|port| port.number).collect();
+        (ports.peer, ports.client, listen)
+    }
+
+    #[test]
+    fn a_node_that_is_told_one_place_to_listen_has_one_port_for_all() {
+        for one in ["\"{peer-listen}\"", "\"{client-listen}\""] {
+            let (peer, client, listen) = ports(one);
+            assert_eq!(peer, client, "{one}");
+            assert_eq!(listen, [peer.port()], "{one}");
+        }
+        let (peer, client, listen) = ports("\"{peer-listen}\", \"{client-listen}\"");
+        assert_ne!(peer, client);
+        assert_eq!(listen, [peer.port(), client.port()]);
+    }
+}

@@ -48,7 +48,8 @@ impl System {
         ] {
             let words = commands.commands().flatten().chain(variables.values());
             if words.into_iter().any(|word| !matches!(word, Arg::One(_))) {
-                return Err(SystemError::NoAddresses { command: name });
+                let remedy = "give its `node` a command, which is run for each";
+                return Err(SystemError::NoAddresses { command: name, remedy });
             }
             check_plain(commands.cluster.as_ref(), variables, &of_cluster)?;
             check_plain(commands.node.as_ref(), variables, &of_node)?;

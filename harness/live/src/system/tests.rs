@@ -95,3 +95,32 @@ fn bad_words_are_refused_by_name() {
     assert_eq!(error, SystemError::UnfilledPlaceholder { word: "{dir".to_owned() });
     assert_eq!(gaps().fill(&[]), Err(SystemError::Empty));
 }
+
+#[test]
+fn what_is_told_follows_from_the_ready_client() {
+    let told = |lines: &str| {
+        let text = format!(
+            "name = \"x\"\nserve = [\"s\"]\n\
+             transport = {{ peer = \"tcp\", client = \"tcp\" }}\n{lines}"
+        );
+        System::parse("x.toml", &text).map(|system| {
+            let StatusFields { leads, applied, digest, up } = system.told();
+            assert!(up && !digest, "it has to be asked, and knows no digest at a slot");
+            (leads, applied, system.abilities().leaders)
+        })
+    };
+    let client = "[client.resp]\nread = [\"GET\", \"{key}\"]\nstatus = [\"PING\"]\n";
+    let probe = "who_leads = [\"l\"]\n";
+    let with = |before: &str, lines: &str| told(&format!("{before}{client}{lines}"));
+    assert_eq!(with("", ""), Ok((false, false, false)));
+    assert_eq!(with("", "state = [\"DBSIZE\"]"), Ok((false, true, false)));
+    assert_eq!(with("", "leads = \"master\""), Ok((true, false, true)));
+    assert_eq!(with(probe, ""), Ok((false, false, true)));
+    for (before, lines, words) in [
+        (probe, "leads = \"master\"", "so does `leads` of `client`; leave one of them out"),
+        ("status = [\"leads\"]\n", "", "`leads` and `state` of `client`; leave `status` out"),
+    ] {
+        let why = with(before, lines).expect_err(words).to_string();
+        assert!(why.contains(words), "{why}");
+    }
+}
