@@ -112,16 +112,17 @@ impl<M: StateMachine> Host<M> {
                 self.peers.on_written();
             }
         }
-        self.record_cut();
+        // A disk that is never idle has a place for batches alone: were the cut to wait for one,
+        // the log would grow for as long as the load lasts.
+        if may_note {
+            self.record_cut();
+        }
         self.hand_over_commits();
     }
 
-    /// Records that the log below a snapshot may go, where there is place and room for that.
+    /// Records that the log below a snapshot may go, where there is room for that.
     fn record_cut(&mut self) {
         let Some(slot) = self.snapshots.to_cut() else { return };
-        if self.commits.is_waiting() || !self.commits.has_place() {
-            return;
-        }
         let unwritten = self.commits.waiting_bytes() + self.effects.cost();
         let room = self.room.left(unwritten).for_work;
         if self.commits.cut(slot, self.peers.remembered(), room) {

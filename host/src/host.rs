@@ -215,6 +215,13 @@ impl<M: StateMachine> Host<M> {
 
     /// Steps the replica, which is told before how its disk is doing and what that takes.
     pub(crate) fn step(&mut self, input: Input) {
+        self.tell_room();
+        self.counts.steps += 1;
+        self.replica.step(input, &mut self.effects);
+    }
+
+    /// Tells the replica how its disk is doing, and how much it may record.
+    fn tell_room(&mut self) {
         let waiting = self.commits.waiting_bytes();
         // The effects take off what their own records cost, so only the commits are taken off here,
         // and the room stays right through both steps.
@@ -224,8 +231,6 @@ impl<M: StateMachine> Host<M> {
             self.counts.steps += 1;
             self.replica.step(Input::Disk(disk), &mut self.effects);
         }
-        self.counts.steps += 1;
-        self.replica.step(input, &mut self.effects);
     }
 
     fn on_peer_up(&mut self, peer: NodeId, life: u64) {
@@ -373,7 +378,7 @@ impl<M: StateMachine> Host<M> {
             }
             SnapshotDone::Installed(state) => self.install(*state),
             SnapshotDone::Read { to, part } => {
-                self.snapshots.on_read();
+                self.snapshots.on_read(part.as_ref().map(|part| part.total));
                 self.sent.extend(part.map(|part| (To::Node(to), Message::Snapshot(part))));
             }
         }
@@ -388,6 +393,8 @@ impl<M: StateMachine> Host<M> {
             tracing::info!(slot = slot.number(), "going on from a snapshot of another node");
             self.slots.pass_over(slot);
         }
+        // A leader that is bound proposes behind it, and records no more than there is room for.
+        self.tell_room();
         self.counts.steps += 1;
         self.replica.install(state, &mut self.effects);
     }

@@ -199,7 +199,7 @@ fn begin_with<M: StateMachine, D: Disk>(
         folder = %found.folder,
         "recovered from the journal"
     );
-    let snapshots = Snapshots::new(reading.began_at);
+    let snapshots = Snapshots::new(reading.began_at, reading.bytes);
     let Reading { recovering, slots, peers, .. } = reading;
     let folder = Folder(u128::from_le_bytes(found.folder.to_bytes()));
     let (cut_bytes, settings) = (found.cut_bytes, *settings);
@@ -247,8 +247,8 @@ pub fn open_above<M: StateMachine + Clone, D: Disk>(
     // Opening makes the folder: where there is no journal it must not leave one behind.
     if disk.list(folders.snapshots).is_err_and(|error| is_nothing(&error)) {
         let opened = open(disk.clone(), folders.journal, options, machine, settings, watch)?;
-        let work = SnapshotWork::open(disk, folders.snapshots, &store, begins);
-        return work.map(|(work, _)| (opened, work)).map_err(RecoveryError::Snapshots);
+        let work = SnapshotWork::open_new(disk, folders.snapshots, store, begins);
+        return work.map(|work| (opened, work)).map_err(RecoveryError::Snapshots);
     }
     let opened = SnapshotWork::open(disk.clone(), folders.snapshots, &store, begins);
     let (work, found) = opened.map_err(|error| {
@@ -353,6 +353,8 @@ struct Reading<M, W> {
     recovering: Recovering<M>,
     /// The slot of the state that it began with.
     began_at: Slot,
+    /// What the records past it take.
+    bytes: u64,
     slots: SlotIndex,
     peers: Peers,
     incarnation: u64,
@@ -369,7 +371,7 @@ impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
         let recovering = Recovering::above(state, settings.replica);
         let (slots, peers) = (SlotIndex::above(began_at), Peers::default());
         let (incarnation, cut, foreign) = (0, Slot::FIRST, None);
-        Self { recovering, began_at, slots, peers, incarnation, cut, foreign, watch }
+        Self { recovering, began_at, bytes: 0, slots, peers, incarnation, cut, foreign, watch }
     }
 
     /// Judges what was read against the last hard state, and returns that.
@@ -416,7 +418,8 @@ impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
         match decoded {
             JournalRecord::Incarnation(number) => self.incarnation = self.incarnation.max(number),
             JournalRecord::Replica(replica) => {
-                if let Some(slot) = slot_of(&replica) {
+                if let Some(slot) = slot_of(&replica).filter(|slot| *slot >= self.began_at) {
+                    self.bytes += record.bytes.len() as u64;
                     self.slots.note(slot, record.lsn);
                 }
                 self.recovering.on_record(replica);

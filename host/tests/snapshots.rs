@@ -12,7 +12,7 @@ mod rig;
 use bytes::Bytes;
 use rig::{NEW, NEW_LEADER, Nothing, OLD, OLD_LEADER, Rig, accept, open_above, sized, small};
 use std::path::Path;
-use synod_host::journal::{Disk as _, SimDisk};
+use synod_host::journal::{CallFault, Disk as _, DiskCall, Failure, SimDisk, Times};
 use synod_host::{Inspected, RecoveryError, Settings, SnapshotOrder};
 use synod_paxos::{AfterSync, Ballot, Decree, Message as Paxos, Slot};
 use synod_smr::wire::StateDescription;
@@ -187,6 +187,62 @@ fn a_promise_outlives_the_log_that_it_was_recorded_in() {
     let (opened, _) = open_above(&disk, SEGMENT_BYTES, &settings()).unwrap();
     assert!(opened.state_at() > Slot::new(200), "{}", opened.state_at());
     assert_eq!(opened.promised(), ballot);
+}
+
+/// Under load there is a batch in each place whenever a turn ends.
+#[test]
+fn the_log_of_a_disk_that_is_never_idle_goes_all_the_same() {
+    let disk = SimDisk::new(1);
+    let mut rig = rig(&disk);
+    let mut most = 0;
+    for slot in 0..400 {
+        rig.hear(NEW_LEADER, &accept(NEW, slot, vec![sized(1 << 10)], slot));
+        rig.flush();
+        if rig.commits.len() > 1 {
+            rig.complete_one();
+        }
+        rig.rest();
+        rig.work();
+        most = most.max(bytes_of(&disk, "journal"));
+    }
+    let bound = LOG_BYTES + LOG_BYTES / 2 + 4 * SEGMENT_BYTES;
+    assert!(most <= bound, "{most} bytes of {bound}");
+}
+
+/// No life writes enough for a snapshot, and all of them together far more.
+#[test]
+fn the_log_of_a_node_that_is_started_again_and_again_goes_all_the_same() {
+    let disk = SimDisk::new(1);
+    let mut most = 0;
+    for _ in 0..40 {
+        let mut rig = rig(&disk);
+        choose(&mut rig, 30);
+        rig.work();
+        choose(&mut rig, 4);
+        most = most.max(bytes_of(&disk, "journal"));
+    }
+    // Each life begins a segment of its own.
+    let bound = 14 * SEGMENT_BYTES;
+    assert!(most <= bound, "{most} bytes of {bound}");
+}
+
+#[test]
+fn a_full_disk_without_room_for_a_folder_of_snapshots_keeps_no_node_from_starting() {
+    let disk = SimDisk::new(1);
+    drop(rig::open(&disk, SEGMENT_BYTES, &settings()).unwrap());
+    // The folder of the journal is there.
+    let (operation, after) = (DiskCall::CreateDir, 1);
+    let (times, failure) = (Times::Always, Failure::Full);
+    disk.inject(CallFault { operation, after, times, failure });
+    let mut rig = rig(&disk);
+    choose(&mut rig, 55);
+    rig.work();
+    assert!(disk.list(Path::new("snapshots")).is_err(), "there is no room yet");
+    disk.clear_faults();
+    choose(&mut rig, 55);
+    rig.work();
+    let names = disk.list(Path::new("snapshots")).unwrap();
+    assert!(names.iter().any(|name| name.ends_with(".snap")), "{names:?}");
 }
 
 /// The state after so many decrees that do nothing, as the bytes of a snapshot.

@@ -192,6 +192,27 @@ pub enum OpenError {
     Fatal(Fatal),
 }
 
+impl OpenError {
+    /// Tells whether the disk had no room: nothing is wrong with what is there.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Fatal(fatal) => crate::disk::is_full(&fatal.source),
+            Self::Missing { .. }
+            | Self::Exists { .. }
+            | Self::Locked { .. }
+            | Self::Foreign { .. }
+            | Self::OtherIdentity { .. }
+            | Self::DamagedIdentity { .. }
+            | Self::OtherVersion { .. }
+            | Self::Permission { .. }
+            | Self::Damaged(_)
+            | Self::Options(_) => false,
+        }
+    }
+}
+
 impl From<Fatal> for OpenError {
     fn from(fatal: Fatal) -> Self {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};

@@ -31,6 +31,10 @@ const OTHER: NodeId = NodeId::new(3);
 /// How many ticks a question waits for its answer.
 const PATIENCE_TICKS: u32 = 6;
 
+/// How many ticks the sender of a part has in all: it is asked four times, each time for twice as
+/// long.
+const SENDER_TICKS: u32 = 15 * PATIENCE_TICKS + 4;
+
 /// For how many ticks nobody is asked after a snapshot came to nothing.
 const REST_TICKS: u32 = 25;
 
@@ -161,7 +165,9 @@ fn who_falls_silent_is_made_up_for_by_whoever_has_the_same() {
     world.take(PEER, part(800, 0, b"ab"));
     world.keep(800, 2);
     assert_eq!(world.asked(), [(PEER, Asked::Snapshot(800, 2))]);
-    assert_eq!(world.ticks(PATIENCE_TICKS + 1), [(OTHER, Asked::Decrees(0))]);
+    let asked = world.ticks(SENDER_TICKS);
+    assert_eq!(asked.last(), Some(&(OTHER, Asked::Decrees(0))));
+    assert_eq!(asked[..asked.len() - 1], [(PEER, Asked::Decrees(0)); 3]);
     assert_eq!(world.take(OTHER, part(800, 0, b"abc")), [], "of that the beginning is here");
     assert_eq!(world.asked(), [(OTHER, Asked::Snapshot(800, 2))]);
     assert_eq!(world.take(OTHER, part(800, 2, b"cdef")), [part(800, 2, b"cdef")]);
@@ -172,12 +178,71 @@ fn another_snapshot_takes_the_place_of_one_that_nobody_goes_on_with() {
     let mut world = World::lagging();
     world.take(PEER, part(800, 0, b"ab"));
     world.keep(800, 2);
-    assert_eq!(world.ticks(PATIENCE_TICKS + 1).last(), Some(&(OTHER, Asked::Decrees(0))));
+    assert_eq!(world.ticks(SENDER_TICKS).last(), Some(&(OTHER, Asked::Decrees(0))));
     assert_eq!(world.take(OTHER, part(850, 0, b"xy")), [part(850, 0, b"xy")]);
     world.keep(800, 2);
     assert_eq!(world.asked(), [], "what is kept of the other one counts for nothing");
     world.keep(850, 2);
     assert_eq!(world.asked(), [(OTHER, Asked::Snapshot(850, 2))]);
+}
+
+/// Each peer has a snapshot of its own. Were what is here given up for a part that was lost, a
+/// long state would never come whole.
+#[test]
+fn a_part_that_is_lost_costs_nothing_of_what_is_here() {
+    let mut world = World::lagging();
+    world.take(PEER, part(800, 0, b"ab"));
+    world.keep(800, 2);
+    world.asked();
+    assert_eq!(world.ticks(PATIENCE_TICKS + 1), [(PEER, Asked::Decrees(0))]);
+    assert_eq!(world.take(PEER, part(800, 0, b"ab")), []);
+    assert_eq!(world.asked(), [(PEER, Asked::Snapshot(800, 2))]);
+    assert_eq!(world.take(PEER, part(800, 2, b"cdef")), [part(800, 2, b"cdef")]);
+}
+
+/// Lets a part be on its way for so many ticks after each question, and both peers answer with
+/// snapshots of their own; returns after how many ticks one is whole.
+fn ticks_until_whole(way: u32) -> Option<u32> {
+    let mut world = World::new();
+    let mut under_way = std::collections::VecDeque::new();
+    for now in 0..40 * way {
+        for (to, asked) in world.ticks(1) {
+            let slot = if to == PEER { 800 } else { 850 };
+            let offset = match asked {
+                Asked::Decrees(_) => 0,
+                Asked::Snapshot(of, offset) => {
+                    if of == slot {
+                        offset
+                    } else {
+                        0
+                    }
+                }
+            };
+            under_way.push_back((now + way, to, slot, offset));
+        }
+        while under_way.front().is_some_and(|(at, ..)| *at <= now) {
+            let Some((_, from, slot, offset)) = under_way.pop_front() else { break };
+            let all = b"abcdef";
+            let bytes = &all[usize::try_from(offset).unwrap()..][..1];
+            for kept in world.take(from, part(slot, offset, bytes)) {
+                if kept.offset == 5 {
+                    return Some(now);
+                }
+                world.keep(slot, kept.offset + 1);
+            }
+        }
+        assert!(under_way.len() < 20, "what is asked for piles up");
+    }
+    None
+}
+
+/// The heartbeats of a peer come at once, and a part takes its time.
+#[test]
+fn a_snapshot_comes_whole_however_slow_its_way_is() {
+    for way in [1, 5, 6, 7, 8, 13, 20, 40, 80] {
+        let ticks = ticks_until_whole(way);
+        assert!(ticks.is_some_and(|ticks| ticks <= 12 * way + 20), "{way} ticks: {ticks:?}");
+    }
 }
 
 #[test]

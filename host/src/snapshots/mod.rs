@@ -24,13 +24,15 @@ pub(crate) struct Snapshots {
     before: Slot,
     /// Below this slot the log is to go, once that is recorded.
     to_cut: Option<Slot>,
-    /// What was given to the journal since the newest one was begun.
+    /// What was given to the journal since the newest one was begun, by earlier lives too.
     bytes: u64,
     under_way: UnderWay,
     /// Whether the machine gives none.
     is_refused: bool,
-    /// Until when a peer that asked for a part is waited for.
+    /// Until when a peer that asked for a part is waited for, and how many bytes it is given in
+    /// all.
     pulled_until: Option<Moment>,
+    pulled_bytes: u64,
 }
 
 /// Which orders are out: one of each kind at most, and one that writes.
@@ -46,15 +48,18 @@ struct UnderWay {
 const PULL_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Snapshots {
-    pub(crate) fn new(newest: Slot) -> Self {
+    /// Begins with the newest snapshot, and what the records past it take in the journal: were they
+    /// not counted, a node that is started again and again would take none, and keep its whole log.
+    pub(crate) fn new(newest: Slot, bytes: u64) -> Self {
         Self {
             newest,
             before: newest,
             to_cut: None,
-            bytes: 0,
+            bytes,
             under_way: UnderWay::default(),
             is_refused: false,
             pulled_until: None,
+            pulled_bytes: 0,
         }
     }
 
@@ -72,8 +77,10 @@ impl Snapshots {
     pub(crate) fn is_due(&self, now: Moment, applied: Slot, log_bytes: u64) -> bool {
         let UnderWay { taking, keeping, .. } = self.under_way;
         let is_pulled = self.pulled_until.is_some_and(|until| now < until);
-        // A peer that pulls without end must not let the log grow without end.
-        let waits = is_pulled && self.bytes < log_bytes;
+        // A peer that pulls without end must not let the log grow without end. As far as the
+        // snapshot itself is long it may, or a state that takes longer to pull than the log takes
+        // to fill would be replaced before any peer has it whole.
+        let waits = is_pulled && self.bytes < log_bytes.max(self.pulled_bytes);
         self.bytes >= log_bytes / 2
             && applied > self.newest
             && !(taking || keeping || self.is_refused || waits)
@@ -129,8 +136,10 @@ impl Snapshots {
         !std::mem::replace(&mut self.under_way.reading, true)
     }
 
-    pub(crate) const fn on_read(&mut self) {
+    /// Takes note of how an order to read ended: with a part of so many bytes, or with none.
+    pub(crate) fn on_read(&mut self, total: Option<u64>) {
         self.under_way.reading = false;
+        self.pulled_bytes = total.unwrap_or(self.pulled_bytes);
     }
 
     /// Returns the slot below which the log may go, which is to be recorded.
@@ -141,5 +150,27 @@ impl Snapshots {
     /// Takes note that it is on its way to the journal.
     pub(crate) const fn on_recorded(&mut self) {
         self.to_cut = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG_BYTES: u64 = 100;
+
+    /// The next snapshot would take the one away that the peer has the half of.
+    #[test]
+    fn a_snapshot_that_is_pulled_stays_until_the_log_is_as_long() {
+        let (newest, now) = (Slot::new(7), Moment::from_nanos(0));
+        let mut snapshots = Snapshots::new(newest, 0);
+        let due = |snapshots: &Snapshots, now| snapshots.is_due(now, newest.next(), LOG_BYTES);
+        assert!(snapshots.begin_read(now) && !snapshots.begin_read(now), "one at a time");
+        snapshots.on_read(Some(3 * LOG_BYTES));
+        snapshots.on_commit(3 * LOG_BYTES - 1);
+        assert!(!due(&snapshots, now));
+        assert!(due(&snapshots, now + PULL_PATIENCE), "the peer asks for nothing any more");
+        snapshots.on_commit(1);
+        assert!(due(&snapshots, now), "the log has a bound");
     }
 }

@@ -4,7 +4,7 @@
 //! name only after it was read back from the disk and came to the state that it was said to be; and
 //! whatever goes wrong with one in the making, those that are durable stay.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use synod_journal::{
@@ -22,7 +22,7 @@ use super::order::{SnapshotDone, SnapshotOrder};
 
 /// The snapshots of a node, and the machine before any command.
 pub struct SnapshotWork<M, D: Disk> {
-    store: SnapshotStore<D>,
+    store: Store<D>,
     machine: M,
     limits: SessionLimits,
     making: Option<Making<D>>,
@@ -32,7 +32,41 @@ pub struct SnapshotWork<M, D: Disk> {
 
 impl<M, D: Disk> std::fmt::Debug for SnapshotWork<M, D> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("SnapshotWork").field("store", &self.store).finish_non_exhaustive()
+        let store = self.store.opened();
+        formatter.debug_struct("SnapshotWork").field("store", &store).finish_non_exhaustive()
+    }
+}
+
+/// Where the snapshots are.
+enum Store<D: Disk> {
+    Open(SnapshotStore<D>),
+    /// The disk had no room for the folder; there is none yet, and it is made for the first one.
+    Unmade {
+        disk: D,
+        path: PathBuf,
+        options: SnapshotOptions,
+    },
+}
+
+impl<D: Disk> Store<D> {
+    /// Returns the store, if there is one.
+    const fn opened(&self) -> Option<&SnapshotStore<D>> {
+        match self {
+            Self::Open(store) => Some(store),
+            Self::Unmade { .. } => None,
+        }
+    }
+
+    /// Returns the store to write to.
+    fn made(&mut self) -> Result<&mut SnapshotStore<D>, String> {
+        if let Self::Unmade { disk, path, options } = self {
+            let opened = SnapshotStore::open(disk.clone(), path, options);
+            *self = Self::Open(opened.map_err(|error| error.to_string())?.0);
+        }
+        match self {
+            Self::Open(store) => Ok(store),
+            Self::Unmade { path, .. } => Err(format!("{} is not made", path.display())),
+        }
     }
 }
 
@@ -55,7 +89,34 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         (machine, limits): (M, SessionLimits),
     ) -> Result<(Self, RecoveredSnapshots), OpenError> {
         let (store, found) = SnapshotStore::open(disk, path, options)?;
-        Ok((Self { store, machine, limits, making: None, reader: None }, found))
+        Ok((Self::with(Store::Open(store), (machine, limits)), found))
+    }
+
+    /// Does as [`SnapshotWork::open`] where there is no folder yet. A disk that has no room for one
+    /// keeps no node from starting: it is made with the first snapshot.
+    ///
+    /// # Errors
+    ///
+    /// Why the folder cannot be used.
+    pub fn open_new(
+        disk: D,
+        path: &Path,
+        options: SnapshotOptions,
+        begins: (M, SessionLimits),
+    ) -> Result<Self, OpenError> {
+        match SnapshotStore::open(disk.clone(), path, &options) {
+            Ok((store, _)) => Ok(Self::with(Store::Open(store), begins)),
+            Err(error) if error.is_full() => {
+                tracing::warn!(%error, "no room for snapshots yet");
+                let path = path.to_owned();
+                Ok(Self::with(Store::Unmade { disk, path, options }, begins))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn with(store: Store<D>, (machine, limits): (M, SessionLimits)) -> Self {
+        Self { store, machine, limits, making: None, reader: None }
     }
 
     /// Returns the state of the newest snapshot; none if there is none.
@@ -64,8 +125,9 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     ///
     /// Says why it is not to be had.
     pub fn newest(&self) -> Result<Option<Executor<M>>, String> {
-        let Some(Snapshot { bound, .. }) = self.store.newest() else { return Ok(None) };
-        let mut reader = self.store.reader(bound).map_err(|error| error.to_string())?;
+        let Some(store) = self.store.opened() else { return Ok(None) };
+        let Some(Snapshot { bound, .. }) = store.newest() else { return Ok(None) };
+        let mut reader = store.reader(bound).map_err(|error| error.to_string())?;
         let description = description_of(&reader)?;
         self.restore(&description, &mut reader).map(Some)
     }
@@ -102,14 +164,14 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         for piece in view {
             writer.append(&piece).map_err(|error| error.to_string())?;
         }
-        self.store.finish(writer).map(drop).map_err(|error| error.to_string())
+        self.store.made()?.finish(writer).map(drop).map_err(|error| error.to_string())
     }
 
     fn begin(&mut self, description: &StateDescription) -> Result<SnapshotWriter<D>, String> {
         // One in the making makes room: nobody goes on with it.
         self.making = None;
         let (bound, meta) = (bound_of(description.slot), encode_description(description));
-        self.store.begin(bound, &meta).map_err(|error| error.to_string())
+        self.store.made()?.begin(bound, &meta).map_err(|error| error.to_string())
     }
 
     fn keep(&mut self, part: StatePart) -> Result<SnapshotDone<M>, String> {
@@ -139,9 +201,10 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
             return Err("nothing is in the making".into());
         };
         let Making { description, mut writer, .. } = making;
-        let mut reader = self.store.read_back(&mut writer).map_err(|error| error.to_string())?;
+        let store = self.store.made()?;
+        let mut reader = store.read_back(&mut writer).map_err(|error| error.to_string())?;
         let state = self.restore(&description, &mut reader)?;
-        self.store.finish(writer).map_err(|error| error.to_string())?;
+        self.store.made()?.finish(writer).map_err(|error| error.to_string())?;
         Ok(SnapshotDone::Installed(Box::new(state)))
     }
 
@@ -176,7 +239,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         (offset, of): (u64, Option<Slot>),
         bytes_max: usize,
     ) -> Option<StatePart> {
-        let newest = self.store.newest()?;
+        let newest = self.store.opened()?.newest()?;
         let offset = if of.map(bound_of) == Some(newest.bound) { offset } else { 0 };
         match self.part(newest, offset, bytes_max.min(STATE_PART_BYTES_MAX)) {
             Ok(part) => part,
@@ -196,7 +259,8 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         let reader = match self.reader.take().filter(|held| held.snapshot() == newest) {
             Some(reader) => self.reader.insert(reader),
             None => {
-                let reader = self.store.reader(newest.bound);
+                let Some(store) = self.store.opened() else { return Ok(None) };
+                let reader = store.reader(newest.bound);
                 self.reader.insert(reader.map_err(|error| error.to_string())?)
             }
         };

@@ -16,6 +16,7 @@ use crate::pace::RTT_TICKS_MAX;
 use crate::resend::RESEND_TICKS_MAX;
 use crate::state_machine::StateMachine;
 use crate::wire::StateDescription;
+use std::cmp::Reverse;
 use synod_paxos::{Decree, NodeId, Slot, To};
 
 /// The most slots that one answer carries.
@@ -31,6 +32,13 @@ const ANNOUNCED_MAX: u32 = ANNOUNCED_TICKS + RTT_TICKS_MAX + 1;
 /// the way there and back.
 const ANSWER_TICKS: u32 = 6;
 
+/// How often in a row the sender of a part is asked again, for twice as long each time, before
+/// another peer is: that one has another snapshot, and what there is of this one goes.
+const SILENCES_MAX: u32 = 3;
+
+/// The longest that a part is waited for in ticks, however slow its way is.
+const PART_TICKS_MAX: u32 = 100;
+
 /// For how many ticks nobody is asked after a snapshot came to nothing: the same would come again,
 /// and be written again.
 const REST_TICKS: u32 = 25;
@@ -43,6 +51,8 @@ pub const ANNOUNCED_TICKS: u32 = 2 + RESEND_TICKS_MAX;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CatchUp {
     asked: Option<Asked>,
+    /// Who was asked last and did not answer in time: a slow way may bring the answer yet.
+    late: Option<NodeId>,
     /// The chosen prefix at the last tick.
     before: Slot,
     /// For how many ticks the announcement of what is here has been waited for.
@@ -62,6 +72,8 @@ struct Receiving {
     /// Who sent the part that was kept last, and for how many ticks the next one is waited for.
     from: NodeId,
     patience: u32,
+    /// How often in a row that peer did not answer in time.
+    silences: u32,
     /// Whether a part is on its way to the disk, or all of it waits to be installed.
     busy: bool,
 }
@@ -86,6 +98,8 @@ struct Asked {
     ticks: u32,
     /// After how many the answer is late.
     patience: u32,
+    /// Whether it was asked on behind what is kept, and not for decrees.
+    asks_on: bool,
 }
 
 impl CatchUp {
@@ -107,7 +121,7 @@ impl CatchUp {
             (asked.ticks > asked.patience).then_some(asked.peer)
         });
         if silent.is_some() {
-            self.asked = None;
+            (self.asked, self.late) = (None, silent);
         }
         let waits = stuck && is_voted;
         self.announced = if waits { (self.announced + 1).min(ANNOUNCED_MAX) } else { 0 };
@@ -120,10 +134,21 @@ impl CatchUp {
             |rtt: u32| !is_voted || self.announced > ANNOUNCED_TICKS + rtt.min(RTT_TICKS_MAX);
         let ahead = peers.filter(|(_, slot, rtt)| *slot > chosen && late(*rtt));
         // Somebody who did not answer is asked again only if nobody else can.
+        let sender = self.receiving.as_ref().filter(|held| held.silences < SILENCES_MAX);
+        let sender = sender.map(|held| held.from);
         let best = ahead.max_by_key(|(node, slot, _)| {
-            (Some(*node) != silent, Some(*node) == leader, *slot, std::cmp::Reverse(*node))
+            let goes_on = Some(*node) == sender;
+            (goes_on, Some(*node) != silent, Some(*node) == leader, *slot, Reverse(*node))
         });
-        best.map(|(node, _, rtt)| self.ask(node, ANSWER_TICKS + rtt))
+        best.map(|(node, _, rtt)| match &mut self.receiving {
+            Some(held) if held.from == node => {
+                held.silences += 1;
+                held.patience = held.patience.saturating_mul(2).min(PART_TICKS_MAX);
+                let patience = held.patience;
+                self.ask(node, patience)
+            }
+            Some(_) | None => self.ask(node, ANSWER_TICKS + rtt),
+        })
     }
 
     /// Takes note of an answer, and says whether to ask the same peer on.
@@ -135,32 +160,52 @@ impl CatchUp {
 
     /// Judges a part of a snapshot past the chosen prefix.
     pub fn on_part(&mut self, from: NodeId, part: &StatePart) -> PartVerdict {
-        let answered = self.asked.take_if(|asked| asked.peer == from);
-        let Some(Asked { patience, .. }) = answered else { return PartVerdict::Drop };
+        let Some(patience) = self.answered_by(from, part) else { return PartVerdict::Drop };
         let StatePart { description, total, .. } = *part;
         match &mut self.receiving {
             Some(held) if held.busy => PartVerdict::Drop,
-            Some(held) if held.description == description && held.total == total => {
-                (held.from, held.patience) = (from, patience);
+            Some(held) if held.is_of(part) => {
+                (held.from, held.patience, held.silences) = (from, patience, 0);
                 if part.offset == held.kept {
                     held.busy = true;
                     return PartVerdict::Keep;
                 }
                 // Whoever was asked for decrees begins with the first part, and has the others.
                 let offset = held.kept;
-                self.ask(from, patience);
+                self.ask_on(from, patience);
                 PartVerdict::AskOn { offset }
             }
             // Another snapshot begins where the senders of the last one fell silent, or have a
             // newer one: what there is of it goes.
             Some(_) | None if part.offset == 0 => {
-                let kept = 0;
-                let busy = true;
-                self.receiving = Some(Receiving { description, total, kept, from, patience, busy });
+                let (kept, silences, busy) = (0, 0, true);
+                let begun = Receiving { description, total, kept, from, patience, silences, busy };
+                self.receiving = Some(begun);
                 PartVerdict::Keep
             }
             Some(_) | None => PartVerdict::Drop,
         }
+    }
+
+    /// Takes the question away that a part answers, and says how long the next one may take; none
+    /// if the part answers no question.
+    ///
+    /// On a slow way each answer may come after the next question: it counts all the same where
+    /// nothing is here, or it follows what is. And the answers to both questions may come: what
+    /// is here already answers none that was asked on.
+    fn answered_by(&mut self, from: NodeId, part: &StatePart) -> Option<u32> {
+        let is_of_it = self.receiving.as_ref().is_some_and(|held| held.is_of(part));
+        let kept = self.receiving.as_ref().map_or(0, |held| held.kept);
+        let follows = part.offset == kept && (is_of_it || self.receiving.is_none());
+        let asked = self.asked.as_ref().filter(|asked| asked.peer == from);
+        let patience = match asked {
+            Some(asked) if asked.asks_on && is_of_it && !follows => return None,
+            Some(asked) => asked.patience,
+            None if self.late == Some(from) && follows && self.rest == 0 => 2 * ANSWER_TICKS,
+            None => return None,
+        };
+        (self.asked, self.late) = (None, None);
+        Some(patience)
     }
 
     /// Takes note that a part is kept, and says whom to ask on.
@@ -170,7 +215,7 @@ impl CatchUp {
         // All of it waits to be read back and installed.
         held.busy = end >= held.total;
         let (from, patience, goes_on) = (held.from, held.patience, !held.busy);
-        (goes_on && self.asked.is_none()).then(|| self.ask(from, patience))
+        (goes_on && self.asked.is_none()).then(|| self.ask_on(from, patience))
     }
 
     /// Takes note that a snapshot is installed, or is not needed.
@@ -181,7 +226,7 @@ impl CatchUp {
     /// Takes note that a snapshot cannot be kept, or is not what it was said to be.
     pub const fn on_not_kept(&mut self) {
         self.receiving = None;
-        self.asked = None;
+        (self.asked, self.late) = (None, None);
         self.rest = REST_TICKS;
     }
 
@@ -191,8 +236,21 @@ impl CatchUp {
 
     const fn ask(&mut self, peer: NodeId, patience: u32) -> NodeId {
         assert!(self.asked.is_none(), "one peer is asked at a time");
-        self.asked = Some(Asked { peer, ticks: 0, patience });
+        self.asked = Some(Asked { peer, ticks: 0, patience, asks_on: false });
         peer
+    }
+
+    const fn ask_on(&mut self, peer: NodeId, patience: u32) -> NodeId {
+        assert!(self.asked.is_none(), "one peer is asked at a time");
+        self.asked = Some(Asked { peer, ticks: 0, patience, asks_on: true });
+        peer
+    }
+}
+
+impl Receiving {
+    /// Tells whether a part is of this snapshot.
+    fn is_of(&self, part: &StatePart) -> bool {
+        self.description == part.description && self.total == part.total
     }
 }
 
