@@ -323,6 +323,7 @@ fn a_failure_is_made_smaller_by_running_it_and_what_never_failed_is_not() {
     assert!(out.contains(" 0 of 1 faults, "), "the bug needs no fault: {out}");
     let mut checked = Command::new(HARNESS);
     checked.args(["scenario", "check"]).arg(failed.join("shrunk.toml"));
+    checked.arg("--system").arg(scratch.system("stale-read"));
     check(checked, 0);
     let left = std::fs::read_dir(failed.join("shrink")).unwrap();
     let left = left.filter(|entry| is_folder(&entry.as_ref().unwrap().path()));

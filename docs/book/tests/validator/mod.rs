@@ -83,7 +83,7 @@ fn what_is_wrong_is_found() {
         ("question", r#"{"id": 1, "client": 0, "f": "read", "key": "a", "timeout_ms": 1, "x": 1}"#),
         ("answer", r#"{"id": 1, "type": "maybe"}"#),
         ("answer", r#"{"type": "ok"}"#),
-        ("answer", r#"{"id": 1, "type": "ok", "value": {"node": 1}}"#),
+        ("answer", r#"{"id": 1, "type": "ok", "value": {"node": "one"}}"#),
     ];
     for (definition, text) in wrong {
         let value: Value = serde_json::from_str(text).unwrap();
