@@ -187,8 +187,8 @@ fn begin_with<M: StateMachine, D: Disk>(
 ) -> Result<Opened<M, D>, RecoveryError> {
     let mut reading = Reading::begin(state, settings, watch);
     let (mut journal, found) = Journal::open(disk, path, options, |record| reading.take(record))?;
-    let before = reading.judge(path, found.hard_state)?;
-    let incarnation = reading.incarnation.max(before.incarnation) + 1;
+    let before = reading.judge(path, found.hard_state)?.incarnation;
+    let incarnation = reading.incarnation.max(before) + 1;
     let life = NodeHardState { incarnation, promised: reading.recovering.promised() };
     begin_life(&mut journal, life)?;
     tracing::info!(
@@ -199,13 +199,12 @@ fn begin_with<M: StateMachine, D: Disk>(
         folder = %found.folder,
         "recovered from the journal"
     );
-    let snapshots = Snapshots::new(reading.began_at, reading.bytes);
-    let Reading { recovering, slots, peers, .. } = reading;
+    let Reading { recovering, slots, peers, began_at, bytes, .. } = reading;
+    let snapshots = Snapshots::new(began_at, bytes);
     let folder = Folder(u128::from_le_bytes(found.folder.to_bytes()));
-    let (cut_bytes, settings) = (found.cut_bytes, *settings);
     Ok(Opened {
         incarnation,
-        cut_bytes,
+        cut_bytes: found.cut_bytes,
         journal,
         recovering,
         slots,
@@ -213,7 +212,7 @@ fn begin_with<M: StateMachine, D: Disk>(
         life,
         folder,
         peers,
-        settings,
+        settings: *settings,
     })
 }
 
@@ -351,9 +350,8 @@ fn begin_life<D: Disk>(journal: &mut Journal<D>, life: NodeHardState) -> Result<
 /// What the records of the journal add up to.
 struct Reading<M, W> {
     recovering: Recovering<M>,
-    /// The slot of the state that it began with.
+    /// The slot of the state that it began with, and what the records past it take.
     began_at: Slot,
-    /// What the records past it take.
     bytes: u64,
     slots: SlotIndex,
     peers: Peers,
