@@ -9,6 +9,8 @@
 
 mod answer;
 mod base64;
+#[cfg(test)]
+mod changed_bytes;
 mod connection;
 mod http;
 mod operation;
