@@ -19,9 +19,11 @@ use std::path::Path;
 use std::time::{Instant, UNIX_EPOCH};
 
 use synod_live::folder::RunFolder;
-use synod_paxos::{Ballot, Decree, NodeId, Slot};
+use synod_paxos::{Ballot, Configuration, Decree, NodeId, Slot};
 use synod_rng::Seed;
-use synod_simulated::trace::{NodeJournal, ReadError, Unexplained, explain, read_run};
+use synod_simulated::trace::{
+    Contradiction, NodeJournal, ReadError, Unexplained, check_facts, explain, read_run,
+};
 use synod_smr::Record;
 use synod_smr::wire::JournalRecord;
 
@@ -185,6 +187,27 @@ fn a_circle_of_causes_is_refused() {
         said.contains("\n  record 0 of 3 of node 2, a copy of slot 0: node 2 cannot"),
         "{said}"
     );
+}
+
+/// Node 3 voted for what lost in slot 0, and got all below slot 1 as a snapshot of a peer.
+#[test]
+fn a_vote_that_lost_is_no_choice_below_a_snapshot() {
+    let (lost, won) = (value(1), value(2));
+    let vote = |of, decree| voted(of, 0, decree);
+    let with = |end: u64| {
+        let others = vec![promised(1, 3), promised(2, 1), vote((2, 1), &won)];
+        let third = vec![promised(1, 3), vote((1, 3), &lost)];
+        let mut found = journals([others.clone(), others, third]);
+        let snapshot = JournalRecord::Snapshot(Slot::new(end));
+        let hint = JournalRecord::Replica(Record::Chosen(Slot::new(1)));
+        found[2].records.extend([snapshot, hint]);
+        found
+    };
+    let voters = Configuration::majority([1, 2, 3].map(NodeId::new)).unwrap();
+    assert_eq!(check_facts(&voters, &with(1)), Ok(()));
+    let slot = Slot::FIRST;
+    let said = Err(Contradiction::TwoChosen { slot, node: NodeId::new(3) });
+    assert_eq!(check_facts(&voters, &with(0)), said, "a snapshot of nothing stands for nothing");
 }
 
 #[test]

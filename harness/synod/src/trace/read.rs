@@ -180,6 +180,10 @@ impl Copy {
         for entry in fs::read_dir(data).map_err(io(data))? {
             let entry = entry.map_err(io(data))?;
             let from = entry.path();
+            // The journal's are files. In a folder beside them the node keeps its snapshots.
+            if entry.file_type().map_err(io(&from))?.is_dir() {
+                continue;
+            }
             copy_sparse(&from, &copy.0.join(entry.file_name())).map_err(io(&from))?;
         }
         Ok(copy)

@@ -184,17 +184,28 @@ fn prefixes_agree<'j>(
     for journal in journals {
         let mut held = Chosen::new();
         let mut hinted = Slot::FIRST;
-        for (_, record) in replica_records(journal) {
+        for record in &journal.records {
             match record {
-                Record::Promised(_) => {}
-                Record::Accepted { slot, decree, .. } => {
+                JournalRecord::Replica(Record::Accepted { slot, decree, .. }) => {
                     held.insert(*slot, decree);
                 }
-                Record::Learned { slot, decree } => {
+                JournalRecord::Replica(Record::Learned { slot, decree }) => {
                     choose(&mut chosen, *slot, decree, journal.node)?;
                     held.insert(*slot, decree);
                 }
-                Record::Chosen(end) => hinted = hinted.max(*end),
+                JournalRecord::Replica(Record::Chosen(end)) => hinted = hinted.max(*end),
+                // A snapshot that came from a peer stands for slots in which this node may hold a
+                // vote that lost. What lay below the hint before it is chosen all the same.
+                JournalRecord::Snapshot(end) => {
+                    let below = held.range(..hinted.min(*end));
+                    for (slot, decree) in below {
+                        choose(&mut chosen, *slot, decree, journal.node)?;
+                    }
+                    held = held.split_off(end);
+                }
+                JournalRecord::Replica(Record::Promised(_))
+                | JournalRecord::Incarnation(_)
+                | JournalRecord::Peer(..) => {}
             }
         }
         // Below its hint a node holds last what is chosen: a vote for it, or a copy in the place of
