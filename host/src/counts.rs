@@ -33,6 +33,8 @@ pub struct Counts {
     pub log_reads: u64,
     /// Wishes for old slots that were dropped, as another one was being served.
     pub log_reads_dropped: u64,
+    /// Snapshots of other nodes that the replica has gone on from.
+    pub snapshots_installed: u64,
     /// Pauses of the whole process that were noticed.
     pub pauses: u64,
 }

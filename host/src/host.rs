@@ -389,6 +389,7 @@ impl<M: StateMachine> Host<M> {
     fn install(&mut self, state: Executor<M>) {
         let slot = state.applied();
         self.snapshots.on_installed(slot);
+        self.counts.snapshots_installed += 1;
         if slot > self.replica.paxos().chosen() {
             tracing::info!(slot = slot.number(), "going on from a snapshot of another node");
             self.slots.pass_over(slot);

@@ -24,6 +24,7 @@ mod settings;
 mod slot_index;
 mod snapshots;
 mod timers;
+mod trace;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
 pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};
@@ -50,6 +51,7 @@ pub use synod_journal as journal;
 pub use synod_paxos as paxos;
 pub use synod_smr as smr;
 pub use synod_smr::WAITING_BYTES_MAX;
+pub use trace::{TraceEvent, TraceReader, TraceRecorder, print_of};
 
 /// What the owner of a node meets of the layers below, each under its own name.
 pub mod api {

@@ -109,6 +109,10 @@ pub struct ServeArgs {
     /// Check configuration, certificates and journal as a start would, change nothing, and exit.
     #[arg(long)]
     pub check_config: bool,
+    /// For tests: write all that the node does into a new file of this folder before any of it
+    /// leaves. `synod-sim --audit` holds such files against the specification.
+    #[arg(long, value_name = "FOLDER")]
+    pub trace: Option<PathBuf>,
 }
 
 impl ServeArgs {
@@ -124,6 +128,7 @@ impl ServeArgs {
             set: Vec::new(),
             print_config: false,
             check_config: false,
+            trace: None,
         }
     }
 }

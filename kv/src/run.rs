@@ -128,7 +128,7 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
     // Only here: what is printed before is for a person who waits, and not for a log.
     log::install(&printed.config.log).map_err(no_log)?;
     unknown.iter().for_each(|line| tracing::warn!("{line}"));
-    Ok(serve(&printed.config).await)
+    Ok(serve(&printed.config, args.trace.as_deref()).await)
 }
 
 /// Checks what a start would, but for the ports and the room on the disk.

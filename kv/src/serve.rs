@@ -6,6 +6,7 @@
 //! more after the first, ends at once.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,14 +22,20 @@ use crate::expiry::{Expiry, Warning};
 use crate::log;
 use crate::machine::Machine;
 
-/// Runs a node until it is told to end, and returns how it went.
-pub async fn serve(config: &ServerConfig) -> Exit {
+/// Runs a node until it is told to end, and returns how it went; what it does is written into the
+/// folder of traces, if there is one.
+pub async fn serve(config: &ServerConfig, traces: Option<&Path>) -> Exit {
     abort_on_panic();
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return Exit::internal(format!("cannot listen to signals: {error}")),
     };
-    let mut node = match Node::start(node_config(config), Machine::default()) {
+    let (node, machine) = (node_config(config), Machine::default());
+    let started = match traces {
+        None => Node::start(node, machine),
+        Some(folder) => Node::start_traced(node, machine, folder),
+    };
+    let mut node = match started {
         Ok(node) => node,
         Err(StartError::Identity(wrong)) => return wrong_certificate(config, &wrong),
         Err(error @ StartError::Outdated { .. }) => return outdated(config, &error),
@@ -229,6 +236,7 @@ impl Exit {
             StartError::NoJournal { .. }
             | StartError::Refused { .. }
             | StartError::Recovery(_)
+            | StartError::Trace { .. }
             | StartError::PeerPort(_)
             | StartError::ClientPort(_) => Self::unusable(error),
             StartError::System { .. } | _ => Self::internal(error),
@@ -237,9 +245,10 @@ impl Exit {
 
     fn node(error: &NodeError) -> Self {
         match error {
-            NodeError::Journal(_) | NodeError::DiskHangs | NodeError::Refused(_) => {
-                Self::unusable(error)
-            }
+            NodeError::Journal(_)
+            | NodeError::Trace(_)
+            | NodeError::DiskHangs
+            | NodeError::Refused(_) => Self::unusable(error),
             NodeError::Halted(_) | NodeError::Stopped | NodeError::Panicked | _ => {
                 Self::internal(error)
             }

@@ -36,6 +36,7 @@ use crate::metrics::Reporter;
 use crate::node::{Control, NodeError};
 use crate::reads::Reads;
 use crate::snapshots::Snapshots;
+use crate::trace::TraceFile;
 use crate::world::{Commits, Outcome, World};
 
 /// Everything that a node is made of, on its one thread.
@@ -53,6 +54,7 @@ pub(crate) struct Driver<M, W: World> {
     pub(crate) time: LoopTime,
     pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) reporter: Reporter,
+    pub(crate) trace: Option<TraceFile>,
 }
 
 /// The end of a node.
@@ -179,7 +181,7 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
         for peer in self.peers.with_bulk_waiting() {
             self.host.take(now, Event::BulkWaiting(node_of(peer)));
         }
-        self.host.flush(now);
+        self.flush(now)?;
         if let Some(reason) = self.host.halted() {
             let reason = reason.to_owned();
             let is_refused = self.host.is_refused();
@@ -190,6 +192,17 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
             });
         }
         Ok(())
+    }
+
+    /// Ends the turn. What it brought about is on its way to the disk of the trace, if there is one,
+    /// before any of it leaves.
+    fn flush(&mut self, now: Moment) -> Result<(), NodeError> {
+        let Some(trace) = &mut self.trace else {
+            self.host.flush(now);
+            return Ok(());
+        };
+        self.host.flush_watched(now, |host, brought| trace.recorder.on_turn(host, brought));
+        trace.write().map_err(NodeError::Trace)
     }
 
     fn ready(&mut self) -> Option<Woken<M>> {
@@ -219,7 +232,13 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
         let event = match woken {
             Woken::Control(Control::Drain) => Event::Drain,
             Woken::Control(Control::Stop) => return Err(NodeError::Stopped),
-            Woken::Journal(outcome) => Event::Committed(outcome?),
+            Woken::Journal(outcome) => {
+                let committed = outcome?;
+                if let Some(trace) = &mut self.trace {
+                    trace.recorder.on_committed(&committed);
+                }
+                Event::Committed(committed)
+            }
             Woken::Peer(event) => event_of_peer(event),
             Woken::Client(event) => event_of_client(event),
             Woken::Read(old) => Event::OldDecrees(old),

@@ -18,6 +18,7 @@ mod progress;
 mod reads;
 mod snapshots;
 mod start;
+mod trace;
 pub mod world;
 
 pub use client::{Client, ClientConfig, ClientError, Session};

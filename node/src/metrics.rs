@@ -65,6 +65,7 @@ impl Reporter {
             records = counts.records,
             log_reads = counts.log_reads,
             log_reads_dropped = counts.log_reads_dropped,
+            snapshots_installed = counts.snapshots_installed,
             pauses = counts.pauses,
             peer_port = counted(peers),
             client_port = counted(clients),

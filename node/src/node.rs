@@ -4,7 +4,9 @@
 //! to end and waits for that. What the node does is the driver's business. Dropping the handle ends
 //! the node at once, as a crash would, but not before its thread has given the data folder back.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -64,6 +66,9 @@ pub enum NodeError {
     /// The journal failed: the environment's fault. Nothing that was promised is lost.
     #[error("the journal failed, and this node must not go on: {0}")]
     Journal(#[from] AppendError),
+    /// The trace that was asked for cannot be written any more.
+    #[error("the trace cannot be written, and a node without it must not go on: {0}")]
+    Trace(#[source] io::Error),
     /// The journal could not be closed in time: the environment's fault. Nothing that was promised
     /// is lost. The thread that waits for the disk, and the data folder with it, are given back
     /// when the disk answers, or with the process.
@@ -159,7 +164,23 @@ impl Node {
         W: World,
         M: StateMachine + Clone + Send + 'static,
     {
-        start(world, config, machine)
+        start(world, config, machine, None)
+    }
+
+    /// Does as [`Node::start`], and writes down what the node does into a new file of this folder,
+    /// before any of it leaves: for those who hold it against the specification afterwards.
+    ///
+    /// It costs a write to the disk in each turn, and as much room as the journal takes. A node
+    /// that cannot write there ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::start`], and where the folder cannot be written to.
+    pub fn start_traced<M>(config: Config, machine: M, folder: &Path) -> Result<Self, StartError>
+    where
+        M: StateMachine + Clone + Send + 'static,
+    {
+        start(System, config, machine, Some(folder))
     }
 
     /// Returns where the node listens to its peers.

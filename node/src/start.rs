@@ -7,7 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -36,6 +36,7 @@ use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::reads::Reads;
 use crate::snapshots::Snapshots;
+use crate::trace::TraceFile;
 use crate::world::{self, Placement, World};
 
 /// A host on its way back from a journal of this world, and the work on its snapshots.
@@ -48,6 +49,7 @@ struct Beginning<M: StateMachine, W: World> {
     credentials: Credentials,
     ports: Ports,
     recovered: Recovered<M, W>,
+    trace: Option<TraceFile>,
     orders: mpsc::Receiver<Control>,
     beacon: Arc<SharedBeacon>,
 }
@@ -103,6 +105,14 @@ pub enum StartError {
     /// The port for clients cannot be opened.
     #[error("client_listen: {0}")]
     ClientPort(#[source] BindError),
+    /// The trace that was asked for cannot be written.
+    #[error("{}: no trace can be written here: {source}", path.display())]
+    Trace {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system has no thread, no runtime or no randomness for the node.
     #[error("the system refused {what}: {source}")]
     System {
@@ -113,8 +123,13 @@ pub enum StartError {
     },
 }
 
-/// Starts a node; see [`Node::start_in`].
-pub(crate) fn start<W, M>(world: W, config: Config, machine: M) -> Result<Node, StartError>
+/// Starts a node; see [`Node::start_in`] and, for the folder of traces, [`Node::start_traced`].
+pub(crate) fn start<W, M>(
+    world: W,
+    config: Config,
+    machine: M,
+    traces: Option<&Path>,
+) -> Result<Node, StartError>
 where
     W: World,
     M: StateMachine + Clone + Send + 'static,
@@ -128,15 +143,32 @@ where
     // The ports are held before the journal is touched: a start that finds them taken must use up
     // no incarnation. Nothing is read on them before the life begins.
     let ports = Ports::hold(&world, &config)?;
-    let recovered = recover(&world, &config, cluster, machine)?;
+    let failed = |source| {
+        let path = traces.unwrap_or(Path::new("")).to_owned();
+        StartError::Trace { path, source }
+    };
+    let mut trace = traces.map(TraceFile::create).transpose().map_err(failed)?;
+    let recovered = recover(&world, &config, cluster, machine, trace.as_mut())?;
+    if let Some(trace) = &mut trace {
+        recovered.0.begin_trace(&mut trace.recorder);
+        trace.write().map_err(failed)?;
+    }
     let incarnation = recovered.0.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
     let placement = world.placement();
     let beacon = Arc::new(SharedBeacon::new(config.timing.heartbeat));
     let told = Arc::clone(&beacon);
-    let beginning =
-        Beginning { world, config, credentials, ports, recovered, orders: order_events, beacon };
+    let beginning = Beginning {
+        world,
+        config,
+        credentials,
+        ports,
+        recovered,
+        trace,
+        orders: order_events,
+        beacon,
+    };
     let ((peer_address, client_address), life) = match placement {
         Placement::Threads => begin_thread(beginning, ended)?,
         Placement::Tasks => begin_task(beginning, ended)?,
@@ -278,7 +310,8 @@ fn tell<T>(started: &SyncSender<T>, news: T) {
 fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
     beginning: Beginning<M, W>,
 ) -> Result<Driver<M, W>, StartError> {
-    let Beginning { world, config, credentials, ports, recovered, orders, beacon } = beginning;
+    let Beginning { world, config, credentials, ports, recovered, trace, orders, beacon } =
+        beginning;
     let (recovered, work) = recovered;
     let incarnation = Incarnation(recovered.incarnation);
     let others = config.members.iter().filter(|(node, _)| **node != config.node);
@@ -331,6 +364,7 @@ fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
         time,
         beacon,
         reporter,
+        trace,
     })
 }
 
@@ -342,11 +376,18 @@ fn recover<W: World, M: StateMachine + Clone>(
     config: &Config,
     cluster: ClusterId,
     machine: M,
+    mut trace: Option<&mut TraceFile>,
 ) -> Result<Recovered<M, W>, StartError> {
     let options = existing(config, cluster);
     let mut progress = Progress::begin(config.node.number());
     let settings = Settings { log_bytes: config.log_bytes, ..Settings::default() };
-    let watch = |_: &[u8], _: &_| progress.note();
+    let watch = |_: &[u8], record: &_| {
+        progress.note();
+        if let Some(trace) = &mut trace {
+            trace.recorder.on_recovered(record);
+            trace.write_some();
+        }
+    };
     let snapshots = config.data.join(SNAPSHOTS);
     let folders = DataFolders { journal: &config.data, snapshots: &snapshots };
     let begun = synod_host::open_above(world.disk(), folders, &options, machine, &settings, watch)?;

@@ -141,6 +141,9 @@ pub const NODES: &str = "nodes";
 pub(crate) const CONFIG: &str = "config";
 /// The folder, within a node's, that holds what the node stores.
 pub const DATA: &str = "data";
+/// The folder that holds, in a folder for each node, what the nodes of the built-in system wrote
+/// down of themselves.
+pub const TRACES: &str = "config/traces";
 /// Makes a folder of the first name that is free. Two runs may begin in one second: whoever makes
 /// a folder has its name.
 fn make_first_free(runs: &Path, name: &str) -> io::Result<String> {
@@ -219,12 +222,13 @@ fn lock(folder: &Path) -> io::Result<File> {
     Ok(folder)
 }
 
-/// Removes what the nodes of a run stored; what cannot be removed is left.
+/// Removes what the nodes of a run stored and traced; what cannot be removed is left.
 fn remove_data(run: &Path) {
     let nodes = std::fs::read_dir(run.join(NODES)).into_iter().flatten();
     for node in nodes.filter_map(Result::ok) {
         drop(std::fs::remove_dir_all(node.path().join(DATA)));
     }
+    drop(std::fs::remove_dir_all(run.join(TRACES)));
 }
 
 /// Writes a time since 1970 as `20261122T100312Z`.

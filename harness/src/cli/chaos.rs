@@ -356,6 +356,10 @@ pub(super) fn system_under_test(
         let program = program.replace('{', "{{").replace('}', "}}");
         let words = [program.as_str(), "--audit", "{run}"];
         system.audit = Some(words.map(|word| Arg::One(word.to_owned())).to_vec());
+        if arguments.system == SYNOD_KV {
+            // What audits it reads what its nodes write down of themselves, as well.
+            system.write_traces();
+        }
     }
     SystemUnderTest {
         system,

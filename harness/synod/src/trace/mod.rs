@@ -5,7 +5,8 @@
 //! messages are written down nowhere. [`explain`] asks whether SOME interleaving of the journals,
 //! with messages filled in, is a behaviour of `paxos/spec/MultiPaxos.tla`; each step is held
 //! against it by a [`Conformance`]. How the journals of a run are found is in `read`, what needs
-//! no order in `facts`.
+//! no order in `facts`. Nodes that were asked to also write down each message: such traces are
+//! followed event by event ([`follow()`]), and nothing has to be filled in.
 //!
 //! # The search is greedy, and does not have to go back
 //!
@@ -49,11 +50,13 @@
 //!   promise that was durable and is gone without a trace in any vote is not noticed.
 //! - The loosenings of [`Conformance`] apply here, too.
 
+mod follow;
 mod read;
 mod static_checks;
 mod validate;
 
-pub use read::{ReadError, read_ended, read_journals, read_run};
+pub use follow::{Followed, NodeTrace, Standing, Unfollowed, follow};
+pub use read::{ReadError, find_tampering, find_traces, read_ended, read_journals, read_run};
 pub use static_checks::{Contradiction, check_facts};
 pub use validate::{Blocked, Counts, Explained, Unexplained, explain};
 

@@ -1,4 +1,4 @@
-//! The journals of a run of the harness, read without touching them.
+//! The journals and traces of a run of the harness, read without touching them.
 //!
 //! Opening a journal rewrites its tail, so copies are opened, which are gone afterwards. Whose
 //! journal it is, is learnt from the journal itself: it must be that of the node in whose folder
@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use synod_fault::{Action, DiskFault, Scenario};
 use synod_host::parts_of_identity;
 use synod_journal::{Create, Journal, Lsn, OpenError, Options, RealDisk};
-use synod_live::folder::{DATA, NODES, is_running};
+use synod_live::folder::{DATA, NODES, PLAN, TRACES, is_running};
 use synod_paxos::NodeId;
 use synod_smr::wire::decode_record;
 
-use super::NodeJournal;
+use super::{NodeJournal, NodeTrace};
 
 /// Why the journals of a run cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,23 @@ pub enum ReadError {
         /// What is wrong.
         reason: String,
     },
+    /// The beginning of a journal is gone, as a snapshot stands for it: what the rest says does not
+    /// follow from it alone.
+    #[error("node {node}: the records before {first} were released, so this journal tells a part")]
+    Cut {
+        /// The node.
+        node: NodeId,
+        /// The first record that is left.
+        first: Lsn,
+    },
+    /// The plan of the run is none.
+    #[error("{}: {reason}", path.display())]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system failed.
     #[error("{}: {error}", path.display())]
     Io {
@@ -85,6 +103,15 @@ pub fn read_run(run: &Path) -> Result<Vec<NodeJournal>, ReadError> {
 ///
 /// As [`read_run`].
 pub fn read_ended(run: &Path) -> Result<Vec<NodeJournal>, ReadError> {
+    let nodes = nodes_of(run)?;
+    if nodes.iter().any(|(_, data)| !data.is_dir()) {
+        return Err(ReadError::NoJournals { path: run.to_owned() });
+    }
+    read_journals(&nodes)
+}
+
+/// Lists the nodes of a run, and where the data of each is.
+fn nodes_of(run: &Path) -> Result<Vec<(NodeId, PathBuf)>, ReadError> {
     let io = |error| ReadError::Io { path: run.to_owned(), error };
     fs::metadata(run).map_err(io)?;
     let none = || ReadError::NoJournals { path: run.to_owned() };
@@ -97,10 +124,58 @@ pub fn read_ended(run: &Path) -> Result<Vec<NodeJournal>, ReadError> {
         nodes.extend(number.map(|number| (NodeId::new(number), path.join(DATA))));
     }
     nodes.sort_unstable();
-    if nodes.is_empty() || nodes.iter().any(|(_, data)| !data.is_dir()) {
-        return Err(none());
+    if nodes.is_empty() { Err(none()) } else { Ok(nodes) }
+}
+
+/// Finds the traces of all nodes of a run; nothing where a node has none.
+///
+/// # Errors
+///
+/// Fails if the folder is not that of a run.
+pub fn find_traces(run: &Path) -> Result<Option<Vec<NodeTrace>>, ReadError> {
+    let mut traces = Vec::new();
+    for (node, _) in nodes_of(run)? {
+        let folder = run.join(TRACES).join(node.to_string());
+        let Ok(names) = fs::read_dir(&folder) else { return Ok(None) };
+        let lives: Result<Vec<_>, _> = names.map(|name| name.map(|name| name.path())).collect();
+        let mut lives = lives.map_err(|error| ReadError::Io { path: folder, error })?;
+        // They are numbered, with as many digits each.
+        lives.sort_unstable();
+        traces.push(NodeTrace { node, lives });
     }
-    read_journals(&nodes)
+    Ok(Some(traces))
+}
+
+/// Says what the plan of a run did to the folders of nodes, so that what lies there in the end is
+/// not what the nodes wrote; nothing where it did not, or where there is no plan.
+///
+/// # Errors
+///
+/// Fails if the plan cannot be read.
+pub fn find_tampering(run: &Path) -> Result<Option<DiskFault>, ReadError> {
+    let path = run.join(PLAN);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(ReadError::Io { path, error }),
+    };
+    let plan = Scenario::from_json(&text);
+    let plan = plan.map_err(|error| ReadError::Plan { path, reason: error.to_string() })?;
+    let mut disks = plan.faults.iter().filter_map(|fault| {
+        let Action::Disk(disk) = fault.action else { return None };
+        Some(disk)
+    });
+    Ok(disks.find(|disk| match disk {
+        DiskFault::Rot | DiskFault::RolledBack | DiskFault::MadeAnew | DiskFault::Foreign => true,
+        DiskFault::Slow { .. }
+        | DiskFault::Hung
+        | DiskFault::Full
+        | DiskFault::SyncFails
+        | DiskFault::WriteFails
+        | DiskFault::ReadFails
+        | DiskFault::ShortWrites
+        | DiskFault::PowerFailsAt { .. } => false,
+    }))
 }
 
 /// Reads the journals of nodes that have stopped, each in a folder of its own.
@@ -154,11 +229,11 @@ fn read_copy(node: NodeId, data: &Path) -> Result<(String, NodeJournal), ReadErr
         }
     });
     let (_, recovered) = opened.map_err(failed)?;
-    if recovered.first_lsn != Lsn::FIRST {
-        wrong = Some(format!("the records before {} were released", recovered.first_lsn));
-    }
     match wrong {
         Some(reason) => Err(foreign(reason)),
+        None if recovered.first_lsn != Lsn::FIRST => {
+            Err(ReadError::Cut { node, first: recovered.first_lsn })
+        }
         None => Ok((of, NodeJournal { node, records })),
     }
 }
