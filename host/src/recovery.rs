@@ -441,9 +441,9 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
         self.snapshots.newest().unwrap_or(Slot::FIRST)
     }
 
-    /// Tells a trace that the life begins, once all records were shown to it.
-    pub fn begin_trace(&self, recorder: &mut TraceRecorder) {
-        recorder.on_began(self.incarnation, self.state_at());
+    /// Tells a trace that the life begins at this time, once all records were shown to it.
+    pub fn begin_trace(&self, at_ns: u64, recorder: &mut TraceRecorder) {
+        recorder.on_began(at_ns, self.incarnation, self.state_at());
     }
 
     /// Says why the node `me` must not go on with this journal, if the others refused it in an

@@ -9,14 +9,14 @@
 use std::io::{self, Read};
 
 use bytes::Bytes;
-use synod_paxos::Slot;
+use synod_paxos::{AfterSync, Ballot, Message as Paxos, NodeId, Slot, To};
 use synod_smr::wire::{
-    JournalRecord, decode_message, decode_record, encode_message, encode_record,
+    JournalRecord, decode_message, decode_record, decode_request, encode_message, encode_record,
     encode_replica_record,
 };
-use synod_smr::{Message, Record, StateMachine};
+use synod_smr::{Connection, Message, Record, RequestBody, RequestId, Response, StateMachine};
 
-use crate::commits::Committed;
+use crate::event::Event;
 use crate::flush::Brought;
 use crate::host::Host;
 
@@ -27,13 +27,32 @@ pub enum TraceEvent {
     Recovered(Record),
     /// All that the journal holds was given back, and the life begins.
     Began {
+        /// When, in nanoseconds of a clock that all nodes share.
+        at_ns: u64,
         /// Which start of the node it is.
         incarnation: u64,
         /// The slot of the snapshot that it begins with.
         state_at: Slot,
     },
+    /// A turn was about to end; what follows took place in it.
+    Turn {
+        /// When, as for a beginning: after all that came in it had come, and before any of what it
+        /// brought about left.
+        at_ns: u64,
+        /// The end of the chosen prefix then.
+        chosen: Slot,
+    },
     /// A record became durable, and the replica knows.
     Durable(Record),
+    /// A candidate that did not lead yet took a promise in.
+    Heard {
+        /// Who gave it.
+        from: NodeId,
+        /// The promise.
+        message: Message,
+    },
+    /// A client asked a question.
+    Asked(Connection, RequestId),
     /// A durable state took the place of all slots below this one.
     State(Slot),
     /// The replica treats a decree as the one that is chosen in its slot.
@@ -44,7 +63,16 @@ pub enum TraceEvent {
         print: u32,
     },
     /// A message was about to leave.
-    Sent(Message),
+    Sent(To, Message),
+    /// A client was about to be told something.
+    Answered {
+        /// The client.
+        connection: Connection,
+        /// What it is told of.
+        id: RequestId,
+        /// Whether it is the reply of the state machine.
+        is_reply: bool,
+    },
     /// The trace is as long as it may be, and says nothing of what follows.
     Full,
 }
@@ -53,11 +81,14 @@ pub enum TraceEvent {
 ///
 /// Its owner calls, in this order: [`TraceRecorder::on_recovered`] for each record that
 /// [`open`](crate::open) shows; [`TraceRecorder::on_began`]; then, in each turn,
-/// [`TraceRecorder::on_committed`] for each commit before the host takes it, and
-/// [`TraceRecorder::on_turn`] from within [`Host::flush_watched`].
+/// [`TraceRecorder::on_event`] for each event before the host takes it, and
+/// [`TraceRecorder::on_turn`] from within [`Host::flush_watched`]. The time that it gives is of one
+/// clock for all nodes, and never goes back.
 #[derive(Debug)]
 pub struct TraceRecorder {
     bytes: Vec<u8>,
+    /// What was taken in this turn, which is told of once its time is known.
+    taken: Vec<u8>,
     /// How many bytes may still be made.
     left: u64,
     /// The end of the chosen prefix that was told of; nothing before the first turn.
@@ -69,8 +100,9 @@ pub struct TraceRecorder {
 impl TraceRecorder {
     /// Begins a trace of at most so many bytes, and one event beyond them.
     #[must_use]
-    pub const fn new(bytes_max: u64) -> Self {
-        Self { bytes: Vec::new(), left: bytes_max, chosen: None, installed: 0 }
+    pub fn new(bytes_max: u64) -> Self {
+        let (bytes, taken) = (Vec::new(), Vec::new());
+        Self { bytes, taken, left: bytes_max, chosen: None, installed: 0 }
     }
 
     /// Takes note of a record that the journal gave back.
@@ -81,36 +113,86 @@ impl TraceRecorder {
     }
 
     /// Takes note that the life begins.
-    pub fn on_began(&mut self, incarnation: u64, state_at: Slot) {
-        self.put(Tag::Began, &two(incarnation, state_at.number()));
+    pub fn on_began(&mut self, at_ns: u64, incarnation: u64, state_at: Slot) {
+        self.put(Tag::Began, &words([at_ns, incarnation, state_at.number()]));
     }
 
-    /// Takes note of a commit that the host is about to take.
-    pub fn on_committed(&mut self, committed: &Committed) {
-        for record in committed.ticket.records() {
-            self.put(Tag::Durable, &encode_replica_record(record));
+    /// Takes note of an event that the host is about to take.
+    pub fn on_event<M: StateMachine>(&mut self, host: &Host<M>, event: &Event) {
+        match event {
+            Event::Committed(committed) => {
+                for record in committed.ticket.records() {
+                    put(&mut self.taken, Tag::Durable, &encode_replica_record(record));
+                }
+            }
+            Event::PeerFrame { peer, bytes } => {
+                let leader = host.replica().paxos().leader();
+                let prepares = leader.ballot().filter(|_| leader.leads().is_none());
+                if prepares.is_some() && prepares == promised_in(bytes) {
+                    let payload = [&peer.number().to_le_bytes()[..], bytes].concat();
+                    put(&mut self.taken, Tag::Heard, &payload);
+                }
+            }
+            Event::ClientFrame { connection, bytes } => {
+                if let Ok(request) = decode_request(bytes)
+                    && matches!(request.body, RequestBody::Query(_))
+                {
+                    put(&mut self.taken, Tag::Asked, &words([connection.0, request.id.0]));
+                }
+            }
+            Event::PeerUp { .. }
+            | Event::PeerDown(_)
+            | Event::PeerReplaced(_)
+            | Event::LogWaiting { .. }
+            | Event::BulkWaiting(_)
+            | Event::ClientUp { .. }
+            | Event::ClientWrote { .. }
+            | Event::ClientDown(_)
+            | Event::Room(_)
+            | Event::OldDecrees(_)
+            | Event::Drain => {}
         }
     }
 
     /// Takes note of what a turn brought about.
-    pub fn on_turn<M: StateMachine>(&mut self, host: &Host<M>, brought: &Brought<'_>) {
+    pub fn on_turn<M: StateMachine>(&mut self, at_ns: u64, host: &Host<M>, brought: &Brought<'_>) {
         let (paxos, log) = (host.replica().paxos(), host.replica().paxos().log());
         // What a node knows when its life begins, it had learned before.
         let known = self.chosen.replace(paxos.chosen()).unwrap_or(paxos.chosen());
         // The base alone tells nothing: what was chosen and applied in this turn may be gone, too.
         let installed = host.counts().snapshots_installed;
-        if std::mem::replace(&mut self.installed, installed) < installed && log.base() > known {
+        let is_passed_over =
+            std::mem::replace(&mut self.installed, installed) < installed && log.base() > known;
+        let is_idle = self.taken.is_empty()
+            && known == paxos.chosen()
+            && !is_passed_over
+            && brought.sent.is_empty()
+            && brought.replies.is_empty();
+        if is_idle {
+            return;
+        }
+        self.put(Tag::Turn, &words([at_ns, paxos.chosen().number()]));
+        self.put_taken();
+        if is_passed_over {
             self.put(Tag::State, &log.base().number().to_le_bytes());
         }
         for number in known.number()..paxos.chosen().number() {
             let slot = Slot::new(number);
             if let Some(decree) = log.decree(slot) {
                 let record = Record::Learned { slot, decree: decree.clone() };
-                self.put(Tag::Learned, &two(number, print_of(&record).into()));
+                self.put(Tag::Learned, &words([number, print_of(&record).into()]));
             }
         }
-        for (_, message) in brought.sent {
-            self.put(Tag::Sent, &encode_message(message));
+        for (to, message) in brought.sent {
+            let to = match to {
+                To::Peers => ALL_PEERS,
+                To::Node(node) => u32::from(node.number()),
+            };
+            self.put(Tag::Sent, &[&to.to_le_bytes()[..], &encode_message(message)].concat());
+        }
+        for (connection, id, response) in brought.replies {
+            let is_reply = matches!(response, Response::Reply(_));
+            self.put(Tag::Answered, &words([connection.0, id.0, is_reply.into()]));
         }
     }
 
@@ -129,14 +211,40 @@ impl TraceRecorder {
         if self.left == 0 {
             return;
         }
-        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        self.left = self.left.saturating_sub(HEADER_BYTES as u64 + payload.len() as u64);
-        self.bytes.push(tag as u8);
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(payload);
-        if self.left == 0 {
-            self.bytes.extend_from_slice(&[Tag::Full as u8, 0, 0, 0, 0]);
+        put(&mut self.bytes, tag, payload);
+        self.spend(HEADER_BYTES + payload.len());
+    }
+
+    /// Tells of what was taken in this turn.
+    fn put_taken(&mut self) {
+        if self.left > 0 {
+            let length = self.taken.len();
+            self.bytes.append(&mut self.taken);
+            self.spend(length);
         }
+        self.taken.clear();
+    }
+
+    fn spend(&mut self, length: usize) {
+        self.left = self.left.saturating_sub(length as u64);
+        if self.left == 0 {
+            put(&mut self.bytes, Tag::Full, &[]);
+        }
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, tag: Tag, payload: &[u8]) {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    bytes.push(tag as u8);
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(payload);
+}
+
+/// Returns the ballot of a promise; nothing for any other message.
+fn promised_in(frame: &Bytes) -> Option<Ballot> {
+    match decode_message(frame) {
+        Ok(Message::Paxos(Paxos::AfterSync(AfterSync::Promise { ballot, .. }))) => Some(ballot),
+        Ok(_) | Err(_) => None,
     }
 }
 
@@ -156,10 +264,10 @@ pub fn print_of(learned: &Record) -> u32 {
 /// use synod_paxos::Slot;
 ///
 /// let mut recorder = TraceRecorder::new(1 << 20);
-/// recorder.on_began(3, Slot::new(7));
+/// recorder.on_began(12, 3, Slot::new(7));
 /// let bytes = recorder.bytes();
 /// let mut whole = TraceReader::new(bytes);
-/// let began = TraceEvent::Began { incarnation: 3, state_at: Slot::new(7) };
+/// let began = TraceEvent::Began { at_ns: 12, incarnation: 3, state_at: Slot::new(7) };
 /// assert_eq!(whole.next().transpose()?, Some(began));
 /// assert!(whole.next().is_none());
 /// assert!(TraceReader::new(&bytes[..bytes.len() - 1]).next().is_none());
@@ -220,8 +328,26 @@ fn event_of(tag: u8, payload: Bytes) -> io::Result<TraceEvent> {
     Ok(match tag {
         Tag::Recovered => TraceEvent::Recovered(replica(&payload)?),
         Tag::Began => {
-            let [incarnation, state_at] = numbers(&payload)?;
-            TraceEvent::Began { incarnation, state_at: slot(state_at)? }
+            let [at_ns, incarnation, state_at] = numbers(&payload)?;
+            TraceEvent::Began { at_ns, incarnation, state_at: slot(state_at)? }
+        }
+        Tag::Turn => {
+            let [at_ns, chosen] = numbers(&payload)?;
+            TraceEvent::Turn { at_ns, chosen: slot(chosen)? }
+        }
+        Tag::Heard => {
+            let (from, message) = addressed::<2>(&payload)?;
+            let from = NodeId::new(u16::from_le_bytes(from));
+            TraceEvent::Heard { from, message }
+        }
+        Tag::Asked => {
+            let [connection, id] = numbers(&payload)?;
+            TraceEvent::Asked(Connection(connection), RequestId(id))
+        }
+        Tag::Answered => {
+            let [connection, id, is_reply] = numbers(&payload)?;
+            let (connection, id) = (Connection(connection), RequestId(id));
+            TraceEvent::Answered { connection, id, is_reply: is_reply != 0 }
         }
         Tag::Durable => TraceEvent::Durable(replica(&payload)?),
         Tag::State => {
@@ -234,8 +360,15 @@ fn event_of(tag: u8, payload: Bytes) -> io::Result<TraceEvent> {
             TraceEvent::Learned { slot: slot(number)?, print }
         }
         Tag::Sent => {
-            let message = decode_message(&payload).map_err(|error| foreign(error.to_string()))?;
-            TraceEvent::Sent(message)
+            let (to, message) = addressed::<4>(&payload)?;
+            let to = match u32::from_le_bytes(to) {
+                ALL_PEERS => To::Peers,
+                node => {
+                    let node = u16::try_from(node).map_err(|_| foreign(format!("node {node}")))?;
+                    To::Node(NodeId::new(node))
+                }
+            };
+            TraceEvent::Sent(to, message)
         }
         Tag::Full => TraceEvent::Full,
     })
@@ -250,8 +383,15 @@ fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-fn two(one: u64, other: u64) -> [u8; 16] {
-    (u128::from(one) | u128::from(other) << u64::BITS).to_le_bytes()
+/// Takes a message apart from the name in front of it.
+fn addressed<const N: usize>(payload: &Bytes) -> io::Result<([u8; N], Message)> {
+    let name = payload.first_chunk::<N>().ok_or_else(|| foreign("no name".to_owned()))?;
+    let message = decode_message(&payload.slice(N..));
+    Ok((*name, message.map_err(|error| foreign(error.to_string()))?))
+}
+
+fn words<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 fn numbers<const N: usize>(payload: &[u8]) -> io::Result<[u64; N]> {
@@ -275,24 +415,35 @@ fn foreign(what: String) -> io::Error {
 enum Tag {
     Recovered = 1,
     Began,
+    Turn,
     Durable,
+    Heard,
+    Asked,
     State,
     Learned,
     Sent,
+    Answered,
     Full,
 }
 
 impl Tag {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 11] = [
         Self::Recovered,
         Self::Began,
+        Self::Turn,
         Self::Durable,
+        Self::Heard,
+        Self::Asked,
         Self::State,
         Self::Learned,
         Self::Sent,
+        Self::Answered,
         Self::Full,
     ];
 }
+
+/// The name of all peers at once.
+const ALL_PEERS: u32 = u32::MAX;
 
 /// A tag, and the length of what follows.
 const HEADER_BYTES: usize = 5;

@@ -36,7 +36,7 @@ use crate::metrics::Reporter;
 use crate::node::{Control, NodeError};
 use crate::reads::Reads;
 use crate::snapshots::Snapshots;
-use crate::trace::TraceFile;
+use crate::trace::{self, TraceFile};
 use crate::world::{Commits, Outcome, World};
 
 /// Everything that a node is made of, on its one thread.
@@ -201,7 +201,9 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
             self.host.flush(now);
             return Ok(());
         };
-        self.host.flush_watched(now, |host, brought| trace.recorder.on_turn(host, brought));
+        self.host.flush_watched(now, |host, brought| {
+            trace.recorder.on_turn(trace::now_ns(), host, brought);
+        });
         trace.write().map_err(NodeError::Trace)
     }
 
@@ -232,13 +234,7 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
         let event = match woken {
             Woken::Control(Control::Drain) => Event::Drain,
             Woken::Control(Control::Stop) => return Err(NodeError::Stopped),
-            Woken::Journal(outcome) => {
-                let committed = outcome?;
-                if let Some(trace) = &mut self.trace {
-                    trace.recorder.on_committed(&committed);
-                }
-                Event::Committed(committed)
-            }
+            Woken::Journal(outcome) => Event::Committed(outcome?),
             Woken::Peer(event) => event_of_peer(event),
             Woken::Client(event) => event_of_client(event),
             Woken::Read(old) => Event::OldDecrees(old),
@@ -249,6 +245,9 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
             Woken::Time => return Ok(()),
             Woken::JournalGone => return Err(NodeError::Panicked),
         };
+        if let Some(trace) = &mut self.trace {
+            trace.recorder.on_event(&self.host, &event);
+        }
         self.host.take(now, event);
         Ok(())
     }

@@ -36,7 +36,7 @@ use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::reads::Reads;
 use crate::snapshots::Snapshots;
-use crate::trace::TraceFile;
+use crate::trace::{self, TraceFile};
 use crate::world::{self, Placement, World};
 
 /// A host on its way back from a journal of this world, and the work on its snapshots.
@@ -150,7 +150,7 @@ where
     let mut trace = traces.map(TraceFile::create).transpose().map_err(failed)?;
     let recovered = recover(&world, &config, cluster, machine, trace.as_mut())?;
     if let Some(trace) = &mut trace {
-        recovered.0.begin_trace(&mut trace.recorder);
+        recovered.0.begin_trace(trace::now_ns(), &mut trace.recorder);
         trace.write().map_err(failed)?;
     }
     let incarnation = recovered.0.incarnation;

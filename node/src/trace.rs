@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use rustix::time::{ClockId, clock_gettime};
 use synod_host::TraceRecorder;
 
 /// The trace of one life, on its way to a file of its own.
@@ -55,6 +56,13 @@ impl TraceFile {
         }
         Ok(())
     }
+}
+
+/// Returns the time of the clock that all processes of a machine share and nobody sets.
+pub(crate) fn now_ns() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    let of = |number: i64| u64::try_from(number).unwrap_or(0);
+    of(time.tv_sec) * 1_000_000_000 + of(time.tv_nsec)
 }
 
 /// A trace that is longer ends, and says so.

@@ -21,8 +21,8 @@ use synod_simulated::batch::Batch;
 use synod_simulated::shard;
 use synod_simulated::told::{nothing_tried, summed_up, told};
 use synod_simulated::trace::{
-    NodeJournal, ReadError, Unfollowed, explain, find_tampering, find_traces, follow, read_ended,
-    read_run,
+    NodeJournal, ReadError, Unfollowed, explain, find_clocks, find_tampering, find_traces, follow,
+    read_ended, read_run,
 };
 use synod_simulated::trial::{self, NODES_MAX, RunResult};
 use synod_simulator::Violation;
@@ -359,7 +359,8 @@ fn judge_run(
         return Ok(Found { text, code: PASS });
     }
     let (mut text, mut is_followed) = (String::new(), false);
-    match find_traces(run)?.map(|traces| follow(&traces)) {
+    let clocks = find_clocks(run)?;
+    match find_traces(run)?.map(|traces| follow(&traces, clocks)) {
         None => {}
         Some(Ok(followed)) => {
             text += &format!("{followed}; {:.1} s\n", began.elapsed().as_secs_f64());

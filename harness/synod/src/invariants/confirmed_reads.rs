@@ -11,12 +11,23 @@ use synod_simulator::Micros;
 use synod_smr::{Connection, Message, RequestId, Response};
 
 use super::Invariant;
-use crate::step::{Cause, Step, Wanted};
+use crate::step::{Cause, Given, Step, Wanted};
 
 /// The questions that wait, and the rounds that may answer them.
-pub(super) struct ConfirmedReads {
+pub(crate) struct ConfirmedReads {
     voters: Configuration,
     leaders: BTreeMap<NodeId, Leader>,
+}
+
+/// When a node did something, and in which of its lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// When.
+    pub(crate) now: Micros,
+    /// The node.
+    pub(crate) node: NodeId,
+    /// The life.
+    pub(crate) life: u64,
 }
 
 /// What is known of the reads of one node in its present life.
@@ -38,7 +49,7 @@ struct Round {
 }
 
 impl ConfirmedReads {
-    pub(super) fn new(voters: &Configuration) -> Self {
+    pub(crate) fn new(voters: &Configuration) -> Self {
         Self { voters: voters.clone(), leaders: BTreeMap::new() }
     }
 
@@ -50,14 +61,39 @@ impl ConfirmedReads {
         leader
     }
 
-    fn ask(&mut self, step: &Step<'_>, ballot: Ballot, number: u64) {
-        let leader = self.leader(step.node, step.life);
+    /// Hears that a client asks a node something.
+    pub(crate) fn on_question(&mut self, at: Moment, asked: (Connection, RequestId)) {
+        let leader = self.leader(at.node, at.life);
+        leader.questions.entry(asked).or_default().push_back(at.now);
+    }
+
+    /// Hears what leaves a node.
+    pub(crate) fn on_sent(&mut self, at: Moment, to: &To, message: &Message) {
+        match message {
+            Message::Confirm { ballot, round } => self.ask(at, *ballot, *round),
+            Message::Confirmed { ballot, round, promised } => {
+                if let To::Node(of) = to {
+                    self.echo(at.node, *of, *ballot, *round, *promised);
+                }
+            }
+            Message::Paxos(_)
+            | Message::Heartbeat(_)
+            | Message::Fetch { .. }
+            | Message::Decrees { .. }
+            | Message::FetchSnapshot { .. }
+            | Message::Snapshot(_)
+            | Message::Known(_) => {}
+        }
+    }
+
+    fn ask(&mut self, at: Moment, ballot: Ballot, number: u64) {
+        let leader = self.leader(at.node, at.life);
         let runs = leader.round.as_ref().map(|round| (round.ballot, round.number));
         if runs != Some((ballot, number)) {
             let echoes = Tally::default();
-            leader.round = Some(Round { ballot, number, began: step.now, echoes });
+            leader.round = Some(Round { ballot, number, began: at.now, echoes });
             // The leader confirms itself as the round begins, and no message shows that.
-            self.count(step.node, step.node);
+            self.count(at.node, at.node);
         }
     }
 
@@ -80,23 +116,29 @@ impl ConfirmedReads {
         }
     }
 
-    /// Takes a question out: the one that came in this very step, or else the one that waits
-    /// longest.
-    fn refuse(&mut self, step: &Step<'_>, asked: (Connection, RequestId)) {
-        let leader = self.leader(step.node, step.life);
+    /// Hears that a question was refused: the one that came in this very step, or else the one
+    /// that waits longest.
+    pub(crate) fn on_refused(&mut self, at: Moment, asked: (Connection, RequestId), is_new: bool) {
+        let leader = self.leader(at.node, at.life);
         let Some(came) = leader.questions.get_mut(&asked) else { return };
-        let came_now = step.given.iter().any(|given| {
-            matches!(given.cause, Cause::Request(_, connection, id) if (connection, id) == asked)
-        });
-        if came_now {
+        if is_new {
             came.pop_back()
         } else {
             came.pop_front()
         };
     }
 
-    fn answer(&mut self, step: &Step<'_>, asked: (Connection, RequestId)) -> Result<(), String> {
-        let leader = self.leader(step.node, step.life);
+    /// Hears that a client was answered.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it was a question, and nothing confirms the answer.
+    pub(crate) fn on_answered(
+        &mut self,
+        at: Moment,
+        asked: (Connection, RequestId),
+    ) -> Result<(), String> {
+        let leader = self.leader(at.node, at.life);
         let came = leader.questions.get_mut(&asked).and_then(VecDeque::pop_front);
         // Commands are answered by replies as well, and no question waits under their names.
         let Some(came) = came else { return Ok(()) };
@@ -104,7 +146,7 @@ impl ConfirmedReads {
         if leader.confirmed.is_some_and(|began| began >= came) {
             return Ok(());
         }
-        Err(format!("node {} answers a question of {came} without a round since", step.node))
+        Err(format!("node {} answers a question of {came} without a round since", at.node))
     }
 }
 
@@ -114,34 +156,23 @@ impl Invariant for ConfirmedReads {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
+        let at = Moment { now: step.now, node: step.node, life: step.life };
+        let is_question = |given: &&Given, asked: (Connection, RequestId)| matches!(given.cause, Cause::Request(_, connection, id) if (connection, id) == asked);
         for given in step.given {
             if let Cause::Request(Wanted::Query, connection, id) = given.cause {
-                let leader = self.leader(step.node, step.life);
-                leader.questions.entry((connection, id)).or_default().push_back(step.now);
+                self.on_question(at, (connection, id));
             }
         }
         for (to, message) in step.sent {
-            match message {
-                Message::Confirm { ballot, round } => self.ask(step, *ballot, *round),
-                Message::Confirmed { ballot, round, promised } => {
-                    if let To::Node(of) = to {
-                        self.echo(step.node, *of, *ballot, *round, *promised);
-                    }
-                }
-                Message::Paxos(_)
-                | Message::Heartbeat(_)
-                | Message::Fetch { .. }
-                | Message::Decrees { .. }
-                | Message::FetchSnapshot { .. }
-                | Message::Snapshot(_)
-                | Message::Known(_) => {}
-            }
+            self.on_sent(at, to, message);
         }
         for (connection, id, response) in step.replies {
+            let asked = (*connection, *id);
             if matches!(response, Response::Reply(_)) {
-                self.answer(step, (*connection, *id))?;
+                self.on_answered(at, asked)?;
             } else {
-                self.refuse(step, (*connection, *id));
+                let is_new = step.given.iter().any(|given| is_question(&given, asked));
+                self.on_refused(at, asked, is_new);
             }
         }
         Ok(())

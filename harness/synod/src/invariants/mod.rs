@@ -24,10 +24,12 @@ mod specification;
 mod state_equality;
 mod told;
 
+pub(crate) use confirmed_reads::{ConfirmedReads, Moment};
 pub use inductive::is_asked;
 pub use not_applied::NotApplied;
 pub use repetitions::nothing_twice_on_its_way;
 pub use room::room_given;
+pub(crate) use settled::SettledReads;
 
 use synod_paxos::{Configuration, NodeId};
 
@@ -76,8 +78,8 @@ pub fn all(voters: &Configuration, is_proof_asked: bool) -> Vec<Box<dyn Invarian
         Box::new(one_value::OneValuePerBallot::default()),
         Box::new(told::PersistBeforeSend::default()),
         Box::new(exactly_once::ExactlyOnce),
-        Box::new(settled::SettledReads::default()),
-        Box::new(confirmed_reads::ConfirmedReads::new(voters)),
+        Box::new(SettledReads::default()),
+        Box::new(ConfirmedReads::new(voters)),
         Box::new(campaigns::Campaigns::new(voters)),
         Box::new(bounds::Bounds::default()),
     ];

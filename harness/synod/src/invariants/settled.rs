@@ -16,7 +16,7 @@ use crate::step::{Cause, Kind, Step};
 
 /// What the candidate of each ballot was told.
 #[derive(Default)]
-pub(super) struct SettledReads {
+pub(crate) struct SettledReads {
     candidates: BTreeMap<Ballot, Candidate>,
 }
 
@@ -44,18 +44,11 @@ impl Invariant for SettledReads {
                 given.cause
                 && prepares == Some(ballot)
             {
-                self.candidates.entry(ballot).or_default().hear(from, first, cut, told);
+                self.on_promise(ballot, from, (first, cut, told));
             }
         }
         for (to, message) in step.sent {
-            if let Message::Confirm { ballot, .. } = message {
-                self.serve(*ballot, step.node, step.after.chosen)?;
-            }
-            if let Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot, first })) = message
-                && *to == To::Peers
-            {
-                self.candidates.entry(*ballot).or_default().asked = *first;
-            }
+            self.on_sent(step.node, step.after.chosen, to, message)?;
         }
         Ok(())
     }
@@ -75,6 +68,40 @@ impl Candidate {
 }
 
 impl SettledReads {
+    /// Hears that a candidate that does not lead yet took a promise in: from which slot on it
+    /// tells, where it was cut, and up to where it binds.
+    pub(crate) fn on_promise(
+        &mut self,
+        ballot: Ballot,
+        from: NodeId,
+        (first, cut, told): (Slot, Option<Slot>, Slot),
+    ) {
+        self.candidates.entry(ballot).or_default().hear(from, first, cut, told);
+    }
+
+    /// Hears what leaves a node whose chosen prefix ends there.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it begins to confirm reads before all that it was told of is chosen.
+    pub(crate) fn on_sent(
+        &mut self,
+        node: NodeId,
+        chosen: Slot,
+        to: &To,
+        message: &Message,
+    ) -> Result<(), String> {
+        if let Message::Confirm { ballot, .. } = message {
+            self.serve(*ballot, node, chosen)?;
+        }
+        if let Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot, first })) = message
+            && *to == To::Peers
+        {
+            self.candidates.entry(*ballot).or_default().asked = *first;
+        }
+        Ok(())
+    }
+
     fn serve(&self, ballot: Ballot, node: NodeId, chosen: Slot) -> Result<(), String> {
         // A ballot without promises was told of nothing: a single voter asks nobody else.
         let told = self.candidates.get(&ballot).map_or(Slot::FIRST, |candidate| candidate.told);

@@ -1,24 +1,43 @@
 //! Traces of real nodes, message for message, held against the specification.
 //!
 //! Here nothing is filled in: each node wrote down every message before it left, every record when
-//! it knew it to be durable, and every decree that it took for chosen. Only the order between nodes
-//! is missing. The search is greedy, as in `validate`, and complete for the same reason: what a
-//! guard asks of other nodes, that something was asked, proposed, voted for, promised or chosen,
-//! only grows, so an event that can be taken is never taken too early. The claim kept true: what is
-//! followed is a behaviour that the conformance took event by event, in the order in which each
-//! node did it; nothing is skipped.
+//! it knew it to be durable, and every decree that it took for chosen. All of them have the time of
+//! one clock, read after all that a turn took in had come and before anything left: so a cause has
+//! an earlier time than its effect, and events in the order of their times are a behaviour, or the
+//! nodes are wrong. Answers to questions are held against the rounds that confirm them, too.
+//!
+//! Where clocks were made to fail, only the order of each node is believed. The search for one of
+//! all is greedy then, as in `validate`, and complete for the same reason: what a guard asks of
+//! other nodes, that something was asked, proposed, voted for, promised or chosen, only grows, so
+//! an event that can be taken is never taken too early. Less is found in this way: what a node did
+//! too early is explained by what came later.
+//!
+//! The claim kept true: what is followed is a behaviour that the conformance took event by event,
+//! in the order in which each node did it; nothing is skipped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 
 use synod_host::{TraceEvent, TraceReader, print_of};
-use synod_paxos::{Configuration, ConfigurationError, NodeId, Slot, To};
-use synod_smr::{Message, Record};
+use synod_paxos::{Configuration, ConfigurationError, NodeId, Slot};
+use synod_simulator::Micros;
+use synod_smr::{Connection, Message, Record, RequestId};
 
+use crate::invariants::{ConfirmedReads, Moment, SettledReads};
 use crate::spec::conformance::{Action, Conformance, Deviation};
+use crate::step::Kind;
+
+/// What the times in traces are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// All nodes read one clock that nobody sets: the order of the times is that of the events.
+    Shared,
+    /// Some were made to jump, or to run fast or slow: the times say nothing.
+    Faulty,
+}
 
 /// Where the traces of one node are: a file for each of its lives, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +82,8 @@ pub struct Standing {
     pub at: u64,
     /// The event, in a few words.
     pub event: String,
-    /// The guard that fails.
-    pub breach: Deviation,
+    /// What is wrong with it: the guard that fails, or the rule that is broken.
+    pub breach: String,
 }
 
 fn lines(standing: &[Standing]) -> String {
@@ -96,34 +115,75 @@ impl fmt::Display for Followed {
 ///
 /// # Errors
 ///
-/// Where no order of the events is a behaviour, with the reason for each node; and where a trace
+/// Where the events are no behaviour, with the reason for each node that stands; and where a trace
 /// cannot be read to its end.
-pub fn follow(traces: &[NodeTrace]) -> Result<Followed, Unfollowed> {
+pub fn follow(traces: &[NodeTrace], clocks: Clocks) -> Result<Followed, Unfollowed> {
     let voters = Configuration::majority(traces.iter().map(|trace| trace.node))?;
-    let mut conformance = Conformance::new(&voters);
+    let mut judges = Judges {
+        conformance: Conformance::new(&voters),
+        confirmed: ConfirmedReads::new(&voters),
+        settled: SettledReads::default(),
+        clocks,
+    };
     let mut walkers: Vec<_> = traces.iter().map(Walker::new).collect();
-    loop {
-        let mut any = false;
-        for walker in &mut walkers {
-            any |= walker.walk(&mut conformance)?;
-        }
-        if any {
-            continue;
-        }
-        let standing: Vec<_> = walkers.iter().filter_map(Walker::standing).collect();
-        if standing.is_empty() {
-            let nodes = walkers.iter().map(|walker| (walker.node, walker.taken)).collect();
-            return Ok(Followed { nodes, actions: conformance.actions() });
-        }
+    for walker in &mut walkers {
+        walker.look()?;
+    }
+    match clocks {
+        Clocks::Shared => follow_in_time(&mut walkers, &mut judges)?,
+        Clocks::Faulty => follow_in_any_order(&mut walkers, &mut judges)?,
+    }
+    let standing: Vec<_> = walkers.iter().filter_map(Walker::standing).collect();
+    if !standing.is_empty() {
         return Err(Unfollowed::Blocked(standing));
     }
+    let nodes = walkers.iter().map(|walker| (walker.node, walker.taken)).collect();
+    Ok(Followed { nodes, actions: judges.conformance.actions() })
+}
+
+/// Takes one turn after the other, the earliest first, until the end or the first that is refused.
+fn follow_in_time(walkers: &mut [Walker<'_>], judges: &mut Judges) -> Result<(), Unfollowed> {
+    loop {
+        let waiting = walkers.iter_mut().filter(|walker| walker.next.is_some());
+        let Some(first) = waiting.min_by_key(|walker| walker.begins_at()) else { return Ok(()) };
+        loop {
+            if !first.take(judges)? {
+                return Ok(());
+            }
+            if first.begins_at().is_some() || first.next.is_none() {
+                break;
+            }
+        }
+    }
+}
+
+/// Takes what can be taken of each node in turn, until nothing can.
+fn follow_in_any_order(walkers: &mut [Walker<'_>], judges: &mut Judges) -> Result<(), Unfollowed> {
+    let mut any = true;
+    while any {
+        any = false;
+        for walker in walkers.iter_mut() {
+            while walker.next.is_some() && walker.take(judges)? {
+                any = true;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Who judges the events.
+struct Judges {
+    conformance: Conformance,
+    confirmed: ConfirmedReads,
+    settled: SettledReads,
+    clocks: Clocks,
 }
 
 /// What a node did, as one step of the search.
 #[derive(Debug)]
 enum Next {
     /// A life began, with all that its journal gave back.
-    Life { state_at: Slot, records: Vec<Record> },
+    Life { at_ns: u64, state_at: Slot, records: Vec<Record> },
     /// Anything else.
     Event(TraceEvent),
 }
@@ -136,8 +196,14 @@ struct Walker<'t> {
     life: usize,
     at: u64,
     taken: u64,
+    /// When the turn under way took place.
+    now: Micros,
+    /// The end of the chosen prefix in it.
+    chosen: Slot,
+    /// What clients asked in it.
+    asked: BTreeSet<(Connection, RequestId)>,
     next: Option<Next>,
-    breach: Option<Deviation>,
+    breach: Option<String>,
 }
 
 impl<'t> Walker<'t> {
@@ -149,27 +215,40 @@ impl<'t> Walker<'t> {
             life: 0,
             at: 0,
             taken: 0,
+            now: Micros(0),
+            chosen: Slot::FIRST,
+            asked: BTreeSet::new(),
             next: None,
             breach: None,
         }
     }
 
-    /// Takes what can be taken; tells whether that was anything.
-    fn walk(&mut self, conformance: &mut Conformance) -> Result<bool, Unfollowed> {
-        let before = self.taken;
-        loop {
-            if self.next.is_none() {
-                self.next = self.read()?;
-            }
-            let Some(next) = &self.next else { break };
-            if let Err(breach) = take(conformance, self.node, next) {
-                self.breach = Some(breach);
-                break;
-            }
-            self.next = None;
-            self.taken += 1;
+    /// Returns when the next event took place, if it is the first of a life or a turn.
+    fn begins_at(&self) -> Option<u64> {
+        match self.next.as_ref()? {
+            Next::Life { at_ns, .. } | Next::Event(TraceEvent::Turn { at_ns, .. }) => Some(*at_ns),
+            Next::Event(_) => None,
         }
-        Ok(self.taken > before)
+    }
+
+    /// Takes the next event, if it can be taken; tells whether it was.
+    fn take(&mut self, judges: &mut Judges) -> Result<bool, Unfollowed> {
+        let Some(next) = self.next.take() else { return Ok(false) };
+        let judged = self.judge(judges, &next);
+        self.breach = judged.err();
+        if self.breach.is_some() {
+            self.next = Some(next);
+            return Ok(false);
+        }
+        self.taken += 1;
+        self.look()?;
+        Ok(true)
+    }
+
+    /// Looks at what comes next.
+    fn look(&mut self) -> Result<(), Unfollowed> {
+        self.next = self.read()?;
+        Ok(())
     }
 
     /// Reads what the node did next; nothing after the end of its last life.
@@ -181,15 +260,19 @@ impl<'t> Walker<'t> {
             self.at += 1;
             match event {
                 Some(TraceEvent::Recovered(record)) => records.push(record),
-                Some(TraceEvent::Began { state_at, incarnation: _ }) => {
-                    return Ok(Some(Next::Life { state_at, records }));
+                Some(TraceEvent::Began { at_ns, state_at, incarnation: _ }) => {
+                    return Ok(Some(Next::Life { at_ns, state_at, records }));
                 }
                 Some(TraceEvent::Full) => return Err(Unfollowed::Full(self.node)),
                 Some(
-                    event @ (TraceEvent::Durable(_)
+                    event @ (TraceEvent::Turn { .. }
+                    | TraceEvent::Durable(_)
+                    | TraceEvent::Heard { .. }
+                    | TraceEvent::Asked(..)
                     | TraceEvent::State(_)
                     | TraceEvent::Learned { .. }
-                    | TraceEvent::Sent(_)),
+                    | TraceEvent::Sent(..)
+                    | TraceEvent::Answered { .. }),
                 ) => return Ok(Some(Next::Event(event))),
                 // A life that did not begin has told nobody anything.
                 None if self.life == self.lives.len() => return Ok(None),
@@ -215,22 +298,80 @@ impl<'t> Walker<'t> {
         let (life, at) = (self.life, self.at);
         Some(Standing { node: self.node, life, at, event: show(next), breach })
     }
-}
 
-/// Lets the specification take what a node did.
-fn take(conformance: &mut Conformance, node: NodeId, next: &Next) -> Result<(), Deviation> {
-    match next {
-        Next::Life { state_at, records } => conformance.on_recovered(node, *state_at, records),
-        Next::Event(event) => match event {
-            TraceEvent::Durable(record) => {
-                conformance.on_durable(node, std::slice::from_ref(record))
+    /// Shows an event to those who judge it.
+    fn judge(&mut self, judges: &mut Judges, next: &Next) -> Result<(), String> {
+        let (node, conformance) = (self.node, &mut judges.conformance);
+        let told = |breach: Deviation| breach.to_string();
+        let event = match next {
+            Next::Life { state_at, records, at_ns: _ } => {
+                return conformance.on_recovered(node, *state_at, records).map_err(told);
             }
-            TraceEvent::State(slot) => conformance.on_state(node, *slot),
-            TraceEvent::Learned { slot, print } => learned(conformance, node, *slot, *print),
-            TraceEvent::Sent(message) => conformance.on_sent(node, &To::Peers, message),
+            Next::Event(event) => event,
+        };
+        match event {
+            TraceEvent::Durable(record) => {
+                conformance.on_durable(node, std::slice::from_ref(record)).map_err(told)
+            }
+            TraceEvent::State(slot) => conformance.on_state(node, *slot).map_err(told),
+            TraceEvent::Learned { slot, print } => {
+                learned(conformance, node, *slot, *print).map_err(told)
+            }
+            TraceEvent::Sent(to, message) => {
+                conformance.on_sent(node, to, message).map_err(told)?;
+                self.judge_reads(judges, event)
+            }
+            TraceEvent::Turn { .. }
+            | TraceEvent::Heard { .. }
+            | TraceEvent::Asked(..)
+            | TraceEvent::Answered { .. } => self.judge_reads(judges, event),
             // Reading makes a life of the first two, and stops at the third.
             TraceEvent::Recovered(_) | TraceEvent::Began { .. } | TraceEvent::Full => Ok(()),
-        },
+        }
+    }
+
+    /// Holds answers to questions against the rounds before them, and rounds against what their
+    /// leader was told of. Both are rules of what came first, so they need times.
+    fn judge_reads(&mut self, judges: &mut Judges, event: &TraceEvent) -> Result<(), String> {
+        if judges.clocks == Clocks::Faulty {
+            return Ok(());
+        }
+        let (node, now, life) = (self.node, self.now, self.life as u64);
+        let at = Moment { now, node, life };
+        match event {
+            TraceEvent::Turn { at_ns, chosen } => {
+                self.now = Micros(at_ns / 1_000);
+                self.chosen = *chosen;
+                self.asked.clear();
+            }
+            TraceEvent::Heard { from, message } => {
+                if let Kind::Promise { ballot, first, cut, told, .. } = Kind::of(message) {
+                    judges.settled.on_promise(ballot, *from, (first, cut, told));
+                }
+            }
+            TraceEvent::Asked(connection, id) => {
+                self.asked.insert((*connection, *id));
+                judges.confirmed.on_question(at, (*connection, *id));
+            }
+            TraceEvent::Sent(to, message) => {
+                judges.settled.on_sent(node, self.chosen, to, message)?;
+                judges.confirmed.on_sent(at, to, message);
+            }
+            TraceEvent::Answered { connection, id, is_reply } => {
+                let asked = (*connection, *id);
+                if *is_reply {
+                    return judges.confirmed.on_answered(at, asked);
+                }
+                judges.confirmed.on_refused(at, asked, self.asked.contains(&asked));
+            }
+            TraceEvent::Recovered(_)
+            | TraceEvent::Began { .. }
+            | TraceEvent::Durable(_)
+            | TraceEvent::State(_)
+            | TraceEvent::Learned { .. }
+            | TraceEvent::Full => {}
+        }
+        Ok(())
     }
 }
 
@@ -256,7 +397,7 @@ fn learned(
 
 fn show(next: &Next) -> String {
     match next {
-        Next::Life { state_at, records } => {
+        Next::Life { state_at, records, at_ns: _ } => {
             format!("a life above slot {state_at}, from {} records", records.len())
         }
         Next::Event(TraceEvent::Durable(record)) => match record {
@@ -267,7 +408,15 @@ fn show(next: &Next) -> String {
         },
         Next::Event(TraceEvent::State(slot)) => format!("a state of all below slot {slot}"),
         Next::Event(TraceEvent::Learned { slot, .. }) => format!("slot {slot} is learned"),
-        Next::Event(TraceEvent::Sent(message)) => format!("a message: {}", name_of(message)),
+        Next::Event(TraceEvent::Sent(_, message)) => format!("a message: {}", name_of(message)),
+        Next::Event(TraceEvent::Heard { from, .. }) => format!("a promise of node {from} is heard"),
+        Next::Event(TraceEvent::Asked(connection, id)) => {
+            format!("question {} of client {}", id.0, connection.0)
+        }
+        Next::Event(TraceEvent::Answered { connection, id, .. }) => {
+            format!("an answer to request {} of client {}", id.0, connection.0)
+        }
+        Next::Event(TraceEvent::Turn { .. }) => "a turn".to_owned(),
         Next::Event(TraceEvent::Recovered(_) | TraceEvent::Began { .. } | TraceEvent::Full) => {
             "a life".to_owned()
         }

@@ -55,8 +55,10 @@ mod read;
 mod static_checks;
 mod validate;
 
-pub use follow::{Followed, NodeTrace, Standing, Unfollowed, follow};
-pub use read::{ReadError, find_tampering, find_traces, read_ended, read_journals, read_run};
+pub use follow::{Clocks, Followed, NodeTrace, Standing, Unfollowed, follow};
+pub use read::{
+    ReadError, find_clocks, find_tampering, find_traces, read_ended, read_journals, read_run,
+};
 pub use static_checks::{Contradiction, check_facts};
 pub use validate::{Blocked, Counts, Explained, Unexplained, explain};
 

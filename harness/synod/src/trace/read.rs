@@ -18,7 +18,7 @@ use synod_live::folder::{DATA, NODES, PLAN, TRACES, is_running};
 use synod_paxos::NodeId;
 use synod_smr::wire::decode_record;
 
-use super::{NodeJournal, NodeTrace};
+use super::{Clocks, NodeJournal, NodeTrace};
 
 /// Why the journals of a run cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -153,15 +153,8 @@ pub fn find_traces(run: &Path) -> Result<Option<Vec<NodeTrace>>, ReadError> {
 ///
 /// Fails if the plan cannot be read.
 pub fn find_tampering(run: &Path) -> Result<Option<DiskFault>, ReadError> {
-    let path = run.join(PLAN);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(ReadError::Io { path, error }),
-    };
-    let plan = Scenario::from_json(&text);
-    let plan = plan.map_err(|error| ReadError::Plan { path, reason: error.to_string() })?;
-    let mut disks = plan.faults.iter().filter_map(|fault| {
+    let plan = read_plan(run)?;
+    let mut disks = plan.iter().flat_map(|plan| &plan.faults).filter_map(|fault| {
         let Action::Disk(disk) = fault.action else { return None };
         Some(disk)
     });
@@ -176,6 +169,32 @@ pub fn find_tampering(run: &Path) -> Result<Option<DiskFault>, ReadError> {
         | DiskFault::ShortWrites
         | DiskFault::PowerFailsAt { .. } => false,
     }))
+}
+
+/// Says what the times in the traces of a run are worth: nothing where its plan has clocks fail.
+///
+/// # Errors
+///
+/// Fails if the plan cannot be read.
+pub fn find_clocks(run: &Path) -> Result<Clocks, ReadError> {
+    let plan = read_plan(run)?;
+    let mut faults = plan.iter().flat_map(|plan| &plan.faults);
+    let fails = faults
+        .any(|fault| matches!(fault.action, Action::ClockRate { .. } | Action::ClockJump { .. }));
+    let drifts = plan.is_some_and(|plan| plan.conditions.clock_ppm.iter().any(|ppm| *ppm != 0));
+    Ok(if fails || drifts { Clocks::Faulty } else { Clocks::Shared })
+}
+
+/// Reads the plan of a run, if it has one.
+fn read_plan(run: &Path) -> Result<Option<Scenario>, ReadError> {
+    let path = run.join(PLAN);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(ReadError::Io { path, error }),
+    };
+    let plan = Scenario::from_json(&text);
+    plan.map(Some).map_err(|error| ReadError::Plan { path, reason: error.to_string() })
 }
 
 /// Reads the journals of nodes that have stopped, each in a folder of its own.
