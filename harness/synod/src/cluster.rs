@@ -16,6 +16,7 @@ use crate::invariants;
 use crate::kv_model::KvModel;
 use crate::machine::{Machine, Packet, SimWorld, Wakeup};
 use crate::monitor::Monitor;
+use crate::trace::RecordedTraces;
 use crate::tuning::Tuning;
 
 /// A cluster with its clients.
@@ -62,6 +63,11 @@ impl Cluster {
     /// Leaves the judgement to what shows outside: answers, and states in the end.
     pub fn judge_outside_alone(&mut self) {
         self.inside = false;
+    }
+
+    /// Has what the nodes do written down as they would; to be asked for before any node starts.
+    pub fn record_traces(&mut self) {
+        self.monitor.traces = Some(RecordedTraces::new(self.tuning.voters.voters()));
     }
 
     /// Has the transcript of the run written; to be asked for before any node starts.

@@ -273,6 +273,9 @@ impl Machine {
         });
         world.note(mix_found(found.records.len(), found.cut_bytes));
         monitor.on_recovery(self.node, &found, self.is_stranger());
+        if let Some(traces) = &mut monitor.traces {
+            traces.on_began(self.node, life, &found);
+        }
         let voters = self.tuning.voters.clone();
         let mut config = Config::lan(CoreId { node: self.node, incarnation: 0 }, voters);
         config.reads = self.tuning.reads;

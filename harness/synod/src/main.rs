@@ -15,6 +15,7 @@ use std::time::Instant;
 use synod_fault::nemesis::Nemesis;
 use synod_fault::swarm::{SwarmConfig, draw};
 use synod_fault::{DiskFault, Millis, Scenario, TIME_MS_MAX, Transports};
+use synod_paxos::Configuration;
 use synod_report::{Shard, ShardAsked, ShardSummary};
 use synod_rng::Seed;
 use synod_simulated::batch::Batch;
@@ -360,7 +361,11 @@ fn judge_run(
     }
     let (mut text, mut is_followed) = (String::new(), false);
     let clocks = find_clocks(run)?;
-    match find_traces(run)?.map(|traces| follow(&traces, clocks)) {
+    let traces = find_traces(run)?;
+    let nodes = traces.iter().flatten().map(|trace| trace.node);
+    // As in `explain`: all that have a folder vote, and majorities are quorums.
+    let voters = Configuration::majority(nodes).ok();
+    match voters.zip(traces).map(|(voters, traces)| follow(&voters, &traces, clocks)) {
         None => {}
         Some(Ok(followed)) => {
             text += &format!("{followed}; {:.1} s\n", began.elapsed().as_secs_f64());
@@ -368,7 +373,7 @@ fn judge_run(
         }
         Some(Err(full @ Unfollowed::Full(_))) => text += &format!("{full}\n"),
         Some(Err(Unfollowed::Io { path, error })) => return Err(ReadError::Io { path, error }),
-        Some(Err(reason @ (Unfollowed::Voters(_) | Unfollowed::Blocked(_)))) => {
+        Some(Err(reason @ Unfollowed::Blocked(_))) => {
             return Ok(Found { text: format!("UNEXPLAINED: {reason}\n"), code: VIOLATION });
         }
     }

@@ -13,6 +13,7 @@ use crate::journal_thread::Found;
 use crate::kv_model::KvModel;
 use crate::machine::SimWorld;
 use crate::step::{Cause, Step};
+use crate::trace::RecordedTraces;
 use crate::transcript::Transcript;
 use crate::tuning::Tuning;
 
@@ -22,6 +23,8 @@ pub struct Monitor {
     violation: Option<Violation>,
     not_applied: NotApplied,
     transcript: Option<Transcript>,
+    /// What the nodes would write down of themselves, if it is asked for.
+    pub traces: Option<RecordedTraces>,
     /// What the largest decree takes that any node recorded.
     largest: usize,
     /// Who looks for the points of interest.
@@ -36,7 +39,8 @@ impl Monitor {
         let invariants = invariants::all(voters, is_proof_asked);
         let tracker = Tracker::new(voters.voters());
         let not_applied = NotApplied::default();
-        Self { invariants, violation: None, not_applied, transcript: None, largest: 0, tracker }
+        let (transcript, traces) = (None, None);
+        Self { invariants, violation: None, not_applied, transcript, traces, largest: 0, tracker }
     }
 
     /// Has the transcript of the run written, from its beginning on.

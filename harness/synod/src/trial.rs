@@ -19,6 +19,7 @@ use crate::cluster::Cluster;
 use crate::coverage::{HitCounts, Point};
 use crate::machine::READ_US_MAX;
 use crate::standing::{StandingFaults, answer_ms, patience_needed_ms, way_ms};
+use crate::trace::{NodeTrace, RecordedTraces};
 use crate::tuning::Tuning;
 
 /// How a trial ended.
@@ -63,6 +64,18 @@ pub fn run_judged_outside(plan: &Scenario, keep_log: bool) -> RunResult {
     run_cluster(plan, cluster, &tuning, keep_log)
 }
 
+/// Runs a plan to its end as [`run`] does, and returns what its nodes would write down of
+/// themselves, too.
+#[must_use]
+pub fn run_traced(plan: &Scenario) -> (RunResult, Vec<NodeTrace>) {
+    let tuning = Tuning::draw(plan);
+    let mut cluster = Cluster::new(plan, tuning.clone());
+    cluster.record_traces();
+    let mut traces = None;
+    let ended = run_cluster_to(plan, cluster, &tuning, false, &mut traces);
+    (ended, traces.map_or_else(Vec::new, RecordedTraces::finish))
+}
+
 /// Runs a plan to its end, of these bounds.
 #[must_use]
 pub fn run_tuned(plan: &Scenario, tuning: Tuning, keep_log: bool) -> RunResult {
@@ -70,11 +83,16 @@ pub fn run_tuned(plan: &Scenario, tuning: Tuning, keep_log: bool) -> RunResult {
     run_cluster(plan, cluster, &tuning, keep_log)
 }
 
-fn run_cluster(
+fn run_cluster(plan: &Scenario, cluster: Cluster, tuning: &Tuning, keep_log: bool) -> RunResult {
+    run_cluster_to(plan, cluster, tuning, keep_log, &mut None)
+}
+
+fn run_cluster_to(
     plan: &Scenario,
     mut cluster: Cluster,
     tuning: &Tuning,
     keep_log: bool,
+    traces: &mut Option<RecordedTraces>,
 ) -> RunResult {
     if keep_log {
         cluster.keep_transcript();
@@ -90,6 +108,7 @@ fn run_cluster(
     let unbegun = faults.find(|fault| !simulation.has_begun(*fault)).map(|fault| fault.0 + 1);
     let (cluster, world) = simulation.parts();
     let outcomes = cluster.outcomes();
+    *traces = cluster.monitor.traces.take();
     RunResult {
         violation,
         tally,

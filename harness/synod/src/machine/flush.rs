@@ -54,6 +54,9 @@ impl Machine {
                     replies: brought.replies,
                 };
                 monitor.on_step(&step, world);
+                if let Some(traces) = &mut monitor.traces {
+                    traces.on_turn(node, host, brought);
+                }
                 for difference in brought.differences {
                     monitor.report("halt", format!("node {node}: {difference}"));
                 }

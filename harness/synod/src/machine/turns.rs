@@ -153,6 +153,9 @@ impl Machine {
         if let Event::Committed(committed) = &event {
             process.taken.durable.extend_from_slice(committed.ticket.records());
         }
+        if let Some(traces) = &mut monitor.traces {
+            traces.on_event(self.node, &process.host, &event);
+        }
         let Counts { unheard, malformed_peer, .. } = *process.host.counts();
         let takes = || process.host.take(now, event);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(takes)) {

@@ -18,11 +18,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
 use synod_host::{TraceEvent, TraceReader, print_of};
-use synod_paxos::{Configuration, ConfigurationError, NodeId, Slot};
+use synod_paxos::{Configuration, NodeId, Slot};
 use synod_simulator::Micros;
 use synod_smr::{Connection, Message, Record, RequestId};
 
@@ -39,21 +39,43 @@ pub enum Clocks {
     Faulty,
 }
 
-/// Where the traces of one node are: a file for each of its lives, in their order.
+/// The traces of one node: one for each of its lives, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeTrace {
     /// The node.
     pub node: NodeId,
-    /// The files.
-    pub lives: Vec<PathBuf>,
+    /// The traces.
+    pub lives: Vec<TraceLife>,
+}
+
+/// Where the trace of one life is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceLife {
+    /// In a file.
+    File(PathBuf),
+    /// Here.
+    Bytes(Vec<u8>),
+}
+
+impl TraceLife {
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match self {
+            Self::File(path) => Box::new(BufReader::new(File::open(path)?)),
+            Self::Bytes(bytes) => Box::new(&bytes[..]),
+        })
+    }
+
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Bytes(_) => PathBuf::new(),
+        }
+    }
 }
 
 /// Why traces are not followed to their ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfollowed {
-    /// The nodes cannot be voters.
-    #[error("these nodes are no configuration: {0}")]
-    Voters(#[from] ConfigurationError),
     /// What a node did next is no action of the specification, whatever the others did before.
     #[error("no order explains the traces:{}", lines(.0))]
     Blocked(Vec<Standing>),
@@ -111,17 +133,18 @@ impl fmt::Display for Followed {
 
 /// Follows the traces of all voters, event by event, through the specification.
 ///
-/// The nodes are taken to be all voters, and majorities to be quorums.
-///
 /// # Errors
 ///
 /// Where the events are no behaviour, with the reason for each node that stands; and where a trace
 /// cannot be read to its end.
-pub fn follow(traces: &[NodeTrace], clocks: Clocks) -> Result<Followed, Unfollowed> {
-    let voters = Configuration::majority(traces.iter().map(|trace| trace.node))?;
+pub fn follow(
+    voters: &Configuration,
+    traces: &[NodeTrace],
+    clocks: Clocks,
+) -> Result<Followed, Unfollowed> {
     let mut judges = Judges {
-        conformance: Conformance::new(&voters),
-        confirmed: ConfirmedReads::new(&voters),
+        conformance: Conformance::new(voters),
+        confirmed: ConfirmedReads::new(voters),
         settled: SettledReads::default(),
         clocks,
     };
@@ -191,8 +214,8 @@ enum Next {
 /// The traces of one node, as far as they are taken.
 struct Walker<'t> {
     node: NodeId,
-    lives: &'t [PathBuf],
-    reader: Option<TraceReader<BufReader<File>>>,
+    lives: &'t [TraceLife],
+    reader: Option<TraceReader<Box<dyn Read + 't>>>,
     life: usize,
     at: u64,
     taken: u64,
@@ -280,16 +303,17 @@ impl<'t> Walker<'t> {
                     records.clear();
                     self.life += 1;
                     self.at = 0;
-                    let file = File::open(&self.lives[self.life - 1]);
-                    let file = file.map_err(|error| self.failed(error))?;
-                    self.reader = Some(TraceReader::new(BufReader::new(file)));
+                    let input = self.lives[self.life - 1].open();
+                    let input = input.map_err(|error| self.failed(error))?;
+                    self.reader = Some(TraceReader::new(input));
                 }
             }
         }
     }
 
     fn failed(&self, error: io::Error) -> Unfollowed {
-        let path = self.lives.get(self.life.saturating_sub(1)).cloned().unwrap_or_default();
+        let path = self.lives.get(self.life.saturating_sub(1)).map(TraceLife::path);
+        let path = path.unwrap_or_default();
         Unfollowed::Io { path, error }
     }
 

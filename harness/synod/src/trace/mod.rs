@@ -52,13 +52,15 @@
 
 mod follow;
 mod read;
+mod recorded;
 mod static_checks;
 mod validate;
 
-pub use follow::{Clocks, Followed, NodeTrace, Standing, Unfollowed, follow};
+pub use follow::{Clocks, Followed, NodeTrace, Standing, TraceLife, Unfollowed, follow};
 pub use read::{
     ReadError, find_clocks, find_tampering, find_traces, read_ended, read_journals, read_run,
 };
+pub use recorded::RecordedTraces;
 pub use static_checks::{Contradiction, check_facts};
 pub use validate::{Blocked, Counts, Explained, Unexplained, explain};
 

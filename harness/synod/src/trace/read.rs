@@ -18,7 +18,7 @@ use synod_live::folder::{DATA, NODES, PLAN, TRACES, is_running};
 use synod_paxos::NodeId;
 use synod_smr::wire::decode_record;
 
-use super::{Clocks, NodeJournal, NodeTrace};
+use super::{Clocks, NodeJournal, NodeTrace, TraceLife};
 
 /// Why the journals of a run cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +141,7 @@ pub fn find_traces(run: &Path) -> Result<Option<Vec<NodeTrace>>, ReadError> {
         let mut lives = lives.map_err(|error| ReadError::Io { path: folder, error })?;
         // They are numbered, with as many digits each.
         lives.sort_unstable();
+        let lives = lives.into_iter().map(TraceLife::File).collect();
         traces.push(NodeTrace { node, lives });
     }
     Ok(Some(traces))

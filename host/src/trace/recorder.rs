@@ -1,0 +1,179 @@
+//! A trace on its way: what a host is given and what that brings about, as bytes.
+//!
+//! What a turn took in is held until its end, as only then its time is known. The claim kept true:
+//! the time of a turn is later than that of whatever it rests on, and earlier than that of whatever
+//! rests on it.
+
+use bytes::Bytes;
+use synod_paxos::{AfterSync, Ballot, Message as Paxos, Slot};
+use synod_smr::wire::{JournalRecord, decode_message, decode_request};
+use synod_smr::{Message, Record, RequestBody, Response, StateMachine};
+
+use super::event::{TraceEvent, print_of};
+use crate::event::Event;
+use crate::flush::Brought;
+use crate::host::Host;
+
+/// Makes a trace of what one life of a host does.
+///
+/// Its owner calls, in this order: [`TraceRecorder::on_recovered`] for each record that
+/// [`open`](crate::open) shows; [`TraceRecorder::on_began`]; then, in each turn,
+/// [`TraceRecorder::on_event`] for each event before the host takes it, and
+/// [`TraceRecorder::on_turn`] from within [`Host::flush_watched`]. The time that it gives is of one
+/// clock for all nodes, and never goes back.
+#[derive(Debug)]
+pub struct TraceRecorder {
+    bytes: Vec<u8>,
+    /// What was taken in this turn, which is told of once its time is known.
+    taken: Vec<u8>,
+    /// How many bytes may still be made.
+    left: u64,
+    /// The end of the chosen prefix that was told of; nothing before the first turn.
+    chosen: Option<Slot>,
+    /// How many snapshots of others the host had gone on from.
+    installed: u64,
+}
+
+impl TraceRecorder {
+    /// Begins a trace of at most so many bytes, and one event beyond them.
+    #[must_use]
+    pub fn new(bytes_max: u64) -> Self {
+        let (bytes, taken) = (Vec::new(), Vec::new());
+        Self { bytes, taken, left: bytes_max, chosen: None, installed: 0 }
+    }
+
+    /// Takes note of a record that the journal gave back.
+    pub fn on_recovered(&mut self, record: &JournalRecord) {
+        if let JournalRecord::Replica(record) = record {
+            self.put(&TraceEvent::Recovered(record.clone()));
+        }
+    }
+
+    /// Takes note that the life begins.
+    pub fn on_began(&mut self, at_ns: u64, incarnation: u64, state_at: Slot) {
+        self.put(&TraceEvent::Began { at_ns, incarnation, state_at });
+    }
+
+    /// Takes note of an event that the host is about to take.
+    pub fn on_event<M: StateMachine>(&mut self, host: &Host<M>, event: &Event) {
+        match event {
+            Event::Committed(committed) => {
+                for record in committed.ticket.records() {
+                    TraceEvent::Durable(record.clone()).encode_into(&mut self.taken);
+                }
+            }
+            Event::PeerFrame { peer, bytes } => {
+                let leader = host.replica().paxos().leader();
+                let prepares = leader.ballot().filter(|_| leader.leads().is_none());
+                // Most frames come while nothing is prepared, and are not looked into.
+                if let Some(ballot) = prepares
+                    && let Some(message) = promise_in(bytes, ballot)
+                {
+                    TraceEvent::Heard { from: *peer, message }.encode_into(&mut self.taken);
+                }
+            }
+            Event::ClientFrame { connection, bytes } => {
+                if let Ok(request) = decode_request(bytes)
+                    && matches!(request.body, RequestBody::Query(_))
+                {
+                    TraceEvent::Asked(*connection, request.id).encode_into(&mut self.taken);
+                }
+            }
+            Event::PeerUp { .. }
+            | Event::PeerDown(_)
+            | Event::PeerReplaced(_)
+            | Event::LogWaiting { .. }
+            | Event::BulkWaiting(_)
+            | Event::ClientUp { .. }
+            | Event::ClientWrote { .. }
+            | Event::ClientDown(_)
+            | Event::Room(_)
+            | Event::OldDecrees(_)
+            | Event::Drain => {}
+        }
+    }
+
+    /// Takes note of what a turn brought about.
+    pub fn on_turn<M: StateMachine>(&mut self, at_ns: u64, host: &Host<M>, brought: &Brought<'_>) {
+        let (paxos, log) = (host.replica().paxos(), host.replica().paxos().log());
+        // What a node knows when its life begins, it had learned before.
+        let known = self.chosen.replace(paxos.chosen()).unwrap_or(paxos.chosen());
+        // The base alone tells nothing: what was chosen and applied in this turn may be gone, too.
+        let installed = host.counts().snapshots_installed;
+        let is_passed_over =
+            std::mem::replace(&mut self.installed, installed) < installed && log.base() > known;
+        let is_idle = self.taken.is_empty()
+            && known == paxos.chosen()
+            && !is_passed_over
+            && brought.sent.is_empty()
+            && brought.replies.is_empty();
+        if is_idle {
+            return;
+        }
+        self.put(&TraceEvent::Turn { at_ns, chosen: paxos.chosen() });
+        self.put_taken();
+        if is_passed_over {
+            self.put(&TraceEvent::State(log.base()));
+        }
+        for number in known.number()..paxos.chosen().number() {
+            let slot = Slot::new(number);
+            if let Some(decree) = log.decree(slot) {
+                let record = Record::Learned { slot, decree: decree.clone() };
+                self.put(&TraceEvent::Learned { slot, print: print_of(&record) });
+            }
+        }
+        for (to, message) in brought.sent {
+            self.put(&TraceEvent::Sent(*to, message.clone()));
+        }
+        for (connection, id, response) in brought.replies {
+            let is_reply = matches!(response, Response::Reply(_));
+            let (connection, id) = (*connection, *id);
+            self.put(&TraceEvent::Answered { connection, id, is_reply });
+        }
+    }
+
+    /// Returns what was made since the last [`TraceRecorder::clear`].
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets what was written.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    fn put(&mut self, event: &TraceEvent) {
+        if self.left > 0 {
+            let before = self.bytes.len();
+            event.encode_into(&mut self.bytes);
+            self.spend(self.bytes.len() - before);
+        }
+    }
+
+    /// Tells of what was taken in this turn.
+    fn put_taken(&mut self) {
+        if self.left > 0 {
+            let length = self.taken.len();
+            self.bytes.append(&mut self.taken);
+            self.spend(length);
+        }
+        self.taken.clear();
+    }
+
+    fn spend(&mut self, length: usize) {
+        self.left = self.left.saturating_sub(length as u64);
+        if self.left == 0 {
+            TraceEvent::Full.encode_into(&mut self.bytes);
+        }
+    }
+}
+
+/// Returns the promise of a ballot that a frame holds; nothing for any other message.
+fn promise_in(frame: &Bytes, wanted: Ballot) -> Option<Message> {
+    let message = decode_message(frame).ok()?;
+    let Message::Paxos(Paxos::AfterSync(AfterSync::Promise { ballot, .. })) = &message else {
+        return None;
+    };
+    (*ballot == wanted).then_some(message)
+}
