@@ -14,13 +14,14 @@ use lexopt::{Arg, ValueExt as _};
 use crate::outcome::{Failure, Outcome};
 use crate::said::say;
 use crate::shell::Step;
+use crate::sim;
 use crate::workspace::target_dir;
 
 /// The verb `chaos`.
 pub(crate) fn chaos(arguments: &mut lexopt::Parser) -> Outcome {
     let flags = chaos_flags(arguments)?;
     build()?;
-    campaign(&flags).become_it()
+    audited_campaign(&flags).become_it()
 }
 
 /// The verb `replay`: a run folder, or the latest run; `--times N` runs its plan N times.
@@ -43,10 +44,10 @@ pub(crate) fn replay(arguments: &mut lexopt::Parser) -> Outcome {
     replay.arg("--runs-dir").arg(runs_dir()).become_it()
 }
 
-/// Builds what a campaign needs, after a word on what is going on.
+/// Builds what an audited campaign needs, after a word on what is going on.
 pub(crate) fn build() -> Outcome {
-    say!("building synod-kv and synod-harness (dev profile)");
-    build_step().run()
+    say!("building synod-kv, synod-harness and the auditor, synod-sim (dev profile)");
+    build_step().args(["-p", "synod-simulated"]).run()
 }
 
 /// Gives the command that builds the reference system and its harness.
@@ -57,6 +58,13 @@ pub(crate) fn build_step() -> Step {
 /// Gives the command that runs a campaign against the binaries of the present target folder.
 pub(crate) fn campaign(flags: &[OsString]) -> Step {
     campaign_in(&target_dir(), &runs_dir(), flags)
+}
+
+/// Gives the command that runs a campaign whose nodes write down what they do, for `synod-sim` to
+/// hold it against the specification: a part of the verdict.
+fn audited_campaign(flags: &[OsString]) -> Step {
+    let auditor = target_dir().join("debug").join(executable(sim::PROGRAM));
+    campaign(&[]).arg("--audit").arg(auditor).args(flags)
 }
 
 /// Gives the command that runs a campaign against the binaries of any target folder.
@@ -151,8 +159,9 @@ mod tests {
     fn flags_reach_the_harness_as_they_were_meant() {
         let passed = flags(&["--seed=7", "--nemesis", "mix"]).unwrap();
         assert_eq!(passed, ["--seed", "7", "--nemesis", "mix"]);
-        let line = campaign(&passed).to_string();
+        let line = audited_campaign(&passed).to_string();
         assert!(line.contains("synod-harness chaos --system synod-kv --binary "), "{line}");
+        assert!(line.contains(" --audit ") && line.contains("/synod-sim --seed"), "{line}");
         assert!(line.ends_with(" --seed 7 --nemesis mix"), "{line}");
     }
 

@@ -54,7 +54,7 @@ pub(crate) fn build_step(profile: Profile) -> Step {
 
 /// Gives the simulator itself.
 pub(crate) fn simulator(profile: Profile) -> Step {
-    let name = format!("synod-sim{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX);
     Step::new(target_dir().join(profile.folder).join(name))
 }
 
@@ -117,6 +117,9 @@ const VALUES: &[&str] = &[
 /// Those that take none.
 const SWITCHES: &[&str] =
     &["twice", "all-points", "points", "outside", "shrink", "log", "transcript", "help"];
+
+/// The simulator's program, which audits runs of real processes, too.
+pub(crate) const PROGRAM: &str = "synod-sim";
 
 #[cfg(test)]
 mod tests {

@@ -387,8 +387,8 @@ fn reproduction(arguments: &ChaosArguments, plan: &Scenario, is_here: bool) -> S
     let ChaosArguments { time, nodes, nemesis, .. } = arguments;
     let SystemArguments { system, binary, audit, bridges, .. } = &arguments.system;
     let mut limits = limit_flags(&arguments.system);
-    // `cargo xtask chaos` has no flags for audits and limits.
-    let is_plain = audit.is_none() && limits.is_empty();
+    // `cargo xtask chaos` has no flag for limits, and its own auditor.
+    let is_plain = audit.as_deref().is_none_or(is_auditor_here) && limits.is_empty();
     let (program, system) = if is_here && system == SYNOD_KV && is_plain {
         ("cargo xtask chaos", String::new())
     } else {
@@ -444,7 +444,16 @@ pub(super) fn limit_flags(arguments: &SystemArguments) -> String {
 
 /// Returns whether `cargo xtask chaos` would run this binary: the one beside this program.
 fn is_built_here(binary: &Path) -> bool {
-    let beside = std::env::current_exe().map(|program| program.with_file_name(SYNOD_KV));
+    is_beside(binary, SYNOD_KV)
+}
+
+/// Returns whether `cargo xtask chaos` would have this program audit what is left.
+fn is_auditor_here(program: &Path) -> bool {
+    is_beside(program, "synod-sim")
+}
+
+fn is_beside(binary: &Path, name: &str) -> bool {
+    let beside = std::env::current_exe().map(|program| program.with_file_name(name));
     beside.is_ok_and(|beside| beside == absolute(binary) && beside.parent().is_some_and(is_debug))
 }
 

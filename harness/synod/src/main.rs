@@ -393,8 +393,9 @@ fn judge_run(
     Ok(match explain(&journals) {
         Ok(explained) => {
             let all = began.elapsed().as_secs_f64();
-            text += &format!("{explained}; {all:.1} s, {read:.1} s of them to read\n");
-            Found { text, code: PASS }
+            let explained = format!("{explained}; {all:.1} s, {read:.1} s of them to read\n");
+            // The harness tells the last lines: what was followed says most.
+            Found { text: explained + &text, code: PASS }
         }
         Err(reason) => Found { text: format!("UNEXPLAINED: {reason}\n"), code: VIOLATION },
     })

@@ -147,12 +147,11 @@ struct Harness {
     auditor: PathBuf,
 }
 
-/// Builds the harness, and what audits the journals.
+/// Builds the harness, and what audits what nodes left.
 fn prepare() -> Result<Harness, Failure> {
     chaos::build()?;
-    sim::build_step(sim::RELEASE).run()?;
     let program = target_dir().join("debug").join(chaos::executable("synod-harness"));
-    let auditor = target_dir().join("release").join(chaos::executable("synod-sim"));
+    let auditor = target_dir().join("debug").join(chaos::executable(sim::PROGRAM));
     Ok(Harness { program, auditor })
 }
 
