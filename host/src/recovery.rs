@@ -32,7 +32,6 @@ use crate::slot_index::SlotIndex;
 use crate::snapshots::Snapshots;
 use crate::snapshots::work::SnapshotWork;
 use crate::timers::Timers;
-use crate::trace::TraceRecorder;
 
 /// Why a life cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -439,11 +438,6 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
     #[must_use]
     pub fn state_at(&self) -> Slot {
         self.snapshots.newest().unwrap_or(Slot::FIRST)
-    }
-
-    /// Tells a trace that the life begins at this time, once all records were shown to it.
-    pub fn begin_trace(&self, at_ns: u64, recorder: &mut TraceRecorder) {
-        recorder.on_began(at_ns, self.incarnation, self.state_at());
     }
 
     /// Says why the node `me` must not go on with this journal, if the others refused it in an

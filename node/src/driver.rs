@@ -194,8 +194,8 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
         Ok(())
     }
 
-    /// Ends the turn. What it brought about is on its way to the disk of the trace, if there is one,
-    /// before any of it leaves.
+    /// Ends the turn. What it brought about stands in the trace, if there is one, before any of it
+    /// leaves.
     fn flush(&mut self, now: Moment) -> Result<(), NodeError> {
         let Some(trace) = &mut self.trace else {
             self.host.flush(now);

@@ -143,16 +143,18 @@ where
     // The ports are held before the journal is touched: a start that finds them taken must use up
     // no incarnation. Nothing is read on them before the life begins.
     let ports = Ports::hold(&world, &config)?;
-    let failed = |source| {
-        let path = traces.unwrap_or(Path::new("")).to_owned();
-        StartError::Trace { path, source }
+    let (recovered, trace) = match traces {
+        None => (recover(&world, &config, cluster, machine, None)?, None),
+        Some(folder) => {
+            let failed = |source| StartError::Trace { path: folder.to_owned(), source };
+            let mut trace = TraceFile::create(folder).map_err(failed)?;
+            let recovered = recover(&world, &config, cluster, machine, Some(&mut trace))?;
+            let (incarnation, state_at) = (recovered.0.incarnation, recovered.0.state_at());
+            trace.recorder.on_began(trace::now_ns(), incarnation, state_at);
+            trace.write().map_err(failed)?;
+            (recovered, Some(trace))
+        }
     };
-    let mut trace = traces.map(TraceFile::create).transpose().map_err(failed)?;
-    let recovered = recover(&world, &config, cluster, machine, trace.as_mut())?;
-    if let Some(trace) = &mut trace {
-        recovered.0.begin_trace(trace::now_ns(), &mut trace.recorder);
-        trace.write().map_err(failed)?;
-    }
     let incarnation = recovered.0.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();

@@ -41,7 +41,7 @@ impl TraceFile {
     /// Writes what was recorded of the journal, once it is worth a write.
     pub(crate) fn write_some(&mut self) {
         if self.recorder.bytes().len() > RECOVERED_BYTES_MAX {
-            self.failed = self.failed.take().or(self.write().err());
+            self.failed = self.write().err();
         }
     }
 

@@ -234,8 +234,8 @@ impl System {
         }
     }
 
-    /// Lets the nodes of the key-value server of this project write down all that they do, each life
-    /// in a file of its own below [`TRACES`](crate::folder::TRACES).
+    /// Lets the nodes of the key-value server of this project write down all that they do, each
+    /// life in a file of its own below [`TRACES`](crate::folder::TRACES).
     pub fn write_traces(&mut self) {
         let folder = "{dir}/traces/{node}";
         self.serve.extend(["--trace", folder].map(|word| Arg::One(word.to_owned())));

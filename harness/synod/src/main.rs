@@ -14,17 +14,13 @@ use std::time::Instant;
 
 use synod_fault::nemesis::Nemesis;
 use synod_fault::swarm::{SwarmConfig, draw};
-use synod_fault::{DiskFault, Millis, Scenario, TIME_MS_MAX, Transports};
-use synod_paxos::Configuration;
+use synod_fault::{Millis, Scenario, TIME_MS_MAX, Transports};
 use synod_report::{Shard, ShardAsked, ShardSummary};
 use synod_rng::Seed;
 use synod_simulated::batch::Batch;
 use synod_simulated::shard;
 use synod_simulated::told::{nothing_tried, summed_up, told};
-use synod_simulated::trace::{
-    NodeJournal, ReadError, Unfollowed, explain, find_clocks, find_tampering, find_traces, follow,
-    read_ended, read_run,
-};
+use synod_simulated::trace::{JudgedRun, NodeJournal, ReadError, judge_run, read_ended, read_run};
 use synod_simulated::trial::{self, NODES_MAX, RunResult};
 use synod_simulator::Violation;
 
@@ -229,10 +225,10 @@ impl Options {
 
     fn run(&self) -> Result<Found, String> {
         if let Some(run) = &self.journals {
-            return judge_run(run, read_run).map_err(|error| error.to_string());
+            return judged(run, read_run);
         }
         if let Some(run) = &self.audit {
-            return judge_run(run, read_ended).map_err(|error| error.to_string());
+            return judged(run, read_ended);
         }
         let plan = match &self.one {
             None => return Ok(self.run_batch()),
@@ -346,59 +342,13 @@ impl Options {
     }
 }
 
-/// Holds what real nodes wrote against the specification: first what they wrote down of themselves
-/// message for message, if they did, and then their journals.
-fn judge_run(
+/// Holds what real nodes wrote against the specification.
+fn judged(
     run: &Path,
     read: impl FnOnce(&Path) -> Result<Vec<NodeJournal>, ReadError>,
-) -> Result<Found, ReadError> {
-    let (began, tampered) = (Instant::now(), find_tampering(run)?);
-    if let Some(fault @ (DiskFault::RolledBack | DiskFault::MadeAnew | DiskFault::Foreign)) =
-        tampered
-    {
-        let text = format!("not judged: in this run it is planned that {}\n", fault.does());
-        return Ok(Found { text, code: PASS });
-    }
-    let (mut text, mut is_followed) = (String::new(), false);
-    let clocks = find_clocks(run)?;
-    let traces = find_traces(run)?;
-    let nodes = traces.iter().flatten().map(|trace| trace.node);
-    // As in `explain`: all that have a folder vote, and majorities are quorums.
-    let voters = Configuration::majority(nodes).ok();
-    match voters.zip(traces).map(|(voters, traces)| follow(&voters, &traces, clocks)) {
-        None => {}
-        Some(Ok(followed)) => {
-            text += &format!("{followed}; {:.1} s\n", began.elapsed().as_secs_f64());
-            is_followed = true;
-        }
-        Some(Err(full @ Unfollowed::Full(_))) => text += &format!("{full}\n"),
-        Some(Err(Unfollowed::Io { path, error })) => return Err(ReadError::Io { path, error }),
-        Some(Err(reason @ Unfollowed::Blocked(_))) => {
-            return Ok(Found { text: format!("UNEXPLAINED: {reason}\n"), code: VIOLATION });
-        }
-    }
-    if is_followed && tampered.is_some() {
-        text += "the journals are not asked: it is planned that what they hold is changed\n";
-        return Ok(Found { text, code: PASS });
-    }
-    let began = Instant::now();
-    let journals = match read(run) {
-        Err(cut @ ReadError::Cut { .. }) if is_followed => {
-            text += &format!("the journals are not asked: {cut}\n");
-            return Ok(Found { text, code: PASS });
-        }
-        other => other?,
-    };
-    let read = began.elapsed().as_secs_f64();
-    Ok(match explain(&journals) {
-        Ok(explained) => {
-            let all = began.elapsed().as_secs_f64();
-            let explained = format!("{explained}; {all:.1} s, {read:.1} s of them to read\n");
-            // The harness tells the last lines: what was followed says most.
-            Found { text: explained + &text, code: PASS }
-        }
-        Err(reason) => Found { text: format!("UNEXPLAINED: {reason}\n"), code: VIOLATION },
-    })
+) -> Result<Found, String> {
+    let JudgedRun { text, is_explained } = judge_run(run, read).map_err(|why| why.to_string())?;
+    Ok(Found { text, code: if is_explained { PASS } else { VIOLATION } })
 }
 
 fn read_plan(path: &Path) -> Result<Scenario, String> {

@@ -192,7 +192,7 @@ fn an_effect_before_its_cause_is_refused_by_the_clock_that_all_share() {
     let node = traces
         .iter()
         .position(|trace| trace.lives.first().is_some_and(|life| read(life).iter().any(is_vote)));
-    let mut hasty = traces.clone();
+    let mut hasty = traces;
     let life = &mut hasty[node.unwrap()].lives[0];
     let mut events = read(life);
     for event in &mut events {

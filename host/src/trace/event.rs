@@ -1,8 +1,8 @@
 //! One line of a trace, and its bytes: a tag, the length of what follows, and that.
 //!
-//! Records and messages stand in it as they do in the journal and on the wire. When each is told is
-//! the recorder's. The claim kept true: what is written down is given back as it was, and bytes that
-//! nobody wrote are refused.
+//! Records and messages stand in it as they do in the journal and on the wire. When each is told
+//! is the recorder's. The claim kept true: what is written down is given back as it was, and bytes
+//! that nobody wrote are refused.
 
 use std::io;
 

@@ -97,25 +97,26 @@ impl TraceRecorder {
     pub fn on_turn<M: StateMachine>(&mut self, at_ns: u64, host: &Host<M>, brought: &Brought<'_>) {
         let (paxos, log) = (host.replica().paxos(), host.replica().paxos().log());
         // What a node knows when its life begins, it had learned before.
-        let known = self.chosen.replace(paxos.chosen()).unwrap_or(paxos.chosen());
+        let chosen = paxos.chosen();
+        let known = self.chosen.replace(chosen).unwrap_or(chosen);
         // The base alone tells nothing: what was chosen and applied in this turn may be gone, too.
         let installed = host.counts().snapshots_installed;
         let is_passed_over =
             std::mem::replace(&mut self.installed, installed) < installed && log.base() > known;
         let is_idle = self.taken.is_empty()
-            && known == paxos.chosen()
+            && known == chosen
             && !is_passed_over
             && brought.sent.is_empty()
             && brought.replies.is_empty();
         if is_idle {
             return;
         }
-        self.put(&TraceEvent::Turn { at_ns, chosen: paxos.chosen() });
+        self.put(&TraceEvent::Turn { at_ns, chosen });
         self.put_taken();
         if is_passed_over {
             self.put(&TraceEvent::State(log.base()));
         }
-        for number in known.number()..paxos.chosen().number() {
+        for number in known.number()..chosen.number() {
             let slot = Slot::new(number);
             if let Some(decree) = log.decree(slot) {
                 let record = Record::Learned { slot, decree: decree.clone() };

@@ -157,7 +157,6 @@ impl Invariant for ConfirmedReads {
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
         let at = Moment { now: step.now, node: step.node, life: step.life };
-        let is_question = |given: &&Given, asked: (Connection, RequestId)| matches!(given.cause, Cause::Request(_, connection, id) if (connection, id) == asked);
         for given in step.given {
             if let Cause::Request(Wanted::Query, connection, id) = given.cause {
                 self.on_question(at, (connection, id));
@@ -171,10 +170,28 @@ impl Invariant for ConfirmedReads {
             if matches!(response, Response::Reply(_)) {
                 self.on_answered(at, asked)?;
             } else {
-                let is_new = step.given.iter().any(|given| is_question(&given, asked));
+                let is_new = step.given.iter().any(|given| is_request(given, asked));
                 self.on_refused(at, asked, is_new);
             }
         }
         Ok(())
+    }
+}
+
+fn is_request(given: &Given, asked: (Connection, RequestId)) -> bool {
+    match given.cause {
+        Cause::Request(_, connection, id) => (connection, id) == asked,
+        Cause::Start
+        | Cause::Message(..)
+        | Cause::Timer(_)
+        | Cause::LinkDown(_)
+        | Cause::Synced
+        | Cause::OldDecrees
+        | Cause::Snapshot
+        | Cause::Wrote
+        | Cause::Unheard(_)
+        | Cause::Client
+        | Cause::Drain
+        | Cause::Several => false,
     }
 }

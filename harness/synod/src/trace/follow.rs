@@ -203,6 +203,7 @@ struct Judges {
 }
 
 /// What a node did, as one step of the search.
+#[allow(clippy::large_enum_variant, reason = "there is one of each node at a time")]
 #[derive(Debug)]
 enum Next {
     /// A life began, with all that its journal gave back.

@@ -51,12 +51,14 @@
 //! - The loosenings of [`Conformance`] apply here, too.
 
 mod follow;
+mod judge;
 mod read;
 mod recorded;
 mod static_checks;
 mod validate;
 
 pub use follow::{Clocks, Followed, NodeTrace, Standing, TraceLife, Unfollowed, follow};
+pub use judge::{JudgedRun, judge_run};
 pub use read::{
     ReadError, find_clocks, find_tampering, find_traces, read_ended, read_journals, read_run,
 };

@@ -14,8 +14,8 @@ use synod_smr::wire::encode_record;
 pub(crate) struct Run(PathBuf);
 
 impl Run {
-    /// Writes the journals, in commits of a few records, beside a folder of snapshots, and leaves all
-    /// as a killed process does.
+    /// Writes the journals, in commits of a few records, beside a folder of snapshots, and leaves
+    /// all as a killed process does.
     pub(crate) fn write(name: &str, journals: &[NodeJournal]) -> Self {
         let name = format!("synod-run-{name}-{}", std::process::id());
         let run = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));

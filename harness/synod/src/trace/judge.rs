@@ -1,0 +1,105 @@
+//! What the nodes of a run left, as a whole: what of it is asked, and what it says.
+//!
+//! First what the nodes wrote down of themselves message for message, if they did; then their
+//! journals. The claim kept true: whatever of it is not asked is said, with the reason, and what is
+//! asked and not explained is a violation.
+
+use std::path::Path;
+use std::time::Instant;
+
+use synod_fault::DiskFault;
+use synod_paxos::Configuration;
+
+use super::{
+    Clocks, NodeJournal, ReadError, Unfollowed, explain, find_clocks, find_tampering, find_traces,
+    follow,
+};
+
+/// What is said of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedRun {
+    /// In lines, the last of which says most.
+    pub text: String,
+    /// Whether all that was asked is explained.
+    pub is_explained: bool,
+}
+
+/// Judges what the nodes of a run left; `read` reads their journals.
+///
+/// All that have a folder are taken to be voters, and majorities to be quorums.
+///
+/// # Errors
+///
+/// Why what is there cannot be read.
+pub fn judge_run(
+    run: &Path,
+    read: impl FnOnce(&Path) -> Result<Vec<NodeJournal>, ReadError>,
+) -> Result<JudgedRun, ReadError> {
+    let explained = |text: String| JudgedRun { text, is_explained: true };
+    let tampered = find_tampering(run)?;
+    if let Some(fault @ (DiskFault::RolledBack | DiskFault::MadeAnew | DiskFault::Foreign)) =
+        tampered
+    {
+        return Ok(explained(format!("not judged: it was planned that {}\n", fault.does())));
+    }
+    let traces = match judge_traces(run, find_clocks(run)?)? {
+        OfTraces::Followed(text) => Some(text),
+        OfTraces::Unexplained(text) => return Ok(JudgedRun { text, is_explained: false }),
+        OfTraces::NotAsked(_) if tampered.is_some() => None,
+        OfTraces::NotAsked(why) => return judge_journals(read(run)?, &why),
+    };
+    let (Some(followed), None) = (&traces, tampered) else {
+        let why = "the journals are not asked: it was planned that what they hold is changed\n";
+        return Ok(explained(why.to_owned() + &traces.unwrap_or_default()));
+    };
+    match read(run) {
+        Ok(journals) => judge_journals(journals, followed),
+        Err(cut @ ReadError::Cut { .. }) => {
+            Ok(explained(format!("the journals are not asked: {cut}\n{followed}")))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// What is said of the traces.
+enum OfTraces {
+    /// They were followed to their ends.
+    Followed(String),
+    /// They are no behaviour.
+    Unexplained(String),
+    /// They are not there or not whole, and why.
+    NotAsked(String),
+}
+
+fn judge_traces(run: &Path, clocks: Clocks) -> Result<OfTraces, ReadError> {
+    let began = Instant::now();
+    let Some(traces) = find_traces(run)? else { return Ok(OfTraces::NotAsked(String::new())) };
+    let nodes = traces.iter().map(|trace| trace.node);
+    let Ok(voters) = Configuration::majority(nodes) else {
+        return Ok(OfTraces::NotAsked(String::new()));
+    };
+    Ok(match follow(&voters, &traces, clocks) {
+        Ok(followed) => {
+            let took = began.elapsed().as_secs_f64();
+            OfTraces::Followed(format!("{followed}; {took:.1} s\n"))
+        }
+        Err(reason @ Unfollowed::Blocked(_)) => {
+            OfTraces::Unexplained(format!("UNEXPLAINED: {reason}\n"))
+        }
+        Err(full @ Unfollowed::Full(_)) => {
+            OfTraces::NotAsked(format!("the traces are not asked: {full}\n"))
+        }
+        Err(Unfollowed::Io { path, error }) => return Err(ReadError::Io { path, error }),
+    })
+}
+
+fn judge_journals(journals: Vec<NodeJournal>, before: &str) -> Result<JudgedRun, ReadError> {
+    let began = Instant::now();
+    let (explained, is_explained) = match explain(&journals) {
+        Ok(explained) => (format!("{explained}; {:.1} s\n", began.elapsed().as_secs_f64()), true),
+        Err(reason) => (format!("UNEXPLAINED: {reason}\n"), false),
+    };
+    // What is no explanation stands alone.
+    let text = if is_explained { explained + before } else { explained };
+    Ok(JudgedRun { text, is_explained })
+}
