@@ -14,3 +14,4 @@ mod service;
 mod snapshots;
 mod storms;
 mod strangers;
+mod traces;
