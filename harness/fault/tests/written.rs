@@ -488,7 +488,7 @@ fn nothing_is_drawn_for_a_cluster_without_nodes_and_no_run_takes_it() {
         assert_eq!(nemesis.plan(seed, &[], time_ms, world.transports), []);
     }
     let swarm = swarm::draw(seed, &SwarmConfig { nodes: vec![0], ..SwarmConfig::default() });
-    let varied = varied::draw(seed, &VariedConfig { nodes: 0, time_ms, world });
+    let varied = varied::draw(seed, &VariedConfig { nodes: Some(0), time_ms, world });
     for drawn in [swarm, varied] {
         let words = Scenario::from_json(&drawn.to_json()).unwrap_err().to_string();
         assert!(words.contains("a run has a node"), "{words}");

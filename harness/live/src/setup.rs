@@ -253,6 +253,14 @@ impl SystemUnderTest {
         Ok(())
     }
 
+    /// Tells whether something can be done to the power, the disks and the clocks of its nodes.
+    #[must_use]
+    pub fn reaches_machines(&self) -> bool {
+        let program = self.every_gap().fill(&self.system.serve).map(|command| command.program);
+        let is_reached = program.is_ok_and(|program| reach::look(&program).is_ok());
+        is_reached && !self.attached && !self.system.env.serve.contains_key("LD_PRELOAD")
+    }
+
     /// Starts everything and waits until the cluster serves.
     ///
     /// # Errors

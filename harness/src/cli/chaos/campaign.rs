@@ -47,7 +47,7 @@ fn asked_of(arguments: &ChaosArguments) -> Result<BTreeMap<String, String>, Refu
         ("the scenario", scenario),
         ("--time", time.to_string()),
         ("whether it is --attach", arguments.attach.is_some().to_string()),
-        ("--nodes", nodes.to_string()),
+        ("--nodes", given(nodes.map(u64::from))),
         ("--clients", given(clients.map(u64::from))),
         ("--nemesis", nemesis.clone()),
         ("--workload", workload.clone()),
