@@ -37,11 +37,11 @@ pub enum TraceEvent {
     },
     /// A record became durable, and the replica knows.
     Durable(Record),
-    /// A candidate that did not lead yet took a promise in.
+    /// A candidate that did not lead yet took a promise in, or a node took votes in.
     Heard {
         /// Who gave it.
         from: NodeId,
-        /// The promise.
+        /// The promise, or the votes.
         message: Message,
     },
     /// A client asked a question.

@@ -65,10 +65,7 @@ impl TraceRecorder {
             Event::PeerFrame { peer, bytes } => {
                 let leader = host.replica().paxos().leader();
                 let prepares = leader.ballot().filter(|_| leader.leads().is_none());
-                // Most frames come while nothing is prepared, and are not looked into.
-                if let Some(ballot) = prepares
-                    && let Some(message) = promise_in(bytes, ballot)
-                {
+                if let Some(message) = claim_in(bytes, prepares) {
                     TraceEvent::Heard { from: *peer, message }.encode_into(&mut self.taken);
                 }
             }
@@ -170,11 +167,15 @@ impl TraceRecorder {
     }
 }
 
-/// Returns the promise of a ballot that a frame holds; nothing for any other message.
-fn promise_in(frame: &Bytes, wanted: Ballot) -> Option<Message> {
+/// Returns the votes that a frame holds, or the promise of the ballot that is prepared; nothing for
+/// any other message.
+fn claim_in(frame: &Bytes, prepares: Option<Ballot>) -> Option<Message> {
     let message = decode_message(frame).ok()?;
-    let Message::Paxos(Paxos::AfterSync(AfterSync::Promise { ballot, .. })) = &message else {
-        return None;
+    let Message::Paxos(Paxos::AfterSync(claim)) = &message else { return None };
+    let counts = match claim {
+        AfterSync::Prepare { .. } => false,
+        AfterSync::Promise { ballot, .. } => prepares == Some(*ballot),
+        AfterSync::Accepted { .. } => true,
     };
-    (*ballot == wanted).then_some(message)
+    counts.then_some(message)
 }

@@ -143,7 +143,7 @@ pub fn follow(
     clocks: Clocks,
 ) -> Result<Followed, Unfollowed> {
     let mut judges = Judges {
-        conformance: Conformance::new(voters),
+        conformance: Conformance::new(voters).where_hearing_is_told(),
         confirmed: ConfirmedReads::new(voters),
         settled: SettledReads::default(),
         clocks,
@@ -346,10 +346,13 @@ impl<'t> Walker<'t> {
                 conformance.on_sent(node, to, message).map_err(told)?;
                 self.judge_reads(judges, event)
             }
-            TraceEvent::Turn { .. }
-            | TraceEvent::Heard { .. }
-            | TraceEvent::Asked(..)
-            | TraceEvent::Answered { .. } => self.judge_reads(judges, event),
+            TraceEvent::Heard { from, message } => {
+                conformance.on_heard(node, *from, message).map_err(told)?;
+                self.judge_reads(judges, event)
+            }
+            TraceEvent::Turn { .. } | TraceEvent::Asked(..) | TraceEvent::Answered { .. } => {
+                self.judge_reads(judges, event)
+            }
             // Reading makes a life of the first two, and stops at the third.
             TraceEvent::Recovered(_) | TraceEvent::Began { .. } | TraceEvent::Full => Ok(()),
         }
@@ -434,7 +437,9 @@ fn show(next: &Next) -> String {
         Next::Event(TraceEvent::State(slot)) => format!("a state of all below slot {slot}"),
         Next::Event(TraceEvent::Learned { slot, .. }) => format!("slot {slot} is learned"),
         Next::Event(TraceEvent::Sent(_, message)) => format!("a message: {}", name_of(message)),
-        Next::Event(TraceEvent::Heard { from, .. }) => format!("a promise of node {from} is heard"),
+        Next::Event(TraceEvent::Heard { from, message }) => {
+            format!("node {from} is heard: {}", name_of(message))
+        }
         Next::Event(TraceEvent::Asked(connection, id)) => {
             format!("question {} of client {}", id.0, connection.0)
         }

@@ -64,9 +64,14 @@ impl Conformance {
     /// Finds the action by which an acceptor can come to know what is chosen in `slot`.
     fn road(&self, place: Place, slot: Slot, state: &SlotState) -> Option<Action> {
         let me = self.voters[place];
-        let counted = |(ballot, _): &&(Ballot, _)| {
-            ballot.node() == me && state.votes_in(*ballot) >= self.quorums.1
+        let votes = |ballot| match &self.heard {
+            None => state.votes_in(ballot),
+            Some(heard) => {
+                heard.votes(slot, ballot, (place, state.vote_in(place, ballot).is_some()))
+            }
         };
+        let counted =
+            |(ballot, _): &&(Ballot, _)| ballot.node() == me && votes(*ballot) >= self.quorums.1;
         let announced = |(ballot, _): &&(Ballot, _)| {
             state.accepted(place).is_some_and(|vote| vote.ballot == *ballot)
                 && self.ballots.get(ballot).is_some_and(|of| slot < of.announced)

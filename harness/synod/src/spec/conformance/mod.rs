@@ -53,6 +53,7 @@
 
 mod ballots;
 mod deviation;
+mod heard;
 mod learning;
 mod phases;
 mod promise;
@@ -65,6 +66,7 @@ pub use deviation::{Action, Deviation};
 
 use ballots::BallotState;
 use deviation::{Failed, fails};
+use heard::Heard;
 use slots::{Place, SlotState};
 use std::collections::BTreeMap;
 
@@ -96,6 +98,8 @@ pub struct Conformance {
     slots: BTreeMap<Slot, SlotState>,
     /// The first slot in which nothing is chosen.
     chosen_end: Slot,
+    /// What nodes heard, where that is told: then it alone counts for them.
+    heard: Option<Heard>,
     /// Counts the promises, votes and copies.
     clock: u64,
     taken: [u64; Action::ALL.len()],
@@ -143,9 +147,45 @@ impl Conformance {
             ballots: BTreeMap::new(),
             slots: BTreeMap::new(),
             chosen_end: Slot::FIRST,
+            heard: None,
             clock: 0,
             taken: [0; Action::ALL.len()],
         }
+    }
+
+    /// Lets a promise count for a candidate, and a vote for a leader, only once it heard of it, as
+    /// [`Self::on_heard`] tells: what is on its way may be lost, and justifies nothing.
+    #[must_use]
+    pub fn where_hearing_is_told(self) -> Self {
+        Self { heard: Some(Heard::default()), ..self }
+    }
+
+    /// Takes in that a node took a claim of another one in.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it was never so.
+    pub fn on_heard(
+        &mut self,
+        node: NodeId,
+        from: NodeId,
+        message: &Message,
+    ) -> Result<(), Deviation> {
+        let (by, of) = (self.place(node)?, self.place(from)?);
+        let Message::Paxos(synod_paxos::Message::AfterSync(bound)) = message else {
+            return Ok(());
+        };
+        let done = match bound {
+            AfterSync::Prepare { .. } => Ok(()),
+            AfterSync::Promise { ballot, first, end, chosen, reports } => {
+                let part = ballots::PromisePart::new(*first, *end, *chosen);
+                self.promise_heard(of, *ballot, part, reports)
+            }
+            AfterSync::Accepted { ballot, first, end } => {
+                self.votes_heard((by, of), *ballot, *first..*end)
+            }
+        };
+        done.map_err(|failed| breach(from, failed))
     }
 
     /// Takes in records of a node that are durable: just synced, or found by a recovery.

@@ -27,16 +27,41 @@ impl Conformance {
         &mut self,
         place: Place,
         ballot: Ballot,
-        mut part: PromisePart,
+        part: PromisePart,
         reports: &[Line],
     ) -> Result<(), Failed> {
+        if self.heard.is_none() {
+            return self.promise_heard(place, ballot, part, reports);
+        }
+        self.promise_told(place, ballot, &part, reports).map(drop)
+    }
+
+    /// Checks a Promise, and returns the end of those of its lines that bind its candidate.
+    fn promise_told(
+        &mut self,
+        place: Place,
+        ballot: Ballot,
+        part: &PromisePart,
+        reports: &[Line],
+    ) -> Result<Slot, Failed> {
         if !self.acceptors[place].promises.contains_key(&ballot) {
             let promised = self.acceptors[place].promised;
             let found = format!("ballot {ballot} is not promised durably, but {promised}");
             return fails(Action::Phase1b, "PersistBeforeSend", found);
         }
         self.knows(Action::Phase1b, place, part.chosen)?;
-        let reported = self.is_truth(place, ballot, &part, reports)?;
+        self.is_truth(place, ballot, part, reports)
+    }
+
+    /// A Promise counts for its candidate from here on.
+    pub(super) fn promise_heard(
+        &mut self,
+        place: Place,
+        ballot: Ballot,
+        mut part: PromisePart,
+        reports: &[Line],
+    ) -> Result<(), Failed> {
+        let reported = self.promise_told(place, ballot, &part, reports)?;
         let copied = |(slot, report): &Line| matches!(report, Report::Chosen(_)).then_some(*slot);
         part.copied = reports.iter().filter_map(copied).collect();
         let acceptors = self.voters.len();
