@@ -27,11 +27,13 @@ use table::Table;
 /// Reads the flags, and measures or shows.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     let (mut show, mut page_only, mut runs, mut only) = (false, false, RUNS, Vec::new());
+    let mut binaries: Option<PathBuf> = None;
     while let Some(argument) = arguments.next()? {
         match argument {
             Arg::Long("show") => show = true,
             Arg::Long("page") => page_only = true,
             Arg::Long("runs") => runs = arguments.value()?.parse()?,
+            Arg::Long("binaries") => binaries = Some(arguments.value()?.into()),
             Arg::Long("only") => {
                 let ids = arguments.value()?.to_string_lossy().into_owned();
                 only.extend(ids.split(',').map(str::to_owned));
@@ -52,7 +54,8 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         return table.write_page(&page(), &catalogue, &clients);
     }
     if !show {
-        measure(&catalogue, &clients, &only, runs, &mut table)?;
+        let asked = Asked { only: &only, runs, binaries: binaries.as_deref() };
+        measure(&catalogue, &clients, &asked, &mut table)?;
     }
     said::out(format_args!("{}", table.text(&catalogue, &clients)));
     Ok(())
@@ -78,29 +81,50 @@ pub(crate) fn stale() -> Result<Vec<String>, Failure> {
     Ok(stale)
 }
 
+/// What is to be measured.
+struct Asked<'a> {
+    /// Which mutants; all where none is named.
+    only: &'a [String],
+    /// How many runs each has at first.
+    runs: u32,
+    /// Where the servers are that somebody has built, each under the name of its mutant; where a
+    /// mutant has none there, it is left for another call.
+    binaries: Option<&'a Path>,
+}
+
 /// Runs what is not measured yet; what is asked for by name is measured anew.
 fn measure(
     catalogue: &[Mutant],
     clients: &Clients,
-    only: &[String],
-    runs: u32,
+    asked: &Asked<'_>,
     table: &mut Table,
 ) -> Outcome {
+    let Asked { only, runs, binaries } = asked;
+    let runs = *runs;
     let harness = prepare()?;
     let scratch = Scratch::open()?;
     for mutant in catalogue.iter().filter(|mutant| clients.is_seen(&mutant.id)) {
-        let asked = only.contains(&mutant.id);
-        if !only.is_empty() && !asked {
+        let is_asked = only.contains(&mutant.id);
+        if !only.is_empty() && !is_asked {
             continue;
         }
-        if asked {
+        let built = binaries.map(|folder| folder.join(&mutant.id));
+        if built.as_ref().is_some_and(|built| !built.is_file()) {
+            continue;
+        }
+        if is_asked {
             table.forget(&mutant.id);
         }
         if !table.of(&mutant.id).wants_more(runs) {
             continue;
         }
-        say!("power: building {}: {}", mutant.id, mutant.breaks);
-        let binary = build(&scratch, mutant)?;
+        let binary = match built {
+            Some(built) => built,
+            None => {
+                say!("power: building {}: {}", mutant.id, mutant.breaks);
+                build(&scratch, mutant)?
+            }
+        };
         while table.of(&mutant.id).wants_more(runs) {
             let seed = table.of(&mutant.id).runs + 1;
             let seen = harness.run(&binary, seed)?;
