@@ -5,7 +5,6 @@
 //! then would suspect the living. So a timer that is found much too late first gives the inbox a
 //! grace, once. Waiting and drawing of moments are left to the driver.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use synod_clock::Moment;
@@ -13,7 +12,8 @@ use synod_clock::Moment;
 /// The timers of one core.
 #[derive(Clone, Debug)]
 pub(crate) struct Timers<K> {
-    due: BTreeMap<K, Moment>,
+    /// In the order of the names. They are few, and looked through after each turn.
+    due: Vec<(K, Moment)>,
     /// A grace was given, and no timer was in time since: a process that is always late would
     /// otherwise get one after the other and never fire.
     graced: bool,
@@ -32,24 +32,27 @@ pub(crate) enum Fired<K> {
 
 impl<K: Copy + Ord> Timers<K> {
     pub(crate) const fn new() -> Self {
-        Self { due: BTreeMap::new(), graced: false }
+        Self { due: Vec::new(), graced: false }
     }
 
     /// Sets a timer, in place of the earlier one of that name.
     pub(crate) fn set(&mut self, timer: K, at: Moment) {
-        self.due.insert(timer, at);
+        match self.due.binary_search_by_key(&timer, |(name, _)| *name) {
+            Ok(place) => self.due[place].1 = at,
+            Err(place) => self.due.insert(place, (timer, at)),
+        }
     }
 
     /// Returns the moment at which the next timer is due.
     pub(crate) fn next(&self) -> Option<Moment> {
-        self.due.values().min().copied()
+        self.due.iter().map(|(_, at)| *at).min()
     }
 
     /// Takes the timer that is due first.
     pub(crate) fn fire(&mut self, present: Moment) -> Fired<K> {
-        let Some((&timer, &at)) = self.due.iter().min_by_key(|(_, at)| **at) else {
-            return Fired::None;
-        };
+        // Of those that are due at one moment the first by name.
+        let first = self.due.iter().enumerate().min_by_key(|(_, (_, at))| *at);
+        let Some((place, &(timer, at))) = first else { return Fired::None };
         if at > present {
             return Fired::None;
         }
@@ -58,12 +61,12 @@ impl<K: Copy + Ord> Timers<K> {
             self.graced = false;
         } else if !self.graced {
             self.graced = true;
-            for due in self.due.values_mut().filter(|due| **due <= present) {
+            for (_, due) in self.due.iter_mut().filter(|(_, due)| *due <= present) {
                 *due = present + PAUSE_GRACE;
             }
             return Fired::Paused(late);
         }
-        self.due.remove(&timer);
+        self.due.remove(place);
         Fired::Timer(timer)
     }
 }

@@ -10,7 +10,7 @@
 use crate::message::Checkpoint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use synod_paxos::{Configuration, NodeId, Slot, Tally};
+use synod_paxos::{Configuration, NodeId, Slot};
 
 /// A digest is compared at each slot that is a multiple of this.
 pub const CHECKPOINT_SLOTS: u64 = 1024;
@@ -37,10 +37,14 @@ pub struct Checkpoints {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Series<const MAX: usize> {
     own: BTreeMap<Slot, u64>,
-    peers: BTreeMap<Slot, BTreeMap<NodeId, u64>>,
+    peers: BTreeMap<Slot, Digests>,
     /// Where something can be compared that was not yet.
     unjudged: BTreeSet<Slot>,
 }
+
+/// What each peer told of one slot, in the order of the peers: one digest each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Digests(Vec<(NodeId, u64)>);
 
 /// A peer whose state is another one, after the same slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,6 +124,19 @@ impl Checkpoints {
     }
 }
 
+impl Digests {
+    /// Takes in what a peer tells, and returns what it told before.
+    fn insert(&mut self, peer: NodeId, digest: u64) -> Option<u64> {
+        match self.0.binary_search_by_key(&peer, |(of, _)| *of) {
+            Ok(place) => Some(std::mem::replace(&mut self.0[place].1, digest)),
+            Err(place) => {
+                self.0.insert(place, (peer, digest));
+                None
+            }
+        }
+    }
+}
+
 impl<const MAX: usize> Series<MAX> {
     fn on_own(&mut self, Checkpoint { slot, digest }: Checkpoint) {
         let is_new = self.own.insert(slot, digest).is_none();
@@ -132,7 +149,14 @@ impl<const MAX: usize> Series<MAX> {
     }
 
     fn on_peer(&mut self, peer: NodeId, Checkpoint { slot, digest }: Checkpoint) {
-        let before = self.peers.entry(slot).or_default().insert(peer, digest);
+        // Most of what is told is of the latest slot that was told of.
+        let before = if let Some(mut latest) = self.peers.last_entry()
+            && *latest.key() == slot
+        {
+            latest.get_mut().insert(peer, digest)
+        } else {
+            self.peers.entry(slot).or_default().insert(peer, digest)
+        };
         // A digest that is told again has nothing in it to be judged.
         if before != Some(digest) && self.own.contains_key(&slot) {
             self.unjudged.insert(slot);
@@ -153,7 +177,7 @@ impl<const MAX: usize> Series<MAX> {
             return Vec::new();
         };
         let mut findings = Vec::new();
-        for (&peer, &theirs) in peers {
+        for &(peer, theirs) in &peers.0 {
             // A difference is said once, and again only after the two have agreed in between.
             if theirs == mine {
                 blamed.remove(&peer);
@@ -167,14 +191,8 @@ impl<const MAX: usize> Series<MAX> {
 }
 
 /// Returns why the node whose digest is `mine` must halt, if it must.
-fn verdict(
-    slot: Slot,
-    mine: u64,
-    peers: &BTreeMap<NodeId, u64>,
-    voters: &Configuration,
-) -> Option<String> {
-    let spoke: Tally = peers.keys().copied().filter(|node| voters.contains(*node)).collect();
-    let spoke = 1 + spoke.nodes().count();
+fn verdict(slot: Slot, mine: u64, peers: &Digests, voters: &Configuration) -> Option<String> {
+    let spoke = 1 + peers.0.iter().filter(|(node, _)| voters.contains(*node)).count();
     assert!(spoke <= voters.voters().len(), "a digest of its own came as that of a peer");
     match other_majority(mine, peers, voters) {
         Some(digest) => Some(format!(
@@ -193,17 +211,17 @@ fn verdict(
 }
 
 /// Returns the digest other than `mine` that a majority of the voters has.
-fn other_majority(mine: u64, peers: &BTreeMap<NodeId, u64>, voters: &Configuration) -> Option<u64> {
-    let others = peers.values().copied().filter(|digest| *digest != mine);
-    others.into_iter().find(|digest| is_majority(count(*digest, peers, voters), voters))
+fn other_majority(mine: u64, peers: &Digests, voters: &Configuration) -> Option<u64> {
+    let mut others = peers.0.iter().map(|(_, digest)| *digest).filter(|digest| *digest != mine);
+    others.find(|digest| is_majority(count(*digest, peers, voters), voters))
 }
 
-fn has_majority(mine: u64, peers: &BTreeMap<NodeId, u64>, voters: &Configuration) -> bool {
+fn has_majority(mine: u64, peers: &Digests, voters: &Configuration) -> bool {
     is_majority(1 + count(mine, peers, voters), voters)
 }
 
-fn count(digest: u64, peers: &BTreeMap<NodeId, u64>, voters: &Configuration) -> usize {
-    let same = peers.iter().filter(|(node, held)| **held == digest && voters.contains(**node));
+fn count(digest: u64, peers: &Digests, voters: &Configuration) -> usize {
+    let same = peers.0.iter().filter(|(node, held)| *held == digest && voters.contains(*node));
     same.count()
 }
 

@@ -327,13 +327,15 @@ impl Fingerprint {
 #[must_use]
 pub fn fingerprint(bytes: &[u8]) -> u64 {
     // The length comes in first, as the last chunk is filled up with zeros.
-    let mut state = mix(bytes.len() as u64);
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        state = mix(state ^ u64::from_le_bytes(word));
+    let state = mix(bytes.len() as u64);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let state = words.iter().fold(state, |state, word| mix(state ^ u64::from_le_bytes(*word)));
+    if rest.is_empty() {
+        return state;
     }
-    state
+    let mut word = [0; 8];
+    word[..rest.len()].copy_from_slice(rest);
+    mix(state ^ u64::from_le_bytes(word))
 }
 
 /// Scrambles a number; a bijection.
@@ -402,5 +404,12 @@ mod tests {
     fn fingerprints_are_the_same_everywhere() {
         assert_eq!(fingerprint(b""), 0xE220_A839_7B1D_CDAF);
         assert_ne!(fingerprint(b"a"), fingerprint(b"a\0"), "the length counts");
+        // A word, and one with a byte past it, whose word is filled up with zeros.
+        let of = |len: usize, words: &[[u8; 8]]| {
+            let mixed = |state, word: &[u8; 8]| mix(state ^ u64::from_le_bytes(*word));
+            words.iter().fold(mix(len as u64), mixed)
+        };
+        assert_eq!(fingerprint(b"abcdefgh"), of(8, &[*b"abcdefgh"]));
+        assert_eq!(fingerprint(b"abcdefghi"), of(9, &[*b"abcdefgh", *b"i\0\0\0\0\0\0\0"]));
     }
 }

@@ -26,8 +26,7 @@ mod rivals;
 use crate::config::Config;
 use crate::message::Heartbeat;
 use crate::pace::{RTT_TICKS_MAX, path_ticks};
-use link::{Link, Phase1};
-use std::collections::BTreeMap;
+use link::{Link, Links, Phase1};
 use synod_paxos::{Ballot, NodeId, Slot, Tally};
 
 /// How many ticks a leader may wait for something without progress before it is discontent, beside
@@ -54,7 +53,7 @@ pub const SLOW_SYNC_MS: u32 = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Election {
     config: Config,
-    links: BTreeMap<NodeId, Link>,
+    links: Links,
     leader_ok: bool,
     /// Ticks until this node may campaign (again).
     cooldown: u32,
@@ -135,7 +134,7 @@ impl Election {
         // More silence than any link is heard with: nobody counts as heard before it has spoken.
         let silent = DEAF_TIMES * config.suspicion_ticks + 1;
         let link = Link::silent_for(silent);
-        let links = peers.map(|node| (*node, link.clone())).collect();
+        let links = Links::new(peers.map(|node| (*node, link.clone())));
         Self {
             config,
             links,
@@ -324,7 +323,10 @@ impl Election {
     /// Lists the peers that this node hears.
     #[must_use]
     pub fn hears(&self) -> Vec<NodeId> {
-        self.links.iter().filter(|(_, link)| self.is_heard(link)).map(|(node, _)| *node).collect()
+        let heard = self.links.iter().filter(|(_, link)| self.is_heard(link));
+        let mut hears = Vec::with_capacity(self.links.len());
+        hears.extend(heard.map(|(node, _)| *node));
+        hears
     }
 
     /// Tells whether this node and `peer` hear each other.
@@ -364,7 +366,9 @@ impl Election {
     #[must_use]
     pub fn echoes(&self) -> Vec<u32> {
         let heard = self.links.values().filter(|link| self.is_heard(link));
-        heard.map(|link| link.echo).collect()
+        let mut echoes = Vec::with_capacity(self.links.len());
+        echoes.extend(heard.map(|link| link.echo));
+        echoes
     }
 
     const fn me(&self) -> NodeId {

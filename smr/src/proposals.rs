@@ -28,6 +28,7 @@ pub struct Proposals {
     queued_bytes: usize,
     /// The bytes of each open slot that this node proposed.
     open: BTreeMap<Slot, usize>,
+    open_bytes: usize,
     waiters: BTreeMap<WaitKey, Vec<Waiter>>,
     waiting: usize,
 }
@@ -75,7 +76,7 @@ impl Proposals {
     #[must_use]
     pub fn bytes(&self) -> usize {
         // What is proposed and not chosen counts as well: its bytes are still held.
-        self.queued_bytes + self.open.values().sum::<usize>()
+        self.queued_bytes + self.open_bytes
     }
 
     /// Tells whether a command waits for a slot.
@@ -112,13 +113,21 @@ impl Proposals {
         assert!(is_alone || bytes <= BATCH_BYTES_MAX, "a batch is longer than it may be");
         self.queued_bytes -= bytes;
         assert!(self.has_queued() || self.queued_bytes == 0, "bytes are counted of what left");
-        self.open.insert(slot, bytes);
+        // A slot that was open in an earlier ballot counts with what it holds in this one.
+        let before = self.open.insert(slot, bytes).unwrap_or(0);
+        self.open_bytes = self.open_bytes + bytes - before;
         Some(CommandBatch::encode(&commands))
     }
 
     /// Takes note that all slots below `chosen` are chosen.
     pub fn on_chosen(&mut self, chosen: Slot) {
-        self.open = self.open.split_off(&chosen);
+        while let Some(entry) = self.open.first_entry()
+            && *entry.key() < chosen
+        {
+            self.open_bytes -= entry.remove();
+        }
+        let is_counted = !self.open.is_empty() || self.open_bytes == 0;
+        assert!(is_counted, "bytes are counted of slots that are chosen");
     }
 
     /// Takes out who waits for a command that was applied.

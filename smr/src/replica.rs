@@ -406,10 +406,10 @@ impl<M: StateMachine> Replica<M> {
 
     /// Hands over when this node is about to be stopped.
     fn drain(&mut self, effects: &mut Effects) {
-        let patience = DRAIN_TICKS + self.election.commit_ticks(&self.view());
-        let Some(ticks) = &mut self.draining else { return };
-        *ticks += 1;
-        let overdue = *ticks > patience;
+        let Some(before) = self.draining else { return };
+        let ticks = before + 1;
+        self.draining = Some(ticks);
+        let overdue = ticks > DRAIN_TICKS + self.election.commit_ticks(&self.view());
         // A leader that waits for its open slots spares their clients an uncertain answer; its
         // patience ends, so that the peers need not wait for a slot that is never chosen.
         if self.paxos.leader().ballot().is_some() && (overdue || !self.is_busy()) {
@@ -475,7 +475,7 @@ impl<M: StateMachine> Replica<M> {
     }
 
     pub(crate) fn view(&self) -> ElectionView {
-        let sync_ticks = self.pace.sync_ticks();
+        let (sync_ticks, log_pending) = (self.pace.sync_ticks(), self.paxos.is_pending());
         ElectionView {
             leads: self.paxos.leader().leads(),
             preparing: self.paxos.preparing(),
@@ -483,8 +483,8 @@ impl<M: StateMachine> Replica<M> {
             durable: self.paxos.durable_promised(),
             sync_ticks,
             seen: self.paxos.seen(),
-            pending: self.paxos.is_pending() || !self.reads.is_empty(),
-            log_pending: self.paxos.is_pending(),
+            pending: log_pending || !self.reads.is_empty(),
+            log_pending,
             progress: Progress { chosen: self.paxos.chosen(), reads: self.reads.confirmed() },
             fit: self.can_lead() && !self.election.is_outpaced(sync_ticks),
         }

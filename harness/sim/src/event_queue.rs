@@ -3,7 +3,7 @@
 //! Things due at the same instant happen in the order in which they were put down, so that the
 //! order never depends on the heap. That is the claim on which every replay rests.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::fmt;
 
@@ -46,7 +46,7 @@ impl fmt::Display for Micros {
 /// Events in the order of their instants.
 #[derive(Clone, Debug)]
 pub(super) struct EventQueue<E> {
-    heap: BinaryHeap<Reverse<Entry>>,
+    heap: BinaryHeap<Entry>,
     /// The events, which stay where they are while the heap moves what stands for them.
     events: Vec<Option<E>>,
     /// The places of `events` that are free.
@@ -54,13 +54,51 @@ pub(super) struct EventQueue<E> {
     count: u64,
 }
 
-/// What stands for an event in the heap. No two have one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What stands for an event in the heap.
+#[derive(Clone, Copy, Debug)]
 struct Entry {
-    at: Micros,
-    number: u64,
+    /// Its instant, and below that its number, of which there are no two: one comparison of them
+    /// is all that the heap does to an entry, again and again.
+    when: u128,
     place: usize,
 }
+
+impl Entry {
+    fn new(at: Micros, number: u64, place: usize) -> Self {
+        Self { when: u128::from(at.0) << 64 | u128::from(number), place }
+    }
+
+    const fn at(self) -> Micros {
+        Micros((self.when >> 64) as u64)
+    }
+
+    /// Moves it to another instant; its number stays.
+    fn move_to(&mut self, at: Micros) {
+        *self = Self::new(at, self.when as u64, self.place);
+    }
+}
+
+// The heap gives the greatest first, which is the earliest.
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.when.cmp(&self.when)
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.when == other.when
+    }
+}
+
+impl Eq for Entry {}
 
 impl<E> EventQueue<E> {
     pub(super) fn new() -> Self {
@@ -74,27 +112,27 @@ impl<E> EventQueue<E> {
             self.events.len() - 1
         });
         self.events[place] = Some(event);
-        self.heap.push(Reverse(Entry { at, number: self.count, place }));
+        self.heap.push(Entry::new(at, self.count, place));
     }
 
     /// Takes the next event, unless it comes after `end`.
     pub(super) fn next_until(&mut self, end: Micros) -> Option<(Micros, E)> {
-        if self.heap.peek()?.0.at > end {
+        if self.heap.peek()?.at() > end {
             return None;
         }
-        let Reverse(Entry { at, place, .. }) = self.heap.pop()?;
-        self.free.push(place);
-        self.events[place].take().map(|event| (at, event))
+        let entry = self.heap.pop()?;
+        self.free.push(entry.place);
+        self.events[entry.place].take().map(|event| (entry.at(), event))
     }
 
     /// Moves events to earlier or later instants; those that stay keep their order.
     pub(super) fn reschedule(&mut self, mut when: impl FnMut(&E, Micros) -> Micros) {
         let mut entries = std::mem::take(&mut self.heap).into_vec();
-        for Reverse(entry) in &mut entries {
+        for entry in &mut entries {
             if let Some(event) = &self.events[entry.place] {
                 // The numbers stay, so events that come to one instant by this keep the order in
                 // which they were put down.
-                entry.at = when(event, entry.at);
+                entry.move_to(when(event, entry.at()));
             }
         }
         self.heap = entries.into();

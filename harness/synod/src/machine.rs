@@ -42,6 +42,7 @@ use connections::Connections;
 pub use connections::client_of;
 use faults::is_failure;
 pub use flush::READ_US_MAX;
+use flush::Seen;
 pub use folders::Contents;
 use folders::{Copied, Stranger};
 use lanes::{Kind, Lanes};
@@ -187,8 +188,10 @@ struct Process {
     far_ends: BTreeMap<NodeId, FarEnd>,
     lanes: Lanes,
     connections: Connections,
+    /// Empty between two flushes; kept for its memory.
+    seen: VecDeque<Seen>,
     /// What waits for a turn.
-    inbox: Vec<Arrival>,
+    inbox: VecDeque<Arrival>,
     /// What clients say to a leader that is too crowded to hear it.
     held_back: VecDeque<Arrival>,
     is_hearing_due: bool,
@@ -297,7 +300,8 @@ impl Machine {
             far_ends: BTreeMap::new(),
             lanes: Lanes::default(),
             connections: Connections::default(),
-            inbox: Vec::new(),
+            seen: VecDeque::new(),
+            inbox: VecDeque::new(),
             held_back: VecDeque::new(),
             is_hearing_due: false,
             is_turn_due: false,

@@ -18,7 +18,9 @@ pub(crate) const READ_AHEAD_BYTES: usize = 256 << 10;
 /// A buffered view of a file.
 pub(crate) struct Window<'f, F> {
     file: &'f F,
+    /// Its first `held` bytes are those of the file from `start` on.
     buffer: Vec<u8>,
+    held: usize,
     start: u64,
     /// Where the file ends: no memory is set aside for what is not there.
     end: u64,
@@ -31,25 +33,27 @@ impl<'f, F: DiskFile> Window<'f, F> {
     /// Reads `ahead` bytes at first, and each time twice as many up to `ahead_max`, where no more
     /// are asked for, of a file of `end` bytes.
     pub(crate) fn new(file: &'f F, end: u64, ahead: usize, ahead_max: usize) -> Self {
-        Self { file, buffer: Vec::new(), start: 0, end, ahead, ahead_max }
+        Self { file, buffer: Vec::new(), held: 0, start: 0, end, ahead, ahead_max }
     }
 
     /// Returns so many bytes from `offset` on, fewer where the file ends.
     pub(crate) fn get(&mut self, offset: u64, bytes: usize) -> io::Result<&[u8]> {
-        let held = self.start..=self.start + self.buffer.len() as u64;
+        let held = self.start..=self.start + self.held as u64;
         if !held.contains(&offset) || !held.contains(&(offset + bytes as u64)) {
             let left = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
-            self.buffer.resize(bytes.max(self.ahead).min(left), 0);
+            let wanted = bytes.max(self.ahead).min(left);
+            if self.buffer.len() < wanted {
+                // What it holds is of no use past this, and need not be copied.
+                self.buffer = vec![0; wanted];
+            }
             self.ahead = (2 * self.ahead).min(self.ahead_max);
-            let read = disk::read_full_at(self.file, &mut self.buffer, offset);
-            self.start = offset;
             // After an error the buffer holds neither what was there nor what was asked for, and
             // must not be taken for either.
-            let read = read.inspect_err(|_| self.buffer.clear())?;
-            self.buffer.truncate(read);
+            (self.start, self.held) = (offset, 0);
+            self.held = disk::read_full_at(self.file, &mut self.buffer[..wanted], offset)?;
         }
         let from = narrow(offset - self.start) as usize;
-        let to = self.buffer.len().min(from + bytes);
+        let to = self.held.min(from + bytes);
         Ok(&self.buffer[from..to])
     }
 }

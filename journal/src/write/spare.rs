@@ -66,21 +66,20 @@ impl<D: Disk> Spare<D> {
         segment_bytes: u64,
         step: u64,
     ) -> Result<Prepared, Fatal> {
-        let path = directory.path.join(format!("{SPARE_NAME}{DRAFT_SUFFIX}"));
+        // Nearly each call finds it there, and makes no name for it.
+        if self.is_ready() {
+            return Ok(Prepared::Ready);
+        }
         // It is filled under a draft's name, so that a start takes no half of one for a spare.
-        let advanced = match std::mem::replace(&mut self.making, Making::Missing) {
-            Making::Ready => {
-                self.making = Making::Ready;
-                return Ok(Prepared::Ready);
-            }
-            Making::Missing => directory
-                .disk
-                .create(&path, segment_bytes)
-                .map_err(|error| Fatal::new("cannot create", &path, error))
-                .and_then(|file| fill(file, 0, segment_bytes, step, &path)),
-            Making::Filling(file, done) => fill(file, done, segment_bytes, step, &path),
+        let path = directory.path.join(format!("{SPARE_NAME}{DRAFT_SUFFIX}"));
+        let making = std::mem::replace(&mut self.making, Making::Missing);
+        let begun = if let Making::Filling(file, done) = making {
+            Ok((file, done))
+        } else {
+            let created = directory.disk.create(&path, segment_bytes);
+            created.map(|file| (file, 0)).map_err(|error| Fatal::new("cannot create", &path, error))
         };
-        match advanced {
+        match begun.and_then(|(file, done)| fill(file, done, segment_bytes, step, &path)) {
             Ok((_, done)) if done == segment_bytes => {
                 let renamed = directory.disk.rename(&path, &directory.spare_path());
                 renamed.map_err(|error| Fatal::new("cannot rename", &path, error))?;

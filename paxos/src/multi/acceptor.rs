@@ -182,7 +182,7 @@ impl<V: Value> LogAcceptor<V> {
         &mut self,
         ballot: Ballot,
         first: Slot,
-        decrees: Vec<Decree<V>>,
+        decrees: impl IntoIterator<Item = Decree<V>>,
         window: Window,
         effects: &mut Effects<V>,
     ) {

@@ -304,7 +304,7 @@ impl<V: Value> MultiPaxos<V> {
         effects.send(To::Peers, Immediate::Accept { ballot, first, decrees, chosen });
         // Its window was looked at before; and what it counts it must have the decree of.
         let window = Window { chosen, bytes: usize::MAX };
-        self.log.on_accept(ballot, first, vec![decree], window, effects);
+        self.log.on_accept(ballot, first, std::iter::once(decree), window, effects);
     }
 
     /// Lets this node's acceptor promise.

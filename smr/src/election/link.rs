@@ -5,7 +5,7 @@
 
 use crate::message::Heartbeat;
 use crate::pace::RTT_TICKS_MAX;
-use synod_paxos::Ballot;
+use synod_paxos::{Ballot, NodeId};
 
 /// How somebody's phase 1 gets on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -48,6 +48,44 @@ pub(super) struct Link {
     /// Ticks since the peer took some of what waits for it on the lane of the log.
     pub(super) lane_still: u32,
     pub(super) phase1: Phase1,
+}
+
+/// The links to all peers, in the order of the peers. They are looked through after each step, and
+/// are few.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Links(Vec<(NodeId, Link)>);
+
+impl Links {
+    /// Takes the links, one to each peer.
+    pub(super) fn new(links: impl Iterator<Item = (NodeId, Link)>) -> Self {
+        let mut links: Vec<_> = links.collect();
+        links.sort_unstable_by_key(|(node, _)| *node);
+        Self(links)
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(&self, peer: &NodeId) -> Option<&Link> {
+        self.0.iter().find(|(node, _)| node == peer).map(|(_, link)| link)
+    }
+
+    pub(super) fn get_mut(&mut self, peer: &NodeId) -> Option<&mut Link> {
+        self.0.iter_mut().find(|(node, _)| node == peer).map(|(_, link)| link)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeId, &Link)> {
+        self.0.iter().map(|(node, link)| (node, link))
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Link> {
+        self.0.iter().map(|(_, link)| link)
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.0.iter_mut().map(|(_, link)| link)
+    }
 }
 
 impl Link {

@@ -17,7 +17,7 @@ use crate::resend::RESEND_TICKS_MAX;
 use crate::state_machine::StateMachine;
 use crate::wire::StateDescription;
 use std::cmp::Reverse;
-use synod_paxos::{Decree, NodeId, Slot, To};
+use synod_paxos::{Ballot, Decree, NodeId, Slot, To};
 
 /// The most slots that one answer carries.
 pub const FETCH_SLOTS_MAX: u64 = 1024;
@@ -293,8 +293,8 @@ impl<M: StateMachine> Replica<M> {
             return;
         }
         let chosen = self.paxos.chosen();
-        let leader = self.leader_elsewhere();
         let follows = self.election.follows(self.paxos.leader().leads());
+        let leader = follows.map(Ballot::node).filter(|node| *node != self.paxos.me());
         let is_voted = follows.is_some() && self.paxos.log().voted_in(chosen) == follows;
         let rtt = |node| self.election.rtt_ticks(node);
         let peers = self.election.beats().map(|(node, beat)| (node, beat.chosen, rtt(node)));

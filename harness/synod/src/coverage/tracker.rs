@@ -14,7 +14,7 @@ use super::slots::Slots;
 use super::{HitCounts, Point};
 use crate::clients::Outcomes;
 use crate::journal_thread::{Found, Unsynced};
-use crate::step::{Cause, Stance, Step};
+use crate::step::{Cause, Kind, Stance, Step};
 
 /// Who looks for points in one run.
 #[derive(Debug)]
@@ -81,10 +81,13 @@ impl Tracker {
     /// Looks at a step.
     pub fn on_step(&mut self, step: &Step<'_>) {
         let hit_counts = &mut self.hit_counts;
-        self.elections.on_step(step, &self.view, hit_counts);
-        self.slots.on_step(step, &self.view, hit_counts);
-        self.requests.on_step(step, &self.view, hit_counts);
-        Machines::on_step(step, &self.view, hit_counts);
+        if !is_without_news(step) {
+            self.elections.on_step(step, &self.view, hit_counts);
+            self.slots.on_step(step, &self.view, hit_counts);
+            self.requests.on_step(step, &self.view, hit_counts);
+            Machines::on_step(step, &self.view, hit_counts);
+        }
+        // It counts here that the node made a step, whatever that was.
         self.links.on_step(step, &self.view, hit_counts);
         // The view comes last: those who look compare the step with how all stood before it.
         self.view.on_step(step);
@@ -179,6 +182,31 @@ impl View {
     }
 }
 
+/// Tells whether a step shows nothing but that its node runs: what it took is no point by itself,
+/// and it brought nothing about. Most steps are so, as most of what comes are heartbeats.
+fn is_without_news(step: &Step<'_>) -> bool {
+    let is_point = match step.cause {
+        Cause::Message(_, Kind::Heartbeat) | Cause::Wrote | Cause::Several => false,
+        Cause::Message(..)
+        | Cause::Start
+        | Cause::Request(..)
+        | Cause::Timer(_)
+        | Cause::LinkDown(_)
+        | Cause::Synced
+        | Cause::OldDecrees
+        | Cause::Snapshot
+        | Cause::Unheard(_)
+        | Cause::Client
+        | Cause::Drain => true,
+    };
+    !is_point
+        && step.before == step.after
+        && step.sent.is_empty()
+        && step.replies.is_empty()
+        && step.records.is_empty()
+        && step.durable.is_empty()
+}
+
 /// Counts the slots that a leader has open; none if it does not lead.
 pub(super) fn open_slots(step: &Step<'_>) -> Option<u64> {
     step.after.leads?;
@@ -201,7 +229,6 @@ mod tests {
 
     use super::*;
     use crate::kv_model::KvModel;
-    use crate::step::Kind;
 
     const NODES: [NodeId; 3] = [NodeId::new(1), NodeId::new(2), NodeId::new(3)];
 

@@ -6,8 +6,6 @@
 //! safety forbids either; what it costs is the leader.
 //! The heartbeats are counted as they come, and time in the node's own ticks, as elections do.
 
-use std::collections::BTreeMap;
-
 use synod_paxos::{Configuration, NodeId, Tally};
 use synod_smr::{DEAF_TIMES, SUSPICION_TICKS_MIN, Timer};
 
@@ -26,7 +24,7 @@ pub(super) struct Campaigns {
 struct Ears {
     life: u64,
     /// The node's ticks since the last heartbeat of each peer.
-    silent: BTreeMap<NodeId, u32>,
+    silent: Vec<(NodeId, u32)>,
 }
 
 impl Campaigns {
@@ -40,10 +38,13 @@ impl Ears {
     fn take(&mut self, cause: Cause) {
         match cause {
             Cause::Message(from, Kind::Heartbeat) => {
-                self.silent.insert(from, 0);
+                match self.silent.iter_mut().find(|(node, _)| *node == from) {
+                    Some((_, ticks)) => *ticks = 0,
+                    None => self.silent.push((from, 0)),
+                }
             }
             Cause::Timer(Timer::Heartbeat) => {
-                for ticks in self.silent.values_mut() {
+                for (_, ticks) in &mut self.silent {
                     *ticks += 1;
                 }
             }
@@ -94,7 +95,7 @@ impl Invariant for Campaigns {
             ));
         }
         let deaf = DEAF_TIMES * SUSPICION_TICKS_MIN;
-        let heard = ears.silent.iter().filter(|(_, ticks)| **ticks <= deaf);
+        let heard = ears.silent.iter().filter(|(_, ticks)| *ticks <= deaf);
         let heard: Tally = heard.map(|(node, _)| *node).chain([step.node]).collect();
         if self.voters.is_phase1_quorum(&heard) {
             return Ok(());

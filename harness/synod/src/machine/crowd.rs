@@ -11,18 +11,19 @@ use crate::coverage::Point;
 use crate::monitor::Monitor;
 
 impl Machine {
-    /// Keeps what a client has happen while the host does not hear clients, and gives back all
-    /// else.
-    pub(super) fn hold_back(&mut self, arrival: Arrival, monitor: &mut Monitor) -> Option<Arrival> {
-        let process = self.process.as_mut()?;
+    /// Keeps what a client has happen while the host does not hear clients; tells whether it did.
+    /// All else is the caller's to hand over.
+    pub(super) fn holds_back(&self, arrival: &Arrival, monitor: &mut Monitor) -> bool {
+        let Some(process) = &self.process else { return false };
+        if !is_of_a_client(&arrival.event) {
+            return false;
+        }
         // What came earlier and was held back has to be heard first.
         let is_heard = process.held_back.is_empty() && process.host.hears_clients();
-        if is_heard || !is_of_a_client(&arrival.event) {
-            return Some(arrival);
+        if !is_heard {
+            monitor.tracker.see(Point::ClientsHeldBack);
         }
-        monitor.tracker.see(Point::ClientsHeldBack);
-        process.held_back.push_back(arrival);
-        None
+        !is_heard
     }
 
     /// Has clients heard soon, if some wait and the host takes them in again.

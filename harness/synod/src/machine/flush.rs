@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use synod_clock::Moment;
 use synod_fault::{DiskFault, NodeId as Place};
 use synod_host::{Brought, Output};
 use synod_paxos::{NodeId, To};
@@ -27,7 +28,7 @@ impl Machine {
         let (node, nodes) = (self.node, &self.nodes);
         let Some(process) = &mut self.process else { return };
         world.count_step();
-        let (life, mut seen) = (process.life, VecDeque::new());
+        let (life, mut seen) = (process.life, std::mem::take(&mut process.seen));
         let (host, lanes) = (&mut process.host, &process.lanes);
         let left_out = host.counts().repetitions_left_out;
         let Taken { given, durable } = &process.taken;
@@ -78,7 +79,11 @@ impl Machine {
         }
         // Kept before anything is carried out, which may end the process and the host with it.
         let halted = process.host.halted().map(str::to_owned);
-        self.carry_out(seen, world, monitor);
+        self.carry_out(&mut seen, world, monitor);
+        if let Some(process) = &mut self.process {
+            seen.clear();
+            process.seen = seen;
+        }
         if let Some(reason) = halted {
             if is_stranger {
                 world.say(|| format!("node {node} halts: {reason}"));
@@ -87,13 +92,18 @@ impl Machine {
             monitor.report("halt", format!("node {node} halts: {reason}"));
         }
         self.weigh_replies(monitor);
-        self.set_wake(world);
+        self.set_wake(now, world);
         self.have_clients_heard(world);
-        self.end_if_done(world, monitor);
+        self.end_if_done(now, world, monitor);
     }
 
     /// Carries the outputs out; `seen` is what the judges saw of the messages, in their order.
-    fn carry_out(&mut self, mut seen: VecDeque<Seen>, world: &mut SimWorld, monitor: &mut Monitor) {
+    fn carry_out(
+        &mut self,
+        seen: &mut VecDeque<Seen>,
+        world: &mut SimWorld,
+        monitor: &mut Monitor,
+    ) {
         let address = self.address();
         // An output may end the process; those that are left then are lost with it.
         while let Some(process) = &mut self.process
@@ -170,8 +180,8 @@ impl Machine {
     }
 
     /// Has the host told the time when it wants to be.
-    pub(super) fn set_wake(&mut self, world: &mut SimWorld) {
-        let (address, now) = (self.address(), self.now(world));
+    pub(super) fn set_wake(&mut self, now: Moment, world: &mut SimWorld) {
+        let address = self.address();
         let Some(process) = &mut self.process else { return };
         let Some(due) = process.host.next_wake() else { return };
         if process.wake.is_some_and(|(set, _)| set == due) {
@@ -179,15 +189,14 @@ impl Machine {
         }
         process.wakes += 1;
         process.wake = Some((due, process.wakes));
-        let nanos = u64::try_from(due.since(now).as_nanos()).unwrap_or(u64::MAX);
+        let nanos = due.as_nanos().saturating_sub(now.as_nanos());
         // Rounded up, as a clock that was told too early would be told again at once.
         let length = Micros(nanos.div_ceil(1_000) + 1);
         world.set_timer(address, Wakeup::Wake(process.wakes), length);
     }
 
     /// A node that was asked to end does so once it has handed over.
-    pub(super) fn end_if_done(&mut self, world: &mut SimWorld, monitor: &mut Monitor) {
-        let now = self.now(world);
+    pub(super) fn end_if_done(&mut self, now: Moment, world: &mut SimWorld, monitor: &mut Monitor) {
         let done = self.process.as_ref().is_some_and(|process| process.host.is_done(now));
         self.judge_last_replies(done, now, monitor);
         if done && let Some(process) = self.end(End::Retired, world, monitor) {
@@ -203,7 +212,7 @@ impl Machine {
 }
 
 /// A message for one receiver: its number in the transcript, and what it is.
-type Seen = (u64, step::Kind);
+pub(super) type Seen = (u64, step::Kind);
 
 /// Shows the messages that leave to the monitor, and keeps what it saw.
 fn see_sent(

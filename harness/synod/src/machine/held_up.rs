@@ -58,7 +58,7 @@ impl Machine {
         self.take_waiting(world, monitor);
         self.have_clients_heard(world);
         if !self.is_held_up() {
-            self.set_wake(world);
+            self.set_wake(self.now(world), world);
         }
     }
 

@@ -129,6 +129,9 @@ impl Machine {
     /// has passed: the lane of a link moves only if some of what waited there has passed on it.
     pub(super) fn tell_lanes(&mut self, now: Moment, world: &SimWorld, monitor: &mut Monitor) {
         let Some(process) = &mut self.process else { return };
+        if process.lanes.held.is_empty() && process.lanes.told.is_empty() {
+            return;
+        }
         let mut told = BTreeMap::new();
         for (event, count) in process.lanes.to_tell(world.now()) {
             let before = process.host.counts().lanes_moved;

@@ -7,6 +7,7 @@
 //! took, and how the replica stood before it.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ impl Machine {
             return self.take_alone(arrival, world, monitor);
         }
         let Some(process) = &mut self.process else { return };
-        process.inbox.push(arrival);
+        process.inbox.push_back(arrival);
         if begins_long_turn {
             self.begin_long_turn(world, monitor);
         } else if !self.is_held_up() {
@@ -114,11 +115,12 @@ impl Machine {
         let address = self.address();
         let Some(process) = &mut self.process else { return false };
         let most = world.chance().between(1, self.tuning.events_per_turn as u64);
-        // The sort is stable: within one rank, what came first stays first.
-        process.inbox.sort_by_key(|arrival| rank(&arrival.event));
+        if process.inbox.len() > 1 {
+            // The sort is stable: within one rank, what came first stays first.
+            process.inbox.make_contiguous().sort_by_key(|arrival| rank(&arrival.event));
+        }
         let count = process.inbox.len().min(usize::try_from(most).unwrap_or(1));
-        let taken: Vec<Arrival> = process.inbox.drain(..count).collect();
-        process.is_turn_due = !process.inbox.is_empty();
+        process.is_turn_due = process.inbox.len() > count;
         if process.is_turn_due {
             world.after(address, Wakeup::Turn, Micros(1));
         }
@@ -126,15 +128,25 @@ impl Machine {
             monitor.tracker.see(Point::SeveralInATurn);
         }
         // Where the host does not go on, the rest of the turn is lost with it.
-        count > 0 && taken.into_iter().all(|arrival| self.take(arrival, world, monitor))
+        count > 0 && (0..count).all(|_| self.take_next(world, monitor))
+    }
+
+    /// Takes what is first in the inbox; tells whether the host goes on.
+    fn take_next(&mut self, world: &SimWorld, monitor: &mut Monitor) -> bool {
+        let inbox = self.process.as_mut().map(|process| &mut process.inbox);
+        let Some(arrival) = inbox.and_then(VecDeque::pop_front) else { return false };
+        self.take(arrival, world, monitor)
     }
 
     /// Hands one event to the host, or leaves it for later; tells whether the host goes on.
     fn take(&mut self, arrival: Arrival, world: &SimWorld, monitor: &mut Monitor) -> bool {
-        match self.hold_back(arrival, monitor) {
-            Some(arrival) => self.hand_over(arrival, world, monitor),
-            None => true,
+        if self.holds_back(&arrival, monitor) {
+            if let Some(process) = &mut self.process {
+                process.held_back.push_back(arrival);
+            }
+            return true;
         }
+        self.hand_over(arrival, world, monitor)
     }
 
     /// Hands one event to the host; tells whether the host goes on.
@@ -208,9 +220,9 @@ impl Machine {
             }
         }
         self.flush_taken(world, monitor);
-        self.set_wake(world);
+        self.set_wake(now, world);
         self.have_clients_heard(world);
-        self.end_if_done(world, monitor);
+        self.end_if_done(now, world, monitor);
     }
 
     /// Ends a turn that took anything.

@@ -27,17 +27,30 @@ pub(super) struct Inode {
     reserved: u64,
 }
 
-/// The contents of all sectors that one write touched, as it left them.
+/// All sectors that one write touched, as it left them.
 #[derive(Clone)]
 struct Owed {
     first_sector: usize,
-    contents: Vec<u8>,
+    /// Where they end in the file: inside the last sector only where the file ended there.
+    stop: usize,
+    /// What they hold; none as long as the page cache still holds that, as no later write touched
+    /// any of them.
+    kept: Option<Vec<u8>>,
 }
 
 impl Owed {
+    fn start(&self) -> usize {
+        self.first_sector * SECTOR_BYTES
+    }
+
+    /// Returns what the sectors hold, of a file that is so in the page cache.
+    fn contents<'c>(&'c self, cached: &'c [u8]) -> &'c [u8] {
+        self.kept.as_deref().unwrap_or_else(|| &cached[self.start()..self.stop])
+    }
+
     /// Lists the sectors by number.
-    fn sectors(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        (self.first_sector..).zip(self.contents.chunks(SECTOR_BYTES))
+    fn sectors<'c>(&'c self, cached: &'c [u8]) -> impl Iterator<Item = (usize, &'c [u8])> {
+        (self.first_sector..).zip(self.contents(cached).chunks(SECTOR_BYTES))
     }
 }
 
@@ -69,15 +82,22 @@ impl Inode {
 
     pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
+        let first_sector = offset / SECTOR_BYTES;
+        let touched = first_sector * SECTOR_BYTES..end.next_multiple_of(SECTOR_BYTES);
+        for owed in self.owed.iter_mut().filter(|owed| owed.kept.is_none()) {
+            let held = owed.start()..owed.stop;
+            if held.start < touched.end && touched.start < held.end {
+                owed.kept = Some(self.cached[held].to_vec());
+            }
+        }
         let cached = Arc::make_mut(&mut self.cached);
         if end > cached.len() {
             self.lengths.push(end);
         }
+        set_aside(cached, self.reserved);
         put(cached, offset, bytes);
-        let first_sector = offset / SECTOR_BYTES;
-        let stop = cached.len().min(end.next_multiple_of(SECTOR_BYTES));
-        let contents = cached[first_sector * SECTOR_BYTES..stop].to_vec();
-        self.owed.push(Owed { first_sector, contents });
+        let stop = cached.len().min(touched.end);
+        self.owed.push(Owed { first_sector, stop, kept: None });
     }
 
     /// Writes back everything owed, or forgets it when the sync fails.
@@ -87,11 +107,12 @@ impl Inode {
         let lengths = std::mem::take(&mut self.lengths);
         passed?;
         let durable = Arc::make_mut(&mut self.durable);
+        set_aside(durable, self.reserved);
         let length = lengths.last().copied().unwrap_or(durable.len());
         // In order, so that the youngest contents of each sector stay: a file never becomes
         // shorter, and they cover all older ones.
-        for Owed { first_sector, contents } in &owed {
-            let start = (first_sector * SECTOR_BYTES).min(length);
+        for owed in &owed {
+            let (start, contents) = (owed.start().min(length), owed.contents(&self.cached));
             put(durable, start, &contents[..contents.len().min(length - start)]);
         }
         durable.resize(length, 0);
@@ -109,7 +130,7 @@ impl Inode {
             }
         }
         let mut sectors: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
-        for (sector, contents) in self.owed.iter().flat_map(Owed::sectors) {
+        for (sector, contents) in self.owed.iter().flat_map(|owed| owed.sectors(&self.cached)) {
             sectors.entry(sector).or_default().push(contents);
         }
         for (sector, versions) in sectors {
@@ -128,6 +149,18 @@ impl Inode {
         self.lengths.clear();
     }
 }
+
+/// Sets memory aside for as many bytes as a file has room for on the disk, within a bound: most
+/// files become as long as that.
+fn set_aside(file: &mut Vec<u8>, reserved: u64) {
+    let room = usize::try_from(reserved).unwrap_or(usize::MAX).min(SET_ASIDE_BYTES_MAX);
+    if file.capacity() < room {
+        file.reserve_exact(room - file.len());
+    }
+}
+
+/// How much memory is set aside for a file at once.
+const SET_ASIDE_BYTES_MAX: usize = 1 << 20;
 
 /// Puts bytes into a file, which becomes longer as far as they reach past its end.
 fn put(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
@@ -193,6 +226,34 @@ mod tests {
         inode.write(b"x", 600);
         inode.sync(Ok(())).expect("no fault");
         assert_eq!(inode.crashed(&mut |_, _| 0).cached(), b"abcEFg\0\0h");
+    }
+
+    /// Each of several writes into one sector is a version of its own, and a later write changes
+    /// none of them.
+    #[test]
+    fn a_crash_finds_each_version_of_a_sector_that_was_written_again() {
+        let mut inode = Inode::new(0);
+        inode.write(&[0; 3 * SECTOR_BYTES], 0);
+        inode.sync(Ok(())).expect("no fault");
+        inode.write(&[1; SECTOR_BYTES + 10], 0);
+        inode.write(&[2; 10], SECTOR_BYTES + 10);
+        inode.write(&[3; 10], SECTOR_BYTES + 20);
+        let second = |version: usize| {
+            let mut sector = 0;
+            let after = inode.crashed(&mut |effect, _| {
+                assert_eq!(effect, Effect::Sector);
+                sector += 1;
+                if sector == 2 { version } else { 0 }
+            });
+            assert_eq!(after.cached()[..SECTOR_BYTES], [0; SECTOR_BYTES]);
+            [0, 10, 20, 30].map(|past| after.cached()[SECTOR_BYTES + past])
+        };
+        assert_eq!(second(0), [0, 0, 0, 0]);
+        assert_eq!(second(1), [1, 0, 0, 0]);
+        assert_eq!(second(2), [1, 2, 0, 0]);
+        assert_eq!(second(3), [1, 2, 3, 0]);
+        inode.sync(Ok(())).expect("no fault");
+        assert_eq!(inode.crashed(&mut |_, _| 0).cached(), inode.cached());
     }
 
     #[test]

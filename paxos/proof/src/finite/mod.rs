@@ -242,14 +242,18 @@ impl Finite {
         };
         // These claims name one state, so that what is said of a later one is never asked.
         let scene = world.scene(state, state, &[], &[]);
-        tests.iter().find(|test| !test.holds(&scene)).map(|test| test.name.as_str())
+        let mut registers = Vec::new();
+        let broken = tests.iter().find(|test| !test.holds(&scene, &mut registers));
+        broken.map(|test| test.name.as_str())
     }
 
     /// Finds a property of steps that a step lacks, and returns its name.
     #[must_use]
     pub fn violated_by_step(&self, world: &World, before: &State, after: &State) -> Option<&str> {
         let scene = world.scene(before, after, &[], &[]);
-        self.steps.iter().find(|test| !test.holds(&scene)).map(|test| test.name.as_str())
+        let mut registers = Vec::new();
+        let broken = self.steps.iter().find(|test| !test.holds(&scene, &mut registers));
+        broken.map(|test| test.name.as_str())
     }
 
     /// Finds a guard that does not let a choice be made in a state: its number, from zero.
@@ -299,6 +303,36 @@ impl State {
     /// Gives a relation, by its place.
     pub fn table(&mut self, relation: usize) -> &mut Table {
         &mut self.0[relation]
+    }
+
+    /// Makes every relation hold nowhere.
+    pub fn clear(&mut self) {
+        self.0.iter_mut().for_each(Table::clear);
+    }
+
+    /// Writes down where each relation holds, in place of what is in `words`: two states of one
+    /// world are equal where these words are.
+    ///
+    /// ```
+    /// use synod_prove::finite::Finite;
+    /// use synod_prove::{MODELS, Model};
+    ///
+    /// let model = Model::read(MODELS[0].path, MODELS[0].text).expect("a listed model can be read");
+    /// let finite = Finite::new(&model, None);
+    /// let mut state = finite.state(&finite.world(&[]));
+    /// let (mut nowhere, mut words) = (Vec::new(), vec![7]);
+    /// state.write_words(&mut nowhere);
+    /// let tuple = vec![0; state.read(0).sizes().len()];
+    /// state.table(0).insert(&tuple);
+    /// state.write_words(&mut words);
+    /// assert_ne!(words, nowhere);
+    /// state.clear();
+    /// state.write_words(&mut words);
+    /// assert_eq!(words, nowhere);
+    /// ```
+    pub fn write_words(&self, words: &mut Vec<u64>) {
+        words.clear();
+        self.0.iter().for_each(|table| words.extend_from_slice(table.bits()));
     }
 
     /// Gives a relation to read, by its place.
@@ -354,9 +388,11 @@ impl Test {
         Self { name: claim.name.clone(), node, registers: compiler.registers() }
     }
 
-    fn holds(&self, scene: &Scene<'_>) -> bool {
+    /// Says whether it holds; `registers` are those of the tests before, or none.
+    fn holds(&self, scene: &Scene<'_>, registers: &mut Vec<usize>) -> bool {
         // What a register holds at first is of no matter: its loop fills it before a test reads it.
-        self.node.holds(scene, &mut vec![0; self.registers])
+        registers.resize(self.registers.max(registers.len()), 0);
+        self.node.holds(scene, registers)
     }
 }
 

@@ -47,6 +47,17 @@ impl Table {
         self.bits[at / BITS] |= 1 << (at % BITS);
     }
 
+    /// Makes the relation hold nowhere.
+    pub(super) fn clear(&mut self) {
+        self.bits.fill(0);
+    }
+
+    /// Gives the bits of all tuples, in the order of the tuples: with the sizes of the places they
+    /// are the whole relation.
+    pub(super) fn bits(&self) -> &[u64] {
+        &self.bits
+    }
+
     /// Returns `true` if the relation holds of a tuple.
     #[must_use]
     pub fn contains(&self, tuple: &[usize]) -> bool {
