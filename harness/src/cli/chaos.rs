@@ -53,7 +53,7 @@ pub(super) struct ChaosArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
         value_parser = clap::value_parser!(u64).range(1..=TIME_MS_MAX.0 / 1_000))]
     pub(super) time: u64,
-    /// How many nodes; 3, or what a varied run of synod-kv draws: 5 in three of ten.
+    /// How many nodes; 3, or what a varied run of synod-kv draws: 5 in one of five.
     #[arg(long, value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
     pub(super) nodes: Option<u16>,

@@ -23,7 +23,7 @@ impl Act<'_> {
             faults.extend(one(at + after, lasts, Action::Kill, target).0);
             // Nodes that all begin at once take longer to be served by one.
             after +=
-                lasts + if all { random.between(700, 1_400) } else { random.between(150, 900) };
+                lasts + if all { random.between(1_000, 1_800) } else { random.between(150, 900) };
         }
         (faults, after)
     }
@@ -104,7 +104,7 @@ impl Act<'_> {
 const DEATHS_MAX: u64 = 4;
 
 /// How often in a row who leads is struck at most.
-const STRIKES_MAX: u64 = 6;
+const STRIKES_MAX: u64 = 5;
 
 /// How many cuts follow each other at most.
 const CUTS_MAX: u64 = 5;
