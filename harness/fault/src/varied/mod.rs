@@ -213,9 +213,10 @@ mod tests {
     fn where_no_power_can_be_taken_processes_are_killed_in_its_place() {
         for seed in 0..50 {
             let (with, without) = (with_power(seed), run(seed, 30, Transports::default()));
-            let killed = |fault: &PlannedFault| match fault.action {
-                Action::PowerLoss => PlannedFault { action: Action::Kill, ..fault.clone() },
-                _ => fault.clone(),
+            let killed = |fault: &PlannedFault| {
+                let is_loss = fault.action == Action::PowerLoss;
+                let action = if is_loss { Action::Kill } else { fault.action.clone() };
+                PlannedFault { action, ..fault.clone() }
             };
             let kept = with.faults.iter().filter(|fault| fault.action.disk_fault().is_none());
             assert_eq!(kept.map(killed).collect::<Vec<_>>(), without.faults, "{seed}");
