@@ -3,8 +3,8 @@
 //!
 //! A lone election says little: whoever follows finds every vote, and has it chosen before the next
 //! fault. So all nodes are far apart here, which keeps many slots open, and whoever leads is
-//! stopped before these are chosen. The claim kept true: no fault here keeps a node away for much more
-//! than a second, so that somebody leads again and again.
+//! stopped before these are chosen. The claim kept true: no fault here keeps a node away for much
+//! more than a second, so that somebody leads again and again.
 
 use synod_rng::Random;
 
