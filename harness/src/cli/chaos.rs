@@ -2,6 +2,7 @@
 
 mod attach;
 mod campaign;
+mod drawn;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use synod_fault::nemesis::Nemesis;
-use synod_fault::swarm::{self, SwarmConfig};
-use synod_fault::varied::{self, VariedConfig};
+use synod_fault::varied;
 use synod_fault::{
-    Abilities, CLIENTS_MAX, Millis, NodeId, REST_MS_MAX, Scenario, TIME_MS_MAX, TIMEOUT_MS_MAX,
-    Unsupported,
+    Abilities, CLIENTS_MAX, REST_MS_MAX, Scenario, TIME_MS_MAX, TIMEOUT_MS_MAX, Unsupported,
 };
 use synod_live::folder;
 use synod_live::guard::{Guard, Limits};
@@ -27,6 +26,7 @@ use synod_rng::{Seed, mix};
 use synod_workload::WorkloadName;
 
 use campaign::turns_of;
+use drawn::drawn_plan;
 
 use super::output::OutputArguments;
 use super::refusal::{Refusal, recorded, refusal, system_of};
@@ -53,7 +53,7 @@ pub(super) struct ChaosArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
         value_parser = clap::value_parser!(u64).range(1..=TIME_MS_MAX.0 / 1_000))]
     pub(super) time: u64,
-    /// How many nodes; 3, or what a varied run of synod-kv draws: 5 in three of ten.
+    /// How many nodes; 3, or what a varied run of synod-kv draws: 5 in one of five.
     #[arg(long, value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
     pub(super) nodes: Option<u16>,
@@ -186,76 +186,6 @@ fn order_of(
     let is_here = is_built_here(&arguments.system.binary);
     let reproduce = reproduction(arguments, &plan, is_here);
     Ok(order(plan, workload, under_test, &arguments.output, reproduce))
-}
-
-/// Draws the plan that the flags ask for.
-fn drawn_plan(
-    arguments: &ChaosArguments,
-    seed: Seed,
-    system: &System,
-) -> Result<Scenario, Refusal> {
-    let (time_ms, world) = (Millis(arguments.time * 1_000), system.abilities());
-    let nodes = arguments.nodes.unwrap_or(NODES_USUAL);
-    let drawn = match arguments.nemesis.as_str() {
-        varied::NAME => varied::draw(seed, &varied_config(arguments, system)),
-        swarm::NAME => {
-            let usual = Scenario::calm(seed, nodes, time_ms);
-            let nodes = vec![nodes];
-            let Scenario { clients, rest_ms, timeout_ms, .. } = usual;
-            let quiet_ms = QUIET_MS;
-            let config = SwarmConfig { nodes, time_ms, quiet_ms, world, ..SwarmConfig::default() };
-            Scenario { clients, rest_ms, timeout_ms, ..swarm::draw(seed, &config) }
-        }
-        _ => nemesis_plan(arguments, seed, time_ms, world)?,
-    };
-    // What was drawn may hit anybody; who names a fault of leaders means that, and is refused.
-    let is_of_leaders = drawn.nemesis.parse::<Nemesis>().is_ok_and(Nemesis::is_of_leaders);
-    let drawn = if world.leaders || is_of_leaders { drawn } else { drawn.without_leaders() };
-    Ok(Scenario {
-        clients: arguments.clients.unwrap_or(drawn.clients),
-        workload: arguments.workload.clone(),
-        timeout_ms: arguments.timeout_ms.map_or(drawn.timeout_ms, Millis),
-        rest_ms: arguments.rest_ms.map_or(drawn.rest_ms, Millis),
-        ..drawn
-    })
-}
-
-/// Says what a varied run is drawn from.
-///
-/// How many nodes there are, and whether they lose their power, is left to the seed for synod-kv
-/// alone: another system may be described for three nodes, or promise nothing of power losses.
-fn varied_config(arguments: &ChaosArguments, system: &System) -> VariedConfig {
-    let (time_ms, world) = (Millis(arguments.time * 1_000), system.abilities());
-    if arguments.system.system != SYNOD_KV {
-        let nodes = Some(arguments.nodes.unwrap_or(NODES_USUAL));
-        return VariedConfig { nodes, time_ms, world };
-    }
-    let under_test = system_under_test(system.clone(), &arguments.system, SYNOD_KV);
-    let world = if under_test.reaches_machines() { world.with_shim() } else { world };
-    VariedConfig { nodes: arguments.nodes, time_ms, world }
-}
-
-fn nemesis_plan(
-    arguments: &ChaosArguments,
-    seed: Seed,
-    time_ms: Millis,
-    world: Abilities,
-) -> Result<Scenario, Refusal> {
-    let refused = |words: String| Refusal(USAGE, words);
-    let nemesis: Nemesis = arguments
-        .nemesis
-        .parse()
-        .map_err(|error| refused(format!("{error}, {}, {}", swarm::NAME, varied::NAME)))?;
-    let count = arguments.nodes.unwrap_or(NODES_USUAL);
-    check_nemesis(nemesis, count, world)?;
-    let nodes: Vec<NodeId> = (1..=count).map(NodeId).collect();
-    let short = nemesis.check_time(seed, &nodes, time_ms, world.transports);
-    short.map_err(|error| refused(error.to_string()))?;
-    Ok(Scenario {
-        nemesis: nemesis.name().to_owned(),
-        faults: nemesis.plan(seed, &nodes, time_ms, world.transports),
-        ..Scenario::calm(seed, count, time_ms)
-    })
 }
 
 /// Refuses a nemesis that so few nodes would not notice, or that their links do not have.
@@ -501,20 +431,15 @@ pub(super) fn drawn_seed() -> u64 {
     mix(now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000_000
 }
 
-/// How many nodes there are where nothing else is said.
-const NODES_USUAL: u16 = 3;
-
 /// The most runs of one command.
 const RUNS_MAX: u32 = 100_000;
-
-/// For how long before the end of a run the swarm begins no fault.
-const QUIET_MS: Millis = Millis(500);
 
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use synod_fault::Millis;
 
     #[derive(clap::Parser)]
     struct Line {

@@ -256,6 +256,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::ResolvedTarget;
     use synod_rng::{Seed, Stream};
 
     /// A minority that dies leaves a quorum, and no log that has to be found again.
@@ -264,13 +265,9 @@ mod tests {
         let nodes: Vec<NodeId> = (1..=3).map(NodeId).collect();
         let act = Act { nodes: &nodes, from: 0, until: 4_000, power: true };
         let mut random = Random::new(Seed(1), Stream::named("majority"));
-        let sizes: BTreeSet<usize> = (0..200)
-            .map(|_| match act.majority(&mut random) {
-                Target::Nodes(nodes) => nodes.len(),
-                Target::All => 3,
-                other => unreachable!("{other} is no majority"),
-            })
-            .collect();
+        let kill = |target: &Target| ResolvedTarget::resolve(&Action::Kill, target, None, &nodes);
+        let sizes: BTreeSet<usize> =
+            (0..200).map(|_| kill(&act.majority(&mut random)).nodes.len()).collect();
         assert_eq!(sizes, BTreeSet::from([2, 3]));
     }
 

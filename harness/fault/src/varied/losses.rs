@@ -24,9 +24,9 @@ impl Act<'_> {
             if drawn && self.power { Action::PowerLoss } else { Action::Kill }
         };
         let of = |nodes: &[NodeId]| Target::of(nodes.iter().copied().collect());
-        let first = random.between(500, 1_100);
+        let first = random.between(300, 700);
         let (mut faults, away) =
-            one(at + first, random.between(800, 1_600), loss(random), of(fast));
+            one(at + first, random.between(700, 1_400), loss(random), of(fast));
         faults.extend(one(at + first, random.between(0, 200), loss(random), Target::Leader).0);
         // Who promises or votes in the next ballot has it on its way to the disk.
         let (mut second, after) = (Vec::new(), first + random.between(200, 900));

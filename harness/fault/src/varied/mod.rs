@@ -21,8 +21,8 @@ use acts::{Act, MUSTS, kinds_of};
 /// What varied runs are drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariedConfig {
-    /// How many nodes there are; none leaves it to the seed: three, and five in three runs
-    /// of ten.
+    /// How many nodes there are; none leaves it to the seed: three, and five in a fifth of
+    /// the runs.
     pub nodes: Option<u16>,
     /// How long faults come and go.
     pub time_ms: Millis,
@@ -133,7 +133,7 @@ const SIZE_USUAL: u16 = 3;
 const SIZE_LARGE: u16 = 5;
 
 /// In how many runs of a million there are more nodes than usual.
-const FIVE_PPM: u32 = 300_000;
+const FIVE_PPM: u32 = 200_000;
 
 /// When the first fault may begin.
 const FIRST_MS: u64 = 1_000;
@@ -142,7 +142,7 @@ const FIRST_MS: u64 = 1_000;
 const LAST_GAP_MS: u64 = 1_000;
 
 /// The quiet time between two acts.
-const ACT_GAP_MS: u64 = 800;
+const ACT_GAP_MS: u64 = 1_000;
 
 /// The shortest act.
 const ACT_MS_MIN: u64 = 5_000;
@@ -213,9 +213,10 @@ mod tests {
     fn where_no_power_can_be_taken_processes_are_killed_in_its_place() {
         for seed in 0..50 {
             let (with, without) = (with_power(seed), run(seed, 30, Transports::default()));
-            let killed = |fault: &PlannedFault| match fault.action {
-                Action::PowerLoss => PlannedFault { action: Action::Kill, ..fault.clone() },
-                _ => fault.clone(),
+            let killed = |fault: &PlannedFault| {
+                let is_loss = fault.action == Action::PowerLoss;
+                let action = if is_loss { Action::Kill } else { fault.action.clone() };
+                PlannedFault { action, ..fault.clone() }
             };
             let kept = with.faults.iter().filter(|fault| fault.action.disk_fault().is_none());
             assert_eq!(kept.map(killed).collect::<Vec<_>>(), without.faults, "{seed}");
@@ -230,7 +231,7 @@ mod tests {
         let sizes: Vec<u16> = (0..400).map(|seed| of(None, seed).nodes).collect();
         assert!(sizes.iter().all(|size| [3, 5].contains(size)));
         let five = sizes.iter().filter(|size| **size == 5).count();
-        assert!((90..150).contains(&five), "{five}");
+        assert!((55..105).contains(&five), "{five}");
         for (size, seed) in sizes.into_iter().zip(0..40) {
             assert_eq!(of(Some(size), seed), of(None, seed), "what is told is what was drawn");
         }

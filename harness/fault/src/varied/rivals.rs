@@ -3,8 +3,8 @@
 //!
 //! A lone election says little: whoever follows finds every vote, and has it chosen before the next
 //! fault. So all nodes are far apart here, which keeps many slots open, and whoever leads is
-//! stopped before these are chosen. The claim kept true: no fault here keeps a node away for much more
-//! than a second, so that somebody leads again and again.
+//! stopped before these are chosen. The claim kept true: no fault here keeps a node away for much
+//! more than a second, so that somebody leads again and again.
 
 use synod_rng::Random;
 
@@ -23,7 +23,7 @@ impl Act<'_> {
             faults.extend(one(at + after, lasts, Action::Kill, target).0);
             // Nodes that all begin at once take longer to be served by one.
             after +=
-                lasts + if all { random.between(700, 1_400) } else { random.between(150, 900) };
+                lasts + if all { random.between(1_000, 1_800) } else { random.between(150, 900) };
         }
         (faults, after)
     }
@@ -104,7 +104,7 @@ impl Act<'_> {
 const DEATHS_MAX: u64 = 4;
 
 /// How often in a row who leads is struck at most.
-const STRIKES_MAX: u64 = 6;
+const STRIKES_MAX: u64 = 5;
 
 /// How many cuts follow each other at most.
 const CUTS_MAX: u64 = 5;
