@@ -7,7 +7,7 @@
 //! where the sync of an earlier life has failed and forgotten them.
 
 use std::io::ErrorKind::{NotADirectory, NotFound};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::disk::Disk;
 use crate::error::{Fatal, OpenError};
@@ -95,14 +95,21 @@ impl<D: Disk> SnapshotStore<D> {
 }
 
 /// A snapshot by its name.
-struct Named {
-    bound: SnapshotBound,
+pub(super) struct Named {
+    pub(super) bound: SnapshotBound,
     /// An opening that was cut short left it under the other name.
     is_again: bool,
 }
 
+impl Named {
+    /// Returns where it is.
+    pub(super) fn path<D: Disk>(&self, folder: &Folder<D>) -> PathBuf {
+        if self.is_again { folder.again_path(self.bound) } else { folder.snapshot_path(self.bound) }
+    }
+}
+
 /// Returns the snapshots that the names tell of, by bound.
-fn named(names: &[String]) -> Vec<Named> {
+pub(super) fn named(names: &[String]) -> Vec<Named> {
     let mut named: Vec<Named> = Vec::new();
     for name in names {
         let again = folder::again_of(name);
@@ -125,10 +132,9 @@ fn judge_all<D: Disk>(
     identity: &[u8],
 ) -> Result<Vec<Held>, OpenError> {
     let mut held = Vec::with_capacity(named.len());
-    for Named { bound, is_again } in named {
-        let own = folder.snapshot_path(*bound);
-        let path = if *is_again { folder.again_path(*bound) } else { own.clone() };
-        held.push(match manifest::judge(&folder.disk, &path, *bound)? {
+    for one in named {
+        let (own, path) = (folder.snapshot_path(one.bound), one.path(folder));
+        held.push(match manifest::judge(&folder.disk, &path, one.bound)? {
             Judged::Whole(manifest, _) if manifest.identity() != identity => {
                 return Err(OpenError::OtherIdentity {
                     path: folder.path.clone(),
