@@ -23,8 +23,10 @@ mod room;
 mod settings;
 mod slot_index;
 mod snapshots;
+pub mod survey;
 mod timers;
 mod trace;
+mod unapplied;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
 pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};

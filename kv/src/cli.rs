@@ -23,6 +23,8 @@ pub enum Command {
     Init(InitArgs),
     /// Run one node of the cluster until SIGTERM.
     Serve(ServeArgs),
+    /// Print what the data folder of a stopped node holds, change nothing; exit 1 if it is damaged.
+    Inspect(InspectArgs),
     /// Print the value of a key; exit 1 if it is absent.
     Get(KeyArgs),
     /// Bind a key to a value.
@@ -131,6 +133,16 @@ impl ServeArgs {
             trace: None,
         }
     }
+}
+
+/// Flags of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The data folder of a node that does not run.
+    pub folder: PathBuf,
+    /// Print JSON, one object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How to reach the cluster.
@@ -283,7 +295,8 @@ pub enum LogFormat {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the answer is no (key absent, comparison unequal, a node silent);
+Exit codes: 0 done; 1 the answer is no (key absent, comparison unequal, a node silent,
+a folder damaged);
 2 the outcome is unknown; 3 done, but what came of it could not be printed, and is on stderr;
 64 wrong usage; 69 certainly not done: cluster unavailable or refused;
 70 internal error; 73 cannot make a file or folder; 74 data folder or port unusable;

@@ -17,6 +17,7 @@ pub mod exit;
 pub mod expiry;
 pub mod histogram;
 pub mod init;
+pub mod inspect;
 pub mod log;
 pub mod machine;
 pub mod run;

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
+use synod_node::survey::SurveyError;
 use synod_node::{Client, CreateError, Inspected, Node, NodeId, Status};
 use synod_transport_quic::Credentials;
 use tokio::io::{BufReader, stdin, stdout};
@@ -14,7 +15,8 @@ use tokio::task::JoinHandle;
 use crate::bench::{BenchError, Measurement, measure};
 use crate::bridge::{BridgeFailure, bridge, status_value};
 use crate::cli::{
-    BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs, TargetArgs,
+    BenchArgs, Cli, Command as Verb, InitArgs, InspectArgs, RangeArgs, ServeArgs, StatusArgs,
+    TargetArgs,
 };
 use crate::client::{Answer, KvError, KvSession, client_config};
 use crate::command::{
@@ -24,6 +26,7 @@ use crate::config::{ClientConfig, ServerConfig, TlsFiles, unknown_variables};
 use crate::exit::Exit;
 use crate::expiry::Expiry;
 use crate::init::{InitError, certificate_days, init, init_node, renew};
+use crate::inspect;
 use crate::log;
 use crate::serve::{check_dates, node_config, serve, wrong_certificate};
 
@@ -44,6 +47,7 @@ async fn dispatch(verb: Verb) -> Result<Exit, Exit> {
     match verb {
         Verb::Init(args) => run_init(&args),
         Verb::Serve(args) => run_serve(&args).await,
+        Verb::Inspect(args) => run_inspect(&args),
         Verb::Bench(args) => run_bench(&args).await,
         Verb::Status(args) => run_status(&args).await,
         Verb::Bridge(target) => run_bridge(&target).await,
@@ -155,6 +159,23 @@ fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
         }
     }
     say(format!("{sound}\n").as_bytes())
+}
+
+fn run_inspect(args: &InspectArgs) -> Result<Exit, Exit> {
+    let survey = Node::survey(&args.folder).map_err(|error| match error {
+        SurveyError::DamagedIdentity { .. } => Exit::differs(error),
+        error => Exit::unusable(error),
+    })?;
+    let page = if args.json {
+        serde_json::to_string(&inspect::Page::of(&survey)).map_err(Exit::internal)? + "\n"
+    } else {
+        inspect::text(&survey)
+    };
+    say(page.as_bytes())?;
+    match inspect::advice(&survey) {
+        None => Ok(Exit::done()),
+        Some(advice) => Err(Exit::differs(format!("{}: {advice}", args.folder.display()))),
+    }
 }
 
 async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {

@@ -18,6 +18,7 @@ mod progress;
 mod reads;
 mod snapshots;
 mod start;
+pub mod survey;
 mod trace;
 pub mod world;
 

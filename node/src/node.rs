@@ -20,6 +20,7 @@ use crate::beacon::SharedBeacon;
 use crate::config::Config;
 use crate::create::{CreateError, check, create};
 use crate::start::{StartError, inspect, start};
+use crate::survey::{NodeSurvey, SurveyError, survey_folder};
 use crate::world::{System, World};
 use synod_host::smr::StateMachine;
 use synod_transport_quic::Credentials;
@@ -110,6 +111,18 @@ impl Node {
     /// disk.
     pub fn inspect(config: &Config) -> Result<Inspected, StartError> {
         inspect(&System, config)
+    }
+
+    /// Tells what the data folder of a node that does not run holds, whoever's it is, damaged or
+    /// not, and changes nothing. It reads the folder from its beginning to its end, and holds its
+    /// locks meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read at all: it is no such folder, a node has it open, another version
+    /// wrote it, its identity is damaged, or the disk fails. Other damage is a part of the answer.
+    pub fn survey(data: &Path) -> Result<NodeSurvey, SurveyError> {
+        survey_folder(data)
     }
 
     /// Makes the journal of a node that has never run, with the directories that lead to it.

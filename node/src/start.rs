@@ -456,4 +456,4 @@ const READ_END_MAX: Duration = Duration::from_secs(1);
 const ORDERS_MAX: usize = 4;
 
 /// The folder of the snapshots, inside that of the journal.
-const SNAPSHOTS: &str = "snapshots";
+pub(crate) const SNAPSHOTS: &str = "snapshots";

@@ -61,20 +61,16 @@ impl<D: Disk> SnapshotStore<D> {
             folder.remove_draft()?;
         }
         rename_again(&folder, &named)?;
-        let damaged = held.iter().filter_map(|held| match held {
-            Held::Whole(_) => None,
-            Held::Damaged(damaged) => Some(damaged.clone()),
-        });
-        let damaged = damaged.collect();
+        let damaged = damaged_among(&held);
         let store = Self::assemble(folder, options.clone(), held, lock)?;
         Ok((store, RecoveredSnapshots { damaged, unfinished }))
     }
 }
 
 impl<D: Disk> SnapshotStore<D> {
-    /// Returns the bound of the newest snapshot in a directory that is whole, as far as head and
-    /// manifest tell, and changes nothing; none where there is no directory. Another process may
-    /// have it open, and take snapshots meanwhile.
+    /// Returns the bound of the newest snapshot in a directory that is whole, and those that are
+    /// damaged, as far as head and manifest tell; changes nothing. There is none where there is no
+    /// directory. Another process may have it open, and take snapshots meanwhile.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -82,16 +78,27 @@ impl<D: Disk> SnapshotStore<D> {
         disk: D,
         path: &Path,
         options: &SnapshotOptions,
-    ) -> Result<Option<SnapshotBound>, OpenError> {
+    ) -> Result<(Option<SnapshotBound>, Vec<SnapshotDamaged>), OpenError> {
         let names = match disk.list(path) {
-            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+                return Ok((None, Vec::new()));
+            }
             listed => listed.map_err(|error| Fatal::new("cannot list", path, error))?,
         };
         let folder = Folder { disk, path: path.to_owned() };
         let held = judge_all(&folder, &named(&names), &options.identity)?;
         let whole = held.iter().rev().find(|held| matches!(held, Held::Whole(_)));
-        Ok(whole.map(Held::bound))
+        Ok((whole.map(Held::bound), damaged_among(&held)))
     }
+}
+
+/// Returns those that are damaged.
+fn damaged_among(held: &[Held]) -> Vec<SnapshotDamaged> {
+    let damaged = held.iter().filter_map(|held| match held {
+        Held::Whole(_) => None,
+        Held::Damaged(damaged) => Some(damaged.clone()),
+    });
+    damaged.collect()
 }
 
 /// A snapshot by its name.

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr, reason = "a failed test shows what the nodes said")]
 
 mod certificates;
+mod inspect;
 mod life;
 mod operation;
 mod processes;

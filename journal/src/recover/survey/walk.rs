@@ -5,7 +5,6 @@
 //! it, so that no damage is told of which they would pass, and none is passed over.
 
 use std::cmp::Ordering;
-use std::path::Path;
 
 use crate::directory::Directory;
 use crate::disk::{Disk, DiskFile as _};
