@@ -208,7 +208,11 @@ fn suffer(disk: &SimDisk, (index, harm): &(usize, Harm)) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn whatever_becomes_of_a_folder_a_survey_ends_and_agrees_with_a_look(

@@ -8,13 +8,33 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use serde::Serialize;
+use synod_node::Node;
 use synod_node::survey::{
-    NodeSurvey, Owner, SegmentState, SnapshotSurvey, SurveyedDamage, SurveyedSegment,
+    NodeSurvey, Owner, SegmentState, SnapshotSurvey, SurveyError, SurveyedDamage, SurveyedSegment,
 };
+
+use crate::cli::InspectArgs;
+use crate::exit::Exit;
+
+/// Returns the page to print, and the end of the program, which says whether the folder is sound.
+pub(crate) fn look(args: &InspectArgs) -> Result<(String, Exit), Exit> {
+    let survey = Node::survey(&args.folder).map_err(|error| {
+        let is_damage = matches!(error, SurveyError::DamagedIdentity { .. });
+        if is_damage { Exit::differs(error) } else { Exit::unusable(error) }
+    })?;
+    let page = if args.json {
+        serde_json::to_string(&Page::of(&survey)).map_err(Exit::internal)? + "\n"
+    } else {
+        text(&survey)
+    };
+    let folder = args.folder.display();
+    let unsound = |advice| Exit::differs(format!("{folder}: {advice}"));
+    Ok((page, advice(&survey).map_or_else(Exit::done, unsound)))
+}
 
 /// The page for programs; its schema is `inspect.schema.json` in the book.
 #[derive(Debug, Serialize)]
-pub struct Page {
+struct Page {
     /// The version of this form.
     schema: u32,
     sound: bool,
@@ -110,8 +130,7 @@ struct PartPage {
 
 impl Page {
     /// Takes what a survey found.
-    #[must_use]
-    pub fn of(survey: &NodeSurvey) -> Self {
+    fn of(survey: &NodeSurvey) -> Self {
         let (journal, counts) = (&survey.journal, &survey.records);
         let slots = &survey.slots;
         Self {
@@ -199,8 +218,7 @@ fn snapshot_page(snapshot: &SnapshotSurvey) -> SnapshotPage {
 }
 
 /// Writes the page for people.
-#[must_use]
-pub fn text(survey: &NodeSurvey) -> String {
+fn text(survey: &NodeSurvey) -> String {
     let mut page = String::new();
     // Writing to a text cannot fail.
     let _ = write_page(&mut page, &Page::of(survey));
@@ -316,8 +334,7 @@ fn write_snapshots(out: &mut String, page: &Page) -> fmt::Result {
 }
 
 /// Says what to do with a folder that is not sound.
-#[must_use]
-pub fn advice(survey: &NodeSurvey) -> Option<String> {
+fn advice(survey: &NodeSurvey) -> Option<String> {
     if survey.is_sound() {
         return None;
     }
@@ -327,9 +344,9 @@ pub fn advice(survey: &NodeSurvey) -> Option<String> {
         return Some(why);
     }
     Some(format!(
-        "{why}. Keep the folder as it is, and bring no older copy back: a node that goes on without \
-         what it has promised may vote twice. The others go on without this node while they are \
-         more than half; copy the folder to another disk if this one is failing"
+        "{why}. Keep the folder as it is, and bring no older copy back: a node that goes on \
+         without what it has promised may vote twice. The others go on without this node while \
+         they are more than half; copy the folder to another disk if this one is failing"
     ))
 }
 

@@ -6,16 +6,17 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use synod_node::survey::SurveyError;
+use synod_node::backup::Summary;
 use synod_node::{Client, CreateError, Inspected, Node, NodeId, Status};
 use synod_transport_quic::Credentials;
 use tokio::io::{BufReader, stdin, stdout};
 use tokio::task::JoinHandle;
 
+use crate::backup::{BackupFailed, backup};
 use crate::bench::{BenchError, Measurement, measure};
 use crate::bridge::{BridgeFailure, bridge, status_value};
 use crate::cli::{
-    BenchArgs, Cli, Command as Verb, InitArgs, InspectArgs, RangeArgs, ServeArgs, StatusArgs,
+    BackupArgs, BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs,
     TargetArgs,
 };
 use crate::client::{Answer, KvError, KvSession, client_config};
@@ -47,7 +48,11 @@ async fn dispatch(verb: Verb) -> Result<Exit, Exit> {
     match verb {
         Verb::Init(args) => run_init(&args),
         Verb::Serve(args) => run_serve(&args).await,
-        Verb::Inspect(args) => run_inspect(&args),
+        Verb::Inspect(args) => {
+            let (page, exit) = inspect::look(&args)?;
+            say(page.as_bytes()).map(|_| exit)
+        }
+        Verb::Backup(args) => run_backup(&args).await,
         Verb::Bench(args) => run_bench(&args).await,
         Verb::Status(args) => run_status(&args).await,
         Verb::Bridge(target) => run_bridge(&target).await,
@@ -97,6 +102,7 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
         | InitError::Credentials { .. }
         | InitError::OtherCluster { .. }
         | InitError::Journal(_) => Exit::cannot_make(error),
+        InitError::Backup(_) => Exit::unusable(error),
     };
     let dir = args.dir.display();
     let line = if args.renew {
@@ -161,21 +167,20 @@ fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
     say(format!("{sound}\n").as_bytes())
 }
 
-fn run_inspect(args: &InspectArgs) -> Result<Exit, Exit> {
-    let survey = Node::survey(&args.folder).map_err(|error| match error {
-        SurveyError::DamagedIdentity { .. } => Exit::differs(error),
-        error => Exit::unusable(error),
+async fn run_backup(args: &BackupArgs) -> Result<Exit, Exit> {
+    let target = Target::open(&args.target)?;
+    let made = backup(&target.client, &target.config, &args.out).await;
+    let Summary { cluster, slot, digest, bytes } = made.map_err(|failed| match failed {
+        BackupFailed::Cluster(error) => target.failed(&error),
+        BackupFailed::Silence { .. } => target.failed(&KvError::NotApplied(failed.to_string())),
+        BackupFailed::Folder(error) => Exit::cannot_make(error),
     })?;
-    let page = if args.json {
-        serde_json::to_string(&inspect::Page::of(&survey)).map_err(Exit::internal)? + "\n"
-    } else {
-        inspect::text(&survey)
-    };
-    say(page.as_bytes())?;
-    match inspect::advice(&survey) {
-        None => Ok(Exit::done()),
-        Some(advice) => Err(Exit::differs(format!("{}: {advice}", args.folder.display()))),
-    }
+    let (folder, number) = (args.out.display(), slot.number());
+    let line = format!(
+        "backup of cluster {cluster}: the state below slot {number}, {bytes} bytes, digest \
+         {digest:016x}, in {folder}\n"
+    );
+    tell_done("the backup was made, and what it is", &line)
 }
 
 async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use synod_host::DataFolders;
 use synod_host::journal::ReadOnlyDisk;
 
-use crate::start::SNAPSHOTS;
+use crate::config::SNAPSHOTS;
 
 pub use synod_host::journal::OpenError as SurveyError;
 pub use synod_host::survey::*;

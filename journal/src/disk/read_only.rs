@@ -1,7 +1,7 @@
 //! The disk of the operating system, for those who look and change nothing.
 //!
-//! What they look for is left to the other modules. Claim kept: whatever is asked of it, no byte and
-//! no name of the disk changes; so a folder is enough that its reader may not write to.
+//! What they look for is left to the other modules. Claim kept: whatever is asked of it, no byte
+//! and no name of the disk changes; so a folder is enough that its reader may not write to.
 
 use std::fs::File;
 use std::io;

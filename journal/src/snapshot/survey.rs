@@ -51,6 +51,17 @@ pub struct SurveyedSnapshot {
     pub damage_unlisted: u64,
 }
 
+impl SurveyedSnapshot {
+    /// Opens the snapshot for reading, and changes nothing.
+    ///
+    /// # Errors
+    /// See [`SnapshotReadError`].
+    pub fn reader<D: Disk>(&self, disk: D) -> Result<SnapshotReader<D>, SnapshotReadError> {
+        let folder = Folder { disk, path: self.path.clone() };
+        SnapshotReader::open_at(folder, self.path.clone(), self.bound, &self.identity)
+    }
+}
+
 impl<D: Disk> SnapshotStore<D> {
     /// Surveys the snapshots in a directory, whoever owns them, and changes nothing; none where
     /// there is no directory. [`ReadOnlyDisk`](crate::ReadOnlyDisk) is enough of a disk.

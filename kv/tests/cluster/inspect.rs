@@ -48,8 +48,44 @@ fn inspect(folder: &Path, more: &[&str]) -> Output {
     run(&[&["inspect", &text(folder)], more].concat())
 }
 
+/// Returns the page for programs, which must be of the schema in the book.
 fn page(folder: &Path) -> Value {
-    serde_json::from_slice(&inspect(folder, &["--json"]).stdout).unwrap()
+    let page = serde_json::from_slice(&inspect(folder, &["--json"]).stdout).unwrap();
+    let schema = include_str!("../../../docs/book/pages/inspect.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    assert_of_schema(&schema, &schema["$defs"]["survey"], &page);
+    page
+}
+
+/// Demands the types that the schema names, and of each object its keys and no other.
+fn assert_of_schema(root: &Value, schema: &Value, value: &Value) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.strip_prefix("#/$defs/").unwrap();
+        return assert_of_schema(root, &root["$defs"][name], value);
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    match &schema["type"] {
+        Value::String(one) => assert_eq!(one, kind, "{value}"),
+        Value::Array(several) => assert!(several.contains(&Value::from(kind)), "{value}"),
+        other => assert_eq!((other, &schema["const"]), (&Value::Null, value)),
+    }
+    for item in value.as_array().into_iter().flatten() {
+        assert_of_schema(root, &schema["items"], item);
+    }
+    let Some(object) = value.as_object() else { return };
+    let (found, named): (Vec<_>, Vec<_>) =
+        (object.keys().collect(), schema["properties"].as_object().unwrap().keys().collect());
+    assert_eq!(found, named);
+    for (key, value) in object {
+        assert_of_schema(root, &schema["properties"][key], value);
+    }
 }
 
 fn said(output: &Output) -> (String, String) {
