@@ -4,6 +4,7 @@
 //! bounds or remembers for a replica is in here or below, where the simulator drives it.
 #![doc = include_str!("../README.md")]
 
+pub mod backup;
 mod beacon;
 mod clients;
 mod commits;
@@ -23,8 +24,10 @@ mod room;
 mod settings;
 mod slot_index;
 mod snapshots;
+pub mod survey;
 mod timers;
 mod trace;
+mod unapplied;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
 pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};
@@ -45,7 +48,7 @@ pub use settings::{
     REPLY_BUDGET_BYTES_TOTAL, REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,
 };
 pub use slot_index::BYTES_PER_SLOT;
-pub use snapshots::order::{SnapshotDone, SnapshotOrder};
+pub use snapshots::order::{PartReader, SnapshotDone, SnapshotOrder};
 pub use snapshots::work::SnapshotWork;
 pub use synod_journal as journal;
 pub use synod_paxos as paxos;

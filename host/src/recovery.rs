@@ -14,7 +14,7 @@ use synod_journal::{
 };
 use synod_paxos::{Ballot, Configuration, NodeId, Slot};
 use synod_smr::wire::{JournalRecord, decode_record, encode_record};
-use synod_smr::{Config, Effects, Executor, Folder, Invalid, PeerStart, Recovering, StateMachine};
+use synod_smr::{Config, Effects, Executor, Folder, PeerStart, Recovering, StateMachine};
 
 use crate::clients::Clients;
 use crate::commits::{Commits, slot_of};
@@ -32,6 +32,7 @@ use crate::slot_index::SlotIndex;
 use crate::snapshots::Snapshots;
 use crate::snapshots::work::SnapshotWork;
 use crate::timers::Timers;
+use crate::unapplied::Unapplied;
 
 /// Why a life cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -298,8 +299,13 @@ pub fn inspect<D: Disk>(
 ) -> Result<Inspected, RecoveryError> {
     let path = folders.journal;
     let store = SnapshotOptions::new(&options.identity);
-    let newest = SnapshotStore::look(disk.clone(), folders.snapshots, &store);
-    let newest = newest.map_err(RecoveryError::Snapshots)?.map_or(0, SnapshotBound::get);
+    let seen = SnapshotStore::look(disk.clone(), folders.snapshots, &store);
+    let (newest, damaged) = seen.map_err(RecoveryError::Snapshots)?;
+    if let Some(damaged) = damaged.first() {
+        let (path, reason) = (folders.snapshots.to_owned(), damaged.to_string());
+        return Err(RecoveryError::DamagedSnapshot { path, reason });
+    }
+    let newest = newest.map_or(0, SnapshotBound::get);
     let state = Executor::unknown(Unapplied, settings.sessions, Slot::new(newest));
     let mut reading = Reading::begin(state, settings, |_: &[u8], _: &_| ());
     let seen = Journal::inspect(disk, path, options, |record| reading.take(record))?;
@@ -308,27 +314,6 @@ pub fn inspect<D: Disk>(
     match reading.peers.refused_earlier(me) {
         Some(reason) => Err(RecoveryError::Refused { path: path.to_owned(), reason }),
         None => Ok(Inspected::Sound),
-    }
-}
-
-/// The state machine of a journal that is looked at: what commands do is not asked.
-struct Unapplied;
-
-impl StateMachine for Unapplied {
-    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
-        Ok(())
-    }
-
-    fn apply(&mut self, _: &[u8]) -> Bytes {
-        Bytes::new()
-    }
-
-    fn query(&self, _: &[u8]) -> Bytes {
-        Bytes::new()
-    }
-
-    fn digest(&self) -> u64 {
-        0
     }
 }
 

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::Path;
 
+pub(crate) mod read_only;
 pub(crate) mod real;
 pub(crate) mod sim;
 

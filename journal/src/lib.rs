@@ -42,6 +42,7 @@ mod snapshot;
 mod write;
 
 pub use create::Create;
+pub use disk::read_only::{ReadOnlyDisk, ReadOnlyFile};
 pub use disk::real::{RealDisk, RealLock};
 pub use disk::sim::{
     CallFault, CrashChoice, DiskCall, Effect, Failure, SECTOR_BYTES, SimDisk, SimFile, SimLock,
@@ -60,6 +61,9 @@ pub use options::{
 };
 pub use read::reader::{Reader, Record};
 pub use recover::recovery::Recovered;
+pub use recover::survey::{
+    DAMAGE_LISTED_MAX, LostRecords, SegmentState, Survey, SurveyedDamage, SurveyedSegment,
+};
 pub use snapshot::error::{
     ReadBackError, SnapshotDamaged, SnapshotError, SnapshotPart, SnapshotReadError,
 };
@@ -70,6 +74,7 @@ pub use snapshot::format::{
 pub use snapshot::read::SnapshotReader;
 pub use snapshot::recover::RecoveredSnapshots;
 pub use snapshot::store::{SNAPSHOTS_KEPT_MAX, SnapshotOptions, SnapshotStore};
+pub use snapshot::survey::{SnapshotsSurvey, SurveyedSnapshot};
 pub use snapshot::write::{SNAPSHOT_SYNC_STEP_BYTES, SnapshotWriter};
 pub use write::commit::{
     Commit, Completion, FULL_RETRY, FreeSpace, IDLE_SEAL, IN_FLIGHT_MAX, SubmitError,

@@ -10,7 +10,7 @@ mod script;
 use std::path::{Path, PathBuf};
 
 use script::Step::{Append, Prepare, Release, Seal, Sync};
-use script::{Found, Ledger, Step, inspect, open, path, run_into};
+use script::{Found, Ledger, Step, assert_surveyed, inspect, open, path, run_into};
 use synod_journal::{DamageReason, Disk, OpenError, SECTOR_BYTES, SimDisk};
 
 /// What came of a disk that was tampered with.
@@ -25,6 +25,7 @@ fn judge(disk: &SimDisk, expected: &Found) -> Verdict {
     let contents = || files(disk).iter().map(|file| disk.contents(file)).collect::<Vec<_>>();
     let before = contents();
     let seen = inspect(disk);
+    assert_surveyed(disk, &seen);
     assert!(contents() == before, "a look changes nothing");
     let opened = open(disk);
     assert!(opened.is_ok() || contents() == before, "a refusal changes nothing");

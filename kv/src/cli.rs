@@ -23,6 +23,10 @@ pub enum Command {
     Init(InitArgs),
     /// Run one node of the cluster until SIGTERM.
     Serve(ServeArgs),
+    /// Write the state of a running cluster into a folder, for `init --from`.
+    Backup(BackupArgs),
+    /// Print what the data folder of a stopped node holds, change nothing; exit 1 if it is damaged.
+    Inspect(InspectArgs),
     /// Print the value of a key; exit 1 if it is absent.
     Get(KeyArgs),
     /// Bind a key to a value.
@@ -68,6 +72,10 @@ pub struct InitArgs {
     /// Where a node runs; this host unless it is said.
     #[arg(long, value_name = "ID=IP")]
     pub host: Vec<String>,
+    /// Begin with the state of a backup, in a folder that `backup` made. All journals are made at
+    /// once; move each to its host, whole.
+    #[arg(long, value_name = "BACKUP", conflicts_with_all = ["node", "renew", "without_journals"])]
+    pub from: Option<PathBuf>,
     /// Make no journals: each host makes its own, with --node.
     #[arg(long, conflicts_with_all = ["node", "renew"])]
     pub without_journals: bool,
@@ -131,6 +139,27 @@ impl ServeArgs {
             trace: None,
         }
     }
+}
+
+/// Flags of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The folder of the backup, to be made; one that exists must be empty.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Flags of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The data folder of a node that does not run.
+    pub folder: PathBuf,
+    /// Print JSON, one object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How to reach the cluster.
@@ -283,7 +312,8 @@ pub enum LogFormat {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the answer is no (key absent, comparison unequal, a node silent);
+Exit codes: 0 done; 1 the answer is no (key absent, comparison unequal, a node silent,
+a folder damaged);
 2 the outcome is unknown; 3 done, but what came of it could not be printed, and is on stderr;
 64 wrong usage; 69 certainly not done: cluster unavailable or refused;
 70 internal error; 73 cannot make a file or folder; 74 data folder or port unusable;

@@ -15,12 +15,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rcgen::KeyPair;
+use synod_node::backup::{BackupError, BackupState, read_backup};
 use synod_node::{CreateError, Node};
 use synod_transport_quic::{Credentials, TlsError};
 use thiserror::Error;
 
 use crate::cli::{InitArgs, ServeArgs};
 use crate::config::{ConfigError, ServerConfig};
+use crate::machine::Machine;
 use crate::serve::node_config;
 use authority::{Authority, LEAF_DAYS, failed};
 use files::{make_folder, replace, sync_folder, write_new};
@@ -126,6 +128,9 @@ pub enum InitError {
     /// A node's journal was not made.
     #[error(transparent)]
     Journal(#[from] CreateError),
+    /// The backup that the cluster is to begin with cannot be used.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
 }
 
 /// Makes the folder of a cluster, with the journals of all nodes unless they are to be made
@@ -136,8 +141,11 @@ pub enum InitError {
 /// Why it was not made; nothing is left behind then.
 pub fn init(args: &InitArgs) -> Result<String, InitError> {
     let addresses = Addresses::of(args)?;
+    // It is read before anything is made: a large one takes a while, and a bad one leaves nothing.
+    let from = args.from.as_ref().map(|from| read_backup(from, Machine::default()));
+    let from = from.transpose()?;
     enter_folder(&args.dir)?;
-    let made = fill(args, &addresses);
+    let made = fill(args, &addresses, from.as_ref());
     if made.is_err() {
         // The folder was made above or was empty, so everything in it is ours to take away.
         fs::remove_dir_all(&args.dir).ok();
@@ -176,7 +184,7 @@ pub fn init_node(
         }
         sync_folder(dir)?;
     }
-    make_journal(config, args.data.clone(), variable)
+    make_journal(config, args.data.clone(), None, variable)
 }
 
 /// Renews the certificates of nodes and clients in the folder, or that of one node; the keys stay.
@@ -231,7 +239,11 @@ fn enter_folder(path: &Path) -> Result<(), InitError> {
     if is_empty { Ok(()) } else { Err(error) }
 }
 
-fn fill(args: &InitArgs, addresses: &Addresses) -> Result<String, InitError> {
+fn fill(
+    args: &InitArgs,
+    addresses: &Addresses,
+    from: Option<&BackupState<Machine>>,
+) -> Result<String, InitError> {
     let dir = &args.dir;
     let authority = Authority::make(dir)?;
     let cluster = authority.cluster.clone();
@@ -246,7 +258,7 @@ fn fill(args: &InitArgs, addresses: &Addresses) -> Result<String, InitError> {
     if !args.without_journals {
         for node in 1..=args.nodes {
             // The environment is one node's; here all are made as their files say.
-            make_journal(dir.join(format!("node-{node}.toml")), None, |_| None)?;
+            make_journal(dir.join(format!("node-{node}.toml")), None, from, |_| None)?;
         }
     }
     Ok(cluster)
@@ -255,11 +267,15 @@ fn fill(args: &InitArgs, addresses: &Addresses) -> Result<String, InitError> {
 fn make_journal(
     config: PathBuf,
     data: Option<PathBuf>,
+    from: Option<&BackupState<Machine>>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<PathBuf, InitError> {
     let args = ServeArgs { data, ..ServeArgs::of(config) };
     let config = node_config(&ServerConfig::read(&args, variable)?.config);
-    Node::create(&config)?;
+    match from {
+        Some(state) => Node::create_from(&config, state)?,
+        None => Node::create(&config)?,
+    }
     Ok(config.data)
 }
 

@@ -282,6 +282,9 @@ pub fn exclude_each_other(one: SocketAddr, other: SocketAddr) -> bool {
 /// The files of the journal have whole pages.
 const SEGMENT_STEP_BYTES: u64 = 4096;
 
+/// The folder of the snapshots, inside that of the journal.
+pub(crate) const SNAPSHOTS: &str = "snapshots";
+
 #[cfg(test)]
 mod tests {
     use super::*;

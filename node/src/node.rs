@@ -12,14 +12,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use synod_host::Inspected;
+use synod_host::backup::BackupState;
 use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::beacon::SharedBeacon;
 use crate::config::Config;
-use crate::create::{CreateError, check, create};
+use crate::create::{CreateError, check, create, create_from};
 use crate::start::{StartError, inspect, start};
+use crate::survey::{NodeSurvey, SurveyError, survey_folder};
 use crate::world::{System, World};
 use synod_host::smr::StateMachine;
 use synod_transport_quic::Credentials;
@@ -112,6 +114,18 @@ impl Node {
         inspect(&System, config)
     }
 
+    /// Tells what the data folder of a node that does not run holds, whoever's it is, damaged or
+    /// not, and changes nothing. It reads the folder from its beginning to its end, and holds its
+    /// locks meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read at all: it is no such folder, a node has it open, another version
+    /// wrote it, its identity is damaged, or the disk fails. Other damage is a part of the answer.
+    pub fn survey(data: &Path) -> Result<NodeSurvey, SurveyError> {
+        survey_folder(data)
+    }
+
     /// Makes the journal of a node that has never run, with the directories that lead to it.
     ///
     /// It is a step of its own, taken once in the life of a node. A node whose journal was lost
@@ -132,6 +146,21 @@ impl Node {
     /// As [`Node::create`].
     pub fn create_in(world: &impl World, config: &Config) -> Result<(), CreateError> {
         create(world, config)
+    }
+
+    /// Makes the journal of a node that has never run, of a cluster that begins with the state of a
+    /// backup. All its nodes are made from the same one, or none: one that begins with nothing
+    /// would count with the others, and they would choose what the rest has already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::create`] does; or why the state could not be written. There is no data folder
+    /// then.
+    pub fn create_from<M: StateMachine>(
+        config: &Config,
+        state: &BackupState<M>,
+    ) -> Result<(), CreateError> {
+        create_from(config, state)
     }
 
     /// Recovers the replica from its journal and starts it; returns when both ports are open. The

@@ -27,7 +27,7 @@ use tracing::Instrument as _;
 
 use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
-use crate::config::{Config, ConfigError, TlsFiles, core_settings};
+use crate::config::{Config, ConfigError, SNAPSHOTS, TlsFiles, core_settings};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
 use crate::driver::{Driver, Ended};
 use crate::metrics::Reporter;
@@ -454,6 +454,3 @@ const READ_END_MAX: Duration = Duration::from_secs(1);
 
 /// How many orders may wait for the loop: the second one is as good as the first.
 const ORDERS_MAX: usize = 4;
-
-/// The folder of the snapshots, inside that of the journal.
-const SNAPSHOTS: &str = "snapshots";

@@ -15,7 +15,7 @@ use super::frame::{u32_at, u64_at};
 use super::names::{is_draft, segment_of};
 use super::segment::FORMAT;
 
-const IDENTITY_NAME: &str = "IDENTITY";
+pub(crate) const IDENTITY_NAME: &str = "IDENTITY";
 const DRAFT_NAME: &str = "IDENTITY.new";
 const IDENTITY_MAGIC: [u8; 8] = *b"SYNODJNL";
 const PREFIX_BYTES: usize = 36;
@@ -116,15 +116,19 @@ pub(crate) fn publish<D: Disk>(disk: &D, dir: &Path) -> Result<(), Fatal> {
 
 /// Checks that the directory belongs to the owner who asks, and says which it is.
 pub(crate) fn check<D: Disk>(disk: &D, dir: &Path, expected: &[u8]) -> Result<FolderId, OpenError> {
+    let (folder, found) = whose(disk, dir)?;
+    if found == expected {
+        return Ok(folder);
+    }
+    let (path, expected) = (dir.to_owned(), expected.to_vec());
+    Err(OpenError::OtherIdentity { path, found, expected })
+}
+
+/// Returns which journal it is, and whose, whoever asks.
+pub(crate) fn whose<D: Disk>(disk: &D, dir: &Path) -> Result<(FolderId, Vec<u8>), OpenError> {
     let path = dir.join(IDENTITY_NAME);
-    let bytes = read(disk, &path)?;
-    match decode(&bytes) {
-        Verdict::Whole(folder, found) if found == expected => Ok(folder),
-        Verdict::Whole(_, found) => Err(OpenError::OtherIdentity {
-            path: dir.to_owned(),
-            found: found.to_vec(),
-            expected: expected.to_vec(),
-        }),
+    match decode(&read(disk, &path)?) {
+        Verdict::Whole(folder, found) => Ok((folder, found.to_vec())),
         Verdict::OtherVersion(found) => {
             Err(OpenError::OtherVersion { path, found, supported: FORMAT })
         }

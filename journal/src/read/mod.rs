@@ -2,6 +2,7 @@
 //!
 //! What is done about a bad frame is left to `recover`.
 
+pub(crate) mod gaps;
 pub(crate) mod index;
 pub(crate) mod reader;
 pub(crate) mod scan;

@@ -36,15 +36,7 @@ impl<D: Disk> Journal<D> {
     ) -> Result<Option<Recovered>, OpenError> {
         options.check()?;
         let lock = lock(&disk, path)?;
-        let found = list(&disk, path)?;
-        match identity::condition(&found) {
-            Condition::Journal => {}
-            Condition::Unused => return Err(OpenError::Missing { path: path.to_owned() }),
-            Condition::Foreign(found) => {
-                let (path, create) = (path.to_owned(), Create::Never);
-                return Err(OpenError::Foreign { path, found, create });
-            }
-        }
+        let found = names_of_journal(&disk, path)?;
         let folder = identity::check(&disk, path, &options.identity)?;
         // Whose it is was worth saying first, also of a journal that is in use.
         let Some(_lock) = lock else { return Ok(None) };
@@ -56,9 +48,22 @@ impl<D: Disk> Journal<D> {
     }
 }
 
+/// Returns the names in the directory of a journal; refuses one that holds none.
+pub(super) fn names_of_journal<D: Disk>(disk: &D, path: &Path) -> Result<Vec<String>, OpenError> {
+    let names = list(disk, path)?;
+    match identity::condition(&names) {
+        Condition::Journal => Ok(names),
+        Condition::Unused => Err(OpenError::Missing { path: path.to_owned() }),
+        Condition::Foreign(found) => {
+            let (path, create) = (path.to_owned(), Create::Never);
+            Err(OpenError::Foreign { path, found, create })
+        }
+    }
+}
+
 /// Returns the segments that an opening would find, in their order, and the one among them that it
 /// would give its name back first.
-fn segments(names: &[String]) -> (Vec<SegmentId>, Option<SegmentId>) {
+pub(super) fn segments(names: &[String]) -> (Vec<SegmentId>, Option<SegmentId>) {
     let mut segments: Vec<SegmentId> =
         names.iter().filter_map(|name| names::segment_of(name)).collect();
     let replaced = names.iter().filter_map(|name| names::replaced_of(name));

@@ -6,4 +6,5 @@ pub(crate) mod folders;
 mod inspect;
 pub(crate) mod recovery;
 pub(crate) mod rewrite;
+pub(crate) mod survey;
 pub(crate) mod tail;

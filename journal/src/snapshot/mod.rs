@@ -14,4 +14,5 @@ pub(crate) mod manifest;
 pub(crate) mod read;
 pub(crate) mod recover;
 pub(crate) mod store;
+pub(crate) mod survey;
 pub(crate) mod write;

@@ -51,13 +51,18 @@ impl<D: Disk> SnapshotReader<D> {
         // so all the same, it was changed since.
         let part = match judged {
             Judged::Whole(manifest, file) if manifest.identity() == identity => {
-                return Ok(Self { path, file, manifest, buffer: Vec::new(), next: 0 });
+                return Ok(Self::of(path, file, manifest));
             }
             Judged::Damaged(damaged) => return Err(damaged.into()),
             Judged::Whole(..) => SnapshotPart::Manifest,
             Judged::OtherVersion(_) => SnapshotPart::Head,
         };
         Err(SnapshotDamaged { bound, path, part, offset: 0 }.into())
+    }
+
+    /// Reads a file whose manifest was judged.
+    pub(super) fn of(path: PathBuf, file: D::File, manifest: Manifest) -> Self {
+        Self { path, file, manifest, buffer: Vec::new(), next: 0 }
     }
 
     /// Returns what it is.

@@ -7,7 +7,7 @@
 //! where the sync of an earlier life has failed and forgotten them.
 
 use std::io::ErrorKind::{NotADirectory, NotFound};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::disk::Disk;
 use crate::error::{Fatal, OpenError};
@@ -61,20 +61,16 @@ impl<D: Disk> SnapshotStore<D> {
             folder.remove_draft()?;
         }
         rename_again(&folder, &named)?;
-        let damaged = held.iter().filter_map(|held| match held {
-            Held::Whole(_) => None,
-            Held::Damaged(damaged) => Some(damaged.clone()),
-        });
-        let damaged = damaged.collect();
+        let damaged = damaged_among(&held);
         let store = Self::assemble(folder, options.clone(), held, lock)?;
         Ok((store, RecoveredSnapshots { damaged, unfinished }))
     }
 }
 
 impl<D: Disk> SnapshotStore<D> {
-    /// Returns the bound of the newest snapshot in a directory that is whole, as far as head and
-    /// manifest tell, and changes nothing; none where there is no directory. Another process may
-    /// have it open, and take snapshots meanwhile.
+    /// Returns the bound of the newest snapshot in a directory that is whole, and those that are
+    /// damaged, as far as head and manifest tell; changes nothing. There is none where there is no
+    /// directory. Another process may have it open, and take snapshots meanwhile.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -82,27 +78,45 @@ impl<D: Disk> SnapshotStore<D> {
         disk: D,
         path: &Path,
         options: &SnapshotOptions,
-    ) -> Result<Option<SnapshotBound>, OpenError> {
+    ) -> Result<(Option<SnapshotBound>, Vec<SnapshotDamaged>), OpenError> {
         let names = match disk.list(path) {
-            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+                return Ok((None, Vec::new()));
+            }
             listed => listed.map_err(|error| Fatal::new("cannot list", path, error))?,
         };
         let folder = Folder { disk, path: path.to_owned() };
         let held = judge_all(&folder, &named(&names), &options.identity)?;
         let whole = held.iter().rev().find(|held| matches!(held, Held::Whole(_)));
-        Ok(whole.map(Held::bound))
+        Ok((whole.map(Held::bound), damaged_among(&held)))
     }
 }
 
+/// Returns those that are damaged.
+fn damaged_among(held: &[Held]) -> Vec<SnapshotDamaged> {
+    let damaged = held.iter().filter_map(|held| match held {
+        Held::Whole(_) => None,
+        Held::Damaged(damaged) => Some(damaged.clone()),
+    });
+    damaged.collect()
+}
+
 /// A snapshot by its name.
-struct Named {
-    bound: SnapshotBound,
+pub(super) struct Named {
+    pub(super) bound: SnapshotBound,
     /// An opening that was cut short left it under the other name.
     is_again: bool,
 }
 
+impl Named {
+    /// Returns where it is.
+    pub(super) fn path<D: Disk>(&self, folder: &Folder<D>) -> PathBuf {
+        if self.is_again { folder.again_path(self.bound) } else { folder.snapshot_path(self.bound) }
+    }
+}
+
 /// Returns the snapshots that the names tell of, by bound.
-fn named(names: &[String]) -> Vec<Named> {
+pub(super) fn named(names: &[String]) -> Vec<Named> {
     let mut named: Vec<Named> = Vec::new();
     for name in names {
         let again = folder::again_of(name);
@@ -125,10 +139,9 @@ fn judge_all<D: Disk>(
     identity: &[u8],
 ) -> Result<Vec<Held>, OpenError> {
     let mut held = Vec::with_capacity(named.len());
-    for Named { bound, is_again } in named {
-        let own = folder.snapshot_path(*bound);
-        let path = if *is_again { folder.again_path(*bound) } else { own.clone() };
-        held.push(match manifest::judge(&folder.disk, &path, *bound)? {
+    for one in named {
+        let (own, path) = (folder.snapshot_path(one.bound), one.path(folder));
+        held.push(match manifest::judge(&folder.disk, &path, one.bound)? {
             Judged::Whole(manifest, _) if manifest.identity() != identity => {
                 return Err(OpenError::OtherIdentity {
                     path: folder.path.clone(),

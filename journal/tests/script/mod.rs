@@ -10,7 +10,7 @@ use std::path::Path;
 
 use synod_journal::{
     AppendError, CrashChoice, Disk, Effect, HardState, Journal, Lsn, OpenError, Options, Records,
-    Recovered, SimDisk, SyncError,
+    Recovered, SegmentState, SimDisk, Survey, SyncError,
 };
 
 /// The smallest segments, so that a few commits cross from one to the next.
@@ -195,6 +195,34 @@ pub(crate) fn inspect(disk: &SimDisk) -> Result<(Recovered, Found), OpenError> {
     Ok((seen, Found { first, next, hard_state, records }))
 }
 
+/// Demands that a survey finds damage where a look is refused for it, the same and no other.
+pub(crate) fn assert_surveyed(disk: &SimDisk, seen: &Result<(Recovered, Found), OpenError>) {
+    let mut records = Vec::new();
+    let surveyed = Journal::survey(disk.clone(), path(), |record| {
+        records.push(record.bytes.to_vec());
+    });
+    match (seen, surveyed) {
+        (Ok((recovered, found)), Ok(survey)) => {
+            assert_eq!((&survey.damage[..], survey.damage_unlisted), (&[][..], 0));
+            let Survey { first_lsn: first, next_lsn: next, hard_state, cut_bytes, .. } = survey;
+            assert_eq!(&Found { first, next, hard_state, records }, found);
+            assert_eq!((cut_bytes, survey.folder), (recovered.cut_bytes, recovered.folder));
+            let told: u64 = survey.segments.iter().map(|segment| segment.records).sum();
+            assert_eq!(told, next.get() - first.get(), "each record is in one segment");
+            assert!(survey.segments.iter().all(|one| one.state != SegmentState::Damaged));
+        }
+        (Err(OpenError::Damaged(damaged)), Ok(survey)) => {
+            let mut places = survey.damage.iter().map(|damage| &damage.place);
+            assert!(places.any(|place| place == damaged), "{damaged:?} is not in {survey:?}");
+            assert!(survey.segments.iter().any(|one| one.state == SegmentState::Damaged));
+        }
+        (Err(seen), Err(surveyed)) => {
+            assert_eq!(std::mem::discriminant(seen), std::mem::discriminant(&surveyed));
+        }
+        (seen, surveyed) => panic!("a look finds {seen:?}, a survey {surveyed:?}"),
+    }
+}
+
 /// Demands that a look at the journal changes nothing, and tells what a recovery finds.
 fn assert_seen(before: &SimDisk, recovered: &Recovered, found: &Found) {
     if recovered.created {
@@ -208,6 +236,7 @@ fn assert_seen(before: &SimDisk, recovered: &Recovered, found: &Found) {
         contents.zip(names.clone()).collect::<Vec<_>>()
     };
     let files = named(before);
+    assert_surveyed(before, &inspect(before));
     let (seen, found_by_looking) = inspect(before).unwrap();
     assert_eq!((&seen, &found_by_looking), (recovered, found));
     assert!(named(before) == files, "a look has changed something");
