@@ -18,7 +18,7 @@ use super::{Machine, Packet, SimWorld, Wakeup};
 use crate::coverage::{End, Point};
 use crate::invariants::{nothing_twice_on_its_way, room_given};
 use crate::monitor::Monitor;
-use crate::step::{self, Cause, Stance, Step};
+use crate::step::{self, Stance, Step};
 
 impl Machine {
     /// Ends a turn, shows what it brought about to the monitor, and carries it out.
@@ -31,12 +31,8 @@ impl Machine {
         let (life, mut seen) = (process.life, std::mem::take(&mut process.seen));
         let (host, lanes) = (&mut process.host, &process.lanes);
         let left_out = host.counts().repetitions_left_out;
+        let (cause, before) = process.taken.opening(host);
         let Taken { given, durable } = &process.taken;
-        let (cause, before) = match &given[..] {
-            [] => (Cause::Start, Stance::of(host)),
-            [given] => (given.cause, given.before),
-            [first, ..] => (Cause::Several, first.before),
-        };
         let flushes = || {
             host.flush_watched(now, |host, brought: &Brought<'_>| {
                 let step = Step {
@@ -70,12 +66,11 @@ impl Machine {
         }
         process.taken.given.clear();
         process.taken.durable.clear();
-        let (disk, counts) = (process.host.disk(), process.host.counts());
-        if before.disk == Disk::Fine && disk == Disk::Full {
-            world.felt_disk(Place(node.number()), |fault| fault == DiskFault::Full);
-        }
-        if counts.repetitions_left_out > left_out {
+        if process.host.counts().repetitions_left_out > left_out {
             monitor.tracker.see(Point::RepetitionLeftOut);
+        }
+        if before.disk == Disk::Fine && process.host.disk() == Disk::Full {
+            world.felt_disk(Place(node.number()), |fault| fault == DiskFault::Full);
         }
         // Kept before anything is carried out, which may end the process and the host with it.
         let halted = process.host.halted().map(str::to_owned);
@@ -85,8 +80,8 @@ impl Machine {
             process.seen = seen;
         }
         if let Some(reason) = halted {
+            world.say(|| format!("node {node} halts: {reason}"));
             if is_stranger {
-                world.say(|| format!("node {node} halts: {reason}"));
                 return self.on_refused(world, monitor);
             }
             monitor.report("halt", format!("node {node} halts: {reason}"));

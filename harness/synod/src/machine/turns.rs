@@ -12,12 +12,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use synod_clock::Moment;
-use synod_host::{Counts, Event};
+use synod_host::{Counts, Event, Host};
 use synod_simulator::Micros;
 use synod_smr::{Record, Timer};
 
 use super::{Machine, SimWorld, Wakeup};
 use crate::coverage::Point;
+use crate::kv_model::KvModel;
 use crate::monitor::Monitor;
 use crate::step::{Cause, Given, Stance};
 
@@ -34,6 +35,17 @@ pub(super) struct Arrival {
 pub(super) struct Taken {
     pub(super) given: Vec<Given>,
     pub(super) durable: Vec<Record>,
+}
+
+impl Taken {
+    /// Says by what a turn was set off, and how its replica stood before.
+    pub(super) fn opening(&self, host: &Host<KvModel>) -> (Cause, Stance) {
+        match &self.given[..] {
+            [] => (Cause::Start, Stance::of(host)),
+            [given] => (given.cause, given.before),
+            [first, ..] => (Cause::Several, first.before),
+        }
+    }
 }
 
 impl Machine {

@@ -153,14 +153,14 @@ impl Inode {
 /// Sets memory aside for as many bytes as a file has room for on the disk, within a bound: most
 /// files become as long as that.
 fn set_aside(file: &mut Vec<u8>, reserved: u64) {
-    let room = usize::try_from(reserved).unwrap_or(usize::MAX).min(SET_ASIDE_BYTES_MAX);
+    let room = usize::try_from(reserved).unwrap_or(usize::MAX).min(SET_ASIDE_BYTES);
     if file.capacity() < room {
         file.reserve_exact(room - file.len());
     }
 }
 
 /// How much memory is set aside for a file at once.
-const SET_ASIDE_BYTES_MAX: usize = 1 << 20;
+const SET_ASIDE_BYTES: usize = 1 << 20;
 
 /// Puts bytes into a file, which becomes longer as far as they reach past its end.
 fn put(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {

@@ -317,7 +317,8 @@ impl State {
     /// use synod_prove::finite::Finite;
     /// use synod_prove::{MODELS, Model};
     ///
-    /// let model = Model::read(MODELS[0].path, MODELS[0].text).expect("a listed model can be read");
+    /// let listed = &MODELS[0];
+    /// let model = Model::read(listed.path, listed.text).expect("a listed model can be read");
     /// let finite = Finite::new(&model, None);
     /// let mut state = finite.state(&finite.world(&[]));
     /// let (mut nowhere, mut words) = (Vec::new(), vec![7]);
