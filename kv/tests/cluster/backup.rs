@@ -22,11 +22,8 @@ async fn put(session: &KvSession, key: &str, number: i64) {
 
 async fn number(session: &KvSession, key: &str) -> i64 {
     let answer = session.query(&Query::Get { key: Blob(key.as_bytes()) }).await.unwrap();
-    match answer.reply().unwrap() {
-        Reply::Value(Some(Blob(value))) => std::str::from_utf8(value).unwrap().parse().unwrap(),
-        Reply::Value(None) => 0,
-        other => panic!("{other:?}"),
-    }
+    let Reply::Value(value) = answer.reply().unwrap() else { panic!("no value") };
+    value.map_or(0, |Blob(value)| std::str::from_utf8(value).unwrap().parse().unwrap())
 }
 
 /// One who writes the same number to two keys, one after the other, then the next number.
