@@ -19,7 +19,7 @@ use crate::event::Output;
 use crate::host::Host;
 use crate::old_decrees::ReadOrder;
 use crate::settings::CONTROL_MESSAGE_BYTES_MAX;
-use crate::snapshots::order::{SnapshotOrder, WantedPart};
+use crate::snapshots::order::SnapshotOrder;
 
 /// What a turn brought about, before it is encoded, for those who look on.
 #[derive(Clone, Copy, Debug)]
@@ -142,21 +142,25 @@ impl<M: StateMachine> Host<M> {
                 self.step(Input::NotKept);
             }
         }
-        for wanted in std::mem::take(&mut self.wanted_parts) {
-            self.read_part(now, wanted);
+        // A peer that is not answered asks again.
+        for (to, of, offset) in std::mem::take(&mut self.wanted_parts) {
+            if self.snapshots.newest().is_some() && self.snapshots.begin_read(now) {
+                let bytes_max = self.settings.part_bytes;
+                let order = SnapshotOrder::Read { to, offset, of, bytes_max };
+                self.outputs.push_back(Output::Snapshot(order));
+            }
         }
         self.take_snapshot(now);
     }
 
     fn take_snapshot(&mut self, now: Moment) {
         let (applied, log_bytes) = (self.replica.executor().applied(), self.settings.log_bytes);
-        let Some(cause) = self.snapshots.due(now, applied, log_bytes) else { return };
-        if self.room.disk() == Disk::Full {
+        if self.room.disk() == Disk::Full || !self.snapshots.is_due(now, applied, log_bytes) {
             return;
         }
         match self.replica.executor().snapshot() {
             Ok((description, view)) => {
-                self.snapshots.on_begun(cause);
+                self.snapshots.on_begun();
                 let order = SnapshotOrder::Take { description, view };
                 self.outputs.push_back(Output::Snapshot(order));
             }
@@ -194,10 +198,7 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
-    pub(crate) fn answer(
-        &mut self,
-        (connection, id, response): &(Connection, RequestId, Response),
-    ) {
+    fn answer(&mut self, (connection, id, response): &(Connection, RequestId, Response)) {
         self.counts.responses += 1;
         let reply = (*connection, *id, response);
         match self.clients.on_response(self.me, reply, &self.settings) {
@@ -212,7 +213,7 @@ impl<M: StateMachine> Host<M> {
         for wish in self.effects.log_reads() {
             // The decrees are gone, and a snapshot stands for them.
             if wish.first < self.slots.base() {
-                self.wanted_parts.push(WantedPart::of_peer(wish.to, None, 0));
+                self.wanted_parts.push((wish.to, None, 0));
                 continue;
             }
             if self.reading {

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_clock::Moment;
-use synod_paxos::{NodeId, To};
+use synod_paxos::{NodeId, Slot, To};
 use synod_smr::wire::{JournalRecord, decode_message, decode_request};
 use synod_smr::{
-    Connection, Disk, Effects, Executor, Heartbeat, Input, Message, PeerStart, Replica, Request,
-    RequestBody, RequestId, Response, StateMachine, Timer,
+    Connection, Disk, Effects, Executor, Heartbeat, Input, Message, PeerStart, Replica, RequestId,
+    Response, StateMachine, Timer,
 };
 
 use crate::clients::{Clients, Held};
@@ -31,7 +31,7 @@ use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
 use crate::snapshots::Snapshots;
-use crate::snapshots::order::{PartReader, SnapshotDone, WantedPart};
+use crate::snapshots::order::SnapshotDone;
 use crate::timers::{Fired, Timers};
 
 /// One replica with all that stands between it and the world.
@@ -65,7 +65,7 @@ pub struct Host<M> {
     pub(crate) drain_by: Option<Moment>,
     /// The parts of the newest snapshot that peers asked for since the last flush: of which one,
     /// and from where on.
-    pub(crate) wanted_parts: Vec<WantedPart>,
+    pub(crate) wanted_parts: Vec<(NodeId, Option<Slot>, u64)>,
     /// What the next flush sends.
     pub(crate) sent: Vec<(To, Message)>,
     /// Empty between two flushes; kept for its memory.
@@ -263,7 +263,7 @@ impl<M: StateMachine> Host<M> {
             }
             Message::FetchSnapshot { slot, offset } => {
                 if self.peers.hears(from) {
-                    self.wanted_parts.push(WantedPart::of_peer(from, Some(*slot), *offset));
+                    self.wanted_parts.push((from, Some(*slot), *offset));
                 }
                 false
             }
@@ -328,13 +328,6 @@ impl<M: StateMachine> Host<M> {
     fn on_client_frame(&mut self, connection: Connection, bytes: &Bytes) {
         self.counts.requests += 1;
         match (decode_request(bytes), self.clients.principal(connection)) {
-            (
-                Ok(Request { id, body: RequestBody::FetchSnapshot { covers, of, offset } }),
-                Some(_),
-            ) => {
-                let to = PartReader::Client(connection, id);
-                self.wanted_parts.push(WantedPart { to, covers, of, offset });
-            }
             (Ok(request), Some(principal)) => {
                 self.step(Input::Request { connection, principal, request });
             }
@@ -386,7 +379,7 @@ impl<M: StateMachine> Host<M> {
             SnapshotDone::Installed(state) => self.install(*state),
             SnapshotDone::Read { to, part } => {
                 self.snapshots.on_read(part.as_ref().map(|part| part.total));
-                self.on_part(to, part);
+                self.sent.extend(part.map(|part| (To::Node(to), Message::Snapshot(part))));
             }
         }
     }

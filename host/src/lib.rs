@@ -4,7 +4,6 @@
 //! bounds or remembers for a replica is in here or below, where the simulator drives it.
 #![doc = include_str!("../README.md")]
 
-pub mod backup;
 mod beacon;
 mod clients;
 mod commits;
@@ -48,7 +47,7 @@ pub use settings::{
     REPLY_BUDGET_BYTES_TOTAL, REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,
 };
 pub use slot_index::BYTES_PER_SLOT;
-pub use snapshots::order::{PartReader, SnapshotDone, SnapshotOrder};
+pub use snapshots::order::{SnapshotDone, SnapshotOrder};
 pub use snapshots::work::SnapshotWork;
 pub use synod_journal as journal;
 pub use synod_paxos as paxos;

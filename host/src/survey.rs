@@ -18,7 +18,7 @@ use synod_smr::Record;
 use synod_smr::wire::{JournalRecord, StateDescription, decode_description, decode_record};
 
 use crate::hard_state::NodeHardState;
-use crate::recovery::{DataFolders, RecoveryError, inspect, parts_of_identity};
+use crate::recovery::{DataFolders, Inspected, RecoveryError, inspect, parts_of_identity};
 use crate::settings::Settings;
 
 pub use synod_journal::{LostRecords, SegmentState, Survey, SurveyedDamage, SurveyedSegment};
@@ -119,7 +119,10 @@ impl NodeSurvey {
     /// Tells whether a start would go on with it, as far as can be seen.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let is_whole = |snapshot: &SnapshotSurvey| snapshot.damage.is_empty();
+        // Without a description nothing says what the state must come to, and no start goes on.
+        let is_whole = |snapshot: &SnapshotSurvey| {
+            snapshot.damage.is_empty() && snapshot.description.is_some()
+        };
         self.refusal.is_none()
             && self.journal.damage.is_empty()
             && self.snapshots.iter().all(is_whole)
@@ -183,7 +186,9 @@ fn refusal<D: Disk>(
     };
     let options = Options::new(identity);
     match inspect(disk, folders, &options, owner.node, &Settings::default()) {
-        Ok(_) => Ok(None),
+        Ok(Inspected::Sound) => Ok(None),
+        // A node that has begun since the records were read is judged by nobody.
+        Ok(Inspected::InUse) => Err(OpenError::Locked { path: folders.journal.to_owned() }),
         Err(RecoveryError::Journal(error @ OpenError::Fatal(_))) => Err(error),
         Err(error) => Ok(Some(error.to_string())),
     }

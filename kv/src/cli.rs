@@ -23,8 +23,6 @@ pub enum Command {
     Init(InitArgs),
     /// Run one node of the cluster until SIGTERM.
     Serve(ServeArgs),
-    /// Write the state of a running cluster into a folder, for `init --from`.
-    Backup(BackupArgs),
     /// Print what the data folder of a stopped node holds, change nothing; exit 1 if it is damaged.
     Inspect(InspectArgs),
     /// Print the value of a key; exit 1 if it is absent.
@@ -72,10 +70,6 @@ pub struct InitArgs {
     /// Where a node runs; this host unless it is said.
     #[arg(long, value_name = "ID=IP")]
     pub host: Vec<String>,
-    /// Begin with the state of a backup, in a folder that `backup` made. All journals are made at
-    /// once; move each to its host, whole.
-    #[arg(long, value_name = "BACKUP", conflicts_with_all = ["node", "renew", "without_journals"])]
-    pub from: Option<PathBuf>,
     /// Make no journals: each host makes its own, with --node.
     #[arg(long, conflicts_with_all = ["node", "renew"])]
     pub without_journals: bool,
@@ -139,17 +133,6 @@ impl ServeArgs {
             trace: None,
         }
     }
-}
-
-/// Flags of `backup`.
-#[derive(Debug, Args)]
-pub struct BackupArgs {
-    /// The cluster.
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// The folder of the backup, to be made; one that exists must be empty.
-    #[arg(long)]
-    pub out: PathBuf,
 }
 
 /// Flags of `inspect`.

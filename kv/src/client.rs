@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use synod_node::backup::Covered;
 use synod_node::{Client, NodeId, Outcome, Reason, Refusal, Session, TlsFiles};
 use thiserror::Error;
 
@@ -59,12 +58,6 @@ impl KvSession {
     /// Why there is no answer; a query changes nothing, so it certainly did not.
     pub async fn query(&self, query: &Query<'_>) -> Result<Answer, KvError> {
         answer_of(self.session.query(query.encode(), self.timeout).await)
-    }
-
-    /// Returns what a backup must have in it to have all that was acknowledged before the first
-    /// command of this session, once that one was answered.
-    pub async fn covered(&self) -> Option<Covered> {
-        self.session.covered().await
     }
 
     /// Sets how long each further operation may take.

@@ -15,14 +15,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rcgen::KeyPair;
-use synod_node::backup::{BackupError, BackupState, read_backup};
 use synod_node::{CreateError, Node};
 use synod_transport_quic::{Credentials, TlsError};
 use thiserror::Error;
 
 use crate::cli::{InitArgs, ServeArgs};
 use crate::config::{ConfigError, ServerConfig};
-use crate::machine::Machine;
 use crate::serve::node_config;
 use authority::{Authority, LEAF_DAYS, failed};
 use files::{make_folder, replace, sync_folder, write_new};
@@ -128,9 +126,6 @@ pub enum InitError {
     /// A node's journal was not made.
     #[error(transparent)]
     Journal(#[from] CreateError),
-    /// The backup that the cluster is to begin with cannot be used.
-    #[error(transparent)]
-    Backup(#[from] BackupError),
 }
 
 /// Makes the folder of a cluster, with the journals of all nodes unless they are to be made
@@ -141,11 +136,8 @@ pub enum InitError {
 /// Why it was not made; nothing is left behind then.
 pub fn init(args: &InitArgs) -> Result<String, InitError> {
     let addresses = Addresses::of(args)?;
-    // It is read before anything is made: a large one takes a while, and a bad one leaves nothing.
-    let from = args.from.as_ref().map(|from| read_backup(from, Machine::default()));
-    let from = from.transpose()?;
     enter_folder(&args.dir)?;
-    let made = fill(args, &addresses, from.as_ref());
+    let made = fill(args, &addresses);
     if made.is_err() {
         // The folder was made above or was empty, so everything in it is ours to take away.
         fs::remove_dir_all(&args.dir).ok();
@@ -184,7 +176,7 @@ pub fn init_node(
         }
         sync_folder(dir)?;
     }
-    make_journal(config, args.data.clone(), None, variable)
+    make_journal(config, args.data.clone(), variable)
 }
 
 /// Renews the certificates of nodes and clients in the folder, or that of one node; the keys stay.
@@ -239,11 +231,7 @@ fn enter_folder(path: &Path) -> Result<(), InitError> {
     if is_empty { Ok(()) } else { Err(error) }
 }
 
-fn fill(
-    args: &InitArgs,
-    addresses: &Addresses,
-    from: Option<&BackupState<Machine>>,
-) -> Result<String, InitError> {
+fn fill(args: &InitArgs, addresses: &Addresses) -> Result<String, InitError> {
     let dir = &args.dir;
     let authority = Authority::make(dir)?;
     let cluster = authority.cluster.clone();
@@ -258,7 +246,7 @@ fn fill(
     if !args.without_journals {
         for node in 1..=args.nodes {
             // The environment is one node's; here all are made as their files say.
-            make_journal(dir.join(format!("node-{node}.toml")), None, from, |_| None)?;
+            make_journal(dir.join(format!("node-{node}.toml")), None, |_| None)?;
         }
     }
     Ok(cluster)
@@ -267,15 +255,11 @@ fn fill(
 fn make_journal(
     config: PathBuf,
     data: Option<PathBuf>,
-    from: Option<&BackupState<Machine>>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<PathBuf, InitError> {
     let args = ServeArgs { data, ..ServeArgs::of(config) };
     let config = node_config(&ServerConfig::read(&args, variable)?.config);
-    match from {
-        Some(state) => Node::create_from(&config, state)?,
-        None => Node::create(&config)?,
-    }
+    Node::create(&config)?;
     Ok(config.data)
 }
 

@@ -5,7 +5,6 @@
 //! about it is due to the floors below; the claim kept here is that no command reads more into
 //! their answers than they say.
 
-pub mod backup;
 pub mod bench;
 mod blob;
 pub mod bridge;
@@ -18,7 +17,7 @@ pub mod exit;
 pub mod expiry;
 pub mod histogram;
 pub mod init;
-mod inspect;
+pub mod inspect;
 pub mod log;
 pub mod machine;
 pub mod run;

@@ -6,18 +6,15 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use synod_node::backup::Summary;
 use synod_node::{Client, CreateError, Inspected, Node, NodeId, Status};
 use synod_transport_quic::Credentials;
 use tokio::io::{BufReader, stdin, stdout};
 use tokio::task::JoinHandle;
 
-use crate::backup::{BackupFailed, backup};
 use crate::bench::{BenchError, Measurement, measure};
 use crate::bridge::{BridgeFailure, bridge, status_value};
 use crate::cli::{
-    BackupArgs, BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs,
-    TargetArgs,
+    BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs, TargetArgs,
 };
 use crate::client::{Answer, KvError, KvSession, client_config};
 use crate::command::{
@@ -52,7 +49,6 @@ async fn dispatch(verb: Verb) -> Result<Exit, Exit> {
             let (page, exit) = inspect::look(&args)?;
             say(page.as_bytes()).map(|_| exit)
         }
-        Verb::Backup(args) => run_backup(&args).await,
         Verb::Bench(args) => run_bench(&args).await,
         Verb::Status(args) => run_status(&args).await,
         Verb::Bridge(target) => run_bridge(&target).await,
@@ -102,7 +98,6 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
         | InitError::Credentials { .. }
         | InitError::OtherCluster { .. }
         | InitError::Journal(_) => Exit::cannot_make(error),
-        InitError::Backup(_) => Exit::unusable(error),
     };
     let dir = args.dir.display();
     let line = if args.renew {
@@ -165,22 +160,6 @@ fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
         }
     }
     say(format!("{sound}\n").as_bytes())
-}
-
-async fn run_backup(args: &BackupArgs) -> Result<Exit, Exit> {
-    let target = Target::open(&args.target)?;
-    let made = backup(&target.client, &target.config, &args.out).await;
-    let Summary { cluster, slot, digest, bytes } = made.map_err(|failed| match failed {
-        BackupFailed::Cluster(error) => target.failed(&error),
-        BackupFailed::Silence { .. } => target.failed(&KvError::NotApplied(failed.to_string())),
-        BackupFailed::Folder(error) => Exit::cannot_make(error),
-    })?;
-    let (folder, number) = (args.out.display(), slot.number());
-    let line = format!(
-        "backup of cluster {cluster}: the state below slot {number}, {bytes} bytes, digest \
-         {digest:016x}, in {folder}\n"
-    );
-    tell_done("the backup was made, and what it is", &line)
 }
 
 async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {

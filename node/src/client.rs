@@ -19,10 +19,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use synod_host::Jitter;
-use synod_host::backup::{BackupPosition, Covered};
 use synod_host::paxos::NodeId;
+use synod_host::smr::Status;
 use synod_host::smr::client::{Operation, Outcome, Reason};
-use synod_host::smr::{RequestBody, Response, StatePart, Status};
 use synod_transport_quic::{BindError, Credentials, TlsError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -55,15 +54,6 @@ pub enum ClientError {
     /// The system has no randomness.
     #[error("the system refused random bytes: {0}")]
     Random(std::io::Error),
-}
-
-/// Why a node gave no part of a snapshot. Complete by its nature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPart {
-    /// It has none that would do, and takes one; or it is busy with another reader.
-    NotYet,
-    /// It did not answer in time.
-    NoAnswer,
 }
 
 /// Talks to a cluster. Cloned freely; the connections close with the last clone and session.
@@ -169,51 +159,9 @@ impl Client {
 
     /// Asks one node how it is doing; none if it does not answer in time, or is not known.
     pub async fn status(&self, node: NodeId, timeout: Duration) -> Option<Status> {
-        match self.ask(node, RequestBody::Status, timeout).await? {
-            Response::Status(status) => Some(status),
-            Response::Opened(_)
-            | Response::Reply(_)
-            | Response::Refused(_)
-            | Response::Uncertain { .. }
-            | Response::Snapshot(_) => None,
-        }
-    }
-
-    /// Asks one node for the next part of a snapshot that has all this in it; `have` says of which
-    /// one the caller has how much. The part may be the first of another one.
-    ///
-    /// # Errors
-    ///
-    /// Whether the node has none yet, or did not answer.
-    pub async fn snapshot_part(
-        &self,
-        node: NodeId,
-        covered: Covered,
-        have: Option<BackupPosition>,
-        timeout: Duration,
-    ) -> Result<StatePart, NoPart> {
-        match self.ask(node, covered.question(have), timeout).await {
-            Some(Response::Snapshot(part)) => Ok(part),
-            Some(Response::Refused(_)) => Err(NoPart::NotYet),
-            None
-            | Some(
-                Response::Opened(_)
-                | Response::Reply(_)
-                | Response::Uncertain { .. }
-                | Response::Status(_),
-            ) => Err(NoPart::NoAnswer),
-        }
-    }
-
-    async fn ask(
-        &self,
-        node: NodeId,
-        question: RequestBody,
-        timeout: Duration,
-    ) -> Option<Response> {
         let (answer, answered) = oneshot::channel();
         let asked = async {
-            self.orders.send(ClientOrder::Ask { node, question, answer }).await.ok()?;
+            self.orders.send(ClientOrder::Status { node, answer }).await.ok()?;
             answered.await.ok()
         };
         tokio::time::timeout(timeout, asked).await.ok().flatten()
@@ -227,14 +175,6 @@ impl Client {
 }
 
 impl Session {
-    /// Returns what a backup must have in it to have everything that any client was answered before
-    /// the first command of this session was asked for; none before that one was answered.
-    pub async fn covered(&self) -> Option<Covered> {
-        let (answer, answered) = oneshot::channel();
-        self.orders.send(ClientOrder::Covered { key: self.key, answer }).await.ok()?;
-        answered.await.ok()
-    }
-
     /// Has a command applied.
     ///
     /// After `timeout` the outcome is what is known then. At most 32 commands of a session are
@@ -320,8 +260,7 @@ mod tests {
     fn a_session_says_goodbye_though_the_queue_of_orders_is_full() {
         let (orders, _full) = mpsc::channel(1);
         let (answer, _) = oneshot::channel();
-        let (node, question) = (NodeId::new(1), RequestBody::Status);
-        orders.try_send(ClientOrder::Ask { node, question, answer }).unwrap();
+        orders.try_send(ClientOrder::Status { node: NodeId::new(1), answer }).unwrap();
         let (closes, mut closed) = mpsc::unbounded_channel();
         let (last_session, connection_errors) = (Arc::default(), ConnectionErrors::default());
         let client = Client { orders, closes, last_session, connection_errors };

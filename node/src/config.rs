@@ -102,6 +102,9 @@ pub const LOG_BYTES: u64 = synod_host::LOG_BYTES;
 /// With less than this a node would write snapshots more than anything else.
 pub const LOG_BYTES_MIN: u64 = 1 << 20;
 
+/// The folder of the snapshots, inside that of the journal.
+pub(crate) const SNAPSHOTS: &str = "snapshots";
+
 /// Why a configuration is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -281,9 +284,6 @@ pub fn exclude_each_other(one: SocketAddr, other: SocketAddr) -> bool {
 
 /// The files of the journal have whole pages.
 const SEGMENT_STEP_BYTES: u64 = 4096;
-
-/// The folder of the snapshots, inside that of the journal.
-pub(crate) const SNAPSHOTS: &str = "snapshots";
 
 #[cfg(test)]
 mod tests {

@@ -5,20 +5,15 @@
 //! comes into being here and nowhere else, never in place of another, and is whole and durable when
 //! this returns.
 
-use std::io;
 use std::path::PathBuf;
 
-use synod_host::api::StateMachine;
-use synod_host::backup::{BackupError, BackupState};
-use synod_host::journal::{
-    Create, Disk as _, Journal, OpenError, Options, RealDisk, SEGMENT_BYTES_MIN,
-};
-use synod_host::{DataFolders, RecoveryError};
+use synod_host::RecoveryError;
+use synod_host::journal::{Create, Journal, OpenError, Options, SEGMENT_BYTES_MIN};
 use synod_transport_quic::{ClusterId, Credentials, PeerId, Role, TlsError};
 
-use crate::config::{Config, ConfigError, SNAPSHOTS, voters};
+use crate::config::{Config, ConfigError, voters};
 use crate::start::StartError;
-use crate::world::{System, World};
+use crate::world::World;
 
 /// Why a node's journal was not made.
 #[derive(Debug, thiserror::Error)]
@@ -44,19 +39,6 @@ pub enum CreateError {
     /// The folder cannot be used.
     #[error("the data folder cannot be used: {0}")]
     Journal(#[source] OpenError),
-    /// The backup cannot be begun from, or its state not be written.
-    #[error(transparent)]
-    Backup(#[from] BackupError),
-    /// The folder that was made cannot be given its name.
-    #[error("cannot rename {} to {}: {source}", from.display(), to.display())]
-    Rename {
-        /// The folder that was made.
-        from: PathBuf,
-        /// The data folder.
-        to: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 /// The certificate belongs to somebody else.
@@ -101,32 +83,6 @@ pub(crate) fn create(world: &impl World, config: &Config) -> Result<(), CreateEr
             Err(CreateError::Members(error))
         }
     }
-}
-
-/// Makes the journal of a node that begins with the state of a backup; see
-/// [`Node::create_from`](crate::Node::create_from).
-pub(crate) fn create_from<M: StateMachine>(
-    config: &Config,
-    state: &BackupState<M>,
-) -> Result<(), CreateError> {
-    let cluster = check(config)?.identity().cluster;
-    let data = &config.data;
-    // It is asked here for the sake of the answer: the journal is made under another name.
-    if data.join("IDENTITY").exists() {
-        return Err(CreateError::Exists(data.clone()));
-    }
-    // A journal whose snapshot is not there yet would be that of a node that begins with nothing.
-    // So the folder has its name once both are durable.
-    let making = data.with_extension("making");
-    let made = Config { data: making.clone(), ..config.clone() };
-    create(&System, &made)?;
-    let identity = journal_identity(config, cluster);
-    let snapshots = making.join(SNAPSHOTS);
-    let folders = DataFolders { journal: &making, snapshots: &snapshots };
-    state.begin_node(RealDisk, folders, identity.as_bytes())?;
-    let renamed = std::fs::rename(&making, data)
-        .and_then(|()| RealDisk.sync_dir(data.parent().unwrap_or(data)));
-    renamed.map_err(|source| CreateError::Rename { from: making, to: data.clone(), source })
 }
 
 /// Checks that the certificate is this node's, and returns the cluster that it names.

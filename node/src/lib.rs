@@ -5,7 +5,6 @@
 //! disk and the network, and nothing is decided here.
 #![doc = include_str!("../README.md")]
 
-pub mod backup;
 pub mod beacon;
 mod client;
 mod clock;
@@ -23,7 +22,7 @@ pub mod survey;
 mod trace;
 pub mod world;
 
-pub use client::{Client, ClientConfig, ClientError, NoPart, Session};
+pub use client::{Client, ClientConfig, ClientError, Session};
 pub use config::{Config, ConfigError, Timing, TlsFiles};
 pub use create::{CreateError, WrongCertificate};
 pub use node::{Node, NodeError};

@@ -12,14 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use synod_host::Inspected;
-use synod_host::backup::BackupState;
 use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::beacon::SharedBeacon;
 use crate::config::Config;
-use crate::create::{CreateError, check, create, create_from};
+use crate::create::{CreateError, check, create};
 use crate::start::{StartError, inspect, start};
 use crate::survey::{NodeSurvey, SurveyError, survey_folder};
 use crate::world::{System, World};
@@ -146,21 +145,6 @@ impl Node {
     /// As [`Node::create`].
     pub fn create_in(world: &impl World, config: &Config) -> Result<(), CreateError> {
         create(world, config)
-    }
-
-    /// Makes the journal of a node that has never run, of a cluster that begins with the state of a
-    /// backup. All its nodes are made from the same one, or none: one that begins with nothing
-    /// would count with the others, and they would choose what the rest has already.
-    ///
-    /// # Errors
-    ///
-    /// As [`Node::create`] does; or why the state could not be written. There is no data folder
-    /// then.
-    pub fn create_from<M: StateMachine>(
-        config: &Config,
-        state: &BackupState<M>,
-    ) -> Result<(), CreateError> {
-        create_from(config, state)
     }
 
     /// Recovers the replica from its journal and starts it; returns when both ports are open. The

@@ -74,13 +74,6 @@ impl<M: StateMachine> Executor<M> {
         Self { machine, sessions, applied, chain }
     }
 
-    /// Lets go of all sessions, for another cluster that begins with this state: none of its
-    /// clients is taken for one that was served here.
-    #[must_use]
-    pub fn without_sessions(self, limits: SessionLimits) -> Self {
-        Self { sessions: Sessions::new(limits), ..self }
-    }
-
     /// Returns the machine.
     pub const fn machine(&self) -> &M {
         &self.machine

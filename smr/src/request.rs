@@ -6,12 +6,11 @@
 //! command is applied and that its reply alone cannot be had; [`Refusal::is_of_the_applied`] tells.
 
 use crate::command::{Opening, Sequence, SessionId};
-use crate::message::StatePart;
 use crate::state_machine::REPLY_BYTES_MAX;
 use crate::status::Status;
 use bytes::Bytes;
 use std::fmt;
-use synod_paxos::{NodeId, Slot};
+use synod_paxos::NodeId;
 
 /// Names a client's connection to this node, as long as it lasts.
 ///
@@ -56,17 +55,6 @@ pub enum RequestBody {
     Query(Bytes),
     /// How this node is doing.
     Status,
-    /// For the next part of a snapshot that this node has durably. The host of the node sees to it;
-    /// its replica never does.
-    FetchSnapshot {
-        /// The snapshot stands for the decrees below this slot at least; the node takes one, if it
-        /// has none.
-        covers: Slot,
-        /// The slot of the snapshot that the client has the beginning of; none if it has nothing.
-        of: Option<Slot>,
-        /// How many of its bytes the client has.
-        offset: u64,
-    },
 }
 
 /// The answer to a request.
@@ -85,8 +73,6 @@ pub enum Response {
     },
     /// How the node is doing.
     Status(Status),
-    /// Some bytes of a snapshot: from its beginning, if the client had those of another one.
-    Snapshot(StatePart),
 }
 
 /// Why an attempt was refused.

@@ -109,17 +109,13 @@ fn messages() -> Vec<Message> {
         Message::Decrees { first, decrees, chosen: Slot::new(12) },
         Message::Known(START),
         Message::FetchSnapshot { slot: Slot::new(70_000), offset: 1 << 33 },
-        Message::Snapshot(part()),
+        Message::Snapshot(StatePart {
+            description: DESCRIPTION,
+            total: 1 << 34,
+            offset: 1 << 33,
+            bytes: Bytes::from_static(b"some of the state"),
+        }),
     ]
-}
-
-fn part() -> StatePart {
-    StatePart {
-        description: DESCRIPTION,
-        total: 1 << 34,
-        offset: 1 << 33,
-        bytes: Bytes::from_static(b"some of the state"),
-    }
 }
 
 fn records() -> Vec<JournalRecord> {
@@ -143,11 +139,7 @@ fn requests() -> Vec<Request> {
         payload: Bytes::from_static(b"put x 7"),
     };
     let query = RequestBody::Query(Bytes::from_static(b"get x"));
-    let slot = Slot::new(300);
-    let first = RequestBody::FetchSnapshot { covers: slot, of: None, offset: 0 };
-    let next = RequestBody::FetchSnapshot { covers: slot, of: Some(Slot::new(301)), offset: 5 };
-    let opening = RequestBody::Open { opening: OPENING };
-    let bodies = [opening, command, query, RequestBody::Status, first, next];
+    let bodies = [RequestBody::Open { opening: OPENING }, command, query, RequestBody::Status];
     bodies.into_iter().map(|body| Request { id: RequestId(1000), body }).collect()
 }
 
@@ -170,7 +162,6 @@ fn responses() -> Vec<Response> {
         Response::Reply(Bytes::from_static(b"7")),
         Response::Uncertain { leader },
         Response::Status(status),
-        Response::Snapshot(part()),
     ];
     let refusals = [
         Refusal::NotLeader { leader },

@@ -71,9 +71,7 @@ impl World {
                         inputs.push_back(ClientInput::Response { from: to, id, response });
                     }
                     RequestBody::Command { .. } => self.sent.push((self.now, to)),
-                    RequestBody::Open { .. }
-                    | RequestBody::Query(_)
-                    | RequestBody::FetchSnapshot { .. } => {}
+                    RequestBody::Open { .. } | RequestBody::Query(_) => {}
                 }
                 if !matches!(request.body, RequestBody::Status) {
                     self.last = request.id;

@@ -64,9 +64,7 @@ pub const fn sends_away(response: &Response) -> bool {
             | Refusal::Invalid(_) => true,
             Refusal::ReplyLost => false,
         },
-        Response::Opened(_) | Response::Reply(_) | Response::Status(_) | Response::Snapshot(_) => {
-            false
-        }
+        Response::Opened(_) | Response::Reply(_) | Response::Status(_) => false,
     }
 }
 

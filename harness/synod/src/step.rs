@@ -241,7 +241,7 @@ impl Wanted {
             RequestBody::Open { .. } => Self::Open,
             RequestBody::Command { .. } => Self::Command,
             RequestBody::Query(_) => Self::Query,
-            RequestBody::Status | RequestBody::FetchSnapshot { .. } => Self::Status,
+            RequestBody::Status => Self::Status,
         }
     }
 }

@@ -8,7 +8,6 @@
 //! again before; and below an installed snapshot nothing is read back.
 
 pub(crate) mod order;
-pub(crate) mod parts;
 pub(crate) mod work;
 
 use std::time::Duration;
@@ -23,12 +22,6 @@ pub(crate) struct Snapshots {
     /// where there is none.
     newest: Slot,
     before: Slot,
-    /// The slot of the newest one that was taken as the log had grown, or of one that others took.
-    /// Those that clients ask for come as often as they are asked for: were the log to go below
-    /// them, peers that lag little would find no decrees.
-    grown: Slot,
-    /// What clients ask for stands for the slots below this one.
-    wanted: Slot,
     /// Below this slot the log is to go, once that is recorded.
     to_cut: Option<Slot>,
     /// What was given to the journal since the newest one was begun, by earlier lives too.
@@ -45,18 +38,9 @@ pub(crate) struct Snapshots {
 /// Which orders are out: one of each kind at most, and one that writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct UnderWay {
-    taking: Option<Cause>,
+    taking: bool,
     keeping: bool,
     reading: bool,
-}
-
-/// Why a snapshot is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// The log has grown, and is to go.
-    Log,
-    /// A client asks for one, and the log stays.
-    Client,
 }
 
 /// For how long the next snapshot waits for a peer that was given a part of this one: with it the
@@ -70,8 +54,6 @@ impl Snapshots {
         Self {
             newest,
             before: newest,
-            grown: newest,
-            wanted: Slot::FIRST,
             to_cut: None,
             bytes,
             under_way: UnderWay::default(),
@@ -91,37 +73,23 @@ impl Snapshots {
         self.bytes += bytes;
     }
 
-    /// Says why a snapshot of a state at `applied` is to be begun, if it is.
-    pub(crate) fn due(&self, now: Moment, applied: Slot, log_bytes: u64) -> Option<Cause> {
+    /// Tells whether a snapshot of a state at `applied` is to be begun.
+    pub(crate) fn is_due(&self, now: Moment, applied: Slot, log_bytes: u64) -> bool {
         let UnderWay { taking, keeping, .. } = self.under_way;
         let is_pulled = self.pulled_until.is_some_and(|until| now < until);
         // A peer that pulls without end must not let the log grow without end. As far as the
         // snapshot itself is long it may, or a state that takes longer to pull than the log takes
         // to fill would be replaced before any peer has it whole.
         let waits = is_pulled && self.bytes < log_bytes.max(self.pulled_bytes);
-        if applied <= self.newest || taking.is_some() || keeping || self.is_refused || waits {
-            return None;
-        }
-        if self.bytes >= log_bytes / 2 {
-            return Some(Cause::Log);
-        }
-        (self.newest < self.wanted && self.wanted <= applied).then_some(Cause::Client)
-    }
-
-    /// Takes note that a client asks for a snapshot that stands for the slots below this one.
-    pub(crate) fn want(&mut self, covers: Slot) {
-        // Where several ask for different ones, the next of them asks again.
-        if self.wanted <= self.newest || covers < self.wanted {
-            self.wanted = covers;
-        }
+        self.bytes >= log_bytes / 2
+            && applied > self.newest
+            && !(taking || keeping || self.is_refused || waits)
     }
 
     /// Takes note that a snapshot is begun.
-    pub(crate) const fn on_begun(&mut self, cause: Cause) {
-        self.under_way.taking = Some(cause);
-        if matches!(cause, Cause::Log) {
-            self.bytes = 0;
-        }
+    pub(crate) const fn on_begun(&mut self) {
+        self.under_way.taking = true;
+        self.bytes = 0;
     }
 
     /// Takes note that the machine gives no snapshots: its log is kept whole.
@@ -131,26 +99,21 @@ impl Snapshots {
 
     /// Takes note that a snapshot of this node's own state is durable.
     pub(crate) fn on_taken(&mut self, slot: Slot) {
-        let cause = self.under_way.taking.take();
+        self.under_way.taking = false;
+        self.before = self.newest;
         self.newest = slot;
-        if cause == Some(Cause::Log) {
-            self.before = std::mem::replace(&mut self.grown, slot);
-            // Below the first one of all nothing goes: peers that lag little are still given
-            // decrees.
-            self.to_cut = (self.before > Slot::FIRST).then_some(self.before).or(self.to_cut);
-        }
+        // Below the first one of all nothing goes: peers that lag little are still given decrees.
+        self.to_cut = (self.before > Slot::FIRST).then_some(self.before).or(self.to_cut);
     }
 
     /// Takes note that a snapshot was not made; the next one is begun when the log has grown again.
     pub(crate) const fn on_not_taken(&mut self) {
-        self.under_way.taking = None;
-        // A client that still asks says so again.
-        self.wanted = Slot::FIRST;
+        self.under_way.taking = false;
     }
 
     /// Tells whether a part of another node's snapshot may be written.
     pub(crate) fn may_keep(&self) -> bool {
-        self.under_way.taking.is_none() && !self.under_way.keeping
+        !self.under_way.taking && !self.under_way.keeping
     }
 
     pub(crate) const fn on_keeping(&mut self, keeping: bool) {
@@ -161,7 +124,7 @@ impl Snapshots {
     pub(crate) fn on_installed(&mut self, slot: Slot) {
         self.under_way.keeping = false;
         if slot > self.newest {
-            (self.newest, self.before, self.grown) = (slot, slot, slot);
+            (self.newest, self.before) = (slot, slot);
             self.to_cut = Some(slot);
             self.bytes = 0;
         }
@@ -201,8 +164,7 @@ mod tests {
     fn a_snapshot_that_is_pulled_stays_until_the_log_is_as_long() {
         let (newest, now) = (Slot::new(7), Moment::from_nanos(0));
         let mut snapshots = Snapshots::new(newest, 0);
-        let due =
-            |snapshots: &Snapshots, now| snapshots.due(now, newest.next(), LOG_BYTES).is_some();
+        let due = |snapshots: &Snapshots, now| snapshots.is_due(now, newest.next(), LOG_BYTES);
         assert!(snapshots.begin_read(now) && !snapshots.begin_read(now), "one at a time");
         snapshots.on_read(Some(3 * LOG_BYTES));
         snapshots.on_commit(3 * LOG_BYTES - 1);
@@ -210,34 +172,5 @@ mod tests {
         assert!(due(&snapshots, now + PULL_PATIENCE), "the peer asks for nothing any more");
         snapshots.on_commit(1);
         assert!(due(&snapshots, now), "the log has a bound");
-    }
-
-    /// Clients that make backups must not take the log away that peers catch up from.
-    #[test]
-    fn what_a_client_asks_for_is_taken_once_and_lets_nothing_of_the_log_go() {
-        let now = Moment::from_nanos(0);
-        let mut snapshots = Snapshots::new(Slot::new(7), 10);
-        let due =
-            |snapshots: &Snapshots, applied| snapshots.due(now, Slot::new(applied), LOG_BYTES);
-        assert_eq!(due(&snapshots, 9), None);
-        snapshots.want(Slot::new(9));
-        assert_eq!(due(&snapshots, 8), None, "it is not applied so far");
-        assert_eq!(due(&snapshots, 9), Some(Cause::Client));
-        snapshots.on_begun(Cause::Client);
-        assert_eq!(due(&snapshots, 9), None, "one at a time");
-        snapshots.on_taken(Slot::new(9));
-        assert_eq!((snapshots.newest(), snapshots.to_cut()), (Some(Slot::new(9)), None));
-        assert_eq!(due(&snapshots, 20), None, "it was asked for once");
-        // What the log has grown by since the last one of its own counts on.
-        snapshots.on_commit(40);
-        assert_eq!(due(&snapshots, 20), Some(Cause::Log));
-        snapshots.on_begun(Cause::Log);
-        snapshots.on_taken(Slot::new(20));
-        assert_eq!(snapshots.to_cut(), Some(Slot::new(7)));
-        // One that could not be made is asked for again by whoever still wants it.
-        snapshots.want(Slot::new(21));
-        snapshots.on_begun(Cause::Client);
-        snapshots.on_not_taken();
-        assert_eq!(due(&snapshots, 30), None);
     }
 }

@@ -5,35 +5,7 @@ use std::fmt;
 
 use synod_paxos::{NodeId, Slot};
 use synod_smr::wire::StateDescription;
-use synod_smr::{Connection, Executor, RequestId, SnapshotView, StatePart};
-
-/// Who is read a part of a snapshot for. Complete by its nature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartReader {
-    /// A peer, which asks again where nothing comes.
-    Peer(NodeId),
-    /// A request of a client, which is answered in any case.
-    Client(Connection, RequestId),
-}
-
-/// What somebody asks for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WantedPart {
-    pub(crate) to: PartReader,
-    /// The snapshot stands for the slots below this one, at least.
-    pub(crate) covers: Slot,
-    /// The slot of the snapshot of which they have the beginning.
-    pub(crate) of: Option<Slot>,
-    /// How much of it they have.
-    pub(crate) offset: u64,
-}
-
-impl WantedPart {
-    /// A peer takes whatever there is.
-    pub(crate) const fn of_peer(peer: NodeId, of: Option<Slot>, offset: u64) -> Self {
-        Self { to: PartReader::Peer(peer), covers: Slot::FIRST, of, offset }
-    }
-}
+use synod_smr::{Executor, SnapshotView, StatePart};
 
 /// Something to be done with snapshots. Each comes back as a [`SnapshotDone`], in any order.
 #[derive(Debug)]
@@ -47,13 +19,13 @@ pub enum SnapshotOrder {
     },
     /// A part of another node's snapshot is to be written: the one after the last, or the first.
     Keep(StatePart),
-    /// A part of the newest snapshot is to be read.
+    /// A part of the newest snapshot is to be read for a peer.
     Read {
-        /// For whom.
-        to: PartReader,
+        /// The peer.
+        to: NodeId,
         /// Where in the snapshot the part begins.
         offset: u64,
-        /// The slot of the snapshot that they have the beginning of; none if they have nothing.
+        /// The slot of the snapshot that the peer has the beginning of; none if it has nothing.
         of: Option<Slot>,
         /// How many bytes it may have.
         bytes_max: usize,
@@ -78,10 +50,10 @@ pub enum SnapshotDone<M> {
     NotKept,
     /// A snapshot of another node is whole, durable, and the state that it was said to be.
     Installed(Box<Executor<M>>),
-    /// A part was read, or there is nothing to be sent.
+    /// A part was read for a peer, or there is nothing to be sent.
     Read {
-        /// For whom.
-        to: PartReader,
+        /// The peer.
+        to: NodeId,
         /// The part.
         part: Option<StatePart>,
     },
@@ -108,16 +80,7 @@ impl fmt::Display for SnapshotOrder {
             Self::Keep(part) => {
                 write!(formatter, "bytes {} on of {}", part.offset, part.description.slot)
             }
-            Self::Read { to, offset, .. } => write!(formatter, "bytes {offset} on for {to}"),
-        }
-    }
-}
-
-impl fmt::Display for PartReader {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Peer(node) => write!(formatter, "node {node}"),
-            Self::Client(connection, _) => write!(formatter, "the client {}", connection.0),
+            Self::Read { to, offset, .. } => write!(formatter, "bytes {offset} on for node {to}"),
         }
     }
 }

@@ -11,14 +11,14 @@ use synod_journal::{
     Disk, OpenError, RecoveredSnapshots, Snapshot, SnapshotBound, SnapshotOptions, SnapshotReader,
     SnapshotStore, SnapshotWriter,
 };
-use synod_paxos::Slot;
+use synod_paxos::{NodeId, Slot};
 use synod_smr::wire::{StateDescription, decode_description, encode_description};
 use synod_smr::{
     Executor, RestoreError, STATE_PART_BYTES_MAX, SessionLimits, SnapshotPieces, SnapshotView,
     StateMachine, StatePart,
 };
 
-use super::order::{PartReader, SnapshotDone, SnapshotOrder};
+use super::order::{SnapshotDone, SnapshotOrder};
 
 /// The snapshots of a node, and the machine before any command.
 pub struct SnapshotWork<M, D: Disk> {
@@ -159,11 +159,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     /// Writes a state down, and makes it durable.
     ///
     /// spec: Snapshot!Take
-    pub(crate) fn take(
-        &mut self,
-        description: &StateDescription,
-        view: SnapshotView,
-    ) -> Result<(), String> {
+    fn take(&mut self, description: &StateDescription, view: SnapshotView) -> Result<(), String> {
         let mut writer = self.begin(description)?;
         for piece in view {
             writer.append(&piece).map_err(|error| error.to_string())?;
@@ -178,8 +174,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         self.store.made()?.begin(bound, &meta).map_err(|error| error.to_string())
     }
 
-    /// Writes a part of a snapshot that was made elsewhere; with the last one it is installed.
-    pub(crate) fn keep(&mut self, part: StatePart) -> Result<SnapshotDone<M>, String> {
+    fn keep(&mut self, part: StatePart) -> Result<SnapshotDone<M>, String> {
         let StatePart { description, total, offset, bytes } = part;
         if offset == 0 {
             let writer = self.begin(&description)?;
@@ -218,14 +213,29 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         description: &StateDescription,
         reader: &mut SnapshotReader<D>,
     ) -> Result<Executor<M>, String> {
-        restore(self.machine.clone(), self.limits, description, reader)
+        // The state machine meets an end where a chunk cannot be read; what was wrong is said here.
+        let mut failed = None;
+        let mut chunks = std::iter::from_fn(|| match reader.next_chunk() {
+            Ok(chunk) => chunk.map(Bytes::copy_from_slice),
+            Err(error) => {
+                failed = Some(error.to_string());
+                None
+            }
+        });
+        let mut pieces = SnapshotPieces::new(&mut chunks);
+        let machine = self.machine.clone();
+        let state = Executor::restore(machine, self.limits, description, &mut pieces);
+        match failed {
+            Some(reason) => Err(reason),
+            None => state.map_err(|error: RestoreError| error.to_string()),
+        }
     }
 
     /// Reads a part of the newest snapshot; from its beginning, if the peer has the beginning of
     /// another one.
     fn read(
         &mut self,
-        to: PartReader,
+        to: NodeId,
         (offset, of): (u64, Option<Slot>),
         bytes_max: usize,
     ) -> Option<StatePart> {
@@ -234,7 +244,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         match self.part(newest, offset, bytes_max.min(STATE_PART_BYTES_MAX)) {
             Ok(part) => part,
             Err(reason) => {
-                tracing::error!(%to, reason, "a snapshot cannot be read");
+                tracing::error!(%to, reason, "a snapshot cannot be read for a peer");
                 None
             }
         }
@@ -269,33 +279,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     }
 }
 
-/// Reads the state of a snapshot back, and sees that it comes to its description.
-pub(crate) fn restore<M: StateMachine, D: Disk>(
-    machine: M,
-    limits: SessionLimits,
-    description: &StateDescription,
-    reader: &mut SnapshotReader<D>,
-) -> Result<Executor<M>, String> {
-    // The state machine meets an end where a chunk cannot be read; what was wrong is said here.
-    let mut failed = None;
-    let mut chunks = std::iter::from_fn(|| match reader.next_chunk() {
-        Ok(chunk) => chunk.map(Bytes::copy_from_slice),
-        Err(error) => {
-            failed = Some(error.to_string());
-            None
-        }
-    });
-    let mut pieces = SnapshotPieces::new(&mut chunks);
-    let state = Executor::restore(machine, limits, description, &mut pieces);
-    match failed {
-        Some(reason) => Err(reason),
-        None => state.map_err(|error: RestoreError| error.to_string()),
-    }
-}
-
-pub(crate) fn description_of<D: Disk>(
-    reader: &SnapshotReader<D>,
-) -> Result<StateDescription, String> {
+fn description_of<D: Disk>(reader: &SnapshotReader<D>) -> Result<StateDescription, String> {
     let meta = Bytes::copy_from_slice(reader.meta());
     decode_description(&meta).map_err(|error| error.to_string())
 }

@@ -149,16 +149,6 @@ impl Client {
         assert!(self.guess < self.nodes.len(), "the guess is no node");
     }
 
-    /// Returns the session, once it is open. Its slot is above that of every command whose client
-    /// was answered before this one asked for the first time: the log is in the order of real time.
-    #[must_use]
-    pub const fn opened(&self) -> Option<SessionId> {
-        match &self.session {
-            Session::Open { id, .. } => Some(*id),
-            Session::Closed { .. } => None,
-        }
-    }
-
     /// Returns the node that is thought to lead.
     #[must_use]
     pub fn leader(&self) -> NodeId {
@@ -228,7 +218,7 @@ impl Client {
                     (pending.attempt, pending.retries) = (Attempt::Due(due), retries);
                 }
             }
-            Response::Opened(_) | Response::Status(_) | Response::Snapshot(_) => {}
+            Response::Opened(_) | Response::Status(_) => {}
         }
     }
 
@@ -257,7 +247,7 @@ impl Client {
             }
             // A node that answers an opening with anything else is broken. It counts as a refusal,
             // so that the opening is tried again.
-            Response::Reply(_) | Response::Status(_) | Response::Snapshot(_) => {
+            Response::Reply(_) | Response::Status(_) => {
                 now.plus(retries.after_refusal(self.draw(), NO_LEADER_MS))
             }
         };
@@ -437,9 +427,6 @@ fn is_of_the_applied(response: &Response) -> bool {
     match response {
         Response::Reply(_) => true,
         Response::Refused(refusal) => refusal.is_of_the_applied(),
-        Response::Opened(_)
-        | Response::Uncertain { .. }
-        | Response::Status(_)
-        | Response::Snapshot(_) => false,
+        Response::Opened(_) | Response::Uncertain { .. } | Response::Status(_) => false,
     }
 }

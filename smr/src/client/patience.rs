@@ -90,8 +90,7 @@ impl Client {
             Response::Opened(_)
             | Response::Reply(_)
             | Response::Refused(_)
-            | Response::Uncertain { .. }
-            | Response::Snapshot(_) => None,
+            | Response::Uncertain { .. } => None,
         };
         let Some(of) = self.inquiry.as_ref().map(|inquiry| inquiry.of) else { return };
         match named {

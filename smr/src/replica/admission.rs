@@ -43,8 +43,6 @@ impl<M: StateMachine> Replica<M> {
         let answer = match request.body {
             // How a node is doing every node may tell, whoever leads.
             RequestBody::Status => Some(Response::Status(self.status())),
-            // No replica keeps snapshots, and where its host does not either, there is none.
-            RequestBody::FetchSnapshot { .. } => Some(overloaded()),
             body if self.admits() => self.on_body(body, principal, waiter),
             RequestBody::Open { .. } | RequestBody::Command { .. } | RequestBody::Query(_) => {
                 Some(Response::Refused(Refusal::NotLeader { leader: self.leader_to_name() }))
@@ -64,7 +62,6 @@ impl<M: StateMachine> Replica<M> {
     ) -> Option<Response> {
         match body {
             RequestBody::Status => Some(Response::Status(self.status())),
-            RequestBody::FetchSnapshot { .. } => Some(overloaded()),
             RequestBody::Open { opening } => {
                 let awaited = WaitKey::Open { principal, opening };
                 self.admit(awaited, Command::Open { principal, opening }, waiter)

@@ -1,13 +1,12 @@
 //! Requests and responses of clients, as bytes.
 
-use super::part::{WirePart, part_in, part_out};
 use super::{WireBallot, WireError, decode, encode, length, slot_in};
 use crate::command::{ClientId, Opening, Sequence, SessionId};
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
 use crate::status::Status;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use synod_paxos::{Ballot, NodeId, Slot};
+use synod_paxos::{Ballot, NodeId};
 
 #[derive(Serialize, Deserialize)]
 struct RequestHeader {
@@ -21,7 +20,6 @@ enum WireBody {
     Command { session: WireSession, sequence: u64, unanswered: u64, len: u32 },
     Query { len: u32 },
     Status,
-    FetchSnapshot { covers: u64, of: Option<u64>, offset: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,7 +41,6 @@ enum WireResponse {
     Refused(WireRefusal),
     Uncertain { leader: Option<u16> },
     Status(WireStatus),
-    Snapshot(WirePart),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,10 +90,6 @@ pub fn encode_request(request: &Request) -> Bytes {
         }
         RequestBody::Query(query) => (WireBody::Query { len: length(query) }, Some(query)),
         RequestBody::Status => (WireBody::Status, None),
-        RequestBody::FetchSnapshot { covers, of, offset } => {
-            let (covers, of) = (covers.number(), of.map(Slot::number));
-            (WireBody::FetchSnapshot { covers, of, offset: *offset }, None)
-        }
     };
     encode(&RequestHeader { id: request.id.0, body }, value.into_iter())
 }
@@ -120,10 +113,6 @@ pub fn decode_request(frame: &Bytes) -> Result<Request, WireError> {
         },
         WireBody::Query { len } => RequestBody::Query(values.take(len)?),
         WireBody::Status => RequestBody::Status,
-        WireBody::FetchSnapshot { covers, of, offset } => {
-            let of = of.map(slot_in).transpose()?;
-            RequestBody::FetchSnapshot { covers: slot_in(covers)?, of, offset }
-        }
     };
     values.finish(Request { id: RequestId(header.id), body })
 }
@@ -145,7 +134,6 @@ pub fn encode_response(id: RequestId, response: &Response) -> Bytes {
             (WireResponse::Uncertain { leader: leader.map(NodeId::number) }, None)
         }
         Response::Status(status) => (WireResponse::Status(status_out(status)), None),
-        Response::Snapshot(part) => (WireResponse::Snapshot(part_out(part)), Some(&part.bytes)),
     };
     encode(&ResponseHeader { id: id.0, body }, value.into_iter())
 }
@@ -172,7 +160,6 @@ pub fn decode_response(frame: &Bytes) -> Result<(RequestId, Response), WireError
             Response::Uncertain { leader: leader.map(NodeId::new) }
         }
         WireResponse::Status(status) => Response::Status(status_in(&status)?),
-        WireResponse::Snapshot(part) => Response::Snapshot(part_in(&part, &mut values)?),
     };
     values.finish((RequestId(header.id), response))
 }

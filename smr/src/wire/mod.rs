@@ -9,7 +9,6 @@
 //! appended: their order is the format (`tests/golden.rs` holds each byte).
 
 mod client;
-mod part;
 mod peer;
 mod record;
 mod state;

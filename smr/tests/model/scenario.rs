@@ -125,9 +125,7 @@ impl Scenario {
                 Response::Uncertain { .. } => {
                     history.on_end(&self.asks, number, Stage::Uncertain);
                 }
-                Response::Opened(_) | Response::Status(_) | Response::Snapshot(_) => {
-                    unreachable!("nobody asked for it")
-                }
+                Response::Opened(_) | Response::Status(_) => unreachable!("nobody asked for it"),
             }
         }
     }

@@ -53,9 +53,7 @@ pub(super) const fn sends_away(response: &Response) -> bool {
             | Refusal::ReplyLost
             | Refusal::ReplyTooLong => false,
         },
-        Response::Opened(_) | Response::Reply(_) | Response::Status(_) | Response::Snapshot(_) => {
-            false
-        }
+        Response::Opened(_) | Response::Reply(_) | Response::Status(_) => false,
     }
 }
 

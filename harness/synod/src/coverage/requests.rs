@@ -113,7 +113,7 @@ impl Requests {
             }
             Response::Refused(refusal) => on_refusal(step, wanted, refusal, seen),
             Response::Uncertain { .. } => seen.see(Point::CommandUncertain),
-            Response::Status(_) | Response::Snapshot(_) => {}
+            Response::Status(_) => {}
         }
     }
 }
