@@ -242,6 +242,11 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
+    /// Tells whether what a peer says in its present life is handed to the replica.
+    pub(crate) fn hears(&self, peer: NodeId) -> bool {
+        self.peers.hears(peer)
+    }
+
     fn on_peer_frame(&mut self, from: NodeId, bytes: &Bytes) {
         match decode_message(bytes) {
             Ok(message) => self.on_message(from, message),

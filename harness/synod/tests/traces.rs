@@ -4,13 +4,19 @@
 #![allow(clippy::print_stdout, reason = "a test says what it followed")]
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use synod_fault::swarm::{SwarmConfig, draw};
-use synod_fault::{Action, DiskFault, Millis, Scenario};
+use synod_fault::{Action, DiskFault, Millis, NodeId as Place, PlannedFault, Scenario, Target};
 use synod_host::{TraceEvent, TraceReader};
+use synod_journal::Lsn;
+use synod_live::folder::{NODES, PLAN, TRACES};
 use synod_paxos::{AfterSync, Configuration, Immediate, Message as Paxos, NodeId};
 use synod_rng::Seed;
-use synod_simulated::trace::{Clocks, NodeTrace, TraceLife, Unfollowed, follow};
+use synod_simulated::trace::{
+    Clocks, JudgedRun, NodeTrace, ReadError, TraceLife, Unfollowed, follow, judge_run,
+};
 use synod_simulated::trial::run_traced;
 use synod_simulated::tuning::Tuning;
 use synod_smr::{Message, Record};
@@ -146,6 +152,55 @@ const CORRUPTIONS: &[(&str, &str, Corrupt)] = &[
         events.remove(last);
         Some(())
     }),
+    ("an echo hides a higher promise", "promised[a] <= b", |events| {
+        let promised =
+            first(events, |event| matches!(event, TraceEvent::Durable(Record::Promised(_))))?;
+        events[promised..].iter_mut().find_map(|event| {
+            let TraceEvent::Sent(_, Message::Confirmed { promised, .. }) = event else {
+                return None;
+            };
+            *promised = synod_paxos::Ballot::ZERO;
+            Some(())
+        })
+    }),
+    ("votes count that nobody heard of", "no vote counted", |events| {
+        let is_vote = |event: &TraceEvent| {
+            let TraceEvent::Heard { message: Message::Paxos(message), .. } = event else {
+                return false;
+            };
+            matches!(message, Paxos::AfterSync(AfterSync::Accepted { .. }))
+        };
+        first(events, is_vote)?;
+        events.retain(|event| !is_vote(event));
+        Some(())
+    }),
+    ("promises count that nobody heard of", "{m.acc : m", |events| {
+        let is_promise = |event: &TraceEvent| {
+            let TraceEvent::Heard { message: Message::Paxos(message), .. } = event else {
+                return false;
+            };
+            matches!(message, Paxos::AfterSync(AfterSync::Promise { .. }))
+        };
+        first(events, is_promise)?;
+        events.retain(|event| !is_promise(event));
+        Some(())
+    }),
+    ("reads begin before all is chosen that was told", "asks for reads", |events| {
+        first(events, |event| matches!(event, TraceEvent::Sent(_, Message::Confirm { .. })))?;
+        for event in events {
+            if let TraceEvent::Turn { chosen, .. } = event {
+                *chosen = synod_paxos::Slot::FIRST;
+            }
+        }
+        Some(())
+    }),
+    ("a start is counted twice", "does not come after start", |events| {
+        events.iter_mut().find_map(|event| {
+            let TraceEvent::Began { incarnation, .. } = event else { return None };
+            *incarnation = incarnation.checked_sub(1).filter(|before| *before > 0)?;
+            Some(())
+        })
+    }),
     ("a question is answered without a round", "without a round since", |events| {
         let confirms =
             |event: &TraceEvent| matches!(event, TraceEvent::Sent(_, Message::Confirm { .. }));
@@ -223,6 +278,87 @@ fn a_torn_end_is_left_out_and_a_full_trace_says_nothing() {
     assert!(
         follow(&voters, &[nobody], Clocks::Shared).unwrap().nodes.values().all(|count| *count == 0)
     );
+}
+
+/// A folder as a run leaves it.
+struct Run(PathBuf);
+
+impl Run {
+    fn write(name: &str, traces: &[NodeTrace]) -> Self {
+        let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("traces-{name}"));
+        drop(fs::remove_dir_all(&run));
+        for NodeTrace { node, lives } in traces {
+            fs::create_dir_all(run.join(NODES).join(node.to_string())).unwrap();
+            let folder = run.join(TRACES).join(node.to_string());
+            fs::create_dir_all(&folder).unwrap();
+            for (number, life) in lives.iter().enumerate() {
+                let TraceLife::Bytes(bytes) = life else { panic!("a simulated node has no files") };
+                fs::write(folder.join(format!("{number:06}")), bytes).unwrap();
+            }
+        }
+        Self(run)
+    }
+
+    fn judge(&self) -> Result<JudgedRun, ReadError> {
+        let (node, first) = (NodeId::new(1), Lsn::FIRST);
+        judge_run(&self.0, |_| Err(ReadError::Cut { node, first }))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+#[test]
+fn a_run_is_judged_by_its_traces_and_what_is_not_asked_is_said() {
+    let plans = (0..SEEDS).filter_map(plan);
+    let plan = plans.filter(|plan| plan.nodes == 3).find(has_majorities).unwrap();
+    let (_, traces) = traced(plan.clone());
+    let run = Run::write("judged", &traces);
+    let judged = run.judge().unwrap();
+    assert!(judged.is_explained && judged.text.contains("journals are not asked"), "{judged:?}");
+    assert!(judged.text.contains("events of 3 nodes followed"), "{}", judged.text);
+    // A plan whose clocks fail is told of, and one that exchanged a folder is not judged.
+    let written = |fault: PlannedFault| {
+        let plan = Scenario { faults: vec![fault], ..plan.clone() };
+        fs::write(run.0.join(PLAN), plan.to_json()).unwrap();
+        run.judge().unwrap().text
+    };
+    let on_one = |action| PlannedFault::new(Millis(1), Millis(9), action, Target::Node(Place(1)));
+    let jumped = written(on_one(Action::ClockJump { ms: Millis(900) }));
+    assert!(jumped.contains("followed") && jumped.contains("clocks were to fail"), "{jumped}");
+    let exchanged = written(on_one(Action::Disk(DiskFault::RolledBack)));
+    assert!(exchanged.starts_with("not judged"), "{exchanged}");
+    let rotten = written(on_one(Action::Disk(DiskFault::Rot)));
+    assert!(rotten.contains("followed") && rotten.contains("is changed"), "{rotten}");
+    fs::remove_file(run.0.join(PLAN)).unwrap();
+    // One node without a trace makes the others worth nothing, and that is an error.
+    fs::remove_dir_all(run.0.join(TRACES).join("2")).unwrap();
+    assert!(matches!(run.judge(), Err(ReadError::Io { .. })));
+    fs::remove_dir_all(run.0.join(TRACES)).unwrap();
+    assert!(run.judge().unwrap().text.contains("not asked to write any"));
+}
+
+#[test]
+fn a_run_that_is_not_explained_is_a_violation() {
+    let plans = (0..SEEDS).filter_map(plan);
+    let plan = plans.filter(|plan| plan.nodes == 3).find(has_majorities).unwrap();
+    let (_, mut traces) = traced(plan);
+    for life in traces.iter_mut().flat_map(|trace| &mut trace.lives) {
+        let mut events = read(life);
+        events.retain(|event| !is_vote(event));
+        *life = written(&events);
+    }
+    let judged = Run::write("unexplained", &traces).judge().unwrap();
+    assert!(!judged.is_explained && judged.text.starts_with("UNEXPLAINED: "), "{}", judged.text);
+}
+
+/// A run is judged as one of majorities.
+fn has_majorities(plan: &Scenario) -> bool {
+    let voters = (1..=plan.nodes).map(NodeId::new);
+    Tuning::draw(plan).voters == Configuration::majority(voters).unwrap()
 }
 
 /// How many seeds are followed.

@@ -65,7 +65,10 @@ impl TraceRecorder {
             Event::PeerFrame { peer, bytes } => {
                 let leader = host.replica().paxos().leader();
                 let prepares = leader.ballot().filter(|_| leader.leads().is_none());
-                if let Some(message) = claim_in(bytes, prepares) {
+                // What the host does not hear, the replica is not told.
+                if host.hears(*peer)
+                    && let Some(message) = claim_in(bytes, prepares)
+                {
                     TraceEvent::Heard { from: *peer, message }.encode_into(&mut self.taken);
                 }
             }

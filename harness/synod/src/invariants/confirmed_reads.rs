@@ -48,6 +48,15 @@ struct Round {
     echoes: Tally,
 }
 
+impl Leader {
+    /// Gives up the place of a question that was asked as often as it was answered.
+    fn forget_answered(&mut self, asked: (Connection, RequestId)) {
+        if self.questions.get(&asked).is_some_and(VecDeque::is_empty) {
+            self.questions.remove(&asked);
+        }
+    }
+}
+
 impl ConfirmedReads {
     pub(crate) fn new(voters: &Configuration) -> Self {
         Self { voters: voters.clone(), leaders: BTreeMap::new() }
@@ -126,6 +135,7 @@ impl ConfirmedReads {
         } else {
             came.pop_front()
         };
+        leader.forget_answered(asked);
     }
 
     /// Hears that a client was answered.
@@ -140,6 +150,7 @@ impl ConfirmedReads {
     ) -> Result<(), String> {
         let leader = self.leader(at.node, at.life);
         let came = leader.questions.get_mut(&asked).and_then(VecDeque::pop_front);
+        leader.forget_answered(asked);
         // Commands are answered by replies as well, and no question waits under their names.
         let Some(came) = came else { return Ok(()) };
         // Equal instants count: a round that a question sets off begins in the question's own step.

@@ -104,7 +104,9 @@ impl SettledReads {
 
     fn serve(&self, ballot: Ballot, node: NodeId, chosen: Slot) -> Result<(), String> {
         // A ballot without promises was told of nothing: a single voter asks nobody else.
-        let told = self.candidates.get(&ballot).map_or(Slot::FIRST, |candidate| candidate.told);
+        // It asked for nothing below: that was chosen, as it knew.
+        let binds = |candidate: &Candidate| candidate.told.max(candidate.asked);
+        let told = self.candidates.get(&ballot).map_or(Slot::FIRST, binds);
         if chosen < told {
             return Err(format!(
                 "node {node} asks for reads in {ballot} at {chosen}, and was told of {told}"

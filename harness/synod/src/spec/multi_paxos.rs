@@ -453,7 +453,7 @@ impl MultiPaxos {
             return None;
         }
         let mut next = know(state, [((a, s), d)]);
-        // `RegressionSeed(a, s, d)`.
+        // `Kept(a, s, d)`.
         let is_other = state.accepted.get(&(a, s)).is_none_or(|vote| vote.1 != d);
         if self.torn && (is_other || self.broken == Broken::HiddenCopy) {
             next.accepted.insert((a, s), (COPIED, d));

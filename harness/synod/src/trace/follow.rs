@@ -126,8 +126,10 @@ impl fmt::Display for Followed {
         let events: u64 = self.nodes.values().sum();
         let actions: Vec<_> =
             self.actions.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        let nodes = self.nodes.len();
-        write!(formatter, "{events} events of {nodes} nodes followed: {}", actions.join(", "))
+        let (nodes, actions) = (self.nodes.len(), actions.join(", "));
+        write!(formatter, "{events} events of {nodes} nodes followed: {actions}")?;
+        let silent = self.nodes.iter().filter(|(_, events)| **events == 0);
+        silent.into_iter().try_for_each(|(node, _)| write!(formatter, "; none of node {node}"))
     }
 }
 
@@ -207,7 +209,7 @@ struct Judges {
 #[derive(Debug)]
 enum Next {
     /// A life began, with all that its journal gave back.
-    Life { at_ns: u64, state_at: Slot, records: Vec<Record> },
+    Life { at_ns: u64, incarnation: u64, state_at: Slot, records: Vec<Record> },
     /// Anything else.
     Event(TraceEvent),
 }
@@ -220,6 +222,8 @@ struct Walker<'t> {
     life: usize,
     at: u64,
     taken: u64,
+    /// Which start of the node the life under way is.
+    incarnation: u64,
     /// When the turn under way took place.
     now: Micros,
     /// The end of the chosen prefix in it.
@@ -239,6 +243,7 @@ impl<'t> Walker<'t> {
             life: 0,
             at: 0,
             taken: 0,
+            incarnation: 0,
             now: Micros(0),
             chosen: Slot::FIRST,
             asked: BTreeSet::new(),
@@ -284,8 +289,8 @@ impl<'t> Walker<'t> {
             self.at += 1;
             match event {
                 Some(TraceEvent::Recovered(record)) => records.push(record),
-                Some(TraceEvent::Began { at_ns, state_at, incarnation: _ }) => {
-                    return Ok(Some(Next::Life { at_ns, state_at, records }));
+                Some(TraceEvent::Began { at_ns, incarnation, state_at }) => {
+                    return Ok(Some(Next::Life { at_ns, incarnation, state_at, records }));
                 }
                 Some(TraceEvent::Full) => return Err(Unfollowed::Full(self.node)),
                 Some(
@@ -329,8 +334,14 @@ impl<'t> Walker<'t> {
         let (node, conformance) = (self.node, &mut judges.conformance);
         let told = |breach: Deviation| breach.to_string();
         let event = match next {
-            Next::Life { state_at, records, at_ns: _ } => {
-                return conformance.on_recovered(node, *state_at, records).map_err(told);
+            Next::Life { incarnation, state_at, records, at_ns: _ } => {
+                if *incarnation <= self.incarnation {
+                    let before = self.incarnation;
+                    return Err(format!("start {incarnation} does not come after start {before}"));
+                }
+                conformance.on_recovered(node, *state_at, records).map_err(told)?;
+                self.incarnation = *incarnation;
+                return Ok(());
             }
             Next::Event(event) => event,
         };
@@ -425,7 +436,7 @@ fn learned(
 
 fn show(next: &Next) -> String {
     match next {
-        Next::Life { state_at, records, at_ns: _ } => {
+        Next::Life { state_at, records, at_ns: _, incarnation: _ } => {
             format!("a life above slot {state_at}, from {} records", records.len())
         }
         Next::Event(TraceEvent::Durable(record)) => match record {

@@ -4,6 +4,7 @@
 //! journals. The claim kept true: whatever of it is not asked is said, with the reason, and what is
 //! asked and not explained is a violation.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Instant;
 
@@ -43,19 +44,18 @@ pub fn judge_run(
         return Ok(explained(format!("not judged: it was planned that {}\n", fault.does())));
     }
     let traces = match judge_traces(run, find_clocks(run)?)? {
-        OfTraces::Followed(text) => Some(text),
+        OfTraces::Followed(text) => text,
         OfTraces::Unexplained(text) => return Ok(JudgedRun { text, is_explained: false }),
-        OfTraces::NotAsked(_) if tampered.is_some() => None,
-        OfTraces::NotAsked(why) => return judge_journals(read(run)?, &why),
+        OfTraces::NotAsked(why) => why,
     };
-    let (Some(followed), None) = (&traces, tampered) else {
+    if tampered.is_some() {
         let why = "the journals are not asked: it was planned that what they hold is changed\n";
-        return Ok(explained(why.to_owned() + &traces.unwrap_or_default()));
-    };
+        return Ok(explained(why.to_owned() + &traces));
+    }
     match read(run) {
-        Ok(journals) => judge_journals(journals, followed),
+        Ok(journals) => Ok(judge_journals(&journals, &traces)),
         Err(cut @ ReadError::Cut { .. }) => {
-            Ok(explained(format!("the journals are not asked: {cut}\n{followed}")))
+            Ok(explained(format!("the journals are not asked: {cut}\n{traces}")))
         }
         Err(other) => Err(other),
     }
@@ -73,15 +73,22 @@ enum OfTraces {
 
 fn judge_traces(run: &Path, clocks: Clocks) -> Result<OfTraces, ReadError> {
     let began = Instant::now();
-    let Some(traces) = find_traces(run)? else { return Ok(OfTraces::NotAsked(String::new())) };
-    let nodes = traces.iter().map(|trace| trace.node);
-    let Ok(voters) = Configuration::majority(nodes) else {
-        return Ok(OfTraces::NotAsked(String::new()));
+    let not_asked = |why: &dyn Display| OfTraces::NotAsked(format!("no traces: {why}\n"));
+    let Some(traces) = find_traces(run)? else {
+        return Ok(not_asked(&"the nodes were not asked to write any"));
+    };
+    let voters = match Configuration::majority(traces.iter().map(|trace| trace.node)) {
+        Ok(voters) => voters,
+        Err(error) => return Ok(not_asked(&error)),
     };
     Ok(match follow(&voters, &traces, clocks) {
         Ok(followed) => {
             let took = began.elapsed().as_secs_f64();
-            OfTraces::Followed(format!("{followed}; {took:.1} s\n"))
+            let order = match clocks {
+                Clocks::Shared => "",
+                Clocks::Faulty => ", in any order and without the reads, as clocks were to fail",
+            };
+            OfTraces::Followed(format!("{followed}; {took:.1} s{order}\n"))
         }
         Err(reason @ Unfollowed::Blocked(_)) => {
             OfTraces::Unexplained(format!("UNEXPLAINED: {reason}\n"))
@@ -93,13 +100,13 @@ fn judge_traces(run: &Path, clocks: Clocks) -> Result<OfTraces, ReadError> {
     })
 }
 
-fn judge_journals(journals: Vec<NodeJournal>, before: &str) -> Result<JudgedRun, ReadError> {
+fn judge_journals(journals: &[NodeJournal], before: &str) -> JudgedRun {
     let began = Instant::now();
-    let (explained, is_explained) = match explain(&journals) {
+    let (explained, is_explained) = match explain(journals) {
         Ok(explained) => (format!("{explained}; {:.1} s\n", began.elapsed().as_secs_f64()), true),
         Err(reason) => (format!("UNEXPLAINED: {reason}\n"), false),
     };
     // What is no explanation stands alone.
     let text = if is_explained { explained + before } else { explained };
-    Ok(JudgedRun { text, is_explained })
+    JudgedRun { text, is_explained }
 }

@@ -127,16 +127,22 @@ fn nodes_of(run: &Path) -> Result<Vec<(NodeId, PathBuf)>, ReadError> {
     if nodes.is_empty() { Err(none()) } else { Ok(nodes) }
 }
 
-/// Finds the traces of all nodes of a run; nothing where a node has none.
+/// Finds the traces of all nodes of a run; nothing where no node was asked for one.
 ///
 /// # Errors
 ///
-/// Fails if the folder is not that of a run.
+/// Fails if the folder is not that of a run, and where some nodes have traces and others do not: a
+/// node that writes none tells of nothing that it did.
 pub fn find_traces(run: &Path) -> Result<Option<Vec<NodeTrace>>, ReadError> {
+    let nodes = nodes_of(run)?;
+    if !run.join(TRACES).is_dir() {
+        return Ok(None);
+    }
     let mut traces = Vec::new();
-    for (node, _) in nodes_of(run)? {
+    for (node, _) in nodes {
         let folder = run.join(TRACES).join(node.to_string());
-        let Ok(names) = fs::read_dir(&folder) else { return Ok(None) };
+        let names = fs::read_dir(&folder);
+        let names = names.map_err(|error| ReadError::Io { path: folder.clone(), error })?;
         let lives: Result<Vec<_>, _> = names.map(|name| name.map(|name| name.path())).collect();
         let mut lives = lives.map_err(|error| ReadError::Io { path: folder, error })?;
         // They are numbered, with as many digits each.
@@ -155,12 +161,14 @@ pub fn find_traces(run: &Path) -> Result<Option<Vec<NodeTrace>>, ReadError> {
 /// Fails if the plan cannot be read.
 pub fn find_tampering(run: &Path) -> Result<Option<DiskFault>, ReadError> {
     let plan = read_plan(run)?;
-    let mut disks = plan.iter().flat_map(|plan| &plan.faults).filter_map(|fault| {
+    let disks = plan.iter().flat_map(|plan| &plan.faults).filter_map(|fault| {
         let Action::Disk(disk) = fault.action else { return None };
         Some(disk)
     });
-    Ok(disks.find(|disk| match disk {
-        DiskFault::Rot | DiskFault::RolledBack | DiskFault::MadeAnew | DiskFault::Foreign => true,
+    // A folder that was exchanged weighs more than a bit that was flipped: its traces say nothing.
+    let weight = |disk: &DiskFault| match disk {
+        DiskFault::RolledBack | DiskFault::MadeAnew | DiskFault::Foreign => 2,
+        DiskFault::Rot => 1,
         DiskFault::Slow { .. }
         | DiskFault::Hung
         | DiskFault::Full
@@ -168,8 +176,9 @@ pub fn find_tampering(run: &Path) -> Result<Option<DiskFault>, ReadError> {
         | DiskFault::WriteFails
         | DiskFault::ReadFails
         | DiskFault::ShortWrites
-        | DiskFault::PowerFailsAt { .. } => false,
-    }))
+        | DiskFault::PowerFailsAt { .. } => 0,
+    };
+    Ok(disks.filter(|disk| weight(disk) > 0).max_by_key(weight))
 }
 
 /// Says what the times in the traces of a run are worth: nothing where its plan has clocks fail.

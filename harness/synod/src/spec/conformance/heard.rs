@@ -19,7 +19,12 @@ use super::slots::Place;
 pub(super) struct Heard {
     /// A bit for each place of a voter, of whom there are at most 31.
     votes: BTreeMap<(Slot, Ballot), u32>,
+    /// How many were left when those that nobody asks about any more were last given up.
+    kept: usize,
 }
+
+/// As long as there are fewer, none is given up.
+const KEPT_MIN: usize = 1 << 14;
 
 impl Heard {
     /// Counts who voted in a ballot, as its leader at `place` knows: itself, if it did, and whoever
@@ -48,11 +53,13 @@ impl Conformance {
             *heard.votes.entry((slot, ballot)).or_default() |= 1 << of;
             slot = slot.next();
         }
-        let needed = self.acceptors.iter().map(|acceptor| acceptor.learned_end).min();
-        if let Some(needed) = needed
-            && heard.votes.first_key_value().is_some_and(|((slot, _), _)| *slot < needed)
-        {
-            heard.votes = heard.votes.split_off(&(needed, Ballot::ZERO));
+        if heard.votes.len() >= 2 * heard.kept.max(KEPT_MIN) {
+            let learned_by = |ballot: Ballot| {
+                let owner = self.voters.binary_search(&ballot.node());
+                owner.map_or(Slot::FIRST, |place| self.acceptors[place].learned_end)
+            };
+            heard.votes.retain(|(slot, ballot), _| *slot >= learned_by(*ballot));
+            heard.kept = heard.votes.len();
         }
         Ok(())
     }

@@ -38,7 +38,7 @@
 //! grows. A crash: it takes away what was not durable, and that was never taken in here. What a
 //! node knew to be chosen it may forget, and learn again, which changes nothing. So this follows
 //! the specification where `Torn` is true: a promise may call fewer slots chosen than its sender
-//! knew, and tells of a copy above them (`Report::Chosen`) as of a vote in a ballot above all. An
+//! knew, and tells of a copy above them (`Report::Chosen`) as of a vote in a ballot above all. A
 //! candidate's own promise, which no message shows, calls chosen what its disk says is.
 //!
 //! # Where it is looser than the specification
@@ -49,7 +49,7 @@
 //! # Costs
 //!
 //! An event costs a few look-ups in a tree of slots, which comes to well under a microsecond.
-//! Memory grows by a few hundred bytes a slot.
+//! Memory grows by a few hundred bytes a slot and by what each decree takes.
 
 mod ballots;
 mod deviation;
@@ -277,8 +277,8 @@ impl Conformance {
             Message::Decrees { first, decrees, chosen } => {
                 self.handed_on(place, *first, decrees, *chosen)
             }
+            Message::Confirmed { promised, .. } => self.echoed(place, *promised),
             Message::Confirm { .. }
-            | Message::Confirmed { .. }
             | Message::Fetch { .. }
             | Message::FetchSnapshot { .. }
             | Message::Snapshot(_)

@@ -9,7 +9,7 @@ use synod_smr::{CommandBatch, Record};
 use super::Conformance;
 use super::ballots::{BallotState, PromisePart};
 use super::deviation::{Action, Failed, fails};
-use super::slots::{COPIED, NodeTable, Number, Place, SlotState, show};
+use super::slots::{COPIED, Cast, Number, Place, SlotState, show};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -150,7 +150,7 @@ impl Conformance {
         self.raise(place, ballot);
         let (when, quorum) = (self.tick(), self.quorums.1);
         let state = self.slots.entry(slot).or_default();
-        if state.vote(NodeTable { place, ballot, decree: number, when }) >= quorum {
+        if state.vote(Cast { place, ballot, decree: number, when }) >= quorum {
             agree(state, number, slot)?;
         }
         self.extend_chosen();
@@ -175,6 +175,17 @@ impl Conformance {
             slot = slot.next();
         }
         Ok(())
+    }
+
+    /// An echo of a round of reads leaves: it must not tell of less than its sender has promised,
+    /// or a leader that was deposed takes it for a confirmation.
+    pub(super) fn echoed(&self, place: Place, told: Ballot) -> Result<(), Failed> {
+        let promised = self.acceptors[place].promised;
+        if told >= promised {
+            return Ok(());
+        }
+        let found = format!("it says that it promised {told}, and promised {promised} durably");
+        fails(Action::Phase1b, "promised[a] <= b", found)
     }
 
     /// Checks that a ballot was not begun in a life of its leader that is over.

@@ -12,7 +12,7 @@ use synod_smr::CommandBatch;
 use super::Conformance;
 use super::ballots::{BallotState, PromisePart};
 use super::deviation::{Action, Failed, fails};
-use super::slots::{COPIED, NodeTable, Place, SlotState, show};
+use super::slots::{COPIED, Cast, Place, SlotState, show};
 use std::ops::Bound;
 
 /// One line of a Promise.
@@ -149,7 +149,7 @@ fn span(
     line: Option<&Report<CommandBatch>>,
     leadership: Moment,
 ) -> Option<(Moment, Option<Ballot>)> {
-    let says = |cast: Option<NodeTable>| match (cast, line) {
+    let says = |cast: Option<Cast>| match (cast, line) {
         (None, None) => true,
         (Some(cast), Some(Report::Voted(told))) => {
             told.ballot == cast.ballot && told.decree == *state.decree(cast.decree)
@@ -160,7 +160,7 @@ fn span(
         (None, Some(_)) | (Some(_), None) => false,
     };
     let mut found = None;
-    let mut held: Option<NodeTable> = None;
+    let mut held: Option<Cast> = None;
     for next in state.history(place).map(Some).chain([None]) {
         let since = held.map_or(0, |cast| cast.when);
         let until = next.map_or(u64::MAX, |cast| cast.when);

@@ -19,7 +19,7 @@ pub(super) const COPIED: Ballot = Ballot::new(u64::MAX, NodeId::new(u16::MAX));
 
 /// One element of `cast[a]`; or, in the ballot [`COPIED`], what an acceptor has copied.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NodeTable {
+pub(super) struct Cast {
     pub(super) place: Place,
     pub(super) ballot: Ballot,
     pub(super) decree: Number,
@@ -43,7 +43,7 @@ pub(super) fn show(decree: &Decree<CommandBatch>) -> String {
 pub(super) struct SlotState {
     decrees: Vec<Decree<CommandBatch>>,
     accepts: Vec<(Ballot, Number)>,
-    cast: Vec<NodeTable>,
+    cast: Vec<Cast>,
     chosen: Option<Number>,
     /// Which acceptors know the decree, a bit each.
     learned: u32,
@@ -82,29 +82,29 @@ impl SlotState {
     }
 
     /// Returns the vote that an acceptor cast here in `ballot`.
-    pub(super) fn vote_in(&self, place: Place, ballot: Ballot) -> Option<NodeTable> {
-        let mine = |cast: &&NodeTable| cast.place == place && cast.ballot == ballot;
+    pub(super) fn vote_in(&self, place: Place, ballot: Ballot) -> Option<Cast> {
+        let mine = |cast: &&Cast| cast.place == place && cast.ballot == ballot;
         self.cast.iter().rev().find(mine).copied()
     }
 
     /// Returns the last vote that an acceptor cast here below `ballot`.
-    pub(super) fn vote_below(&self, place: Place, ballot: Ballot) -> Option<NodeTable> {
-        let mine = |cast: &&NodeTable| cast.place == place && cast.ballot < ballot;
+    pub(super) fn vote_below(&self, place: Place, ballot: Ballot) -> Option<Cast> {
+        let mine = |cast: &&Cast| cast.place == place && cast.ballot < ballot;
         self.cast.iter().rev().find(mine).copied()
     }
 
     /// Returns `accepted[a]`: the last vote of an acceptor, or the copy that took its place.
-    pub(super) fn accepted(&self, place: Place) -> Option<NodeTable> {
+    pub(super) fn accepted(&self, place: Place) -> Option<Cast> {
         self.cast.iter().rev().find(|cast| cast.place == place).copied()
     }
 
     /// Returns all that `accepted[a]` ever was, in order.
-    pub(super) fn history(&self, place: Place) -> impl Iterator<Item = NodeTable> {
+    pub(super) fn history(&self, place: Place) -> impl Iterator<Item = Cast> {
         self.cast.iter().filter(move |cast| cast.place == place).copied()
     }
 
     /// Adds a vote, and returns how many there are for the same decree in the same ballot.
-    pub(super) fn vote(&mut self, cast: NodeTable) -> usize {
+    pub(super) fn vote(&mut self, cast: Cast) -> usize {
         self.cast.push(cast);
         self.votes_in(cast.ballot)
     }
@@ -142,10 +142,10 @@ impl SlotState {
         self.learned |= 1 << place;
     }
 
-    /// Notes that an acceptor copied what is chosen: `RegressionSeed(a, s, d)`.
+    /// Notes that an acceptor copied what is chosen: `Kept(a, s, d)`.
     pub(super) fn copy(&mut self, place: Place, when: u64) {
         let Some(decree) = self.chosen.filter(|_| !self.holds_chosen(place)) else { return };
-        self.cast.push(NodeTable { place, ballot: COPIED, decree, when });
+        self.cast.push(Cast { place, ballot: COPIED, decree, when });
     }
 
     /// Counts the copies that an acceptor made.
