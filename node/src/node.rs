@@ -183,8 +183,8 @@ impl Node {
     /// Does as [`Node::start`], and writes down what the node does into a new file of this folder,
     /// before any of it leaves: for those who hold it against the specification afterwards.
     ///
-    /// It costs a write to the disk in each turn, and room for all that is sent and recorded. A node
-    /// that cannot write there ends.
+    /// It costs a write to the disk in each turn, and room for all that is sent and recorded. A
+    /// node that cannot write there ends.
     ///
     /// # Errors
     ///

@@ -1,9 +1,10 @@
 //! The trace of a node: what its host did, in a file, before any of it leaves the process.
 //!
 //! What is told, and how, is the host's; who holds it against the specification reads it after the
-//! end. A trace costs a write in each turn, and room for all that is sent and recorded and for the
-//! journal once more in each life, so a node has one only where it is tested. The claim kept true: a node that cannot write its trace does not go on, so
-//! that what a trace does not tell did not happen.
+//! end. A trace costs a write in each turn, and room for all that is sent and recorded, and for the
+//! journal once more in each life, so a node has one only where it is tested. The
+//! claim kept true: a node that cannot write its trace does not go on, so that what a trace does
+//! not tell did not happen.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
