@@ -185,21 +185,9 @@ impl View {
 /// Tells whether a step shows nothing but that its node runs: what it took is no point by itself,
 /// and it brought nothing about. Most steps are so, as most of what comes are heartbeats.
 fn is_without_news(step: &Step<'_>) -> bool {
-    let is_point = match step.cause {
-        Cause::Message(_, Kind::Heartbeat) | Cause::Wrote | Cause::Several => false,
-        Cause::Message(..)
-        | Cause::Start
-        | Cause::Request(..)
-        | Cause::Timer(_)
-        | Cause::LinkDown(_)
-        | Cause::Synced
-        | Cause::OldDecrees
-        | Cause::Snapshot
-        | Cause::Unheard(_)
-        | Cause::Client
-        | Cause::Drain => true,
-    };
-    !is_point
+    let is_no_point =
+        matches!(step.cause, Cause::Message(_, Kind::Heartbeat) | Cause::Wrote | Cause::Several);
+    is_no_point
         && step.before == step.after
         && step.sent.is_empty()
         && step.replies.is_empty()

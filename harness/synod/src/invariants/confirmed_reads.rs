@@ -21,7 +21,7 @@ pub(crate) struct ConfirmedReads {
 
 /// When a node did something, and in which of its lives.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct Occasion {
     /// When.
     pub(crate) now: Micros,
     /// The node.
@@ -71,13 +71,13 @@ impl ConfirmedReads {
     }
 
     /// Hears that a client asks a node something.
-    pub(crate) fn on_question(&mut self, at: Moment, asked: (Connection, RequestId)) {
+    pub(crate) fn on_question(&mut self, at: Occasion, asked: (Connection, RequestId)) {
         let leader = self.leader(at.node, at.life);
         leader.questions.entry(asked).or_default().push_back(at.now);
     }
 
     /// Hears what leaves a node.
-    pub(crate) fn on_sent(&mut self, at: Moment, to: &To, message: &Message) {
+    pub(crate) fn on_sent(&mut self, at: Occasion, to: &To, message: &Message) {
         match message {
             Message::Confirm { ballot, round } => self.ask(at, *ballot, *round),
             Message::Confirmed { ballot, round, promised } => {
@@ -95,7 +95,7 @@ impl ConfirmedReads {
         }
     }
 
-    fn ask(&mut self, at: Moment, ballot: Ballot, number: u64) {
+    fn ask(&mut self, at: Occasion, ballot: Ballot, number: u64) {
         let leader = self.leader(at.node, at.life);
         let runs = leader.round.as_ref().map(|round| (round.ballot, round.number));
         if runs != Some((ballot, number)) {
@@ -127,7 +127,12 @@ impl ConfirmedReads {
 
     /// Hears that a question was refused: the one that came in this very step, or else the one
     /// that waits longest.
-    pub(crate) fn on_refused(&mut self, at: Moment, asked: (Connection, RequestId), is_new: bool) {
+    pub(crate) fn on_refused(
+        &mut self,
+        at: Occasion,
+        asked: (Connection, RequestId),
+        is_new: bool,
+    ) {
         let leader = self.leader(at.node, at.life);
         let Some(came) = leader.questions.get_mut(&asked) else { return };
         if is_new {
@@ -145,7 +150,7 @@ impl ConfirmedReads {
     /// Fails if it was a question, and nothing confirms the answer.
     pub(crate) fn on_answered(
         &mut self,
-        at: Moment,
+        at: Occasion,
         asked: (Connection, RequestId),
     ) -> Result<(), String> {
         let leader = self.leader(at.node, at.life);
@@ -167,7 +172,7 @@ impl Invariant for ConfirmedReads {
     }
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
-        let at = Moment { now: step.now, node: step.node, life: step.life };
+        let at = Occasion { now: step.now, node: step.node, life: step.life };
         for given in step.given {
             if let Cause::Request(Wanted::Query, connection, id) = given.cause {
                 self.on_question(at, (connection, id));
@@ -190,19 +195,5 @@ impl Invariant for ConfirmedReads {
 }
 
 fn is_request(given: &Given, asked: (Connection, RequestId)) -> bool {
-    match given.cause {
-        Cause::Request(_, connection, id) => (connection, id) == asked,
-        Cause::Start
-        | Cause::Message(..)
-        | Cause::Timer(_)
-        | Cause::LinkDown(_)
-        | Cause::Synced
-        | Cause::OldDecrees
-        | Cause::Snapshot
-        | Cause::Wrote
-        | Cause::Unheard(_)
-        | Cause::Client
-        | Cause::Drain
-        | Cause::Several => false,
-    }
+    matches!(given.cause, Cause::Request(_, connection, id) if (connection, id) == asked)
 }

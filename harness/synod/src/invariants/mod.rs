@@ -24,7 +24,7 @@ mod specification;
 mod state_equality;
 mod told;
 
-pub(crate) use confirmed_reads::{ConfirmedReads, Moment};
+pub(crate) use confirmed_reads::{ConfirmedReads, Occasion};
 pub use inductive::is_asked;
 pub use not_applied::NotApplied;
 pub use repetitions::nothing_twice_on_its_way;

@@ -26,7 +26,7 @@ use synod_paxos::{Configuration, NodeId, Slot};
 use synod_simulator::Micros;
 use synod_smr::{Connection, Message, Record, RequestId};
 
-use crate::invariants::{ConfirmedReads, Moment, SettledReads};
+use crate::invariants::{ConfirmedReads, Occasion, SettledReads};
 use crate::spec::conformance::{Action, Conformance, Deviation};
 use crate::step::Kind;
 
@@ -376,7 +376,7 @@ impl<'t> Walker<'t> {
             return Ok(());
         }
         let (node, now, life) = (self.node, self.now, self.life as u64);
-        let at = Moment { now, node, life };
+        let at = Occasion { now, node, life };
         match event {
             TraceEvent::Turn { at_ns, chosen } => {
                 self.now = Micros(at_ns / 1_000);

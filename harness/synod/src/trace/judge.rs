@@ -1,19 +1,18 @@
 //! What the nodes of a run left, as a whole: what of it is asked, and what it says.
 //!
 //! First what the nodes wrote down of themselves message for message, if they did; then their
-//! journals. The claim kept true: whatever of it is not asked is said, with the reason, and what is
-//! asked and not explained is a violation.
+//! journals. What a plan did to the bytes of a folder is no matter here: runs of real processes
+//! refuse such faults. The claim kept true: whatever is not asked is said, with the reason; where
+//! nothing is, that is an error; and what is asked and not explained is a violation.
 
 use std::fmt::Display;
 use std::path::Path;
 use std::time::Instant;
 
-use synod_fault::DiskFault;
 use synod_paxos::Configuration;
 
 use super::{
-    Clocks, NodeJournal, ReadError, Unfollowed, explain, find_clocks, find_tampering, find_traces,
-    follow,
+    Clocks, NodeJournal, ReadError, Unfollowed, explain, find_clocks, find_traces, follow,
 };
 
 /// What is said of a run.
@@ -36,26 +35,17 @@ pub fn judge_run(
     run: &Path,
     read: impl FnOnce(&Path) -> Result<Vec<NodeJournal>, ReadError>,
 ) -> Result<JudgedRun, ReadError> {
-    let explained = |text: String| JudgedRun { text, is_explained: true };
-    let tampered = find_tampering(run)?;
-    if let Some(fault @ (DiskFault::RolledBack | DiskFault::MadeAnew | DiskFault::Foreign)) =
-        tampered
-    {
-        return Ok(explained(format!("not judged: it was planned that {}\n", fault.does())));
-    }
-    let traces = match judge_traces(run, find_clocks(run)?)? {
-        OfTraces::Followed(text) => text,
+    let (traces, is_followed) = match judge_traces(run, find_clocks(run)?)? {
+        OfTraces::Followed(text) => (text, true),
         OfTraces::Unexplained(text) => return Ok(JudgedRun { text, is_explained: false }),
-        OfTraces::NotAsked(why) => why,
+        OfTraces::NotAsked(why) => (why, false),
     };
-    if tampered.is_some() {
-        let why = "the journals are not asked: it was planned that what they hold is changed\n";
-        return Ok(explained(why.to_owned() + &traces));
-    }
     match read(run) {
         Ok(journals) => Ok(judge_journals(&journals, &traces)),
-        Err(cut @ ReadError::Cut { .. }) => {
-            Ok(explained(format!("the journals are not asked: {cut}\n{traces}")))
+        // Where neither could be asked there is no word, and no word is no pass.
+        Err(cut @ ReadError::Cut { .. }) if is_followed => {
+            let text = format!("the journals are not asked: {cut}\n{traces}");
+            Ok(JudgedRun { text, is_explained: true })
         }
         Err(other) => Err(other),
     }

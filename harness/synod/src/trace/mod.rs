@@ -59,9 +59,7 @@ mod validate;
 
 pub use follow::{Clocks, Followed, NodeTrace, Standing, TraceLife, Unfollowed, follow};
 pub use judge::{JudgedRun, judge_run};
-pub use read::{
-    ReadError, find_clocks, find_tampering, find_traces, read_ended, read_journals, read_run,
-};
+pub use read::{ReadError, find_clocks, find_traces, read_ended, read_journals, read_run};
 pub use recorded::RecordedTraces;
 pub use static_checks::{Contradiction, check_facts};
 pub use validate::{Blocked, Counts, Explained, Unexplained, explain};

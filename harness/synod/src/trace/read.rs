@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use synod_fault::{Action, DiskFault, Scenario};
+use synod_fault::{Action, Scenario};
 use synod_host::parts_of_identity;
 use synod_journal::{Create, Journal, Lsn, OpenError, Options, RealDisk};
 use synod_live::folder::{DATA, NODES, PLAN, TRACES, is_running};
@@ -151,34 +151,6 @@ pub fn find_traces(run: &Path) -> Result<Option<Vec<NodeTrace>>, ReadError> {
         traces.push(NodeTrace { node, lives });
     }
     Ok(Some(traces))
-}
-
-/// Says what the plan of a run did to the folders of nodes, so that what lies there in the end is
-/// not what the nodes wrote; nothing where it did not, or where there is no plan.
-///
-/// # Errors
-///
-/// Fails if the plan cannot be read.
-pub fn find_tampering(run: &Path) -> Result<Option<DiskFault>, ReadError> {
-    let plan = read_plan(run)?;
-    let disks = plan.iter().flat_map(|plan| &plan.faults).filter_map(|fault| {
-        let Action::Disk(disk) = fault.action else { return None };
-        Some(disk)
-    });
-    // A folder that was exchanged weighs more than a bit that was flipped: its traces say nothing.
-    let weight = |disk: &DiskFault| match disk {
-        DiskFault::RolledBack | DiskFault::MadeAnew | DiskFault::Foreign => 2,
-        DiskFault::Rot => 1,
-        DiskFault::Slow { .. }
-        | DiskFault::Hung
-        | DiskFault::Full
-        | DiskFault::SyncFails
-        | DiskFault::WriteFails
-        | DiskFault::ReadFails
-        | DiskFault::ShortWrites
-        | DiskFault::PowerFailsAt { .. } => 0,
-    };
-    Ok(disks.filter(|disk| weight(disk) > 0).max_by_key(weight))
 }
 
 /// Says what the times in the traces of a run are worth: nothing where its plan has clocks fail.
