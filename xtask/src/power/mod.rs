@@ -110,6 +110,7 @@ fn measure(
         }
         let built = binaries.map(|folder| folder.join(&mutant.id));
         if built.as_ref().is_some_and(|built| !built.is_file()) {
+            say!("power: {}: no server of that name, so it is not measured", mutant.id);
             continue;
         }
         if is_asked {
