@@ -21,11 +21,12 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
-use synod_host::{TraceEvent, TraceReader, print_of};
+use synod_host::{Said, TraceEvent, TraceReader, print_of};
 use synod_paxos::{Configuration, NodeId, Slot};
 use synod_simulator::Micros;
 use synod_smr::{Connection, Message, Record, RequestId};
 
+use super::answers::{Answers, InTurn};
 use crate::invariants::{ConfirmedReads, Occasion, SettledReads};
 use crate::spec::conformance::{Action, Conformance, Deviation};
 use crate::step::Kind;
@@ -148,6 +149,7 @@ pub fn follow(
         conformance: Conformance::new(voters).where_hearing_is_told(),
         confirmed: ConfirmedReads::new(voters),
         settled: SettledReads::default(),
+        answers: Answers::default(),
         clocks,
     };
     let mut walkers: Vec<_> = traces.iter().map(Walker::new).collect();
@@ -201,6 +203,7 @@ struct Judges {
     conformance: Conformance,
     confirmed: ConfirmedReads,
     settled: SettledReads,
+    answers: Answers,
     clocks: Clocks,
 }
 
@@ -226,6 +229,8 @@ struct Walker<'t> {
     incarnation: u64,
     /// When the turn under way took place.
     now: Micros,
+    /// Which turn of the life it is.
+    turn: u64,
     /// The end of the chosen prefix in it.
     chosen: Slot,
     /// What clients asked in it.
@@ -245,6 +250,7 @@ impl<'t> Walker<'t> {
             taken: 0,
             incarnation: 0,
             now: Micros(0),
+            turn: 0,
             chosen: Slot::FIRST,
             asked: BTreeSet::new(),
             next: None,
@@ -298,6 +304,8 @@ impl<'t> Walker<'t> {
                     | TraceEvent::Durable(_)
                     | TraceEvent::Heard { .. }
                     | TraceEvent::Asked(..)
+                    | TraceEvent::Commanded { .. }
+                    | TraceEvent::Stands { .. }
                     | TraceEvent::State(_)
                     | TraceEvent::Learned { .. }
                     | TraceEvent::Sent(..)
@@ -340,12 +348,17 @@ impl<'t> Walker<'t> {
                     return Err(format!("start {incarnation} does not come after start {before}"));
                 }
                 conformance.on_recovered(node, *state_at, records).map_err(told)?;
+                judges.answers.on_life(node);
                 self.incarnation = *incarnation;
                 return Ok(());
             }
             Next::Event(event) => event,
         };
         match event {
+            TraceEvent::Turn { chosen, .. } => {
+                (self.turn, self.chosen) = (self.turn + 1, *chosen);
+                self.judge_reads(judges, event)
+            }
             TraceEvent::Durable(record) => {
                 conformance.on_durable(node, std::slice::from_ref(record)).map_err(told)
             }
@@ -355,18 +368,30 @@ impl<'t> Walker<'t> {
             }
             TraceEvent::Sent(to, message) => {
                 conformance.on_sent(node, to, message).map_err(told)?;
+                self.judge_answers(judges, event)?;
                 self.judge_reads(judges, event)
             }
             TraceEvent::Heard { from, message } => {
                 conformance.on_heard(node, *from, message).map_err(told)?;
                 self.judge_reads(judges, event)
             }
-            TraceEvent::Turn { .. } | TraceEvent::Asked(..) | TraceEvent::Answered { .. } => {
+            TraceEvent::Asked(..) => self.judge_reads(judges, event),
+            TraceEvent::Commanded { .. } | TraceEvent::Stands { .. } => {
+                self.judge_answers(judges, event)
+            }
+            TraceEvent::Answered { .. } => {
+                self.judge_answers(judges, event)?;
                 self.judge_reads(judges, event)
             }
             // Reading makes a life of the first two, and stops at the third.
             TraceEvent::Recovered(_) | TraceEvent::Began { .. } | TraceEvent::Full => Ok(()),
         }
+    }
+
+    /// Holds what is told of commands against what was chosen and proposed.
+    fn judge_answers(&self, judges: &mut Judges, event: &TraceEvent) -> Result<(), String> {
+        let (node, turn, chosen, clocks) = (self.node, self.turn, self.chosen, judges.clocks);
+        judges.answers.judge(InTurn { node, turn, chosen, clocks }, event, &judges.conformance)
     }
 
     /// Holds answers to questions against the rounds before them, and rounds against what their
@@ -378,9 +403,8 @@ impl<'t> Walker<'t> {
         let (node, now, life) = (self.node, self.now, self.life as u64);
         let at = Occasion { now, node, life };
         match event {
-            TraceEvent::Turn { at_ns, chosen } => {
+            TraceEvent::Turn { at_ns, chosen: _ } => {
                 self.now = Micros(at_ns / 1_000);
-                self.chosen = *chosen;
                 self.asked.clear();
             }
             TraceEvent::Heard { from, message } => {
@@ -394,11 +418,11 @@ impl<'t> Walker<'t> {
             }
             TraceEvent::Sent(to, message) => {
                 judges.settled.on_sent(node, self.chosen, to, message)?;
-                judges.confirmed.on_sent(at, to, message);
+                judges.confirmed.on_sent(at, to, message)?;
             }
-            TraceEvent::Answered { connection, id, is_reply } => {
+            TraceEvent::Answered { connection, id, said } => {
                 let asked = (*connection, *id);
-                if *is_reply {
+                if matches!(said, Said::Reply(_)) {
                     return judges.confirmed.on_answered(at, asked);
                 }
                 judges.confirmed.on_refused(at, asked, self.asked.contains(&asked));
@@ -408,6 +432,8 @@ impl<'t> Walker<'t> {
             | TraceEvent::Durable(_)
             | TraceEvent::State(_)
             | TraceEvent::Learned { .. }
+            | TraceEvent::Commanded { .. }
+            | TraceEvent::Stands { .. }
             | TraceEvent::Full => {}
         }
         Ok(())
@@ -453,6 +479,12 @@ fn show(next: &Next) -> String {
         }
         Next::Event(TraceEvent::Asked(connection, id)) => {
             format!("question {} of client {}", id.0, connection.0)
+        }
+        Next::Event(TraceEvent::Commanded { connection, id, .. }) => {
+            format!("command {} of client {}", id.0, connection.0)
+        }
+        Next::Event(TraceEvent::Stands { slot, position, .. }) => {
+            format!("how command {slot}/{position} stands")
         }
         Next::Event(TraceEvent::Answered { connection, id, .. }) => {
             format!("an answer to request {} of client {}", id.0, connection.0)

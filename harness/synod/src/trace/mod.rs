@@ -50,10 +50,13 @@
 //!   promise that was durable and is gone without a trace in any vote is not noticed.
 //! - The loosenings of [`Conformance`] apply here, too.
 
+mod answers;
 mod follow;
 mod judge;
 mod read;
 mod recorded;
+mod refusals;
+mod sessions;
 mod static_checks;
 mod validate;
 
