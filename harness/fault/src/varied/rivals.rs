@@ -37,6 +37,7 @@ impl Act<'_> {
         let far = random.between(10, 80);
         let further = far + random.between(150, 900);
         let (mut faults, mut after) = (Vec::new(), random.between(300, 600));
+        let first = after - 20;
         for _ in 0..random.between(3, STRIKES_MAX) {
             if at + after >= self.until {
                 break;
@@ -58,9 +59,13 @@ impl Act<'_> {
         }
         let lasts = after + 500;
         let late = |delay| LinkRules { delay_ms: Millis(delay), ..LinkRules::default() };
-        faults.extend(one(at, lasts, Action::Disturb(late(far)), Target::All).0);
+        // Where links become long with the first strike, answers come later than rivals expect.
+        let from = if random.chance(600_000) { first } else { 0 };
         let node = self.node(random);
-        faults.extend(one(at, lasts, Action::Disturb(late(further)), node).0);
+        for (delay, target) in [(far, Target::All), (further, node)] {
+            let action = Action::Disturb(late(delay));
+            faults.extend(one(at + from, lasts - from, action, target).0);
+        }
         (faults, lasts)
     }
 
