@@ -54,14 +54,14 @@ pub(super) enum Kind {
 
 /// What each run has, an act each.
 pub(super) const MUSTS: [&[Kind]; 8] = [
-    &[Kind::Deaths],
     &[Kind::FarLeader],
     &[Kind::Deaths],
     &[Kind::Comebacks],
     &[Kind::Rivals],
     &[Kind::PowerCuts],
     &[Kind::Strays],
-    &[Kind::Hearsay, Kind::MovingCuts, Kind::Pauses, Kind::Isolation],
+    &[Kind::Hearsay],
+    &[Kind::Deaths, Kind::MovingCuts, Kind::Pauses, Kind::Isolation],
 ];
 
 /// What an act may have besides.
@@ -184,10 +184,9 @@ impl Act<'_> {
         };
         let rules = LinkRules { delay_ms: Millis(delay), ..LinkRules::default() };
         faults.extend(one(from, at + before + after - from, Action::Disturb(rules), Target::All).0);
-        let ms = Millis(random.between(SLOW_MS_MIN, SLOW_MS_MAX));
-        let slowed = if random.chance(600_000) { Target::All } else { self.node(random) };
-        let slow_for = before + random.between(700, 1_500);
-        faults.extend(one(at, slow_for, Action::Disk(DiskFault::Slow { ms }), slowed).0);
+        let slowed = if random.chance(400_000) { Target::All } else { self.node(random) };
+        let slow_for = before + random.between(200, 900);
+        faults.extend(one(at, slow_for, slow_disk(random), slowed).0);
         if random.chance(350_000) {
             let at = at + before + 1;
             let (mut next, _) = one(at, random.between(100, 700), Action::Kill, Target::Leader);
@@ -246,6 +245,11 @@ impl Act<'_> {
     }
 }
 
+/// Lets syncs take so long that a leader says something again meanwhile.
+pub(super) fn slow_disk(random: &mut Random) -> Action {
+    Action::Disk(DiskFault::Slow { ms: Millis(random.between(SLOW_MS_MIN, SLOW_MS_MAX)) })
+}
+
 /// Plans a fault; one on the leader waits until there is one.
 pub(super) fn one(at: u64, lasts: u64, action: Action, target: Target) -> (Vec<PlannedFault>, u64) {
     let leader = target == Target::Leader;
@@ -275,10 +279,10 @@ const JUMP_BEFORE_MS: u64 = 20;
 
 /// By how much longer a sync takes around a death, at least; it is more than what a leader waits
 /// before it says something again.
-pub(super) const SLOW_MS_MIN: u64 = 300;
+const SLOW_MS_MIN: u64 = 300;
 
 /// By how much longer at most.
-pub(super) const SLOW_MS_MAX: u64 = 600;
+const SLOW_MS_MAX: u64 = 600;
 
 /// By how much later the leader hears of others with each step: less than it waits for them.
 const FAR_STEP_MS: u64 = 120;

@@ -15,11 +15,8 @@ mod rivals;
 
 use synod_rng::{Random, Seed, Stream};
 
-use crate::{
-    Abilities, Action, Conditions, DiskFault, LinkRules, Millis, NodeId, PartsPerMillion,
-    PlannedFault, Scenario, Target,
-};
-use acts::{Act, MUSTS, SLOW_MS_MAX, SLOW_MS_MIN, kinds_of};
+use crate::{Abilities, Conditions, LinkRules, Millis, NodeId, PartsPerMillion, Scenario};
+use acts::{Act, MUSTS, kinds_of};
 
 /// What varied runs are drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,22 +77,9 @@ pub fn draw(seed: Seed, config: &VariedConfig) -> Scenario {
             faults.extend(act.faults_of(kind, &mut random));
         }
     }
-    faults.extend(slow_disk(seed, &nodes, config.time_ms));
     faults.retain(|fault| config.world.check(fault).is_ok());
     faults.sort_by_key(|fault| fault.at_ms);
     Scenario { nemesis: NAME.to_owned(), faults, ..around(seed, size, config) }
-}
-
-/// Draws whose disk is slow through half of the run: its votes wait for it whenever somebody asks for
-/// a promise, and others get on without it.
-fn slow_disk(seed: Seed, nodes: &[NodeId], time_ms: Millis) -> Option<PlannedFault> {
-    let mut random = Random::new(seed, Stream::named("varied disk"));
-    let node = random.pick(nodes).copied()?;
-    let ms = Millis(random.between(SLOW_MS_MIN, SLOW_MS_MAX));
-    let at = Millis(random.between(FIRST_MS.min(time_ms.0 / 4), time_ms.0 / 3));
-    let slow = Action::Disk(DiskFault::Slow { ms });
-    let half = Millis(time_ms.0 / 2);
-    (half.0 > 0).then(|| PlannedFault::new(at, half, slow, Target::Node(node)))
 }
 
 /// Draws how many nodes there are. It has a stream of its own, so that a run that is told as many
@@ -173,7 +157,7 @@ const REST_MS_FOR_EACH_CLIENT: u64 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Transports, Trigger};
+    use crate::{Action, DiskFault, PlannedFault, Target, Transports, Trigger};
 
     fn run(seed: u64, seconds: u64, on: Transports) -> Scenario {
         let (world, time_ms) = (Abilities::live(on).with_pins(true), Millis(seconds * 1_000));

@@ -10,22 +10,26 @@ use std::collections::BTreeSet;
 
 use synod_rng::Random;
 
-use super::acts::{Act, one};
+use super::acts::{Act, one, slow_disk};
 use crate::{Action, LinkId, LinkRules, Millis, PlannedFault, Shape, Target, Trigger};
 
 impl Act<'_> {
-    /// Who leads dies and is back at once, before the others miss it, several times in a row; in
-    /// half of the cases everybody does, so that whoever led may lead again.
+    /// Who leads dies and is back at once, before the others miss it, several times in a row; in a
+    /// third of the cases everybody does, so that whoever led may lead again. In the others the disk
+    /// of one node is slow: its votes wait for it whenever somebody asks for a promise.
     pub(super) fn comebacks(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
-        let all = random.chance(500_000);
-        let (mut faults, mut after) = (Vec::new(), 0);
+        let all = random.chance(350_000);
+        let (mut faults, mut after) = (Vec::new(), random.between(100, 300));
         for _ in 0..random.between(2, DEATHS_MAX) {
             let (target, lasts) = if all { (Target::All, 0) } else { (Target::Leader, 50) };
             let lasts = random.between(0, lasts);
             faults.extend(one(at + after, lasts, Action::Kill, target).0);
             // Nodes that all begin at once take longer to be served by one.
             after +=
-                lasts + if all { random.between(1_000, 1_800) } else { random.between(150, 900) };
+                lasts + if all { random.between(1_000, 1_800) } else { random.between(350, 900) };
+        }
+        if !all {
+            faults.extend(one(at, after, slow_disk(random), self.node(random)).0);
         }
         (faults, after)
     }

@@ -74,6 +74,8 @@ impl SessionTables {
         let CommandName { session, sequence, .. } = command;
         let expected = table.standing(&command);
         match (expected, told) {
+            // It was never there, or is another's.
+            (Expected::Expired, Standing::Expired) => Ok(()),
             (_, Standing::Expired) => {
                 table.sessions.remove(&session);
                 Ok(())
@@ -330,6 +332,21 @@ mod tests {
         let twice = log(&[command(1, 1, "add"), command(2, 1, "add")]);
         assert_eq!(told(&twice, &[(1, Standing::Expired), (2, Standing::Expired)]), Ok(()));
         assert!(told(&twice, &[(1, Standing::Expired), (2, Standing::Applied(1))]).is_err());
+    }
+
+    /// Whoever guesses the name of another's session is told that there is none.
+    #[test]
+    fn a_session_is_not_over_for_its_client_because_a_stranger_named_it() {
+        let stranger = Command::Apply {
+            principal: Principal::of_name("mallory"),
+            session: SESSION,
+            sequence: Sequence(1),
+            unanswered: Sequence(9),
+            payload: Bytes::from_static(b"add"),
+        };
+        let log = log(&[stranger, command(1, 1, "add")]);
+        assert_eq!(told(&log, &[(1, Standing::Expired), (2, Standing::Applied(1))]), Ok(()));
+        assert!(told(&log, &[(1, Standing::Applied(1))]).is_err());
     }
 
     #[test]
