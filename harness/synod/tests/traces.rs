@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use synod_fault::swarm::{SwarmConfig, draw};
 use synod_fault::{Action, DiskFault, Millis, NodeId as Place, PlannedFault, Scenario, Target};
-use synod_host::{Said, Standing, TraceEvent, TraceReader};
+use synod_host::{CommandStanding, Said, TraceEvent, TraceReader};
 use synod_journal::Lsn;
 use synod_live::folder::{NODES, PLAN, TRACES};
 use synod_paxos::{AfterSync, Configuration, Immediate, Message as Paxos, NodeId};
@@ -227,11 +227,12 @@ const CORRUPTIONS: &[(&str, &str, Corrupt)] = &[
     }),
     ("a command is applied twice", "OneReply", |events| {
         let applied = |event: &TraceEvent| {
-            matches!(event, TraceEvent::Stands { standing: Standing::Applied(_), .. })
+            matches!(event, TraceEvent::Stands { standing: CommandStanding::Applied(_), .. })
         };
         let at = first(events, applied)?;
         let mut again = events[at].clone();
-        let TraceEvent::Stands { standing: Standing::Applied(reply), .. } = &mut again else {
+        let TraceEvent::Stands { standing: CommandStanding::Applied(reply), .. } = &mut again
+        else {
             return None;
         };
         *reply ^= 1;
@@ -241,8 +242,8 @@ const CORRUPTIONS: &[(&str, &str, Corrupt)] = &[
     ("what was applied is fresh again", "StateEquality", |events| {
         events.iter_mut().find_map(|event| {
             let TraceEvent::Stands { standing, .. } = event else { return None };
-            matches!(standing, Standing::Applied(_) | Standing::Stale).then(|| {
-                *standing = Standing::Fresh;
+            matches!(standing, CommandStanding::Applied(_) | CommandStanding::Stale).then(|| {
+                *standing = CommandStanding::Fresh;
             })
         })
     }),

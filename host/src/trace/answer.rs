@@ -29,7 +29,7 @@ pub enum Said {
 
 /// How a command of an applied decree stands in the table of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum CommandStanding {
     /// Nothing was applied under its number, which may still be used.
     Fresh,
     /// It was applied, and its reply of this checksum is kept.
@@ -94,7 +94,7 @@ impl Said {
     }
 }
 
-impl Standing {
+impl CommandStanding {
     pub(super) fn of(verdict: &SessionVerdict) -> Self {
         match verdict {
             SessionVerdict::Fresh => Self::Fresh,
@@ -166,21 +166,21 @@ mod tests {
             assert_eq!(Said::of_number(said.number()), Some(said));
         }
         let standing = [
-            Standing::Fresh,
-            Standing::Applied(u32::MAX),
-            Standing::Lost,
-            Standing::Expired,
-            Standing::Stale,
-            Standing::Reused,
-            Standing::TooFar,
+            CommandStanding::Fresh,
+            CommandStanding::Applied(u32::MAX),
+            CommandStanding::Lost,
+            CommandStanding::Expired,
+            CommandStanding::Stale,
+            CommandStanding::Reused,
+            CommandStanding::TooFar,
         ];
         for standing in standing {
-            assert_eq!(Standing::of_number(standing.number()), Some(standing));
+            assert_eq!(CommandStanding::of_number(standing.number()), Some(standing));
         }
         for foreign in [0, numbered(2, 1), numbered(8, 0)] {
             assert_eq!(Said::of_number(foreign), None, "{foreign:x}");
         }
-        assert_eq!(Standing::of_number(numbered(1, 1)), None);
+        assert_eq!(CommandStanding::of_number(numbered(1, 1)), None);
     }
 
     /// A refusal that lets its client believe that nothing was done is told from all others.

@@ -15,7 +15,7 @@ use synod_smr::{
     Connection, Fingerprint, Message, Principal, Record, RequestId, Sequence, SessionId,
 };
 
-use super::answer::{Said, Standing};
+use super::answer::{CommandStanding, Said};
 
 /// Something that a host did, as a trace tells of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +75,7 @@ pub enum TraceEvent {
         /// The position of the command in it.
         position: u32,
         /// How it stands.
-        standing: Standing,
+        standing: CommandStanding,
     },
     /// A message was about to leave.
     Sent(To, Message),
@@ -190,7 +190,7 @@ impl TraceEvent {
             Tag::Commanded => commanded(numbers(payload)?)?,
             Tag::Stands => {
                 let [number, position, standing] = numbers(payload)?;
-                let standing = Standing::of_number(standing);
+                let standing = CommandStanding::of_number(standing);
                 let standing =
                     standing.ok_or_else(|| foreign("a standing of no known kind".to_owned()))?;
                 Self::Stands { slot: slot(number)?, position: position_of(position)?, standing }

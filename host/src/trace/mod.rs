@@ -12,7 +12,7 @@ mod event;
 mod reader;
 mod recorder;
 
-pub use answer::{Said, Standing};
+pub use answer::{CommandStanding, Said};
 pub use event::{CommandName, TraceEvent, print_of};
 pub use reader::TraceReader;
 pub use recorder::TraceRecorder;

@@ -12,7 +12,7 @@ use synod_smr::{
     RequestBody, StateMachine,
 };
 
-use super::answer::{Said, Standing};
+use super::answer::{CommandStanding, Said};
 use super::event::{CommandName, TraceEvent, print_of};
 use crate::event::Event;
 use crate::flush::Brought;
@@ -154,7 +154,7 @@ impl TraceRecorder {
             };
             let print = Fingerprint::of(payload);
             let standing =
-                Standing::of(&sessions.standing(*session, *principal, *sequence, print));
+                CommandStanding::of(&sessions.standing(*session, *principal, *sequence, print));
             self.put(&TraceEvent::Stands { slot, position, standing });
         }
     }

@@ -171,9 +171,9 @@ impl Act<'_> {
 
     /// The leader dies; in some cases so does the next one, once it is seen to lead. Much is under
     /// way then, and what its successor finds of that takes long to be chosen, while clients repeat
-    /// the same: all nodes are far apart, in most cases from the death on, so that those who are left
-    /// expect answers sooner than they come; and disks are slow around it, so that what is under way
-    /// waits for them.
+    /// the same: all nodes are far apart, in most cases from the death on, so that those who are
+    /// left expect answers sooner than they come; and disks are slow around it, so that what is
+    /// under way waits for them.
     fn deaths(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (lasts, before) = (random.between(100, 1_500), random.between(300, 700));
         let mut faults = one(at + before, lasts, Action::Kill, Target::Leader).0;

@@ -15,8 +15,8 @@ use crate::{Action, LinkId, LinkRules, Millis, PlannedFault, Shape, Target, Trig
 
 impl Act<'_> {
     /// Who leads dies and is back at once, before the others miss it, several times in a row; in a
-    /// third of the cases everybody does, so that whoever led may lead again. In the others the disk
-    /// of one node is slow: its votes wait for it whenever somebody asks for a promise.
+    /// third of the cases everybody does, so that whoever led may lead again. In the others the
+    /// disk of one node is slow: its votes wait for it whenever somebody asks for a promise.
     pub(super) fn comebacks(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let all = random.chance(350_000);
         let (mut faults, mut after) = (Vec::new(), random.between(100, 300));
@@ -100,8 +100,8 @@ impl Act<'_> {
     }
 
     /// The leader is cut off for so long that its links are given up, with all that waits on them,
-    /// and somebody else leads. Then that one is cut off: the first hears from third nodes alone, and
-    /// what it is told first is not that it was deposed, but what was chosen.
+    /// and somebody else leads. Then that one is cut off: the first hears from third nodes alone,
+    /// and what it is told first is not that it was deposed, but what was chosen.
     pub(super) fn hearsay(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (after, alone) = (random.between(50, 150), random.between(2_150, 2_350));
         let mut faults = one(at + after, alone, Action::Isolate, Target::Leader).0;
@@ -116,10 +116,11 @@ impl Act<'_> {
         (faults, until)
     }
 
-    /// One node does not hear another for a while, and then is not heard by it. If one of them leads,
-    /// the other promises a ballot of its own, which nobody follows as all but it are content. From
-    /// then on it is lost to its leader, unless that one raises its ballot: while questions wait for
-    /// a round, and votes of the ballot before come from a third node that is far away.
+    /// One node does not hear another for a while, and then is not heard by it. If one of them
+    /// leads, the other promises a ballot of its own, which nobody follows as all but it are
+    /// content. From then on it is lost to its leader, unless that one raises its ballot: while
+    /// questions wait for a round, and votes of the ballot before come from a third node that is
+    /// far away.
     pub(super) fn strays(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let near = random.between(15, 40);
         let late = |delay| LinkRules { delay_ms: Millis(delay), ..LinkRules::default() };
@@ -128,7 +129,9 @@ impl Act<'_> {
         random.shuffle(&mut order);
         for _ in 0..STRAYS_MAX {
             order.rotate_left(1);
-            let (Some(far), Some((deaf, others))) = (order.last(), order.split_first()) else { break };
+            let (Some(far), Some((deaf, others))) = (order.last(), order.split_first()) else {
+                break;
+            };
             let unheard = others.iter().take(self.nodes.len() / 2);
             let there: BTreeSet<LinkId> = unheard.map(|from| LinkId::new(*from, *deaf)).collect();
             let back = there.iter().map(|link| LinkId::new(link.to, link.from)).collect();

@@ -8,7 +8,6 @@ use synod_host::{Said, TraceEvent};
 use synod_paxos::{Immediate, Message as Paxos, NodeId, Slot, To};
 use synod_smr::Message;
 
-use super::follow::Clocks;
 use super::refusals::Refusals;
 use super::sessions::SessionTables;
 use crate::spec::conformance::Conformance;
@@ -28,7 +27,8 @@ pub(super) struct InTurn {
     pub(super) turn: u64,
     /// The end of the chosen prefix, all of which is applied.
     pub(super) chosen: Slot,
-    pub(super) clocks: Clocks,
+    /// Whether times are believed.
+    pub(super) is_timed: bool,
 }
 
 impl Answers {
@@ -49,7 +49,7 @@ impl Answers {
         conformance: &Conformance,
     ) -> Result<(), String> {
         let needs_times = !matches!(event, TraceEvent::Stands { .. });
-        if needs_times && at.clocks == Clocks::Faulty {
+        if needs_times && !at.is_timed {
             return Ok(());
         }
         let (node, state) = (at.node, (at.node, at.chosen));

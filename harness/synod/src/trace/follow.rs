@@ -17,8 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use synod_host::{Said, TraceEvent, TraceReader, print_of};
@@ -27,6 +26,7 @@ use synod_simulator::Micros;
 use synod_smr::{Connection, Message, Record, RequestId};
 
 use super::answers::{Answers, InTurn};
+use super::lives::{NodeTrace, TraceLife};
 use crate::invariants::{ConfirmedReads, Occasion, SettledReads};
 use crate::spec::conformance::{Action, Conformance, Deviation};
 use crate::step::Kind;
@@ -38,40 +38,6 @@ pub enum Clocks {
     Shared,
     /// Some were made to jump, or to run fast or slow: the times say nothing.
     Faulty,
-}
-
-/// The traces of one node: one for each of its lives, in their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeTrace {
-    /// The node.
-    pub node: NodeId,
-    /// The traces.
-    pub lives: Vec<TraceLife>,
-}
-
-/// Where the trace of one life is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TraceLife {
-    /// In a file.
-    File(PathBuf),
-    /// Here.
-    Bytes(Vec<u8>),
-}
-
-impl TraceLife {
-    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
-        Ok(match self {
-            Self::File(path) => Box::new(BufReader::new(File::open(path)?)),
-            Self::Bytes(bytes) => Box::new(&bytes[..]),
-        })
-    }
-
-    fn path(&self) -> PathBuf {
-        match self {
-            Self::File(path) => path.clone(),
-            Self::Bytes(_) => PathBuf::new(),
-        }
-    }
 }
 
 /// Why traces are not followed to their ends.
@@ -390,8 +356,9 @@ impl<'t> Walker<'t> {
 
     /// Holds what is told of commands against what was chosen and proposed.
     fn judge_answers(&self, judges: &mut Judges, event: &TraceEvent) -> Result<(), String> {
-        let (node, turn, chosen, clocks) = (self.node, self.turn, self.chosen, judges.clocks);
-        judges.answers.judge(InTurn { node, turn, chosen, clocks }, event, &judges.conformance)
+        let (node, turn, chosen) = (self.node, self.turn, self.chosen);
+        let at = InTurn { node, turn, chosen, is_timed: judges.clocks == Clocks::Shared };
+        judges.answers.judge(at, event, &judges.conformance)
     }
 
     /// Holds answers to questions against the rounds before them, and rounds against what their

@@ -53,6 +53,7 @@
 mod answers;
 mod follow;
 mod judge;
+mod lives;
 mod read;
 mod recorded;
 mod refusals;
@@ -60,8 +61,9 @@ mod sessions;
 mod static_checks;
 mod validate;
 
-pub use follow::{Clocks, Followed, NodeTrace, Standing, TraceLife, Unfollowed, follow};
+pub use follow::{Clocks, Followed, Standing, Unfollowed, follow};
 pub use judge::{JudgedRun, judge_run};
+pub use lives::{NodeTrace, TraceLife};
 pub use read::{ReadError, find_clocks, find_traces, read_ended, read_journals, read_run};
 pub use recorded::RecordedTraces;
 pub use static_checks::{Contradiction, check_facts};

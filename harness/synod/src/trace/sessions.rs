@@ -11,11 +11,9 @@
 
 use std::collections::BTreeMap;
 
-use synod_host::{CommandName, Standing};
+use synod_host::{CommandName, CommandStanding};
 use synod_paxos::{Decree, NodeId, Slot};
-use synod_smr::{
-    Command, CommandBatch, Fingerprint, PIPELINE_MAX, Principal, Sequence, SessionId,
-};
+use synod_smr::{Command, CommandBatch, Fingerprint, PIPELINE_MAX, Principal, Sequence, SessionId};
 
 /// The tables of all nodes, and the reply of each command.
 #[derive(Debug, Default)]
@@ -62,7 +60,7 @@ impl SessionTables {
         &mut self,
         (node, chosen): (NodeId, Slot),
         (slot, position): (Slot, u32),
-        told: Standing,
+        told: CommandStanding,
         decree: impl Fn(Slot) -> Option<&'d Decree<CommandBatch>>,
     ) -> Result<(), String> {
         let command = decree(slot).and_then(|decree| command_at(decree, position));
@@ -75,17 +73,17 @@ impl SessionTables {
         let expected = table.standing(&command);
         match (expected, told) {
             // It was never there, or is another's.
-            (Expected::Expired, Standing::Expired) => Ok(()),
-            (_, Standing::Expired) => {
+            (Expected::Expired, CommandStanding::Expired) => Ok(()),
+            (_, CommandStanding::Expired) => {
                 table.sessions.remove(&session);
                 Ok(())
             }
-            (Expected::Applied, Standing::Applied(reply)) => self.one_reply(&command, reply),
-            (Expected::Applied, Standing::Lost)
-            | (Expected::Fresh, Standing::Fresh)
-            | (Expected::Stale, Standing::Stale)
-            | (Expected::Reused, Standing::Reused)
-            | (Expected::TooFar, Standing::TooFar) => Ok(()),
+            (Expected::Applied, CommandStanding::Applied(reply)) => self.one_reply(&command, reply),
+            (Expected::Applied, CommandStanding::Lost)
+            | (Expected::Fresh, CommandStanding::Fresh)
+            | (Expected::Stale, CommandStanding::Stale)
+            | (Expected::Reused, CommandStanding::Reused)
+            | (Expected::TooFar, CommandStanding::TooFar) => Ok(()),
             (
                 Expected::Fresh
                 | Expected::Applied
@@ -93,12 +91,12 @@ impl SessionTables {
                 | Expected::Stale
                 | Expected::Reused
                 | Expected::TooFar,
-                Standing::Fresh
-                | Standing::Applied(_)
-                | Standing::Lost
-                | Standing::Stale
-                | Standing::Reused
-                | Standing::TooFar,
+                CommandStanding::Fresh
+                | CommandStanding::Applied(_)
+                | CommandStanding::Lost
+                | CommandStanding::Stale
+                | CommandStanding::Reused
+                | CommandStanding::TooFar,
             ) => Err(format!(
                 "StateEquality: command {} of session {session} stands as {expected:?} by the \
                  decrees below slot {chosen}, and as {told:?} at node {node}",
@@ -288,7 +286,10 @@ mod tests {
         all.map(|command| Decree::Value(CommandBatch::encode(&[command]))).collect()
     }
 
-    fn told(log: &[Decree<CommandBatch>], standings: &[(u64, Standing)]) -> Result<(), String> {
+    fn told(
+        log: &[Decree<CommandBatch>],
+        standings: &[(u64, CommandStanding)],
+    ) -> Result<(), String> {
         let mut tables = SessionTables::default();
         let decree = |slot: Slot| log.get(usize::try_from(slot.number()).ok()?);
         standings.iter().try_for_each(|(number, standing)| {
@@ -300,7 +301,7 @@ mod tests {
     #[test]
     fn a_repetition_has_the_reply_of_the_first() {
         let twice = log(&[command(1, 1, "add"), command(1, 1, "add")]);
-        let applied = |reply| Standing::Applied(reply);
+        let applied = |reply| CommandStanding::Applied(reply);
         assert_eq!(told(&twice, &[(1, applied(5)), (2, applied(5))]), Ok(()));
         let again = told(&twice, &[(1, applied(5)), (2, applied(6))]);
         assert!(again.is_err_and(|why| why.contains("OneReply")));
@@ -309,10 +310,12 @@ mod tests {
     #[test]
     fn a_number_below_the_first_unanswered_one_is_stale_for_ever() {
         let late = log(&[command(1, 1, "add"), command(2, 2, "add"), command(1, 1, "add")]);
-        let before = [(1, Standing::Applied(1)), (2, Standing::Applied(2))];
+        let before = [(1, CommandStanding::Applied(1)), (2, CommandStanding::Applied(2))];
         let with = |last| told(&late, &[before[0], before[1], (3, last)]);
-        assert_eq!(with(Standing::Stale), Ok(()));
-        for last in [Standing::Applied(1), Standing::Applied(3), Standing::Fresh] {
+        assert_eq!(with(CommandStanding::Stale), Ok(()));
+        for last in
+            [CommandStanding::Applied(1), CommandStanding::Applied(3), CommandStanding::Fresh]
+        {
             assert!(with(last).is_err_and(|why| why.contains("StateEquality")), "{last:?}");
         }
     }
@@ -321,17 +324,27 @@ mod tests {
     fn a_number_stands_for_one_command_and_not_too_far_ahead() {
         let far = 1 + PIPELINE_MAX;
         let log = log(&[command(1, 1, "add"), command(1, 1, "cut"), command(far, 1, "add")]);
-        let all = [(1, Standing::Applied(1)), (2, Standing::Reused), (3, Standing::TooFar)];
+        let all = [
+            (1, CommandStanding::Applied(1)),
+            (2, CommandStanding::Reused),
+            (3, CommandStanding::TooFar),
+        ];
         assert_eq!(told(&log, &all), Ok(()));
-        assert!(told(&log, &[(2, Standing::Applied(1))]).is_err());
-        assert!(told(&log, &[(3, Standing::Applied(1))]).is_err());
+        assert!(told(&log, &[(2, CommandStanding::Applied(1))]).is_err());
+        assert!(told(&log, &[(3, CommandStanding::Applied(1))]).is_err());
     }
 
     #[test]
     fn a_session_that_is_called_expired_does_not_come_back() {
         let twice = log(&[command(1, 1, "add"), command(2, 1, "add")]);
-        assert_eq!(told(&twice, &[(1, Standing::Expired), (2, Standing::Expired)]), Ok(()));
-        assert!(told(&twice, &[(1, Standing::Expired), (2, Standing::Applied(1))]).is_err());
+        assert_eq!(
+            told(&twice, &[(1, CommandStanding::Expired), (2, CommandStanding::Expired)]),
+            Ok(())
+        );
+        assert!(
+            told(&twice, &[(1, CommandStanding::Expired), (2, CommandStanding::Applied(1))])
+                .is_err()
+        );
     }
 
     /// Whoever guesses the name of another's session is told that there is none.
@@ -345,8 +358,11 @@ mod tests {
             payload: Bytes::from_static(b"add"),
         };
         let log = log(&[stranger, command(1, 1, "add")]);
-        assert_eq!(told(&log, &[(1, Standing::Expired), (2, Standing::Applied(1))]), Ok(()));
-        assert!(told(&log, &[(1, Standing::Applied(1))]).is_err());
+        assert_eq!(
+            told(&log, &[(1, CommandStanding::Expired), (2, CommandStanding::Applied(1))]),
+            Ok(())
+        );
+        assert!(told(&log, &[(1, CommandStanding::Applied(1))]).is_err());
     }
 
     #[test]
@@ -370,8 +386,10 @@ mod tests {
         let mut at = |end, slot, standing| {
             tables.stands((NODE, Slot::new(end)), (Slot::new(slot), 0), standing, decree)
         };
-        assert_eq!(at(3, 1, Standing::Stale), Ok(()));
-        assert_eq!(at(2, 1, Standing::Applied(4)), Ok(()), "its answer was not known yet");
-        assert!(at(9, 1, Standing::Stale).is_err_and(|why| why.contains("nothing is chosen")));
+        assert_eq!(at(3, 1, CommandStanding::Stale), Ok(()));
+        assert_eq!(at(2, 1, CommandStanding::Applied(4)), Ok(()), "its answer was not known yet");
+        assert!(
+            at(9, 1, CommandStanding::Stale).is_err_and(|why| why.contains("nothing is chosen"))
+        );
     }
 }

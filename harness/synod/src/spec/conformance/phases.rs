@@ -40,8 +40,9 @@ impl Conformance {
         Ok(())
     }
 
-    /// Checks that a record of a promise raises it, where a node tells of each record that it makes:
-    /// the promise of a ballot is made once, with a record of its own or with that of a vote.
+    /// Checks that a record of a promise raises it, where a node tells of each record that it
+    /// makes: the promise of a ballot is made once, with a record of its own or with that of a
+    /// vote.
     pub(super) fn raises(&self, place: Place, record: &Record) -> Result<(), Failed> {
         let Record::Promised(ballot) = record else { return Ok(()) };
         let promised = self.acceptors[place].promised;
