@@ -61,7 +61,7 @@ pub(super) const MUSTS: [&[Kind]; 8] = [
     &[Kind::PowerCuts],
     &[Kind::Strays],
     &[Kind::Hearsay],
-    &[Kind::Deaths, Kind::MovingCuts, Kind::Pauses, Kind::Isolation],
+    &[Kind::MovingCuts, Kind::Pauses, Kind::Isolation],
 ];
 
 /// What an act may have besides.
@@ -184,9 +184,10 @@ impl Act<'_> {
         };
         let rules = LinkRules { delay_ms: Millis(delay), ..LinkRules::default() };
         faults.extend(one(from, at + before + after - from, Action::Disturb(rules), Target::All).0);
-        let slowed = if random.chance(400_000) { Target::All } else { self.node(random) };
-        let slow_for = before + random.between(200, 900);
-        faults.extend(one(at, slow_for, slow_disk(random), slowed).0);
+        let ms = Millis(random.between(SLOW_MS_MIN, SLOW_MS_MAX));
+        let slowed = if random.chance(600_000) { Target::All } else { self.node(random) };
+        let slow_for = before + random.between(100, 600);
+        faults.extend(one(at, slow_for, Action::Disk(DiskFault::Slow { ms }), slowed).0);
         if random.chance(350_000) {
             let at = at + before + 1;
             let (mut next, _) = one(at, random.between(100, 700), Action::Kill, Target::Leader);
@@ -243,11 +244,6 @@ impl Act<'_> {
         let size = self.nodes.len() / 2 + 1;
         Target::of(shuffled.into_iter().take(size).collect())
     }
-}
-
-/// Lets syncs take so long that a leader says something again meanwhile.
-pub(super) fn slow_disk(random: &mut Random) -> Action {
-    Action::Disk(DiskFault::Slow { ms: Millis(random.between(SLOW_MS_MIN, SLOW_MS_MAX)) })
 }
 
 /// Plans a fault; one on the leader waits until there is one.

@@ -10,26 +10,22 @@ use std::collections::BTreeSet;
 
 use synod_rng::Random;
 
-use super::acts::{Act, one, slow_disk};
+use super::acts::{Act, one};
 use crate::{Action, LinkId, LinkRules, Millis, PlannedFault, Shape, Target, Trigger};
 
 impl Act<'_> {
-    /// Who leads dies and is back at once, before the others miss it, several times in a row; in a
-    /// third of the cases everybody does, so that whoever led may lead again. In the others the
-    /// disk of one node is slow: its votes wait for it whenever somebody asks for a promise.
+    /// Who leads dies and is back at once, before the others miss it, several times in a row; in
+    /// half of the cases everybody does, so that whoever led may lead again.
     pub(super) fn comebacks(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
-        let all = random.chance(350_000);
-        let (mut faults, mut after) = (Vec::new(), random.between(100, 300));
+        let all = random.chance(500_000);
+        let (mut faults, mut after) = (Vec::new(), 0);
         for _ in 0..random.between(2, DEATHS_MAX) {
             let (target, lasts) = if all { (Target::All, 0) } else { (Target::Leader, 50) };
             let lasts = random.between(0, lasts);
             faults.extend(one(at + after, lasts, Action::Kill, target).0);
             // Nodes that all begin at once take longer to be served by one.
             after +=
-                lasts + if all { random.between(1_000, 1_800) } else { random.between(350, 900) };
-        }
-        if !all {
-            faults.extend(one(at, after, slow_disk(random), self.node(random)).0);
+                lasts + if all { random.between(1_000, 1_800) } else { random.between(150, 900) };
         }
         (faults, after)
     }
@@ -41,7 +37,6 @@ impl Act<'_> {
         let far = random.between(10, 80);
         let further = far + random.between(150, 900);
         let (mut faults, mut after) = (Vec::new(), random.between(300, 600));
-        let first = after - 20;
         for _ in 0..random.between(3, STRIKES_MAX) {
             if at + after >= self.until {
                 break;
@@ -63,13 +58,9 @@ impl Act<'_> {
         }
         let lasts = after + 500;
         let late = |delay| LinkRules { delay_ms: Millis(delay), ..LinkRules::default() };
-        // Where links become long with the first strike, answers come later than rivals expect.
-        let from = if random.chance(600_000) { first } else { 0 };
+        faults.extend(one(at, lasts, Action::Disturb(late(far)), Target::All).0);
         let node = self.node(random);
-        for (delay, target) in [(far, Target::All), (further, node)] {
-            let action = Action::Disturb(late(delay));
-            faults.extend(one(at + from, lasts - from, action, target).0);
-        }
+        faults.extend(one(at, lasts, Action::Disturb(late(further)), node).0);
         (faults, lasts)
     }
 
