@@ -55,8 +55,7 @@ impl<V: Value> Choice<V> {
     #[must_use]
     pub const fn decree(&self) -> Option<&Decree<V>> {
         match &self.highest {
-            Some(Report::Voted(vote)) => Some(&vote.decree),
-            Some(Report::Chosen(decree)) => Some(decree),
+            Some(report) => Some(report.decree()),
             None => None,
         }
     }

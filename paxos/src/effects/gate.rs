@@ -73,11 +73,25 @@ impl<V: Value> Gate<V> {
             // One at a time: the core acts on it before the next, and what it claims then waits in
             // turn.
             if to == To::Node(self.core_id.node) {
-                return Some(claim);
+                return Some(self.with_adjoining(claim));
             }
             release(effects, to, claim);
         }
         None
+    }
+
+    /// Adds to a claim of this node to itself those behind it that go on where it ends and are true
+    /// as well: its own votes in a run of slots count at once, as those of its peers do.
+    fn with_adjoining(&mut self, mut claim: AfterSync<V>) -> AfterSync<V> {
+        let me = To::Node(self.core_id.node);
+        while let Some(next) = self.held.front()
+            && next.to == me
+            && next.mark <= self.synced
+            && go_on(&mut claim, &next.claim)
+        {
+            self.held.pop_front();
+        }
+        claim
     }
 
     /// Takes note of a sync.
@@ -121,17 +135,26 @@ impl<V: Eq> Held<V> {
 
 /// Puts a claim into the outbox; adjoining votes for one leader become one message.
 fn release<V>(effects: &mut Effects<V>, to: To, claim: AfterSync<V>) {
-    if let Some((last_to, Message::AfterSync(AfterSync::Accepted { ballot, end, .. }))) =
-        effects.outbox.last_mut()
-        && let AfterSync::Accepted { ballot: same, first, end: later } = &claim
+    if let Some((last_to, Message::AfterSync(last))) = effects.outbox.last_mut()
         && *last_to == to
+        && go_on(last, &claim)
+    {
+        return;
+    }
+    effects.outbox.push((to, Message::AfterSync(claim)));
+}
+
+/// Adds votes to those that they adjoin in slots of one ballot, and tells whether it did.
+fn go_on<V>(votes: &mut AfterSync<V>, behind: &AfterSync<V>) -> bool {
+    if let AfterSync::Accepted { ballot, end, .. } = votes
+        && let AfterSync::Accepted { ballot: same, first, end: later } = behind
         && ballot == same
         && end == first
     {
         *end = *later;
-        return;
+        return true;
     }
-    effects.outbox.push((to, Message::AfterSync(claim)));
+    false
 }
 
 // Counters grow for ever, so two gates are the same when they hold the same back: counters are
