@@ -53,9 +53,9 @@ pub use replica::catch_up::{
 pub use request::{Connection, Refusal, Request, RequestBody, RequestId, Response};
 pub use resend::{Awaited, RESEND_PATH_TICKS_MAX, RESEND_TICKS, RESEND_TICKS_MAX, Resends};
 pub use session::{
-    KEPT_BYTES, KEPT_REPLY_BYTES_MAX, KeptReply, PIPELINE_MAX, SESSION_BYTES, SESSIONS_MAX,
-    SESSIONS_PER_PRINCIPAL_MAX, SavedReply, SavedSession, SessionLimits, SessionVerdict, Sessions,
-    TABLE_BYTES_MAX, TABLE_BYTES_PER_PRINCIPAL_MAX, UnsavedSession,
+    KEPT_BYTES, KEPT_REPLY_BYTES_MAX, KeptReply, NamedCommand, PIPELINE_MAX, SESSION_BYTES,
+    SESSIONS_MAX, SESSIONS_PER_PRINCIPAL_MAX, SavedReply, SavedSession, SessionLimits,
+    SessionVerdict, Sessions, TABLE_BYTES_MAX, TABLE_BYTES_PER_PRINCIPAL_MAX, UnsavedSession,
 };
 pub use snapshot::{NoSnapshot, RestoreError, SnapshotPieces, SnapshotView};
 pub use state_machine::{Invalid, REPLY_BYTES_MAX, StateMachine};

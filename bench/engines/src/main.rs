@@ -9,6 +9,7 @@
 mod engine;
 mod floor;
 mod omni;
+mod replicas;
 mod synod;
 
 use engine::{Case, Engine, measure};
@@ -27,7 +28,9 @@ fn main() -> ExitCode {
         Some(Ok(rounds)) if rounds > 0 => rounds,
         Some(_) => {
             eprintln!("usage: synod-bench-engines [ROUNDS [ENGINE]]");
-            eprintln!("  ROUNDS  how often each engine runs each case, above zero; {ROUNDS} by default");
+            eprintln!(
+                "  ROUNDS  how often each engine runs each case, above zero; {ROUNDS} by default"
+            );
             eprintln!("  ENGINE  the beginning of the name of the engines to run; all by default");
             return ExitCode::from(64);
         }
@@ -54,8 +57,9 @@ fn cases() -> Vec<Case> {
 /// An engine by its name, and how to make it.
 type Named = (&'static str, fn(&Case) -> Box<dyn Engine>);
 
-const ENGINES: [Named; 3] = [
+const ENGINES: [Named; 4] = [
     ("Synod", |case| Box::new(synod::Synod::new(case))),
+    ("replicas of Synod", |case| Box::new(replicas::Replicas::new(case))),
     ("omnipaxos 0.2.4", |case| Box::new(omni::Omni::new(case))),
     ("no protocol", |case| Box::new(floor::Floor::new(case))),
 ];

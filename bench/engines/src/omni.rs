@@ -66,7 +66,11 @@ impl Omni {
             let batch_size = usize::try_from(case.a_slot).expect("a small number");
             let server = ServerConfig { pid, batch_size, ..ServerConfig::default() };
             let core = cluster.build_for_server(server, MemoryStorage::default());
-            Node { core: core.expect("a sound configuration"), next: 0, applied: Applied::default() }
+            Node {
+                core: core.expect("a sound configuration"),
+                next: 0,
+                applied: Applied::default(),
+            }
         };
         let mut omni = Self {
             case: *case,
