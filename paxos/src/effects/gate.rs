@@ -242,6 +242,27 @@ mod tests {
         assert_eq!(effects.outbox().count(), 0);
     }
 
+    /// A node's own votes in a run of slots come back as one claim, each once its record is synced:
+    /// what adjoins and is not synced, or is for somebody else, waits for its turn.
+    #[test]
+    fn own_votes_of_adjoining_slots_are_handed_back_together_and_never_too_early() {
+        let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::new(CORE_ID));
+        let mut vote = |gate: &mut Gate<u8>, effects: &mut Effects<u8>, to, slot| {
+            effects.record(Record::Promised(BALLOT));
+            effects.claim(to, accepted(slot, slot + 1));
+            gate.close(effects);
+        };
+        let me = To::Node(ME);
+        [(me, 0), (me, 1), (YOU, 1), (me, 2), (me, 4)]
+            .map(|(to, slot)| vote(&mut gate, &mut effects, to, slot));
+        let first = effects.take_batch().unwrap().confirm_synced();
+        vote(&mut gate, &mut effects, me, 5);
+        gate.on_synced(&first);
+        let own = std::iter::from_fn(|| gate.open(&mut effects)).collect::<Vec<_>>();
+        assert_eq!(own, [accepted(0, 2), accepted(2, 3), accepted(4, 5)], "6 is not synced");
+        assert_eq!(effects.outbox().count(), 1, "what is for somebody else leaves");
+    }
+
     #[test]
     fn adjoining_votes_leave_as_one_message() {
         let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::new(CORE_ID));
