@@ -138,7 +138,7 @@ impl<T> SlotMap<T> {
     fn join(&mut self, place: usize) {
         let Some(before) = place.checked_sub(1) else { return };
         let ends = self.runs.get(before).map(Run::end);
-        if !self.runs.get(place).is_some_and(|run| Some(run.first) == ends) {
+        if self.runs.get(place).is_none_or(|run| Some(run.first) != ends) {
             return;
         }
         let mut run = self.runs.remove(place);
@@ -232,7 +232,8 @@ mod tests {
                 }
                 assert_equal(&map, &model);
             }
-            let part: Vec<_> = model.into_iter().filter(|(slot, _)| first <= *slot && *slot < end).collect();
+            model.retain(|slot, _| first <= *slot && *slot < end);
+            let part: Vec<_> = model.into_iter().collect();
             assert_eq!(listed(&map, first, end), part);
         }
     }
