@@ -247,14 +247,15 @@ mod tests {
     #[test]
     fn own_votes_of_adjoining_slots_are_handed_back_together_and_never_too_early() {
         let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::new(CORE_ID));
-        let mut vote = |gate: &mut Gate<u8>, effects: &mut Effects<u8>, to, slot| {
+        let vote = |gate: &mut Gate<u8>, effects: &mut Effects<u8>, to, slot| {
             effects.record(Record::Promised(BALLOT));
             effects.claim(to, accepted(slot, slot + 1));
             gate.close(effects);
         };
         let me = To::Node(ME);
-        [(me, 0), (me, 1), (YOU, 1), (me, 2), (me, 4)]
-            .map(|(to, slot)| vote(&mut gate, &mut effects, to, slot));
+        for (to, slot) in [(me, 0), (me, 1), (YOU, 1), (me, 2), (me, 4)] {
+            vote(&mut gate, &mut effects, to, slot);
+        }
         let first = effects.take_batch().unwrap().confirm_synced();
         vote(&mut gate, &mut effects, me, 5);
         gate.on_synced(&first);
