@@ -196,6 +196,8 @@ impl ClientDialer {
             .connect_with(config, address, SERVER_NAME)
             .map_err(|error| ConnectError::Lost(error.to_string()))?;
         let connection = connecting.await.map_err(|error| connect_error(&error))?;
+        // The handshake of QUIC ends here before the node has judged the certificate of this end:
+        // only its hello says that it did.
         let (writer, mut reader) = open_stream(&connection).await?;
         let hello = match reader.hello().await {
             Ok(hello) => hello,
