@@ -66,6 +66,7 @@ impl Leaders {
     #[must_use]
     pub fn leader(&self, now: Duration) -> Option<Leader> {
         if let Some((at, node)) = self.named {
+            // Where a command tells who leads, nothing else is asked: two sources might disagree.
             let is_fresh = at + NAMED_FRESH >= now;
             return is_fresh.then(|| Leader { node, ballot: String::new() });
         }
@@ -133,6 +134,8 @@ impl Leaders {
             }
             return;
         };
+        // Each is compared with the first that told of this slot: if two differ, one of them
+        // differs from it.
         if digest != told && self.divergences.len() < SPLITS_MAX {
             self.divergences.push(format!(
                 "at slot {applied} node {node} has a state with digest {told}, but node {other} \

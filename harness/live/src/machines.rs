@@ -115,6 +115,8 @@ impl Machines {
             let stream = Stream::named("power").part(u64::from(fault.0)).part(u64::from(node.0));
             let mut random = Random::new(self.seed, stream);
             let all = random.chance(ALL_LOST_PPM);
+            // Half of the losses take all that was not synced, which is the plainest case and the
+            // one that a missing sync shows in.
             let mut dice = if all { Dice::AllLost } else { Dice::Drawn(random) };
             let mut lost = PowerLoss::default();
             self.on(node, |machine| {

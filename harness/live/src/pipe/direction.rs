@@ -100,6 +100,8 @@ impl Direction {
             if flow.half_closed && !self.half_closes() {
                 return;
             }
+            // Flushed before more is read, so that what is due leaves first, and the room is what
+            // is left then.
             let Some(wait) = self.flush(&mut flow) else { return };
             self.take_note_of_the_end(&mut flow);
             let room = self.room(&flow);
@@ -107,6 +109,8 @@ impl Direction {
             tokio::select! {
                 biased;
                 _ = self.from.readable(), if room > 0 => self.read(&mut flow, room),
+                // Whatever wakes it, the loop looks at everything anew: the branches need not say
+                // what they saw.
                 () = self.from_broken.told.notified() => {}
                 _ = self.to.writable(), if wait.writable => {}
                 _ = changes.changed(), if wait.cut || flow.half_closed => {}
@@ -126,6 +130,8 @@ impl Direction {
                 let window = link.window_bytes().min(QUEUE_BYTES_MAX);
                 let room = window.saturating_sub(flow.queue.bytes());
                 let chunk = link.chunk_bytes_max().min(CHUNK_BYTES_MAX);
+                // A chunk is read whole where there is any room: smaller and smaller ones would cut
+                // what the sender wrote at once into pieces that no fault asked for.
                 if room == 0 { 0 } else { chunk }
             }
         }
@@ -155,6 +161,8 @@ impl Direction {
         let mut fabric = lock(&self.carrier.fabric);
         let passage = match fabric.chunk(self.link, bytes.len(), now) {
             ChunkVerdict::Reset => {
+                // It waits its turn behind what was read before, as a reset by the sender itself
+                // would.
                 flow.queue.push(now, What::Reset { forged: true });
                 flow.input = Input::Swallowed;
                 return;
@@ -221,6 +229,8 @@ impl Direction {
     /// Returns when something without bytes arrives that leaves at once.
     fn arrival(&self) -> Duration {
         let mut fabric = lock(&self.carrier.fabric);
+        // The end of a stream has no bytes for the link to judge; the plain delay is what it shares
+        // with them.
         let delay = fabric.streams(self.link).0.rules().delay_ms.duration();
         self.carrier.start.elapsed() + delay
     }
@@ -236,6 +246,8 @@ impl Direction {
             }
             let mut fabric = lock(&self.carrier.fabric);
             let (link, counts) = fabric.streams(self.link);
+            // Looked at under the same lock under which bytes are written, so that none leaves
+            // after a cut is in force.
             if link.is_cut() {
                 let held = flow.queue.hold(now);
                 counts.held_bytes += held;

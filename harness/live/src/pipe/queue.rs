@@ -80,6 +80,7 @@ impl Queue {
         let mut rest = chunk;
         if let Some(size) = passage.piece {
             for _ in 1..PIECES_MAX {
+                // One piece less than the bound, as what is left is one as well.
                 let Some((piece, more)) = rest.split_at_checked(size.get()) else { break };
                 self.push_piece((now, due), piece, marks);
                 (rest, due) = (more, due + PIECE_GAP);
@@ -92,6 +93,8 @@ impl Queue {
 
     /// Puts the end of the stream or the connection behind all that waits.
     pub(super) fn push(&mut self, due: Duration, what: What) {
+        // A rule that ended may have given what came before a longer delay; a stream keeps its
+        // order all the same.
         self.last_due = self.last_due.max(due);
         self.items.push_back(Item { due: self.last_due, held: false, what });
     }

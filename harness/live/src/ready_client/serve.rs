@@ -112,6 +112,8 @@ impl Clients {
                 let deadline = deadline_of(question);
                 let node = question.node.unwrap_or_else(|| self.node_of(question.client));
                 let meaning = self.ask(question.client, node, operation, &filling, deadline).await;
+                // The next question goes elsewhere, and this one is not asked again: whether it may
+                // be is for the workload to say.
                 if !matches!(meaning, Meaning::Ok(_)) {
                     self.turn(question.client);
                 }
@@ -142,6 +144,8 @@ impl Clients {
             Ok(question) => question,
             Err(why) => return Meaning::Fail(why),
         };
+        // Taken out while it is used, as an answer to one question must not be read by another. One
+        // over which something came unasked is out of step, or closed.
         let kept = self.state().kept.remove(&(client, node)).filter(Connection::is_quiet);
         let mut connection = match kept {
             Some(connection) => connection,
@@ -157,6 +161,8 @@ impl Clients {
         match tokio::time::timeout_at(deadline, asked).await {
             Ok(Ok((meaning, keeps))) => {
                 let mut state = self.state();
+                // After an error or a late answer it is dropped: what comes over it later would be
+                // taken for the answer to the next question.
                 if keeps && state.kept.len() < KEPT_MAX {
                     state.kept.insert((client, node), connection);
                 }
@@ -252,6 +258,8 @@ impl Clients {
 
     fn node_of(&self, client: u32) -> u16 {
         let turns = self.state().turns.get(&client).copied().unwrap_or_default();
+        // Clients begin at different nodes, and those that turn away from one spread over the
+        // others.
         let place = (client as usize + turns) % self.nodes.len();
         self.nodes.keys().nth(place).copied().unwrap_or_default()
     }
