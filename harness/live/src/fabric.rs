@@ -170,6 +170,8 @@ impl Fabric {
             Carries::Streams { link, counts, of_tracers } => {
                 (link, if index.tracer { of_tracers } else { counts })
             }
+            // Pipes and relays are made from the same list of transports: this is no fault of a
+            // run.
             Carries::Packets { .. } => panic!("a pipe was given a link of packets"),
         }
     }

@@ -95,6 +95,7 @@ impl Direction {
         let mut changes = self.carrier.changes.clone();
         let mut flow = Flow::default();
         loop {
+            // Rules that change from here on wake the loop again: it has not looked at them yet.
             changes.borrow_and_update();
             self.take_note_of_a_broken_sender(&mut flow);
             if flow.half_closed && !self.half_closes() {
@@ -108,6 +109,8 @@ impl Direction {
             let due = self.carrier.start + wait.until.unwrap_or_default();
             tokio::select! {
                 biased;
+                // Without room nothing is read, and so the end of a sender that waits is not seen
+                // before that either, as over a real link.
                 _ = self.from.readable(), if room > 0 => self.read(&mut flow, room),
                 // Whatever wakes it, the loop looks at everything anew: the branches need not say
                 // what they saw.
@@ -174,6 +177,8 @@ impl Direction {
         let plain = passage.delay.is_zero() && passage.piece.is_none();
         if plain && flow.queue.is_empty() && !link.is_cut() {
             // Whatever goes wrong here goes wrong again when the queue is flushed.
+            // Past the queue, where nothing waits that it could overtake: a link without a fault
+            // costs no copy.
             let given = self.to.try_write(bytes).unwrap_or_default();
             counts.bytes += given as u64;
             rest = &bytes[given..];
@@ -286,6 +291,7 @@ impl Direction {
 
     /// Nothing reaches the receiver any more; the opposite direction carries that news back.
     fn on_broken_receiver(&self, flow: &mut Flow) {
+        // The receiver is dead, so there is nobody whom the rest, or the end of it, could reach.
         flow.queue.clear();
         if flow.input == Input::Open {
             flow.input = Input::Swallowed;

@@ -52,6 +52,8 @@ pub async fn serve(client: ReadyClient, nodes: BTreeMap<u16, String>) -> Result<
             Ok(question) => question,
             Err(error) => {
                 let problem = synod_history::json::problem(&error);
+                // It has no number to answer to. The process goes on: the questions that are at
+                // work are to be answered.
                 let _ = writeln!(std::io::stderr(), "no question: {problem}");
                 continue;
             }
@@ -59,6 +61,7 @@ pub async fn serve(client: ReadyClient, nodes: BTreeMap<u16, String>) -> Result<
         // Whoever asks more at once waits to be read.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
         let clients = Arc::clone(&clients);
+        // Answers leave in any order: a node that hangs must not hold up those of others.
         tokio::spawn(async move {
             say(&clients.answer(&question).await);
             drop(place);
@@ -152,11 +155,14 @@ impl Clients {
             None => match tokio::time::timeout_at(deadline, Connection::open(at)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(why)) => {
+                    // Nothing has left yet, so that it certainly did not happen. From the first
+                    // byte on it may have.
                     return Meaning::Fail(format!("node {node} was not reached: {why}"));
                 }
                 Err(_) => return Meaning::Fail(format!("node {node} was not reached in time")),
             },
         };
+        // One limit for the whole exchange: an answer that trickles in must not stretch it.
         let asked = self.exchange(&mut connection, operation, &question);
         match tokio::time::timeout_at(deadline, asked).await {
             Ok(Ok((meaning, keeps))) => {
@@ -249,6 +255,7 @@ impl Clients {
         let leads = leads?;
         let mut state = self.state();
         if !said.contains(leads) {
+            // When it leads again that is another term, with a later beginning.
             state.leading.remove(&node);
             return None;
         }
