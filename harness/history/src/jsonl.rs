@@ -215,6 +215,7 @@ fn explain(text: &[u8], error: &serde_json::Error) -> Problem {
             "null, true, false, a text, or a pair of texts",
         ),
     ];
+    // Before what is missing: it is mostly the missing one, misspelt.
     if let Some(name) = map.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         return Problem::of(format!("an event has no field `{name}`"));
     }

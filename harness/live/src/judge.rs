@@ -159,6 +159,8 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     let refuted = refuted(evidence.faults);
     let is_started = matches!(evidence.nodes, Nodes::Started);
+    // Only a good answer is withheld where the nodes were attached to: what was found is found,
+    // whoever started them.
     let of_started = |outcome: CheckOutcome| match outcome {
         CheckOutcome::Ok if !is_started => CheckOutcome::NotAsked(NOT_STARTED.to_owned()),
         other @ (CheckOutcome::Ok | CheckOutcome::Failed(_) | CheckOutcome::NotAsked(_)) => other,

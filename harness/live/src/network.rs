@@ -301,6 +301,8 @@ impl Proxies {
         let listener = route.upstream;
         match route.transport {
             Transport::Udp => {
+                // Tracers have sockets of their own at both ends: a relay tells them from packets
+                // by where they come from.
                 let (public, upstream, near, far) = (socket()?, socket()?, socket()?, socket()?);
                 let ports = [near.local_addr()?, far.local_addr()?];
                 let (address, back) = (public.local_addr()?, upstream.local_addr()?);

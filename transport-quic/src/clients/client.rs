@@ -269,6 +269,7 @@ impl ClientConnection {
         ));
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run(Arc::clone(&requests)));
+        // Kept by both halves: the writer ends with the one that is dropped last.
         let shared =
             Arc::new(Shared { connection: connection.clone(), _writer: Mutex::new(tasks) });
         let sender = ClientSender {

@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     }
     let catalogue = read_catalogue()?;
     let clients = Clients::read(&catalogue)?;
+    // Refused before anything is built or run, which takes hours.
     if let Some(id) = only.iter().find(|id| !clients.is_seen(id)) {
         let why = clients.why_unseen(id).unwrap_or("it is no mutant");
         return Err(Failure::Usage(format!("{id} cannot be shown to a client: {why}")));
