@@ -145,6 +145,7 @@ impl NodeSurvey {
 /// another format, a failing disk. Damage of records and snapshots is no error.
 pub fn survey<D: Disk>(disk: D, folders: DataFolders<'_>) -> Result<NodeSurvey, OpenError> {
     let mut sums = Sums::before_any();
+    // Record by record, as they are read: the journal may be larger than memory.
     let journal = Journal::survey(disk.clone(), folders.journal, |record| sums.take(record.bytes))?;
     let snapshots = SnapshotStore::survey(disk.clone(), folders.snapshots)?;
     let identity = String::from_utf8_lossy(&journal.identity).into_owned();
@@ -268,6 +269,8 @@ impl Sums {
             Record::Chosen(slot) => {
                 self.records.chosen += 1;
                 self.slots.chosen_below = self.slots.chosen_below.max(*slot);
+                // Keeps the votes few however long the log is: those below the hint are of slots
+                // that are chosen.
                 self.votes = self.votes.split_off(&self.slots.chosen_below);
             }
         }

@@ -124,6 +124,7 @@ impl ServerConfig {
         args: &ServeArgs,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Printed<Self>, ConfigError> {
+        // Each of the next lines lays one layer over those before it: what comes later wins.
         let mut layers = Layers::defaults(SERVER);
         layers.read_file(&args.config)?;
         layers.read_environment(variable)?;

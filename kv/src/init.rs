@@ -160,6 +160,7 @@ pub fn init_node(
     let config = dir.join(format!("{file}.toml"));
     let lacks = |name: &str| !dir.join(name).exists();
     let (certificate, key) = (dir.join(format!("{file}.pem")), dir.join(format!("{file}.key")));
+    // A key that was made anew would not fit the certificate that is there.
     if certificate.exists() && !key.exists() {
         return Err(InitError::NoKey { certificate, key });
     }
@@ -240,8 +241,12 @@ fn fill(args: &InitArgs, addresses: &Addresses) -> Result<String, InitError> {
         let text = addresses.server_toml(&cluster, node).ok_or(InitError::NoSuchNode(node))?;
         write_new(&dir.join(format!("node-{node}.toml")), 0o644, &text)?;
     }
+    // One for the clients of the first hour; others are made by the authority with a name of their
+    // own.
     issue(&authority, dir, "client", "client/client")?;
     write_new(&dir.join("client.toml"), 0o644, &addresses.client_toml(&cluster))?;
+    // Before the journals are made: a journal whose configuration a crash took away would be of no
+    // use.
     sync_folder(dir)?;
     if !args.without_journals {
         for node in 1..=args.nodes {
@@ -270,6 +275,8 @@ fn issue(authority: &Authority, dir: &Path, file: &str, role: &str) -> Result<()
         read_key(&path, role)?
     } else {
         let key = KeyPair::generate().map_err(|source| failed(role, source))?;
+        // The key comes first: with a key and no certificate the next attempt goes on, and the
+        // other way round it cannot.
         write_new(&path, 0o600, &key.serialize_pem())?;
         key
     };

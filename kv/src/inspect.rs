@@ -19,6 +19,8 @@ use crate::exit::Exit;
 /// Returns the page to print, and the end of the program, which says whether the folder is sound.
 pub(crate) fn look(args: &InspectArgs) -> Result<(String, Exit), Exit> {
     let survey = Node::survey(&args.folder).map_err(|error| {
+        // A damaged identity says that the folder is not sound; any other error, that it was not
+        // looked at.
         let is_damage = matches!(error, SurveyError::DamagedIdentity { .. });
         if is_damage { Exit::differs(error) } else { Exit::unusable(error) }
     })?;
@@ -286,6 +288,8 @@ fn write_segments(out: &mut String, journal: &JournalPage) -> fmt::Result {
     }
     for damage in &journal.damage {
         let lost = match (damage.lost_from_lsn, damage.lost_before_lsn) {
+            // The places are those between which records may be missing; where they meet, the
+            // damage took none.
             (Some(from), Some(before)) if before <= from => "no record is lost".to_owned(),
             (Some(from), Some(before)) if before - from == 1 => format!("record {from} is lost"),
             (Some(from), Some(before)) => format!("records {from} to {} are lost", before - 1),

@@ -118,6 +118,7 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
     let printed = ServerConfig::read(args, variable).map_err(Exit::config)?;
     let unknown = unknown_variables(variables());
     if args.print_config || args.check_config {
+        // Whoever prints or checks a configuration has no log yet, and looks at standard error.
         unknown.iter().for_each(|line| log::say_last(&format!("synod-kv: {line}")));
     }
     if args.print_config {
@@ -295,7 +296,10 @@ async fn run_range(args: &RangeArgs) -> Result<Exit, Exit> {
         for (key, value) in &entries {
             say(&[key.0, b"\t", value.0, b"\n"].concat())?;
         }
+        // More than was asked for is no answer of a node that keeps its bounds; it ends the walk.
         left -= u32::try_from(entries.len()).unwrap_or(left).min(left);
+        // The next question begins right behind the last key that came, as a range includes its
+        // first one.
         let Some((Blob(last), _)) = entries.last().filter(|_| more) else { break };
         let Some(next) = least_after(last) else { break };
         first = next;

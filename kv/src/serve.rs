@@ -26,6 +26,8 @@ use crate::machine::Machine;
 /// folder of traces, if there is one.
 pub async fn serve(config: &ServerConfig, traces: Option<&Path>) -> Exit {
     abort_on_panic();
+    // Before the node starts: a signal that comes while it does would end the process without
+    // handing over.
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return Exit::internal(format!("cannot listen to signals: {error}")),

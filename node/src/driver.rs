@@ -121,6 +121,8 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
     fn turn_with_beacon(&mut self, woken: Woken<M>) -> Result<(), NodeError> {
         let beacon = Arc::clone(&self.beacon);
         let turn = beacon.begin_turn(self.time.now());
+        // A turn that failed drops its guard without an end, and the beacon falls silent with the
+        // node.
         self.turn(woken)?;
         turn.end();
         Ok(())
@@ -167,12 +169,14 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
     /// Takes what is ready, up to a bound, so that the flush comes in time.
     fn turn(&mut self, woken: Woken<M>) -> Result<(), NodeError> {
         let now = self.time.now();
+        // First, as what else is taken in may make records, which the room decides about.
         self.host.take(now, Event::Room(self.journal.room()));
         self.hand_over(now, woken)?;
         for _ in 0..EVENTS_PER_TURN {
             let Some(woken) = self.ready() else { break };
             self.hand_over(now, woken)?;
         }
+        // Read anew: what was handed over may have taken the state machine long.
         let now = self.time.now();
         self.host.on_time(now);
         for (peer, LaneWaiting { bytes: waiting, passed }) in self.peers.with_log_waiting() {

@@ -36,6 +36,7 @@ impl Reporter {
         // Counted from here and not from when it was due: a node that was late has one report and
         // not several.
         self.due = now + REPORT_PERIOD;
+        // Heartbeats and their like go on all the time, and are not worth a line.
         let busy = counts.requests != self.last.requests || counts.records != self.last.records;
         self.last = *counts;
         busy

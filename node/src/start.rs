@@ -147,6 +147,8 @@ where
         None => (recover(&world, &config, cluster, machine, None)?, None),
         Some(folder) => {
             let failed = |source| StartError::Trace { path: folder.to_owned(), source };
+            // Before the journal is opened, as its records are the beginning of the trace; and what
+            // begins the life is in the file before the life begins.
             let mut trace = TraceFile::create(folder).map_err(failed)?;
             let recovered = recover(&world, &config, cluster, machine, Some(&mut trace))?;
             let (incarnation, state_at) = (recovered.0.incarnation, recovered.0.state_at());
@@ -158,6 +160,7 @@ where
     let incarnation = recovered.0.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
+    // The world goes into the life, which asks it for all else.
     let placement = world.placement();
     let beacon = Arc::new(SharedBeacon::new(config.timing.heartbeat));
     let told = Arc::clone(&beacon);

@@ -166,6 +166,7 @@ impl Recorder {
 impl Inner {
     fn write(&mut self, event: Event) {
         if let Err(error) = self.writer.write(event) {
+            // The first is the cause; a run goes on until the next flush tells of it.
             self.broken.get_or_insert(error);
         }
     }

@@ -161,6 +161,8 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     /// spec: Snapshot!Take
     fn take(&mut self, description: &StateDescription, view: SnapshotView) -> Result<(), String> {
         let mut writer = self.begin(description)?;
+        // The view was made when the order was given, so that what is applied meanwhile is not in
+        // it.
         for piece in view {
             writer.append(&piece).map_err(|error| error.to_string())?;
         }
@@ -176,6 +178,8 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
 
     fn keep(&mut self, part: StatePart) -> Result<SnapshotDone<M>, String> {
         let StatePart { description, total, offset, bytes } = part;
+        // Whoever sends from the first byte on begins anew, be it the same snapshot or another: a
+        // peer that has gone on to a newer one has no other way to say so.
         if offset == 0 {
             let writer = self.begin(&description)?;
             self.making = Some(Making { description, writer });
@@ -183,6 +187,8 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         let Some(making) = self
             .making
             .as_mut()
+            // Two peers may answer at once, with snapshots of different slots, and messages come
+            // twice.
             .filter(|making| making.description == description && making.writer.bytes() == offset)
         else {
             return Err(format!("bytes {offset} on do not follow what is here"));
@@ -227,6 +233,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         let state = Executor::restore(machine, self.limits, description, &mut pieces);
         match failed {
             Some(reason) => Err(reason),
+            // Only here is the end that the machine met a true one.
             None => state.map_err(|error: RestoreError| error.to_string()),
         }
     }
@@ -256,6 +263,8 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         offset: u64,
         bytes_max: usize,
     ) -> Result<Option<StatePart>, String> {
+        // A peer asks part for part: opening the file and checking its head for each would cost
+        // more than the part.
         let reader = match self.reader.take().filter(|held| held.snapshot() == newest) {
             Some(reader) => self.reader.insert(reader),
             None => {
@@ -273,6 +282,8 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         let (index, start) = (offset / u64::from(chunk_bytes), offset % u64::from(chunk_bytes));
         let index = u32::try_from(index).map_err(|error| error.to_string())?;
         let chunk = reader.chunk(index).map_err(|error| error.to_string())?;
+        // A part never spans two chunks: it ends where its chunk does, and the peer asks on from
+        // there.
         let rest = &chunk[in_chunk(start)..];
         let bytes = Bytes::copy_from_slice(&rest[..rest.len().min(bytes_max)]);
         Ok(Some(StatePart { description, total, offset, bytes }))

@@ -86,6 +86,8 @@ pub(super) fn addresses(
 pub(super) fn timing(layers: &Layers) -> Result<(Duration, Duration), ConfigError> {
     let heartbeat = milliseconds(layers, "timing.heartbeat_ms")?;
     let suspicion = milliseconds(layers, "timing.suspicion_ms")?;
+    // Asked in an order in which each remedy can be followed: a heartbeat that is too long leaves
+    // no suspicion time that would do.
     let least = heartbeat * HEARTBEATS_PER_SUSPICION_MIN;
     let most = Duration::from_millis(MILLISECONDS_MAX);
     if least > most {
