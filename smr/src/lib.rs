@@ -34,6 +34,7 @@ pub use command::{
 };
 pub use config::{CACHE_BYTES, CACHE_SLOTS, Config, ConfigError, Limits, SUSPICION_TICKS_MIN};
 pub use effects::{Batch, Disk, Effects, Input, LogRead, Record, SetTimer, Timer};
+pub use election::cause::{ElectionCause, Followed};
 pub use election::{
     BACKOFF_MAX, DEAF_TIMES, Election, ElectionAction, ElectionView, PATIENCE_TICKS_MAX, Progress,
     SLOW_SYNC_MS, STALL_TICKS, TAKE_IN_BYTES_MAX, TAKE_IN_TICKS_MAX,
@@ -50,6 +51,7 @@ pub use replica::Replica;
 pub use replica::catch_up::{
     ANNOUNCED_TICKS, CatchUp, FETCH_BYTES_MAX, FETCH_SLOTS_MAX, PartVerdict,
 };
+pub use replica::observe::{QUEUES, Queue};
 pub use request::{Connection, Refusal, Request, RequestBody, RequestId, Response};
 pub use resend::{Awaited, RESEND_PATH_TICKS_MAX, RESEND_TICKS, RESEND_TICKS_MAX, Resends};
 pub use session::{
@@ -59,4 +61,4 @@ pub use session::{
 };
 pub use snapshot::{NoSnapshot, RestoreError, SnapshotPieces, SnapshotView};
 pub use state_machine::{Invalid, REPLY_BYTES_MAX, StateMachine};
-pub use status::Status;
+pub use status::{DiskState, HostStatus, Status, Version};
