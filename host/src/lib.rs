@@ -68,6 +68,6 @@ pub mod api {
     pub use synod_paxos::{Ballot, NodeId, Slot};
     pub use synod_smr::client::{Outcome, Reason};
     pub use synod_smr::testing;
-    pub use synod_smr::{Invalid, Refusal, StateMachine, Status};
+    pub use synod_smr::{DiskState, HostStatus, Invalid, Refusal, StateMachine, Status, Version};
     pub use synod_smr::{NoSnapshot, RestoreError, SnapshotPieces, SnapshotView};
 }

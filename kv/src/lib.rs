@@ -22,3 +22,4 @@ pub mod log;
 pub mod machine;
 pub mod run;
 pub mod serve;
+mod status;

@@ -1,21 +1,18 @@
 //! What each command of the command line does, from its arguments to its exit code.
 //!
 //! Values are printed as they are, without quotes and with one line end; everything else that is
-//! worth saying goes to stderr. The server has a file of its own (`serve`).
+//! worth saying goes to stderr. The server has a file of its own (`serve`), and so has the look at a
+//! cluster (`status`).
 
 use std::io::{self, Write};
-use std::time::SystemTime;
 
-use synod_node::{Client, CreateError, Inspected, Node, NodeId, Status};
+use synod_node::{Client, CreateError, Inspected, Node};
 use synod_transport_quic::Credentials;
 use tokio::io::{BufReader, stdin, stdout};
-use tokio::task::JoinHandle;
 
 use crate::bench::{BenchError, Measurement, measure};
-use crate::bridge::{BridgeFailure, bridge, status_value};
-use crate::cli::{
-    BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs, TargetArgs,
-};
+use crate::bridge::{BridgeFailure, bridge};
+use crate::cli::{BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, TargetArgs};
 use crate::client::{Answer, KvError, KvSession, client_config};
 use crate::command::{
     Blob, Command, KEY_BYTES_MAX, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply,
@@ -27,6 +24,7 @@ use crate::init::{InitError, certificate_days, init, init_node, renew};
 use crate::inspect;
 use crate::log;
 use crate::serve::{check_dates, node_config, serve, wrong_certificate};
+use crate::status;
 
 /// Runs the program.
 pub fn run(cli: Cli) -> Exit {
@@ -50,7 +48,7 @@ async fn dispatch(verb: Verb) -> Result<Exit, Exit> {
             say(page.as_bytes()).map(|_| exit)
         }
         Verb::Bench(args) => run_bench(&args).await,
-        Verb::Status(args) => run_status(&args).await,
+        Verb::Status(args) => status::run(&args).await,
         Verb::Bridge(target) => run_bridge(&target).await,
         Verb::Range(args) => run_range(&args).await,
         Verb::Get(args) => {
@@ -147,8 +145,10 @@ fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
     })?;
     let expiry = Expiry::of(&config.tls.certificate, &credentials);
     let mut sound = "the configuration is sound".to_owned();
-    if let Some(warning) = check_dates(&expiry)? {
-        sound += &format!(", but {}", warning.text);
+    let dates = check_dates(&expiry)?.map(|warning| warning.text);
+    for (place, complaint) in dates.into_iter().chain(config.open_metrics()).enumerate() {
+        sound += if place == 0 { ", but " } else { "; and " };
+        sound += &complaint;
     }
     match Node::inspect(&node).map_err(|error| Exit::start(&error))? {
         Inspected::Sound => {}
@@ -194,79 +194,6 @@ fn bench_line(m: &Measurement) -> String {
         m.p99_ms,
         m.max_ms,
         m.failures
-    )
-}
-
-async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
-    let target = Target::open(&args.target)?;
-    let expiry = Expiry::read(&target.config.tls).map_err(Exit::config)?;
-    if let Some(warning) = expiry.warning(SystemTime::now()) {
-        log::say_last(&format!("synod-kv: {}", warning.text));
-    }
-    let mut exit = Exit::done();
-    let mut found = Vec::new();
-    // All are asked at once: one that is silent takes the whole timeout.
-    let asked: Vec<_> =
-        target.config.nodes.keys().map(|node| (*node, ask(&target, *node))).collect();
-    for (node, answer) in asked {
-        let status = answer.await.map_err(Exit::internal)?;
-        match status {
-            Some(status) => found.push(status),
-            None => exit = Exit::no(),
-        }
-        let line = match (&status, args.json) {
-            (Some(status), true) => status_value(status).to_string() + "\n",
-            (Some(status), false) => status_line(status),
-            (None, true) => {
-                serde_json::json!({ "node": node, "error": "no answer" }).to_string() + "\n"
-            }
-            (None, false) => format!("node {node}: no answer\n"),
-        };
-        say(line.as_bytes())?;
-    }
-    let connection_errors = target.client.connection_errors();
-    match difference(&found) {
-        Some((one, other)) => Err(Exit::differs(format!(
-            "nodes {} and {} differ: both applied {}, one state has digest {:016x}, the other \
-             {:016x}; stop the node that stands alone and keep its data folder",
-            one.node, other.node, one.applied, one.digest, other.digest
-        ))),
-        // Who answered a moment ago and is gone is in the answer, not in the exit code.
-        None if exit == Exit::no() && !connection_errors.is_empty() => {
-            Err(Exit::differs(connection_errors))
-        }
-        None => Ok(exit),
-    }
-}
-
-/// Asks a node how it is doing.
-fn ask(target: &Target, node: u16) -> JoinHandle<Option<Status>> {
-    let (client, timeout) = (target.client.clone(), target.config.timeout);
-    tokio::spawn(async move { client.status(NodeId::new(node), timeout).await })
-}
-
-/// Returns two nodes that applied the same slots and are in different states.
-fn difference(found: &[Status]) -> Option<(&Status, &Status)> {
-    found.iter().enumerate().find_map(|(place, one)| {
-        let differs = |other: &&Status| other.applied == one.applied && other.digest != one.digest;
-        found[..place].iter().find(differs).map(|other| (other, one))
-    })
-}
-
-fn status_line(status: &Status) -> String {
-    let role = match (status.leads, status.follows) {
-        (Some(ballot), _) => format!("leads {ballot}"),
-        (None, Some(ballot)) => format!("follows {ballot}"),
-        (None, None) => "knows no leader".to_owned(),
-    };
-    format!(
-        "node {}: {role}, chosen {}, applied {}, digest {:016x}, promised {}, start {}\n",
-        status.node,
-        status.chosen,
-        status.applied,
-        status.digest,
-        status.promised,
-        status.incarnation
     )
 }
 
@@ -316,14 +243,14 @@ fn least_after(key: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The cluster that a command talks to.
-struct Target {
-    config: ClientConfig,
-    client: Client,
+pub(crate) struct Target {
+    pub(crate) config: ClientConfig,
+    pub(crate) client: Client,
     session: KvSession,
 }
 
 impl Target {
-    fn open(args: &TargetArgs) -> Result<Self, Exit> {
+    pub(crate) fn open(args: &TargetArgs) -> Result<Self, Exit> {
         let config = read_client(args)?;
         let client = Client::connect(&client_config(&config)).map_err(Exit::config)?;
         let session = KvSession::new(&client, config.timeout);
@@ -400,7 +327,7 @@ fn variables() -> impl Iterator<Item = String> {
 }
 
 /// Prints the answer to a question, which can be asked again.
-fn say(bytes: &[u8]) -> Result<Exit, Exit> {
+pub(crate) fn say(bytes: &[u8]) -> Result<Exit, Exit> {
     print(bytes).map_err(|error| Exit::internal(format!("cannot print: {error}")))
 }
 
@@ -426,32 +353,8 @@ const APPLIED: &str = "the command was applied, and its answer";
 
 #[cfg(test)]
 mod tests {
-    use synod_node::{Ballot, Slot};
-
     use super::*;
 
-    fn status(node: u16, applied: u64, digest: u64) -> Status {
-        Status {
-            node: NodeId::new(node),
-            incarnation: 1,
-            promised: Ballot::ZERO,
-            leads: None,
-            follows: None,
-            leader_ok: true,
-            chosen: Slot::new(applied),
-            applied: Slot::new(applied),
-            digest,
-            sessions: 0,
-        }
-    }
-
-    #[test]
-    fn two_states_after_the_same_slots_are_a_difference() {
-        let equal = [status(1, 7, 5), status(2, 8, 6), status(3, 7, 5)];
-        assert_eq!(difference(&equal), None, "who lags is no suspect");
-        let found = [status(1, 7, 5), status(2, 8, 6), status(3, 7, 4)];
-        assert_eq!(difference(&found), Some((&found[0], &found[2])));
-    }
     #[test]
     fn a_range_goes_on_behind_a_key_of_the_greatest_length() {
         let key = |count, end: &[u8]| [&vec![b'a'; count][..], end].concat();
