@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<Exit, Exit> {
 }
 
 async fn once(target: &Target, as_json: bool) -> Result<Exit, Exit> {
-    let look = look(target).await?;
+    let look = look(target, target.config.timeout).await?;
     let page = if as_json {
         let lines = look.iter().map(|(node, status)| json_of(*node, status.as_ref()));
         lines.map(|line| line.to_string() + "\n").collect()
@@ -62,11 +62,13 @@ async fn once(target: &Target, as_json: bool) -> Result<Exit, Exit> {
 async fn watch(target: &Target, as_json: bool, period: Duration) -> Result<Exit, Exit> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Exit::internal)?;
     let redraws = io::stdout().is_terminal() && !as_json;
+    // A silent node holds up no look for longer than one is shown.
+    let patience = target.config.timeout.min(period);
     loop {
         let due = Instant::now() + period;
         let look = tokio::select! {
             _ = interrupt.recv() => return Ok(Exit::interrupted()),
-            look = look(target) => look?,
+            look = look(target, patience) => look?,
         };
         let mut page = if as_json { json_line(&look) } else { table(&look, SystemTime::now()) };
         if let Some(difference) = difference(&look).filter(|_| !as_json) {
@@ -81,10 +83,10 @@ async fn watch(target: &Target, as_json: bool, period: Duration) -> Result<Exit,
     }
 }
 
-/// Asks all nodes at once.
-async fn look(target: &Target) -> Result<Look, Exit> {
+/// Asks all nodes at once, and waits for as long as that for all of them.
+async fn look(target: &Target, patience: Duration) -> Result<Look, Exit> {
     let asked: Vec<_> =
-        target.config.nodes.keys().map(|node| (*node, ask(target, *node))).collect();
+        target.config.nodes.keys().map(|node| (*node, ask(target, *node, patience))).collect();
     let mut look = Look::new();
     for (node, answer) in asked {
         look.insert(node, answer.await.map_err(Exit::internal)?);
@@ -92,9 +94,9 @@ async fn look(target: &Target) -> Result<Look, Exit> {
     Ok(look)
 }
 
-fn ask(target: &Target, node: u16) -> JoinHandle<Option<Status>> {
-    let (client, timeout) = (target.client.clone(), target.config.timeout);
-    tokio::spawn(async move { client.status(NodeId::new(node), timeout).await })
+fn ask(target: &Target, node: u16, patience: Duration) -> JoinHandle<Option<Status>> {
+    let client = target.client.clone();
+    tokio::spawn(async move { client.status(NodeId::new(node), patience).await })
 }
 
 /// Says which two nodes applied the same slots and are in different states, if any do.

@@ -228,8 +228,18 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     ) -> Result<Executor<M>, String> {
         // The state machine meets an end where a chunk cannot be read; what was wrong is said here.
         let mut failed = None;
+        let (slot, total) = (description.slot.number(), reader.snapshot().bytes);
+        tracing::info!(slot, total, "reading a snapshot");
+        let (mut bytes, mut said) = (0, 0);
         let mut chunks = std::iter::from_fn(|| match reader.next_chunk() {
-            Ok(chunk) => chunk.map(Bytes::copy_from_slice),
+            Ok(chunk) => {
+                bytes += chunk.map_or(0, <[u8]>::len) as u64;
+                if bytes >= said + SAID_EVERY_BYTES {
+                    said = bytes;
+                    tracing::info!(slot, bytes, total, "reading a snapshot, so far");
+                }
+                chunk.map(Bytes::copy_from_slice)
+            }
             Err(error) => {
                 failed = Some(error.to_string());
                 None
@@ -290,6 +300,10 @@ fn description_of<D: Disk>(reader: &SnapshotReader<D>) -> Result<StateDescriptio
     let meta = Bytes::copy_from_slice(reader.meta());
     decode_description(&meta).map_err(|error| error.to_string())
 }
+
+/// After so many bytes more it is said how much of a snapshot was read: some seconds of a disk and
+/// a machine that are not fast.
+const SAID_EVERY_BYTES: u64 = 256 << 20;
 
 /// Returns the bound that a slot is in the store.
 pub(crate) fn bound_of(slot: Slot) -> SnapshotBound {

@@ -147,7 +147,8 @@ async fn what_is_shown_is_what_happened_and_each_queue_has_its_bound() {
         sum("choose")
     );
     assert_eq!(follower.sample("synod_stage_seconds_count{stage=\"answer\"}"), 0.0);
-    follower.until("synod_stage_seconds_count{stage=\"commit\"}", |count| count >= 20.0);
+    // Several votes may be one commit.
+    follower.until("synod_stage_seconds_count{stage=\"commit\"}", |count| count >= 2.0);
     follower.until("synod_applied_slot", |slot| slot >= 21.0);
     assert_eq!(lead.sample("synod_leads") + follower.sample("synod_leads"), 1.0);
     assert_eq!(follower.sample("synod_leader_node"), f64::from(leader));

@@ -65,7 +65,8 @@ fn judge_readiness(
         return Err("no leader is known".to_owned());
     }
     if !measured.status.leader_ok {
-        return Err("the leader says that it cannot lead, or this node does not hear it".to_owned());
+        return Err("the leader cannot lead: it lacks a quorum, ends, or has a full or slow disk"
+            .to_owned());
     }
     let lag = measured.lag();
     if lag > READY_LAG_SLOTS_MAX {
@@ -117,7 +118,10 @@ mod tests {
     #[test]
     fn who_knows_no_leader_that_can_lead_is_not_ready() {
         assert_eq!(said(|measured| measured.status.follows = None), "no leader is known");
-        assert!(said(|measured| measured.status.leader_ok = false).starts_with("the leader says"));
+        assert!(
+            said(|measured| measured.status.leader_ok = false)
+                .starts_with("the leader cannot lead")
+        );
         let leads = Some(Ballot::new(3, NodeId::new(1)));
         assert_eq!(said(|measured| measured.status.leads = leads), "");
         assert!(said(|measured| measured.is_draining = true).contains("hands over"));
