@@ -6,7 +6,7 @@
 //! begins is counted once, by the one who begins it.
 
 use synod_paxos::Ballot;
-use synod_smr::{ElectionCause, Followed, Replica, StateMachine};
+use synod_smr::{ElectionCause, FollowedLeader, Replica, StateMachine};
 
 use crate::counts::Counts;
 
@@ -14,7 +14,7 @@ use crate::counts::Counts;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Elections {
     /// The leader that was followed last.
-    last: Option<Followed>,
+    last: Option<FollowedLeader>,
     /// Why this node is discontent; none while it is content, or has never been.
     cause: Option<ElectionCause>,
     /// The highest ballot of this node's own that was counted.
@@ -47,9 +47,10 @@ impl Elections {
         self.leads = leads.or_else(|| leader.ballot().and(self.leads));
     }
 
-    fn on_content(&mut self, followed: Option<Followed>, counts: &mut Counts) {
+    fn on_content(&mut self, followed: Option<FollowedLeader>, counts: &mut Counts) {
         self.cause = None;
-        let node = |followed: Option<Followed>| followed.map(|followed| followed.ballot.node());
+        let node =
+            |followed: Option<FollowedLeader>| followed.map(|followed| followed.ballot.node());
         if followed.is_some() && node(followed) != node(self.last) {
             counts.leader_changes += 1;
         }

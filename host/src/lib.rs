@@ -9,11 +9,11 @@ mod clients;
 mod commits;
 mod counts;
 mod crowd;
+mod durations;
 mod elections;
 mod event;
 mod flush;
 mod hard_state;
-mod histogram;
 mod host;
 mod jitter;
 mod lanes;
@@ -21,6 +21,7 @@ mod leadership_log;
 mod measured;
 mod old_decrees;
 mod peers;
+mod readiness;
 mod recovery;
 mod room;
 mod settings;
@@ -38,13 +39,14 @@ pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOT
 pub use commits::{Committed, Ticket};
 pub use counts::{Counts, REFUSALS};
 pub use crowd::CLIENTS_HELD_BACK_MAX;
+pub use durations::{BUCKET_BOUNDS, BUCKETS, Durations};
 pub use event::{Event, Output};
 pub use flush::Brought;
-pub use histogram::{BUCKET_BOUNDS, BUCKETS, Histogram};
 pub use host::{DRAIN_MAX, Host};
 pub use jitter::Jitter;
 pub use measured::{DISK_HUNG_AFTER, Measured};
 pub use old_decrees::{OldDecrees, ReadOrder};
+pub use readiness::READY_LAG_SLOTS_MAX;
 pub use recovery::{
     DataFolders, Inspected, Opened, OpenedAbove, RecoveryError, identity_of, inspect, open,
     open_above, parts_of_identity,
@@ -68,6 +70,6 @@ pub mod api {
     pub use synod_paxos::{Ballot, NodeId, Slot};
     pub use synod_smr::client::{Outcome, Reason};
     pub use synod_smr::testing;
-    pub use synod_smr::{DiskState, HostStatus, Invalid, Refusal, StateMachine, Status, Version};
+    pub use synod_smr::{DiskHealth, HostStatus, Invalid, Refusal, StateMachine, Status, Version};
     pub use synod_smr::{NoSnapshot, RestoreError, SnapshotPieces, SnapshotView};
 }

@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use synod_clock::Moment;
-use synod_paxos::Slot;
+use synod_paxos::{Ballot, NodeId, Slot};
 use synod_smr::{
-    Disk, DiskState, HostStatus, QUEUES, Queue, SLOW_SYNC_MS, StateMachine, Status, Version,
+    Disk, DiskHealth, HostStatus, QUEUES, Queue, SLOW_SYNC_MS, StateMachine, Status, Version,
 };
 
 use crate::clients::WORDS_WAITING_MAX_TOTAL;
 use crate::counts::Counts;
-use crate::histogram::Histogram;
+use crate::durations::Durations;
 use crate::host::Host;
 use crate::stages::STAGES;
 
@@ -24,7 +24,7 @@ pub struct Measured {
     /// What was counted since the start.
     pub counts: Counts,
     /// How long the stages took, in the order of [`Stage::ALL`](crate::Stage::ALL).
-    pub stages: [Histogram; STAGES],
+    pub stages: [Durations; STAGES],
     /// What waits, each beside its bound.
     pub queues: Vec<Queue>,
     /// The end of the longest chosen prefix that the node knows of.
@@ -42,6 +42,36 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Returns what is seen of a voter that has heard of nobody and done nothing.
+    #[must_use]
+    pub fn before_any(node: NodeId) -> Self {
+        let status = Status {
+            node,
+            incarnation: 1,
+            promised: Ballot::ZERO,
+            leads: None,
+            follows: None,
+            leader_ok: false,
+            chosen: Slot::FIRST,
+            applied: Slot::FIRST,
+            digest: 0,
+            sessions: 0,
+            host: HostStatus::default(),
+        };
+        Self {
+            status,
+            counts: Counts::default(),
+            stages: [Durations::default(); STAGES],
+            queues: Vec::new(),
+            highest_chosen: Slot::FIRST,
+            snapshot_bytes: 0,
+            room_bytes: 0,
+            is_voter: true,
+            is_draining: false,
+            is_refused: false,
+        }
+    }
+
     /// Returns by how many slots the node lags behind the longest chosen prefix that it knows of.
     #[must_use]
     pub const fn lag(&self) -> u64 {
@@ -93,17 +123,17 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
-    fn disk_state(&self, now: Moment) -> DiskState {
+    fn disk_state(&self, now: Moment) -> DiskHealth {
         let waits = self.stages.oldest_commit(now);
         let slow = Duration::from_millis(SLOW_SYNC_MS.into());
         if waits >= DISK_HUNG_AFTER {
-            DiskState::Hung
+            DiskHealth::Hung
         } else if self.room.disk() == Disk::Full {
-            DiskState::Full
+            DiskHealth::Full
         } else if waits > slow || self.replica.sync_ms() > SLOW_SYNC_MS {
-            DiskState::Slow
+            DiskHealth::Slow
         } else {
-            DiskState::Fine
+            DiskHealth::Fine
         }
     }
 }

@@ -15,7 +15,7 @@ use synod_smr::{
     Connection, READS_MAX, Replica, RequestBody, RequestId, StateMachine, WAITERS_MAX,
 };
 
-use crate::histogram::Histogram;
+use crate::durations::Durations;
 
 /// A part of the way of a request. Complete by its nature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,7 +73,7 @@ pub const STAGES: usize = 8;
 /// What is under way, and how long what went before took.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stages {
-    histograms: [Histogram; STAGES],
+    histograms: [Durations; STAGES],
     /// The time of the event that is taken.
     now: Moment,
     /// When the turn began, if one is under way.
@@ -261,7 +261,7 @@ impl Stages {
     }
 
     /// Returns what was measured, in the order of [`Stage::ALL`].
-    pub(crate) const fn histograms(&self) -> &[Histogram; STAGES] {
+    pub(crate) const fn histograms(&self) -> &[Durations; STAGES] {
         &self.histograms
     }
 

@@ -12,10 +12,10 @@ use synod_host::journal::{Commit, Committer, Options, SimDisk};
 use synod_host::paxos::{Configuration, CoreId, NodeId, Slot};
 use synod_host::smr::wire::{decode_response, encode_request};
 use synod_host::smr::{
-    ClientId, Config, Connection, DiskState, ElectionCause, Heartbeat, Message, Opening, Request,
+    ClientId, Config, Connection, DiskHealth, ElectionCause, Heartbeat, Message, Opening, Request,
     RequestBody, RequestId, Response, Sequence, SessionId,
 };
-use synod_host::{Event, Histogram, Host, Output, Settings, Stage, Ticket, identity_of, open};
+use synod_host::{Durations, Event, Host, Output, Settings, Stage, Ticket, identity_of, open};
 
 #[path = "../examples/three/echo.rs"]
 mod echo;
@@ -106,13 +106,13 @@ impl Shell {
         self.journal.end_batch().unwrap();
     }
 
-    fn stage(&self, stage: Stage) -> Histogram {
+    fn stage(&self, stage: Stage) -> Durations {
         self.host.measure(ms(0)).stages[stage as usize]
     }
 }
 
 /// By how many samples, and milliseconds, a stage grew.
-fn grew(before: Histogram, after: Histogram) -> (u64, u128) {
+fn grew(before: Durations, after: Durations) -> (u64, u128) {
     (after.count() - before.count(), (after.sum() - before.sum()).as_millis())
 }
 
@@ -150,21 +150,21 @@ fn the_stages_of_a_proposal_take_what_the_host_was_told() {
 fn a_disk_that_does_not_answer_is_slow_and_then_hung_and_fine_again() {
     let (mut shell, session) = Shell::leading();
     let disk = |shell: &Shell, now| shell.host.measure(ms(now)).status.host.disk;
-    assert_eq!(disk(&shell, 2_000), DiskState::Fine);
+    assert_eq!(disk(&shell, 2_000), DiskHealth::Fine);
     shell.command(2_000, session, 0);
     shell.flush(2_000);
     for (now, state) in
-        [(3_000, DiskState::Fine), (3_001, DiskState::Slow), (6_500, DiskState::Hung)]
+        [(3_000, DiskHealth::Fine), (3_001, DiskHealth::Slow), (6_500, DiskHealth::Hung)]
     {
         assert_eq!(disk(&shell, now), state, "after {} ms", now - 2_000);
     }
     shell.ask(6_500, 7, RequestBody::Status);
     shell.flush(6_500);
     let told = shell.responses.last();
-    assert!(matches!(told, Some(Response::Status(status)) if status.host.disk == DiskState::Hung));
+    assert!(matches!(told, Some(Response::Status(status)) if status.host.disk == DiskHealth::Hung));
     shell.sync(6_600);
     shell.flush(6_600);
-    assert_eq!(disk(&shell, 6_600), DiskState::Fine);
+    assert_eq!(disk(&shell, 6_600), DiskHealth::Fine);
 }
 
 #[test]

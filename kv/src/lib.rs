@@ -23,3 +23,4 @@ pub mod machine;
 pub mod run;
 pub mod serve;
 mod status;
+mod target;

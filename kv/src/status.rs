@@ -1,7 +1,7 @@
 //! `synod-kv status`: the cluster at a glance, once or for as long as somebody watches.
 //!
-//! Every node is asked for what it knows of itself, all at once and within one bound, so a silent
-//! one takes no longer than the timeout, however many are silent. What is shown is put together
+//! Every node is asked for what it knows of itself, all at once and within one bound, so silent
+//! ones take as long as the timeout together. What is shown is put together
 //! here and nowhere else; nothing is concluded from it but that two states differ which must not.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::cli::StatusArgs;
 use crate::exit::Exit;
 use crate::expiry::Expiry;
 use crate::log;
-use crate::run::{Target, say};
+use crate::target::{Target, say};
 
 /// What the nodes answered, each under its number; none where one is silent.
 type Look = BTreeMap<u16, Option<Status>>;
@@ -218,13 +218,13 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 
 #[cfg(test)]
 mod tests {
-    use synod_node::{Ballot, DiskState, HostStatus, Slot, Version};
+    use synod_node::{Ballot, DiskHealth, HostStatus, Slot, Version};
 
     use super::*;
 
     fn status(node: u16, applied: u64, digest: u64) -> Status {
         let host = HostStatus {
-            disk: DiskState::Fine,
+            disk: DiskHealth::Fine,
             snapshot: None,
             version: Version([0, 1, 0]),
             certificate_end_s: Some(10 * SECONDS_PER_DAY),
@@ -263,7 +263,7 @@ mod tests {
         leader.leads = leader.follows;
         leader.host.snapshot = Some(Slot::new(100));
         let mut behind = status(2, 110, 6);
-        behind.host.disk = DiskState::Slow;
+        behind.host.disk = DiskHealth::Slow;
         behind.host.certificate_end_s = Some(1);
         let mut seen = look(&[leader, behind]);
         seen.insert(3, None);

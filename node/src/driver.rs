@@ -18,7 +18,7 @@ use std::time::Duration;
 use synod_clock::{Moment, TimeSource as _};
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::SyncError;
-use synod_host::smr::{Connection, DiskState, Lane, Queue};
+use synod_host::smr::{Connection, DiskHealth, Lane, Queue};
 use synod_host::{Event, Host, OldDecrees, Output, SnapshotDone};
 use synod_transport_quic::{
     ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, LaneWaiting, PeerEvent,
@@ -289,7 +289,7 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
     }
 
     /// Leaves the metrics where their server finds them; `disk` where the host cannot know it.
-    fn show(&self, now: Moment, disk: Option<DiskState>) {
+    fn show(&self, now: Moment, disk: Option<DiskHealth>) {
         let Some(board) = &self.board else { return };
         let mut measured = self.host.measure(now);
         measured.status.host.disk = disk.unwrap_or(measured.status.host.disk);
@@ -319,7 +319,7 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
     /// promised is durable, so nothing is lost by going without the rest.
     async fn close(self, reason: Result<(), NodeError>) -> Ended {
         self.log_counts();
-        let failed = matches!(reason, Err(NodeError::Journal(_))).then_some(DiskState::Failed);
+        let failed = matches!(reason, Err(NodeError::Journal(_))).then_some(DiskHealth::Failed);
         self.show(self.time.now(), failed);
         // The inboxes go first: the ports wait for nobody to read the last events.
         drop((self.peer_events, self.client_events));

@@ -8,8 +8,6 @@ pub(crate) mod board;
 pub(crate) mod health;
 mod page;
 pub(crate) mod server;
-#[cfg(test)]
-pub(crate) mod testing;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! How a replica is doing, as it tells whoever asks.
 //!
-//! How it is read off a replica is left to `observe.rs`; what the replica does not know of its node,
-//! such as how its disk keeps up, its host fills in.
+//! How it is read off a replica is left to `observe.rs`; what the replica does not know of its
+//! node, such as how its disk keeps up, its host fills in.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub struct Status {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HostStatus {
     /// How the disk is doing.
-    pub disk: DiskState,
+    pub disk: DiskHealth,
     /// The first slot that the newest durable snapshot does not stand for; none before the first.
     pub snapshot: Option<Slot>,
     /// The version of the program.
@@ -49,7 +49,7 @@ pub struct HostStatus {
 
 /// How the disk of a node is doing. Complete by its nature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DiskState {
+pub enum DiskHealth {
     /// It takes what it is given.
     #[default]
     Fine,
@@ -63,7 +63,7 @@ pub enum DiskState {
     Failed,
 }
 
-impl DiskState {
+impl DiskHealth {
     /// Every state, in order.
     pub const ALL: [Self; 5] = [Self::Fine, Self::Slow, Self::Full, Self::Hung, Self::Failed];
 

@@ -9,7 +9,8 @@ mod beat;
 use beat::{ME, beat};
 use synod_paxos::{Ballot, Configuration, CoreId, NodeId, Slot};
 use synod_smr::{
-    Config, Election, ElectionAction, ElectionCause, ElectionView, Followed, Heartbeat, Progress,
+    Config, Election, ElectionAction, ElectionCause, ElectionView, FollowedLeader, Heartbeat,
+    Progress,
 };
 
 const STAGGER_MS: u32 = 20;
@@ -208,7 +209,7 @@ fn a_peer_that_was_suspended_is_not_waited_for_as_long_as_that_took() {
 fn the_cause_of_an_election_is_read_off_the_last_word_of_the_leader() {
     let leader = NodeId::new(2);
     let led = Ballot::new(3, leader);
-    let last = Some(Followed { ballot: led, incarnation: 1 });
+    let last = Some(FollowedLeader { ballot: led, incarnation: 1 });
     let leads = || Heartbeat { leads: Some(led), leader_ok: true, ..beat(5) };
     let cause = |word: Heartbeat, is_gone: bool| {
         let mut election = election();
@@ -234,7 +235,7 @@ fn the_cause_of_an_election_is_read_off_the_last_word_of_the_leader() {
     assert_eq!(cause(stalled, false), ElectionCause::Stall);
     let slow = Heartbeat { sync_ticks: Some(26), ..draining };
     assert_eq!(cause(slow, false), ElectionCause::SlowDisk);
-    let mine = Some(Followed { ballot: Ballot::new(3, ME), incarnation: 1 });
+    let mine = Some(FollowedLeader { ballot: Ballot::new(3, ME), incarnation: 1 });
     assert_eq!(election().cause(Some(26), mine), ElectionCause::SlowDisk);
     assert_eq!(election().cause(Some(25), mine), ElectionCause::Stall);
 }

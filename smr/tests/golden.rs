@@ -21,7 +21,7 @@ use synod_smr::wire::{
     encode_record, encode_request, encode_response, encode_session,
 };
 use synod_smr::{
-    Checkpoint, ClientId, Command, CommandBatch, DiskState, Fingerprint, Folder, Heartbeat,
+    Checkpoint, ClientId, Command, CommandBatch, DiskHealth, Fingerprint, Folder, Heartbeat,
     HostStatus, KeptReply, Message, Opening, PeerStart, Principal, Refusal, Request, RequestBody,
     RequestId, Response, SavedReply, SavedSession, Sequence, SessionId, StatePart, Status, Version,
 };
@@ -156,7 +156,7 @@ fn responses() -> Vec<Response> {
         digest: 0x0123_4567_89AB_CDEF,
         sessions: 3,
         host: HostStatus {
-            disk: DiskState::Hung,
+            disk: DiskHealth::Hung,
             snapshot: Some(Slot::new(7)),
             version: Version([1, 300, 2]),
             certificate_end_s: Some(1_800_000_000),

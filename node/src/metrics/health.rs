@@ -1,8 +1,8 @@
 //! Whether a node is alive and whether it is ready, as whoever supervises it asks.
 //!
-//! The claims kept true: a loop that is held up for longer than [`HELD_UP_MAX`] is not alive; and
-//! no node is ready that has not caught up, within [`READY_LAG_SLOTS_MAX`], with the longest chosen
-//! prefix that it knows of, or that knows of no leader which can lead.
+//! What makes a replica ready is the host's to say; here it is asked whether its loop turns. The
+//! claim kept true: a loop that is held up for longer than [`HELD_UP_MAX`] is not alive, and one
+//! that is held up for longer than [`READY_BEAT_MAX`] is not ready.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use synod_host::{HELD_UP_MAX, Measured};
 use super::board::Board;
 
 /// Says why the node is not alive, if it is not. Whoever restarts it on this word does its peers no
-/// harm: they believe it to be alive no longer either.
+/// harm: by then they take it for dead as well.
 pub(crate) fn liveness(board: &Board) -> Result<(), String> {
     judge_life(board.is_over(), board.shown().is_some(), board.beat_age(), board.about.heartbeat)
 }
@@ -52,88 +52,29 @@ fn judge_readiness(
     if beat_age > READY_BEAT_MAX + heartbeat {
         return Err(held_up(beat_age));
     }
-    if measured.is_refused {
-        return Err("the other nodes refuse this one; its log says why".to_owned());
-    }
-    if measured.is_draining {
-        return Err("the node hands over before its end".to_owned());
-    }
-    if !measured.is_voter {
-        return Err("the node is no member of its cluster".to_owned());
-    }
-    if measured.status.follows.is_none() {
-        return Err("no leader is known".to_owned());
-    }
-    if !measured.status.leader_ok {
-        return Err("the leader cannot lead: it lacks a quorum, ends, or has a full or slow disk"
-            .to_owned());
-    }
-    let lag = measured.lag();
-    if lag > READY_LAG_SLOTS_MAX {
-        return Err(format!(
-            "{lag} slots behind; ready within {READY_LAG_SLOTS_MAX} of what others have chosen"
-        ));
-    }
-    Ok(())
+    measured.readiness()
 }
 
 fn held_up(beat_age: Duration) -> String {
     format!("the loop has been held up for {} s", beat_age.as_secs())
 }
 
-/// How many slots a node that is ready may lag: what a busy cluster chooses between two heartbeats.
-const READY_LAG_SLOTS_MAX: u64 = 1_024;
-
 /// How long a loop may be held up, beside a heartbeat, before its node is not ready.
 const READY_BEAT_MAX: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
-    use synod_host::api::{Ballot, NodeId, Slot};
+    use synod_host::api::NodeId;
 
     use super::*;
-    use crate::metrics::testing::measured;
 
     const BEAT: Duration = Duration::from_millis(40);
 
-    fn said(change: impl FnOnce(&mut Measured)) -> String {
-        let mut measured = measured();
-        change(&mut measured);
-        judge_readiness(false, Some(&measured), BEAT, BEAT).err().unwrap_or_default()
-    }
-
-    #[test]
-    fn who_is_behind_is_not_ready_until_it_has_caught_up() {
-        let at = |lag: u64| {
-            move |measured: &mut Measured| {
-                measured.status.applied = Slot::new(5_000);
-                measured.highest_chosen = Slot::new(5_000 + lag);
-            }
-        };
-        assert_eq!(said(at(0)), "");
-        assert_eq!(said(at(READY_LAG_SLOTS_MAX)), "");
-        assert!(said(at(READY_LAG_SLOTS_MAX + 1)).starts_with("1025 slots behind"));
-    }
-
-    #[test]
-    fn who_knows_no_leader_that_can_lead_is_not_ready() {
-        assert_eq!(said(|measured| measured.status.follows = None), "no leader is known");
-        assert!(
-            said(|measured| measured.status.leader_ok = false)
-                .starts_with("the leader cannot lead")
-        );
-        let leads = Some(Ballot::new(3, NodeId::new(1)));
-        assert_eq!(said(|measured| measured.status.leads = leads), "");
-        assert!(said(|measured| measured.is_draining = true).contains("hands over"));
-        assert!(said(|measured| measured.is_refused = true).contains("refuse"));
-        assert!(said(|measured| measured.is_voter = false).contains("no member"));
-    }
-
     #[test]
     fn a_loop_that_is_held_up_is_not_ready_and_then_not_alive() {
-        let measured = measured();
+        let measured = Measured::before_any(NodeId::new(1));
         let ready = |age| judge_readiness(false, Some(&measured), age, BEAT);
-        assert_eq!(ready(READY_BEAT_MAX + BEAT), Ok(()));
+        assert_eq!(ready(READY_BEAT_MAX + BEAT), measured.readiness());
         let late = READY_BEAT_MAX + 2 * BEAT;
         assert_eq!(ready(late), Err("the loop has been held up for 2 s".to_owned()));
         assert_eq!(judge_life(false, true, HELD_UP_MAX + BEAT, BEAT), Ok(()));
@@ -150,6 +91,7 @@ mod tests {
         assert_eq!(ready, Err("the journal is being read".to_owned()));
         let ended = Err("the node has ended".to_owned());
         assert_eq!(judge_life(true, true, BEAT, BEAT), ended);
-        assert_eq!(judge_readiness(true, Some(&measured()), BEAT, BEAT), ended);
+        let measured = Measured::before_any(NodeId::new(1));
+        assert_eq!(judge_readiness(true, Some(&measured), BEAT, BEAT), ended);
     }
 }

@@ -11,8 +11,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use synod_host::smr::{DiskState, ElectionCause, Version};
-use synod_host::{BUCKET_BOUNDS, Histogram, Measured, REFUSALS, Stage};
+use synod_host::smr::{DiskHealth, ElectionCause, Version};
+use synod_host::{BUCKET_BOUNDS, Durations, Measured, REFUSALS, Stage};
 use synod_transport_quic::{CountersSnapshot, Refusal, RefusedBy};
 
 use super::board::{Board, Shown};
@@ -159,7 +159,7 @@ fn of_stages(writer: &mut Writer<'_>, measured: &Measured) -> fmt::Result {
 
 fn of_disk(writer: &mut Writer<'_>, measured: &Measured) -> fmt::Result {
     let (disk, counts) = (measured.status.host.disk, &measured.counts);
-    let states = DiskState::ALL.map(|state| {
+    let states = DiskHealth::ALL.map(|state| {
         let is_it = f64::from(u8::from(state == disk));
         ([("state", state.word())], is_it)
     });
@@ -319,7 +319,7 @@ impl Writer<'_> {
         &mut self,
         name: &str,
         help: &str,
-        values: impl IntoIterator<Item = ([(&'l str, &'l str); N], &'l Histogram)>,
+        values: impl IntoIterator<Item = ([(&'l str, &'l str); N], &'l Durations)>,
     ) -> fmt::Result {
         self.family((name, help, MetricType::Histogram), values, |encoder, histogram| {
             let bounds = BUCKET_BOUNDS.iter().map(std::time::Duration::as_secs_f64);

@@ -2,14 +2,14 @@
 //!
 //! Nothing is decided here, and nothing remembered: the cause is read off the links at the moment
 //! at which the node stops being content. The claim kept true: a leader whose last word was that it
-//! leads no more is one that handed over, however silent it is by now.
+//! leads no more is one that handed over, however silent it has become.
 
 use super::{Election, SLOW_SYNC_MS};
 use synod_paxos::Ballot;
 
 /// The leader that a node follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Followed {
+pub struct FollowedLeader {
     /// The ballot that it leads.
     pub ballot: Ballot,
     /// Which start of its node it is.
@@ -55,17 +55,17 @@ impl ElectionCause {
 impl Election {
     /// Returns whom this node follows, itself included.
     #[must_use]
-    pub fn followed(&self, leads: Option<Ballot>) -> Option<Followed> {
+    pub fn followed(&self, leads: Option<Ballot>) -> Option<FollowedLeader> {
         let ballot = self.follows(leads)?;
         let beat = self.links.get(&ballot.node()).and_then(|link| link.beat.as_ref());
         let mine = self.config.core_id.incarnation;
-        Some(Followed { ballot, incarnation: beat.map_or(mine, |beat| beat.incarnation) })
+        Some(FollowedLeader { ballot, incarnation: beat.map_or(mine, |beat| beat.incarnation) })
     }
 
     /// Says why this node, whose own sync takes so many ticks, sees need for another leader than
     /// `last`, whom it followed while it was content.
     #[must_use]
-    pub fn cause(&self, sync_ticks: Option<u32>, last: Option<Followed>) -> ElectionCause {
+    pub fn cause(&self, sync_ticks: Option<u32>, last: Option<FollowedLeader>) -> ElectionCause {
         let Some(last) = last else { return ElectionCause::Start };
         let leader = last.ballot.node();
         if leader == self.me() {

@@ -5,32 +5,14 @@
 
 use crate::command::CommandBatch;
 use crate::config::Limits;
-use crate::election::cause::{ElectionCause, Followed};
+use crate::election::cause::{ElectionCause, FollowedLeader};
 use crate::executor::Executor;
 use crate::proposals::WAITERS_MAX;
+use crate::queue::Queue;
 use crate::replica::Replica;
 use crate::state_machine::StateMachine;
 use crate::status::{HostStatus, Status, Version};
 use synod_paxos::{Ballot, MultiPaxos, NodeId, Slot};
-
-/// What waits in one queue, and the bound of that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Queue {
-    /// What waits, in lower case, such as `reads`; what is counted in bytes says so.
-    pub name: &'static str,
-    /// How much waits.
-    pub depth: u64,
-    /// How much may.
-    pub bound: u64,
-}
-
-impl Queue {
-    /// Puts a depth beside its bound.
-    #[must_use]
-    pub const fn new(name: &'static str, depth: usize, bound: usize) -> Self {
-        Self { name, depth: depth as u64, bound: bound as u64 }
-    }
-}
 
 /// How many queues a replica has.
 pub const QUEUES: usize = 7;
@@ -79,7 +61,7 @@ impl<M: StateMachine> Replica<M> {
     }
 
     /// Returns whom this node follows, itself included.
-    pub fn followed(&self) -> Option<Followed> {
+    pub fn followed(&self) -> Option<FollowedLeader> {
         self.election.followed(self.paxos.leader().leads())
     }
 
@@ -90,7 +72,7 @@ impl<M: StateMachine> Replica<M> {
 
     /// Says why this node sees need for another leader than `last`, whom it followed while it was
     /// content, if it ever was.
-    pub fn election_cause(&self, last: Option<Followed>) -> ElectionCause {
+    pub fn election_cause(&self, last: Option<FollowedLeader>) -> ElectionCause {
         self.election.cause(self.pace.sync_ticks(), last)
     }
 

@@ -3,7 +3,7 @@
 use super::{WireBallot, WireError, decode, encode, length, slot_in};
 use crate::command::{ClientId, Opening, Sequence, SessionId};
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
-use crate::status::{DiskState, HostStatus, Status, Version};
+use crate::status::{DiskHealth, HostStatus, Status, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_paxos::{Ballot, NodeId, Slot};
@@ -74,14 +74,14 @@ struct WireStatus {
 
 #[derive(Serialize, Deserialize)]
 struct WireHostStatus {
-    disk: WireDiskState,
+    disk: WireDiskHealth,
     snapshot: Option<u64>,
     version: [u16; 3],
     certificate_end_s: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
-enum WireDiskState {
+enum WireDiskHealth {
     Fine,
     Slow,
     Full,
@@ -247,11 +247,11 @@ fn status_out(status: &Status) -> WireStatus {
 
 fn host_out(host: &HostStatus) -> WireHostStatus {
     let disk = match host.disk {
-        DiskState::Fine => WireDiskState::Fine,
-        DiskState::Slow => WireDiskState::Slow,
-        DiskState::Full => WireDiskState::Full,
-        DiskState::Hung => WireDiskState::Hung,
-        DiskState::Failed => WireDiskState::Failed,
+        DiskHealth::Fine => WireDiskHealth::Fine,
+        DiskHealth::Slow => WireDiskHealth::Slow,
+        DiskHealth::Full => WireDiskHealth::Full,
+        DiskHealth::Hung => WireDiskHealth::Hung,
+        DiskHealth::Failed => WireDiskHealth::Failed,
     };
     WireHostStatus {
         disk,
@@ -263,11 +263,11 @@ fn host_out(host: &HostStatus) -> WireHostStatus {
 
 fn host_in(host: &WireHostStatus) -> Result<HostStatus, WireError> {
     let disk = match host.disk {
-        WireDiskState::Fine => DiskState::Fine,
-        WireDiskState::Slow => DiskState::Slow,
-        WireDiskState::Full => DiskState::Full,
-        WireDiskState::Hung => DiskState::Hung,
-        WireDiskState::Failed => DiskState::Failed,
+        WireDiskHealth::Fine => DiskHealth::Fine,
+        WireDiskHealth::Slow => DiskHealth::Slow,
+        WireDiskHealth::Full => DiskHealth::Full,
+        WireDiskHealth::Hung => DiskHealth::Hung,
+        WireDiskHealth::Failed => DiskHealth::Failed,
     };
     Ok(HostStatus {
         disk,

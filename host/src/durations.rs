@@ -1,8 +1,8 @@
 //! How long things took, counted in buckets.
 //!
-//! What is measured is left to `stages`. The claims kept true: each sample is in exactly one bucket,
-//! the first whose bound is no less than it; and a sample costs a few comparisons and two additions,
-//! as it is taken on the loop's thread alone.
+//! What is measured is left to `stages`. The claims kept true: each sample is in exactly one
+//! bucket, the first whose bound is no less than it; and a sample costs a few comparisons and two
+//! additions, as it is taken on the loop's thread alone.
 
 use std::time::Duration;
 
@@ -32,12 +32,12 @@ pub const BUCKETS: usize = 18;
 
 /// How often something took how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Histogram {
+pub struct Durations {
     counts: [u64; BUCKETS],
     sum_ns: u64,
 }
 
-impl Histogram {
+impl Durations {
     /// Takes so many equal samples in.
     pub(crate) fn observe(&mut self, took: Duration, times: u64) {
         let bucket = BUCKET_BOUNDS.partition_point(|bound| *bound < took);
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_sample_is_in_the_first_bucket_that_holds_it() {
-        let mut histogram = Histogram::default();
+        let mut histogram = Durations::default();
         for (us, times) in [(0, 1), (50, 1), (51, 2), (1_000, 1), (10_000_000, 1), (10_000_001, 3)]
         {
             histogram.observe(Duration::from_micros(us), times);
