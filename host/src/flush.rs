@@ -12,9 +12,11 @@ use synod_paxos::To;
 use synod_smr::wire::encode_message;
 use synod_smr::{
     Connection, Disk, Input, Lane, Message, NoSnapshot, Record, RequestId, Response, StateMachine,
+    Status,
 };
 
 use crate::clients::Answered;
+use crate::counts::refusal_place;
 use crate::event::Output;
 use crate::host::Host;
 use crate::old_decrees::ReadOrder;
@@ -42,6 +44,7 @@ impl<M: StateMachine> Host<M> {
 
     /// Ends a turn, and shows what it brought about before any of it becomes an output.
     pub fn flush_watched(&mut self, now: Moment, watch: impl FnOnce(&Self, &Brought<'_>)) {
+        self.stages.on_flush(now);
         self.counts.turns += 1;
         let differences: Vec<String> =
             self.effects.differences().map(|difference| difference.to_string()).collect();
@@ -84,6 +87,7 @@ impl<M: StateMachine> Host<M> {
         self.read_old_decrees();
         self.work_on_snapshots(now);
         self.watch.look(&self.replica);
+        self.elections.look(&self.replica, &mut self.counts);
     }
 
     /// Sets the timers that the replica asked for, each at an instant drawn between its bounds.
@@ -136,7 +140,9 @@ impl<M: StateMachine> Host<M> {
         let parts: Vec<_> = self.effects.parts().collect();
         for part in parts {
             if self.snapshots.may_keep() {
-                self.snapshots.on_keeping(true);
+                self.snapshots.on_part(part.total);
+                self.counts.snapshot_bytes_received += part.bytes.len() as u64;
+                self.transfers.on_received(now, self.me, &part);
                 self.outputs.push_back(Output::Snapshot(SnapshotOrder::Keep(part)));
             } else {
                 self.step(Input::NotKept);
@@ -177,6 +183,7 @@ impl<M: StateMachine> Host<M> {
             let bytes = commit.records.frame_bytes();
             self.room.on_commit(bytes);
             self.snapshots.on_commit(bytes);
+            self.stages.on_commit();
             self.outputs.push_back(Output::Commit(commit));
         }
     }
@@ -200,7 +207,20 @@ impl<M: StateMachine> Host<M> {
 
     fn answer(&mut self, (connection, id, response): &(Connection, RequestId, Response)) {
         self.counts.responses += 1;
-        let reply = (*connection, *id, response);
+        self.stages.on_answer(*connection, *id);
+        let told = match response {
+            // What the replica does not know of its node is filled in here.
+            Response::Status(status) => {
+                let host = self.host_status(self.stages.now());
+                Some(Response::Status(Status { host, ..*status }))
+            }
+            Response::Refused(refusal) => {
+                self.counts.refused[refusal_place(refusal)] += 1;
+                None
+            }
+            Response::Opened(_) | Response::Reply(_) | Response::Uncertain { .. } => None,
+        };
+        let reply = (*connection, *id, told.as_ref().unwrap_or(response));
         match self.clients.on_response(self.me, reply, &self.settings) {
             Answered::Now(output) => self.outputs.push_back(output),
             Answered::LetGo => self.counts.responses_let_go += 1,

@@ -21,6 +21,7 @@ use crate::clients::{Clients, Held};
 use crate::commits::{Commits, Committed, Confirmed};
 use crate::counts::Counts;
 use crate::crowd::Crowd;
+use crate::elections::Elections;
 use crate::event::{Event, Output};
 use crate::jitter::Jitter;
 use crate::lanes::Lanes;
@@ -32,7 +33,9 @@ use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
 use crate::snapshots::Snapshots;
 use crate::snapshots::order::SnapshotDone;
+use crate::stages::Stages;
 use crate::timers::{Fired, Timers};
+use crate::transfers::Transfers;
 
 /// One replica with all that stands between it and the world.
 ///
@@ -61,6 +64,9 @@ pub struct Host<M> {
     pub(crate) watch: LeadershipLog,
     pub(crate) lanes: Lanes,
     pub(crate) counts: Counts,
+    pub(crate) stages: Stages,
+    pub(crate) elections: Elections,
+    pub(crate) transfers: Transfers,
     /// When a node that was asked to end does so in any case.
     pub(crate) drain_by: Option<Moment>,
     /// The parts of the newest snapshot that peers asked for since the last flush: of which one,
@@ -78,6 +84,7 @@ impl<M: StateMachine> Host<M> {
     ///
     /// A node that was refused hears of its journal alone, until it has written why.
     pub fn take(&mut self, now: Moment, event: Event) {
+        self.stages.on_event(now);
         let of_the_journal = matches!(event, Event::Committed(_) | Event::Room(_));
         if self.refused.is_some() && !of_the_journal {
             return;
@@ -110,6 +117,7 @@ impl<M: StateMachine> Host<M> {
                 self.clients.on_wrote(connection, bytes, &self.settings, &mut self.outputs);
             }
             Event::ClientDown(connection) => {
+                self.stages.on_client_down(connection);
                 self.clients.on_down(connection, &self.settings, &mut self.outputs);
             }
             Event::Committed(committed) => self.on_committed(committed),
@@ -127,6 +135,7 @@ impl<M: StateMachine> Host<M> {
     /// Fires the timer that is due first, and returns it. After a pause of the process none fires
     /// for a grace, as the inbox goes first.
     pub fn fire(&mut self, now: Moment) -> Option<Timer> {
+        self.stages.on_event(now);
         self.look_at_crowd(now);
         if self.refused.is_some() {
             return None;
@@ -215,9 +224,15 @@ impl<M: StateMachine> Host<M> {
 
     /// Steps the replica, which is told before how its disk is doing and what that takes.
     pub(crate) fn step(&mut self, input: Input) {
+        self.step_timed(input, false);
+    }
+
+    /// Steps the replica with what may be a command of a client, and sees how far all have come.
+    fn step_timed(&mut self, input: Input, is_command: bool) {
         self.tell_room();
         self.counts.steps += 1;
         self.replica.step(input, &mut self.effects);
+        self.stages.on_step(&self.replica, is_command);
     }
 
     /// Tells the replica how its disk is doing, and how much it may record.
@@ -334,7 +349,8 @@ impl<M: StateMachine> Host<M> {
         self.counts.requests += 1;
         match (decode_request(bytes), self.clients.principal(connection)) {
             (Ok(request), Some(principal)) => {
-                self.step(Input::Request { connection, principal, request });
+                let is_command = self.stages.on_request(connection, request.id, &request.body);
+                self.step_timed(Input::Request { connection, principal, request }, is_command);
             }
             // The connection is gone, and nobody waits for an answer.
             (Ok(_), None) => {}
@@ -349,6 +365,8 @@ impl<M: StateMachine> Host<M> {
 
     fn on_committed(&mut self, committed: Committed) {
         let Confirmed { proof, cut } = self.commits.on_committed(committed, &mut self.slots);
+        self.stages.on_committed();
+        self.stages.on_durable(self.slots.end());
         if let Some(slot) = cut {
             tracing::info!(slot = slot.number(), "the log below may go");
         }
@@ -359,8 +377,9 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn on_old_decrees(&mut self, old: OldDecrees) {
-        let OldDecrees { to, message } = old;
+        let OldDecrees { to, message, is_damaged } = old;
         self.reading = false;
+        self.counts.damaged_log_reads += u64::from(is_damaged);
         self.sent.extend(message.map(|message| (To::Node(to), message)));
     }
 
@@ -368,22 +387,32 @@ impl<M: StateMachine> Host<M> {
     /// flush.
     pub fn on_snapshot(&mut self, done: SnapshotDone<M>) {
         match done {
-            SnapshotDone::Taken(slot) => {
-                tracing::info!(slot = slot.number(), "a snapshot is durable");
-                self.snapshots.on_taken(slot);
+            SnapshotDone::Taken { slot, bytes } => {
+                tracing::info!(slot = slot.number(), bytes, "a snapshot is durable");
+                self.counts.snapshots_taken += 1;
+                self.snapshots.on_taken(slot, bytes);
             }
-            SnapshotDone::NotTaken => self.snapshots.on_not_taken(),
+            SnapshotDone::NotTaken => {
+                self.counts.snapshots_failed += 1;
+                self.snapshots.on_not_taken();
+            }
             SnapshotDone::Kept { slot, end } => {
                 self.snapshots.on_keeping(false);
                 self.step(Input::Kept { slot, end });
             }
             SnapshotDone::NotKept => {
+                self.counts.snapshots_not_kept += 1;
                 self.snapshots.on_keeping(false);
                 self.step(Input::NotKept);
             }
             SnapshotDone::Installed(state) => self.install(*state),
-            SnapshotDone::Read { to, part } => {
+            SnapshotDone::Read { to, part, is_damaged } => {
+                self.counts.damaged_snapshot_reads += u64::from(is_damaged);
                 self.snapshots.on_read(part.as_ref().map(|part| part.total));
+                if let Some(part) = &part {
+                    self.counts.snapshot_bytes_sent += part.bytes.len() as u64;
+                    self.transfers.on_sent(self.stages.now(), to, part);
+                }
                 self.sent.extend(part.map(|part| (To::Node(to), Message::Snapshot(part))));
             }
         }

@@ -9,6 +9,8 @@ mod clients;
 mod commits;
 mod counts;
 mod crowd;
+mod durations;
+mod elections;
 mod event;
 mod flush;
 mod hard_state;
@@ -16,28 +18,35 @@ mod host;
 mod jitter;
 mod lanes;
 mod leadership_log;
+mod measured;
 mod old_decrees;
 mod peers;
+mod readiness;
 mod recovery;
 mod room;
 mod settings;
 mod slot_index;
 mod snapshots;
+mod stages;
 pub mod survey;
 mod timers;
 mod trace;
+mod transfers;
 mod unapplied;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
 pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};
 pub use commits::{Committed, Ticket};
-pub use counts::Counts;
+pub use counts::{Counts, REFUSALS};
 pub use crowd::CLIENTS_HELD_BACK_MAX;
+pub use durations::{BUCKET_BOUNDS, BUCKETS, Durations};
 pub use event::{Event, Output};
 pub use flush::Brought;
 pub use host::{DRAIN_MAX, Host};
 pub use jitter::Jitter;
+pub use measured::{DISK_HUNG_AFTER, Measured};
 pub use old_decrees::{OldDecrees, ReadOrder};
+pub use readiness::READY_LAG_SLOTS_MAX;
 pub use recovery::{
     DataFolders, Inspected, Opened, OpenedAbove, RecoveryError, identity_of, inspect, open,
     open_above, parts_of_identity,
@@ -49,6 +58,7 @@ pub use settings::{
 pub use slot_index::BYTES_PER_SLOT;
 pub use snapshots::order::{SnapshotDone, SnapshotOrder};
 pub use snapshots::work::SnapshotWork;
+pub use stages::{ASKED_TIMED_MAX, OPEN_TIMED_MAX, STAGES, Stage};
 pub use synod_journal as journal;
 pub use synod_paxos as paxos;
 pub use synod_smr as smr;
@@ -60,6 +70,6 @@ pub mod api {
     pub use synod_paxos::{Ballot, NodeId, Slot};
     pub use synod_smr::client::{Outcome, Reason};
     pub use synod_smr::testing;
-    pub use synod_smr::{Invalid, Refusal, StateMachine, Status};
+    pub use synod_smr::{DiskHealth, HostStatus, Invalid, Refusal, StateMachine, Status, Version};
     pub use synod_smr::{NoSnapshot, RestoreError, SnapshotPieces, SnapshotView};
 }

@@ -20,6 +20,7 @@ use crate::clients::Clients;
 use crate::commits::{Commits, slot_of};
 use crate::counts::Counts;
 use crate::crowd::Crowd;
+use crate::elections::Elections;
 use crate::hard_state::NodeHardState;
 use crate::host::Host;
 use crate::jitter::Jitter;
@@ -31,7 +32,9 @@ use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
 use crate::snapshots::Snapshots;
 use crate::snapshots::work::SnapshotWork;
+use crate::stages::Stages;
 use crate::timers::Timers;
+use crate::transfers::Transfers;
 use crate::unapplied::Unapplied;
 
 /// Why a life cannot begin.
@@ -266,7 +269,8 @@ pub fn open_above<M: StateMachine + Clone, D: Disk>(
     }
     let newest = work.newest().map_err(damaged)?;
     let state = newest.unwrap_or_else(|| Executor::with_limits(machine, settings.sessions));
-    let opened = begin_with(disk, folders.journal, options, state, settings, watch)?;
+    let mut opened = begin_with(disk, folders.journal, options, state, settings, watch)?;
+    opened.snapshots.on_found(work.newest_bytes());
     Ok((opened, work))
 }
 
@@ -473,7 +477,10 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             jitter: Jitter::seeded(seed),
             watch: LeadershipLog::default(),
             lanes: Lanes::default(),
-            counts: Counts::default(),
+            counts: Counts { cut_bytes: self.cut_bytes, ..Counts::default() },
+            stages: Stages::default(),
+            elections: Elections::default(),
+            transfers: Transfers::default(),
             drain_by: None,
             wanted_parts: Vec::new(),
             sent: Vec::new(),

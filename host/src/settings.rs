@@ -45,6 +45,8 @@ pub struct Settings {
     pub replies_waiting_bytes: usize,
     /// The bytes of replies that may wait for all clients together.
     pub replies_waiting_bytes_total: usize,
+    /// When the node's certificate ends, in seconds since 1970; told to whoever asks for a status.
+    pub certificate_end_s: Option<u64>,
 }
 
 impl Default for Settings {
@@ -64,6 +66,7 @@ impl Default for Settings {
             reply_share_bytes: REPLY_SHARE_BYTES,
             replies_waiting_bytes: 64 << 20,
             replies_waiting_bytes_total: 256 << 20,
+            certificate_end_s: None,
         }
     }
 }

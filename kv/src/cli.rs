@@ -39,7 +39,7 @@ pub enum Command {
     Append(PutArgs),
     /// Print the entries of a range of keys, one a line.
     Range(RangeArgs),
-    /// Print what each node knows about itself; exit 1 unless all nodes answer.
+    /// Show the cluster at a glance, as each node knows itself; exit 1 unless all nodes answer.
     Status(StatusArgs),
     /// Measure throughput and latency in a closed loop.
     Bench(BenchArgs),
@@ -62,7 +62,8 @@ pub struct InitArgs {
         conflicts_with = "renew"
     )]
     pub nodes: u16,
-    /// Node i listens to peers on this port plus i, and to clients 100 above that. Nobody checks
+    /// Node i listens to peers on this port plus i, to clients 100 above that, both by UDP, and
+    /// answers for metrics by TCP on the number of the latter. Nobody checks
     /// what else listens there: clusters on one host need base ports that are neither within 9
     /// of each other, nor 91 to 109 apart; take 7000, 7200, 7400.
     #[arg(long, default_value_t = 7000, value_parser = clap::value_parser!(u16).range(1..=65000))]
@@ -240,9 +241,13 @@ pub struct StatusArgs {
     /// The cluster.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Print JSON, one object a node.
+    /// Print JSON: one object a node, and with --watch one object a look.
     #[arg(long)]
     pub json: bool,
+    /// Look again every so many seconds, until Ctrl-C.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub watch: Option<u64>,
 }
 
 /// Flags of `bench`.
@@ -300,4 +305,4 @@ a folder damaged);
 2 the outcome is unknown; 3 done, but what came of it could not be printed, and is on stderr;
 64 wrong usage; 69 certainly not done: cluster unavailable or refused;
 70 internal error; 73 cannot make a file or folder; 74 data folder or port unusable;
-78 wrong configuration.";
+78 wrong configuration; 130 ended by Ctrl-C.";

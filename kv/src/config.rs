@@ -25,7 +25,8 @@ use keys::{CLIENT, SERVER};
 use layers::Layers;
 pub use problem::{ConfigError, Origin};
 use values::{
-    address, addresses, cluster, log_bytes, milliseconds, node_id, readable, segment_bytes, timing,
+    address, addresses, cluster, log_bytes, metrics, milliseconds, node_id, readable,
+    segment_bytes, timing,
 };
 pub use variables::unknown_variables;
 
@@ -46,6 +47,8 @@ pub struct ServerConfig {
     pub peer_listen: SocketAddr,
     /// Where this node listens to clients.
     pub client_listen: SocketAddr,
+    /// Where this node answers `/livez`, `/readyz` and `/metrics`, if it does.
+    pub metrics: Option<SocketAddr>,
     /// Every node of the cluster, this one included, and where the others reach it.
     pub peers: BTreeMap<u16, SocketAddr>,
     /// The certificates.
@@ -163,6 +166,7 @@ impl ServerConfig {
             log_bytes: log_bytes(layers)?,
             peer_listen,
             client_listen,
+            metrics: metrics(layers)?,
             peers,
             tls: TlsFiles::from_layers(layers)?,
             heartbeat,
@@ -170,6 +174,18 @@ impl ServerConfig {
             stagger: milliseconds(layers, "timing.stagger_ms")?,
             log: LogConfig::from_layers(layers)?,
         })
+    }
+}
+
+impl ServerConfig {
+    /// Says what is to be known of an address for metrics that others may reach.
+    #[must_use]
+    pub fn open_metrics(&self) -> Option<String> {
+        let at = self.metrics.filter(|at| !at.ip().is_loopback())?;
+        Some(format!(
+            "metrics = \"{at}\" is plain text without a password, for whoever reaches it: name a \
+             loopback address, or let only those reach it who may know"
+        ))
     }
 }
 

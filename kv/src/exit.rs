@@ -81,6 +81,12 @@ impl Exit {
         Self::with(78, reason)
     }
 
+    /// Somebody ended with Ctrl-C what would have gone on.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        Self { code: 130, reason: None }
+    }
+
     /// Prints the reason as one line on stderr, behind the log, and returns the code.
     #[must_use]
     pub fn report(self) -> ExitCode {

@@ -22,3 +22,5 @@ pub mod log;
 pub mod machine;
 pub mod run;
 pub mod serve;
+mod status;
+mod target;

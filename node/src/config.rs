@@ -25,6 +25,10 @@ pub struct Config {
     pub peer_listen: SocketAddr,
     /// Where to listen to clients; port 0 takes a free one.
     pub client_listen: SocketAddr,
+    /// Where to answer `/livez`, `/readyz` and `/metrics`, over TCP and in plain text: on an
+    /// address that only this host reaches, unless the network is trusted. Port 0 takes a free one;
+    /// without an address nothing is answered.
+    pub metrics_listen: Option<SocketAddr>,
     /// The folder of the journal, which [`Node::create`](crate::Node::create) makes.
     pub data: PathBuf,
     /// How large the files of the journal are: a multiple of 4096 from [`SEGMENT_BYTES_MIN`] to
@@ -190,6 +194,7 @@ impl Config {
             members,
             peer_listen,
             client_listen: SocketAddr::new(peer_listen.ip(), 0),
+            metrics_listen: None,
             data: folder.join("data").join(&name),
             segment_bytes: SEGMENT_BYTES,
             log_bytes: LOG_BYTES,

@@ -1,7 +1,13 @@
-//! The line that says from time to time what was counted since the node started.
+//! What is told of a running node: on its page of metrics, and in a line of its log.
 //!
-//! The host counts what it does, and the transport its own drops and refusals, which the line shows
-//! beside.
+//! The line says from time to time what was counted since the node started. The host counts what it
+//! does, and the transport its own drops and refusals, which the line shows beside. The page, and
+//! whether the node is alive and ready, is for whoever asks (`server`).
+
+pub(crate) mod board;
+pub(crate) mod health;
+mod page;
+pub(crate) mod server;
 
 use std::time::Duration;
 
@@ -26,6 +32,10 @@ impl Reporter {
 
     pub(crate) const fn on_dropped(&mut self) {
         self.messages_dropped += 1;
+    }
+
+    pub(crate) const fn messages_dropped(&self) -> u64 {
+        self.messages_dropped
     }
 
     /// Tells whether it is time to log the counts, and something has happened since.

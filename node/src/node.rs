@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use crate::beacon::SharedBeacon;
 use crate::config::Config;
 use crate::create::{CreateError, check, create};
+use crate::metrics::server::MetricsServer;
 use crate::start::{StartError, inspect, start};
 use crate::survey::{NodeSurvey, SurveyError, survey_folder};
 use crate::world::{System, World};
@@ -34,6 +35,7 @@ use synod_transport_quic::Credentials;
 pub struct Node {
     pub(crate) peer_address: SocketAddr,
     pub(crate) client_address: SocketAddr,
+    pub(crate) metrics: Option<MetricsServer>,
     pub(crate) incarnation: u64,
     pub(crate) orders: mpsc::Sender<Control>,
     pub(crate) beacon: Arc<SharedBeacon>,
@@ -206,6 +208,12 @@ impl Node {
     #[must_use]
     pub fn client_address(&self) -> SocketAddr {
         self.client_address
+    }
+
+    /// Returns where the node answers `/livez`, `/readyz` and `/metrics`, if it does.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(MetricsServer::address)
     }
 
     /// Returns which start of the node this is, counted from 1.

@@ -31,6 +31,8 @@ use crate::config::{Config, ConfigError, SNAPSHOTS, TlsFiles, core_settings};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
 use crate::driver::{Driver, Ended};
 use crate::metrics::Reporter;
+use crate::metrics::board::{About, Board, BoardWriter};
+use crate::metrics::server::MetricsServer;
 use crate::node::{Control, LoopHandle, Node, NodeError};
 use crate::ports::Ports;
 use crate::progress::Progress;
@@ -50,6 +52,7 @@ struct Beginning<M: StateMachine, W: World> {
     ports: Ports,
     recovered: Recovered<M, W>,
     trace: Option<TraceFile>,
+    board: Option<Arc<Board>>,
     orders: mpsc::Receiver<Control>,
     beacon: Arc<SharedBeacon>,
 }
@@ -105,6 +108,9 @@ pub enum StartError {
     /// The port for clients cannot be opened.
     #[error("client_listen: {0}")]
     ClientPort(#[source] BindError),
+    /// The port for metrics cannot be opened.
+    #[error("metrics: {0}")]
+    MetricsPort(#[source] BindError),
     /// The trace that was asked for cannot be written.
     #[error("{}: no trace can be written here: {source}", path.display())]
     Trace {
@@ -138,19 +144,21 @@ where
     let credentials =
         Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?
             .dated_by(world.wall());
-    let cluster = check_identity(&config, &credentials)?;
+    check_identity(&config, &credentials)?;
     check_dates(&world, &config, &credentials)?;
     // The ports are held before the journal is touched: a start that finds them taken must use up
     // no incarnation. Nothing is read on them before the life begins.
-    let ports = Ports::hold(&world, &config)?;
+    let mut ports = Ports::hold(&world, &config)?;
+    // It answers from here on: a long journal is read by a node that is alive, and not ready.
+    let (metrics, board) = serve_metrics(&mut ports, &config, &credentials)?;
     let (recovered, trace) = match traces {
-        None => (recover(&world, &config, cluster, machine, None)?, None),
+        None => (recover(&world, &config, &credentials, machine, None)?, None),
         Some(folder) => {
             let failed = |source| StartError::Trace { path: folder.to_owned(), source };
             // Before the journal is opened, as its records are the beginning of the trace; and what
             // begins the life is in the file before the life begins.
             let mut trace = TraceFile::create(folder).map_err(failed)?;
-            let recovered = recover(&world, &config, cluster, machine, Some(&mut trace))?;
+            let recovered = recover(&world, &config, &credentials, machine, Some(&mut trace))?;
             let (incarnation, state_at) = (recovered.0.incarnation, recovered.0.state_at());
             trace.recorder.on_began(trace::now_ns(), incarnation, state_at);
             trace.write().map_err(failed)?;
@@ -171,6 +179,7 @@ where
         ports,
         recovered,
         trace,
+        board,
         orders: order_events,
         beacon,
     };
@@ -183,6 +192,7 @@ where
     Ok(Node {
         peer_address,
         client_address,
+        metrics,
         incarnation,
         orders,
         beacon: told,
@@ -190,6 +200,28 @@ where
         ended,
         life,
     })
+}
+
+/// Begins to answer on the port for metrics, if there is one.
+fn serve_metrics(
+    ports: &mut Ports,
+    config: &Config,
+    credentials: &Credentials,
+) -> Result<(Option<MetricsServer>, Option<Arc<Board>>), StartError> {
+    let Some(listener) = ports.metrics.take() else { return Ok((None, None)) };
+    let board = Arc::new(Board::new(About {
+        node: config.node.number(),
+        heartbeat: config.timing.heartbeat,
+        certificate_end_s: end_of(credentials),
+    }));
+    let server = MetricsServer::start(listener, Arc::clone(&board))
+        .map_err(|source| StartError::System { what: "the server of metrics", source })?;
+    Ok((Some(server), Some(board)))
+}
+
+/// Returns when a certificate ends, in seconds since 1970.
+fn end_of(credentials: &Credentials) -> u64 {
+    credentials.not_after().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// Where a node listens to peers and to clients, and where it runs.
@@ -315,7 +347,7 @@ fn tell<T>(started: &SyncSender<T>, news: T) {
 fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
     beginning: Beginning<M, W>,
 ) -> Result<Driver<M, W>, StartError> {
-    let Beginning { world, config, credentials, ports, recovered, trace, orders, beacon } =
+    let Beginning { world, config, credentials, ports, recovered, trace, board, orders, beacon } =
         beginning;
     let (recovered, work) = recovered;
     let incarnation = Incarnation(recovered.incarnation);
@@ -369,6 +401,7 @@ fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
         time,
         beacon,
         reporter,
+        board: board.map(BoardWriter::new),
         trace,
     })
 }
@@ -379,13 +412,17 @@ fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
 fn recover<W: World, M: StateMachine + Clone>(
     world: &W,
     config: &Config,
-    cluster: ClusterId,
+    credentials: &Credentials,
     machine: M,
     mut trace: Option<&mut TraceFile>,
 ) -> Result<Recovered<M, W>, StartError> {
-    let options = existing(config, cluster);
+    let options = existing(config, credentials.identity().cluster);
     let mut progress = Progress::begin(config.node.number());
-    let settings = Settings { log_bytes: config.log_bytes, ..Settings::default() };
+    let settings = Settings {
+        log_bytes: config.log_bytes,
+        certificate_end_s: Some(end_of(credentials)),
+        ..Settings::default()
+    };
     let watch = |_: &[u8], record: &_| {
         progress.note();
         if let Some(trace) = &mut trace {

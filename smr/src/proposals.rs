@@ -101,6 +101,18 @@ impl Proposals {
         self.queued_bytes + self.open_bytes
     }
 
+    /// Counts the requests that wait for an answer.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Counts the commands that wait for a slot.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Tells whether a command waits for a slot.
     #[must_use]
     pub fn has_queued(&self) -> bool {

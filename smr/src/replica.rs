@@ -7,7 +7,7 @@
 
 mod admission;
 pub(crate) mod catch_up;
-mod observe;
+pub(crate) mod observe;
 
 use crate::checkpoint::Checkpoints;
 use crate::command::CommandBatch;

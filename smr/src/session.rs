@@ -225,6 +225,12 @@ impl Sessions {
         self.table.len()
     }
 
+    /// Returns how far the table may grow.
+    #[must_use]
+    pub const fn limits(&self) -> &SessionLimits {
+        &self.limits
+    }
+
     /// Tells whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

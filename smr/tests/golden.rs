@@ -21,9 +21,9 @@ use synod_smr::wire::{
     encode_record, encode_request, encode_response, encode_session,
 };
 use synod_smr::{
-    Checkpoint, ClientId, Command, CommandBatch, Fingerprint, Folder, Heartbeat, KeptReply,
-    Message, Opening, PeerStart, Principal, Refusal, Request, RequestBody, RequestId, Response,
-    SavedReply, SavedSession, Sequence, SessionId, StatePart, Status,
+    Checkpoint, ClientId, Command, CommandBatch, DiskHealth, Fingerprint, Folder, Heartbeat,
+    HostStatus, KeptReply, Message, Opening, PeerStart, Principal, Refusal, Request, RequestBody,
+    RequestId, Response, SavedReply, SavedSession, Sequence, SessionId, StatePart, Status, Version,
 };
 
 const BALLOT: Ballot = Ballot::new(300, NodeId::new(2));
@@ -155,6 +155,12 @@ fn responses() -> Vec<Response> {
         applied: Slot::new(8),
         digest: 0x0123_4567_89AB_CDEF,
         sessions: 3,
+        host: HostStatus {
+            disk: DiskHealth::Hung,
+            snapshot: Some(Slot::new(7)),
+            version: Version([1, 300, 2]),
+            certificate_end_s: Some(1_800_000_000),
+        },
     };
     let leader = Some(NodeId::new(3));
     let mut responses = vec![

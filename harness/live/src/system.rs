@@ -204,7 +204,7 @@ impl System {
             |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
         let mut serve = words(
             "{binary} serve --config {dir}/node-{node}.toml --data {data} \
-             --peer-listen {peer-listen} --client-listen {client-listen}",
+             --peer-listen {peer-listen} --client-listen {client-listen} --set metrics=off",
         );
         serve.push(Arg::PerPeer { per_peer: repeated("--peer {peer}={address}") });
         let mut bridge = words("{binary} bridge --config {dir}/client.toml");

@@ -22,6 +22,9 @@ pub(crate) struct Snapshots {
     /// where there is none.
     newest: Slot,
     before: Slot,
+    /// How many bytes the newest one has, and the one that is received.
+    newest_bytes: u64,
+    keeping_bytes: u64,
     /// Below this slot the log is to go, once that is recorded.
     to_cut: Option<Slot>,
     /// What was given to the journal since the newest one was begun, by earlier lives too.
@@ -54,6 +57,8 @@ impl Snapshots {
         Self {
             newest,
             before: newest,
+            newest_bytes: 0,
+            keeping_bytes: 0,
             to_cut: None,
             bytes,
             under_way: UnderWay::default(),
@@ -66,6 +71,16 @@ impl Snapshots {
     /// Returns the slot of the newest snapshot, if there is one.
     pub(crate) fn newest(&self) -> Option<Slot> {
         (self.newest > Slot::FIRST).then_some(self.newest)
+    }
+
+    /// Returns how many bytes the newest one has, where that is known.
+    pub(crate) const fn newest_bytes(&self) -> u64 {
+        self.newest_bytes
+    }
+
+    /// Takes note of how long the one is that this life began with.
+    pub(crate) const fn on_found(&mut self, bytes: u64) {
+        self.newest_bytes = bytes;
     }
 
     /// Takes note of what is given to the journal.
@@ -98,8 +113,9 @@ impl Snapshots {
     }
 
     /// Takes note that a snapshot of this node's own state is durable.
-    pub(crate) fn on_taken(&mut self, slot: Slot) {
+    pub(crate) fn on_taken(&mut self, slot: Slot, bytes: u64) {
         self.under_way.taking = false;
+        self.newest_bytes = bytes;
         self.before = self.newest;
         self.newest = slot;
         // Below the first one of all nothing goes: peers that lag little are still given decrees.
@@ -120,11 +136,18 @@ impl Snapshots {
         self.under_way.keeping = keeping;
     }
 
+    /// Takes note that a part of a snapshot of so many bytes is to be written.
+    pub(crate) const fn on_part(&mut self, total: u64) {
+        self.under_way.keeping = true;
+        self.keeping_bytes = total;
+    }
+
     /// Takes note that a snapshot of another node is durable here, and is gone on from.
     pub(crate) fn on_installed(&mut self, slot: Slot) {
         self.under_way.keeping = false;
         if slot > self.newest {
             (self.newest, self.before) = (slot, slot);
+            self.newest_bytes = self.keeping_bytes;
             self.to_cut = Some(slot);
             self.bytes = 0;
         }

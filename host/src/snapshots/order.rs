@@ -35,8 +35,13 @@ pub enum SnapshotOrder {
 /// How an order went. Complete by its nature.
 #[derive(Debug)]
 pub enum SnapshotDone<M> {
-    /// This node's state at the slot is durable.
-    Taken(Slot),
+    /// This node's state is durable.
+    Taken {
+        /// The first slot that it does not stand for.
+        slot: Slot,
+        /// How many bytes it has.
+        bytes: u64,
+    },
     /// It was not written down.
     NotTaken,
     /// A part is written, up to this end.
@@ -56,6 +61,8 @@ pub enum SnapshotDone<M> {
         to: NodeId,
         /// The part.
         part: Option<StatePart>,
+        /// Whether the snapshot could not be read.
+        is_damaged: bool,
     },
 }
 
@@ -66,7 +73,7 @@ impl SnapshotOrder {
         match self {
             Self::Take { .. } => SnapshotDone::NotTaken,
             Self::Keep(_) => SnapshotDone::NotKept,
-            Self::Read { to, .. } => SnapshotDone::Read { to: *to, part: None },
+            Self::Read { to, .. } => SnapshotDone::Read { to: *to, part: None, is_damaged: false },
         }
     }
 }

@@ -11,7 +11,7 @@ use synod_journal::{
     Disk, OpenError, RecoveredSnapshots, Snapshot, SnapshotBound, SnapshotOptions, SnapshotReader,
     SnapshotStore, SnapshotWriter,
 };
-use synod_paxos::{NodeId, Slot};
+use synod_paxos::Slot;
 use synod_smr::wire::{StateDescription, decode_description, encode_description};
 use synod_smr::{
     Executor, RestoreError, STATE_PART_BYTES_MAX, SessionLimits, SnapshotPieces, SnapshotView,
@@ -137,7 +137,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     pub fn carry_out(&mut self, order: SnapshotOrder) -> SnapshotDone<M> {
         match order {
             SnapshotOrder::Take { description, view } => match self.take(&description, view) {
-                Ok(()) => SnapshotDone::Taken(description.slot),
+                Ok(bytes) => SnapshotDone::Taken { slot: description.slot, bytes },
                 Err(reason) => {
                     let slot = description.slot.number();
                     tracing::error!(slot, reason, "a snapshot was not made");
@@ -150,23 +150,36 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
                 SnapshotDone::NotKept
             }),
             SnapshotOrder::Read { to, offset, of, bytes_max } => {
-                let part = self.read(to, (offset, of), bytes_max);
-                SnapshotDone::Read { to, part }
+                let read = self.read((offset, of), bytes_max);
+                let is_damaged = read.is_err();
+                let part = read.unwrap_or_else(|reason| {
+                    tracing::error!(%to, reason, "a snapshot cannot be read for a peer");
+                    None
+                });
+                SnapshotDone::Read { to, part, is_damaged }
             }
         }
     }
 
-    /// Writes a state down, and makes it durable.
+    /// Writes a state down, and makes it durable; returns how many bytes it has.
     ///
     /// spec: Snapshot!Take
-    fn take(&mut self, description: &StateDescription, view: SnapshotView) -> Result<(), String> {
+    fn take(&mut self, description: &StateDescription, view: SnapshotView) -> Result<u64, String> {
         let mut writer = self.begin(description)?;
         // The view was made when the order was given, so that what is applied meanwhile is not in
         // it.
         for piece in view {
             writer.append(&piece).map_err(|error| error.to_string())?;
         }
-        self.store.made()?.finish(writer).map(drop).map_err(|error| error.to_string())
+        let bytes = writer.bytes();
+        self.store.made()?.finish(writer).map_err(|error| error.to_string())?;
+        Ok(bytes)
+    }
+
+    /// Returns how many bytes the newest snapshot has.
+    pub(crate) fn newest_bytes(&self) -> u64 {
+        let newest = self.store.opened().and_then(SnapshotStore::newest);
+        newest.map_or(0, |newest| newest.bytes)
     }
 
     fn begin(&mut self, description: &StateDescription) -> Result<SnapshotWriter<D>, String> {
@@ -221,8 +234,18 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     ) -> Result<Executor<M>, String> {
         // The state machine meets an end where a chunk cannot be read; what was wrong is said here.
         let mut failed = None;
+        let (slot, total) = (description.slot.number(), reader.snapshot().bytes);
+        tracing::info!(slot, total, "reading a snapshot");
+        let (mut bytes, mut said) = (0, 0);
         let mut chunks = std::iter::from_fn(|| match reader.next_chunk() {
-            Ok(chunk) => chunk.map(Bytes::copy_from_slice),
+            Ok(chunk) => {
+                bytes += chunk.map_or(0, <[u8]>::len) as u64;
+                if bytes >= said + SAID_EVERY_BYTES {
+                    said = bytes;
+                    tracing::info!(slot, bytes, total, "reading a snapshot, so far");
+                }
+                chunk.map(Bytes::copy_from_slice)
+            }
             Err(error) => {
                 failed = Some(error.to_string());
                 None
@@ -242,19 +265,13 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     /// another one.
     fn read(
         &mut self,
-        to: NodeId,
         (offset, of): (u64, Option<Slot>),
         bytes_max: usize,
-    ) -> Option<StatePart> {
-        let newest = self.store.opened()?.newest()?;
+    ) -> Result<Option<StatePart>, String> {
+        let newest = self.store.opened().and_then(SnapshotStore::newest);
+        let Some(newest) = newest else { return Ok(None) };
         let offset = if of.map(bound_of) == Some(newest.bound) { offset } else { 0 };
-        match self.part(newest, offset, bytes_max.min(STATE_PART_BYTES_MAX)) {
-            Ok(part) => part,
-            Err(reason) => {
-                tracing::error!(%to, reason, "a snapshot cannot be read for a peer");
-                None
-            }
-        }
+        self.part(newest, offset, bytes_max.min(STATE_PART_BYTES_MAX))
     }
 
     fn part(
@@ -294,6 +311,10 @@ fn description_of<D: Disk>(reader: &SnapshotReader<D>) -> Result<StateDescriptio
     let meta = Bytes::copy_from_slice(reader.meta());
     decode_description(&meta).map_err(|error| error.to_string())
 }
+
+/// After so many bytes more it is said how much of a snapshot was read: some seconds of a disk and
+/// a machine that are not fast.
+const SAID_EVERY_BYTES: u64 = 256 << 20;
 
 /// Returns the bound that a slot is in the store.
 pub(crate) fn bound_of(slot: Slot) -> SnapshotBound {

@@ -30,6 +30,7 @@ pub(super) const SERVER: &[Setting] = &[
     setting("log_bytes", Kind::Number, Some("134217728"), "log_bytes = 134217728"),
     setting("peer_listen", Kind::Text, None, "peer_listen = \"127.0.0.1:7001\""),
     setting("client_listen", Kind::Text, None, "client_listen = \"127.0.0.1:7101\""),
+    setting("metrics", Kind::Text, Some("off"), "metrics = \"127.0.0.1:7101\""),
     setting("peers.*", Kind::Text, None, "1 = \"127.0.0.1:7001\""),
     AUTHORITY,
     CERTIFICATE,

@@ -52,6 +52,19 @@ pub(super) fn address(layers: &Layers, key: &str) -> Result<SocketAddr, ConfigEr
     layers.parse(key, "wanted <ip>:<port>, such as 127.0.0.1:7001")
 }
 
+/// Reads where metrics are answered, if anywhere.
+pub(super) fn metrics(layers: &Layers) -> Result<Option<SocketAddr>, ConfigError> {
+    if layers.text("metrics")? == "off" {
+        return Ok(None);
+    }
+    let wanted = "wanted off, or <ip>:<port> of this host, such as 127.0.0.1:7101";
+    let at: SocketAddr = layers.parse("metrics", wanted)?;
+    if at.ip().is_multicast() {
+        return Err(layers.wrong("metrics", wanted));
+    }
+    Ok(Some(at))
+}
+
 pub(super) fn addresses(
     layers: &Layers,
     table: &str,

@@ -8,6 +8,7 @@
 mod certificates;
 mod inspect;
 mod life;
+mod metrics;
 mod operation;
 mod processes;
 mod refusals;

@@ -168,6 +168,7 @@ impl Cluster {
         arguments.push(self.file(&format!("node-{id}.toml")));
         arguments.extend(["--peer-listen".to_owned(), self.peers[&id].to_string()]);
         arguments.extend(["--client-listen".to_owned(), self.clients[&id].to_string()]);
+        arguments.extend(["--set".to_owned(), "metrics=127.0.0.1:0".to_owned()]);
         for (peer, at) in &self.peers {
             arguments.extend(["--peer".to_owned(), format!("{peer}={at}")]);
         }

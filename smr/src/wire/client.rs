@@ -3,10 +3,10 @@
 use super::{WireBallot, WireError, decode, encode, length, slot_in};
 use crate::command::{ClientId, Opening, Sequence, SessionId};
 use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
-use crate::status::Status;
+use crate::status::{DiskHealth, HostStatus, Status, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use synod_paxos::{Ballot, NodeId};
+use synod_paxos::{Ballot, NodeId, Slot};
 
 #[derive(Serialize, Deserialize)]
 struct RequestHeader {
@@ -69,6 +69,24 @@ struct WireStatus {
     applied: u64,
     digest: u64,
     sessions: u64,
+    host: WireHostStatus,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireHostStatus {
+    disk: WireDiskHealth,
+    snapshot: Option<u64>,
+    version: [u16; 3],
+    certificate_end_s: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum WireDiskHealth {
+    Fine,
+    Slow,
+    Full,
+    Hung,
+    Failed,
 }
 
 /// Encodes a request.
@@ -223,7 +241,40 @@ fn status_out(status: &Status) -> WireStatus {
         applied: status.applied.number(),
         digest: status.digest,
         sessions: status.sessions,
+        host: host_out(&status.host),
     }
+}
+
+fn host_out(host: &HostStatus) -> WireHostStatus {
+    let disk = match host.disk {
+        DiskHealth::Fine => WireDiskHealth::Fine,
+        DiskHealth::Slow => WireDiskHealth::Slow,
+        DiskHealth::Full => WireDiskHealth::Full,
+        DiskHealth::Hung => WireDiskHealth::Hung,
+        DiskHealth::Failed => WireDiskHealth::Failed,
+    };
+    WireHostStatus {
+        disk,
+        snapshot: host.snapshot.map(Slot::number),
+        version: host.version.0,
+        certificate_end_s: host.certificate_end_s,
+    }
+}
+
+fn host_in(host: &WireHostStatus) -> Result<HostStatus, WireError> {
+    let disk = match host.disk {
+        WireDiskHealth::Fine => DiskHealth::Fine,
+        WireDiskHealth::Slow => DiskHealth::Slow,
+        WireDiskHealth::Full => DiskHealth::Full,
+        WireDiskHealth::Hung => DiskHealth::Hung,
+        WireDiskHealth::Failed => DiskHealth::Failed,
+    };
+    Ok(HostStatus {
+        disk,
+        snapshot: host.snapshot.map(slot_in).transpose()?,
+        version: Version(host.version),
+        certificate_end_s: host.certificate_end_s,
+    })
 }
 
 fn status_in(status: &WireStatus) -> Result<Status, WireError> {
@@ -238,5 +289,6 @@ fn status_in(status: &WireStatus) -> Result<Status, WireError> {
         applied: slot_in(status.applied)?,
         digest: status.digest,
         sessions: status.sessions,
+        host: host_in(&status.host)?,
     })
 }

@@ -31,7 +31,7 @@ impl Machine {
         let before = Stance::of(&process.host);
         let done = process.snapshots.carry_out(order);
         let point = match &done {
-            SnapshotDone::Taken(_) => Some(Point::SnapshotTaken),
+            SnapshotDone::Taken { .. } => Some(Point::SnapshotTaken),
             SnapshotDone::NotTaken => Some(Point::SnapshotNotTaken),
             SnapshotDone::Installed(_) => Some(Point::SnapshotInstalled),
             SnapshotDone::Kept { .. } => Some(Point::SnapshotInParts),
