@@ -372,6 +372,11 @@ impl Session {
             self.marks = self.marks.wrapping_sub(kept.mark);
             self.replies.pop_front();
         }
+        // Its client may have had many commands on their way, and what they took is counted no more.
+        let needed = self.replies.len() + 1;
+        if self.replies.capacity() > 4 * needed {
+            self.replies.shrink_to(4.max(2 * needed));
+        }
         assert!(self.bytes >= SESSION_BYTES, "a session takes less than an empty one");
         let is_bare = self.bytes == SESSION_BYTES && self.marks == 0;
         assert!(is_bare || !self.replies.is_empty(), "replies are counted that are gone");
@@ -440,3 +445,27 @@ const LOST_MARK: u64 = 0x6A09_E667_F3BC_C908;
 
 /// Stands in the digest for a reply that was too long for anybody; drawn once.
 const TOO_LONG_MARK: u64 = 0xBB67_AE85_84CA_A73B;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    /// Replies that are answered leave no memory behind that no limit counts.
+    #[test]
+    fn a_session_gives_back_the_room_of_what_was_answered() {
+        let (mut sessions, principal) = (Sessions::default(), Principal::of_name("alice"));
+        let session = sessions.open(Slot::FIRST, 0, principal);
+        let apply = |sessions: &mut Sessions, sequence, unanswered| {
+            let (sequence, unanswered) = (Sequence(sequence), Sequence(unanswered));
+            let payload = Fingerprint::of(b"");
+            let command = NamedCommand { session, principal, sequence, unanswered, payload };
+            sessions.apply_once(command, Slot::FIRST, || KeptReply::TooLong);
+            sessions.table.get(&session).unwrap().replies.capacity()
+        };
+        let full = (1..=PIPELINE_MAX).map(|sequence| apply(&mut sessions, sequence, 1)).last();
+        assert!(full.unwrap() >= 32);
+        assert!(apply(&mut sessions, 33, 32) <= 8, "two are kept");
+    }
+}

@@ -260,7 +260,7 @@ mod tests {
         vote(&mut gate, &mut effects, me, 5);
         gate.on_synced(&first);
         let own = std::iter::from_fn(|| gate.open(&mut effects)).collect::<Vec<_>>();
-        assert_eq!(own, [accepted(0, 2), accepted(2, 3), accepted(4, 5)], "6 is not synced");
+        assert_eq!(own, [accepted(0, 2), accepted(2, 3), accepted(4, 5)], "5 is not synced");
         assert_eq!(effects.outbox().count(), 1, "what is for somebody else leaves");
     }
 

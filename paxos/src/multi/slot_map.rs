@@ -12,8 +12,9 @@ use std::collections::VecDeque;
 /// A map from slots, of which most follow each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SlotMap<T> {
-    /// There are as many as gaps and one, so that few are ever moved.
-    runs: Vec<Run<T>>,
+    /// There are as many as gaps and one. Gaps are closed and let go of at the beginning and come
+    /// about at the end, so neither may cost a move of all others.
+    runs: VecDeque<Run<T>>,
 }
 
 /// Slots without a gap.
@@ -36,7 +37,7 @@ impl<T> Run<T> {
 
 impl<T> SlotMap<T> {
     pub(crate) const fn new() -> Self {
-        Self { runs: Vec::new() }
+        Self { runs: VecDeque::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -50,12 +51,12 @@ impl<T> SlotMap<T> {
 
     /// Returns the first slot that is held.
     pub(crate) fn first(&self) -> Option<Slot> {
-        self.runs.first().map(|run| run.first)
+        self.runs.front().map(|run| run.first)
     }
 
     /// Returns what the last slot holds.
     pub(crate) fn last(&self) -> Option<&T> {
-        self.runs.last().and_then(|run| run.held.back())
+        self.runs.back().and_then(|run| run.held.back())
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
@@ -87,11 +88,11 @@ impl<T> SlotMap<T> {
 
     /// Takes out what the first slot holds, if it is below `end`.
     pub(crate) fn pop_below(&mut self, end: Slot) -> Option<T> {
-        let run = self.runs.first_mut().filter(|run| run.first < end)?;
+        let run = self.runs.front_mut().filter(|run| run.first < end)?;
         let value = run.held.pop_front();
         run.first = run.first.next();
         if run.held.is_empty() {
-            self.runs.remove(0);
+            self.runs.pop_front();
         }
         value
     }
@@ -99,12 +100,12 @@ impl<T> SlotMap<T> {
     /// Lists the slots from `first` on and below `end`, in order.
     pub(crate) fn range(&self, first: Slot, end: Slot) -> impl Iterator<Item = (Slot, &T)> {
         let begin = self.runs_from(first).saturating_sub(1);
-        let runs = self.runs[begin..].iter().take_while(move |run| run.first < end);
+        let runs = self.runs.range(begin..).take_while(move |run| run.first < end);
         runs.flat_map(move |run| {
             // The first of these runs may end before the range begins, and the last go on past it.
             let (from, to) = (first.max(run.first), end.min(run.end()));
             let places = run.place(from).min(run.place(to))..run.place(to);
-            let slots = (from.number()..).map(Slot::new);
+            let slots = (from.number()..to.number()).map(Slot::new);
             slots.zip(run.held.range(places))
         })
     }
@@ -112,7 +113,7 @@ impl<T> SlotMap<T> {
     /// Lists what the slots hold from `first` on and below `end`, in order, to be changed.
     pub(crate) fn range_mut(&mut self, first: Slot, end: Slot) -> impl Iterator<Item = &mut T> {
         let begin = self.runs_from(first).saturating_sub(1);
-        let runs = self.runs[begin..].iter_mut().take_while(move |run| run.first < end);
+        let runs = self.runs.range_mut(begin..).take_while(move |run| run.first < end);
         runs.flat_map(move |run| {
             let (from, to) = (first.max(run.first), end.min(run.end()));
             let places = run.place(from).min(run.place(to))..run.place(to);
@@ -128,7 +129,7 @@ impl<T> SlotMap<T> {
     /// Counts the runs that begin at or before `slot`.
     fn runs_from(&self, slot: Slot) -> usize {
         // It is nearly always all of them, as what is asked for stands at the end of the log.
-        if self.runs.last().is_none_or(|last| last.first <= slot) {
+        if self.runs.back().is_none_or(|last| last.first <= slot) {
             return self.runs.len();
         }
         self.runs.partition_point(|run| run.first <= slot)
@@ -141,7 +142,7 @@ impl<T> SlotMap<T> {
         if self.runs.get(place).is_none_or(|run| Some(run.first) != ends) {
             return;
         }
-        let mut run = self.runs.remove(place);
+        let Some(mut run) = self.runs.remove(place) else { return };
         let before = &mut self.runs[before];
         // The shorter one is moved, so that a log that is filled from behind costs no more than one
         // that grows.
@@ -246,6 +247,8 @@ mod tests {
         map.insert(Slot::FIRST, 'a');
         map.insert(far, 'z');
         assert_eq!((map.get(far), map.get(Slot::new(1)), map.len()), (Some(&'z'), None, 2));
+        let end = Slot::new(u64::MAX);
+        assert_eq!(map.range(end, end).next(), None, "there is no number behind it");
         assert_eq!(map.pop_below(far.next()), Some('a'));
         assert_eq!(map.first(), Some(far));
     }
