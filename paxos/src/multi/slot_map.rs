@@ -17,6 +17,9 @@ pub(crate) struct SlotMap<T> {
     runs: VecDeque<Run<T>>,
 }
 
+/// How many slots more than four times what it holds a run has room for at most.
+const SPARE_SLOTS: usize = 1_024;
+
 /// Slots without a gap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Run<T> {
@@ -93,6 +96,9 @@ impl<T> SlotMap<T> {
         run.first = run.first.next();
         if run.held.is_empty() {
             self.runs.pop_front();
+        } else if run.held.capacity() > SPARE_SLOTS + 4 * run.held.len() {
+            // A node that lagged once does not keep the memory of all that it lacked.
+            run.held.shrink_to(2 * run.held.len());
         }
         value
     }
@@ -237,6 +243,19 @@ mod tests {
             let part: Vec<_> = model.into_iter().collect();
             assert_eq!(listed(&map, first, end), part);
         }
+    }
+
+    /// A log that was long once gives the memory back as it becomes short.
+    #[test]
+    fn a_run_that_becomes_short_takes_little_memory() {
+        let mut map = SlotMap::new();
+        for slot in 0..100_000 {
+            map.insert(Slot::new(slot), slot);
+        }
+        while map.pop_below(Slot::new(99_900)).is_some() {}
+        let room: usize = map.runs.iter().map(|run| run.held.capacity()).sum();
+        assert_eq!((map.len(), map.first()), (100, Some(Slot::new(99_900))));
+        assert!(room <= SPARE_SLOTS + 4 * map.len(), "room for {room} slots");
     }
 
     /// A slot at the end of all numbers stands where it belongs.
