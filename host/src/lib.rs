@@ -63,7 +63,9 @@ pub use synod_journal as journal;
 pub use synod_paxos as paxos;
 pub use synod_smr as smr;
 pub use synod_smr::WAITING_BYTES_MAX;
-pub use trace::{TraceEvent, TraceReader, TraceRecorder, print_of};
+pub use trace::{
+    CommandName, Said, CommandStanding, TraceEvent, TraceReader, TraceRecorder, print_of,
+};
 
 /// What the owner of a node meets of the layers below, each under its own name.
 pub mod api {
