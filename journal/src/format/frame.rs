@@ -76,7 +76,6 @@ impl FrameHeader {
         put(48, &self.first.get().to_le_bytes());
         put(56, &self.oldest.get().to_le_bytes());
         put(64, &self.hard_state.0);
-        // All but the magic and the checksum itself.
         let crc = crc32c::crc32c(&out[8..]);
         out[4..8].copy_from_slice(&crc.to_le_bytes());
         out
@@ -105,8 +104,6 @@ impl FrameHeader {
         };
         // The sum is checked here, so that no later one can overflow.
         header.first.get().checked_add(u64::from(header.count))?;
-        // A segment file is used again: a frame of its former life is whole, and tells itself apart
-        // by the salt alone.
         let at_home = u64_at(bytes, 8) == home.salt
             && header.segment == home.segment
             && header.offset == offset;

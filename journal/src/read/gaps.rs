@@ -51,7 +51,6 @@ impl<'f, F: DiskFile> Runs<'f, F> {
         }
         let at = self.walk.position();
         let found = scan::search(self.file, self.header, at, |_| true)?;
-        // A header that is whole where the walk stopped says that its own body is not.
         let bad = found.filter(|header| u64::from(header.offset) == at);
         let next = match bad {
             Some(_) => scan::search(self.file, self.header, at + FRAME_ALIGN, |_| true)?,

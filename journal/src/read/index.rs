@@ -78,7 +78,6 @@ impl SharedIndex {
     pub(crate) fn publish(&self, entries: &mut Vec<Entry>, next: Lsn) {
         let mut index = self.lock();
         index.entries.append(entries);
-        // Both under one lock: whoever finds a record below `next` finds its entry as well.
         index.next = next;
     }
 
@@ -109,7 +108,6 @@ impl IndexBuilder {
         if header.count == 0 {
             return;
         }
-        // A new segment has an entry in any case, by which its first record is found.
         let near = self.last.is_some_and(|(segment, offset)| {
             segment == header.segment && header.offset - offset < INDEX_STRIDE_BYTES
         });

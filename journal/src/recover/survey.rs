@@ -139,7 +139,6 @@ impl<D: Disk> Journal<D> {
         mut on_record: impl FnMut(Record<'_>),
     ) -> Result<Survey, OpenError> {
         let lock = lock(&disk, path)?;
-        // Held until all is read: a node that starts meanwhile would write on below the survey.
         let _lock = lock.ok_or_else(|| OpenError::Locked { path: path.to_owned() })?;
         let names = names_of_journal(&disk, path)?;
         let (folder, identity) = identity::whose(&disk, path)?;

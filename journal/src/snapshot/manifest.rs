@@ -67,7 +67,6 @@ pub(crate) fn judge<D: Disk>(
         HeadVerdict::OtherVersion(found) => return Ok(Judged::OtherVersion(found)),
     };
     let length = file.bytes().map_err(|error| Fatal::new("cannot read", path, error))?;
-    // Asked before the manifest is read, so that its place is within the file.
     if length != head.file_bytes() {
         return damaged(SnapshotPart::End, length.min(head.file_bytes()));
     }

@@ -145,8 +145,6 @@ impl<D: Disk> SnapshotStore<D> {
         if let Some(newest) = self.held.last().map(Held::bound).filter(|newest| bound < *newest) {
             return Err(SnapshotError::Backwards { wanted: bound, newest });
         }
-        // The writer holds it for as long as it lives, be it finished or dropped: so no call has to
-        // tell the store of an end.
         let turn = Arc::new(());
         self.making = Arc::downgrade(&turn);
         let SnapshotOptions { identity, chunk_bytes, .. } = &self.options;
@@ -229,7 +227,6 @@ impl<D: Disk> SnapshotStore<D> {
             let bound = held.bound();
             bound <= newest.bound && !kept.contains(&bound)
         }) {
-            // The file first, so that whatever the folder has is held.
             self.folder.remove(self.held[at].bound())?;
             self.held.remove(at);
         }

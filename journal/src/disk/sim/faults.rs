@@ -105,14 +105,12 @@ impl Faults {
     /// Counts a call and says whether it may go on.
     pub(super) fn pass(&mut self, operation: DiskCall) -> io::Result<()> {
         self.reach()?;
-        // Counted even if it is about to fail: it was called, and a crash may come behind it.
         self.operations += u64::from(operation.changes());
         for index in 0..self.pending.len() {
             let fault = &mut self.pending[index];
             if fault.operation != operation {
                 continue;
             }
-            // Every order for this kind of call counts it, whichever of them strikes.
             if fault.after > 0 {
                 fault.after -= 1;
                 continue;

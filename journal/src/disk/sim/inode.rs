@@ -83,8 +83,6 @@ impl Inode {
     pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
         let first_sector = offset / SECTOR_BYTES;
-        // An earlier write whose sectors this one touches keeps a copy of what it left: only so
-        // long did the page cache hold it.
         let touched = first_sector * SECTOR_BYTES..end.next_multiple_of(SECTOR_BYTES);
         for owed in self.owed.iter_mut().filter(|owed| owed.kept.is_none()) {
             let held = owed.start()..owed.stop;
@@ -146,7 +144,6 @@ impl Inode {
 
     pub(super) fn tamper(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         change(Arc::make_mut(&mut self.cached));
-        // On both, and owed to nobody: a rotten disk shows the same to all.
         self.durable = Arc::clone(&self.cached);
         self.owed.clear();
         self.lengths.clear();

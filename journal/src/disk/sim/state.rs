@@ -62,8 +62,6 @@ impl State {
         let survivors: BTreeSet<InodeId> = names.files().collect();
         let mut inodes = BTreeMap::new();
         for (id, inode) in &self.inodes {
-            // A file whose name did not survive is reached by nobody, and no choice is asked about
-            // it.
             if survivors.contains(id) {
                 inodes.insert(*id, inode.crashed(choose));
             }

@@ -110,7 +110,6 @@ impl<D: Disk> Surveying<D> {
         let start = u64::from(FRAMES_START);
         let frame = scan::search(&file.file, &file.header, start, |_| true);
         let frame = frame.map_err(|error| self.failed(newest, error))?;
-        // A newest one without a frame was made ahead of its time, and the log ends before it.
         let before = SegmentId::new(newest.get() - 1);
         Ok(before.filter(|_| frame.is_none()).unwrap_or(newest))
     }
@@ -124,8 +123,6 @@ impl<D: Disk> Surveying<D> {
             loop {
                 let end = runs.run(|header, _| oldest = oldest.max(Some(header.oldest)));
                 match end.map_err(|error| self.failed(segment, error))? {
-                    // Behind a torn tail a recovery reads nothing, and so nothing there says what
-                    // is kept.
                     RunEnd::Stopped { at, next: Some(next), .. }
                         if segment < tail
                             || runs.was_synced(at).map_err(|e| self.failed(segment, e))? =>
@@ -215,8 +212,6 @@ impl<D: Disk> Surveying<D> {
                 Role::Tail { .. } => DamageReason::SyncedFrame,
                 Role::Finished | Role::Ahead => DamageReason::FinishedSegment,
             };
-            // A header that is whole says which records its frame held; otherwise it is known only
-            // between which others they were.
             let from = bad.map(|bad| bad.first).or(self.reached);
             let before = next.map(|next| next.first).or_else(|| bad.map(|bad| bad.next()));
             self.note(file.damaged(at, reason), from, before);
@@ -240,7 +235,6 @@ impl<D: Disk> Surveying<D> {
             let place = file.damaged(u64::from(header.offset), DamageReason::Order);
             self.note(place, self.reached, Some(header.first));
         }
-        // Only the first good frame behind a bad place tells what was lost there.
         if let Some(open) = self.damage.last_mut().filter(|_| self.is_open) {
             open.lost.before.get_or_insert(header.first);
         }
