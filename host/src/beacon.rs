@@ -85,8 +85,6 @@ impl Beacon {
         if now < due || now >= until {
             return None;
         }
-        // Counted from this instant and not from when it was due: a thread that was late would else
-        // send several at once.
         self.phase = Phase::Turn { until, due: now + self.period };
         self.said.clone()
     }

@@ -181,8 +181,6 @@ impl Clients {
         outputs: &mut VecDeque<Output>,
     ) {
         let Some(client) = self.connected.get_mut(&connection) else { return };
-        // Even if the rest of a reply is still to be written: what others were waiting for may be
-        // free.
         self.held.on_wrote(client.under_way.on_wrote(bytes, settings.reply_share_bytes));
         self.serve_all(settings, outputs);
     }
@@ -269,8 +267,6 @@ impl Client {
     const fn room_for(&self, length: usize, held: Held, settings: &Settings) -> Room {
         let (mine, share) = (self.under_way.bytes, settings.reply_share_bytes);
         let with_it = mine + length + REPLY_OVERHEAD_BYTES;
-        // What this client has beyond its share is in the common sum already, and would count
-        // twice.
         let common = held.common - self.under_way.common + with_it.saturating_sub(share);
         if with_it <= share {
             Room::Own
@@ -305,8 +301,6 @@ impl UnderWay {
             self.bytes -= length + REPLY_OVERHEAD_BYTES;
             self.lengths.pop_front();
         }
-        // A transport that tells of more than it was given would have the next reply begin half
-        // written.
         if self.lengths.is_empty() {
             self.written = 0;
         }

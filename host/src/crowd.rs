@@ -31,7 +31,6 @@ impl Crowd {
         // longer then, and a moment that moved with it would never come.
         let held_back = Self::HeldBack { until: now + CLIENTS_HELD_BACK_MAX + round, chosen };
         *self = match *self {
-            // The guard is first in any state: a leader that has room hears its clients at once.
             _ if !is_crowded => Self::None,
             Self::None => held_back,
             Self::HeldBack { chosen: then, .. } | Self::HeardAgain { chosen: then }

@@ -12,11 +12,9 @@ use synod_paxos::To;
 use synod_smr::wire::encode_message;
 use synod_smr::{
     Connection, Disk, Input, Lane, Message, NoSnapshot, Record, RequestId, Response, StateMachine,
-    Status,
 };
 
 use crate::clients::Answered;
-use crate::counts::refusal_place;
 use crate::event::Output;
 use crate::host::Host;
 use crate::old_decrees::ReadOrder;
@@ -44,7 +42,6 @@ impl<M: StateMachine> Host<M> {
 
     /// Ends a turn, and shows what it brought about before any of it becomes an output.
     pub fn flush_watched(&mut self, now: Moment, watch: impl FnOnce(&Self, &Brought<'_>)) {
-        self.stages.on_flush(now);
         self.counts.turns += 1;
         let differences: Vec<String> =
             self.effects.differences().map(|difference| difference.to_string()).collect();
@@ -67,9 +64,10 @@ impl<M: StateMachine> Host<M> {
         self.counts.repetitions_left_out += self.lanes.end_turn(&mut sent);
         for (_, message) in &mut sent {
             if let Message::Heartbeat(beat) = message {
-                // The replica knows neither of them. The end is that of durable records: told of a
+                // The replica knows none of them. The end is that of durable records: told of a
                 // vote that a power loss can still take, peers would refuse the node after it.
                 (beat.mark, beat.journal_end) = (self.mine.mark, self.slots.end());
+                beat.began = self.began;
             }
         }
         let mut replies = std::mem::take(&mut self.replies);
@@ -87,7 +85,6 @@ impl<M: StateMachine> Host<M> {
         self.read_old_decrees();
         self.work_on_snapshots(now);
         self.watch.look(&self.replica);
-        self.elections.look(&self.replica, &mut self.counts);
     }
 
     /// Sets the timers that the replica asked for, each at an instant drawn between its bounds.
@@ -140,33 +137,25 @@ impl<M: StateMachine> Host<M> {
         let parts: Vec<_> = self.effects.parts().collect();
         for part in parts {
             if self.snapshots.may_keep() {
-                self.snapshots.on_part(part.total);
-                self.counts.snapshot_bytes_received += part.bytes.len() as u64;
-                self.transfers.on_received(now, self.me, &part);
+                self.snapshots.on_keeping(true);
                 self.outputs.push_back(Output::Snapshot(SnapshotOrder::Keep(part)));
             } else {
                 self.step(Input::NotKept);
             }
         }
-        // A peer that is not answered asks again.
-        for (to, of, offset) in std::mem::take(&mut self.wanted_parts) {
-            if self.snapshots.newest().is_some() && self.snapshots.begin_read(now) {
-                let bytes_max = self.settings.part_bytes;
-                let order = SnapshotOrder::Read { to, offset, of, bytes_max };
-                self.outputs.push_back(Output::Snapshot(order));
-            }
-        }
+        self.read_parts(now);
         self.take_snapshot(now);
     }
 
     fn take_snapshot(&mut self, now: Moment) {
         let (applied, log_bytes) = (self.replica.executor().applied(), self.settings.log_bytes);
-        if self.room.disk() == Disk::Full || !self.snapshots.is_due(now, applied, log_bytes) {
+        let Some(cause) = self.snapshots.due(now, applied, log_bytes) else { return };
+        if self.room.disk() == Disk::Full {
             return;
         }
         match self.replica.executor().snapshot() {
             Ok((description, view)) => {
-                self.snapshots.on_begun();
+                self.snapshots.on_begun(now, cause, &self.settings.client_snapshots);
                 let order = SnapshotOrder::Take { description, view };
                 self.outputs.push_back(Output::Snapshot(order));
             }
@@ -183,7 +172,6 @@ impl<M: StateMachine> Host<M> {
             let bytes = commit.records.frame_bytes();
             self.room.on_commit(bytes);
             self.snapshots.on_commit(bytes);
-            self.stages.on_commit();
             self.outputs.push_back(Output::Commit(commit));
         }
     }
@@ -205,22 +193,12 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
-    fn answer(&mut self, (connection, id, response): &(Connection, RequestId, Response)) {
+    pub(crate) fn answer(
+        &mut self,
+        (connection, id, response): &(Connection, RequestId, Response),
+    ) {
         self.counts.responses += 1;
-        self.stages.on_answer(*connection, *id);
-        let told = match response {
-            // What the replica does not know of its node is filled in here.
-            Response::Status(status) => {
-                let host = self.host_status(self.stages.now());
-                Some(Response::Status(Status { host, ..*status }))
-            }
-            Response::Refused(refusal) => {
-                self.counts.refused[refusal_place(refusal)] += 1;
-                None
-            }
-            Response::Opened(_) | Response::Reply(_) | Response::Uncertain { .. } => None,
-        };
-        let reply = (*connection, *id, told.as_ref().unwrap_or(response));
+        let reply = (*connection, *id, response);
         match self.clients.on_response(self.me, reply, &self.settings) {
             Answered::Now(output) => self.outputs.push_back(output),
             Answered::LetGo => self.counts.responses_let_go += 1,

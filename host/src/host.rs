@@ -5,7 +5,7 @@
 //! comes from the replica's outbox, which holds claims back until the proof of a sync has come in
 //! as an event of its own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,15 +13,15 @@ use synod_clock::Moment;
 use synod_paxos::{NodeId, Slot, To};
 use synod_smr::wire::{JournalRecord, decode_message, decode_request};
 use synod_smr::{
-    Connection, Disk, Effects, Executor, Heartbeat, Input, Message, PeerStart, Replica, RequestId,
-    Response, StateMachine, Timer,
+    Checkpoint, Connection, Disk, Effects, Executor, Heartbeat, Input, Message, PeerStart,
+    Principal, Replica, RequestId, Response, StateMachine, Timer,
 };
 
+use crate::beginning;
 use crate::clients::{Clients, Held};
 use crate::commits::{Commits, Committed, Confirmed};
 use crate::counts::Counts;
 use crate::crowd::Crowd;
-use crate::elections::Elections;
 use crate::event::{Event, Output};
 use crate::jitter::Jitter;
 use crate::lanes::Lanes;
@@ -32,10 +32,9 @@ use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
 use crate::snapshots::Snapshots;
+use crate::snapshots::for_clients::WantedByClient;
 use crate::snapshots::order::SnapshotDone;
-use crate::stages::Stages;
 use crate::timers::{Fired, Timers};
-use crate::transfers::Transfers;
 
 /// One replica with all that stands between it and the world.
 ///
@@ -50,6 +49,8 @@ pub struct Host<M> {
     pub(crate) crowd: Crowd,
     /// The journal of this node, and which start of it this is.
     pub(crate) mine: PeerStart,
+    /// The backup that the cluster began with; none if it began with nothing.
+    pub(crate) began: Option<Checkpoint>,
     pub(crate) peers: Peers,
     /// Why a peer refuses this node, if one does for good reason.
     pub(crate) refused: Option<String>,
@@ -64,14 +65,15 @@ pub struct Host<M> {
     pub(crate) watch: LeadershipLog,
     pub(crate) lanes: Lanes,
     pub(crate) counts: Counts,
-    pub(crate) stages: Stages,
-    pub(crate) elections: Elections,
-    pub(crate) transfers: Transfers,
     /// When a node that was asked to end does so in any case.
     pub(crate) drain_by: Option<Moment>,
     /// The parts of the newest snapshot that peers asked for since the last flush: of which one,
     /// and from where on.
     pub(crate) wanted_parts: Vec<(NodeId, Option<Slot>, u64)>,
+    /// The parts that clients asked for since the last flush.
+    pub(crate) wanted_by_clients: Vec<WantedByClient>,
+    /// Who may read the whole state.
+    pub(crate) readers_of_all: BTreeSet<Principal>,
     /// What the next flush sends.
     pub(crate) sent: Vec<(To, Message)>,
     /// Empty between two flushes; kept for its memory.
@@ -84,7 +86,6 @@ impl<M: StateMachine> Host<M> {
     ///
     /// A node that was refused hears of its journal alone, until it has written why.
     pub fn take(&mut self, now: Moment, event: Event) {
-        self.stages.on_event(now);
         let of_the_journal = matches!(event, Event::Committed(_) | Event::Room(_));
         if self.refused.is_some() && !of_the_journal {
             return;
@@ -117,7 +118,6 @@ impl<M: StateMachine> Host<M> {
                 self.clients.on_wrote(connection, bytes, &self.settings, &mut self.outputs);
             }
             Event::ClientDown(connection) => {
-                self.stages.on_client_down(connection);
                 self.clients.on_down(connection, &self.settings, &mut self.outputs);
             }
             Event::Committed(committed) => self.on_committed(committed),
@@ -135,7 +135,6 @@ impl<M: StateMachine> Host<M> {
     /// Fires the timer that is due first, and returns it. After a pause of the process none fires
     /// for a grace, as the inbox goes first.
     pub fn fire(&mut self, now: Moment) -> Option<Timer> {
-        self.stages.on_event(now);
         self.look_at_crowd(now);
         if self.refused.is_some() {
             return None;
@@ -224,15 +223,9 @@ impl<M: StateMachine> Host<M> {
 
     /// Steps the replica, which is told before how its disk is doing and what that takes.
     pub(crate) fn step(&mut self, input: Input) {
-        self.step_timed(input, false);
-    }
-
-    /// Steps the replica with what may be a command of a client, and sees how far all have come.
-    fn step_timed(&mut self, input: Input, is_command: bool) {
         self.tell_room();
         self.counts.steps += 1;
         self.replica.step(input, &mut self.effects);
-        self.stages.on_step(&self.replica, is_command);
     }
 
     /// Tells the replica how its disk is doing, and how much it may record.
@@ -303,6 +296,10 @@ impl<M: StateMachine> Host<M> {
 
     /// Judges whether the life that sent a heartbeat goes on from what is known of that peer.
     fn hear_beat(&mut self, from: NodeId, beat: &Heartbeat) -> bool {
+        if beat.began != self.began {
+            self.on_other_beginning(from, beat.began);
+            return false;
+        }
         match self.peers.on_heartbeat(self.me, from, beat, self.settings.peer_end_step) {
             Hearing::Granted { known, tell } => {
                 if tell {
@@ -331,6 +328,20 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
+    /// Hears nothing of a peer whose state began elsewhere: what is chosen there was never chosen
+    /// here, and one vote of it would count in two quorums (`OneHistory` of Backup.tla).
+    fn on_other_beginning(&mut self, from: NodeId, theirs: Option<Checkpoint>) {
+        let told = beginning::difference(from, theirs, self.began);
+        if self.peers.on_other_beginning(from) {
+            tracing::error!(peer = %from, "{told}");
+        }
+        // A cluster that begins with a backup has no node that begins with nothing. Whoever hears
+        // others that began as it did is not the one who is wrong.
+        if self.began.is_none() && !self.peers.any_heard() {
+            self.refused = Some(told);
+        }
+    }
+
     /// Stops where a peer knows this node by what it does not have, and has the journal remember
     /// it: each start counts, so that a later one might not look like an older copy any more.
     fn on_known(&mut self, by: NodeId, known: &PeerStart) {
@@ -349,8 +360,9 @@ impl<M: StateMachine> Host<M> {
         self.counts.requests += 1;
         match (decode_request(bytes), self.clients.principal(connection)) {
             (Ok(request), Some(principal)) => {
-                let is_command = self.stages.on_request(connection, request.id, &request.body);
-                self.step_timed(Input::Request { connection, principal, request }, is_command);
+                if !self.on_wish((connection, principal), request.id, &request.body) {
+                    self.step(Input::Request { connection, principal, request });
+                }
             }
             // The connection is gone, and nobody waits for an answer.
             (Ok(_), None) => {}
@@ -365,8 +377,6 @@ impl<M: StateMachine> Host<M> {
 
     fn on_committed(&mut self, committed: Committed) {
         let Confirmed { proof, cut } = self.commits.on_committed(committed, &mut self.slots);
-        self.stages.on_committed();
-        self.stages.on_durable(self.slots.end());
         if let Some(slot) = cut {
             tracing::info!(slot = slot.number(), "the log below may go");
         }
@@ -377,9 +387,8 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn on_old_decrees(&mut self, old: OldDecrees) {
-        let OldDecrees { to, message, is_damaged } = old;
+        let OldDecrees { to, message } = old;
         self.reading = false;
-        self.counts.damaged_log_reads += u64::from(is_damaged);
         self.sent.extend(message.map(|message| (To::Node(to), message)));
     }
 
@@ -387,34 +396,22 @@ impl<M: StateMachine> Host<M> {
     /// flush.
     pub fn on_snapshot(&mut self, done: SnapshotDone<M>) {
         match done {
-            SnapshotDone::Taken { slot, bytes } => {
-                tracing::info!(slot = slot.number(), bytes, "a snapshot is durable");
-                self.counts.snapshots_taken += 1;
-                self.snapshots.on_taken(slot, bytes);
+            SnapshotDone::Taken(slot) => {
+                tracing::info!(slot = slot.number(), "a snapshot is durable");
+                self.snapshots.on_taken(slot);
             }
-            SnapshotDone::NotTaken => {
-                self.counts.snapshots_failed += 1;
-                self.snapshots.on_not_taken();
-            }
+            SnapshotDone::NotTaken => self.snapshots.on_not_taken(),
             SnapshotDone::Kept { slot, end } => {
                 self.snapshots.on_keeping(false);
                 self.step(Input::Kept { slot, end });
             }
             SnapshotDone::NotKept => {
-                self.counts.snapshots_not_kept += 1;
                 self.snapshots.on_keeping(false);
                 self.step(Input::NotKept);
             }
             SnapshotDone::Installed(state) => self.install(*state),
-            SnapshotDone::Read { to, part, is_damaged } => {
-                self.counts.damaged_snapshot_reads += u64::from(is_damaged);
-                self.snapshots.on_read(part.as_ref().map(|part| part.total));
-                if let Some(part) = &part {
-                    self.counts.snapshot_bytes_sent += part.bytes.len() as u64;
-                    self.transfers.on_sent(self.stages.now(), to, part);
-                }
-                self.sent.extend(part.map(|part| (To::Node(to), Message::Snapshot(part))));
-            }
+            SnapshotDone::Read { to, part } => self.on_part(to, part),
+            SnapshotDone::LetGo => {}
         }
     }
 

@@ -35,15 +35,13 @@ pub struct ReadOrder {
 pub struct OldDecrees {
     pub(crate) to: NodeId,
     pub(crate) message: Option<Message>,
-    /// Whether something could not be read that the journal holds.
-    pub(crate) is_damaged: bool,
 }
 
 impl OldDecrees {
     /// The end of a read of which nothing came, for a peer that asks again.
     #[must_use]
     pub const fn nothing(to: NodeId) -> Self {
-        Self { to, message: None, is_damaged: false }
+        Self { to, message: None }
     }
 }
 
@@ -66,20 +64,20 @@ impl ReadOrder {
     #[must_use]
     pub fn carry_out<D: Disk>(self, reader: &mut Reader<D>) -> OldDecrees {
         let Self { to, first, chosen, places, bytes_max } = self;
-        let (decrees, is_damaged) = read_decrees(reader, first, &places, bytes_max);
+        let decrees = read_decrees(reader, first, &places, bytes_max);
         let message = (!decrees.is_empty()).then_some(Message::Decrees { first, decrees, chosen });
-        OldDecrees { to, message, is_damaged }
+        OldDecrees { to, message }
     }
 }
 
 /// Reads the decrees at `places`, which are those of consecutive slots, within the bound of one
-/// message; stops early at what cannot be read, and says whether it did.
+/// message; stops early at what cannot be read.
 fn read_decrees<D: Disk>(
     reader: &mut Reader<D>,
     first: Slot,
     places: &[Lsn],
     bytes_max: usize,
-) -> (Vec<Decree<CommandBatch>>, bool) {
+) -> Vec<Decree<CommandBatch>> {
     let mut decrees = Vec::with_capacity(places.len());
     let mut bytes = 0;
     // It ends, as a sweep brings at least the first record of its run, or an error.
@@ -89,20 +87,20 @@ fn read_decrees<D: Disk>(
             Ok(records) => records,
             Err(error) => {
                 tracing::error!(%error, "old slots cannot be read back");
-                return (decrees, true);
+                return decrees;
             }
         };
         for record in records {
             let slot = first.plus(decrees.len() as u64);
-            let Some(decree) = decree_of(record, slot) else { return (decrees, true) };
+            let Some(decree) = decree_of(record, slot) else { return decrees };
             bytes += decree.weight();
             if bytes > bytes_max && !decrees.is_empty() {
-                return (decrees, false);
+                return decrees;
             }
             decrees.push(decree);
         }
     }
-    (decrees, false)
+    decrees
 }
 
 /// Counts how many places from the first on lie in order and close together.

@@ -3,6 +3,7 @@
 //! They are settings and not constants, so that a simulation can make them so small that they
 //! bind. Only those of the sessions must be equal on all nodes.
 
+use crate::snapshots::for_clients::ClientSnapshotLimits;
 use synod_paxos::RECORD_COST_BYTES;
 use synod_smr::{BATCH_BYTES_MAX, Limits, PAYLOAD_BYTES_MAX, STATE_PART_BYTES_MAX, SessionLimits};
 
@@ -24,6 +25,8 @@ pub struct Settings {
     /// The bytes of a snapshot that a peer is given at once, at most
     /// [`STATE_PART_BYTES_MAX`](synod_smr::STATE_PART_BYTES_MAX).
     pub part_bytes: usize,
+    /// What clients that make backups are given of snapshots.
+    pub client_snapshots: ClientSnapshotLimits,
     /// How many slots the end of a peer's journal moves before it is remembered durably again.
     pub peer_end_step: u64,
     /// With less room than this for work a disk that refused the next segment counts as full: no
@@ -45,8 +48,6 @@ pub struct Settings {
     pub replies_waiting_bytes: usize,
     /// The bytes of replies that may wait for all clients together.
     pub replies_waiting_bytes_total: usize,
-    /// When the node's certificate ends, in seconds since 1970; told to whoever asks for a status.
-    pub certificate_end_s: Option<u64>,
 }
 
 impl Default for Settings {
@@ -59,6 +60,7 @@ impl Default for Settings {
             batches_in_flight: BATCHES_IN_FLIGHT_MAX,
             log_bytes: LOG_BYTES,
             part_bytes: STATE_PART_BYTES_MAX,
+            client_snapshots: ClientSnapshotLimits::default(),
             peer_end_step: PEER_END_STEP,
             full_below_bytes: DISK_FULL_BELOW_BYTES,
             reply_budget_bytes: REPLY_BUDGET_BYTES,
@@ -66,7 +68,6 @@ impl Default for Settings {
             reply_share_bytes: REPLY_SHARE_BYTES,
             replies_waiting_bytes: 64 << 20,
             replies_waiting_bytes_total: 256 << 20,
-            certificate_end_s: None,
         }
     }
 }

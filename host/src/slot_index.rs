@@ -36,8 +36,6 @@ impl SlotIndex {
     pub(crate) fn forget_below(&mut self, slot: Slot) {
         self.base = self.base.max(slot);
         let (chunk, index) = split(self.base);
-        // Whole chunks go at once; within the one that the base is in, what stands below it is
-        // wiped, as a place that is not zero counts.
         self.chunks = self.chunks.split_off(&chunk);
         if let Some(first) = self.chunks.get_mut(&chunk) {
             first[..index].fill(0);
@@ -57,7 +55,6 @@ impl SlotIndex {
 
     /// Notes that the record at `place` holds the decree of `slot`; a later record replaces it.
     pub(crate) fn note(&mut self, slot: Slot, place: Lsn) {
-        // Votes for slots that a state stands for may still be on their way to the journal.
         if slot < self.base {
             return;
         }

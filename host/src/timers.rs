@@ -61,7 +61,6 @@ impl<K: Copy + Ord> Timers<K> {
             self.graced = false;
         } else if !self.graced {
             self.graced = true;
-            // All that are due move together, so that their order stays what it was.
             for (_, due) in self.due.iter_mut().filter(|(_, due)| *due <= present) {
                 *due = present + PAUSE_GRACE;
             }

@@ -167,7 +167,6 @@ impl Worker {
             let mut tally = self.tally.borrow_mut();
             match outcome {
                 Ok(()) => tally.histogram.record(begin.elapsed()),
-                // What failed took as long as its timeout, which says nothing of the cluster.
                 Err(_) => tally.failures += 1,
             }
         }

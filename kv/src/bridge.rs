@@ -61,8 +61,6 @@ pub async fn bridge(
     let (writes, written_until) = oneshot::channel();
     let writer = tokio::spawn(write_answers(lines, output, writes, lost));
     let ways = Ways { client, config, alone: BTreeMap::new() };
-    // Reading and writing go on side by side: a bridge that read on only once its answers were
-    // taken would stand still with a harness that does the same.
     let read = read_requests(ways, input, answers, written_until).await;
     // All senders of answers are gone here, so the writer ends.
     let written = writer.await.unwrap_or_else(|error| {
@@ -91,7 +89,6 @@ impl Ways {
             return Ok(client.clone());
         }
         let mut config = client_config(&self.config);
-        // A client that knows one node asks that one, whoever leads.
         config.nodes.retain(|known, _| known.number() == node);
         let client = Client::connect(&config).map_err(|error| format!("node {node}: {error}"))?;
         self.alone.insert(node, client.clone());
@@ -133,7 +130,6 @@ async fn read_requests(
         // Operations that have ended stay in the set, and count, until they are taken out.
         while running.try_join_next().is_some() {}
         if running.len() >= OPERATIONS_MAX {
-            // Full, so the next line waits for one of them to end.
             running.join_next().await;
         }
         let timeout = request.timeout_ms.map_or(timeout, Duration::from_millis);
@@ -246,7 +242,6 @@ async fn write_answers(
 ) -> Result<(), BridgeFailure> {
     while let Some(answer) = answers.recv().await {
         let mut lines = answer.line();
-        // All that are there leave in one write, however many there are.
         while let Ok(answer) = answers.try_recv() {
             lines.extend(answer.line());
         }

@@ -23,8 +23,11 @@ pub enum Command {
     Init(InitArgs),
     /// Run one node of the cluster until SIGTERM.
     Serve(ServeArgs),
-    /// Print what the data folder of a stopped node holds, change nothing; exit 1 if it is damaged.
+    /// Print what the data folder of a stopped node or a backup holds, change nothing; exit 1 if it
+    /// is damaged.
     Inspect(InspectArgs),
+    /// Write the state of the running cluster into a folder, from which another one can begin.
+    Backup(BackupArgs),
     /// Print the value of a key; exit 1 if it is absent.
     Get(KeyArgs),
     /// Bind a key to a value.
@@ -39,7 +42,7 @@ pub enum Command {
     Append(PutArgs),
     /// Print the entries of a range of keys, one a line.
     Range(RangeArgs),
-    /// Show the cluster at a glance, as each node knows itself; exit 1 unless all nodes answer.
+    /// Print what each node knows about itself; exit 1 unless all nodes answer.
     Status(StatusArgs),
     /// Measure throughput and latency in a closed loop.
     Bench(BenchArgs),
@@ -62,8 +65,7 @@ pub struct InitArgs {
         conflicts_with = "renew"
     )]
     pub nodes: u16,
-    /// Node i listens to peers on this port plus i, to clients 100 above that, both by UDP, and
-    /// answers for metrics by TCP on the number of the latter. Nobody checks
+    /// Node i listens to peers on this port plus i, and to clients 100 above that. Nobody checks
     /// what else listens there: clusters on one host need base ports that are neither within 9
     /// of each other, nor 91 to 109 apart; take 7000, 7200, 7400.
     #[arg(long, default_value_t = 7000, value_parser = clap::value_parser!(u16).range(1..=65000))]
@@ -80,6 +82,10 @@ pub struct InitArgs {
     /// Where to make the journal of --node, if not where its configuration says.
     #[arg(long, requires = "node", conflicts_with = "renew")]
     pub data: Option<PathBuf>,
+    /// Begin with the state of this backup, which `synod-kv backup` made: a new cluster, with a
+    /// UUID and certificates of its own; with --node one more node of such a cluster.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["renew", "without_journals"])]
+    pub from: Option<PathBuf>,
     /// Renew the certificates in the folder, or that of --node, for a year; keys stay.
     #[arg(long)]
     pub renew: bool,
@@ -139,7 +145,7 @@ impl ServeArgs {
 /// Flags of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The data folder of a node that does not run.
+    /// The data folder of a node that does not run, or a backup.
     pub folder: PathBuf,
     /// Print JSON, one object.
     #[arg(long)]
@@ -161,6 +167,21 @@ pub struct TargetArgs {
     /// Set any key of the configuration.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Flags of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The cluster; the certificate must be of a client that `backup_clients` of its nodes names.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The folder of the backup, to be made; one that exists is not touched.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// For how long all nodes together may give nothing new.
+    #[arg(long, value_name = "MS", default_value_t = 30_000,
+          value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub patience_ms: u64,
 }
 
 /// A key.
@@ -241,13 +262,9 @@ pub struct StatusArgs {
     /// The cluster.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Print JSON: one object a node, and with --watch one object a look.
+    /// Print JSON, one object a node.
     #[arg(long)]
     pub json: bool,
-    /// Look again every so many seconds, until Ctrl-C.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
-          value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub watch: Option<u64>,
 }
 
 /// Flags of `bench`.
@@ -305,4 +322,4 @@ a folder damaged);
 2 the outcome is unknown; 3 done, but what came of it could not be printed, and is on stderr;
 64 wrong usage; 69 certainly not done: cluster unavailable or refused;
 70 internal error; 73 cannot make a file or folder; 74 data folder or port unusable;
-78 wrong configuration; 130 ended by Ctrl-C.";
+78 wrong configuration.";

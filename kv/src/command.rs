@@ -189,7 +189,6 @@ impl<'a> Command<'a> {
             Self::Delete { .. } | Self::Increment { .. } => Ok(()),
             Self::Put { value, .. } | Self::Append { suffix: value, .. } => check_value(value),
             Self::CompareAndSet { expected, value, .. } => {
-                // Both are parts of the bytes that were read, so their sum is a number as well.
                 let both = expected.map_or(0, |expected| expected.0.len()) + value.0.len();
                 if both <= VALUE_BYTES_MAX { Ok(()) } else { Err(Malformed::Value) }
             }
@@ -272,8 +271,6 @@ fn encode(version: u8, message: &impl Serialize) -> Vec<u8> {
 }
 
 fn decode<'a, T: Deserialize<'a>>(version: u8, bytes: &'a [u8]) -> Result<T, Malformed> {
-    // The first byte is looked at before the rest is: bytes of another kind might have the form of
-    // this one.
     let (&first, body) = bytes.split_first().ok_or(Malformed::Version)?;
     if first != version {
         return Err(Malformed::Version);

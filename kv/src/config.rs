@@ -11,7 +11,7 @@ mod problem;
 mod values;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use keys::{CLIENT, SERVER};
 use layers::Layers;
 pub use problem::{ConfigError, Origin};
 use values::{
-    address, addresses, cluster, log_bytes, metrics, milliseconds, node_id, readable,
+    address, addresses, backup_clients, cluster, log_bytes, milliseconds, node_id, readable,
     segment_bytes, timing,
 };
 pub use variables::unknown_variables;
@@ -43,12 +43,12 @@ pub struct ServerConfig {
     pub segment_bytes: u64,
     /// What the journal keeps past what a snapshot stands for.
     pub log_bytes: u64,
+    /// The clients that may read the whole state.
+    pub backup_clients: BTreeSet<String>,
     /// Where this node listens to its peers.
     pub peer_listen: SocketAddr,
     /// Where this node listens to clients.
     pub client_listen: SocketAddr,
-    /// Where this node answers `/livez`, `/readyz` and `/metrics`, if it does.
-    pub metrics: Option<SocketAddr>,
     /// Every node of the cluster, this one included, and where the others reach it.
     pub peers: BTreeMap<u16, SocketAddr>,
     /// The certificates.
@@ -127,7 +127,6 @@ impl ServerConfig {
         args: &ServeArgs,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Printed<Self>, ConfigError> {
-        // Each of the next lines lays one layer over those before it: what comes later wins.
         let mut layers = Layers::defaults(SERVER);
         layers.read_file(&args.config)?;
         layers.read_environment(variable)?;
@@ -164,9 +163,9 @@ impl ServerConfig {
             data: data(layers)?,
             segment_bytes: segment_bytes(layers)?,
             log_bytes: log_bytes(layers)?,
+            backup_clients: backup_clients(layers)?,
             peer_listen,
             client_listen,
-            metrics: metrics(layers)?,
             peers,
             tls: TlsFiles::from_layers(layers)?,
             heartbeat,
@@ -174,18 +173,6 @@ impl ServerConfig {
             stagger: milliseconds(layers, "timing.stagger_ms")?,
             log: LogConfig::from_layers(layers)?,
         })
-    }
-}
-
-impl ServerConfig {
-    /// Says what is to be known of an address for metrics that others may reach.
-    #[must_use]
-    pub fn open_metrics(&self) -> Option<String> {
-        let at = self.metrics.filter(|at| !at.ip().is_loopback())?;
-        Some(format!(
-            "metrics = \"{at}\" is plain text without a password, for whoever reaches it: name a \
-             loopback address, or let only those reach it who may know"
-        ))
     }
 }
 

@@ -57,6 +57,12 @@ impl Exit {
         Self::with(code, format!("{error} ({connection_errors})"))
     }
 
+    /// What was asked for was certainly not done: nobody could, or those who could refused.
+    #[must_use]
+    pub fn unavailable(reason: impl Display) -> Self {
+        Self::with(69, reason)
+    }
+
     /// Something went wrong inside.
     #[must_use]
     pub fn internal(reason: impl Display) -> Self {
@@ -79,12 +85,6 @@ impl Exit {
     #[must_use]
     pub fn config(reason: impl Display) -> Self {
         Self::with(78, reason)
-    }
-
-    /// Somebody ended with Ctrl-C what would have gone on.
-    #[must_use]
-    pub fn interrupted() -> Self {
-        Self { code: 130, reason: None }
     }
 
     /// Prints the reason as one line on stderr, behind the log, and returns the code.

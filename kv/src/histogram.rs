@@ -73,8 +73,6 @@ impl Histogram {
         reason = "a rank off by one in 2^53 is far inside the width of a bucket"
     )]
     pub fn quantile(&self, q: f64) -> Duration {
-        // The first one at least: a rank of zero would be found in the first bucket, though it is
-        // empty.
         let rank = ((self.count as f64 * q.clamp(0.0, 1.0)).ceil() as u64).max(1);
         let mut seen = 0;
         for (index, count) in self.buckets.iter().enumerate() {
@@ -90,8 +88,6 @@ impl Histogram {
 
 /// The bucket of a value: the value itself below 32, else its highest six bits.
 fn bucket(value: u64) -> usize {
-    // By so many bits the value is too long for its six; below 32 by none, and each has its own
-    // bucket.
     let shift = (u64::BITS - value.leading_zeros()).saturating_sub(SUB_BITS + 1);
     let index = u64::from(shift) * SUB_BUCKETS + (value >> shift);
     usize::try_from(index).expect("there are fewer than 2^12 buckets")
@@ -100,7 +96,6 @@ fn bucket(value: u64) -> usize {
 /// The highest value of a bucket.
 fn upper(index: usize) -> u64 {
     let index = index as u64;
-    // The inverse of the above: but for the first two, each 32 buckets are of one shift.
     let shift = (index / SUB_BUCKETS).saturating_sub(1);
     let first = (index - shift * SUB_BUCKETS) << shift;
     first + ((1 << shift) - 1)

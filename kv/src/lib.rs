@@ -5,6 +5,7 @@
 //! about it is due to the floors below; the claim kept here is that no command reads more into
 //! their answers than they say.
 
+mod backup;
 pub mod bench;
 mod blob;
 pub mod bridge;
@@ -22,5 +23,3 @@ pub mod log;
 pub mod machine;
 pub mod run;
 pub mod serve;
-mod status;
-mod target;

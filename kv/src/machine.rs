@@ -93,7 +93,6 @@ impl Machine {
     }
 
     fn append(&mut self, key: Blob<'_>, suffix: Blob<'_>) -> Reply<'static> {
-        // Asked before anything is changed: a command that is refused leaves the state as it was.
         let length = self.value(key).map_or(0, |value| value.0.len()) + suffix.0.len();
         if length > VALUE_BYTES_MAX {
             return Reply::Rejected(Rejection::ValueTooLarge);
@@ -101,8 +100,6 @@ impl Machine {
         match self.entries.get_mut(key.0) {
             Some(entry) => {
                 entry.value.extend_from_slice(suffix.0);
-                // The digest is a sum over the entries, so that one is taken out and another put
-                // in.
                 self.digest.remove(entry.hash);
                 entry.hash = EntryHash::of(key.0, &entry.value);
                 self.digest.add(entry.hash);
@@ -166,8 +163,6 @@ impl StateMachine for Machine {
     fn apply(&mut self, command: &[u8]) -> Bytes {
         let reply = match Command::decode(command) {
             Ok(command) => self.execute(command),
-            // Each node validates before it proposes, and one of another version may propose what
-            // this one does not know: it must come to the same state as all others that do not.
             Err(_) => Reply::Rejected(Rejection::Malformed),
         };
         reply.encode().into()

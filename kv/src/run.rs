@@ -1,27 +1,34 @@
 //! What each command of the command line does, from its arguments to its exit code.
 //!
 //! Values are printed as they are, without quotes and with one line end; everything else that is
-//! worth saying goes to stderr. The server has a file of its own (`serve`), and so have the look at
-//! a cluster (`status`) and whom the others talk to (`target`).
+//! worth saying goes to stderr. The server has a file of its own (`serve`).
 
-use synod_node::{CreateError, Inspected, Node};
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use synod_node::{Client, CreateError, Inspected, Node, NodeId, Status};
+use synod_transport_quic::Credentials;
 use tokio::io::{BufReader, stdin, stdout};
+use tokio::task::JoinHandle;
 
+use crate::backup::backup;
 use crate::bench::{BenchError, Measurement, measure};
-use crate::bridge::{BridgeFailure, bridge};
-use crate::cli::{BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, TargetArgs};
+use crate::bridge::{BridgeFailure, bridge, status_value};
+use crate::cli::{
+    BackupArgs, BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, StatusArgs,
+    TargetArgs,
+};
+use crate::client::{Answer, KvError, KvSession, client_config};
 use crate::command::{
     Blob, Command, KEY_BYTES_MAX, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply,
 };
-use crate::config::{ServerConfig, unknown_variables};
+use crate::config::{ClientConfig, ServerConfig, TlsFiles, unknown_variables};
 use crate::exit::Exit;
 use crate::expiry::Expiry;
 use crate::init::{InitError, certificate_days, init, init_node, renew};
 use crate::inspect;
 use crate::log;
 use crate::serve::{check_dates, node_config, serve, wrong_certificate};
-use crate::status;
-use crate::target::{Target, no_log, read_client, say, tell_done, variable, variables};
 
 /// Runs the program.
 pub fn run(cli: Cli) -> Exit {
@@ -44,8 +51,9 @@ async fn dispatch(verb: Verb) -> Result<Exit, Exit> {
             let (page, exit) = inspect::look(&args)?;
             say(page.as_bytes()).map(|_| exit)
         }
+        Verb::Backup(args) => run_backup(&args).await,
         Verb::Bench(args) => run_bench(&args).await,
-        Verb::Status(args) => status::run(&args).await,
+        Verb::Status(args) => run_status(&args).await,
         Verb::Bridge(target) => run_bridge(&target).await,
         Verb::Range(args) => run_range(&args).await,
         Verb::Get(args) => {
@@ -81,6 +89,7 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
     let failed = |error: InitError| match error {
         InitError::Ports(_) | InitError::Host(_) | InitError::NoSuchNode(_) => Exit::usage(error),
         InitError::Config(_) => Exit::config(error),
+        InitError::Backup(_) => Exit::unusable(error),
         InitError::Exists(_)
         | InitError::NoAuthority { .. }
         | InitError::NoCertificate { .. }
@@ -92,6 +101,9 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
         | InitError::Certificate { .. }
         | InitError::Credentials { .. }
         | InitError::OtherCluster { .. }
+        | InitError::NeedsBackup { .. }
+        | InitError::OtherBackup { .. }
+        | InitError::BeganWithNothing(_)
         | InitError::Journal(_) => Exit::cannot_make(error),
     };
     let dir = args.dir.display();
@@ -113,7 +125,6 @@ async fn run_serve(args: &ServeArgs) -> Result<Exit, Exit> {
     let printed = ServerConfig::read(args, variable).map_err(Exit::config)?;
     let unknown = unknown_variables(variables());
     if args.print_config || args.check_config {
-        // Whoever prints or checks a configuration has no log yet, and looks at standard error.
         unknown.iter().for_each(|line| log::say_last(&format!("synod-kv: {line}")));
     }
     if args.print_config {
@@ -143,10 +154,8 @@ fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
     })?;
     let expiry = Expiry::of(&config.tls.certificate, &credentials);
     let mut sound = "the configuration is sound".to_owned();
-    let dates = check_dates(&expiry)?.map(|warning| warning.text);
-    for (place, complaint) in dates.into_iter().chain(config.open_metrics()).enumerate() {
-        sound += if place == 0 { ", but " } else { "; and " };
-        sound += &complaint;
+    if let Some(warning) = check_dates(&expiry)? {
+        sound += &format!(", but {}", warning.text);
     }
     match Node::inspect(&node).map_err(|error| Exit::start(&error))? {
         Inspected::Sound => {}
@@ -158,6 +167,13 @@ fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
         }
     }
     say(format!("{sound}\n").as_bytes())
+}
+
+async fn run_backup(args: &BackupArgs) -> Result<Exit, Exit> {
+    let target = Target::open(&args.target)?;
+    let patience = Duration::from_millis(args.patience_ms);
+    let line = backup(&target.client, &target.config, &args.out, patience).await?;
+    tell_done("the backup was made, and what it is", &line)
 }
 
 async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {
@@ -195,6 +211,79 @@ fn bench_line(m: &Measurement) -> String {
     )
 }
 
+async fn run_status(args: &StatusArgs) -> Result<Exit, Exit> {
+    let target = Target::open(&args.target)?;
+    let expiry = Expiry::read(&target.config.tls).map_err(Exit::config)?;
+    if let Some(warning) = expiry.warning(SystemTime::now()) {
+        log::say_last(&format!("synod-kv: {}", warning.text));
+    }
+    let mut exit = Exit::done();
+    let mut found = Vec::new();
+    // All are asked at once: one that is silent takes the whole timeout.
+    let asked: Vec<_> =
+        target.config.nodes.keys().map(|node| (*node, ask(&target, *node))).collect();
+    for (node, answer) in asked {
+        let status = answer.await.map_err(Exit::internal)?;
+        match status {
+            Some(status) => found.push(status),
+            None => exit = Exit::no(),
+        }
+        let line = match (&status, args.json) {
+            (Some(status), true) => status_value(status).to_string() + "\n",
+            (Some(status), false) => status_line(status),
+            (None, true) => {
+                serde_json::json!({ "node": node, "error": "no answer" }).to_string() + "\n"
+            }
+            (None, false) => format!("node {node}: no answer\n"),
+        };
+        say(line.as_bytes())?;
+    }
+    let connection_errors = target.client.connection_errors();
+    match difference(&found) {
+        Some((one, other)) => Err(Exit::differs(format!(
+            "nodes {} and {} differ: both applied {}, one state has digest {:016x}, the other \
+             {:016x}; stop the node that stands alone and keep its data folder",
+            one.node, other.node, one.applied, one.digest, other.digest
+        ))),
+        // Who answered a moment ago and is gone is in the answer, not in the exit code.
+        None if exit == Exit::no() && !connection_errors.is_empty() => {
+            Err(Exit::differs(connection_errors))
+        }
+        None => Ok(exit),
+    }
+}
+
+/// Asks a node how it is doing.
+fn ask(target: &Target, node: u16) -> JoinHandle<Option<Status>> {
+    let (client, timeout) = (target.client.clone(), target.config.timeout);
+    tokio::spawn(async move { client.status(NodeId::new(node), timeout).await })
+}
+
+/// Returns two nodes that applied the same slots and are in different states.
+fn difference(found: &[Status]) -> Option<(&Status, &Status)> {
+    found.iter().enumerate().find_map(|(place, one)| {
+        let differs = |other: &&Status| other.applied == one.applied && other.digest != one.digest;
+        found[..place].iter().find(differs).map(|other| (other, one))
+    })
+}
+
+fn status_line(status: &Status) -> String {
+    let role = match (status.leads, status.follows) {
+        (Some(ballot), _) => format!("leads {ballot}"),
+        (None, Some(ballot)) => format!("follows {ballot}"),
+        (None, None) => "knows no leader".to_owned(),
+    };
+    format!(
+        "node {}: {role}, chosen {}, applied {}, digest {:016x}, promised {}, start {}\n",
+        status.node,
+        status.chosen,
+        status.applied,
+        status.digest,
+        status.promised,
+        status.incarnation
+    )
+}
+
 async fn run_bridge(target: &TargetArgs) -> Result<Exit, Exit> {
     let target = Target::open(target)?;
     let input = BufReader::with_capacity(64 * 1024, stdin());
@@ -220,10 +309,7 @@ async fn run_range(args: &RangeArgs) -> Result<Exit, Exit> {
         for (key, value) in &entries {
             say(&[key.0, b"\t", value.0, b"\n"].concat())?;
         }
-        // More than was asked for is no answer of a node that keeps its bounds; it ends the walk.
         left -= u32::try_from(entries.len()).unwrap_or(left).min(left);
-        // The next question begins right behind the last key that came, as a range includes its
-        // first one.
         let Some((Blob(last), _)) = entries.last().filter(|_| more) else { break };
         let Some(next) = least_after(last) else { break };
         first = next;
@@ -243,10 +329,143 @@ fn least_after(key: &[u8]) -> Option<Vec<u8>> {
     Some(next)
 }
 
+/// The cluster that a command talks to.
+struct Target {
+    config: ClientConfig,
+    client: Client,
+    session: KvSession,
+}
+
+impl Target {
+    fn open(args: &TargetArgs) -> Result<Self, Exit> {
+        let config = read_client(args)?;
+        let client = Client::connect(&client_config(&config)).map_err(Exit::config)?;
+        let session = KvSession::new(&client, config.timeout);
+        Ok(Self { config, client, session })
+    }
+
+    async fn command(&self, command: &Command<'_>) -> Result<Exit, Exit> {
+        // Reading it back asks for every bound that a node would refuse it for, before anything is
+        // sent.
+        Command::decode(&command.encode()).map_err(Exit::usage)?;
+        self.print(&self.session.command(command).await.map_err(|error| self.failed(&error))?)
+    }
+
+    async fn query(&self, query: &Query<'_>) -> Result<Exit, Exit> {
+        Query::decode(&query.encode()).map_err(Exit::usage)?;
+        self.print(&self.session.query(query).await.map_err(|error| self.failed(&error))?)
+    }
+
+    fn print(&self, answer: &Answer) -> Result<Exit, Exit> {
+        match answer.reply().map_err(|error| self.failed(&error))? {
+            Reply::Written | Reply::Entries { .. } => Ok(Exit::done()),
+            Reply::Deleted { existed: true } | Reply::Compared { swapped: true } => {
+                Ok(Exit::done())
+            }
+            Reply::Deleted { existed: false } | Reply::Compared { swapped: false } => {
+                Ok(Exit::no())
+            }
+            Reply::Number(number) => tell_done(APPLIED, &format!("{number}\n")),
+            Reply::Length(length) => tell_done(APPLIED, &format!("{length}\n")),
+            Reply::Value(Some(Blob(value))) => say(&[value, b"\n"].concat()),
+            Reply::Value(None) => Ok(Exit::no()),
+            Reply::Rejected(rejection) => {
+                Err(self.failed(&KvError::NotApplied(rejection.to_string())))
+            }
+        }
+    }
+
+    fn failed(&self, error: &KvError) -> Exit {
+        Exit::operation(error, &self.client.connection_errors())
+    }
+}
+
+fn read_client(args: &TargetArgs) -> Result<ClientConfig, Exit> {
+    let config = ClientConfig::read(args, variable).map_err(Exit::config)?.config;
+    log::install(&config.log).map_err(no_log)?;
+    unknown_variables(variables()).iter().for_each(|line| tracing::warn!("{line}"));
+    check_certificate(&config)?;
+    Ok(config)
+}
+
+/// Refuses a certificate that has ended, or is not good yet, as the nodes would, one after the
+/// other; and one of another cluster than is meant, which its own nodes would serve.
+fn check_certificate(config: &ClientConfig) -> Result<(), Exit> {
+    let TlsFiles { authority, certificate, key } = &config.tls;
+    let credentials = Credentials::load(authority, certificate, key).map_err(Exit::config)?;
+    let (found, meant) = (credentials.identity(), &config.cluster);
+    if found.cluster.to_string() != *meant {
+        let name = certificate.display();
+        return Err(Exit::config(format!(
+            "{name} is that of {found}, and the configuration says cluster {meant}; name the \
+             cluster and the certificate that were made together"
+        )));
+    }
+    check_dates(&Expiry::of(certificate, &credentials)).map(drop)
+}
+
+/// Reads a variable; one that is no text is met as a value that is wrong, and not passed over.
+fn variable(name: &str) -> Option<String> {
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned())
+}
+
+fn variables() -> impl Iterator<Item = String> {
+    std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())
+}
+
+/// Prints the answer to a question, which can be asked again.
+fn say(bytes: &[u8]) -> Result<Exit, Exit> {
+    print(bytes).map_err(|error| Exit::internal(format!("cannot print: {error}")))
+}
+
+/// Prints what came of something that was done. Where that fails it was done all the same, and
+/// whoever takes the failure for one of the deed would do it again: so the reason says both.
+fn tell_done(what: &str, line: &str) -> Result<Exit, Exit> {
+    print(line.as_bytes()).map_err(|error| {
+        Exit::untold(format!("{what} could not be printed ({error}): {}", line.trim_end()))
+    })
+}
+
+fn print(bytes: &[u8]) -> io::Result<Exit> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map(|()| Exit::done())
+}
+
+fn no_log(error: io::Error) -> Exit {
+    Exit::internal(format!("no thread for the log: {error}"))
+}
+
+/// What is told of a command whose answer cannot be printed.
+const APPLIED: &str = "the command was applied, and its answer";
+
 #[cfg(test)]
 mod tests {
+    use synod_node::{Ballot, Slot};
+
     use super::*;
 
+    fn status(node: u16, applied: u64, digest: u64) -> Status {
+        Status {
+            node: NodeId::new(node),
+            incarnation: 1,
+            promised: Ballot::ZERO,
+            leads: None,
+            follows: None,
+            leader_ok: true,
+            chosen: Slot::new(applied),
+            applied: Slot::new(applied),
+            digest,
+            sessions: 0,
+        }
+    }
+
+    #[test]
+    fn two_states_after_the_same_slots_are_a_difference() {
+        let equal = [status(1, 7, 5), status(2, 8, 6), status(3, 7, 5)];
+        assert_eq!(difference(&equal), None, "who lags is no suspect");
+        let found = [status(1, 7, 5), status(2, 8, 6), status(3, 7, 4)];
+        assert_eq!(difference(&found), Some((&found[0], &found[2])));
+    }
     #[test]
     fn a_range_goes_on_behind_a_key_of_the_greatest_length() {
         let key = |count, end: &[u8]| [&vec![b'a'; count][..], end].concat();

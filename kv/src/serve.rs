@@ -26,8 +26,6 @@ use crate::machine::Machine;
 /// folder of traces, if there is one.
 pub async fn serve(config: &ServerConfig, traces: Option<&Path>) -> Exit {
     abort_on_panic();
-    // Before the node starts: a signal that comes while it does would end the process without
-    // handing over.
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return Exit::internal(format!("cannot listen to signals: {error}")),
@@ -48,9 +46,6 @@ pub async fn serve(config: &ServerConfig, traces: Option<&Path>) -> Exit {
         tracing::warn!(%error, "nobody reads what this process prints");
     }
     watch_certificate(config);
-    if let Some(open) = config.open_metrics() {
-        tracing::warn!("{open}");
-    }
     let mut stops = Stops::default();
     loop {
         tokio::select! {
@@ -121,10 +116,10 @@ pub(crate) fn node_config(config: &ServerConfig) -> Config {
         members: config.peers.iter().map(|(id, at)| (NodeId::new(*id), *at)).collect(),
         peer_listen: config.peer_listen,
         client_listen: config.client_listen,
-        metrics_listen: config.metrics,
         data: config.data.clone(),
         segment_bytes: config.segment_bytes,
         log_bytes: config.log_bytes,
+        backup_clients: config.backup_clients.clone(),
         tls: tls_files(&config.tls),
         timing: Timing {
             heartbeat: config.heartbeat,
@@ -137,10 +132,9 @@ pub(crate) fn node_config(config: &ServerConfig) -> Config {
 /// Prints the one line that a supervisor waits for.
 fn say_ready(config: &ServerConfig, node: &Node) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let metrics = node.metrics_address().map(|at| format!(" metrics={at}")).unwrap_or_default();
     writeln!(
         out,
-        "ready node={} incarnation={} peers={} clients={}{metrics}",
+        "ready node={} incarnation={} peers={} clients={}",
         config.node,
         node.incarnation(),
         node.peer_address(),
@@ -227,7 +221,6 @@ impl Exit {
             | StartError::Members(_) => Self::config(error),
             StartError::PeerPort(BindError::Socket { source, .. })
             | StartError::ClientPort(BindError::Socket { source, .. })
-            | StartError::MetricsPort(BindError::Socket { source, .. })
                 if source.kind() == io::ErrorKind::AddrInUse =>
             {
                 Self::unusable(format!(
@@ -237,7 +230,6 @@ impl Exit {
             }
             StartError::PeerPort(BindError::Socket { source, .. })
             | StartError::ClientPort(BindError::Socket { source, .. })
-            | StartError::MetricsPort(BindError::Socket { source, .. })
                 if source.kind() == io::ErrorKind::AddrNotAvailable =>
             {
                 Self::unusable(format!("{error}; name an address of this host"))
@@ -247,8 +239,7 @@ impl Exit {
             | StartError::Recovery(_)
             | StartError::Trace { .. }
             | StartError::PeerPort(_)
-            | StartError::ClientPort(_)
-            | StartError::MetricsPort(_) => Self::unusable(error),
+            | StartError::ClientPort(_) => Self::unusable(error),
             StartError::System { .. } | _ => Self::internal(error),
         }
     }

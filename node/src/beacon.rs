@@ -84,7 +84,6 @@ impl SharedBeacon {
         to: &[PeerId],
     ) {
         loop {
-            // Parked and not asleep, so that the end of the loop wakes it at once.
             thread::park_timeout(self.period / LOOKS_PER_PERIOD);
             if self.is_over() {
                 return;
@@ -119,13 +118,9 @@ impl SharedBeacon {
     /// told.
     fn say(&self, now: Moment, send: impl FnOnce(Bytes)) -> bool {
         let mut state = self.lock();
-        // Sent while the lock is held: a turn that ends meanwhile says nothing of its own before
-        // this is handed over.
         if let Some(bytes) = state.beacon.on_time(now) {
             send(bytes);
         }
-        // A turn may have ended and another one begun since the last look; it is driven on all the
-        // same, and its end is told.
         state.drives = state.in_turn;
         state.drives
     }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use synod_clock::{Moment, TimeSource as _};
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::SyncError;
-use synod_host::smr::{Connection, DiskHealth, Lane, Queue};
+use synod_host::smr::{Connection, Lane};
 use synod_host::{Event, Host, OldDecrees, Output, SnapshotDone};
 use synod_transport_quic::{
     ClientEvent, ClientPortHandle, ConnectionId, DownReason, Epoch, Inbox, LaneWaiting, PeerEvent,
@@ -33,7 +33,6 @@ use tracing::Instrument as _;
 use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
 use crate::metrics::Reporter;
-use crate::metrics::board::{BoardWriter, Shown};
 use crate::node::{Control, NodeError};
 use crate::reads::Reads;
 use crate::snapshots::Snapshots;
@@ -55,8 +54,6 @@ pub(crate) struct Driver<M, W: World> {
     pub(crate) time: LoopTime,
     pub(crate) beacon: Arc<SharedBeacon>,
     pub(crate) reporter: Reporter,
-    /// Where the metrics are left, if anybody may ask for them.
-    pub(crate) board: Option<BoardWriter>,
     pub(crate) trace: Option<TraceFile>,
 }
 
@@ -122,13 +119,8 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
     }
 
     fn turn_with_beacon(&mut self, woken: Woken<M>) -> Result<(), NodeError> {
-        if let Some(board) = &self.board {
-            board.on_turn();
-        }
         let beacon = Arc::clone(&self.beacon);
         let turn = beacon.begin_turn(self.time.now());
-        // A turn that failed drops its guard without an end, and the beacon falls silent with the
-        // node.
         self.turn(woken)?;
         turn.end();
         Ok(())
@@ -143,9 +135,6 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
         let now = self.time.now();
         if self.reporter.is_due(now, self.host.counts()) {
             self.log_counts();
-        }
-        if self.board.as_mut().is_some_and(|board| board.is_due(now)) {
-            self.show(now, None);
         }
         if self.host.is_done(now) {
             return None;
@@ -178,14 +167,12 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
     /// Takes what is ready, up to a bound, so that the flush comes in time.
     fn turn(&mut self, woken: Woken<M>) -> Result<(), NodeError> {
         let now = self.time.now();
-        // First, as what else is taken in may make records, which the room decides about.
         self.host.take(now, Event::Room(self.journal.room()));
         self.hand_over(now, woken)?;
         for _ in 0..EVENTS_PER_TURN {
             let Some(woken) = self.ready() else { break };
             self.hand_over(now, woken)?;
         }
-        // Read anew: what was handed over may have taken the state machine long.
         let now = self.time.now();
         self.host.on_time(now);
         for (peer, LaneWaiting { bytes: waiting, passed }) in self.peers.with_log_waiting() {
@@ -292,39 +279,11 @@ impl<M: StateMachine + Clone + Send + 'static, W: World> Driver<M, W> {
         self.reporter.log(self.host.counts(), &peers, &clients);
     }
 
-    /// Leaves the metrics where their server finds them; `disk` where the host cannot know it.
-    fn show(&self, now: Moment, disk: Option<DiskHealth>) {
-        let Some(board) = &self.board else { return };
-        let mut measured = self.host.measure(now);
-        measured.status.host.disk = disk.unwrap_or(measured.status.host.disk);
-        let longest = self.peers.with_log_waiting().map(|(_, waiting)| waiting.bytes).max();
-        let (peers, clients) = (&self.peer_events, &self.client_events);
-        let queues = vec![
-            Queue::new("peer_events", peers.len(), limits::INBOX_EVENTS_MAX),
-            Queue::new("client_events", clients.len(), limits::INBOX_EVENTS_MAX),
-            Queue::new("peer_log_bytes", longest.unwrap_or(0), limits::LOG_QUEUE_BYTES_MAX),
-            Queue::new(
-                "client_connections",
-                self.clients.connections(),
-                limits::CLIENT_CONNECTIONS_MAX,
-            ),
-        ];
-        board.show(Shown {
-            measured,
-            queues,
-            peers: self.peers.counters(),
-            clients: self.clients.counters(),
-            messages_dropped: self.reporter.messages_dropped(),
-        });
-    }
-
     /// Gives back what the node held. One that has handed over says goodbye; one that cannot go on
     /// says nothing more. Either way a disk that hangs keeps nobody waiting for long: what was
     /// promised is durable, so nothing is lost by going without the rest.
     async fn close(self, reason: Result<(), NodeError>) -> Ended {
         self.log_counts();
-        let failed = matches!(reason, Err(NodeError::Journal(_))).then_some(DiskHealth::Failed);
-        self.show(self.time.now(), failed);
         // The inboxes go first: the ports wait for nobody to read the last events.
         drop((self.peer_events, self.client_events));
         if reason.is_ok() {

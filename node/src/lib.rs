@@ -5,6 +5,7 @@
 //! disk and the network, and nothing is decided here.
 #![doc = include_str!("../README.md")]
 
+pub mod backup;
 pub mod beacon;
 mod client;
 mod clock;

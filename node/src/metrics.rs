@@ -1,13 +1,7 @@
-//! What is told of a running node: on its page of metrics, and in a line of its log.
+//! The line that says from time to time what was counted since the node started.
 //!
-//! The line says from time to time what was counted since the node started. The host counts what it
-//! does, and the transport its own drops and refusals, which the line shows beside. The page, and
-//! whether the node is alive and ready, is for whoever asks (`server`).
-
-pub(crate) mod board;
-pub(crate) mod health;
-mod page;
-pub(crate) mod server;
+//! The host counts what it does, and the transport its own drops and refusals, which the line shows
+//! beside.
 
 use std::time::Duration;
 
@@ -34,10 +28,6 @@ impl Reporter {
         self.messages_dropped += 1;
     }
 
-    pub(crate) const fn messages_dropped(&self) -> u64 {
-        self.messages_dropped
-    }
-
     /// Tells whether it is time to log the counts, and something has happened since.
     pub(crate) fn is_due(&mut self, now: Moment, counts: &Counts) -> bool {
         if now < self.due {
@@ -46,7 +36,6 @@ impl Reporter {
         // Counted from here and not from when it was due: a node that was late has one report and
         // not several.
         self.due = now + REPORT_PERIOD;
-        // Heartbeats and their like go on all the time, and are not worth a line.
         let busy = counts.requests != self.last.requests || counts.records != self.last.records;
         self.last = *counts;
         busy

@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use synod_host::Inspected;
+use synod_host::backup::BackupState;
 use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::beacon::SharedBeacon;
 use crate::config::Config;
-use crate::create::{CreateError, check, create};
-use crate::metrics::server::MetricsServer;
+use crate::create::{CreateError, check, create, create_from};
 use crate::start::{StartError, inspect, start};
 use crate::survey::{NodeSurvey, SurveyError, survey_folder};
 use crate::world::{System, World};
@@ -35,7 +35,6 @@ use synod_transport_quic::Credentials;
 pub struct Node {
     pub(crate) peer_address: SocketAddr,
     pub(crate) client_address: SocketAddr,
-    pub(crate) metrics: Option<MetricsServer>,
     pub(crate) incarnation: u64,
     pub(crate) orders: mpsc::Sender<Control>,
     pub(crate) beacon: Arc<SharedBeacon>,
@@ -149,6 +148,20 @@ impl Node {
         create(world, config)
     }
 
+    /// Makes the folders of a node that has never run, of a cluster that begins with the state of a
+    /// backup: all its nodes with the same one. The cluster is another one than that of the backup.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::create`] does; and where the data folder is there, even if it is empty. There is
+    /// no data folder then that was not there before.
+    pub fn create_from<M: StateMachine>(
+        config: &Config,
+        backup: &BackupState<M>,
+    ) -> Result<(), CreateError> {
+        create_from(config, backup)
+    }
+
     /// Recovers the replica from its journal and starts it; returns when both ports are open. The
     /// journal was made by [`Node::create`].
     ///
@@ -208,12 +221,6 @@ impl Node {
     #[must_use]
     pub fn client_address(&self) -> SocketAddr {
         self.client_address
-    }
-
-    /// Returns where the node answers `/livez`, `/readyz` and `/metrics`, if it does.
-    #[must_use]
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref().map(MetricsServer::address)
     }
 
     /// Returns which start of the node this is, counted from 1.

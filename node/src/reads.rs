@@ -56,7 +56,6 @@ impl<D: Disk> Reads<D> {
         let answer = Answer { answers: self.answers.clone(), old: Some(nothing) };
         let read = move || {
             let mut answer = answer;
-            // If this panics, what was put there before is what comes back, by the drop.
             answer.old = Some(read(&mut reader));
         };
         match self.placement {

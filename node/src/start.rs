@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use synod_host::api::{NodeId, StateMachine};
-use synod_host::journal::{Create, IN_FLIGHT_MAX, Options};
+use synod_host::journal::{Create, IN_FLIGHT_MAX, Journal, Options};
 use synod_host::{DataFolders, Inspected, OpenedAbove, RecoveryError, Settings};
 use synod_transport_quic::{
     BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
@@ -31,8 +31,6 @@ use crate::config::{Config, ConfigError, SNAPSHOTS, TlsFiles, core_settings};
 use crate::create::{WrongCertificate, check_identity, journal_identity};
 use crate::driver::{Driver, Ended};
 use crate::metrics::Reporter;
-use crate::metrics::board::{About, Board, BoardWriter};
-use crate::metrics::server::MetricsServer;
 use crate::node::{Control, LoopHandle, Node, NodeError};
 use crate::ports::Ports;
 use crate::progress::Progress;
@@ -52,7 +50,6 @@ struct Beginning<M: StateMachine, W: World> {
     ports: Ports,
     recovered: Recovered<M, W>,
     trace: Option<TraceFile>,
-    board: Option<Arc<Board>>,
     orders: mpsc::Receiver<Control>,
     beacon: Arc<SharedBeacon>,
 }
@@ -108,9 +105,6 @@ pub enum StartError {
     /// The port for clients cannot be opened.
     #[error("client_listen: {0}")]
     ClientPort(#[source] BindError),
-    /// The port for metrics cannot be opened.
-    #[error("metrics: {0}")]
-    MetricsPort(#[source] BindError),
     /// The trace that was asked for cannot be written.
     #[error("{}: no trace can be written here: {source}", path.display())]
     Trace {
@@ -144,21 +138,17 @@ where
     let credentials =
         Credentials::load(&config.tls.authority, &config.tls.certificate, &config.tls.key)?
             .dated_by(world.wall());
-    check_identity(&config, &credentials)?;
+    let cluster = check_identity(&config, &credentials)?;
     check_dates(&world, &config, &credentials)?;
     // The ports are held before the journal is touched: a start that finds them taken must use up
     // no incarnation. Nothing is read on them before the life begins.
-    let mut ports = Ports::hold(&world, &config)?;
-    // It answers from here on: a long journal is read by a node that is alive, and not ready.
-    let (metrics, board) = serve_metrics(&mut ports, &config, &credentials)?;
+    let ports = Ports::hold(&world, &config)?;
     let (recovered, trace) = match traces {
-        None => (recover(&world, &config, &credentials, machine, None)?, None),
+        None => (recover(&world, &config, cluster, machine, None)?, None),
         Some(folder) => {
             let failed = |source| StartError::Trace { path: folder.to_owned(), source };
-            // Before the journal is opened, as its records are the beginning of the trace; and what
-            // begins the life is in the file before the life begins.
             let mut trace = TraceFile::create(folder).map_err(failed)?;
-            let recovered = recover(&world, &config, &credentials, machine, Some(&mut trace))?;
+            let recovered = recover(&world, &config, cluster, machine, Some(&mut trace))?;
             let (incarnation, state_at) = (recovered.0.incarnation, recovered.0.state_at());
             trace.recorder.on_began(trace::now_ns(), incarnation, state_at);
             trace.write().map_err(failed)?;
@@ -168,7 +158,6 @@ where
     let incarnation = recovered.0.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
-    // The world goes into the life, which asks it for all else.
     let placement = world.placement();
     let beacon = Arc::new(SharedBeacon::new(config.timing.heartbeat));
     let told = Arc::clone(&beacon);
@@ -179,7 +168,6 @@ where
         ports,
         recovered,
         trace,
-        board,
         orders: order_events,
         beacon,
     };
@@ -192,7 +180,6 @@ where
     Ok(Node {
         peer_address,
         client_address,
-        metrics,
         incarnation,
         orders,
         beacon: told,
@@ -200,28 +187,6 @@ where
         ended,
         life,
     })
-}
-
-/// Begins to answer on the port for metrics, if there is one.
-fn serve_metrics(
-    ports: &mut Ports,
-    config: &Config,
-    credentials: &Credentials,
-) -> Result<(Option<MetricsServer>, Option<Arc<Board>>), StartError> {
-    let Some(listener) = ports.metrics.take() else { return Ok((None, None)) };
-    let board = Arc::new(Board::new(About {
-        node: config.node.number(),
-        heartbeat: config.timing.heartbeat,
-        certificate_end_s: end_of(credentials),
-    }));
-    let server = MetricsServer::start(listener, Arc::clone(&board))
-        .map_err(|source| StartError::System { what: "the server of metrics", source })?;
-    Ok((Some(server), Some(board)))
-}
-
-/// Returns when a certificate ends, in seconds since 1970.
-fn end_of(credentials: &Credentials) -> u64 {
-    credentials.not_after().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// Where a node listens to peers and to clients, and where it runs.
@@ -347,10 +312,11 @@ fn tell<T>(started: &SyncSender<T>, news: T) {
 fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
     beginning: Beginning<M, W>,
 ) -> Result<Driver<M, W>, StartError> {
-    let Beginning { world, config, credentials, ports, recovered, trace, board, orders, beacon } =
+    let Beginning { world, config, credentials, ports, recovered, trace, orders, beacon } =
         beginning;
     let (recovered, work) = recovered;
-    let incarnation = Incarnation(recovered.incarnation);
+    let (cluster, incarnation) =
+        (credentials.identity().cluster, Incarnation(recovered.incarnation));
     let others = config.members.iter().filter(|(node, _)| **node != config.node);
     let (peers, peer_events) = PeerEndpoint::bind_on(
         ports.peers,
@@ -372,7 +338,10 @@ fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
     };
     let (clients, client_events) =
         ClientPort::bind_on(ports.clients, client_port).map_err(StartError::ClientPort)?;
-    let (host, journal) = recovered.start(core_settings(&config)?, seed(&world)?);
+    let (mut host, journal) = recovered.start(core_settings(&config)?, seed(&world)?);
+    let named = |name: &String| format!("synod://{cluster}/client/{name}");
+    let readers: Vec<String> = config.backup_clients.iter().map(named).collect();
+    host.let_read_all(readers.iter().map(String::as_str));
     let reads = Reads::new(journal.reader(), world.placement());
     let snapshots = Snapshots::new(work, world.placement());
     let (outcomes, journal_events) = mpsc::channel(IN_FLIGHT_MAX + 1);
@@ -401,7 +370,6 @@ fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
         time,
         beacon,
         reporter,
-        board: board.map(BoardWriter::new),
         trace,
     })
 }
@@ -412,17 +380,13 @@ fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
 fn recover<W: World, M: StateMachine + Clone>(
     world: &W,
     config: &Config,
-    credentials: &Credentials,
+    cluster: ClusterId,
     machine: M,
     mut trace: Option<&mut TraceFile>,
 ) -> Result<Recovered<M, W>, StartError> {
-    let options = existing(config, credentials.identity().cluster);
+    let options = existing(world, config, cluster);
     let mut progress = Progress::begin(config.node.number());
-    let settings = Settings {
-        log_bytes: config.log_bytes,
-        certificate_end_s: Some(end_of(credentials)),
-        ..Settings::default()
-    };
+    let settings = Settings { log_bytes: config.log_bytes, ..Settings::default() };
     let watch = |_: &[u8], record: &_| {
         progress.note();
         if let Some(trace) = &mut trace {
@@ -446,7 +410,7 @@ pub(crate) fn inspect(world: &impl World, config: &Config) -> Result<Inspected, 
     let credentials = Credentials::load(authority, certificate, key)?;
     let cluster = check_identity(config, &credentials)?;
     check_dates(world, config, &credentials)?;
-    let (options, settings) = (existing(config, cluster), Settings::default());
+    let (options, settings) = (existing(world, config, cluster), Settings::default());
     let snapshots = config.data.join(SNAPSHOTS);
     let folders = DataFolders { journal: &config.data, snapshots: &snapshots };
     Ok(synod_host::inspect(world.disk(), folders, &options, config.node, &settings)?)
@@ -471,8 +435,11 @@ fn check_dates(
 }
 
 /// Asks for the journal that the node has.
-fn existing(config: &Config, cluster: ClusterId) -> Options {
-    let mut options = Options::new(journal_identity(config, cluster).as_bytes());
+fn existing(world: &impl World, config: &Config, cluster: ClusterId) -> Options {
+    // What it cannot tell, the opening says.
+    let found = Journal::identity(&world.disk(), &config.data).unwrap_or_default();
+    let began = synod_host::beginning_of(&String::from_utf8_lossy(&found));
+    let mut options = Options::new(journal_identity(config, cluster, began).as_bytes());
     options.create = Create::Never;
     options.segment_bytes = config.segment_bytes;
     options

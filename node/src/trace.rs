@@ -41,10 +41,7 @@ impl TraceFile {
 
     /// Writes what was recorded of the journal, once it is worth a write.
     pub(crate) fn write_some(&mut self) {
-        // A journal may be larger than memory, and is told of as it is read.
         if self.recorder.bytes().len() > RECOVERED_BYTES_MAX {
-            // An error of an earlier call comes back from this one, so none is lost by the
-            // assignment.
             self.failed = self.write().err();
         }
     }

@@ -157,8 +157,6 @@ impl Commits for GroupCommit<Ticket> {
     }
 
     async fn shutdown(self) -> Result<(), SyncError> {
-        // The last syncs may take as long as a disk does: a thread may wait for them, and whoever
-        // waits here may give up.
         let ended = tokio::task::spawn_blocking(|| Self::shutdown(self)).await;
         ended.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -9,8 +9,7 @@
 mod certificates;
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,8 +70,7 @@ impl Cluster {
             (1..=3).map(NodeId::new).map(|node| (node, free(node))).collect();
         let began = Arc::new(Notify::new());
         let start = |node: &NodeId| {
-            let mut config = Config::in_folder(&folder.0, *node, members.clone());
-            config.metrics_listen = Some(([127, 0, 0, 1], 0).into());
+            let config = Config::in_folder(&folder.0, *node, members.clone());
             let machine = Sleeper { applied: 0, began: Arc::clone(&began) };
             (*node, Node::start(config, machine).unwrap())
         };
@@ -124,48 +122,6 @@ async fn a_long_apply_and_a_long_query_depose_nobody() {
     assert_eq!(before[0].follows, after[0].follows, "the leader was deposed");
     let promised = |all: &[Status]| all.iter().map(|status| status.promised).max();
     assert_eq!(promised(&before), promised(&after), "somebody campaigned");
-}
-
-/// Asks the port of metrics, which must answer at once, and returns the body.
-fn ask(node: &Node, path: &str) -> String {
-    let begun = Instant::now();
-    let mut stream = TcpStream::connect(node.metrics_address().unwrap()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).unwrap();
-    let mut said = String::new();
-    stream.read_to_string(&mut said).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(2), "{path} took {:?}", begun.elapsed());
-    said.split_once("\r\n\r\n").unwrap().1.trim().to_owned()
-}
-
-#[tokio::test]
-async fn a_node_that_is_busy_answers_for_itself_and_is_alive_and_not_ready() {
-    let cluster = Cluster::start("busy");
-    let session = cluster.client.session();
-    assert!(matches!(session.command(ms(0), PATIENCE).await, Outcome::Ok(_)));
-    let leader = cluster.statuses().await[0].follows.unwrap().node();
-    let node = &cluster.nodes[&leader];
-    let until = |wanted: &'static str| {
-        let begun = Instant::now();
-        let mut said = ask(node, "/readyz");
-        while !said.starts_with(wanted) {
-            assert!(begun.elapsed() < PATIENCE, "never {wanted}: {said}");
-            thread::sleep(Duration::from_millis(50));
-            said = ask(node, "/readyz");
-        }
-    };
-    until("ok");
-    let client = cluster.client.clone();
-    let busy = tokio::spawn(async move { client.session().query(ms(BUSY_MS), PATIENCE).await });
-    cluster.began.notified().await;
-    until("the loop has been held up for");
-    assert_eq!(ask(node, "/livez"), "ok");
-    let page = ask(node, "/metrics");
-    let age = page.lines().find_map(|line| line.strip_prefix("synod_loop_beat_age_seconds "));
-    assert!(age.unwrap().parse::<f64>().unwrap() >= 2.0, "{age:?}");
-    assert!(page.contains("\nsynod_ready 0"), "{page}");
-    assert!(matches!(busy.await, Ok(Outcome::Ok(_))));
-    until("ok");
 }
 
 /// Nothing that the client asks its node meanwhile has an answer either.

@@ -18,7 +18,6 @@
 //! The claim kept true: where some node has two-way links with a quorum, a leader comes about,
 //! however slow links and disks are.
 
-pub(crate) mod cause;
 mod link;
 mod paths;
 mod progress;

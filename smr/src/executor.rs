@@ -9,8 +9,9 @@ use crate::command::{
     Command, CommandBatch, Fingerprint, Opening, Principal, Sequence, SessionId, fingerprint, mix,
 };
 use crate::request::{Refusal, Response};
-use crate::session::{KeptReply, NamedCommand, SessionLimits, SessionVerdict, Sessions};
+use crate::session::{KeptReply, SessionLimits, SessionVerdict, Sessions};
 use crate::state_machine::{REPLY_BYTES_MAX, StateMachine};
+use bytes::Bytes;
 use synod_paxos::{Decree, Slot};
 
 /// Names what a client waits for. Who asks and for what is a part of the name: a candidate that
@@ -71,6 +72,14 @@ impl<M: StateMachine> Executor<M> {
         chain: u64,
     ) -> Self {
         Self { machine, sessions, applied, chain }
+    }
+
+    /// Lets go of all sessions, for another cluster that begins with this state. Its clients show
+    /// certificates of another authority, and a session is bound to the certificate that opened it:
+    /// nobody could use one that was kept, and it would only take the place of others.
+    #[must_use]
+    pub fn without_sessions(self, limits: SessionLimits) -> Self {
+        Self { sessions: Sessions::new(limits), ..self }
     }
 
     /// Returns the machine.
@@ -141,23 +150,38 @@ impl<M: StateMachine> Executor<M> {
             }
             Command::Apply { principal, session, sequence, unanswered, payload } => {
                 let (principal, session, sequence) = (*principal, *session, *sequence);
-                let (unanswered, print) = (*unanswered, Fingerprint::of(payload));
-                let named =
-                    NamedCommand { session, principal, sequence, unanswered, payload: print };
-                let machine = &mut self.machine;
+                let print = Fingerprint::of(payload);
+                // The use counts even where the command is refused: all nodes must evict alike,
+                // whatever came of it.
+                self.sessions.touch(session, principal, *unanswered, slot);
+                let standing = self.sessions.standing(session, principal, sequence, print);
                 // A command is in the log as often as it was proposed; here, in the order that all
                 // nodes share, it is applied the first time alone.
-                let standing = self.sessions.apply_once(named, slot, || change(machine, payload));
-                let response = answer(standing).expect("what is fresh is applied");
+                let response = match answer(standing) {
+                    Some(response) => response,
+                    None => self.change((session, sequence, print), payload),
+                };
                 (WaitKey::Apply { principal, session, sequence, payload: print }, response)
             }
         }
     }
-}
 
-fn change(machine: &mut impl StateMachine, payload: &[u8]) -> KeptReply {
-    let reply = machine.apply(payload);
-    if reply.len() > REPLY_BYTES_MAX { KeptReply::TooLong } else { KeptReply::Whole(reply) }
+    fn change(
+        &mut self,
+        (session, sequence, print): (SessionId, Sequence, Fingerprint),
+        payload: &Bytes,
+    ) -> Response {
+        let reply = self.machine.apply(payload);
+        let kept = if reply.len() > REPLY_BYTES_MAX {
+            KeptReply::TooLong
+        } else {
+            KeptReply::Whole(reply)
+        };
+        // What is kept is part of the replicated state, so its bounds are the same on all nodes.
+        self.sessions.keep(session, sequence, print, kept.clone());
+        assert!(self.sessions.has_applied(session, sequence), "it would be applied once more");
+        response_of(kept)
+    }
 }
 
 /// Returns the answer to a command that must not be applied; none if it must.

@@ -9,7 +9,6 @@
 use crate::command::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Command, CommandBatch};
 use crate::executor::WaitKey;
 use crate::request::{Connection, Refusal, RequestId, Response};
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use synod_paxos::{NodeId, Slot};
 
@@ -30,25 +29,8 @@ pub struct Proposals {
     /// The bytes of each open slot that this node proposed.
     open: BTreeMap<Slot, usize>,
     open_bytes: usize,
-    waiters: BTreeMap<WaitKey, Waiters>,
+    waiters: BTreeMap<WaitKey, Vec<Waiter>>,
     waiting: usize,
-}
-
-/// Who waits for one command: mostly one request alone, which takes no list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Waiters {
-    first: Waiter,
-    more: Vec<Waiter>,
-}
-
-impl Waiters {
-    fn len(&self) -> usize {
-        1 + self.more.len()
-    }
-
-    fn all(self) -> impl Iterator<Item = Waiter> {
-        std::iter::once(self.first).chain(self.more)
-    }
 }
 
 /// A request that waits for a command.
@@ -72,25 +54,21 @@ impl Proposals {
         waiter: Waiter,
         bytes_max: usize,
     ) -> bool {
+        let known = self.waiters.get(&awaited).map_or(0, Vec::len);
         let bytes = self.bytes();
-        if self.waiting >= WAITERS_MAX || (bytes > 0 && bytes + command.encoded_len() > bytes_max) {
+        if self.waiting >= WAITERS_MAX
+            || known >= WAITERS_PER_COMMAND_MAX
+            || (bytes > 0 && bytes + command.encoded_len() > bytes_max)
+        {
             return false;
         }
-        match self.waiters.entry(awaited) {
-            Entry::Occupied(mut known) => {
-                if known.get().len() >= WAITERS_PER_COMMAND_MAX {
-                    return false;
-                }
-                known.get_mut().more.push(waiter);
-            }
-            Entry::Vacant(new) => {
-                new.insert(Waiters { first: waiter, more: Vec::new() });
-                self.queued_bytes += command.encoded_len();
-                self.queue.push_back((awaited, command));
-            }
-        }
         self.waiting += 1;
-        assert!(self.waiters.len() <= self.waiting, "a command is waited for by nobody");
+        assert!(self.waiters.len() < self.waiting, "a command is waited for by nobody");
+        self.waiters.entry(awaited).or_default().push(waiter);
+        if known == 0 {
+            self.queued_bytes += command.encoded_len();
+            self.queue.push_back((awaited, command));
+        }
         true
     }
 
@@ -99,18 +77,6 @@ impl Proposals {
     pub fn bytes(&self) -> usize {
         // What is proposed and not chosen counts as well: its bytes are still held.
         self.queued_bytes + self.open_bytes
-    }
-
-    /// Counts the requests that wait for an answer.
-    #[must_use]
-    pub const fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    /// Counts the commands that wait for a slot.
-    #[must_use]
-    pub fn queued(&self) -> usize {
-        self.queue.len()
     }
 
     /// Tells whether a command waits for a slot.
@@ -165,10 +131,10 @@ impl Proposals {
     }
 
     /// Takes out who waits for a command that was applied.
-    pub fn settle(&mut self, awaited: WaitKey) -> impl Iterator<Item = Waiter> + use<> {
-        let waiters = self.waiters.remove(&awaited);
-        self.waiting -= waiters.as_ref().map_or(0, Waiters::len);
-        waiters.into_iter().flat_map(Waiters::all)
+    pub fn settle(&mut self, awaited: WaitKey) -> Vec<Waiter> {
+        let waiters = self.waiters.remove(&awaited).unwrap_or_default();
+        self.waiting -= waiters.len();
+        waiters
     }
 
     /// Takes out who waits for what was proposed, and keeps what was not: the ballot is over, and
@@ -182,9 +148,9 @@ impl Proposals {
         let (kept, proposed): (_, BTreeMap<_, _>) =
             all.partition(|(awaited, _)| queued.contains(awaited));
         self.waiters = kept;
-        let waiters: Vec<_> = proposed.into_values().flat_map(Waiters::all).collect();
+        let waiters: Vec<_> = proposed.into_values().flatten().collect();
         self.waiting -= waiters.len();
-        let kept: usize = self.waiters.values().map(Waiters::len).sum();
+        let kept: usize = self.waiters.values().map(Vec::len).sum();
         assert_eq!(kept, self.waiting, "each request that waits is counted once");
         waiters
     }
@@ -208,7 +174,7 @@ impl Proposals {
             }
         }
         let refused = answers.len();
-        for waiter in std::mem::take(&mut self.waiters).into_values().flat_map(Waiters::all) {
+        for waiter in std::mem::take(&mut self.waiters).into_values().flatten() {
             answers.push((waiter, Response::Uncertain { leader }));
         }
         assert_eq!(

@@ -100,12 +100,6 @@ impl Reads {
         self.waiting.len() + self.round.as_ref().map_or(0, |round| round.reads.len())
     }
 
-    /// Returns the bytes of all questions that wait.
-    #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Tells whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -7,7 +7,7 @@
 
 mod admission;
 pub(crate) mod catch_up;
-pub(crate) mod observe;
+mod observe;
 
 use crate::checkpoint::Checkpoints;
 use crate::command::CommandBatch;
@@ -451,6 +451,7 @@ impl<M: StateMachine> Replica<M> {
             folder: self.config.folder,
             incarnation: self.config.core_id.incarnation,
             mark: 0,
+            began: None,
             promised: self.paxos.durable_promised(),
             journal_end: Slot::FIRST,
             leads: self.election.claims(view.leads),

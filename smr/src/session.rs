@@ -13,8 +13,7 @@ mod shares;
 use crate::command::{Fingerprint, Principal, Sequence, SessionId, fingerprint, mix};
 use bytes::Bytes;
 use shares::Shares;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::hash::{Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 use synod_paxos::Slot;
 
 pub use saved::{SavedReply, SavedSession, UnsavedSession};
@@ -28,12 +27,11 @@ pub use limits::{
 pub const PIPELINE_MAX: u64 = 32;
 
 /// All sessions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sessions {
     limits: SessionLimits,
     table: BTreeMap<SessionId, Session>,
-    /// The sessions of each principal by the slot of a command, of the last one where nothing came
-    /// since they were looked through: most commands never need the order.
+    /// The sessions of each principal by the slot of their last command.
     by_use: BTreeSet<(Principal, Slot, SessionId)>,
     shares: Shares,
     /// The marks of all sessions, added up.
@@ -45,29 +43,13 @@ struct Session {
     principal: Principal,
     used: Slot,
     unanswered: Sequence,
-    /// In the order of their numbers.
-    replies: VecDeque<(Sequence, Kept)>,
+    replies: BTreeMap<Sequence, Kept>,
     /// What it takes, with its replies.
     bytes: usize,
     /// The marks of its replies, added up.
     marks: u64,
     /// How it stands in the digest.
     mark: u64,
-}
-
-/// A command as its client names it.
-#[derive(Clone, Copy, Debug)]
-pub struct NamedCommand {
-    /// The session.
-    pub session: SessionId,
-    /// Who asks.
-    pub principal: Principal,
-    /// The number in the session.
-    pub sequence: Sequence,
-    /// The first number that the client still has no answer for.
-    pub unanswered: Sequence,
-    /// Stands for what is asked.
-    pub payload: Fingerprint,
 }
 
 /// What is kept for the repetitions of a command.
@@ -134,7 +116,7 @@ impl Sessions {
             principal,
             used: slot,
             unanswered: Sequence::FIRST,
-            replies: VecDeque::new(),
+            replies: BTreeMap::new(),
             bytes: SESSION_BYTES,
             marks: 0,
             mark: 0,
@@ -161,58 +143,72 @@ impl Sessions {
         payload: Fingerprint,
     ) -> SessionVerdict {
         // Another's session is as good as none: whoever asks learns not even that it is there.
-        let session = self.table.get(&id).filter(|held| held.principal == principal);
-        session.map_or(SessionVerdict::Expired, |held| held.standing(sequence, payload))
+        let Some(session) = self.table.get(&id).filter(|held| held.principal == principal) else {
+            return SessionVerdict::Expired;
+        };
+        // Kept replies are looked up before the window: one that is kept can be told however far
+        // the client has gone on.
+        if let Some(kept) = session.replies.get(&sequence) {
+            return if kept.payload == payload {
+                SessionVerdict::Applied(kept.reply.clone())
+            } else {
+                SessionVerdict::Reused
+            };
+        }
+        if sequence < session.unanswered {
+            SessionVerdict::Stale
+        } else if sequence >= session.unanswered.plus(PIPELINE_MAX) {
+            SessionVerdict::TooFar
+        } else {
+            SessionVerdict::Fresh
+        }
     }
 
-    /// Has `apply` change the state and keeps its reply, unless the command was applied before or
-    /// may not be; says how it stands then.
+    /// Takes note that the client has all answers below `unanswered`, and of the use in `slot`.
     ///
-    /// It counts as a use of the session in `slot` whatever comes of it, as all nodes must evict
-    /// alike.
-    pub fn apply_once(
-        &mut self,
-        command: NamedCommand,
-        slot: Slot,
-        apply: impl FnOnce() -> KeptReply,
-    ) -> SessionVerdict {
-        let NamedCommand { session: id, principal, sequence, unanswered, payload } = command;
-        let held = self.table.get_mut(&id).filter(|held| held.principal == principal);
-        let Some(session) = held else { return SessionVerdict::Expired };
-        let before = (session.bytes, session.mark);
-        // The window begins where the client says, not where its last applied command said.
-        session.touch(unanswered, slot);
-        let mut verdict = session.standing(sequence, payload);
-        let is_fresh = verdict == SessionVerdict::Fresh;
-        if is_fresh {
-            let reply = apply();
-            // What is kept is part of the replicated state, so its bounds are the same on all
-            // nodes.
-            let kept = self.limits.kept(reply.clone());
-            session.keep(sequence, Kept::new(sequence, payload, kept));
-            verdict = SessionVerdict::Applied(reply);
-        }
-        session.settle(id, before, &mut self.digest, &mut self.shares);
-        if is_fresh && !self.shed(id, principal) {
-            self.lose_reply(command);
-        }
-        verdict
+    /// It comes before the command's own standing is asked for: the window begins where the client
+    /// says, not where its last applied command said.
+    pub fn touch(&mut self, id: SessionId, principal: Principal, unanswered: Sequence, slot: Slot) {
+        self.change(id, |session| {
+            if session.principal == principal {
+                assert!(session.used <= slot, "a session is used in the order of the log");
+                session.used = slot;
+                session.unanswered = session.unanswered.max(unanswered);
+                session.drop_answered();
+            }
+        });
     }
 
-    /// Forgets a reply for which there is no room even after all other sessions of its principal
-    /// are gone. That its command was applied stays known: forgetting that would have it applied
-    /// again.
-    fn lose_reply(
+    /// Keeps the reply to a command that was applied, as far as there is room.
+    pub fn keep(
         &mut self,
-        NamedCommand { session: id, principal, sequence, payload, .. }: NamedCommand,
+        id: SessionId,
+        sequence: Sequence,
+        payload: Fingerprint,
+        reply: KeptReply,
     ) {
-        let Some(session) = self.table.get_mut(&id) else { return };
-        let before = (session.bytes, session.mark);
-        session.keep(sequence, Kept::new(sequence, payload, KeptReply::Lost));
-        session.settle(id, before, &mut self.digest, &mut self.shares);
-        self.make_room(principal);
-        let knows = |held: &Session| held.place(sequence).is_ok();
-        assert!(self.table.get(&id).is_some_and(knows), "it would be applied once more");
+        let reply = match reply {
+            KeptReply::Whole(whole) if whole.len() > self.limits.kept_reply_bytes => {
+                KeptReply::Lost
+            }
+            KeptReply::Whole(_) | KeptReply::Lost | KeptReply::TooLong => reply,
+        };
+        let kept = Kept::new(sequence, payload, reply);
+        let principal = self.change(id, |session| session.keep(sequence, kept));
+        // There is no room for it even after all others of this principal are gone. That it was
+        // applied stays known: forgetting that would have it applied again.
+        if let Some(principal) = principal
+            && !self.shed(id, principal)
+        {
+            let lost = Kept::new(sequence, payload, KeptReply::Lost);
+            self.change(id, |session| session.keep(sequence, lost));
+            self.make_room(principal);
+        }
+    }
+
+    /// Tells whether the table knows that a command was applied, whatever it kept of the reply.
+    pub(crate) fn has_applied(&self, id: SessionId, sequence: Sequence) -> bool {
+        self.table.get(&id).is_some_and(|held| held.replies.contains_key(&sequence))
     }
 
     /// Returns whose session it is, if there is such a one.
@@ -225,12 +221,6 @@ impl Sessions {
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.len()
-    }
-
-    /// Returns how far the table may grow.
-    #[must_use]
-    pub const fn limits(&self) -> &SessionLimits {
-        &self.limits
     }
 
     /// Tells whether there is none.
@@ -249,6 +239,25 @@ impl Sessions {
     #[must_use]
     pub const fn digest(&self) -> u64 {
         self.digest
+    }
+
+    /// Changes a session, and all that is counted of it; returns whose it is.
+    fn change(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) -> Option<Principal> {
+        let session = self.table.get_mut(&id)?;
+        let (used, bytes, mark) = (session.used, session.bytes, session.mark);
+        change(session);
+        session.mark = session.marked(id);
+        let principal = session.principal;
+        self.digest = self.digest.wrapping_sub(mark).wrapping_add(session.mark);
+        self.shares.resize(principal, bytes, session.bytes);
+        if used != session.used {
+            // The order of use is the order of eviction, the same on all nodes as it follows from
+            // the log alone.
+            self.by_use.insert((principal, session.used, id));
+            let was_there = self.by_use.remove(&(principal, used, id));
+            assert!(was_there, "a session is not where its last use put it");
+        }
+        Some(principal)
     }
 
     /// Evicts until the bytes are within the limits; false if `current` alone, which `principal`
@@ -283,22 +292,10 @@ impl Sessions {
         }
     }
 
-    /// Returns the session of a principal whose last command is the oldest.
-    fn longest_idle(&mut self, principal: Principal) -> Option<SessionId> {
+    fn longest_idle(&self, principal: Principal) -> Option<SessionId> {
         let first = SessionId { slot: Slot::FIRST, position: 0 };
-        loop {
-            let mut theirs = self.by_use.range((principal, Slot::FIRST, first)..);
-            let (_, slot, id) = *theirs.next().filter(|(whose, ..)| *whose == principal)?;
-            let used = self.table.get(&id).map(|session| session.used)?;
-            // No session was used before it says, so the first whose word holds is the one. All
-            // moves together are no more than commands were, but one call may make many of them:
-            // some 10 ms where each of 50,000 sessions was used since the last one.
-            if used == slot {
-                return Some(id);
-            }
-            self.by_use.remove(&(principal, slot, id));
-            self.by_use.insert((principal, used, id));
-        }
+        let mut theirs = self.by_use.range((principal, Slot::FIRST, first)..);
+        theirs.next().filter(|(whose, ..)| *whose == principal).map(|(_, _, id)| *id)
     }
 
     fn evict(&mut self, id: SessionId) {
@@ -311,70 +308,14 @@ impl Sessions {
     }
 }
 
-// The order of use follows from the table, as far as anybody asked for it.
-
-impl PartialEq for Sessions {
-    fn eq(&self, other: &Self) -> bool {
-        self.limits == other.limits
-            && self.table == other.table
-            && self.shares == other.shares
-            && self.digest == other.digest
-    }
-}
-
-impl Eq for Sessions {}
-
-impl Hash for Sessions {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.limits.hash(state);
-        self.table.hash(state);
-        self.shares.hash(state);
-        self.digest.hash(state);
-    }
-}
-
 impl Session {
-    fn standing(&self, sequence: Sequence, payload: Fingerprint) -> SessionVerdict {
-        // Kept replies are looked up before the window: one that is kept can be told however far
-        // the client has gone on.
-        if let Ok(place) = self.place(sequence) {
-            let (_, kept) = &self.replies[place];
-            return if kept.payload == payload {
-                SessionVerdict::Applied(kept.reply.clone())
-            } else {
-                SessionVerdict::Reused
-            };
-        }
-        if sequence < self.unanswered {
-            SessionVerdict::Stale
-        } else if sequence >= self.unanswered.plus(PIPELINE_MAX) {
-            SessionVerdict::TooFar
-        } else {
-            SessionVerdict::Fresh
-        }
-    }
-
-    /// Returns where the reply to a number stands, or where it would.
-    fn place(&self, sequence: Sequence) -> Result<usize, usize> {
-        self.replies.binary_search_by_key(&sequence, |(number, _)| *number)
-    }
-
-    /// Takes note that the client has all answers below `unanswered`, and of the use in `slot`.
-    fn touch(&mut self, unanswered: Sequence, slot: Slot) {
-        assert!(self.used <= slot, "a session is used in the order of the log");
-        self.used = slot;
-        self.unanswered = self.unanswered.max(unanswered);
-        while let Some((first, kept)) = self.replies.front()
-            && *first < self.unanswered
+    fn drop_answered(&mut self) {
+        while let Some(first) = self.replies.first_entry()
+            && *first.key() < self.unanswered
         {
+            let kept = first.remove();
             self.bytes -= kept.bytes();
             self.marks = self.marks.wrapping_sub(kept.mark);
-            self.replies.pop_front();
-        }
-        // Its client may have had many commands on their way, and what they took is counted no more.
-        let needed = self.replies.len() + 1;
-        if self.replies.capacity() > 4 * needed {
-            self.replies.shrink_to(4.max(2 * needed));
         }
         assert!(self.bytes >= SESSION_BYTES, "a session takes less than an empty one");
         let is_bare = self.bytes == SESSION_BYTES && self.marks == 0;
@@ -385,29 +326,12 @@ impl Session {
         assert!(sequence >= self.unanswered, "a reply is kept that nobody may ask for again");
         self.bytes += kept.bytes();
         self.marks = self.marks.wrapping_add(kept.mark);
-        match self.place(sequence) {
-            Ok(place) => {
-                let (_, before) = std::mem::replace(&mut self.replies[place], (sequence, kept));
-                self.bytes -= before.bytes();
-                self.marks = self.marks.wrapping_sub(before.mark);
-            }
-            Err(place) => self.replies.insert(place, (sequence, kept)),
+        if let Some(before) = self.replies.insert(sequence, kept) {
+            self.bytes -= before.bytes();
+            self.marks = self.marks.wrapping_sub(before.mark);
         }
         let kept = self.replies.len() as u64;
         assert!(kept <= PIPELINE_MAX, "more replies are kept than a client may wait for");
-    }
-
-    /// Has the table count anew what the session takes, and how it stands in the digest.
-    fn settle(
-        &mut self,
-        id: SessionId,
-        (bytes, mark): (usize, u64),
-        digest: &mut u64,
-        shares: &mut Shares,
-    ) {
-        self.mark = self.marked(id);
-        *digest = digest.wrapping_sub(mark).wrapping_add(self.mark);
-        shares.resize(self.principal, bytes, self.bytes);
     }
 
     /// Computes how the session stands in the digest.
@@ -444,27 +368,3 @@ const LOST_MARK: u64 = 0x6A09_E667_F3BC_C908;
 
 /// Stands in the digest for a reply that was too long for anybody; drawn once.
 const TOO_LONG_MARK: u64 = 0xBB67_AE85_84CA_A73B;
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-    use super::*;
-
-    /// Replies that are answered leave no memory behind that no limit counts.
-    #[test]
-    fn a_session_gives_back_the_room_of_what_was_answered() {
-        let (mut sessions, principal) = (Sessions::default(), Principal::of_name("alice"));
-        let session = sessions.open(Slot::FIRST, 0, principal);
-        let apply = |sessions: &mut Sessions, sequence, unanswered| {
-            let (sequence, unanswered) = (Sequence(sequence), Sequence(unanswered));
-            let payload = Fingerprint::of(b"");
-            let command = NamedCommand { session, principal, sequence, unanswered, payload };
-            sessions.apply_once(command, Slot::FIRST, || KeptReply::TooLong);
-            sessions.table.get(&session).unwrap().replies.capacity()
-        };
-        let full = (1..=PIPELINE_MAX).map(|sequence| apply(&mut sessions, sequence, 1)).last();
-        assert!(full.unwrap() >= 32);
-        assert!(apply(&mut sessions, 33, 32) <= 8, "two are kept");
-    }
-}

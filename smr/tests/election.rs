@@ -8,10 +8,7 @@ mod beat;
 
 use beat::{ME, beat};
 use synod_paxos::{Ballot, Configuration, CoreId, NodeId, Slot};
-use synod_smr::{
-    Config, Election, ElectionAction, ElectionCause, ElectionView, FollowedLeader, Heartbeat,
-    Progress,
-};
+use synod_smr::{Config, Election, ElectionAction, ElectionView, Heartbeat, Progress};
 
 const STAGGER_MS: u32 = 20;
 
@@ -203,39 +200,4 @@ fn a_peer_that_was_suspended_is_not_waited_for_as_long_as_that_took() {
     let echoes = vec![election.ticks().wrapping_sub(1 << 20)];
     election.on_heartbeat(NodeId::new(2), Heartbeat { echoes, ..beat(0) });
     assert_eq!(election.rtt_ticks(NodeId::new(2)), 100, "four seconds at 40 ms");
-}
-
-#[test]
-fn the_cause_of_an_election_is_read_off_the_last_word_of_the_leader() {
-    let leader = NodeId::new(2);
-    let led = Ballot::new(3, leader);
-    let last = Some(FollowedLeader { ballot: led, incarnation: 1 });
-    let leads = || Heartbeat { leads: Some(led), leader_ok: true, ..beat(5) };
-    let cause = |word: Heartbeat, is_gone: bool| {
-        let mut election = election();
-        election.on_heartbeat(leader, word);
-        if is_gone {
-            election.on_link_down(leader);
-        }
-        election.cause(None, last)
-    };
-    assert_eq!(election().cause(None, None), ElectionCause::Start);
-    assert_eq!(cause(leads(), true), ElectionCause::Silence);
-    let deaf = Heartbeat { hears: Vec::new(), ..leads() };
-    assert_eq!(cause(deaf, false), ElectionCause::Silence, "it hears nothing of this node");
-    // Who hands over ends right after it has said so.
-    for is_gone in [false, true] {
-        assert_eq!(cause(beat(5), is_gone), ElectionCause::HandOver);
-    }
-    let draining = Heartbeat { leader_ok: false, ..leads() };
-    assert_eq!(cause(draining.clone(), false), ElectionCause::HandOver);
-    let anew = Heartbeat { incarnation: 2, ..beat(5) };
-    assert_eq!(cause(anew, true), ElectionCause::Silence, "another start led nobody");
-    let stalled = Heartbeat { sync_ticks: Some(1), ..draining.clone() };
-    assert_eq!(cause(stalled, false), ElectionCause::Stall);
-    let slow = Heartbeat { sync_ticks: Some(26), ..draining };
-    assert_eq!(cause(slow, false), ElectionCause::SlowDisk);
-    let mine = Some(FollowedLeader { ballot: Ballot::new(3, ME), incarnation: 1 });
-    assert_eq!(election().cause(Some(26), mine), ElectionCause::SlowDisk);
-    assert_eq!(election().cause(Some(25), mine), ElectionCause::Stall);
 }

@@ -150,9 +150,9 @@ fn requests_for_one_command_wait_together_up_to_a_bound() {
     assert!(!world.ask(1, max, 100));
     assert!(world.ask(2, max, 100), "another command is another matter");
     assert_eq!(world.take(0), [1, 2], "it is proposed once");
-    let waiters = world.0.settle(awaited(1)).collect::<Vec<_>>();
+    let waiters = world.0.settle(awaited(1));
     assert_eq!(waiters, (0..max).map(waiter).collect::<Vec<_>>());
-    assert_eq!(world.0.settle(awaited(1)).collect::<Vec<_>>(), []);
+    assert_eq!(world.0.settle(awaited(1)), []);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn waiting_requests_have_a_bound_and_an_answer_makes_room() {
     let max = WAITERS_MAX as u64;
     (0..max).for_each(|number| assert!(world.ask_small(number)));
     assert!(!world.ask_small(max));
-    assert_eq!(world.0.settle(awaited(0)).collect::<Vec<_>>(), [waiter(0)]);
+    assert_eq!(world.0.settle(awaited(0)), [waiter(0)]);
     assert!(world.ask_small(max));
     assert!(!world.ask_small(max + 1));
 }

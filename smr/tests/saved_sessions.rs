@@ -12,8 +12,8 @@ use synod_smr::wire::{
     encode_session,
 };
 use synod_smr::{
-    Fingerprint, KeptReply, NamedCommand, PIPELINE_MAX, Principal, SavedReply, SavedSession,
-    Sequence, SessionId, SessionLimits, Sessions, UnsavedSession,
+    Fingerprint, KeptReply, PIPELINE_MAX, Principal, SavedReply, SavedSession, Sequence, SessionId,
+    SessionLimits, Sessions, UnsavedSession,
 };
 
 const LIMITS: SessionLimits = SessionLimits {
@@ -82,14 +82,8 @@ fn keep(
         return;
     }
     *unanswered = (*unanswered + answered).min(sequence);
-    let command = NamedCommand {
-        session: *id,
-        principal: *principal,
-        sequence: Sequence(sequence),
-        unanswered: Sequence(*unanswered),
-        payload: Fingerprint::of(&[1, 2]),
-    };
-    sessions.apply_once(command, slot, || reply);
+    sessions.touch(*id, *principal, Sequence(*unanswered), slot);
+    sessions.keep(*id, Sequence(sequence), Fingerprint::of(&[1, 2]), reply);
     *next = sequence + 1;
 }
 

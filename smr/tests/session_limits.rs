@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use synod_paxos::Slot;
 use synod_smr::{
-    Fingerprint, KEPT_BYTES, KeptReply, NamedCommand, Principal, SESSION_BYTES, SESSIONS_MAX,
+    Fingerprint, KEPT_BYTES, KeptReply, Principal, SESSION_BYTES, SESSIONS_MAX,
     SESSIONS_PER_PRINCIPAL_MAX, Sequence, SessionId, SessionLimits, SessionVerdict, Sessions,
 };
 
@@ -35,14 +35,8 @@ impl World {
     fn apply(&mut self, id: SessionId, who: &str, sequence: u64, bytes: usize) {
         self.slot = self.slot.next();
         let (sequence, reply) = (Sequence(sequence), Bytes::from(vec![7; bytes]));
-        let command = NamedCommand {
-            session: id,
-            principal: Principal::of_name(who),
-            sequence,
-            unanswered: sequence,
-            payload: Fingerprint::of(b""),
-        };
-        self.sessions.apply_once(command, self.slot, || KeptReply::Whole(reply));
+        self.sessions.touch(id, Principal::of_name(who), sequence, self.slot);
+        self.sessions.keep(id, sequence, Fingerprint::of(b""), KeptReply::Whole(reply));
     }
 
     fn standing(&self, id: SessionId, who: &str, sequence: u64) -> SessionVerdict {

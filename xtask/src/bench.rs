@@ -143,7 +143,6 @@ fn start(folder: &std::path::Path, node: &Node, all: &[Node]) -> Result<Child, F
         .arg("--config")
         .arg(config)
         .args(["--peer-listen", &node.peer, "--client-listen", &node.client])
-        .args(["--set", "metrics=off"])
         .args(peers);
     let log_path = folder.join(format!("node-{}.log", node.id));
     let log = fs::File::create(&log_path);

@@ -84,8 +84,6 @@ pub(crate) fn plan_test(arguments: &mut lexopt::Parser) -> Result<Vec<TestRun>, 
             Arg::Long("portable") => portable = true,
             Arg::Value(filter) => {
                 binary.push(filter);
-                // Behind the filter all is for the test's own binary, which has flags that are not
-                // known here.
                 binary.extend(arguments.raw_args()?);
             }
             other @ (Arg::Short(_) | Arg::Long(_)) => return Err(other.unexpected().into()),

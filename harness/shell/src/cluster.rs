@@ -52,6 +52,7 @@ impl Cluster {
                 data: PathBuf::from("data"),
                 segment_bytes: synod_node::config::SEGMENT_BYTES_MIN,
                 log_bytes: synod_node::config::LOG_BYTES,
+                backup_clients: std::collections::BTreeSet::new(),
                 tls: authority.issue(&format!("node/{id}"), Validity::default()),
                 timing: Timing::default(),
             };

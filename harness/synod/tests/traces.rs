@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use synod_fault::swarm::{SwarmConfig, draw};
 use synod_fault::{Action, DiskFault, Millis, NodeId as Place, PlannedFault, Scenario, Target};
-use synod_host::{CommandStanding, Said, TraceEvent, TraceReader};
+use synod_host::{TraceEvent, TraceReader};
 use synod_journal::Lsn;
 use synod_live::folder::{NODES, PLAN, TRACES};
 use synod_paxos::{AfterSync, Configuration, Immediate, Message as Paxos, NodeId};
@@ -39,7 +39,7 @@ fn traced(plan: Scenario) -> (Configuration, Vec<NodeTrace>) {
 #[test]
 fn the_shipped_host_is_followed_through_all_that_the_swarm_draws() {
     let (mut events, mut lives, mut states, mut actions) = (0, 0, 0, BTreeMap::new());
-    for plan in (0..seeds()).filter_map(plan) {
+    for plan in (0..SEEDS).filter_map(plan) {
         let (ended, traces) = run_traced(&plan);
         assert_eq!(ended.violation, None, "seed {}", plan.seed);
         for clocks in [Clocks::Shared, Clocks::Faulty] {
@@ -208,67 +208,6 @@ const CORRUPTIONS: &[(&str, &str, Corrupt)] = &[
         events.retain(|event| !confirms(event));
         Some(())
     }),
-    ("a round goes on in another ballot", "ended with it", |events| {
-        let confirms =
-            |event: &TraceEvent| matches!(event, TraceEvent::Sent(_, Message::Confirm { .. }));
-        let at = first(events, confirms)?;
-        let mut again = events[at].clone();
-        let TraceEvent::Sent(_, Message::Confirm { ballot, .. }) = &mut again else { return None };
-        *ballot = synod_paxos::Ballot::new(ballot.round() + 1, ballot.node());
-        events.insert(at + 1, again);
-        Some(())
-    }),
-    ("a promise is recorded twice", "promised[a] < b", |events| {
-        let durable =
-            |event: &TraceEvent| matches!(event, TraceEvent::Durable(Record::Promised(_)));
-        let at = first(events, durable)?;
-        events.insert(at, events[at].clone());
-        Some(())
-    }),
-    ("a command is applied twice", "OneReply", |events| {
-        let applied = |event: &TraceEvent| {
-            matches!(event, TraceEvent::Stands { standing: CommandStanding::Applied(_), .. })
-        };
-        let at = first(events, applied)?;
-        let mut again = events[at].clone();
-        let TraceEvent::Stands { standing: CommandStanding::Applied(reply), .. } = &mut again
-        else {
-            return None;
-        };
-        *reply ^= 1;
-        events.insert(at + 1, again);
-        Some(())
-    }),
-    ("what was applied is fresh again", "StateEquality", |events| {
-        events.iter_mut().find_map(|event| {
-            let TraceEvent::Stands { standing, .. } = event else { return None };
-            matches!(standing, CommandStanding::Applied(_) | CommandStanding::Stale).then(|| {
-                *standing = CommandStanding::Fresh;
-            })
-        })
-    }),
-    ("a command is answered before it is chosen", "\\in answer", |events| {
-        let commanded = |event: &TraceEvent| matches!(event, TraceEvent::Commanded { .. });
-        let at = first(events, commanded)?;
-        let TraceEvent::Commanded { connection, id, .. } = events[at] else { return None };
-        events.insert(at + 1, TraceEvent::Answered { connection, id, said: Said::Reply(0) });
-        Some(())
-    }),
-    ("what waits for an answer is refused as answered", "StateEquality", |events| {
-        events.iter_mut().find_map(|event| {
-            let TraceEvent::Answered { said, .. } = event else { return None };
-            matches!(said, Said::Reply(_)).then(|| *said = Said::Stale)
-        })
-    }),
-    ("what was proposed is refused", "changes nothing", |events| {
-        for event in events.iter_mut() {
-            let TraceEvent::Answered { said, .. } = event else { continue };
-            if matches!(said, Said::Uncertain | Said::Reply(_)) {
-                *said = Said::NotProposed;
-            }
-        }
-        Some(())
-    }),
 ];
 
 #[test]
@@ -419,14 +358,8 @@ fn has_majorities(plan: &Scenario) -> bool {
     Tuning::draw(plan).voters == Configuration::majority(voters).unwrap()
 }
 
-/// How many seeds are followed where nobody says more.
+/// How many seeds are followed.
 const SEEDS: u64 = 60;
-
-/// Tells how many seeds are followed: a rule that is new is tried on more of them.
-fn seeds() -> u64 {
-    let asked = std::env::var("SYNOD_TRACE_SEEDS").ok();
-    asked.map_or(SEEDS, |asked| asked.parse().unwrap())
-}
 
 /// How many runs are corrupted in each way.
 const CORRUPTED: usize = 12;

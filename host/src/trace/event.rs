@@ -11,11 +11,7 @@ use synod_paxos::{NodeId, Slot, To};
 use synod_smr::wire::{
     JournalRecord, decode_message, decode_record, encode_message, encode_replica_record,
 };
-use synod_smr::{
-    Connection, Fingerprint, Message, Principal, Record, RequestId, Sequence, SessionId,
-};
-
-use super::answer::{CommandStanding, Said};
+use synod_smr::{Connection, Message, Record, RequestId};
 
 /// Something that a host did, as a trace tells of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,15 +46,6 @@ pub enum TraceEvent {
     },
     /// A client asked a question.
     Asked(Connection, RequestId),
-    /// A client gave a command.
-    Commanded {
-        /// The client.
-        connection: Connection,
-        /// The number of its request.
-        id: RequestId,
-        /// The command.
-        command: CommandName,
-    },
     /// A durable state took the place of all slots below this one.
     State(Slot),
     /// The replica treats a decree as the one that is chosen in its slot.
@@ -68,15 +55,6 @@ pub enum TraceEvent {
         /// The [`print_of`] its decree.
         print: u32,
     },
-    /// How a command of a decree that was applied in this turn stands at its end.
-    Stands {
-        /// The slot of the decree.
-        slot: Slot,
-        /// The position of the command in it.
-        position: u32,
-        /// How it stands.
-        standing: CommandStanding,
-    },
     /// A message was about to leave.
     Sent(To, Message),
     /// A client was about to be told something.
@@ -85,24 +63,11 @@ pub enum TraceEvent {
         connection: Connection,
         /// What it is told of.
         id: RequestId,
-        /// What it is told.
-        said: Said,
+        /// Whether it is the reply of the state machine.
+        is_reply: bool,
     },
     /// The trace is as long as it may be, and says nothing of what follows.
     Full,
-}
-
-/// What tells one command of a client from all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CommandName {
-    /// Whose it is.
-    pub principal: Principal,
-    /// Its session.
-    pub session: SessionId,
-    /// Its number in the session.
-    pub sequence: Sequence,
-    /// Stands for what the state machine is told.
-    pub payload: Fingerprint,
 }
 
 impl TraceEvent {
@@ -120,16 +85,6 @@ impl TraceEvent {
                 (Tag::Heard, [&from[..], &encode_message(message)].concat())
             }
             Self::Asked(connection, id) => (Tag::Asked, words([connection.0, id.0])),
-            Self::Commanded { connection, id, command } => {
-                let CommandName { principal, session, sequence, payload } = *command;
-                let place = [session.slot.number(), session.position.into(), sequence.0];
-                let who = [connection.0, id.0, principal.number(), payload.number()];
-                (Tag::Commanded, [words(who), words(place)].concat())
-            }
-            Self::Stands { slot, position, standing } => {
-                let standing = standing.number();
-                (Tag::Stands, words([slot.number(), (*position).into(), standing]))
-            }
             Self::State(slot) => (Tag::State, words([slot.number()])),
             Self::Learned { slot, print } => {
                 (Tag::Learned, words([slot.number(), (*print).into()]))
@@ -141,8 +96,8 @@ impl TraceEvent {
                 };
                 (Tag::Sent, [&to.to_le_bytes()[..], &encode_message(message)].concat())
             }
-            Self::Answered { connection, id, said } => {
-                (Tag::Answered, words([connection.0, id.0, said.number()]))
+            Self::Answered { connection, id, is_reply } => {
+                (Tag::Answered, words([connection.0, id.0, (*is_reply).into()]))
             }
             Self::Full => (Tag::Full, Vec::new()),
         };
@@ -181,19 +136,9 @@ impl TraceEvent {
                 Self::Asked(Connection(connection), RequestId(id))
             }
             Tag::Answered => {
-                let [connection, id, said] = numbers(payload)?;
+                let [connection, id, is_reply] = numbers(payload)?;
                 let (connection, id) = (Connection(connection), RequestId(id));
-                let said = Said::of_number(said);
-                let said = said.ok_or_else(|| foreign("an answer of no known kind".to_owned()))?;
-                Self::Answered { connection, id, said }
-            }
-            Tag::Commanded => commanded(numbers(payload)?)?,
-            Tag::Stands => {
-                let [number, position, standing] = numbers(payload)?;
-                let standing = CommandStanding::of_number(standing);
-                let standing =
-                    standing.ok_or_else(|| foreign("a standing of no known kind".to_owned()))?;
-                Self::Stands { slot: slot(number)?, position: position_of(position)?, standing }
+                Self::Answered { connection, id, is_reply: is_reply != 0 }
             }
             Tag::Durable => Self::Durable(replica(payload)?),
             Tag::State => {
@@ -220,23 +165,6 @@ impl TraceEvent {
 #[must_use]
 pub fn print_of(learned: &Record) -> u32 {
     crc32c::crc32c(&encode_replica_record(learned))
-}
-
-fn commanded(numbers: [u64; 7]) -> io::Result<TraceEvent> {
-    let [connection, id, principal, payload, place, position, sequence] = numbers;
-    let session = SessionId { slot: slot(place)?, position: position_of(position)? };
-    let command = CommandName {
-        principal: Principal::of_number(principal),
-        session,
-        sequence: Sequence(sequence),
-        payload: Fingerprint::of_number(payload),
-    };
-    let (connection, id) = (Connection(connection), RequestId(id));
-    Ok(TraceEvent::Commanded { connection, id, command })
-}
-
-fn position_of(number: u64) -> io::Result<u32> {
-    u32::try_from(number).map_err(|_| foreign(format!("position {number}")))
 }
 
 /// Takes a message apart from the name in front of it.
@@ -285,12 +213,10 @@ enum Tag {
     Sent,
     Answered,
     Full,
-    Commanded,
-    Stands,
 }
 
 impl Tag {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 11] = [
         Self::Recovered,
         Self::Began,
         Self::Turn,
@@ -302,8 +228,6 @@ impl Tag {
         Self::Sent,
         Self::Answered,
         Self::Full,
-        Self::Commanded,
-        Self::Stands,
     ];
 }
 

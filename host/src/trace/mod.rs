@@ -7,12 +7,10 @@
 //! notice of the order of this host's records and messages, nothing is missing from what was
 //! written before.
 
-mod answer;
 mod event;
 mod reader;
 mod recorder;
 
-pub use answer::{CommandStanding, Said};
-pub use event::{CommandName, TraceEvent, print_of};
+pub use event::{TraceEvent, print_of};
 pub use reader::TraceReader;
 pub use recorder::TraceRecorder;

@@ -47,7 +47,6 @@ impl<R: Read> TraceReader<R> {
         }
         let [tag, length @ ..] = header;
         let length = u32::from_le_bytes(length);
-        // Before memory is taken: a length from a broken file may be anything.
         if length > EVENT_BYTES_MAX {
             return Err(foreign(format!("an event of {length} bytes")));
         }
@@ -67,7 +66,6 @@ impl<R: Read> Iterator for TraceReader<R> {
             return None;
         }
         let read = self.read().transpose();
-        // Behind an error nothing says where the next event begins.
         self.is_over = !matches!(read, Some(Ok(_)));
         read
     }

@@ -5,15 +5,11 @@
 //! rests on it.
 
 use bytes::Bytes;
-use synod_paxos::{AfterSync, Ballot, Decree, Message as Paxos, Slot};
+use synod_paxos::{AfterSync, Ballot, Message as Paxos, Slot};
 use synod_smr::wire::{JournalRecord, decode_message, decode_request};
-use synod_smr::{
-    Command, CommandBatch, Connection, Fingerprint, Message, Principal, Record, Request,
-    RequestBody, StateMachine,
-};
+use synod_smr::{Message, Record, RequestBody, Response, StateMachine};
 
-use super::answer::{CommandStanding, Said};
-use super::event::{CommandName, TraceEvent, print_of};
+use super::event::{TraceEvent, print_of};
 use crate::event::Event;
 use crate::flush::Brought;
 use crate::host::Host;
@@ -77,11 +73,10 @@ impl TraceRecorder {
                 }
             }
             Event::ClientFrame { connection, bytes } => {
-                let principal = host.clients.principal(*connection);
-                if let (Ok(request), Some(principal)) = (decode_request(bytes), principal)
-                    && let Some(event) = asked(*connection, principal, &request)
+                if let Ok(request) = decode_request(bytes)
+                    && matches!(request.body, RequestBody::Query(_))
                 {
-                    event.encode_into(&mut self.taken);
+                    TraceEvent::Asked(*connection, request.id).encode_into(&mut self.taken);
                 }
             }
             Event::PeerUp { .. }
@@ -126,36 +121,15 @@ impl TraceRecorder {
             if let Some(decree) = log.decree(slot) {
                 let record = Record::Learned { slot, decree: decree.clone() };
                 self.put(&TraceEvent::Learned { slot, print: print_of(&record) });
-                self.put_standings(host, slot, decree);
             }
         }
         for (to, message) in brought.sent {
             self.put(&TraceEvent::Sent(*to, message.clone()));
         }
         for (connection, id, response) in brought.replies {
-            let (connection, id, said) = (*connection, *id, Said::of(response));
-            self.put(&TraceEvent::Answered { connection, id, said });
-        }
-    }
-
-    /// Tells how the commands of a decree stand, which is applied: what is chosen is applied in the
-    /// same turn.
-    fn put_standings<M: StateMachine>(
-        &mut self,
-        host: &Host<M>,
-        slot: Slot,
-        decree: &Decree<CommandBatch>,
-    ) {
-        let Decree::Value(batch) = decree else { return };
-        let sessions = host.replica().executor().sessions();
-        for (position, command) in (0..).zip(batch.commands()) {
-            let Command::Apply { principal, session, sequence, payload, .. } = &command else {
-                continue;
-            };
-            let print = Fingerprint::of(payload);
-            let standing =
-                CommandStanding::of(&sessions.standing(*session, *principal, *sequence, print));
-            self.put(&TraceEvent::Stands { slot, position, standing });
+            let is_reply = matches!(response, Response::Reply(_));
+            let (connection, id) = (*connection, *id);
+            self.put(&TraceEvent::Answered { connection, id, is_reply });
         }
     }
 
@@ -193,21 +167,6 @@ impl TraceRecorder {
         if self.left == 0 {
             TraceEvent::Full.encode_into(&mut self.bytes);
         }
-    }
-}
-
-/// Returns what a trace tells of a request; nothing of one that no rule is about.
-fn asked(connection: Connection, principal: Principal, request: &Request) -> Option<TraceEvent> {
-    let id = request.id;
-    match &request.body {
-        RequestBody::Query(_) => Some(TraceEvent::Asked(connection, id)),
-        RequestBody::Command { session, sequence, payload, unanswered: _ } => {
-            let (session, sequence) = (*session, *sequence);
-            let payload = Fingerprint::of(payload);
-            let command = CommandName { principal, session, sequence, payload };
-            Some(TraceEvent::Commanded { connection, id, command })
-        }
-        RequestBody::Open { .. } | RequestBody::Status => None,
     }
 }
 

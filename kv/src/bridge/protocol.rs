@@ -88,7 +88,6 @@ impl Request {
         };
         let (id, client, timeout_ms, node) = (line.id, line.client, line.timeout_ms, line.node);
         let operation = Operation::from_line(line).map_err(|error| fail(Some(id), error))?;
-        // A status names its node by itself, and is asked over the connections that all share.
         let node = node.filter(|_| !matches!(operation, Operation::Status { .. }));
         Ok(Self { id, client, timeout_ms, node, operation })
     }
@@ -188,7 +187,6 @@ impl Verdict {
         let value = match Reply::decode(reply) {
             Ok(Reply::Written) => Value::Null,
             Ok(Reply::Deleted { existed }) => json!(existed),
-            // Numbers travel as texts: JSON leaves open how much of a large one survives.
             Ok(Reply::Length(length)) => json!(length.to_string()),
             Ok(Reply::Compared { swapped }) => json!(swapped),
             Ok(Reply::Number(sum)) => json!(sum.to_string()),

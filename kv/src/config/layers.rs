@@ -64,7 +64,6 @@ impl Layers {
         // Even a file may be growing.
         let mut bytes = Vec::new();
         open_regular(path)
-            // One byte more than may be, to tell a file that is too long from one that just fits.
             .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
             .map_err(|error| unreadable(with_remedy(&error)))?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
@@ -121,7 +120,6 @@ impl Layers {
             match setting.key.strip_suffix(".*") {
                 None => self.put(setting.key.to_owned(), text, origin),
                 Some(table) => {
-                    // A comma at the end, as scripts leave one behind, names no entry.
                     let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
                     self.put_pairs(table, &pairs.collect::<Vec<_>>(), &origin)?;
                 }
@@ -139,7 +137,6 @@ impl Layers {
         text: impl Into<String>,
     ) -> Result<(), ConfigError> {
         let (origin, text) = (Origin::Flag(flag.to_owned()), text.into());
-        // A key that there is not is told as that, before anything is said of its value.
         self.setting(key, &origin)?;
         if let Some(Value { origin: Origin::Flag(earlier), .. }) = self.values.get(key) {
             let wanted = format!("flag {earlier} sets this key, too; give it once");
@@ -199,7 +196,6 @@ impl Layers {
     /// Prints every value with its origin, one a line; the values are no secrets, as keys are
     /// named by their files only.
     pub(crate) fn print(&self) -> String {
-        // The origins stand below one another.
         let width = self.values.iter().map(|(key, value)| key.len() + value.text.len()).max();
         let mut out = String::new();
         for (key, Value { text, origin }) in &self.values {
@@ -226,8 +222,6 @@ impl Layers {
                 let folder = file.path.parent().unwrap_or_else(|| Path::new(""));
                 folder.join(text.as_ref()).to_string_lossy().into_owned()
             }
-            // TOML has other spellings of a number; one that is printed with its origin, and parsed
-            // by whoever asks for it, has one.
             (Kind::Number, DeValue::Integer(number)) if number.radix() == 10 => {
                 number.as_str().replace('_', "")
             }
@@ -310,7 +304,6 @@ impl Layers {
         let owner = self.settings.iter().find(|setting| {
             setting.key == key || setting.key.strip_suffix(".*").is_some_and(|name| name == table)
         });
-        // The entry that is missing may be one of a table, whose setting ends in a star.
         let (example, name) = owner.map_or(("", key), |setting| (setting.example, setting.key));
         let place = match name.split_once('.') {
             Some((table, _)) => format!("under [{table}] in"),
@@ -333,7 +326,6 @@ struct File<'a> {
 
 impl File<'_> {
     fn origin(&self, offset: usize) -> Origin {
-        // An error at the very end of a text may lie one past it.
         let before = &self.text.as_bytes()[..offset.min(self.text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         Origin::File { path: self.path.to_owned(), line }

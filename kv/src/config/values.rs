@@ -3,16 +3,18 @@
 //! Where the text comes from is the business of `layers`. The claim kept true: what is returned
 //! here is within its bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use synod_node::config::{
-    HEARTBEATS_PER_SUSPICION_MIN, LOG_BYTES_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN, SUSPICION_MIN,
-    is_one_host,
+    BACKUP_CLIENTS_MAX, HEARTBEATS_PER_SUSPICION_MIN, LOG_BYTES_MIN, MEMBERS_MAX,
+    SEGMENT_BYTES_MIN, SUSPICION_MIN, is_one_host,
 };
+
+use synod_transport_quic::limits::CLIENT_NAME_CHARS_MAX;
 
 use super::layers::{Layers, with_remedy};
 use super::problem::ConfigError;
@@ -30,6 +32,24 @@ pub(super) fn log_bytes(layers: &Layers) -> Result<u64, ConfigError> {
     let wanted = format!("wanted a number of bytes, {LOG_BYTES_MIN} at least");
     let bytes: u64 = layers.parse("log_bytes", &wanted)?;
     if bytes >= LOG_BYTES_MIN { Ok(bytes) } else { Err(layers.wrong("log_bytes", wanted)) }
+}
+
+/// The clients that may read the whole state: names with commas between them, or none.
+pub(super) fn backup_clients(layers: &Layers) -> Result<BTreeSet<String>, ConfigError> {
+    let text = layers.text("backup_clients")?;
+    let names: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let is_name = |name: &&str| {
+        name.len() <= CLIENT_NAME_CHARS_MAX
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    if !names.iter().all(is_name) || names.len() > BACKUP_CLIENTS_MAX {
+        let wanted = format!(
+            "wanted at most {BACKUP_CLIENTS_MAX} names of clients with commas between them, as \
+             their certificates say behind /client/, such as client"
+        );
+        return Err(layers.wrong("backup_clients", wanted));
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
 }
 
 pub(super) fn cluster(layers: &Layers) -> Result<String, ConfigError> {
@@ -50,19 +70,6 @@ pub(super) fn node_id(layers: &Layers, key: &str, text: &str) -> Result<u16, Con
 
 pub(super) fn address(layers: &Layers, key: &str) -> Result<SocketAddr, ConfigError> {
     layers.parse(key, "wanted <ip>:<port>, such as 127.0.0.1:7001")
-}
-
-/// Reads where metrics are answered, if anywhere.
-pub(super) fn metrics(layers: &Layers) -> Result<Option<SocketAddr>, ConfigError> {
-    if layers.text("metrics")? == "off" {
-        return Ok(None);
-    }
-    let wanted = "wanted off, or <ip>:<port> of this host, such as 127.0.0.1:7101";
-    let at: SocketAddr = layers.parse("metrics", wanted)?;
-    if at.ip().is_multicast() {
-        return Err(layers.wrong("metrics", wanted));
-    }
-    Ok(Some(at))
 }
 
 pub(super) fn addresses(
@@ -99,8 +106,6 @@ pub(super) fn addresses(
 pub(super) fn timing(layers: &Layers) -> Result<(Duration, Duration), ConfigError> {
     let heartbeat = milliseconds(layers, "timing.heartbeat_ms")?;
     let suspicion = milliseconds(layers, "timing.suspicion_ms")?;
-    // Asked in an order in which each remedy can be followed: a heartbeat that is too long leaves
-    // no suspicion time that would do.
     let least = heartbeat * HEARTBEATS_PER_SUSPICION_MIN;
     let most = Duration::from_millis(MILLISECONDS_MAX);
     if least > most {

@@ -13,9 +13,6 @@ use crate::cli::InitArgs;
 pub(super) struct Addresses {
     peers: BTreeMap<u16, SocketAddr>,
     clients: BTreeMap<u16, SocketAddr>,
-    /// By TCP, on the number of the port for clients, which is of UDP: so two clusters that differ
-    /// in those differ in these.
-    metrics: BTreeMap<u16, SocketAddr>,
 }
 
 impl Addresses {
@@ -39,16 +36,12 @@ impl Addresses {
             };
             (1..=args.nodes).map(address).collect()
         };
-        let clients: BTreeMap<u16, SocketAddr> = at(CLIENT_PORT_STEP);
-        let on_loopback = |(id, at): (&u16, &SocketAddr)| (*id, SocketAddr::new(local, at.port()));
-        let metrics = clients.iter().map(on_loopback).collect();
-        Ok(Self { peers: at(0), clients, metrics })
+        Ok(Self { peers: at(0), clients: at(CLIENT_PORT_STEP) })
     }
 
     /// Writes the configuration of one of the nodes.
     pub(super) fn server_toml(&self, cluster: &str, node: u16) -> Option<String> {
         let (peer, client) = (self.peers.get(&node)?, self.clients.get(&node)?);
-        let metrics = self.metrics.get(&node)?;
         let peers = lines(&self.peers);
         Some(format!(
             "# One node of the cluster. SYNOD_* variables and flags override these values;\n\
@@ -57,8 +50,7 @@ impl Addresses {
              node = {node}\n\
              data = \"data/node-{node}\"\n\
              peer_listen = \"{peer}\"\n\
-             client_listen = \"{client}\"\n\
-             metrics = \"{metrics}\"\n\n\
+             client_listen = \"{client}\"\n\n\
              [peers]\n{peers}\n\
              [tls]\n\
              authority = \"ca/ca.pem\"\n\

@@ -5,10 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
 #![allow(clippy::print_stderr, reason = "a failed test shows what the nodes said")]
 
+mod backup;
 mod certificates;
 mod inspect;
 mod life;
-mod metrics;
 mod operation;
 mod processes;
 mod refusals;

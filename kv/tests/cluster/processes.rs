@@ -131,6 +131,11 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn new(nodes: u16) -> Self {
+        Self::made_with(nodes, &[])
+    }
+
+    /// Makes the folder with further flags of `init`.
+    pub(crate) fn made_with(nodes: u16, flags: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("synod-kv-cluster-{}-{number}", std::process::id());
@@ -140,6 +145,7 @@ impl Cluster {
             .arg("--dir")
             .arg(&folder)
             .args(["--nodes", &nodes.to_string()])
+            .args(flags)
             .output()
             .unwrap();
         assert!(made.status.success(), "{made:?}");
@@ -168,7 +174,6 @@ impl Cluster {
         arguments.push(self.file(&format!("node-{id}.toml")));
         arguments.extend(["--peer-listen".to_owned(), self.peers[&id].to_string()]);
         arguments.extend(["--client-listen".to_owned(), self.clients[&id].to_string()]);
-        arguments.extend(["--set".to_owned(), "metrics=127.0.0.1:0".to_owned()]);
         for (peer, at) in &self.peers {
             arguments.extend(["--peer".to_owned(), format!("{peer}={at}")]);
         }

@@ -81,7 +81,6 @@ pub(crate) fn open(
         } else {
             (Ipv6Addr::UNSPECIFIED, 0).into()
         };
-        // One socket for all nodes of an address family: a client with many nodes has two at most.
         let dialer = match dialers.get(&address.is_ipv4()) {
             Some(dialer) => dialer.clone(),
             None => {
@@ -105,7 +104,6 @@ impl LinkSender {
 
     /// Sends a request; see [`ClientSender::send`].
     pub(crate) fn send(&self, request: Bytes) -> Sent {
-        // Before the request leaves, so that the wait for its answer never begins after the answer.
         self.asked.notify_one();
         self.sender.send(request)
     }
@@ -122,7 +120,6 @@ struct Link {
 impl Link {
     /// Keeps a connection to the node until nobody listens to its events.
     async fn keep(self, mut pace: Pace) {
-        // Until the first dial has ended, this is what there is to say of a node.
         self.connection_errors.note(self.node, "not connected yet");
         loop {
             let (patience, peer) = (pace.patience(), PeerId(self.node.number()));
@@ -160,8 +157,6 @@ impl Link {
     async fn serve(&self, connection: ClientConnection) -> Option<String> {
         let (sender, mut receiver) = connection.split();
         let asked = Arc::new(Notify::new());
-        // Before the news that the connection stands: whoever hears that and asks for errors is
-        // told of none.
         self.connection_errors.clear(self.node);
         let up = LinkSender { sender: sender.clone(), asked: Arc::clone(&asked) };
         self.events.send(LinkEvent::Up(self.node, up)).await.ok()?;

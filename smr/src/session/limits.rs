@@ -3,8 +3,6 @@
 //! The limits decide who is evicted, and so they are part of the replicated rule: all nodes of a
 //! cluster have the same ones, or their states come apart.
 
-use super::KeptReply;
-
 /// The most sessions; one more evicts another.
 pub const SESSIONS_MAX: usize = 100_000;
 
@@ -39,16 +37,6 @@ pub struct SessionLimits {
     pub bytes_per_principal: usize,
     /// The longest reply that is kept.
     pub kept_reply_bytes: usize,
-}
-
-impl SessionLimits {
-    /// Returns what is kept of a reply.
-    pub(super) fn kept(&self, reply: KeptReply) -> KeptReply {
-        match reply {
-            KeptReply::Whole(whole) if whole.len() > self.kept_reply_bytes => KeptReply::Lost,
-            KeptReply::Whole(_) | KeptReply::Lost | KeptReply::TooLong => reply,
-        }
-    }
 }
 
 impl Default for SessionLimits {

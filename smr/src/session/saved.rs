@@ -114,11 +114,11 @@ impl Session {
         if replies.len() as u64 > PIPELINE_MAX {
             return Err(UnsavedSession::Replies);
         }
-        let (bytes, kept) = (SESSION_BYTES, std::collections::VecDeque::new());
+        let (bytes, kept) = (SESSION_BYTES, std::collections::BTreeMap::new());
         let mut session =
             Self { principal, used, unanswered, replies: kept, bytes, marks: 0, mark: 0 };
         for SavedReply { sequence, payload, reply } in replies {
-            let after = session.replies.back().is_none_or(|(last, _)| *last < sequence);
+            let after = session.replies.last_key_value().is_none_or(|(last, _)| *last < sequence);
             if sequence < unanswered || !after {
                 return Err(UnsavedSession::Sequence);
             }
@@ -132,6 +132,6 @@ impl Session {
     }
 }
 
-fn saved_reply((sequence, kept): &(Sequence, Kept)) -> SavedReply {
+fn saved_reply((sequence, kept): (&Sequence, &Kept)) -> SavedReply {
     SavedReply { sequence: *sequence, payload: kept.payload, reply: kept.reply.clone() }
 }

@@ -38,9 +38,8 @@ impl Shares {
 
     /// Takes note that a session of `principal` went from `before` bytes to `after`.
     pub(super) fn resize(&mut self, principal: Principal, before: usize, after: usize) {
-        // Mostly a reply goes and another of its length comes.
-        if before != after
-            && let Some(share) = self.of.get_mut(&principal)
+        if let Some(share) = self.of.get_mut(&principal)
+            && before != after
         {
             let held = share.bytes;
             assert!(before <= held && held <= self.bytes, "a part is more than the whole");

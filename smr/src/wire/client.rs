@@ -1,9 +1,10 @@
 //! Requests and responses of clients, as bytes.
 
+use super::part::{WirePart, part_in, part_out};
 use super::{WireBallot, WireError, decode, encode, length, slot_in};
 use crate::command::{ClientId, Opening, Sequence, SessionId};
-use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
-use crate::status::{DiskHealth, HostStatus, Status, Version};
+use crate::request::{NoPart, Refusal, Request, RequestBody, RequestId, Response};
+use crate::status::Status;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_paxos::{Ballot, NodeId, Slot};
@@ -20,6 +21,7 @@ enum WireBody {
     Command { session: WireSession, sequence: u64, unanswered: u64, len: u32 },
     Query { len: u32 },
     Status,
+    FetchSnapshot { covers: u64, of: Option<u64>, offset: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +43,7 @@ enum WireResponse {
     Refused(WireRefusal),
     Uncertain { leader: Option<u16> },
     Status(WireStatus),
+    Snapshot { part: WirePart, crc: u32 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,6 +58,17 @@ enum WireRefusal {
     ReplyLost,
     Invalid { len: u32 },
     ReplyTooLong,
+    NotAllowed,
+    NoPart { why: WireNoPart, retry_after_ms: u32 },
+}
+
+#[derive(Serialize, Deserialize)]
+enum WireNoPart {
+    Behind,
+    Taking,
+    Held,
+    Paced,
+    NoSnapshots,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,24 +83,6 @@ struct WireStatus {
     applied: u64,
     digest: u64,
     sessions: u64,
-    host: WireHostStatus,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireHostStatus {
-    disk: WireDiskHealth,
-    snapshot: Option<u64>,
-    version: [u16; 3],
-    certificate_end_s: Option<u64>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum WireDiskHealth {
-    Fine,
-    Slow,
-    Full,
-    Hung,
-    Failed,
 }
 
 /// Encodes a request.
@@ -108,6 +104,10 @@ pub fn encode_request(request: &Request) -> Bytes {
         }
         RequestBody::Query(query) => (WireBody::Query { len: length(query) }, Some(query)),
         RequestBody::Status => (WireBody::Status, None),
+        RequestBody::FetchSnapshot { covers, of, offset } => {
+            let (covers, of) = (covers.number(), of.map(Slot::number));
+            (WireBody::FetchSnapshot { covers, of, offset: *offset }, None)
+        }
     };
     encode(&RequestHeader { id: request.id.0, body }, value.into_iter())
 }
@@ -131,6 +131,10 @@ pub fn decode_request(frame: &Bytes) -> Result<Request, WireError> {
         },
         WireBody::Query { len } => RequestBody::Query(values.take(len)?),
         WireBody::Status => RequestBody::Status,
+        WireBody::FetchSnapshot { covers, of, offset } => {
+            let of = of.map(slot_in).transpose()?;
+            RequestBody::FetchSnapshot { covers: slot_in(covers)?, of, offset }
+        }
     };
     values.finish(Request { id: RequestId(header.id), body })
 }
@@ -152,6 +156,10 @@ pub fn encode_response(id: RequestId, response: &Response) -> Bytes {
             (WireResponse::Uncertain { leader: leader.map(NodeId::number) }, None)
         }
         Response::Status(status) => (WireResponse::Status(status_out(status)), None),
+        Response::Snapshot { part, crc } => {
+            let wire = WireResponse::Snapshot { part: part_out(part), crc: *crc };
+            (wire, Some(&part.bytes))
+        }
     };
     encode(&ResponseHeader { id: id.0, body }, value.into_iter())
 }
@@ -178,6 +186,9 @@ pub fn decode_response(frame: &Bytes) -> Result<(RequestId, Response), WireError
             Response::Uncertain { leader: leader.map(NodeId::new) }
         }
         WireResponse::Status(status) => Response::Status(status_in(&status)?),
+        WireResponse::Snapshot { part, crc } => {
+            Response::Snapshot { part: part_in(&part, &mut values)?, crc }
+        }
     };
     values.finish((RequestId(header.id), response))
 }
@@ -209,6 +220,17 @@ fn refusal_out(refusal: &Refusal) -> WireRefusal {
             WireRefusal::Invalid { len: len.expect("reasons are bounded") }
         }
         Refusal::ReplyTooLong => WireRefusal::ReplyTooLong,
+        Refusal::NotAllowed => WireRefusal::NotAllowed,
+        Refusal::NoPart { why, retry_after_ms } => {
+            let why = match why {
+                NoPart::Behind => WireNoPart::Behind,
+                NoPart::Taking => WireNoPart::Taking,
+                NoPart::Held => WireNoPart::Held,
+                NoPart::Paced => WireNoPart::Paced,
+                NoPart::NoSnapshots => WireNoPart::NoSnapshots,
+            };
+            WireRefusal::NoPart { why, retry_after_ms: *retry_after_ms }
+        }
     }
 }
 
@@ -226,6 +248,17 @@ fn refusal_in(refusal: &WireRefusal) -> Refusal {
         WireRefusal::ReplyLost => Refusal::ReplyLost,
         WireRefusal::Invalid { .. } => Refusal::Invalid(String::new()),
         WireRefusal::ReplyTooLong => Refusal::ReplyTooLong,
+        WireRefusal::NotAllowed => Refusal::NotAllowed,
+        WireRefusal::NoPart { why, retry_after_ms } => {
+            let why = match why {
+                WireNoPart::Behind => NoPart::Behind,
+                WireNoPart::Taking => NoPart::Taking,
+                WireNoPart::Held => NoPart::Held,
+                WireNoPart::Paced => NoPart::Paced,
+                WireNoPart::NoSnapshots => NoPart::NoSnapshots,
+            };
+            Refusal::NoPart { why, retry_after_ms: *retry_after_ms }
+        }
     }
 }
 
@@ -241,40 +274,7 @@ fn status_out(status: &Status) -> WireStatus {
         applied: status.applied.number(),
         digest: status.digest,
         sessions: status.sessions,
-        host: host_out(&status.host),
     }
-}
-
-fn host_out(host: &HostStatus) -> WireHostStatus {
-    let disk = match host.disk {
-        DiskHealth::Fine => WireDiskHealth::Fine,
-        DiskHealth::Slow => WireDiskHealth::Slow,
-        DiskHealth::Full => WireDiskHealth::Full,
-        DiskHealth::Hung => WireDiskHealth::Hung,
-        DiskHealth::Failed => WireDiskHealth::Failed,
-    };
-    WireHostStatus {
-        disk,
-        snapshot: host.snapshot.map(Slot::number),
-        version: host.version.0,
-        certificate_end_s: host.certificate_end_s,
-    }
-}
-
-fn host_in(host: &WireHostStatus) -> Result<HostStatus, WireError> {
-    let disk = match host.disk {
-        WireDiskHealth::Fine => DiskHealth::Fine,
-        WireDiskHealth::Slow => DiskHealth::Slow,
-        WireDiskHealth::Full => DiskHealth::Full,
-        WireDiskHealth::Hung => DiskHealth::Hung,
-        WireDiskHealth::Failed => DiskHealth::Failed,
-    };
-    Ok(HostStatus {
-        disk,
-        snapshot: host.snapshot.map(slot_in).transpose()?,
-        version: Version(host.version),
-        certificate_end_s: host.certificate_end_s,
-    })
 }
 
 fn status_in(status: &WireStatus) -> Result<Status, WireError> {
@@ -289,6 +289,5 @@ fn status_in(status: &WireStatus) -> Result<Status, WireError> {
         applied: slot_in(status.applied)?,
         digest: status.digest,
         sessions: status.sessions,
-        host: host_in(&status.host)?,
     })
 }

@@ -1,7 +1,7 @@
 //! What a node says of the leader.
 
 use synod_paxos::{Ballot, NodeId, Slot};
-use synod_smr::{HostStatus, Response, Status};
+use synod_smr::{Response, Status};
 
 /// Returns the status of `node`, which follows `leader` and is content with it, or knows of none.
 pub(crate) fn naming(node: NodeId, leader: Option<NodeId>) -> Response {
@@ -16,6 +16,5 @@ pub(crate) fn naming(node: NodeId, leader: Option<NodeId>) -> Response {
         applied: Slot::FIRST,
         digest: 0,
         sessions: 0,
-        host: HostStatus::default(),
     })
 }

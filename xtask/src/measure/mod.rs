@@ -59,7 +59,6 @@ fn measure_commit(commit: &str) -> Result<BTreeMap<String, Counts>, Failure> {
 fn measure(root: &Path, paths: &[String]) -> Result<BTreeMap<String, Counts>, Failure> {
     let mut texts = BTreeMap::new();
     for path in paths {
-        // What git lists may be gone in the working tree.
         let full = root.join(path);
         if full.is_file() {
             let bytes = fs::read(&full).map_err(|error| Failure::io("read", &full, &error))?;

@@ -99,7 +99,6 @@ fn exports(modules: &[(Vec<String>, &str)], rooms: &BTreeSet<String>) -> BTreeMa
 fn resolve(module: &[String], path: &[String]) -> Option<String> {
     let mut here: Vec<&String> = match path.first()?.as_str() {
         "crate" => Vec::new(),
-        // A path with `super` begins at its own module.
         _ => module.iter().collect(),
     };
     for name in path {

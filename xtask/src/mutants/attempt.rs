@@ -106,7 +106,6 @@ fn try_tests(runs: &[TestRun]) -> Result<Verdict, Failure> {
     if binaries.is_empty() {
         return Err(Failure::Found("the command of the catalogue builds no test".into()));
     }
-    // The builds are timed apart: they say how long a mutant takes, and nothing of the test.
     let start = Instant::now();
     for (binary, arguments) in &binaries {
         match run_binary(binary, arguments)? {
@@ -234,7 +233,6 @@ fn wait(mut child: Child, limit: Duration) -> Result<Option<ExitStatus>, Failure
         }
         if start.elapsed() > limit {
             child.kill().map_err(lost)?;
-            // A process that was ended stays in the table until somebody asks how.
             child.wait().map_err(lost)?;
             return Ok(None);
         }

@@ -140,8 +140,6 @@ fn parse_entry(entry: &Value) -> Result<Mutant, String> {
     if catch.is_empty() {
         return Err(of("`catch` is empty".into()));
     }
-    // The cheapest first, whatever the order in the file: the level that catches it is the lowest
-    // that can.
     catch.sort_by_key(|command| level_of(command));
     let demo = entry
         .get("demo")

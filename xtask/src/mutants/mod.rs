@@ -145,7 +145,6 @@ impl std::fmt::Display for End {
 
 /// Runs the levels from the cheapest up, and stops at the first that says more than nothing.
 fn try_mutant(scratch: &Scratch, mutant: &Mutant) -> Result<End, Failure> {
-    // A mutant may have left its patch in the copy.
     scratch.restore()?;
     if let Err(failure) = scratch.apply(&mutant.patch) {
         let text = failure.to_string();

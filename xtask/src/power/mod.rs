@@ -45,7 +45,6 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
     }
     let catalogue = read_catalogue()?;
     let clients = Clients::read(&catalogue)?;
-    // Refused before anything is built or run, which takes hours.
     if let Some(id) = only.iter().find(|id| !clients.is_seen(id)) {
         let why = clients.why_unseen(id).unwrap_or("it is no mutant");
         return Err(Failure::Usage(format!("{id} cannot be shown to a client: {why}")));
@@ -132,7 +131,6 @@ fn measure(
             let seen = harness.run(&binary, seed)?;
             say!("power: {} seed {seed}: {} {}", mutant.id, seen.verdict, seen.reason);
             table.note(&mutant.id, &seen);
-            // After each run: an hour of runs is not lost with the one that is interrupted.
             table.write(&path())?;
         }
     }
@@ -217,8 +215,6 @@ impl Seen {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let took = report["duration_ms"].as_f64().unwrap_or_default() / 1_000.0;
         let operations = report["violation"]["operations"].as_array();
-        // The last return of the counterexample is when all of it had happened; without one, the
-        // run's own end is all that is known.
         let ends = operations.into_iter().flatten().filter_map(|one| one["return_ns"].as_f64());
         let alarm_s = ends.fold(None, |last: Option<f64>, end| Some(last.unwrap_or(0.0).max(end)));
         Self {

@@ -38,7 +38,6 @@ impl Measured {
     /// Tells whether there is more to run: some were caught in a part of their runs alone.
     pub(crate) const fn wants_more(&self, runs: u32) -> bool {
         let some = self.hits > 0 && self.hits < runs;
-        // One that is always caught, or never, needs no more runs to be called so.
         self.runs < if some { runs + RUNS_MORE } else { runs }
     }
 
@@ -126,8 +125,6 @@ impl Table {
             "violation" | "not-served" => {
                 row.hits += 1;
                 if row.first_alarm_s.is_none() {
-                    // Over all runs so far, as somebody who runs one after the other would have
-                    // waited.
                     row.first_alarm_s = Some(row.quiet_s + seen.alarm_s);
                     row.alarm = clipped(&seen.reason);
                 }
@@ -163,7 +160,6 @@ impl Table {
             .to_owned();
         for mutant in catalogue.iter().filter(|mutant| clients.is_seen(&mutant.id)) {
             let (found, when, words) = self.cells(mutant, clients);
-            // A bar would end the cell.
             let words = words.replace('|', "/");
             let _ =
                 writeln!(text, "| {}: {} | {found} | {when} | {words} |", mutant.id, mutant.breaks);

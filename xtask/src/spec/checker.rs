@@ -139,8 +139,6 @@ fn understand(line: &str) -> (Result<Expected, String>, u64) {
         _ => None,
     };
     match (by, states) {
-        // An answer without a count is none: the count alone tells of a violation that is found
-        // elsewhere than the table says.
         (Some(by), Some(states)) => (Ok(Expected::Violated(by.into())), states),
         _ => (Err(shortened(line)), 0),
     }

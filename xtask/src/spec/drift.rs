@@ -26,7 +26,6 @@ pub(super) fn check(program: &Path, root: &Path, target: &Path) -> Outcome {
         }
         let text = fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
         for (cfg, rule) in parse(&text).map_err(Failure::Found)? {
-            // A rule that is missing shows only where the whole module holds.
             let row = pinned.iter().find(|row| row.cfg == cfg && row.expected == Expected::Holds);
             let row = row.ok_or_else(|| Failure::Found(format!("no row holds for {cfg}")))?;
             let changed = lay_out(row, &rule, &target.join("spec-drift"))?;

@@ -110,7 +110,6 @@ fn configurations(folder: &Path) -> Result<BTreeSet<String>, Failure> {
 
 fn compare(folder: &str, rows: &[Row], present: &BTreeSet<String>) -> Result<(), Failure> {
     let named: BTreeSet<String> = rows.iter().map(|row| row.cfg.clone()).collect();
-    // A set has each name once.
     if named.len() != rows.len() {
         return Err(Failure::Found(format!("{folder}/counts.tsv names a configuration twice")));
     }

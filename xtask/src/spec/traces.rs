@@ -54,8 +54,6 @@ impl Run {
 
     /// Judges an answer; `states` of a refused run is the number of the event that does not fit.
     fn verdict(&self, found: Result<&Expected, &String>, states: u64) -> Result<String, String> {
-        // The checker is asked to show that the end of the run is never reached: a counterexample
-        // is a behaviour that reaches it.
         let accepted = match found {
             Ok(Expected::Violated(by)) if by == NOT_ACCEPTED => true,
             Ok(Expected::Holds) => false,

@@ -36,8 +36,6 @@ struct Floor {
 impl Floor {
     fn allows(&self, arrow: &Dependency) -> bool {
         let name = arrow.name.as_str();
-        // Between crates of the workspace no arrow is free, not even a test's: a test that links
-        // what is above would turn the floors around.
         if FLOORS.iter().any(|floor| floor.name == name) {
             return self.ours.contains(&name);
         }

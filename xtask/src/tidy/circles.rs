@@ -91,8 +91,6 @@ impl<'a> Imports<'a> {
             self.modules.keys().map(|module| (module, self.reached_from(module))).collect();
         let mut circles = BTreeSet::new();
         for (module, far) in &reached {
-            // Those that this module leads to and that lead back: each circle is found from all of
-            // its files, and kept once.
             let back = far.iter().filter(|other| reached[*other].contains(module));
             let circle: BTreeSet<String> =
                 back.map(|other| self.modules[*other].path.to_owned()).collect();
@@ -151,8 +149,6 @@ impl<'a> Imports<'a> {
             rest = &rest[1..];
         }
         let (module, text) = self.modules.get_key_value(&at)?;
-        // A file that only passes a name on is no home of it; the home is looked for behind its own
-        // `use`.
         let named = rest.first().filter(|name| depth > 0 && !defines(&text.code, name));
         let passed_on = named.and_then(|name| {
             let same = text.uses.iter().filter(|path| path.last() == Some(name));
@@ -197,7 +193,6 @@ fn expand(before: &[String], tree: &str, paths: &mut Vec<Vec<String>>) {
     );
     let Some(group) = group else { return paths.push(path) };
     let (mut depth, mut start) = (0_i32, 0);
-    // With a comma at the end, so that the last part needs no case of its own.
     for (at, c) in group.char_indices().chain([(group.len(), ',')]) {
         match c {
             '{' => depth += 1,
@@ -259,6 +254,7 @@ const KNOWN: &[Known] = &[
         files: &[
             "harness/synod/src/clients.rs",
             "harness/synod/src/clients/access.rs",
+            "harness/synod/src/clients/backup.rs",
             "harness/synod/src/clients/pinned.rs",
             "harness/synod/src/clients/trespass.rs",
             "harness/synod/src/coverage/elections.rs",

@@ -62,7 +62,6 @@ fn joined(folder: &str, path: &str) -> String {
     for part in path.split('/') {
         match part {
             "" | "." => {}
-            // A path that leaves the tree leads nowhere, and must not be taken for one at the root.
             ".." if parts.pop().is_none() => parts.push(".."),
             ".." => {}
             name => parts.push(name),

@@ -12,10 +12,6 @@ pub(crate) fn check(file: &File) -> Vec<Finding> {
     let Ok(manifest) = file.text.parse::<toml::Table>() else {
         return vec![Finding::new(&file.path, 0, "it is not TOML")];
     };
-    // The root of another workspace, as the measurements are, has versions and lints of its own.
-    if manifest.contains_key("workspace") && !manifest.contains_key("package") {
-        return Vec::new();
-    }
     let mut findings = Vec::new();
     let inherits = |table: &toml::Value| table.get("workspace") == Some(&true.into());
     if !manifest.get("lints").is_some_and(inherits) && file.path != UNSAFE_MANIFEST {
@@ -105,7 +101,6 @@ mod tests {
         let good = "[lints]\nworkspace = true\n[dependencies]\nserde.workspace = true\n";
         assert_eq!(findings(good), [""; 0]);
         assert!(findings("[package]\nname = \"a\"\n")[0].contains("lacks `[lints]"));
-        assert!(findings("[workspace]\nmembers = [\"a\"]\n").is_empty(), "a workspace of its own");
         let loose = format!("{good}[target.\"cfg(synod_loom)\".dependencies]\nloom = \"1\"\n");
         assert!(findings(&loose)[0].contains("`loom` wants `workspace = true`"));
         assert_eq!(findings("not toml")[0], "a/Cargo.toml: it is not TOML");

@@ -29,8 +29,6 @@ impl Source {
         for (line, text) in lines.iter_mut().zip(text.lines()) {
             line.text = text.to_owned();
         }
-        // The last one, and only behind a `cfg`: a module of tests that others use is code that
-        // ships.
         let module = lines.iter().rposition(|line| line.code.trim() == "mod tests {");
         let attribute = |at: usize| lines[at - 1].code.trim_start().starts_with("#[cfg(");
         let tests_start = match module {
@@ -76,7 +74,6 @@ fn declarations(line: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, _) in line.match_indices("fn ") {
         let before = line[..at].chars().next_back();
-        // A name may end in `fn`.
         if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
             continue;
         }

@@ -46,7 +46,6 @@ impl<'a> Module<'a> {
     /// Gives the names of the actions: as declared, or as `Next` names them.
     fn actions(&self) -> BTreeSet<String> {
         let declared = self.file.text.lines().find_map(|line| line.split_once(DECLARATION));
-        // A module may say what its actions are, where its `Next` does not show them.
         if let Some((_, names)) = declared {
             return names.split_whitespace().map(String::from).collect();
         }
@@ -218,7 +217,6 @@ fn leads_to_change(definitions: &BTreeMap<&str, String>, name: &str) -> bool {
     let mut open = vec![name];
     let mut seen = BTreeSet::new();
     while let Some(name) = open.pop() {
-        // Definitions may name one another in a circle, so each is looked at once.
         let Some(body) = definitions.get(name).filter(|_| seen.insert(name)) else { continue };
         if changes_state(body) {
             return true;

@@ -23,7 +23,6 @@ fn check_but(tree: &Tree, shared: &[Shared], subjects: &[&str]) -> Vec<Finding> 
         let types = public_types(file);
         if let [(name, line)] = types.as_slice()
             && !is_named_after(file, name)
-            // Removed as it is needed: what is left at the end is an exception that nothing needs.
             && !left.remove(file.path.as_str())
         {
             let what = format!("the file is not named after its public type `{name}`");

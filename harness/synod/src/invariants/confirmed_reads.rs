@@ -77,18 +77,9 @@ impl ConfirmedReads {
     }
 
     /// Hears what leaves a node.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a round is asked about in two ballots.
-    pub(crate) fn on_sent(
-        &mut self,
-        at: Occasion,
-        to: &To,
-        message: &Message,
-    ) -> Result<(), String> {
+    pub(crate) fn on_sent(&mut self, at: Occasion, to: &To, message: &Message) {
         match message {
-            Message::Confirm { ballot, round } => return self.ask(at, *ballot, *round),
+            Message::Confirm { ballot, round } => self.ask(at, *ballot, *round),
             Message::Confirmed { ballot, round, promised } => {
                 if let To::Node(of) = to {
                     self.echo(at.node, *of, *ballot, *round, *promised);
@@ -102,29 +93,17 @@ impl ConfirmedReads {
             | Message::Snapshot(_)
             | Message::Known(_) => {}
         }
-        Ok(())
     }
 
-    fn ask(&mut self, at: Occasion, ballot: Ballot, number: u64) -> Result<(), String> {
+    fn ask(&mut self, at: Occasion, ballot: Ballot, number: u64) {
         let leader = self.leader(at.node, at.life);
         let runs = leader.round.as_ref().map(|round| (round.ballot, round.number));
-        if let Some((before, last)) = runs
-            && last == number
-            && before != ballot
-        {
-            return Err(format!(
-                "node {} asks for echoes of round {number} in ballot {ballot}, which began in \
-                 ballot {before} and ended with it",
-                at.node
-            ));
-        }
         if runs != Some((ballot, number)) {
             let echoes = Tally::default();
             leader.round = Some(Round { ballot, number, began: at.now, echoes });
             // The leader confirms itself as the round begins, and no message shows that.
             self.count(at.node, at.node);
         }
-        Ok(())
     }
 
     /// Counts an echo, and confirms the round if it was the last that was missing.
@@ -200,7 +179,7 @@ impl Invariant for ConfirmedReads {
             }
         }
         for (to, message) in step.sent {
-            self.on_sent(at, to, message)?;
+            self.on_sent(at, to, message);
         }
         for (connection, id, response) in step.replies {
             let asked = (*connection, *id);

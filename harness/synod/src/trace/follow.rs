@@ -17,16 +17,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 
-use synod_host::{Said, TraceEvent, TraceReader, print_of};
+use synod_host::{TraceEvent, TraceReader, print_of};
 use synod_paxos::{Configuration, NodeId, Slot};
 use synod_simulator::Micros;
 use synod_smr::{Connection, Message, Record, RequestId};
 
-use super::answers::{Answers, InTurn};
-use super::lives::{NodeTrace, TraceLife};
 use crate::invariants::{ConfirmedReads, Occasion, SettledReads};
 use crate::spec::conformance::{Action, Conformance, Deviation};
 use crate::step::Kind;
@@ -38,6 +37,40 @@ pub enum Clocks {
     Shared,
     /// Some were made to jump, or to run fast or slow: the times say nothing.
     Faulty,
+}
+
+/// The traces of one node: one for each of its lives, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeTrace {
+    /// The node.
+    pub node: NodeId,
+    /// The traces.
+    pub lives: Vec<TraceLife>,
+}
+
+/// Where the trace of one life is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceLife {
+    /// In a file.
+    File(PathBuf),
+    /// Here.
+    Bytes(Vec<u8>),
+}
+
+impl TraceLife {
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match self {
+            Self::File(path) => Box::new(BufReader::new(File::open(path)?)),
+            Self::Bytes(bytes) => Box::new(&bytes[..]),
+        })
+    }
+
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Bytes(_) => PathBuf::new(),
+        }
+    }
 }
 
 /// Why traces are not followed to their ends.
@@ -115,7 +148,6 @@ pub fn follow(
         conformance: Conformance::new(voters).where_hearing_is_told(),
         confirmed: ConfirmedReads::new(voters),
         settled: SettledReads::default(),
-        answers: Answers::default(),
         clocks,
     };
     let mut walkers: Vec<_> = traces.iter().map(Walker::new).collect();
@@ -169,7 +201,6 @@ struct Judges {
     conformance: Conformance,
     confirmed: ConfirmedReads,
     settled: SettledReads,
-    answers: Answers,
     clocks: Clocks,
 }
 
@@ -195,8 +226,6 @@ struct Walker<'t> {
     incarnation: u64,
     /// When the turn under way took place.
     now: Micros,
-    /// Which turn of the life it is.
-    turn: u64,
     /// The end of the chosen prefix in it.
     chosen: Slot,
     /// What clients asked in it.
@@ -216,7 +245,6 @@ impl<'t> Walker<'t> {
             taken: 0,
             incarnation: 0,
             now: Micros(0),
-            turn: 0,
             chosen: Slot::FIRST,
             asked: BTreeSet::new(),
             next: None,
@@ -270,8 +298,6 @@ impl<'t> Walker<'t> {
                     | TraceEvent::Durable(_)
                     | TraceEvent::Heard { .. }
                     | TraceEvent::Asked(..)
-                    | TraceEvent::Commanded { .. }
-                    | TraceEvent::Stands { .. }
                     | TraceEvent::State(_)
                     | TraceEvent::Learned { .. }
                     | TraceEvent::Sent(..)
@@ -314,17 +340,12 @@ impl<'t> Walker<'t> {
                     return Err(format!("start {incarnation} does not come after start {before}"));
                 }
                 conformance.on_recovered(node, *state_at, records).map_err(told)?;
-                judges.answers.on_life(node);
                 self.incarnation = *incarnation;
                 return Ok(());
             }
             Next::Event(event) => event,
         };
         match event {
-            TraceEvent::Turn { chosen, .. } => {
-                (self.turn, self.chosen) = (self.turn + 1, *chosen);
-                self.judge_reads(judges, event)
-            }
             TraceEvent::Durable(record) => {
                 conformance.on_durable(node, std::slice::from_ref(record)).map_err(told)
             }
@@ -334,31 +355,18 @@ impl<'t> Walker<'t> {
             }
             TraceEvent::Sent(to, message) => {
                 conformance.on_sent(node, to, message).map_err(told)?;
-                self.judge_answers(judges, event)?;
                 self.judge_reads(judges, event)
             }
             TraceEvent::Heard { from, message } => {
                 conformance.on_heard(node, *from, message).map_err(told)?;
                 self.judge_reads(judges, event)
             }
-            TraceEvent::Asked(..) => self.judge_reads(judges, event),
-            TraceEvent::Commanded { .. } | TraceEvent::Stands { .. } => {
-                self.judge_answers(judges, event)
-            }
-            TraceEvent::Answered { .. } => {
-                self.judge_answers(judges, event)?;
+            TraceEvent::Turn { .. } | TraceEvent::Asked(..) | TraceEvent::Answered { .. } => {
                 self.judge_reads(judges, event)
             }
             // Reading makes a life of the first two, and stops at the third.
             TraceEvent::Recovered(_) | TraceEvent::Began { .. } | TraceEvent::Full => Ok(()),
         }
-    }
-
-    /// Holds what is told of commands against what was chosen and proposed.
-    fn judge_answers(&self, judges: &mut Judges, event: &TraceEvent) -> Result<(), String> {
-        let (node, turn, chosen) = (self.node, self.turn, self.chosen);
-        let at = InTurn { node, turn, chosen, is_timed: judges.clocks == Clocks::Shared };
-        judges.answers.judge(at, event, &judges.conformance)
     }
 
     /// Holds answers to questions against the rounds before them, and rounds against what their
@@ -370,8 +378,9 @@ impl<'t> Walker<'t> {
         let (node, now, life) = (self.node, self.now, self.life as u64);
         let at = Occasion { now, node, life };
         match event {
-            TraceEvent::Turn { at_ns, chosen: _ } => {
+            TraceEvent::Turn { at_ns, chosen } => {
                 self.now = Micros(at_ns / 1_000);
+                self.chosen = *chosen;
                 self.asked.clear();
             }
             TraceEvent::Heard { from, message } => {
@@ -385,11 +394,11 @@ impl<'t> Walker<'t> {
             }
             TraceEvent::Sent(to, message) => {
                 judges.settled.on_sent(node, self.chosen, to, message)?;
-                judges.confirmed.on_sent(at, to, message)?;
+                judges.confirmed.on_sent(at, to, message);
             }
-            TraceEvent::Answered { connection, id, said } => {
+            TraceEvent::Answered { connection, id, is_reply } => {
                 let asked = (*connection, *id);
-                if matches!(said, Said::Reply(_)) {
+                if *is_reply {
                     return judges.confirmed.on_answered(at, asked);
                 }
                 judges.confirmed.on_refused(at, asked, self.asked.contains(&asked));
@@ -399,8 +408,6 @@ impl<'t> Walker<'t> {
             | TraceEvent::Durable(_)
             | TraceEvent::State(_)
             | TraceEvent::Learned { .. }
-            | TraceEvent::Commanded { .. }
-            | TraceEvent::Stands { .. }
             | TraceEvent::Full => {}
         }
         Ok(())
@@ -446,12 +453,6 @@ fn show(next: &Next) -> String {
         }
         Next::Event(TraceEvent::Asked(connection, id)) => {
             format!("question {} of client {}", id.0, connection.0)
-        }
-        Next::Event(TraceEvent::Commanded { connection, id, .. }) => {
-            format!("command {} of client {}", id.0, connection.0)
-        }
-        Next::Event(TraceEvent::Stands { slot, position, .. }) => {
-            format!("how command {slot}/{position} stands")
         }
         Next::Event(TraceEvent::Answered { connection, id, .. }) => {
             format!("an answer to request {} of client {}", id.0, connection.0)

@@ -50,20 +50,15 @@
 //!   promise that was durable and is gone without a trace in any vote is not noticed.
 //! - The loosenings of [`Conformance`] apply here, too.
 
-mod answers;
 mod follow;
 mod judge;
-mod lives;
 mod read;
 mod recorded;
-mod refusals;
-mod sessions;
 mod static_checks;
 mod validate;
 
-pub use follow::{Clocks, Followed, Standing, Unfollowed, follow};
+pub use follow::{Clocks, Followed, NodeTrace, Standing, TraceLife, Unfollowed, follow};
 pub use judge::{JudgedRun, judge_run};
-pub use lives::{NodeTrace, TraceLife};
 pub use read::{ReadError, find_clocks, find_traces, read_ended, read_journals, read_run};
 pub use recorded::RecordedTraces;
 pub use static_checks::{Contradiction, check_facts};

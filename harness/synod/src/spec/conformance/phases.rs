@@ -40,19 +40,6 @@ impl Conformance {
         Ok(())
     }
 
-    /// Checks that a record of a promise raises it, where a node tells of each record that it
-    /// makes: the promise of a ballot is made once, with a record of its own or with that of a
-    /// vote.
-    pub(super) fn raises(&self, place: Place, record: &Record) -> Result<(), Failed> {
-        let Record::Promised(ballot) = record else { return Ok(()) };
-        let promised = self.acceptors[place].promised;
-        if self.heard.is_none() || promised < *ballot {
-            return Ok(());
-        }
-        let found = format!("ballot {ballot} is promised again, after {promised}");
-        fails(Action::Phase1b, "promised[a] < b", found)
-    }
-
     /// Makes `ballot` what an acceptor promised.
     fn raise(&mut self, place: Place, ballot: Ballot) {
         let when = self.tick();
