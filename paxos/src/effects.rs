@@ -18,15 +18,14 @@ mod gate;
 mod merge;
 mod record;
 
-use crate::ballot::{Ballot, NodeId};
+use crate::ballot::NodeId;
 use crate::message::{AfterSync, Immediate, Message, To};
-use crate::multi::decree::{Decree, Value};
-use crate::multi::slot::Slot;
+use crate::multi::decree::Value;
 pub use batch::{Batch, Synced};
 pub(crate) use gate::Gate;
 pub use gate::HELD_MAX;
+use merge::merged;
 pub use merge::{ACCEPT_BYTES_MAX, ACCEPT_RUN_MAX};
-use merge::{has_room_for, merge, weight_of_run};
 pub use record::{RECORD_COST_BYTES, Record, RecordRoom};
 use std::hash::{Hash, Hasher};
 
@@ -54,9 +53,6 @@ pub struct Effects<V> {
     room: RecordRoom,
     sealed: Vec<(To, AfterSync<V>)>,
     outbox: Vec<(To, Message<V>)>,
-    /// What the decrees weigh of the last message in the outbox, if it is an Accept: it is asked
-    /// for each decree that the run grows by.
-    run_weight: usize,
 }
 
 impl<V: Value> Effects<V> {
@@ -73,7 +69,6 @@ impl<V: Value> Effects<V> {
             room: RecordRoom::UNBOUNDED,
             sealed: Vec::new(),
             outbox: Vec::new(),
-            run_weight: 0,
         }
     }
 
@@ -140,35 +135,14 @@ impl<V: Value> Effects<V> {
         self.sealed.push((to, message));
     }
 
-    /// Proposes a decree to all peers: the one behind those of the last message, if that is of the
-    /// same ballot and has room for it. Asked for each slot, it sets no list aside for one decree.
-    pub(crate) fn propose(&mut self, ballot: Ballot, slot: Slot, decree: Decree<V>, chosen: Slot) {
-        let one = std::slice::from_ref(&decree);
-        if let Some((To::Peers, Message::Immediate(last))) = self.outbox.last_mut()
-            && has_room_for(last, self.run_weight, ballot, slot, one)
-            && let Immediate::Accept { decrees, chosen: announced, .. } = last
-        {
-            self.run_weight += decree.weight();
-            decrees.push(decree);
-            *announced = chosen.max(*announced);
-            return;
-        }
-        let decrees = vec![decree];
-        self.send(To::Peers, Immediate::Accept { ballot, first: slot, decrees, chosen });
-    }
-
     /// Says something that needs nothing. Consecutive runs of one ballot to one receiver merge.
     pub(crate) fn send(&mut self, to: To, message: Immediate<V>) {
-        let message = match self.outbox.last_mut() {
-            Some((last_to, Message::Immediate(last))) if *last_to == to => {
-                match merge(last, message, &mut self.run_weight) {
-                    None => return,
-                    Some(message) => message,
-                }
-            }
-            Some(_) | None => message,
-        };
-        self.run_weight = weight_of_run(&message);
+        if let Some((last_to, Message::Immediate(last))) = self.outbox.last_mut()
+            && *last_to == to
+            && merged(last, &message)
+        {
+            return;
+        }
         self.outbox.push((to, Message::Immediate(message)));
     }
 

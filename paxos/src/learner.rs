@@ -24,11 +24,17 @@ impl<V: Value> Learner<V> {
         Self { ballot, decree, votes: Tally::default() }
     }
 
-    /// Counts the vote of `from`, if it was cast in the ballot of the proposal.
-    pub fn on_accepted(&mut self, from: NodeId, ballot: Ballot) {
+    /// Counts the vote of `from` in `ballot`, and tells whether the decree is chosen.
+    pub fn on_accepted(
+        &mut self,
+        from: NodeId,
+        ballot: Ballot,
+        configuration: &Configuration,
+    ) -> bool {
         if ballot == self.ballot {
             self.votes.add(from);
         }
+        self.is_chosen(configuration)
     }
 
     /// Tells whether a phase-2 quorum voted.

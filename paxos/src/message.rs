@@ -115,32 +115,6 @@ pub enum Report<V> {
     Chosen(Decree<V>),
 }
 
-impl<V> Report<V> {
-    /// Returns the decree of the vote, or the copied one.
-    #[must_use]
-    pub const fn decree(&self) -> &Decree<V> {
-        match self {
-            Self::Voted(vote) => &vote.decree,
-            Self::Chosen(decree) => decree,
-        }
-    }
-
-    /// Returns the ballot of the vote; none for a copy.
-    #[must_use]
-    pub const fn voted_in(&self) -> Option<Ballot> {
-        match self {
-            Self::Voted(vote) => Some(vote.ballot),
-            Self::Chosen(_) => None,
-        }
-    }
-
-    /// Tells whether the decree was copied as chosen.
-    #[must_use]
-    pub const fn is_copied(&self) -> bool {
-        self.voted_in().is_none()
-    }
-}
-
 /// One vote of an acceptor in one slot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Vote<V> {

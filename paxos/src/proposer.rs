@@ -55,7 +55,8 @@ impl<V: Value> Choice<V> {
     #[must_use]
     pub const fn decree(&self) -> Option<&Decree<V>> {
         match &self.highest {
-            Some(report) => Some(report.decree()),
+            Some(Report::Voted(vote)) => Some(&vote.decree),
+            Some(Report::Chosen(decree)) => Some(decree),
             None => None,
         }
     }

@@ -165,54 +165,18 @@ impl Configuration {
 }
 
 /// A set of nodes that said the same thing; who says it twice counts once.
-///
-/// There is one for each open slot, so those of small clusters take no memory of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tally {
-    /// The least of the nodes in ascending order, and zeros: equal sets are equal tallies.
-    few: [NodeId; FEW],
-    count: u8,
-    /// All that are greater than those, in ascending order; none while there is a place left.
-    more: Vec<NodeId>,
+    pub(crate) nodes: Vec<NodeId>,
 }
 
-/// How many nodes a tally holds in itself.
-const FEW: usize = 7;
-
 impl Tally {
-    pub(crate) const fn new() -> Self {
-        Self { few: [NodeId::new(0); FEW], count: 0, more: Vec::new() }
-    }
-
     /// Adds `node`, and tells whether it was not there yet.
     pub fn add(&mut self, node: NodeId) -> bool {
-        let count = usize::from(self.count);
-        let place = self.few[..count].partition_point(|held| *held < node);
-        if self.few[..count].get(place) == Some(&node) {
-            return false;
-        }
-        if count < FEW {
-            self.few[place..=count].rotate_right(1);
-            self.few[place] = node;
-            self.count += 1;
-            return true;
-        }
-        if place == FEW {
-            return self.add_to_more(node);
-        }
-        // The greatest of the few gives way to it, and is less than all of the others.
-        let greatest = self.few[FEW - 1];
-        self.few[place..].rotate_right(1);
-        self.few[place] = node;
-        self.more.insert(0, greatest);
-        true
-    }
-
-    fn add_to_more(&mut self, node: NodeId) -> bool {
-        match self.more.binary_search(&node) {
+        match self.nodes.binary_search(&node) {
             Ok(_) => false,
             Err(place) => {
-                self.more.insert(place, node);
+                self.nodes.insert(place, node);
                 true
             }
         }
@@ -221,18 +185,12 @@ impl Tally {
     /// Tells whether `node` is there.
     #[must_use]
     pub fn contains(&self, node: NodeId) -> bool {
-        self.few[..usize::from(self.count)].contains(&node) || self.more.contains(&node)
+        self.nodes.binary_search(&node).is_ok()
     }
 
     /// Returns the nodes in ascending order.
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.few[..usize::from(self.count)].iter().chain(&self.more).copied()
-    }
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self::new()
+        self.nodes.iter().copied()
     }
 }
 
@@ -272,26 +230,6 @@ mod tests {
                 );
                 assert_eq!(first, configuration.is_phase1_quorum(&tally));
                 assert_eq!(second, configuration.is_phase2_quorum(&tally));
-            }
-        }
-    }
-
-    /// Whatever the order in which nodes come, a tally is the set of them, also past the few that
-    /// it has a place for in itself.
-    #[test]
-    fn a_tally_is_the_set_of_its_nodes() {
-        let orders = [[1_u16, 5, 7], [4, 11, 3], [0, 1, 1]];
-        for count in [3_u16, 7, 8, 20] {
-            for [start, step, repeat] in orders {
-                let mut tally = Tally::default();
-                let mut set = std::collections::BTreeSet::new();
-                for turn in 0..count * (repeat + 1) {
-                    let node = NodeId::new((start + turn * step) % count);
-                    assert_eq!(tally.contains(node), set.contains(&node));
-                    assert_eq!(tally.add(node), set.insert(node));
-                    assert!(tally.nodes().eq(set.iter().copied()));
-                    assert_eq!(tally, set.iter().rev().copied().collect());
-                }
             }
         }
     }

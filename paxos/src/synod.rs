@@ -174,11 +174,7 @@ impl<V: Value> Synod<V> {
         let Proposer::Accepting(learner) = &mut self.proposer else {
             return;
         };
-        if self.learned.is_some() {
-            return;
-        }
-        learner.on_accepted(from, ballot);
-        if learner.is_chosen(&self.configuration) {
+        if self.learned.is_none() && learner.on_accepted(from, ballot, &self.configuration) {
             self.learned = Some(learner.decree().clone());
             let (ballot, chosen) = (learner.ballot(), Slot::FIRST.next());
             effects.send(To::Peers, Immediate::Chosen { ballot, chosen });

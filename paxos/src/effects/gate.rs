@@ -73,25 +73,11 @@ impl<V: Value> Gate<V> {
             // One at a time: the core acts on it before the next, and what it claims then waits in
             // turn.
             if to == To::Node(self.core_id.node) {
-                return Some(self.with_adjoining(claim));
+                return Some(claim);
             }
             release(effects, to, claim);
         }
         None
-    }
-
-    /// Adds to a claim of this node to itself those behind it that go on where it ends and are true
-    /// as well: its own votes in a run of slots count at once, as those of its peers do.
-    fn with_adjoining(&mut self, mut claim: AfterSync<V>) -> AfterSync<V> {
-        let me = To::Node(self.core_id.node);
-        while let Some(next) = self.held.front()
-            && next.to == me
-            && next.mark <= self.synced
-            && go_on(&mut claim, &next.claim)
-        {
-            self.held.pop_front();
-        }
-        claim
     }
 
     /// Takes note of a sync.
@@ -135,26 +121,17 @@ impl<V: Eq> Held<V> {
 
 /// Puts a claim into the outbox; adjoining votes for one leader become one message.
 fn release<V>(effects: &mut Effects<V>, to: To, claim: AfterSync<V>) {
-    if let Some((last_to, Message::AfterSync(last))) = effects.outbox.last_mut()
+    if let Some((last_to, Message::AfterSync(AfterSync::Accepted { ballot, end, .. }))) =
+        effects.outbox.last_mut()
+        && let AfterSync::Accepted { ballot: same, first, end: later } = &claim
         && *last_to == to
-        && go_on(last, &claim)
-    {
-        return;
-    }
-    effects.outbox.push((to, Message::AfterSync(claim)));
-}
-
-/// Adds votes to those that they adjoin in slots of one ballot, and tells whether it did.
-fn go_on<V>(votes: &mut AfterSync<V>, behind: &AfterSync<V>) -> bool {
-    if let AfterSync::Accepted { ballot, end, .. } = votes
-        && let AfterSync::Accepted { ballot: same, first, end: later } = behind
         && ballot == same
         && end == first
     {
         *end = *later;
-        return true;
+        return;
     }
-    false
+    effects.outbox.push((to, Message::AfterSync(claim)));
 }
 
 // Counters grow for ever, so two gates are the same when they hold the same back: counters are
@@ -240,28 +217,6 @@ mod tests {
         gate.close(&mut effects);
         assert_eq!(gate.open(&mut effects), Some(accepted(0, 1)));
         assert_eq!(effects.outbox().count(), 0);
-    }
-
-    /// A node's own votes in a run of slots come back as one claim, each once its record is synced:
-    /// what adjoins and is not synced, or is for somebody else, waits for its turn.
-    #[test]
-    fn own_votes_of_adjoining_slots_are_handed_back_together_and_never_too_early() {
-        let (mut gate, mut effects) = (Gate::new(CORE_ID), Effects::new(CORE_ID));
-        let vote = |gate: &mut Gate<u8>, effects: &mut Effects<u8>, to, slot| {
-            effects.record(Record::Promised(BALLOT));
-            effects.claim(to, accepted(slot, slot + 1));
-            gate.close(effects);
-        };
-        let me = To::Node(ME);
-        for (to, slot) in [(me, 0), (me, 1), (YOU, 1), (me, 2), (me, 4)] {
-            vote(&mut gate, &mut effects, to, slot);
-        }
-        let first = effects.take_batch().unwrap().confirm_synced();
-        vote(&mut gate, &mut effects, me, 5);
-        gate.on_synced(&first);
-        let own = std::iter::from_fn(|| gate.open(&mut effects)).collect::<Vec<_>>();
-        assert_eq!(own, [accepted(0, 2), accepted(2, 3), accepted(4, 5)], "5 is not synced");
-        assert_eq!(effects.outbox().count(), 1, "what is for somebody else leaves");
     }
 
     #[test]

@@ -12,14 +12,14 @@ use crate::message::{AfterSync, Report, To, Vote};
 use crate::multi::decree::{Decree, Value};
 use crate::multi::limits::LogLimits;
 use crate::multi::slot::Slot;
-use crate::multi::slot_map::SlotMap;
+use std::collections::BTreeMap;
 
 /// What an acceptor knows of its slots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LogAcceptor<V> {
     promised: Promised,
     base: Slot,
-    slots: SlotMap<Report<V>>,
+    slots: BTreeMap<Slot, Report<V>>,
     weight: usize,
     /// The end of the prefix known to be chosen, and the weight of what is here below it.
     chosen: Slot,
@@ -41,7 +41,7 @@ impl<V: Value> LogAcceptor<V> {
         Self {
             promised: Promised::NONE,
             base: Slot::FIRST,
-            slots: SlotMap::new(),
+            slots: BTreeMap::new(),
             weight: 0,
             chosen: Slot::FIRST,
             chosen_weight: 0,
@@ -93,24 +93,25 @@ impl<V: Value> LogAcceptor<V> {
     /// Returns the decree of the last vote in `slot`, or the one copied there.
     #[must_use]
     pub fn decree(&self, slot: Slot) -> Option<&Decree<V>> {
-        self.slots.get(slot).map(Report::decree)
+        self.slots.get(&slot).map(|report| match report {
+            Report::Voted(vote) => &vote.decree,
+            Report::Chosen(decree) => decree,
+        })
     }
 
     /// Returns the ballot of the last vote in `slot`; none without a vote, or over a copy.
     #[must_use]
     pub fn voted_in(&self, slot: Slot) -> Option<Ballot> {
-        self.slots.get(slot).and_then(Report::voted_in)
+        match self.slots.get(&slot)? {
+            Report::Voted(vote) => Some(vote.ballot),
+            Report::Chosen(_) => None,
+        }
     }
 
     /// Tells whether the decree in `slot` was copied as chosen.
     #[must_use]
     pub fn is_copied(&self, slot: Slot) -> bool {
-        self.slots.get(slot).is_some_and(Report::is_copied)
-    }
-
-    /// Returns what a promise would report of `slot`.
-    pub(crate) fn report(&self, slot: Slot) -> Option<&Report<V>> {
-        self.slots.get(slot)
+        matches!(self.slots.get(&slot), Some(Report::Chosen(_)))
     }
 
     /// Takes back in what was recorded before a restart.
@@ -196,13 +197,10 @@ impl<V: Value> LogAcceptor<V> {
         let (mut first, mut slot) = (first, first);
         let mut votes = 0;
         for decree in decrees {
-            // Looked up once: each vote of each node asks for it.
-            let held = self.report(slot);
             // A vote that it has cast already is said again without room for it: it takes none.
-            let fits = held.and_then(Report::voted_in) == Some(ballot)
-                || (self.has_room(slot, &decree, held, window)
-                    && effects.has_room_for(decree.weight()));
-            if fits && self.may_vote(slot, &decree, held, window.chosen) {
+            let fits = self.voted_in(slot) == Some(ballot)
+                || (self.has_room(slot, &decree, window) && effects.has_room_for(decree.weight()));
+            if fits && self.may_vote(slot, &decree, window.chosen) {
                 self.vote(ballot, slot, decree, effects);
                 votes += 1;
             } else {
@@ -219,26 +217,14 @@ impl<V: Value> LogAcceptor<V> {
         }
     }
 
-    fn may_vote(
-        &self,
-        slot: Slot,
-        decree: &Decree<V>,
-        held: Option<&Report<V>>,
-        chosen: Slot,
-    ) -> bool {
+    fn may_vote(&self, slot: Slot, decree: &Decree<V>, chosen: Slot) -> bool {
         // A slot that memory let go of is chosen, and what it was is not here to compare.
-        let is_chosen = slot < chosen || held.is_some_and(Report::is_copied);
-        slot >= self.base && (!is_chosen || held.map(Report::decree) == Some(decree))
+        let is_chosen = slot < chosen || self.is_copied(slot);
+        slot >= self.base && (!is_chosen || self.decree(slot) == Some(decree))
     }
 
-    fn has_room(
-        &self,
-        slot: Slot,
-        decree: &Decree<V>,
-        held: Option<&Report<V>>,
-        window: Window,
-    ) -> bool {
-        let held = held.map_or(0, weight_of);
+    fn has_room(&self, slot: Slot, decree: &Decree<V>, window: Window) -> bool {
+        let held = self.slots.get(&slot).map_or(0, weight_of);
         // Were the first slot refused as well, nothing would be chosen, and so no room come about.
         slot <= window.chosen
             || decree.weight() <= held
@@ -246,13 +232,12 @@ impl<V: Value> LogAcceptor<V> {
     }
 
     fn vote(&mut self, ballot: Ballot, slot: Slot, decree: Decree<V>, effects: &mut Effects<V>) {
-        let held = self.slots.get(slot);
-        if let Some(Report::Voted(vote)) = held
+        if let Some(Report::Voted(vote)) = self.slots.get(&slot)
             && vote.ballot == ballot
         {
             return assert_one_decree_per_ballot(vote, &decree, ballot.node());
         }
-        let rises = held.and_then(Report::voted_in).is_none_or(|before| before < ballot);
+        let rises = self.voted_in(slot).is_none_or(|before| before < ballot);
         assert!(rises, "a vote in slot {slot} and ballot {ballot} follows a later one");
         effects.record(Record::Accepted { ballot, slot, decree: decree.clone() });
         self.put(slot, Report::Voted(Vote { ballot, decree }));
@@ -285,7 +270,7 @@ impl<V: Value> LogAcceptor<V> {
     /// Takes note that all slots below `chosen` are chosen, and that their decrees are here.
     pub(crate) fn on_chosen(&mut self, chosen: Slot) {
         if chosen > self.chosen {
-            let newly = self.slots.range(self.chosen, chosen);
+            let newly = self.slots.range(self.chosen..chosen);
             self.chosen_weight += newly.map(|(_, report)| weight_of(report)).sum::<usize>();
             self.chosen = chosen;
         }
@@ -294,8 +279,10 @@ impl<V: Value> LogAcceptor<V> {
     /// Forgets the slots below `base`, which are chosen and whose decrees are held elsewhere.
     pub(crate) fn forget_below(&mut self, base: Slot) {
         assert!(base <= self.chosen, "only what is chosen is let go of");
-        while let Some(report) = self.slots.pop_below(base) {
-            let weight = weight_of(&report);
+        while let Some(entry) = self.slots.first_entry()
+            && *entry.key() < base
+        {
+            let weight = weight_of(&entry.remove());
             self.weight -= weight;
             self.chosen_weight -= weight;
         }
@@ -320,13 +307,13 @@ impl<V: Value> LogAcceptor<V> {
     fn reports(&self, first: Slot, bytes: usize) -> (Vec<(Slot, Report<V>)>, Option<Slot>) {
         let mut reports = Vec::new();
         let mut weight = 0;
-        for (slot, report) in self.slots.range(first, Slot::new(u64::MAX)) {
+        for (slot, report) in self.slots.range(first..) {
             weight += weight_of(report);
             // The first one goes whatever it weighs, or a large decree would never be reported.
             if weight > bytes && !reports.is_empty() {
-                return (reports, Some(slot));
+                return (reports, Some(*slot));
             }
-            reports.push((slot, report.clone()));
+            reports.push((*slot, report.clone()));
         }
         (reports, None)
     }
@@ -340,5 +327,8 @@ fn claim_votes<V: Value>(ballot: Ballot, first: Slot, end: Slot, effects: &mut E
 }
 
 fn weight_of<V: Value>(report: &Report<V>) -> usize {
-    report.decree().weight()
+    match report {
+        Report::Voted(vote) => vote.decree.weight(),
+        Report::Chosen(decree) => decree.weight(),
+    }
 }

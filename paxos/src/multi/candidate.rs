@@ -85,7 +85,7 @@ impl<V: Value> Candidate<V> {
             ballot,
             first,
             parts,
-            promises: Tally::new(),
+            promises: Tally { nodes: Vec::new() },
             partial: BTreeMap::new(),
             choices: BTreeMap::new(),
             copy_below: first,

@@ -6,7 +6,6 @@
 //! nothing, and the decree has to be copied.
 
 use crate::ballot::Ballot;
-use crate::message::Report;
 use crate::multi::acceptor::LogAcceptor;
 use crate::multi::decree::Value;
 use crate::multi::slot::Slot;
@@ -48,24 +47,19 @@ impl ChosenPrefix {
         log: &LogAcceptor<V>,
         counted: impl Fn(Slot) -> bool,
     ) {
-        loop {
-            let report = log.report(self.end);
-            if !report.is_some_and(|report| self.is_known(report)) && !counted(self.end) {
-                return;
-            }
+        while self.is_known(log) || counted(self.end) {
             // Whoever applies it finds it there: it is let go of only when it was applied.
-            assert!(report.is_some(), "slot {} is chosen, but not here", self.end);
+            assert!(log.decree(self.end).is_some(), "slot {} is chosen, but not here", self.end);
             self.end = self.end.next();
         }
     }
 
-    /// Tells whether the first slot past the prefix, of which this is here, is known to be chosen.
-    fn is_known<V: Value>(&self, report: &Report<V>) -> bool {
-        report.is_copied()
+    fn is_known<V: Value>(&self, log: &LogAcceptor<V>) -> bool {
+        log.is_copied(self.end)
             || self.announced.is_some_and(|(ballot, chosen)| {
                 // A vote of another ballot may be for another decree; what is announced is that of
                 // the ballot that announces it.
-                self.end < chosen && report.voted_in() == Some(ballot)
+                self.end < chosen && log.voted_in(self.end) == Some(ballot)
             })
     }
 

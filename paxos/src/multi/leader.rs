@@ -10,7 +10,6 @@ use crate::ballot::{Ballot, NodeId};
 use crate::learner::Learner;
 use crate::multi::decree::{Decree, Value};
 use crate::multi::slot::{Slot, SlotRange};
-use crate::multi::slot_map::SlotMap;
 use crate::proposer::Choice;
 use crate::quorum::Configuration;
 use std::collections::BTreeMap;
@@ -25,7 +24,7 @@ pub struct Leader<V> {
     choices: BTreeMap<Slot, Choice<V>>,
     /// The end of what phase 1 found: once this is chosen, the leader knows all older decrees.
     found: Slot,
-    open: SlotMap<Learner<V>>,
+    open: BTreeMap<Slot, Learner<V>>,
     /// The bytes of the decrees of the open slots.
     open_bytes: usize,
     /// Slots below this one were open at the last resend to a node.
@@ -46,7 +45,7 @@ impl<V: Value> Leader<V> {
             next: copy_below,
             choices,
             found,
-            open: SlotMap::new(),
+            open: BTreeMap::new(),
             open_bytes: 0,
             resend_below: BTreeMap::new(),
         }
@@ -73,7 +72,7 @@ impl<V: Value> Leader<V> {
 
     /// Tells whether a slot below this one is open.
     pub(crate) fn has_open_below(&self, slot: Slot) -> bool {
-        self.open.first().is_some_and(|first| first < slot)
+        self.open.first_key_value().is_some_and(|(first, _)| *first < slot)
     }
 
     /// Returns the bytes of the decrees of the open slots.
@@ -117,26 +116,33 @@ impl<V: Value> Leader<V> {
         from: NodeId,
         ballot: Ballot,
         SlotRange { first, end }: SlotRange,
+        configuration: &Configuration,
     ) {
-        for learner in self.open.range_mut(first, end) {
-            learner.on_accepted(from, ballot);
+        // A range that ends before it begins is the sender's fault, and would be the map's panic.
+        if first >= end {
+            return;
+        }
+        for learner in self.open.range_mut(first..end).map(|(_, learner)| learner) {
+            learner.on_accepted(from, ballot, configuration);
         }
     }
 
     /// Tells whether a quorum was counted in `slot`.
     pub(crate) fn counted(&self, slot: Slot, configuration: &Configuration) -> bool {
-        self.open.get(slot).is_some_and(|learner| learner.is_chosen(configuration))
+        self.open.get(&slot).is_some_and(|learner| learner.is_chosen(configuration))
     }
 
     /// Tells whether this node's own vote in its last proposal was counted, or the slot is chosen.
     pub(crate) fn last_is_durable(&self, me: NodeId) -> bool {
-        self.open.last().is_none_or(|learner| learner.has_vote_of(me))
+        self.open.last_key_value().is_none_or(|(_, learner)| learner.has_vote_of(me))
     }
 
     /// Closes the slots below the chosen prefix.
     pub(crate) fn on_prefix(&mut self, chosen: Slot) {
-        while let Some(learner) = self.open.pop_below(chosen) {
-            self.open_bytes -= learner.decree().weight();
+        while let Some(entry) = self.open.first_entry()
+            && *entry.key() < chosen
+        {
+            self.open_bytes -= entry.remove().decree().weight();
         }
         while let Some(entry) = self.choices.first_entry()
             && *entry.key() < chosen
@@ -155,7 +161,7 @@ impl<V: Value> Leader<V> {
 
     /// Tells whether a vote of `node` in `slot` is waited for.
     pub(crate) fn awaits_in(&self, slot: Slot, node: NodeId) -> bool {
-        self.open.get(slot).is_some_and(|learner| !learner.has_vote_of(node))
+        self.open.get(&slot).is_some_and(|learner| !learner.has_vote_of(node))
     }
 
     /// Lists the slots that were open at the last call for `node` and still lack its vote, with
@@ -163,8 +169,7 @@ impl<V: Value> Leader<V> {
     pub(crate) fn overdue(&mut self, node: NodeId) -> Vec<(Slot, Decree<V>)> {
         // The votes for what was opened since the last call may be on their way.
         let below = self.resend_below.insert(node, self.next).unwrap_or(Slot::FIRST);
-        let due =
-            self.open.range(Slot::FIRST, below).filter(|(_, learner)| !learner.has_vote_of(node));
+        let due = self.open.range(..below).filter(|(_, learner)| !learner.has_vote_of(node));
         let mut list = Vec::new();
         let mut bytes = 0;
         for (slot, learner) in due.take(RESEND_SLOTS_MAX) {
@@ -172,7 +177,7 @@ impl<V: Value> Leader<V> {
             if bytes > RESEND_BYTES_MAX && !list.is_empty() {
                 break;
             }
-            list.push((slot, learner.decree().clone()));
+            list.push((*slot, learner.decree().clone()));
         }
         list
     }

@@ -16,7 +16,6 @@ mod questions;
 pub(crate) mod recovery;
 pub(crate) mod role;
 pub(crate) mod slot;
-mod slot_map;
 
 use crate::ballot::{Ballot, NodeId, ROUND_STEP_MAX};
 use crate::effects::{CoreId, Effects, Gate, Record, Synced};
@@ -231,7 +230,7 @@ impl<V: Value> MultiPaxos<V> {
                 // those of its own ballot alone.
                 if let Role::Leading(leading) = &mut self.leader {
                     let range = SlotRange { first, end };
-                    leading.on_accepted(from, ballot, range);
+                    leading.on_accepted(from, ballot, range, &self.configuration);
                 }
             }
         }
@@ -299,9 +298,10 @@ impl<V: Value> MultiPaxos<V> {
         };
         let (ballot, chosen) = (leading.ballot(), self.chosen.end());
         let first = leading.open(decree.clone());
+        let decrees = vec![decree.clone()];
         // Proposing says nothing about this node's disk, so the peers write at the same time as it
         // does; its own vote counts after its own sync, as theirs do.
-        effects.propose(ballot, first, decree.clone(), chosen);
+        effects.send(To::Peers, Immediate::Accept { ballot, first, decrees, chosen });
         // Its window was looked at before; and what it counts it must have the decree of.
         let window = Window { chosen, bytes: usize::MAX };
         self.log.on_accept(ballot, first, std::iter::once(decree), window, effects);
