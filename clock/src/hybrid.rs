@@ -132,8 +132,6 @@ impl<C: PhysicalClock> Hlc<C> {
     /// above the physical clock; else as [`Hlc::now`]. The clock issues nothing.
     pub fn observe(&mut self, remote: HlcTime) -> Result<HlcTime, HlcError> {
         let shown = self.read();
-        // Held against what this node's own clock shows, and not against the last time: a peer that
-        // runs ahead would drag the limit along, message by message.
         let ahead_ms = remote.unix_ms().saturating_sub(shown.unix_ms());
         if ahead_ms > self.max_ahead_ms {
             return Err(HlcError::SkewExceeded {
@@ -187,7 +185,6 @@ impl<C: PhysicalClock> Hlc<C> {
 
     fn read(&mut self) -> HlcTime {
         let shown = HlcTime::start_of(self.physical.unix_ms());
-        // A clock that is set back takes no room away that it had shown to be there.
         self.shown_ms = self.shown_ms.max(shown.unix_ms());
         shown
     }
@@ -197,7 +194,6 @@ impl<C: PhysicalClock> Hlc<C> {
         let known = self.last.max(remote);
         let issued = if shown > known { shown } else { self.next_after(known)? };
         if issued > self.ceiling {
-            // A refusal comes before the time is taken, so that the clock stays as it was.
             return Err(HlcError::CeilingReached { needed: issued });
         }
         self.last = issued;
@@ -208,8 +204,6 @@ impl<C: PhysicalClock> Hlc<C> {
     /// beyond that, others would refuse the times.
     fn next_after(&self, known: HlcTime) -> Result<HlcTime, HlcError> {
         let next = known.next().ok_or(HlcError::Exhausted)?;
-        // Within a millisecond the counter rises. Where it is full, the next millisecond is taken
-        // from the future, of which there is only so much.
         let borrowed = next.unix_ms() > known.unix_ms();
         if borrowed && next.unix_ms() > self.shown_ms.saturating_add(self.max_ahead_ms) {
             return Err(HlcError::Exhausted);

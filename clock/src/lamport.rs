@@ -131,7 +131,6 @@ impl<N: NodeId> Lamport<N> {
     ///
     /// [`Exhausted`] after the last time; the clock is unchanged.
     pub fn tick(&mut self) -> Result<Stamp<N>, Exhausted> {
-        // Nothing is before zero, so only the own time counts.
         self.observe(LamportTime::ZERO)
     }
 

@@ -145,7 +145,6 @@ impl<N: NodeId> VectorClock<N> {
             (first, second)
         {
             match node.cmp(other_node) {
-                // No entry is 0, so a node that the other clock does not know is ahead of it there.
                 Ordering::Less => (first_ahead, first) = (true, rest),
                 Ordering::Greater => (second_ahead, second) = (true, other_rest),
                 Ordering::Equal => {

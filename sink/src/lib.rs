@@ -102,8 +102,6 @@ impl Sink {
             queue.lost += 1;
             return;
         }
-        // It stands where the lost lines would, before the first that found room again, and may
-        // come on top of the bounds.
         let lost = std::mem::take(&mut queue.lost);
         if lost > 0 {
             queue.put(notice(lost));
@@ -120,7 +118,6 @@ impl Sink {
         let end = Instant::now() + patience;
         let mut queue = shared.lock();
         while queue.is_writing || !queue.lines.is_empty() {
-            // A wake may be for nothing, so what is left is counted anew.
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -170,8 +167,6 @@ impl Shared {
             if let Some(line) = queue.lines.pop_front() {
                 queue.bytes -= line.len();
                 queue.is_writing = true;
-                // The lock is given up before the line is written: a sink that hangs must not hang
-                // whoever logs.
                 return Some(line);
             }
             self.emptied.notify_all();
@@ -189,7 +184,6 @@ impl Shared {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // What waits is written all the same: the writer ends when it finds nothing more.
         self.0.lock().is_closed = true;
         self.0.filled.notify_one();
     }

@@ -52,31 +52,6 @@ pub enum Count {
     CallsLetGo,
 }
 
-impl Count {
-    /// What is counted as one word, as it stands in metrics.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::DroppedFull => "dropped_full",
-            Self::DroppedNoLink => "dropped_no_link",
-            Self::DroppedStale => "dropped_stale",
-            Self::DroppedTooLong => "dropped_too_long",
-            Self::DroppedDatagramsIn => "dropped_datagrams_in",
-            Self::FramesIn => "frames_in",
-            Self::FramesOut => "frames_out",
-            Self::Verifications => "verifications",
-            Self::Dials => "dials",
-            Self::LinksUp => "links_up",
-            Self::LinksDown => "links_down",
-            Self::LinksSilent => "links_silent",
-            Self::Violations => "violations",
-            Self::Retries => "retries",
-            Self::SlowReaders => "slow_readers",
-            Self::CallsLetGo => "calls_let_go",
-        }
-    }
-}
-
 /// Holds the counts of one endpoint; shared by its tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {

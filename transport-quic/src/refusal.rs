@@ -256,8 +256,6 @@ pub(crate) fn shorten(text: &str) -> String {
 }
 
 fn transport(by: RefusedBy, code: u64, text: &str) -> Option<Refused> {
-    // A reason of this project comes first; where the TLS library refused by itself, its alert is
-    // all there is.
     let (reason, tagged) = match code {
         CONNECTION_REFUSED => (Refusal::Overloaded, None),
         CRYPTO_FIRST..=CRYPTO_LAST => match Refusal::from_tagged(text) {

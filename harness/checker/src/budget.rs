@@ -136,7 +136,6 @@ impl Meter {
         parts: u32,
         search: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        // Of the time that is left and not of the whole: shares within shares stay within them.
         let whole = self.budget.time;
         let elapsed = self.started.elapsed();
         self.budget.time = elapsed + whole.saturating_sub(elapsed) / parts;

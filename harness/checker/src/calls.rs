@@ -165,8 +165,6 @@ fn judge_all<M: Model>(
         unknown = None;
         let mut hard = Vec::new();
         for part in left {
-            // The first key with a violation ends the check: one is enough, and the keys left may
-            // be hard.
             match meter.with_share(*share, |meter| part.judge(model, meter)) {
                 Ok(Ok(order)) => witness.extend(order),
                 Ok(Err(Shown { end, doubt })) => {
@@ -240,7 +238,6 @@ impl<O: Clone + Ord> Part<O> {
         // The search has told where it got stuck: that is the likeliest end, and is asked first.
         let mut guess = returns.partition_point(|end| *end < until);
         while low < high {
-            // Below `high`, which is known already, so that each question makes the range smaller.
             let middle = guess.clamp(low, high - 1);
             if self.is_illegal(model, returns[middle], meter) {
                 high = middle;
@@ -282,8 +279,6 @@ impl<O: Clone + Ord> Part<O> {
                 beginning.len()
             )
         });
-        // A person reads a few calls; those that are open, or return, at the end are told however
-        // early they began, as they may have been the ones that took effect.
         let early = beginning.len().saturating_sub(STORY_MAX);
         let told = beginning.iter().enumerate().filter(|(place, one)| {
             let returned = one.returned.filter(|returned| *returned <= end);

@@ -127,7 +127,6 @@ impl Linearization {
         let order = told.map(|(text, line)| {
             let event = text.split_whitespace().next().and_then(|word| word.parse::<u32>().ok());
             let operations = &history.operations;
-            // Operations stand in the order of their calls, which have one event each.
             let found = event
                 .and_then(|event| operations.binary_search_by_key(&event, |it| it.called).ok());
             let index = found.and_then(|index| u32::try_from(index).ok());
@@ -159,8 +158,6 @@ impl Linearization {
                 return Err(LinearizationError::Twice { place, operation: named() });
             }
             let key = keys.entry(operation.key).or_insert_with(|| Key::new(history, rules));
-            // The latest call so far is enough to ask: if this one had ended before any that stands
-            // above it began, it had ended before that one.
             if operation.returned.is_some_and(|returned| returned < key.called_last) {
                 return Err(LinearizationError::Late { place, operation: named() });
             }
@@ -201,8 +198,6 @@ impl<'a> Key<'a> {
     fn takes(&mut self, operation: &Operation) -> bool {
         match (operation.action, operation.answer) {
             (Action::Read, Answer::Seen(seen)) => return self.reads(seen),
-            // A read of unknown outcome may stand anywhere: it changed nothing, and nobody saw what
-            // it did.
             (Action::Read, _) => {}
             (Action::Write(text), _) => self.held = Some(self.texts.text(text).to_owned()),
             (Action::Delete, _) => self.held.clone_from(&self.absent),
@@ -216,8 +211,6 @@ impl<'a> Key<'a> {
                 {
                     return false;
                 }
-                // Without an answer it swaps where it can: an order that wants it not to have been
-                // leaves it out.
                 if finds {
                     self.held = Some(self.texts.text(to).to_owned());
                 }

@@ -40,8 +40,6 @@ impl JointRules {
     #[must_use]
     pub fn on(&self, link: LinkId, base: LinkRules) -> LinkRules {
         let rules = self.faults.values().filter_map(|rules| rules.get(&link));
-        // Joined, each number is the harsher one, so it does not matter in which order faults
-        // began.
         rules.fold(base, |sum, rules| sum.joined(*rules))
     }
 }
@@ -141,7 +139,6 @@ impl InForce {
     pub fn on_disk(&self, node: NodeId, fault: DiskFault) -> Option<DiskFault> {
         let of_node = self.active.iter().filter(|active| active.hits(node));
         let of_disk = of_node.filter_map(|active| active.action.disk_fault());
-        // A slow disk and a full one are two ways; only within one of them is there a worst.
         of_disk.filter(|other| other.is_like(fault)).reduce(DiskFault::worse)
     }
 
@@ -186,8 +183,6 @@ impl InForce {
     /// Notes that a packet was lost to a cut of its link.
     pub fn note_cut(&mut self, link: LinkId) {
         let cuts = |on: &ResolvedTarget| on.rules.get(&link).is_some_and(|rules| rules.cut);
-        // A cut that comes and goes keeps its rules while it lets everything pass: then it was
-        // another one.
         self.note_where(|active| active.cutting && cuts(&active.on));
     }
 

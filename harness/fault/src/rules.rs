@@ -136,7 +136,6 @@ impl LinkRules {
     /// late a double is says nothing where there is none.
     #[must_use]
     pub fn do_nothing(&self) -> bool {
-        // How late a double comes changes nothing as long as none is made.
         let Self { cut, loss, delay_ms, jitter_ms, duplicate, duplicate_late_ms: _, .. } = *self;
         let Self { reorder, reorder_late_ms, corrupt, rate, stall, stall_ms, .. } = *self;
         let Self { reset, refuse, half_close, slice_bytes, .. } = *self;

@@ -174,8 +174,6 @@ impl Scenario {
         let mut plan = self.clone();
         let mut seen: BTreeMap<(Millis, Millis), u64> = BTreeMap::new();
         for fault in &mut plan.faults {
-            // By their times and not by their places: one that is added or left out changes no draw
-            // of the others.
             let count = seen.entry((fault.at_ms, fault.lasts_ms)).or_default();
             let stream = Stream::named("target").part(fault.at_ms.0).part(fault.lasts_ms.0);
             let mut dice = Random::new(self.seed, stream.part(*count));
@@ -194,7 +192,6 @@ impl Scenario {
         let mut kept = 0;
         for (place, fault) in self.faults.iter().enumerate() {
             let keeps = keeps(place, fault);
-            // Counted first, as triggers number faults from 1.
             kept += u32::from(keeps);
             numbers.push(keeps.then_some(kept));
         }

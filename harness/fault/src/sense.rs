@@ -57,8 +57,6 @@ impl Scenario {
         for (place, fault) in self.faults.iter().enumerate() {
             check_trigger(fault, place).map_err(wrong(Some(place)))?;
             check_fault(fault, self.nodes).map_err(wrong(Some(place)))?;
-            // What was drawn may be of no use, such as an aftershock behind the end; its seed has
-            // to go on meaning that plan.
             if !self.is_drawn() {
                 self.check_use(fault).map_err(wrong(Some(place)))?;
             }
@@ -121,8 +119,6 @@ impl Scenario {
             | Target::All => self.conditions.links,
         };
         if let Action::Disturb(rules) | Action::DisturbInbound(rules) = &fault.action
-            // Rules are joined and not added: what is no harsher than the link is already has no
-            // trace.
             && base.joined(*rules) == base
         {
             let what = format!("nothing comes of it: links do as much all the time: {rules}");
@@ -149,8 +145,6 @@ fn check_doing(fault: &PlannedFault) -> Result<(), Wrong> {
 fn check_conditions(conditions: &Conditions, nodes: u16) -> Result<(), WrongField> {
     let Conditions { links, client_links, sync_us, clock_ppm } = conditions;
     let clocks = clock_ppm.len();
-    // A list that is too short would leave the last nodes with a right clock, and nobody would
-    // notice.
     if clocks != 0 && clocks != usize::from(nodes) {
         let what = format!("`clock_ppm` has {clocks} numbers for {nodes} nodes");
         return Err(("clock_ppm", (what, "give one for each node, or none at all")));
@@ -206,8 +200,6 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
         let what = format!("`{name}` is for some nodes, towards which links differ");
         return Err((what, "name them, or use `disturb`"));
     }
-    // Links with clients have conditions of their own, and another transport may carry them: one
-    // set of rules would not fit both.
     let is_mixed = matches!((action, target), (Action::Disturb(_), Target::Nodes(_)))
         || matches!(action, Action::DisturbInbound(_));
     if is_mixed && hits_clients(target) {
@@ -217,7 +209,6 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
             "leave 0 out, and give the clients a fault with `target = \"clients\"`",
         ));
     }
-    // The processes of clients are the harness's: what hits them would hit whoever judges.
     if hits_machines(action) && (*target == Target::Clients || hits_clients(target)) {
         let what = format!("`{name}` is nothing that clients suffer from");
         return Err((what, "name nodes, from 1 on, as its target"));
@@ -234,7 +225,6 @@ fn check_fault(fault: &PlannedFault, count: u16) -> Result<(), Wrong> {
         Some(period) if period.0 == 0 => {
             Err(("a period of 0 ms has no end".to_owned(), "set `flaps_ms` to 1 or more"))
         }
-        // A period of 0 was refused above: this would divide by it.
         Some(period) if fault.lasts_ms.0 / period.0 > FLAPS_MAX => {
             let flaps = fault.lasts_ms.0 / period.0;
             let what = format!("it comes and goes {flaps} times: {FLAPS_MAX} is the most");
@@ -274,8 +264,6 @@ fn check_action(action: &Action) -> Result<(), Wrong> {
 
 /// Refuses a node that stands on two sides, or twice in a ring.
 fn check_shape(shape: &Shape) -> Result<(), Wrong> {
-    // Sides are sets, so that a node can stand twice only on two of them; counted over the whole
-    // shape it is one.
     let count = match shape {
         Shape::Split { one, other } => one.len() + other.len(),
         Shape::Bridge { one, other, .. } => one.len() + other.len() + 1,

@@ -66,8 +66,6 @@ impl Shape {
     #[must_use]
     pub fn minority(nodes: &[NodeId], random: &mut Random) -> Self {
         let most = nodes.len().saturating_sub(1) / 2;
-        // Two nodes have no minority. One is split off all the same: then neither side has a
-        // majority, which is worth a run, too.
         let size = random.between(1, most.max(1) as u64);
         let shuffled = shuffled(nodes, random);
         split_at(&shuffled, usize::try_from(size).expect("no more than there are nodes"))
@@ -93,7 +91,6 @@ impl Shape {
     #[must_use]
     pub fn bridge(nodes: &[NodeId], random: &mut Random) -> Self {
         let shuffled = shuffled(nodes, random);
-        // After a shuffle the first one is as random as any.
         let (middle, rest) = shuffled.split_first().expect("a cluster has a node");
         Self::bridge_at(*middle, rest)
     }
@@ -156,7 +153,6 @@ impl Shape {
     #[must_use]
     pub fn cuts(&self) -> BTreeSet<LinkId> {
         match self {
-            // The middle of a bridge stands on no side, and so loses no link.
             Self::Split { one, other } | Self::Bridge { one, other, .. } => {
                 between(one, other).chain(between(other, one)).collect()
             }
@@ -193,7 +189,6 @@ pub fn all_links(nodes: &[NodeId]) -> BTreeSet<LinkId> {
 /// Cuts what each node hears from outside its window of the ring: a majority around itself.
 fn ring_cuts(order: &[NodeId]) -> BTreeSet<LinkId> {
     let count = order.len();
-    // The node itself is one of the majority that it hears.
     let majority = count / 2 + 1;
     let mut cuts = BTreeSet::new();
     for (position, listener) in order.iter().enumerate() {

@@ -86,7 +86,6 @@ impl StreamLink {
     /// If the rules are of packets; see [`LinkRules::fits`].
     pub fn set_rules(&mut self, rules: LinkRules) {
         assert_eq!(rules.fits(Transport::Tcp), Ok(()), "streams obey the rules of streams");
-        // As with packets: what waits is counted in time, which at another rate is other bytes.
         if rules.rate != self.rules.rate {
             self.free_at = Duration::ZERO;
         }
@@ -97,14 +96,11 @@ impl StreamLink {
     pub fn chunk(&mut self, size: usize, now: Duration) -> ChunkVerdict {
         let dice = Dice::of(&self.of_chunks, self.chunks);
         self.chunks = self.chunks.wrapping_add(1);
-        // A cut is not asked for: whoever carries the stream holds it back, as none of it may be
-        // lost.
         let LinkRules { reset, half_close, stall, stall_ms, slice_bytes, .. } = self.rules;
         // A reset takes the place of its chunk, which then takes no room in the queue.
         if dice.says(Question::Reset as u64, reset) {
             return ChunkVerdict::Reset;
         }
-        // No queue overflows here: a stream has its sender wait, see `window_bytes`.
         let queued = self
             .rules
             .rate
@@ -125,8 +121,6 @@ impl StreamLink {
 
     /// Decides about the next connection that is asked for over the link: is it refused?
     pub fn refuses(&mut self) -> bool {
-        // A stream of chance of their own: chunks have the same dice, however many connections were
-        // made.
         let dice = Dice::of(&self.of_connections, self.connections);
         self.connections = self.connections.wrapping_add(1);
         dice.says(Question::Refuse as u64, self.rules.refuse)

@@ -72,7 +72,6 @@ impl Target {
             Self::Nodes(nodes) => nodes.clone(),
             Self::All => all.iter().copied().collect(),
             Self::Clients => BTreeSet::from([CLIENTS]),
-            // It hits nobody, rather than a set that no seed would repeat.
             Self::Minority => BTreeSet::new(),
         }
     }
@@ -111,8 +110,6 @@ impl ResolvedTarget {
         leader: Option<NodeId>,
         all: &[NodeId],
     ) -> Self {
-        // A fault without a victim is no error: who leads is not the plan's to know. It counts as
-        // one without an effect.
         if *target == Target::Leader && leader.is_none() {
             return Self { detail: "no leader was seen".to_owned(), ..Self::default() };
         }
@@ -176,8 +173,6 @@ impl ResolvedTarget {
             self.nodes.iter().copied().filter(|node| *node != CLIENTS).collect();
         for node in all {
             let others = all.iter().filter(|other| *other != node);
-            // Each link has two ends, and a cut around one node touches all. Whoever keeps a
-            // majority of its links is not the one that was hit.
             let changed = others.filter(|other| changes(*node, **other)).count();
             if changed * 2 > all.len().saturating_sub(1) || changes(*node, CLIENTS) {
                 hit.insert(*node);
@@ -232,7 +227,6 @@ fn links_to(from: &BTreeSet<NodeId>, to: &BTreeSet<NodeId>) -> BTreeSet<LinkId> 
 fn named(nodes: &BTreeSet<NodeId>) -> String {
     match nodes.first() {
         None => "no node".to_owned(),
-        // Clients are number 0, and so come first; no target has nodes beside them.
         Some(&CLIENTS) => "clients".to_owned(),
         Some(node) if nodes.len() == 1 => format!("node {node}"),
         Some(_) => format!("nodes {}", listed(nodes)),

@@ -58,8 +58,6 @@ impl LedBefore {
     /// Takes note of who leads at a look at a fault, and returns who did at the first one: nobody,
     /// it may be, and then whoever is elected is another one.
     pub fn look(&mut self, fault: FaultId, leader: Option<NodeId>) -> Option<NodeId> {
-        // The first look is kept: whoever leads then is the one that a new leader has to differ
-        // from.
         *self.of.entry(fault).or_insert(leader)
     }
 }
@@ -106,7 +104,6 @@ impl Trigger {
         match (self, number) {
             (Self::Begun(_), Some(number)) => Self::Begun(number),
             (Self::Ended(_), Some(number)) => Self::Ended(number),
-            // What it waited for is left out, and it would wait for ever.
             (Self::Begun(_) | Self::Ended(_), None) => Self::Time,
             (Self::Time | Self::LeaderSeen | Self::NewLeader | Self::Answered(_), _) => self,
         }

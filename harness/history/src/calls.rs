@@ -203,7 +203,6 @@ impl Pairs {
             return Err(format!("process {client} returns from `{}` without a call", event.f));
         };
         let call = &self.all.calls[index];
-        // An end may leave the key out, as its client has one call open.
         if call.f == event.f && event.key.as_ref().is_none_or(|key| call.key == *key) {
             return Ok(index);
         }

@@ -105,14 +105,10 @@ fn transaction(
     };
     let result = output.map(result).transpose()?;
     let step = Fields::of("the step of the `Txn`", step, STEP)?;
-    // A put and a deletion are told nothing but that they were done; what a range saw is read
-    // below.
     let done = if result.is_some() { Answer::Done } else { Answer::Unknown };
     match step.text("Type")?.as_str() {
         "put-operation" => {
             let put = Fields::of("the `Put`", step.needed("Put")?, PUT)?;
-            // What has a lease goes by itself when that ends, and no operation of the history says
-            // so.
             if put.whole("LeaseID")?.unwrap_or(0) != 0 {
                 return Err(Unread::NoModel("etcd's leases".to_owned()));
             }

@@ -52,7 +52,6 @@ impl<'a> Fields<'a> {
                     "{what} has a field `{key}`, which is not known there; it may have {known}"
                 ));
             };
-            // By its names and not by its word: two spellings of one field are the same field.
             if seen.contains(names) {
                 return Err(format!("{what} has its `{}` twice", first(names)));
             }

@@ -141,7 +141,6 @@ fn read_log(source: impl BufRead, place: &str, watch: Watch<'_>) -> Result<Histo
     let io = |line, source| HistoryError::of_source(place, line, source);
     let watch = |translator: &Translator| pace.go(|| translator.builder.bytes());
     let found = log::read(source, &mut translator, watch, io)?;
-    // A log may hold any lines beside its events; one without events is no log of a run.
     if found == 0 {
         let problem = "no line has a process, a type, an operation and a value";
         return Err(translator.malformed(1, problem.to_owned()));

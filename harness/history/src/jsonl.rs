@@ -116,7 +116,6 @@ pub fn each_event(
     let mut time_ns = 0;
     loop {
         text.clear();
-        // The length of a line is bounded before it is held.
         let length = source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text);
         let place = || path.display().to_string();
         let told = |source| HistoryError::of_source(&place(), line + 1, source);
@@ -141,8 +140,6 @@ pub fn each_event(
                 HistoryError::Malformed { place, line, column, problem, remedy: REMEDY }
             }
         })?;
-        // The writer notes times under the lock under which it writes, so they never run back;
-        // lines that do were put together by somebody.
         let before = std::mem::replace(&mut time_ns, event.time_ns);
         if event.time_ns < before {
             let (place, column) = (path.display().to_string(), None);
@@ -173,7 +170,6 @@ fn parse(text: &[u8], line: u64) -> Result<Event, Problem> {
         let problem = format!("event {} stands where event {} belongs", event.index, line - 1);
         return Err(Problem::of(problem));
     }
-    // Null and no value are the same to the parser; to a verdict they are not.
     let is_read = event.kind == EventKind::Ok && event.f == "read";
     if is_read && event.value == Value::Null && !has_value(text) {
         let problem = "the ok event of a read has no `value`, which is null where it saw nothing";
@@ -215,7 +211,6 @@ fn explain(text: &[u8], error: &serde_json::Error) -> Problem {
             "null, true, false, a text, or a pair of texts",
         ),
     ];
-    // Before what is missing: it is mostly the missing one, misspelt.
     if let Some(name) = map.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         return Problem::of(format!("an event has no field `{name}`"));
     }

@@ -94,7 +94,6 @@ impl HistoryBuilder {
     /// Ends the history: what is open stays unknown for ever.
     #[must_use]
     pub fn finish(mut self) -> History {
-        // Nobody said how these ended, which is as unknown as one that said so.
         self.history.counts.info += self.open.len() as u64;
         for (process, index) in &self.open {
             let open = &mut self.history.open;
@@ -270,7 +269,6 @@ impl HistoryBuilder {
             (Action::Read, Value::Text(value)) => Some(self.seen(value)),
             (Action::Cas { .. }, Value::Flag(swapped)) => Some(Answer::Swapped(*swapped)),
             (Action::Add(_), Value::Text(sum)) => sum.parse().ok().map(Answer::Sum),
-            // Some counters do not tell their sum.
             (Action::Add(_), Value::Null) => Some(Answer::Done),
             // Some repeat what was written, or say how long it has become, or whether it was there.
             (

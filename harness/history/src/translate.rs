@@ -113,8 +113,6 @@ impl Translator {
         let told = form.field("value");
         let value = told.unwrap_or(&Edn::Nil);
         let f = form.field("f").and_then(Edn::word).unwrap_or_default();
-        // Before anything else is asked of the event: a history of another kind is told as that,
-        // and not by its first odd field.
         if let Some(kind) = refused::kind(f, value) {
             return Err(self.no_model(line, kind));
         }
@@ -316,7 +314,6 @@ impl Translator {
             return Ok(());
         }
         let delta = printed(value).parse::<i64>().map_or(0, i64::unsigned_abs);
-        // Without signs, as nobody knows in which order they take effect.
         self.added = self.added.saturating_add(delta);
         if self.added > i64::MAX.unsigned_abs() {
             return Err(self.no_model(entry.line, "a counter that may pass 64 bits"));

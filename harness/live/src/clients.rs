@@ -52,8 +52,6 @@ impl Clients {
         });
         let mut tasks = JoinSet::new();
         for number in 0..plan.clients {
-            // A stream of its own for each client: how often one asks does not change when another
-            // does.
             let rests = Random::new(plan.seed, Stream::named("rests").part(u64::from(number)));
             let client = Client {
                 number,
@@ -133,8 +131,6 @@ pub async fn insist(
     let mut tasks = JoinSet::new();
     for client in 0..clients {
         let mine: Vec<Request> =
-            // Every client has a share of them, so that one that is slow keeps no more than its
-            // share from being asked.
             requests.iter().skip(client as usize).step_by(clients as usize).cloned().collect();
         let (bridge, record) = (Arc::clone(bridge), Arc::clone(record));
         let asker = Asker { client, pin: None };
@@ -180,8 +176,6 @@ impl Client {
     async fn run(mut self) -> Result<(), BridgeError> {
         let shared = Arc::clone(&self.shared);
         while !shared.stopped.load(Ordering::Relaxed) {
-            // Counted over all clients, as the keys of the workload grow old with what all of them
-            // do.
             let calls = shared.calls.fetch_add(1, Ordering::Relaxed);
             let request = self.requests.next_request(Generation::after_on(calls, shared.keys));
             let Shared { bridge, record, .. } = &*shared;

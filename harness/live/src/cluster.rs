@@ -175,8 +175,6 @@ impl Cluster {
         if state.daemon.is_some() && !state.look_at_kin(id, &self.mark).is_empty() {
             return Ok(());
         }
-        // The lock is held until the process is kept: two starts at once would make two of one
-        // node.
         let CommandLine { program, arguments } = &node.spec.launch;
         let mut command = self.guard.command(program, arguments, self.limits);
         command.envs([self.mark.variable(Owner::Node(id))]);
@@ -188,7 +186,6 @@ impl Cluster {
         self.dialers.note(process.pid(), id);
         state.starts += 1;
         state.lives.begin();
-        // What was asked of the former process does not excuse the end of this one.
         (state.asked, state.last_end) = (None, None);
         state.disk.on_start(node.failed_calls(), log_bytes);
         state.process = Some(process);
@@ -258,7 +255,6 @@ impl Cluster {
             let ended = {
                 let state = node.lock();
                 let asked = state.process.as_ref().filter(|_| state.asked.is_some());
-                // One that nobody asked to end is not waited for: it may live for ever.
                 asked.map(Process::ended)
             };
             if let Some(ended) = ended {
@@ -277,7 +273,6 @@ impl Cluster {
     /// [`ClusterError::NoSuchNode`].
     pub fn pause(&self, id: NodeId) -> Result<bool, ClusterError> {
         let mut state = self.node(id)?.lock();
-        // Who was told once stays told, whatever becomes of its parent by the signal.
         state.look_at_kin(id, &self.mark);
         let runs = state.process.as_ref().is_some_and(|process| process.signal(Signal::STOP));
         if runs {

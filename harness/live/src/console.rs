@@ -69,7 +69,21 @@ impl Console {
 
     /// Prints the plan, the seed and the run folder.
     pub fn first(&mut self, plan: &Scenario, folder: &Path) {
-        self.line(&plan_line(plan, folder));
+        let Scenario { nodes, clients, system, workload, nemesis, seed, .. } = plan;
+        let pinned = (0..*clients).filter(|client| plan.pin_of(*client).is_some()).count();
+        let keys = if plan.keys == 0 { "usual".to_owned() } else { plan.keys.to_string() };
+        let faults = plan.faults.len();
+        let time = plan.time_ms.0 / 1_000;
+        self.line(&format!(
+            "plan: {time} s of {nemesis} ({faults} faults) on {nodes} nodes of {system}, \
+             {clients} clients, workload {workload}; timeout {} or {}, rest {}, keys {keys}, \
+             {pinned} clients ask one node alone, links: {}; seed {seed}; run folder {}",
+            plan.timeout_ms,
+            plan.patience_of(1),
+            plan.rest_ms,
+            plan.conditions.links,
+            folder.display()
+        ));
     }
 
     /// Prints a line for people.
@@ -123,25 +137,6 @@ impl Console {
         // The first refusal says why, and those after it follow from it.
         self.refused = self.refused.take().or_else(|| written.err());
     }
-}
-
-fn plan_line(plan: &Scenario, folder: &Path) -> String {
-    let Scenario { nodes, clients, system, workload, nemesis, seed, .. } = plan;
-    let pinned = (0..*clients).filter(|client| plan.pin_of(*client).is_some()).count();
-    let keys = if plan.keys == 0 { "usual".to_owned() } else { plan.keys.to_string() };
-    let (faults, time) = (plan.faults.len(), plan.time_ms.0 / 1_000);
-    let (patient, hasty) = (plan.timeout_ms, plan.patience_of(1));
-    let timeout = if hasty == patient { String::new() } else { format!(" or {hasty}") };
-    // Links that do nothing of their own have no words.
-    let links = Some(plan.conditions.links.to_string()).filter(|words| !words.is_empty());
-    format!(
-        "plan: {time} s of {nemesis} ({faults} faults) on {nodes} nodes of {system}, {clients} \
-         clients, workload {workload}; timeout {patient}{timeout}, rest {}, keys {keys}, {pinned} \
-         clients ask one node alone, links: {}; seed {seed}; run folder {}",
-        plan.rest_ms,
-        links.as_deref().unwrap_or("as they are"),
-        folder.display()
-    )
 }
 
 fn status_line(status: &Status) -> String {
@@ -243,18 +238,7 @@ const HEADLINE_CHARS_MAX: usize = 400;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synod_fault::{Millis, NodeId};
-    use synod_rng::Seed;
-
-    #[test]
-    fn the_plan_is_told_without_what_says_nothing() {
-        let calm = Scenario::calm(Seed(7), 1, Millis(6_000));
-        let told = |plan: &Scenario| plan_line(plan, Path::new("runs/1"));
-        let line = told(&calm);
-        assert!(line.contains("; timeout 2.0 s, rest ") && line.contains("links: as they are; "));
-        let hasty = Scenario { hasty_ms: Millis(150), ..calm };
-        assert!(told(&hasty).contains("; timeout 2.0 s or 150 ms, rest "), "{}", told(&hasty));
-    }
+    use synod_fault::NodeId;
 
     #[test]
     fn the_status_names_time_operations_leader_and_fault() {

@@ -28,7 +28,6 @@ impl<P> DelayQueue<P> {
         }
         self.bytes += size;
         self.arrivals += 1;
-        // The heap gives its greatest first, and the next that is due is the least.
         self.heap.push(Reverse(Entry { due, arrival: self.arrivals, size, packet }));
         true
     }

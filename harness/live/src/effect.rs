@@ -23,7 +23,6 @@ impl Effect {
 
     /// Takes what witnesses saw: an effect that one of them refutes is none.
     pub(crate) fn unless(mut self, refuted: Vec<String>) -> Self {
-        // One is told in the words, and all are kept for whoever judges.
         if let Some(first) = refuted.first() {
             self.words = format!("{}; but {first}", self.words);
             self.effective = false;
@@ -81,8 +80,6 @@ pub(crate) fn interruption(cuts: u32, before: &LinkCounts, after: &LinkCounts) -
 pub(crate) fn beyond(rules: &LinkRules, on: &ResolvedTarget, conditions: &Conditions) -> LinkRules {
     let is_client = |link: &LinkId| link.from == CLIENTS || link.to == CLIENTS;
     let is_of_clients = on.rules.keys().any(is_client);
-    // The links of clients have conditions of their own, and a fault hits either those or the
-    // others.
     rules.beyond(if is_of_clients { conditions.client_links } else { conditions.links })
 }
 
@@ -132,7 +129,6 @@ fn told(what: &str, wanted: &[Wanted]) -> Effect {
     let asked = wanted.iter().filter(|(asked, ..)| *asked);
     let words: Vec<String> =
         asked.clone().map(|(_, count, word)| format!("{count} {word}")).collect();
-    // Only counters that its rules move: what another fault did on the same links is not its own.
     let moved: u64 = asked.map(|(_, count, _)| *count).sum();
     Effect::of(format!("{what}{}", words.join(", ")), moved > 0)
 }

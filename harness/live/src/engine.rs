@@ -98,8 +98,6 @@ impl Engine {
     pub(crate) async fn run(&self, end: Instant, record: &Recorder, happened: &Happened) {
         for turn in turns(self.seed, self.faults.len(), &self.nodes) {
             let begin = Instant::now() + turn.rest;
-            // A fault that would be cut short by the end of the run is not begun: nobody could say
-            // that it had its time.
             if begin + turn.hold > end {
                 return;
             }
@@ -141,7 +139,6 @@ impl Engine {
         let (turn, number) = (open.turn, open.number);
         let fault @ EngineFault { name, lift, witness, .. } = &self.faults[turn.fault];
         let detail = self.detail(turn);
-        // While the fault is in force: afterwards there may be nothing left to see.
         if let (Some(words), Some(_)) = (witness, open.since) {
             let seen = self.command(turn, number, "witness", words).await;
             open.failed.extend(seen.err());
@@ -150,8 +147,6 @@ impl Engine {
         open.failed.extend(self.command(turn, number, "lift", lift).await.err());
         happened.end(FaultId(number as u32));
         record.nemesis(name, format!("end {detail}"));
-        // A fault that was not lifted as it should may be in force still, and what the run shows is
-        // not known to be with or without it.
         let effective = open.since.is_some() && open.failed.is_empty();
         let effect = match (effective, witness) {
             (true, Some(_)) => "its engine began and ended it, and its witness saw it".to_owned(),
@@ -217,8 +212,6 @@ impl Engine {
 fn turns(seed: Seed, faults: usize, nodes: &[NodeId]) -> impl Iterator<Item = Turn> {
     let mut random = Random::new(seed, Stream::named("engine"));
     let first = random.below(faults.max(1) as u64) as usize;
-    // Each kind has its turn in any run that is long enough; which one is first follows from the
-    // seed, so that short runs together have all.
     (first..).map(move |number| Turn {
         fault: number % faults.max(1),
         node: nodes[random.below(nodes.len() as u64) as usize],

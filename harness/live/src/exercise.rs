@@ -37,8 +37,6 @@ pub fn measure(
         add(pin.and_then(|node| nodes.get_mut(&node)).unwrap_or(&mut exercise.followers), one);
         let mut in_any = false;
         for (span, fault) in spans.iter().zip(&mut exercise.faults) {
-            // An operation counts for each fault that it overlaps, and once for all of them
-            // together.
             if key_use.call_ns < span.1 && end_ns(key_use) > span.0 {
                 add(fault, one);
                 in_any = true;

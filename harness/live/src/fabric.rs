@@ -89,7 +89,6 @@ impl Fabric {
             let wire = self.links.iter().find(|wire| wire.id == id)?;
             Some(wire.carries.transport())
         })?;
-        // Asked before anything changes, so that a rule that does not fit leaves all as it was.
         self.faults.begin(fault, rules);
         self.apply();
         Ok(())
@@ -170,8 +169,6 @@ impl Fabric {
             Carries::Streams { link, counts, of_tracers } => {
                 (link, if index.tracer { of_tracers } else { counts })
             }
-            // Pipes and relays are made from the same list of transports: this is no fault of a
-            // run.
             Carries::Packets { .. } => panic!("a pipe was given a link of packets"),
         }
     }
@@ -245,7 +242,6 @@ impl Carries {
 }
 
 fn count(counts: &mut LinkCounts, copies: &Copies) {
-    // One packet may be in several of the counters below, as each says what one kind of rule did.
     counts.delivered += 1 + u64::from(copies.second.is_some());
     counts.delayed += u64::from(!copies.first.is_zero());
     counts.duplicated += u64::from(copies.second.is_some());

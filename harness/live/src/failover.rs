@@ -157,7 +157,6 @@ impl Scene {
     /// Kills whoever leads, times the answer, and brings everything back.
     async fn kill_leader(&self, probes: &Probes) -> Result<(NodeId, Option<Duration>), RunError> {
         let victim = self.settled_leader().await?;
-        // Before the signal, so that no part of the outage is left out.
         let killed = Instant::now();
         self.stage.cluster.kill(&[victim], "killed to measure the failover").await?;
         let time = probes.first_done(killed).await?;
@@ -233,8 +232,6 @@ impl Probes {
                 }
                 Some(written) = writes.join_next(), if !writes.is_empty() => {
                     let Ok((client, outcome)) = written else { continue };
-                    // All of these were offered after the kill, so the first that is done ends the
-                    // time.
                     if matches!(outcome?, Outcome::Ok(_)) {
                         return Ok(Some(killed.elapsed()));
                     }

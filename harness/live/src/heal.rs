@@ -29,7 +29,6 @@ use super::signs::Signs;
 ///
 /// [`ClusterError`] if a node cannot be started again.
 pub fn recover(cluster: &Cluster, network: &Network) -> Result<(), ClusterError> {
-    // The links first, so that a node that starts again finds its peers.
     network.heal();
     for node in cluster.ids() {
         cluster.resume(node)?;
@@ -168,7 +167,6 @@ fn compare(nodes: &[NodeId], leaders: &Leaders, since: Duration) -> Compared {
         .collect();
     let applied: Vec<String> =
         states.iter().map(|(node, applied, _)| format!("node {node} {applied}")).collect();
-    // Digests of different slots differ by right; they are compared only where the slots are equal.
     if states.windows(2).any(|pair| pair[0].1 != pair[1].1) {
         let why = format!("the nodes have not applied the same slots: {}", applied.join(", "));
         return Compared::Not { why, digests_equal: true };

@@ -120,7 +120,6 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
     let refuted = [refuted(evidence.faults), evidence.nodes.failed().to_vec()].concat();
     let mut violations = violations(evidence, refuted.is_empty());
     if evidence.interrupted {
-        // What was found until then is told all the same: whoever interrupted may have seen it.
         violations.insert(0, "the run was interrupted".to_owned());
         violations.extend(evidence.around.iter().cloned());
         return (Verdict::Interrupted, violations);
@@ -131,8 +130,6 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
     }
     if !refuted.is_empty() {
         let unserved = evidence.after_heal.map(|after| after.unserved.as_slice());
-        // What was not served, and what processes did, may follow from a fault that was none; it is
-        // told, and is no verdict.
         let gaps = [unserved.unwrap_or_default(), &gaps(evidence)].concat();
         let gaps = [gaps, evidence.around.to_vec()].concat();
         return (Verdict::Void, [refuted, exits(evidence).collect(), gaps].concat());
@@ -159,8 +156,6 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     let refuted = refuted(evidence.faults);
     let is_started = matches!(evidence.nodes, Nodes::Started);
-    // Only a good answer is withheld where the nodes were attached to: what was found is found,
-    // whoever started them.
     let of_started = |outcome: CheckOutcome| match outcome {
         CheckOutcome::Ok if !is_started => CheckOutcome::NotAsked(NOT_STARTED.to_owned()),
         other @ (CheckOutcome::Ok | CheckOutcome::Failed(_) | CheckOutcome::NotAsked(_)) => other,
@@ -235,7 +230,6 @@ fn served(evidence: &Evidence<'_>) -> (CheckOutcome, CheckOutcome) {
     let unserved = answered(after.unserved.clone());
     match (evidence.asked.nodes, after.served_within_ms) {
         (true, Some(_)) => (CheckOutcome::Ok, unserved),
-        // Clients were asked last of all, once every node had served.
         (_, None) => (unserved, not_asked("some node did not serve, and so nothing was asked")),
         (false, Some(_)) => (not_asked(NODES_NOT_ASKED), unserved),
     }
@@ -364,7 +358,6 @@ fn undecided(evidence: &Evidence<'_>) -> Option<String> {
 
 /// What the run failed to exercise.
 fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
-    // These come first, as they may explain all that follows.
     let mut gaps = [evidence.unused, evidence.doubts].concat();
     if let Some(why) = evidence.never_served {
         gaps.push(format!("the cluster never served: {why}"));

@@ -43,7 +43,6 @@ impl Mark {
 
     /// Makes one that no run has.
     pub(crate) fn new() -> Self {
-        // Two of one process may be made at one reading of the clock, so they are counted, too.
         static MADE: AtomicU64 = AtomicU64::new(0);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let count = MADE.fetch_add(1, Ordering::Relaxed);
@@ -64,8 +63,6 @@ impl Mark {
     fn owner(&self, environment: &[u8]) -> Option<Owner> {
         let value = |entry: &[u8]| {
             let entry = entry.strip_prefix(VARIABLE.as_bytes())?.strip_prefix(b"=")?;
-            // Another run's mark may begin with this one's folder. What is left then is no owner:
-            // neither a number behind one slash nor an errand.
             let owner = entry.strip_prefix(self.0.as_bytes())?;
             if owner == ERRAND {
                 return Some(Owner::Errand);
@@ -127,8 +124,6 @@ impl Processes {
                 || signs.groups.contains(&entry.view.group)
         };
         let told = self.0.iter().filter(is_told).filter(|entry| !of_others(entry));
-        // From here on by descent. The numbers are of one look, in which no two processes share
-        // one.
         let mut kin: BTreeMap<u32, ProcessLife> =
             told.map(|entry| (entry.view.life.pid, entry.view.life)).collect();
         loop {
@@ -139,8 +134,6 @@ impl Processes {
                     && !of_others(entry)
                     && above.iter().any(|pid| kin.contains_key(pid))
             };
-            // A child may stand before its parent in the list, so it is gone over until nothing is
-            // added.
             let more: Vec<ProcessLife> =
                 self.0.iter().filter(is_new).map(|entry| entry.view.life).collect();
             if more.is_empty() {
@@ -165,7 +158,6 @@ impl Processes {
 /// Sends a signal to a process, unless it is gone. Returns whether it was there to get it.
 pub(crate) fn signal(life: ProcessLife, signal: Signal) -> bool {
     let pid = i32::try_from(life.pid).ok().and_then(Pid::from_raw);
-    // A plain kill by number could hit a later process, between the look and the signal.
     let Some(held) = pid.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok())
     else {
         return false;
@@ -199,7 +191,6 @@ pub(crate) async fn end_marked(
             break;
         }
         for life in left {
-            // Read before the signal: what is dead has no name.
             let name = fs::read_to_string(format!("/proc/{}/comm", life.pid)).unwrap_or_default();
             if signal(life, Signal::KILL) {
                 ended.insert(life.pid, name.trim().to_owned());

@@ -66,7 +66,6 @@ impl Leaders {
     #[must_use]
     pub fn leader(&self, now: Duration) -> Option<Leader> {
         if let Some((at, node)) = self.named {
-            // Where a command tells who leads, nothing else is asked: two sources might disagree.
             let is_fresh = at + NAMED_FRESH >= now;
             return is_fresh.then(|| Leader { node, ballot: String::new() });
         }
@@ -108,7 +107,6 @@ impl Leaders {
         if let Some(span) = self.spans.last_mut() {
             let same = span.node == leader.node.0 && span.ballot == leader.ballot;
             // A claim with a lower ballot than one seen before is of a leader of the past.
-            // Named leaders have no ballot: all of these are equal, and another node is a change.
             if same || ballot_key(&leader.ballot) < ballot_key(&span.ballot) {
                 if same {
                     span.end_ns = now_ns;
@@ -135,9 +133,6 @@ impl Leaders {
             }
             return;
         };
-        // Each is compared with the first that told of this slot: if two differ, one of them
-        // differs from it.
-        // States that went apart stay so, and each later slot would tell of it once more.
         if digest != told && self.divergences.len() < SPLITS_MAX {
             self.divergences.push(format!(
                 "at slot {applied} node {node} has a state with digest {told}, but node {other} \

@@ -155,8 +155,6 @@ impl WatchedLog {
         }
         self.marks.push(mark);
         if self.marks.len() > MARKS_MAX {
-            // Half of them are left, each of a time twice as long: the beginning of the first, and
-            // the end and the length of the second.
             let join = |pair: &[Mark]| Mark { after_ns: pair[0].after_ns, ..pair[pair.len() - 1] };
             self.marks = self.marks.chunks(2).map(join).collect();
         }
@@ -165,8 +163,6 @@ impl WatchedLog {
     /// Returns about when the line was written that begins at a byte: what was written between two
     /// looks is taken for written evenly.
     fn time_of(&self, begin: u64) -> u64 {
-        // The first look by which the log was longer than that; what it grew by since the look
-        // before was written between the two.
         let at = self.marks.partition_point(|mark| mark.bytes <= begin);
         let from = at.checked_sub(1).map_or(0, |before| self.marks[before].bytes);
         let Some(mark) = self.marks.get(at).or_else(|| self.marks.last()) else { return 0 };
@@ -180,7 +176,6 @@ impl WatchedLog {
     /// nearest to it.
     fn range_around(&self, at_ns: u64) -> Range<u64> {
         let around = LOG_AROUND.as_nanos() as u64;
-        // From the last length that was surely reached by then, until the first that may have been.
         let by = |ns: u64| {
             let seen = self.marks.iter().take_while(|mark| mark.by_ns <= ns);
             seen.last().map_or(0, |mark| mark.bytes)

@@ -54,7 +54,6 @@ impl Machines {
     /// on these.
     pub(crate) fn make(plan: &Scenario, specs: &mut [NodeSpec]) -> Result<Self, ClusterError> {
         let mut machines = BTreeMap::new();
-        // A shim slows each call down and is a risk of its own, so no run has one for nothing.
         for spec in specs.iter_mut().filter(|_| plan.hits_machines()) {
             let node = spec.id;
             let machine = Machine::make(plan, spec);
@@ -114,12 +113,8 @@ impl Machines {
     ) -> Result<(), ClusterError> {
         for node in nodes {
             let stream = Stream::named("power").part(u64::from(fault.0)).part(u64::from(node.0));
-            // A stream for each fault and node: what one loses does not depend on how many were hit
-            // before.
             let mut random = Random::new(self.seed, stream);
             let all = random.chance(ALL_LOST_PPM);
-            // Half of the losses take all that was not synced, which is the plainest case and the
-            // one that a missing sync shows in.
             let mut dice = if all { Dice::AllLost } else { Dice::Drawn(random) };
             let mut lost = PowerLoss::default();
             self.on(node, |machine| {
@@ -179,8 +174,6 @@ impl Machines {
         } else {
             Effect::of(format!("{sum} {}", moved(action, &Counts::default()).1), sum > 0)
         };
-        // A count that moved proves nothing where the shim did not see all: a gap makes the fault
-        // void.
         effect.effective &= unseen.is_empty();
         effect.words += &unseen;
         Ok(effect)
@@ -201,7 +194,6 @@ impl Machine {
     fn make(plan: &Scenario, spec: &mut NodeSpec) -> Result<Self, ShimError> {
         let place = usize::from(spec.id.0) - 1;
         let ppm = plan.conditions.clock_ppm.get(place).copied().unwrap_or(0);
-        // The shim draws within the node's process, where no stream of the run reaches.
         let seed = Random::new(plan.seed, Stream::named("shim").part(u64::from(spec.id.0))).at(0);
         let (folder, data) = (spec.folder.join("shim"), spec.folder.join(DATA));
         let shim = Arc::new(Shim::create(&folder, &data, seed)?);

@@ -45,7 +45,6 @@ impl Messages {
     pub(crate) fn since(&self, offset: Duration) -> SeenMessages {
         let offset = nanos(offset);
         let of_run = |message: &Message| {
-            // What the nodes said to each other before the run began is none of it.
             let sent_ns = message.sent_ns.checked_sub(offset)?;
             let fate = match message.fate {
                 Fate::Came(at_ns) => Fate::Came(at_ns.saturating_sub(offset)),

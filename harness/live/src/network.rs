@@ -126,8 +126,6 @@ impl Network {
             let address = proxies.announce(port, routes, &lock(&fabric), &dialers)?;
             announced.insert(port.for_peers, address);
         }
-        // Tracers start later, and on another thread: once they fly a link is in use, and whoever
-        // makes a network for a test may want none.
         let ports = std::mem::take(&mut proxies.ports);
         let tracers = Tracers::default();
         let (stop, stopped) = oneshot::channel();
@@ -281,7 +279,6 @@ fn links(routes: &[Route]) -> io::Result<BTreeMap<LinkId, Transport>> {
     let mut links = BTreeMap::new();
     for route in routes {
         let there = LinkId::new(route.dialer, route.listener);
-        // A second route the other way round has the same two links, and so must speak the same.
         for link in [there, there.reversed()] {
             let other = links.insert(link, route.transport);
             if other.is_some_and(|other| other != route.transport) {
@@ -301,8 +298,6 @@ impl Proxies {
         let listener = route.upstream;
         match route.transport {
             Transport::Udp => {
-                // Tracers have sockets of their own at both ends: a relay tells them from packets
-                // by where they come from.
                 let (public, upstream, near, far) = (socket()?, socket()?, socket()?, socket()?);
                 let ports = [near.local_addr()?, far.local_addr()?];
                 let (address, back) = (public.local_addr()?, upstream.local_addr()?);

@@ -49,8 +49,6 @@ impl Process {
     }
 
     fn spawn(mut command: Command) -> io::Result<(Self, Pipes)> {
-        // Of its own, so that a signal to the group of the harness, such as Ctrl-C at a terminal,
-        // leaves the nodes to be ended in order.
         command.process_group(0);
         let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
         let number = child.id().and_then(|id| i32::try_from(id).ok());

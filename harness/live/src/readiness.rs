@@ -135,8 +135,6 @@ impl Ready {
             }
             Self::Http(path) => {
                 let said = tokio::time::timeout(PROBE_LIMIT, status_line(client, path)).await;
-                // The status is judged in the first line alone, which is all that is read of the
-                // answer.
                 let said = match said {
                     Ok(Ok(line)) if is_success(&line) => return Ok(()),
                     Ok(Ok(line)) => format!("answers `{line}`"),

@@ -106,8 +106,6 @@ impl<'a> RealWorld<'a> {
         if !self.measured.values().any(is_open) {
             return;
         }
-        // To find them, the tables of the kernel are read: that is dear, and left out while nobody
-        // asks.
         let found = Detour::find(&self.cluster.owners());
         for measured in self.measured.values_mut().filter(|measured| is_open(measured)) {
             for detour in &found {
@@ -115,8 +113,6 @@ impl<'a> RealWorld<'a> {
                     measured.rules.get(&detour.link).filter(|it| **it != LinkRules::default());
                 let Some(rules) = rules else { continue };
                 let what = if rules.cut { "cut" } else { "disturbed" };
-                // One is enough to refute a link, and the first is kept: later ones are mostly the
-                // same way.
                 measured.detours.entry(detour.link).or_insert_with(|| detour.told(what));
             }
         }
@@ -177,8 +173,6 @@ impl<'a> RealWorld<'a> {
             let seen: Vec<Crossings> = seen.collect();
             refuted.extend(seen.iter().filter_map(|seen| refute_rules(*link, rules, *seen)));
             let sent: u64 = seen.iter().map(|seen| seen.sent).sum();
-            // Without a tracer nobody can tell rules that work from a way past the proxies. In a
-            // short time there may just have been none to send.
             let is_blind = seen.iter().any(|seen| seen.always_sent) && sent == 0;
             if is_blind && time > BLIND_MAX {
                 let ms = time.as_millis();
@@ -193,7 +187,6 @@ impl<'a> RealWorld<'a> {
         if self.is_held(node) {
             return Ok(());
         }
-        // It cannot be born paused: it runs for the moment until the signal comes.
         self.cluster.start(node)?;
         if self.in_force.pauses(node) {
             self.cluster.pause(node)?;
@@ -269,8 +262,6 @@ impl<'a> RealWorld<'a> {
 
     /// Tells whether faults in force do already, to all that it hits, as much as this one would.
     fn is_overshadowed(&self, action: &Action, on: &ResolvedTarget) -> bool {
-        // Of disturbances, only a cut leaves nothing to do; two of them on one link are joined, and
-        // each is counted.
         if let Action::Disturb(_) | Action::DisturbInbound(_) = action {
             let is_cut = |link| self.in_force.on_link(link, LinkRules::default()).cut;
             return !on.rules.is_empty() && on.rules.keys().all(|link| is_cut(*link));
@@ -397,8 +388,6 @@ impl World for RealWorld<'_> {
         let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
         let overshadowed = self.is_overshadowed(action, &on);
         let before = effect::sum(&on, &self.network.counts());
-        // Both counts are taken before anything is done: what the fault does at once is a part of
-        // its effect.
         let machines = self.machines.look(nodes.iter().copied())?;
         let mut hit = Hit { all: nodes.len(), ..Hit::default() };
         let mut victims = BTreeMap::new();
@@ -411,11 +400,9 @@ impl World for RealWorld<'_> {
         let measured = Measured { before, hit, victims, machines, cuts: 1, ..Measured::default() };
         let measured = Measured { overshadowed, ..measured };
         self.measured.insert(fault, measured);
-        // Where no rule changes anything no window is opened: there is nothing to refute.
         if on.rules.values().any(|rules| *rules != LinkRules::default()) {
             self.begin_rules(fault, &on);
         }
-        // Only here: up to this line, whoever is held is held by others.
         self.in_force.begin(fault, action.clone(), on.clone());
         self.turn(fault, action, &on, true)
     }
@@ -442,15 +429,12 @@ impl World for RealWorld<'_> {
         let effect = effect.unless(refuted);
         self.turn(fault, &active.action, &active.on, false)?;
         for node in &active.on.nodes {
-            // A disk that was broken may have ended its node, which is started again as the disk is
-            // mended.
             if active.action.keeps_down() || matches!(active.action, Action::Disk(_)) {
                 self.start(*node)?;
             } else if active.action == Action::Pause && !self.in_force.pauses(*node) {
                 self.cluster.resume(*node)?;
             }
         }
-        // Why the rules could not be put in force comes before what was counted.
         let effect = measured.effect.or(Some(effect));
         self.measured.insert(fault, Measured { effect, ..measured });
         Ok(())

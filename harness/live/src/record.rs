@@ -166,7 +166,6 @@ impl Recorder {
 impl Inner {
     fn write(&mut self, event: Event) {
         if let Err(error) = self.writer.write(event) {
-            // The first is the cause; a run goes on until the next flush tells of it.
             self.broken.get_or_insert(error);
         }
     }

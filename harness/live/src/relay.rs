@@ -142,7 +142,6 @@ impl Direction {
     /// Learns the dialer's address from what comes from it; takes answers from the listener only.
     fn destination(&self, source: SocketAddr) -> Option<SocketAddr> {
         if self.outward {
-            // Whoever sent last is the dialer: one that is started again comes from another port.
             self.dialer.set(Some(source));
             return Some(self.listener);
         }
@@ -153,7 +152,6 @@ impl Direction {
         let Onward { link, to, now } = on;
         if let Some(bit) = copies.corrupt_bit {
             let at = usize::try_from(bit / 8).expect("a bit of the packet");
-            // It is flipped in place, so that the double of a damaged packet is damaged, too.
             bytes[at] ^= 1 << (bit % 8);
         }
         for delay in [Some(copies.first), copies.second].into_iter().flatten() {
@@ -161,8 +159,6 @@ impl Direction {
                 let (out, bytes) = (Rc::clone(&self.out), Box::from(&*bytes));
                 let packet = Packet { link, sent: now, out, to, bytes };
                 carrier.hold(now + delay, packet);
-            // A socket without room loses the packet, as a network would. To wait for room would
-            // hold up all other links, which share this thread.
             } else if self.out.try_send_to(bytes, to).is_ok() {
                 lock(&carrier.fabric).came(link, bytes.len(), now, now);
             } else {
@@ -202,8 +198,6 @@ async fn release(carrier: Rc<Carrier>) {
         match next {
             None => carrier.earlier.notified().await,
             Some(due) => {
-                // A packet that came since the look above is not missed: what is told with nobody
-                // waiting is kept for the next to wait.
                 let earlier = carrier.earlier.notified();
                 // Whichever of the two comes, the queue is looked at; a packet that is not due yet
                 // stays.
@@ -216,7 +210,6 @@ async fn release(carrier: Rc<Carrier>) {
             let given = out.try_send_to(&bytes, to).is_ok();
             let mut fabric = lock(&carrier.fabric);
             if given {
-                // The clock is read again, as the packet left later than it was due.
                 fabric.came(link, bytes.len(), sent, carrier.start.elapsed());
             } else {
                 fabric.overflowed(link, bytes.len(), sent);

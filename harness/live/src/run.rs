@@ -116,10 +116,6 @@ pub enum RunError {
 
 /// Runs a plan to its end.
 ///
-/// Call it on the main thread, in a runtime of one thread: the kernel ties each process to the
-/// thread that started it, and what signals a process must not run beside what reaps it. The
-/// [crate's documentation](crate#examples) has a whole order.
-///
 /// # Errors
 ///
 /// [`RunError`]; no process is left running.

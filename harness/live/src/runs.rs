@@ -43,7 +43,6 @@ pub fn write_index(runs: &Path) -> Result<PathBuf, RunsError> {
     let (listed, others) = list(runs).map_err(unread)?;
     // A link that cannot be mended is no reason to write no page.
     drop(mend_latest(runs, &listed));
-    // A path such as `.` has no name to show.
     let whole = runs.canonicalize().map_err(unread)?;
     let name = whole.file_name().unwrap_or_default().to_string_lossy();
     let page = runs.join(INDEX);
@@ -120,7 +119,6 @@ fn listed(runs: &Path, name: &RunName) -> Option<ListedRun> {
         outcome,
     };
     let report = read(folder::REPORT).and_then(|text| serde_json::from_slice(&text).ok());
-    // A report that cannot be read is that of a run that was cut off while it was written.
     if let Some(summary) = report {
         let summary: RunSummary = summary;
         let outcome = RunOutcome::of(&summary, run.join(folder::PAGE).is_file());

@@ -235,7 +235,6 @@ impl SystemUnderTest {
         for words in commands.chain([&*self.system.bridge_words()]) {
             self.look_for(gaps.fill(words)?.program)?;
         }
-        // The commands around a run know two gaps more, and a program may stand in either.
         let gaps = gaps.with("run", "/").with("pid", "1");
         let around = [&self.system.setup, &self.system.stop, &self.system.teardown];
         for words in around.into_iter().flat_map(ScopedCommand::commands) {
@@ -243,8 +242,6 @@ impl SystemUnderTest {
         }
         if plan.hits_machines() {
             let program = gaps.fill(serve)?.program;
-            // Asked before the run: a fault of a disk that reaches nobody would leave a run that
-            // says nothing.
             reach::look(&program).map_err(|why| SetupError::Unreached { program, why })?;
             if self.system.env.serve.contains_key("LD_PRELOAD") {
                 return Err(SystemError::PreloadTaken.into());
@@ -298,8 +295,6 @@ impl SystemUnderTest {
             clients,
             _ports: ports,
         };
-        // Only with the bridge there can it be seen whether the cluster serves: what is there by
-        // then is owned by the stage, and ends with it.
         match stage.wait_until_ready(plan, folder, &self.system).await {
             Err(SetupError::NotReady { why, .. }) if self.attached => Err(self.not_there(why)),
             ready => ready.map(|()| stage),
@@ -388,11 +383,8 @@ impl TestCluster {
         system: &System,
     ) -> Result<Option<String>, BridgeError> {
         let told = system.told();
-        // A system that does not tell who leads is not waited for on that account.
         let (mut silent, mut leads) = (Vec::new(), !told.leads);
         if told.are_any() {
-            // Asked by clients that the workload does not have, one for each node: what a bridge
-            // keeps for a client of the run is as it was.
             for (client, node) in (plan.clients..).zip(plan.node_ids()) {
                 match self.bridge.status(client, node, STATUS_LIMIT).await? {
                     Ok(status) => leads |= status.leads.is_some(),
@@ -413,7 +405,6 @@ impl TestCluster {
                 Err(why) => return Ok(Some(format!("`who_leads` does not tell: {why}"))),
             }
         }
-        // Either of them has said by this point that the nodes serve.
         if told.are_any() || !system.ready.is_default() {
             return Ok(None);
         }

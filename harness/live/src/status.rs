@@ -76,7 +76,6 @@ impl TryFrom<WrittenFields> for StatusFields {
     type Error = NoFields;
 
     fn try_from(WrittenFields(names): WrittenFields) -> Result<Self, NoFields> {
-        // An empty list says that no status is told; any name in it, that nodes answer.
         let mut fields = Self { up: !names.is_empty(), ..Self::NONE };
         for name in names {
             match name.as_str() {

@@ -204,7 +204,7 @@ impl System {
             |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
         let mut serve = words(
             "{binary} serve --config {dir}/node-{node}.toml --data {data} \
-             --peer-listen {peer-listen} --client-listen {client-listen} --set metrics=off",
+             --peer-listen {peer-listen} --client-listen {client-listen}",
         );
         serve.push(Arg::PerPeer { per_peer: repeated("--peer {peer}={address}") });
         let mut bridge = words("{binary} bridge --config {dir}/client.toml");
@@ -281,7 +281,6 @@ impl System {
 
     fn check_clients(&self) -> Result<(), SystemError> {
         let both = self.client.is_some();
-        // Exactly one of the two has to be there.
         if both != self.bridge.is_empty() {
             return Err(SystemError::OneBridge { both });
         }
@@ -302,7 +301,6 @@ impl System {
     pub(crate) fn bridge_words(&self) -> Cow<'_, [Arg]> {
         let Some(client) = &self.client else { return Cow::Borrowed(&self.bridge) };
         let client = serde_json::to_string(client).expect("plain data has a written form");
-        // It stands in a word of a command, where a brace begins a gap.
         let client = client.replace('{', "{{").replace('}', "}}");
         let mut words = ["{harness}", "bridge", "--client", &client].map(str::to_owned).to_vec();
         let mut words: Vec<Arg> = words.drain(..).map(Arg::One).collect();
@@ -317,8 +315,6 @@ impl System {
         variables: &Variables,
         gaps: &[&'static str],
     ) -> Result<(), SystemError> {
-        // Filling the gaps once with something is the check: whatever a run would refuse is refused
-        // here.
         let gaps = gaps.iter().fold(Placeholders::default(), |all, gap| all.with(gap, "1"));
         // Words that are repeated have their gaps filled once at least.
         let at = SocketAddr::from(([127, 0, 0, 1], 1));
@@ -379,7 +375,6 @@ impl System {
     /// by whichever of both gaps it is told.
     #[must_use]
     pub(crate) fn has_one_port(&self) -> bool {
-        // One that is told neither has its ports from elsewhere, and nothing is known of them.
         self.names_gap("peer-listen") != self.names_gap("client-listen")
     }
 

@@ -68,7 +68,6 @@ impl Thresholds {
         need(
             "reads_per_mille",
             all.reads,
-            // Rounded up, so that a share of few is one at least.
             (all.ok * self.reads_per_mille).div_ceil(1_000),
             "reads saw a value",
         );

@@ -58,8 +58,6 @@ impl LeaderProbe {
             process.ended().await
         };
         match tokio::time::timeout(ANSWER_LIMIT, ended).await {
-            // A command that failed may have printed half a line, so its words count only if it
-            // ended well.
             Ok(status) if status.success() => self.named(&String::from_utf8_lossy(&said)),
             Ok(status) => {
                 let tail = logs::tail(&self.home.join(STDERR_LOG), 1);

@@ -116,7 +116,6 @@ fn gaps(html: &mut Html, context: &Context<'_>) {
         html.raw("<p>No client waited for an answer in this history.</p>");
         return;
     }
-    // A history alone knows of no faults that a gap could lie in.
     let is_run = context.subject.history().is_none();
     scroll(html, "longest times without a success", |html| {
         let names = ["#Length", "#From", "#To", "During", ""];

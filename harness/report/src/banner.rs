@@ -119,8 +119,6 @@ fn reproduction(html: &mut Html, context: &Context<'_>) {
 fn glance(html: &mut Html, context: &Context<'_>) {
     let counts = context.summary.counts;
     let ended = counts.ok.saturating_add(counts.fail).saturating_add(counts.info);
-    // A history that was not read has no figures; a run without operations has noughts, which say
-    // something.
     if ended == 0 && !context.subject.has_operations() {
         return;
     }
@@ -175,8 +173,6 @@ pub(super) fn leader_changes(summary: &RunSummary) -> usize {
 
 fn changes(leaders: &[LeaderSpan]) -> usize {
     let of = |span: &LeaderSpan| (span.node, span.ballot.clone());
-    // The spans are in the order in which leaders were seen, so two neighbours that are alike are
-    // one leader that was lost sight of between looks.
     leaders.windows(2).filter(|pair| of(&pair[0]) != of(&pair[1])).count()
 }
 

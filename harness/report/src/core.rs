@@ -129,7 +129,6 @@ fn picture(html: &mut Html, axis: Axis, all: &[CoreOperation], letters: usize) {
     let ops = &all[..all.len().min(DRAWN)];
     let moments = moments(ops);
     let place = |time_ns: u64| {
-        // By the rank of the moment and not by its time: all steps are equally wide.
         let rank = moments.partition_point(|known| *known < time_ns);
         3.0 + rank as f64 * 90.0 / moments.len() as f64
     };
@@ -157,7 +156,6 @@ fn picture(html: &mut Html, axis: Axis, all: &[CoreOperation], letters: usize) {
     }
     let decimals = decimals(axis.clock, &moments);
     for (index, time) in moments.iter().enumerate() {
-        // Neighbours stand at two heights, as their words are wider than a step.
         let lift = if index % 2 == 0 { 24 } else { 8 };
         let (x, y) = (place(*time), height - lift);
         // Half of the first would lie beyond the edge of a narrow window, which nobody can reach.
@@ -230,8 +228,6 @@ fn decimals(clock: Clock, moments: &[u64]) -> usize {
     let told = |decimals: usize| moments.iter().map(move |at| clock.mark(*at, decimals));
     let apart =
         |decimals: &usize| told(*decimals).zip(told(*decimals).skip(1)).all(|(a, b)| a != b);
-    // Milliseconds where they do, then microseconds; the clocks of a history have nanoseconds at
-    // most.
     [3, 6].into_iter().find(apart).unwrap_or(9)
 }
 

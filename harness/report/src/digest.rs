@@ -244,7 +244,6 @@ impl Digest {
     fn count_key(&mut self, key: u32, time_ns: u64, end: End) {
         let record = self.keys.record(key);
         count(&mut record.tally, end);
-        // Keys are numbered as they appear, and these have bins of their own, which cost memory.
         if key < KEYS_OVER_TIME {
             let bins =
                 record.over_time.get_or_insert_with(|| Bins::new(RATE_BIN_NS / 8, KEY_BIN_LIMIT));
@@ -255,7 +254,6 @@ impl Digest {
     /// Counts for the client; clients beyond the limit share the last entry.
     fn count_client(&mut self, client: u32, end: End, took_ns: u64) {
         let known = self.clients.len() < CLIENT_LIMIT || self.clients.contains_key(&client);
-        // The table calls this number all others.
         let entry = if known { client } else { u32::MAX };
         let record = self.clients.entry(entry).or_default();
         count(&mut record.tally, end);

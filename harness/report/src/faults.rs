@@ -138,7 +138,6 @@ fn links(html: &mut Html, context: &Context<'_>) {
         html.raw("<p>No link was observed.</p>");
         return;
     }
-    // Bytes and packets are no figures of one kind: a table of both would add up neither.
     let (streams, packets): (Vec<_>, Vec<_>) = links.iter().partition(|link| link.stream.is_some());
     if !packets.is_empty() {
         html.raw("<p>Packets, counted by the proxy on each directed link.</p>");

@@ -107,7 +107,6 @@ pub fn write_index(
     others: usize,
 ) -> Result<(), ReportError> {
     let mut text = String::new();
-    // The first room in which the page is small enough; the last one is taken in any case.
     for room in ROOMS {
         text = compose(name, runs, others, room);
         if text.len() <= page::SIZE_LIMIT {

@@ -118,7 +118,6 @@ impl JudgedHistory<'_> {
 
 /// Puts the operations of a core on the axis.
 fn placed(core: &ViolationCore, clock: Clock) -> ViolationCore {
-    // Where a history has no times, its events are the axis.
     let place = |one: &CoreOperation| {
         let end = one.return_ns.map(|at| clock.place(at, one.returned.unwrap_or(one.called)));
         CoreOperation {
@@ -172,8 +171,6 @@ impl<'a> Events<'a> {
         for (operation, has_failed) in operations {
             let end = match (operation.returned, ends.get(&operation.called)) {
                 (Some(at), _) => Some((at, What::Answer)),
-                // A call that failed and one of unknown outcome have an end of the same kind; which
-                // it is follows from the list that the operation is in.
                 (None, Some(ending)) if has_failed => Some((ending.at, What::Failed(ending))),
                 (None, Some(ending)) => Some((ending.at, What::Unknown(ending))),
                 (None, None) => None,

@@ -111,7 +111,6 @@ fn middle_us(bucket: usize) -> u64 {
     }
     let shift = bucket / SUB - 1;
     let low = (SUB + bucket % SUB) << shift;
-    // Written so that a bucket of one microsecond has its own value for its middle.
     low + ((1 << shift) >> 1)
 }
 

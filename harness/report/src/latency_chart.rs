@@ -124,7 +124,6 @@ fn draw(html: &mut Html, context: &Context<'_>, scale: Scale) {
         );
     }
     html.raw("</svg>");
-    // Marks stand outside of the stretched drawing, as they would be stretched with it.
     let few: Vec<&Latencies> = latency.as_slice().iter().collect();
     glyphs(html, &few, columns, scale, "g-fail", |bin| &bin.fail);
     glyphs(html, &few, columns, scale, "g-info", |bin| &bin.info);
@@ -177,7 +176,6 @@ fn glyphs(
     glyph: &str,
     of: impl Fn(&Latencies) -> &Histogram,
 ) {
-    // Two columns and an octave, which is two rows, make about a square, as a mark is.
     for (pair, both) in bins.chunks(2).enumerate() {
         let mut seen = vec![false; scale.rows() / 2 + 1];
         for bin in both {

@@ -45,7 +45,6 @@ pub(super) fn fault_rows(html: &mut Html, context: &Context<'_>) {
         let said = said(fault, context.room.letters.min(TITLE_LETTERS));
         let row = rows[index];
         let following = faults.iter().zip(&rows).skip(index + 1);
-        // The words of a fault may reach until the next bar of its row begins.
         let next = following.filter(|(_, other)| **other == row).map(|(next, _)| next.start_ns);
         let until = next.min().unwrap_or(context.axis.end_ns);
         let top = row * FAULT_ROW;
@@ -73,7 +72,6 @@ fn pack(faults: &[FaultSpan], words_ns: u64) -> (Vec<usize>, usize) {
     let mut rows = Vec::with_capacity(faults.len());
     for fault in faults {
         let free = free_at.iter().position(|end| *end <= fault.start_ns);
-        // Where no row is free and no more may be opened, the last one takes it, on top of another.
         let row = free.unwrap_or_else(|| free_at.len().min(FAULT_ROWS - 1));
         if row == free_at.len() {
             free_at.push(0);

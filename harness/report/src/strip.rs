@@ -62,7 +62,6 @@ fn draw(html: &mut Html, context: &Context<'_>, cells: &[StripCell]) {
     );
     let (mut ok, mut fail, mut info) = (Cells::default(), Cells::default(), Cells::default());
     for (index, cell) in cells.iter().enumerate() {
-        // Unknown is worse than failed: it may have happened.
         let worst = match (cell.tally.info, cell.tally.fail) {
             (0, 0) => &mut ok,
             (0, _) => &mut fail,

@@ -109,7 +109,6 @@ fn lane_rows(html: &mut Html, context: &Context<'_>) {
 /// Writes the cells of all lanes: one path for each shade and end.
 fn cells(html: &mut Html, context: &Context<'_>) {
     let rows = context.digest.lanes.rows();
-    // One scale for all lanes, so that equal shades are equal numbers.
     let busiest = rows.iter().flat_map(|row| row.as_slice()).map(|bin| bin.ok);
     let most = busiest.max().unwrap_or(0);
     let mut ok: [Cells; SHADES] = Default::default();

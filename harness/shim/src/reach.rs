@@ -104,8 +104,6 @@ fn look_at(file: &File) -> io::Result<Result<(), ReachError>> {
     let word = |bytes: &[u8], at: usize| {
         bytes[at..].first_chunk().copied().map(u64::from_le_bytes).unwrap_or_default()
     };
-    // Where the parts stand, how many there are, and of each its kind, place and length: the
-    // offsets of a 64-bit ELF file.
     let (table, count) = (word(&head, 32), u16::from_le_bytes([head[56], head[57]]));
     let mut loader = None;
     for number in 0..u64::from(count) {
@@ -120,8 +118,6 @@ fn look_at(file: &File) -> io::Result<Result<(), ReachError>> {
             }
             PART_NOTE => {
                 file.read_exact_at(&mut bytes, at)?;
-                // A program of Go may name the loader of glibc and make its calls of the kernel by
-                // itself all the same, so the note alone decides.
                 if bytes.windows(GO_NOTE.len()).any(|window| window == GO_NOTE) {
                     return Ok(Err(ReachError::Go));
                 }

@@ -1,16 +1,13 @@
 //! What a power loss takes: from the records of a file to what has to stand in it.
 //!
-//! Which changes are lost, kept or torn is said by `fates`. A disk writes in an order of its own,
-//! so a later one may stay where an earlier one goes: what a lost change had found is put back
-//! around whatever stands there from later ones. Nothing here touches a file. The claim kept true:
+//! A change that a sync covers is durable. One that no sync covers, or that stood before a sync
+//! that failed, is lost, kept or torn as the dice say; a disk writes in an order of its own, so a
+//! later one may stay where an earlier one goes. Nothing here touches a file. The claim kept true:
 //! bytes of a durable change are never restored to what stood there before.
-
-mod fates;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use fates::{Change, Fate, What, changes};
 use synod_rng::Random;
 
 use crate::log::{Event, FileKey, Kept, Record};
@@ -51,8 +48,6 @@ pub enum Dice {
 pub fn decide(records: &[Record], dice: &mut Dice) -> BTreeMap<FileKey, FileRollback> {
     let mut files: BTreeMap<FileKey, Vec<&Record>> = BTreeMap::new();
     for record in records {
-        // Such a call names no file: it covers those that were changed before it, and none that
-        // comes later. Without a device it is of all disks.
         if let Event::SyncAll(_) = record.event {
             let of_device = files
                 .iter_mut()
@@ -75,9 +70,19 @@ pub fn decide(records: &[Record], dice: &mut Dice) -> BTreeMap<FileKey, FileRoll
 /// Decides for one file.
 fn decide_file(records: &[&Record], dice: &mut Dice) -> FileRollback {
     let changes = changes(records, dice);
-    let before = records.first().map_or(0, |record| record.size);
-    let mut rollback =
-        FileRollback { size: size_after(before, &changes), ..FileRollback::default() };
+    let mut rollback = FileRollback {
+        size: records.first().map_or(0, |record| record.size),
+        ..FileRollback::default()
+    };
+    for change in &changes {
+        match (change.what, change.fate) {
+            (What::Bytes { offset, .. }, Fate::Kept { bytes }) if bytes > 0 => {
+                rollback.size = rollback.size.max(offset + bytes);
+            }
+            (What::Size(size), Fate::Kept { .. }) => rollback.size = size,
+            (What::Bytes { .. } | What::Cut { .. } | What::Size(_), _) => {}
+        }
+    }
     let mut standing = Standing::default();
     // What stands before the first loss is nobody's to restore, and most of a log.
     let first = changes.iter().position(Change::is_hurt).unwrap_or(changes.len());
@@ -94,8 +99,6 @@ fn decide_file(records: &[&Record], dice: &mut Dice) -> FileRollback {
                 What::Bytes { offset, length, kept } | What::Cut { offset, length, kept },
                 Fate::Lost,
             ) => Some((offset, offset..offset + length, kept)),
-            // Behind the size that it got the file has what came later, or nothing: what a change
-            // before it had found there is gone.
             (What::Size(size), Fate::Kept { .. }) => {
                 standing.add(size..u64::MAX);
                 None
@@ -105,7 +108,6 @@ fn decide_file(records: &[&Record], dice: &mut Dice) -> FileRollback {
         rollback.taken += u64::from(change.is_hurt());
         rollback.kept += u64::from(!change.is_hurt() && !change.is_synced);
         if let Some((offset, bytes, kept)) = lost {
-            // What lies behind the end goes when the file is cut to its size.
             let free = standing.without(bytes.start..bytes.end.min(rollback.size));
             rollback.restores.extend(free.into_iter().map(|bytes| restore(offset, bytes, kept)));
         }
@@ -113,24 +115,158 @@ fn decide_file(records: &[&Record], dice: &mut Dice) -> FileRollback {
     rollback
 }
 
-/// Returns how large a file of some size is after what is kept of its changes.
-fn size_after(before: u64, changes: &[Change]) -> u64 {
-    changes.iter().fold(before, |size, change| match (change.what, change.fate) {
-        // A write of nothing makes no file longer, wherever it stands; one that was torn before its
-        // first sector, or refused, is such a write.
-        (What::Bytes { offset, .. }, Fate::Kept { bytes }) if bytes > 0 => size.max(offset + bytes),
-        (What::Size(size), Fate::Kept { .. }) => size,
-        (What::Bytes { .. } | What::Cut { .. } | What::Size(_), _) => size,
-    })
-}
-
 /// Makes the restoring of a part of what a record keeps from `offset` on.
 fn restore(offset: u64, bytes: Range<u64>, kept: Kept) -> Restore {
-    // A record keeps no zeros at the end of what it found, so it may be shorter than its change,
-    // and none of it may be left for a part that lies far behind.
     let skipped = (bytes.start - offset).min(kept.length);
     let length = (kept.length - skipped).min(bytes.end - bytes.start);
     Restore { bytes, kept: Kept { at: kept.at + skipped, length } }
+}
+
+/// A change of a file.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    number: u64,
+    call: u64,
+    what: What,
+    fate: Fate,
+    is_synced: bool,
+}
+
+impl Change {
+    /// Tells whether something of it is lost.
+    fn is_hurt(&self) -> bool {
+        self.fate != Fate::Kept { bytes: length_of(self.what) }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// Bytes were written.
+    Bytes { offset: u64, length: u64, kept: Kept },
+    /// Bytes were cut off.
+    Cut { offset: u64, length: u64, kept: Kept },
+    /// The file got this size.
+    Size(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Its first bytes are there.
+    Kept { bytes: u64 },
+    /// Nothing of it is there.
+    Lost,
+}
+
+/// Returns the changes in their order, with what becomes of each.
+fn changes(records: &[&Record], dice: &mut Dice) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    // Those from here on are not covered by a sync, nor lost by one that failed.
+    let mut open: Vec<usize> = Vec::new();
+    for Record { number, call, event, .. } in records {
+        let what = match *event {
+            Event::Write { offset, length, kept } => What::Bytes { offset, length, kept },
+            Event::Cut { offset, length, kept } => What::Cut { offset, length, kept },
+            Event::Size(size) => What::Size(size),
+            Event::Short(bytes) => {
+                shorten(&mut changes, *call, bytes);
+                continue;
+            }
+            Event::Sync(before) | Event::SyncAll(before) => {
+                settle(&mut changes, &mut open, before, true);
+                continue;
+            }
+            Event::Lost(before) => {
+                settle(&mut changes, &mut open, before, false);
+                continue;
+            }
+            Event::New | Event::Touch => continue,
+        };
+        open.push(changes.len());
+        let fate = Fate::Kept { bytes: length_of(what) };
+        changes.push(Change { number: *number, call: *call, what, fate, is_synced: true });
+    }
+    draw(&mut changes, &open, dice);
+    changes
+}
+
+/// Lets only the first bytes of a call have happened: a size that was refused did not change. A
+/// file is changed by one call at a time, so that its changes are the last ones.
+fn shorten(changes: &mut [Change], call: u64, bytes: u64) {
+    let others = changes.iter().rev().take_while(|change| change.call == call).count();
+    let first = changes.len() - others;
+    let mut left = bytes;
+    for change in &mut changes[first..] {
+        if let What::Bytes { length, .. } = &mut change.what {
+            *length = left.min(*length);
+            left -= *length;
+            change.fate = Fate::Kept { bytes: *length };
+        } else {
+            change.what = What::Bytes { offset: 0, length: 0, kept: Kept::default() };
+            change.fate = Fate::Kept { bytes: 0 };
+        }
+    }
+}
+
+/// Takes those before a record off the open ones: they are durable, or lost for good.
+fn settle(changes: &mut [Change], open: &mut Vec<usize>, before: u64, durable: bool) {
+    open.retain(|place| {
+        let change = &mut changes[*place];
+        if change.number >= before {
+            return true;
+        }
+        if !durable {
+            lose(change);
+        }
+        false
+    });
+}
+
+/// Draws what becomes of those that no sync covers; the parts of a cut share it.
+fn draw(changes: &mut [Change], open: &[usize], dice: &mut Dice) {
+    let mut of_cuts: BTreeMap<u64, bool> = BTreeMap::new();
+    for place in open {
+        let change = &mut changes[*place];
+        change.is_synced = false;
+        let random = match dice {
+            Dice::AllLost => {
+                lose(change);
+                continue;
+            }
+            Dice::Drawn(random) => random,
+        };
+        match change.what {
+            What::Bytes { length, .. } => match random.below(4) {
+                0 => {}
+                1 => {
+                    let sectors = random.below(length / SECTOR_BYTES + 1);
+                    change.fate = Fate::Kept { bytes: (sectors * SECTOR_BYTES).min(length) };
+                }
+                _ => lose(change),
+            },
+            What::Cut { .. } | What::Size(_) => {
+                // A call that cuts a file left several records, which the disk takes or leaves
+                // together.
+                let is_lost = *of_cuts.entry(change.call).or_insert_with(|| random.below(2) == 0);
+                if is_lost {
+                    lose(change);
+                }
+            }
+        }
+    }
+}
+
+fn lose(change: &mut Change) {
+    if length_of(change.what) > 0 {
+        change.fate = Fate::Lost;
+    }
+}
+
+/// Returns how much of a change can be kept: a change of the size is one piece.
+const fn length_of(what: What) -> u64 {
+    match what {
+        What::Bytes { length, .. } | What::Cut { length, .. } => length,
+        What::Size(_) => 1,
+    }
 }
 
 /// Bytes in which later changes stand that stay: the end of each range, by its begin. No two of
@@ -174,6 +310,9 @@ impl Standing {
         free
     }
 }
+
+/// What a disk writes as one.
+const SECTOR_BYTES: u64 = 512;
 
 #[cfg(test)]
 mod tests {

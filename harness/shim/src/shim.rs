@@ -140,8 +140,6 @@ impl Shim {
         }
         let library = folder.join("shim.so");
         let is_split = |byte: &u8| *byte == b' ' || *byte == b':';
-        // The loader takes either sign for the end of a path in its list, and knows no way to quote
-        // one.
         if library.as_os_str().as_bytes().iter().any(is_split) {
             let why = "has a blank or a colon, which divide a list of libraries";
             return Err(ShimError::Path { path: library, why });
@@ -162,7 +160,6 @@ impl Shim {
             written.map_err(failed("write", &shim.folder))?;
         }
         shim.set(WORD_SEED, seed)?;
-        // Last, as a process that finds this word takes all others for whole.
         shim.set(WORD_MAGIC, MAGIC)?;
         Ok(shim)
     }
@@ -173,8 +170,6 @@ impl Shim {
     pub fn variables(&self) -> [(&'static str, OsString); 2] {
         let mut libraries = self.library.clone().into_os_string().into_vec();
         if let Some(others) = std::env::var_os(PRELOAD) {
-            // The shim is first in the list, so that its functions are found before those of
-            // another library, which then sees what the shim lets through.
             libraries.push(b':');
             libraries.extend(others.as_bytes());
         }
@@ -241,15 +236,11 @@ impl Shim {
         let word = |place| self.word(law(turn) + place).map(u64::cast_signed);
         let (since, ahead, before) = (word(LAW_SINCE)?, word(LAW_AHEAD)?, word(LAW_PPM)?);
         let ppm = ppm.map_or(before, i64::from);
-        // A law that says what the last one said would only round the drift once more.
         if ppm == before && jump_ns == 0 {
             return Ok(());
         }
         let time = clock_gettime(ClockId::Monotonic);
         let now = time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec);
-        // What the clock has run ahead by under the last law is carried over, so that it goes on
-        // from where it stands and never leaps back. A clock of years in nanoseconds times a rate
-        // is more than 64 bits hold.
         let drift = i128::from(now - since) * i128::from(before) / 1_000_000;
         let drift = if before == 0 { 0 } else { i64::try_from(drift).unwrap_or(i64::MAX) };
         let jump = i64::try_from(jump_ns).unwrap_or(i64::MAX);
@@ -307,8 +298,6 @@ impl Shim {
         let records = log::read(&self.log, self.word(WORD_LOG_BYTES)?.min(LOG_BYTES_MAX))?;
         let found = find_files(&self.watched)?;
         let since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        // Asked before anything is restored: what the restoring itself writes passes no shim
-        // either.
         let is_unseen = since.is_changed_unseen(&records, &found);
         drop(since);
         if is_unseen {
@@ -333,8 +322,6 @@ impl Shim {
     fn restore(&self, path: &Path, rollback: &FileRollback) -> Result<(), ShimError> {
         let file = OpenOptions::new().write(true).open(path).map_err(failed("open", path))?;
         for Restore { bytes, kept } in &rollback.restores {
-            // Zeros at the end of what stood there are not in the log, and are written all the
-            // same.
             let mut stood = vec![0; usize::try_from(bytes.end - bytes.start).unwrap_or(0)];
             let length = usize::try_from(kept.length).unwrap_or(0).min(stood.len());
             let read = self.log.read_exact_at(&mut stood[..length], kept.at);
@@ -350,8 +337,6 @@ impl Shim {
         let emptied = self.log.set_len(0).and_then(|()| self.log.set_len(LOG_BYTES_MAX));
         emptied.map_err(failed("empty", &self.folder))?;
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Since::look(&self.watched)?;
-        // Last: whoever is killed before it leaves a log of zeros, in which nothing is found to
-        // take.
         self.set(WORD_LOG_BYTES, 0)
     }
 

@@ -98,8 +98,6 @@ impl Seen {
     fn note(&mut self, record: &Record) {
         let Record { call, size, time, .. } = *record;
         match record.event {
-            // A number is given out again once its file is gone; what was recorded of that one says
-            // nothing here.
             Event::New => *self = Self { size: Some(0), ..Self::default() },
             Event::Write { offset, length, .. } => {
                 if self.call.0 != call {
@@ -116,8 +114,6 @@ impl Seen {
             }
             Event::Cut { .. } => {}
         }
-        // The time stands in the last record of a call, and tells that all of the call has
-        // happened.
         if time > 0 {
             self.open.remove(&call);
             self.last = self.last.max(time);
@@ -146,7 +142,6 @@ fn wall_nanos() -> u64 {
 pub(crate) fn find_files(folder: &Path) -> Result<BTreeMap<FileKey, Found>, LookError> {
     let mut found = BTreeMap::new();
     let mut folders: Vec<PathBuf> =
-        // A node that failed in its first moments may not have made it.
         folder.exists().then(|| folder.to_owned()).into_iter().collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(failed("list", &folder))? {

@@ -161,7 +161,6 @@ fn order_of(
     let mut plan = match &arguments.scenario {
         Some(path) => {
             let plan = scenario::read(path)?;
-            // Only of what somebody wrote: what is drawn is drawn for the system at hand.
             let named = world.check_system(&plan, &system.name);
             named.map_err(|error| unfit(&error).of(path))?;
             plan
@@ -209,7 +208,6 @@ pub(super) fn check_live(
 
 /// Refuses a plan that no live run of the system can obey, or that breaks nothing.
 pub(super) fn check_plan(plan: &Scenario, world: Abilities) -> Result<WorkloadName, Refusal> {
-    // Whether the shim reaches the program of this system is asked later, when its path is known.
     world.with_shim().check_all(plan).map_err(|error| unfit(&error))?;
     scenario::check_faults(plan).map_err(|words| Refusal(USAGE, words))?;
     parsed(&plan.workload)

@@ -69,7 +69,6 @@ impl Output {
 /// [`HistoryError`] if a file cannot be read, or that of the witness not be written, or there is no
 /// model for such a history: the caller's exit code for the last is 64.
 pub(super) fn command(file: &Path, question: &Question) -> Result<Output, HistoryError> {
-    // Before the file is opened, as reading it is a part of what a verdict takes.
     let mut meter = Meter::start_at(question.budget, Instant::now());
     let mut cause = None;
     let read = question.format.read_watched(file, &mut |bytes| {
@@ -87,7 +86,6 @@ pub(super) fn command(file: &Path, question: &Question) -> Result<Output, Histor
             output.history = Some(history);
             Ok(output)
         }
-        // The reading was stopped by the watch above, which left its cause.
         (Err(HistoryError::Stopped { events, .. }), Some(cause)) => Ok(stopped(events, cause)),
         (Err(error @ (HistoryError::Malformed { .. } | HistoryError::Cut { .. })), _) => {
             let format = question.format;

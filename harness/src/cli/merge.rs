@@ -24,8 +24,6 @@ pub(super) fn merge_folders(folders: &[PathBuf], page: &Path) -> ExitCode {
         Ok(merged) => merged,
         Err(Refusal(code, error)) => return fail(code, &error),
     };
-    // Told before the page is written: whoever looks at the job sees the verdict though the disk is
-    // full.
     step_summary::add(&merged_markdown(&merged));
     let (told, code) = match write_merged(page, &merged) {
         Ok(()) => (format!("page: {}\n", page.display()), merged.code),
@@ -93,8 +91,6 @@ struct Found {
 impl Found {
     /// Looks what a path leads to: a summary, a folder with summaries, a run, or a folder of runs.
     fn look(&mut self, path: &Path) -> Result<(), Refusal> {
-        // From the narrowest to the widest: a folder of runs may hold a summary as well, which
-        // tells of those runs.
         if path.is_file() {
             return self.add_part(path);
         }

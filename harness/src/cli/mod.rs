@@ -127,7 +127,6 @@ fn refuse(error: &clap::Error) -> std::io::Result<()> {
     }
     let text = error
         .to_string()
-        // The parser of numbers is the standard library's, and speaks of digits and types.
         .replace("invalid digit found in string", "it is no whole number")
         .replace("cannot parse integer from empty string", "it is no whole number")
         .replace("number too large to fit in target type", "the number is too large")

@@ -83,7 +83,6 @@ impl Key<'_> {
             findings.push(format!("{name} is a counter and holds {seen:?}"));
             return;
         };
-        // Wide enough for all additions of a history, however large each of them is.
         let (mut low, mut high) = (0_i128, 0_i128);
         for operation in &self.operations {
             let Action::Add(delta) = operation.action else { continue };

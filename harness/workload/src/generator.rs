@@ -68,8 +68,6 @@ impl Generator {
 
     /// Returns the next request, on the keys of the given generation or of a later one.
     pub fn next_request(&mut self, generation: Generation) -> Request {
-        // A client that used up its numbers is a generation ahead of the run, and stays there: no
-        // value may be given twice.
         if generation > self.generation {
             self.enter(generation);
         } else if self.number == REQUESTS_PER_GENERATION_MAX {
@@ -101,7 +99,6 @@ impl Generator {
     fn enter(&mut self, generation: Generation) {
         self.generation = generation;
         self.number = 0;
-        // The keys of another generation are never asked for again.
         self.seen.clear();
     }
 
@@ -118,8 +115,6 @@ impl Generator {
             RequestKind::Read => Request::Read { key },
             RequestKind::Write => Request::Write { key, value: self.unique(number).to_string() },
             RequestKind::Cas => Request::Cas {
-                // Of a key that was not seen, absence is expected: in a fresh generation that is
-                // likely.
                 from: self.seen.get(&key).cloned().flatten(),
                 key,
                 to: self.unique(number).to_string(),
@@ -148,8 +143,6 @@ impl Generator {
 
     /// Returns the value of a write: no other write of any client has it.
     fn unique(&self, number: u32) -> u64 {
-        // Client, generation and number have bits of their own, so that no two writes of a run
-        // write the same: a value that is read tells which write it saw.
         let sequence = u64::from(self.generation.0) << GENERATION_SHIFT | u64::from(number);
         u64::from(self.client) << CLIENT_SHIFT | sequence
     }

@@ -196,8 +196,6 @@ impl ClientDialer {
             .connect_with(config, address, SERVER_NAME)
             .map_err(|error| ConnectError::Lost(error.to_string()))?;
         let connection = connecting.await.map_err(|error| connect_error(&error))?;
-        // The handshake of QUIC ends here before the node has judged the certificate of this end:
-        // only its hello says that it did.
         let (writer, mut reader) = open_stream(&connection).await?;
         let hello = match reader.hello().await {
             Ok(hello) => hello,
@@ -269,7 +267,6 @@ impl ClientConnection {
         ));
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run(Arc::clone(&requests)));
-        // Kept by both halves: the writer ends with the one that is dropped last.
         let shared =
             Arc::new(Shared { connection: connection.clone(), _writer: Mutex::new(tasks) });
         let sender = ClientSender {

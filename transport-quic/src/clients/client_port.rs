@@ -354,7 +354,6 @@ impl Port {
         self.counters.add(Count::LinksUp);
         tracing::debug!(connection = id.0, %identity, "client connected");
         let connected = ClientEvent::Connected { connection: id, identity };
-        // Without the owner nobody would answer, so nothing is read.
         if self.outlet.send(connected, 0).await.is_ok() {
             let (outlet, queue) = (self.outlet.clone(), Arc::clone(&replies));
             let (stop, counted) = (self.stop.subscribe(), Counted::among(&self.writers));

@@ -268,7 +268,6 @@ impl Start {
             slots.insert(peer, slot);
             keepers.insert(peer, sender);
         }
-        // The door is the last to open: whoever calls is to find its keeper.
         let door = Acceptor {
             limits: CallLimits {
                 under_way_max: limits::PEER_HANDSHAKES_MAX,

@@ -148,7 +148,6 @@ impl Deliveries {
                 gate.log = Some(epoch);
                 Ok(Some(Source::Log(epoch)))
             }
-            // One stream of a kind: two would have no order between them.
             StreamKind::Bulk if !gate.bulk => {
                 gate.bulk = true;
                 Ok(Some(Source::Bulk))
@@ -208,8 +207,6 @@ impl Link {
     pub(crate) async fn run(self) -> DownReason {
         let Self { connection, outbound, start, control, deliveries, suspicion } = self;
         let mut tasks: JoinSet<Result<(), Breach>> = JoinSet::new();
-        // Each in a task of its own: a peer that does not read stops the writers, and is heard all
-        // the same.
         tasks.spawn(write_lanes(connection.clone(), start, outbound));
         tasks.spawn(read_streams(connection.clone(), control, deliveries.clone()));
         tasks.spawn(read_datagrams(connection.clone(), deliveries.clone()));

@@ -136,7 +136,6 @@ impl FromStr for Identity {
         let wrong = || IdentityError::Spelling(text.to_owned());
         let rest = text.strip_prefix("synod://").ok_or_else(wrong)?;
         let mut parts = rest.split('/');
-        // Three parts and no fourth: a name with a slash in it would be read in two ways.
         let (Some(cluster), Some(kind), Some(name), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
@@ -280,7 +279,6 @@ fn identity_of(parsed: &X509Certificate<'_>) -> Result<Identity, IdentityError> 
         .flat_map(|extension| &extension.value.general_names)
         .filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None })
         .collect();
-    // With two of them one end could go by the first and the other by the second.
     match uris.as_slice() {
         [uri] => uri.parse(),
         other => Err(IdentityError::UriCount(other.len())),

@@ -148,8 +148,6 @@ impl Credentials {
             let path = path.to_owned();
             move |problem| TlsError::File { path, problem: Box::new(problem) }
         };
-        // In the order in which an operator names them, so that of several wrong files the first is
-        // told of.
         let roots = roots(&read(authority)?).map_err(in_file(authority))?;
         let (certificates, identity, valid) = own(&read(chain)?).map_err(in_file(chain))?;
         let private = private_key(&read_key(key)?).map_err(in_file(key))?;
@@ -193,8 +191,6 @@ impl Credentials {
         let found = verifier.verify_client_cert(own, others, UnixTime::since_unix_epoch(date));
         Ok(matches!(
             found,
-            // Whatever else may be wrong with the chain, such as its dates, is for the other end to
-            // say.
             Err(Error::InvalidCertificate(
                 CertificateError::UnknownIssuer | CertificateError::BadSignature
             ))

@@ -71,15 +71,12 @@ fn out_of_bounds(
     observer: &Operation,
     number: i64,
 ) -> Option<String> {
-    // Wider than any counter, so that the bounds themselves cannot overflow.
     let (mut low, mut high) = (i128::from(before), i128::from(before));
     for operation in &core.operations {
         let Action::Add(delta) = operation.action else { continue };
         let delta = i128::from(delta);
         let certain = operation.precedes(observer) || std::ptr::eq(*operation, observer);
         if certain || !observer.precedes(operation) {
-            // One that was under way at the same time may have counted or not; whichever makes the
-            // bound wider is taken.
             low += if certain { delta } else { delta.min(0) };
             high += if certain { delta } else { delta.max(0) };
         }

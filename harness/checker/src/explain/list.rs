@@ -76,8 +76,6 @@ fn disagreeing(core: &Core<'_>, reads: &[(&Operation, &str)]) -> Option<String> 
             ));
         }
     }
-    // All of them begin alike by here, so a shorter one that came later has lost what a longer one
-    // saw.
     let (later, earlier) = reads.iter().find_map(|(later, less)| {
         let earlier = reads
             .iter()

@@ -18,8 +18,6 @@ use crate::CoreOperation;
 /// Explains why the operations of a core have no order.
 pub(super) fn explain(part: &KeyHistory<'_>, problem: &Problem<'_>, core: &[u32]) -> String {
     let operations: Vec<&Operation> = core.iter().map(|index| part.operation(*index)).collect();
-    // An operation that counts for its effect alone is no witness of what it saw: nothing is said
-    // of its result.
     let keeps_result = |place: &u32| !problem.forgets_result(*place);
     let observers = (0..problem.len()).filter(keeps_result);
     let core = Core {
@@ -28,7 +26,6 @@ pub(super) fn explain(part: &KeyHistory<'_>, problem: &Problem<'_>, core: &[u32]
         observers: observers.map(|place| part.operation(problem.index(place))).collect(),
         operations,
     };
-    // By the model by which the core was found: a sentence about another one might be false of it.
     let special = match (part.kind(), problem) {
         (Kind::RisingCounter, _) => counter::explain_rising(&core),
         (Kind::Counter, Problem::Counter(model, _)) => {
@@ -105,7 +102,6 @@ impl<'a> Core<'a> {
     }
 
     fn key(&self, operation: &Operation) -> &'a str {
-        // A history of one register names no key.
         match self.text(operation.key) {
             "" => "the register",
             key => key,

@@ -13,7 +13,6 @@ pub(super) fn explain(core: &Core<'_>) -> Option<String> {
     let first = |explain: fn(&Core<'_>, &Operation) -> Option<String>| {
         observers.iter().find_map(|observer| explain(core, observer))
     };
-    // From the plainest to the least plain: each is looked for in all observers before the next is.
     first(never_written)
         .or_else(|| first(written_later))
         .or_else(|| first(stale))
@@ -24,7 +23,6 @@ pub(super) fn explain(core: &Core<'_>) -> Option<String> {
 
 fn never_written(core: &Core<'_>, observer: &Operation) -> Option<String> {
     let value = found(observer)??;
-    // In the whole key, and not in the core alone, from which writers may have been left out.
     let mut everything = core.part.indexes().iter().map(|index| core.part.operation(*index));
     let written = everything.any(|operation| written(operation) == Some(Some(value)));
     if written || core.part.initial() == Some(core.text(value)) {
@@ -114,7 +112,6 @@ fn twice_swapped(core: &Core<'_>, observers: &[&Operation]) -> Option<String> {
     };
     for (place, one) in observers.iter().enumerate() {
         let Some(from) = swap(one) else { continue };
-        // What was absent in the beginning was so once without a writer.
         let writes = writers(core, from).count() + usize::from(from.is_none());
         let other = observers[place + 1..].iter().find(|other| swap(other) == Some(from));
         if let Some(other) = other.filter(|_| writes == 1) {

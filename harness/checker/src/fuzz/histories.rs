@@ -56,8 +56,6 @@ pub(super) fn random_history_from(
                 });
                 position += STRIDE;
             }
-            // The object answers at one moment between the call and the return, and what it answers
-            // is what is told later: so the history is legal until it is corrupted.
             Some((index, false)) => {
                 answer(&mut history, index, &mut object);
                 open[client] = Some((index, true));
@@ -250,7 +248,6 @@ fn shift(random: &mut Random, history: &mut History) {
     let Some(index) = some(random, history, |operation| !operation.is_unknown()) else { return };
     let operation = &mut history.operations[index];
     let (called, returned) = (operation.called, operation.returned.unwrap());
-    // No event stands between the two, and there is nowhere to move to.
     if returned - called < 2 * STRIDE {
         return;
     }

@@ -97,7 +97,6 @@ fn fuzz_by(rules: &Rules, name: &str, history: impl Fn(&mut Random) -> History) 
             Judgement::Unknown { cause } => panic!("{name} {number}: {cause}: {history:?}"),
         }
     }
-    // A fuzz that made legal histories alone, or none, would show nothing.
     let least = count.unwrap_or(HISTORIES) / 20;
     assert!(legal >= least && illegal >= least, "{name}: {legal} legal, {illegal} illegal");
 }
@@ -160,7 +159,6 @@ fn assert_witness(history: &History, rules: &Rules, witness: &[u32], number: u64
     assert!(reference(history, rules, Some(witness)), "{number}: {witness:?} is no order");
     let played = |order: &[u32]| Linearization::new(order.to_vec()).replay(history, rules);
     assert_eq!(played(witness), Ok(witness.len()), "{number}: {witness:?}");
-    // A player that accepts everything would pass the line above.
     for place in 1..witness.len() {
         let mut other = witness.to_vec();
         other.swap(place - 1, place);

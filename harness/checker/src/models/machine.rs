@@ -74,8 +74,6 @@ impl Model for Machine<'_> {
             }
             MachineOperation::MaybeAdd(delta) => {
                 let after = number(state).and_then(|before| before.checked_add(delta));
-                // An addition to what is no number, or beyond 64 bits, was refused and changed
-                // nothing.
                 Some(after.map_or_else(|| state.clone(), |sum| Some(Arc::from(sum.to_string()))))
             }
         }

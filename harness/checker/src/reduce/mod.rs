@@ -75,8 +75,6 @@ impl<'a> KeyHistory<'a> {
     ///
     /// What the weaker model does not accept, the part's own does not accept either.
     pub(super) fn relaxed(&self) -> Option<(Self, Vec<u32>)> {
-        // With additions of either sign, others who are not looked at could make any number of any
-        // other, and nothing would be refuted.
         let relaxes = self.kind == Kind::Counter && counter::only_rises(self);
         let conflict = relaxes.then(|| counter::conflict(self)).flatten()?;
         let relaxed = Self {
@@ -158,7 +156,6 @@ impl<'a> KeyHistory<'a> {
         let only = |allowed: fn(Action) -> bool| {
             self.indexes.iter().all(|index| allowed(self.operation(*index).action))
         };
-        // From the narrowest on: a key that was only read fits all of them, and is a register.
         if only(|action| !matches!(action, Action::Append(_) | Action::Add(_))) {
             Kind::Register
         } else if only(|action| matches!(action, Action::Read | Action::Add(_)))

@@ -107,14 +107,12 @@ impl Links {
 
     pub(super) fn take(&mut self, index: u32) {
         let (call, back) = self.ends[index as usize];
-        // The links of what is unlinked stay as they were: they say where it is to go back to.
         self.unlink(call);
         self.unlink(back);
     }
 
     pub(super) fn give_back(&mut self, index: u32) {
         let (call, back) = self.ends[index as usize];
-        // In the opposite order, so that each finds its neighbours as it left them.
         self.link(back);
         self.link(call);
     }

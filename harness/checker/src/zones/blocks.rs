@@ -45,13 +45,10 @@ impl Blocks {
         let mut blocks =
             Self { members: Vec::with_capacity(steps.len()), starts: vec![0], zones: Vec::new() };
         let mut placed = 0;
-        // What was there in the beginning has a block like any other value, which no operation
-        // began.
         if writers.is_unique(writers.initial) && writers.is_wanted(writers.initial) {
             placed += blocks.add(&chains, &readers, steps, chains.beginning())?;
         }
         for (index, _) in steps.iter().enumerate() {
-            // Every other change is reached from the first of its chain.
             if writers.is_certain(index) && chains.is_first(index) {
                 placed += blocks.add(&chains, &readers, steps, index)?;
             }
@@ -245,7 +242,6 @@ impl Readers {
         for index in 1..starts.len() {
             starts[index] += starts[index - 1];
         }
-        // Counted first and placed then, so that the reads of all values lie in one vector.
         let mut next = starts.clone();
         let mut reads = vec![0; starts.last().map_or(0, |total| *total as usize)];
         for (index, step) in steps.iter().enumerate() {

@@ -11,7 +11,6 @@ use super::{Moment, Step};
 pub(super) fn first(blocks: &Blocks) -> Option<(usize, usize)> {
     let forward = forward(blocks.zones());
     let zone = |block: u32| blocks.zones()[block as usize];
-    // Sorted by their beginnings, so that of any two that overlap some neighbours do.
     for pair in forward.windows(2) {
         if zone(pair[1]).first_return < zone(pair[0]).last_call {
             return Some((pair[0] as usize, pair[1] as usize));
@@ -19,8 +18,6 @@ pub(super) fn first(blocks: &Blocks) -> Option<(usize, usize)> {
     }
     let backward = blocks.zones().iter().enumerate().filter(|(_, zone)| !zone.is_forward());
     for (block, Zone { first_return, last_call }) in backward {
-        // No two of them overlap by here, so the one that began last is the only one that can be
-        // around it.
         let outer = around(&forward, blocks.zones(), *last_call);
         if let Some(outer) = outer.filter(|outer| zone(*outer).last_call > *first_return) {
             return Some((outer as usize, block));

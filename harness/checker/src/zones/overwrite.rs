@@ -98,8 +98,6 @@ impl Lasting {
         for (index, step) in steps.iter().enumerate() {
             let Some(value) = step.operation.written() else { continue };
             let next = &mut next[value as usize];
-            // The latest return of all writes so far, and not of the last one: an earlier one may
-            // have ended later.
             let before = (*next > starts[value as usize]).then(|| writes[*next as usize - 1].1);
             let until = returned(step).max(before.unwrap_or(Moment::MIN));
             writes[*next as usize] = (called(step), until, place(index));

@@ -7,8 +7,7 @@
 use synod_rng::Random;
 
 use crate::{
-    Action, DiskFault, LinkRules, Millis, NodeId, PartsPerMillion, PlannedFault, Shape, Target,
-    Trigger,
+    Action, LinkRules, Millis, NodeId, PartsPerMillion, PlannedFault, Shape, Target, Trigger,
 };
 
 /// What an act may consist of.
@@ -44,23 +43,15 @@ pub(super) enum Kind {
     MovingCuts,
     /// Syncs take long, and machines lose their power.
     PowerCuts,
-    /// One node does not hear another one, and a third is further than both: who is lost to its
-    /// leader promises a ballot of its own, and the leader has to raise its own.
-    Strays,
-    /// The leader is cut off until another one leads, which then is cut off in its place: the first
-    /// hears of what was chosen from those who only heard of it.
-    Hearsay,
 }
 
 /// What each run has, an act each.
-pub(super) const MUSTS: [&[Kind]; 8] = [
+pub(super) const MUSTS: [&[Kind]; 6] = [
     &[Kind::FarLeader],
     &[Kind::Deaths],
     &[Kind::Comebacks],
     &[Kind::Rivals],
     &[Kind::PowerCuts],
-    &[Kind::Strays],
-    &[Kind::Hearsay],
     &[Kind::MovingCuts, Kind::Pauses, Kind::Isolation],
 ];
 
@@ -143,8 +134,6 @@ impl Act<'_> {
             Kind::Comebacks => self.comebacks(at, random),
             Kind::Rivals => self.rivals(at, random),
             Kind::MovingCuts => self.moving_cuts(at, random),
-            Kind::Strays => self.strays(at, random),
-            Kind::Hearsay => self.hearsay(at, random),
             Kind::PowerCuts => self.power_cuts(at, random),
         }
     }
@@ -169,25 +158,18 @@ impl Act<'_> {
         (faults, muted_at + muted)
     }
 
-    /// The leader dies; in some cases so does the next one, once it is seen to lead. Much is under
-    /// way then, and what its successor finds of that takes long to be chosen, while clients repeat
-    /// the same: all nodes are far apart, in most cases from the death on, so that those who are
-    /// left expect answers sooner than they come; and disks are slow around it, so that what is
-    /// under way waits for them.
+    /// The leader dies; in some cases so does the next one, once it is seen to lead. In most of
+    /// them all nodes are far apart for a while: much is under way when it dies, and what its
+    /// successor finds of that takes long to be chosen, while clients repeat the same.
     fn deaths(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (lasts, before) = (random.between(100, 1_500), random.between(300, 700));
         let mut faults = one(at + before, lasts, Action::Kill, Target::Leader).0;
-        let after = lasts + random.between(500, 1_200);
-        let (from, delay) = match random.below(4) {
-            0 => (at, random.between(40, 150)),
-            _ => (at + before - JUMP_BEFORE_MS, random.between(JUMP_MS_MIN, JUMP_MS_MAX)),
-        };
-        let rules = LinkRules { delay_ms: Millis(delay), ..LinkRules::default() };
-        faults.extend(one(from, at + before + after - from, Action::Disturb(rules), Target::All).0);
-        let ms = Millis(random.between(SLOW_MS_MIN, SLOW_MS_MAX));
-        let slowed = if random.chance(600_000) { Target::All } else { self.node(random) };
-        let slow_for = before + random.between(100, 600);
-        faults.extend(one(at, slow_for, Action::Disk(DiskFault::Slow { ms }), slowed).0);
+        if random.chance(650_000) {
+            let rules =
+                LinkRules { delay_ms: Millis(random.between(40, 150)), ..LinkRules::default() };
+            let far = before + lasts + random.between(500, 1_200);
+            faults.extend(one(at, far, Action::Disturb(rules), Target::All).0);
+        }
         if random.chance(350_000) {
             let at = at + before + 1;
             let (mut next, _) = one(at, random.between(100, 700), Action::Kill, Target::Leader);
@@ -262,23 +244,6 @@ const REST_MS_MIN: u64 = 1_000;
 
 /// How long nothing of a kind happens between two times at most.
 const REST_MS_MAX: u64 = 2_200;
-
-/// How far apart nodes come at once at least when a leader dies.
-const JUMP_MS_MIN: u64 = 110;
-
-/// How far apart they come at most: less than what a node waits for another, so that nobody is
-/// taken for silent.
-const JUMP_MS_MAX: u64 = 180;
-
-/// How long before the leader dies they do.
-const JUMP_BEFORE_MS: u64 = 20;
-
-/// By how much longer a sync takes around a death, at least; it is more than what a leader waits
-/// before it says something again.
-const SLOW_MS_MIN: u64 = 300;
-
-/// By how much longer at most.
-const SLOW_MS_MAX: u64 = 600;
 
 /// By how much later the leader hears of others with each step: less than it waits for them.
 const FAR_STEP_MS: u64 = 120;

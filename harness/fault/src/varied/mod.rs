@@ -21,8 +21,8 @@ use acts::{Act, MUSTS, kinds_of};
 /// What varied runs are drawn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariedConfig {
-    /// How many nodes there are; none leaves it to the seed: three, and five in three of ten
-    /// runs.
+    /// How many nodes there are; none leaves it to the seed: three, and five in a fifth of
+    /// the runs.
     pub nodes: Option<u16>,
     /// How long faults come and go.
     pub time_ms: Millis,
@@ -133,7 +133,7 @@ const SIZE_USUAL: u16 = 3;
 const SIZE_LARGE: u16 = 5;
 
 /// In how many runs of a million there are more nodes than usual.
-const FIVE_PPM: u32 = 300_000;
+const FIVE_PPM: u32 = 200_000;
 
 /// When the first fault may begin.
 const FIRST_MS: u64 = 1_000;
@@ -142,13 +142,13 @@ const FIRST_MS: u64 = 1_000;
 const LAST_GAP_MS: u64 = 1_000;
 
 /// The quiet time between two acts.
-const ACT_GAP_MS: u64 = 500;
+const ACT_GAP_MS: u64 = 1_000;
 
 /// The shortest act.
-const ACT_MS_MIN: u64 = 3_500;
+const ACT_MS_MIN: u64 = 5_000;
 
 /// The most acts of a run; a longer one has longer acts.
-const ACTS_MAX: u64 = 8;
+const ACTS_MAX: u64 = 6;
 
 /// How many milliseconds of rest each client is good for: ten clients that rest 10 ms at most ask
 /// as often as one that rests 1 ms.
@@ -191,7 +191,6 @@ mod tests {
             assert!(count(&is_back) >= 2, "{seed}: who comes back at once");
             let is_slow = |action: &Action| matches!(action, Action::Disk(DiskFault::Slow { .. }));
             assert!(count(&|fault| is_slow(&fault.action)) > 0, "{seed}");
-            assert!(count(&|fault| matches!(fault.action, Action::Cut(_))) > 0, "{seed}: strays");
             let is_far = |fault: &PlannedFault| match (&fault.action, &fault.target) {
                 (Action::Disturb(rules), Target::Node(_)) => rules.delay_ms.0 > 100,
                 _ => false,
@@ -232,7 +231,7 @@ mod tests {
         let sizes: Vec<u16> = (0..400).map(|seed| of(None, seed).nodes).collect();
         assert!(sizes.iter().all(|size| [3, 5].contains(size)));
         let five = sizes.iter().filter(|size| **size == 5).count();
-        assert!((90..150).contains(&five), "{five}");
+        assert!((55..105).contains(&five), "{five}");
         for (size, seed) in sizes.into_iter().zip(0..40) {
             assert_eq!(of(Some(size), seed), of(None, seed), "what is told is what was drawn");
         }

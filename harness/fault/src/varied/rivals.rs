@@ -6,12 +6,10 @@
 //! stopped before these are chosen. The claim kept true: no fault here keeps a node away for much
 //! more than a second, so that somebody leads again and again.
 
-use std::collections::BTreeSet;
-
 use synod_rng::Random;
 
 use super::acts::{Act, one};
-use crate::{Action, LinkId, LinkRules, Millis, PlannedFault, Shape, Target, Trigger};
+use crate::{Action, LinkRules, Millis, PlannedFault, Shape, Target, Trigger};
 
 impl Act<'_> {
     /// Who leads dies and is back at once, before the others miss it, several times in a row; in
@@ -65,87 +63,42 @@ impl Act<'_> {
     }
 
     /// One cut follows the other, each in another shape, while all are far apart: who could talk
-    /// with a quorum cannot in the next moment, in the middle of what it began.
+    /// with a quorum cannot in the next moment, in the middle of what it began. In half of the
+    /// cases a node is cut off for so long that somebody else leads, and then hears of that from a
+    /// third one alone: a leader that was deposed copies what was chosen before it knows by whom.
     pub(super) fn moving_cuts(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let far = LinkRules { delay_ms: Millis(random.between(10, 90)), ..LinkRules::default() };
         let mut order = self.nodes.to_vec();
         random.shuffle(&mut order);
         let (mut faults, mut after) = (Vec::new(), random.between(200, 500));
+        let hearsay = random.chance(500_000);
         for _ in 0..random.between(3, CUTS_MAX) {
             if at + after >= self.until {
                 break;
             }
             order.rotate_left(1);
             let alone = Shape::isolate(order[0], self.nodes);
-            let shape = match random.below(4) {
-                0 => Shape::minority(self.nodes, random),
-                1 => Shape::ring(self.nodes, random),
-                _ => alone,
+            let shapes = match random.below(4) {
+                _ if hearsay => {
+                    let last = order.len() - 1;
+                    let bridge = Shape::bridge_at(order[last], &order[..last]);
+                    vec![(alone, random.between(800, 1_200)), (bridge, random.between(400, 700))]
+                }
+                0 => vec![(Shape::minority(self.nodes, random), random.between(250, 900))],
+                1 => vec![(Shape::ring(self.nodes, random), random.between(250, 900))],
+                _ => vec![(alone, random.between(250, 900))],
             };
-            let (cut, lasts) = (Action::Partition(shape), random.between(250, 900));
-            faults.extend(one(at + after, lasts, cut, Target::All).0);
-            after += lasts + random.between(0, 150);
+            for (shape, lasts) in shapes {
+                let cut = Action::Partition(shape);
+                faults.extend(one(at + after, lasts, cut, Target::All).0);
+                after += lasts;
+            }
+            after += random.between(0, 150);
         }
         faults.extend(one(at, after + 400, Action::Disturb(far), Target::All).0);
         (faults, after + 400)
     }
-
-    /// The leader is cut off for so long that its links are given up, with all that waits on them,
-    /// and somebody else leads. Then that one is cut off: the first hears from third nodes alone,
-    /// and what it is told first is not that it was deposed, but what was chosen.
-    pub(super) fn hearsay(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
-        let (after, alone) = (random.between(50, 150), random.between(2_150, 2_350));
-        let mut faults = one(at + after, alone, Action::Isolate, Target::Leader).0;
-        let then = after + alone - HEARSAY_OVERLAP_MS;
-        let lasts = random.between(400, 700);
-        faults.extend(one(at + then, lasts, Action::Isolate, Target::Leader).0);
-        let late = LinkRules { delay_ms: Millis(random.between(0, 30)), ..LinkRules::default() };
-        let until = then + lasts;
-        if !late.do_nothing() {
-            faults.extend(one(at, until, Action::Disturb(late), Target::All).0);
-        }
-        (faults, until)
-    }
-
-    /// One node does not hear another for a while, and then is not heard by it. If one of them
-    /// leads, the other promises a ballot of its own, which nobody follows as all but it are
-    /// content. From then on it is lost to its leader, unless that one raises its ballot: while
-    /// questions wait for a round, and votes of the ballot before come from a third node that is
-    /// far away.
-    pub(super) fn strays(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
-        let near = random.between(15, 40);
-        let late = |delay| LinkRules { delay_ms: Millis(delay), ..LinkRules::default() };
-        let (mut faults, mut after) = (Vec::new(), random.between(150, 300));
-        let mut order = self.nodes.to_vec();
-        random.shuffle(&mut order);
-        for _ in 0..STRAYS_MAX {
-            order.rotate_left(1);
-            let (Some(far), Some((deaf, others))) = (order.last(), order.split_first()) else {
-                break;
-            };
-            let unheard = others.iter().take(self.nodes.len() / 2);
-            let there: BTreeSet<LinkId> = unheard.map(|from| LinkId::new(*from, *deaf)).collect();
-            let back = there.iter().map(|link| LinkId::new(link.to, link.from)).collect();
-            let (begins, further) = (after, random.between(120, 300));
-            for links in [there, back] {
-                let lasts = random.between(350, 600);
-                faults.extend(one(at + after, lasts, Action::Cut(links), Target::All).0);
-                after += lasts + random.between(200, 350);
-            }
-            let lasts = after - begins;
-            let action = Action::Disturb(late(near + further));
-            faults.extend(one(at + begins, lasts, action, Target::Node(*far)).0);
-        }
-        faults.extend(one(at, after, Action::Disturb(late(near)), Target::All).0);
-        (faults, after)
-    }
 }
-
-/// How long both leaders are cut off.
-const HEARSAY_OVERLAP_MS: u64 = 60;
-
-/// How often in a row somebody does not hear another one at most.
-const STRAYS_MAX: usize = 3;
 
 /// How often who leads dies in a row at most.
 const DEATHS_MAX: u64 = 4;

@@ -129,7 +129,6 @@ impl Answer {
 /// value is none that saw nothing: a name that was misspelt would tell of a write that was lost.
 fn value_for(request: &Request, value: Option<&serde_json::Value>) -> Result<Value, &'static str> {
     use serde_json::Value as Json;
-    // A `cas` and an `add` without a value are refused below, as null is none of their answers.
     let needs_value = matches!(request, Request::Read { .. } | Request::Own { .. });
     if value.is_none() && needs_value {
         return Err("a `value`, be it null where there is none");

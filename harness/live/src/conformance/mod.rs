@@ -80,7 +80,6 @@ pub async fn try_bridge(
     let told = under_test.system.told();
     let mut trial = Trial { nodes: &nodes, ids: &ids, told, talk };
     let mut checks = Vec::new();
-    // A description without that command has no rule for it to keep.
     let has_probe = nodes.who_leads.is_some();
     let steps = STEPS.iter().filter(|(_, step)| *step != Step::WhoLeads || has_probe);
     for (rule, step) in steps {
@@ -107,7 +106,6 @@ pub async fn try_bridge(
     let nonsense = match trial.silent() {
         Some(why) => Found::NotTried(why),
         None => {
-            // By a bridge of its own, as the first one has ended with its input.
             breaks::hears_nonsense(Talk::open(under_test.start_bridge(&nodes, folder, 2)?)).await
         }
     };

@@ -140,8 +140,6 @@ impl Trial<'_> {
             let wrote = self.talk.outcome(write);
             let seen = self.talk.outcome(read);
             if let (Some(Outcome::Ok(_)), Some(Outcome::Ok(value))) = (wrote, seen)
-                // Only pairs whose outcomes are both known can be compared; the others were noted
-                // as what they are.
                 && value != text(&read.client.to_string())
             {
                 let what = format!("the key holds \"{}\"", read.client);
@@ -172,7 +170,6 @@ impl Trial<'_> {
     ///
     /// An operation whose outcome is unknown is not asked again, unless that changes nothing.
     pub(super) async fn settled(&mut self, request: Request) -> Option<(Asked, Outcome)> {
-        // Doing these twice is the same as doing them once; the others would count double.
         let repeats = match &request {
             Request::Read { .. } | Request::Write { .. } | Request::Delete { .. } => TRIES_MAX,
             Request::Cas { .. }

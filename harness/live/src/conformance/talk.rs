@@ -122,7 +122,6 @@ impl Talk {
         node: Option<u16>,
         limit: Duration,
     ) -> u64 {
-        // Zero is no question's, so that what is noted for it shows no line.
         let id = self.sent.len() as u64 + 1;
         let timeout_ms = limit.as_millis() as u64;
         let line = Question { id, client, f, key, value, node, timeout_ms }.line();
@@ -228,7 +227,6 @@ async fn read(stdout: ChildStdout, out: mpsc::Sender<Vec<u8>>) {
     let mut stdout = BufReader::new(stdout);
     loop {
         let mut line = Vec::new();
-        // A line without an end is cut here, and is no answer then.
         let read = (&mut stdout).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await;
         if !matches!(read, Ok(1..)) || out.send(line).await.is_err() {
             return;

@@ -95,25 +95,18 @@ impl Direction {
         let mut changes = self.carrier.changes.clone();
         let mut flow = Flow::default();
         loop {
-            // Rules that change from here on wake the loop again: it has not looked at them yet.
             changes.borrow_and_update();
             self.take_note_of_a_broken_sender(&mut flow);
             if flow.half_closed && !self.half_closes() {
                 return;
             }
-            // Flushed before more is read, so that what is due leaves first, and the room is what
-            // is left then.
             let Some(wait) = self.flush(&mut flow) else { return };
             self.take_note_of_the_end(&mut flow);
             let room = self.room(&flow);
             let due = self.carrier.start + wait.until.unwrap_or_default();
             tokio::select! {
                 biased;
-                // Without room nothing is read, and so the end of a sender that waits is not seen
-                // before that either, as over a real link.
                 _ = self.from.readable(), if room > 0 => self.read(&mut flow, room),
-                // Whatever wakes it, the loop looks at everything anew: the branches need not say
-                // what they saw.
                 () = self.from_broken.told.notified() => {}
                 _ = self.to.writable(), if wait.writable => {}
                 _ = changes.changed(), if wait.cut || flow.half_closed => {}
@@ -133,8 +126,6 @@ impl Direction {
                 let window = link.window_bytes().min(QUEUE_BYTES_MAX);
                 let room = window.saturating_sub(flow.queue.bytes());
                 let chunk = link.chunk_bytes_max().min(CHUNK_BYTES_MAX);
-                // A chunk is read whole where there is any room: smaller and smaller ones would cut
-                // what the sender wrote at once into pieces that no fault asked for.
                 if room == 0 { 0 } else { chunk }
             }
         }
@@ -164,8 +155,6 @@ impl Direction {
         let mut fabric = lock(&self.carrier.fabric);
         let passage = match fabric.chunk(self.link, bytes.len(), now) {
             ChunkVerdict::Reset => {
-                // It waits its turn behind what was read before, as a reset by the sender itself
-                // would.
                 flow.queue.push(now, What::Reset { forged: true });
                 flow.input = Input::Swallowed;
                 return;
@@ -177,8 +166,6 @@ impl Direction {
         let plain = passage.delay.is_zero() && passage.piece.is_none();
         if plain && flow.queue.is_empty() && !link.is_cut() {
             // Whatever goes wrong here goes wrong again when the queue is flushed.
-            // Past the queue, where nothing waits that it could overtake: a link without a fault
-            // costs no copy.
             let given = self.to.try_write(bytes).unwrap_or_default();
             counts.bytes += given as u64;
             rest = &bytes[given..];
@@ -234,8 +221,6 @@ impl Direction {
     /// Returns when something without bytes arrives that leaves at once.
     fn arrival(&self) -> Duration {
         let mut fabric = lock(&self.carrier.fabric);
-        // The end of a stream has no bytes for the link to judge; the plain delay is what it shares
-        // with them.
         let delay = fabric.streams(self.link).0.rules().delay_ms.duration();
         self.carrier.start.elapsed() + delay
     }
@@ -251,8 +236,6 @@ impl Direction {
             }
             let mut fabric = lock(&self.carrier.fabric);
             let (link, counts) = fabric.streams(self.link);
-            // Looked at under the same lock under which bytes are written, so that none leaves
-            // after a cut is in force.
             if link.is_cut() {
                 let held = flow.queue.hold(now);
                 counts.held_bytes += held;
@@ -291,7 +274,6 @@ impl Direction {
 
     /// Nothing reaches the receiver any more; the opposite direction carries that news back.
     fn on_broken_receiver(&self, flow: &mut Flow) {
-        // The receiver is dead, so there is nobody whom the rest, or the end of it, could reach.
         flow.queue.clear();
         if flow.input == Input::Open {
             flow.input = Input::Swallowed;

@@ -152,8 +152,6 @@ async fn carry(carrier: Rc<Carrier>, dialer: Rc<TcpStream>, upstream: Rc<TcpStre
         to_broken: dialer_broken,
         unfinished: Rc::clone(&unfinished),
     };
-    // A direction ends only where the connection is to be reset, and takes the other one with it.
-    // Where both streams have ended in peace, the sockets are closed as they are dropped.
     tokio::select! {
         () = there.carry() => {}
         () = back.carry() => {}

@@ -71,8 +71,6 @@ impl Queue {
     ///
     /// Pieces leave one after the other, the last of them being all that is left.
     pub(super) fn push_chunk(&mut self, now: Duration, passage: &Passage, chunk: &[u8]) {
-        // The delay is of the chunk: its pieces add their gaps to it, and come late by these as
-        // well.
         let mut due = now + passage.delay;
         let marks = Marks {
             delayed: !passage.delay.is_zero(),
@@ -82,7 +80,6 @@ impl Queue {
         let mut rest = chunk;
         if let Some(size) = passage.piece {
             for _ in 1..PIECES_MAX {
-                // One piece less than the bound, as what is left is one as well.
                 let Some((piece, more)) = rest.split_at_checked(size.get()) else { break };
                 self.push_piece((now, due), piece, marks);
                 (rest, due) = (more, due + PIECE_GAP);
@@ -95,8 +92,6 @@ impl Queue {
 
     /// Puts the end of the stream or the connection behind all that waits.
     pub(super) fn push(&mut self, due: Duration, what: What) {
-        // A rule that ended may have given what came before a longer delay; a stream keeps its
-        // order all the same.
         self.last_due = self.last_due.max(due);
         self.items.push_back(Item { due: self.last_due, held: false, what });
     }
@@ -121,8 +116,6 @@ impl Queue {
     /// Takes note that the receiver was given `count` bytes of the piece that is first.
     pub(super) fn give(&mut self, count: usize, counts: &mut StreamCounts) {
         let Some(Item { what: What::Bytes(piece), .. }) = self.items.front_mut() else { return };
-        // A socket may take a part of a piece; what it took is counted at once, as it cannot be
-        // taken back.
         piece.given += count;
         self.bytes -= count;
         let given = count as u64;
@@ -139,7 +132,6 @@ impl Queue {
     /// were not before.
     pub(super) fn hold(&mut self, now: Duration) -> u64 {
         let mut held = 0;
-        // What is not due has not come to the cut: it would be late without one.
         for item in self.items.iter_mut().take_while(|item| item.due <= now) {
             if let (What::Bytes(piece), false) = (&item.what, item.held) {
                 held += piece.rest().len() as u64;

@@ -47,8 +47,6 @@ pub(super) fn of_reply(
             Operation::Write | Operation::Append | Operation::Delete,
             Reply::Simple(_) | Reply::Bulk(_) | Reply::Integer(_),
         ) => Meaning::Ok(Json::Null),
-        // `SET` with a condition answers with a word or with nothing, `SETNX` and scripts with one
-        // or zero.
         (Operation::Cas | Operation::Create, Reply::Integer(1) | Reply::Simple(_)) => {
             Meaning::Ok(true.into())
         }
@@ -77,8 +75,6 @@ pub(super) fn of_response(
 ) -> Meaning {
     let Response { status, body, .. } = response;
     let said = format!("{status} {}", String::from_utf8_lossy(body));
-    // Asked first, as a status alone may mean either: what a description calls a refusal in words
-    // counts more than what it says of the status.
     if operations.refuses(&said) {
         return Meaning::Fail(shown(&said));
     }
@@ -116,7 +112,6 @@ fn found(request: &HttpRequest, body: &[u8]) -> Result<Found, String> {
         return Ok(Found::Body(body.to_vec()));
     }
     let json: Json = serde_json::from_slice(body).map_err(|_| "the answer is no JSON")?;
-    // Some servers leave a field out, and others write `null` there.
     if absent.is_some_and(|place| json.pointer(place).is_none_or(Json::is_null)) {
         return Ok(Found::Nothing);
     }

@@ -64,8 +64,6 @@ impl HttpRequest {
         let refused = |problem: &str, remedy: &str| Err((problem.to_owned(), remedy.to_owned()));
         let Self { method, path, headers, body, .. } = self;
         let is_method = method.bytes().all(|byte| byte.is_ascii_uppercase());
-        // What answers `HEAD` has a length and no body, and `CONNECT` makes a tunnel: neither is
-        // read here.
         if !is_method || method.is_empty() || ["HEAD", "CONNECT"].contains(&method.as_str()) {
             return refused("has a method that it cannot", "use GET, PUT, POST or the like");
         }
@@ -75,7 +73,6 @@ impl HttpRequest {
         }
         for header in headers {
             let name = header.split_once(':').map(|(name, _)| name.to_ascii_lowercase());
-            // A line feed in a header would end it, and begin another request.
             let is_plain = header.chars().all(|letter| !letter.is_control());
             let is_name = |name: &String| !name.is_empty() && name.bytes().all(is_token);
             let Some(name) = name.filter(|name| is_plain && is_name(name)) else {
@@ -147,7 +144,6 @@ impl HttpRequest {
         for header in &self.headers {
             head += &format!("{header}\r\n");
         }
-        // RFC 9110, section 8.6: a request that could have a body says that it has none.
         if self.body.is_some() || self.method != "GET" {
             head += &format!("Content-Length: {}\r\n", body.len());
         }
@@ -212,11 +208,8 @@ fn head(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
         };
         let value = value.trim_matches([' ', '\t']);
         match name.to_ascii_lowercase().as_str() {
-            // A version that does not keep connections is not talked into it by a header.
             "connection" => keeps &= !value.to_ascii_lowercase().contains("close"),
             "content-length" => length = length_of(value, &length)?,
-            // A body with two lengths is where two readers part ways, and one takes for an answer
-            // what the other takes for the rest of the last (RFC 9112, section 6.3).
             "transfer-encoding" => match length {
                 BodyLength::Untold if value.eq_ignore_ascii_case("chunked") => {
                     length = BodyLength::Chunked;
@@ -247,7 +240,6 @@ fn status_of(line: &str) -> Result<(u16, bool), String> {
 }
 
 fn length_of(value: &str, before: &BodyLength) -> Result<BodyLength, String> {
-    // The parser would take a sign, which no length has.
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let length: Option<usize> = value.parse().ok().filter(|_| is_number);
     let Some(length) = length.filter(|length| *length <= BODY_BYTES_MAX) else {
@@ -282,12 +274,8 @@ fn chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
     loop {
         let Some((line, length)) = short_line(&bytes[at..])? else { return Ok(None) };
         at += length;
-        // RFC 9112, section 7.1.1: behind the size there may be extensions, which nobody has to
-        // know.
         let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
         let digits = digits.trim_ascii();
-        // Eight digits hold any size that is let through, and more could not be added up without a
-        // check.
         let is_size = (1..=8).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
         let size = std::str::from_utf8(digits).ok().filter(|_| is_size);
         let size = size.and_then(|digits| usize::from_str_radix(digits, 16).ok());

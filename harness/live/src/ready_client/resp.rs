@@ -91,7 +91,6 @@ impl<'a> Reader<'a> {
         let Some(line) = rest[..end].strip_suffix(b"\r") else {
             return Err("has a line that does not end as lines of RESP do".to_owned());
         };
-        // The end of a line is two bytes, of which the first may stand nowhere else.
         if line.len() > LINE_BYTES_MAX || line.contains(&b'\r') {
             return Err("has a line that is too long, or ends within".to_owned());
         }
@@ -110,8 +109,6 @@ impl<'a> Reader<'a> {
     }
 
     fn array(&mut self, length: usize, depth: usize) -> Result<Option<Reply>, String> {
-        // Counted before they are read, and in all lists together: a few bytes may promise many
-        // elements, and each of those a list again.
         self.elements += length;
         if depth >= DEPTH_MAX {
             return Err(format!("has lists in lists, more than {DEPTH_MAX} deep"));
@@ -129,7 +126,6 @@ impl<'a> Reader<'a> {
 }
 
 fn number(line: &[u8]) -> Result<i64, String> {
-    // The parser would take a plus sign as well, which RESP does not have.
     let digits = line.strip_prefix(b"-").unwrap_or(line);
     let text = std::str::from_utf8(line).ok().filter(|_| digits.iter().all(u8::is_ascii_digit));
     let number = text.and_then(|text| text.parse().ok());

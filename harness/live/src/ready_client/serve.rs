@@ -52,8 +52,6 @@ pub async fn serve(client: ReadyClient, nodes: BTreeMap<u16, String>) -> Result<
             Ok(question) => question,
             Err(error) => {
                 let problem = synod_history::json::problem(&error);
-                // It has no number to answer to. The process goes on: the questions that are at
-                // work are to be answered.
                 let _ = writeln!(std::io::stderr(), "no question: {problem}");
                 continue;
             }
@@ -61,7 +59,6 @@ pub async fn serve(client: ReadyClient, nodes: BTreeMap<u16, String>) -> Result<
         // Whoever asks more at once waits to be read.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
         let clients = Arc::clone(&clients);
-        // Answers leave in any order: a node that hangs must not hold up those of others.
         tokio::spawn(async move {
             say(&clients.answer(&question).await);
             drop(place);
@@ -115,8 +112,6 @@ impl Clients {
                 let deadline = deadline_of(question);
                 let node = question.node.unwrap_or_else(|| self.node_of(question.client));
                 let meaning = self.ask(question.client, node, operation, &filling, deadline).await;
-                // The next question goes elsewhere, and this one is not asked again: whether it may
-                // be is for the workload to say.
                 if !matches!(meaning, Meaning::Ok(_)) {
                     self.turn(question.client);
                 }
@@ -147,28 +142,21 @@ impl Clients {
             Ok(question) => question,
             Err(why) => return Meaning::Fail(why),
         };
-        // Taken out while it is used, as an answer to one question must not be read by another. One
-        // over which something came unasked is out of step, or closed.
         let kept = self.state().kept.remove(&(client, node)).filter(Connection::is_quiet);
         let mut connection = match kept {
             Some(connection) => connection,
             None => match tokio::time::timeout_at(deadline, Connection::open(at)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(why)) => {
-                    // Nothing has left yet, so that it certainly did not happen. From the first
-                    // byte on it may have.
                     return Meaning::Fail(format!("node {node} was not reached: {why}"));
                 }
                 Err(_) => return Meaning::Fail(format!("node {node} was not reached in time")),
             },
         };
-        // One limit for the whole exchange: an answer that trickles in must not stretch it.
         let asked = self.exchange(&mut connection, operation, &question);
         match tokio::time::timeout_at(deadline, asked).await {
             Ok(Ok((meaning, keeps))) => {
                 let mut state = self.state();
-                // After an error or a late answer it is dropped: what comes over it later would be
-                // taken for the answer to the next question.
                 if keeps && state.kept.len() < KEPT_MAX {
                     state.kept.insert((client, node), connection);
                 }
@@ -255,7 +243,6 @@ impl Clients {
         let leads = leads?;
         let mut state = self.state();
         if !said.contains(leads) {
-            // When it leads again that is another term, with a later beginning.
             state.leading.remove(&node);
             return None;
         }
@@ -265,8 +252,6 @@ impl Clients {
 
     fn node_of(&self, client: u32) -> u16 {
         let turns = self.state().turns.get(&client).copied().unwrap_or_default();
-        // Clients begin at different nodes, and those that turn away from one spread over the
-        // others.
         let place = (client as usize + turns) % self.nodes.len();
         self.nodes.keys().nth(place).copied().unwrap_or_default()
     }

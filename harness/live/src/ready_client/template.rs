@@ -57,7 +57,6 @@ impl Template {
         while let Some(at) = rest.find(['{', '}']) {
             let (before, after) = rest.split_at(at);
             literal += before;
-            // Two braces of a kind stand for one that means itself.
             if let Some(after) = after.strip_prefix("{{").or_else(|| after.strip_prefix("}}")) {
                 literal += &rest[at..=at];
                 rest = after;

@@ -60,7 +60,6 @@ impl SystemUnderTest {
         {
             self.look_for(gaps.fill(words)?.program)?;
         }
-        // Filled with something, as only the program is looked for.
         let gaps = gaps.with("run", "/").with("node", "1");
         for fault in &system.engine {
             let witness = fault.witness.as_ref();
@@ -81,8 +80,6 @@ impl SystemUnderTest {
         std::fs::create_dir(folder.file(CONFIG)).map_err(io("make a folder"))?;
         let system = &self.system;
         let speaks_tcp = system.transport.client == Transport::Tcp;
-        // Nobody starts these nodes, so a port that accepts is the least that can be asked before
-        // the bridges are started.
         let is_plain = system.ready.is_default() && speaks_tcp;
         let ready = if is_plain { &Ready::Tcp } else { &system.ready };
         let deadline = Instant::now() + ATTACH_LIMIT;
@@ -94,8 +91,6 @@ impl SystemUnderTest {
                 tokio::time::sleep(READY_STEP).await;
             }
         }
-        // No proxy stands between the clients and these nodes, so there is no link. The rest of a
-        // run asks for a network and a cluster, and gets them empty.
         let network = Network::start(plan.seed, &[]).map_err(io("start the network"))?;
         let cluster = Cluster::new(self.guard.clone(), self.limits, Vec::new());
         let cluster = cluster.known_to(network.dialers());

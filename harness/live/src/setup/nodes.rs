@@ -65,8 +65,6 @@ impl SystemUnderTest {
             .map_err(io("start the proxies"))?;
         network.send_tracers().map_err(io("start the tracers"))?;
         let config = folder.file(CONFIG);
-        // After the ports are claimed and the proxies stand, before any command of the system: what
-        // a set-up makes, such as a mount, may be where the others write.
         self.set_up(plan, folder).await?;
         self.init(plan, folder, &config).await?;
         let mut specs = self.specs(&all, folder, &config, &network).await?;
@@ -86,7 +84,6 @@ impl SystemUnderTest {
             let probe = NodeProbe { node, client: ports_of(node).client, logs };
             self.wait_for_node(&cluster, folder, &probe).await?;
         }
-        // The nodes listen by this point, and whoever listens at their ports is found by those.
         let witness = Witness::new(listening);
         let gaps = self.bridge_gaps(&all, &config, &network);
         let bridge = gaps.fill(&self.system.bridge_words())?;
@@ -203,7 +200,6 @@ impl SystemUnderTest {
             let io = |source| SetupError::Io { what, source };
             let home = folder.inner(&format!("{NODES}/{id}")).map_err(io)?;
             let gaps = self.node_gaps(ports, nodes, &home, config, network);
-            // With the gaps of `serve`: what is made for a node may name its ports and its peers.
             if let Some(words) = &self.system.create {
                 let logs = folder.inner(&format!("init/{id}")).map_err(io)?;
                 self.run(folder, &gaps, words, &self.system.env.create, &logs).await?;
@@ -238,8 +234,6 @@ impl SystemUnderTest {
                 let own = announced.iter();
                 gaps = own.fold(gaps, |gaps, (gap, at)| gaps.with(gap, at.to_string()));
             } else {
-                // The address of a peer is that of the proxy between the two, so each node has
-                // another one for it.
                 let proxy = network.address(*id, other.id).expect("each pair has a proxy");
                 gaps = gaps.node(other.id, proxy);
             }
@@ -331,8 +325,6 @@ struct NodePorts {
 
 impl NodePorts {
     fn of(id: NodeId, system: &System, ports: &PortBlock) -> Self {
-        // Each node has its three ports in the block whether it uses them or not, so that a port
-        // tells whose it is.
         let first = (id.0 - 1) * 3;
         let peer = ports.address(first);
         let client = if system.has_one_port() { peer } else { ports.address(first + 1) };
@@ -355,7 +347,6 @@ fn listen_ports(system: &System, nodes: &[NodePorts]) -> BTreeMap<NodeId, Vec<Li
             ("client-listen", client, ports.client),
             ("second-listen", peer, ports.second),
         ];
-        // A port that no command names is listened at by nobody, and would be called silent.
         let named = all.into_iter().filter(|(gap, ..)| system.names_gap(gap));
         let named = named.map(|(_, transport, at)| ListenPort { transport, number: at.port() });
         (ports.id, named.collect())

@@ -89,8 +89,6 @@ impl Placeholders {
                     filled.extend(self.fill_repeated(words, self.addresses.keys())?);
                 }
                 Arg::PerNode { per_node: words } => {
-                    // What is announced is known of the node itself as well, so such words are
-                    // repeated for it too.
                     let announced = ANNOUNCED.iter().any(|gap| word.names(gap));
                     let filling = if announced {
                         self.fill_repeated(words, self.announced.keys())
@@ -111,8 +109,6 @@ impl Placeholders {
     ) -> Result<Vec<OsString>, SystemError> {
         let mut filled = Vec::new();
         for node in nodes {
-            // Each time from what holds for the whole command, so that no node has the address of
-            // the one before.
             let mut gaps = self.clone().with("peer", node.to_string());
             if let Some(address) = self.addresses.get(node) {
                 gaps = gaps.with("address", address);

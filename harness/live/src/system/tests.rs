@@ -27,7 +27,7 @@ fn the_key_value_server_is_served_as_it_wants() {
     assert_eq!(
         line(&serve),
         "/bin/synod-kv serve --config /run/config/node-1.toml --data /run/data \
-         --peer-listen 127.0.0.1:17001 --client-listen 127.0.0.1:17002 --set metrics=off \
+         --peer-listen 127.0.0.1:17001 --client-listen 127.0.0.1:17002 \
          --peer 2=127.0.0.1:4002 --peer 3=127.0.0.1:4003"
     );
     let create = gaps().fill(&system.create.expect("it needs one"));

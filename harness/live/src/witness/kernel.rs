@@ -80,7 +80,6 @@ impl ProcessView {
 
     /// Reads a line of `/proc/PID/stat`. The name in it, in parentheses, may hold anything.
     fn parse(pid: u32, stat: &str) -> Option<Self> {
-        // So it ends at the last parenthesis that closes, whatever the name holds.
         let (_, rest) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
@@ -150,8 +149,6 @@ fn sockets(ports: &[ListenPort], is_one: impl Fn(Transport, &str) -> bool) -> BT
 fn at_ports(table: &str, is_one: impl Fn(&str) -> bool, ports: &BTreeSet<u16>) -> Vec<u64> {
     let socket = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        // The fields of a line of `/proc/net/tcp` and its like: 1 is the own address, 3 the state,
-        // 9 the number of the socket.
         let (_, port) = fields.get(1)?.rsplit_once(':')?;
         let port = u16::from_str_radix(port, 16).ok()?;
         let socket = fields.get(9)?.parse::<u64>().ok()?;
@@ -206,7 +203,6 @@ fn connection(line: &str) -> Option<Connection> {
 fn address(written: &str) -> Option<SocketAddr> {
     let (address, port) = written.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    // The kernel prints each word of an address as the number that it is on this machine.
     let word = |place: usize| {
         let word = address.get(place * 8..place * 8 + 8)?;
         Some(u32::from_str_radix(word, 16).ok()?.to_ne_bytes())

@@ -103,8 +103,6 @@ impl Witness {
             return Some(format!("node {node} was to be killed, and ended by itself: {how}"));
         }
         let outside = |holder: &&ProcessView| !victim.kin.contains(&holder.life);
-        // The signal went to the node's own processes: a wrapper of another user, or a server that
-        // left its group, is among the holders and not among them.
         if let Some(holder) = victim.held.holders.iter().find(outside) {
             let pid = holder.life.pid;
             return Some(format!(
@@ -126,8 +124,6 @@ impl Witness {
     ) -> Option<String> {
         let after = self.look(node);
         let who = after.names();
-        // Sockets are told apart by the kernel's numbers, so that a server that came back already
-        // is not taken for one that was never gone.
         if !after.sockets.is_empty() {
             return Some(if after.sockets.is_disjoint(&before.sockets) {
                 format!("node {node} was to be down, and {who} took its ports meanwhile")
@@ -171,8 +167,6 @@ impl Witness {
                  {state})"
             ));
         }
-        // A process may stand still at both looks and have run between them, by a signal that
-        // somebody else sent it.
         let ran = |holder: &&ProcessView| before.has_run_since(holder).is_some();
         if let Some(holder) = after.holders.iter().find(ran) {
             let (pid, much) = (holder.life.pid, before.has_run_since(holder).unwrap_or_default());
@@ -216,7 +210,6 @@ impl Held {
         let before = self.holders.iter().find(|before| before.life == after.life)?;
         let switches = after.switches.saturating_sub(before.switches);
         let ticks = after.ticks.saturating_sub(before.ticks);
-        // Each thread leaves its processor once to stop, and a few times more on a busy machine.
         if switches > after.threads * SWITCHES_MAX {
             return Some(format!("got a processor {switches} times"));
         }

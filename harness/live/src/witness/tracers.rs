@@ -136,7 +136,6 @@ impl Tracers {
     /// Returns the links of which, for long, no tracer arrived.
     pub(crate) fn never_crossed(&self) -> Vec<LinkId> {
         let flights = self.lock();
-        // A run that has just begun has silent links that are sound.
         let long = self.started.is_some_and(|started| started.elapsed() > ARRIVAL_MAX);
         let silent = |flights: &Flights| flights.arrived == 0 && long;
         flights.iter().filter(|(_, of)| silent(of)).map(|(link, _)| *link).collect()
@@ -203,7 +202,6 @@ impl Flights {
 pub(crate) fn refute_rules(link: LinkId, rules: &LinkRules, seen: Crossings) -> Option<String> {
     let Crossings { sent, received, quickest, .. } = seen;
     let (took, number) = quickest?;
-    // A cut lets nothing pass, and no delay has to be asked for beside it.
     if rules.cut {
         return Some(format!(
             "{received} of {sent} tracers crossed {link} while it was cut, such as tracer {number}"
@@ -299,8 +297,6 @@ async fn converse(shared: &Shared, link: LinkId, stream: TcpStream) {
     let (mut from, to) = stream.into_split();
     let sending = async {
         let mut ticks = tokio::time::interval(PERIOD);
-        // Those that were missed while the machine was slow are not sent in a row: one a period is
-        // enough to see a link by.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;

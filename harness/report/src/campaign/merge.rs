@@ -283,7 +283,6 @@ impl Ledger {
     }
 
     fn close(mut self, shards: u32, asked: u64) -> Merged {
-        // A stable sort: reasons of one rank stay in the order of the parts.
         self.found.sort_by_key(|(code, _)| rank(*code));
         let code = self.found.first().map_or(0, |(code, _)| *code);
         self.runs.sort_by_key(|merged| merged.run.seed);

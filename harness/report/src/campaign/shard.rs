@@ -117,8 +117,6 @@ impl ShardAsked {
             (None, None) => return Ok(None),
         };
         let count = self.shards.ok_or(ShardError::NoCount { flag: "--shard" })?;
-        // The error names the flag by which the number was given, which the shard itself cannot
-        // know.
         let shard = Shard::new(index, count).map_err(|error| match error {
             ShardError::Index { index, count, .. } => ShardError::Index { flag, index, count },
             other @ (ShardError::Count { .. }

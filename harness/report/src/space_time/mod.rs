@@ -92,7 +92,6 @@ impl SpaceTime {
         let first_ns = core.operations.iter().map(|op| op.call_ns).min()?;
         let last_ns = core.operations.iter().map(|op| op.return_ns.unwrap_or(op.call_ns)).max()?;
         let oldest_ns = seen.messages.iter().map(Message::end_ns).min()?;
-        // A message counts if any of its way lies in that time.
         let of_then = |one: &&Message| one.sent_ns <= last_ns && one.end_ns() >= first_ns;
         let mut messages: Vec<Message> = seen.messages.iter().filter(of_then).copied().collect();
         let total = messages.len();
@@ -103,7 +102,6 @@ impl SpaceTime {
         let from_ns = messages.first()?.sent_ns;
         let to_ns = messages.iter().map(Message::end_ns).max()?;
         let left_out = (total - messages.len()) as u64;
-        // What was forgotten matters only where it reaches into the time that is shown.
         let forgot = seen.forgot && oldest_ns > first_ns;
         Some(Self { from_ns, to_ns, left_out, forgot, messages })
     }

@@ -29,7 +29,6 @@ pub(crate) fn log(shown: &SpaceTime, core: Option<&ViolationCore>) -> String {
                 *mine = (*mine).max(*count);
             }
         }
-        // After what came with the message, and before it is sent on: an event counts itself.
         *clock.entry(event.place).or_default() += 1;
         if let What::Sent(index) = event.what {
             sent.insert(index, clock.clone());

@@ -102,7 +102,6 @@ impl Election {
     /// Takes a heartbeat: who sent it, and the highest ballot that it knows.
     fn on_heartbeat(&mut self, from: u16, ballot: (u64, u16)) {
         self.heard.insert(from, Instant::now());
-        // Equal as well: a leader says its own ballot again with every heartbeat.
         if ballot >= self.ballot {
             self.ballot = ballot;
             if from == ballot.1 {
@@ -184,7 +183,6 @@ fn who_leads(options: &Options) -> Result<(), Box<dyn Error>> {
             claims.insert(round, status["node"].clone());
         }
     }
-    // Of two that claim to lead, the one of the higher round.
     let leader = claims.into_values().next_back();
     println!("{}", leader.map_or_else(String::new, |node| node.to_string()));
     Ok(())
@@ -319,7 +317,6 @@ fn bridge(options: &Options) -> Result<(), Box<dyn Error>> {
         watch(*node, *address, &store)?;
     }
     let mut clients: BTreeMap<u64, Sender<Value>> = BTreeMap::new();
-    // The requests of one client are answered in their order, and those of several side by side.
     for line in std::io::stdin().lock().lines() {
         let request: Value = serde_json::from_str(&line?)?;
         let client = request["client"].as_u64().ok_or("a request without client")?;
@@ -411,8 +408,6 @@ fn answer(request: &Value, store: &Mutex<Store>, bug: &str) -> Value {
     std::thread::sleep(LATENCY);
     match result {
         Err(error) => json!({"id": id, "type": "fail", "error": error}),
-        // The leader went while the operation ran: it was done, and as of a real system nobody
-        // could know.
         Ok(_) if !lock(store).has_leader() => {
             json!({"id": id, "type": "info", "error": "the leader is gone"})
         }

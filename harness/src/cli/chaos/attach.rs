@@ -28,7 +28,6 @@ pub(super) fn order_of(
         Some(path) => scenario::read(path)?,
         None => calm_plan(arguments, system.addresses.len() as u16),
     };
-    // A scenario may name another system; what is recorded is the one that runs.
     plan.system.clone_from(&system.name);
     let given = if arguments.scenario.is_some() { plan.seed.0 } else { drawn_seed() };
     plan.seed = Seed(first.unwrap_or(given).wrapping_add(turn.into()));

@@ -75,7 +75,6 @@ fn nemesis_plan(
     let count = arguments.nodes.unwrap_or(NODES_USUAL);
     check_nemesis(nemesis, count, world)?;
     let nodes: Vec<NodeId> = (1..=count).map(NodeId).collect();
-    // A nemesis whose first fault would come after the end would break nothing.
     let short = nemesis.check_time(seed, &nodes, time_ms, world.transports);
     short.map_err(|error| refused(error.to_string()))?;
     Ok(Scenario {
